@@ -1,0 +1,20 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** Variables that would change what a peer or srv-epmd does: a test gives its own. */
+const FOREIGN =
+  /^(ERL|ELIXIR|MIX|SRV_EPMD|CONSUL|NOMAD|NODE_OPTIONS|VITEST|NOTIFY_SOCKET)(_|$)|^(ERL_|ROOTDIR|BINDIR|EMU)/;
+
+/** This process's environment without what belongs to Erlang, Consul, Nomad or srv-epmd, plus the test's own. */
+export function cleanEnvironment(own: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name));
+  return { ...Object.fromEntries(inherited), ...own };
+}
+
+/** Path of a program, looked for on PATH, where system tools are, and in the extra folders. */
+export function findProgram(name: string, ...folders: readonly string[]): string | undefined {
+  const path = (process.env.PATH ?? "").split(":").filter((folder) => folder !== "");
+  return [...path, "/usr/sbin", "/sbin", ...folders]
+    .map((folder) => join(folder, name))
+    .find((file) => existsSync(file));
+}

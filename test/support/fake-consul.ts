@@ -1,0 +1,151 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** How a request is answered instead of rightly. */
+export type Misbehaviour =
+  | "hang"
+  /** Status 200, half of a body, then a reset. */
+  | "reset"
+  | { readonly status: number; readonly body: string }
+  /** Rightly, after so many milliseconds. */
+  | { readonly delay: number };
+
+export interface SeenRequest {
+  readonly method: string;
+  /** With query, decoded. */
+  readonly path: string;
+  readonly token: string | undefined;
+}
+
+interface FakeService {
+  readonly ID: string;
+  readonly Service: string;
+  readonly Tags: readonly string[];
+  readonly Address: string;
+  readonly Port: number;
+  readonly Meta: Record<string, string>;
+  readonly Weights: { readonly Passing: number; readonly Warning: number };
+}
+
+interface FakeCheck {
+  readonly CheckID: string;
+  readonly ServiceID: string;
+  Status: string;
+  Output: string;
+}
+
+export interface FakeConsul {
+  readonly url: string;
+  readonly port: number;
+  readonly services: Map<string, FakeService>;
+  readonly checks: Map<string, FakeCheck>;
+  readonly requests: SeenRequest[];
+  /** Bodies of registrations, in order. */
+  readonly registrations: Record<string, unknown>[];
+  /** Status of the TTL check of a service; undefined: no such service. */
+  status(serviceId: string): string | undefined;
+  /** Asked for each request, before it is done. */
+  misbehave(how: ((request: SeenRequest) => Misbehaviour | undefined) | undefined): void;
+  /** As an agent in memory that was started anew. */
+  loseState(): void;
+  close(): Promise<void>;
+}
+
+/** The agent API as far as srv-epmd uses it, in memory. @param port 0: any free one */
+export async function startFakeConsul(port = 0): Promise<FakeConsul> {
+  const services = new Map<string, FakeService>();
+  const checks = new Map<string, FakeCheck>();
+  const requests: SeenRequest[] = [];
+  const registrations: Record<string, unknown>[] = [];
+  let misbehaviour: ((request: SeenRequest) => Misbehaviour | undefined) | undefined;
+
+  const answer = (url: URL, body: string): { status: number; body: unknown } => {
+    const path = decodeURIComponent(url.pathname);
+    const last = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf("/") + 1));
+    if (path === "/v1/agent/services") return { status: 200, body: Object.fromEntries(services) };
+    if (path === "/v1/agent/checks") return { status: 200, body: Object.fromEntries(checks) };
+    if (path.startsWith("/v1/health/service/")) {
+      const instances = [...services.values()].filter((service) => service.Service === last);
+      return { status: 200, body: instances.map((Service) => ({ Service })) };
+    }
+    if (path === "/v1/agent/service/register") {
+      const entry = JSON.parse(body) as FakeService & { Name: string; Checks: FakeCheck[] };
+      registrations.push(entry as unknown as Record<string, unknown>);
+      services.set(entry.ID, { ...entry, Service: entry.Name, Address: entry.Address ?? "" });
+      for (const check of entry.Checks) {
+        // A check that is there keeps its status over a re-registration.
+        const status = checks.get(check.CheckID)?.Status ?? check.Status;
+        checks.set(check.CheckID, { ...check, ServiceID: entry.ID, Status: status, Output: "" });
+      }
+      return { status: 200, body: "" };
+    }
+    if (path.startsWith("/v1/agent/service/deregister/")) {
+      if (!services.delete(last)) return { status: 500, body: `Unknown service "${last}"` };
+      for (const [id, check] of checks) if (check.ServiceID === last) checks.delete(id);
+      return { status: 200, body: "" };
+    }
+    if (path.startsWith("/v1/agent/service/")) {
+      const service = services.get(last);
+      return service ? { status: 200, body: service } : { status: 404, body: `unknown service ID: ${last}` };
+    }
+    const update = /^\/v1\/agent\/check\/(pass|fail)\/(.*)$/.exec(path);
+    const check = update ? checks.get(update[2] ?? "") : undefined;
+    if (!check) return { status: 500, body: `CheckID "${last}" does not have associated TTL` };
+    check.Status = update?.[1] === "pass" ? "passing" : "critical";
+    check.Output = url.searchParams.get("note") ?? "";
+    return { status: 200, body: "" };
+  };
+
+  const serve = async (incoming: IncomingMessage, response: ServerResponse) => {
+    let body = "";
+    for await (const chunk of incoming) body += String(chunk);
+    const url = new URL(incoming.url ?? "/", "http://fake");
+    const request: SeenRequest = {
+      method: incoming.method ?? "",
+      path: decodeURIComponent(incoming.url ?? ""),
+      token: incoming.headers["x-consul-token"] as string | undefined,
+    };
+    requests.push(request);
+    const how = misbehaviour?.(request);
+    if (how === "hang") return;
+    if (how === "reset") {
+      response.writeHead(200, { "content-type": "application/json", "content-length": "1000" });
+      response.write('{"half":');
+      setTimeout(() => incoming.socket.resetAndDestroy(), 20);
+      return;
+    }
+    if (how !== undefined && "delay" in how) await new Promise((resolve) => setTimeout(resolve, how.delay));
+    const result = how !== undefined && "status" in how ? how : answer(url, body);
+    const isText = typeof result.body === "string";
+    response.writeHead(result.status, { "content-type": isText ? "text/plain" : "application/json" });
+    response.end(isText ? (result.body as string) : JSON.stringify(result.body));
+  };
+
+  const server = createServer((incoming, response) => {
+    serve(incoming, response).catch(() => response.destroy());
+  });
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  const bound = (server.address() as AddressInfo).port;
+  return {
+    url: `http://127.0.0.1:${bound}`,
+    port: bound,
+    services,
+    checks,
+    requests,
+    registrations,
+    status: (serviceId) => (services.has(serviceId) ? checks.get(`service:${serviceId}`)?.Status : undefined),
+    misbehave: (how) => {
+      misbehaviour = how;
+    },
+    loseState: () => {
+      services.clear();
+      checks.clear();
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

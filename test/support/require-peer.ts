@@ -1,0 +1,40 @@
+import { spawnSync } from "node:child_process";
+import { describe, test } from "vitest";
+import { findConsul } from "./consul-agent.js";
+import { findProgram } from "./environment.js";
+
+export type Peer = "erl" | "epmd" | "erl_call" | "elixir" | "consul" | "dig" | "nft" | "openssl" | "netns";
+
+/**
+ * `requirePeer("erl", "consul")("title", () => { ... })` is a `describe` whose tests need these peers. Where one is
+ * missing they are skipped with the reason in the title; with CI=true a missing peer is a failure, as a test that never
+ * runs there proves nothing. `netns` is the right to make network namespaces, which no package gives: never a failure.
+ */
+export function requirePeer(...peers: readonly Peer[]): (title: string, body: () => void) => void {
+  const missing = peers.filter((peer) => !isThere(peer));
+  return (title, body) => {
+    if (missing.length === 0) {
+      describe(title, body);
+    } else if (process.env.CI === "true" && missing.some((peer) => peer !== "netns")) {
+      test(`${title}: ${missing.join(", ")} must be installed (bash test/install-peers.sh)`, () => {
+        throw new Error(`missing: ${missing.join(", ")}`);
+      });
+    } else {
+      describe.skip(`${title} (skipped: ${missing.join(", ")} missing)`, body);
+    }
+  };
+}
+
+function canMakeNamespaces(): boolean {
+  const name = `srvepmd-${process.pid}-try`;
+  const ip = (...args: string[]) => spawnSync("ip", args).status === 0;
+  if (!ip("netns", "add", name)) return false;
+  const usable = ip("netns", "exec", name, "true") && ip("-n", name, "link", "add", "br0", "type", "bridge");
+  ip("netns", "delete", name);
+  return usable;
+}
+
+function isThere(peer: Peer): boolean {
+  if (peer === "consul") return findConsul() !== undefined;
+  return peer === "netns" ? canMakeNamespaces() : findProgram(peer) !== undefined;
+}

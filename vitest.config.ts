@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+/** Only tests of the built program wait for a build. */
+const BUILT = "test/peer/**/*.test.ts";
+
+export default defineConfig({
+  test: {
+    setupFiles: ["test/support/setup.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // Peer tests wait for daemons more than they compute: more files at once than cores.
+    maxWorkers: 4,
+    reporters: ["default", "./test/support/counting-reporter.ts"],
+    projects: [
+      { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT] } },
+      { extends: true, test: { name: "built", include: [BUILT], globalSetup: ["test/support/build.ts"] } },
+    ],
+  },
+});

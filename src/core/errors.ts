@@ -1,0 +1,49 @@
+/** One class per layer; `code` is stable and documented, the message is free to change. */
+export class SrvEpmdError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** Bytes that are not what the protocol allows: EPMD_FRAME, EPMD_MESSAGE, DNS_MESSAGE. */
+export class ProtocolError extends SrvEpmdError {}
+
+/** A command line, variable, file or value that cannot be used: CONFIG_UNKNOWN, CONFIG_VALUE, CONFIG_FILE, CONFIG_CONFLICT. */
+export class ConfigError extends SrvEpmdError {}
+
+/** No usable answer from any name server: DNS_TIMEOUT, DNS_REFUSED, DNS_SERVFAIL, DNS_UNREACHABLE, DNS_NO_SERVER. */
+export class DnsError extends SrvEpmdError {}
+
+/** The Consul agent said no or nothing: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED, CONSUL_UNAVAILABLE. */
+export class ConsulError extends SrvEpmdError {}
+
+/** An EPMD that cannot be reached, or answers what EPMD does not: EPMD_UNREACHABLE, EPMD_ANSWER, EPMD_TIMEOUT. */
+export class EpmdError extends SrvEpmdError {}
+
+/** A socket that cannot be opened for listening: LISTEN_IN_USE, LISTEN_FAILED. */
+export class ListenError extends SrvEpmdError {
+  /** Where we wanted to listen. */
+  readonly at: { readonly address: string; readonly port: number } | undefined;
+
+  constructor(code: string, message: string, options?: ErrorOptions & { readonly at?: ListenError["at"] }) {
+    super(code, message, options);
+    this.at = options?.at;
+  }
+}
+
+/** The message of anything that can be thrown, with the causes behind it. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node reports failed connects to several addresses as an AggregateError with an empty message.
+  const own =
+    error.message ||
+    (error instanceof AggregateError ? error.errors.map(describeError).join("; ") : "") ||
+    (error as NodeJS.ErrnoException).code ||
+    error.name;
+  const cause = error.cause === undefined ? "" : describeError(error.cause);
+  return cause !== "" && !own.includes(cause) ? `${own}: ${cause}` : own;
+}

@@ -1,0 +1,496 @@
+import * as values from "./values.js";
+
+/**
+ * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the README.
+ * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
+ */
+export type Command = "serve" | "resolve" | "names" | "wait";
+export type Group = "listen" | "resolve" | "publish" | "consul" | "embedded" | "all";
+
+interface Spec<T> {
+  readonly group: Group;
+  readonly commands: readonly Command[];
+  /** One sentence for `--help` and the README. */
+  readonly help: string;
+  /** What stands behind the flag in `--help`; none for a boolean. */
+  readonly placeholder?: string;
+  /** Throws a ValueError. */
+  readonly parse: (text: string) => T;
+  /** As a user would write it; or per command. */
+  readonly default?: string | Partial<Record<Command, string>>;
+  /** Default that only the machine knows, described for `--help` and the README. */
+  readonly defaultText?: string;
+  /** The ecosystem's own variable. */
+  readonly variable?: string;
+  /** Never shown nor logged. */
+  readonly secret?: boolean;
+  /** A setting that the ecosystem has a variable for and that needs no flag of ours. */
+  readonly variableOnly?: boolean;
+}
+
+export interface Option<T> extends Spec<T> {
+  readonly list: boolean;
+  readonly boolean: boolean;
+}
+
+type Always<T> = Option<T> & { readonly list: false; readonly has: "default" };
+type Maybe<T> = Option<T> & { readonly list: false; readonly has: "none" };
+type List<T> = Option<T> & { readonly list: true };
+
+const one = <T>(spec: Spec<T> & { readonly default: NonNullable<Spec<T>["default"]> }) =>
+  ({ ...spec, list: false, boolean: isBoolean(spec) }) as Always<T>;
+const maybe = <T>(spec: Spec<T>) => ({ ...spec, list: false, boolean: isBoolean(spec) }) as Maybe<T>;
+const list = <T>(spec: Spec<T>) => ({ ...spec, list: true, boolean: false }) as List<T>;
+const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown) === values.boolean;
+
+const SERVE = ["serve"] as const;
+const RESOLVING = ["serve", "resolve", "wait"] as const;
+const EPMD = ["serve", "resolve", "names", "wait"] as const;
+
+export const OPTIONS = {
+  port: one({
+    group: "listen",
+    commands: EPMD,
+    help: "EPMD port; for serve 0 takes any free one",
+    placeholder: "N",
+    parse: values.listenPort,
+    default: "4369",
+    variable: "ERL_EPMD_PORT",
+  }),
+  listen: list({
+    group: "listen",
+    commands: SERVE,
+    help: "listen on this address too and let strangers look up nodes there; a wildcard (0.0.0.0, ::) covers all",
+    placeholder: "IP",
+    parse: values.ip,
+    defaultText: "127.0.0.1, ::1 and the host name's addresses, for local peers",
+    variable: "ERL_EPMD_ADDRESS",
+  }),
+  allow: list({
+    group: "listen",
+    commands: SERVE,
+    help: "treat peers from this network as local",
+    placeholder: "CIDR",
+    parse: values.cidr,
+  }),
+  packetTimeout: one({
+    group: "listen",
+    commands: SERVE,
+    help: "close a connection that sends no complete request for this long",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: "60s",
+  }),
+  maxConnections: one({
+    group: "listen",
+    commands: SERVE,
+    help: "most connections at once, registered nodes included; strangers get half of them",
+    placeholder: "N",
+    parse: values.integer(2, 1_000_000),
+    default: "4096",
+  }),
+  relaxedCommandCheck: one({
+    group: "listen",
+    commands: SERVE,
+    help: "let local peers unregister names (epmd -stop) and, with --allow-kill, kill while nodes are alive",
+    parse: values.boolean,
+    default: "false",
+  }),
+  allowKill: one({
+    group: "listen",
+    commands: SERVE,
+    help: "obey epmd -kill from local peers; otherwise the answer is NO",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  domain: list({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "domain of the nodes here, svc.service.consul or just svc; <glob>=<domain> chooses by alive name",
+    placeholder: "[GLOB=]DOMAIN",
+    parse: values.domainRule,
+  }),
+  consulDomain: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "Consul's DNS domain: node@svc means node@svc.service.<this>",
+    placeholder: "DOMAIN",
+    parse: values.domainName,
+    default: "consul",
+  }),
+  dns: list({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "name server, for everything or for names under a domain; the longest matching domain wins",
+    placeholder: "[DOMAIN=]IP[:PORT]",
+    parse: values.dnsServer,
+    defaultText: "/etc/resolv.conf",
+  }),
+  srvName: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "name whose SRV records are asked; {name}, {host} and {service} stand for parts of the node name",
+    placeholder: "TEMPLATE",
+    parse: values.template("name", "host", "service"),
+    default: "{name}.{host}",
+  }),
+  family: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "address family that endpoints must have: any, 4 or 6",
+    placeholder: "FAMILY",
+    parse: values.family,
+    default: "any",
+  }),
+  timeout: one({
+    group: "resolve",
+    commands: EPMD,
+    help: "all the time one look-up may take; for wait, how long to wait",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: { serve: "4s", resolve: "4s", names: "4s", wait: "60s" },
+  }),
+  maxTtl: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "longest time an answer is cached",
+    placeholder: "TIME",
+    parse: values.duration,
+    default: "1s",
+  }),
+  negativeTtl: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "longest time an absence is cached",
+    placeholder: "TIME",
+    parse: values.duration,
+    default: "1s",
+  }),
+  staleTtl: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "how long the last good answer serves when every name server fails (RFC 8767)",
+    placeholder: "TIME",
+    parse: values.duration,
+    default: "1h",
+  }),
+  probeEndpoints: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "of several endpoints put the one that accepts a connection first",
+    parse: values.boolean,
+    default: "true",
+  }),
+  node: list({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "static entry name@host=address:port",
+    placeholder: "ENTRY",
+    parse: values.staticNode,
+  }),
+  nodesFile: maybe({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "file of static entries, one a line, read again when it changes and on SIGHUP",
+    placeholder: "FILE",
+    parse: values.text,
+  }),
+  fallbackPort: maybe({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "when there is no SRV record, the host's own addresses with this port",
+    placeholder: "N",
+    parse: values.port,
+  }),
+  fallbackEpmd: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "when there is no SRV record, ask the EPMD at the host's own addresses",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  register: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "where nodes are published: consul or none",
+    placeholder: "WHERE",
+    parse: values.oneOf("consul", "none"),
+    defaultText: "consul when --domain lies under the Consul domain and --dns-listen is not given",
+  }),
+  service: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "Consul service of the nodes",
+    placeholder: "NAME",
+    parse: values.text,
+    defaultText: "svc of a domain svc.service.consul",
+  }),
+  instance: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "what tells the entries of this daemon from others': srv-epmd:<instance>:<name>",
+    placeholder: "ID",
+    parse: values.text,
+    defaultText: "NOMAD_SHORT_ALLOC_ID, else the host name, with the port when it is not 4369",
+  }),
+  nodeHost: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "host part of the published nodes' names",
+    placeholder: "HOST",
+    parse: values.hostName,
+    defaultText: "the domain",
+  }),
+  tag: list({
+    group: "publish",
+    commands: SERVE,
+    help: "further tag of every published node",
+    placeholder: "TAG",
+    parse: values.text,
+  }),
+  weight: one({
+    group: "publish",
+    commands: SERVE,
+    help: "SRV weight of the published nodes",
+    placeholder: "N",
+    parse: values.integer(1, 65535),
+    default: "1",
+  }),
+  helpers: one({
+    group: "publish",
+    commands: SERVE,
+    help: "what to do with short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, publish does not",
+    placeholder: "HOW",
+    parse: values.oneOf("local", "publish"),
+    default: "local",
+  }),
+  publish: list({
+    group: "publish",
+    commands: SERVE,
+    help: "publish only nodes whose alive name matches; an exact name wins over the list of helpers",
+    placeholder: "GLOB",
+    parse: values.glob,
+    defaultText: "every node",
+  }),
+  publishNode: list({
+    group: "publish",
+    commands: SERVE,
+    help: "a node that never speaks EPMD, alive while ERL_DIST_PORT accepts connections",
+    placeholder: "NODE",
+    parse: values.configuredNode,
+  }),
+  advertiseAddress: list({
+    group: "publish",
+    commands: SERVE,
+    help: "address that peers dial, one a family; {name}, {host} and {service} may stand in a host name",
+    placeholder: "ADDRESS",
+    parse: values.addressOrTemplate,
+    defaultText: "NOMAD_HOST_IP_<label>, else the agent's",
+  }),
+  advertisePort: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "port that peers dial",
+    placeholder: "N",
+    parse: values.port,
+    defaultText: "the host side of the Nomad port, else the node's own",
+  }),
+  portLabel: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "label of the Nomad port that is mapped to the nodes' distribution port",
+    placeholder: "LABEL",
+    parse: values.text,
+    defaultText: "the label whose task side is the node's port",
+  }),
+  ttl: one({
+    group: "publish",
+    commands: SERVE,
+    help: "TTL of the Consul check, refreshed at a third of it",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: "15s",
+  }),
+  tcpCheck: one({
+    group: "publish",
+    commands: SERVE,
+    help: "let Consul probe the distribution port too",
+    parse: values.boolean,
+    default: "false",
+  }),
+  deregisterAfter: one({
+    group: "publish",
+    commands: SERVE,
+    help: "let Consul remove an entry that has been critical for this long (Consul's minimum is 1m)",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: "5m",
+  }),
+  deregisterOnStop: one({
+    group: "publish",
+    commands: SERVE,
+    help: "at the daemon's stop remove nodes that are still alive too",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  consul: one({
+    group: "consul",
+    commands: SERVE,
+    help: "the Consul agent: http://host:port, https://host:port or unix:///path",
+    placeholder: "URL",
+    parse: values.consulUrl,
+    default: "http://127.0.0.1:8500",
+    variable: "CONSUL_HTTP_ADDR",
+  }),
+  consulSsl: one({
+    group: "consul",
+    commands: SERVE,
+    help: "use https where CONSUL_HTTP_ADDR names no scheme",
+    parse: values.boolean,
+    default: "false",
+    variable: "CONSUL_HTTP_SSL",
+    variableOnly: true,
+  }),
+  consulSslVerify: one({
+    group: "consul",
+    commands: SERVE,
+    help: "verify the agent's certificate",
+    parse: values.boolean,
+    default: "true",
+    variable: "CONSUL_HTTP_SSL_VERIFY",
+    variableOnly: true,
+  }),
+  consulTlsServerName: maybe({
+    group: "consul",
+    commands: SERVE,
+    help: "name that the agent's certificate must carry",
+    placeholder: "NAME",
+    parse: values.text,
+    variable: "CONSUL_TLS_SERVER_NAME",
+    variableOnly: true,
+  }),
+  consulToken: maybe({
+    group: "consul",
+    commands: SERVE,
+    help: "ACL token",
+    placeholder: "TOKEN",
+    parse: values.text,
+    variable: "CONSUL_HTTP_TOKEN",
+    secret: true,
+  }),
+  consulTokenFile: maybe({
+    group: "consul",
+    commands: SERVE,
+    help: "file with the ACL token, read again after a refusal",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_HTTP_TOKEN_FILE",
+  }),
+  consulCa: maybe({
+    group: "consul",
+    commands: SERVE,
+    help: "file with the CA certificates that the agent's is checked against",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_CACERT",
+  }),
+  consulCert: maybe({
+    group: "consul",
+    commands: SERVE,
+    help: "file with the client certificate",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_CLIENT_CERT",
+  }),
+  consulKey: maybe({
+    group: "consul",
+    commands: SERVE,
+    help: "file with the client certificate's key",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_CLIENT_KEY",
+  }),
+
+  dnsListen: maybe({
+    group: "embedded",
+    commands: SERVE,
+    help: "answer SRV, A and AAAA for the nodes here on this address, over UDP and TCP: no Consul needed",
+    placeholder: "IP:PORT",
+    parse: values.ipListenPort,
+  }),
+
+  config: maybe({
+    group: "all",
+    commands: EPMD,
+    help: "JSON or YAML file with options, keyed by flag name",
+    placeholder: "FILE",
+    parse: values.text,
+  }),
+  logLevel: one({
+    group: "all",
+    commands: EPMD,
+    help: `how much is logged: ${values.LOG_LEVELS.join(", ")}`,
+    placeholder: "LEVEL",
+    parse: values.oneOf(...values.LOG_LEVELS),
+    default: { serve: "info", resolve: "warn", names: "warn", wait: "warn" },
+  }),
+  logFormat: maybe({
+    group: "all",
+    commands: EPMD,
+    help: "json or pretty",
+    placeholder: "FORMAT",
+    parse: values.oneOf("json", "pretty"),
+    defaultText: "pretty on a terminal, else json",
+  }),
+  json: one({
+    group: "all",
+    commands: ["resolve", "names", "wait"],
+    help: "results as JSON, one object a line",
+    parse: values.boolean,
+    default: "false",
+  }),
+  trace: one({
+    group: "all",
+    commands: ["resolve"],
+    help: "show every step: sources, DNS queries and their records, probes",
+    parse: values.boolean,
+    default: "false",
+  }),
+} as const;
+
+export type OptionKey = keyof typeof OPTIONS;
+
+type ValueOf<O> =
+  O extends List<infer T>
+    ? readonly T[]
+    : O extends Always<infer T>
+      ? T
+      : O extends Maybe<infer T>
+        ? T | undefined
+        : never;
+
+/** Parsed values of all options; those that the command does not have stand at their defaults. */
+export type Settings = { readonly [K in OptionKey]: ValueOf<(typeof OPTIONS)[K]> };
+
+export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
+
+export function optionOf(key: OptionKey): Option<unknown> {
+  return OPTIONS[key];
+}
+
+export function flagOf(key: OptionKey): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function variableOf(key: OptionKey): string {
+  return `SRV_EPMD_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** Default of an option for a command, as a user would write it. */
+export function defaultOf(key: OptionKey, command: Command): string | undefined {
+  const value = optionOf(key).default;
+  return typeof value === "object" ? value[command] : value;
+}

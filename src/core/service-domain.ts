@@ -1,0 +1,34 @@
+import { familyOf } from "./ip.js";
+import type { DomainRule } from "./values.js";
+
+/**
+ * Expands a host part as it is written in a node name: a word without a dot is a Consul service.
+ * @param keep names that stay as they are: `localhost` and the machine's own, lower case
+ */
+export function expandHost(host: string, consulDomain: string, keep: ReadonlySet<string>): string {
+  if (host.includes(".") || familyOf(host) !== undefined || keep.has(host)) return host;
+  return `${host}.service.${consulDomain}`;
+}
+
+/** The domain under which an alive name is looked up and published: the first rule that matches. */
+export function domainOf(aliveName: string, rules: readonly DomainRule[]): string | undefined {
+  return rules.find((rule) => rule.glob.matches(aliveName))?.domain;
+}
+
+/** A domain under Consul's, taken apart: `n1.svc.service.dc1.consul` is tag prefix `n1`, service `svc`, datacenter `dc1`. */
+export interface ServiceDomain {
+  readonly service: string;
+  /** Labels before the service: part of the tag (a tag may have several labels). */
+  readonly tagSuffix: string | undefined;
+  readonly datacenter: string | undefined;
+}
+
+/** Undefined when the domain is not `svc.service[.dc].<consul-domain>`. */
+export function parseServiceDomain(domain: string, consulDomain: string): ServiceDomain | undefined {
+  if (!domain.endsWith(`.${consulDomain}`)) return undefined;
+  const labels = domain.slice(0, -consulDomain.length - 1).split(".");
+  const at = labels.lastIndexOf("service");
+  const service = labels[at - 1];
+  if (at < 1 || service === undefined || labels.length - at > 2) return undefined;
+  return { service, tagSuffix: labels.slice(0, at - 1).join(".") || undefined, datacenter: labels[at + 1] };
+}

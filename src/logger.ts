@@ -1,0 +1,52 @@
+import { type Logger, pino } from "pino";
+import { describeError } from "./core/errors.js";
+import type { LogLevel } from "./core/values.js";
+
+export type { Logger } from "pino";
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: "json" | "pretty";
+  /** Takes one line with its newline. */
+  readonly write: (line: string) => void;
+}
+
+/** Logs go to stderr as JSON for machines, or as one readable line each for a terminal. The error key is `err`. */
+export function createLogger({ level, format, write }: LoggerOptions): Logger {
+  const sink = { write: format === "pretty" ? (line: string) => write(prettyLine(line)) : write };
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: {
+        // Nothing else of an error: what clients hang on it (requests, headers) may hold a token.
+        err: (error: unknown) => ({
+          message: describeError(error),
+          ...((level === "debug" || level === "trace") && error instanceof Error && { stack: error.stack }),
+        }),
+      },
+    },
+    sink,
+  );
+}
+
+function prettyLine(line: string): string {
+  const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const rest = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === "string" && PLAIN.test(value) ? value : JSON.stringify(value)}`,
+  );
+  const problem = (err as { message?: string } | undefined)?.message;
+  const clock = String(time).slice(11, 23);
+  const parts = [clock, String(level).toUpperCase().padEnd(5), msg, ...rest, problem && `(${problem})`];
+  return `${parts.filter(Boolean).join(" ").replaceAll(CONTROL, escapeControl)}\n`;
+}
+
+const PLAIN = /^[^\s"=]+$/;
+/** Names come from peers: one with a newline or an escape sequence must not forge lines or drive the terminal. */
+const CONTROL = /\p{Cc}/gu;
+
+function escapeControl(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, test } from "vitest";
+import { type Command, defaultOf, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/core/options.js";
+import { boolean } from "../../src/core/values.js";
+
+const COMMANDS: readonly Command[] = ["serve", "resolve", "names", "wait"];
+
+describe("the table of options", () => {
+  test.each(OPTION_KEYS)("%s has all that the command line and the README need", (key) => {
+    const option = optionOf(key);
+    expect(option.commands.length).toBeGreaterThan(0);
+    expect(option.help).toMatch(/^\S.{7,}[^.]$/);
+    // What stands behind a flag is named, unless it is a switch.
+    expect(option.boolean).toBe(option.placeholder === undefined && option.parse === boolean);
+    if (!option.boolean && !option.variableOnly) expect(option.placeholder).toMatch(/^\S+$/);
+  });
+
+  test.each(OPTION_KEYS)("%s can parse its own default for each of its commands", (key) => {
+    for (const command of optionOf(key).commands) {
+      const text = defaultOf(key, command);
+      if (text !== undefined) expect(() => optionOf(key).parse(text)).not.toThrow();
+    }
+  });
+
+  test("has no two options with one flag, variable or ecosystem variable", () => {
+    for (const names of [
+      OPTION_KEYS.map(flagOf),
+      OPTION_KEYS.map(variableOf),
+      OPTION_KEYS.map((key) => optionOf(key).variable).filter((name) => name !== undefined),
+    ]) {
+      expect(new Set(names).size).toBe(names.length);
+    }
+  });
+
+  test("derives flag and variable from the key", () => {
+    expect([flagOf("maxTtl"), variableOf("maxTtl")]).toEqual(["max-ttl", "SRV_EPMD_MAX_TTL"]);
+  });
+
+  test("keeps the variables of the Erlang module free", () => {
+    const variables = OPTION_KEYS.map(variableOf);
+    for (const name of ["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG"]) expect(variables).not.toContain(name);
+  });
+
+  test("marks every option that carries a secret itself", () => {
+    expect(OPTION_KEYS.filter((key) => optionOf(key).secret)).toEqual(["consulToken"]);
+  });
+
+  test("has defaults that may differ by command", () => {
+    expect(COMMANDS.map((command) => defaultOf("timeout", command))).toEqual(["4s", "4s", "4s", "60s"]);
+    expect(COMMANDS.map((command) => defaultOf("logLevel", command))).toEqual(["info", "warn", "warn", "warn"]);
+  });
+});

@@ -1,0 +1,67 @@
+import { describe, expect, test } from "vitest";
+import { domainOf, expandHost, parseServiceDomain } from "../../src/core/service-domain.js";
+import { domainRule } from "../../src/core/values.js";
+
+describe("a host part", () => {
+  const keep = new Set(["localhost", "box1"]);
+
+  test.each([
+    ["svc", "svc.service.consul"],
+    ["svc.service.consul", "svc.service.consul"],
+    ["other.example", "other.example"],
+    ["localhost", "localhost"],
+    ["box1", "box1"],
+    ["10.0.0.1", "10.0.0.1"],
+    ["::1", "::1"],
+  ])("%s stands for %s", (host, expanded) => {
+    expect(expandHost(host, "consul", keep)).toBe(expanded);
+  });
+
+  test("takes Consul's domain as it is configured", () => {
+    expect(expandHost("svc", "cluster.example", keep)).toBe("svc.service.cluster.example");
+  });
+});
+
+describe("the domain of an alive name", () => {
+  const rules = ["web*=web.service.consul", "db?=db.service.consul", "rest.service.consul"].map(domainRule);
+
+  test.each([
+    ["web", "web.service.consul"],
+    ["web_1", "web.service.consul"],
+    ["db1", "db.service.consul"],
+    ["db", "rest.service.consul"],
+  ])("%s is the first rule's that matches: %s", (aliveName, domain) => {
+    expect(domainOf(aliveName, rules)).toBe(domain);
+  });
+
+  test("is unknown when no rule matches", () => {
+    expect(domainOf("other", rules.slice(0, 2))).toBeUndefined();
+  });
+});
+
+describe("a domain of Consul", () => {
+  test.each([
+    ["svc.service.consul", { service: "svc", tagSuffix: undefined, datacenter: undefined }],
+    ["svc.service.dc1.consul", { service: "svc", tagSuffix: undefined, datacenter: "dc1" }],
+    ["n1.svc.service.consul", { service: "svc", tagSuffix: "n1", datacenter: undefined }],
+    ["a.b.svc.service.dc1.consul", { service: "svc", tagSuffix: "a.b", datacenter: "dc1" }],
+    ["service.service.consul", { service: "service", tagSuffix: undefined, datacenter: undefined }],
+  ])("%s is taken apart", (domain, parts) => {
+    expect(parseServiceDomain(domain, "consul")).toEqual(parts);
+  });
+
+  test.each([
+    "consul",
+    "service.consul",
+    "svc.example",
+    "svc.service.notconsul",
+    "svc.service.a.b.consul",
+    "svc.consul",
+  ])("%s names no service", (domain) => {
+    expect(parseServiceDomain(domain, "consul")).toBeUndefined();
+  });
+
+  test("may have several labels", () => {
+    expect(parseServiceDomain("svc.service.c.example", "c.example")?.service).toBe("svc");
+  });
+});

@@ -1,0 +1,232 @@
+import { describe, expect, test } from "vitest";
+import * as values from "../../src/core/values.js";
+
+/** Message of the ValueError that a text gives. */
+function complaint(parse: (text: string) => unknown, text: string): string {
+  try {
+    parse(text);
+  } catch (error) {
+    if (error instanceof values.ValueError) return error.message;
+    throw error;
+  }
+  throw new Error(`${JSON.stringify(text)} was accepted`);
+}
+
+describe("a duration", () => {
+  test.each([
+    ["500ms", 500],
+    ["5s", 5_000],
+    ["1m", 60_000],
+    ["2h", 7_200_000],
+    ["4", 4_000],
+    ["1.5s", 1_500],
+    ["0", 0],
+    ["2147483647ms", 2_147_483_647],
+  ])("%s is %i ms", (text, milliseconds) => {
+    expect(values.duration(text)).toBe(milliseconds);
+  });
+
+  test.each(["", "s", "-1s", "1 s", "5sec", "1d", "1e3", ".5s", "25d", "600h", "Infinity"])("%j is none", (text) => {
+    expect(complaint(values.duration, text)).toContain("500ms, 5s or 1m");
+  });
+
+  test("may have to be above zero", () => {
+    expect(values.positiveDuration("1ms")).toBe(1);
+    expect(complaint(values.positiveDuration, "0s")).toContain("above zero");
+    expect(complaint(values.positiveDuration, "0.1ms")).toContain("above zero");
+  });
+});
+
+describe("a number", () => {
+  test("lies within its bounds", () => {
+    expect([values.port("1"), values.port("65535"), values.listenPort("0")]).toEqual([1, 65535, 0]);
+    expect(complaint(values.port, "0")).toBe("must be a whole number from 1 to 65535");
+  });
+
+  test.each(["", "65536", "-1", "1.0", "0x10", "1e3", " 1", "99999999999"])("%j is no port", (text) => {
+    complaint(values.port, text);
+  });
+});
+
+describe("a choice", () => {
+  test("between true and false has several words", () => {
+    expect(["true", "1", "yes", "ON"].map(values.boolean)).toEqual([true, true, true, true]);
+    expect(["false", "0", "no", "Off"].map(values.boolean)).toEqual([false, false, false, false]);
+    expect(complaint(values.boolean, "maybe")).toBe("must be true or false");
+  });
+
+  test("is one of the words, and the complaint lists them", () => {
+    const parse = values.oneOf("any", "4", "6");
+    expect(parse("4")).toBe("4");
+    expect(complaint(parse, "5")).toBe("must be any, 4 or 6");
+  });
+
+  test("of a family is a number", () => {
+    expect(["any", "4", "6"].map(values.family)).toEqual(["any", 4, 6]);
+  });
+});
+
+describe("an address", () => {
+  test("is made canonical", () => {
+    expect(["10.0.0.1", "FD00:0::1", "::ffff:10.0.0.1"].map(values.ip)).toEqual(["10.0.0.1", "fd00::1", "10.0.0.1"]);
+  });
+
+  test.each(["", "localhost", "10.0.0", "10.0.0.1:80", "fe80::1%eth0", "10.0.0.1%x"])("%j is none", (text) => {
+    expect(complaint(values.ip, text)).toContain("such as 10.0.0.1 or fd00::1");
+  });
+
+  const withPort = values.ipPort(8600);
+  test.each([
+    ["127.0.0.1", "127.0.0.1", 8600],
+    ["127.0.0.1:53", "127.0.0.1", 53],
+    ["::1", "::1", 8600],
+    ["[::1]", "::1", 8600],
+    ["[::1]:53", "::1", 53],
+    ["fd00::1:53", "fd00::1:53", 8600],
+  ])("with a port may be written %s", (text, address, port) => {
+    expect(withPort(text)).toEqual({ address, port });
+  });
+
+  test.each(["", ":53", "[]:53", "localhost:53", "127.0.0.1:", "[::1]53", "[::1", "fe80::1%eth0", "10.0.0.1%x:53"])(
+    "%j is none with a port",
+    (text) => {
+      expect(complaint(withPort, text)).toContain("such as 10.0.0.1 or [::1]:8600");
+    },
+  );
+
+  test("may need its port", () => {
+    expect(complaint(values.ipListenPort, "127.0.0.1")).toContain("with a port such as 127.0.0.1:8653");
+    expect(values.ipListenPort("127.0.0.1:0").port).toBe(0);
+  });
+
+  test("with a wrong port is told of the port", () => {
+    expect(complaint(withPort, "10.0.0.1:70000")).toBe(
+      'has the port "70000", which must be a whole number from 1 to 65535',
+    );
+    complaint(withPort, "10.0.0.1:0");
+  });
+
+  test("or a network may be allowed", () => {
+    expect(values.cidr("10.0.0.0/8")).toEqual({ bytes: [10, 0, 0, 0], prefix: 8 });
+    expect(complaint(values.cidr, "10.0.0.0/40")).toContain("10.0.0.0/8 or fd00::/8");
+  });
+});
+
+describe("a domain", () => {
+  test("is written in any case, with or without its last dot", () => {
+    expect(values.domainName("SVC.service.Consul.")).toBe("svc.service.consul");
+    expect(values.domainName("_svc._tag.service.consul")).toBe("_svc._tag.service.consul");
+    expect(values.domainName(`${"x".repeat(63)}.a`)).toHaveLength(65);
+  });
+
+  test.each([
+    ...["", ".", "a..b", ".a", "-a.b", "a-.b", "a b", "ü.example", "a/b", "a@b", "x\0", "10.0.0.300"],
+    ...[`${"x".repeat(64)}.a`, Array.from({ length: 127 }, () => "x").join("..x"), "x.".repeat(127).concat("x")],
+  ])("%j is none", (text) => {
+    expect(complaint(values.domainName, text)).toContain("such as svc.service.consul");
+  });
+
+  test("may be for some alive names only", () => {
+    const rule = values.domainRule("web*=web.service.consul");
+    expect([rule.domain, rule.glob.pattern]).toEqual(["web.service.consul", "web*"]);
+    expect(values.domainRule("svc").glob.matches("anything")).toBe(true);
+    expect(complaint(values.domainRule, "=svc")).toBe('has the pattern "", which must not be empty');
+    expect(complaint(values.domainRule, "web*=")).toContain('has the domain ""');
+    expect(complaint(values.domainRule, "10.0.0.1")).toContain("must be a domain name");
+  });
+
+  test("may have a name server of its own", () => {
+    expect(values.dnsServer("consul=[::1]:8600")).toEqual({ domain: "consul", address: "::1", port: 8600 });
+    expect(values.dnsServer("10.0.0.2")).toEqual({ domain: undefined, address: "10.0.0.2", port: 53 });
+    expect(complaint(values.dnsServer, "=10.0.0.2")).toContain('has the domain ""');
+    complaint(values.dnsServer, "consul=");
+  });
+});
+
+describe("a node", () => {
+  test("in a static entry has a name, a host, an address and a port", () => {
+    expect(values.staticNode("node_a@svc=10.0.0.1:8081")).toEqual({
+      aliveName: "node_a",
+      host: "svc",
+      address: "10.0.0.1",
+      port: 8081,
+    });
+    expect(values.staticNode("a@fd00::1=[fd00::1]:1").host).toBe("fd00::1");
+  });
+
+  test.each(["", "a", "a@h", "a@h=10.0.0.1", "a@h=:1", "@h=10.0.0.1:1", "a@=10.0.0.1:1", "a.b@h=10.0.0.1:1"])(
+    "%j is no static entry",
+    (text) => {
+      complaint(values.staticNode, text);
+    },
+  );
+
+  test("of the configuration may leave its host to --domain", () => {
+    expect(values.configuredNode("a@svc")).toEqual({ aliveName: "a", host: "svc" });
+    expect(values.configuredNode("a")).toEqual({ aliveName: "a", host: undefined });
+    expect(complaint(values.configuredNode, "a@")).toContain('has the host ""');
+  });
+
+  test("has an alive name without what splits names", () => {
+    expect(values.aliveName("ünode-1")).toBe("ünode-1");
+    expect(values.aliveName("😈".repeat(255))).toHaveLength(510);
+    for (const text of ["", "a.b", "a@b", "a b", "a/4", "a\0", "x".repeat(256)]) complaint(values.aliveName, text);
+  });
+});
+
+describe("an advertised address", () => {
+  test.each(["10.0.0.1", "host-7.example.com", "{name}.nodes.example", "{host}", "{name}-{service}.example"])(
+    "may be %s",
+    (text) => {
+      expect(values.addressOrTemplate(text)).toBe(text);
+    },
+  );
+
+  test.each(["", "0.0.0.0", "::", "{nmae}.example", "a b", "10.0.0.1:80", "fe80::1%eth0", "10.0.0.300", "{name"])(
+    "cannot be %j",
+    (text) => {
+      complaint(values.addressOrTemplate, text);
+    },
+  );
+});
+
+describe("a template", () => {
+  const parse = values.template("name", "host");
+
+  test("is filled with what the node is", () => {
+    expect(values.fillTemplate(parse("_{name}._tcp.{host}"), { name: "a", host: "svc" })).toBe("_a._tcp.svc");
+  });
+
+  test("takes values as they are, even when they look like placeholders or patterns", () => {
+    expect(values.fillTemplate("{name}.{host}", { name: "{host}", host: "$&" })).toBe("{host}.$&");
+  });
+
+  test.each(["{nmae}.{host}", "{name", "{name.{host}", "{}", "x{"])("%j is told of its placeholder", (text) => {
+    expect(complaint(parse, text)).toMatch(/has the placeholder \{.*, which is none of \{name\}, \{host\}$/);
+  });
+});
+
+describe("the Consul agent", () => {
+  test.each([
+    ["http://127.0.0.1:8500", "http://127.0.0.1:8500"],
+    ["HTTPS://consul.example", "https://consul.example"],
+    ["127.0.0.1:8500", "http://127.0.0.1:8500"],
+    ["localhost:8500", "http://localhost:8500"],
+    ["[::1]:8500", "http://[::1]:8500"],
+    ["unix:///alloc/tmp/consul_http.sock", "unix:///alloc/tmp/consul_http.sock"],
+  ])("at %s is %s", (text, url) => {
+    expect(values.consulUrl(text)).toBe(url);
+  });
+
+  test.each(["", "ftp://x", "http://", "http://a:b", "unix://", "::1", "http://user:pw@x", "http://:pw@x"])(
+    "cannot be at %j",
+    (text) => {
+      expect(complaint(values.consulUrl, text)).toContain("http://host:port");
+    },
+  );
+});
+
+test("a glob and a text must not be empty", () => {
+  expect(values.glob("node_*").matches("node_a")).toBe(true);
+  expect([complaint(values.glob, ""), complaint(values.text, "")]).toEqual(["must not be empty", "must not be empty"]);
+});

@@ -1,0 +1,162 @@
+import { ProtocolError } from "../errors.js";
+import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
+import { type EpmdRequest, type EpmdResponse, TAG } from "./messages.js";
+
+/** epmd_int.h: MAXSYMLEN, 255 characters of up to 4 bytes. The same limit holds for extra. */
+const MAX_SYMBOL_BYTES = 4 * 255;
+const MAX_NAME_CHARACTERS = 255;
+/** epmd_srv.c: the fixed fields of ALIVE2_REQ, and at least one byte more. */
+const ALIVE2_FIXED_LENGTH = 13;
+
+/** @throws ProtocolError for what stock EPMD closes without an answer. @param frame without the length */
+export function decodeRequest(frame: Buffer): EpmdRequest {
+  const reader = new ByteReader(frame);
+  const opcode = reader.uint8();
+  switch (opcode) {
+    case TAG.ALIVE2_REQ:
+      return decodeAlive2(reader, frame.length);
+    case TAG.PORT_PLEASE2_REQ:
+      return decodePortPlease2(reader.remaining());
+    // What follows these three opcodes is ignored, as in epmd_srv.c.
+    case TAG.NAMES_REQ:
+      return { type: "NAMES_REQ" };
+    case TAG.DUMP_REQ:
+      return { type: "DUMP_REQ" };
+    case TAG.KILL_REQ:
+      return { type: "KILL_REQ" };
+    case TAG.STOP_REQ:
+      return { type: "STOP_REQ", aliveName: decodeName(dropTrailingNul(reader.remaining())) };
+    default:
+      throw new ProtocolError("EPMD_MESSAGE", `unknown request ${opcode}`);
+  }
+}
+
+function decodeAlive2(reader: ByteReader, length: number): EpmdRequest {
+  if (length <= ALIVE2_FIXED_LENGTH) throw new ProtocolError("EPMD_MESSAGE", `ALIVE2_REQ of ${length} bytes`);
+  const port = reader.uint16();
+  const nodeType = reader.uint8();
+  const protocol = reader.uint8();
+  const highestVersion = reader.uint16();
+  const lowestVersion = reader.uint16();
+  const nameBytes = reader.counted();
+  const extra = Buffer.from(reader.counted());
+  if (nameBytes.includes(0)) throw new ProtocolError("EPMD_MESSAGE", "NUL in a name");
+  const refused = (reason: string) => ({ type: "ALIVE2_REQ_REFUSED", highestVersion, reason }) as const;
+  if (nameBytes.length > MAX_SYMBOL_BYTES) return refused(`name of ${nameBytes.length} bytes`);
+  if (extra.length > MAX_SYMBOL_BYTES) return refused(`extra of ${extra.length} bytes`);
+  const aliveName = decodeUtf8(nameBytes);
+  if (aliveName === undefined) return refused("name is not UTF-8");
+  if (countCharacters(aliveName) > MAX_NAME_CHARACTERS) return refused("name of more than 255 characters");
+  return { type: "ALIVE2_REQ", port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
+}
+
+function decodePortPlease2(bytes: Buffer): EpmdRequest {
+  const nameBytes = dropTrailingNul(bytes);
+  const name = decodeName(nameBytes);
+  // The name proper; a client of the module way sends its host behind an @.
+  if (countCharacters(name.replace(/@.*$/s, "")) > MAX_NAME_CHARACTERS) {
+    throw new ProtocolError("EPMD_MESSAGE", "name of more than 255 characters");
+  }
+  return { type: "PORT_PLEASE2_REQ", name, forwarded: nameBytes.length < bytes.length };
+}
+
+/** epmd_srv.c tolerates one NUL behind a name. */
+function dropTrailingNul(bytes: Buffer): Buffer {
+  return bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
+}
+
+function decodeName(bytes: Buffer): string {
+  const name = bytes.includes(0) ? undefined : decodeUtf8(bytes);
+  if (name === undefined || name === "") throw new ProtocolError("EPMD_MESSAGE", "name is empty or not UTF-8");
+  return name;
+}
+
+function countCharacters(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+/** The request with its length, as a client sends it. */
+export function encodeRequest(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_REFUSED" }>): Buffer {
+  const body = encodeRequestBody(request);
+  return Buffer.concat([uint16(body.length), body]);
+}
+
+function encodeRequestBody(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_REFUSED" }>): Buffer {
+  switch (request.type) {
+    case "ALIVE2_REQ": {
+      const name = Buffer.from(request.aliveName);
+      return Buffer.concat([
+        Buffer.of(TAG.ALIVE2_REQ),
+        uint16(request.port),
+        Buffer.of(request.nodeType, request.protocol),
+        uint16(request.highestVersion, request.lowestVersion, name.length),
+        name,
+        uint16(request.extra.length),
+        request.extra,
+      ]);
+    }
+    case "PORT_PLEASE2_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG.PORT_PLEASE2_REQ)}${request.name}${request.forwarded ? "\0" : ""}`);
+    case "STOP_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG.STOP_REQ)}${request.aliveName}`);
+    case "NAMES_REQ":
+    case "DUMP_REQ":
+    case "KILL_REQ":
+      return Buffer.of(TAG[request.type]);
+    default:
+      return request satisfies never;
+  }
+}
+
+/** The whole response: clients need it in one write. */
+export function encodeResponse(response: EpmdResponse): Buffer {
+  switch (response.type) {
+    case "ALIVE2_RESP":
+      return encodeAlive2Response(response);
+    case "PORT2_RESP":
+      return response.result === 1 ? Buffer.of(TAG.PORT2_RESP, 1) : encodePort2Response(response);
+    case "NAMES_RESP":
+      return Buffer.concat([
+        uint32(response.epmdPort),
+        Buffer.from(response.nodes.map((node) => `name ${node.aliveName} at port ${node.port}\n`).join("")),
+      ]);
+    case "DUMP_RESP":
+      // epmd_srv.c sends each record with its terminating NUL. We keep no file descriptors: -1 says so.
+      return Buffer.concat([
+        uint32(response.epmdPort),
+        Buffer.from(
+          [
+            ...response.nodes.map((node) => `active name     <${node.aliveName}> at port ${node.port}, fd = -1\n\0`),
+            ...response.former.map((node) => `old/unused name <${node.aliveName}>, port = ${node.port}, fd = -1 \n\0`),
+          ].join(""),
+        ),
+      ]);
+    case "KILL_RESP":
+    case "STOP_RESP":
+      return Buffer.from(response.text);
+    default:
+      return response satisfies never;
+  }
+}
+
+function encodeAlive2Response({ extended, result, creation }: Extract<EpmdResponse, { type: "ALIVE2_RESP" }>): Buffer {
+  return extended
+    ? Buffer.concat([Buffer.of(TAG.ALIVE2_X_RESP, result), uint32(creation)])
+    : // epmd_srv.c: nodes before version 6 know creations 1..3 only; a refusal carries its constant as it is.
+      Buffer.concat([Buffer.of(TAG.ALIVE2_RESP, result), uint16(result === 0 ? (creation % 3) + 1 : creation)]);
+}
+
+function encodePort2Response(response: Extract<EpmdResponse, { type: "PORT2_RESP"; result: 0 }>): Buffer {
+  const name = Buffer.from(response.aliveName);
+  return Buffer.concat([
+    Buffer.of(TAG.PORT2_RESP, 0),
+    uint16(response.port),
+    Buffer.of(response.nodeType, response.protocol),
+    uint16(response.highestVersion, response.lowestVersion, name.length),
+    name,
+    uint16(response.extra.length),
+    response.extra,
+  ]);
+}

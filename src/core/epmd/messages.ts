@@ -1,0 +1,77 @@
+import type { FormerNode, RegisteredNode } from "../registry.js";
+import type { NodeDescription } from "../resolution.js";
+
+/** Opcodes and response tags, named as in OTP (erts/epmd/src/epmd_int.h). */
+export const TAG = {
+  ALIVE2_REQ: 120,
+  ALIVE2_RESP: 121,
+  ALIVE2_X_RESP: 118,
+  PORT_PLEASE2_REQ: 122,
+  PORT2_RESP: 119,
+  NAMES_REQ: 110,
+  DUMP_REQ: 100,
+  KILL_REQ: 107,
+  STOP_REQ: 115,
+} as const;
+
+export const NODE_TYPE_NORMAL = 77;
+export const NODE_TYPE_HIDDEN = 72;
+
+/** What is answered for a node of which nobody said more than address and port: what a current VM registers. */
+export const SYNTHETIC_DESCRIPTION: NodeDescription = Object.freeze({
+  nodeType: NODE_TYPE_NORMAL,
+  protocol: 0,
+  highestVersion: 6,
+  lowestVersion: 5,
+  extra: Buffer.alloc(0),
+});
+
+/** Creation in an answer that refuses a registration (epmd_srv.c). */
+export const REFUSED_CREATION = 99;
+
+export interface Alive2Request extends NodeDescription {
+  readonly type: "ALIVE2_REQ";
+  /** 0..65535; stock EPMD takes 0. */
+  readonly port: number;
+  readonly aliveName: string;
+}
+
+export type EpmdRequest =
+  | Alive2Request
+  /** Well-formed, and refused with result 1 instead of a close. */
+  | { readonly type: "ALIVE2_REQ_REFUSED"; readonly highestVersion: number; readonly reason: string }
+  | {
+      readonly type: "PORT_PLEASE2_REQ";
+      readonly name: string;
+      /** A NUL stood behind the name. EPMDs drop it; a srv-epmd that asks another EPMD sends it, so that two never ask each other in a circle. */
+      readonly forwarded: boolean;
+    }
+  | { readonly type: "NAMES_REQ" }
+  | { readonly type: "DUMP_REQ" }
+  | { readonly type: "KILL_REQ" }
+  | { readonly type: "STOP_REQ"; readonly aliveName: string };
+
+export type EpmdResponse =
+  | {
+      /** ALIVE2_X_RESP for nodes of version 6 and up, ALIVE2_RESP for older ones. */
+      readonly type: "ALIVE2_RESP";
+      readonly extended: boolean;
+      readonly result: 0 | 1;
+      readonly creation: number;
+    }
+  | { readonly type: "PORT2_RESP"; readonly result: 1 }
+  | (NodeDescription & {
+      readonly type: "PORT2_RESP";
+      readonly result: 0;
+      readonly port: number;
+      readonly aliveName: string;
+    })
+  | { readonly type: "NAMES_RESP"; readonly epmdPort: number; readonly nodes: readonly RegisteredNode[] }
+  | {
+      readonly type: "DUMP_RESP";
+      readonly epmdPort: number;
+      readonly nodes: readonly RegisteredNode[];
+      readonly former: readonly FormerNode[];
+    }
+  | { readonly type: "KILL_RESP"; readonly text: "OK" | "NO" }
+  | { readonly type: "STOP_RESP"; readonly text: "STOPPED" | "NOEXIST" };

@@ -1,0 +1,60 @@
+import { ProtocolError } from "../errors.js";
+import type { NodeDescription } from "../resolution.js";
+import { ByteReader, decodeUtf8 } from "./bytes.js";
+import { TAG } from "./messages.js";
+
+/** Answer to ALIVE2_REQ as a client reads it: it comes on a connection that stays open, so it has its own length. */
+export type Alive2Answer = { readonly result: number; readonly creation: number };
+
+/** Undefined while bytes are missing. @throws ProtocolError */
+export function decodeAlive2Response(bytes: Buffer): Alive2Answer | undefined {
+  const tag = bytes[0];
+  if (tag === undefined) return undefined;
+  if (tag !== TAG.ALIVE2_RESP && tag !== TAG.ALIVE2_X_RESP) {
+    throw new ProtocolError("EPMD_MESSAGE", `ALIVE2_REQ was answered with tag ${tag}`);
+  }
+  if (bytes.length < (tag === TAG.ALIVE2_X_RESP ? 6 : 4)) return undefined;
+  const reader = new ByteReader(bytes.subarray(1));
+  return { result: reader.uint8(), creation: tag === TAG.ALIVE2_X_RESP ? reader.uint32() : reader.uint16() };
+}
+
+export type Port2Answer = NodeDescription & { readonly port: number; readonly aliveName: string };
+
+/** The whole answer to PORT_PLEASE2_REQ; undefined: no such node there. @throws ProtocolError */
+export function decodePort2Response(bytes: Buffer): Port2Answer | undefined {
+  const reader = new ByteReader(bytes);
+  const tag = reader.uint8();
+  if (tag !== TAG.PORT2_RESP) throw new ProtocolError("EPMD_MESSAGE", `PORT_PLEASE2_REQ was answered with tag ${tag}`);
+  if (reader.uint8() !== 0) return undefined;
+  const port = reader.uint16();
+  const nodeType = reader.uint8();
+  const protocol = reader.uint8();
+  const highestVersion = reader.uint16();
+  const lowestVersion = reader.uint16();
+  const aliveName = decodeUtf8(reader.counted());
+  if (aliveName === undefined) throw new ProtocolError("EPMD_MESSAGE", "answer with a name that is not UTF-8");
+  const extra = Buffer.from(reader.counted());
+  return { port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
+}
+
+export interface NamesAnswer {
+  /** The port that the EPMD believes to be on. */
+  readonly epmdPort: number;
+  readonly names: readonly { readonly name: string; readonly port: number }[];
+}
+
+/** The whole answer to NAMES_REQ. Lines that are not of the format are passed over, as clients do. @throws ProtocolError */
+export function decodeNamesResponse(bytes: Buffer): NamesAnswer {
+  const reader = new ByteReader(bytes);
+  const epmdPort = reader.uint32();
+  // 32 bits, and yet a port: anything above says that this is no EPMD.
+  if (epmdPort > 65535) throw new ProtocolError("EPMD_MESSAGE", `NAMES_REQ was answered with port ${epmdPort}`);
+  const names = reader
+    .remaining()
+    .toString("utf8")
+    .split("\n")
+    .map((line) => /^name (.+) at port ([0-9]+)$/s.exec(line))
+    .filter((match) => match !== null)
+    .map((match) => ({ name: match[1] ?? "", port: Number(match[2]) }));
+  return { epmdPort, names };
+}

@@ -1,0 +1,80 @@
+import { connect } from "node:net";
+import { encodeRequest } from "../core/epmd/codec.js";
+import {
+  decodeNamesResponse,
+  decodePort2Response,
+  type NamesAnswer,
+  type Port2Answer,
+} from "../core/epmd/responses.js";
+import { describeError, EpmdError } from "../core/errors.js";
+import type { IpPort } from "../core/values.js";
+import { formatPeer } from "./peer.js";
+
+/** No EPMD answer is longer: 4096 names of 1020 bytes. */
+const MAX_ANSWER = 5 * 1024 * 1024;
+
+export interface AskOptions {
+  /** Milliseconds for the whole exchange. */
+  readonly timeout: number;
+  /** Tells a srv-epmd at the other end not to ask further EPMDs. */
+  readonly forwarded?: boolean;
+}
+
+/** Asks an EPMD for a node; undefined when it has none of that name. @throws EpmdError */
+export async function portPlease(epmd: IpPort, name: string, options: AskOptions): Promise<Port2Answer | undefined> {
+  const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name, forwarded: options.forwarded ?? false });
+  return decodeAnswer(epmd, decodePort2Response, await exchange(epmd, request, options.timeout));
+}
+
+/** Asks an EPMD for its names. @throws EpmdError */
+export async function names(epmd: IpPort, options: AskOptions): Promise<NamesAnswer> {
+  return decodeAnswer(
+    epmd,
+    decodeNamesResponse,
+    await exchange(epmd, encodeRequest({ type: "NAMES_REQ" }), options.timeout),
+  );
+}
+
+function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    throw new EpmdError("EPMD_ANSWER", `what listens on ${formatPeer(epmd)} is no EPMD`, { cause: error });
+  }
+}
+
+/** Responses carry no length: all that comes until the server closes. */
+function exchange(epmd: IpPort, request: Buffer, timeout: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: epmd.address, port: epmd.port, noDelay: true });
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const fail = (error: EpmdError) => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(error);
+    };
+    const timer = setTimeout(
+      () => fail(new EpmdError("EPMD_TIMEOUT", `no answer from ${formatPeer(epmd)} within ${timeout} ms`)),
+      timeout,
+    );
+    socket.on("connect", () => socket.write(request));
+    socket.on("data", (chunk) => {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > MAX_ANSWER) fail(new EpmdError("EPMD_ANSWER", `what listens on ${formatPeer(epmd)} is no EPMD`));
+    });
+    socket.on("end", () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(Buffer.concat(chunks));
+    });
+    socket.on("error", (error) =>
+      fail(
+        new EpmdError("EPMD_UNREACHABLE", `cannot ask the EPMD at ${formatPeer(epmd)}: ${describeError(error)}`, {
+          cause: error,
+        }),
+      ),
+    );
+  });
+}

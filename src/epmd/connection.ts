@@ -1,0 +1,167 @@
+import type { Duplex } from "node:stream";
+import { decodeRequest, encodeResponse } from "../core/epmd/codec.js";
+import { readFrame } from "../core/epmd/framing.js";
+import type { EpmdRequest } from "../core/epmd/messages.js";
+import { ProtocolError } from "../core/errors.js";
+import type { RegisteredNode } from "../core/registry.js";
+import type { Logger } from "../logger.js";
+import type { Answer } from "./answer.js";
+import { describeAnswer, describeRequest } from "./describe.js";
+import type { Peer } from "./peer.js";
+
+export interface ConnectionDeps {
+  readonly answer: (request: EpmdRequest, peer: Peer) => Answer | Promise<Answer>;
+  /** The connection is now this node's registration; `release` ends it. */
+  readonly hold: (node: RegisteredNode, release: () => void) => void;
+  /** The connection that held this node has ended. */
+  readonly unregister: (node: RegisteredNode) => void;
+  /** A KILL was obeyed and its answer is out. */
+  readonly exit: () => void;
+  /** Milliseconds without a complete request after which a connection is closed. */
+  readonly packetTimeout: number;
+  readonly log: Logger;
+}
+
+/**
+ * One EPMD connection: a request, its answer in one write, and the close; after a successful ALIVE2 the connection
+ * stays and *is* the registration.
+ * - `request`: waiting for (the rest of) the first request
+ * - `held`: nodes are registered on it; further well-formed requests are answered in order
+ * - `closing`: the last bytes are on their way
+ */
+type State = "request" | "held" | "closing";
+
+const NOTHING = Buffer.alloc(0);
+/** What a client that holds a node may send ahead of its answers, and leave unread of them, bytes. */
+const MAX_AHEAD = 64 * 1024;
+const MAX_UNREAD = 1024 * 1024;
+
+export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDeps): void {
+  const { log } = deps;
+  const nodes: RegisteredNode[] = [];
+  let state: State = "request";
+  let pending: Buffer = NOTHING;
+  let answering = false;
+  let ended = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const restartTimer = () => {
+    clearTimeout(timer);
+    // epmd_srv.c compares whole seconds, so a client has up to a second more than the time-out: a request that
+    // comes a byte a second with -packet_timeout 1 is answered (epmd_SUITE, slow_get_port_nr).
+    timer = setTimeout(() => drop("no complete request in time"), deps.packetTimeout + 1000);
+  };
+
+  const unregister = () => {
+    for (const node of nodes.splice(0)) deps.unregister(node);
+  };
+
+  /** Ends the connection without an answer. */
+  const drop = (reason: string) => {
+    if (!duplex.destroyed) log.debug({ reason }, "connection closed");
+    state = "closing";
+    unregister();
+    duplex.destroy();
+  };
+
+  /** Sends the last bytes; a peer that does not take them is dropped by the timer. */
+  const finish = (bytes: Buffer | undefined, done?: () => void) => {
+    state = "closing";
+    unregister();
+    if (duplex.destroyed) return;
+    restartTimer();
+    const destroy = () => {
+      duplex.destroy();
+      done?.();
+    };
+    if (bytes) duplex.end(bytes, destroy);
+    else duplex.end(destroy);
+  };
+
+  const carryOut = (request: EpmdRequest, result: Answer, startedAt: number) => {
+    answering = false;
+    if (log.isLevelEnabled("debug")) {
+      const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
+      log.debug({ request: describeRequest(request), result: describeAnswer(result), elapsedMs }, "request");
+    }
+    switch (result.action) {
+      case "close":
+        return drop(result.reason);
+      case "exit":
+        return finish(encodeResponse(result.response), deps.exit);
+      case "hold":
+        nodes.push(result.node);
+        state = "held";
+        deps.hold(result.node, () => drop("name was taken back"));
+        duplex.write(encodeResponse(result.response));
+        return advance();
+      case "reply":
+        // After a refused ALIVE2 too: a VM that comes back every 2 s would leave a socket behind each time.
+        if (state !== "held") return finish(encodeResponse(result.response));
+        duplex.write(encodeResponse(result.response));
+        return advance();
+      default:
+        return result satisfies never;
+    }
+  };
+
+  const take = (frame: Buffer) => {
+    const startedAt = performance.now();
+    const request = decodeRequest(frame);
+    if (state === "request" && pending.length > 0 && request.type !== "ALIVE2_REQ") {
+      throw new ProtocolError("EPMD_FRAME", "more bytes than one request");
+    }
+    const result = deps.answer(request, peer);
+    if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
+    answering = true;
+    clearTimeout(timer);
+    result
+      .then((settled) => duplex.destroyed || carryOut(request, settled, startedAt))
+      .catch((error: unknown) => {
+        log.error({ err: error, request: describeRequest(request) }, "request failed");
+        drop("internal fault");
+      });
+  };
+
+  /** Works off what has arrived, one request at a time. */
+  const advance = () => {
+    while (!answering && state !== "closing") {
+      const read = readFrame(pending);
+      if (read.kind === "invalid") return drop(read.reason);
+      if (read.kind === "more") {
+        // A held connection may be silent for ever, but not in the middle of a request.
+        if (state === "request" || pending.length > 0) restartTimer();
+        else clearTimeout(timer);
+        if (ended) finish(undefined);
+        return;
+      }
+      if (duplex.writableLength > MAX_UNREAD) return drop("answers are not read");
+      pending = read.rest;
+      try {
+        take(read.frame);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) log.error({ err: error }, "connection failed");
+        return drop(error instanceof ProtocolError ? error.message : "internal fault");
+      }
+    }
+  };
+
+  duplex.on("data", (chunk: Buffer) => {
+    if (state === "closing" || (answering && state === "request")) return;
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+    if (answering && pending.length > MAX_AHEAD) return drop("requests come faster than answers are taken");
+    advance();
+  });
+  duplex.on("end", () => {
+    ended = true;
+    // A half-close behind a request still gets its answer; a registration ends with it.
+    if (!answering && state !== "closing") finish(undefined);
+  });
+  duplex.on("error", (error) => log.debug({ err: error }, "connection failed"));
+  duplex.on("close", () => {
+    clearTimeout(timer);
+    state = "closing";
+    unregister();
+  });
+  restartTimer();
+}

@@ -1,0 +1,154 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { ListenError } from "../core/errors.js";
+import { type Cidr, familyOf } from "../core/ip.js";
+import type { Logger } from "../logger.js";
+import { formatPeer, type Peer, peerOf } from "./peer.js";
+import { Places } from "./places.js";
+
+/** An address to listen on. */
+export interface ListenAddress {
+  /** Canonical IP literal. */
+  readonly address: string;
+  /** Peers that are not local are served there too. */
+  readonly strangers: boolean;
+  /** Nobody asked for it by name: when the machine has no such address it is passed over. */
+  readonly implied: boolean;
+}
+
+export interface ListenerOptions {
+  readonly allow: readonly Cidr[];
+  readonly maxConnections: number;
+  readonly onConnection: (socket: Socket, peer: Peer) => void;
+  readonly log: Logger;
+}
+
+export interface Listener {
+  /** Bound port; all addresses have the same. */
+  readonly port: number;
+  readonly addresses: readonly string[];
+  /** Stops accepting and ends every connection. */
+  readonly close: () => Promise<void>;
+}
+
+/** Not there, or not of a family that this machine has. */
+const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
+/** How often another free port is tried when the one found on the first address is taken on the next. */
+const PORT_ATTEMPTS = 20;
+const BACKLOG = 1024;
+
+/**
+ * Listens on every address with one port; 0 takes a port that is free on all.
+ * @throws ListenError LISTEN_IN_USE, LISTEN_FAILED
+ */
+export async function listen(
+  addresses: readonly ListenAddress[],
+  port: number,
+  options: ListenerOptions,
+): Promise<Listener> {
+  for (let attempt = 1; ; attempt++) {
+    const listener = new EpmdListener(options);
+    try {
+      await listener.bindAll(addresses, port);
+      return listener;
+    } catch (error) {
+      await listener.close();
+      if (port !== 0 || attempt === PORT_ATTEMPTS || (error as ListenError).code !== "LISTEN_IN_USE") throw error;
+    }
+  }
+}
+
+class EpmdListener implements Listener {
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #options: ListenerOptions;
+  readonly #places: Places;
+  readonly #strangerPlaces: Places;
+  port = 0;
+  readonly addresses: string[] = [];
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#places = new Places(options.maxConnections);
+    // Strangers cannot take the places of the nodes here.
+    this.#strangerPlaces = new Places(Math.floor(options.maxConnections / 2));
+  }
+
+  async bindAll(addresses: readonly ListenAddress[], port: number): Promise<void> {
+    this.port = port;
+    for (const address of addresses) {
+      try {
+        this.port = await this.#bind(address);
+        this.addresses.push(formatPeer({ address: address.address, port: this.port }));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (address.implied && ABSENT.has(code ?? "")) {
+          this.#options.log.debug({ address: address.address, code }, "address passed over");
+          continue;
+        }
+        throw listenError(address.address, this.port, error);
+      }
+    }
+    if (this.#servers.length === 0)
+      throw new ListenError("LISTEN_FAILED", "this machine has none of the addresses to listen on");
+  }
+
+  #bind({ address, strangers }: ListenAddress): Promise<number> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, strangers));
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
+        server.off("error", reject);
+        server.on("error", (error) => this.#options.log.error({ err: error, address }, "listening failed"));
+        this.#servers.push(server);
+        resolve((server.address() as { port: number }).port);
+      });
+    });
+  }
+
+  #accept(socket: Socket, strangers: boolean): void {
+    const { allow, onConnection } = this.#options;
+    const peer = peerOf(socket, allow);
+    if (!peer) return void socket.destroy();
+    if (!peer.local && !strangers) {
+      this.#options.log.debug(
+        { peer: formatPeer(peer) },
+        "connection closed: not a local peer, and --listen does not name this address",
+      );
+      return void socket.destroy();
+    }
+    const places = peer.local ? [this.#places] : [this.#places, this.#strangerPlaces];
+    const full = places.find((place) => place.full);
+    if (full) {
+      if (full.tell()) this.#tellFull(full, peer);
+      return void socket.destroy();
+    }
+    this.#sockets.add(socket);
+    for (const place of places) place.take();
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      for (const place of places) place.leave();
+    });
+    onConnection(socket, peer);
+  }
+
+  #tellFull(full: Places, peer: Peer): void {
+    const { maxConnections, log } = this.#options;
+    const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
+    log.warn({ maxConnections, peer: formatPeer(peer) }, `connection closed: ${what} in use`);
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(closed);
+  }
+}
+
+function listenError(address: string, port: number, error: unknown): ListenError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const at = { address, port };
+  const where = formatPeer(at);
+  if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
+  const why = ABSENT.has(code ?? "") ? "this machine has no such address" : message;
+  return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
+}

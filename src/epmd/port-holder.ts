@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { EpmdError } from "../core/errors.js";
+import type { IpPort } from "../core/values.js";
+import { names } from "./client.js";
+
+const ASK_TIMEOUT = 500;
+
+/** Says who listens where we want to, as far as can be told: an EPMD answers NAMES, and /proc knows the program. */
+export async function describePortHolder(at: IpPort): Promise<string> {
+  const program = findListener(at.port);
+  const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
+  try {
+    const { names: live } = await names(at, { timeout: ASK_TIMEOUT });
+    const nodes = live.length === 0 ? "no live nodes" : `live nodes ${live.map(({ name }) => name).join(", ")}`;
+    const kind =
+      program === undefined ? "an EPMD" : /srv-epmd/.test(program.command) ? "another srv-epmd" : "a stock epmd";
+    const advice =
+      live.length === 0 && kind === "a stock epmd" ? "; stop it with: epmd -kill" : "; choose another port with --port";
+    return `${kind} with ${nodes} is there${by}${advice}`;
+  } catch (error) {
+    if (!(error instanceof EpmdError)) throw error;
+    return `something that is no EPMD is there${by}; choose another port with --port`;
+  }
+}
+
+/** The process with a socket listening on this TCP port; only our own processes are visible without privileges. */
+function findListener(port: number): { pid: number; command: string } | undefined {
+  const inodes = new Set(["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) => listeningInodes(table, port)));
+  if (inodes.size === 0) return undefined;
+  for (const pid of list("/proc").filter((entry) => /^[0-9]+$/.test(entry))) {
+    for (const descriptor of list(`/proc/${pid}/fd`)) {
+      const inode = /^socket:\[([0-9]+)\]$/.exec(link(`/proc/${pid}/fd/${descriptor}`))?.[1];
+      if (inode !== undefined && inodes.has(inode)) return { pid: Number(pid), command: commandOf(pid) };
+    }
+  }
+  return undefined;
+}
+
+/** Inodes of sockets in state LISTEN (0A) on a port; columns as in proc(5). */
+function listeningInodes(table: string, port: number): string[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return text(table)
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((columns) => columns[1]?.endsWith(suffix) && columns[3] === "0A")
+    .map((columns) => columns[9] ?? "");
+}
+
+/** The program and, for an interpreter, its script. No more: options may hold secrets. */
+function commandOf(pid: string): string {
+  const [program = "", script = ""] = text(`/proc/${pid}/cmdline`).split("\0");
+  return `${program}${script.startsWith("-") ? "" : ` ${script}`}`.trim() || "unknown";
+}
+
+/** Processes end while they are looked at, and systems other than Linux have no /proc: nothing is the answer then. */
+function orNothing<T>(read: () => T, nothing: T): T {
+  try {
+    return read();
+  } catch {
+    return nothing;
+  }
+}
+
+const text = (path: string) => orNothing(() => readFileSync(path, "utf8"), "");
+const list = (path: string) => orNothing(() => readdirSync(path), []);
+const link = (path: string) => orNothing(() => readlinkSync(path), "");

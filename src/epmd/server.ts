@@ -1,0 +1,92 @@
+import { ListenError } from "../core/errors.js";
+import type { Cidr } from "../core/ip.js";
+import type { NodeName } from "../core/node-name.js";
+import type { RegisteredNode, Registry } from "../core/registry.js";
+import type { Resolution } from "../core/resolution.js";
+import type { Logger } from "../logger.js";
+import type { ResolveOptions } from "../resolution/resolution.js";
+import { type AnswerDeps, answer } from "./answer.js";
+import { type ConnectionDeps, handleConnection } from "./connection.js";
+import { connectionLimit } from "./connection-limit.js";
+import { type ListenAddress, type Listener, listen } from "./listener.js";
+import { formatPeer, type Peer } from "./peer.js";
+import { lookUpPort } from "./way.js";
+
+export interface EpmdServerOptions {
+  readonly addresses: readonly ListenAddress[];
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly allow: readonly Cidr[];
+  readonly maxConnections: number;
+  /** Milliseconds. */
+  readonly packetTimeout: number;
+  readonly relaxedCommandCheck: boolean;
+  readonly allowKill: boolean;
+  readonly registry: Registry;
+  readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
+  /** Port at which others reach a node that lives here; undefined when nobody can. */
+  readonly advertisedPort: (node: RegisteredNode) => number | undefined;
+  /** A KILL was obeyed. */
+  readonly onKill: () => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+/** The EPMD front end: sockets, connections, and names bound to them. @throws ListenError that says who has the port */
+export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
+  const { registry, log } = options;
+  const holders = new Map<RegisteredNode, () => void>();
+  const maxConnections = connectionLimit(options.maxConnections);
+  let port = options.port;
+
+  const answerDeps: AnswerDeps = {
+    registry,
+    lookUp: (name, forwarded, peer) => lookUpPort(name, forwarded, peer, { ...options, log }),
+    release: (node) => holders.get(node)?.(),
+    epmdPort: () => port,
+    relaxedCommandCheck: options.relaxedCommandCheck,
+    allowKill: options.allowKill,
+    now: options.now,
+  };
+
+  const connectionDeps = (peer: Peer): ConnectionDeps => ({
+    answer: (request) => answer(request, peer, answerDeps),
+    hold: (node, release) => {
+      holders.set(node, release);
+      log.info({ node: node.aliveName, port: node.port, creation: node.creation }, "node registered");
+    },
+    unregister: (node) => {
+      holders.delete(node);
+      registry.unregister(node);
+      log.info({ node: node.aliveName, port: node.port }, "node gone");
+    },
+    exit: options.onKill,
+    packetTimeout: options.packetTimeout,
+    log: log.child({ peer: formatPeer(peer) }),
+  });
+
+  try {
+    const listener = await listen(options.addresses, options.port, {
+      allow: options.allow,
+      maxConnections,
+      onConnection: (socket, peer) => handleConnection(socket, peer, connectionDeps(peer)),
+      log,
+    });
+    port = listener.port;
+    if (maxConnections < options.maxConnections) {
+      log.warn(
+        { maxConnections },
+        "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
+      );
+    }
+    return listener;
+  } catch (error) {
+    if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
+    const { describePortHolder } = await import("./port-holder.js");
+    throw new ListenError(error.code, `${error.message}: ${await describePortHolder(error.at)}`, {
+      cause: error,
+      at: error.at,
+    });
+  }
+}

@@ -1,0 +1,100 @@
+import type { Endpoint } from "../core/endpoint.js";
+import { encodeEndpoints } from "../core/epmd/endpoints.js";
+import { type EpmdResponse, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
+import { formatNodeName, type NodeName, parseNodeName } from "../core/node-name.js";
+import type { RegisteredNode, Registry } from "../core/registry.js";
+import type { Found, NodeDescription, Resolution } from "../core/resolution.js";
+import type { Logger } from "../logger.js";
+import type { ResolveOptions } from "../resolution/resolution.js";
+import { formatPeer, type Peer } from "./peer.js";
+
+const NOT_FOUND: EpmdResponse = { type: "PORT2_RESP", result: 1 };
+
+export interface WayDeps {
+  readonly registry: Registry;
+  readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
+  /** Port at which others reach a node that lives here; undefined when nobody can. */
+  readonly advertisedPort: (node: RegisteredNode) => number | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * From a resolution to the port for this client: a port is answered only if dialling it, at the address this client
+ * will dial, reaches the node. A stock client dials the address at which it asked; one that asked with an `@` reads
+ * the endpoints in Extra.
+ */
+export function lookUpPort(
+  name: string,
+  forwarded: boolean,
+  peer: Peer,
+  deps: WayDeps,
+): EpmdResponse | Promise<EpmdResponse> {
+  const node = deps.registry.get(name);
+  if (node) {
+    const port = peer.sameHost ? node.port : deps.advertisedPort(node);
+    if (port === undefined) return refuse(name, peer, "no port of this bridge network is mapped to the node's", deps);
+    return portAnswer(node.aliveName, port, node);
+  }
+  const asked = parseQuery(name);
+  // Strangers may ask for the nodes of this place, not use us to look around.
+  if (!asked || (!peer.local && asked.form !== "bare")) return refuse(name, peer, "not a name that is looked up", deps);
+  const resolution = deps.resolve(asked, {
+    sameHost: peer.sameHost,
+    dialled: peer.dialled,
+    mayProbe: peer.local,
+    allowed: (source) => (peer.local && !forwarded ? true : source !== "fallback"),
+    usable: (endpoint) => isUsable(endpoint, asked, peer),
+  });
+  return resolution instanceof Promise
+    ? resolution.then((settled) => respond(asked, settled, peer, deps))
+    : respond(asked, resolution, peer, deps);
+}
+
+function parseQuery(name: string): NodeName | undefined {
+  try {
+    return parseNodeName(name);
+  } catch {
+    return undefined;
+  }
+}
+
+function isUsable(endpoint: Pick<Endpoint, "address">, { form }: NodeName, { dialled }: Peer): boolean {
+  return form === "full" || endpoint.address === dialled;
+}
+
+function respond(asked: NodeName, resolution: Resolution, peer: Peer, deps: WayDeps): EpmdResponse {
+  switch (resolution.outcome) {
+    case "found":
+      return respondFound(asked, resolution, peer, deps);
+    case "not-found":
+      return refuse(formatNodeName(asked), peer, resolution.reason, deps);
+    case "unavailable":
+      deps.log.warn({ node: formatNodeName(asked), peer: formatPeer(peer), cause: resolution.cause }, "look-up failed");
+      return NOT_FOUND;
+    default:
+      return resolution satisfies never;
+  }
+}
+
+function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps): EpmdResponse {
+  const { endpoints, source, description = SYNTHETIC_DESCRIPTION } = found;
+  // A node that lives here is reached at whatever address of ours was dialled.
+  const chosen = source === "registry" ? endpoints[0] : endpoints.find((endpoint) => isUsable(endpoint, asked, peer));
+  if (!chosen) {
+    const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+    const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
+    return refuse(formatNodeName(asked), peer, reason, deps);
+  }
+  if (asked.form !== "full") return portAnswer(asked.aliveName, chosen.port, description);
+  return portAnswer(asked.aliveName, chosen.port, { ...description, extra: encodeEndpoints(endpoints) });
+}
+
+function refuse(name: string, peer: Peer, reason: string, { log }: WayDeps): EpmdResponse {
+  log.info({ node: name, peer: formatPeer(peer), reason }, "node not found");
+  return NOT_FOUND;
+}
+
+function portAnswer(aliveName: string, port: number, description: NodeDescription): EpmdResponse {
+  const { nodeType, protocol, highestVersion, lowestVersion, extra } = description;
+  return { type: "PORT2_RESP", result: 0, port, aliveName, nodeType, protocol, highestVersion, lowestVersion, extra };
+}

@@ -1,0 +1,345 @@
+import { type Duplex, duplexPair } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pino } from "pino";
+import { describe, expect, test } from "vitest";
+import type { EpmdResponse } from "../../src/core/epmd/messages.js";
+import { Registry } from "../../src/core/registry.js";
+import { answer } from "../../src/epmd/answer.js";
+import { handleConnection } from "../../src/epmd/connection.js";
+import { identifyPeer } from "../../src/epmd/peer.js";
+import { waitFor } from "../support/wait-for.js";
+
+const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");
+/** ALIVE2_REQ of `a`, port 4711, type 77, versions 6/5, no extra. */
+const ALIVE2_A = hex("000e 78 1267 4d 00 0006 0005 0001 61 0000");
+const ALIVE2_B = hex("000e 78 1268 4d 00 0006 0005 0001 62 0000");
+const NAMES = hex("0001 6e");
+const LOOK_UP_A = hex("0002 7a 61");
+const LOOK_UP_Z = hex("0002 7a 7a");
+const PORT2_A = hex("77 00 1267 4d 00 0006 0005 0001 61 0000");
+
+interface Options {
+  readonly lookUp?: (name: string) => Promise<EpmdResponse>;
+  readonly packetTimeout?: number;
+  readonly peerAddress?: string;
+  readonly relaxed?: boolean;
+  readonly allowKill?: boolean;
+}
+
+/** An EPMD without a port: any Duplex is a peer. */
+function epmd({
+  lookUp,
+  packetTimeout = 60_000,
+  peerAddress = "127.0.0.1",
+  relaxed = false,
+  allowKill = false,
+}: Options = {}) {
+  const registry = new Registry();
+  const holders = new Map<unknown, () => void>();
+  const faults: string[] = [];
+  let killed = false;
+  const log = pino({ level: "warn" }, { write: (line: string) => void faults.push(line) });
+  const connect = () => {
+    const [client, server] = duplexPair();
+    const peer = identifyPeer(peerAddress, 1, "127.0.0.1", []);
+    const received: Buffer[] = [];
+    let closed = false;
+    client.on("data", (chunk: Buffer) => received.push(chunk));
+    // A destroyed end of the pair shows as the end of the other.
+    server.on("close", () => {
+      closed = true;
+    });
+    handleConnection(server, peer, {
+      answer: (request) =>
+        answer(request, peer, {
+          registry,
+          lookUp: (name) => {
+            const node = registry.get(name);
+            if (node) return { ...node, type: "PORT2_RESP", result: 0 };
+            return lookUp?.(name) ?? { type: "PORT2_RESP", result: 1 };
+          },
+          release: (node) => holders.get(node)?.(),
+          epmdPort: () => 4369,
+          relaxedCommandCheck: relaxed,
+          allowKill,
+          now: () => 1_700_000_000_000,
+        }),
+      hold: (node, release) => void holders.set(node, release),
+      unregister: (node) => registry.unregister(node),
+      exit: () => {
+        killed = true;
+      },
+      packetTimeout,
+      log,
+    });
+    return {
+      send: (bytes: Buffer) => void client.write(bytes),
+      halfClose: () => void client.end(),
+      cut: () => void (server as Duplex).destroy(new Error("reset")),
+      bytes: () => Buffer.concat(received),
+      writes: () => received.length,
+      closed: () => waitFor(() => closed, { what: "the close" }),
+      isClosed: () => closed,
+    };
+  };
+  return { connect, registry, faults, killed: () => killed };
+}
+
+type Client = ReturnType<ReturnType<typeof epmd>["connect"]>;
+const received = (client: Client, length: number) =>
+  waitFor(() => client.bytes().length >= length, { what: `${length} bytes` });
+
+async function register(client: Client, request = ALIVE2_A): Promise<void> {
+  client.send(request);
+  await received(client, 6);
+}
+
+describe("a registration", () => {
+  test("is answered in one write with result and creation, and lives as long as its connection", async () => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    await register(node);
+    expect(node.bytes()).toEqual(hex("76 00 6553f101"));
+    expect(node.writes()).toBe(1);
+    expect(registry.get("a")).toMatchObject({ port: 4711, creation: 1_700_000_001 });
+    node.halfClose();
+    await node.closed();
+    expect(registry.size).toBe(0);
+  });
+
+  test("arrives in pieces of any size", async () => {
+    for (let cut = 1; cut < ALIVE2_A.length; cut++) {
+      const { connect, registry } = epmd();
+      const node = connect();
+      node.send(ALIVE2_A.subarray(0, cut));
+      await sleep(0);
+      expect(registry.size, `after ${cut} bytes`).toBe(0);
+      node.send(ALIVE2_A.subarray(cut));
+      await received(node, 6);
+      expect(registry.size).toBe(1);
+      node.halfClose();
+    }
+  });
+
+  test("ends when the connection is reset", async () => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    await register(node);
+    node.cut();
+    await node.closed();
+    expect(registry.size).toBe(0);
+  });
+
+  test("followed at once by a half-close is answered, and then gone", async () => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    node.send(ALIVE2_A);
+    node.halfClose();
+    await node.closed();
+    expect(node.bytes().length).toBe(6);
+    expect(registry.size).toBe(0);
+  });
+
+  test("of a name that is taken is refused, closed, and leaves the holder alone", async () => {
+    const { connect, registry } = epmd();
+    const holder = connect();
+    await register(holder);
+    const second = connect();
+    second.send(ALIVE2_A);
+    await second.closed();
+    expect(second.bytes()).toEqual(hex("76 01 00000063"));
+    expect(registry.get("a")).toBeDefined();
+    expect(holder.isClosed()).toBe(false);
+  });
+
+  test("refused while its connection is reset does not throw the live node out, as stock EPMD does", async () => {
+    const { connect, registry } = epmd();
+    const holder = connect();
+    await register(holder);
+    const second = connect();
+    second.send(ALIVE2_A);
+    second.cut();
+    await second.closed();
+    expect(registry.get("a")).toBeDefined();
+  });
+
+  test("is counted on when a name returns, and remembered in the old form of 1 to 3", async () => {
+    const { connect } = epmd();
+    const creations: string[] = [];
+    const old = hex("000e 78 1267 4d 00 0005 0005 0001 61 0000");
+    for (const request of [ALIVE2_A, old, ALIVE2_A]) {
+      const node = connect();
+      node.send(request);
+      await received(node, request === old ? 4 : 6);
+      creations.push(node.bytes().toString("hex"));
+      node.halfClose();
+      await node.closed();
+    }
+    // 1700000002 mod 3 + 1 = 1 + 1
+    expect(creations).toEqual(["76006553f101", "79000002", "76006553f103"]);
+  });
+
+  test("may be followed by further requests, answered in order without a close", async () => {
+    const { connect, registry } = epmd({
+      lookUp: (name) => sleep(name === "z" ? 20 : 0).then(() => ({ type: "PORT2_RESP", result: 1 }) as const),
+    });
+    const node = connect();
+    await register(node);
+    node.send(Buffer.concat([LOOK_UP_Z, LOOK_UP_A, NAMES]));
+    const names = Buffer.concat([hex("00001111"), Buffer.from("name a at port 4711\n")]);
+    const expected = Buffer.concat([hex("7701"), PORT2_A, names]);
+    await received(node, 6 + expected.length);
+    expect(node.bytes().subarray(6)).toEqual(expected);
+    expect(node.isClosed()).toBe(false);
+    expect(registry.size).toBe(1);
+  });
+
+  test("on a connection that holds another name is held with it", async () => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    await register(node);
+    node.send(ALIVE2_B);
+    await received(node, 12);
+    expect(registry.nodes().map(({ aliveName }) => aliveName)).toEqual(["b", "a"]);
+    node.halfClose();
+    await node.closed();
+    expect(registry.size).toBe(0);
+  });
+
+  test.each([
+    ["an unknown request", hex("0001 ff")],
+    ["a length no request has", hex("ffff")],
+    ["a request that only relaxed servers obey", hex("0002 73 61")],
+  ])("ends with %s behind it", async (_, bytes) => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    await register(node);
+    node.send(bytes);
+    await node.closed();
+    expect(node.bytes().length).toBe(6);
+    expect(registry.size).toBe(0);
+  });
+
+  test("ends when a request behind it is never completed, but not by silence", async () => {
+    const { connect, registry } = epmd({ packetTimeout: 10 });
+    const silent = connect();
+    await register(silent);
+    const halfway = connect();
+    await register(halfway, ALIVE2_B);
+    halfway.send(hex("00"));
+    await halfway.closed();
+    expect(registry.get("a")).toBeDefined();
+    expect(registry.get("b")).toBeUndefined();
+  });
+});
+
+describe("a request", () => {
+  test.each([
+    ["NAMES", NAMES, hex("00001111")],
+    ["a look-up", LOOK_UP_A, hex("7701")],
+  ])("%s is answered and closed, also after a half-close", async (_, request, response) => {
+    const { connect } = epmd();
+    for (const halfClose of [false, true]) {
+      const client = connect();
+      client.send(request);
+      if (halfClose) client.halfClose();
+      await client.closed();
+      expect(client.bytes()).toEqual(response);
+    }
+  });
+
+  test("that takes time is answered although the client has half-closed", async () => {
+    const { connect } = epmd({ lookUp: () => sleep(20).then(() => ({ type: "PORT2_RESP", result: 1 }) as const) });
+    const client = connect();
+    client.send(LOOK_UP_Z);
+    client.halfClose();
+    await client.closed();
+    expect(client.bytes()).toEqual(hex("7701"));
+  });
+
+  test("whose answer fails closes its own connection and says so once", async () => {
+    const { connect, faults } = epmd({ lookUp: () => Promise.reject(new Error("broken source")) });
+    const holder = connect();
+    await register(holder);
+    const client = connect();
+    client.send(LOOK_UP_Z);
+    await client.closed();
+    expect(client.bytes().length).toBe(0);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain("broken source");
+    expect(holder.isClosed()).toBe(false);
+  });
+
+  test.each([
+    ["no bytes", hex("")],
+    ["one byte", hex("00")],
+    ["a part of a request", hex("0005 7a 61")],
+  ])("of %s is closed without an answer when the time is over", async (_, bytes) => {
+    const { connect } = epmd({ packetTimeout: 10 });
+    const client = connect();
+    client.send(bytes);
+    await client.closed();
+    expect(client.bytes().length).toBe(0);
+  });
+
+  test("of more bytes than its length is closed without an answer", async () => {
+    const { connect } = epmd();
+    const client = connect();
+    client.send(Buffer.concat([LOOK_UP_A, hex("00")]));
+    await client.closed();
+    expect(client.bytes().length).toBe(0);
+  });
+});
+
+describe("KILL and STOP", () => {
+  const KILL = hex("0001 6b");
+  const STOP_A = hex("0002 73 61");
+
+  test.each([
+    { allowKill: false, relaxed: false, alive: false, answered: "NO" },
+    { allowKill: false, relaxed: true, alive: false, answered: "NO" },
+    { allowKill: true, relaxed: false, alive: true, answered: "NO" },
+    { allowKill: true, relaxed: false, alive: false, answered: "OK" },
+    { allowKill: true, relaxed: true, alive: true, answered: "OK" },
+  ])("KILL is answered $answered with $allowKill/$relaxed/$alive", async ({ allowKill, relaxed, alive, answered }) => {
+    const { connect, killed } = epmd({ allowKill, relaxed });
+    if (alive) await register(connect());
+    const client = connect();
+    client.send(KILL);
+    await client.closed();
+    expect(client.bytes().toString()).toBe(answered);
+    await waitFor(() => killed() === (answered === "OK"), { what: "the end of the daemon" });
+  });
+
+  test("a relaxed server takes a name back and closes its connection", async () => {
+    const { connect, registry } = epmd({ relaxed: true });
+    const node = connect();
+    await register(node);
+    const client = connect();
+    client.send(STOP_A);
+    await client.closed();
+    expect(client.bytes().toString()).toBe("STOPPED");
+    await node.closed();
+    expect(registry.size).toBe(0);
+    const again = connect();
+    again.send(STOP_A);
+    await again.closed();
+    expect(again.bytes().toString()).toBe("NOEXIST");
+  });
+});
+
+test.each([
+  ["ALIVE2", ALIVE2_A],
+  ["ALIVE2 that would be refused", hex("000f 78 1267 4d 00 0006 0005 0002 c080 0000")],
+  ["DUMP", hex("0001 64")],
+  ["KILL", hex("0001 6b")],
+  ["STOP", hex("0002 73 61")],
+])("%s of a peer that is not local is closed without an answer", async (_, request) => {
+  const { connect, registry, killed } = epmd({ peerAddress: "192.0.2.77", relaxed: true, allowKill: true });
+  const client = connect();
+  client.send(request);
+  await client.closed();
+  expect(client.bytes().length).toBe(0);
+  expect(registry.size).toBe(0);
+  expect(killed()).toBe(false);
+});

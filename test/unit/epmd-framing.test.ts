@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { decodeEndpoints, encodeEndpoints } from "../../src/core/epmd/endpoints.js";
+import { readFrame } from "../../src/core/epmd/framing.js";
+import { ProtocolError } from "../../src/core/errors.js";
+
+test("a frame is complete with its last byte and not before; what follows is the rest", () => {
+  const bytes = Buffer.from([0, 3, 0x7a, 0x61, 0x62, 0xff]);
+  for (let end = 0; end < 5; end++) expect(readFrame(bytes.subarray(0, end))).toEqual({ kind: "more" });
+  expect(readFrame(bytes)).toEqual({ kind: "frame", frame: Buffer.from("zab"), rest: Buffer.of(0xff) });
+});
+
+test.each([
+  [0, "invalid"],
+  [1, "more"],
+  [3057, "more"],
+  [3058, "invalid"],
+  [63000, "invalid"],
+])("a length of %i is %s as soon as the two bytes are there", (length, kind) => {
+  expect(readFrame(Buffer.from([length >> 8, length & 0xff]))).toMatchObject({ kind });
+});
+
+test("endpoints in Extra are family, address bytes and port, one behind the other", () => {
+  const endpoints = [
+    { address: "10.1.2.4", port: 20002, family: 4 },
+    { address: "fd00::7", port: 443, family: 6 },
+  ] as const;
+  const bytes = Buffer.from("040a0102044e2206fd00000000000000000000000000000701bb", "hex");
+  expect(encodeEndpoints(endpoints)).toEqual(bytes);
+  expect(decodeEndpoints(bytes)).toEqual(endpoints);
+  for (let end = 1; end < bytes.length; end++) {
+    if (end !== 7) expect(() => decodeEndpoints(bytes.subarray(0, end)), `cut at ${end}`).toThrow(ProtocolError);
+  }
+});
+
+test("Extra never grows beyond what an EPMD takes: the first endpoints in order are given", () => {
+  const many = Array.from({ length: 200 }, (_, index) => ({
+    address: "10.0.0.1",
+    port: index + 1,
+    family: 4 as const,
+  }));
+  expect(encodeEndpoints(many).length).toBeLessThanOrEqual(1020);
+  expect(decodeEndpoints(encodeEndpoints(many))).toEqual(many.slice(0, 145));
+});

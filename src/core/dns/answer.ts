@@ -1,0 +1,78 @@
+import type { Message, Rcode } from "./message.js";
+import { canonicalName, type QueryType, type ResourceRecord } from "./record.js";
+
+/** What was asked, as far as an answer has to match it. */
+export interface Asked {
+  readonly id: number;
+  readonly qname: string;
+  readonly qtype: QueryType;
+}
+
+/** What a name server said. TTLs are seconds. */
+export type Answer =
+  | {
+      readonly kind: "records";
+      /** Of the type asked for; never empty. */
+      readonly records: readonly ResourceRecord[];
+      readonly additionals: readonly ResourceRecord[];
+      /** Lowest of the records and the CNAMEs that lead to them. */
+      readonly ttl: number;
+      /** Owner of the records: the end of the CNAME chain. */
+      readonly canonicalName: string;
+    }
+  /** A CNAME whose target the message says nothing of: the target has to be asked for. */
+  | { readonly kind: "alias"; readonly target: string; readonly ttl: number }
+  | { readonly kind: "nodata" | "nxdomain"; readonly ttl: number }
+  | { readonly kind: "truncated" }
+  | { readonly kind: "failed"; readonly rcode: Rcode | "CNAME loop" };
+
+/** Response codes that a server may give without repeating a question it could not or would not read. */
+const WITHOUT_QUESTION: readonly Rcode[] = ["FORMERR", "NOTIMP", "SERVFAIL", "REFUSED"];
+
+/** Whether a message answers what was asked; one that does not may come from anybody and is to be ignored. */
+export function isAnswerTo(message: Message, asked: Asked): boolean {
+  if (message.kind !== "response" || message.id !== asked.id || message.opcode !== 0) return false;
+  if (message.questions.length === 0) return WITHOUT_QUESTION.includes(message.rcode);
+  const [question, second] = message.questions;
+  return (
+    second === undefined &&
+    question?.qname === canonicalName(asked.qname) &&
+    question.qtype === asked.qtype &&
+    question.qclass === "IN"
+  );
+}
+
+/** Reads a message that `isAnswerTo` has accepted. */
+export function readAnswer(message: Message, { qname, qtype }: Pick<Asked, "qname" | "qtype">): Answer {
+  if (message.rcode !== "NOERROR" && message.rcode !== "NXDOMAIN") return { kind: "failed", rcode: message.rcode };
+  if (message.tc) return { kind: "truncated" };
+  const { answers } = message;
+  let owner = canonicalName(qname);
+  let ttl = Number.POSITIVE_INFINITY;
+  const visited = new Set<string>();
+  for (;;) {
+    const name = owner;
+    const records = answers.filter((record) => record.type === qtype && record.owner === name);
+    if (records.length > 0) {
+      const lowest = Math.min(ttl, ...records.map((record) => record.ttl));
+      return { kind: "records", records, additionals: message.additionals, ttl: lowest, canonicalName: owner };
+    }
+    const cname = answers.find((record) => record.type === "CNAME" && record.owner === name);
+    if (cname?.type !== "CNAME") break;
+    visited.add(owner);
+    if (visited.has(cname.target)) return { kind: "failed", rcode: "CNAME loop" };
+    owner = cname.target;
+    ttl = Math.min(ttl, cname.ttl);
+  }
+  // RFC 6604 section 3: the response code speaks of the end of the chain.
+  if (message.rcode === "NXDOMAIN") return { kind: "nxdomain", ttl: Math.min(ttl, negativeTtl(message)) };
+  const soa = message.authorities.some((record) => record.type === "SOA");
+  if (visited.size > 0 && !soa) return { kind: "alias", target: owner, ttl };
+  return { kind: "nodata", ttl: Math.min(ttl, negativeTtl(message)) };
+}
+
+/** RFC 2308 section 5: the lower of the SOA's TTL and its minimum; without a SOA an absence is not to be cached. */
+function negativeTtl(message: Message): number {
+  const soa = message.authorities.find((record) => record.type === "SOA");
+  return soa?.type === "SOA" ? Math.min(soa.ttl, soa.minimum) : 0;
+}

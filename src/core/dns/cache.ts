@@ -1,0 +1,94 @@
+export interface CacheLimits {
+  /** Longest time a value is fresh, milliseconds. */
+  readonly maxTtl: number;
+  /** Longest time an absence is fresh, milliseconds. */
+  readonly negativeTtl: number;
+  /** How long the last good value is kept for when every name server fails, milliseconds after it was stored (RFC 8767). */
+  readonly staleTtl: number;
+  readonly maxEntries: number;
+}
+
+interface Good<P> {
+  readonly value: P;
+  readonly storedAt: number;
+  readonly freshUntil: number;
+}
+
+interface Absent<N> {
+  readonly value: N;
+  readonly freshUntil: number;
+}
+
+interface Entry<P, N> {
+  readonly good: Good<P> | undefined;
+  readonly absent: Absent<N> | undefined;
+}
+
+/**
+ * What name servers said, by question. Pure: `now` is milliseconds on the caller's clock, TTLs are seconds as in DNS.
+ * Holds at most `maxEntries`; the one that was used longest ago goes first.
+ */
+export class AnswerCache<P, N> {
+  readonly #limits: CacheLimits;
+  readonly #entries = new Map<string, Entry<P, N>>();
+
+  constructor(limits: CacheLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** A value or an absence that may still be given out as it is. */
+  fresh(key: string, now: number): P | N | undefined {
+    const entry = this.#use(key);
+    if (entry?.absent && entry.absent.freshUntil > now) return entry.absent.value;
+    return entry?.good && entry.good.freshUntil > now ? entry.good.value : undefined;
+  }
+
+  /** The last good value, whatever its TTL, when it was stored less than `within` (default: the stale TTL) ago. */
+  lastGood(key: string, now: number, within = this.#limits.staleTtl): P | undefined {
+    const good = this.#entries.get(key)?.good;
+    return good && now - good.storedAt < Math.min(within, this.#limits.staleTtl) ? good.value : undefined;
+  }
+
+  storeGood(key: string, value: P, ttl: number, now: number): void {
+    const freshUntil = now + Math.min(ttl * 1000, this.#limits.maxTtl);
+    this.#store(key, { good: { value, storedAt: now, freshUntil }, absent: undefined });
+  }
+
+  /** An absence ends the last good value too: what a name server denies is never answered from stale. */
+  storeAbsent(key: string, value: N, ttl: number, now: number): void {
+    const freshUntil = now + Math.min(ttl * 1000, this.#limits.negativeTtl);
+    if (freshUntil > now) this.#store(key, { good: undefined, absent: { value, freshUntil } });
+    else this.#entries.delete(key);
+  }
+
+  /** Replaces the last good value, or drops it, and in either case has the next look-up ask anew. */
+  revise(key: string, change: (value: P) => P | undefined): void {
+    const good = this.#entries.get(key)?.good;
+    const value = good && change(good.value);
+    if (good === undefined || value === good.value) return;
+    if (value === undefined) this.#entries.delete(key);
+    else this.#entries.set(key, { good: { value, storedAt: good.storedAt, freshUntil: 0 }, absent: undefined });
+  }
+
+  #use(key: string): Entry<P, N> | undefined {
+    const entry = this.#entries.get(key);
+    if (entry) {
+      // A Map lists its keys in the order in which they were set: the first is the one used longest ago.
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  #store(key: string, entry: Entry<P, N>): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    if (this.#entries.size <= this.#limits.maxEntries) return;
+    const oldest = this.#entries.keys().next();
+    if (!oldest.done) this.#entries.delete(oldest.value);
+  }
+}

@@ -1,0 +1,133 @@
+import type { Buffer } from "node:buffer";
+import { ProtocolError } from "../errors.js";
+
+/** Where a record stands in a message. Offsets and lengths are octets. */
+export interface RecordLayout {
+  readonly type: number;
+  readonly class: number;
+  readonly ttl: number;
+  /** Of the two octets of the type. */
+  readonly typeOffset: number;
+}
+
+export interface MessageLayout {
+  /** Offset behind the question section. */
+  readonly questionEnd: number;
+  /** Answers, authorities and additionals, in that order. */
+  readonly records: readonly RecordLayout[];
+}
+
+export const HEADER_LENGTH = 12;
+/** RFC 1035 section 2.3.4. */
+const MAX_NAME_LENGTH = 255;
+/** A name of 255 octets has at most 127 labels: more pointers than that serve nothing but to keep us busy. */
+const MAX_POINTERS = 127;
+/** Root name, type, class. */
+const MIN_QUESTION_LENGTH = 5;
+/** Root name, type, class, TTL, RDLENGTH. */
+const MIN_RECORD_LENGTH = 11;
+
+/** Types whose rdata is decoded. */
+export const TYPE = { A: 1, CNAME: 5, SOA: 6, AAAA: 28, SRV: 33, OPT: 41 } as const;
+
+/**
+ * Walks a message and checks every length in it, so that a decoder behind it meets nothing it has not reckoned with.
+ * @throws ProtocolError DNS_MESSAGE
+ */
+export function layoutOf(bytes: Buffer): MessageLayout {
+  if (bytes.length < HEADER_LENGTH) throw malformed(`${bytes.length} octets are no header`);
+  const questions = bytes.readUInt16BE(4);
+  const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
+  // Counts that the message cannot hold are refused before anything is allocated for them.
+  if (HEADER_LENGTH + questions * MIN_QUESTION_LENGTH + count * MIN_RECORD_LENGTH > bytes.length) {
+    throw malformed(`${questions} questions and ${count} records do not fit into ${bytes.length} octets`);
+  }
+  let offset = HEADER_LENGTH;
+  for (let i = 0; i < questions; i++) offset = within(bytes, nameEnd(bytes, offset) + 4);
+  const questionEnd = offset;
+  const records: RecordLayout[] = [];
+  for (let i = 0; i < count; i++) {
+    const typeOffset = nameEnd(bytes, offset);
+    const rdata = within(bytes, typeOffset + 10);
+    const record = {
+      type: bytes.readUInt16BE(typeOffset),
+      class: bytes.readUInt16BE(typeOffset + 2),
+      ttl: bytes.readUInt32BE(typeOffset + 4),
+      typeOffset,
+    };
+    offset = within(bytes, rdata + bytes.readUInt16BE(typeOffset + 8));
+    checkRdata(bytes, record.type, rdata, offset);
+    records.push(record);
+  }
+  return { questionEnd, records };
+}
+
+function checkRdata(bytes: Buffer, type: number, start: number, end: number): void {
+  const expected = rdataEnd(bytes, type, start);
+  if (expected !== undefined && expected !== end) {
+    throw malformed(`rdata of type ${type} has ${end - start} octets instead of ${expected - start}`);
+  }
+}
+
+function rdataEnd(bytes: Buffer, type: number, start: number): number | undefined {
+  switch (type) {
+    case TYPE.A:
+      return start + 4;
+    case TYPE.AAAA:
+      return start + 16;
+    case TYPE.CNAME:
+      return nameEnd(bytes, start);
+    case TYPE.SRV:
+      // RFC 2782 forbids compression of the target, and some servers compress it nevertheless.
+      return nameEnd(bytes, start + 6);
+    case TYPE.SOA:
+      return nameEnd(bytes, nameEnd(bytes, start)) + 20;
+    default:
+      return undefined;
+  }
+}
+
+/** Offset behind the name that starts here, its pointers followed and found sound. */
+function nameEnd(bytes: Buffer, start: number): number {
+  let offset = start;
+  let lowest = start;
+  let end: number | undefined;
+  let length = 1;
+  let pointers = 0;
+  for (;;) {
+    const octet = octetAt(bytes, offset);
+    if (octet === 0) return end ?? offset + 1;
+    if (octet < 0x40) {
+      length += octet + 1;
+      if (length > MAX_NAME_LENGTH) throw malformed("a name has more than 255 octets");
+      offset += octet + 1;
+    } else if (octet >= 0xc0) {
+      const target = ((octet & 0x3f) << 8) | octetAt(bytes, offset + 1);
+      end ??= offset + 2;
+      pointers += 1;
+      // RFC 1035 section 4.1.4: a pointer leads to a prior occurrence; anything else may be a loop.
+      if (target >= lowest || pointers > MAX_POINTERS) throw malformed("a compression pointer leads nowhere");
+      lowest = target;
+      offset = target;
+    } else throw malformed(`label type ${octet >> 6} does not exist`);
+  }
+}
+
+function octetAt(bytes: Buffer, offset: number): number {
+  const octet = bytes[offset];
+  if (octet === undefined) throw malformed("it ends within a name");
+  return octet;
+}
+
+function within(bytes: Buffer, offset: number): number {
+  if (offset > bytes.length) throw malformed("it ends within a record");
+  return offset;
+}
+
+export function malformed(what: string, cause?: unknown): ProtocolError {
+  return new ProtocolError(
+    "DNS_MESSAGE",
+    `malformed DNS message: ${what}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

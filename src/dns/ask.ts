@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Answer, readAnswer } from "../core/dns/answer.js";
+import { presentRecord, type QueryType } from "../core/dns/record.js";
+import type { Trace } from "../core/trace.js";
+import { type ExchangeResult, exchange, type NameServer } from "./exchange.js";
+import { type NameServers, presentServer } from "./name-servers.js";
+import type { Tally, UnavailableCode } from "./tally.js";
+
+/** Milliseconds; each round of tries is given twice the time of the one before. */
+const FIRST_TRY_TIMEOUT = 500;
+/** A try is given this much even when many servers have to share the time that is left. */
+const SHORTEST_TRY = 100;
+/** Between two rounds that failed without waiting for anybody, doubled each time. */
+const FIRST_BACKOFF = 200;
+/** Connections over TCP are not bound to the try's time-out: they were asked for by the server. */
+const TCP_TIMEOUT = 1_000;
+/** Rounds after which servers that plainly say no are believed. */
+const REFUSED_ROUNDS = 3;
+
+/** An answer that settles the question. */
+export type Settled = Extract<Answer, { kind: "records" | "alias" | "nodata" | "nxdomain" }>;
+
+export type Asked =
+  | { readonly kind: "answered"; readonly answer: Settled; readonly server: string }
+  | {
+      readonly kind: "unavailable";
+      readonly cause: string;
+      readonly code: UnavailableCode;
+      /** True when more time might have helped. */
+      readonly timeOver: boolean;
+    };
+
+export interface AskContext {
+  readonly nameServers: NameServers;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** On the clock of `now`; read again before every step, because it may move while we ask. */
+  readonly deadline: () => number;
+  readonly signal: AbortSignal;
+  readonly trace: Trace;
+  /** Takes note of failures as they happen, for who cannot wait for the end. */
+  readonly tally: Tally;
+}
+
+interface Query {
+  readonly qname: string;
+  readonly qtype: QueryType;
+}
+
+/** Asks the servers of a name one after the other, again and again with growing patience, until one settles it or time is over. */
+export async function ask(query: Query, context: AskContext): Promise<Asked> {
+  const { nameServers, now, tally } = context;
+  const left = () => (context.signal.aborted ? 0 : context.deadline() - now());
+  for (let round = 0; ; round++) {
+    const { servers, timeout, attempts } = await nameServers.serversFor(query.qname, now());
+    let waited = false;
+    for (const [index, server] of servers.entries()) {
+      if (left() <= 0) return unavailable(tally, true);
+      const patience = timeout ?? FIRST_TRY_TIMEOUT * 2 ** round * (0.85 + 0.3 * context.random());
+      const share = Math.max(left() / (servers.length - index), SHORTEST_TRY);
+      const answer = await askServer(query, server, Math.min(patience, share, left()), context);
+      if (answer) return { kind: "answered", answer, server: presentServer(server) };
+      waited ||= tally.lastReason === "timeout";
+    }
+    if (attempts !== undefined && round + 1 >= attempts) return unavailable(tally, false);
+    if (round + 1 >= REFUSED_ROUNDS && tally.allRefused) return unavailable(tally, false);
+    // The patience of a try that timed out was pause enough.
+    const pause = waited ? 0 : FIRST_BACKOFF * 2 ** round * (0.75 + 0.5 * context.random());
+    if (left() <= pause) return unavailable(tally, true);
+    await pauseFor(pause, context.signal);
+  }
+}
+
+function unavailable(tally: Tally, timeOver: boolean): Asked {
+  return { kind: "unavailable", cause: tally.cause, code: tally.code, timeOver };
+}
+
+/** One try of one server, with the two things that make the same server be asked once more. */
+async function askServer(
+  query: Query,
+  server: NameServer,
+  timeout: number,
+  context: AskContext,
+): Promise<Settled | undefined> {
+  const { nameServers, now, tally } = context;
+  tally.asking(server);
+  const limited = (patience: number) => Math.max(1, Math.min(patience, context.deadline() - now()));
+  let said = await tell(query, server, "udp", true, limited(timeout), context);
+  // RFC 6891 section 7: a server that knows no EDNS says FORMERR (or NOTIMP).
+  if (isRcode(said, "FORMERR") || isRcode(said, "NOTIMP") || isRcode(said, "BADVERS")) {
+    said = await tell(query, server, "udp", false, limited(timeout), context);
+  }
+  // RFC 7766 section 5: TC means the same question over TCP, to the same server.
+  if (said.kind === "truncated") said = await tell(query, server, "tcp", true, limited(TCP_TIMEOUT), context);
+  if (said.kind === "records" || said.kind === "alias" || said.kind === "nodata" || said.kind === "nxdomain") {
+    nameServers.answered(server);
+    tally.answered();
+    return said;
+  }
+  const reason = said.kind === "failed" ? said.reason : "truncated over TCP";
+  // The end of our own time says nothing about the server.
+  if (reason !== "aborted") nameServers.failed(server, now());
+  tally.failed(server, reason);
+  return undefined;
+}
+
+type Said = Settled | { readonly kind: "truncated" } | { readonly kind: "failed"; readonly reason: string };
+
+function isRcode(said: Said, rcode: string): boolean {
+  return said.kind === "failed" && said.reason === rcode;
+}
+
+async function tell(
+  { qname, qtype }: Query,
+  server: NameServer,
+  transport: "udp" | "tcp",
+  edns: boolean,
+  timeout: number,
+  { signal, trace }: AskContext,
+): Promise<Said> {
+  const started = performance.now();
+  const result = await exchange({ server, transport, qname, qtype, edns, timeout, signal });
+  const said = interpret(result, { qname, qtype });
+  const message = result.kind === "message" ? result.message : undefined;
+  trace({
+    step: "query",
+    server: presentServer(server),
+    transport,
+    qname,
+    qtype,
+    elapsedMs: performance.now() - started,
+    result: said.kind === "failed" ? said.reason : said.kind === "truncated" ? "truncated" : (message?.rcode ?? ""),
+    records: message?.answers.map(presentRecord) ?? [],
+  });
+  return said;
+}
+
+function interpret(result: ExchangeResult, query: Query): Said {
+  if (result.kind === "failed") return result;
+  const answer = readAnswer(result.message, query);
+  return answer.kind === "failed" ? { kind: "failed", reason: answer.rcode } : answer;
+}
+
+/** Ends early, and without an error, when the signal is aborted. */
+export async function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import { readFile, stat } from "node:fs/promises";
+import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "../core/dns/resolv-conf.js";
+import type { DnsServer } from "../core/values.js";
+import type { Logger } from "../logger.js";
+import type { NameServer } from "./exchange.js";
+
+/** The servers for one name, and how the system wants them asked. */
+export interface ServerSet {
+  /** Never empty; those that failed a moment ago last. */
+  readonly servers: readonly NameServer[];
+  /** Milliseconds per try, when resolv.conf says so. */
+  readonly timeout: number | undefined;
+  /** Rounds over all servers, when resolv.conf says so. */
+  readonly attempts: number | undefined;
+}
+
+export interface NameServersOptions {
+  /** From `--dns`. */
+  readonly rules: readonly DnsServer[];
+  readonly resolvConf: string;
+  readonly log: Logger;
+}
+
+const DNS_PORT = 53;
+/** How long a server that failed is tried last: RFC 8767's failure recheck timer, milliseconds. */
+const PENALTY = 30_000;
+
+export function presentServer({ address, port }: NameServer): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Which servers are asked for a name: the longest matching `--dns` suffix, then `--dns` without a domain, then resolv.conf. */
+export class NameServers {
+  readonly #options: NameServersOptions;
+  readonly #failedAt = new Map<string, number>();
+  #read: { readonly version: string; readonly conf: ResolvConf } | undefined;
+
+  constructor(options: NameServersOptions) {
+    this.#options = options;
+  }
+
+  /** The names that stand for this one, the search list applied where resolv.conf serves it. */
+  async namesFor(name: string): Promise<string[]> {
+    return this.#matching(name).length > 0 ? [name] : searchNames(name, await this.#resolvConf());
+  }
+
+  async serversFor(name: string, now: number): Promise<ServerSet> {
+    const matching = this.#matching(name);
+    if (matching.length > 0) return { servers: this.#order(matching, now), timeout: undefined, attempts: undefined };
+    const { nameservers, timeout, attempts } = await this.#resolvConf();
+    const servers = nameservers.map((address) => ({ address, port: DNS_PORT }));
+    return { servers: this.#order(servers, now), timeout, attempts };
+  }
+
+  failed(server: NameServer, now: number): void {
+    this.#failedAt.set(presentServer(server), now);
+  }
+
+  answered(server: NameServer): void {
+    this.#failedAt.delete(presentServer(server));
+  }
+
+  #matching(name: string): NameServer[] {
+    const { rules } = this.#options;
+    const suffixes = rules
+      .map((rule) => rule.domain)
+      .filter((domain) => domain !== undefined && (name === domain || name.endsWith(`.${domain}`)))
+      .sort((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
+    return rules.filter((rule) => rule.domain === suffixes[0]);
+  }
+
+  #order(servers: readonly NameServer[], now: number): NameServer[] {
+    const penalised = (server: NameServer) => {
+      const failedAt = this.#failedAt.get(presentServer(server));
+      return failedAt !== undefined && now - failedAt < PENALTY;
+    };
+    return Array.from(servers).sort((a, b) => Number(penalised(a)) - Number(penalised(b)));
+  }
+
+  /** Read again when the file has changed: DHCP and VPN clients rewrite it, often by renaming another over it. */
+  async #resolvConf(): Promise<ResolvConf> {
+    const { resolvConf: path, log } = this.#options;
+    try {
+      const { mtimeMs, size, ino } = await stat(path);
+      const version = `${mtimeMs} ${size} ${ino}`;
+      if (this.#read?.version !== version) {
+        const conf = parseResolvConf(await readFile(path, "utf8"));
+        this.#read = { version, conf };
+        log.debug({ path, nameservers: conf.nameservers, search: conf.search }, "resolv.conf read");
+      }
+    } catch (err) {
+      if (this.#read?.version !== "none") log.debug({ path, err }, "resolv.conf cannot be read; 127.0.0.1 is asked");
+      this.#read = { version: "none", conf: DEFAULT_RESOLV_CONF };
+    }
+    return this.#read.conf;
+  }
+}

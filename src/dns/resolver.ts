@@ -1,0 +1,197 @@
+import { setMaxListeners } from "node:events";
+import { AnswerCache } from "../core/dns/cache.js";
+import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "../core/dns/record.js";
+import type { Trace } from "../core/trace.js";
+import type { DnsServer } from "../core/values.js";
+import type { Logger } from "../logger.js";
+import { Flight, type FlightEnd } from "./flight.js";
+import { NameServers } from "./name-servers.js";
+import type { Absence, DnsResult, Records } from "./result.js";
+
+export type { Absence, DnsResult, DnsUnavailable, Records } from "./result.js";
+
+export interface QueryOptions {
+  /** Milliseconds on the clock of `now`. */
+  readonly deadline: number;
+  readonly trace?: Trace | undefined;
+}
+
+export interface Resolver {
+  /** Never rejects. What is asked for at the same time by several is asked of the servers once. */
+  readonly query: (qname: string, qtype: QueryType, options: QueryOptions) => Promise<DnsResult>;
+  /** Takes records that turned out wrong out of the cache, the last good answer included; the next query asks anew. */
+  readonly dropRecords: (
+    qname: string,
+    qtype: QueryType,
+    wrong: (record: ResourceRecord, answer: Records) => boolean,
+  ) => void;
+  /** Ends what is under way; those who wait are told `unavailable`. */
+  readonly close: () => Promise<void>;
+}
+
+export interface ResolverOptions {
+  /** From `--dns`; empty: resolv.conf. */
+  readonly dns: readonly DnsServer[];
+  /** Default /etc/resolv.conf; read again when it changes. */
+  readonly resolvConf?: string;
+  /** Milliseconds. */
+  readonly maxTtl: number;
+  /** Milliseconds. */
+  readonly negativeTtl: number;
+  /** Milliseconds. */
+  readonly staleTtl: number;
+  readonly log: Logger;
+  /** Milliseconds; default Date.now. */
+  readonly now?: () => number;
+  /** In [0, 1); default Math.random. */
+  readonly random?: () => number;
+}
+
+/** RFC 8767 section 5: a client is not kept waiting longer than this while there is a stale answer, milliseconds. */
+const CLIENT_RESPONSE_TIMER = 1_800;
+/** Less than this is not worth another flight, milliseconds. */
+const SHORTEST_FLIGHT = 50;
+/** An answer comes this much before the deadline, so that whoever set it does not give up in the same moment. Milliseconds. */
+const MARGIN = 10;
+const MAX_CACHE_ENTRIES = 10_000;
+
+interface Cached<V> {
+  readonly value: V;
+  readonly receivedAt: number;
+}
+
+export function createResolver(options: ResolverOptions): Resolver {
+  const { now = Date.now, random = Math.random, maxTtl, negativeTtl, staleTtl, log } = options;
+  const nameServers = new NameServers({
+    rules: options.dns,
+    resolvConf: options.resolvConf ?? "/etc/resolv.conf",
+    log,
+  });
+  const cache = new AnswerCache<Cached<Records>, Cached<Absence>>({
+    maxTtl,
+    negativeTtl,
+    staleTtl,
+    maxEntries: MAX_CACHE_ENTRIES,
+  });
+  const flights = new Map<string, Flight>();
+  const closing = new AbortController();
+  // Every query on its way listens: their number is no leak.
+  setMaxListeners(0, closing.signal);
+
+  function store(key: string, result: DnsResult): void {
+    const receivedAt = now();
+    if (result.kind === "records") {
+      // The addresses that came along are kept with the records, so no longer than the shortest of them may be.
+      const ttl = Math.min(result.ttl, ...result.additionals.filter(isAddress).map((record) => record.ttl));
+      cache.storeGood(key, { value: result, receivedAt }, ttl, receivedAt);
+    } else if (result.kind !== "unavailable") {
+      cache.storeAbsent(key, { value: result, receivedAt }, result.ttl, receivedAt);
+    }
+  }
+
+  function join(key: string, qname: string, qtype: QueryType, { deadline, trace }: QueryOptions): Flight {
+    const under = flights.get(key);
+    if (under) {
+      under.join(deadline, trace);
+      return under;
+    }
+    const flight = new Flight(
+      { qname, qtype },
+      { nameServers, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
+    );
+    flight.join(deadline, trace);
+    flights.set(key, flight);
+    flight.start((end) => {
+      flights.delete(key);
+      store(key, end.result);
+    });
+    return flight;
+  }
+
+  function known(key: string, within: number): boolean {
+    return cache.lastGood(key, now(), within) !== undefined;
+  }
+
+  function stale(key: string): Records | undefined {
+    const last = cache.lastGood(key, now());
+    return last && { ...last.value, ttl: 0, stale: true };
+  }
+
+  async function lookup(qname: string, qtype: QueryType, query: QueryOptions): Promise<DnsResult> {
+    const key = `${qtype} ${qname}`;
+    const fresh = cache.fresh(key, now());
+    if (fresh) return fromCache(fresh, qname, qtype, query.trace);
+    for (;;) {
+      const flight = join(key, qname, qtype, query);
+      const remaining = query.deadline - now() - MARGIN;
+      const patience = stale(key) ? Math.min(remaining, CLIENT_RESPONSE_TIMER) : remaining;
+      const end = (await within(flight.end, patience)) ?? { result: flight.soFar(), timeOver: false };
+      // Somebody else's deadline ended the flight; ours is yet to come.
+      if (end.timeOver && !closing.signal.aborted && query.deadline - now() > SHORTEST_FLIGHT) continue;
+      return end.result.kind === "unavailable" ? (stale(key) ?? end.result) : end.result;
+    }
+  }
+
+  function fromCache(
+    { value, receivedAt }: Cached<Records | Absence>,
+    qname: string,
+    qtype: QueryType,
+    trace: Trace | undefined,
+  ): DnsResult {
+    const age = Math.floor((now() - receivedAt) / 1000);
+    trace?.({
+      step: "query",
+      server: "cache",
+      transport: "cache",
+      qname,
+      qtype,
+      elapsedMs: 0,
+      result: value.kind === "nxdomain" ? "NXDOMAIN" : "NOERROR",
+      records: value.kind === "records" ? value.records.map(presentRecord) : [],
+    });
+    return { ...value, ttl: Math.max(0, value.ttl - age) };
+  }
+
+  return {
+    async query(name, qtype, query) {
+      const asked = name.toLowerCase();
+      if (nameProblem(asked) !== undefined) return { kind: "nxdomain", ttl: 0, server: undefined };
+      let result: DnsResult | undefined;
+      for (const qname of await nameServers.namesFor(asked)) {
+        if (result !== undefined && nameProblem(qname) !== undefined) continue;
+        result = await lookup(canonicalName(qname), qtype, query);
+        if (result.kind === "records" || result.kind === "unavailable") return result;
+      }
+      return result ?? { kind: "nxdomain", ttl: 0, server: undefined };
+    },
+    dropRecords(name, qtype, wrong) {
+      cache.revise(`${qtype} ${canonicalName(name)}`, (cached) => {
+        const { value, receivedAt } = cached;
+        const records = value.records.filter((record) => !wrong(record, value));
+        if (records.length === value.records.length) return cached;
+        return records.length === 0 ? undefined : { value: { ...value, records }, receivedAt };
+      });
+    },
+    async close() {
+      closing.abort();
+      await Promise.all(Array.from(flights.values(), (flight) => flight.end));
+    },
+  };
+}
+
+function isAddress(record: ResourceRecord): boolean {
+  return record.type === "A" || record.type === "AAAA";
+}
+
+/** Undefined when the time is over first. */
+async function within(end: Promise<FlightEnd>, milliseconds: number): Promise<FlightEnd | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeOver = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), Math.max(0, milliseconds));
+  });
+  try {
+    return await Promise.race([end, timeOver]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

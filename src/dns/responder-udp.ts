@@ -1,0 +1,41 @@
+import dgram from "node:dgram";
+import { once } from "node:events";
+import { isIPv6 } from "node:net";
+import { type Respond, toPeer } from "./peer.js";
+
+export interface Listening {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+/** Rejects with the system's error when the port cannot be bound. */
+export async function startUdpResponder(at: { address: string; port: number }, respond: Respond): Promise<Listening> {
+  const socket = dgram.createSocket(isIPv6(at.address) ? "udp6" : "udp4");
+  let open = true;
+  socket.on("message", (query, from) => {
+    respond(query, toPeer("udp", from)).then((response) => {
+      // What the network says of one answer (EMSGSIZE, EHOSTUNREACH) is the asker's to find out: it asks again.
+      if (response && open) socket.send(response, from.port, from.address, () => {});
+    });
+  });
+  const listening = once(socket, "listening");
+  socket.bind(at.port, at.address);
+  try {
+    await listening;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  // Errors of single datagrams must not end the daemon.
+  socket.on("error", () => {});
+  return {
+    port: socket.address().port,
+    close: async () => {
+      if (!open) return;
+      open = false;
+      await new Promise<void>((resolve) => {
+        socket.close(resolve);
+      });
+    },
+  };
+}

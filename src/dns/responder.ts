@@ -1,0 +1,96 @@
+import { formatErrorFor, truncateResponse, udpSizeOf } from "../core/dns/reply.js";
+import { describeError, ListenError, ProtocolError } from "../core/errors.js";
+import type { Logger } from "../logger.js";
+import type { QueryPeer, Respond } from "./peer.js";
+import { startTcpResponder } from "./responder-tcp.js";
+import { startUdpResponder } from "./responder-udp.js";
+
+/** The response to the bytes of a query, whole: it is truncated here. Undefined: none is given. */
+export type AnswerQuery = (query: Buffer, peer: QueryPeer) => Promise<Buffer | undefined> | Buffer | undefined;
+
+export interface ResponderOptions {
+  readonly address: string;
+  /** 0: any port that is free for UDP and TCP. */
+  readonly port: number;
+  /** May throw ProtocolError: the sender is told FORMERR. */
+  readonly answer: AnswerQuery;
+  readonly log: Logger;
+  /** How long a TCP connection may be silent, milliseconds; default 10 s. */
+  readonly idleTimeout?: number;
+  /** TCP connections at once; default 64. */
+  readonly maxConnections?: number;
+}
+
+export interface Responder {
+  readonly address: string;
+  /** The same for UDP and TCP. */
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+/** Queries that are being answered at once; more are dropped, and their senders ask again. */
+const MAX_PENDING = 1_024;
+/** RFC 7766 section 6.2.3 speaks of "a few seconds". */
+const IDLE_TIMEOUT = 10_000;
+const MAX_CONNECTIONS = 64;
+/** Free UDP ports that are tried until one is free for TCP too. */
+const PORT_TRIES = 20;
+
+/**
+ * Answers DNS queries over UDP and TCP on one address.
+ * @throws ListenError LISTEN_IN_USE or LISTEN_FAILED
+ */
+export async function startResponder(options: ResponderOptions): Promise<Responder> {
+  const { address, port, idleTimeout = IDLE_TIMEOUT, maxConnections = MAX_CONNECTIONS } = options;
+  const respond = createRespond(options);
+  for (let tries = 1; ; tries++) {
+    const udp = await startUdpResponder({ address, port }, respond).catch(listenError(address, port, "udp"));
+    try {
+      const tcp = await startTcpResponder({ address, port: udp.port, idleTimeout, maxConnections }, respond);
+      return {
+        address,
+        port: udp.port,
+        close: async () => {
+          await Promise.all([udp.close(), tcp.close()]);
+        },
+      };
+    } catch (error) {
+      await udp.close();
+      // With port 0 the system chose the UDP port without looking at TCP.
+      const again = port === 0 && tries < PORT_TRIES && (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+      if (!again) return listenError(address, udp.port, "tcp")(error);
+    }
+  }
+}
+
+/** Bytes in, bytes out, whatever comes: it never rejects. */
+function createRespond({ answer, log }: ResponderOptions): Respond {
+  let pending = 0;
+  return async (query, peer) => {
+    if (pending >= MAX_PENDING) return undefined;
+    pending += 1;
+    try {
+      const response = await answer(query, peer);
+      if (response === undefined || peer.transport === "tcp") return response;
+      return response.length > udpSizeOf(query) ? truncateResponse(response) : response;
+    } catch (err) {
+      if (err instanceof ProtocolError) log.debug({ peer: peer.address, err }, "DNS query is malformed");
+      else log.error({ peer: peer.address, err }, "DNS query could not be answered");
+      return formatErrorFor(query);
+    } finally {
+      pending -= 1;
+    }
+  };
+}
+
+function listenError(address: string, port: number, transport: string): (error: unknown) => never {
+  return (error) => {
+    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+    const where = `${address.includes(":") ? `[${address}]` : address}:${port}/${transport}`;
+    throw new ListenError(
+      inUse ? "LISTEN_IN_USE" : "LISTEN_FAILED",
+      inUse ? `${where} is in use by another program` : `cannot listen on ${where}: ${describeError(error)}`,
+      { cause: error },
+    );
+  };
+}

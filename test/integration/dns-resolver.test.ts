@@ -1,0 +1,423 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { TraceEvent } from "../../src/core/trace.js";
+import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
+import { createLogger } from "../../src/logger.js";
+import {
+  a,
+  cname,
+  type FakeDnsServer,
+  type FakeHandler,
+  type FakeReply,
+  FORMERR,
+  NXDOMAIN,
+  REFUSED,
+  SERVFAIL,
+  soa,
+  srv,
+  startFakeDns,
+} from "../support/fake-dns-server.js";
+import { freePort } from "../support/free-port.js";
+import { waitFor } from "../support/wait-for.js";
+
+const NAME = "node_a.svc.service.consul";
+const log = createLogger({ level: "silent", format: "json", write: () => {} });
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function fakeDns(handler: FakeHandler, address?: string): Promise<FakeDnsServer> {
+  const server = await startFakeDns(handler, address);
+  closers.push(server.close);
+  return server;
+}
+
+const at = (server: { address: string; port: number }, domain?: string) => ({ ...server, domain });
+
+function resolverFor(dns: ResolverOptions["dns"], more: Partial<ResolverOptions> = {}): Resolver {
+  const resolver = createResolver({ dns, maxTtl: 60_000, negativeTtl: 60_000, staleTtl: 3_600_000, log, ...more });
+  closers.push(resolver.close);
+  return resolver;
+}
+
+function ask(
+  resolver: Resolver,
+  budget = 4_000,
+  qname = NAME,
+  trace?: (event: TraceEvent) => void,
+): Promise<DnsResult> {
+  return resolver.query(qname, "SRV", { deadline: Date.now() + budget, trace });
+}
+
+const FOUND: FakeReply = { answers: [srv(NAME, "h.addr.consul", 9100)], additionals: [a("h.addr.consul", "10.0.0.1")] };
+const UNREACHABLE = { address: "127.0.0.1", port: await freePort(), domain: undefined };
+
+describe("one question", () => {
+  test("costs one datagram, with EDNS(0) of 1232 octets and recursion desired", async () => {
+    const server = await fakeDns(() => FOUND);
+    const result = await ask(resolverFor([at(server)]));
+    expect(result).toMatchObject({
+      kind: "records",
+      records: [{ type: "SRV", port: 9100, target: "h.addr.consul" }],
+      additionals: [{ type: "A", address: "10.0.0.1" }],
+      stale: false,
+      server: `127.0.0.1:${server.port}`,
+    });
+    expect(server.queries).toMatchObject([
+      { transport: "udp", qname: NAME, qtype: "SRV", ednsSize: 1232, flags: 0x0100 },
+    ]);
+  });
+
+  test("comes from another port and with another id each time", async () => {
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)]);
+    for (let i = 0; i < 8; i++) await ask(resolver);
+    expect(new Set(server.queries.map(({ id }) => id)).size).toBeGreaterThan(1);
+    expect(new Set(server.queries.map(({ fromPort }) => fromPort)).size).toBeGreaterThan(1);
+  });
+
+  test("is asked of a server on IPv6", async () => {
+    const server = await fakeDns(() => FOUND, "::1");
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records", server: `[::1]:${server.port}` });
+  });
+
+  test.each<[string, FakeReply]>([
+    ["another id", { ...FOUND, wrongId: true }],
+    ["another question", { ...FOUND, question: { name: "other.consul", type: "SRV" } }],
+    ["no question", { ...FOUND, noQuestion: true }],
+    ["another type", { ...FOUND, question: { name: NAME, type: "A" } }],
+    ["another source", { ...FOUND, wrongSource: true }],
+    ["rubbish in it", { raw: Buffer.from("this is no DNS message at all") }],
+  ])("ignores an answer with %s and takes the right one that follows", async (_, wrong) => {
+    const right = { answers: [srv(NAME, "right.consul", 1234)], delay: 60 };
+    const server = await fakeDns(() => [wrong, right]);
+    const result = await ask(resolverFor([at(server)]));
+    expect(result).toMatchObject({ kind: "records", records: [{ target: "right.consul" }] });
+    expect(server.queries).toHaveLength(1);
+  });
+
+  test("takes an answer whose question differs in letter case only", async () => {
+    const server = await fakeDns(() => ({ ...FOUND, question: { name: NAME.toUpperCase(), type: "SRV" } }));
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+  });
+
+  test("truncated is asked again over TCP, of the same server, and its answer read in single octets", async () => {
+    const server = await fakeDns(({ transport }) =>
+      transport === "udp" ? { ...FOUND, truncated: true } : { ...FOUND, dribble: true },
+    );
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+    expect(server.queries.map(({ transport }) => transport)).toEqual(["udp", "tcp"]);
+  });
+
+  test("is asked of the next server when TCP after a truncated answer fails", async () => {
+    const first = await fakeDns(({ transport }) => (transport === "udp" ? { truncated: true } : { hangUp: true }));
+    const second = await fakeDns(() => FOUND);
+    expect(await ask(resolverFor([at(first), at(second)]))).toMatchObject({ server: `127.0.0.1:${second.port}` });
+  });
+
+  test("is asked once without EDNS(0) of a server that does not know it", async () => {
+    const server = await fakeDns(({ ednsSize }) =>
+      ednsSize === undefined ? FOUND : { rcode: FORMERR, noQuestion: true },
+    );
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+    expect(server.queries.map(({ ednsSize }) => ednsSize)).toEqual([1232, undefined]);
+  });
+
+  test("follows a CNAME that came without its target's records, and stops in a maze of them", async () => {
+    const server = await fakeDns(({ qname }) => {
+      if (qname === NAME) return { answers: [cname(NAME, "alias.consul", 7)] };
+      return { answers: [srv("alias.consul", "h.addr.consul", 9100, { ttl: 30 })] };
+    });
+    const resolver = resolverFor([at(server)]);
+    expect(await ask(resolver)).toMatchObject({ kind: "records", canonicalName: "alias.consul", ttl: 7 });
+    server.handle(({ qname }) => ({ answers: [cname(qname, `x${qname}`)] }));
+    expect(await ask(resolver, 4_000, "maze.consul")).toMatchObject({
+      kind: "unavailable",
+      cause: expect.stringContaining("CNAME"),
+    });
+  });
+
+  test("with a label that DNS cannot carry is answered without asking anybody", async () => {
+    const server = await fakeDns(() => FOUND);
+    expect(await ask(resolverFor([at(server)]), 4_000, `${"x".repeat(64)}.consul`)).toEqual({
+      kind: "nxdomain",
+      ttl: 0,
+      server: undefined,
+    });
+    expect(server.queries).toEqual([]);
+  });
+
+  test("tells a trace what was asked, of whom, and what came", async () => {
+    const server = await fakeDns(({ transport }) => (transport === "udp" ? { truncated: true } : FOUND));
+    const events: TraceEvent[] = [];
+    await ask(resolverFor([at(server)]), 4_000, NAME, (event) => events.push(event));
+    const common = { step: "query", server: `127.0.0.1:${server.port}`, qname: NAME, qtype: "SRV" };
+    expect(events).toMatchObject([
+      { ...common, transport: "udp", result: "truncated" },
+      { ...common, transport: "tcp", result: "NOERROR", records: [`${NAME}. 0 SRV 1 1 9100 h.addr.consul.`] },
+    ]);
+  });
+});
+
+describe("several servers", () => {
+  test.each([
+    ["REFUSED", REFUSED],
+    ["SERVFAIL", SERVFAIL],
+    ["NOTIMP", 4],
+  ])("are asked one after the other when one says %s", async (_, rcode) => {
+    const first = await fakeDns(() => ({ rcode }));
+    const second = await fakeDns(() => FOUND);
+    expect(await ask(resolverFor([at(first), at(second)]))).toMatchObject({ server: `127.0.0.1:${second.port}` });
+  });
+
+  test("are asked one after the other when one is silent, and that one is asked last the next time", async () => {
+    const silent = await fakeDns(() => undefined);
+    const second = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(silent), at(second)]);
+    expect(await ask(resolver)).toMatchObject({ kind: "records" });
+    expect(silent.queries).toHaveLength(1);
+    expect(await ask(resolver)).toMatchObject({ kind: "records" });
+    expect(silent.queries).toHaveLength(1);
+    expect(second.queries).toHaveLength(2);
+  });
+
+  test("are chosen by the longest domain that the name lies under", async () => {
+    const everything = await fakeDns(() => FOUND);
+    const consul = await fakeDns(() => FOUND);
+    const service = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(everything), at(consul, "consul"), at(service, "svc.service.consul")]);
+    await ask(resolver);
+    expect([everything, consul, service].map(({ queries }) => queries.length)).toEqual([0, 0, 1]);
+    await ask(resolver, 4_000, "node.other.service.consul");
+    expect([everything, consul, service].map(({ queries }) => queries.length)).toEqual([0, 1, 1]);
+    await ask(resolver, 4_000, "node.notconsul");
+    expect([everything, consul, service].map(({ queries }) => queries.length)).toEqual([1, 1, 1]);
+  });
+
+  test("that share the longest domain are all asked, and others never", async () => {
+    const others = await fakeDns(() => FOUND);
+    const first = await fakeDns(() => ({ rcode: SERVFAIL }));
+    const second = await fakeDns(() => ({ rcode: SERVFAIL }));
+    await ask(resolverFor([at(others), at(first, "consul"), at(second, "consul")]), 300);
+    expect(others.queries).toEqual([]);
+    expect(first.queries.length).toBeGreaterThan(0);
+    expect(second.queries.length).toBeGreaterThan(0);
+  });
+});
+
+describe("when no server answers", () => {
+  test("the question is repeated within the budget and the cause names servers and tries", async () => {
+    const server = await fakeDns(() => undefined);
+    const started = performance.now();
+    const result = await ask(resolverFor([at(server)]), 1_200);
+    expect(performance.now() - started).toBeLessThan(1_300);
+    expect(server.queries.length).toBeGreaterThan(1);
+    expect(result).toEqual({
+      kind: "unavailable",
+      code: "DNS_TIMEOUT",
+      cause: `no name server answered for ${NAME}: 127.0.0.1:${server.port} timed out after ${server.queries.length} tries`,
+    });
+  });
+
+  test("a second datagram is enough when the first is lost", async () => {
+    let lost = 1;
+    const server = await fakeDns(() => (lost-- > 0 ? undefined : FOUND));
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+  });
+
+  test("because nobody listens there, that is said long before the budget is used up", async () => {
+    const started = performance.now();
+    const result = await ask(resolverFor([UNREACHABLE]));
+    expect(performance.now() - started).toBeLessThan(1_500);
+    expect(result).toMatchObject({ kind: "unavailable", code: "DNS_UNREACHABLE" });
+    expect(result).toHaveProperty(
+      "cause",
+      expect.stringContaining("refused the connection (ECONNREFUSED) after 3 tries"),
+    );
+  });
+
+  test("because all refuse, that is said long before the budget is used up", async () => {
+    const server = await fakeDns(() => ({ rcode: REFUSED }));
+    const started = performance.now();
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "unavailable", code: "DNS_REFUSED" });
+    expect(performance.now() - started).toBeLessThan(1_500);
+    expect(server.queries).toHaveLength(3);
+  });
+
+  test("the resolver can be closed at once, and those who wait are told", async () => {
+    const server = await fakeDns(() => undefined);
+    const resolver = resolverFor([at(server)]);
+    const waiting = ask(resolver);
+    await waitFor(() => server.queries.length > 0, { what: "the query" });
+    const started = performance.now();
+    await resolver.close();
+    expect(await waiting).toMatchObject({ kind: "unavailable" });
+    expect(performance.now() - started).toBeLessThan(400);
+  });
+});
+
+describe("those who ask the same at the same time", () => {
+  test("share one query, whatever the letter case", async () => {
+    const server = await fakeDns(() => ({ ...FOUND, delay: 50 }));
+    const resolver = resolverFor([at(server)]);
+    const results = await Promise.all([ask(resolver), ask(resolver), ask(resolver, 4_000, `${NAME.toUpperCase()}.`)]);
+    expect(results.map(({ kind }) => kind)).toEqual(["records", "records", "records"]);
+    expect(server.queries).toHaveLength(1);
+  });
+
+  test("each wait no longer than their own deadline, and no shorter", async () => {
+    const server = await fakeDns(() => undefined);
+    const resolver = resolverFor([at(server)]);
+    const started = performance.now();
+    const short = ask(resolver, 200).then((result) => ({ result, after: performance.now() - started }));
+    const long = ask(resolver, 2_000);
+    expect((await short).result).toMatchObject({ kind: "unavailable" });
+    expect((await short).after).toBeLessThan(300);
+    server.handle(() => FOUND);
+    expect(await long).toMatchObject({ kind: "records" });
+  });
+
+  test("share the queries of the first even when the second has more time", async () => {
+    const server = await fakeDns(() => ({ ...FOUND, delay: 300 }));
+    const resolver = resolverFor([at(server)]);
+    const short = ask(resolver, 150);
+    const long = ask(resolver, 4_000);
+    expect(await short).toMatchObject({ kind: "unavailable", code: "DNS_TIMEOUT" });
+    expect(await long).toMatchObject({ kind: "records" });
+  });
+});
+
+test("many questions at once raise no warning of the runtime", async () => {
+  const warnings: Error[] = [];
+  const take = (warning: Error) => warnings.push(warning);
+  process.on("warning", take);
+  closers.push(async () => void process.off("warning", take));
+  const server = await fakeDns(() => ({ ...FOUND, rcode: NXDOMAIN, answers: [], delay: 20 }));
+  const resolver = resolverFor([at(server)]);
+  await Promise.all(Array.from({ length: 40 }, (_, index) => ask(resolver, 4_000, `node_${index}.consul`)));
+  expect(warnings).toEqual([]);
+});
+
+describe("the cache", () => {
+  /** A clock that can be moved. */
+  function clock() {
+    const state = { ahead: 0 };
+    return { state, now: () => Date.now() + state.ahead };
+  }
+  const query = (resolver: Resolver, now: () => number, budget = 4_000) =>
+    resolver.query(NAME, "SRV", { deadline: now() + budget });
+
+  test("gives an answer for its TTL, counting down, and with TTL 0 not at all", async () => {
+    const { state, now } = clock();
+    const server = await fakeDns(() => ({ answers: [srv(NAME, "h.consul", 1, { ttl: 10 })] }));
+    const resolver = resolverFor([at(server)], { now });
+    expect(await query(resolver, now)).toMatchObject({ ttl: 10 });
+    state.ahead += 4_000;
+    expect(await query(resolver, now)).toMatchObject({ kind: "records", ttl: 6, stale: false });
+    expect(server.queries).toHaveLength(1);
+    server.handle(() => ({ answers: [srv(NAME, "h.consul", 1, { ttl: 0 })] }));
+    state.ahead += 6_000;
+    await query(resolver, now);
+    await query(resolver, now);
+    expect(server.queries).toHaveLength(3);
+  });
+
+  test("keeps an answer no longer than the addresses that came with it", async () => {
+    const { state, now } = clock();
+    const server = await fakeDns(() => ({
+      answers: [srv(NAME, "h.consul", 1, { ttl: 30 })],
+      additionals: [a("h.consul", "10.0.0.1", 5)],
+    }));
+    const resolver = resolverFor([at(server)], { now });
+    await query(resolver, now);
+    state.ahead += 5_000;
+    await query(resolver, now);
+    expect(server.queries).toHaveLength(2);
+  });
+
+  test("keeps an absence as long as its SOA says, at most --negative-ttl", async () => {
+    const { state, now } = clock();
+    const server = await fakeDns(() => ({ rcode: NXDOMAIN, authorities: [soa("consul", 60, 60)] }));
+    const resolver = resolverFor([at(server)], { now, negativeTtl: 1_000 });
+    expect(await query(resolver, now)).toMatchObject({ kind: "nxdomain" });
+    expect(await query(resolver, now)).toMatchObject({ kind: "nxdomain" });
+    expect(server.queries).toHaveLength(1);
+    state.ahead += 1_000;
+    await query(resolver, now);
+    expect(server.queries).toHaveLength(2);
+  });
+
+  test("gives the last good answer when every server refuses, marked stale, and not after --stale-ttl", async () => {
+    const { state, now } = clock();
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)], { now, staleTtl: 60_000 });
+    await query(resolver, now);
+    server.handle(() => ({ rcode: REFUSED }));
+    state.ahead += 59_000;
+    expect(await query(resolver, now)).toMatchObject({ kind: "records", stale: true, ttl: 0 });
+    state.ahead += 1_000;
+    expect(await query(resolver, now)).toMatchObject({ kind: "unavailable" });
+  });
+
+  test("gives the last good answer after 1.8 s of silence, while the server goes on being asked", async () => {
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)]);
+    await ask(resolver);
+    server.handle(() => undefined);
+    const started = performance.now();
+    expect(await ask(resolver)).toMatchObject({ kind: "records", stale: true });
+    const waited = performance.now() - started;
+    expect(waited).toBeGreaterThan(1_750);
+    expect(waited).toBeLessThan(2_100);
+    const before = server.queries.length;
+    server.handle(() => ({ answers: [srv(NAME, "new.consul", 9200, { ttl: 60 })] }));
+    await waitFor(() => server.queries.length > before, { what: "a further query" });
+    // The answer that came after the stale one was given is in the cache.
+    expect(await ask(resolver)).toMatchObject({ records: [{ target: "new.consul" }], stale: false });
+    expect(server.queries).toHaveLength(before + 1);
+  });
+
+  test("has an absence confirmed when the name was known a moment ago: Consul's followers lag", async () => {
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)]);
+    await ask(resolver);
+    let absences = 1;
+    server.handle(() => (absences-- > 0 ? { rcode: NXDOMAIN } : FOUND));
+    expect(await ask(resolver)).toMatchObject({ kind: "records", stale: false });
+    expect(server.queries).toHaveLength(3);
+  });
+
+  test("believes an absence that is confirmed, never answers it from stale, and does not ask twice again", async () => {
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)]);
+    await ask(resolver);
+    server.handle(() => ({ rcode: NXDOMAIN }));
+    expect(await ask(resolver)).toMatchObject({ kind: "nxdomain", server: `127.0.0.1:${server.port}` });
+    expect(server.queries).toHaveLength(3);
+    expect(await ask(resolver)).toMatchObject({ kind: "nxdomain" });
+    expect(server.queries).toHaveLength(4);
+    server.handle(() => ({ rcode: REFUSED }));
+    expect(await ask(resolver)).toMatchObject({ kind: "unavailable" });
+  });
+
+  test("tells an absence to whoever has no time for its confirmation", async () => {
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)]);
+    await ask(resolver);
+    server.handle(() => ({ rcode: NXDOMAIN }));
+    const [short, long] = await Promise.all([ask(resolver, 100), ask(resolver)]);
+    expect(short).toMatchObject({ kind: "nxdomain" });
+    expect(long).toMatchObject({ kind: "nxdomain" });
+  });
+
+  test("forgets a record that turned out wrong, and asks anew", async () => {
+    const server = await fakeDns(() => ({
+      answers: [srv(NAME, "old.consul", 1, { ttl: 60 }), srv(NAME, "new.consul", 2, { ttl: 60 })],
+    }));
+    const resolver = resolverFor([at(server)]);
+    await ask(resolver);
+    resolver.dropRecords(NAME, "SRV", (record) => record.type === "SRV" && record.port === 1);
+    server.handle(() => ({ rcode: REFUSED }));
+    expect(await ask(resolver)).toMatchObject({ records: [{ target: "new.consul" }], stale: true });
+  });
+});

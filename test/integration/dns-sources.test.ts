@@ -1,0 +1,403 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { Endpoint } from "../../src/core/endpoint.js";
+import type { Question, Resolution } from "../../src/core/resolution.js";
+import { createResolver } from "../../src/dns/resolver.js";
+import { createLogger } from "../../src/logger.js";
+import { AddressLookup } from "../../src/resolution/addresses.js";
+import { createFallbackSource, type FallbackOptions } from "../../src/resolution/fallback-source.js";
+import { createSrvSource, type SrvSourceOptions } from "../../src/resolution/srv-source.js";
+import {
+  a,
+  aaaa,
+  cname,
+  type FakeDnsServer,
+  type FakeHandler,
+  type FakeReply,
+  NXDOMAIN,
+  REFUSED,
+  srv,
+  startFakeDns,
+  txt,
+} from "../support/fake-dns-server.js";
+
+const HOST = "svc.service.consul";
+const OWNER = `node_b.${HOST}`;
+const TARGET = "0a010204.addr.dc1.consul";
+const QUESTION: Question = {
+  node: { aliveName: "node_b", host: HOST, family: undefined, form: "full" },
+  family: "any",
+};
+const log = createLogger({ level: "silent", format: "json", write: () => {} });
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+interface Setup {
+  readonly server: FakeDnsServer;
+  readonly srvLookUp: (question?: Question) => Promise<Resolution>;
+  readonly bothLookUp: (question?: Question) => Promise<Resolution>;
+  readonly drop: (endpoint: Pick<Endpoint, "address" | "port">) => void;
+}
+
+async function setup(
+  handler: FakeHandler,
+  {
+    srvOptions = {},
+    fallback = {},
+  }: { srvOptions?: Partial<SrvSourceOptions>; fallback?: Partial<FallbackOptions> } = {},
+): Promise<Setup> {
+  const server = await startFakeDns(handler);
+  closers.push(server.close);
+  const resolver = createResolver({
+    dns: [{ address: server.address, port: server.port, domain: undefined }],
+    maxTtl: 60_000,
+    negativeTtl: 1_000,
+    staleTtl: 3_600_000,
+    log,
+  });
+  closers.push(resolver.close);
+  const addresses = new AddressLookup(resolver);
+  const common = {
+    srvName: "{name}.{host}",
+    family: "any" as const,
+    localAddresses: () => ["127.0.0.1", "::1", "192.0.2.2", "2001:db8:1::2"],
+  };
+  const source = createSrvSource({
+    ...common,
+    resolver,
+    addresses,
+    random: () => 0,
+    addressesToo: false,
+    ...srvOptions,
+  });
+  const second = createFallbackSource({ ...common, addresses, isOwn: () => false, ...fallback });
+  const context = () => ({ deadline: Date.now() + 4_000, sameHost: true });
+  return {
+    server,
+    srvLookUp: async (question = QUESTION) => source.lookUp(question, context()),
+    bothLookUp: async (question = QUESTION) => {
+      const shared = context();
+      const first = await source.lookUp(question, shared);
+      return first.outcome === "found" ? first : second.lookUp(question, shared);
+    },
+    drop: (endpoint) => source.drop(QUESTION, endpoint),
+  };
+}
+
+/** Answers by name and type; everything else does not exist. */
+function records(table: Record<string, FakeReply>): FakeHandler {
+  return ({ qname, qtype }) => table[`${qname} ${qtype}`] ?? { rcode: NXDOMAIN };
+}
+const asked = ({ queries }: FakeDnsServer) => queries.map(({ qname, qtype }) => `${qname} ${qtype}`).sort();
+const places = (resolution: Resolution) =>
+  resolution.outcome === "found" ? resolution.endpoints.map(({ address, port }) => `${address} ${port}`) : resolution;
+
+describe("a node is found", () => {
+  test("with one query when the additional section has the address, as Consul's has", async () => {
+    const { server, srvLookUp } = await setup(
+      records({
+        [`${OWNER} SRV`]: {
+          answers: [srv(OWNER, TARGET, 20002, { weight: 3, priority: 1, ttl: 5 })],
+          additionals: [a(TARGET, "10.1.2.4", 4), txt(OWNER, "consul-network-segment=")],
+        },
+      }),
+    );
+    expect(await srvLookUp()).toEqual({
+      outcome: "found",
+      source: "srv",
+      stale: false,
+      ttl: 4,
+      endpoints: [{ address: "10.1.2.4", port: 20002, family: 4, priority: 1, weight: 3, target: TARGET }],
+    });
+    expect(server.queries).toHaveLength(1);
+  });
+
+  test("with A and AAAA of every target that came without addresses, all at once", async () => {
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "h1.example", 1), srv(OWNER, "h2.example", 2)] };
+      // Nobody is answered before all four queries are here.
+      return qtype === "A"
+        ? { answers: [a(qname, qname === "h1.example" ? "10.0.0.1" : "10.0.0.2")], delay: 30 }
+        : { answers: [aaaa(qname, "2001:db8:1::7")], delay: 30 };
+    });
+    const started = performance.now();
+    expect(places(await srvLookUp())).toEqual(["2001:db8:1::7 1", "10.0.0.1 1", "2001:db8:1::7 2", "10.0.0.2 2"]);
+    expect(performance.now() - started).toBeLessThan(30 + 50);
+    expect(asked(server)).toEqual([
+      "h1.example A",
+      "h1.example AAAA",
+      "h2.example A",
+      "h2.example AAAA",
+      `${OWNER} SRV`,
+    ]);
+  });
+
+  test("the next time with SRV, A and AAAA in the same moment, when the last answer had no addresses", async () => {
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "h.example", 1)], delay: 60 };
+      return qtype === "A" ? { answers: [a(qname, "10.0.0.1")] } : {};
+    });
+    await srvLookUp();
+    server.queries.length = 0;
+    const second = srvLookUp();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(asked(server)).toEqual(["h.example A", "h.example AAAA", `${OWNER} SRV`]);
+    expect(places(await second)).toEqual(["10.0.0.1 1"]);
+    expect(server.queries).toHaveLength(3);
+  });
+
+  test("through CNAMEs of the owner, of the target and in the additional section", async () => {
+    const { srvLookUp } = await setup(
+      records({
+        [`${OWNER} SRV`]: {
+          answers: [
+            cname(OWNER, "real.example"),
+            srv("real.example", "t1.example", 1),
+            srv("real.example", "t2.example", 2),
+          ],
+          additionals: [cname("t1.example", "t1b.example"), a("t1b.example", "10.0.0.1")],
+        },
+        "t2.example A": { answers: [cname("t2.example", "t2b.example")] },
+        "t2b.example A": { answers: [a("t2b.example", "10.0.0.2")] },
+      }),
+    );
+    expect(places(await srvLookUp())).toEqual(["10.0.0.1 1", "10.0.0.2 2"]);
+  });
+
+  test("at its targets by priority and then weight, each place once", async () => {
+    const { srvLookUp } = await setup(
+      records({
+        [`${OWNER} SRV`]: {
+          answers: [
+            srv(OWNER, "late.example", 3, { priority: 2 }),
+            srv(OWNER, "first.example", 1, { priority: 1, weight: 0 }),
+            srv(OWNER, "next.example", 2, { priority: 1, weight: 9 }),
+            srv(OWNER, "same.example", 2, { priority: 3 }),
+          ],
+          additionals: [
+            a("late.example", "10.0.0.3"),
+            a("first.example", "10.0.0.1"),
+            a("next.example", "10.0.0.2"),
+            a("same.example", "10.0.0.2"),
+          ],
+        },
+      }),
+    );
+    expect(places(await srvLookUp())).toEqual(["10.0.0.1 1", "10.0.0.2 2", "10.0.0.3 3"]);
+  });
+
+  test("with the addresses of the family asked for only, and only that family is asked", async () => {
+    const { server, srvLookUp } = await setup(
+      records({
+        [`${OWNER} SRV`]: { answers: [srv(OWNER, "h.example", 1)], additionals: [a("h.example", "10.0.0.1")] },
+        "h.example AAAA": { answers: [aaaa("h.example", "2001:db8::1")] },
+      }),
+    );
+    expect(places(await srvLookUp({ ...QUESTION, family: 6 }))).toEqual(["2001:db8::1 1"]);
+    expect(asked(server)).toEqual(["h.example AAAA", `${OWNER} SRV`]);
+  });
+
+  test("at the address that stood for the host, among several", async () => {
+    const { srvLookUp } = await setup(
+      records({
+        [`${OWNER} SRV`]: {
+          answers: [srv(OWNER, "h1.example", 1), srv(OWNER, "h2.example", 2)],
+          additionals: [a("h1.example", "10.0.0.1"), a("h2.example", "10.0.0.2")],
+        },
+      }),
+    );
+    expect(places(await srvLookUp({ ...QUESTION, onlyAddress: "10.0.0.2" }))).toEqual(["10.0.0.2 2"]);
+    expect(await srvLookUp({ ...QUESTION, onlyAddress: "10.0.0.3" })).toEqual({
+      outcome: "not-found",
+      reason: `the SRV records of ${OWNER} lead to 10.0.0.1, 10.0.0.2, not to 10.0.0.3`,
+    });
+  });
+
+  test("in the last good answer when every server fails, and the endpoint that refused is no longer in it", async () => {
+    const { server, srvLookUp, drop } = await setup(
+      records({
+        [`${OWNER} SRV`]: {
+          answers: [srv(OWNER, "h1.example", 1), srv(OWNER, "h2.example", 2)],
+          additionals: [a("h1.example", "10.0.0.1"), a("h2.example", "10.0.0.2")],
+        },
+      }),
+    );
+    await srvLookUp();
+    server.handle(() => ({ rcode: REFUSED }));
+    drop({ address: "10.0.0.1", port: 1 });
+    expect(await srvLookUp()).toMatchObject({
+      outcome: "found",
+      stale: true,
+      ttl: 0,
+      endpoints: [{ address: "10.0.0.2" }],
+    });
+  });
+});
+
+describe("a node is not found, and the reason says why", () => {
+  test.each<[string, Record<string, FakeReply>, string]>([
+    ["there is no such name", {}, `${OWNER} has no SRV record (NXDOMAIN from`],
+    ["the name has no SRV record", { [`${OWNER} SRV`]: {} }, `${OWNER} has no SRV record (NODATA from`],
+    [
+      "it is not offered",
+      { [`${OWNER} SRV`]: { answers: [srv(OWNER, ".", 9)] } },
+      `${OWNER} is not offered: its SRV record has the target "."`,
+    ],
+    [
+      "it was registered without a port",
+      { [`${OWNER} SRV`]: { answers: [srv(OWNER, TARGET, 0)] } },
+      `the SRV record of ${OWNER} has port 0`,
+    ],
+    [
+      "its target has no address",
+      { [`${OWNER} SRV`]: { answers: [srv(OWNER, "h.example", 1)] } },
+      `${OWNER} has no address: its SRV target h.example has none`,
+    ],
+    [
+      "its address became garbage in Consul",
+      { [`${OWNER} SRV`]: { answers: [srv(OWNER, "fe80::1%eth0", 1)] } },
+      "its SRV target fe80::1%eth0 has none",
+    ],
+  ])("when %s", async (_, table, reason) => {
+    const { srvLookUp } = await setup(records(table));
+    expect(await srvLookUp()).toEqual({ outcome: "not-found", reason: expect.stringContaining(reason) });
+  });
+
+  test("when its alive name does not fit into a label", async () => {
+    const { server, srvLookUp } = await setup(records({}));
+    const question = { ...QUESTION, node: { ...QUESTION.node, aliveName: "n".repeat(64) } };
+    expect(await srvLookUp(question)).toEqual({
+      outcome: "not-found",
+      reason: expect.stringContaining("64 octets; DNS allows 63"),
+    });
+    expect(server.queries).toEqual([]);
+  });
+
+  test("when it has no IPv6 address and IPv6 was asked for", async () => {
+    const { srvLookUp } = await setup(
+      records({ [`${OWNER} SRV`]: { answers: [srv(OWNER, TARGET, 1)], additionals: [a(TARGET, "10.0.0.1")] } }),
+    );
+    expect(await srvLookUp({ ...QUESTION, family: 6 })).toMatchObject({
+      reason: `${OWNER} has no IPv6 address: its SRV target ${TARGET} has none`,
+    });
+  });
+
+  test("and is unavailable, not absent, when no server answers for its target", async () => {
+    const { srvLookUp } = await setup(({ qtype }) =>
+      qtype === "SRV" ? { answers: [srv(OWNER, "h.example", 1)] } : { rcode: REFUSED },
+    );
+    expect(await srvLookUp()).toMatchObject({ outcome: "unavailable", cause: expect.stringContaining("h.example") });
+  });
+});
+
+describe("the fallback", () => {
+  const description = { nodeType: 77, protocol: 0, highestVersion: 6, lowestVersion: 5, extra: Buffer.alloc(0) };
+
+  test("gives the host's addresses with a fixed port; all its queries went out with that for SRV, and none twice", async () => {
+    const { server, bothLookUp } = await setup(
+      records({ [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1", 9)] }, [`${HOST} AAAA`]: {} }),
+      { srvOptions: { addressesToo: true }, fallback: { port: 9100 } },
+    );
+    expect(await bothLookUp()).toEqual({
+      outcome: "found",
+      source: "fallback",
+      stale: false,
+      ttl: 9,
+      endpoints: [{ address: "10.0.0.1", port: 9100, family: 4, priority: 0, weight: 0, target: HOST }],
+    });
+    expect(asked(server)).toEqual([`${OWNER} A`, `${OWNER} AAAA`, `${OWNER} SRV`, `${HOST} A`, `${HOST} AAAA`]);
+  });
+
+  test("prefers the addresses of the node's own name over those of its host", async () => {
+    const { bothLookUp } = await setup(
+      records({
+        [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1")] },
+        [`${OWNER} A`]: { answers: [a(OWNER, "10.0.0.2")] },
+      }),
+      { fallback: { port: 9100 } },
+    );
+    expect(places(await bothLookUp())).toEqual(["10.0.0.2 9100"]);
+  });
+
+  test("asks the EPMD at every address but our own, and passes on what the node said of itself", async () => {
+    const epmds: string[] = [];
+    const { bothLookUp } = await setup(
+      records({ [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1"), a(HOST, "10.0.0.2"), a(HOST, "10.0.0.3")] } }),
+      {
+        fallback: {
+          isOwn: (address) => address === "10.0.0.3",
+          epmd: async (address, aliveName) => {
+            epmds.push(`${aliveName} ${address}`);
+            return address === "10.0.0.2" ? { port: 20002, description } : undefined;
+          },
+        },
+      },
+    );
+    const resolution = await bothLookUp();
+    expect(places(resolution)).toEqual(["10.0.0.2 20002"]);
+    expect(resolution).toMatchObject({ description });
+    expect(epmds).toEqual(["node_b 10.0.0.1", "node_b 10.0.0.2"]);
+  });
+
+  test("does not wait for a silent EPMD when another knows the node", async () => {
+    const { bothLookUp } = await setup(
+      records({ [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1"), a(HOST, "10.0.0.2")] } }),
+      {
+        fallback: {
+          epmd: (address) =>
+            address === "10.0.0.1" ? new Promise(() => {}) : Promise.resolve({ port: 1, description }),
+        },
+      },
+    );
+    expect(places(await bothLookUp())).toEqual(["10.0.0.2 1"]);
+  });
+
+  test.each<[string, FallbackOptions["epmd"], object]>([
+    [
+      "not found when no EPMD knows the node",
+      async () => undefined,
+      { outcome: "not-found", reason: "the EPMD at 10.0.0.1 does not know node_b" },
+    ],
+    [
+      "unavailable when the EPMD cannot be asked",
+      async () => {
+        throw new Error("connection refused");
+      },
+      { outcome: "unavailable", cause: "EPMD at 10.0.0.1: connection refused" },
+    ],
+  ])("is %s", async (_, epmd, expected) => {
+    const { bothLookUp } = await setup(records({ [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1")] } }), {
+      fallback: { epmd },
+    });
+    expect(await bothLookUp()).toEqual(expected);
+  });
+
+  test("takes the fixed port where no EPMD knows the node and both are on", async () => {
+    const { bothLookUp } = await setup(records({ [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1")] } }), {
+      fallback: { epmd: async () => undefined, port: 9100 },
+    });
+    expect(places(await bothLookUp())).toEqual(["10.0.0.1 9100"]);
+  });
+
+  test("has nothing for a host without addresses, and needs no DNS for one that is an address", async () => {
+    const { server, bothLookUp } = await setup(records({}), { fallback: { port: 9100 } });
+    expect(await bothLookUp()).toEqual({ outcome: "not-found", reason: `${HOST} has no address to fall back to` });
+    server.queries.length = 0;
+    const question = { ...QUESTION, node: { ...QUESTION.node, host: "10.0.0.5" } };
+    expect(places(await bothLookUp(question))).toEqual(["10.0.0.5 9100"]);
+  });
+
+  test("answers with IPv4 shortly after it came when a broken server never answers for AAAA", async () => {
+    const { bothLookUp } = await setup(
+      ({ qname, qtype }) => {
+        if (qtype === "AAAA") return undefined;
+        return qname === HOST && qtype === "A" ? { answers: [a(HOST, "10.0.0.1")] } : { rcode: NXDOMAIN };
+      },
+      { srvOptions: { addressesToo: false, srvName: "{host}" }, fallback: { port: 9100, srvName: "{host}" } },
+    );
+    const started = performance.now();
+    expect(places(await bothLookUp())).toEqual(["10.0.0.1 9100"]);
+    expect(performance.now() - started).toBeLessThan(300);
+  });
+});

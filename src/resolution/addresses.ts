@@ -1,0 +1,83 @@
+import type { Family } from "../core/endpoint.js";
+import type { DnsResult, Resolver } from "../dns/resolver.js";
+import type { LookupContext } from "./source.js";
+
+export interface Addresses {
+  /** IP literals as the records carry them. */
+  readonly addresses: readonly string[];
+  /** Seconds. */
+  readonly ttl: number;
+  readonly stale: boolean;
+  /** Why there may be more than these: no name server answered. */
+  readonly unavailable: string | undefined;
+}
+
+/** RFC 8305 section 3: how long an answer of one family waits for the other's, milliseconds. */
+const RESOLUTION_DELAY = 50;
+
+/** The families that were asked for and that `--family` allows. */
+export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
+  return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
+}
+
+/** A and AAAA of names, each asked for once in one look-up, whichever of its sources wants them. */
+export class AddressLookup {
+  readonly #resolver: Resolver;
+  /** By look-up: a TTL of 0 (Consul's default) keeps nothing for the next one, and is no reason to ask twice in this. */
+  readonly #asked = new WeakMap<LookupContext, Map<string, Promise<DnsResult>>>();
+
+  constructor(resolver: Resolver) {
+    this.#resolver = resolver;
+  }
+
+  /** Sends the queries now; `lookUp` finds their answers later. */
+  askAhead(names: readonly string[], families: readonly Family[], context: LookupContext): void {
+    for (const name of names) for (const family of families) void this.#query(name, family, context);
+  }
+
+  /** Both families at once; one that is slow to answer does not hold up the other. */
+  async lookUp(name: string, families: readonly Family[], context: LookupContext): Promise<Addresses> {
+    const results: DnsResult[] = [];
+    const queries = families.map(async (family) => {
+      const result = await this.#query(name, family, context);
+      results.push(result);
+      return result;
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      const startDelay = (result: DnsResult) => {
+        // RFC 8020: a name that does not exist has no record of the other family either.
+        if (result.kind === "records" || result.kind === "nxdomain") timer ??= setTimeout(resolve, RESOLUTION_DELAY);
+      };
+      for (const query of queries) query.then(startDelay, () => {});
+    });
+    try {
+      await Promise.race([Promise.all(queries), enough]);
+    } finally {
+      clearTimeout(timer);
+    }
+    return combine(results);
+  }
+
+  #query(name: string, family: Family, context: LookupContext): Promise<DnsResult> {
+    const asked = this.#asked.get(context) ?? new Map<string, Promise<DnsResult>>();
+    this.#asked.set(context, asked);
+    const key = `${name} ${family}`;
+    const query = asked.get(key) ?? this.#resolver.query(name, family === 4 ? "A" : "AAAA", context);
+    asked.set(key, query);
+    return query;
+  }
+}
+
+function combine(results: readonly DnsResult[]): Addresses {
+  const found = results.filter((result) => result.kind === "records");
+  const silent = results.find((result) => result.kind === "unavailable");
+  return {
+    addresses: found.flatMap(({ records }) =>
+      records.flatMap((record) => (record.type === "A" || record.type === "AAAA" ? [record.address] : [])),
+    ),
+    ttl: Math.min(...found.map((result) => result.ttl)),
+    stale: found.some((result) => result.stale),
+    unavailable: silent?.cause,
+  };
+}

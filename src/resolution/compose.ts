@@ -1,0 +1,102 @@
+import { nodeDomain } from "../core/advertised.js";
+import type { Config } from "../core/config.js";
+import { isLoopback } from "../core/ip.js";
+import { expandHost } from "../core/service-domain.js";
+import type { DnsServer } from "../core/values.js";
+import { createResolver, type Resolver } from "../dns/resolver.js";
+import { portPlease } from "../epmd/client.js";
+import type { Logger } from "../logger.js";
+import type { Machine } from "../machine.js";
+import { AddressLookup } from "./addresses.js";
+import { createFallbackSource } from "./fallback-source.js";
+import { NodeResolver } from "./resolution.js";
+import type { Source } from "./source.js";
+import { createSrvSource } from "./srv-source.js";
+import { type StaticSource, staticSource } from "./static-source.js";
+
+export interface ResolutionDeps {
+  readonly config: Config;
+  readonly machine: Machine;
+  /** The nodes alive here; none for a command that is not the daemon. */
+  readonly registry: Source | undefined;
+  /** Name servers beside those of `--dns`: the zone that the daemon itself serves. */
+  readonly servers: readonly DnsServer[];
+  /** The port of our own EPMD: it is not asked for what we do not know. Undefined for a command that is not the daemon. */
+  readonly ownPort: () => number | undefined;
+  readonly log: Logger;
+}
+
+export interface Resolving {
+  readonly nodes: NodeResolver;
+  readonly dns: Resolver;
+  readonly staticNodes: StaticSource;
+  readonly close: () => Promise<void>;
+}
+
+/** Puts the sources together, in the order in which they are asked. @throws ConfigError for a nodes file that cannot be used */
+export function composeResolution({ config, machine, registry, servers, ownPort, log }: ResolutionDeps): Resolving {
+  const { family } = config;
+  const domainOf = (aliveName: string) => nodeDomain(aliveName, config);
+  const staticNodes = staticSource(
+    {
+      nodes: config.node,
+      nodesFile: config.nodesFile,
+      expand: (host) => expandHost(host, config.consulDomain, machine.names),
+      domainOf,
+      log,
+    },
+    registry !== undefined,
+  );
+  const dns = createResolver({
+    dns: [...config.dns, ...servers],
+    maxTtl: config.maxTtl,
+    negativeTtl: config.negativeTtl,
+    staleTtl: config.staleTtl,
+    log,
+  });
+  const addresses = new AddressLookup(dns);
+  const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
+  const srv = createSrvSource({
+    resolver: dns,
+    addresses,
+    srvName: config.srvName,
+    family,
+    random: Math.random,
+    localAddresses: machine.addresses,
+    addressesToo: hasFallback,
+  });
+  const askEpmd = async (address: string, aliveName: string, deadline: number) => {
+    const port = ownPort() ?? config.port;
+    const answer = await portPlease({ address, port }, aliveName, { timeout: deadline - Date.now(), forwarded: true });
+    return answer && { port: answer.port, description: answer };
+  };
+  const fallback = createFallbackSource({
+    addresses,
+    srvName: config.srvName,
+    family,
+    localAddresses: machine.addresses,
+    port: config.fallbackPort,
+    epmd: config.fallbackEpmd ? askEpmd : undefined,
+    isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
+  });
+  const nodes = new NodeResolver({
+    sources: [...(registry ? [registry] : []), staticNodes, srv, ...(hasFallback ? [fallback] : [])],
+    domainOf,
+    consulDomain: config.consulDomain,
+    ownNames: machine.names,
+    family,
+    probeEndpoints: config.probeEndpoints,
+    timeout: config.timeout,
+    onRefused: srv.drop,
+    now: Date.now,
+  });
+  return {
+    nodes,
+    dns,
+    staticNodes,
+    close: async () => {
+      staticNodes.close();
+      await dns.close();
+    },
+  };
+}

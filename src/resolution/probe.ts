@@ -1,0 +1,61 @@
+import { connect, type Socket } from "node:net";
+import type { Endpoint } from "../core/endpoint.js";
+import type { Trace } from "../core/trace.js";
+import { formatPeer } from "../epmd/peer.js";
+
+/** RFC 8305 section 5: the Connection Attempt Delay. */
+const CONNECTION_ATTEMPT_DELAY = 250;
+
+export interface ProbeOutcome {
+  /** The first endpoint that accepted a connection; undefined when none did in time. */
+  readonly accepting: Endpoint | undefined;
+  readonly refused: readonly Endpoint[];
+}
+
+/**
+ * Connects to the endpoints one after the other, each started when the one before it has failed or has been
+ * silent for 250 ms, until one accepts. Nothing is sent.
+ * @param limit milliseconds for all of it
+ */
+export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Trace): Promise<ProbeOutcome> {
+  return new Promise((resolve) => {
+    const waiting = [...endpoints];
+    const sockets = new Set<Socket>();
+    const refused: Endpoint[] = [];
+    let stagger: NodeJS.Timeout | undefined;
+
+    const settle = (accepting: Endpoint | undefined) => {
+      clearTimeout(stagger);
+      clearTimeout(whole);
+      for (const socket of sockets) socket.destroy();
+      resolve({ accepting, refused });
+    };
+    const whole = setTimeout(settle, limit, undefined);
+
+    const next = () => {
+      clearTimeout(stagger);
+      const endpoint = waiting.shift();
+      if (!endpoint) {
+        if (sockets.size === 0) settle(undefined);
+        return;
+      }
+      const startedAt = performance.now();
+      const report = (result: string) =>
+        trace?.({ step: "probe", endpoint, result, elapsedMs: performance.now() - startedAt });
+      const socket = connect({ host: endpoint.address, port: endpoint.port });
+      sockets.add(socket);
+      socket.on("connect", () => {
+        report(`${formatPeer(endpoint)} accepts connections`);
+        settle(endpoint);
+      });
+      socket.on("error", (error: NodeJS.ErrnoException) => {
+        report(`${formatPeer(endpoint)}: ${error.code ?? error.message}`);
+        sockets.delete(socket);
+        refused.push(endpoint);
+        next();
+      });
+      stagger = setTimeout(next, CONNECTION_ATTEMPT_DELAY);
+    };
+    next();
+  });
+}

@@ -1,0 +1,175 @@
+import type { Endpoint, Family } from "../core/endpoint.js";
+import { familyOf } from "../core/ip.js";
+import { formatNodeName, type NodeName } from "../core/node-name.js";
+import type { Found, Question, Resolution, SourceName } from "../core/resolution.js";
+import { expandHost } from "../core/service-domain.js";
+import type { Trace } from "../core/trace.js";
+import { probe } from "./probe.js";
+import type { LookupContext, Source } from "./source.js";
+
+/** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
+const PROBE_LIMIT = 1500;
+
+export interface ResolutionOptions {
+  /** In the order in which they are asked; the first hit wins. */
+  readonly sources: readonly Source[];
+  /** The domain under which a bare alive name is looked up, fully qualified. */
+  readonly domainOf: (aliveName: string) => string | undefined;
+  readonly consulDomain: string;
+  /** `localhost` and the machine's own names, lower case: they are no services. */
+  readonly ownNames: ReadonlySet<string>;
+  readonly family: Family | "any";
+  readonly probeEndpoints: boolean;
+  /** Milliseconds for a whole look-up. */
+  readonly timeout: number;
+  /** An endpoint refused a probe: what is cached of the node is out of date. */
+  readonly onRefused: (question: Question, endpoint: Endpoint) => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface ResolveOptions {
+  readonly sameHost: boolean;
+  readonly dialled?: string;
+  /** Which sources may be asked; default all. */
+  readonly allowed?: (source: SourceName) => boolean;
+  /** Which of the endpoints the client can use; only those are probed. */
+  readonly usable?: (endpoint: Endpoint) => boolean;
+  /** False for strangers: nothing is dialled on their behalf. */
+  readonly mayProbe?: boolean;
+  readonly trace?: Trace;
+}
+
+/** Look-ups for PORT_PLEASE2 and for `resolve`: one code path. */
+export class NodeResolver {
+  readonly #options: ResolutionOptions;
+
+  constructor(options: ResolutionOptions) {
+    this.#options = options;
+  }
+
+  /** At once when a source that needs no I/O knows the node. Never rejects for what the network or a name does. */
+  resolve(name: NodeName, options: ResolveOptions): Resolution | Promise<Resolution> {
+    const question = this.#question(name);
+    if ("outcome" in question) return question;
+    options.trace?.({ step: "name", asked: formatNodeName(name), ...question.node });
+    const isAllowed = options.allowed ?? (() => true);
+    const context: LookupContext = {
+      deadline: this.#options.now() + this.#options.timeout,
+      sameHost: options.sameHost,
+      ...(options.dialled === undefined ? {} : { dialled: options.dialled }),
+      ...(isAllowed("fallback") ? {} : { withoutFallback: true }),
+      ...(options.trace ? { trace: options.trace } : {}),
+    };
+    const sources = this.#options.sources.filter(
+      ({ name: source }) => isAllowed(source) && isAskable(source, question),
+    );
+    return this.#ask(question, sources, context, options, undefined);
+  }
+
+  /** The name with its host as it is looked up. */
+  fullName(name: NodeName): string {
+    return formatNodeName({ aliveName: name.aliveName, host: this.#expand(name) });
+  }
+
+  #expand({ aliveName, host }: NodeName): string {
+    const { consulDomain, ownNames, domainOf } = this.#options;
+    if (host !== undefined) return expandHost(host, consulDomain, ownNames);
+    // A bare name without a domain can only be a node of this machine.
+    return domainOf(aliveName) ?? "localhost";
+  }
+
+  #question(name: NodeName): Question | Resolution {
+    const { aliveName, family, form } = name;
+    if (family !== undefined && this.#options.family !== "any" && family !== this.#options.family) {
+      return { outcome: "not-found", reason: `asked for IPv${family}, but --family is ${this.#options.family}` };
+    }
+    return {
+      node: { aliveName, host: this.#expand(name), family, form },
+      family: family ?? this.#options.family,
+    };
+  }
+
+  #ask(
+    question: Question,
+    [source, ...others]: readonly Source[],
+    context: LookupContext,
+    options: ResolveOptions,
+    before: Resolution | undefined,
+  ): Resolution | Promise<Resolution> {
+    if (!source) return before ?? { outcome: "not-found", reason: "no source can know this node" };
+    const asked = this.#prepare(source.name, question);
+    if ("outcome" in asked) return this.#ask(question, others, context, options, better(before, asked));
+    const take = (result: Resolution) => {
+      context.trace?.({ step: "source", source: source.name, result: describe(result) });
+      if (result.outcome === "found") return this.#arrange(result, question, context, options);
+      return this.#ask(question, others, context, options, better(before, result));
+    };
+    const result = source.lookUp(asked, context);
+    return result instanceof Promise ? this.#inTime(result.then(take), context) : take(result);
+  }
+
+  /** An address as host part means the endpoints of the alive name's own domain that have this address. */
+  #prepare(source: SourceName, question: Question): Question | Resolution {
+    const { aliveName, host } = question.node;
+    if (source !== "srv" || familyOf(host) === undefined) return question;
+    const domain = this.#options.domainOf(aliveName);
+    if (domain === undefined) {
+      return {
+        outcome: "not-found",
+        reason: `${host} is an address, and no --domain says where ${aliveName} is looked up`,
+      };
+    }
+    return { ...question, node: { ...question.node, host: domain }, onlyAddress: host };
+  }
+
+  /** Puts first the endpoint that accepts connections: during a rolling update old and new instance share a name. */
+  #arrange(found: Found, question: Question, context: LookupContext, options: ResolveOptions): Found | Promise<Found> {
+    const { probeEndpoints, now, onRefused } = this.#options;
+    context.trace?.({ step: "order", endpoints: found.endpoints });
+    const usable = found.endpoints.filter(options.usable ?? (() => true));
+    if (found.source === "registry" || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
+    const limit = Math.min(PROBE_LIMIT, context.deadline - now());
+    if (limit <= 0) return found;
+    return probe(usable, limit, context.trace).then(({ accepting, refused }) => {
+      for (const endpoint of refused) onRefused(question, endpoint);
+      if (!accepting) return found;
+      const rank = (endpoint: Endpoint) => (endpoint === accepting ? 0 : refused.includes(endpoint) ? 2 : 1);
+      // Array.prototype.sort is stable: the RFC 2782 order holds among equals.
+      return { ...found, endpoints: [...found.endpoints].sort((a, b) => rank(a) - rank(b)) };
+    });
+  }
+
+  #inTime(result: Promise<Resolution>, { deadline }: LookupContext): Promise<Resolution> {
+    const { timeout, now } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<Resolution>((resolve) => {
+      const late: Resolution = { outcome: "unavailable", cause: `no answer within ${timeout} ms` };
+      timer = setTimeout(resolve, Math.max(0, deadline - now()), late);
+    });
+    return Promise.race([result, limit]).finally(() => clearTimeout(timer));
+  }
+}
+
+/** `localhost` and names of one label are no business of name servers. */
+function isAskable(source: SourceName, { node: { host } }: Question): boolean {
+  return source === "registry" || source === "static" || host.includes(".") || familyOf(host) !== undefined;
+}
+
+/** What to say when nothing was found: that something could not be asked, else what the last source said. */
+function better(before: Resolution | undefined, now: Resolution): Resolution {
+  return before?.outcome === "unavailable" ? before : now;
+}
+
+function describe(result: Resolution): string {
+  switch (result.outcome) {
+    case "found":
+      return `${result.endpoints.length} endpoint${result.endpoints.length === 1 ? "" : "s"}${result.stale ? " (stale)" : ""}`;
+    case "not-found":
+      return result.reason;
+    case "unavailable":
+      return result.cause;
+    default:
+      return result satisfies never;
+  }
+}

@@ -1,0 +1,32 @@
+import { type Config, loadConfig } from "./core/config.js";
+import { parseNodeName } from "./core/node-name.js";
+import type { Resolution } from "./core/resolution.js";
+import { createLogger } from "./logger.js";
+import { thisMachine } from "./machine.js";
+import { composeResolution } from "./resolution/compose.js";
+
+/**
+ * Looks one node up as the daemon would, for users of the library.
+ * @param node `name@host`, or a bare name when the configuration has a domain
+ * @throws ValueError when the name is none
+ */
+export async function resolve(
+  node: string,
+  config: Config = loadConfig({ command: "resolve", flags: {}, env: {} }).config,
+): Promise<Resolution> {
+  const name = parseNodeName(node);
+  const log = createLogger({ level: "silent", format: "json", write: () => {} });
+  const resolving = composeResolution({
+    config,
+    machine: thisMachine(),
+    registry: undefined,
+    servers: [],
+    ownPort: () => undefined,
+    log,
+  });
+  try {
+    return await resolving.nodes.resolve(name, { sameHost: true });
+  } finally {
+    await resolving.close();
+  }
+}

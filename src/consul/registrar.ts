@@ -1,0 +1,253 @@
+import { Claims } from "../core/claims.js";
+import type { Config } from "../core/config.js";
+import { ConsulError } from "../core/errors.js";
+import { instanceOf, type Machine, publicationOf } from "../core/publication.js";
+import { abandoned, keyOf, ownedKeys, type Survey, type Target } from "../core/reconcile.js";
+import type { RegisteredNode, Registry } from "../core/registry.js";
+import { META_PORT, type ServiceEntry, serviceId } from "../core/service-entry.js";
+import type { Logger } from "../logger.js";
+import { AgentState } from "./agent-state.js";
+import type { ConsulClient } from "./client.js";
+import { Publisher } from "./publisher.js";
+import { retryDelay, TIMINGS, type Timings } from "./timings.js";
+
+export interface RegistrarDeps {
+  readonly registry: Registry;
+  readonly config: Config;
+  readonly client: ConsulClient;
+  readonly machine: Machine;
+  readonly log: Logger;
+  /** Monotonic milliseconds: after a step of the wall clock TTLs would run out. */
+  readonly now?: () => number;
+  /** [0,1) */
+  readonly random?: () => number;
+  readonly timings?: Partial<Timings>;
+}
+
+/** How one name stands in Consul. */
+export interface NameStatus {
+  readonly name: string;
+  /** The node is alive here and meant to be published. */
+  readonly wanted: boolean;
+  /** It can be found in Consul's DNS, as far as we know. */
+  readonly published: boolean;
+  readonly serviceIds: readonly string[];
+  /** Why it is not published although it is alive. */
+  readonly reason: string | undefined;
+  readonly lastError: string | undefined;
+}
+
+export interface Registrar {
+  status(): NameStatus[];
+  /** False while the agent does not answer. */
+  readonly agentAnswers: boolean;
+  /** Removes what has gone, passes what is alive once more (or removes it with --deregister-on-stop). Never throws; about a second at most. */
+  stop(): Promise<void>;
+}
+
+/** Makes Consul match the registry until it is stopped. An agent that is down at the start holds up nothing. */
+export function startRegistrar(deps: RegistrarDeps): Registrar {
+  return new ConsulRegistrar(deps);
+}
+
+class ConsulRegistrar implements Registrar {
+  readonly #deps: RegistrarDeps;
+  readonly #timings: Timings;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #agent: AgentState;
+  readonly #abort = new AbortController();
+  readonly #publishers = new Map<string, Publisher>();
+  readonly #claims = new Claims();
+  readonly #examined = new Set<string>();
+  readonly #unsubscribe: () => void;
+  readonly #adoptUntil: number;
+  #auditTimer: NodeJS.Timeout | undefined;
+  #auditing: Promise<void> | undefined;
+  #surveyed = false;
+  #auditFailures = 0;
+  #stopping: Promise<void> | undefined;
+
+  constructor(deps: RegistrarDeps) {
+    this.#deps = deps;
+    this.#timings = { ...TIMINGS, ...deps.timings };
+    this.#now = deps.now ?? (() => performance.now());
+    this.#random = deps.random ?? Math.random;
+    this.#adoptUntil = this.#now() + this.#timings.adoption;
+    this.#agent = new AgentState(deps.log, () => {
+      for (const publisher of this.#publishers.values()) publisher.retry();
+    });
+    this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
+      if (type === "registered") this.#appeared(node);
+      else this.#left(node);
+    });
+    for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
+    this.#audit();
+  }
+
+  get agentAnswers(): boolean {
+    return !this.#agent.down;
+  }
+
+  status(): NameStatus[] {
+    const alive = this.#claims.all().map((claim): NameStatus => {
+      const key = keyOf(claim.node.aliveName);
+      const holds = this.#claims.holder(key)?.node === claim.node;
+      return {
+        name: claim.node.aliveName,
+        wanted: claim.publication.outcome === "publish",
+        ...inConsul(holds ? this.#publishers.get(key) : undefined),
+        reason: this.#claims.reason(claim),
+      };
+    });
+    const rest = Array.from(this.#publishers).filter(([key]) => !this.#claims.holder(key));
+    return [
+      ...alive,
+      ...rest.map(([key, publisher]) => ({ name: key, wanted: false, ...inConsul(publisher), reason: undefined })),
+    ];
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#unsubscribe();
+    clearTimeout(this.#auditTimer);
+    this.#abort.abort(new Error("srv-epmd is stopping"));
+    const publishers = Array.from(this.#publishers.values());
+    const work = Promise.all([
+      ...publishers.map((publisher) => publisher.finish(this.#deps.config.deregisterOnStop)),
+      this.#auditing,
+    ]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#timings.stop);
+    });
+    await Promise.race([work, late]);
+    clearTimeout(timer);
+    for (const publisher of publishers) publisher.close();
+    await work;
+  }
+
+  #appeared(node: RegisteredNode): void {
+    const { config, machine, log } = this.#deps;
+    const { aliveName: name, port } = node;
+    const publication = publicationOf(node, config, machine);
+    const claim = { node, publication };
+    const holder = this.#claims.add(claim);
+    if (holder) this.#publisher(keyOf(name)).aim({ state: "up", entries: holder.entries });
+    const reason = this.#claims.reason(claim);
+    if (publication.outcome === "skip") log.debug({ name, port, reason }, "not published");
+    else if (reason !== undefined) log.warn({ name, port, reason }, "not published, though it is registered here");
+    else if (publication.outcome === "publish" && publication.warning !== undefined) {
+      log.warn({ name, port }, publication.warning);
+    }
+  }
+
+  #left(node: RegisteredNode): void {
+    if (!this.#claims.remove(node)) return;
+    const key = keyOf(node.aliveName);
+    const holder = this.#claims.holder(key);
+    this.#publishers
+      .get(key)
+      ?.aim(
+        holder
+          ? { state: "up", entries: holder.entries }
+          : { state: "leaving", until: this.#now() + this.#timings.grace },
+      );
+  }
+
+  #publisher(key: string, target: Target = { state: "gone" }): Publisher {
+    let publisher = this.#publishers.get(key);
+    if (!publisher) {
+      publisher = new Publisher(key, target, {
+        ...this.#deps,
+        owner: this.#deps.machine.owner,
+        ttl: this.#deps.config.ttl,
+        agent: this.#agent,
+        now: this.#now,
+        random: this.#random,
+        timings: this.#timings,
+        published: (entry) => this.#published(entry),
+        emptied: () => {
+          if (!this.#claims.holder(key)) this.#publishers.delete(key);
+        },
+      });
+      this.#publishers.set(key, publisher);
+    }
+    return publisher;
+  }
+
+  /** Compares what the agent holds with what it should hold: now, and again and again. */
+  #audit(): void {
+    this.#auditing = this.#survey()
+      .then(
+        () => {
+          this.#auditFailures = 0;
+          return this.#timings.audit;
+        },
+        (error: unknown) => {
+          if (error instanceof ConsulError && !this.#abort.signal.aborted) this.#agent.failed(error, undefined);
+          const { firstRetry, audit } = this.#timings;
+          return retryDelay(
+            ++this.#auditFailures,
+            firstRetry,
+            this.#surveyed ? audit : this.#deps.config.ttl / 3,
+            this.#random,
+          );
+        },
+      )
+      .then((delay) => {
+        if (this.#stopping === undefined) this.#auditTimer = setTimeout(() => this.#audit(), delay);
+      });
+  }
+
+  async #survey(): Promise<void> {
+    const { client, machine, config, log } = this.#deps;
+    const { signal } = this.#abort;
+    const changes = new Map(Array.from(this.#publishers, ([key, publisher]) => [key, publisher.changes]));
+    const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
+    this.#agent.succeeded(undefined);
+    const critical = new Set(checks.filter((check) => check.status === "critical").map((check) => check.serviceId));
+    const survey: Survey = { services, critical };
+    for (const key of ownedKeys(survey, machine.owner)) {
+      if (this.#publishers.has(key)) continue;
+      // Past the deadline, and in later audits, that is "gone": nobody returns any more.
+      log.info({ name: key }, "found an entry of ours without its VM: it stays while the VM may return");
+      changes.set(key, this.#publisher(key, { state: "awaited", until: this.#adoptUntil }).changes);
+    }
+    for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
+    if (this.#surveyed) return;
+    this.#surveyed = true;
+    for (const id of abandoned(survey, machine.owner, serviceId(instanceOf(config, machine), ""))) {
+      log.info({ serviceId: id }, "removing what a daemon left here before the machine was started anew");
+      await client.deregister(id, signal);
+    }
+  }
+
+  #published(entry: ServiceEntry): void {
+    if (this.#examined.has(entry.service)) return;
+    this.#examined.add(entry.service);
+    // Best effort: a token may write the service and yet not read the nodes on which its instances are.
+    this.#examine(entry.service).catch(() => this.#examined.delete(entry.service));
+  }
+
+  /** Nodes share a service with something else: a client of that service would be sent to distribution ports. */
+  async #examine(service: string): Promise<void> {
+    const { client, log } = this.#deps;
+    const instances = await client.healthService(service, this.#abort.signal);
+    const others = instances.filter(({ meta }) => meta[META_PORT] === undefined).map((instance) => instance.serviceId);
+    if (others.length === 0) return;
+    log.warn(
+      { service, others: others.slice(0, 5) },
+      `the service ${service} also has ${others.length} instances that are not distribution ports: give the nodes a service of their own, such as ${service}-dist`,
+    );
+  }
+}
+
+function inConsul(publisher: Publisher | undefined): Pick<NameStatus, "published" | "serviceIds" | "lastError"> {
+  const serviceIds = publisher?.visible ?? [];
+  return { published: serviceIds.length > 0, serviceIds, lastError: publisher?.lastError?.message };
+}

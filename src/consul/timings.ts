@@ -1,0 +1,33 @@
+/** Milliseconds. */
+export interface Timings {
+  /** From the end of a VM to the removal of its entry. */
+  readonly grace: number;
+  /** How long the VMs of a former daemon have to return. */
+  readonly adoption: number;
+  readonly audit: number;
+  readonly firstRetry: number;
+  readonly maxRetry: number;
+  /** After a refusal. */
+  readonly refusalRetry: number;
+  /** All of stop(). */
+  readonly stop: number;
+}
+
+export const TIMINGS: Timings = {
+  grace: 5_000,
+  adoption: 10_000,
+  audit: 30_000,
+  firstRetry: 250,
+  maxRetry: 30_000,
+  refusalRetry: 30_000,
+  stop: 1_000,
+};
+
+/**
+ * Exponential backoff with jitter: half of the delay is fixed, half random.
+ * @param failures how many tries have failed, 1 or more
+ */
+export function retryDelay(failures: number, first: number, most: number, random: () => number): number {
+  const delay = Math.min(most, first * 2 ** Math.min(failures - 1, 30));
+  return delay / 2 + (delay / 2) * random();
+}

@@ -1,0 +1,91 @@
+/** Meta keys of our entries; `srv-epmd-owner` tells them from everybody else's. */
+export const META_NODE = "erlang-node";
+export const META_PORT = "erlang-dist-port";
+export const META_OWNER = "srv-epmd-owner";
+
+/** One service instance as the agent shall hold it. */
+export interface ServiceEntry {
+  readonly id: string;
+  readonly aliveName: string;
+  /** Service name. */
+  readonly service: string;
+  readonly tags: readonly string[];
+  /** IP literal or host name; undefined: the agent's own. */
+  readonly address: string | undefined;
+  readonly port: number;
+  /** 1..65535, for passing and warning alike. */
+  readonly weight: number;
+  readonly meta: Readonly<Record<string, string>>;
+  /** Milliseconds. */
+  readonly ttl: number;
+  /** Milliseconds; Consul's minimum is one minute. */
+  readonly deregisterAfter: number;
+  /** host:port that the agent probes; undefined: no TCP check. */
+  readonly tcpCheck: string | undefined;
+}
+
+/** One of our entries as the agent holds it. */
+export interface HeldService {
+  readonly id: string;
+  readonly service: string;
+  readonly tags: readonly string[];
+  readonly address: string | undefined;
+  readonly port: number;
+  readonly weight: number;
+  readonly meta: Readonly<Record<string, string>>;
+}
+
+/** Only ids with this prefix are ours; Nomad removes none but `_nomad-task-` ones. */
+export const ID_PREFIX = "srv-epmd:";
+
+export function serviceId(instance: string, aliveName: string, suffix = ""): string {
+  return `${ID_PREFIX}${instance}:${aliveName}${suffix}`;
+}
+
+/** The TTL check; named by hand so that a TCP check beside it does not change it (Consul counts `:1`, `:2` then). */
+export function ttlCheckId(id: string): string {
+  return `service:${id}`;
+}
+
+export function tcpCheckId(id: string): string {
+  return `service:${id}:tcp`;
+}
+
+/** Undefined for an entry that is not a node of ours. */
+export function aliveNameOf(held: HeldService): string | undefined {
+  const node = held.meta[META_NODE];
+  const at = node?.indexOf("@") ?? -1;
+  return node !== undefined && at > 0 ? node.slice(0, at) : undefined;
+}
+
+/** Does the agent hold what is wanted? Tags are a set to Consul. */
+export function sameEntry(entry: ServiceEntry, held: HeldService): boolean {
+  const meta = Object.keys(entry.meta);
+  return (
+    entry.service === held.service &&
+    entry.address === held.address &&
+    entry.port === held.port &&
+    entry.weight === held.weight &&
+    entry.tags.length === held.tags.length &&
+    entry.tags.every((tag) => held.tags.includes(tag)) &&
+    meta.length === Object.keys(held.meta).length &&
+    meta.every((key) => entry.meta[key] === held.meta[key])
+  );
+}
+
+/**
+ * The entry under an id of our own, for when another live daemon holds the one we want (two network namespaces with one
+ * host name, say): `srv-epmd:<instance>~<hash>:<name>`.
+ * @param owner what tells this daemon from that one
+ */
+export function withDistinctId(entry: ServiceEntry, owner: string): ServiceEntry {
+  const at = entry.id.lastIndexOf(`:${entry.aliveName}`);
+  return { ...entry, id: `${entry.id.slice(0, at)}~${fnv1a(owner)}${entry.id.slice(at)}` };
+}
+
+/** FNV-1a, 32 bit, as eight hexadecimal digits. */
+function fnv1a(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}

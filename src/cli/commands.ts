@@ -1,0 +1,66 @@
+import type { Config } from "../core/config.js";
+import type { Command } from "../core/options.js";
+import type { Logger } from "../logger.js";
+import type { ExitCode } from "./exit-code.js";
+import type { Io } from "./io.js";
+
+/** What a command runs with. */
+export interface CommandContext {
+  readonly config: Config;
+  /** Positional arguments, as written. */
+  readonly operands: readonly string[];
+  readonly io: Io;
+  readonly log: Logger;
+}
+
+export interface CommandDefinition {
+  readonly name: Command;
+  readonly summary: string;
+  /** As in `resolve <name..>`. */
+  readonly usage: string;
+  readonly operands: { readonly least: number; readonly most: number; readonly describe: string };
+  readonly examples: readonly [string, string][];
+  /** Loads what the command needs, and nothing before it runs. */
+  readonly load: () => Promise<(context: CommandContext) => Promise<ExitCode>>;
+}
+
+export const COMMANDS: readonly CommandDefinition[] = [
+  {
+    name: "serve",
+    usage: "serve",
+    summary: "be the EPMD of this machine or task",
+    operands: { least: 0, most: 0, describe: "" },
+    examples: [
+      ["$0 serve --domain svc.service.consul", "publish nodes in Consul as service svc, look up others there"],
+      ["$0 serve --domain demo.test --dns-listen 127.0.0.1:8653", "no Consul: answer DNS for the nodes here"],
+    ],
+    load: async () => (await import("./serve.js")).serve,
+  },
+  {
+    name: "resolve",
+    usage: "resolve <name..>",
+    summary: "look nodes up as the daemon would",
+    operands: { least: 1, most: Number.POSITIVE_INFINITY, describe: "nodes: name@host, or a bare name with --domain" },
+    examples: [
+      ["$0 resolve node_b@svc", "endpoints of node_b.svc.service.consul"],
+      ["$0 resolve node_b@svc --dns 127.0.0.1:8600 --json", "from this name server, for programs"],
+    ],
+    load: async () => (await import("./resolve.js")).resolve,
+  },
+  {
+    name: "names",
+    usage: "names [epmd]",
+    summary: "list the nodes registered with an EPMD, ours or stock",
+    operands: { least: 0, most: 1, describe: "ip[:port] of the EPMD; default this machine's" },
+    examples: [["$0 names 10.0.0.1", "the nodes that live on 10.0.0.1"]],
+    load: async () => (await import("./names.js")).names,
+  },
+  {
+    name: "wait",
+    usage: "wait [name]",
+    summary: "wait until this machine's EPMD answers, or a node resolves",
+    operands: { least: 0, most: 1, describe: "node to wait for: name@host" },
+    examples: [["$0 wait && bin/my_release start", "start a release when it can register"]],
+    load: async () => (await import("./wait.js")).wait,
+  },
+];

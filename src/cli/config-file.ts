@@ -1,0 +1,12 @@
+import { readFile } from "node:fs/promises";
+import { ConfigError, describeError } from "../core/errors.js";
+
+/** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */
+export async function readConfigFile(path: string): Promise<{ path: string; contents: unknown }> {
+  try {
+    const text = await readFile(path, "utf8");
+    return { path, contents: /\.ya?ml$/i.test(path) ? (await import("yaml")).parse(text) : JSON.parse(text) };
+  } catch (error) {
+    throw new ConfigError("CONFIG_FILE", `--config: cannot use ${path}: ${describeError(error)}`, { cause: error });
+  }
+}

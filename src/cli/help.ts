@@ -1,0 +1,68 @@
+import yargs, { type Argv, type Options } from "yargs";
+import { type Command, defaultOf, flagOf, type Group, optionOf, variableOf } from "../core/options.js";
+import { version } from "../version.js";
+import { COMMANDS, type CommandDefinition } from "./commands.js";
+import { flagKeysOf } from "./parse.js";
+
+const GROUP_TITLES: Record<Group, string> = {
+  listen: "Listening:",
+  resolve: "Resolution:",
+  publish: "Publication:",
+  consul: "Consul agent:",
+  embedded: "Embedded DNS:",
+  all: "General:",
+};
+
+/** What `--help`, `--version` and `completion` print. Loaded only for them: a daemon has no use for it. */
+export function helpText(args: readonly string[], columns: number): Promise<string> {
+  const program = COMMANDS.reduce(
+    defineCommand,
+    yargs()
+      .scriptName("srv-epmd")
+      .usage("$0 <command>\n\nAn EPMD that answers from DNS SRV records and publishes its nodes into Consul.")
+      .locale("en")
+      .version(version)
+      .alias("version", "V")
+      .help()
+      .alias("help", "h")
+      .completion("completion", "print a completion script for bash or zsh")
+      .parserConfiguration({ "camel-case-expansion": false })
+      .exitProcess(false)
+      .wrap(Math.min(110, columns)),
+  );
+  return new Promise((resolve, reject) => {
+    void program.parse([...args], {}, (error: Error | undefined | null, _argv: unknown, output: string) => {
+      if (error) reject(error);
+      else resolve(output);
+    });
+  });
+}
+
+function defineCommand(program: Argv, { name, usage, summary, operands, examples }: CommandDefinition): Argv {
+  const positional = /[<[](\w+)/.exec(usage)?.[1];
+  return program.command(usage, summary, (command) => {
+    const withOptions = command.options(yargsOptions(name)).example(examples);
+    return positional
+      ? withOptions.positional(positional, { type: "string", describe: operands.describe })
+      : withOptions;
+  });
+}
+
+function yargsOptions(command: Command): Record<string, Options> {
+  return Object.fromEntries(
+    flagKeysOf(command).map((key) => {
+      const option = optionOf(key);
+      const shown = defaultOf(key, command) ?? option.defaultText;
+      const variables = [variableOf(key), option.variable].filter((name) => name !== undefined).join(", ");
+      return [
+        flagOf(key),
+        {
+          type: option.boolean ? "boolean" : "string",
+          array: option.list,
+          group: GROUP_TITLES[option.group],
+          describe: `${option.help}${shown === undefined ? "" : ` [${shown}]`} (${variables})`,
+        } satisfies Options,
+      ];
+    }),
+  );
+}

@@ -1,0 +1,15 @@
+import type { Environment } from "../core/nomad.js";
+
+/** What a command touches of the process; tests pass their own. */
+export interface Io {
+  readonly env: Environment;
+  /** Results. */
+  readonly stdout: (text: string) => void;
+  /** Logs and complaints. */
+  readonly stderr: (text: string) => void;
+  readonly stderrIsTerminal: boolean;
+  /** Width of the terminal that results go to. */
+  readonly columns: number;
+  /** SIGTERM, SIGINT and SIGHUP; returns a function that stops listening. */
+  readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+}

@@ -1,0 +1,50 @@
+import type { NamesAnswer } from "../core/epmd/responses.js";
+import { ConfigError, EpmdError } from "../core/errors.js";
+import { type IpPort, ipPort, ValueError } from "../core/values.js";
+import { names as askNames } from "../epmd/client.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { CommandContext } from "./commands.js";
+import { EXIT, type ExitCode } from "./exit-code.js";
+
+/** Lists the nodes registered with an EPMD. */
+export async function names({ config, operands, io }: CommandContext): Promise<ExitCode> {
+  const candidates = epmdCandidates(operands[0], config.port);
+  const { epmd, answer } = await firstAnswer(candidates, config.timeout);
+  if (config.json) {
+    io.stdout(`${JSON.stringify({ epmd: formatPeer(epmd), port: answer.epmdPort, names: answer.names })}\n`);
+    return EXIT.done;
+  }
+  const count = answer.names.length === 1 ? "1 name" : `${answer.names.length} names`;
+  io.stdout(`EPMD at ${formatPeer(epmd)}: ${count}\n`);
+  const width = Math.max(0, ...answer.names.map(({ name }) => name.length));
+  for (const { name, port } of answer.names) io.stdout(`  ${name.padEnd(width)}  port ${port}\n`);
+  return EXIT.done;
+}
+
+/** The EPMD that was named, or both loopbacks: a machine may have only one of the families. */
+export function epmdCandidates(operand: string | undefined, port: number): IpPort[] {
+  if (operand === undefined) return ["127.0.0.1", "::1"].map((address) => ({ address, port }));
+  try {
+    return [ipPort(port)(operand)];
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ConfigError("CONFIG_VALUE", `EPMD ${JSON.stringify(operand)} ${error.message}`);
+  }
+}
+
+/** @throws EpmdError of the first candidate when none answers */
+export async function firstAnswer(
+  candidates: readonly IpPort[],
+  timeout: number,
+): Promise<{ epmd: IpPort; answer: NamesAnswer }> {
+  let first: unknown;
+  for (const epmd of candidates) {
+    try {
+      return { epmd, answer: await askNames(epmd, { timeout }) };
+    } catch (error) {
+      first ??= error;
+      if (!(error instanceof EpmdError) || error.code !== "EPMD_UNREACHABLE") break;
+    }
+  }
+  throw first;
+}

@@ -1,0 +1,73 @@
+import parser from "yargs-parser";
+import { ConfigError } from "../core/errors.js";
+import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../core/options.js";
+import { boolean, ValueError } from "../core/values.js";
+import type { CommandDefinition } from "./commands.js";
+
+export interface ParsedArguments {
+  /** Flags that were given, as text. */
+  readonly flags: Partial<Record<OptionKey, string | readonly string[]>>;
+  readonly operands: readonly string[];
+}
+
+/** Options of a command that have a flag. */
+export function flagKeysOf(command: Command): OptionKey[] {
+  return OPTION_KEYS.filter((key) => optionOf(key).commands.includes(command) && !optionOf(key).variableOnly);
+}
+
+/** Parses what follows the command's name. @throws ConfigError CONFIG_UNKNOWN, CONFIG_VALUE */
+export function parseArguments({ name, usage, operands }: CommandDefinition, args: readonly string[]): ParsedArguments {
+  const keys = flagKeysOf(name);
+  const booleans = keys.filter((key) => optionOf(key).boolean).map(flagOf);
+  const parsed = parser.detailed(normaliseBooleans(args, booleans), {
+    string: keys.filter((key) => !optionOf(key).boolean).map(flagOf),
+    boolean: booleans,
+    configuration: {
+      "camel-case-expansion": false,
+      "dot-notation": false,
+      "parse-numbers": false,
+      "parse-positional-numbers": false,
+      "short-option-groups": false,
+      "populate--": false,
+    },
+  });
+  const { _: positional, ...given } = parsed.argv;
+  if (parsed.error) throw new ConfigError("CONFIG_UNKNOWN", parsed.error.message);
+  const flags: ParsedArguments["flags"] = {};
+  for (const [flag, value] of Object.entries(given)) {
+    const key = keys.find((candidate) => flagOf(candidate) === flag);
+    if (key === undefined) throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, name));
+    flags[key] = Array.isArray(value) ? value.map(String) : String(value);
+  }
+  const texts = positional.map(String);
+  if (texts.length < operands.least || texts.length > operands.most) {
+    const wrong =
+      texts.length > operands.most
+        ? `${JSON.stringify(texts[operands.most])} is one argument too many`
+        : "a name is missing";
+    throw new ConfigError("CONFIG_UNKNOWN", `${wrong}; usage: srv-epmd ${usage} [options]`);
+  }
+  return { flags, operands: texts };
+}
+
+/** `--flag=true` and `--flag=no` of booleans in the form that the parser takes. */
+function normaliseBooleans(args: readonly string[], booleans: readonly string[]): string[] {
+  return args.map((arg) => {
+    const [, flag = "", value = ""] = /^--([a-z-]+)=(.*)$/s.exec(arg) ?? [];
+    if (!booleans.includes(flag)) return arg;
+    try {
+      return boolean(value) ? `--${flag}` : `--no-${flag}`;
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError("CONFIG_VALUE", `--${flag}: ${JSON.stringify(value)} ${error.message}`);
+    }
+  });
+}
+
+function unknownFlag(flag: string, command: Command): string {
+  const dashes = flag.length === 1 ? "-" : "--";
+  const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && !optionOf(candidate).variableOnly);
+  return key === undefined
+    ? `${dashes}${flag} is not an option; see srv-epmd ${command} --help`
+    : `--${flag} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
+}

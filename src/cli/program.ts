@@ -1,0 +1,48 @@
+import { loadConfig } from "../core/config.js";
+import { ConfigError, describeError, SrvEpmdError } from "../core/errors.js";
+import { createLogger } from "../logger.js";
+import { COMMANDS, type CommandDefinition } from "./commands.js";
+import { readConfigFile } from "./config-file.js";
+import { EXIT, type ExitCode } from "./exit-code.js";
+import type { Io } from "./io.js";
+import { parseArguments } from "./parse.js";
+
+const HELP_WORDS = new Set(["--help", "-h", "help", "--version", "-V", "completion", "--get-yargs-completions"]);
+
+/** Runs a command line; complaints go to stderr. @param args without `node` and the script */
+export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
+  try {
+    const command = COMMANDS.find(({ name }) => name === args[0]);
+    if (args.some((arg, index) => HELP_WORDS.has(arg) && (index === 0 || arg.startsWith("-")))) {
+      const { helpText } = await import("./help.js");
+      io.stdout(`${await helpText(args[0] === "help" ? ["--help"] : args, io.columns)}\n`);
+      return EXIT.done;
+    }
+    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(args[0]));
+    return await execute(command, args.slice(1), io);
+  } catch (error) {
+    // Our own messages are whole sentences, causes included.
+    io.stderr(`srv-epmd: ${error instanceof SrvEpmdError ? error.message : describeError(error)}\n`);
+    return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
+  }
+}
+
+function unknownCommand(word: string | undefined): string {
+  const known = COMMANDS.map(({ name }) => name).join(", ");
+  return `${word === undefined ? "no command" : `${JSON.stringify(word)} is not a command`}; give one of ${known}, or --help`;
+}
+
+async function execute(command: CommandDefinition, args: readonly string[], io: Io): Promise<ExitCode> {
+  const { flags, operands } = parseArguments(command, args);
+  const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
+  const file = path ? { file: await readConfigFile(path) } : {};
+  const { config, warnings } = loadConfig({ command: command.name, flags, env: io.env, ...file });
+  const log = createLogger({
+    level: config.logLevel,
+    format: config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json"),
+    write: io.stderr,
+  });
+  for (const warning of warnings) log.warn(warning);
+  const runCommand = await command.load();
+  return runCommand({ config, operands, io, log });
+}

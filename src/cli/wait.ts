@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describeError } from "../core/errors.js";
+import type { CommandContext } from "./commands.js";
+import { EXIT, type ExitCode } from "./exit-code.js";
+import { epmdCandidates, firstAnswer } from "./names.js";
+import { nodeOperands, resolvingOf } from "./resolving.js";
+
+/** What is waited for: undefined once it is there, else why not. */
+type Attempt = (timeLeft: number) => Promise<string | undefined>;
+
+/** First pause between two attempts and the longest, milliseconds. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 1000;
+/** An EPMD answers at once, if at all. */
+const EPMD_TIMEOUT = 1000;
+
+/** Waits until this machine's EPMD answers, or until a node resolves. */
+export async function wait(context: CommandContext): Promise<ExitCode> {
+  const { config, operands, io } = context;
+  const [node] = nodeOperands(operands);
+  const resolving = node && resolvingOf(context);
+  const what = node ? operands[0] : `the EPMD on port ${config.port}`;
+  const attempt: Attempt = async (timeLeft) => {
+    if (!node || !resolving) return askEpmd(config.port, Math.min(EPMD_TIMEOUT, timeLeft));
+    const resolution = await resolving.nodes.resolve(node, { sameHost: true });
+    if (resolution.outcome === "found") return undefined;
+    return resolution.outcome === "not-found" ? resolution.reason : resolution.cause;
+  };
+  try {
+    const { reason, elapsedMs } = await attemptUntil(attempt, config.timeout);
+    const waitedMs = Math.round(elapsedMs);
+    if (config.json) io.stdout(`${JSON.stringify({ for: what, there: reason === undefined, reason, waitedMs })}\n`);
+    else if (reason === undefined) io.stdout(`${what} is there (${waitedMs} ms)\n`);
+    else io.stderr(`srv-epmd: waited ${waitedMs} ms in vain for ${what}: ${reason}\n`);
+    return reason === undefined ? EXIT.done : EXIT.notFound;
+  } finally {
+    await resolving?.close();
+  }
+}
+
+async function attemptUntil(
+  attempt: Attempt,
+  timeout: number,
+): Promise<{ reason: string | undefined; elapsedMs: number }> {
+  const startedAt = performance.now();
+  const elapsed = () => performance.now() - startedAt;
+  for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
+    const reason = await attempt(timeout - elapsed());
+    if (reason === undefined || elapsed() + pause >= timeout) return { reason, elapsedMs: elapsed() };
+    await sleep(pause);
+  }
+}
+
+async function askEpmd(port: number, timeout: number): Promise<string | undefined> {
+  try {
+    await firstAnswer(epmdCandidates(undefined, port), timeout);
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+import { run } from "./cli/program.js";
+
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+/** Bytes that wait for a reader of the log; further lines are lost, rather than all of our memory. */
+const MAX_LOG_BACKLOG = 4 * 1024 * 1024;
+
+// A reader that has gone (EPIPE) ends neither the daemon nor a command.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+void run(process.argv.slice(2), {
+  env: process.env,
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => {
+    if (process.stderr.writableLength < MAX_LOG_BACKLOG) process.stderr.write(text);
+  },
+  stderrIsTerminal: process.stderr.isTTY === true,
+  columns: process.stdout.columns ?? 110,
+  onSignal: (listener) => {
+    for (const signal of SIGNALS) process.on(signal, listener);
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, listener);
+    };
+  },
+}).then((code) => {
+  process.exitCode = code;
+});

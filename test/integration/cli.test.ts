@@ -1,0 +1,191 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../src/cli/program.js";
+import { freePort } from "../support/free-port.js";
+
+/** Runs a command line in this process. */
+async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await run(args, {
+    env,
+    stdout: (text) => out.push(text),
+    stderr: (text) => err.push(text),
+    stderrIsTerminal: false,
+    columns: 300,
+    onSignal: () => () => {},
+  });
+  return { code, stdout: out.join(""), stderr: err.join("") };
+}
+
+describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
+  test.each<[string, string[], RegExp]>([
+    ["no command", [], /no command; give one of serve, resolve, names, wait, or --help/],
+    ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
+    ["an unknown flag", ["serve", "--prot", "1"], /--prot is not an option; see srv-epmd serve --help/],
+    ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
+    ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, not of names/],
+    ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],
+    ["a flag without its value", ["serve", "--port"], /--port: ("" )?must be|--port/],
+    ["a port that is none", ["serve", "--port", "70000"], /--port: "70000" must be a whole number from 0 to 65535/],
+    ["a flag given twice", ["serve", "--port", "1", "--port", "2"], /--port is given 2 times \(1, 2\); give it once/],
+    ["a boolean that is none", ["resolve", "a@b", "--json=perhaps"], /--json: "perhaps" must be true or false/],
+    [
+      "an address that is none",
+      ["serve", "--listen", "localhost"],
+      /--listen: "localhost" must be an IPv4 or IPv6 address/,
+    ],
+    [
+      "a duration that is none",
+      ["resolve", "a@b", "--timeout", "4 s"],
+      /--timeout: "4 s" must be a duration such as 500ms/,
+    ],
+    [
+      "a domain that is none",
+      ["serve", "--domain", "a..b"],
+      /--domain: "a..b" has the domain "a..b", which must be a domain name/,
+    ],
+    ["a static node that is none", ["serve", "--node", "a=1"], /--node: "a=1" must be written name@host=address:port/],
+    ["a name server with a name", ["resolve", "a@b", "--dns", "dns.test"], /--dns: "dns.test" must be an address/],
+    [
+      "a placeholder that is none",
+      ["serve", "--srv-name", "{nam}.x"],
+      /--srv-name: "{nam}.x" has the placeholder {nam}/,
+    ],
+    ["a Consul URL that is none", ["serve", "--consul", "ftp://x"], /--consul: "ftp:\/\/x" must be http:\/\/host:port/],
+    ["no node to resolve", ["resolve"], /a name is missing; usage: srv-epmd resolve <name..>/],
+    ["one name too many", ["wait", "a@b", "c@d"], /"c@d" is one argument too many; usage: srv-epmd wait \[name\]/],
+    ["a node name that is none", ["resolve", "@svc"], /node "@svc" must be a node name such as node_a@svc/],
+    ["an EPMD that is none", ["names", "here"], /EPMD "here" must be an address/],
+    ["half a certificate", ["serve", "--consul-cert", "x"], /--consul-cert and --consul-key go together/],
+    ["a zone without a domain", ["serve", "--dns-listen", "127.0.0.1:0"], /--dns-listen answers .* give --domain too/],
+    [
+      "a nodes file that is not there",
+      ["resolve", "a@b", "--nodes-file", "/no/such"],
+      /--nodes-file: cannot use \/no\/such: ENOENT/,
+    ],
+    ["a config file that is not there", ["serve", "--config", "/no/such"], /--config: cannot use \/no\/such: ENOENT/],
+  ])("%s", async (_, args, message) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^srv-epmd: .*\n$/);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  });
+
+  test("a bad variable is named as it was given", async () => {
+    expect(await cli(["resolve", "a@b"], { SRV_EPMD_FAMILY: "5" })).toMatchObject({
+      code: 2,
+      stderr: 'srv-epmd: SRV_EPMD_FAMILY: "5" must be any, 4 or 6\n',
+    });
+  });
+
+  test("a secret is not repeated", async () => {
+    const { stderr } = await cli(["serve", "--consul-token", "s3cret", "--consul-token", "s3cret", "--port", "x"]);
+    expect(stderr).not.toContain("s3cret");
+  });
+});
+
+describe("help", () => {
+  test.each([["--help"], ["-h"], ["help"]])("%s lists the commands", async (word) => {
+    const { code, stdout, stderr } = await cli([word]);
+    expect(stdout).toMatch(/srv-epmd serve .*\n.*srv-epmd resolve <name\.\.>/);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  test("of a command shows its options with defaults and variables, examples, and no option of others", async () => {
+    const { stdout } = await cli(["serve", "--help"]);
+    expect(stdout).toMatch(/--port .*\[4369\][\s\S]*\(SRV_EPMD_PORT, ERL_EPMD_PORT\)/);
+    expect(stdout).toContain("srv-epmd serve --domain svc.service.consul");
+    expect((await cli(["names", "--help"])).stdout).not.toContain("--consul");
+  });
+
+  test("--version prints the version alone; completion a script that the shell takes", async () => {
+    expect((await cli(["--version"])).stdout).toMatch(/^\S+\n$/);
+    expect((await cli(["completion"])).stdout).toContain("complete -o bashdefault");
+  });
+});
+
+describe("values come from flag, variable and file", () => {
+  let directory = "";
+  const file = (name: string, text: string) => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), "srv-epmd-cli-"));
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  test.each([
+    ["nodes.json", '{"node": ["a@h=10.0.0.1:1", "b@h=10.0.0.2:2"], "json": true}'],
+    ["nodes.yaml", "node:\n  - a@h=10.0.0.1:1\n  - b@h=10.0.0.2:2\njson: true\n"],
+  ])("%s", async (name, text) => {
+    const { code, stdout } = await cli(["resolve", "b@h", "--config", file(name, text)]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ source: "static", endpoints: [{ address: "10.0.0.2", port: 2 }] });
+  });
+
+  test("a file with a key that is no option, or that is broken, stops with exit 2", async () => {
+    const wrong = file("wrong.json", '{"nod": []}');
+    expect((await cli(["resolve", "a@h", "--config", wrong])).stderr).toBe(
+      `srv-epmd: ${wrong}: nod is not an option\n`,
+    );
+    const broken = await cli(["resolve", "a@h"], { SRV_EPMD_CONFIG: file("broken.json", "{") });
+    expect(broken.code).toBe(2);
+    expect(broken.stderr).toMatch(/--config: cannot use .*broken.json: /);
+  });
+
+  test("a broken line of a nodes file is named", async () => {
+    const path = file("nodes", "a@h=10.0.0.1:1 # first\n\nb@h\n");
+    expect(await cli(["resolve", "a@h", "--nodes-file", path])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/line 3: "b@h" must be written name@host=address:port/),
+    });
+  });
+
+  test("a misspelt variable is only warned about", async () => {
+    const { code, stderr } = await cli(["resolve", "a@h", "--node", "a@h=10.0.0.1:1"], { SRV_EPMD_FAMILIY: "4" });
+    expect(code).toBe(0);
+    expect(JSON.parse(stderr)).toMatchObject({ level: "warn", msg: expect.stringContaining("SRV_EPMD_FAMILIY") });
+  });
+});
+
+describe("results", () => {
+  const nodes = ["--node", "a@h=10.0.0.1:1", "--node", "b@h=[fd00::2]:22"];
+
+  test("resolve prints one block a node, in the order of the command line; the worst decides the exit code", async () => {
+    const silent = ["--dns", "127.0.0.1:1", "--timeout", "300ms"];
+    const { code, stdout } = await cli(["resolve", "b@h", "a@h", ...nodes, ...silent]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^b@h\.service\.consul: found by static \([0-9.]+ ms\)\n {2}\[fd00::2\]:22 {2}fd00::2\na@h\.service\.consul: found/,
+    );
+    expect((await cli(["resolve", "a@localhost", "a@h", ...nodes, ...silent])).code).toBe(1);
+    expect((await cli(["resolve", "a@localhost", "c@h.test", ...nodes, ...silent])).code).toBe(3);
+  });
+
+  test("resolve --trace shows the steps, on stderr when stdout is for programs", async () => {
+    const plain = await cli(["resolve", "a@h", ...nodes, "--trace"]);
+    expect(plain.stdout).toMatch(/^- a@h is alive name a at host h\.service\.consul\n- static: 1 endpoint\n/);
+    const json = await cli(["resolve", "a@h", ...nodes, "--trace", "--json"]);
+    expect(json.stdout.trim().split("\n")).toHaveLength(1);
+    expect(json.stderr).toContain("- static: ");
+  });
+
+  test("names and wait say with exit 3 and 1 that nobody listens", async () => {
+    const port = String(await freePort());
+    expect(await cli(["names", "--port", port])).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining(`cannot ask the EPMD at 127.0.0.1:${port}: connect ECONNREFUSED`),
+    });
+    expect(await cli(["wait", "--port", port, "--timeout", "200ms"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(new RegExp(`in vain for the EPMD on port ${port}: .*ECONNREFUSED`)),
+    });
+    const json = await cli(["wait", "--port", port, "--timeout", "200ms", "--json"]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ there: false, waitedMs: expect.any(Number) });
+  });
+});

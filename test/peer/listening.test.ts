@@ -1,0 +1,203 @@
+import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
+import { describe, expect, test } from "vitest";
+import { startStockEpmd } from "../support/epmd.js";
+import { freePort } from "../support/free-port.js";
+import { createHosts } from "../support/netns.js";
+import { alive2, ask, liveNames, rawClient, rawNode, request } from "../support/raw-epmd.js";
+import { requirePeer } from "../support/require-peer.js";
+import { runCli, startDaemon } from "../support/srv-epmd.js";
+import { waitFor } from "../support/wait-for.js";
+
+const serve = (...flags: string[]) => runCli(["serve", "--log-format", "json", ...flags]);
+/** The complaint of a `serve` that cannot listen: exit 3, nothing on stdout, one line on stderr. */
+async function complaint(...flags: string[]): Promise<string> {
+  const { code, stdout, stderr } = await serve(...flags);
+  expect(code).toBe(3);
+  expect(stdout).toBe("");
+  expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+  return stderr;
+}
+
+async function listening<T extends Server>(server: T): Promise<{ server: T; port: number }> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+/** An address of this machine that is no loopback: to 127.0.0.1, a client that uses it is a stranger. */
+const ownAddress = Object.values(networkInterfaces())
+  .flatMap((entries) => entries ?? [])
+  .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+
+const NOTHING = Buffer.alloc(0);
+const NAMES = request("n");
+const lookUp = (name: string) => request("z", name);
+
+requirePeer("epmd")("a port that a stock epmd has", () => {
+  test.concurrent("is left to it; with live nodes there their names are told", async () => {
+    const port = await freePort();
+    const epmd = await startStockEpmd(port);
+    const idle = await complaint("--port", String(port));
+    expect(idle).toContain(
+      `127.0.0.1:${port} is in use: a stock epmd with no live nodes is there (process ${epmd.pid}: epmd`,
+    );
+    expect(idle).toContain("stop it with: epmd -kill");
+    const node = await rawNode(port, { name: "rabbit" });
+    const busy = await complaint("--port", String(port));
+    expect(busy).toContain("a stock epmd with live nodes rabbit is there");
+    expect(busy).toContain("choose another port with --port");
+    await node.close();
+  });
+});
+
+describe.concurrent("a port that is taken", () => {
+  test("by another srv-epmd: exit 3, and the message says so", async () => {
+    const { port, child } = await startDaemon();
+    const node = await rawNode(port, { name: "rabbit" });
+    const told = await complaint("--port", String(port));
+    expect(told).toContain(`another srv-epmd with live nodes rabbit is there (process ${child.pid}:`);
+    await node.close();
+  });
+
+  test("by a server of another protocol: exit 3, and the message names its process", async () => {
+    const { server, port } = await listening(createHttpServer((_, response) => response.end("hello")));
+    expect(await complaint("--port", String(port))).toContain(
+      `something that is no EPMD is there (process ${process.pid}:`,
+    );
+    server.close();
+  });
+
+  test("by a server that says nothing: the same, soon", async () => {
+    const { server, port } = await listening(createServer((socket) => socket.on("error", () => {})));
+    const started = performance.now();
+    expect(await complaint("--port", String(port))).toContain("something that is no EPMD is there");
+    expect(performance.now() - started).toBeLessThan(5000);
+    server.close();
+  });
+
+  test("on one of several addresses leaves none of the others bound", async () => {
+    const { server, port } = await listening(createServer());
+    await complaint("--port", String(port), "--listen", "127.0.0.9");
+    server.close();
+    await once(server, "close");
+    const daemon = await startDaemon({ port, args: ["--listen", "127.0.0.9"] });
+    expect(daemon.addresses).toContain(`127.0.0.9:${port}`);
+  });
+});
+
+describe.concurrent("addresses", () => {
+  test("that this machine has not: exit 3, and the message names the address", async () => {
+    const port = await freePort();
+    expect(await complaint("--port", String(port), "--listen", "203.0.113.77")).toBe(
+      `srv-epmd: cannot listen on 203.0.113.77:${port}: this machine has no such address\n`,
+    );
+    expect(await complaint("--port", String(port), "--listen", "2001:db8::77")).toContain(`[2001:db8::77]:${port}`);
+  });
+
+  test("are both loopbacks and nothing more without --listen, apart from the host name's", async () => {
+    const { addresses, port } = await startDaemon();
+    expect(addresses.slice(0, 2)).toEqual([`127.0.0.1:${port}`, `[::1]:${port}`]);
+    const elsewhere = createServer().listen(port, "127.0.0.77");
+    await once(elsewhere, "listening");
+    elsewhere.close();
+  });
+
+  test("0.0.0.0 covers IPv4 and :: both families", async () => {
+    const [four, six] = await Promise.all([
+      startDaemon({ args: ["--listen", "0.0.0.0"] }),
+      startDaemon({ args: ["--listen", "::"] }),
+    ]);
+    expect(four.addresses).toEqual([`[::1]:${four.port}`, `0.0.0.0:${four.port}`]);
+    expect(six.addresses).toEqual([`0.0.0.0:${six.port}`, `[::]:${six.port}`]);
+    const node = await rawNode(six.port, { name: "a" }, { address: "127.0.0.5" });
+    expect(await liveNames(six.port)).toEqual(["a"]);
+    expect((await ask(six.port, NAMES, { address: "::1" })).subarray(4).toString()).toBe("name a at port 4711\n");
+    await node.close();
+  });
+
+  test("of ERL_EPMD_ADDRESS are taken, with the loopbacks in it named twice or not", async () => {
+    const { addresses, port } = await startDaemon({ env: { ERL_EPMD_ADDRESS: "127.0.0.1, 127.0.0.8 ::1" } });
+    expect(addresses.toSorted()).toEqual([`127.0.0.1:${port}`, `127.0.0.8:${port}`, `[::1]:${port}`].toSorted());
+  });
+});
+
+requirePeer("netns")("a machine without IPv6", () => {
+  test("is served on 127.0.0.1: only an IPv6 address that was asked for is missed", async () => {
+    const { hosts, remove } = await createHosts([{ addresses: ["10.93.0.1/24"], hostname: "four" }]);
+    const [netns] = hosts;
+    if (!netns) throw new Error("no host");
+    await netns.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
+    const daemon = await startDaemon({ netns, port: 4369, args: ["--listen", "10.93.0.1"] });
+    expect(daemon.addresses).toEqual(["127.0.0.1:4369", "10.93.0.1:4369"]);
+    await daemon.stop();
+    const refused = await runCli(["serve", "--port", "4369", "--listen", "fd93::1"], { netns });
+    expect(refused).toMatchObject({ code: 3 });
+    expect(refused.stderr).toContain("cannot listen on [fd93::1]:4369: this machine has no such address");
+    await remove();
+  });
+});
+
+describe.skipIf(ownAddress === undefined).concurrent("strangers", () => {
+  const stranger = { localAddress: ownAddress };
+  const STATIC = ["--node", `far@localhost=127.0.0.1:9999`];
+
+  test("get nothing on an address that --listen does not name", async () => {
+    const { port } = await startDaemon({ args: STATIC });
+    const node = await rawNode(port, { name: "a" });
+    for (const asked of [NAMES, lookUp("a"), lookUp("far"), request("d"), alive2({ name: "x" })]) {
+      expect(await ask(port, asked, stranger)).toEqual(NOTHING);
+    }
+    expect(await liveNames(port)).toEqual(["a"]);
+    await node.close();
+  });
+
+  test("on an address that --listen names get names and look-ups of bare names, and nothing else", async () => {
+    const { port } = await startDaemon({ args: [...STATIC, "--listen", "127.0.0.1"] });
+    const node = await rawNode(port, { name: "a" });
+    expect((await ask(port, NAMES, stranger)).subarray(4).toString()).toBe("name a at port 4711\n");
+    expect((await ask(port, lookUp("a"), stranger)).subarray(0, 4).toString("hex")).toBe("77001267");
+    expect((await ask(port, lookUp("far"), stranger)).subarray(0, 4).toString("hex")).toBe("7700270f");
+    for (const withHost of ["a@localhost", "far@localhost", "a@localhost/4", "far.localhost"]) {
+      expect((await ask(port, lookUp(withHost), stranger)).toString("hex"), withHost).toBe("7701");
+      expect((await ask(port, lookUp(withHost))).subarray(0, 2).toString("hex"), `${withHost}, local`).toBe("7700");
+    }
+    for (const forbidden of [request("d"), request("k"), request("s", "a"), alive2({ name: "x" })]) {
+      expect(await ask(port, forbidden, stranger)).toEqual(NOTHING);
+    }
+    expect(await liveNames(port)).toEqual(["a"]);
+    await node.close();
+  });
+
+  test("from a network that --allow names are no strangers", async () => {
+    const { port } = await startDaemon({ args: ["--allow", `${ownAddress}/32`] });
+    const node = await rawNode(port, { name: "a" }, stranger);
+    expect(await liveNames(port)).toEqual(["a"]);
+    expect((await ask(port, request("d"), stranger)).subarray(4).toString()).toMatch(/^active name {5}<a>/);
+    await node.close();
+  });
+
+  test("have half of the connections, and cannot keep a node from registering", async () => {
+    const { port, log } = await startDaemon({ args: ["--max-connections", "10", "--listen", "127.0.0.1"] });
+    const idle = await Promise.all(Array.from({ length: 30 }, () => rawClient(port, stranger)));
+    await waitFor(() => idle.filter((client) => client.isClosed()).length === 25, { what: "25 of 30 to be closed" });
+    const nodes = [];
+    for (let index = 0; index < 5; index++) {
+      nodes.push(await rawNode(port, { name: `n${index}` }));
+      // Turned away again and again: that is one line of log all the same.
+      expect(await ask(port, NAMES, stranger)).toEqual(NOTHING);
+    }
+    const last = await rawClient(port);
+    expect(await last.closed(1000)).toEqual(NOTHING);
+    const warnings = log().filter(({ level }) => level === "warn");
+    expect(warnings.map(({ msg }) => msg)).toEqual([
+      "connection closed: the strangers' half of all connections is in use",
+      "connection closed: all connections are in use",
+    ]);
+    await Promise.all(idle.map((client) => client.close()));
+    await waitFor(async () => (await liveNames(port)).length === 5, { what: "places to be free again" });
+    await Promise.all(nodes.map((node) => node.close()));
+  });
+});

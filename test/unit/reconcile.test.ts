@@ -1,0 +1,170 @@
+import { describe, expect, test } from "vitest";
+import {
+  abandoned,
+  afterStep,
+  type Held,
+  type HeldMap,
+  nextStep,
+  observe,
+  ownedKeys,
+  type Survey,
+} from "../../src/core/reconcile.js";
+import { withDistinctId } from "../../src/core/service-entry.js";
+import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
+
+const ENTRY = serviceEntry("a");
+const NOTHING: HeldMap = new Map();
+const holding = (condition: Held["condition"], refreshAt = 5_000): HeldMap =>
+  new Map([[ENTRY.id, { entry: ENTRY, condition, refreshAt }]]);
+/** Something that was there before us. */
+const found = (condition: Held["condition"], refreshAt = 5_000): HeldMap =>
+  new Map([[ENTRY.id, { entry: undefined, condition, refreshAt }]]);
+const surveyOf = (services: Survey["services"], critical: string[] = []): Survey => ({
+  services,
+  critical: new Set(critical),
+});
+
+describe("a node that is alive", () => {
+  const up = { state: "up", entries: [ENTRY] } as const;
+
+  test("is registered, then passed, then passed again when the refresh is due", () => {
+    expect(nextStep(up, NOTHING, 0)).toEqual({ action: "register", id: ENTRY.id, entry: ENTRY });
+    expect(nextStep(up, holding("registered"), 0)).toEqual({ action: "pass", id: ENTRY.id });
+    expect(nextStep(up, holding("passing"), 0)).toEqual({ action: "wait", until: 5_000 });
+    expect(nextStep(up, holding("passing"), 5_000)).toEqual({ action: "pass", id: ENTRY.id });
+  });
+
+  test("is registered again when the first try got no answer", () => {
+    expect(nextStep(up, holding("unsure"), 0)).toMatchObject({ action: "register" });
+  });
+
+  test("is registered over what a former daemon left under its id", () => {
+    expect(nextStep(up, found("passing", 5_000), 0)).toMatchObject({ action: "register" });
+  });
+
+  test("is there under its new id before the old one goes", () => {
+    const old = { entry: undefined, condition: "passing", refreshAt: 5_000 } as const;
+    const held = new Map<string, Held>([["srv-epmd:old:a", old]]);
+    expect(nextStep(up, held, 0)).toMatchObject({ action: "register", id: ENTRY.id });
+    held.set(ENTRY.id, { entry: ENTRY, condition: "passing", refreshAt: 5_000 });
+    expect(nextStep(up, held, 0)).toEqual({ action: "deregister", id: "srv-epmd:old:a" });
+  });
+
+  test("waits for the removal of an id that differs only in case, which would take the new one along", () => {
+    const held = new Map<string, Held>([["srv-epmd:box1:A", { entry: undefined, condition: "passing", refreshAt: 9 }]]);
+    expect(nextStep(up, held, 0)).toEqual({ action: "deregister", id: "srv-epmd:box1:A" });
+  });
+});
+
+describe("a node whose VM has gone", () => {
+  const leaving = { state: "leaving", until: 5_000 } as const;
+
+  test("is out of DNS at once and removed after the grace time", () => {
+    expect(nextStep(leaving, holding("passing"), 0)).toEqual({ action: "fail", id: ENTRY.id });
+    expect(nextStep(leaving, holding("critical"), 4_999)).toEqual({ action: "wait", until: 5_000 });
+    expect(nextStep(leaving, holding("critical"), 5_000)).toEqual({ action: "deregister", id: ENTRY.id });
+  });
+
+  test("needs nothing when it had never been registered", () => {
+    expect(nextStep(leaving, NOTHING, 0)).toEqual({ action: "wait", until: undefined });
+  });
+});
+
+describe("an entry of a daemon that stood here before", () => {
+  const awaited = { state: "awaited", until: 10_000 } as const;
+
+  test("is kept passing until its VM has had time to return, then removed", () => {
+    expect(nextStep(awaited, found("passing", 0), 0)).toEqual({ action: "pass", id: ENTRY.id });
+    expect(nextStep(awaited, found("passing", 5_000), 100)).toEqual({ action: "wait", until: 5_000 });
+    expect(nextStep(awaited, found("passing", 15_000), 10_000)).toMatchObject({ action: "deregister" });
+  });
+
+  test("is not brought back into DNS when it was critical: its VM may be long dead", () => {
+    expect(nextStep(awaited, found("critical", 0), 0)).toEqual({ action: "wait", until: 10_000 });
+  });
+});
+
+describe("what is held after a step", () => {
+  const register = { action: "register", id: ENTRY.id, entry: ENTRY } as const;
+  const pass = { action: "pass", id: ENTRY.id } as const;
+
+  test("counts a registration without answer as possibly there, so that it is removed later", () => {
+    expect(afterStep(NOTHING, register, "unsure", 0, 5_000).get(ENTRY.id)?.condition).toBe("unsure");
+    expect(afterStep(NOTHING, register, "refused", 0, 5_000).size).toBe(0);
+  });
+
+  test("forgets what the agent does not know", () => {
+    expect(afterStep(holding("passing"), pass, "unknown", 0, 5_000).size).toBe(0);
+  });
+
+  test("knows when the next pass is due", () => {
+    expect(afterStep(holding("registered"), pass, "done", 1_000, 5_000).get(ENTRY.id)).toEqual({
+      entry: ENTRY,
+      condition: "passing",
+      refreshAt: 6_000,
+    });
+  });
+
+  test("stays as it was when a pass got no answer", () => {
+    expect(afterStep(holding("passing"), pass, "unsure", 0, 5_000)).toEqual(holding("passing"));
+  });
+});
+
+describe("a look at the agent", () => {
+  const see = (held: HeldMap, survey: Survey) => observe(held, "a", survey, OWNER, 77);
+
+  test("drops what is not there any more", () => {
+    expect(see(holding("passing"), surveyOf([])).held.size).toBe(0);
+  });
+
+  test("leaves alone what is as it should be", () => {
+    expect(see(holding("passing"), surveyOf([heldService(ENTRY)])).held).toEqual(holding("passing"));
+  });
+
+  test.each([
+    ["port", { port: 1 }],
+    ["weight", { weight: 9 }],
+    ["tags", { tags: ["b"] }],
+    ["address", { address: undefined }],
+    ["meta", { meta: { ...ENTRY.meta, "erlang-dist-port": "1" } }],
+  ])("has an entry with another %s registered again", (_, change) => {
+    const { held } = see(holding("passing"), surveyOf([heldService({ ...ENTRY, ...change })]));
+    expect(held.get(ENTRY.id)?.condition).toBe("unsure");
+  });
+
+  test("has a live node's critical check passed", () => {
+    const { held } = see(holding("passing"), surveyOf([heldService(ENTRY)], [ENTRY.id]));
+    expect(nextStep({ state: "up", entries: [ENTRY] }, held, 0)).toEqual({ action: "pass", id: ENTRY.id });
+  });
+
+  test("says that another owner has taken our id, which is then not ours to touch", () => {
+    const { held, taken } = see(holding("passing"), surveyOf([heldService(ENTRY, STRANGER)]));
+    expect(taken).toEqual([ENTRY.id]);
+    expect(held.size).toBe(0);
+  });
+
+  test("adopts entries of our own owner, and no others, whatever their instance", () => {
+    const mine = heldService({ ...ENTRY, id: "srv-epmd:former-alloc:a" });
+    const theirs = heldService({ ...ENTRY, id: "srv-epmd:box2:a" }, STRANGER);
+    const other = heldService(serviceEntry("b"));
+    const { held } = see(NOTHING, surveyOf([mine, theirs, other]));
+    expect([...held]).toEqual([[mine.id, { entry: undefined, condition: "passing", refreshAt: 77 }]]);
+    expect(ownedKeys(surveyOf([mine, theirs, other]), OWNER)).toEqual(new Set(["a", "b"]));
+  });
+});
+
+describe("what a daemon left before the machine was started anew", () => {
+  test("is removed when it is critical and of our instance, and nothing else is", () => {
+    const dead = heldService(serviceEntry("dead"), "boot-0/4026531840/4369");
+    const alive = heldService(serviceEntry("alive"), STRANGER);
+    const elsewhere = heldService({ ...serviceEntry("x"), id: "srv-epmd:box2:x" }, STRANGER);
+    const survey = surveyOf([dead, alive, elsewhere, heldService(ENTRY)], [dead.id, elsewhere.id, ENTRY.id]);
+    expect(abandoned(survey, OWNER, "srv-epmd:box1:")).toEqual([dead.id]);
+  });
+});
+
+test("an id of our own keeps the name at its end and differs from daemon to daemon", () => {
+  const six = { ...ENTRY, id: "srv-epmd:box1:14369:a:6" };
+  expect(withDistinctId(six, OWNER).id).toMatch(/^srv-epmd:box1:14369~[0-9a-f]{8}:a:6$/);
+  expect(withDistinctId(ENTRY, OWNER).id).not.toBe(withDistinctId(ENTRY, STRANGER).id);
+});

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import { parseResolvConf, searchNames } from "../../src/core/dns/resolv-conf.js";
+
+describe("resolv.conf", () => {
+  test("names servers, the search list and options", () => {
+    const conf = parseResolvConf(
+      "# made by hand\nnameserver 10.0.0.1\nnameserver\t2001:db8::1  ; second\nsearch Corp.Example. lan\noptions ndots:2 timeout:3 attempts:4 rotate\n",
+    );
+    expect(conf).toEqual({
+      nameservers: ["10.0.0.1", "2001:db8::1"],
+      search: ["corp.example", "lan"],
+      ndots: 2,
+      timeout: 3000,
+      attempts: 4,
+    });
+  });
+
+  test.each([
+    ["an empty file", ""],
+    ["a file of comments", "# nothing\n;nothing\n"],
+    ["a server that is no address", "nameserver dns.example\nnameserver 10.0.0.1%eth0\nnameserver\n"],
+  ])("of %s means this machine, as in glibc", (_, text) => {
+    expect(parseResolvConf(text)).toEqual({
+      nameservers: ["127.0.0.1"],
+      search: [],
+      ndots: 1,
+      timeout: undefined,
+      attempts: undefined,
+    });
+  });
+
+  test("keeps the zone of a link-local server, drops repeated ones, and reads lines that end in CR LF", () => {
+    const { nameservers } = parseResolvConf(
+      "nameserver fe80::1%eth0\r\nnameserver 10.0.0.1\r\nnameserver 10.0.0.1\r\n",
+    );
+    expect(nameservers).toEqual(["fe80::1%eth0", "10.0.0.1"]);
+  });
+
+  test("counts the last of several search and domain lines", () => {
+    expect(parseResolvConf("search a b\ndomain c\n").search).toEqual(["c"]);
+    expect(parseResolvConf("domain c\nsearch a b\n").search).toEqual(["a", "b"]);
+  });
+
+  test("holds options within glibc's limits and passes over what it does not understand", () => {
+    const conf = parseResolvConf("options ndots:99 timeout:99 attempts:99 ndots:x timeout: edns0\nsortlist 1.2.3.4\n");
+    expect(conf).toMatchObject({ ndots: 15, timeout: 30_000, attempts: 5 });
+    expect(parseResolvConf("options timeout:0 attempts:0 ndots:0")).toMatchObject({
+      ndots: 0,
+      timeout: 1000,
+      attempts: 1,
+    });
+  });
+});
+
+describe("the search list", () => {
+  const search = ["corp.example", "lan"];
+  test("goes first for a name with fewer dots than ndots", () => {
+    expect(searchNames("host", { search, ndots: 1 })).toEqual(["host.corp.example", "host.lan", "host"]);
+    expect(searchNames("svc.ns", { search, ndots: 5 })).toEqual(["svc.ns.corp.example", "svc.ns.lan", "svc.ns"]);
+  });
+
+  test("is left alone for a name with dots enough, so that names of nodes stay at home", () => {
+    expect(searchNames("node_a.svc.service.consul", { search, ndots: 1 })).toEqual(["node_a.svc.service.consul"]);
+  });
+
+  test("is left alone for a name with a trailing dot", () => {
+    expect(searchNames("host.", { search, ndots: 1 })).toEqual(["host"]);
+  });
+});

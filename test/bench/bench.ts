@@ -1,0 +1,14 @@
+import { stopChildren } from "../support/child.js";
+import { benchColdResolution } from "./cold.js";
+import { benchFootprint } from "./footprint.js";
+import { benchLookups } from "./lookups.js";
+
+/** `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio. */
+const BENCHES = [benchFootprint, benchColdResolution, benchLookups];
+
+for (const [index, bench] of BENCHES.entries()) {
+  process.stderr.write(`[${index + 1}/${BENCHES.length}] ${bench.name} ...\n`);
+  await bench();
+}
+await stopChildren();
+process.exit();

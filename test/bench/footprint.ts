@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { startChild } from "../support/child.js";
+import { cleanEnvironment } from "../support/environment.js";
+import { BIN } from "../support/srv-epmd.js";
+import { median, report, residentKiB } from "./measure.js";
+
+const ROUNDS = 9;
+/** Long enough for what is loaded at the start to have settled, milliseconds. */
+const SETTLE = 1500;
+const EMPTY = ["--eval", 'console.error("ready"); setInterval(() => {}, 1e6)'];
+const SERVE = [BIN, "serve", "--port", "0", "--log-format", "json"];
+/** No agent listens at that address: the Consul side is loaded and waits. */
+const SERVE_CONSUL = [...SERVE, "--domain", "svc.service.consul", "--consul", "http://127.0.0.1:1"];
+
+async function once(args: readonly string[]): Promise<{ startMs: number; kib: number }> {
+  const started = performance.now();
+  const child = startChild(process.execPath, args, { env: cleanEnvironment() });
+  await child.waitForOutput(/ready/);
+  const startMs = performance.now() - started;
+  await sleep(SETTLE);
+  const kib = residentKiB(child.pid);
+  await child.kill();
+  return { startMs, kib };
+}
+
+/** Start-up and idle memory beside an empty Node script. */
+export async function benchFootprint(): Promise<void> {
+  const runs: { startMs: number; kib: number }[][] = [[], [], []];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, args] of [EMPTY, SERVE, SERVE_CONSUL].entries()) runs[index]?.push(await once(args));
+  }
+  const of = (index: number, key: "startMs" | "kib") => median((runs[index] ?? []).map((result) => result[key]));
+  const peerName = "empty script";
+  const [startMs, mib] = [of(0, "startMs"), of(0, "kib") / 1024];
+  report(`Footprint of serve beside an empty Node script: median of ${ROUNDS} starts`, [
+    { what: "time until it listens", unit: "ms", ours: of(1, "startMs"), peer: startMs, peerName },
+    { what: "resident, idle", unit: "MiB", ours: of(1, "kib") / 1024, peer: mib, peerName },
+    { what: "time, with --register consul", unit: "ms", ours: of(2, "startMs"), peer: startMs, peerName },
+    { what: "resident, with --register consul", unit: "MiB", ours: of(2, "kib") / 1024, peer: mib, peerName },
+  ]);
+}

@@ -16,8 +16,11 @@ import { type Machine, thisMachine } from "./machine.js";
 import { composeResolution, type Resolving } from "./resolution/compose.js";
 import { registrySource } from "./resolution/registry-source.js";
 
-/** How long a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at once. */
-const STOP_GRACE = 3000;
+/**
+ * How long a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at once. With the second
+ * that the registrar may need behind it, a stop is over within 4 s: Nomad kills after 5.
+ */
+const STOP_GRACE = 2800;
 const STOP_POLL = 20;
 
 export interface DaemonOptions {
@@ -77,7 +80,8 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
     throw error;
   }
   const bound = listener;
-  const registrar = publishesToConsul(config) ? await publish(config, registry, machine, bound.port, log) : undefined;
+  // Not waited for: nodes can register while the Consul side is being loaded.
+  const registrar = publishesToConsul(config) ? publish(config, registry, machine, bound.port, log) : undefined;
   const configured = watchConfiguredNodes(config, registry, log);
   return {
     port: bound.port,
@@ -86,9 +90,10 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
     registry,
     reload: () => resolving?.staticNodes.reload(),
     close: async () => {
+      configured?.hasten();
       if (registrar) await nodesGone(registry);
       // Before the sockets: their end must not look like the end of the nodes.
-      await registrar?.stop();
+      await (await registrar)?.stop();
       await Promise.all([configured?.close(), bound.close(), dns?.close(), resolving?.close()]);
     },
   };
@@ -116,31 +121,38 @@ function hostTest(config: Config, machine: Machine): (aliveName: string, host: s
     machine.addresses().includes(host);
 }
 
-/** The Consul side is loaded only where it is used. */
+/** The Consul side is loaded only where it is used. Never rejects. */
 async function publish(
   config: Config,
   registry: Registry,
   { hostName }: Machine,
   port: number,
   log: Logger,
-): Promise<Registrar> {
-  const [{ createConsulClient }, { startRegistrar }, { readOwner }] = await Promise.all([
-    import("./consul/client.js"),
-    import("./consul/registrar.js"),
-    import("./consul/owner.js"),
-  ]);
-  const client = createConsulClient({
-    url: config.consul,
-    token: config.consulToken,
-    tokenFile: config.consulTokenFile,
-    ca: config.consulCa,
-    cert: config.consulCert,
-    key: config.consulKey,
-    sslVerify: config.consulSslVerify,
-    tlsServerName: config.consulTlsServerName,
-    log,
-  });
-  return startRegistrar({ registry, config, client, machine: { hostName, port, owner: await readOwner(port) }, log });
+): Promise<Pick<Registrar, "stop"> | undefined> {
+  try {
+    const [{ createConsulClient }, { startRegistrar }, { readOwner }] = await Promise.all([
+      import("./consul/client.js"),
+      import("./consul/registrar.js"),
+      import("./consul/owner.js"),
+    ]);
+    const client = createConsulClient({
+      url: config.consul,
+      token: config.consulToken,
+      tokenFile: config.consulTokenFile,
+      ca: config.consulCa,
+      cert: config.consulCert,
+      key: config.consulKey,
+      sslVerify: config.consulSslVerify,
+      tlsServerName: config.consulTlsServerName,
+      log,
+    });
+    const owner = await readOwner(port);
+    const registrar = startRegistrar({ registry, config, client, machine: { hostName, port, owner }, log });
+    return { stop: () => registrar.stop().finally(() => client.close()) };
+  } catch (error) {
+    log.error({ err: error }, "nothing is published: the Consul side cannot be started");
+    return undefined;
+  }
 }
 
 function watchConfiguredNodes(config: Config, registry: Registry, log: Logger): ConfiguredNodes | undefined {

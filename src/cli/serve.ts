@@ -1,7 +1,6 @@
 import { type Daemon, start } from "../daemon.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
-import { notifySystemd } from "./systemd.js";
 
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */
 export async function serve({ config, io, log }: CommandContext): Promise<ExitCode> {
@@ -23,13 +22,16 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
     stopping = true;
     stop(signal);
   });
+  const notify = async (state: "READY=1" | "STOPPING=1") => {
+    if (io.env.NOTIFY_SOCKET) (await import("./systemd.js")).notifySystemd(state, io.env, log);
+  };
   try {
     daemon = await start(config, { log, onKill: () => stop("KILL request") });
     log.info({ addresses: daemon.addresses, port: daemon.port, dns: daemon.dnsAddress }, "ready");
-    notifySystemd("READY=1", io.env, log);
+    await notify("READY=1");
     const why = await stopped;
     log.info({ why, nodes: daemon.registry.size }, "stopping");
-    notifySystemd("STOPPING=1", io.env, log);
+    await notify("STOPPING=1");
     await daemon.close();
     log.info("stopped");
     return EXIT.done;

@@ -8,7 +8,6 @@ import type { Logger } from "../logger.js";
  */
 export function notifySystemd(state: "READY=1" | "STOPPING=1", env: Environment, log: Logger): void {
   const { NOTIFY_SOCKET, PATH } = env;
-  if (!NOTIFY_SOCKET) return;
   spawn("systemd-notify", [state], { env: { PATH, NOTIFY_SOCKET }, stdio: "ignore" })
     .on("error", (error) => log.warn({ err: error }, "systemd-notify cannot be run"))
     .unref();

@@ -13,6 +13,8 @@ const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1000;
 /** An EPMD answers at once, if at all. */
 const EPMD_TIMEOUT = 1000;
+/** A look-up asks a silent name server less and less often: a new one soon finds a server that has come up. */
+const LOOK_UP_TIMEOUT = 4000;
 
 /** Waits until this machine's EPMD answers, or until a node resolves. */
 export async function wait(context: CommandContext): Promise<ExitCode> {
@@ -22,7 +24,8 @@ export async function wait(context: CommandContext): Promise<ExitCode> {
   const what = node ? operands[0] : `the EPMD on port ${config.port}`;
   const attempt: Attempt = async (timeLeft) => {
     if (!node || !resolving) return askEpmd(config.port, Math.min(EPMD_TIMEOUT, timeLeft));
-    const resolution = await resolving.nodes.resolve(node, { sameHost: true });
+    const timeout = Math.min(LOOK_UP_TIMEOUT, timeLeft);
+    const resolution = await resolving.nodes.resolve(node, { sameHost: true, timeout });
     if (resolution.outcome === "found") return undefined;
     return resolution.outcome === "not-found" ? resolution.reason : resolution.cause;
   };

@@ -1,4 +1,5 @@
 import { ConfigError } from "./errors.js";
+import { familyOf } from "./ip.js";
 import { type Environment, type NomadEnvironment, readNomadEnvironment } from "./nomad.js";
 import {
   type Command,
@@ -167,8 +168,15 @@ function checkCombinations(config: Config, command: Command): void {
   if (config.dnsListen && config.domain.length === 0) {
     conflict("--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test");
   }
-  if (config.register === "consul" && config.service === undefined && config.domain.length === 0) {
+  const placed = config.domain.length > 0 || config.publishNode.some(({ host }) => host !== undefined);
+  if (config.register === "consul" && config.service === undefined && !placed) {
     conflict("--register consul needs --domain or --service, to know under which service the nodes are published");
+  }
+  const families = config.advertiseAddress.map((address) => familyOf(address) ?? "host name");
+  const twice = families.find((family, index) => families.indexOf(family) !== index);
+  if (twice !== undefined) {
+    const kind = twice === "host name" ? "two host names" : `two IPv${twice} addresses`;
+    conflict(`--advertise-address: ${config.advertiseAddress.join(", ")} has ${kind}; give one of each family`);
   }
   if (config.publishNode.length > 0 && config.nomad.erlDistPort === undefined) {
     conflict("--publish-node needs ERL_DIST_PORT in the environment: the port on which that node listens");

@@ -224,7 +224,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "Consul service of the nodes",
     placeholder: "NAME",
-    parse: values.text,
+    parse: values.label,
     defaultText: "svc of a domain svc.service.consul",
   }),
   instance: maybe({

@@ -65,7 +65,7 @@ export function publicationOf(node: RegisteredNode, config: Config, machine: Mac
   }
   const suffix = domain === undefined ? undefined : parseServiceDomain(domain, config.consulDomain)?.tagSuffix;
   const tag = suffix === undefined ? aliveName : `${aliveName}.${suffix}`;
-  const unnameable = nameProblem(aliveName, service, `${tag}.${service}.service.${config.consulDomain}`);
+  const unnameable = nameProblem(aliveName, `${tag}.${service}.service.${config.consulDomain}`);
   if (unnameable !== undefined) return { outcome: "refuse", reason: unnameable };
   const reached = reach(node, config);
   if (reached.outcome === "unreachable") return { outcome: "refuse", reason: reached.reason };
@@ -107,14 +107,11 @@ function skipReason(aliveName: string, config: Config): string | undefined {
 }
 
 /** What Consul accepts with 200 and its DNS never finds. */
-function nameProblem(aliveName: string, service: string, owner: string): string | undefined {
+function nameProblem(aliveName: string, owner: string): string | undefined {
   // RFC 1035 section 2.3.4: a label has at most 63 octets, a name 255, which are 253 characters.
   if (aliveName.length > 63) return `its name has ${aliveName.length} characters and DNS allows 63`;
   if (!/^[0-9A-Za-z_-]+$/.test(aliveName)) {
     return "Consul's DNS finds only names made of letters, digits, underscores and hyphens";
-  }
-  if (!/^[0-9A-Za-z_-]{1,63}$/.test(service)) {
-    return `the service ${JSON.stringify(service)} cannot be found in Consul's DNS: it must be one label of letters, digits, underscores and hyphens, at most 63`;
   }
   return owner.length > 253 ? `${owner} has ${owner.length} characters and DNS allows 253` : undefined;
 }

@@ -159,6 +159,14 @@ export function domainName(value: string): string {
   return name;
 }
 
+/** One label of a domain name, as written: Consul's DNS finds a service whatever its case, and none with a dot in its name. */
+export function label(value: string): string {
+  if (value.length > 63 || !LABEL.test(value.toLowerCase())) {
+    throw new ValueError("must be a name without dots, of at most 63 letters, digits, - and _, such as svc");
+  }
+  return value;
+}
+
 /** `[domain=]ip[:port]` */
 export function dnsServer(value: string): DnsServer {
   const equals = value.indexOf("=");

@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import dgram from "node:dgram";
 import net from "node:net";
 import { isAnswerTo } from "../core/dns/answer.js";
@@ -38,6 +37,8 @@ const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? error.
 /** One query to one server. Never rejects. @throws ProtocolError for a name that DNS cannot carry */
 export async function exchange(request: ExchangeRequest): Promise<ExchangeResult> {
   const { qname, qtype, edns, signal, timeout } = request;
+  // Loaded with the first query: an idle daemon does without its 2 MiB.
+  const { randomInt } = await import("node:crypto");
   // RFC 5452: an id that cannot be guessed, and with UDP a port that the system draws.
   const id = randomInt(0x10000);
   const query = encodeQuery({ id, qname, qtype, edns });

@@ -7,13 +7,13 @@ const RESERVED = 64;
  * At most as many connections as there are file descriptors for: one that gets none is closed by the system before
  * anybody knows whose it is, and then strangers could keep the nodes here from registering.
  */
-export function connectionLimit(wanted: number, openFiles = openFileLimit()): number {
+export function connectionLimit(wanted: number, openFiles: number | undefined): number {
   if (openFiles === undefined) return wanted;
   return Math.max(2, Math.min(wanted, openFiles - Math.min(RESERVED, Math.ceil(openFiles / 2))));
 }
 
 /** The soft limit, which Node raises to the hard one at its start. Undefined: none, or not a Linux. */
-function openFileLimit(): number | undefined {
+export function openFileLimit(): number | undefined {
   try {
     const limit = /^Max open files +([0-9]+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
     return limit === undefined ? undefined : Number(limit);

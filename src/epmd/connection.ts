@@ -94,12 +94,12 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
         state = "held";
         deps.hold(result.node, () => drop("name was taken back"));
         duplex.write(encodeResponse(result.response));
-        return advance();
+        return;
       case "reply":
         // After a refused ALIVE2 too: a VM that comes back every 2 s would leave a socket behind each time.
         if (state !== "held") return finish(encodeResponse(result.response));
         duplex.write(encodeResponse(result.response));
-        return advance();
+        return;
       default:
         return result satisfies never;
     }
@@ -116,14 +116,18 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
     answering = true;
     clearTimeout(timer);
     result
-      .then((settled) => duplex.destroyed || carryOut(request, settled, startedAt))
+      .then((settled) => {
+        if (duplex.destroyed) return;
+        carryOut(request, settled, startedAt);
+        advance();
+      })
       .catch((error: unknown) => {
         log.error({ err: error, request: describeRequest(request) }, "request failed");
         drop("internal fault");
       });
   };
 
-  /** Works off what has arrived, one request at a time. */
+  /** Works off what has arrived, one request at a time; in a loop, for a registered client may send thousands at once. */
   const advance = () => {
     while (!answering && state !== "closing") {
       const read = readFrame(pending);

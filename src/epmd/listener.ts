@@ -139,8 +139,10 @@ class EpmdListener implements Listener {
 
   async close(): Promise<void> {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    // Their own closing has to be over too: nodes are unregistered by it.
+    const ended = Array.from(this.#sockets, (socket) => new Promise<void>((resolve) => socket.once("close", resolve)));
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(closed);
+    await Promise.all([...closed, ...ended]);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Logger } from "../logger.js";
 import type { ResolveOptions } from "../resolution/resolution.js";
 import { type AnswerDeps, answer } from "./answer.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
-import { connectionLimit } from "./connection-limit.js";
+import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { formatPeer, type Peer } from "./peer.js";
 import { lookUpPort } from "./way.js";
@@ -37,7 +37,7 @@ export interface EpmdServerOptions {
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
   const { registry, log } = options;
   const holders = new Map<RegisteredNode, () => void>();
-  const maxConnections = connectionLimit(options.maxConnections);
+  const maxConnections = connectionLimit(options.maxConnections, openFileLimit());
   let port = options.port;
 
   const answerDeps: AnswerDeps = {

@@ -37,6 +37,8 @@ export interface ResolveOptions {
   readonly usable?: (endpoint: Endpoint) => boolean;
   /** False for strangers: nothing is dialled on their behalf. */
   readonly mayProbe?: boolean;
+  /** Milliseconds for this look-up; default `--timeout`. */
+  readonly timeout?: number;
   readonly trace?: Trace;
 }
 
@@ -55,7 +57,7 @@ export class NodeResolver {
     options.trace?.({ step: "name", asked: formatNodeName(name), ...question.node });
     const isAllowed = options.allowed ?? (() => true);
     const context: LookupContext = {
-      deadline: this.#options.now() + this.#options.timeout,
+      deadline: this.#options.now() + (options.timeout ?? this.#options.timeout),
       sameHost: options.sameHost,
       ...(options.dialled === undefined ? {} : { dialled: options.dialled }),
       ...(isAllowed("fallback") ? {} : { withoutFallback: true }),
@@ -106,7 +108,7 @@ export class NodeResolver {
       return this.#ask(question, others, context, options, better(before, result));
     };
     const result = source.lookUp(asked, context);
-    return result instanceof Promise ? this.#inTime(result.then(take), context) : take(result);
+    return result instanceof Promise ? this.#inTime(result.then(take), context, options) : take(result);
   }
 
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
@@ -140,8 +142,9 @@ export class NodeResolver {
     });
   }
 
-  #inTime(result: Promise<Resolution>, { deadline }: LookupContext): Promise<Resolution> {
-    const { timeout, now } = this.#options;
+  #inTime(result: Promise<Resolution>, { deadline }: LookupContext, options: ResolveOptions): Promise<Resolution> {
+    const { timeout = this.#options.timeout } = options;
+    const { now } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<Resolution>((resolve) => {
       const late: Resolution = { outcome: "unavailable", cause: `no answer within ${timeout} ms` };

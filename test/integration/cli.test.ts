@@ -59,6 +59,12 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["one name too many", ["wait", "a@b", "c@d"], /"c@d" is one argument too many; usage: srv-epmd wait \[name\]/],
     ["a node name that is none", ["resolve", "@svc"], /node "@svc" must be a node name such as node_a@svc/],
     ["an EPMD that is none", ["names", "here"], /EPMD "here" must be an address/],
+    ["a service with a dot", ["serve", "--service", "a.b"], /--service: "a.b" must be a name without dots/],
+    [
+      "two addresses of one family",
+      ["serve", "--advertise-address", "10.0.0.1", "--advertise-address", "10.0.0.2"],
+      /--advertise-address: 10.0.0.1, 10.0.0.2 has two IPv4 addresses; give one of each family/,
+    ],
     ["half a certificate", ["serve", "--consul-cert", "x"], /--consul-cert and --consul-key go together/],
     ["a zone without a domain", ["serve", "--dns-listen", "127.0.0.1:0"], /--dns-listen answers .* give --domain too/],
     [

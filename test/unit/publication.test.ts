@@ -217,10 +217,6 @@ describe("a name that Consul's DNS could not find", () => {
   test.each(["x".repeat(63), "under_score", "UPPER", "1234", "-lead", "tail-"])("%s is published", (name) => {
     expect(entriesOf(publish(name, 1, { domain: ["svc"] }))).toHaveLength(1);
   });
-
-  test("is also one under a service with a dot in it", () => {
-    expect(reasonOf(publish("a", 1, { service: "dot.svc", register: "consul" }))).toContain('"dot.svc"');
-  });
 });
 
 describe("what is not meant for Consul", () => {

@@ -1,0 +1,324 @@
+import { once } from "node:events";
+import { rename, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { loadConfig } from "../../src/core/config.js";
+import type { Endpoint } from "../../src/core/endpoint.js";
+import { parseNodeName } from "../../src/core/node-name.js";
+import { Registry } from "../../src/core/registry.js";
+import type { Found, Question, Resolution, SourceName } from "../../src/core/resolution.js";
+import { staticNode } from "../../src/core/values.js";
+import { composeResolution } from "../../src/resolution/compose.js";
+import { registrySource } from "../../src/resolution/registry-source.js";
+import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolution/resolution.js";
+import type { LookupContext, Source } from "../../src/resolution/source.js";
+import { staticSource } from "../../src/resolution/static-source.js";
+import { freePort } from "../support/free-port.js";
+import { collectLog } from "../support/log-lines.js";
+import { registration } from "../support/registered-node.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
+
+const LOCAL: ResolveOptions = { sameHost: true };
+const ABSENT: Resolution = { outcome: "not-found", reason: "nobody has it" };
+const DOWN: Resolution = { outcome: "unavailable", cause: "nobody answers" };
+
+function endpoint(port: number, address = "127.0.0.1"): Endpoint {
+  return { address, port, family: 4, priority: 1, weight: 1, target: "t.test" };
+}
+
+function found(source: SourceName, ...ports: number[]): Found {
+  return { outcome: "found", source, endpoints: ports.map((port) => endpoint(port)), ttl: 0, stale: false };
+}
+
+interface Asked {
+  readonly source: SourceName;
+  readonly question: Question;
+  readonly context: LookupContext;
+}
+
+/** A resolver over sources that give fixed results, and what they were asked. */
+function resolverOf(
+  results: Partial<Record<SourceName, Resolution | Promise<Resolution>>>,
+  over: Partial<ResolutionOptions> = {},
+) {
+  const asked: Asked[] = [];
+  const refused: Endpoint[] = [];
+  const sources = Object.entries(results).map(([name, result]): Source => {
+    const source = name as SourceName;
+    return {
+      name: source,
+      lookUp: (question, context) => {
+        asked.push({ source, question, context });
+        return result;
+      },
+    };
+  });
+  const nodes = new NodeResolver({
+    sources,
+    domainOf: () => "svc.service.consul",
+    consulDomain: "consul",
+    ownNames: new Set(["localhost", "box"]),
+    family: "any",
+    probeEndpoints: true,
+    timeout: 4_000,
+    onRefused: (_, which) => refused.push(which),
+    now: Date.now,
+    ...over,
+  });
+  return {
+    asked,
+    refused,
+    askedSources: () => asked.map(({ source }) => source),
+    resolve: (name: string, options = LOCAL) => nodes.resolve(parseNodeName(name), options),
+    nodes,
+  };
+}
+
+describe("the sources of a look-up", () => {
+  test("are asked in their order, and the first hit wins", async () => {
+    const { resolve, askedSources } = resolverOf({
+      registry: ABSENT,
+      static: Promise.resolve(ABSENT),
+      srv: Promise.resolve(found("srv", 20001)),
+      fallback: found("fallback", 9999),
+    });
+    expect(await resolve("a@svc")).toEqual(found("srv", 20001));
+    expect(askedSources()).toEqual(["registry", "static", "srv"]);
+  });
+
+  test("that are not allowed to the client are not asked, and the others know that there is no fallback", async () => {
+    const { resolve, asked, askedSources } = resolverOf({
+      registry: ABSENT,
+      srv: ABSENT,
+      fallback: found("fallback", 1),
+    });
+    expect(await resolve("a", { sameHost: false, allowed: (source) => source !== "fallback" })).toEqual(ABSENT);
+    expect(askedSources()).toEqual(["registry", "srv"]);
+    expect(asked.map(({ context }) => context.withoutFallback)).toEqual([true, true]);
+  });
+
+  test("need no promise where the node is registered here", () => {
+    const registry = new Registry();
+    const node = registry.register(registration("a", 9100), 0);
+    const source = registrySource({ registry, isOurs: () => true, advertised: () => undefined });
+    const { nodes } = resolverOf({}, { sources: [source] });
+    expect(nodes.resolve(parseNodeName("a@svc"), LOCAL)).toEqual({
+      ...found("registry"),
+      endpoints: [{ ...endpoint(9100), priority: 0, weight: 0, target: "localhost" }],
+      description: node,
+    });
+  });
+
+  test.each([
+    { srv: DOWN, fallback: ABSENT, outcome: DOWN },
+    { srv: ABSENT, fallback: DOWN, outcome: DOWN },
+    { srv: DOWN, fallback: found("fallback", 1), outcome: found("fallback", 1) },
+    { srv: ABSENT, fallback: { outcome: "not-found", reason: "no address" }, outcome: { reason: "no address" } },
+  ] as const)("that cannot be asked outweigh an absence, and a hit outweighs both: %o", async (given) => {
+    const { resolve } = resolverOf({ registry: ABSENT, srv: Promise.resolve(given.srv), fallback: given.fallback });
+    expect(await resolve("a@svc")).toMatchObject(given.outcome);
+  });
+
+  test("have until the deadline, all together", async () => {
+    const never = new Promise<Resolution>(() => {});
+    const { resolve, asked } = resolverOf({ registry: ABSENT, srv: never }, { timeout: 60 });
+    const startedAt = performance.now();
+    expect(await resolve("a@svc")).toEqual({ outcome: "unavailable", cause: "no answer within 60 ms" });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(await resolve("a@svc", { ...LOCAL, timeout: 20 })).toMatchObject({ cause: "no answer within 20 ms" });
+    const deadlines = asked.map(({ context }) => context.deadline);
+    expect(deadlines[0]).toBe(deadlines[1]);
+  });
+});
+
+describe("the host of a name", () => {
+  test.each([
+    ["a@svc", "svc.service.consul"],
+    ["a@SVC.Service.Consul.", "svc.service.consul"],
+    ["a@svc.example", "svc.example"],
+    ["a.svc.example", "svc.example"],
+    ["a", "svc.service.consul"],
+    ["a@localhost", "localhost"],
+    ["a@box", "box"],
+    ["a@FD77:0::1", "fd77::1"],
+  ])("in %s is %s", async (name, host) => {
+    const { resolve, asked } = resolverOf({ registry: ABSENT });
+    await resolve(name);
+    expect(asked[0]?.question.node).toMatchObject({ aliveName: "a", host });
+  });
+
+  test("that is this machine, or a bare name without a domain, is no business of DNS", async () => {
+    const { resolve, askedSources } = resolverOf(
+      { registry: ABSENT, static: ABSENT, srv: found("srv", 1), fallback: found("fallback", 1) },
+      { domainOf: () => undefined },
+    );
+    for (const name of ["a@localhost", "a@box", "a"]) expect(await resolve(name), name).toEqual(ABSENT);
+    expect(new Set(askedSources())).toEqual(new Set(["registry", "static"]));
+  });
+
+  test("that is an address means the SRV records of the domain with this address", async () => {
+    const { resolve, asked } = resolverOf({ registry: ABSENT, srv: found("srv", 1) });
+    await resolve("a@10.0.0.1");
+    expect(asked.map(({ question }) => [question.node.host, question.onlyAddress])).toEqual([
+      ["10.0.0.1", undefined],
+      ["svc.service.consul", "10.0.0.1"],
+    ]);
+  });
+
+  test("that is an address without a domain can only be served by a fallback", async () => {
+    const { resolve, askedSources, nodes } = resolverOf(
+      { srv: found("srv", 1), fallback: found("fallback", 9999) },
+      { domainOf: () => undefined },
+    );
+    expect(await resolve("a@10.0.0.1")).toEqual(found("fallback", 9999));
+    expect(askedSources()).toEqual(["fallback"]);
+    expect(nodes.fullName(parseNodeName("a@10.0.0.1"))).toBe("a@10.0.0.1");
+  });
+
+  test("of a family that is closed is not looked up", async () => {
+    const { resolve, askedSources } = resolverOf({ srv: found("srv", 1) }, { family: 4 });
+    expect(await resolve("a@svc/6")).toMatchObject({ outcome: "not-found", reason: expect.stringContaining("IPv6") });
+    expect(askedSources()).toEqual([]);
+  });
+
+  test("comes from the first --domain whose pattern matches the alive name", async () => {
+    const domain = ["web_*=web", "db?=db.example", "box"];
+    const { config } = loadConfig({ command: "resolve", flags: { domain }, env: {} });
+    const { log } = collectLog();
+    const machine = { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] };
+    const { nodes, close } = composeResolution({
+      config,
+      machine,
+      registry: undefined,
+      servers: [],
+      ownPort: () => 1,
+      log,
+    });
+    const fullName = (name: string) => nodes.fullName(parseNodeName(name));
+    expect(fullName("web_1")).toBe("web_1@web.service.consul");
+    expect(fullName("db1")).toBe("db1@db.example");
+    // A domain is a service even where the machine has the same name.
+    expect(fullName("db10")).toBe("db10@box.service.consul");
+    await close();
+  });
+});
+
+describe("probing", () => {
+  /** A listening port, and one where nobody listens. */
+  async function openAndClosed() {
+    const server = createServer((socket) => socket.destroy());
+    let connections = 0;
+    server.on("connection", () => connections++);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const open = (server.address() as { port: number }).port;
+    return { open, closed: await freePort(), connections: () => connections, close: () => server.close() };
+  }
+
+  test("puts first what accepts, last what refuses, and reports the latter", async () => {
+    const { open, closed, close } = await openAndClosed();
+    const { resolve, refused } = resolverOf({ srv: found("srv", closed, open) });
+    expect(await resolve("a@svc")).toEqual(found("srv", open, closed));
+    expect(refused.map(({ port }) => port)).toEqual([closed]);
+    close();
+  });
+
+  test("never turns found into not-found, and keeps the order when nobody accepts", async () => {
+    const ports = [await freePort(), await freePort()];
+    const { resolve, refused } = resolverOf({ srv: found("srv", ...ports) });
+    expect(await resolve("a@svc")).toEqual(found("srv", ...ports));
+    expect(refused).toHaveLength(2);
+  });
+
+  test("is not done for one endpoint, for nodes here, for strangers, nor with --no-probe-endpoints", async () => {
+    const { open, closed, connections, close } = await openAndClosed();
+    const single = resolverOf({ srv: found("srv", open) });
+    const here = resolverOf({ registry: found("registry", closed, open) });
+    const stranger = resolverOf({ srv: found("srv", closed, open) });
+    const off = resolverOf({ srv: found("srv", closed, open) }, { probeEndpoints: false });
+    expect(await single.resolve("a@svc")).toEqual(found("srv", open));
+    expect(await here.resolve("a@svc")).toEqual(found("registry", closed, open));
+    expect(await stranger.resolve("a@svc", { sameHost: false, mayProbe: false })).toEqual(found("srv", closed, open));
+    expect(await off.resolve("a@svc")).toEqual(found("srv", closed, open));
+    expect(connections()).toBe(0);
+    close();
+  });
+
+  test("touches only endpoints that the client can use", async () => {
+    const { open, closed, connections, close } = await openAndClosed();
+    const { resolve } = resolverOf({ srv: found("srv", closed, open) });
+    const usable = ({ port }: Endpoint) => port === closed;
+    expect(await resolve("a@svc", { ...LOCAL, usable })).toEqual(found("srv", closed, open));
+    expect(connections()).toBe(0);
+    close();
+  });
+});
+
+describe("a nodes file", () => {
+  async function nodesFile(text: string) {
+    const path = join(await temporaryFolder("nodes"), "nodes");
+    await writeFile(path, text);
+    const { log, messages, lines } = collectLog();
+    const options = {
+      nodes: [staticNode("flag@svc.test=10.0.0.9:1")],
+      expand: (host: string) => host,
+      domainOf: () => "svc.test",
+    };
+    const source = staticSource({ ...options, nodesFile: path, log }, true);
+    const lookUp = (aliveName: string, host = "svc.test") => {
+      const node = { aliveName, host, family: undefined, form: "full" } as const;
+      const result = source.lookUp({ node, family: "any" }, { deadline: 0, sameHost: true }) as Resolution;
+      return result.outcome === "found"
+        ? result.endpoints.map(({ address, port }) => `${address} ${port}`)
+        : result.outcome;
+    };
+    return { path, source, lookUp, messages, lines };
+  }
+
+  test("is read again when another is renamed over it, and on request", async () => {
+    const { path, source, lookUp } = await nodesFile("a@svc.test=10.0.0.1:1\n");
+    expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
+    await writeFile(`${path}.new`, "a@svc.test=10.0.0.1:2\nb@svc.test=[fd77::1]:3\n");
+    await rename(`${path}.new`, path);
+    await waitFor(() => lookUp("a")[0] === "10.0.0.1 2", { what: "the new file" });
+    expect(lookUp("b")).toEqual(["fd77::1 3"]);
+    await writeFile(path, "c@svc.test=10.0.0.1:4\n");
+    source.reload();
+    expect(lookUp("c")).toEqual(["10.0.0.1 4"]);
+    expect(lookUp("a")).toBe("not-found");
+    expect(lookUp("flag")).toEqual(["10.0.0.9 1"]);
+    source.close();
+  });
+
+  test("that is broken or gone leaves the entries as they were, and the log says which line is wrong", async () => {
+    const { path, source, lookUp, messages, lines } = await nodesFile("a@svc.test=10.0.0.1:1\n");
+    await writeFile(path, "a@svc.test=10.0.0.1:2\nnonsense\n");
+    source.reload();
+    expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
+    expect(messages("error")).toEqual(["nodes file cannot be used: its former entries stay"]);
+    expect(lines.at(-1)).toMatchObject({ err: { message: expect.stringContaining('line 2: "nonsense"') } });
+    await rm(path);
+    source.reload();
+    expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
+    await writeFile(path, "a@svc.test=10.0.0.1:3\n");
+    source.reload();
+    expect(lookUp("a")).toEqual(["10.0.0.1 3"]);
+    source.close();
+  });
+
+  test("that cannot be used at the start stops it", async () => {
+    await expect(nodesFile("a@svc.test=10.0.0.1\n")).rejects.toMatchObject({
+      code: "CONFIG_FILE",
+      message: expect.stringContaining("line 1"),
+    });
+  });
+
+  test("serves a name by address when the entry is under the name's own domain", async () => {
+    const { source, lookUp } = await nodesFile("a@svc.test=10.0.0.1:1\na@other.test=10.0.0.2:2\n");
+    expect(lookUp("a", "10.0.0.1")).toEqual(["10.0.0.1 1"]);
+    expect(lookUp("a", "10.0.0.2")).toBe("not-found");
+    source.close();
+  });
+});

@@ -162,8 +162,8 @@ class Client implements ConsulClient {
   }
 
   async #send(call: Call, token: string | undefined, signal?: AbortSignal): Promise<unknown> {
-    if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
     const generic = await this.#connect();
+    if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
     // The package knows no AbortSignal; an event of this emitter ends the request.
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");

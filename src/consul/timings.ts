@@ -20,7 +20,7 @@ export const TIMINGS: Timings = {
   firstRetry: 250,
   maxRetry: 30_000,
   refusalRetry: 30_000,
-  stop: 1_000,
+  stop: 800,
 };
 
 /**

@@ -1,4 +1,5 @@
-import { lookup } from "node:dns/promises";
+import { readFile } from "node:fs/promises";
+import { addressesInHosts } from "../core/hosts-file.js";
 import { canonicalIp, familyOf, isWildcard } from "../core/ip.js";
 import type { ListenAddress } from "./listener.js";
 
@@ -32,14 +33,23 @@ export async function listenAddresses(listen: readonly string[], hostName: strin
   return Array.from(distinct.values());
 }
 
+/** As the system's resolver has them: nearly everywhere /etc/hosts comes first. */
 async function addressesOfHostName(hostName: string): Promise<string[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never[]>((resolve) => {
-    timer = setTimeout(resolve, HOST_NAME_LOOKUP_LIMIT, []);
+  const inHosts = addressesInHosts(await readFile("/etc/hosts", "utf8").catch(() => ""), hostName);
+  return inHosts.length > 0 ? inHosts : askSystem(hostName);
+}
+
+/**
+ * In a process of its own, which can be ended: getaddrinfo cannot, and while name servers are silent it would keep this
+ * process from ending too. Without getent (it comes with the C library on Linux) the loopbacks have to do.
+ */
+async function askSystem(hostName: string): Promise<string[]> {
+  const { execFile } = await import("node:child_process");
+  const limit = { timeout: HOST_NAME_LOOKUP_LIMIT, killSignal: "SIGKILL" } as const;
+  return new Promise((resolve) => {
+    execFile("getent", ["ahosts", hostName], limit, (_error, stdout) => {
+      const addresses = stdout.split("\n").map((line) => canonicalIp(line.replace(/\s.*$/s, "")));
+      resolve(addresses.filter((address) => address !== undefined));
+    });
   });
-  const found = lookup(hostName, { all: true }).then(
-    (entries) => entries.map(({ address }) => canonicalIp(address)).filter((address) => address !== undefined),
-    () => [],
-  );
-  return Promise.race([found, limit]).finally(() => clearTimeout(timer));
 }

@@ -118,30 +118,6 @@ describe.concurrent("epmd_SUITE", () => {
     expect((await ask(relaxed.port, request("s", "stop"))).toString()).toMatch(/^NOEXIST/);
   });
 
-  test("register_overflow: 1000 names come and go in rounds, and none is lost", { timeout: 20_000 }, async () => {
-    for (let round = 0; round < 4; round++) {
-      const nodes = await registerMany("overflow", 1000);
-      await Promise.all((round % 2 === 0 ? nodes : nodes.reverse()).map((node) => node.close()));
-      await waitFor(async () => (await namesWith("overflow")).length === 0, { what: "1000 names to be gone" });
-    }
-  });
-
-  test("stupid_names_req: NAMES has exactly the names that are left, and the port that is asked", async () => {
-    const nodes = await registerMany("stupid", 1000);
-    await nodes[0]?.close();
-    await waitFor(async () => (await namesWith("stupid")).length === 999, { what: "the first name to be gone" });
-    const names = await ask(daemon.port, request("n"));
-    expect(names.readUInt32BE(0)).toBe(daemon.port);
-    const lines = names
-      .subarray(4)
-      .toString()
-      .split("\n")
-      .filter((line) => line.startsWith("name stupid"));
-    const expected = Array.from({ length: 999 }, (_, index) => `name stupid${index + 1} at port 4711`);
-    expect(lines.toSorted()).toEqual(expected.toSorted());
-    await Promise.all(nodes.map((node) => node.close()));
-  });
-
   test.each([
     ["name_with_null_inside", "foo\0bar"],
     ["name_null_terminated", "foobar\0"],
@@ -225,6 +201,33 @@ describe.concurrent("epmd_SUITE", () => {
       client.reset();
     }
     await waitFor(async () => (await namesWith("reset")).length === 0, { what: "the name to be gone" });
+  });
+});
+
+// After the others: a process that handles thousands of sockets cannot send a byte a second.
+describe("epmd_SUITE, with 1000 names at once", () => {
+  test("register_overflow: 1000 names come and go in rounds, and none is lost", { timeout: 20_000 }, async () => {
+    for (let round = 0; round < 4; round++) {
+      const nodes = await registerMany("overflow", 1000);
+      await Promise.all((round % 2 === 0 ? nodes : nodes.reverse()).map((node) => node.close()));
+      await waitFor(async () => (await namesWith("overflow")).length === 0, { what: "1000 names to be gone" });
+    }
+  });
+
+  test("stupid_names_req: NAMES has exactly the names that are left, and the port that is asked", async () => {
+    const nodes = await registerMany("stupid", 1000);
+    await nodes[0]?.close();
+    await waitFor(async () => (await namesWith("stupid")).length === 999, { what: "the first name to be gone" });
+    const names = await ask(daemon.port, request("n"));
+    expect(names.readUInt32BE(0)).toBe(daemon.port);
+    const lines = names
+      .subarray(4)
+      .toString()
+      .split("\n")
+      .filter((line) => line.startsWith("name stupid"));
+    const expected = Array.from({ length: 999 }, (_, index) => `name stupid${index + 1} at port 4711`);
+    expect(lines.toSorted()).toEqual(expected.toSorted());
+    await Promise.all(nodes.map((node) => node.close()));
   });
 });
 

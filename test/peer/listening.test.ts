@@ -1,14 +1,18 @@
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { Place } from "../support/child.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { freePort } from "../support/free-port.js";
 import { createHosts } from "../support/netns.js";
 import { alive2, ask, liveNames, rawClient, rawNode, request } from "../support/raw-epmd.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli, startDaemon } from "../support/srv-epmd.js";
+import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 const serve = (...flags: string[]) => runCli(["serve", "--log-format", "json", ...flags]);
@@ -21,8 +25,8 @@ async function complaint(...flags: string[]): Promise<string> {
   return stderr;
 }
 
-async function listening<T extends Server>(server: T): Promise<{ server: T; port: number }> {
-  server.listen(0, "127.0.0.1");
+async function listening(server: Server, address = "127.0.0.1"): Promise<{ server: Server; port: number }> {
+  server.listen(0, address);
   await once(server, "listening");
   return { server, port: (server.address() as AddressInfo).port };
 }
@@ -78,13 +82,14 @@ describe.concurrent("a port that is taken", () => {
     server.close();
   });
 
-  test("on one of several addresses leaves none of the others bound", async () => {
-    const { server, port } = await listening(createServer());
-    await complaint("--port", String(port), "--listen", "127.0.0.9");
+  test("on only one of the addresses stops the start too", async () => {
+    const { server, port } = await listening(
+      createServer((socket) => socket.destroy()),
+      "127.0.0.9",
+    );
+    const told = await complaint("--port", String(port), "--listen", "127.0.0.9");
+    expect(told).toContain(`127.0.0.9:${port} is in use: something that is no EPMD is there`);
     server.close();
-    await once(server, "close");
-    const daemon = await startDaemon({ port, args: ["--listen", "127.0.0.9"] });
-    expect(daemon.addresses).toContain(`127.0.0.9:${port}`);
   });
 });
 
@@ -136,6 +141,36 @@ requirePeer("netns")("a machine without IPv6", () => {
     const refused = await runCli(["serve", "--port", "4369", "--listen", "fd93::1"], { netns });
     expect(refused).toMatchObject({ code: 3 });
     expect(refused.stderr).toContain("cannot listen on [fd93::1]:4369: this machine has no such address");
+    await remove();
+  });
+});
+
+requirePeer("netns", "nft")("a machine whose name servers are silent and whose name is in no hosts file", () => {
+  test("is served on the loopbacks soon, and its daemon ends at once", async () => {
+    const { hosts, remove } = await createHosts([
+      { addresses: ["10.94.0.1/24"], resolvConf: "nameserver 10.94.0.9\n" },
+      { addresses: ["10.94.0.9/24"] },
+    ]);
+    const [machine, silent] = hosts;
+    if (!machine || !silent) throw new Error("no hosts");
+    await silent.run(
+      "nft",
+      "add table inet t; add chain inet t in { type filter hook input priority 0; policy drop; }",
+    );
+    const named = ["--uts", "sh", "-c", 'hostname nowhere.example && exec "$0" "$@"'];
+    const netns: Place = { wrap: (command, args) => machine.wrap("unshare", [...named, command, ...args]) };
+    const daemon = await startDaemon({ netns, port: 4369 });
+    expect(daemon.addresses).toEqual(["127.0.0.1:4369", "[::1]:4369"]);
+    expect((await daemon.stop()).ms).toBeLessThan(1500);
+
+    // What the system's resolver knows beyond /etc/hosts comes from getent.
+    const folder = await temporaryFolder("getent");
+    await writeFile(join(folder, "getent"), "#!/bin/sh\necho 10.94.0.1 STREAM $2\necho 10.94.0.1 DGRAM\n", {
+      mode: 0o755,
+    });
+    const known = await startDaemon({ netns, port: 4369, env: { PATH: `${folder}:${process.env.PATH}` } });
+    expect(known.addresses).toEqual(["127.0.0.1:4369", "[::1]:4369", "10.94.0.1:4369"]);
+    await known.stop();
     await remove();
   });
 });

@@ -21,7 +21,7 @@ const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) =>
 const aliveName = fc
   .string({ unit: "binary", minLength: 1, maxLength: 255 })
   .map((text) => text.replaceAll("\0", "0"))
-  .filter((text) => text.isWellFormed() && Array.from(text).length <= 255);
+  .filter((text) => Buffer.from(text).toString() === text && Array.from(text).length <= 255);
 const description = fc.record({
   nodeType: uint(8),
   protocol: uint(8),

@@ -9,7 +9,7 @@ export interface RawClient {
   readonly send: (bytes: Buffer) => void;
   /** All that came so far. */
   readonly bytes: () => Buffer;
-  /** The first bytes, once there are so many. */
+  /** The first bytes, once there are so many. @throws when the server closes before */
   readonly receive: (length: number) => Promise<Buffer>;
   /** All bytes up to the server's close, in whatever way it closes. */
   readonly closed: (timeout?: number) => Promise<Buffer>;
@@ -45,11 +45,11 @@ export async function rawClient(
     socket,
     send: (sent) => void socket.write(sent),
     bytes,
-    receive: (length) =>
-      waitFor(() => (bytes().length >= length ? bytes().subarray(0, length) : undefined), {
-        what: `${length} bytes from the EPMD`,
-        interval: 5,
-      }),
+    receive: async (length) => {
+      await waitFor(() => ended || bytes().length >= length, { what: `${length} bytes from the EPMD`, interval: 5 });
+      if (bytes().length >= length) return bytes().subarray(0, length);
+      throw new Error(`the EPMD closed after ${bytes().length} of ${length} bytes`);
+    },
     closed: async (timeout = 8000) => {
       await waitFor(() => ended, { what: "the EPMD to close", timeout, interval: 5 });
       return bytes();

@@ -55,31 +55,44 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
   const absent = (name: string, timeout = 10_000) =>
     waitFor(async () => (await dns().srv(name)).length === 0, { what: `${name} out of DNS`, interval: 5, timeout });
 
-  test("is there within 100 ms of its registration, and gone within 100 ms of the end of its VM", async () => {
+  test("is there within 100 ms of its registration, and gone within 100 ms of its end", async () => {
     const daemon = await serve(consul, "quick");
+    const owner = "q.quick.service.consul";
     const appeared: number[] = [];
     const vanished: number[] = [];
-    // The quickest of three: the machine has other tests to run.
-    for (const name of ["q1", "q2", "q3"]) {
-      const owner = `${name}.quick.service.consul`;
-      const watch = watchSrv(dns(), owner);
-      const vm = await node(name, daemon.port);
+    // Other tests use the machine too: the quickest of some tries tells how long it takes.
+    const quickest = (times: readonly number[]) => Math.min(...times);
+    const vm = await startNode({ epmdPort: daemon.port });
+    for (let tries = 0; tries < 10 && !(quickest(appeared) < LIMIT && quickest(vanished) < LIMIT); tries++) {
+      const registrations = daemon.log().filter((line) => line.msg === "node registered").length;
       const seenAt = present(owner).then(() => Date.now());
-      const line = await daemon.waitForLog((l) => l.msg === "node registered" && l.node === name, `${name} registered`);
-      appeared.push((await seenAt) - Date.parse(String(line.time)));
+      await vm.eval("{ok, _} = net_kernel:start(['q@127.0.0.1', longnames])");
+      const seen = await seenAt;
+      const line = await waitFor(() => daemon.log().filter(({ msg }) => msg === "node registered")[registrations], {
+        what: "the registration",
+      });
+      appeared.push(seen - Date.parse(String(line.time)));
       expect((await dns().srv(owner)).map(({ port }) => port)).toEqual([await portOf(vm)]);
       expect(await dns().a(owner)).toEqual(["127.0.0.1"]);
-      await watch.stop();
-      vm.child.signal("SIGKILL");
+      const stoppedAt = performance.now();
+      await Promise.all([vm.eval("net_kernel:stop()"), absent(owner)]);
+      vanished.push(Math.round(performance.now() - stoppedAt));
+    }
+    expect(quickest(appeared), `from registration to DNS: ${appeared.join(", ")} ms`).toBeLessThan(LIMIT);
+    expect(quickest(vanished), `from its end to absence: ${vanished.join(", ")} ms`).toBeLessThan(LIMIT);
+    await vm.kill();
+
+    const afterKill: number[] = [];
+    for (let tries = 0; tries < 4 && !(quickest(afterKill) < LIMIT); tries++) {
+      const killed = await node("q", daemon.port);
+      await present(owner);
+      killed.child.signal("SIGKILL");
       const killedAt = performance.now();
       await absent(owner);
-      vanished.push(Math.round(performance.now() - killedAt));
+      afterKill.push(Math.round(performance.now() - killedAt));
     }
-    expect(Math.min(...appeared), `from registration to DNS: ${appeared.join(", ")} ms`).toBeLessThan(LIMIT);
-    expect(Math.min(...vanished), `from kill -9 to absence: ${vanished.join(", ")} ms`).toBeLessThan(LIMIT);
-    await waitFor(async () => Object.keys(await held(consul, "quick")).length === 0, {
-      what: "the entries to be removed",
-    });
+    expect(quickest(afterKill), `from kill -9 to absence: ${afterKill.join(", ")} ms`).toBeLessThan(LIMIT);
+    await waitFor(async () => Object.keys(await held(consul, "quick")).length === 0, { what: "the removal" });
     await daemon.stop();
   });
 
@@ -130,7 +143,7 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
     await daemon.stop();
   });
 
-  test("is not missed for a moment while its daemon is restarted with SIGTERM or killed and started again", async () => {
+  test.concurrent("is not missed for a moment while its daemon is restarted with SIGTERM or killed and started again", async () => {
     const restart = async (service: string, end: (daemon: Daemon) => Promise<unknown>) => {
       const port = await freePort();
       const first = await serve(consul, service, port);
@@ -149,7 +162,8 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
       });
       const absences = await watch.stop();
       expect(watch.looks().length).toBeGreaterThan(200);
-      expect(absences, `${service}: absences among ${watch.looks().length} looks`).toEqual([]);
+      const logs = `${first.child.stderr()}then\n${second.child.stderr()}`;
+      expect(absences, `${service}: absences among ${watch.looks().length} looks\n${logs}`).toEqual([]);
       expect(Object.keys(await held(consul, service))).toHaveLength(1);
       await vm.kill();
       await absent(owner);
@@ -161,7 +175,7 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
     ]);
   });
 
-  test("leaves nothing behind when VM and daemon are stopped together", async () => {
+  test.concurrent("leaves nothing behind when VM and daemon are stopped together", async () => {
     const daemon = await serve(consul, "together");
     const [one, two] = await Promise.all([node("one", daemon.port), node("two", daemon.port)]);
     await Promise.all([present("one.together.service.consul"), present("two.together.service.consul")]);
@@ -171,7 +185,7 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
     expect(exit.ms, `the daemon took ${exit.ms} ms`).toBeLessThan(4_500);
   });
 
-  test("is removed by the next daemon within 10 s when it died with the last one, and taken over when it returns", async () => {
+  test.concurrent("is removed by the next daemon within 10 s when it died with the last one, and taken over when it returns", async () => {
     const port = await freePort();
     const first = await serve(consul, "orphaned", port);
     const [gone, back] = await Promise.all([node("gone", port), node("back", port)]);

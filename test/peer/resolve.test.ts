@@ -258,6 +258,21 @@ describe("srv-epmd resolve", () => {
     await dns.close();
   });
 
+  test("wait gives up at its time-out, even when the name server falls silent shortly before", async () => {
+    let firstAt: number | undefined;
+    const dns = await startFakeDns(() => {
+      firstAt ??= performance.now();
+      return performance.now() - firstAt < 500 ? { rcode: 3 } : undefined;
+    });
+    const args = ["wait", "a@svc", "--json", "--timeout", "1s", "--dns", `127.0.0.1:${dns.port}`];
+    const { code, stdout } = await runCli(args);
+    expect(code).toBe(1);
+    const { there, waitedMs } = JSON.parse(stdout) as { there: boolean; waitedMs: number };
+    expect(there).toBe(false);
+    expect(waitedMs, `waited ${waitedMs} ms`).toBeLessThan(1_200);
+    await dns.close();
+  });
+
   test("finds a node by address in a static entry of its domain", async () => {
     const args = ["--domain", "svc", "--node", "a@svc=10.1.2.1:20000", "--node", "a@svc=10.1.2.2:20000"];
     const { reports } = await resolve([...args, "a@10.1.2.2"]);

@@ -32,5 +32,5 @@ export async function holdConnection({ host, port, netns }: RawTarget, request: 
 /** PORT_PLEASE2_REQ: two bytes of length, 122, the name. */
 export function portPleaseBytes(name: string): string {
   const bytes = Buffer.from(name);
-  return (bytes.length + 1).toString(16).padStart(4, "0") + "7a" + bytes.toString("hex");
+  return `${(bytes.length + 1).toString(16).padStart(4, "0")}7a${bytes.toString("hex")}`;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, readAnswer } from "../core/dns/answer.js";
+import { UDP_PAYLOAD_SIZE } from "../core/dns/message.js";
 import { presentRecord, type QueryType } from "../core/dns/record.js";
 import type { Trace } from "../core/trace.js";
 import { type ExchangeResult, exchange, type NameServer } from "./exchange.js";
@@ -14,6 +15,11 @@ const SHORTEST_TRY = 100;
 const FIRST_BACKOFF = 200;
 /** Connections over TCP are not bound to the try's time-out: they were asked for by the server. */
 const TCP_TIMEOUT = 1_000;
+/**
+ * Consul leaves out what does not fit into a datagram and sets no TC unless dns_config.enable_truncate is on. An answer
+ * that comes this close to the size that we allow may lack something: room for an SRV record and its addresses. Octets.
+ */
+const CROWDED_MARGIN = 256;
 /** Rounds after which servers that plainly say no are believed. */
 const REFUSED_ROUNDS = 3;
 
@@ -87,13 +93,18 @@ async function askServer(
   const { nameServers, now, tally } = context;
   tally.asking(server);
   const limited = (patience: number) => Math.max(1, Math.min(patience, context.deadline() - now()));
-  let said = await tell(query, server, "udp", true, limited(timeout), context);
+  let { said, size } = await tell(query, server, "udp", true, limited(timeout), context);
   // RFC 6891 section 7: a server that knows no EDNS says FORMERR (or NOTIMP).
   if (isRcode(said, "FORMERR") || isRcode(said, "NOTIMP") || isRcode(said, "BADVERS")) {
-    said = await tell(query, server, "udp", false, limited(timeout), context);
+    ({ said, size } = await tell(query, server, "udp", false, limited(timeout), context));
   }
+  const crowded = said.kind === "records" && size > UDP_PAYLOAD_SIZE - CROWDED_MARGIN;
   // RFC 7766 section 5: TC means the same question over TCP, to the same server.
-  if (said.kind === "truncated") said = await tell(query, server, "tcp", true, limited(TCP_TIMEOUT), context);
+  if (said.kind === "truncated" || crowded) {
+    const { said: whole } = await tell(query, server, "tcp", true, limited(TCP_TIMEOUT), context);
+    // A crowded answer is an answer: it stands when the server does not speak TCP.
+    if (whole.kind === "records" || !crowded) said = whole;
+  }
   if (said.kind === "records" || said.kind === "alias" || said.kind === "nodata" || said.kind === "nxdomain") {
     nameServers.answered(server);
     tally.answered();
@@ -119,7 +130,7 @@ async function tell(
   edns: boolean,
   timeout: number,
   { signal, trace }: AskContext,
-): Promise<Said> {
+): Promise<{ said: Said; size: number }> {
   const started = performance.now();
   const result = await exchange({ server, transport, qname, qtype, edns, timeout, signal });
   const said = interpret(result, { qname, qtype });
@@ -134,7 +145,7 @@ async function tell(
     result: said.kind === "failed" ? said.reason : said.kind === "truncated" ? "truncated" : (message?.rcode ?? ""),
     records: message?.answers.map(presentRecord) ?? [],
   });
-  return said;
+  return { said, size: result.kind === "message" ? result.size : 0 };
 }
 
 function interpret(result: ExchangeResult, query: Query): Said {

@@ -24,7 +24,12 @@ export interface ExchangeRequest {
 }
 
 export type ExchangeResult =
-  | { readonly kind: "message"; readonly message: Message }
+  | {
+      readonly kind: "message";
+      readonly message: Message;
+      /** Octets. */
+      readonly size: number;
+    }
   /** `timeout`, `aborted`, `malformed answer`, `connection closed`, or the system's code: ECONNREFUSED, EHOSTUNREACH, ... */
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -73,7 +78,7 @@ function startUdp(
   socket.on("message", (bytes) => {
     const message = decode(bytes);
     // What is not the answer to this query may come from anybody: wait on (RFC 5452 section 9.1).
-    if (message && accepts(message)) settle({ kind: "message", message });
+    if (message && accepts(message)) settle({ kind: "message", message, size: bytes.length });
   });
   socket.on("connect", () => {
     socket.send(query, (error) => error && settle(failed(codeOf(error))));
@@ -101,8 +106,9 @@ function startTcp(
     received = Buffer.concat([received, chunk]);
     // RFC 1035 section 4.2.2: two octets of length before the message.
     if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
-    const message = decode(received.subarray(2, 2 + received.readUInt16BE(0)));
-    settle(message && accepts(message) ? { kind: "message", message } : failed("malformed answer"));
+    const size = received.readUInt16BE(0);
+    const message = decode(received.subarray(2, 2 + size));
+    settle(message && accepts(message) ? { kind: "message", message, size } : failed("malformed answer"));
   });
   const prefix = Buffer.alloc(2);
   prefix.writeUInt16BE(query.length);

@@ -26,7 +26,14 @@ export async function benchColdResolution(): Promise<void> {
   const { config } = loadConfig({ command: "resolve", flags: { dns: [at], probeEndpoints: "false" }, env: {} });
   const log = createLogger({ level: "silent", format: "json", write: () => {} });
   const machine = thisMachine();
-  const resolving = composeResolution({ config, machine, registry: undefined, servers: [], ownPort: () => undefined, log });
+  const resolving = composeResolution({
+    config,
+    machine,
+    registry: undefined,
+    servers: [],
+    ownPort: () => undefined,
+    log,
+  });
   const sequential = new Resolver();
   sequential.setServers([at]);
 

@@ -29,7 +29,11 @@ export function report(title: string, rows: readonly Row[]): void {
   process.stdout.write(`\n${title}\n`);
   for (const { what, unit, ours, peer, peerName } of rows) {
     const number = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-    const line = [what.padEnd(34), `srv-epmd ${number(ours)} ${unit}`.padEnd(28), `${peerName} ${number(peer)} ${unit}`];
+    const line = [
+      what.padEnd(34),
+      `srv-epmd ${number(ours)} ${unit}`.padEnd(28),
+      `${peerName} ${number(peer)} ${unit}`,
+    ];
     process.stdout.write(`  ${line.join("").padEnd(96)}ratio ${(ours / peer).toFixed(2)}\n`);
   }
 }

@@ -115,6 +115,31 @@ describe("one question", () => {
     expect(await ask(resolverFor([at(first), at(second)]))).toMatchObject({ server: `127.0.0.1:${second.port}` });
   });
 
+  describe("whose answer all but fills a datagram, without TC, may lack something", () => {
+    const many = (count: number): FakeReply => ({
+      answers: Array.from({ length: count }, (_, n) => srv(NAME, `h${n}.a-rather-long-name.addr.consul`, 9000 + n)),
+    });
+
+    test("and is asked again over TCP", async () => {
+      const server = await fakeDns(({ transport }) => many(transport === "udp" ? 21 : 40));
+      const result = await ask(resolverFor([at(server)]));
+      expect(result.kind === "records" && result.records).toHaveLength(40);
+      expect(server.queries.map(({ transport }) => transport)).toEqual(["udp", "tcp"]);
+    });
+
+    test("and stands when the server does not speak TCP", async () => {
+      const server = await fakeDns(({ transport }) => (transport === "udp" ? many(21) : { hangUp: true }));
+      const result = await ask(resolverFor([at(server)]));
+      expect(result.kind === "records" && result.records).toHaveLength(21);
+    });
+
+    test("but not one with room for more", async () => {
+      const server = await fakeDns(() => many(6));
+      await ask(resolverFor([at(server)]));
+      expect(server.queries.map(({ transport }) => transport)).toEqual(["udp"]);
+    });
+  });
+
   test("is asked once without EDNS(0) of a server that does not know it", async () => {
     const server = await fakeDns(({ ednsSize }) =>
       ednsSize === undefined ? FOUND : { rcode: FORMERR, noQuestion: true },

@@ -133,3 +133,8 @@ export function cidrContains(cidr: Cidr, canonical: string): boolean {
   const bytes = parseIp(canonical);
   return bytes?.length === cidr.bytes.length && commonPrefixLength(cidr.bytes, bytes) >= cidr.prefix;
 }
+
+/** `10.0.0.1:4369`, `[fd00::1]:4369` */
+export function hostPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

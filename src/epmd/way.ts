@@ -8,7 +8,7 @@ import type { Logger } from "../logger.js";
 import type { ResolveOptions } from "../resolution/resolution.js";
 import { formatPeer, type Peer } from "./peer.js";
 
-const NOT_FOUND: EpmdResponse = { type: "PORT2_RESP", result: 1 };
+const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
 
 export interface WayDeps {
   readonly registry: Registry;
@@ -67,10 +67,11 @@ function respond(asked: NodeName, resolution: Resolution, peer: Peer, deps: WayD
     case "found":
       return respondFound(asked, resolution, peer, deps);
     case "not-found":
-      return refuse(formatNodeName(asked), peer, resolution.reason, deps);
+      refuse(formatNodeName(asked), peer, resolution.reason, deps);
+      return notFound(asked, resolution.reason);
     case "unavailable":
       deps.log.warn({ node: formatNodeName(asked), peer: formatPeer(peer), cause: resolution.cause }, "look-up failed");
-      return NOT_FOUND;
+      return notFound(asked, resolution.cause);
     default:
       return resolution satisfies never;
   }
@@ -87,6 +88,11 @@ function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps):
   }
   if (asked.form !== "full") return portAnswer(asked.aliveName, chosen.port, description);
   return portAnswer(asked.aliveName, chosen.port, { ...description, extra: encodeEndpoints(endpoints) });
+}
+
+/** A client that asked with a full name is told why. */
+function notFound({ form }: NodeName, reason: string): EpmdResponse {
+  return form === "full" ? { ...NOT_FOUND, reason } : NOT_FOUND;
 }
 
 function refuse(name: string, peer: Peer, reason: string, { log }: WayDeps): EpmdResponse {

@@ -149,6 +149,11 @@ describe("responses", () => {
     ],
     ["PORT2_RESP without a node is two bytes", { type: "PORT2_RESP", result: 1 }, hex("77 01")],
     [
+      "PORT2_RESP may say why, to clients that read on",
+      { type: "PORT2_RESP", result: 1, reason: "né" },
+      hex("7701 6ec3a9"),
+    ],
+    [
       "PORT2_RESP gives back what was registered",
       { ...NODE, type: "PORT2_RESP", result: 0 },
       hex("77 00 1267 48 03 0006 0004 0004 6c6f6f6b 0004 41420043"),

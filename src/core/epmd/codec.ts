@@ -116,7 +116,9 @@ export function encodeResponse(response: EpmdResponse): Buffer {
     case "ALIVE2_RESP":
       return encodeAlive2Response(response);
     case "PORT2_RESP":
-      return response.result === 1 ? Buffer.of(TAG.PORT2_RESP, 1) : encodePort2Response(response);
+      return response.result === 1
+        ? Buffer.concat([Buffer.of(TAG.PORT2_RESP, 1), Buffer.from(response.reason ?? "")])
+        : encodePort2Response(response);
     case "NAMES_RESP":
       return Buffer.concat([
         uint32(response.epmdPort),

@@ -59,7 +59,12 @@ export type EpmdResponse =
       readonly result: 0 | 1;
       readonly creation: number;
     }
-  | { readonly type: "PORT2_RESP"; readonly result: 1 }
+  | {
+      readonly type: "PORT2_RESP";
+      readonly result: 1;
+      /** For clients that asked with a host part: they read on where stock clients have what they need. */
+      readonly reason?: string;
+    }
   | (NodeDescription & {
       readonly type: "PORT2_RESP";
       readonly result: 0;

@@ -1,5 +1,6 @@
 import { type Logger, pino } from "pino";
 import { describeError } from "./core/errors.js";
+import { printable } from "./core/printable.js";
 import type { LogLevel } from "./core/values.js";
 
 export type { Logger } from "pino";
@@ -40,13 +41,7 @@ function prettyLine(line: string): string {
   const problem = (err as { message?: string } | undefined)?.message;
   const clock = String(time).slice(11, 23);
   const parts = [clock, String(level).toUpperCase().padEnd(5), msg, ...rest, problem && `(${problem})`];
-  return `${parts.filter(Boolean).join(" ").replaceAll(CONTROL, escapeControl)}\n`;
+  return `${printable(parts.filter(Boolean).join(" "))}\n`;
 }
 
 const PLAIN = /^[^\s"=]+$/;
-/** Names come from peers: one with a newline or an escape sequence must not forge lines or drive the terminal. */
-const CONTROL = /\p{Cc}/gu;
-
-function escapeControl(character: string): string {
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-}

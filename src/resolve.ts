@@ -1,9 +1,21 @@
 import { type Config, loadConfig } from "./core/config.js";
 import { parseNodeName } from "./core/node-name.js";
 import type { Resolution } from "./core/resolution.js";
-import { createLogger } from "./logger.js";
+import { createLogger, type Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
-import { composeResolution } from "./resolution/compose.js";
+import { composeResolution, type Resolving } from "./resolution/compose.js";
+
+/** What the daemon would resolve with, less the nodes that are registered with it. @throws ConfigError */
+export function composeForLookUps(config: Config, log: Logger): Resolving {
+  return composeResolution({
+    config,
+    machine: thisMachine(),
+    registry: undefined,
+    servers: [],
+    ownPort: () => undefined,
+    log,
+  });
+}
 
 /**
  * Looks one node up as the daemon would, for users of the library.
@@ -16,14 +28,7 @@ export async function resolve(
 ): Promise<Resolution> {
   const name = parseNodeName(node);
   const log = createLogger({ level: "silent", format: "json", write: () => {} });
-  const resolving = composeResolution({
-    config,
-    machine: thisMachine(),
-    registry: undefined,
-    servers: [],
-    ownPort: () => undefined,
-    log,
-  });
+  const resolving = composeForLookUps(config, log);
   try {
     return await resolving.nodes.resolve(name, { sameHost: true });
   } finally {

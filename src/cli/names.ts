@@ -1,5 +1,6 @@
 import type { NamesAnswer } from "../core/epmd/responses.js";
 import { ConfigError, EpmdError } from "../core/errors.js";
+import { printable } from "../core/printable.js";
 import { type IpPort, ipPort, ValueError } from "../core/values.js";
 import { names as askNames } from "../epmd/client.js";
 import { formatPeer } from "../epmd/peer.js";
@@ -16,8 +17,9 @@ export async function names({ config, operands, io }: CommandContext): Promise<E
   }
   const count = answer.names.length === 1 ? "1 name" : `${answer.names.length} names`;
   io.stdout(`EPMD at ${formatPeer(epmd)}: ${count}\n`);
-  const width = Math.max(0, ...answer.names.map(({ name }) => name.length));
-  for (const { name, port } of answer.names) io.stdout(`  ${name.padEnd(width)}  port ${port}\n`);
+  const rows = answer.names.map(({ name, port }) => ({ name: printable(name), port }));
+  const width = Math.max(0, ...rows.map(({ name }) => name.length));
+  for (const { name, port } of rows) io.stdout(`  ${name.padEnd(width)}  port ${port}\n`);
   return EXIT.done;
 }
 

@@ -1,5 +1,6 @@
 import { loadConfig } from "../core/config.js";
 import { ConfigError, describeError, SrvEpmdError } from "../core/errors.js";
+import { printable } from "../core/printable.js";
 import { createLogger } from "../logger.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { readConfigFile } from "./config-file.js";
@@ -22,7 +23,8 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     return await execute(command, args.slice(1), io);
   } catch (error) {
     // Our own messages are whole sentences, causes included.
-    io.stderr(`srv-epmd: ${error instanceof SrvEpmdError ? error.message : describeError(error)}\n`);
+    const message = error instanceof SrvEpmdError ? error.message : describeError(error);
+    io.stderr(`srv-epmd: ${printable(message)}\n`);
     return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
   }
 }

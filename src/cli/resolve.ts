@@ -1,9 +1,11 @@
+import { printable } from "../core/printable.js";
 import type { Resolution } from "../core/resolution.js";
 import type { Trace } from "../core/trace.js";
 import { formatPeer } from "../epmd/peer.js";
+import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { type ExitCode, worst } from "./exit-code.js";
-import { exitCodeOf, nodeOperands, resolvingOf } from "./resolving.js";
+import { exitCodeOf, nodeOperands } from "./resolving.js";
 import { traceLines } from "./trace-lines.js";
 
 interface Report {
@@ -17,7 +19,7 @@ interface Report {
 export async function resolve(context: CommandContext): Promise<ExitCode> {
   const { config, io, operands } = context;
   const nodes = nodeOperands(operands);
-  const resolving = resolvingOf(context);
+  const resolving = composeForLookUps(context.config, context.log);
   try {
     const reports = nodes.map(async (node): Promise<Report> => {
       const startedAt = performance.now();
@@ -27,7 +29,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
     const codes: ExitCode[] = [];
     for (const pending of reports) {
       const report = await pending;
-      io.stdout(`${config.json ? jsonLine(report) : plainLines(report)}\n`);
+      io.stdout(`${config.json ? jsonLine(report) : plainLines(report).map(printable).join("\n")}\n`);
       codes.push(exitCodeOf(report.resolution));
     }
     return worst(codes);
@@ -39,7 +41,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
 /** Steps go to stdout with the results; with `--json`, where every line is a result, to stderr. */
 function traceTo({ config, io }: CommandContext): { trace?: Trace } {
   const write = config.json ? io.stderr : io.stdout;
-  return config.trace ? { trace: (event) => write(`${traceLines(event)}\n`) } : {};
+  return config.trace ? { trace: (event) => write(`${traceLines(event).map(printable).join("\n")}\n`) } : {};
 }
 
 /** One object a line; the shape is part of the contract. */
@@ -50,7 +52,7 @@ function jsonLine({ node, resolution, elapsedMs }: Report): string {
   return JSON.stringify({ node, outcome, source, stale, ttl, endpoints, elapsedMs: elapsed });
 }
 
-function plainLines({ node, resolution, elapsedMs }: Report): string {
+function plainLines({ node, resolution, elapsedMs }: Report): string[] {
   const time = `(${elapsedMs.toFixed(1)} ms)`;
   switch (resolution.outcome) {
     case "found": {
@@ -61,14 +63,12 @@ function plainLines({ node, resolution, elapsedMs }: Report): string {
         const record = source === "srv" ? `priority ${priority}  weight ${weight}  ${target}` : target;
         return `  ${(places[index] ?? "").padEnd(width)}  ${record}`;
       });
-      return [`${node}: found by ${source}${stale ? ", stale: no name server answers" : ""} ${time}`, ...lines].join(
-        "\n",
-      );
+      return [`${node}: found by ${source}${stale ? ", stale: no name server answers" : ""} ${time}`, ...lines];
     }
     case "not-found":
-      return `${node}: not found ${time}\n  ${resolution.reason}`;
+      return [`${node}: not found ${time}`, `  ${resolution.reason}`];
     case "unavailable":
-      return `${node}: cannot be looked up ${time}\n  ${resolution.cause}`;
+      return [`${node}: cannot be looked up ${time}`, `  ${resolution.cause}`];
     default:
       return resolution satisfies never;
   }

@@ -10,6 +10,10 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   });
   let daemon: Daemon | undefined;
   let stopping = false;
+  const end = (why: string) => {
+    stopping = true;
+    stop(why);
+  };
   const forget = io.onSignal((signal) => {
     if (signal === "SIGHUP") {
       daemon?.reload();
@@ -19,14 +23,13 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
       log.warn({ signal }, "second signal: ending at once");
       process.exit(EXIT.done);
     }
-    stopping = true;
-    stop(signal);
+    end(signal);
   });
   const notify = async (state: "READY=1" | "STOPPING=1") => {
     if (io.env.NOTIFY_SOCKET) (await import("./systemd.js")).notifySystemd(state, io.env, log);
   };
   try {
-    daemon = await start(config, { log, onKill: () => stop("KILL request") });
+    daemon = await start(config, { log, onKill: () => end("KILL request") });
     log.info({ addresses: daemon.addresses, port: daemon.port, dns: daemon.dnsAddress }, "ready");
     await notify("READY=1");
     const why = await stopped;

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../core/errors.js";
+import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { epmdCandidates, firstAnswer } from "./names.js";
-import { nodeOperands, resolvingOf } from "./resolving.js";
+import { nodeOperands } from "./resolving.js";
 
 /** What is waited for: undefined once it is there, else why not. */
 type Attempt = (timeLeft: number) => Promise<string | undefined>;
@@ -20,7 +21,7 @@ const LOOK_UP_TIMEOUT = 4000;
 export async function wait(context: CommandContext): Promise<ExitCode> {
   const { config, operands, io } = context;
   const [node] = nodeOperands(operands);
-  const resolving = node && resolvingOf(context);
+  const resolving = node && composeForLookUps(context.config, context.log);
   const what = node ? operands[0] : `the EPMD on port ${config.port}`;
   const attempt: Attempt = async (timeLeft) => {
     if (!node || !resolving) return askEpmd(config.port, Math.min(EPMD_TIMEOUT, timeLeft));

@@ -116,7 +116,7 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
 
 /** Complaints go to logs: a password in a URL must not. */
 function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/]*@/, "//...@");
+  return text.includes("@") && /:/.test(text) ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@") : text;
 }
 
 function defaultValue(key: OptionKey, command: Command): unknown {

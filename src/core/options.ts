@@ -76,7 +76,7 @@ export const OPTIONS = {
   packetTimeout: one({
     group: "listen",
     commands: SERVE,
-    help: "close a connection that sends no complete request for this long",
+    help: "close a connection that is silent for this long before its request is complete",
     placeholder: "TIME",
     parse: values.positiveDuration,
     default: "60s",

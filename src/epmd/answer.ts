@@ -73,7 +73,8 @@ function answerLocal(request: LocalRequest, peer: Peer, deps: AnswerDeps): Answe
     case "STOP_REQ": {
       if (!deps.relaxedCommandCheck) return { action: "close", reason: "STOP needs --relaxed-command-check" };
       const node = registry.get(request.aliveName);
-      if (!node) return reply({ type: "STOP_RESP", text: "NOEXIST" });
+      // A node of --publish-node has no connection that could be ended.
+      if (node?.origin !== "alive2") return reply({ type: "STOP_RESP", text: "NOEXIST" });
       deps.release(node);
       return reply({ type: "STOP_RESP", text: "STOPPED" });
     }

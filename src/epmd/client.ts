@@ -36,6 +36,10 @@ export async function names(epmd: IpPort, options: AskOptions): Promise<NamesAns
 }
 
 function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {
+  if (bytes.length === 0) {
+    const message = `${formatPeer(epmd)} closed the connection without an answer: it may not serve this machine, or be no EPMD`;
+    throw new EpmdError("EPMD_ANSWER", message);
+  }
   try {
     return decode(bytes);
   } catch (error) {

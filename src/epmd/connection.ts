@@ -17,7 +17,7 @@ export interface ConnectionDeps {
   readonly unregister: (node: RegisteredNode) => void;
   /** A KILL was obeyed and its answer is out. */
   readonly exit: () => void;
-  /** Milliseconds without a complete request after which a connection is closed. */
+  /** Milliseconds of silence after which a connection whose request is incomplete is closed; each byte counts. */
   readonly packetTimeout: number;
   readonly log: Logger;
 }
@@ -31,6 +31,8 @@ export interface ConnectionDeps {
  */
 type State = "request" | "held" | "closing";
 
+/** What a timer of Node's holds, milliseconds; one that is set longer fires at once. */
+const LONGEST_TIMER = 0x7fffffff;
 const NOTHING = Buffer.alloc(0);
 /** What a client that holds a node may send ahead of its answers, and leave unread of them, bytes. */
 const MAX_AHEAD = 64 * 1024;
@@ -49,7 +51,7 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
     clearTimeout(timer);
     // epmd_srv.c compares whole seconds, so a client has up to a second more than the time-out: a request that
     // comes a byte a second with -packet_timeout 1 is answered (epmd_SUITE, slow_get_port_nr).
-    timer = setTimeout(() => drop("no complete request in time"), deps.packetTimeout + 1000);
+    timer = setTimeout(() => drop("no complete request in time"), Math.min(deps.packetTimeout + 1000, LONGEST_TIMER));
   };
 
   const unregister = () => {

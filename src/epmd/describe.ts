@@ -12,6 +12,8 @@ export function describeRequest(request: EpmdRequest): string {
       return `PORT_PLEASE2_REQ ${request.name}`;
     case "STOP_REQ":
       return `STOP_REQ ${request.aliveName}`;
+    case "NAMES_REQ":
+      return request.pattern === undefined ? request.type : `${request.type} ${request.pattern}`;
     default:
       return request.type;
   }
@@ -31,6 +33,8 @@ function describeResponse(response: EpmdResponse): string {
     case "NAMES_RESP":
     case "DUMP_RESP":
       return `${response.nodes.length} names`;
+    case "NAMES_MATCH_RESP":
+      return `${response.names.length} names match`;
     default:
       return response.text;
   }

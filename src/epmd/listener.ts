@@ -30,8 +30,8 @@ export interface Listener {
   readonly close: () => Promise<void>;
 }
 
-/** Not there, or not of a family that this machine has. */
-const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
+/** Not there, not of a family that this machine has, or link-local: that needs a zone, and no node is asked for there. */
+const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
 /** How often another free port is tried when the one found on the first address is taken on the next. */
 const PORT_ATTEMPTS = 20;
 const BACKLOG = 1024;
@@ -81,8 +81,11 @@ class EpmdListener implements Listener {
         this.addresses.push(formatPeer({ address: address.address, port: this.port }));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (address.implied && ABSENT.has(code ?? "")) {
-          this.#options.log.debug({ address: address.address, code }, "address passed over");
+        if (address.implied && code !== "EADDRINUSE") {
+          this.#options.log[ABSENT.has(code ?? "") ? "debug" : "warn"](
+            { address: address.address, code },
+            "address passed over",
+          );
           continue;
         }
         throw listenError(address.address, this.port, error);

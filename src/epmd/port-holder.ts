@@ -12,8 +12,7 @@ export async function describePortHolder(at: IpPort): Promise<string> {
   try {
     const { names: live } = await names(at, { timeout: ASK_TIMEOUT });
     const nodes = live.length === 0 ? "no live nodes" : `live nodes ${live.map(({ name }) => name).join(", ")}`;
-    const kind =
-      program === undefined ? "an EPMD" : /srv-epmd/.test(program.command) ? "another srv-epmd" : "a stock epmd";
+    const kind = kindOf(program?.command ?? "");
     const advice =
       live.length === 0 && kind === "a stock epmd" ? "; stop it with: epmd -kill" : "; choose another port with --port";
     return `${kind} with ${nodes} is there${by}${advice}`;
@@ -21,6 +20,11 @@ export async function describePortHolder(at: IpPort): Promise<string> {
     if (!(error instanceof EpmdError)) throw error;
     return `something that is no EPMD is there${by}; choose another port with --port`;
   }
+}
+
+function kindOf(command: string): string {
+  if (/srv-epmd/.test(command)) return "another srv-epmd";
+  return /(^|\/)epmd( |$)/.test(command) ? "a stock epmd" : "an EPMD";
 }
 
 /** The process with a socket listening on this TCP port; only our own processes are visible without privileges. */

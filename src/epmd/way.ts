@@ -8,6 +8,8 @@ import type { Logger } from "../logger.js";
 import type { ResolveOptions } from "../resolution/resolution.js";
 import { formatPeer, type Peer } from "./peer.js";
 
+/** Alive name and host, as long as they can be. */
+const LONGEST_LOGGED_NAME = 255 + 1 + 253;
 const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
 
 export interface WayDeps {
@@ -29,7 +31,8 @@ export function lookUpPort(
   peer: Peer,
   deps: WayDeps,
 ): EpmdResponse | Promise<EpmdResponse> {
-  const node = deps.registry.get(name);
+  // A local node that calls itself `web@other.service.consul` is not that one.
+  const node = name.includes("@") ? undefined : deps.registry.get(name);
   if (node) {
     const port = peer.sameHost ? node.port : deps.advertisedPort(node);
     if (port === undefined) return refuse(name, peer, "no port of this bridge network is mapped to the node's", deps);
@@ -84,7 +87,7 @@ function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps):
   if (!chosen) {
     const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
     const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
-    return refuse(formatNodeName(asked), peer, reason, deps);
+    return refuse(formatNodeName(asked), peer, reason, deps, true);
   }
   if (asked.form !== "full") return portAnswer(asked.aliveName, chosen.port, description);
   return portAnswer(asked.aliveName, chosen.port, { ...description, extra: encodeEndpoints(endpoints) });
@@ -95,8 +98,10 @@ function notFound({ form }: NodeName, reason: string): EpmdResponse {
   return form === "full" ? { ...NOT_FOUND, reason } : NOT_FOUND;
 }
 
-function refuse(name: string, peer: Peer, reason: string, { log }: WayDeps): EpmdResponse {
-  log.info({ node: name, peer: formatPeer(peer), reason }, "node not found");
+function refuse(name: string, peer: Peer, reason: string, { log }: WayDeps, unreachable = false): EpmdResponse {
+  const where = { node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), reason };
+  // Strangers do not write the log, except where it says why a stock client got no port.
+  log[peer.local || unreachable ? "info" : "debug"](where, "node not found");
   return NOT_FOUND;
 }
 

@@ -2,8 +2,7 @@ import { Resolver } from "node:dns/promises";
 import { loadConfig } from "../../src/core/config.js";
 import { parseNodeName } from "../../src/core/node-name.js";
 import { createLogger } from "../../src/logger.js";
-import { thisMachine } from "../../src/machine.js";
-import { composeResolution } from "../../src/resolution/compose.js";
+import { composeForLookUps } from "../../src/resolve.js";
 import { a, type SeenQuery, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { median, report } from "./measure.js";
 
@@ -25,15 +24,7 @@ export async function benchColdResolution(): Promise<void> {
   const at = `${server.address}:${server.port}`;
   const { config } = loadConfig({ command: "resolve", flags: { dns: [at], probeEndpoints: "false" }, env: {} });
   const log = createLogger({ level: "silent", format: "json", write: () => {} });
-  const machine = thisMachine();
-  const resolving = composeResolution({
-    config,
-    machine,
-    registry: undefined,
-    servers: [],
-    ownPort: () => undefined,
-    log,
-  });
+  const resolving = composeForLookUps(config, log);
   const sequential = new Resolver();
   sequential.setServers([at]);
 

@@ -87,6 +87,23 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     });
   });
 
+  test.each([
+    ["with a scheme", "http://user:s3cret@host:8500"],
+    ["without one", "user:s3cret@host:8500"],
+    ["with a slash in it", "http://user:s3/cret@host"],
+  ])("a password in a URL %s is not repeated", async (_, url) => {
+    for (const given of [await cli(["serve", "--consul", url]), await cli(["serve"], { CONSUL_HTTP_ADDR: url })]) {
+      expect(given.code).toBe(2);
+      expect(given.stderr).toContain("...@");
+      expect(given.stderr).not.toMatch(/s3|cret/);
+    }
+  });
+
+  test("a name cannot drive the terminal", async () => {
+    const { stdout } = await cli(["resolve", "a\u009b31m@h", "--node", "a\u009b31m@h=10.0.0.1:1"]);
+    expect(stdout).toMatch(/^a\\x9b31m@h/);
+  });
+
   test("a secret is not repeated", async () => {
     const { stderr } = await cli(["serve", "--consul-token", "s3cret", "--consul-token", "s3cret", "--port", "x"]);
     expect(stderr).not.toContain("s3cret");

@@ -7,6 +7,7 @@ import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
+import { registration } from "../support/registered-node.js";
 import { waitFor } from "../support/wait-for.js";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");
@@ -326,6 +327,25 @@ describe("KILL and STOP", () => {
     await again.closed();
     expect(again.bytes().toString()).toBe("NOEXIST");
   });
+});
+
+test("a packet time-out as long as timers go does not fire at once", async () => {
+  const { connect } = epmd({ packetTimeout: 0x7fffffff });
+  const client = connect();
+  client.send(LOOK_UP_A.subarray(0, 1));
+  await sleep(20);
+  expect(client.isClosed()).toBe(false);
+  client.halfClose();
+});
+
+test("STOP does not claim to have ended a node that holds no connection", async () => {
+  const { connect, registry } = epmd({ relaxed: true });
+  registry.register({ ...registration("a", 4711), origin: "configured" }, 0);
+  const client = connect();
+  client.send(hex("0002 73 61"));
+  await client.closed();
+  expect(client.bytes().toString()).toBe("NOEXIST");
+  expect(registry.size).toBe(1);
 });
 
 test.each([

@@ -130,6 +130,17 @@ describe.concurrent("addresses", () => {
 });
 
 requirePeer("netns")("a machine without IPv6", () => {
+  test("starts although the host name also stands for a link-local address", async () => {
+    const { hosts, remove } = await createHosts([{ addresses: ["10.95.0.1/24"], hostname: "linked" }]);
+    const [netns] = hosts;
+    if (!netns) throw new Error("no host");
+    await netns.setHosts(["fe80::5054:ff:fe12:3456%eth0 linked", "fe80::1 linked", "10.95.0.1 linked"]);
+    const daemon = await startDaemon({ netns, port: 4369 });
+    expect(daemon.addresses).toEqual(["127.0.0.1:4369", "[::1]:4369", "10.95.0.1:4369"]);
+    await daemon.stop();
+    await remove();
+  });
+
   test("is served on 127.0.0.1: only an IPv6 address that was asked for is missed", async () => {
     const { hosts, remove } = await createHosts([{ addresses: ["10.93.0.1/24"], hostname: "four" }]);
     const [netns] = hosts;

@@ -11,7 +11,6 @@ const ONE = "10.82.0.1";
 const TWO = "10.82.0.2";
 /** ALIVE2_REQ of `b`, port 9100 (238c), type 77, protocol 0, versions 6 and 5, no extra. */
 const ALIVE2_B = "000e 78 238c 4d 00 0006 0005 0001 62 0000";
-const NOT_FOUND = "7701";
 
 requirePeer("netns")("two daemons that are each other's fallback", () => {
   test("ask each other once for a name that neither has, and never again for the same question", async () => {
@@ -50,7 +49,7 @@ requirePeer("netns")("two daemons that are each other's fallback", () => {
       const before = [requests(first).length, requests(second).length];
       const answers = await Promise.all([ask(one, name), ask(two, name)]);
       for (const { answer, took } of answers) {
-        expect(answer).toBe(NOT_FOUND);
+        expect(answer).toMatch(/^7701/);
         expect(took, `${name}: answered after ${took} ms`).toBeLessThan(2_000);
       }
       // The client's own question, and one from the other daemon.

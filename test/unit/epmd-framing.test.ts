@@ -32,6 +32,10 @@ test("endpoints in Extra are family, address bytes and port, one behind the othe
   }
 });
 
+test("an endpoint of a family that is none is an error, not an IPv6 address", () => {
+  expect(() => decodeEndpoints(Buffer.from("050a0102044e22", "hex"))).toThrow(ProtocolError);
+});
+
 test("Extra never grows beyond what an EPMD takes: the first endpoints in order are given", () => {
   const many = Array.from({ length: 200 }, (_, index) => ({
     address: "10.0.0.1",

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../errors.js";
+import { isNamePattern } from "../name-pattern.js";
 import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
-import { type EpmdRequest, type EpmdResponse, TAG } from "./messages.js";
+import { type EpmdRequest, type EpmdResponse, type NamedPort, TAG } from "./messages.js";
 
 /** epmd_int.h: MAXSYMLEN, 255 characters of up to 4 bytes. The same limit holds for extra. */
 const MAX_SYMBOL_BYTES = 4 * 255;
@@ -17,9 +18,9 @@ export function decodeRequest(frame: Buffer): EpmdRequest {
       return decodeAlive2(reader, frame.length);
     case TAG.PORT_PLEASE2_REQ:
       return decodePortPlease2(reader.remaining());
-    // What follows these three opcodes is ignored, as in epmd_srv.c.
     case TAG.NAMES_REQ:
-      return { type: "NAMES_REQ" };
+      return decodeNames(reader.remaining());
+    // What follows these two opcodes is ignored, as in epmd_srv.c.
     case TAG.DUMP_REQ:
       return { type: "DUMP_REQ" };
     case TAG.KILL_REQ:
@@ -48,6 +49,12 @@ function decodeAlive2(reader: ByteReader, length: number): EpmdRequest {
   if (aliveName === undefined) return refused("name is not UTF-8");
   if (countCharacters(aliveName) > MAX_NAME_CHARACTERS) return refused("name of more than 255 characters");
   return { type: "ALIVE2_REQ", port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
+}
+
+/** epmd_srv.c ignores what follows the opcode, and so do we where it is no pattern. */
+function decodeNames(bytes: Buffer): EpmdRequest {
+  const pattern = decodeUtf8(dropTrailingNul(bytes));
+  return pattern !== undefined && isNamePattern(pattern) ? { type: "NAMES_REQ", pattern } : { type: "NAMES_REQ" };
 }
 
 function decodePortPlease2(bytes: Buffer): EpmdRequest {
@@ -102,6 +109,7 @@ function encodeRequestBody(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_REF
     case "STOP_REQ":
       return Buffer.from(`${String.fromCharCode(TAG.STOP_REQ)}${request.aliveName}`);
     case "NAMES_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG.NAMES_REQ)}${request.pattern ?? ""}`);
     case "DUMP_REQ":
     case "KILL_REQ":
       return Buffer.of(TAG[request.type]);
@@ -120,10 +128,12 @@ export function encodeResponse(response: EpmdResponse): Buffer {
         ? Buffer.concat([Buffer.of(TAG.PORT2_RESP, 1), Buffer.from(response.reason ?? "")])
         : encodePort2Response(response);
     case "NAMES_RESP":
-      return Buffer.concat([
-        uint32(response.epmdPort),
-        Buffer.from(response.nodes.map((node) => `name ${node.aliveName} at port ${node.port}\n`).join("")),
-      ]);
+      return encodeNames(
+        response.epmdPort,
+        response.nodes.map(({ aliveName, port }) => ({ name: aliveName, port })),
+      );
+    case "NAMES_MATCH_RESP":
+      return encodeNames(response.epmdPort, response.names);
     case "DUMP_RESP":
       // epmd_srv.c sends each record with its terminating NUL. We keep no file descriptors: -1 says so.
       return Buffer.concat([
@@ -141,6 +151,11 @@ export function encodeResponse(response: EpmdResponse): Buffer {
     default:
       return response satisfies never;
   }
+}
+
+function encodeNames(epmdPort: number, names: readonly NamedPort[]): Buffer {
+  const lines = names.map(({ name, port }) => `name ${name} at port ${port}\n`);
+  return Buffer.concat([uint32(epmdPort), Buffer.from(lines.join(""))]);
 }
 
 function encodeAlive2Response({ extended, result, creation }: Extract<EpmdResponse, { type: "ALIVE2_RESP" }>): Buffer {

@@ -1,4 +1,5 @@
 import type { Endpoint, Family } from "../endpoint.js";
+import { ProtocolError } from "../errors.js";
 import { formatIp, parseIp } from "../ip.js";
 import { ByteReader, uint16 } from "./bytes.js";
 
@@ -26,7 +27,8 @@ export function decodeEndpoints(extra: Buffer): { address: string; port: number;
   const reader = new ByteReader(extra);
   const endpoints: { address: string; port: number; family: Family }[] = [];
   while (reader.left > 0) {
-    const family = reader.uint8() === 4 ? 4 : 6;
+    const family = reader.uint8();
+    if (family !== 4 && family !== 6) throw new ProtocolError("EPMD_MESSAGE", `endpoint of family ${family}`);
     endpoints.push({ family, address: formatIp(reader.take(family === 4 ? 4 : 16)), port: reader.uint16() });
   }
   return endpoints;

@@ -36,6 +36,12 @@ export interface Alive2Request extends NodeDescription {
   readonly aliveName: string;
 }
 
+/** A line of NAMES. */
+export interface NamedPort {
+  readonly name: string;
+  readonly port: number;
+}
+
 export type EpmdRequest =
   | Alive2Request
   /** Well-formed, and refused with result 1 instead of a close. */
@@ -46,7 +52,11 @@ export type EpmdRequest =
       /** A NUL stood behind the name. EPMDs drop it; a srv-epmd that asks another EPMD sends it, so that two never ask each other in a circle. */
       readonly forwarded: boolean;
     }
-  | { readonly type: "NAMES_REQ" }
+  | {
+      readonly type: "NAMES_REQ";
+      /** `node_*@svc`, behind the opcode: see core/name-pattern. Stock EPMDs ignore such bytes. */
+      readonly pattern?: string;
+    }
   | { readonly type: "DUMP_REQ" }
   | { readonly type: "KILL_REQ" }
   | { readonly type: "STOP_REQ"; readonly aliveName: string };
@@ -72,6 +82,8 @@ export type EpmdResponse =
       readonly aliveName: string;
     })
   | { readonly type: "NAMES_RESP"; readonly epmdPort: number; readonly nodes: readonly RegisteredNode[] }
+  /** NAMES_RESP as a pattern is answered: full names in the same format. */
+  | { readonly type: "NAMES_MATCH_RESP"; readonly epmdPort: number; readonly names: readonly NamedPort[] }
   | {
       readonly type: "DUMP_RESP";
       readonly epmdPort: number;

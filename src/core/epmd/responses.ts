@@ -1,7 +1,7 @@
 import { ProtocolError } from "../errors.js";
 import type { NodeDescription } from "../resolution.js";
 import { ByteReader, decodeUtf8 } from "./bytes.js";
-import { TAG } from "./messages.js";
+import { type NamedPort, TAG } from "./messages.js";
 
 /** Answer to ALIVE2_REQ as a client reads it: it comes on a connection that stays open, so it has its own length. */
 export type Alive2Answer = { readonly result: number; readonly creation: number };
@@ -40,7 +40,8 @@ export function decodePort2Response(bytes: Buffer): Port2Answer | undefined {
 export interface NamesAnswer {
   /** The port that the EPMD believes to be on. */
   readonly epmdPort: number;
-  readonly names: readonly { readonly name: string; readonly port: number }[];
+  /** Full names, with an `@`, when the EPMD was asked with a pattern and knows patterns. */
+  readonly names: readonly NamedPort[];
 }
 
 /** The whole answer to NAMES_REQ. Lines that are not of the format are passed over, as clients do. @throws ProtocolError */

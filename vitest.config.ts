@@ -3,7 +3,15 @@ import { defineConfig } from "vitest/config";
 /** Only tests of the built program wait for a build. */
 const BUILT = "test/peer/**/*.test.ts";
 
+/** As the bundler's text loader. */
+const erlangAsText = {
+  name: "erlang-as-text",
+  transform: (code: string, id: string) =>
+    id.endsWith(".erl") ? `export default ${JSON.stringify(code)};` : undefined,
+};
+
 export default defineConfig({
+  plugins: [erlangAsText],
   test: {
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 30_000,

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { EXIT } from "./cli/exit-code.js";
 import { run } from "./cli/program.js";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -6,7 +7,17 @@ const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 const MAX_LOG_BACKLOG = 4 * 1024 * 1024;
 
 // A reader that has gone (EPIPE) ends neither the daemon nor a command.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+let lost: NodeJS.ErrnoException | undefined;
+process.stderr.on("error", () => {});
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") return;
+  lost = error;
+  process.stderr.write(`srv-epmd: the result cannot be written: ${error.message}\n`);
+  process.exitCode = EXIT.unavailable;
+});
+
+// Node opens its debugger on SIGUSR1, and ends on SIGUSR2: neither is for a daemon in production.
+for (const signal of ["SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => {});
 
 void run(process.argv.slice(2), {
   env: process.env,
@@ -23,5 +34,5 @@ void run(process.argv.slice(2), {
     };
   },
 }).then((code) => {
-  process.exitCode = code;
+  process.exitCode = lost ? EXIT.unavailable : code;
 });

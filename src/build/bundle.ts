@@ -15,6 +15,7 @@ const common: BuildOptions = {
   format: "esm",
   outdir: "dist",
   legalComments: "none",
+  loader: { ".erl": "text" },
   define: { SRV_EPMD_VERSION: JSON.stringify(version) },
   logLevel: "warning",
 };

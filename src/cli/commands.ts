@@ -52,7 +52,10 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: "names [epmd]",
     summary: "list the nodes registered with an EPMD, ours or stock",
     operands: { least: 0, most: 1, describe: "ip[:port] of the EPMD; default this machine's" },
-    examples: [["$0 names 10.0.0.1", "the nodes that live on 10.0.0.1"]],
+    examples: [
+      ["$0 names 10.0.0.1", "the nodes that live on 10.0.0.1"],
+      ["$0 names --match 'node_*@svc'", "the nodes of the service, wherever they live"],
+    ],
     load: async () => (await import("./names.js")).names,
   },
   {
@@ -62,5 +65,16 @@ export const COMMANDS: readonly CommandDefinition[] = [
     operands: { least: 0, most: 1, describe: "node to wait for: name@host" },
     examples: [["$0 wait && bin/my_release start", "start a release when it can register"]],
     load: async () => (await import("./wait.js")).wait,
+  },
+  {
+    name: "module",
+    usage: "module",
+    summary: "write the Erlang module through which a VM reaches every node (-epmd_module srv_epmd)",
+    operands: { least: 0, most: 0, describe: "" },
+    examples: [
+      ["$0 module --out /opt/srv_epmd", "for erl -pa /opt/srv_epmd -start_epmd false -epmd_module srv_epmd"],
+      ["$0 module --app deps/srv_epmd", "for releases: an application to depend on"],
+    ],
+    load: async () => (await import("./module.js")).writeModule,
   },
 ];

@@ -5,7 +5,7 @@ import { ConfigError, describeError } from "../core/errors.js";
 export async function readConfigFile(path: string): Promise<{ path: string; contents: unknown }> {
   try {
     const text = await readFile(path, "utf8");
-    return { path, contents: /\.ya?ml$/i.test(path) ? (await import("yaml")).parse(text) : JSON.parse(text) };
+    return { path, contents: /\.ya?ml$/i.test(path) ? (await import("./yaml.js")).parseYaml(text) : JSON.parse(text) };
   } catch (error) {
     throw new ConfigError("CONFIG_FILE", `--config: cannot use ${path}: ${describeError(error)}`, { cause: error });
   }

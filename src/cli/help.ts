@@ -10,6 +10,7 @@ const GROUP_TITLES: Record<Group, string> = {
   publish: "Publication:",
   consul: "Consul agent:",
   embedded: "Embedded DNS:",
+  module: "Where it goes:",
   all: "General:",
 };
 
@@ -36,6 +37,13 @@ export function helpText(args: readonly string[], columns: number): Promise<stri
       else resolve(output);
     });
   });
+}
+
+/** What the completion script of yargs asks for: the words that may come next. @param words the command line so far */
+export function completions(words: readonly string[]): string {
+  const command = COMMANDS.find(({ name }) => name === words[1]);
+  if (!command || words.length < 3) return COMMANDS.map(({ name }) => name).join("\n");
+  return [...flagKeysOf(command.name).map(flagOf), "help"].map((flag) => `--${flag}`).join("\n");
 }
 
 function defineCommand(program: Argv, { name, usage, summary, operands, examples }: CommandDefinition): Argv {

@@ -2,15 +2,20 @@ import type { NamesAnswer } from "../core/epmd/responses.js";
 import { ConfigError, EpmdError } from "../core/errors.js";
 import { printable } from "../core/printable.js";
 import { type IpPort, ipPort, ValueError } from "../core/values.js";
-import { names as askNames } from "../epmd/client.js";
+import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 
-/** Lists the nodes registered with an EPMD. */
+/** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names({ config, operands, io }: CommandContext): Promise<ExitCode> {
+  const { match: pattern, timeout } = config;
   const candidates = epmdCandidates(operands[0], config.port);
-  const { epmd, answer } = await firstAnswer(candidates, config.timeout);
+  const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });
+  if (pattern !== undefined && !(await isMatch(epmd, answer, timeout))) {
+    const message = `the EPMD at ${formatPeer(epmd)} does not know patterns: it is no srv-epmd, or does not take this machine for a local peer`;
+    throw new EpmdError("EPMD_ANSWER", message);
+  }
   if (config.json) {
     io.stdout(`${JSON.stringify({ epmd: formatPeer(epmd), port: answer.epmdPort, names: answer.names })}\n`);
     return EXIT.done;
@@ -21,6 +26,11 @@ export async function names({ config, operands, io }: CommandContext): Promise<E
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   for (const { name, port } of rows) io.stdout(`  ${name.padEnd(width)}  port ${port}\n`);
   return EXIT.done;
+}
+
+/** An EPMD that knows patterns answers with full names; one that does not, with its own, or with nothing. */
+async function isMatch(epmd: IpPort, { names: listed }: NamesAnswer, timeout: number): Promise<boolean> {
+  return listed.length > 0 ? listed.every(({ name }) => name.includes("@")) : knowsFullNames(epmd, { timeout });
 }
 
 /** The EPMD that was named, or both loopbacks: a machine may have only one of the families. */
@@ -37,12 +47,12 @@ export function epmdCandidates(operand: string | undefined, port: number): IpPor
 /** @throws EpmdError of the first candidate when none answers */
 export async function firstAnswer(
   candidates: readonly IpPort[],
-  timeout: number,
+  options: AskNamesOptions,
 ): Promise<{ epmd: IpPort; answer: NamesAnswer }> {
   let first: unknown;
   for (const epmd of candidates) {
     try {
-      return { epmd, answer: await askNames(epmd, { timeout }) };
+      return { epmd, answer: await askNames(epmd, options) };
     } catch (error) {
       first ??= error;
       if (!(error instanceof EpmdError) || error.code !== "EPMD_UNREACHABLE") break;

@@ -37,7 +37,12 @@ export function parseArguments({ name, usage, operands }: CommandDefinition, arg
   for (const [flag, value] of Object.entries(given)) {
     const key = keys.find((candidate) => flagOf(candidate) === flag);
     if (key === undefined) throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, name));
-    flags[key] = Array.isArray(value) ? value.map(String) : String(value);
+    const texts = [value].flat().map(String);
+    // `--flag=` gives an empty value on purpose; the option's parser says what it thinks of it.
+    if (texts.includes("") && !args.includes(`--${flag}=`)) {
+      throw new ConfigError("CONFIG_VALUE", `--${flag} needs a value`);
+    }
+    flags[key] = Array.isArray(value) ? texts : String(value);
   }
   const texts = positional.map(String);
   if (texts.length < operands.least || texts.length > operands.most) {

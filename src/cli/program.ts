@@ -8,12 +8,17 @@ import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
 import { parseArguments } from "./parse.js";
 
-const HELP_WORDS = new Set(["--help", "-h", "help", "--version", "-V", "completion", "--get-yargs-completions"]);
+const HELP_WORDS = new Set(["--help", "-h", "help", "--version", "-V", "completion"]);
 
 /** Runs a command line; complaints go to stderr. @param args without `node` and the script */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
     const command = COMMANDS.find(({ name }) => name === args[0]);
+    if (args[0] === "--get-yargs-completions") {
+      const { completions } = await import("./help.js");
+      io.stdout(`${completions(args.slice(1))}\n`);
+      return EXIT.done;
+    }
     if (args.some((arg, index) => HELP_WORDS.has(arg) && (index === 0 || arg.startsWith("-")))) {
       const { helpText } = await import("./help.js");
       io.stdout(`${await helpText(args[0] === "help" ? ["--help"] : args, io.columns)}\n`);

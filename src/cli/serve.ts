@@ -2,6 +2,9 @@ import { type Daemon, start } from "../daemon.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 
+/** Milliseconds: Ctrl-C and timeout(1) signal a process and its group, which arrives as two signals and is meant as one. */
+const ONE_SIGNAL = 250;
+
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */
 export async function serve({ config, io, log }: CommandContext): Promise<ExitCode> {
   let stop: (why: string) => void = () => {};
@@ -9,9 +12,9 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
     stop = resolve;
   });
   let daemon: Daemon | undefined;
-  let stopping = false;
+  let ending: { readonly why: string; readonly since: number } | undefined;
   const end = (why: string) => {
-    stopping = true;
+    ending = { why, since: performance.now() };
     stop(why);
   };
   const forget = io.onSignal((signal) => {
@@ -19,7 +22,8 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
       daemon?.reload();
       return;
     }
-    if (stopping) {
+    if (ending?.why === signal && performance.now() - ending.since < ONE_SIGNAL) return;
+    if (ending) {
       log.warn({ signal }, "second signal: ending at once");
       process.exit(EXIT.done);
     }

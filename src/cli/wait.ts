@@ -16,6 +16,7 @@ const LONGEST_PAUSE = 1000;
 const EPMD_TIMEOUT = 1000;
 /** A look-up asks a silent name server less and less often: a new one soon finds a server that has come up. */
 const LOOK_UP_TIMEOUT = 4000;
+const SHORTEST_ATTEMPT = 100;
 
 /** Waits until this machine's EPMD answers, or until a node resolves. */
 export async function wait(context: CommandContext): Promise<ExitCode> {
@@ -50,14 +51,16 @@ async function attemptUntil(
   const elapsed = () => performance.now() - startedAt;
   for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
     const reason = await attempt(timeout - elapsed());
-    if (reason === undefined || elapsed() + pause >= timeout) return { reason, elapsedMs: elapsed() };
-    await sleep(pause);
+    const left = timeout - elapsed();
+    if (reason === undefined || left <= SHORTEST_ATTEMPT) return { reason, elapsedMs: elapsed() };
+    // The last attempt is made when there is just time for it.
+    await sleep(Math.max(0, Math.min(pause, left - SHORTEST_ATTEMPT)));
   }
 }
 
 async function askEpmd(port: number, timeout: number): Promise<string | undefined> {
   try {
-    await firstAnswer(epmdCandidates(undefined, port), timeout);
+    await firstAnswer(epmdCandidates(undefined, port), { timeout });
     return undefined;
   } catch (error) {
     return describeError(error);

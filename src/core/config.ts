@@ -1,5 +1,5 @@
+import { checkCombinations, doubtfulSettings } from "./conflicts.js";
 import { ConfigError } from "./errors.js";
-import { familyOf } from "./ip.js";
 import { type Environment, type NomadEnvironment, readNomadEnvironment } from "./nomad.js";
 import {
   type Command,
@@ -49,6 +49,9 @@ const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_E
  * @throws ConfigError that names the option, where it was written, the value and what would be right.
  */
 export function loadConfig(input: ConfigInput): ConfigOutput {
+  const unknown = Object.keys(input.flags).find((key) => !OPTION_KEYS.includes(key as OptionKey));
+  if (unknown !== undefined)
+    throw new ConfigError("CONFIG_UNKNOWN", `flags: ${unknown} is not an option (camelCase, as dnsListen)`);
   const file = readFileKeys(input.file);
   const settings: Partial<Record<OptionKey, unknown>> = {};
   const given = new Map<OptionKey, Written>();
@@ -67,7 +70,7 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
     given: new Set(given.keys()),
   });
   checkCombinations(config, input.command);
-  return { config, warnings: unknownVariables(input.env) };
+  return { config, warnings: [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)] };
 }
 
 /** CONSUL_HTTP_SSL decides for an address without a scheme, and for the default, as in Consul's own commands. */
@@ -99,7 +102,7 @@ function splitList(text: string): string[] {
 function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
   const option = optionOf(key);
   if (!option.list && texts.length !== 1) {
-    const shown = texts.length > 0 && !option.secret ? ` (${texts.map(withoutCredentials).join(", ")})` : "";
+    const shown = texts.length > 0 && !option.secret ? ` (${texts.map((text) => shownOf(key, text)).join(", ")})` : "";
     throw new ConfigError("CONFIG_VALUE", `${where} is given ${texts.length} times${shown}; give it once`);
   }
   const parsed = texts.map((text) => {
@@ -107,7 +110,7 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
       return option.parse(text);
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      const shown = option.secret ? "its value" : JSON.stringify(withoutCredentials(text));
+      const shown = option.secret ? "its value" : JSON.stringify(shownOf(key, text));
       throw new ConfigError("CONFIG_VALUE", `${where}: ${shown} ${error.message}`);
     }
   });
@@ -115,8 +118,8 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
 }
 
 /** Complaints go to logs: a password in a URL must not. */
-function withoutCredentials(text: string): string {
-  return text.includes("@") && /:/.test(text) ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@") : text;
+function shownOf(key: OptionKey, text: string): string {
+  return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@") : text;
 }
 
 function defaultValue(key: OptionKey, command: Command): unknown {
@@ -152,33 +155,4 @@ function unknownVariables(env: Environment): string[] {
   return Object.keys(env)
     .filter((name) => name.startsWith("SRV_EPMD_") && !known.has(name) && !MODULE_VARIABLES.has(name))
     .map((name) => `${name} is not a variable of srv-epmd; is it misspelt?`);
-}
-
-/** Settings that are right alone and wrong together. */
-function checkCombinations(config: Config, command: Command): void {
-  const conflict = (message: string) => {
-    throw new ConfigError("CONFIG_CONFLICT", message);
-  };
-  if (config.port === 0 && command !== "serve") {
-    conflict("--port 0 takes any free port, which only serve can do: give the port of the EPMD");
-  }
-  if ((config.consulCert === undefined) !== (config.consulKey === undefined)) {
-    conflict("--consul-cert and --consul-key go together: give both or none");
-  }
-  if (config.dnsListen && config.domain.length === 0) {
-    conflict("--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test");
-  }
-  const placed = config.domain.length > 0 || config.publishNode.some(({ host }) => host !== undefined);
-  if (config.register === "consul" && config.service === undefined && !placed) {
-    conflict("--register consul needs --domain or --service, to know under which service the nodes are published");
-  }
-  const families = config.advertiseAddress.map((address) => familyOf(address) ?? "host name");
-  const twice = families.find((family, index) => families.indexOf(family) !== index);
-  if (twice !== undefined) {
-    const kind = twice === "host name" ? "two host names" : `two IPv${twice} addresses`;
-    conflict(`--advertise-address: ${config.advertiseAddress.join(", ")} has ${kind}; give one of each family`);
-  }
-  if (config.publishNode.length > 0 && config.nomad.erlDistPort === undefined) {
-    conflict("--publish-node needs ERL_DIST_PORT in the environment: the port on which that node listens");
-  }
 }

@@ -1,11 +1,12 @@
+import { namePattern } from "./name-pattern.js";
 import * as values from "./values.js";
 
 /**
  * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the README.
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
-export type Command = "serve" | "resolve" | "names" | "wait";
-export type Group = "listen" | "resolve" | "publish" | "consul" | "embedded" | "all";
+export type Command = "serve" | "resolve" | "names" | "wait" | "module";
+export type Group = "listen" | "resolve" | "publish" | "consul" | "embedded" | "module" | "all";
 
 interface Spec<T> {
   readonly group: Group;
@@ -46,6 +47,7 @@ const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown)
 const SERVE = ["serve"] as const;
 const RESOLVING = ["serve", "resolve", "wait"] as const;
 const EPMD = ["serve", "resolve", "names", "wait"] as const;
+const EVERY = [...EPMD, "module"] as const;
 
 export const OPTIONS = {
   port: one({
@@ -149,7 +151,7 @@ export const OPTIONS = {
     help: "all the time one look-up may take; for wait, how long to wait",
     placeholder: "TIME",
     parse: values.positiveDuration,
-    default: { serve: "4s", resolve: "4s", names: "4s", wait: "60s" },
+    default: { serve: "4s", resolve: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
     group: "resolve",
@@ -209,6 +211,13 @@ export const OPTIONS = {
     help: "when there is no SRV record, ask the EPMD at the host's own addresses",
     parse: values.boolean,
     default: "false",
+  }),
+  match: maybe({
+    group: "resolve",
+    commands: ["names"],
+    help: "of all machines the nodes that match, as the EPMD (a srv-epmd) learns from Consul or its own zone",
+    placeholder: "PATTERN",
+    parse: namePattern,
   }),
 
   register: maybe({
@@ -325,7 +334,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "let Consul remove an entry that has been critical for this long (Consul's minimum is 1m)",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.deregisterAfter,
     default: "5m",
   }),
   deregisterOnStop: one({
@@ -377,7 +386,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "ACL token",
     placeholder: "TOKEN",
-    parse: values.text,
+    parse: values.token,
     variable: "CONSUL_HTTP_TOKEN",
     secret: true,
   }),
@@ -422,24 +431,46 @@ export const OPTIONS = {
     parse: values.ipListenPort,
   }),
 
+  out: maybe({
+    group: "module",
+    commands: ["module"],
+    help: "folder for srv_epmd.erl, compiled there when erlc is on the PATH",
+    placeholder: "DIR",
+    parse: values.text,
+  }),
+  app: maybe({
+    group: "module",
+    commands: ["module"],
+    help: "folder for an OTP application that rebar3 and Mix take as a path dependency",
+    placeholder: "DIR",
+    parse: values.text,
+  }),
+  stdout: one({
+    group: "module",
+    commands: ["module"],
+    help: "print srv_epmd.erl",
+    parse: values.boolean,
+    default: "false",
+  }),
+
   config: maybe({
     group: "all",
-    commands: EPMD,
+    commands: EVERY,
     help: "JSON or YAML file with options, keyed by flag name",
     placeholder: "FILE",
     parse: values.text,
   }),
   logLevel: one({
     group: "all",
-    commands: EPMD,
+    commands: EVERY,
     help: `how much is logged: ${values.LOG_LEVELS.join(", ")}`,
     placeholder: "LEVEL",
     parse: values.oneOf(...values.LOG_LEVELS),
-    default: { serve: "info", resolve: "warn", names: "warn", wait: "warn" },
+    default: { serve: "info", resolve: "warn", names: "warn", wait: "warn", module: "warn" },
   }),
   logFormat: maybe({
     group: "all",
-    commands: EPMD,
+    commands: EVERY,
     help: "json or pretty",
     placeholder: "FORMAT",
     parse: values.oneOf("json", "pretty"),

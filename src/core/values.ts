@@ -6,7 +6,9 @@ import { type Cidr, canonicalIp, isWildcard, parseCidr } from "./ip.js";
  * Parsers of option values. Each takes the text a user wrote and gives a value, or throws a `ValueError` whose
  * message says what would be right; the caller adds the option's name and the text.
  */
-export class ValueError extends Error {}
+export class ValueError extends Error {
+  override readonly name = "ValueError";
+}
 
 export interface IpPort {
   readonly address: string;
@@ -60,6 +62,13 @@ export function positiveDuration(text: string): number {
   return milliseconds;
 }
 
+/** Consul raises anything shorter to a minute. */
+export function deregisterAfter(text: string): number {
+  const milliseconds = duration(text);
+  if (milliseconds < UNITS.m) throw new ValueError("must be at least 1m, which is Consul's minimum");
+  return milliseconds;
+}
+
 export function integer(low: number, high: number): (text: string) => number {
   return (text) => {
     const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN;
@@ -98,6 +107,12 @@ function literal(value: string): string | undefined {
   return value.includes("%") ? undefined : canonicalIp(value);
 }
 
+/** What a header can carry. */
+export function token(value: string): string {
+  if (!/^[\x21-\x7e]+$/.test(value)) throw new ValueError("must be printable ASCII without blanks");
+  return value;
+}
+
 /** Canonical IP literal. */
 export function ip(value: string): string {
   const address = literal(value);
@@ -119,6 +134,9 @@ export function ipPort(defaultPort: number | undefined, parsePort = port): (valu
     const match = /^\[([^\]]*)\](?::([0-9]+))?$/.exec(value) ?? /^([^:]*)(?::([0-9]+))?$/.exec(value);
     const address = literal(match ? (match[1] ?? "") : value);
     const portText = match?.[2];
+    // ::1:8600 is an address too, though of a kind that nobody has any more (RFC 4291 section 2.5.5.1).
+    const meant = match ? undefined : /^(::1?):([0-9]{2,5})$/.exec(value);
+    if (meant) throw new ValueError(`is an address without a port; was [${meant[1]}]:${meant[2]} meant?`);
     if (address === undefined || (portText === undefined && defaultPort === undefined)) {
       throw new ValueError(
         defaultPort === undefined
@@ -210,8 +228,8 @@ export function aliveName(value: string): string {
 export function staticNode(value: string): StaticNode {
   const match = /^([^@]*)@([^=]*)=(.*)$/.exec(value);
   if (!match) throw new ValueError("must be written name@host=address:port, such as node_a@svc=10.0.0.1:8081");
-  const { address, port: nodePort } = ipPort(undefined)(match[3] ?? "");
-  const host = within("host", match[2] ?? "", hostName);
+  const { address, port: nodePort } = ipPort(undefined)((match[3] ?? "").trim());
+  const host = within("host", (match[2] ?? "").trim(), hostName);
   return { aliveName: aliveName(match[1] ?? ""), host, address, port: nodePort };
 }
 

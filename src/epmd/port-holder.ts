@@ -14,7 +14,9 @@ export async function describePortHolder(at: IpPort): Promise<string> {
     const nodes = live.length === 0 ? "no live nodes" : `live nodes ${live.map(({ name }) => name).join(", ")}`;
     const kind = kindOf(program?.command ?? "");
     const advice =
-      live.length === 0 && kind === "a stock epmd" ? "; stop it with: epmd -kill" : "; choose another port with --port";
+      live.length === 0 && kind === "a stock epmd"
+        ? `; stop it with: epmd -port ${at.port} -kill`
+        : "; choose another port with --port";
     return `${kind} with ${nodes} is there${by}${advice}`;
   } catch (error) {
     if (!(error instanceof EpmdError)) throw error;

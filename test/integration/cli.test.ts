@@ -22,13 +22,13 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 
 describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
   test.each<[string, string[], RegExp]>([
-    ["no command", [], /no command; give one of serve, resolve, names, wait, or --help/],
+    ["no command", [], /no command; give one of serve, resolve, names, wait, module, or --help/],
     ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
     ["an unknown flag", ["serve", "--prot", "1"], /--prot is not an option; see srv-epmd serve --help/],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, not of names/],
     ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],
-    ["a flag without its value", ["serve", "--port"], /--port: ("" )?must be|--port/],
+    ["a flag without its value", ["serve", "--port"], /--port needs a value/],
     ["a port that is none", ["serve", "--port", "70000"], /--port: "70000" must be a whole number from 0 to 65535/],
     ["a flag given twice", ["serve", "--port", "1", "--port", "2"], /--port is given 2 times \(1, 2\); give it once/],
     ["a boolean that is none", ["resolve", "a@b", "--json=perhaps"], /--json: "perhaps" must be true or false/],
@@ -65,6 +65,20 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
       ["serve", "--advertise-address", "10.0.0.1", "--advertise-address", "10.0.0.2"],
       /--advertise-address: 10.0.0.1, 10.0.0.2 has two IPv4 addresses; give one of each family/,
     ],
+    ["a flag without its value", ["serve", "--dns"], /--dns needs a value/],
+    ["an IPv6 address whose port lacks brackets", ["serve", "--dns", "::1:8600"], /was \[::1\]:8600 meant\?/],
+    ["a domain that is never reached", ["serve", "--domain", "svc", "--domain", "n*=b"], /n\*=b is never reached: svc/],
+    [
+      "a token that no header carries",
+      ["serve", "--consul-token", "a\nb"],
+      /--consul-token: its value must be printable/,
+    ],
+    [
+      "less than Consul's minimum",
+      ["serve", "--deregister-after", "5s"],
+      /must be at least 1m, which is Consul's minimum/,
+    ],
+    ["a module for nowhere", ["module"], /say where it goes with one of --out, --app and --stdout/],
     ["half a certificate", ["serve", "--consul-cert", "x"], /--consul-cert and --consul-key go together/],
     ["a zone without a domain", ["serve", "--dns-listen", "127.0.0.1:0"], /--dns-listen answers .* give --domain too/],
     [
@@ -126,7 +140,13 @@ describe("help", () => {
 
   test("--version prints the version alone; completion a script that the shell takes", async () => {
     expect((await cli(["--version"])).stdout).toMatch(/^\S+\n$/);
-    expect((await cli(["completion"])).stdout).toContain("complete -o bashdefault");
+    const script = (await cli(["completion"])).stdout;
+    expect(script).toContain("complete -o bashdefault");
+    expect(script).toContain("--get-yargs-completions");
+    const words = async (...line: string[]) => (await cli(["--get-yargs-completions", ...line])).stdout.split("\n");
+    expect(await words("srv-epmd", "re")).toContain("resolve");
+    expect(await words("srv-epmd", "serve", "--co")).toContain("--consul-token");
+    expect(await words("srv-epmd", "names", "--co")).not.toContain("--consul-token");
   });
 });
 
@@ -167,6 +187,11 @@ describe("values come from flag, variable and file", () => {
       code: 2,
       stderr: expect.stringMatching(/line 3: "b@h" must be written name@host=address:port/),
     });
+  });
+
+  test("blanks around the = of an entry do no harm", async () => {
+    const { code } = await cli(["resolve", "a@h", "--nodes-file", file("spaced", "a@h = 10.0.0.1:1\n")]);
+    expect(code).toBe(0);
   });
 
   test("a misspelt variable is only warned about", async () => {

@@ -1,0 +1,61 @@
+import { execFile } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { applicationFiles } from "../beam/application.js";
+import source from "../beam/srv_epmd.erl";
+import { ConfigError, describeError } from "../core/errors.js";
+import { version } from "../version.js";
+import type { CommandContext } from "./commands.js";
+import { EXIT, type ExitCode } from "./exit-code.js";
+
+/** Writes the Erlang module: alone, as an application, or to stdout. */
+export async function writeModule({ config, io }: CommandContext): Promise<ExitCode> {
+  const { out, app } = config;
+  if (out !== undefined) return writeAndCompile(out, io.env.PATH, io.stdout);
+  if (app !== undefined) {
+    await writeFiles(app, applicationFiles(source, version), "--app");
+    io.stdout(`wrote the application srv_epmd to ${app}
+  mix.exs        {:srv_epmd, path: "${app}"}
+  rebar.config   {srv_epmd, {path, "${app}"}} with the plugin rebar3_path_deps, or a checkout in _checkouts/
+  vm.args        -start_epmd false -epmd_module srv_epmd
+`);
+    return EXIT.done;
+  }
+  io.stdout(source);
+  return EXIT.done;
+}
+
+async function writeAndCompile(
+  folder: string,
+  path: string | undefined,
+  say: (text: string) => void,
+): Promise<ExitCode> {
+  const file = join(folder, "srv_epmd.erl");
+  await writeFiles(folder, { "srv_epmd.erl": source }, "--out");
+  const start = `  erl -pa ${resolve(folder)} -start_epmd false -epmd_module srv_epmd ...\n`;
+  try {
+    await promisify(execFile)("erlc", ["-o", folder, file], { env: { PATH: path } });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new Error("erlc failed", { cause: error });
+    say(`wrote ${file}; there is no erlc on the PATH: compile it with the erlc of the VM that will load it\n`);
+    say(`  erlc -o ${folder} ${file}\n${start}`);
+    return EXIT.done;
+  }
+  say(`wrote and compiled ${file}\n${start}`);
+  return EXIT.done;
+}
+
+/** @throws ConfigError when the folder cannot be written */
+async function writeFiles(folder: string, files: Readonly<Record<string, string>>, flag: string): Promise<void> {
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await writeFile(join(folder, name), text);
+    }
+  } catch (error) {
+    throw new ConfigError("CONFIG_FILE", `${flag}: cannot write to ${folder}: ${describeError(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,52 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { run } from "../support/child.js";
+import { freePort } from "../support/free-port.js";
+import { BIN, runCli, startDaemon } from "../support/srv-epmd.js";
+import { temporaryFolder } from "../support/temporary.js";
+
+/** What only shows in the program as it is shipped: bundled, and in a process of its own. */
+describe("the built program", () => {
+  test("reads a YAML file", async () => {
+    const file = join(await temporaryFolder("yaml"), "options.yaml");
+    await writeFile(file, "node: [a@h=10.0.0.1:1]\njson: true\n");
+    const { code, stdout, stderr } = await runCli(["resolve", "a@h", "--config", file]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: "found", source: "static" });
+  });
+
+  test("does not call a result done that could not be written", async () => {
+    const { code, stderr } = await run("sh", ["-c", `node ${BIN} resolve a@h --node a@h=10.0.0.1:1 > /dev/full`]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("the result cannot be written: ENOSPC");
+  });
+
+  test("waits for as long as it was told to: what comes at the last moment is seen", async () => {
+    const port = await freePort();
+    const waiting = runCli(["wait", "--port", String(port), "--timeout", "2500ms"]);
+    await new Promise((resolve) => setTimeout(resolve, 1800));
+    const daemon = await startDaemon({ port });
+    expect(await waiting).toMatchObject({ code: 0 });
+    await daemon.stop();
+    const { stderr } = await runCli(["wait", "--port", String(port), "--timeout", "1"]);
+    expect(Number(/waited ([0-9]+) ms/.exec(stderr)?.[1])).toBeGreaterThan(800);
+  });
+
+  test("opens no debugger on SIGUSR1 and lives on after SIGUSR2", async () => {
+    const daemon = await startDaemon();
+    daemon.child.signal("SIGUSR1");
+    daemon.child.signal("SIGUSR2");
+    expect(await runCli(["names", `127.0.0.1:${daemon.port}`])).toMatchObject({ code: 0 });
+    expect(daemon.child.stderr()).not.toContain("Debugger");
+    await daemon.stop();
+  });
+
+  test("takes two signals of one moment for one", async () => {
+    const daemon = await startDaemon();
+    daemon.child.signal("SIGTERM");
+    daemon.child.signal("SIGTERM");
+    expect(await daemon.child.exited).toMatchObject({ code: 0 });
+    expect(daemon.log().map(({ msg }) => msg)).toEqual(["ready", "stopping", "stopped"]);
+  });
+});

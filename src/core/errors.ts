@@ -15,9 +15,6 @@ export class ProtocolError extends SrvEpmdError {}
 /** A command line, variable, file or value that cannot be used: CONFIG_UNKNOWN, CONFIG_VALUE, CONFIG_FILE, CONFIG_CONFLICT. */
 export class ConfigError extends SrvEpmdError {}
 
-/** No usable answer from any name server: DNS_TIMEOUT, DNS_REFUSED, DNS_SERVFAIL, DNS_UNREACHABLE, DNS_NO_SERVER. */
-export class DnsError extends SrvEpmdError {}
-
 /** The Consul agent said no or nothing: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED, CONSUL_UNAVAILABLE. */
 export class ConsulError extends SrvEpmdError {}
 

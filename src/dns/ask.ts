@@ -2,10 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, readAnswer } from "../core/dns/answer.js";
 import { UDP_PAYLOAD_SIZE } from "../core/dns/message.js";
 import { presentRecord, type QueryType } from "../core/dns/record.js";
+import { hostPort } from "../core/ip.js";
 import type { Trace } from "../core/trace.js";
 import { type ExchangeResult, exchange, type NameServer } from "./exchange.js";
-import { type NameServers, presentServer } from "./name-servers.js";
-import type { Tally, UnavailableCode } from "./tally.js";
+import type { ExchangeSlots } from "./exchange-slots.js";
+import type { NameServers } from "./name-servers.js";
+import type { UnavailableCode } from "./result.js";
+import type { Tally } from "./tally.js";
 
 /** Milliseconds; each round of tries is given twice the time of the one before. */
 const FIRST_TRY_TIMEOUT = 500;
@@ -13,6 +16,8 @@ const FIRST_TRY_TIMEOUT = 500;
 const SHORTEST_TRY = 100;
 /** Between two rounds that failed without waiting for anybody, doubled each time. */
 const FIRST_BACKOFF = 200;
+/** A last round comes earlier than that, so that there is time for it, but not earlier than this. */
+const SHORTEST_BACKOFF = 50;
 /** Connections over TCP are not bound to the try's time-out: they were asked for by the server. */
 const TCP_TIMEOUT = 1_000;
 /**
@@ -32,12 +37,13 @@ export type Asked =
       readonly kind: "unavailable";
       readonly cause: string;
       readonly code: UnavailableCode;
-      /** True when more time might have helped. */
-      readonly timeOver: boolean;
+      /** The deadline that left no time to go on; undefined when more time would not have helped. */
+      readonly endedBy: number | undefined;
     };
 
 export interface AskContext {
   readonly nameServers: NameServers;
+  readonly slots: ExchangeSlots;
   /** Milliseconds. */
   readonly now: () => number;
   /** In [0, 1). */
@@ -57,30 +63,34 @@ interface Query {
 
 /** Asks the servers of a name one after the other, again and again with growing patience, until one settles it or time is over. */
 export async function ask(query: Query, context: AskContext): Promise<Asked> {
-  const { nameServers, now, tally } = context;
-  const left = () => (context.signal.aborted ? 0 : context.deadline() - now());
+  const { nameServers, slots, now, signal, tally } = context;
+  const left = () => (signal.aborted ? 0 : context.deadline() - now());
+  const timeOver = () => unavailable(tally, context.deadline());
   for (let round = 0; ; round++) {
     const { servers, timeout, attempts } = await nameServers.serversFor(query.qname, now());
     let waited = false;
     for (const [index, server] of servers.entries()) {
-      if (left() <= 0) return unavailable(tally, true);
+      if (!(await slots.take(left, signal))) return timeOver();
       const patience = timeout ?? FIRST_TRY_TIMEOUT * 2 ** round * (0.85 + 0.3 * context.random());
       const share = Math.max(left() / (servers.length - index), SHORTEST_TRY);
-      const answer = await askServer(query, server, Math.min(patience, share, left()), context);
-      if (answer) return { kind: "answered", answer, server: presentServer(server) };
+      const limit = Math.min(patience, share, left());
+      const answer = await askServer(query, server, limit, context).finally(() => slots.give());
+      if (answer) return { kind: "answered", answer, server: hostPort(server.address, server.port) };
       waited ||= tally.lastReason === "timeout";
     }
-    if (attempts !== undefined && round + 1 >= attempts) return unavailable(tally, false);
-    if (round + 1 >= REFUSED_ROUNDS && tally.allRefused) return unavailable(tally, false);
+    if (attempts !== undefined && round + 1 >= attempts) return unavailable(tally, undefined);
+    if (round + 1 >= REFUSED_ROUNDS && tally.allRefused) return unavailable(tally, undefined);
     // The patience of a try that timed out was pause enough.
-    const pause = waited ? 0 : FIRST_BACKOFF * 2 ** round * (0.75 + 0.5 * context.random());
-    if (left() <= pause) return unavailable(tally, true);
-    await pauseFor(pause, context.signal);
+    if (waited) continue;
+    const backoff = FIRST_BACKOFF * 2 ** round * (0.75 + 0.5 * context.random());
+    const pause = Math.min(backoff, left() - SHORTEST_TRY);
+    if (pause < SHORTEST_BACKOFF) return timeOver();
+    await pauseFor(pause, signal);
   }
 }
 
-function unavailable(tally: Tally, timeOver: boolean): Asked {
-  return { kind: "unavailable", cause: tally.cause, code: tally.code, timeOver };
+function unavailable(tally: Tally, endedBy: number | undefined): Asked {
+  return { kind: "unavailable", cause: tally.cause, code: tally.code, endedBy };
 }
 
 /** One try of one server, with the two things that make the same server be asked once more. */
@@ -93,15 +103,17 @@ async function askServer(
   const { nameServers, now, tally } = context;
   tally.asking(server);
   const limited = (patience: number) => Math.max(1, Math.min(patience, context.deadline() - now()));
-  let { said, size } = await tell(query, server, "udp", true, limited(timeout), context);
+  let edns = true;
+  let { said, size } = await tell(query, server, "udp", edns, limited(timeout), context);
   // RFC 6891 section 7: a server that knows no EDNS says FORMERR (or NOTIMP).
   if (isRcode(said, "FORMERR") || isRcode(said, "NOTIMP") || isRcode(said, "BADVERS")) {
-    ({ said, size } = await tell(query, server, "udp", false, limited(timeout), context));
+    edns = false;
+    ({ said, size } = await tell(query, server, "udp", edns, limited(timeout), context));
   }
   const crowded = said.kind === "records" && size > UDP_PAYLOAD_SIZE - CROWDED_MARGIN;
   // RFC 7766 section 5: TC means the same question over TCP, to the same server.
   if (said.kind === "truncated" || crowded) {
-    const { said: whole } = await tell(query, server, "tcp", true, limited(TCP_TIMEOUT), context);
+    const { said: whole } = await tell(query, server, "tcp", edns, limited(TCP_TIMEOUT), context);
     // A crowded answer is an answer: it stands when the server does not speak TCP.
     if (whole.kind === "records" || !crowded) said = whole;
   }
@@ -137,7 +149,7 @@ async function tell(
   const message = result.kind === "message" ? result.message : undefined;
   trace({
     step: "query",
-    server: presentServer(server),
+    server: hostPort(server.address, server.port),
     transport,
     qname,
     qtype,

@@ -2,33 +2,45 @@ import { advertised, nodeDomain } from "../core/advertised.js";
 import type { Config } from "../core/config.js";
 import { answerFromZone } from "../core/dns/authority.js";
 import type { Zone, ZoneNode } from "../core/dns/zone.js";
-import { familyOf } from "../core/ip.js";
+import { familyOf, isLoopback, isWildcard } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { expandHost } from "../core/service-domain.js";
+import { qualifiedDomain } from "../core/service-domain.js";
 import type { IpPort } from "../core/values.js";
 import type { Logger } from "../logger.js";
 import { type Responder, startResponder } from "./responder.js";
 
 /** Domains of `--domain`, fully qualified: what the embedded zone answers for. */
 export function embeddedDomains(config: Config): string[] {
-  const domains = config.domain.map(({ domain }) => expandHost(domain, config.consulDomain, new Set(["localhost"])));
+  const domains = config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain));
   return Array.from(new Set(domains.filter((domain) => familyOf(domain) === undefined)));
 }
 
 /** `--dns-listen`: DNS for the nodes alive here, with no other server. @throws ListenError */
 export function startEmbeddedDns(at: IpPort, registry: Registry, config: Config, log: Logger): Promise<Responder> {
   const domains = embeddedDomains(config);
-  const zone = (): Zone => ({ domains, nodes: registry.nodes().flatMap((node) => zoneNode(node, config)) });
+  const zone = (): Zone => ({ domains, nodes: registry.nodes().flatMap((node) => zoneNode(node, at.address, config)) });
+  if (isWildcard(at.address) && config.advertiseAddress.length === 0) {
+    log.warn(
+      { dns: at.address },
+      "--dns-listen on every address, and no --advertise-address: the nodes here are answered with loopback addresses, which are of no use to other machines",
+    );
+  }
   return startResponder({ ...at, answer: (query) => answerFromZone(query, zone()), log });
 }
 
-function zoneNode(node: RegisteredNode, config: Config): ZoneNode[] {
+/** @param asked where the zone is served: others reach this machine there */
+function zoneNode(node: RegisteredNode, asked: string, config: Config): ZoneNode[] {
   const domain = nodeDomain(node.aliveName, config);
   const reached = advertised(node, config);
   if (domain === undefined || !reached) return [];
   const literals = reached.addresses.filter((address) => familyOf(address) !== undefined);
-  // Nothing said where others reach this machine: the zone is for this machine itself.
-  const own = node.family === 6 ? ["::1", "127.0.0.1"] : ["127.0.0.1"];
-  const addresses = literals.length > 0 ? literals : own;
+  const addresses = literals.length > 0 ? literals : ownAddresses(node, asked);
+  if (addresses.length === 0) return [];
   return [{ owner: `${node.aliveName}.${domain}`, port: reached.port, weight: config.weight, addresses }];
+}
+
+/** Where nothing says how others reach this machine: at the address at which they ask. */
+function ownAddresses({ family }: RegisteredNode, asked: string): string[] {
+  if (!isLoopback(asked) && !isWildcard(asked)) return family === 4 && familyOf(asked) === 6 ? [] : [asked];
+  return family === 6 ? ["::1", "127.0.0.1"] : ["127.0.0.1"];
 }

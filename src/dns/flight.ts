@@ -2,18 +2,20 @@ import type { QueryType } from "../core/dns/record.js";
 import { describeError } from "../core/errors.js";
 import type { Trace } from "../core/trace.js";
 import { type AskContext, ask, pauseFor } from "./ask.js";
+import type { ExchangeSlots } from "./exchange-slots.js";
 import type { NameServers } from "./name-servers.js";
 import type { Absence, DnsResult } from "./result.js";
 import { Tally } from "./tally.js";
 
 export interface FlightEnd {
   readonly result: DnsResult;
-  /** The deadlines of those who had joined ended it, not the servers. */
-  readonly timeOver: boolean;
+  /** The last deadline of those who had joined, when that ended it and not the servers. */
+  readonly endedBy: number | undefined;
 }
 
 export interface FlightDeps {
   readonly nameServers: NameServers;
+  readonly slots: ExchangeSlots;
   readonly now: () => number;
   readonly random: () => number;
   readonly closing: AbortSignal;
@@ -66,7 +68,7 @@ export class Flight {
     this.#fly().then(finish, (error: unknown) =>
       finish({
         result: { kind: "unavailable", cause: `DNS query failed: ${describeError(error)}`, code: "DNS_UNREACHABLE" },
-        timeOver: false,
+        endedBy: undefined,
       }),
     );
   }
@@ -97,24 +99,28 @@ export class Flight {
     for (let aliases = 0; aliases <= MAX_ALIASES; aliases++) {
       const asked = await ask({ qname, qtype }, this.#context());
       if (asked.kind === "unavailable") {
-        const { cause, code, timeOver } = asked;
-        return { result: { kind: "unavailable", cause, code }, timeOver };
+        const { cause, code, endedBy } = asked;
+        return {
+          result: { kind: "unavailable", cause, code },
+          endedBy: endedBy === undefined ? undefined : endedBy + MARGIN,
+        };
       }
       const { answer, server } = asked;
       const ttl = Math.min(lowestTtl, answer.ttl);
-      if (answer.kind === "records") return { result: { ...answer, ttl, stale: false, server }, timeOver: false };
-      if (answer.kind !== "alias") return { result: { kind: answer.kind, ttl, server }, timeOver: false };
+      if (answer.kind === "records") return { result: { ...answer, ttl, stale: false, server }, endedBy: undefined };
+      if (answer.kind !== "alias") return { result: { kind: answer.kind, ttl, server }, endedBy: undefined };
       qname = answer.target;
       lowestTtl = ttl;
     }
     const cause = `${this.#question.qname} leads through more than ${MAX_ALIASES} aliases (CNAME)`;
-    return { result: { kind: "unavailable", cause, code: "DNS_SERVFAIL" }, timeOver: false };
+    return { result: { kind: "unavailable", cause, code: "DNS_SERVFAIL" }, endedBy: undefined };
   }
 
   #context(): AskContext {
-    const { nameServers, now, random, closing } = this.#deps;
+    const { nameServers, slots, now, random, closing } = this.#deps;
     return {
       nameServers,
+      slots,
       now,
       random,
       deadline: () => this.#deadline - MARGIN,

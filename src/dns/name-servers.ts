@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "../core/dns/resolv-conf.js";
+import { hostPort } from "../core/ip.js";
 import type { DnsServer } from "../core/values.js";
 import type { Logger } from "../logger.js";
 import type { NameServer } from "./exchange.js";
@@ -25,10 +26,6 @@ const DNS_PORT = 53;
 /** How long a server that failed is tried last: RFC 8767's failure recheck timer, milliseconds. */
 const PENALTY = 30_000;
 
-export function presentServer({ address, port }: NameServer): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** Which servers are asked for a name: the longest matching `--dns` suffix, then `--dns` without a domain, then resolv.conf. */
 export class NameServers {
   readonly #options: NameServersOptions;
@@ -44,6 +41,11 @@ export class NameServers {
     return this.#matching(name).length > 0 ? [name] : searchNames(name, await this.#resolvConf());
   }
 
+  /** As `namesFor`, with resolv.conf as it was when it was read last: at once, for what was asked before. */
+  knownNamesFor(name: string): string[] {
+    return this.#matching(name).length > 0 ? [name] : searchNames(name, this.#read?.conf ?? DEFAULT_RESOLV_CONF);
+  }
+
   async serversFor(name: string, now: number): Promise<ServerSet> {
     const matching = this.#matching(name);
     if (matching.length > 0) return { servers: this.#order(matching, now), timeout: undefined, attempts: undefined };
@@ -53,11 +55,11 @@ export class NameServers {
   }
 
   failed(server: NameServer, now: number): void {
-    this.#failedAt.set(presentServer(server), now);
+    this.#failedAt.set(hostPort(server.address, server.port), now);
   }
 
   answered(server: NameServer): void {
-    this.#failedAt.delete(presentServer(server));
+    this.#failedAt.delete(hostPort(server.address, server.port));
   }
 
   #matching(name: string): NameServer[] {
@@ -71,7 +73,7 @@ export class NameServers {
 
   #order(servers: readonly NameServer[], now: number): NameServer[] {
     const penalised = (server: NameServer) => {
-      const failedAt = this.#failedAt.get(presentServer(server));
+      const failedAt = this.#failedAt.get(hostPort(server.address, server.port));
       return failedAt !== undefined && now - failedAt < PENALTY;
     };
     return Array.from(servers).sort((a, b) => Number(penalised(a)) - Number(penalised(b)));

@@ -4,6 +4,7 @@ import { canonicalName, nameProblem, presentRecord, type QueryType, type Resourc
 import type { Trace } from "../core/trace.js";
 import type { DnsServer } from "../core/values.js";
 import type { Logger } from "../logger.js";
+import { ExchangeSlots } from "./exchange-slots.js";
 import { Flight, type FlightEnd } from "./flight.js";
 import { NameServers } from "./name-servers.js";
 import type { Absence, DnsResult, Records } from "./result.js";
@@ -41,7 +42,9 @@ export interface ResolverOptions {
   /** Milliseconds. */
   readonly staleTtl: number;
   readonly log: Logger;
-  /** Milliseconds; default Date.now. */
+  /** Queries under way at once, each with a socket of its own; the others wait for their turn. Default 128. */
+  readonly maxExchanges?: number;
+  /** Milliseconds on a clock that is never set, so that no answer outlives its TTL; default performance.now. */
   readonly now?: () => number;
   /** In [0, 1); default Math.random. */
   readonly random?: () => number;
@@ -49,10 +52,9 @@ export interface ResolverOptions {
 
 /** RFC 8767 section 5: a client is not kept waiting longer than this while there is a stale answer, milliseconds. */
 const CLIENT_RESPONSE_TIMER = 1_800;
-/** Less than this is not worth another flight, milliseconds. */
-const SHORTEST_FLIGHT = 50;
 /** An answer comes this much before the deadline, so that whoever set it does not give up in the same moment. Milliseconds. */
 const MARGIN = 10;
+const MAX_EXCHANGES = 128;
 const MAX_CACHE_ENTRIES = 10_000;
 
 interface Cached<V> {
@@ -61,7 +63,7 @@ interface Cached<V> {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { now = Date.now, random = Math.random, maxTtl, negativeTtl, staleTtl, log } = options;
+  const { now = () => performance.now(), random = Math.random, maxTtl, negativeTtl, staleTtl, log } = options;
   const nameServers = new NameServers({
     rules: options.dns,
     resolvConf: options.resolvConf ?? "/etc/resolv.conf",
@@ -73,6 +75,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     staleTtl,
     maxEntries: MAX_CACHE_ENTRIES,
   });
+  const slots = new ExchangeSlots(options.maxExchanges ?? MAX_EXCHANGES);
   const flights = new Map<string, Flight>();
   const closing = new AbortController();
   // Every query on its way listens: their number is no leak.
@@ -97,7 +100,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
     const flight = new Flight(
       { qname, qtype },
-      { nameServers, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
+      { nameServers, slots, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
     );
     flight.join(deadline, trace);
     flights.set(key, flight);
@@ -125,9 +128,9 @@ export function createResolver(options: ResolverOptions): Resolver {
       const flight = join(key, qname, qtype, query);
       const remaining = query.deadline - now() - MARGIN;
       const patience = stale(key) ? Math.min(remaining, CLIENT_RESPONSE_TIMER) : remaining;
-      const end = (await within(flight.end, patience)) ?? { result: flight.soFar(), timeOver: false };
-      // Somebody else's deadline ended the flight; ours is yet to come.
-      if (end.timeOver && !closing.signal.aborted && query.deadline - now() > SHORTEST_FLIGHT) continue;
+      const end = (await within(flight.end, patience)) ?? { result: flight.soFar(), endedBy: undefined };
+      // We came aboard when it was ending already, for deadlines before ours. The next one is bound to ours.
+      if (end.endedBy !== undefined && query.deadline > end.endedBy) continue;
       return end.result.kind === "unavailable" ? (stale(key) ?? end.result) : end.result;
     }
   }
@@ -165,12 +168,14 @@ export function createResolver(options: ResolverOptions): Resolver {
       return result ?? { kind: "nxdomain", ttl: 0, server: undefined };
     },
     dropRecords(name, qtype, wrong) {
-      cache.revise(`${qtype} ${canonicalName(name)}`, (cached) => {
-        const { value, receivedAt } = cached;
-        const records = value.records.filter((record) => !wrong(record, value));
-        if (records.length === value.records.length) return cached;
-        return records.length === 0 ? undefined : { value: { ...value, records }, receivedAt };
-      });
+      for (const qname of nameServers.knownNamesFor(name.toLowerCase())) {
+        cache.revise(`${qtype} ${canonicalName(qname)}`, (cached) => {
+          const { value, receivedAt } = cached;
+          const records = value.records.filter((record) => !wrong(record, value));
+          if (records.length === value.records.length) return cached;
+          return records.length === 0 ? undefined : { value: { ...value, records }, receivedAt };
+        });
+      }
     },
     async close() {
       closing.abort();

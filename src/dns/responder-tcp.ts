@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Logger } from "../logger.js";
 import { type QueryPeer, type Respond, toPeer } from "./peer.js";
 import type { Listening } from "./responder-udp.js";
 
@@ -9,6 +10,7 @@ interface TcpOptions {
   /** Milliseconds. */
   readonly idleTimeout: number;
   readonly maxConnections: number;
+  readonly log: Logger;
 }
 
 /** Rejects with the system's error when the port cannot be bound. */
@@ -18,7 +20,7 @@ export async function startTcpResponder(options: TcpOptions, respond: Respond): 
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     connections.add(socket);
     socket.on("close", () => connections.delete(socket));
-    serve(socket, options.idleTimeout, respond);
+    serve(socket, options, respond);
   });
   server.maxConnections = options.maxConnections;
   const listening = once(server, "listening");
@@ -37,7 +39,7 @@ export async function startTcpResponder(options: TcpOptions, respond: Respond): 
 }
 
 /** One connection: queries with two octets of length before each (RFC 1035 section 4.2.2), answered in their order. */
-function serve(socket: Socket, idleTimeout: number, respond: Respond): void {
+function serve(socket: Socket, { idleTimeout, log }: TcpOptions, respond: Respond): void {
   const peer = toPeer("tcp", { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 });
   let received: Buffer = Buffer.alloc(0);
   let answering = false;
@@ -46,15 +48,21 @@ function serve(socket: Socket, idleTimeout: number, respond: Respond): void {
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-    void next();
+    next();
   });
   socket.on("end", () => {
     ended = true;
-    void next();
+    next();
   });
 
-  /** Never rejects. */
-  async function next(): Promise<void> {
+  function next(): void {
+    answerAll().catch((err: unknown) => {
+      log.error({ peer: peer.address, err }, "DNS response could not be sent");
+      socket.destroy();
+    });
+  }
+
+  async function answerAll(): Promise<void> {
     if (answering) return;
     answering = true;
     for (let query = take(); query !== undefined && !socket.destroyed; query = take()) {

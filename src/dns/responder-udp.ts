@@ -1,6 +1,7 @@
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { isIPv6 } from "node:net";
+import type { Logger } from "../logger.js";
 import { type Respond, toPeer } from "./peer.js";
 
 export interface Listening {
@@ -9,14 +10,22 @@ export interface Listening {
 }
 
 /** Rejects with the system's error when the port cannot be bound. */
-export async function startUdpResponder(at: { address: string; port: number }, respond: Respond): Promise<Listening> {
+export async function startUdpResponder(
+  at: { address: string; port: number },
+  respond: Respond,
+  log: Logger,
+): Promise<Listening> {
   const socket = dgram.createSocket(isIPv6(at.address) ? "udp6" : "udp4");
   let open = true;
   socket.on("message", (query, from) => {
-    respond(query, toPeer("udp", from)).then((response) => {
-      // What the network says of one answer (EMSGSIZE, EHOSTUNREACH) is the asker's to find out: it asks again.
-      if (response && open) socket.send(response, from.port, from.address, () => {});
-    });
+    // RFC 768: source port 0 means that no reply is expected, and none can be sent there.
+    if (from.port === 0) return;
+    respond(query, toPeer("udp", from))
+      .then((response) => {
+        // What the network says of one answer (EMSGSIZE, EHOSTUNREACH) is the asker's to find out: it asks again.
+        if (response && open) socket.send(response, from.port, from.address, () => {});
+      })
+      .catch((err: unknown) => log.error({ peer: from.address, err }, "DNS response could not be sent"));
   });
   const listening = once(socket, "listening");
   socket.bind(at.port, at.address);

@@ -1,5 +1,6 @@
-import { formatErrorFor, truncateResponse, udpSizeOf } from "../core/dns/reply.js";
+import { formatErrorFor, MAX_TCP_SIZE, truncateResponse, udpSizeOf } from "../core/dns/reply.js";
 import { describeError, ListenError, ProtocolError } from "../core/errors.js";
+import { hostPort } from "../core/ip.js";
 import type { Logger } from "../logger.js";
 import type { QueryPeer, Respond } from "./peer.js";
 import { startTcpResponder } from "./responder-tcp.js";
@@ -41,12 +42,12 @@ const PORT_TRIES = 20;
  * @throws ListenError LISTEN_IN_USE or LISTEN_FAILED
  */
 export async function startResponder(options: ResponderOptions): Promise<Responder> {
-  const { address, port, idleTimeout = IDLE_TIMEOUT, maxConnections = MAX_CONNECTIONS } = options;
+  const { address, port, log, idleTimeout = IDLE_TIMEOUT, maxConnections = MAX_CONNECTIONS } = options;
   const respond = createRespond(options);
   for (let tries = 1; ; tries++) {
-    const udp = await startUdpResponder({ address, port }, respond).catch(listenError(address, port, "udp"));
+    const udp = await startUdpResponder({ address, port }, respond, log).catch(listenError(address, port, "udp"));
     try {
-      const tcp = await startTcpResponder({ address, port: udp.port, idleTimeout, maxConnections }, respond);
+      const tcp = await startTcpResponder({ address, port: udp.port, idleTimeout, maxConnections, log }, respond);
       return {
         address,
         port: udp.port,
@@ -71,8 +72,9 @@ function createRespond({ answer, log }: ResponderOptions): Respond {
     pending += 1;
     try {
       const response = await answer(query, peer);
-      if (response === undefined || peer.transport === "tcp") return response;
-      return response.length > udpSizeOf(query) ? truncateResponse(response) : response;
+      if (response === undefined) return undefined;
+      const limit = peer.transport === "tcp" ? MAX_TCP_SIZE : udpSizeOf(query);
+      return response.length > limit ? truncateResponse(response) : response;
     } catch (err) {
       if (err instanceof ProtocolError) log.debug({ peer: peer.address, err }, "DNS query is malformed");
       else log.error({ peer: peer.address, err }, "DNS query could not be answered");
@@ -86,7 +88,7 @@ function createRespond({ answer, log }: ResponderOptions): Respond {
 function listenError(address: string, port: number, transport: string): (error: unknown) => never {
   return (error) => {
     const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-    const where = `${address.includes(":") ? `[${address}]` : address}:${port}/${transport}`;
+    const where = `${hostPort(address, port)}/${transport}`;
     throw new ListenError(
       inUse ? "LISTEN_IN_USE" : "LISTEN_FAILED",
       inUse ? `${where} is in use by another program` : `cannot listen on ${where}: ${describeError(error)}`,

@@ -24,12 +24,14 @@ export interface Absence {
   readonly server: string | undefined;
 }
 
+/** What the name servers did instead of answering; stable. */
+export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "DNS_UNREACHABLE";
+
 export interface DnsUnavailable {
   readonly kind: "unavailable";
   /** `no name server answered for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
   readonly cause: string;
-  /** As in DnsError. */
-  readonly code: string;
+  readonly code: UnavailableCode;
 }
 
 export type DnsResult = Records | Absence | DnsUnavailable;

@@ -1,8 +1,6 @@
+import { hostPort } from "../core/ip.js";
 import type { NameServer } from "./exchange.js";
-import { presentServer } from "./name-servers.js";
-
-/** Stable codes of DnsError for what name servers did instead of answering. */
-export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "DNS_UNREACHABLE";
+import type { UnavailableCode } from "./result.js";
 
 /** System codes that say that nobody is there, at once and without doubt. */
 const UNREACHABLE = new Set([
@@ -40,7 +38,7 @@ export class Tally {
   failed(server: NameServer, reason: string): void {
     this.#pending = undefined;
     this.#lastReason = reason;
-    const name = presentServer(server);
+    const name = hostPort(server.address, server.port);
     const reasons = this.#failures.get(name) ?? new Map<string, number>();
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     this.#failures.set(name, reasons);
@@ -68,7 +66,7 @@ export class Tally {
       const said = Array.from(reasons, ([reason, count]) => `${inWords(reason)} ${tries(count)}`);
       return `${server} ${said.join(" and ")}`;
     });
-    if (this.#pending) servers.push(`${presentServer(this.#pending)} has yet to answer`);
+    if (this.#pending) servers.push(`${hostPort(this.#pending.address, this.#pending.port)} has yet to answer`);
     return `no name server answered for ${this.#qname}: ${servers.join("; ") || "there was no time to ask"}`;
   }
 

@@ -1,4 +1,7 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { TraceEvent } from "../../src/core/trace.js";
 import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
 import { createLogger } from "../../src/logger.js";
@@ -17,6 +20,7 @@ import {
   startFakeDns,
 } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
+import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 const NAME = "node_a.svc.service.consul";
@@ -46,7 +50,7 @@ function ask(
   qname = NAME,
   trace?: (event: TraceEvent) => void,
 ): Promise<DnsResult> {
-  return resolver.query(qname, "SRV", { deadline: Date.now() + budget, trace });
+  return resolver.query(qname, "SRV", { deadline: performance.now() + budget, trace });
 }
 
 const FOUND: FakeReply = { answers: [srv(NAME, "h.addr.consul", 9100)], additionals: [a("h.addr.consul", "10.0.0.1")] };
@@ -146,6 +150,19 @@ describe("one question", () => {
     );
     expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
     expect(server.queries.map(({ ednsSize }) => ednsSize)).toEqual([1232, undefined]);
+  });
+
+  test("is asked over TCP without EDNS(0) too of a server that does not know it", async () => {
+    const server = await fakeDns(({ transport, ednsSize }) => {
+      if (ednsSize !== undefined) return { rcode: FORMERR };
+      return transport === "udp" ? { truncated: true } : FOUND;
+    });
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+    expect(server.queries.map(({ transport, ednsSize }) => [transport, ednsSize])).toEqual([
+      ["udp", 1232],
+      ["udp", undefined],
+      ["tcp", undefined],
+    ]);
   });
 
   test("follows a CNAME that came without its target's records, and stops in a maze of them", async () => {
@@ -269,6 +286,30 @@ describe("when no server answers", () => {
     expect(server.queries).toHaveLength(3);
   });
 
+  test("because it fails at once each time, it is asked with growing pauses up to the deadline, and no storm ends it", async () => {
+    const server = await fakeDns(() => ({ rcode: SERVFAIL }));
+    const started = performance.now();
+    const result = await ask(resolverFor([at(server)], { random: () => 0.5 }), 1_000);
+    // At 0, 200 and 600 ms, and once more shortly before the end; a machine under load may miss one.
+    expect(performance.now() - started).toBeGreaterThan(800);
+    const tries = server.queries.length;
+    expect(tries).toBeGreaterThanOrEqual(3);
+    expect(tries).toBeLessThanOrEqual(5);
+    expect(result).toMatchObject({
+      code: "DNS_SERVFAIL",
+      cause: expect.stringContaining(`answered SERVFAIL after ${tries} tries`),
+    });
+  });
+
+  test("because nobody listens there, a short time-out is no storm either", async () => {
+    const events: TraceEvent[] = [];
+    const resolver = resolverFor([UNREACHABLE], { random: () => 0.5 });
+    const result = await ask(resolver, 300, NAME, (event) => events.push(event));
+    expect(events.length).toBeLessThanOrEqual(3);
+    const tries = events.length === 1 ? "1 try" : `${events.length} tries`;
+    expect(result).toHaveProperty("cause", expect.stringContaining(`after ${tries}`));
+  });
+
   test("the resolver can be closed at once, and those who wait are told", async () => {
     const server = await fakeDns(() => undefined);
     const resolver = resolverFor([at(server)]);
@@ -312,6 +353,73 @@ describe("those who ask the same at the same time", () => {
   });
 });
 
+describe("queries under way at once", () => {
+  test("are no more than there are descriptors for; the others wait for their turn", async () => {
+    const arrivals: number[] = [];
+    const server = await fakeDns(({ qname }) => {
+      arrivals.push(performance.now());
+      return { answers: [srv(qname, "h.consul", 1)], delay: 40 };
+    });
+    const resolver = resolverFor([at(server)], { maxExchanges: 2 });
+    const results = await Promise.all(
+      Array.from({ length: 6 }, (_, index) => ask(resolver, 4_000, `node_${index}.consul`)),
+    );
+    expect(results.map(({ kind }) => kind)).toEqual(Array.from({ length: 6 }, () => "records"));
+    expect(arrivals).toHaveLength(6);
+    for (const [index, arrival] of arrivals.slice(2).entries())
+      expect(arrival - (arrivals[index] ?? 0)).toBeGreaterThan(35);
+  });
+
+  test("leave those who wait for a turn no longer than their deadline", async () => {
+    const server = await fakeDns(() => undefined);
+    const resolver = resolverFor([at(server)], { maxExchanges: 1 });
+    const first = ask(resolver, 1_000, "first.consul");
+    await waitFor(() => server.queries.length > 0, { what: "the first query" });
+    const started = performance.now();
+    expect(await ask(resolver, 150, "second.consul")).toEqual({
+      kind: "unavailable",
+      code: "DNS_TIMEOUT",
+      cause: "no name server answered for second.consul: there was no time to ask",
+    });
+    expect(performance.now() - started).toBeLessThan(400);
+    server.handle(({ qname }) => ({ answers: [srv(qname, "h.consul", 1)] }));
+    expect(await ask(resolver, 4_000, "third.consul")).toMatchObject({ kind: "records" });
+    expect(await first).toMatchObject({ kind: "records" });
+  });
+});
+
+describe("a wall clock that is set", () => {
+  const HOUR = 3_600_000;
+  const realNow = Date.now;
+  let ahead = 0;
+  beforeEach(() => {
+    ahead = 0;
+    vi.spyOn(Date, "now").mockImplementation(() => realNow() + ahead);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test("back by an hour keeps no answer for an hour", async () => {
+    const server = await fakeDns(() => ({ answers: [srv(NAME, "h.consul", 1, { ttl: 60 })] }));
+    const resolver = resolverFor([at(server)], { maxTtl: 30 });
+    await ask(resolver);
+    ahead = -HOUR;
+    await sleep(50);
+    await ask(resolver);
+    expect(server.queries).toHaveLength(2);
+  });
+
+  test("forward by an hour does not end the question that is under way", async () => {
+    const server = await fakeDns(() => {
+      if (server.queries.length > 1) return FOUND;
+      ahead = HOUR;
+      return { rcode: SERVFAIL };
+    });
+    expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+  });
+});
+
 test("many questions at once raise no warning of the runtime", async () => {
   const warnings: Error[] = [];
   const take = (warning: Error) => warnings.push(warning);
@@ -327,7 +435,7 @@ describe("the cache", () => {
   /** A clock that can be moved. */
   function clock() {
     const state = { ahead: 0 };
-    return { state, now: () => Date.now() + state.ahead };
+    return { state, now: () => performance.now() + state.ahead };
   }
   const query = (resolver: Resolver, now: () => number, budget = 4_000) =>
     resolver.query(NAME, "SRV", { deadline: now() + budget });
@@ -433,6 +541,33 @@ describe("the cache", () => {
     const [short, long] = await Promise.all([ask(resolver, 100), ask(resolver)]);
     expect(short).toMatchObject({ kind: "nxdomain" });
     expect(long).toMatchObject({ kind: "nxdomain" });
+  });
+
+  test("has an absence confirmed with --stale-ttl 0 too: that is about giving old answers only", async () => {
+    const server = await fakeDns(() => FOUND);
+    const resolver = resolverFor([at(server)], { staleTtl: 0 });
+    await ask(resolver);
+    let absences = 1;
+    server.handle(() => (absences-- > 0 ? { rcode: NXDOMAIN } : FOUND));
+    expect(await ask(resolver)).toMatchObject({ kind: "records" });
+    server.handle(() => ({ rcode: REFUSED }));
+    expect(await ask(resolver)).toMatchObject({ kind: "unavailable" });
+  });
+
+  test("forgets a record that turned out wrong under the name that the search list gave it", async () => {
+    const resolvConf = join(await temporaryFolder("search"), "resolv.conf");
+    await writeFile(resolvConf, "search corp.example\noptions ndots:5\n");
+    const server = await fakeDns(({ qname }) => ({
+      answers: [srv(qname, "old.example", 1, { ttl: 60 }), srv(qname, "new.example", 2, { ttl: 60 })],
+    }));
+    const resolver = resolverFor([at(server, "corp.example")], { resolvConf });
+    await ask(resolver, 4_000, "node_a.svc");
+    resolver.dropRecords("node_a.svc", "SRV", (record) => record.type === "SRV" && record.port === 1);
+    server.handle(() => ({ rcode: REFUSED }));
+    expect(await ask(resolver, 4_000, "node_a.svc")).toMatchObject({
+      records: [{ owner: "node_a.svc.corp.example", target: "new.example" }],
+      stale: true,
+    });
   });
 
   test("forgets a record that turned out wrong, and asks anew", async () => {

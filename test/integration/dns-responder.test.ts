@@ -3,12 +3,13 @@ import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as packet from "dns-packet";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { answerFromZone } from "../../src/core/dns/authority.js";
 import type { Zone } from "../../src/core/dns/zone.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import { type Responder, type ResponderOptions, startResponder } from "../../src/dns/responder.js";
 import { createLogger } from "../../src/logger.js";
+import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 
 const log = createLogger({ level: "silent", format: "json", write: () => {} });
@@ -67,6 +68,9 @@ function query(name: string, udpPayloadSize?: number, type: packet.RecordType = 
           ],
   });
 }
+
+/** What a fault in who answers might give. */
+const NO_BYTES = { length: 12 } as Buffer;
 
 const framed = (message: Buffer) => Buffer.concat([Buffer.from([message.length >> 8, message.length & 0xff]), message]);
 
@@ -169,6 +173,28 @@ describe("over UDP", () => {
     );
   });
 
+  test("a datagram from port 0, where nothing can be sent, is passed over", async () => {
+    const answer = vi.fn((bytes: Buffer) => answerFromZone(bytes, ZONE));
+    const create = vi.spyOn(dgram, "createSocket");
+    const responder = await start({ answer });
+    const socket = create.mock.results[0]?.value as dgram.Socket;
+    create.mockRestore();
+    const bytes = query("node_a.demo.test");
+    socket.emit("message", bytes, { address: "127.0.0.1", family: "IPv4", port: 0, size: bytes.length });
+    expect(answer).not.toHaveBeenCalled();
+    expect(await askUdp(responder, bytes)).toBeDefined();
+  });
+
+  test("a response that cannot be sent is logged, and the next query answered", async () => {
+    const { log: collected, messages: logged } = collectLog();
+    let faults = 1;
+    const answer = (bytes: Buffer) => (faults-- > 0 ? NO_BYTES : answerFromZone(bytes, ZONE));
+    const responder = await start({ answer, log: collected });
+    expect(await askUdp(responder, query("node_a.demo.test"), 100)).toBeUndefined();
+    expect(logged("error")).toEqual(["DNS response could not be sent"]);
+    expect(await askUdp(responder, query("node_a.demo.test"))).toBeDefined();
+  });
+
   test("the peer is told to who answers", async () => {
     const peers: unknown[] = [];
     const responder = await start({
@@ -188,6 +214,25 @@ describe("over TCP", () => {
     socket.write(framed(query("many.demo.test")));
     await waitFor(() => messages(received()).length === 1, { what: "the answer" });
     expect(messages(received())[0]?.answers).toHaveLength(20);
+  });
+
+  test("an answer of more than 65,535 octets, which no length prefix can tell, is truncated", async () => {
+    const crowd = { ...ZONE, nodes: Array.from({ length: 1_500 }, (_, index) => node("crowd", 1 + index)) };
+    const { socket, received } = connect(await start({ answer: (bytes) => answerFromZone(bytes, crowd) }));
+    socket.write(framed(query("crowd.demo.test")));
+    await waitFor(() => messages(received()).length === 1, { what: "the answer" });
+    expect(messages(received())[0]).toMatchObject({ id: 77, flag_tc: true, rcode: "NOERROR", answers: [] });
+    socket.write(framed(query("nobody.demo.test")));
+    await waitFor(() => messages(received()).length === 2, { what: "the next answer" });
+    expect(messages(received())[1]).toMatchObject({ flag_tc: false, rcode: "NXDOMAIN" });
+  });
+
+  test("a response that cannot be sent is logged and ends its connection", async () => {
+    const { log: collected, messages: logged } = collectLog();
+    const { socket } = connect(await start({ answer: () => NO_BYTES, log: collected }));
+    socket.write(framed(query("node_a.demo.test")));
+    await closed(socket);
+    expect(logged("error")).toEqual(["DNS response could not be sent"]);
   });
 
   test("a query may come in single octets, several in one piece, and are answered in order", async () => {
@@ -246,9 +291,9 @@ test("our resolver gets what does not fit into a datagram over TCP", async () =>
     log,
   });
   closers.push(resolver.close);
-  const result = await resolver.query("many.demo.test", "SRV", { deadline: Date.now() + 4_000 });
+  const result = await resolver.query("many.demo.test", "SRV", { deadline: performance.now() + 4_000 });
   expect(result).toMatchObject({ kind: "records", ttl: 0, records: { length: 20 }, additionals: { length: 20 } });
-  const absent = await resolver.query("nobody.demo.test", "SRV", { deadline: Date.now() + 4_000 });
+  const absent = await resolver.query("nobody.demo.test", "SRV", { deadline: performance.now() + 4_000 });
   expect(absent).toMatchObject({ kind: "nxdomain" });
 });
 

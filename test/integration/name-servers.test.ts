@@ -1,7 +1,8 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { NameServers, presentServer } from "../../src/dns/name-servers.js";
+import { hostPort } from "../../src/core/ip.js";
+import { NameServers } from "../../src/dns/name-servers.js";
 import { createLogger } from "../../src/logger.js";
 import { temporaryFolder } from "../support/temporary.js";
 
@@ -12,7 +13,7 @@ beforeEach(async () => {
 });
 
 const servers = async (nameServers: NameServers, name = "a.example", now = 0) =>
-  (await nameServers.serversFor(name, now)).servers.map(presentServer);
+  (await nameServers.serversFor(name, now)).servers.map(({ address, port }) => hostPort(address, port));
 
 test("resolv.conf is read again when it is written, replaced, removed and put back", async () => {
   const nameServers = new NameServers({ rules: [], resolvConf, log });
@@ -37,6 +38,8 @@ test("--dns with a domain serves that domain, and resolv.conf with its search li
   expect(await servers(nameServers, "a.example")).toEqual(["10.0.0.1:53"]);
   expect(await nameServers.namesFor("a.consul")).toEqual(["a.consul"]);
   expect(await nameServers.namesFor("a.example")).toEqual(["a.example.corp.example", "a.example"]);
+  expect(nameServers.knownNamesFor("a.consul")).toEqual(["a.consul"]);
+  expect(nameServers.knownNamesFor("a.example")).toEqual(["a.example.corp.example", "a.example"]);
 });
 
 test("--dns without a domain serves everything that no other one does", async () => {

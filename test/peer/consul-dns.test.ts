@@ -48,7 +48,7 @@ requirePeer("consul")("the answers of a real Consul agent", () => {
     const trace = () => {
       queries += 1;
     };
-    const resolution = await source.lookUp(question, { deadline: Date.now() + 4_000, sameHost: true, trace });
+    const resolution = await source.lookUp(question, { deadline: performance.now() + 4_000, sameHost: true, trace });
     return { ...resolution, queries };
   }
 
@@ -64,10 +64,10 @@ requirePeer("consul")("the answers of a real Consul agent", () => {
   });
 
   test("are complete with more than the three instances that Consul gives without EDNS(0)", async () => {
-    for (let i = 0; i < 12; i++) await register(`many-${i}`, "many", { Address: `10.2.0.${i}`, Port: 9000 + i });
+    for (let i = 0; i < 8; i++) await register(`many-${i}`, "many", { Address: `10.2.0.${i}`, Port: 9000 + i });
     const found = await lookUp("many");
     expect(found).toMatchObject({ outcome: "found", queries: 1 });
-    expect(found.outcome === "found" && found.endpoints).toHaveLength(12);
+    expect(found.outcome === "found" && found.endpoints).toHaveLength(8);
   });
 
   test("name no port for a service registered without one", async () => {

@@ -34,6 +34,8 @@ export interface FakeReply {
   readonly raw?: Buffer;
   /** From a socket that was not asked. */
   readonly wrongSource?: boolean;
+  /** Sent when this has been fulfilled. */
+  readonly when?: Promise<void>;
   /** Milliseconds before it is sent. */
   readonly delay?: number;
   /** TCP: the message goes out one octet at a time. */
@@ -61,7 +63,10 @@ export async function startFakeDns(first: FakeHandler, address = "127.0.0.1"): P
   const timers = new Set<NodeJS.Timeout>();
   const connections = new Set<net.Socket>();
 
-  const after = (milliseconds: number | undefined, action: () => void) => {
+  let closed = false;
+
+  const after = ({ delay: milliseconds, when }: FakeReply, action: () => void) => {
+    if (when) return void when.then(() => closed || action());
     if (milliseconds === undefined) return action();
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -92,7 +97,7 @@ export async function startFakeDns(first: FakeHandler, address = "127.0.0.1"): P
   const stranger = dgram.createSocket(family);
   udp.on("message", (bytes, from) => {
     for (const [reply, response] of repliesTo(bytes, "udp", from.port)) {
-      after(reply.delay, () => (reply.wrongSource ? stranger : udp).send(response, from.port, from.address, () => {}));
+      after(reply, () => (reply.wrongSource ? stranger : udp).send(response, from.port, from.address, () => {}));
     }
   });
 
@@ -106,7 +111,7 @@ export async function startFakeDns(first: FakeHandler, address = "127.0.0.1"): P
       if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
       const bytes = received.subarray(2, 2 + received.readUInt16BE(0));
       for (const [reply, response] of repliesTo(bytes, "tcp", socket.remotePort ?? 0)) {
-        after(reply.delay, () => {
+        after(reply, () => {
           if (reply.hangUp) socket.destroy();
           else void sendTcp(socket, response, reply.dribble ?? false);
         });
@@ -126,6 +131,7 @@ export async function startFakeDns(first: FakeHandler, address = "127.0.0.1"): P
       handler = next;
     },
     async close() {
+      closed = true;
       for (const timer of timers) clearTimeout(timer);
       for (const socket of connections) socket.destroy();
       udp.close();

@@ -33,6 +33,13 @@ describe("a good answer", () => {
     expect(cache.lastGood("q", 1_000, 1_000)).toBeUndefined();
   });
 
+  test("was known a moment ago even where nothing is ever answered from stale (--stale-ttl 0)", () => {
+    const never = new AnswerCache<string, string>({ ...LIMITS, staleTtl: 0 });
+    never.storeGood("q", "good", 0, 0);
+    expect(never.lastGood("q", 0)).toBeUndefined();
+    expect(never.lastGood("q", 999, 1_000)).toBe("good");
+  });
+
   test("replaces an absence", () => {
     cache.storeAbsent("q", "absent", 60, 0);
     cache.storeGood("q", "good", 60, 1);

@@ -47,10 +47,10 @@ export class AnswerCache<P, N> {
     return entry?.good && entry.good.freshUntil > now ? entry.good.value : undefined;
   }
 
-  /** The last good value, whatever its TTL, when it was stored less than `within` (default: the stale TTL) ago. */
+  /** The last good value, whatever its TTL, when it was stored less than `within` milliseconds (default: the stale TTL) ago. */
   lastGood(key: string, now: number, within = this.#limits.staleTtl): P | undefined {
     const good = this.#entries.get(key)?.good;
-    return good && now - good.storedAt < Math.min(within, this.#limits.staleTtl) ? good.value : undefined;
+    return good && now - good.storedAt < within ? good.value : undefined;
   }
 
   storeGood(key: string, value: P, ttl: number, now: number): void {

@@ -5,6 +5,9 @@ import { decodeMessage, FLAG, rcodeNumber, UDP_PAYLOAD_SIZE } from "./message.js
 /** Octets that every DNS client takes over UDP. */
 const MIN_UDP_PAYLOAD = 512;
 
+/** The length of a message over TCP stands in two octets (RFC 1035 section 4.2.2). */
+export const MAX_TCP_SIZE = 65_535;
+
 /** What can be told the sender of bytes that are no message; undefined when they are no query either. */
 export function formatErrorFor(bytes: Buffer): Buffer | undefined {
   if (bytes.length < HEADER_LENGTH) return undefined;
@@ -17,7 +20,7 @@ export function formatErrorFor(bytes: Buffer): Buffer | undefined {
   return response;
 }
 
-/** A response too long for UDP: its header with TC set, its question, and nothing else (RFC 2181 section 9). */
+/** A response too long for its transport: its header with TC set, its question, and nothing else (RFC 2181 section 9). */
 export function truncateResponse(response: Buffer): Buffer {
   const { questionEnd } = layoutOf(response);
   const short = Buffer.from(response.subarray(0, questionEnd));

@@ -1,19 +1,19 @@
 import { type ConfiguredNodes, startConfiguredNodes } from "./consul/configured-nodes.js";
-import type { Registrar } from "./consul/registrar.js";
-import { advertised, nodeDomain } from "./core/advertised.js";
+import { ConsulSide } from "./consul/side.js";
+import { advertised } from "./core/advertised.js";
 import type { Config } from "./core/config.js";
-import { isLoopback } from "./core/ip.js";
 import { publishesToConsul } from "./core/publication.js";
-import { Registry } from "./core/registry.js";
-import { expandHost } from "./core/service-domain.js";
+import { type RegisteredNode, Registry } from "./core/registry.js";
 import type { Responder } from "./dns/responder.js";
 import { listenAddresses } from "./epmd/listen-addresses.js";
 import type { Listener } from "./epmd/listener.js";
 import { formatPeer } from "./epmd/peer.js";
 import { startEpmdServer } from "./epmd/server.js";
 import type { Logger } from "./logger.js";
-import { type Machine, thisMachine } from "./machine.js";
+import { thisMachine } from "./machine.js";
+import { createMatching } from "./matching.js";
 import { composeResolution, type Resolving } from "./resolution/compose.js";
+import { ownHosts } from "./resolution/own-hosts.js";
 import { registrySource } from "./resolution/registry-source.js";
 
 /**
@@ -47,20 +47,24 @@ export interface Daemon {
 export async function start(config: Config, { log, onKill = () => {} }: DaemonOptions): Promise<Daemon> {
   const machine = thisMachine();
   const registry = new Registry();
+  const consul = new ConsulSide(config, log);
+  const advertisedPort = (node: RegisteredNode) => advertised(node, config)?.port;
   let listener: Listener | undefined;
   let dns: Responder | undefined;
   let resolving: Resolving | undefined;
   try {
     dns = await startZone(config, registry, log);
+    const zone = dns ? await zoneServers(config, dns) : [];
     const running = composeResolution({
       config,
       machine,
       registry: registrySource({
         registry,
-        isOurs: hostTest(config, machine),
+        isOurs: ownHosts(config, machine),
         advertised: (node) => advertised(node, config),
       }),
-      servers: dns ? await zoneServers(config, dns) : [],
+      servers: zone,
+      watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,
       log,
     });
@@ -70,7 +74,15 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
       addresses: await listenAddresses(config.listen, machine.hostName),
       registry,
       resolve: (name, options) => running.nodes.resolve(name, options),
-      advertisedPort: (node) => advertised(node, config)?.port,
+      advertisedPort,
+      match: createMatching({
+        config,
+        machine,
+        registry,
+        zoneDomains: zone.map(({ domain }) => domain),
+        instances: (query, limit) => consul.instances(query, limit),
+        advertisedPort,
+      }),
       onKill,
       now: Date.now,
       log,
@@ -80,8 +92,8 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
     throw error;
   }
   const bound = listener;
-  // Not waited for: nodes can register while the Consul side is being loaded.
-  const registrar = publishesToConsul(config) ? publish(config, registry, machine, bound.port, log) : undefined;
+  const publishes = publishesToConsul(config);
+  if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   return {
     port: bound.port,
@@ -91,10 +103,10 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
     reload: () => resolving?.staticNodes.reload(),
     close: async () => {
       configured?.hasten();
-      if (registrar) await nodesGone(registry);
+      if (publishes) await nodesGone(registry);
       // Before the sockets: their end must not look like the end of the nodes.
-      await (await registrar)?.stop();
-      await Promise.all([configured?.close(), bound.close(), dns?.close(), resolving?.close()]);
+      await consul.stopPublishing();
+      await Promise.all([consul.close(), configured?.close(), bound.close(), dns?.close(), resolving?.close()]);
     },
   };
 }
@@ -109,50 +121,6 @@ async function startZone(config: Config, registry: Registry, log: Logger): Promi
 async function zoneServers(config: Config, { address, port }: Responder) {
   const { embeddedDomains } = await import("./dns/embedded.js");
   return embeddedDomains(config).map((domain) => ({ domain, address, port }));
-}
-
-/** Hosts for which the nodes alive here are the answer. */
-function hostTest(config: Config, machine: Machine): (aliveName: string, host: string) => boolean {
-  return (aliveName, host) =>
-    machine.names.has(host) ||
-    isLoopback(host) ||
-    host === nodeDomain(aliveName, config) ||
-    (config.nodeHost !== undefined && host === expandHost(config.nodeHost, config.consulDomain, machine.names)) ||
-    machine.addresses().includes(host);
-}
-
-/** The Consul side is loaded only where it is used. Never rejects. */
-async function publish(
-  config: Config,
-  registry: Registry,
-  { hostName }: Machine,
-  port: number,
-  log: Logger,
-): Promise<Pick<Registrar, "stop"> | undefined> {
-  try {
-    const [{ createConsulClient }, { startRegistrar }, { readOwner }] = await Promise.all([
-      import("./consul/client.js"),
-      import("./consul/registrar.js"),
-      import("./consul/owner.js"),
-    ]);
-    const client = createConsulClient({
-      url: config.consul,
-      token: config.consulToken,
-      tokenFile: config.consulTokenFile,
-      ca: config.consulCa,
-      cert: config.consulCert,
-      key: config.consulKey,
-      sslVerify: config.consulSslVerify,
-      tlsServerName: config.consulTlsServerName,
-      log,
-    });
-    const owner = await readOwner(port);
-    const registrar = startRegistrar({ registry, config, client, machine: { hostName, port, owner }, log });
-    return { stop: () => registrar.stop().finally(() => client.close()) };
-  } catch (error) {
-    log.error({ err: error }, "nothing is published: the Consul side cannot be started");
-    return undefined;
-  }
 }
 
 function watchConfiguredNodes(config: Config, registry: Registry, log: Logger): ConfiguredNodes | undefined {

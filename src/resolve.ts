@@ -4,14 +4,18 @@ import type { Resolution } from "./core/resolution.js";
 import { createLogger, type Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
 import { composeResolution, type Resolving } from "./resolution/compose.js";
+import { epmdSource } from "./resolution/epmd-source.js";
+import { ownHosts } from "./resolution/own-hosts.js";
 
-/** What the daemon would resolve with, less the nodes that are registered with it. @throws ConfigError */
+/** What the daemon would resolve with; the nodes alive here are those that the EPMD of this machine knows. @throws ConfigError */
 export function composeForLookUps(config: Config, log: Logger): Resolving {
+  const machine = thisMachine();
   return composeResolution({
     config,
-    machine: thisMachine(),
-    registry: undefined,
+    machine,
+    registry: epmdSource(config.port, ownHosts(config, machine)),
     servers: [],
+    watchNodesFile: false,
     ownPort: () => undefined,
     log,
   });

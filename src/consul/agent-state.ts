@@ -1,6 +1,15 @@
 import { type ConsulError, describeError } from "../core/errors.js";
 import type { Logger } from "../logger.js";
-import { AgentAnswer } from "./client.js";
+import { UnreadableFile } from "./credential-file.js";
+import { AgentAnswer } from "./refusal.js";
+
+/** Why nothing can be said to the agent: no answer comes, or a file for it cannot be read. */
+type Trouble = "silent" | "unreadable";
+
+const RECOVERED: Record<Trouble, string> = {
+  silent: "the Consul agent answers again",
+  unreadable: "the files for Consul can be read, and its agent answers",
+};
 
 /**
  * What all names know together of the agent: one line when it goes and one when it is back, one for a refusal however many
@@ -13,7 +22,7 @@ export class AgentState {
   readonly #refused = new Set<string>();
   /** Services of which registrations get an error from the servers. */
   readonly #postponed = new Set<string>();
-  #down = false;
+  #trouble: Trouble | undefined;
 
   /** @param recovered called when the agent answers again */
   constructor(log: Logger, recovered: () => void) {
@@ -22,14 +31,14 @@ export class AgentState {
   }
 
   get down(): boolean {
-    return this.#down;
+    return this.#trouble !== undefined;
   }
 
   /** @param service the service that was written; undefined for a read */
   succeeded(service: string | undefined, action?: string): void {
-    if (this.#down) {
-      this.#down = false;
-      this.#log.info("the Consul agent answers again");
+    if (this.#trouble !== undefined) {
+      this.#log.info(RECOVERED[this.#trouble]);
+      this.#trouble = undefined;
       this.#recovered();
     }
     if (service === undefined) return;
@@ -43,9 +52,11 @@ export class AgentState {
   failed(error: ConsulError, service: string | undefined): void {
     const answered = error.cause instanceof AgentAnswer;
     if (error.code === "CONSUL_UNAVAILABLE" && !answered) {
-      if (this.#down) return;
-      this.#down = true;
-      this.#log.warn({ err: error }, "the Consul agent does not answer; nodes are registered here and published later");
+      const trouble = error.cause instanceof UnreadableFile ? "unreadable" : "silent";
+      if (this.#trouble === trouble) return;
+      this.#trouble = trouble;
+      const what = trouble === "silent" ? "the Consul agent does not answer" : error.message;
+      this.#log.warn({ err: error }, `${what}; nodes are registered here and published later`);
       return;
     }
     if (service === undefined) return;

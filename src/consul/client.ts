@@ -1,21 +1,13 @@
 import { EventEmitter } from "node:events";
-import { readFile } from "node:fs/promises";
-import { ConsulError, describeError } from "../core/errors.js";
+import type { ServiceInstance } from "../core/catalogue.js";
+import { ConsulError } from "../core/errors.js";
 import { type HeldService, ID_PREFIX, type ServiceEntry, ttlCheckId } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import { type ConsulAddress, connectionOptions } from "./connection.js";
+import { readCredential } from "./credential-file.js";
+import { refusal, unavailable } from "./refusal.js";
 import { registration } from "./registration.js";
-import {
-  type HealthInstance,
-  type HeldCheck,
-  parseChecks,
-  parseHealth,
-  parseService,
-  parseServices,
-} from "./replies.js";
-
-/** The cause of a ConsulError when the agent did answer: its own words. */
-export class AgentAnswer extends Error {}
+import { type HeldCheck, parseChecks, parseHealth, parseService, parseServices } from "./replies.js";
 
 export interface ConsulClientOptions extends ConsulAddress {
   readonly token?: string | undefined;
@@ -24,6 +16,19 @@ export interface ConsulClientOptions extends ConsulAddress {
   /** Milliseconds for one call, all of it. */
   readonly timeoutMs?: number;
   readonly log: Logger;
+}
+
+export interface ServiceQuery {
+  readonly service: string;
+  /** Undefined: the agent's own. */
+  readonly datacenter: string | undefined;
+}
+
+export interface ServiceSnapshot {
+  /** Empty, too, for what the token may not read. */
+  readonly instances: readonly ServiceInstance[];
+  /** X-Consul-Index; 0 when there is none. */
+  readonly index: number;
 }
 
 /** Every method throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED or CONSUL_UNAVAILABLE. */
@@ -39,13 +44,19 @@ export interface ConsulClient {
   /** Checks of those services. */
   checks(signal?: AbortSignal): Promise<HeldCheck[]>;
   /** All instances of a service in the datacenter. */
-  healthService(service: string, signal?: AbortSignal): Promise<HealthInstance[]>;
+  healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]>;
+  /** The same, once it is other than at the index (0: at once), or after `wait` milliseconds and a sixteenth of it. */
+  followService(query: ServiceQuery, index: number, wait: number, signal?: AbortSignal): Promise<ServiceSnapshot>;
   close(): void;
 }
 
 const DEFAULT_TIMEOUT_MS = 5_000;
-/** The agent's words in our message; a proxy's HTML page is not one. */
-const MAX_WORDS = 300;
+/**
+ * Connections by what they are for: one agent serves many nodes, so calls are enough to work side by side and few enough
+ * not to flood it; and queries that wait for a minute must not be what a node's registration waits for.
+ */
+const MAX_SOCKETS = { call: 8, wait: 64 } as const;
+const HEALTH_PATH = "/health/service/{service}";
 /** Never changes, so that a refresh reaches no server: the agent syncs a check when its status or output changes. */
 const PASS_NOTE = "the VM is connected to srv-epmd";
 const FAIL_NOTE = "the VM has left srv-epmd";
@@ -57,12 +68,19 @@ interface Call {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Milliseconds for which the agent may hold the answer back; undefined: it answers at once. */
+  readonly held?: number;
+}
+
+interface Reply {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
 }
 
 /** The part of papi's client that the consul package inherits and that reaches what its own methods drop (weights). */
 interface GenericClient {
-  _get(request: object): Promise<{ readonly body?: unknown }>;
-  _put(request: object): Promise<{ readonly body?: unknown }>;
+  _get(request: object): Promise<Reply>;
+  _put(request: object): Promise<Reply>;
   destroy(): void;
 }
 
@@ -72,7 +90,7 @@ export function createConsulClient(options: ConsulClientOptions): ConsulClient {
 
 class Client implements ConsulClient {
   readonly #options: ConsulClientOptions;
-  #generic: Promise<GenericClient> | undefined;
+  readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
   #token: string | undefined;
 
   constructor(options: ConsulClientOptions) {
@@ -100,7 +118,7 @@ class Client implements ConsulClient {
   async service(serviceId: string, signal?: AbortSignal): Promise<HeldService | undefined> {
     try {
       const call = { method: "_get", path: "/agent/service/{id}", params: { id: serviceId } } as const;
-      return parseService(await this.#call(call, signal));
+      return parseService((await this.#call(call, signal)).body);
     } catch (error) {
       if (error instanceof ConsulError && error.code === "CONSUL_UNKNOWN") return undefined;
       throw error;
@@ -108,26 +126,47 @@ class Client implements ConsulClient {
   }
 
   async services(signal?: AbortSignal): Promise<HeldService[]> {
-    const services = parseServices(await this.#call({ method: "_get", path: "/agent/services" }, signal));
-    return services.filter(({ id }) => id.startsWith(ID_PREFIX));
+    const { body } = await this.#call({ method: "_get", path: "/agent/services" }, signal);
+    return parseServices(body).filter(({ id }) => id.startsWith(ID_PREFIX));
   }
 
   async checks(signal?: AbortSignal): Promise<HeldCheck[]> {
-    const checks = parseChecks(await this.#call({ method: "_get", path: "/agent/checks" }, signal));
-    return checks.filter(({ serviceId }) => serviceId.startsWith(ID_PREFIX));
+    const { body } = await this.#call({ method: "_get", path: "/agent/checks" }, signal);
+    return parseChecks(body).filter(({ serviceId }) => serviceId.startsWith(ID_PREFIX));
   }
 
-  async healthService(service: string, signal?: AbortSignal): Promise<HealthInstance[]> {
-    const call = { method: "_get", path: "/health/service/{service}", params: { service } } as const;
-    return parseHealth(await this.#call(call, signal));
+  async healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]> {
+    const call = { method: "_get", path: HEALTH_PATH, params: { service } } as const;
+    return parseHealth((await this.#call(call, signal)).body);
+  }
+
+  async followService(
+    { service, datacenter }: ServiceQuery,
+    index: number,
+    wait: number,
+    signal?: AbortSignal,
+  ): Promise<ServiceSnapshot> {
+    const query = {
+      // As Consul's DNS: any server answers, also while there is no leader.
+      stale: "",
+      ...(datacenter !== undefined && { dc: datacenter }),
+      ...(index > 0 && { index: String(index), wait: `${wait}ms` }),
+    };
+    // The agent adds up to a sixteenth of the wait, so that not all who wait come back at once.
+    const held = index > 0 ? wait + wait / 16 : 0;
+    const call = { method: "_get", path: HEALTH_PATH, params: { service }, query, held } as const;
+    const { body, headers } = await this.#call(call, signal);
+    return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
   }
 
   close(): void {
-    this.#generic?.then(
-      (generic) => generic.destroy(),
-      () => {},
-    );
-    this.#generic = undefined;
+    for (const connecting of this.#generic.values()) {
+      connecting.then(
+        (generic) => generic.destroy(),
+        () => {},
+      );
+    }
+    this.#generic.clear();
   }
 
   async #updateCheck(state: "pass" | "fail", serviceId: string, note: string, signal?: AbortSignal): Promise<void> {
@@ -135,7 +174,7 @@ class Client implements ConsulClient {
     await this.#call({ method: "_put", path: "/agent/check/{state}/{id}", params, query: { note } }, signal);
   }
 
-  async #call(call: Call, signal?: AbortSignal): Promise<unknown> {
+  async #call(call: Call, signal?: AbortSignal): Promise<Reply> {
     const used = await this.#readToken();
     try {
       return await this.#send(call, used, signal);
@@ -153,23 +192,19 @@ class Client implements ConsulClient {
   async #readToken(): Promise<string | undefined> {
     const { tokenFile, token } = this.#options;
     if (tokenFile === undefined) return token;
-    try {
-      this.#token ??= (await readFile(tokenFile, "utf8")).trim();
-    } catch (error) {
-      throw unavailable(`the token file cannot be read: ${describeError(error)}`, error);
-    }
+    this.#token ??= (await readCredential(tokenFile, "token")).toString().trim();
     return this.#token;
   }
 
-  async #send(call: Call, token: string | undefined, signal?: AbortSignal): Promise<unknown> {
-    const generic = await this.#connect();
+  async #send(call: Call, token: string | undefined, signal?: AbortSignal): Promise<Reply> {
+    const generic = await this.#connect(call.held === undefined ? "call" : "wait");
     if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
     // The package knows no AbortSignal; an event of this emitter ends the request.
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");
     signal?.addEventListener("abort", cancel, { once: true });
     try {
-      const response = await generic[call.method]({
+      return await generic[call.method]({
         ctx,
         path: call.path,
         params: { ...call.params },
@@ -177,9 +212,8 @@ class Client implements ConsulClient {
         ...(call.body !== undefined && { body: call.body }),
         headers: token === undefined || token === "" ? {} : { "x-consul-token": token },
         // Covers the answer's body too: without it the package waits for ever when a connection breaks in mid body.
-        timeout: this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        timeout: (call.held ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
       });
-      return response.body;
     } catch (error) {
       throw this.#refusal(call, error, token);
     } finally {
@@ -187,50 +221,29 @@ class Client implements ConsulClient {
     }
   }
 
-  #connect(): Promise<GenericClient> {
-    if (!this.#generic) {
-      const connecting = this.#open();
-      this.#generic = connecting;
-      connecting.catch(() => {
-        if (this.#generic === connecting) this.#generic = undefined;
-      });
-    }
-    return this.#generic;
+  #connect(use: keyof typeof MAX_SOCKETS): Promise<GenericClient> {
+    const connected = this.#generic.get(use);
+    if (connected) return connected;
+    const connecting = this.#open(MAX_SOCKETS[use]);
+    this.#generic.set(use, connecting);
+    connecting.catch(() => {
+      if (this.#generic.get(use) === connecting) this.#generic.delete(use);
+    });
+    return connecting;
   }
 
-  async #open(): Promise<GenericClient> {
+  async #open(maxSockets: number): Promise<GenericClient> {
     // Loaded with the first call: a daemon that publishes nothing does not pay for it.
-    const [{ default: Consul }, options] = await Promise.all([import("consul"), connectionOptions(this.#options)]);
+    const [{ default: Consul }, options] = await Promise.all([
+      import("consul"),
+      connectionOptions(this.#options, maxSockets),
+    ]);
     return new Consul(options as object) as unknown as GenericClient;
   }
 
   #refusal(call: Call, error: unknown, token: string | undefined): ConsulError {
-    const where = `${call.method === "_get" ? "GET" : "PUT"} ${this.#options.url} /v1${call.path}`;
-    const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
-    if (!response) {
-      // Certificates are read with the first call: renewed ones are found after a failed handshake.
-      if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
-      return unavailable(`${where}: ${describeError(error)}`, error);
-    }
-    const status = response.statusCode ?? 0;
-    const raw = Buffer.isBuffer(response.body) ? response.body.toString() : response.body;
-    const body = typeof raw === "string" ? raw : JSON.stringify(raw ?? "");
-    const words = (token ? body.replaceAll(token, "<token>") : body).trim().slice(0, MAX_WORDS);
-    const said = words === "" ? `status ${status}` : words;
-    return new ConsulError(codeOf(status, words), `${where}: ${said} (${status})`, { cause: new AgentAnswer(said) });
+    // Certificates are read with the first call: renewed ones are found after a failed handshake.
+    if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
+    return refusal(`${call.method === "_get" ? "GET" : "PUT"} ${this.#options.url} /v1${call.path}`, error, token);
   }
-}
-
-function codeOf(status: number, words: string): string {
-  if (status === 403) return "CONSUL_FORBIDDEN";
-  // Consul 1.8 says 500 "Unknown check", "Unknown service" or "... does not have associated TTL"; newer ones 404.
-  if (status === 404 || (status === 500 && /\bunknown (check|service)|associated TTL/i.test(words))) {
-    return "CONSUL_UNKNOWN";
-  }
-  // 429: too many requests. 5xx: no leader, no server, restarting.
-  return status === 429 || status >= 500 ? "CONSUL_UNAVAILABLE" : "CONSUL_REJECTED";
-}
-
-function unavailable(message: string, cause: unknown): ConsulError {
-  return new ConsulError("CONSUL_UNAVAILABLE", message, { cause });
 }

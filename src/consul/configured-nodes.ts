@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import type { Family } from "../core/endpoint.js";
+import { SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Logger } from "../logger.js";
 
@@ -28,8 +29,6 @@ const HASTENED = { closed: 100, open: 100 };
 const FAILURES_TO_GO = 2;
 /** Milliseconds; loopback answers at once. */
 const CONNECT_TIMEOUT = 1_000;
-/** What a VM says of itself in ALIVE2_REQ: type 77 (normal), protocol 0 (TCP), versions 6 and 5. */
-const DESCRIPTION = { nodeType: 77, protocol: 0, highestVersion: 6, lowestVersion: 5 };
 
 /** Keeps nodes that never speak EPMD in the registry for as long as their distribution port accepts connections. */
 export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes {
@@ -53,8 +52,8 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
       failures = 0;
       // A name that its VM has registered itself meanwhile is refused by the registry, and is the VM's.
       const added = names.flatMap((aliveName) => {
-        const registration = { aliveName, port, family, extra: Buffer.alloc(0), ...DESCRIPTION };
-        return registry.register({ ...registration, origin: "configured" }, now()) ?? [];
+        const registration = { aliveName, port, family, origin: "configured", ...SYNTHETIC_DESCRIPTION } as const;
+        return registry.register(registration, now()) ?? [];
       });
       if (added.length > 0) log.info({ names: added.map((node) => node.aliveName), port }, "configured nodes are up");
       nodes = [...nodes.filter((node) => registry.get(node.aliveName) === node), ...added];

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { ConsulError, describeError } from "../core/errors.js";
+import { readCredential } from "./credential-file.js";
 
 export interface ConsulAddress {
   /** `http://host:port`, `https://host:port` or `unix:///path`. */
@@ -21,12 +20,12 @@ export interface ConnectionOptions {
   readonly socketPath?: string;
 }
 
-/** One agent serves many nodes: enough to work side by side, few enough not to flood it. */
-const MAX_SOCKETS = 8;
-
-/** @throws ConsulError CONSUL_UNAVAILABLE when a certificate file cannot be read */
-export async function connectionOptions(address: ConsulAddress): Promise<ConnectionOptions> {
-  const keep = { keepAlive: true, maxSockets: MAX_SOCKETS };
+/**
+ * @param maxSockets connections at once
+ * @throws ConsulError CONSUL_UNAVAILABLE when a certificate file cannot be read
+ */
+export async function connectionOptions(address: ConsulAddress, maxSockets: number): Promise<ConnectionOptions> {
+  const keep = { keepAlive: true, maxSockets };
   const socketPath = /^unix:\/\/(.*)$/.exec(address.url)?.[1];
   if (socketPath !== undefined) {
     // The package takes unix:// in baseUrl for 127.0.0.1:80.
@@ -54,12 +53,5 @@ export async function connectionOptions(address: ConsulAddress): Promise<Connect
 }
 
 async function readPem(path: string | undefined, what: string): Promise<Buffer | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new ConsulError("CONSUL_UNAVAILABLE", `the ${what} file cannot be read: ${describeError(error)}`, {
-      cause: error,
-    });
-  }
+  return path === undefined ? undefined : readCredential(path, what);
 }

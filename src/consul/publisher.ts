@@ -9,24 +9,18 @@ import {
   type Survey,
   type Target,
 } from "../core/reconcile.js";
-import { META_OWNER, type ServiceEntry, withDistinctId } from "../core/service-entry.js";
+import type { ServiceEntry } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import type { AgentState } from "./agent-state.js";
 import type { ConsulClient } from "./client.js";
-import { retryDelay, type Timings } from "./timings.js";
+import { Ownership, type OwnershipDeps } from "./ownership.js";
+import { Retry, type RetryDeps } from "./retry.js";
 import { Visible } from "./visible.js";
 
-export interface PublisherDeps {
+export interface PublisherDeps extends OwnershipDeps, RetryDeps {
   readonly client: ConsulClient;
-  readonly owner: string;
-  /** Milliseconds of the TTL check. */
-  readonly ttl: number;
   readonly agent: AgentState;
   readonly log: Logger;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly timings: Timings;
   /** An entry has come into Consul's DNS. */
   readonly published: (entry: ServiceEntry) => void;
   /** Nothing is held, nothing is to be done. */
@@ -40,17 +34,14 @@ export class Publisher {
   readonly #deps: PublisherDeps;
   readonly #key: string;
   readonly #abort = new AbortController();
-  /** Ids that another live daemon holds. */
-  readonly #taken = new Set<string>();
+  readonly #ownership: Ownership;
+  readonly #retry: Retry;
   readonly #visible: Visible;
   #target: Target;
   #held: HeldMap = new Map();
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #finishing = false;
-  #failures = 0;
-  #retryAt = 0;
-  #lastError: ConsulError | undefined;
   #changes = 0;
 
   /** @param key the alive name without case */
@@ -58,6 +49,8 @@ export class Publisher {
     this.#key = key;
     this.#target = target;
     this.#deps = deps;
+    this.#ownership = new Ownership(deps);
+    this.#retry = new Retry(deps);
     this.#visible = new Visible(key, deps.log);
   }
 
@@ -67,7 +60,7 @@ export class Publisher {
   }
 
   get lastError(): ConsulError | undefined {
-    return this.#lastError;
+    return this.#retry.lastError;
   }
 
   /** Counts what happened: a survey older than the last change says nothing of this name. */
@@ -76,16 +69,14 @@ export class Publisher {
   }
 
   aim(target: Target): void {
-    this.#target =
-      target.state === "up" ? { state: "up", entries: target.entries.map((e) => this.#distinct(e)) } : target;
+    this.#target = this.#withOwnIds(target);
     this.#changes++;
-    this.#retryAt = 0;
-    this.#wake();
+    this.retry();
   }
 
   /** Tries again at once what is waiting for a retry. */
   retry(): void {
-    this.#retryAt = 0;
+    this.#retry.hasten();
     this.#wake();
   }
 
@@ -93,8 +84,11 @@ export class Publisher {
     if (this.#running || changes !== this.#changes) return;
     const { held, taken } = observe(this.#held, this.#key, survey, this.#deps.owner, this.#deps.now());
     this.#held = held;
+    for (const id of taken) {
+      this.#visible.withdraw(id);
+      this.#evade(id);
+    }
     this.#visible.observe(held);
-    for (const id of taken) this.#evade(id);
     this.#wake();
   }
 
@@ -124,25 +118,34 @@ export class Publisher {
   #wake(): void {
     if (this.#running || this.#finishing) return;
     clearTimeout(this.#timer);
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running = this.#run();
   }
 
   async #run(): Promise<void> {
     // Events of one moment (a VM that leaves and returns) become one run.
     await Promise.resolve();
-    while (!this.#finishing) {
-      const now = this.#deps.now();
-      const step = nextStep(this.#target, this.#held, now);
-      if (step.action === "wait") {
-        if (step.until !== undefined) this.#sleep(step.until - now);
-        else if (this.#held.size === 0) this.#deps.emptied();
-        return;
-      }
-      if (this.#retryAt > now) return this.#sleep(this.#retryAt - now);
+    let step = this.#due();
+    while (step !== undefined) {
       await this.#perform(step);
+      step = this.#due();
     }
+    // In the same moment as the last look at the target: what changes it from now on must start a run of its own.
+    this.#running = undefined;
+  }
+
+  /** What is to be done now; undefined: nothing, or nothing yet. */
+  #due(): Work | undefined {
+    if (this.#finishing) return undefined;
+    const now = this.#deps.now();
+    const step = nextStep(this.#target, this.#held, now);
+    if (step.action === "wait") {
+      if (step.until !== undefined) this.#sleep(step.until - now);
+      else if (this.#held.size === 0) this.#deps.emptied();
+      return undefined;
+    }
+    if (this.#retry.at <= now) return step;
+    this.#sleep(this.#retry.at - now);
+    return undefined;
   }
 
   #sleep(milliseconds: number): void {
@@ -153,15 +156,19 @@ export class Publisher {
     const { agent, now, ttl } = this.#deps;
     const service = this.#serviceOf(step);
     let result: StepResult;
+    let sent = false;
     try {
-      if (step.action === "register" && !(await this.#mayRegister(step.entry))) return;
-      await this.#send(step);
-      agent.succeeded(service, step.action);
-      result = "done";
+      const verdict = await this.#ownership.judge(step, this.#held.get(step.id), this.#abort.signal);
+      if (verdict === "foreign") return this.#leave(step);
+      sent = verdict === "allowed";
+      if (sent) await this.#send(step);
+      agent.succeeded(sent ? service : undefined, step.action);
+      result = sent ? "done" : "unknown";
     } catch (thrown) {
       if (this.#abort.signal.aborted) return;
       const error = asConsulError(thrown);
-      result = resultOf(error);
+      // A question without answer has changed nothing, and tells nothing of whose the entry is.
+      result = sent ? resultOf(error) : "refused";
       agent.failed(error, service);
       // What the agent has forgotten is registered anew at once, unless that is what was done just now.
       const justRegistered = step.action === "register" || this.#held.get(step.id)?.condition === "registered";
@@ -172,33 +179,25 @@ export class Publisher {
     if (result === "done" || result === "unknown") this.#settled(step, result);
   }
 
-  /** Another live daemon's entry is never overwritten. */
-  async #mayRegister(entry: ServiceEntry): Promise<boolean> {
-    const { client, owner } = this.#deps;
-    if (this.#held.has(entry.id)) return true;
-    const holder = await client.service(entry.id, this.#abort.signal);
-    if (!holder || holder.meta[META_OWNER] === owner) return true;
-    const checks = await client.checks(this.#abort.signal);
-    // Critical: what a daemon left behind that is no more.
-    if (checks.some((check) => check.serviceId === entry.id && check.status === "critical")) return true;
-    this.#evade(entry.id);
-    return false;
+  /** What stands there is another daemon's. */
+  #leave({ id, action }: Work): void {
+    this.#deps.agent.succeeded(undefined);
+    this.#changes++;
+    const held = new Map(this.#held);
+    held.delete(id);
+    this.#held = held;
+    this.#visible.withdraw(id);
+    if (action === "register") this.#evade(id);
   }
 
   #evade(id: string): void {
-    if (this.#taken.has(id)) return;
-    this.#taken.add(id);
-    this.#deps.log.warn(
-      { serviceId: id },
-      "another live daemon holds this service id; ours gets one of its own (give one of them another --instance)",
-    );
-    if (this.#target.state === "up") {
-      this.#target = { state: "up", entries: this.#target.entries.map((entry) => this.#distinct(entry)) };
-    }
+    this.#ownership.evade(id);
+    this.#target = this.#withOwnIds(this.#target);
   }
 
-  #distinct(entry: ServiceEntry): ServiceEntry {
-    return this.#taken.has(entry.id) ? this.#distinct(withDistinctId(entry, this.#deps.owner)) : entry;
+  #withOwnIds(target: Target): Target {
+    if (target.state !== "up") return target;
+    return { state: "up", entries: target.entries.map((entry) => this.#ownership.distinct(entry)) };
   }
 
   #send(step: Work): Promise<void> {
@@ -208,27 +207,15 @@ export class Publisher {
   }
 
   #delay(error: ConsulError, step: Work): void {
-    const { timings, random, ttl, log, now } = this.#deps;
-    this.#failures++;
-    // An agent that answers is asked every third of the TTL: one that does not may be asked as often.
-    const most = error.code === "CONSUL_UNAVAILABLE" ? Math.min(timings.maxRetry, ttl / 3) : timings.maxRetry;
-    this.#retryAt =
-      now() +
-      (error.code === "CONSUL_FORBIDDEN"
-        ? timings.refusalRetry
-        : retryDelay(this.#failures, timings.firstRetry, most, random));
-    if (error.code === "CONSUL_REJECTED" && this.#lastError?.message !== error.message) {
-      log.error({ err: error, name: this.#key, serviceId: step.id }, "Consul rejects what it was asked");
+    if (error.code === "CONSUL_REJECTED" && this.lastError?.message !== error.message) {
+      this.#deps.log.error({ err: error, name: this.#key, serviceId: step.id }, "Consul rejects what it was asked");
     }
-    this.#lastError = error;
+    this.#retry.failed(error);
   }
 
   #settled(step: Work, result: "done" | "unknown"): void {
     if (step.action === "register") return;
-    if (result === "done") {
-      this.#failures = 0;
-      this.#lastError = undefined;
-    }
+    if (result === "done") this.#retry.succeeded();
     const entry = this.#held.get(step.id)?.entry;
     if (step.action === "pass" && result === "unknown") this.#visible.forgotten(step.id);
     else if (step.action === "pass") {

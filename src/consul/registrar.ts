@@ -1,21 +1,23 @@
 import { Claims } from "../core/claims.js";
 import type { Config } from "../core/config.js";
 import { ConsulError } from "../core/errors.js";
-import { instanceOf, type Machine, publicationOf } from "../core/publication.js";
+import { type DaemonIdentity, instanceOf, publicationOf } from "../core/publication.js";
 import { abandoned, keyOf, ownedKeys, type Survey, type Target } from "../core/reconcile.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { META_PORT, type ServiceEntry, serviceId } from "../core/service-entry.js";
+import { serviceId } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import { AgentState } from "./agent-state.js";
 import type { ConsulClient } from "./client.js";
+import { criticalIds, standingOf } from "./ownership.js";
 import { Publisher } from "./publisher.js";
+import { SharedServices } from "./shared-service.js";
 import { retryDelay, TIMINGS, type Timings } from "./timings.js";
 
 export interface RegistrarDeps {
   readonly registry: Registry;
   readonly config: Config;
   readonly client: ConsulClient;
-  readonly machine: Machine;
+  readonly identity: DaemonIdentity;
   readonly log: Logger;
   /** Monotonic milliseconds: after a step of the wall clock TTLs would run out. */
   readonly now?: () => number;
@@ -59,7 +61,7 @@ class ConsulRegistrar implements Registrar {
   readonly #abort = new AbortController();
   readonly #publishers = new Map<string, Publisher>();
   readonly #claims = new Claims();
-  readonly #examined = new Set<string>();
+  readonly #shared: SharedServices;
   readonly #unsubscribe: () => void;
   readonly #adoptUntil: number;
   #auditTimer: NodeJS.Timeout | undefined;
@@ -77,6 +79,7 @@ class ConsulRegistrar implements Registrar {
     this.#agent = new AgentState(deps.log, () => {
       for (const publisher of this.#publishers.values()) publisher.retry();
     });
+    this.#shared = new SharedServices(deps.client, deps.log, this.#abort.signal);
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
       if (type === "registered") this.#appeared(node);
       else this.#left(node);
@@ -132,9 +135,9 @@ class ConsulRegistrar implements Registrar {
   }
 
   #appeared(node: RegisteredNode): void {
-    const { config, machine, log } = this.#deps;
+    const { config, identity, log } = this.#deps;
     const { aliveName: name, port } = node;
-    const publication = publicationOf(node, config, machine);
+    const publication = publicationOf(node, config, identity);
     const claim = { node, publication };
     const holder = this.#claims.add(claim);
     if (holder) this.#publisher(keyOf(name)).aim({ state: "up", entries: holder.entries });
@@ -164,13 +167,13 @@ class ConsulRegistrar implements Registrar {
     if (!publisher) {
       publisher = new Publisher(key, target, {
         ...this.#deps,
-        owner: this.#deps.machine.owner,
+        owner: this.#deps.identity.owner,
         ttl: this.#deps.config.ttl,
         agent: this.#agent,
         now: this.#now,
         random: this.#random,
         timings: this.#timings,
-        published: (entry) => this.#published(entry),
+        published: ({ service }) => this.#shared.examine(service),
         emptied: () => {
           if (!this.#claims.holder(key)) this.#publishers.delete(key);
         },
@@ -205,14 +208,14 @@ class ConsulRegistrar implements Registrar {
   }
 
   async #survey(): Promise<void> {
-    const { client, machine, config, log } = this.#deps;
+    const { client, identity, config, log } = this.#deps;
+    const { owner } = identity;
     const { signal } = this.#abort;
     const changes = new Map(Array.from(this.#publishers, ([key, publisher]) => [key, publisher.changes]));
     const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
     this.#agent.succeeded(undefined);
-    const critical = new Set(checks.filter((check) => check.status === "critical").map((check) => check.serviceId));
-    const survey: Survey = { services, critical };
-    for (const key of ownedKeys(survey, machine.owner)) {
+    const survey: Survey = { services, critical: criticalIds(checks) };
+    for (const key of ownedKeys(survey, owner)) {
       if (this.#publishers.has(key)) continue;
       // Past the deadline, and in later audits, that is "gone": nobody returns any more.
       log.info({ name: key }, "found an entry of ours without its VM: it stays while the VM may return");
@@ -221,29 +224,12 @@ class ConsulRegistrar implements Registrar {
     for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
     if (this.#surveyed) return;
     this.#surveyed = true;
-    for (const id of abandoned(survey, machine.owner, serviceId(instanceOf(config, machine), ""))) {
+    for (const id of abandoned(survey, owner, serviceId(instanceOf(config, identity), ""))) {
+      // A publisher may have taken it over meanwhile, or its daemon may be alive after all.
+      if ((await standingOf(id, { client, owner }, signal)) !== "abandoned") continue;
       log.info({ serviceId: id }, "removing what a daemon left here before the machine was started anew");
       await client.deregister(id, signal);
     }
-  }
-
-  #published(entry: ServiceEntry): void {
-    if (this.#examined.has(entry.service)) return;
-    this.#examined.add(entry.service);
-    // Best effort: a token may write the service and yet not read the nodes on which its instances are.
-    this.#examine(entry.service).catch(() => this.#examined.delete(entry.service));
-  }
-
-  /** Nodes share a service with something else: a client of that service would be sent to distribution ports. */
-  async #examine(service: string): Promise<void> {
-    const { client, log } = this.#deps;
-    const instances = await client.healthService(service, this.#abort.signal);
-    const others = instances.filter(({ meta }) => meta[META_PORT] === undefined).map((instance) => instance.serviceId);
-    if (others.length === 0) return;
-    log.warn(
-      { service, others: others.slice(0, 5) },
-      `the service ${service} also has ${others.length} instances that are not distribution ports: give the nodes a service of their own, such as ${service}-dist`,
-    );
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ServiceInstance } from "../core/catalogue.js";
 import type { HeldService } from "../core/service-entry.js";
 
 /** Consul's JSON as it comes, read without trust: what has another shape is left out. */
@@ -8,16 +9,14 @@ export interface HeldCheck {
   readonly status: string;
 }
 
-/** An instance in the health API. */
-export interface HealthInstance {
-  readonly serviceId: string;
-  readonly meta: Readonly<Record<string, string>>;
-}
-
 type Json = Readonly<Record<string, unknown>>;
 
 function record(value: unknown): Json | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function text(value: unknown): string {
@@ -32,11 +31,10 @@ function texts(value: unknown): Record<string, string> {
 export function parseService(value: unknown): HeldService | undefined {
   const service = record(value);
   if (!service || typeof service.ID !== "string") return undefined;
-  const tags: unknown[] = Array.isArray(service.Tags) ? service.Tags : [];
   return {
     id: service.ID,
     service: text(service.Service),
-    tags: tags.map(text),
+    tags: list(service.Tags).map(text),
     address: text(service.Address) || undefined,
     port: Number(service.Port ?? 0),
     weight: Number(record(service.Weights)?.Passing ?? 1),
@@ -59,11 +57,12 @@ export function parseChecks(value: unknown): HeldCheck[] {
 }
 
 /** GET /v1/health/service/:name, without the proxies that stand before services. */
-export function parseHealth(value: unknown): HealthInstance[] {
-  const items: unknown[] = Array.isArray(value) ? value : [];
-  return items.flatMap((item) => {
-    const service = record(record(item)?.Service);
-    if (!service || text(service.Kind) !== "") return [];
-    return { serviceId: text(service.ID), meta: texts(service.Meta) };
+export function parseHealth(value: unknown): ServiceInstance[] {
+  return list(value).flatMap((item) => {
+    const service = parseService(record(item)?.Service);
+    if (!service || text(record(record(item)?.Service)?.Kind) !== "") return [];
+    const { id, tags, port, meta } = service;
+    const critical = list(record(item)?.Checks).some((check) => text(record(check)?.Status) === "critical");
+    return { serviceId: id, tags, port, meta, critical };
   });
 }

@@ -3,7 +3,7 @@ import type { Family } from "./endpoint.js";
 import { canonicalIp, familyOf } from "./ip.js";
 import { isBridged, type NomadPort } from "./nomad.js";
 import type { RegisteredNode } from "./registry.js";
-import { domainOf, expandHost, parseServiceDomain } from "./service-domain.js";
+import { domainOf, parseServiceDomain, qualifiedDomain } from "./service-domain.js";
 import { fillTemplate } from "./values.js";
 
 /** Where peers on other machines dial a node that is alive here. */
@@ -26,6 +26,13 @@ export function advertised(node: Listening, config: Config): Advertised | undefi
 }
 
 export function reach(node: Listening, config: Config): Reach {
+  // epmd_srv.c registers port 0 like any other; --advertise-port cannot help a node that listens nowhere.
+  if (node.port === 0) {
+    return {
+      outcome: "unreachable",
+      reason: "the node registered with port 0: it listens nowhere, so nobody can dial it",
+    };
+  }
   const mapped = findLabel(node, config);
   if (typeof mapped === "string") return { outcome: "unreachable", reason: mapped };
   const port = config.advertisePort ?? (mapped?.taskPort === node.port ? mapped.hostPort : node.port);
@@ -84,7 +91,7 @@ function fillAddress(template: string, aliveName: string, config: Config): strin
 export function nodeDomain(aliveName: string, config: Config): string | undefined {
   const configured = config.publishNode.find((node) => node.aliveName === aliveName)?.host;
   const domain = configured ?? domainOf(aliveName, config.domain);
-  return domain === undefined ? undefined : expandHost(domain, config.consulDomain, new Set(["localhost"]));
+  return domain === undefined ? undefined : qualifiedDomain(domain, config.consulDomain);
 }
 
 /** The Consul service of an alive name: --service, else the one in its domain. */

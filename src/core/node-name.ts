@@ -47,7 +47,7 @@ function parseHost(host: string): string {
 }
 
 /** At most 255 characters (epmd_srv.c), without what splits or cannot stand in a name. */
-function isAliveName(name: string): boolean {
+export function isAliveName(name: string): boolean {
   return name !== "" && !/[@.\0\s/]/.test(name) && Array.from(name).length <= 255;
 }
 

@@ -215,7 +215,7 @@ export const OPTIONS = {
   match: maybe({
     group: "resolve",
     commands: ["names"],
-    help: "of all machines the nodes that match, as the EPMD (a srv-epmd) learns from Consul or its own zone",
+    help: "the nodes that match on all machines, such as node_*@svc; only a srv-epmd can tell",
     placeholder: "PATTERN",
     parse: namePattern,
   }),

@@ -1,13 +1,13 @@
 import { nodeDomain, nodeHost, reach, serviceOf } from "./advertised.js";
 import type { Config } from "./config.js";
 import { isHelperName } from "./helper-names.js";
-import { familyOf } from "./ip.js";
+import { familyOf, hostPort } from "./ip.js";
 import type { RegisteredNode } from "./registry.js";
-import { expandHost, parseServiceDomain } from "./service-domain.js";
+import { parseServiceDomain, qualifiedDomain } from "./service-domain.js";
 import { META_NODE, META_OWNER, META_PORT, type ServiceEntry, serviceId } from "./service-entry.js";
 
-/** What only the machine knows. */
-export interface Machine {
+/** Where a daemon stands and what tells it from others; only the shell knows. */
+export interface DaemonIdentity {
   readonly hostName: string;
   /** The EPMD port that the daemon listens on. */
   readonly port: number;
@@ -38,19 +38,19 @@ export function publishesToConsul(config: Config): boolean {
   const hosts = [...config.domain.map((rule) => rule.domain), ...config.publishNode.map((node) => node.host)];
   return hosts.some((host) => {
     if (host === undefined) return false;
-    return parseServiceDomain(expandHost(host, config.consulDomain, new Set(["localhost"])), config.consulDomain);
+    return parseServiceDomain(qualifiedDomain(host, config.consulDomain), config.consulDomain);
   });
 }
 
 /** What tells the entries of this daemon from those of others: `srv-epmd:<instance>:<name>`. */
-export function instanceOf(config: Config, machine: Machine): string {
+export function instanceOf(config: Config, daemon: DaemonIdentity): string {
   if (config.instance !== undefined) return config.instance;
   if (config.nomad.shortAllocId !== undefined) return config.nomad.shortAllocId;
-  return machine.port === EPMD_PORT ? machine.hostName : `${machine.hostName}:${machine.port}`;
+  return daemon.port === EPMD_PORT ? daemon.hostName : `${daemon.hostName}:${daemon.port}`;
 }
 
 /** How a node that is alive here is published. */
-export function publicationOf(node: RegisteredNode, config: Config, machine: Machine): Publication {
+export function publicationOf(node: RegisteredNode, config: Config, daemon: DaemonIdentity): Publication {
   const { aliveName } = node;
   const skipped = skipReason(aliveName, config);
   if (skipped !== undefined) return { outcome: "skip", reason: skipped };
@@ -71,7 +71,7 @@ export function publicationOf(node: RegisteredNode, config: Config, machine: Mac
   if (reached.outcome === "unreachable") return { outcome: "refuse", reason: reached.reason };
 
   const { port, addresses } = reached.advertised;
-  const instance = instanceOf(config, machine);
+  const instance = instanceOf(config, daemon);
   const entries = (addresses.length > 0 ? addresses : [undefined]).map((address, index): ServiceEntry => {
     const suffixOfId =
       index === 0 ? "" : address !== undefined && familyOf(address) ? `:${familyOf(address)}` : ":host";
@@ -86,7 +86,7 @@ export function publicationOf(node: RegisteredNode, config: Config, machine: Mac
       meta: {
         [META_NODE]: `${aliveName}@${nodeHost(aliveName, config)}`,
         [META_PORT]: String(port),
-        [META_OWNER]: machine.owner,
+        [META_OWNER]: daemon.owner,
       },
       ttl: config.ttl,
       deregisterAfter: config.deregisterAfter,
@@ -120,8 +120,4 @@ function portWarning(node: RegisteredNode, config: Config): string | undefined {
   const { erlDistPort } = config.nomad;
   if (erlDistPort === undefined || erlDistPort === node.port || isHelperName(node.aliveName)) return undefined;
   return `${node.aliveName} listens on port ${node.port}, while ERL_DIST_PORT=${erlDistPort} in srv-epmd's own environment: was it meant for the VM?`;
-}
-
-function hostPort(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -125,7 +125,7 @@ export function afterStep(
 /** What the agent was seen to hold. */
 export interface Survey {
   readonly services: readonly HeldService[];
-  /** Ids of services with a critical check. */
+  /** Ids of services whose TTL check is critical. */
   readonly critical: ReadonlySet<string>;
 }
 

@@ -10,6 +10,11 @@ export function expandHost(host: string, consulDomain: string, keep: ReadonlySet
   return `${host}.service.${consulDomain}`;
 }
 
+/** A domain as it is written in --domain, fully qualified; `localhost` is no service. */
+export function qualifiedDomain(domain: string, consulDomain: string): string {
+  return expandHost(domain, consulDomain, new Set(["localhost"]));
+}
+
 /** The domain under which an alive name is looked up and published: the first rule that matches. */
 export function domainOf(aliveName: string, rules: readonly DomainRule[]): string | undefined {
   return rules.find((rule) => rule.glob.matches(aliveName))?.domain;

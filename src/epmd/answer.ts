@@ -1,4 +1,4 @@
-import type { EpmdRequest, EpmdResponse } from "../core/epmd/messages.js";
+import type { EpmdRequest, EpmdResponse, NamedPort } from "../core/epmd/messages.js";
 import { REFUSED_CREATION } from "../core/epmd/messages.js";
 import { familyOf } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
@@ -18,6 +18,8 @@ export interface AnswerDeps {
   readonly registry: Registry;
   /** PORT_PLEASE2: at once for a node alive here. */
   readonly lookUp: (name: string, forwarded: boolean, peer: Peer) => EpmdResponse | Promise<EpmdResponse>;
+  /** NAMES with a pattern. */
+  readonly match: (pattern: string, peer: Peer) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
   /** Ends the connection that holds a node; for STOP. */
   readonly release: (node: RegisteredNode) => void;
   /** The port that clients believe us to be on: NAMES and DUMP begin with it. */
@@ -36,8 +38,16 @@ export function answer(request: EpmdRequest, peer: Peer, deps: AnswerDeps): Answ
       // No promise for a node alive here: a registry hit is answered without awaiting anything.
       return response instanceof Promise ? response.then(reply) : reply(response);
     }
-    case "NAMES_REQ":
-      return reply({ type: "NAMES_RESP", epmdPort: deps.epmdPort(), nodes: deps.registry.nodes() });
+    case "NAMES_REQ": {
+      const epmdPort = deps.epmdPort();
+      // Strangers get what stock EPMD gives: who lives here, and not who lives elsewhere.
+      if (request.pattern === undefined || !peer.local) {
+        return reply({ type: "NAMES_RESP", epmdPort, nodes: deps.registry.nodes() });
+      }
+      const found = deps.match(request.pattern, peer);
+      const list = (names: readonly NamedPort[]) => reply({ type: "NAMES_MATCH_RESP", epmdPort, names });
+      return found instanceof Promise ? found.then(list) : list(found);
+    }
     default:
       return peer.local ? answerLocal(request, peer, deps) : { action: "close", reason: "not a local peer" };
   }

@@ -26,13 +26,25 @@ export async function portPlease(epmd: IpPort, name: string, options: AskOptions
   return decodeAnswer(epmd, decodePort2Response, await exchange(epmd, request, options.timeout));
 }
 
+export interface AskNamesOptions extends Pick<AskOptions, "timeout"> {
+  /** `node_*@svc`: a srv-epmd answers a local peer with full names; every other EPMD ignores it and gives its own names. */
+  readonly pattern?: string;
+}
+
 /** Asks an EPMD for its names. @throws EpmdError */
-export async function names(epmd: IpPort, options: AskOptions): Promise<NamesAnswer> {
-  return decodeAnswer(
-    epmd,
-    decodeNamesResponse,
-    await exchange(epmd, encodeRequest({ type: "NAMES_REQ" }), options.timeout),
-  );
+export async function names(epmd: IpPort, { timeout, pattern }: AskNamesOptions): Promise<NamesAnswer> {
+  const request = encodeRequest({ type: "NAMES_REQ", ...(pattern !== undefined && { pattern }) });
+  return decodeAnswer(epmd, decodeNamesResponse, await exchange(epmd, request, timeout));
+}
+
+/**
+ * Whether this is a srv-epmd that takes us for a local peer: only such an EPMD says why it did not find a full name
+ * (any other ends its answer behind the two bytes 119 and 1). It tells an empty list for a pattern from the empty list
+ * of an EPMD that ignores patterns. @throws EpmdError
+ */
+export async function knowsFullNames(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout">): Promise<boolean> {
+  const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name: "nobody@localhost", forwarded: true });
+  return (await exchange(epmd, request, timeout)).length > 2;
 }
 
 function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import { exchangeLimit } from "../dns/exchange-slots.js";
 
-/** Descriptors that the daemon needs beside its connections: listening sockets, DNS, Consul, logs. */
-const RESERVED = 64;
+/** Descriptors that the daemon needs beside its connections and its DNS queries: listening sockets, a DNS zone, Consul, logs. */
+const RESERVED = 128;
 
 /**
  * At most as many connections as there are file descriptors for: one that gets none is closed by the system before
@@ -9,7 +10,10 @@ const RESERVED = 64;
  */
 export function connectionLimit(wanted: number, openFiles: number | undefined): number {
   if (openFiles === undefined) return wanted;
-  return Math.max(2, Math.min(wanted, openFiles - Math.min(RESERVED, Math.ceil(openFiles / 2))));
+  return Math.max(
+    2,
+    Math.min(wanted, openFiles - Math.min(RESERVED + exchangeLimit(openFiles), Math.ceil(openFiles / 2))),
+  );
 }
 
 /** The soft limit, which Node raises to the hard one at its start. Undefined: none, or not a Linux. */

@@ -1,3 +1,4 @@
+import type { NamedPort } from "../core/epmd/messages.js";
 import { ListenError } from "../core/errors.js";
 import type { Cidr } from "../core/ip.js";
 import type { NodeName } from "../core/node-name.js";
@@ -26,6 +27,8 @@ export interface EpmdServerOptions {
   readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
+  /** The nodes that match the pattern of a NAMES request. */
+  readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
   /** A KILL was obeyed. */
   readonly onKill: () => void;
   /** Milliseconds since the epoch. */
@@ -39,10 +42,20 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const holders = new Map<RegisteredNode, () => void>();
   const maxConnections = connectionLimit(options.maxConnections, openFileLimit());
   let port = options.port;
+  let closing = false;
+
+  // Before whatever else follows the registry: what is logged of a node begins with its registration.
+  registry.subscribe(({ type, node }) => {
+    const { aliveName, port: nodePort, creation, origin } = node;
+    if (origin !== "alive2") return;
+    if (type === "registered") log.info({ node: aliveName, port: nodePort, creation }, "node registered");
+    else log.info({ node: aliveName, port: nodePort }, closing ? "node left for a successor" : "node gone");
+  });
 
   const answerDeps: AnswerDeps = {
     registry,
     lookUp: (name, forwarded, peer) => lookUpPort(name, forwarded, peer, { ...options, log }),
+    match: (pattern, peer) => options.match(pattern, peer.sameHost),
     release: (node) => holders.get(node)?.(),
     epmdPort: () => port,
     relaxedCommandCheck: options.relaxedCommandCheck,
@@ -51,15 +64,21 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   };
 
   const connectionDeps = (peer: Peer): ConnectionDeps => ({
-    answer: (request) => answer(request, peer, answerDeps),
-    hold: (node, release) => {
-      holders.set(node, release);
-      log.info({ node: node.aliveName, port: node.port, creation: node.creation }, "node registered");
+    answer: (request) => {
+      const result = answer(request, peer, answerDeps);
+      if (request.type === "ALIVE2_REQ" && !(result instanceof Promise) && result.action === "reply") {
+        const { aliveName: node, port: refused } = request;
+        log.warn(
+          { node, port: refused, holder: registry.get(node)?.port },
+          "registration refused: another node has the name",
+        );
+      }
+      return result;
     },
+    hold: (node, release) => void holders.set(node, release),
     unregister: (node) => {
       holders.delete(node);
       registry.unregister(node);
-      log.info({ node: node.aliveName, port: node.port }, "node gone");
     },
     exit: options.onKill,
     packetTimeout: options.packetTimeout,
@@ -80,7 +99,14 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
         "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
       );
     }
-    return listener;
+    return {
+      port,
+      addresses: listener.addresses,
+      close: () => {
+        closing = true;
+        return listener.close();
+      },
+    };
   } catch (error) {
     if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
     const { describePortHolder } = await import("./port-holder.js");

@@ -3,8 +3,10 @@ import type { Config } from "../core/config.js";
 import { isLoopback } from "../core/ip.js";
 import { expandHost } from "../core/service-domain.js";
 import type { DnsServer } from "../core/values.js";
+import { exchangeLimit } from "../dns/exchange-slots.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";
+import { openFileLimit } from "../epmd/connection-limit.js";
 import type { Logger } from "../logger.js";
 import type { Machine } from "../machine.js";
 import { AddressLookup } from "./addresses.js";
@@ -17,10 +19,12 @@ import { type StaticSource, staticSource } from "./static-source.js";
 export interface ResolutionDeps {
   readonly config: Config;
   readonly machine: Machine;
-  /** The nodes alive here; none for a command that is not the daemon. */
-  readonly registry: Source | undefined;
+  /** The nodes alive here. */
+  readonly registry: Source;
   /** Name servers beside those of `--dns`: the zone that the daemon itself serves. */
   readonly servers: readonly DnsServer[];
+  /** Read the nodes file again when it changes. */
+  readonly watchNodesFile: boolean;
   /** The port of our own EPMD: it is not asked for what we do not know. Undefined for a command that is not the daemon. */
   readonly ownPort: () => number | undefined;
   readonly log: Logger;
@@ -34,8 +38,11 @@ export interface Resolving {
 }
 
 /** Puts the sources together, in the order in which they are asked. @throws ConfigError for a nodes file that cannot be used */
-export function composeResolution({ config, machine, registry, servers, ownPort, log }: ResolutionDeps): Resolving {
+export function composeResolution(deps: ResolutionDeps): Resolving {
+  const { config, machine, registry, servers, ownPort, log } = deps;
   const { family } = config;
+  // Deadlines and TTLs must not move when somebody sets the clock.
+  const now = () => performance.now();
   const domainOf = (aliveName: string) => nodeDomain(aliveName, config);
   const staticNodes = staticSource(
     {
@@ -45,13 +52,15 @@ export function composeResolution({ config, machine, registry, servers, ownPort,
       domainOf,
       log,
     },
-    registry !== undefined,
+    deps.watchNodesFile,
   );
   const dns = createResolver({
     dns: [...config.dns, ...servers],
     maxTtl: config.maxTtl,
     negativeTtl: config.negativeTtl,
     staleTtl: config.staleTtl,
+    maxExchanges: exchangeLimit(openFileLimit()),
+    now,
     log,
   });
   const addresses = new AddressLookup(dns);
@@ -67,7 +76,7 @@ export function composeResolution({ config, machine, registry, servers, ownPort,
   });
   const askEpmd = async (address: string, aliveName: string, deadline: number) => {
     const port = ownPort() ?? config.port;
-    const answer = await portPlease({ address, port }, aliveName, { timeout: deadline - Date.now(), forwarded: true });
+    const answer = await portPlease({ address, port }, aliveName, { timeout: deadline - now(), forwarded: true });
     return answer && { port: answer.port, description: answer };
   };
   const fallback = createFallbackSource({
@@ -80,7 +89,7 @@ export function composeResolution({ config, machine, registry, servers, ownPort,
     isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
   });
   const nodes = new NodeResolver({
-    sources: [...(registry ? [registry] : []), staticNodes, srv, ...(hasFallback ? [fallback] : [])],
+    sources: [registry, staticNodes, srv, ...(hasFallback ? [fallback] : [])],
     domainOf,
     consulDomain: config.consulDomain,
     ownNames: machine.names,
@@ -88,7 +97,7 @@ export function composeResolution({ config, machine, registry, servers, ownPort,
     probeEndpoints: config.probeEndpoints,
     timeout: config.timeout,
     onRefused: srv.drop,
-    now: Date.now,
+    now,
   });
   return {
     nodes,

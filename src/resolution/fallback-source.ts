@@ -48,7 +48,8 @@ export function createFallbackSource(options: FallbackOptions): Source {
     const owner = srvOwner(srvName, question.node);
     const ask = (name: string) => options.addresses.lookUp(name, families, context);
     const [own, hosts] = await Promise.all([nameProblem(owner) === undefined ? ask(owner) : undefined, ask(host)]);
-    return own && own.addresses.length > 0 ? own : hosts;
+    if (own && own.addresses.length > 0) return own;
+    return { ...hosts, unavailable: hosts.unavailable ?? own?.unavailable };
   }
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
@@ -71,8 +72,8 @@ export function createFallbackSource(options: FallbackOptions): Source {
         const answer = asked.known.get(address);
         return answer ? [toEndpoint(address, answer.port)] : [];
       });
-      const [first] = asked.known.values();
-      const description = first?.description;
+      // The one that goes with the endpoint to be tried first, whichever EPMD was the quickest.
+      const description = asked.known.get(endpoints[0]?.address ?? "")?.description;
       return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...(description ? { description } : {}) };
     }
     if (port !== undefined) {

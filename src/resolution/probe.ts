@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../core/endpoint.js";
+import { hostPort } from "../core/ip.js";
 import type { Trace } from "../core/trace.js";
-import { formatPeer } from "../epmd/peer.js";
 
 /** RFC 8305 section 5: the Connection Attempt Delay. */
 const CONNECTION_ATTEMPT_DELAY = 250;
@@ -9,7 +9,10 @@ const CONNECTION_ATTEMPT_DELAY = 250;
 export interface ProbeOutcome {
   /** The first endpoint that accepted a connection; undefined when none did in time. */
   readonly accepting: Endpoint | undefined;
+  /** Nobody listens there. */
   readonly refused: readonly Endpoint[];
+  /** No connection could be made, which may be due to this machine: no route, no address, no descriptor. */
+  readonly failed: readonly Endpoint[];
 }
 
 /**
@@ -22,13 +25,14 @@ export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Tra
     const waiting = [...endpoints];
     const sockets = new Set<Socket>();
     const refused: Endpoint[] = [];
+    const failed: Endpoint[] = [];
     let stagger: NodeJS.Timeout | undefined;
 
     const settle = (accepting: Endpoint | undefined) => {
       clearTimeout(stagger);
       clearTimeout(whole);
       for (const socket of sockets) socket.destroy();
-      resolve({ accepting, refused });
+      resolve({ accepting, refused, failed });
     };
     const whole = setTimeout(settle, limit, undefined);
 
@@ -40,18 +44,19 @@ export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Tra
         return;
       }
       const startedAt = performance.now();
+      const where = hostPort(endpoint.address, endpoint.port);
       const report = (result: string) =>
         trace?.({ step: "probe", endpoint, result, elapsedMs: performance.now() - startedAt });
       const socket = connect({ host: endpoint.address, port: endpoint.port });
       sockets.add(socket);
       socket.on("connect", () => {
-        report(`${formatPeer(endpoint)} accepts connections`);
+        report(`${where} accepts connections`);
         settle(endpoint);
       });
       socket.on("error", (error: NodeJS.ErrnoException) => {
-        report(`${formatPeer(endpoint)}: ${error.code ?? error.message}`);
+        report(`${where}: ${error.code ?? error.message}`);
         sockets.delete(socket);
-        refused.push(endpoint);
+        (error.code === "ECONNREFUSED" ? refused : failed).push(endpoint);
         next();
       });
       stagger = setTimeout(next, CONNECTION_ATTEMPT_DELAY);

@@ -3,12 +3,12 @@ import type { Endpoint, Family } from "../core/endpoint.js";
 import { familyOf, isLoopback } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Question, Resolution } from "../core/resolution.js";
+import type { OwnHostTest } from "./own-hosts.js";
 import type { LookupContext, Source } from "./source.js";
 
 export interface RegistrySourceDeps {
   readonly registry: Registry;
-  /** Hosts that are ours for this alive name: its domain, `localhost`, the machine's names and addresses. */
-  readonly isOurs: (aliveName: string, host: string) => boolean;
+  readonly isOurs: OwnHostTest;
   /** Where others reach a node that lives here; no addresses: where they asked; undefined when nobody can. */
   readonly advertised: (node: RegisteredNode) => Advertised | undefined;
 }

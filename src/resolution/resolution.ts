@@ -9,6 +9,8 @@ import type { LookupContext, Source } from "./source.js";
 
 /** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
 const PROBE_LIMIT = 1500;
+/** What a probe leaves of the time of a look-up, so that its answer is not late. Milliseconds. */
+const PROBE_MARGIN = 50;
 
 export interface ResolutionOptions {
   /** In the order in which they are asked; the first hit wins. */
@@ -22,9 +24,9 @@ export interface ResolutionOptions {
   readonly probeEndpoints: boolean;
   /** Milliseconds for a whole look-up. */
   readonly timeout: number;
-  /** An endpoint refused a probe: what is cached of the node is out of date. */
+  /** An endpoint from DNS refused a probe: what is cached of the node is out of date. The question is as the source was asked. */
   readonly onRefused: (question: Question, endpoint: Endpoint) => void;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds on a clock that is never set. */
   readonly now: () => number;
 }
 
@@ -40,6 +42,12 @@ export interface ResolveOptions {
   /** Milliseconds for this look-up; default `--timeout`. */
   readonly timeout?: number;
   readonly trace?: Trace;
+}
+
+/** What the sources said, and what the one that said it had been asked. */
+interface Answered {
+  readonly resolution: Resolution;
+  readonly asked: Question;
 }
 
 /** Look-ups for PORT_PLEASE2 and for `resolve`: one code path. */
@@ -66,7 +74,12 @@ export class NodeResolver {
     const sources = this.#options.sources.filter(
       ({ name: source }) => isAllowed(source) && isAskable(source, question),
     );
-    return this.#ask(question, sources, context, options, undefined);
+    const answered = this.#ask(question, sources, context, undefined);
+    const arrange = ({ resolution, asked }: Answered) =>
+      resolution.outcome === "found" ? this.#arrange(resolution, asked, context, options) : resolution;
+    if (!(answered instanceof Promise)) return arrange(answered);
+    // The time-out is for the sources alone: once they have found the node, nothing that follows can lose it.
+    return this.#inTime(answered, question, context, options).then(arrange);
   }
 
   /** The name with its host as it is looked up. */
@@ -96,19 +109,21 @@ export class NodeResolver {
     question: Question,
     [source, ...others]: readonly Source[],
     context: LookupContext,
-    options: ResolveOptions,
     before: Resolution | undefined,
-  ): Resolution | Promise<Resolution> {
-    if (!source) return before ?? { outcome: "not-found", reason: "no source can know this node" };
+  ): Answered | Promise<Answered> {
+    if (!source) {
+      const nobody: Resolution = { outcome: "not-found", reason: "no source can know this node" };
+      return { resolution: before ?? nobody, asked: question };
+    }
     const asked = this.#prepare(source.name, question);
-    if ("outcome" in asked) return this.#ask(question, others, context, options, better(before, asked));
-    const take = (result: Resolution) => {
-      context.trace?.({ step: "source", source: source.name, result: describe(result) });
-      if (result.outcome === "found") return this.#arrange(result, question, context, options);
-      return this.#ask(question, others, context, options, better(before, result));
+    if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source.name));
+    const take = (resolution: Resolution) => {
+      context.trace?.({ step: "source", source: source.name, result: describe(resolution) });
+      if (resolution.outcome === "found") return { resolution, asked };
+      return this.#ask(question, others, context, better(before, resolution, source.name));
     };
     const result = source.lookUp(asked, context);
-    return result instanceof Promise ? this.#inTime(result.then(take), context, options) : take(result);
+    return result instanceof Promise ? result.then(take) : take(result);
   }
 
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
@@ -131,26 +146,32 @@ export class NodeResolver {
     context.trace?.({ step: "order", endpoints: found.endpoints });
     const usable = found.endpoints.filter(options.usable ?? (() => true));
     if (found.source === "registry" || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
-    const limit = Math.min(PROBE_LIMIT, context.deadline - now());
+    const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
     if (limit <= 0) return found;
-    return probe(usable, limit, context.trace).then(({ accepting, refused }) => {
-      for (const endpoint of refused) onRefused(question, endpoint);
+    return probe(usable, limit, context.trace).then(({ accepting, refused, failed }) => {
+      if (found.source === "srv") for (const endpoint of refused) onRefused(question, endpoint);
       if (!accepting) return found;
-      const rank = (endpoint: Endpoint) => (endpoint === accepting ? 0 : refused.includes(endpoint) ? 2 : 1);
+      const last = new Set([...refused, ...failed]);
+      const rank = (endpoint: Endpoint) => (endpoint === accepting ? 0 : last.has(endpoint) ? 2 : 1);
       // Array.prototype.sort is stable: the RFC 2782 order holds among equals.
       return { ...found, endpoints: [...found.endpoints].sort((a, b) => rank(a) - rank(b)) };
     });
   }
 
-  #inTime(result: Promise<Resolution>, { deadline }: LookupContext, options: ResolveOptions): Promise<Resolution> {
+  #inTime(
+    answered: Promise<Answered>,
+    asked: Question,
+    { deadline }: LookupContext,
+    options: ResolveOptions,
+  ): Promise<Answered> {
     const { timeout = this.#options.timeout } = options;
     const { now } = this.#options;
     let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<Resolution>((resolve) => {
+    const limit = new Promise<Answered>((resolve) => {
       const late: Resolution = { outcome: "unavailable", cause: `no answer within ${timeout} ms` };
-      timer = setTimeout(resolve, Math.max(0, deadline - now()), late);
+      timer = setTimeout(resolve, Math.max(0, deadline - now()), { resolution: late, asked });
     });
-    return Promise.race([result, limit]).finally(() => clearTimeout(timer));
+    return Promise.race([answered, limit]).finally(() => clearTimeout(timer));
   }
 }
 
@@ -159,9 +180,10 @@ function isAskable(source: SourceName, { node: { host } }: Question): boolean {
   return source === "registry" || source === "static" || host.includes(".") || familyOf(host) !== undefined;
 }
 
-/** What to say when nothing was found: that something could not be asked, else what the last source said. */
-function better(before: Resolution | undefined, now: Resolution): Resolution {
-  return before?.outcome === "unavailable" ? before : now;
+/** What to say when nothing was found: that something could not be asked, else what the last source said that is there to know the node. */
+function better(before: Resolution | undefined, now: Resolution, source: SourceName): Resolution {
+  if (before?.outcome === "unavailable") return before;
+  return source === "static" && before ? before : now;
 }
 
 function describe(result: Resolution): string {

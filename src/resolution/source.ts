@@ -2,7 +2,7 @@ import type { Question, Resolution, SourceName } from "../core/resolution.js";
 import type { Trace } from "../core/trace.js";
 
 export interface LookupContext {
-  /** Milliseconds since the epoch at which the answer is due. */
+  /** When the answer is due, milliseconds on the clock of the look-up. */
   readonly deadline: number;
   /** Whether the client is on this machine, so that loopback addresses are good for it. */
   readonly sameHost: boolean;

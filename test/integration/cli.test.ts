@@ -59,6 +59,11 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["one name too many", ["wait", "a@b", "c@d"], /"c@d" is one argument too many; usage: srv-epmd wait \[name\]/],
     ["a node name that is none", ["resolve", "@svc"], /node "@svc" must be a node name such as node_a@svc/],
     ["an EPMD that is none", ["names", "here"], /EPMD "here" must be an address/],
+    [
+      "a pattern that is none",
+      ["names", "--match", "node_*"],
+      /--match: "node_\*" must be a pattern such as 'node_\*@svc'/,
+    ],
     ["a service with a dot", ["serve", "--service", "a.b"], /--service: "a.b" must be a name without dots/],
     [
       "two addresses of one family",
@@ -217,7 +222,9 @@ describe("results", () => {
 
   test("resolve --trace shows the steps, on stderr when stdout is for programs", async () => {
     const plain = await cli(["resolve", "a@h", ...nodes, "--trace"]);
-    expect(plain.stdout).toMatch(/^- a@h is alive name a at host h\.service\.consul\n- static: 1 endpoint\n/);
+    expect(plain.stdout).toMatch(
+      /^- a@h is alive name a at host h\.service\.consul\n- registry: .* is not this machine\n- static: 1 endpoint\n/,
+    );
     const json = await cli(["resolve", "a@h", ...nodes, "--trace", "--json"]);
     expect(json.stdout.trim().split("\n")).toHaveLength(1);
     expect(json.stderr).toContain("- static: ");

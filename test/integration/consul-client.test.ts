@@ -91,6 +91,21 @@ test("services and checks of others are none of our business", async () => {
   expect(await client.service("srv-epmd:nobody")).toBeUndefined();
 });
 
+test("a blocking query is given its wait beside the time of a call", async () => {
+  await client.register(ENTRY);
+  await client.fail(ENTRY.id);
+  const query = { service: "svc", datacenter: "dc1" };
+  const { instances, index } = await client.followService(query, 0, 60_000);
+  expect(instances).toEqual([{ serviceId: ENTRY.id, tags: ["node_a"], port: 20001, meta: ENTRY.meta, critical: true }]);
+  const before = performance.now();
+  expect(await client.followService(query, index, TIMEOUT + 100)).toEqual({ instances, index });
+  expect(performance.now() - before).toBeGreaterThan(TIMEOUT);
+  expect(fake.requests.slice(-2).map(({ path }) => path)).toEqual([
+    "/v1/health/service/svc?stale=&dc=dc1",
+    `/v1/health/service/svc?stale=&dc=dc1&index=${index}&wait=350ms`,
+  ]);
+});
+
 describe("an agent in trouble", () => {
   test.each([
     ["hangs", "hang"],

@@ -2,11 +2,11 @@ import { type Duplex, duplexPair } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import type { EpmdResponse } from "../../src/core/epmd/messages.js";
+import type { EpmdResponse, NamedPort } from "../../src/core/epmd/messages.js";
 import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
-import { identifyPeer } from "../../src/epmd/peer.js";
+import { identifyPeer, type Peer } from "../../src/epmd/peer.js";
 import { registration } from "../support/registered-node.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -21,6 +21,7 @@ const PORT2_A = hex("77 00 1267 4d 00 0006 0005 0001 61 0000");
 
 interface Options {
   readonly lookUp?: (name: string) => Promise<EpmdResponse>;
+  readonly match?: (pattern: string, peer: Peer) => NamedPort[] | Promise<NamedPort[]>;
   readonly packetTimeout?: number;
   readonly peerAddress?: string;
   readonly relaxed?: boolean;
@@ -30,6 +31,7 @@ interface Options {
 /** An EPMD without a port: any Duplex is a peer. */
 function epmd({
   lookUp,
+  match,
   packetTimeout = 60_000,
   peerAddress = "127.0.0.1",
   relaxed = false,
@@ -59,6 +61,7 @@ function epmd({
             if (node) return { ...node, type: "PORT2_RESP", result: 0 };
             return lookUp?.(name) ?? { type: "PORT2_RESP", result: 1 };
           },
+          match: match ?? (() => []),
           release: (node) => holders.get(node)?.(),
           epmdPort: () => 4369,
           relaxedCommandCheck: relaxed,
@@ -289,6 +292,56 @@ describe("a request", () => {
     client.send(Buffer.concat([LOOK_UP_A, hex("00")]));
     await client.closed();
     expect(client.bytes().length).toBe(0);
+  });
+});
+
+describe("NAMES with a pattern", () => {
+  /** *@svc */
+  const NAMES_MATCH = hex("0006 6e 2a 40 737663");
+  const found = [{ name: "b@svc.service.consul", port: 20001 }];
+  const LINE = Buffer.concat([hex("00001111"), Buffer.from("name b@svc.service.consul at port 20001\n")]);
+  const PLAIN = Buffer.concat([hex("00001111"), Buffer.from("name a at port 4711\n")]);
+
+  test("is answered with full names, at once or when they are known", async () => {
+    const asked: string[] = [];
+    const at = (names: NamedPort[] | Promise<NamedPort[]>) => (pattern: string) => {
+      asked.push(pattern);
+      return names;
+    };
+    for (const match of [at(found), at(sleep(20).then(() => found))]) {
+      const client = epmd({ match }).connect();
+      client.send(NAMES_MATCH);
+      await client.closed();
+      expect(client.bytes()).toEqual(LINE);
+      expect(client.writes()).toBe(1);
+    }
+    expect(asked).toEqual(["*@svc", "*@svc"]);
+  });
+
+  test("keeps its place among the requests of a registered node", async () => {
+    const { connect } = epmd({ match: () => sleep(20).then(() => found) });
+    const node = connect();
+    await register(node);
+    node.send(Buffer.concat([NAMES_MATCH, NAMES]));
+    await received(node, 6 + LINE.length + PLAIN.length);
+    expect(node.bytes().subarray(6)).toEqual(Buffer.concat([LINE, PLAIN]));
+  });
+
+  test("is plain NAMES for a stranger, for whom nothing is looked up", async () => {
+    let asked = 0;
+    const { connect, registry } = epmd({
+      peerAddress: "192.0.2.1",
+      match: () => {
+        asked++;
+        return found;
+      },
+    });
+    registry.register(registration("a", 4711), 0);
+    const client = connect();
+    client.send(NAMES_MATCH);
+    await client.closed();
+    expect(client.bytes()).toEqual(PLAIN);
+    expect(asked).toBe(0);
   });
 });
 

@@ -1,123 +1,55 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ConsulClient, type ConsulClientOptions, createConsulClient } from "../../src/consul/client.js";
-import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
-import type { Timings } from "../../src/consul/timings.js";
-import type { OptionKey } from "../../src/core/options.js";
-import { type RegisteredNode, Registry } from "../../src/core/registry.js";
-import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
-import { collectLog } from "../support/log-lines.js";
-import { registration, serveConfig } from "../support/registered-node.js";
+import { describe, expect, test } from "vitest";
+import { bestOf } from "../support/best-of.js";
+import { FAST, ID, useRegistrars } from "../support/registrar-part.js";
+import { STRANGER } from "../support/service-entry.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
-const OWNER = "boot-1/4026531840/4369";
-const ID = "srv-epmd:box1:node_a";
-/** Everything a hundred times as fast. */
-const FAST: Timings = {
-  grace: 150,
-  adoption: 300,
-  audit: 300,
-  firstRetry: 20,
-  maxRetry: 200,
-  refusalRetry: 150,
-  stop: 300,
-};
-
-interface Daemon {
-  readonly registry: Registry;
-  readonly registrar: Registrar;
-  readonly client: ConsulClient;
-  readonly messages: ReturnType<typeof collectLog>["messages"];
-  readonly lines: ReturnType<typeof collectLog>["lines"];
-  up(name: string, port?: number): RegisteredNode;
-  down(node: RegisteredNode): void;
-}
-
-interface DaemonOptions {
-  readonly owner?: string;
-  readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
-  readonly client?: Partial<ConsulClientOptions>;
-  readonly timings?: Partial<Timings>;
-}
-
-let fake: FakeConsul;
-const daemons: Daemon[] = [];
-
-beforeEach(async () => {
-  fake = await startFakeConsul();
-});
-afterEach(async () => {
-  for (const { registrar, client } of daemons.splice(0)) {
-    await registrar.stop();
-    client.close();
-  }
-  await fake.close();
-});
-
-function start({ owner = OWNER, flags = {}, client: over = {}, timings = {} }: DaemonOptions = {}): Daemon {
-  const registry = new Registry();
-  const { log, lines, messages } = collectLog();
-  const client = createConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
-  const registrar = startRegistrar({
-    registry,
-    config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }),
-    client,
-    machine: { hostName: "box1", port: 4369, owner },
-    log,
-    random: () => 0.5,
-    timings: { ...FAST, ...timings },
-  });
-  const daemon: Daemon = {
-    registry,
-    registrar,
-    client,
-    messages,
-    lines,
-    up: (name, port = 20001) => {
-      const node = registry.register(registration(name, port), Date.now());
-      if (!node) throw new Error(`${name} is taken`);
-      return node;
-    },
-    down: (node) => registry.unregister(node),
-  };
-  daemons.push(daemon);
-  return daemon;
-}
-
-const isPassing = (id = ID) => waitFor(() => fake.status(id) === "passing", { what: `${id} to be passing` });
-const isGone = (id = ID) => waitFor(() => !fake.services.has(id), { what: `${id} to be gone` });
-const isPublished = (daemon: Daemon, name = "node_a") =>
-  waitFor(() => daemon.registrar.status().some((status) => status.name === name && status.published), {
-    what: `${name} to be published`,
-  });
+const bench = useRegistrars();
+const { start, isPassing, isGone, isPublished } = bench;
 
 describe("a node", () => {
   test("that registers is passing in Consul within 100 ms, and told of in one line", async () => {
     const daemon = start();
-    await waitFor(() => fake.requests.length > 0, { what: "the first look at the agent" });
-    const before = performance.now();
-    daemon.up("node_a");
-    await isPassing();
-    expect(performance.now() - before).toBeLessThan(100);
-    await isPublished(daemon);
-    expect(daemon.lines.filter(({ msg }) => msg === "published")).toMatchObject([
-      { name: "node_a", serviceId: ID, address: "the agent's own", port: 20001 },
-    ]);
+    await waitFor(() => bench.fake.requests.length > 0, { what: "the first look at the agent" });
+    const took = await bestOf(5, async (round) => {
+      const before = performance.now();
+      daemon.up(`node_${round}`, 20001 + round);
+      await waitFor(() => bench.fake.status(`srv-epmd:box1:node_${round}`) === "passing", {
+        what: "passing",
+        interval: 1,
+      });
+      return performance.now() - before;
+    });
+    expect(took).toBeLessThan(100);
+    await isPublished(daemon, "node_4");
+    expect(daemon.lines.filter(({ msg }) => msg === "published")).toMatchObject(
+      [0, 1, 2, 3, 4].map((round) => ({
+        name: `node_${round}`,
+        serviceId: `srv-epmd:box1:node_${round}`,
+        address: "the agent's own",
+        port: 20001 + round,
+      })),
+    );
   });
 
   test("whose VM ends is critical at once and removed after the grace time", async () => {
     const daemon = start();
-    const node = daemon.up("node_a");
-    await isPublished(daemon);
-    daemon.down(node);
-    const before = performance.now();
-    await waitFor(() => fake.status(ID) === "critical", { what: "critical" });
-    expect(performance.now() - before).toBeLessThan(100);
-    await isGone();
-    expect(performance.now() - before).toBeGreaterThan(FAST.grace - 20);
-    expect(daemon.messages().filter((message) => message === "withdrawn")).toHaveLength(1);
+    const took = await bestOf(3, async () => {
+      const node = daemon.up("node_a");
+      await isPublished(daemon);
+      daemon.down(node);
+      const before = performance.now();
+      await waitFor(() => bench.fake.status(ID) === "critical", { what: "critical", interval: 1 });
+      const critical = performance.now() - before;
+      await isGone();
+      expect(performance.now() - before).toBeGreaterThan(FAST.grace - 20);
+      return critical;
+    });
+    expect(took).toBeLessThan(100);
+    expect(daemon.messages().filter((message) => message === "withdrawn")).toHaveLength(3);
   });
 
   test("that comes back within the grace time is passing again, with its new port, and never removed", async () => {
@@ -125,19 +57,19 @@ describe("a node", () => {
     const node = daemon.up("node_a");
     await isPublished(daemon);
     daemon.down(node);
-    await waitFor(() => fake.status(ID) === "critical", { what: "critical" });
+    await waitFor(() => bench.fake.status(ID) === "critical", { what: "critical" });
     daemon.up("node_a", 20002);
     await isPassing();
-    expect(fake.services.get(ID)?.Port).toBe(20002);
-    expect(fake.requests.some(({ path }) => path.includes("deregister"))).toBe(false);
+    expect(bench.fake.services.get(ID)?.Port).toBe(20002);
+    expect(bench.fake.requests.some(({ path }) => path.includes("deregister"))).toBe(false);
   });
 
   test("that lives 10 ms leaves nothing behind, although its end comes before its registration is through", async () => {
     const daemon = start();
-    fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 50 } : undefined));
+    bench.fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 50 } : undefined));
     const node = daemon.up("node_a");
     setTimeout(() => daemon.down(node), 10);
-    await waitFor(() => fake.registrations.length > 0, { what: "the registration" });
+    await waitFor(() => bench.fake.registrations.length > 0, { what: "the registration" });
     await isGone();
     await waitFor(() => daemon.registrar.status().length === 0, { what: "nothing left to do" });
   });
@@ -145,9 +77,9 @@ describe("a node", () => {
   test("is refreshed every third of its TTL", async () => {
     const daemon = start();
     daemon.up("node_a");
-    const passes = () => fake.requests.filter(({ path }) => path.includes("/check/pass/")).length;
+    const passes = () => bench.fake.requests.filter(({ path }) => path.includes("/check/pass/")).length;
     await waitFor(() => passes() >= 4, { what: "three refreshes" });
-    expect(fake.registrations).toHaveLength(1);
+    expect(bench.fake.registrations).toHaveLength(1);
   });
 
   test("that cannot be published stays registered and is told of, with the reason", async () => {
@@ -167,17 +99,16 @@ describe("a node", () => {
     daemon.up("node", 20002);
     await isPassing("srv-epmd:box1:Node");
     expect(daemon.messages("warn")).toEqual(["not published, though it is registered here"]);
-    expect(fake.services.size).toBe(1);
+    expect(bench.fake.services.size).toBe(1);
     daemon.down(first);
     await isPassing("srv-epmd:box1:node");
-    expect([...fake.services.keys()]).toEqual(["srv-epmd:box1:node"]);
+    expect([...bench.fake.services.keys()]).toEqual(["srv-epmd:box1:node"]);
   });
 });
 
 describe("an agent that", () => {
   test("is down at the start holds up nothing, and is told of in one line when it goes and one when it is back", async () => {
-    const { port } = fake;
-    await fake.close();
+    const startAgent = await bench.stopAgent();
     const daemon = start();
     daemon.up("node_a");
     daemon.up("node_b");
@@ -186,22 +117,22 @@ describe("an agent that", () => {
     });
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(daemon.registrar.agentAnswers).toBe(false);
-    fake = await startFakeConsul(port);
+    await startAgent();
     await isPassing();
     await isPassing("srv-epmd:box1:node_b");
+    await waitFor(() => daemon.registrar.agentAnswers, { what: "the agent to answer" });
     expect(daemon.messages("warn")).toHaveLength(1);
     expect(daemon.messages().filter((message) => message.includes("answers again"))).toHaveLength(1);
-    await waitFor(() => daemon.registrar.agentAnswers, { what: "the agent to answer" });
   });
 
   test("hangs and then answers is caught up with", async () => {
     const daemon = start();
-    fake.misbehave(() => "hang");
+    bench.fake.misbehave(() => "hang");
     const node = daemon.up("node_a");
     daemon.up("node_b");
     await new Promise((resolve) => setTimeout(resolve, 100));
     daemon.down(node);
-    fake.misbehave(undefined);
+    bench.fake.misbehave(undefined);
     await isPassing("srv-epmd:box1:node_b");
     await isGone();
   });
@@ -209,18 +140,18 @@ describe("an agent that", () => {
   test("breaks off in the middle of its answer to a registration is asked again", async () => {
     const daemon = start();
     let resets = 2;
-    fake.misbehave(({ path }) => (path.includes("/register") && resets-- > 0 ? "reset" : undefined));
+    bench.fake.misbehave(({ path }) => (path.includes("/register") && resets-- > 0 ? "reset" : undefined));
     daemon.up("node_a");
     await isPassing();
   });
 
   test("registers what it never answered for has it removed when the VM is gone", async () => {
     const daemon = start({ timings: { audit: 60_000 } });
-    fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 400 } : undefined));
+    bench.fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 400 } : undefined));
     const node = daemon.up("node_a");
-    await waitFor(() => fake.services.has(ID), { what: "the late registration" });
+    await waitFor(() => bench.fake.services.has(ID), { what: "the late registration" });
     daemon.down(node);
-    fake.misbehave(undefined);
+    bench.fake.misbehave(undefined);
     await isGone();
   });
 
@@ -228,7 +159,7 @@ describe("an agent that", () => {
     const daemon = start({ timings: { audit: 60_000 } });
     daemon.up("node_a");
     await isPublished(daemon);
-    fake.loseState();
+    bench.fake.loseState();
     await isPassing();
     expect(daemon.messages("warn")).toEqual(["the Consul agent has forgotten the entry"]);
     await waitFor(() => daemon.messages().filter((message) => message === "published").length === 2, {
@@ -240,51 +171,93 @@ describe("an agent that", () => {
     const daemon = start({ flags: { ttl: "60s" } });
     daemon.up("node_a");
     await isPublished(daemon);
-    const service = fake.services.get(ID);
-    if (service) fake.services.set(ID, { ...service, Port: 1 });
-    await waitFor(() => fake.services.get(ID)?.Port === 20001, { what: "the port to be restored" });
-    fake.loseState();
+    const service = bench.fake.services.get(ID);
+    if (service) bench.fake.services.set(ID, { ...service, Port: 1 });
+    await waitFor(() => bench.fake.services.get(ID)?.Port === 20001, { what: "the port to be restored" });
+    bench.fake.loseState();
     await isPassing();
   });
 
   test("has no leader is told of once, though its other answers are good", async () => {
     const daemon = start();
-    fake.misbehave(({ path }) => (path.includes("/register") ? { status: 500, body: "No cluster leader" } : undefined));
+    bench.fake.misbehave(({ path }) =>
+      path.includes("/register") ? { status: 500, body: "No cluster leader" } : undefined,
+    );
     daemon.up("node_a");
     daemon.up("node_b");
-    const tries = () => fake.requests.filter(({ path }) => path.includes("/register")).length;
+    const tries = () => bench.fake.requests.filter(({ path }) => path.includes("/register")).length;
     await waitFor(() => tries() >= 6, { what: "more tries" });
-    fake.misbehave(undefined);
+    bench.fake.misbehave(undefined);
     await isPassing();
     expect(daemon.messages("warn")).toHaveLength(1);
   });
 
   test("forgets every check as soon as it has it is not stormed", async () => {
     const daemon = start();
-    fake.misbehave(({ path }) => (path.includes("/check/") ? { status: 404, body: "Unknown check ID" } : undefined));
+    bench.fake.misbehave(({ path }) =>
+      path.includes("/check/") ? { status: 404, body: "Unknown check ID" } : undefined,
+    );
     daemon.up("node_a");
     await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(fake.registrations.length).toBeLessThan(20);
+    expect(bench.fake.registrations.length).toBeLessThan(20);
+  });
+});
+
+describe("a token file that cannot be read", () => {
+  test("is told of as what it is, once, and not as an agent that does not answer", async () => {
+    const tokenFile = join(await temporaryFolder("token"), "token");
+    const daemon = start({ client: { tokenFile } });
+    daemon.up("node_a");
+    daemon.up("node_b");
+    const failed = () => daemon.registrar.status().every(({ lastError }) => lastError !== undefined);
+    await waitFor(failed, { what: "failed tries" });
+    expect(daemon.messages("warn")).toEqual([
+      `the token file cannot be read: ENOENT: no such file or directory, open '${tokenFile}'; nodes are registered here and published later`,
+    ]);
+    expect(bench.fake.requests).toEqual([]);
+    await writeFile(tokenFile, "sesame");
+    await isPassing();
+    await isPassing("srv-epmd:box1:node_b");
+    await waitFor(() => daemon.registrar.agentAnswers, { what: "the agent to answer" });
+    expect(daemon.messages("warn")).toHaveLength(1);
+    expect(daemon.messages().filter((message) => message.includes("can be read"))).toHaveLength(1);
+  });
+
+  test("and then an agent that is down are two things to tell of", async () => {
+    const tokenFile = join(await temporaryFolder("token"), "token");
+    const startAgent = await bench.stopAgent();
+    const daemon = start({ client: { tokenFile } });
+    daemon.up("node_a");
+    await waitFor(() => daemon.messages("warn").length > 0, { what: "the token file" });
+    await writeFile(tokenFile, "sesame");
+    await waitFor(() => daemon.messages("warn").length > 1, { what: "the agent" });
+    await startAgent();
+    await isPassing();
+    expect(daemon.messages("warn")).toEqual([
+      expect.stringContaining("the token file cannot be read"),
+      expect.stringContaining("the Consul agent does not answer"),
+    ]);
   });
 });
 
 describe("a refusal", () => {
   test("is told of once, with the policy that is needed, and tried again slowly", async () => {
     const daemon = start();
-    fake.misbehave(({ path }) =>
+    bench.fake.misbehave(({ path }) =>
       path.includes("/register") ? { status: 403, body: "Permission denied: Missing service:write on svc" } : undefined,
     );
     daemon.up("node_a");
     daemon.up("node_b");
-    const tries = () => fake.requests.filter(({ path }) => path.includes("/register")).length;
+    const tries = () => bench.fake.requests.filter(({ path }) => path.includes("/register")).length;
     await waitFor(() => tries() >= 4, { what: "second tries" });
     expect(tries()).toBeLessThan(8);
     const errors = daemon.lines.filter(({ level }) => level === "error");
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatchObject({ service: "svc", policy: 'service "svc" { policy = "write" }' });
     expect(errors[0]?.msg).toContain("Missing service:write on svc");
-    fake.misbehave(undefined);
-    await isPassing();
+    bench.fake.misbehave(undefined);
+    await isPublished(daemon);
+    await isPublished(daemon, "node_b");
     expect(daemon.messages().filter((message) => message.includes("takes the service's nodes again"))).toHaveLength(1);
   });
 
@@ -292,7 +265,7 @@ describe("a refusal", () => {
     const folder = await temporaryFolder("token");
     const tokenFile = join(folder, "token");
     await writeFile(tokenFile, "old");
-    fake.misbehave(({ token }) => (token === "new" ? undefined : { status: 403, body: "ACL not found" }));
+    bench.fake.misbehave(({ token }) => (token === "new" ? undefined : { status: 403, body: "ACL not found" }));
     const daemon = start({ client: { tokenFile } });
     daemon.up("node_a");
     await waitFor(() => daemon.messages("error").length > 0, { what: "the refusal" });
@@ -307,24 +280,26 @@ describe("a daemon that takes another's place", () => {
     const former = start();
     for (const name of names) former.up(name);
     for (const name of names) await isPublished(former, name);
-    daemons.splice(daemons.indexOf(former), 1);
+    bench.abandon(former);
     // Nobody speaks for it any more, and nothing is taken back.
     former.client.close();
-    fake.misbehave(() => ({ status: 500, body: "gone" }));
+    bench.fake.misbehave(() => ({ status: 500, body: "gone" }));
     await former.registrar.stop();
-    fake.misbehave(undefined);
-    fake.requests.length = 0;
+    bench.fake.misbehave(undefined);
+    bench.fake.requests.length = 0;
   };
 
   test("keeps what it left passing, without a gap, until the VM is back", async () => {
     await leaveBehind("node_a");
     const daemon = start();
-    await waitFor(() => fake.requests.some(({ path }) => path.includes("/check/pass/")), { what: "the adoption" });
+    await waitFor(() => bench.fake.requests.some(({ path }) => path.includes("/check/pass/")), {
+      what: "the adoption",
+    });
     daemon.up("node_a");
     await isPublished(daemon);
     await new Promise((resolve) => setTimeout(resolve, FAST.adoption + 100));
-    expect(fake.status(ID)).toBe("passing");
-    expect(fake.requests.filter(({ path }) => /deregister|fail/.test(path))).toEqual([]);
+    expect(bench.fake.status(ID)).toBe("passing");
+    expect(bench.fake.requests.filter(({ path }) => /deregister|fail/.test(path))).toEqual([]);
   });
 
   test("removes what it left when the VM does not come back", async () => {
@@ -332,63 +307,48 @@ describe("a daemon that takes another's place", () => {
     const daemon = start();
     daemon.up("node_b");
     await isGone();
-    expect(fake.status("srv-epmd:box1:node_b")).toBe("passing");
+    expect(bench.fake.status("srv-epmd:box1:node_b")).toBe("passing");
   });
 
   test("under another instance replaces what it left, the new entry first", async () => {
     await leaveBehind("node_a");
     const daemon = start({ flags: { instance: "alloc2" } });
-    await waitFor(() => fake.requests.some(({ path }) => path.includes("/check/pass/")), { what: "the adoption" });
+    await waitFor(() => bench.fake.requests.some(({ path }) => path.includes("/check/pass/")), {
+      what: "the adoption",
+    });
     daemon.up("node_a");
     await isGone();
-    expect(fake.status("srv-epmd:alloc2:node_a")).toBe("passing");
-    const order = fake.requests.map(({ path }) => path).filter((path) => /deregister|pass\/.*alloc2/.test(path));
+    expect(bench.fake.status("srv-epmd:alloc2:node_a")).toBe("passing");
+    const order = bench.fake.requests.map(({ path }) => path).filter((path) => /deregister|pass\/.*alloc2/.test(path));
     expect(order[0]).toContain("pass");
   });
 
   test("touches nothing of another owner that is alive, and removes what of it is dead", async () => {
     await leaveBehind("node_a", "node_b");
-    const check = fake.checks.get("service:srv-epmd:box1:node_b");
+    const check = bench.fake.checks.get("service:srv-epmd:box1:node_b");
     if (check) check.Status = "critical";
     start({ owner: "boot-2/4026531840/4369" });
     await isGone("srv-epmd:box1:node_b");
     await new Promise((resolve) => setTimeout(resolve, FAST.adoption + 100));
-    expect(fake.services.has(ID)).toBe(true);
-  });
-});
-
-describe("two daemons that want the same service id", () => {
-  test("have one each: the second takes another", async () => {
-    const first = start();
-    first.up("node_a", 20001);
-    await isPublished(first);
-    const second = start({ owner: "boot-1/4026532999/4369" });
-    second.up("node_a", 20002);
-    await isPublished(second);
-    expect(fake.services.get(ID)?.Port).toBe(20001);
-    const [own] = second.registrar.status()[0]?.serviceIds ?? [];
-    expect(own).toMatch(/^srv-epmd:box1~[0-9a-f]{8}:node_a$/);
-    expect(fake.services.get(own ?? "")?.Port).toBe(20002);
-    expect(second.messages("warn").filter((message) => message.includes("another live daemon"))).toHaveLength(1);
+    expect(bench.fake.services.has(ID)).toBe(true);
   });
 
-  test("come to have one each although both saw it free", async () => {
-    // Neither sees the other before it writes.
-    fake.misbehave(({ method, path }) =>
-      method === "GET" && path.includes("/agent/service/") ? { status: 404, body: "unknown service ID" } : undefined,
-    );
-    const first = start();
-    const second = start({ owner: "boot-1/4026532999/4369" });
-    first.up("node_a", 20001);
-    second.up("node_a", 20002);
-    await isPublished(first);
-    await isPublished(second);
-    expect(fake.services.size).toBe(1);
-    fake.misbehave(undefined);
-    await waitFor(() => new Set([...fake.services.values()].map(({ Port }) => Port)).size === 2, {
-      what: "an entry for each",
+  test("leaves alone what of another owner looked dead and is passing when it comes to remove it", async () => {
+    await leaveBehind("node_a");
+    const check = bench.fake.checks.get(`service:${ID}`);
+    if (!check) throw new Error("no check");
+    check.Status = "critical";
+    bench.fake.misbehave(({ method, path }) => {
+      // Its VM is back, between the look at the agent and the removal.
+      if (method === "GET" && path === `/v1/agent/service/${ID}`) check.Status = "passing";
+      return undefined;
     });
-    expect([...fake.services.keys()].every((id) => fake.status(id) === "passing")).toBe(true);
+    const daemon = start({ owner: STRANGER });
+    const asked = () => bench.fake.requests.filter(({ path }) => path === "/v1/agent/services").length;
+    await waitFor(() => asked() > 1, { what: "the second look" });
+    expect(bench.fake.requests.filter(({ path }) => path.includes("deregister"))).toEqual([]);
+    expect(daemon.messages()).toEqual([]);
+    expect(bench.fake.status(ID)).toBe("passing");
   });
 });
 
@@ -400,11 +360,13 @@ describe("the stop", () => {
     await isPublished(daemon);
     await isPublished(daemon, "node_b");
     daemon.down(node);
-    await waitFor(() => fake.status(ID) === "critical", { what: "critical" });
-    fake.requests.length = 0;
+    await waitFor(() => bench.fake.status(ID) === "critical", { what: "critical" });
+    bench.fake.requests.length = 0;
     await daemon.registrar.stop();
-    expect([...fake.services.keys()]).toEqual(["srv-epmd:box1:node_b"]);
-    expect(fake.requests.some(({ path }) => path.includes("/check/pass/service:srv-epmd:box1:node_b"))).toBe(true);
+    expect([...bench.fake.services.keys()]).toEqual(["srv-epmd:box1:node_b"]);
+    expect(bench.fake.requests.some(({ path }) => path.includes("/check/pass/service:srv-epmd:box1:node_b"))).toBe(
+      true,
+    );
   });
 
   test("removes what is alive too with --deregister-on-stop", async () => {
@@ -412,14 +374,14 @@ describe("the stop", () => {
     daemon.up("node_a");
     await isPublished(daemon);
     await daemon.registrar.stop();
-    expect(fake.services.size).toBe(0);
+    expect(bench.fake.services.size).toBe(0);
   });
 
   test("does not wait for an agent that hangs", async () => {
     const daemon = start({ client: { timeoutMs: 5_000 } });
     daemon.up("node_a");
     await isPublished(daemon);
-    fake.misbehave(() => "hang");
+    bench.fake.misbehave(() => "hang");
     daemon.up("node_b");
     await new Promise((resolve) => setTimeout(resolve, 50));
     const before = performance.now();
@@ -432,15 +394,15 @@ describe("the stop", () => {
     daemon.up("node_a");
     await isPublished(daemon);
     await daemon.registrar.stop();
-    const { length } = fake.requests;
+    const { length } = bench.fake.requests;
     daemon.up("node_b");
     await new Promise((resolve) => setTimeout(resolve, 400));
-    expect(fake.requests).toHaveLength(length);
+    expect(bench.fake.requests).toHaveLength(length);
   });
 });
 
 test("a service that also has other instances is warned of, once", async () => {
-  fake.services.set("web-1", {
+  bench.fake.services.set("web-1", {
     ID: "web-1",
     Service: "svc",
     Tags: [],

@@ -14,13 +14,16 @@ import { registrySource } from "../../src/resolution/registry-source.js";
 import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolution/resolution.js";
 import type { LookupContext, Source } from "../../src/resolution/source.js";
 import { staticSource } from "../../src/resolution/static-source.js";
+import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 import { collectLog } from "../support/log-lines.js";
 import { registration } from "../support/registered-node.js";
+import { silentPort } from "../support/silent-port.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 const LOCAL: ResolveOptions = { sameHost: true };
+const NOBODY_HERE: Source = { name: "registry", lookUp: () => ({ outcome: "not-found", reason: "nobody" }) };
 const ABSENT: Resolution = { outcome: "not-found", reason: "nobody has it" };
 const DOWN: Resolution = { outcome: "unavailable", cause: "nobody answers" };
 
@@ -44,7 +47,7 @@ function resolverOf(
   over: Partial<ResolutionOptions> = {},
 ) {
   const asked: Asked[] = [];
-  const refused: Endpoint[] = [];
+  const refused: (Endpoint & { readonly host: string })[] = [];
   const sources = Object.entries(results).map(([name, result]): Source => {
     const source = name as SourceName;
     return {
@@ -63,8 +66,8 @@ function resolverOf(
     family: "any",
     probeEndpoints: true,
     timeout: 4_000,
-    onRefused: (_, which) => refused.push(which),
-    now: Date.now,
+    onRefused: ({ node: { host } }, which) => refused.push({ ...which, host }),
+    now: () => performance.now(),
     ...over,
   });
   return {
@@ -191,8 +194,9 @@ describe("the host of a name", () => {
     const { nodes, close } = composeResolution({
       config,
       machine,
-      registry: undefined,
+      registry: NOBODY_HERE,
       servers: [],
+      watchNodesFile: false,
       ownPort: () => 1,
       log,
     });
@@ -232,6 +236,44 @@ describe("probing", () => {
     expect(refused).toHaveLength(2);
   });
 
+  test("of silent endpoints ends in time, and what was found stays found", async () => {
+    const ports = [await silentPort(), await silentPort()];
+    for (const timeout of [60, 200, 400]) {
+      const { resolve, refused } = resolverOf({ srv: Promise.resolve(found("srv", ...ports)) }, { timeout });
+      const startedAt = performance.now();
+      expect(await resolve("a@svc"), `${timeout} ms`).toEqual(found("srv", ...ports));
+      expect(performance.now() - startedAt).toBeLessThan(timeout + 200);
+      expect(refused).toEqual([]);
+    }
+  });
+
+  test("reports what refused under the name that was asked for, also where the host part was an address", async () => {
+    const ports = [await freePort(), await freePort()];
+    const { resolve, refused } = resolverOf({ registry: ABSENT, srv: found("srv", ...ports) });
+    await resolve("a@127.0.0.1");
+    expect(refused.map(({ port, host }) => [port, host])).toEqual(ports.map((port) => [port, "svc.service.consul"]));
+  });
+
+  test("reports no endpoint that did not come from DNS", async () => {
+    const ports = [await freePort(), await freePort()];
+    for (const source of ["static", "fallback"] as const) {
+      const { resolve, refused } = resolverOf({ [source]: found(source, ...ports) });
+      expect(await resolve("a@svc")).toEqual(found(source, ...ports));
+      expect(refused).toEqual([]);
+    }
+  });
+
+  test("reports no endpoint for troubles of this machine's own, and puts it last nevertheless", async () => {
+    const { open, close } = await openAndClosed();
+    // The broadcast address of the loopback network: ENETUNREACH, whoever listens.
+    const unreachable = endpoint(open, "127.255.255.255");
+    const accepting = endpoint(open);
+    const { resolve, refused } = resolverOf({ srv: { ...found("srv"), endpoints: [unreachable, accepting] } });
+    expect(await resolve("a@svc")).toMatchObject({ endpoints: [accepting, unreachable] });
+    expect(refused).toEqual([]);
+    close();
+  });
+
   test("is not done for one endpoint, for nodes here, for strangers, nor with --no-probe-endpoints", async () => {
     const { open, closed, connections, close } = await openAndClosed();
     const single = resolverOf({ srv: found("srv", open) });
@@ -254,6 +296,35 @@ describe("probing", () => {
     expect(connections()).toBe(0);
     close();
   });
+});
+
+test("endpoints that refused are not in the cache the next time, also where the host part was an address", async () => {
+  const ports = [await freePort(), await freePort()];
+  const dns = await startFakeDns(({ qname }) => ({
+    answers: ports.map((port) => srv(qname, "h.test", port, { ttl: 60 })),
+    additionals: [aRecord("h.test", "127.0.0.1", 60)],
+  }));
+  const flags = { dns: [`127.0.0.1:${dns.port}`], domain: ["svc.test"], maxTtl: "60s" };
+  const { config } = loadConfig({ command: "resolve", flags, env: {} });
+  const machine = { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] };
+  const { log } = collectLog();
+  for (const name of ["a@svc.test", "a@127.0.0.1"]) {
+    dns.queries.length = 0;
+    const { nodes, close } = composeResolution({
+      config,
+      machine,
+      registry: NOBODY_HERE,
+      servers: [],
+      watchNodesFile: false,
+      ownPort: () => undefined,
+      log,
+    });
+    for (let times = 0; times < 2; times++)
+      expect(await nodes.resolve(parseNodeName(name), LOCAL), name).toMatchObject({ outcome: "found" });
+    expect(dns.queries, name).toHaveLength(2);
+    await close();
+  }
+  await dns.close();
 });
 
 describe("a nodes file", () => {

@@ -1,6 +1,8 @@
+import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import { run } from "../support/child.js";
 import { startNode } from "../support/erlang.js";
+import { createHosts } from "../support/netns.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli, startDaemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
@@ -59,6 +61,43 @@ requirePeer("erl", "dig")("the embedded DNS", () => {
     expect(reports).toMatchObject([{ outcome: "not-found" }, { outcome: "found" }]);
     expect(code).toBe(1);
     await two.kill();
+    await daemon.stop();
+  });
+});
+
+requirePeer("erl", "netns")("the embedded DNS on an address of the network", () => {
+  test("answers other machines with that address, not with their own loopback", async () => {
+    const { hosts, remove } = await createHosts([{ addresses: ["10.97.0.1/24"] }, { addresses: ["10.97.0.2/24"] }]);
+    const [netns, other] = hosts;
+    if (!netns || !other) throw new Error("no hosts");
+    const args = ["--domain", "demo.test", "--dns-listen", "10.97.0.1:8653", "--listen", "10.97.0.1"];
+    const daemon = await startDaemon({ netns, port: 4369, args });
+    const vm = await startNode({ netns, name: "one@10.97.0.1", epmdPort: 4369 });
+    const { code, stdout } = await runCli(["resolve", "one@demo.test", "--dns", "10.97.0.1:8653", "--json"], {
+      netns: other,
+    });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ endpoints: [{ address: "10.97.0.1", family: 4 }] });
+    await vm.stop();
+    await daemon.stop();
+    await remove();
+  });
+});
+
+requirePeer("erl")("resolve and wait on the machine where a node lives", () => {
+  test("find it under the machine's names and addresses, through any EPMD", async () => {
+    const daemon = await startDaemon();
+    const vm = await startNode({ sname: "here", epmdPort: daemon.port });
+    const port = String(daemon.port);
+    for (const host of ["localhost", hostname().split(".")[0], "127.0.0.1"]) {
+      const { code, stdout } = await runCli(["resolve", `here@${host}`, "--port", port, "--json"]);
+      expect(code, host).toBe(0);
+      expect(JSON.parse(stdout), host).toMatchObject({ source: "registry", endpoints: [{ address: "127.0.0.1" }] });
+    }
+    expect(await runCli(["wait", "here@localhost", "--port", port, "--timeout", "2s"])).toMatchObject({ code: 0 });
+    const absent = await runCli(["resolve", "gone@localhost", "--port", port]);
+    expect(absent).toMatchObject({ code: 1, stdout: expect.stringContaining("gone is not registered with the EPMD") });
+    await vm.stop();
     await daemon.stop();
   });
 });

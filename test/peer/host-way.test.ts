@@ -53,7 +53,18 @@ requirePeer(
     daemon = await startDaemon({
       port: 4369,
       netns: a,
-      args: ["--listen", A, "--domain", "svc", "--dns", `127.0.0.1:${consul.dnsPort}`, "--consul", consul.url],
+      args: [
+        "--log-level",
+        "debug",
+        "--listen",
+        A,
+        "--domain",
+        "svc",
+        "--dns",
+        `127.0.0.1:${consul.dnsPort}`,
+        "--consul",
+        consul.url,
+      ],
     });
   });
   afterAll(() => made.remove());

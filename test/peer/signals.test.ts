@@ -42,7 +42,7 @@ describe.concurrent("a signal", () => {
         "ready",
         "node registered",
         "stopping",
-        "node gone",
+        "node left for a successor",
         "stopped",
       ]);
     },

@@ -33,11 +33,15 @@ const description = fc.record({
 const alive2Request = fc
   .tuple(description, uint(16), aliveName)
   .map(([described, port, name]) => ({ type: "ALIVE2_REQ", ...described, port, aliveName: name }) as const);
+const pattern = fc
+  .tuple(fc.stringMatching(/^[a-z*?_]{1,20}$/), fc.constantFrom("svc", "svc.service.consul", "10.0.0.1", "fd00::1"))
+  .map(([glob, host]) => `${glob}@${host}`);
 /** Names with an `@` have a host part behind the 255 characters; no name that is looked up is empty. */
 const anyRequest = fc.oneof(
   alive2Request,
   fc.record({ type: fc.constant("PORT_PLEASE2_REQ" as const), name: aliveName, forwarded: fc.boolean() }),
   fc.record({ type: fc.constant("STOP_REQ" as const), aliveName }),
+  fc.record({ type: fc.constant("NAMES_REQ" as const), pattern }),
   fc.constantFrom({ type: "NAMES_REQ" } as const, { type: "DUMP_REQ" } as const, { type: "KILL_REQ" } as const),
 );
 
@@ -190,6 +194,7 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
             answer(request, peer, {
               registry,
               lookUp: () => Promise.resolve({ type: "PORT2_RESP", result: 1 }),
+              match: () => Promise.resolve([]),
               release: () => {},
               epmdPort: () => 4369,
               relaxedCommandCheck: false,

@@ -45,6 +45,10 @@ export interface FakeConsul {
   readonly registrations: Record<string, unknown>[];
   /** Status of the TTL check of a service; undefined: no such service. */
   status(serviceId: string): string | undefined;
+  /** X-Consul-Index of the health API; setting it ends the queries that wait for another one. */
+  index: number;
+  /** Health queries that are being held. */
+  readonly held: number;
   /** Asked for each request, before it is done. */
   misbehave(how: ((request: SeenRequest) => Misbehaviour | undefined) | undefined): void;
   /** As an agent in memory that was started anew. */
@@ -58,6 +62,27 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
   const checks = new Map<string, FakeCheck>();
   const requests: SeenRequest[] = [];
   const registrations: Record<string, unknown>[] = [];
+  let index = 10;
+  const waiting = new Set<() => void>();
+  const changed = (to = index + 1) => {
+    index = to;
+    for (const wake of Array.from(waiting)) wake();
+  };
+  /** Blocking queries: held while the index is the one that is known, and `wait` lasts. */
+  const hold = async (url: URL) => {
+    const known = Number(url.searchParams.get("index") ?? 0);
+    const wait = Number(url.searchParams.get("wait")?.replace("ms", "") ?? 0);
+    if (known < index || known === 0) return;
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, wait);
+      waiting.add(wake);
+    });
+  };
   let misbehaviour: ((request: SeenRequest) => Misbehaviour | undefined) | undefined;
 
   const answer = (url: URL, body: string): { status: number; body: unknown } => {
@@ -67,7 +92,8 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     if (path === "/v1/agent/checks") return { status: 200, body: Object.fromEntries(checks) };
     if (path.startsWith("/v1/health/service/")) {
       const instances = [...services.values()].filter((service) => service.Service === last);
-      return { status: 200, body: instances.map((Service) => ({ Service })) };
+      const checksOf = (id: string) => [...checks.values()].filter((check) => check.ServiceID === id);
+      return { status: 200, body: instances.map((Service) => ({ Service, Checks: checksOf(Service.ID) })) };
     }
     if (path === "/v1/agent/service/register") {
       const entry = JSON.parse(body) as FakeService & { Name: string; Checks: FakeCheck[] };
@@ -116,9 +142,15 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
       return;
     }
     if (how !== undefined && "delay" in how) await new Promise((resolve) => setTimeout(resolve, how.delay));
+    const isHealth = url.pathname.startsWith("/v1/health/");
+    if (how === undefined && isHealth) await hold(url);
     const result = how !== undefined && "status" in how ? how : answer(url, body);
+    if (request.method === "PUT") changed();
     const isText = typeof result.body === "string";
-    response.writeHead(result.status, { "content-type": isText ? "text/plain" : "application/json" });
+    response.writeHead(result.status, {
+      "content-type": isText ? "text/plain" : "application/json",
+      ...(isHealth && { "x-consul-index": index }),
+    });
     response.end(isText ? (result.body as string) : JSON.stringify(result.body));
   };
 
@@ -135,6 +167,15 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     checks,
     requests,
     registrations,
+    get index() {
+      return index;
+    },
+    set index(to) {
+      changed(to);
+    },
+    get held() {
+      return waiting.size;
+    },
     status: (serviceId) => (services.has(serviceId) ? checks.get(`service:${serviceId}`)?.Status : undefined),
     misbehave: (how) => {
       misbehaviour = how;
@@ -144,6 +185,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
       checks.clear();
     },
     close: async () => {
+      for (const wake of Array.from(waiting)) wake();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },

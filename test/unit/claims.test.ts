@@ -3,10 +3,10 @@ import { Claims } from "../../src/core/claims.js";
 import { publicationOf } from "../../src/core/publication.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
-const MACHINE = { hostName: "box1", port: 4369, owner: "o" };
+const DAEMON = { hostName: "box1", port: 4369, owner: "o" };
 const claimOf = (name: string) => {
   const node = registeredNode(name, 20001);
-  return { node, publication: publicationOf(node, serveConfig({ domain: ["svc"] }), MACHINE) };
+  return { node, publication: publicationOf(node, serveConfig({ domain: ["svc"] }), DAEMON) };
 };
 
 test("of names that differ only in case the oldest is published, and the next when it goes", () => {

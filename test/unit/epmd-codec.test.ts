@@ -119,8 +119,29 @@ describe("requests", () => {
     expect(decodeRequest(hex(`${bytes} 00ff`))).toEqual({ type });
   });
 
+  test("NAMES_REQ may carry a pattern behind its opcode, and one NUL behind that", () => {
+    // node_*@svc
+    expect(decodeRequest(hex("6e 6e6f64655f2a 40 737663"))).toEqual({ type: "NAMES_REQ", pattern: "node_*@svc" });
+    expect(decodeRequest(hex("6e 2a 40 737663 00"))).toEqual({ type: "NAMES_REQ", pattern: "*@svc" });
+    expect(decodeRequest(hex("6e c3a42a 40 737663"))).toEqual({ type: "NAMES_REQ", pattern: "ä*@svc" });
+  });
+
+  test.each([
+    ["no @", "6e6f64655f2a"],
+    ["nothing before the @", "40 737663"],
+    ["nothing behind the @", "2a 40"],
+    ["invalid UTF-8", "ff 40 737663"],
+    ["a NUL inside", "2a 40 7300 63"],
+    ["two NULs behind", "2a 40 737663 0000"],
+    ["a host that is none", "2a 40 2e2e"],
+    ["a glob that is longer than any name", `${"61".repeat(256)} 40 737663`],
+  ])("NAMES_REQ with %s is a plain one, as with stock EPMD", (_, bytes) => {
+    expect(decodeRequest(hex(`6e ${bytes}`))).toEqual({ type: "NAMES_REQ" });
+  });
+
   test("requests are written with their length", () => {
     expect(encodeRequest({ type: "NAMES_REQ" })).toEqual(hex("0001 6e"));
+    expect(encodeRequest({ type: "NAMES_REQ", pattern: "*@ä" })).toEqual(hex("0005 6e 2a 40 c3a4"));
     expect(encodeRequest({ type: "PORT_PLEASE2_REQ", name: "ä", forwarded: true })).toEqual(hex("0004 7a c3a4 00"));
     expect(encodeRequest({ type: "STOP_REQ", aliveName: "a" })).toEqual(hex("0002 73 61"));
     expect(encodeRequest({ ...NODE, type: "ALIVE2_REQ" })).toEqual(
@@ -162,6 +183,26 @@ describe("responses", () => {
       "NAMES_RESP is the port and a line a node",
       { type: "NAMES_RESP", epmdPort: 4369, nodes: [NODE, { ...NODE, aliveName: "ä" }] },
       Buffer.concat([hex("00001111"), Buffer.from("name look at port 4711\nname ä at port 4711\n")]),
+    ],
+    [
+      "a pattern is answered in the format of NAMES, with full names",
+      {
+        type: "NAMES_MATCH_RESP",
+        epmdPort: 4369,
+        names: [
+          { name: "a@svc.service.consul", port: 20001 },
+          { name: "b@svc.service.consul", port: 65535 },
+        ],
+      },
+      Buffer.concat([
+        hex("00001111"),
+        Buffer.from("name a@svc.service.consul at port 20001\nname b@svc.service.consul at port 65535\n"),
+      ]),
+    ],
+    [
+      "a pattern without a match is the port alone",
+      { type: "NAMES_MATCH_RESP", epmdPort: 4369, names: [] },
+      hex("00001111"),
     ],
     [
       "DUMP_RESP has brackets and a NUL behind each record, and a blank before the newline of former names",

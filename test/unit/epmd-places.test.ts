@@ -26,7 +26,7 @@ describe("places", () => {
 test.each([
   { openFiles: undefined, wanted: 4096, limit: 4096 },
   { openFiles: 1_048_576, wanted: 4096, limit: 4096 },
-  { openFiles: 1024, wanted: 4096, limit: 960 },
+  { openFiles: 1024, wanted: 4096, limit: 768 },
   { openFiles: 1024, wanted: 100, limit: 100 },
   { openFiles: 64, wanted: 4096, limit: 32 },
   { openFiles: 3, wanted: 4096, limit: 2 },

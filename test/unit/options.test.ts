@@ -45,7 +45,7 @@ describe("the table of options", () => {
   });
 
   test("has defaults that may differ by command", () => {
-    expect(COMMANDS.map((command) => defaultOf("timeout", command))).toEqual(["4s", "4s", "4s", "60s", undefined]);
-    expect(COMMANDS.map((command) => defaultOf("logLevel", command))).toEqual(["info", "warn", "warn", "warn", "warn"]);
+    expect(COMMANDS.map((command) => defaultOf("timeout", command))).toEqual(["4s", "4s", "5s", "60s"]);
+    expect(COMMANDS.map((command) => defaultOf("logLevel", command))).toEqual(["info", "warn", "warn", "warn"]);
   });
 });

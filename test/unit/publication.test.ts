@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { advertised } from "../../src/core/advertised.js";
 import {
+  type DaemonIdentity,
   instanceOf,
-  type Machine,
   type Publication,
   publicationOf,
   publishesToConsul,
@@ -10,7 +10,7 @@ import {
 import type { ServiceEntry } from "../../src/core/service-entry.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
-const MACHINE: Machine = { hostName: "box1", port: 4369, owner: "boot/4026531840/4369" };
+const DAEMON: DaemonIdentity = { hostName: "box1", port: 4369, owner: "boot/4026531840/4369" };
 /** Nomad 1.x, `mode = "host"`, one port. */
 const HOST_NETWORK = {
   NOMAD_SHORT_ALLOC_ID: "1a2b3c4d",
@@ -44,7 +44,7 @@ function reasonOf(publication: Publication): string {
 }
 
 const publish = (name: string, port: number, ...config: Parameters<typeof serveConfig>) =>
-  publicationOf(registeredNode(name, port), serveConfig(...config), MACHINE);
+  publicationOf(registeredNode(name, port), serveConfig(...config), DAEMON);
 
 describe("a published node", () => {
   test("has the id, service, tag and meta that make name.svc.service.consul resolve", () => {
@@ -93,8 +93,7 @@ describe("a published node", () => {
 
   test("is probed by the agent where it can reach the port", () => {
     const probe = (node: ReturnType<typeof registeredNode>, flags = {}) =>
-      entriesOf(publicationOf(node, serveConfig({ domain: ["svc"], tcpCheck: "true", ...flags }), MACHINE))[0]
-        ?.tcpCheck;
+      entriesOf(publicationOf(node, serveConfig({ domain: ["svc"], tcpCheck: "true", ...flags }), DAEMON))[0]?.tcpCheck;
     expect(probe(registeredNode("a", 20001))).toBe("127.0.0.1:20001");
     expect(probe(registeredNode("a", 20001, { family: 6 }))).toBe("[::1]:20001");
     expect(probe(registeredNode("a", 20001), { advertiseAddress: ["10.0.0.1"] })).toBe("10.0.0.1:20001");
@@ -176,12 +175,27 @@ describe("the port and address of a node", () => {
   });
 });
 
+describe("a node that registered with port 0", () => {
+  test("is refused, since nobody could dial it", () => {
+    expect(reasonOf(publish("a", 0, { domain: ["svc"] }))).toBe(
+      "refuse: the node registered with port 0: it listens nowhere, so nobody can dial it",
+    );
+  });
+
+  test.each([
+    ["--advertise-port", { advertisePort: "9100" }, {}],
+    ["Nomad's port", {}, BRIDGE],
+  ])("has no port for others, whatever %s says", (_, flags, env) => {
+    expect(advertised(registeredNode("a", 0), serveConfig({ domain: ["svc"], ...flags }, env))).toBeUndefined();
+  });
+});
+
 describe("IPv6", () => {
   const flags = { domain: ["svc"], advertiseAddress: ["10.0.0.1", "fd00::1"] };
 
   test("is published beside IPv4, as an instance of its own, for a node that registered over ::1", () => {
     const node = registeredNode("a", 20001, { family: 6 });
-    const entries = entriesOf(publicationOf(node, serveConfig(flags), MACHINE));
+    const entries = entriesOf(publicationOf(node, serveConfig(flags), DAEMON));
     expect(entries.map(({ id, address, tags }) => ({ id, address, tags }))).toEqual([
       { id: "srv-epmd:box1:a", address: "10.0.0.1", tags: ["a"] },
       { id: "srv-epmd:box1:a:6", address: "fd00::1", tags: ["a"] },
@@ -264,7 +278,7 @@ describe("the instance", () => {
     ["the host name", {}, {}, 4369, "box1"],
     ["the host name with a port that is not EPMD's", {}, {}, 14369, "box1:14369"],
   ])("is %s", (_, flags, env, port, instance) => {
-    expect(instanceOf(serveConfig(flags, env), { ...MACHINE, port })).toBe(instance);
+    expect(instanceOf(serveConfig(flags, env), { ...DAEMON, port })).toBe(instance);
   });
 });
 
@@ -286,6 +300,6 @@ describe("publication into Consul", () => {
 test("a node from --publish-node is published under the host written there", () => {
   const config = serveConfig({ publishNode: ["node_a@svc"] }, { ERL_DIST_PORT: "4370" });
   expect(publishesToConsul(config)).toBe(true);
-  const [entry] = entriesOf(publicationOf(registeredNode("node_a", 4370, { origin: "configured" }), config, MACHINE));
+  const [entry] = entriesOf(publicationOf(registeredNode("node_a", 4370, { origin: "configured" }), config, DAEMON));
   expect(entry).toMatchObject({ service: "svc", tags: ["node_a"], port: 4370 });
 });

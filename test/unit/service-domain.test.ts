@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { domainOf, expandHost, parseServiceDomain } from "../../src/core/service-domain.js";
+import { domainOf, expandHost, parseServiceDomain, qualifiedDomain } from "../../src/core/service-domain.js";
 import { domainRule } from "../../src/core/values.js";
 
 describe("a host part", () => {
@@ -20,6 +20,14 @@ describe("a host part", () => {
   test("takes Consul's domain as it is configured", () => {
     expect(expandHost("svc", "cluster.example", keep)).toBe("svc.service.cluster.example");
   });
+});
+
+test.each([
+  ["svc", "svc.service.consul"],
+  ["demo.test", "demo.test"],
+  ["localhost", "localhost"],
+])("--domain %s means %s on every machine", (domain, qualified) => {
+  expect(qualifiedDomain(domain, "consul")).toBe(qualified);
 });
 
 describe("the domain of an alive name", () => {

@@ -1,0 +1,136 @@
+import { nodeDomain, nodeHost, serviceOf } from "./advertised.js";
+import type { Config } from "./config.js";
+import type { NamedPort } from "./epmd/messages.js";
+import type { Glob } from "./glob.js";
+import { formatNodeName, isAliveName, parseNodeName } from "./node-name.js";
+import type { RegisteredNode } from "./registry.js";
+import { qualifiedDomain, type ServiceDomain } from "./service-domain.js";
+import { META_NODE } from "./service-entry.js";
+
+/** An instance of a service as Consul's health API has it. */
+export interface ServiceInstance {
+  readonly serviceId: string;
+  readonly tags: readonly string[];
+  /** 0: none. */
+  readonly port: number;
+  readonly meta: Readonly<Record<string, string>>;
+  /** One of its checks, or of its machine's, is critical: Consul's DNS leaves it out. */
+  readonly critical: boolean;
+}
+
+/** A node that a pattern may match. */
+export interface ListedNode {
+  readonly aliveName: string;
+  /** Host part of its full name. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Which nodes are asked for. */
+export interface AskedHost {
+  /** Expanded: `svc.service.consul`. */
+  readonly host: string;
+  /** The host taken apart; undefined when it is not under Consul's domain. */
+  readonly domain: ServiceDomain | undefined;
+  /** The host is this machine: one of its names or addresses. */
+  readonly isMachine: boolean;
+}
+
+/** What Consul's DNS finds as a label of a name. */
+const TAG_NAME = /^[0-9A-Za-z_-]{1,63}$/;
+
+/** The nodes of a service, as Consul's DNS has them: without critical instances, and without those that have no port. */
+export function nodesOfService(
+  instances: readonly ServiceInstance[],
+  host: string,
+  { tagSuffix }: Pick<ServiceDomain, "tagSuffix">,
+): ListedNode[] {
+  return [...instances]
+    .sort((a, b) => compare(a.serviceId, b.serviceId))
+    .filter(({ critical, port }) => !critical && port > 0 && port <= 65535)
+    .flatMap((instance) => {
+      const tagged = aliveNamesOfTags(instance.tags, tagSuffix);
+      const named = nameInMeta(instance);
+      if (!named) return tagged.map((aliveName) => ({ aliveName, host, port: instance.port }));
+      // Below a service (`x.svc.service.consul`) are those whose tag says so: `node_a.x`.
+      const isAsked = tagSuffix === undefined || named.host.toLowerCase() === host || tagged.includes(named.aliveName);
+      return isAsked ? [{ ...named, port: instance.port }] : [];
+    });
+}
+
+/** The full name in an instance's meta; anybody can write meta, so what is no node name is passed over. */
+function nameInMeta({ meta }: ServiceInstance): Pick<ListedNode, "aliveName" | "host"> | undefined {
+  const text = meta[META_NODE] ?? "";
+  try {
+    const { aliveName, form, family } = parseNodeName(text);
+    if (form !== "full" || family !== undefined) return undefined;
+    // As written: to a VM the case of a host part matters.
+    return { aliveName, host: text.slice(aliveName.length + 1) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tags that make a name under the asked domain: `node_a`, or `node_a.x` under `x.svc.service.consul`. */
+function aliveNamesOfTags(tags: readonly string[], suffix: string | undefined): string[] {
+  const ending = suffix === undefined ? "" : `.${suffix}`;
+  return tags
+    .filter((tag) => tag.toLowerCase().endsWith(ending))
+    .map((tag) => tag.slice(0, tag.length - ending.length))
+    .filter((name) => TAG_NAME.test(name));
+}
+
+/**
+ * The nodes alive here that the asked host stands for.
+ * @param portOf what the one who asks would dial; undefined: it cannot reach the node
+ */
+export function nodesAlive(
+  nodes: readonly RegisteredNode[],
+  asked: AskedHost,
+  config: Config,
+  portOf: (node: RegisteredNode) => number | undefined,
+): ListedNode[] {
+  return nodes.flatMap((node) => {
+    const { aliveName } = node;
+    // A line has one name in it, and a name one `@`.
+    const host = isAliveName(aliveName) ? hostOfAlive(aliveName, asked, config) : undefined;
+    const port = host === undefined ? undefined : portOf(node);
+    return host === undefined || port === undefined ? [] : [{ aliveName, host, port }];
+  });
+}
+
+/** Host part of the full name that a node alive here has, asked for like this; undefined: the host is not the node's. */
+function hostOfAlive(aliveName: string, { host, domain, isMachine }: AskedHost, config: Config): string | undefined {
+  if (isMachine) return host;
+  const own = nodeHost(aliveName, config);
+  if (own === undefined) return undefined;
+  const isOwn = host === nodeDomain(aliveName, config) || host === qualifiedDomain(own, config.consulDomain);
+  const ofService =
+    domain?.tagSuffix === undefined &&
+    domain?.datacenter === undefined &&
+    domain?.service === serviceOf(aliveName, config)?.toLowerCase();
+  return isOwn || (domain !== undefined && ofService) ? own : undefined;
+}
+
+/** Lines for the nodes that match, sorted: one for each full name, of the first list that has it. */
+export function matchNodes(glob: Glob, ...lists: readonly (readonly ListedNode[])[]): NamedPort[] {
+  const found = new Map<string, number>();
+  for (const node of lists.flat()) {
+    const name = formatNodeName(node);
+    if (!found.has(name) && glob.matches(node.aliveName)) found.set(name, node.port);
+  }
+  return Array.from(found, ([name, port]) => ({ name, port })).sort((a, b) => compare(a.name, b.name));
+}
+
+/** By code unit: the same order on every machine, whatever its language. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/**
+ * The index for the next blocking query. One that goes backwards tells of servers that lost their state, and 0 or none
+ * is no index: then the next query must not wait.
+ */
+export function nextIndex(before: number, answered: number): number {
+  return answered > 0 && answered >= before ? answered : 0;
+}

@@ -1,0 +1,73 @@
+import { test } from "vitest";
+import { AgentState } from "../../src/consul/agent-state.js";
+import type { ConsulClient } from "../../src/consul/client.js";
+import { Publisher } from "../../src/consul/publisher.js";
+import { TIMINGS } from "../../src/consul/timings.js";
+import type { HeldService } from "../../src/core/service-entry.js";
+import { collectLog } from "../support/log-lines.js";
+import { heldService, OWNER, serviceEntry } from "../support/service-entry.js";
+import { waitFor } from "../support/wait-for.js";
+
+const ENTRY = serviceEntry("a");
+
+/** An agent that answers within the same moment. */
+function promptAgent() {
+  const calls: string[] = [];
+  let held: HeldService | undefined;
+  const client: ConsulClient = {
+    register: async (entry) => {
+      calls.push("register");
+      held = heldService(entry);
+    },
+    pass: async () => {
+      calls.push("pass");
+    },
+    fail: async () => {
+      calls.push("fail");
+    },
+    deregister: async () => {
+      calls.push("deregister");
+      held = undefined;
+    },
+    service: async () => held,
+    services: async () => (held ? [held] : []),
+    checks: async () => [],
+    healthService: async () => [],
+    followService: async () => ({ instances: [], index: 0 }),
+    close: () => {},
+  };
+  return { client, calls };
+}
+
+test.each(Array.from({ length: 12 }, (_, turns) => turns))(
+  "the end of a VM is never overlooked, though it comes %i turns of the event queue after the entry was passed",
+  async (turns) => {
+    const { client, calls } = promptAgent();
+    const { log } = collectLog();
+    const publisher = new Publisher(
+      "a",
+      { state: "gone" },
+      {
+        client,
+        owner: OWNER,
+        ttl: 15_000,
+        agent: new AgentState(log, () => {}),
+        log,
+        now: () => performance.now(),
+        random: () => 0.5,
+        timings: TIMINGS,
+        published: () => {},
+        emptied: () => {},
+      },
+    );
+    publisher.aim({ state: "up", entries: [ENTRY] });
+    while (!calls.includes("pass")) await null;
+    for (let turn = 0; turn < turns; turn++) await null;
+    publisher.aim({ state: "leaving", until: performance.now() + 60_000 });
+    try {
+      await waitFor(() => calls.includes("fail"), { what: "the check to be critical", timeout: 500 });
+    } finally {
+      publisher.close();
+    }
+  },
+);

@@ -1,0 +1,126 @@
+import { afterEach, beforeEach } from "vitest";
+import { type ConsulClient, type ConsulClientOptions, createConsulClient } from "../../src/consul/client.js";
+import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
+import type { Timings } from "../../src/consul/timings.js";
+import type { OptionKey } from "../../src/core/options.js";
+import { type RegisteredNode, Registry } from "../../src/core/registry.js";
+import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
+import { collectLog, type LogLines } from "./log-lines.js";
+import { registration, serveConfig } from "./registered-node.js";
+import { OWNER } from "./service-entry.js";
+import { waitFor } from "./wait-for.js";
+
+/** The service id of node_a, for every daemon on box1 that has no --instance. */
+export const ID = "srv-epmd:box1:node_a";
+
+/** Everything a hundred times as fast. */
+export const FAST: Timings = {
+  grace: 150,
+  adoption: 300,
+  audit: 300,
+  firstRetry: 20,
+  maxRetry: 200,
+  refusalRetry: 150,
+  stop: 300,
+};
+
+export interface PartOptions {
+  readonly owner?: string;
+  readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
+  readonly client?: Partial<ConsulClientOptions>;
+  readonly timings?: Partial<Timings>;
+}
+
+/** As much of a daemon as publishes: registry, registrar and client. */
+export interface Part extends Pick<LogLines, "lines" | "messages"> {
+  readonly registry: Registry;
+  readonly registrar: Registrar;
+  readonly client: ConsulClient;
+  readonly up: (name: string, port?: number) => RegisteredNode;
+  readonly down: (node: RegisteredNode) => void;
+}
+
+export interface Bench {
+  /** The agent: a new one for every test. */
+  readonly fake: FakeConsul;
+  /** Stopped after the test. */
+  readonly start: (options?: PartOptions) => Part;
+  /** Not stopped after the test. */
+  readonly abandon: (part: Part) => void;
+  /** Ends the agent. @returns what starts it anew at the same place, empty */
+  readonly stopAgent: () => Promise<() => Promise<void>>;
+  readonly isPassing: (id?: string) => Promise<true>;
+  readonly isGone: (id?: string) => Promise<true>;
+  readonly isPublished: (part: Part, name?: string) => Promise<true>;
+}
+
+/** A fake agent and daemons for the tests of one file. */
+export function useRegistrars(): Bench {
+  const parts = new Set<Part>();
+  let fake: FakeConsul;
+
+  beforeEach(async () => {
+    fake = await startFakeConsul();
+  });
+  afterEach(async () => {
+    for (const { registrar, client } of parts) {
+      await registrar.stop();
+      client.close();
+    }
+    parts.clear();
+    await fake.close();
+  });
+
+  return {
+    get fake() {
+      return fake;
+    },
+    start: (options) => {
+      const part = startPart(fake, options);
+      parts.add(part);
+      return part;
+    },
+    abandon: (part) => parts.delete(part),
+    stopAgent: async () => {
+      const { port } = fake;
+      await fake.close();
+      return async () => {
+        fake = await startFakeConsul(port);
+      };
+    },
+    isPassing: (id = ID) => waitFor(() => fake.status(id) === "passing", { what: `${id} to be passing` }),
+    isGone: (id = ID) => waitFor(() => !fake.services.has(id), { what: `${id} to be gone` }),
+    isPublished: ({ registrar }, name = "node_a") =>
+      waitFor(() => registrar.status().some((status) => status.name === name && status.published), {
+        what: `${name} to be published`,
+      }),
+  };
+}
+
+function startPart(fake: FakeConsul, { owner = OWNER, flags, client: over, timings }: PartOptions = {}): Part {
+  const registry = new Registry();
+  const { log, lines, messages } = collectLog();
+  const client = createConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
+  const registrar = startRegistrar({
+    registry,
+    config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }),
+    client,
+    identity: { hostName: "box1", port: 4369, owner },
+    log,
+    random: () => 0.5,
+    timings: { ...FAST, ...timings },
+  });
+  return {
+    registry,
+    registrar,
+    client,
+    messages,
+    lines,
+    up: (name, port = 20001) => {
+      const node = registry.register(registration(name, port), Date.now());
+      if (!node) throw new Error(`${name} is taken`);
+      return node;
+    },
+    down: (node) => registry.unregister(node),
+  };
+}

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import {
+  type AskedHost,
+  matchNodes,
+  nextIndex,
+  nodesAlive,
+  nodesOfService,
+  type ServiceInstance,
+} from "../../src/core/catalogue.js";
+import { parseGlob } from "../../src/core/glob.js";
+import { parseServiceDomain } from "../../src/core/service-domain.js";
+import { registeredNode, serveConfig } from "../support/registered-node.js";
+
+const HOST = "svc.service.consul";
+const WHOLE = { tagSuffix: undefined };
+
+function instance(over: Partial<ServiceInstance> = {}): ServiceInstance {
+  return { serviceId: "id", tags: [], port: 20001, meta: {}, critical: false, ...over };
+}
+
+/** `name@host:port` of each node. */
+function listed(instances: readonly ServiceInstance[], host = HOST, domain: { tagSuffix: string | undefined } = WHOLE) {
+  return nodesOfService(instances, host, domain).map(({ aliveName, host: at, port }) => `${aliveName}@${at}:${port}`);
+}
+
+describe("the nodes of a service", () => {
+  test("have the full name that their meta says, whatever their tags are", () => {
+    const meta = { "erlang-node": "node_a@Box1.example" };
+    expect(listed([instance({ meta, tags: ["blue", "node_a"] })])).toEqual(["node_a@Box1.example:20001"]);
+  });
+
+  test("without meta are named by each tag that can be an alive name, under the asked host", () => {
+    const tags = ["node_a", "with.dot", "a b", "ü", "", "x".repeat(64), "other-1"];
+    expect(listed([instance({ tags })])).toEqual([`node_a@${HOST}:20001`, `other-1@${HOST}:20001`]);
+  });
+
+  test.each(["node_a", "@svc", "a.b@svc", "a@svc/4", "a@b at port 1\nname evil@svc", "a\nb@svc", "a@"])(
+    "whose meta says %j, which is no node name, are named by their tags",
+    (name) => {
+      expect(listed([instance({ meta: { "erlang-node": name }, tags: ["t"] })])).toEqual([`t@${HOST}:20001`]);
+    },
+  );
+
+  test("that are critical, or have no port that can be dialled, are left out", () => {
+    const tags = ["a"];
+    const absent = [{ critical: true }, { port: 0 }, { port: 70000 }, { port: -1 }, { port: Number.NaN }];
+    expect(listed(absent.map((over) => instance({ tags, ...over })))).toEqual([]);
+  });
+
+  test("below a service are those whose tag or full name says so", () => {
+    const host = "blue.svc.service.consul";
+    const suffix = { tagSuffix: "blue" };
+    const named = (name: string, ...tags: string[]) => instance({ meta: { "erlang-node": name }, tags });
+    expect(listed([instance({ tags: ["n1.Blue", "n2.green", "n3", ".blue"] })], host, suffix)).toEqual([
+      `n1@${host}:20001`,
+    ]);
+    expect(listed([named(`n4@${host}`), named("n5@10.0.0.1", "n5.blue"), named("n6@x.y", "n6")], host, suffix)).toEqual(
+      [`n4@${host}:20001`, "n5@10.0.0.1:20001"],
+    );
+  });
+});
+
+describe("the nodes alive here", () => {
+  const asked = (host: string, isMachine = false): AskedHost => ({
+    host,
+    domain: parseServiceDomain(host, "consul"),
+    isMachine,
+  });
+  const nodes = [registeredNode("node_a", 4711), registeredNode("web", 4712)];
+  const config = serveConfig({ domain: ["node_*=svc", "*=demo.test"] });
+  const alive = (host: string, isMachine = false, over = config) =>
+    nodesAlive(nodes, asked(host, isMachine), over, ({ port }) => port).map(
+      ({ aliveName, host: at, port }) => `${aliveName}@${at}:${port}`,
+    );
+
+  test("are those whose domain is asked for", () => {
+    expect(alive(HOST)).toEqual([`node_a@${HOST}:4711`]);
+    expect(alive("demo.test")).toEqual(["web@demo.test:4712"]);
+    expect(alive("other.service.consul")).toEqual([]);
+  });
+
+  test("are all of them for a name or an address of this machine, named as they were asked for", () => {
+    expect(alive("127.0.0.1", true)).toEqual(["node_a@127.0.0.1:4711", "web@127.0.0.1:4712"]);
+  });
+
+  test("have the host of --node-host, and are found under it and under their service", () => {
+    const hosted = serveConfig({ domain: ["svc"], nodeHost: "box1.example" });
+    const named = ["node_a@box1.example:4711", "web@box1.example:4712"];
+    expect(alive(HOST, false, hosted)).toEqual(named);
+    expect(alive("box1.example", false, hosted)).toEqual(named);
+    expect(alive(HOST, false, serveConfig({ service: "Svc", domain: ["demo.test"] }))).toEqual([
+      "node_a@demo.test:4711",
+      "web@demo.test:4712",
+    ]);
+    expect(alive("svc.service.dc2.consul", false, hosted)).toEqual([]);
+  });
+
+  test("whom nobody can reach, or whose names would break a line, are left out", () => {
+    const odd = ["a @\nb", "a@b", "", "a.b"].map((name) => registeredNode(name, 1));
+    expect(nodesAlive(odd, asked("127.0.0.1", true), config, ({ port }) => port)).toEqual([]);
+    expect(nodesAlive(nodes, asked(HOST), config, () => undefined)).toEqual([]);
+  });
+});
+
+test("matching nodes are sorted, one line a full name, and the first list that has it gives its port", () => {
+  const node = (aliveName: string, port: number, host = HOST) => ({ aliveName, host, port });
+  const own = [node("node_b", 1)];
+  const others = [node("node_b", 2), node("web", 3), node("node_a", 4), node("node_a", 5), node("node_a", 6, "x.y")];
+  expect(matchNodes(parseGlob("node_?"), own, others)).toEqual([
+    { name: `node_a@${HOST}`, port: 4 },
+    { name: "node_a@x.y", port: 6 },
+    { name: `node_b@${HOST}`, port: 1 },
+  ]);
+  expect(matchNodes(parseGlob("NODE_*"), own, others)).toEqual([]);
+});
+
+test.each([
+  [0, 7, 7],
+  [7, 7, 7],
+  [7, 9, 9],
+  [9, 7, 0],
+  [7, 0, 0],
+  [7, Number.NaN, 0],
+])("after index %d and an answer with %d the next query has index %d", (before, answered, next) => {
+  expect(nextIndex(before, answered)).toBe(next);
+});

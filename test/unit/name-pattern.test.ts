@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { isNamePattern, parseNamePattern } from "../../src/core/name-pattern.js";
+import { ValueError } from "../../src/core/values.js";
+
+test.each([
+  ["node_*@svc.service.consul", "node_*", "svc.service.consul"],
+  ["*@svc", "*", "svc"],
+  ["node_a@SVC.Service.Consul.", "node_a", "svc.service.consul"],
+  ["n?@10.0.0.1", "n?", "10.0.0.1"],
+  ["*@fd00:0::1", "*", "fd00::1"],
+  [`${"*".repeat(255)}@svc`, "*".repeat(255), "svc"],
+])("%s is a pattern", (text, pattern, host) => {
+  const parsed = parseNamePattern(text);
+  expect({ pattern: parsed.glob.pattern, host: parsed.host }).toEqual({ pattern, host });
+});
+
+test.each([
+  "",
+  "@",
+  "node_*",
+  "@svc",
+  "*@",
+  "*@a..b",
+  "*@svc/4",
+  "*@a b",
+  "*@svc\n",
+  "*@a@b",
+  `${"a".repeat(256)}@svc`,
+])("%j is no pattern", (text) => {
+  expect(() => parseNamePattern(text)).toThrow(ValueError);
+  expect(isNamePattern(text)).toBe(false);
+});

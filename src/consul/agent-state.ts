@@ -23,6 +23,7 @@ export class AgentState {
   /** Services of which registrations get an error from the servers. */
   readonly #postponed = new Set<string>();
   #trouble: Trouble | undefined;
+  #everAnswered = false;
 
   /** @param recovered called when the agent answers again */
   constructor(log: Logger, recovered: () => void) {
@@ -37,10 +38,11 @@ export class AgentState {
   /** @param service the service that was written; undefined for a read */
   succeeded(service: string | undefined, action?: string): void {
     if (this.#trouble !== undefined) {
-      this.#log.info(RECOVERED[this.#trouble]);
+      this.#log.info(RECOVERED[this.#trouble].replace(/ again$/, this.#everAnswered ? " again" : ""));
       this.#trouble = undefined;
       this.#recovered();
     }
+    this.#everAnswered = true;
     if (service === undefined) return;
     const allowed = this.#refused.delete(service);
     // A check is passed by the agent alone: only a registration shows that the servers are back.

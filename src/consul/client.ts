@@ -47,6 +47,8 @@ export interface ConsulClient {
   healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]>;
   /** The same, once it is other than at the index (0: at once), or after `wait` milliseconds and a sixteenth of it. */
   followService(query: ServiceQuery, index: number, wait: number, signal?: AbortSignal): Promise<ServiceSnapshot>;
+  /** Called when the token file was found to hold another token: what was refused may be allowed now. */
+  onNewToken(listener: () => void): void;
   close(): void;
 }
 
@@ -91,6 +93,7 @@ export function createConsulClient(options: ConsulClientOptions): ConsulClient {
 class Client implements ConsulClient {
   readonly #options: ConsulClientOptions;
   readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
+  readonly #newToken = new Set<() => void>();
   #token: string | undefined;
 
   constructor(options: ConsulClientOptions) {
@@ -159,6 +162,10 @@ class Client implements ConsulClient {
     return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
   }
 
+  onNewToken(listener: () => void): void {
+    this.#newToken.add(listener);
+  }
+
   close(): void {
     for (const connecting of this.#generic.values()) {
       connecting.then(
@@ -181,10 +188,15 @@ class Client implements ConsulClient {
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
       // A token file is written anew when its token is: what was refused may be allowed by now.
-      if (this.#token === used) this.#token = undefined;
+      const first = this.#token === used;
+      if (first) this.#token = undefined;
       const fresh = await this.#readToken();
       if (fresh === used) throw error;
-      this.#options.log.info("the Consul token file holds another token: trying that one");
+      // Several calls may have been refused in one moment: one of them says so.
+      if (first) {
+        this.#options.log.info("the Consul token file holds another token: trying that one");
+        for (const listener of this.#newToken) listener();
+      }
       return await this.#send(call, fresh, signal);
     }
   }

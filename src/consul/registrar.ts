@@ -76,9 +76,11 @@ class ConsulRegistrar implements Registrar {
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;
     this.#adoptUntil = this.#now() + this.#timings.adoption;
-    this.#agent = new AgentState(deps.log, () => {
+    const retryAll = () => {
       for (const publisher of this.#publishers.values()) publisher.retry();
-    });
+    };
+    this.#agent = new AgentState(deps.log, retryAll);
+    deps.client.onNewToken(retryAll);
     this.#shared = new SharedServices(deps.client, deps.log, this.#abort.signal);
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
       if (type === "registered") this.#appeared(node);
@@ -142,7 +144,7 @@ class ConsulRegistrar implements Registrar {
     const holder = this.#claims.add(claim);
     if (holder) this.#publisher(keyOf(name)).aim({ state: "up", entries: holder.entries });
     const reason = this.#claims.reason(claim);
-    if (publication.outcome === "skip") log.debug({ name, port, reason }, "not published");
+    if (publication.outcome === "skip") log.info({ name, port, reason }, "not published");
     else if (reason !== undefined) log.warn({ name, port, reason }, "not published, though it is registered here");
     else if (publication.outcome === "publish" && publication.warning !== undefined) {
       log.warn({ name, port }, publication.warning);

@@ -62,10 +62,13 @@ function findLabel(node: Listening, config: Config): NomadPort | undefined | str
   // Without a bridge the task has the host's ports: the node's own can be dialled as it is.
   if (bridged.length === 0) return chosen;
   const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== config.port);
-  const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])), ([taskPort, label]) => {
-    return `ERL_DIST_PORT=${taskPort} (${label})`;
-  });
-  const advice = choices.length > 0 ? `start the VM with ${choices.join(" or ")}` : "give the group a port for it";
+  const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
+  const [first] = choices;
+  const listed = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
+  // Plain erl knows no ERL_DIST_PORT; relx makes of it a VM that asks no EPMD for its peers.
+  const advice = first
+    ? `start the VM with ${listed} and the srv_epmd module, else with -kernel inet_dist_listen_min ${first[0]} inet_dist_listen_max ${first[0]}`
+    : "give the group a port for it";
   return `the node listens on port ${node.port}, to which no port of this bridge network is mapped: ${advice}`;
 }
 

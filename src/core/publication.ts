@@ -99,7 +99,9 @@ export function publicationOf(node: RegisteredNode, config: Config, daemon: Daem
 function skipReason(aliveName: string, config: Config): string | undefined {
   const { publish } = config;
   if (publish.length > 0 && !publish.some((glob) => glob.matches(aliveName))) return "no --publish matches its name";
-  const exact = publish.some((glob) => glob.pattern === aliveName);
+  const exact =
+    publish.some((glob) => glob.pattern === aliveName) ||
+    config.publishNode.some((configured) => configured.aliveName === aliveName);
   if (config.helpers !== "publish" && !exact && isHelperName(aliveName)) {
     return "its name is that of a short-lived helper (--helpers publish, or --publish with its exact name, publishes it)";
   }

@@ -40,7 +40,15 @@ export function lookUpPort(
   }
   const asked = parseQuery(name);
   // Strangers may ask for the nodes of this place, not use us to look around.
-  if (!asked || (!peer.local && asked.form !== "bare")) return refuse(name, peer, "not a name that is looked up", deps);
+  if (!asked) return refuse(name, peer, "not a name that can be looked up", deps);
+  if (!peer.local && asked.form !== "bare") {
+    return refuse(
+      name,
+      peer,
+      `names with a host part are looked up for local peers only (--allow ${peer.address})`,
+      deps,
+    );
+  }
   const resolution = deps.resolve(asked, {
     sameHost: peer.sameHost,
     dialled: peer.dialled,

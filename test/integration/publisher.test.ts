@@ -34,6 +34,7 @@ function promptAgent() {
     checks: async () => [],
     healthService: async () => [],
     followService: async () => ({ instances: [], index: 0 }),
+    onNewToken: () => {},
     close: () => {},
   };
   return { client, calls };

@@ -122,7 +122,7 @@ describe("an agent that", () => {
     await isPassing("srv-epmd:box1:node_b");
     await waitFor(() => daemon.registrar.agentAnswers, { what: "the agent to answer" });
     expect(daemon.messages("warn")).toHaveLength(1);
-    expect(daemon.messages().filter((message) => message.includes("answers again"))).toHaveLength(1);
+    expect(daemon.messages().filter((message) => message === "the Consul agent answers")).toHaveLength(1);
   });
 
   test("hangs and then answers is caught up with", async () => {
@@ -271,6 +271,19 @@ describe("a refusal", () => {
     await waitFor(() => daemon.messages("error").length > 0, { what: "the refusal" });
     await writeFile(tokenFile, "new");
     await isPassing();
+  });
+
+  test("ends for all names as soon as one call has found the new token, and that is said once", async () => {
+    const tokenFile = join(await temporaryFolder("token"), "token");
+    await writeFile(tokenFile, "old");
+    bench.fake.misbehave(({ token }) => (token === "new" ? undefined : { status: 403, body: "ACL not found" }));
+    // Refused names would wait for a minute; the audits go on.
+    const daemon = start({ client: { tokenFile }, timings: { refusalRetry: 60_000 } });
+    for (const name of ["node_a", "node_b", "node_c"]) daemon.up(name);
+    await waitFor(() => daemon.messages("error").length > 0, { what: "the refusal" });
+    await writeFile(tokenFile, "new");
+    for (const name of ["node_a", "node_b", "node_c"]) await isPublished(daemon, name);
+    expect(daemon.messages().filter((message) => message.includes("holds another token"))).toHaveLength(1);
   });
 });
 

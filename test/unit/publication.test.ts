@@ -134,7 +134,7 @@ describe("the port and address of a node", () => {
   test("do not exist for a port that a bridge network does not map, and the log says which would do", () => {
     const publication = publish("a", 41234, { domain: ["svc"] }, BRIDGE);
     expect(reasonOf(publication)).toBe(
-      "refuse: the node listens on port 41234, to which no port of this bridge network is mapped: start the VM with ERL_DIST_PORT=4370 (dist)",
+      "refuse: the node listens on port 41234, to which no port of this bridge network is mapped: start the VM with ERL_DIST_PORT=4370 (dist) and the srv_epmd module, else with -kernel inet_dist_listen_min 4370 inet_dist_listen_max 4370",
     );
     expect(advertised(registeredNode("a", 41234), serveConfig({}, BRIDGE))).toBeUndefined();
   });

@@ -1,7 +1,8 @@
 import type { NamesAnswer } from "../core/epmd/responses.js";
 import { ConfigError, EpmdError } from "../core/errors.js";
+import { type IpPort, ipPort } from "../core/network-values.js";
 import { printable } from "../core/printable.js";
-import { type IpPort, ipPort, ValueError } from "../core/values.js";
+import { ValueError } from "../core/values.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { CommandContext } from "./commands.js";

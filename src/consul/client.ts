@@ -2,20 +2,15 @@ import { EventEmitter } from "node:events";
 import type { ServiceInstance } from "../core/catalogue.js";
 import { ConsulError } from "../core/errors.js";
 import { type HeldService, ID_PREFIX, type ServiceEntry, ttlCheckId } from "../core/service-entry.js";
-import type { Logger } from "../logger.js";
 import { type ConsulAddress, connectionOptions } from "./connection.js";
-import { readCredential } from "./credential-file.js";
 import { refusal, unavailable } from "./refusal.js";
 import { registration } from "./registration.js";
 import { type HeldCheck, parseChecks, parseHealth, parseService, parseServices } from "./replies.js";
+import { AclToken, type TokenOptions } from "./token.js";
 
-export interface ConsulClientOptions extends ConsulAddress {
-  readonly token?: string | undefined;
-  /** Wins over `token`, as in Consul's own client; read at the first call and again after a 403. */
-  readonly tokenFile?: string | undefined;
+export interface ConsulClientOptions extends ConsulAddress, TokenOptions {
   /** Milliseconds for one call, all of it. */
   readonly timeoutMs?: number;
-  readonly log: Logger;
 }
 
 export interface ServiceQuery {
@@ -93,11 +88,11 @@ export function createConsulClient(options: ConsulClientOptions): ConsulClient {
 class Client implements ConsulClient {
   readonly #options: ConsulClientOptions;
   readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
-  readonly #newToken = new Set<() => void>();
-  #token: string | undefined;
+  readonly #token: AclToken;
 
   constructor(options: ConsulClientOptions) {
     this.#options = options;
+    this.#token = new AclToken(options);
   }
 
   async register(entry: ServiceEntry, signal?: AbortSignal): Promise<void> {
@@ -163,7 +158,7 @@ class Client implements ConsulClient {
   }
 
   onNewToken(listener: () => void): void {
-    this.#newToken.add(listener);
+    this.#token.onNew(listener);
   }
 
   close(): void {
@@ -182,30 +177,15 @@ class Client implements ConsulClient {
   }
 
   async #call(call: Call, signal?: AbortSignal): Promise<Reply> {
-    const used = await this.#readToken();
+    const used = await this.#token.read();
     try {
       return await this.#send(call, used, signal);
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
-      // A token file is written anew when its token is: what was refused may be allowed by now.
-      const first = this.#token === used;
-      if (first) this.#token = undefined;
-      const fresh = await this.#readToken();
+      const fresh = await this.#token.afterRefusal(used);
       if (fresh === used) throw error;
-      // Several calls may have been refused in one moment: one of them says so.
-      if (first) {
-        this.#options.log.info("the Consul token file holds another token: trying that one");
-        for (const listener of this.#newToken) listener();
-      }
       return await this.#send(call, fresh, signal);
     }
-  }
-
-  async #readToken(): Promise<string | undefined> {
-    const { tokenFile, token } = this.#options;
-    if (tokenFile === undefined) return token;
-    this.#token ??= (await readCredential(tokenFile, "token")).toString().trim();
-    return this.#token;
   }
 
   async #send(call: Call, token: string | undefined, signal?: AbortSignal): Promise<Reply> {

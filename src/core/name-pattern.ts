@@ -1,5 +1,6 @@
 import { type Glob, parseGlob } from "./glob.js";
-import { hostName, ValueError } from "./values.js";
+import { hostName } from "./network-values.js";
+import { ValueError } from "./values.js";
 
 /** `<glob>@<host>`: the alive names that match the glob, of the nodes that the host stands for. */
 export interface NamePattern {

@@ -1,5 +1,6 @@
 import type { Family } from "./endpoint.js";
-import { hostName, ValueError } from "./values.js";
+import { hostName, isAliveName } from "./network-values.js";
+import { ValueError } from "./values.js";
 
 /** A node name as asked for. An alive name is what stands before the `@`. */
 export interface NodeName {
@@ -44,11 +45,6 @@ function parseHost(host: string): string {
       cause: error,
     });
   }
-}
-
-/** At most 255 characters (epmd_srv.c), without what splits or cannot stand in a name. */
-export function isAliveName(name: string): boolean {
-  return name !== "" && !/[@.\0\s/]/.test(name) && Array.from(name).length <= 255;
 }
 
 /** `node_a@svc.service.consul`, or the alive name alone. */

@@ -1,4 +1,5 @@
 import { namePattern } from "./name-pattern.js";
+import * as network from "./network-values.js";
 import * as values from "./values.js";
 
 /**
@@ -64,7 +65,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "listen on this address too and let strangers look up nodes there; a wildcard (0.0.0.0, ::) covers all",
     placeholder: "IP",
-    parse: values.ip,
+    parse: network.ip,
     defaultText: "127.0.0.1, ::1 and the host name's addresses, for local peers",
     variable: "ERL_EPMD_ADDRESS",
   }),
@@ -73,7 +74,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "treat peers from this network as local",
     placeholder: "CIDR",
-    parse: values.cidr,
+    parse: network.cidr,
   }),
   packetTimeout: one({
     group: "listen",
@@ -111,14 +112,14 @@ export const OPTIONS = {
     commands: RESOLVING,
     help: "domain of the nodes here, svc.service.consul or just svc; <glob>=<domain> chooses by alive name",
     placeholder: "[GLOB=]DOMAIN",
-    parse: values.domainRule,
+    parse: network.domainRule,
   }),
   consulDomain: one({
     group: "resolve",
     commands: RESOLVING,
     help: "Consul's DNS domain: node@svc means node@svc.service.<this>",
     placeholder: "DOMAIN",
-    parse: values.domainName,
+    parse: network.domainName,
     default: "consul",
   }),
   dns: list({
@@ -126,7 +127,7 @@ export const OPTIONS = {
     commands: RESOLVING,
     help: "name server, for everything or for names under a domain; the longest matching domain wins",
     placeholder: "[DOMAIN=]IP[:PORT]",
-    parse: values.dnsServer,
+    parse: network.dnsServer,
     defaultText: "/etc/resolv.conf",
   }),
   srvName: one({
@@ -142,7 +143,7 @@ export const OPTIONS = {
     commands: RESOLVING,
     help: "address family that endpoints must have: any, 4 or 6",
     placeholder: "FAMILY",
-    parse: values.family,
+    parse: network.family,
     default: "any",
   }),
   timeout: one({
@@ -189,7 +190,7 @@ export const OPTIONS = {
     commands: RESOLVING,
     help: "static entry name@host=address:port",
     placeholder: "ENTRY",
-    parse: values.staticNode,
+    parse: network.staticNode,
   }),
   nodesFile: maybe({
     group: "resolve",
@@ -233,7 +234,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "Consul service of the nodes",
     placeholder: "NAME",
-    parse: values.label,
+    parse: network.label,
     defaultText: "svc of a domain svc.service.consul",
   }),
   instance: maybe({
@@ -249,7 +250,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "host part of the published nodes' names",
     placeholder: "HOST",
-    parse: values.hostName,
+    parse: network.hostName,
     defaultText: "the domain",
   }),
   tag: list({
@@ -288,14 +289,14 @@ export const OPTIONS = {
     commands: SERVE,
     help: "a node that never speaks EPMD, alive while ERL_DIST_PORT accepts connections",
     placeholder: "NODE",
-    parse: values.configuredNode,
+    parse: network.configuredNode,
   }),
   advertiseAddress: list({
     group: "publish",
     commands: SERVE,
     help: "address that peers dial, one a family; {name}, {host} and {service} may stand in a host name",
     placeholder: "ADDRESS",
-    parse: values.addressOrTemplate,
+    parse: network.addressOrTemplate,
     defaultText: "NOMAD_HOST_IP_<label>, else the agent's",
   }),
   advertisePort: maybe({
@@ -350,7 +351,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "the Consul agent: http://host:port, https://host:port or unix:///path",
     placeholder: "URL",
-    parse: values.consulUrl,
+    parse: network.consulUrl,
     default: "http://127.0.0.1:8500",
     variable: "CONSUL_HTTP_ADDR",
   }),
@@ -428,7 +429,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "answer SRV, A and AAAA for the nodes here on this address, over UDP and TCP: no Consul needed",
     placeholder: "IP:PORT",
-    parse: values.ipListenPort,
+    parse: network.ipListenPort,
   }),
 
   out: maybe({

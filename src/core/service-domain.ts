@@ -1,5 +1,5 @@
 import { familyOf } from "./ip.js";
-import type { DomainRule } from "./values.js";
+import type { DomainRule } from "./network-values.js";
 
 /**
  * Expands a host part as it is written in a node name: a word without a dot is a Consul service.

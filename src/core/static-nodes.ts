@@ -1,4 +1,5 @@
-import { type StaticNode, staticNode, ValueError } from "./values.js";
+import { type StaticNode, staticNode } from "./network-values.js";
+import { ValueError } from "./values.js";
 
 /**
  * Entries of a nodes file: one `name@host=address:port` a line; blank lines and what follows a `#` do not count.

@@ -3,9 +3,9 @@ import type { Config } from "../core/config.js";
 import { answerFromZone } from "../core/dns/authority.js";
 import type { Zone, ZoneNode } from "../core/dns/zone.js";
 import { familyOf, isLoopback, isWildcard } from "../core/ip.js";
+import type { IpPort } from "../core/network-values.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { qualifiedDomain } from "../core/service-domain.js";
-import type { IpPort } from "../core/values.js";
 import type { Logger } from "../logger.js";
 import { type Responder, startResponder } from "./responder.js";
 

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "../core/dns/resolv-conf.js";
 import { hostPort } from "../core/ip.js";
-import type { DnsServer } from "../core/values.js";
+import type { DnsServer } from "../core/network-values.js";
 import type { Logger } from "../logger.js";
 import type { NameServer } from "./exchange.js";
 

@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { AnswerCache } from "../core/dns/cache.js";
 import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "../core/dns/record.js";
+import type { DnsServer } from "../core/network-values.js";
 import type { Trace } from "../core/trace.js";
-import type { DnsServer } from "../core/values.js";
 import type { Logger } from "../logger.js";
 import { ExchangeSlots } from "./exchange-slots.js";
 import { Flight, type FlightEnd } from "./flight.js";

@@ -7,7 +7,7 @@ import {
   type Port2Answer,
 } from "../core/epmd/responses.js";
 import { describeError, EpmdError } from "../core/errors.js";
-import type { IpPort } from "../core/values.js";
+import type { IpPort } from "../core/network-values.js";
 import { formatPeer } from "./peer.js";
 
 /** No EPMD answer is longer: 4096 names of 1020 bytes. */

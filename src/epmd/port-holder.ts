@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { EpmdError } from "../core/errors.js";
-import type { IpPort } from "../core/values.js";
+import type { IpPort } from "../core/network-values.js";
 import { names } from "./client.js";
 
 const ASK_TIMEOUT = 500;

@@ -1,8 +1,8 @@
 import { nodeDomain } from "../core/advertised.js";
 import type { Config } from "../core/config.js";
 import { isLoopback } from "../core/ip.js";
+import type { DnsServer } from "../core/network-values.js";
 import { expandHost } from "../core/service-domain.js";
-import type { DnsServer } from "../core/values.js";
 import { exchangeLimit } from "../dns/exchange-slots.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";

@@ -2,9 +2,9 @@ import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import type { Endpoint } from "../core/endpoint.js";
 import { ConfigError, describeError } from "../core/errors.js";
 import { familyOf } from "../core/ip.js";
+import type { StaticNode } from "../core/network-values.js";
 import type { Question } from "../core/resolution.js";
 import { parseNodesFile } from "../core/static-nodes.js";
-import type { StaticNode } from "../core/values.js";
 import type { Logger } from "../logger.js";
 import type { Source } from "./source.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { domainRule } from "../../src/core/network-values.js";
 import { domainOf, expandHost, parseServiceDomain, qualifiedDomain } from "../../src/core/service-domain.js";
-import { domainRule } from "../../src/core/values.js";
 
 describe("a host part", () => {
   const keep = new Set(["localhost", "box1"]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import * as network from "../../src/core/network-values.js";
 import * as values from "../../src/core/values.js";
 
 /** Message of the ValueError that a text gives. */
@@ -62,20 +63,20 @@ describe("a choice", () => {
   });
 
   test("of a family is a number", () => {
-    expect(["any", "4", "6"].map(values.family)).toEqual(["any", 4, 6]);
+    expect(["any", "4", "6"].map(network.family)).toEqual(["any", 4, 6]);
   });
 });
 
 describe("an address", () => {
   test("is made canonical", () => {
-    expect(["10.0.0.1", "FD00:0::1", "::ffff:10.0.0.1"].map(values.ip)).toEqual(["10.0.0.1", "fd00::1", "10.0.0.1"]);
+    expect(["10.0.0.1", "FD00:0::1", "::ffff:10.0.0.1"].map(network.ip)).toEqual(["10.0.0.1", "fd00::1", "10.0.0.1"]);
   });
 
   test.each(["", "localhost", "10.0.0", "10.0.0.1:80", "fe80::1%eth0", "10.0.0.1%x"])("%j is none", (text) => {
-    expect(complaint(values.ip, text)).toContain("such as 10.0.0.1 or fd00::1");
+    expect(complaint(network.ip, text)).toContain("such as 10.0.0.1 or fd00::1");
   });
 
-  const withPort = values.ipPort(8600);
+  const withPort = network.ipPort(8600);
   test.each([
     ["127.0.0.1", "127.0.0.1", 8600],
     ["127.0.0.1:53", "127.0.0.1", 53],
@@ -95,8 +96,8 @@ describe("an address", () => {
   );
 
   test("may need its port", () => {
-    expect(complaint(values.ipListenPort, "127.0.0.1")).toContain("with a port such as 127.0.0.1:8653");
-    expect(values.ipListenPort("127.0.0.1:0").port).toBe(0);
+    expect(complaint(network.ipListenPort, "127.0.0.1")).toContain("with a port such as 127.0.0.1:8653");
+    expect(network.ipListenPort("127.0.0.1:0").port).toBe(0);
   });
 
   test("with a wrong port is told of the port", () => {
@@ -107,70 +108,70 @@ describe("an address", () => {
   });
 
   test("or a network may be allowed", () => {
-    expect(values.cidr("10.0.0.0/8")).toEqual({ bytes: [10, 0, 0, 0], prefix: 8 });
-    expect(complaint(values.cidr, "10.0.0.0/40")).toContain("10.0.0.0/8 or fd00::/8");
+    expect(network.cidr("10.0.0.0/8")).toEqual({ bytes: [10, 0, 0, 0], prefix: 8 });
+    expect(complaint(network.cidr, "10.0.0.0/40")).toContain("10.0.0.0/8 or fd00::/8");
   });
 });
 
 describe("a domain", () => {
   test("is written in any case, with or without its last dot", () => {
-    expect(values.domainName("SVC.service.Consul.")).toBe("svc.service.consul");
-    expect(values.domainName("_svc._tag.service.consul")).toBe("_svc._tag.service.consul");
-    expect(values.domainName(`${"x".repeat(63)}.a`)).toHaveLength(65);
+    expect(network.domainName("SVC.service.Consul.")).toBe("svc.service.consul");
+    expect(network.domainName("_svc._tag.service.consul")).toBe("_svc._tag.service.consul");
+    expect(network.domainName(`${"x".repeat(63)}.a`)).toHaveLength(65);
   });
 
   test.each([
     ...["", ".", "a..b", ".a", "-a.b", "a-.b", "a b", "ü.example", "a/b", "a@b", "x\0", "10.0.0.300"],
     ...[`${"x".repeat(64)}.a`, Array.from({ length: 127 }, () => "x").join("..x"), "x.".repeat(127).concat("x")],
   ])("%j is none", (text) => {
-    expect(complaint(values.domainName, text)).toContain("such as svc.service.consul");
+    expect(complaint(network.domainName, text)).toContain("such as svc.service.consul");
   });
 
   test("may be for some alive names only", () => {
-    const rule = values.domainRule("web*=web.service.consul");
+    const rule = network.domainRule("web*=web.service.consul");
     expect([rule.domain, rule.glob.pattern]).toEqual(["web.service.consul", "web*"]);
-    expect(values.domainRule("svc").glob.matches("anything")).toBe(true);
-    expect(complaint(values.domainRule, "=svc")).toBe('has the pattern "", which must not be empty');
-    expect(complaint(values.domainRule, "web*=")).toContain('has the domain ""');
-    expect(complaint(values.domainRule, "10.0.0.1")).toContain("must be a domain name");
+    expect(network.domainRule("svc").glob.matches("anything")).toBe(true);
+    expect(complaint(network.domainRule, "=svc")).toBe('has the pattern "", which must not be empty');
+    expect(complaint(network.domainRule, "web*=")).toContain('has the domain ""');
+    expect(complaint(network.domainRule, "10.0.0.1")).toContain("must be a domain name");
   });
 
   test("may have a name server of its own", () => {
-    expect(values.dnsServer("consul=[::1]:8600")).toEqual({ domain: "consul", address: "::1", port: 8600 });
-    expect(values.dnsServer("10.0.0.2")).toEqual({ domain: undefined, address: "10.0.0.2", port: 53 });
-    expect(complaint(values.dnsServer, "=10.0.0.2")).toContain('has the domain ""');
-    complaint(values.dnsServer, "consul=");
+    expect(network.dnsServer("consul=[::1]:8600")).toEqual({ domain: "consul", address: "::1", port: 8600 });
+    expect(network.dnsServer("10.0.0.2")).toEqual({ domain: undefined, address: "10.0.0.2", port: 53 });
+    expect(complaint(network.dnsServer, "=10.0.0.2")).toContain('has the domain ""');
+    complaint(network.dnsServer, "consul=");
   });
 });
 
 describe("a node", () => {
   test("in a static entry has a name, a host, an address and a port", () => {
-    expect(values.staticNode("node_a@svc=10.0.0.1:8081")).toEqual({
+    expect(network.staticNode("node_a@svc=10.0.0.1:8081")).toEqual({
       aliveName: "node_a",
       host: "svc",
       address: "10.0.0.1",
       port: 8081,
     });
-    expect(values.staticNode("a@fd00::1=[fd00::1]:1").host).toBe("fd00::1");
+    expect(network.staticNode("a@fd00::1=[fd00::1]:1").host).toBe("fd00::1");
   });
 
   test.each(["", "a", "a@h", "a@h=10.0.0.1", "a@h=:1", "@h=10.0.0.1:1", "a@=10.0.0.1:1", "a.b@h=10.0.0.1:1"])(
     "%j is no static entry",
     (text) => {
-      complaint(values.staticNode, text);
+      complaint(network.staticNode, text);
     },
   );
 
   test("of the configuration may leave its host to --domain", () => {
-    expect(values.configuredNode("a@svc")).toEqual({ aliveName: "a", host: "svc" });
-    expect(values.configuredNode("a")).toEqual({ aliveName: "a", host: undefined });
-    expect(complaint(values.configuredNode, "a@")).toContain('has the host ""');
+    expect(network.configuredNode("a@svc")).toEqual({ aliveName: "a", host: "svc" });
+    expect(network.configuredNode("a")).toEqual({ aliveName: "a", host: undefined });
+    expect(complaint(network.configuredNode, "a@")).toContain('has the host ""');
   });
 
   test("has an alive name without what splits names", () => {
-    expect(values.aliveName("ünode-1")).toBe("ünode-1");
-    expect(values.aliveName("😈".repeat(255))).toHaveLength(510);
-    for (const text of ["", "a.b", "a@b", "a b", "a/4", "a\0", "x".repeat(256)]) complaint(values.aliveName, text);
+    expect(network.aliveName("ünode-1")).toBe("ünode-1");
+    expect(network.aliveName("😈".repeat(255))).toHaveLength(510);
+    for (const text of ["", "a.b", "a@b", "a b", "a/4", "a\0", "x".repeat(256)]) complaint(network.aliveName, text);
   });
 });
 
@@ -178,14 +179,14 @@ describe("an advertised address", () => {
   test.each(["10.0.0.1", "host-7.example.com", "{name}.nodes.example", "{host}", "{name}-{service}.example"])(
     "may be %s",
     (text) => {
-      expect(values.addressOrTemplate(text)).toBe(text);
+      expect(network.addressOrTemplate(text)).toBe(text);
     },
   );
 
   test.each(["", "0.0.0.0", "::", "{nmae}.example", "a b", "10.0.0.1:80", "fe80::1%eth0", "10.0.0.300", "{name"])(
     "cannot be %j",
     (text) => {
-      complaint(values.addressOrTemplate, text);
+      complaint(network.addressOrTemplate, text);
     },
   );
 });
@@ -215,13 +216,13 @@ describe("the Consul agent", () => {
     ["[::1]:8500", "http://[::1]:8500"],
     ["unix:///alloc/tmp/consul_http.sock", "unix:///alloc/tmp/consul_http.sock"],
   ])("at %s is %s", (text, url) => {
-    expect(values.consulUrl(text)).toBe(url);
+    expect(network.consulUrl(text)).toBe(url);
   });
 
   test.each(["", "ftp://x", "http://", "http://a:b", "unix://", "::1", "http://user:pw@x", "http://:pw@x"])(
     "cannot be at %j",
     (text) => {
-      expect(complaint(values.consulUrl, text)).toContain("http://host:port");
+      expect(complaint(network.consulUrl, text)).toContain("http://host:port");
     },
   );
 });

@@ -1,8 +1,10 @@
 #!/bin/bash
-# Installs the programs that the tests speak to, where they are missing: Erlang, Elixir, Consul and network tools.
+# Installs the programs that the tests speak to, where they are missing: Erlang in several releases, Elixir, rebar3, Consul
+# and network tools.
 #   bash test/install-peers.sh        (npm test runs it first; it takes no time when everything is there)
 # On Debian as root it installs packages of the distribution; Consul, which Debian 12 no longer has, comes from the main
-# section of Debian 11, is unpacked below /opt/srv-epmd-peers and is not installed nor started. Nothing else is touched.
+# section of Debian 11, and further Erlang/OTP releases (test/install-otp.sh) are unpacked below /opt/srv-epmd-peers and are
+# neither installed nor started. Nothing else is touched.
 # Elsewhere it says what to install by hand: tests without their peer are skipped, but with CI=true this is a failure.
 set -euo pipefail
 
@@ -11,6 +13,8 @@ peers=/opt/srv-epmd-peers
 consul_suite=bullseye
 
 say() { echo "peers: $*"; }
+
+source "$(dirname "${BASH_SOURCE[0]}")/debian-archive.sh"
 
 have() { command -v "$1" >/dev/null; }
 
@@ -22,45 +26,25 @@ have_erlang_ssl() {
   have erl && erl=$(readlink -f "$(command -v erl)") && compgen -G "${erl%/bin/erl}/lib/ssl-*" >/dev/null
 }
 
+# Erlang/OTP releases that the tests run and this machine does not have: its own counts.
+missing_otp() {
+  local erl release
+  erl=$(readlink -f "$(command -v erl || echo none)")
+  for release in 23 25 27 29; do
+    [[ -d ${erl%/bin/erl}/releases/$release || -e $peers/otp$release/complete ]] || echo "$release"
+  done
+}
+
 # Debian packages of what is missing, Consul apart.
 missing_packages() {
   { have erl && have epmd && have erl_call && have erlc; } || echo erlang-base
   have_erlang_ssl || echo erlang-ssl
   have elixir || echo elixir
+  have rebar3 || echo rebar3
   have ip || echo iproute2
   have dig || echo bind9-dnsutils
   have nft || echo nftables
   have openssl || echo openssl
-}
-
-# "<URI> <keyring or ->" of the machine's own archive, in either form that apt reads.
-own_archive() {
-  local file
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    # A blank line ends the last stanza of each file.
-    [[ ! -e $file ]] || { cat "$file" && echo; }
-  done | awk -v suite="$1" '
-    function finish() {
-      if (!found && uri != "" && hit && main) { print uri, (key ~ /^\// ? key : "-"); found = 1 }
-      uri = key = ""; hit = main = 0
-    }
-    /^[ \t]*#/ { next }
-    /^[ \t]*$/ { finish(); next }
-    /^URIs:/ { uri = $2 }
-    /^Suites:/ { for (i = 2; i <= NF; i++) if ($i == suite) hit = 1 }
-    /^Components:/ { for (i = 2; i <= NF; i++) if ($i == "main") main = 1 }
-    /^Signed-By:/ { key = $2 }
-    /^deb[ \t]/ {
-      if (match($0, /\[[^]]*\]/)) {
-        options = substr($0, RSTART + 1, RLENGTH - 2)
-        sub(/\[[^]]*\]/, "")
-        if (match(options, /signed-by=[^ ,]+/)) key = substr(options, RSTART + 10, RLENGTH - 10)
-      }
-      uri = $2; hit = $3 == suite
-      for (i = 4; i <= NF; i++) if ($i == "main") main = 1
-      finish()
-    }
-    END { finish() }'
 }
 
 install_packages() {
@@ -82,27 +66,12 @@ install_packages() {
 }
 
 fetch_consul() {
-  local codename archive uri keyring work
-  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  archive=$(own_archive "$codename")
-  read -r uri keyring <<<"${archive:-- -}"
-  if [[ $uri = - ]]; then
-    say "no archive of $codename main in the apt configuration, so none to take Consul from"
-    exit 1
-  fi
-  [[ $keyring != - ]] || keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  local work
   say "fetching consul of $consul_suite (its package list first, about 8 MB)"
   work=$(mktemp -d)
   # shellcheck disable=SC2064
   trap "rm -rf '$work'" EXIT
-  mkdir -p "$work"/{state/lists/partial,cache/archives/partial,empty}
-  : >"$work/status"
-  echo "deb [signed-by=$keyring] $uri $consul_suite main" >"$work/sources.list"
-  # A private apt: the machine's proxy settings, but none of its lists, caches or installed packages.
-  local apt=(apt-get -qq -o Dir::State="$work/state" -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache"
-    -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts="$work/empty" -o Dir::Etc::preferences="$work/none"
-    -o Dir::Etc::preferencesparts="$work/empty" -o Acquire::Languages=none -o APT::Sandbox::User=root)
-  "${apt[@]}" update
+  private_apt "$consul_suite" "$work"
   (cd "$work" && "${apt[@]}" download consul)
   mkdir -p "$peers"
   rm -rf "$peers/consul" "$peers/consul.part"
@@ -114,7 +83,7 @@ fetch_consul() {
 
 by_hand() {
   say "$1. Missing here: $2."
-  say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, Consul, and on Linux ip, dig, nft, openssl);"
+  say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, and on Linux ip, dig, nft, openssl);"
   say "on Debian this script does it as root: sudo bash test/install-peers.sh"
   if [[ ${CI:-} = true ]]; then
     say "CI=true: every peer has to be there"
@@ -125,8 +94,10 @@ by_hand() {
 }
 
 mapfile -t packages < <(missing_packages)
+mapfile -t releases < <(missing_otp)
 missing="${packages[*]}"
 have_consul || missing="${missing:+$missing }consul"
+[[ ${#releases[@]} -eq 0 ]] || missing="${missing:+$missing }${releases[*]/#/Erlang/OTP }"
 [[ -n $missing ]] || exit 0
 [[ $(uname -s) = Linux ]] && have apt-get && have dpkg || by_hand "This is not Debian" "$missing"
 [[ $EUID -eq 0 ]] || by_hand "Only root can install packages" "$missing"
@@ -140,6 +111,12 @@ if [[ ${#packages[@]} -gt 0 ]]; then
 fi
 if [[ $status -eq 0 ]] && ! have_consul; then
   (set -e && fetch_consul)
+  status=$?
+fi
+if [[ $status -eq 0 ]]; then
+  # Asked for anew: a package may have brought one of them.
+  mapfile -t releases < <(missing_otp)
+  [[ ${#releases[@]} -eq 0 ]] || bash "$(dirname "${BASH_SOURCE[0]}")/install-otp.sh" "${releases[@]}"
   status=$?
 fi
 set -e

@@ -4,29 +4,31 @@
 %% Everything else (registration, names, coming back when the daemon was restarted) is OTP's own erl_epmd.
 %%
 %%   ERL_DIST_PORT         port to listen on
-%%   SRV_EPMD_ADDRESS      a srv-epmd on another address than the loopbacks; it must --allow this one
+%%   SRV_EPMD_ADDRESS      a srv-epmd on another address than the loopbacks; it must --allow this machine
 %%   SRV_EPMD_CONNECT      pattern such as *@svc.service.consul: keep connected to every node that matches
 %%   SRV_EPMD_LOG=debug    log each call and its result
 -module(srv_epmd).
 
 -export([start_link/0, names/1, register_node/2, register_node/3, port_please/2, port_please/3, address_please/3,
          listen_port_please/2]).
--export([init_registration/1, init_connector/1]).
+%% The process that holds a registration at SRV_EPMD_ADDRESS, and the one that keeps the node connected.
+-behaviour(gen_server).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([init_connector/1, connector/2]).
 
 %% net_kernel gives a whole connection set-up 7 s (net_setuptime): an answer that comes later is of no use.
 -define(ANSWER_TIMEOUT, 6000).
 -define(CONNECT_TIMEOUT, 1000).
+%% Between two lines that say the same.
+-define(SILENCE, 5000).
 %% As erl_epmd: how long after its EPMD has gone a node registers again.
 -define(RECONNECT_TIME, 2000).
 
 start_link() ->
-    case os:getenv("SRV_EPMD_CONNECT", "") of
-        "" -> ok;
-        Pattern -> spawn(?MODULE, init_connector, [Pattern])
-    end,
+    persistent_term:get(?MODULE, undefined) =:= undefined andalso persistent_term:put(?MODULE, atomics:new(1, [])),
     case os:getenv("SRV_EPMD_ADDRESS", "") of
         "" -> erl_epmd:start_link();
-        _ -> proc_lib:start_link(?MODULE, init_registration, [self()])
+        _ -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], [])
     end.
 
 register_node(Name, Port) ->
@@ -35,20 +37,33 @@ register_node(Name, Port) ->
 register_node(Name, Port, Driver) ->
     Result = case whereis(?MODULE) of
                  undefined -> erl_epmd:register_node(Name, Port, Driver);
-                 Pid -> element(2, gen:call(Pid, '$srv_epmd', {register, text(Name), Port}, infinity))
+                 Pid -> gen_server:call(Pid, {register, text(Name), Port}, infinity)
              end,
-    case Result of
-        {error, duplicate_name} ->
-            logger:error("srv_epmd: a node named ~ts is registered already", [text(Name)]);
-        {error, Reason} ->
-            logger:error("srv_epmd: ~ts cannot be registered, no srv-epmd answers at ~ts (~0p): it must be up before "
-                         "this node is", [text(Name), place(sidecar(Driver)), Reason]);
+    case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
+        {{ok, _}, Pattern} when Pattern =/= "" ->
+            is_helper(text(Name)) orelse spawn(?MODULE, init_connector, [Pattern]);
         _ -> ok
     end,
-    debug(register_node, [Name, Port, Driver], Result).
+    debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
 
+%% net_kernel prints the reason at boot, when nothing else that is logged would be seen any more; an atom stays one line.
+readable({error, Reason} = Error, Driver) when Reason =/= duplicate_name, Reason =/= already_registered ->
+    Condition = case os:getenv("SRV_EPMD_ADDRESS", "") of
+                    "" -> "be up before this node is";
+                    _ -> "be up before this node is, and --allow this machine"
+                end,
+    Said = format("srv_epmd: no srv-epmd answers at ~ts (~0p); it must ~ts", [place(Driver), Reason, Condition]),
+    try {error, list_to_atom(Said)} catch error:_ -> Error end;
+readable(Result, _) ->
+    Result.
+
+%% The names of this machine are those that its srv-epmd has, whatever the machine's own name resolves to.
 names(Host) ->
-    debug(names, [Host], erl_epmd:names(Host)).
+    Result = case lists:member(text(Host), ["localhost", net_adm:localhost()]) of
+                 true -> erl_epmd:names(element(1, sidecar(inet)));
+                 false -> erl_epmd:names(Host)
+             end,
+    debug(names, [Host], Result).
 
 %% The port of the node itself: helpers (remote consoles, rpc) run beside it with the same environment.
 listen_port_please(Name, Host) ->
@@ -66,9 +81,9 @@ dist_port(Name, Text) ->
 
 address_please(Name, Host, Family) ->
     case whereis(net_kernel) =:= self() of
-        %% The first call of a connection runs inside net_kernel, which must never wait: a silent name server would
-        %% cost healthy links. It only looks whether there is an answer; the second call, in the connection's own
-        %% process, is the one whose answer is dialled.
+        %% On OTP 25 and 27 the first call of a connection runs inside net_kernel, which must never wait: a silent name
+        %% server would cost healthy links. It only looks whether there is an answer; the second call, in the
+        %% connection's own process, is the one whose answer is dialled.
         true -> {ok, loopback(Family)};
         false -> debug(address_please, [Name, Host, Family], locate(text(Name), text(Host), Family))
     end.
@@ -93,20 +108,32 @@ locate(Name, Host, Family) ->
     case ask(full_name(Name, Host, Family), Family, ?ANSWER_TIMEOUT) of
         {ok, [{Address, Port} | _], Version} ->
             {ok, Address, Port, Version};
+        {ok, [], _} ->
+            {error, {not_found, Family, <<"no endpoint in the answer">>}};
         {not_found, Why} ->
             {error, {not_found, Family, Why}};
         {error, Reason} = Error ->
-            logger:warning("srv_epmd: ~ts@~ts cannot be looked up, no srv-epmd answers at ~ts (~0p)",
-                           [Name, Host, place(sidecar(Family)), Reason]),
+            Message = "srv_epmd: ~ts@~ts cannot be looked up, no srv-epmd answers at ~ts (~0p)",
+            seldom() andalso logger:warning(format(Message, [Name, Host, place(Family), Reason])),
             Error
     end.
 
-full_name(Name, Host, inet) -> [Name, $@, Host, "/4"];
-full_name(Name, Host, inet6) -> [Name, $@, Host, "/6"].
+%% Many look-ups fail together: that is worth one line.
+seldom() ->
+    case persistent_term:get(?MODULE, undefined) of
+        undefined -> true;
+        Said ->
+            Before = atomics:get(Said, 1),
+            Now = erlang:system_time(millisecond),
+            Now - Before > ?SILENCE andalso atomics:compare_exchange(Said, 1, Before, Now) =:= ok
+    end.
+
+full_name(Name, Host, inet) -> unicode:characters_to_binary([Name, $@, Host, "/4"]);
+full_name(Name, Host, inet6) -> unicode:characters_to_binary([Name, $@, Host, "/6"]).
 
 %% {ok, Endpoints in order, Version} | {not_found, Why} | {error, Reason}
 ask(Query, Family, Timeout) ->
-    case exchange(Family, [$z | Query], Timeout) of
+    case exchange(Family, [$z, Query], Timeout) of
         {ok, <<$w, 0, _Port:16, _Type, _Protocol, High:16, Low:16, Length:16, _:Length/binary, ExtraLength:16,
                Extra:ExtraLength/binary, _/binary>>} when Low =< 6 ->
             {ok, endpoints(Extra), min(High, 6)};
@@ -145,21 +172,27 @@ receive_all(Socket, Received, Deadline) ->
     end.
 
 connect(Family) ->
-    {Address, Port} = sidecar(Family),
-    Kind = case tuple_size(Address) of
-               4 -> inet;
-               8 -> inet6
-           end,
-    gen_tcp:connect(Address, Port, [Kind, binary, {active, false}, {nodelay, true}], ?CONNECT_TIMEOUT).
+    case sidecar(Family) of
+        {Address, Port} when is_tuple(Address) ->
+            Kind = case tuple_size(Address) of
+                       4 -> inet;
+                       8 -> inet6
+                   end,
+            gen_tcp:connect(Address, Port, [Kind, binary, {active, false}, {nodelay, true}], ?CONNECT_TIMEOUT);
+        %% A host name cannot be resolved while the node boots.
+        _ -> {error, not_an_ip_address}
+    end.
 
 sidecar(Family) ->
     Port = case init:get_argument(epmd_port) of
                {ok, [[Text | _] | _]} -> list_to_integer(Text);
                _ -> 4369
            end,
-    case inet:parse_address(os:getenv("SRV_EPMD_ADDRESS", "")) of
-        {ok, Address} -> {Address, Port};
-        {error, _} -> {loopback(Family), Port}
+    Address = os:getenv("SRV_EPMD_ADDRESS", ""),
+    case inet:parse_address(Address) of
+        {ok, Parsed} -> {Parsed, Port};
+        {error, _} when Address =:= "" -> {loopback(Family), Port};
+        {error, _} -> {Address, Port}
     end.
 
 loopback(Family) when Family =:= inet6; Family =:= inet6_tcp -> {0, 0, 0, 0, 0, 0, 0, 1};
@@ -167,31 +200,29 @@ loopback(_) -> {127, 0, 0, 1}.
 
 %% ---- registration with a srv-epmd on another address, where erl_epmd cannot go -------------------------------------
 
-init_registration(Parent) ->
-    register(?MODULE, self()),
-    proc_lib:init_ack(Parent, {ok, self()}),
-    registration(undefined, undefined).
+init([]) ->
+    {ok, {undefined, undefined}}.
 
-registration(Socket, Node) ->
-    receive
-        {'$srv_epmd', From, {register, Name, Port}} ->
-            {Answer, New} = alive2(Name, Port),
-            gen:reply(From, Answer),
-            registration(New, {Name, Port});
-        {tcp_closed, Socket} ->
-            erlang:send_after(?RECONNECT_TIME, self(), reconnect),
-            registration(undefined, Node);
-        reconnect ->
-            {Name, Port} = Node,
-            %% The creation stays what it was, as with erl_epmd.
-            case alive2(Name, Port) of
-                {{ok, _}, New} -> registration(New, Node);
-                {{error, _}, _} ->
-                    erlang:send_after(?RECONNECT_TIME, self(), reconnect),
-                    registration(undefined, Node)
-            end;
-        _ -> registration(Socket, Node)
-    end.
+%% State: the socket that is the registration, and what was registered.
+handle_call({register, Name, Port}, _From, {undefined, _}) ->
+    {Answer, Socket} = alive2(Name, Port),
+    {reply, Answer, {Socket, {Name, Port}}};
+handle_call({register, _, _}, _From, State) ->
+    {reply, {error, already_registered}, State}.
+
+handle_cast(_, State) ->
+    {noreply, State}.
+
+handle_info({tcp_closed, Socket}, {Socket, Node}) ->
+    erlang:send_after(?RECONNECT_TIME, self(), reconnect),
+    {noreply, {undefined, Node}};
+handle_info(reconnect, {undefined, {Name, Port} = Node}) ->
+    %% The creation stays what it was, as with erl_epmd.
+    {_, Socket} = alive2(Name, Port),
+    Socket =:= undefined andalso erlang:send_after(?RECONNECT_TIME, self(), reconnect),
+    {noreply, {Socket, Node}};
+handle_info(_, State) ->
+    {noreply, State}.
 
 %% Type 77 (normal), protocol 0 (TCP), versions 6 and 5: what erl_epmd says.
 alive2(Name, Port) ->
@@ -199,17 +230,21 @@ alive2(Name, Port) ->
     Request = <<120, Port:16, 77, 0, 6:16, 5:16, (byte_size(Bytes)):16, Bytes/binary, 0:16>>,
     case connect(inet) of
         {ok, Socket} ->
-            ok = inet:setopts(Socket, [{packet, raw}]),
             _ = gen_tcp:send(Socket, [<<(byte_size(Request)):16>>, Request]),
             case gen_tcp:recv(Socket, 6, ?ANSWER_TIMEOUT) of
                 {ok, <<118, 0, Creation:32>>} ->
-                    ok = inet:setopts(Socket, [{active, true}]),
+                    _ = inet:setopts(Socket, [{active, true}]),
                     {{ok, Creation}, Socket};
-                {ok, _} -> {{error, duplicate_name}, undefined};
-                {error, _} = Error -> {Error, undefined}
+                Refused ->
+                    gen_tcp:close(Socket),
+                    {refusal(Refused), undefined}
             end;
         Error -> {Error, undefined}
     end.
+
+refusal({ok, <<118, _/binary>>}) -> {error, duplicate_name};
+refusal({ok, Other}) -> {error, {unexpected_answer, Other}};
+refusal(Error) -> Error.
 
 %% ---- auto discovery -----------------------------------------------------------------------------------------------
 
@@ -223,42 +258,69 @@ alive2(Name, Port) ->
 init_connector(Pattern) ->
     case is_alive() of
         true ->
+            %% Ends with the distribution; the next one starts its own.
+            monitor(process, net_kernel),
             ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
-            [Name | _] = string:split(atom_to_list(node()), "@"),
-            is_helper(Name) orelse connector(Pattern, #{});
+            connector(Pattern, #{});
         false ->
             timer:sleep(?POLL div 10),
             init_connector(Pattern)
     end.
 
-%% Paused: the nodes that went down, each with the time until which it is left alone and the length of that pause.
+%% Paused: nodes that are left alone for now. Each with the time until which it is, and the length of that pause.
 connector(Pattern, Paused) ->
+    Missing = [Node || Node <- matching(Pattern) -- [node() | nodes(connected)], is_due(Node, Paused)],
     Self = self(),
-    Missing = matching(Pattern) -- [node() | nodes(connected)],
-    [spawn(fun() -> net_kernel:connect_node(Node) =:= true orelse (Self ! {nodedown, Node, []}) end)
-     || Node <- Missing, now_ms() >= element(1, maps:get(Node, Paused, {now_ms(), 0}))],
-    connector(Pattern, pauses(now_ms() + ?POLL div 2 + rand:uniform(?POLL), Paused)).
+    [spawn(fun() -> Self ! {tried, Node, net_kernel:connect_node(Node)} end) || Node <- Missing],
+    %% A number is less than an atom: not due before the attempt is over.
+    Trying = maps:from_list([{Node, {trying, pause(Node, Paused)}} || Node <- Missing]),
+    ?MODULE:connector(Pattern, wait(now_ms() + ?POLL div 2 + rand:uniform(?POLL), maps:merge(Paused, Trying))).
 
-pauses(Until, Paused) ->
+is_due(Node, Paused) ->
+    case Paused of
+        #{Node := {Until, _}} -> Until =< now_ms();
+        _ -> true
+    end.
+
+pause(Node, Paused) ->
+    case Paused of
+        #{Node := {_, Pause}} -> Pause;
+        _ -> 0
+    end.
+
+%% Longer with each time, unless all was well for a while.
+delay(Node, Paused) ->
+    Now = now_ms(),
+    Pause = case Paused of
+                #{Node := {Until, Last}} when Until =:= trying; Now - Until =< ?WELL ->
+                    min(max(?FIRST_PAUSE, 2 * Last), ?LONGEST_PAUSE);
+                _ -> ?FIRST_PAUSE
+            end,
+    Paused#{Node => {Now + Pause, Pause}}.
+
+wait(Until, Paused) ->
     receive
+        {tried, Node, true} ->
+            wait(Until, Paused#{Node => {now_ms(), pause(Node, Paused)}});
+        {tried, Node, _} ->
+            wait(Until, delay(Node, Paused));
+        %% Its process or its machine may have gone, or global may have cut the link on purpose.
         {nodedown, Node, _} ->
-            {Before, Last} = maps:get(Node, Paused, {now_ms() - ?WELL - 1, 0}),
-            Pause = case now_ms() - Before > ?WELL of
-                        true -> ?FIRST_PAUSE;
-                        false -> min(2 * Last, ?LONGEST_PAUSE)
-                    end,
-            pauses(Until, Paused#{Node => {now_ms() + Pause, Pause}});
-        _ -> pauses(Until, Paused)
+            wait(Until, delay(Node, Paused));
+        {'DOWN', _, process, _, _} ->
+            exit(normal);
+        _ -> wait(Until, Paused)
     after max(0, Until - now_ms()) -> Paused
     end.
 
 %% Full names only: a stock EPMD does not know patterns and lists what lives beside it.
 matching(Pattern) ->
-    case exchange(inet, [$n | Pattern], ?ANSWER_TIMEOUT) of
+    case exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT) of
         {ok, <<_:32, Lines/binary>>} ->
             Options = [global, {capture, all_but_first, list}],
             case re:run(Lines, "^name (([^@ ]+)@[^ ]+) at port [0-9]+$", [multiline | Options]) of
-                {match, Found} -> [list_to_atom(Full) || [Full, Name] <- Found, not is_helper(Name)];
+                {match, Found} ->
+                    [list_to_atom(Full) || [Full, Name] <- Found, not is_helper(Name), length(Full) < 256];
                 nomatch -> []
             end;
         _ -> []
@@ -268,22 +330,27 @@ matching(Pattern) ->
 
 %% Names of short-lived nodes: Mix releases, RabbitMQ, relx, ejabberd.
 is_helper(Name) ->
-    re:run(Name, "^(rpc|rem)-[0-9a-f]{1,8}-|^rabbitmqcli-[0-9]+-|_prelaunch_[0-9]+$|_ctl_[0-9]+$"
-                 "|^epmd-starter-[0-9]+$|^(remsh|maint|longname)[0-9a-f]+-|^[0-9a-f]{3}-(ctl|debug|ping)(-|$)"
-                 "|^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)",
-           [caseless, {capture, none}]) =:= match.
+    re:run(Name, "(?i:^(rpc|rem)-[0-9a-f]{1,8}-)|^rabbitmqcli-[0-9]+-|_prelaunch_[0-9]+$|_ctl_[0-9]+$"
+                 "|^epmd-starter-[0-9]+$|(?i:^(remsh|maint|longname)[0-9a-f]+-|^[0-9a-f]{3}-(ctl|debug|ping)(-|$))"
+                 "|^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)", [{capture, none}]) =:= match.
 
 text(Name) when is_atom(Name) -> atom_to_list(Name);
 text(Address) when is_tuple(Address) -> inet:ntoa(Address);
 text(Text) -> Text.
 
-place({Address, Port}) -> [inet:ntoa(Address), " port ", integer_to_list(Port)].
+place(Family) ->
+    {Address, Port} = sidecar(Family),
+    [text(Address), " port ", integer_to_list(Port)].
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
 debug(Function, Arguments, Result) ->
     case os:getenv("SRV_EPMD_LOG") of
-        "debug" -> logger:notice("srv_epmd:~ts~0p -> ~0p", [Function, Arguments, Result]);
+        "debug" -> logger:notice(format("srv_epmd:~ts~0tp -> ~0tp", [Function, Arguments, Result]));
         _ -> ok
     end,
     Result.
+
+%% Formatted here: what is logged at boot is printed as it is.
+format(Format, Arguments) ->
+    lists:flatten(io_lib:format(Format, Arguments)).

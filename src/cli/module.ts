@@ -15,10 +15,11 @@ export async function writeModule({ config, io }: CommandContext): Promise<ExitC
   if (out !== undefined) return writeAndCompile(out, io.env.PATH, io.stdout);
   if (app !== undefined) {
     await writeFiles(app, applicationFiles(source, version), "--app");
-    io.stdout(`wrote the application srv_epmd to ${app}
-  mix.exs        {:srv_epmd, path: "${app}"}
-  rebar.config   {srv_epmd, {path, "${app}"}} with the plugin rebar3_path_deps, or a checkout in _checkouts/
-  vm.args        -start_epmd false -epmd_module srv_epmd
+    io.stdout(`wrote the application srv_epmd to ${app}: releases need the module in them (examples/elixir-release, examples/relx)
+  Mix     mix.exs: {:srv_epmd, path: "${app}"}
+          rel/vm.args.eex and rel/remote.vm.args.eex: -start_epmd false -epmd_module srv_epmd
+  rebar3  a folder or link _checkouts/srv_epmd; rebar.config: {deps, [srv_epmd]}, and srv_epmd in the release
+          config/vm.args.src: -start_epmd false -epmd_module srv_epmd
 `);
     return EXIT.done;
   }

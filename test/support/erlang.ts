@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Child, type Exit, type Place, type RunResult, run, startChild } from "./child.js";
 import { cleanEnvironment } from "./environment.js";
+import type { Otp } from "./otp.js";
 import { removeFolder, temporaryFolder } from "./temporary.js";
 import { waitFor } from "./wait-for.js";
 
@@ -20,6 +21,8 @@ export interface NodeOptions {
   /** Contents of an inetrc file, in Erlang terms: how this VM resolves host names. */
   readonly inetrc?: string;
   readonly netns?: Place;
+  /** The release that runs it; the machine's own when not given. */
+  readonly otp?: Otp;
 }
 
 /** A VM in its own process, driven over its standard input. It ends with the test process. */
@@ -84,7 +87,7 @@ System.halt(0)
 /** Real `erl`. @throws when the node does not come up, with what it said */
 export function startNode(options: NodeOptions): Promise<ErlangNode> {
   const args = [...distribution("-", options), ...VM_ARGS, ...(options.args ?? [])];
-  return start("erl", ["-noshell", ...args, "-eval", ERLANG_LOOP], options, {
+  return start(options.otp?.program("erl") ?? "erl", ["-noshell", ...args, "-eval", ERLANG_LOOP], options, {
     ping: (name) => `net_adm:ping('${name}')`,
     nodes: `lists:flatten(lists:join(" ", [atom_to_list(Node) || Node <- nodes(connected)]))`,
   });

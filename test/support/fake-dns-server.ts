@@ -146,10 +146,12 @@ function encodeReply(reply: FakeReply, seen: SeenQuery, question: packet.Questio
   if (reply.raw) return reply.raw;
   const QR_AA_RA = 0x8480;
   const TC = 0x0200;
+  // RFC 1035 4.1.1: RD is copied into the response.
+  const rd = seen.flags & 0x0100;
   return packet.encode({
     type: "response",
     id: reply.wrongId ? seen.id ^ 1 : seen.id,
-    flags: QR_AA_RA | (reply.truncated ? TC : 0) | (reply.rcode ?? 0),
+    flags: QR_AA_RA | rd | (reply.truncated ? TC : 0) | (reply.rcode ?? 0),
     questions: reply.noQuestion ? [] : [reply.question ?? question],
     answers: reply.answers ?? [],
     authorities: reply.authorities ?? [],

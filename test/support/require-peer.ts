@@ -2,8 +2,25 @@ import { spawnSync } from "node:child_process";
 import { describe, test } from "vitest";
 import { findConsul } from "./consul-agent.js";
 import { findProgram } from "./environment.js";
+import { findOtp } from "./otp.js";
 
-export type Peer = "erl" | "epmd" | "erl_call" | "elixir" | "consul" | "dig" | "nft" | "openssl" | "netns";
+export type Peer =
+  | (
+      | "erl"
+      | "epmd"
+      | "erl_call"
+      | "erlc"
+      | "elixir"
+      | "mix"
+      | "rebar3"
+      | "consul"
+      | "dig"
+      | "nft"
+      | "openssl"
+      | "netns"
+    )
+  /** An Erlang/OTP release: the machine's own, or one put beside it. */
+  | `otp${number}`;
 
 /**
  * `requirePeer("erl", "consul")("title", () => { ... })` is a `describe` whose tests need these peers. Where one is
@@ -36,5 +53,6 @@ function canMakeNamespaces(): boolean {
 
 function isThere(peer: Peer): boolean {
   if (peer === "consul") return findConsul() !== undefined;
+  if (peer.startsWith("otp")) return findOtp(Number(peer.slice(3))) !== undefined;
   return peer === "netns" ? canMakeNamespaces() : findProgram(peer) !== undefined;
 }

@@ -1,0 +1,127 @@
+import { type Consul, startConsul } from "./consul-agent.js";
+import { type ErlangNode, type NodeOptions, startNode } from "./erlang.js";
+import { moduleFolder } from "./module-folder.js";
+import { createHosts, type Host } from "./netns.js";
+import { type Daemon, startDaemon } from "./srv-epmd.js";
+import { waitFor } from "./wait-for.js";
+
+/** The host part that all nodes share. */
+export const HOST = "svc.service.consul";
+
+export const fullName = (name: string) => `${name}@${HOST}`;
+
+export interface ClusterOptions {
+  readonly hosts: number;
+  /** Flags of every daemon, behind those of the cluster. */
+  readonly args?: readonly string[];
+  /** As many of the hosts, from the first on, have a sidecar; all when not given. */
+  readonly daemons?: number;
+}
+
+export interface Cluster {
+  readonly consul: Consul;
+  readonly dns: string;
+  readonly host: (index: number) => Host;
+  readonly daemon: (index: number) => Daemon;
+  /** Starts the sidecar of a host (again), on port 4369 unless a flag says else. */
+  readonly serve: (index: number, ...args: string[]) => Promise<Daemon>;
+  /** A VM with the module on a host. @param name alive name */
+  readonly node: (index: number, name: string, options?: ModuleNodeOptions) => Promise<ErlangNode>;
+  /** Kills all VMs, so that the next test may use their names. */
+  readonly killNodes: () => Promise<void>;
+  /** Instances of the service that Consul's health API has and that pass, by tag. */
+  readonly published: () => Promise<string[]>;
+}
+
+export interface ModuleNodeOptions extends Omit<NodeOptions, "name" | "netns"> {
+  /** Host part of its name. */
+  readonly host?: string;
+}
+
+/** Machines with a sidecar each, one Consul for all, and the compiled module. Ends with the test file. */
+export async function startCluster({ hosts: count, args = [], daemons = count }: ClusterOptions): Promise<Cluster> {
+  const address = (index: number) => `10.90.0.${index + 1}`;
+  const address6 = (index: number) => `fd90::${index + 1}`;
+  const { hosts } = await createHosts(
+    Array.from({ length: count }, (_, index) => ({
+      addresses: [`${address(index)}/24`, `${address6(index)}/64`],
+      hostname: `box${index + 1}`,
+      hosts: [`${address(index)} box${index + 1}`],
+    })),
+  );
+  const host = (index: number) => at(hosts, index);
+  const consul = await startConsul({
+    bind: address(0),
+    netns: host(0),
+    config: { client_addr: `127.0.0.1 ${address(0)}` },
+  });
+  const dns = `${address(0)}:${consul.dnsPort}`;
+  const running: Daemon[] = [];
+  const nodes = new Set<ErlangNode>();
+  const serve = async (index: number, ...more: string[]) => {
+    const flags = ["--domain", HOST, "--consul", consul.socketUrl, "--dns", dns, "--ttl", "3s"];
+    const advertised = ["--advertise-address", address(index), "--advertise-address", address6(index)];
+    const daemon = await startDaemon({
+      port: 4369,
+      netns: host(index),
+      args: [...flags, ...advertised, ...args, ...more],
+    });
+    running[index] = daemon;
+    return daemon;
+  };
+  await Promise.all(Array.from({ length: daemons }, (_, index) => serve(index)));
+  return {
+    consul,
+    dns,
+    host,
+    daemon: (index) => at(running, index),
+    serve,
+    node: async (index, name, { host: of = HOST, args: extra = [], ...node } = {}) => {
+      const folder = await moduleFolder(node.otp);
+      const more = ["-pa", folder, "-epmd_module", "srv_epmd", ...extra];
+      const started = await startNode({ ...node, name: `${name}@${of}`, netns: host(index), args: more });
+      nodes.add(started);
+      return started;
+    },
+    killNodes: async () => {
+      await Promise.all(Array.from(nodes, (node) => node.kill()));
+      nodes.clear();
+    },
+    published: async () => {
+      const { body } = await consul.request("GET", "/v1/health/service/svc?passing=1");
+      return (body as { Service: { Tags: string[] } }[]).map(({ Service }) => Service.Tags.join()).sort();
+    },
+  };
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const found = list[index];
+  if (found === undefined) throw new Error(`there is no number ${index}`);
+  return found;
+}
+
+/** Waits until each of the nodes is connected to all the others. @returns milliseconds */
+export async function waitForMesh(nodes: Readonly<Record<string, ErlangNode>>, timeout = 10_000): Promise<number> {
+  const startedAt = performance.now();
+  const names = Object.keys(nodes);
+  const missing = async () => {
+    const lists = await Promise.all(
+      Object.entries(nodes).map(async ([own, node]) => {
+        const connected = await node.nodes();
+        return names
+          .filter((name) => name !== own && !connected.includes(fullName(name)))
+          .map((name) => `${own}-${name}`);
+      }),
+    );
+    return lists.flat();
+  };
+  await waitFor(
+    async () => {
+      const links = await missing();
+      if (links.length > 0) throw new Error(`missing: ${links.join(" ")}`);
+      return true;
+    },
+    { what: "a full mesh", timeout, interval: 50 },
+  );
+  return Math.round(performance.now() - startedAt);
+}

@@ -3,7 +3,7 @@
  * Each pattern is anchored: a node that only resembles one stays public.
  */
 const HELPERS: readonly RegExp[] = [
-  // Elixir releases: `rpc`, `pid` and `stop` start rpc-XXXX-<name>, `remote` rem-XXXX-<name>.
+  // Elixir releases: `rpc`, `pid` and `stop` start rpc-<hex>-<name>, `remote` rem-<hex>-<name>.
   /^(rpc|rem)-[0-9a-f]{1,8}-/i,
   // RabbitMQ's command line tools: rabbitmqcli-N-<node>.
   /^rabbitmqcli-[0-9]+-/,

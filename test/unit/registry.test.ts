@@ -1,22 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type Registration, Registry, type RegistryEvent } from "../../src/core/registry.js";
+import { registration as registrationAt } from "../support/registered-node.js";
 
 const NOW = 1_700_000_000_500;
 
-function registration(aliveName: string, more: Partial<Registration> = {}): Registration {
-  return {
-    aliveName,
-    port: 20001,
-    nodeType: 77,
-    protocol: 0,
-    highestVersion: 6,
-    lowestVersion: 5,
-    extra: Buffer.alloc(0),
-    family: 4,
-    origin: "alive2",
-    ...more,
-  };
-}
+const registration = (aliveName: string, more?: Partial<Registration>) => registrationAt(aliveName, 20001, more);
 
 /** Registers, and fails the test when the name is taken. */
 function add(registry: Registry, aliveName: string, more?: Partial<Registration>, now = NOW) {

@@ -137,7 +137,7 @@ ask(Query, Family, Timeout) ->
         {ok, <<$w, 0, _Port:16, _Type, _Protocol, High:16, Low:16, Length:16, _:Length/binary, ExtraLength:16,
                Extra:ExtraLength/binary, _/binary>>} when Low =< 6 ->
             {ok, endpoints(Extra), min(High, 6)};
-        {ok, <<$w, _, Why/binary>>} -> {not_found, Why};
+        {ok, <<$w, Result, Why/binary>>} when Result =/= 0 -> {not_found, Why};
         {ok, Other} -> {error, {unexpected_answer, Other}};
         {error, _} = Error -> Error
     end.
@@ -268,7 +268,9 @@ init_connector(Pattern) ->
     end.
 
 %% Paused: nodes that are left alone for now. Each with the time until which it is, and the length of that pause.
-connector(Pattern, Paused) ->
+connector(Pattern, Before) ->
+    %% Helpers come and go: what has been well for long is as good as new.
+    Paused = maps:filter(fun(_, {Until, _}) -> Until =:= trying orelse now_ms() - Until =< ?WELL end, Before),
     Missing = [Node || Node <- matching(Pattern) -- [node() | nodes(connected)], is_due(Node, Paused)],
     Self = self(),
     [spawn(fun() -> Self ! {tried, Node, net_kernel:connect_node(Node)} end) || Node <- Missing],
@@ -318,7 +320,7 @@ matching(Pattern) ->
     case exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT) of
         {ok, <<_:32, Lines/binary>>} ->
             Options = [global, {capture, all_but_first, list}],
-            case re:run(Lines, "^name (([^@ ]+)@[^ ]+) at port [0-9]+$", [multiline | Options]) of
+            case re:run(Lines, "^name (([0-9A-Za-z_-]+)@[0-9A-Za-z._:-]+) at port [0-9]+$", [multiline | Options]) of
                 {match, Found} ->
                     [list_to_atom(Full) || [Full, Name] <- Found, not is_helper(Name), length(Full) < 256];
                 nomatch -> []

@@ -8,11 +8,12 @@ import { ConfigError, describeError } from "../core/errors.js";
 import { version } from "../version.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
+import type { Io } from "./io.js";
 
 /** Writes the Erlang module: alone, as an application, or to stdout. */
 export async function writeModule({ config, io }: CommandContext): Promise<ExitCode> {
   const { out, app } = config;
-  if (out !== undefined) return writeAndCompile(out, io.env.PATH, io.stdout);
+  if (out !== undefined) return writeAndCompile(out, io);
   if (app !== undefined) {
     await writeFiles(app, applicationFiles(source, version), "--app");
     io.stdout(`wrote the application srv_epmd to ${app}: releases need the module in them (examples/elixir-release, examples/relx)
@@ -27,23 +28,21 @@ export async function writeModule({ config, io }: CommandContext): Promise<ExitC
   return EXIT.done;
 }
 
-async function writeAndCompile(
-  folder: string,
-  path: string | undefined,
-  say: (text: string) => void,
-): Promise<ExitCode> {
+async function writeAndCompile(folder: string, { env, stdout: say }: Io): Promise<ExitCode> {
   const file = join(folder, "srv_epmd.erl");
   await writeFiles(folder, { "srv_epmd.erl": source }, "--out");
   const start = `  erl -pa ${resolve(folder)} -start_epmd false -epmd_module srv_epmd ...\n`;
   try {
-    await promisify(execFile)("erlc", ["-o", folder, file], { env: { PATH: path } });
+    await promisify(execFile)("erlc", ["-o", folder, file], {
+      env: { ...env, ERL_FLAGS: "", ERL_AFLAGS: "", ERL_ZFLAGS: "" },
+    });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new Error("erlc failed", { cause: error });
     say(`wrote ${file}; there is no erlc on the PATH: compile it with the erlc of the VM that will load it\n`);
     say(`  erlc -o ${folder} ${file}\n${start}`);
     return EXIT.done;
   }
-  say(`wrote and compiled ${file}\n${start}`);
+  say(`wrote and compiled ${file}\n${start}  (other releases of OTP may want it compiled by an erlc of their own)\n`);
   return EXIT.done;
 }
 

@@ -34,6 +34,8 @@ export class ConsulSide {
     if (this.#closed) return undefined;
     this.#catalogue ??= this.#startCatalogue().catch((error: unknown) => {
       this.#log.error({ err: error }, "patterns get the nodes here only: the Consul side cannot be started");
+      this.#catalogue = undefined;
+      this.#client = undefined;
       return undefined;
     });
     return (await this.#catalogue)?.instances(query, limit);

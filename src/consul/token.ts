@@ -36,11 +36,22 @@ export class AclToken {
     // Several calls may have been refused in one moment: the first of them reads the file, and says so.
     const first = this.#fromFile !== undefined && this.#fromFile === refused;
     if (first) this.#fromFile = undefined;
-    const fresh = await this.read();
+    const fresh = await this.read().catch((error: unknown) => {
+      this.#keep(first, refused);
+      throw error;
+    });
+    // Opened for writing, and not written yet.
+    if (first && fresh === "") return this.#keep(first, refused);
     if (first && fresh !== refused) {
       this.#options.log.info("the Consul token file holds another token: trying that one");
       for (const listener of this.#listeners) listener();
     }
     return fresh;
+  }
+
+  /** The file is being replaced: what it holds then is to be told as new. */
+  #keep(first: boolean, refused: string | undefined): string | undefined {
+    if (first) this.#fromFile = refused;
+    return refused;
   }
 }

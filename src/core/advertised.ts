@@ -17,7 +17,7 @@ export type Reach =
   | { readonly outcome: "reachable"; readonly advertised: Advertised }
   | { readonly outcome: "unreachable"; readonly reason: string };
 
-type Listening = Pick<RegisteredNode, "aliveName" | "port" | "family">;
+type Listening = Pick<RegisteredNode, "aliveName" | "port" | "family" | "address">;
 
 /** The port and addresses for a peer that is not local; undefined when no peer can reach the node. */
 export function advertised(node: Listening, config: Config): Advertised | undefined {
@@ -32,6 +32,10 @@ export function reach(node: Listening, config: Config): Reach {
       outcome: "unreachable",
       reason: "the node registered with port 0: it listens nowhere, so nobody can dial it",
     };
+  }
+  if (node.address !== undefined && config.advertiseAddress.length === 0) {
+    // It lives on another machine, whose ports Nomad's variables here say nothing of.
+    return { outcome: "reachable", advertised: { port: node.port, addresses: [node.address] } };
   }
   const mapped = findLabel(node, config);
   if (typeof mapped === "string") return { outcome: "unreachable", reason: mapped };

@@ -9,6 +9,8 @@ export interface RegisteredNode extends NodeDescription {
   readonly creation: number;
   /** Family over which it registered: an IPv6 VM (inet6_tcp) comes to ::1. */
   readonly family: Family;
+  /** Where the node lives when that is not this machine: a peer that `--allow` lets register. */
+  readonly address?: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
   /** `configured`: from --publish-node; it gives way to the VM's own registration. */

@@ -61,7 +61,8 @@ function answerLocal(request: LocalRequest, peer: Peer, deps: AnswerDeps): Answe
     case "ALIVE2_REQ": {
       const { type: _, ...registration } = request;
       const family = familyOf(peer.dialled) ?? 4;
-      const node = registry.register({ ...registration, family, origin: "alive2" }, deps.now());
+      const elsewhere = peer.sameHost ? {} : { address: peer.address };
+      const node = registry.register({ ...registration, family, origin: "alive2", ...elsewhere }, deps.now());
       if (!node) return reply(refusal(request.highestVersion));
       const { creation } = node;
       return { action: "hold", node, response: { ...alive2Response(request.highestVersion), result: 0, creation } };

@@ -33,7 +33,7 @@ export function lookUpPort(
 ): EpmdResponse | Promise<EpmdResponse> {
   // A local node that calls itself `web@other.service.consul` is not that one.
   const node = name.includes("@") ? undefined : deps.registry.get(name);
-  if (node) {
+  if (node && node.address === undefined) {
     const port = peer.sameHost ? node.port : deps.advertisedPort(node);
     if (port === undefined) return refuse(name, peer, "no port of this bridge network is mapped to the node's", deps);
     return portAnswer(node.aliveName, port, node);
@@ -91,7 +91,8 @@ function respond(asked: NodeName, resolution: Resolution, peer: Peer, deps: WayD
 function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps): EpmdResponse {
   const { endpoints, source, description = SYNTHETIC_DESCRIPTION } = found;
   // A node that lives here is reached at whatever address of ours was dialled.
-  const chosen = source === "registry" ? endpoints[0] : endpoints.find((endpoint) => isUsable(endpoint, asked, peer));
+  const livesHere = source === "registry" && deps.registry.get(asked.aliveName)?.address === undefined;
+  const chosen = livesHere ? endpoints[0] : endpoints.find((endpoint) => isUsable(endpoint, asked, peer));
   if (!chosen) {
     const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
     const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;

@@ -35,6 +35,7 @@ export function registrySource({ registry, isOurs, advertised }: RegistrySourceD
   };
 
   function loopbackEndpoints(node: RegisteredNode): Endpoint[] {
+    if (node.address !== undefined) return [endpointAt(node.address, node.family, node.port, node.address)];
     // A VM that came over IPv6 (inet6_tcp) listens on `::`, which on most systems takes IPv4 too.
     const families: Family[] = node.family === 6 ? [6, 4] : [4];
     return families.map((family) => endpointAt(family === 4 ? "127.0.0.1" : "::1", family, node.port, "localhost"));

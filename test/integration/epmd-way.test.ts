@@ -1,13 +1,15 @@
 import { describe, expect, test } from "vitest";
+import { advertised } from "../../src/core/advertised.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import { decodeEndpoints } from "../../src/core/epmd/endpoints.js";
 import type { EpmdResponse } from "../../src/core/epmd/messages.js";
 import { Registry } from "../../src/core/registry.js";
 import type { Resolution } from "../../src/core/resolution.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { lookUpPort } from "../../src/epmd/way.js";
+import { lookUpPort, type WayDeps } from "../../src/epmd/way.js";
+import { registrySource } from "../../src/resolution/registry-source.js";
 import { collectLog } from "../support/log-lines.js";
-import { registration } from "../support/registered-node.js";
+import { registration, serveConfig } from "../support/registered-node.js";
 
 const LOCAL = identifyPeer("127.0.0.1", 40000, "127.0.0.1", []);
 const OWN_ADDRESS = identifyPeer("10.0.0.1", 40000, "10.0.0.1", []);
@@ -92,6 +94,47 @@ describe("a node alive here", () => {
 
   test("that calls itself by the full name of another is not that other", () => {
     expect(ask("odd@other.service.consul", LOCAL, absent, registry).response).toMatchObject({ result: 1 });
+  });
+});
+
+describe("a node of another machine that --allow lets register here", () => {
+  const registry = new Registry();
+  registry.register({ ...registration("far", 9100), address: "10.0.0.5" }, 0);
+  const source = registrySource({
+    registry,
+    isOurs: () => true,
+    advertised: (node) => advertised(node, serveConfig()),
+  });
+  const askFor = (name: string, peer: typeof LOCAL) => {
+    const { log, lines } = collectLog();
+    const deps = { registry, advertisedPort: () => 9100, log };
+    const resolve: WayDeps["resolve"] = (node, { sameHost }) =>
+      source.lookUp(
+        { node: { ...node, host: "svc.test" }, family: "any" },
+        { deadline: 0, sameHost, dialled: peer.dialled },
+      );
+    return { response: lookUpPort(name, false, peer, { ...deps, resolve }) as EpmdResponse, lines };
+  };
+
+  test("is answered with the address from which it came, to whoever reads addresses", () => {
+    for (const peer of [LOCAL, OWN_ADDRESS, identifyPeer("10.0.0.5", 1, "10.0.0.1", [])]) {
+      const { response } = askFor("far@svc.test", { ...peer, local: true });
+      if (response.type !== "PORT2_RESP" || response.result !== 0) throw new Error("not found");
+      expect(decodeEndpoints(response.extra)).toEqual([{ family: 4, address: "10.0.0.5", port: 9100 }]);
+    }
+  });
+
+  test("is not answered to a stock client, which would dial this machine", () => {
+    const { response, lines } = askFor("far", LOCAL);
+    expect(response).toEqual({ type: "PORT2_RESP", result: 1 });
+    expect(lines[0]?.reason).toContain("the node is at 10.0.0.5:9100");
+  });
+
+  test("is published with that address", () => {
+    expect(advertised({ ...registration("far", 9100), address: "10.0.0.5" }, serveConfig())).toEqual({
+      port: 9100,
+      addresses: ["10.0.0.5"],
+    });
   });
 });
 

@@ -39,7 +39,7 @@ requirePeer("erlc")("srv-epmd module --out", () => {
     const folder = join(await temporaryFolder("out"), "ebin");
     const { stdout } = await runCli(["module", "--out", folder]);
     expect(stdout).toBe(
-      `wrote and compiled ${folder}/srv_epmd.erl\n  erl -pa ${folder} -start_epmd false -epmd_module srv_epmd ...\n`,
+      `wrote and compiled ${folder}/srv_epmd.erl\n  erl -pa ${folder} -start_epmd false -epmd_module srv_epmd ...\n  (other releases of OTP may want it compiled by an erlc of their own)\n`,
     );
     expect((await readdir(folder)).sort()).toEqual(["srv_epmd.beam", "srv_epmd.erl"]);
   });

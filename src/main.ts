@@ -29,9 +29,6 @@ void run(process.argv.slice(2), {
   columns: process.stdout.columns ?? 110,
   onSignal: (listener) => {
     for (const signal of SIGNALS) process.on(signal, listener);
-    return () => {
-      for (const signal of SIGNALS) process.off(signal, listener);
-    };
   },
 }).then((code) => {
   process.exitCode = lost ? EXIT.unavailable : code;

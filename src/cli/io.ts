@@ -10,6 +10,6 @@ export interface Io {
   readonly stderrIsTerminal: boolean;
   /** Width of the terminal that results go to. */
   readonly columns: number;
-  /** SIGTERM, SIGINT and SIGHUP; returns a function that stops listening. */
-  readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  /** SIGTERM, SIGINT and SIGHUP, to the end of the process. */
+  readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => void;
 }

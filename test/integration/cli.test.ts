@@ -15,7 +15,7 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     stderr: (text) => err.push(text),
     stderrIsTerminal: false,
     columns: 300,
-    onSignal: () => () => {},
+    onSignal: () => {},
   });
   return { code, stdout: out.join(""), stderr: err.join("") };
 }

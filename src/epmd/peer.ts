@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Cidr, canonicalIp, cidrContains, isLoopback } from "../core/ip.js";
+import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../core/ip.js";
 
 /** Who is at the other end of a connection. Addresses are canonical IP literals. */
 export interface Peer {
@@ -28,5 +28,5 @@ export function peerOf(socket: Socket, allow: readonly Cidr[]): Peer | undefined
 }
 
 export function formatPeer({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return hostPort(address, port);
 }

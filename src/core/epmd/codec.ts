@@ -1,5 +1,6 @@
 import { ProtocolError } from "../errors.js";
 import { isNamePattern } from "../name-pattern.js";
+import type { NodeDescription } from "../resolution.js";
 import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
 import { type EpmdRequest, type EpmdResponse, type NamedPort, TAG } from "./messages.js";
 
@@ -92,18 +93,8 @@ export function encodeRequest(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_
 
 function encodeRequestBody(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_REFUSED" }>): Buffer {
   switch (request.type) {
-    case "ALIVE2_REQ": {
-      const name = Buffer.from(request.aliveName);
-      return Buffer.concat([
-        Buffer.of(TAG.ALIVE2_REQ),
-        uint16(request.port),
-        Buffer.of(request.nodeType, request.protocol),
-        uint16(request.highestVersion, request.lowestVersion, name.length),
-        name,
-        uint16(request.extra.length),
-        request.extra,
-      ]);
-    }
+    case "ALIVE2_REQ":
+      return Buffer.concat([Buffer.of(TAG.ALIVE2_REQ), encodeNode(request)]);
     case "PORT_PLEASE2_REQ":
       return Buffer.from(`${String.fromCharCode(TAG.PORT_PLEASE2_REQ)}${request.name}${request.forwarded ? "\0" : ""}`);
     case "STOP_REQ":
@@ -166,14 +157,18 @@ function encodeAlive2Response({ extended, result, creation }: Extract<EpmdRespon
 }
 
 function encodePort2Response(response: Extract<EpmdResponse, { type: "PORT2_RESP"; result: 0 }>): Buffer {
-  const name = Buffer.from(response.aliveName);
+  return Buffer.concat([Buffer.of(TAG.PORT2_RESP, 0), encodeNode(response)]);
+}
+
+/** The fields that ALIVE2_REQ and PORT2_RESP have in common, in the same order. */
+function encodeNode(node: NodeDescription & { readonly port: number; readonly aliveName: string }): Buffer {
+  const name = Buffer.from(node.aliveName);
   return Buffer.concat([
-    Buffer.of(TAG.PORT2_RESP, 0),
-    uint16(response.port),
-    Buffer.of(response.nodeType, response.protocol),
-    uint16(response.highestVersion, response.lowestVersion, name.length),
+    uint16(node.port),
+    Buffer.of(node.nodeType, node.protocol),
+    uint16(node.highestVersion, node.lowestVersion, name.length),
     name,
-    uint16(response.extra.length),
-    response.extra,
+    uint16(node.extra.length),
+    node.extra,
   ]);
 }

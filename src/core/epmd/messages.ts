@@ -14,8 +14,7 @@ export const TAG = {
   STOP_REQ: 115,
 } as const;
 
-export const NODE_TYPE_NORMAL = 77;
-export const NODE_TYPE_HIDDEN = 72;
+const NODE_TYPE_NORMAL = 77;
 
 /** What is answered for a node of which nobody said more than address and port: what a current VM registers. */
 export const SYNTHETIC_DESCRIPTION: NodeDescription = Object.freeze({

@@ -11,10 +11,10 @@
 
 -export([start_link/0, names/1, register_node/2, register_node/3, port_please/2, port_please/3, address_please/3,
          listen_port_please/2]).
-%% The process that holds a registration at SRV_EPMD_ADDRESS, and the one that keeps the node connected.
+%% The process that holds a registration at SRV_EPMD_ADDRESS, and the one that keeps the node connected. They wait in
+%% OTP's code, and what takes long has a process of its own: who is in old code when it is purged is killed.
 -behaviour(gen_server).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([init_connector/1, connector/2]).
 
 %% net_kernel gives a whole connection set-up 7 s (net_setuptime): an answer that comes later is of no use.
 -define(ANSWER_TIMEOUT, 6000).
@@ -23,36 +23,47 @@
 -define(SILENCE, 5000).
 %% As erl_epmd: how long after its EPMD has gone a node registers again.
 -define(RECONNECT_TIME, 2000).
+%% Between two looks at who matches SRV_EPMD_CONNECT, on average.
+-define(POLL, 1000).
 
 start_link() ->
     persistent_term:get(?MODULE, undefined) =:= undefined andalso persistent_term:put(?MODULE, atomics:new(1, [])),
     case os:getenv("SRV_EPMD_ADDRESS", "") of
         "" -> erl_epmd:start_link();
-        _ -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], [])
+        _ -> gen_server:start_link({local, ?MODULE}, ?MODULE, registrar, [])
     end.
 
 register_node(Name, Port) ->
     register_node(Name, Port, inet_tcp).
 
 register_node(Name, Port, Driver) ->
-    Result = case whereis(?MODULE) of
-                 undefined -> erl_epmd:register_node(Name, Port, Driver);
-                 Pid -> gen_server:call(Pid, {register, text(Name), Port}, infinity)
+    Size = tuple_size(loopback(Driver)),
+    Result = case {whereis(?MODULE), sidecar(Driver)} of
+                 {undefined, _} -> erl_epmd:register_node(Name, Port, Driver);
+                 {Pid, {Address, _}} when tuple_size(Address) =:= Size ->
+                     gen_server:call(Pid, {register, text(Name), Port}, infinity);
+                 %% What registers over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
+                 _ -> {error, {unfit, maps:get(Size, #{4 => "IPv4", 8 => "IPv6"})}}
              end,
     case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
         {{ok, _}, Pattern} when Pattern =/= "" ->
-            is_helper(text(Name)) orelse spawn(?MODULE, init_connector, [Pattern]);
+            %% Linked to the caller, net_kernel: ends with the distribution; the next one starts its own.
+            is_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Pattern}});
         _ -> ok
     end,
     debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
 
 %% net_kernel prints the reason at boot, when nothing else that is logged would be seen any more; an atom stays one line.
 readable({error, Reason} = Error, Driver) when Reason =/= duplicate_name, Reason =/= already_registered ->
-    Condition = case os:getenv("SRV_EPMD_ADDRESS", "") of
-                    "" -> "be up before this node is";
-                    _ -> "be up before this node is, and --allow this machine"
-                end,
-    Said = format("srv_epmd: no srv-epmd answers at ~ts (~0p); it must ~ts", [place(Driver), Reason, Condition]),
+    Address = os:getenv("SRV_EPMD_ADDRESS", ""),
+    Said = case Reason of
+               {unfit, Family} ->
+                   Must = "must be an address of the family of -proto_dist, ~s here; it is ~ts",
+                   format("srv_epmd: SRV_EPMD_ADDRESS " ++ Must, [Family, string:slice(Address, 0, 100)]);
+               _ ->
+                   Must = ["be up before this node is", [", and --allow this machine" || Address =/= ""]],
+                   format("srv_epmd: no srv-epmd answers at ~ts (~0p); it must ~s", [place(Driver), Reason, Must])
+           end,
     try {error, list_to_atom(Said)} catch error:_ -> Error end;
 readable(Result, _) ->
     Result.
@@ -124,8 +135,9 @@ seldom() ->
         undefined -> true;
         Said ->
             Before = atomics:get(Said, 1),
-            Now = erlang:system_time(millisecond),
-            Now - Before > ?SILENCE andalso atomics:compare_exchange(Said, 1, Before, Now) =:= ok
+            Now = now_ms(),
+            %% Monotonic time may be negative: 0 is when nothing was said yet.
+            (Before =:= 0 orelse Now - Before > ?SILENCE) andalso atomics:compare_exchange(Said, 1, Before, Now) =:= ok
     end.
 
 full_name(Name, Host, inet) -> unicode:characters_to_binary([Name, $@, Host, "/4"]);
@@ -178,7 +190,9 @@ connect(Family) ->
                        4 -> inet;
                        8 -> inet6
                    end,
-            gen_tcp:connect(Address, Port, [Kind, binary, {active, false}, {nodelay, true}], ?CONNECT_TIMEOUT);
+            Options = [Kind, binary, {active, false}, {nodelay, true}],
+            %% What the system calls invalid (a link-local address without its interface) is an exit there.
+            try gen_tcp:connect(Address, Port, Options, ?CONNECT_TIMEOUT) catch exit:_ -> {error, einval} end;
         %% A host name cannot be resolved while the node boots.
         _ -> {error, not_an_ip_address}
     end.
@@ -200,13 +214,20 @@ loopback(_) -> {127, 0, 0, 1}.
 
 %% ---- registration with a srv-epmd on another address, where erl_epmd cannot go -------------------------------------
 
-init([]) ->
-    {ok, {undefined, undefined}}.
+init(registrar) ->
+    {ok, {undefined, undefined}};
+init({supervise, Connector}) ->
+    Child = #{id => connector, start => {gen_server, start_link, [?MODULE, Connector, []]}},
+    {ok, {#{intensity => 10, period => 60}, [Child]}};
+init({connector, Pattern}) ->
+    ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
+    erlang:send_after(?POLL div 10, self(), look),
+    {ok, {Pattern, #{}, #{}}}.
 
 %% State: the socket that is the registration, and what was registered.
 handle_call({register, Name, Port}, _From, {undefined, _}) ->
     {Answer, Socket} = alive2(Name, Port),
-    {reply, Answer, {Socket, {Name, Port}}};
+    {reply, Answer, {hold(Socket), {Name, Port}}};
 handle_call({register, _, _}, _From, State) ->
     {reply, {error, already_registered}, State}.
 
@@ -216,13 +237,43 @@ handle_cast(_, State) ->
 handle_info({tcp_closed, Socket}, {Socket, Node}) ->
     erlang:send_after(?RECONNECT_TIME, self(), reconnect),
     {noreply, {undefined, Node}};
-handle_info(reconnect, {undefined, {Name, Port} = Node}) ->
-    %% The creation stays what it was, as with erl_epmd.
-    {_, Socket} = alive2(Name, Port),
-    Socket =:= undefined andalso erlang:send_after(?RECONNECT_TIME, self(), reconnect),
-    {noreply, {Socket, Node}};
+handle_info(reconnect, {undefined, {Name, Port}} = State) ->
+    Holder = self(),
+    spawn_monitor(fun() -> exit(alive2_for(Holder, Name, Port)) end),
+    {noreply, State};
+%% The creation stays what it was, as with erl_epmd.
+handle_info({'DOWN', _, process, _, {{ok, _}, Socket}}, {undefined, Node}) ->
+    {noreply, {hold(Socket), Node}};
+handle_info({'DOWN', _, process, _, _}, {undefined, _} = State) ->
+    erlang:send_after(?RECONNECT_TIME, self(), reconnect),
+    {noreply, State};
+%% State of the connector: a pattern, the nodes that are left alone for now, and the attempts.
+handle_info(look, {Pattern, _, _} = State) ->
+    spawn_monitor(fun() -> exit({found, matching(Pattern)}) end),
+    {noreply, State};
+%% An attempt or a look is over, or was killed.
+handle_info({'DOWN', Ended, process, _, Reason}, {Pattern, Paused, Attempts} = State) ->
+    case maps:take(Ended, Attempts) of
+        {Node, Others} ->
+            {noreply, {Pattern, tried(Node, Paused), Others}};
+        error ->
+            erlang:send_after(?POLL div 2 + rand:uniform(?POLL), self(), look),
+            {noreply, attempt([Node || {found, Nodes} <- [Reason], Node <- Nodes], State)}
+    end;
+%% Its process or its machine may have gone, or global may have cut the link on purpose.
+handle_info({nodedown, Node, _}, {Pattern, Paused, Attempts}) ->
+    {noreply, {Pattern, delay(Node, Paused), Attempts}};
 handle_info(_, State) ->
     {noreply, State}.
+
+alive2_for(Holder, Name, Port) ->
+    {Answer, Socket} = alive2(Name, Port),
+    Socket =:= undefined orelse gen_tcp:controlling_process(Socket, Holder),
+    {Answer, Socket}.
+
+hold(Socket) ->
+    _ = Socket =:= undefined orelse inet:setopts(Socket, [{active, true}]),
+    Socket.
 
 %% Type 77 (normal), protocol 0 (TCP), versions 6 and 5: what erl_epmd says.
 alive2(Name, Port) ->
@@ -233,7 +284,6 @@ alive2(Name, Port) ->
             _ = gen_tcp:send(Socket, [<<(byte_size(Request)):16>>, Request]),
             case gen_tcp:recv(Socket, 6, ?ANSWER_TIMEOUT) of
                 {ok, <<118, 0, Creation:32>>} ->
-                    _ = inet:setopts(Socket, [{active, true}]),
                     {{ok, Creation}, Socket};
                 Refused ->
                     gen_tcp:close(Socket),
@@ -248,72 +298,36 @@ refusal(Error) -> Error.
 
 %% ---- auto discovery -----------------------------------------------------------------------------------------------
 
--define(POLL, 1000).
 %% First and longest pause before a node is tried again whose link was lost (global may have cut it on purpose) or that
 %% could not be reached, and how long all has to be well until the pause is short again.
 -define(FIRST_PAUSE, 1000).
 -define(LONGEST_PAUSE, 60000).
 -define(WELL, 60000).
 
-init_connector(Pattern) ->
-    case is_alive() of
-        true ->
-            %% Ends with the distribution; the next one starts its own.
-            monitor(process, net_kernel),
-            ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
-            connector(Pattern, #{});
-        false ->
-            timer:sleep(?POLL div 10),
-            init_connector(Pattern)
-    end.
-
 %% Paused: nodes that are left alone for now. Each with the time until which it is, and the length of that pause.
-connector(Pattern, Before) ->
+attempt(Matching, {Pattern, Before, Attempts}) ->
     %% Helpers come and go: what has been well for long is as good as new.
-    Paused = maps:filter(fun(_, {Until, _}) -> Until =:= trying orelse now_ms() - Until =< ?WELL end, Before),
-    Missing = [Node || Node <- matching(Pattern) -- [node() | nodes(connected)], is_due(Node, Paused)],
-    Self = self(),
-    [spawn(fun() -> Self ! {tried, Node, net_kernel:connect_node(Node)} end) || Node <- Missing],
-    %% A number is less than an atom: not due before the attempt is over.
-    Trying = maps:from_list([{Node, {trying, pause(Node, Paused)}} || Node <- Missing]),
-    ?MODULE:connector(Pattern, wait(now_ms() + ?POLL div 2 + rand:uniform(?POLL), maps:merge(Paused, Trying))).
+    Paused = maps:filter(fun(_, {Until, _}) -> now_ms() - Until =< ?WELL end, Before),
+    Due = [Node || Node <- Matching -- [node() | nodes(connected)], element(1, paused(Node, Paused)) =< now_ms()],
+    Begun = [{element(2, spawn_monitor(net_kernel, connect_node, [Node])), Node} || Node <- Due],
+    %% Should an attempt have no end, there is another one then.
+    Trying = [{Node, {now_ms() + ?LONGEST_PAUSE, element(2, paused(Node, Paused))}} || Node <- Due],
+    {Pattern, maps:merge(Paused, maps:from_list(Trying)), maps:merge(Attempts, maps:from_list(Begun))}.
 
-is_due(Node, Paused) ->
-    case Paused of
-        #{Node := {Until, _}} -> Until =< now_ms();
-        _ -> true
-    end.
+paused(Node, Paused) ->
+    maps:get(Node, Paused, {now_ms(), 0}).
 
-pause(Node, Paused) ->
-    case Paused of
-        #{Node := {_, Pause}} -> Pause;
-        _ -> 0
+tried(Node, Paused) ->
+    case lists:member(Node, nodes(connected)) of
+        true -> Paused#{Node => {now_ms(), element(2, paused(Node, Paused))}};
+        false -> delay(Node, Paused)
     end.
 
 %% Longer with each time, unless all was well for a while.
 delay(Node, Paused) ->
-    Now = now_ms(),
-    Pause = case Paused of
-                #{Node := {Until, Last}} when Until =:= trying; Now - Until =< ?WELL ->
-                    min(max(?FIRST_PAUSE, 2 * Last), ?LONGEST_PAUSE);
-                _ -> ?FIRST_PAUSE
-            end,
-    Paused#{Node => {Now + Pause, Pause}}.
-
-wait(Until, Paused) ->
-    receive
-        {tried, Node, true} ->
-            wait(Until, Paused#{Node => {now_ms(), pause(Node, Paused)}});
-        {tried, Node, _} ->
-            wait(Until, delay(Node, Paused));
-        %% Its process or its machine may have gone, or global may have cut the link on purpose.
-        {nodedown, Node, _} ->
-            wait(Until, delay(Node, Paused));
-        {'DOWN', _, process, _, _} ->
-            exit(normal);
-        _ -> wait(Until, Paused)
-    after max(0, Until - now_ms()) -> Paused
-    end.
+    {_, Last} = paused(Node, Paused),
+    Pause = min(max(?FIRST_PAUSE, 2 * Last), ?LONGEST_PAUSE),
+    Paused#{Node => {now_ms() + Pause, Pause}}.
 
 %% Full names only: a stock EPMD does not know patterns and lists what lives beside it.
 matching(Pattern) ->

@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { type Cluster, HOST, startCluster, waitForMesh } from "../support/cluster.js";
 import { startStockEpmd } from "../support/epmd.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
-import { type Cluster, HOST, startCluster, waitForMesh } from "../support/module-cluster.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
 

@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
+import { type Cluster, fullName, HOST, startCluster, waitForMesh } from "../support/cluster.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { type NodeOptions, startNode } from "../support/erlang.js";
-import { type Cluster, fullName, HOST, startCluster, waitForMesh } from "../support/module-cluster.js";
 import { requirePeer } from "../support/require-peer.js";
 
 const DNS_PROGRAM = fileURLToPath(new URL("../support/fake-dns-process.ts", import.meta.url));

@@ -1,9 +1,10 @@
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { run } from "../support/child.js";
+import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
 import { cleanEnvironment } from "../support/environment.js";
-import { type Cluster, fullName, HOST, startCluster } from "../support/module-cluster.js";
 import { moduleFolder } from "../support/module-folder.js";
-import { requirePeer } from "../support/require-peer.js";
+import { findOtp } from "../support/otp.js";
+import { type Peer, requirePeer } from "../support/require-peer.js";
 import { startDaemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -11,6 +12,9 @@ const WATCH = `
   Loop = fun Loop(Lost) -> receive {nodedown, Node} -> Loop([Node | Lost]); {lost, Pid} -> Pid ! {lost, Lost}, Loop(Lost); _ -> Loop(Lost) end end,
   register(watch, spawn(fun() -> ok = net_kernel:monitor_nodes(true), Loop([]) end)), ok`;
 const LOST = "watch ! {lost, self()}, receive {lost, Lost} -> Lost end";
+
+/** When the last line about a failure was logged, and the time. */
+const LAST_SAID = "[atomics:get(persistent_term:get(srv_epmd), 1), erlang:monotonic_time(millisecond)]";
 
 requirePeer(
   "erl",
@@ -39,6 +43,10 @@ requirePeer(
       /srv_epmd: b@svc\.service\.consul cannot be looked up, no srv-epmd answers at 127\.0\.0\.1 port 4369 \(econnrefused\)/,
     );
     expect(a.child.stdout().match(/cannot be looked up/g), "one line for many failures").toHaveLength(1);
+    // When that was is kept in the time that nobody can set.
+    const [said, now] = JSON.parse(await a.eval(LAST_SAID)) as [number, number];
+    expect(now - said).toBeGreaterThanOrEqual(0);
+    expect(now - said).toBeLessThan(10_000);
 
     await Promise.all([cluster.serve(0), cluster.serve(1)]);
     const backAt = performance.now();
@@ -105,9 +113,36 @@ requirePeer(
     await waitFor(async () => !(await cluster.published()).includes("remote"), { what: "its end" });
   });
 
-  test("must be given by an IP address: anything else is refused at the start", async () => {
-    await expect(cluster.node(0, "a", { env: { SRV_EPMD_ADDRESS: "sidecar" } })).rejects.toThrow(
-      "no srv-epmd answers at sidecar port 4369 (not_an_ip_address)",
-    );
+  for (const release of [23, 25, 27, 29] as const) {
+    const peers: Peer[] = [`otp${release}`];
+    requirePeer(...peers)(`of nodes on OTP ${release}`, () => {
+      test("must be given by an IP address of the family of -proto_dist: anything else is refused in one line", async () => {
+        const otp = findOtp(release);
+        const refused = (address: string, ...args: string[]) =>
+          cluster.node(0, "a", { args, env: { SRV_EPMD_ADDRESS: address }, ...(otp && { otp }) }).then(
+            () => "it came up",
+            (error: unknown) => String(error),
+          );
+        const said = (family: string, address: string) =>
+          `'srv_epmd: SRV_EPMD_ADDRESS must be an address of the family of -proto_dist, ${family} here; it is ${address}'`;
+        // There is a srv-epmd at the first.
+        const [loopback, ...others] = await Promise.all([
+          refused("127.0.0.1", "-proto_dist", "inet6_tcp"),
+          refused("fd90::1"),
+          refused("sidecar"),
+          refused("sidecar", "-proto_dist", "inet6_tcp"),
+        ]);
+        expect(loopback).toContain(said("IPv6", "127.0.0.1"));
+        expect(others[0]).toContain(said("IPv4", "fd90::1"));
+        expect(others[1]).toContain(said("IPv4", "sidecar"));
+        expect(others[2]).toContain(said("IPv6", "sidecar"));
+        for (const line of [loopback, ...others]) expect(line?.match(/srv_epmd:/g)).toHaveLength(1);
+      });
+    });
+  }
+
+  test("may have no address that the system calls invalid", async () => {
+    const link = { args: ["-proto_dist", "inet6_tcp"], env: { SRV_EPMD_ADDRESS: "fe80::1%eth0" } };
+    await expect(cluster.node(0, "a", link)).rejects.toThrow("no srv-epmd answers at fe80::1 port 4369 (einval)");
   });
 });

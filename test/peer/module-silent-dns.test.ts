@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { type Cluster, fullName, HOST, startCluster } from "../support/module-cluster.js";
+import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
 import { findOtp, type Otp } from "../support/otp.js";
 import { type Peer, requirePeer } from "../support/require-peer.js";
 import { waitFor } from "../support/wait-for.js";

@@ -1,8 +1,12 @@
+import { join } from "node:path";
+import { type Child, startChild } from "./child.js";
 import { type Consul, startConsul } from "./consul-agent.js";
+import { cleanEnvironment } from "./environment.js";
 import { type ErlangNode, type NodeOptions, startNode } from "./erlang.js";
 import { moduleFolder } from "./module-folder.js";
 import { createHosts, type Host } from "./netns.js";
-import { type Daemon, startDaemon } from "./srv-epmd.js";
+import { BIN, type Daemon, startDaemon } from "./srv-epmd.js";
+import { temporaryFolder } from "./temporary.js";
 import { waitFor } from "./wait-for.js";
 
 /** The host part that all nodes share. */
@@ -12,6 +16,10 @@ export const fullName = (name: string) => `${name}@${HOST}`;
 
 export interface ClusterOptions {
   readonly hosts: number;
+  /** How VMs reach each other: by the module in them, or unmodified, through the gateway of their machine. */
+  readonly way?: "module" | "gateway";
+  /** What a machine publishes as its addresses; both of its own when not given. */
+  readonly advertise?: (index: number, own: readonly string[]) => readonly string[];
   /** Flags of every daemon, behind those of the cluster. */
   readonly args?: readonly string[];
   /** As many of the hosts, from the first on, have a sidecar; all when not given. */
@@ -25,21 +33,25 @@ export interface Cluster {
   readonly daemon: (index: number) => Daemon;
   /** Starts the sidecar of a host (again), on port 4369 unless a flag says else. */
   readonly serve: (index: number, ...args: string[]) => Promise<Daemon>;
-  /** A VM with the module on a host. @param name alive name */
-  readonly node: (index: number, name: string, options?: ModuleNodeOptions) => Promise<ErlangNode>;
+  /** The process with the relays of a host, for the gateway's way. */
+  readonly relay: (index: number) => Child;
+  /** A VM on a host. @param name alive name */
+  readonly node: (index: number, name: string, options?: ClusterNodeOptions) => Promise<ErlangNode>;
+  readonly killNode: (name: string) => Promise<void>;
   /** Kills all VMs, so that the next test may use their names. */
   readonly killNodes: () => Promise<void>;
   /** Instances of the service that Consul's health API has and that pass, by tag. */
   readonly published: () => Promise<string[]>;
 }
 
-export interface ModuleNodeOptions extends Omit<NodeOptions, "name" | "netns"> {
+export interface ClusterNodeOptions extends Omit<NodeOptions, "name" | "netns"> {
   /** Host part of its name. */
   readonly host?: string;
 }
 
-/** Machines with a sidecar each, one Consul for all, and the compiled module. Ends with the test file. */
-export async function startCluster({ hosts: count, args = [], daemons = count }: ClusterOptions): Promise<Cluster> {
+/** Machines with a sidecar each, and one Consul for all. Ends with the test file. */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { hosts: count, args = [], daemons = count, way = "module" } = options;
   const address = (index: number) => `10.90.0.${index + 1}`;
   const address6 = (index: number) => `fd90::${index + 1}`;
   const { hosts } = await createHosts(
@@ -57,18 +69,25 @@ export async function startCluster({ hosts: count, args = [], daemons = count }:
   });
   const dns = `${address(0)}:${consul.dnsPort}`;
   const running: Daemon[] = [];
-  const nodes = new Set<ErlangNode>();
+  const nodes = new Map<string, ErlangNode>();
+  const sockets = await temporaryFolder("relay");
+  const socket = (index: number) => join(sockets, `${index}.sock`);
   const serve = async (index: number, ...more: string[]) => {
     const flags = ["--domain", HOST, "--consul", consul.socketUrl, "--dns", dns, "--ttl", "3s"];
-    const advertised = ["--advertise-address", address(index), "--advertise-address", address6(index)];
+    const own = [address(index), address6(index)];
+    const addresses = options.advertise?.(index, own) ?? own;
+    const advertised = addresses.flatMap((each) => ["--advertise-address", each]);
+    const gateway = way === "gateway" ? ["--gateway", "--relay-socket", socket(index)] : [];
     const daemon = await startDaemon({
       port: 4369,
       netns: host(index),
-      args: [...flags, ...advertised, ...args, ...more],
+      args: [...flags, ...advertised, ...gateway, ...args, ...more],
     });
     running[index] = daemon;
     return daemon;
   };
+  const relays = way === "gateway" ? hosts.map((each, index) => startRelay(each, socket(index))) : [];
+  await Promise.all(relays.map((relay) => relay.waitForOutput(/"ready"/)));
   await Promise.all(Array.from({ length: daemons }, (_, index) => serve(index)));
   return {
     consul,
@@ -76,15 +95,19 @@ export async function startCluster({ hosts: count, args = [], daemons = count }:
     host,
     daemon: (index) => at(running, index),
     serve,
+    relay: (index) => at(relays, index),
     node: async (index, name, { host: of = HOST, args: extra = [], ...node } = {}) => {
-      const folder = await moduleFolder(node.otp);
-      const more = ["-pa", folder, "-epmd_module", "srv_epmd", ...extra];
+      const module = way === "module" ? ["-pa", await moduleFolder(node.otp), "-epmd_module", "srv_epmd"] : [];
+      const more = [...module, ...extra];
       const started = await startNode({ ...node, name: `${name}@${of}`, netns: host(index), args: more });
-      nodes.add(started);
+      nodes.set(name, started);
       return started;
     },
+    killNode: async (name) => {
+      await nodes.get(name)?.kill();
+    },
     killNodes: async () => {
-      await Promise.all(Array.from(nodes, (node) => node.kill()));
+      await Promise.all(Array.from(nodes.values(), (node) => node.kill()));
       nodes.clear();
     },
     published: async () => {
@@ -92,6 +115,11 @@ export async function startCluster({ hosts: count, args = [], daemons = count }:
       return (body as { Service: { Tags: string[] } }[]).map(({ Service }) => Service.Tags.join()).sort();
     },
   };
+}
+
+function startRelay(netns: Host, socket: string): Child {
+  const flags = ["relay", "--relay-socket", socket, "--log-format", "json"];
+  return startChild(process.execPath, [BIN, ...flags], { env: cleanEnvironment(), netns });
 }
 
 function at<T>(list: readonly T[], index: number): T {

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Installs the programs that the tests speak to, where they are missing: Erlang in several releases, Elixir, rebar3, Consul
-# and network tools.
+# Installs the programs that the tests speak to, where they are missing: Erlang in several releases, Elixir, rebar3, Consul,
+# RabbitMQ, ejabberd, HAProxy, a C compiler and network tools.
 #   bash test/install-peers.sh        (npm test runs it first; it takes no time when everything is there)
 # On Debian as root it installs packages of the distribution; Consul, which Debian 12 no longer has, comes from the main
-# section of Debian 11, and further Erlang/OTP releases (test/install-otp.sh) are unpacked below /opt/srv-epmd-peers and are
-# neither installed nor started. Nothing else is touched.
+# section of Debian 11, further Erlang/OTP releases (test/install-otp.sh) and the brokers and HAProxy (test/install-brokers.sh)
+# are unpacked below /opt/srv-epmd-peers and are neither installed nor started. Nothing else is touched.
 # Elsewhere it says what to install by hand: tests without their peer are skipped, but with CI=true this is a failure.
 set -euo pipefail
 
@@ -26,6 +26,13 @@ have_erlang_ssl() {
   have erl && erl=$(readlink -f "$(command -v erl)") && compgen -G "${erl%/bin/erl}/lib/ssl-*" >/dev/null
 }
 
+# The library for C nodes, of Debian's erlang-dev or of an Erlang that was built here.
+have_ei() {
+  local erl
+  have erl && erl=$(readlink -f "$(command -v erl)") &&
+    compgen -G "${erl%/bin/erl}/lib/erl_interface-*/include/ei.h" >/dev/null
+}
+
 # Erlang/OTP releases that the tests run and this machine does not have: its own counts.
 missing_otp() {
   local erl release
@@ -35,7 +42,15 @@ missing_otp() {
   done
 }
 
-# Debian packages of what is missing, Consul apart.
+# What test/install-brokers.sh puts there.
+missing_brokers() {
+  local name
+  for name in rabbitmq ejabberd haproxy; do
+    [[ -d $peers/$name ]] || { [[ $name = haproxy ]] && have haproxy; } || echo "$name"
+  done
+}
+
+# Debian packages of what is missing and can be installed.
 missing_packages() {
   { have erl && have epmd && have erl_call && have erlc; } || echo erlang-base
   have_erlang_ssl || echo erlang-ssl
@@ -45,6 +60,9 @@ missing_packages() {
   have dig || echo bind9-dnsutils
   have nft || echo nftables
   have openssl || echo openssl
+  have_ei || echo erlang-dev
+  have gcc || echo gcc
+  [[ -e /usr/include/stdio.h ]] || echo libc6-dev
 }
 
 install_packages() {
@@ -83,8 +101,8 @@ fetch_consul() {
 
 by_hand() {
   say "$1. Missing here: $2."
-  say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, and on Linux ip, dig, nft, openssl);"
-  say "on Debian this script does it as root: sudo bash test/install-peers.sh"
+  say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, HAProxy, gcc, and on Linux ip, dig,"
+  say "nft, openssl); on Debian this script does it as root, and RabbitMQ and ejabberd too: sudo bash test/install-peers.sh"
   if [[ ${CI:-} = true ]]; then
     say "CI=true: every peer has to be there"
     exit 1
@@ -95,9 +113,11 @@ by_hand() {
 
 mapfile -t packages < <(missing_packages)
 mapfile -t releases < <(missing_otp)
+mapfile -t brokers < <(missing_brokers)
 missing="${packages[*]}"
 have_consul || missing="${missing:+$missing }consul"
 [[ ${#releases[@]} -eq 0 ]] || missing="${missing:+$missing }${releases[*]/#/Erlang/OTP }"
+[[ ${#brokers[@]} -eq 0 ]] || missing="${missing:+$missing }${brokers[*]}"
 [[ -n $missing ]] || exit 0
 [[ $(uname -s) = Linux ]] && have apt-get && have dpkg || by_hand "This is not Debian" "$missing"
 [[ $EUID -eq 0 ]] || by_hand "Only root can install packages" "$missing"
@@ -109,15 +129,24 @@ if [[ ${#packages[@]} -gt 0 ]]; then
   (set -e && install_packages "${packages[@]}")
   status=$?
 fi
-if [[ $status -eq 0 ]] && ! have_consul; then
-  (set -e && fetch_consul)
-  status=$?
-fi
 if [[ $status -eq 0 ]]; then
+  here=$(dirname "${BASH_SOURCE[0]}")
   # Asked for anew: a package may have brought one of them.
   mapfile -t releases < <(missing_otp)
-  [[ ${#releases[@]} -eq 0 ]] || bash "$(dirname "${BASH_SOURCE[0]}")/install-otp.sh" "${releases[@]}"
-  status=$?
+  mapfile -t brokers < <(missing_brokers)
+  # First the release that the brokers run on, then everything at once.
+  [[ " ${releases[*]} " != *" 25 "* ]] || bash "$here/install-otp.sh" 25 || status=1
+  fetching=()
+  if ! have_consul; then
+    (set -e && fetch_consul) &
+    fetching+=($!)
+  fi
+  if [[ ${#brokers[@]} -gt 0 ]]; then
+    bash "$here/install-brokers.sh" "${brokers[@]}" &
+    fetching+=($!)
+  fi
+  [[ ${#releases[@]} -eq 0 ]] || bash "$here/install-otp.sh" "${releases[@]}" || status=1
+  for pid in "${fetching[@]}"; do wait "$pid" || status=1; done
 fi
 set -e
 [[ $status -eq 0 ]] || by_hand "Installing failed" "$missing"

@@ -1,8 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { describe, test } from "vitest";
+import { findEi } from "./c-node.js";
 import { findConsul } from "./consul-agent.js";
+import { findEjabberd } from "./ejabberd.js";
 import { findProgram } from "./environment.js";
+import { findHaproxy } from "./haproxy.js";
 import { findOtp } from "./otp.js";
+import { findRabbitmq } from "./rabbitmq.js";
 
 export type Peer =
   | (
@@ -18,7 +22,12 @@ export type Peer =
       | "nft"
       | "openssl"
       | "netns"
+      | "rabbitmq"
+      | "ejabberd"
+      | "haproxy"
     )
+  /** A C compiler and Erlang's library for C nodes. */
+  | "ei"
   /** An Erlang/OTP release: the machine's own, or one put beside it. */
   | `otp${number}`;
 
@@ -51,8 +60,17 @@ function canMakeNamespaces(): boolean {
   return usable;
 }
 
+/** Peers that are looked for in more places than on PATH. */
+const FINDERS: Partial<Record<Peer, () => unknown>> = {
+  consul: findConsul,
+  rabbitmq: findRabbitmq,
+  ejabberd: findEjabberd,
+  haproxy: findHaproxy,
+  ei: findEi,
+};
+
 function isThere(peer: Peer): boolean {
-  if (peer === "consul") return findConsul() !== undefined;
+  if (peer === "netns") return canMakeNamespaces();
   if (peer.startsWith("otp")) return findOtp(Number(peer.slice(3))) !== undefined;
-  return peer === "netns" ? canMakeNamespaces() : findProgram(peer) !== undefined;
+  return (FINDERS[peer] ?? (() => findProgram(peer)))() !== undefined;
 }

@@ -1,6 +1,6 @@
 import { type ConfiguredNodes, startConfiguredNodes } from "./consul/configured-nodes.js";
 import { ConsulSide } from "./consul/side.js";
-import { advertised } from "./core/advertised.js";
+import { advertised, servedDomains } from "./core/advertised.js";
 import type { Config } from "./core/config.js";
 import { publishesToConsul } from "./core/publication.js";
 import { type RegisteredNode, Registry } from "./core/registry.js";
@@ -9,6 +9,8 @@ import { listenAddresses } from "./epmd/listen-addresses.js";
 import type { Listener } from "./epmd/listener.js";
 import { formatPeer } from "./epmd/peer.js";
 import { startEpmdServer } from "./epmd/server.js";
+import type { Gateway } from "./gateway/gateway.js";
+import type { RelayStart } from "./gateway/relay-autostart.js";
 import type { Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
 import { createMatching } from "./matching.js";
@@ -25,6 +27,8 @@ const STOP_POLL = 20;
 
 export interface DaemonOptions {
   readonly log: Logger;
+  /** How this program is started, for the gateway's relay process; without it one must be there already. */
+  readonly relay?: RelayStart;
   /** A KILL request was obeyed: time to close. */
   readonly onKill?: () => void;
 }
@@ -36,6 +40,8 @@ export interface Daemon {
   readonly addresses: readonly string[];
   /** Where the embedded DNS answers, `ip:port`. */
   readonly dnsAddress: string | undefined;
+  /** Where the gateway's DNS answers, `ip:port`. */
+  readonly gatewayDnsAddress: string | undefined;
   readonly registry: Registry;
   /** Reads the nodes file again. */
   readonly reload: () => void;
@@ -44,7 +50,7 @@ export interface Daemon {
 }
 
 /** The daemon: everything that `serve` runs, put together. @throws ListenError, ConfigError */
-export async function start(config: Config, { log, onKill = () => {} }: DaemonOptions): Promise<Daemon> {
+export async function start(config: Config, { log, relay, onKill = () => {} }: DaemonOptions): Promise<Daemon> {
   const machine = thisMachine();
   const registry = new Registry();
   const consul = new ConsulSide(config, log);
@@ -52,18 +58,30 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
   let listener: Listener | undefined;
   let dns: Responder | undefined;
   let resolving: Resolving | undefined;
+  let gateway: Gateway | undefined;
+  const isOurs = ownHosts(config, machine);
+  let open: () => void = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
   try {
     dns = await startZone(config, registry, log);
-    const zone = dns ? await zoneServers(config, dns) : [];
+    const zone = dns ? zoneServers(config, dns) : [];
     const running = composeResolution({
       config,
       machine,
       registry: registrySource({
         registry,
-        isOurs: ownHosts(config, machine),
+        isOurs,
         advertised: (node) => advertised(node, config),
       }),
       servers: zone,
+      upstreams: {
+        connect: () => consul.connect(),
+        aliveNames: () => registry.nodes().map(({ aliveName }) => aliveName),
+        follow: true,
+      },
+      isOwnServer: (server) => gateway?.isOwnServer(server) ?? false,
       watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,
       log,
@@ -75,6 +93,8 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
       registry,
       resolve: (name, options) => running.nodes.resolve(name, options),
       advertisedPort,
+      opened: config.gateway ? opened : undefined,
+      gatewayWay: () => gateway,
       match: createMatching({
         config,
         machine,
@@ -87,8 +107,14 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
       now: Date.now,
       log,
     });
+    if (config.gateway) {
+      const { startGateway } = await import("./gateway/gateway.js");
+      const { nodes } = running;
+      gateway = await startGateway({ config, machine, registry, nodes, isOurs, listener, zones: zone, relay, log });
+      open();
+    }
   } catch (error) {
-    await Promise.all([dns?.close(), resolving?.close()]);
+    await Promise.all([listener?.close(), dns?.close(), resolving?.close()]);
     throw error;
   }
   const bound = listener;
@@ -99,6 +125,7 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
     port: bound.port,
     addresses: bound.addresses,
     dnsAddress: dns && formatPeer(dns),
+    gatewayDnsAddress: gateway?.dnsAddress,
     registry,
     reload: () => resolving?.staticNodes.reload(),
     close: async () => {
@@ -106,7 +133,10 @@ export async function start(config: Config, { log, onKill = () => {} }: DaemonOp
       if (publishes) await nodesGone(registry);
       // Before the sockets: their end must not look like the end of the nodes.
       await consul.stopPublishing();
-      await Promise.all([consul.close(), configured?.close(), bound.close(), dns?.close(), resolving?.close()]);
+      await Promise.all([
+        ...[consul.close(), configured?.close(), bound.close()],
+        ...[gateway?.close(), dns?.close(), resolving?.close()],
+      ]);
     },
   };
 }
@@ -118,9 +148,8 @@ async function startZone(config: Config, registry: Registry, log: Logger): Promi
 }
 
 /** Names under our own domains are asked of our own zone: it knows at once that there is no such node. */
-async function zoneServers(config: Config, { address, port }: Responder) {
-  const { embeddedDomains } = await import("./dns/embedded.js");
-  return embeddedDomains(config).map((domain) => ({ domain, address, port }));
+function zoneServers(config: Config, { address, port }: Responder) {
+  return servedDomains(config).map((domain) => ({ domain, address, port }));
 }
 
 function watchConfiguredNodes(config: Config, registry: Registry, log: Logger): ConfiguredNodes | undefined {

@@ -1,24 +1,42 @@
+import { ConsulSide } from "./consul/side.js";
 import { type Config, loadConfig } from "./core/config.js";
 import { parseNodeName } from "./core/node-name.js";
 import type { Resolution } from "./core/resolution.js";
+import { names } from "./epmd/client.js";
 import { createLogger, type Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
 import { composeResolution, type Resolving } from "./resolution/compose.js";
 import { epmdSource } from "./resolution/epmd-source.js";
 import { ownHosts } from "./resolution/own-hosts.js";
 
+/** An EPMD on this machine answers at once, if at all. Milliseconds. */
+const NAMES_TIMEOUT = 500;
+
 /** What the daemon would resolve with; the nodes alive here are those that the EPMD of this machine knows. @throws ConfigError */
 export function composeForLookUps(config: Config, log: Logger): Resolving {
   const machine = thisMachine();
-  return composeResolution({
+  const consul = new ConsulSide(config, log);
+  const resolving = composeResolution({
     config,
     machine,
     registry: epmdSource(config.port, ownHosts(config, machine)),
     servers: [],
-    watchNodesFile: false,
+    upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(config.port), follow: false },
+    watchNodesFile: config.watch,
     ownPort: () => undefined,
     log,
   });
+  const close = async () => {
+    await resolving.close();
+    await consul.close();
+  };
+  return { ...resolving, close };
+}
+
+/** As the EPMD of this machine knows them, if there is one. */
+async function aliveNames(port: number): Promise<string[]> {
+  const answer = await names({ address: "127.0.0.1", port }, { timeout: NAMES_TIMEOUT }).catch(() => undefined);
+  return answer?.names.map(({ name }) => name) ?? [];
 }
 
 /**

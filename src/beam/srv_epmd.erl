@@ -347,7 +347,7 @@ matching(Pattern) ->
 %% Names of short-lived nodes: Mix releases, RabbitMQ, relx, ejabberd.
 is_helper(Name) ->
     re:run(Name, "(?i:^(rpc|rem)-[0-9a-f]{1,8}-)|^rabbitmqcli-[0-9]+-|_prelaunch_[0-9]+$|_ctl_[0-9]+$"
-                 "|^epmd-starter-[0-9]+$|(?i:^(remsh|maint|longname)[0-9a-f]+-|^[0-9a-f]{3}-(ctl|debug|ping)(-|$))"
+                 "|^epmd-starter-[0-9]+$|(?i:^(remsh|maint|longname)[0-9a-f]+-|^[0-9a-f]{3}-(ctl|debug|ping|top)(-|$))"
                  "|^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)", [{capture, none}]) =:= match.
 
 text(Name) when is_atom(Name) -> atom_to_list(Name);

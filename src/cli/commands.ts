@@ -44,6 +44,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: [
       ["$0 resolve node_b@svc", "endpoints of node_b.svc.service.consul"],
       ["$0 resolve node_b@svc --dns 127.0.0.1:8600 --json", "from this name server, for programs"],
+      ["$0 resolve node_b@svc --trace --probe", "every step, and who is really there"],
+      ["$0 resolve node_b@svc --via 10.0.0.1", "what the EPMD on 10.0.0.1 says"],
     ],
     load: async () => (await import("./resolve.js")).resolve,
   },
@@ -55,6 +57,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: [
       ["$0 names 10.0.0.1", "the nodes that live on 10.0.0.1"],
       ["$0 names --match 'node_*@svc'", "the nodes of the service, wherever they live"],
+      ["$0 names --cluster --match '*@svc'", "all that Consul has of the service, with its health"],
     ],
     load: async () => (await import("./names.js")).names,
   },
@@ -76,5 +79,21 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ["$0 module --app deps/srv_epmd", "for releases: an application to depend on"],
     ],
     load: async () => (await import("./module.js")).writeModule,
+  },
+  {
+    name: "hosts",
+    usage: "hosts <host..>",
+    summary: "lines for /etc/hosts or an inetrc, where the gateway cannot be the machine's name server",
+    operands: { least: 1, most: Number.POSITIVE_INFINITY, describe: "host parts of the peers' names: svc, n1.svc" },
+    examples: [["$0 hosts rmq.service.consul >> /etc/hosts", "for serve --gateway --gateway-listen none"]],
+    load: async () => (await import("./hosts.js")).hosts,
+  },
+  {
+    name: "relay",
+    usage: "relay",
+    summary: "the gateway's relays, in a process that outlives the daemon",
+    operands: { least: 0, most: 0, describe: "" },
+    examples: [["$0 relay --relay-socket /run/srv-epmd/relay.sock", "beside serve --gateway with the same socket"]],
+    load: async () => (await import("./relay.js")).relay,
   },
 ];

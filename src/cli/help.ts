@@ -10,6 +10,8 @@ const GROUP_TITLES: Record<Group, string> = {
   publish: "Publication:",
   consul: "Consul agent:",
   embedded: "Embedded DNS:",
+  gateway: "Gateway:",
+  mesh: "Consul Connect:",
   module: "Where it goes:",
   all: "General:",
 };

@@ -9,7 +9,9 @@ import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
-export async function names({ config, operands, io }: CommandContext): Promise<ExitCode> {
+export async function names(context: CommandContext): Promise<ExitCode> {
+  const { config, operands, io } = context;
+  if (config.cluster) return (await import("./names-cluster.js")).clusterNames(context);
   const { match: pattern, timeout } = config;
   const candidates = epmdCandidates(operands[0], config.port);
   const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });

@@ -1,36 +1,39 @@
+import { readFile } from "node:fs/promises";
+import type { Endpoint } from "../core/endpoint.js";
+import { hostsEntriesIn } from "../core/hosts-file.js";
+import type { NodeName } from "../core/node-name.js";
 import { printable } from "../core/printable.js";
-import type { Resolution } from "../core/resolution.js";
 import type { Trace } from "../core/trace.js";
-import { formatPeer } from "../epmd/peer.js";
+import type { Probe } from "../distribution/result.js";
+import { thisMachine } from "../machine.js";
+import type { Resolving } from "../resolution/compose.js";
 import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { type ExitCode, worst } from "./exit-code.js";
-import { exitCodeOf, nodeOperands } from "./resolving.js";
+import { epmdCandidates } from "./names.js";
+import { painter } from "./paint.js";
+import { isAskedNode } from "./probe-words.js";
+import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-report.js";
+import { nodeOperands } from "./resolving.js";
 import { traceLines } from "./trace-lines.js";
-
-interface Report {
-  /** With its host expanded. */
-  readonly node: string;
-  readonly resolution: Resolution;
-  readonly elapsedMs: number;
-}
+import type { Way } from "./ways-in.js";
 
 /** Looks nodes up as the daemon would, all at once, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {
-  const { config, io, operands } = context;
-  const nodes = nodeOperands(operands);
+  const { config, io } = context;
+  const nodes = nodeOperands(context.operands);
   const resolving = composeForLookUps(context.config, context.log);
+  const lookUp = createLookUp(context, resolving);
   try {
-    const reports = nodes.map(async (node): Promise<Report> => {
-      const startedAt = performance.now();
-      const resolution = await resolving.nodes.resolve(node, { sameHost: true, ...traceTo(context) });
-      return { node: resolving.nodes.fullName(node), resolution, elapsedMs: performance.now() - startedAt };
-    });
+    if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
+    const paint = painter(io);
+    const reports = nodes.map((node, index) => lookUp(node, index));
     const codes: ExitCode[] = [];
     for (const pending of reports) {
       const report = await pending;
-      io.stdout(`${config.json ? jsonLine(report) : plainLines(report).map(printable).join("\n")}\n`);
-      codes.push(exitCodeOf(report.resolution));
+      const lines = config.json ? [JSON.stringify(jsonReport(report))] : plainReport(report).map(paint);
+      io.stdout(`${lines.join("\n")}\n`);
+      codes.push(exitCodeOf(report));
     }
     return worst(codes);
   } finally {
@@ -38,38 +41,77 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   }
 }
 
+/** One look-up with all that the flags add to it. */
+function createLookUp(context: CommandContext, { nodes }: Resolving) {
+  const { config, operands } = context;
+  const probeOf = createProbe(context);
+  const [via] = config.via === undefined ? [] : epmdCandidates(config.via, config.port);
+  const trace = traceTo(context);
+
+  return async (node: NodeName, index: number): Promise<Report> => {
+    const startedAt = performance.now();
+    const full = nodes.fullName(node);
+    const answered = via
+      ? await (await import("./resolve-via.js")).resolveVia(via, node, {
+          timeout: config.timeout,
+          ...(trace && { trace: (step) => trace([step]) }),
+        })
+      : { answer: await nodes.resolve(node, { sameHost: true, ...(trace && { trace: steps(trace) }) }) };
+    const elapsedMs = performance.now() - startedAt;
+    const { answer } = answered;
+    const isAsked = isAskedNode(node, operands[index] ?? "", full);
+    const probes =
+      config.probe && answer.outcome === "found"
+        ? await Promise.all(answer.endpoints.map((endpoint) => probeOf(endpoint, isAsked, node.host)))
+        : undefined;
+    const ways = trace && !via ? await waysOf(full, answer, context) : undefined;
+    return { node: full, ...answered, elapsedMs, ...(probes && { probes }), ...(ways && { ways }) };
+  };
+}
+
+/** Asks who is at an endpoint; one that was TLS the last time is spoken to in TLS, for it logs what is not. */
+function createProbe({ config }: CommandContext) {
+  const secured = new Set<string>();
+  return async (endpoint: Endpoint, isAsked: (name: string) => boolean, host: string | undefined): Promise<Probe> => {
+    const { probeNode } = await import("../distribution/probe.js");
+    const place = `${endpoint.address} ${endpoint.port}`;
+    const probe = await probeNode(endpoint, {
+      isAsked,
+      timeout: config.timeout,
+      from: thisMachine().hostName,
+      serverName: host,
+      tlsFirst: secured.has(place),
+      random: Math.random,
+    });
+    if ("tls" in probe && probe.tls) secured.add(place);
+    else secured.delete(place);
+    return probe;
+  };
+}
+
+async function waysOf(full: string, answer: Report["answer"], { config }: CommandContext): Promise<Way[]> {
+  const [{ waysIn }, { hostAddresses }] = await Promise.all([import("./ways-in.js"), import("./host-addresses.js")]);
+  const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
+  const host = full.slice(full.indexOf("@") + 1);
+  return waysIn({
+    config,
+    host,
+    endpoints: answer.outcome === "found" ? answer.endpoints : [],
+    isLocal: answer.outcome === "found" && answer.source === "registry",
+    ownAddresses: thisMachine().addresses(),
+    hostAddresses: await hostAddresses(host, hostsText, config.timeout),
+    hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
+  });
+}
+
 /** Steps go to stdout with the results; with `--json`, where every line is a result, to stderr. */
-function traceTo({ config, io }: CommandContext): { trace?: Trace } {
-  const write = config.json ? io.stderr : io.stdout;
-  return config.trace ? { trace: (event) => write(`${traceLines(event).map(printable).join("\n")}\n`) } : {};
+function traceTo({ config, io }: CommandContext): ((lines: readonly string[]) => void) | undefined {
+  if (!config.trace) return undefined;
+  if (config.json) return (lines) => io.stderr(`${lines.map(printable).join("\n")}\n`);
+  const paint = painter(io);
+  return (lines) => io.stdout(`${lines.map((text) => paint({ text, tone: "quiet" })).join("\n")}\n`);
 }
 
-/** One object a line; the shape is part of the contract. */
-function jsonLine({ node, resolution, elapsedMs }: Report): string {
-  const elapsed = Math.round(elapsedMs * 10) / 10;
-  if (resolution.outcome !== "found") return JSON.stringify({ node, ...resolution, elapsedMs: elapsed });
-  const { outcome, source, stale, ttl, endpoints } = resolution;
-  return JSON.stringify({ node, outcome, source, stale, ttl, endpoints, elapsedMs: elapsed });
-}
-
-function plainLines({ node, resolution, elapsedMs }: Report): string[] {
-  const time = `(${elapsedMs.toFixed(1)} ms)`;
-  switch (resolution.outcome) {
-    case "found": {
-      const { endpoints, source, stale } = resolution;
-      const places = endpoints.map((endpoint) => formatPeer(endpoint));
-      const width = Math.max(...places.map((place) => place.length));
-      const lines = endpoints.map(({ priority, weight, target }, index) => {
-        const record = source === "srv" ? `priority ${priority}  weight ${weight}  ${target}` : target;
-        return `  ${(places[index] ?? "").padEnd(width)}  ${record}`;
-      });
-      return [`${node}: found by ${source}${stale ? ", stale: no name server answers" : ""} ${time}`, ...lines];
-    }
-    case "not-found":
-      return [`${node}: not found ${time}`, `  ${resolution.reason}`];
-    case "unavailable":
-      return [`${node}: cannot be looked up ${time}`, `  ${resolution.cause}`];
-    default:
-      return resolution satisfies never;
-  }
+function steps(write: (lines: readonly string[]) => void): Trace {
+  return (event) => write(traceLines(event));
 }

@@ -1,8 +1,6 @@
 import { ConfigError } from "../core/errors.js";
 import { type NodeName, parseNodeName } from "../core/node-name.js";
-import type { Resolution } from "../core/resolution.js";
 import { ValueError } from "../core/values.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
 
 /** Node names of a command line. @throws ConfigError that names the one that is wrong */
 export function nodeOperands(operands: readonly string[]): NodeName[] {
@@ -14,8 +12,4 @@ export function nodeOperands(operands: readonly string[]): NodeName[] {
       throw new ConfigError("CONFIG_VALUE", `node ${JSON.stringify(operand)} ${error.message}`);
     }
   });
-}
-
-export function exitCodeOf({ outcome }: Resolution): ExitCode {
-  return { found: EXIT.done, "not-found": EXIT.notFound, unavailable: EXIT.unavailable }[outcome];
 }

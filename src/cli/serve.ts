@@ -1,48 +1,39 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "../core/config.js";
 import { type Daemon, start } from "../daemon.js";
+import type { RelayStart } from "../gateway/relay-autostart.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
-
-/** Milliseconds: Ctrl-C and timeout(1) signal a process and its group, which arrives as two signals and is meant as one. */
-const ONE_SIGNAL = 100;
+import type { Io } from "./io.js";
+import { notify } from "./notify.js";
+import { onStopSignal } from "./stop-signal.js";
 
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */
 export async function serve({ config, io, log }: CommandContext): Promise<ExitCode> {
-  let stop: (why: string) => void = () => {};
-  const stopped = new Promise<string>((resolve) => {
-    stop = resolve;
-  });
   let daemon: Daemon | undefined;
-  let ending: { readonly why: string; readonly since: number } | undefined;
-  const end = (why: string) => {
-    ending = { why, since: performance.now() };
-    stop(why);
-  };
-  // To the end of the process: a signal that comes when all is done must not end it another way.
-  io.onSignal((signal) => {
-    if (signal === "SIGHUP") {
-      daemon?.reload();
-      return;
-    }
-    if (ending?.why === signal && performance.now() - ending.since < ONE_SIGNAL) return;
-    if (ending) {
-      log.warn({ signal }, "second signal: ending at once");
-      process.exit(EXIT.done);
-    }
-    end(signal);
+  const signal = onStopSignal(io, log, () => daemon?.reload());
+  let kill: (why: string) => void = () => {};
+  const killed = new Promise<string>((resolve) => {
+    kill = resolve;
   });
-  const notify = async (state: "READY=1" | "STOPPING=1") => {
-    if (io.env.NOTIFY_SOCKET) (await import("./systemd.js")).notifySystemd(state, io.env, log);
-  };
-  daemon = await start(config, { log, onKill: () => end("KILL request") });
-  log.info({ addresses: daemon.addresses, port: daemon.port, dns: daemon.dnsAddress }, "ready");
-  await notify("READY=1");
-  const why = await stopped;
+  const relay = config.gateway ? await relayStart(config, io) : undefined;
+  daemon = await start(config, { log, onKill: () => kill("KILL request"), ...(relay && { relay }) });
+  const { addresses, port, dnsAddress: dns, gatewayDnsAddress: gateway } = daemon;
+  log.info({ addresses, port, dns, gateway }, "ready");
+  await notify("READY=1", io, log);
+  const why = await Promise.race([signal.stopped, killed]);
   log.info({ why, nodes: daemon.registry.size }, "stopping");
-  await notify("STOPPING=1");
+  await notify("STOPPING=1", io, log);
   await daemon.close();
   log.info("stopped");
-  // While a process ends it obeys signals again: the second of two would end it with another code than 0.
-  await sleep(Math.max(0, ONE_SIGNAL - (performance.now() - (ending?.since ?? 0))));
+  await signal.settle();
   return EXIT.done;
+}
+
+/** How a relay process is started here; undefined where somebody else does that. */
+async function relayStart({ relaySocket }: Config, { program, env }: Io): Promise<RelayStart | undefined> {
+  const { supervisorOf } = await import("../gateway/relay-autostart.js");
+  const supervised = supervisorOf(env);
+  // Who says where it is there has a task or unit for it, which may be late and would find its socket taken.
+  if (supervised !== undefined && relaySocket !== undefined) return undefined;
+  return { program, env, supervised };
 }

@@ -1,3 +1,5 @@
+import type { Endpoint } from "../core/endpoint.js";
+import type { SourceName } from "../core/resolution.js";
 import type { TraceEvent } from "../core/trace.js";
 import { formatPeer } from "../epmd/peer.js";
 
@@ -9,16 +11,50 @@ export function traceLines(event: TraceEvent): string[] {
     case "source":
       return [`- ${event.source}: ${event.result}`];
     case "query": {
-      const { server, transport, qname, qtype, result, elapsedMs, records } = event;
+      const { server, transport, qname, qtype, result, elapsedMs, flags, records, additionals } = event;
       const via = transport === "cache" ? "from cache" : `to ${server} over ${transport}`;
-      const head = `- query ${qname} ${qtype} ${via}: ${result} (${elapsedMs.toFixed(1)} ms)`;
-      return [head, ...records.map((record) => `    ${record}`)];
+      const said = [result, ...(flags.length > 0 ? [`[${flags.join(" ")}]`] : []), `(${elapsedMs.toFixed(1)} ms)`];
+      const why = event.because === undefined ? "" : `, because: ${event.because}`;
+      return [
+        `- query ${qname} ${qtype} ${via}: ${said.join(" ")}${why}`,
+        ...records.map((record) => `    ${record}`),
+        ...additionals.map((record) => `    additional: ${record}`),
+      ];
     }
     case "probe":
       return [`- probe ${event.result} (${event.elapsedMs.toFixed(1)} ms)`];
     case "order":
-      return [`- order: ${event.endpoints.map((endpoint) => formatPeer(endpoint)).join(", then ")}`];
+      return orderLines(event.source, event.endpoints);
+    case "preferred":
+      return [`- order: ${formatPeer(event.endpoint)} goes first, for it accepts connections`];
     default:
       return event satisfies never;
   }
+}
+
+function orderLines(source: SourceName, endpoints: readonly Endpoint[]): string[] {
+  const order = `- order: ${endpoints.map((endpoint) => formatPeer(endpoint)).join(", then ")}`;
+  if (source !== "srv" || endpoints.length < 2) return [order];
+  return [
+    order,
+    "    RFC 2782: the lowest priority first, within one by weight at random; addresses of one target as RFC 6724 prefers them",
+    ...endpoints.map((endpoint) => `    ${formatPeer(endpoint)}: ${place(endpoint, endpoints)}`),
+  ];
+}
+
+/** What a record's priority and weight make of it. */
+function place(endpoint: Endpoint, endpoints: readonly Endpoint[]): string {
+  const { priority, weight, target } = endpoint;
+  const equals = endpoints.filter((other) => other.priority === priority);
+  // A record whose target has several addresses counts once.
+  const weights = new Map(equals.map((other) => [`${other.target} ${other.port}`, other.weight]));
+  const sum = Array.from(weights.values()).reduce((total, one) => total + one, 0);
+  if (weights.size === 1) return `priority ${priority}, target ${target}`;
+  const share =
+    sum === 0 ? "each as likely as the others" : `first of its priority in ${percent(weight / sum)} of look-ups`;
+  return `priority ${priority}, weight ${weight}, target ${target}: ${share}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }

@@ -1,11 +1,23 @@
 import { EventEmitter } from "node:events";
-import type { ServiceInstance } from "../core/catalogue.js";
+import type { ServiceInstance, ServiceMember } from "../core/catalogue.js";
 import { ConsulError } from "../core/errors.js";
+import type { LocalService } from "../core/mesh/second-instance.js";
+import type { Sidecar } from "../core/mesh/sidecar.js";
 import { type HeldService, ID_PREFIX, type ServiceEntry, ttlCheckId } from "../core/service-entry.js";
 import { type ConsulAddress, connectionOptions } from "./connection.js";
 import { refusal, unavailable } from "./refusal.js";
 import { registration } from "./registration.js";
-import { type HeldCheck, parseChecks, parseHealth, parseService, parseServices } from "./replies.js";
+import {
+  type HeldCheck,
+  parseChecks,
+  parseHealth,
+  parseLocalServices,
+  parseMembers,
+  parseService,
+  parseServices,
+  parseSidecar,
+  parseSidecars,
+} from "./replies.js";
 import { AclToken, type TokenOptions } from "./token.js";
 
 export interface ConsulClientOptions extends ConsulAddress, TokenOptions {
@@ -26,6 +38,13 @@ export interface ServiceSnapshot {
   readonly index: number;
 }
 
+export interface SidecarSnapshot {
+  /** Undefined when the agent has no such proxy. */
+  readonly sidecar: Sidecar | undefined;
+  /** X-Consul-ContentHash; "" when there is none. */
+  readonly hash: string;
+}
+
 /** Every method throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED or CONSUL_UNAVAILABLE. */
 export interface ConsulClient {
   register(entry: ServiceEntry, signal?: AbortSignal): Promise<void>;
@@ -40,8 +59,16 @@ export interface ConsulClient {
   checks(signal?: AbortSignal): Promise<HeldCheck[]>;
   /** All instances of a service in the datacenter. */
   healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]>;
-  /** The same, once it is other than at the index (0: at once), or after `wait` milliseconds and a sixteenth of it. */
+  /** The same with what people want to know, of any datacenter. Empty, too, for what the token may not read. */
+  members(query: ServiceQuery, signal?: AbortSignal): Promise<ServiceMember[]>;
+  /** The instances, once they are other than at the index (0: at once), or after `wait` milliseconds and a sixteenth of it. */
   followService(query: ServiceQuery, index: number, wait: number, signal?: AbortSignal): Promise<ServiceSnapshot>;
+  /** All services of the agent. */
+  localServices(signal?: AbortSignal): Promise<LocalService[]>;
+  /** Connect proxies that are registered with the agent. Those that the token may not read are left out without a word. */
+  sidecars(signal?: AbortSignal): Promise<Sidecar[]>;
+  /** One of them once its registration is another than that of the hash ("": at once), or after `wait` milliseconds and a sixteenth of it. */
+  followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot>;
   /** Called when the token file was found to hold another token: what was refused may be allowed now. */
   onNewToken(listener: () => void): void;
   close(): void;
@@ -53,6 +80,7 @@ const DEFAULT_TIMEOUT_MS = 5_000;
  * not to flood it; and queries that wait for a minute must not be what a node's registration waits for.
  */
 const MAX_SOCKETS = { call: 8, wait: 64 } as const;
+const SERVICE_PATH = "/agent/service/{id}";
 const HEALTH_PATH = "/health/service/{service}";
 /** Never changes, so that a refresh reaches no server: the agent syncs a check when its status or output changes. */
 const PASS_NOTE = "the VM is connected to srv-epmd";
@@ -114,13 +142,8 @@ class Client implements ConsulClient {
   }
 
   async service(serviceId: string, signal?: AbortSignal): Promise<HeldService | undefined> {
-    try {
-      const call = { method: "_get", path: "/agent/service/{id}", params: { id: serviceId } } as const;
-      return parseService((await this.#call(call, signal)).body);
-    } catch (error) {
-      if (error instanceof ConsulError && error.code === "CONSUL_UNKNOWN") return undefined;
-      throw error;
-    }
+    const call = { method: "_get", path: SERVICE_PATH, params: { id: serviceId } } as const;
+    return parseService((await this.#unlessUnknown(call, signal))?.body);
   }
 
   async services(signal?: AbortSignal): Promise<HeldService[]> {
@@ -136,6 +159,12 @@ class Client implements ConsulClient {
   async healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]> {
     const call = { method: "_get", path: HEALTH_PATH, params: { service } } as const;
     return parseHealth((await this.#call(call, signal)).body);
+  }
+
+  async members({ service, datacenter }: ServiceQuery, signal?: AbortSignal): Promise<ServiceMember[]> {
+    const query = { stale: "", ...(datacenter !== undefined && { dc: datacenter }) };
+    const call = { method: "_get", path: HEALTH_PATH, params: { service }, query } as const;
+    return parseMembers((await this.#call(call, signal)).body);
   }
 
   async followService(
@@ -157,6 +186,23 @@ class Client implements ConsulClient {
     return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
   }
 
+  async localServices(signal?: AbortSignal): Promise<LocalService[]> {
+    return parseLocalServices((await this.#call({ method: "_get", path: "/agent/services" }, signal)).body);
+  }
+
+  async sidecars(signal?: AbortSignal): Promise<Sidecar[]> {
+    const query = { filter: 'Kind == "connect-proxy"' };
+    return parseSidecars((await this.#call({ method: "_get", path: "/agent/services", query }, signal)).body);
+  }
+
+  async followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot> {
+    const query = hash === "" ? {} : { hash, wait: `${wait}ms` };
+    const held = hash === "" ? 0 : wait + wait / 16;
+    const call = { method: "_get", path: SERVICE_PATH, params: { id }, query, held } as const;
+    const reply = await this.#unlessUnknown(call, signal);
+    return { sidecar: parseSidecar(reply?.body), hash: reply?.headers?.["x-consul-contenthash"] ?? "" };
+  }
+
   onNewToken(listener: () => void): void {
     this.#token.onNew(listener);
   }
@@ -174,6 +220,15 @@ class Client implements ConsulClient {
   async #updateCheck(state: "pass" | "fail", serviceId: string, note: string, signal?: AbortSignal): Promise<void> {
     const params = { state, id: ttlCheckId(serviceId) };
     await this.#call({ method: "_put", path: "/agent/check/{state}/{id}", params, query: { note } }, signal);
+  }
+
+  async #unlessUnknown(call: Call, signal?: AbortSignal): Promise<Reply | undefined> {
+    try {
+      return await this.#call(call, signal);
+    } catch (error) {
+      if (error instanceof ConsulError && error.code === "CONSUL_UNKNOWN") return undefined;
+      throw error;
+    }
   }
 
   async #call(call: Call, signal?: AbortSignal): Promise<Reply> {

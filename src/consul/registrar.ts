@@ -65,6 +65,10 @@ class ConsulRegistrar implements Registrar {
   readonly #unsubscribe: () => void;
   readonly #adoptUntil: number;
   #auditTimer: NodeJS.Timeout | undefined;
+  /** Milliseconds of now(); undefined while one is under way. */
+  #auditAt: number | undefined;
+  /** What was published since the last audit began is to be looked at soon. */
+  #recheck = false;
   #auditing: Promise<void> | undefined;
   #surveyed = false;
   #auditFailures = 0;
@@ -81,7 +85,7 @@ class ConsulRegistrar implements Registrar {
     };
     this.#agent = new AgentState(deps.log, retryAll);
     deps.client.onNewToken(retryAll);
-    this.#shared = new SharedServices(deps.client, deps.log, this.#abort.signal);
+    this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
       if (type === "registered") this.#appeared(node);
       else this.#left(node);
@@ -175,7 +179,10 @@ class ConsulRegistrar implements Registrar {
         now: this.#now,
         random: this.#random,
         timings: this.#timings,
-        published: ({ service }) => this.#shared.examine(service),
+        published: (entry) => {
+          this.#shared.examine(entry);
+          this.#auditSoon();
+        },
         emptied: () => {
           if (!this.#claims.holder(key)) this.#publishers.delete(key);
         },
@@ -187,6 +194,8 @@ class ConsulRegistrar implements Registrar {
 
   /** Compares what the agent holds with what it should hold: now, and again and again. */
   #audit(): void {
+    this.#auditAt = undefined;
+    this.#recheck = false;
     this.#auditing = this.#survey()
       .then(
         () => {
@@ -205,8 +214,22 @@ class ConsulRegistrar implements Registrar {
         },
       )
       .then((delay) => {
-        if (this.#stopping === undefined) this.#auditTimer = setTimeout(() => this.#audit(), delay);
+        this.#auditIn(this.#recheck ? Math.min(delay, this.#timings.recheck) : delay);
       });
+  }
+
+  #auditIn(delay: number): void {
+    if (this.#stopping !== undefined) return;
+    clearTimeout(this.#auditTimer);
+    this.#auditAt = this.#now() + delay;
+    this.#auditTimer = setTimeout(() => this.#audit(), delay);
+  }
+
+  /** Two daemons that find an id free in the same moment both write it, and Consul tells neither: one of them has to see it. */
+  #auditSoon(): void {
+    this.#recheck = true;
+    const { recheck } = this.#timings;
+    if (this.#auditAt !== undefined && this.#auditAt > this.#now() + recheck) this.#auditIn(recheck);
   }
 
   async #survey(): Promise<void> {

@@ -1,4 +1,8 @@
-import type { ServiceInstance } from "../core/catalogue.js";
+import type { ServiceInstance, ServiceMember } from "../core/catalogue.js";
+import { canonicalIp } from "../core/ip.js";
+import type { LocalService } from "../core/mesh/second-instance.js";
+import type { Sidecar } from "../core/mesh/sidecar.js";
+import type { Upstream } from "../core/mesh/upstream.js";
 import type { HeldService } from "../core/service-entry.js";
 
 /** Consul's JSON as it comes, read without trust: what has another shape is left out. */
@@ -58,11 +62,80 @@ export function parseChecks(value: unknown): HeldCheck[] {
 
 /** GET /v1/health/service/:name, without the proxies that stand before services. */
 export function parseHealth(value: unknown): ServiceInstance[] {
+  return parseMembers(value).map(({ serviceId, tags, port, meta, critical }) => {
+    return { serviceId, tags, port, meta, critical };
+  });
+}
+
+/** The same with what people want to know. */
+export function parseMembers(value: unknown): ServiceMember[] {
   return list(value).flatMap((item) => {
     const service = parseService(record(item)?.Service);
     if (!service || text(record(record(item)?.Service)?.Kind) !== "") return [];
     const { id, tags, port, meta } = service;
-    const critical = list(record(item)?.Checks).some((check) => text(record(check)?.Status) === "critical");
-    return { serviceId: id, tags, port, meta, critical };
+    const node = record(record(item)?.Node);
+    const states = list(record(item)?.Checks).map((check) => text(record(check)?.Status));
+    // The worst of its checks and its machine's, as Consul has it.
+    const health = (["critical", "warning"] as const).find((state) => states.includes(state)) ?? "passing";
+    const address = service.address ?? text(node?.Address);
+    return {
+      serviceId: id,
+      tags,
+      port,
+      meta,
+      critical: health === "critical",
+      health,
+      address,
+      machine: text(node?.Node),
+    };
   });
 }
+
+/** GET /v1/agent/services, for all that is to be known of others' services. */
+export function parseLocalServices(value: unknown): LocalService[] {
+  return Object.values(record(value) ?? {}).flatMap((item) => {
+    const service = record(item);
+    if (!service || typeof service.ID !== "string") return [];
+    const proxy = service.Kind === "connect-proxy" ? record(service.Proxy) : undefined;
+    return {
+      id: service.ID,
+      service: text(service.Service),
+      proxyOf: proxy && text(proxy.DestinationServiceID),
+      native: record(service.Connect)?.Native === true,
+    };
+  });
+}
+
+/** GET /v1/agent/services: the Connect proxies among them. */
+export function parseSidecars(value: unknown): Sidecar[] {
+  return Object.values(record(value) ?? {}).flatMap((item) => parseSidecar(item) ?? []);
+}
+
+/** GET /v1/agent/service/:id; undefined when it is no Connect proxy. */
+export function parseSidecar(value: unknown): Sidecar | undefined {
+  const service = record(value);
+  const proxy = record(service?.Proxy);
+  if (!service || !proxy || service.Kind !== "connect-proxy" || typeof service.ID !== "string") return undefined;
+  return {
+    id: service.ID,
+    service: text(proxy.DestinationServiceName),
+    serviceId: text(proxy.DestinationServiceID),
+    tags: list(service.Tags).map(text),
+    upstreams: list(proxy.Upstreams).flatMap((item) => parseUpstream(item) ?? []),
+  };
+}
+
+/** Undefined for one that has no address and port to dial: a unix socket, or what has another shape. */
+function parseUpstream(value: unknown): Upstream | undefined {
+  const upstream = record(value);
+  const port = Number(upstream?.LocalBindPort ?? 0);
+  // Absent: Consul's default.
+  const address = canonicalIp(text(upstream?.LocalBindAddress) || "127.0.0.1");
+  const destination = text(upstream?.DestinationName);
+  if (destination === "" || address === undefined || !Number.isInteger(port) || port < 1 || port > 65535)
+    return undefined;
+  return { destination, address: LISTENING[address] ?? address, port };
+}
+
+/** Where a listener on every address is reached by those on this machine. */
+const LISTENING: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };

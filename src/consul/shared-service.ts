@@ -1,32 +1,78 @@
-import { META_PORT } from "../core/service-entry.js";
+import { nodeDomain } from "../core/advertised.js";
+import type { Config } from "../core/config.js";
+import { heldByOthers } from "../core/mesh/second-instance.js";
+import { destinationOf, isMeshed } from "../core/mesh/sidecar.js";
+import { META_PORT, type ServiceEntry } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import type { ConsulClient } from "./client.js";
 
-/** Says, once a service, that nodes share it with something else: a client of it would be sent to distribution ports. */
-export class SharedServices {
-  readonly #client: Pick<ConsulClient, "healthService">;
-  readonly #log: Logger;
-  readonly #signal: AbortSignal;
-  readonly #examined = new Set<string>();
+export interface SharedServicesDeps {
+  readonly client: Pick<ConsulClient, "healthService" | "localServices">;
+  readonly config: Config;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
 
-  constructor(client: Pick<ConsulClient, "healthService">, log: Logger, signal: AbortSignal) {
-    this.#client = client;
-    this.#log = log;
-    this.#signal = signal;
+/**
+ * Says, once a service, that nodes share it with something else (a client of it would be sent to distribution ports), or
+ * that whoever runs the mesh has registered them already.
+ */
+export class SharedServices {
+  readonly #deps: SharedServicesDeps;
+  readonly #examined = new Set<string>();
+  /** Ids of others' instances that were warned of. */
+  readonly #told = new Set<string>();
+
+  constructor(deps: SharedServicesDeps) {
+    this.#deps = deps;
   }
 
   /** Best effort: a token may write the service and yet not read the nodes on which its instances are. */
-  examine(service: string): void {
-    if (this.#examined.has(service)) return;
-    this.#examined.add(service);
-    this.#look(service).catch(() => this.#examined.delete(service));
+  examine({ aliveName, service }: Pick<ServiceEntry, "aliveName" | "service">): void {
+    const names = [service, ...this.#serviceInMesh(aliveName)];
+    this.#once(names.join(" "), async () => {
+      const held = await this.#lookHere(names);
+      // Said already, and with better advice.
+      this.#once(`others ${service}`, () => this.#lookEverywhere(service, held));
+    });
   }
 
-  async #look(service: string): Promise<void> {
-    const instances = await this.#client.healthService(service, this.#signal);
-    const others = instances.filter(({ meta }) => meta[META_PORT] === undefined).map((instance) => instance.serviceId);
+  #once(key: string, look: () => Promise<void>): void {
+    if (this.#examined.has(key)) return;
+    this.#examined.add(key);
+    look().catch(() => this.#examined.delete(key));
+  }
+
+  /** With a service for each node its name is not that of the domain. */
+  #serviceInMesh(aliveName: string): string[] {
+    const { config } = this.#deps;
+    const host = nodeDomain(aliveName, config);
+    const isInMesh = isMeshed(config) || config.nomad.upstreams.length > 0;
+    return isInMesh && host !== undefined ? [destinationOf(config, { aliveName, host })] : [];
+  }
+
+  async #lookHere(names: readonly string[]): Promise<string[]> {
+    const { client, config, log, signal } = this.#deps;
+    const held = heldByOthers(await client.localServices(signal), names, config.nomad.allocId);
+    const news = held.filter((id) => !this.#told.has(id));
+    for (const id of news) this.#told.add(id);
+    if (news.length > 0) {
+      log.warn(
+        { services: news },
+        "the Consul agent has these nodes already, registered by whoever runs their mesh, and now they are published a second time, with ports that lead past it: give --register none",
+      );
+    }
+    return held;
+  }
+
+  async #lookEverywhere(service: string, known: readonly string[]): Promise<void> {
+    const { client, log, signal } = this.#deps;
+    const instances = await client.healthService(service, signal);
+    const others = instances
+      .filter(({ meta, serviceId }) => meta[META_PORT] === undefined && !known.includes(serviceId))
+      .map(({ serviceId }) => serviceId);
     if (others.length === 0) return;
-    this.#log.warn(
+    log.warn(
       { service, others: others.slice(0, 5) },
       `the service ${service} also has ${others.length} instances that are not distribution ports: give the nodes a service of their own, such as ${service}-dist`,
     );

@@ -55,7 +55,7 @@ export class ConsulSide {
 
   async #startRegistrar(registry: Registry, hostName: string, port: number): Promise<Registrar> {
     const [client, { startRegistrar }, { readOwner }] = await Promise.all([
-      this.#connect(),
+      this.connect(),
       import("./registrar.js"),
       import("./owner.js"),
     ]);
@@ -64,11 +64,12 @@ export class ConsulSide {
   }
 
   async #startCatalogue(): Promise<Catalogue> {
-    const [client, { createCatalogue }] = await Promise.all([this.#connect(), import("./catalogue.js")]);
+    const [client, { createCatalogue }] = await Promise.all([this.connect(), import("./catalogue.js")]);
     return createCatalogue({ client, log: this.#log });
   }
 
-  #connect(): Promise<ConsulClient> {
+  /** The one client, for what else is asked of the agent. */
+  connect(): Promise<ConsulClient> {
     this.#client ??= this.#createClient();
     return this.#client;
   }

@@ -5,6 +5,8 @@ export interface Timings {
   /** How long the VMs of a former daemon have to return. */
   readonly adoption: number;
   readonly audit: number;
+  /** From a publication to an audit: another daemon may have written the same id in the same moment. */
+  readonly recheck: number;
   readonly firstRetry: number;
   readonly maxRetry: number;
   /** After a refusal. */
@@ -17,6 +19,7 @@ export const TIMINGS: Timings = {
   grace: 5_000,
   adoption: 10_000,
   audit: 30_000,
+  recheck: 1_000,
   firstRetry: 250,
   maxRetry: 30_000,
   refusalRetry: 30_000,

@@ -101,6 +101,12 @@ export function nodeDomain(aliveName: string, config: Config): string | undefine
   return domain === undefined ? undefined : qualifiedDomain(domain, config.consulDomain);
 }
 
+/** Domains of `--domain`, fully qualified, without addresses. */
+export function servedDomains(config: Config): string[] {
+  const domains = config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain));
+  return Array.from(new Set(domains.filter((domain) => familyOf(domain) === undefined)));
+}
+
 /** The Consul service of an alive name: --service, else the one in its domain. */
 export function serviceOf(aliveName: string, config: Config): string | undefined {
   const domain = nodeDomain(aliveName, config);

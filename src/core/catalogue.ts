@@ -6,7 +6,7 @@ import { isAliveName } from "./network-values.js";
 import { formatNodeName, parseNodeName } from "./node-name.js";
 import type { RegisteredNode } from "./registry.js";
 import { qualifiedDomain, type ServiceDomain } from "./service-domain.js";
-import { META_NODE } from "./service-entry.js";
+import { ID_PREFIX, META_NODE, META_SINCE } from "./service-entry.js";
 
 /** An instance of a service as Consul's health API has it. */
 export interface ServiceInstance {
@@ -17,6 +17,28 @@ export interface ServiceInstance {
   readonly meta: Readonly<Record<string, string>>;
   /** One of its checks, or of its machine's, is critical: Consul's DNS leaves it out. */
   readonly critical: boolean;
+}
+
+/** The same with all that people want to know. */
+export interface ServiceMember extends ServiceInstance {
+  readonly health: "passing" | "warning" | "critical";
+  /** Its own, else its machine's; what Consul's DNS gives. */
+  readonly address: string;
+  /** Name of the Consul node that it is registered at. */
+  readonly machine: string;
+}
+
+/** A node of a service as `names --cluster` lists it; there may be several of one name. */
+export interface ClusterNode {
+  readonly node: string;
+  readonly health: ServiceMember["health"];
+  readonly address: string;
+  readonly port: number;
+  /** Seconds since it was published; undefined for an entry that is not a srv-epmd's. */
+  readonly age: number | undefined;
+  /** Of the srv-epmd that published it, else the id of the service. */
+  readonly instance: string;
+  readonly machine: string;
 }
 
 /** A node that a pattern may match. */
@@ -44,19 +66,58 @@ const TAG_NAME = /^[0-9A-Za-z_-]{1,63}$/;
 export function nodesOfService(
   instances: readonly ServiceInstance[],
   host: string,
-  { tagSuffix }: Pick<ServiceDomain, "tagSuffix">,
+  domain: Pick<ServiceDomain, "tagSuffix">,
 ): ListedNode[] {
   return [...instances]
     .sort((a, b) => compare(a.serviceId, b.serviceId))
     .filter(({ critical, port }) => !critical && port > 0 && port <= 65535)
-    .flatMap((instance) => {
-      const tagged = aliveNamesOfTags(instance.tags, tagSuffix);
-      const named = nameInMeta(instance);
-      if (!named) return tagged.map((aliveName) => ({ aliveName, host, port: instance.port }));
-      // Below a service (`x.svc.service.consul`) are those whose tag says so: `node_a.x`.
-      const isAsked = tagSuffix === undefined || named.host.toLowerCase() === host || tagged.includes(named.aliveName);
-      return isAsked ? [{ ...named, port: instance.port }] : [];
-    });
+    .flatMap((instance) => nodesOfInstance(instance, host, domain));
+}
+
+function nodesOfInstance(
+  instance: ServiceInstance,
+  host: string,
+  { tagSuffix }: Pick<ServiceDomain, "tagSuffix">,
+): ListedNode[] {
+  const tagged = aliveNamesOfTags(instance.tags, tagSuffix);
+  const named = nameInMeta(instance);
+  if (!named) return tagged.map((aliveName) => ({ aliveName, host, port: instance.port }));
+  // Below a service (`x.svc.service.consul`) are those whose tag says so: `node_a.x`.
+  const isAsked = tagSuffix === undefined || named.host.toLowerCase() === host || tagged.includes(named.aliveName);
+  return isAsked ? [{ ...named, port: instance.port }] : [];
+}
+
+/** All nodes of a service that match, critical ones too, sorted by name. @param now milliseconds since the epoch */
+export function clusterNodes(
+  members: readonly ServiceMember[],
+  { host, domain, glob }: { readonly host: string; readonly domain: ServiceDomain; readonly glob: Glob },
+  now: number,
+): ClusterNode[] {
+  const listed = members.flatMap((member) =>
+    nodesOfInstance(member, host, domain)
+      .filter(({ aliveName }) => glob.matches(aliveName))
+      .map((node): ClusterNode => {
+        const { health, address, machine, port, meta } = member;
+        const since = /^[0-9]{1,11}$/.test(meta[META_SINCE] ?? "") ? Number(meta[META_SINCE]) : undefined;
+        const age = since === undefined ? undefined : Math.max(0, Math.round(now / 1000 - since));
+        return {
+          node: formatNodeName(node),
+          health,
+          address,
+          port,
+          age,
+          instance: instanceName(member, node),
+          machine,
+        };
+      }),
+  );
+  return listed.sort((a, b) => compare(a.node, b.node) || compare(a.instance, b.instance));
+}
+
+/** `box1` of `srv-epmd:box1:node_a`, where a family may stand behind the name. */
+function instanceName({ serviceId }: ServiceInstance, { aliveName }: ListedNode): string {
+  const at = serviceId.startsWith(ID_PREFIX) ? serviceId.lastIndexOf(`:${aliveName}`) : -1;
+  return at > ID_PREFIX.length ? serviceId.slice(ID_PREFIX.length, at) : serviceId;
 }
 
 /** The full name in an instance's meta; anybody can write meta, so what is no node name is passed over. */

@@ -9,7 +9,7 @@ export class SrvEpmdError extends Error {
   }
 }
 
-/** Bytes that are not what the protocol allows: EPMD_FRAME, EPMD_MESSAGE, DNS_MESSAGE. */
+/** Bytes that are not what the protocol allows: EPMD_FRAME, EPMD_MESSAGE, DNS_MESSAGE, DIST_MESSAGE. */
 export class ProtocolError extends SrvEpmdError {}
 
 /** A command line, variable, file or value that cannot be used: CONFIG_UNKNOWN, CONFIG_VALUE, CONFIG_FILE, CONFIG_CONFLICT. */

@@ -15,7 +15,7 @@ const HELPERS: readonly RegExp[] = [
   // relx's extended start script, before OTP 23.
   /^(remsh|maint|longname)[0-9a-f]+-/i,
   // ejabberdctl: three hexadecimal digits, then what the VM is for.
-  /^[0-9a-f]{3}-(ctl|debug|ping)(-|$)/i,
+  /^[0-9a-f]{3}-(ctl|debug|ping|top)(-|$)/i,
   // ejabberdctl before OTP 23: N-N-ctl-<name>.
   /^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)/,
 ];

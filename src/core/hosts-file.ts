@@ -1,11 +1,33 @@
-import { canonicalIp } from "./ip.js";
+import type { HostAddress } from "./gateway/addresses.js";
+import { type Cidr, canonicalIp, cidrContains } from "./ip.js";
+import { isDomainName } from "./network-values.js";
 
 /** Addresses of a name in the text of a hosts(5) file, canonical, in its order; names know no case. */
 export function addressesInHosts(text: string, name: string): string[] {
   const wanted = name.toLowerCase();
-  const found = text.split("\n").flatMap((line) => {
-    const [address = "", ...names] = line.replace(/#.*$/, "").trim().split(/\s+/);
-    return names.some((candidate) => candidate.toLowerCase() === wanted) ? [canonicalIp(address)] : [];
+  const found = linesOf(text)
+    .filter(({ names }) => names.includes(wanted))
+    .map(({ address }) => address);
+  return Array.from(new Set(found));
+}
+
+/**
+ * The hosts of a hosts(5) file whose address lies in a range, IPv4-mapped forms included, each pair once, in its order.
+ * What is no host name is passed over.
+ */
+export function hostsEntriesIn(text: string, range: Cidr): HostAddress[] {
+  const pairs = linesOf(text)
+    .filter(({ address }) => cidrContains(range, address))
+    .flatMap(({ address, names }) => names.map((name) => ({ host: name.replace(/\.$/, ""), address })))
+    .filter(({ host }) => isDomainName(host));
+  return Array.from(new Map(pairs.map((pair) => [`${pair.address} ${pair.host}`, pair])).values());
+}
+
+/** hosts(5): an address and its names, separated by blanks; `#` begins a comment. */
+function linesOf(text: string): { address: string; names: string[] }[] {
+  return text.split("\n").flatMap((line) => {
+    const [literal = "", ...names] = line.replace(/#.*$/, "").trim().toLowerCase().split(/\s+/);
+    const address = canonicalIp(literal);
+    return address === undefined ? [] : [{ address, names }];
   });
-  return Array.from(new Set(found)).filter((address) => address !== undefined);
 }

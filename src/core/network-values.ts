@@ -1,11 +1,17 @@
 import type { Family } from "./endpoint.js";
 import { type Glob, parseGlob } from "./glob.js";
-import { type Cidr, canonicalIp, isWildcard, parseCidr } from "./ip.js";
+import { type Cidr, canonicalIp, cidrContains, isLoopback, isWildcard, parseCidr } from "./ip.js";
 import { listenPort, oneOf, port, template, text, ValueError } from "./values.js";
 
 export interface IpPort {
   readonly address: string;
   readonly port: number;
+}
+
+/** Both ends included. */
+export interface PortRange {
+  readonly low: number;
+  readonly high: number;
 }
 
 /** A name server, and the domain it serves; no domain: everything. */
@@ -83,28 +89,83 @@ function within<T>(name: string, part: string, parse: (text: string) => T): T {
   }
 }
 
+/** `ip` or `ip:port` of an EPMD, as written: `--port` says which port stands for none. */
+export function epmdAddress(value: string): string {
+  ipPort(EPMD_PORT)(value);
+  return value;
+}
+
+/** For complaints alone. */
+const EPMD_PORT = 4369;
+
 /** An address to listen on; port 0 takes any free one. */
 export const ipListenPort = ipPort(undefined, listenPort);
 
+/** `ip`, `ip:port`, or `none`: undefined. */
+export function ipPortOrNone(defaultPort: number): (value: string) => IpPort | undefined {
+  const parse = ipPort(defaultPort, listenPort);
+  return (value) => (value === "none" ? undefined : parse(value));
+}
+
+/** `61000-64999` */
+export function portRange(value: string): PortRange {
+  const [, low = "", high = ""] = /^([0-9]+)-([0-9]+)$/.exec(value) ?? [];
+  if (low === "") throw new ValueError("must be two ports with a dash between them, such as 61000-64999");
+  const range = { low: within("port", low, port), high: within("port", high, port) };
+  if (range.low > range.high) throw new ValueError("must begin with the lower port, such as 61000-64999");
+  return range;
+}
+
+/** Addresses that other programs have, and must not be taken from them: 127.0.0.1, 127.0.0.53 (systemd), 127.0.1.1 (Debian). */
+const COMMON_LOOPBACKS: Cidr = { bytes: [127, 0, 0, 0], prefix: 16 };
+/** Fewer addresses than this (/24) would soon be used up, collisions included. */
+const LONGEST_RANGE_PREFIX = 24;
+
+/** A part of 127.0.0.0/8 apart from 127.0.0.0/16, with its host bits cleared. */
+export function loopbackRange(value: string): Cidr {
+  const range = parseCidr(value);
+  const first = range?.bytes.map((byte, index) => byte & maskOctet(range.prefix, index));
+  if (!range || !first || range.prefix < 8 || !isLoopback(range.bytes.join("."))) {
+    throw new ValueError("must be a range of IPv4 loopback addresses such as 127.64.0.0/10");
+  }
+  if (cidrContains(COMMON_LOOPBACKS, first.join("."))) {
+    throw new ValueError(
+      "has 127.0.0.x in it, which others use (127.0.0.1, 127.0.0.53, 127.0.1.1); 127.64.0.0/10 is free",
+    );
+  }
+  if (range.prefix > LONGEST_RANGE_PREFIX) {
+    throw new ValueError(`has ${2 ** (32 - range.prefix)} addresses; give at least 256, such as 127.64.0.0/10`);
+  }
+  return { bytes: first, prefix: range.prefix };
+}
+
+function maskOctet(prefix: number, index: number): number {
+  return 0xff & (0xff << (8 - Math.min(8, Math.max(0, prefix - index * 8))));
+}
+
 const LABEL = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/;
 
-/** A DNS name, lower case, without trailing dot. RFC 1035 section 2.3.4: labels up to 63 octets, names up to 253 characters. */
+/** One label of a domain name, whatever its case: letters, digits, - and _ (RFC 1035 section 2.3.1, and what Consul allows). */
+export function isLabel(value: string): boolean {
+  return value.length <= 63 && LABEL.test(value.toLowerCase());
+}
+
+/** RFC 1035 section 2.3.4: labels up to 63 octets, names up to 253 characters. */
+export function isDomainName(name: string): boolean {
+  // RFC 3696 section 2: a top-level domain is not all numeric; what looks like it is a mistyped IPv4 address.
+  return !/\.[0-9]+$/.test(name) && name.length <= 253 && name.split(".").every(isLabel);
+}
+
+/** A DNS name, lower case, without trailing dot. */
 export function domainName(value: string): string {
   const name = value.toLowerCase().replace(/\.$/, "");
-  // RFC 3696 section 2: a top-level domain is not all numeric; what looks like it is a mistyped IPv4 address.
-  if (
-    /\.[0-9]+$/.test(name) ||
-    name.length > 253 ||
-    !name.split(".").every((label) => label.length <= 63 && LABEL.test(label))
-  ) {
-    throw new ValueError("must be a domain name such as svc.service.consul");
-  }
+  if (!isDomainName(name)) throw new ValueError("must be a domain name such as svc.service.consul");
   return name;
 }
 
 /** One label of a domain name, as written: Consul's DNS finds a service whatever its case, and none with a dot in its name. */
 export function label(value: string): string {
-  if (value.length > 63 || !LABEL.test(value.toLowerCase())) {
+  if (!isLabel(value)) {
     throw new ValueError("must be a name without dots, of at most 63 letters, digits, - and _, such as svc");
   }
   return value;

@@ -1,3 +1,6 @@
+import { readNomadUpstreams } from "./mesh/nomad-upstreams.js";
+import type { Upstream } from "./mesh/upstream.js";
+
 /** What Nomad tells a task of itself in its environment (client/taskenv/env.go, addPorts). */
 
 export interface NomadPort {
@@ -15,7 +18,11 @@ export interface NomadPort {
 
 export interface NomadEnvironment {
   readonly ports: readonly NomadPort[];
+  /** NOMAD_ALLOC_ID, which is part of the ids of the services that Nomad registers for the allocation. */
+  readonly allocId: string | undefined;
   readonly shortAllocId: string | undefined;
+  /** NOMAD_UPSTREAM_*: where the Connect proxy of the allocation listens for each destination. */
+  readonly upstreams: readonly Upstream[];
   /** ERL_DIST_PORT: the distribution port that releases give their VM (relx, ejabberdctl). */
   readonly erlDistPort: number | undefined;
 }
@@ -43,7 +50,9 @@ export function readNomadEnvironment(env: Environment): NomadEnvironment {
   }
   return {
     ports,
+    allocId: env.NOMAD_ALLOC_ID || undefined,
     shortAllocId: env.NOMAD_SHORT_ALLOC_ID || env.NOMAD_ALLOC_ID?.slice(0, 8) || undefined,
+    upstreams: readNomadUpstreams(env),
     erlDistPort: portNumber(env.ERL_DIST_PORT),
   };
 }

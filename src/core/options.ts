@@ -6,8 +6,8 @@ import * as values from "./values.js";
  * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the README.
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
-export type Command = "serve" | "resolve" | "names" | "wait" | "module";
-export type Group = "listen" | "resolve" | "publish" | "consul" | "embedded" | "module" | "all";
+export type Command = "serve" | "resolve" | "names" | "wait" | "module" | "hosts" | "relay";
+export type Group = "listen" | "resolve" | "publish" | "consul" | "embedded" | "gateway" | "mesh" | "module" | "all";
 
 interface Spec<T> {
   readonly group: Group;
@@ -47,13 +47,16 @@ const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown)
 
 const SERVE = ["serve"] as const;
 const RESOLVING = ["serve", "resolve", "wait"] as const;
+const CONSUL = [...RESOLVING, "names"] as const;
 const EPMD = ["serve", "resolve", "names", "wait"] as const;
-const EVERY = [...EPMD, "module"] as const;
+const GATEWAY = ["serve", "resolve"] as const;
+const RELAYING = ["serve", "relay"] as const;
+const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
 
 export const OPTIONS = {
   port: one({
     group: "listen",
-    commands: EPMD,
+    commands: [...EPMD, "relay"],
     help: "EPMD port; for serve 0 takes any free one",
     placeholder: "N",
     parse: values.listenPort,
@@ -107,16 +110,24 @@ export const OPTIONS = {
     default: "false",
   }),
 
+  replaceEpmd: one({
+    group: "listen",
+    commands: SERVE,
+    help: "end a stock epmd that has the port and no living nodes, and take its place",
+    parse: values.boolean,
+    default: "false",
+  }),
+
   domain: list({
     group: "resolve",
-    commands: RESOLVING,
+    commands: CONSUL,
     help: "domain of the nodes here, svc.service.consul or just svc; <glob>=<domain> chooses by alive name",
     placeholder: "[GLOB=]DOMAIN",
     parse: network.domainRule,
   }),
   consulDomain: one({
     group: "resolve",
-    commands: RESOLVING,
+    commands: [...CONSUL, "hosts"],
     help: "Consul's DNS domain: node@svc means node@svc.service.<this>",
     placeholder: "DOMAIN",
     parse: network.domainName,
@@ -216,9 +227,37 @@ export const OPTIONS = {
   match: maybe({
     group: "resolve",
     commands: ["names"],
-    help: "the nodes that match on all machines, such as node_*@svc; only a srv-epmd can tell",
+    help: "the nodes that match on all machines, such as node_*@svc; only a srv-epmd can tell, or Consul (--cluster)",
     placeholder: "PATTERN",
     parse: namePattern,
+  }),
+  cluster: one({
+    group: "resolve",
+    commands: ["names"],
+    help: "ask Consul: the instances of the service that --match or --domain names, with their health",
+    parse: values.boolean,
+    default: "false",
+  }),
+  via: maybe({
+    group: "resolve",
+    commands: ["resolve"],
+    help: "ask this EPMD, ours or stock, instead of resolving here",
+    placeholder: "IP[:PORT]",
+    parse: network.epmdAddress,
+  }),
+  probe: one({
+    group: "resolve",
+    commands: ["resolve"],
+    help: "ask each endpoint who is there, with the first step of the distribution handshake",
+    parse: values.boolean,
+    default: "false",
+  }),
+  watch: one({
+    group: "resolve",
+    commands: ["resolve"],
+    help: "look again every second and show what changes, until Ctrl-C",
+    parse: values.boolean,
+    default: "false",
   }),
 
   register: maybe({
@@ -231,8 +270,8 @@ export const OPTIONS = {
   }),
   service: maybe({
     group: "publish",
-    commands: SERVE,
-    help: "Consul service of the nodes",
+    commands: RESOLVING,
+    help: "Consul service of the nodes; in a mesh the one, by name or id, whose sidecar proxy has the upstreams",
     placeholder: "NAME",
     parse: network.label,
     defaultText: "svc of a domain svc.service.consul",
@@ -271,9 +310,9 @@ export const OPTIONS = {
   helpers: one({
     group: "publish",
     commands: SERVE,
-    help: "what to do with short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, publish does not",
+    help: "short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, ask also looks those of others up at the EPMDs of their service, publish publishes them",
     placeholder: "HOW",
-    parse: values.oneOf("local", "publish"),
+    parse: values.oneOf("local", "ask", "publish"),
     default: "local",
   }),
   publish: list({
@@ -348,7 +387,7 @@ export const OPTIONS = {
 
   consul: one({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "the Consul agent: http://host:port, https://host:port or unix:///path",
     placeholder: "URL",
     parse: network.consulUrl,
@@ -357,7 +396,7 @@ export const OPTIONS = {
   }),
   consulSsl: one({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "use https where CONSUL_HTTP_ADDR names no scheme",
     parse: values.boolean,
     default: "false",
@@ -366,7 +405,7 @@ export const OPTIONS = {
   }),
   consulSslVerify: one({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "verify the agent's certificate",
     parse: values.boolean,
     default: "true",
@@ -375,7 +414,7 @@ export const OPTIONS = {
   }),
   consulTlsServerName: maybe({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "name that the agent's certificate must carry",
     placeholder: "NAME",
     parse: values.text,
@@ -384,7 +423,7 @@ export const OPTIONS = {
   }),
   consulToken: maybe({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "ACL token",
     placeholder: "TOKEN",
     parse: values.token,
@@ -393,7 +432,7 @@ export const OPTIONS = {
   }),
   consulTokenFile: maybe({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "file with the ACL token, read again after a refusal",
     placeholder: "FILE",
     parse: values.text,
@@ -401,7 +440,7 @@ export const OPTIONS = {
   }),
   consulCa: maybe({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "file with the CA certificates that the agent's is checked against",
     placeholder: "FILE",
     parse: values.text,
@@ -409,7 +448,7 @@ export const OPTIONS = {
   }),
   consulCert: maybe({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "file with the client certificate",
     placeholder: "FILE",
     parse: values.text,
@@ -417,7 +456,7 @@ export const OPTIONS = {
   }),
   consulKey: maybe({
     group: "consul",
-    commands: SERVE,
+    commands: CONSUL,
     help: "file with the client certificate's key",
     placeholder: "FILE",
     parse: values.text,
@@ -430,6 +469,109 @@ export const OPTIONS = {
     help: "answer SRV, A and AAAA for the nodes here on this address, over UDP and TCP: no Consul needed",
     placeholder: "IP:PORT",
     parse: network.ipListenPort,
+  }),
+
+  gateway: one({
+    group: "gateway",
+    commands: SERVE,
+    help: "serve unmodified VMs: peer host names resolve to loopback addresses, and relays there lead to the peers",
+    parse: values.boolean,
+    default: "false",
+  }),
+  gatewayDomain: list({
+    group: "gateway",
+    commands: GATEWAY,
+    help: "hosts that are this domain or lie under it resolve to loopback addresses",
+    placeholder: "DOMAIN",
+    parse: network.domainName,
+    defaultText: "--domain",
+  }),
+  gatewayHost: list({
+    group: "gateway",
+    commands: GATEWAY,
+    help: "a host that resolves to a loopback address from the start",
+    placeholder: "HOST",
+    parse: network.domainName,
+  }),
+  gatewayRange: one({
+    group: "gateway",
+    commands: [...GATEWAY, "hosts"],
+    help: "loopback addresses that stand for hosts",
+    placeholder: "CIDR",
+    parse: network.loopbackRange,
+    default: "127.64.0.0/10",
+  }),
+  gatewayListen: one({
+    group: "gateway",
+    commands: SERVE,
+    help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
+    placeholder: "IP:PORT",
+    parse: network.ipPortOrNone(53),
+    default: "127.0.0.1:53",
+  }),
+  gatewayForward: list({
+    group: "gateway",
+    commands: SERVE,
+    help: "name server for every question that is not the gateway's",
+    placeholder: "IP[:PORT]",
+    parse: network.ipPort(53),
+    defaultText: "/etc/resolv.conf without ourselves, else --dns",
+  }),
+  relayPorts: one({
+    group: "gateway",
+    commands: RELAYING,
+    help: "ports that relays listen on; outside the range that the system gives out by itself",
+    placeholder: "LOW-HIGH",
+    parse: network.portRange,
+    default: "61000-64999",
+  }),
+  relaySocket: maybe({
+    group: "gateway",
+    commands: RELAYING,
+    help: "control socket of the relay process",
+    placeholder: "PATH",
+    parse: values.text,
+    defaultText: "srv-epmd/relay-<network namespace>-<port>.sock in the runtime directory",
+  }),
+  runtimeDir: maybe({
+    group: "gateway",
+    commands: RELAYING,
+    help: "where the control socket of the relay process is, for users other than root",
+    placeholder: "DIR",
+    parse: values.text,
+    variable: "XDG_RUNTIME_DIR",
+    variableOnly: true,
+  }),
+  untilIdle: one({
+    group: "gateway",
+    commands: ["relay"],
+    help: "end when no daemon is connected and no link is open for a minute; serve starts a relay process so",
+    parse: values.boolean,
+    default: "false",
+  }),
+  format: one({
+    group: "gateway",
+    commands: ["hosts"],
+    help: "hosts for /etc/hosts, inetrc for a file that ERL_INETRC names",
+    placeholder: "FORMAT",
+    parse: values.oneOf("hosts", "inetrc"),
+    default: "hosts",
+  }),
+
+  mesh: one({
+    group: "mesh",
+    commands: RESOLVING,
+    help: "reach nodes that do not live here through Connect upstreams only: a missing one is not found",
+    parse: values.boolean,
+    default: "false",
+  }),
+  upstreamService: one({
+    group: "mesh",
+    commands: RESOLVING,
+    help: "destination of a node's upstream; {name}, {host} and {service} stand for parts of the node name; implies --mesh",
+    placeholder: "TEMPLATE",
+    parse: values.template("name", "host", "service"),
+    default: "{service}-{name}",
   }),
 
   out: maybe({
@@ -467,7 +609,15 @@ export const OPTIONS = {
     help: `how much is logged: ${values.LOG_LEVELS.join(", ")}`,
     placeholder: "LEVEL",
     parse: values.oneOf(...values.LOG_LEVELS),
-    default: { serve: "info", resolve: "warn", names: "warn", wait: "warn", module: "warn" },
+    default: {
+      serve: "info",
+      relay: "info",
+      resolve: "warn",
+      names: "warn",
+      wait: "warn",
+      module: "warn",
+      hosts: "warn",
+    },
   }),
   logFormat: maybe({
     group: "all",
@@ -487,7 +637,7 @@ export const OPTIONS = {
   trace: one({
     group: "all",
     commands: ["resolve"],
-    help: "show every step: sources, DNS queries and their records, probes",
+    help: "show every step: sources, DNS queries and their records, probes, and what a VM would dial",
     parse: values.boolean,
     default: "false",
   }),

@@ -4,7 +4,7 @@ import { isHelperName } from "./helper-names.js";
 import { familyOf, hostPort } from "./ip.js";
 import type { RegisteredNode } from "./registry.js";
 import { parseServiceDomain, qualifiedDomain } from "./service-domain.js";
-import { META_NODE, META_OWNER, META_PORT, type ServiceEntry, serviceId } from "./service-entry.js";
+import { META_NODE, META_OWNER, META_PORT, META_SINCE, type ServiceEntry, serviceId } from "./service-entry.js";
 
 /** Where a daemon stands and what tells it from others; only the shell knows. */
 export interface DaemonIdentity {
@@ -87,6 +87,7 @@ export function publicationOf(node: RegisteredNode, config: Config, daemon: Daem
         [META_NODE]: `${aliveName}@${nodeHost(aliveName, config)}`,
         [META_PORT]: String(port),
         [META_OWNER]: daemon.owner,
+        [META_SINCE]: String(Math.floor(node.since / 1000)),
       },
       ttl: config.ttl,
       deregisterAfter: config.deregisterAfter,

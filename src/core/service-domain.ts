@@ -20,6 +20,11 @@ export function domainOf(aliveName: string, rules: readonly DomainRule[]): strin
   return rules.find((rule) => rule.glob.matches(aliveName))?.domain;
 }
 
+/** What `{name}`, `{host}` and `{service}` stand for where a node is looked up: the service is the first label of the host. */
+export function partsOf({ aliveName, host }: { readonly aliveName: string; readonly host: string }) {
+  return { name: aliveName, host, service: host.split(".", 1)[0] ?? host };
+}
+
 /** A domain under Consul's, taken apart: `n1.svc.service.dc1.consul` is tag prefix `n1`, service `svc`, datacenter `dc1`. */
 export interface ServiceDomain {
   readonly service: string;

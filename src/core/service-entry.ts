@@ -2,6 +2,8 @@
 export const META_NODE = "erlang-node";
 export const META_PORT = "erlang-dist-port";
 export const META_OWNER = "srv-epmd-owner";
+/** When the entry was made, seconds since the epoch: Consul keeps no times. */
+export const META_SINCE = "srv-epmd-since";
 
 /** One service instance as the agent shall hold it. */
 export interface ServiceEntry {
@@ -58,9 +60,12 @@ export function aliveNameOf(held: HeldService): string | undefined {
   return node !== undefined && at > 0 ? node.slice(0, at) : undefined;
 }
 
-/** Does the agent hold what is wanted? Tags are a set to Consul. */
+/**
+ * Does the agent hold what is wanted? Tags are a set to Consul. The time is not compared: an entry that outlives a
+ * restart of the daemon is as old as it is.
+ */
 export function sameEntry(entry: ServiceEntry, held: HeldService): boolean {
-  const meta = Object.keys(entry.meta);
+  const meta = metaKeys(entry);
   return (
     entry.service === held.service &&
     entry.address === held.address &&
@@ -68,9 +73,13 @@ export function sameEntry(entry: ServiceEntry, held: HeldService): boolean {
     entry.weight === held.weight &&
     entry.tags.length === held.tags.length &&
     entry.tags.every((tag) => held.tags.includes(tag)) &&
-    meta.length === Object.keys(held.meta).length &&
+    meta.length === metaKeys(held).length &&
     meta.every((key) => entry.meta[key] === held.meta[key])
   );
+}
+
+function metaKeys({ meta }: Pick<ServiceEntry, "meta">): string[] {
+  return Object.keys(meta).filter((key) => key !== META_SINCE);
 }
 
 /**

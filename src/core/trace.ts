@@ -1,4 +1,5 @@
 import type { Endpoint } from "./endpoint.js";
+import type { SourceName } from "./resolution.js";
 
 /** What a resolution does, step by step: for the debug log and `resolve --trace`. */
 export type TraceEvent =
@@ -14,11 +15,23 @@ export type TraceEvent =
       readonly elapsedMs: number;
       /** `NOERROR`, `NXDOMAIN`, ...; or what went wrong: `timeout`, `truncated`, `ECONNREFUSED`. */
       readonly result: string;
+      /** Why this was asked, when an answer before it was not enough. */
+      readonly because?: string;
+      /** Those that are set in the answer: aa, tc, ra. */
+      readonly flags: readonly string[];
       /** Records of the answer section, presentation form: `node.example. 0 SRV 1 1 9100 target.example.` */
       readonly records: readonly string[];
+      /** The same of the additional section. */
+      readonly additionals: readonly string[];
     }
   | { readonly step: "probe"; readonly endpoint: Endpoint; readonly result: string; readonly elapsedMs: number }
-  /** In the order of RFC 2782 and RFC 6724; a probe that follows may put another first. */
-  | { readonly step: "order"; readonly endpoints: readonly Endpoint[] };
+  | {
+      readonly step: "order";
+      readonly source: SourceName;
+      /** As the source gave them: for srv in the order of RFC 2782 and RFC 6724. */
+      readonly endpoints: readonly Endpoint[];
+    }
+  /** The one that accepts connections was put first. */
+  | { readonly step: "preferred"; readonly endpoint: Endpoint };
 
 export type Trace = (event: TraceEvent) => void;

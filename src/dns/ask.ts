@@ -28,6 +28,10 @@ const CROWDED_MARGIN = 256;
 /** Rounds after which servers that plainly say no are believed. */
 const REFUSED_ROUNDS = 3;
 
+/** With the gateway this machine's programs ask us, and we would ask ourselves. */
+const ONLY_OURSELVES =
+  "no name server to ask: resolv.conf names only the gateway itself; give one with --gateway-forward or --dns";
+
 /** An answer that settles the question. */
 export type Settled = Extract<Answer, { kind: "records" | "alias" | "nodata" | "nxdomain" }>;
 
@@ -68,13 +72,16 @@ export async function ask(query: Query, context: AskContext): Promise<Asked> {
   const timeOver = () => unavailable(tally, context.deadline());
   for (let round = 0; ; round++) {
     const { servers, timeout, attempts } = await nameServers.serversFor(query.qname, now());
+    if (servers.length === 0)
+      return { kind: "unavailable", cause: ONLY_OURSELVES, code: "DNS_UNREACHABLE", endedBy: undefined };
     let waited = false;
     for (const [index, server] of servers.entries()) {
       if (!(await slots.take(left, signal))) return timeOver();
       const patience = timeout ?? FIRST_TRY_TIMEOUT * 2 ** round * (0.85 + 0.3 * context.random());
       const share = Math.max(left() / (servers.length - index), SHORTEST_TRY);
       const limit = Math.min(patience, share, left());
-      const answer = await askServer(query, server, limit, context).finally(() => slots.give());
+      const asking = round === 0 ? context : because(`try ${round + 1}`, context);
+      const answer = await askServer(query, server, limit, asking).finally(() => slots.give());
       if (answer) return { kind: "answered", answer, server: hostPort(server.address, server.port) };
       waited ||= tally.lastReason === "timeout";
     }
@@ -108,12 +115,14 @@ async function askServer(
   // RFC 6891 section 7: a server that knows no EDNS says FORMERR (or NOTIMP).
   if (isRcode(said, "FORMERR") || isRcode(said, "NOTIMP") || isRcode(said, "BADVERS")) {
     edns = false;
-    ({ said, size } = await tell(query, server, "udp", edns, limited(timeout), context));
+    const asking = because("the server may not know EDNS(0): without it", context);
+    ({ said, size } = await tell(query, server, "udp", edns, limited(timeout), asking));
   }
   const crowded = said.kind === "records" && size > UDP_PAYLOAD_SIZE - CROWDED_MARGIN;
   // RFC 7766 section 5: TC means the same question over TCP, to the same server.
   if (said.kind === "truncated" || crowded) {
-    const { said: whole } = await tell(query, server, "tcp", edns, limited(TCP_TIMEOUT), context);
+    const why = crowded ? `${size} octets: the answer may lack records (no TC)` : "the answer was truncated (TC)";
+    const { said: whole } = await tell(query, server, "tcp", edns, limited(TCP_TIMEOUT), because(why, context));
     // A crowded answer is an answer: it stands when the server does not speak TCP.
     if (whole.kind === "records" || !crowded) said = whole;
   }
@@ -127,6 +136,11 @@ async function askServer(
   if (reason !== "aborted") nameServers.failed(server, now());
   tally.failed(server, reason);
   return undefined;
+}
+
+/** Queries that follow another one say why in the trace. */
+export function because<T extends { readonly trace: Trace }>(why: string, context: T): T {
+  return { ...context, trace: (event) => context.trace(event.step === "query" ? { because: why, ...event } : event) };
 }
 
 type Said = Settled | { readonly kind: "truncated" } | { readonly kind: "failed"; readonly reason: string };
@@ -155,7 +169,9 @@ async function tell(
     qtype,
     elapsedMs: performance.now() - started,
     result: said.kind === "failed" ? said.reason : said.kind === "truncated" ? "truncated" : (message?.rcode ?? ""),
+    flags: (["aa", "tc", "ra"] as const).filter((flag) => message?.[flag]),
     records: message?.answers.map(presentRecord) ?? [],
+    additionals: message?.additionals.map(presentRecord) ?? [],
   });
   return { said, size: result.kind === "message" ? result.size : 0 };
 }

@@ -1,23 +1,16 @@
-import { advertised, nodeDomain } from "../core/advertised.js";
+import { advertised, nodeDomain, servedDomains } from "../core/advertised.js";
 import type { Config } from "../core/config.js";
 import { answerFromZone } from "../core/dns/authority.js";
 import type { Zone, ZoneNode } from "../core/dns/zone.js";
 import { familyOf, isLoopback, isWildcard } from "../core/ip.js";
 import type { IpPort } from "../core/network-values.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { qualifiedDomain } from "../core/service-domain.js";
 import type { Logger } from "../logger.js";
 import { type Responder, startResponder } from "./responder.js";
 
-/** Domains of `--domain`, fully qualified: what the embedded zone answers for. */
-export function embeddedDomains(config: Config): string[] {
-  const domains = config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain));
-  return Array.from(new Set(domains.filter((domain) => familyOf(domain) === undefined)));
-}
-
 /** `--dns-listen`: DNS for the nodes alive here, with no other server. @throws ListenError */
 export function startEmbeddedDns(at: IpPort, registry: Registry, config: Config, log: Logger): Promise<Responder> {
-  const domains = embeddedDomains(config);
+  const domains = servedDomains(config);
   const zone = (): Zone => ({ domains, nodes: registry.nodes().flatMap((node) => zoneNode(node, at.address, config)) });
   if (isWildcard(at.address) && config.advertiseAddress.length === 0) {
     log.warn(

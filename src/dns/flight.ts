@@ -1,7 +1,7 @@
 import type { QueryType } from "../core/dns/record.js";
 import { describeError } from "../core/errors.js";
 import type { Trace } from "../core/trace.js";
-import { type AskContext, ask, pauseFor } from "./ask.js";
+import { type AskContext, ask, because, pauseFor } from "./ask.js";
 import type { ExchangeSlots } from "./exchange-slots.js";
 import type { NameServers } from "./name-servers.js";
 import type { Absence, DnsResult } from "./result.js";
@@ -87,17 +87,18 @@ export class Flight {
     if (this.#deadline - MARGIN - now() <= ABSENCE_RETRY) return end;
     await pauseFor(ABSENCE_RETRY, closing);
     if (closing.aborted) return end;
-    const again = await this.#follow();
+    const again = await this.#follow("it was there a moment ago");
     return again.result.kind === "unavailable" ? end : again;
   }
 
   /** Asks, and asks for the target of a CNAME that came without its target's records. */
-  async #follow(): Promise<FlightEnd> {
+  async #follow(why?: string): Promise<FlightEnd> {
     const { qtype } = this.#question;
     let { qname } = this.#question;
+    let context = why === undefined ? this.#context() : because(why, this.#context());
     let lowestTtl = Number.POSITIVE_INFINITY;
     for (let aliases = 0; aliases <= MAX_ALIASES; aliases++) {
-      const asked = await ask({ qname, qtype }, this.#context());
+      const asked = await ask({ qname, qtype }, context);
       if (asked.kind === "unavailable") {
         const { cause, code, endedBy } = asked;
         return {
@@ -109,6 +110,7 @@ export class Flight {
       const ttl = Math.min(lowestTtl, answer.ttl);
       if (answer.kind === "records") return { result: { ...answer, ttl, stale: false, server }, endedBy: undefined };
       if (answer.kind !== "alias") return { result: { kind: answer.kind, ttl, server }, endedBy: undefined };
+      context = because(`${qname} is an alias (CNAME)`, this.#context());
       qname = answer.target;
       lowestTtl = ttl;
     }

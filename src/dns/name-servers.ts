@@ -7,7 +7,7 @@ import type { NameServer } from "./exchange.js";
 
 /** The servers for one name, and how the system wants them asked. */
 export interface ServerSet {
-  /** Never empty; those that failed a moment ago last. */
+  /** Those that failed a moment ago last. Empty when all that could be asked are ourselves. */
   readonly servers: readonly NameServer[];
   /** Milliseconds per try, when resolv.conf says so. */
   readonly timeout: number | undefined;
@@ -19,6 +19,10 @@ export interface NameServersOptions {
   /** From `--dns`. */
   readonly rules: readonly DnsServer[];
   readonly resolvConf: string;
+  /** Servers of resolv.conf that are not asked: those that we are ourselves. */
+  readonly isOwn?: ((server: NameServer) => boolean) | undefined;
+  /** Asked where resolv.conf names none but ourselves. */
+  readonly otherwise?: readonly NameServer[] | undefined;
   readonly log: Logger;
 }
 
@@ -26,7 +30,10 @@ const DNS_PORT = 53;
 /** How long a server that failed is tried last: RFC 8767's failure recheck timer, milliseconds. */
 const PENALTY = 30_000;
 
-/** Which servers are asked for a name: the longest matching `--dns` suffix, then `--dns` without a domain, then resolv.conf. */
+/**
+ * Which servers are asked for a name: the longest matching `--dns` suffix, then `--dns` without a domain, then resolv.conf
+ * without ourselves.
+ */
 export class NameServers {
   readonly #options: NameServersOptions;
   readonly #failedAt = new Map<string, number>();
@@ -50,8 +57,9 @@ export class NameServers {
     const matching = this.#matching(name);
     if (matching.length > 0) return { servers: this.#order(matching, now), timeout: undefined, attempts: undefined };
     const { nameservers, timeout, attempts } = await this.#resolvConf();
-    const servers = nameservers.map((address) => ({ address, port: DNS_PORT }));
-    return { servers: this.#order(servers, now), timeout, attempts };
+    const { isOwn = () => false, otherwise = [] } = this.#options;
+    const others = nameservers.map((address) => ({ address, port: DNS_PORT })).filter((server) => !isOwn(server));
+    return { servers: this.#order(others.length > 0 ? others : otherwise, now), timeout, attempts };
   }
 
   failed(server: NameServer, now: number): void {

@@ -4,6 +4,7 @@ import { canonicalName, nameProblem, presentRecord, type QueryType, type Resourc
 import type { DnsServer } from "../core/network-values.js";
 import type { Trace } from "../core/trace.js";
 import type { Logger } from "../logger.js";
+import type { NameServer } from "./exchange.js";
 import { ExchangeSlots } from "./exchange-slots.js";
 import { Flight, type FlightEnd } from "./flight.js";
 import { NameServers } from "./name-servers.js";
@@ -35,6 +36,10 @@ export interface ResolverOptions {
   readonly dns: readonly DnsServer[];
   /** Default /etc/resolv.conf; read again when it changes. */
   readonly resolvConf?: string;
+  /** Servers of resolv.conf that are not asked: the gateway's DNS is one of ours. */
+  readonly isOwnServer?: ((server: NameServer) => boolean) | undefined;
+  /** Asked where resolv.conf names none but our own. */
+  readonly otherServers?: readonly NameServer[] | undefined;
   /** Milliseconds. */
   readonly maxTtl: number;
   /** Milliseconds. */
@@ -67,6 +72,8 @@ export function createResolver(options: ResolverOptions): Resolver {
   const nameServers = new NameServers({
     rules: options.dns,
     resolvConf: options.resolvConf ?? "/etc/resolv.conf",
+    isOwn: options.isOwnServer,
+    otherwise: options.otherServers,
     log,
   });
   const cache = new AnswerCache<Cached<Records>, Cached<Absence>>({
@@ -150,7 +157,9 @@ export function createResolver(options: ResolverOptions): Resolver {
       qtype,
       elapsedMs: 0,
       result: value.kind === "nxdomain" ? "NXDOMAIN" : "NOERROR",
+      flags: [],
       records: value.kind === "records" ? value.records.map(presentRecord) : [],
+      additionals: value.kind === "records" ? value.additionals.map(presentRecord) : [],
     });
     return { ...value, ttl: Math.max(0, value.ttl - age) };
   }

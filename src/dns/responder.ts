@@ -1,4 +1,11 @@
-import { formatErrorFor, MAX_TCP_SIZE, truncateResponse, udpSizeOf } from "../core/dns/reply.js";
+import {
+  formatErrorFor,
+  isResponse,
+  MAX_TCP_SIZE,
+  MIN_UDP_PAYLOAD,
+  truncateResponse,
+  udpSizeOf,
+} from "../core/dns/reply.js";
 import { describeError, ListenError, ProtocolError } from "../core/errors.js";
 import { hostPort } from "../core/ip.js";
 import type { Logger } from "../logger.js";
@@ -16,6 +23,8 @@ export interface ResponderOptions {
   /** May throw ProtocolError: the sender is told FORMERR. */
   readonly answer: AnswerQuery;
   readonly log: Logger;
+  /** The longest response over UDP, octets, where the query allows it; default 1232. */
+  readonly maxUdpSize?: number;
   /** How long a TCP connection may be silent, milliseconds; default 10 s. */
   readonly idleTimeout?: number;
   /** TCP connections at once; default 64. */
@@ -65,16 +74,18 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
 }
 
 /** Bytes in, bytes out, whatever comes: it never rejects. */
-function createRespond({ answer, log }: ResponderOptions): Respond {
+function createRespond({ answer, maxUdpSize, log }: ResponderOptions): Respond {
+  const fits = (response: Buffer, query: Buffer, { transport }: QueryPeer) =>
+    response.length <= MIN_UDP_PAYLOAD ||
+    response.length <= (transport === "tcp" ? MAX_TCP_SIZE : udpSizeOf(query, maxUdpSize));
   let pending = 0;
   return async (query, peer) => {
-    if (pending >= MAX_PENDING) return undefined;
+    if (pending >= MAX_PENDING || isResponse(query)) return undefined;
     pending += 1;
     try {
       const response = await answer(query, peer);
       if (response === undefined) return undefined;
-      const limit = peer.transport === "tcp" ? MAX_TCP_SIZE : udpSizeOf(query);
-      return response.length > limit ? truncateResponse(response) : response;
+      return fits(response, query, peer) ? response : truncateResponse(response);
     } catch (err) {
       if (err instanceof ProtocolError) log.debug({ peer: peer.address, err }, "DNS query is malformed");
       else log.error({ peer: peer.address, err }, "DNS query could not be answered");

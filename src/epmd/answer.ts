@@ -18,6 +18,8 @@ export interface AnswerDeps {
   readonly registry: Registry;
   /** PORT_PLEASE2: at once for a node alive here. */
   readonly lookUp: (name: string, forwarded: boolean, peer: Peer) => EpmdResponse | Promise<EpmdResponse>;
+  /** The nodes that NAMES lists at the address where it was asked. */
+  readonly list: (peer: Peer) => readonly RegisteredNode[];
   /** NAMES with a pattern. */
   readonly match: (pattern: string, peer: Peer) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
   /** Ends the connection that holds a node; for STOP. */
@@ -42,7 +44,7 @@ export function answer(request: EpmdRequest, peer: Peer, deps: AnswerDeps): Answ
       const epmdPort = deps.epmdPort();
       // Strangers get what stock EPMD gives: who lives here, and not who lives elsewhere.
       if (request.pattern === undefined || !peer.local) {
-        return reply({ type: "NAMES_RESP", epmdPort, nodes: deps.registry.nodes() });
+        return reply({ type: "NAMES_RESP", epmdPort, nodes: deps.list(peer) });
       }
       const found = deps.match(request.pattern, peer);
       const list = (names: readonly NamedPort[]) => reply({ type: "NAMES_MATCH_RESP", epmdPort, names });

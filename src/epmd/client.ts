@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { encodeRequest } from "../core/epmd/codec.js";
 import {
   decodeNamesResponse,
+  decodePort2Reason,
   decodePort2Response,
   type NamesAnswer,
   type Port2Answer,
@@ -26,6 +27,19 @@ export async function portPlease(epmd: IpPort, name: string, options: AskOptions
   return decodeAnswer(epmd, decodePort2Response, await exchange(epmd, request, options.timeout));
 }
 
+export interface WhyAnswer {
+  readonly node: Port2Answer | undefined;
+  /** Why there is none: a srv-epmd tells a local peer that asked with a full name. */
+  readonly reason: string | undefined;
+}
+
+/** The same with the reason, where the EPMD gives one. @throws EpmdError */
+export async function portPleaseWhy(epmd: IpPort, name: string, options: AskOptions): Promise<WhyAnswer> {
+  const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name, forwarded: options.forwarded ?? false });
+  const bytes = await exchange(epmd, request, options.timeout);
+  return { node: decodeAnswer(epmd, decodePort2Response, bytes), reason: decodePort2Reason(bytes) };
+}
+
 export interface AskNamesOptions extends Pick<AskOptions, "timeout"> {
   /** `node_*@svc`: a srv-epmd answers a local peer with full names; every other EPMD ignores it and gives its own names. */
   readonly pattern?: string;
@@ -45,6 +59,11 @@ export async function names(epmd: IpPort, { timeout, pattern }: AskNamesOptions)
 export async function knowsFullNames(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout">): Promise<boolean> {
   const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name: "nobody@localhost", forwarded: true });
   return (await exchange(epmd, request, timeout)).length > 2;
+}
+
+/** Asks an EPMD to end; false when it will not. @throws EpmdError */
+export async function kill(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout">): Promise<boolean> {
+  return (await exchange(epmd, encodeRequest({ type: "KILL_REQ" }), timeout)).toString("latin1") === "OK";
 }
 
 function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {

@@ -26,6 +26,11 @@ export interface Listener {
   /** Bound port; all addresses have the same. */
   readonly port: number;
   readonly addresses: readonly string[];
+  /**
+   * Listens on another address of this machine too, for local peers; nothing to do when a wildcard covers it.
+   * @throws ListenError LISTEN_IN_USE, LISTEN_FAILED
+   */
+  readonly add: (address: string) => Promise<void>;
   /** Stops accepting and ends every connection. */
   readonly close: () => Promise<void>;
 }
@@ -61,6 +66,8 @@ class EpmdListener implements Listener {
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #options: ListenerOptions;
+  readonly #bound = new Set<string>();
+  #closed = false;
   readonly #places: Places;
   readonly #strangerPlaces: Places;
   port = 0;
@@ -95,7 +102,17 @@ class EpmdListener implements Listener {
       throw new ListenError("LISTEN_FAILED", "this machine has none of the addresses to listen on");
   }
 
-  #bind({ address, strangers }: ListenAddress): Promise<number> {
+  async add(address: string): Promise<void> {
+    const wildcard = familyOf(address) === 4 ? "0.0.0.0" : "::";
+    if ([address, wildcard].some((at) => this.#bound.has(at)) || this.#closed) return;
+    try {
+      await this.#bind({ address, strangers: false });
+    } catch (error) {
+      throw listenError(address, this.port, error);
+    }
+  }
+
+  #bind({ address, strangers }: Omit<ListenAddress, "implied">): Promise<number> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, strangers));
     return new Promise((resolve, reject) => {
       server.once("error", reject);
@@ -103,6 +120,8 @@ class EpmdListener implements Listener {
         server.off("error", reject);
         server.on("error", (error) => this.#options.log.error({ err: error, address }, "listening failed"));
         this.#servers.push(server);
+        this.#bound.add(address);
+        if (this.#closed) server.close();
         resolve((server.address() as { port: number }).port);
       });
     });
@@ -141,6 +160,7 @@ class EpmdListener implements Listener {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     // Their own closing has to be over too: nodes are unregistered by it.
     const ended = Array.from(this.#sockets, (socket) => new Promise<void>((resolve) => socket.once("close", resolve)));

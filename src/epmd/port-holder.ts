@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { EpmdError } from "../core/errors.js";
+import { parseIp } from "../core/ip.js";
 import type { IpPort } from "../core/network-values.js";
-import { names } from "./client.js";
+import { kill, knowsFullNames, names } from "./client.js";
 
 const ASK_TIMEOUT = 500;
 
@@ -15,7 +16,7 @@ export async function describePortHolder(at: IpPort): Promise<string> {
     const kind = kindOf(program?.command ?? "");
     const advice =
       live.length === 0 && kind === "a stock epmd"
-        ? `; stop it with: epmd -port ${at.port} -kill`
+        ? `; --replace-epmd takes its place, or stop it with: epmd -port ${at.port} -kill`
         : "; choose another port with --port";
     return `${kind} with ${nodes} is there${by}${advice}`;
   } catch (error) {
@@ -24,14 +25,33 @@ export async function describePortHolder(at: IpPort): Promise<string> {
   }
 }
 
+/**
+ * Ends an EPMD that has no living nodes, as `epmd -kill` does. A srv-epmd is left alone, whatever it has.
+ * @returns whether it obeyed
+ */
+export async function endIdleEpmd(at: IpPort): Promise<boolean> {
+  try {
+    const { names: live } = await names(at, { timeout: ASK_TIMEOUT });
+    if (live.length > 0 || (await knowsFullNames(at, { timeout: ASK_TIMEOUT }))) return false;
+    // An EPMD in which a node has registered meanwhile says NO.
+    return await kill(at, { timeout: ASK_TIMEOUT });
+  } catch (error) {
+    if (!(error instanceof EpmdError)) throw error;
+    return false;
+  }
+}
+
 function kindOf(command: string): string {
   if (/srv-epmd/.test(command)) return "another srv-epmd";
   return /(^|\/)epmd( |$)/.test(command) ? "a stock epmd" : "an EPMD";
 }
 
-/** The process with a socket listening on this TCP port; only our own processes are visible without privileges. */
-function findListener(port: number): { pid: number; command: string } | undefined {
-  const inodes = new Set(["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) => listeningInodes(table, port)));
+/**
+ * The process with a socket listening on this TCP port; only our own processes are visible without privileges.
+ * @param address canonical literal at which it listens, or else at a wildcard; undefined: at any
+ */
+export function findListener(port: number, address?: string): { pid: number; command: string } | undefined {
+  const inodes = new Set(["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) => listeningInodes(table, port, address)));
   if (inodes.size === 0) return undefined;
   for (const pid of list("/proc").filter((entry) => /^[0-9]+$/.test(entry))) {
     for (const descriptor of list(`/proc/${pid}/fd`)) {
@@ -43,13 +63,23 @@ function findListener(port: number): { pid: number; command: string } | undefine
 }
 
 /** Inodes of sockets in state LISTEN (0A) on a port; columns as in proc(5). */
-function listeningInodes(table: string, port: number): string[] {
+function listeningInodes(table: string, port: number, address: string | undefined): string[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const isAt = (column: string) =>
+    address === undefined || /^0+:/.test(column) || column.startsWith(`${hexAddress(address)}:`);
   return text(table)
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
-    .filter((columns) => columns[1]?.endsWith(suffix) && columns[3] === "0A")
+    .filter((columns) => columns[1]?.endsWith(suffix) && isAt(columns[1]) && columns[3] === "0A")
     .map((columns) => columns[9] ?? "");
+}
+
+/** An address as /proc/net/tcp has it: the word in memory, on a little-endian machine 0100007F for 127.0.0.1. */
+function hexAddress(address: string): string {
+  const bytes = Uint8Array.from(parseIp(address) ?? []);
+  return Array.from(new Uint32Array(bytes.buffer.slice(0, bytes.length & ~3)), (word) =>
+    word.toString(16).toUpperCase().padStart(8, "0"),
+  ).join("");
 }
 
 /** The program and, for an interpreter, its script. No more: options may hold secrets. */

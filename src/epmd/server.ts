@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { NamedPort } from "../core/epmd/messages.js";
 import { ListenError } from "../core/errors.js";
 import type { Cidr } from "../core/ip.js";
@@ -11,7 +12,8 @@ import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { formatPeer, type Peer } from "./peer.js";
-import { lookUpPort } from "./way.js";
+import { listenInItsPlace } from "./replace-epmd.js";
+import { type GatewayWay, lookUpPort } from "./way.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];
@@ -23,12 +25,18 @@ export interface EpmdServerOptions {
   readonly packetTimeout: number;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
+  /** A stock epmd without living nodes that has the port is ended. */
+  readonly replaceEpmd: boolean;
   readonly registry: Registry;
   readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
   readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
+  /** Connections wait until then: a VM that gets an answer finds all else that it needs there too. Absent: at once. */
+  readonly opened?: Promise<void> | undefined;
+  /** Undefined as long as there is no gateway. */
+  readonly gatewayWay?: () => GatewayWay | undefined;
   /** A KILL was obeyed. */
   readonly onKill: () => void;
   /** Milliseconds since the epoch. */
@@ -55,6 +63,12 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const answerDeps: AnswerDeps = {
     registry,
     lookUp: (name, forwarded, peer) => lookUpPort(name, forwarded, peer, { ...options, log }),
+    list: ({ dialled }) => {
+      const gateway = options.gatewayWay?.();
+      return gateway?.contains(dialled)
+        ? registry.nodes().filter((node) => gateway.lives(node, dialled))
+        : registry.nodes();
+    },
     match: (pattern, peer) => options.match(pattern, peer.sameHost),
     release: (node) => holders.get(node)?.(),
     epmdPort: () => port,
@@ -85,13 +99,27 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     log: log.child({ peer: formatPeer(peer) }),
   });
 
-  try {
-    const listener = await listen(options.addresses, options.port, {
+  const serve = (socket: Socket, peer: Peer) => handleConnection(socket, peer, connectionDeps(peer));
+  let held = options.opened;
+  held?.then(() => {
+    held = undefined;
+  });
+
+  const bind = () =>
+    listen(options.addresses, options.port, {
       allow: options.allow,
       maxConnections,
-      onConnection: (socket, peer) => handleConnection(socket, peer, connectionDeps(peer)),
+      onConnection: (socket, peer) => {
+        if (!held) return serve(socket, peer);
+        // One that is reset meanwhile must not end the daemon.
+        socket.on("error", () => {});
+        held.then(() => socket.destroyed || serve(socket, peer));
+      },
       log,
     });
+
+  try {
+    const listener = options.replaceEpmd ? await listenInItsPlace(bind, log) : await bind();
     port = listener.port;
     if (maxConnections < options.maxConnections) {
       log.warn(
@@ -102,6 +130,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     return {
       port,
       addresses: listener.addresses,
+      add: (address) => listener.add(address),
       close: () => {
         closing = true;
         return listener.close();

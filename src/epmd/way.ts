@@ -1,23 +1,31 @@
 import type { Endpoint } from "../core/endpoint.js";
 import { encodeEndpoints } from "../core/epmd/endpoints.js";
 import { type EpmdResponse, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
-import { formatNodeName, type NodeName, parseNodeName } from "../core/node-name.js";
+import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Found, NodeDescription, Resolution } from "../core/resolution.js";
+import { type Found, type Resolution, servesAll } from "../core/resolution.js";
 import type { Logger } from "../logger.js";
 import type { ResolveOptions } from "../resolution/resolution.js";
 import { formatPeer, type Peer } from "./peer.js";
-
-/** Alive name and host, as long as they can be. */
-const LONGEST_LOGGED_NAME = 255 + 1 + 253;
-const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
+import { failed, NOT_FOUND, parseQuery, portAnswer, refuse } from "./port-answer.js";
 
 export interface WayDeps {
   readonly registry: Registry;
   readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
+  /** Look-ups at the addresses that stand for hosts; undefined when there is no gateway. */
+  readonly gatewayWay?: () => GatewayWay | undefined;
   readonly log: Logger;
+}
+
+/** The gateway, as far as look-ups go. */
+export interface GatewayWay {
+  /** Whether this address stands, or might stand, for a host. */
+  readonly contains: (address: string) => boolean;
+  readonly lookUp: (asked: NodeName, forwarded: boolean, peer: Peer) => Promise<EpmdResponse>;
+  /** Whether a node alive here is one of the host that an address stands for. */
+  readonly lives: (node: RegisteredNode, address: string) => boolean;
 }
 
 /**
@@ -31,42 +39,42 @@ export function lookUpPort(
   peer: Peer,
   deps: WayDeps,
 ): EpmdResponse | Promise<EpmdResponse> {
+  const gateway = deps.gatewayWay?.();
+  if (gateway?.contains(peer.dialled) && !name.includes("@")) {
+    const asked = parseQuery(name);
+    return asked
+      ? gateway.lookUp(asked, forwarded, peer)
+      : refuse(name, peer, "not a name that can be looked up", deps.log);
+  }
   // A local node that calls itself `web@other.service.consul` is not that one.
   const node = name.includes("@") ? undefined : deps.registry.get(name);
   if (node && node.address === undefined) {
     const port = peer.sameHost ? node.port : deps.advertisedPort(node);
-    if (port === undefined) return refuse(name, peer, "no port of this bridge network is mapped to the node's", deps);
+    if (port === undefined)
+      return refuse(name, peer, "no port of this bridge network is mapped to the node's", deps.log);
     return portAnswer(node.aliveName, port, node);
   }
   const asked = parseQuery(name);
   // Strangers may ask for the nodes of this place, not use us to look around.
-  if (!asked) return refuse(name, peer, "not a name that can be looked up", deps);
+  if (!asked) return refuse(name, peer, "not a name that can be looked up", deps.log);
   if (!peer.local && asked.form !== "bare") {
     return refuse(
       name,
       peer,
       `names with a host part are looked up for local peers only (--allow ${peer.address})`,
-      deps,
+      deps.log,
     );
   }
   const resolution = deps.resolve(asked, {
     sameHost: peer.sameHost,
     dialled: peer.dialled,
     mayProbe: peer.local,
-    allowed: (source) => (peer.local && !forwarded ? true : source !== "fallback"),
+    allowed: (source) => (peer.local && !forwarded) || servesAll(source),
     usable: (endpoint) => isUsable(endpoint, asked, peer),
   });
   return resolution instanceof Promise
     ? resolution.then((settled) => respond(asked, settled, peer, deps))
     : respond(asked, resolution, peer, deps);
-}
-
-function parseQuery(name: string): NodeName | undefined {
-  try {
-    return parseNodeName(name);
-  } catch {
-    return undefined;
-  }
 }
 
 function isUsable(endpoint: Pick<Endpoint, "address">, { form }: NodeName, { dialled }: Peer): boolean {
@@ -78,10 +86,10 @@ function respond(asked: NodeName, resolution: Resolution, peer: Peer, deps: WayD
     case "found":
       return respondFound(asked, resolution, peer, deps);
     case "not-found":
-      refuse(formatNodeName(asked), peer, resolution.reason, deps);
+      refuse(formatNodeName(asked), peer, resolution.reason, deps.log);
       return notFound(asked, resolution.reason);
     case "unavailable":
-      deps.log.warn({ node: formatNodeName(asked), peer: formatPeer(peer), cause: resolution.cause }, "look-up failed");
+      failed(formatNodeName(asked), peer, resolution.cause, deps.log);
       return notFound(asked, resolution.cause);
     default:
       return resolution satisfies never;
@@ -96,7 +104,7 @@ function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps):
   if (!chosen) {
     const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
     const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
-    return refuse(formatNodeName(asked), peer, reason, deps, true);
+    return refuse(formatNodeName(asked), peer, reason, deps.log, true);
   }
   if (asked.form !== "full") return portAnswer(asked.aliveName, chosen.port, description);
   return portAnswer(asked.aliveName, chosen.port, { ...description, extra: encodeEndpoints(endpoints) });
@@ -105,16 +113,4 @@ function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps):
 /** A client that asked with a full name is told why. */
 function notFound({ form }: NodeName, reason: string): EpmdResponse {
   return form === "full" ? { ...NOT_FOUND, reason } : NOT_FOUND;
-}
-
-function refuse(name: string, peer: Peer, reason: string, { log }: WayDeps, unreachable = false): EpmdResponse {
-  const where = { node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), reason };
-  // Strangers do not write the log, except where it says why a stock client got no port.
-  log[peer.local || unreachable ? "info" : "debug"](where, "node not found");
-  return NOT_FOUND;
-}
-
-function portAnswer(aliveName: string, port: number, description: NodeDescription): EpmdResponse {
-  const { nodeType, protocol, highestVersion, lowestVersion, extra } = description;
-  return { type: "PORT2_RESP", result: 0, port, aliveName, nodeType, protocol, highestVersion, lowestVersion, extra };
 }

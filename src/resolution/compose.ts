@@ -1,16 +1,20 @@
 import { nodeDomain } from "../core/advertised.js";
 import type { Config } from "../core/config.js";
+import { isHelperName } from "../core/helper-names.js";
 import { isLoopback } from "../core/ip.js";
+import { asksAgent, isMeshed } from "../core/mesh/sidecar.js";
 import type { DnsServer } from "../core/network-values.js";
 import { expandHost } from "../core/service-domain.js";
+import type { NameServer } from "../dns/exchange-bytes.js";
 import { exchangeLimit } from "../dns/exchange-slots.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";
 import { openFileLimit } from "../epmd/connection-limit.js";
 import type { Logger } from "../logger.js";
 import type { Machine } from "../machine.js";
+import { createUpstreamSource, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import { AddressLookup } from "./addresses.js";
-import { createFallbackSource } from "./fallback-source.js";
+import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
 import { NodeResolver } from "./resolution.js";
 import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
@@ -23,10 +27,14 @@ export interface ResolutionDeps {
   readonly registry: Source;
   /** Name servers beside those of `--dns`: the zone that the daemon itself serves. */
   readonly servers: readonly DnsServer[];
+  /** Servers of resolv.conf that are not asked: the gateway's own DNS. */
+  readonly isOwnServer?: (server: NameServer) => boolean;
   /** Read the nodes file again when it changes. */
   readonly watchNodesFile: boolean;
   /** The port of our own EPMD: it is not asked for what we do not know. Undefined for a command that is not the daemon. */
   readonly ownPort: () => number | undefined;
+  /** For what the Consul agent knows of Connect upstreams. */
+  readonly upstreams: Pick<UpstreamSourceDeps, "connect" | "aliveNames" | "follow">;
   readonly log: Logger;
 }
 
@@ -56,6 +64,8 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   );
   const dns = createResolver({
     dns: [...config.dns, ...servers],
+    isOwnServer: deps.isOwnServer,
+    otherServers: config.gatewayForward,
     maxTtl: config.maxTtl,
     negativeTtl: config.negativeTtl,
     staleTtl: config.staleTtl,
@@ -79,17 +89,24 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     const answer = await portPlease({ address, port }, aliveName, { timeout: deadline - now(), forwarded: true });
     return answer && { port: answer.port, description: answer };
   };
-  const fallback = createFallbackSource({
-    addresses,
-    srvName: config.srvName,
-    family,
-    localAddresses: machine.addresses,
-    port: config.fallbackPort,
-    epmd: config.fallbackEpmd ? askEpmd : undefined,
-    isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
-  });
+  const fallbackTo = (how: Pick<FallbackOptions, "port" | "epmd">) =>
+    createFallbackSource({
+      ...how,
+      addresses,
+      srvName: config.srvName,
+      family,
+      localAddresses: machine.addresses,
+      isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
+    });
+  // A helper is at one of the instances of its service, and is not published: its own EPMD knows it.
+  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: isHelperName };
+  const fallback = fallbackTo({ port: config.fallbackPort, epmd: config.fallbackEpmd ? askEpmd : undefined });
+  const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
+  const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;
+  // In a mesh a missing upstream is the end: anything else would be a way around it.
+  const unmeshed = [srv, ...(config.helpers === "ask" ? [helpers] : []), ...(hasFallback ? [fallback] : [])];
   const nodes = new NodeResolver({
-    sources: [registry, staticNodes, srv, ...(hasFallback ? [fallback] : [])],
+    sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(config) ? [] : unmeshed)],
     domainOf,
     consulDomain: config.consulDomain,
     ownNames: machine.names,
@@ -105,7 +122,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     staticNodes,
     close: async () => {
       staticNodes.close();
-      await dns.close();
+      await Promise.all([upstream?.close(), dns.close()]);
     },
   };
 }

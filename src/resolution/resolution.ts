@@ -25,7 +25,7 @@ export interface ResolutionOptions {
   /** Milliseconds for a whole look-up. */
   readonly timeout: number;
   /** An endpoint from DNS refused a probe: what is cached of the node is out of date. The question is as the source was asked. */
-  readonly onRefused: (question: Question, endpoint: Endpoint) => void;
+  readonly onRefused: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
   /** Milliseconds on a clock that is never set. */
   readonly now: () => number;
 }
@@ -72,7 +72,8 @@ export class NodeResolver {
       ...(options.trace ? { trace: options.trace } : {}),
     };
     const sources = this.#options.sources.filter(
-      ({ name: source }) => isAllowed(source) && isAskable(source, question),
+      ({ name: source, serves }) =>
+        isAllowed(source) && isAskable(source, question) && (serves?.(name.aliveName) ?? true),
     );
     const answered = this.#ask(question, sources, context, undefined);
     const arrange = ({ resolution, asked }: Answered) =>
@@ -85,6 +86,13 @@ export class NodeResolver {
   /** The name with its host as it is looked up. */
   fullName(name: NodeName): string {
     return formatNodeName({ aliveName: name.aliveName, host: this.#expand(name) });
+  }
+
+  /** An endpoint that a node was said to have refuses connections. */
+  refused(name: NodeName, endpoint: Pick<Endpoint, "address" | "port">): void {
+    const question = this.#question(name);
+    const asked = "outcome" in question ? question : this.#prepare("srv", question);
+    if (!("outcome" in asked)) this.#options.onRefused(asked, endpoint);
   }
 
   #expand({ aliveName, host }: NodeName): string {
@@ -129,7 +137,7 @@ export class NodeResolver {
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
   #prepare(source: SourceName, question: Question): Question | Resolution {
     const { aliveName, host } = question.node;
-    if (source !== "srv" || familyOf(host) === undefined) return question;
+    if ((source !== "srv" && source !== "upstream") || familyOf(host) === undefined) return question;
     const domain = this.#options.domainOf(aliveName);
     if (domain === undefined) {
       return {
@@ -143,7 +151,7 @@ export class NodeResolver {
   /** Puts first the endpoint that accepts connections: during a rolling update old and new instance share a name. */
   #arrange(found: Found, question: Question, context: LookupContext, options: ResolveOptions): Found | Promise<Found> {
     const { probeEndpoints, now, onRefused } = this.#options;
-    context.trace?.({ step: "order", endpoints: found.endpoints });
+    context.trace?.({ step: "order", source: found.source, endpoints: found.endpoints });
     const usable = found.endpoints.filter(options.usable ?? (() => true));
     if (found.source === "registry" || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
     const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
@@ -151,6 +159,7 @@ export class NodeResolver {
     return probe(usable, limit, context.trace).then(({ accepting, refused, failed }) => {
       if (found.source === "srv") for (const endpoint of refused) onRefused(question, endpoint);
       if (!accepting) return found;
+      if (accepting !== found.endpoints[0]) context.trace?.({ step: "preferred", endpoint: accepting });
       const last = new Set([...refused, ...failed]);
       const rank = (endpoint: Endpoint) => (endpoint === accepting ? 0 : last.has(endpoint) ? 2 : 1);
       // Array.prototype.sort is stable: the RFC 2782 order holds among equals.

@@ -16,5 +16,7 @@ export interface LookupContext {
 /** A place that knows nodes. At once where it needs no I/O. */
 export interface Source {
   readonly name: SourceName;
+  /** Which nodes it is asked for, by alive name; absent: all. */
+  readonly serves?: (aliveName: string) => boolean;
   readonly lookUp: (question: Question, context: LookupContext) => Resolution | Promise<Resolution>;
 }

@@ -3,9 +3,10 @@ import { benchColdResolution } from "./cold.js";
 import { benchFootprint } from "./footprint.js";
 import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
+import { benchRelay } from "./relay.js";
 
 /** `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio. */
-const BENCHES = [benchFootprint, benchColdResolution, benchLookups, benchModule];
+const BENCHES = [benchFootprint, benchColdResolution, benchLookups, benchModule, benchRelay];
 
 for (const [index, bench] of BENCHES.entries()) {
   process.stderr.write(`[${index + 1}/${BENCHES.length}] ${bench.name} ...\n`);

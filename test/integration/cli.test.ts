@@ -11,6 +11,7 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const err: string[] = [];
   const code = await run(args, {
     env,
+    program: [],
     stdout: (text) => out.push(text),
     stderr: (text) => err.push(text),
     stderrIsTerminal: false,
@@ -22,7 +23,7 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 
 describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
   test.each<[string, string[], RegExp]>([
-    ["no command", [], /no command; give one of serve, resolve, names, wait, module, or --help/],
+    ["no command", [], /no command; give one of serve, resolve, names, wait, module, hosts, relay, or --help/],
     ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
     ["an unknown flag", ["serve", "--prot", "1"], /--prot is not an option; see srv-epmd serve --help/],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
@@ -140,7 +141,7 @@ describe("help", () => {
     const { stdout } = await cli(["serve", "--help"]);
     expect(stdout).toMatch(/--port .*\[4369\][\s\S]*\(SRV_EPMD_PORT, ERL_EPMD_PORT\)/);
     expect(stdout).toContain("srv-epmd serve --domain svc.service.consul");
-    expect((await cli(["names", "--help"])).stdout).not.toContain("--consul");
+    expect((await cli(["names", "--help"])).stdout).not.toContain("--listen");
   });
 
   test("--version prints the version alone; completion a script that the shell takes", async () => {
@@ -151,7 +152,7 @@ describe("help", () => {
     const words = async (...line: string[]) => (await cli(["--get-yargs-completions", ...line])).stdout.split("\n");
     expect(await words("srv-epmd", "re")).toContain("resolve");
     expect(await words("srv-epmd", "serve", "--co")).toContain("--consul-token");
-    expect(await words("srv-epmd", "names", "--co")).not.toContain("--consul-token");
+    expect(await words("srv-epmd", "names", "--li")).not.toContain("--listen");
   });
 });
 

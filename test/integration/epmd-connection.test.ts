@@ -61,6 +61,7 @@ function epmd({
             if (node) return { ...node, type: "PORT2_RESP", result: 0 };
             return lookUp?.(name) ?? { type: "PORT2_RESP", result: 1 };
           },
+          list: () => registry.nodes(),
           match: match ?? (() => []),
           release: (node) => holders.get(node)?.(),
           epmdPort: () => 4369,

@@ -11,7 +11,7 @@ const SOURCE = fileURLToPath(new URL("../../src/beam/srv_epmd.erl", import.meta.
 const HELPERS = [
   ...["rpc-1a2b-web", "rem-00ff-web", "RPC-0000B5E1-web", "rpc-1-x", "rabbitmqcli-88-rabbit", "rabbit_prelaunch_4711"],
   ...["rabbit_ctl_17", "epmd-starter-123456789", "remsh9f3c-web", "maint1-web", "longname2-web", "Remsh0-x"],
-  ...["3F9-ctl-e1", "3f9-ctl", "a0c-ping", "fff-debug", "17-4242-ctl-e1", "1-2-debug"],
+  ...["3F9-ctl-e1", "3f9-ctl", "a0c-ping", "fff-debug", "b7e-top-e1", "17-4242-ctl-e1", "1-2-debug"],
 ];
 const NODES = [
   ...[
@@ -25,7 +25,18 @@ const NODES = [
     "rabbitmqcli-x-rabbit",
   ],
   ...["my-rabbitmqcli-88-x", "rabbit_prelaunch_x", "prelaunch_1_rabbit", "maintenance-1", "remsh", "remsh-web"],
-  ...["epmd-starter-1-x", "db-ping", "cafe-ctl", "ctl-1", "3f9-control", "1-2-pinger", "node_a", "a_ctl_1_b", ""],
+  ...[
+    "epmd-starter-1-x",
+    "db-ping",
+    "3f9-topic",
+    "cafe-ctl",
+    "ctl-1",
+    "3f9-control",
+    "1-2-pinger",
+    "node_a",
+    "a_ctl_1_b",
+    "",
+  ],
   // These are told by case.
   ...["Rabbit_PRELAUNCH_1", "RABBITMQCLI-88-rabbit", "EPMD-starter-1", "1-2-CTL"],
 ];

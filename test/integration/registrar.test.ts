@@ -365,6 +365,24 @@ describe("a daemon that takes another's place", () => {
   });
 });
 
+test("an id that two daemons found free in the same moment: the one whose entry was overwritten sees it soon, not at the next audit", async () => {
+  let looks = 0;
+  bench.fake.misbehave(({ method, path }) => {
+    const isLook = method === "GET" && path === `/v1/agent/service/${ID}`;
+    return isLook && ++looks <= 2 ? { delay: 150 } : undefined;
+  });
+  const timings = { audit: 60_000, recheck: 100 };
+  start({ timings, flags: { ttl: "60s" } }).up("node_a", 20001);
+  start({ timings, flags: { ttl: "60s" }, owner: STRANGER }).up("node_a", 20002);
+  const passing = () =>
+    Array.from(bench.fake.services.values())
+      .filter(({ ID: id }) => bench.fake.status(id) === "passing")
+      .map(({ Port }) => Port)
+      .sort();
+  await waitFor(() => passing().join() === "20001,20002", { what: "both to be published" });
+  expect(bench.fake.registrations.filter((registered) => registered.ID === ID)).toHaveLength(2);
+});
+
 describe("the stop", () => {
   test("removes what has gone without waiting for the grace time, and leaves what is alive with a fresh TTL", async () => {
     const daemon = start({ timings: { grace: 60_000 } });

@@ -24,6 +24,8 @@ import { waitFor } from "../support/wait-for.js";
 
 const LOCAL: ResolveOptions = { sameHost: true };
 const NOBODY_HERE: Source = { name: "registry", lookUp: () => ({ outcome: "not-found", reason: "nobody" }) };
+/** For look-ups that ask no Consul agent. */
+const NO_AGENT = { connect: () => Promise.reject(new Error("asked")), aliveNames: () => [], follow: false };
 const ABSENT: Resolution = { outcome: "not-found", reason: "nobody has it" };
 const DOWN: Resolution = { outcome: "unavailable", cause: "nobody answers" };
 
@@ -47,7 +49,7 @@ function resolverOf(
   over: Partial<ResolutionOptions> = {},
 ) {
   const asked: Asked[] = [];
-  const refused: (Endpoint & { readonly host: string })[] = [];
+  const refused: (Pick<Endpoint, "address" | "port"> & { readonly host: string })[] = [];
   const sources = Object.entries(results).map(([name, result]): Source => {
     const source = name as SourceName;
     return {
@@ -196,6 +198,7 @@ describe("the host of a name", () => {
       machine,
       registry: NOBODY_HERE,
       servers: [],
+      upstreams: NO_AGENT,
       watchNodesFile: false,
       ownPort: () => 1,
       log,
@@ -315,6 +318,7 @@ test("endpoints that refused are not in the cache the next time, also where the 
       machine,
       registry: NOBODY_HERE,
       servers: [],
+      upstreams: NO_AGENT,
       watchNodesFile: false,
       ownPort: () => undefined,
       log,

@@ -55,6 +55,26 @@ requirePeer("epmd")("a port that a stock epmd has", () => {
     expect(busy).toContain("choose another port with --port");
     await node.close();
   });
+
+  test.concurrent("is taken over with --replace-epmd when no node lives there", async () => {
+    const port = await freePort();
+    const epmd = await startStockEpmd(port);
+    const daemon = await startDaemon({ port, args: ["--replace-epmd"] });
+    expect(epmd.hasExited()).toBe(true);
+    expect(daemon.log().map(({ msg }) => msg)).toContain("ended a stock epmd without living nodes, to take its place");
+    const node = await rawNode(port, { name: "rabbit" });
+    expect(await liveNames(port)).toEqual(["rabbit"]);
+    await node.close();
+  });
+
+  test.concurrent("is left to it, --replace-epmd or not, as long as a node lives there", async () => {
+    const port = await freePort();
+    const epmd = await startStockEpmd(port);
+    const node = await rawNode(port, { name: "rabbit" });
+    expect(await complaint("--port", String(port), "--replace-epmd")).toContain("with live nodes rabbit is there");
+    expect([epmd.hasExited(), node.isClosed()]).toEqual([false, false]);
+    await node.close();
+  });
 });
 
 describe.concurrent("a port that is taken", () => {
@@ -64,6 +84,13 @@ describe.concurrent("a port that is taken", () => {
     const told = await complaint("--port", String(port));
     expect(told).toContain(`another srv-epmd with live nodes rabbit is there (process ${child.pid}:`);
     await node.close();
+  });
+
+  test("by another srv-epmd that would obey KILL: --replace-epmd replaces stock ones only", async () => {
+    const { port, child } = await startDaemon({ args: ["--allow-kill"] });
+    const told = await complaint("--port", String(port), "--replace-epmd");
+    expect(told).toContain("another srv-epmd with no live nodes is there");
+    expect(child.hasExited()).toBe(false);
   });
 
   test("by a server of another protocol: exit 3, and the message names its process", async () => {

@@ -120,6 +120,7 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
       "erlang-node": "web@laden.service.consul",
       "erlang-dist-port": String(port),
       "srv-epmd-owner": expect.stringMatching(new RegExp(`^[0-9a-f-]{36}/[0-9]+/${daemon.port}$`)),
+      "srv-epmd-since": expect.stringMatching(/^[0-9]{10}$/),
     });
     expect(await dns().srv("web.laden.service.consul")).toEqual([
       { name: "test-agent.node.dc1.consul", port, priority: 1, weight: 7 },

@@ -194,6 +194,7 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
             answer(request, peer, {
               registry,
               lookUp: () => Promise.resolve({ type: "PORT2_RESP", result: 1 }),
+              list: () => registry.nodes(),
               match: () => Promise.resolve([]),
               release: () => {},
               epmdPort: () => 4369,

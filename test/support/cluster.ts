@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly way?: "module" | "gateway";
   /** What a machine publishes as its addresses; both of its own when not given. */
   readonly advertise?: (index: number, own: readonly string[]) => readonly string[];
+  /** Each daemon listens on the addresses of its machine too, so that those of the others may ask it. */
+  readonly listen?: boolean;
   /** Flags of every daemon, behind those of the cluster. */
   readonly args?: readonly string[];
   /** As many of the hosts, from the first on, have a sidecar; all when not given. */
@@ -47,6 +49,8 @@ export interface Cluster {
 export interface ClusterNodeOptions extends Omit<NodeOptions, "name" | "netns"> {
   /** Host part of its name. */
   readonly host?: string;
+  /** That of the cluster when not given. */
+  readonly way?: ClusterOptions["way"];
 }
 
 /** Machines with a sidecar each, and one Consul for all. Ends with the test file. */
@@ -77,11 +81,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const own = [address(index), address6(index)];
     const addresses = options.advertise?.(index, own) ?? own;
     const advertised = addresses.flatMap((each) => ["--advertise-address", each]);
+    const listen = options.listen ? own.flatMap((each) => ["--listen", each]) : [];
     const gateway = way === "gateway" ? ["--gateway", "--relay-socket", socket(index)] : [];
     const daemon = await startDaemon({
       port: 4369,
       netns: host(index),
-      args: [...flags, ...advertised, ...gateway, ...args, ...more],
+      args: [...flags, ...advertised, ...listen, ...gateway, ...args, ...more],
     });
     running[index] = daemon;
     return daemon;
@@ -96,8 +101,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     daemon: (index) => at(running, index),
     serve,
     relay: (index) => at(relays, index),
-    node: async (index, name, { host: of = HOST, args: extra = [], ...node } = {}) => {
-      const module = way === "module" ? ["-pa", await moduleFolder(node.otp), "-epmd_module", "srv_epmd"] : [];
+    node: async (index, name, { host: of = HOST, args: extra = [], way: own = way, ...node } = {}) => {
+      const module = own === "module" ? ["-pa", await moduleFolder(node.otp), "-epmd_module", "srv_epmd"] : [];
       const more = [...module, ...extra];
       const started = await startNode({ ...node, name: `${name}@${of}`, netns: host(index), args: more });
       nodes.set(name, started);

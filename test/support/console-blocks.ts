@@ -40,20 +40,32 @@ export function installInto(folder: string): void {
   if (!readdirSync(folder).includes("srv-epmd")) symlinkSync(BIN, join(folder, "srv-epmd"));
 }
 
+export interface ShellOptions {
+  /** Folder with `srv-epmd`. */
+  readonly bin: string;
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Milliseconds for all of them. */
+  readonly timeout?: number;
+}
+
 /**
  * Runs commands one after the other in one shell and expects each to print what is shown. In namespaces of its own:
- * every port is free, and every process ends with the shell. @param bin folder with `srv-epmd`
+ * every port is free, the resolver is theirs, and every process ends with the shell.
  */
 export async function runShown(
   shown: readonly Shown[],
-  { bin, cwd, timeout = 25_000 }: { readonly bin: string; readonly cwd: string; readonly timeout?: number },
+  { bin, cwd, env = {}, timeout = 25_000 }: ShellOptions,
 ): Promise<void> {
-  const script = ["ip link set lo up", ...shown.map(({ command }) => `echo '${MARK}'; ${command}`)].join("\n");
-  const path = [bin, dirname(findConsul() ?? ""), process.env.PATH].join(":");
+  const ownResolver = "cp /etc/resolv.conf resolv.conf && mount --bind resolv.conf /etc/resolv.conf";
+  const script = ["ip link set lo up", ownResolver, ...shown.map(({ command }) => `echo '${MARK}'; ${command}`)].join(
+    "\n",
+  );
+  const path = [bin, dirname(findConsul() ?? ""), env.PATH ?? process.env.PATH].join(":");
   const flags = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
   const { code, stdout, stderr } = await run("unshare", [...flags, "bash", "-euc", script], {
     cwd,
-    env: { ...cleanEnvironment(), PATH: path, HOME: cwd, LANG: "C.UTF-8" },
+    env: { ...cleanEnvironment(env), PATH: path, HOME: cwd, LANG: "C.UTF-8" },
     timeout,
   });
   const printed = stdout.split(`${MARK}\n`).slice(1);

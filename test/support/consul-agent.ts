@@ -36,6 +36,8 @@ export interface ConsulOptions {
   readonly config?: object;
   /** The agent's own address, which services without address are published with; 127.0.0.1. */
   readonly bind?: string;
+  /** As on a machine of its own: Consul's own ports, open at the agent's address too. */
+  readonly usualPorts?: boolean;
   /** A client agent of this server. */
   readonly join?: Consul;
   readonly node?: string;
@@ -75,8 +77,10 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
   const program = findConsul();
   if (program === undefined) throw new Error("consul is not installed: bash test/install-peers.sh");
   const folder = await temporaryFolder("consul");
-  const [httpPort = 0, httpsPort = 0, dnsPort = 0, serfPort = 0, serverPort = 0] = await freePorts(5);
+  const ports = options.usualPorts ? [8500, 8501, 8600, 8301, 8300] : await freePorts(5);
+  const [httpPort = 0, httpsPort = 0, dnsPort = 0, serfPort = 0, serverPort = 0] = ports;
   const address = options.bind ?? "127.0.0.1";
+  const client = options.usualPorts ? `127.0.0.1 ${address}` : "127.0.0.1";
   const socket = join(folder, "http.sock");
   const dataDir = join(folder, "data");
   const inMemory = options.dataDir !== true && options.join === undefined;
@@ -86,9 +90,9 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
     JSON.stringify({
       node_name: options.node ?? "test-agent",
       bind_addr: address,
-      client_addr: "127.0.0.1",
+      client_addr: client,
       // The socket is reached from outside of a network namespace too.
-      addresses: { http: `127.0.0.1 unix://${socket}`, https: "127.0.0.1" },
+      addresses: { http: `${client} unix://${socket}`, https: "127.0.0.1" },
       ports: {
         http: httpPort,
         https: options.tls ? httpsPort : -1,
@@ -105,7 +109,9 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
       performance: { raft_multiplier: 1 },
       disable_update_check: true,
       dns_config: options.dnsConfig ?? {},
-      ...(options.acl && { acl: { enabled: true, default_policy: "deny", tokens: { master: MASTER_TOKEN } } }),
+      ...(options.acl && {
+        acl: { enabled: true, default_policy: "deny", tokens: { master: MASTER_TOKEN, agent: MASTER_TOKEN } },
+      }),
       ...(options.tls && {
         ca_file: options.tls.ca,
         cert_file: options.tls.cert,

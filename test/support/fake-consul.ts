@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -26,6 +27,12 @@ interface FakeService {
   readonly Port: number;
   readonly Meta: Record<string, string>;
   readonly Weights: { readonly Passing: number; readonly Warning: number };
+  readonly Kind?: string;
+  readonly Proxy?: {
+    readonly DestinationServiceName: string;
+    readonly DestinationServiceID: string;
+    readonly Upstreams?: readonly object[];
+  };
 }
 
 interface FakeCheck {
@@ -45,9 +52,9 @@ export interface FakeConsul {
   readonly registrations: Record<string, unknown>[];
   /** Status of the TTL check of a service; undefined: no such service. */
   status(serviceId: string): string | undefined;
-  /** X-Consul-Index of the health API; setting it ends the queries that wait for another one. */
+  /** X-Consul-Index of the health API; setting it ends the queries that wait for another one, or for what has changed. */
   index: number;
-  /** Health queries that are being held. */
+  /** Queries that are being held. */
   readonly held: number;
   /** Asked for each request, before it is done. */
   misbehave(how: ((request: SeenRequest) => Misbehaviour | undefined) | undefined): void;
@@ -63,23 +70,32 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
   const requests: SeenRequest[] = [];
   const registrations: Record<string, unknown>[] = [];
   let index = 10;
+  let closing = false;
   const waiting = new Set<() => void>();
   const changed = (to = index + 1) => {
     index = to;
     for (const wake of Array.from(waiting)) wake();
   };
-  /** Blocking queries: held while the index is the one that is known, and `wait` lasts. */
+  const lastPart = (url: URL) => decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf("/") + 1));
+  const hashOf = (id: string) => {
+    const service = services.get(id);
+    return service ? createHash("md5").update(JSON.stringify(service)).digest("hex") : "";
+  };
+  /** Blocking queries: held while the index, or the hash, is the one that is known, and `wait` lasts. */
   const hold = async (url: URL) => {
     const known = Number(url.searchParams.get("index") ?? 0);
+    const hash = url.searchParams.get("hash") ?? "";
     const wait = Number(url.searchParams.get("wait")?.replace("ms", "") ?? 0);
-    if (known < index || known === 0) return;
+    const isSame = () => (hash !== "" ? hash === hashOf(lastPart(url)) : known >= index && known !== 0);
+    if (!isSame()) return;
     await new Promise<void>((resolve) => {
       const wake = () => {
+        if (hash !== "" && isSame() && !closing) return;
         clearTimeout(timer);
         waiting.delete(wake);
         resolve();
       };
-      const timer = setTimeout(wake, wait);
+      const timer = setTimeout(resolve, wait);
       waiting.add(wake);
     });
   };
@@ -87,13 +103,18 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
 
   const answer = (url: URL, body: string): { status: number; body: unknown } => {
     const path = decodeURIComponent(url.pathname);
-    const last = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf("/") + 1));
-    if (path === "/v1/agent/services") return { status: 200, body: Object.fromEntries(services) };
+    const last = lastPart(url);
+    if (path === "/v1/agent/services") {
+      const proxiesOnly = url.searchParams.get("filter") === 'Kind == "connect-proxy"';
+      const listed = [...services].filter(([, { Kind }]) => !proxiesOnly || Kind === "connect-proxy");
+      return { status: 200, body: Object.fromEntries(listed) };
+    }
     if (path === "/v1/agent/checks") return { status: 200, body: Object.fromEntries(checks) };
     if (path.startsWith("/v1/health/service/")) {
       const instances = [...services.values()].filter((service) => service.Service === last);
       const checksOf = (id: string) => [...checks.values()].filter((check) => check.ServiceID === id);
-      return { status: 200, body: instances.map((Service) => ({ Service, Checks: checksOf(Service.ID) })) };
+      const Node = { Node: "box1", Address: "10.9.9.9" };
+      return { status: 200, body: instances.map((Service) => ({ Node, Service, Checks: checksOf(Service.ID) })) };
     }
     if (path === "/v1/agent/service/register") {
       const entry = JSON.parse(body) as FakeService & { Name: string; Checks: FakeCheck[] };
@@ -143,13 +164,14 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     }
     if (how !== undefined && "delay" in how) await new Promise((resolve) => setTimeout(resolve, how.delay));
     const isHealth = url.pathname.startsWith("/v1/health/");
-    if (how === undefined && isHealth) await hold(url);
+    if (how === undefined && (isHealth || url.searchParams.has("hash"))) await hold(url);
     const result = how !== undefined && "status" in how ? how : answer(url, body);
     if (request.method === "PUT") changed();
     const isText = typeof result.body === "string";
     response.writeHead(result.status, {
       "content-type": isText ? "text/plain" : "application/json",
       ...(isHealth && { "x-consul-index": index }),
+      ...(url.pathname.startsWith("/v1/agent/service/") && { "x-consul-contenthash": hashOf(lastPart(url)) }),
     });
     response.end(isText ? (result.body as string) : JSON.stringify(result.body));
   };
@@ -185,6 +207,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
       checks.clear();
     },
     close: async () => {
+      closing = true;
       for (const wake of Array.from(waiting)) wake();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -66,6 +66,15 @@ export async function createHosts(specs: readonly HostSpec[]): Promise<Hosts> {
   return { hosts, remove: () => removeNamespaces(names) };
 }
 
+/** A machine without a network but its loopback: whoever makes it connects it. */
+export async function createIsolated(spec: HostSpec): Promise<Host> {
+  const namespace = `srvepmd-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  await addNamespace(namespace);
+  await writeFiles(namespace, spec);
+  await ip("-n", namespace, "link", "set", "lo", "up");
+  return makeHost(namespace, spec);
+}
+
 /** Removes what tests of this process left; the setup file calls it after each test file. */
 export async function removeAllHosts(): Promise<void> {
   await removeNamespaces(Array.from(existing));

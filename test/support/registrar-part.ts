@@ -18,6 +18,7 @@ export const FAST: Timings = {
   grace: 150,
   adoption: 300,
   audit: 300,
+  recheck: 60_000,
   firstRetry: 20,
   maxRetry: 200,
   refusalRetry: 150,

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "vitest";
 import {
   type AskedHost,
+  clusterNodes,
   matchNodes,
   nextIndex,
   nodesAlive,
   nodesOfService,
   type ServiceInstance,
+  type ServiceMember,
 } from "../../src/core/catalogue.js";
 import { parseGlob } from "../../src/core/glob.js";
 import { parseServiceDomain } from "../../src/core/service-domain.js";
@@ -123,4 +125,47 @@ test.each([
   [7, Number.NaN, 0],
 ])("after index %d and an answer with %d the next query has index %d", (before, answered, next) => {
   expect(nextIndex(before, answered)).toBe(next);
+});
+
+describe("the cluster", () => {
+  const NOW = 1_700_000_100_000;
+  const member = (over: Partial<ServiceMember>): ServiceMember => ({
+    ...instance({ serviceId: "srv-epmd:box1:node_a", meta: { "erlang-node": `node_a@${HOST}` } }),
+    ...{ health: "passing", address: "10.0.0.1", machine: "box1" },
+    ...over,
+  });
+  const cluster = (glob: string, ...members: readonly ServiceMember[]) =>
+    clusterNodes(
+      members,
+      { host: HOST, domain: { service: "svc", ...WHOLE, datacenter: undefined }, glob: parseGlob(glob) },
+      NOW,
+    );
+
+  test("lists every instance of a matching name, critical ones too, sorted", () => {
+    const nodes = cluster(
+      "node_?",
+      member({ serviceId: "srv-epmd:box2:node_a", machine: "box2", health: "critical", critical: true }),
+      member({ meta: { "erlang-node": `node_a@${HOST}`, "srv-epmd-since": "1700000000" } }),
+      member({ serviceId: "by-hand", meta: {}, tags: ["node_c", "other"] }),
+    );
+    expect(nodes.map(({ node, health, instance: name, age }) => [node, health, name, age])).toEqual([
+      [`node_a@${HOST}`, "passing", "box1", 100],
+      [`node_a@${HOST}`, "critical", "box2", undefined],
+      [`node_c@${HOST}`, "passing", "by-hand", undefined],
+    ]);
+  });
+
+  test.each([
+    ["srv-epmd:box1:4370:node_a", "box1:4370"],
+    ["srv-epmd:box1:node_a:6", "box1"],
+    ["srv-epmd:node_a", "srv-epmd:node_a"],
+    ["_nomad-task-1-node_a", "_nomad-task-1-node_a"],
+  ])("takes the instance out of the id %s", (serviceId, name) => {
+    expect(cluster("*", member({ serviceId }))[0]?.instance).toBe(name);
+  });
+
+  test.each(["", "soon", "-5", "1e9", "170000000000"])("has no age for the time %j", (since) => {
+    const meta = { "erlang-node": `node_a@${HOST}`, "srv-epmd-since": since };
+    expect(cluster("*", member({ meta }))[0]?.age).toBeUndefined();
+  });
 });

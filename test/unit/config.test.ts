@@ -107,11 +107,11 @@ test("an empty file is fine", () => {
 });
 
 describe("other commands' options", () => {
-  const env = { SRV_EPMD_WEIGHT: "heavy", SRV_EPMD_CONSUL: "nonsense://", SRV_EPMD_PUBLISH_NODE: "a@svc" };
+  const env = { SRV_EPMD_WEIGHT: "heavy", SRV_EPMD_TTL: "soon", SRV_EPMD_PUBLISH_NODE: "a@svc" };
 
   test("in the environment are not looked at, wrong as they may be", () => {
     const { config, warnings } = load({ command: "names", env });
-    expect([config.weight, config.consul, warnings]).toEqual([1, "http://127.0.0.1:8500", []]);
+    expect([config.weight, config.ttl, warnings]).toEqual([1, 15_000, []]);
     expect(config.given.size).toBe(0);
   });
 
@@ -212,6 +212,9 @@ describe("what is right alone can be wrong together", () => {
     [{ flags: { register: "consul" } }, "--register consul needs --domain or --service"],
     [{ flags: { publishNode: ["a@svc"] } }, "--publish-node needs ERL_DIST_PORT"],
     [{ command: "names", flags: { port: "0" } }, "--port 0 takes any free port, which only serve can do"],
+    [{ flags: { gateway: "true" } }, "--gateway needs to know which hosts resolve to loopback addresses"],
+    [{ flags: { gatewayHost: ["n1.svc"] } }, "--gateway-host says how the gateway works, and there is none without"],
+    [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen says how the gateway works"],
   ] as const)("%j", (input, message) => {
     expect(complaint(input)).toContain(`CONFIG_CONFLICT ${message}`);
   });
@@ -222,6 +225,11 @@ describe("what is right alone can be wrong together", () => {
     { flags: { register: "consul", service: "svc" } },
     { flags: { publishNode: ["a@svc"] }, env: { ERL_DIST_PORT: "9100" } },
     { flags: { port: "0" } },
+    { flags: { gateway: "true", domain: ["svc"] } },
+    { flags: { gateway: "true", gatewayDomain: ["svc"], gatewayListen: "none" } },
+    // Other commands may find it in a shared file.
+    { command: "relay", flags: { relaySocket: "/tmp/x.sock" } },
+    { command: "hosts", env: { SRV_EPMD_GATEWAY_DOMAIN: "svc" } },
   ] as const)("and right together: %j", (input) => {
     expect(load(input).config).toBeDefined();
   });

@@ -16,6 +16,7 @@ describe("names of VMs that live for one command", () => {
     ["3F9-ctl-e1", "ejabberdctl"],
     ["3f9-ctl", "ejabberdctl without a node"],
     ["a0c-ping", "ejabberdctl ping"],
+    ["b7e-top-e1", "ejabberdctl etop"],
     ["17-4242-ctl-e1", "ejabberdctl before OTP 23"],
   ])("%s is one: %s", (name) => {
     expect(isHelperName(name)).toBe(true);
@@ -35,6 +36,8 @@ describe("names of VMs that live for one command", () => {
     "remsh",
     "epmd-starter-1-x",
     "db-ping",
+    "db-top",
+    "3f9-topic",
     "cafe-ctl",
     "ctl-1",
   ])("%s only resembles one and stays public", (name) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addressesInHosts } from "../../src/core/hosts-file.js";
+import { addressesInHosts, hostsEntriesIn } from "../../src/core/hosts-file.js";
 
 const HOSTS = `
 # Debian's default
@@ -21,4 +21,23 @@ test("a name in a hosts file has the addresses of all its lines, whatever its ca
 
 test("comments, addresses and parts of names are no names", () => {
   for (const name of ["itself", "127.0.0.1", "example.org", "", "#"]) expect(addressesInHosts(HOSTS, name)).toEqual([]);
+});
+
+test("the hosts of a range are those with an address in it, in either form, each pair once, odd names passed over", () => {
+  const text = `127.64.0.1 A.example a.example. b   # c
+::ffff:127.64.0.1 a.example
+127.64.0.2 a.example
+127.63.0.1 out.example
+127.128.0.0 out.example
+::1 a.example
+  127.64.0.3\tw/x -x 10.0.0.1 d.example\r
+#127.64.0.4 e.example
+127.64.0.4
+`;
+  expect(hostsEntriesIn(text, { bytes: [127, 64, 0, 0], prefix: 10 })).toEqual([
+    { host: "a.example", address: "127.64.0.1" },
+    { host: "b", address: "127.64.0.1" },
+    { host: "a.example", address: "127.64.0.2" },
+    { host: "d.example", address: "127.64.0.3" },
+  ]);
 });

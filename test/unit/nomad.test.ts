@@ -41,13 +41,18 @@ describe("Nomad's environment", () => {
 
   test("names the allocation, shortened as Nomad does where it does not", () => {
     expect(readNomadEnvironment({ NOMAD_SHORT_ALLOC_ID: "abcd1234" }).shortAllocId).toBe("abcd1234");
-    expect(readNomadEnvironment({ NOMAD_ALLOC_ID: "0123abcd-5f6e-7d8c" }).shortAllocId).toBe("0123abcd");
+    expect(readNomadEnvironment({ NOMAD_ALLOC_ID: "0123abcd-5f6e-7d8c" })).toMatchObject({
+      allocId: "0123abcd-5f6e-7d8c",
+      shortAllocId: "0123abcd",
+    });
   });
 
   test("is empty elsewhere", () => {
     expect(readNomadEnvironment({ PATH: "/bin" })).toEqual({
       ports: [],
+      allocId: undefined,
       shortAllocId: undefined,
+      upstreams: [],
       erlDistPort: undefined,
     });
   });

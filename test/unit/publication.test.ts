@@ -61,6 +61,7 @@ describe("a published node", () => {
         "erlang-node": "node_a@svc.service.consul",
         "erlang-dist-port": "20001",
         "srv-epmd-owner": "boot/4026531840/4369",
+        "srv-epmd-since": "0",
       },
       ttl: 15_000,
       deregisterAfter: 300_000,

@@ -113,6 +113,44 @@ describe("an address", () => {
   });
 });
 
+describe("the gateway's values", () => {
+  test("an address with a port may be none at all", () => {
+    expect([network.ipPortOrNone(53)("none"), network.ipPortOrNone(53)("127.0.0.1:0")]).toEqual([
+      undefined,
+      { address: "127.0.0.1", port: 0 },
+    ]);
+    expect(complaint(network.ipPortOrNone(53), "nil")).toContain("such as 10.0.0.1 or [::1]:53");
+  });
+
+  test("ports have a lower and a higher end", () => {
+    expect(network.portRange("61000-64999")).toEqual({ low: 61000, high: 64999 });
+    expect(network.portRange("61000-61000")).toEqual({ low: 61000, high: 61000 });
+    expect(complaint(network.portRange, "61000")).toContain("two ports with a dash");
+    expect(complaint(network.portRange, "64999-61000")).toContain("begin with the lower port");
+    expect(complaint(network.portRange, "1-70000")).toContain('the port "70000"');
+  });
+
+  test("a range of loopback addresses is told by any of its addresses", () => {
+    expect(network.loopbackRange("127.64.3.9/10")).toEqual({ bytes: [127, 64, 0, 0], prefix: 10 });
+    expect(network.loopbackRange("127.255.255.0/24")).toEqual({ bytes: [127, 255, 255, 0], prefix: 24 });
+  });
+
+  test.each(["10.0.0.0/8", "127.64.0.0/7", "::1/128", "::ffff:127.64.0.0/90", "127.64.0.0/33", "svc", ""])(
+    "%j is no range of loopback addresses",
+    (text) => {
+      expect(complaint(network.loopbackRange, text)).toContain("IPv4 loopback addresses such as 127.64.0.0/10");
+    },
+  );
+
+  test.each(["127.0.0.0/8", "127.0.0.0/9", "127.0.0.0/24", "127.0.1.1/24"])("%s is what others use", (text) => {
+    expect(complaint(network.loopbackRange, text)).toContain("127.64.0.0/10 is free");
+  });
+
+  test.each(["127.64.0.0/25", "127.64.0.9"])("%s is too small", (text) => {
+    expect(complaint(network.loopbackRange, text)).toContain("give at least 256");
+  });
+});
+
 describe("a domain", () => {
   test("is written in any case, with or without its last dot", () => {
     expect(network.domainName("SVC.service.Consul.")).toBe("svc.service.consul");

@@ -10,6 +10,14 @@ export interface RecordLayout {
   readonly typeOffset: number;
 }
 
+/** Where a question stands in a message. */
+export interface QuestionLayout {
+  /** Of its name's first octet. */
+  readonly nameOffset: number;
+  /** Of the two octets of its type, which those of its class follow. */
+  readonly typeOffset: number;
+}
+
 export interface MessageLayout {
   /** Offset behind the question section. */
   readonly questionEnd: number;
@@ -35,16 +43,13 @@ export const TYPE = { A: 1, CNAME: 5, SOA: 6, AAAA: 28, SRV: 33, OPT: 41 } as co
  * @throws ProtocolError DNS_MESSAGE
  */
 export function layoutOf(bytes: Buffer): MessageLayout {
-  if (bytes.length < HEADER_LENGTH) throw malformed(`${bytes.length} octets are no header`);
-  const questions = bytes.readUInt16BE(4);
+  const { questions, questionEnd } = questionLayoutOf(bytes);
   const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
   // Counts that the message cannot hold are refused before anything is allocated for them.
-  if (HEADER_LENGTH + questions * MIN_QUESTION_LENGTH + count * MIN_RECORD_LENGTH > bytes.length) {
-    throw malformed(`${questions} questions and ${count} records do not fit into ${bytes.length} octets`);
+  if (questionEnd + count * MIN_RECORD_LENGTH > bytes.length) {
+    throw malformed(`${questions.length} questions and ${count} records do not fit into ${bytes.length} octets`);
   }
-  let offset = HEADER_LENGTH;
-  for (let i = 0; i < questions; i++) offset = within(bytes, nameEnd(bytes, offset) + 4);
-  const questionEnd = offset;
+  let offset = questionEnd;
   const records: RecordLayout[] = [];
   for (let i = 0; i < count; i++) {
     const typeOffset = nameEnd(bytes, offset);
@@ -60,6 +65,41 @@ export function layoutOf(bytes: Buffer): MessageLayout {
     records.push(record);
   }
   return { questionEnd, records };
+}
+
+/**
+ * Walks the question section alone, whatever comes behind it.
+ * @throws ProtocolError DNS_MESSAGE
+ */
+export function questionLayoutOf(bytes: Buffer): { questions: QuestionLayout[]; questionEnd: number } {
+  if (bytes.length < HEADER_LENGTH) throw malformed(`${bytes.length} octets are no header`);
+  const count = bytes.readUInt16BE(4);
+  if (HEADER_LENGTH + count * MIN_QUESTION_LENGTH > bytes.length) {
+    throw malformed(`${count} questions do not fit into ${bytes.length} octets`);
+  }
+  const questions: QuestionLayout[] = [];
+  let offset = HEADER_LENGTH;
+  for (let i = 0; i < count; i++) {
+    const typeOffset = nameEnd(bytes, offset);
+    questions.push({ nameOffset: offset, typeOffset });
+    offset = within(bytes, typeOffset + 4);
+  }
+  return { questions, questionEnd: offset };
+}
+
+/** Labels of a name that `questionLayoutOf` has found sound. */
+export function labelsAt(bytes: Buffer, nameOffset: number): Buffer[] {
+  const labels: Buffer[] = [];
+  let offset = nameOffset;
+  for (;;) {
+    const octet = octetAt(bytes, offset);
+    if (octet === 0) return labels;
+    if (octet >= 0xc0) offset = pointerTarget(bytes, offset);
+    else {
+      labels.push(bytes.subarray(offset + 1, offset + 1 + octet));
+      offset += octet + 1;
+    }
+  }
 }
 
 function checkRdata(bytes: Buffer, type: number, start: number, end: number): void {
@@ -102,15 +142,20 @@ function nameEnd(bytes: Buffer, start: number): number {
       if (length > MAX_NAME_LENGTH) throw malformed("a name has more than 255 octets");
       offset += octet + 1;
     } else if (octet >= 0xc0) {
-      const target = ((octet & 0x3f) << 8) | octetAt(bytes, offset + 1);
+      const target = pointerTarget(bytes, offset);
       end ??= offset + 2;
       pointers += 1;
-      // RFC 1035 section 4.1.4: a pointer leads to a prior occurrence; anything else may be a loop.
-      if (target >= lowest || pointers > MAX_POINTERS) throw malformed("a compression pointer leads nowhere");
+      // RFC 1035 section 4.1.4: a pointer leads to a prior occurrence; anything else may be a loop. The header has no names.
+      if (target < HEADER_LENGTH || target >= lowest || pointers > MAX_POINTERS)
+        throw malformed("a compression pointer leads nowhere");
       lowest = target;
       offset = target;
     } else throw malformed(`label type ${octet >> 6} does not exist`);
   }
+}
+
+function pointerTarget(bytes: Buffer, offset: number): number {
+  return ((octetAt(bytes, offset) & 0x3f) << 8) | octetAt(bytes, offset + 1);
 }
 
 function octetAt(bytes: Buffer, offset: number): number {

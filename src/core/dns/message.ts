@@ -170,6 +170,8 @@ export function encodeQuery({ id, qname, qtype, edns }: QueryFields): Buffer {
 export interface ResponseFields {
   readonly rcode: Rcode;
   readonly aa: boolean;
+  /** Recursion is available; default false. */
+  readonly ra?: boolean;
   readonly answers: readonly KnownRecord[];
   readonly authorities: readonly KnownRecord[];
   readonly additionals: readonly KnownRecord[];
@@ -183,7 +185,12 @@ export function encodeResponse(query: Message, fields: ResponseFields): Buffer {
   const records = packet.encode({
     type: "response",
     id: query.id,
-    flags: (query.opcode << 11) | (fields.aa ? FLAG.aa : 0) | (query.rd ? FLAG.rd : 0) | (rcode & 0xf),
+    flags:
+      (query.opcode << 11) |
+      (fields.aa ? FLAG.aa : 0) |
+      (query.rd ? FLAG.rd : 0) |
+      (fields.ra ? FLAG.ra : 0) |
+      (rcode & 0xf),
     answers: fields.answers.map(toAnswer),
     authorities: fields.authorities.map(toAnswer),
     additionals,

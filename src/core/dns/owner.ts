@@ -1,4 +1,5 @@
 import type { NodeName } from "../node-name.js";
+import { partsOf } from "../service-domain.js";
 import { fillTemplate } from "../values.js";
 import { canonicalName } from "./record.js";
 
@@ -6,7 +7,6 @@ import { canonicalName } from "./record.js";
  * Name whose SRV records say where a node is.
  * @param template `--srv-name`, such as `{name}.{host}`; `{service}` is the first label of the host
  */
-export function srvOwner(template: string, { aliveName, host }: NodeName & { readonly host: string }): string {
-  const service = host.split(".", 1)[0] ?? host;
-  return canonicalName(fillTemplate(template, { name: aliveName, host, service }));
+export function srvOwner(template: string, node: NodeName & { readonly host: string }): string {
+  return canonicalName(fillTemplate(template, partsOf(node)));
 }

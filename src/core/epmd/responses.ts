@@ -37,6 +37,12 @@ export function decodePort2Response(bytes: Buffer): Port2Answer | undefined {
   return { port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
 }
 
+/** Why a srv-epmd has not found a full name: it stands behind the two bytes with which every EPMD says no. */
+export function decodePort2Reason(bytes: Buffer): string | undefined {
+  const isRefusal = bytes[0] === TAG.PORT2_RESP && bytes.length > 2 && bytes[1] !== 0;
+  return isRefusal ? decodeUtf8(bytes.subarray(2)) : undefined;
+}
+
 export interface NamesAnswer {
   /** The port that the EPMD believes to be on. */
   readonly epmdPort: number;

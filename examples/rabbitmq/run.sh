@@ -1,0 +1,55 @@
+#!/bin/bash
+# Three brokers on three machines, which are network namespaces here. Nothing in it is needed on real machines.
+# RABBITMQ_SCRIPTS_DIR is the folder of rabbitmq-server and rabbitmqctl, that of the Debian package by default.
+here=$(readlink -f "$(dirname "$0")")
+source "$here/../machines.sh"
+scripts=${RABBITMQ_SCRIPTS_DIR:-/usr/lib/rabbitmq/bin}
+need erl "$scripts/rabbitmq-server" "$scripts/rabbitmqctl"
+
+# rabbitmq MACHINE PROGRAM...: what each broker keeps to itself is in a folder of its own, for they share one file system here
+rabbitmq() {
+  local name=$1 program=$2 dir=/run/$1
+  shift 2
+  mkdir -p "$dir"
+  [[ -f $dir/.erlang.cookie ]] || (umask 077 && echo -n rabbitmq-example >"$dir/.erlang.cookie")
+  on "$name" env HOME="$dir" \
+    RABBITMQ_CONF_ENV_FILE="$here/rabbitmq-env.conf" RABBITMQ_CONFIG_FILE="$here/rabbitmq.conf" \
+    RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" RABBITMQ_PID_FILE="$dir/pid" \
+    RABBITMQ_GENERATED_CONFIG_DIR="$dir/generated" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/plugins" \
+    "$scripts/$program" "$@"
+}
+
+# Any port will do; the others learn it from Consul.
+broker() {
+  RABBITMQ_DIST_PORT=$(shuf -i 20000-29999 -n 1) rabbitmq "$1" rabbitmq-server >"/run/$1.log" 2>&1 &
+}
+
+rabbitmqctl() {
+  typed "$1" rabbitmqctl "${@:2}"
+  rabbitmq "$1" rabbitmqctl --silent "${@:2}" | expand
+}
+
+say "three machines, each with a Consul agent and srv-epmd"
+for i in 1 2 3; do
+  machine "n$i" "10.90.0.$i" --gateway --domain rmq --dns consul=127.0.0.1:8600 --listen 0.0.0.0 --helpers ask
+done
+are_up n1 n2 n3
+
+say "a broker on each, all at once"
+for name in n1 n2 n3; do broker "$name"; done
+for name in n1 n2 n3; do show n1 srv-epmd wait "$name@rmq" --dns consul=127.0.0.1:8600; done
+for name in n1 n2 n3; do rabbitmqctl "$name" await_startup; done
+show n1 srv-epmd names --match 'n*@rmq'
+
+say "a queue declared on n1 is seen on all"
+(cd "$here" && rabbitmqctl n1 import_definitions queues.json)
+for name in n1 n2 n3; do rabbitmqctl "$name" list_queues name type state; done
+
+say "the broker of n3 is killed, and comes back on another port"
+kill -9 "$(cat /run/n3/pid)"
+while on n1 srv-epmd resolve n3@rmq --dns consul=127.0.0.1:8600 >/dev/null; do sleep 0.1; done
+broker n3
+show n1 srv-epmd wait n3@rmq --dns consul=127.0.0.1:8600
+rabbitmqctl n3 await_startup
+show n1 srv-epmd names --match 'n3@rmq'
+rabbitmqctl n3 list_queues name type state

@@ -1,0 +1,89 @@
+import { ConsulSide } from "../consul/side.js";
+import { type ClusterNode, clusterNodes } from "../core/catalogue.js";
+import { ConfigError } from "../core/errors.js";
+import type { Glob } from "../core/glob.js";
+import { hostPort } from "../core/ip.js";
+import { parseNamePattern } from "../core/name-pattern.js";
+import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../core/service-domain.js";
+import { thisMachine } from "../machine.js";
+import type { CommandContext } from "./commands.js";
+import { EXIT, type ExitCode } from "./exit-code.js";
+import { type Line, painter, type Tone } from "./paint.js";
+
+interface Asked {
+  readonly glob: Glob;
+  /** Expanded. */
+  readonly host: string;
+  readonly domain: ServiceDomain;
+}
+
+/** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
+export async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
+  if (operands[0] !== undefined) {
+    throw new ConfigError("CONFIG_CONFLICT", `--cluster asks Consul, not the EPMD at ${operands[0]}: give one of them`);
+  }
+  const asked = askedOf(config);
+  const consul = new ConsulSide(config, log);
+  try {
+    const client = await consul.connect();
+    const members = await Promise.all(
+      asked.map(async ({ domain: { service, datacenter } }) =>
+        client.members({ service, datacenter }, AbortSignal.timeout(config.timeout)),
+      ),
+    );
+    const nodes = asked.flatMap((one, index) => clusterNodes(members[index] ?? [], one, Date.now()));
+    if (config.json) io.stdout(`${JSON.stringify({ consul: config.consul, nodes })}\n`);
+    else io.stdout(`${[heading(nodes, asked), ...table(nodes)].map(painter(io)).join("\n")}\n`);
+    return EXIT.done;
+  } finally {
+    await consul.close();
+  }
+}
+
+/** The service of `--match`, else those of `--domain`, each with its glob. */
+function askedOf({ match, domain, consulDomain }: CommandContext["config"]): Asked[] {
+  const { names: own } = thisMachine();
+  const wanted =
+    match === undefined
+      ? domain.map(({ glob, domain: written }) => ({ glob, host: qualifiedDomain(written, consulDomain) }))
+      : [{ ...parseNamePattern(match), host: expandHost(parseNamePattern(match).host, consulDomain, own) }];
+  return wanted.map(({ glob, host }) => {
+    const parsed = parseServiceDomain(host, consulDomain);
+    if (!parsed) {
+      throw new ConfigError(
+        "CONFIG_VALUE",
+        `${host} is no service of Consul: it is not <service>.service.${consulDomain}`,
+      );
+    }
+    return { glob, host, domain: parsed };
+  });
+}
+
+function heading(nodes: readonly ClusterNode[], asked: readonly Asked[]): Line {
+  const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
+  const patterns = asked.map(({ glob, host }) => `${glob.pattern}@${host}`).join(", ");
+  return { text: `${patterns}: ${count} in Consul` };
+}
+
+const TONES: Record<ClusterNode["health"], Tone> = { passing: "good", warning: "doubtful", critical: "bad" };
+
+function table(nodes: readonly ClusterNode[]): Line[] {
+  const cells = nodes.map(({ node, health, address, port, age, instance, machine }) => {
+    return [node, health, hostPort(address, port), age === undefined ? "-" : ageWords(age), instance, machine];
+  });
+  const head = ["node", "health", "address", "age", "instance", "consul node"];
+  const rows = nodes.length === 0 ? [] : [head, ...cells];
+  const widths = head.map((_, column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row, index) => ({
+    text: `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
+    tone: index === 0 ? "quiet" : TONES[nodes[index - 1]?.health ?? "passing"],
+  }));
+}
+
+/** `12s`, `5m`, `3h20m`, `8d` */
+function ageWords(seconds: number): string {
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}

@@ -1,0 +1,23 @@
+import { printable } from "../core/printable.js";
+import type { Io } from "./io.js";
+
+export type Tone = "good" | "bad" | "doubtful" | "quiet";
+
+/** A line of a result, and what it means. */
+export interface Line {
+  readonly text: string;
+  readonly tone?: Tone | undefined;
+}
+
+/** ECMA-48 SGR: green, red, yellow, faint. */
+const SGR: Record<Tone, number> = { good: 32, bad: 31, doubtful: 33, quiet: 2 };
+
+/** Lines as they are written, in colour where somebody sees it: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. */
+export function painter({
+  env,
+  stdoutIsTerminal = false,
+}: Pick<Io, "env" | "stdoutIsTerminal">): (line: Line) => string {
+  const coloured = stdoutIsTerminal && !env.NO_COLOR && env.TERM !== "dumb";
+  // Whatever drives the terminal in a name is made harmless before we drive it.
+  return ({ text, tone }) => (coloured && tone ? `\x1b[${SGR[tone]}m${printable(text)}\x1b[0m` : printable(text));
+}

@@ -1,0 +1,92 @@
+import type { Endpoint } from "../core/endpoint.js";
+import type { NodeName } from "../core/node-name.js";
+import type { Probe, TlsSeen } from "../distribution/result.js";
+import type { Tone } from "./paint.js";
+
+/**
+ * Whether a node that calls itself so is the one that was asked for. To a VM the whole name has to be the same, to the
+ * letter (dist_util:recv_challenge/1); of a bare name only the alive name is known.
+ * @param operand as written
+ * @param full with its host expanded
+ */
+export function isAskedNode({ aliveName, form }: NodeName, operand: string, full: string): (name: string) => boolean {
+  if (form === "bare") return (name) => name.startsWith(`${aliveName}@`);
+  const written = form === "full" ? operand.replace(/\/[46]$/, "") : full;
+  return (name) => name === full || name === written;
+}
+
+/** Nobody there is the node, for all that can be told. */
+export function isFailure({ result }: Probe): boolean {
+  return !["node", "erlang", "tls"].includes(result);
+}
+
+export function probeTone(probe: Probe): Tone {
+  if (probe.result === "node") return "good";
+  return isFailure(probe) ? "bad" : "doubtful";
+}
+
+/** `IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */
+export function probeWords(probe: Probe, asked: string, { family }: Pick<Endpoint, "family">): string {
+  return `IPv${family}, ${probe.elapsedMs.toFixed(1)} ms: ${verdict(probe, asked)}`;
+}
+
+function verdict(probe: Probe, asked: string): string {
+  switch (probe.result) {
+    case "node":
+      return `is ${probe.name} ${about(probe)}`;
+    case "other-node":
+      return `is ${probe.name}, not ${asked}: a VM that dials ${difference(probe.name, asked)} hangs up ${about(probe)}`;
+    case "erlang":
+      return `${over(probe.tls)}an Erlang node, which answers ${probe.status}${STATUS_WORDS[probe.status] ?? ""}`;
+    case "refused":
+      return "nothing listens there: the connection was refused";
+    case "unreachable":
+      return `cannot be reached from here (${probe.code})`;
+    case "silent":
+      return probe.stage === "connect"
+        ? "no answer to the connection attempt: the machine is down, or a firewall drops it"
+        : `${over(probe.tls)}takes the connection and says nothing: no Erlang node, or one that hangs`;
+    case "closed":
+      return `${over(probe.tls)}takes the connection and hangs up without a word: no Erlang node, or a proxy with none behind it`;
+    case "tls":
+      return `${over(probe.tls) || "speaks TLS: "}it ends the handshake (${probe.code}): probably -proto_dist inet_tls that asks for a client certificate`;
+    case "not-erlang":
+      return `${over(probe.tls)}listens, but is no Erlang node: it says ${JSON.stringify(probe.said)}`;
+    default:
+      return probe satisfies never;
+  }
+}
+
+const STATUS_WORDS: Record<string, string> = {
+  ok: ", and then hangs up without saying who it is",
+  not_allowed: ": it takes only the nodes of its net_kernel:allow/1, so it does not say who it is",
+  nok: ": it is connecting to us itself",
+  alive: ": it believes to be connected to us already",
+};
+
+/** What of the name it is that differs. */
+function difference(name: string, asked: string): string {
+  const at = (full: string) => full.indexOf("@");
+  const sameAlive = name.slice(0, at(name)) === asked.slice(0, Math.max(0, at(asked)));
+  return sameAlive ? `${asked} compares the host part too, and` : asked;
+}
+
+function over(tls: TlsSeen | undefined): string {
+  return tls ? `speaks TLS (${tlsWords(tls)}); inside it ` : "";
+}
+
+function tlsWords({ protocol, names }: TlsSeen): string {
+  return `${protocol}, certificate of ${names.length > 0 ? names.join(" and ") : "nobody"}`;
+}
+
+function about(probe: Extract<Probe, { result: "node" | "other-node" }>): string {
+  const facts = [
+    ...(probe.tls ? [`-proto_dist inet_tls: ${tlsWords(probe.tls)}`] : []),
+    `handshake version ${probe.version}`,
+    probe.release,
+    probe.hidden ? "hidden" : "published",
+    ...(probe.creation === undefined ? [] : [`creation ${probe.creation}`]),
+    ...(probe.status === "ok" ? [] : [`status ${probe.status}`]),
+  ];
+  return `(${facts.join(", ")})`;
+}

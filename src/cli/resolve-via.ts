@@ -1,0 +1,83 @@
+import type { Endpoint } from "../core/endpoint.js";
+import { decodeEndpoints } from "../core/epmd/endpoints.js";
+import type { Port2Answer } from "../core/epmd/responses.js";
+import { describeError } from "../core/errors.js";
+import { familyOf, hostPort } from "../core/ip.js";
+import type { IpPort } from "../core/network-values.js";
+import { formatNodeName, type NodeName } from "../core/node-name.js";
+import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
+import type { Answer } from "./resolve-report.js";
+
+/** Which EPMD was asked, and what it says to whom. */
+export interface ViaSeen {
+  /** `127.0.0.1:4369` */
+  readonly epmd: string;
+  /** Undefined when a bare name was all there was to ask with, or nobody answered. */
+  readonly kind?: "srv-epmd" | "stock";
+  readonly aliveName: string;
+  /** Where a stock VM dials that has asked there, with the alive name alone; null: it is told no port. */
+  readonly stockVm: string | null;
+}
+
+export interface ViaOptions {
+  /** Milliseconds for each of the two requests. */
+  readonly timeout: number;
+  readonly trace?: (step: string) => void;
+}
+
+/** Asks a running EPMD: with the full name, as the module does, and with the alive name alone, as a stock VM does. Never rejects. */
+export async function resolveVia(
+  epmd: IpPort,
+  node: NodeName,
+  options: ViaOptions,
+): Promise<{ answer: Answer; via: ViaSeen }> {
+  const { aliveName } = node;
+  const where = hostPort(epmd.address, epmd.port);
+  try {
+    const bare = await ask(epmd, aliveName, options);
+    const full = node.host === undefined ? undefined : await ask(epmd, fullName(node), options);
+    const stockVm = bare.node ? hostPort(epmd.address, bare.node.port) : null;
+    const endpoints = full?.node ? endpointsOf(full.node) : undefined;
+    const isOurs = endpoints !== undefined || full?.reason !== undefined;
+    const kind = isOurs ? "srv-epmd" : "stock";
+    const via: ViaSeen = { epmd: where, ...(full && { kind }), aliveName, stockVm };
+    if (endpoints) return { via, answer: found(endpoints) };
+    if (full?.reason !== undefined) return { via, answer: { outcome: "not-found", reason: full.reason } };
+    // An EPMD without full names has said all it knows with the port: its own address is the node's.
+    if (bare.node) return { via, answer: found([{ ...epmd, port: bare.node.port }]) };
+    return { via, answer: { outcome: "not-found", reason: `${where} has no port for ${aliveName}` } };
+  } catch (error) {
+    const answer: Answer = { outcome: "unavailable", cause: describeError(error) };
+    return { answer, via: { epmd: where, aliveName, stockVm: null } };
+  }
+}
+
+function fullName(node: NodeName): string {
+  return `${formatNodeName(node)}${node.family === undefined ? "" : `/${node.family}`}`;
+}
+
+async function ask(epmd: IpPort, name: string, { timeout, trace }: ViaOptions): Promise<WhyAnswer> {
+  const startedAt = performance.now();
+  const answer = await portPleaseWhy(epmd, name, { timeout });
+  const said = answer.node ? `port ${answer.node.port}` : (answer.reason ?? "no such node");
+  const elapsed = (performance.now() - startedAt).toFixed(1);
+  trace?.(`- PORT_PLEASE2 ${name} to ${hostPort(epmd.address, epmd.port)}: ${said} (${elapsed} ms)`);
+  return answer;
+}
+
+/** Undefined when Extra holds none: the EPMD has a node that was registered under that very name. */
+function endpointsOf({ extra }: Port2Answer): readonly IpPort[] | undefined {
+  try {
+    const endpoints = decodeEndpoints(extra);
+    return endpoints.length > 0 ? endpoints : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function found(places: readonly IpPort[]): Answer {
+  const endpoints = places.map(({ address, port }): Endpoint => {
+    return { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: address };
+  });
+  return { outcome: "found", source: "epmd", stale: false, ttl: 0, endpoints };
+}

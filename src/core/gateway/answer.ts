@@ -1,0 +1,53 @@
+import { Buffer } from "node:buffer";
+import { HEADER_LENGTH, questionLayoutOf } from "../dns/layout.js";
+import { decodeMessage, encodeResponse, FLAG, type Message, rcodeNumber } from "../dns/message.js";
+import type { AddressRecord } from "../dns/record.js";
+
+/**
+ * The address of a host may change: by the next start another program may have it, and then the next free one stands
+ * for the host. VMs that ask DNS themselves (`{lookup,[dns]}`) keep an answer for its TTL.
+ */
+const TTL = 0;
+/** Where the opcode stands in the flags. */
+const OPCODE = 0x7800;
+
+/** A or AAAA of a host of the gateway. @param address canonical IPv4 literal */
+export function addressResponse(query: Buffer, host: string, qtype: "A" | "AAAA", address: string): Buffer {
+  const message = decodeMessage(query);
+  // An IPv4-mapped address makes inet6 VMs dial the IPv4 address, which every user may listen on.
+  const literal = qtype === "A" ? address : `::ffff:${address}`;
+  const record: AddressRecord = { type: qtype, owner: host, ttl: TTL, address: literal };
+  return respond(message, [record]);
+}
+
+/**
+ * RFC 2308 section 2.2: no data of this type, which says nothing of other types, those being others' to answer; without
+ * a SOA it is not kept.
+ */
+export function noAddressResponse(query: Buffer): Buffer {
+  return respond(decodeMessage(query), []);
+}
+
+/** A response that is only its code, whatever kind of message is answered. @throws ProtocolError without a sound question section */
+export function codeResponse(query: Buffer, rcode: "SERVFAIL" | "REFUSED"): Buffer {
+  const { questionEnd } = questionLayoutOf(query);
+  const response = Buffer.from(query.subarray(0, questionEnd));
+  const kept = response.readUInt16BE(2) & (OPCODE | FLAG.rd);
+  response.writeUInt16BE(FLAG.response | kept | FLAG.ra | rcodeNumber(rcode), 2);
+  response.fill(0, 6, HEADER_LENGTH);
+  return response;
+}
+
+function respond(query: Message, answers: readonly AddressRecord[]): Buffer {
+  // RFC 6891 section 6.1.3: a version that we do not speak.
+  const known = query.edns === undefined || query.edns.version === 0;
+  return encodeResponse(query, {
+    rcode: known ? "NOERROR" : "BADVERS",
+    aa: known,
+    // Other questions are forwarded, and some resolvers turn away from a server that says it would not.
+    ra: true,
+    answers: known ? answers : [],
+    authorities: [],
+    additionals: [],
+  });
+}

@@ -1,0 +1,103 @@
+import dgram from "node:dgram";
+import net from "node:net";
+
+/** Where a name server listens. */
+export interface NameServer {
+  /** IP literal, with a zone id where it needs one. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface BytesRequest {
+  readonly server: NameServer;
+  readonly transport: "udp" | "tcp";
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Failed {
+  readonly kind: "failed";
+  /** `timeout`, `aborted`, `malformed answer`, `connection closed`, or the system's code: ECONNREFUSED, EHOSTUNREACH, ... */
+  readonly reason: string;
+}
+
+export type BytesResult<T> = { readonly kind: "answered"; readonly answer: T } | Failed;
+
+/** Reads the answer from a message; undefined: that is not the answer to the query. */
+type Accept<T> = (bytes: Buffer) => T | undefined;
+
+/** Ends an exchange, once. */
+type Settle<T> = (result: BytesResult<T>) => void;
+
+export const failed = (reason: string): Failed => ({ kind: "failed", reason });
+const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? error.message;
+
+/** RFC 5452: an id that cannot be guessed, and with UDP a port that the system draws. */
+export async function randomId(): Promise<number> {
+  // Loaded with the first query: an idle daemon does without its 2 MiB.
+  const { randomInt } = await import("node:crypto");
+  return randomInt(0x10000);
+}
+
+/** One message to one server, from a port of its own. Never rejects. */
+export function exchangeBytes<T>(request: BytesRequest, query: Buffer, accept: Accept<T>): Promise<BytesResult<T>> {
+  const { server, signal, timeout } = request;
+  if (signal.aborted) return Promise.resolve(failed("aborted"));
+  return new Promise((resolve) => {
+    const settle: Settle<T> = (result) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      close();
+      resolve(result);
+    };
+    const abort = () => settle(failed("aborted"));
+    const timer = setTimeout(() => settle(failed("timeout")), timeout);
+    signal.addEventListener("abort", abort, { once: true });
+    const start = request.transport === "udp" ? startUdp<T> : startTcp<T>;
+    const close = start(server, query, accept, settle);
+  });
+}
+
+/** @returns a function that closes the socket */
+function startUdp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
+  const socket = dgram.createSocket(net.isIPv6(server.address) ? "udp6" : "udp4");
+  let open = true;
+  // A connected socket takes datagrams from this server only, and learns of ICMP "port unreachable" at once.
+  socket.on("error", (error) => settle(failed(codeOf(error))));
+  socket.on("message", (bytes) => {
+    const answer = accept(bytes);
+    // What is not the answer to this query may come from anybody: wait on (RFC 5452 section 9.1).
+    if (answer !== undefined) settle({ kind: "answered", answer });
+  });
+  socket.on("connect", () => {
+    socket.send(query, (error) => error && settle(failed(codeOf(error))));
+  });
+  // Without a callback: then a failure comes as an "error" event.
+  socket.connect(server.port, server.address);
+  return () => {
+    if (!open) return;
+    open = false;
+    socket.close();
+  };
+}
+
+function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
+  const socket = net.connect({ host: server.address, port: server.port });
+  let received: Buffer = Buffer.alloc(0);
+  socket.on("error", (error) => settle(failed(codeOf(error))));
+  socket.on("close", () => settle(failed("connection closed")));
+  socket.on("data", (chunk) => {
+    received = Buffer.concat([received, chunk]);
+    // RFC 1035 section 4.2.2: two octets of length before the message.
+    if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
+    const size = received.readUInt16BE(0);
+    const answer = accept(received.subarray(2, 2 + size));
+    settle(answer !== undefined ? { kind: "answered", answer } : failed("malformed answer"));
+  });
+  const prefix = Buffer.alloc(2);
+  prefix.writeUInt16BE(query.length);
+  // RFC 7766 section 8: length and message in one segment.
+  socket.write(Buffer.concat([prefix, query]));
+  return () => socket.destroy();
+}

@@ -1,0 +1,38 @@
+import type { EpmdResponse } from "../core/epmd/messages.js";
+import { type NodeName, parseNodeName } from "../core/node-name.js";
+import type { NodeDescription } from "../core/resolution.js";
+import type { Logger } from "../logger.js";
+import { formatPeer, type Peer } from "./peer.js";
+
+/** Alive name and host, as long as they can be. */
+const LONGEST_LOGGED_NAME = 255 + 1 + 253;
+
+export const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
+
+/** The name of a PORT_PLEASE2 request; undefined for what can be no node. */
+export function parseQuery(name: string): NodeName | undefined {
+  try {
+    return parseNodeName(name);
+  } catch {
+    return undefined;
+  }
+}
+
+export function portAnswer(aliveName: string, port: number, description: NodeDescription): EpmdResponse {
+  const { nodeType, protocol, highestVersion, lowestVersion, extra } = description;
+  return { type: "PORT2_RESP", result: 0, port, aliveName, nodeType, protocol, highestVersion, lowestVersion, extra };
+}
+
+/** Not found, and the reason in the log. @param unreachable the node is there, and this client cannot reach it */
+export function refuse(name: string, peer: Peer, reason: string, log: Logger, unreachable = false): EpmdResponse {
+  const where = { node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), reason };
+  // Strangers do not write the log, except where it says why a stock client got no port.
+  log[peer.local || unreachable ? "info" : "debug"](where, "node not found");
+  return NOT_FOUND;
+}
+
+/** Not found, because it could not be asked for. */
+export function failed(name: string, peer: Peer, cause: string, log: Logger): EpmdResponse {
+  log.warn({ node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), cause }, "look-up failed");
+  return NOT_FOUND;
+}

@@ -1,0 +1,136 @@
+import { ConfigError } from "../core/errors.js";
+import { addressResponse, codeResponse, noAddressResponse } from "../core/gateway/answer.js";
+import { isOwnServer } from "../core/gateway/own-server.js";
+import { readGatewayQuestion } from "../core/gateway/question.js";
+import { hostPort } from "../core/ip.js";
+import type { DnsServer, IpPort } from "../core/network-values.js";
+import type { NameServer } from "../dns/exchange-bytes.js";
+import { NameServers } from "../dns/name-servers.js";
+import type { QueryPeer } from "../dns/peer.js";
+import { type Responder, startResponder } from "../dns/responder.js";
+import type { Logger } from "../logger.js";
+import { createForwarder } from "./forward.js";
+import { withAdvice } from "./listen-advice.js";
+import { describeLoop, LoopCheck } from "./loop-check.js";
+
+export interface GatewayDnsOptions {
+  readonly at: IpPort;
+  /** Of a name in lower case that a host can have. */
+  readonly isGatewayHost: (host: string) => boolean;
+  /** Canonical IPv4 literal; undefined when the host can have none now. */
+  readonly addressFor: (host: string) => Promise<string | undefined>;
+  /** Who is asked what is not the gateway's. */
+  readonly forward: {
+    /** `--gateway-forward`; empty: resolv.conf without ourselves. */
+    readonly servers: readonly NameServer[];
+    /** `--dns`, and the zone that we serve ourselves. Those with a domain come before all else, those without after it. */
+    readonly dns: readonly DnsServer[];
+    /** The gateway's domains, for which loops are looked for too. */
+    readonly domains: readonly string[];
+    /** Default /etc/resolv.conf; read again when it changes. */
+    readonly resolvConf?: string;
+    /** Milliseconds in which a question is answered or given up; default 4.5 s. */
+    readonly limit?: number;
+    /** Questions under way at once; more are SERVFAIL. Default 512. */
+    readonly maxForwards?: number;
+  };
+  /** Of a canonical address: one of this machine's, loopbacks included. Others are not served. */
+  readonly isLocal: (address: string) => boolean;
+  readonly log: Logger;
+}
+
+export interface GatewayDns extends Responder {
+  /** Whether a name server is this one: our own resolver must not ask it. */
+  readonly isOwnServer: (server: NameServer) => boolean;
+}
+
+/** Loopback interfaces carry datagrams of any length in one piece, so whatever the asker allows may pass. */
+const MAX_UDP_SIZE = 65_535;
+
+/**
+ * The DNS of the gateway: A and AAAA of its hosts are loopback addresses, and every other question goes to another name
+ * server and its answer back, unchanged.
+ * @throws ListenError; ConfigError when the other name servers lead back here
+ */
+export async function startGatewayDns(options: GatewayDnsOptions): Promise<GatewayDns> {
+  const { at, forward, isLocal, log } = options;
+  let listening: IpPort = at;
+  const isOwn = (server: NameServer) => isOwnServer(listening, server, isLocal);
+  const nameServers = new NameServers({
+    rules: rulesOf(forward),
+    resolvConf: forward.resolvConf ?? RESOLV_CONF,
+    isOwn,
+    otherwise: forward.dns.filter(({ domain }) => domain === undefined),
+    log,
+  });
+  const forwarder = createForwarder({ ...forward, nameServers, log });
+  const loops = new LoopCheck();
+
+  async function answer(query: Buffer, peer: QueryPeer): Promise<Buffer> {
+    if (!isLocal(peer.address)) return codeResponse(query, "REFUSED");
+    const question = readGatewayQuestion(query, options.isGatewayHost);
+    switch (question.kind) {
+      case "host": {
+        const address = await addressOf(question.host);
+        return address === undefined
+          ? codeResponse(query, "SERVFAIL")
+          : addressResponse(query, question.host, question.qtype, address);
+      }
+      case "no-host":
+        return noAddressResponse(query);
+      case "other": {
+        // A transfer is many messages, of which one would arrive; and loops end here.
+        const refused = (question.transfer && peer.transport === "tcp") || loops.cameBack(question.qname);
+        if (refused) return codeResponse(query, "REFUSED");
+        return (await forwarder.forward(query, question.qname, peer.transport)) ?? codeResponse(query, "SERVFAIL");
+      }
+      default:
+        return question satisfies never;
+    }
+  }
+
+  async function addressOf(host: string): Promise<string | undefined> {
+    try {
+      return await options.addressFor(host);
+    } catch (err) {
+      log.error({ host, err }, "no gateway address");
+      return undefined;
+    }
+  }
+
+  const responder = await startResponder({ ...at, answer, maxUdpSize: MAX_UDP_SIZE, log }).catch((error: unknown) => {
+    throw withAdvice(error, at);
+  });
+  listening = { address: at.address, port: responder.port };
+  const close = async () => {
+    forwarder.close();
+    await responder.close();
+  };
+  const loop = await loops.run(nameServers, forward.domains);
+  if (loop) {
+    await close();
+    const ourselves = hostPort(listening.address, listening.port);
+    throw new ConfigError("CONFIG_CONFLICT", describeLoop(loop, originOf(loop.server, forward), ourselves));
+  }
+  return { address: responder.address, port: responder.port, isOwnServer: isOwn, close };
+}
+
+const RESOLV_CONF = "/etc/resolv.conf";
+
+/** `--gateway-forward` comes after the domains of `--dns`, and in place of all else. */
+function rulesOf({ servers, dns }: GatewayDnsOptions["forward"]): DnsServer[] {
+  return [
+    ...dns.filter(({ domain }) => domain !== undefined),
+    ...servers.map(({ address, port }) => ({ address, port, domain: undefined })),
+  ];
+}
+
+function originOf(
+  server: NameServer,
+  { servers, dns, resolvConf = RESOLV_CONF }: GatewayDnsOptions["forward"],
+): string {
+  const among = (named: readonly NameServer[]) =>
+    named.some(({ address, port }) => address === server.address && port === server.port);
+  if (among(servers)) return "--gateway-forward";
+  return among(dns) ? "--dns" : resolvConf;
+}

@@ -1,0 +1,116 @@
+import { readFile } from "node:fs/promises";
+import type { Config } from "../core/config.js";
+import { GatewayAddresses } from "../core/gateway/addresses.js";
+import { gatewayHosts, gatewayNames, isGatewayHost } from "../core/gateway/names.js";
+import { hostsEntriesIn } from "../core/hosts-file.js";
+import { isLoopback } from "../core/ip.js";
+import type { DnsServer } from "../core/network-values.js";
+import { parseNodeName } from "../core/node-name.js";
+import type { Registry } from "../core/registry.js";
+import type { NameServer } from "../dns/exchange-bytes.js";
+import type { Listener } from "../epmd/listener.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { GatewayWay } from "../epmd/way.js";
+import type { Logger } from "../logger.js";
+import type { Machine } from "../machine.js";
+import type { OwnHostTest } from "../resolution/own-hosts.js";
+import type { NodeResolver } from "../resolution/resolution.js";
+import { createAcceptTest } from "./accepts.js";
+import { type GatewayDns, startGatewayDns } from "./dns.js";
+import { GatewayHosts } from "./hosts.js";
+import type { RelayStart } from "./relay-autostart.js";
+import { startRelayClient } from "./relay-client.js";
+import { relaySocketPath } from "./socket-path.js";
+import { lookUpAtGateway } from "./way.js";
+
+export interface GatewayDeps {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly registry: Registry;
+  readonly nodes: NodeResolver;
+  readonly isOurs: OwnHostTest;
+  /** The EPMD's. */
+  readonly listener: Listener;
+  /** Name servers of zones that we serve ourselves. */
+  readonly zones: readonly DnsServer[];
+  /** Undefined: somebody else starts the relay process. */
+  readonly relay: RelayStart | undefined;
+  readonly log: Logger;
+}
+
+export interface Gateway extends GatewayWay {
+  /** Where its DNS answers, `ip:port`. */
+  readonly dnsAddress: string | undefined;
+  /** Whether a name server is the gateway's own. */
+  readonly isOwnServer: (server: NameServer) => boolean;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Unmodified VMs: peer host names resolve to loopback addresses, the EPMD listens there, and relays lead on.
+ * @throws ListenError, ConfigError
+ */
+export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
+  const { config, registry, nodes, listener, log } = deps;
+  const addresses = new GatewayAddresses(config.gatewayRange);
+  const accepts = createAcceptTest();
+  const relays = startRelayClient({
+    socket: await relaySocketPath(config, listener.port),
+    ports: config.relayPorts,
+    start: deps.relay,
+    onPairs: (pairs) => hosts.know(pairs, "the relay process"),
+    ownPairs: () => addresses.pairs(),
+    onDialFailed: (node, endpoint, reason) => {
+      log.info({ node, endpoint: formatPeer(endpoint), reason }, "relay cannot reach the node");
+      nodes.refused(parseNodeName(node), endpoint);
+    },
+    log,
+  });
+  const hosts = new GatewayHosts({ addresses, listen: listener.add, onPair: relays.keep, log });
+  let dns: GatewayDns | undefined;
+  try {
+    // Pairs of the daemon before us first: its VMs know them.
+    await relays.ready;
+    const etcHosts = await readFile("/etc/hosts", "utf8").catch(() => "");
+    await hosts.know(hostsEntriesIn(etcHosts, config.gatewayRange), "/etc/hosts");
+    await hosts.preload(gatewayHosts(config));
+    dns = await startDns(deps, hosts);
+  } catch (error) {
+    await relays.close();
+    throw error;
+  }
+  return {
+    dnsAddress: dns && formatPeer(dns),
+    isOwnServer: (server) => dns?.isOwnServer(server) ?? false,
+    contains: (address) => addresses.contains(address),
+    lookUp: (asked, forwarded, peer) =>
+      lookUpAtGateway(asked, forwarded, peer, {
+        registry,
+        resolve: (name, options) => nodes.resolve(name, options),
+        hostOf: (address) => addresses.hostOf(address),
+        relay: relays.ensure,
+        accepts,
+        log,
+      }),
+    lives: (node, address) => {
+      const host = addresses.hostOf(address);
+      return host !== undefined && deps.isOurs(node.aliveName, host);
+    },
+    close: async () => {
+      await Promise.all([dns?.close(), relays.close()]);
+    },
+  };
+}
+
+function startDns({ config, machine, zones, log }: GatewayDeps, hosts: GatewayHosts): Promise<GatewayDns> | undefined {
+  const names = gatewayNames(config);
+  if (config.gatewayListen === undefined) return undefined;
+  return startGatewayDns({
+    at: config.gatewayListen,
+    isGatewayHost: (host) => isGatewayHost(names, host),
+    addressFor: (host) => hosts.addressFor(host),
+    forward: { servers: config.gatewayForward, dns: [...config.dns, ...zones], domains: names.domains },
+    isLocal: (address) => isLoopback(address) || machine.addresses().includes(address),
+    log,
+  });
+}

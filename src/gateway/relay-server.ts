@@ -1,0 +1,143 @@
+import type { Socket } from "node:net";
+import type { HostAddress } from "../core/gateway/addresses.js";
+import type { RelayEvent, RelayReply, RelayRequest } from "../core/gateway/relay-protocol.js";
+import type { PortRange } from "../core/network-values.js";
+import type { Logger } from "../logger.js";
+import { ControlConnection } from "./relay-control.js";
+import { MAX_CONTROL_CONNECTIONS, MAX_PAIRS, MAX_RELAYS } from "./relay-limits.js";
+import { openControlSocket } from "./relay-socket.js";
+import { RELAY_TIMINGS, type RelayTimings } from "./relay-timings.js";
+import { Relays } from "./relays.js";
+
+export interface RelayServerOptions {
+  /** Path of the control socket. */
+  readonly socket: string;
+  readonly ports: PortRange;
+  readonly untilIdle: boolean;
+  /** Descriptors that listeners and links may take together. */
+  readonly descriptors: number;
+  readonly log: Logger;
+  readonly limit?: number;
+  readonly timings?: Partial<RelayTimings>;
+}
+
+export interface RelayServer {
+  /** Settles, with the reason, when there is nothing left to live for. */
+  readonly idle: Promise<string>;
+  readonly openLinks: () => number;
+  /** Cuts every link. */
+  readonly close: () => Promise<void>;
+}
+
+/** Milliseconds between looks at what can go, or less where times are shorter. */
+const SWEEP_INTERVAL = 5_000;
+
+/** The relay process, but for its signals. @throws ListenError */
+export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
+  const { socket: path, ports, untilIdle, descriptors, log, limit = MAX_RELAYS } = options;
+  const timings = { ...RELAY_TIMINGS, ...options.timings };
+  const since = Date.now();
+  const connections = new Map<ControlConnection, Socket>();
+  const daemons = new Set<ControlConnection>();
+  const pairs = new Map<string, HostAddress>();
+  const tell = (event: RelayEvent) => {
+    for (const daemon of daemons) daemon.send(event);
+  };
+  const relays = new Relays({
+    ports,
+    limit,
+    descriptors,
+    timings,
+    onDialFailed: (node, endpoint, reason) => {
+      log.debug({ node, endpoint, reason }, "endpoint not reached");
+      tell({ type: "dial-failed", node, endpoint, reason });
+    },
+    onNotice: (message) => {
+      log.warn(message);
+      tell({ type: "notice", message });
+    },
+  });
+
+  const remember = ({ host, address }: HostAddress): boolean => {
+    if (!pairs.has(address) && pairs.size >= MAX_PAIRS) return false;
+    pairs.set(address, { host, address });
+    return true;
+  };
+
+  const handle = async (request: RelayRequest): Promise<RelayReply> => {
+    const { id } = request;
+    switch (request.type) {
+      case "ensure": {
+        const { node, address, endpoints } = request;
+        const relayed = await relays.ensure({ node, address, endpoints });
+        if (relayed.outcome === "failed") return { type: "refused", id, reason: relayed.reason };
+        return { type: "ensured", id, port: relayed.port };
+      }
+      case "pair":
+        if (remember(request)) return { type: "kept", id };
+        return { type: "refused", id, reason: `all ${MAX_PAIRS} host-address pairs are in use` };
+      case "status": {
+        const { states, totals } = relays;
+        const status = { pid: process.pid, since, daemons: daemons.size, relays: states, totals };
+        return { type: "status", id, status };
+      }
+      default:
+        return request satisfies never;
+    }
+  };
+
+  const accept = (stream: Socket) => {
+    const connection = new ControlConnection(stream, {
+      pairs: () => Array.from(pairs.values()),
+      handle,
+      helloLimit: timings.hello,
+      log,
+      onDaemon: (pid) => {
+        daemons.add(connection);
+        log.info({ daemon: pid }, "daemon connected");
+        stream.once("close", () => log.info({ daemon: pid }, "daemon disconnected"));
+      },
+    });
+    connections.set(connection, stream);
+    stream.once("close", () => {
+      connections.delete(connection);
+      daemons.delete(connection);
+    });
+    if (connections.size > MAX_CONTROL_CONNECTIONS) connection.fail("too many connections to the control socket");
+  };
+
+  const control = await openControlSocket(path, accept);
+  const closeControl = async () => {
+    const closed = control.close();
+    for (const stream of connections.values()) stream.destroy();
+    await closed;
+  };
+
+  let announceIdle: (why: string) => void = () => {};
+  const idle = new Promise<string>((resolve) => {
+    announceIdle = resolve;
+  });
+  let lonelySince = performance.now();
+  let lost = false;
+  const sweep = async () => {
+    relays.sweep();
+    if (!lost && !(await control.isOurs())) {
+      lost = true;
+      log.error({ socket: path }, "the control socket was removed or replaced: no daemon finds this process any more");
+      await closeControl();
+    }
+    if (daemons.size > 0 || relays.openLinks > 0) lonelySince = performance.now();
+    if ((untilIdle || lost) && performance.now() - lonelySince >= timings.idleProcess) announceIdle("idle");
+  };
+  const interval = Math.min(SWEEP_INTERVAL, timings.idleListener / 4, timings.idleProcess / 4);
+  const timer = setInterval(() => void sweep(), interval);
+
+  return {
+    idle,
+    openLinks: () => relays.openLinks,
+    close: async () => {
+      clearInterval(timer);
+      await Promise.all([relays.close(), closeControl()]);
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import { readlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../core/config.js";
+
+/**
+ * Where the relay process of this network namespace and EPMD port listens for the daemon. Root has /run: the same for a
+ * login shell, which has XDG_RUNTIME_DIR, and a unit, which has not.
+ * @param port bound EPMD port
+ */
+export async function relaySocketPath(
+  config: Pick<Config, "relaySocket" | "runtimeDir">,
+  port: number,
+): Promise<string> {
+  if (config.relaySocket !== undefined) return config.relaySocket;
+  const namespace = /[0-9]+/.exec(await readlink("/proc/self/ns/net").catch(() => ""))?.[0] ?? "0";
+  return join(runtimeFolder(config.runtimeDir), `relay-${namespace}-${port}.sock`);
+}
+
+function runtimeFolder(runtimeDir: string | undefined): string {
+  const user = process.getuid?.() ?? 0;
+  if (user === 0) return "/run/srv-epmd";
+  return runtimeDir === undefined ? join(tmpdir(), `srv-epmd-${user}`) : join(runtimeDir, "srv-epmd");
+}

@@ -1,0 +1,99 @@
+import type { ConsulClient } from "../consul/client.js";
+import type { Config } from "../core/config.js";
+import { describeError } from "../core/errors.js";
+import { nomadSpellings, withoutCleaned } from "../core/mesh/nomad-upstreams.js";
+import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
+import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "../core/mesh/upstream.js";
+import type { Question, Resolution } from "../core/resolution.js";
+import type { Logger } from "../logger.js";
+import type { LookupContext, Source } from "../resolution/source.js";
+import type { Sidecars } from "./sidecars.js";
+
+export interface UpstreamSourceDeps {
+  readonly config: Config;
+  readonly connect: () => Promise<ConsulClient>;
+  /** Alive names of the nodes here, as far as they are known. Never rejects. */
+  readonly aliveNames: () => readonly string[] | Promise<readonly string[]>;
+  /** Follow the proxies' registrations; else they are read with each look-up. */
+  readonly follow: boolean;
+  readonly log: Logger;
+}
+
+export interface UpstreamSource extends Source {
+  readonly close: () => Promise<void>;
+}
+
+/** Listeners of Connect proxies: those that Nomad's variables name, else those of the agent's proxy registrations. */
+export function createUpstreamSource(deps: UpstreamSourceDeps): UpstreamSource {
+  return asksAgent(deps.config) ? agentSource(deps) : nomadSource(deps.config);
+}
+
+function nomadSource(config: Config): UpstreamSource {
+  const { upstreams } = config.nomad;
+  return {
+    name: "upstream",
+    lookUp: (question, { sameHost }) => {
+      const destination = destinationOf(config, question.node);
+      const found = upstreamsTo(nomadSpellings(destination), upstreams);
+      if (found.length > 0) return resolveUpstream(question, sameHost, found);
+      const others = listDestinations(withoutCleaned(upstreams));
+      return { outcome: "not-found", reason: `no upstream ${destination} in NOMAD_UPSTREAM_*: ${others}` };
+    },
+    close: async () => {},
+  };
+}
+
+function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourceDeps): UpstreamSource {
+  let loaded: Sidecars | undefined;
+  // Loaded with the first use: without a mesh the daemon does not pay for it.
+  const loading = import("./sidecars.js").then(({ followSidecars, readSidecars }) => {
+    loaded = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(config), log });
+    return loaded;
+  });
+  loading.catch(() => undefined);
+
+  function find(destination: string, sidecars: readonly Sidecar[], alive: readonly string[]): Upstream[] {
+    const chosen = sidecarsOfNodes(sidecars, alive, config);
+    return upstreamsTo(
+      [destination],
+      chosen.flatMap(({ upstreams }) => upstreams),
+    );
+  }
+
+  async function ask(question: Question, { sameHost }: LookupContext): Promise<Resolution> {
+    const destination = destinationOf(config, question.node);
+    let sidecars: readonly Sidecar[];
+    const alive = await aliveNames();
+    try {
+      sidecars = await (await loading).refresh();
+    } catch (error) {
+      return { outcome: "unavailable", cause: `the upstream ${destination}: ${describeError(error)}` };
+    }
+    const found = find(destination, sidecars, alive);
+    if (found.length > 0) return resolveUpstream(question, sameHost, found);
+    const looked = sidecarsOfNodes(sidecars, alive, config);
+    return { outcome: "not-found", reason: `no upstream ${destination}${describeSidecars(looked)}` };
+  }
+
+  return {
+    name: "upstream",
+    lookUp: (question, context) => {
+      const known = loaded?.known;
+      const alive = aliveNames();
+      if (!known || alive instanceof Promise) return ask(question, context);
+      const found = find(destinationOf(config, question.node), known, alive);
+      // What is not known may have been registered this moment.
+      return found.length > 0 ? resolveUpstream(question, context.sameHost, found) : ask(question, context);
+    },
+    close: async () => {
+      await (await loading.catch(() => undefined))?.close();
+    },
+  };
+}
+
+/** Which proxies were looked at, and what they have. */
+function describeSidecars(sidecars: readonly Sidecar[]): string {
+  if (sidecars.length === 0) return ": the Consul agent has no sidecar proxy of the nodes here that the token may read";
+  const upstreams = sidecars.flatMap((sidecar) => sidecar.upstreams);
+  return ` at ${sidecars.map(({ id }) => id).join(", ")}: ${listDestinations(upstreams)}`;
+}

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "vitest";
+import type { Endpoint } from "../../src/core/endpoint.js";
+import type { NodeName } from "../../src/core/node-name.js";
+import { Registry } from "../../src/core/registry.js";
+import type { Resolution } from "../../src/core/resolution.js";
+import { identifyPeer } from "../../src/epmd/peer.js";
+import { parseQuery } from "../../src/epmd/port-answer.js";
+import { lookUpAtGateway } from "../../src/gateway/way.js";
+import type { ResolveOptions } from "../../src/resolution/resolution.js";
+import { collectLog } from "../support/log-lines.js";
+import { registration } from "../support/registered-node.js";
+
+const ADDRESS = "127.64.0.9";
+const HOST = "svc.service.consul";
+const PEER = identifyPeer("127.0.0.1", 40000, ADDRESS, []);
+const NOT_FOUND = { type: "PORT2_RESP", result: 1 };
+
+const endpoint: Endpoint = { address: "10.0.0.9", port: 20009, family: 4, priority: 1, weight: 1, target: "t.test" };
+const found: Resolution = { outcome: "found", source: "srv", endpoints: [endpoint], ttl: 0, stale: false };
+
+interface Situation {
+  readonly resolution: Resolution;
+  readonly registry?: Registry;
+  readonly accepts?: boolean;
+  readonly relayFailure?: string;
+  readonly forwarded?: boolean;
+}
+
+/** What a client gets at the address of the gateway, what was resolved and relayed for it, and what the log says. */
+async function ask(name: string, { resolution, registry = new Registry(), ...situation }: Situation, peer = PEER) {
+  const { log, lines } = collectLog();
+  const resolved: { name: NodeName; options: ResolveOptions }[] = [];
+  const relayed: unknown[] = [];
+  const asked = parseQuery(name);
+  if (!asked) throw new Error(`${name} is no name`);
+  const response = await lookUpAtGateway(asked, situation.forwarded ?? false, peer, {
+    registry,
+    resolve: (full, options) => {
+      resolved.push({ name: full, options });
+      return resolution;
+    },
+    hostOf: (address) => (address === ADDRESS ? HOST : undefined),
+    relay: async (target) => {
+      relayed.push(target);
+      const { relayFailure: reason } = situation;
+      return reason === undefined ? { outcome: "relayed", port: 61000 } : { outcome: "failed", reason };
+    },
+    accepts: async () => situation.accepts ?? true,
+    log,
+  });
+  return { response, resolved, relayed, lines };
+}
+
+const withLocal = (more: { address?: string } = {}) => {
+  const registry = new Registry();
+  const node = registry.register(registration("n", 9100, more), 0);
+  if (!node) throw new Error("not registered");
+  const local: Endpoint = { ...endpoint, address: "127.0.0.1", port: 9100 };
+  return { registry, resolution: { ...found, source: "registry", endpoints: [local], description: node } as const };
+};
+
+describe("a look-up at an address that stands for a host", () => {
+  test("is for the node of that host, and answered with the port of a relay at that address", async () => {
+    const { response, resolved, relayed } = await ask("n", { resolution: found });
+    expect(response).toMatchObject({ result: 0, port: 61000, aliveName: "n", nodeType: 77, highestVersion: 6 });
+    expect(resolved).toMatchObject([{ name: { aliveName: "n", host: HOST }, options: { sameHost: true } }]);
+    expect(relayed).toEqual([{ node: `n@${HOST}`, address: ADDRESS, endpoints: [endpoint] }]);
+  });
+
+  test("takes the host from the name where a dotted one says it", async () => {
+    const { relayed } = await ask("n.other.test", { resolution: found });
+    expect(relayed).toMatchObject([{ node: "n@other.test", address: ADDRESS }]);
+  });
+
+  test("says of the node what it said itself", async () => {
+    const description = { nodeType: 72, protocol: 0, highestVersion: 6, lowestVersion: 6, extra: Buffer.alloc(0) };
+    const { response } = await ask("n", { resolution: { ...found, description } });
+    expect(response).toMatchObject({ nodeType: 72, lowestVersion: 6, port: 61000 });
+  });
+
+  test("is answered with a local node's own port where that accepts, without a relay", async () => {
+    const { response, relayed } = await ask("n", withLocal());
+    expect([response, relayed]).toMatchObject([{ port: 9100 }, []]);
+  });
+
+  test("leads to a local node that is bound to 127.0.0.1 through a relay", async () => {
+    const { response, relayed } = await ask("n", { ...withLocal(), accepts: false });
+    expect([response, relayed]).toMatchObject([
+      { port: 61000 },
+      [{ endpoints: [{ address: "127.0.0.1", port: 9100 }] }],
+    ]);
+  });
+
+  test("leads to a node that registered from another machine through a relay", async () => {
+    const { response } = await ask("n", withLocal({ address: "10.0.0.7" }));
+    expect(response).toMatchObject({ port: 61000 });
+  });
+
+  test("leaves it to the relay to try the endpoints", async () => {
+    const { resolved } = await ask("n", { resolution: found });
+    expect(resolved[0]?.options.mayProbe).toBe(false);
+  });
+
+  test("that comes from another srv-epmd is not passed on", async () => {
+    const may = async (forwarded: boolean) => {
+      const { resolved } = await ask("n", { resolution: found, forwarded });
+      return resolved[0]?.options.allowed?.("fallback");
+    };
+    expect([await may(true), await may(false)]).toEqual([false, true]);
+  });
+
+  test.each([
+    ["not-found", { outcome: "not-found", reason: "no such name" }, "node not found"],
+    ["unavailable", { outcome: "unavailable", cause: "DNS is silent" }, "look-up failed"],
+  ] as const)("that is %s gets the answer of stock EPMD, and the log the reason", async (_how, resolution, msg) => {
+    const { response, lines } = await ask("n", { resolution });
+    expect(response).toEqual(NOT_FOUND);
+    expect(lines).toMatchObject([{ msg, node: `n@${HOST}` }]);
+  });
+
+  test("that no relay can serve is not found, and the log says why", async () => {
+    const { response, lines } = await ask("n", { resolution: found, relayFailure: "no port is free" });
+    expect(response).toEqual(NOT_FOUND);
+    expect(lines).toMatchObject([{ level: "warn", node: `n@${HOST}`, cause: "no port is free" }]);
+  });
+});
+
+test("a look-up at an address that stands for nothing is logged and not found", async () => {
+  const { response, lines, resolved } = await ask("n", { resolution: found }, { ...PEER, dialled: "127.64.0.10" });
+  expect([response, resolved]).toEqual([NOT_FOUND, []]);
+  expect(lines).toMatchObject([
+    { node: "n", reason: "127.64.0.10 is an address of the gateway that stands for no host" },
+  ]);
+});

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createConsulClient } from "../../src/consul/client.js";
+import { runCommand } from "../support/command-line.js";
+import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
+import { collectLog } from "../support/log-lines.js";
+import { serviceEntry } from "../support/service-entry.js";
+
+let fake: FakeConsul;
+
+beforeEach(async () => {
+  fake = await startFakeConsul();
+  const client = createConsulClient({ url: fake.url, log: collectLog().log });
+  const since = String(Math.floor(Date.now() / 1000) - 7260);
+  const meta = { "erlang-node": "node_a@svc.service.consul", "srv-epmd-since": since };
+  await client.register(serviceEntry("node_a", { meta }));
+  await client.register(serviceEntry("node_b", { id: "srv-epmd:box2:node_b", address: undefined, port: 20002 }));
+  await client.register(serviceEntry("web", { id: "srv-epmd:box2:web", port: 20003 }));
+  await client.fail("srv-epmd:box2:node_b");
+  client.close();
+});
+afterEach(() => fake.close());
+
+const names = (...args: readonly string[]) => runCommand(["names", "--cluster", "--consul", fake.url, ...args]);
+
+test("names --cluster lists the nodes that match with health, address, age, instance and machine", async () => {
+  const { code, stdout } = await names("--match", "node_*@svc");
+  expect(stdout).toMatch(/^node_\*@svc\.service\.consul: 2 nodes in Consul\n {2}node +health +address +age +instance/);
+  expect(stdout).toMatch(/\n {2}node_a@svc\.service\.consul {2}passing +10\.0\.0\.1:20001 +2h1m +box1 +box1\n/);
+  // Without an address of its own it is at its machine's.
+  expect(stdout).toMatch(/\n {2}node_b@svc\.service\.consul {2}critical +10\.9\.9\.9:20002 +- +box2 +box1\n$/);
+  expect(code).toBe(0);
+});
+
+test("with --json for programs, and with --domain for a whole service", async () => {
+  const { stdout } = await names("--domain", "svc", "--json");
+  const { consul, nodes } = JSON.parse(stdout);
+  expect(consul).toBe(fake.url);
+  expect(nodes.map(({ node }: { node: string }) => node)).toEqual(
+    ["node_a", "node_b", "web"].map((name) => `${name}@svc.service.consul`),
+  );
+  expect(nodes[0]).toEqual({
+    ...{ node: "node_a@svc.service.consul", health: "passing", address: "10.0.0.1", port: 20001 },
+    ...{ age: expect.any(Number), instance: "box1", machine: "box1" },
+  });
+});
+
+test("a service without instances is an empty table", async () => {
+  expect(await names("--match", "*@none")).toEqual({
+    code: 0,
+    stdout: "*@none.service.consul: 0 nodes in Consul\n",
+    stderr: "",
+  });
+});
+
+test("a Consul that cannot be asked is exit 3", async () => {
+  const { code, stderr } = await runCommand([
+    ...["names", "--cluster", "--match", "*@svc", "--consul", "http://127.0.0.1:1"],
+  ]);
+  expect(code).toBe(3);
+  expect(stderr).toMatch(/ECONNREFUSED/);
+});
+
+test.each([
+  [["--cluster"], /--cluster needs to know which service/],
+  [["--cluster", "--match", "*@example.org"], /example\.org is no service of Consul/],
+  [["--cluster", "--match", "*@svc", "127.0.0.1"], /--cluster asks Consul, not the EPMD at 127\.0\.0\.1/],
+])("%j is exit 2", async (args, message) => {
+  const { code, stderr } = await runCommand(["names", ...args]);
+  expect(stderr).toMatch(message);
+  expect(code).toBe(2);
+});

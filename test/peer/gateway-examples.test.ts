@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs";
+import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "vitest";
+import { consoleBlocks, installInto, runShown } from "../support/console-blocks.js";
+import { findEjabberd } from "../support/ejabberd.js";
+import { findRabbitmq } from "../support/rabbitmq.js";
+import { requirePeer } from "../support/require-peer.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { sharedLibraries, type UnpackedServer } from "../support/unpacked.js";
+
+const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
+/** Milliseconds: three brokers boot in 20 s on two cores with nothing else to do. */
+const TIMEOUT = 120_000;
+
+/** Does what the README of an example shows. @param prepare the environment in which an unpacked server is as if installed */
+async function runExample(
+  example: string,
+  server: UnpackedServer | undefined,
+  prepare: (server: UnpackedServer, folder: string) => NodeJS.ProcessEnv | Promise<NodeJS.ProcessEnv>,
+): Promise<void> {
+  if (server === undefined) throw new Error(`${example} is not there: bash test/install-peers.sh`);
+  const folder = await temporaryFolder(example);
+  const [cwd, bin] = [join(folder, example), join(folder, "bin")];
+  await cp(join(EXAMPLES, example), cwd, { recursive: true });
+  await cp(join(EXAMPLES, "machines.sh"), join(folder, "machines.sh"));
+  await mkdir(bin);
+  installInto(bin);
+  const env = {
+    PATH: `${dirname(server.otp.program("erl"))}:${process.env.PATH}`,
+    LD_LIBRARY_PATH: sharedLibraries(server),
+    ...(await prepare(server, folder)),
+  };
+  const shown = consoleBlocks(readFileSync(join(cwd, "README.md"), "utf8")).flatMap((block) => block.shown);
+  await runShown(shown, { cwd, bin, env, timeout: TIMEOUT });
+}
+
+requirePeer(
+  "rabbitmq",
+  "consul",
+  "netns",
+)("the example rabbitmq", () => {
+  test(
+    "does and prints what its README shows",
+    () =>
+      runExample("rabbitmq", findRabbitmq(), (server) => ({
+        RABBITMQ_SCRIPTS_DIR: server.path("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin"),
+        ERL_LIBS: server.path("usr/lib/erlang/lib"),
+      })),
+    TIMEOUT,
+  );
+});
+
+requirePeer(
+  "ejabberd",
+  "epmd",
+  "consul",
+  "netns",
+)("the example ejabberd", () => {
+  test(
+    "does and prints what its README shows",
+    () =>
+      runExample("ejabberd", findEjabberd(), async (server, folder) => {
+        const EJABBERDCTL = join(folder, "ejabberdctl");
+        const libraries = [server.path("usr/lib/*-linux-gnu"), server.path("usr/lib/erlang/lib")].join(":");
+        const script = await readFile(server.path("usr/sbin/ejabberdctl"), "utf8");
+        const here = script.replace(/^ERL_LIBS=.*$/m, `ERL_LIBS=${libraries}`);
+        await writeFile(EJABBERDCTL, here.replace(/^ERL=.*$/m, `ERL=${server.otp.program("erl")}`));
+        await chmod(EJABBERDCTL, 0o755);
+        return { EJABBERDCTL };
+      }),
+    TIMEOUT,
+  );
+});

@@ -1,0 +1,132 @@
+import { describe, expect, test } from "vitest";
+import { ASKING_FLAGS, flagNames, releaseOf } from "../../src/core/distribution/flags.js";
+import { decodeChallenge, decodeStatus, encodeSendName, readMessage } from "../../src/core/distribution/handshake.js";
+import { ProtocolError } from "../../src/core/errors.js";
+
+const bytes = (hex: string) => Buffer.from(hex.replaceAll(" ", ""), "hex");
+const latin1 = (text: string) => Buffer.from(text, "latin1");
+
+/** As an OTP 29 node called n@h sent it: flags 6d07df7fbd, challenge 89771e8f, creation 235ccee f. */
+const CHALLENGE_6 = bytes("4e 0000006d07df7fbd 89771e8f 235cceef 0003 6e4068");
+/** Version 5, flags 0007df7fbd & 32 bit of an OTP 22 node, challenge 01020304. */
+const CHALLENGE_5 = bytes("6e 0005 0007dfbd 01020304 6e4068");
+
+describe("send_name", () => {
+  test("of version 6 has 64 flag bits, the creation and the length of the name", () => {
+    const sent = encodeSendName({ version: 6, flags: 0x1_0000_0005n, creation: 7, name: "a@h" }, 2);
+    expect(sent).toEqual(bytes("0012 4e 0000000100000005 00000007 0003 614068"));
+  });
+
+  test("of version 5 has the low 32 flag bits, and the name to its end", () => {
+    const sent = encodeSendName({ version: 5, flags: 0x4_0304_0506n, creation: 7, name: "a@h" }, 2);
+    expect(sent).toEqual(bytes("000a 6e 0005 03040506 614068"));
+  });
+
+  test("over TLS has a length of four octets", () => {
+    const sent = encodeSendName({ version: 6, flags: 0n, creation: 0, name: "a@h" }, 4);
+    expect(sent.subarray(0, 5)).toEqual(bytes("00000012 4e"));
+  });
+});
+
+describe("messages", () => {
+  const stream = Buffer.concat([bytes("0003"), latin1("sok"), bytes("0016"), CHALLENGE_6]);
+
+  test("are cut out of the stream whatever its pieces", () => {
+    for (let split = 0; split <= stream.length; split++) {
+      const first = readMessage(stream.subarray(0, split), 2);
+      expect(first.kind).toBe(split < 5 ? "more" : "message");
+      if (first.kind !== "message") continue;
+      expect(first.message).toEqual(latin1("sok"));
+      const second = readMessage(first.rest, 2);
+      expect(second.kind).toBe(split < stream.length ? "more" : "message");
+    }
+    const whole = readMessage(stream, 2);
+    const second = readMessage(whole.kind === "message" ? whole.rest : Buffer.alloc(0), 2);
+    expect(second).toEqual({ kind: "message", message: CHALLENGE_6, rest: Buffer.alloc(0) });
+  });
+
+  test.each([
+    ["of an HTTP server", latin1("HTTP/1.1 400 Bad Request\r\n")],
+    ["of an SSH server", latin1("SSH-2.0-OpenSSH_9.2\r\n")],
+    ["of TLS that wants something else", bytes("1503030002020a")],
+    ["of no length", bytes("0000")],
+  ])("are not looked for in the first bytes %s", (_, said) => {
+    expect(readMessage(said, 2)).toEqual({ kind: "invalid" });
+  });
+
+  test("over TLS have a length of four octets", () => {
+    expect(readMessage(bytes("00000003 736f6b ff"), 4)).toEqual({
+      kind: "message",
+      message: latin1("sok"),
+      rest: bytes("ff"),
+    });
+    expect(readMessage(bytes("00010003"), 4)).toEqual({ kind: "invalid" });
+  });
+});
+
+describe("status", () => {
+  test.each(["ok", "ok_simultaneous", "nok", "not_allowed", "alive"] as const)("%s", (status) => {
+    expect(decodeStatus(latin1(`s${status}`))).toEqual({ status });
+  });
+
+  test("named: tells the name that was given, and its creation", () => {
+    const said = Buffer.concat([latin1("snamed:"), bytes("0005"), latin1("1@box"), bytes("0000002a")]);
+    expect(decodeStatus(said)).toEqual({ status: "named", name: "1@box", creation: 42 });
+    for (let end = 0; end < said.length; end++)
+      expect(() => decodeStatus(said.subarray(0, end))).toThrow(ProtocolError);
+  });
+
+  test.each(["", "n", "s", "sOK", "sok ", "smaybe"])("%j is none", (text) => {
+    expect(() => decodeStatus(latin1(text))).toThrow(ProtocolError);
+  });
+});
+
+describe("challenge", () => {
+  test("of version 6 tells name, flags and creation", () => {
+    expect(decodeChallenge(CHALLENGE_6)).toEqual({
+      version: 6,
+      flags: 0x6d07df7fbdn,
+      creation: 0x235cceef,
+      name: "n@h",
+    });
+    // dist_util keeps what stands behind the name for the future.
+    expect(decodeChallenge(Buffer.concat([CHALLENGE_6, bytes("aabb")])).name).toBe("n@h");
+  });
+
+  test("of version 5 has no creation", () => {
+    expect(decodeChallenge(CHALLENGE_5)).toEqual({ version: 5, flags: 0x7dfbdn, creation: undefined, name: "n@h" });
+  });
+
+  test("is refused at whatever octet it ends too early", () => {
+    for (let end = 0; end < CHALLENGE_6.length; end++) {
+      expect(() => decodeChallenge(CHALLENGE_6.subarray(0, end))).toThrow(ProtocolError);
+    }
+    for (let end = 0; end < CHALLENGE_5.length; end++) {
+      expect(() => decodeChallenge(CHALLENGE_5.subarray(0, end))).toThrow(ProtocolError);
+    }
+  });
+
+  test("has a name in UTF-8, or in Latin-1 as older nodes send it", () => {
+    const named = (name: string) => Buffer.concat([CHALLENGE_5.subarray(0, 11), bytes(name)]);
+    expect(decodeChallenge(named("c3a94068")).name).toBe("é@h");
+    expect(decodeChallenge(named("e94068")).name).toBe("é@h");
+  });
+});
+
+describe("flags", () => {
+  test("of ours have what OTP 23 and OTP 29 demand, and are those of a hidden node", () => {
+    // dist.hrl of OTP 29: DFLAGS_MANDATORY, and 25's digest; of OTP 23 a part of that.
+    expect(ASKING_FLAGS).toBe(0x4_0707_0f94n);
+    expect(flagNames(ASKING_FLAGS)).not.toContain("PUBLISHED");
+  });
+
+  test.each([
+    [0x6d07df7fbdn, "OTP 25 or newer", true],
+    [0x0d07df7fbcn, "OTP 25 or newer", false],
+    [0x0101df7fbdn, "OTP 23 or 24", true],
+    [0x0007dfbdn, "OTP 22 or older", true],
+  ])("%s are those of %s", (flags, release, published) => {
+    expect(releaseOf(flags)).toBe(release);
+    expect(flagNames(flags).includes("PUBLISHED")).toBe(published);
+  });
+});

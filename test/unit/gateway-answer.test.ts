@@ -1,0 +1,112 @@
+import { describe, expect, test } from "vitest";
+import { addressResponse, codeResponse, noAddressResponse } from "../../src/core/gateway/answer.js";
+import { answersQuery, isRefusal, withId } from "../../src/core/gateway/forwarded.js";
+import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
+
+const hex = (text: string) => text.replaceAll(/\s/g, "");
+
+describe("the gateway answers", () => {
+  test("A with the address, authoritatively, not to be kept, and the question as it came", () => {
+    const response = addressResponse(queryFor("N1.sVc"), "n1.svc", "A", "127.64.0.148");
+    expect(response.toString("hex")).toBe(
+      hex(`4d4d 8580 0001 0001 0000 0000  024e31 03735663 00 0001 0001
+           026e31 03737663 00 0001 0001 00000000 0004 7f400094`),
+    );
+  });
+
+  test("AAAA with its IPv4-mapped form, and an OPT record where it was asked with one", () => {
+    const query = queryFor("svc", { type: 28, additionals: [optRecord(4096)] });
+    const response = addressResponse(query, "svc", "AAAA", "127.64.0.148");
+    expect(response.toString("hex")).toBe(
+      hex(`4d4d 8580 0001 0001 0000 0001  03737663 00 001c 0001
+           03737663 00 001c 0001 00000000 0010 00000000000000000000ffff7f400094
+           00 0029 04d0 00000000 0000`),
+    );
+  });
+
+  test("a name that no host can have with no data: nothing is said about other types", () => {
+    expect(noAddressResponse(queryFor("a b.svc")).toString("hex")).toBe(
+      hex("4d4d 8580 0001 0000 0000 0000  03612062 03737663 00 0001 0001"),
+    );
+  });
+
+  test("a version of EDNS that it does not speak with BADVERS, which needs the OPT record", () => {
+    const query = queryFor("svc", { additionals: [optRecord(4096, 0, Buffer.alloc(0), 1)] });
+    expect(addressResponse(query, "svc", "A", "127.64.0.1").toString("hex")).toBe(
+      hex("4d4d 8180 0001 0000 0000 0001  03737663 00 0001 0001  00 0029 04d0 01000000 0000"),
+    );
+  });
+
+  test("any kind of message with a mere code", () => {
+    expect(codeResponse(queryFor("svc", { flags: 0x2800, type: 6 }), "REFUSED").toString("hex")).toBe(
+      hex("4d4d a885 0001 0000 0000 0000  03737663 00 0006 0001"),
+    );
+    const query = queryFor("svc", { additionals: [optRecord(512)] });
+    expect(codeResponse(query, "SERVFAIL").toString("hex")).toBe(
+      hex("4d4d 8182 0001 0000 0000 0000  03737663 00 0001 0001"),
+    );
+  });
+});
+
+describe("a response is the answer to a query", () => {
+  const query = queryFor("Svc.Example", { type: 65 });
+  const answer = (change: (bytes: Buffer) => void = () => {}, base = query) => {
+    const bytes = Buffer.concat([base, Buffer.from("whatever comes behind")]);
+    bytes.writeUInt16BE(0x8180, 2);
+    change(bytes);
+    return bytes;
+  };
+
+  test("when id, opcode and question are its own, in whatever letter case, and whatever stands behind", () => {
+    expect(answersQuery(answer(), query)).toBe(true);
+    expect(
+      answersQuery(
+        answer((bytes) => bytes.write("sVC", 13)),
+        query,
+      ),
+    ).toBe(true);
+  });
+
+  test.each<[string, (bytes: Buffer) => void]>([
+    ["another id", (bytes) => bytes.writeUInt16BE(1, 0)],
+    ["no response", (bytes) => bytes.writeUInt16BE(0x0100, 2)],
+    ["another opcode", (bytes) => bytes.writeUInt16BE(0x8980, 2)],
+    ["another name", (bytes) => bytes.write("tvc", 13)],
+    ["another type, though it differs as upper case does from lower", (bytes) => bytes.writeUInt16BE(97, 26)],
+    ["another class", (bytes) => bytes.writeUInt16BE(3, 28)],
+    ["no question and no code that explains it", (bytes) => bytes.writeUInt16BE(0, 4)],
+    ["two questions", (bytes) => bytes.writeUInt16BE(2, 4)],
+    ["a label longer than the message", (bytes) => bytes.writeUInt8(63, 12)],
+  ])("not with %s", (_, change) => {
+    expect(answersQuery(answer(change), query)).toBe(false);
+  });
+
+  test("without its question where it could not be read or was refused", () => {
+    for (const rcode of [1, 2, 4, 5]) expect(answersQuery(message(0x4d4d, 0x8180 | rcode, []), query)).toBe(true);
+    expect(answersQuery(message(0x4d4d, 0x8183, []), query)).toBe(false);
+    expect(answersQuery(Buffer.from("4d4d81800000"), query)).toBe(false);
+    expect(answersQuery(Buffer.alloc(0), query)).toBe(false);
+  });
+
+  test("for two questions when both are the same", () => {
+    const two = message(7, 0x100, [questionOf(nameOf("a")), questionOf(nameOf("b"))]);
+    expect(answersQuery(answer(undefined, two), two)).toBe(true);
+    expect(
+      answersQuery(
+        answer((bytes) => bytes.write("c", 20), two),
+        two,
+      ),
+    ).toBe(false);
+  });
+});
+
+test("SERVFAIL and REFUSED are refusals: another server may do better; NXDOMAIN and FORMERR are answers", () => {
+  const refusals = [0, 1, 2, 3, 4, 5].filter((rcode) => isRefusal(message(1, 0x8180 | rcode, [])));
+  expect(refusals).toEqual([2, 5]);
+});
+
+test("a message is given another id, and the one that came keeps its own", () => {
+  const query = queryFor("svc");
+  expect(withId(query, 0xabcd).toString("hex")).toBe(query.toString("hex").replace(/^4d4d/, "abcd"));
+  expect(query.readUInt16BE(0)).toBe(0x4d4d);
+});

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "vitest";
+import { loadConfig } from "../../src/core/config.js";
+import { gatewayHosts, gatewayNames } from "../../src/core/gateway/names.js";
+import { isOwnServer } from "../../src/core/gateway/own-server.js";
+
+const config = (flags: Record<string, string | string[]>) =>
+  loadConfig({ command: "serve", flags: { gateway: "true", ...flags }, env: {} }).config;
+
+describe("the hosts of the gateway", () => {
+  test("lie under --domain, a bare word being a service", () => {
+    const settings = config({ domain: ["a*=svc", "b*=b.example", "localhost"], consulDomain: "c" });
+    expect(gatewayNames(settings)).toEqual({ domains: ["svc.service.c", "b.example"], hosts: [] });
+    expect(gatewayHosts(settings)).toEqual(["svc.service.c", "b.example"]);
+  });
+
+  test("lie under --gateway-domain where that is given, and are --gateway-host beside it", () => {
+    const settings = config({ domain: "svc", gatewayDomain: ["other", "x.example"], gatewayHost: ["n1", "x.example"] });
+    expect(gatewayNames(settings)).toEqual({
+      domains: ["other.service.consul", "x.example"],
+      hosts: ["n1.service.consul", "x.example"],
+    });
+    expect(gatewayHosts(settings)).toEqual(["other.service.consul", "x.example", "n1.service.consul"]);
+  });
+});
+
+describe("a name server is ourselves", () => {
+  const own = (listening: string, server: string, port = 53) =>
+    isOwnServer({ address: listening, port: 53 }, { address: server, port }, (address) => address !== "10.0.0.9");
+
+  test.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["::1", "::1"],
+    ["0.0.0.0", "10.0.0.1"],
+    ["0.0.0.0", "0.0.0.0"],
+    ["::", "::1"],
+    ["::", "127.0.0.1"],
+  ])("when we listen on %s and it is %s", (listening, server) => {
+    expect(own(listening, server)).toBe(true);
+    expect(own(listening, server, 54)).toBe(false);
+  });
+
+  test.each([
+    ["127.0.0.1", "127.0.0.53"],
+    ["127.0.0.1", "::1"],
+    ["0.0.0.0", "::1"],
+    ["0.0.0.0", "10.0.0.9"],
+    ["::", "10.0.0.9"],
+  ])("but not when we listen on %s and it is %s", (listening, server) => {
+    expect(own(listening, server)).toBe(false);
+  });
+});
+
+describe("the gateway's DNS cannot be told", () => {
+  const complaint = (flags: Record<string, string | string[]>) => {
+    try {
+      config({ domain: "svc", ...flags });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return undefined;
+  };
+
+  test.each([
+    [
+      { gatewayForward: "127.0.0.1" },
+      "--gateway-forward 127.0.0.1:53 is the gateway's own DNS (--gateway-listen 127.0.0.1:53)",
+    ],
+    [{ dns: ["10.0.0.1", "consul=127.0.0.1"] }, "--dns 127.0.0.1:53 is the gateway's own DNS"],
+    [{ gatewayListen: "0.0.0.0:5300", gatewayForward: "127.0.0.7:5300" }, "--gateway-forward 127.0.0.7:5300"],
+    [{ gatewayListen: "[::]:5300", dns: "[::1]:5300" }, "--dns [::1]:5300 is the gateway's own DNS"],
+    [{ dnsListen: "127.0.0.1:53" }, "--dns-listen and --gateway-listen (127.0.0.1:53) are one address"],
+    [{ dnsListen: "0.0.0.0:53" }, "--dns-listen and --gateway-listen (127.0.0.1:53) are one address"],
+  ])("%j", (flags, message) => {
+    expect(complaint(flags)).toContain(message);
+  });
+
+  test.each([
+    { gatewayForward: "127.0.0.1:54", dns: "127.0.0.53" },
+    { gatewayListen: "127.0.0.1:0", gatewayForward: "127.0.0.1" },
+    { gatewayListen: "none", gatewayForward: "127.0.0.1", dns: "127.0.0.1", dnsListen: "127.0.0.1:53" },
+    { gateway: "false", dns: "127.0.0.1" },
+  ])("but may be told %j", (flags) => {
+    expect(complaint(flags)).toBeUndefined();
+  });
+});

@@ -1,0 +1,115 @@
+import { describe, expect, test } from "vitest";
+import { ProtocolError } from "../../src/core/errors.js";
+import { encodeLine, parseDaemonLine, parseRelayLine, readLine } from "../../src/core/gateway/relay-protocol.js";
+
+const ENSURE =
+  '{"type":"ensure","id":7,"node":"b@svc.test","address":"127.64.0.1","endpoints":[{"address":"10.0.0.1","port":9100},{"address":"fd00::1","port":1}]}';
+
+describe("a daemon's lines", () => {
+  test.each([
+    ['{"type":"hello","version":1,"pid":42}', { type: "hello", version: 1, pid: 42 }],
+    [
+      ENSURE,
+      {
+        type: "ensure",
+        id: 7,
+        node: "b@svc.test",
+        address: "127.64.0.1",
+        endpoints: [
+          { address: "10.0.0.1", port: 9100 },
+          { address: "fd00::1", port: 1 },
+        ],
+      },
+    ],
+    [
+      '{"type":"pair","id":0,"host":"svc.test","address":"127.64.0.1","later":true}',
+      { type: "pair", id: 0, host: "svc.test", address: "127.64.0.1" },
+    ],
+    ['{"type":"status","id":3}', { type: "status", id: 3 }],
+    ['{"type":"paint","id":3,"colour":"red"}', { type: "unknown", id: 3, name: "paint" }],
+  ])("%s", (line, parsed) => {
+    expect(parseDaemonLine(line)).toEqual(parsed);
+  });
+
+  test.each([
+    ["", "a line is no JSON"],
+    ["null", "a line is no JSON object"],
+    ["[]", "a line is no JSON object"],
+    ["{}", "id is no whole number"],
+    ['{"id":1}', "type is no text"],
+    ['{"type":"status","id":-1}', "id is no whole number"],
+    ['{"type":"status","id":1e300}', "id is no whole number"],
+    ['{"type":"hello","version":"1","pid":1}', "version is no whole number"],
+    [ENSURE.replace("b@svc.test", "svc.test"), "node is not of the form name@host"],
+    [ENSURE.replace("127.64.0.1", "127.064.0.1"), "address is no IP address in its canonical form"],
+    [ENSURE.replace("fd00::1", "FD00::1"), "address is no IP address in its canonical form"],
+    [ENSURE.replace("9100", "0"), "port is not 1..65535"],
+    [ENSURE.replace("9100", "65536"), "port is not 1..65535"],
+    [ENSURE.replace(/\[.*\]/, "[]"), "endpoints are not 1..32"],
+    [ENSURE.replace(/\[.*\]/, '["10.0.0.1:9100"]'), "endpoint is no JSON object"],
+    [ENSURE.replace(/\[.*\]/, "{}"), "endpoints is no list"],
+    ['{"type":"pair","id":0,"host":"","address":"127.64.0.1"}', "host is no text"],
+  ])("%s is refused", (line, message) => {
+    expect(() => parseDaemonLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
+  });
+});
+
+describe("the relay process's lines", () => {
+  test.each([
+    [
+      '{"type":"hello","version":1,"pid":42,"pairs":[{"host":"svc.test","address":"127.64.0.1"}]}',
+      { type: "hello", version: 1, pid: 42, pairs: [{ host: "svc.test", address: "127.64.0.1" }] },
+    ],
+    ['{"type":"ensured","id":7,"port":61000}', { type: "ensured", id: 7, port: 61000 }],
+    ['{"type":"refused","id":7,"reason":"no"}', { type: "refused", id: 7, reason: "no" }],
+    ['{"type":"kept","id":7}', { type: "kept", id: 7 }],
+    [
+      '{"type":"dial-failed","node":"b@svc.test","endpoint":{"address":"10.0.0.1","port":9100},"reason":"no answer"}',
+      {
+        type: "dial-failed",
+        node: "b@svc.test",
+        endpoint: { address: "10.0.0.1", port: 9100 },
+        reason: "no answer",
+      },
+    ],
+    ['{"type":"notice","message":"full"}', { type: "notice", message: "full" }],
+    ['{"type":"error","message":"no hello"}', { type: "error", message: "no hello" }],
+    ['{"type":"song","of":"a later release"}', undefined],
+  ])("%s", (line, parsed) => {
+    expect(parseRelayLine(line)).toEqual(parsed);
+  });
+
+  test.each([
+    ["220 mail.test ESMTP", "a line is no JSON"],
+    ['{"type":"hello","version":1,"pid":42}', "pairs is no list"],
+    ['{"type":"ensured","id":7,"port":0}', "port is not 1..65535"],
+    ['{"type":"status","id":7}', "status is no JSON object"],
+  ])("%s is refused", (line, message) => {
+    expect(() => parseRelayLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
+  });
+});
+
+describe("lines are cut from bytes", () => {
+  test("wherever these are split", () => {
+    const bytes = Buffer.from('{"a":"ä"}\n{}\n');
+    for (let at = 0; at <= bytes.length; at++) {
+      const first = readLine(bytes.subarray(0, at), 100);
+      // The newline of the first line is its eleventh byte: ä has two.
+      if (at < 11) expect(first).toEqual({ kind: "more" });
+      else expect(first).toMatchObject({ kind: "line", line: '{"a":"ä"}' });
+    }
+    expect(readLine(bytes, 100)).toEqual({ kind: "line", line: '{"a":"ä"}', rest: Buffer.from("{}\n") });
+  });
+
+  test("and one that is too long is told as soon as that is sure, with or without its end", () => {
+    const tooLong = { kind: "invalid", reason: "a line is longer than 4 bytes" };
+    expect(readLine(Buffer.from("1234"), 4)).toEqual({ kind: "more" });
+    expect(readLine(Buffer.from("1234\n"), 4)).toMatchObject({ kind: "line", line: "1234" });
+    expect(readLine(Buffer.from("12345"), 4)).toEqual(tooLong);
+    expect(readLine(Buffer.from("12345\n"), 4)).toEqual(tooLong);
+  });
+
+  test("and written with their end", () => {
+    expect(encodeLine({ type: "kept", id: 1 })).toBe('{"type":"kept","id":1}\n');
+  });
+});

@@ -1,24 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { type BuildOptions, build } from "esbuild";
+import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { build } from "esbuild";
+import { COMMON, MINIFY, ROOT } from "./settings.js";
 
 /** Builds dist/: the command, bundled so that a daemon starts quickly and stays small, and the library with its types. */
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const { version } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { version: string };
-
-const common: BuildOptions = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: "node",
-  target: "node20.19",
-  format: "esm",
-  outdir: "dist",
-  legalComments: "none",
-  loader: { ".erl": "text" },
-  define: { SRV_EPMD_VERSION: JSON.stringify(version) },
-  logLevel: "warning",
-};
+const common = { ...COMMON, format: "esm", outdir: "dist" } as const;
 
 // Packages in CommonJS call require() for Node's own modules, which ESM output lacks.
 const require =
@@ -32,8 +18,7 @@ const [command] = await Promise.all([
     splitting: true,
     metafile: true,
     chunkNames: "chunks/[name]-[hash]",
-    minifyWhitespace: true,
-    minifySyntax: true,
+    ...MINIFY,
     banner: { js: require },
   }),
   build({
@@ -44,11 +29,11 @@ const [command] = await Promise.all([
   }),
 ]);
 // Names of chunks change with their contents: those of earlier builds go.
-for (const chunk of readdirSync(`${root}dist/chunks`)) {
-  if (command.metafile.outputs[`dist/chunks/${chunk}`] === undefined) rmSync(`${root}dist/chunks/${chunk}`);
+for (const chunk of readdirSync(`${ROOT}dist/chunks`)) {
+  if (command.metafile.outputs[`dist/chunks/${chunk}`] === undefined) rmSync(`${ROOT}dist/chunks/${chunk}`);
 }
 // npm makes the file of `bin` executable when it installs the package, and not in the tree itself.
-chmodSync(`${root}dist/srv-epmd.js`, 0o755);
-execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-p", `${root}src/build`], {
+chmodSync(`${ROOT}dist/srv-epmd.js`, 0o755);
+execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, "-p", `${ROOT}src/build`], {
   stdio: "inherit",
 });

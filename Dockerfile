@@ -1,0 +1,22 @@
+# docker build --tag srv-epmd .
+# Another base image: any with the C library of the build image (glibc, or musl for both) and libstdc++.
+ARG BUILD_IMAGE=node:20-bookworm-slim
+ARG RUNTIME_IMAGE=debian:bookworm-slim
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc tsconfig.json ./
+RUN npm ci --ignore-scripts
+COPY src src
+RUN npm run package -- --only-bundle && mv dist/package/srv-epmd-*.cjs srv-epmd && cp "$(command -v node)" node
+
+FROM ${RUNTIME_IMAGE}
+COPY --from=build /build/node /usr/local/bin/node
+COPY --from=build /build/srv-epmd /usr/local/bin/srv-epmd
+# No user of any base image, and not root.
+USER 65532:65532
+EXPOSE 4369
+# The daemon's port has to be in the environment (SRV_EPMD_PORT), not in its arguments, for this to find it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/local/bin/node", "/usr/local/bin/srv-epmd", "wait", "--timeout", "1s"]
+ENTRYPOINT ["/usr/local/bin/node", "/usr/local/bin/srv-epmd"]
+CMD ["serve"]

@@ -1,0 +1,47 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ROOT } from "./settings.js";
+
+/** What a node that can carry a program has in it, and looks at when it starts (Node.js: single executable applications). */
+const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
+
+/** For what system and processor a node was made: `linux-x64`. @throws when it does not run here, or not on Linux */
+export function platformOf(node: string): string {
+  const platform = output(node, "--print", "process.platform + '-' + process.arch");
+  // Elsewhere the result would have to be signed, or is of another form.
+  if (!platform.startsWith("linux-")) throw new Error(`no executable for ${platform}: give --only-bundle`);
+  return platform;
+}
+
+/**
+ * Writes a copy of that node which carries the script.
+ * @param script CommonJS, without anything beside it
+ */
+export function makeExecutable({ node, script, file }: { node: string; script: string; file: string }): void {
+  const folder = mkdtempSync(join(tmpdir(), "srv-epmd-package-"));
+  // Somebody may run the file of an earlier build: it is replaced, not written to.
+  const copy = `${file}.part`;
+  try {
+    const [config, blob] = [join(folder, "sea.json"), join(folder, "blob")];
+    // With the compiled code beside the source it starts in three quarters of the time.
+    const sea = { main: script, output: blob, disableExperimentalSEAWarning: true, useCodeCache: true };
+    writeFileSync(config, JSON.stringify(sea));
+    // By the node that will read it: the form of the blob, and of the compiled code in it, is its own.
+    output(node, "--experimental-sea-config", config);
+    copyFileSync(node, copy);
+    chmodSync(copy, 0o755);
+    const postject = join(ROOT, "node_modules/postject/dist/cli.js");
+    output(process.execPath, postject, copy, "NODE_SEA_BLOB", blob, "--sentinel-fuse", FUSE);
+    renameSync(copy, file);
+  } finally {
+    rmSync(copy, { force: true });
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What a program prints; its complaints show only when it fails. */
+function output(program: string, ...args: readonly string[]): string {
+  return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
+}

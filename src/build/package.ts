@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { bundleInto } from "./package-bundle.js";
+import { makeExecutable, platformOf } from "./package-executable.js";
+import { ROOT, VERSION } from "./settings.js";
+
+/** `npm run package`: srv-epmd for machines without npm, as a file for `node` and as an executable, with their sums. */
+const { values: flags } = parseArgs({
+  options: {
+    // The node that goes into the executable: one that runs on this machine.
+    node: { type: "string", default: process.execPath },
+    out: { type: "string", default: `${ROOT}dist/package` },
+    "only-bundle": { type: "boolean", default: false },
+  },
+});
+const folder = resolve(flags.out);
+mkdirSync(folder, { recursive: true });
+
+const script = join(folder, `srv-epmd-${VERSION}.cjs`);
+await bundleInto(script);
+const files = [script];
+if (!flags["only-bundle"]) {
+  const node = resolve(flags.node);
+  const file = join(folder, `srv-epmd-${VERSION}-${platformOf(node)}`);
+  makeExecutable({ node, script, file });
+  files.push(file);
+}
+
+const sums = files.map(
+  (file) => `${createHash("sha256").update(readFileSync(file)).digest("hex")}  ${basename(file)}\n`,
+);
+writeFileSync(join(folder, "SHA256SUMS"), sums.join(""));
+for (const file of files) process.stdout.write(`${(statSync(file).size / 1e6).toFixed(1).padStart(6)} MB  ${file}\n`);

@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { copyFile, mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { bareRoot } from "../support/bare-root.js";
+import { type Child, type Place, run, startChild } from "../support/child.js";
+import { findProgram } from "../support/environment.js";
+import { freePort } from "../support/free-port.js";
+import { createHosts } from "../support/netns.js";
+import { rawNode } from "../support/raw-epmd.js";
+import { requirePeer } from "../support/require-peer.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
+const SCRIPT = `srv-epmd-${version}.cjs`;
+const EXECUTABLE = `srv-epmd-${version}-${process.platform}-${process.arch}`;
+
+let folder = "";
+let empty = "";
+
+beforeAll(async () => {
+  [folder, empty] = await Promise.all([temporaryFolder("package"), temporaryFolder("empty")]);
+  // It takes 5 s of a processor, which the other test files want too.
+  const options = { cwd: ROOT, timeout: 80_000 };
+  const { code, stderr } = await run("npm", ["run", "--silent", "package", "--", "--out", folder], options);
+  expect(code, stderr).toBe(0);
+}, 90_000);
+
+test("npm run package makes two files and their sums, in the form that sha256sum --check reads", () => {
+  expect(readdirSync(folder).sort()).toEqual(["SHA256SUMS", EXECUTABLE, SCRIPT].sort());
+  const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
+  const sumOf = (file: string) =>
+    createHash("sha256")
+      .update(readFileSync(join(folder, file)))
+      .digest("hex");
+  expect(sums).toBe(`${sumOf(SCRIPT)}  ${SCRIPT}\n${sumOf(EXECUTABLE)}  ${EXECUTABLE}\n`);
+});
+
+describe.concurrent.each([
+  ["the file for node", () => [process.execPath, join(folder, SCRIPT)]],
+  ["the executable", () => [join(folder, EXECUTABLE)]],
+] as const)("%s, in an empty folder and with an empty environment", (_, programOf) => {
+  const place = (netns?: Place) => ({ env: {}, cwd: empty, ...(netns && { netns }) });
+  const start = (args: readonly string[], netns?: Place) => {
+    const [program = "", ...first] = programOf();
+    return startChild(program, [...first, ...args], place(netns));
+  };
+  const srvEpmd = (...args: readonly string[]) => {
+    const [program = "", ...first] = programOf();
+    return run(program, [...first, ...args], place());
+  };
+  const portOf = async (daemon: Child) => Number((await daemon.waitForOutput(/"port":([0-9]+),.*"msg":"ready"/))[1]);
+
+  test("says its version and nothing else", async () => {
+    expect(await srvEpmd("--version")).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  test("takes an option of node's for none of its own", async () => {
+    expect(await srvEpmd("--inspect")).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("carries the Erlang module", async () => {
+    const source = readFileSync(`${ROOT}src/beam/srv_epmd.erl`, "utf8");
+    expect(await srvEpmd("module", "--stdout")).toEqual({ code: 0, stdout: source, stderr: "" });
+  });
+
+  test("serves, waits, lists and resolves, and leaves nothing behind", async () => {
+    const dns = `127.0.0.1:${await freePort()}`;
+    const daemon = start(["serve", "--port", "0", "--domain", "demo.test", "--dns-listen", dns]);
+    const port = await portOf(daemon);
+    const node = await rawNode(port, { name: "a", port: 20001 });
+    expect(await srvEpmd("wait", "--port", String(port))).toMatchObject({ code: 0, stderr: "" });
+    expect(await srvEpmd("wait", "a@demo.test", "--dns", dns)).toMatchObject({ code: 0, stderr: "" });
+    const names = await srvEpmd("names", `127.0.0.1:${port}`, "--json");
+    expect(JSON.parse(names.stdout)).toMatchObject({ names: [{ name: "a", port: 20001 }] });
+    const resolved = await srvEpmd("resolve", "a@demo.test", "--dns", dns, "--json");
+    expect(JSON.parse(resolved.stdout)).toMatchObject({ source: "srv", endpoints: [{ port: 20001 }] });
+    const epmd = findProgram("epmd");
+    if (epmd !== undefined) {
+      const { stdout } = await run(epmd, ["-names"], { env: { ERL_EPMD_PORT: String(port) } });
+      expect(stdout).toContain("name a at port 20001");
+    }
+    expect(await daemon.stop()).toMatchObject({ code: 0 });
+    await node.closed();
+    expect(await readdir(empty)).toEqual([]);
+  });
+
+  requirePeer("netns")("as a gateway", () => {
+    test("starts its relay process from the same file", async () => {
+      const { hosts } = await createHosts([{ addresses: ["10.92.0.1/24"] }]);
+      const daemon = start(["serve", "--gateway", "--domain", "svc.test", "--register", "none"], hosts[0]);
+      const relay = Number((await daemon.waitForOutput(/"relay":([0-9]+).*"msg":"relay process connected"/))[1]);
+      try {
+        const command = readFileSync(`/proc/${relay}/cmdline`, "utf8").split("\0");
+        expect(command.slice(0, programOf().length + 1)).toEqual([...programOf(), "relay"]);
+        expect(readlinkSync(`/proc/${relay}/exe`)).toBe(readlinkSync(`/proc/${daemon.pid}/exe`));
+        expect(await daemon.stop()).toMatchObject({ code: 0 });
+      } finally {
+        process.kill(relay, "SIGTERM");
+        await waitFor(() => !readdirSync("/proc").includes(String(relay)), { what: "the end of the relay process" });
+      }
+    });
+  });
+});
+
+requirePeer("netns")("the executable", () => {
+  test("needs a C library, and neither node nor its sources", async () => {
+    const root = join(await temporaryFolder("bare"), "root");
+    await mkdir(join(root, "bin"), { recursive: true });
+    await copyFile(join(folder, EXECUTABLE), join(root, "bin/srv-epmd"));
+    const netns = await bareRoot(root, "65532:65532");
+    expect(await run("/bin/srv-epmd", ["--version"], { env: {}, netns })).toEqual({
+      code: 0,
+      stdout: `${version}\n`,
+      stderr: "",
+    });
+  });
+});

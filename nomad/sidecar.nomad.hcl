@@ -1,0 +1,170 @@
+# srv-epmd beside each node of a release that has the srv_epmd module: many nodes on one client, each on a port of its own.
+#
+# Choose it when a file can be put into the release (srv-epmd module --app): links go straight from node to node.
+# It needs the release with the module, and a Consul agent on each client that answers on the client's address. See README.md.
+#
+#   nomad job run -var srv_epmd=URL -var srv_epmd_checksum=sha256:... -var release=URL -var release_checksum=sha256:... sidecar.nomad.hcl
+
+variable "srv_epmd" {
+  type        = string
+  description = "URL of the executable that npm run package makes"
+}
+
+variable "srv_epmd_checksum" {
+  type = string
+}
+
+variable "release" {
+  type        = string
+  description = "URL of the release's archive, with bin/svc in it"
+}
+
+variable "release_checksum" {
+  type = string
+}
+
+variable "service" {
+  type        = string
+  default     = "svc-dist"
+  description = "Consul service for distribution alone; its domain is the host part of the nodes' names"
+}
+
+variable "count" {
+  type    = number
+  default = 3
+}
+
+job "svc" {
+  # A canary has a name of its own, so it is one more member of the cluster until it takes the place of another.
+  update {
+    max_parallel     = 1
+    canary           = 1
+    auto_promote     = true
+    auto_revert      = true
+    min_healthy_time = "10s"
+  }
+
+  group "node" {
+    count = var.count
+
+    network {
+      mode = "bridge"
+      # -1: the same number inside and outside, so that a node listens on the port that its peers dial.
+      port "dist" {
+        to = -1
+      }
+      port "http" {
+        to = -1
+      }
+    }
+
+    # What the release is for. Its nodes are not published here: srv-epmd publishes each with its name, as var.service.
+    service {
+      name = "svc"
+      port = "http"
+      check {
+        type     = "tcp"
+        interval = "10s"
+        timeout  = "2s"
+      }
+    }
+
+    task "srv-epmd" {
+      driver = "exec"
+      lifecycle {
+        hook    = "prestart"
+        sidecar = true
+      }
+      artifact {
+        source      = var.srv_epmd
+        destination = "local/srv-epmd"
+        mode        = "file"
+        options {
+          checksum = var.srv_epmd_checksum
+        }
+      }
+      config {
+        command = "local/srv-epmd"
+        args    = ["serve"]
+      }
+      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows.
+      consul {}
+      env {
+        SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
+        SRV_EPMD_PORT_LABEL = "dist"
+        # The client's agent. 127.0.0.1 is the allocation's own here.
+        SRV_EPMD_CONSUL = "http://${attr.unique.network.ip-address}:8500"
+        SRV_EPMD_DNS    = "consul=${attr.unique.network.ip-address}:8600"
+      }
+      # The VM comes back to it 2 s after a restart. A sidecar that has no restarts left would end the allocation.
+      restart {
+        attempts = 10
+        interval = "1m"
+        delay    = "1s"
+        mode     = "delay"
+      }
+      # It leaves Consul as it should be within 4 s.
+      kill_timeout = "10s"
+      resources {
+        cpu    = 100
+        memory = 128
+      }
+    }
+
+    # Nomad waits until a sidecar runs, not until it answers, and a VM that starts without its EPMD ends.
+    task "wait-for-epmd" {
+      driver = "exec"
+      lifecycle {
+        hook = "prestart"
+      }
+      artifact {
+        source      = var.srv_epmd
+        destination = "local/srv-epmd"
+        mode        = "file"
+        options {
+          checksum = var.srv_epmd_checksum
+        }
+      }
+      config {
+        command = "local/srv-epmd"
+        args    = ["wait", "--timeout", "2m"]
+      }
+      resources {
+        cpu    = 100
+        memory = 128
+      }
+    }
+
+    task "svc" {
+      driver = "exec"
+      artifact {
+        source      = var.release
+        destination = "local/release"
+        options {
+          checksum = var.release_checksum
+        }
+      }
+      config {
+        command = "local/release/bin/svc"
+        args    = ["start"]
+      }
+      env {
+        RELEASE_DISTRIBUTION = "name"
+        # NOMAD_ALLOC_INDEX is not unique: a canary has that of another allocation.
+        RELEASE_NODE  = "svc-${NOMAD_SHORT_ALLOC_ID}@${var.service}.service.consul"
+        ERL_ZFLAGS    = "-start_epmd false -epmd_module srv_epmd"
+        ERL_DIST_PORT = "${NOMAD_PORT_dist}"
+        # All nodes of the service connect by themselves; not needed where libcluster or the like does it.
+        SRV_EPMD_CONNECT = "*@${var.service}.service.consul"
+        PORT             = "${NOMAD_PORT_http}"
+      }
+      # At SIGINT, Nomad's default, a VM does not stop in order.
+      kill_signal  = "SIGTERM"
+      kill_timeout = "30s"
+      resources {
+        cpu    = 500
+        memory = 512
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { readFile } from "node:fs/promises";
+import { beforeAll, expect, test } from "vitest";
+import type { ErlangNode } from "../support/erlang.js";
+import { type Allocation, createAllocation, type RunningAllocation, type RunningTask } from "../support/nomad-alloc.js";
+import { type Client, startClients } from "../support/nomad-client.js";
+import { JOBS, type JobFile, readJob } from "../support/nomad-job.js";
+import { requirePeer } from "../support/require-peer.js";
+import { waitFor } from "../support/wait-for.js";
+
+interface Instance {
+  readonly Service: { readonly Address: string; readonly Port: number; readonly Tags: readonly string[] };
+}
+
+/** Consul's DNS answers with its default token, which may read. */
+const READ = 'node_prefix "" { policy = "read" } service_prefix "" { policy = "read" }';
+
+/** A token with these rules alone. */
+async function tokenFor({ consul }: Client, name: string, rules: string): Promise<string> {
+  await consul.request("PUT", "/v1/acl/policy", { Name: name, Rules: rules });
+  const { body } = await consul.request("PUT", "/v1/acl/token", { Policies: [{ Name: name }] });
+  return (body as { SecretID: string }).SecretID;
+}
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+  "nft",
+)("the job sidecar.nomad.hcl in allocations of two clients, with Consul's ACLs", () => {
+  let file: JobFile;
+  let clients: readonly [Client, Client];
+  let token: string;
+  let first: Allocation;
+  let second: Allocation;
+  let daemon: RunningTask;
+  let one: ErlangNode;
+  let other: RunningAllocation;
+
+  beforeAll(async () => {
+    file = await readJob("sidecar.nomad.hcl");
+    clients = (await startClients(2, { acl: true })) as [Client, Client];
+    const reading = await tokenFor(clients[0], "dns", READ);
+    for (const { consul } of clients) await consul.request("PUT", "/v1/agent/token/default", { Token: reading });
+    token = await tokenFor(clients[0], "srv-epmd", await readFile(`${JOBS}consul-policy.hcl`, "utf8"));
+    [first, second] = await Promise.all([
+      createAllocation(clients[0], file, { token }),
+      createAllocation(clients[1], file, { token }),
+    ]);
+  });
+
+  /** Address and port of the instances that pass, by tag, as the other client's agent has them. */
+  const published = async () => {
+    const { body } = await clients[1].consul.request("GET", "/v1/health/service/svc-dist?passing=1");
+    const places = (body as Instance[]).map(({ Service: { Tags, Address, Port } }) => [
+      Tags.join(),
+      `${Address}:${Port}`,
+    ]);
+    return Object.fromEntries(places) as Record<string, string>;
+  };
+  const placeOf = ({ client, ports }: Allocation) =>
+    `${client.address}:${ports.find(({ label }) => label === "dist")?.hostPort}`;
+
+  test("the release waits until its EPMD answers, and would end without it", async () => {
+    const waiting = await first.start("wait-for-epmd");
+    await expect(first.node()).rejects.toThrow(/srv_epmd|register|nodistribution/i);
+    expect(waiting.child.hasExited()).toBe(false);
+    daemon = await first.start("srv-epmd");
+    expect(await waiting.child.exited).toMatchObject({ code: 0 });
+    one = await first.node();
+  });
+
+  test("a node is published with the host side of its port, and answers there to other machines", async () => {
+    const found = await waitFor(async () => (await published())[`svc-${first.shortId}`], { what: "the publication" });
+    expect(found).toBe(placeOf(first));
+    // The node listens in a network that the other client does not know.
+    expect(await one.eval("inet:getifaddrs()")).toContain("{172,26,64,2}");
+    const [address, port] = found.split(":");
+    await clients[1].host.run("bash", "-c", `exec 3<>/dev/tcp/${address}/${port}`);
+    await expect(
+      clients[1].host.run("timeout", "1", "bash", "-c", `exec 3<>/dev/tcp/${first.ip}/${port}`),
+    ).rejects.toThrow();
+  });
+
+  test("the allocations of two clients connect by themselves, though they have one address inside", async () => {
+    other = await second.run();
+    expect([second.ip, second.shortId]).toEqual([first.ip, expect.not.stringMatching(first.shortId)]);
+    await waitFor(async () => (await one.nodes()).includes(second.nodeName), { what: "the link" });
+    expect(await other.node.nodes()).toEqual([first.nodeName]);
+    const alloc = `rpc:call('${second.nodeName}', os, getenv, ["NOMAD_SHORT_ALLOC_ID"])`;
+    expect(await one.eval(alloc)).toBe(`"${second.shortId}"`);
+    expect(await published()).toEqual({
+      [`svc-${first.shortId}`]: placeOf(first),
+      [`svc-${second.shortId}`]: placeOf(second),
+    });
+  });
+
+  test("a node on a port that is not mapped is not published, and the log says what to do", async () => {
+    const stray = await first.node({
+      env: { RELEASE_NODE: "stray@svc-dist.service.consul", ERL_DIST_PORT: undefined, SRV_EPMD_CONNECT: undefined },
+    });
+    const line = await waitFor(() => daemon.log().find(({ name, reason }) => name === "stray" && reason), {
+      what: "the reason",
+    });
+    const port = placeOf(first).split(":")[1];
+    expect(line.reason).toMatch(
+      new RegExp(`no port of this bridge network is mapped: start the VM with ERL_DIST_PORT=${port} \\(dist\\)`),
+    );
+    expect(Object.keys(await published())).not.toContain("stray");
+    await stray.kill();
+  });
+
+  test("an allocation that is stopped leaves nothing in Consul, and the other's node stays", async () => {
+    const exits = await other.stop();
+    expect(exits.map(({ code }) => code)).toEqual([0]);
+    expect(await published()).toEqual({ [`svc-${first.shortId}`]: placeOf(first) });
+    const { body } = await clients[1].consul.request("GET", "/v1/agent/services");
+    expect(body).toEqual({});
+    await waitFor(async () => (await one.nodes()).length === 0, { what: "the end of the link" });
+  });
+
+  test("no token with less than the policy would do", async () => {
+    const weak = await tokenFor(clients[0], "weak", READ);
+    const third = await createAllocation(clients[0], file, { token: weak });
+    const refused = await third.start("srv-epmd");
+    expect((await (await third.start("wait-for-epmd")).child.exited).code).toBe(0);
+    const vm = await third.node();
+    await waitFor(() => refused.log().some((line) => JSON.stringify(line).includes("service:write on svc-dist")), {
+      what: "Consul's refusal in the log",
+    });
+    expect(Object.keys(await published())).toEqual([`svc-${first.shortId}`]);
+    await vm.kill();
+  });
+});

@@ -1,0 +1,213 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { complaintsOf, foreignToModule } from "../support/calls.js";
+import {
+  type Body,
+  block,
+  blocks,
+  defaultsOf,
+  groupOf,
+  JOBS,
+  type JobFile,
+  readJob,
+  type Scope,
+  tasksOf,
+} from "../support/nomad-job.js";
+import { faultsOf } from "../support/nomad-schema.js";
+
+const NAMES = readdirSync(JOBS).filter((name) => name.endsWith(".nomad.hcl"));
+
+/** Node attributes and the like that Nomad has on every client, as in its page on interpolation. */
+const ATTRIBUTES = ["attr.unique.network.ip-address", "node.unique.name", "node.unique.id", "node.datacenter"];
+/** Variables that every task has (client/taskenv/env.go). */
+const ALWAYS = ["ALLOC_ID", "SHORT_ALLOC_ID", "ALLOC_NAME", "ALLOC_INDEX", "TASK_NAME", "GROUP_NAME", "JOB_NAME"];
+const FOLDERS = ["ALLOC_DIR", "TASK_DIR", "SECRETS_DIR"];
+/** And for each port label. */
+const OF_PORT = ["PORT", "IP", "ADDR", "HOST_PORT", "HOST_IP", "HOST_ADDR", "ALLOC_PORT", "ALLOC_IP", "ALLOC_ADDR"];
+
+const portsOf = (group: Body) => Object.keys(blocks(block(group, "network") ?? {}, "port"));
+const servicesOf = (group: Body) => (group.service ?? []) as Body[];
+
+/** What stands in `${...}`, quoted text left out. */
+const expressionsIn = (text: string) =>
+  Array.from(text.matchAll(/(?<!\$)\$\{((?:[^"{}]|"[^"]*")*)\}/g), ([, expression = ""]) => expression.trim());
+
+/** A value for whatever may be named, so that tasks can be filled in. */
+function scopeFor(file: JobFile): Scope {
+  const given = Object.fromEntries(Object.keys(file.variables).map((name) => [name, `some-${name}`]));
+  const ports = portsOf(groupOf(file)).flatMap((label) =>
+    OF_PORT.map((kind) => [`NOMAD_${kind}_${label}`, /IP|ADDR/.test(kind) ? "10.0.0.1" : "4369"]),
+  );
+  const rest = [...ALWAYS, ...FOLDERS].map((name) => [`NOMAD_${name}`, "abcd1234"]);
+  const attributes = ATTRIBUTES.map((name) => [name, "10.0.0.1"]);
+  return {
+    variables: { ...given, ...defaultsOf(file) },
+    runtime: Object.fromEntries([...ports, ...rest, ...attributes]),
+  };
+}
+
+test("there is a job for each way to run, and the README names each", () => {
+  expect(NAMES.sort()).toEqual(["connect.nomad.hcl", "gateway.nomad.hcl", "host.nomad.hcl", "sidecar.nomad.hcl"]);
+  const readme = readFileSync(`${JOBS}README.md`, "utf8");
+  for (const name of [...NAMES, "consul-policy.hcl"]) expect(readme).toContain(`](${name})`);
+});
+
+describe.each(NAMES)("%s", (name) => {
+  let file: JobFile;
+  let group: Body;
+  beforeAll(async () => {
+    file = await readJob(name);
+    group = groupOf(file);
+  });
+  const tasks = () => tasksOf(file, scopeFor(file));
+  const ours = () => tasks().filter(({ command }) => command === "local/srv-epmd");
+
+  test("has the structure that Nomad requires, and nothing that it does not know", () => {
+    expect(faultsOf(file.jobs)).toEqual([]);
+  });
+
+  test("says on top when to choose it, what it needs and how to run it", () => {
+    const [top = ""] = file.text.split(/^(?!#)/m);
+    for (const word of ["Choose it when", "It needs", `nomad job run -var `, name]) expect(top).toContain(word);
+  });
+
+  test("declares every var that it uses, uses each that it declares, and describes or defaults what is no checksum", () => {
+    // Comments use them, too.
+    const used = file.text.replaceAll(/^\s*#.*$/gm, "").matchAll(/\bvar\.(\w+)/g);
+    const names = new Set(Array.from(used, ([, used_]) => used_ ?? ""));
+    expect(Array.from(names).sort()).toEqual(Object.keys(file.variables).sort());
+    for (const [variable, body] of Object.entries(file.variables)) {
+      expect(Object.keys(body), variable).toContain("type");
+      if (!variable.endsWith("_checksum")) expect(body.description ?? body.default, variable).toBeDefined();
+    }
+  });
+
+  test("names only what Nomad gives, and ports that the group has", () => {
+    const given = new Set(Object.keys(scopeFor(file).runtime));
+    const inCode = file.text.replaceAll(/^\s*#.*$/gm, "");
+    const foreign = expressionsIn(inCode).filter(
+      (expression) => !given.has(expression) && !/^(var\.\w+|upstreams\.(key|value))$/.test(expression),
+    );
+    expect(foreign).toEqual([]);
+    for (const service of servicesOf(group)) {
+      const port = String(service.port);
+      const inMesh = block(service, "connect") !== undefined;
+      // In a mesh a label is refused.
+      expect(inMesh ? /^[0-9]+$/.test(port) : portsOf(group).includes(port), `service ${service.name}`).toBe(true);
+      const checks = (service.check ?? []) as Body[];
+      expect(checks, `checks of ${service.name}`).not.toHaveLength(0);
+      // A check of a group's service that runs a command says in which task.
+      for (const check of checks) {
+        if (check.type === "script") expect(Object.keys(blocks(group, "task"))).toContain(check.task);
+      }
+    }
+    // In bridge mode a task's own dns is not looked at; it stands in the group's network only.
+    for (const task of Object.values(blocks(group, "task"))) {
+      expect(Object.keys(block(task, "resources") ?? {})).not.toContain("network");
+    }
+  });
+
+  test("calls srv-epmd as it can be called, with variables that the called command reads", () => {
+    expect(ours()).not.toHaveLength(0);
+    for (const { name: task, args, env } of ours()) expect(complaintsOf(args, env), task).toEqual([]);
+    const script = servicesOf(group).flatMap((service) => (service.check ?? []) as Body[]);
+    for (const { args } of script.filter(({ type }) => type === "script")) {
+      const [, line = ""] = /^\/local\/srv-epmd (\w+(?: --[a-z-]+)*) \|/.exec((args as string[])[1] ?? "") ?? [];
+      expect(complaintsOf(line.split(" "))).toEqual([]);
+    }
+  });
+
+  test("gives a VM no variable of srv-epmd but the module's, keeps it from starting an EPMD, and stops it in order", () => {
+    for (const { command, env, killSignal } of tasks()) {
+      if (command === "local/srv-epmd") continue;
+      expect(foreignToModule(env)).toEqual([]);
+      expect(env.ERL_ZFLAGS).toMatch(/^-start_epmd false( |$)/);
+      expect(killSignal).toBe("SIGTERM");
+    }
+  });
+
+  test("fetches what each task runs, checked, to where its command says", () => {
+    for (const [task, body] of Object.entries(blocks(group, "task"))) {
+      const artifact = block(body, "artifact") ?? {};
+      expect(block(artifact, "options")?.checksum, task).toMatch(/^\$\{var\.\w+_checksum\}$/);
+      const destination = String(artifact.destination);
+      expect(String(block(body, "config")?.command).startsWith(destination), task).toBe(true);
+      expect(artifact.mode, task).toBe(destination === "local/srv-epmd" ? "file" : undefined);
+    }
+  });
+
+  test("gives srv-epmd the time that it takes to stop, and restarts it before VMs come back", () => {
+    for (const { name: task, lifecycle, args } of ours()) {
+      const body = blocks(group, "task")[task] ?? {};
+      if (args[0] === "serve") expect(Number.parseInt(String(body.kill_timeout), 10)).toBeGreaterThan(5);
+      if (lifecycle !== "prestart") expect(block(body, "restart")).toMatchObject({ delay: "1s", mode: "delay" });
+    }
+  });
+
+  test("with a VM: runs srv-epmd beside it, and waits for it before the VM", () => {
+    const hasVm = tasks().some(({ command }) => command !== "local/srv-epmd");
+    const lifecycles = Object.fromEntries(ours().map(({ args, lifecycle }) => [args[0], lifecycle]));
+    if (hasVm) expect(lifecycles).toMatchObject({ serve: "sidecar", wait: "prestart" });
+    else expect(lifecycles).toEqual({ serve: "main" });
+    expect([undefined, "sidecar"]).toContain(lifecycles.relay);
+  });
+});
+
+describe("names of nodes", () => {
+  test.each(["sidecar.nomad.hcl", "gateway.nomad.hcl"])(
+    "of %s are the allocation's own, also while a canary runs",
+    async (name) => {
+      const file = await readJob(name);
+      const scope = scopeFor(file);
+      const nameIn = (alloc: string) =>
+        tasksOf(file, { ...scope, runtime: { ...scope.runtime, NOMAD_SHORT_ALLOC_ID: alloc } }).find(
+          ({ env }) => env.RELEASE_NODE,
+        )?.env.RELEASE_NODE;
+      expect([nameIn("0a1b2c3d"), nameIn("ffffffff")]).toEqual([
+        "svc-0a1b2c3d@svc-dist.service.consul",
+        "svc-ffffffff@svc-dist.service.consul",
+      ]);
+      const job = Object.values(file.jobs).flat()[0] ?? {};
+      expect(block(job, "update")).toMatchObject({ canary: 1, max_parallel: 1 });
+    },
+  );
+
+  test("in the mesh are those that the upstreams of the others name, and there is no canary behind the same service", async () => {
+    const file = await readJob("connect.nomad.hcl");
+    const scope = scopeFor(file);
+    const tasks = tasksOf(file, { ...scope, variables: { ...scope.variables, node: "b" } });
+    expect(tasks.map(({ env }) => env.RELEASE_NODE).filter(Boolean)).toEqual(["b@svc-dist.service.consul"]);
+    const [service = {}] = servicesOf(groupOf(file));
+    expect(service.name).toBe(`\${var.service}-\${var.node}`);
+    const job = Object.values(file.jobs).flat()[0] ?? {};
+    expect(block(job, "update")).not.toHaveProperty("canary");
+  });
+});
+
+describe("the check of the structure", () => {
+  const job = (task: object, group: object = {}) => ({
+    j: [{ group: { g: [{ network: [{ mode: "bridge" }], task: { t: [{ ...TASK, ...task }] }, ...group }] } }],
+  });
+  const TASK = { driver: "exec", config: [{ command: "x" }], resources: [{ cpu: 1, memory: 1 }] };
+
+  test("finds nothing wrong with a small job", () => {
+    expect(faultsOf(job({}))).toEqual([]);
+  });
+
+  test.each<[string, object, object, string]>([
+    ["an unknown attribute", { kill_time: "5s" }, {}, 'task "t": unknown kill_time'],
+    ["a missing one", { driver: undefined, config: [{}] }, {}, 'task "t" > config: no command'],
+    ["a block where an attribute is meant", { user: [{}] }, {}, 'task "t": user is no block'],
+    ["an attribute where a block is meant", { lifecycle: "prestart" }, {}, 'task "t": lifecycle is a block'],
+    ["a block without its name", {}, { task: [{}] }, "> task: has no name"],
+    ["a block in the wrong place", { update: [{}] }, {}, 'task "t": unknown update'],
+    [
+      "a fault in a dynamic block",
+      {},
+      { dynamic: { service: [{ content: [{ name: "n", port: "p", size: 1 }] }] } },
+      "no for_each",
+    ],
+  ])("finds %s", (_, task, group, fault) => {
+    expect(faultsOf(job(task, group)).join("\n")).toContain(fault);
+  });
+});

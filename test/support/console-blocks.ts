@@ -29,7 +29,7 @@ export function consoleBlocks(markdown: string): { title: string; shown: Shown[]
 const MARK = "=== next command ===";
 
 /** The same text with any number for a number: ports and times differ from run to run. */
-function pattern(line: string): RegExp {
+export function pattern(line: string): RegExp {
   const literal = line.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
   return new RegExp(`^${literal.replaceAll(/[0-9a-f]{8}(?=\\\.addr)|[0-9]+(\\\.[0-9]+)*/g, "[0-9a-f.]+")}$`);
 }

@@ -23,6 +23,7 @@ if [[ ${MACHINES:-} != private ]]; then
   unshare "${flags[@]}" mount -t tmpfs tmpfs /run || { echo "namespaces need root here" >&2 && exit 1; }
   MACHINES=private exec unshare "${flags[@]}" bash "$0" "$@"
 fi
+unset "${!SRV_EPMD_@}" "${!CONSUL_@}"
 trap 'exit 130' INT TERM
 # Nothing is left to look at afterwards.
 trap '[[ $? =~ ^(0|130)$ ]] || tail -n 5 /run/*.log >&2' EXIT

@@ -17,7 +17,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Peer tests wait for daemons more than they compute: more files at once than cores.
-    maxWorkers: 4,
+    maxWorkers: 3,
     reporters: ["default", "./test/support/counting-reporter.ts"],
     projects: [
       { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT] } },

@@ -62,7 +62,7 @@ const TIMINGS: ClientTimings = {
   firstDelay: 25,
   longestDelay: 500,
   othersStart: 2_000,
-  startAgain: 1_000,
+  startAgain: 5_000,
 };
 
 /** Keeps a connection to the relay process, and starts one where there is none. */

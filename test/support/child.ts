@@ -55,7 +55,7 @@ export async function stopChildren(): Promise<void> {
 const SETPRIV = "/usr/bin/setpriv";
 
 /** Milliseconds that the output of an ended process may take to arrive. */
-const OUTPUT_GRACE = 500;
+const OUTPUT_GRACE = 2_000;
 
 export function startChild(command: string, args: readonly string[], options: ChildOptions = {}): Child {
   const inPlace = options.netns?.wrap(command, args) ?? [command, ...args];
@@ -112,6 +112,9 @@ export function startChild(command: string, args: readonly string[], options: Ch
         throw new Error(`${String(error)}: ${describe()}`);
       });
       if (found === "exited") {
+        await exited;
+        const late = pattern.exec(stdout()) ?? pattern.exec(stderr());
+        if (late) return late;
         throw new Error(`ended with ${state.exit?.code ?? state.exit?.signal} before ${what}: ${describe()}`);
       }
       return found;

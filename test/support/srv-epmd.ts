@@ -47,6 +47,7 @@ export async function startDaemon({ args = [], port = 0, ...options }: DaemonOpt
       throw new Error(`${String(error)}\n${child.stderr()}`);
     });
     if (found !== "ended") return found;
+    await child.exited;
     throw new Error(`srv-epmd ${flags.join(" ")} ended before ${what}:\n${child.stderr()}`);
   };
   try {

@@ -43,7 +43,7 @@ export interface Daemon {
   /** Where the gateway's DNS answers, `ip:port`. */
   readonly gatewayDnsAddress: string | undefined;
   readonly registry: Registry;
-  /** Reads the nodes file again. */
+  /** Reads the nodes file again, and for the gateway /etc/hosts. */
   readonly reload: () => void;
   /** Gives VMs that are stopping too up to 3 s, leaves Consul as it should be, and ends. Never throws. */
   readonly close: () => Promise<void>;
@@ -127,7 +127,10 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     dnsAddress: dns && formatPeer(dns),
     gatewayDnsAddress: gateway?.dnsAddress,
     registry,
-    reload: () => resolving?.staticNodes.reload(),
+    reload: () => {
+      resolving?.staticNodes.reload();
+      void gateway?.reload();
+    },
     close: async () => {
       configured?.hasten();
       if (publishes) await nodesGone(registry);

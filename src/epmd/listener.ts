@@ -31,6 +31,8 @@ export interface Listener {
    * @throws ListenError LISTEN_IN_USE, LISTEN_FAILED
    */
   readonly add: (address: string) => Promise<void>;
+  /** Listens no more on an address that was added; connections stay. */
+  readonly remove: (address: string) => void;
   /** Stops accepting and ends every connection. */
   readonly close: () => Promise<void>;
 }
@@ -63,10 +65,10 @@ export async function listen(
 }
 
 class EpmdListener implements Listener {
-  readonly #servers: Server[] = [];
+  readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
   readonly #options: ListenerOptions;
-  readonly #bound = new Set<string>();
+  readonly #bound = new Map<string, Promise<Server>>();
   #closed = false;
   readonly #places: Places;
   readonly #strangerPlaces: Places;
@@ -84,7 +86,8 @@ class EpmdListener implements Listener {
     this.port = port;
     for (const address of addresses) {
       try {
-        this.port = await this.#bind(address);
+        const server = await this.#bind(address);
+        this.port = (server.address() as { port: number }).port;
         this.addresses.push(formatPeer({ address: address.address, port: this.port }));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -98,33 +101,45 @@ class EpmdListener implements Listener {
         throw listenError(address.address, this.port, error);
       }
     }
-    if (this.#servers.length === 0)
+    if (this.#servers.size === 0)
       throw new ListenError("LISTEN_FAILED", "this machine has none of the addresses to listen on");
   }
 
   async add(address: string): Promise<void> {
     const wildcard = familyOf(address) === 4 ? "0.0.0.0" : "::";
-    if ([address, wildcard].some((at) => this.#bound.has(at)) || this.#closed) return;
+    if (this.#bound.has(wildcard) || this.#closed) return;
     try {
-      await this.#bind({ address, strangers: false });
+      // Two who want one address in the same moment must not be each other's EADDRINUSE.
+      await (this.#bound.get(address) ?? this.#bind({ address, strangers: false }));
     } catch (error) {
       throw listenError(address, this.port, error);
     }
   }
 
-  #bind({ address, strangers }: Omit<ListenAddress, "implied">): Promise<number> {
+  remove(address: string): void {
+    const bound = this.#bound.get(address);
+    this.#bound.delete(address);
+    bound?.then((server) => {
+      this.#servers.delete(server);
+      server.close();
+    });
+  }
+
+  #bind({ address, strangers }: Omit<ListenAddress, "implied">): Promise<Server> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, strangers));
-    return new Promise((resolve, reject) => {
+    const bound = new Promise<Server>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
         server.off("error", reject);
         server.on("error", (error) => this.#options.log.error({ err: error, address }, "listening failed"));
-        this.#servers.push(server);
-        this.#bound.add(address);
+        this.#servers.add(server);
         if (this.#closed) server.close();
-        resolve((server.address() as { port: number }).port);
+        resolve(server);
       });
     });
+    this.#bound.set(address, bound);
+    bound.catch(() => this.#bound.delete(address));
+    return bound;
   }
 
   #accept(socket: Socket, strangers: boolean): void {
@@ -161,7 +176,7 @@ class EpmdListener implements Listener {
 
   async close(): Promise<void> {
     this.#closed = true;
-    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = Array.from(this.#servers, (server) => new Promise<void>((resolve) => server.close(() => resolve())));
     // Their own closing has to be over too: nodes are unregistered by it.
     const ended = Array.from(this.#sockets, (socket) => new Promise<void>((resolve) => socket.once("close", resolve)));
     for (const socket of this.#sockets) socket.destroy();

@@ -33,6 +33,8 @@ export interface EpmdServerOptions {
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
   readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
+  /** There is one: it needs descriptors of its own. */
+  readonly gateway: boolean;
   /** Connections wait until then: a VM that gets an answer finds all else that it needs there too. Absent: at once. */
   readonly opened?: Promise<void> | undefined;
   /** Undefined as long as there is no gateway. */
@@ -48,7 +50,7 @@ export interface EpmdServerOptions {
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
   const { registry, log } = options;
   const holders = new Map<RegisteredNode, () => void>();
-  const maxConnections = connectionLimit(options.maxConnections, openFileLimit());
+  const maxConnections = connectionLimit(options.maxConnections, openFileLimit(), options.gateway);
   let port = options.port;
   let closing = false;
 
@@ -131,6 +133,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
       port,
       addresses: listener.addresses,
       add: (address) => listener.add(address),
+      remove: (address) => listener.remove(address),
       close: () => {
         closing = true;
         return listener.close();

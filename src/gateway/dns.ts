@@ -1,5 +1,5 @@
 import { ConfigError } from "../core/errors.js";
-import { addressResponse, codeResponse, noAddressResponse } from "../core/gateway/answer.js";
+import { addressResponse, codeResponse, noAddressResponse, withoutNxdomain } from "../core/gateway/answer.js";
 import { isOwnServer } from "../core/gateway/own-server.js";
 import { readGatewayQuestion } from "../core/gateway/question.js";
 import { hostPort } from "../core/ip.js";
@@ -82,7 +82,9 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
         // A transfer is many messages, of which one would arrive; and loops end here.
         const refused = (question.transfer && peer.transport === "tcp") || loops.cameBack(question.qname);
         if (refused) return codeResponse(query, "REFUSED");
-        return (await forwarder.forward(query, question.qname, peer.transport)) ?? codeResponse(query, "SERVFAIL");
+        const response = await forwarder.forward(query, question.qname, peer.transport);
+        if (!response) return codeResponse(query, "SERVFAIL");
+        return options.isGatewayHost(question.qname) ? withoutNxdomain(response) : response;
       }
       default:
         return question satisfies never;

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { answersQuery, isRefusal, withId } from "../core/gateway/forwarded.js";
+import { hostPort } from "../core/ip.js";
 import { exchangeBytes, type NameServer, randomId } from "../dns/exchange-bytes.js";
 import { ExchangeSlots, exchangeLimit } from "../dns/exchange-slots.js";
 import type { NameServers } from "../dns/name-servers.js";
@@ -33,17 +34,27 @@ const MAX_FORWARDS = 512;
 /** Between the first and the next server, milliseconds: less when many servers share the time. */
 const LONGEST_PATIENCE = 1_500;
 const SHORTEST_PATIENCE = 300;
+/** Of all that may be under way, a server gets one in so many. */
+const SHARES = 4;
 /** Datagrams get lost. */
 const UDP_ROUNDS = 3;
 
 /** Passes questions on to other name servers. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { nameServers, log, limit = LIMIT, maxForwards = MAX_FORWARDS } = options;
-  const slots = new ExchangeSlots(exchangeLimit(openFileLimit()));
+  // For each server its own: one that is silent must not keep the others from being asked.
+  const slots = new Map<string, ExchangeSlots>();
+  const slotsOf = ({ address, port }: NameServer) => {
+    const key = hostPort(address, port);
+    const known = slots.get(key) ?? new ExchangeSlots(Math.ceil(exchangeLimit(openFileLimit()) / SHARES));
+    slots.set(key, known);
+    return known;
+  };
   const closing = new AbortController();
   // Every question on its way listens: their number is no leak.
   setMaxListeners(0, closing.signal);
   const underWay = new Map<string, Promise<Buffer | undefined>>();
+  let waiting = 0;
   let toldNone = false;
   let toldFull = false;
 
@@ -58,7 +69,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     }
     toldNone = false;
     const ask = async (server: NameServer, signal: AbortSignal) => {
-      if (!(await slots.take(() => (signal.aborted ? 0 : left()), signal))) return undefined;
+      const mySlots = slotsOf(server);
+      if (!(await mySlots.take(() => (signal.aborted ? 0 : left()), signal))) return undefined;
       try {
         // Another id and port: who knows those of the asker could answer in place of the server (RFC 5452).
         const mine = withId(query, await randomId());
@@ -71,7 +83,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         if (result.reason !== "aborted") nameServers.failed(server, performance.now());
         return undefined;
       } finally {
-        slots.give();
+        mySlots.give();
       }
     };
     return askInTurn(servers, {
@@ -93,26 +105,32 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       return undefined;
     } finally {
       underWay.delete(key);
-      if (underWay.size === 0) toldFull = false;
     }
   }
 
   return {
     async forward(query, qname, transport) {
+      // Each holds a place of the responder while it waits, whether it shares its answer or not.
+      if (waiting >= maxForwards) {
+        if (!toldFull) log.warn({ questions: waiting }, TOO_MANY);
+        toldFull = true;
+        return undefined;
+      }
       // Who asks the same at the same time shares the answer. A question that a loop brings back ends here, too.
       const key = `${transport} ${query.toString("latin1", ID_LENGTH)}`;
       let answer = underWay.get(key);
       if (!answer) {
-        if (underWay.size >= maxForwards) {
-          if (!toldFull) log.warn({ questions: underWay.size }, TOO_MANY);
-          toldFull = true;
-          return undefined;
-        }
         answer = begin(key, query, qname, transport);
         underWay.set(key, answer);
       }
-      const response = await answer;
-      return response && withId(response, query.readUInt16BE(0));
+      waiting += 1;
+      try {
+        const response = await answer;
+        return response && withId(response, query.readUInt16BE(0));
+      } finally {
+        waiting -= 1;
+        if (waiting === 0) toldFull = false;
+      }
     },
     close: () => closing.abort(),
   };

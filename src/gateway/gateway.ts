@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Config } from "../core/config.js";
-import { GatewayAddresses } from "../core/gateway/addresses.js";
+import { GatewayAddresses, hostLimit } from "../core/gateway/addresses.js";
 import { gatewayHosts, gatewayNames, isGatewayHost } from "../core/gateway/names.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
 import { isLoopback } from "../core/ip.js";
@@ -8,6 +8,7 @@ import type { DnsServer } from "../core/network-values.js";
 import { parseNodeName } from "../core/node-name.js";
 import type { Registry } from "../core/registry.js";
 import type { NameServer } from "../dns/exchange-bytes.js";
+import { openFileLimit } from "../epmd/connection-limit.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { GatewayWay } from "../epmd/way.js";
@@ -43,6 +44,8 @@ export interface Gateway extends GatewayWay {
   readonly dnsAddress: string | undefined;
   /** Whether a name server is the gateway's own. */
   readonly isOwnServer: (server: NameServer) => boolean;
+  /** Reads /etc/hosts again. */
+  readonly reload: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -52,27 +55,31 @@ export interface Gateway extends GatewayWay {
  */
 export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   const { config, registry, nodes, listener, log } = deps;
-  const addresses = new GatewayAddresses(config.gatewayRange);
-  const accepts = createAcceptTest();
+  const addresses = new GatewayAddresses(config.gatewayRange, hostLimit(openFileLimit()));
+  const accepts = createAcceptTest(() => addresses.anyAddress(Math.random()));
   const relays = startRelayClient({
     socket: await relaySocketPath(config, listener.port),
     ports: config.relayPorts,
     start: deps.relay,
     onPairs: (pairs) => hosts.know(pairs, "the relay process"),
-    ownPairs: () => addresses.pairs(),
+    ownPairs: () => hosts.pairs,
     onDialFailed: (node, endpoint, reason) => {
       log.info({ node, endpoint: formatPeer(endpoint), reason }, "relay cannot reach the node");
       nodes.refused(parseNodeName(node), endpoint);
     },
     log,
   });
-  const hosts = new GatewayHosts({ addresses, listen: listener.add, onPair: relays.keep, log });
+  const { add: listen, remove: stopListening } = listener;
+  const hosts = new GatewayHosts({ addresses, listen, stopListening, onPair: relays.keep, log });
+  const knowHostsFile = async () => {
+    const text = await readFile("/etc/hosts", "utf8").catch(() => "");
+    await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts");
+  };
   let dns: GatewayDns | undefined;
   try {
     // Pairs of the daemon before us first: its VMs know them.
     await relays.ready;
-    const etcHosts = await readFile("/etc/hosts", "utf8").catch(() => "");
-    await hosts.know(hostsEntriesIn(etcHosts, config.gatewayRange), "/etc/hosts");
+    await knowHostsFile();
     await hosts.preload(gatewayHosts(config));
     dns = await startDns(deps, hosts);
   } catch (error) {
@@ -87,15 +94,16 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
       lookUpAtGateway(asked, forwarded, peer, {
         registry,
         resolve: (name, options) => nodes.resolve(name, options),
-        hostOf: (address) => addresses.hostOf(address),
+        hostOf: (address) => hosts.hostAt(address),
         relay: relays.ensure,
         accepts,
         log,
       }),
     lives: (node, address) => {
-      const host = addresses.hostOf(address);
+      const host = hosts.hostAt(address);
       return host !== undefined && deps.isOurs(node.aliveName, host);
     },
+    reload: knowHostsFile,
     close: async () => {
       await Promise.all([dns?.close(), relays.close()]);
     },

@@ -19,6 +19,8 @@ interface Probe extends Loop {
 const LIMIT = 800;
 /** Octets in a label of a probe's name, hexadecimal. */
 const LABEL_OCTETS = 12;
+/** Such that there is room for a label before it (RFC 1035 section 2.3.4). */
+const LONGEST_DOMAIN = 253 - 2 * LABEL_OCTETS - 1;
 
 /**
  * Finds name servers that lead back to us, as CoreDNS's loop plugin does: each is asked for a name that nobody can know,
@@ -42,7 +44,7 @@ export class LoopCheck {
   async run(nameServers: NameServers, domains: readonly string[]): Promise<Loop | undefined> {
     const { randomBytes } = await import("node:crypto");
     const label = () => randomBytes(LABEL_OCTETS).toString("hex");
-    for (const domain of [undefined, ...domains]) {
+    for (const domain of [undefined, ...domains.filter((name) => name.length <= LONGEST_DOMAIN)]) {
       const { servers } = await nameServers.serversFor(domain ?? "", performance.now());
       // No reserved name such as .invalid: resolvers answer those themselves (RFC 6761).
       for (const server of servers) this.#add({ server, domain, qname: `${label()}.${domain ?? label()}` });

@@ -22,7 +22,8 @@ export async function privateFolderFault(path: string): Promise<string | undefin
   if (found instanceof Error) return `the folder ${path} cannot be used: ${found.message}`;
   const user = process.geteuid?.() ?? found.uid;
   if (!found.isDirectory()) return `${path} is no folder`;
-  if (found.uid !== user) return `the folder ${path} belongs to user ${found.uid}, not to ours (${user})`;
+  if (found.uid !== user)
+    return `the folder ${path} belongs to user ${found.uid}, not to ours (${user}): choose another --relay-socket`;
   if ((found.mode & OTHERS) !== 0) {
     const mode = (found.mode & 0o777).toString(8);
     return `the folder ${path} is open to other users (mode ${mode}): chmod 700 it, or choose another --relay-socket`;

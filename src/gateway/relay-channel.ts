@@ -32,6 +32,8 @@ export type RequestBody = WithoutId<RelayRequest>;
 /** Nobody answers at the control socket, as against somebody that we cannot talk to. */
 export class NobodyThere extends Error {}
 
+/** Milliseconds after which a relay process that says nothing is given up. */
+const ANSWER_LIMIT = 3_000;
 /** Milliseconds for the hello of the relay process. */
 const HELLO_LIMIT = 2_000;
 
@@ -56,6 +58,8 @@ class Channel {
   readonly #timer: NodeJS.Timeout;
   readonly #open: (channel: RelayChannel) => void;
   #nextId = 1;
+  /** Since when nothing has come though something was asked; infinity: nothing is open. */
+  #unansweredSince = Number.POSITIVE_INFINITY;
   #greeted = false;
   #why = "it closed the connection";
   #nobody = false;
@@ -89,6 +93,7 @@ class Channel {
 
   /** @returns whether more is wanted. @throws ProtocolError */
   #take(text: string): boolean {
+    this.#unansweredSince = Number.POSITIVE_INFINITY;
     const line = parseRelayLine(text);
     if (line === undefined) return true;
     if (line.type === "error") this.#end(line.message);
@@ -126,7 +131,12 @@ class Channel {
         this.#waiting.delete(id);
         resolve(reply);
       };
-      const timer = setTimeout(settle, limit, undefined);
+      const timer = setTimeout(() => {
+        settle(undefined);
+        // One that reads nothing would be handed ever more.
+        if (performance.now() - this.#unansweredSince > ANSWER_LIMIT) this.#end("it does not answer");
+      }, limit);
+      this.#unansweredSince = Math.min(this.#unansweredSince, performance.now());
       this.#waiting.set(id, settle);
       this.#socket.write(encodeLine({ ...body, id }));
     });

@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../core/errors.js";
 import type { HostAddress } from "../core/gateway/addresses.js";
@@ -10,6 +11,7 @@ import {
 } from "../core/gateway/relay-protocol.js";
 import type { IpPort, PortRange } from "../core/network-values.js";
 import type { Logger } from "../logger.js";
+import { makePrivateFolder } from "./private-folder.js";
 import { type RelayStart, relayCommand, startDetached } from "./relay-autostart.js";
 import { NobodyThere, openChannel, type RelayChannel } from "./relay-channel.js";
 
@@ -229,6 +231,9 @@ class Client {
     if (supervised !== undefined) {
       log.warn({ socket }, `no relay process answers: starting one, whose links will end with ${supervised}`);
     }
+    // What it would say of this goes nowhere.
+    const fault = await makePrivateFolder(dirname(socket));
+    if (fault !== undefined) return this.#complain(fault);
     try {
       await startDetached(relayCommand(program, socket, ports), env);
     } catch (error) {

@@ -126,6 +126,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
       log.error({ socket: path }, "the control socket was removed or replaced: no daemon finds this process any more");
       await closeControl();
     }
+    if (!lost) await control.freshen();
     if (daemons.size > 0 || relays.openLinks > 0) lonelySince = performance.now();
     if ((untilIdle || lost) && performance.now() - lonelySince >= timings.idleProcess) announceIdle("idle");
   };

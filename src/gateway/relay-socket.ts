@@ -1,4 +1,4 @@
-import { chmod, link, lstat, rename, unlink } from "node:fs/promises";
+import { chmod, link, lstat, rename, unlink, utimes } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +10,8 @@ import { readLines } from "./read-lines.js";
 export interface ControlSocket {
   /** False when somebody has removed or replaced the file: then no daemon finds us any more. */
   readonly isOurs: () => Promise<boolean>;
+  /** systemd-tmpfiles removes old files from /tmp, and does not know this one for a socket in use: its name is another. */
+  readonly freshen: () => Promise<void>;
   /** Stops accepting; connections go on. */
   readonly close: () => Promise<void>;
 }
@@ -49,6 +51,10 @@ export async function openControlSocket(path: string, onConnection: (socket: Soc
     }
     return {
       isOurs,
+      freshen: async () => {
+        const now = new Date();
+        await utimes(path, now, now).catch(() => {});
+      },
       close: async () => {
         if (await isOurs()) await unlink(path).catch(() => {});
         await closed(server);

@@ -14,8 +14,8 @@ export interface LookUpDeps {
   /** The host that an address stands for. */
   readonly hostOf: (address: string) => string | undefined;
   readonly relay: RelayClient["ensure"];
-  /** Whether a node that lives here accepts connections at an address of the gateway. */
-  readonly accepts: (node: RegisteredNode, address: string) => Promise<boolean>;
+  /** Whether a node that lives here accepts connections at the addresses of the gateway. */
+  readonly accepts: (node: RegisteredNode) => Promise<boolean>;
   readonly log: Logger;
 }
 
@@ -57,7 +57,7 @@ export async function lookUpAtGateway(
 async function answerFound(name: NodeName, found: Found, peer: Peer, deps: LookUpDeps): Promise<EpmdResponse> {
   const { description = SYNTHETIC_DESCRIPTION } = found;
   const local = found.source === "registry" ? deps.registry.get(name.aliveName) : undefined;
-  if (local && local.address === undefined && (await deps.accepts(local, peer.dialled))) {
+  if (local && local.address === undefined && (await deps.accepts(local))) {
     return portAnswer(name.aliveName, local.port, description);
   }
   // A Connect proxy may listen at the very address that stands for the host.

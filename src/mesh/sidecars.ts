@@ -80,8 +80,10 @@ class FollowedSidecars implements Sidecars {
   }
 
   async refresh(): Promise<readonly Sidecar[]> {
-    for (const watch of this.#watches.values()) watch.hasten();
-    if (this.#listing || performance.now() - this.#askedAt >= this.#timings.shortest) await this.#list();
+    const due = performance.now() - this.#askedAt >= this.#timings.shortest;
+    // As seldom as the list: a thousand misses a second must not reach the agent.
+    if (due) for (const watch of this.#watches.values()) watch.hasten();
+    if (this.#listing || due) await this.#list();
     if (!this.known) throw this.#failure ?? new Error("srv-epmd is stopping");
     return this.known;
   }

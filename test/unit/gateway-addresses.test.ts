@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { GatewayAddresses } from "../../src/core/gateway/addresses.js";
+import { GatewayAddresses, hostLimit } from "../../src/core/gateway/addresses.js";
 import { cidrContains } from "../../src/core/ip.js";
 import { loopbackRange } from "../../src/core/network-values.js";
 
@@ -110,4 +110,17 @@ describe("an address that somebody else has", () => {
       [{ host: "a.svc", address: "127.64.0.10" }],
     ]);
   });
+});
+
+describe("an address that is given up", () => {
+  test("may be chosen again, for the same host first of all", () => {
+    const addresses = new GatewayAddresses(SMALL);
+    const first = addresses.assign("a.svc") ?? "";
+    expect(addresses.forget(first)).toBe("a.svc");
+    expect([addresses.hostOf(first), addresses.assign("a.svc")]).toEqual([undefined, first]);
+  });
+});
+
+test("there are as many hosts as the open files allow, and never none", () => {
+  expect([hostLimit(undefined), hostLimit(1_000_000), hostLimit(1024), hostLimit(64)]).toEqual([1024, 1024, 128, 16]);
 });

@@ -11,6 +11,12 @@ export interface HostAddress {
 
 /** Each host has a listener of the EPMD: whoever asks for ever new names must not use up all descriptors. */
 const MAX_HOSTS = 1024;
+const MIN_HOSTS = 16;
+
+/** How many hosts there may be. @param openFiles limit of open files; undefined: none */
+export function hostLimit(openFiles: number | undefined): number {
+  return Math.max(MIN_HOSTS, Math.min(MAX_HOSTS, Math.floor((openFiles ?? Number.POSITIVE_INFINITY) / 8)));
+}
 
 /**
  * Which loopback address stands for which host. An address is derived from the host's name, so that all who derive it
@@ -18,12 +24,15 @@ const MAX_HOSTS = 1024;
  */
 export class GatewayAddresses {
   readonly #range: Cidr;
+  readonly #limit: number;
   readonly #addresses = new Map<string, string>();
   readonly #hosts = new Map<string, string>();
   readonly #taken = new Set<string>();
 
-  constructor(range: Cidr) {
+  /** @param limit most hosts */
+  constructor(range: Cidr, limit = MAX_HOSTS) {
     this.#range = range;
+    this.#limit = limit;
   }
 
   contains(address: string): boolean {
@@ -49,7 +58,7 @@ export class GatewayAddresses {
   add({ host, address }: HostAddress): boolean {
     const holder = this.#hosts.get(address);
     if (!this.contains(address) || (holder !== undefined && holder !== host)) return false;
-    if (holder === undefined && this.#hosts.size >= MAX_HOSTS) return false;
+    if (holder === undefined && this.#hosts.size >= this.#limit) return false;
     this.#hosts.set(address, host);
     if (!this.#addresses.has(host)) this.#addresses.set(host, address);
     return true;
@@ -58,7 +67,7 @@ export class GatewayAddresses {
   /** The address of a host, chosen now if need be; undefined when there is room for no more hosts. */
   assign(host: string): string | undefined {
     const known = this.#addresses.get(host);
-    if (known !== undefined || this.#hosts.size >= MAX_HOSTS) return known;
+    if (known !== undefined || this.#hosts.size >= this.#limit) return known;
     for (const address of this.#candidates(host)) {
       if (this.#taken.has(address) || !this.add({ host, address })) continue;
       return address;
@@ -69,24 +78,39 @@ export class GatewayAddresses {
   /** Somebody else has the address: it stands for nothing, and is not chosen again. */
   exclude(address: string): void {
     this.#taken.add(address);
+    this.forget(address);
+  }
+
+  /** The address stands for nothing, until it is chosen again. @returns the host that it stood for */
+  forget(address: string): string | undefined {
     const host = this.#hosts.get(address);
     this.#hosts.delete(address);
-    if (host === undefined || this.#addresses.get(host) !== address) return;
+    if (host === undefined || this.#addresses.get(host) !== address) return host;
     this.#addresses.delete(host);
     const other = this.pairs().find((pair) => pair.host === host);
     if (other) this.#addresses.set(host, other.address);
+    return host;
+  }
+
+  /** One of the range. @param random from 0 to below 1 */
+  anyAddress(random: number): string {
+    return this.#addressAt(Math.floor(random * this.#size));
   }
 
   /** Every address of the range but its first and its last, which look like a network's own and its broadcast address. */
   *#candidates(host: string): Generator<string> {
-    const size = 2 ** (32 - this.#range.prefix) - 2;
-    const network = Buffer.from(this.#range.bytes).readUInt32BE();
-    const start = hash(host) % size;
-    for (let offset = 0; offset < size; offset++) {
-      const bytes = Buffer.alloc(4);
-      bytes.writeUInt32BE(network + 1 + ((start + offset) % size));
-      yield formatIp(bytes);
-    }
+    const start = hash(host) % this.#size;
+    for (let offset = 0; offset < this.#size; offset++) yield this.#addressAt((start + offset) % this.#size);
+  }
+
+  get #size(): number {
+    return 2 ** (32 - this.#range.prefix) - 2;
+  }
+
+  #addressAt(index: number): string {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(Buffer.from(this.#range.bytes).readUInt32BE() + 1 + index);
+    return formatIp(bytes);
   }
 }
 

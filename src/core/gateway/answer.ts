@@ -10,6 +10,8 @@ import type { AddressRecord } from "../dns/record.js";
 const TTL = 0;
 /** Where the opcode stands in the flags. */
 const OPCODE = 0x7800;
+const RCODE = 0x000f;
+const CLASS_IN = 1;
 
 /** A or AAAA of a host of the gateway. @param address canonical IPv4 literal */
 export function addressResponse(query: Buffer, host: string, qtype: "A" | "AAAA", address: string): Buffer {
@@ -36,6 +38,21 @@ export function codeResponse(query: Buffer, rcode: "SERVFAIL" | "REFUSED"): Buff
   response.writeUInt16BE(FLAG.response | kept | FLAG.ra | rcodeNumber(rcode), 2);
   response.fill(0, 6, HEADER_LENGTH);
   return response;
+}
+
+/**
+ * The response of another server about one of the gateway's hosts. RFC 8020: NXDOMAIN says that the name has records of
+ * no type, and a cache between us and the asker would drop the addresses that we gave; so it becomes "none of this type".
+ */
+export function withoutNxdomain(response: Buffer): Buffer {
+  const flags = response.readUInt16BE(2);
+  const { questions } = questionLayoutOf(response);
+  const [question, second] = questions;
+  const isOneOfInternet = question && !second && response.readUInt16BE(question.typeOffset + 2) === CLASS_IN;
+  if ((flags & RCODE) !== rcodeNumber("NXDOMAIN") || !isOneOfInternet) return response;
+  const changed = Buffer.from(response);
+  changed.writeUInt16BE(flags & ~RCODE, 2);
+  return changed;
 }
 
 function respond(query: Message, answers: readonly AddressRecord[]): Buffer {

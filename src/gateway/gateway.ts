@@ -89,18 +89,22 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   return {
     dnsAddress: dns && formatPeer(dns),
     isOwnServer: (server) => dns?.isOwnServer(server) ?? false,
-    contains: (address) => addresses.contains(address),
+    contains: (address) => {
+      // Whoever asks there uses the host, whatever the question.
+      hosts.hostAt(address);
+      return addresses.contains(address);
+    },
     lookUp: (asked, forwarded, peer) =>
       lookUpAtGateway(asked, forwarded, peer, {
         registry,
         resolve: (name, options) => nodes.resolve(name, options),
-        hostOf: (address) => hosts.hostAt(address),
+        hostOf: (address) => addresses.hostOf(address),
         relay: relays.ensure,
         accepts,
         log,
       }),
     lives: (node, address) => {
-      const host = hosts.hostAt(address);
+      const host = addresses.hostOf(address);
       return host !== undefined && deps.isOurs(node.aliveName, host);
     },
     reload: knowHostsFile,

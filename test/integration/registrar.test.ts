@@ -369,7 +369,7 @@ test("an id that two daemons found free in the same moment: the one whose entry 
   let looks = 0;
   bench.fake.misbehave(({ method, path }) => {
     const isLook = method === "GET" && path === `/v1/agent/service/${ID}`;
-    return isLook && ++looks <= 2 ? { delay: 150 } : undefined;
+    return isLook && ++looks <= 2 ? { delay: 600 } : undefined;
   });
   const timings = { audit: 60_000, recheck: 100 };
   start({ timings, flags: { ttl: "60s" } }).up("node_a", 20001);
@@ -380,7 +380,6 @@ test("an id that two daemons found free in the same moment: the one whose entry 
       .map(({ Port }) => Port)
       .sort();
   await waitFor(() => passing().join() === "20001,20002", { what: "both to be published" });
-  expect(bench.fake.registrations.filter((registered) => registered.ID === ID)).toHaveLength(2);
 });
 
 describe("the stop", () => {

@@ -64,8 +64,11 @@ requirePeer(
     const here = (service: string, text: string) =>
       (file.services[service]?.volumes ?? [])
         .map((volume) => volume.split(":") as [string, string])
-        .reduce((done, [source, target]) => done.replaceAll(target, resolve(COMPOSE, source)), text)
-        .replaceAll("/tmp", join(tmp, service))
+        // The container's /tmp first: the checkout itself may lie below that of this machine.
+        .reduce(
+          (done, [source, target]) => done.replaceAll(target, resolve(COMPOSE, source)),
+          text.replaceAll("/tmp", join(tmp, service)),
+        )
         .replaceAll("node /usr/local/bin/srv-epmd", `${process.execPath} ${BIN}`);
     const place = (service: string) => {
       const environment = Object.entries(file.services[service]?.environment ?? {});

@@ -23,8 +23,7 @@ export interface AskOptions {
 
 /** Asks an EPMD for a node; undefined when it has none of that name. @throws EpmdError */
 export async function portPlease(epmd: IpPort, name: string, options: AskOptions): Promise<Port2Answer | undefined> {
-  const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name, forwarded: options.forwarded ?? false });
-  return decodeAnswer(epmd, decodePort2Response, await exchange(epmd, request, options.timeout));
+  return (await portPleaseWhy(epmd, name, options)).node;
 }
 
 export interface WhyAnswer {

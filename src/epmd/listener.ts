@@ -119,10 +119,12 @@ class EpmdListener implements Listener {
   remove(address: string): void {
     const bound = this.#bound.get(address);
     this.#bound.delete(address);
-    bound?.then((server) => {
+    const stop = (server: Server) => {
       this.#servers.delete(server);
       server.close();
-    });
+    };
+    // One that is still being bound may fail, which is for whoever added it.
+    bound?.then(stop, () => {});
   }
 
   #bind({ address, strangers }: Omit<ListenAddress, "implied">): Promise<Server> {

@@ -7,11 +7,7 @@ import { findOtp } from "../support/otp.js";
 import { type Peer, requirePeer } from "../support/require-peer.js";
 import { startDaemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
-
-const WATCH = `
-  Loop = fun Loop(Lost) -> receive {nodedown, Node} -> Loop([Node | Lost]); {lost, Pid} -> Pid ! {lost, Lost}, Loop(Lost); _ -> Loop(Lost) end end,
-  register(watch, spawn(fun() -> ok = net_kernel:monitor_nodes(true), Loop([]) end)), ok`;
-const LOST = "watch ! {lost, self()}, receive {lost, Lost} -> Lost end";
+import { lostLinks, watchLinks } from "../support/watch-nodes.js";
 
 /** When the last line about a failure was logged, and the time. */
 const LAST_SAID = "[atomics:get(persistent_term:get(srv_epmd), 1), erlang:monotonic_time(millisecond)]";
@@ -34,7 +30,7 @@ requirePeer(
   test("may be killed and started again: no link suffers, and 3 s later there are new ones", async () => {
     const [a, b] = await Promise.all([cluster.node(0, "a"), cluster.node(1, "b")]);
     expect(await a.ping(fullName("b"))).toBe("pong");
-    await Promise.all([a.eval(WATCH), b.eval(WATCH)]);
+    await watchLinks(a, b);
     await Promise.all([cluster.daemon(0).kill(), cluster.daemon(1).kill()]);
     const failed = await a.eval(`srv_epmd:address_please("b", "${HOST}", inet)`);
     expect(failed).toBe("{error,econnrefused}");
@@ -56,7 +52,7 @@ requirePeer(
     const took = Math.round(performance.now() - backAt);
     expect(took, `new links after ${took} ms`).toBeLessThan(3_000);
     await waitFor(async () => (await b.ping(fullName("c"))) === "pong", { what: "a new link from b" });
-    expect([await a.eval(LOST), await b.eval(LOST)]).toEqual(["[]", "[]"]);
+    expect(await lostLinks(a, b)).toEqual(["[]", "[]"]);
   });
 
   test("that is missing at a node's start is named in one line, and the start ends at once", async () => {

@@ -4,6 +4,7 @@ import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.j
 import { findOtp, type Otp } from "../support/otp.js";
 import { type Peer, requirePeer } from "../support/require-peer.js";
 import { waitFor } from "../support/wait-for.js";
+import { lostLinks, watchLinks } from "../support/watch-nodes.js";
 
 /** A name server that reads and never answers. */
 const SILENT = "10.90.0.1:5399";
@@ -14,10 +15,6 @@ const TICK_TIME = 8;
 const RELEASES = [23, 25, 27, 29] as const;
 
 /** Registers a process that collects the names of links that go. */
-const WATCH = `
-  Loop = fun Loop(Lost) -> receive {nodedown, Node} -> Loop([Node | Lost]); {lost, Pid} -> Pid ! {lost, Lost}, Loop(Lost); _ -> Loop(Lost) end end,
-  register(watch, spawn(fun() -> ok = net_kernel:monitor_nodes(true), Loop([]) end)), ok`;
-const LOST = "watch ! {lost, self()}, receive {lost, Lost} -> Lost end";
 const PING_ALL = `
   Parent = self(),
   Ping = fun Ping(Node) -> T = erlang:monotonic_time(millisecond), pang = net_adm:ping(Node), Parent ! {took, erlang:monotonic_time(millisecond) - T} end,
@@ -66,7 +63,7 @@ async function ask(cluster: Cluster, otp: Otp, first: number): Promise<void> {
     cluster.node((first + offset) % RELEASES.length, name(of), { otp, args });
   const [a, b, c] = await Promise.all([start("a", 0), start("b", 1), start("c", 2)]);
   expect(await a.ping(fullName(name("b")))).toBe("pong");
-  await a.eval(WATCH);
+  await watchLinks(a);
   const startedAt = performance.now();
   const dead = a.eval(PING_ALL, 30_000);
   const pingAt = performance.now();
@@ -79,7 +76,7 @@ async function ask(cluster: Cluster, otp: Otp, first: number): Promise<void> {
     timeout: 15_000,
     interval: 500,
   });
-  expect(await a.eval(LOST)).toBe("[]");
+  expect(await lostLinks(a)).toEqual(["[]"]);
   expect((await a.nodes()).sort()).toEqual([fullName(name("b")), fullName(name("c"))]);
   expect((await c.nodes()).sort()).toEqual([fullName(name("a")), fullName(name("b"))]);
   await Promise.all([a.kill(), b.kill(), c.kill()]);

@@ -12,7 +12,9 @@ export interface TokenOptions {
 export class AclToken {
   readonly #options: TokenOptions;
   readonly #listeners = new Set<() => void>();
-  #fromFile: string | undefined;
+  /** What the file was found to hold last. */
+  #known: string | undefined;
+  #looking: Promise<string> | undefined;
 
   constructor(options: TokenOptions) {
     this.#options = options;
@@ -26,32 +28,37 @@ export class AclToken {
   /** Undefined: none is configured. @throws ConsulError when the file cannot be read */
   async read(): Promise<string | undefined> {
     const { tokenFile, token } = this.#options;
-    if (tokenFile === undefined) return token;
-    this.#fromFile ??= (await readCredential(tokenFile, "token")).toString().trim();
-    return this.#fromFile;
+    return tokenFile === undefined ? token : (this.#known ?? this.#look(tokenFile));
   }
 
-  /** The token to try after one was refused; the same when there is no other. A token file is written anew when its token is. */
+  /**
+   * The token to try after one was refused; the same when there is no other. A token file is written anew when its token is.
+   * @throws ConsulError when the file cannot be read
+   */
   async afterRefusal(refused: string | undefined): Promise<string | undefined> {
-    // Several calls may have been refused in one moment: the first of them reads the file, and says so.
-    const first = this.#fromFile !== undefined && this.#fromFile === refused;
-    if (first) this.#fromFile = undefined;
-    const fresh = await this.read().catch((error: unknown) => {
-      this.#keep(first, refused);
-      throw error;
+    const { tokenFile } = this.#options;
+    if (tokenFile === undefined) return refused;
+    return this.#known === refused ? this.#look(tokenFile) : this.read();
+  }
+
+  /** All who ask in one moment share one look: of two looks the later could find the new token, and the earlier end last. */
+  #look(tokenFile: string): Promise<string> {
+    this.#looking ??= this.#readFile(tokenFile).finally(() => {
+      this.#looking = undefined;
     });
+    return this.#looking;
+  }
+
+  async #readFile(tokenFile: string): Promise<string> {
+    const former = this.#known;
+    const found = (await readCredential(tokenFile, "token")).toString().trim();
     // Opened for writing, and not written yet.
-    if (first && fresh === "") return this.#keep(first, refused);
-    if (first && fresh !== refused) {
+    if (former !== undefined && found === "") return former;
+    this.#known = found;
+    if (former !== undefined && found !== former) {
       this.#options.log.info("the Consul token file holds another token: trying that one");
       for (const listener of this.#listeners) listener();
     }
-    return fresh;
-  }
-
-  /** The file is being replaced: what it holds then is to be told as new. */
-  #keep(first: boolean, refused: string | undefined): string | undefined {
-    if (first) this.#fromFile = refused;
-    return refused;
+    return found;
   }
 }

@@ -1,3 +1,4 @@
+import { type Admin, startAdmin } from "./admin/admin.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "./consul/configured-nodes.js";
 import { ConsulSide } from "./consul/side.js";
 import { advertised, servedDomains } from "./core/advertised.js";
@@ -14,6 +15,7 @@ import type { RelayStart } from "./gateway/relay-autostart.js";
 import type { Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
 import { createMatching } from "./matching.js";
+import { observeDaemon } from "./observed-daemon.js";
 import { composeResolution, type Resolving } from "./resolution/compose.js";
 import { ownHosts } from "./resolution/own-hosts.js";
 import { registrySource } from "./resolution/registry-source.js";
@@ -42,6 +44,8 @@ export interface Daemon {
   readonly dnsAddress: string | undefined;
   /** Where the gateway's DNS answers, `ip:port`. */
   readonly gatewayDnsAddress: string | undefined;
+  /** Where HTTP is served, `ip:port`. */
+  readonly adminAddress: string | undefined;
   readonly registry: Registry;
   /** Reads the nodes file again, and for the gateway /etc/hosts. */
   readonly reload: () => void;
@@ -53,12 +57,17 @@ export interface Daemon {
 export async function start(config: Config, { log, relay, onKill = () => {} }: DaemonOptions): Promise<Daemon> {
   const machine = thisMachine();
   const registry = new Registry();
-  const consul = new ConsulSide(config, log);
+  const observed = observeDaemon(registry);
+  const observe = observed.observations.emit;
+  const consul = new ConsulSide(config, log, observe);
+  const publishes = publishesToConsul(config);
   const advertisedPort = (node: RegisteredNode) => advertised(node, config)?.port;
   let listener: Listener | undefined;
   let dns: Responder | undefined;
   let resolving: Resolving | undefined;
   let gateway: Gateway | undefined;
+  let admin: Admin | undefined;
+  let stopping = false;
   const isOurs = ownHosts(config, machine);
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -84,6 +93,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       isOwnServer: (server) => gateway?.isOwnServer(server) ?? false,
       watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,
+      observe,
       log,
     });
     resolving = running;
@@ -103,6 +113,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         instances: (query, limit) => consul.instances(query, limit),
         advertisedPort,
       }),
+      observe,
       onKill,
       now: Date.now,
       log,
@@ -113,12 +124,18 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       gateway = await startGateway({ config, machine, registry, nodes, isOurs, listener, zones: zone, relay, log });
       open();
     }
+    admin = await startAdmin({
+      ...{ config, machine, registry, consul, publishes, gateway, observed, listener, log },
+      nodes: running.nodes,
+      dns: { embedded: dns && formatPeer(dns), gateway: gateway?.dnsAddress },
+      isStopping: () => stopping,
+      now: Date.now,
+    });
   } catch (error) {
-    await Promise.all([listener?.close(), dns?.close(), resolving?.close()]);
+    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolving?.close()]);
     throw error;
   }
   const bound = listener;
-  const publishes = publishesToConsul(config);
   if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   return {
@@ -126,18 +143,20 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     addresses: bound.addresses,
     dnsAddress: dns && formatPeer(dns),
     gatewayDnsAddress: gateway?.dnsAddress,
+    adminAddress: admin?.address,
     registry,
     reload: () => {
       resolving?.staticNodes.reload();
       void gateway?.reload();
     },
     close: async () => {
+      stopping = true;
       configured?.hasten();
-      if (publishes) await nodesGone(registry);
+      await Promise.all([publishes && nodesGone(registry), admin?.lameDuck()]);
       // Before the sockets: their end must not look like the end of the nodes.
       await consul.stopPublishing();
       await Promise.all([
-        ...[consul.close(), configured?.close(), bound.close()],
+        ...[consul.close(), configured?.close(), bound.close(), admin?.close()],
         ...[gateway?.close(), dns?.close(), resolving?.close()],
       ]);
     },

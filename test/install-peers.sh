@@ -57,6 +57,7 @@ missing_packages() {
   have elixir || echo elixir
   have rebar3 || echo rebar3
   have ip || echo iproute2
+  have curl || echo curl
   have dig || echo bind9-dnsutils
   have nft || echo nftables
   have openssl || echo openssl
@@ -101,7 +102,7 @@ fetch_consul() {
 
 by_hand() {
   say "$1. Missing here: $2."
-  say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, HAProxy, gcc, and on Linux ip, dig,"
+  say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, HAProxy, gcc, and on Linux ip, curl, dig,"
   say "nft, openssl); on Debian this script does it as root, and RabbitMQ and ejabberd too: sudo bash test/install-peers.sh"
   if [[ ${CI:-} = true ]]; then
     say "CI=true: every peer has to be there"

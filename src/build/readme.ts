@@ -1,20 +1,33 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Command, defaultOf, flagOf, OPTION_KEYS, type OptionKey, optionOf, variableOf } from "../core/options.js";
+import { METRICS, type MetricSpec } from "../metrics.js";
 
-const START = "<!-- options: written by `npm run readme` -->\n";
-const END = "<!-- /options -->";
+const TABLES = { options: optionTable, metrics: metricTable };
 
-/** The README with its table of options made anew from the option table. */
-export function withOptionTable(readme: string): string {
-  const start = readme.indexOf(START);
-  const end = readme.indexOf(END);
-  if (start < 0 || end < start) throw new Error("the README has no place for the table of options");
-  return `${readme.slice(0, start + START.length)}${optionTable()}${readme.slice(end)}`;
+/** The README with its tables made anew: of options from the option table, of metrics from theirs. */
+export function withTables(readme: string): string {
+  return Object.entries(TABLES).reduce((text, [name, table]) => withTable(text, name, table()), readme);
+}
+
+function withTable(readme: string, name: string, table: string): string {
+  const head = `<!-- ${name}: written by \`npm run readme\` -->\n`;
+  const start = readme.indexOf(head);
+  const end = readme.indexOf(`<!-- /${name} -->`);
+  if (start < 0 || end < start) throw new Error(`the README has no place for the table of ${name}`);
+  return `${readme.slice(0, start + head.length)}${table}${readme.slice(end)}`;
 }
 
 function optionTable(): string {
   const rows = OPTION_KEYS.filter((key) => !optionOf(key).variableOnly).map(row);
   return ["", "| flag | variable | default | what it does |", "|---|---|---|---|", ...rows, "", ""].join("\n");
+}
+
+function metricTable(): string {
+  const rows = Object.entries<MetricSpec>(METRICS).map(([name, { type, help, labels }]) => {
+    const by = labels.length === 0 ? "" : ` by ${labels.map((label) => `\`${label}\``).join(", ")}`;
+    return `| \`${name}\` | ${type}${by} | ${forTable(help)} |`;
+  });
+  return ["", "| metric | kind | what it tells |", "|---|---|---|", ...rows, "", ""].join("\n");
 }
 
 function row(key: OptionKey): string {
@@ -49,5 +62,5 @@ function forTable(text: string): string {
 
 if (process.argv[1]?.endsWith("readme.ts")) {
   const path = new URL("../../README.md", import.meta.url);
-  writeFileSync(path, withOptionTable(readFileSync(path, "utf8")));
+  writeFileSync(path, withTables(readFileSync(path, "utf8")));
 }

@@ -12,6 +12,7 @@ const GROUP_TITLES: Record<Group, string> = {
   embedded: "Embedded DNS:",
   gateway: "Gateway:",
   mesh: "Consul Connect:",
+  admin: "Status and metrics over HTTP:",
   module: "Where it goes:",
   all: "General:",
 };

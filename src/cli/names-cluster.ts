@@ -1,37 +1,25 @@
+import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
 import { ConsulSide } from "../consul/side.js";
-import { type ClusterNode, clusterNodes } from "../core/catalogue.js";
+import type { ClusterNode } from "../core/catalogue.js";
 import { ConfigError } from "../core/errors.js";
-import type { Glob } from "../core/glob.js";
 import { hostPort } from "../core/ip.js";
-import { parseNamePattern } from "../core/name-pattern.js";
-import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../core/service-domain.js";
 import { thisMachine } from "../machine.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { type Line, painter, type Tone } from "./paint.js";
-
-interface Asked {
-  readonly glob: Glob;
-  /** Expanded. */
-  readonly host: string;
-  readonly domain: ServiceDomain;
-}
 
 /** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
 export async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
   if (operands[0] !== undefined) {
     throw new ConfigError("CONFIG_CONFLICT", `--cluster asks Consul, not the EPMD at ${operands[0]}: give one of them`);
   }
-  const asked = askedOf(config);
+  const { match, consulDomain } = config;
+  const asked =
+    match === undefined ? servicesOfDomains(config) : [serviceOfPattern(match, consulDomain, thisMachine().names)];
   const consul = new ConsulSide(config, log);
   try {
     const client = await consul.connect();
-    const members = await Promise.all(
-      asked.map(async ({ domain: { service, datacenter } }) =>
-        client.members({ service, datacenter }, AbortSignal.timeout(config.timeout)),
-      ),
-    );
-    const nodes = asked.flatMap((one, index) => clusterNodes(members[index] ?? [], one, Date.now()));
+    const nodes = await nodesInConsul(client, asked, { timeout: config.timeout, now: Date.now() });
     if (config.json) io.stdout(`${JSON.stringify({ consul: config.consul, nodes })}\n`);
     else io.stdout(`${[heading(nodes, asked), ...table(nodes)].map(painter(io)).join("\n")}\n`);
     return EXIT.done;
@@ -40,26 +28,7 @@ export async function clusterNames({ config, operands, io, log }: CommandContext
   }
 }
 
-/** The service of `--match`, else those of `--domain`, each with its glob. */
-function askedOf({ match, domain, consulDomain }: CommandContext["config"]): Asked[] {
-  const { names: own } = thisMachine();
-  const wanted =
-    match === undefined
-      ? domain.map(({ glob, domain: written }) => ({ glob, host: qualifiedDomain(written, consulDomain) }))
-      : [{ ...parseNamePattern(match), host: expandHost(parseNamePattern(match).host, consulDomain, own) }];
-  return wanted.map(({ glob, host }) => {
-    const parsed = parseServiceDomain(host, consulDomain);
-    if (!parsed) {
-      throw new ConfigError(
-        "CONFIG_VALUE",
-        `${host} is no service of Consul: it is not <service>.service.${consulDomain}`,
-      );
-    }
-    return { glob, host, domain: parsed };
-  });
-}
-
-function heading(nodes: readonly ClusterNode[], asked: readonly Asked[]): Line {
+function heading(nodes: readonly ClusterNode[], asked: readonly AskedService[]): Line {
   const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
   const patterns = asked.map(({ glob, host }) => `${glob.pattern}@${host}`).join(", ");
   return { text: `${patterns}: ${count} in Consul` };

@@ -34,15 +34,17 @@ export function parseArguments({ name, usage, operands }: CommandDefinition, arg
   const { _: positional, ...given } = parsed.argv;
   if (parsed.error) throw new ConfigError("CONFIG_UNKNOWN", parsed.error.message);
   const flags: ParsedArguments["flags"] = {};
-  for (const [flag, value] of Object.entries(given)) {
+  for (const [parsedAs, value] of Object.entries(given)) {
+    // `--no-admin` is no negation: `--admin` takes a value.
+    const flag = value === false && !booleans.includes(parsedAs) ? `no-${parsedAs}` : parsedAs;
     const key = keys.find((candidate) => flagOf(candidate) === flag);
     if (key === undefined) throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, name));
-    const texts = [value].flat().map(String);
+    const texts = [value].flat().map((text) => String(flag === parsedAs ? text : true));
     // `--flag=` gives an empty value on purpose; the option's parser says what it thinks of it.
     if (texts.includes("") && !args.includes(`--${flag}=`)) {
       throw new ConfigError("CONFIG_VALUE", `--${flag} needs a value`);
     }
-    flags[key] = Array.isArray(value) ? texts : String(value);
+    flags[key] = Array.isArray(value) ? texts : (texts[0] ?? "");
   }
   const texts = positional.map(String);
   if (texts.length < operands.least || texts.length > operands.most) {

@@ -1,4 +1,4 @@
-import type { Found, NotFound, SourceName, Unavailable } from "../core/resolution.js";
+import { type Answer, resolutionObject } from "../core/resolution-object.js";
 import type { Probe } from "../distribution/result.js";
 import { formatPeer } from "../epmd/peer.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
@@ -6,12 +6,6 @@ import type { Line, Tone } from "./paint.js";
 import { isFailure, probeTone, probeWords } from "./probe-words.js";
 import type { ViaSeen } from "./resolve-via.js";
 import { type Way, wayWords } from "./ways-in.js";
-
-/** A resolution, or what an EPMD that was asked instead has said. */
-export type Answer =
-  | (Omit<Found, "source" | "description"> & { readonly source: SourceName | "epmd" })
-  | NotFound
-  | Unavailable;
 
 export interface Report {
   /** With its host expanded. */
@@ -35,15 +29,11 @@ export function exitCodeOf({ answer, probes }: Pick<Report, "answer" | "probes">
 
 /** The object of a node; the shape is part of the contract. */
 export function jsonReport({ node, answer, elapsedMs, probes, ways, via }: Report): object {
-  const elapsed = Math.round(elapsedMs * 10) / 10;
   const added = { ...(via && { via }), ...(ways && { ways }) };
-  if (answer.outcome !== "found") return { node, ...answer, ...added, elapsedMs: elapsed };
-  const { outcome, source, stale, ttl } = answer;
-  const endpoints = answer.endpoints.map((endpoint, index) => ({
-    ...endpoint,
-    ...(probes && { probe: probes[index] }),
-  }));
-  return { node, outcome, source, stale, ttl, endpoints, ...added, elapsedMs: elapsed };
+  return resolutionObject(node, answer, elapsedMs, {
+    added,
+    ofEndpoint: (index) => probes && { probe: probes[index] },
+  });
 }
 
 const TONES: Record<Answer["outcome"], Tone> = { found: "good", "not-found": "doubtful", unavailable: "bad" };

@@ -5,8 +5,8 @@ import { describeError } from "../core/errors.js";
 import { familyOf, hostPort } from "../core/ip.js";
 import type { IpPort } from "../core/network-values.js";
 import { formatNodeName, type NodeName } from "../core/node-name.js";
+import type { Answer } from "../core/resolution-object.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
-import type { Answer } from "./resolve-report.js";
 
 /** Which EPMD was asked, and what it says to whom. */
 export interface ViaSeen {

@@ -3,6 +3,7 @@ import type { ServiceInstance, ServiceMember } from "../core/catalogue.js";
 import { ConsulError } from "../core/errors.js";
 import type { LocalService } from "../core/mesh/second-instance.js";
 import type { Sidecar } from "../core/mesh/sidecar.js";
+import type { Observe } from "../core/observations.js";
 import { type HeldService, ID_PREFIX, type ServiceEntry, ttlCheckId } from "../core/service-entry.js";
 import { type ConsulAddress, connectionOptions } from "./connection.js";
 import { refusal, unavailable } from "./refusal.js";
@@ -23,6 +24,8 @@ import { AclToken, type TokenOptions } from "./token.js";
 export interface ConsulClientOptions extends ConsulAddress, TokenOptions {
   /** Milliseconds for one call, all of it. */
   readonly timeoutMs?: number;
+  /** Told of each call's end. */
+  readonly observe?: Observe;
 }
 
 export interface ServiceQuery {
@@ -85,6 +88,12 @@ const HEALTH_PATH = "/health/service/{service}";
 /** Never changes, so that a refresh reaches no server: the agent syncs a check when its status or output changes. */
 const PASS_NOTE = "the VM is connected to srv-epmd";
 const FAIL_NOTE = "the VM has left srv-epmd";
+
+const CALL_RESULTS: Readonly<Record<string, string>> = {
+  CONSUL_FORBIDDEN: "forbidden",
+  CONSUL_UNKNOWN: "unknown",
+  CONSUL_REJECTED: "rejected",
+};
 
 interface Call {
   readonly method: "_get" | "_put";
@@ -250,8 +259,9 @@ class Client implements ConsulClient {
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");
     signal?.addEventListener("abort", cancel, { once: true });
+    const { observe = () => {} } = this.#options;
     try {
-      return await generic[call.method]({
+      const reply = await generic[call.method]({
         ctx,
         path: call.path,
         params: { ...call.params },
@@ -261,8 +271,13 @@ class Client implements ConsulClient {
         // Covers the answer's body too: without it the package waits for ever when a connection breaks in mid body.
         timeout: (call.held ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
       });
+      observe({ type: "consul-call", result: "ok" });
+      return reply;
     } catch (error) {
-      throw this.#refusal(call, error, token);
+      const refused = this.#refusal(call, error, token);
+      // What was given up here says nothing of the agent.
+      if (!signal?.aborted) observe({ type: "consul-call", result: CALL_RESULTS[refused.code] ?? "unavailable" });
+      throw refused;
     } finally {
       signal?.removeEventListener("abort", cancel);
     }

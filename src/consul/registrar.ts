@@ -104,7 +104,7 @@ class ConsulRegistrar implements Registrar {
       const holds = this.#claims.holder(key)?.node === claim.node;
       return {
         name: claim.node.aliveName,
-        wanted: claim.publication.outcome === "publish",
+        wanted: claim.publication.outcome !== "skip",
         ...inConsul(holds ? this.#publishers.get(key) : undefined),
         reason: this.#claims.reason(claim),
       };

@@ -1,5 +1,6 @@
 import type { ServiceInstance } from "../core/catalogue.js";
 import type { Config } from "../core/config.js";
+import type { Observe } from "../core/observations.js";
 import type { DaemonIdentity } from "../core/publication.js";
 import type { Registry } from "../core/registry.js";
 import type { Logger } from "../logger.js";
@@ -11,14 +12,16 @@ import type { Registrar } from "./registrar.js";
 export class ConsulSide {
   readonly #config: Config;
   readonly #log: Logger;
+  readonly #observe: Observe | undefined;
   #client: Promise<ConsulClient> | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
   #catalogue: Promise<Catalogue | undefined> | undefined;
   #closed = false;
 
-  constructor(config: Config, log: Logger) {
+  constructor(config: Config, log: Logger, observe?: Observe) {
     this.#config = config;
     this.#log = log;
+    this.#observe = observe;
   }
 
   /** Publishes what is alive here from now on. Not waited for: nodes can register while this is being loaded. */
@@ -27,6 +30,11 @@ export class ConsulSide {
       this.#log.error({ err: error }, "nothing is published: the Consul side cannot be started");
       return undefined;
     });
+  }
+
+  /** What publishes; undefined as long as nothing does. Never rejects. */
+  async registrar(): Promise<Registrar | undefined> {
+    return this.#registrar;
   }
 
   /** As of the catalogue. Never rejects. */
@@ -86,6 +94,7 @@ export class ConsulSide {
       key: config.consulKey,
       sslVerify: config.consulSslVerify,
       tlsServerName: config.consulTlsServerName,
+      ...(this.#observe && { observe: this.#observe }),
       log: this.#log,
     });
   }

@@ -7,7 +7,17 @@ import * as values from "./values.js";
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
 export type Command = "serve" | "resolve" | "names" | "wait" | "module" | "hosts" | "relay";
-export type Group = "listen" | "resolve" | "publish" | "consul" | "embedded" | "gateway" | "mesh" | "module" | "all";
+export type Group =
+  | "listen"
+  | "resolve"
+  | "publish"
+  | "consul"
+  | "embedded"
+  | "gateway"
+  | "mesh"
+  | "admin"
+  | "module"
+  | "all";
 
 interface Spec<T> {
   readonly group: Group;
@@ -572,6 +582,29 @@ export const OPTIONS = {
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
     default: "{service}-{name}",
+  }),
+
+  admin: maybe({
+    group: "admin",
+    commands: SERVE,
+    help: "where the status page, health, metrics and the JSON API are served over HTTP",
+    placeholder: "IP:PORT",
+    parse: network.ipListenPort,
+    defaultText: "127.0.0.1:9369",
+  }),
+  noAdmin: one({
+    group: "admin",
+    commands: SERVE,
+    help: "serve nothing over HTTP",
+    parse: values.boolean,
+    default: "false",
+  }),
+  adminHost: list({
+    group: "admin",
+    commands: SERVE,
+    help: "host name under which the status page may be asked, beside localhost and IP addresses",
+    placeholder: "HOST",
+    parse: network.hostName,
   }),
 
   out: maybe({

@@ -53,10 +53,14 @@ export class Flight {
     });
   }
 
+  listen(trace: Trace): void {
+    this.#traces.add(trace);
+  }
+
   /** The flight goes on until the last deadline of those who joined. */
   join(deadline: number, trace: Trace | undefined): void {
     this.#deadline = Math.max(this.#deadline, deadline);
-    if (trace) this.#traces.add(trace);
+    if (trace) this.listen(trace);
   }
 
   /** @param landed called before anybody who waits for `end` goes on */

@@ -2,12 +2,14 @@ import { setMaxListeners } from "node:events";
 import { AnswerCache } from "../core/dns/cache.js";
 import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "../core/dns/record.js";
 import type { DnsServer } from "../core/network-values.js";
+import type { Observe } from "../core/observations.js";
 import type { Trace } from "../core/trace.js";
 import type { Logger } from "../logger.js";
 import type { NameServer } from "./exchange.js";
 import { ExchangeSlots } from "./exchange-slots.js";
 import { Flight, type FlightEnd } from "./flight.js";
 import { NameServers } from "./name-servers.js";
+import { observeQueries } from "./observed.js";
 import type { Absence, DnsResult, Records } from "./result.js";
 
 export type { Absence, DnsResult, DnsUnavailable, Records } from "./result.js";
@@ -46,6 +48,8 @@ export interface ResolverOptions {
   readonly negativeTtl: number;
   /** Milliseconds. */
   readonly staleTtl: number;
+  /** Told of each query that is sent, and of each question to the cache. */
+  readonly observe?: Observe | undefined;
   readonly log: Logger;
   /** Queries under way at once, each with a socket of its own; the others wait for their turn. Default 128. */
   readonly maxExchanges?: number;
@@ -69,6 +73,7 @@ interface Cached<V> {
 
 export function createResolver(options: ResolverOptions): Resolver {
   const { now = () => performance.now(), random = Math.random, maxTtl, negativeTtl, staleTtl, log } = options;
+  const { observe = () => {} } = options;
   const nameServers = new NameServers({
     rules: options.dns,
     resolvConf: options.resolvConf ?? "/etc/resolv.conf",
@@ -101,6 +106,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   function join(key: string, qname: string, qtype: QueryType, { deadline, trace }: QueryOptions): Flight {
     const under = flights.get(key);
+    observe({ type: "cache", result: under ? "shared" : "miss" });
     if (under) {
       under.join(deadline, trace);
       return under;
@@ -109,6 +115,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       { qname, qtype },
       { nameServers, slots, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
     );
+    flight.listen(observeQueries(observe));
     flight.join(deadline, trace);
     flights.set(key, flight);
     flight.start((end) => {
@@ -130,7 +137,10 @@ export function createResolver(options: ResolverOptions): Resolver {
   async function lookup(qname: string, qtype: QueryType, query: QueryOptions): Promise<DnsResult> {
     const key = `${qtype} ${qname}`;
     const fresh = cache.fresh(key, now());
-    if (fresh) return fromCache(fresh, qname, qtype, query.trace);
+    if (fresh) {
+      observe({ type: "cache", result: "hit" });
+      return fromCache(fresh, qname, qtype, query.trace);
+    }
     for (;;) {
       const flight = join(key, qname, qtype, query);
       const remaining = query.deadline - now() - MARGIN;

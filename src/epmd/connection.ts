@@ -3,10 +3,12 @@ import { decodeRequest, encodeResponse } from "../core/epmd/codec.js";
 import { readFrame } from "../core/epmd/framing.js";
 import type { EpmdRequest } from "../core/epmd/messages.js";
 import { ProtocolError } from "../core/errors.js";
+import type { Observe } from "../core/observations.js";
 import type { RegisteredNode } from "../core/registry.js";
 import type { Logger } from "../logger.js";
 import type { Answer } from "./answer.js";
 import { describeAnswer, describeRequest } from "./describe.js";
+import { requestEvent } from "./observed.js";
 import type { Peer } from "./peer.js";
 
 export interface ConnectionDeps {
@@ -19,6 +21,7 @@ export interface ConnectionDeps {
   readonly exit: () => void;
   /** Milliseconds of silence after which a connection whose request is incomplete is closed; each byte counts. */
   readonly packetTimeout: number;
+  readonly observe: Observe;
   readonly log: Logger;
 }
 
@@ -66,6 +69,11 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
     duplex.destroy();
   };
 
+  const dropInvalid = (reason: string) => {
+    deps.observe({ type: "request", request: "invalid", result: "closed" });
+    drop(reason);
+  };
+
   /** Sends the last bytes; a peer that does not take them is dropped by the timer. */
   const finish = (bytes: Buffer | undefined, done?: () => void) => {
     state = "closing";
@@ -82,6 +90,7 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
 
   const carryOut = (request: EpmdRequest, result: Answer, startedAt: number) => {
     answering = false;
+    deps.observe(requestEvent(request, result));
     if (log.isLevelEnabled("debug")) {
       const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
       log.debug({ request: describeRequest(request), result: describeAnswer(result), elapsedMs }, "request");
@@ -133,7 +142,7 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
   const advance = () => {
     while (!answering && state !== "closing") {
       const read = readFrame(pending);
-      if (read.kind === "invalid") return drop(read.reason);
+      if (read.kind === "invalid") return dropInvalid(read.reason);
       if (read.kind === "more") {
         // A held connection may be silent for ever, but not in the middle of a request.
         if (state === "request" || pending.length > 0) restartTimer();
@@ -146,8 +155,9 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
       try {
         take(read.frame);
       } catch (error) {
-        if (!(error instanceof ProtocolError)) log.error({ err: error }, "connection failed");
-        return drop(error instanceof ProtocolError ? error.message : "internal fault");
+        if (error instanceof ProtocolError) return dropInvalid(error.message);
+        log.error({ err: error }, "connection failed");
+        return drop("internal fault");
       }
     }
   };

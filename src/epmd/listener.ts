@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { ListenError } from "../core/errors.js";
 import { type Cidr, familyOf } from "../core/ip.js";
 import type { Logger } from "../logger.js";
+import { isAbsent, listenError } from "./listen-error.js";
 import { formatPeer, type Peer, peerOf } from "./peer.js";
 import { Places } from "./places.js";
 
@@ -33,12 +34,12 @@ export interface Listener {
   readonly add: (address: string) => Promise<void>;
   /** Listens no more on an address that was added; connections stay. */
   readonly remove: (address: string) => void;
+  /** How many are open. */
+  readonly connections: number;
   /** Stops accepting and ends every connection. */
   readonly close: () => Promise<void>;
 }
 
-/** Not there, not of a family that this machine has, or link-local: that needs a zone, and no node is asked for there. */
-const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
 /** How often another free port is tried when the one found on the first address is taken on the next. */
 const PORT_ATTEMPTS = 20;
 const BACKLOG = 1024;
@@ -92,13 +93,13 @@ class EpmdListener implements Listener {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (address.implied && code !== "EADDRINUSE") {
-          this.#options.log[ABSENT.has(code ?? "") ? "debug" : "warn"](
+          this.#options.log[isAbsent(code) ? "debug" : "warn"](
             { address: address.address, code },
             "address passed over",
           );
           continue;
         }
-        throw listenError(address.address, this.port, error);
+        throw listenError({ address: address.address, port: this.port }, error);
       }
     }
     if (this.#servers.size === 0)
@@ -112,7 +113,7 @@ class EpmdListener implements Listener {
       // Two who want one address in the same moment must not be each other's EADDRINUSE.
       await (this.#bound.get(address) ?? this.#bind({ address, strangers: false }));
     } catch (error) {
-      throw listenError(address, this.port, error);
+      throw listenError({ address, port: this.port }, error);
     }
   }
 
@@ -176,6 +177,10 @@ class EpmdListener implements Listener {
     log.warn({ maxConnections, peer: formatPeer(peer) }, `connection closed: ${what} in use`);
   }
 
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const closed = Array.from(this.#servers, (server) => new Promise<void>((resolve) => server.close(() => resolve())));
@@ -184,13 +189,4 @@ class EpmdListener implements Listener {
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all([...closed, ...ended]);
   }
-}
-
-function listenError(address: string, port: number, error: unknown): ListenError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const at = { address, port };
-  const where = formatPeer(at);
-  if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
-  const why = ABSENT.has(code ?? "") ? "this machine has no such address" : message;
-  return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
 }

@@ -5,7 +5,7 @@ import type { Logger } from "../logger.js";
 import { formatPeer, type Peer } from "./peer.js";
 
 /** Alive name and host, as long as they can be. */
-const LONGEST_LOGGED_NAME = 255 + 1 + 253;
+export const LONGEST_LOGGED_NAME = 255 + 1 + 253;
 
 export const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
 

@@ -2,15 +2,14 @@ import type { Socket } from "node:net";
 import type { NamedPort } from "../core/epmd/messages.js";
 import { ListenError } from "../core/errors.js";
 import type { Cidr } from "../core/ip.js";
-import type { NodeName } from "../core/node-name.js";
+import type { Observe } from "../core/observations.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Resolution } from "../core/resolution.js";
 import type { Logger } from "../logger.js";
-import type { ResolveOptions } from "../resolution/resolution.js";
 import { type AnswerDeps, answer } from "./answer.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
+import { observeLookUp, type Resolve } from "./observed.js";
 import { formatPeer, type Peer } from "./peer.js";
 import { listenInItsPlace } from "./replace-epmd.js";
 import { type GatewayWay, lookUpPort } from "./way.js";
@@ -28,7 +27,7 @@ export interface EpmdServerOptions {
   /** A stock epmd without living nodes that has the port is ended. */
   readonly replaceEpmd: boolean;
   readonly registry: Registry;
-  readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
+  readonly resolve: Resolve;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
@@ -39,6 +38,7 @@ export interface EpmdServerOptions {
   readonly opened?: Promise<void> | undefined;
   /** Undefined as long as there is no gateway. */
   readonly gatewayWay?: () => GatewayWay | undefined;
+  readonly observe: Observe;
   /** A KILL was obeyed. */
   readonly onKill: () => void;
   /** Milliseconds since the epoch. */
@@ -62,11 +62,17 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     else log.info({ node: aliveName, port: nodePort }, closing ? "node left for a successor" : "node gone");
   });
 
+  const { resolve, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
+  const isGateway = (address: string) => gatewayWay()?.contains(address) ?? false;
+  const observing = { resolve, observe, now, isGateway };
   const answerDeps: AnswerDeps = {
     registry,
-    lookUp: (name, forwarded, peer) => lookUpPort(name, forwarded, peer, { ...options, log }),
+    lookUp: (name, forwarded, peer) =>
+      observeLookUp({ ...observing, name, peer }, (resolve) =>
+        lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, log }),
+      ),
     list: ({ dialled }) => {
-      const gateway = options.gatewayWay?.();
+      const gateway = gatewayWay();
       return gateway?.contains(dialled)
         ? registry.nodes().filter((node) => gateway.lives(node, dialled))
         : registry.nodes();
@@ -76,7 +82,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     epmdPort: () => port,
     relaxedCommandCheck: options.relaxedCommandCheck,
     allowKill: options.allowKill,
-    now: options.now,
+    now,
   };
 
   const connectionDeps = (peer: Peer): ConnectionDeps => ({
@@ -98,6 +104,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     exit: options.onKill,
     packetTimeout: options.packetTimeout,
+    observe,
     log: log.child({ peer: formatPeer(peer) }),
   });
 
@@ -132,6 +139,9 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     return {
       port,
       addresses: listener.addresses,
+      get connections() {
+        return listener.connections;
+      },
       add: (address) => listener.add(address),
       remove: (address) => listener.remove(address),
       close: () => {

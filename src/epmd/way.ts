@@ -5,13 +5,13 @@ import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { type Found, type Resolution, servesAll } from "../core/resolution.js";
 import type { Logger } from "../logger.js";
-import type { ResolveOptions } from "../resolution/resolution.js";
+import type { Resolve } from "./observed.js";
 import { formatPeer, type Peer } from "./peer.js";
 import { failed, NOT_FOUND, parseQuery, portAnswer, refuse } from "./port-answer.js";
 
 export interface WayDeps {
   readonly registry: Registry;
-  readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
+  readonly resolve: Resolve;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** Look-ups at the addresses that stand for hosts; undefined when there is no gateway. */
@@ -23,7 +23,7 @@ export interface WayDeps {
 export interface GatewayWay {
   /** Whether this address stands, or might stand, for a host. */
   readonly contains: (address: string) => boolean;
-  readonly lookUp: (asked: NodeName, forwarded: boolean, peer: Peer) => Promise<EpmdResponse>;
+  readonly lookUp: (asked: NodeName, forwarded: boolean, peer: Peer, resolve: Resolve) => Promise<EpmdResponse>;
   /** Whether a node alive here is one of the host that an address stands for. */
   readonly lives: (node: RegisteredNode, address: string) => boolean;
 }
@@ -43,7 +43,7 @@ export function lookUpPort(
   if (gateway?.contains(peer.dialled) && !name.includes("@")) {
     const asked = parseQuery(name);
     return asked
-      ? gateway.lookUp(asked, forwarded, peer)
+      ? gateway.lookUp(asked, forwarded, peer, deps.resolve)
       : refuse(name, peer, "not a name that can be looked up", deps.log);
   }
   // A local node that calls itself `web@other.service.consul` is not that one.

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Config } from "../core/config.js";
 import { GatewayAddresses, hostLimit } from "../core/gateway/addresses.js";
 import { gatewayHosts, gatewayNames, isGatewayHost } from "../core/gateway/names.js";
+import type { RelayStatus } from "../core/gateway/relay-protocol.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
 import { isLoopback } from "../core/ip.js";
 import type { DnsServer } from "../core/network-values.js";
@@ -46,6 +47,8 @@ export interface Gateway extends GatewayWay {
   readonly isOwnServer: (server: NameServer) => boolean;
   /** Reads /etc/hosts again. */
   readonly reload: () => Promise<void>;
+  /** Of the relay process; undefined: there is none. */
+  readonly relayStatus: () => Promise<RelayStatus | undefined>;
   readonly close: () => Promise<void>;
 }
 
@@ -94,10 +97,10 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
       hosts.hostAt(address);
       return addresses.contains(address);
     },
-    lookUp: (asked, forwarded, peer) =>
+    lookUp: (asked, forwarded, peer, resolve) =>
       lookUpAtGateway(asked, forwarded, peer, {
         registry,
-        resolve: (name, options) => nodes.resolve(name, options),
+        resolve,
         hostOf: (address) => addresses.hostOf(address),
         relay: relays.ensure,
         accepts,
@@ -108,6 +111,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
       return host !== undefined && deps.isOurs(node.aliveName, host);
     },
     reload: knowHostsFile,
+    relayStatus: relays.status,
     close: async () => {
       await Promise.all([dns?.close(), relays.close()]);
     },

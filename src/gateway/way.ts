@@ -1,16 +1,16 @@
 import { type EpmdResponse, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { type Found, type Resolution, servesAll } from "../core/resolution.js";
+import { type Found, servesAll } from "../core/resolution.js";
+import type { Resolve } from "../epmd/observed.js";
 import type { Peer } from "../epmd/peer.js";
 import { failed, portAnswer, refuse } from "../epmd/port-answer.js";
 import type { Logger } from "../logger.js";
-import type { ResolveOptions } from "../resolution/resolution.js";
 import type { RelayClient } from "./relay-client.js";
 
 export interface LookUpDeps {
   readonly registry: Registry;
-  readonly resolve: (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
+  readonly resolve: Resolve;
   /** The host that an address stands for. */
   readonly hostOf: (address: string) => string | undefined;
   readonly relay: RelayClient["ensure"];

@@ -4,6 +4,7 @@ import { isHelperName } from "../core/helper-names.js";
 import { isLoopback } from "../core/ip.js";
 import { asksAgent, isMeshed } from "../core/mesh/sidecar.js";
 import type { DnsServer } from "../core/network-values.js";
+import type { Observe } from "../core/observations.js";
 import { expandHost } from "../core/service-domain.js";
 import type { NameServer } from "../dns/exchange-bytes.js";
 import { exchangeLimit } from "../dns/exchange-slots.js";
@@ -35,6 +36,8 @@ export interface ResolutionDeps {
   readonly ownPort: () => number | undefined;
   /** For what the Consul agent knows of Connect upstreams. */
   readonly upstreams: Pick<UpstreamSourceDeps, "connect" | "aliveNames" | "follow">;
+  /** Told of DNS queries. */
+  readonly observe?: Observe;
   readonly log: Logger;
 }
 
@@ -71,6 +74,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     staleTtl: config.staleTtl,
     maxExchanges: exchangeLimit(openFileLimit()),
     now,
+    observe: deps.observe,
     log,
   });
   const addresses = new AddressLookup(dns);

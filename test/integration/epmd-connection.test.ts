@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import type { EpmdResponse, NamedPort } from "../../src/core/epmd/messages.js";
+import type { DaemonEvent } from "../../src/core/observations.js";
 import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
@@ -40,6 +41,7 @@ function epmd({
   const registry = new Registry();
   const holders = new Map<unknown, () => void>();
   const faults: string[] = [];
+  const events: DaemonEvent[] = [];
   let killed = false;
   const log = pino({ level: "warn" }, { write: (line: string) => void faults.push(line) });
   const connect = () => {
@@ -74,6 +76,7 @@ function epmd({
       exit: () => {
         killed = true;
       },
+      observe: (event) => void events.push(event),
       packetTimeout,
       log,
     });
@@ -87,7 +90,7 @@ function epmd({
       isClosed: () => closed,
     };
   };
-  return { connect, registry, faults, killed: () => killed };
+  return { connect, registry, faults, events, killed: () => killed };
 }
 
 type Client = ReturnType<ReturnType<typeof epmd>["connect"]>;
@@ -416,4 +419,26 @@ test.each([
   expect(client.bytes().length).toBe(0);
   expect(registry.size).toBe(0);
   expect(killed()).toBe(false);
+});
+
+test("every request is told of with how it was answered, and bytes that are none as invalid", async () => {
+  const { connect, events } = epmd();
+  await register(connect());
+  const requests = [ALIVE2_A, hex("0002 7a 61"), hex("0002 7a 62"), hex("0001 6e"), hex("0001 6b"), hex("0002 73 61")];
+  for (const bytes of [...requests, hex("0000"), hex("0001 ff")]) {
+    const client = connect();
+    client.send(bytes);
+    await client.closed();
+  }
+  expect(events.map((event) => event.type === "request" && `${event.request} ${event.result}`)).toEqual([
+    "ALIVE2_REQ ok",
+    "ALIVE2_REQ refused",
+    "PORT_PLEASE2_REQ ok",
+    "PORT_PLEASE2_REQ not-found",
+    "NAMES_REQ ok",
+    "KILL_REQ refused",
+    "STOP_REQ closed",
+    "invalid closed",
+    "invalid closed",
+  ]);
 });

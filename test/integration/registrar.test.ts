@@ -88,7 +88,7 @@ describe("a node", () => {
     daemon.up(name);
     expect(daemon.registry.get(name)).toBeDefined();
     expect(daemon.registrar.status()).toMatchObject([
-      { name, wanted: false, published: false, reason: expect.stringContaining("64 characters") },
+      { name, wanted: true, published: false, reason: expect.stringContaining("64 characters") },
     ]);
     expect(daemon.messages("warn")).toEqual(["not published, though it is registered here"]);
   });

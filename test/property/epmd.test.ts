@@ -205,6 +205,7 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
           hold: () => {},
           unregister: (node) => registry.unregister(node),
           exit: () => {},
+          observe: () => {},
           packetTimeout: 60_000,
           log,
         });

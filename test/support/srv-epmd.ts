@@ -34,10 +34,11 @@ export interface Daemon {
   readonly kill: () => Promise<Exit>;
 }
 
-/** `srv-epmd serve`, ready. @throws when it ends before, with its log */
+/** `srv-epmd serve`, ready; it serves no HTTP unless the test says where, for many run at once. @throws when it ends before, with its log */
 export async function startDaemon({ args = [], port = 0, ...options }: DaemonOptions = {}): Promise<Daemon> {
   const flags = ["serve", "--port", String(port), "--log-format", "json", ...args];
-  const child = startChild(process.execPath, [BIN, ...flags], childOptions(options));
+  const env = { ...(args.includes("--admin") ? {} : { SRV_EPMD_NO_ADMIN: "true" }), ...options.env };
+  const child = startChild(process.execPath, [BIN, ...flags], childOptions({ ...options, env }));
   const log = () => parseLog(child.stderr());
   const waitForLog: Daemon["waitForLog"] = async (matches, what, timeout = 10_000) => {
     const found = await waitFor(() => log().find(matches) ?? (child.hasExited() ? "ended" : undefined), {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { withOptionTable } from "../../src/build/readme.js";
+import { withTables } from "../../src/build/readme.js";
 import { COMMANDS } from "../../src/cli/commands.js";
 import { EXIT } from "../../src/cli/exit-code.js";
 import { parseArguments } from "../../src/cli/parse.js";
@@ -13,7 +13,7 @@ const readme = read("README.md");
 
 describe("the README", () => {
   test("has the table of options that the option table gives (npm run readme writes it)", () => {
-    expect(withOptionTable(readme)).toBe(readme);
+    expect(withTables(readme)).toBe(readme);
   });
 
   test("lists every command, and none besides", () => {

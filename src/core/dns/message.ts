@@ -13,7 +13,7 @@ import {
 } from "./record.js";
 
 /** Response codes by number (RFC 1035 section 4.1.1); above 15 with EDNS(0), such as BADVERS 16. */
-const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"] as const;
+export const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"] as const;
 export type Rcode = (typeof RCODES)[number] | "BADVERS" | `RCODE${number}`;
 
 /** What we can take over UDP: the size that fits any path unfragmented (DNS flag day 2020). */

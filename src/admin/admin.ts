@@ -1,0 +1,137 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { ListenError } from "../core/errors.js";
+import type { IpPort } from "../core/network-values.js";
+import { listenError } from "../epmd/listen-error.js";
+import type { Listener } from "../epmd/listener.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { Logger } from "../logger.js";
+import type { Metrics } from "../metrics.js";
+import type { Observed } from "../observed-daemon.js";
+import type { NodeResolver } from "../resolution/resolution.js";
+import type { Exposition } from "./exposition.js";
+import { LameDuck } from "./lame-duck.js";
+import type { DaemonStatus, StatusDeps } from "./status.js";
+
+export interface AdminDeps extends Omit<StatusDeps, "epmd" | "recent" | "since"> {
+  readonly observed: Observed;
+  /** The EPMD's. */
+  readonly listener: Listener;
+  readonly nodes: NodeResolver;
+  readonly log: Logger;
+}
+
+export interface Admin {
+  /** `ip:port` */
+  readonly address: string;
+  /** Until who asks for readiness has been told that it is over, or a while has gone by. */
+  readonly lameDuck: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
+/** People and monitors are few. */
+const MAX_CONNECTIONS = 64;
+
+/**
+ * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
+ * loaded then. The default place may be taken, by another daemon of this machine: then there is none.
+ * @throws ListenError when a place that was asked for cannot be had
+ */
+export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
+  const { config, log } = deps;
+  if (config.noAdmin) return undefined;
+  const at = config.admin ?? DEFAULT_AT;
+  const sockets = new Set<Socket>();
+  const lameDuck = new LameDuck();
+  const since = new Date(deps.now());
+  let http: Promise<OpenHttp> | undefined;
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", (error) => log.debug({ err: error }, "an HTTP connection failed"));
+    http ??= openHttp({ ...deps, since }, lameDuck);
+    http.then(
+      ({ take }) => take(socket),
+      (error: unknown) => {
+        log.error({ err: error }, "HTTP cannot be served");
+        socket.destroy();
+      },
+    );
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  try {
+    await listen(server, at);
+  } catch (error) {
+    const refused = listenError(at, error);
+    if (config.admin) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
+    log.warn(
+      `${refused.message}: no status page, health and metrics over HTTP; choose a place with --admin, or none with --no-admin`,
+    );
+    return undefined;
+  }
+  return {
+    address: formatPeer({ address: at.address, port: (server.address() as { port: number }).port }),
+    lameDuck: () => lameDuck.over(),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      (await http?.catch(() => undefined))?.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+interface OpenHttp {
+  readonly take: (socket: Socket) => void;
+  readonly close: () => void;
+}
+
+async function openHttp(deps: AdminDeps & Pick<StatusDeps, "since">, lameDuck: LameDuck): Promise<OpenHttp> {
+  const { config, nodes, observed, listener, log } = deps;
+  const { observations, metrics, recent } = observed;
+  const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await Promise.all([
+    import("./http.js"),
+    import("./routes.js"),
+    import("./event-streams.js"),
+    import("./status.js"),
+  ]);
+  const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
+  let exposition: Promise<Exposition> | undefined;
+  const streams = new EventStreams(observations, () => status.standing());
+  const server = createHttp({
+    routes: createRoutes({
+      status,
+      nodes,
+      consulUrl: config.consul,
+      exposition: () => {
+        exposition ??= loadExposition(metrics, status, listener);
+        return exposition;
+      },
+      onReadyAsked: (ready) => lameDuck.asked(ready),
+    }),
+    streams,
+    hosts: config.adminHost.map((host) => host.toLowerCase()),
+    allow: config.allow,
+    log,
+  });
+  return {
+    // https://nodejs.org/api/http.html: "This event can also be explicitly emitted by users to inject connections".
+    take: (socket) => void (socket.destroyed || server.emit("connection", socket)),
+    close: () => streams.close(),
+  };
+}
+
+async function loadExposition(metrics: Metrics, status: DaemonStatus, listener: Listener): Promise<Exposition> {
+  const [{ createExposition }, { readNow }] = await Promise.all([import("./exposition.js"), import("./readings.js")]);
+  return createExposition(metrics, () => readNow(status, listener.connections));
+}
+
+function listen(server: Server, { address, port }: IpPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host: address, port }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,85 @@
+import type { ServerResponse } from "node:http";
+import type { DaemonEvent, Observations } from "../core/observations.js";
+
+/** Comments keep a silent stream from being closed by whatever lies between. Milliseconds. */
+const KEEP_ALIVE = 15_000;
+/** How often it is looked whether something has changed that is no event by itself, milliseconds. */
+const LOOK = 1_000;
+/** What a reader may leave unread, bytes: it can connect again. */
+const MAX_UNREAD = 256 * 1024;
+
+/** Readers of /v1/events: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
+export class EventStreams {
+  readonly #streams = new Set<ServerResponse>();
+  readonly #observations: Observations;
+  readonly #standing: () => Promise<string>;
+  #unsubscribe: (() => void) | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #last: string | undefined;
+  #looking = false;
+
+  /** @param standing all that is shown and no event tells of, as text that differs when something has changed */
+  constructor(observations: Observations, standing: () => Promise<string>) {
+    this.#observations = observations;
+    this.#standing = standing;
+  }
+
+  add(response: ServerResponse): void {
+    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" });
+    response.write("retry: 1000\n\n");
+    if (this.#streams.size === 0) this.#start();
+    this.#streams.add(response);
+    response.once("close", () => {
+      this.#streams.delete(response);
+      if (this.#streams.size === 0) this.#stop();
+    });
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.destroy();
+    this.#stop();
+  }
+
+  #start(): void {
+    this.#unsubscribe = this.#observations.subscribe((event) => this.#tell(event));
+    this.#timers = [
+      setInterval(() => this.#write(": still here\n\n"), KEEP_ALIVE),
+      setInterval(() => void this.#look(), LOOK),
+    ];
+    void this.#look();
+  }
+
+  #stop(): void {
+    this.#unsubscribe?.();
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+    this.#last = undefined;
+  }
+
+  #tell(event: DaemonEvent): void {
+    if (event.type === "look-up" || event.type === "node") {
+      const { type, ...data } = event;
+      this.#send(type, data);
+    }
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const standing = await this.#standing();
+    this.#looking = false;
+    if (this.#last !== undefined && this.#last !== standing && this.#streams.size > 0) this.#send("status", {});
+    this.#last = standing;
+  }
+
+  #send(type: string, data: object): void {
+    this.#write(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+
+  #write(text: string): void {
+    for (const stream of this.#streams) {
+      if (stream.writableLength > MAX_UNREAD) stream.destroy();
+      else stream.write(text);
+    }
+  }
+}

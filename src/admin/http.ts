@@ -1,0 +1,80 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { refusalOf } from "../core/admin/guard.js";
+import type { Cidr } from "../core/ip.js";
+import { peerOf } from "../epmd/peer.js";
+import type { Logger } from "../logger.js";
+import type { EventStreams } from "./event-streams.js";
+import { type Reply, type Route, text } from "./routes.js";
+
+export interface HttpOptions {
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly streams: EventStreams;
+  /** Names of --admin-host, lower case. */
+  readonly hosts: readonly string[];
+  readonly allow: readonly Cidr[];
+  readonly log: Logger;
+}
+
+const EVENTS = "/v1/events";
+/** A connection on which nothing happens is closed after this; event streams say something more often. Milliseconds. */
+const IDLE = 60_000;
+/** Nothing from elsewhere, nothing inline, and no page may show ours within it. */
+const POLICY =
+  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** The HTTP server; it is handed its connections. */
+export function createHttp(options: HttpOptions): Server {
+  const { log } = options;
+  const server = createServer({ keepAliveTimeout: IDLE }, (request, response) => {
+    answer(request, response, options).catch((error: unknown) => {
+      log.error({ err: error, url: request.url }, "an HTTP request failed");
+      if (!response.headersSent) send(response, text(500, "internal fault; the log says more"));
+      else response.destroy();
+    });
+  });
+  server.timeout = IDLE;
+  return server;
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
+  const { routes, streams, hosts, allow, log } = options;
+  const { method = "", url = "/", headers, socket } = request;
+  // What comes with a request is of no interest.
+  request.resume();
+  const fetchSite = headers["sec-fetch-site"];
+  const refusal = refusalOf(
+    { method, host: headers.host, fetchSite: typeof fetchSite === "string" ? fetchSite : undefined },
+    hosts,
+  );
+  if (refusal) {
+    log.debug({ method, url, reason: refusal.message }, "an HTTP request is refused");
+    response.setHeader("connection", "close");
+    if (refusal.status === 405) response.setHeader("allow", "GET");
+    return send(response, text(refusal.status, refusal.message));
+  }
+  const peer = peerOf(socket, allow);
+  if (!peer) return void response.destroy();
+  const [path = "", query] = url.split("?", 2);
+  if (path === EVENTS) return streams.add(response);
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  const known = [...Object.keys(routes), EVENTS].join(" ");
+  send(
+    response,
+    route
+      ? await route({ query: new URLSearchParams(query), peer })
+      : text(404, `nothing is at this path; there are ${known}`),
+  );
+}
+
+function send(response: ServerResponse, { status, type, body }: Reply): void {
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "content-security-policy": POLICY,
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(body);
+}

@@ -1,0 +1,2 @@
+export const PAGE_CSS = "";
+export const PAGE_JS = "";

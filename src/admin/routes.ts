@@ -1,0 +1,110 @@
+import { ConfigError, ConsulError, describeError } from "../core/errors.js";
+import { namePattern } from "../core/name-pattern.js";
+import { parseNodeName } from "../core/node-name.js";
+import { servesAll } from "../core/resolution.js";
+import { resolutionObject } from "../core/resolution-object.js";
+import { ValueError } from "../core/values.js";
+import type { Peer } from "../epmd/peer.js";
+import type { NodeResolver } from "../resolution/resolution.js";
+import type { Exposition } from "./exposition.js";
+import { PAGE_CSS, PAGE_JS } from "./page/assets.js";
+import { renderPage } from "./page.js";
+import type { DaemonStatus } from "./status.js";
+
+export interface Asked {
+  readonly query: URLSearchParams;
+  readonly peer: Peer;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export type Route = (asked: Asked) => Reply | Promise<Reply>;
+
+export interface RouteDeps {
+  readonly status: DaemonStatus;
+  readonly nodes: NodeResolver;
+  readonly exposition: () => Promise<Exposition>;
+  readonly consulUrl: string;
+  /** Somebody looks at /readyz, and should see it say no before the end. */
+  readonly onReadyAsked: (ready: boolean) => void;
+}
+
+const TEXT = "text/plain; charset=utf-8";
+const HTML = "text/html; charset=utf-8";
+
+/** What is answered, by path. /v1/events is a stream and has its own place. */
+export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAsked }: RouteDeps): Record<string, Route> {
+  return {
+    "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
+    "/page.css": () => ({ status: 200, type: "text/css; charset=utf-8", body: PAGE_CSS }),
+    "/page.js": () => ({ status: 200, type: "text/javascript; charset=utf-8", body: PAGE_JS }),
+    "/livez": () => text(200, "alive"),
+    "/readyz": async () => {
+      const readiness = await status.readiness();
+      onReadyAsked(readiness.ready);
+      return json(readiness.ready ? 200 : 503, readiness);
+    },
+    "/metrics": async () => {
+      const { contentType, text: body } = await exposition();
+      return { status: 200, type: contentType, body: await body() };
+    },
+    "/v1/status": async () => json(200, await status.all()),
+    "/v1/nodes": async () => json(200, await status.nodes()),
+    "/v1/cluster": async ({ query }) => {
+      const match = query.get("match");
+      if (match === null) return clusterOf(status);
+      try {
+        return json(200, { consul: consulUrl, nodes: await status.matching(namePattern(match)) });
+      } catch (error) {
+        return complaint(error, `match=${JSON.stringify(match)}`);
+      }
+    },
+    "/v1/resolve": ({ query, peer }) => {
+      const node = query.get("node");
+      if (node === null || node === "") return text(400, "which node? ask /v1/resolve?node=name@host");
+      return resolveFor(node, peer, nodes);
+    },
+  };
+}
+
+export function text(status: number, body: string): Reply {
+  return { status, type: TEXT, body: `${body}\n` };
+}
+
+function json(status: number, body: object): Reply {
+  return { status, type: "application/json; charset=utf-8", body: `${JSON.stringify(body)}\n` };
+}
+
+async function clusterOf(status: DaemonStatus): Promise<Reply> {
+  const cluster = await status.cluster();
+  if (cluster.outcome === "unavailable") return text(503, cluster.cause);
+  if (cluster.outcome === "none") return text(404, `${cluster.reason}: ask /v1/cluster?match=*@svc`);
+  return json(200, cluster);
+}
+
+/** As `resolve --json`; strangers are told what they may ask an EPMD for. */
+async function resolveFor(written: string, peer: Peer, nodes: NodeResolver): Promise<Reply> {
+  const startedAt = performance.now();
+  try {
+    const name = parseNodeName(written);
+    const resolution = await nodes.resolve(name, {
+      sameHost: peer.sameHost,
+      mayProbe: peer.local,
+      allowed: (source) => peer.local || servesAll(source),
+    });
+    return json(200, resolutionObject(nodes.fullName(name), resolution, performance.now() - startedAt));
+  } catch (error) {
+    return complaint(error, `node=${JSON.stringify(written)}`);
+  }
+}
+
+function complaint(error: unknown, asked: string): Reply {
+  if (error instanceof ValueError) return text(400, `${asked} ${error.message}`);
+  if (error instanceof ConfigError) return text(400, error.message);
+  if (error instanceof ConsulError) return text(503, describeError(error));
+  throw error;
+}

@@ -1,0 +1,185 @@
+import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
+import type { NameStatus, Registrar } from "../consul/registrar.js";
+import type { ConsulSide } from "../consul/side.js";
+import { readinessOf } from "../core/admin/readiness.js";
+import type { RecentLookUps } from "../core/admin/recent.js";
+import type { Cluster, LeftEntry, LocalNode, Readiness, Status } from "../core/admin/view.js";
+import type { ClusterNode } from "../core/catalogue.js";
+import type { Config } from "../core/config.js";
+import { describeError } from "../core/errors.js";
+import type { RelayStatus } from "../core/gateway/relay-protocol.js";
+import type { RegisteredNode, Registry } from "../core/registry.js";
+import { parseServiceDomain, qualifiedDomain } from "../core/service-domain.js";
+import type { Gateway } from "../gateway/gateway.js";
+import type { Machine } from "../machine.js";
+import { version } from "../version.js";
+
+export interface StatusDeps {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly registry: Registry;
+  readonly consul: ConsulSide;
+  /** Nodes are published into Consul. */
+  readonly publishes: boolean;
+  readonly epmd: Status["epmd"];
+  readonly dns: Status["dns"];
+  readonly gateway: Gateway | undefined;
+  readonly recent: RecentLookUps;
+  readonly isStopping: () => boolean;
+  /** When the daemon started. */
+  readonly since: Date;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** For one call of the agent, milliseconds: who looks at a page does not wait longer for a part of it. */
+const CLUSTER_TIMEOUT = 2_000;
+/** Pages that are open ask again with every event: what Consul said is used this long, milliseconds. */
+const CLUSTER_LIFETIME = 1_000;
+
+/** What the daemon is doing, asked piece by piece. */
+export class DaemonStatus {
+  readonly #deps: StatusDeps;
+  #cluster: { readonly pending: Promise<Cluster>; readonly until: number } | undefined;
+
+  constructor(deps: StatusDeps) {
+    this.#deps = deps;
+  }
+
+  /** All of it. */
+  async all(): Promise<Status> {
+    const { config, machine, epmd, dns, recent, publishes, since } = this.#deps;
+    const [readiness, { nodes, left }, registrar, cluster, relays] = await Promise.all([
+      this.readiness(),
+      this.nodes(),
+      this.#registrar(),
+      this.cluster(),
+      this.relays(),
+    ]);
+    return {
+      version,
+      hostName: machine.hostName,
+      since: since.toISOString(),
+      epmd,
+      dns,
+      consul: { url: config.consul, publishes, answers: registrar?.agentAnswers ?? false },
+      domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
+      readiness,
+      nodes,
+      left,
+      cluster,
+      lookUps: recent.list(),
+      relays,
+    };
+  }
+
+  async readiness(): Promise<Readiness> {
+    const { gateway, publishes, isStopping } = this.#deps;
+    const [registrar, relays] = await Promise.all([this.#registrar(), this.relays()]);
+    return readinessOf({
+      stopping: isStopping(),
+      gateway: gateway && { hasRelayProcess: relays !== undefined },
+      consul: publishes
+        ? {
+            started: registrar !== undefined,
+            answers: registrar?.agentAnswers ?? false,
+            missing: (registrar?.status() ?? [])
+              .filter(isMissing)
+              .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
+          }
+        : undefined,
+    });
+  }
+
+  async nodes(): Promise<{ readonly nodes: readonly LocalNode[]; readonly left: readonly LeftEntry[] }> {
+    const alive = this.#deps.registry.nodes();
+    const standing = (await this.#registrar())?.status();
+    const names = new Set(alive.map(({ aliveName }) => aliveName));
+    return {
+      nodes: alive.map((node) => localNode(node, standing)),
+      left: (standing ?? [])
+        .filter(({ name, published }) => published && !names.has(name))
+        .map(({ name, serviceIds }) => ({ name, serviceIds })),
+    };
+  }
+
+  /** Undefined without a gateway, or without a relay process. */
+  async relays(): Promise<RelayStatus | undefined> {
+    return this.#deps.gateway?.relayStatus();
+  }
+
+  /** What the status page shows and no event tells of; differs when some of it has changed. */
+  async standing(): Promise<string> {
+    const { readiness, nodes, left, cluster, relays } = await this.all();
+    const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
+    const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
+    return JSON.stringify([readiness, nodes, left, inCluster, links]);
+  }
+
+  /** The nodes of the services of `--domain`. Never rejects. */
+  cluster(): Promise<Cluster> {
+    const now = performance.now();
+    if (!this.#cluster || this.#cluster.until <= now) {
+      this.#cluster = { pending: this.#askCluster(), until: now + CLUSTER_LIFETIME };
+    }
+    return this.#cluster.pending;
+  }
+
+  /** The nodes that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, ValueError */
+  async matching(pattern: string): Promise<readonly ClusterNode[]> {
+    const { config, machine } = this.#deps;
+    return this.#inConsul([serviceOfPattern(pattern, config.consulDomain, machine.names)]);
+  }
+
+  async #askCluster(): Promise<Cluster> {
+    const { domain, consulDomain } = this.#deps.config;
+    const ofConsul = domain.filter((rule) =>
+      parseServiceDomain(qualifiedDomain(rule.domain, consulDomain), consulDomain),
+    );
+    if (ofConsul.length === 0) return { outcome: "none", reason: `no --domain is a service under ${consulDomain}` };
+    const services = servicesOfDomains({ domain: ofConsul, consulDomain });
+    const patterns = services.map(({ glob, host }) => `${glob.pattern}@${host}`);
+    try {
+      return { outcome: "listed", patterns, nodes: await this.#inConsul(services) };
+    } catch (error) {
+      return { outcome: "unavailable", cause: describeError(error) };
+    }
+  }
+
+  async #inConsul(services: readonly AskedService[]): Promise<ClusterNode[]> {
+    const { consul, now } = this.#deps;
+    return nodesInConsul(await consul.connect(), services, { timeout: CLUSTER_TIMEOUT, now: now() });
+  }
+
+  async #registrar(): Promise<Registrar | undefined> {
+    return this.#deps.consul.registrar();
+  }
+}
+
+function localNode(node: RegisteredNode, standing: readonly NameStatus[] | undefined): LocalNode {
+  const { aliveName, port, creation, family, address, since, origin } = node;
+  const status = standing?.find(({ name }) => name === aliveName);
+  const reason = status?.reason ?? (status && isMissing(status) ? status.lastError : undefined);
+  return {
+    name: aliveName,
+    port,
+    creation,
+    family,
+    ...(address !== undefined && { address }),
+    since: new Date(since).toISOString(),
+    origin,
+    publication: publicationOf(status),
+    serviceIds: status?.serviceIds ?? [],
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+function publicationOf(status: NameStatus | undefined): LocalNode["publication"] {
+  if (!status) return "off";
+  if (status.published) return "agreed";
+  return isMissing(status) ? "missing" : "local";
+}
+
+function isMissing({ wanted, published }: NameStatus): boolean {
+  return wanted && !published;
+}

@@ -1,0 +1,46 @@
+import { type ClusterNode, clusterNodes } from "../core/catalogue.js";
+import type { Config } from "../core/config.js";
+import { ConfigError } from "../core/errors.js";
+import type { Glob } from "../core/glob.js";
+import { parseNamePattern } from "../core/name-pattern.js";
+import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../core/service-domain.js";
+import type { ConsulClient } from "./client.js";
+
+/** Nodes of a service of Consul that are asked for. */
+export interface AskedService {
+  readonly glob: Glob;
+  /** Expanded: `svc.service.consul` */
+  readonly host: string;
+  readonly domain: ServiceDomain;
+}
+
+/** The service of a pattern such as `node_*@svc`. @param ownNames `localhost` and the machine's, which are no services @throws ConfigError */
+export function serviceOfPattern(pattern: string, consulDomain: string, ownNames: ReadonlySet<string>): AskedService {
+  const { glob, host } = parseNamePattern(pattern);
+  return asked(glob, expandHost(host, consulDomain, ownNames), consulDomain);
+}
+
+/** The services of `--domain`, each with its glob. @throws ConfigError for one that is not under Consul's domain */
+export function servicesOfDomains({ domain, consulDomain }: Pick<Config, "domain" | "consulDomain">): AskedService[] {
+  return domain.map(({ glob, domain: written }) => asked(glob, qualifiedDomain(written, consulDomain), consulDomain));
+}
+
+function asked(glob: Glob, host: string, consulDomain: string): AskedService {
+  const domain = parseServiceDomain(host, consulDomain);
+  if (domain) return { glob, host, domain };
+  throw new ConfigError("CONFIG_VALUE", `${host} is no service of Consul: it is not <service>.service.${consulDomain}`);
+}
+
+/** The nodes of services as Consul has them, whatever their health. @param now milliseconds since the epoch @throws ConsulError */
+export async function nodesInConsul(
+  client: ConsulClient,
+  services: readonly AskedService[],
+  { timeout, now }: { readonly timeout: number; readonly now: number },
+): Promise<ClusterNode[]> {
+  const members = await Promise.all(
+    services.map(async ({ domain: { service, datacenter } }) =>
+      client.members({ service, datacenter }, AbortSignal.timeout(timeout)),
+    ),
+  );
+  return services.flatMap((one, index) => clusterNodes(members[index] ?? [], one, now));
+}

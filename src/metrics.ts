@@ -1,0 +1,130 @@
+import type { DaemonEvent, LookUp } from "./core/observations.js";
+
+export interface MetricSpec {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+const counter = (help: string, ...labels: string[]): MetricSpec => ({ type: "counter", help, labels });
+const gauge = (help: string, ...labels: string[]): MetricSpec => ({ type: "gauge", help, labels });
+const histogram = (help: string, ...labels: string[]): MetricSpec => ({ type: "histogram", help, labels });
+
+/** The one table of metrics: it drives what is counted, /metrics and the test of the README's list. */
+export const METRICS = {
+  srv_epmd_build_info: gauge("always 1; the version is a label", "version"),
+  srv_epmd_ready: gauge("1 while /readyz says so, else 0"),
+  srv_epmd_connections: gauge("EPMD connections that are open, registered nodes included"),
+  srv_epmd_requests_total: counter("EPMD requests by opcode and by how they were answered", "type", "result"),
+  srv_epmd_look_ups_total: counter(
+    "look-ups of nodes by way in, source of the answer and outcome",
+    "way",
+    "source",
+    "outcome",
+  ),
+  srv_epmd_look_up_duration_seconds: histogram("time of a look-up by the source of its answer", "source"),
+  srv_epmd_stale_answers_total: counter("look-ups answered from the last good answer, because no name server did"),
+  srv_epmd_dns_queries_total: counter("DNS queries sent, by transport and by what came back", "transport", "rcode"),
+  srv_epmd_dns_query_duration_seconds: histogram("time of a DNS query", "transport"),
+  srv_epmd_dns_cache_total: counter(
+    "questions to the DNS cache: hit, miss, or shared with a query under way",
+    "result",
+  ),
+  srv_epmd_registered_nodes: gauge("nodes alive here"),
+  srv_epmd_published_nodes: gauge("nodes alive here that are in Consul's DNS"),
+  srv_epmd_missing_nodes: gauge("nodes alive here that should be in Consul's DNS and are not"),
+  srv_epmd_consul_calls_total: counter("calls of the Consul agent by result", "result"),
+  srv_epmd_consul_up: gauge("1 while the Consul agent answers or was not needed yet, else 0"),
+  srv_epmd_relay_listeners: gauge("relays of the gateway that listen"),
+  srv_epmd_relay_links: gauge("links through relays that are open"),
+  srv_epmd_relay_links_total: counter("links through relays since the relay process started"),
+  srv_epmd_relay_bytes_total: counter("bytes through relays since the relay process started", "direction"),
+  srv_epmd_relay_dials_failed_total: counter("endpoints that relays could not reach since the relay process started"),
+} as const satisfies Record<string, MetricSpec>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** Upper bounds, seconds: from a node alive here (µs) to the 4 s of a whole look-up. */
+export const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] as const;
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Series {
+  readonly labels: Labels;
+  value: number;
+  /** Of a histogram: how many were at most so long, by bucket; `value` is the sum then. */
+  readonly buckets?: number[];
+  count?: number;
+}
+
+/** Counts what happens. Plain numbers: the library that writes them down is loaded when somebody first asks. */
+export class Metrics {
+  readonly #series = new Map<MetricName, Map<string, Series>>();
+
+  /** Of a metric that is counted here, in the order of first appearance. */
+  series(name: MetricName): readonly Series[] {
+    return Array.from(this.#series.get(name)?.values() ?? []);
+  }
+
+  readonly take = (event: DaemonEvent): void => {
+    switch (event.type) {
+      case "request":
+        this.#count("srv_epmd_requests_total", { type: event.request, result: event.result });
+        break;
+      case "look-up":
+        this.#lookUp(event);
+        break;
+      case "query": {
+        const { transport, rcode, elapsedMs } = event;
+        this.#count("srv_epmd_dns_queries_total", { transport, rcode });
+        this.#observe("srv_epmd_dns_query_duration_seconds", { transport }, elapsedMs / 1000);
+        break;
+      }
+      case "cache":
+        this.#count("srv_epmd_dns_cache_total", { result: event.result });
+        break;
+      case "consul-call":
+        this.#count("srv_epmd_consul_calls_total", { result: event.result });
+        break;
+      case "node":
+        break;
+      default:
+        event satisfies never;
+    }
+  };
+
+  #lookUp({ way, outcome, stale, elapsedMs, ...answer }: LookUp): void {
+    const source = answer.source ?? "none";
+    this.#count("srv_epmd_look_ups_total", { way, source, outcome });
+    if (stale) this.#count("srv_epmd_stale_answers_total", {});
+    this.#observe("srv_epmd_look_up_duration_seconds", { source }, elapsedMs / 1000);
+  }
+
+  #count(name: MetricName, labels: Labels): void {
+    this.#find(name, labels).value++;
+  }
+
+  #observe(name: MetricName, labels: Labels, seconds: number): void {
+    const series = this.#find(name, labels);
+    series.value += seconds;
+    series.count = (series.count ?? 0) + 1;
+    for (const [index, bound] of BUCKETS.entries()) {
+      if (seconds <= bound && series.buckets) series.buckets[index] = (series.buckets[index] ?? 0) + 1;
+    }
+  }
+
+  #find(name: MetricName, labels: Labels): Series {
+    let all = this.#series.get(name);
+    if (!all) {
+      all = new Map();
+      this.#series.set(name, all);
+    }
+    const key = Object.values(labels).join(" ");
+    let series = all.get(key);
+    if (!series) {
+      series = { labels, value: 0, ...(METRICS[name].type === "histogram" && { buckets: BUCKETS.map(() => 0) }) };
+      all.set(key, series);
+    }
+    return series;
+  }
+}

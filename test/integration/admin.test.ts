@@ -1,0 +1,323 @@
+import { connect } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import type { OptionKey } from "../../src/core/options.js";
+import { type Daemon, start } from "../../src/daemon.js";
+import { METRICS } from "../../src/metrics.js";
+import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
+import { freePort } from "../support/free-port.js";
+import { type HttpOptions, http, readEvents } from "../support/http.js";
+import { collectLog } from "../support/log-lines.js";
+import { ask, rawNode, request } from "../support/raw-epmd.js";
+import { serveConfig } from "../support/registered-node.js";
+import { waitFor } from "../support/wait-for.js";
+
+const TOKEN = "b1gs33d5-7f6e-4c3e-9a38-tokentoken00";
+const open: { close: () => Promise<unknown> }[] = [];
+
+afterEach(async () => {
+  for (const { close } of open.splice(0).reverse()) await close();
+});
+
+/** A whole daemon in this process, with a zone of its own unless the flags say otherwise. */
+async function daemon(flags: Partial<Record<OptionKey, string | readonly string[]>> = {}) {
+  const { log, messages } = collectLog();
+  const zone = { domain: ["demo.test"], dnsListen: "127.0.0.1:0" };
+  const config = serveConfig({ port: "0", admin: "127.0.0.1:0", ...(flags.consul === undefined && zone), ...flags });
+  const running = await start(config, { log });
+  open.push(running);
+  const at = running.adminAddress ?? "";
+  const get = (path: string, options?: HttpOptions) => http(at, path, options);
+  const json = async (path: string) => JSON.parse((await get(path)).body);
+  return { running, at, get, json, messages };
+}
+
+async function withConsul(): Promise<{ fake: FakeConsul } & Awaited<ReturnType<typeof daemon>>> {
+  const fake = await startFakeConsul();
+  open.push(fake);
+  return { fake, ...(await daemon({ domain: ["svc"], consul: fake.url, consulToken: TOKEN, instance: "box1" })) };
+}
+
+async function register(running: Daemon, name: string, port = 20001) {
+  const node = await rawNode(running.port, { name, port });
+  open.push(node);
+  return node;
+}
+
+const portPlease = ({ port }: Daemon, name: string) => ask(port, request("z", name));
+
+describe("the paths", () => {
+  test("every answer forbids caches, guesses of its type and whatever comes from elsewhere", async () => {
+    const { get } = await daemon();
+    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/nodes"]) {
+      const { status, headers } = await get(path);
+      expect({ path, status }).toEqual({ path, status: 200 });
+      expect(headers).toMatchObject({
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": expect.stringContaining("default-src 'none'"),
+      });
+    }
+  });
+
+  test("an unknown path is told which there are", async () => {
+    const { get } = await daemon();
+    for (const path of ["/nope", "/__proto__", "/constructor", "//evil.example/", "/v1/nodes/"]) {
+      const { status, body } = await get(path);
+      expect({ path, status }).toEqual({ path, status: 404 });
+      expect(body).toContain("/readyz");
+    }
+  });
+
+  test("/v1/nodes has who is alive here, and how it stands in Consul", async () => {
+    const { running, json, fake } = await withConsul();
+    await register(running, "node_a");
+    await register(running, "rpc-12ab-node_a", 20002);
+    const of = async (name: string) =>
+      (await json("/v1/nodes")).nodes.find((node: { name: string }) => node.name === name);
+    await waitFor(async () => (await of("node_a")).publication === "agreed", { what: "the publication" });
+    expect(await of("node_a")).toMatchObject({ port: 20001, serviceIds: ["srv-epmd:box1:node_a"], origin: "alive2" });
+    expect(await of("rpc-12ab-node_a")).toMatchObject({
+      publication: "local",
+      serviceIds: [],
+      reason: expect.stringContaining("helper"),
+    });
+    fake.misbehave(({ path }) => (path.includes("/register") ? { status: 403, body: "Permission denied" } : undefined));
+    await register(running, "node_b", 20003);
+    await waitFor(async () => (await of("node_b")).reason, { what: "the refusal" });
+    expect(await of("node_b")).toMatchObject({
+      publication: "missing",
+      reason: expect.stringContaining("Permission denied"),
+    });
+  });
+
+  test("/v1/cluster has what Consul knows of the service, and of one that a pattern names", async () => {
+    const { running, json, get, fake } = await withConsul();
+    await register(running, "node_a");
+    await waitFor(() => fake.status("srv-epmd:box1:node_a") === "passing", { what: "the publication" });
+    const entry = { node: "node_a@svc.service.consul", health: "passing", port: 20001, instance: "box1" };
+    await waitFor(async () => (await json("/v1/cluster")).nodes.length === 1, { what: "the node in the cluster" });
+    expect(await json("/v1/cluster")).toMatchObject({
+      outcome: "listed",
+      patterns: ["*@svc.service.consul"],
+      nodes: [entry],
+    });
+    expect(await json("/v1/cluster?match=node_*@svc")).toMatchObject({ nodes: [entry] });
+    expect((await json("/v1/cluster?match=other_*@svc")).nodes).toEqual([]);
+    expect(await get("/v1/cluster?match=nothing")).toMatchObject({
+      status: 400,
+      body: expect.stringContaining("must be a pattern such as 'node_*@svc'"),
+    });
+    fake.misbehave(() => ({ status: 500, body: "No cluster leader" }));
+    expect(await get("/v1/cluster?match=*@svc")).toMatchObject({
+      status: 503,
+      body: expect.stringContaining("leader"),
+    });
+  });
+
+  test("/v1/resolve answers as resolve --json does", async () => {
+    const { running, json, get } = await daemon();
+    await register(running, "node_a");
+    expect(await json("/v1/resolve?node=node_a@demo.test")).toMatchObject({
+      node: "node_a@demo.test",
+      outcome: "found",
+      source: "registry",
+      endpoints: [{ address: "127.0.0.1", port: 20001, family: 4 }],
+    });
+    expect(await json("/v1/resolve?node=node_b@demo.test")).toMatchObject({ outcome: "not-found" });
+    expect(await get("/v1/resolve")).toMatchObject({ status: 400, body: expect.stringContaining("?node=name@host") });
+    expect(await get("/v1/resolve?node=a%00b@demo.test")).toMatchObject({ status: 400 });
+  });
+});
+
+describe("readiness", () => {
+  test("is lost with the agent and with a node that Consul refuses, and says why", async () => {
+    const { running, get, fake } = await withConsul();
+    await waitFor(async () => (await get("/readyz")).status === 200, { what: "readiness" });
+    fake.misbehave(({ path }) => (path.includes("/register") ? { status: 403, body: "Permission denied" } : undefined));
+    const node = await register(running, "node_a");
+    await waitFor(async () => (await get("/readyz")).body.includes("Permission denied"), { what: "the reason" });
+    expect(await get("/readyz")).toMatchObject({ status: 503, body: expect.stringContaining("node_a") });
+    expect((await get("/livez")).status).toBe(200);
+    await node.close();
+    await waitFor(async () => (await get("/readyz")).status === 200, { what: "readiness" });
+  });
+
+  test("is lost with the stop, which waits until who watches has been told", async () => {
+    const { running, get } = await daemon();
+    expect((await get("/readyz")).status).toBe(200);
+    let closed = false;
+    const closing = running.close().then(() => {
+      closed = true;
+    });
+    expect((await portPlease(running, "node_a")).toString("hex")).toBe("7701");
+    expect(closed).toBe(false);
+    expect(await get("/readyz")).toMatchObject({ status: 503, body: expect.stringContaining("srv-epmd is stopping") });
+    await closing;
+    await expect(get("/livez")).rejects.toThrow("ECONNREFUSED");
+  });
+
+  test("that nobody asks for holds up no stop", async () => {
+    const { running, get } = await daemon();
+    await get("/livez");
+    const before = performance.now();
+    await running.close();
+    expect(performance.now() - before).toBeLessThan(1000);
+  });
+});
+
+describe("/metrics", () => {
+  /** Samples by name and labels. */
+  const samples = async (get: (path: string) => Promise<{ body: string }>) =>
+    new Map(
+      Array.from((await get("/metrics")).body.matchAll(/^([a-z_]+(?:\{.*\})?) ([0-9.e+-]+)$/gm), ([, name, value]) => [
+        name,
+        Number(value),
+      ]),
+    );
+
+  test("has every metric of the table, with its kind, and Node's", async () => {
+    const { get } = await daemon();
+    const { body, headers } = await get("/metrics");
+    expect(headers["content-type"]).toMatch(/^text\/plain; version=0\.0\.4/);
+    for (const [name, { type, help }] of Object.entries(METRICS)) {
+      expect(body).toContain(`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`);
+    }
+    expect(body).toContain("process_resident_memory_bytes ");
+    expect(body).toContain("nodejs_eventloop_lag_p99_seconds ");
+  });
+
+  test("counts what happened before it was first asked for, and what happens then", async () => {
+    const { running, get } = await daemon();
+    await register(running, "node_a");
+    await portPlease(running, "node_a");
+    await portPlease(running, "node_b@demo.test");
+    const before = await samples(get);
+    expect(Object.fromEntries(before)).toMatchObject({
+      'srv_epmd_requests_total{type="ALIVE2_REQ",result="ok"}': 1,
+      'srv_epmd_requests_total{type="PORT_PLEASE2_REQ",result="ok"}': 1,
+      'srv_epmd_requests_total{type="PORT_PLEASE2_REQ",result="not-found"}': 1,
+      'srv_epmd_look_ups_total{way="host",source="registry",outcome="found"}': 1,
+      'srv_epmd_look_ups_total{way="module",source="none",outcome="not-found"}': 1,
+      'srv_epmd_look_up_duration_seconds_count{source="registry"}': 1,
+      'srv_epmd_look_up_duration_seconds_bucket{source="registry",le="+Inf"}': 1,
+      'srv_epmd_dns_queries_total{transport="udp",rcode="NXDOMAIN"}': 1,
+      'srv_epmd_dns_cache_total{result="miss"}': 1,
+      srv_epmd_registered_nodes: 1,
+      srv_epmd_published_nodes: 0,
+      srv_epmd_missing_nodes: 0,
+      srv_epmd_connections: 1,
+      srv_epmd_ready: 1,
+      srv_epmd_stale_answers_total: 0,
+    });
+    await portPlease(running, "node_b@demo.test");
+    expect((await samples(get)).get('srv_epmd_dns_cache_total{result="miss"}')).toBe(2);
+  });
+});
+
+describe("/v1/events", () => {
+  test("tells of nodes, look-ups, and of whatever else has changed", async () => {
+    const { running, at, fake } = await withConsul();
+    const { events } = await readEvents(at, "/v1/events");
+    await register(running, "node_a");
+    await portPlease(running, "node_b");
+    await waitFor(() => events.some(({ type }) => type === "look-up"), { what: "the look-up" });
+    expect(events).toContainEqual({ type: "node", data: { change: "registered", name: "node_a", port: 20001 } });
+    expect(events.find(({ type }) => type === "look-up")?.data).toMatchObject({ asker: "127.0.0.1", way: "host" });
+    await waitFor(() => events.some(({ type }) => type === "status"), { what: "the publication on the page" });
+    const before = events.length;
+    fake.misbehave(() => ({ status: 500, body: "No cluster leader" }));
+    await waitFor(() => events.slice(before).some(({ type }) => type === "status"), { what: "the agent's trouble" });
+  });
+
+  test("the daemon's stop ends the stream", async () => {
+    const { running, at } = await daemon();
+    const stream = await readEvents(at, "/v1/events");
+    await running.close();
+    await waitFor(() => stream.isClosed(), { what: "the end of the stream" });
+  });
+});
+
+describe("who is answered", () => {
+  test.each([
+    ["POST", { method: "POST" }, 405, "only GET"],
+    ["a name that is not ours", { headers: { host: "rebound.example" } }, 403, "--admin-host"],
+    ["a page of another site", { headers: { "sec-fetch-site": "cross-site" } }, 403, "another site"],
+    ["another port of this machine", { headers: { "sec-fetch-site": "same-site" } }, 403, "another site"],
+  ])("not %s, on no path", async (_, options: HttpOptions, status, why) => {
+    const { get, running } = await daemon();
+    for (const path of ["/", "/livez", "/v1/resolve?node=node_a@demo.test", "/v1/events", "/nope"]) {
+      const answer = await get(path, options);
+      expect({ path, status: answer.status }).toEqual({ path, status });
+      expect(answer.body).toContain(why);
+    }
+    // Nothing was looked up on their behalf.
+    expect((await http(running.adminAddress ?? "", "/metrics")).body).not.toContain(
+      'srv_epmd_dns_cache_total{result="miss"} ',
+    );
+  });
+
+  test("a name of --admin-host", async () => {
+    const { get } = await daemon({ adminHost: ["Epmd.Internal"] });
+    expect((await get("/livez", { headers: { host: "epmd.internal:9369" } })).status).toBe(200);
+  });
+
+  test("what is no HTTP is answered with 400, and the next request rightly", async () => {
+    const { at, get } = await daemon();
+    const socket = connect(Number(at.split(":")[1]), "127.0.0.1");
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.write("\x00\x05zabcd\r\n\r\n");
+    await waitFor(() => Buffer.concat(chunks).toString().startsWith("HTTP/1.1 400 "), { what: "the complaint" });
+    socket.destroy();
+    expect((await get("/livez")).status).toBe(200);
+  });
+
+  test("no answer holds the token", async () => {
+    const { running, get, fake } = await withConsul();
+    fake.misbehave(({ token }) => ({ status: 403, body: `ACL not found: ${token}` }));
+    await register(running, "node_a");
+    await waitFor(async () => (await get("/readyz")).body.includes("ACL not found"), { what: "the refusal" });
+    for (const path of [
+      "/",
+      "/readyz",
+      "/metrics",
+      "/v1/status",
+      "/v1/nodes",
+      "/v1/cluster",
+      "/v1/cluster?match=*@svc",
+    ]) {
+      expect((await get(path)).body).not.toContain(TOKEN);
+    }
+  });
+});
+
+describe("the place", () => {
+  test("that was asked for and is taken stops the start, and frees the EPMD port", async () => {
+    const { at } = await daemon();
+    const port = await freePort();
+    await expect(daemon({ admin: at, port: String(port) })).rejects.toMatchObject({
+      code: "LISTEN_IN_USE",
+      message: `--admin: ${at} is in use`,
+    });
+    await daemon({ port: String(port) });
+  });
+
+  test("none with --no-admin; both are refused", async () => {
+    const { log } = collectLog();
+    const running = await start(serveConfig({ port: "0", noAdmin: "true" }), { log });
+    open.push(running);
+    expect(running.adminAddress).toBeUndefined();
+    expect(() => serveConfig({ noAdmin: "true", admin: "127.0.0.1:9369" })).toThrow("--no-admin");
+  });
+
+  test("more connections than there is room for are closed, and the daemon goes on", async () => {
+    const { at, get, running } = await daemon();
+    const sockets = Array.from({ length: 100 }, () => connect(Number(at.split(":")[1]), "127.0.0.1"));
+    let closed = 0;
+    for (const socket of sockets) socket.on("close", () => closed++).on("error", () => {});
+    await waitFor(() => closed === 36, { what: "the end of those beyond 64" });
+    expect((await portPlease(running, "node_a")).toString("hex")).toBe("7701");
+    for (const socket of sockets) socket.destroy();
+    await waitFor(async () => (await get("/livez").catch(() => undefined))?.status === 200, { what: "room" });
+  });
+});

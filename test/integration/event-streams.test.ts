@@ -1,0 +1,48 @@
+import type { ServerResponse } from "node:http";
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { EventStreams } from "../../src/admin/event-streams.js";
+import { Observations } from "../../src/core/observations.js";
+import { waitFor } from "../support/wait-for.js";
+
+/** As much of a response as a stream of events needs; nobody reads it before `resume`. */
+function reader(): PassThrough & { asResponse: ServerResponse } {
+  const response = new PassThrough();
+  return Object.assign(response, {
+    asResponse: Object.assign(response, { writeHead: () => response }) as unknown as ServerResponse,
+  });
+}
+
+test("a reader that takes nothing is let go, and the others go on", async () => {
+  const observations = new Observations();
+  const streams = new EventStreams(observations, async () => "");
+  const [mute, eager] = [reader(), reader()];
+  let read = "";
+  eager.on("data", (chunk: Buffer) => {
+    read += chunk.toString();
+  });
+  for (const { asResponse } of [mute, eager]) streams.add(asResponse);
+  for (let port = 0; !mute.destroyed; port++) {
+    expect(mute.writableLength + mute.readableLength).toBeLessThan(400 * 1024);
+    observations.emit({ type: "node", change: "registered", name: "x".repeat(200), port });
+    await new Promise(setImmediate);
+  }
+  observations.emit({ type: "node", change: "unregistered", name: "last", port: 1 });
+  await waitFor(() => read.includes('"last"'), { what: "the last event" });
+  streams.close();
+  expect(eager.destroyed).toBe(true);
+});
+
+test("nothing is looked at while nobody reads", async () => {
+  let looks = 0;
+  const streams = new EventStreams(new Observations(), async () => String(looks++));
+  expect(looks).toBe(0);
+  const only = reader();
+  streams.add(only.asResponse);
+  await waitFor(() => looks === 1, { what: "a look" });
+  only.destroy();
+  await waitFor(() => only.closed, { what: "its end" });
+  const before = looks;
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  expect(looks).toBe(before);
+});

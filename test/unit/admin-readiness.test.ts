@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { type ReadinessInput, readinessOf } from "../../src/core/admin/readiness.js";
+
+const READY: ReadinessInput = { stopping: false, gateway: undefined, consul: undefined };
+const CONSUL = { started: true, answers: true, missing: [] };
+
+/** The reasons, by check. */
+function faults(input: Partial<ReadinessInput>): Record<string, string | undefined> {
+  const { ready, checks } = readinessOf({ ...READY, ...input });
+  const failed = checks.filter(({ ok }) => !ok);
+  expect(ready).toBe(failed.length === 0);
+  return Object.fromEntries(failed.map(({ name, reason }) => [name, reason]));
+}
+
+test("a daemon without Consul and gateway is ready until it stops", () => {
+  expect(readinessOf(READY)).toEqual({ ready: true, checks: [{ name: "stopping", ok: true }] });
+  expect(faults({ stopping: true })).toEqual({ stopping: "srv-epmd is stopping" });
+});
+
+test("one that publishes needs an agent that answers, and every node in Consul", () => {
+  expect(faults({ consul: CONSUL })).toEqual({});
+  expect(faults({ consul: { ...CONSUL, started: false, answers: false } })).toEqual({ consul: "not asked yet" });
+  expect(faults({ consul: { ...CONSUL, answers: false } })).toEqual({ consul: "the Consul agent does not answer" });
+  const missing = [
+    { name: "node_a", reason: "Permission denied" },
+    { name: "node_b", reason: undefined },
+  ];
+  expect(faults({ consul: { ...CONSUL, missing } })).toEqual({
+    published: "not in Consul yet: node_a (Permission denied), node_b",
+  });
+});
+
+test("one with a gateway needs the relay process", () => {
+  expect(faults({ gateway: { hasRelayProcess: true } })).toEqual({});
+  expect(faults({ gateway: { hasRelayProcess: false } })).toEqual({ gateway: "the relay process does not answer" });
+});

@@ -18,6 +18,7 @@ export type Peer =
       | "mix"
       | "rebar3"
       | "consul"
+      | "curl"
       | "dig"
       | "nft"
       | "openssl"

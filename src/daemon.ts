@@ -102,6 +102,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       addresses: await listenAddresses(config.listen, machine.hostName),
       registry,
       resolve: (name, options) => running.nodes.resolve(name, options),
+      fullName: (name) => running.nodes.fullName(name),
       advertisedPort,
       opened: config.gateway ? opened : undefined,
       gatewayWay: () => gateway,

@@ -5,7 +5,7 @@ export interface LookUp {
   readonly type: "look-up";
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** `name@host` as it was looked up; the bare alive name of a node alive here. */
+  /** `name@host` as it was looked up; what is no name as it was written. */
   readonly node: string;
   /** Address of who asked; EPMD does not tell more. */
   readonly asker: string;

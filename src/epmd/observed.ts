@@ -1,11 +1,11 @@
 import type { EpmdRequest, EpmdResponse } from "../core/epmd/messages.js";
-import { formatNodeName, type NodeName } from "../core/node-name.js";
+import type { NodeName } from "../core/node-name.js";
 import type { DaemonEvent, LookUp, Observe } from "../core/observations.js";
 import type { Resolution } from "../core/resolution.js";
 import type { ResolveOptions } from "../resolution/resolution.js";
 import type { Answer } from "./answer.js";
 import { formatPeer, type Peer } from "./peer.js";
-import { LONGEST_LOGGED_NAME } from "./port-answer.js";
+import { LONGEST_LOGGED_NAME, parseQuery } from "./port-answer.js";
 
 export type Resolve = (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
 
@@ -14,6 +14,8 @@ interface Observed {
   readonly name: string;
   readonly peer: Peer;
   readonly resolve: Resolve;
+  /** The name with its host as it is looked up. */
+  readonly fullName: (name: NodeName) => string;
   readonly isGateway: (address: string) => boolean;
   readonly observe: Observe;
   /** Milliseconds since the epoch. */
@@ -22,19 +24,19 @@ interface Observed {
 
 /** Carries out a look-up and tells what came of it; what it resolves with is listened in on. */
 export function observeLookUp(
-  { name, peer, resolve, isGateway, observe, now }: Observed,
+  { name, peer, resolve, fullName, isGateway, observe, now }: Observed,
   lookUp: (resolve: Resolve) => EpmdResponse | Promise<EpmdResponse>,
 ): EpmdResponse | Promise<EpmdResponse> {
   const at = now();
   const startedAt = performance.now();
-  let node = name.slice(0, LONGEST_LOGGED_NAME);
+  let node = parseQuery(name);
   let resolution: Resolution | undefined;
   const heard = (settled: Resolution) => {
     resolution = settled;
     return settled;
   };
   const listening: Resolve = (asked, options) => {
-    node = formatNodeName(asked);
+    node = asked;
     const result = resolve(asked, options);
     return result instanceof Promise ? result.then(heard) : heard(result);
   };
@@ -43,12 +45,12 @@ export function observeLookUp(
     observe({
       type: "look-up",
       at,
-      node,
+      node: node ? fullName(node) : name.slice(0, LONGEST_LOGGED_NAME),
       asker: peer.address,
       here: peer.sameHost,
       way,
       ...whatCame(response, resolution, way === "gateway" ? "no relay leads to it" : `it would dial ${peer.dialled}`),
-      elapsedMs: performance.now() - startedAt,
+      elapsedMs: Math.round((performance.now() - startedAt) * 100) / 100,
     });
     return response;
   };

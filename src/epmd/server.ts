@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { NamedPort } from "../core/epmd/messages.js";
 import { ListenError } from "../core/errors.js";
 import type { Cidr } from "../core/ip.js";
+import type { NodeName } from "../core/node-name.js";
 import type { Observe } from "../core/observations.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Logger } from "../logger.js";
@@ -28,6 +29,8 @@ export interface EpmdServerOptions {
   readonly replaceEpmd: boolean;
   readonly registry: Registry;
   readonly resolve: Resolve;
+  /** The name with its host as it is looked up. */
+  readonly fullName: (name: NodeName) => string;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
@@ -62,9 +65,9 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     else log.info({ node: aliveName, port: nodePort }, closing ? "node left for a successor" : "node gone");
   });
 
-  const { resolve, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
+  const { resolve, fullName, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
   const isGateway = (address: string) => gatewayWay()?.contains(address) ?? false;
-  const observing = { resolve, observe, now, isGateway };
+  const observing = { resolve, fullName, observe, now, isGateway };
   const answerDeps: AnswerDeps = {
     registry,
     lookUp: (name, forwarded, peer) =>

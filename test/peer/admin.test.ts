@@ -67,7 +67,7 @@ requirePeer("erl", "consul")("a daemon with a VM and Consul", () => {
     expect(await node.ping("nobody@127.0.0.1")).toBe("pang");
     await waitFor(() => events.some(({ type }) => type === "look-up"), { what: "the look-up" });
     expect(events.find(({ type }) => type === "look-up")?.data).toMatchObject({
-      node: "nobody",
+      node: fullName("nobody"),
       asker: "127.0.0.1",
       here: true,
       way: "host",

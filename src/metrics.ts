@@ -52,7 +52,7 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Series {
   readonly labels: Labels;
   value: number;
-  /** Of a histogram: how many were at most so long, by bucket; `value` is the sum then. */
+  /** Of a histogram: how many fell into each bucket and into none below it; `value` is the sum then. */
   readonly buckets?: number[];
   count?: number;
 }
@@ -108,9 +108,9 @@ export class Metrics {
     const series = this.#find(name, labels);
     series.value += seconds;
     series.count = (series.count ?? 0) + 1;
-    for (const [index, bound] of BUCKETS.entries()) {
-      if (seconds <= bound && series.buckets) series.buckets[index] = (series.buckets[index] ?? 0) + 1;
-    }
+    // Only the smallest bucket that holds it: those above are summed up when somebody reads them.
+    const index = BUCKETS.findIndex((bound) => seconds <= bound);
+    if (series.buckets && index >= 0) series.buckets[index] = (series.buckets[index] ?? 0) + 1;
   }
 
   #find(name: MetricName, labels: Labels): Series {

@@ -53,13 +53,18 @@ function valuesOf(name: MetricName, series: readonly Series[]): Value[] {
 }
 
 function bucketsOf(name: MetricName, { labels, value, buckets = [], count = 0 }: Series): Value[] {
-  const bucket = (le: number | string, most: number) => ({
+  const bucket = (le: number | string, counted: number) => ({
     metricName: `${name}_bucket`,
     labels: { ...labels, le },
-    value: most,
+    value: counted,
+  });
+  let sum = 0;
+  const most = buckets.map((those) => {
+    sum += those;
+    return sum;
   });
   return [
-    ...BUCKETS.map((bound, index) => bucket(bound, buckets[index] ?? 0)),
+    ...BUCKETS.map((bound, index) => bucket(bound, most[index] ?? 0)),
     bucket("+Inf", count),
     { metricName: `${name}_sum`, labels, value },
     { metricName: `${name}_count`, labels, value: count },

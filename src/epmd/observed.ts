@@ -9,10 +9,7 @@ import { LONGEST_LOGGED_NAME, parseQuery } from "./port-answer.js";
 
 export type Resolve = (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
 
-interface Observed {
-  /** As the client wrote it. */
-  readonly name: string;
-  readonly peer: Peer;
+export interface LookUpObserverDeps {
   readonly resolve: Resolve;
   /** The name with its host as it is looked up. */
   readonly fullName: (name: NodeName) => string;
@@ -22,68 +19,85 @@ interface Observed {
   readonly now: () => number;
 }
 
-/** Carries out a look-up and tells what came of it; what it resolves with is listened in on. */
+/** Listens in on a look-up's resolution. It is on the way of every answer: objects are built whole, which is several times as fast. */
+class Listening {
+  readonly #resolve: Resolve;
+  asked: NodeName | undefined;
+  resolution: Resolution | undefined;
+
+  constructor(resolve: Resolve) {
+    this.#resolve = resolve;
+  }
+
+  readonly resolve: Resolve = (name, options) => {
+    this.asked = name;
+    const result = this.#resolve(name, options);
+    if (result instanceof Promise) return result.then((settled) => this.#heard(settled));
+    return this.#heard(result);
+  };
+
+  #heard(resolution: Resolution): Resolution {
+    this.resolution = resolution;
+    return resolution;
+  }
+}
+
+/** Carries out look-ups and tells what came of them. @returns the answer of `lookUp`, which resolves with what it is given */
 export function observeLookUp(
-  { name, peer, resolve, fullName, isGateway, observe, now }: Observed,
+  name: string,
+  peer: Peer,
+  deps: LookUpObserverDeps,
   lookUp: (resolve: Resolve) => EpmdResponse | Promise<EpmdResponse>,
 ): EpmdResponse | Promise<EpmdResponse> {
-  const at = now();
+  const at = deps.now();
   const startedAt = performance.now();
-  let node = parseQuery(name);
-  let resolution: Resolution | undefined;
-  const heard = (settled: Resolution) => {
-    resolution = settled;
-    return settled;
-  };
-  const listening: Resolve = (asked, options) => {
-    node = asked;
-    const result = resolve(asked, options);
-    return result instanceof Promise ? result.then(heard) : heard(result);
-  };
+  const listening = new Listening(deps.resolve);
   const tell = (response: EpmdResponse) => {
-    const way = name.includes("@") ? "module" : isGateway(peer.dialled) ? "gateway" : "host";
-    observe({
+    const { resolution } = listening;
+    const node = listening.asked ?? parseQuery(name);
+    const way = name.includes("@") ? "module" : deps.isGateway(peer.dialled) ? "gateway" : "host";
+    const port = response.type === "PORT2_RESP" && response.result === 0 ? response.port : undefined;
+    const found = resolution?.outcome === "found" ? resolution : undefined;
+    const outcome = outcomeOf(resolution, port);
+    deps.observe({
       type: "look-up",
       at,
-      node: node ? fullName(node) : name.slice(0, LONGEST_LOGGED_NAME),
+      node: node ? deps.fullName(node) : name.slice(0, LONGEST_LOGGED_NAME),
       asker: peer.address,
       here: peer.sameHost,
       way,
-      ...whatCame(response, resolution, way === "gateway" ? "no relay leads to it" : `it would dial ${peer.dialled}`),
+      outcome,
+      // A node alive here is answered without a resolution.
+      source: found?.source ?? (port === undefined ? undefined : "registry"),
+      stale: found?.stale ?? false,
+      port,
+      endpoints: found?.endpoints.map((endpoint) => formatPeer(endpoint)) ?? NONE,
+      reason: outcome === "unreachable" ? unreachable(way, peer) : reasonOf(resolution),
       elapsedMs: Math.round((performance.now() - startedAt) * 100) / 100,
     });
     return response;
   };
-  const response = lookUp(listening);
+  const response = lookUp(listening.resolve);
   return response instanceof Promise ? response.then(tell) : tell(response);
 }
 
-type WhatCame = Pick<LookUp, "outcome" | "source" | "stale" | "port" | "endpoints" | "reason">;
+const NONE: readonly string[] = [];
 
-/** @param unreachable why a node that is there has no port for this client */
-function whatCame(response: EpmdResponse, resolution: Resolution | undefined, unreachable: string): WhatCame {
-  const answered = response.type === "PORT2_RESP" && response.result === 0 ? response.port : undefined;
-  const none = { source: undefined, stale: false, port: answered, endpoints: [], reason: undefined };
-  // A node alive here is answered without a resolution.
-  if (!resolution) return answered === undefined ? { ...none, outcome: "refused" } : { ...none, ...ALIVE_HERE };
-  switch (resolution.outcome) {
-    case "found": {
-      const { source, stale } = resolution;
-      const endpoints = resolution.endpoints.map((endpoint) => formatPeer(endpoint));
-      const came = { source, stale, port: answered, endpoints };
-      if (answered === undefined) return { ...came, outcome: "unreachable", reason: unreachable };
-      return { ...came, outcome: "found", reason: undefined };
-    }
-    case "not-found":
-      return { ...none, outcome: "not-found", reason: resolution.reason };
-    case "unavailable":
-      return { ...none, outcome: "unavailable", reason: resolution.cause };
-    default:
-      return resolution satisfies never;
-  }
+function outcomeOf(resolution: Resolution | undefined, port: number | undefined): LookUp["outcome"] {
+  if (port !== undefined) return "found";
+  if (resolution === undefined) return "refused";
+  return resolution.outcome === "found" ? "unreachable" : resolution.outcome;
 }
 
-const ALIVE_HERE = { outcome: "found", source: "registry" } as const;
+/** Why a node that is there has no port for this client. */
+function unreachable(way: LookUp["way"], { dialled }: Peer): string {
+  return way === "gateway" ? "no relay leads to it" : `it would dial ${dialled}`;
+}
+
+function reasonOf(resolution: Resolution | undefined): string | undefined {
+  if (resolution?.outcome === "not-found") return resolution.reason;
+  return resolution?.outcome === "unavailable" ? resolution.cause : undefined;
+}
 
 /** A request and its answer, for counting. */
 export function requestEvent(request: EpmdRequest, result: Answer): DaemonEvent {

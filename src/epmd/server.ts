@@ -71,7 +71,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const answerDeps: AnswerDeps = {
     registry,
     lookUp: (name, forwarded, peer) =>
-      observeLookUp({ ...observing, name, peer }, (resolve) =>
+      observeLookUp(name, peer, observing, (resolve) =>
         lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, log }),
       ),
     list: ({ dialled }) => {

@@ -199,6 +199,7 @@ describe("/metrics", () => {
       'srv_epmd_look_ups_total{way="host",source="registry",outcome="found"}': 1,
       'srv_epmd_look_ups_total{way="module",source="none",outcome="not-found"}': 1,
       'srv_epmd_look_up_duration_seconds_count{source="registry"}': 1,
+      'srv_epmd_look_up_duration_seconds_bucket{source="registry",le="5"}': 1,
       'srv_epmd_look_up_duration_seconds_bucket{source="registry",le="+Inf"}': 1,
       'srv_epmd_dns_queries_total{transport="udp",rcode="NXDOMAIN"}': 1,
       'srv_epmd_dns_cache_total{result="miss"}': 1,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../core/errors.js";
+import { printable } from "../core/printable.js";
 import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
@@ -17,6 +18,9 @@ const EPMD_TIMEOUT = 1000;
 /** A look-up asks a silent name server less and less often: a new one soon finds a server that has come up. */
 const LOOK_UP_TIMEOUT = 4000;
 const SHORTEST_ATTEMPT = 100;
+/** Who waits longer than this wants to know what for; milliseconds. */
+const FIRST_PROGRESS = 2_000;
+const LONGEST_SILENCE = 30_000;
 
 /** Waits until this machine's EPMD answers, or until a node resolves. */
 export async function wait(context: CommandContext): Promise<ExitCode> {
@@ -32,7 +36,10 @@ export async function wait(context: CommandContext): Promise<ExitCode> {
     return resolution.outcome === "not-found" ? resolution.reason : resolution.cause;
   };
   try {
-    const { reason, elapsedMs } = await attemptUntil(attempt, config.timeout);
+    const progress = createProgress((seconds, reason) => {
+      io.stderr(`${printable(`srv-epmd: waiting for ${what} (${seconds} s): ${reason}`)}\n`);
+    });
+    const { reason, elapsedMs } = await attemptUntil(attempt, config.timeout, progress);
     const waitedMs = Math.round(elapsedMs);
     if (config.json) io.stdout(`${JSON.stringify({ for: what, there: reason === undefined, reason, waitedMs })}\n`);
     else if (reason === undefined) io.stdout(`${what} is there (${waitedMs} ms)\n`);
@@ -46,6 +53,7 @@ export async function wait(context: CommandContext): Promise<ExitCode> {
 async function attemptUntil(
   attempt: Attempt,
   timeout: number,
+  progress: (elapsedMs: number, reason: string) => void,
 ): Promise<{ reason: string | undefined; elapsedMs: number }> {
   const startedAt = performance.now();
   const elapsed = () => performance.now() - startedAt;
@@ -53,9 +61,24 @@ async function attemptUntil(
     const reason = await attempt(timeout - elapsed());
     const left = timeout - elapsed();
     if (reason === undefined || left <= SHORTEST_ATTEMPT) return { reason, elapsedMs: elapsed() };
+    progress(elapsed(), reason);
     // The last attempt is made when there is just time for it.
     await sleep(Math.max(0, Math.min(pause, left - SHORTEST_ATTEMPT)));
   }
+}
+
+/** Tells now and then what is still missing: at once when it is something else than before, else ever more seldom. */
+function createProgress(tell: (seconds: number, reason: string) => void) {
+  let pause = FIRST_PROGRESS;
+  let next = FIRST_PROGRESS;
+  let last: string | undefined;
+  return (elapsedMs: number, reason: string): void => {
+    if (elapsedMs < FIRST_PROGRESS || (reason === last && elapsedMs < next)) return;
+    tell(Math.round(elapsedMs / 1000), reason);
+    pause = reason === last ? Math.min(pause * 2, LONGEST_SILENCE) : FIRST_PROGRESS;
+    next = elapsedMs + pause;
+    last = reason;
+  };
 }
 
 async function askEpmd(port: number, timeout: number): Promise<string | undefined> {

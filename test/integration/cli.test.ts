@@ -244,4 +244,12 @@ describe("results", () => {
     const json = await cli(["wait", "--port", port, "--timeout", "200ms", "--json"]);
     expect(JSON.parse(json.stdout)).toMatchObject({ there: false, waitedMs: expect.any(Number) });
   });
+
+  test("wait says what it is waiting for when that takes long", async () => {
+    const { stderr } = await cli(["wait", "node_a@h.test", "--dns", "127.0.0.1:9", "--timeout", "2500ms"]);
+    expect(stderr.trim().split("\n")).toEqual([
+      expect.stringMatching(/^srv-epmd: waiting for node_a@h\.test \(2 s\): .*127\.0\.0\.1:9/),
+      expect.stringMatching(/^srv-epmd: waited 2\d\d\d ms in vain for node_a@h\.test: .*127\.0\.0\.1:9/),
+    ]);
+  });
 });

@@ -37,7 +37,7 @@ ${readiness(status)}
 <noscript><p>Without JavaScript the page stays as it was loaded: reload it to see what is new.</p></noscript>
 </header>
 <main>
-${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${clusterSection(status, now)}${pictureSection(lookUps, now)}${lookUpSection(lookUps, now)}${relaySection(status, now)}</main>
+${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${clusterSection(status, now)}${pictureSection(lookUps, now)}${lookUpSection(status, now)}${relaySection(status, now)}</main>
 </body>
 </html>
 `.text;

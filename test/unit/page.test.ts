@@ -60,7 +60,7 @@ describe("what stands at the top", () => {
   test("who this is, where it answers and since when", () => {
     const text = textOf(page());
     expect(text).toContain("srv-epmd box1 0.1.0");
-    expect(text).toContain("port 4369 at 127.0.0.1:4369 , [::1]:4369 , 10.1.2.3:4369");
+    expect(text).toContain("port 4369 at 127.0.0.1 , ::1 , 10.1.2.3 ");
     expect(text).toMatch(/Up for 3d/);
     expect(text).toMatch(/Consul http:\/\/127.0.0.1:8500 answers/);
     expect(text).toContain("14:03:22 UTC");
@@ -152,18 +152,18 @@ describe("recent look-ups", () => {
   test("found: the port, where it leads, and who told", () => {
     expect(rows(page())[0]).toEqual([
       ...["node_b@svc.service.consul", "14:03:10 12s ago", "this machine", "module", "found"],
-      ...["20002 10.1.2.4:20002", "srv", "1.8"],
+      ...["srv", "1.8", "20002 10.1.2.4:20002"],
     ]);
     expect(rows(page())[5]?.slice(5)).toEqual([
-      "20002 10.1.2.5:31544 , [fd00:12::5]:31544 and 2 more",
       "srv stale",
       "1802",
+      "20002 10.1.2.5:31544 , [fd00:12::5]:31544 and 2 more",
     ]);
   });
 
   test("not found: why", () => {
     const reason = "node_z.svc.service.consul has no SRV record (NXDOMAIN from 127.0.0.1:8600)";
-    expect(rows(page())[3]?.slice(4)).toEqual(["not found", reason, "", "21.5"]);
+    expect(rows(page())[3]?.slice(4)).toEqual(["not found", "", "21.5", reason]);
     expect(rows(page())[6]?.slice(2, 5)).toEqual(["10.1.2.7", "host", "unavailable"]);
   });
 
@@ -178,6 +178,7 @@ describe("recent look-ups", () => {
 
   test("or how there will be some", () => {
     expect(textOf(page(emptyStatus()))).toContain("Nobody has asked for a node yet.");
+    expect(textOf(page(emptyStatus()))).toContain("srv-epmd resolve NODE --via 127.0.0.1:4369");
   });
 });
 

@@ -1,7 +1,9 @@
+import type { Status } from "../../core/admin/view.js";
+import { hostPort } from "../../core/ip.js";
 import type { LookUp } from "../../core/observations.js";
 import { type Content, html, type Markup } from "./html.js";
 import { nothing, section, table } from "./table.js";
-import { age, clock, code, counted, fewOf, nodeName, pill, type Tone } from "./words.js";
+import { age, clock, code, counted, fewOf, ipOf, nodeName, pill, type Tone } from "./words.js";
 
 /** As many as somebody may want to read. */
 const SHOWN = 100;
@@ -23,12 +25,15 @@ export function askerWords({ asker, here }: Pick<LookUp, "asker" | "here">): str
   return here ? "this machine" : asker;
 }
 
-export function lookUpSection(lookUps: readonly LookUp[], now: number): Markup {
+export function lookUpSection({ lookUps, epmd }: Status, now: number): Markup {
+  if (lookUps.length === 0) {
+    const ask = code(`srv-epmd resolve NODE --via ${hostPort(ipOf(epmd.addresses[0] ?? "127.0.0.1"), epmd.port)}`);
+    const how = html`Every time a VM connects to another one it asks here first. Try it: ${ask}.`;
+    return section("look-ups", "Recent look-ups", "", nothing("Nobody has asked for a node yet. ", how));
+  }
   const shown = lookUps.slice(0, SHOWN);
   const beside = shown.length < lookUps.length ? `the last ${SHOWN}` : counted(shown.length, "look-up");
-  const how = html`Every time a VM connects to another one it asks here first. Try it: ${code("srv-epmd resolve NODE --via 127.0.0.1")}.`;
-  const body = shown.length === 0 ? nothing("Nobody has asked for a node yet. ", how) : lookUpTable(shown, now);
-  return section("look-ups", "Recent look-ups", html`${beside}; times are UTC`, body);
+  return section("look-ups", "Recent look-ups", html`${beside}; times are UTC`, lookUpTable(shown, now));
 }
 
 function lookUpTable(lookUps: readonly LookUp[], now: number): Markup {
@@ -40,9 +45,9 @@ function lookUpTable(lookUps: readonly LookUp[], now: number): Markup {
       { title: "Asked by", cell: asker, kind: "word" },
       { title: "Way", cell: ({ way }) => way, kind: "word" },
       { title: "Outcome", cell: ({ outcome }) => pill(OUTCOME_TONES[outcome], outcomeWords(outcome)), kind: "word" },
-      { title: "Answer", cell: answer, kind: "wide" },
       { title: "Source", cell: sourceWords, kind: "word" },
       { title: "ms", cell: ({ elapsedMs }) => elapsedMs.toFixed(elapsedMs < 100 ? 1 : 0), kind: "number" },
+      { title: "Answer", cell: answer, kind: "wide" },
     ],
     rows: lookUps,
     keyOf: ({ at, asker, node, elapsedMs }) => `${at} ${asker} ${node} ${elapsedMs}`,

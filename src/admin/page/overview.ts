@@ -1,6 +1,6 @@
 import type { ReadyCheck, Status } from "../../core/admin/view.js";
 import { type Content, html, type Markup } from "./html.js";
-import { age, code, counted, fewOf, pill } from "./words.js";
+import { age, code, counted, fewOf, ipOf, pill } from "./words.js";
 
 const CHECKS: Record<ReadyCheck["name"], string> = {
   stopping: "stopping",
@@ -22,7 +22,7 @@ export function overview(status: Status, now: number): Markup {
     .filter(({ name, ok }) => name !== "stopping" || !ok)
     .map(({ name, ok }) => html`${pill(ok ? "good" : "bad", CHECKS[name])} `);
   const facts: readonly (readonly [title: string, content: Content])[] = [
-    ["EPMD", html`port ${code(epmd.port)} at ${fewOf(epmd.addresses, 6)}`],
+    ["EPMD", html`port ${code(epmd.port)} at ${fewOf(epmd.addresses.map(ipOf), 6)}`],
     ["Up for", age(Date.parse(since), now)],
     ["Domains", domains.length === 0 ? undefined : fewOf(domains, 6)],
     ["Consul", consulWords(consul)],

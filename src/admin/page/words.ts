@@ -78,6 +78,12 @@ export function nodeName(text: string): Markup {
   return html`<code class="${lengthClass(text)}">${text.slice(0, end)}<wbr>${text.slice(end)}</code>`;
 }
 
+/** `127.0.0.1` of `127.0.0.1:4369`, `::1` of `[::1]:4369`; an address without a port as it is. */
+export function ipOf(address: string): string {
+  const [, bracketed, plain] = /^(?:\[(.*)\]|([^:]*)):[0-9]+$/.exec(address) ?? [];
+  return bracketed ?? plain ?? address;
+}
+
 /** The first ones, and how many more there are, with all of them for who points at it. */
 export function fewOf(texts: readonly string[], limit: number): Content {
   const rest = texts.slice(limit);

@@ -27,7 +27,7 @@ export function renderPage(status: Status, now: number): string {
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="${ICON}">
 <link rel="stylesheet" href="page.css">
-<script src="page.js" defer></script>
+<script src="page.js" type="module"></script>
 </head>
 <body>
 <header>

@@ -145,6 +145,7 @@ requirePeer("chromium")("the status page in a browser", () => {
   test("many events are few requests", async () => {
     const { page } = await openLive(emptyStatus());
     const before = server.pages();
+    const start = performance.now();
     for (let sent = 0; sent < 50; sent++) {
       server.send("look-up", lookUp());
       await page.waitForTimeout(20);
@@ -152,7 +153,8 @@ requirePeer("chromium")("the status page in a browser", () => {
     await page.waitForTimeout(600);
     const made = server.pages() - before;
     expect(made).toBeGreaterThanOrEqual(1);
-    expect(made).toBeLessThanOrEqual(5);
+    // Two a second, and one that was due.
+    expect(made).toBeLessThanOrEqual(Math.ceil((performance.now() - start) / 500) + 1);
   });
 
   test("a stream that is lost is told of, and comes back by itself", async () => {
@@ -168,27 +170,28 @@ requirePeer("chromium")("the status page in a browser", () => {
   });
 
   test("an update takes away neither focus, selection, place nor what is open", async () => {
-    const { page, problems } = await openLive(busyStatus());
+    const { nodes } = busyStatus();
+    const { lookUps } = largeStatus();
+    const { page, problems } = await openLive(busyStatus({ lookUps }));
     await page.locator("#picture summary").focus();
     await page.keyboard.press("Enter");
     await page.evaluate(`{
-      document.querySelector("#look-ups .box").scrollTop = 20;
+      document.querySelector("#look-ups .box").scrollTop = 300;
       scrollTo(0, 300);
       getSelection().selectAllChildren(document.querySelector("#cluster tbody tr:nth-child(2) code"));
     }`);
     const added = failedLookUp("not-found", "no SRV record", { at: NOW, node: "new@svc.service.consul" });
-    const { nodes, lookUps } = busyStatus();
     // A part goes and another one changes: all below it move.
     server.show(busyStatus({ left: [], nodes: nodes.slice(1), lookUps: [added, ...lookUps] }), NOW);
     server.send("look-up", added);
-    await hasRows(page, "look-ups", 18);
+    await rows(page, "look-ups").getByText("new@svc.service.consul").waitFor({ state: "attached" });
     expect(await rows(page, "left").count()).toBe(0);
     expect(await rows(page, "nodes").count()).toBe(4);
     expect(
       await page.evaluate(`[
         document.activeElement.tagName,
         document.querySelector("#picture details").open,
-        document.querySelector("#look-ups .box").scrollTop >= 20,
+        document.querySelector("#look-ups .box").scrollTop >= 300,
         scrollY > 0,
         getSelection().toString(),
       ]`),

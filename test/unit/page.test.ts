@@ -26,7 +26,7 @@ describe("the document", () => {
     ).toEqual([]);
     const addresses = tags.flatMap(({ attributes: { src, href } }) => [src ?? [], href ?? []].flat());
     expect(addresses.map((address) => address.slice(0, 10))).toEqual(["data:image", "page.css", "page.js"]);
-    expect(page().match(/<script.*?<\/script>/gs)).toEqual(['<script src="page.js" defer></script>']);
+    expect(page().match(/<script.*?<\/script>/gs)).toEqual(['<script src="page.js" type="module"></script>']);
   });
 
   test("closes what it opens", () => {

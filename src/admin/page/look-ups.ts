@@ -59,7 +59,8 @@ function asker(lookUp: LookUp): Content {
 }
 
 function sourceWords({ source, stale }: LookUp): Content {
-  return stale ? html`${source} ${pill("doubtful", "stale")}` : source;
+  const why = "the last good answer: every name server fails";
+  return stale ? html`${source} <span title="${why}">${pill("doubtful", "stale")}</span>` : source;
 }
 
 /** The port, and where it leads; or why there is none. */

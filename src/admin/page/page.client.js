@@ -14,7 +14,7 @@ const PARTS = ["title", "#readiness", "#as-of", "main"];
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-let open = false;
+let connected = false;
 let failed = false;
 let wanted = false;
 let busy = false;
@@ -28,13 +28,13 @@ document.addEventListener("visibilitychange", () => wanted && update());
 function follow() {
   const events = new EventSource("v1/events");
   events.onopen = () => {
-    open = true;
+    connected = true;
     say();
     // Something may have happened before, or while the stream was away.
     update();
   };
   events.onerror = () => {
-    open = false;
+    connected = false;
     say();
     // The browser itself tries again, unless it was answered that there is no stream.
     if (events.readyState === EventSource.CLOSED) setTimeout(follow, RETRY);
@@ -44,7 +44,7 @@ function follow() {
 
 /** Tells in the header whether the page follows. */
 function say() {
-  const live = open && !failed;
+  const live = connected && !failed;
   const word = live ? "live" : "connection lost, trying again; as of";
   document.getElementById("live").className = live ? "live" : "lost";
   // Set only when it is new: it is read out.

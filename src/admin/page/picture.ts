@@ -55,13 +55,16 @@ function drawing({ askers, nodes, links }: Picture, now: number): Markup {
   const height = Math.max(askers.length, nodes.length) * ROW;
   // The shorter column stands in the middle of the longer one.
   const y = (index: number, ends: readonly End[]) => (height - ends.length * ROW) / 2 + (index + 0.5) * ROW;
-  const lines = links.map((link) => {
-    const [from, to] = [y(link.from, askers), y(link.to, nodes)];
-    const path = `M0 ${from}C45 ${from} 55 ${to} 100 ${to}`;
-    return html`<g class="link ${link.last.outcome}" data-key="${link.asker} ${link.node}"><title>${lineTitle(link, now)}</title>
+  // Thin lines lie on thick ones, not under them.
+  const lines = [...links]
+    .sort((a, b) => b.count - a.count)
+    .map((link) => {
+      const [from, to] = [y(link.from, askers), y(link.to, nodes)];
+      const path = `M0 ${from}C45 ${from} 55 ${to} 100 ${to}`;
+      return html`<g class="link ${link.last.outcome}" data-key="${link.asker} ${link.node}"><title>${lineTitle(link, now)}</title>
 <path class="reach" d="${path}"/><path class="line" d="${path}" stroke-width="${width(link.count)}"/></g>
 `;
-  });
+    });
   return html`<svg role="img" aria-label="A line from each asker to each node it asked for; the table below has the same" viewBox="0 0 100 ${height}" width="100%" height="${height}rem" preserveAspectRatio="none">
 ${lines}</svg>`;
 }

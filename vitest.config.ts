@@ -1,17 +1,24 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
 /** Only tests of the built program wait for a build. */
 const BUILT = "test/peer/**/*.test.ts";
 
-/** As the bundler's text loader. */
-const erlangAsText = {
-  name: "erlang-as-text",
-  transform: (code: string, id: string) =>
-    id.endsWith(".erl") ? `export default ${JSON.stringify(code)};` : undefined,
-};
+/** As the bundler's text loader. Another ending, because files that end in .css are taken for the tests' own styles. */
+const asText = {
+  name: "as-text",
+  enforce: "pre",
+  resolveId: (source: string, importer = "") =>
+    /\.(erl|css|client\.js)$/.test(source) ? `${resolve(dirname(importer), source)}.text` : undefined,
+  load: (id: string) =>
+    id.endsWith(".text")
+      ? `export default ${JSON.stringify(readFileSync(id.slice(0, -".text".length), "utf8"))};`
+      : undefined,
+} as const;
 
 export default defineConfig({
-  plugins: [erlangAsText],
+  plugins: [asText],
   test: {
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 30_000,

@@ -7,7 +7,6 @@ import { ValueError } from "../core/values.js";
 import type { Peer } from "../epmd/peer.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import type { Exposition } from "./exposition.js";
-import { PAGE_CSS, PAGE_JS } from "./page/assets.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";
 
@@ -34,14 +33,16 @@ export interface RouteDeps {
 }
 
 const TEXT = "text/plain; charset=utf-8";
+/** Only the bundler, and the tests' loader, can make modules of them. */
+const assets = () => import("./page/assets.js");
 const HTML = "text/html; charset=utf-8";
 
 /** What is answered, by path. /v1/events is a stream and has its own place. */
 export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAsked }: RouteDeps): Record<string, Route> {
   return {
     "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
-    "/page.css": () => ({ status: 200, type: "text/css; charset=utf-8", body: PAGE_CSS }),
-    "/page.js": () => ({ status: 200, type: "text/javascript; charset=utf-8", body: PAGE_JS }),
+    "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).PAGE_CSS }),
+    "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).PAGE_JS }),
     "/livez": () => text(200, "alive"),
     "/readyz": async () => {
       const readiness = await status.readiness();

@@ -1,5 +1,6 @@
 import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
 import { ConsulSide } from "../consul/side.js";
+import { ageWords } from "../core/age.js";
 import type { ClusterNode } from "../core/catalogue.js";
 import { ConfigError } from "../core/errors.js";
 import { hostPort } from "../core/ip.js";
@@ -47,12 +48,4 @@ function table(nodes: readonly ClusterNode[]): Line[] {
     text: `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
     tone: index === 0 ? "quiet" : TONES[nodes[index - 1]?.health ?? "passing"],
   }));
-}
-
-/** `12s`, `5m`, `3h20m`, `8d` */
-function ageWords(seconds: number): string {
-  if (seconds < 60) return `${seconds}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
-  return `${Math.floor(seconds / 86_400)}d`;
 }

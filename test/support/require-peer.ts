@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { describe, test } from "vitest";
+import { findChromium } from "./browser.js";
 import { findEi } from "./c-node.js";
 import { findConsul } from "./consul-agent.js";
 import { findEjabberd } from "./ejabberd.js";
@@ -26,6 +27,7 @@ export type Peer =
       | "rabbitmq"
       | "ejabberd"
       | "haproxy"
+      | "chromium"
     )
   /** A C compiler and Erlang's library for C nodes. */
   | "ei"
@@ -67,6 +69,7 @@ const FINDERS: Partial<Record<Peer, () => unknown>> = {
   rabbitmq: findRabbitmq,
   ejabberd: findEjabberd,
   haproxy: findHaproxy,
+  chromium: findChromium,
   ei: findEi,
 };
 

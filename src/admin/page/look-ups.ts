@@ -1,0 +1,71 @@
+import type { Status } from "../../core/admin/view.js";
+import { hostPort } from "../../core/ip.js";
+import type { LookUp } from "../../core/observations.js";
+import { type Content, html, type Markup } from "./html.js";
+import { nothing, section, table } from "./table.js";
+import { age, clock, code, counted, fewOf, ipOf, nodeName, pill, type Tone } from "./words.js";
+
+/** As many as somebody may want to read. */
+const SHOWN = 100;
+
+export const OUTCOME_TONES: Record<LookUp["outcome"], Tone> = {
+  found: "good",
+  "not-found": "doubtful",
+  unreachable: "doubtful",
+  unavailable: "bad",
+  refused: "quiet",
+};
+
+/** `not-found` as one would say it. */
+export function outcomeWords(outcome: LookUp["outcome"]): string {
+  return outcome.replace("-", " ");
+}
+
+export function askerWords({ asker, here }: Pick<LookUp, "asker" | "here">): string {
+  return here ? "this machine" : asker;
+}
+
+export function lookUpSection({ lookUps, epmd }: Status, now: number): Markup {
+  if (lookUps.length === 0) {
+    const ask = code(`srv-epmd resolve NODE --via ${hostPort(ipOf(epmd.addresses[0] ?? "127.0.0.1"), epmd.port)}`);
+    const how = html`Every time a VM connects to another one it asks here first. Try it: ${ask}.`;
+    return section("look-ups", "Recent look-ups", "", nothing("Nobody has asked for a node yet. ", how));
+  }
+  const shown = lookUps.slice(0, SHOWN);
+  const beside = shown.length < lookUps.length ? `the last ${SHOWN}` : counted(shown.length, "look-up");
+  return section("look-ups", "Recent look-ups", html`${beside}; times are UTC`, lookUpTable(shown, now));
+}
+
+function lookUpTable(lookUps: readonly LookUp[], now: number): Markup {
+  return table<LookUp>({
+    label: "Recent look-ups",
+    columns: [
+      { title: "Node", cell: ({ node }) => nodeName(node) },
+      { title: "Time", cell: ({ at }) => html`${clock(at, now)} <small>${age(at, now)} ago</small>`, kind: "word" },
+      { title: "Asked by", cell: asker, kind: "word" },
+      { title: "Way", cell: ({ way }) => way, kind: "word" },
+      { title: "Outcome", cell: ({ outcome }) => pill(OUTCOME_TONES[outcome], outcomeWords(outcome)), kind: "word" },
+      { title: "Source", cell: sourceWords, kind: "word" },
+      { title: "ms", cell: ({ elapsedMs }) => elapsedMs.toFixed(elapsedMs < 100 ? 1 : 0), kind: "number" },
+      { title: "Answer", cell: answer, kind: "wide" },
+    ],
+    rows: lookUps,
+    keyOf: ({ at, asker, node, elapsedMs }) => `${at} ${asker} ${node} ${elapsedMs}`,
+  });
+}
+
+function asker(lookUp: LookUp): Content {
+  return lookUp.here ? html`<span title="${lookUp.asker}">${askerWords(lookUp)}</span>` : code(lookUp.asker);
+}
+
+function sourceWords({ source, stale }: LookUp): Content {
+  const why = "the last good answer: every name server fails";
+  return stale ? html`${source} <span title="${why}">${pill("doubtful", "stale")}</span>` : source;
+}
+
+/** The port, and where it leads; or why there is none. */
+function answer({ port, endpoints, reason }: LookUp): Content {
+  const leads = endpoints.length === 0 ? undefined : html`<span class="leads">${fewOf(endpoints, 2)}</span>`;
+  const parts = [port === undefined ? undefined : code(port), leads, reason].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.map((part, index) => [index === 0 ? "" : " ", part]);
+}

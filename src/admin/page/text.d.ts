@@ -1,0 +1,9 @@
+/** Files that the bundler and the test runner give as text. */
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
+declare module "*.client.js" {
+  const text: string;
+  export default text;
+}

@@ -1,0 +1,274 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Status } from "../../src/core/admin/view.js";
+import { type Browser, type OpenOptions, type OpenPage, startBrowser } from "../support/browser.js";
+import { contrasts } from "../support/contrast.js";
+import { type PageServer, startPageServer } from "../support/page-server.js";
+import { requirePeer } from "../support/require-peer.js";
+import {
+  busyStatus,
+  emptyStatus,
+  failedLookUp,
+  hostileStatus,
+  largeStatus,
+  localNode,
+  lookUp,
+  NOW,
+  troubledStatus,
+} from "../support/status.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
+
+/** Chromium has to start, and shares the machine with other tests. */
+const TIMEOUT = 60_000;
+const PHONE = 375;
+
+requirePeer("chromium")("the status page in a browser", () => {
+  let browser: Browser;
+  let server: PageServer;
+  let folder: string;
+  const opened: OpenPage[] = [];
+
+  beforeAll(async () => {
+    browser = await startBrowser();
+    server = await startPageServer(busyStatus(), NOW);
+    folder = await temporaryFolder("page");
+  }, TIMEOUT);
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map(({ close }) => close()));
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  async function open(status: Status, options: OpenOptions = {}): Promise<OpenPage> {
+    server.show(status, NOW);
+    const page = await browser.open(server.url, options);
+    opened.push(page);
+    return page;
+  }
+
+  /** With the event stream open, and what happened until then shown. */
+  async function openLive(status: Status, options: OpenOptions = {}): Promise<OpenPage> {
+    const before = server.pages();
+    const opening = await open(status, options);
+    await isLive(opening.page);
+    await waitFor(() => server.pages() >= before + 2, { what: "the first update" });
+    return opening;
+  }
+
+  const word = (page: Page) => page.locator("#live-word").textContent();
+  const isLive = (page: Page) => waitFor(async () => (await word(page)) === "live", { what: "the stream to be there" });
+  const rows = (page: Page, section: string) => page.locator(`#${section} tbody tr`);
+  const hasRows = (page: Page, section: string, count: number) =>
+    waitFor(async () => (await rows(page, section).count()) === count, { what: `${count} rows of ${section}` });
+
+  const CASES: readonly (readonly [name: string, status: () => Status, options: OpenOptions])[] = [
+    ["light", busyStatus, {}],
+    ["dark", busyStatus, { dark: true }],
+    ["phone", busyStatus, { width: PHONE }],
+    ["phone-dark", troubledStatus, { width: PHONE, dark: true }],
+    ["empty", emptyStatus, {}],
+    ["empty-phone", emptyStatus, { width: PHONE }],
+    ["trouble", troubledStatus, {}],
+    ["large", largeStatus, {}],
+    ["large-phone", largeStatus, { width: PHONE }],
+    ["tablet", largeStatus, { width: 800, dark: true }],
+    ["hostile", hostileStatus, { dark: true }],
+    ["hostile-phone", hostileStatus, { width: PHONE }],
+    ["without-javascript", busyStatus, { javaScript: false }],
+  ];
+
+  test.each(CASES)(
+    "%s: no complaint, nothing wider than the window, text that can be read",
+    async (name, status, options) => {
+      const { page, problems } = await open(status(), options);
+      if (options.javaScript !== false) await isLive(page);
+      const file = join(folder, `${name}.png`);
+      await page.screenshot({ path: file, fullPage: true });
+      expect(statSync(file).size).toBeGreaterThan(10_000);
+      expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+      const texts = await contrasts(page);
+      expect(texts.length).toBeGreaterThan(20);
+      // WCAG AA
+      expect(texts.filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+      expect(problems()).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  test("light and dark are two sets of colours", async () => {
+    const colours = async (dark: boolean) => {
+      const { page } = await open(busyStatus(), { dark });
+      return page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]");
+    };
+    const [light, dark] = [(await colours(false)) as string[], (await colours(true)) as string[]];
+    expect(light[0]).not.toBe(dark[0]);
+    expect(light[1]).not.toBe(dark[1]);
+  });
+
+  test("without JavaScript everything is there, and that it stays as it is", async () => {
+    const { page } = await open(busyStatus(), { javaScript: false });
+    expect(await rows(page, "nodes").count()).toBe(5);
+    expect(await rows(page, "look-ups").count()).toBe(17);
+    expect(await page.locator("#picture .picture .line").count()).toBe(8);
+    expect(await page.locator("noscript").isVisible()).toBe(true);
+    expect(await word(page)).toBe("as loaded");
+  });
+
+  test("with JavaScript there is no word of reloading", async () => {
+    const { page } = await open(busyStatus());
+    expect(await page.locator("noscript").isVisible()).toBe(false);
+  });
+
+  test("an event shows what is new, at once and with its time", async () => {
+    const { page, problems } = await openLive(emptyStatus());
+    server.show(emptyStatus({ nodes: [localNode()] }), NOW + 5_000);
+    server.send("node", { change: "registered", name: "node_a", port: 43_183 });
+    await hasRows(page, "nodes", 1);
+    expect(await page.locator("#as-of").textContent()).toBe("14:03:27 UTC");
+    server.show(emptyStatus({ nodes: [localNode()], lookUps: [lookUp()] }), NOW);
+    server.send("look-up", lookUp());
+    await hasRows(page, "look-ups", 1);
+    expect(await page.locator("#picture .picture .line").count()).toBe(1);
+    server.show(troubledStatus(), NOW);
+    server.send("status");
+    await page.getByText("Not ready, for 2 reasons:").waitFor();
+    expect(await page.locator("#readiness").textContent()).toBe("not ready");
+    expect(await page.title()).toBe("not ready: srv-epmd at box1");
+    expect(problems()).toEqual([]);
+  });
+
+  test("many events are few requests", async () => {
+    const { page } = await openLive(emptyStatus());
+    const before = server.pages();
+    const start = performance.now();
+    for (let sent = 0; sent < 50; sent++) {
+      server.send("look-up", lookUp());
+      await page.waitForTimeout(20);
+    }
+    await page.waitForTimeout(600);
+    const made = server.pages() - before;
+    expect(made).toBeGreaterThanOrEqual(1);
+    // Two a second, and one that was due.
+    expect(made).toBeLessThanOrEqual(Math.ceil((performance.now() - start) / 500) + 1);
+  });
+
+  test("a stream that is lost is told of, and comes back by itself", async () => {
+    const { page } = await openLive(emptyStatus());
+    server.stream("refused");
+    await waitFor(async () => (await word(page))?.startsWith("connection lost"), { what: "the loss to be shown" });
+    expect(await page.locator("#live").getAttribute("class")).toBe("lost");
+    // What happened meanwhile is shown when it is back.
+    server.show(emptyStatus({ nodes: [localNode()] }), NOW);
+    server.stream("served");
+    await isLive(page);
+    await hasRows(page, "nodes", 1);
+  });
+
+  test("an update takes away neither focus, selection, place nor what is open", async () => {
+    const { nodes } = busyStatus();
+    const { lookUps } = largeStatus();
+    const { page, problems } = await openLive(busyStatus({ lookUps }));
+    await page.locator("#picture summary").focus();
+    await page.keyboard.press("Enter");
+    await page.evaluate(`{
+      document.querySelector("#look-ups .box").scrollTop = 300;
+      scrollTo(0, 300);
+      getSelection().selectAllChildren(document.querySelector("#cluster tbody tr:nth-child(2) code"));
+    }`);
+    const added = failedLookUp("not-found", "no SRV record", { at: NOW, node: "new@svc.service.consul" });
+    // A part goes and another one changes: all below it move.
+    server.show(busyStatus({ left: [], nodes: nodes.slice(1), lookUps: [added, ...lookUps] }), NOW);
+    server.send("look-up", added);
+    await rows(page, "look-ups").getByText("new@svc.service.consul").waitFor({ state: "attached" });
+    expect(await rows(page, "left").count()).toBe(0);
+    expect(await rows(page, "nodes").count()).toBe(4);
+    expect(
+      await page.evaluate(`[
+        document.activeElement.tagName,
+        document.querySelector("#picture details").open,
+        document.querySelector("#look-ups .box").scrollTop >= 300,
+        scrollY > 0,
+        getSelection().toString(),
+      ]`),
+    ).toEqual(["SUMMARY", true, true, true, "node_b@svc.service.consul"]);
+    // And the keyboard goes on from there.
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate(`document.querySelector("#picture details").open`)).toBe(false);
+    expect(problems()).toEqual([]);
+  });
+
+  test(
+    "after an update the page is as if it had been loaded anew",
+    async () => {
+      const body = (page: Page) => page.evaluate(`document.querySelector("main").innerHTML`);
+      const { page } = await openLive(busyStatus());
+      for (const status of [largeStatus(), troubledStatus(), hostileStatus(), emptyStatus(), busyStatus()]) {
+        const before = server.pages();
+        server.show(status, NOW);
+        server.send("status");
+        const fresh = await open(status, { javaScript: false });
+        await waitFor(async () => server.pages() > before + 1 && (await body(page)) === (await body(fresh.page)), {
+          what: "the same page",
+        });
+      }
+    },
+    TIMEOUT,
+  );
+
+  test("another release of the daemon has a page of its own: it is loaded", async () => {
+    const { page } = await openLive(emptyStatus());
+    await page.evaluate("window.before = true");
+    server.show(emptyStatus({ version: "0.2.0" }), NOW);
+    server.send("status");
+    await waitFor(async () => (await page.evaluate("window.before")) === undefined, { what: "the page to be loaded" });
+    await isLive(page);
+    expect(await page.locator("h1 small").textContent()).toBe("0.2.0");
+  });
+
+  test("hostile names do nothing, when the page is loaded and when it is updated", async () => {
+    const { page, problems } = await openLive(hostileStatus());
+    server.show(hostileStatus(), NOW + 1_000);
+    server.send("status");
+    await page.getByText("14:03:23 UTC").waitFor();
+    expect(
+      await page.evaluate(
+        `document.querySelectorAll("main img, main script, #owned, [onerror], [onload], [autofocus]").length`,
+      ),
+    ).toBe(0);
+    expect(await page.title()).toContain("<script>");
+    expect(problems()).toEqual([]);
+  });
+
+  test("every part can be reached by the keyboard, and is called something", async () => {
+    const { page } = await open(busyStatus());
+    const reached: (string | null)[] = [];
+    for (let pressed = 0; pressed < 7; pressed++) {
+      await page.keyboard.press("Tab");
+      reached.push(
+        (await page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")) as string,
+      );
+    }
+    expect(reached).toEqual([
+      "Nodes alive here",
+      "Published without a VM",
+      "Nodes of the cluster",
+      "As a table",
+      "Recent look-ups",
+      "Relays of the gateway",
+      expect.anything(),
+    ]);
+    await page.getByRole("table", { name: "Nodes alive here" }).getByRole("rowheader", { name: "node_a" }).waitFor();
+  });
+
+  test("on a phone a table is still one to a screen reader", async () => {
+    const { page } = await open(busyStatus(), { width: PHONE });
+    const table = page.getByRole("table", { name: "Nodes alive here" });
+    expect(await table.getByRole("row").count()).toBe(6);
+    expect(await table.getByRole("cell", { name: "43183" }).count()).toBe(1);
+  });
+});

@@ -23,20 +23,26 @@ function row(key: OptionKey): string {
   const variables = [variableOf(key), option.variable]
     .filter((name) => name !== undefined)
     .map((name) => `\`${name}\``);
-  const commands =
-    option.commands.length === 1 && option.commands[0] === "serve" ? "" : ` (${option.commands.join(", ")})`;
+  const listed = commandsOf(key);
+  const commands = listed.length === 1 && listed[0] === "serve" ? "" : ` (${listed.join(", ")})`;
   return `| ${flag} | ${variables.join(", ")} | ${defaultText(key)} | ${forTable(option.help)}${commands} |`;
+}
+
+/** doctor has all options of serve, which is said once. */
+function commandsOf(key: OptionKey): Command[] {
+  const { commands } = optionOf(key);
+  return commands.filter((command) => command !== "doctor" || !commands.includes("serve"));
 }
 
 function defaultText(key: OptionKey): string {
   const option = optionOf(key);
   if (option.defaultText !== undefined) return forTable(option.defaultText);
-  const commandsOf = new Map<string | undefined, Command[]>();
-  for (const command of option.commands) {
+  const byValue = new Map<string | undefined, Command[]>();
+  for (const command of commandsOf(key)) {
     const value = defaultOf(key, command);
-    commandsOf.set(value, [...(commandsOf.get(value) ?? []), command]);
+    byValue.set(value, [...(byValue.get(value) ?? []), command]);
   }
-  const texts = Array.from(commandsOf, ([value, commands], index) => {
+  const texts = Array.from(byValue, ([value, commands], index) => {
     if (value === undefined) return "";
     return index === 0 ? `\`${forTable(value)}\`` : `${commands.join(", ")}: \`${forTable(value)}\``;
   });

@@ -11,14 +11,17 @@ import type { Registrar } from "./registrar.js";
 export class ConsulSide {
   readonly #config: Config;
   readonly #log: Logger;
+  readonly #timeoutMs: number | undefined;
   #client: Promise<ConsulClient> | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
   #catalogue: Promise<Catalogue | undefined> | undefined;
   #closed = false;
 
-  constructor(config: Config, log: Logger) {
+  /** @param timeoutMs milliseconds for one call; the client's default when not given */
+  constructor(config: Config, log: Logger, timeoutMs?: number) {
     this.#config = config;
     this.#log = log;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Publishes what is alive here from now on. Not waited for: nodes can register while this is being loaded. */
@@ -86,6 +89,7 @@ export class ConsulSide {
       key: config.consulKey,
       sslVerify: config.consulSslVerify,
       tlsServerName: config.consulTlsServerName,
+      ...(this.#timeoutMs !== undefined && { timeoutMs: this.#timeoutMs }),
       log: this.#log,
     });
   }

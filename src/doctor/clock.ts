@@ -1,6 +1,6 @@
 import { ok, skip, warn } from "../core/doctor/finding.js";
 import type { Check } from "./check.js";
-import { NO_AGENT } from "./consul.js";
+import { NO_AGENT, UNUSED, useOf } from "./consul.js";
 
 /** HTTP's Date has whole seconds, and the answer its time on the way. Milliseconds. */
 const TOLERANCE = 5_000;
@@ -8,7 +8,9 @@ const TOLERANCE = 5_000;
 export const clock: Check = {
   id: "clock",
   title: "this machine's clock against the Consul agent's",
-  run: async ({ config, leader }) => {
+  run: async (examination) => {
+    if (useOf(examination) === "none") return skip(UNUSED);
+    const { config, leader } = examination;
     let answer: Awaited<ReturnType<typeof leader>>;
     try {
       answer = await leader();

@@ -10,12 +10,12 @@ import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import { ownRegistrations } from "./own-registrations.js";
 
-const UNUSED =
-  "these options use no Consul: --domain lies not under its domain, or --register none or --dns-listen was given";
+export const UNUSED =
+  "no Consul is used: --domain does not lie under its domain, or there is --register none or --dns-listen";
 export const NO_AGENT = "the Consul agent does not answer";
 
 /** The daemon needs the agent; or it only helps to explain why a node is not found. */
-function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
+export function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
   if (publishesToConsul(config) || asksAgent(config)) return "needed";
   if (config.dnsListen || isMeshed(config)) return "none";
   return asked && parseServiceDomain(asked.host, config.consulDomain) ? "helpful" : "none";

@@ -70,7 +70,8 @@ async function localName(node: LocalNode, { config, machine }: Examination): Pro
   const isAsked = (name: string) => name === published;
   const probe = await probePlace({ address: at, port }, { isAsked, serverName: known, timeout: PROBE_TIMEOUT });
   if (probe.result !== "node" && probe.result !== "other-node") return [];
-  if (published === undefined || probe.result === "node") return [ok(`${probe.name} is called so by its VM too`)];
+  if (published === undefined || probe.result === "node")
+    return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
   const same = probe.name.startsWith(`${aliveName}@`);
   if (!same)
     return [

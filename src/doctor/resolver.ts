@@ -57,19 +57,20 @@ function judge(
     .map(({ server, said }) => `${hostPort(server.address, server.port)}${whence} ${verb(said)}`)
     .join(", ");
   const evidence = `${domain}: ${words}`;
-  const good = answers.filter(({ said }) => said.kind === "knows");
-  if (good.length === answers.length) return ok(evidence);
-  if (good.length === 0) return fail(evidence, advice);
-  return warn(
-    evidence,
-    `the servers are asked in turn, and the wrong one's answer counts when it comes first: ${advice}`,
-  );
+  const has = (...kinds: readonly Said["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
+  if (!has("knows", "vague")) return fail(evidence, advice);
+  if (has("foreign", "vague"))
+    return warn(evidence, `the answer of a server that does not know the domain counts like any: ${advice}`);
+  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the one that fails: ${advice}`);
+  return ok(evidence);
 }
 
 function verb(said: Said): string {
   switch (said.kind) {
     case "knows":
       return "answers";
+    case "vague":
+      return `says ${said.said}, and not for which zone: it may not know the domain`;
     case "foreign":
       return `does not know it (${said.said})`;
     case "refuses":

@@ -6,6 +6,8 @@ export type Knowledge =
   | { readonly kind: "knows"; readonly said: string }
   /** It says that there is no such domain, in the name of a zone above it: another part of DNS. */
   | { readonly kind: "foreign"; readonly said: string }
+  /** It says that there is none, and not whose word that is: a cache may leave that out, Consul does not. */
+  | { readonly kind: "vague"; readonly said: string }
   /** REFUSED, SERVFAIL and their like. */
   | { readonly kind: "refuses"; readonly said: string };
 
@@ -17,7 +19,7 @@ export function knowledgeOf(domain: string, { rcode, authorities, answers }: Mes
   if (rcode !== "NOERROR" && rcode !== "NXDOMAIN") return { kind: "refuses", said: rcode };
   if (answers.length > 0) return { kind: "knows", said: rcode };
   const soa = authorities.find(({ type }) => type === "SOA");
-  if (!soa) return { kind: "knows", said: rcode };
+  if (!soa) return { kind: rcode === "NXDOMAIN" ? "vague" : "knows", said: rcode };
   const isAbove = soa.owner !== "" && (domain === soa.owner || domain.endsWith(`.${soa.owner}`));
   const zone = soa.owner === "" ? "the root of DNS" : `the zone ${soa.owner}`;
   return { kind: isAbove ? "knows" : "foreign", said: `${rcode} from ${zone}` };

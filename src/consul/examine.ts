@@ -1,11 +1,14 @@
 import { ConsulError } from "../core/errors.js";
 import type { ConsulClient } from "./client.js";
+import { AgentAnswer } from "./refusal.js";
 
 /** Questions that only an examination asks. None of them changes anything. Each throws ConsulError. */
 
 export interface Leader {
-  /** Undefined while the servers have none. */
+  /** Undefined while the servers have none, or the agent reaches none of them. */
   readonly address: string | undefined;
+  /** The agent's own words, where there are some. */
+  readonly said: string | undefined;
   /** The agent's clock, milliseconds since the epoch, whole seconds; undefined when it does not tell. */
   readonly now: number | undefined;
   /** This machine's when the answer came. */
@@ -14,13 +17,18 @@ export interface Leader {
 
 /** Answered by every agent, whatever the token. */
 export async function leader(client: ConsulClient): Promise<Leader> {
-  const { body, headers } = await client.ask({ method: "_get", path: "/status/leader" });
-  const now = Date.parse(headers?.date ?? "");
-  return {
-    address: typeof body === "string" && body !== "" ? body : undefined,
-    now: Number.isNaN(now) ? undefined : now,
-    askedAt: Date.now(),
-  };
+  try {
+    const { body, headers } = await client.ask({ method: "_get", path: "/status/leader" });
+    const askedAt = Date.now();
+    const now = Date.parse(headers?.date ?? "");
+    const address = typeof body === "string" && body !== "" ? body : undefined;
+    return { address, said: undefined, now: Number.isNaN(now) ? undefined : now, askedAt };
+  } catch (error) {
+    // An agent that reaches no server is there: 500, "No known Consul servers".
+    const isThere = error instanceof ConsulError && error.code === "CONSUL_UNAVAILABLE";
+    if (!isThere || !(error.cause instanceof AgentAnswer)) throw error;
+    return { address: undefined, said: error.cause.message, now: undefined, askedAt: Date.now() };
+  }
 }
 
 export type Rights =

@@ -55,10 +55,10 @@ export const consulLeader: Check = {
   run: async (examination) => {
     if (useOf(examination) === "none") return skip(UNUSED);
     try {
-      const { address } = await examination.leader();
+      const { address, said } = await examination.leader();
       if (address !== undefined) return ok(`the leader is ${address}`);
       return fail(
-        "Consul's servers have no leader: what is registered now is seen by nobody",
+        `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: what is registered now is seen by nobody`,
         "bring back a majority of the servers (consul operator raft list-peers, consul members); srv-epmd goes on by itself then",
       );
     } catch {

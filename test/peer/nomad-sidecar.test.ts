@@ -110,7 +110,7 @@ requirePeer(
   });
 
   test("no token with less than the policy would do", async () => {
-    const weak = await tokenFor(clients[0], "weak", READ);
+    const weak = await aclToken(clients[0].consul, DNS_RULES);
     const third = await createAllocation(clients[0], file, { token: weak });
     const refused = await third.start("srv-epmd");
     expect((await (await third.start("wait-for-epmd")).child.exited).code).toBe(0);

@@ -1,15 +1,23 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Command, defaultOf, flagOf, OPTION_KEYS, type OptionKey, optionOf, variableOf } from "../core/options.js";
+import { CHECKS } from "../doctor/checks.js";
 
-const START = "<!-- options: written by `npm run readme` -->\n";
-const END = "<!-- /options -->";
+/** The README with its tables of options and of checks made anew. */
+export function withTables(readme: string): string {
+  return replaced(replaced(readme, "options", optionTable()), "checks", checkTable());
+}
 
-/** The README with its table of options made anew from the option table. */
-export function withOptionTable(readme: string): string {
-  const start = readme.indexOf(START);
-  const end = readme.indexOf(END);
-  if (start < 0 || end < start) throw new Error("the README has no place for the table of options");
-  return `${readme.slice(0, start + START.length)}${optionTable()}${readme.slice(end)}`;
+function replaced(readme: string, name: string, table: string): string {
+  const before = `<!-- ${name}: written by \`npm run readme\` -->\n`;
+  const start = readme.indexOf(before);
+  const end = readme.indexOf(`<!-- /${name} -->`);
+  if (start < 0 || end < start) throw new Error(`the README has no place for the table of ${name}`);
+  return `${readme.slice(0, start + before.length)}${table}${readme.slice(end)}`;
+}
+
+function checkTable(): string {
+  const rows = CHECKS.map(({ id, title }, index) => `| ${index + 1} | \`${id}\` | ${forTable(title)} |`);
+  return ["", "| | check | what it looks at |", "|---|---|---|", ...rows, "", ""].join("\n");
 }
 
 function optionTable(): string {
@@ -55,5 +63,5 @@ function forTable(text: string): string {
 
 if (process.argv[1]?.endsWith("readme.ts")) {
   const path = new URL("../../README.md", import.meta.url);
-  writeFileSync(path, withOptionTable(readFileSync(path, "utf8")));
+  writeFileSync(path, withTables(readFileSync(path, "utf8")));
 }

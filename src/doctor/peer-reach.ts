@@ -32,15 +32,14 @@ export const peerTcp: Check = {
     const isUpstream = isMeshed(examination.config);
     const findings = all.map((one) => connection(one, isUpstream));
     // One of several endpoints that answers is enough: look-ups put it first.
-    const usable = all.some(accepts);
-    return together(
-      findings.map((finding) =>
-        usable && finding.result === "fail" ? { ...finding, result: "warn" as const } : finding,
-      ),
-      "no endpoint of the node is known",
-    );
+    return together(softened(findings, all.some(accepts)), "no endpoint of the node is known");
   },
 };
+
+/** During a rolling update old and new instance share a name: that the old one is bad is worth a look, no more. */
+function softened(findings: readonly Finding[], another: boolean): Finding[] {
+  return findings.map((finding) => (another && finding.result === "fail" ? { ...finding, result: "warn" } : finding));
+}
 
 function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
   const place = formatPeer(endpoint);
@@ -75,7 +74,13 @@ export const peerHandshake: Check = {
     const all = (await dialled(examination)).filter(accepts);
     if (all.length === 0) return skip("no endpoint of the node accepts connections");
     const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
-    return together(findings, "");
+    return together(
+      softened(
+        findings,
+        all.some(({ probe }) => probe.result === "node"),
+      ),
+      "no endpoint is known",
+    );
   },
 };
 

@@ -1,14 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { hostAddresses } from "../cli/host-addresses.js";
 import { waysIn, wayWords } from "../cli/ways-in.js";
-import { fail, ok, skip, warn } from "../core/doctor/finding.js";
+import { fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import type { Family } from "../core/endpoint.js";
 import { isHelperName } from "../core/helper-names.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
 import { familyOf } from "../core/ip.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
 import { NOT_NAMED } from "./peer-records.js";
+import { vmProcess } from "./vm-process.js";
 
 const NOT_FOUND = skip("no endpoint of the node is known");
 const RESOLVE_TIMEOUT = 2_000;
@@ -76,7 +78,28 @@ export const peerWays: Check = {
         "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
       );
     }
+    // A node needs no way to itself.
+    const itself = resolution.source === "registry" ? asked.name.aliveName : undefined;
+    const stock = (await stockNodes(examination)).filter((aliveName) => aliveName !== itself);
+    if (stock.length > 0 && !ways.some(({ way, dials }) => way !== "module" && dials !== undefined)) {
+      return fail(
+        `${listed(stock)} here runs without -epmd_module srv_epmd, and finds no way to the node; ${evidence}`,
+        "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver",
+      );
+    }
     if (ways.some(({ dials }) => dials !== undefined)) return ok(evidence);
     return warn(evidence, "no VM here reaches the node: see peer-family, and use the module or the gateway");
   },
 };
+
+/** Nodes here that ask this machine's resolver and the EPMD at the address it gives, as far as their processes can be seen. */
+async function stockNodes({ nodes }: Examination): Promise<string[]> {
+  const local = (await nodes()).filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName));
+  const found = await Promise.all(
+    local.map(async ({ aliveName, port }) => {
+      const vm = await vmProcess(port);
+      return vm && !vm.hasModule && !vm.hasInetrc ? [aliveName] : [];
+    }),
+  );
+  return found.flat();
+}

@@ -1,5 +1,7 @@
 import { nodeDomain, reach } from "../core/advertised.js";
+import type { Endpoint } from "../core/endpoint.js";
 import { isHelperName } from "../core/helper-names.js";
+import { familyOf } from "../core/ip.js";
 import { parseNodeName } from "../core/node-name.js";
 import { publishesToConsul } from "../core/publication.js";
 import type { Resolution } from "../core/resolution.js";
@@ -11,8 +13,8 @@ export interface PublishedNode {
   readonly aliveName: string;
   /** `node_a@svc.service.consul` */
   readonly full: string;
-  /** That it should be found with. */
-  readonly port: number;
+  /** Where it should be found; an address that is not known beforehand is the agent's, or a host name's. */
+  readonly places: readonly { readonly address: string | undefined; readonly port: number }[];
   /** From DNS alone, as if the node did not live here. */
   readonly resolution: Resolution;
 }
@@ -25,7 +27,7 @@ const PAUSE = 1_100;
 /** Looks up what is published of the nodes here: in Consul's DNS, or in the zone that serve answers from. Never rejects. */
 export async function publishedNodes(view: View): Promise<PublishedNode[]> {
   return Promise.all(
-    (await expected(view)).map(async ({ aliveName, host, port }) => {
+    (await expected(view)).map(async ({ aliveName, host, places }) => {
       const full = `${aliveName}@${host}`;
       const look = async () => {
         const options = { sameHost: true, allowed: (source: string) => source === "srv" };
@@ -36,26 +38,44 @@ export async function publishedNodes(view: View): Promise<PublishedNode[]> {
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
         resolution = await look();
       }
-      return { aliveName, full, port, resolution };
+      return { aliveName, full, places, resolution };
     }),
   );
 }
 
-async function expected(view: View): Promise<{ aliveName: string; host: string; port: number }[]> {
+interface Expected extends Pick<PublishedNode, "aliveName" | "places"> {
+  readonly host: string;
+}
+
+async function expected(view: View): Promise<Expected[]> {
   const { config, nodes } = view;
   if (publishesToConsul(config)) {
-    const entries = (await wantedEntries(view)).map(({ aliveName, service, port }) => {
-      const host = nodeDomain(aliveName, config) ?? `${service}.service.${config.consulDomain}`;
-      return { aliveName, host, port };
-    });
+    const entries = await wantedEntries(view);
     // One entry a family: they share a name.
-    return Array.from(new Map(entries.map((entry) => [entry.aliveName, entry])).values());
+    return Array.from(new Map(entries.map((entry) => [entry.aliveName, entry])).values(), ({ aliveName, service }) => {
+      const host = nodeDomain(aliveName, config) ?? `${service}.service.${config.consulDomain}`;
+      const places = entries
+        .filter((entry) => entry.aliveName === aliveName)
+        .map(({ address, port }) => ({
+          address: address !== undefined && familyOf(address) ? address : undefined,
+          port,
+        }));
+      return { aliveName, host, places };
+    });
   }
   if (!config.dnsListen) return [];
   return (await nodes()).flatMap((node) => {
     const host = nodeDomain(node.aliveName, config);
     const reached = reach(node, config);
     if (host === undefined || isHelperName(node.aliveName) || reached.outcome !== "reachable") return [];
-    return { aliveName: node.aliveName, host, port: reached.advertised.port };
+    const { port } = reached.advertised;
+    return { aliveName: node.aliveName, host, places: [{ address: undefined, port }] };
   });
+}
+
+/** Another machine may have published a node of the same name. */
+export function isOwn({ places }: PublishedNode, endpoint: Pick<Endpoint, "address" | "port">): boolean {
+  return places.some(
+    ({ address, port }) => port === endpoint.port && (address === undefined || address === endpoint.address),
+  );
 }

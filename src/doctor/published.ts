@@ -1,11 +1,11 @@
 import { probeWords } from "../cli/probe-words.js";
 import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
-import { isLoopback } from "../core/ip.js";
+import { hostPort, isLoopback } from "../core/ip.js";
 import { publishesToConsul } from "../core/publication.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
-import type { PublishedNode } from "./published-nodes.js";
+import { isOwn, type PublishedNode } from "./published-nodes.js";
 
 export const NOT_PUBLISHED = "nothing is published with these options (--domain under Consul's, or --dns-listen)";
 const NO_NODE = "no node is registered here that would be published";
@@ -29,7 +29,8 @@ export const registrationDns: Check = {
   },
 };
 
-function visible({ full, port, resolution }: PublishedNode, { config }: Examination): Finding {
+function visible(node: PublishedNode, { config }: Examination): Finding {
+  const { full, resolution } = node;
   switch (resolution.outcome) {
     case "unavailable":
       return fail(`${full} cannot be looked up: ${resolution.cause}`, "see resolver");
@@ -42,9 +43,12 @@ function visible({ full, port, resolution }: PublishedNode, { config }: Examinat
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => formatPeer(endpoint)));
-      if (resolution.endpoints.some((endpoint) => endpoint.port === port)) return ok(`${full} is at ${places}`);
+      if (resolution.endpoints.some((endpoint) => isOwn(node, endpoint))) return ok(`${full} is at ${places}`);
+      const wanted = node.places.map(({ address, port }) =>
+        address === undefined ? `port ${port}` : hostPort(address, port),
+      );
       return warn(
-        `${full} is at ${places}, and these options make it port ${port}`,
+        `${full} is at ${places}, and these options make it ${wanted.join(" and ")}`,
         "give doctor the options and the environment of serve; or another machine has published a node of this name",
       );
     }
@@ -71,8 +75,8 @@ export const publishedEndpoint: Check = {
 async function dialled(node: PublishedNode, examination: Examination): Promise<Finding[]> {
   return (await examination.dial(node)).map(({ endpoint, probe }) => {
     const place = formatPeer(endpoint);
-    const { full, port } = node;
-    if (endpoint.port !== port) return ok(`${place}, which is another's`);
+    const { full } = node;
+    if (!isOwn(node, endpoint)) return ok(`${full} is at ${place} too, which is another machine's`);
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
       return fail(
         `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`,

@@ -263,6 +263,16 @@ requirePeer(
     await six.kill();
   });
 
+  test("a VM here that has neither the module nor the gateway: what it lacks", async () => {
+    const stock = await cluster.node(HERE, "stock", { way: "gateway" });
+    const { code, of, with: having } = await doctor("node_a@svc");
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect(of("peer-ways").evidence).toMatch(/^stock here runs without -epmd_module srv_epmd, and finds no way/);
+    expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
+    expect(await stock.ping(fullName("node_a"))).toBe("pang");
+    await stock.kill();
+  });
+
   test("a name that is none in DNS, or none of Erlang's", async () => {
     const [long, strange, capital] = await Promise.all(
       ["x".repeat(64), "n+1", "node_a@SVC.service.consul"].map((name) =>

@@ -1,3 +1,4 @@
+import { UnreadableFile } from "../consul/credential-file.js";
 import { writeRights } from "../consul/examine.js";
 import { nodeDomain, serviceOf } from "../core/advertised.js";
 import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
@@ -33,7 +34,7 @@ export const consulAgent: Check = {
       return ok(`${consul} answers`);
     } catch (error) {
       const evidence = messageOf(error);
-      const advice = agentAdvice(consul);
+      const advice = agentAdvice(consul, error);
       return use === "needed"
         ? fail(evidence, advice)
         : warn(`${evidence} (it would only explain what DNS says)`, advice);
@@ -41,7 +42,14 @@ export const consulAgent: Check = {
   },
 };
 
-function agentAdvice(consul: string): string {
+function agentAdvice(consul: string, error: unknown): string {
+  if (error instanceof ConsulError && error.cause instanceof UnreadableFile) {
+    return "name a file that this user may read: --consul-token-file, --consul-ca, --consul-cert, --consul-key";
+  }
+  const code = error instanceof ConsulError ? ((error.cause as NodeJS.ErrnoException).code ?? "") : "";
+  if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
+    return "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (--consul-ca), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (--consul-cert, --consul-key)";
+  }
   const isLocal = /\/\/(127\.|localhost|\[::1\])/.test(consul);
   const bridge = isLocal
     ? ". In a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
@@ -144,5 +152,5 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
 
 /** The client never repeats a token. */
 export function messageOf(error: unknown): string {
-  return error instanceof ConsulError ? error.message : describeError(error);
+  return (error instanceof ConsulError ? error.message : describeError(error)).trim();
 }

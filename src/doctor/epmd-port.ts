@@ -1,16 +1,23 @@
 import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import type { Check } from "./check.js";
-import type { Holder } from "./local-epmd.js";
+import { type Holder, lookAtEpmd } from "./local-epmd.js";
 
 const START =
   "start srv-epmd serve here, in the network namespace of the VM; srv-epmd wait holds VMs back until it is up";
+
+/** EPMD's, where nobody says another. */
+const USUAL_PORT = 4369;
 
 export const epmdPort: Check = {
   id: "epmd-port",
   title: "who has the EPMD port: srv-epmd, a stock epmd, nothing, something else",
   run: async ({ epmd }) => {
     const { holder, port } = await epmd();
-    return holderFinding(holder, port);
+    const finding = holderFinding(holder, port);
+    if (finding.result !== "fail" || holder.kind !== "nothing" || port === USUAL_PORT) return finding;
+    const usual = await lookAtEpmd(USUAL_PORT);
+    if (usual.holder.kind !== "srv-epmd") return finding;
+    return { ...finding, evidence: `${finding.evidence}, while srv-epmd answers on ${usual.holder.at}` };
   },
 };
 

@@ -1,11 +1,11 @@
-import { connect } from "node:net";
 import { isIntended } from "../consul/examine.js";
 import { nodeDomain } from "../core/advertised.js";
 import { type Finding, fail, listed, ok, skip, together } from "../core/doctor/finding.js";
 import { ConsulError } from "../core/errors.js";
-import { hostPort } from "../core/ip.js";
+import { familyOf, hostPort } from "../core/ip.js";
 import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
 import type { Upstream } from "../core/mesh/upstream.js";
+import { probe } from "../resolution/probe.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import type { Examination } from "./examination.js";
@@ -76,24 +76,13 @@ async function sidecarsHere({ config, connect: agent, nodes }: Examination): Pro
 
 async function listens({ destination, address, port }: Upstream): Promise<Finding> {
   const place = hostPort(address, port);
-  if (await accepts(address, port)) return ok(`the upstream ${destination} listens on ${place}`);
+  const endpoint = { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: destination };
+  if ((await probe([endpoint], CONNECT_TIMEOUT)).accepting)
+    return ok(`the upstream ${destination} listens on ${place}`);
   return fail(
     `nothing listens on ${place}, where the sidecar proxy has its upstream ${destination}: the proxy does not run here`,
     "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy; under Nomad the task connect-proxy-<service>), and look at its log: without a certificate from Consul it opens nothing",
   );
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: CONNECT_TIMEOUT });
-    const settle = (accepted: boolean) => {
-      socket.destroy();
-      resolve(accepted);
-    };
-    socket.once("connect", () => settle(true));
-    socket.once("timeout", () => settle(false));
-    socket.on("error", () => settle(false));
-  });
 }
 
 export const meshIntention: Check = {

@@ -82,7 +82,7 @@ async function localName(node: LocalNode, { config, machine }: Examination): Pro
     ];
   return [
     warn(
-      `the VM of ${aliveName} calls itself ${probe.name}, and is published as ${published}: a peer that asks for ${published} hangs up`,
+      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that asks for that hangs up`,
       `start it with -name ${published}, or publish it under its own host part with --node-host ${probe.name.slice(aliveName.length + 1)}; nothing is to be done where its peers use ${probe.name}`,
     ),
   ];

@@ -83,7 +83,7 @@ export const peerWays: Check = {
     const stock = (await stockNodes(examination)).filter((aliveName) => aliveName !== itself);
     if (stock.length > 0 && !ways.some(({ way, dials }) => way !== "module" && dials !== undefined)) {
       return fail(
-        `${listed(stock)} here runs without -epmd_module srv_epmd, and finds no way to the node; ${evidence}`,
+        `for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node; ${evidence}`,
         "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver",
       );
     }

@@ -66,12 +66,16 @@ function judge({ wanted, held, checks }: OwnRegistration, daemonRuns: boolean): 
         : "no srv-epmd refreshes it: see that the daemon runs and reaches the agent",
     );
   }
-  const same = held.port === port && held.address === address && tags.every((tag) => held.tags.includes(tag));
-  const told = `${aliveName} is registered at ${where} with the tag ${held.tags.join(", ")}`;
+  const same =
+    held.port === port &&
+    held.address === address &&
+    held.service === service &&
+    tags.every((tag) => held.tags.includes(tag));
+  const told = `${aliveName} is registered as ${held.service} at ${where} with the tag ${held.tags.join(", ")}`;
   if (same) return ok(told);
   const meant = address === undefined ? `port ${port} of the agent's address` : hostPort(address, port);
   return warn(
-    `${told}; these options make it ${meant} with the tag ${tags.join(", ")}`,
+    `${told}; these options make it ${service} at ${meant} with the tag ${tags.join(", ")}`,
     "give doctor the options and the environment of serve, or restart serve with these",
   );
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { aclToken, DNS_RULES } from "../support/acl-token.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
-import { examine } from "../support/doctor.js";
+import { examine, untilFails } from "../support/doctor.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -98,17 +98,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
   test("DNS that answers with a token without rights: which it needs", async () => {
     await setDefaultToken("");
     const look = () => doctor("--consul-token-file", tokenFile);
-    const {
-      code,
-      of,
-      with: having,
-    } = await waitFor(
-      async () => {
-        const examined = await look();
-        return examined.with("fail").length > 0 && examined;
-      },
-      { what: "DNS without rights" },
-    );
+    const { code, of, with: having } = await untilFails("registration-dns", look);
     expect([code, having("fail")]).toEqual([1, ["registration-dns"]]);
     expect(of("registration").result).toBe("ok");
     expect(of("registration-dns").advice).toMatch(/acl\.tokens\.default.*node_prefix "" \{ policy = "read" \}/);
@@ -120,7 +110,14 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       result: "warn",
       advice: expect.stringContaining("the options and the environment of serve"),
     });
-    expect(of("registration").evidence).toContain("these options make it 127.0.0.1:4711");
+    expect(of("registration").evidence).toContain("these options make it svc at 127.0.0.1:4711");
+  });
+
+  test("another service than that of serve", async () => {
+    const wrong = flags.map((flag) => (flag === "svc" ? "svx" : flag));
+    const { of } = await examine([...wrong, ...agent, "--consul-token-file", tokenFile, "--port", String(daemon.port)]);
+    expect(of("registration").result).toMatch(/^(warn|fail)$/);
+    expect(of("node-name").evidence).toContain("its name by these options is node_a@svx.service.consul");
   });
 
   test("an agent that does not answer", async () => {
@@ -130,6 +127,16 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(of("consul-agent").evidence).toContain("ECONNREFUSED");
     expect(of("consul-agent").advice).toMatch(/CONSUL_HTTP_ADDR.*bridge network/);
     expect(having("skip")).toEqual(expect.arrayContaining(["consul-leader", "consul-token", "registration", "clock"]));
+  });
+
+  test("an agent asked in the wrong way: what is said to it wrongly", async () => {
+    const [tls, file] = await Promise.all([
+      withAgent(consul.url.replace("http", "https")),
+      doctor("--consul-token-file", "/nowhere"),
+    ]);
+    expect(tls.of("consul-agent").advice).toMatch(/http:\/\/ where it does not.*--consul-ca/);
+    expect(file.of("consul-agent").evidence).toContain("/nowhere");
+    expect(file.of("consul-agent").advice).toContain("--consul-token-file");
   });
 
   test("a clock that differs: by how much, and why it matters", async () => {
@@ -167,13 +174,7 @@ requirePeer("consul")("srv-epmd doctor, with Consul servers that have no leader"
       "--port",
       String(await freePort()),
     ];
-    const { of } = await waitFor(
-      async () => {
-        const examined = await examine(flags);
-        return examined.of("consul-leader").result === "fail" && examined;
-      },
-      { what: "the leader to be missed", timeout: 20_000, interval: 100 },
-    );
+    const { of } = await untilFails("consul-leader", () => examine(flags), 20_000);
     expect(of("consul-agent").result).toBe("ok");
     expect(of("consul-leader").advice).toContain("a majority of the servers");
     await client.kill();

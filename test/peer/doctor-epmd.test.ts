@@ -84,8 +84,7 @@ requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
   });
 
   test("embedded DNS: what is published there is looked at as it is in Consul", async () => {
-    const [daemon, dns] = await Promise.all([startDaemon(), freePort()]);
-    await daemon.kill();
+    const dns = await freePort();
     const flags = ["--domain", "demo.test", "--dns-listen", `127.0.0.1:${dns}`];
     const serving = await startDaemon({ args: flags });
     const vm = await startNode({ name: "a@demo.test", epmdPort: serving.port });
@@ -94,7 +93,16 @@ requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
     expect(of("resolver").evidence).toBe(`demo.test: 127.0.0.1:${dns} answers`);
     expect(of("published-endpoint").result).toBe("ok");
     expect(of("consul-agent").result).toBe("skip");
+    const closed = await freePort();
     await serving.kill();
+    const mapped = [...flags, "--advertise-port", String(closed)];
+    const wrong = await startDaemon({ port: serving.port, args: mapped });
+    await wrong.waitForLog(({ msg }) => msg === "node registered", "the return of the node");
+    const { of: found, with: failing } = await examine([...mapped, "--port", String(serving.port)]);
+    expect(failing("fail")).toEqual(["published-endpoint"]);
+    expect(found("published-endpoint").evidence).toContain(`a@demo.test is published at 127.0.0.1:${closed}`);
+    expect(found("published-endpoint").advice).toMatch(/mapped wrongly: --advertise-address and --advertise-port/);
+    await wrong.kill();
     const without = await examine([...flags, "--port", String(serving.port), "a@demo.test"]);
     expect(without.with("fail")).toEqual(["epmd-port", "resolver", "peer-records"]);
     await vm.kill();
@@ -126,6 +134,13 @@ requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
     // Without ::1 srv-epmd listens on 127.0.0.1 alone.
     await host.run("ip", "addr", "del", "::1/128", "dev", "lo");
     await startDaemon({ port: 4369, netns: host });
+  });
+
+  test("on another port than srv-epmd's: where that is", async () => {
+    const { of } = await examine(["--port", "4370"], { netns: host });
+    expect(of("epmd-port").evidence).toBe(
+      "nothing listens on 127.0.0.1:4370, while srv-epmd answers on 127.0.0.1:4369",
+    );
   });
 
   test("a machine without ::1 is well", async () => {

@@ -1,10 +1,9 @@
 import { beforeAll, expect, test } from "vitest";
 import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
-import { examine } from "../support/doctor.js";
+import { examine, untilFails } from "../support/doctor.js";
 import { type Mesh, startMesh, waitForListeners } from "../support/mesh.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli } from "../support/srv-epmd.js";
-import { waitFor } from "../support/wait-for.js";
 
 requirePeer(
   "erl",
@@ -76,17 +75,7 @@ requirePeer(
     const listener = mesh.listener("a", "b");
     await waitForListeners(cluster.host(0), [listener]);
     await mesh.proxies[0]?.kill();
-    const {
-      code,
-      of,
-      with: having,
-    } = await waitFor(
-      async () => {
-        const examined = await doctor("b@svc");
-        return examined.of("mesh-upstream").result === "fail" && examined;
-      },
-      { what: "the end of the listener" },
-    );
+    const { code, of, with: having } = await untilFails("mesh-upstream", () => doctor("b@svc"));
     expect([code, having("fail")]).toEqual([1, ["peer-tcp", "mesh-upstream"]]);
     expect(of("mesh-upstream").evidence).toContain(`nothing listens on 127.0.0.1:${listener}`);
     expect(of("mesh-upstream").advice).toMatch(/consul connect proxy -sidecar-for .*connect-proxy-<service>/);

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
-import { examine } from "../support/doctor.js";
+import { examine, untilFails } from "../support/doctor.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -70,7 +70,9 @@ requirePeer(
     expect([having("fail"), having("warn"), stderr]).toEqual([[], [], ""]);
     expect(code).toBe(0);
     expect(having("skip")).toEqual(["hairpin", "mesh-upstream", "mesh-intention"]);
-    expect(of("registration").evidence).toMatch(/^node_b is registered at 10\.90\.0\.2:[0-9]+ with the tag node_b$/);
+    expect(of("registration").evidence).toMatch(
+      /^node_b is registered as svc at 10\.90\.0\.2:[0-9]+ with the tag node_b$/,
+    );
     expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
     expect(await a.ping(fullName("node_b"))).toBe("pong");
   });
@@ -147,13 +149,7 @@ requirePeer(
       const gone = await cluster.node(THERE, "gone");
       await published("gone");
       await gone.kill("SIGKILL");
-      const { of } = await waitFor(
-        async () => {
-          const examined = await doctor("gone@svc");
-          return examined.of("peer-records").result === "fail" && examined;
-        },
-        { what: "its end" },
-      );
+      const { of } = await untilFails("peer-records", () => doctor("gone@svc"));
       // Critical for the 5 s of grace, and then without a trace.
       expect(of("peer-records").evidence).toMatch(/its check is critical|has the tag gone/);
     });
@@ -207,6 +203,19 @@ requirePeer(
     expect(far.of("peer-tcp").advice).toContain("no route");
   });
 
+  test("a node here whose check is critical", async () => {
+    const { body } = await cluster.consul.request("GET", "/v1/agent/services");
+    const id = Object.keys(body as object).find((one) => one.endsWith("box2:node_b")) ?? "";
+    // Its srv-epmd puts that right within a second.
+    const { code, of } = await untilFails("registration", async () => {
+      await cluster.consul.request("PUT", `/v1/agent/check/fail/service:${encodeURIComponent(id)}`);
+      return doctor();
+    });
+    expect(code).toBe(1);
+    expect(of("registration").evidence).toContain(`its check service:${id} is critical`);
+    expect(of("registration").advice).toContain("no srv-epmd refreshes it");
+  });
+
   describe("another name behind the port", () => {
     test("another node: who it is, and that the entry may be old", async () => {
       await register("node_c", {});
@@ -231,7 +240,7 @@ requirePeer(
       const { code, of, with: having } = await doctor();
       expect([code, having("warn")]).toEqual([0, ["node-name"]]);
       expect(of("node-name").evidence).toContain(
-        "calls itself other@10.90.0.2, and is published as other@svc.service.consul",
+        "calls itself other@10.90.0.2, and its name by these options is other@svc.service.consul",
       );
       expect(of("node-name").advice).toMatch(/-name other@svc\.service\.consul.*--node-host 10\.90\.0\.2/);
       await other.kill();
@@ -267,7 +276,7 @@ requirePeer(
     const stock = await cluster.node(HERE, "stock", { way: "gateway" });
     const { code, of, with: having } = await doctor("node_a@svc");
     expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
-    expect(of("peer-ways").evidence).toMatch(/^stock here runs without -epmd_module srv_epmd, and finds no way/);
+    expect(of("peer-ways").evidence).toMatch(/^for stock here, without -epmd_module srv_epmd, there is no way/);
     expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
     expect(await stock.ping(fullName("node_a"))).toBe("pang");
     await stock.kill();

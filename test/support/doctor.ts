@@ -1,4 +1,5 @@
 import { type CommandOptions, runCli } from "./srv-epmd.js";
+import { waitFor } from "./wait-for.js";
 
 export interface Told {
   readonly check: string;
@@ -15,6 +16,15 @@ export interface Examined {
   readonly of: (check: string) => Told;
   /** Checks with a result, in their order. */
   readonly with: (result: Told["result"]) => string[];
+}
+
+/** Examines until a check fails: what was broken a moment ago is seen when its time has come. */
+export function untilFails(check: string, look: () => Promise<Examined>, timeout = 10_000): Promise<Examined> {
+  const failed = async () => {
+    const examined = await look();
+    return examined.of(check).result === "fail" && examined;
+  };
+  return waitFor(failed, { what: `${check} to fail`, timeout, interval: 50 });
 }
 
 /** `srv-epmd doctor --json` as a process. */

@@ -82,7 +82,7 @@ export const consulToken: Check = {
     const { config, connect } = examination;
     if (!publishesToConsul(config)) return skip("nothing is published in Consul with these options");
     if (!(await isThere(examination))) return skip(NO_AGENT);
-    const services = await servicesHere(examination);
+    const services = await servicesToWrite(examination);
     if (services.length === 0) return skip("no --domain or --service says which service is written");
     const policies = (names: readonly string[]) =>
       names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
@@ -129,9 +129,9 @@ async function byRegistration(examination: Examination, said: string, policy: st
 }
 
 /** Services under which nodes are published here: those of the domains, and of the nodes that are alive. */
-async function servicesHere({ config, nodes }: Examination): Promise<string[]> {
+async function servicesToWrite({ config, nodes }: Examination): Promise<string[]> {
   if (config.service !== undefined) return [config.service];
-  const names = [...(await nodes()).map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name))];
+  const names = (await nodes()).map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name));
   const domains = [
     ...config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
     ...config.publishNode.flatMap(({ aliveName }) => nodeDomain(aliveName, config) ?? []),

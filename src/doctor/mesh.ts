@@ -8,7 +8,7 @@ import type { Upstream } from "../core/mesh/upstream.js";
 import { probe } from "../resolution/probe.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
-import type { Examination } from "./examination.js";
+import type { AskedNode, Examination } from "./examination.js";
 
 const NO_MESH = skip("there is no mesh: neither --mesh nor NOMAD_UPSTREAM_*");
 /** Loopback answers at once. Milliseconds. */
@@ -21,25 +21,34 @@ export const meshUpstream: Check = {
   title: "Connect: the sidecar proxy of the nodes here has upstreams, and listens for them",
   run: async (examination) => {
     if (!isInMesh(examination)) return NO_MESH;
-    const { asked, config } = examination;
-    if (asked) {
-      const resolution = await examination.resolution();
-      if (resolution.outcome === "unavailable") return fail(resolution.cause, "see consul-agent");
-      if (resolution.outcome === "found" && resolution.source === "registry")
-        return ok(`${asked.full} lives here: no upstream is needed`);
-      if (resolution.outcome === "found" && resolution.source !== "upstream")
-        return skip("the node has no upstream, and is found without");
-      if (resolution.outcome === "not-found")
-        return noUpstream(resolution.reason, destinationOf(config, { ...asked.name, host: asked.host }));
-    }
+    const { asked } = examination;
+    if (asked) return upstreamOf(asked, examination);
     const upstreams = await upstreamsHere(examination);
     if (typeof upstreams === "string") return fail(upstreams, SIDECAR_ADVICE);
-    const wanted = asked ? destinationOf(config, { ...asked.name, host: asked.host }).toLowerCase() : undefined;
-    const chosen = upstreams.filter(({ destination }) => wanted === undefined || destination.toLowerCase() === wanted);
-    const looked = chosen.length > 0 ? chosen : upstreams;
-    return together(await Promise.all(looked.map(listens)), "the sidecar proxy has no upstream");
+    return together(await Promise.all(upstreams.map(listens)), "the sidecar proxy has no upstream");
   },
 };
+
+async function upstreamOf({ name, host, full }: AskedNode, examination: Examination): Promise<Finding> {
+  const resolution = await examination.resolution();
+  switch (resolution.outcome) {
+    case "unavailable":
+      return fail(resolution.cause, "see consul-agent");
+    case "not-found":
+      // With Nomad's upstreams and without --mesh DNS has the last word.
+      if (!isMeshed(examination.config)) return skip("the node has no upstream: see peer-records");
+      return noUpstream(resolution.reason, destinationOf(examination.config, { ...name, host }));
+    case "found": {
+      const { source, endpoints } = resolution;
+      if (source === "registry") return ok(`${full} lives here: no upstream is needed`);
+      if (source !== "upstream") return skip("the node has no upstream, and is found without");
+      const upstreams = endpoints.map(({ target, address, port }) => ({ destination: target, address, port }));
+      return together(await Promise.all(upstreams.map(listens)), "the node has no upstream");
+    }
+    default:
+      return resolution satisfies never;
+  }
+}
 
 const SIDECAR_ADVICE =
   'register the service of the node here with a sidecar proxy (connect { sidecar_service {} }, with an upstream for each peer); the token has to read it (service_prefix "<service>" { policy = "read" }); --service says which proxy is meant';
@@ -94,7 +103,7 @@ export const meshIntention: Check = {
     if (!asked) return skip("no node was named, to whose service intentions could be looked at");
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const destination = destinationOf(config, { ...asked.name, host: asked.host });
-    const sources = await servicesHere(examination);
+    const sources = await sourcesHere(examination);
     if (sources.length === 0) return skip("the service of the nodes here is not known: --service says which it is");
     const pairs = sources.flatMap((source) => [
       [source, destination],
@@ -105,7 +114,7 @@ export const meshIntention: Check = {
   },
 };
 
-async function servicesHere(examination: Examination): Promise<string[]> {
+async function sourcesHere(examination: Examination): Promise<string[]> {
   const { config, nodes } = examination;
   const sidecars = config.nomad.upstreams.length > 0 ? [] : await sidecarsHere(examination).catch(() => []);
   const ofNodes = (await nodes()).flatMap(({ aliveName }) => {

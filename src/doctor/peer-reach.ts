@@ -1,14 +1,13 @@
 import { probeWords } from "../cli/probe-words.js";
 import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
 import type { Endpoint } from "../core/endpoint.js";
-import { isMeshed } from "../core/mesh/sidecar.js";
 import type { Probe } from "../distribution/result.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import { NOT_NAMED } from "./peer-records.js";
 
-const NOT_FOUND = skip("no endpoint of the node is known");
+const UNKNOWN = "no endpoint of the node is known";
 
 /** The endpoints of the node with who is there. */
 async function dialled(examination: Examination): Promise<{ endpoint: Endpoint; probe: Probe }[]> {
@@ -28,11 +27,12 @@ export const peerTcp: Check = {
   run: async (examination) => {
     if (!examination.asked) return NOT_NAMED;
     const all = await dialled(examination);
-    if (all.length === 0) return NOT_FOUND;
-    const isUpstream = isMeshed(examination.config);
+    if (all.length === 0) return skip(UNKNOWN);
+    const resolution = await examination.resolution();
+    const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
     const findings = all.map((one) => connection(one, isUpstream));
     // One of several endpoints that answers is enough: look-ups put it first.
-    return together(softened(findings, all.some(accepts)), "no endpoint of the node is known");
+    return together(softened(findings, all.some(accepts)), UNKNOWN);
   },
 };
 
@@ -74,13 +74,8 @@ export const peerHandshake: Check = {
     const all = (await dialled(examination)).filter(accepts);
     if (all.length === 0) return skip("no endpoint of the node accepts connections");
     const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
-    return together(
-      softened(
-        findings,
-        all.some(({ probe }) => probe.result === "node"),
-      ),
-      "no endpoint is known",
-    );
+    const isThere = all.some(({ probe }) => probe.result === "node");
+    return together(softened(findings, isThere), UNKNOWN);
   },
 };
 

@@ -48,10 +48,16 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
   const { config } = examination;
   const { name, host, full } = asked;
   const owner = srvOwner(config.srvName, { ...name, host });
-  if (host === "localhost" || (!host.includes(".") && familyOf(host) === undefined)) {
+  if (host === "localhost" || (familyOf(host) === undefined && !host.includes("."))) {
     return fail(
       `${full}: ${reason}, and no name server is asked for the host part ${host}`,
       "give a host part (node@svc.service.consul), or --domain, under which bare names are looked up",
+    );
+  }
+  if (familyOf(host) !== undefined) {
+    return fail(
+      `${full}: ${reason}`,
+      "give --domain, under which the alive name has SRV records that lead to this address, or --fallback-epmd where an EPMD runs there",
     );
   }
   if (nameProblem(owner) !== undefined) return fail(`${full}: ${reason}`, "see node-name");

@@ -3,9 +3,9 @@ import { hostAddresses } from "../cli/host-addresses.js";
 import { waysIn, wayWords } from "../cli/ways-in.js";
 import { fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import type { Family } from "../core/endpoint.js";
+import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
 import { isHelperName } from "../core/helper-names.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
-import { familyOf } from "../core/ip.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
@@ -32,6 +32,7 @@ export const peerFamily: Check = {
     const evidence = `the node has IPv${only} endpoints only (${places})`;
     if (config.gateway) return ok(`${evidence}: the gateway's relays reach it for every VM`);
     if (resolution.source === "registry") return ok(`${evidence}, and lives here`);
+    if (resolution.source === "upstream") return ok(`${evidence}, which VMs of both kinds dial: the sidecar proxy's`);
     const local = (await examination.nodes()).filter(({ aliveName }) => !isHelperName(aliveName));
     const unable = local.filter(({ family }) => family !== only);
     // Without VMs here to look at: inet_tcp is what a VM has when nothing is said.
@@ -72,7 +73,7 @@ export const peerWays: Check = {
     });
     const evidence = ways.map(wayWords).join("; ");
     const gateway = ways.find(({ way }) => way === "gateway");
-    if (config.gateway && gateway?.dials === undefined && familyOf(asked.host) === undefined) {
+    if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayNames(config), asked.host)) {
       return fail(
         evidence,
         "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
@@ -98,7 +99,7 @@ async function stockNodes({ nodes }: Examination): Promise<string[]> {
   const found = await Promise.all(
     local.map(async ({ aliveName, port }) => {
       const vm = await vmProcess(port);
-      return vm && !vm.hasModule && !vm.hasInetrc ? [aliveName] : [];
+      return vm?.asksResolver ? [aliveName] : [];
     }),
   );
   return found.flat();

@@ -1,18 +1,19 @@
 import { probeWords } from "../cli/probe-words.js";
 import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
 import { hostPort, isLoopback } from "../core/ip.js";
+import { isMeshed } from "../core/mesh/sidecar.js";
 import { publishesToConsul } from "../core/publication.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import { isOwn, type PublishedNode } from "./published-nodes.js";
-
-export const NOT_PUBLISHED = "nothing is published with these options (--domain under Consul's, or --dns-listen)";
-const NO_NODE = "no node is registered here that would be published";
+import { NO_PUBLISHED_NODE } from "./registration.js";
 
 /** Undefined when there is something to look at. */
-export function whyNothingPublished({ config }: Examination): Finding | undefined {
-  return publishesToConsul(config) || config.dnsListen ? undefined : skip(NOT_PUBLISHED);
+function whyNothingPublished({ config }: Examination): Finding | undefined {
+  if (isMeshed(config)) return skip("in a mesh nodes are found by upstreams");
+  if (publishesToConsul(config) || config.dnsListen) return undefined;
+  return skip("nothing is published with these options (--domain under Consul's, or --dns-listen)");
 }
 
 export const registrationDns: Check = {
@@ -24,7 +25,7 @@ export const registrationDns: Check = {
     const nodes = await examination.published();
     return together(
       nodes.map((node) => visible(node, examination)),
-      NO_NODE,
+      NO_PUBLISHED_NODE,
     );
   },
 };
@@ -65,10 +66,11 @@ export const publishedEndpoint: Check = {
     if (nothing) return nothing;
     const published = await examination.published();
     const found = published.filter(({ resolution }) => resolution.outcome === "found");
-    if (found.length === 0) return skip(published.length === 0 ? NO_NODE : "none of the nodes here has an SRV record");
+    if (found.length === 0)
+      return skip(published.length === 0 ? NO_PUBLISHED_NODE : "none of the nodes here has an SRV record");
     if (examination.isBridged) return skip("in a bridge network that cannot be seen from inside: see hairpin");
     const findings = await Promise.all(found.map((node) => dialled(node, examination)));
-    return together(findings.flat(), NO_NODE);
+    return together(findings.flat(), NO_PUBLISHED_NODE);
   },
 };
 

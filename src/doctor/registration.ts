@@ -11,7 +11,7 @@ import { type OwnRegistration, ownRegistrations } from "./own-registrations.js";
 const PATIENCE = 2_000;
 const PAUSE = 250;
 
-export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
+const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
 export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 export const registration: Check = {

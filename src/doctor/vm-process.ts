@@ -3,10 +3,11 @@ import { findListener } from "../epmd/port-holder.js";
 
 /** How a VM finds its peers, by what it was started with. */
 export interface VmProcess {
-  /** `-epmd_module srv_epmd`, or the kernel parameter of OTP 27. */
-  readonly hasModule: boolean;
-  /** An inetrc of its own: what this machine's resolver says is not what it hears. */
-  readonly hasInetrc: boolean;
+  /**
+   * It asks this machine's resolver for the host, and the EPMD at that address: it has no EPMD module (an argument, or a
+   * kernel parameter since OTP 27) and no inetrc of its own.
+   */
+  readonly asksResolver: boolean;
 }
 
 /**
@@ -24,7 +25,7 @@ export async function vmProcess(port: number): Promise<VmProcess | undefined> {
   // Another program may pass the port on: a proxy, docker-proxy.
   if (!args.includes("-name") && !args.includes("-sname")) return undefined;
   return {
-    hasModule: args.some((arg, index) => /^-?epmd_module$/.test(arg) && args[index + 1] === "srv_epmd"),
-    hasInetrc: args.includes("inetrc") || env.some((pair) => pair.startsWith("ERL_INETRC=")),
+    asksResolver:
+      !args.some((arg) => /^(-?epmd_module|inetrc)$/.test(arg)) && !env.some((pair) => /^ERL_INETRC=/.test(pair)),
   };
 }

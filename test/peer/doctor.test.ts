@@ -282,6 +282,22 @@ requirePeer(
     await stock.kill();
   });
 
+  test("an address as host part that no SRV record leads to", async () => {
+    const { code, of, with: having } = await doctor("node_a@10.90.0.9");
+    expect([code, having("fail")]).toEqual([1, ["peer-records"]]);
+    expect(of("peer-records").evidence).toContain("lead to 10.90.0.1, not to 10.90.0.9");
+    expect(of("peer-records").advice).toContain("--fallback-epmd");
+  });
+
+  test("of two instances of one name one is gone: worth a look, since look-ups put the other first", async () => {
+    await register("node_a", { port: 1 });
+    const { code, of, with: having } = await doctor("node_a@svc");
+    await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-node_a");
+    expect([code, having("fail"), having("warn")]).toEqual([0, [], ["peer-tcp"]]);
+    expect(of("peer-tcp").evidence).toMatch(/^10\.90\.0\.1:1 refuses.*; 10\.90\.0\.1:[0-9]+ accepts/);
+    expect(of("peer-handshake").result).toBe("ok");
+  });
+
   test("a name that is none in DNS, or none of Erlang's", async () => {
     const [long, strange, capital] = await Promise.all(
       ["x".repeat(64), "n+1", "node_a@SVC.service.consul"].map((name) =>

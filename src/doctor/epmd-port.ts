@@ -66,18 +66,16 @@ function compare(four: Holder, six: Holder): Finding {
   const isThere = ({ kind }: Holder) => kind !== "nothing" && kind !== "no-address";
   if (!isThere(four) && !isThere(six)) return skip("nothing listens on either loopback");
   if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
-  const isSame =
-    four.kind === six.kind && JSON.stringify(four.names) === JSON.stringify(six.names) && four.by === six.by;
-  if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
-  if (isThere(four) && isThere(six) && (four.kind !== six.kind || four.by !== six.by)) {
+  if (isThere(four) && isThere(six)) {
+    // Of one process, whatever came or went, or was late, between two questions; by their kind, where that is not seen.
+    const isSame = four.by === six.by && (four.by !== "" || four.kind === six.kind);
+    if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
     return fail(
       `${four.at} is ${KINDS[four.kind]}${four.by}, and ${six.at} ${KINDS[six.kind]}${six.by}`,
       "end the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, those with -proto_dist inet6_tcp over ::1",
     );
   }
   const missing = isThere(four) ? six : four;
-  // A node that came or went between two questions is no difference.
-  if (isThere(missing)) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
   const who =
     missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
   return warn(`nothing listens on ${missing.at}`, `${who} register here: restart srv-epmd, which listens on both`);

@@ -32,8 +32,8 @@ export interface LocalEpmd {
   readonly holder: Holder;
 }
 
-/** An EPMD on this machine answers at once, if at all. Milliseconds. */
-const ASK_TIMEOUT = 1_000;
+/** An EPMD on this machine answers at once, unless the machine is busy. Milliseconds. */
+const ASK_TIMEOUT = 2_000;
 
 /** Asks at both loopbacks. Never rejects. */
 export async function lookAtEpmd(port: number): Promise<LocalEpmd> {

@@ -11,7 +11,7 @@ import type { LocalEpmd } from "./local-epmd.js";
 /** A node that is registered here, as far as its EPMD tells it. */
 export type LocalNode = RegisteredNode;
 
-const ASK_TIMEOUT = 500;
+const ASK_TIMEOUT = 1_000;
 /** Each costs a connection to the EPMD, and some more to whoever looks closer. */
 const MOST_NODES = 32;
 

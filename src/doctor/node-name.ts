@@ -9,7 +9,7 @@ import type { AskedNode, Examination } from "./examination.js";
 import type { LocalNode } from "./local-nodes.js";
 import { probePlace } from "./probe-place.js";
 
-const PROBE_TIMEOUT = 2_000;
+const PROBE_TIMEOUT = 3_000;
 
 export const nodeName: Check = {
   id: "node-name",

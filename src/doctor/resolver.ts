@@ -9,7 +9,7 @@ import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 
 /** A name server on this machine answers at once, one elsewhere soon; one datagram may get lost. Milliseconds. */
-const TRY_TIMEOUT = 1_000;
+const TRY_TIMEOUT = 1_500;
 const TRIES = 2;
 
 type Said = Knowledge | { readonly kind: "dead"; readonly said: string };

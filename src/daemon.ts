@@ -59,7 +59,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   const registry = new Registry();
   const observed = observeDaemon(registry);
   const observe = observed.observations.emit;
-  const consul = new ConsulSide(config, log, observe);
+  const consul = new ConsulSide(config, log, { observe });
   const publishes = publishesToConsul(config);
   const advertisedPort = (node: RegisteredNode) => advertised(node, config)?.port;
   let listener: Listener | undefined;

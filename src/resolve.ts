@@ -5,15 +5,23 @@ import type { Resolution } from "./core/resolution.js";
 import { names } from "./epmd/client.js";
 import { createLogger, type Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
-import { composeResolution, type Resolving } from "./resolution/compose.js";
+import { composeResolution, type ResolutionDeps, type Resolving } from "./resolution/compose.js";
 import { epmdSource } from "./resolution/epmd-source.js";
 import { ownHosts } from "./resolution/own-hosts.js";
 
 /** An EPMD on this machine answers at once, if at all. Milliseconds. */
 const NAMES_TIMEOUT = 500;
 
-/** What the daemon would resolve with; the nodes alive here are those that the EPMD of this machine knows. @throws ConfigError */
-export function composeForLookUps(config: Config, log: Logger): Resolving {
+/**
+ * What the daemon would resolve with; the nodes alive here are those that the EPMD of this machine knows.
+ * @param running what a daemon with this configuration has that is running now
+ * @throws ConfigError
+ */
+export function composeForLookUps(
+  config: Config,
+  log: Logger,
+  running: Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> = {},
+): Resolving {
   const machine = thisMachine();
   const consul = new ConsulSide(config, log);
   const resolving = composeResolution({
@@ -21,6 +29,7 @@ export function composeForLookUps(config: Config, log: Logger): Resolving {
     machine,
     registry: epmdSource(config.port, ownHosts(config, machine)),
     servers: [],
+    ...running,
     upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(config.port), follow: false },
     watchNodesFile: config.watch,
     ownPort: () => undefined,

@@ -70,6 +70,20 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import("./wait.js")).wait,
   },
   {
+    name: "doctor",
+    usage: "doctor [name]",
+    summary: "examine this machine, its publication and the way to a node; takes what serve was given",
+    operands: { least: 0, most: 1, describe: "node that is not reached: name@host" },
+    examples: [
+      [
+        "$0 doctor --domain svc.service.consul",
+        "what serve --domain svc.service.consul needs here, and whether it works",
+      ],
+      ["$0 doctor node_b@svc", "why a VM here does not reach node_b@svc"],
+    ],
+    load: async () => (await import("./doctor.js")).doctor,
+  },
+  {
     name: "module",
     usage: "module",
     summary: "write the Erlang module through which a VM reaches every node (-epmd_module srv_epmd)",

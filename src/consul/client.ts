@@ -48,6 +48,21 @@ export interface SidecarSnapshot {
   readonly hash: string;
 }
 
+export interface ConsulQuestion {
+  readonly method: "_get" | "_post";
+  /** Below /v1. */
+  readonly path: string;
+  /** Stand for `{placeholders}` in the path; the package encodes them. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+export interface ConsulReply {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+}
+
 /** Every method throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED or CONSUL_UNAVAILABLE. */
 export interface ConsulClient {
   register(entry: ServiceEntry, signal?: AbortSignal): Promise<void>;
@@ -72,6 +87,8 @@ export interface ConsulClient {
   sidecars(signal?: AbortSignal): Promise<Sidecar[]>;
   /** One of them once its registration is another than that of the hash ("": at once), or after `wait` milliseconds and a sixteenth of it. */
   followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot>;
+  /** Any question that changes nothing, for an examination. Its reply is not looked at. */
+  ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply>;
   /** Called when the token file was found to hold another token: what was refused may be allowed now. */
   onNewToken(listener: () => void): void;
   close(): void;
@@ -95,26 +112,17 @@ const CALL_RESULTS: Readonly<Record<string, string>> = {
   CONSUL_REJECTED: "rejected",
 };
 
-interface Call {
-  readonly method: "_get" | "_put";
-  readonly path: string;
-  /** Stand for `{placeholders}` in the path; the package encodes them. */
-  readonly params?: Readonly<Record<string, string>>;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
+interface Call extends Omit<ConsulQuestion, "method"> {
+  readonly method: ConsulQuestion["method"] | "_put";
   /** Milliseconds for which the agent may hold the answer back; undefined: it answers at once. */
   readonly held?: number;
 }
 
-interface Reply {
-  readonly body?: unknown;
-  readonly headers?: Readonly<Record<string, string | undefined>>;
-}
-
 /** The part of papi's client that the consul package inherits and that reaches what its own methods drop (weights). */
 interface GenericClient {
-  _get(request: object): Promise<Reply>;
-  _put(request: object): Promise<Reply>;
+  _get(request: object): Promise<ConsulReply>;
+  _put(request: object): Promise<ConsulReply>;
+  _post(request: object): Promise<ConsulReply>;
   destroy(): void;
 }
 
@@ -212,6 +220,10 @@ class Client implements ConsulClient {
     return { sidecar: parseSidecar(reply?.body), hash: reply?.headers?.["x-consul-contenthash"] ?? "" };
   }
 
+  ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply> {
+    return this.#call(question, signal);
+  }
+
   onNewToken(listener: () => void): void {
     this.#token.onNew(listener);
   }
@@ -231,7 +243,7 @@ class Client implements ConsulClient {
     await this.#call({ method: "_put", path: "/agent/check/{state}/{id}", params, query: { note } }, signal);
   }
 
-  async #unlessUnknown(call: Call, signal?: AbortSignal): Promise<Reply | undefined> {
+  async #unlessUnknown(call: Call, signal?: AbortSignal): Promise<ConsulReply | undefined> {
     try {
       return await this.#call(call, signal);
     } catch (error) {
@@ -240,7 +252,7 @@ class Client implements ConsulClient {
     }
   }
 
-  async #call(call: Call, signal?: AbortSignal): Promise<Reply> {
+  async #call(call: Call, signal?: AbortSignal): Promise<ConsulReply> {
     const used = await this.#token.read();
     try {
       return await this.#send(call, used, signal);
@@ -252,7 +264,7 @@ class Client implements ConsulClient {
     }
   }
 
-  async #send(call: Call, token: string | undefined, signal?: AbortSignal): Promise<Reply> {
+  async #send(call: Call, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
     const generic = await this.#connect(call.held === undefined ? "call" : "wait");
     if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
     // The package knows no AbortSignal; an event of this emitter ends the request.
@@ -306,6 +318,6 @@ class Client implements ConsulClient {
   #refusal(call: Call, error: unknown, token: string | undefined): ConsulError {
     // Certificates are read with the first call: renewed ones are found after a failed handshake.
     if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
-    return refusal(`${call.method === "_get" ? "GET" : "PUT"} ${this.#options.url} /v1${call.path}`, error, token);
+    return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${call.path}`, error, token);
   }
 }

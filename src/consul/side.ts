@@ -8,20 +8,28 @@ import type { Catalogue } from "./catalogue.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
 import type { Registrar } from "./registrar.js";
 
+export interface ConsulSideOptions {
+  readonly observe?: Observe;
+  /** Milliseconds for one call; the client's default when not given. */
+  readonly timeoutMs?: number;
+}
+
 /** The Consul side of the daemon: registrar and catalogue with one client, each loaded only when it is used. */
 export class ConsulSide {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #observe: Observe | undefined;
+  readonly #timeoutMs: number | undefined;
   #client: Promise<ConsulClient> | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
   #catalogue: Promise<Catalogue | undefined> | undefined;
   #closed = false;
 
-  constructor(config: Config, log: Logger, observe?: Observe) {
+  constructor(config: Config, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
     this.#config = config;
     this.#log = log;
     this.#observe = observe;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Publishes what is alive here from now on. Not waited for: nodes can register while this is being loaded. */
@@ -95,6 +103,7 @@ export class ConsulSide {
       sslVerify: config.consulSslVerify,
       tlsServerName: config.consulTlsServerName,
       ...(this.#observe && { observe: this.#observe }),
+      ...(this.#timeoutMs !== undefined && { timeoutMs: this.#timeoutMs }),
       log: this.#log,
     });
   }

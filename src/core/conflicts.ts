@@ -12,10 +12,13 @@ export function checkCombinations(config: Config, command: Command): void {
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
+/** doctor has what serve has to say of its settings. */
+const isServing = (command: Command) => command === "serve" || command === "doctor";
+
 /** What does not stop the start and should be said. */
 export function doubtfulSettings(config: Config, command: Command): string[] {
   const doubts: string[] = [];
-  if (command === "serve" && config.timeout > VM_PATIENCE) {
+  if (isServing(command) && config.timeout > VM_PATIENCE) {
     doubts.push(
       `--timeout: a VM gives up after 7 s (net_setuptime), so an answer after ${config.timeout} ms comes too late`,
     );
@@ -67,7 +70,7 @@ const CHECKS: readonly Check[] = [
       : undefined,
   twoOfOneFamily,
   ({ gateway, given }, command) => {
-    const idle = gateway || command !== "serve" ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
+    const idle = gateway || !isServing(command) ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
     return idle === undefined
       ? undefined
       : `--${flagOf(idle)} says how the gateway works, and there is none without --gateway`;

@@ -6,7 +6,7 @@ import * as values from "./values.js";
  * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the README.
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
-export type Command = "serve" | "resolve" | "names" | "wait" | "module" | "hosts" | "relay";
+export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
 export type Group =
   | "listen"
   | "resolve"
@@ -55,12 +55,13 @@ const maybe = <T>(spec: Spec<T>) => ({ ...spec, list: false, boolean: isBoolean(
 const list = <T>(spec: Spec<T>) => ({ ...spec, list: true, boolean: false }) as List<T>;
 const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown) === values.boolean;
 
-const SERVE = ["serve"] as const;
-const RESOLVING = ["serve", "resolve", "wait"] as const;
+/** doctor examines what serve does with the same options, those that it has no use for included: one word of a command line is replaced. */
+const SERVE = ["serve", "doctor"] as const;
+const RESOLVING = [...SERVE, "resolve", "wait"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
-const EPMD = ["serve", "resolve", "names", "wait"] as const;
-const GATEWAY = ["serve", "resolve"] as const;
-const RELAYING = ["serve", "relay"] as const;
+const EPMD = [...SERVE, "resolve", "names", "wait"] as const;
+const GATEWAY = [...SERVE, "resolve"] as const;
+const RELAYING = [...SERVE, "relay"] as const;
 const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
 
 export const OPTIONS = {
@@ -173,7 +174,7 @@ export const OPTIONS = {
     help: "all the time one look-up may take; for wait, how long to wait",
     placeholder: "TIME",
     parse: values.positiveDuration,
-    default: { serve: "4s", resolve: "4s", names: "5s", wait: "60s" },
+    default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
     group: "resolve",
@@ -648,6 +649,7 @@ export const OPTIONS = {
       resolve: "warn",
       names: "warn",
       wait: "warn",
+      doctor: "warn",
       module: "warn",
       hosts: "warn",
     },
@@ -662,7 +664,7 @@ export const OPTIONS = {
   }),
   json: one({
     group: "all",
-    commands: ["resolve", "names", "wait"],
+    commands: ["resolve", "names", "wait", "doctor"],
     help: "results as JSON, one object a line",
     parse: values.boolean,
     default: "false",

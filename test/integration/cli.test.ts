@@ -23,11 +23,11 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 
 describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
   test.each<[string, string[], RegExp]>([
-    ["no command", [], /no command; give one of serve, resolve, names, wait, module, hosts, relay, or --help/],
+    ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, module, hosts, relay, or --help/],
     ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
     ["an unknown flag", ["serve", "--prot", "1"], /--prot is not an option; see srv-epmd serve --help/],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
-    ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, not of names/],
+    ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],
     ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],
     ["a flag without its value", ["serve", "--port"], /--port needs a value/],
     ["a port that is none", ["serve", "--port", "70000"], /--port: "70000" must be a whole number from 0 to 65535/],

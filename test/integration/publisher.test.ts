@@ -38,6 +38,7 @@ function promptAgent() {
     sidecars: async () => [],
     followSidecar: async () => ({ sidecar: undefined, hash: "" }),
     followService: async () => ({ instances: [], index: 0 }),
+    ask: async () => ({}),
     onNewToken: () => {},
     close: () => {},
   };

@@ -10,6 +10,7 @@ import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
 import type { Timings } from "../../src/consul/timings.js";
 import type { OptionKey } from "../../src/core/options.js";
 import { type RegisteredNode, Registry } from "../../src/core/registry.js";
+import { aclToken } from "../support/acl-token.js";
 import { bestOf } from "../support/best-of.js";
 import { createCertificates } from "../support/certificates.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
@@ -303,12 +304,7 @@ requirePeer("consul", "openssl")("publication into a Consul with ACLs and HTTPS"
     await remove?.();
   });
 
-  const tokenFor = async (rules: string): Promise<string> => {
-    const Name = `p${Math.random().toString(36).slice(2)}`;
-    await consul.request("PUT", "/v1/acl/policy", { Name, Rules: rules });
-    const { body } = await consul.request("PUT", "/v1/acl/token", { Policies: [{ Name }] });
-    return (body as { SecretID: string }).SecretID;
-  };
+  const tokenFor = (rules: string) => aclToken(consul, rules);
   const statusOf = async (id: string) => {
     const checks = (await consul.request("GET", "/v1/agent/checks")).body as Record<string, { Status: string }>;
     return checks[`service:${id}`]?.Status;

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, expect, test } from "vitest";
+import { aclToken, DNS_RULES } from "../support/acl-token.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { type Allocation, createAllocation, type RunningAllocation, type RunningTask } from "../support/nomad-alloc.js";
 import { type Client, startClients } from "../support/nomad-client.js";
@@ -9,16 +10,6 @@ import { waitFor } from "../support/wait-for.js";
 
 interface Instance {
   readonly Service: { readonly Address: string; readonly Port: number; readonly Tags: readonly string[] };
-}
-
-/** Consul's DNS answers with its default token, which may read. */
-const READ = 'node_prefix "" { policy = "read" } service_prefix "" { policy = "read" }';
-
-/** A token with these rules alone. */
-async function tokenFor({ consul }: Client, name: string, rules: string): Promise<string> {
-  await consul.request("PUT", "/v1/acl/policy", { Name: name, Rules: rules });
-  const { body } = await consul.request("PUT", "/v1/acl/token", { Policies: [{ Name: name }] });
-  return (body as { SecretID: string }).SecretID;
 }
 
 requirePeer(
@@ -39,9 +30,9 @@ requirePeer(
   beforeAll(async () => {
     file = await readJob("sidecar.nomad.hcl");
     clients = (await startClients(2, { acl: true })) as [Client, Client];
-    const reading = await tokenFor(clients[0], "dns", READ);
+    const reading = await aclToken(clients[0].consul, DNS_RULES);
     for (const { consul } of clients) await consul.request("PUT", "/v1/agent/token/default", { Token: reading });
-    token = await tokenFor(clients[0], "srv-epmd", await readFile(`${JOBS}consul-policy.hcl`, "utf8"));
+    token = await aclToken(clients[0].consul, await readFile(`${JOBS}consul-policy.hcl`, "utf8"));
     [first, second] = await Promise.all([
       createAllocation(clients[0], file, { token }),
       createAllocation(clients[1], file, { token }),
@@ -119,7 +110,7 @@ requirePeer(
   });
 
   test("no token with less than the policy would do", async () => {
-    const weak = await tokenFor(clients[0], "weak", READ);
+    const weak = await aclToken(clients[0].consul, DNS_RULES);
     const third = await createAllocation(clients[0], file, { token: weak });
     const refused = await third.start("srv-epmd");
     expect((await (await third.start("wait-for-epmd")).child.exited).code).toBe(0);

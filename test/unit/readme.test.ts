@@ -6,14 +6,30 @@ import { COMMANDS } from "../../src/cli/commands.js";
 import { EXIT } from "../../src/cli/exit-code.js";
 import { parseArguments } from "../../src/cli/parse.js";
 import { loadConfig } from "../../src/core/config.js";
+import { CHECKS } from "../../src/doctor/checks.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string) => readFileSync(`${root}${path}`, "utf8");
 const readme = read("README.md");
 
 describe("the README", () => {
-  test("has the table of options that the option table gives (npm run readme writes it)", () => {
+  test("has the tables that those of options and of checks give (npm run readme writes them)", () => {
     expect(withTables(readme)).toBe(readme);
+  });
+
+  test("names a check of doctor for every symptom, and a symptom for every check", () => {
+    const section = readme.slice(readme.indexOf("## Troubleshooting"));
+    const table = section.slice(section.indexOf("| symptom |"), section.indexOf("<!-- checks"));
+    const rows = table.split("\n").filter((line) => /^\| (?!symptom)/.test(line));
+    const named = rows.map((row) => / \| `([a-z-]+)` \| /.exec(row)?.[1]);
+    // Where there is no hairpin nothing is wrong.
+    expect(new Set(named)).toEqual(new Set(CHECKS.map(({ id }) => id).filter((id) => id !== "hairpin")));
+  });
+
+  test("every check of the table of symptoms is broken for real by a test", () => {
+    const tests = readdirSync(`${root}test/peer`).filter((file) => file.startsWith("doctor"));
+    const code = tests.map((file) => read(`test/peer/${file}`)).join("\n");
+    for (const { id } of CHECKS) expect(code, id).toContain(`"${id}"`);
   });
 
   test("lists every command, and none besides", () => {

@@ -1,0 +1,75 @@
+import { ConsulError } from "../core/errors.js";
+import type { ConsulClient } from "./client.js";
+import { AgentAnswer } from "./refusal.js";
+
+/** Questions that only an examination asks. None of them changes anything. Each throws ConsulError. */
+
+export interface Leader {
+  /** Undefined while the servers have none, or the agent reaches none of them. */
+  readonly address: string | undefined;
+  /** The agent's own words, where there are some. */
+  readonly said: string | undefined;
+  /** The agent's clock, milliseconds since the epoch, whole seconds; undefined when it does not tell. */
+  readonly now: number | undefined;
+  /** This machine's when the answer came. */
+  readonly askedAt: number;
+}
+
+/** Answered by every agent, whatever the token. */
+export async function leader(client: ConsulClient): Promise<Leader> {
+  try {
+    const { body, headers } = await client.ask({ method: "_get", path: "/status/leader" });
+    const askedAt = Date.now();
+    const now = Date.parse(headers?.date ?? "");
+    const address = typeof body === "string" && body !== "" ? body : undefined;
+    return { address, said: undefined, now: Number.isNaN(now) ? undefined : now, askedAt };
+  } catch (error) {
+    // An agent that reaches no server is there: 500, "No known Consul servers".
+    const isThere = error instanceof ConsulError && error.code === "CONSUL_UNAVAILABLE";
+    if (!isThere || !(error.cause instanceof AgentAnswer)) throw error;
+    return { address: undefined, said: error.cause.message, now: undefined, askedAt: Date.now() };
+  }
+}
+
+export type Rights =
+  | { readonly kind: "acls-off" }
+  /** Those of the services that the token may not write. */
+  | { readonly kind: "known"; readonly denied: readonly string[] }
+  | { readonly kind: "token-unknown" }
+  /** This Consul does not tell a token's rights. */
+  | { readonly kind: "untold"; readonly said: string };
+
+/**
+ * Which services the token may write. What Consul's own user interface asks (1.8 and later), open to every token for
+ * its own rights.
+ */
+export async function writeRights(client: ConsulClient, services: readonly string[]): Promise<Rights> {
+  const body = services.map((Segment) => ({ Resource: "service", Access: "write", Segment }));
+  try {
+    const reply = await client.ask({ method: "_post", path: "/internal/acl/authorize", body });
+    if (!Array.isArray(reply.body)) return { kind: "untold", said: "it answers with something else" };
+    const answers = reply.body as readonly { readonly Segment?: unknown; readonly Allow?: unknown }[];
+    const isAllowed = (name: string) => answers.some(({ Segment, Allow }) => Segment === name && Allow === true);
+    return { kind: "known", denied: services.filter((name) => !isAllowed(name)) };
+  } catch (error) {
+    if (!(error instanceof ConsulError)) throw error;
+    if (/ACL support disabled/i.test(error.message)) return { kind: "acls-off" };
+    if (/ACL not found/i.test(error.message)) return { kind: "token-unknown" };
+    if (error.code === "CONSUL_UNAVAILABLE") throw error;
+    return { kind: "untold", said: error.message };
+  }
+}
+
+/** Whether intentions let one service connect to another. */
+export async function isIntended(client: ConsulClient, source: string, destination: string): Promise<boolean> {
+  const query = { source, destination };
+  const { body } = await client.ask({ method: "_get", path: "/connect/intentions/check", query });
+  return (body as { readonly Allowed?: unknown } | undefined)?.Allowed === true;
+}
+
+/** Names of all services that the token may read. */
+export async function serviceNames(client: ConsulClient, datacenter: string | undefined): Promise<string[]> {
+  const query = { stale: "", ...(datacenter !== undefined && { dc: datacenter }) };
+  const { body } = await client.ask({ method: "_get", path: "/catalog/services", query });
+  return Object.keys(typeof body === "object" && body !== null ? body : {});
+}

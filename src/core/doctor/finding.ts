@@ -1,0 +1,40 @@
+/** What a check has found out. Advice is there when something is to be done. */
+export type Finding =
+  | { readonly result: "ok"; readonly evidence: string }
+  /** The evidence says why the check does not apply, or could not be made. */
+  | { readonly result: "skip"; readonly evidence: string }
+  | { readonly result: "warn" | "fail"; readonly evidence: string; readonly advice: string };
+
+export type FindingResult = Finding["result"];
+
+export const ok = (evidence: string): Finding => ({ result: "ok", evidence });
+export const skip = (evidence: string): Finding => ({ result: "skip", evidence });
+export const warn = (evidence: string, advice: string): Finding => ({ result: "warn", evidence, advice });
+export const fail = (evidence: string, advice: string): Finding => ({ result: "fail", evidence, advice });
+
+const SEVERITY: readonly FindingResult[] = ["fail", "warn", "ok", "skip"];
+/** Of the same kind; a machine may have hundreds of nodes. */
+const MOST_TOLD = 4;
+
+/**
+ * One finding of several of its kind: the worst counts, and what is as bad as that is told first. Advice that is the
+ * same for several is given once.
+ * @param none for when there are none
+ */
+export function together(findings: readonly Finding[], none: string): Finding {
+  const sorted = SEVERITY.flatMap((severity) => findings.filter(({ result }) => result === severity));
+  const [worst] = sorted;
+  if (!worst) return skip(none);
+  const told = sorted.slice(0, MOST_TOLD).map(({ evidence }) => evidence);
+  const more = sorted.length > MOST_TOLD ? [`and ${sorted.length - MOST_TOLD} more`] : [];
+  const evidence = [...told, ...more].join("; ");
+  if (worst.result === "ok" || worst.result === "skip") return { result: worst.result, evidence };
+  const advice = sorted.flatMap((finding) => ("advice" in finding ? [finding.advice] : []));
+  return { result: worst.result, evidence, advice: Array.from(new Set(advice)).slice(0, MOST_TOLD).join("; ") };
+}
+
+/** `a, b, c, and 4 more` */
+export function listed(names: readonly string[], most = 8): string {
+  const rest = names.length - most;
+  return `${names.slice(0, most).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
+}

@@ -1,0 +1,156 @@
+import { UnreadableFile } from "../consul/credential-file.js";
+import { writeRights } from "../consul/examine.js";
+import { nodeDomain, serviceOf } from "../core/advertised.js";
+import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
+import { ConsulError, describeError } from "../core/errors.js";
+import { isHelperName } from "../core/helper-names.js";
+import { asksAgent, isMeshed } from "../core/mesh/sidecar.js";
+import { publishesToConsul } from "../core/publication.js";
+import { parseServiceDomain, qualifiedDomain } from "../core/service-domain.js";
+import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
+import { ownRegistrations } from "./own-registrations.js";
+
+export const UNUSED =
+  "no Consul is used: --domain does not lie under its domain, or there is --register none or --dns-listen";
+export const NO_AGENT = "the Consul agent does not answer";
+
+/** The daemon needs the agent; or it only helps to explain why a node is not found. */
+export function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
+  if (publishesToConsul(config) || asksAgent(config)) return "needed";
+  if (config.dnsListen || isMeshed(config)) return "none";
+  return asked && parseServiceDomain(asked.host, config.consulDomain) ? "helpful" : "none";
+}
+
+export const consulAgent: Check = {
+  id: "consul-agent",
+  title: "the Consul agent answers",
+  run: async (examination) => {
+    const use = useOf(examination);
+    if (use === "none") return skip(UNUSED);
+    const { consul } = examination.config;
+    try {
+      await examination.leader();
+      return ok(`${consul} answers`);
+    } catch (error) {
+      const evidence = messageOf(error);
+      const advice = agentAdvice(consul, error);
+      return use === "needed"
+        ? fail(evidence, advice)
+        : warn(`${evidence} (it would only explain what DNS says)`, advice);
+    }
+  },
+};
+
+function agentAdvice(consul: string, error: unknown): string {
+  if (error instanceof ConsulError && error.cause instanceof UnreadableFile) {
+    return "name a file that this user may read: --consul-token-file, --consul-ca, --consul-cert, --consul-key";
+  }
+  const code = error instanceof ConsulError ? ((error.cause as NodeJS.ErrnoException).code ?? "") : "";
+  if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
+    return "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (--consul-ca), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (--consul-cert, --consul-key)";
+  }
+  const isLocal = /\/\/(127\.|localhost|\[::1\])/.test(consul);
+  const bridge = isLocal
+    ? ". In a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
+    : "";
+  return `start the agent, or say where it is with --consul or CONSUL_HTTP_ADDR${bridge}`;
+}
+
+export const consulLeader: Check = {
+  id: "consul-leader",
+  title: "Consul's servers have a leader, without which nothing new is published",
+  run: async (examination) => {
+    if (useOf(examination) === "none") return skip(UNUSED);
+    try {
+      const { address, said } = await examination.leader();
+      if (address !== undefined) return ok(`the leader is ${address}`);
+      return fail(
+        `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: what is registered now is seen by nobody`,
+        "bring back a majority of the servers (consul operator raft list-peers, consul members); srv-epmd goes on by itself then",
+      );
+    } catch {
+      return skip(NO_AGENT);
+    }
+  },
+};
+
+export const consulToken: Check = {
+  id: "consul-token",
+  title: "the token may write the services of the nodes here",
+  run: async (examination) => {
+    const { config, connect } = examination;
+    if (!publishesToConsul(config)) return skip("nothing is published in Consul with these options");
+    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const services = await servicesToWrite(examination);
+    if (services.length === 0) return skip("no --domain or --service says which service is written");
+    const policies = (names: readonly string[]) =>
+      names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
+    try {
+      const rights = await writeRights(await connect(), services);
+      const token = tokenWords(examination);
+      switch (rights.kind) {
+        case "acls-off":
+          return ok("Consul has no ACLs: everybody may write");
+        case "token-unknown":
+          return fail(
+            `Consul does not know ${token} (ACL not found)`,
+            `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE`,
+          );
+        case "known":
+          if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
+          return fail(
+            `${token} may not write the service ${listed(rights.denied)}`,
+            `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policies(rights.denied)}`,
+          );
+        case "untold":
+          return await byRegistration(examination, rights.said, policies(services));
+        default:
+          return rights satisfies never;
+      }
+    } catch (error) {
+      return warn(`the rights of the token cannot be asked: ${messageOf(error)}`, `it needs ${policies(services)}`);
+    }
+  },
+};
+
+const NO_TOKEN = "the anonymous token (none is configured)";
+
+function tokenWords({ config }: Examination): string {
+  if (config.consulTokenFile !== undefined) return `the token in ${config.consulTokenFile}`;
+  return config.consulToken !== undefined ? "the token" : NO_TOKEN;
+}
+
+/** What is there was written with it. */
+async function byRegistration(examination: Examination, said: string, policy: string): Promise<Finding> {
+  const registrations = await ownRegistrations(examination);
+  if (registrations.some(({ held }) => held !== undefined)) return ok("the token has published the nodes here");
+  return warn(`this Consul does not tell what the token may: ${said}`, `see that its policy has ${policy}`);
+}
+
+/** Services under which nodes are published here: those of the domains, and of the nodes that are alive. */
+async function servicesToWrite({ config, nodes }: Examination): Promise<string[]> {
+  if (config.service !== undefined) return [config.service];
+  const names = (await nodes()).map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name));
+  const domains = [
+    ...config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
+    ...config.publishNode.flatMap(({ aliveName }) => nodeDomain(aliveName, config) ?? []),
+  ];
+  const services = [
+    ...domains.flatMap((domain) => parseServiceDomain(domain, config.consulDomain)?.service ?? []),
+    ...names.flatMap((name) => serviceOf(name, config) ?? []),
+  ];
+  return Array.from(new Set(services));
+}
+
+export async function isThere({ leader }: Examination): Promise<boolean> {
+  return leader().then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The client never repeats a token. */
+export function messageOf(error: unknown): string {
+  return (error instanceof ConsulError ? error.message : describeError(error)).trim();
+}

@@ -1,0 +1,91 @@
+import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
+import type { Check } from "./check.js";
+import { type Holder, lookAtEpmd } from "./local-epmd.js";
+
+const START =
+  "start srv-epmd serve here, in the network namespace of the VM; srv-epmd wait holds VMs back until it is up";
+
+/** EPMD's, where nobody says another. */
+const USUAL_PORT = 4369;
+
+export const epmdPort: Check = {
+  id: "epmd-port",
+  title: "who has the EPMD port: srv-epmd, a stock epmd, nothing, something else",
+  run: async ({ epmd }) => {
+    const { holder, port } = await epmd();
+    const finding = holderFinding(holder, port);
+    if (finding.result !== "fail" || holder.kind !== "nothing" || port === USUAL_PORT) return finding;
+    const usual = await lookAtEpmd(USUAL_PORT);
+    if (usual.holder.kind !== "srv-epmd") return finding;
+    return { ...finding, evidence: `${finding.evidence}, while srv-epmd answers on ${usual.holder.at}` };
+  },
+};
+
+function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {
+  const nodes = names.length === 0 ? "no nodes" : `the nodes ${listed(names.map(({ name }) => name))}`;
+  switch (kind) {
+    case "srv-epmd":
+      return ok(`srv-epmd answers on ${at}, with ${nodes}`);
+    case "stock":
+      return fail(`a stock epmd answers on ${at}${by}, with ${nodes}`, stockAdvice(port, by, names.length > 0));
+    case "nothing":
+    case "no-address":
+      return fail(`nothing listens on ${at}`, `${START}. Another port: --port, and ERL_EPMD_PORT for the VMs`);
+    case "silent":
+    case "other": {
+      const what = kind === "silent" ? "takes connections and does not answer" : "is no EPMD";
+      return fail(
+        `what listens on ${at} ${what}${by}`,
+        "end it, or take another port: --port for srv-epmd, and ERL_EPMD_PORT for every VM",
+      );
+    }
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** `epmd -kill` is refused while nodes are registered; VMs of OTP 25 and later come back to whoever has the port 2 s later. */
+function stockAdvice(port: number, by: string, hasNodes: boolean): string {
+  const pid = /process ([0-9]+)/.exec(by)?.[1];
+  const end = hasNodes
+    ? `end it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
+    : `end it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
+  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), or they start it again`;
+}
+
+export const loopbacks: Check = {
+  id: "loopbacks",
+  title: "both loopbacks, 127.0.0.1 and ::1, lead to one EPMD: VMs with -proto_dist inet6_tcp register over ::1",
+  run: async ({ epmd }) => {
+    const { holders } = await epmd();
+    return compare(...holders);
+  },
+};
+
+function compare(four: Holder, six: Holder): Finding {
+  const isThere = ({ kind }: Holder) => kind !== "nothing" && kind !== "no-address";
+  if (!isThere(four) && !isThere(six)) return skip("nothing listens on either loopback");
+  if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
+  if (isThere(four) && isThere(six)) {
+    // Of one process, whatever came or went, or was late, between two questions; by their kind, where that is not seen.
+    const isSame = four.by === six.by && (four.by !== "" || four.kind === six.kind);
+    if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
+    return fail(
+      `${four.at} is ${KINDS[four.kind]}${four.by}, and ${six.at} ${KINDS[six.kind]}${six.by}`,
+      "end the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, those with -proto_dist inet6_tcp over ::1",
+    );
+  }
+  const missing = isThere(four) ? six : four;
+  const who =
+    missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
+  return warn(`nothing listens on ${missing.at}`, `${who} register here: restart srv-epmd, which listens on both`);
+}
+
+const KINDS: Record<Holder["kind"], string> = {
+  "srv-epmd": "srv-epmd",
+  stock: "a stock epmd",
+  nothing: "nobody",
+  "no-address": "nobody",
+  silent: "something silent",
+  other: "no EPMD",
+};

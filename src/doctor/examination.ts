@@ -1,0 +1,148 @@
+import { isAskedNode } from "../cli/probe-words.js";
+import type { ConsulClient } from "../consul/client.js";
+import { type Leader, leader } from "../consul/examine.js";
+import { ConsulSide } from "../consul/side.js";
+import { servedDomains } from "../core/advertised.js";
+import type { Config } from "../core/config.js";
+import type { Listening } from "../core/doctor/listeners.js";
+import type { Endpoint } from "../core/endpoint.js";
+import { isOwnServer } from "../core/gateway/own-server.js";
+import type { DnsServer } from "../core/network-values.js";
+import type { NodeName } from "../core/node-name.js";
+import { isBridged } from "../core/nomad.js";
+import type { Resolution } from "../core/resolution.js";
+import type { Probe } from "../distribution/result.js";
+import type { NameServer } from "../dns/exchange.js";
+import type { Logger } from "../logger.js";
+import { type Machine, thisMachine } from "../machine.js";
+import type { Resolving } from "../resolution/compose.js";
+import { composeForLookUps } from "../resolve.js";
+import { readListeners } from "./listeners.js";
+import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
+import { type LocalNode, nodesOf } from "./local-nodes.js";
+import { probePlace } from "./probe-place.js";
+import { type PublishedNode, publishedNodes } from "./published-nodes.js";
+
+/** The node that is asked about. */
+export interface AskedNode {
+  readonly name: NodeName;
+  /** As written. */
+  readonly operand: string;
+  /** With its host expanded. */
+  readonly full: string;
+  readonly host: string;
+}
+
+export interface Dialled {
+  readonly endpoint: Endpoint;
+  readonly probe: Probe;
+}
+
+/** What checks look at: found out when the first of them asks, and once. None of the promises rejects but `leader`. */
+export interface Examination {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly log: Logger;
+  readonly resolving: Resolving;
+  readonly asked: AskedNode | undefined;
+  readonly epmd: () => Promise<LocalEpmd>;
+  /** The nodes registered with it. */
+  readonly nodes: () => Promise<readonly LocalNode[]>;
+  /** Sockets that listen on this machine; undefined where there is no /proc. */
+  readonly listeners: () => Promise<readonly Listening[] | undefined>;
+  readonly connect: () => Promise<ConsulClient>;
+  /** @throws ConsulError when the agent does not answer */
+  readonly leader: () => Promise<Leader>;
+  /** Nomad's bridge network: the host's addresses are not those of the task. */
+  readonly isBridged: boolean;
+  /** The nodes here, as others find them. */
+  readonly published: () => Promise<readonly PublishedNode[]>;
+  /** Who is where a node of these is said to be. */
+  readonly dial: (node: PublishedNode) => Promise<readonly Dialled[]>;
+  /** Of the node asked about. */
+  readonly resolution: () => Promise<Resolution>;
+  /** Who is at its endpoints, in their order. */
+  readonly probes: () => Promise<readonly Probe[]>;
+  /** Name servers of `--dns`, and the zone that serve would have. */
+  readonly nameServers: readonly DnsServer[];
+  readonly isOwnServer: (server: NameServer) => boolean;
+  readonly close: () => Promise<void>;
+}
+
+/** A look-up or a call to Consul may take no longer, so that the whole is over soon. Milliseconds. */
+const LONGEST_LOOK_UP = 4_000;
+const CONSUL_TIMEOUT = 3_000;
+/** For one endpoint; they are dialled all at once. */
+const DIAL_TIMEOUT = 3_000;
+
+/** @throws ConfigError */
+export function examine(given: Config, name: NodeName | undefined, operand: string, log: Logger): Examination {
+  const config: Config = { ...given, timeout: Math.min(given.timeout, LONGEST_LOOK_UP) };
+  const machine = thisMachine();
+  const consul = new ConsulSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
+  const zone = zoneOf(config);
+  const isOwn = (server: NameServer) => isGatewayItself(config, machine, server);
+  const resolving = composeForLookUps(config, log, { servers: zone, isOwnServer: isOwn });
+  const full = name && resolving.nodes.fullName(name);
+  const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
+
+  const epmd = once(() => lookAtEpmd(config.port));
+  const listeners = once(readListeners);
+  const nodes = once(async () => nodesOf(await epmd(), await listeners()));
+  const resolution = once(async (): Promise<Resolution> => {
+    if (!asked) return { outcome: "not-found", reason: "no node was named" };
+    return resolving.nodes.resolve(asked.name, { sameHost: true });
+  });
+  const probes = once(async () => {
+    const found = await resolution();
+    if (!asked || found.outcome !== "found") return [];
+    const isAsked = isAskedNode(asked.name, asked.operand, asked.full);
+    const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT };
+    return Promise.all(found.endpoints.map((endpoint) => probePlace(endpoint, how)));
+  });
+  return {
+    ...{ config, machine, log, resolving, asked: asked || undefined },
+    ...{ epmd, nodes, listeners, resolution, probes },
+    isBridged: config.nomad.ports.some(isBridged),
+    published: once(() => publishedNodes({ config, machine, nodes, resolving })),
+    dial: async ({ full, aliveName, resolution: seen }) => {
+      if (seen.outcome !== "found") return [];
+      // What it is called behind the @ is another question.
+      const isAsked = (said: string) => said.startsWith(`${aliveName}@`);
+      const serverName = full.slice(full.indexOf("@") + 1);
+      return Promise.all(
+        seen.endpoints.map(async (endpoint) => {
+          return { endpoint, probe: await probePlace(endpoint, { isAsked, serverName, timeout: DIAL_TIMEOUT }) };
+        }),
+      );
+    },
+    nameServers: [...config.dns, ...zone],
+    isOwnServer: isOwn,
+    connect: () => consul.connect(),
+    leader: once(async () => leader(await consul.connect())),
+    close: async () => {
+      await Promise.all([resolving.close(), consul.close()]);
+    },
+  };
+}
+
+/** Names under our own domains are asked of the zone that serve answers from. */
+function zoneOf(config: Config): DnsServer[] {
+  const { dnsListen } = config;
+  if (!dnsListen || dnsListen.port === 0) return [];
+  return servedDomains(config).map((domain) => ({ ...dnsListen, domain }));
+}
+
+/** The gateway's own DNS is in resolv.conf for others: it passes on what is not its own. */
+function isGatewayItself({ gateway, gatewayListen }: Config, machine: Machine, server: NameServer): boolean {
+  if (!gateway || !gatewayListen) return false;
+  return isOwnServer(gatewayListen, server, (address) => machine.addresses().includes(address));
+}
+
+function once<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | undefined;
+  return () => {
+    found ??= find();
+    return found;
+  };
+}

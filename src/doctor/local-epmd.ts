@@ -1,0 +1,69 @@
+import type { NamedPort } from "../core/epmd/messages.js";
+import { EpmdError } from "../core/errors.js";
+import { hostPort } from "../core/ip.js";
+import { knowsFullNames, names } from "../epmd/client.js";
+import { findListener } from "../epmd/port-holder.js";
+
+/** Who is where a VM of one family registers. */
+export interface Holder {
+  /** `127.0.0.1:4369` */
+  readonly at: string;
+  readonly kind:
+    | "srv-epmd"
+    /** An EPMD that knows no full names: a stock one. */
+    | "stock"
+    | "nothing"
+    /** The machine has no such address. */
+    | "no-address"
+    /** It takes connections and says nothing. */
+    | "silent"
+    /** It is no EPMD. */
+    | "other";
+  readonly names: readonly NamedPort[];
+  /** ` (process 17: /usr/bin/epmd)`, where that can be seen. */
+  readonly by: string;
+}
+
+export interface LocalEpmd {
+  readonly port: number;
+  /** At 127.0.0.1 and at ::1. */
+  readonly holders: readonly [Holder, Holder];
+  /** The one that VMs here register with: at 127.0.0.1, else at ::1. */
+  readonly holder: Holder;
+}
+
+/** An EPMD on this machine answers at once, unless the machine is busy. Milliseconds. */
+const ASK_TIMEOUT = 2_000;
+
+/** Asks at both loopbacks. Never rejects. */
+export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
+  const holders = await Promise.all([lookAt("127.0.0.1", port), lookAt("::1", port)]);
+  const [four, six] = holders;
+  const isThere = ({ kind }: Holder) => kind !== "nothing" && kind !== "no-address";
+  return { port, holders, holder: isThere(four) || !isThere(six) ? four : six };
+}
+
+async function lookAt(address: string, port: number): Promise<Holder> {
+  const at = hostPort(address, port);
+  const seen = (kind: Holder["kind"], listed: readonly NamedPort[] = []): Holder => {
+    return { at, kind, names: listed, by: processAt(port, address) };
+  };
+  try {
+    const epmd = { address, port };
+    const answer = await names(epmd, { timeout: ASK_TIMEOUT });
+    const isOurs = await knowsFullNames(epmd, { timeout: ASK_TIMEOUT });
+    return seen(isOurs ? "srv-epmd" : "stock", answer.names);
+  } catch (error) {
+    if (!(error instanceof EpmdError)) return seen("other");
+    if (error.code === "EPMD_TIMEOUT") return seen("silent");
+    if (error.code !== "EPMD_UNREACHABLE") return seen("other");
+    const { code } = error.cause as NodeJS.ErrnoException;
+    if (code === "ECONNRESET" || code === "EPIPE") return seen("other");
+    return { at, kind: code === "ECONNREFUSED" ? "nothing" : "no-address", names: [], by: "" };
+  }
+}
+
+function processAt(port: number, address: string): string {
+  const program = findListener(port, address);
+  return program ? ` (process ${program.pid}: ${program.command})` : "";
+}

@@ -1,0 +1,140 @@
+import { isIntended } from "../consul/examine.js";
+import { nodeDomain } from "../core/advertised.js";
+import { type Finding, fail, listed, ok, skip, together } from "../core/doctor/finding.js";
+import { ConsulError } from "../core/errors.js";
+import { familyOf, hostPort } from "../core/ip.js";
+import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
+import type { Upstream } from "../core/mesh/upstream.js";
+import { probe } from "../resolution/probe.js";
+import type { Check } from "./check.js";
+import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import type { AskedNode, Examination } from "./examination.js";
+
+const NO_MESH = skip("there is no mesh: neither --mesh nor NOMAD_UPSTREAM_*");
+/** Loopback answers at once. Milliseconds. */
+const CONNECT_TIMEOUT = 1_000;
+
+const isInMesh = ({ config }: Examination) => isMeshed(config) || config.nomad.upstreams.length > 0;
+
+export const meshUpstream: Check = {
+  id: "mesh-upstream",
+  title: "Connect: the sidecar proxy of the nodes here has upstreams, and listens for them",
+  run: async (examination) => {
+    if (!isInMesh(examination)) return NO_MESH;
+    const { asked } = examination;
+    if (asked) return upstreamOf(asked, examination);
+    const upstreams = await upstreamsHere(examination);
+    if (typeof upstreams === "string") return fail(upstreams, SIDECAR_ADVICE);
+    return together(await Promise.all(upstreams.map(listens)), "the sidecar proxy has no upstream");
+  },
+};
+
+async function upstreamOf({ name, host, full }: AskedNode, examination: Examination): Promise<Finding> {
+  const resolution = await examination.resolution();
+  switch (resolution.outcome) {
+    case "unavailable":
+      return fail(resolution.cause, "see consul-agent");
+    case "not-found":
+      // With Nomad's upstreams and without --mesh DNS has the last word.
+      if (!isMeshed(examination.config)) return skip("the node has no upstream: see peer-records");
+      return noUpstream(resolution.reason, destinationOf(examination.config, { ...name, host }));
+    case "found": {
+      const { source, endpoints } = resolution;
+      if (source === "registry") return ok(`${full} lives here: no upstream is needed`);
+      if (source !== "upstream") return skip("the node has no upstream, and is found without");
+      const upstreams = endpoints.map(({ target, address, port }) => ({ destination: target, address, port }));
+      return together(await Promise.all(upstreams.map(listens)), "the node has no upstream");
+    }
+    default:
+      return resolution satisfies never;
+  }
+}
+
+const SIDECAR_ADVICE =
+  'register the service of the node here with a sidecar proxy (connect { sidecar_service {} }, with an upstream for each peer); the token has to read it (service_prefix "<service>" { policy = "read" }); --service says which proxy is meant';
+
+function noUpstream(reason: string, destination: string): Finding {
+  if (/no sidecar proxy/.test(reason)) return fail(reason, SIDECAR_ADVICE);
+  return fail(
+    reason,
+    `give the sidecar proxy here an upstream with the destination ${destination} (destination_name in its registration, upstreams in a Nomad job), or say with --upstream-service how destinations are called`,
+  );
+}
+
+/** Why not, when there is no proxy. */
+async function upstreamsHere(examination: Examination): Promise<readonly Upstream[] | string> {
+  const { nomad } = examination.config;
+  if (nomad.upstreams.length > 0) return nomad.upstreams;
+  try {
+    const sidecars = await sidecarsHere(examination);
+    if (sidecars.length > 0) return sidecars.flatMap(({ upstreams }) => upstreams);
+    return "the Consul agent has no sidecar proxy of the nodes here that the token may read";
+  } catch (error) {
+    return `the Consul agent does not tell which sidecar proxies there are: ${messageOf(error)}`;
+  }
+}
+
+async function sidecarsHere({ config, connect: agent, nodes }: Examination): Promise<readonly Sidecar[]> {
+  const all = (await (await agent()).sidecars()).filter(ownSidecars(config));
+  return sidecarsOfNodes(
+    all,
+    (await nodes()).map(({ aliveName }) => aliveName),
+    config,
+  );
+}
+
+async function listens({ destination, address, port }: Upstream): Promise<Finding> {
+  const place = hostPort(address, port);
+  const endpoint = { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: destination };
+  if ((await probe([endpoint], CONNECT_TIMEOUT)).accepting)
+    return ok(`the upstream ${destination} listens on ${place}`);
+  return fail(
+    `nothing listens on ${place}, where the sidecar proxy has its upstream ${destination}: the proxy does not run here`,
+    "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy; under Nomad the task connect-proxy-<service>), and look at its log: without a certificate from Consul it opens nothing",
+  );
+}
+
+export const meshIntention: Check = {
+  id: "mesh-intention",
+  title: "Connect: intentions allow both directions between the nodes here and the node asked for",
+  run: async (examination) => {
+    if (!isInMesh(examination)) return NO_MESH;
+    const { asked, config } = examination;
+    if (!asked) return skip("no node was named, to whose service intentions could be looked at");
+    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const destination = destinationOf(config, { ...asked.name, host: asked.host });
+    const sources = await sourcesHere(examination);
+    if (sources.length === 0) return skip("the service of the nodes here is not known: --service says which it is");
+    const pairs = sources.flatMap((source) => [
+      [source, destination],
+      [destination, source],
+    ]);
+    const findings = await Promise.all(pairs.map(([from = "", to = ""]) => intention(from, to, examination)));
+    return together(findings, "no node is registered here");
+  },
+};
+
+async function sourcesHere(examination: Examination): Promise<string[]> {
+  const { config, nodes } = examination;
+  const sidecars = config.nomad.upstreams.length > 0 ? [] : await sidecarsHere(examination).catch(() => []);
+  const ofNodes = (await nodes()).flatMap(({ aliveName }) => {
+    const host = nodeDomain(aliveName, config);
+    return host === undefined ? [] : [destinationOf(config, { aliveName, host })];
+  });
+  const names = sidecars.length > 0 ? sidecars.map(({ service }) => service) : ofNodes;
+  return Array.from(new Set(names)).filter((name) => name !== "");
+}
+
+async function intention(source: string, destination: string, { connect: agent }: Examination): Promise<Finding> {
+  try {
+    if (await isIntended(await agent(), source, destination)) return ok(`${source} may connect to ${destination}`);
+    return fail(
+      `an intention, or the default, denies ${source} to connect to ${destination}`,
+      `either node may dial the other: consul intention create -allow ${source} ${destination}, and the same the other way round`,
+    );
+  } catch (error) {
+    const rights = listed([`service "${destination}" { policy = "read" intentions = "read" }`]);
+    const isRight = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
+    return skip(`the token may not read intentions${isRight ? ` (${rights} lets it)` : `: ${messageOf(error)}`}`);
+  }
+}

@@ -1,0 +1,89 @@
+import { nodeHost, reach } from "../core/advertised.js";
+import { nameProblem } from "../core/dns/record.js";
+import { type Finding, fail, ok, together, warn } from "../core/doctor/finding.js";
+import { isHelperName } from "../core/helper-names.js";
+import { familyOf } from "../core/ip.js";
+import { publicationOf, publishesToConsul } from "../core/publication.js";
+import type { Check } from "./check.js";
+import type { AskedNode, Examination } from "./examination.js";
+import type { LocalNode } from "./local-nodes.js";
+import { probePlace } from "./probe-place.js";
+
+const PROBE_TIMEOUT = 3_000;
+
+export const nodeName: Check = {
+  id: "node-name",
+  title: "names of the nodes here and of the node asked for: legal, possible in DNS, the same as the VM's own",
+  run: async (examination) => {
+    const { asked, nodes } = examination;
+    const local = await Promise.all((await nodes()).map((node) => localName(node, examination)));
+    return together(
+      [...(asked ? [askedName(asked)] : []), ...local.flat()],
+      "no node is registered here, and none was named",
+    );
+  },
+};
+
+/** net_kernel:valid_name_head/1; and RFC 1035 for what stands in DNS as a label. */
+function askedName({ name: { aliveName }, operand, full, host }: AskedNode): Finding {
+  if (!/^[0-9A-Za-z_-]+$/.test(aliveName)) {
+    return fail(`no VM can be called ${full}`, "the part before the @ is made of letters, digits, _ and -");
+  }
+  const problem = familyOf(host) === undefined ? nameProblem(`${aliveName}.${host}`) : undefined;
+  if (problem !== undefined) return fail(`${full} has no name in DNS: ${problem}`, "give the VM a shorter name");
+  const written = operand.replace(/^[^@]*@?/, "").replace(/\/[46]$/, "");
+  if (written !== written.toLowerCase()) {
+    return warn(
+      `the host part of ${operand} has capitals`,
+      "DNS takes no notice of them, and a VM does: it refuses a peer whose own name differs in one letter. Write it as the VM there is called",
+    );
+  }
+  return ok(`${full} is a legal name`);
+}
+
+async function localName(node: LocalNode, { config, machine }: Examination): Promise<Finding[]> {
+  const { aliveName, port, family, address } = node;
+  if (isHelperName(aliveName)) return [];
+  const at = address ?? (family === 6 ? "::1" : "127.0.0.1");
+  const known = nodeHost(aliveName, config);
+  const published = known === undefined ? undefined : `${aliveName}@${known}`;
+  if (publishesToConsul(config)) {
+    const publication = publicationOf(node, config, { hostName: machine.hostName, port: config.port, owner: "" });
+    if (publication.outcome === "skip") {
+      return [
+        warn(
+          `${aliveName} is not published: ${publication.reason}`,
+          "give --domain (or --publish) that takes it in, where it should be found",
+        ),
+      ];
+    }
+    // A port that nobody can reach is told by port-mapping.
+    if (publication.outcome === "refuse" && reach(node, config).outcome === "reachable") {
+      return [
+        fail(
+          `${aliveName} cannot be published: ${publication.reason}`,
+          "give the VM another name: -name or RELEASE_NODE",
+        ),
+      ];
+    }
+  }
+  const isAsked = (name: string) => name === published;
+  const probe = await probePlace({ address: at, port }, { isAsked, serverName: known, timeout: PROBE_TIMEOUT });
+  if (probe.result !== "node" && probe.result !== "other-node") return [];
+  if (published === undefined || probe.result === "node")
+    return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
+  const same = probe.name.startsWith(`${aliveName}@`);
+  if (!same)
+    return [
+      fail(
+        `at port ${port}, which ${aliveName} has registered, is ${probe.name}`,
+        "one of the two VMs has gone or has moved: restart them",
+      ),
+    ];
+  return [
+    warn(
+      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that asks for that hangs up`,
+      `start it with -name ${published}, or publish it under its own host part with --node-host ${probe.name.slice(aliveName.length + 1)}; nothing is to be done where its peers use ${probe.name}`,
+    ),
+  ];
+}

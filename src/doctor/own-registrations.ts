@@ -1,0 +1,46 @@
+import { readOwner } from "../consul/owner.js";
+import type { HeldCheck } from "../consul/replies.js";
+import { publicationOf, publishesToConsul } from "../core/publication.js";
+import { aliveNameOf, type HeldService, META_OWNER, type ServiceEntry } from "../core/service-entry.js";
+import type { Examination } from "./examination.js";
+
+/** An entry that should be in Consul for a node here, and what is there. */
+export interface OwnRegistration {
+  readonly wanted: ServiceEntry;
+  readonly held: HeldService | undefined;
+  readonly checks: readonly HeldCheck[];
+}
+
+/** What should be published of the nodes here, with what the agent has. @throws ConsulError */
+export async function ownRegistrations(examination: Examination): Promise<OwnRegistration[]> {
+  const wanted = await wantedEntries(examination);
+  if (wanted.length === 0) return [];
+  const client = await examination.connect();
+  const [services, checks] = await Promise.all([client.services(), client.checks()]);
+  return wanted.map((entry) => {
+    const held = services.find((service) => isSame(entry, service));
+    return { wanted: entry, held, checks: checks.filter(({ serviceId }) => serviceId === held?.id) };
+  });
+}
+
+/** Empty where nothing is published. */
+export async function wantedEntries({
+  config,
+  machine,
+  nodes,
+}: Pick<Examination, "config" | "machine" | "nodes">): Promise<ServiceEntry[]> {
+  if (!publishesToConsul(config)) return [];
+  const identity = { hostName: machine.hostName, port: config.port, owner: await readOwner(config.port) };
+  return (await nodes()).flatMap((node) => {
+    const publication = publicationOf(node, config, identity);
+    return publication.outcome === "publish" ? publication.entries : [];
+  });
+}
+
+/** By its id; or one of this very place that was given an id of its own, or another because --instance differs. */
+function isSame(entry: ServiceEntry, held: HeldService): boolean {
+  if (held.id === entry.id) return true;
+  const ofThisPlace = held.meta[META_OWNER] === entry.meta[META_OWNER] && aliveNameOf(held) === entry.aliveName;
+  const ending = entry.id.slice(entry.id.lastIndexOf(`:${entry.aliveName}`));
+  return ofThisPlace && held.service === entry.service && held.id.endsWith(ending);
+}

@@ -1,0 +1,108 @@
+import { probeWords } from "../cli/probe-words.js";
+import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
+import type { Endpoint } from "../core/endpoint.js";
+import type { Probe } from "../distribution/result.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
+import { NOT_NAMED } from "./peer-records.js";
+
+const UNKNOWN = "no endpoint of the node is known";
+
+/** The endpoints of the node with who is there. */
+async function dialled(examination: Examination): Promise<{ endpoint: Endpoint; probe: Probe }[]> {
+  const [resolution, probes] = await Promise.all([examination.resolution(), examination.probes()]);
+  if (resolution.outcome !== "found") return [];
+  return resolution.endpoints.flatMap((endpoint, index) => {
+    const probe = probes[index];
+    return probe ? [{ endpoint, probe }] : [];
+  });
+}
+
+const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
+
+export const peerTcp: Check = {
+  id: "peer-tcp",
+  title: "a TCP connection to each endpoint of the node",
+  run: async (examination) => {
+    if (!examination.asked) return NOT_NAMED;
+    const all = await dialled(examination);
+    if (all.length === 0) return skip(UNKNOWN);
+    const resolution = await examination.resolution();
+    const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
+    const findings = all.map((one) => connection(one, isUpstream));
+    // One of several endpoints that answers is enough: look-ups put it first.
+    return together(softened(findings, all.some(accepts)), UNKNOWN);
+  },
+};
+
+/** During a rolling update old and new instance share a name: that the old one is bad is worth a look, no more. */
+function softened(findings: readonly Finding[], another: boolean): Finding[] {
+  return findings.map((finding) => (another && finding.result === "fail" ? { ...finding, result: "warn" } : finding));
+}
+
+function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
+  const place = formatPeer(endpoint);
+  if (probe.connectMs !== undefined) return ok(`${place} accepts connections (${probe.connectMs.toFixed(1)} ms)`);
+  const refused = isUpstream
+    ? "see mesh-upstream"
+    : "the node has gone, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor on its machine (vm-listens, port-mapping), and compare the port there with this one";
+  switch (probe.result) {
+    case "refused":
+      return fail(`${place} refuses connections: nothing listens there`, refused);
+    case "unreachable":
+      return fail(
+        `${place} cannot be reached from here (${probe.code})`,
+        endpoint.family === 6
+          ? "this machine has no way to that IPv6 address: publish an IPv4 address too (--advertise-address), or give this machine IPv6"
+          : "this machine has no route to that address: was a private address published? See --advertise-address there",
+      );
+    default:
+      return fail(
+        `${place} does not answer a connection attempt`,
+        "a firewall drops it, the machine is down, or the address is not that of the machine: open the distribution port between the machines",
+      );
+  }
+}
+
+export const peerHandshake: Check = {
+  id: "peer-handshake",
+  title: "the distribution handshake: the node asked for is the one that answers",
+  run: async (examination) => {
+    const { asked } = examination;
+    if (!asked) return NOT_NAMED;
+    const all = (await dialled(examination)).filter(accepts);
+    if (all.length === 0) return skip("no endpoint of the node accepts connections");
+    const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
+    const isThere = all.some(({ probe }) => probe.result === "node");
+    return together(softened(findings, isThere), UNKNOWN);
+  },
+};
+
+function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
+  const evidence = `${formatPeer(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
+  switch (probe.result) {
+    case "node":
+      return ok(evidence);
+    case "tls":
+      return ok(`${evidence}: who it is cannot be seen`);
+    case "erlang":
+      return warn(evidence, "it does not say its name to us; a VM whose name it allows may be welcome");
+    case "other-node": {
+      const sameAlive = probe.name.split("@")[0] === asked.split("@")[0];
+      return fail(
+        evidence,
+        sameAlive
+          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part included`
+          : `another node has that port: was the entry of ${asked} left behind by a VM that has gone, or its port mapped wrongly? Run srv-epmd doctor on that machine`,
+      );
+    }
+    case "closed":
+      return fail(
+        evidence,
+        "a proxy or port mapping takes the connection and reaches no VM behind it: see that the VM runs, and in a mesh mesh-intention",
+      );
+    default:
+      return fail(evidence, "the port is another program's: is it mapped wrongly? Run srv-epmd doctor on that machine");
+  }
+}

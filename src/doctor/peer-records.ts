@@ -1,0 +1,116 @@
+import { serviceNames } from "../consul/examine.js";
+import { srvOwner } from "../core/dns/owner.js";
+import { nameProblem } from "../core/dns/record.js";
+import { whyNoRecord } from "../core/doctor/absent-node.js";
+import { type Finding, fail, ok, skip, warn } from "../core/doctor/finding.js";
+import { familyOf } from "../core/ip.js";
+import { isMeshed } from "../core/mesh/sidecar.js";
+import { parseServiceDomain } from "../core/service-domain.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { Check } from "./check.js";
+import { isThere } from "./consul.js";
+import type { AskedNode, Examination } from "./examination.js";
+
+export const NOT_NAMED = skip("no node was named: srv-epmd doctor node@host examines the way to it");
+/** For A and AAAA of a name without SRV, milliseconds. */
+const ADDRESS_TIMEOUT = 2_000;
+
+export const peerRecords: Check = {
+  id: "peer-records",
+  title: "SRV, A and AAAA records of the node asked for",
+  run: async (examination) => {
+    const { asked, config } = examination;
+    if (!asked) return NOT_NAMED;
+    if (isMeshed(config)) return skip("in a mesh a node is found by its upstream: see mesh-upstream");
+    const resolution = await examination.resolution();
+    switch (resolution.outcome) {
+      case "found": {
+        const { source, endpoints, stale } = resolution;
+        const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+        const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
+        if (!stale) return ok(evidence);
+        return warn(`${evidence}, as it was known before every name server failed`, "see resolver");
+      }
+      case "unavailable":
+        return fail(
+          `${asked.full}: ${resolution.cause}`,
+          "see resolver: the name server is down, or another one is to be asked (--dns)",
+        );
+      case "not-found":
+        return await whyNot(asked, resolution.reason, examination);
+      default:
+        return resolution satisfies never;
+    }
+  },
+};
+
+async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {
+  const { config } = examination;
+  const { name, host, full } = asked;
+  const owner = srvOwner(config.srvName, { ...name, host });
+  if (host === "localhost" || (familyOf(host) === undefined && !host.includes("."))) {
+    return fail(
+      `${full}: ${reason}, and no name server is asked for the host part ${host}`,
+      "give a host part (node@svc.service.consul), or --domain, under which bare names are looked up",
+    );
+  }
+  if (familyOf(host) !== undefined) {
+    return fail(
+      `${full}: ${reason}`,
+      "give --domain, under which the alive name has SRV records that lead to this address, or --fallback-epmd where an EPMD runs there",
+    );
+  }
+  if (nameProblem(owner) !== undefined) return fail(`${full}: ${reason}`, "see node-name");
+  const domain = parseServiceDomain(host, config.consulDomain);
+  if (domain && !config.dnsListen && (await isThere(examination))) {
+    try {
+      const { service, datacenter, tagSuffix } = domain;
+      const client = await examination.connect();
+      const [members, services] = await Promise.all([
+        client.members({ service, datacenter }),
+        serviceNames(client, datacenter).catch(() => []),
+      ]);
+      const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
+      const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
+      return { ...why, evidence: `${reason}; ${why.evidence}` };
+    } catch {
+      // What the agent does not tell is told by consul-agent; DNS has more to say.
+    }
+  }
+  return await byAddress(owner, reason, asked, examination);
+}
+
+/** A host that has addresses is there, and only its port is unknown. */
+async function byAddress(
+  owner: string,
+  reason: string,
+  { host }: AskedNode,
+  { resolving, config }: Examination,
+): Promise<Finding> {
+  const deadline = performance.now() + ADDRESS_TIMEOUT;
+  const found = await Promise.all(
+    [owner, host].flatMap((name) =>
+      (["A", "AAAA"] as const).map(async (type) => {
+        const result = await resolving.dns.query(name, type, { deadline });
+        if (result.kind !== "records") return [];
+        return result.records.flatMap((record) =>
+          "address" in record ? [`${name} ${record.type} ${record.address}`] : [],
+        );
+      }),
+    ),
+  );
+  const addresses = found.flat();
+  if (addresses.length > 0) {
+    return fail(
+      `${reason}, but there are addresses: ${addresses.join(", ")}. A name with addresses and no SRV record has no port`,
+      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback-epmd where an EPMD runs at those addresses, --fallback-port N where nodes listen on a fixed port",
+    );
+  }
+  const inConsul = host.endsWith(`.${config.consulDomain}`);
+  return fail(
+    `${reason}, nor has ${host} an address`,
+    inConsul
+      ? "see that the node runs beside a srv-epmd, and that the name is written as there (srv-epmd names --cluster lists those of a service)"
+      : "see that the name is written as where the node is published, and that the name server knows it (resolver)",
+  );
+}

@@ -1,0 +1,106 @@
+import { readFile } from "node:fs/promises";
+import { hostAddresses } from "../cli/host-addresses.js";
+import { waysIn, wayWords } from "../cli/ways-in.js";
+import { fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
+import type { Family } from "../core/endpoint.js";
+import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
+import { isHelperName } from "../core/helper-names.js";
+import { hostsEntriesIn } from "../core/hosts-file.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
+import { NOT_NAMED } from "./peer-records.js";
+import { vmProcess } from "./vm-process.js";
+
+const NOT_FOUND = skip("no endpoint of the node is known");
+const RESOLVE_TIMEOUT = 2_000;
+
+export const peerFamily: Check = {
+  id: "peer-family",
+  title: "the IP versions of the node, against -proto_dist of the VMs here",
+  run: async (examination) => {
+    const { asked, config } = examination;
+    if (!asked) return NOT_NAMED;
+    const resolution = await examination.resolution();
+    if (resolution.outcome !== "found") return NOT_FOUND;
+    const { endpoints } = resolution;
+    const families = new Set(endpoints.map(({ family }) => family));
+    const [only] = families;
+    if (only === undefined || families.size === 2)
+      return ok("the node has IPv4 and IPv6 endpoints: every VM can dial it");
+    const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+    const evidence = `the node has IPv${only} endpoints only (${places})`;
+    if (config.gateway) return ok(`${evidence}: the gateway's relays reach it for every VM`);
+    if (resolution.source === "registry") return ok(`${evidence}, and lives here`);
+    if (resolution.source === "upstream") return ok(`${evidence}, which VMs of both kinds dial: the sidecar proxy's`);
+    const local = (await examination.nodes()).filter(({ aliveName }) => !isHelperName(aliveName));
+    const unable = local.filter(({ family }) => family !== only);
+    // Without VMs here to look at: inet_tcp is what a VM has when nothing is said.
+    if (unable.length === 0 && (local.length > 0 || only === 4))
+      return ok(`${evidence}, ${PROTOCOL[only]} of the VMs here dials them`);
+    const who = unable.map(({ aliveName }) => aliveName).join(", ");
+    const told =
+      local.length > 0
+        ? `${evidence}; ${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`
+        : `${evidence}: VMs without -proto_dist cannot dial them`;
+    const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays lead from one to the other`;
+    return local.length > 0 ? fail(told, advice) : warn(told, advice);
+  },
+};
+
+const PROTOCOL: Record<Family, string> = { 4: "inet_tcp", 6: "inet6_tcp" };
+
+export const peerWays: Check = {
+  id: "peer-ways",
+  title: "what a VM here dials by each way in: module, host, gateway",
+  run: async (examination) => {
+    const { asked, config, machine } = examination;
+    if (!asked) return NOT_NAMED;
+    const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
+    const [resolution, addresses] = await Promise.all([
+      examination.resolution(),
+      hostAddresses(asked.host, hostsText, RESOLVE_TIMEOUT),
+    ]);
+    if (resolution.outcome !== "found") return NOT_FOUND;
+    const ways = waysIn({
+      config,
+      host: asked.host,
+      endpoints: resolution.endpoints,
+      isLocal: resolution.source === "registry",
+      ownAddresses: machine.addresses(),
+      hostAddresses: addresses,
+      hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
+    });
+    const evidence = ways.map(wayWords).join("; ");
+    const gateway = ways.find(({ way }) => way === "gateway");
+    if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayNames(config), asked.host)) {
+      return fail(
+        evidence,
+        "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
+      );
+    }
+    // A node needs no way to itself.
+    const itself = resolution.source === "registry" ? asked.name.aliveName : undefined;
+    const stock = (await stockNodes(examination)).filter((aliveName) => aliveName !== itself);
+    if (stock.length > 0 && !ways.some(({ way, dials }) => way !== "module" && dials !== undefined)) {
+      return fail(
+        `for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node; ${evidence}`,
+        "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver",
+      );
+    }
+    if (ways.some(({ dials }) => dials !== undefined)) return ok(evidence);
+    return warn(evidence, "no VM here reaches the node: see peer-family, and use the module or the gateway");
+  },
+};
+
+/** Nodes here that ask this machine's resolver and the EPMD at the address it gives, as far as their processes can be seen. */
+async function stockNodes({ nodes }: Examination): Promise<string[]> {
+  const local = (await nodes()).filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName));
+  const found = await Promise.all(
+    local.map(async ({ aliveName, port }) => {
+      const vm = await vmProcess(port);
+      return vm?.asksResolver ? [aliveName] : [];
+    }),
+  );
+  return found.flat();
+}

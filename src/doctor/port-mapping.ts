@@ -1,0 +1,29 @@
+import { reach } from "../core/advertised.js";
+import { type Finding, fail, ok, skip, together } from "../core/doctor/finding.js";
+import { hostPort } from "../core/ip.js";
+import type { Check } from "./check.js";
+import { NO_NODE } from "./vm-listens.js";
+
+export const portMapping: Check = {
+  id: "port-mapping",
+  title: "Nomad's port mapping, --advertise-port and --advertise-address, against the ports of the nodes here",
+  run: async ({ config, nodes }) => {
+    const { nomad, advertisePort, advertiseAddress } = config;
+    if (nomad.ports.length === 0 && advertisePort === undefined && advertiseAddress.length === 0) {
+      return skip("no port is mapped: there is no NOMAD_PORT_<label>, --advertise-port or --advertise-address");
+    }
+    const findings = (await nodes()).map((node): Finding => {
+      const reached = reach(node, config);
+      if (reached.outcome === "reachable") {
+        const { port, addresses } = reached.advertised;
+        const places = addresses.map((address) => hostPort(address, port)).join(" and ");
+        return ok(`${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`);
+      }
+      return fail(
+        `no peer can reach ${node.aliveName}: ${reached.reason}`,
+        'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where it is reached with --port-label, --advertise-port and --advertise-address',
+      );
+    });
+    return together(findings, NO_NODE);
+  },
+};

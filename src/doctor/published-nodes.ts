@@ -1,0 +1,81 @@
+import { nodeDomain, reach } from "../core/advertised.js";
+import type { Endpoint } from "../core/endpoint.js";
+import { isHelperName } from "../core/helper-names.js";
+import { familyOf } from "../core/ip.js";
+import { parseNodeName } from "../core/node-name.js";
+import { publishesToConsul } from "../core/publication.js";
+import type { Resolution } from "../core/resolution.js";
+import type { Examination } from "./examination.js";
+import { wantedEntries } from "./own-registrations.js";
+
+/** A node that lives here, as others find it. */
+export interface PublishedNode {
+  readonly aliveName: string;
+  /** `node_a@svc.service.consul` */
+  readonly full: string;
+  /** Where it should be found; an address that is not known beforehand is the agent's, or a host name's. */
+  readonly places: readonly { readonly address: string | undefined; readonly port: number }[];
+  /** From DNS alone, as if the node did not live here. */
+  readonly resolution: Resolution;
+}
+
+type View = Pick<Examination, "config" | "machine" | "nodes" | "resolving">;
+
+/** How long a name that has just been published may be absent: a server other than the leader is late, our cache remembers. */
+const PAUSE = 1_100;
+
+/** Looks up what is published of the nodes here: in Consul's DNS, or in the zone that serve answers from. Never rejects. */
+export async function publishedNodes(view: View): Promise<PublishedNode[]> {
+  return Promise.all(
+    (await expected(view)).map(async ({ aliveName, host, places }) => {
+      const full = `${aliveName}@${host}`;
+      const look = async () => {
+        const options = { sameHost: true, allowed: (source: string) => source === "srv" };
+        return view.resolving.nodes.resolve(parseNodeName(full), options);
+      };
+      let resolution = await look();
+      if (resolution.outcome === "not-found") {
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+        resolution = await look();
+      }
+      return { aliveName, full, places, resolution };
+    }),
+  );
+}
+
+interface Expected extends Pick<PublishedNode, "aliveName" | "places"> {
+  readonly host: string;
+}
+
+async function expected(view: View): Promise<Expected[]> {
+  const { config, nodes } = view;
+  if (publishesToConsul(config)) {
+    const entries = await wantedEntries(view);
+    // One entry a family: they share a name.
+    return Array.from(new Map(entries.map((entry) => [entry.aliveName, entry])).values(), ({ aliveName, service }) => {
+      const host = nodeDomain(aliveName, config) ?? `${service}.service.${config.consulDomain}`;
+      const places = entries
+        .filter((entry) => entry.aliveName === aliveName)
+        .map(({ address, port }) => ({
+          address: address !== undefined && familyOf(address) ? address : undefined,
+          port,
+        }));
+      return { aliveName, host, places };
+    });
+  }
+  if (!config.dnsListen) return [];
+  return (await nodes()).flatMap((node) => {
+    const host = nodeDomain(node.aliveName, config);
+    const reached = reach(node, config);
+    if (host === undefined || isHelperName(node.aliveName) || reached.outcome !== "reachable") return [];
+    const { port } = reached.advertised;
+    return { aliveName: node.aliveName, host, places: [{ address: undefined, port }] };
+  });
+}
+
+/** Another machine may have published a node of the same name. */
+export function isOwn({ places }: PublishedNode, endpoint: Pick<Endpoint, "address" | "port">): boolean {
+  return places.some(
+    ({ address, port }) => port === endpoint.port && (address === undefined || address === endpoint.address),
+  );
+}

@@ -1,0 +1,132 @@
+import { probeWords } from "../cli/probe-words.js";
+import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
+import { hostPort, isLoopback } from "../core/ip.js";
+import { isMeshed } from "../core/mesh/sidecar.js";
+import { publishesToConsul } from "../core/publication.js";
+import { formatPeer } from "../epmd/peer.js";
+import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
+import { isOwn, type PublishedNode } from "./published-nodes.js";
+import { NO_PUBLISHED_NODE } from "./registration.js";
+
+/** Undefined when there is something to look at. */
+function whyNothingPublished({ config }: Examination): Finding | undefined {
+  if (isMeshed(config)) return skip("in a mesh nodes are found by upstreams");
+  if (publishesToConsul(config) || config.dnsListen) return undefined;
+  return skip("nothing is published with these options (--domain under Consul's, or --dns-listen)");
+}
+
+export const registrationDns: Check = {
+  id: "registration-dns",
+  title: "the nodes here have SRV records, seen from here",
+  run: async (examination) => {
+    const nothing = whyNothingPublished(examination);
+    if (nothing) return nothing;
+    const nodes = await examination.published();
+    return together(
+      nodes.map((node) => visible(node, examination)),
+      NO_PUBLISHED_NODE,
+    );
+  },
+};
+
+function visible(node: PublishedNode, { config }: Examination): Finding {
+  const { full, resolution } = node;
+  switch (resolution.outcome) {
+    case "unavailable":
+      return fail(`${full} cannot be looked up: ${resolution.cause}`, "see resolver");
+    case "not-found":
+      return fail(
+        resolution.reason,
+        config.dnsListen
+          ? "see that serve runs with this --dns-listen and --domain"
+          : 'see registration; if it is there: the name server asked must be that Consul\'s (resolver), and with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
+      );
+    case "found": {
+      const places = listed(resolution.endpoints.map((endpoint) => formatPeer(endpoint)));
+      if (resolution.endpoints.some((endpoint) => isOwn(node, endpoint))) return ok(`${full} is at ${places}`);
+      const wanted = node.places.map(({ address, port }) =>
+        address === undefined ? `port ${port}` : hostPort(address, port),
+      );
+      return warn(
+        `${full} is at ${places}, and these options make it ${wanted.join(" and ")}`,
+        "give doctor the options and the environment of serve; or another machine has published a node of this name",
+      );
+    }
+    default:
+      return resolution satisfies never;
+  }
+}
+
+export const publishedEndpoint: Check = {
+  id: "published-endpoint",
+  title: "whoever dials what is published of the nodes here reaches them",
+  run: async (examination) => {
+    const nothing = whyNothingPublished(examination);
+    if (nothing) return nothing;
+    const published = await examination.published();
+    const found = published.filter(({ resolution }) => resolution.outcome === "found");
+    if (found.length === 0)
+      return skip(published.length === 0 ? NO_PUBLISHED_NODE : "none of the nodes here has an SRV record");
+    if (examination.isBridged) return skip("in a bridge network that cannot be seen from inside: see hairpin");
+    const findings = await Promise.all(found.map((node) => dialled(node, examination)));
+    return together(findings.flat(), NO_PUBLISHED_NODE);
+  },
+};
+
+async function dialled(node: PublishedNode, examination: Examination): Promise<Finding[]> {
+  return (await examination.dial(node)).map(({ endpoint, probe }) => {
+    const place = formatPeer(endpoint);
+    const { full } = node;
+    if (!isOwn(node, endpoint)) return ok(`${full} is at ${place} too, which is another machine's`);
+    if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
+      return fail(
+        `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`,
+        "see vm-listens; else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's (--port-label)",
+      );
+    }
+    if (isLoopback(endpoint.address) && !examination.config.dnsListen) {
+      return warn(
+        `${full} is published at ${place}, a loopback address: peers on other machines dial themselves`,
+        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr); nothing is to be done where all nodes are on this machine",
+      );
+    }
+    return ok(`${full} is reached at ${place}`);
+  });
+}
+
+export const hairpin: Check = {
+  id: "hairpin",
+  title: "in a bridge network: the task reaches what is published of its own nodes through the host",
+  run: async (examination) => {
+    if (!examination.isBridged) return skip("this is no bridge network of Nomad's");
+    const nothing = whyNothingPublished(examination);
+    if (nothing) return nothing;
+    const published = await examination.published();
+    const found = published.filter(({ resolution }) => resolution.outcome === "found");
+    const findings = await Promise.all(found.map((node) => throughHost(node, examination)));
+    return together(findings.flat(), "none of the nodes here has an SRV record");
+  },
+};
+
+async function throughHost(node: PublishedNode, examination: Examination): Promise<Finding[]> {
+  return (await examination.dial(node)).map(({ endpoint, probe }) => {
+    const place = formatPeer(endpoint);
+    switch (probe.result) {
+      case "node":
+      case "tls":
+      case "erlang":
+        return ok(`${node.full} is reached through the host at ${place}`);
+      case "other-node":
+      case "not-erlang":
+        return fail(
+          `${node.full} is published at ${place}: ${probeWords(probe, node.full, endpoint)}`,
+          "the port is mapped to something else: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
+        );
+      default:
+        return skip(
+          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, nodes here are told the local port; srv-epmd doctor ${node.full} on another machine shows whether the mapping works`,
+        );
+    }
+  });
+}

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
+import { hostPort } from "../core/ip.js";
+import { publishesToConsul } from "../core/publication.js";
+import type { Check } from "./check.js";
+import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import type { Examination } from "./examination.js";
+import { type OwnRegistration, ownRegistrations } from "./own-registrations.js";
+
+/** A node that has just registered is on its way. Milliseconds. */
+const PATIENCE = 2_000;
+const PAUSE = 250;
+
+const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
+export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
+
+export const registration: Check = {
+  id: "registration",
+  title: "the nodes here are registered with the Consul agent: tag, address, port, health",
+  run: async (examination) => {
+    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
+    if (!(await isThere(examination))) return skip(NO_AGENT);
+    try {
+      const { holder } = await examination.epmd();
+      const found = await patiently(examination);
+      return together(
+        found.map((one) => judge(one, holder.kind === "srv-epmd")),
+        NO_PUBLISHED_NODE,
+      );
+    } catch (error) {
+      return fail(
+        `the agent does not tell what is registered: ${messageOf(error)}`,
+        "see consul-agent and consul-token",
+      );
+    }
+  },
+};
+
+async function patiently(examination: Examination): Promise<OwnRegistration[]> {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const found = await ownRegistrations(examination);
+    if (found.every(({ held }) => held) || performance.now() > end) return found;
+    await sleep(PAUSE);
+  }
+}
+
+function judge({ wanted, held, checks }: OwnRegistration, daemonRuns: boolean): Finding {
+  const { aliveName, service, port, address, tags } = wanted;
+  if (!held) {
+    return fail(
+      `${aliveName} is registered here, and not with Consul as an instance of ${service}`,
+      daemonRuns
+        ? "the log of srv-epmd says why: see consul-token, and start serve with the options that were given to doctor"
+        : "only srv-epmd publishes nodes: see epmd-port",
+    );
+  }
+  const where =
+    held.address === undefined ? `port ${held.port} of the agent's address` : hostPort(held.address, held.port);
+  const critical = checks.find(({ status }) => status === "critical");
+  if (critical) {
+    return fail(
+      `${aliveName} is registered at ${where}, and its check ${critical.checkId} is critical: Consul's DNS leaves it out`,
+      critical.checkId.endsWith(":tcp")
+        ? "the agent cannot connect to that place: see vm-listens and port-mapping, or serve without --tcp-check"
+        : "no srv-epmd refreshes it: see that the daemon runs and reaches the agent",
+    );
+  }
+  const same =
+    held.port === port &&
+    held.address === address &&
+    held.service === service &&
+    tags.every((tag) => held.tags.includes(tag));
+  const told = `${aliveName} is registered as ${held.service} at ${where} with the tag ${held.tags.join(", ")}`;
+  if (same) return ok(told);
+  const meant = address === undefined ? `port ${port} of the agent's address` : hostPort(address, port);
+  return warn(
+    `${told}; these options make it ${service} at ${meant} with the tag ${tags.join(", ")}`,
+    "give doctor the options and the environment of serve, or restart serve with these",
+  );
+}

@@ -1,0 +1,110 @@
+import { servedDomains } from "../core/advertised.js";
+import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
+import { type Knowledge, knowledgeOf } from "../core/doctor/name-server.js";
+import { familyOf, hostPort } from "../core/ip.js";
+import { isMeshed } from "../core/mesh/sidecar.js";
+import { exchange, type NameServer } from "../dns/exchange.js";
+import { NameServers } from "../dns/name-servers.js";
+import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
+
+/** A name server on this machine answers at once, one elsewhere soon; one datagram may get lost. Milliseconds. */
+const TRY_TIMEOUT = 1_500;
+const TRIES = 2;
+
+type Said = Knowledge | { readonly kind: "dead"; readonly said: string };
+
+export const resolver: Check = {
+  id: "resolver",
+  title: "which name servers are asked for the domains, whether each answers, and whether it knows the domain",
+  run: async (examination) => {
+    const { config, asked } = examination;
+    if (isMeshed(config)) return skip("in a mesh no name server is asked");
+    const ofAsked = asked?.host.includes(".") && familyOf(asked.host) === undefined ? [asked.host] : [];
+    const domains = Array.from(new Set([...servedDomains(config), ...ofAsked]));
+    const findings = await Promise.all(domains.map((domain) => askFor(domain, examination)));
+    return together(findings, "there is no --domain, and no node with a host part was named");
+  },
+};
+
+async function askFor(domain: string, { config, nameServers, isOwnServer, log }: Examination): Promise<Finding> {
+  const servers = await new NameServers({
+    rules: nameServers,
+    resolvConf: "/etc/resolv.conf",
+    isOwn: isOwnServer,
+    otherwise: config.gatewayForward,
+    log,
+  }).serversFor(domain, performance.now());
+  const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
+  const whence = isNamed ? "" : " (resolv.conf)";
+  const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
+  return judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
+}
+
+function judge(
+  domain: string,
+  answers: readonly { readonly server: NameServer; readonly said: Said }[],
+  whence: string,
+  advice: string,
+): Finding {
+  if (answers.length === 0) {
+    return fail(
+      `no name server is asked for ${domain}: resolv.conf names only the gateway`,
+      "give --gateway-forward or --dns",
+    );
+  }
+  const words = answers
+    .map(({ server, said }) => `${hostPort(server.address, server.port)}${whence} ${verb(said)}`)
+    .join(", ");
+  const evidence = `${domain}: ${words}`;
+  const has = (...kinds: readonly Said["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
+  if (!has("knows", "vague")) return fail(evidence, advice);
+  if (has("foreign", "vague"))
+    return warn(evidence, `the answer of a server that does not know the domain counts like any: ${advice}`);
+  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the one that fails: ${advice}`);
+  return ok(evidence);
+}
+
+function verb(said: Said): string {
+  switch (said.kind) {
+    case "knows":
+      return "answers";
+    case "vague":
+      return `says ${said.said}, and not for which zone: it may not know the domain`;
+    case "foreign":
+      return `does not know it (${said.said})`;
+    case "refuses":
+      return `refuses (${said.said})`;
+    case "dead":
+      return `does not answer (${said.said})`;
+    default:
+      return said satisfies never;
+  }
+}
+
+/** Consul's agents answer DNS on port 8600 of the machine that they answer HTTP on, unless told otherwise. */
+function examinedAdvice(domain: string, consulDomain: string, consul: string): string {
+  if (!domain.endsWith(`.${consulDomain}`)) return "give a name server that knows the domain: --dns [domain=]ip[:port]";
+  const host = /^https?:\/\/(\[[^\]]+\]|[0-9.]+)/.exec(consul)?.[1] ?? "127.0.0.1";
+  return `ask Consul's agent: --dns ${consulDomain}=${host}:8600 (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
+}
+
+async function ask(server: NameServer, qname: string): Promise<Said> {
+  let said = "";
+  for (let tries = 0; tries < TRIES; tries++) {
+    const { signal } = new AbortController();
+    const result = await exchange({
+      server,
+      qname,
+      qtype: "A",
+      transport: "udp",
+      edns: true,
+      timeout: TRY_TIMEOUT,
+      signal,
+    });
+    if (result.kind === "message") return knowledgeOf(qname, result.message);
+    said = result.reason;
+    if (said !== "timeout") break;
+  }
+  return { kind: "dead", said };
+}

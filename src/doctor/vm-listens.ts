@@ -1,0 +1,70 @@
+import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
+import { type Listening, reachability } from "../core/doctor/listeners.js";
+import { hostPort } from "../core/ip.js";
+import { isMeshed } from "../core/mesh/sidecar.js";
+import { publishesToConsul } from "../core/publication.js";
+import { findListener } from "../epmd/port-holder.js";
+import type { Check } from "./check.js";
+import type { Examination } from "./examination.js";
+import type { LocalNode } from "./local-nodes.js";
+
+export const NO_NODE = "no node is registered here";
+
+export const vmListens: Check = {
+  id: "vm-listens",
+  title: "where the VMs here really listen, against the port that they registered and ERL_DIST_PORT",
+  run: async (examination) => {
+    const listeners = await examination.listeners();
+    if (!listeners) return skip("this system does not tell who listens (no /proc/net/tcp)");
+    const nodes = await examination.nodes();
+    if (nodes.length === 0) return unregistered(examination, listeners);
+    const findings = nodes.map((node) => listening(node, examination, listeners));
+    return together([...findings, ...otherPort(examination, nodes)], NO_NODE);
+  },
+};
+
+/** A VM that asks no EPMD (relx with ERL_DIST_PORT: -erl_epmd_port) registers with none. */
+function unregistered({ config }: Examination, listeners: readonly Listening[]): Finding {
+  const port = config.nomad.erlDistPort;
+  if (port === undefined || reachability(listeners, port).addresses.length === 0) return skip(NO_NODE);
+  const program = findListener(port);
+  return warn(
+    `no node is registered here, and something listens on ERL_DIST_PORT=${port}${program ? ` (process ${program.pid}: ${program.command})` : ""}`,
+    "if it is a VM: it was started before srv-epmd was up, or asks no EPMD (-erl_epmd_port, as relx does with ERL_DIST_PORT). Start it later, or publish it with --publish-node",
+  );
+}
+
+function listening(
+  { aliveName, port, address }: LocalNode,
+  { config }: Examination,
+  listeners: readonly Listening[],
+): Finding {
+  if (address !== undefined) return ok(`${aliveName} lives at ${hostPort(address, port)}`);
+  const { addresses, loopbackOnly } = reachability(listeners, port);
+  const where = addresses.map((one) => hostPort(one, port)).join(" and ");
+  if (addresses.length === 0) {
+    return fail(
+      `${aliveName} has registered port ${port}, and nothing listens there`,
+      "its VM is in another network namespace, or has closed its listener: run srv-epmd where the VM runs, and look at the VM",
+    );
+  }
+  if (!loopbackOnly) return ok(`${aliveName} listens on ${where}`);
+  if (isMeshed(config) || config.nomad.upstreams.length > 0) {
+    return ok(`${aliveName} listens on ${where}, where its sidecar proxy reaches it`);
+  }
+  const evidence = `${aliveName} listens on ${where} alone: peers on other machines are refused`;
+  const advice =
+    "start its VM without -kernel inet_dist_use_interface '{127,0,0,1}', or with '{0,0,0,0}' there ('{0,0,0,0,0,0,0,0}' for inet6_tcp); in a mesh, give --mesh";
+  return publishesToConsul(config) ? fail(evidence, advice) : warn(evidence, advice);
+}
+
+function otherPort({ config }: Examination, nodes: readonly LocalNode[]): Finding[] {
+  const port = config.nomad.erlDistPort;
+  if (port === undefined || nodes.some((node) => node.port === port)) return [];
+  return [
+    warn(
+      `ERL_DIST_PORT=${port} is in this environment, and no node listens there`,
+      `was it meant for the VM? Plain erl does not know it: give it -kernel inet_dist_listen_min ${port} inet_dist_listen_max ${port}, or the srv_epmd module`,
+    ),
+  ];
+}

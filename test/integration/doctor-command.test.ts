@@ -1,0 +1,97 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { expect, test } from "vitest";
+import { CHECKS } from "../../src/doctor/checks.js";
+import { runCommand } from "../support/command-line.js";
+import { startFakeDns } from "../support/fake-dns-server.js";
+import { freePort } from "../support/free-port.js";
+
+const IDS = CHECKS.map(({ id }) => id);
+
+test("doctor tells every check on a line, in order, with advice below what is not well, and sums up", async () => {
+  const port = await freePort();
+  const { code, stdout, stderr } = await runCommand(["doctor", "--port", String(port)]);
+  expect([code, stderr]).toEqual([1, ""]);
+  const lines = stdout.split("\n").slice(0, -1);
+  const ids = lines.flatMap((line) => /^(?:ok|warn|fail|skip) +([a-z-]+) {2,}\S/.exec(line)?.[1] ?? []);
+  expect(ids).toEqual(IDS);
+  expect(lines[0]).toBe(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
+  expect(lines[1]).toMatch(/^ {6}start srv-epmd serve here/);
+  expect(lines.at(-1)).toBe(`1 of ${IDS.length} checks failed: epmd-port`);
+});
+
+test("doctor paints on a terminal alone, and not where NO_COLOR is set", async () => {
+  const args = ["doctor", "--port", String(await freePort())];
+  const [painted, plain] = await Promise.all([
+    runCommand(args, { stdoutIsTerminal: true }),
+    runCommand(args, { stdoutIsTerminal: true, env: { NO_COLOR: "1" } }),
+  ]);
+  expect(painted.stdout.startsWith("\x1b[31mfail  epmd-port")).toBe(true);
+  expect(painted.stdout).toContain("\x1b[2mskip  loopbacks");
+  expect(plain.stdout).not.toContain("\x1b");
+});
+
+test("doctor --json gives an object a check and line, with advice where something is to be done", async () => {
+  const { stdout } = await runCommand(["doctor", "--json", "--port", String(await freePort())]);
+  const told = stdout
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Record<string, string>);
+  expect(told.map(({ check }) => check)).toEqual(IDS);
+  for (const { result, advice, evidence } of told) {
+    expect(evidence).toMatch(/\S/);
+    expect(advice === undefined).toBe(result === "ok" || result === "skip");
+  }
+});
+
+test("doctor takes the options of serve, and says what is wrong with them as serve does", async () => {
+  const serve = ["--replace-epmd", "--allow-kill", "--packet-timeout", "5s", "--deregister-on-stop", "--tcp-check"];
+  const port = ["--port", String(await freePort())];
+  expect((await runCommand(["doctor", ...port, ...serve])).code).toBe(1);
+  for (const wrong of [["--dns-listen", "127.0.0.1:5300"], ["--port", "0"], ["a@svc", "b@svc"], ["@svc"]]) {
+    const { code, stderr } = await runCommand(["doctor", ...wrong]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^srv-epmd: /)]);
+  }
+});
+
+test("doctor does not let a name from the network drive the terminal", async () => {
+  const server = createServer((socket) => {
+    const line = "name evil\x1b[2J at port 5\n";
+    socket.once("data", (bytes) =>
+      socket.end(
+        bytes[2] === 0x6e ? Buffer.concat([Buffer.from([0, 0, 0, 1]), Buffer.from(line)]) : Buffer.from([0x77, 1]),
+      ),
+    );
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const port = (server.address() as { port: number }).port;
+  const { stdout } = await runCommand(["doctor", "--port", String(port)]);
+  server.close();
+  expect(stdout).toContain("with the nodes evil\\x1b[2J");
+  expect(stdout).not.toContain("\x1b");
+});
+
+test("doctor tells name servers that refuse, or answer for another part of DNS", async () => {
+  const [refusing, foreign] = await Promise.all([
+    startFakeDns(() => ({ rcode: 5 })),
+    startFakeDns(() => ({ rcode: 3 })),
+  ]);
+  const port = ["--port", String(await freePort()), "--json"];
+  const ask = async (...servers: readonly number[]) => {
+    const dns = servers.flatMap((server) => ["--dns", `127.0.0.1:${server}`]);
+    const { stdout } = await runCommand(["doctor", ...port, ...dns, "a@svc"]);
+    const line = stdout.split("\n").find((one) => one.includes('"check":"resolver"')) ?? "{}";
+    return JSON.parse(line) as Record<string, string>;
+  };
+  expect(await ask(refusing.port)).toMatchObject({
+    result: "fail",
+    evidence: `svc.service.consul: 127.0.0.1:${refusing.port} refuses (REFUSED)`,
+    advice: expect.stringContaining("--dns consul=127.0.0.1:8600"),
+  });
+  expect(await ask(foreign.port)).toMatchObject({
+    result: "warn",
+    evidence: expect.stringContaining("it may not know the domain"),
+  });
+  expect((await ask(refusing.port, foreign.port)).advice).toContain("counts like any");
+  await Promise.all([refusing.close(), foreign.close()]);
+});

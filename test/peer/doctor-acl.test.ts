@@ -1,0 +1,182 @@
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { aclToken, DNS_RULES } from "../support/acl-token.js";
+import { type Consul, startConsul } from "../support/consul-agent.js";
+import { examine, untilFails } from "../support/doctor.js";
+import { type ErlangNode, startNode } from "../support/erlang.js";
+import { freePort } from "../support/free-port.js";
+import { requirePeer } from "../support/require-peer.js";
+import { type Daemon, startDaemon } from "../support/srv-epmd.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
+
+const NODE = "node_a@svc.service.consul";
+
+requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () => {
+  let consul: Consul;
+  let daemon: Daemon;
+  let vm: ErlangNode;
+  let tokenFile: string;
+  let flags: string[];
+  /** Given once by who wants another one. */
+  let agent: readonly string[];
+  let tokens: { write: string; read: string; none: string };
+
+  const doctor = (...args: readonly string[]) => examine([...flags, ...agent, "--port", String(daemon.port), ...args]);
+  const withAgent = (url: string) => examine([...flags, "--consul", url, "--port", String(daemon.port)]);
+  const withToken = (token: string) =>
+    examine([...flags, ...agent, "--port", String(daemon.port)], { env: { CONSUL_HTTP_TOKEN: token } });
+  const setDefaultToken = (Token: string) => consul.request("PUT", "/v1/agent/token/default", { Token });
+  const published = async () => {
+    const { body } = await consul.request("GET", "/v1/health/service/svc?passing=1");
+    return (body as unknown[]).length > 0;
+  };
+
+  beforeAll(async () => {
+    consul = await startConsul({ acl: true });
+    const [write, read, none, dns] = await Promise.all([
+      aclToken(consul, 'service "svc" { policy = "write" }'),
+      aclToken(consul, 'service "svc" { policy = "read" }'),
+      aclToken(consul, 'service "other" { policy = "write" }'),
+      aclToken(consul, DNS_RULES),
+    ]);
+    tokens = { write, read, none };
+    await setDefaultToken(dns);
+    tokenFile = join(await temporaryFolder("token"), "token");
+    await writeFile(tokenFile, tokens.none);
+    flags = ["--domain", "svc", "--dns", `127.0.0.1:${consul.dnsPort}`, "--advertise-address", "127.0.0.1"];
+    agent = ["--consul", consul.url];
+    daemon = await startDaemon({ args: [...flags, ...agent, "--consul-token-file", tokenFile] });
+    vm = await startNode({ name: NODE, epmdPort: daemon.port });
+  });
+  afterAll(async () => {
+    await vm?.kill();
+    await daemon?.kill();
+    await consul?.kill();
+  });
+
+  describe("a refused token", () => {
+    test("that lacks a right: the node that is not published, and the policy that is missing", async () => {
+      const { code, of, with: having, stderr } = await doctor("--consul-token-file", tokenFile);
+      expect([code, having("fail")]).toEqual([1, ["consul-token", "registration", "registration-dns"]]);
+      expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may not write the service svc`);
+      expect(of("consul-token").advice).toBe('give it the policy service "svc" { policy = "write" }');
+      expect(of("registration").advice).toContain("see consul-token");
+      expect(JSON.stringify(having) + stderr).not.toContain(tokens.none);
+    });
+
+    test("that may only read, that Consul does not know, or that is not there", async () => {
+      const unknown = "11111111-0000-4000-8000-000000000000";
+      const [read, foreign, none] = await Promise.all([withToken(tokens.read), withToken(unknown), doctor()]);
+      expect(read.of("consul-token").evidence).toBe("the token may not write the service svc");
+      expect(foreign.of("consul-token").evidence).toBe("Consul does not know the token (ACL not found)");
+      expect(foreign.of("consul-token").advice).toContain("give a token that exists");
+      expect(none.of("consul-token").evidence).toContain("the anonymous token (none is configured) may not write");
+      for (const { told, stderr } of [read, foreign, none]) {
+        for (const secret of [tokens.read, unknown]) expect(JSON.stringify(told) + stderr).not.toContain(secret);
+      }
+    });
+  });
+
+  test("finds all well once the token has the right, and that the address is this machine's alone", async () => {
+    await writeFile(tokenFile, tokens.write);
+    // A running one would try it within half a minute.
+    const { port } = daemon;
+    await daemon.kill();
+    daemon = await startDaemon({ port, args: [...flags, ...agent, "--consul-token-file", tokenFile] });
+    await waitFor(published, { what: "the publication", interval: 50 });
+    const { code, of, with: having } = await doctor("--consul-token-file", tokenFile, NODE);
+    expect([code, having("fail"), having("warn")]).toEqual([0, [], ["published-endpoint"]]);
+    expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may write svc`);
+    expect(of("published-endpoint").advice).toContain("--advertise-address");
+  });
+
+  test("DNS that answers with a token without rights: which it needs", async () => {
+    await setDefaultToken("");
+    const look = () => doctor("--consul-token-file", tokenFile);
+    const { code, of, with: having } = await untilFails("registration-dns", look);
+    expect([code, having("fail")]).toEqual([1, ["registration-dns"]]);
+    expect(of("registration").result).toBe("ok");
+    expect(of("registration-dns").advice).toMatch(/acl\.tokens\.default.*node_prefix "" \{ policy = "read" \}/);
+  });
+
+  test("options that are not those of serve: what is published, and what they would make of it", async () => {
+    const { of } = await doctor("--consul-token-file", tokenFile, "--advertise-port", "4711");
+    expect(of("registration")).toMatchObject({
+      result: "warn",
+      advice: expect.stringContaining("the options and the environment of serve"),
+    });
+    expect(of("registration").evidence).toContain("these options make it svc at 127.0.0.1:4711");
+  });
+
+  test("another service than that of serve", async () => {
+    const wrong = flags.map((flag) => (flag === "svc" ? "svx" : flag));
+    const { of } = await examine([...wrong, ...agent, "--consul-token-file", tokenFile, "--port", String(daemon.port)]);
+    expect(of("registration").result).toMatch(/^(warn|fail)$/);
+    expect(of("node-name").evidence).toContain("its name by these options is node_a@svx.service.consul");
+  });
+
+  test("an agent that does not answer", async () => {
+    const nobody = await freePort();
+    const { code, of, with: having } = await withAgent(`http://127.0.0.1:${nobody}`);
+    expect([code, having("fail")[0]]).toEqual([1, "consul-agent"]);
+    expect(of("consul-agent").evidence).toContain("ECONNREFUSED");
+    expect(of("consul-agent").advice).toMatch(/CONSUL_HTTP_ADDR.*bridge network/);
+    expect(having("skip")).toEqual(expect.arrayContaining(["consul-leader", "consul-token", "registration", "clock"]));
+  });
+
+  test("an agent asked in the wrong way: what is said to it wrongly", async () => {
+    const [tls, file] = await Promise.all([
+      withAgent(consul.url.replace("http", "https")),
+      doctor("--consul-token-file", "/nowhere"),
+    ]);
+    expect(tls.of("consul-agent").advice).toMatch(/http:\/\/ where it does not.*--consul-ca/);
+    expect(file.of("consul-agent").evidence).toContain("/nowhere");
+    expect(file.of("consul-agent").advice).toContain("--consul-token-file");
+  });
+
+  test("a clock that differs: by how much, and why it matters", async () => {
+    // Nobody may set the clock of a machine that others use too: what is wrong is the agent's, seen through a proxy.
+    const proxy = createServer((incoming, response) => {
+      const { method, url, headers } = incoming;
+      const passed = request({ port: consul.httpPort, method, path: url, headers }, (answer) => {
+        const date = new Date(Date.now() - 90_000).toUTCString();
+        response.writeHead(answer.statusCode ?? 500, { ...answer.headers, date });
+        answer.pipe(response);
+      });
+      incoming.pipe(passed);
+    }).listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    const { of } = await withAgent(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+    proxy.close();
+    expect(of("clock").result).toBe("warn");
+    expect(of("clock").evidence).toMatch(/^the clock here is (89|90|91) s ahead of the one at/);
+    expect(of("clock").advice).toContain("certificates");
+  });
+});
+
+requirePeer("consul")("srv-epmd doctor, with Consul servers that have no leader", () => {
+  test("says so, and what brings one back", async () => {
+    const server = await startConsul();
+    const client = await startConsul({ join: server, node: "client" });
+    await server.kill();
+    const flags = [
+      "--domain",
+      "svc",
+      "--consul",
+      client.url,
+      "--dns",
+      `127.0.0.1:${client.dnsPort}`,
+      "--port",
+      String(await freePort()),
+    ];
+    const { of } = await untilFails("consul-leader", () => examine(flags), 20_000);
+    expect(of("consul-agent").result).toBe("ok");
+    expect(of("consul-leader").advice).toContain("a majority of the servers");
+    await client.kill();
+  });
+});

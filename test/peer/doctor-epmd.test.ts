@@ -1,0 +1,172 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { beforeAll, describe, expect, test } from "vitest";
+import { startChild } from "../support/child.js";
+import { examine } from "../support/doctor.js";
+import { startStockEpmd } from "../support/epmd.js";
+import { startNode } from "../support/erlang.js";
+import { freePort } from "../support/free-port.js";
+import { createIsolated, type Host } from "../support/netns.js";
+import { rawNode } from "../support/raw-epmd.js";
+import { requirePeer } from "../support/require-peer.js";
+import { silentPort } from "../support/silent-port.js";
+import { startDaemon } from "../support/srv-epmd.js";
+
+requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
+  let port: number;
+  beforeAll(async () => {
+    port = await freePort();
+  });
+  const doctor = (...args: readonly string[]) => examine(["--port", String(port), ...args]);
+
+  test("nothing is there: what to start", async () => {
+    const { code, of, with: having } = await doctor();
+    expect([code, having("fail")]).toEqual([1, ["epmd-port"]]);
+    expect(of("epmd-port").evidence).toBe(`nothing listens on 127.0.0.1:${port}`);
+    expect(of("epmd-port").advice).toMatch(/srv-epmd serve.*srv-epmd wait/);
+    expect(of("loopbacks").result).toBe("skip");
+  });
+
+  test("a stock epmd has it: how to end it with nodes and without, and how it does not come back", async () => {
+    const epmd = await startStockEpmd(port);
+    const idle = await doctor();
+    expect([idle.code, idle.with("fail")]).toEqual([1, ["epmd-port"]]);
+    expect(idle.of("epmd-port").evidence).toMatch(
+      /^a stock epmd answers on 127\.0\.0\.1:[0-9]+ \(process [0-9]+: .*epmd.*\), with no nodes$/,
+    );
+    expect(idle.of("epmd-port").advice).toMatch(/epmd -port [0-9]+ -kill.*--replace-epmd.*-start_epmd false/);
+    const vm = await startNode({ name: "a@127.0.0.1", epmdPort: port });
+    const busy = await doctor();
+    expect(busy.of("epmd-port").evidence).toContain("with the nodes a");
+    expect(busy.of("epmd-port").advice).toMatch(new RegExp(`kill ${epmd.pid}\\).*register again within 2 s`));
+    expect(busy.of("vm-listens").result).toBe("ok");
+    await vm.kill();
+    await epmd.kill();
+  });
+
+  test("something else has it, that talks or is silent", async () => {
+    const server = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(port, "127.0.0.1");
+    await once(server, "listening");
+    const { code, of } = await doctor();
+    server.close();
+    expect(code).toBe(1);
+    expect(of("epmd-port").evidence).toContain(`what listens on 127.0.0.1:${port} is no EPMD (process ${process.pid}`);
+    expect(of("epmd-port").advice).toContain("ERL_EPMD_PORT");
+    const silent = await examine(["--port", String(await silentPort())]);
+    expect(silent.of("epmd-port").evidence).toContain("takes connections and does not answer");
+  });
+
+  test("a node has registered a port where nobody listens", async () => {
+    const daemon = await startDaemon();
+    const nobody = await freePort();
+    const node = await rawNode(daemon.port, { name: "ghost", port: nobody });
+    const {
+      code,
+      of,
+      with: having,
+    } = await examine(["--port", String(daemon.port)], { env: { ERL_DIST_PORT: "9100" } });
+    expect([code, having("fail")]).toEqual([1, ["vm-listens"]]);
+    expect(of("vm-listens").evidence).toContain(`ghost has registered port ${nobody}, and nothing listens there`);
+    expect(of("vm-listens").evidence).toContain("ERL_DIST_PORT=9100 is in this environment, and no node listens there");
+    expect(of("vm-listens").advice).toMatch(/network namespace.*inet_dist_listen_min 9100/);
+    await node.close();
+    await daemon.kill();
+  });
+
+  test("a VM that asks no EPMD listens on ERL_DIST_PORT", async () => {
+    const [daemon, dist] = await Promise.all([startDaemon(), freePort()]);
+    const vm = await startNode({ name: "a@127.0.0.1", args: ["-erl_epmd_port", String(dist)], epmdPort: port });
+    const { of } = await examine(["--port", String(daemon.port)], { env: { ERL_DIST_PORT: String(dist) } });
+    expect(of("vm-listens")).toMatchObject({ result: "warn", advice: expect.stringContaining("--publish-node") });
+    await vm.kill();
+    await daemon.kill();
+  });
+
+  test("embedded DNS: what is published there is looked at as it is in Consul", async () => {
+    const dns = await freePort();
+    const flags = ["--domain", "demo.test", "--dns-listen", `127.0.0.1:${dns}`];
+    const serving = await startDaemon({ args: flags });
+    const vm = await startNode({ name: "a@demo.test", epmdPort: serving.port });
+    const { code, of, with: having } = await examine([...flags, "--port", String(serving.port), "a@demo.test"]);
+    expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
+    expect(of("resolver").evidence).toBe(`demo.test: 127.0.0.1:${dns} answers`);
+    expect(of("published-endpoint").result).toBe("ok");
+    expect(of("consul-agent").result).toBe("skip");
+    const closed = await freePort();
+    await serving.kill();
+    const mapped = [...flags, "--advertise-port", String(closed)];
+    const wrong = await startDaemon({ port: serving.port, args: mapped });
+    await wrong.waitForLog(({ msg }) => msg === "node registered", "the return of the node");
+    const { of: found, with: failing } = await examine([...mapped, "--port", String(serving.port)]);
+    expect(failing("fail")).toEqual(["published-endpoint"]);
+    expect(found("published-endpoint").evidence).toContain(`a@demo.test is published at 127.0.0.1:${closed}`);
+    expect(found("published-endpoint").advice).toMatch(/mapped wrongly: --advertise-address and --advertise-port/);
+    await wrong.kill();
+    const without = await examine([...flags, "--port", String(serving.port), "a@demo.test"]);
+    expect(without.with("fail")).toEqual(["epmd-port", "resolver", "peer-records"]);
+    await vm.kill();
+  });
+
+  test("is over soon when neither name servers nor Consul answer, and says which do not", async () => {
+    const udp = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(udp, "listening");
+    const dns = `127.0.0.1:${udp.address().port}`;
+    const startedAt = performance.now();
+    const {
+      code,
+      of,
+      with: having,
+    } = await doctor("a@svc", "--domain", "svc", "--dns", dns, "--consul", `http://127.0.0.1:${await silentPort()}`);
+    const took = Math.round(performance.now() - startedAt);
+    udp.close();
+    expect(took, `${took} ms`).toBeLessThan(12_000);
+    expect([code, having("fail")]).toEqual([1, ["epmd-port", "resolver", "consul-agent", "peer-records"]]);
+    expect(of("resolver").evidence).toContain(`${dns} does not answer (timeout)`);
+  });
+});
+
+requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
+  let host: Host;
+  const doctor = () => examine([], { netns: host });
+  beforeAll(async () => {
+    host = await createIsolated({ addresses: [] });
+    // Without ::1 srv-epmd listens on 127.0.0.1 alone.
+    await host.run("ip", "addr", "del", "::1/128", "dev", "lo");
+    await startDaemon({ port: 4369, netns: host });
+  });
+
+  test("on another port than srv-epmd's: where that is", async () => {
+    const { of } = await examine(["--port", "4370"], { netns: host });
+    expect(of("epmd-port").evidence).toBe(
+      "nothing listens on 127.0.0.1:4370, while srv-epmd answers on 127.0.0.1:4369",
+    );
+  });
+
+  test("a machine without ::1 is well", async () => {
+    const { code, of } = await doctor();
+    expect([code, of("loopbacks").evidence]).toEqual([0, "127.0.0.1:4369 answers, and this machine has no ::1"]);
+  });
+
+  describe("with ::1 come late", () => {
+    beforeAll(async () => {
+      await host.run("ip", "addr", "add", "::1/128", "dev", "lo");
+    });
+
+    test("nothing is there: who cannot register", async () => {
+      const { code, of } = await doctor();
+      expect([code, of("loopbacks").result]).toEqual([0, "warn"]);
+      expect(of("loopbacks").advice).toContain("VMs with -proto_dist inet6_tcp cannot register here");
+    });
+
+    test("somebody else is there: VMs on IPv6 register with that", async () => {
+      const program =
+        'require("node:net").createServer((s) => s.end("no EPMD")).listen(4369, "::1", () => console.log("up"))';
+      const other = startChild(process.execPath, ["-e", program], { netns: host });
+      await other.waitForOutput(/up/);
+      const { code, of } = await doctor();
+      expect([code, of("epmd-port").result, of("loopbacks").result]).toEqual([1, "ok", "fail"]);
+      expect(of("loopbacks").evidence).toMatch(/127\.0\.0\.1:4369 is srv-epmd.* and \[::1\]:4369 no EPMD \(process/);
+    });
+  });
+});

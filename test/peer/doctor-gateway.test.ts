@@ -1,0 +1,69 @@
+import { beforeAll, expect, test } from "vitest";
+import { type Consul, startConsul } from "../support/consul-agent.js";
+import { examine } from "../support/doctor.js";
+import { startNode } from "../support/erlang.js";
+import { createHosts, type Host } from "../support/netns.js";
+import { requirePeer } from "../support/require-peer.js";
+import { runCli, startDaemon } from "../support/srv-epmd.js";
+import { waitFor } from "../support/wait-for.js";
+
+const NAME = "node_a@svc.service.consul";
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("srv-epmd doctor, about a gateway whose DNS nobody asks", () => {
+  let host: Host;
+  let consul: Consul;
+  let flags: string[];
+  const doctor = () => examine([...flags, "node_b@svc"], { netns: host });
+
+  beforeAll(async () => {
+    const made = await createHosts([
+      { addresses: ["10.91.0.1/24"], hosts: ["10.91.0.1 box1"], hostname: "box1" },
+      { addresses: ["10.91.0.2/24"] },
+    ]);
+    const [first, second] = made.hosts as [Host, Host];
+    host = first;
+    consul = await startConsul({ netns: host, bind: "10.91.0.1" });
+    const dns = `127.0.0.1:${consul.dnsPort}`;
+    flags = ["--domain", "svc", "--consul", consul.socketUrl, "--dns", dns, "--gateway", "--gateway-listen", "none"];
+    await startDaemon({ port: 4369, netns: host, args: flags });
+    const far = [
+      "--domain",
+      "svc",
+      "--consul",
+      consul.socketUrl,
+      "--advertise-address",
+      "10.91.0.2",
+      "--instance",
+      "far",
+    ];
+    await startDaemon({ port: 4369, netns: second, args: far });
+    await startNode({ name: "node_b@svc.service.consul", netns: second });
+    await startNode({ name: NAME, netns: host });
+    await waitFor(
+      async () => {
+        const { body } = await consul.request("GET", "/v1/health/service/svc?passing=1");
+        return (body as unknown[]).length === 2;
+      },
+      { what: "both in Consul" },
+    );
+  });
+
+  test("says what VMs here lack: the name server, or the lines in /etc/hosts", async () => {
+    const { code, of, with: having } = await doctor();
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect(of("peer-ways").evidence).toContain("no gateway is in use");
+    expect(of("peer-ways").advice).toMatch(/nameserver 127\.0\.0\.1.*srv-epmd hosts/);
+  });
+
+  test("is content once these are there", async () => {
+    const { stdout } = await runCli(["hosts", "svc.service.consul"]);
+    await host.setHosts(["10.91.0.1 box1", ...stdout.trim().split("\n")]);
+    const { code, of, with: having } = await doctor();
+    expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
+    expect(of("peer-ways").evidence).toContain("where a relay leads to the node");
+  });
+});

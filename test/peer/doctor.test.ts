@@ -1,0 +1,315 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
+import { examine, untilFails } from "../support/doctor.js";
+import type { ErlangNode } from "../support/erlang.js";
+import { freePort } from "../support/free-port.js";
+import { requirePeer } from "../support/require-peer.js";
+import { runCli } from "../support/srv-epmd.js";
+import { waitFor } from "../support/wait-for.js";
+
+/** Two machines with a srv-epmd each and one Consul. */
+const [HERE, THERE] = [1, 0];
+const OWN = ["10.90.0.2", "fd90::2"];
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("srv-epmd doctor, beside a srv-epmd and with a Consul", () => {
+  let cluster: Cluster;
+  let a: ErlangNode;
+  let flags: readonly string[];
+  let whereA: { address: string; port: number };
+
+  /** With what serve was given on that machine. */
+  const doctor = (...args: readonly string[]) => examine([...flags, ...args], { netns: cluster.host(HERE) });
+  /** The other tool for the same, as the README has it. */
+  const resolve = async (node: string, ...args: readonly string[]) => {
+    const dns = ["--dns", cluster.dns, ...args];
+    return runCli(["resolve", node, "--trace", "--probe", ...dns], { netns: cluster.host(HERE) });
+  };
+  /** As a Nomad service block would, or somebody by hand. */
+  const register = (
+    name: string,
+    over: { tags?: readonly string[]; address?: string; port?: number; service?: string },
+  ) =>
+    cluster.consul.request("PUT", "/v1/agent/service/register", {
+      ...{ ID: `by-hand-${name}`, Name: over.service ?? "svc", Tags: over.tags ?? [name] },
+      ...{ Address: over.address ?? whereA.address, Port: over.port ?? whereA.port },
+    });
+  const published = (...names: readonly string[]) =>
+    waitFor(
+      async () => {
+        const there = await cluster.published();
+        return names.every((name) => there.includes(name));
+      },
+      { what: `${names} in Consul` },
+    );
+
+  beforeAll(async () => {
+    cluster = await startCluster({ hosts: 2 });
+    flags = [
+      "--domain",
+      HOST,
+      "--consul",
+      cluster.consul.socketUrl,
+      ...OWN.flatMap((own) => ["--advertise-address", own]),
+    ];
+    flags = [...flags, "--dns", cluster.dns];
+    [a] = await Promise.all([cluster.node(THERE, "node_a"), cluster.node(HERE, "node_b")]);
+    await published("node_a", "node_b");
+    const { body } = await cluster.consul.request("GET", "/v1/health/service/svc");
+    const entry = (body as { Service: { Tags: string[]; Address: string; Port: number } }[]).find(({ Service }) =>
+      Service.Tags.includes("node_a"),
+    );
+    whereA = { address: entry?.Service.Address ?? "", port: entry?.Service.Port ?? 0 };
+  });
+
+  test("finds nothing to say of a set-up that works", async () => {
+    const { code, with: having, of, stderr } = await doctor("node_a@svc");
+    expect([having("fail"), having("warn"), stderr]).toEqual([[], [], ""]);
+    expect(code).toBe(0);
+    expect(having("skip")).toEqual(["hairpin", "mesh-upstream", "mesh-intention"]);
+    expect(of("registration").evidence).toMatch(
+      /^node_b is registered as svc at 10\.90\.0\.2:[0-9]+ with the tag node_b$/,
+    );
+    expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
+    expect(await a.ping(fullName("node_b"))).toBe("pong");
+  });
+
+  test("without a node it looks at this machine alone", async () => {
+    const { code, with: having, of } = await doctor();
+    expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
+    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(5);
+    expect(of("peer-tcp").evidence).toContain("no node was named");
+  });
+
+  test("changes nothing in Consul", async () => {
+    const state = async () => {
+      const answers = ["/v1/agent/services", "/v1/agent/checks"].map((path) => cluster.consul.request("GET", path));
+      return JSON.stringify(await Promise.all(answers));
+    };
+    const before = await state();
+    await doctor("node_a@svc");
+    expect(await state()).toBe(before);
+  });
+
+  describe("a wrong tag", () => {
+    test.each([
+      [
+        "node_A_@svc",
+        /no instance of the service svc has the tag node_A_: the tags are node_a, node_b/,
+        /was node_a@svc/,
+      ],
+      ["web@svc", /has the tag web: the tags are/, /register it with the tag web/],
+    ])("%s: the tags that there are, and the one that was meant", async (node, evidence, advice) => {
+      const { code, with: having, of } = await doctor(node);
+      expect([code, having("fail")]).toEqual([1, ["peer-records"]]);
+      expect(of("peer-records").evidence).toMatch(evidence);
+      expect(of("peer-records").advice).toMatch(advice);
+    });
+
+    test("of an instance that somebody else has registered: the tag that it must have", async () => {
+      await cluster.consul.request("PUT", "/v1/agent/service/register", {
+        ...{
+          ID: "tagless",
+          Name: "tagless",
+          Tags: ["v1"],
+          Port: 9100,
+          Meta: { "erlang-node": "node_t@tagless.service.consul" },
+        },
+      });
+      const { of } = await doctor("node_t@tagless");
+      expect(of("peer-records")).toMatchObject({
+        result: "fail",
+        advice: expect.stringContaining("with the tag node_t"),
+      });
+      expect(of("peer-records").evidence).toContain("has the tags v1");
+    });
+  });
+
+  describe("a missing SRV record", () => {
+    test("because nothing is registered under that service: one with nearly that name", async () => {
+      const { code, of, with: having } = await doctor("node_a@scv");
+      expect([code, having("fail")]).toEqual([1, ["peer-records"]]);
+      expect(of("peer-records").evidence).toContain("nothing is registered in Consul as the service scv");
+      expect(of("peer-records").advice).toContain("was the service svc meant?");
+      const { code: resolved, stdout } = await resolve("node_a@scv");
+      expect([resolved, stdout]).toEqual([1, expect.stringContaining("has no SRV record (NXDOMAIN")]);
+    });
+
+    test("of a host that has addresses: there is no port, but for the fallbacks", async () => {
+      const { of, with: having } = await doctor("x@test-agent.node.consul");
+      expect(having("fail")).toEqual(["peer-records"]);
+      expect(of("peer-records").evidence).toContain("test-agent.node.consul A 10.90.0.1");
+      expect(of("peer-records").advice).toMatch(/--fallback-epmd .* --fallback-port/);
+    });
+
+    test("of a node that is critical: it is registered, and has gone", async () => {
+      const gone = await cluster.node(THERE, "gone");
+      await published("gone");
+      await gone.kill("SIGKILL");
+      const { of } = await untilFails("peer-records", () => doctor("gone@svc"));
+      // Critical for the 5 s of grace, and then without a trace.
+      expect(of("peer-records").evidence).toMatch(/its check is critical|has the tag gone/);
+    });
+  });
+
+  test("DNS down: the name server that does not answer, and which to ask", async () => {
+    const nobody = await freePort();
+    const down = [...flags.slice(0, -1), `127.0.0.1:${nobody}`, "node_a@svc"];
+    const { code, of, with: having } = await examine(down, { netns: cluster.host(HERE) });
+    expect(code).toBe(1);
+    expect(having("fail")).toEqual(["resolver", "registration-dns", "peer-records"]);
+    expect(of("resolver").evidence).toContain(`127.0.0.1:${nobody} does not answer (ECONNREFUSED)`);
+    expect(of("resolver").advice).toMatch(/--dns consul=127\.0\.0\.1:8600/);
+    expect(of("peer-records").advice).toContain("see resolver");
+  });
+
+  describe("a VM bound to loopback", () => {
+    test("here: where it listens, and the option that makes it so", async () => {
+      const loopback = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"];
+      const bound = await cluster.node(HERE, "bound", { args: loopback });
+      await published("bound");
+      const { code, of, with: having } = await doctor();
+      expect([code, having("fail")]).toEqual([1, ["vm-listens", "published-endpoint"]]);
+      expect(of("vm-listens").evidence).toMatch(/^bound listens on 127\.0\.0\.1:[0-9]+ alone/);
+      expect(of("vm-listens").advice).toContain("inet_dist_use_interface");
+      const mesh = await doctor("--mesh");
+      expect(mesh.of("vm-listens").result).toBe("ok");
+      await bound.kill();
+    });
+
+    test("there: the connection is refused, and where to look", async () => {
+      await register("refused", { port: 1 });
+      const { code, of, with: having } = await doctor("refused@svc");
+      expect([code, having("fail")]).toEqual([1, ["peer-tcp"]]);
+      expect(of("peer-tcp").evidence).toContain("10.90.0.1:1 refuses connections");
+      expect(of("peer-tcp").advice).toMatch(/listens on 127\.0\.0\.1 alone.*doctor on its machine/);
+      expect(of("peer-handshake").result).toBe("skip");
+      const { code: resolved, stdout } = await resolve("refused@svc");
+      expect([resolved, stdout]).toEqual([1, expect.stringContaining("nothing listens there")]);
+    });
+  });
+
+  test("an address that leads nowhere: no answer, or no route", async () => {
+    await Promise.all([
+      register("lost", { address: "10.90.0.77", port: 1 }),
+      register("far", { address: "10.99.0.1", port: 1 }),
+    ]);
+    const [lost, far] = await Promise.all([doctor("lost@svc"), doctor("far@svc")]);
+    expect(lost.of("peer-tcp")).toMatchObject({ result: "fail" });
+    expect(far.of("peer-tcp").evidence).toContain("cannot be reached from here (ENETUNREACH)");
+    expect(far.of("peer-tcp").advice).toContain("no route");
+  });
+
+  test("a node here whose check is critical", async () => {
+    const { body } = await cluster.consul.request("GET", "/v1/agent/services");
+    const id = Object.keys(body as object).find((one) => one.endsWith("box2:node_b")) ?? "";
+    // Its srv-epmd puts that right within a second.
+    const { code, of } = await untilFails("registration", async () => {
+      await cluster.consul.request("PUT", `/v1/agent/check/fail/service:${encodeURIComponent(id)}`);
+      return doctor();
+    });
+    expect(code).toBe(1);
+    expect(of("registration").evidence).toContain(`its check service:${id} is critical`);
+    expect(of("registration").advice).toContain("no srv-epmd refreshes it");
+  });
+
+  describe("another name behind the port", () => {
+    test("another node: who it is, and that the entry may be old", async () => {
+      await register("node_c", {});
+      const { code, of, with: having } = await doctor("node_c@svc");
+      expect([code, having("fail")]).toEqual([1, ["peer-handshake"]]);
+      expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}, not ${fullName("node_c")}`);
+      expect(of("peer-handshake").advice).toContain("another node has that port");
+      const { code: resolved, stdout } = await resolve("node_c@svc");
+      expect([resolved, stdout]).toEqual([1, expect.stringContaining(`is ${fullName("node_a")}, not`)]);
+    });
+
+    test("the same node under another host part: what to ask for, or how to start it", async () => {
+      const { code, of, with: having } = await doctor(`node_a@${whereA.address}`);
+      expect([code, having("fail")]).toEqual([1, ["peer-handshake"]]);
+      expect(of("peer-handshake").advice).toContain(
+        `ask for ${fullName("node_a")}, or start that VM with -name node_a@10.90.0.1`,
+      );
+    });
+
+    test("of a node here: that its peers will hang up", async () => {
+      const other = await cluster.node(HERE, "other", { host: "10.90.0.2", way: "gateway" });
+      const { code, of, with: having } = await doctor();
+      expect([code, having("warn")]).toEqual([0, ["node-name"]]);
+      expect(of("node-name").evidence).toContain(
+        "calls itself other@10.90.0.2, and its name by these options is other@svc.service.consul",
+      );
+      expect(of("node-name").advice).toMatch(/-name other@svc\.service\.consul.*--node-host 10\.90\.0\.2/);
+      await other.kill();
+    });
+
+    test("no Erlang node: what it says", async () => {
+      // Consul's own RPC port: it takes the connection and knows nothing of distribution.
+      const { body } = await cluster.consul.request("GET", "/v1/status/leader");
+      await register("web", { port: Number(String(body).split(":")[1]) });
+      const { code, of } = await doctor("web@svc");
+      expect(code).toBe(1);
+      expect(of("peer-handshake").result).toBe("fail");
+      await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-web");
+    });
+  });
+
+  test("IPv6 only: which VMs here cannot dial it, and the three ways out", async () => {
+    const six = await cluster.node(THERE, "six", { args: ["-proto_dist", "inet6_tcp"] });
+    const port = Number(await six.eval("{ok, [{_, P} | _]} = erl_epmd:names({127,0,0,1}), P"));
+    await register("only6", { tags: ["only6"], address: "fd90::1", port });
+    const { code, of, with: having } = await doctor("only6@svc");
+    expect(code).toBe(1);
+    expect(having("fail")).toContain("peer-family");
+    expect(of("peer-family").evidence).toMatch(/IPv6 endpoints only .*node_b here is -proto_dist inet_tcp/);
+    expect(of("peer-family").advice).toMatch(/-proto_dist inet6_tcp.*IPv4 address too.*--gateway/);
+    expect(of("peer-ways").evidence).toContain(
+      "module, IPv4: a VM with -epmd_module srv_epmd reaches nothing: no IPv4 endpoint",
+    );
+    await six.kill();
+  });
+
+  test("a VM here that has neither the module nor the gateway: what it lacks", async () => {
+    const stock = await cluster.node(HERE, "stock", { way: "gateway" });
+    const { code, of, with: having } = await doctor("node_a@svc");
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect(of("peer-ways").evidence).toMatch(/^for stock here, without -epmd_module srv_epmd, there is no way/);
+    expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
+    expect(await stock.ping(fullName("node_a"))).toBe("pang");
+    await stock.kill();
+  });
+
+  test("an address as host part that no SRV record leads to", async () => {
+    const { code, of, with: having } = await doctor("node_a@10.90.0.9");
+    expect([code, having("fail")]).toEqual([1, ["peer-records"]]);
+    expect(of("peer-records").evidence).toContain("lead to 10.90.0.1, not to 10.90.0.9");
+    expect(of("peer-records").advice).toContain("--fallback-epmd");
+  });
+
+  test("of two instances of one name one is gone: worth a look, since look-ups put the other first", async () => {
+    await register("node_a", { port: 1 });
+    const { code, of, with: having } = await doctor("node_a@svc");
+    await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-node_a");
+    expect([code, having("fail"), having("warn")]).toEqual([0, [], ["peer-tcp"]]);
+    expect(of("peer-tcp").evidence).toMatch(/^10\.90\.0\.1:1 refuses.*; 10\.90\.0\.1:[0-9]+ accepts/);
+    expect(of("peer-handshake").result).toBe("ok");
+  });
+
+  test("a name that is none in DNS, or none of Erlang's", async () => {
+    const [long, strange, capital] = await Promise.all(
+      ["x".repeat(64), "n+1", "node_a@SVC.service.consul"].map((name) =>
+        doctor(name.includes("@") ? name : `${name}@svc`),
+      ),
+    );
+    expect(long?.of("node-name").evidence).toContain("has 64 octets; DNS allows 63");
+    expect(strange?.of("node-name").evidence).toContain("no VM can be called n+1@svc.service.consul");
+    expect(capital?.of("node-name")).toMatchObject({
+      result: "warn",
+      advice: expect.stringContaining("differs in one letter"),
+    });
+    expect([long?.code, strange?.code, capital?.code]).toEqual([1, 1, 0]);
+  });
+});

@@ -1,0 +1,46 @@
+import { type CommandOptions, runCli } from "./srv-epmd.js";
+import { waitFor } from "./wait-for.js";
+
+export interface Told {
+  readonly check: string;
+  readonly result: "ok" | "warn" | "fail" | "skip";
+  readonly evidence: string;
+  readonly advice?: string;
+}
+
+export interface Examined {
+  readonly code: number | null;
+  readonly stderr: string;
+  readonly told: readonly Told[];
+  /** @throws when there is no such check */
+  readonly of: (check: string) => Told;
+  /** Checks with a result, in their order. */
+  readonly with: (result: Told["result"]) => string[];
+}
+
+/** Examines until a check fails: what was broken a moment ago is seen when its time has come. */
+export function untilFails(check: string, look: () => Promise<Examined>, timeout = 10_000): Promise<Examined> {
+  const failed = async () => {
+    const examined = await look();
+    return examined.of(check).result === "fail" && examined;
+  };
+  return waitFor(failed, { what: `${check} to fail`, timeout, interval: 50 });
+}
+
+/** `srv-epmd doctor --json` as a process. */
+export async function examine(args: readonly string[], options: CommandOptions = {}): Promise<Examined> {
+  const { code, stdout, stderr } = await runCli(["doctor", "--json", ...args], options);
+  const lines = stdout.split("\n").slice(0, -1);
+  const told = lines.map((line) => JSON.parse(line) as Told);
+  return {
+    code,
+    stderr,
+    told,
+    of: (check) => {
+      const found = told.find((one) => one.check === check);
+      if (!found) throw new Error(`no check ${check} in:\n${stdout}\n${stderr}`);
+      return found;
+    },
+    with: (result) => told.filter((one) => one.result === result).map(({ check }) => check),
+  };
+}

@@ -1,0 +1,161 @@
+import { describe, expect, test } from "vitest";
+import type { ServiceMember } from "../../src/core/catalogue.js";
+import type { Message } from "../../src/core/dns/message.js";
+import type { ResourceRecord } from "../../src/core/dns/record.js";
+import { whyNoRecord } from "../../src/core/doctor/absent-node.js";
+import { fail, listed, ok, skip, together, warn } from "../../src/core/doctor/finding.js";
+import { parseListeners, reachability } from "../../src/core/doctor/listeners.js";
+import { knowledgeOf } from "../../src/core/doctor/name-server.js";
+import { nearest } from "../../src/core/doctor/nearest.js";
+import { CHECKS } from "../../src/doctor/checks.js";
+
+describe("findings of one kind together", () => {
+  test("count as the worst of them, which is told first, and say the same advice once", () => {
+    const all = [ok("a is well"), fail("b is not", "do x"), warn("c may be", "do y"), fail("d is not", "do x")];
+    expect(together(all, "none")).toEqual(fail("b is not; d is not; c may be; a is well", "do x; do y"));
+    expect(together([skip("s"), ok("a")], "none")).toEqual(ok("a; s"));
+    expect(together([], "none")).toEqual(skip("none"));
+  });
+
+  test("are not told all where there are many", () => {
+    const many = Array.from({ length: 40 }, (_, n) => fail(`n${n}`, `do ${n}`));
+    expect(together(many, "none")).toEqual(fail("n0; n1; n2; n3; and 36 more", "do 0; do 1; do 2; do 3"));
+    expect([listed(["a", "b"]), listed(["a", "b", "c"], 2)]).toEqual(["a, b", "a, b, and 1 more"]);
+  });
+});
+
+test.each([
+  ["node_A", ["node_a", "node_b"], "node_a"],
+  ["nodea", ["web", "node_a"], "node_a"],
+  ["scv", ["svc", "consul"], "svc"],
+  ["sv", ["svc"], "svc"],
+  ["web", ["node_a", "db"], undefined],
+  ["a", ["b"], "b"],
+  ["ab", ["xy"], undefined],
+  ["node_a", ["node_a"], undefined],
+  ["x", [], undefined],
+])("of %s and %j what was probably meant is %s", (written, names, expected) => {
+  expect(nearest(written, names)).toBe(expected);
+});
+
+describe("the kernel's table of sockets", () => {
+  /** As /proc/net/tcp and tcp6 have it on a little-endian machine. */
+  const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1001 1 0000000000000000 100 0 0 10 0
+   1: 00000000:2383 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1002 1 0000000000000000 100 0 0 10 0
+   2: 0200000A:2384 0100000A:D431 01 00000000:00000000 00:00000000 00000000     0        0 1003 1 0000000000000000 20 4 30 10 -1
+`;
+  const TCP6 = `  sl  local_address                         remote_address                        st tx_queue
+   0: 00000000000000000000000000000000:2385 00000000000000000000000000000000:0000 0A 00000000:00000000
+   1: 00000000000000000000000001000000:2386 00000000000000000000000000000000:0000 0A 00000000:00000000
+   2: 000090FD000000000000000001000000:2387 00000000000000000000000000000000:0000 0A 00000000:00000000
+   3: 0000000000000000FFFF00000100007F:2388 00000000000000000000000000000000:0000 0A 00000000:00000000
+`;
+  const all = [...parseListeners(TCP), ...parseListeners(TCP6)];
+
+  test("gives those that listen", () => {
+    expect(all).toEqual([
+      { address: "127.0.0.1", port: 9090 },
+      { address: "0.0.0.0", port: 9091 },
+      { address: "::", port: 9093 },
+      { address: "::1", port: 9094 },
+      { address: "fd90::1", port: 9095 },
+      { address: "127.0.0.1", port: 9096 },
+    ]);
+    expect(parseListeners("garbage\n\n1: 2: 3 0A")).toEqual([]);
+  });
+
+  test.each([
+    [9090, true, [4]],
+    [9091, false, [4]],
+    [9093, false, [4, 6]],
+    [9094, true, [6]],
+    [9095, false, [6]],
+    [9999, false, []],
+  ])("port %i: loopback alone %s, families %j", (port, loopbackOnly, families) => {
+    expect(reachability(all, port)).toMatchObject({ loopbackOnly, families });
+  });
+});
+
+describe("a name server's answer to a question for the domain", () => {
+  const soa = (owner: string): ResourceRecord => {
+    const fixed = { mname: "", rname: "", serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 1 };
+    return { type: "SOA", owner, ttl: 0, ...fixed };
+  };
+  const answer = (over: Partial<Message>) =>
+    knowledgeOf("svc.service.consul", { rcode: "NOERROR", answers: [], authorities: [], ...over } as Message).kind;
+
+  test.each([
+    [{ rcode: "REFUSED" } as const, "refuses"],
+    [{ rcode: "SERVFAIL" } as const, "refuses"],
+    [{ rcode: "NXDOMAIN", authorities: [soa("consul")] } as const, "knows"],
+    [{ rcode: "NXDOMAIN", authorities: [soa("service.consul")] } as const, "knows"],
+    [{ authorities: [soa("consul")] }, "knows"],
+    [{ rcode: "NXDOMAIN", authorities: [soa("")] } as const, "foreign"],
+    [{ rcode: "NXDOMAIN", authorities: [soa("example.com")] } as const, "foreign"],
+    // `consul` is no ending of `xconsul`.
+    [{ rcode: "NXDOMAIN", authorities: [soa("onsul")] } as const, "foreign"],
+    [{ rcode: "NXDOMAIN" } as const, "vague"],
+    [{}, "knows"],
+    [{ answers: [{ type: "A", owner: "svc.service.consul", ttl: 0, address: "10.0.0.1" }] } as const, "knows"],
+  ])("%j: %s", (over, expected) => {
+    expect(answer(over)).toBe(expected);
+  });
+});
+
+describe("why Consul has no SRV record for a node", () => {
+  const asked = { full: "node_a@svc.service.consul", aliveName: "node_a", tag: "node_a", service: "svc" };
+  const member = (over: Partial<ServiceMember>): ServiceMember => ({
+    ...{ serviceId: "id", tags: ["node_b"], port: 9100, meta: {}, critical: false, health: "passing" },
+    ...{ address: "10.0.0.1", machine: "box1" },
+    ...over,
+  });
+  const why = (members: readonly ServiceMember[], services: readonly string[] = []) => {
+    const finding = whyNoRecord(asked, members, services);
+    if (finding.result !== "fail") throw new Error(finding.result);
+    return [finding.evidence, finding.advice] as const;
+  };
+
+  test("nothing is registered under the service", () => {
+    expect(why([], ["consul"])[1]).toContain("srv-epmd serve --domain svc.service.consul");
+    expect(why([], ["consul", "sv"])[1]).toBe("was the service sv meant?");
+  });
+
+  test("its instance is critical", () => {
+    const [evidence, advice] = why([member({ tags: ["Node_A"], critical: true })]);
+    expect(evidence).toContain("registered at 10.0.0.1:9100 on box1, and its check is critical");
+    expect(advice).toContain("srv-epmd doctor");
+  });
+
+  test("its instance passes, so DNS may not see it", () => {
+    expect(why([member({ tags: ["node_a"] })])[1]).toContain("acl.tokens.default");
+  });
+
+  test("its instance has another tag, or none", () => {
+    const meta = { "erlang-node": "node_a@svc.service.consul" };
+    expect(why([member({ tags: ["v1", "v2"], meta })])[0]).toContain("has the tags v1, v2");
+    expect(why([member({ tags: [], meta })])).toEqual([
+      expect.stringContaining("has no tag: it is found by its tag, which must be node_a"),
+      expect.stringContaining("register it with the tag node_a"),
+    ]);
+  });
+
+  test("another tag is near, or none is", () => {
+    expect(why([member({})])[1]).toContain("was node_b@svc.service.consul meant?");
+    expect(why([member({ tags: ["web"] })])[1]).toContain(
+      "start node_a beside a srv-epmd serve --domain svc.service.consul",
+    );
+    expect(why([member({ tags: [] })])[0]).toContain("none of them has a tag");
+  });
+});
+
+describe("the table of checks", () => {
+  test("has ids that a script can rely on, each once, with a title", () => {
+    const ids = CHECKS.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { id, title } of CHECKS) {
+      expect(id).toMatch(/^[a-z]+(-[a-z]+)*$/);
+      expect(title).toMatch(/^\S.{15,}[^.]$/);
+    }
+  });
+});

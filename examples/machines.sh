@@ -11,7 +11,7 @@ PATH=$PATH:/usr/sbin:/sbin:/opt/srv-epmd-peers/consul/usr/bin
 need() {
   local program missing=()
   for program in "$@"; do command -v "$program" >/dev/null || missing+=("$program"); done
-  [[ ${#missing[@]} -eq 0 ]] || { echo "not found: ${missing[*]}" >&2 && exit 1; }
+  [[ ${#missing[@]} -eq 0 ]] || { echo "not found: ${missing[*]} (examples/README.md says what is needed)" >&2 && exit 1; }
 }
 need ip unshare nsenter consul
 [[ -f $built ]] || need srv-epmd
@@ -26,7 +26,7 @@ fi
 unset "${!SRV_EPMD_@}" "${!CONSUL_@}"
 trap 'exit 130' INT TERM
 # Nothing is left to look at afterwards.
-trap '[[ $? =~ ^(0|130)$ ]] || tail -n 5 /run/*.log >&2' EXIT
+trap '[[ $? =~ ^(0|130)$ ]] || tail -n 5 /run/*.log >&2 2>/dev/null' EXIT
 mount -t tmpfs tmpfs /run
 resolver=$(readlink -m /etc/resolv.conf)
 [[ -e $resolver ]] || { mkdir -p "${resolver%/*}" && touch "$resolver"; }
@@ -34,9 +34,11 @@ echo 'nameserver 127.0.0.1' >/run/resolv.conf
 mount --bind /run/resolv.conf "$resolver"
 if ! command -v srv-epmd >/dev/null; then
   need node
-  printf '#!/bin/sh\nexec node "%s" "$@"\n' "$built" >/run/srv-epmd
-  chmod +x /run/srv-epmd
-  PATH=$PATH:/run
+  # Not in /run itself, where srv-epmd has a folder of its own.
+  mkdir /run/bin
+  printf '#!/bin/sh\nexec node "%s" "$@"\n' "$built" >/run/bin/srv-epmd
+  chmod +x /run/bin/srv-epmd
+  PATH=$PATH:/run/bin
 fi
 ip link add bridge type bridge stp_state 0 forward_delay 0
 ip link set bridge up

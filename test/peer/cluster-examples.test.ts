@@ -7,6 +7,7 @@ import { startChild } from "../support/child.js";
 import { consoleBlocks, installInto, runShown } from "../support/console-blocks.js";
 import { findConsul } from "../support/consul-agent.js";
 import { cleanEnvironment } from "../support/environment.js";
+import { programForAll } from "../support/program-for-all.js";
 import { requirePeer } from "../support/require-peer.js";
 import { BIN } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -16,13 +17,13 @@ const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const TIMEOUT = 60_000;
 
 /** A copy of an example with what it sources, and a folder with `srv-epmd` in it for the PATH. */
-async function copyOf(example: string) {
+async function copyOf(example: string, program?: string) {
   const folder = await temporaryFolder(example);
   const [cwd, bin] = [join(folder, example), join(folder, "bin")];
   await cp(join(EXAMPLES, example), cwd, { recursive: true });
-  for (const name of ["machines.sh", "nodes.sh"]) await cp(join(EXAMPLES, name), join(folder, name));
+  for (const name of ["private.sh", "machines.sh", "nodes.sh"]) await cp(join(EXAMPLES, name), join(folder, name));
   await mkdir(bin);
-  installInto(bin);
+  installInto(bin, program);
   return { cwd, bin };
 }
 
@@ -109,7 +110,7 @@ requirePeer(
         "true",
       ]);
       if ((await may.exited).code !== 0) skip("users may not make namespaces here");
-      const { cwd, bin } = await copyOf("consul");
+      const { cwd, bin } = await copyOf("consul", await programForAll());
       const PATH = [bin, dirname(findConsul() ?? ""), process.env.PATH].join(":");
       await startChild("chmod", ["-R", "go+rX", dirname(cwd)]).exited;
       const example = startChild("setpriv", [...asNobody, "./run.sh"], { cwd, env: cleanEnvironment({ PATH }) });

@@ -2,9 +2,12 @@ import { readFileSync } from "node:fs";
 import { chmod, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { test } from "vitest";
+import { expect, test } from "vitest";
+import { run } from "../support/child.js";
 import { consoleBlocks, runShown } from "../support/console-blocks.js";
+import { findConsul } from "../support/consul-agent.js";
 import { findEjabberd } from "../support/ejabberd.js";
+import { cleanEnvironment } from "../support/environment.js";
 import { findRabbitmq } from "../support/rabbitmq.js";
 import { requirePeer } from "../support/require-peer.js";
 import { BIN } from "../support/srv-epmd.js";
@@ -28,7 +31,7 @@ async function runExample(
   const folder = await temporaryFolder(example);
   const [cwd, bin] = [join(folder, "examples", example), join(folder, "bin")];
   await cp(join(EXAMPLES, example), cwd, { recursive: true });
-  await cp(join(EXAMPLES, "machines.sh"), join(folder, "examples/machines.sh"));
+  for (const name of ["private.sh", "machines.sh"]) await cp(join(EXAMPLES, name), join(folder, "examples", name));
   await symlink(dirname(BIN), join(folder, "dist"));
   await mkdir(bin);
   const env = {
@@ -54,6 +57,25 @@ requirePeer(
       })),
     TIMEOUT,
   );
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("an example whose server is not installed", () => {
+  test("says so in one line", async () => {
+    const env = cleanEnvironment({
+      PATH: `${dirname(findConsul() ?? "")}:${process.env.PATH}`,
+      RABBITMQ_SCRIPTS_DIR: "/nowhere",
+    });
+    const { code, stdout, stderr } = await run(join(EXAMPLES, "rabbitmq/run.sh"), [], { env });
+    const missing = "/nowhere/rabbitmq-server /nowhere/rabbitmqctl";
+    expect({ code, stdout, stderr }).toEqual({
+      ...{ code: 1, stdout: "" },
+      stderr: `not found: ${missing} (examples/README.md says what is needed)\n`,
+    });
+  });
 });
 
 requirePeer(

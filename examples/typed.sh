@@ -1,7 +1,8 @@
 # For examples whose README shows what to type: the same, in a copy of the folder, on a machine of its own.
 source "${BASH_SOURCE[0]%/*}/private.sh"
 need awk
-export HOME=/run LANG=C.UTF-8
+# Ctrl-C ends a VM, rather than to ask what to do.
+export HOME=/run LANG=C.UTF-8 ERL_ZFLAGS=+Bd
 
 # type_readme: the commands of its console blocks, one after the other in one shell
 type_readme() {

@@ -21,7 +21,8 @@ async function copyOf(example: string, program?: string) {
   const folder = await temporaryFolder(example);
   const [cwd, bin] = [join(folder, example), join(folder, "bin")];
   await cp(join(EXAMPLES, example), cwd, { recursive: true });
-  for (const name of ["private.sh", "machines.sh", "nodes.sh"]) await cp(join(EXAMPLES, name), join(folder, name));
+  for (const name of ["private.sh", "machines.sh", "nodes.sh", "typed.sh"])
+    await cp(join(EXAMPLES, name), join(folder, name));
   await mkdir(bin);
   installInto(bin, program);
   return { cwd, bin };
@@ -72,13 +73,14 @@ requirePeer(
     };
 
     test.each([
-      ["Ctrl-C", -1, "SIGINT", 130],
-      ["being killed", 1, "SIGKILL", null],
-    ] as const)("at %s", async (_, sign, signal, code) => {
-      const { cwd, bin } = await copyOf("connect");
+      ["Ctrl-C", "connect", 10, -1, "SIGINT", 130],
+      ["Ctrl-C", "erlang", 3, -1, "SIGINT", 130],
+      ["being killed", "connect", 10, 1, "SIGKILL", null],
+    ] as const)("at %s: %s", async (_, name, processes, sign, signal, code) => {
+      const { cwd, bin } = await copyOf(name);
       const example = start(cwd, bin);
       await example.waitForOutput(/net_adm:ping/, 20_000);
-      expect(processesWith(mark).length).toBeGreaterThan(10);
+      expect(processesWith(mark).length).toBeGreaterThan(processes);
       process.kill(sign * example.pid, signal);
       expect(await example.exited).toMatchObject({ code });
       await waitFor(() => processesWith(mark).length === 0, { what: "their end" });

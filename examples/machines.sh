@@ -1,43 +1,6 @@
 # Machines on one Linux, for the examples: network namespaces on a bridge, each with its own name, Consul agent and srv-epmd.
-# A script that begins with this needs root, or a system whose users may make namespaces; it changes nothing outside, and
-# leaves nothing behind.
-set -euo pipefail
-
-# In a checkout what npm ci has built will do, and the Consul of test/install-peers.sh.
-built=$(readlink -m "${BASH_SOURCE[0]%/*}/../dist/srv-epmd.js")
-PATH=$PATH:/usr/sbin:/sbin:/opt/srv-epmd-peers/consul/usr/bin
-
-# need PROGRAM...
-need() {
-  local program missing=()
-  for program in "$@"; do command -v "$program" >/dev/null || missing+=("$program"); done
-  [[ ${#missing[@]} -eq 0 ]] || { echo "not found: ${missing[*]}" >&2 && exit 1; }
-}
-need ip unshare nsenter consul
-[[ -f $built ]] || need srv-epmd
-
-# In namespaces of its own; when the script ends, so does all that it started.
-if [[ ${MACHINES:-} != private ]]; then
-  flags=(--mount --net --pid --fork --kill-child --mount-proc)
-  [[ $(id -u) = 0 ]] || flags+=(--user --map-root-user)
-  unshare "${flags[@]}" mount -t tmpfs tmpfs /run || { echo "namespaces need root here" >&2 && exit 1; }
-  MACHINES=private exec unshare "${flags[@]}" bash "$0" "$@"
-fi
-unset "${!SRV_EPMD_@}" "${!CONSUL_@}"
-trap 'exit 130' INT TERM
-# Nothing is left to look at afterwards.
-trap '[[ $? =~ ^(0|130)$ ]] || tail -n 5 /run/*.log >&2' EXIT
-mount -t tmpfs tmpfs /run
-resolver=$(readlink -m /etc/resolv.conf)
-[[ -e $resolver ]] || { mkdir -p "${resolver%/*}" && touch "$resolver"; }
-echo 'nameserver 127.0.0.1' >/run/resolv.conf
-mount --bind /run/resolv.conf "$resolver"
-if ! command -v srv-epmd >/dev/null; then
-  need node
-  printf '#!/bin/sh\nexec node "%s" "$@"\n' "$built" >/run/srv-epmd
-  chmod +x /run/srv-epmd
-  PATH=$PATH:/run
-fi
+source "${BASH_SOURCE[0]%/*}/private.sh"
+need nsenter consul
 ip link add bridge type bridge stp_state 0 forward_delay 0
 ip link set bridge up
 

@@ -3,8 +3,9 @@
 # Choose it when distribution may not leave the mesh. Each node is a service of its own (svc-dist-a, svc-dist-b, ...) with an upstream
 # for each of the others, because a service of several instances would lead a link to any of them. So the set of nodes is fixed,
 # and there is a job for each: run them one after the other, which is the rolling update too.
-# It needs Consul's mesh on the clients, intentions that let each of the services reach each other one, and the release with the
-# srv_epmd module. Nomad registers the services; srv-epmd asks no Consul and needs no token. See README.md.
+# It needs Consul's mesh and Docker (Nomad runs Envoy in it) on the clients, intentions that let each of the services reach each
+# other one, and the release with the srv_epmd module. Nomad registers the services; srv-epmd asks no Consul and needs no token.
+# See README.md.
 #
 #   for node in a b c; do nomad job run -var node=$node -var srv_epmd=URL ... connect.nomad.hcl; done
 
@@ -14,8 +15,9 @@ variable "node" {
 }
 
 variable "nodes" {
-  type    = list(string)
-  default = ["a", "b", "c"]
+  type        = list(string)
+  default     = ["a", "b", "c"]
+  description = "alive names of all nodes, in the same order in every job: the place in the list is the port of the upstream"
 }
 
 variable "srv_epmd" {
@@ -24,7 +26,8 @@ variable "srv_epmd" {
 }
 
 variable "srv_epmd_checksum" {
-  type = string
+  type        = string
+  description = "its sum, sha256:..., from the file SHA256SUMS beside it"
 }
 
 variable "release" {
@@ -33,12 +36,14 @@ variable "release" {
 }
 
 variable "release_checksum" {
-  type = string
+  type        = string
+  description = "its sum, sha256:..."
 }
 
 variable "service" {
-  type    = string
-  default = "svc-dist"
+  type        = string
+  default     = "svc-dist"
+  description = "a node's service is this, a hyphen and its name; its domain is the host part of the nodes' names"
 }
 
 job "svc" {

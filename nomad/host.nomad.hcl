@@ -18,7 +18,8 @@ variable "srv_epmd" {
 }
 
 variable "srv_epmd_checksum" {
-  type = string
+  type        = string
+  description = "its sum, sha256:..., from the file SHA256SUMS beside it"
 }
 
 variable "domains" {

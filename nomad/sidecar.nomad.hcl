@@ -11,7 +11,8 @@ variable "srv_epmd" {
 }
 
 variable "srv_epmd_checksum" {
-  type = string
+  type        = string
+  description = "its sum, sha256:..., from the file SHA256SUMS beside it"
 }
 
 variable "release" {
@@ -20,7 +21,8 @@ variable "release" {
 }
 
 variable "release_checksum" {
-  type = string
+  type        = string
+  description = "its sum, sha256:..."
 }
 
 variable "service" {
@@ -30,8 +32,9 @@ variable "service" {
 }
 
 variable "count" {
-  type    = number
-  default = 3
+  type        = number
+  default     = 3
+  description = "number of nodes"
 }
 
 job "svc" {

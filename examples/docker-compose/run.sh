@@ -2,6 +2,7 @@
 # Starts compose.yaml, shows the cluster, and removes its containers and network, also at Ctrl-C and when something fails.
 set -euo pipefail
 cd "$(dirname "$0")"
+docker compose version >/dev/null 2>&1 || { echo "not found: docker compose (Docker with Compose 2.20 or later)" >&2 && exit 1; }
 trap 'exit 130' INT TERM
 trap '[[ $? =~ ^(0|130)$ ]] || docker compose logs --tail=20; docker compose down' EXIT
 

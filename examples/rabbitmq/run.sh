@@ -39,6 +39,7 @@ say "a broker on each, all at once"
 for name in n1 n2 n3; do broker "$name"; done
 for name in n1 n2 n3; do show n1 srv-epmd wait "$name@rmq" --dns consul=127.0.0.1:8600; done
 for name in n1 n2 n3; do rabbitmqctl "$name" await_startup; done
+rabbitmqctl n1 await_online_nodes 3 --timeout 30
 show n1 srv-epmd names --match 'n*@rmq'
 
 say "a queue declared on n1 is seen on all"

@@ -1,10 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
+import { BUILT_FROM, sourcesDigest } from "./built-from.js";
+import { noticesFor } from "./notices.js";
 import { COMMON, MINIFY, ROOT } from "./settings.js";
 
 /** Builds dist/: the command, bundled so that a daemon starts quickly and stays small, and the library with its types. */
 const common = { ...COMMON, format: "esm", outdir: "dist" } as const;
+
+rmSync(BUILT_FROM, { force: true });
+// Taken first: what changes meanwhile is not in the build, or only in a part of it.
+const digest = sourcesDigest();
 
 // Packages in CommonJS call require() for Node's own modules, which ESM output lacks.
 const require =
@@ -32,8 +38,10 @@ const [command] = await Promise.all([
 for (const chunk of readdirSync(`${ROOT}dist/chunks`)) {
   if (command.metafile.outputs[`dist/chunks/${chunk}`] === undefined) rmSync(`${ROOT}dist/chunks/${chunk}`);
 }
+writeFileSync(`${ROOT}dist/NOTICES.txt`, noticesFor(command.metafile));
 // npm makes the file of `bin` executable when it installs the package, and not in the tree itself.
 chmodSync(`${ROOT}dist/srv-epmd.js`, 0o755);
 execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, "-p", `${ROOT}src/build`], {
   stdio: "inherit",
 });
+writeFileSync(BUILT_FROM, `${digest}\n`);

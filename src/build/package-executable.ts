@@ -15,6 +15,13 @@ export function platformOf(node: string): string {
   return platform;
 }
 
+/** What goes with the executable: it is a copy of that node. */
+export function nodeNotice(node: string): string {
+  const version = output(node, "--version");
+  const licences = `https://github.com/nodejs/node/blob/${version}/LICENSE`;
+  return `\n${"-".repeat(80)}\n\nThe executable is Node.js ${version} with the above in it. Its licences:\n${licences}\n`;
+}
+
 /**
  * Writes a copy of that node which carries the script.
  * @param script CommonJS, without anything beside it

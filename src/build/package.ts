@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bundleInto } from "./package-bundle.js";
-import { makeExecutable, platformOf } from "./package-executable.js";
+import { makeExecutable, nodeNotice, platformOf } from "./package-executable.js";
 import { ROOT, VERSION } from "./settings.js";
 
 /** `npm run package`: srv-epmd for machines without npm, as a file for `node` and as an executable, with their sums. */
@@ -19,12 +19,14 @@ const folder = resolve(flags.out);
 mkdirSync(folder, { recursive: true });
 
 const script = join(folder, `srv-epmd-${VERSION}.cjs`);
-await bundleInto(script);
-const files = [script];
+const notices = join(folder, `srv-epmd-${VERSION}-notices.txt`);
+writeFileSync(notices, await bundleInto(script));
+const files = [script, notices];
 if (!flags["only-bundle"]) {
   const node = resolve(flags.node);
   const file = join(folder, `srv-epmd-${VERSION}-${platformOf(node)}`);
   makeExecutable({ node, script, file });
+  appendFileSync(notices, nodeNotice(node));
   files.push(file);
 }
 

@@ -52,8 +52,13 @@ async function runCheck(check: Check, examination: Examination): Promise<Finding
 
 function findingLines(id: string, finding: Finding): Line[] {
   const tone = TONES[finding.result];
-  const line = { text: `${finding.result.padEnd(5)} ${id.padEnd(WIDTH)}  ${finding.evidence}`, tone };
-  return "advice" in finding ? [line, { text: `      ${finding.advice}` }] : [line];
+  // What was found of several nodes, or at several places, is easier to read below each other.
+  const evidence = finding.evidence.split("; ").map((text, index): Line => {
+    const head = index === 0 ? `${finding.result.padEnd(5)} ${id.padEnd(WIDTH)}` : " ".repeat(6 + WIDTH);
+    return { text: `${head}  ${text}`, tone };
+  });
+  const advice = "advice" in finding ? finding.advice.split("; ") : [];
+  return [...evidence, ...advice.map((text): Line => ({ text: `      ${text}` }))];
 }
 
 function summary(

@@ -1,11 +1,11 @@
 import { type Answer, resolutionObject } from "../core/resolution-object.js";
+import { type Way, wayWords } from "../core/ways-in.js";
 import type { Probe } from "../distribution/result.js";
+import { isFailure, probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Line, Tone } from "./paint.js";
-import { isFailure, probeTone, probeWords } from "./probe-words.js";
 import type { ViaSeen } from "./resolve-via.js";
-import { type Way, wayWords } from "./ways-in.js";
 
 export interface Report {
   /** With its host expanded. */
@@ -94,4 +94,9 @@ function viaLines({ via }: Report): Line[] {
   const stock = via.stockVm === null ? "is told no port" : `dials ${via.stockVm}`;
   lines.push({ text: `  a stock VM that asks it for ${via.aliveName} ${stock}`, tone: "quiet" });
   return lines;
+}
+
+function probeTone(probe: Probe): Tone {
+  if (probe.result === "node") return "good";
+  return isFailure(probe) ? "bad" : "doubtful";
 }

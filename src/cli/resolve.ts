@@ -4,7 +4,9 @@ import { hostsEntriesIn } from "../core/hosts-file.js";
 import type { NodeName } from "../core/node-name.js";
 import { printable } from "../core/printable.js";
 import type { Trace } from "../core/trace.js";
+import type { Way } from "../core/ways-in.js";
 import type { Probe } from "../distribution/result.js";
+import { isAskedNode } from "../distribution/words.js";
 import { thisMachine } from "../machine.js";
 import type { Resolving } from "../resolution/compose.js";
 import { composeForLookUps } from "../resolve.js";
@@ -12,11 +14,9 @@ import type { CommandContext } from "./commands.js";
 import { type ExitCode, worst } from "./exit-code.js";
 import { epmdCandidates } from "./names.js";
 import { painter } from "./paint.js";
-import { isAskedNode } from "./probe-words.js";
 import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-report.js";
 import { nodeOperands } from "./resolving.js";
 import { traceLines } from "./trace-lines.js";
-import type { Way } from "./ways-in.js";
 
 /** Looks nodes up as the daemon would, all at once, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {
@@ -90,7 +90,10 @@ function createProbe({ config }: CommandContext) {
 }
 
 async function waysOf(full: string, answer: Report["answer"], { config }: CommandContext): Promise<Way[]> {
-  const [{ waysIn }, { hostAddresses }] = await Promise.all([import("./ways-in.js"), import("./host-addresses.js")]);
+  const [{ waysIn }, { hostAddresses }] = await Promise.all([
+    import("../core/ways-in.js"),
+    import("../resolution/host-addresses.js"),
+  ]);
   const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
   const host = full.slice(full.indexOf("@") + 1);
   return waysIn({

@@ -7,6 +7,7 @@ import type { RegisteredNode, Registry } from "../core/registry.js";
 import { serviceId } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import { AgentState } from "./agent-state.js";
+import { Audits } from "./audits.js";
 import type { ConsulClient } from "./client.js";
 import { criticalIds, standingOf } from "./ownership.js";
 import { Publisher } from "./publisher.js";
@@ -64,14 +65,8 @@ class ConsulRegistrar implements Registrar {
   readonly #shared: SharedServices;
   readonly #unsubscribe: () => void;
   readonly #adoptUntil: number;
-  #auditTimer: NodeJS.Timeout | undefined;
-  /** Milliseconds of now(); undefined while one is under way. */
-  #auditAt: number | undefined;
-  /** What was published since the last audit began is to be looked at soon. */
-  #recheck = false;
-  #auditing: Promise<void> | undefined;
+  readonly #audits: Audits;
   #surveyed = false;
-  #auditFailures = 0;
   #stopping: Promise<void> | undefined;
 
   constructor(deps: RegistrarDeps) {
@@ -91,7 +86,12 @@ class ConsulRegistrar implements Registrar {
       else this.#left(node);
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
-    this.#audit();
+    this.#audits = new Audits({
+      survey: () => this.#survey(),
+      failed: (error, failures) => this.#surveyFailed(error, failures),
+      now: this.#now,
+      timings: this.#timings,
+    });
   }
 
   get agentAnswers(): boolean {
@@ -123,12 +123,12 @@ class ConsulRegistrar implements Registrar {
 
   async #stop(): Promise<void> {
     this.#unsubscribe();
-    clearTimeout(this.#auditTimer);
+    const lastAudit = this.#audits.stop();
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());
     const work = Promise.all([
       ...publishers.map((publisher) => publisher.finish(this.#deps.config.deregisterOnStop)),
-      this.#auditing,
+      lastAudit,
     ]);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -181,7 +181,7 @@ class ConsulRegistrar implements Registrar {
         timings: this.#timings,
         published: (entry) => {
           this.#shared.examine(entry);
-          this.#auditSoon();
+          this.#audits.soon();
         },
         emptied: () => {
           if (!this.#claims.holder(key)) this.#publishers.delete(key);
@@ -192,44 +192,10 @@ class ConsulRegistrar implements Registrar {
     return publisher;
   }
 
-  /** Compares what the agent holds with what it should hold: now, and again and again. */
-  #audit(): void {
-    this.#auditAt = undefined;
-    this.#recheck = false;
-    this.#auditing = this.#survey()
-      .then(
-        () => {
-          this.#auditFailures = 0;
-          return this.#timings.audit;
-        },
-        (error: unknown) => {
-          if (error instanceof ConsulError && !this.#abort.signal.aborted) this.#agent.failed(error, undefined);
-          const { firstRetry, audit } = this.#timings;
-          return retryDelay(
-            ++this.#auditFailures,
-            firstRetry,
-            this.#surveyed ? audit : this.#deps.config.ttl / 3,
-            this.#random,
-          );
-        },
-      )
-      .then((delay) => {
-        this.#auditIn(this.#recheck ? Math.min(delay, this.#timings.recheck) : delay);
-      });
-  }
-
-  #auditIn(delay: number): void {
-    if (this.#stopping !== undefined) return;
-    clearTimeout(this.#auditTimer);
-    this.#auditAt = this.#now() + delay;
-    this.#auditTimer = setTimeout(() => this.#audit(), delay);
-  }
-
-  /** Two daemons that find an id free in the same moment both write it, and Consul tells neither: one of them has to see it. */
-  #auditSoon(): void {
-    this.#recheck = true;
-    const { recheck } = this.#timings;
-    if (this.#auditAt !== undefined && this.#auditAt > this.#now() + recheck) this.#auditIn(recheck);
+  #surveyFailed(error: unknown, failures: number): number {
+    if (error instanceof ConsulError && !this.#abort.signal.aborted) this.#agent.failed(error, undefined);
+    const { firstRetry, audit } = this.#timings;
+    return retryDelay(failures, firstRetry, this.#surveyed ? audit : this.#deps.config.ttl / 3, this.#random);
   }
 
   async #survey(): Promise<void> {

@@ -1,3 +1,4 @@
+import { loopbackRange } from "./gateway/loopback-range.js";
 import { namePattern } from "./name-pattern.js";
 import * as network from "./network-values.js";
 import * as values from "./values.js";
@@ -509,7 +510,7 @@ export const OPTIONS = {
     commands: [...GATEWAY, "hosts"],
     help: "loopback addresses that stand for hosts",
     placeholder: "CIDR",
-    parse: network.loopbackRange,
+    parse: loopbackRange,
     default: "127.64.0.0/10",
   }),
   gatewayListen: one({

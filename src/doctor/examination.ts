@@ -1,4 +1,3 @@
-import { isAskedNode } from "../cli/probe-words.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
 import { ConsulSide } from "../consul/side.js";
@@ -12,6 +11,7 @@ import type { NodeName } from "../core/node-name.js";
 import { isBridged } from "../core/nomad.js";
 import type { Resolution } from "../core/resolution.js";
 import type { Probe } from "../distribution/result.js";
+import { isAskedNode } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
 import type { Logger } from "../logger.js";
 import { type Machine, thisMachine } from "../machine.js";

@@ -1,7 +1,7 @@
-import { probeWords } from "../cli/probe-words.js";
 import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
 import type { Endpoint } from "../core/endpoint.js";
 import type { Probe } from "../distribution/result.js";
+import { probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";

@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { hostAddresses } from "../cli/host-addresses.js";
-import { waysIn, wayWords } from "../cli/ways-in.js";
 import { fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import type { Family } from "../core/endpoint.js";
 import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
 import { isHelperName } from "../core/helper-names.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
+import { waysIn, wayWords } from "../core/ways-in.js";
 import { formatPeer } from "../epmd/peer.js";
+import { hostAddresses } from "../resolution/host-addresses.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import { NOT_NAMED } from "./peer-records.js";

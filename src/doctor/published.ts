@@ -1,8 +1,8 @@
-import { probeWords } from "../cli/probe-words.js";
 import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
 import { hostPort, isLoopback } from "../core/ip.js";
 import { isMeshed } from "../core/mesh/sidecar.js";
 import { publishesToConsul } from "../core/publication.js";
+import { probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ListenError } from "../../src/core/errors.js";
 import { GatewayAddresses } from "../../src/core/gateway/addresses.js";
-import { loopbackRange } from "../../src/core/network-values.js";
+import { loopbackRange } from "../../src/core/gateway/loopback-range.js";
 import { GatewayHosts } from "../../src/gateway/hosts.js";
 import { collectLog } from "../support/log-lines.js";
 

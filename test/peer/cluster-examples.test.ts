@@ -7,6 +7,7 @@ import { startChild } from "../support/child.js";
 import { consoleBlocks, installInto, runShown } from "../support/console-blocks.js";
 import { findConsul } from "../support/consul-agent.js";
 import { cleanEnvironment } from "../support/environment.js";
+import { programForAll } from "../support/program-for-all.js";
 import { requirePeer } from "../support/require-peer.js";
 import { BIN } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -16,13 +17,14 @@ const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const TIMEOUT = 60_000;
 
 /** A copy of an example with what it sources, and a folder with `srv-epmd` in it for the PATH. */
-async function copyOf(example: string) {
+async function copyOf(example: string, program?: string) {
   const folder = await temporaryFolder(example);
   const [cwd, bin] = [join(folder, example), join(folder, "bin")];
   await cp(join(EXAMPLES, example), cwd, { recursive: true });
-  for (const name of ["machines.sh", "nodes.sh"]) await cp(join(EXAMPLES, name), join(folder, name));
+  for (const name of ["private.sh", "machines.sh", "nodes.sh", "typed.sh"])
+    await cp(join(EXAMPLES, name), join(folder, name));
   await mkdir(bin);
-  installInto(bin);
+  installInto(bin, program);
   return { cwd, bin };
 }
 
@@ -71,13 +73,14 @@ requirePeer(
     };
 
     test.each([
-      ["Ctrl-C", -1, "SIGINT", 130],
-      ["being killed", 1, "SIGKILL", null],
-    ] as const)("at %s", async (_, sign, signal, code) => {
-      const { cwd, bin } = await copyOf("connect");
+      ["Ctrl-C", "connect", 10, -1, "SIGINT", 130],
+      ["Ctrl-C", "erlang", 3, -1, "SIGINT", 130],
+      ["being killed", "connect", 10, 1, "SIGKILL", null],
+    ] as const)("at %s: %s", async (_, name, processes, sign, signal, code) => {
+      const { cwd, bin } = await copyOf(name);
       const example = start(cwd, bin);
       await example.waitForOutput(/net_adm:ping/, 20_000);
-      expect(processesWith(mark).length).toBeGreaterThan(10);
+      expect(processesWith(mark).length).toBeGreaterThan(processes);
       process.kill(sign * example.pid, signal);
       expect(await example.exited).toMatchObject({ code });
       await waitFor(() => processesWith(mark).length === 0, { what: "their end" });
@@ -109,7 +112,7 @@ requirePeer(
         "true",
       ]);
       if ((await may.exited).code !== 0) skip("users may not make namespaces here");
-      const { cwd, bin } = await copyOf("consul");
+      const { cwd, bin } = await copyOf("consul", await programForAll());
       const PATH = [bin, dirname(findConsul() ?? ""), process.env.PATH].join(":");
       await startChild("chmod", ["-R", "go+rX", dirname(cwd)]).exited;
       const example = startChild("setpriv", [...asNobody, "./run.sh"], { cwd, env: cleanEnvironment({ PATH }) });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,11 +14,12 @@ const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const shownIn = (example: string) =>
   consoleBlocks(readFileSync(join(EXAMPLES, example, "README.md"), "utf8")).flatMap(({ shown }) => shown);
 
-/** A copy of an example, and a folder with `srv-epmd` in it for the PATH. */
+/** A copy of an example with what its script sources, and a folder with `srv-epmd` in it for the PATH. */
 async function copyOf(example: string) {
   const folder = await temporaryFolder(example);
   const [cwd, bin] = [join(folder, "example"), join(folder, "bin")];
   await cp(join(EXAMPLES, example), cwd, { recursive: true });
+  for (const name of ["private.sh", "typed.sh"]) await cp(join(EXAMPLES, name), join(folder, name));
   await mkdir(bin);
   installInto(bin);
   return { cwd, bin };
@@ -32,8 +33,13 @@ const NEEDED: readonly [string, ...Peer[]][] = [
 
 for (const [example, ...peers] of NEEDED) {
   requirePeer("netns", ...peers)(`the example ${example}`, () => {
-    test("does and prints what its README shows", async () => {
-      await runShown(shownIn(example), { ...(await copyOf(example)), timeout: 60_000 });
+    test("does and prints what its README shows with one command, and leaves the folder as it was", async () => {
+      const place = await copyOf(example);
+      const before = readdirSync(place.cwd);
+      const output = shownIn(example).flatMap((shown) => [`$ ${shown.command}`, ...shown.output]);
+      // The resolver's file is runShown's.
+      await runShown([{ command: "./run.sh", output }], { ...place, timeout: 60_000 });
+      expect(readdirSync(place.cwd).filter((name) => name !== "resolv.conf")).toEqual(before);
     }, 70_000);
   });
 }

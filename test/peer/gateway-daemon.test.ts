@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { GatewayAddresses } from "../../src/core/gateway/addresses.js";
-import { loopbackRange } from "../../src/core/network-values.js";
+import { loopbackRange } from "../../src/core/gateway/loopback-range.js";
 import { startChild } from "../support/child.js";
 import { dnsClient } from "../support/dns-client.js";
 import { cleanEnvironment } from "../support/environment.js";

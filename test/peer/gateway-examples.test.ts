@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs";
-import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { test } from "vitest";
-import { consoleBlocks, installInto, runShown } from "../support/console-blocks.js";
+import { expect, test } from "vitest";
+import { run } from "../support/child.js";
+import { consoleBlocks, runShown } from "../support/console-blocks.js";
+import { findConsul } from "../support/consul-agent.js";
 import { findEjabberd } from "../support/ejabberd.js";
+import { cleanEnvironment } from "../support/environment.js";
 import { findRabbitmq } from "../support/rabbitmq.js";
 import { requirePeer } from "../support/require-peer.js";
+import { BIN } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { sharedLibraries, type UnpackedServer } from "../support/unpacked.js";
 
@@ -14,7 +18,10 @@ const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 /** Milliseconds: three brokers boot in 20 s on two cores with nothing else to do. */
 const TIMEOUT = 120_000;
 
-/** Does what the README of an example shows. @param prepare the environment in which an unpacked server is as if installed */
+/**
+ * Does what the README of an example shows, in a checkout that is built and whose srv-epmd is not on the PATH.
+ * @param prepare the environment in which an unpacked server is as if installed
+ */
 async function runExample(
   example: string,
   server: UnpackedServer | undefined,
@@ -22,11 +29,11 @@ async function runExample(
 ): Promise<void> {
   if (server === undefined) throw new Error(`${example} is not there: bash test/install-peers.sh`);
   const folder = await temporaryFolder(example);
-  const [cwd, bin] = [join(folder, example), join(folder, "bin")];
+  const [cwd, bin] = [join(folder, "examples", example), join(folder, "bin")];
   await cp(join(EXAMPLES, example), cwd, { recursive: true });
-  await cp(join(EXAMPLES, "machines.sh"), join(folder, "machines.sh"));
+  for (const name of ["private.sh", "machines.sh"]) await cp(join(EXAMPLES, name), join(folder, "examples", name));
+  await symlink(dirname(BIN), join(folder, "dist"));
   await mkdir(bin);
-  installInto(bin);
   const env = {
     PATH: `${dirname(server.otp.program("erl"))}:${process.env.PATH}`,
     LD_LIBRARY_PATH: sharedLibraries(server),
@@ -42,7 +49,7 @@ requirePeer(
   "netns",
 )("the example rabbitmq", () => {
   test(
-    "does and prints what its README shows",
+    "does and prints what its README shows, in a checkout without srv-epmd on the PATH",
     () =>
       runExample("rabbitmq", findRabbitmq(), (server) => ({
         RABBITMQ_SCRIPTS_DIR: server.path("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin"),
@@ -53,13 +60,32 @@ requirePeer(
 });
 
 requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("an example whose server is not installed", () => {
+  test("says so in one line", async () => {
+    const env = cleanEnvironment({
+      PATH: `${dirname(findConsul() ?? "")}:${process.env.PATH}`,
+      RABBITMQ_SCRIPTS_DIR: "/nowhere",
+    });
+    const { code, stdout, stderr } = await run(join(EXAMPLES, "rabbitmq/run.sh"), [], { env });
+    const missing = "/nowhere/rabbitmq-server /nowhere/rabbitmqctl";
+    expect({ code, stdout, stderr }).toEqual({
+      ...{ code: 1, stdout: "" },
+      stderr: `not found: ${missing} (examples/README.md says what is needed)\n`,
+    });
+  });
+});
+
+requirePeer(
   "ejabberd",
   "epmd",
   "consul",
   "netns",
 )("the example ejabberd", () => {
   test(
-    "does and prints what its README shows",
+    "does and prints what its README shows, in a checkout without srv-epmd on the PATH",
     () =>
       runExample("ejabberd", findEjabberd(), async (server, folder) => {
         const EJABBERDCTL = join(folder, "ejabberdctl");

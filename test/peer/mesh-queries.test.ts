@@ -44,6 +44,17 @@ requirePeer(
     expect(packets[1]?.proxied).toBeGreaterThan(5);
   });
 
+  test("a denied intention of the service with itself ends new links, and an allowed one lets them again", async () => {
+    const [a] = await Promise.all([node("a", { args: ALONE }), node("b", { args: ALONE })]);
+    const pings = (answer: string) =>
+      waitFor(async () => (await disconnectAndPing(a, fullName("b"))) === answer, { what: answer });
+    await pings("pong");
+    const allow = await mesh.deny("svc", "svc");
+    await pings("pang");
+    await allow();
+    await pings("pong");
+  });
+
   test("an upstream that is added at run time is found without a restart", async () => {
     await mesh.setUpstreams("a", "b");
     const [a] = await Promise.all([node("a", { args: ALONE }), node("b"), node("c")]);

@@ -17,6 +17,7 @@ import { waitFor } from "../support/wait-for.js";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
 const SCRIPT = `srv-epmd-${version}.cjs`;
+const NOTICES = `srv-epmd-${version}-notices.txt`;
 const EXECUTABLE = `srv-epmd-${version}-${process.platform}-${process.arch}`;
 
 let folder = "";
@@ -30,14 +31,31 @@ beforeAll(async () => {
   expect(code, stderr).toBe(0);
 }, 90_000);
 
-test("npm run package makes two files and their sums, in the form that sha256sum --check reads", () => {
-  expect(readdirSync(folder).sort()).toEqual(["SHA256SUMS", EXECUTABLE, SCRIPT].sort());
+test("npm run package makes two files, the licences of what is in them, and their sums, in the form that sha256sum --check reads", () => {
+  expect(readdirSync(folder).sort()).toEqual(["SHA256SUMS", EXECUTABLE, NOTICES, SCRIPT].sort());
   const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
   const sumOf = (file: string) =>
     createHash("sha256")
       .update(readFileSync(join(folder, file)))
       .digest("hex");
-  expect(sums).toBe(`${sumOf(SCRIPT)}  ${SCRIPT}\n${sumOf(EXECUTABLE)}  ${EXECUTABLE}\n`);
+  expect(sums).toBe([SCRIPT, NOTICES, EXECUTABLE].map((file) => `${sumOf(file)}  ${file}\n`).join(""));
+});
+
+test("the licences of the packages that are bundled go with the files, and with the command in dist", () => {
+  const notices = readFileSync(join(folder, NOTICES), "utf8");
+  const inDist = readFileSync(`${ROOT}dist/NOTICES.txt`, "utf8");
+  const atTheEnd = readFileSync(join(folder, SCRIPT), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("// "));
+  const { dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { dependencies: object };
+  for (const name of [...Object.keys(dependencies), "papi", "sonic-boom"]) {
+    const title = new RegExp(`^${name} [0-9]+\\.[0-9.]+ \\([A-Za-z0-9.-]+\\)$`, "m");
+    expect(notices).toMatch(title);
+    expect(inDist).toMatch(title);
+    expect(atTheEnd.map((line) => line.slice(3)).join("\n")).toMatch(title);
+  }
+  expect(notices.match(/copyright/gi)?.length).toBeGreaterThan(10);
+  expect(notices).toContain(`Node.js ${process.version}`);
 });
 
 describe.concurrent.each([

@@ -1,9 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { BIN } from "./srv-epmd.js";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+import { existsSync, readFileSync } from "node:fs";
+import { BUILT_FROM, sourcesDigest } from "../../src/build/built-from.js";
+import { ROOT } from "../../src/build/settings.js";
 
 /** Tests of the built program need it built from what is in `src` now. */
 export default function setup(): void {
@@ -12,8 +10,6 @@ export default function setup(): void {
   if (status !== 0) throw new Error(`npm run build failed:\n${stdout}\n${stderr}`);
 }
 
-function isUpToDate(): boolean {
-  const built = statSync(BIN, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).map((file) => `src/${file}`);
-  return [...sources, "package.json", "package-lock.json"].every((file) => statSync(ROOT + file).mtimeMs < built);
+export function isUpToDate(): boolean {
+  return existsSync(BUILT_FROM) && readFileSync(BUILT_FROM, "utf8").trim() === sourcesDigest();
 }

@@ -35,9 +35,9 @@ export function pattern(line: string): RegExp {
 }
 
 /** Puts `srv-epmd` into a folder, for the PATH. */
-export function installInto(folder: string): void {
-  chmodSync(BIN, 0o755);
-  if (!readdirSync(folder).includes("srv-epmd")) symlinkSync(BIN, join(folder, "srv-epmd"));
+export function installInto(folder: string, program = BIN): void {
+  chmodSync(program, 0o755);
+  if (!readdirSync(folder).includes("srv-epmd")) symlinkSync(program, join(folder, "srv-epmd"));
 }
 
 export interface ShellOptions {

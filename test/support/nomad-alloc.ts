@@ -16,7 +16,8 @@ import {
   tasksOf,
   type Values,
 } from "./nomad-job.js";
-import { BIN, type LogLine } from "./srv-epmd.js";
+import { programForAll } from "./program-for-all.js";
+import type { LogLine } from "./srv-epmd.js";
 import { waitFor } from "./wait-for.js";
 
 /** A task of srv-epmd's, in a PID namespace of its own, as Nomad's exec driver has it. */
@@ -166,7 +167,7 @@ export async function startTask(
   netns: Host,
 ): Promise<RunningTask> {
   const isolated = ["--pid", "--fork", "--kill-child", "--mount-proc", ...AS_NOBODY];
-  const child = startChild("unshare", [...isolated, process.execPath, BIN, ...args], {
+  const child = startChild("unshare", [...isolated, process.execPath, await programForAll(), ...args], {
     env: { PATH: "/usr/local/bin:/usr/bin:/bin", ...env },
     netns,
   });

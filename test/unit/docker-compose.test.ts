@@ -1,10 +1,12 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { BlockList } from "node:net";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { complaintsOf, foreignToModule } from "../support/calls.js";
+import { run } from "../support/child.js";
 import { addressOf, COMPOSE, execsOfRun, networkOwner, ours, readCompose } from "../support/compose.js";
 import { execForm, parseDockerfile, valueIn } from "../support/dockerfile.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const KEYS = /^(image|build|hostname|command|environment|healthcheck|depends_on|network_mode|networks|volumes)$/;
 
@@ -109,4 +111,12 @@ test("run.sh calls, in services that are there, programs that their images have"
       .split(" ")
       .map((word) => word.replaceAll("'", "")) ?? [];
   expect(complaintsOf(words)).toEqual([]);
+});
+
+test("run.sh says in one line that Docker has no Compose", async () => {
+  const folder = await temporaryFolder("docker");
+  writeFileSync(join(folder, "docker"), "#!/bin/sh\necho 'unknown command: compose' >&2\nexit 1\n", { mode: 0o755 });
+  const { code, stdout, stderr } = await run(`${COMPOSE}run.sh`, [], { env: { PATH: `${folder}:/usr/bin:/bin` } });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toBe("not found: docker compose (Docker with Compose 2.20 or later)\n");
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type WaysInput, waysIn, wayWords } from "../../src/cli/ways-in.js";
 import { loadConfig } from "../../src/core/config.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import { familyOf } from "../../src/core/ip.js";
+import { type WaysInput, waysIn, wayWords } from "../../src/core/ways-in.js";
 
 const HOST = "svc.service.consul";
 

@@ -1,8 +1,8 @@
-import type { Config } from "../core/config.js";
-import type { Endpoint, Family } from "../core/endpoint.js";
-import { GatewayAddresses, type HostAddress } from "../core/gateway/addresses.js";
-import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
-import { cidrContains, familyOf, hostPort, isLoopback } from "../core/ip.js";
+import type { Config } from "./config.js";
+import type { Endpoint, Family } from "./endpoint.js";
+import { GatewayAddresses, type HostAddress } from "./gateway/addresses.js";
+import { gatewayNames, isGatewayHost } from "./gateway/names.js";
+import { cidrContains, familyOf, hostPort, isLoopback } from "./ip.js";
 
 /** What a VM dials that comes this way; `reason` where there is nothing. */
 export interface Way {

@@ -1,7 +1,6 @@
 import type { Endpoint } from "../core/endpoint.js";
 import type { NodeName } from "../core/node-name.js";
-import type { Probe, TlsSeen } from "../distribution/result.js";
-import type { Tone } from "./paint.js";
+import type { Probe, TlsSeen } from "./result.js";
 
 /**
  * Whether a node that calls itself so is the one that was asked for. To a VM the whole name has to be the same, to the
@@ -18,11 +17,6 @@ export function isAskedNode({ aliveName, form }: NodeName, operand: string, full
 /** Nobody there is the node, for all that can be told. */
 export function isFailure({ result }: Probe): boolean {
   return !["node", "erlang", "tls"].includes(result);
-}
-
-export function probeTone(probe: Probe): Tone {
-  if (probe.result === "node") return "good";
-  return isFailure(probe) ? "bad" : "doubtful";
 }
 
 /** `IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */

@@ -1,0 +1,22 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { ROOT } from "./settings.js";
+
+/** Holds the digest of what `dist/` was built from; there is none while a build runs, or after one that failed. */
+export const BUILT_FROM = `${ROOT}dist/.built-from`;
+
+/** Of names and contents: times say little, for a checkout or a copy may bring back a file with an older one. */
+export function sourcesDigest(root = ROOT): string {
+  const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" })
+    .map((file) => `src/${file}`)
+    .filter((file) => statSync(root + file).isFile());
+  const hash = createHash("sha256");
+  for (const file of [...sources.sort(), "package.json", "package-lock.json", "tsconfig.json"]) {
+    hash.update(
+      `${file}\0${createHash("sha256")
+        .update(readFileSync(root + file))
+        .digest("hex")}\n`,
+    );
+  }
+  return hash.digest("hex");
+}

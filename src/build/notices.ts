@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync } from "node:fs";
+import type { Metafile } from "esbuild";
+import { ROOT } from "./settings.js";
+
+const LICENCE = /^(licen[cs]e|notice|copying)/i;
+
+/** Who made what a bundle holds beside our own code, with the licences: they ask to go where the code goes. */
+export function noticesFor({ inputs }: Metafile): string {
+  const packages = new Set(
+    Object.keys(inputs).flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
+  );
+  // Some are there twice, for packages that want another version.
+  const notices = new Set(Array.from(packages).sort().map(noticeOf));
+  return Array.from(notices).join(`\n${"-".repeat(80)}\n\n`);
+}
+
+/** @param folder of the package, from the project's */
+function noticeOf(folder: string): string {
+  const { name, version, license } = JSON.parse(readFileSync(`${ROOT}${folder}/package.json`, "utf8"));
+  const files = readdirSync(ROOT + folder).filter((file) => LICENCE.test(file));
+  if (files.length === 0) throw new Error(`${folder} has no file with its licence`);
+  const texts = files.map((file) => readFileSync(`${ROOT}${folder}/${file}`, "utf8").trim());
+  return [`${name} ${version} (${license})`, ...texts, ""].join("\n\n");
+}

@@ -1,0 +1,22 @@
+import { chmod, cp, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { BIN } from "./srv-epmd.js";
+import { temporaryFolder } from "./temporary.js";
+
+let copy: Promise<string> | undefined;
+
+/** A copy of the built program that every user may run: the checkout may be where root alone can read, as below /root. */
+export function programForAll(): Promise<string> {
+  copy ??= makeCopy();
+  return copy;
+}
+
+async function makeCopy(): Promise<string> {
+  const folder = await temporaryFolder("program");
+  await chmod(folder, 0o755);
+  await writeFile(join(folder, "package.json"), '{"type":"module"}\n');
+  for (const part of ["srv-epmd.js", "chunks"]) {
+    await cp(join(dirname(BIN), part), join(folder, part), { recursive: true });
+  }
+  return join(folder, "srv-epmd.js");
+}

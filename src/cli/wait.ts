@@ -67,17 +67,15 @@ async function attemptUntil(
   }
 }
 
-/** Tells now and then what is still missing: at once when it is something else than before, else ever more seldom. */
+/** Tells now and then what is still missing, ever more seldom. */
 function createProgress(tell: (seconds: number, reason: string) => void) {
   let pause = FIRST_PROGRESS;
   let next = FIRST_PROGRESS;
-  let last: string | undefined;
   return (elapsedMs: number, reason: string): void => {
-    if (elapsedMs < FIRST_PROGRESS || (reason === last && elapsedMs < next)) return;
+    if (elapsedMs < next) return;
     tell(Math.round(elapsedMs / 1000), reason);
-    pause = reason === last ? Math.min(pause * 2, LONGEST_SILENCE) : FIRST_PROGRESS;
     next = elapsedMs + pause;
-    last = reason;
+    pause = Math.min(pause * 2, LONGEST_SILENCE);
   };
 }
 

@@ -49,7 +49,7 @@ requirePeer("netns")("what the Dockerfile builds, as a container", () => {
     const user = valueIn(image, "USER");
     const [program, ...args] = [...execForm(valueIn(image, "ENTRYPOINT")), ...execForm(valueIn(image, "CMD"))];
     const container = startChild(program ?? "", args, { env: {}, netns: await bareRoot(root, user) });
-    await container.waitForOutput(/"port":4369,"msg":"ready"/);
+    await container.waitForOutput(/"port":4369,.*"msg":"ready"/);
     const pid = processOne(container);
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     expect(status).toMatch(/^NSpid:\t[0-9]+\t1$/m);

@@ -59,6 +59,9 @@ job "svc" {
       port "http" {
         to = -1
       }
+      port "admin" {
+        to = -1
+      }
     }
 
     # What the release is for. Its nodes are not published here: srv-epmd publishes each with its name, as var.service.
@@ -67,6 +70,19 @@ job "svc" {
       port = "http"
       check {
         type     = "tcp"
+        interval = "10s"
+        timeout  = "2s"
+      }
+    }
+
+    # srv-epmd's own page, health and metrics: a deployment goes on when the node is in Consul, and Prometheus finds it here.
+    # A service of its own: what is wrong with the cluster must not take the release out of its own service.
+    service {
+      name = "svc-epmd"
+      port = "admin"
+      check {
+        type     = "http"
+        path     = "/readyz"
         interval = "10s"
         timeout  = "2s"
       }
@@ -95,6 +111,7 @@ job "svc" {
       env {
         SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
         SRV_EPMD_PORT_LABEL = "dist"
+        SRV_EPMD_ADMIN      = "0.0.0.0:${NOMAD_PORT_admin}"
         # The client's agent. 127.0.0.1 is the allocation's own here.
         SRV_EPMD_CONSUL = "http://${attr.unique.network.ip-address}:8500"
         SRV_EPMD_DNS    = "consul=${attr.unique.network.ip-address}:8600"

@@ -17,6 +17,7 @@ requirePeer(
   "consul",
   "netns",
   "nft",
+  "curl",
 )("the job sidecar.nomad.hcl in allocations of two clients, with Consul's ACLs", () => {
   let file: JobFile;
   let clients: readonly [Client, Client];
@@ -48,8 +49,8 @@ requirePeer(
     ]);
     return Object.fromEntries(places) as Record<string, string>;
   };
-  const placeOf = ({ client, ports }: Allocation) =>
-    `${client.address}:${ports.find(({ label }) => label === "dist")?.hostPort}`;
+  const placeOf = ({ client, ports }: Allocation, of = "dist") =>
+    `${client.address}:${ports.find(({ label }) => label === of)?.hostPort}`;
 
   test("the release waits until its EPMD answers, and would end without it", async () => {
     const waiting = await first.start("wait-for-epmd");
@@ -70,6 +71,15 @@ requirePeer(
     await expect(
       clients[1].host.run("timeout", "1", "bash", "-c", `exec 3<>/dev/tcp/${first.ip}/${port}`),
     ).rejects.toThrow();
+  });
+
+  test("Nomad's check, and Prometheus, reach srv-epmd at the host side of its own port", async () => {
+    const get = (path: string) => clients[1].host.run("curl", "-sf", `http://${placeOf(first, "admin")}${path}`);
+    expect(JSON.parse((await get("/readyz")).stdout)).toMatchObject({
+      ready: true,
+      checks: expect.arrayContaining([{ name: "published", ok: true }]),
+    });
+    expect((await get("/metrics")).stdout).toMatch(/^srv_epmd_published_nodes 1$/m);
   });
 
   test("the allocations of two clients connect by themselves, though they have one address inside", async () => {

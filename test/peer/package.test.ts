@@ -8,6 +8,7 @@ import { bareRoot } from "../support/bare-root.js";
 import { type Child, type Place, run, startChild } from "../support/child.js";
 import { findProgram } from "../support/environment.js";
 import { freePort } from "../support/free-port.js";
+import { http } from "../support/http.js";
 import { createHosts } from "../support/netns.js";
 import { rawNode } from "../support/raw-epmd.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -105,6 +106,19 @@ describe.concurrent.each([
     expect(await daemon.stop()).toMatchObject({ code: 0 });
     await node.closed();
     expect(await readdir(empty)).toEqual([]);
+  });
+
+  test("carries the status page and the metrics, and examines itself", async () => {
+    const daemon = start(["serve", "--port", "0", "--admin", "127.0.0.1:0"]);
+    const port = await portOf(daemon);
+    const [, at = ""] = await daemon.waitForOutput(/"admin":"([^"]+)"/);
+    expect((await http(at, "/")).body).toContain("<title>");
+    expect((await http(at, "/page.css")).body).toContain("{");
+    expect((await http(at, "/page.js")).body).toContain("EventSource");
+    expect((await http(at, "/metrics")).body).toContain(`srv_epmd_build_info{version="${version}"} 1`);
+    const examined = await srvEpmd("doctor", "--port", String(port), "--json");
+    expect(examined.stdout.split("\n")[0]).toContain('"check":"epmd-port","result":"ok"');
+    expect(await daemon.stop()).toMatchObject({ code: 0 });
   });
 
   requirePeer("netns")("as a gateway", () => {

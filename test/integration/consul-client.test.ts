@@ -11,7 +11,7 @@ import { collectLog } from "../support/log-lines.js";
 import { serviceEntry } from "../support/service-entry.js";
 import { removeFolder, temporaryFolder } from "../support/temporary.js";
 
-const TIMEOUT = 250;
+const TIMEOUT = 500;
 const ENTRY = serviceEntry("node_a", { weight: 7 });
 
 let fake: FakeConsul;
@@ -102,7 +102,7 @@ test("a blocking query is given its wait beside the time of a call", async () =>
   expect(performance.now() - before).toBeGreaterThan(TIMEOUT);
   expect(fake.requests.slice(-2).map(({ path }) => path)).toEqual([
     "/v1/health/service/svc?stale=&dc=dc1",
-    `/v1/health/service/svc?stale=&dc=dc1&index=${index}&wait=350ms`,
+    `/v1/health/service/svc?stale=&dc=dc1&index=${index}&wait=600ms`,
   ]);
 });
 

@@ -1,4 +1,7 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Browser, startBrowser } from "../support/browser.js";
 import { fullName, startCluster } from "../support/cluster.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
@@ -164,3 +167,64 @@ requirePeer(
     });
   });
 });
+
+requirePeer("chromium")("a page from elsewhere in a browser", () => {
+  let browser: Browser;
+  let elsewhere: Server;
+  let daemon: Daemon;
+
+  beforeAll(async () => {
+    browser = await startBrowser();
+    elsewhere = createServer((_, response) => void response.writeHead(200, { "content-type": "text/html" }).end());
+    await new Promise<void>((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+    daemon = await startDaemon({
+      args: ["--domain", "demo.test", "--dns-listen", "127.0.0.1:0", "--admin", "0.0.0.0:0", "--log-level", "debug"],
+    });
+  }, 60_000);
+  afterAll(async () => {
+    await daemon?.stop();
+    elsewhere?.close();
+    await browser?.close();
+  });
+
+  // Chromium says Sec-Fetch-Site to the first alone; all of them lead here.
+  test.each(["127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"])(
+    "reads nothing at %s, and has nothing looked up",
+    { timeout: 60_000 },
+    async (host) => {
+      const { page, close } = await browser.open(`http://localhost:${(elsewhere.address() as AddressInfo).port}/`);
+      const port = adminOf(daemon).split(":")[1];
+      const mark = `from=${encodeURIComponent(host)}`;
+      const readable = await page.evaluate(askFromPage(`http://${host}:${port}`, mark));
+      await close();
+      expect(readable).toEqual([]);
+      const isRefused = ({ msg, url }: { msg?: string; url?: unknown }) =>
+        msg === "an HTTP request is refused" && String(url).endsWith(mark);
+      // They did come.
+      await daemon.waitForLog(isRefused, "a refusal");
+      expect(await metricsOf(daemon)).not.toHaveProperty(['srv_epmd_dns_cache_total{result="miss"}']);
+    },
+  );
+});
+
+/** Runs in the page: text, for these tests know no DOM. Its value is what could be read. */
+const askFromPage = (base: string, mark: string) => `(async () => {
+  const readable = [];
+  const url = (what) => "${base}/v1/resolve?node=" + what + "@demo.test&${mark}";
+  const loads = ["img", "script", "iframe"].map((tag) => new Promise((resolve) => {
+    const element = Object.assign(document.createElement(tag), { src: url(tag), referrerPolicy: "no-referrer" });
+    element.onload = element.onerror = resolve;
+    document.body.append(element);
+  }));
+  const fetches = ["cors", "no-cors"].map(async (mode) => {
+    const answer = await fetch(url(mode), { mode }).catch(() => undefined);
+    if (answer?.status) readable.push(mode);
+  });
+  const stream = new Promise((resolve) => {
+    const events = new EventSource("${base}/v1/events");
+    events.onopen = () => resolve(readable.push("events"));
+    events.onerror = resolve;
+  });
+  await Promise.all([...loads, ...fetches, stream]);
+  return readable;
+})()`;

@@ -87,13 +87,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     return streams.add(response, HEADERS);
   }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  const known = [...Object.keys(routes), EVENTS].join(" ");
-  send(
-    response,
-    route
-      ? await route({ query: new URLSearchParams(query), peer, forUnknown: saysNotForWhom(guarded) })
-      : text(404, `nothing is at this path; there are ${known}`),
-  );
+  if (!route) {
+    const known = [...Object.keys(routes), EVENTS].join(" ");
+    return send(response, text(404, `nothing is at this path; there are ${known}`));
+  }
+  send(response, await route({ query: new URLSearchParams(query), peer, forUnknown: saysNotForWhom(guarded) }));
 }
 
 function send(response: ServerResponse, { status, type, body }: Reply): void {

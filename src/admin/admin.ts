@@ -62,8 +62,6 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
       ({ take }) => take(socket),
       (error: unknown) => {
         log.error({ err: error }, "HTTP cannot be served");
-        // It may be that there were no files left to open.
-        http = undefined;
         socket.destroy();
       },
     );

@@ -51,6 +51,7 @@ export class ConsulSide {
     this.#catalogue ??= this.#startCatalogue().catch((error: unknown) => {
       this.#log.error({ err: error }, "patterns get the nodes here only: the Consul side cannot be started");
       this.#catalogue = undefined;
+      this.#client = undefined;
       return undefined;
     });
     return (await this.#catalogue)?.instances(query, limit);
@@ -85,11 +86,7 @@ export class ConsulSide {
 
   /** The one client, for what else is asked of the agent. */
   connect(): Promise<ConsulClient> {
-    // What could not be loaded, because there were no files left to open, may be there the next time.
-    this.#client ??= this.#createClient().catch((error: unknown) => {
-      this.#client = undefined;
-      throw error;
-    });
+    this.#client ??= this.#createClient();
     return this.#client;
   }
 

@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Browser, startBrowser } from "../support/browser.js";
+import { startChild } from "../support/child.js";
 import { fullName, startCluster } from "../support/cluster.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
@@ -136,6 +137,34 @@ requirePeer("netns", "curl")("the default place", () => {
     ]);
     await first.stop();
     await second.stop();
+    await remove();
+  });
+});
+
+requirePeer("netns", "curl")("an address that others reach", () => {
+  test("strangers take half of the connections at the most, and use no patterns", async () => {
+    const { hosts, remove } = await createHosts([{ addresses: ["10.77.9.1/24"] }, { addresses: ["10.77.9.2/24"] }]);
+    const [here, stranger] = hosts;
+    if (!here || !stranger) throw new Error("no hosts");
+    const args = ["--domain", "svc", "--register", "none", "--admin", "10.77.9.1:9369"];
+    const daemon = await startDaemon({ netns: here, args });
+    const url = "http://10.77.9.1:9369";
+    const { stdout } = await stranger.run("curl", "-s", `${url}/v1/cluster?match=*@other`);
+    expect(stdout).toBe("patterns are for local peers only (--allow 10.77.9.2)\n");
+    // Connections that say nothing.
+    const script = `
+      let open = 80;
+      const sockets = Array.from({ length: open }, () => require("node:net").connect(9369, "10.77.9.1"));
+      for (const socket of sockets) {
+        socket.on("error", () => {});
+        socket.on("close", () => --open === 32 && console.log("32 are left"));
+      }`;
+    const holding = startChild(process.execPath, ["-e", script], { netns: stranger });
+    await holding.waitForOutput(/32 are left/);
+    await expect(stranger.run("curl", "-sf", `${url}/livez`)).rejects.toThrow("curl");
+    expect((await here.run("curl", "-sf", `${url}/livez`)).stdout).toBe("alive\n");
+    await holding.stop();
+    await daemon.stop();
     await remove();
   });
 });

@@ -4,7 +4,7 @@ import type { IpPort } from "../core/network-values.js";
 import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer, peerOf } from "../epmd/peer.js";
-import { Places } from "../epmd/places.js";
+import { Places, takePlaces } from "../epmd/places.js";
 import type { Logger } from "../logger.js";
 import type { Metrics } from "../metrics.js";
 import type { Observed } from "../observed-daemon.js";
@@ -46,16 +46,19 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
   let http: Promise<OpenHttp> | undefined;
-  const strangers = new Places(MAX_CONNECTIONS / 2);
+  const places = new Places(MAX_CONNECTIONS);
+  const strangerPlaces = new Places(MAX_CONNECTIONS / 2);
   const server = createServer({ noDelay: true }, (socket) => {
     const peer = peerOf(socket, config.allow);
-    if (!peer || (!peer.local && strangers.full)) return void socket.destroy();
-    if (!peer.local) strangers.take();
+    if (!peer) return void socket.destroy();
+    const full = takePlaces(peer.local ? [places] : [places, strangerPlaces], socket);
+    if (full) {
+      const what = full === places ? "all connections are" : "the strangers' half of all connections is";
+      if (full.tell()) log.warn({ peer: formatPeer(peer) }, `HTTP connection closed: ${what} in use`);
+      return void socket.destroy();
+    }
     sockets.add(socket);
-    socket.once("close", () => {
-      sockets.delete(socket);
-      if (!peer.local) strangers.leave();
-    });
+    socket.once("close", () => sockets.delete(socket));
     socket.on("error", (error) => log.debug({ err: error }, "an HTTP connection failed"));
     http ??= openHttp({ ...deps, since }, lameDuck);
     http.then(
@@ -66,7 +69,6 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
       },
     );
   });
-  server.maxConnections = MAX_CONNECTIONS;
   try {
     await listen(server, at, (error) => log.error({ err: error, address: formatPeer(at) }, "listening failed"));
   } catch (error) {

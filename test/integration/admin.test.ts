@@ -347,11 +347,13 @@ describe("the place", () => {
   });
 
   test("more connections than there is room for are closed, and the daemon goes on", async () => {
-    const { at, get, running } = await daemon();
+    const { at, get, running, messages } = await daemon();
     const sockets = Array.from({ length: 100 }, () => connect(Number(at.split(":")[1]), "127.0.0.1"));
     let closed = 0;
     for (const socket of sockets) socket.on("close", () => closed++).on("error", () => {});
     await waitFor(() => closed === 36, { what: "the end of those beyond 64" });
+    // Once, not 36 times.
+    expect(messages("warn")).toEqual(["HTTP connection closed: all connections are in use"]);
     expect((await portPlease(running, "node_a")).toString("hex")).toBe("7701");
     for (const socket of sockets) socket.destroy();
     await waitFor(async () => (await get("/livez").catch(() => undefined))?.status === 200, { what: "room" });

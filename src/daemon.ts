@@ -133,7 +133,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       now: Date.now,
     });
   } catch (error) {
-    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolving?.close()]);
+    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolving?.close(), consul.close()]);
     throw error;
   }
   const bound = listener;

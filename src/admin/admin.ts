@@ -3,7 +3,8 @@ import { ListenError } from "../core/errors.js";
 import type { IpPort } from "../core/network-values.js";
 import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
-import { formatPeer } from "../epmd/peer.js";
+import { formatPeer, peerOf } from "../epmd/peer.js";
+import { Places, takePlaces } from "../epmd/places.js";
 import type { Logger } from "../logger.js";
 import type { Metrics } from "../metrics.js";
 import type { Observed } from "../observed-daemon.js";
@@ -29,7 +30,7 @@ export interface Admin {
 }
 
 const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
-/** People and monitors are few. */
+/** People and monitors are few; strangers leave half of it to who is on this machine. */
 const MAX_CONNECTIONS = 64;
 
 /**
@@ -45,7 +46,17 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
   let http: Promise<OpenHttp> | undefined;
+  const places = new Places(MAX_CONNECTIONS);
+  const strangerPlaces = new Places(MAX_CONNECTIONS / 2);
   const server = createServer({ noDelay: true }, (socket) => {
+    const peer = peerOf(socket, config.allow);
+    if (!peer) return void socket.destroy();
+    const full = takePlaces(peer.local ? [places] : [places, strangerPlaces], socket);
+    if (full) {
+      const what = full === places ? "all connections are" : "the strangers' half of all connections is";
+      if (full.tell()) log.warn({ peer: formatPeer(peer) }, `HTTP connection closed: ${what} in use`);
+      return void socket.destroy();
+    }
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", (error) => log.debug({ err: error }, "an HTTP connection failed"));
@@ -58,9 +69,8 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
       },
     );
   });
-  server.maxConnections = MAX_CONNECTIONS;
   try {
-    await listen(server, at);
+    await listen(server, at, (error) => log.error({ err: error, address: formatPeer(at) }, "listening failed"));
   } catch (error) {
     const refused = listenError(at, error);
     if (config.admin) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
@@ -97,7 +107,7 @@ async function openHttp(deps: AdminDeps & Pick<StatusDeps, "since">, lameDuck: L
   ]);
   const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
   let exposition: Promise<Exposition> | undefined;
-  const streams = new EventStreams(observations, () => status.standing());
+  const streams = new EventStreams(observations, () => status.standing(), log);
   const server = createHttp({
     routes: createRoutes({
       status,
@@ -126,11 +136,13 @@ async function loadExposition(metrics: Metrics, status: DaemonStatus, listener: 
   return createExposition(metrics, () => readNow(status, listener.connections));
 }
 
-function listen(server: Server, { address, port }: IpPort): Promise<void> {
+function listen(server: Server, { address, port }: IpPort, onError: (error: Error) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: address, port }, () => {
       server.off("error", reject);
+      // One connection that cannot be accepted must not end the daemon.
+      server.on("error", onError);
       resolve();
     });
   });

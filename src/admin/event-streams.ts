@@ -1,10 +1,13 @@
 import type { ServerResponse } from "node:http";
 import type { DaemonEvent, Observations } from "../core/observations.js";
+import type { Logger } from "../logger.js";
 
 /** Comments keep a silent stream from being closed by whatever lies between. Milliseconds. */
 const KEEP_ALIVE = 15_000;
 /** How often it is looked whether something has changed that is no event by itself, milliseconds. */
 const LOOK = 1_000;
+/** They last as long as their readers want: the rest of the connections is for who asks and goes. */
+const MAX_STREAMS = 32;
 /** What a reader may leave unread, bytes: it can connect again. */
 const MAX_UNREAD = 256 * 1024;
 
@@ -13,19 +16,25 @@ export class EventStreams {
   readonly #streams = new Set<ServerResponse>();
   readonly #observations: Observations;
   readonly #standing: () => Promise<string>;
+  readonly #log: Logger;
   #unsubscribe: (() => void) | undefined;
   #timers: NodeJS.Timeout[] = [];
   #last: string | undefined;
   #looking = false;
 
   /** @param standing all that is shown and no event tells of, as text that differs when something has changed */
-  constructor(observations: Observations, standing: () => Promise<string>) {
+  constructor(observations: Observations, standing: () => Promise<string>, log: Logger) {
     this.#observations = observations;
     this.#standing = standing;
+    this.#log = log;
   }
 
-  add(response: ServerResponse): void {
-    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" });
+  get full(): boolean {
+    return this.#streams.size >= MAX_STREAMS;
+  }
+
+  add(response: ServerResponse, headers: Readonly<Record<string, string>> = {}): void {
+    response.writeHead(200, { ...headers, "content-type": "text/event-stream; charset=utf-8" });
     response.write("retry: 1000\n\n");
     if (this.#streams.size === 0) this.#start();
     this.#streams.add(response);
@@ -66,10 +75,15 @@ export class EventStreams {
   async #look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
-    const standing = await this.#standing();
-    this.#looking = false;
-    if (this.#last !== undefined && this.#last !== standing && this.#streams.size > 0) this.#send("status", {});
-    this.#last = standing;
+    try {
+      const standing = await this.#standing();
+      if (this.#last !== undefined && this.#last !== standing && this.#streams.size > 0) this.#send("status", {});
+      this.#last = standing;
+    } catch (error) {
+      this.#log.error({ err: error }, "event streams cannot tell what has changed");
+    } finally {
+      this.#looking = false;
+    }
   }
 
   #send(type: string, data: object): void {

@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { refusalOf } from "../core/admin/guard.js";
+import type { Socket } from "node:net";
+import { refusalOf, saysNotForWhom } from "../core/admin/guard.js";
 import type { Cidr } from "../core/ip.js";
 import { peerOf } from "../epmd/peer.js";
 import type { Logger } from "../logger.js";
 import type { EventStreams } from "./event-streams.js";
 import { type Reply, type Route, text } from "./routes.js";
+import { type TurnLimits, Turns } from "./turns.js";
 
 export interface HttpOptions {
   readonly routes: Readonly<Record<string, Route>>;
@@ -12,20 +14,38 @@ export interface HttpOptions {
   /** Names of --admin-host, lower case. */
   readonly hosts: readonly string[];
   readonly allow: readonly Cidr[];
+  readonly limits?: TurnLimits;
   readonly log: Logger;
 }
 
 const EVENTS = "/v1/events";
 /** A connection on which nothing happens is closed after this; event streams say something more often. Milliseconds. */
 const IDLE = 60_000;
+/** A request is written in one go; the next one may come as late as Prometheus asks again. */
+const LIMITS: TurnLimits = { first: 10_000, next: IDLE + 10_000 };
 /** Nothing from elsewhere, nothing inline, and no page may show ours within it. */
-const POLICY =
+export const POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** Of every answer. */
+const HEADERS = {
+  "cache-control": "no-store",
+  "content-security-policy": POLICY,
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
 
 /** The HTTP server; it is handed its connections. */
 export function createHttp(options: HttpOptions): Server {
-  const { log } = options;
+  const { log, limits = LIMITS } = options;
+  const turns = new Turns(limits);
   const server = createServer({ keepAliveTimeout: IDLE }, (request, response) => {
+    const { socket } = request;
+    if (!turns.take(socket, response)) {
+      log.debug({ peer: socket.remoteAddress }, "HTTP connection closed: a request before the answer to the last one");
+      return void socket.destroy();
+    }
     answer(request, response, options).catch((error: unknown) => {
       log.error({ err: error, url: request.url }, "an HTTP request failed");
       if (!response.headersSent) send(response, text(500, "internal fault; the log says more"));
@@ -33,6 +53,7 @@ export function createHttp(options: HttpOptions): Server {
     });
   });
   server.timeout = IDLE;
+  server.on("connection", (socket: Socket) => turns.add(socket));
   return server;
 }
 
@@ -41,11 +62,14 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const { method = "", url = "/", headers, socket } = request;
   // What comes with a request is of no interest.
   request.resume();
-  const fetchSite = headers["sec-fetch-site"];
-  const refusal = refusalOf(
-    { method, host: headers.host, fetchSite: typeof fetchSite === "string" ? fetchSite : undefined },
-    hosts,
-  );
+  const guarded = {
+    method,
+    host: headers.host,
+    fetchSite: headers["sec-fetch-site"]?.toString(),
+    origin: headers.origin,
+    userAgent: headers["user-agent"],
+  };
+  const refusal = refusalOf(guarded, hosts);
   if (refusal) {
     log.debug({ method, url, reason: refusal.message }, "an HTTP request is refused");
     response.setHeader("connection", "close");
@@ -55,26 +79,26 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const peer = peerOf(socket, allow);
   if (!peer) return void response.destroy();
   const [path = "", query] = url.split("?", 2);
-  if (path === EVENTS) return streams.add(response);
+  if (path === EVENTS) {
+    if (streams.full) {
+      response.setHeader("connection", "close");
+      return send(response, text(503, "as many event streams are open as there may be"));
+    }
+    return streams.add(response, HEADERS);
+  }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  const known = [...Object.keys(routes), EVENTS].join(" ");
-  send(
-    response,
-    route
-      ? await route({ query: new URLSearchParams(query), peer })
-      : text(404, `nothing is at this path; there are ${known}`),
-  );
+  if (!route) {
+    const known = [...Object.keys(routes), EVENTS].join(" ");
+    return send(response, text(404, `nothing is at this path; there are ${known}`));
+  }
+  send(response, await route({ query: new URLSearchParams(query), peer, forUnknown: saysNotForWhom(guarded) }));
 }
 
 function send(response: ServerResponse, { status, type, body }: Reply): void {
   response.writeHead(status, {
+    ...HEADERS,
     "content-type": type,
     "content-length": Buffer.byteLength(body),
-    "cache-control": "no-store",
-    "content-security-policy": POLICY,
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
   });
   response.end(body);
 }

@@ -13,6 +13,8 @@ import type { DaemonStatus } from "./status.js";
 export interface Asked {
   readonly query: URLSearchParams;
   readonly peer: Peer;
+  /** Perhaps for a page from elsewhere. */
+  readonly forUnknown: boolean;
 }
 
 export interface Reply {
@@ -35,6 +37,9 @@ export interface RouteDeps {
 const TEXT = "text/plain; charset=utf-8";
 /** Only the bundler, and the tests' loader, can make modules of them. */
 const assets = () => import("./page/assets.js");
+/** Browsers say for which page they ask where they trust the address. */
+const FOR_UNKNOWN =
+  "the browser does not say for which page it asks, and nothing is looked up for a page from elsewhere: use the address 127.0.0.1 or localhost, or ask with curl";
 const HTML = "text/html; charset=utf-8";
 
 /** What is answered, by path. /v1/events is a stream and has its own place. */
@@ -55,16 +60,20 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
     },
     "/v1/status": async () => json(200, await status.all()),
     "/v1/nodes": async () => json(200, await status.nodes()),
-    "/v1/cluster": async ({ query }) => {
+    "/v1/cluster": async ({ query, peer, forUnknown }) => {
       const match = query.get("match");
       if (match === null) return clusterOf(status);
+      if (forUnknown) return text(403, FOR_UNKNOWN);
+      // As EPMD does: with patterns a stranger could read all of the catalog that our token may.
+      if (!peer.local) return text(403, `patterns are for local peers only (--allow ${peer.address})`);
       try {
         return json(200, { consul: consulUrl, nodes: await status.matching(namePattern(match)) });
       } catch (error) {
         return complaint(error, `match=${JSON.stringify(match)}`);
       }
     },
-    "/v1/resolve": ({ query, peer }) => {
+    "/v1/resolve": ({ query, peer, forUnknown }) => {
+      if (forUnknown) return text(403, FOR_UNKNOWN);
       const node = query.get("node");
       if (node === null || node === "") return text(400, "which node? ask /v1/resolve?node=name@host");
       return resolveFor(node, peer, nodes);

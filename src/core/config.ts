@@ -117,9 +117,9 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
   return option.list ? Object.freeze(parsed) : parsed[0];
 }
 
-/** Complaints go to logs: a password in a URL must not. */
+/** Complaints go to logs: a password or a token in a URL must not. */
 function shownOf(key: OptionKey, text: string): string {
-  return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@") : text;
+  return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@").replace(/[?#].*/s, "?...") : text;
 }
 
 function defaultValue(key: OptionKey, command: Command): unknown {

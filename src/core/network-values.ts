@@ -233,8 +233,8 @@ export function consulUrl(value: string): string {
   } catch {
     parsed = undefined;
   }
-  // Credentials in a URL would be shown wherever the agent is named; Consul knows tokens only.
-  const bare = parsed?.username === "" && parsed.password === "";
+  // Credentials in a URL would be shown wherever the agent is named, and so would a ?token=, which no call would send.
+  const bare = [parsed?.username, parsed?.password, parsed?.search, parsed?.hash].every((part) => part === "");
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.hostname === "" || !bare) {
     throw new ValueError("must be http://host:port, https://host:port or unix:///path/to/socket");
   }

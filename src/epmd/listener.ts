@@ -4,7 +4,7 @@ import { type Cidr, familyOf } from "../core/ip.js";
 import type { Logger } from "../logger.js";
 import { isAbsent, listenError } from "./listen-error.js";
 import { formatPeer, type Peer, peerOf } from "./peer.js";
-import { Places } from "./places.js";
+import { Places, takePlaces } from "./places.js";
 
 /** An address to listen on. */
 export interface ListenAddress {
@@ -156,18 +156,13 @@ class EpmdListener implements Listener {
       );
       return void socket.destroy();
     }
-    const places = peer.local ? [this.#places] : [this.#places, this.#strangerPlaces];
-    const full = places.find((place) => place.full);
+    const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
     if (full) {
       if (full.tell()) this.#tellFull(full, peer);
       return void socket.destroy();
     }
     this.#sockets.add(socket);
-    for (const place of places) place.take();
-    socket.once("close", () => {
-      this.#sockets.delete(socket);
-      for (const place of places) place.leave();
-    });
+    socket.once("close", () => this.#sockets.delete(socket));
     onConnection(socket, peer);
   }
 

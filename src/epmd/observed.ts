@@ -1,13 +1,19 @@
 import type { EpmdRequest, EpmdResponse } from "../core/epmd/messages.js";
 import type { NodeName } from "../core/node-name.js";
-import type { DaemonEvent, LookUp, Observe } from "../core/observations.js";
+import type { DaemonEvent, Observe } from "../core/observations.js";
 import type { Resolution } from "../core/resolution.js";
 import type { ResolveOptions } from "../resolution/resolution.js";
 import type { Answer } from "./answer.js";
 import { formatPeer, type Peer } from "./peer.js";
-import { LONGEST_LOGGED_NAME, parseQuery } from "./port-answer.js";
+import { LONGEST_LOGGED_NAME, type NoPort, parseQuery } from "./port-answer.js";
 
 export type Resolve = (name: NodeName, options: ResolveOptions) => Resolution | Promise<Resolution>;
+
+/** What a look-up asks with, so that it is heard what comes of it. */
+export interface Asking {
+  readonly resolve: Resolve;
+  readonly explain: (why: NoPort) => void;
+}
 
 export interface LookUpObserverDeps {
   readonly resolve: Resolve;
@@ -19,11 +25,12 @@ export interface LookUpObserverDeps {
   readonly now: () => number;
 }
 
-/** Listens in on a look-up's resolution. It is on the way of every answer: objects are built whole, which is several times as fast. */
-class Listening {
+/** Listens in on a look-up. It is on the way of every answer: objects are built whole, which is several times as fast. */
+class Listening implements Asking {
   readonly #resolve: Resolve;
   asked: NodeName | undefined;
   resolution: Resolution | undefined;
+  noPort: NoPort | undefined;
 
   constructor(resolve: Resolve) {
     this.#resolve = resolve;
@@ -36,29 +43,32 @@ class Listening {
     return this.#heard(result);
   };
 
+  readonly explain = (why: NoPort): void => {
+    this.noPort = why;
+  };
+
   #heard(resolution: Resolution): Resolution {
     this.resolution = resolution;
     return resolution;
   }
 }
 
-/** Carries out look-ups and tells what came of them. @returns the answer of `lookUp`, which resolves with what it is given */
+/** Carries out look-ups and tells what came of them. @returns the answer of `lookUp` */
 export function observeLookUp(
   name: string,
   peer: Peer,
   deps: LookUpObserverDeps,
-  lookUp: (resolve: Resolve) => EpmdResponse | Promise<EpmdResponse>,
+  lookUp: (asking: Asking) => EpmdResponse | Promise<EpmdResponse>,
 ): EpmdResponse | Promise<EpmdResponse> {
   const at = deps.now();
   const startedAt = performance.now();
   const listening = new Listening(deps.resolve);
   const tell = (response: EpmdResponse) => {
-    const { resolution } = listening;
+    const { resolution, noPort } = listening;
     const node = listening.asked ?? parseQuery(name);
     const way = name.includes("@") ? "module" : deps.isGateway(peer.dialled) ? "gateway" : "host";
     const port = response.type === "PORT2_RESP" && response.result === 0 ? response.port : undefined;
     const found = resolution?.outcome === "found" ? resolution : undefined;
-    const outcome = outcomeOf(resolution, port);
     deps.observe({
       type: "look-up",
       at,
@@ -66,38 +76,22 @@ export function observeLookUp(
       asker: peer.address,
       here: peer.sameHost,
       way,
-      outcome,
+      outcome: port === undefined ? (noPort?.outcome ?? "refused") : "found",
       // A node alive here is answered without a resolution.
       source: found?.source ?? (port === undefined ? undefined : "registry"),
       stale: found?.stale ?? false,
       port,
       endpoints: found?.endpoints.map((endpoint) => formatPeer(endpoint)) ?? NONE,
-      reason: outcome === "unreachable" ? unreachable(way, peer) : reasonOf(resolution),
+      reason: port === undefined ? noPort?.reason : undefined,
       elapsedMs: Math.round((performance.now() - startedAt) * 100) / 100,
     });
     return response;
   };
-  const response = lookUp(listening.resolve);
+  const response = lookUp(listening);
   return response instanceof Promise ? response.then(tell) : tell(response);
 }
 
 const NONE: readonly string[] = [];
-
-function outcomeOf(resolution: Resolution | undefined, port: number | undefined): LookUp["outcome"] {
-  if (port !== undefined) return "found";
-  if (resolution === undefined) return "refused";
-  return resolution.outcome === "found" ? "unreachable" : resolution.outcome;
-}
-
-/** Why a node that is there has no port for this client. */
-function unreachable(way: LookUp["way"], { dialled }: Peer): string {
-  return way === "gateway" ? "no relay leads to it" : `it would dial ${dialled}`;
-}
-
-function reasonOf(resolution: Resolution | undefined): string | undefined {
-  if (resolution?.outcome === "not-found") return resolution.reason;
-  return resolution?.outcome === "unavailable" ? resolution.cause : undefined;
-}
 
 /** A request and its answer, for counting. */
 export function requestEvent(request: EpmdRequest, result: Answer): DaemonEvent {

@@ -1,3 +1,5 @@
+import type { Socket } from "node:net";
+
 /** A number of places for connections, and whether it has been said that all are taken. */
 export class Places {
   readonly #limit: number;
@@ -28,4 +30,15 @@ export class Places {
     this.#told = true;
     return first;
   }
+}
+
+/** A place of each kind for as long as the socket is open. @returns the kind that is full, when there is none */
+export function takePlaces(kinds: readonly Places[], socket: Socket): Places | undefined {
+  const full = kinds.find((kind) => kind.full);
+  if (full) return full;
+  for (const kind of kinds) kind.take();
+  socket.once("close", () => {
+    for (const kind of kinds) kind.leave();
+  });
+  return undefined;
 }

@@ -1,5 +1,6 @@
 import type { EpmdResponse } from "../core/epmd/messages.js";
 import { type NodeName, parseNodeName } from "../core/node-name.js";
+import type { LookUp } from "../core/observations.js";
 import type { NodeDescription } from "../core/resolution.js";
 import type { Logger } from "../logger.js";
 import { formatPeer, type Peer } from "./peer.js";
@@ -23,16 +24,32 @@ export function portAnswer(aliveName: string, port: number, description: NodeDes
   return { type: "PORT2_RESP", result: 0, port, aliveName, nodeType, protocol, highestVersion, lowestVersion, extra };
 }
 
-/** Not found, and the reason in the log. @param unreachable the node is there, and this client cannot reach it */
-export function refuse(name: string, peer: Peer, reason: string, log: Logger, unreachable = false): EpmdResponse {
+/** Why a look-up has no port. */
+export interface NoPort {
+  readonly outcome: Exclude<LookUp["outcome"], "found">;
+  readonly reason: string;
+}
+
+/** Where that is told: in the log, and to who looks on. */
+export interface Telling {
+  readonly explain: (why: NoPort) => void;
+  readonly log: Logger;
+}
+
+/** Not found, and why. */
+export function refuse(name: string, peer: Peer, why: NoPort, { explain, log }: Telling): EpmdResponse {
+  explain(why);
+  const { outcome, reason } = why;
   const where = { node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), reason };
   // Strangers do not write the log, except where it says why a stock client got no port.
-  log[peer.local || unreachable ? "info" : "debug"](where, "node not found");
+  log[peer.local || outcome === "unreachable" ? "info" : "debug"](where, "node not found");
   return NOT_FOUND;
 }
 
-/** Not found, because it could not be asked for. */
-export function failed(name: string, peer: Peer, cause: string, log: Logger): EpmdResponse {
-  log.warn({ node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), cause }, "look-up failed");
+/** Not found, because something failed. */
+export function failed(name: string, peer: Peer, why: NoPort, { explain, log }: Telling): EpmdResponse {
+  explain(why);
+  const node = name.slice(0, LONGEST_LOGGED_NAME);
+  log.warn({ node, peer: formatPeer(peer), cause: why.reason }, "look-up failed");
   return NOT_FOUND;
 }

@@ -71,8 +71,8 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const answerDeps: AnswerDeps = {
     registry,
     lookUp: (name, forwarded, peer) =>
-      observeLookUp(name, peer, observing, (resolve) =>
-        lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, log }),
+      observeLookUp(name, peer, observing, ({ resolve, explain }) =>
+        lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, explain, log }),
       ),
     list: ({ dialled }) => {
       const gateway = gatewayWay();

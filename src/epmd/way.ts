@@ -4,26 +4,25 @@ import { type EpmdResponse, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { type Found, type Resolution, servesAll } from "../core/resolution.js";
-import type { Logger } from "../logger.js";
-import type { Resolve } from "./observed.js";
+import type { Asking } from "./observed.js";
 import { formatPeer, type Peer } from "./peer.js";
-import { failed, NOT_FOUND, parseQuery, portAnswer, refuse } from "./port-answer.js";
+import { failed, NOT_FOUND, type NoPort, parseQuery, portAnswer, refuse, type Telling } from "./port-answer.js";
 
-export interface WayDeps {
+export interface WayDeps extends Asking, Telling {
   readonly registry: Registry;
-  readonly resolve: Resolve;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** Look-ups at the addresses that stand for hosts; undefined when there is no gateway. */
   readonly gatewayWay?: () => GatewayWay | undefined;
-  readonly log: Logger;
 }
+
+const NO_NAME: NoPort = { outcome: "refused", reason: "not a name that can be looked up" };
 
 /** The gateway, as far as look-ups go. */
 export interface GatewayWay {
   /** Whether this address stands, or might stand, for a host. */
   readonly contains: (address: string) => boolean;
-  readonly lookUp: (asked: NodeName, forwarded: boolean, peer: Peer, resolve: Resolve) => Promise<EpmdResponse>;
+  readonly lookUp: (asked: NodeName, forwarded: boolean, peer: Peer, asking: Asking) => Promise<EpmdResponse>;
   /** Whether a node alive here is one of the host that an address stands for. */
   readonly lives: (node: RegisteredNode, address: string) => boolean;
 }
@@ -42,28 +41,24 @@ export function lookUpPort(
   const gateway = deps.gatewayWay?.();
   if (gateway?.contains(peer.dialled) && !name.includes("@")) {
     const asked = parseQuery(name);
-    return asked
-      ? gateway.lookUp(asked, forwarded, peer, deps.resolve)
-      : refuse(name, peer, "not a name that can be looked up", deps.log);
+    return asked ? gateway.lookUp(asked, forwarded, peer, deps) : refuse(name, peer, NO_NAME, deps);
   }
   // A local node that calls itself `web@other.service.consul` is not that one.
   const node = name.includes("@") ? undefined : deps.registry.get(name);
   if (node && node.address === undefined) {
     const port = peer.sameHost ? node.port : deps.advertisedPort(node);
-    if (port === undefined)
-      return refuse(name, peer, "no port of this bridge network is mapped to the node's", deps.log);
+    if (port === undefined) {
+      const reason = "no port of this bridge network is mapped to the node's";
+      return refuse(name, peer, { outcome: "unreachable", reason }, deps);
+    }
     return portAnswer(node.aliveName, port, node);
   }
   const asked = parseQuery(name);
   // Strangers may ask for the nodes of this place, not use us to look around.
-  if (!asked) return refuse(name, peer, "not a name that can be looked up", deps.log);
+  if (!asked) return refuse(name, peer, NO_NAME, deps);
   if (!peer.local && asked.form !== "bare") {
-    return refuse(
-      name,
-      peer,
-      `names with a host part are looked up for local peers only (--allow ${peer.address})`,
-      deps.log,
-    );
+    const reason = `names with a host part are looked up for local peers only (--allow ${peer.address})`;
+    return refuse(name, peer, { outcome: "refused", reason }, deps);
   }
   const resolution = deps.resolve(asked, {
     sameHost: peer.sameHost,
@@ -86,10 +81,10 @@ function respond(asked: NodeName, resolution: Resolution, peer: Peer, deps: WayD
     case "found":
       return respondFound(asked, resolution, peer, deps);
     case "not-found":
-      refuse(formatNodeName(asked), peer, resolution.reason, deps.log);
+      refuse(formatNodeName(asked), peer, resolution, deps);
       return notFound(asked, resolution.reason);
     case "unavailable":
-      failed(formatNodeName(asked), peer, resolution.cause, deps.log);
+      failed(formatNodeName(asked), peer, { outcome: "unavailable", reason: resolution.cause }, deps);
       return notFound(asked, resolution.cause);
     default:
       return resolution satisfies never;
@@ -104,7 +99,7 @@ function respondFound(asked: NodeName, found: Found, peer: Peer, deps: WayDeps):
   if (!chosen) {
     const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
     const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
-    return refuse(formatNodeName(asked), peer, reason, deps.log, true);
+    return refuse(formatNodeName(asked), peer, { outcome: "unreachable", reason }, deps);
   }
   if (asked.form !== "full") return portAnswer(asked.aliveName, chosen.port, description);
   return portAnswer(asked.aliveName, chosen.port, { ...description, extra: encodeEndpoints(endpoints) });

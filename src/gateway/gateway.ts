@@ -97,10 +97,11 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
       hosts.hostAt(address);
       return addresses.contains(address);
     },
-    lookUp: (asked, forwarded, peer, resolve) =>
+    lookUp: (asked, forwarded, peer, { resolve, explain }) =>
       lookUpAtGateway(asked, forwarded, peer, {
         registry,
         resolve,
+        explain,
         hostOf: (address) => addresses.hostOf(address),
         relay: relays.ensure,
         accepts,

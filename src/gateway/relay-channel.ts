@@ -39,15 +39,20 @@ const HELLO_LIMIT = 2_000;
 
 /**
  * Connects to the relay process and exchanges hellos.
+ * @param signal ends the wait for its hello
  * @throws NobodyThere; Error, with what is wrong there
  */
-export async function openChannel(path: string, onEvent: (event: RelayEvent) => void): Promise<RelayChannel> {
+export async function openChannel(
+  path: string,
+  onEvent: (event: RelayEvent) => void,
+  signal: AbortSignal,
+): Promise<RelayChannel> {
   const fault = await privateFolderFault(dirname(path));
   // Whoever can write to the folder could pose as the relay process, and would be handed our links.
   if (fault?.includes("ENOENT")) throw new NobodyThere(fault);
   if (fault !== undefined) throw new Error(fault);
   return new Promise((resolve, reject) => {
-    new Channel(path, onEvent, resolve, reject);
+    new Channel(path, onEvent, signal, resolve, reject);
   });
 }
 
@@ -67,6 +72,7 @@ class Channel {
   constructor(
     path: string,
     onEvent: (event: RelayEvent) => void,
+    signal: AbortSignal,
     open: (channel: RelayChannel) => void,
     reject: (error: Error) => void,
   ) {
@@ -74,6 +80,9 @@ class Channel {
     this.#open = open;
     this.#socket = connect(path);
     this.#timer = setTimeout(() => this.#end("it does not say hello"), HELLO_LIMIT);
+    const giveUp = () => this.#end("it is not waited for any more");
+    if (signal.aborted) giveUp();
+    else signal.addEventListener("abort", giveUp, { once: true });
     readLines(this.#socket, {
       limit: MAX_REPLY_LINE,
       onLine: (line) => this.#take(line),
@@ -84,6 +93,7 @@ class Channel {
       this.#why = describeError(error);
     });
     this.#socket.on("close", () => {
+      signal.removeEventListener("abort", giveUp);
       clearTimeout(this.#timer);
       for (const settle of Array.from(this.#waiting.values())) settle(undefined);
       if (!this.#greeted) reject(this.#nobody ? new NobodyThere(this.#why) : new Error(this.#why));

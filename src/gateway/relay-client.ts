@@ -109,10 +109,11 @@ class Client {
     let delay = this.#timings.firstDelay;
     while (!signal.aborted) {
       try {
-        const channel = await openChannel(this.#options.socket, (event) => this.#take(event));
+        const channel = await openChannel(this.#options.socket, (event) => this.#take(event), signal);
         delay = this.#timings.firstDelay;
         await this.#serve(channel);
       } catch (error) {
+        if (signal.aborted) return;
         await this.#startOrComplain(error);
       }
       await sleep(delay, undefined, { signal }).catch(() => {});

@@ -2,21 +2,18 @@ import { type EpmdResponse, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { type Found, servesAll } from "../core/resolution.js";
-import type { Resolve } from "../epmd/observed.js";
+import type { Asking } from "../epmd/observed.js";
 import type { Peer } from "../epmd/peer.js";
-import { failed, portAnswer, refuse } from "../epmd/port-answer.js";
-import type { Logger } from "../logger.js";
+import { failed, portAnswer, refuse, type Telling } from "../epmd/port-answer.js";
 import type { RelayClient } from "./relay-client.js";
 
-export interface LookUpDeps {
+export interface LookUpDeps extends Asking, Telling {
   readonly registry: Registry;
-  readonly resolve: Resolve;
   /** The host that an address stands for. */
   readonly hostOf: (address: string) => string | undefined;
   readonly relay: RelayClient["ensure"];
   /** Whether a node that lives here accepts connections at the addresses of the gateway. */
   readonly accepts: (node: RegisteredNode) => Promise<boolean>;
-  readonly log: Logger;
 }
 
 /**
@@ -29,11 +26,10 @@ export async function lookUpAtGateway(
   peer: Peer,
   deps: LookUpDeps,
 ): Promise<EpmdResponse> {
-  const { log } = deps;
   const host = asked.host ?? deps.hostOf(peer.dialled);
   if (host === undefined) {
     const reason = `${peer.dialled} is an address of the gateway that stands for no host`;
-    return refuse(asked.aliveName, peer, reason, log);
+    return refuse(asked.aliveName, peer, { outcome: "not-found", reason }, deps);
   }
   const name = { ...asked, host };
   const resolution = await deps.resolve(name, {
@@ -46,9 +42,9 @@ export async function lookUpAtGateway(
     case "found":
       return answerFound(name, resolution, peer, deps);
     case "not-found":
-      return refuse(formatNodeName(name), peer, resolution.reason, log);
+      return refuse(formatNodeName(name), peer, resolution, deps);
     case "unavailable":
-      return failed(formatNodeName(name), peer, resolution.cause, log);
+      return failed(formatNodeName(name), peer, { outcome: "unavailable", reason: resolution.cause }, deps);
     default:
       return resolution satisfies never;
   }
@@ -65,6 +61,8 @@ async function answerFound(name: NodeName, found: Found, peer: Peer, deps: LookU
   if (here) return portAnswer(name.aliveName, here.port, description);
   const node = formatNodeName(name);
   const relayed = await deps.relay({ node, address: peer.dialled, endpoints: found.endpoints });
-  if (relayed.outcome === "failed") return failed(node, peer, relayed.reason, deps.log);
+  if (relayed.outcome === "failed") {
+    return failed(node, peer, { outcome: "unreachable", reason: relayed.reason }, deps);
+  }
   return portAnswer(name.aliveName, relayed.port, description);
 }

@@ -230,6 +230,30 @@ describe("/v1/events", () => {
     await waitFor(() => events.slice(before).some(({ type }) => type === "status"), { what: "the agent's trouble" });
   });
 
+  test("streams leave connections for who asks and goes, and are answered as everything is", async () => {
+    const { at, get } = await daemon();
+    const streams = await Promise.all(Array.from({ length: 32 }, () => readEvents(at, "/v1/events")));
+    expect(streams[0]?.headers["content-security-policy"]).toContain("default-src 'none'");
+    expect(streams[0]?.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
+    expect(await get("/v1/events")).toMatchObject({
+      status: 503,
+      body: expect.stringContaining("as many event streams"),
+    });
+    expect((await get("/readyz")).status).toBe(200);
+    streams[0]?.close();
+    await waitFor(
+      () =>
+        readEvents(at, "/v1/events").then(
+          ({ status, close }) => {
+            close();
+            return status === 200;
+          },
+          () => false,
+        ),
+      { what: "room for a stream" },
+    );
+  });
+
   test("the daemon's stop ends the stream", async () => {
     const { running, at } = await daemon();
     const stream = await readEvents(at, "/v1/events");
@@ -244,6 +268,7 @@ describe("who is answered", () => {
     ["a name that is not ours", { headers: { host: "rebound.example" } }, 403, "--admin-host"],
     ["a page of another site", { headers: { "sec-fetch-site": "cross-site" } }, 403, "another site"],
     ["another port of this machine", { headers: { "sec-fetch-site": "same-site" } }, 403, "another site"],
+    ["a page of another origin", { headers: { origin: "http://evil.example" } }, 403, "another site"],
   ])("not %s, on no path", async (_, options: HttpOptions, status, why) => {
     const { get, running } = await daemon();
     for (const path of ["/", "/livez", "/v1/resolve?node=node_a@demo.test", "/v1/events", "/nope"]) {
@@ -255,6 +280,16 @@ describe("who is answered", () => {
     expect((await http(running.adminAddress ?? "", "/metrics")).body).not.toContain(
       'srv_epmd_dns_cache_total{result="miss"} ',
     );
+  });
+
+  test("a browser that does not say for which page it asks sees the page, and has nothing looked up", async () => {
+    const { get } = await daemon();
+    const headers = { host: "0.0.0.0:9369", "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36" };
+    expect((await get("/", { headers })).status).toBe(200);
+    for (const path of ["/v1/resolve?node=node_a@demo.test", "/v1/cluster?match=*@svc"]) {
+      expect(await get(path, { headers })).toMatchObject({ status: 403, body: expect.stringContaining("curl") });
+    }
+    expect((await get("/metrics")).body).not.toContain("srv_epmd_dns_cache_total{");
   });
 
   test("a name of --admin-host", async () => {
@@ -312,11 +347,13 @@ describe("the place", () => {
   });
 
   test("more connections than there is room for are closed, and the daemon goes on", async () => {
-    const { at, get, running } = await daemon();
+    const { at, get, running, messages } = await daemon();
     const sockets = Array.from({ length: 100 }, () => connect(Number(at.split(":")[1]), "127.0.0.1"));
     let closed = 0;
     for (const socket of sockets) socket.on("close", () => closed++).on("error", () => {});
     await waitFor(() => closed === 36, { what: "the end of those beyond 64" });
+    // Once, not 36 times.
+    expect(messages("warn")).toEqual(["HTTP connection closed: all connections are in use"]);
     expect((await portPlease(running, "node_a")).toString("hex")).toBe("7701");
     for (const socket of sockets) socket.destroy();
     await waitFor(async () => (await get("/livez").catch(() => undefined))?.status === 200, { what: "room" });

@@ -33,6 +33,7 @@ function ask(name: string, peer: typeof LOCAL, resolution: Resolution, registry 
       return resolution;
     },
     advertisedPort: (node) => node.port + 1000,
+    explain: () => {},
     log,
   }) as EpmdResponse;
   return { response, lines, asked };
@@ -107,7 +108,7 @@ describe("a node of another machine that --allow lets register here", () => {
   });
   const askFor = (name: string, peer: typeof LOCAL) => {
     const { log, lines } = collectLog();
-    const deps = { registry, advertisedPort: () => 9100, log };
+    const deps = { registry, advertisedPort: () => 9100, explain: () => {}, log };
     const resolve: WayDeps["resolve"] = (node, { sameHost }) =>
       source.lookUp(
         { node: { ...node, host: "svc.test" }, family: "any" },

@@ -3,7 +3,10 @@ import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { EventStreams } from "../../src/admin/event-streams.js";
 import { Observations } from "../../src/core/observations.js";
+import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
+
+const { log } = collectLog();
 
 /** As much of a response as a stream of events needs; nobody reads it before `resume`. */
 function reader(): PassThrough & { asResponse: ServerResponse } {
@@ -15,7 +18,7 @@ function reader(): PassThrough & { asResponse: ServerResponse } {
 
 test("a reader that takes nothing is let go, and the others go on", async () => {
   const observations = new Observations();
-  const streams = new EventStreams(observations, async () => "");
+  const streams = new EventStreams(observations, async () => "", log);
   const [mute, eager] = [reader(), reader()];
   let read = "";
   eager.on("data", (chunk: Buffer) => {
@@ -35,7 +38,7 @@ test("a reader that takes nothing is let go, and the others go on", async () => 
 
 test("nothing is looked at while nobody reads", async () => {
   let looks = 0;
-  const streams = new EventStreams(new Observations(), async () => String(looks++));
+  const streams = new EventStreams(new Observations(), async () => String(looks++), log);
   expect(looks).toBe(0);
   const only = reader();
   streams.add(only.asResponse);
@@ -45,4 +48,22 @@ test("nothing is looked at while nobody reads", async () => {
   const before = looks;
   await new Promise((resolve) => setTimeout(resolve, 1100));
   expect(looks).toBe(before);
+});
+
+test("a look that fails is no end of the looking, nor of the daemon", async () => {
+  const logged = collectLog();
+  let looks = 0;
+  const streams = new EventStreams(
+    new Observations(),
+    async () => {
+      if (++looks === 1) throw new Error("no such thing");
+      return String(looks);
+    },
+    logged.log,
+  );
+  const only = reader();
+  streams.add(only.asResponse);
+  await waitFor(() => looks > 1, { what: "another look" });
+  streams.close();
+  expect(logged.messages("error")).toHaveLength(1);
 });

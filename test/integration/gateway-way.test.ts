@@ -31,6 +31,7 @@ async function ask(name: string, { resolution, registry = new Registry(), ...sit
   const { log, lines } = collectLog();
   const resolved: { name: NodeName; options: ResolveOptions }[] = [];
   const relayed: unknown[] = [];
+  const explained: unknown[] = [];
   const asked = parseQuery(name);
   if (!asked) throw new Error(`${name} is no name`);
   const response = await lookUpAtGateway(asked, situation.forwarded ?? false, peer, {
@@ -46,9 +47,10 @@ async function ask(name: string, { resolution, registry = new Registry(), ...sit
       return reason === undefined ? { outcome: "relayed", port: 61000 } : { outcome: "failed", reason };
     },
     accepts: async () => situation.accepts ?? true,
+    explain: (why) => void explained.push(why),
     log,
   });
-  return { response, resolved, relayed, lines };
+  return { response, resolved, relayed, explained, lines };
 }
 
 const withLocal = (more: { address?: string } = {}) => {
@@ -118,10 +120,11 @@ describe("a look-up at an address that stands for a host", () => {
     expect(lines).toMatchObject([{ msg, node: `n@${HOST}` }]);
   });
 
-  test("that no relay can serve is not found, and the log says why", async () => {
-    const { response, lines } = await ask("n", { resolution: found, relayFailure: "no port is free" });
+  test("that no relay can serve is not found; the log says why, and who looks on is told", async () => {
+    const { response, lines, explained } = await ask("n", { resolution: found, relayFailure: "no port is free" });
     expect(response).toEqual(NOT_FOUND);
     expect(lines).toMatchObject([{ level: "warn", node: `n@${HOST}`, cause: "no port is free" }]);
+    expect(explained).toEqual([{ outcome: "unreachable", reason: "no port is free" }]);
   });
 });
 

@@ -26,7 +26,8 @@ function ask(name: string, peer: typeof LOCAL, found = upstream("127.0.0.1", 210
     asked.push(options);
     return found;
   };
-  const response = lookUpPort(name, forwarded, peer, { registry, resolve, advertisedPort: () => 9100, log });
+  const deps = { registry, resolve, advertisedPort: () => 9100, explain: () => {}, log };
+  const response = lookUpPort(name, forwarded, peer, deps);
   const isAllowed = (source: SourceName) => asked[0]?.allowed?.(source);
   return { response, lines, isAllowed };
 }
@@ -74,6 +75,7 @@ describe("at a gateway address", () => {
         return { outcome: "relayed", port: 61000 };
       },
       accepts: async () => false,
+      explain: () => {},
       log: collectLog().log,
     });
 

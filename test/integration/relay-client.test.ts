@@ -188,6 +188,21 @@ test("a relay process that does not answer is said to", async () => {
   expect(await relays.status()).toBeUndefined();
 });
 
+test("a stop does not wait for the hello of a relay process that hangs", async () => {
+  const socket = await relaySocket();
+  await mkdir(dirname(socket), { recursive: true, mode: 0o700 });
+  let connections = 0;
+  const mute = createServer(() => connections++).listen(socket);
+  onTestFinished(() => void mute.close());
+  const relays = client(socket);
+  await waitFor(() => connections === 1, { what: "the connection" });
+  const before = performance.now();
+  await relays.close();
+  // It is waited for two seconds otherwise.
+  expect(performance.now() - before).toBeLessThan(1000);
+  expect(relays.logged.messages()).not.toContain("no relay process");
+});
+
 test("one that is started outlives its daemon, and its links do; the next daemon finds it", {
   timeout: 60_000,
 }, async () => {

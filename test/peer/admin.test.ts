@@ -1,4 +1,8 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Browser, startBrowser } from "../support/browser.js";
+import { startChild } from "../support/child.js";
 import { fullName, startCluster } from "../support/cluster.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
@@ -137,6 +141,34 @@ requirePeer("netns", "curl")("the default place", () => {
   });
 });
 
+requirePeer("netns", "curl")("an address that others reach", () => {
+  test("strangers take half of the connections at the most, and use no patterns", async () => {
+    const { hosts, remove } = await createHosts([{ addresses: ["10.77.9.1/24"] }, { addresses: ["10.77.9.2/24"] }]);
+    const [here, stranger] = hosts;
+    if (!here || !stranger) throw new Error("no hosts");
+    const args = ["--domain", "svc", "--register", "none", "--admin", "10.77.9.1:9369"];
+    const daemon = await startDaemon({ netns: here, args });
+    const url = "http://10.77.9.1:9369";
+    const { stdout } = await stranger.run("curl", "-s", `${url}/v1/cluster?match=*@other`);
+    expect(stdout).toBe("patterns are for local peers only (--allow 10.77.9.2)\n");
+    // Connections that say nothing.
+    const script = `
+      let open = 80;
+      const sockets = Array.from({ length: open }, () => require("node:net").connect(9369, "10.77.9.1"));
+      for (const socket of sockets) {
+        socket.on("error", () => {});
+        socket.on("close", () => --open === 32 && console.log("32 are left"));
+      }`;
+    const holding = startChild(process.execPath, ["-e", script], { netns: stranger });
+    await holding.waitForOutput(/32 are left/);
+    await expect(stranger.run("curl", "-sf", `${url}/livez`)).rejects.toThrow("curl");
+    expect((await here.run("curl", "-sf", `${url}/livez`)).stdout).toBe("alive\n");
+    await holding.stop();
+    await daemon.stop();
+    await remove();
+  });
+});
+
 requirePeer(
   "erl",
   "consul",
@@ -164,3 +196,64 @@ requirePeer(
     });
   });
 });
+
+requirePeer("chromium")("a page from elsewhere in a browser", () => {
+  let browser: Browser;
+  let elsewhere: Server;
+  let daemon: Daemon;
+
+  beforeAll(async () => {
+    browser = await startBrowser();
+    elsewhere = createServer((_, response) => void response.writeHead(200, { "content-type": "text/html" }).end());
+    await new Promise<void>((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+    daemon = await startDaemon({
+      args: ["--domain", "demo.test", "--dns-listen", "127.0.0.1:0", "--admin", "0.0.0.0:0", "--log-level", "debug"],
+    });
+  }, 60_000);
+  afterAll(async () => {
+    await daemon?.stop();
+    elsewhere?.close();
+    await browser?.close();
+  });
+
+  // Chromium says Sec-Fetch-Site to the first alone; all of them lead here.
+  test.each(["127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"])(
+    "reads nothing at %s, and has nothing looked up",
+    { timeout: 60_000 },
+    async (host) => {
+      const { page, close } = await browser.open(`http://localhost:${(elsewhere.address() as AddressInfo).port}/`);
+      const port = adminOf(daemon).split(":")[1];
+      const mark = `from=${encodeURIComponent(host)}`;
+      const readable = await page.evaluate(askFromPage(`http://${host}:${port}`, mark));
+      await close();
+      expect(readable).toEqual([]);
+      const isRefused = ({ msg, url }: { msg?: string; url?: unknown }) =>
+        msg === "an HTTP request is refused" && String(url).endsWith(mark);
+      // They did come.
+      await daemon.waitForLog(isRefused, "a refusal");
+      expect(await metricsOf(daemon)).not.toHaveProperty(['srv_epmd_dns_cache_total{result="miss"}']);
+    },
+  );
+});
+
+/** Runs in the page: text, for these tests know no DOM. Its value is what could be read. */
+const askFromPage = (base: string, mark: string) => `(async () => {
+  const readable = [];
+  const url = (what) => "${base}/v1/resolve?node=" + what + "@demo.test&${mark}";
+  const loads = ["img", "script", "iframe"].map((tag) => new Promise((resolve) => {
+    const element = Object.assign(document.createElement(tag), { src: url(tag), referrerPolicy: "no-referrer" });
+    element.onload = element.onerror = resolve;
+    document.body.append(element);
+  }));
+  const fetches = ["cors", "no-cors"].map(async (mode) => {
+    const answer = await fetch(url(mode), { mode }).catch(() => undefined);
+    if (answer?.status) readable.push(mode);
+  });
+  const stream = new Promise((resolve) => {
+    const events = new EventSource("${base}/v1/events");
+    events.onopen = () => resolve(readable.push("events"));
+    events.onerror = resolve;
+  });
+  await Promise.all([...loads, ...fetches, stream]);
+  return readable;
+})()`;

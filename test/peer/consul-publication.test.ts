@@ -4,10 +4,11 @@ import { writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type ConsulClientOptions, createConsulClient } from "../../src/consul/client.js";
+import { createConsulClient } from "../../src/consul/client.js";
 import { readOwner } from "../../src/consul/owner.js";
 import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
 import type { Timings } from "../../src/consul/timings.js";
+import type { TransportOptions } from "../../src/consul/transport.js";
 import type { OptionKey } from "../../src/core/options.js";
 import { type RegisteredNode, Registry } from "../../src/core/registry.js";
 import { aclToken } from "../support/acl-token.js";
@@ -22,7 +23,7 @@ import { waitFor } from "../support/wait-for.js";
 
 interface DaemonOptions {
   readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
-  readonly client?: Partial<ConsulClientOptions>;
+  readonly client?: Partial<TransportOptions>;
   readonly owner?: string;
   readonly timings?: Partial<Timings>;
 }

@@ -38,6 +38,8 @@ export interface ServerSentEvent {
 }
 
 export interface EventReader {
+  readonly status: number;
+  readonly headers: HttpAnswer["headers"];
   readonly events: readonly ServerSentEvent[];
   readonly isClosed: () => boolean;
   readonly close: () => void;
@@ -63,7 +65,8 @@ export function readEvents(at: string, path: string): Promise<EventReader> {
       response.on("close", () => {
         closed = true;
       });
-      resolve({ events, isClosed: () => closed, close: () => sent.destroy() });
+      const { statusCode: status = 0, headers } = response;
+      resolve({ status, headers, events, isClosed: () => closed, close: () => sent.destroy() });
     });
     sent.on("error", reject);
     sent.end();

@@ -1,14 +1,10 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { POLICY } from "../../src/admin/http.js";
 import { PAGE_CSS, PAGE_JS } from "../../src/admin/page/assets.js";
 import { renderPage } from "../../src/admin/page.js";
 import type { Status } from "../../src/core/admin/view.js";
-
-const POLICY = [
-  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:",
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-].join("; ");
 
 export interface PageServer {
   readonly url: string;

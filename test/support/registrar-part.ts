@@ -1,7 +1,8 @@
 import { afterEach, beforeEach } from "vitest";
-import { type ConsulClient, type ConsulClientOptions, createConsulClient } from "../../src/consul/client.js";
+import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
 import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
 import type { Timings } from "../../src/consul/timings.js";
+import type { TransportOptions } from "../../src/consul/transport.js";
 import type { OptionKey } from "../../src/core/options.js";
 import { type RegisteredNode, Registry } from "../../src/core/registry.js";
 import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
@@ -28,7 +29,7 @@ export const FAST: Timings = {
 export interface PartOptions {
   readonly owner?: string;
   readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
-  readonly client?: Partial<ConsulClientOptions>;
+  readonly client?: Partial<TransportOptions>;
   readonly timings?: Partial<Timings>;
 }
 

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { refusalOf } from "../../src/core/admin/guard.js";
+import { type GuardedRequest, refusalOf, saysNotForWhom } from "../../src/core/admin/guard.js";
 
 const HOSTS = ["epmd.internal"];
-const asked = (over: Partial<Parameters<typeof refusalOf>[0]> = {}) =>
-  refusalOf({ method: "GET", host: "127.0.0.1:9369", fetchSite: undefined, ...over }, HOSTS);
+const request = (over: Partial<GuardedRequest>): GuardedRequest => ({
+  method: "GET",
+  host: "127.0.0.1:9369",
+  fetchSite: undefined,
+  origin: undefined,
+  userAgent: undefined,
+  ...over,
+});
+const asked = (over: Partial<GuardedRequest> = {}) => refusalOf(request(over), HOSTS);
 
 describe("is answered", () => {
   test.each([
@@ -23,6 +30,13 @@ describe("is answered", () => {
 
   test.each([undefined, "same-origin", "none"])("the Sec-Fetch-Site %s", (fetchSite) => {
     expect(asked({ fetchSite })).toBeUndefined();
+  });
+
+  test.each([
+    ["http://127.0.0.1:9369", "127.0.0.1:9369"],
+    ["https://epmd.internal", "EPMD.internal"],
+  ])("the Origin %s for %s", (origin, host) => {
+    expect(asked({ origin, host })).toBeUndefined();
   });
 });
 
@@ -53,7 +67,31 @@ describe("is refused", () => {
     expect(asked({ fetchSite })).toMatchObject({ status: 403, message: expect.stringContaining(`"${fetchSite}"`) });
   });
 
+  // Browsers say Sec-Fetch-Site only to addresses that they trust: not to http://10.1.2.3, nor to http://0.0.0.0.
+  test.each(["http://evil.example", "http://127.0.0.1:8080", "https://127.0.0.1", "null", "", "file://"])(
+    "the Origin %s",
+    (origin) => {
+      expect(asked({ origin })).toMatchObject({ status: 403, message: expect.stringContaining(`Origin: "${origin}"`) });
+    },
+  );
+
   test.each(["POST", "HEAD", "PUT", "DELETE", "OPTIONS"])("the method %s", (method) => {
     expect(asked({ method })).toMatchObject({ status: 405, message: expect.stringContaining(method) });
   });
+});
+
+describe("for which page it asks", () => {
+  const userAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36";
+
+  test("a browser says where it trusts the address, and not elsewhere", () => {
+    expect(saysNotForWhom(request({ userAgent, fetchSite: "none" }))).toBe(false);
+    expect(saysNotForWhom(request({ userAgent }))).toBe(true);
+  });
+
+  test.each([undefined, "curl/7.88.1", "Go-http-client/1.1", "Prometheus/2.45.0"])(
+    "does not matter with %s",
+    (other) => {
+      expect(saysNotForWhom(request({ userAgent: other }))).toBe(false);
+    },
+  );
 });

@@ -258,12 +258,20 @@ describe("the Consul agent", () => {
     expect(network.consulUrl(text)).toBe(url);
   });
 
-  test.each(["", "ftp://x", "http://", "http://a:b", "unix://", "::1", "http://user:pw@x", "http://:pw@x"])(
-    "cannot be at %j",
-    (text) => {
-      expect(complaint(network.consulUrl, text)).toContain("http://host:port");
-    },
-  );
+  test.each([
+    "",
+    "ftp://x",
+    "http://",
+    "http://a:b",
+    "unix://",
+    "::1",
+    "http://user:pw@x",
+    "http://:pw@x",
+    "http://x?token=t",
+    "x:8500/#t",
+  ])("cannot be at %j", (text) => {
+    expect(complaint(network.consulUrl, text)).toContain("http://host:port");
+  });
 });
 
 test("a glob and a text must not be empty", () => {

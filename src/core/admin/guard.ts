@@ -7,6 +7,10 @@ export interface GuardedRequest {
   readonly host: string | undefined;
   /** Header `Sec-Fetch-Site`: browsers say with it where a request comes from; other programs do not send it. */
   readonly fetchSite: string | undefined;
+  /** Header `Origin`: of the page whose script asks, when that is another one. */
+  readonly origin: string | undefined;
+  /** Header `User-Agent`. */
+  readonly userAgent: string | undefined;
 }
 
 export interface Refusal {
@@ -20,7 +24,8 @@ export interface Refusal {
  * nothing that a browser sends for another page.
  * @param hosts names of --admin-host, lower case
  */
-export function refusalOf({ method, host, fetchSite }: GuardedRequest, hosts: readonly string[]): Refusal | undefined {
+export function refusalOf(request: GuardedRequest, hosts: readonly string[]): Refusal | undefined {
+  const { method, host, fetchSite, origin } = request;
   if (method !== "GET") return { status: 405, message: `${method} is not answered here, only GET` };
   if (!isOwnHost(host ?? "", hosts)) {
     const message = `the Host header says ${JSON.stringify(host ?? "")}: ask by IP address or as localhost, or give the name to srv-epmd with --admin-host`;
@@ -28,10 +33,30 @@ export function refusalOf({ method, host, fetchSite }: GuardedRequest, hosts: re
   }
   // https://www.w3.org/TR/fetch-metadata/: "none" is what a person typed. Another port of this host is "same-site".
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") {
-    const message = `a page of another site asks (Sec-Fetch-Site: ${JSON.stringify(fetchSite)}): type the address into the browser instead`;
-    return { status: 403, message };
+    return elsewhere(`Sec-Fetch-Site: ${JSON.stringify(fetchSite)}`);
   }
+  if (origin !== undefined && hostOf(origin) !== host?.toLowerCase())
+    return elsewhere(`Origin: ${JSON.stringify(origin)}`);
   return undefined;
+}
+
+/**
+ * Whether a browser asks and does not say for which page. They say it only to addresses that they trust, which
+ * http://10.1.2.3 is not, nor http://0.0.0.0, which leads to this machine: there an image of a page from elsewhere looks
+ * like an address that a person typed (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header). Such a page can read
+ * no answer, but have us do things.
+ */
+export function saysNotForWhom({ fetchSite, userAgent = "" }: GuardedRequest): boolean {
+  return fetchSite === undefined && userAgent.startsWith("Mozilla/");
+}
+
+function elsewhere(sign: string): Refusal {
+  return { status: 403, message: `a page of another site asks (${sign}): type the address into the browser instead` };
+}
+
+/** Of an origin such as `http://127.0.0.1:9369`; undefined for `null`, which pages can make theirs. */
+function hostOf(origin: string): string | undefined {
+  return /^https?:\/\/(.+)$/.exec(origin)?.[1]?.toLowerCase();
 }
 
 /** Nomad's checks send `ip:port`, people `localhost:9369` or `[::1]:9369`. */

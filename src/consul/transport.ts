@@ -1,0 +1,140 @@
+import { EventEmitter } from "node:events";
+import { ConsulError } from "../core/errors.js";
+import type { Observe } from "../core/observations.js";
+import { type ConsulAddress, connectionOptions } from "./connection.js";
+import { refusal, unavailable } from "./refusal.js";
+import { AclToken, type TokenOptions } from "./token.js";
+
+export interface TransportOptions extends ConsulAddress, TokenOptions {
+  /** Milliseconds for one call, all of it. */
+  readonly timeoutMs?: number;
+  /** Told of each call's end. */
+  readonly observe?: Observe;
+}
+
+export interface ConsulCall {
+  readonly method: "_get" | "_put" | "_post";
+  /** Below /v1. */
+  readonly path: string;
+  /** Stand for `{placeholders}` in the path; the package encodes them. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  /** Milliseconds for which the agent may hold the answer back; undefined: it answers at once. */
+  readonly held?: number;
+}
+
+export interface ConsulReply {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+}
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+/**
+ * Connections by what they are for: one agent serves many nodes, so calls are enough to work side by side and few enough
+ * not to flood it; and queries that wait for a minute must not be what a node's registration waits for.
+ */
+const MAX_SOCKETS = { call: 8, wait: 64 } as const;
+
+const CALL_RESULTS: Readonly<Record<string, string>> = {
+  CONSUL_FORBIDDEN: "forbidden",
+  CONSUL_UNKNOWN: "unknown",
+  CONSUL_REJECTED: "rejected",
+};
+
+/** The part of papi's client that the consul package inherits and that reaches what its own methods drop (weights). */
+type GenericClient = Record<ConsulCall["method"], (request: object) => Promise<ConsulReply>> & {
+  destroy(): void;
+};
+
+/** Calls of the agent, each with the token, within its time, and counted. Every one throws ConsulError when it fails. */
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
+  readonly token: AclToken;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.token = new AclToken(options);
+  }
+
+  async call(call: ConsulCall, signal?: AbortSignal): Promise<ConsulReply> {
+    const used = await this.token.read();
+    try {
+      return await this.#send(call, used, signal);
+    } catch (error) {
+      if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
+      const fresh = await this.token.afterRefusal(used);
+      if (fresh === used) throw error;
+      return await this.#send(call, fresh, signal);
+    }
+  }
+
+  /** The next call connects anew. */
+  close(): void {
+    for (const connecting of this.#generic.values()) {
+      connecting.then(
+        (generic) => generic.destroy(),
+        () => {},
+      );
+    }
+    this.#generic.clear();
+  }
+
+  async #send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
+    const generic = await this.#connect(call.held === undefined ? "call" : "wait");
+    if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
+    // The package knows no AbortSignal; an event of this emitter ends the request.
+    const ctx = new EventEmitter();
+    const cancel = () => ctx.emit("cancel");
+    signal?.addEventListener("abort", cancel, { once: true });
+    const { observe = () => {} } = this.#options;
+    try {
+      const reply = await generic[call.method]({
+        ctx,
+        path: call.path,
+        params: { ...call.params },
+        query: { ...call.query },
+        ...(call.body !== undefined && { body: call.body }),
+        headers: token === undefined || token === "" ? {} : { "x-consul-token": token },
+        // Covers the answer's body too: without it the package waits for ever when a connection breaks in mid body.
+        timeout: (call.held ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+      });
+      observe({ type: "consul-call", result: "ok" });
+      return reply;
+    } catch (error) {
+      const refused = this.#refusal(call, error, token);
+      // What was given up here says nothing of the agent.
+      if (!signal?.aborted) observe({ type: "consul-call", result: CALL_RESULTS[refused.code] ?? "unavailable" });
+      throw refused;
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  #connect(use: keyof typeof MAX_SOCKETS): Promise<GenericClient> {
+    const connected = this.#generic.get(use);
+    if (connected) return connected;
+    const connecting = this.#open(MAX_SOCKETS[use]);
+    this.#generic.set(use, connecting);
+    connecting.catch(() => {
+      if (this.#generic.get(use) === connecting) this.#generic.delete(use);
+    });
+    return connecting;
+  }
+
+  async #open(maxSockets: number): Promise<GenericClient> {
+    // Loaded with the first call: a daemon that publishes nothing does not pay for it.
+    const [{ default: Consul }, options] = await Promise.all([
+      import("consul"),
+      connectionOptions(this.#options, maxSockets),
+    ]);
+    return new Consul(options as object) as unknown as GenericClient;
+  }
+
+  #refusal(call: ConsulCall, error: unknown, token: string | undefined): ConsulError {
+    // Certificates are read with the first call: renewed ones are found after a failed handshake.
+    if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
+    return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${call.path}`, error, token);
+  }
+}

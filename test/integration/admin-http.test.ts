@@ -1,0 +1,140 @@
+import { Agent, request } from "node:http";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { EventStreams } from "../../src/admin/event-streams.js";
+import { createHttp } from "../../src/admin/http.js";
+import { createRoutes, type Route, text } from "../../src/admin/routes.js";
+import { Observations } from "../../src/core/observations.js";
+import type { Peer } from "../../src/epmd/peer.js";
+import { collectLog } from "../support/log-lines.js";
+import { waitFor } from "../support/wait-for.js";
+
+const open: (() => void)[] = [];
+
+afterEach(() => {
+  for (const close of open.splice(0)) close();
+});
+
+const LIMITS = { first: 200, next: 400 };
+
+/** The HTTP server alone; its connections are handed to it as the daemon does. */
+async function serve(routes: Record<string, Route>): Promise<number> {
+  const { log } = collectLog();
+  const observations = new Observations();
+  const streams = new EventStreams(observations, async () => "", log);
+  const http = createHttp({ routes, streams, hosts: [], allow: [], limits: LIMITS, log });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    http.emit("connection", socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  open.push(() => {
+    streams.close();
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+interface Client {
+  readonly socket: Socket;
+  readonly read: () => string;
+  readonly isClosed: () => boolean;
+}
+
+function client(port: number): Client {
+  const socket = connect(port, "127.0.0.1").on("error", () => {});
+  let got = "";
+  let closed = false;
+  socket.on("data", (chunk) => {
+    got += chunk.toString();
+  });
+  socket.on("close", () => {
+    closed = true;
+  });
+  open.push(() => socket.destroy());
+  return { socket, read: () => got, isClosed: () => closed };
+}
+
+/** A byte now and then, so that the connection is never idle. */
+function trickle({ socket }: Client): void {
+  const timer = setInterval(() => socket.writable && socket.write("a"), 20);
+  socket.on("close", () => clearInterval(timer));
+  open.push(() => clearInterval(timer));
+}
+
+const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
+const BEGINNING = "GET /fast HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ";
+const fast: Route = () => text(200, "done");
+
+test("a request that never ends does not keep its place", async () => {
+  const slow = client(await serve({ "/fast": fast }));
+  slow.socket.write(BEGINNING);
+  trickle(slow);
+  await waitFor(slow.isClosed, { what: "the end of the connection" });
+  expect(slow.read()).toBe("");
+});
+
+test("nor does one behind an answer", async () => {
+  const slow = client(await serve({ "/fast": fast }));
+  slow.socket.write(ask("/fast"));
+  await waitFor(() => slow.read().endsWith("done\n"), { what: "the answer" });
+  slow.socket.write(BEGINNING);
+  trickle(slow);
+  await waitFor(slow.isClosed, { what: "the end of the connection" });
+});
+
+test("requests that are sent ahead are not worked on all at once: the connection ends", async () => {
+  let asked = 0;
+  const slow: Route = async () => {
+    asked++;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return text(200, "done");
+  };
+  const eager = client(await serve({ "/slow": slow }));
+  eager.socket.write(ask("/slow").repeat(1000));
+  await waitFor(eager.isClosed, { what: "the end of the connection" });
+  expect(asked).toBe(1);
+});
+
+test("requests one after the other share a connection, and an answer may take its time", async () => {
+  const slow: Route = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 2 * LIMITS.next));
+    return text(200, "done");
+  };
+  const port = await serve({ "/slow": slow, "/fast": fast });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  open.push(() => agent.destroy());
+  const ports = new Set<number | undefined>();
+  for (const path of ["/fast", "/slow", "/fast", "/fast"]) {
+    const status = await new Promise((resolve, reject) => {
+      const sent = request({ host: "127.0.0.1", port, path, agent }, (response) => {
+        ports.add(response.socket.localPort);
+        response.resume().on("end", () => resolve(response.statusCode));
+      });
+      sent.on("error", reject).end();
+    });
+    expect(status).toBe(200);
+  }
+  expect(ports.size).toBe(1);
+});
+
+test("an event stream outlives the time that a request may take", async () => {
+  const reader = client(await serve({}));
+  reader.socket.write(ask("/v1/events"));
+  await waitFor(() => reader.read().includes("retry: 1000"), { what: "the stream" });
+  await new Promise((resolve) => setTimeout(resolve, 2 * LIMITS.next));
+  expect(reader.isClosed()).toBe(false);
+});
+
+test("a stranger may not look through the catalog with patterns", async () => {
+  const routes = createRoutes({} as Parameters<typeof createRoutes>[0]);
+  const peer: Peer = { address: "10.9.9.9", port: 5, dialled: "10.1.2.3", local: false, sameHost: false };
+  const query = new URLSearchParams({ match: "*@secret" });
+  expect(await routes["/v1/cluster"]?.({ query, peer, forUnknown: false })).toMatchObject({
+    status: 403,
+    body: expect.stringContaining("--allow 10.9.9.9"),
+  });
+});

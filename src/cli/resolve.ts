@@ -64,7 +64,7 @@ function createLookUp(context: CommandContext, { nodes }: Resolving) {
       config.probe && answer.outcome === "found"
         ? await Promise.all(answer.endpoints.map((endpoint) => probeOf(endpoint, isAsked, node.host)))
         : undefined;
-    const ways = trace && !via ? await waysOf(full, answer, context) : undefined;
+    const ways = trace && !via ? await waysOf(full, node.aliveName, answer, context) : undefined;
     return { node: full, ...answered, elapsedMs, ...(probes && { probes }), ...(ways && { ways }) };
   };
 }
@@ -89,14 +89,20 @@ function createProbe({ config }: CommandContext) {
   };
 }
 
-async function waysOf(full: string, answer: Report["answer"], { config }: CommandContext): Promise<Way[]> {
-  const [{ waysIn }, { hostAddresses }] = await Promise.all([
+async function waysOf(
+  full: string,
+  aliveName: string,
+  answer: Report["answer"],
+  { config }: CommandContext,
+): Promise<Way[]> {
+  const [{ waysIn }, { hostAddresses }, { askedWays }] = await Promise.all([
     import("../core/ways-in.js"),
     import("../resolution/host-addresses.js"),
+    import("../resolution/asked-ways.js"),
   ]);
   const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
   const host = full.slice(full.indexOf("@") + 1);
-  return waysIn({
+  const ways = waysIn({
     config,
     host,
     endpoints: answer.outcome === "found" ? answer.endpoints : [],
@@ -105,6 +111,7 @@ async function waysOf(full: string, answer: Report["answer"], { config }: Comman
     hostAddresses: await hostAddresses(host, hostsText, config.timeout),
     hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
   });
+  return config.probe ? askedWays(ways, aliveName, config.timeout) : ways;
 }
 
 /** Steps go to stdout with the results; with `--json`, where every line is a result, to stderr. */

@@ -11,7 +11,7 @@ export interface Way {
   readonly family?: Family;
   /** Where it asks the EPMD, `ip:port`. */
   readonly asks?: string;
-  /** `ip:port`; with the gateway the address alone, since its EPMD chooses the port. */
+  /** `ip:port`; with the gateway the address alone until its EPMD, which chooses the port, has been asked. */
   readonly dials?: string;
   readonly reason?: string;
 }

@@ -282,6 +282,23 @@ requirePeer(
     await stock.kill();
   });
 
+  test("a stock VM here, and an EPMD there that does not serve this machine: what is to listen there", async () => {
+    const [stock, there] = await Promise.all([
+      cluster.node(HERE, "stock", { way: "gateway" }),
+      cluster.node(THERE, "plain", { way: "gateway", host: "10.90.0.1" }),
+    ]);
+    await published("plain");
+    const { code, of, with: having } = await doctor("plain@10.90.0.1");
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    // It closes with what was said to it unread, which may arrive as a reset.
+    const turnedAway = /reaches nothing: .*10\.90\.0\.1:4369(: read ECONNRESET| closed the connection)/;
+    expect(of("peer-ways").evidence).toMatch(turnedAway);
+    expect(of("peer-ways").advice).toContain("with --listen 10.90.0.1");
+    expect((await resolve("plain@10.90.0.1", "--domain", HOST)).stdout).toMatch(turnedAway);
+    expect(await stock.ping("plain@10.90.0.1")).toBe("pang");
+    await Promise.all([stock.kill(), there.kill()]);
+  });
+
   test("an address as host part that no SRV record leads to", async () => {
     const { code, of, with: having } = await doctor("node_a@10.90.0.9");
     expect([code, having("fail")]).toEqual([1, ["peer-records"]]);

@@ -75,6 +75,26 @@ requirePeer(
     );
     expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
     expect(await a.ping(fullName("node_b"))).toBe("pong");
+    const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
+    expect(told.stdout).toMatch(/\nnone of 18 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
+  });
+
+  test("a name that differs from the VM's in capitals alone: what to ask for", async () => {
+    await register("NODE_A", {});
+    const { of } = await doctor("NODE_A@svc");
+    await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-NODE_A");
+    expect(of("peer-handshake").advice).toContain(`ask for ${fullName("node_a")}`);
+  });
+
+  test("--domain is not given: a VM whose name lies under Consul's domain is published nowhere", async () => {
+    const { code, of } = await examine([], { netns: cluster.host(HERE) });
+    expect([code, of("node-name").result]).toEqual([0, "warn"]);
+    expect(of("node-name").advice).toContain(`give serve and doctor --domain ${HOST}`);
+  });
+
+  test("--fallback-epmd, and nobody there: it is no name server that is to blame", async () => {
+    const { of } = await doctor("x@10.90.0.1", "--fallback-epmd");
+    expect(of("peer-records").advice).toMatch(/^--fallback-epmd asks the EPMD .* --listen/);
   });
 
   test("without a node it looks at this machine alone", async () => {

@@ -55,7 +55,7 @@ const PROTOCOL: Record<Family, string> = { 4: "inet_tcp", 6: "inet6_tcp" };
 
 export const peerWays: Check = {
   id: "peer-ways",
-  title: "what a VM here dials by each way in: module, host, gateway",
+  title: "what a VM here dials by each way in (module, host, gateway), as the EPMD on it says",
   run: async (examination) => {
     const { asked, config, machine } = examination;
     if (!asked) return NOT_NAMED;

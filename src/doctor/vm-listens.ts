@@ -14,7 +14,7 @@ export const NO_NODE = "no node is registered here";
 
 export const vmListens: Check = {
   id: "vm-listens",
-  title: "where the VMs here really listen, against the port that they registered and ERL_DIST_PORT",
+  title: "VMs here are registered, and listen where they registered, not on loopback alone; ERL_DIST_PORT",
   run: async (examination) => {
     const listeners = await examination.listeners();
     if (!listeners) return skip("this system does not tell who listens (no /proc/net/tcp)");

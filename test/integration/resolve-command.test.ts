@@ -94,6 +94,17 @@ describe("resolve --trace", () => {
     expect(stdout).toMatch(/- module, IPv6: .*no IPv6 endpoint\n/);
   });
 
+  test("of what is not found says who looks for the reason, and no ways to it", async () => {
+    const dns = await startFakeDns(() => ({ rcode: 3 }));
+    const { code, stdout } = await runCommand(["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--trace"]);
+    await dns.close();
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      / {2}a\.svc\.service\.consul has no SRV record .*\n- srv-epmd doctor a@svc\.service\.consul looks/,
+    );
+    expect(stdout).not.toContain("gateway");
+  });
+
   test("with --json tells the ways in the result", async () => {
     const args = ["resolve", "a@127.0.0.1", ...at("a@127.0.0.1", 20001), "--trace", "--json"];
     const { stdout, stderr } = await runCommand(args);

@@ -38,7 +38,16 @@ async function askFor(domain: string, { config, nameServers, isOwnServer, log }:
   const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
   const whence = isNamed ? "" : " (resolv.conf)";
   const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
-  return judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
+  const finding = judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
+  const agent = consulDns(config.consul);
+  if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
+  if (servers.servers.some(({ address, port }) => address === agent.address && port === agent.port)) return finding;
+  if ((await ask(agent, domain)).kind !== "knows") return finding;
+  const at = hostPort(agent.address, agent.port);
+  return fail(
+    finding.evidence,
+    `Consul's agent answers at ${at}: give --dns ${config.consulDomain}=${at}, or let the name server forward ${config.consulDomain} there`,
+  );
 }
 
 function judge(
@@ -83,10 +92,15 @@ function verb(said: Said): string {
 }
 
 /** Consul's agents answer DNS on port 8600 of the machine that they answer HTTP on, unless told otherwise. */
+function consulDns(consul: string): NameServer {
+  const [, six, four] = /^https?:\/\/(?:\[([^\]]+)\]|([0-9.]+))/.exec(consul) ?? [];
+  return { address: six ?? four ?? "127.0.0.1", port: 8600 };
+}
+
 function examinedAdvice(domain: string, consulDomain: string, consul: string): string {
   if (!domain.endsWith(`.${consulDomain}`)) return "give a name server that knows the domain: --dns [domain=]ip[:port]";
-  const host = /^https?:\/\/(\[[^\]]+\]|[0-9.]+)/.exec(consul)?.[1] ?? "127.0.0.1";
-  return `ask Consul's agent: --dns ${consulDomain}=${host}:8600 (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
+  const { address, port } = consulDns(consul);
+  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
 }
 
 async function ask(server: NameServer, qname: string): Promise<Said> {

@@ -141,6 +141,21 @@ requirePeer("erl", "netns")("srv-epmd doctor, about VMs that are not where srv-e
     await daemon.kill();
   });
 
+  test("no --dns, while Consul's agent answers on its usual port: that one is named", async () => {
+    const program = `const s = require("node:dgram").createSocket("udp4").bind(8600, "127.0.0.1", () => console.log("up"));
+      s.on("message", (m, { port }) => { m[2] |= 0x80; s.send(m, port, "127.0.0.1"); });`;
+    const agent = startChild(process.execPath, ["-e", program], { netns: host });
+    await agent.waitForOutput(/up/);
+    const { of } = await doctor("a@svc", "--dns", "127.0.0.1:8601");
+    expect(of("resolver")).toMatchObject({
+      result: "fail",
+      advice: expect.stringMatching(
+        /^Consul's agent answers at 127\.0\.0\.1:8600: give --dns consul=127\.0\.0\.1:8600,/,
+      ),
+    });
+    await agent.kill();
+  });
+
   test("a VM with another ERL_EPMD_PORT, and one that does not register again", async () => {
     const [daemon, other] = await Promise.all([
       startDaemon({ port: 4369, netns: host }),

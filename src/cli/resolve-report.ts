@@ -46,11 +46,14 @@ export function plainReport(report: Report): Line[] {
   };
   const ways = (report.ways ?? []).map((way): Line => ({ text: `- ${wayWords(way)}`, tone: "quiet" }));
   const via = viaLines(report);
-  // Nobody dials what is not found: why it is not is the next question.
-  const next: Line[] = report.ways ? [{ text: `- srv-epmd doctor ${node} looks for the reason`, tone: "quiet" }] : [];
+  const next: Line[] =
+    report.ways && exitCodeOf(report) !== EXIT.done
+      ? [{ text: `- srv-epmd doctor ${node} looks for the reason`, tone: "quiet" }]
+      : [];
   switch (answer.outcome) {
     case "found":
-      return [heading, ...endpointLines(report, answer), ...via, ...ways];
+      return [heading, ...endpointLines(report, answer), ...via, ...ways, ...next];
+    // Nobody dials what is not found.
     case "not-found":
       return [heading, { text: `  ${answer.reason}` }, ...via, ...next];
     case "unavailable":

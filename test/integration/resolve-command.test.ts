@@ -98,6 +98,8 @@ describe("resolve --trace", () => {
     const dns = await startFakeDns(() => ({ rcode: 3 }));
     const { code, stdout } = await runCommand(["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--trace"]);
     await dns.close();
+    const gone = ["resolve", "a@h.test", ...at("a@h.test", await freePort()), "--trace", "--probe"];
+    expect((await runCommand(gone)).stdout).toMatch(/- srv-epmd doctor a@h\.test looks for the reason\n$/);
     expect(code).toBe(1);
     expect(stdout).toMatch(
       / {2}a\.svc\.service\.consul has no SRV record .*\n- srv-epmd doctor a@svc\.service\.consul looks/,

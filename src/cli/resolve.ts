@@ -18,7 +18,7 @@ import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-repo
 import { nodeOperands } from "./resolving.js";
 import { traceLines } from "./trace-lines.js";
 
-/** Looks nodes up as the daemon would, all at once, and prints them in the order in which they were named. */
+/** Looks nodes up as the daemon would, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {
   const { config, io } = context;
   const nodes = nodeOperands(context.operands);
@@ -27,10 +27,11 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   try {
     if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
     const paint = painter(io);
-    const reports = nodes.map((node, index) => lookUp(node, index));
+    // One after the other where the steps of each are told.
+    const pending = config.trace ? [] : nodes.map((node, index) => lookUp(node, index));
     const codes: ExitCode[] = [];
-    for (const pending of reports) {
-      const report = await pending;
+    for (const [index, node] of nodes.entries()) {
+      const report = await (pending[index] ?? lookUp(node, index));
       const lines = config.json ? [JSON.stringify(jsonReport(report))] : plainReport(report).map(paint);
       io.stdout(`${lines.join("\n")}\n`);
       codes.push(exitCodeOf(report));

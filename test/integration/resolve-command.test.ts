@@ -94,6 +94,14 @@ describe("resolve --trace", () => {
     expect(stdout).toMatch(/- module, IPv6: .*no IPv6 endpoint\n/);
   });
 
+  test("keeps the steps of each of several nodes together, with what came of them", async () => {
+    const entries = [...at("a@h.test", 20001), ...at("b@h.test", 20002)];
+    const { stdout } = await runCommand(["resolve", "a@h.test", "b@h.test", ...entries, "--trace"]);
+    const nodes = Array.from(stdout.matchAll(/^(?:- )?([ab]@h\.test)(?: is alive|: found)/gm), ([, node]) => node);
+    expect(nodes).toEqual(["a@h.test", "a@h.test", "b@h.test", "b@h.test"]);
+    expect(stdout.indexOf("- order: 127.0.0.1:20001")).toBeLessThan(stdout.indexOf("b@h.test is alive"));
+  });
+
   test("of what is not found says who looks for the reason, and no ways to it", async () => {
     const dns = await startFakeDns(() => ({ rcode: 3 }));
     const { code, stdout } = await runCommand(["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--trace"]);

@@ -88,8 +88,10 @@ export const peerWays: Check = {
     }
     // A node needs no way to itself.
     const itself = resolution.source === "registry" ? asked.name.aliveName : undefined;
-    const stock = (await stockNodes(examination)).filter((aliveName) => aliveName !== itself);
-    if (stock.length > 0 && !ways.some(({ way, dials }) => way !== "module" && dials !== undefined)) {
+    const here = await nodesHere(examination);
+    const stock = here.stock.filter((aliveName) => aliveName !== itself);
+    const isForStock = ways.some(({ way, dials }) => way !== "module" && dials !== undefined);
+    if (stock.length > 0 && !isForStock) {
       const others =
         "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver";
       return fail(
@@ -97,7 +99,10 @@ export const peerWays: Check = {
         silent ? `${silentAdvice(silent)}; or ${others}` : others,
       );
     }
-    if (ways.some(({ dials }) => dials !== undefined)) return ok(evidence);
+    const unseen = here.unseen.filter((aliveName) => aliveName !== itself);
+    const doubt =
+      unseen.length > 0 && !isForStock ? `; this user may not see whether ${listed(unseen)} here has the module` : "";
+    if (ways.some(({ dials }) => dials !== undefined)) return ok(`${evidence}${doubt}`);
     return warn(evidence, "no VM here reaches the node: see peer-family, and use the module or the gateway");
   },
 };
@@ -111,14 +116,18 @@ function silentAdvice({ way, asks = "" }: Way): string {
   return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address.replace(/[[\]]/g, "")}`;
 }
 
-/** Nodes here that ask this machine's resolver and the EPMD at the address it gives, as far as their processes can be seen. */
-async function stockNodes({ nodes }: Examination): Promise<string[]> {
+interface NodesHere {
+  /** Nodes that ask this machine's resolver and the EPMD at the address it gives. */
+  readonly stock: readonly string[];
+  /** Nodes whose processes cannot be looked at. */
+  readonly unseen: readonly string[];
+}
+
+async function nodesHere({ nodes }: Examination): Promise<NodesHere> {
   const local = (await nodes()).filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName));
-  const found = await Promise.all(
-    local.map(async ({ aliveName, port }) => {
-      const vm = await vmProcess(port);
-      return vm?.asksResolver ? [aliveName] : [];
-    }),
-  );
-  return found.flat();
+  const seen = await Promise.all(local.map(async ({ aliveName, port }) => ({ aliveName, vm: await vmProcess(port) })));
+  return {
+    stock: seen.filter(({ vm }) => vm?.asksResolver).map(({ aliveName }) => aliveName),
+    unseen: seen.filter(({ vm }) => !vm).map(({ aliveName }) => aliveName),
+  };
 }

@@ -1,4 +1,5 @@
 import { servedDomains } from "../core/advertised.js";
+import type { Config } from "../core/config.js";
 import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
 import { type Knowledge, knowledgeOf } from "../core/doctor/name-server.js";
 import { familyOf, hostPort } from "../core/ip.js";
@@ -39,15 +40,23 @@ async function askFor(domain: string, { config, nameServers, isOwnServer, log }:
   const whence = isNamed ? "" : " (resolv.conf)";
   const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
   const finding = judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
-  const agent = consulDns(config.consul);
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
-  if (servers.servers.some(({ address, port }) => address === agent.address && port === agent.port)) return finding;
-  if ((await ask(agent, domain)).kind !== "knows") return finding;
+  return fail(finding.evidence, (await agentAdvice(config, said)) ?? finding.advice);
+}
+
+/** What the usual place of the agent's DNS tells, whether it was asked or not; undefined when nothing. */
+async function agentAdvice(
+  { consul, consulDomain }: Config,
+  asked: readonly { readonly server: NameServer; readonly said: Said }[],
+): Promise<string | undefined> {
+  const agent = consulDns(consul);
   const at = hostPort(agent.address, agent.port);
-  return fail(
-    finding.evidence,
-    `Consul's agent answers at ${at}: give --dns ${config.consulDomain}=${at}, or let the name server forward ${config.consulDomain} there`,
-  );
+  const own = asked.find(({ server }) => hostPort(server.address, server.port) === at)?.said;
+  if (own?.kind === "dead")
+    return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
+  if (own) return `Consul answers for one domain alone, consul unless its configuration says domain: --consul-domain`;
+  if ((await ask(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;
+  return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
 function judge(

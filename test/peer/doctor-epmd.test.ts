@@ -141,18 +141,28 @@ requirePeer("erl", "netns")("srv-epmd doctor, about VMs that are not where srv-e
     await daemon.kill();
   });
 
-  test("no --dns, while Consul's agent answers on its usual port: that one is named", async () => {
+  /** The DNS of a Consul agent at its usual port, which answers everything with this code. */
+  const agentDns = async (rcode: number) => {
     const program = `const s = require("node:dgram").createSocket("udp4").bind(8600, "127.0.0.1", () => console.log("up"));
-      s.on("message", (m, { port }) => { m[2] |= 0x80; s.send(m, port, "127.0.0.1"); });`;
+      s.on("message", (m, { port }) => { m[2] |= 0x80; m[3] |= ${rcode}; s.send(m, port, "127.0.0.1"); });`;
     const agent = startChild(process.execPath, ["-e", program], { netns: host });
     await agent.waitForOutput(/up/);
-    const { of } = await doctor("a@svc", "--dns", "127.0.0.1:8601");
-    expect(of("resolver")).toMatchObject({
-      result: "fail",
-      advice: expect.stringMatching(
-        /^Consul's agent answers at 127\.0\.0\.1:8600: give --dns consul=127\.0\.0\.1:8600,/,
-      ),
-    });
+    return agent;
+  };
+  const resolverAdvice = async (dns: string) => (await doctor("a@svc", "--dns", dns)).of("resolver").advice;
+
+  test("no --dns, while Consul's agent answers on its usual port: that one is named", async () => {
+    const agent = await agentDns(0);
+    expect(await resolverAdvice("127.0.0.1:8601")).toMatch(
+      /^Consul's agent answers at 127\.0\.0\.1:8600: give --dns consul=127\.0\.0\.1:8600,/,
+    );
+    await agent.kill();
+    expect(await resolverAdvice("127.0.0.1:8600")).toMatch(/^start the Consul agent, or give the address and port/);
+  });
+
+  test("an agent with another domain refuses to answer: how the domain is given", async () => {
+    const agent = await agentDns(5);
+    expect(await resolverAdvice("127.0.0.1:8600")).toContain("--consul-domain");
     await agent.kill();
   });
 

@@ -4,7 +4,7 @@ import { examine, untilFails } from "../support/doctor.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
-import { runCli } from "../support/srv-epmd.js";
+import { BIN, runCli } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** Two machines with a srv-epmd each and one Consul. */
@@ -299,6 +299,11 @@ requirePeer(
     expect(of("peer-ways").evidence).toMatch(/^for stock here, without -epmd_module srv_epmd, there is no way/);
     expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
     expect(await stock.ping(fullName("node_a"))).toBe("pang");
+    // Whoever may not look at its process does not know.
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", process.execPath, BIN];
+    const command = [...nobody, "doctor", ...flags, "node_a@svc"].join(" ");
+    const { stdout } = await cluster.host(HERE).run("sh", "-c", `${command} || true`);
+    expect(stdout).toMatch(/ok +peer-ways [\s\S]* this user may not see whether .*stock.* has the module\n/);
     await stock.kill();
   });
 

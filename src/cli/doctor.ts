@@ -6,34 +6,78 @@ import { CHECKS } from "../doctor/checks.js";
 import { type Examination, examine } from "../doctor/examination.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
+import type { Io } from "./io.js";
 import { type Line, painter, type Tone } from "./paint.js";
 import { nodeOperands } from "./resolving.js";
+import { wrap } from "./wrap.js";
 
 /** No check takes so long; one that does must not keep the others from being told. Milliseconds. */
 const CHECK_LIMIT = 12_000;
 const WIDTH = Math.max(...CHECKS.map(({ id }) => id.length));
+/** For whom all is well, and the node is not reached. */
+const UNSEEN = "still pang? Compare the cookies, which no check sees, and run doctor on the machine of the node too";
 const TONES: Record<FindingResult, Tone> = { ok: "good", warn: "doubtful", fail: "bad", skip: "quiet" };
 
 /** Examines the whole chain, all checks at once, and tells their findings in order as they come. It changes nothing. */
 export async function doctor({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
   const [name] = nodeOperands(operands);
   const examination = examine(config, name, operands[0] ?? "", log);
-  const paint = painter(io);
+  const report = config.json ? jsonLines(io) : plainLines(io);
   const pending = CHECKS.map((check) => ({ id: check.id, finding: runCheck(check, examination) }));
-  const results: { readonly id: string; readonly result: FindingResult }[] = [];
+  const told: Told[] = [];
   try {
     for (const { id, finding } of pending) {
-      const found = await finding;
-      results.push({ id, result: found.result });
-      const lines = config.json ? [JSON.stringify({ check: id, ...found })] : findingLines(id, found).map(paint);
-      io.stdout(`${lines.join("\n")}\n`);
+      const one = { id, ...(await finding) };
+      told.push(one);
+      report.tell(one);
     }
   } finally {
     await examination.close();
   }
-  const failed = results.filter(({ result }) => result === "fail").map(({ id }) => id);
-  if (!config.json) io.stdout(`${paint(summary(results, failed))}\n`);
-  return failed.length > 0 ? EXIT.notFound : EXIT.done;
+  report.sumUp(told, name !== undefined);
+  return told.some(({ result }) => result === "fail") ? EXIT.notFound : EXIT.done;
+}
+
+type Told = Finding & { readonly id: string };
+
+interface Report {
+  readonly tell: (told: Told) => void;
+  readonly sumUp: (all: readonly Told[], nodeNamed: boolean) => void;
+}
+
+function jsonLines(io: Io): Report {
+  return {
+    tell: ({ id, ...finding }) => io.stdout(`${JSON.stringify({ check: id, ...finding })}\n`),
+    sumUp: () => {},
+  };
+}
+
+/** Neighbours that are skipped for one reason share a line. */
+function plainLines(io: Io): Report {
+  const paint = painter(io);
+  const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
+  const write = (lines: readonly Line[]) => {
+    const wrapped = lines.flatMap(({ text, tone }) => wrap(text, width).map((part) => paint({ text: part, tone })));
+    if (wrapped.length > 0) io.stdout(`${wrapped.join("\n")}\n`);
+  };
+  let skipped: Told[] = [];
+  const writeSkipped = () => {
+    const [first, ...others] = skipped;
+    const also = others.length > 0 ? ` (also ${others.map(({ id }) => id).join(", ")})` : "";
+    if (first) write(findingLines({ ...first, evidence: `${first.evidence}${also}` }));
+    skipped = [];
+  };
+  return {
+    tell: (told) => {
+      if (told.result !== "skip" || skipped[0]?.evidence !== told.evidence) writeSkipped();
+      if (told.result === "skip") skipped.push(told);
+      else write(findingLines(told));
+    },
+    sumUp: (all, nodeNamed) => {
+      writeSkipped();
+      write(summary(all, nodeNamed));
+    },
+  };
 }
 
 /** Never rejects, and never takes longer than its time. */
@@ -50,7 +94,7 @@ async function runCheck(check: Check, examination: Examination): Promise<Finding
   return finding;
 }
 
-function findingLines(id: string, finding: Finding): Line[] {
+function findingLines({ id, ...finding }: Told): Line[] {
   const tone = TONES[finding.result];
   // What was found of several nodes, or at several places, is easier to read below each other.
   const evidence = finding.evidence.split("; ").map((text, index): Line => {
@@ -61,16 +105,14 @@ function findingLines(id: string, finding: Finding): Line[] {
   return [...evidence, ...advice.map((text): Line => ({ text: `      ${text}` }))];
 }
 
-function summary(
-  results: readonly { readonly id: string; readonly result: FindingResult }[],
-  failed: readonly string[],
-): Line {
-  const warned = results.filter(({ result }) => result === "warn").map(({ id }) => id);
+function summary(all: readonly Told[], nodeNamed: boolean): Line[] {
+  const having = (wanted: FindingResult) => all.filter(({ result }) => result === wanted).map(({ id }) => id);
+  const [failed, warned, skipped] = [having("fail"), having("warn"), having("skip")];
   const doubts = warned.length > 0 ? `; ${warned.length} to look at: ${warned.join(", ")}` : "";
   if (failed.length > 0) {
-    return { text: `${failed.length} of ${results.length} checks failed: ${failed.join(", ")}${doubts}`, tone: "bad" };
+    return [{ text: `${failed.length} of ${all.length} checks failed: ${failed.join(", ")}${doubts}`, tone: "bad" }];
   }
-  const skipped = results.filter(({ result }) => result === "skip").length;
-  const done = `none of ${results.length - skipped} checks failed, ${skipped} did not apply`;
-  return { text: `${done}${doubts}`, tone: warned.length > 0 ? "doubtful" : "good" };
+  const done = `none of ${all.length - skipped.length} checks failed, ${skipped.length} did not apply${doubts}`;
+  const line: Line = { text: done, tone: warned.length > 0 ? "doubtful" : "good" };
+  return nodeNamed ? [line, { text: UNSEEN }] : [line];
 }

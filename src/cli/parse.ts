@@ -1,4 +1,5 @@
 import parser from "yargs-parser";
+import { nearest } from "../core/doctor/nearest.js";
 import { ConfigError } from "../core/errors.js";
 import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../core/options.js";
 import { boolean, ValueError } from "../core/values.js";
@@ -74,7 +75,9 @@ function normaliseBooleans(args: readonly string[], booleans: readonly string[])
 function unknownFlag(flag: string, command: Command): string {
   const dashes = flag.length === 1 ? "-" : "--";
   const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && !optionOf(candidate).variableOnly);
+  const meant = flag.length > 2 ? nearest(flag, flagKeysOf(command).map(flagOf)) : undefined;
+  const hint = meant === undefined ? ";" : `; was --${meant} meant?`;
   return key === undefined
-    ? `${dashes}${flag} is not an option; see srv-epmd ${command} --help`
+    ? `${dashes}${flag} is not an option${hint} see srv-epmd ${command} --help`
     : `--${flag} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
 }

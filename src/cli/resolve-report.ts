@@ -45,14 +45,19 @@ export function plainReport(report: Report): Line[] {
     tone: TONES[answer.outcome],
   };
   const ways = (report.ways ?? []).map((way): Line => ({ text: `- ${wayWords(way)}`, tone: "quiet" }));
-  const more = [...viaLines(report), ...ways];
+  const via = viaLines(report);
+  const next: Line[] =
+    report.ways && exitCodeOf(report) !== EXIT.done
+      ? [{ text: `- srv-epmd doctor ${node} looks for the reason`, tone: "quiet" }]
+      : [];
   switch (answer.outcome) {
     case "found":
-      return [heading, ...endpointLines(report, answer), ...more];
+      return [heading, ...endpointLines(report, answer), ...via, ...ways, ...next];
+    // Nobody dials what is not found.
     case "not-found":
-      return [heading, { text: `  ${answer.reason}` }, ...more];
+      return [heading, { text: `  ${answer.reason}` }, ...via, ...next];
     case "unavailable":
-      return [heading, { text: `  ${answer.cause}` }, ...more];
+      return [heading, { text: `  ${answer.cause}` }, ...via, ...next];
     default:
       return answer satisfies never;
   }

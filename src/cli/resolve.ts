@@ -18,7 +18,7 @@ import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-repo
 import { nodeOperands } from "./resolving.js";
 import { traceLines } from "./trace-lines.js";
 
-/** Looks nodes up as the daemon would, all at once, and prints them in the order in which they were named. */
+/** Looks nodes up as the daemon would, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {
   const { config, io } = context;
   const nodes = nodeOperands(context.operands);
@@ -27,10 +27,11 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   try {
     if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
     const paint = painter(io);
-    const reports = nodes.map((node, index) => lookUp(node, index));
+    // One after the other where the steps of each are told.
+    const pending = config.trace ? [] : nodes.map((node, index) => lookUp(node, index));
     const codes: ExitCode[] = [];
-    for (const pending of reports) {
-      const report = await pending;
+    for (const [index, node] of nodes.entries()) {
+      const report = await (pending[index] ?? lookUp(node, index));
       const lines = config.json ? [JSON.stringify(jsonReport(report))] : plainReport(report).map(paint);
       io.stdout(`${lines.join("\n")}\n`);
       codes.push(exitCodeOf(report));
@@ -64,7 +65,7 @@ function createLookUp(context: CommandContext, { nodes }: Resolving) {
       config.probe && answer.outcome === "found"
         ? await Promise.all(answer.endpoints.map((endpoint) => probeOf(endpoint, isAsked, node.host)))
         : undefined;
-    const ways = trace && !via ? await waysOf(full, answer, context) : undefined;
+    const ways = trace && !via ? await waysOf(full, node.aliveName, answer, context) : undefined;
     return { node: full, ...answered, elapsedMs, ...(probes && { probes }), ...(ways && { ways }) };
   };
 }
@@ -89,14 +90,20 @@ function createProbe({ config }: CommandContext) {
   };
 }
 
-async function waysOf(full: string, answer: Report["answer"], { config }: CommandContext): Promise<Way[]> {
-  const [{ waysIn }, { hostAddresses }] = await Promise.all([
+async function waysOf(
+  full: string,
+  aliveName: string,
+  answer: Report["answer"],
+  { config }: CommandContext,
+): Promise<Way[]> {
+  const [{ waysIn }, { hostAddresses }, { askedWays }] = await Promise.all([
     import("../core/ways-in.js"),
     import("../resolution/host-addresses.js"),
+    import("../resolution/asked-ways.js"),
   ]);
   const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
   const host = full.slice(full.indexOf("@") + 1);
-  return waysIn({
+  const ways = waysIn({
     config,
     host,
     endpoints: answer.outcome === "found" ? answer.endpoints : [],
@@ -105,6 +112,7 @@ async function waysOf(full: string, answer: Report["answer"], { config }: Comman
     hostAddresses: await hostAddresses(host, hostsText, config.timeout),
     hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
   });
+  return config.probe ? askedWays(ways, aliveName, config.timeout) : ways;
 }
 
 /** Steps go to stdout with the results; with `--json`, where every line is a result, to stderr. */

@@ -11,7 +11,7 @@ export interface Way {
   readonly family?: Family;
   /** Where it asks the EPMD, `ip:port`. */
   readonly asks?: string;
-  /** `ip:port`; with the gateway the address alone, since its EPMD chooses the port. */
+  /** `ip:port`; with the gateway the address alone until its EPMD, which chooses the port, has been asked. */
   readonly dials?: string;
   readonly reason?: string;
 }
@@ -80,7 +80,10 @@ function gatewayWay({ config, host, hostsEntries, hostAddresses }: WaysInput): W
   const known = inUse ?? addresses.addressOf(host);
   if (known === undefined && !isGatewayHost(names, host)) {
     const domains = [...names.domains, ...names.hosts].join(", ");
-    const why = domains === "" ? "give --domain or --gateway-domain as to the daemon" : `it has those of ${domains}`;
+    const why =
+      domains === ""
+        ? "where the daemon is a gateway, give its --domain or --gateway-domain"
+        : `it has those of ${domains}`;
     return none(`no loopback address is known for ${host}: ${why}`);
   }
   const address = known ?? addresses.assign(host);

@@ -1,5 +1,6 @@
 import { UnreadableFile } from "../consul/credential-file.js";
 import { writeRights } from "../consul/examine.js";
+import { AgentAnswer } from "../consul/refusal.js";
 import { nodeDomain, serviceOf } from "../core/advertised.js";
 import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import { ConsulError, describeError } from "../core/errors.js";
@@ -13,7 +14,7 @@ import { ownRegistrations } from "./own-registrations.js";
 
 export const UNUSED =
   "no Consul is used: --domain does not lie under its domain, or there is --register none or --dns-listen";
-export const NO_AGENT = "the Consul agent does not answer";
+export const NO_AGENT = "Consul cannot be asked: see consul-agent";
 
 /** The daemon needs the agent; or it only helps to explain why a node is not found. */
 export function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
@@ -33,8 +34,7 @@ export const consulAgent: Check = {
       await examination.leader();
       return ok(`${consul} answers`);
     } catch (error) {
-      const evidence = messageOf(error);
-      const advice = agentAdvice(consul, error);
+      const { evidence, advice } = whyNoAgent(consul, error);
       return use === "needed"
         ? fail(evidence, advice)
         : warn(`${evidence} (it would only explain what DNS says)`, advice);
@@ -42,20 +42,40 @@ export const consulAgent: Check = {
   },
 };
 
-function agentAdvice(consul: string, error: unknown): string {
-  if (error instanceof ConsulError && error.cause instanceof UnreadableFile) {
-    return "name a file that this user may read: --consul-token-file, --consul-ca, --consul-cert, --consul-key";
+function whyNoAgent(consul: string, error: unknown): { readonly evidence: string; readonly advice: string } {
+  const message = messageOf(error);
+  const cause = error instanceof ConsulError ? error.cause : undefined;
+  if (cause instanceof UnreadableFile) {
+    const advice = "name a file that this user may read: --consul-token-file, --consul-ca, --consul-cert, --consul-key";
+    return { evidence: message, advice };
   }
-  const code = error instanceof ConsulError ? ((error.cause as NodeJS.ErrnoException).code ?? "") : "";
+  if (cause instanceof AgentAnswer) {
+    // Go's net/http says so, with 400.
+    const advice = /HTTP request to an HTTPS server/.test(message)
+      ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (--consul-ca)`
+      : `is that a Consul agent? ${WHERE}`;
+    return { evidence: message, advice };
+  }
+  // OpenSSL's words for an answer that is no TLS.
+  if (/^https:/.test(consul) && /wrong version number/i.test(message)) {
+    const plain = consul.replace(/^https:/, "http:");
+    return { evidence: `what answers at ${consul} speaks no TLS`, advice: `give --consul ${plain}` };
+  }
+  const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
+  const evidence = `${consul} does not answer: ${message.replace(/^.*?: (consul: )?/, "")}`;
   if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
-    return "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (--consul-ca), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (--consul-cert, --consul-key)";
+    const advice =
+      "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (--consul-ca), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (--consul-cert, --consul-key)";
+    return { evidence, advice };
   }
   const isLocal = /\/\/(127\.|localhost|\[::1\])/.test(consul);
   const bridge = isLocal
-    ? ". In a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
+    ? "; in a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
     : "";
-  return `start the agent, or say where it is with --consul or CONSUL_HTTP_ADDR${bridge}`;
+  return { evidence, advice: `start the agent, or ${WHERE}${bridge}` };
 }
+
+const WHERE = "say where it is with --consul or CONSUL_HTTP_ADDR";
 
 export const consulLeader: Check = {
   id: "consul-leader",
@@ -99,10 +119,7 @@ export const consulToken: Check = {
           );
         case "known":
           if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
-          return fail(
-            `${token} may not write the service ${listed(rights.denied)}`,
-            `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policies(rights.denied)}`,
-          );
+          return await denied(examination, rights.denied, policies(rights.denied));
         case "untold":
           return await byRegistration(examination, rights.said, policies(services));
         default:
@@ -113,6 +130,20 @@ export const consulToken: Check = {
     }
   },
 };
+
+/** Where the nodes here are in Consul all the same, serve has another token than the one that doctor was given. */
+async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
+  const token = tokenWords(examination);
+  const evidence = `${token} may not write the service ${listed(services)}`;
+  const registrations = await ownRegistrations(examination).catch(() => []);
+  if (registrations.length === 0 || !registrations.every(({ held }) => held)) {
+    return fail(evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
+  }
+  return warn(
+    `${evidence}, and the nodes here are published: serve has another token`,
+    `give doctor the token that serve has; where that is this one, it needs the policy ${policy}`,
+  );
+}
 
 const NO_TOKEN = "the anonymous token (none is configured)";
 

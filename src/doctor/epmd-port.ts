@@ -1,6 +1,9 @@
+import type { Config } from "../core/config.js";
 import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import type { Check } from "./check.js";
+import { daemonStatus } from "./daemon-status.js";
 import { type Holder, lookAtEpmd } from "./local-epmd.js";
+import { MOST_NODES } from "./local-nodes.js";
 
 const START =
   "start srv-epmd serve here, in the network namespace of the VM; srv-epmd wait holds VMs back until it is up";
@@ -11,21 +14,34 @@ const USUAL_PORT = 4369;
 export const epmdPort: Check = {
   id: "epmd-port",
   title: "who has the EPMD port: srv-epmd, a stock epmd, nothing, something else",
-  run: async ({ epmd }) => {
+  run: async ({ epmd, config }) => {
     const { holder, port } = await epmd();
     const finding = holderFinding(holder, port);
-    if (finding.result !== "fail" || holder.kind !== "nothing" || port === USUAL_PORT) return finding;
-    const usual = await lookAtEpmd(USUAL_PORT);
-    if (usual.holder.kind !== "srv-epmd") return finding;
-    return { ...finding, evidence: `${finding.evidence}, while srv-epmd answers on ${usual.holder.at}` };
+    if (holder.kind !== "nothing") return finding;
+    const other = await otherPort(port, config);
+    if (other === undefined) return finding;
+    return fail(
+      `${finding.evidence}, while srv-epmd answers on port ${other}`,
+      `srv-epmd, every VM here and doctor need one port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
+    );
   },
 };
 
+/** The port of a srv-epmd on this machine that has another. */
+async function otherPort(port: number, config: Config): Promise<number | undefined> {
+  const status = await daemonStatus(config);
+  if (status && status.epmd.port !== port) return status.epmd.port;
+  if (port === USUAL_PORT) return undefined;
+  const usual = await lookAtEpmd(USUAL_PORT);
+  return usual.holder.kind === "srv-epmd" ? USUAL_PORT : undefined;
+}
+
 function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {
   const nodes = names.length === 0 ? "no nodes" : `the nodes ${listed(names.map(({ name }) => name))}`;
+  const limit = names.length > MOST_NODES ? `; the checks below look at ${MOST_NODES} of them` : "";
   switch (kind) {
     case "srv-epmd":
-      return ok(`srv-epmd answers on ${at}, with ${nodes}`);
+      return ok(`srv-epmd answers on ${at}, with ${nodes}${limit}`);
     case "stock":
       return fail(`a stock epmd answers on ${at}${by}, with ${nodes}`, stockAdvice(port, by, names.length > 0));
     case "nothing":

@@ -13,7 +13,7 @@ export type LocalNode = RegisteredNode;
 
 const ASK_TIMEOUT = 1_000;
 /** Each costs a connection to the EPMD, and some more to whoever looks closer. */
-const MOST_NODES = 32;
+export const MOST_NODES = 32;
 
 /** The nodes of the EPMD here, with what only a srv-epmd tells: the family they came over, and an address elsewhere. Never rejects. */
 export async function nodesOf(

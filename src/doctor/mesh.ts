@@ -90,7 +90,7 @@ async function listens({ destination, address, port }: Upstream): Promise<Findin
     return ok(`the upstream ${destination} listens on ${place}`);
   return fail(
     `nothing listens on ${place}, where the sidecar proxy has its upstream ${destination}: the proxy does not run here`,
-    "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy; under Nomad the task connect-proxy-<service>), and look at its log: without a certificate from Consul it opens nothing",
+    "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy, under Nomad the task connect-proxy-<service>); look at its log: without a certificate from Consul it opens nothing",
   );
 }
 

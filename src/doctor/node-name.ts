@@ -4,6 +4,7 @@ import { type Finding, fail, ok, together, warn } from "../core/doctor/finding.j
 import { isHelperName } from "../core/helper-names.js";
 import { familyOf } from "../core/ip.js";
 import { publicationOf, publishesToConsul } from "../core/publication.js";
+import { parseServiceDomain } from "../core/service-domain.js";
 import type { Check } from "./check.js";
 import type { AskedNode, Examination } from "./examination.js";
 import type { LocalNode } from "./local-nodes.js";
@@ -70,6 +71,15 @@ async function localName(node: LocalNode, { config, machine }: Examination): Pro
   const isAsked = (name: string) => name === published;
   const probe = await probePlace({ address: at, port }, { isAsked, serverName: known, timeout: PROBE_TIMEOUT });
   if (probe.result !== "node" && probe.result !== "other-node") return [];
+  const itsHost = probe.name.slice(probe.name.indexOf("@") + 1);
+  if (published === undefined && parseServiceDomain(itsHost, config.consulDomain)) {
+    return [
+      warn(
+        `the VM of ${aliveName} calls itself ${probe.name}, and without --domain these options publish it nowhere`,
+        `give serve and doctor --domain ${itsHost}; nothing is to be done where all its peers are on this machine`,
+      ),
+    ];
+  }
   if (published === undefined || probe.result === "node")
     return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
   const same = probe.name.startsWith(`${aliveName}@`);
@@ -83,7 +93,7 @@ async function localName(node: LocalNode, { config, machine }: Examination): Pro
   return [
     warn(
       `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that asks for that hangs up`,
-      `start it with -name ${published}, or publish it under its own host part with --node-host ${probe.name.slice(aliveName.length + 1)}; nothing is to be done where its peers use ${probe.name}`,
+      `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}; nothing is to be done where its peers use ${probe.name}`,
     ),
   ];
 }

@@ -18,7 +18,8 @@ export async function ownRegistrations(examination: Examination): Promise<OwnReg
   const client = await examination.connect();
   const [services, checks] = await Promise.all([client.services(), client.checks()]);
   return wanted.map((entry) => {
-    const held = services.find((service) => isSame(entry, service));
+    const held =
+      services.find((service) => isSame(entry, service)) ?? services.find((service) => isOfThisPlace(entry, service));
     return { wanted: entry, held, checks: checks.filter(({ serviceId }) => serviceId === held?.id) };
   });
 }
@@ -39,8 +40,12 @@ export async function wantedEntries({
 
 /** By its id; or one of this very place that was given an id of its own, or another because --instance differs. */
 function isSame(entry: ServiceEntry, held: HeldService): boolean {
-  if (held.id === entry.id) return true;
-  const ofThisPlace = held.meta[META_OWNER] === entry.meta[META_OWNER] && aliveNameOf(held) === entry.aliveName;
+  return held.id === entry.id || (isOfThisPlace(entry, held) && held.service === entry.service);
+}
+
+/** It may be of another service, where serve has another --domain. */
+function isOfThisPlace(entry: ServiceEntry, held: HeldService): boolean {
   const ending = entry.id.slice(entry.id.lastIndexOf(`:${entry.aliveName}`));
-  return ofThisPlace && held.service === entry.service && held.id.endsWith(ending);
+  const isOwn = held.meta[META_OWNER] === entry.meta[META_OWNER] && aliveNameOf(held) === entry.aliveName;
+  return isOwn && held.id.endsWith(ending);
 }

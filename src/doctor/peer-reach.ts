@@ -89,11 +89,13 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
     case "erlang":
       return warn(evidence, "it does not say its name to us; a VM whose name it allows may be welcome");
     case "other-node": {
-      const sameAlive = probe.name.split("@")[0] === asked.split("@")[0];
+      const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
+      // DNS takes no notice of capitals, a VM does.
+      const sameAlive = aliveName(probe.name) === aliveName(asked);
       return fail(
         evidence,
         sameAlive
-          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part included`
+          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
           : `another node has that port: was the entry of ${asked} left behind by a VM that has gone, or its port mapped wrongly? Run srv-epmd doctor on that machine`,
       );
     }

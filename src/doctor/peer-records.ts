@@ -32,10 +32,7 @@ export const peerRecords: Check = {
         return warn(`${evidence}, as it was known before every name server failed`, "see resolver");
       }
       case "unavailable":
-        return fail(
-          `${asked.full}: ${resolution.cause}`,
-          "see resolver: the name server is down, or another one is to be asked (--dns)",
-        );
+        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution.cause));
       case "not-found":
         return await whyNot(asked, resolution.reason, examination);
       default:
@@ -43,6 +40,13 @@ export const peerRecords: Check = {
     }
   },
 };
+
+/** A name server, or with --fallback-epmd the EPMD of the host, did not answer. */
+function unavailableAdvice(cause: string): string {
+  return cause.startsWith("EPMD at ")
+    ? "--fallback-epmd asks the EPMD of that host: it has to run, and to serve others (srv-epmd serve --listen <its address> there)"
+    : "see resolver: the name server is down, or another one is to be asked (--dns)";
+}
 
 async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {
   const { config } = examination;

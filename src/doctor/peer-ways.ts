@@ -4,8 +4,9 @@ import type { Family } from "../core/endpoint.js";
 import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
 import { isHelperName } from "../core/helper-names.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
-import { waysIn, wayWords } from "../core/ways-in.js";
+import { type Way, waysIn, wayWords } from "../core/ways-in.js";
 import { formatPeer } from "../epmd/peer.js";
+import { askedWays } from "../resolution/asked-ways.js";
 import { hostAddresses } from "../resolution/host-addresses.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
@@ -14,6 +15,8 @@ import { vmProcess } from "./vm-process.js";
 
 const NOT_FOUND = skip("no endpoint of the node is known");
 const RESOLVE_TIMEOUT = 2_000;
+/** A gateway waits a second for its relay process. */
+const ASK_TIMEOUT = 3_000;
 
 export const peerFamily: Check = {
   id: "peer-family",
@@ -52,7 +55,7 @@ const PROTOCOL: Record<Family, string> = { 4: "inet_tcp", 6: "inet6_tcp" };
 
 export const peerWays: Check = {
   id: "peer-ways",
-  title: "what a VM here dials by each way in: module, host, gateway",
+  title: "what a VM here dials by each way in (module, host, gateway), as the EPMD on it says",
   run: async (examination) => {
     const { asked, config, machine } = examination;
     if (!asked) return NOT_NAMED;
@@ -62,7 +65,7 @@ export const peerWays: Check = {
       hostAddresses(asked.host, hostsText, RESOLVE_TIMEOUT),
     ]);
     if (resolution.outcome !== "found") return NOT_FOUND;
-    const ways = waysIn({
+    const expected = waysIn({
       config,
       host: asked.host,
       endpoints: resolution.endpoints,
@@ -71,36 +74,60 @@ export const peerWays: Check = {
       hostAddresses: addresses,
       hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
     });
+    const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
     const evidence = ways.map(wayWords).join("; ");
+    const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");
     if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayNames(config), asked.host)) {
       return fail(
         evidence,
-        "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
+        silent
+          ? silentAdvice(silent)
+          : "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
       );
     }
     // A node needs no way to itself.
     const itself = resolution.source === "registry" ? asked.name.aliveName : undefined;
-    const stock = (await stockNodes(examination)).filter((aliveName) => aliveName !== itself);
-    if (stock.length > 0 && !ways.some(({ way, dials }) => way !== "module" && dials !== undefined)) {
+    const here = await nodesHere(examination);
+    const stock = here.stock.filter((aliveName) => aliveName !== itself);
+    const isForStock = ways.some(({ way, dials }) => way !== "module" && dials !== undefined);
+    if (stock.length > 0 && !isForStock) {
+      const others =
+        "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver";
       return fail(
         `for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node; ${evidence}`,
-        "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver",
+        silent ? `${silentAdvice(silent)}; or ${others}` : others,
       );
     }
-    if (ways.some(({ dials }) => dials !== undefined)) return ok(evidence);
+    const unseen = here.unseen.filter((aliveName) => aliveName !== itself);
+    const doubt =
+      unseen.length > 0 && !isForStock ? `; this user may not see whether ${listed(unseen)} here has the module` : "";
+    if (ways.some(({ dials }) => dials !== undefined)) return ok(`${evidence}${doubt}`);
     return warn(evidence, "no VM here reaches the node: see peer-family, and use the module or the gateway");
   },
 };
 
-/** Nodes here that ask this machine's resolver and the EPMD at the address it gives, as far as their processes can be seen. */
-async function stockNodes({ nodes }: Examination): Promise<string[]> {
+/** For an EPMD that should give the node's port, and does not. */
+function silentAdvice({ way, asks = "" }: Way): string {
+  if (way === "gateway") {
+    return "see that the gateway's relay process runs (srv-epmd relay, with the --relay-socket of serve), and what the log of srv-epmd says of it";
+  }
+  const address = asks.replace(/:[0-9]+$/, "");
+  return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address.replace(/[[\]]/g, "")}`;
+}
+
+interface NodesHere {
+  /** Nodes that ask this machine's resolver and the EPMD at the address it gives. */
+  readonly stock: readonly string[];
+  /** Nodes whose processes cannot be looked at. */
+  readonly unseen: readonly string[];
+}
+
+async function nodesHere({ nodes }: Examination): Promise<NodesHere> {
   const local = (await nodes()).filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName));
-  const found = await Promise.all(
-    local.map(async ({ aliveName, port }) => {
-      const vm = await vmProcess(port);
-      return vm?.asksResolver ? [aliveName] : [];
-    }),
-  );
-  return found.flat();
+  const seen = await Promise.all(local.map(async ({ aliveName, port }) => ({ aliveName, vm: await vmProcess(port) })));
+  return {
+    stock: seen.filter(({ vm }) => vm?.asksResolver).map(({ aliveName }) => aliveName),
+    unseen: seen.filter(({ vm }) => !vm).map(({ aliveName }) => aliveName),
+  };
 }

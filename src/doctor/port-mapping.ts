@@ -9,6 +9,10 @@ export const portMapping: Check = {
   title: "Nomad's port mapping, --advertise-port and --advertise-address, against the ports of the nodes here",
   run: async ({ config, nodes }) => {
     const { nomad, advertisePort, advertiseAddress } = config;
+    const advice =
+      nomad.ports.length === 0
+        ? "say where it is reached with --advertise-address, of the family in which its VM listens, and --advertise-port"
+        : 'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where it is reached with --port-label, --advertise-port and --advertise-address';
     if (nomad.ports.length === 0 && advertisePort === undefined && advertiseAddress.length === 0) {
       return skip("no port is mapped: there is no NOMAD_PORT_<label>, --advertise-port or --advertise-address");
     }
@@ -19,10 +23,7 @@ export const portMapping: Check = {
         const places = addresses.map((address) => hostPort(address, port)).join(" and ");
         return ok(`${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`);
       }
-      return fail(
-        `no peer can reach ${node.aliveName}: ${reached.reason}`,
-        'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where it is reached with --port-label, --advertise-port and --advertise-address',
-      );
+      return fail(`no peer can reach ${node.aliveName}: ${reached.reason}`, advice);
     });
     return together(findings, NO_NODE);
   },

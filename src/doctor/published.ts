@@ -6,6 +6,7 @@ import { probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
+import { ownRegistrations } from "./own-registrations.js";
 import { isOwn, type PublishedNode } from "./published-nodes.js";
 import { NO_PUBLISHED_NODE } from "./registration.js";
 
@@ -23,24 +24,27 @@ export const registrationDns: Check = {
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
     const nodes = await examination.published();
+    const absent = (await ownRegistrations(examination).catch(() => [])).filter(({ held }) => !held);
+    const isAbsent = (name: string) => absent.some(({ wanted }) => wanted.aliveName === name);
     return together(
-      nodes.map((node) => visible(node, examination)),
+      nodes.map((node) => visible(node, isAbsent(node.aliveName), examination)),
       NO_PUBLISHED_NODE,
     );
   },
 };
 
-function visible(node: PublishedNode, { config }: Examination): Finding {
+function visible(node: PublishedNode, isAbsent: boolean, { config }: Examination): Finding {
   const { full, resolution } = node;
   switch (resolution.outcome) {
     case "unavailable":
       return fail(`${full} cannot be looked up: ${resolution.cause}`, "see resolver");
     case "not-found":
+      if (isAbsent) return fail(resolution.reason, "see registration");
       return fail(
         resolution.reason,
         config.dnsListen
           ? "see that serve runs with this --dns-listen and --domain"
-          : 'see registration; if it is there: the name server asked must be that Consul\'s (resolver), and with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
+          : 'the name server asked must be that Consul\'s (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => formatPeer(endpoint)));

@@ -4,6 +4,7 @@ import { hostPort } from "../core/ip.js";
 import { publishesToConsul } from "../core/publication.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import { daemonStatus } from "./daemon-status.js";
 import type { Examination } from "./examination.js";
 import { type OwnRegistration, ownRegistrations } from "./own-registrations.js";
 
@@ -23,8 +24,9 @@ export const registration: Check = {
     try {
       const { holder } = await examination.epmd();
       const found = await patiently(examination);
+      const why = found.every(({ held }) => held) ? undefined : await daemonsWhy(examination);
       return together(
-        found.map((one) => judge(one, holder.kind === "srv-epmd")),
+        found.map((one) => judge(one, holder.kind === "srv-epmd", why)),
         NO_PUBLISHED_NODE,
       );
     } catch (error) {
@@ -45,14 +47,22 @@ async function patiently(examination: Examination): Promise<OwnRegistration[]> {
   }
 }
 
-function judge({ wanted, held, checks }: OwnRegistration, daemonRuns: boolean): Finding {
+/** Why the daemon has not published what it should have. */
+async function daemonsWhy({ config }: Examination): Promise<string | undefined> {
+  const status = await daemonStatus(config);
+  if (status?.epmd.port !== config.port) return undefined;
+  const checks = status.readiness.checks.filter(({ name }) => name === "consul" || name === "published");
+  return checks.find(({ reason }) => reason !== undefined)?.reason;
+}
+
+function judge({ wanted, held, checks }: OwnRegistration, daemonRuns: boolean, why?: string): Finding {
   const { aliveName, service, port, address, tags } = wanted;
   if (!held) {
+    const evidence = `${aliveName} is registered here, and not with Consul as an instance of ${service}`;
+    if (!daemonRuns) return fail(evidence, "only srv-epmd publishes nodes: see epmd-port");
     return fail(
-      `${aliveName} is registered here, and not with Consul as an instance of ${service}`,
-      daemonRuns
-        ? "the log of srv-epmd says why: see consul-token, and start serve with the options that were given to doctor"
-        : "only srv-epmd publishes nodes: see epmd-port",
+      why === undefined ? evidence : `${evidence}; srv-epmd says: ${why}`,
+      "see consul-token; was serve started with the --domain that doctor has? Its log says what it publishes, and why not",
     );
   }
   const where =

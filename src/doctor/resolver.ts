@@ -1,4 +1,5 @@
 import { servedDomains } from "../core/advertised.js";
+import type { Config } from "../core/config.js";
 import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
 import { type Knowledge, knowledgeOf } from "../core/doctor/name-server.js";
 import { familyOf, hostPort } from "../core/ip.js";
@@ -38,7 +39,24 @@ async function askFor(domain: string, { config, nameServers, isOwnServer, log }:
   const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
   const whence = isNamed ? "" : " (resolv.conf)";
   const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
-  return judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
+  const finding = judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
+  if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
+  return fail(finding.evidence, (await agentAdvice(config, said)) ?? finding.advice);
+}
+
+/** What the usual place of the agent's DNS tells, whether it was asked or not; undefined when nothing. */
+async function agentAdvice(
+  { consul, consulDomain }: Config,
+  asked: readonly { readonly server: NameServer; readonly said: Said }[],
+): Promise<string | undefined> {
+  const agent = consulDns(consul);
+  const at = hostPort(agent.address, agent.port);
+  const own = asked.find(({ server }) => hostPort(server.address, server.port) === at)?.said;
+  if (own?.kind === "dead")
+    return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
+  if (own) return `Consul answers for one domain alone, consul unless its configuration says domain: --consul-domain`;
+  if ((await ask(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;
+  return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
 function judge(
@@ -83,10 +101,15 @@ function verb(said: Said): string {
 }
 
 /** Consul's agents answer DNS on port 8600 of the machine that they answer HTTP on, unless told otherwise. */
+function consulDns(consul: string): NameServer {
+  const [, six, four] = /^https?:\/\/(?:\[([^\]]+)\]|([0-9.]+))/.exec(consul) ?? [];
+  return { address: six ?? four ?? "127.0.0.1", port: 8600 };
+}
+
 function examinedAdvice(domain: string, consulDomain: string, consul: string): string {
   if (!domain.endsWith(`.${consulDomain}`)) return "give a name server that knows the domain: --dns [domain=]ip[:port]";
-  const host = /^https?:\/\/(\[[^\]]+\]|[0-9.]+)/.exec(consul)?.[1] ?? "127.0.0.1";
-  return `ask Consul's agent: --dns ${consulDomain}=${host}:8600 (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
+  const { address, port } = consulDns(consul);
+  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
 }
 
 async function ask(server: NameServer, qname: string): Promise<Said> {

@@ -1,5 +1,6 @@
 import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
 import { type Listening, reachability } from "../core/doctor/listeners.js";
+import { isHelperName } from "../core/helper-names.js";
 import { hostPort } from "../core/ip.js";
 import { isMeshed } from "../core/mesh/sidecar.js";
 import { publishesToConsul } from "../core/publication.js";
@@ -7,26 +8,51 @@ import { findListener } from "../epmd/port-holder.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import type { LocalNode } from "./local-nodes.js";
+import { runningVms } from "./vm-process.js";
 
 export const NO_NODE = "no node is registered here";
 
 export const vmListens: Check = {
   id: "vm-listens",
-  title: "where the VMs here really listen, against the port that they registered and ERL_DIST_PORT",
+  title: "VMs here are registered, and listen where they registered, not on loopback alone; ERL_DIST_PORT",
   run: async (examination) => {
     const listeners = await examination.listeners();
     if (!listeners) return skip("this system does not tell who listens (no /proc/net/tcp)");
     const nodes = await examination.nodes();
-    if (nodes.length === 0) return unregistered(examination, listeners);
+    const missing = await unregistered(examination);
+    if (nodes.length === 0) return asksNone(examination, listeners) ?? together(missing, NO_NODE);
     const findings = nodes.map((node) => listening(node, examination, listeners));
-    return together([...findings, ...otherPort(examination, nodes)], NO_NODE);
+    return together([...findings, ...missing, ...otherPort(examination, nodes)], NO_NODE);
   },
 };
 
+/** VMs whose command line names a node that the srv-epmd here does not have. */
+async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
+  const { holder } = await epmd();
+  if (holder.kind !== "srv-epmd") return [];
+  const names = new Set(holder.names.map(({ name }) => name));
+  const vms = (await runningVms()).filter(({ aliveName }) => !names.has(aliveName) && !isHelperName(aliveName));
+  return vms.flatMap(({ pid, aliveName, epmdPort }) => {
+    const evidence = `a VM runs here as ${aliveName} (process ${pid}), and is not registered`;
+    if (epmdPort === config.port) {
+      return warn(
+        evidence,
+        "it was started before srv-epmd, or has lost it: OTP 25 and later register again within 2 s, an older one has to be restarted",
+      );
+    }
+    // Another EPMD on another port may be meant; a srv-epmd without any node hardly is.
+    if (names.size > 0) return [];
+    return warn(
+      `${evidence}: it asks the EPMD on port ${epmdPort}, and srv-epmd has ${config.port}`,
+      `give it ERL_EPMD_PORT=${config.port}, or start srv-epmd with --port ${epmdPort}`,
+    );
+  });
+}
+
 /** A VM that asks no EPMD (relx with ERL_DIST_PORT: -erl_epmd_port) registers with none. */
-function unregistered({ config }: Examination, listeners: readonly Listening[]): Finding {
+function asksNone({ config }: Examination, listeners: readonly Listening[]): Finding | undefined {
   const port = config.nomad.erlDistPort;
-  if (port === undefined || reachability(listeners, port).addresses.length === 0) return skip(NO_NODE);
+  if (port === undefined || reachability(listeners, port).addresses.length === 0) return undefined;
   const program = findListener(port);
   return warn(
     `no node is registered here, and something listens on ERL_DIST_PORT=${port}${program ? ` (process ${program.pid}: ${program.command})` : ""}`,

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { isAliveName } from "../core/network-values.js";
 import { findListener } from "../epmd/port-holder.js";
 
 /** How a VM finds its peers, by what it was started with. */
@@ -17,15 +18,61 @@ export interface VmProcess {
 export async function vmProcess(port: number): Promise<VmProcess | undefined> {
   const listener = findListener(port);
   if (!listener) return undefined;
-  const words = async (file: string) => {
-    const text = await readFile(`/proc/${listener.pid}/${file}`, "utf8").catch(() => "");
-    return text.split("\0");
-  };
-  const [args, env] = await Promise.all([words("cmdline"), words("environ")]);
+  const pid = String(listener.pid);
+  const [args, env] = await Promise.all([words(pid, "cmdline"), words(pid, "environ")]);
   // Another program may pass the port on: a proxy, docker-proxy.
   if (!args.includes("-name") && !args.includes("-sname")) return undefined;
   return {
     asksResolver:
       !args.some((arg) => /^(-?epmd_module|inetrc)$/.test(arg)) && !env.some((pair) => /^ERL_INETRC=/.test(pair)),
   };
+}
+
+async function words(pid: string, file: "cmdline" | "environ"): Promise<string[]> {
+  const text = await readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "");
+  return text.split("\0");
+}
+
+/** A VM in this network namespace, by its command line. */
+export interface RunningVm {
+  readonly pid: number;
+  readonly aliveName: string;
+  /** Of the EPMD that it asks. */
+  readonly epmdPort: number;
+}
+
+/** EPMD's, where nobody says another. */
+const EPMD_PORT = 4369;
+
+/** An argument that says: no EPMD, none of this machine, or no listener. */
+const ASKS_NONE = /^-(erl_epmd_port|no_epmd)$/;
+
+/** VMs here that register with an EPMD of this machine, as far as their processes can be looked at. */
+export async function runningVms(): Promise<RunningVm[]> {
+  const link = (path: string) => readlink(path).catch(() => undefined);
+  const entries = await readdir("/proc").catch(() => []);
+  const here = await link("/proc/self/ns/net");
+  const found = await Promise.all(
+    entries
+      .filter((entry) => /^[0-9]+$/.test(entry))
+      .map(async (pid): Promise<RunningVm[]> => {
+        const args = await words(pid, "cmdline");
+        if (!/(^|\/)beam(\.[a-z.]+)?$/.test(args[0] ?? "") || (await link(`/proc/${pid}/ns/net`)) !== here) return [];
+        const after = (...flags: readonly string[]) => args[args.findIndex((arg) => flags.includes(arg)) + 1];
+        const name = args.some((arg) => /^-s?name$/.test(arg)) ? after("-name", "-sname") : undefined;
+        const module = args.some((arg) => /^-?epmd_module$/.test(arg))
+          ? after("-epmd_module", "epmd_module")
+          : "srv_epmd";
+        const isSilent = args.some(
+          (arg, index) => ASKS_NONE.test(arg) || (arg === "-dist_listen" && args[index + 1] === "false"),
+        );
+        const env = await words(pid, "environ");
+        const value = (variable: string) => env.find((pair) => pair.startsWith(`${variable}=`))?.split("=")[1];
+        const aliveName = name?.split("@")[0] ?? "";
+        if (!isAliveName(aliveName) || aliveName === "undefined" || module !== "srv_epmd" || isSilent) return [];
+        if (env.length < 2 || value("SRV_EPMD_ADDRESS") !== undefined) return [];
+        return [{ pid: Number(pid), aliveName, epmdPort: Number(value("ERL_EPMD_PORT") ?? EPMD_PORT) }];
+      }),
+  );
+  return found.flat();
 }

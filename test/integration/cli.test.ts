@@ -25,7 +25,11 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
   test.each<[string, string[], RegExp]>([
     ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, module, hosts, relay, or --help/],
     ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
-    ["an unknown flag", ["serve", "--prot", "1"], /--prot is not an option; see srv-epmd serve --help/],
+    [
+      "an unknown flag",
+      ["serve", "--prot", "1"],
+      /--prot is not an option; was --port meant\? see srv-epmd serve --help/,
+    ],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],
     ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],

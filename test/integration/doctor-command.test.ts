@@ -13,8 +13,15 @@ test("doctor tells every check on a line, in order, with advice below what is no
   const { code, stdout, stderr } = await runCommand(["doctor", "--port", String(port)]);
   expect([code, stderr]).toEqual([1, ""]);
   const lines = stdout.split("\n").slice(0, -1);
-  const ids = lines.flatMap((line) => /^(?:ok|warn|fail|skip) +([a-z-]+) {2,}\S/.exec(line)?.[1] ?? []);
+  // Neighbours that are skipped for one reason share a line.
+  const ids = lines.flatMap((line) => {
+    const [, id, also = ""] = /^(?:ok|warn|fail|skip) +([a-z-]+) {2,}\S.*?(?: \(also (.*)\))?$/.exec(line) ?? [];
+    return id === undefined ? [] : [id, ...also.split(", ").filter(Boolean)];
+  });
   expect(ids).toEqual(IDS);
+  expect(lines.find((line) => line.startsWith("skip  peer-records"))).toMatch(
+    /srv-epmd doctor node@host examines the way to it \(also peer-tcp, peer-handshake, peer-family, peer-ways\)$/,
+  );
   expect(lines[0]).toBe(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
   expect(lines[1]).toMatch(/^ {6}start srv-epmd serve here/);
   expect(lines.at(-1)).toBe(`1 of ${IDS.length} checks failed: epmd-port`);
@@ -29,6 +36,18 @@ test("doctor paints on a terminal alone, and not where NO_COLOR is set", async (
   expect(painted.stdout.startsWith("\x1b[31mfail  epmd-port")).toBe(true);
   expect(painted.stdout).toContain("\x1b[2mskip  loopbacks");
   expect(plain.stdout).not.toContain("\x1b");
+});
+
+test("doctor breaks its lines between words on a terminal, so that columns stay columns", async () => {
+  const args = ["doctor", "--port", String(await freePort())];
+  const { stdout } = await runCommand(args, { stdoutIsTerminal: true, columns: 80, env: { NO_COLOR: "1" } });
+  const lines = stdout.split("\n");
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+  const at = lines.findIndex((line) => line.startsWith("skip  port-mapping"));
+  expect(lines.slice(at, at + 2)).toEqual([
+    "skip  port-mapping        no port is mapped: there is no NOMAD_PORT_<label>,",
+    "                          --advertise-port or --advertise-address",
+  ]);
 });
 
 test("doctor --json gives an object a check and line, with advice where something is to be done", async () => {

@@ -94,6 +94,27 @@ describe("resolve --trace", () => {
     expect(stdout).toMatch(/- module, IPv6: .*no IPv6 endpoint\n/);
   });
 
+  test("keeps the steps of each of several nodes together, with what came of them", async () => {
+    const entries = [...at("a@h.test", 20001), ...at("b@h.test", 20002)];
+    const { stdout } = await runCommand(["resolve", "a@h.test", "b@h.test", ...entries, "--trace"]);
+    const nodes = Array.from(stdout.matchAll(/^(?:- )?([ab]@h\.test)(?: is alive|: found)/gm), ([, node]) => node);
+    expect(nodes).toEqual(["a@h.test", "a@h.test", "b@h.test", "b@h.test"]);
+    expect(stdout.indexOf("- order: 127.0.0.1:20001")).toBeLessThan(stdout.indexOf("b@h.test is alive"));
+  });
+
+  test("of what is not found says who looks for the reason, and no ways to it", async () => {
+    const dns = await startFakeDns(() => ({ rcode: 3 }));
+    const { code, stdout } = await runCommand(["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--trace"]);
+    await dns.close();
+    const gone = ["resolve", "a@h.test", ...at("a@h.test", await freePort()), "--trace", "--probe"];
+    expect((await runCommand(gone)).stdout).toMatch(/- srv-epmd doctor a@h\.test looks for the reason\n$/);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      / {2}a\.svc\.service\.consul has no SRV record .*\n- srv-epmd doctor a@svc\.service\.consul looks/,
+    );
+    expect(stdout).not.toContain("gateway");
+  });
+
   test("with --json tells the ways in the result", async () => {
     const args = ["resolve", "a@127.0.0.1", ...at("a@127.0.0.1", 20001), "--trace", "--json"];
     const { stdout, stderr } = await runCommand(args);

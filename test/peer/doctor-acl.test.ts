@@ -49,6 +49,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     tokenFile = join(await temporaryFolder("token"), "token");
     await writeFile(tokenFile, tokens.none);
     flags = ["--domain", "svc", "--dns", `127.0.0.1:${consul.dnsPort}`, "--advertise-address", "127.0.0.1"];
+    flags.push("--admin", `127.0.0.1:${await freePort()}`);
     agent = ["--consul", consul.url];
     daemon = await startDaemon({ args: [...flags, ...agent, "--consul-token-file", tokenFile] });
     vm = await startNode({ name: NODE, epmdPort: daemon.port });
@@ -66,6 +67,8 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may not write the service svc`);
       expect(of("consul-token").advice).toBe('give it the policy service "svc" { policy = "write" }');
       expect(of("registration").advice).toContain("see consul-token");
+      expect(of("registration").evidence).toMatch(/; srv-epmd says: not in Consul yet: node_a \(.*\(403\)\)$/);
+      expect(of("registration-dns").advice).toBe("see registration");
       expect(JSON.stringify(having) + stderr).not.toContain(tokens.none);
     });
 
@@ -95,6 +98,13 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(of("published-endpoint").advice).toContain("--advertise-address");
   });
 
+  test("a token that is not that of serve is no failure of what serve has published", async () => {
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
+    const { code, of } = await doctor();
+    expect([code, of("consul-token").result]).toEqual([0, "warn"]);
+    expect(of("consul-token").advice).toContain("give doctor the token that serve has");
+  });
+
   test("DNS that answers with a token without rights: which it needs", async () => {
     await setDefaultToken("");
     const look = () => doctor("--consul-token-file", tokenFile);
@@ -115,8 +125,13 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
 
   test("another service than that of serve", async () => {
     const wrong = flags.map((flag) => (flag === "svc" ? "svx" : flag));
-    const { of } = await examine([...wrong, ...agent, "--consul-token-file", tokenFile, "--port", String(daemon.port)]);
-    expect(of("registration").result).toMatch(/^(warn|fail)$/);
+    const here = [...wrong, ...agent, "--consul-token-file", tokenFile, "--port", String(daemon.port)];
+    const [same, other] = await Promise.all([examine(here), examine([...here, "--instance", "elsewhere"])]);
+    for (const { of } of [same, other]) {
+      expect(of("registration").evidence).toMatch(/^node_a is registered as svc at .*these options make it svx at/);
+      expect(of("registration")).toMatchObject({ result: "warn", advice: expect.stringContaining("of serve") });
+    }
+    const { of } = same;
     expect(of("node-name").evidence).toContain("its name by these options is node_a@svx.service.consul");
   });
 
@@ -134,7 +149,13 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       withAgent(consul.url.replace("http", "https")),
       doctor("--consul-token-file", "/nowhere"),
     ]);
-    expect(tls.of("consul-agent").advice).toMatch(/http:\/\/ where it does not.*--consul-ca/);
+    expect(tls.of("consul-agent")).toMatchObject({
+      evidence: expect.stringMatching(/^what answers at https:.* speaks no TLS$/),
+      advice: `give --consul ${consul.url}`,
+    });
+    for (const check of ["consul-leader", "registration", "clock"]) {
+      expect(file.of(check).evidence).toBe("Consul cannot be asked: see consul-agent");
+    }
     expect(file.of("consul-agent").evidence).toContain("/nowhere");
     expect(file.of("consul-agent").advice).toContain("--consul-token-file");
   });

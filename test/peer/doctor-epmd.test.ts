@@ -126,6 +126,74 @@ requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
   });
 });
 
+requirePeer("erl", "netns")("srv-epmd doctor, about VMs that are not where srv-epmd is", () => {
+  let host: Host;
+  const doctor = (...args: readonly string[]) => examine(args, { netns: host });
+  beforeAll(async () => {
+    host = await createIsolated({ addresses: [] });
+  });
+
+  test("a srv-epmd on another port than VMs and doctor ask: which it has", async () => {
+    const daemon = await startDaemon({ port: 14369, netns: host, args: ["--admin", "127.0.0.1:9369"] });
+    const { of } = await doctor();
+    expect(of("epmd-port").evidence).toBe("nothing listens on 127.0.0.1:4369, while srv-epmd answers on port 14369");
+    expect(of("epmd-port").advice).toContain("ERL_EPMD_PORT=14369 for VMs");
+    await daemon.kill();
+  });
+
+  /** The DNS of a Consul agent at its usual port, which answers everything with this code. */
+  const agentDns = async (rcode: number) => {
+    const program = `const s = require("node:dgram").createSocket("udp4").bind(8600, "127.0.0.1", () => console.log("up"));
+      s.on("message", (m, { port }) => { m[2] |= 0x80; m[3] |= ${rcode}; s.send(m, port, "127.0.0.1"); });`;
+    const agent = startChild(process.execPath, ["-e", program], { netns: host });
+    await agent.waitForOutput(/up/);
+    return agent;
+  };
+  const resolverAdvice = async (dns: string) => (await doctor("a@svc", "--dns", dns)).of("resolver").advice;
+
+  test("no --dns, while Consul's agent answers on its usual port: that one is named", async () => {
+    const agent = await agentDns(0);
+    expect(await resolverAdvice("127.0.0.1:8601")).toMatch(
+      /^Consul's agent answers at 127\.0\.0\.1:8600: give --dns consul=127\.0\.0\.1:8600,/,
+    );
+    await agent.kill();
+    expect(await resolverAdvice("127.0.0.1:8600")).toMatch(/^start the Consul agent, or give the address and port/);
+  });
+
+  test("an agent with another domain refuses to answer: how the domain is given", async () => {
+    const agent = await agentDns(5);
+    expect(await resolverAdvice("127.0.0.1:8600")).toContain("--consul-domain");
+    await agent.kill();
+  });
+
+  test("a VM with another ERL_EPMD_PORT, and one that does not register again", async () => {
+    const [daemon, other] = await Promise.all([
+      startDaemon({ port: 4369, netns: host }),
+      startDaemon({ port: 4370, netns: host }),
+    ]);
+    const vm = await startNode({ name: "astray@127.0.0.1", epmdPort: 4370, netns: host });
+    const { code, of } = await doctor();
+    expect([code, of("vm-listens").result]).toEqual([0, "warn"]);
+    expect(of("vm-listens").evidence).toMatch(
+      /^a VM runs here as astray \(process [0-9]+\), and is not registered: it asks the EPMD on port 4370, and srv-epmd has 4369$/,
+    );
+    expect(of("vm-listens").advice).toContain("ERL_EPMD_PORT=4369");
+    await vm.kill();
+    // As OTP 23 does not.
+    const lost = await startNode({ name: "lost@127.0.0.1", epmdPort: 4369, netns: host });
+    await lost.eval("sys:suspend(erl_epmd)");
+    await daemon.kill();
+    const next = await startDaemon({ port: 4369, netns: host });
+    expect((await doctor()).of("vm-listens")).toMatchObject({
+      result: "warn",
+      evidence: expect.stringMatching(/^a VM runs here as lost \(process [0-9]+\), and is not registered$/),
+      advice: expect.stringContaining("an older one has to be restarted"),
+    });
+    await lost.kill();
+    await Promise.all([next.kill(), other.kill()]);
+  });
+});
+
 requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
   let host: Host;
   const doctor = () => examine([], { netns: host });
@@ -138,9 +206,7 @@ requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
 
   test("on another port than srv-epmd's: where that is", async () => {
     const { of } = await examine(["--port", "4370"], { netns: host });
-    expect(of("epmd-port").evidence).toBe(
-      "nothing listens on 127.0.0.1:4370, while srv-epmd answers on 127.0.0.1:4369",
-    );
+    expect(of("epmd-port").evidence).toBe("nothing listens on 127.0.0.1:4370, while srv-epmd answers on port 4369");
   });
 
   test("a machine without ::1 is well", async () => {

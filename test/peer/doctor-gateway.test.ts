@@ -66,4 +66,21 @@ requirePeer(
     expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
     expect(of("peer-ways").evidence).toContain("where a relay leads to the node");
   });
+
+  test("says that no relay leads to a node: without its process the EPMD gives no port", async () => {
+    const own = ["--relay-socket", "/nowhere/relay.sock"];
+    const port = 14369;
+    const second = await startDaemon({ port, netns: host, args: [...flags, ...own, "--no-admin"] });
+    const {
+      code,
+      of,
+      with: having,
+    } = await examine([...flags, ...own, "--port", String(port), "node_b@svc"], {
+      netns: host,
+    });
+    await second.kill();
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect(of("peer-ways").evidence).toMatch(/gateway: the EPMD at 127\.[0-9.]+:14369 gives no port for node_b$/);
+    expect(of("peer-ways").advice).toContain("the gateway's relay process runs");
+  });
 });

@@ -4,7 +4,7 @@ import { examine, untilFails } from "../support/doctor.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
-import { runCli } from "../support/srv-epmd.js";
+import { BIN, runCli } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** Two machines with a srv-epmd each and one Consul. */
@@ -75,6 +75,26 @@ requirePeer(
     );
     expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
     expect(await a.ping(fullName("node_b"))).toBe("pong");
+    const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
+    expect(told.stdout).toMatch(/\nnone of 18 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
+  });
+
+  test("a name that differs from the VM's in capitals alone: what to ask for", async () => {
+    await register("NODE_A", {});
+    const { of } = await doctor("NODE_A@svc");
+    await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-NODE_A");
+    expect(of("peer-handshake").advice).toContain(`ask for ${fullName("node_a")}`);
+  });
+
+  test("--domain is not given: a VM whose name lies under Consul's domain is published nowhere", async () => {
+    const { code, of } = await examine([], { netns: cluster.host(HERE) });
+    expect([code, of("node-name").result]).toEqual([0, "warn"]);
+    expect(of("node-name").advice).toContain(`give serve and doctor --domain ${HOST}`);
+  });
+
+  test("--fallback-epmd, and nobody there: it is no name server that is to blame", async () => {
+    const { of } = await doctor("x@10.90.0.1", "--fallback-epmd");
+    expect(of("peer-records").advice).toMatch(/^--fallback-epmd asks the EPMD .* --listen/);
   });
 
   test("without a node it looks at this machine alone", async () => {
@@ -279,7 +299,29 @@ requirePeer(
     expect(of("peer-ways").evidence).toMatch(/^for stock here, without -epmd_module srv_epmd, there is no way/);
     expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
     expect(await stock.ping(fullName("node_a"))).toBe("pang");
+    // Whoever may not look at its process does not know.
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", process.execPath, BIN];
+    const command = [...nobody, "doctor", ...flags, "node_a@svc"].join(" ");
+    const { stdout } = await cluster.host(HERE).run("sh", "-c", `${command} || true`);
+    expect(stdout).toMatch(/ok +peer-ways [\s\S]* this user may not see whether .*stock.* has the module\n/);
     await stock.kill();
+  });
+
+  test("a stock VM here, and an EPMD there that does not serve this machine: what is to listen there", async () => {
+    const [stock, there] = await Promise.all([
+      cluster.node(HERE, "stock", { way: "gateway" }),
+      cluster.node(THERE, "plain", { way: "gateway", host: "10.90.0.1" }),
+    ]);
+    await published("plain");
+    const { code, of, with: having } = await doctor("plain@10.90.0.1");
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    // It closes with what was said to it unread, which may arrive as a reset.
+    const turnedAway = /reaches nothing: .*10\.90\.0\.1:4369(: read ECONNRESET| closed the connection)/;
+    expect(of("peer-ways").evidence).toMatch(turnedAway);
+    expect(of("peer-ways").advice).toContain("with --listen 10.90.0.1");
+    expect((await resolve("plain@10.90.0.1", "--domain", HOST)).stdout).toMatch(turnedAway);
+    expect(await stock.ping("plain@10.90.0.1")).toBe("pang");
+    await Promise.all([stock.kill(), there.kill()]);
   });
 
   test("an address as host part that no SRV record leads to", async () => {

@@ -82,7 +82,7 @@ describe("the gateway's way", () => {
   });
 
   test("is not there for a host that no gateway is known to serve", () => {
-    expect(ways().gateway?.reason).toMatch(/no loopback address is known .* give --domain or --gateway-domain/);
+    expect(ways().gateway?.reason).toMatch(/no loopback address is known .* give its --domain or --gateway-domain/);
     expect(ways({}, { gatewayDomain: ["other"] }).gateway?.reason).toContain("it has those of other.service.consul");
     expect(ways({ host: "localhost" }).gateway?.reason).toBe("no loopback address stands for localhost");
     expect(ways({ host: "10.0.0.1" }).gateway?.reason).toBe("no loopback address stands for 10.0.0.1");

@@ -13,6 +13,8 @@ export interface AskedTag {
   readonly service: string;
 }
 
+const IT_RUNS = "if it runs, srv-epmd doctor on its machine says why it is not published";
+
 /**
  * Why Consul's DNS has no SRV record for a node, from the instances of its service.
  * @param services names of all services, as far as they may be read
@@ -26,13 +28,13 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
   if (first && tagged.every(({ critical }) => critical)) {
     return fail(
       `${full} is registered at ${hostPort(first.address, first.port)} on ${first.machine}, and its check is critical: Consul's DNS leaves it out`,
-      `its VM or the srv-epmd beside it has ended: look there, with srv-epmd doctor`,
+      `its VM or the srv-epmd beside it has ended, or cannot reach its agent: run srv-epmd doctor on ${first.machine}`,
     );
   }
   if (first) {
     return fail(
       `Consul has a passing instance of ${service} with the tag ${tag}, and its DNS gives no SRV record for it`,
-      'with ACLs, give the agent a default token (acl.tokens.default) with node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }; without, see that the name server asked belongs to the same Consul',
+      'see resolver: the name server asked must be of the same Consul; with ACLs, give the agent a default token (acl.tokens.default) with node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }',
     );
   }
   const misnamed = members.find(({ meta }) => meta[META_NODE]?.startsWith(`${aliveName}@`));
@@ -49,8 +51,8 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
   return fail(
     `no instance of the service ${service} has the tag ${tag}: ${known}`,
     meant === undefined
-      ? `start ${aliveName} beside a srv-epmd serve --domain ${host.slice(1)}, or register it with the tag ${tag}`
-      : `was ${meant}${host} meant? A node is found by the tag that is its name before the @`,
+      ? `start ${aliveName} beside a srv-epmd serve --domain ${host.slice(1)}, or register it with the tag ${tag}; ${IT_RUNS}`
+      : `was ${meant}${host} meant? A node is found by the tag that is its name before the @; ${IT_RUNS}`,
   );
 }
 
@@ -59,8 +61,5 @@ function noInstance({ service, full, aliveName }: AskedTag, services: readonly s
   const host = full.slice(aliveName.length + 1);
   const evidence = `nothing is registered in Consul as the service ${service}, as far as the token may read`;
   if (meant !== undefined) return fail(evidence, `was the service ${meant} meant?`);
-  return fail(
-    evidence,
-    `start the node beside a srv-epmd serve --domain ${host}; is it running, look with srv-epmd doctor there`,
-  );
+  return fail(evidence, `start the node beside a srv-epmd serve --domain ${host}; ${IT_RUNS}`);
 }

@@ -78,7 +78,7 @@ export class DaemonStatus {
     const [registrar, relays] = await Promise.all([this.#registrar(), this.relays()]);
     return readinessOf({
       stopping: isStopping(),
-      gateway: gateway && { hasRelayProcess: relays !== undefined },
+      gateway: gateway && { hasRelayProcess: relays !== undefined, trouble: gateway.relayTrouble() },
       consul: publishes
         ? {
             started: registrar !== undefined,

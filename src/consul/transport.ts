@@ -135,6 +135,7 @@ export class Transport {
   #refusal(call: ConsulCall, error: unknown, token: string | undefined): ConsulError {
     // Certificates are read with the first call: renewed ones are found after a failed handshake.
     if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
-    return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${call.path}`, error, token);
+    const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) => call.params?.[name] ?? name);
+    return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, token);
   }
 }

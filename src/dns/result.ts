@@ -29,7 +29,7 @@ export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "
 
 export interface DnsUnavailable {
   readonly kind: "unavailable";
-  /** `no name server answered for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
+  /** `no name server could answer for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
   readonly cause: string;
   readonly code: UnavailableCode;
 }

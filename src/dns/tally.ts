@@ -60,14 +60,14 @@ export class Tally {
     return reasons.some((reason) => WILL_NOT.has(reason)) ? "DNS_REFUSED" : "DNS_UNREACHABLE";
   }
 
-  /** `no name server answered for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
+  /** `no name server could answer for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
   get cause(): string {
     const servers = Array.from(this.#failures, ([server, reasons]) => {
       const said = Array.from(reasons, ([reason, count]) => `${inWords(reason)} ${tries(count)}`);
       return `${server} ${said.join(" and ")}`;
     });
     if (this.#pending) servers.push(`${hostPort(this.#pending.address, this.#pending.port)} has yet to answer`);
-    return `no name server answered for ${this.#qname}: ${servers.join("; ") || "there was no time to ask"}`;
+    return `no name server could answer for ${this.#qname}: ${servers.join("; ") || "there was no time to ask"}`;
   }
 
   #reasons(): string[] {
@@ -78,7 +78,7 @@ export class Tally {
 function inWords(reason: string): string {
   if (reason === "timeout") return "timed out";
   if (reason === "ECONNREFUSED") return "refused the connection (ECONNREFUSED)";
-  if (/^[A-Z]+[0-9]*$/.test(reason) && !UNREACHABLE.has(reason) && !reason.startsWith("E")) return `answered ${reason}`;
+  if (/^[A-Z]+[0-9]*$/.test(reason) && !UNREACHABLE.has(reason) && !reason.startsWith("E")) return `said ${reason}`;
   return `failed (${reason})`;
 }
 

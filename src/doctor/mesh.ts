@@ -1,6 +1,6 @@
 import { isIntended } from "../consul/examine.js";
 import { nodeDomain } from "../core/advertised.js";
-import { type Finding, fail, listed, ok, skip, together } from "../core/doctor/finding.js";
+import { type Finding, fail, ok, skip, together } from "../core/doctor/finding.js";
 import { ConsulError } from "../core/errors.js";
 import { familyOf, hostPort } from "../core/ip.js";
 import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
@@ -133,7 +133,7 @@ async function intention(source: string, destination: string, { connect: agent }
       `either node may dial the other: consul intention create -allow ${source} ${destination}, and the same the other way round`,
     );
   } catch (error) {
-    const rights = listed([`service "${destination}" { policy = "read" intentions = "read" }`]);
+    const rights = `service "${destination}" { policy = "read" intentions = "read" }`;
     const isRight = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
     return skip(`the token may not read intentions${isRight ? ` (${rights} lets it)` : `: ${messageOf(error)}`}`);
   }

@@ -49,6 +49,8 @@ export interface Gateway extends GatewayWay {
   readonly reload: () => Promise<void>;
   /** Of the relay process; undefined: there is none. */
   readonly relayStatus: () => Promise<RelayStatus | undefined>;
+  /** Why there is no relay process, as far as is known. */
+  readonly relayTrouble: () => string | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -113,6 +115,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     },
     reload: knowHostsFile,
     relayStatus: relays.status,
+    relayTrouble: relays.trouble,
     close: async () => {
       await Promise.all([dns?.close(), relays.close()]);
     },

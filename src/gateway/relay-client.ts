@@ -38,6 +38,8 @@ export interface RelayClient {
   readonly keep: (pair: HostAddress) => void;
   /** Undefined: there is no relay process. */
   readonly status: () => Promise<RelayStatus | undefined>;
+  /** Why there is none, as far as is known. */
+  readonly trouble: () => string | undefined;
   /** Whether there was a relay process soon after the start. */
   readonly ready: Promise<boolean>;
   readonly close: () => Promise<void>;
@@ -75,6 +77,7 @@ export function startRelayClient(options: RelayClientOptions): RelayClient {
     ensure: (target) => client.ensure(target),
     keep: (pair) => client.keep(pair),
     status: () => client.status(),
+    trouble: () => client.trouble,
     ready: client.ready,
     close: async () => {
       client.stop();
@@ -150,6 +153,10 @@ class Client {
       if (reply?.type !== "refused") return;
       this.#options.log.warn({ ...pair, reason: reply.reason }, "the relay process does not remember a host's address");
     });
+  }
+
+  get trouble(): string | undefined {
+    return this.#complaint;
   }
 
   async status(): Promise<RelayStatus | undefined> {

@@ -8,7 +8,7 @@ export interface Addresses {
   /** Seconds. */
   readonly ttl: number;
   readonly stale: boolean;
-  /** Why there may be more than these: no name server answered. */
+  /** Why there may be more than these: no name server could answer. */
   readonly unavailable: string | undefined;
 }
 

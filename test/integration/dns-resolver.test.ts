@@ -257,7 +257,7 @@ describe("when no server answers", () => {
     expect(result).toEqual({
       kind: "unavailable",
       code: "DNS_TIMEOUT",
-      cause: `no name server answered for ${NAME}: 127.0.0.1:${server.port} timed out after ${server.queries.length} tries`,
+      cause: `no name server could answer for ${NAME}: 127.0.0.1:${server.port} timed out after ${server.queries.length} tries`,
     });
   });
 
@@ -297,7 +297,7 @@ describe("when no server answers", () => {
     expect(tries).toBeLessThanOrEqual(5);
     expect(result).toMatchObject({
       code: "DNS_SERVFAIL",
-      cause: expect.stringContaining(`answered SERVFAIL after ${tries} tries`),
+      cause: expect.stringContaining(`said SERVFAIL after ${tries} tries`),
     });
   });
 
@@ -379,7 +379,7 @@ describe("queries under way at once", () => {
     expect(await ask(resolver, 150, "second.consul")).toEqual({
       kind: "unavailable",
       code: "DNS_TIMEOUT",
-      cause: "no name server answered for second.consul: there was no time to ask",
+      cause: "no name server could answer for second.consul: there was no time to ask",
     });
     expect(performance.now() - started).toBeLessThan(400);
     server.handle(({ qname }) => ({ answers: [srv(qname, "h.consul", 1)] }));

@@ -31,6 +31,10 @@ test("one that publishes needs an agent that answers, and every node in Consul",
 });
 
 test("one with a gateway needs the relay process", () => {
-  expect(faults({ gateway: { hasRelayProcess: true } })).toEqual({});
-  expect(faults({ gateway: { hasRelayProcess: false } })).toEqual({ gateway: "the relay process does not answer" });
+  expect(faults({ gateway: { hasRelayProcess: true, trouble: undefined } })).toEqual({});
+  const lost = { hasRelayProcess: false, trouble: undefined };
+  expect(faults({ gateway: lost })).toEqual({ gateway: "the relay process does not answer" });
+  expect(faults({ gateway: { ...lost, trouble: "/run/srv-epmd is open to other users" } })).toEqual({
+    gateway: "the relay process does not answer: /run/srv-epmd is open to other users",
+  });
 });

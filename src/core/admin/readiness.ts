@@ -4,7 +4,7 @@ import type { Readiness, ReadyCheck } from "./view.js";
 export interface ReadinessInput {
   readonly stopping: boolean;
   /** Undefined without a gateway. */
-  readonly gateway: { readonly hasRelayProcess: boolean } | undefined;
+  readonly gateway: { readonly hasRelayProcess: boolean; readonly trouble: string | undefined } | undefined;
   /** Undefined when nothing is published. */
   readonly consul:
     | {
@@ -21,10 +21,15 @@ export interface ReadinessInput {
 export function readinessOf({ stopping, gateway, consul }: ReadinessInput): Readiness {
   const checks = [
     check("stopping", !stopping, "srv-epmd is stopping"),
-    ...(gateway ? [check("gateway", gateway.hasRelayProcess, "the relay process does not answer")] : []),
+    ...(gateway ? [gatewayCheck(gateway)] : []),
     ...(consul ? consulChecks(consul) : []),
   ];
   return { ready: checks.every(({ ok }) => ok), checks };
+}
+
+function gatewayCheck({ hasRelayProcess, trouble }: NonNullable<ReadinessInput["gateway"]>): ReadyCheck {
+  const why = trouble === undefined ? "" : `: ${trouble}`;
+  return check("gateway", hasRelayProcess, `the relay process does not answer${why}`);
 }
 
 function consulChecks({ started, answers, missing }: NonNullable<ReadinessInput["consul"]>): ReadyCheck[] {

@@ -6,6 +6,8 @@ export function nearest(written: string, names: readonly string[]): string | und
   const wanted = written.toLowerCase();
   const limit = Math.min(FARTHEST, Math.max(1, Math.floor(wanted.length / 2)));
   const [best] = names
+    // The distance is no less than the difference of lengths, and a Consul may have thousands of services.
+    .filter((name) => Math.abs(name.length - wanted.length) <= limit)
     .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase()) }))
     .filter(({ name, distance }) => name !== written && distance <= limit)
     .sort((a, b) => a.distance - b.distance);

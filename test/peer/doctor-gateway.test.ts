@@ -68,7 +68,8 @@ requirePeer(
   });
 
   test("says that no relay leads to a node: without its process the EPMD gives no port", async () => {
-    const own = ["--relay-socket", "/nowhere/relay.sock"];
+    // A folder that nobody can make, root neither.
+    const own = ["--relay-socket", "/dev/null/relay.sock"];
     const port = 14369;
     const second = await startDaemon({ port, netns: host, args: [...flags, ...own, "--no-admin"] });
     const {

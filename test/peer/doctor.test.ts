@@ -3,8 +3,9 @@ import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.j
 import { examine, untilFails } from "../support/doctor.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
+import { programForAll } from "../support/program-for-all.js";
 import { requirePeer } from "../support/require-peer.js";
-import { BIN, runCli } from "../support/srv-epmd.js";
+import { runCli } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** Two machines with a srv-epmd each and one Consul. */
@@ -300,7 +301,14 @@ requirePeer(
     expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
     expect(await stock.ping(fullName("node_a"))).toBe("pang");
     // Whoever may not look at its process does not know.
-    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", process.execPath, BIN];
+    const nobody = [
+      "setpriv",
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+      process.execPath,
+      await programForAll(),
+    ];
     const command = [...nobody, "doctor", ...flags, "node_a@svc"].join(" ");
     const { stdout } = await cluster.host(HERE).run("sh", "-c", `${command} || true`);
     expect(stdout).toMatch(/ok +peer-ways [\s\S]* this user may not see whether .*stock.* has the module\n/);

@@ -9,13 +9,13 @@ import { SidecarWatch } from "./sidecar-watch.js";
 
 /** Milliseconds. */
 export interface SidecarTimings extends Omit<CatalogueTimings, "idle"> {
-  /** From one look at which proxies there are to the next that a look-up may cause. */
+  /** From one look at which proxies there are to the next that a look-up may cause; look-ups that miss meanwhile wait for it. */
   readonly shortest: number;
   /** To the next that comes by itself. */
   readonly longest: number;
 }
 
-export const SIDECAR_TIMINGS: SidecarTimings = { ...CATALOGUE_TIMINGS, shortest: 1_000, longest: 30_000 };
+export const SIDECAR_TIMINGS: SidecarTimings = { ...CATALOGUE_TIMINGS, shortest: 250, longest: 30_000 };
 
 /** Each costs a connection to the agent. */
 const MOST_FOLLOWED = 32;
@@ -31,7 +31,7 @@ export interface SidecarsDeps {
 export interface Sidecars {
   /** What is known; undefined before the agent has ever answered. */
   readonly known: readonly Sidecar[] | undefined;
-  /** Looks which proxies there are, unless that was done a moment ago. @throws ConsulError */
+  /** Looks which proxies there are, together with all who ask for that in one moment. @throws ConsulError */
   refresh(): Promise<readonly Sidecar[]>;
   /** Never rejects. */
   close(): Promise<void>;
@@ -80,10 +80,7 @@ class FollowedSidecars implements Sidecars {
   }
 
   async refresh(): Promise<readonly Sidecar[]> {
-    const due = performance.now() - this.#askedAt >= this.#timings.shortest;
-    // As seldom as the list: a thousand misses a second must not reach the agent.
-    if (due) for (const watch of this.#watches.values()) watch.hasten();
-    if (this.#listing || due) await this.#list();
+    await this.#list();
     if (!this.known) throw this.#failure ?? new Error("srv-epmd is stopping");
     return this.known;
   }
@@ -97,16 +94,24 @@ class FollowedSidecars implements Sidecars {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       await this.#list();
-      const pause = this.#everListed ? this.#timings.longest : this.#timings.shortest;
+      const pause = this.#everListed ? this.#timings.longest : this.#timings.pace;
       await sleep(pause, undefined, { signal }).catch(() => undefined);
     }
   }
 
   #list(): Promise<void> {
-    this.#listing ??= this.#look().finally(() => {
+    this.#listing ??= this.#lookWhenDue().finally(() => {
       this.#listing = undefined;
     });
     return this.#listing;
+  }
+
+  /** A thousand misses a second must not reach the agent, and what was registered this moment must not be missed. */
+  async #lookWhenDue(): Promise<void> {
+    const pause = this.#askedAt + this.#timings.shortest - performance.now();
+    if (pause > 0) await sleep(pause, undefined, { signal: this.#abort.signal }).catch(() => undefined);
+    for (const watch of this.#watches.values()) watch.hasten();
+    await this.#look();
   }
 
   async #look(): Promise<void> {

@@ -102,8 +102,25 @@ describe("in a mesh that the agent knows", () => {
     expect(messages("info")).toEqual(
       ["svc-b", "svc-c"].map((destination) => `upstreams of the sidecar proxy: there are ${destination}`),
     );
-    // The query that came back and the next one, and a look for further proxies at most once a second.
-    expect(fake.requests.length - length).toBeLessThanOrEqual(3);
+    // The query that came back and the next one, and a look for further proxies with each of two misses.
+    expect(fake.requests.length - length).toBeLessThanOrEqual(4);
+  });
+
+  test("a proxy that is registered a moment after the agent was looked at is found by the next look-up", async () => {
+    const { find } = start({ mesh: "true" });
+    for (const name of ["b", "c", "d"]) {
+      expect(await find(`${name}@svc`)).toMatchObject({ outcome: "not-found" });
+      register(`svc-of-${name}`, { [`svc-${name}`]: 21002 });
+      expect(await find(`${name}@svc`)).toMatchObject(at(21002));
+    }
+  });
+
+  test("misses of one moment cost the agent one look", async () => {
+    const { find } = start({ mesh: "true" });
+    await find("b@svc");
+    const { length } = fake.requests;
+    await Promise.all(Array.from({ length: 100 }, (_, index) => find(`n${index}@svc`)));
+    expect(fake.requests.length - length).toBe(1);
   });
 
   test("a proxy that is registered later is found by a look-up, and one that has gone is not used", async () => {

@@ -23,8 +23,8 @@ export default defineConfig({
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Peer tests wait for daemons more than they compute: more files at once than cores.
-    maxWorkers: 3,
+    // As many files as a small machine has cores: peers (RabbitMQ, Chromium, Consul) have work of their own to do.
+    maxWorkers: 2,
     reporters: ["default", "./test/support/counting-reporter.ts"],
     projects: [
       { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT] } },

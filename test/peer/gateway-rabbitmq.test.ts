@@ -164,12 +164,14 @@ async function runningNodes(broker: Rabbitmq): Promise<string[]> {
     .sort();
 }
 
+/** Of what Consul's DNS gives: an entry whose node has gone stays in the catalogue for 5 s, critical. */
 async function publishedPorts(cluster: Cluster): Promise<number[]> {
-  const { body } = await cluster.consul.request("GET", "/v1/catalog/service/svc");
-  const instances = body as { ServiceTags: string[]; ServicePort: number }[];
+  const { body } = await cluster.consul.request("GET", "/v1/health/service/svc?passing=1");
+  const instances = body as { Service: { Tags: string[]; Port: number } }[];
   return instances
-    .sort((a, b) => a.ServiceTags.join().localeCompare(b.ServiceTags.join()))
-    .map((one) => one.ServicePort);
+    .map(({ Service }) => Service)
+    .sort((a, b) => a.Tags.join().localeCompare(b.Tags.join()))
+    .map(({ Port }) => Port);
 }
 
 /** Names that have registered with the daemon of a machine since it was started. */

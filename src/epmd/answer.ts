@@ -1,4 +1,4 @@
-import type { EpmdRequest, EpmdResponse, NamedPort } from "../core/epmd/messages.js";
+import type { EpmdRequest, EpmdResponse, NamedPort, PortPlease2Request } from "../core/epmd/messages.js";
 import { REFUSED_CREATION } from "../core/epmd/messages.js";
 import { familyOf } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
@@ -17,7 +17,7 @@ export type Answer =
 export interface AnswerDeps {
   readonly registry: Registry;
   /** PORT_PLEASE2: at once for a node alive here. */
-  readonly lookUp: (name: string, forwarded: boolean, peer: Peer) => EpmdResponse | Promise<EpmdResponse>;
+  readonly lookUp: (request: PortPlease2Request, peer: Peer) => EpmdResponse | Promise<EpmdResponse>;
   /** The nodes that NAMES lists at the address where it was asked. */
   readonly list: (peer: Peer) => readonly RegisteredNode[];
   /** NAMES with a pattern. */
@@ -36,7 +36,7 @@ export interface AnswerDeps {
 export function answer(request: EpmdRequest, peer: Peer, deps: AnswerDeps): Answer | Promise<Answer> {
   switch (request.type) {
     case "PORT_PLEASE2_REQ": {
-      const response = deps.lookUp(request.name, request.forwarded, peer);
+      const response = deps.lookUp(request, peer);
       // No promise for a node alive here: a registry hit is answered without awaiting anything.
       return response instanceof Promise ? response.then(reply) : reply(response);
     }

@@ -8,8 +8,8 @@ import type { RegisteredNode } from "../core/registry.js";
 import type { Logger } from "../logger.js";
 import type { Answer } from "./answer.js";
 import { describeAnswer, describeRequest } from "./describe.js";
-import { requestEvent } from "./observed.js";
 import type { Peer } from "./peer.js";
+import { requestEvent } from "./record.js";
 
 export interface ConnectionDeps {
   readonly answer: (request: EpmdRequest, peer: Peer) => Answer | Promise<Answer>;

@@ -1,19 +1,19 @@
 import type { Socket } from "node:net";
-import type { NamedPort } from "../core/epmd/messages.js";
+import type { NamedPort, PortPlease2Request } from "../core/epmd/messages.js";
 import { ListenError } from "../core/errors.js";
 import type { Cidr } from "../core/ip.js";
-import type { NodeName } from "../core/node-name.js";
 import type { Observe } from "../core/observations.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Logger } from "../logger.js";
+import type { NodeResolver } from "../resolution/resolution.js";
 import { type AnswerDeps, answer } from "./answer.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
-import { observeLookUp, type Resolve } from "./observed.js";
+import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
 import { formatPeer, type Peer } from "./peer.js";
+import { recordLookUp } from "./record.js";
 import { listenInItsPlace } from "./replace-epmd.js";
-import { type GatewayWay, lookUpPort } from "./way.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];
@@ -28,9 +28,7 @@ export interface EpmdServerOptions {
   /** A stock epmd without living nodes that has the port is ended. */
   readonly replaceEpmd: boolean;
   readonly registry: Registry;
-  readonly resolve: Resolve;
-  /** The name with its host as it is looked up. */
-  readonly fullName: (name: NodeName) => string;
+  readonly nodes: NodeResolver;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
@@ -65,19 +63,34 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     else log.info({ node: aliveName, port: nodePort }, closing ? "node left for a successor" : "node gone");
   });
 
-  const { resolve, fullName, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
-  const isGateway = (address: string) => gatewayWay()?.contains(address) ?? false;
-  const observing = { resolve, fullName, observe, now, isGateway };
+  const { nodes, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
+  const lookUpDeps: LookUpDeps = {
+    registry,
+    nodes,
+    advertisedPort,
+    get gateway() {
+      return gatewayWay();
+    },
+  };
+  const lookUpAndRecord = (request: PortPlease2Request, peer: Peer) => {
+    const at = now();
+    const startedAt = performance.now();
+    const record = (lookedUp: LookedUp) => {
+      const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
+      recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log });
+      return lookedUp.response;
+    };
+    const lookedUp = lookUp(request, peer, lookUpDeps);
+    // No promise for a node that lives here: it is answered at once.
+    return lookedUp instanceof Promise ? lookedUp.then(record) : record(lookedUp);
+  };
   const answerDeps: AnswerDeps = {
     registry,
-    lookUp: (name, forwarded, peer) =>
-      observeLookUp(name, peer, observing, ({ resolve, explain }) =>
-        lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, explain, log }),
-      ),
+    lookUp: lookUpAndRecord,
     list: ({ dialled }) => {
       const gateway = gatewayWay();
       return gateway?.contains(dialled)
-        ? registry.nodes().filter((node) => gateway.lives(node, dialled))
+        ? registry.nodes().filter((node) => gateway.belongsToHost(node, dialled))
         : registry.nodes();
     },
     match: (pattern, peer) => options.match(pattern, peer.sameHost),
@@ -90,6 +103,8 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
 
   const connectionDeps = (peer: Peer): ConnectionDeps => ({
     answer: (request) => {
+      // Every request at a gateway address keeps its host.
+      gatewayWay()?.markUsed(peer.dialled);
       const result = answer(request, peer, answerDeps);
       if (request.type === "ALIVE2_REQ" && !(result instanceof Promise) && result.action === "reply") {
         const { aliveName: node, port: refused } = request;

@@ -11,8 +11,8 @@ import type { Registry } from "../core/registry.js";
 import type { NameServer } from "../dns/exchange-bytes.js";
 import { openFileLimit } from "../epmd/connection-limit.js";
 import type { Listener } from "../epmd/listener.js";
+import type { GatewayWay } from "../epmd/look-up.js";
 import { formatPeer } from "../epmd/peer.js";
-import type { GatewayWay } from "../epmd/way.js";
 import type { Logger } from "../logger.js";
 import type { Machine } from "../machine.js";
 import type { OwnHostTest } from "../resolution/own-hosts.js";
@@ -23,7 +23,7 @@ import { GatewayHosts } from "./hosts.js";
 import type { RelayStart } from "./relay-autostart.js";
 import { startRelayClient } from "./relay-client.js";
 import { relaySocketPath } from "./socket-path.js";
-import { lookUpAtGateway } from "./way.js";
+import { type GatewayLookUpDeps, lookUpAtGateway } from "./way.js";
 
 export interface GatewayDeps {
   readonly config: Config;
@@ -91,25 +91,20 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     await relays.close();
     throw error;
   }
+  const lookUpDeps: GatewayLookUpDeps = {
+    registry,
+    nodes,
+    hostOf: (address) => addresses.hostOf(address),
+    relay: relays.ensure,
+    accepts,
+  };
   return {
     dnsAddress: dns && formatPeer(dns),
     isOwnServer: (server) => dns?.isOwnServer(server) ?? false,
-    contains: (address) => {
-      // Whoever asks there uses the host, whatever the question.
-      hosts.hostAt(address);
-      return addresses.contains(address);
-    },
-    lookUp: (asked, forwarded, peer, { resolve, explain }) =>
-      lookUpAtGateway(asked, forwarded, peer, {
-        registry,
-        resolve,
-        explain,
-        hostOf: (address) => addresses.hostOf(address),
-        relay: relays.ensure,
-        accepts,
-        log,
-      }),
-    lives: (node, address) => {
+    contains: (address) => addresses.contains(address),
+    markUsed: (address) => hosts.markUsed(address),
+    lookUp: (request, peer) => lookUpAtGateway(request, peer, lookUpDeps),
+    belongsToHost: (node, address) => {
       const host = addresses.hostOf(address);
       return host !== undefined && deps.isOurs(node.aliveName, host);
     },

@@ -32,11 +32,10 @@ export class GatewayHosts {
     return this.#options.addresses.pairs().filter(({ address }) => !this.#unused.has(address));
   }
 
-  /** The host that an address stands for, for somebody who asks there. */
-  hostAt(address: string): string | undefined {
+  /** Somebody asked at this address: the relay process keeps its host from now on. */
+  markUsed(address: string): void {
     const host = this.#options.addresses.hostOf(address);
     if (host !== undefined && this.#unused.delete(address)) this.#options.onPair({ host, address });
-    return host;
   }
 
   /** The address that stands for a host; undefined when there is none for it, which the log explains. */
@@ -61,7 +60,7 @@ export class GatewayHosts {
       const address = await this.#choose(host);
       if (address === undefined) continue;
       this.#listening.set(host, Promise.resolve(address));
-      this.hostAt(address);
+      this.markUsed(address);
     }
   }
 

@@ -1,14 +1,15 @@
-import { type EpmdResponse, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
+import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { type Found, servesAll } from "../core/resolution.js";
-import type { Asking } from "../epmd/observed.js";
+import { type LookedUp, parseQuery, portAnswer, refusal, unresolved } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
-import { failed, portAnswer, refuse, type Telling } from "../epmd/port-answer.js";
+import type { NodeResolver } from "../resolution/resolution.js";
 import type { RelayClient } from "./relay-client.js";
 
-export interface LookUpDeps extends Asking, Telling {
+export interface GatewayLookUpDeps {
   readonly registry: Registry;
+  readonly nodes: Pick<NodeResolver, "resolve">;
   /** The host that an address stands for. */
   readonly hostOf: (address: string) => string | undefined;
   readonly relay: RelayClient["ensure"];
@@ -21,48 +22,49 @@ export interface LookUpDeps extends Asking, Telling {
  * What reaches the node there is the node itself, or a relay that leads to it.
  */
 export async function lookUpAtGateway(
-  asked: NodeName,
-  forwarded: boolean,
+  { name, forwarded }: PortPlease2Request,
   peer: Peer,
-  deps: LookUpDeps,
-): Promise<EpmdResponse> {
-  const host = asked.host ?? deps.hostOf(peer.dialled);
+  deps: GatewayLookUpDeps,
+): Promise<LookedUp> {
+  const written = parseQuery(name);
+  const asked = { way: "gateway", asked: name, node: written } as const;
+  if (!written) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
+  const host = written.host ?? deps.hostOf(peer.dialled);
   if (host === undefined) {
     const reason = `${peer.dialled} is an address of the gateway that stands for no host`;
-    return refuse(asked.aliveName, peer, { outcome: "not-found", reason }, deps);
+    return refusal(asked, { outcome: "not-found", reason });
   }
-  const name = { ...asked, host };
-  const resolution = await deps.resolve(name, {
+  const node = { ...written, host };
+  const resolution = await deps.nodes.resolve(node, {
     sameHost: true,
     // The relay tries the endpoints itself, in the order in which they come.
     mayProbe: false,
     allowed: (source) => !forwarded || servesAll(source),
   });
-  switch (resolution.outcome) {
-    case "found":
-      return answerFound(name, resolution, peer, deps);
-    case "not-found":
-      return refuse(formatNodeName(name), peer, resolution, deps);
-    case "unavailable":
-      return failed(formatNodeName(name), peer, { outcome: "unavailable", reason: resolution.cause }, deps);
-    default:
-      return resolution satisfies never;
-  }
+  if (resolution.outcome !== "found") return unresolved({ ...asked, node }, resolution, false);
+  return answerFound({ ...asked, node }, resolution, peer, deps);
 }
 
-async function answerFound(name: NodeName, found: Found, peer: Peer, deps: LookUpDeps): Promise<EpmdResponse> {
+async function answerFound(
+  asked: Pick<LookedUp, "way" | "asked"> & { readonly node: NodeName },
+  found: Found,
+  peer: Peer,
+  deps: GatewayLookUpDeps,
+): Promise<LookedUp> {
   const { description = SYNTHETIC_DESCRIPTION } = found;
-  const local = found.source === "registry" ? deps.registry.get(name.aliveName) : undefined;
+  const { aliveName } = asked.node;
+  const local = found.source === "registry" ? deps.registry.get(aliveName) : undefined;
   if (local && local.address === undefined && (await deps.accepts(local))) {
-    return portAnswer(name.aliveName, local.port, description);
+    return portAnswer(asked, aliveName, local.port, description, found);
   }
   // A Connect proxy may listen at the very address that stands for the host.
   const here = found.source === "upstream" && found.endpoints.find(({ address }) => address === peer.dialled);
-  if (here) return portAnswer(name.aliveName, here.port, description);
-  const node = formatNodeName(name);
-  const relayed = await deps.relay({ node, address: peer.dialled, endpoints: found.endpoints });
-  if (relayed.outcome === "failed") {
-    return failed(node, peer, { outcome: "unreachable", reason: relayed.reason }, deps);
-  }
-  return portAnswer(name.aliveName, relayed.port, description);
+  if (here) return portAnswer(asked, aliveName, here.port, description, found);
+  const relayed = await deps.relay({
+    node: formatNodeName(asked.node),
+    address: peer.dialled,
+    endpoints: found.endpoints,
+  });
+  if (relayed.outcome === "relayed") return portAnswer(asked, aliveName, relayed.port, description, found);
+  return refusal(asked, { outcome: "unreachable", reason: relayed.reason }, found);
 }

@@ -58,7 +58,7 @@ function epmd({
       answer: (request) =>
         answer(request, peer, {
           registry,
-          lookUp: (name) => {
+          lookUp: ({ name }) => {
             const node = registry.get(name);
             if (node) return { ...node, type: "PORT2_RESP", result: 0 };
             return lookUp?.(name) ?? { type: "PORT2_RESP", result: 1 };

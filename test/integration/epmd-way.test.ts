@@ -2,13 +2,14 @@ import { describe, expect, test } from "vitest";
 import { advertised } from "../../src/core/advertised.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import { decodeEndpoints } from "../../src/core/epmd/endpoints.js";
-import type { EpmdResponse } from "../../src/core/epmd/messages.js";
+import type { NodeName } from "../../src/core/node-name.js";
 import { Registry } from "../../src/core/registry.js";
 import type { Resolution } from "../../src/core/resolution.js";
+import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { lookUpPort, type WayDeps } from "../../src/epmd/way.js";
 import { registrySource } from "../../src/resolution/registry-source.js";
-import { collectLog } from "../support/log-lines.js";
+import type { NodeResolver } from "../../src/resolution/resolution.js";
+import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration, serveConfig } from "../support/registered-node.js";
 
 const LOCAL = identifyPeer("127.0.0.1", 40000, "127.0.0.1", []);
@@ -24,19 +25,14 @@ const found = (...endpoints: Endpoint[]): Resolution => ({
 
 /** What a client gets for a name that resolves like this, and what the log says. */
 function ask(name: string, peer: typeof LOCAL, resolution: Resolution, registry = new Registry()) {
-  const { log, lines } = collectLog();
   const asked: string[] = [];
-  const response = lookUpPort(name, false, peer, {
-    registry,
-    resolve: ({ aliveName }) => {
-      asked.push(aliveName);
-      return resolution;
-    },
-    advertisedPort: (node) => node.port + 1000,
-    explain: () => {},
-    log,
-  }) as EpmdResponse;
-  return { response, lines, asked };
+  const resolve = ({ aliveName }: NodeName) => {
+    asked.push(aliveName);
+    return resolution;
+  };
+  const deps = { registry, nodes: { resolve }, gateway: undefined };
+  const lookedUp = lookUp(portPlease2(name), peer, { ...deps, advertisedPort: (node) => node.port + 1000 }) as LookedUp;
+  return { response: lookedUp.response, lines: recorded(lookedUp, peer).lines, asked };
 }
 
 describe("the rule for answers", () => {
@@ -63,7 +59,7 @@ describe("the rule for answers", () => {
 
   test("a client that asked with a full name gets all endpoints, in order, wherever they are", () => {
     const { response } = ask("n@svc.test", LOCAL, two);
-    if (response.type !== "PORT2_RESP" || response.result !== 0) throw new Error("not found");
+    if (response.result !== 0) throw new Error("not found");
     expect(response.port).toBe(20009);
     expect(decodeEndpoints(response.extra)).toEqual([
       { family: 4, address: "10.0.0.9", port: 20009 },
@@ -107,20 +103,20 @@ describe("a node of another machine that --allow lets register here", () => {
     advertised: (node) => advertised(node, serveConfig()),
   });
   const askFor = (name: string, peer: typeof LOCAL) => {
-    const { log, lines } = collectLog();
-    const deps = { registry, advertisedPort: () => 9100, explain: () => {}, log };
-    const resolve: WayDeps["resolve"] = (node, { sameHost }) =>
+    const deps = { registry, advertisedPort: () => 9100, gateway: undefined };
+    const resolve: NodeResolver["resolve"] = (node, { sameHost }) =>
       source.lookUp(
         { node: { ...node, host: "svc.test" }, family: "any" },
         { deadline: 0, sameHost, dialled: peer.dialled },
       );
-    return { response: lookUpPort(name, false, peer, { ...deps, resolve }) as EpmdResponse, lines };
+    const lookedUp = lookUp(portPlease2(name), peer, { ...deps, nodes: { resolve } }) as LookedUp;
+    return { response: lookedUp.response, lines: recorded(lookedUp, peer).lines };
   };
 
   test("is answered with the address from which it came, to whoever reads addresses", () => {
     for (const peer of [LOCAL, OWN_ADDRESS, identifyPeer("10.0.0.5", 1, "10.0.0.1", [])]) {
       const { response } = askFor("far@svc.test", { ...peer, local: true });
-      if (response.type !== "PORT2_RESP" || response.result !== 0) throw new Error("not found");
+      if (response.result !== 0) throw new Error("not found");
       expect(decodeEndpoints(response.extra)).toEqual([{ family: 4, address: "10.0.0.5", port: 9100 }]);
     }
   });

@@ -4,10 +4,9 @@ import type { NodeName } from "../../src/core/node-name.js";
 import { Registry } from "../../src/core/registry.js";
 import type { Resolution } from "../../src/core/resolution.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { parseQuery } from "../../src/epmd/port-answer.js";
 import { lookUpAtGateway } from "../../src/gateway/way.js";
 import type { ResolveOptions } from "../../src/resolution/resolution.js";
-import { collectLog } from "../support/log-lines.js";
+import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 
 const ADDRESS = "127.64.0.9";
@@ -28,17 +27,15 @@ interface Situation {
 
 /** What a client gets at the address of the gateway, what was resolved and relayed for it, and what the log says. */
 async function ask(name: string, { resolution, registry = new Registry(), ...situation }: Situation, peer = PEER) {
-  const { log, lines } = collectLog();
   const resolved: { name: NodeName; options: ResolveOptions }[] = [];
   const relayed: unknown[] = [];
-  const explained: unknown[] = [];
-  const asked = parseQuery(name);
-  if (!asked) throw new Error(`${name} is no name`);
-  const response = await lookUpAtGateway(asked, situation.forwarded ?? false, peer, {
+  const lookedUp = await lookUpAtGateway(portPlease2(name, situation.forwarded), peer, {
     registry,
-    resolve: (full, options) => {
-      resolved.push({ name: full, options });
-      return resolution;
+    nodes: {
+      resolve: (full, options) => {
+        resolved.push({ name: full, options });
+        return resolution;
+      },
     },
     hostOf: (address) => (address === ADDRESS ? HOST : undefined),
     relay: async (target) => {
@@ -47,10 +44,8 @@ async function ask(name: string, { resolution, registry = new Registry(), ...sit
       return reason === undefined ? { outcome: "relayed", port: 61000 } : { outcome: "failed", reason };
     },
     accepts: async () => situation.accepts ?? true,
-    explain: (why) => void explained.push(why),
-    log,
   });
-  return { response, resolved, relayed, explained, lines };
+  return { ...lookedUp, resolved, relayed, lines: recorded(lookedUp, peer).lines };
 }
 
 const withLocal = (more: { address?: string } = {}) => {
@@ -120,11 +115,11 @@ describe("a look-up at an address that stands for a host", () => {
     expect(lines).toMatchObject([{ msg, node: `n@${HOST}` }]);
   });
 
-  test("that no relay can serve is not found; the log says why, and who looks on is told", async () => {
-    const { response, lines, explained } = await ask("n", { resolution: found, relayFailure: "no port is free" });
+  test("that no relay can serve is not found; the log and the observers are told why", async () => {
+    const { response, lines, noPort } = await ask("n", { resolution: found, relayFailure: "no port is free" });
     expect(response).toEqual(NOT_FOUND);
     expect(lines).toMatchObject([{ level: "warn", node: `n@${HOST}`, cause: "no port is free" }]);
-    expect(explained).toEqual([{ outcome: "unreachable", reason: "no port is free" }]);
+    expect(noPort).toEqual({ outcome: "unreachable", reason: "no port is free" });
   });
 });
 

@@ -1,12 +1,9 @@
 import { expect, test } from "vitest";
-import { formatNodeName } from "../../src/core/node-name.js";
-import type { DaemonEvent } from "../../src/core/observations.js";
 import { Registry } from "../../src/core/registry.js";
 import type { Resolution } from "../../src/core/resolution.js";
-import { observeLookUp } from "../../src/epmd/observed.js";
+import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { lookUpPort } from "../../src/epmd/way.js";
-import { collectLog } from "../support/log-lines.js";
+import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 
 const LOCAL = identifyPeer("127.0.0.1", 40000, "127.0.0.1", []);
@@ -22,17 +19,8 @@ const DOWN: Resolution = { outcome: "unavailable", cause: "DNS is silent" };
 function told(name: string, resolution: Resolution, peer = LOCAL): unknown {
   const registry = new Registry();
   registry.register(registration("here", 9100), 0);
-  const events: DaemonEvent[] = [];
-  const observing = {
-    resolve: () => resolution,
-    fullName: formatNodeName,
-    isGateway: () => false,
-    observe: (event: DaemonEvent) => void events.push(event),
-    now: () => 0,
-  };
-  observeLookUp(name, peer, observing, (asking) =>
-    lookUpPort(name, false, peer, { ...asking, registry, advertisedPort: () => undefined, log: collectLog().log }),
-  );
+  const deps = { registry, nodes: { resolve: () => resolution }, advertisedPort: () => undefined, gateway: undefined };
+  const { events } = recorded(lookUp(portPlease2(name), peer, deps) as LookedUp, peer);
   expect(events).toHaveLength(1);
   return events[0];
 }

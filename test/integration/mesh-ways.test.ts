@@ -1,13 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { decodeEndpoints } from "../../src/core/epmd/endpoints.js";
-import { parseNodeName } from "../../src/core/node-name.js";
 import { Registry } from "../../src/core/registry.js";
 import type { Found, SourceName } from "../../src/core/resolution.js";
+import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { lookUpPort } from "../../src/epmd/way.js";
 import { lookUpAtGateway } from "../../src/gateway/way.js";
 import type { ResolveOptions } from "../../src/resolution/resolution.js";
-import { collectLog } from "../support/log-lines.js";
+import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 
 const upstream = (address: string, port: number): Found => ({
@@ -18,7 +17,6 @@ const LOCAL = identifyPeer("127.0.0.1", 40000, "127.0.0.1", []);
 
 /** What a client gets for a node behind this upstream. */
 function ask(name: string, peer: typeof LOCAL, found = upstream("127.0.0.1", 21002), forwarded = false) {
-  const { log, lines } = collectLog();
   const registry = new Registry();
   registry.register(registration("a", 9100), 0);
   const asked: ResolveOptions[] = [];
@@ -26,10 +24,10 @@ function ask(name: string, peer: typeof LOCAL, found = upstream("127.0.0.1", 210
     asked.push(options);
     return found;
   };
-  const deps = { registry, resolve, advertisedPort: () => 9100, explain: () => {}, log };
-  const response = lookUpPort(name, forwarded, peer, deps);
+  const deps = { registry, nodes: { resolve }, advertisedPort: () => 9100, gateway: undefined };
+  const lookedUp = lookUp(portPlease2(name, forwarded), peer, deps) as LookedUp;
   const isAllowed = (source: SourceName) => asked[0]?.allowed?.(source);
-  return { response, lines, isAllowed };
+  return { response: lookedUp.response, lines: recorded(lookedUp, peer).lines, isAllowed };
 }
 
 describe("a node behind a Connect listener on 127.0.0.1", () => {
@@ -46,7 +44,7 @@ describe("a node behind a Connect listener on 127.0.0.1", () => {
 
   test("comes with the listener's address in Extra for a client that asked with a full name", () => {
     const { response } = ask("b@svc.service.consul", LOCAL);
-    if (response instanceof Promise || response.type !== "PORT2_RESP" || response.result !== 0) throw new Error("none");
+    if (response.result !== 0) throw new Error("none");
     expect(decodeEndpoints(response.extra)).toEqual([{ family: 4, address: "127.0.0.1", port: 21002 }]);
   });
 
@@ -65,19 +63,19 @@ describe("a node behind a Connect listener on 127.0.0.1", () => {
 describe("at a gateway address", () => {
   const VIP = identifyPeer("127.0.0.1", 40000, "127.64.0.2", []);
   const relayed: string[] = [];
-  const askGateway = (found: Found) =>
-    lookUpAtGateway(parseNodeName("b"), false, VIP, {
+  const askGateway = async (found: Found) => {
+    const { response } = await lookUpAtGateway(portPlease2("b"), VIP, {
       registry: new Registry(),
-      resolve: () => found,
+      nodes: { resolve: () => found },
       hostOf: () => "svc.service.consul",
       relay: async ({ endpoints }) => {
         relayed.push(...endpoints.map(({ address, port }) => `${address}:${port}`));
         return { outcome: "relayed", port: 61000 };
       },
       accepts: async () => false,
-      explain: () => {},
-      log: collectLog().log,
     });
+    return response;
+  };
 
   test("a relay leads to the listener", async () => {
     expect(await askGateway(upstream("127.0.0.1", 21002))).toMatchObject({ result: 0, port: 61000 });

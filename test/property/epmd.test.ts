@@ -13,6 +13,7 @@ import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
+import { portPlease2 } from "../support/looked-up.js";
 import { registeredNode } from "../support/registered-node.js";
 
 const uint = (bits: number) => fc.integer({ min: 0, max: 2 ** bits - 1 });
@@ -39,7 +40,7 @@ const pattern = fc
 /** Names with an `@` have a host part behind the 255 characters; no name that is looked up is empty. */
 const anyRequest = fc.oneof(
   alive2Request,
-  fc.record({ type: fc.constant("PORT_PLEASE2_REQ" as const), name: aliveName, forwarded: fc.boolean() }),
+  fc.record({ name: aliveName, forwarded: fc.boolean() }).map(({ name, forwarded }) => portPlease2(name, forwarded)),
   fc.record({ type: fc.constant("STOP_REQ" as const), aliveName }),
   fc.record({ type: fc.constant("NAMES_REQ" as const), pattern }),
   fc.constantFrom({ type: "NAMES_REQ" } as const, { type: "DUMP_REQ" } as const, { type: "KILL_REQ" } as const),

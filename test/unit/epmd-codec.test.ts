@@ -84,8 +84,19 @@ describe("requests", () => {
   });
 
   test("PORT_PLEASE2_REQ carries the name; one NUL behind it is dropped and marks a forwarded question", () => {
-    expect(decodeRequest(hex("7a 61 62"))).toEqual({ type: "PORT_PLEASE2_REQ", name: "ab", forwarded: false });
-    expect(decodeRequest(hex("7a 61 62 00"))).toEqual({ type: "PORT_PLEASE2_REQ", name: "ab", forwarded: true });
+    expect(decodeRequest(hex("7a 61 62"))).toEqual({
+      type: "PORT_PLEASE2_REQ",
+      name: "ab",
+      withHost: false,
+      forwarded: false,
+    });
+    expect(decodeRequest(hex("7a 61 62 00"))).toEqual({
+      type: "PORT_PLEASE2_REQ",
+      name: "ab",
+      withHost: false,
+      forwarded: true,
+    });
+    expect(decodeRequest(hex("7a 61 40 62"))).toMatchObject({ name: "a@b", withHost: true, forwarded: false });
   });
 
   test.each([

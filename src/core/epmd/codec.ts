@@ -2,7 +2,7 @@ import { ProtocolError } from "../errors.js";
 import { isNamePattern } from "../name-pattern.js";
 import type { NodeDescription } from "../resolution.js";
 import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
-import { type EpmdRequest, type EpmdResponse, type NamedPort, TAG } from "./messages.js";
+import { type EpmdRequest, type EpmdResponse, type NamedPort, type PortPlease2Request, TAG } from "./messages.js";
 
 /** epmd_int.h: MAXSYMLEN, 255 characters of up to 4 bytes. The same limit holds for extra. */
 const MAX_SYMBOL_BYTES = 4 * 255;
@@ -65,7 +65,8 @@ function decodePortPlease2(bytes: Buffer): EpmdRequest {
   if (countCharacters(name.replace(/@.*$/s, "")) > MAX_NAME_CHARACTERS) {
     throw new ProtocolError("EPMD_MESSAGE", "name of more than 255 characters");
   }
-  return { type: "PORT_PLEASE2_REQ", name, forwarded: nameBytes.length < bytes.length };
+  const forwarded = nameBytes.length < bytes.length;
+  return { type: "PORT_PLEASE2_REQ", name, withHost: name.includes("@"), forwarded };
 }
 
 /** epmd_srv.c tolerates one NUL behind a name. */
@@ -85,13 +86,18 @@ function countCharacters(text: string): number {
   return count;
 }
 
+/** What a client sends: the name of a PORT_PLEASE2 request tells by itself whether it has a host part. */
+type SentRequest =
+  | Exclude<EpmdRequest, PortPlease2Request | { type: "ALIVE2_REQ_REFUSED" }>
+  | Omit<PortPlease2Request, "withHost">;
+
 /** The request with its length, as a client sends it. */
-export function encodeRequest(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_REFUSED" }>): Buffer {
+export function encodeRequest(request: SentRequest): Buffer {
   const body = encodeRequestBody(request);
   return Buffer.concat([uint16(body.length), body]);
 }
 
-function encodeRequestBody(request: Exclude<EpmdRequest, { type: "ALIVE2_REQ_REFUSED" }>): Buffer {
+function encodeRequestBody(request: SentRequest): Buffer {
   switch (request.type) {
     case "ALIVE2_REQ":
       return Buffer.concat([Buffer.of(TAG.ALIVE2_REQ), encodeNode(request)]);

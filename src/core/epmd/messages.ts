@@ -41,16 +41,20 @@ export interface NamedPort {
   readonly port: number;
 }
 
+export interface PortPlease2Request {
+  readonly type: "PORT_PLEASE2_REQ";
+  readonly name: string;
+  /** The name has a host part behind an `@`: such clients read the endpoints in Extra, stock clients send the alive name alone. */
+  readonly withHost: boolean;
+  /** A NUL stood behind the name. EPMDs drop it; a srv-epmd that asks another EPMD sends it, so that two never ask each other in a circle. */
+  readonly forwarded: boolean;
+}
+
 export type EpmdRequest =
   | Alive2Request
   /** Well-formed, and refused with result 1 instead of a close. */
   | { readonly type: "ALIVE2_REQ_REFUSED"; readonly highestVersion: number; readonly reason: string }
-  | {
-      readonly type: "PORT_PLEASE2_REQ";
-      readonly name: string;
-      /** A NUL stood behind the name. EPMDs drop it; a srv-epmd that asks another EPMD sends it, so that two never ask each other in a circle. */
-      readonly forwarded: boolean;
-    }
+  | PortPlease2Request
   | {
       readonly type: "NAMES_REQ";
       /** `node_*@svc`, behind the opcode: see core/name-pattern. Stock EPMDs ignore such bytes. */
@@ -60,14 +64,7 @@ export type EpmdRequest =
   | { readonly type: "KILL_REQ" }
   | { readonly type: "STOP_REQ"; readonly aliveName: string };
 
-export type EpmdResponse =
-  | {
-      /** ALIVE2_X_RESP for nodes of version 6 and up, ALIVE2_RESP for older ones. */
-      readonly type: "ALIVE2_RESP";
-      readonly extended: boolean;
-      readonly result: 0 | 1;
-      readonly creation: number;
-    }
+export type PortPlease2Response =
   | {
       readonly type: "PORT2_RESP";
       readonly result: 1;
@@ -79,7 +76,17 @@ export type EpmdResponse =
       readonly result: 0;
       readonly port: number;
       readonly aliveName: string;
-    })
+    });
+
+export type EpmdResponse =
+  | PortPlease2Response
+  | {
+      /** ALIVE2_X_RESP for nodes of version 6 and up, ALIVE2_RESP for older ones. */
+      readonly type: "ALIVE2_RESP";
+      readonly extended: boolean;
+      readonly result: 0 | 1;
+      readonly creation: number;
+    }
   | { readonly type: "NAMES_RESP"; readonly epmdPort: number; readonly nodes: readonly RegisteredNode[] }
   /** NAMES_RESP as a pattern is answered: full names in the same format. */
   | { readonly type: "NAMES_MATCH_RESP"; readonly epmdPort: number; readonly names: readonly NamedPort[] }

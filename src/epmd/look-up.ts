@@ -1,0 +1,156 @@
+import type { Endpoint } from "../core/endpoint.js";
+import { encodeEndpoints } from "../core/epmd/endpoints.js";
+import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
+import { type NodeName, parseNodeName } from "../core/node-name.js";
+import type { LookUp } from "../core/observations.js";
+import type { RegisteredNode, Registry } from "../core/registry.js";
+import { type Found, type NodeDescription, type Resolution, servesAll } from "../core/resolution.js";
+import type { NodeResolver } from "../resolution/resolution.js";
+import { formatPeer, type Peer } from "./peer.js";
+
+/** The result of one PORT_PLEASE2 request: the response, and all that the log, the metrics and the page say of it. */
+export interface LookedUp {
+  readonly response: PortPlease2Response;
+  readonly way: LookUp["way"];
+  /** The name in the request. */
+  readonly asked: string;
+  /** The name that was looked up; undefined when the request holds no node name. */
+  readonly node: NodeName | undefined;
+  /** What the sources answered; undefined when none was asked: a node that lives here, or a refusal. */
+  readonly resolution: Resolution | undefined;
+  /** Why there is no port. */
+  readonly noPort: NoPort | undefined;
+}
+
+export interface NoPort {
+  readonly outcome: Exclude<LookUp["outcome"], "found">;
+  readonly reason: string;
+}
+
+export interface LookUpDeps {
+  readonly registry: Registry;
+  readonly nodes: Pick<NodeResolver, "resolve">;
+  /** Port at which others reach a node that lives here; undefined when nobody can. */
+  readonly advertisedPort: (node: RegisteredNode) => number | undefined;
+  /** Undefined when there is no gateway. */
+  readonly gateway: GatewayWay | undefined;
+}
+
+/** The gateway as the EPMD server uses it. */
+export interface GatewayWay {
+  /** Whether this address is in the gateway's range. */
+  readonly contains: (address: string) => boolean;
+  /** The host of this address was asked for: it does not expire for now. */
+  readonly markUsed: (address: string) => void;
+  readonly lookUp: (request: PortPlease2Request, peer: Peer) => Promise<LookedUp>;
+  /** Whether a node that is alive here belongs to the host of this address. */
+  readonly belongsToHost: (node: RegisteredNode, address: string) => boolean;
+}
+
+/** What a look-up knows of its request before it has an answer. */
+type Asked = Pick<LookedUp, "way" | "asked" | "node">;
+
+const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
+
+/**
+ * The rule for answers: a port is answered only if dialling it, at the address this client will dial, reaches the node.
+ * A stock client dials the address at which it asked; one that asks with a host part reads the endpoints in Extra.
+ */
+export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps): LookedUp | Promise<LookedUp> {
+  const { name, withHost, forwarded } = request;
+  if (!withHost && deps.gateway?.contains(peer.dialled)) return deps.gateway.lookUp(request, peer);
+  const way = withHost ? "module" : "host";
+  // Names with a host part are resolved first: `web@other.service.consul` is not the local `web`.
+  const local = withHost ? undefined : deps.registry.get(name);
+  if (local && local.address === undefined)
+    return answerLocal(local, { way, asked: name, node: parseQuery(name) }, peer, deps);
+  const node = parseQuery(name);
+  const asked = { way, asked: name, node } as const;
+  if (!node) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
+  // Strangers may ask for the nodes of this machine, and for no others.
+  if (!peer.local && node.host !== undefined) {
+    const reason = `names with a host part are looked up for local peers only (--allow ${peer.address})`;
+    return refusal(asked, { outcome: "refused", reason });
+  }
+  const usable = (endpoint: Pick<Endpoint, "address">) => withHost || endpoint.address === peer.dialled;
+  const resolution = deps.nodes.resolve(node, {
+    sameHost: peer.sameHost,
+    dialled: peer.dialled,
+    mayProbe: peer.local,
+    allowed: (source) => (peer.local && !forwarded) || servesAll(source),
+    usable,
+  });
+  const conclude = (settled: Resolution) =>
+    settled.outcome === "found"
+      ? answerFound({ ...asked, node }, settled, { withHost, usable, peer, registry: deps.registry })
+      : unresolved(asked, settled, withHost);
+  return resolution instanceof Promise ? resolution.then(conclude) : conclude(resolution);
+}
+
+function answerLocal(node: RegisteredNode, asked: Asked, peer: Peer, deps: LookUpDeps): LookedUp {
+  const port = peer.sameHost ? node.port : deps.advertisedPort(node);
+  if (port !== undefined) return portAnswer(asked, node.aliveName, port, node, undefined);
+  return refusal(asked, {
+    outcome: "unreachable",
+    reason: "no port of this bridge network is mapped to the node's",
+  });
+}
+
+interface Choice {
+  readonly withHost: boolean;
+  readonly usable: (endpoint: Endpoint) => boolean;
+  readonly peer: Peer;
+  readonly registry: Registry;
+}
+
+function answerFound(
+  asked: Asked & { node: NodeName },
+  found: Found,
+  { withHost, usable, peer, registry }: Choice,
+): LookedUp {
+  const { endpoints, source, description = SYNTHETIC_DESCRIPTION } = found;
+  const { aliveName } = asked.node;
+  // A node that lives here is reached at whatever address of this machine was dialled.
+  const livesHere = source === "registry" && registry.get(aliveName)?.address === undefined;
+  const chosen = livesHere ? endpoints[0] : endpoints.find(usable);
+  if (!chosen) {
+    const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+    const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
+    return refusal(asked, { outcome: "unreachable", reason }, found);
+  }
+  const extra = withHost ? encodeEndpoints(endpoints) : description.extra;
+  return portAnswer(asked, aliveName, chosen.port, { ...description, extra }, found);
+}
+
+/** The name of a PORT_PLEASE2 request; undefined for what can be no node. */
+export function parseQuery(name: string): NodeName | undefined {
+  try {
+    return parseNodeName(name);
+  } catch {
+    return undefined;
+  }
+}
+
+export function portAnswer(
+  asked: Asked,
+  aliveName: string,
+  port: number,
+  { nodeType, protocol, highestVersion, lowestVersion, extra }: NodeDescription,
+  resolution: Resolution | undefined,
+): LookedUp {
+  const versions = { protocol, highestVersion, lowestVersion };
+  const response = { type: "PORT2_RESP", result: 0, port, aliveName, nodeType, ...versions, extra } as const;
+  return { ...asked, response, resolution, noPort: undefined };
+}
+
+export function refusal(asked: Asked, noPort: NoPort, resolution?: Resolution): LookedUp {
+  return { ...asked, response: NOT_FOUND, resolution, noPort };
+}
+
+/** @param withHost the client reads a reason behind the result */
+export function unresolved(asked: Asked, resolution: Exclude<Resolution, Found>, withHost: boolean): LookedUp {
+  const { outcome } = resolution;
+  const reason = outcome === "unavailable" ? resolution.cause : resolution.reason;
+  const response = withHost ? { ...NOT_FOUND, reason } : NOT_FOUND;
+  return { ...asked, response, resolution, noPort: { outcome, reason } };
+}

@@ -1,0 +1,89 @@
+import type { EpmdRequest, EpmdResponse } from "../core/epmd/messages.js";
+import { formatNodeName } from "../core/node-name.js";
+import type { DaemonEvent, Observe } from "../core/observations.js";
+import type { Logger } from "../logger.js";
+import type { NodeResolver } from "../resolution/resolution.js";
+import type { Answer } from "./answer.js";
+import type { LookedUp } from "./look-up.js";
+import { formatPeer, type Peer } from "./peer.js";
+
+/** Alive name and host, as long as they can be. */
+const LONGEST_LOGGED_NAME = 255 + 1 + 253;
+
+export interface RecordDeps {
+  readonly nodes: Pick<NodeResolver, "fullName">;
+  readonly observe: Observe;
+  readonly log: Logger;
+}
+
+/** When a request came, and how long its answer took. */
+export interface Timing {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly elapsedMs: number;
+}
+
+/** Logs a look-up and tells the metrics and the page of it. */
+export function recordLookUp(
+  lookedUp: LookedUp,
+  peer: Peer,
+  timing: Timing,
+  { nodes, observe, log }: RecordDeps,
+): void {
+  logNoPort(lookedUp, peer, log);
+  const { response, way, asked, node, resolution, noPort } = lookedUp;
+  const found = resolution?.outcome === "found" ? resolution : undefined;
+  observe({
+    type: "look-up",
+    at: timing.at,
+    node: node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME),
+    asker: peer.address,
+    here: peer.sameHost,
+    way,
+    outcome: noPort?.outcome ?? "found",
+    // A node that lives here is answered from the registry without a resolution.
+    source: found?.source ?? (noPort ? undefined : "registry"),
+    stale: found?.stale ?? false,
+    port: response.result === 0 ? response.port : undefined,
+    endpoints: found?.endpoints.map((endpoint) => formatPeer(endpoint)) ?? NONE,
+    reason: noPort?.reason,
+    elapsedMs: timing.elapsedMs,
+  });
+}
+
+const NONE: readonly string[] = [];
+
+function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: Logger): void {
+  if (!noPort) return;
+  const { outcome, reason } = noPort;
+  const where = { node: (node ? formatNodeName(node) : asked).slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer) };
+  // At a gateway address `unreachable` means that the relay process failed.
+  if (outcome === "unavailable" || (outcome === "unreachable" && way === "gateway")) {
+    log.warn({ ...where, cause: reason }, "look-up failed");
+    return;
+  }
+  // Strangers do not write the log, except where it says why a stock client got no port.
+  log[peer.local || outcome === "unreachable" ? "info" : "debug"]({ ...where, reason }, "node not found");
+}
+
+/** A request and its answer, for counting. */
+export function requestEvent(request: EpmdRequest, result: Answer): DaemonEvent {
+  // A refused registration is one that asked to be registered.
+  const type = request.type === "ALIVE2_REQ_REFUSED" ? "ALIVE2_REQ" : request.type;
+  return { type: "request", request: type, result: result.action === "close" ? "closed" : resultOf(result.response) };
+}
+
+function resultOf(response: EpmdResponse): "ok" | "not-found" | "refused" {
+  switch (response.type) {
+    case "ALIVE2_RESP":
+      return response.result === 0 ? "ok" : "refused";
+    case "PORT2_RESP":
+      return response.result === 0 ? "ok" : "not-found";
+    case "KILL_RESP":
+      return response.text === "OK" ? "ok" : "refused";
+    case "STOP_RESP":
+      return response.text === "STOPPED" ? "ok" : "not-found";
+    default:
+      return "ok";
+  }
+}

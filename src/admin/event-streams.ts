@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { DaemonEvent, Observations } from "../core/observations.js";
+import { printableJson } from "../core/printable.js";
 import type { Logger } from "../logger.js";
 
 /** Comments keep a silent stream from being closed by whatever lies between. Milliseconds. */
@@ -87,7 +88,7 @@ export class EventStreams {
   }
 
   #send(type: string, data: object): void {
-    this.#write(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+    this.#write(`event: ${type}\ndata: ${printableJson(data)}\n\n`);
   }
 
   #write(text: string): void {

@@ -1,6 +1,7 @@
 import { ConfigError, ConsulError, describeError } from "../core/errors.js";
 import { namePattern } from "../core/name-pattern.js";
 import { parseNodeName } from "../core/node-name.js";
+import { printable, printableJson } from "../core/printable.js";
 import { servesAll } from "../core/resolution.js";
 import { resolutionObject } from "../core/resolution-object.js";
 import { ValueError } from "../core/values.js";
@@ -82,11 +83,11 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
 }
 
 export function text(status: number, body: string): Reply {
-  return { status, type: TEXT, body: `${body}\n` };
+  return { status, type: TEXT, body: `${printable(body)}\n` };
 }
 
 function json(status: number, body: object): Reply {
-  return { status, type: "application/json; charset=utf-8", body: `${JSON.stringify(body)}\n` };
+  return { status, type: "application/json; charset=utf-8", body: `${printableJson(body)}\n` };
 }
 
 async function clusterOf(status: DaemonStatus): Promise<Reply> {

@@ -1,11 +1,11 @@
 import { loadConfig } from "../core/config.js";
 import { ConfigError, describeError, SrvEpmdError } from "../core/errors.js";
-import { printable } from "../core/printable.js";
 import { createLogger } from "../logger.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { readConfigFile } from "./config-file.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
+import { complain } from "./output.js";
 import { parseArguments } from "./parse.js";
 
 const HELP_WORDS = new Set(["--help", "-h", "help", "--version", "-V", "completion"]);
@@ -29,7 +29,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   } catch (error) {
     // Our own messages are whole sentences, causes included.
     const message = error instanceof SrvEpmdError ? error.message : describeError(error);
-    io.stderr(`srv-epmd: ${printable(message)}\n`);
+    complain(io, message);
     return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
   }
 }

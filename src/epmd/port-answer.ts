@@ -2,8 +2,8 @@ import type { EpmdResponse } from "../core/epmd/messages.js";
 import { type NodeName, parseNodeName } from "../core/node-name.js";
 import type { LookUp } from "../core/observations.js";
 import type { NodeDescription } from "../core/resolution.js";
-import type { Logger } from "../logger.js";
 import { formatPeer, type Peer } from "./peer.js";
+import type { PeerLog } from "./peer-log.js";
 
 /** Alive name and host, as long as they can be. */
 export const LONGEST_LOGGED_NAME = 255 + 1 + 253;
@@ -33,7 +33,7 @@ export interface NoPort {
 /** Where that is told: in the log, and to who looks on. */
 export interface Telling {
   readonly explain: (why: NoPort) => void;
-  readonly log: Logger;
+  readonly log: PeerLog;
 }
 
 /** Not found, and why. */
@@ -41,7 +41,7 @@ export function refuse(name: string, peer: Peer, why: NoPort, { explain, log }: 
   explain(why);
   const { outcome, reason } = why;
   const where = { node: name.slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer), reason };
-  // Strangers do not write the log, except where it says why a stock client got no port.
+  // Of what strangers ask for, only why a stock client got no port is of interest.
   log[peer.local || outcome === "unreachable" ? "info" : "debug"](where, "node not found");
   return NOT_FOUND;
 }

@@ -11,7 +11,8 @@ import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { observeLookUp, type Resolve } from "./observed.js";
-import { formatPeer, type Peer } from "./peer.js";
+import type { Peer } from "./peer.js";
+import { PeerLogs } from "./peer-log.js";
 import { listenInItsPlace } from "./replace-epmd.js";
 import { type GatewayWay, lookUpPort } from "./way.js";
 
@@ -56,6 +57,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const maxConnections = connectionLimit(options.maxConnections, openFileLimit(), options.gateway);
   let port = options.port;
   let closing = false;
+  const logs = new PeerLogs(log);
 
   // Before whatever else follows the registry: what is logged of a node begins with its registration.
   registry.subscribe(({ type, node }) => {
@@ -72,7 +74,14 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     registry,
     lookUp: (name, forwarded, peer) =>
       observeLookUp(name, peer, observing, ({ resolve, explain }) =>
-        lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, explain, log }),
+        lookUpPort(name, forwarded, peer, {
+          registry,
+          advertisedPort,
+          gatewayWay,
+          resolve,
+          explain,
+          log: logs.of(peer),
+        }),
       ),
     list: ({ dialled }) => {
       const gateway = gatewayWay();
@@ -108,7 +117,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     exit: options.onKill,
     packetTimeout: options.packetTimeout,
     observe,
-    log: log.child({ peer: formatPeer(peer) }),
+    log: logs.about(peer),
   });
 
   const serve = (socket: Socket, peer: Peer) => handleConnection(socket, peer, connectionDeps(peer));
@@ -121,6 +130,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     listen(options.addresses, options.port, {
       allow: options.allow,
       maxConnections,
+      logs,
       onConnection: (socket, peer) => {
         if (!held) return serve(socket, peer);
         // One that is reset meanwhile must not end the daemon.

@@ -5,7 +5,7 @@ import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { type Found, type Resolution, servesAll } from "../core/resolution.js";
 import type { Asking } from "./observed.js";
-import { formatPeer, type Peer } from "./peer.js";
+import { formatPeer, type Peer, refusedName } from "./peer.js";
 import { failed, NOT_FOUND, type NoPort, parseQuery, portAnswer, refuse, type Telling } from "./port-answer.js";
 
 export interface WayDeps extends Asking, Telling {
@@ -54,12 +54,9 @@ export function lookUpPort(
     return portAnswer(node.aliveName, port, node);
   }
   const asked = parseQuery(name);
-  // Strangers may ask for the nodes of this place, not use us to look around.
   if (!asked) return refuse(name, peer, NO_NAME, deps);
-  if (!peer.local && asked.form !== "bare") {
-    const reason = `names with a host part are looked up for local peers only (--allow ${peer.address})`;
-    return refuse(name, peer, { outcome: "refused", reason }, deps);
-  }
+  const refused = refusedName(asked, peer);
+  if (refused !== undefined) return refuse(name, peer, { outcome: "refused", reason: refused }, deps);
   const resolution = deps.resolve(asked, {
     sameHost: peer.sameHost,
     dialled: peer.dialled,

@@ -5,7 +5,7 @@ import { printable, printableJson } from "../core/printable.js";
 import { servesAll } from "../core/resolution.js";
 import { resolutionObject } from "../core/resolution-object.js";
 import { ValueError } from "../core/values.js";
-import type { Peer } from "../epmd/peer.js";
+import { type Peer, refusedName } from "../epmd/peer.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
@@ -97,11 +97,13 @@ async function clusterOf(status: DaemonStatus): Promise<Reply> {
   return json(200, cluster);
 }
 
-/** As `resolve --json`; strangers are told what they may ask an EPMD for. */
+/** As `resolve --json`; strangers are told what they may ask our EPMD for. */
 async function resolveFor(written: string, peer: Peer, nodes: NodeResolver): Promise<Reply> {
   const startedAt = performance.now();
   try {
     const name = parseNodeName(written);
+    const refused = refusedName(name, peer);
+    if (refused !== undefined) return text(403, refused);
     const resolution = await nodes.resolve(name, {
       sameHost: peer.sameHost,
       mayProbe: peer.local,

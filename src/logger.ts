@@ -1,6 +1,6 @@
 import { type Logger, pino } from "pino";
 import { describeError } from "./core/errors.js";
-import { printable } from "./core/printable.js";
+import { escapeJson, printable } from "./core/printable.js";
 import type { LogLevel } from "./core/values.js";
 
 export type { Logger } from "pino";
@@ -14,7 +14,8 @@ export interface LoggerOptions {
 
 /** Logs go to stderr as JSON for machines, or as one readable line each for a terminal. The error key is `err`. */
 export function createLogger({ level, format, write }: LoggerOptions): Logger {
-  const sink = { write: format === "pretty" ? (line: string) => write(prettyLine(line)) : write };
+  const show = format === "pretty" ? prettyLine : (line: string) => `${escapeJson(line.trimEnd())}\n`;
+  const sink = { write: (line: string) => write(show(line)) };
   return pino(
     {
       level,

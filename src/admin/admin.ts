@@ -4,11 +4,12 @@ import type { IpPort } from "../core/network-values.js";
 import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer, peerOf } from "../epmd/peer.js";
-import { Places, takePlaces } from "../epmd/places.js";
+import { PeerLogs } from "../epmd/peer-log.js";
 import type { Logger } from "../logger.js";
 import type { Metrics } from "../metrics.js";
 import type { Observed } from "../observed-daemon.js";
 import type { NodeResolver } from "../resolution/resolution.js";
+import { Admission } from "./admission.js";
 import type { Exposition } from "./exposition.js";
 import { LameDuck } from "./lame-duck.js";
 import type { DaemonStatus, StatusDeps } from "./status.js";
@@ -30,8 +31,6 @@ export interface Admin {
 }
 
 const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
-/** People and monitors are few; strangers leave half of it to who is on this machine. */
-const MAX_CONNECTIONS = 64;
 
 /**
  * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
@@ -46,25 +45,20 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
   let http: Promise<OpenHttp> | undefined;
-  const places = new Places(MAX_CONNECTIONS);
-  const strangerPlaces = new Places(MAX_CONNECTIONS / 2);
+  const logs = new PeerLogs(log);
+  const admission = new Admission(logs);
   const server = createServer({ noDelay: true }, (socket) => {
     const peer = peerOf(socket, config.allow);
     if (!peer) return void socket.destroy();
-    const full = takePlaces(peer.local ? [places] : [places, strangerPlaces], socket);
-    if (full) {
-      const what = full === places ? "all connections are" : "the strangers' half of all connections is";
-      if (full.tell()) log.warn({ peer: formatPeer(peer) }, `HTTP connection closed: ${what} in use`);
-      return void socket.destroy();
-    }
+    admission.admit(socket, peer);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    socket.on("error", (error) => log.debug({ err: error }, "an HTTP connection failed"));
-    http ??= openHttp({ ...deps, since }, lameDuck);
+    socket.on("error", (error) => logs.about(peer).debug({ err: error }, "an HTTP connection failed"));
+    http ??= openHttp({ ...deps, since }, { lameDuck, admission, logs });
     http.then(
       ({ take }) => take(socket),
       (error: unknown) => {
-        log.error({ err: error }, "HTTP cannot be served");
+        logs.about(peer).error({ err: error }, "HTTP cannot be served");
         socket.destroy();
       },
     );
@@ -96,7 +90,16 @@ interface OpenHttp {
   readonly close: () => void;
 }
 
-async function openHttp(deps: AdminDeps & Pick<StatusDeps, "since">, lameDuck: LameDuck): Promise<OpenHttp> {
+interface Shared {
+  readonly lameDuck: LameDuck;
+  readonly admission: Admission;
+  readonly logs: PeerLogs;
+}
+
+async function openHttp(
+  deps: AdminDeps & Pick<StatusDeps, "since">,
+  { lameDuck, admission, logs }: Shared,
+): Promise<OpenHttp> {
   const { config, nodes, observed, listener, log } = deps;
   const { observations, metrics, recent } = observed;
   const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await Promise.all([
@@ -122,7 +125,8 @@ async function openHttp(deps: AdminDeps & Pick<StatusDeps, "since">, lameDuck: L
     streams,
     hosts: config.adminHost.map((host) => host.toLowerCase()),
     allow: config.allow,
-    log,
+    isSpare: (socket) => admission.isSpare(socket),
+    logs,
   });
   return {
     // https://nodejs.org/api/http.html: "This event can also be explicitly emitted by users to inject connections".

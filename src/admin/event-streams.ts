@@ -1,12 +1,18 @@
 import type { ServerResponse } from "node:http";
 import type { DaemonEvent, Observations } from "../core/observations.js";
+import { printableJson } from "../core/printable.js";
+import type { Peer } from "../epmd/peer.js";
+import { Places, takePlaces } from "../epmd/places.js";
 import type { Logger } from "../logger.js";
 
 /** Comments keep a silent stream from being closed by whatever lies between. Milliseconds. */
 const KEEP_ALIVE = 15_000;
 /** How often it is looked whether something has changed that is no event by itself, milliseconds. */
 const LOOK = 1_000;
-/** They last as long as their readers want: the rest of the connections is for who asks and goes. */
+/**
+ * They last as long as their readers want: the rest of the connections is for who asks and goes. Strangers leave half of
+ * them to who is on this machine.
+ */
 const MAX_STREAMS = 32;
 /** What a reader may leave unread, bytes: it can connect again. */
 const MAX_UNREAD = 256 * 1024;
@@ -14,6 +20,8 @@ const MAX_UNREAD = 256 * 1024;
 /** Readers of /v1/events: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 export class EventStreams {
   readonly #streams = new Set<ServerResponse>();
+  readonly #places = new Places(MAX_STREAMS);
+  readonly #strangerPlaces = new Places(MAX_STREAMS / 2);
   readonly #observations: Observations;
   readonly #standing: () => Promise<string>;
   readonly #log: Logger;
@@ -29,11 +37,13 @@ export class EventStreams {
     this.#log = log;
   }
 
-  get full(): boolean {
-    return this.#streams.size >= MAX_STREAMS;
-  }
-
-  add(response: ServerResponse, headers: Readonly<Record<string, string>> = {}): void {
+  /** @returns false when as many are open as there may be */
+  add(
+    response: ServerResponse,
+    { local }: Pick<Peer, "local">,
+    headers: Readonly<Record<string, string>> = {},
+  ): boolean {
+    if (takePlaces(local ? [this.#places] : [this.#places, this.#strangerPlaces], response)) return false;
     response.writeHead(200, { ...headers, "content-type": "text/event-stream; charset=utf-8" });
     response.write("retry: 1000\n\n");
     if (this.#streams.size === 0) this.#start();
@@ -42,6 +52,7 @@ export class EventStreams {
       this.#streams.delete(response);
       if (this.#streams.size === 0) this.#stop();
     });
+    return true;
   }
 
   close(): void {
@@ -87,7 +98,7 @@ export class EventStreams {
   }
 
   #send(type: string, data: object): void {
-    this.#write(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+    this.#write(`event: ${type}\ndata: ${printableJson(data)}\n\n`);
   }
 
   #write(text: string): void {

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { refusalOf, saysNotForWhom } from "../core/admin/guard.js";
 import type { Cidr } from "../core/ip.js";
-import { peerOf } from "../epmd/peer.js";
-import type { Logger } from "../logger.js";
+import { type Peer, peerOf } from "../epmd/peer.js";
+import type { PeerLogs } from "../epmd/peer-log.js";
 import type { EventStreams } from "./event-streams.js";
 import { type Reply, type Route, text } from "./routes.js";
 import { type TurnLimits, Turns } from "./turns.js";
@@ -15,10 +15,14 @@ export interface HttpOptions {
   readonly hosts: readonly string[];
   readonly allow: readonly Cidr[];
   readonly limits?: TurnLimits;
-  readonly log: Logger;
+  /** A connection for which there was no place: only health is told on it. */
+  readonly isSpare: (socket: Socket) => boolean;
+  readonly logs: PeerLogs;
 }
 
 const EVENTS = "/v1/events";
+/** Told on every connection. */
+const HEALTH: ReadonlySet<string | undefined> = new Set(["/livez", "/readyz"]);
 /** A connection on which nothing happens is closed after this; event streams say something more often. Milliseconds. */
 const IDLE = 60_000;
 /** A request is written in one go; the next one may come as late as Prometheus asks again. */
@@ -27,6 +31,7 @@ const LIMITS: TurnLimits = { first: 10_000, next: IDLE + 10_000 };
 export const POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const ALL_IN_USE = `all connections are in use: only ${[...HEALTH].join(" and ")} are answered`;
 /** Of every answer. */
 const HEADERS = {
   "cache-control": "no-store",
@@ -38,16 +43,18 @@ const HEADERS = {
 
 /** The HTTP server; it is handed its connections. */
 export function createHttp(options: HttpOptions): Server {
-  const { log, limits = LIMITS } = options;
+  const { logs, allow, limits = LIMITS } = options;
   const turns = new Turns(limits);
   const server = createServer({ keepAliveTimeout: IDLE }, (request, response) => {
     const { socket } = request;
+    const peer = peerOf(socket, allow);
+    if (!peer) return void response.destroy();
     if (!turns.take(socket, response)) {
-      log.debug({ peer: socket.remoteAddress }, "HTTP connection closed: a request before the answer to the last one");
+      logs.about(peer).debug({}, "HTTP connection closed: a request before the answer to the last one");
       return void socket.destroy();
     }
-    answer(request, response, options).catch((error: unknown) => {
-      log.error({ err: error, url: request.url }, "an HTTP request failed");
+    answer(request, response, peer, options).catch((error: unknown) => {
+      logs.about(peer).error({ err: error, url: request.url }, "an HTTP request failed");
       if (!response.headersSent) send(response, text(500, "internal fault; the log says more"));
       else response.destroy();
     });
@@ -57,8 +64,13 @@ export function createHttp(options: HttpOptions): Server {
   return server;
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
-  const { routes, streams, hosts, allow, log } = options;
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  peer: Peer,
+  options: HttpOptions,
+): Promise<void> {
+  const { routes, streams, hosts, isSpare, logs } = options;
   const { method = "", url = "/", headers, socket } = request;
   // What comes with a request is of no interest.
   request.resume();
@@ -71,20 +83,20 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   };
   const refusal = refusalOf(guarded, hosts);
   if (refusal) {
-    log.debug({ method, url, reason: refusal.message }, "an HTTP request is refused");
+    logs.about(peer).debug({ method, url, reason: refusal.message }, "an HTTP request is refused");
     response.setHeader("connection", "close");
     if (refusal.status === 405) response.setHeader("allow", "GET");
     return send(response, text(refusal.status, refusal.message));
   }
-  const peer = peerOf(socket, allow);
-  if (!peer) return void response.destroy();
   const [path = "", query] = url.split("?", 2);
+  if (isSpare(socket)) {
+    response.setHeader("connection", "close");
+    if (!HEALTH.has(path)) return send(response, text(503, ALL_IN_USE));
+  }
   if (path === EVENTS) {
-    if (streams.full) {
-      response.setHeader("connection", "close");
-      return send(response, text(503, "as many event streams are open as there may be"));
-    }
-    return streams.add(response, HEADERS);
+    if (streams.add(response, peer, HEADERS)) return;
+    response.setHeader("connection", "close");
+    return send(response, text(503, "as many event streams are open as there may be"));
   }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (!route) {

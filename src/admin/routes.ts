@@ -1,10 +1,11 @@
 import { ConfigError, ConsulError, describeError } from "../core/errors.js";
 import { namePattern } from "../core/name-pattern.js";
 import { parseNodeName } from "../core/node-name.js";
+import { printable, printableJson } from "../core/printable.js";
 import { servesAll } from "../core/resolution.js";
 import { resolutionObject } from "../core/resolution-object.js";
 import { ValueError } from "../core/values.js";
-import type { Peer } from "../epmd/peer.js";
+import { type Peer, refusedName } from "../epmd/peer.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
@@ -82,11 +83,11 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
 }
 
 export function text(status: number, body: string): Reply {
-  return { status, type: TEXT, body: `${body}\n` };
+  return { status, type: TEXT, body: `${printable(body)}\n` };
 }
 
 function json(status: number, body: object): Reply {
-  return { status, type: "application/json; charset=utf-8", body: `${JSON.stringify(body)}\n` };
+  return { status, type: "application/json; charset=utf-8", body: `${printableJson(body)}\n` };
 }
 
 async function clusterOf(status: DaemonStatus): Promise<Reply> {
@@ -96,11 +97,13 @@ async function clusterOf(status: DaemonStatus): Promise<Reply> {
   return json(200, cluster);
 }
 
-/** As `resolve --json`; strangers are told what they may ask an EPMD for. */
+/** As `resolve --json`; strangers are told what they may ask our EPMD for. */
 async function resolveFor(written: string, peer: Peer, nodes: NodeResolver): Promise<Reply> {
   const startedAt = performance.now();
   try {
     const name = parseNodeName(written);
+    const refused = refusedName(name, peer);
+    if (refused !== undefined) return text(403, refused);
     const resolution = await nodes.resolve(name, {
       sameHost: peer.sameHost,
       mayProbe: peer.local,

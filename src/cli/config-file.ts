@@ -1,8 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { ConfigError, describeError } from "../core/errors.js";
 
+export interface ConfigFile {
+  readonly path: string;
+  /** By flag name. */
+  readonly contents: unknown;
+}
+
 /** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */
-export async function readConfigFile(path: string): Promise<{ path: string; contents: unknown }> {
+export async function readConfigFile(path: string): Promise<ConfigFile> {
   try {
     const text = await readFile(path, "utf8");
     return { path, contents: /\.ya?ml$/i.test(path) ? (await import("./yaml.js")).parseYaml(text) : JSON.parse(text) };

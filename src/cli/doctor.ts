@@ -1,12 +1,14 @@
 import type { Finding, FindingResult } from "../core/doctor/finding.js";
 import { fail } from "../core/doctor/finding.js";
 import { describeError } from "../core/errors.js";
+import { printable } from "../core/printable.js";
 import type { Check } from "../doctor/check.js";
 import { CHECKS } from "../doctor/checks.js";
 import { type Examination, examine } from "../doctor/examination.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
+import { writeJson } from "./output.js";
 import { type Line, painter, type Tone } from "./paint.js";
 import { nodeOperands } from "./resolving.js";
 import { wrap } from "./wrap.js";
@@ -47,7 +49,7 @@ interface Report {
 
 function jsonLines(io: Io): Report {
   return {
-    tell: ({ id, ...finding }) => io.stdout(`${JSON.stringify({ check: id, ...finding })}\n`),
+    tell: ({ id, ...finding }) => writeJson(io, { check: id, ...finding }),
     sumUp: () => {},
   };
 }
@@ -57,7 +59,9 @@ function plainLines(io: Io): Report {
   const paint = painter(io);
   const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
   const write = (lines: readonly Line[]) => {
-    const wrapped = lines.flatMap(({ text, tone }) => wrap(text, width).map((part) => paint({ text: part, tone })));
+    const wrapped = lines.flatMap(({ text, tone }) =>
+      wrap(printable(text), width).map((part) => paint({ text: part, tone })),
+    );
     if (wrapped.length > 0) io.stdout(`${wrapped.join("\n")}\n`);
   };
   let skipped: Told[] = [];

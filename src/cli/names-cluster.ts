@@ -4,9 +4,11 @@ import { ageWords } from "../core/age.js";
 import type { ClusterNode } from "../core/catalogue.js";
 import { ConfigError } from "../core/errors.js";
 import { hostPort } from "../core/ip.js";
+import { printable } from "../core/printable.js";
 import { thisMachine } from "../machine.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
+import { writeJson } from "./output.js";
 import { type Line, painter, type Tone } from "./paint.js";
 
 /** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
@@ -21,7 +23,7 @@ export async function clusterNames({ config, operands, io, log }: CommandContext
   try {
     const client = await consul.connect();
     const nodes = await nodesInConsul(client, asked, { timeout: config.timeout, now: Date.now() });
-    if (config.json) io.stdout(`${JSON.stringify({ consul: config.consul, nodes })}\n`);
+    if (config.json) writeJson(io, { consul: config.consul, nodes });
     else io.stdout(`${[heading(nodes, asked), ...table(nodes)].map(painter(io)).join("\n")}\n`);
     return EXIT.done;
   } finally {
@@ -39,7 +41,9 @@ const TONES: Record<ClusterNode["health"], Tone> = { passing: "good", warning: "
 
 function table(nodes: readonly ClusterNode[]): Line[] {
   const cells = nodes.map(({ node, health, address, port, age, instance, machine }) => {
-    return [node, health, hostPort(address, port), age === undefined ? "-" : ageWords(age), instance, machine];
+    const since = age === undefined ? "-" : ageWords(age);
+    // Columns are as wide as what is shown.
+    return [node, health, hostPort(address, port), since, instance, machine].map(printable);
   });
   const head = ["node", "health", "address", "age", "instance", "consul node"];
   const rows = nodes.length === 0 ? [] : [head, ...cells];

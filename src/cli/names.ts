@@ -7,6 +7,7 @@ import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd
 import { formatPeer } from "../epmd/peer.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
+import { writeJson } from "./output.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names(context: CommandContext): Promise<ExitCode> {
@@ -20,7 +21,7 @@ export async function names(context: CommandContext): Promise<ExitCode> {
     throw new EpmdError("EPMD_ANSWER", message);
   }
   if (config.json) {
-    io.stdout(`${JSON.stringify({ epmd: formatPeer(epmd), port: answer.epmdPort, names: answer.names })}\n`);
+    writeJson(io, { epmd: formatPeer(epmd), port: answer.epmdPort, names: answer.names });
     return EXIT.done;
   }
   const count = answer.names.length === 1 ? "1 name" : `${answer.names.length} names`;

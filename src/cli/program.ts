@@ -1,12 +1,13 @@
 import { loadConfig } from "../core/config.js";
 import { ConfigError, describeError, SrvEpmdError } from "../core/errors.js";
-import { printable } from "../core/printable.js";
 import { createLogger } from "../logger.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { readConfigFile } from "./config-file.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
+import { complain } from "./output.js";
 import { parseArguments } from "./parse.js";
+import { exposedSecrets } from "./secret-files.js";
 
 const HELP_WORDS = new Set(["--help", "-h", "help", "--version", "-V", "completion"]);
 
@@ -29,7 +30,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   } catch (error) {
     // Our own messages are whole sentences, causes included.
     const message = error instanceof SrvEpmdError ? error.message : describeError(error);
-    io.stderr(`srv-epmd: ${printable(message)}\n`);
+    complain(io, message);
     return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
   }
 }
@@ -42,14 +43,14 @@ function unknownCommand(word: string | undefined): string {
 async function execute(command: CommandDefinition, args: readonly string[], io: Io): Promise<ExitCode> {
   const { flags, operands } = parseArguments(command, args);
   const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
-  const file = path ? { file: await readConfigFile(path) } : {};
-  const { config, warnings } = loadConfig({ command: command.name, flags, env: io.env, ...file });
+  const file = path ? await readConfigFile(path) : undefined;
+  const { config, warnings } = loadConfig({ command: command.name, flags, env: io.env, ...(file && { file }) });
   const log = createLogger({
     level: config.logLevel,
     format: config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json"),
     write: io.stderr,
   });
-  for (const warning of warnings) log.warn(warning);
+  for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   const runCommand = await command.load();
   return runCommand({ config, operands, io, log });
 }

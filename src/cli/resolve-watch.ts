@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeName } from "../core/node-name.js";
+import { printable } from "../core/printable.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode, worst } from "./exit-code.js";
+import { writeJson } from "./output.js";
 import { type Line, painter } from "./paint.js";
 import { exitCodeOf, jsonReport, outcomeWords, plainReport, type Report } from "./resolve-report.js";
 import { onStopSignal } from "./stop-signal.js";
@@ -60,8 +62,8 @@ function oneByOne(io: CommandContext["io"], json: boolean): Show {
   return ({ report, changedAt }, isChange) => {
     if (!isChange) return;
     const at = changedAt.toISOString();
-    const line = json ? JSON.stringify({ at, ...jsonReport(report) }) : paint({ text: `${at} ${summary(report)}` });
-    io.stdout(`${line}\n`);
+    if (json) writeJson(io, { at, ...jsonReport(report) });
+    else io.stdout(`${paint({ text: `${at} ${summary(report)}` })}\n`);
   };
 }
 
@@ -73,7 +75,7 @@ function repainted(io: CommandContext["io"], states: readonly (Watched | undefin
     const lines = states.flatMap((state) => (state ? [...plainReport(state.report), changeLine(state)] : []));
     // Lines that the terminal breaks would be counted wrong.
     const shown = lines.map(({ text, ...line }) =>
-      paint({ ...line, text: text.slice(0, Math.max(1, io.columns - 1)) }),
+      paint({ ...line, text: printable(text).slice(0, Math.max(1, io.columns - 1)) }),
     );
     // ECMA-48: CUU and ED, back to our first line and erase from there.
     const back = height > 0 ? `\x1b[${height}A\x1b[J` : "";

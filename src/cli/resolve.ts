@@ -13,6 +13,7 @@ import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { type ExitCode, worst } from "./exit-code.js";
 import { epmdCandidates } from "./names.js";
+import { writeJson } from "./output.js";
 import { painter } from "./paint.js";
 import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-report.js";
 import { nodeOperands } from "./resolving.js";
@@ -32,8 +33,8 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
     const codes: ExitCode[] = [];
     for (const [index, node] of nodes.entries()) {
       const report = await (pending[index] ?? lookUp(node, index));
-      const lines = config.json ? [JSON.stringify(jsonReport(report))] : plainReport(report).map(paint);
-      io.stdout(`${lines.join("\n")}\n`);
+      if (config.json) writeJson(io, jsonReport(report));
+      else io.stdout(`${plainReport(report).map(paint).join("\n")}\n`);
       codes.push(exitCodeOf(report));
     }
     return worst(codes);

@@ -5,6 +5,7 @@ import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { epmdCandidates, firstAnswer } from "./names.js";
+import { complain, writeJson } from "./output.js";
 import { nodeOperands } from "./resolving.js";
 
 /** What is waited for: undefined once it is there, else why not. */
@@ -37,13 +38,13 @@ export async function wait(context: CommandContext): Promise<ExitCode> {
   };
   try {
     const progress = createProgress((seconds, reason) => {
-      io.stderr(`${printable(`srv-epmd: waiting for ${what} (${seconds} s): ${reason}`)}\n`);
+      complain(io, `waiting for ${what} (${seconds} s): ${reason}`);
     });
     const { reason, elapsedMs } = await attemptUntil(attempt, config.timeout, progress);
     const waitedMs = Math.round(elapsedMs);
-    if (config.json) io.stdout(`${JSON.stringify({ for: what, there: reason === undefined, reason, waitedMs })}\n`);
-    else if (reason === undefined) io.stdout(`${what} is there (${waitedMs} ms)\n`);
-    else io.stderr(`srv-epmd: waited ${waitedMs} ms in vain for ${what}: ${reason}\n`);
+    if (config.json) writeJson(io, { for: what, there: reason === undefined, reason, waitedMs });
+    else if (reason === undefined) io.stdout(`${printable(`${what} is there (${waitedMs} ms)`)}\n`);
+    else complain(io, `waited ${waitedMs} ms in vain for ${what}: ${reason}`);
     return reason === undefined ? EXIT.done : EXIT.notFound;
   } finally {
     await resolving?.close();

@@ -5,6 +5,8 @@ import { hostPort } from "../core/ip.js";
 /** Where it is unless --admin says otherwise. */
 const USUAL_PLACE = { address: "127.0.0.1", port: 9369 };
 const ASK_TIMEOUT = 1_000;
+/** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
+const LONGEST = 8 * 1024 * 1024;
 
 type Told = Pick<Status, "epmd" | "readiness">;
 
@@ -15,10 +17,23 @@ export async function daemonStatus({ admin, noAdmin }: Config): Promise<Told | u
   try {
     const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
       signal: AbortSignal.timeout(ASK_TIMEOUT),
+      redirect: "error",
     });
-    const said = (await answer.json()) as Partial<Told>;
+    const said = JSON.parse(await bounded(answer)) as Partial<Told>;
     return typeof said.epmd?.port === "number" && Array.isArray(said.readiness?.checks) ? (said as Told) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** @throws when the body is too long */
+async function bounded({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > LONGEST) throw new RangeError(`more than ${LONGEST} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }

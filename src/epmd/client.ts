@@ -11,8 +11,15 @@ import { describeError, EpmdError } from "../core/errors.js";
 import type { IpPort } from "../core/network-values.js";
 import { formatPeer } from "./peer.js";
 
-/** No EPMD answer is longer: 4096 names of 1020 bytes. */
-const MAX_ANSWER = 5 * 1024 * 1024;
+/** No answer of an EPMD is longer, bytes; who sends more is none, and must not fill our memory. */
+const LONGEST = {
+  /** PORT2_RESP: tag, result, the fixed fields, a name of 255 characters of 4 bytes, and Extra, whose length has 16 bits. */
+  port: 2 + 8 + (2 + 1020) + (2 + 0xffff),
+  /** Four bytes and 4096 lines. */
+  names: 4 + 4096 * ("name  at port 65535\n".length + 1020),
+  /** `OK` or `NO`. */
+  kill: 2,
+} as const;
 
 export interface AskOptions {
   /** Milliseconds for the whole exchange. */
@@ -35,7 +42,7 @@ export interface WhyAnswer {
 /** The same with the reason, where the EPMD gives one. @throws EpmdError */
 export async function portPleaseWhy(epmd: IpPort, name: string, options: AskOptions): Promise<WhyAnswer> {
   const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name, forwarded: options.forwarded ?? false });
-  const bytes = await exchange(epmd, request, options.timeout);
+  const bytes = await exchange(epmd, request, options.timeout, LONGEST.port);
   return { node: decodeAnswer(epmd, decodePort2Response, bytes), reason: decodePort2Reason(bytes) };
 }
 
@@ -47,7 +54,7 @@ export interface AskNamesOptions extends Pick<AskOptions, "timeout"> {
 /** Asks an EPMD for its names. @throws EpmdError */
 export async function names(epmd: IpPort, { timeout, pattern }: AskNamesOptions): Promise<NamesAnswer> {
   const request = encodeRequest({ type: "NAMES_REQ", ...(pattern !== undefined && { pattern }) });
-  return decodeAnswer(epmd, decodeNamesResponse, await exchange(epmd, request, timeout));
+  return decodeAnswer(epmd, decodeNamesResponse, await exchange(epmd, request, timeout, LONGEST.names));
 }
 
 /**
@@ -57,12 +64,13 @@ export async function names(epmd: IpPort, { timeout, pattern }: AskNamesOptions)
  */
 export async function knowsFullNames(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout">): Promise<boolean> {
   const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name: "nobody@localhost", forwarded: true });
-  return (await exchange(epmd, request, timeout)).length > 2;
+  return (await exchange(epmd, request, timeout, LONGEST.port)).length > 2;
 }
 
 /** Asks an EPMD to end; false when it will not. @throws EpmdError */
 export async function kill(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout">): Promise<boolean> {
-  return (await exchange(epmd, encodeRequest({ type: "KILL_REQ" }), timeout)).toString("latin1") === "OK";
+  const answer = await exchange(epmd, encodeRequest({ type: "KILL_REQ" }), timeout, LONGEST.kill);
+  return answer.toString("latin1") === "OK";
 }
 
 function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {
@@ -77,8 +85,8 @@ function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buff
   }
 }
 
-/** Responses carry no length: all that comes until the server closes. */
-function exchange(epmd: IpPort, request: Buffer, timeout: number): Promise<Buffer> {
+/** Responses carry no length: all that comes until the server closes. @param longest what an EPMD may answer, bytes */
+function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: epmd.address, port: epmd.port, noDelay: true });
     const chunks: Buffer[] = [];
@@ -96,7 +104,9 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number): Promise<Buffe
     socket.on("data", (chunk) => {
       chunks.push(chunk);
       length += chunk.length;
-      if (length > MAX_ANSWER) fail(new EpmdError("EPMD_ANSWER", `what listens on ${formatPeer(epmd)} is no EPMD`));
+      if (length <= longest) return;
+      const message = `what listens on ${formatPeer(epmd)} is no EPMD: it answers with more than ${longest} bytes`;
+      fail(new EpmdError("EPMD_ANSWER", message));
     });
     socket.on("end", () => {
       clearTimeout(timer);

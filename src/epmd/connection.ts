@@ -5,10 +5,10 @@ import type { EpmdRequest } from "../core/epmd/messages.js";
 import { ProtocolError } from "../core/errors.js";
 import type { Observe } from "../core/observations.js";
 import type { RegisteredNode } from "../core/registry.js";
-import type { Logger } from "../logger.js";
 import type { Answer } from "./answer.js";
 import { describeAnswer, describeRequest } from "./describe.js";
 import type { Peer } from "./peer.js";
+import type { PeerLog } from "./peer-log.js";
 import { requestEvent } from "./record.js";
 
 export interface ConnectionDeps {
@@ -22,7 +22,7 @@ export interface ConnectionDeps {
   /** Milliseconds of silence after which a connection whose request is incomplete is closed; each byte counts. */
   readonly packetTimeout: number;
   readonly observe: Observe;
-  readonly log: Logger;
+  readonly log: PeerLog;
 }
 
 /**

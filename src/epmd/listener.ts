@@ -4,6 +4,7 @@ import { type Cidr, familyOf } from "../core/ip.js";
 import type { Logger } from "../logger.js";
 import { isAbsent, listenError } from "./listen-error.js";
 import { formatPeer, type Peer, peerOf } from "./peer.js";
+import type { PeerLogs } from "./peer-log.js";
 import { Places, takePlaces } from "./places.js";
 
 /** An address to listen on. */
@@ -21,6 +22,7 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   readonly onConnection: (socket: Socket, peer: Peer) => void;
   readonly log: Logger;
+  readonly logs: PeerLogs;
 }
 
 export interface Listener {
@@ -146,14 +148,11 @@ class EpmdListener implements Listener {
   }
 
   #accept(socket: Socket, strangers: boolean): void {
-    const { allow, onConnection } = this.#options;
+    const { allow, logs, onConnection } = this.#options;
     const peer = peerOf(socket, allow);
     if (!peer) return void socket.destroy();
     if (!peer.local && !strangers) {
-      this.#options.log.debug(
-        { peer: formatPeer(peer) },
-        "connection closed: not a local peer, and --listen does not name this address",
-      );
+      logs.about(peer).debug({}, "connection closed: not a local peer, and --listen does not name this address");
       return void socket.destroy();
     }
     const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
@@ -167,9 +166,9 @@ class EpmdListener implements Listener {
   }
 
   #tellFull(full: Places, peer: Peer): void {
-    const { maxConnections, log } = this.#options;
+    const { maxConnections, logs } = this.#options;
     const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
-    log.warn({ maxConnections, peer: formatPeer(peer) }, `connection closed: ${what} in use`);
+    logs.about(peer).warn({ maxConnections }, `connection closed: ${what} in use`);
   }
 
   get connections(): number {

@@ -6,7 +6,7 @@ import type { LookUp } from "../core/observations.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import { type Found, type NodeDescription, type Resolution, servesAll } from "../core/resolution.js";
 import type { NodeResolver } from "../resolution/resolution.js";
-import { formatPeer, type Peer } from "./peer.js";
+import { formatPeer, type Peer, refusedName } from "./peer.js";
 
 /** The result of one PORT_PLEASE2 request: the response, and all that the log, the metrics and the page say of it. */
 export interface LookedUp {
@@ -67,11 +67,8 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
   const node = parseQuery(name);
   const asked = { way, asked: name, node } as const;
   if (!node) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
-  // Strangers may ask for the nodes of this machine, and for no others.
-  if (!peer.local && node.host !== undefined) {
-    const reason = `names with a host part are looked up for local peers only (--allow ${peer.address})`;
-    return refusal(asked, { outcome: "refused", reason });
-  }
+  const refused = refusedName(node, peer);
+  if (refused !== undefined) return refusal(asked, { outcome: "refused", reason: refused });
   const usable = (endpoint: Pick<Endpoint, "address">) => withHost || endpoint.address === peer.dialled;
   const resolution = deps.nodes.resolve(node, {
     sameHost: peer.sameHost,

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../core/ip.js";
+import type { NodeName } from "../core/node-name.js";
 
 /** Who is at the other end of a connection. Addresses are canonical IP literals. */
 export interface Peer {
@@ -25,6 +26,12 @@ export function peerOf(socket: Socket, allow: readonly Cidr[]): Peer | undefined
   const dialled = canonicalIp(socket.localAddress ?? "");
   if (address === undefined || dialled === undefined) return undefined;
   return identifyPeer(address, socket.remotePort ?? 0, dialled, allow);
+}
+
+/** Strangers may ask for the nodes of this place, not use us to look around. @returns why this peer may not ask for it */
+export function refusedName({ form }: NodeName, { local, address }: Peer): string | undefined {
+  if (local || form === "bare") return undefined;
+  return `names with a host part are looked up for local peers only (--allow ${address})`;
 }
 
 export function formatPeer({ address, port }: { readonly address: string; readonly port: number }): string {

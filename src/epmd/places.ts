@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { EventEmitter } from "node:events";
 
 /** A number of places for connections, and whether it has been said that all are taken. */
 export class Places {
@@ -32,12 +32,12 @@ export class Places {
   }
 }
 
-/** A place of each kind for as long as the socket is open. @returns the kind that is full, when there is none */
-export function takePlaces(kinds: readonly Places[], socket: Socket): Places | undefined {
+/** A place of each kind until the connection says `close`. @returns the kind that is full, when there is none */
+export function takePlaces(kinds: readonly Places[], connection: Pick<EventEmitter, "once">): Places | undefined {
   const full = kinds.find((kind) => kind.full);
   if (full) return full;
   for (const kind of kinds) kind.take();
-  socket.once("close", () => {
+  connection.once("close", () => {
     for (const kind of kinds) kind.leave();
   });
   return undefined;

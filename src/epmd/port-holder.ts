@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { listed } from "../core/doctor/finding.js";
 import { EpmdError } from "../core/errors.js";
 import { parseIp } from "../core/ip.js";
 import type { IpPort } from "../core/network-values.js";
@@ -12,7 +13,7 @@ export async function describePortHolder(at: IpPort): Promise<string> {
   const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
   try {
     const { names: live } = await names(at, { timeout: ASK_TIMEOUT });
-    const nodes = live.length === 0 ? "no live nodes" : `live nodes ${live.map(({ name }) => name).join(", ")}`;
+    const nodes = live.length === 0 ? "no live nodes" : `live nodes ${listed(live.map(({ name }) => name))}`;
     const kind = kindOf(program?.command ?? "");
     const advice =
       live.length === 0 && kind === "a stock epmd"

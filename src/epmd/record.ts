@@ -1,11 +1,11 @@
 import type { EpmdRequest, EpmdResponse } from "../core/epmd/messages.js";
 import { formatNodeName } from "../core/node-name.js";
 import type { DaemonEvent, Observe } from "../core/observations.js";
-import type { Logger } from "../logger.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import type { Answer } from "./answer.js";
 import type { LookedUp } from "./look-up.js";
 import { formatPeer, type Peer } from "./peer.js";
+import type { PeerLog } from "./peer-log.js";
 
 /** Alive name and host, as long as they can be. */
 const LONGEST_LOGGED_NAME = 255 + 1 + 253;
@@ -13,7 +13,7 @@ const LONGEST_LOGGED_NAME = 255 + 1 + 253;
 export interface RecordDeps {
   readonly nodes: Pick<NodeResolver, "fullName">;
   readonly observe: Observe;
-  readonly log: Logger;
+  readonly log: PeerLog;
 }
 
 /** When a request came, and how long its answer took. */
@@ -53,7 +53,7 @@ export function recordLookUp(
 
 const NONE: readonly string[] = [];
 
-function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: Logger): void {
+function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: PeerLog): void {
   if (!noPort) return;
   const { outcome, reason } = noPort;
   const where = { node: (node ? formatNodeName(node) : asked).slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer) };
@@ -62,7 +62,7 @@ function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: Logg
     log.warn({ ...where, cause: reason }, "look-up failed");
     return;
   }
-  // Strangers do not write the log, except where it says why a stock client got no port.
+  // Of what strangers ask for, only why a stock client got no port is of interest.
   log[peer.local || outcome === "unreachable" ? "info" : "debug"]({ ...where, reason }, "node not found");
 }
 

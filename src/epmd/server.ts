@@ -11,7 +11,8 @@ import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
-import { formatPeer, type Peer } from "./peer.js";
+import type { Peer } from "./peer.js";
+import { PeerLogs } from "./peer-log.js";
 import { recordLookUp } from "./record.js";
 import { listenInItsPlace } from "./replace-epmd.js";
 
@@ -54,6 +55,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const maxConnections = connectionLimit(options.maxConnections, openFileLimit(), options.gateway);
   let port = options.port;
   let closing = false;
+  const logs = new PeerLogs(log);
 
   // Before whatever else follows the registry: what is logged of a node begins with its registration.
   registry.subscribe(({ type, node }) => {
@@ -77,7 +79,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     const startedAt = performance.now();
     const record = (lookedUp: LookedUp) => {
       const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
-      recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log });
+      recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log: logs.of(peer) });
       return lookedUp.response;
     };
     const lookedUp = lookUp(request, peer, lookUpDeps);
@@ -123,7 +125,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     exit: options.onKill,
     packetTimeout: options.packetTimeout,
     observe,
-    log: log.child({ peer: formatPeer(peer) }),
+    log: logs.about(peer),
   });
 
   const serve = (socket: Socket, peer: Peer) => handleConnection(socket, peer, connectionDeps(peer));
@@ -136,6 +138,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     listen(options.addresses, options.port, {
       allow: options.allow,
       maxConnections,
+      logs,
       onConnection: (socket, peer) => {
         if (!held) return serve(socket, peer);
         // One that is reset meanwhile must not end the daemon.

@@ -6,6 +6,7 @@ import { createHttp } from "../../src/admin/http.js";
 import { createRoutes, type Route, text } from "../../src/admin/routes.js";
 import { Observations } from "../../src/core/observations.js";
 import type { Peer } from "../../src/epmd/peer.js";
+import { PeerLogs } from "../../src/epmd/peer-log.js";
 import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -18,11 +19,12 @@ afterEach(() => {
 const LIMITS = { first: 200, next: 400 };
 
 /** The HTTP server alone; its connections are handed to it as the daemon does. */
-async function serve(routes: Record<string, Route>): Promise<number> {
+async function serve(routes: Record<string, Route>, isSpare: () => boolean = () => false): Promise<number> {
   const { log } = collectLog();
+  const logs = new PeerLogs(log);
   const observations = new Observations();
   const streams = new EventStreams(observations, async () => "", log);
-  const http = createHttp({ routes, streams, hosts: [], allow: [], limits: LIMITS, log });
+  const http = createHttp({ routes, streams, hosts: [], allow: [], limits: LIMITS, isSpare, logs });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -129,9 +131,40 @@ test("an event stream outlives the time that a request may take", async () => {
   expect(reader.isClosed()).toBe(false);
 });
 
+test("on a spare connection only health is told, and then it ends", async () => {
+  const port = await serve({ "/livez": fast, "/readyz": fast, "/v1/status": fast }, () => true);
+  for (const [path, status] of [
+    ["/livez", 200],
+    ["/readyz", 200],
+    ["/v1/status", 503],
+    ["/v1/events", 503],
+    ["/nope", 503],
+  ] as const) {
+    const one = client(port);
+    one.socket.write(ask(path));
+    await waitFor(one.isClosed, { what: "the end of the connection" });
+    expect(one.read()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  }
+});
+
+const peer: Peer = { address: "10.9.9.9", port: 5, dialled: "10.1.2.3", local: false, sameHost: false };
+
+test.each(["n1@svc.service.consul", "n1.svc.service.consul", "web@localhost", "web@10.1.2.3", "n1@svc/4"])(
+  "a stranger may not look up %s, which EPMD refuses it too",
+  async (node) => {
+    // Nothing is looked up: there is nothing to look up with.
+    const routes = createRoutes({} as Parameters<typeof createRoutes>[0]);
+    expect(
+      await routes["/v1/resolve"]?.({ query: new URLSearchParams({ node }), peer, forUnknown: false }),
+    ).toMatchObject({
+      status: 403,
+      body: expect.stringContaining("--allow 10.9.9.9"),
+    });
+  },
+);
+
 test("a stranger may not look through the catalog with patterns", async () => {
   const routes = createRoutes({} as Parameters<typeof createRoutes>[0]);
-  const peer: Peer = { address: "10.9.9.9", port: 5, dialled: "10.1.2.3", local: false, sameHost: false };
   const query = new URLSearchParams({ match: "*@secret" });
   expect(await routes["/v1/cluster"]?.({ query, peer, forUnknown: false })).toMatchObject({
     status: 403,

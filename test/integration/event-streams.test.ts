@@ -7,6 +7,8 @@ import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 
 const { log } = collectLog();
+const LOCAL = { local: true };
+const STRANGER = { local: false };
 
 /** As much of a response as a stream of events needs; nobody reads it before `resume`. */
 function reader(): PassThrough & { asResponse: ServerResponse } {
@@ -24,7 +26,7 @@ test("a reader that takes nothing is let go, and the others go on", async () => 
   eager.on("data", (chunk: Buffer) => {
     read += chunk.toString();
   });
-  for (const { asResponse } of [mute, eager]) streams.add(asResponse);
+  for (const { asResponse } of [mute, eager]) streams.add(asResponse, LOCAL);
   for (let port = 0; !mute.destroyed; port++) {
     expect(mute.writableLength + mute.readableLength).toBeLessThan(400 * 1024);
     observations.emit({ type: "node", change: "registered", name: "x".repeat(200), port });
@@ -41,7 +43,7 @@ test("nothing is looked at while nobody reads", async () => {
   const streams = new EventStreams(new Observations(), async () => String(looks++), log);
   expect(looks).toBe(0);
   const only = reader();
-  streams.add(only.asResponse);
+  streams.add(only.asResponse, LOCAL);
   await waitFor(() => looks === 1, { what: "a look" });
   only.destroy();
   await waitFor(() => only.closed, { what: "its end" });
@@ -62,8 +64,23 @@ test("a look that fails is no end of the looking, nor of the daemon", async () =
     logged.log,
   );
   const only = reader();
-  streams.add(only.asResponse);
+  streams.add(only.asResponse, LOCAL);
   await waitFor(() => looks > 1, { what: "another look" });
   streams.close();
   expect(logged.messages("error")).toHaveLength(1);
+});
+
+test("strangers leave half of the streams to local peers, whose places come back", () => {
+  const streams = new EventStreams(new Observations(), async () => "", log);
+  const add = (who: typeof LOCAL) => {
+    const one = reader();
+    return { one, added: streams.add(one.asResponse, who) };
+  };
+  const strangers = Array.from({ length: 40 }, () => add(STRANGER));
+  expect(strangers.filter(({ added }) => added)).toHaveLength(16);
+  const locals = Array.from({ length: 40 }, () => add(LOCAL));
+  expect(locals.filter(({ added }) => added)).toHaveLength(16);
+  strangers[0]?.one.emit("close");
+  expect(add(STRANGER).added).toBe(true);
+  streams.close();
 });

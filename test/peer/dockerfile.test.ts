@@ -1,5 +1,5 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { bareRoot, processOne, runBeside } from "../support/bare-root.js";
@@ -9,7 +9,8 @@ import { requirePeer } from "../support/require-peer.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const { buildArguments, stages } = parseDockerfile(readFileSync(`${ROOT}Dockerfile`, "utf8"));
+const text = readFileSync(`${ROOT}Dockerfile`, "utf8");
+const { buildArguments, stages } = parseDockerfile(text);
 const [build, image] = stages as [Stage, Stage];
 const [everything, ...context] = readFileSync(`${ROOT}.dockerignore`, "utf8").trim().split("\n");
 
@@ -22,10 +23,19 @@ describe("the Dockerfile", () => {
     expect(Object.keys(buildArguments)).toEqual(["BUILD_IMAGE", "RUNTIME_IMAGE"]);
   });
 
-  test("ships node and one file, for a user that is not root by number", () => {
+  test("says how its base images are given by digest", () => {
+    for (const [name, image] of Object.entries(buildArguments)) {
+      expect(text).toContain(`--build-arg ${name}=${image}@sha256:`);
+      expect(readFileSync(`${ROOT}README.md`, "utf8")).toContain(`--build-arg ${name}=${image}@sha256:`);
+    }
+  });
+
+  test("ships node, one file and the licences of both, for a user that is not root by number", () => {
     expect(image.instructions.filter(({ keyword }) => keyword === "RUN")).toEqual([]);
     const copied = image.instructions.filter(({ keyword }) => keyword === "COPY");
-    expect(copied.map(({ rest }) => rest.split(" ")[1])).toEqual(["/usr/local/bin/node", "/usr/local/bin/srv-epmd"]);
+    expect(copied.map(({ rest }) => rest.split(" ").at(-1))).toEqual([
+      ...["/usr/local/bin/node", "/usr/local/bin/srv-epmd", "/usr/local/share/doc/srv-epmd/"],
+    ]);
     expect(valueIn(image, "USER")).toMatch(/^[1-9][0-9]*:[1-9][0-9]*$/);
     expect(valueIn(image, "EXPOSE")).toBe("4369");
   });
@@ -61,6 +71,14 @@ requirePeer("netns")("what the Dockerfile builds, as a container", () => {
     expect(container.stderr()).toContain('"msg":"stopped"');
   });
 
+  test("has our licence, and those of the packages and of the node in it", () => {
+    const read = (file: string) => readFileSync(join(root, "usr/local/share/doc/srv-epmd", file), "utf8");
+    expect(read("LICENSE")).toBe(readFileSync(`${ROOT}LICENSE`, "utf8"));
+    const notices = read("NOTICES.txt");
+    expect(notices).toMatch(/^pino [0-9.]+ \(MIT\)$/m);
+    expect(notices).toContain(`node is Node.js ${process.version}. Its licences:\nhttps://`);
+  });
+
   test("is found unhealthy while no daemon answers", async () => {
     const [program, ...args] = execForm(valueIn(image, "HEALTHCHECK").replace(/^CMD /, ""));
     const netns = await bareRoot(join(root, "../other"), valueIn(image, "USER"));
@@ -86,7 +104,7 @@ async function carryOut(stage: Stage, stagesBefore: Readonly<Record<string, stri
       const from = instruction.options.from;
       const [sources, target] = sourcesOf(instruction);
       for (const source of sources) {
-        const inside = target.endsWith("/") ? join(target, source) : target;
+        const inside = target.endsWith("/") ? join(target, basename(source)) : target;
         cpSync(
           join(from === undefined ? ROOT : (stagesBefore[from] ?? ""), source),
           resolveIn(folder, workdir, inside),

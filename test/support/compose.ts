@@ -14,7 +14,7 @@ interface Healthcheck {
 /** As much of a service as ours use. */
 export interface Service {
   readonly image: string;
-  readonly build?: string;
+  readonly build?: { readonly context: string; readonly args: readonly string[] };
   readonly hostname?: string;
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -31,9 +31,15 @@ export interface ComposeFile {
   readonly volumes?: Readonly<Record<string, unknown>>;
 }
 
-/** With `<<` merged, and `$$` as what a container gets, `$`. @throws where it is no YAML */
-export function readCompose(): ComposeFile {
-  const text = readFileSync(`${COMPOSE}compose.yaml`, "utf8");
+/**
+ * With `<<` merged, `${NAME:-default}` filled in as Compose does, and `$$` as what a container gets, `$`.
+ * @throws where it is no YAML
+ */
+export function readCompose(env: NodeJS.ProcessEnv = {}): ComposeFile {
+  const text = readFileSync(`${COMPOSE}compose.yaml`, "utf8").replaceAll(
+    /(?<!\$)\$\{([A-Z_]+):-([^}]+)\}/g,
+    (_, name: string, standard: string) => env[name] || standard,
+  );
   const variable = /(?<!\$)(?:\$\$)*\$(?!\$)/.exec(text);
   if (variable) throw new Error(`Compose would fill in a variable of its own at ${variable.index}`);
   return parse(text.replaceAll("$$", "$"), { merge: true }) as ComposeFile;

@@ -41,6 +41,8 @@ export interface EventReader {
   readonly status: number;
   readonly headers: HttpAnswer["headers"];
   readonly events: readonly ServerSentEvent[];
+  /** All that came, as it came. */
+  readonly raw: () => string;
   readonly isClosed: () => boolean;
   readonly close: () => void;
 }
@@ -52,8 +54,10 @@ export function readEvents(at: string, path: string): Promise<EventReader> {
   return new Promise((resolve, reject) => {
     const sent = request(`http://${at}${path}`, { agent: false }, (response) => {
       let text = "";
+      let all = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => {
+        all += chunk;
         const blocks = (text + chunk).split("\n\n");
         text = blocks.pop() ?? "";
         for (const block of blocks) {
@@ -66,7 +70,7 @@ export function readEvents(at: string, path: string): Promise<EventReader> {
         closed = true;
       });
       const { statusCode: status = 0, headers } = response;
-      resolve({ status, headers, events, isClosed: () => closed, close: () => sent.destroy() });
+      resolve({ status, headers, events, raw: () => all, isClosed: () => closed, close: () => sent.destroy() });
     });
     sent.on("error", reject);
     sent.end();

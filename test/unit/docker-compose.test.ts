@@ -29,9 +29,20 @@ describe("compose.yaml", () => {
   test("builds our image, and takes others by a version", () => {
     expect(ours(file)).toHaveLength(3);
     for (const [name, { image, build }] of each) {
-      if (build !== undefined) expect(existsSync(resolve(COMPOSE, build, "Dockerfile")), name).toBe(true);
+      if (build !== undefined) expect(existsSync(resolve(COMPOSE, build.context, "Dockerfile")), name).toBe(true);
       else expect(image, name).toMatch(/^[a-z/]+:[0-9][0-9a-z.-]*$/);
     }
+  });
+
+  test("takes base images by digest from variables, which its README names", () => {
+    const digest = `@sha256:${"0".repeat(64)}`;
+    const given = { ERLANG_IMAGE: `erlang:27-slim${digest}`, CONSUL_IMAGE: `hashicorp/consul:1.20${digest}` };
+    for (const [name, { image, build }] of Object.entries(readCompose(given).services)) {
+      if (build === undefined) expect(image, name).toContain(digest);
+      else expect(build.args).toEqual(Object.keys(parseDockerfile(dockerfile).buildArguments));
+    }
+    const readme = readFileSync(join(COMPOSE, "README.md"), "utf8");
+    for (const variable of [...Object.keys(given), "BUILD_IMAGE", "RUNTIME_IMAGE"]) expect(readme).toContain(variable);
   });
 
   test("mounts files that exist, for reading, or volumes that it declares", () => {

@@ -12,9 +12,6 @@ export class Markup {
 /** What a template takes: nothing for undefined, lists one after the other. */
 export type Content = Markup | string | number | undefined | readonly Content[];
 
-/** What cannot be seen and changes what is: marks of direction, joiners, separators of lines, halves of characters. */
-const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
-
 const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",
@@ -35,12 +32,7 @@ function render(value: Content): string {
   if (value === undefined) return "";
   if (value instanceof Markup) return value.text;
   if (typeof value === "object") return value.map(render).join("");
-  return entities(visible(String(value)));
-}
-
-/** Names can hold anything: what would not be seen is written out. */
-function visible(text: string): string {
-  return printable(text).replaceAll(INVISIBLE, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
+  return entities(printable(String(value)));
 }
 
 function entities(text: string): string {

@@ -18,6 +18,8 @@ export interface QueryOptions {
   /** Milliseconds on the clock of `now`. */
   readonly deadline: number;
   readonly trace?: Trace | undefined;
+  /** The search list of resolv.conf applies: the name is a relative one that a user wrote. Default false, an absolute name. */
+  readonly search?: boolean | undefined;
 }
 
 export interface Resolver {
@@ -28,6 +30,7 @@ export interface Resolver {
     qname: string,
     qtype: QueryType,
     wrong: (record: ResourceRecord, answer: Records) => boolean,
+    options?: Pick<QueryOptions, "search">,
   ) => void;
   /** Ends what is under way; those who wait are told `unavailable`. */
   readonly close: () => Promise<void>;
@@ -179,15 +182,16 @@ export function createResolver(options: ResolverOptions): Resolver {
       const asked = name.toLowerCase();
       if (nameProblem(asked) !== undefined) return { kind: "nxdomain", ttl: 0, server: undefined };
       let result: DnsResult | undefined;
-      for (const qname of await nameServers.namesFor(asked)) {
+      for (const qname of query.search ? await nameServers.namesFor(asked) : [asked]) {
         if (result !== undefined && nameProblem(qname) !== undefined) continue;
         result = await lookup(canonicalName(qname), qtype, query);
         if (result.kind === "records" || result.kind === "unavailable") return result;
       }
       return result ?? { kind: "nxdomain", ttl: 0, server: undefined };
     },
-    dropRecords(name, qtype, wrong) {
-      for (const qname of nameServers.knownNamesFor(name.toLowerCase())) {
+    dropRecords(name, qtype, wrong, { search = false } = {}) {
+      const asked = name.toLowerCase();
+      for (const qname of search ? nameServers.knownNamesFor(asked) : [asked]) {
         cache.revise(`${qtype} ${canonicalName(qname)}`, (cached) => {
           const { value, receivedAt } = cached;
           const records = value.records.filter((record) => !wrong(record, value));

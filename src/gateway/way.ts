@@ -31,7 +31,8 @@ export async function lookUpAtGateway(
     const reason = `${peer.dialled} is an address of the gateway that stands for no host`;
     return refuse(asked.aliveName, peer, { outcome: "not-found", reason }, deps);
   }
-  const name = { ...asked, host };
+  // The asker's resolver has applied its search list before it asked the gateway for the address.
+  const name: NodeName = asked.host === undefined ? { ...asked, host, absolute: true } : { ...asked, host };
   const resolution = await deps.resolve(name, {
     sameHost: true,
     // The relay tries the endpoints itself, in the order in which they come.

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ResourceRecord } from "../../src/core/dns/record.js";
 import type { TraceEvent } from "../../src/core/trace.js";
 import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
 import { createLogger } from "../../src/logger.js";
@@ -561,10 +562,12 @@ describe("the cache", () => {
       answers: [srv(qname, "old.example", 1, { ttl: 60 }), srv(qname, "new.example", 2, { ttl: 60 })],
     }));
     const resolver = resolverFor([at(server, "corp.example")], { resolvConf });
-    await ask(resolver, 4_000, "node_a.svc");
-    resolver.dropRecords("node_a.svc", "SRV", (record) => record.type === "SRV" && record.port === 1);
+    const search = () => resolver.query("node_a.svc", "SRV", { deadline: performance.now() + 4_000, search: true });
+    await search();
+    const isWrong = (record: ResourceRecord) => record.type === "SRV" && record.port === 1;
+    resolver.dropRecords("node_a.svc", "SRV", isWrong, { search: true });
     server.handle(() => ({ rcode: REFUSED }));
-    expect(await ask(resolver, 4_000, "node_a.svc")).toMatchObject({
+    expect(await search()).toMatchObject({
       records: [{ owner: "node_a.svc.corp.example", target: "new.example" }],
       stale: true,
     });

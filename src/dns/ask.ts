@@ -58,6 +58,8 @@ export interface AskContext {
   readonly trace: Trace;
   /** Takes note of failures as they happen, for who cannot wait for the end. */
   readonly tally: Tally;
+  /** Told when every server has failed once. */
+  readonly troubled: () => void;
 }
 
 interface Query {
@@ -85,6 +87,7 @@ export async function ask(query: Query, context: AskContext): Promise<Asked> {
       if (answer) return { kind: "answered", answer, server: hostPort(server.address, server.port) };
       waited ||= tally.lastReason === "timeout";
     }
+    context.troubled();
     if (attempts !== undefined && round + 1 >= attempts) return unavailable(tally, undefined);
     if (round + 1 >= REFUSED_ROUNDS && tally.allRefused) return unavailable(tally, undefined);
     // The patience of a try that timed out was pause enough.

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { parseNodeName } from "../../src/core/node-name.js";
 import type { Resolution } from "../../src/core/resolution.js";
 import { createResolver, type Resolver } from "../../src/dns/resolver.js";
@@ -9,7 +9,17 @@ import { AddressLookup } from "../../src/resolution/addresses.js";
 import { createFallbackSource } from "../../src/resolution/fallback-source.js";
 import { NodeResolver } from "../../src/resolution/resolution.js";
 import { createSrvSource } from "../../src/resolution/srv-source.js";
-import { a, type FakeDnsServer, type FakeHandler, NXDOMAIN, srv, startFakeDns } from "../support/fake-dns-server.js";
+import {
+  a,
+  type FakeDnsServer,
+  type FakeHandler,
+  type FakeReply,
+  NXDOMAIN,
+  REFUSED,
+  SERVFAIL,
+  srv,
+  startFakeDns,
+} from "../support/fake-dns-server.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const log = createLogger({ level: "silent", format: "json", write: () => {} });
@@ -137,4 +147,117 @@ test("a relative name that a user wrote is searched, in the order of the list", 
   );
   expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.7 7"]);
   expect(asked()).toEqual(["n1.db.prod.a.example", "n1.db.prod.b.example"]);
+});
+
+describe("a search domain for which the name server fails disables no look-up", () => {
+  const FAILURES: [string, FakeReply | undefined][] = [
+    ["SERVFAIL", { rcode: SERVFAIL }],
+    ["REFUSED", { rcode: REFUSED }],
+    ["NOTIMP", { rcode: 4 }],
+    ["silence", undefined],
+  ];
+  /** The node is under good.example; whatever lies under bad.example fails. */
+  const failing =
+    (failure: FakeReply | undefined): FakeHandler =>
+    ({ qname, qtype }) => {
+      if (qname.endsWith("bad.example")) return failure;
+      if (qtype !== "SRV" || qname !== "n1.db.prod.good.example") return { rcode: NXDOMAIN };
+      return { answers: [srv(qname, "h.example", 7)], additionals: [a("h.example", "10.0.0.7")] };
+    };
+
+  describe.each(FAILURES)("with %s", (_, failure) => {
+    test.each(["bad.example good.example", "other.example bad.example good.example", "good.example bad.example"])(
+      "in the list %s, and costs little time from the second look-up on",
+      async (list) => {
+        const { resolve } = await machine(list, failing(failure));
+        expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.7 7"]);
+        const started = performance.now();
+        expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.7 7"]);
+        expect(performance.now() - started).toBeLessThan(400);
+      },
+    );
+
+    test("nor one of a name that is complete as it stands", async () => {
+      const { dns } = await machine("bad.example worse.bad.example", ({ qname }) => {
+        if (qname.endsWith("bad.example")) return failure;
+        return qname === "db.prod" ? { answers: [a(qname, "10.0.0.1")] } : { rcode: NXDOMAIN };
+      });
+      const query = { deadline: performance.now() + 4_000, search: true };
+      expect(await dns.query("db.prod", "A", query)).toMatchObject({ records: [{ address: "10.0.0.1" }] });
+    });
+
+    test("and of a name that is nowhere else it is said that it could not be asked for", async () => {
+      const { dns } = await machine("bad.example good.example", failing(failure));
+      const query = { deadline: performance.now() + 700, search: true };
+      expect(await dns.query("n2.db.prod", "SRV", query)).toMatchObject({
+        kind: "unavailable",
+        cause: expect.stringContaining("n2.db.prod.bad.example"),
+      });
+    });
+  });
+
+  test("a failure that passes is asked about again when the name is nowhere else", async () => {
+    let failures = 2;
+    const { resolve } = await machine("good.example", ({ qname, qtype }) => {
+      if (!qname.endsWith("good.example") || qtype !== "SRV") return { rcode: NXDOMAIN };
+      if (failures-- > 0) return { rcode: SERVFAIL };
+      return { answers: [srv(qname, "h.example", 7)], additionals: [a("h.example", "10.0.0.7")] };
+    });
+    expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.7 7"]);
+  });
+
+  test("a domain that is slow to answer is waited for when the name is nowhere else", async () => {
+    let delay = 1_200;
+    const { dns } = await machine("slow.example other.example", ({ qname }) => {
+      if (!qname.endsWith("slow.example")) return { rcode: NXDOMAIN };
+      // A recursive server knows the answer when it is asked again.
+      const reply = { answers: [a(qname, "10.0.0.1")], delay };
+      delay = 0;
+      return reply;
+    });
+    const query = { deadline: performance.now() + 4_000, search: true };
+    expect(await dns.query("db.prod", "A", query)).toMatchObject({ records: [{ address: "10.0.0.1" }] });
+  });
+
+  test("a fallback is not kept from its turn: the SRV record of a relative name is nowhere else", async () => {
+    const { resolve } = await machine("bad.example good.example", ({ qname, qtype }) => {
+      if (qname.endsWith("bad.example")) return undefined;
+      return qname === "db.prod.good.example" && qtype === "A"
+        ? { answers: [a(qname, "10.0.0.1")] }
+        : { rcode: NXDOMAIN };
+    });
+    for (const within of [3_500, 1_000]) {
+      const started = performance.now();
+      expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.1 9100"]);
+      expect(performance.now() - started).toBeLessThan(within);
+    }
+  });
+
+  test("a list that names a domain twice is searched to its end", async () => {
+    const { dns } = await machine("a.example a.example", () => ({ rcode: NXDOMAIN }));
+    const query = { deadline: performance.now() + 4_000, search: true };
+    expect(await dns.query("db.prod", "A", query)).toMatchObject({ kind: "nxdomain" });
+  });
+
+  test("the first domain has the last word again once it answers", async () => {
+    const at = (qname: string, port: number): FakeReply => ({
+      answers: [srv(qname, "h.example", port)],
+      additionals: [a("h.example", "10.0.0.7")],
+    });
+    const { server, resolve } = await machine("first.example second.example", ({ qname }) =>
+      qname.endsWith("second.example") ? at(qname, 2) : undefined,
+    );
+    expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.7 2"]);
+    server.handle(({ qname }) => at(qname, qname.endsWith("second.example") ? 2 : 1));
+    const first = async () => expect(places(await resolve("n1@db.prod"))).toEqual(["10.0.0.7 1"]);
+    await vi.waitFor(first, { timeout: 4_000 });
+  });
+
+  test("NODATA in one domain is what is said when no other has more", async () => {
+    const { dns } = await machine("a.example b.example", ({ qname }) =>
+      qname.endsWith("a.example") ? {} : { rcode: NXDOMAIN },
+    );
+    const query = { deadline: performance.now() + 4_000, search: true };
+    expect(await dns.query("db.prod", "A", query)).toMatchObject({ kind: "nodata" });
+  });
 });

@@ -361,7 +361,8 @@ describe("queries under way at once", () => {
       arrivals.push(performance.now());
       return { answers: [srv(qname, "h.consul", 1)], delay: 40 };
     });
-    const resolver = resolverFor([at(server)], { maxExchanges: 2 });
+    // One server alone has half of them.
+    const resolver = resolverFor([at(server)], { maxExchanges: 4 });
     const results = await Promise.all(
       Array.from({ length: 6 }, (_, index) => ask(resolver, 4_000, `node_${index}.consul`)),
     );
@@ -369,6 +370,55 @@ describe("queries under way at once", () => {
     expect(arrivals).toHaveLength(6);
     for (const [index, arrival] of arrivals.slice(2).entries())
       expect(arrival - (arrivals[index] ?? 0)).toBeGreaterThan(35);
+  });
+
+  describe("of names that a silent name server has to do with do not hold up others", () => {
+    const SILENT: FakeHandler = () => undefined;
+    const found: FakeHandler = ({ qname }) => ({ answers: [srv(qname, "h.consul", 1)] });
+    /** More than there are slots for, for names under so many domains. */
+    async function crowd(resolver: Resolver, server: FakeDnsServer, domains: number): Promise<void> {
+      for (let index = 0; index < 80; index++) {
+        void ask(resolver, 3_000, `node_${index}.svc.dead${index % domains}.example`);
+      }
+      await waitFor(() => server.queries.length > 0, { what: "the first query" });
+    }
+    async function expectSoon(resolver: Resolver): Promise<void> {
+      const started = performance.now();
+      expect(await ask(resolver)).toMatchObject({ kind: "records" });
+      expect(performance.now() - started).toBeLessThan(300);
+    }
+
+    test("of another server", async () => {
+      const dead = await fakeDns(SILENT);
+      const healthy = await fakeDns(found);
+      const resolver = resolverFor([at(dead, "dead0.example"), at(healthy)], { maxExchanges: 8 });
+      await crowd(resolver, dead, 1);
+      await expectSoon(resolver);
+    });
+
+    test("of another domain behind the same server", async () => {
+      const server = await fakeDns((query) => (query.qname.endsWith(".example") ? undefined : found(query)));
+      const resolver = resolverFor([at(server)], { maxExchanges: 8 });
+      await crowd(resolver, server, 1);
+      await expectSoon(resolver);
+    });
+
+    test("of several domains behind the same server", async () => {
+      const server = await fakeDns((query) => (query.qname.endsWith(".example") ? undefined : found(query)));
+      const resolver = resolverFor([at(server)], { maxExchanges: 16 });
+      await crowd(resolver, server, 5);
+      await expectSoon(resolver);
+    });
+
+    test("of the same name, when another server knows it", async () => {
+      const dead = await fakeDns(SILENT);
+      const healthy = await fakeDns(found);
+      const resolver = resolverFor([at(dead), at(healthy)], { maxExchanges: 8 });
+      await crowd(resolver, dead, 1);
+      const started = performance.now();
+      expect(await ask(resolver, 4_000, "another.svc.dead0.example")).toMatchObject({ kind: "records" });
+      expect(performance.now() - started).toBeLessThan(2_000);
+    });
   });
 
   test("leave those who wait for a turn no longer than their deadline", async () => {

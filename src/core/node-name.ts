@@ -7,6 +7,8 @@ export interface NodeName {
   readonly aliveName: string;
   /** Host part, lower case, without trailing dot; undefined for a bare name. */
   readonly host: string | undefined;
+  /** The host part is complete, whatever the search list of resolv.conf says: it was written with a trailing dot. */
+  readonly absolute?: true;
   /** The family a client of the module way asked for (`name@host/4`). */
   readonly family: Family | undefined;
   /** `full`, with an `@`: only clients that read the endpoints in Extra ask like this; stock ones send what stands before it. */
@@ -32,6 +34,7 @@ export function parseNodeName(text: string): NodeName {
   return {
     aliveName: name,
     host: host === undefined ? undefined : parseHost(host),
+    ...(host?.endsWith(".") ? { absolute: true } : {}),
     family: full?.[3] === undefined ? undefined : full[3] === "4" ? 4 : 6,
     form,
   };

@@ -50,6 +50,8 @@ export interface Question {
   /** The node with its host expanded to a fully qualified name or an IP literal, without trailing dot. */
   readonly node: NodeName & { readonly host: string };
   readonly family: Family | "any";
+  /** The host is a relative name that a user wrote: the search list of resolv.conf applies. Default: it is complete. */
+  readonly search?: boolean;
   /** Only endpoints with this address count: the host part of the node name was an address. */
   readonly onlyAddress?: string;
 }

@@ -15,6 +15,11 @@ export function qualifiedDomain(domain: string, consulDomain: string): string {
   return expandHost(domain, consulDomain, new Set(["localhost"]));
 }
 
+/** Whether a name is a domain or lies under it; both lower case, without trailing dot. */
+export function isUnder(name: string, domain: string): boolean {
+  return name === domain || name.endsWith(`.${domain}`);
+}
+
 /** The domain under which an alive name is looked up and published: the first rule that matches. */
 export function domainOf(aliveName: string, rules: readonly DomainRule[]): string | undefined {
   return rules.find((rule) => rule.glob.matches(aliveName))?.domain;

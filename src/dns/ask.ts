@@ -5,7 +5,7 @@ import { presentRecord, type QueryType } from "../core/dns/record.js";
 import { hostPort } from "../core/ip.js";
 import type { Trace } from "../core/trace.js";
 import { type ExchangeResult, exchange, type NameServer } from "./exchange.js";
-import type { ExchangeSlots } from "./exchange-slots.js";
+import { type ExchangeSlots, slotHolder } from "./exchange-slots.js";
 import type { NameServers } from "./name-servers.js";
 import type { UnavailableCode } from "./result.js";
 import type { Tally } from "./tally.js";
@@ -58,6 +58,8 @@ export interface AskContext {
   readonly trace: Trace;
   /** Takes note of failures as they happen, for who cannot wait for the end. */
   readonly tally: Tally;
+  /** Told when every server has failed once. */
+  readonly troubled: () => void;
 }
 
 interface Query {
@@ -76,15 +78,23 @@ export async function ask(query: Query, context: AskContext): Promise<Asked> {
       return { kind: "unavailable", cause: ONLY_OURSELVES, code: "DNS_UNREACHABLE", endedBy: undefined };
     let waited = false;
     for (const [index, server] of servers.entries()) {
-      if (!(await slots.take(left, signal))) return timeOver();
+      const holder = slotHolder(server, query.qname);
       const patience = timeout ?? FIRST_TRY_TIMEOUT * 2 ** round * (0.85 + 0.3 * context.random());
-      const share = Math.max(left() / (servers.length - index), SHORTEST_TRY);
-      const limit = Math.min(patience, share, left());
+      const share = () => Math.max(left() / (servers.length - index), SHORTEST_TRY);
+      // The slots of a server that is silent are all taken: the next one is asked instead.
+      const giveUp = index + 1 < servers.length ? now() + Math.min(patience, share()) : Number.POSITIVE_INFINITY;
+      if (!(await slots.take(holder, () => Math.min(left(), giveUp - now()), signal))) {
+        if (left() <= 0) return timeOver();
+        waited = true;
+        continue;
+      }
+      const limit = Math.min(patience, share(), left());
       const asking = round === 0 ? context : because(`try ${round + 1}`, context);
-      const answer = await askServer(query, server, limit, asking).finally(() => slots.give());
+      const answer = await askServer(query, server, limit, asking).finally(() => slots.give(holder));
       if (answer) return { kind: "answered", answer, server: hostPort(server.address, server.port) };
       waited ||= tally.lastReason === "timeout";
     }
+    context.troubled();
     if (attempts !== undefined && round + 1 >= attempts) return unavailable(tally, undefined);
     if (round + 1 >= REFUSED_ROUNDS && tally.allRefused) return unavailable(tally, undefined);
     // The patience of a try that timed out was pause enough.

@@ -40,6 +40,9 @@ export class Flight {
   readonly #traces = new Set<Trace>();
   /** Never rejects. */
   readonly end: Promise<FlightEnd>;
+  /** Fulfilled when every server has failed once; they go on being asked. */
+  readonly trouble: Promise<void>;
+  #troubled: () => void = () => {};
   #land: (end: FlightEnd) => void = () => {};
   #deadline = Number.NEGATIVE_INFINITY;
   #absence: Absence | undefined;
@@ -50,6 +53,9 @@ export class Flight {
     this.#tally = new Tally(question.qname);
     this.end = new Promise((resolve) => {
       this.#land = resolve;
+    });
+    this.trouble = new Promise((resolve) => {
+      this.#troubled = resolve;
     });
   }
 
@@ -132,6 +138,7 @@ export class Flight {
       deadline: () => this.#deadline - MARGIN,
       signal: closing,
       tally: this.#tally,
+      troubled: this.#troubled,
       trace: (event) => {
         for (const trace of this.#traces) trace(event);
       },

@@ -11,6 +11,7 @@ import { Flight, type FlightEnd } from "./flight.js";
 import { NameServers } from "./name-servers.js";
 import { observeQueries } from "./observed.js";
 import type { Absence, DnsResult, Records } from "./result.js";
+import { Search } from "./search.js";
 
 export type { Absence, DnsResult, DnsUnavailable, Records } from "./result.js";
 
@@ -18,6 +19,8 @@ export interface QueryOptions {
   /** Milliseconds on the clock of `now`. */
   readonly deadline: number;
   readonly trace?: Trace | undefined;
+  /** The search list of resolv.conf applies: the name is a relative one that a user wrote. Default false, an absolute name. */
+  readonly search?: boolean | undefined;
 }
 
 export interface Resolver {
@@ -28,6 +31,7 @@ export interface Resolver {
     qname: string,
     qtype: QueryType,
     wrong: (record: ResourceRecord, answer: Records) => boolean,
+    options?: Pick<QueryOptions, "search">,
   ) => void;
   /** Ends what is under way; those who wait are told `unavailable`. */
   readonly close: () => Promise<void>;
@@ -89,6 +93,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   });
   const slots = new ExchangeSlots(options.maxExchanges ?? MAX_EXCHANGES);
   const flights = new Map<string, Flight>();
+  const searching = new Search(now);
   const closing = new AbortController();
   // Every query on its way listens: their number is no leak.
   setMaxListeners(0, closing.signal);
@@ -134,7 +139,12 @@ export function createResolver(options: ResolverOptions): Resolver {
     return last && { ...last.value, ttl: 0, stale: true };
   }
 
-  async function lookup(qname: string, qtype: QueryType, query: QueryOptions): Promise<DnsResult> {
+  async function lookup(
+    qname: string,
+    qtype: QueryType,
+    query: QueryOptions,
+    troubled?: () => void,
+  ): Promise<DnsResult> {
     const key = `${qtype} ${qname}`;
     const fresh = cache.fresh(key, now());
     if (fresh) {
@@ -143,6 +153,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
     for (;;) {
       const flight = join(key, qname, qtype, query);
+      if (troubled) void flight.trouble.then(troubled);
       const remaining = query.deadline - now() - MARGIN;
       const patience = stale(key) ? Math.min(remaining, CLIENT_RESPONSE_TIMER) : remaining;
       const end = (await within(flight.end, patience)) ?? { result: flight.soFar(), endedBy: undefined };
@@ -178,16 +189,18 @@ export function createResolver(options: ResolverOptions): Resolver {
     async query(name, qtype, query) {
       const asked = name.toLowerCase();
       if (nameProblem(asked) !== undefined) return { kind: "nxdomain", ttl: 0, server: undefined };
-      let result: DnsResult | undefined;
-      for (const qname of await nameServers.namesFor(asked)) {
-        if (result !== undefined && nameProblem(qname) !== undefined) continue;
-        result = await lookup(canonicalName(qname), qtype, query);
-        if (result.kind === "records" || result.kind === "unavailable") return result;
-      }
-      return result ?? { kind: "nxdomain", ttl: 0, server: undefined };
+      const names = (query.search ? await nameServers.namesFor(asked) : [asked]).map(canonicalName);
+      // A search domain may make a name longer than DNS allows.
+      const possible = Array.from(new Set(names)).filter((qname) => nameProblem(qname) === undefined);
+      const [only, second] = possible;
+      if (only !== undefined && second === undefined) return lookup(only, qtype, query);
+      return searching.lookUp(canonicalName(asked), possible, query.deadline, (qname, deadline, troubled) =>
+        lookup(qname, qtype, { ...query, deadline }, troubled),
+      );
     },
-    dropRecords(name, qtype, wrong) {
-      for (const qname of nameServers.knownNamesFor(name.toLowerCase())) {
+    dropRecords(name, qtype, wrong, { search = false } = {}) {
+      const asked = name.toLowerCase();
+      for (const qname of search ? nameServers.knownNamesFor(asked) : [asked]) {
         cache.revise(`${qtype} ${canonicalName(qname)}`, (cached) => {
           const { value, receivedAt } = cached;
           const records = value.records.filter((record) => !wrong(record, value));

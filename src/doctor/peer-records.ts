@@ -88,17 +88,17 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
 async function byAddress(
   owner: string,
   reason: string,
-  { host }: AskedNode,
+  { host, name }: AskedNode,
   { resolving, config }: Examination,
 ): Promise<Finding> {
-  const deadline = performance.now() + ADDRESS_TIMEOUT;
+  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: resolving.nodes.isRelative(name) };
   const found = await Promise.all(
-    [owner, host].flatMap((name) =>
+    [owner, host].flatMap((qname) =>
       (["A", "AAAA"] as const).map(async (type) => {
-        const result = await resolving.dns.query(name, type, { deadline });
+        const result = await resolving.dns.query(qname, type, query);
         if (result.kind !== "records") return [];
         return result.records.flatMap((record) =>
-          "address" in record ? [`${name} ${record.type} ${record.address}`] : [],
+          "address" in record ? [`${qname} ${record.type} ${record.address}`] : [],
         );
       }),
     ),

@@ -1,8 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { answersQuery, isRefusal, withId } from "../core/gateway/forwarded.js";
-import { hostPort } from "../core/ip.js";
 import { exchangeBytes, type NameServer, randomId } from "../dns/exchange-bytes.js";
-import { ExchangeSlots, exchangeLimit } from "../dns/exchange-slots.js";
+import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.js";
 import type { NameServers } from "../dns/name-servers.js";
 import { openFileLimit } from "../epmd/connection-limit.js";
 import type { Logger } from "../logger.js";
@@ -34,22 +33,13 @@ const MAX_FORWARDS = 512;
 /** Between the first and the next server, milliseconds: less when many servers share the time. */
 const LONGEST_PATIENCE = 1_500;
 const SHORTEST_PATIENCE = 300;
-/** Of all that may be under way, a server gets one in so many. */
-const SHARES = 4;
 /** Datagrams get lost. */
 const UDP_ROUNDS = 3;
 
 /** Passes questions on to other name servers. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { nameServers, log, limit = LIMIT, maxForwards = MAX_FORWARDS } = options;
-  // For each server its own: one that is silent must not keep the others from being asked.
-  const slots = new Map<string, ExchangeSlots>();
-  const slotsOf = ({ address, port }: NameServer) => {
-    const key = hostPort(address, port);
-    const known = slots.get(key) ?? new ExchangeSlots(Math.ceil(exchangeLimit(openFileLimit()) / SHARES));
-    slots.set(key, known);
-    return known;
-  };
+  const slots = new ExchangeSlots(exchangeLimit(openFileLimit()));
   const closing = new AbortController();
   // Every question on its way listens: their number is no leak.
   setMaxListeners(0, closing.signal);
@@ -69,8 +59,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     }
     toldNone = false;
     const ask = async (server: NameServer, signal: AbortSignal) => {
-      const mySlots = slotsOf(server);
-      if (!(await mySlots.take(() => (signal.aborted ? 0 : left()), signal))) return undefined;
+      const holder = slotHolder(server, qname);
+      if (!(await slots.take(holder, () => (signal.aborted ? 0 : left()), signal))) return undefined;
       try {
         // Another id and port: who knows those of the asker could answer in place of the server (RFC 5452).
         const mine = withId(query, await randomId());
@@ -83,7 +73,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         if (result.reason !== "aborted") nameServers.failed(server, performance.now());
         return undefined;
       } finally {
-        mySlots.give();
+        slots.give(holder);
       }
     };
     return askInTurn(servers, {

@@ -34,7 +34,8 @@ export async function lookUpAtGateway(
     const reason = `${peer.dialled} is an address of the gateway that stands for no host`;
     return refusal(asked, { outcome: "not-found", reason });
   }
-  const node = { ...written, host };
+  // The asker's resolver has applied its search list before it asked the gateway for the address.
+  const node: NodeName = written.host === undefined ? { ...written, host, absolute: true } : { ...written, host };
   const resolution = await deps.nodes.resolve(node, {
     sameHost: true,
     // The relay tries the endpoints itself, in the order in which they come.

@@ -31,15 +31,23 @@ export class AddressLookup {
   }
 
   /** Sends the queries now; `lookUp` finds their answers later. */
-  askAhead(names: readonly string[], families: readonly Family[], context: LookupContext): void {
-    for (const name of names) for (const family of families) void this.#query(name, family, context);
+  askAhead(names: readonly string[], families: readonly Family[], context: LookupContext, search?: boolean): void {
+    for (const name of names) for (const family of families) void this.#query(name, family, context, search);
   }
 
-  /** Both families at once; one that is slow to answer does not hold up the other. */
-  async lookUp(name: string, families: readonly Family[], context: LookupContext): Promise<Addresses> {
+  /**
+   * Both families at once; one that is slow to answer does not hold up the other.
+   * @param search the name is a relative one that a user wrote; default: it is absolute
+   */
+  async lookUp(
+    name: string,
+    families: readonly Family[],
+    context: LookupContext,
+    search?: boolean,
+  ): Promise<Addresses> {
     const results: DnsResult[] = [];
     const queries = families.map(async (family) => {
-      const result = await this.#query(name, family, context);
+      const result = await this.#query(name, family, context, search);
       results.push(result);
       return result;
     });
@@ -59,11 +67,11 @@ export class AddressLookup {
     return combine(results);
   }
 
-  #query(name: string, family: Family, context: LookupContext): Promise<DnsResult> {
+  #query(name: string, family: Family, context: LookupContext, search = false): Promise<DnsResult> {
     const asked = this.#asked.get(context) ?? new Map<string, Promise<DnsResult>>();
     this.#asked.set(context, asked);
-    const key = `${name} ${family}`;
-    const query = asked.get(key) ?? this.#resolver.query(name, family === 4 ? "A" : "AAAA", context);
+    const key = `${name} ${family} ${search}`;
+    const query = asked.get(key) ?? this.#resolver.query(name, family === 4 ? "A" : "AAAA", { ...context, search });
     asked.set(key, query);
     return query;
   }

@@ -46,7 +46,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
     if (familyOf(host) !== undefined) return literal(host);
     const families = wantedFamilies(question.family, options.family);
     const owner = srvOwner(srvName, question.node);
-    const ask = (name: string) => options.addresses.lookUp(name, families, context);
+    const ask = (name: string) => options.addresses.lookUp(name, families, context, question.search);
     const [own, hosts] = await Promise.all([nameProblem(owner) === undefined ? ask(owner) : undefined, ask(host)]);
     if (own && own.addresses.length > 0) return own;
     return { ...hosts, unavailable: hosts.unavailable ?? own?.unavailable };

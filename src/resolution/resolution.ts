@@ -2,7 +2,7 @@ import type { Endpoint, Family } from "../core/endpoint.js";
 import { familyOf } from "../core/ip.js";
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { Found, Question, Resolution, SourceName } from "../core/resolution.js";
-import { expandHost } from "../core/service-domain.js";
+import { expandHost, isUnder } from "../core/service-domain.js";
 import type { Trace } from "../core/trace.js";
 import { probe } from "./probe.js";
 import type { LookupContext, Source } from "./source.js";
@@ -95,7 +95,19 @@ export class NodeResolver {
     if (!("outcome" in asked)) this.#options.onRefused(asked, endpoint);
   }
 
-  #expand({ aliveName, host }: NodeName): string {
+  /**
+   * Whether a host is a relative name, to which the search list of resolv.conf applies: only what a user wrote can be
+   * one. What we composed is complete, and so is what lies under the domains that we know.
+   */
+  isRelative({ aliveName, host, absolute }: NodeName): boolean {
+    if (host === undefined || absolute || familyOf(host) !== undefined) return false;
+    const { consulDomain, domainOf } = this.#options;
+    const known = [consulDomain, domainOf(aliveName)].filter((domain) => domain !== undefined);
+    const expanded = this.#expand({ aliveName, host });
+    return !known.some((domain) => isUnder(expanded, domain));
+  }
+
+  #expand({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
     const { consulDomain, ownNames, domainOf } = this.#options;
     if (host !== undefined) return expandHost(host, consulDomain, ownNames);
     // A bare name without a domain can only be a node of this machine.
@@ -110,6 +122,7 @@ export class NodeResolver {
     return {
       node: { aliveName, host: this.#expand(name), family, form },
       family: family ?? this.#options.family,
+      ...(this.isRelative(name) ? { search: true } : {}),
     };
   }
 
@@ -145,7 +158,7 @@ export class NodeResolver {
         reason: `${host} is an address, and no --domain says where ${aliveName} is looked up`,
       };
     }
-    return { ...question, node: { ...question.node, host: domain }, onlyAddress: host };
+    return { ...question, node: { ...question.node, host: domain }, search: false, onlyAddress: host };
   }
 
   /** Puts first the endpoint that accepts connections: during a rolling update old and new instance share a name. */

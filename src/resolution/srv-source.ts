@@ -1,6 +1,6 @@
 import { preferAddresses } from "../core/dns/address.js";
 import { srvOwner } from "../core/dns/owner.js";
-import { nameProblem, type SrvRecord } from "../core/dns/record.js";
+import { nameProblem, type ResourceRecord, type SrvRecord } from "../core/dns/record.js";
 import { orderSrv } from "../core/dns/select.js";
 import type { Endpoint, Family } from "../core/endpoint.js";
 import { canonicalIp, familyOf } from "../core/ip.js";
@@ -74,9 +74,12 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
     if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
     const families = wantedFamilies(question.family, options.family);
     const hosts = addressesToo && !context.withoutFallback ? [owner, question.node.host] : [];
-    addresses.askAhead([...hosts, ...(withoutAddresses.get(owner) ?? [])], families, context);
+    const { search } = question;
+    addresses.askAhead(hosts, families, context, search);
+    // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
+    addresses.askAhead(withoutAddresses.get(owner) ?? [], families, context);
 
-    const answer = await resolver.query(owner, "SRV", context);
+    const answer = await resolver.query(owner, "SRV", { ...context, search });
     if (answer.kind === "unavailable") return { outcome: "unavailable", cause: answer.cause };
     if (answer.kind !== "records") {
       return notFound(`${owner} has no SRV record (${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"})`);
@@ -108,12 +111,13 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
 
   function drop(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
     const owner = srvOwner(srvName, question.node);
-    resolver.dropRecords(owner, "SRV", (record, answer) => {
+    const isWrong = (record: ResourceRecord, answer: Records) => {
       if (record.type !== "SRV" || record.port !== port) return false;
       const glue = glueOf(record.target, answer).addresses.map(canonicalIp);
       // Without addresses of its own the record cannot be told from its neighbours: ask anew for all of this port.
       return glue.length === 0 || glue.every((known) => known === address);
-    });
+    };
+    resolver.dropRecords(owner, "SRV", isWrong, question);
   }
 
   return { name: "srv", lookUp, drop };

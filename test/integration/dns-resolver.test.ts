@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ResourceRecord } from "../../src/core/dns/record.js";
 import type { TraceEvent } from "../../src/core/trace.js";
 import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
 import { createLogger } from "../../src/logger.js";
@@ -360,7 +361,8 @@ describe("queries under way at once", () => {
       arrivals.push(performance.now());
       return { answers: [srv(qname, "h.consul", 1)], delay: 40 };
     });
-    const resolver = resolverFor([at(server)], { maxExchanges: 2 });
+    // One server alone has half of them.
+    const resolver = resolverFor([at(server)], { maxExchanges: 4 });
     const results = await Promise.all(
       Array.from({ length: 6 }, (_, index) => ask(resolver, 4_000, `node_${index}.consul`)),
     );
@@ -368,6 +370,55 @@ describe("queries under way at once", () => {
     expect(arrivals).toHaveLength(6);
     for (const [index, arrival] of arrivals.slice(2).entries())
       expect(arrival - (arrivals[index] ?? 0)).toBeGreaterThan(35);
+  });
+
+  describe("of names that a silent name server has to do with do not hold up others", () => {
+    const SILENT: FakeHandler = () => undefined;
+    const found: FakeHandler = ({ qname }) => ({ answers: [srv(qname, "h.consul", 1)] });
+    /** More than there are slots for, for names under so many domains. */
+    async function crowd(resolver: Resolver, server: FakeDnsServer, domains: number): Promise<void> {
+      for (let index = 0; index < 80; index++) {
+        void ask(resolver, 3_000, `node_${index}.svc.dead${index % domains}.example`);
+      }
+      await waitFor(() => server.queries.length > 0, { what: "the first query" });
+    }
+    async function expectSoon(resolver: Resolver): Promise<void> {
+      const started = performance.now();
+      expect(await ask(resolver)).toMatchObject({ kind: "records" });
+      expect(performance.now() - started).toBeLessThan(300);
+    }
+
+    test("of another server", async () => {
+      const dead = await fakeDns(SILENT);
+      const healthy = await fakeDns(found);
+      const resolver = resolverFor([at(dead, "dead0.example"), at(healthy)], { maxExchanges: 8 });
+      await crowd(resolver, dead, 1);
+      await expectSoon(resolver);
+    });
+
+    test("of another domain behind the same server", async () => {
+      const server = await fakeDns((query) => (query.qname.endsWith(".example") ? undefined : found(query)));
+      const resolver = resolverFor([at(server)], { maxExchanges: 8 });
+      await crowd(resolver, server, 1);
+      await expectSoon(resolver);
+    });
+
+    test("of several domains behind the same server", async () => {
+      const server = await fakeDns((query) => (query.qname.endsWith(".example") ? undefined : found(query)));
+      const resolver = resolverFor([at(server)], { maxExchanges: 16 });
+      await crowd(resolver, server, 5);
+      await expectSoon(resolver);
+    });
+
+    test("of the same name, when another server knows it", async () => {
+      const dead = await fakeDns(SILENT);
+      const healthy = await fakeDns(found);
+      const resolver = resolverFor([at(dead), at(healthy)], { maxExchanges: 8 });
+      await crowd(resolver, dead, 1);
+      const started = performance.now();
+      expect(await ask(resolver, 4_000, "another.svc.dead0.example")).toMatchObject({ kind: "records" });
+      expect(performance.now() - started).toBeLessThan(2_000);
+    });
   });
 
   test("leave those who wait for a turn no longer than their deadline", async () => {
@@ -561,10 +612,12 @@ describe("the cache", () => {
       answers: [srv(qname, "old.example", 1, { ttl: 60 }), srv(qname, "new.example", 2, { ttl: 60 })],
     }));
     const resolver = resolverFor([at(server, "corp.example")], { resolvConf });
-    await ask(resolver, 4_000, "node_a.svc");
-    resolver.dropRecords("node_a.svc", "SRV", (record) => record.type === "SRV" && record.port === 1);
+    const search = () => resolver.query("node_a.svc", "SRV", { deadline: performance.now() + 4_000, search: true });
+    await search();
+    const isWrong = (record: ResourceRecord) => record.type === "SRV" && record.port === 1;
+    resolver.dropRecords("node_a.svc", "SRV", isWrong, { search: true });
     server.handle(() => ({ rcode: REFUSED }));
-    expect(await ask(resolver, 4_000, "node_a.svc")).toMatchObject({
+    expect(await search()).toMatchObject({
       records: [{ owner: "node_a.svc.corp.example", target: "new.example" }],
       stale: true,
     });

@@ -219,6 +219,17 @@ describe("when nobody answers", () => {
     expect(silent.queries.filter(hasName("\x01b\x07example")).length).toBe(1);
   });
 
+  test("for names of one domain, those of others behind the same server are answered all the same", async () => {
+    const server = await rawNameServer((query) => (hasName("dead")(query) ? undefined : responseTo(query, 0x8180)));
+    const { dns } = await gatewayDns({ forward: { servers: [server], limit: 2_000 } });
+    const crowd = Array.from({ length: 150 }, (_, id) => askUdp(dns, queryFor(`n${id}.dead.example`, { id })));
+    await vi.waitFor(() => expect(server.queries.some(hasName("dead"))).toBe(true));
+    const started = performance.now();
+    expect(rcode(await askUdp(dns, queryFor("a.example")))).toBe(0);
+    expect(performance.now() - started).toBeLessThan(1_000);
+    await Promise.all(crowd);
+  });
+
   test("because nobody is there, SERVFAIL comes at once", async () => {
     const gone = { address: "127.0.0.1", port: await freePort() };
     const { dns } = await gatewayDns({ forward: { servers: [gone] } });

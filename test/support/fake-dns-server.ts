@@ -56,7 +56,8 @@ export interface FakeDnsServer {
   close(): Promise<void>;
 }
 
-export async function startFakeDns(first: FakeHandler, address = "127.0.0.1"): Promise<FakeDnsServer> {
+/** @param at default: any port that is free */
+export async function startFakeDns(first: FakeHandler, address = "127.0.0.1", at?: number): Promise<FakeDnsServer> {
   let handler = first;
   const queries: SeenQuery[] = [];
   const family = net.isIPv6(address) ? "udp6" : "udp4";
@@ -119,7 +120,7 @@ export async function startFakeDns(first: FakeHandler, address = "127.0.0.1"): P
     });
   });
 
-  const port = await bindBoth(udp, tcp, address);
+  const port = await bindBoth(udp, tcp, address, at);
   await new Promise<void>((resolve) => {
     stranger.bind(0, address, resolve);
   });
@@ -174,8 +175,8 @@ async function sendTcp(socket: net.Socket, response: Buffer, dribble: boolean): 
 }
 
 /** One port for both. */
-async function bindBoth(udp: dgram.Socket, tcp: net.Server, address: string): Promise<number> {
-  const port = await freePort();
+async function bindBoth(udp: dgram.Socket, tcp: net.Server, address: string, at?: number): Promise<number> {
+  const port = at ?? (await freePort());
   tcp.listen(port, address);
   await once(tcp, "listening");
   udp.bind(port, address);

@@ -6,7 +6,7 @@ describe("a node name as asked for", () => {
     ["node_b@svc.service.consul", { aliveName: "node_b", host: "svc.service.consul", family: undefined, form: "full" }],
     [
       "node_b@Svc.Service.Consul.",
-      { aliveName: "node_b", host: "svc.service.consul", family: undefined, form: "full" },
+      { aliveName: "node_b", host: "svc.service.consul", absolute: true, family: undefined, form: "full" },
     ],
     ["node_b@svc/4", { aliveName: "node_b", host: "svc", family: 4, form: "full" }],
     ["node_b@svc/6", { aliveName: "node_b", host: "svc", family: 6, form: "full" }],

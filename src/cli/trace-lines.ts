@@ -21,6 +21,13 @@ export function traceLines(event: TraceEvent): string[] {
         ...additionals.map((record) => `    additional: ${record}`),
       ];
     }
+    case "partial": {
+      const { server, qname, qtype, records } = event;
+      const some = records === 1 ? "1 record" : `${records} records`;
+      return [
+        `- query ${qname} ${qtype}: the truncated answer of ${server} stands, ${some}; over TCP there is no more`,
+      ];
+    }
     case "probe":
       return [`- probe ${event.result} (${event.elapsedMs.toFixed(1)} ms)`];
     case "order":

@@ -24,6 +24,15 @@ export type TraceEvent =
       /** The same of the additional section. */
       readonly additionals: readonly string[];
     }
+  /** A truncated answer stands, because no server gives the whole one over TCP. */
+  | {
+      readonly step: "partial";
+      readonly server: string;
+      readonly qname: string;
+      readonly qtype: string;
+      /** Those of the type asked for. */
+      readonly records: number;
+    }
   | { readonly step: "probe"; readonly endpoint: Endpoint; readonly result: string; readonly elapsedMs: number }
   | {
       readonly step: "order";

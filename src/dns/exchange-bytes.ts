@@ -8,9 +8,11 @@ export interface NameServer {
   readonly port: number;
 }
 
+export type Transport = "udp" | "tcp";
+
 export interface BytesRequest {
   readonly server: NameServer;
-  readonly transport: "udp" | "tcp";
+  readonly transport: Transport;
   /** Milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -20,6 +22,8 @@ export interface Failed {
   readonly kind: "failed";
   /** `timeout`, `aborted`, `malformed answer`, `connection closed`, or the system's code: ECONNREFUSED, EHOSTUNREACH, ... */
   readonly reason: string;
+  /** What the answer was for that is none to this query. */
+  readonly detail?: string | undefined;
 }
 
 export type BytesResult<T> = { readonly kind: "answered"; readonly answer: T } | Failed;
@@ -84,14 +88,19 @@ function startUdp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settl
 
 function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
   const socket = net.connect({ host: server.address, port: server.port });
-  let received: Buffer = Buffer.alloc(0);
+  const chunks: Buffer[] = [];
+  let octets = 0;
+  let expected: number | undefined;
   socket.on("error", (error) => settle(failed(codeOf(error))));
   socket.on("close", () => settle(failed("connection closed")));
   socket.on("data", (chunk) => {
-    received = Buffer.concat([received, chunk]);
-    // RFC 1035 section 4.2.2: two octets of length before the message.
-    if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
-    const size = received.readUInt16BE(0);
+    chunks.push(chunk);
+    octets += chunk.length;
+    // RFC 1035 section 4.2.2: two octets of length before the message, so it is never longer than 65,535.
+    if (expected === undefined && octets >= 2) expected = 2 + Buffer.concat(chunks).readUInt16BE(0);
+    if (expected === undefined || octets < expected) return;
+    const received = Buffer.concat(chunks);
+    const size = expected - 2;
     const answer = accept(received.subarray(2, 2 + size));
     settle(answer !== undefined ? { kind: "answered", answer } : failed("malformed answer"));
   });

@@ -1,14 +1,14 @@
-import { isAnswerTo } from "../core/dns/answer.js";
+import { isAnswerTo, whyNoAnswer } from "../core/dns/answer.js";
 import { decodeMessage, encodeQuery, type Message } from "../core/dns/message.js";
 import type { QueryType } from "../core/dns/record.js";
 import { ProtocolError } from "../core/errors.js";
-import { exchangeBytes, type Failed, type NameServer, randomId } from "./exchange-bytes.js";
+import { exchangeBytes, type Failed, type NameServer, randomId, type Transport } from "./exchange-bytes.js";
 
-export type { NameServer } from "./exchange-bytes.js";
+export type { Failed, NameServer, Transport } from "./exchange-bytes.js";
 
 export interface ExchangeRequest {
   readonly server: NameServer;
-  readonly transport: "udp" | "tcp";
+  readonly transport: Transport;
   readonly qname: string;
   readonly qtype: QueryType;
   readonly edns: boolean;
@@ -26,16 +26,27 @@ export type ExchangeResult =
     }
   | Failed;
 
+/** What `exchangeBytes` says of bytes over TCP that are no answer. */
+const MALFORMED = "malformed answer";
+
 /** One query to one server. Never rejects. @throws ProtocolError for a name that DNS cannot carry */
 export async function exchange(request: ExchangeRequest): Promise<ExchangeResult> {
   const { qname, qtype, edns } = request;
   const id = await randomId();
   const query = encodeQuery({ id, qname, qtype, edns });
+  const asked = { id, qname, qtype };
+  let why: ReturnType<typeof whyNoAnswer>;
   const result = await exchangeBytes(request, query, (bytes) => {
     const message = decode(bytes);
-    return message && isAnswerTo(message, { id, qname, qtype }) ? { message, size: bytes.length } : undefined;
+    if (message && isAnswerTo(message, asked)) return { message, size: bytes.length };
+    // Others do not know the id: this is what the server, or something before it, has to say.
+    if (message) why = whyNoAnswer(message, asked) ?? why;
+    else if (bytes.length >= 2 && bytes.readUInt16BE(0) === id) why = { reason: MALFORMED };
+    return undefined;
   });
-  return result.kind === "failed" ? result : { kind: "message", ...result.answer };
+  if (result.kind === "answered") return { kind: "message", ...result.answer };
+  const isNoAnswer = result.reason === "timeout" || result.reason === MALFORMED;
+  return isNoAnswer && why ? { kind: "failed", ...why } : result;
 }
 
 function decode(bytes: Buffer): Message | undefined {

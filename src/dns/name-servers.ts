@@ -13,6 +13,8 @@ export interface ServerSet {
   readonly timeout: number | undefined;
   /** Rounds over all servers, when resolv.conf says so. */
   readonly attempts: number | undefined;
+  /** Over TCP alone, when resolv.conf says so. */
+  readonly useTcp: boolean;
 }
 
 export interface NameServersOptions {
@@ -27,7 +29,7 @@ export interface NameServersOptions {
 }
 
 const DNS_PORT = 53;
-/** How long a server that failed is tried last: RFC 8767's failure recheck timer, milliseconds. */
+/** How long a server that failed is tried last, and one that drops UDP over TCP: RFC 8767's failure recheck timer, milliseconds. */
 const PENALTY = 30_000;
 
 /**
@@ -37,6 +39,10 @@ const PENALTY = 30_000;
 export class NameServers {
   readonly #options: NameServersOptions;
   readonly #failedAt = new Map<string, number>();
+  /** When a server that is silent over UDP answered over TCP. */
+  readonly #udpLostAt = new Map<string, number>();
+  /** Of `options rotate`. */
+  #turns = 0;
   #read: { readonly version: string; readonly conf: ResolvConf } | undefined;
 
   constructor(options: NameServersOptions) {
@@ -55,11 +61,16 @@ export class NameServers {
 
   async serversFor(name: string, now: number): Promise<ServerSet> {
     const matching = this.#matching(name);
-    if (matching.length > 0) return { servers: this.#order(matching, now), timeout: undefined, attempts: undefined };
-    const { nameservers, timeout, attempts } = await this.#resolvConf();
+    if (matching.length > 0) {
+      return { servers: this.#order(matching, now), timeout: undefined, attempts: undefined, useTcp: false };
+    }
+    const { nameservers, timeout, attempts, useTcp, rotate } = await this.#resolvConf();
     const { isOwn = () => false, otherwise = [] } = this.#options;
     const others = nameservers.map((address) => ({ address, port: DNS_PORT })).filter((server) => !isOwn(server));
-    return { servers: this.#order(others.length > 0 ? others : otherwise, now), timeout, attempts };
+    const servers = others.length > 0 ? others : otherwise;
+    const first = rotate && servers.length > 0 ? this.#turns++ % servers.length : 0;
+    const turned = [...servers.slice(first), ...servers.slice(0, first)];
+    return { servers: this.#order(turned, now), timeout, attempts, useTcp };
   }
 
   failed(server: NameServer, now: number): void {
@@ -68,6 +79,22 @@ export class NameServers {
 
   answered(server: NameServer): void {
     this.#failedAt.delete(hostPort(server.address, server.port));
+  }
+
+  /** It was silent over UDP and answered over TCP. */
+  lostUdp(server: NameServer, now: number): void {
+    this.#udpLostAt.set(hostPort(server.address, server.port), now);
+  }
+
+  /** It is to be tried over UDP again. */
+  foundUdp(server: NameServer): void {
+    this.#udpLostAt.delete(hostPort(server.address, server.port));
+  }
+
+  /** Whether UDP would be a loss of time. */
+  dropsUdp(server: NameServer, now: number): boolean {
+    const lostAt = this.#udpLostAt.get(hostPort(server.address, server.port));
+    return lostAt !== undefined && now - lostAt < PENALTY;
   }
 
   #matching(name: string): NameServer[] {
@@ -96,7 +123,9 @@ export class NameServers {
       if (this.#read?.version !== version) {
         const conf = parseResolvConf(await readFile(path, "utf8"));
         this.#read = { version, conf };
-        log.debug({ path, nameservers: conf.nameservers, search: conf.search }, "resolv.conf read");
+        const { nameservers, search, ignored } = conf;
+        log.debug({ path, nameservers, search }, "resolv.conf read");
+        if (ignored.length > 0) log.info({ path, options: ignored }, "resolv.conf has options that are ignored here");
       }
     } catch (err) {
       if (this.#read?.version !== "none") log.debug({ path, err }, "resolv.conf cannot be read; 127.0.0.1 is asked");

@@ -25,7 +25,7 @@ export interface Absence {
 }
 
 /** What the name servers did instead of answering; stable. */
-export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "DNS_UNREACHABLE";
+export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "DNS_BAD_ANSWER" | "DNS_UNREACHABLE";
 
 export interface DnsUnavailable {
   readonly kind: "unavailable";

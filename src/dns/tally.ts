@@ -1,5 +1,5 @@
 import { hostPort } from "../core/ip.js";
-import type { NameServer } from "./exchange.js";
+import type { Failed, NameServer } from "./exchange.js";
 import type { UnavailableCode } from "./result.js";
 
 /** System codes that say that nobody is there, at once and without doubt. */
@@ -13,15 +13,33 @@ const UNREACHABLE = new Set([
   "EINVAL",
 ]);
 /** Response codes by which a server says that it will not answer, now or later. */
-const WILL_NOT = new Set(["REFUSED", "NOTIMP", "FORMERR", "BADVERS"]);
+const WILL_NOT = new Set(["REFUSED", "NOTIMP", "FORMERR", "BADVERS", "lame"]);
+/** Answers that are none to the question. */
+const NO_ANSWERS = new Set(["another name", "another question", "no question", "malformed answer"]);
+
+/** For people. */
+const WORDS: Readonly<Record<string, string>> = {
+  timeout: "timed out",
+  ECONNREFUSED: "refused the connection (ECONNREFUSED)",
+  lame: "has nothing and asks nobody (lame)",
+  "another name": "gave an answer for another name",
+  "another question": "gave an answer to another question",
+  "no question": "gave an answer without its question",
+  "malformed answer": "gave a malformed answer",
+};
+
+interface Failure {
+  readonly count: number;
+  /** Of the last time. */
+  readonly detail: string | undefined;
+}
 
 /** What went wrong while one question was asked: for the operator, and to know when to give up. */
 export class Tally {
   readonly #qname: string;
   /** Server, then reason, then how often. */
-  readonly #failures = new Map<string, Map<string, number>>();
+  readonly #failures = new Map<string, Map<string, Failure>>();
   #pending: NameServer | undefined;
-  #lastReason: string | undefined;
 
   constructor(qname: string) {
     this.#qname = qname;
@@ -35,35 +53,39 @@ export class Tally {
     this.#pending = undefined;
   }
 
-  failed(server: NameServer, reason: string): void {
+  failed(server: NameServer, { reason, detail }: Pick<Failed, "reason" | "detail">): void {
     this.#pending = undefined;
-    this.#lastReason = reason;
     const name = hostPort(server.address, server.port);
-    const reasons = this.#failures.get(name) ?? new Map<string, number>();
-    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    const reasons = this.#failures.get(name) ?? new Map<string, Failure>();
+    reasons.set(reason, { count: (reasons.get(reason)?.count ?? 0) + 1, detail });
     this.#failures.set(name, reasons);
   }
 
-  get lastReason(): string | undefined {
-    return this.#lastReason;
+  /** It has been asked, and nothing came. */
+  wasSilent({ address, port }: NameServer): boolean {
+    const reasons = Array.from(this.#failures.get(hostPort(address, port))?.keys() ?? []);
+    return reasons.some((reason) => reason === "timeout" || UNREACHABLE.has(reason));
   }
 
   /** Every failure so far was a plain no: asking again will hardly help. */
   get allRefused(): boolean {
-    return this.#reasons().every((reason) => UNREACHABLE.has(reason) || WILL_NOT.has(reason));
+    return this.#reasons().every(
+      (reason) => UNREACHABLE.has(reason) || WILL_NOT.has(reason) || reason === "another name",
+    );
   }
 
   get code(): UnavailableCode {
     const reasons = this.#reasons();
     if (reasons.length === 0 || reasons.includes("timeout")) return "DNS_TIMEOUT";
     if (reasons.includes("SERVFAIL")) return "DNS_SERVFAIL";
+    if (reasons.some((reason) => NO_ANSWERS.has(reason))) return "DNS_BAD_ANSWER";
     return reasons.some((reason) => WILL_NOT.has(reason)) ? "DNS_REFUSED" : "DNS_UNREACHABLE";
   }
 
   /** `no name server could answer for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
   get cause(): string {
     const servers = Array.from(this.#failures, ([server, reasons]) => {
-      const said = Array.from(reasons, ([reason, count]) => `${inWords(reason)} ${tries(count)}`);
+      const said = Array.from(reasons, ([reason, { count, detail }]) => `${inWords(reason, detail)} ${tries(count)}`);
       return `${server} ${said.join(" and ")}`;
     });
     if (this.#pending) servers.push(`${hostPort(this.#pending.address, this.#pending.port)} has yet to answer`);
@@ -75,9 +97,9 @@ export class Tally {
   }
 }
 
-function inWords(reason: string): string {
-  if (reason === "timeout") return "timed out";
-  if (reason === "ECONNREFUSED") return "refused the connection (ECONNREFUSED)";
+function inWords(reason: string, detail: string | undefined): string {
+  const words = WORDS[reason];
+  if (words !== undefined) return detail === undefined ? words : `${words} (${detail})`;
   if (/^[A-Z]+[0-9]*$/.test(reason) && !UNREACHABLE.has(reason) && !reason.startsWith("E")) return `said ${reason}`;
   return `failed (${reason})`;
 }

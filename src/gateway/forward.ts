@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { answersQuery, isRefusal, withId } from "../core/gateway/forwarded.js";
-import { exchangeBytes, type NameServer, randomId } from "../dns/exchange-bytes.js";
+import { exchangeBytes, type NameServer, randomId, type Transport } from "../dns/exchange-bytes.js";
 import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.js";
 import type { NameServers } from "../dns/name-servers.js";
 import { openFileLimit } from "../epmd/connection-limit.js";
@@ -22,7 +22,7 @@ export interface Forwarder {
    * answered, or too many ask. Never rejects.
    * @param qname for choosing the server
    */
-  readonly forward: (query: Buffer, qname: string, transport: "udp" | "tcp") => Promise<Buffer | undefined>;
+  readonly forward: (query: Buffer, qname: string, transport: Transport) => Promise<Buffer | undefined>;
   readonly close: () => void;
 }
 
@@ -48,23 +48,23 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   let toldNone = false;
   let toldFull = false;
 
-  async function forward(query: Buffer, qname: string, transport: "udp" | "tcp"): Promise<Buffer | undefined> {
+  async function forward(query: Buffer, qname: string, transport: Transport): Promise<Buffer | undefined> {
     const started = performance.now();
     const left = () => limit - (performance.now() - started);
-    const { servers } = await nameServers.serversFor(qname, started);
+    const { servers, useTcp } = await nameServers.serversFor(qname, started);
     if (servers.length === 0) {
       if (!toldNone) log.warn(NO_SERVER);
       toldNone = true;
       return undefined;
     }
     toldNone = false;
-    const ask = async (server: NameServer, signal: AbortSignal) => {
+    const exchange = async (server: NameServer, over: Transport, signal: AbortSignal) => {
       const holder = slotHolder(server, qname);
       if (!(await slots.take(holder, () => (signal.aborted ? 0 : left()), signal))) return undefined;
       try {
         // Another id and port: who knows those of the asker could answer in place of the server (RFC 5452).
         const mine = withId(query, await randomId());
-        const request = { server, transport, timeout: Math.max(1, left()), signal };
+        const request = { server, transport: over, timeout: Math.max(1, left()), signal };
         const result = await exchangeBytes(request, mine, (bytes) => (answersQuery(bytes, mine) ? bytes : undefined));
         if (result.kind === "answered") {
           nameServers.answered(server);
@@ -76,12 +76,29 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         slots.give(holder);
       }
     };
+    const mayUseUdp = transport === "udp" && !useTcp;
+    const tries = new Map<NameServer, number>();
+    const ask = async (server: NameServer, signal: AbortSignal) => {
+      const tried = tries.get(server) ?? 0;
+      tries.set(server, tried + 1);
+      if (!mayUseUdp) return exchange(server, "tcp", signal);
+      // Datagrams may be dropped where connections are not: every second try of a server that is silent goes over TCP.
+      const isTurnOfTcp = tried % 2 === (nameServers.dropsUdp(server, performance.now()) ? 0 : 1);
+      if (isTurnOfTcp) {
+        const reply = await exchange(server, "tcp", signal);
+        if (reply && tried > 0) nameServers.lostUdp(server, performance.now());
+        if (reply) return reply;
+      }
+      const reply = await exchange(server, "udp", signal);
+      if (reply) nameServers.foundUdp(server);
+      return reply;
+    };
     return askInTurn(servers, {
       ask,
       patience: Math.min(LONGEST_PATIENCE, Math.max(SHORTEST_PATIENCE, limit / (servers.length * 2))),
       limit: left(),
       // A connection does not lose anything.
-      rounds: transport === "udp" ? UDP_ROUNDS : 1,
+      rounds: mayUseUdp ? UDP_ROUNDS : 1,
       onSilent: (server) => nameServers.failed(server, performance.now()),
       signal: closing.signal,
     });

@@ -27,6 +27,15 @@ const says =
   (query) =>
     responseTo(query, flags, behind);
 
+const GOOD = says(0x8180, "good");
+
+/** NOERROR with nothing but another server's name. */
+const referral: RawHandler = (query) => {
+  const response = responseTo(query, 0x8100, "\0\0\x02\0\x01\0\0\0\x3c\0\x01\0");
+  response.writeUInt16BE(1, 8);
+  return response;
+};
+
 describe("a question that is not the gateway's goes on and its answer comes back", () => {
   const option = Buffer.from("fde900046f646421", "hex");
   test.each<[string, Buffer]>([
@@ -114,9 +123,44 @@ describe("a question that is not the gateway's goes on and its answer comes back
   });
 });
 
+describe("a name server that is silent over UDP and answers over TCP", () => {
+  const tcpOnly: RawHandler = (query) => (query.transport === "tcp" ? responseTo(query, 0x8180, "good") : undefined);
+
+  test("is heard within the time, and at once from then on", async () => {
+    const server = await rawNameServer(tcpOnly);
+    const { dns } = await gatewayDns({ forward: { servers: [server] } });
+    expect((await askUdp(dns, queryFor("a.example")))?.subarray(-4).toString()).toBe("good");
+    const started = performance.now();
+    expect((await askUdp(dns, queryFor("b.example")))?.subarray(-4).toString()).toBe("good");
+    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(server.queries.filter(hasName("\x01b\x07example")).map(({ transport }) => transport)).toEqual(["tcp"]);
+  });
+
+  test("is asked over UDP once more when TCP is silent too: the first datagram may have been lost", async () => {
+    let lost = 1;
+    const udpOnly: RawHandler = (query) => {
+      if (!hasName("example")(query)) return undefined;
+      return query.transport === "udp" && lost-- <= 0 ? responseTo(query, 0x8180, "good") : undefined;
+    };
+    const { dns } = await gatewayDns({ forward: { servers: [await rawNameServer(udpOnly)] } });
+    expect((await askUdp(dns, queryFor("a.example")))?.subarray(-4).toString()).toBe("good");
+  });
+
+  test("is asked over TCP alone where resolv.conf says use-vc", async () => {
+    const server = await rawNameServer(GOOD);
+    const resolvConf = join(await temporaryFolder("resolv-conf"), "resolv.conf");
+    await writeFile(resolvConf, "nameserver 127.0.0.1\noptions use-vc\n");
+    const { log } = (await gatewayDns()).log;
+    const nameServers = new NameServers({ rules: [], resolvConf, isOwn: () => true, otherwise: [server], log });
+    const forwarder = createForwarder({ nameServers, log });
+    expect(await forwarder.forward(queryFor("a.example"), "a.example", "udp")).toBeDefined();
+    forwarder.close();
+    expect(server.queries.map(({ transport }) => transport)).toEqual(["tcp"]);
+  });
+});
+
 describe("the next name server is asked", () => {
   const SILENT: RawHandler = () => undefined;
-  const GOOD = says(0x8180, "good");
 
   test.each<[string, RawHandler]>([
     ["refuses", says(0x8185)],
@@ -128,6 +172,8 @@ describe("the next name server is asked", () => {
       ({ bytes }) => responseTo({ bytes: withId(bytes, bytes.readUInt16BE(0) ^ 1) } as RawQuery, 0x8180),
     ],
     ["sends junk", () => Buffer.from("junk")],
+    ["is lame", says(0x8100)],
+    ["is lame, and refers to others", referral],
   ])("when one %s", async (_, first) => {
     const [bad, good] = [await rawNameServer(first), await rawNameServer(GOOD)];
     const { dns } = await gatewayDns({ forward: { servers: [bad, good], limit: 2_000 } });
@@ -169,8 +215,8 @@ describe("the next name server is asked", () => {
     expect(servers.map(({ queries }) => queries.filter(hasName("example")).length)).toEqual([1, 1]);
   });
 
-  test("but not after NXDOMAIN or FORMERR: those are answers", async () => {
-    for (const flags of [0x8183, 0x8181]) {
+  test("but not after NXDOMAIN or FORMERR, or an absence that somebody vouches for: those are answers", async () => {
+    for (const flags of [0x8183, 0x8181, 0x8500, 0x8180]) {
       const servers = [await rawNameServer(says(flags)), await rawNameServer(GOOD)];
       const { dns } = await gatewayDns({ forward: { servers } });
       expect(rcode(await askUdp(dns, queryFor("a.example")))).toBe(flags & 0xf);

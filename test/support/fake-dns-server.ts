@@ -26,6 +26,8 @@ export interface FakeReply {
   readonly additionals?: packet.Answer[];
   /** TC set. */
   readonly truncated?: boolean;
+  /** Neither AA nor RA: the server has not the zone, and asks nobody. */
+  readonly lame?: boolean;
   readonly wrongId?: boolean;
   /** Repeats another question than the one that came. */
   readonly question?: packet.Question;
@@ -152,7 +154,7 @@ function encodeReply(reply: FakeReply, seen: SeenQuery, question: packet.Questio
   return packet.encode({
     type: "response",
     id: reply.wrongId ? seen.id ^ 1 : seen.id,
-    flags: QR_AA_RA | rd | (reply.truncated ? TC : 0) | (reply.rcode ?? 0),
+    flags: (reply.lame ? 0x8000 : QR_AA_RA) | rd | (reply.truncated ? TC : 0) | (reply.rcode ?? 0),
     questions: reply.noQuestion ? [] : [reply.question ?? question],
     answers: reply.answers ?? [],
     authorities: reply.authorities ?? [],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isAnswerTo, readAnswer } from "../../src/core/dns/answer.js";
+import { isAnswerTo, readAnswer, whyNoAnswer } from "../../src/core/dns/answer.js";
 import type { Message } from "../../src/core/dns/message.js";
 import type { ResourceRecord } from "../../src/core/dns/record.js";
 
@@ -80,8 +80,40 @@ describe("an answer is read as", () => {
     });
   });
 
-  test("records only when their owner is the name asked for", () => {
-    expect(readAnswer(message({ answers: [a("evil.example")] }), ASKED)).toEqual({ kind: "nodata", ttl: 0 });
+  test.each<[string, readonly ResourceRecord[]]>([
+    ["records", [a("evil.example")]],
+    ["an alias", [cname("evil.example", "node.example")]],
+    [
+      "records behind others of the name",
+      [{ type: "other", owner: "node.example", ttl: 1, typeCode: 46 }, a("up.example")],
+    ],
+  ])("an answer for another name when that is the owner of %s: no absence of ours", (_, answers) => {
+    expect(readAnswer(message({ answers }), ASKED)).toEqual({
+      kind: "failed",
+      reason: "another name",
+      detail: answers.at(-1)?.owner,
+    });
+  });
+
+  test("nodata when only records of other types are there", () => {
+    const answers: ResourceRecord[] = [{ type: "other", owner: "node.example", ttl: 1, typeCode: 46 }];
+    expect(readAnswer(message({ answers, aa: false, ra: false }), ASKED)).toEqual({ kind: "nodata", ttl: 0 });
+  });
+
+  test.each<[string, Partial<Message>]>([
+    ["nothing at all", {}],
+    ["a referral", { authorities: [{ type: "other", owner: "", ttl: 1, typeCode: 2 }] }],
+    ["a referral with addresses", { additionals: [a("ns.example")] }],
+  ])("lame with neither AA nor RA and %s: another server may know more", (_, fields) => {
+    expect(readAnswer(message({ aa: false, ra: false, ...fields }), ASKED)).toEqual({ kind: "failed", reason: "lame" });
+  });
+
+  test.each<[string, Partial<Message>]>([
+    ["authoritative", { aa: true, ra: false }],
+    ["from a recursive server", { aa: false, ra: true }],
+    ["with the SOA that denies it", { aa: false, ra: false, authorities: [soa(0, 0)] }],
+  ])("nodata when nothing is there and the answer is %s", (_, fields) => {
+    expect(readAnswer(message(fields), ASKED)).toEqual({ kind: "nodata", ttl: 0 });
   });
 
   test("an alias when a CNAME is all there is, as Consul answers for services with a host name as address", () => {
@@ -112,19 +144,50 @@ describe("an answer is read as", () => {
     expect(readAnswer(message({ rcode: "NXDOMAIN" }), ASKED)).toEqual({ kind: "nxdomain", ttl: 0 });
   });
 
-  test("truncated when TC is set, whatever records are there", () => {
-    expect(readAnswer(message({ tc: true, answers: [a("node.example")] }), ASKED)).toEqual({ kind: "truncated" });
+  test("truncated when TC is set, with what can be had of it, which is not to be kept", () => {
+    const tc = (fields: Partial<Message>) => readAnswer(message({ tc: true, ...fields }), ASKED);
+    expect(tc({ answers: [a("node.example", 60)] })).toMatchObject({
+      kind: "truncated",
+      partial: { kind: "records", records: [a("node.example", 60)], ttl: 0 },
+    });
+    expect(tc({ answers: [cname("node.example", "b.example")] })).toMatchObject({ partial: { kind: "alias", ttl: 0 } });
+    expect(tc({ rcode: "NXDOMAIN", authorities: [soa(60, 60)] })).toMatchObject({ partial: { kind: "nxdomain" } });
+  });
+
+  test.each<[string, Partial<Message>]>([
+    ["nothing", {}],
+    ["nothing, from a lame server", { aa: false, ra: false }],
+    ["records of another name", { answers: [a("evil.example")] }],
+  ])("truncated to %s says nothing", (_, fields) => {
+    expect(readAnswer(message({ tc: true, ...fields }), ASKED)).toEqual({ kind: "truncated", partial: undefined });
   });
 
   test("failed for every other response code", () => {
-    expect(readAnswer(message({ rcode: "REFUSED" }), ASKED)).toEqual({ kind: "failed", rcode: "REFUSED" });
-    expect(readAnswer(message({ rcode: "RCODE9", tc: true }), ASKED)).toEqual({ kind: "failed", rcode: "RCODE9" });
+    expect(readAnswer(message({ rcode: "REFUSED" }), ASKED)).toEqual({ kind: "failed", reason: "REFUSED" });
+    expect(readAnswer(message({ rcode: "RCODE9", tc: true }), ASKED)).toEqual({ kind: "failed", reason: "RCODE9" });
   });
 
   test("failed when CNAMEs go in a circle, or name themselves", () => {
     const circle = [cname("node.example", "b.example"), cname("b.example", "node.example")];
-    expect(readAnswer(message({ answers: circle }), ASKED)).toEqual({ kind: "failed", rcode: "CNAME loop" });
+    expect(readAnswer(message({ answers: circle }), ASKED)).toEqual({ kind: "failed", reason: "CNAME loop" });
     const self = [cname("node.example", "node.example")];
-    expect(readAnswer(message({ answers: self }), ASKED)).toEqual({ kind: "failed", rcode: "CNAME loop" });
+    expect(readAnswer(message({ answers: self }), ASKED)).toEqual({ kind: "failed", reason: "CNAME loop" });
   });
+});
+
+describe("why a message is not the answer is said of one that has its id", () => {
+  const question = (fields: object) => ({
+    questions: [{ qname: "node.example", qtype: "A", qclass: "IN", ...fields }],
+  });
+  test.each<[string, Partial<Message>, object]>([
+    ["the name was rewritten", question({ qname: "up.example" }), { reason: "another name", detail: "up.example" }],
+    ["the type is another", question({ qtype: "AAAA" }), { reason: "another question" }],
+    ["the class is another", question({ qclass: "CLASS3" }), { reason: "another question" }],
+    ["there is no question", { questions: [] }, { reason: "no question" }],
+  ])("%s", (_, fields, expected) => expect(whyNoAnswer(message(fields), ASKED)).toEqual(expected));
+
+  test.each<[string, Partial<Message>]>([
+    ["with another id", { id: 8, ...question({ qname: "up.example" }) }],
+    ["that is a query", { kind: "query", ...question({ qname: "up.example" }) }],
+  ])("and nothing of one %s", (_, fields) => expect(whyNoAnswer(message(fields), ASKED)).toBeUndefined());
 });

@@ -12,6 +12,9 @@ describe("resolv.conf", () => {
       ndots: 2,
       timeout: 3000,
       attempts: 4,
+      useTcp: false,
+      rotate: true,
+      ignored: [],
     });
   });
 
@@ -26,6 +29,9 @@ describe("resolv.conf", () => {
       ndots: 1,
       timeout: undefined,
       attempts: undefined,
+      useTcp: false,
+      rotate: false,
+      ignored: [],
     });
   });
 
@@ -49,6 +55,24 @@ describe("resolv.conf", () => {
       timeout: 1000,
       attempts: 1,
     });
+  });
+});
+
+describe("options of resolv.conf", () => {
+  const options = (text: string) => {
+    const { useTcp, rotate, ignored } = parseResolvConf(text);
+    return { useTcp, rotate, ignored };
+  };
+
+  test("that are heeded: TCP alone, servers in turn; EDNS(0) and a socket for each query are there without", () => {
+    const text = "options rotate edns0\noptions single-request-reopen use-vc\n";
+    expect(options(text)).toEqual({ useTcp: true, rotate: true, ignored: [] });
+  });
+
+  test("that are ignored are named, each once, and so is what is no option", () => {
+    const text = "options trust-ad single-request no-aaaa trust-ad ndots:x timeout:2\n";
+    const ignored = ["trust-ad", "single-request", "no-aaaa", "ndots:x"];
+    expect(options(text)).toEqual({ useTcp: false, rotate: false, ignored });
   });
 });
 

@@ -8,8 +8,8 @@ export interface Asked {
   readonly qtype: QueryType;
 }
 
-/** What a name server said. TTLs are seconds. */
-export type Answer =
+/** An answer that settles the question. TTLs are seconds. */
+export type Settled =
   | {
       readonly kind: "records";
       /** Of the type asked for; never empty. */
@@ -22,9 +22,27 @@ export type Answer =
     }
   /** A CNAME whose target the message says nothing of: the target has to be asked for. */
   | { readonly kind: "alias"; readonly target: string; readonly ttl: number }
-  | { readonly kind: "nodata" | "nxdomain"; readonly ttl: number }
-  | { readonly kind: "truncated" }
-  | { readonly kind: "failed"; readonly rcode: Rcode | "CNAME loop" };
+  | { readonly kind: "nodata" | "nxdomain"; readonly ttl: number };
+
+/** Why a message that is the answer to a question does not settle it. */
+export type Unsettled =
+  | Exclude<Rcode, "NOERROR" | "NXDOMAIN">
+  | "CNAME loop"
+  /** Nothing, from a server that neither has the zone nor asks others. */
+  | "lame"
+  | "another name";
+
+/** What a name server said. */
+export type Answer =
+  | Settled
+  /** @param partial what can be had of it when there is nothing better; its TTL is 0 */
+  | { readonly kind: "truncated"; readonly partial: Settled | undefined }
+  | {
+      readonly kind: "failed";
+      readonly reason: Unsettled;
+      /** The name that was answered for. */
+      readonly detail?: string | undefined;
+    };
 
 /** Response codes that a server may give without repeating a question it could not or would not read. */
 const WITHOUT_QUESTION: readonly Rcode[] = ["FORMERR", "NOTIMP", "SERVFAIL", "REFUSED"];
@@ -42,10 +60,26 @@ export function isAnswerTo(message: Message, asked: Asked): boolean {
   );
 }
 
+/** Why a message is not the answer, of one whose id says that it is meant as such; undefined for what may come from anybody. */
+export function whyNoAnswer(message: Message, asked: Asked): { reason: string; detail?: string } | undefined {
+  if (message.kind !== "response" || message.id !== asked.id) return undefined;
+  const [question] = message.questions;
+  if (!question) return { reason: "no question" };
+  if (question.qname !== canonicalName(asked.qname)) return { reason: "another name", detail: question.qname };
+  return { reason: "another question" };
+}
+
 /** Reads a message that `isAnswerTo` has accepted. */
-export function readAnswer(message: Message, { qname, qtype }: Pick<Asked, "qname" | "qtype">): Answer {
-  if (message.rcode !== "NOERROR" && message.rcode !== "NXDOMAIN") return { kind: "failed", rcode: message.rcode };
-  if (message.tc) return { kind: "truncated" };
+export function readAnswer(message: Message, asked: Pick<Asked, "qname" | "qtype">): Answer {
+  if (message.rcode !== "NOERROR" && message.rcode !== "NXDOMAIN") return { kind: "failed", reason: message.rcode };
+  const answer = readSections(message, asked);
+  if (!message.tc) return answer;
+  // RFC 2181 section 9: records may be missing, and none at all says nothing.
+  const isUsable = answer.kind === "records" || answer.kind === "alias" || answer.kind === "nxdomain";
+  return { kind: "truncated", partial: isUsable ? { ...answer, ttl: 0 } : undefined };
+}
+
+function readSections(message: Message, { qname, qtype }: Pick<Asked, "qname" | "qtype">): Answer {
   const { answers } = message;
   let owner = canonicalName(qname);
   let ttl = Number.POSITIVE_INFINITY;
@@ -60,7 +94,7 @@ export function readAnswer(message: Message, { qname, qtype }: Pick<Asked, "qnam
     const cname = answers.find((record) => record.type === "CNAME" && record.owner === name);
     if (cname?.type !== "CNAME") break;
     visited.add(owner);
-    if (visited.has(cname.target)) return { kind: "failed", rcode: "CNAME loop" };
+    if (visited.has(cname.target)) return { kind: "failed", reason: "CNAME loop" };
     owner = cname.target;
     ttl = Math.min(ttl, cname.ttl);
   }
@@ -68,6 +102,10 @@ export function readAnswer(message: Message, { qname, qtype }: Pick<Asked, "qnam
   if (message.rcode === "NXDOMAIN") return { kind: "nxdomain", ttl: Math.min(ttl, negativeTtl(message)) };
   const soa = message.authorities.some((record) => record.type === "SOA");
   if (visited.size > 0 && !soa) return { kind: "alias", target: owner, ttl };
+  const others = answers.find((record) => record.type === qtype || record.type === "CNAME");
+  if (visited.size === 0 && others) return { kind: "failed", reason: "another name", detail: others.owner };
+  // RFC 1034 section 4.3.1: not its zone, and no recursion. Neither a cache's NODATA, which has a SOA (RFC 2308 section 2.2).
+  if (!message.aa && !message.ra && !soa && answers.length === 0) return { kind: "failed", reason: "lame" };
   return { kind: "nodata", ttl: Math.min(ttl, negativeTtl(message)) };
 }
 

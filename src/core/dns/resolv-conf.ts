@@ -11,12 +11,21 @@ export interface ResolvConf {
   readonly timeout: number | undefined;
   /** Rounds over all servers, when the file says so. */
   readonly attempts: number | undefined;
+  /** `use-vc`: TCP alone. */
+  readonly useTcp: boolean;
+  /** The servers take turns in being the first. */
+  readonly rotate: boolean;
+  /** Options that the system's resolver may heed, and that change nothing here. */
+  readonly ignored: readonly string[];
 }
 
 /** glibc's caps: RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY. */
 const MAX_NDOTS = 15;
 const MAX_TIMEOUT = 30;
 const MAX_ATTEMPTS = 5;
+
+/** Options without a value that are heeded. EDNS(0) is always sent, and each query always has a socket of its own. */
+const HEEDED = new Set(["use-vc", "rotate", "edns0", "single-request-reopen"]);
 
 /** glibc asks this machine when the file is missing or names no server. */
 export const DEFAULT_RESOLV_CONF: ResolvConf = {
@@ -25,6 +34,9 @@ export const DEFAULT_RESOLV_CONF: ResolvConf = {
   ndots: 1,
   timeout: undefined,
   attempts: undefined,
+  useTcp: false,
+  rotate: false,
+  ignored: [],
 };
 
 /** Never fails: what it does not understand it passes over, as glibc does. */
@@ -32,6 +44,7 @@ export function parseResolvConf(text: string): ResolvConf {
   const nameservers: string[] = [];
   let search: string[] = [];
   const options = new Map<string, number>();
+  const plain = new Set<string>();
   for (const line of text.split(/\r?\n/)) {
     const [keyword, ...words] = line
       .replace(/[#;].*$/, "")
@@ -46,6 +59,7 @@ export function parseResolvConf(text: string): ResolvConf {
       for (const word of words) {
         const match = /^(ndots|timeout|attempts):([0-9]{1,9})$/.exec(word);
         if (match?.[1] !== undefined) options.set(match[1], Number(match[2]));
+        else if (word !== "") plain.add(word);
       }
     }
   }
@@ -57,6 +71,9 @@ export function parseResolvConf(text: string): ResolvConf {
     ndots: Math.min(options.get("ndots") ?? DEFAULT_RESOLV_CONF.ndots, MAX_NDOTS),
     timeout: timeout === undefined ? undefined : Math.min(Math.max(timeout, 1), MAX_TIMEOUT) * 1000,
     attempts: attempts === undefined ? undefined : Math.min(Math.max(attempts, 1), MAX_ATTEMPTS),
+    useTcp: plain.has("use-vc"),
+    rotate: plain.has("rotate"),
+    ignored: Array.from(plain).filter((word) => !HEEDED.has(word)),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { HEADER_LENGTH, questionLayoutOf } from "../dns/layout.js";
+import { HEADER_LENGTH, layoutOf, questionLayoutOf, TYPE } from "../dns/layout.js";
+import { FLAG } from "../dns/message.js";
 import { isResponse } from "../dns/reply.js";
 import { ProtocolError } from "../errors.js";
 
@@ -7,6 +8,7 @@ import { ProtocolError } from "../errors.js";
 const WITHOUT_QUESTION = [1, 2, 4, 5];
 /** SERVFAIL and REFUSED: another server may do better. */
 const TRY_ANOTHER = [2, 5];
+const OPCODE_AND_RCODE = 0x780f;
 /** Letters' upper case differs from the lower in this bit. */
 const CASE = 0x20;
 
@@ -30,9 +32,23 @@ export function answersQuery(response: Buffer, query: Buffer): boolean {
   }
 }
 
-/** A server that says only that it cannot or will not answer. */
+/** A server that says only that it cannot or will not answer, or shows it: a lame one has nothing and asks nobody. */
 export function isRefusal(response: Buffer): boolean {
-  return TRY_ANOTHER.includes(rcodeOf(response));
+  return TRY_ANOTHER.includes(rcodeOf(response)) || isLame(response);
+}
+
+/** To a query that asked for recursion: NOERROR, no answer, neither AA nor RA, and no SOA to deny it (RFC 2308 section 2.2). */
+function isLame(response: Buffer): boolean {
+  const flags = response.readUInt16BE(2);
+  const isEmpty = (flags & OPCODE_AND_RCODE) === 0 && response.readUInt16BE(6) === 0;
+  if (!isEmpty || (flags & (FLAG.aa | FLAG.ra | FLAG.tc)) !== 0 || (flags & FLAG.rd) === 0) return false;
+  try {
+    const authorities = layoutOf(response).records.slice(0, response.readUInt16BE(8));
+    return !authorities.some(({ type }) => type === TYPE.SOA);
+  } catch (error) {
+    if (error instanceof ProtocolError) return false;
+    throw error;
+  }
 }
 
 function opcodeOf(message: Buffer): number {

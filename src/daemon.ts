@@ -146,7 +146,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     adminAddress: admin?.address,
     registry,
     reload: () => {
-      resolving?.staticNodes.reload();
+      void resolving?.staticNodes.reload();
       void gateway?.reload();
     },
     close: async () => {

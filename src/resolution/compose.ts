@@ -59,6 +59,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     {
       nodes: config.node,
       nodesFile: config.nodesFile,
+      ownNames: machine.names,
       expand: (host) => expandHost(host, config.consulDomain, machine.names),
       domainOf,
       log,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -14,6 +14,7 @@ import { registrySource } from "../../src/resolution/registry-source.js";
 import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolution/resolution.js";
 import type { LookupContext, Source } from "../../src/resolution/source.js";
 import { staticSource } from "../../src/resolution/static-source.js";
+import { run } from "../support/child.js";
 import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 import { collectLog } from "../support/log-lines.js";
@@ -332,16 +333,18 @@ test("endpoints that refused are not in the cache the next time, also where the 
 });
 
 describe("a nodes file", () => {
+  const OPTIONS = {
+    nodes: [staticNode("flag@svc.test=10.0.0.9:1")],
+    ownNames: new Set(["localhost", "box1"]),
+    expand: (host: string) => host,
+    domainOf: () => "svc.test",
+  };
+
   async function nodesFile(text: string) {
     const path = join(await temporaryFolder("nodes"), "nodes");
     await writeFile(path, text);
     const { log, messages, lines } = collectLog();
-    const options = {
-      nodes: [staticNode("flag@svc.test=10.0.0.9:1")],
-      expand: (host: string) => host,
-      domainOf: () => "svc.test",
-    };
-    const source = staticSource({ ...options, nodesFile: path, log }, true);
+    const source = staticSource({ ...OPTIONS, nodesFile: path, log }, true);
     const lookUp = (aliveName: string, host = "svc.test") => {
       const node = { aliveName, host, family: undefined, form: "full" } as const;
       const result = source.lookUp({ node, family: "any" }, { deadline: 0, sameHost: true }) as Resolution;
@@ -360,7 +363,7 @@ describe("a nodes file", () => {
     await waitFor(() => lookUp("a")[0] === "10.0.0.1 2", { what: "the new file" });
     expect(lookUp("b")).toEqual(["fd77::1 3"]);
     await writeFile(path, "c@svc.test=10.0.0.1:4\n");
-    source.reload();
+    await source.reload();
     expect(lookUp("c")).toEqual(["10.0.0.1 4"]);
     expect(lookUp("a")).toBe("not-found");
     expect(lookUp("flag")).toEqual(["10.0.0.9 1"]);
@@ -370,15 +373,15 @@ describe("a nodes file", () => {
   test("that is broken or gone leaves the entries as they were, and the log says which line is wrong", async () => {
     const { path, source, lookUp, messages, lines } = await nodesFile("a@svc.test=10.0.0.1:1\n");
     await writeFile(path, "a@svc.test=10.0.0.1:2\nnonsense\n");
-    source.reload();
+    await source.reload();
     expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
     expect(messages("error")).toEqual(["nodes file cannot be used: its former entries stay"]);
     expect(lines.at(-1)).toMatchObject({ err: { message: expect.stringContaining('line 2: "nonsense"') } });
     await rm(path);
-    source.reload();
+    await source.reload();
     expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
     await writeFile(path, "a@svc.test=10.0.0.1:3\n");
-    source.reload();
+    await source.reload();
     expect(lookUp("a")).toEqual(["10.0.0.1 3"]);
     source.close();
   });
@@ -395,5 +398,59 @@ describe("a nodes file", () => {
     expect(lookUp("a", "10.0.0.1")).toEqual(["10.0.0.1 1"]);
     expect(lookUp("a", "10.0.0.2")).toBe("not-found");
     source.close();
+  });
+
+  test("that is a FIFO, a folder, endless or too long holds nobody up, and its former entries stay", async () => {
+    const { path, source, lookUp, lines } = await nodesFile("a@svc.test=10.0.0.1:1\n");
+    const complaint = async () => {
+      await source.reload();
+      return String((lines.at(-1)?.err as { message?: string } | undefined)?.message);
+    };
+    await rm(path);
+    await run("mkfifo", [path]);
+    expect(await complaint()).toMatch(/not a regular file/);
+    await rm(path);
+    await symlink("/dev/zero", path);
+    expect(await complaint()).toMatch(/not a regular file/);
+    await rm(path);
+    await mkdir(path);
+    expect(await complaint()).toMatch(/not a regular file/);
+    await rm(path, { recursive: true });
+    await writeFile(path, "#".repeat(4 * 1024 * 1024 + 1));
+    expect(await complaint()).toMatch(/longer than 4 MiB/);
+    expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
+    expect(() => staticSource({ ...OPTIONS, nodesFile: path, log: collectLog().log }, false)).toThrow(/longer than 4 MiB/);
+    source.close();
+  });
+});
+
+describe("a static entry whose host is the address that a stock client dials", () => {
+  const source = staticSource(
+    {
+      nodes: ["ag@127.0.0.1=127.0.0.1:55001", "own@box1=10.0.0.1:55002", "far@svc.test=10.0.0.1:55003"].map(staticNode),
+      nodesFile: undefined,
+      ownNames: new Set(["localhost", "box1"]),
+      expand: (host) => host,
+      domainOf: () => "other.test",
+      log: collectLog().log,
+    },
+    false,
+  );
+  const lookUp = (aliveName: string, dialled: string, form: "bare" | "full" = "bare") => {
+    const node = { aliveName, host: "other.test", family: undefined, form } as const;
+    const result = source.lookUp({ node, family: "any" }, { deadline: 0, sameHost: true, dialled }) as Resolution;
+    return result.outcome === "found" ? result.endpoints[0]?.port : result.outcome;
+  };
+
+  test("is the answer, and so is one for a name of this machine", () => {
+    expect(lookUp("ag", "127.0.0.1")).toBe(55001);
+    expect(lookUp("own", "10.0.0.1")).toBe(55002);
+  });
+
+  test("is none where dialling would not reach it, for another host, and for who asked with a host part", () => {
+    expect(lookUp("ag", "10.0.0.1")).toBe("not-found");
+    expect(lookUp("own", "127.0.0.1")).toBe("not-found");
+    expect(lookUp("far", "10.0.0.1")).toBe("not-found");
+    expect(lookUp("ag", "127.0.0.1", "full")).toBe("not-found");
   });
 });

@@ -28,6 +28,12 @@ export function traceLines(event: TraceEvent): string[] {
         `- query ${qname} ${qtype}: the truncated answer of ${server} stands, ${some}; over TCP there is no more`,
       ];
     }
+    case "hosts-file":
+      return [`- /etc/hosts: ${event.name} is ${event.addresses.join(", ")}`];
+    case "left-out":
+      return [`- left out: ${event.count} of ${event.of} ${event.what}; a look-up takes ${event.of - event.count}`];
+    case "not-awaited":
+      return [`- no address yet, and not waited for: ${event.targets.join(", ")}`];
     case "probe":
       return [`- probe ${event.result} (${event.elapsedMs.toFixed(1)} ms)`];
     case "order":

@@ -11,6 +11,19 @@ export function addressesInHosts(text: string, name: string): string[] {
   return Array.from(new Set(found));
 }
 
+/** The same for every name, lower case. */
+export function addressesByName(text: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { address, names } of linesOf(text)) {
+    for (const name of names) {
+      const known = found.get(name);
+      if (!known) found.set(name, [address]);
+      else if (!known.includes(address)) known.push(address);
+    }
+  }
+  return found;
+}
+
 /**
  * The hosts of a hosts(5) file whose address lies in a range, IPv4-mapped forms included, each pair once, in its order.
  * What is no host name is passed over.

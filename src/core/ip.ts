@@ -134,6 +134,12 @@ export function cidrContains(cidr: Cidr, canonical: string): boolean {
   return bytes?.length === cidr.bytes.length && commonPrefixLength(cidr.bytes, bytes) >= cidr.prefix;
 }
 
+/** RFC 4291 section 2.5.6, fe80::/10: without a zone nobody can say on which link it is. */
+export function isLinkLocal(canonical: string): boolean {
+  const [first, second = 0, ...rest] = parseIp(canonical) ?? [];
+  return rest.length === 14 && first === 0xfe && (second & 0xc0) === 0x80;
+}
+
 /** `10.0.0.1:4369`, `[fd00::1]:4369` */
 export function hostPort(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

@@ -1,6 +1,6 @@
 import type { Family } from "./endpoint.js";
 import { type Glob, parseGlob } from "./glob.js";
-import { type Cidr, canonicalIp, isWildcard, parseCidr } from "./ip.js";
+import { type Cidr, canonicalIp, isLinkLocal, isWildcard, parseCidr } from "./ip.js";
 import { listenPort, oneOf, port, template, text, ValueError } from "./values.js";
 
 export interface IpPort {
@@ -187,6 +187,8 @@ export function staticNode(value: string): StaticNode {
   if (!match) throw new ValueError("must be written name@host=address:port, such as node_a@svc=10.0.0.1:8081");
   const { address, port: nodePort } = ipPort(undefined)((match[3] ?? "").trim());
   const host = within("host", (match[2] ?? "").trim(), hostName);
+  if (isLinkLocal(address))
+    throw new ValueError(`has the link-local address ${address}, which cannot be dialled without a zone`);
   return { aliveName: aliveName(match[1] ?? ""), host, address, port: nodePort };
 }
 

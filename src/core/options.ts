@@ -161,6 +161,13 @@ export const OPTIONS = {
     parse: values.template("name", "host", "service"),
     default: "{name}.{host}",
   }),
+  srvTarget: maybe({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "take only SRV records with this target, where one name has those of all nodes, as in Kubernetes; placeholders as in --srv-name",
+    placeholder: "TEMPLATE",
+    parse: values.template("name", "host", "service"),
+  }),
   family: one({
     group: "resolve",
     commands: RESOLVING,

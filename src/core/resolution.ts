@@ -52,6 +52,8 @@ export interface Question {
   readonly family: Family | "any";
   /** The host is a relative name that a user wrote: the search list of resolv.conf applies. Default: it is complete. */
   readonly search?: boolean;
+  /** The host part as it was written when it is a word without a dot, which is taken for a service: a short host name may be meant. */
+  readonly shortHost?: string;
   /** Only endpoints with this address count: the host part of the node name was an address. */
   readonly onlyAddress?: string;
 }

@@ -33,6 +33,16 @@ export type TraceEvent =
       /** Those of the type asked for. */
       readonly records: number;
     }
+  | { readonly step: "hosts-file"; readonly name: string; readonly addresses: readonly string[] }
+  /** A bound of a look-up was reached. */
+  | {
+      readonly step: "left-out";
+      readonly what: "SRV records" | "endpoints" | "probes";
+      readonly count: number;
+      readonly of: number;
+    }
+  /** A target is still asked for; the answer goes on without it. */
+  | { readonly step: "not-awaited"; readonly targets: readonly string[] }
   | { readonly step: "probe"; readonly endpoint: Endpoint; readonly result: string; readonly elapsedMs: number }
   | {
       readonly step: "order";

@@ -1,5 +1,7 @@
 import type { Family } from "../core/endpoint.js";
+import { familyOf } from "../core/ip.js";
 import type { DnsResult, Resolver } from "../dns/resolver.js";
+import type { HostsFile } from "./hosts-file.js";
 import type { LookupContext } from "./source.js";
 
 export interface Addresses {
@@ -12,27 +14,46 @@ export interface Addresses {
   readonly unavailable: string | undefined;
 }
 
-/** RFC 8305 section 3: how long an answer of one family waits for the other's, milliseconds. */
-const RESOLUTION_DELAY = 50;
+/** RFC 8305 section 3: how long what is known waits for what is still asked for, milliseconds. */
+export const RESOLUTION_DELAY = 50;
 
 /** The families that were asked for and that `--family` allows. */
 export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
   return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
 }
 
-/** A and AAAA of names, each asked for once in one look-up, whichever of its sources wants them. */
+/** So many of the queries of one look-up are under way at once: an answer must not make a flood of questions. */
+const MAX_QUERIES = 16;
+
+/** The queries of one look-up. */
+interface Asked {
+  readonly queries: Map<string, Promise<DnsResult>>;
+  readonly waiting: (() => void)[];
+  underWay: number;
+}
+
+/** Addresses of names: from /etc/hosts, else A and AAAA, each asked for once in one look-up, whichever of its sources wants them. */
 export class AddressLookup {
   readonly #resolver: Resolver;
+  readonly #hostsFile: Pick<HostsFile, "addressesOf">;
   /** By look-up: a TTL of 0 (Consul's default) keeps nothing for the next one, and is no reason to ask twice in this. */
-  readonly #asked = new WeakMap<LookupContext, Map<string, Promise<DnsResult>>>();
+  readonly #asked = new WeakMap<LookupContext, Asked>();
 
-  constructor(resolver: Resolver) {
+  constructor(resolver: Resolver, hostsFile: Pick<HostsFile, "addressesOf">) {
     this.#resolver = resolver;
+    this.#hostsFile = hostsFile;
+  }
+
+  isInHostsFile(name: string, families: readonly Family[]): boolean {
+    return this.#written(name, families).length > 0;
   }
 
   /** Sends the queries now; `lookUp` finds their answers later. */
   askAhead(names: readonly string[], families: readonly Family[], context: LookupContext, search?: boolean): void {
-    for (const name of names) for (const family of families) void this.#query(name, family, context, search);
+    for (const name of names) {
+      if (this.isInHostsFile(name, families)) continue;
+      for (const family of families) void this.#query(name, family, context, search);
+    }
   }
 
   /**
@@ -45,6 +66,11 @@ export class AddressLookup {
     context: LookupContext,
     search?: boolean,
   ): Promise<Addresses> {
+    const written = this.#written(name, families);
+    if (written.length > 0) {
+      context.trace?.({ step: "hosts-file", name, addresses: written });
+      return { addresses: written, ttl: 0, stale: false, unavailable: undefined };
+    }
     const results: DnsResult[] = [];
     const queries = families.map(async (family) => {
       const result = await this.#query(name, family, context, search);
@@ -67,13 +93,33 @@ export class AddressLookup {
     return combine(results);
   }
 
+  /** Of the wanted families. One is enough, as for getaddrinfo(3): the other is not asked for in DNS. */
+  #written(name: string, families: readonly Family[]): string[] {
+    return this.#hostsFile
+      .addressesOf(name)
+      .filter((address) => families.some((family) => family === familyOf(address)));
+  }
+
   #query(name: string, family: Family, context: LookupContext, search = false): Promise<DnsResult> {
-    const asked = this.#asked.get(context) ?? new Map<string, Promise<DnsResult>>();
+    const asked = this.#asked.get(context) ?? { queries: new Map(), waiting: [], underWay: 0 };
     this.#asked.set(context, asked);
     const key = `${name} ${family} ${search}`;
-    const query = asked.get(key) ?? this.#resolver.query(name, family === 4 ? "A" : "AAAA", { ...context, search });
-    asked.set(key, query);
+    const query =
+      asked.queries.get(key) ??
+      inTurn(asked, () => this.#resolver.query(name, family === 4 ? "A" : "AAAA", { ...context, search }));
+    asked.queries.set(key, query);
     return query;
+  }
+}
+
+async function inTurn(asked: Asked, query: () => Promise<DnsResult>): Promise<DnsResult> {
+  if (asked.underWay >= MAX_QUERIES) await new Promise<void>((resolve) => asked.waiting.push(resolve));
+  asked.underWay++;
+  try {
+    return await query();
+  } finally {
+    asked.underWay--;
+    asked.waiting.shift()?.();
   }
 }
 

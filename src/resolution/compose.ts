@@ -16,6 +16,7 @@ import type { Machine } from "../machine.js";
 import { createUpstreamSource, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import { AddressLookup } from "./addresses.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
+import { HostsFile } from "./hosts-file.js";
 import { NodeResolver } from "./resolution.js";
 import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
@@ -78,12 +79,13 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     observe: deps.observe,
     log,
   });
-  const addresses = new AddressLookup(dns);
+  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now }));
   const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
   const srv = createSrvSource({
     resolver: dns,
     addresses,
     srvName: config.srvName,
+    srvTarget: config.srvTarget,
     family,
     random: Math.random,
     localAddresses: machine.addresses,

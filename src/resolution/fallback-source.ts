@@ -3,7 +3,7 @@ import { srvOwner } from "../core/dns/owner.js";
 import { nameProblem } from "../core/dns/record.js";
 import type { Endpoint, Family } from "../core/endpoint.js";
 import { describeError } from "../core/errors.js";
-import { familyOf } from "../core/ip.js";
+import { familyOf, isLinkLocal } from "../core/ip.js";
 import type { NodeDescription, Question, Resolution } from "../core/resolution.js";
 import { type Addresses, type AddressLookup, wantedFamilies } from "./addresses.js";
 import type { LookupContext, Source } from "./source.js";
@@ -33,6 +33,8 @@ export interface FallbackOptions {
   readonly isOwn: (address: string) => boolean;
 }
 
+/** More addresses of a host than this are left out. */
+const MAX_ADDRESSES = 64;
 /** No more EPMDs than this are asked for one node. */
 const MAX_EPMDS = 8;
 
@@ -40,25 +42,30 @@ const MAX_EPMDS = 8;
 export function createFallbackSource(options: FallbackOptions): Source {
   const { srvName, port, epmd, isOwn, localAddresses } = options;
 
-  /** Those of the owner name, which mean this node; else those of its host. */
+  /** Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. */
   async function addressesFor(question: Question, context: LookupContext): Promise<Addresses> {
     const { host } = question.node;
     if (familyOf(host) !== undefined) return literal(host);
     const families = wantedFamilies(question.family, options.family);
     const owner = srvOwner(srvName, question.node);
     const ask = (name: string) => options.addresses.lookUp(name, families, context, question.search);
-    const [own, hosts] = await Promise.all([nameProblem(owner) === undefined ? ask(owner) : undefined, ask(host)]);
-    if (own && own.addresses.length > 0) return own;
-    return { ...hosts, unavailable: hosts.unavailable ?? own?.unavailable };
+    const { shortHost } = question;
+    const [own, short, hosts] = await Promise.all([
+      nameProblem(owner) === undefined ? ask(owner) : undefined,
+      shortHost === undefined ? undefined : options.addresses.lookUp(shortHost, families, context, true),
+      ask(host),
+    ]);
+    const found = [own, short].find((addresses) => addresses && addresses.addresses.length > 0);
+    return found ?? { ...hosts, unavailable: hosts.unavailable ?? own?.unavailable ?? short?.unavailable };
   }
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
     const { aliveName, host } = question.node;
     const { addresses, ttl, stale, unavailable } = await addressesFor(question, context);
     const families = wantedFamilies(question.family, options.family);
-    const preferred = preferAddresses(addresses, { family: "any", sources: localAddresses() }).filter((address) =>
-      families.some((family) => family === familyOf(address)),
-    );
+    const preferred = preferAddresses(addresses, { family: "any", sources: localAddresses() })
+      .filter((address) => !isLinkLocal(address) && families.some((family) => family === familyOf(address)))
+      .slice(0, MAX_ADDRESSES);
     if (preferred.length === 0) {
       if (unavailable !== undefined) return { outcome: "unavailable", cause: unavailable };
       return { outcome: "not-found", reason: `${host} has no address to fall back to` };

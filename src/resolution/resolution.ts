@@ -9,6 +9,8 @@ import type { LookupContext, Source } from "./source.js";
 
 /** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
 const PROBE_LIMIT = 1500;
+/** So many endpoints are probed: the first of them that accepts goes before all others. */
+const MAX_PROBES = 8;
 /** What a probe leaves of the time of a look-up, so that its answer is not late. Milliseconds. */
 const PROBE_MARGIN = 50;
 
@@ -119,9 +121,11 @@ export class NodeResolver {
     if (family !== undefined && this.#options.family !== "any" && family !== this.#options.family) {
       return { outcome: "not-found", reason: `asked for IPv${family}, but --family is ${this.#options.family}` };
     }
+    const host = this.#expand(name);
     return {
-      node: { aliveName, host: this.#expand(name), family, form },
+      node: { aliveName, host, family, form },
       family: family ?? this.#options.family,
+      ...(name.host === undefined || host === name.host ? {} : { shortHost: name.host }),
       ...(this.isRelative(name) ? { search: true } : {}),
     };
   }
@@ -169,7 +173,11 @@ export class NodeResolver {
     if (found.source === "registry" || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
     const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
     if (limit <= 0) return found;
-    return probe(usable, limit, context.trace).then(({ accepting, refused, failed }) => {
+    const probed = usable.slice(0, MAX_PROBES);
+    if (probed.length < usable.length) {
+      context.trace?.({ step: "left-out", what: "probes", count: usable.length - probed.length, of: usable.length });
+    }
+    return probe(probed, limit, context.trace).then(({ accepting, refused, failed }) => {
       if (found.source === "srv") for (const endpoint of refused) onRefused(question, endpoint);
       if (!accepting) return found;
       if (accepting !== found.endpoints[0]) context.trace?.({ step: "preferred", endpoint: accepting });

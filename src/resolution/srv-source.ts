@@ -3,10 +3,10 @@ import { srvOwner } from "../core/dns/owner.js";
 import { nameProblem, type ResourceRecord, type SrvRecord } from "../core/dns/record.js";
 import { orderSrv } from "../core/dns/select.js";
 import type { Endpoint, Family } from "../core/endpoint.js";
-import { canonicalIp, familyOf } from "../core/ip.js";
+import { canonicalIp, familyOf, isLinkLocal } from "../core/ip.js";
 import type { Question, Resolution } from "../core/resolution.js";
 import type { Records, Resolver } from "../dns/resolver.js";
-import { type Addresses, type AddressLookup, wantedFamilies } from "./addresses.js";
+import { type Addresses, type AddressLookup, RESOLUTION_DELAY, wantedFamilies } from "./addresses.js";
 import { glueOf } from "./glue.js";
 import type { LookupContext, Source } from "./source.js";
 
@@ -16,6 +16,8 @@ export interface SrvSourceOptions {
   readonly addresses: AddressLookup;
   /** `--srv-name`. */
   readonly srvName: string;
+  /** `--srv-target`: of the records, those with this target count; undefined: all. */
+  readonly srvTarget?: string | undefined;
   /** `--family`. */
   readonly family: Family | "any";
   /** In [0, 1). */
@@ -34,9 +36,14 @@ export interface SrvSource extends Source {
 /** Names whose targets came without addresses: no more are remembered than this. */
 const MAX_REMEMBERED = 10_000;
 
+/** What a look-up takes of an answer. 64 KB of records (RFC 1035 section 4.2.2) would be thousands of queries and connects. */
+const MAX_RECORDS = 32;
+/** Of both families for each record. */
+const MAX_ENDPOINTS = 2 * MAX_RECORDS;
+
 /** Asks DNS for the SRV records of a node and for the addresses of their targets. */
 export function createSrvSource(options: SrvSourceOptions): SrvSource {
-  const { resolver, addresses, srvName, random, localAddresses, addressesToo } = options;
+  const { resolver, addresses, srvName, srvTarget, random, localAddresses, addressesToo } = options;
   /** Targets of the last answer that came without addresses, by owner: next time they are asked in the same moment. */
   const withoutAddresses = new Map<string, readonly string[]>();
 
@@ -46,7 +53,10 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
       withoutAddresses.set(owner, targets);
   }
 
-  /** Addresses of every target: from the additional section, and what is missing there asked for, all at once. */
+  /**
+   * Addresses of the targets: from the additional section, and what is missing there asked for, all at once. A target
+   * that takes long does not hold up those that are known: its answer goes into the cache.
+   */
   async function addressesOf(
     owner: string,
     targets: readonly string[],
@@ -56,16 +66,23 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
   ): Promise<Map<string, Addresses>> {
     const found = new Map<string, Addresses>();
     for (const target of targets) {
+      if (addresses.isInHostsFile(target, families)) continue;
       const glue = glueOf(target, answer);
       const usable = glue.addresses.filter((address) => families.some((family) => family === familyOf(address)));
       if (usable.length > 0) found.set(target, { ...glue, addresses: usable });
     }
     const missing = targets.filter((target) => !found.has(target));
     remember(owner, missing);
-    await Promise.all(
-      missing.map(async (target) => found.set(target, await addresses.lookUp(target, families, context))),
-    );
-    return found;
+    const lookUps = missing.map(async (target) => {
+      const answered = await addresses.lookUp(target, families, context);
+      found.set(target, answered);
+      return answered.addresses.length > 0;
+    });
+    await enough(lookUps, found.size > 0);
+    const notAwaited = missing.filter((target) => !found.has(target));
+    if (notAwaited.length > 0) context.trace?.({ step: "not-awaited", targets: notAwaited });
+    // What comes later must not change an answer that is given.
+    return new Map(found);
   }
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
@@ -87,18 +104,26 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
     const records = answer.records.filter((record) => record.type === "SRV");
     const offered = records.filter(isOffered);
     if (offered.length === 0) return notFound(whyNotOffered(owner, records));
-
-    const targets = Array.from(new Set(offered.map((record) => record.target)));
+    const meant = offered.filter(({ target }) => isMeant(target, question));
+    if (meant.length === 0) {
+      return notFound(`none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`);
+    }
+    const { onlyAddress } = question;
+    const ordered = firstOf(orderSrv(meant, random), answer, onlyAddress ?? context.dialled, context);
+    const targets = Array.from(new Set(ordered.map((record) => record.target)));
     const known = await addressesOf(owner, targets, answer, families, context);
-    const endpoints = orderSrv(offered, random).flatMap(({ target, port, priority, weight }) =>
+    const endpoints = ordered.flatMap(({ target, port, priority, weight }) =>
       preferAddresses(known.get(target)?.addresses ?? [], {
         family: families.length === 1 && families[0] !== undefined ? families[0] : "any",
         sources: localAddresses(),
       }).map((address): Endpoint => ({ address, port, family: familyOf(address) ?? 4, priority, weight, target })),
     );
-    const { onlyAddress } = question;
-    const chosen = distinct(endpoints).filter(({ address }) => onlyAddress === undefined || address === onlyAddress);
-    if (chosen.length === 0) return withoutEndpoint(owner, targets, families, known, endpoints, onlyAddress);
+    const all = distinct(endpoints).filter(
+      ({ address }) => !isLinkLocal(address) && (onlyAddress === undefined || address === onlyAddress),
+    );
+    if (all.length === 0) return withoutEndpoint(owner, targets, families, known, endpoints, onlyAddress);
+    const chosen = all.slice(0, MAX_ENDPOINTS);
+    leftOut("endpoints", all.length, chosen.length, context);
     const used = chosen.flatMap(({ target }) => known.get(target) ?? []);
     return {
       outcome: "found",
@@ -109,10 +134,19 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
     };
   }
 
+  function wantedTarget({ node }: Question): string | undefined {
+    return srvTarget === undefined ? undefined : srvOwner(srvTarget, node);
+  }
+
+  function isMeant(target: string, question: Question): boolean {
+    const wanted = wantedTarget(question);
+    return wanted === undefined || target === wanted;
+  }
+
   function drop(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
     const owner = srvOwner(srvName, question.node);
     const isWrong = (record: ResourceRecord, answer: Records) => {
-      if (record.type !== "SRV" || record.port !== port) return false;
+      if (record.type !== "SRV" || record.port !== port || !isMeant(record.target, question)) return false;
       const glue = glueOf(record.target, answer).addresses.map(canonicalIp);
       // Without addresses of its own the record cannot be told from its neighbours: ask anew for all of this port.
       return glue.length === 0 || glue.every((known) => known === address);
@@ -121,6 +155,46 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
   }
 
   return { name: "srv", lookUp, drop };
+}
+
+/** Settles when all have: where an address is known already, after RFC 8305's Resolution Delay at the latest, else that long after the first. */
+async function enough(lookUps: readonly Promise<boolean>[], anyKnown: boolean): Promise<void> {
+  if (lookUps.length === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const delay = new Promise<void>((resolve) => {
+    const start = () => {
+      timer ??= setTimeout(resolve, RESOLUTION_DELAY);
+    };
+    if (anyKnown) start();
+    else for (const lookUp of lookUps) lookUp.then((found) => found && start());
+  });
+  await Promise.race([Promise.all(lookUps), delay]);
+  clearTimeout(timer);
+}
+
+/**
+ * As many records as a look-up takes, in their order.
+ * @param wanted the address that the client will dial: records that lead there go before others when there are too many
+ */
+function firstOf(
+  records: readonly SrvRecord[],
+  answer: Records,
+  wanted: string | undefined,
+  context: LookupContext,
+): readonly SrvRecord[] {
+  if (records.length <= MAX_RECORDS) return records;
+  const leads = new Set(
+    records.filter(
+      ({ target }) => wanted !== undefined && glueOf(target, answer).addresses.map(canonicalIp).includes(wanted),
+    ),
+  );
+  const chosen = new Set(Array.from(new Set([...leads, ...records])).slice(0, MAX_RECORDS));
+  leftOut("SRV records", records.length, chosen.size, context);
+  return records.filter((record) => chosen.has(record));
+}
+
+function leftOut(what: "SRV records" | "endpoints", of: number, taken: number, { trace }: LookupContext): void {
+  if (taken < of) trace?.({ step: "left-out", what, count: of - taken, of });
 }
 
 function isOffered({ target, port }: SrvRecord): boolean {
@@ -147,6 +221,12 @@ function withoutEndpoint(
   if (onlyAddress !== undefined && endpoints.length > 0) {
     const others = endpoints.map(({ address }) => address).join(", ");
     return notFound(`the SRV records of ${owner} lead to ${others}, not to ${onlyAddress}`);
+  }
+  const linkLocal = Array.from(addresses.values()).flatMap((found) => found.addresses.filter(isLinkLocal));
+  if (linkLocal.length > 0) {
+    return notFound(
+      `${owner} leads to the link-local address ${linkLocal[0]} alone, which cannot be dialled without a zone`,
+    );
   }
   const kind = families.length === 1 ? `IPv${families[0]} address` : "address";
   return notFound(`${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import type { Question, Resolution } from "../../src/core/resolution.js";
+import type { TraceEvent } from "../../src/core/trace.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import { createLogger } from "../../src/logger.js";
 import { AddressLookup } from "../../src/resolution/addresses.js";
@@ -20,6 +21,7 @@ import {
   startFakeDns,
   txt,
 } from "../support/fake-dns-server.js";
+import { waitFor } from "../support/wait-for.js";
 
 const HOST = "svc.service.consul";
 const OWNER = `node_b.${HOST}`;
@@ -36,6 +38,7 @@ afterEach(async () => {
 
 interface Setup {
   readonly server: FakeDnsServer;
+  readonly steps: readonly TraceEvent[];
   readonly srvLookUp: (question?: Question) => Promise<Resolution>;
   readonly bothLookUp: (question?: Question) => Promise<Resolution>;
   readonly drop: (endpoint: Pick<Endpoint, "address" | "port">) => void;
@@ -46,7 +49,13 @@ async function setup(
   {
     srvOptions = {},
     fallback = {},
-  }: { srvOptions?: Partial<SrvSourceOptions>; fallback?: Partial<FallbackOptions> } = {},
+    hosts = {},
+  }: {
+    srvOptions?: Partial<SrvSourceOptions>;
+    fallback?: Partial<FallbackOptions>;
+    /** /etc/hosts. */
+    hosts?: Readonly<Record<string, readonly string[]>>;
+  } = {},
 ): Promise<Setup> {
   const server = await startFakeDns(handler);
   closers.push(server.close);
@@ -58,7 +67,7 @@ async function setup(
     log,
   });
   closers.push(resolver.close);
-  const addresses = new AddressLookup(resolver);
+  const addresses = new AddressLookup(resolver, { addressesOf: (name) => hosts[name] ?? [] });
   const common = {
     srvName: "{name}.{host}",
     family: "any" as const,
@@ -73,9 +82,15 @@ async function setup(
     ...srvOptions,
   });
   const second = createFallbackSource({ ...common, addresses, isOwn: () => false, ...fallback });
-  const context = () => ({ deadline: performance.now() + 4_000, sameHost: true });
+  const steps: TraceEvent[] = [];
+  const context = () => ({
+    deadline: performance.now() + 4_000,
+    sameHost: true,
+    trace: (event: TraceEvent) => void steps.push(event),
+  });
   return {
     server,
+    steps,
     srvLookUp: async (question = QUESTION) => source.lookUp(question, context()),
     bothLookUp: async (question = QUESTION) => {
       const shared = context();
@@ -430,5 +445,165 @@ describe("the fallback", () => {
     const started = performance.now();
     expect(places(await bothLookUp())).toEqual(["10.0.0.1 9100"]);
     expect(performance.now() - started).toBeLessThan(300);
+  });
+});
+
+describe("/etc/hosts comes before DNS", () => {
+  test("for the target of an SRV record, which DNS need not know", async () => {
+    const reply = { answers: [srv(OWNER, "db1", 20002)] };
+    const { server, srvLookUp, steps } = await setup(records({ [`${OWNER} SRV`]: reply }), {
+      hosts: { db1: ["10.9.0.1"] },
+    });
+    expect(places(await srvLookUp())).toEqual(["10.9.0.1 20002"]);
+    expect(asked(server)).toEqual([`${OWNER} SRV`]);
+    expect(steps).toContainEqual({ step: "hosts-file", name: "db1", addresses: ["10.9.0.1"] });
+  });
+
+  test("and before the addresses that came with the record", async () => {
+    const reply = { answers: [srv(OWNER, TARGET, 20002)], additionals: [a(TARGET, "10.1.2.4")] };
+    const { srvLookUp } = await setup(records({ [`${OWNER} SRV`]: reply }), { hosts: { [TARGET]: ["10.9.0.1"] } });
+    expect(places(await srvLookUp())).toEqual(["10.9.0.1 20002"]);
+  });
+
+  test("for the host of a fallback; a family that the file has not is asked for in DNS", async () => {
+    const table = { [`${HOST} AAAA`]: { answers: [aaaa(HOST, "2001:db8:1::7")] } };
+    const options = { fallback: { port: 9100 }, hosts: { [HOST]: ["10.9.0.1"] } };
+    const { bothLookUp } = await setup(records(table), options);
+    expect(places(await bothLookUp())).toEqual(["10.9.0.1 9100"]);
+    expect(places(await bothLookUp({ ...QUESTION, family: 6 }))).toEqual(["2001:db8:1::7 9100"]);
+  });
+
+  test("and a short host name is looked up as a host before the service of that name", async () => {
+    const node = { aliveName: "mq", host: "mq1.service.consul", family: undefined, form: "full" } as const;
+    const question: Question = { node, family: "any", shortHost: "mq1" };
+    const service = { "mq1.service.consul A": { answers: [a("mq1.service.consul", "10.0.0.5")] } };
+    const options = { fallback: { port: 25672 } };
+    const { bothLookUp } = await setup(records(service), { ...options, hosts: { mq1: ["10.9.0.1"] } });
+    expect(places(await bothLookUp(question))).toEqual(["10.9.0.1 25672"]);
+    const unknown = await setup(records(service), options);
+    expect(places(await unknown.bothLookUp(question))).toEqual(["10.0.0.5 25672"]);
+    const inDns = await setup(records({ ...service, "mq1 A": { answers: [a("mq1", "10.9.0.2")] } }), options);
+    expect(places(await inDns.bothLookUp(question))).toEqual(["10.9.0.2 25672"]);
+  });
+});
+
+describe("one answer does not make a flood", () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+  test("of endpoints: 32 of the records are taken, by priority, and the rest is said to be left out", async () => {
+    const answers = many(400).map((index) => srv(OWNER, TARGET, 1000 + index, { priority: 400 - index }));
+    const { srvLookUp, steps } = await setup(
+      records({ [`${OWNER} SRV`]: { answers, additionals: [a(TARGET, "10.1.2.4")] } }),
+    );
+    const found = places(await srvLookUp());
+    expect(found).toEqual(many(32).map((index) => `10.1.2.4 ${1399 - index}`));
+    expect(steps).toContainEqual({ step: "left-out", what: "SRV records", count: 368, of: 400 });
+  });
+
+  test("of address queries: 16 at once, for 32 targets", async () => {
+    let underWay = 0;
+    let most = 0;
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: many(200).map((index) => srv(OWNER, `h${index}.example`, 1000)) };
+      most = Math.max(most, ++underWay);
+      const when = sleep(5).then(() => {
+        underWay--;
+      });
+      return qtype === "A" ? { answers: [a(qname, "10.0.0.1")], when } : { when };
+    });
+    expect(places(await srvLookUp())).toEqual(["10.0.0.1 1000"]);
+    expect(most).toBeLessThanOrEqual(16);
+    expect(server.queries.filter(({ qtype }) => qtype !== "SRV").length).toBeLessThanOrEqual(64);
+  });
+
+  test("of addresses: a target has at most 64 endpoints", async () => {
+    const additionals = many(200).map((index) => a(TARGET, `10.1.2.${index}`));
+    const { srvLookUp, steps } = await setup(
+      records({ [`${OWNER} SRV`]: { answers: [srv(OWNER, TARGET, 1)], additionals } }),
+    );
+    expect(places(await srvLookUp())).toHaveLength(64);
+    expect(steps).toContainEqual({ step: "left-out", what: "endpoints", count: 136, of: 200 });
+  });
+
+  test("and the one record that leads to the address in the node's name is not left out", async () => {
+    const answers = many(200).map((index) => srv(OWNER, `h${index}.example`, 1000 + index, { priority: index }));
+    const additionals = many(200).map((index) => a(`h${index}.example`, `10.1.2.${index}`));
+    const { srvLookUp } = await setup(records({ [`${OWNER} SRV`]: { answers, additionals } }));
+    expect(places(await srvLookUp({ ...QUESTION, onlyAddress: "10.1.2.190" }))).toEqual(["10.1.2.190 1190"]);
+  });
+});
+
+describe("a target without an answer", () => {
+  test("does not hold back one that is known", async () => {
+    let answerLate: (() => void) | undefined;
+    const { srvLookUp, steps } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "dead.example", 1), srv(OWNER, "live.example", 2)] };
+      if (qname === "live.example") return qtype === "A" ? { answers: [a(qname, "10.0.0.2")] } : {};
+      return { answers: [], when: new Promise<void>((resolve) => (answerLate = resolve)) };
+    });
+    const startedAt = performance.now();
+    expect(places(await srvLookUp())).toEqual(["10.0.0.2 2"]);
+    // The whole of a look-up has 4 s.
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(steps).toContainEqual({ step: "not-awaited", targets: ["dead.example"] });
+    answerLate?.();
+  });
+
+  test("has its answer kept for the next look-up", async () => {
+    let release: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "late.example", 1), srv(OWNER, "live.example", 2)] };
+      if (qtype !== "A") return {};
+      const known = { answers: [a(qname, qname === "late.example" ? "10.0.0.1" : "10.0.0.2", 30)] };
+      return qname === "late.example" ? { ...known, when: late } : known;
+    });
+    expect(places(await srvLookUp())).toEqual(["10.0.0.2 2"]);
+    release?.();
+    await waitFor(async () => expect(places(await srvLookUp())).toEqual(["10.0.0.1 1", "10.0.0.2 2"]), {
+      what: "the late target",
+    });
+    expect(server.queries.filter(({ qname, qtype }) => qname === "late.example" && qtype === "A")).toHaveLength(1);
+  });
+});
+
+test("a link-local address without a zone is no endpoint", async () => {
+  const answers = [srv(OWNER, TARGET, 1)];
+  const alone = await setup(records({ [`${OWNER} SRV`]: { answers, additionals: [aaaa(TARGET, "fe80::1")] } }));
+  expect(await alone.srvLookUp()).toMatchObject({ outcome: "not-found", reason: expect.stringContaining("fe80::1") });
+  const additionals = [aaaa(TARGET, "febf::7"), aaaa(TARGET, "2001:db8:1::7")];
+  const both = await setup(records({ [`${OWNER} SRV`]: { answers, additionals } }));
+  expect(places(await both.srvLookUp())).toEqual(["2001:db8:1::7 1"]);
+});
+
+describe("--srv-target chooses among the records of a whole service, as Kubernetes has them", () => {
+  const SERVICE = "svc.ns.svc.cluster.local";
+  const pods = ["app-0", "app-1", "app-2"];
+  const table = {
+    [`_dist._tcp.${SERVICE} SRV`]: {
+      answers: pods.map((pod) => srv(`_dist._tcp.${SERVICE}`, `${pod}.${SERVICE}`, 9100)),
+      additionals: pods.map((pod, index) => a(`${pod}.${SERVICE}`, `10.2.0.${index}`)),
+    },
+  };
+  const question = (aliveName: string, host: string): Question => ({
+    ...{ node: { aliveName, host, family: undefined, form: "full" }, family: "any" },
+  });
+
+  test("the one whose target is the node", async () => {
+    const srvOptions = { srvName: "_dist._tcp.{host}", srvTarget: "{name}.{host}" };
+    const { srvLookUp } = await setup(records(table), { srvOptions });
+    expect(places(await srvLookUp(question("app-1", SERVICE)))).toEqual(["10.2.0.1 9100"]);
+    expect(await srvLookUp(question("app-9", SERVICE))).toMatchObject({
+      outcome: "not-found",
+      reason: expect.stringMatching(/target app-9\.svc\.ns\.svc\.cluster\.local/),
+    });
+  });
+
+  test("the one whose target is the host of the node", async () => {
+    const srvOptions = { srvName: `_dist._tcp.${SERVICE}`, srvTarget: "{host}" };
+    const { srvLookUp } = await setup(records(table), { srvOptions });
+    expect(places(await srvLookUp(question("rabbit", `app-2.${SERVICE}`)))).toEqual(["10.2.0.2 9100"]);
   });
 });

@@ -419,7 +419,9 @@ describe("a nodes file", () => {
     await writeFile(path, "#".repeat(4 * 1024 * 1024 + 1));
     expect(await complaint()).toMatch(/longer than 4 MiB/);
     expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
-    expect(() => staticSource({ ...OPTIONS, nodesFile: path, log: collectLog().log }, false)).toThrow(/longer than 4 MiB/);
+    expect(() => staticSource({ ...OPTIONS, nodesFile: path, log: collectLog().log }, false)).toThrow(
+      /longer than 4 MiB/,
+    );
     source.close();
   });
 });

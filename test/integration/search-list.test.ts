@@ -51,7 +51,7 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
     log,
   });
   onTestFinished(dns.close);
-  const addresses = new AddressLookup(dns);
+  const addresses = new AddressLookup(dns, { addressesOf: () => [] });
   const common = { addresses, srvName: "{name}.{host}", family: 4, localAddresses: () => ["192.0.2.2"] } as const;
   const source = createSrvSource({ ...common, resolver: dns, random: () => 0, addressesToo: false });
   const fallback = createFallbackSource({ ...common, port: 9100, isOwn: () => false });

@@ -25,7 +25,7 @@ requirePeer("consul")("the answers of a real Consul agent", () => {
     });
     source = createSrvSource({
       resolver,
-      addresses: new AddressLookup(resolver),
+      addresses: new AddressLookup(resolver, { addressesOf: () => [] }),
       srvName: "{name}.{host}",
       family: "any",
       random: Math.random,

@@ -52,6 +52,6 @@ export async function connectionOptions(address: ConsulAddress, maxSockets: numb
   return { baseUrl, agent: new HttpsAgent({ ...where, ...tls }) };
 }
 
-async function readPem(path: string | undefined, what: string): Promise<Buffer | undefined> {
+async function readPem(path: string | undefined, what: string): Promise<string | undefined> {
   return path === undefined ? undefined : readCredential(path, what);
 }

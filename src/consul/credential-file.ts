@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { MEBIBYTE, readBounded } from "../bounded-file.js";
 import { ConsulError, describeError } from "../core/errors.js";
 
 /** The cause of a ConsulError when the agent was not asked at all. */
@@ -8,9 +8,9 @@ export class UnreadableFile extends Error {}
  * @param what of which file the error shall speak: "token", "client key"
  * @throws ConsulError CONSUL_UNAVAILABLE, caused by UnreadableFile: the file may be there at the next try
  */
-export async function readCredential(path: string, what: string): Promise<Buffer> {
+export async function readCredential(path: string, what: string): Promise<string> {
   try {
-    return await readFile(path);
+    return await readBounded(path, MEBIBYTE);
   } catch (error) {
     const message = `the ${what} file cannot be read: ${describeError(error)}`;
     throw new ConsulError("CONSUL_UNAVAILABLE", message, { cause: new UnreadableFile(message, { cause: error }) });

@@ -1,11 +1,13 @@
 import { connect, type OnReadOpts, type Socket } from "node:net";
 import { describeError } from "../core/errors.js";
 import type { IpPort } from "../core/network-values.js";
+import type { SilentAddresses } from "../core/silent-addresses.js";
 import type { RelayTimings } from "./relay-timings.js";
 
 export interface DialOptions {
-  /** In the order in which they are tried. */
+  /** In the order in which they are tried, but for addresses that were silent a moment ago. */
   readonly endpoints: readonly IpPort[];
+  readonly silent: SilentAddresses;
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
   /** How the socket is read. */
   readonly onread: OnReadOpts;
@@ -14,20 +16,49 @@ export interface DialOptions {
   readonly onDone: (socket: Socket | undefined) => void;
 }
 
+/** RFC 8305 section 5: the Connection Attempt Delay, milliseconds. */
+const CONNECTION_ATTEMPT_DELAY = 250;
+
 /**
- * Connects to the first endpoint that accepts: the next is tried at once when one refuses, and when one is silent, after
- * a share of the time that leaves as much to each of those behind it.
+ * Connects to the endpoint that accepts first: the next is tried at once when one refuses, and beside one that has been
+ * silent for 250 ms.
  * @returns gives up without a call of onDone: no attempt is left over
  */
-export function dial({ endpoints, timings, onread, onFailed, onDone }: DialOptions): () => void {
-  const end = performance.now() + timings.dial;
-  let attempt: Socket | undefined;
-  let timer: NodeJS.Timeout | undefined;
+export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: DialOptions): () => void {
+  const waiting = silent.order(endpoints, performance.now());
+  const attempts = new Map<Socket, { endpoint: IpPort; startedAt: number }>();
+  // Each gets its turn, however little time there is.
+  const delay = Math.min(CONNECTION_ATTEMPT_DELAY, timings.dial / endpoints.length);
+  let stagger: NodeJS.Timeout | undefined;
 
-  const tryFrom = (index: number) => {
-    const endpoint = endpoints[index];
-    const left = end - performance.now();
-    if (!endpoint || left <= 0) return onDone(undefined);
+  const abandon = () => {
+    clearTimeout(stagger);
+    clearTimeout(whole);
+    for (const socket of attempts.keys()) socket.destroy();
+    attempts.clear();
+  };
+  /** What has not answered until now, though there was time, is tried last from now on. */
+  const settle = (socket: Socket | undefined) => {
+    const now = performance.now();
+    const unanswered = Array.from(attempts.values());
+    abandon();
+    for (const { endpoint, startedAt } of unanswered) {
+      const waited = Math.round(now - startedAt);
+      if (socket && waited < delay) continue;
+      silent.note(endpoint.address, now);
+      onFailed(endpoint, `no answer within ${waited} ms`);
+    }
+    onDone(socket);
+  };
+  const whole = setTimeout(settle, timings.dial, undefined);
+
+  const next = () => {
+    clearTimeout(stagger);
+    const endpoint = waiting.shift();
+    if (!endpoint) {
+      if (attempts.size === 0) settle(undefined);
+      return;
+    }
     const socket = connect({
       host: endpoint.address,
       port: endpoint.port,
@@ -37,31 +68,24 @@ export function dial({ endpoints, timings, onread, onFailed, onDone }: DialOptio
       keepAlive: true,
       keepAliveInitialDelay: timings.keepAlive,
     });
-    attempt = socket;
-    const next = (reason: string) => {
-      clearTimeout(timer);
-      socket.destroy();
-      if (attempt !== socket) return;
-      onFailed(endpoint, reason);
-      tryFrom(index + 1);
+    attempts.set(socket, { endpoint, startedAt: performance.now() });
+    const failed = (error: Error) => {
+      // An attempt that was given up may fail as well.
+      if (!attempts.delete(socket)) return;
+      silent.answered(endpoint.address);
+      onFailed(endpoint, describeError(error));
+      next();
     };
-    const failed = (error: Error) => next(describeError(error));
     socket.once("error", failed);
     socket.once("connect", () => {
-      clearTimeout(timer);
       socket.off("error", failed);
-      attempt = undefined;
-      onDone(socket);
+      attempts.delete(socket);
+      silent.answered(endpoint.address);
+      settle(socket);
     });
-    const share = left / (endpoints.length - index);
-    timer = setTimeout(() => next(`no answer within ${Math.round(share)} ms`), share);
+    stagger = setTimeout(next, delay);
   };
-  tryFrom(0);
+  next();
 
-  return () => {
-    clearTimeout(timer);
-    const socket = attempt;
-    attempt = undefined;
-    socket?.destroy();
-  };
+  return abandon;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { IpPort } from "../core/network-values.js";
+import type { SilentAddresses } from "../core/silent-addresses.js";
 import { adopt } from "./relay-adopt.js";
 import { dial } from "./relay-dial.js";
 import { Direction } from "./relay-direction.js";
@@ -7,6 +8,8 @@ import type { RelayTimings } from "./relay-timings.js";
 
 export interface LinkOptions {
   readonly endpoints: readonly IpPort[];
+  /** Of all links of the process. */
+  readonly silent: SilentAddresses;
   readonly timings: RelayTimings;
   readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
   /** Both connections are closed. */
@@ -32,9 +35,9 @@ export class Link {
     this.#near.on("end", this.cut).on("error", this.cut).on("close", this.#closed);
     this.#toNode.from(this.#near);
     this.#fromNode.to(this.#near);
-    const { endpoints, timings, onDialFailed } = options;
+    const { endpoints, silent, timings, onDialFailed } = options;
     const { onread } = this.#fromNode;
-    this.#abandonDial = dial({ endpoints, timings, onread, onFailed: onDialFailed, onDone: this.#dialled });
+    this.#abandonDial = dial({ endpoints, silent, timings, onread, onFailed: onDialFailed, onDone: this.#dialled });
   }
 
   get bytesToNode(): number {

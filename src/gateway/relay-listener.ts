@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { RelayState, RelayTarget } from "../core/gateway/relay-protocol.js";
 import type { IpPort } from "../core/network-values.js";
+import type { SilentAddresses } from "../core/silent-addresses.js";
 import { Link } from "./relay-link.js";
 import type { RelayTimings } from "./relay-timings.js";
 
@@ -8,6 +9,8 @@ const BACKLOG = 1024;
 
 export interface RelayOptions {
   readonly timings: RelayTimings;
+  /** Of all relays of the process. */
+  readonly silent: SilentAddresses;
   /** Whether there is room for one more link. */
   readonly admit: () => boolean;
   readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
@@ -95,7 +98,7 @@ export class Relay {
       near.resetAndDestroy();
       return;
     }
-    const { timings, onDialFailed } = this.#options;
+    const { timings, silent, onDialFailed } = this.#options;
     const onEnd = (link: Link) => {
       this.#links.delete(link);
       this.#past.links += 1;
@@ -103,6 +106,6 @@ export class Relay {
       this.#past.bytesFromNode += link.bytesFromNode;
       this.#options.onLinkEnd();
     };
-    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, timings, onDialFailed, onEnd }));
+    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, timings, onDialFailed, onEnd }));
   }
 }

@@ -2,6 +2,7 @@ import { describeError } from "../core/errors.js";
 import type { Relayed, RelayState, RelayStatus, RelayTarget } from "../core/gateway/relay-protocol.js";
 import { hostPort, isLoopback } from "../core/ip.js";
 import type { IpPort, PortRange } from "../core/network-values.js";
+import { SilentAddresses } from "../core/silent-addresses.js";
 import { Relay } from "./relay-listener.js";
 import type { RelayTimings } from "./relay-timings.js";
 
@@ -30,6 +31,7 @@ export class Relays {
   readonly #nextPort = new Map<string, number>();
   /** Of relays that are gone. */
   readonly #past = { links: 0, bytesToNode: 0, bytesFromNode: 0 };
+  readonly #silent = new SilentAddresses();
   #dialsFailed = 0;
   #linksRefused = 0;
   readonly #noticed = new Map<string, number>();
@@ -157,6 +159,7 @@ export class Relays {
     const { timings, onDialFailed, onNotice } = this.#options;
     return {
       timings,
+      silent: this.#silent,
       admit: () => this.#admit(),
       onDialFailed: (endpoint: IpPort, reason: string) => {
         this.#dialsFailed += 1;

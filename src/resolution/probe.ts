@@ -13,6 +13,8 @@ export interface ProbeOutcome {
   readonly refused: readonly Endpoint[];
   /** No connection could be made, which may be due to this machine: no route, no address, no descriptor. */
   readonly failed: readonly Endpoint[];
+  /** No answer, though there was time for one. */
+  readonly silent: readonly Endpoint[];
 }
 
 /**
@@ -23,7 +25,7 @@ export interface ProbeOutcome {
 export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Trace): Promise<ProbeOutcome> {
   return new Promise((resolve) => {
     const waiting = [...endpoints];
-    const sockets = new Set<Socket>();
+    const sockets = new Map<Socket, { endpoint: Endpoint; startedAt: number }>();
     const refused: Endpoint[] = [];
     const failed: Endpoint[] = [];
     let stagger: NodeJS.Timeout | undefined;
@@ -31,8 +33,12 @@ export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Tra
     const settle = (accepting: Endpoint | undefined) => {
       clearTimeout(stagger);
       clearTimeout(whole);
-      for (const socket of sockets) socket.destroy();
-      resolve({ accepting, refused, failed });
+      const now = performance.now();
+      const silent = Array.from(sockets.values())
+        .filter(({ endpoint, startedAt }) => endpoint !== accepting && now - startedAt >= CONNECTION_ATTEMPT_DELAY)
+        .map(({ endpoint }) => endpoint);
+      for (const socket of sockets.keys()) socket.destroy();
+      resolve({ accepting, refused, failed, silent });
     };
     const whole = setTimeout(settle, limit, undefined);
 
@@ -48,7 +54,7 @@ export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Tra
       const report = (result: string) =>
         trace?.({ step: "probe", endpoint, result, elapsedMs: performance.now() - startedAt });
       const socket = connect({ host: endpoint.address, port: endpoint.port });
-      sockets.add(socket);
+      sockets.set(socket, { endpoint, startedAt });
       socket.on("connect", () => {
         report(`${where} accepts connections`);
         settle(endpoint);

@@ -3,6 +3,7 @@ import { familyOf } from "../core/ip.js";
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { Found, Question, Resolution, SourceName } from "../core/resolution.js";
 import { expandHost, isUnder } from "../core/service-domain.js";
+import { SilentAddresses } from "../core/silent-addresses.js";
 import type { Trace } from "../core/trace.js";
 import { probe } from "./probe.js";
 import type { LookupContext, Source } from "./source.js";
@@ -55,6 +56,7 @@ interface Answered {
 /** Look-ups for PORT_PLEASE2 and for `resolve`: one code path. */
 export class NodeResolver {
   readonly #options: ResolutionOptions;
+  readonly #silent = new SilentAddresses();
 
   constructor(options: ResolutionOptions) {
     this.#options = options;
@@ -173,11 +175,13 @@ export class NodeResolver {
     if (found.source === "registry" || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
     const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
     if (limit <= 0) return found;
-    const probed = usable.slice(0, MAX_PROBES);
+    const probed = this.#silent.order(usable, now()).slice(0, MAX_PROBES);
     if (probed.length < usable.length) {
       context.trace?.({ step: "left-out", what: "probes", count: usable.length - probed.length, of: usable.length });
     }
-    return probe(probed, limit, context.trace).then(({ accepting, refused, failed }) => {
+    return probe(probed, limit, context.trace).then(({ accepting, refused, failed, silent }) => {
+      for (const { address } of silent) this.#silent.note(address, now());
+      if (accepting) this.#silent.answered(accepting.address);
       if (found.source === "srv") for (const endpoint of refused) onRefused(question, endpoint);
       if (!accepting) return found;
       if (accepting !== found.endpoints[0]) context.trace?.({ step: "preferred", endpoint: accepting });

@@ -9,6 +9,7 @@ import { staticNode } from "../../src/core/network-values.js";
 import { parseNodeName } from "../../src/core/node-name.js";
 import { Registry } from "../../src/core/registry.js";
 import type { Found, Question, Resolution, SourceName } from "../../src/core/resolution.js";
+import type { TraceEvent } from "../../src/core/trace.js";
 import { composeResolution } from "../../src/resolution/compose.js";
 import { registrySource } from "../../src/resolution/registry-source.js";
 import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolution/resolution.js";
@@ -275,6 +276,33 @@ describe("probing", () => {
     const { resolve, refused } = resolverOf({ srv: { ...found("srv"), endpoints: [unreachable, accepting] } });
     expect(await resolve("a@svc")).toMatchObject({ endpoints: [accepting, unreachable] });
     expect(refused).toEqual([]);
+    close();
+  });
+
+  test("is done for 8 endpoints, and the rest is said to be left out", async () => {
+    const steps: TraceEvent[] = [];
+    const ports = await Promise.all(Array.from({ length: 11 }, () => freePort()));
+    const { resolve } = resolverOf({ srv: found("srv", ...ports) });
+    await resolve("a@svc", { ...LOCAL, trace: (event) => void steps.push(event) });
+    expect(steps.filter(({ step }) => step === "probe")).toHaveLength(8);
+    expect(steps).toContainEqual({ step: "left-out", what: "probes", count: 3, of: 11 });
+  });
+
+  test("comes last to an endpoint that was silent a moment ago", async () => {
+    const { open, connections, close } = await openAndClosed();
+    const silent = endpoint(await silentPort("127.0.0.9"), "127.0.0.9");
+    const accepting = endpoint(open);
+    const { resolve } = resolverOf({ srv: { ...found("srv"), endpoints: [silent, accepting] } });
+    const probed: string[] = [];
+    const trace = (event: TraceEvent) => event.step === "probe" && probed.push(event.endpoint.address);
+    for (const times of [1, 2]) {
+      const startedAt = performance.now();
+      expect(await resolve("a@svc", { ...LOCAL, trace })).toMatchObject({ endpoints: [accepting, silent] });
+      expect(probed).toEqual(Array(times).fill(accepting.address));
+      // The Connection Attempt Delay is 250 ms.
+      if (times === 2) expect(performance.now() - startedAt).toBeLessThan(200);
+    }
+    await waitFor(() => connections() === 2, { what: "both probes" });
     close();
   });
 

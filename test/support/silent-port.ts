@@ -7,8 +7,8 @@ import { onTestFinished } from "vitest";
 /** Listens and never accepts: its thread is asleep, and the system queues no more than a few connections for it. */
 const LISTEN_AND_SLEEP = `
   const { createServer } = require("node:net");
-  const { parentPort } = require("node:worker_threads");
-  const server = createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+  const { parentPort, workerData } = require("node:worker_threads");
+  const server = createServer().listen({ port: 0, host: workerData, backlog: 1 }, () => {
     parentPort.postMessage(server.address().port);
     setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
   });
@@ -16,9 +16,9 @@ const LISTEN_AND_SLEEP = `
 /** Milliseconds without an answer after which a connection will have none. */
 const SILENCE = 50;
 
-/** A port on 127.0.0.1 that neither accepts connections nor refuses them, until the test is over. */
-export async function silentPort(): Promise<number> {
-  const worker = new Worker(LISTEN_AND_SLEEP, { eval: true });
+/** A port that neither accepts connections nor refuses them, until the test is over. */
+export async function silentPort(address = "127.0.0.1"): Promise<number> {
+  const worker = new Worker(LISTEN_AND_SLEEP, { eval: true, workerData: address });
   const sockets: Socket[] = [];
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy();
@@ -26,7 +26,7 @@ export async function silentPort(): Promise<number> {
   });
   const [port] = (await once(worker, "message")) as [number];
   for (;;) {
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, address);
     socket.on("error", () => {});
     sockets.push(socket);
     const queued = await Promise.race([once(socket, "connect"), sleep(SILENCE, undefined)]);

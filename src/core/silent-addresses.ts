@@ -1,0 +1,29 @@
+/** How long an address that answered nothing is tried last, milliseconds: longer than a VM waits between two attempts. */
+const LIFETIME = 60_000;
+const MAX_ADDRESSES = 1024;
+
+/**
+ * Addresses that did not answer a connection attempt, such as all of IPv6 where a router drops it. They go last, so that
+ * not every attempt begins with a wait for them (RFC 8305 section 8 keeps a history for that).
+ */
+export class SilentAddresses {
+  readonly #until = new Map<string, number>();
+
+  /** @param now milliseconds on a clock that is never set */
+  note(address: string, now: number): void {
+    this.#until.delete(address);
+    this.#until.set(address, now + LIFETIME);
+    const [oldest] = this.#until.keys();
+    if (this.#until.size > MAX_ADDRESSES && oldest !== undefined) this.#until.delete(oldest);
+  }
+
+  answered(address: string): void {
+    this.#until.delete(address);
+  }
+
+  /** The same endpoints; those at silent addresses last, else in their order. */
+  order<T extends { readonly address: string }>(endpoints: readonly T[], now: number): T[] {
+    const isSilent = ({ address }: T) => (this.#until.get(address) ?? Number.NEGATIVE_INFINITY) > now;
+    return [...endpoints.filter((endpoint) => !isSilent(endpoint)), ...endpoints.filter(isSilent)];
+  }
+}

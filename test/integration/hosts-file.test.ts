@@ -1,0 +1,48 @@
+import { rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parseCidr } from "../../src/core/ip.js";
+import { HostsFile } from "../../src/resolution/hosts-file.js";
+import { run } from "../support/child.js";
+import { temporaryFolder } from "../support/temporary.js";
+
+const RANGE = parseCidr("127.64.0.0/10") as NonNullable<ReturnType<typeof parseCidr>>;
+
+async function hostsFile(text: string) {
+  const path = join(await temporaryFolder("hosts-file"), "hosts");
+  await writeFile(path, text);
+  let now = 0;
+  const file = new HostsFile({ path, gatewayRange: RANGE, now: () => now });
+  const later = (name: string) => {
+    now += 1_000;
+    return file.addressesOf(name);
+  };
+  return { path, file, later };
+}
+
+test("names are found whatever their case, with the addresses of all lines, without those of the gateway", async () => {
+  const { file } = await hostsFile("10.9.0.1 db1 DB.test # main\n127.64.1.2 db1\nfd00::1 db1\n10.9.0.1 db1\n");
+  expect(file.addressesOf("DB1")).toEqual(["10.9.0.1", "fd00::1"]);
+  expect(file.addressesOf("db.test")).toEqual(["10.9.0.1"]);
+  expect(file.addressesOf("main")).toEqual([]);
+});
+
+test("a change is seen within a second, a replaced file and one that is gone too", async () => {
+  const { path, file, later } = await hostsFile("10.9.0.1 db1\n");
+  expect(file.addressesOf("db1")).toEqual(["10.9.0.1"]);
+  await writeFile(path, "10.9.0.22 db1\n");
+  expect(file.addressesOf("db1")).toEqual(["10.9.0.1"]);
+  expect(later("db1")).toEqual(["10.9.0.22"]);
+  await writeFile(`${path}.new`, "10.9.0.3 db1\n");
+  await rename(`${path}.new`, path);
+  expect(later("db1")).toEqual(["10.9.0.3"]);
+  await rm(path);
+  expect(later("db1")).toEqual([]);
+});
+
+test("what is no regular file has no names and holds nobody up", async () => {
+  const { path, later } = await hostsFile("10.9.0.1 db1\n");
+  await rm(path);
+  await run("mkfifo", [path]);
+  expect(later("db1")).toEqual([]);
+});

@@ -10,7 +10,7 @@ const asText = {
   name: "as-text",
   enforce: "pre",
   resolveId: (source: string, importer = "") =>
-    /\.(erl|css|client\.js)$/.test(source) ? `${resolve(dirname(importer), source)}.text` : undefined,
+    /\.(erl|md|css|client\.js)$/.test(source) ? `${resolve(dirname(importer), source)}.text` : undefined,
   load: (id: string) =>
     id.endsWith(".text")
       ? `export default ${JSON.stringify(readFileSync(id.slice(0, -".text".length), "utf8"))};`

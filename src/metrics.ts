@@ -10,7 +10,7 @@ const counter = (help: string, ...labels: string[]): MetricSpec => ({ type: "cou
 const gauge = (help: string, ...labels: string[]): MetricSpec => ({ type: "gauge", help, labels });
 const histogram = (help: string, ...labels: string[]): MetricSpec => ({ type: "histogram", help, labels });
 
-/** The one table of metrics: it drives what is counted, /metrics and the test of the README's list. */
+/** The one table of metrics: it drives what is counted, /metrics and the list in the manual. */
 export const METRICS = {
   srv_epmd_build_info: gauge("always 1; the version is a label", "version"),
   srv_epmd_ready: gauge("1 while /readyz says so, else 0"),

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { BUILT_FROM, sourcesDigest } from "./built-from.js";
+import { manual } from "./man-page.js";
 import { noticesFor } from "./notices.js";
 import { COMMON, MINIFY, ROOT } from "./settings.js";
 
@@ -38,6 +39,7 @@ const [command] = await Promise.all([
 for (const chunk of readdirSync(`${ROOT}dist/chunks`)) {
   if (command.metafile.outputs[`dist/chunks/${chunk}`] === undefined) rmSync(`${ROOT}dist/chunks/${chunk}`);
 }
+writeFileSync(`${ROOT}dist/srv-epmd.1`, manual());
 writeFileSync(`${ROOT}dist/NOTICES.txt`, noticesFor(command.metafile));
 // npm makes the file of `bin` executable when it installs the package, and not in the tree itself.
 chmodSync(`${ROOT}dist/srv-epmd.js`, 0o755);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { manual } from "./man-page.js";
 import { bundleInto } from "./package-bundle.js";
 import { makeExecutable, nodeNotice, platformOf } from "./package-executable.js";
 import { ROOT, VERSION } from "./settings.js";
@@ -21,7 +22,9 @@ mkdirSync(folder, { recursive: true });
 const script = join(folder, `srv-epmd-${VERSION}.cjs`);
 const notices = join(folder, `srv-epmd-${VERSION}-notices.txt`);
 writeFileSync(notices, await bundleInto(script));
-const files = [script, notices];
+const page = join(folder, "srv-epmd.1");
+writeFileSync(page, manual());
+const files = [script, notices, page];
 if (!flags["only-bundle"]) {
   const node = resolve(flags.node);
   const file = join(folder, `srv-epmd-${VERSION}-${platformOf(node)}`);

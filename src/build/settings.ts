@@ -13,7 +13,7 @@ export const COMMON = {
   platform: "node",
   target: "node20.19",
   legalComments: "none",
-  loader: { ".erl": "text", ".css": "text", ".client.js": "text" },
+  loader: { ".erl": "text", ".md": "text", ".css": "text", ".client.js": "text" },
   define: { SRV_EPMD_VERSION: JSON.stringify(VERSION) },
   logLevel: "warning",
 } satisfies BuildOptions;

@@ -1,10 +1,11 @@
 import yargs, { type Argv, type Options } from "yargs";
 import { type Command, defaultOf, flagOf, type Group, optionOf, variableOf } from "../core/options.js";
+import { TOPIC_NAMES } from "../help/topic-names.js";
 import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { flagKeysOf } from "./parse.js";
 
-const GROUP_TITLES: Record<Group, string> = {
+export const GROUP_TITLES: Record<Group, string> = {
   listen: "Listening:",
   resolve: "Resolution:",
   publish: "Publication:",
@@ -34,6 +35,7 @@ export function helpText(args: readonly string[], columns: number): Promise<stri
       .exitProcess(false)
       .wrap(Math.min(110, columns)),
   );
+  program.command("help [topic]", "the manual: its topics, or one of them");
   return new Promise((resolve, reject) => {
     void program.parse([...args], {}, (error: Error | undefined | null, _argv: unknown, output: string) => {
       if (error) reject(error);
@@ -44,8 +46,10 @@ export function helpText(args: readonly string[], columns: number): Promise<stri
 
 /** What the completion script of yargs asks for: the words that may come next. @param words the command line so far */
 export function completions(words: readonly string[]): string {
+  const commands = COMMANDS.map(({ name }) => name);
+  if (words[1] === "help" && words.length > 2) return Array.from(new Set([...TOPIC_NAMES, ...commands])).join("\n");
   const command = COMMANDS.find(({ name }) => name === words[1]);
-  if (!command || words.length < 3) return COMMANDS.map(({ name }) => name).join("\n");
+  if (!command || words.length < 3) return [...commands, "help", "completion"].join("\n");
   return [...flagKeysOf(command.name).map(flagOf), "help"].map((flag) => `--${flag}`).join("\n");
 }
 

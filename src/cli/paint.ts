@@ -12,12 +12,14 @@ export interface Line {
 /** ECMA-48 SGR: green, red, yellow, faint. */
 const SGR: Record<Tone, number> = { good: 32, bad: 31, doubtful: 33, quiet: 2 };
 
-/** Lines as they are written, in colour where somebody sees it: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. */
-export function painter({
-  env,
-  stdoutIsTerminal = false,
-}: Pick<Io, "env" | "stdoutIsTerminal">): (line: Line) => string {
-  const coloured = stdoutIsTerminal && !env.NO_COLOR && env.TERM !== "dumb";
+/** Colours are for a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. */
+export function isColoured({ env, stdoutIsTerminal = false }: Pick<Io, "env" | "stdoutIsTerminal">): boolean {
+  return stdoutIsTerminal && !env.NO_COLOR && env.TERM !== "dumb";
+}
+
+/** Lines as they are written, in colour where somebody sees it. */
+export function painter(io: Pick<Io, "env" | "stdoutIsTerminal">): (line: Line) => string {
+  const coloured = isColoured(io);
   // Whatever drives the terminal in a name is made harmless before we drive it.
   return ({ text, tone }) => (coloured && tone ? `\x1b[${SGR[tone]}m${printable(text)}\x1b[0m` : printable(text));
 }

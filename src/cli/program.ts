@@ -9,7 +9,7 @@ import { complain } from "./output.js";
 import { parseArguments } from "./parse.js";
 import { exposedSecrets } from "./secret-files.js";
 
-const HELP_WORDS = new Set(["--help", "-h", "help", "--version", "-V", "completion"]);
+const HELP_WORDS = new Set(["--help", "-h", "--version", "-V", "completion"]);
 
 /** Runs a command line; complaints go to stderr. @param args without `node` and the script */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
@@ -22,8 +22,12 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     }
     if (args.some((arg, index) => HELP_WORDS.has(arg) && (index === 0 || arg.startsWith("-")))) {
       const { helpText } = await import("./help.js");
-      io.stdout(`${await helpText(args[0] === "help" ? ["--help"] : args, io.columns)}\n`);
+      io.stdout(`${await helpText(args, io.columns)}\n`);
       return EXIT.done;
+    }
+    if (args[0] === "help") {
+      const { manual } = await import("./manual.js");
+      return await manual(args.slice(1), io);
     }
     if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(args[0]));
     return await execute(command, args.slice(1), io);
@@ -37,7 +41,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
 
 function unknownCommand(word: string | undefined): string {
   const known = COMMANDS.map(({ name }) => name).join(", ");
-  return `${word === undefined ? "no command" : `${JSON.stringify(word)} is not a command`}; give one of ${known}, or --help`;
+  return `${word === undefined ? "no command" : `${JSON.stringify(word)} is not a command`}; give one of ${known}, help`;
 }
 
 async function execute(command: CommandDefinition, args: readonly string[], io: Io): Promise<ExitCode> {

@@ -4,7 +4,7 @@ import * as network from "./network-values.js";
 import * as values from "./values.js";
 
 /**
- * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the README.
+ * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the manual.
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
 export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
@@ -23,7 +23,7 @@ export type Group =
 interface Spec<T> {
   readonly group: Group;
   readonly commands: readonly Command[];
-  /** One sentence for `--help` and the README. */
+  /** One sentence for `--help` and the manual. */
   readonly help: string;
   /** What stands behind the flag in `--help`; none for a boolean. */
   readonly placeholder?: string;
@@ -31,7 +31,7 @@ interface Spec<T> {
   readonly parse: (text: string) => T;
   /** As a user would write it; or per command. */
   readonly default?: string | Partial<Record<Command, string>>;
-  /** Default that only the machine knows, described for `--help` and the README. */
+  /** Default that only the machine knows, described for `--help` and the manual. */
   readonly defaultText?: string;
   /** The ecosystem's own variable. */
   readonly variable?: string;

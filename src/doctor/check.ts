@@ -3,9 +3,9 @@ import type { Examination } from "./examination.js";
 
 /** One question of the examination. */
 export interface Check {
-  /** Stable: scripts and the README name it. */
+  /** Stable: scripts and the manual name it. */
   readonly id: string;
-  /** What is looked at, for the README. */
+  /** What is looked at, for the manual. */
   readonly title: string;
   readonly run: (examination: Examination) => Promise<Finding>;
 }

@@ -19,6 +19,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
 const SCRIPT = `srv-epmd-${version}.cjs`;
 const NOTICES = `srv-epmd-${version}-notices.txt`;
+const PAGE = "srv-epmd.1";
 const EXECUTABLE = `srv-epmd-${version}-${process.platform}-${process.arch}`;
 
 let folder = "";
@@ -32,14 +33,14 @@ beforeAll(async () => {
   expect(code, stderr).toBe(0);
 }, 90_000);
 
-test("npm run package makes two files, the licences of what is in them, and their sums, in the form that sha256sum --check reads", () => {
-  expect(readdirSync(folder).sort()).toEqual(["SHA256SUMS", EXECUTABLE, NOTICES, SCRIPT].sort());
+test("npm run package makes two files, the licences of what is in them, the page for man, and their sums, in the form that sha256sum --check reads", () => {
+  expect(readdirSync(folder).sort()).toEqual(["SHA256SUMS", EXECUTABLE, NOTICES, PAGE, SCRIPT].sort());
   const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
   const sumOf = (file: string) =>
     createHash("sha256")
       .update(readFileSync(join(folder, file)))
       .digest("hex");
-  expect(sums).toBe([SCRIPT, NOTICES, EXECUTABLE].map((file) => `${sumOf(file)}  ${file}\n`).join(""));
+  expect(sums).toBe([SCRIPT, NOTICES, PAGE, EXECUTABLE].map((file) => `${sumOf(file)}  ${file}\n`).join(""));
 });
 
 test("the licences of the packages that are bundled go with the files, and with the command in dist", () => {
@@ -80,6 +81,10 @@ describe.concurrent.each([
 
   test("takes an option of node's for none of its own", async () => {
     expect(await srvEpmd("--inspect")).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("carries the manual", async () => {
+    expect(await srvEpmd("help", "limits")).toMatchObject({ code: 0, stdout: expect.stringContaining("limits: ") });
   });
 
   test("carries the Erlang module", async () => {

@@ -6,7 +6,9 @@ import { complaintsOf } from "../support/calls.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const EXAMPLES = readdirSync(`${ROOT}examples`).filter((name) => statSync(`${ROOT}examples/${name}`).isDirectory());
+const TOPICS = readdirSync(`${ROOT}src/help`).filter((name) => name.endsWith(".md"));
 const READMES = [
+  ...TOPICS.map((name) => `src/help/${name}`),
   ...["README.md", "nomad/README.md", "examples/README.md"],
   ...EXAMPLES.map((name) => `examples/${name}/README.md`).filter((path) => existsSync(ROOT + path)),
 ];
@@ -20,8 +22,10 @@ function wordsOf(line: string): string[] {
 /** Calls of srv-epmd in the blocks that show what to type or to write. */
 function callsIn(markdown: string): string[] {
   const blocks = Array.from(markdown.matchAll(/```(?:sh|console)\n(.*?)```/gs), ([, block = ""]) => block);
-  const lines = blocks.flatMap((block) => block.replaceAll("\\\n", " ").split("\n"));
-  return lines.flatMap((line) => /^(?:[a-z0-9]*\$ )?srv-epmd (.*?)(?: [0-9]?[>|&].*)?$/.exec(line)?.[1] ?? []);
+  const lines = blocks.flatMap((block) => block.replaceAll(/\\\n */g, "").split("\n"));
+  return lines.flatMap(
+    (line) => /^(?:[a-z0-9]*\$ )?srv-epmd (?!--version)(.*?)(?: [0-9]?[>|&].*)?$/.exec(line)?.[1] ?? [],
+  );
 }
 
 test("the list of examples has every one, with a command that is there", () => {

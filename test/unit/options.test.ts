@@ -5,7 +5,7 @@ import { boolean } from "../../src/core/values.js";
 const COMMANDS: readonly Command[] = ["serve", "resolve", "names", "wait"];
 
 describe("the table of options", () => {
-  test.each(OPTION_KEYS)("%s has all that the command line and the README need", (key) => {
+  test.each(OPTION_KEYS)("%s has all that the command line and the manual need", (key) => {
     const option = optionOf(key);
     expect(option.commands.length).toBeGreaterThan(0);
     expect(option.help).toMatch(/^\S.{7,}[^.]$/);

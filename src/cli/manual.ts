@@ -1,0 +1,48 @@
+import { nearest } from "../core/doctor/nearest.js";
+import { ConfigError } from "../core/errors.js";
+import { forTerminal, titleOf } from "../help/terminal.js";
+import { TOPIC_NAMES, type TopicName } from "../help/topic-names.js";
+import { TOPICS } from "../help/topics.js";
+import { COMMANDS } from "./commands.js";
+import { EXIT, type ExitCode } from "./exit-code.js";
+import { helpText } from "./help.js";
+import type { Io } from "./io.js";
+import { page } from "./pager.js";
+import { isColoured } from "./paint.js";
+
+const isTopic = (word: string): word is TopicName => TOPIC_NAMES.some((name) => name === word);
+
+/** `help`: the list of topics, or one topic; of a command that has no topic its options. It needs no configuration, which may be what is wrong. */
+export async function manual(args: readonly string[], io: Io): Promise<ExitCode> {
+  const [word, another] = args;
+  if (another !== undefined) {
+    throw new ConfigError(
+      "CONFIG_UNKNOWN",
+      `${JSON.stringify(another)} is one argument too many; usage: srv-epmd help [topic]`,
+    );
+  }
+  if (word === undefined) {
+    io.stdout(contents());
+  } else if (isTopic(word)) {
+    await page(forTerminal(TOPICS[word], { columns: io.columns, coloured: isColoured(io) }), io);
+  } else if (COMMANDS.some(({ name }) => name === word)) {
+    await page(`${await helpText([word, "--help"], io.columns)}\n`, io);
+  } else {
+    throw new ConfigError("CONFIG_UNKNOWN", unknownTopic(word));
+  }
+  return EXIT.done;
+}
+
+function contents(): string {
+  const topics = TOPIC_NAMES.map((name) => `  ${name.padEnd(13)}${titleOf(TOPICS[name]).summary}\n`);
+  return `srv-epmd help <topic> prints one of these, srv-epmd <command> --help the options
+of a command, srv-epmd --help the commands.
+
+${topics.join("")}`;
+}
+
+function unknownTopic(word: string): string {
+  const meant = nearest(word, [...TOPIC_NAMES, ...COMMANDS.map(({ name }) => name)]);
+  const hint = meant === undefined ? ";" : `; was ${meant} meant?`;
+  return `${JSON.stringify(word)} is not a topic${hint} see srv-epmd help`;
+}

@@ -1,0 +1,24 @@
+import { spawn } from "node:child_process";
+import type { Io } from "./io.js";
+
+/** As `man` does; a container may have none. */
+const DEFAULT_PAGER = "if command -v less >/dev/null; then exec less; else exec cat; fi";
+
+/** Writes a long text: through $PAGER or less on a terminal, as it is anywhere else. */
+export async function page(text: string, { env, stdout, stdoutIsTerminal = false, onSignal }: Io): Promise<void> {
+  const pager = env.PAGER ?? DEFAULT_PAGER;
+  if (!stdoutIsTerminal || env.TERM === "dumb" || pager === "") return stdout(text);
+  // less: colours as they are, and nothing to leave where the text fits on the screen.
+  const less = `${env.LESS ?? "-F -X"} -R`;
+  const child = spawn("sh", ["-c", pager], { stdio: ["pipe", "inherit", "inherit"], env: { ...env, LESS: less } });
+  // Ctrl-C is the pager's: we would leave it alone with the terminal.
+  onSignal(() => undefined);
+  const ended = new Promise<boolean>((resolve) => {
+    child.once("error", () => resolve(false));
+    child.once("close", () => resolve(true));
+  });
+  // Whoever leaves the pager early has seen enough.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(text);
+  if (!(await ended)) stdout(text);
+}

@@ -62,6 +62,7 @@ missing_packages() {
   have nft || echo nftables
   have openssl || echo openssl
   have chromium || echo chromium
+  have groff || echo groff-base
   have_ei || echo erlang-dev
   have gcc || echo gcc
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev

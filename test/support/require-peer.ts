@@ -27,6 +27,7 @@ export type Peer =
       | "rabbitmq"
       | "ejabberd"
       | "haproxy"
+      | "groff"
       | "chromium"
     )
   /** A C compiler and Erlang's library for C nodes. */

@@ -220,7 +220,8 @@ function toAnswer(record: KnownRecord): packet.Answer {
     case "AAAA":
       return { ...common, type: record.type, data: record.address };
     case "CNAME":
-      return { ...common, type: "CNAME", data: record.target };
+    case "PTR":
+      return { ...common, type: record.type, data: record.target };
     case "SRV": {
       const { priority, weight, port, target } = record;
       return { ...common, type: "SRV", data: { priority, weight, port, target } };

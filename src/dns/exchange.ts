@@ -37,11 +37,12 @@ export async function exchange(request: ExchangeRequest): Promise<ExchangeResult
   const asked = { id, qname, qtype };
   let why: ReturnType<typeof whyNoAnswer>;
   const result = await exchangeBytes(request, query, (bytes) => {
+    // Who does not know the id is not the server, and what he sends is not worth the time to read it.
+    if (bytes.length < 2 || bytes.readUInt16BE(0) !== id) return undefined;
     const message = decode(bytes);
     if (message && isAnswerTo(message, asked)) return { message, size: bytes.length };
-    // Others do not know the id: this is what the server, or something before it, has to say.
-    if (message) why = whyNoAnswer(message, asked) ?? why;
-    else if (bytes.length >= 2 && bytes.readUInt16BE(0) === id) why = { reason: MALFORMED };
+    // This is what the server, or something before it, has to say.
+    why = message ? (whyNoAnswer(message, asked) ?? why) : { reason: MALFORMED };
     return undefined;
   });
   if (result.kind === "answered") return { kind: "message", ...result.answer };

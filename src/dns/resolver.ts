@@ -69,6 +69,8 @@ const CLIENT_RESPONSE_TIMER = 1_800;
 const MARGIN = 10;
 const MAX_EXCHANGES = 128;
 const MAX_CACHE_ENTRIES = 10_000;
+/** About 20 MB. */
+const MAX_CACHE_RECORDS = 50_000;
 
 interface Cached<V> {
   readonly value: V;
@@ -90,6 +92,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     negativeTtl,
     staleTtl,
     maxEntries: MAX_CACHE_ENTRIES,
+    maxRecords: MAX_CACHE_RECORDS,
   });
   const slots = new ExchangeSlots(options.maxExchanges ?? MAX_EXCHANGES);
   const flights = new Map<string, Flight>();
@@ -101,9 +104,11 @@ export function createResolver(options: ResolverOptions): Resolver {
   function store(key: string, result: DnsResult): void {
     const receivedAt = now();
     if (result.kind === "records") {
+      const additionals = result.additionals.filter((record) => isAddress(record) || record.type === "CNAME");
       // The addresses that came along are kept with the records, so no longer than the shortest of them may be.
-      const ttl = Math.min(result.ttl, ...result.additionals.filter(isAddress).map((record) => record.ttl));
-      cache.storeGood(key, { value: result, receivedAt }, ttl, receivedAt);
+      const ttl = Math.min(result.ttl, ...additionals.filter(isAddress).map((record) => record.ttl));
+      const records = result.records.length + additionals.length;
+      cache.storeGood(key, { value: { ...result, additionals }, receivedAt }, ttl, receivedAt, records);
     } else if (result.kind !== "unavailable") {
       cache.storeAbsent(key, { value: result, receivedAt }, result.ttl, receivedAt);
     }

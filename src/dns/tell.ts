@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, readAnswer } from "../core/dns/answer.js";
+import type { Message } from "../core/dns/message.js";
 import { presentRecord, type QueryType } from "../core/dns/record.js";
 import { hostPort } from "../core/ip.js";
 import type { Trace } from "../core/trace.js";
@@ -56,9 +57,13 @@ export async function tell(query: Query, how: How, { signal, trace }: TellContex
     result: said.kind === "failed" ? inTrace(said) : said.kind === "truncated" ? "truncated" : (message?.rcode ?? ""),
     flags: (["aa", "tc", "ra"] as const).filter((flag) => message?.[flag]),
     records: message?.answers.map(presentRecord) ?? [],
-    additionals: message?.additionals.map(presentRecord) ?? [],
+    additionals: message ? [...message.additionals.map(presentRecord), ...leftOut(message)] : [],
   });
   return spoken;
+}
+
+function leftOut({ leftOut: count }: Message): string[] {
+  return count === 0 ? [] : [`and ${count} more, which are not read: too many`];
 }
 
 function inTrace({ reason, detail }: Failed): string {

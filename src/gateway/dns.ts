@@ -1,7 +1,15 @@
 import { ConfigError } from "../core/errors.js";
-import { addressResponse, codeResponse, noAddressResponse, withoutNxdomain } from "../core/gateway/answer.js";
+import type { GatewayAddresses } from "../core/gateway/addresses.js";
+import {
+  addressResponse,
+  codeResponse,
+  noDataResponse,
+  reverseResponse,
+  withoutNxdomain,
+} from "../core/gateway/answer.js";
 import { isOwnServer } from "../core/gateway/own-server.js";
 import { readGatewayQuestion } from "../core/gateway/question.js";
+import { isInternetQuery, readReverseQuestion } from "../core/gateway/reverse.js";
 import { hostPort } from "../core/ip.js";
 import type { DnsServer, IpPort } from "../core/network-values.js";
 import type { NameServer } from "../dns/exchange-bytes.js";
@@ -19,6 +27,8 @@ export interface GatewayDnsOptions {
   readonly isGatewayHost: (host: string) => boolean;
   /** Canonical IPv4 literal; undefined when the host can have none now. */
   readonly addressFor: (host: string) => Promise<string | undefined>;
+  /** Whether an address is one of the gateway's, and which host it stands for now. */
+  readonly addresses: Pick<GatewayAddresses, "contains" | "hostOf">;
   /** Who is asked what is not the gateway's. */
   readonly forward: {
     /** `--gateway-forward`; empty: resolv.conf without ourselves. */
@@ -77,11 +87,13 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
           : addressResponse(query, question.host, question.qtype, address);
       }
       case "no-host":
-        return noAddressResponse(query);
+        return noDataResponse(query);
       case "other": {
         // A transfer is many messages, of which one would arrive; and loops end here.
         const refused = (question.transfer && peer.transport === "tcp") || loops.cameBack(question.qname);
         if (refused) return codeResponse(query, "REFUSED");
+        const own = await answerOurselves(query, question.qname);
+        if (own) return own;
         const response = await forwarder.forward(query, question.qname, peer.transport);
         if (!response) return codeResponse(query, "SERVFAIL");
         return options.isGatewayHost(question.qname) ? withoutNxdomain(response) : response;
@@ -89,6 +101,18 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
       default:
         return question satisfies never;
     }
+  }
+
+  /** What nobody else can know. */
+  async function answerOurselves(query: Buffer, qname: string): Promise<Buffer | undefined> {
+    const reverse = readReverseQuestion(query);
+    if (reverse && options.addresses.contains(reverse.address)) {
+      return reverseResponse(query, reverse, options.addresses.hostOf(reverse.address));
+    }
+    if (!options.isGatewayHost(qname) || !isInternetQuery(query)) return undefined;
+    const { servers } = await nameServers.serversFor(qname, performance.now());
+    // The host is there, and where there is no other name server it has its addresses and nothing else.
+    return servers.length === 0 ? noDataResponse(query) : undefined;
   }
 
   async function addressOf(host: string): Promise<string | undefined> {

@@ -86,7 +86,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     await relays.ready;
     await knowHostsFile();
     await hosts.preload(gatewayHosts(config));
-    dns = await startDns(deps, hosts);
+    dns = await startDns(deps, hosts, addresses);
   } catch (error) {
     await relays.close();
     throw error;
@@ -117,13 +117,18 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   };
 }
 
-function startDns({ config, machine, zones, log }: GatewayDeps, hosts: GatewayHosts): Promise<GatewayDns> | undefined {
+function startDns(
+  { config, machine, zones, log }: GatewayDeps,
+  hosts: GatewayHosts,
+  addresses: GatewayAddresses,
+): Promise<GatewayDns> | undefined {
   const names = gatewayNames(config);
   if (config.gatewayListen === undefined) return undefined;
   return startGatewayDns({
     at: config.gatewayListen,
     isGatewayHost: (host) => isGatewayHost(names, host),
     addressFor: (host) => hosts.addressFor(host),
+    addresses,
     forward: { servers: config.gatewayForward, dns: [...config.dns, ...zones], domains: names.domains },
     isLocal: (address) => isLoopback(address) || machine.addresses().includes(address),
     log,

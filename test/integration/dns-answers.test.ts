@@ -180,6 +180,18 @@ describe("an answer for another name is called that, not silence and no absence"
   });
 });
 
+test("of an answer with thousands of records the first ones are taken, and the trace says how many are not", async () => {
+  const answers = Array.from({ length: 1_100 }, (_, index) => srv(NAME, "h.test", index + 1));
+  const server = await fakeDns(({ transport }) => (transport === "udp" ? { truncated: true } : { answers }));
+  const events: TraceEvent[] = [];
+  const result = await ask(resolverFor([server]), 4_000, (event) => events.push(event));
+  expect(result.kind === "records" && result.records.length).toBe(1_024);
+  expect(events.at(-1)).toMatchObject({
+    transport: "tcp",
+    additionals: ["and 76 more, which are not read: too many"],
+  });
+});
+
 describe("the next server is asked, and the last good answer kept, after", () => {
   test.each<[string, FakeReply]>([
     ["a lame answer", { lame: true }],

@@ -77,6 +77,39 @@ describe("a host of the gateway", () => {
   });
 });
 
+describe("an address of the gateway", () => {
+  const REVERSE = [
+    "148.0.64.127.in-addr.arpa",
+    "4.9.0.0.0.4.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+  ];
+
+  test.each(REVERSE)("has its host by %s, and nothing of another type; nobody else is asked", async (name) => {
+    const { server, forward } = await untouched();
+    const { dns } = await gatewayDns({ forward });
+    const answer = await askUdp(dns, queryFor(name, { type: 12 }));
+    expect(answer?.readUInt16BE(2)).toBe(0x8580);
+    expect(answer?.subarray(-13).toString("hex")).toBe(nameOf("n1", "svc", "test").toString("hex"));
+    expect((await askTcp(dns, queryFor(name, { type: 12 })))[0]).toEqual(answer);
+    for (const type of [1, 16, 28, 33, 255]) {
+      const query = queryFor(name, { type });
+      expect((await askUdp(dns, query))?.toString("hex")).toBe(query.toString("hex").replace(/^4d4d0100/, "4d4d8580"));
+    }
+    expect(asked(server, "arpa")).toEqual([]);
+  });
+
+  test("that stands for no host does not exist", async () => {
+    const { dns } = await gatewayDns();
+    expect(rcode(await askUdp(dns, queryFor("7.7.64.127.in-addr.arpa", { type: 12 })))).toBe(3);
+  });
+
+  test("is all that is ours: those of others are others' to name", async () => {
+    const { server, forward } = await untouched();
+    const { dns } = await gatewayDns({ forward });
+    void askUdp(dns, queryFor("1.0.0.127.in-addr.arpa", { type: 12 }), 100);
+    await vi.waitFor(() => expect(asked(server, "arpa").length).toBe(1));
+  });
+});
+
 describe("bad input", () => {
   test.each([
     ["octets that end in the question", "0001010000010000000000000373766300"],

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { type Child, startChild } from "../support/child.js";
 import { createHosts, type Host } from "../support/netns.js";
 import { requirePeer } from "../support/require-peer.js";
-import { runCli } from "../support/srv-epmd.js";
+import { runCli, startDaemon } from "../support/srv-epmd.js";
 
 const DNS_PROGRAM = fileURLToPath(new URL("../support/fake-dns-process.ts", import.meta.url));
 
@@ -52,5 +52,52 @@ requirePeer("netns")("the search list of resolv.conf", () => {
     expect(dns.stdout()).not.toMatch(/query .*(bad|corp)\.example/);
     expect(await getent(netns, "full.example.")).toBe("10.0.0.3");
     expect(await resolve(netns, "n1@full.example.", "--fallback-port", "9100")).toBe("10.0.0.3");
+  });
+});
+
+requirePeer("netns", "nft")("a firewall before the name server", () => {
+  const ZONE = { "node_a.svc.service.consul": ["10.0.0.2:20001"] };
+  const firewall = (netns: Host, rule: string) =>
+    netns.run(
+      "nft",
+      `add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in ${rule}`,
+    );
+
+  test.each([
+    ["drops datagrams", "udp dport 53 drop"],
+    ["rejects datagrams", "udp dport 53 reject"],
+  ])("that %s and not connections costs time, and no answer", async (_, rule) => {
+    const { netns, dns } = await machine("", ZONE);
+    await firewall(netns, rule);
+    expect(await resolve(netns, "node_a@svc")).toBe("10.0.0.2");
+    expect(dns.stdout()).toContain("query SRV node_a.svc.service.consul tcp");
+  });
+
+  test("that takes connections alone is no matter with use-vc", async () => {
+    const { netns } = await machine("options use-vc\n", ZONE);
+    await firewall(netns, "udp dport 53 drop");
+    const started = performance.now();
+    expect(await resolve(netns, "node_a@svc", "--timeout", "400ms")).toBe("10.0.0.2");
+    expect(performance.now() - started).toBeLessThan(3_000);
+  });
+});
+
+requirePeer("netns", "dig")("a machine whose only name server is the gateway", () => {
+  test("has names for the gateway's addresses, and no failure where there is nothing to know", async () => {
+    const [netns] = (await createHosts([{ addresses: ["10.95.0.1/24"], resolvConf: "nameserver 127.0.0.1\n" }])).hosts;
+    if (!netns) throw new Error("no host");
+    const daemon = await startDaemon({ netns, port: 4369, args: ["--gateway", "--domain", "svc.test"] });
+    const address = await getent(netns, "n1.svc.test");
+    expect(address).toMatch(/^127\./);
+    expect((await netns.run("getent", "hosts", address ?? "")).stdout).toMatch(/\sn1\.svc\.test$/m);
+    expect((await netns.run("getent", "hosts", `::ffff:${address}`)).stdout).toMatch(/\sn1\.svc\.test$/m);
+    const dig = async (...args: string[]) => (await netns.run("dig", "+tries=1", ...args)).stdout;
+    expect(await dig("-x", address ?? "")).toMatch(/^;; flags: qr aa rd ra;[\s\S]*\sPTR\s+n1\.svc\.test\.$/m);
+    for (const type of ["MX", "TXT", "HTTPS", "SRV"]) {
+      expect(await dig("n1.svc.test", type)).toMatch(/status: NOERROR[\s\S]*ANSWER: 0/);
+    }
+    expect(await dig("-x", address ?? "", "-t", "TXT")).toMatch(/status: NOERROR[\s\S]*ANSWER: 0/);
+    expect(await dig("elsewhere.example", "A")).toMatch(/status: SERVFAIL/);
+    await daemon.stop();
   });
 });

@@ -28,6 +28,10 @@ export async function gatewayDns(options: Options = {}): Promise<{ dns: GatewayD
     at: { address: "127.0.0.1", port: 0 },
     isGatewayHost: (host) => isGatewayHost(GATEWAY_NAMES, host),
     addressFor: async () => GATEWAY_ADDRESS,
+    addresses: {
+      contains: (address) => address.startsWith("127.64."),
+      hostOf: (address) => (address === GATEWAY_ADDRESS ? "n1.svc.test" : undefined),
+    },
     isLocal: isLoopback,
     log: log.log,
     ...options,

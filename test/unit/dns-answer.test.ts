@@ -20,6 +20,7 @@ function message(fields: Partial<Message>): Message {
     authorities: [],
     additionals: [],
     edns: undefined,
+    leftOut: 0,
     questionSection: Buffer.alloc(0),
     ...fields,
   };

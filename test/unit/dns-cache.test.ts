@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { AnswerCache } from "../../src/core/dns/cache.js";
 
-const LIMITS = { maxTtl: 10_000, negativeTtl: 2_000, staleTtl: 60_000, maxEntries: 3 };
+const LIMITS = { maxTtl: 10_000, negativeTtl: 2_000, staleTtl: 60_000, maxEntries: 3, maxRecords: 100 };
 let cache: AnswerCache<string, string>;
 beforeEach(() => {
   cache = new AnswerCache(LIMITS);
@@ -98,4 +98,19 @@ test("when the cache is full the answer used longest ago makes room", () => {
   expect(cache.size).toBe(3);
   expect(cache.fresh("a", 2)).toBe("a");
   expect(cache.fresh("b", 2)).toBeUndefined();
+});
+
+test("when its values hold too many records the answers used longest ago make room, however few they are", () => {
+  cache.storeGood("a", "a", 5, 0, 40);
+  cache.storeGood("b", "b", 5, 0, 40);
+  cache.storeGood("a", "a again", 5, 0, 50);
+  expect(cache.fresh("b", 1)).toBe("b");
+  cache.storeGood("c", "c", 5, 1, 61);
+  expect([cache.fresh("a", 2), cache.fresh("b", 2), cache.fresh("c", 2)]).toEqual([undefined, undefined, "c"]);
+  cache.storeAbsent("c", "absent", 5, 2);
+  cache.storeGood("d", "d", 5, 2, 100);
+  expect([cache.fresh("c", 3), cache.fresh("d", 3)]).toEqual(["absent", "d"]);
+  cache.revise("d", () => undefined);
+  cache.storeGood("e", "e", 5, 3, 100);
+  expect([cache.fresh("c", 4), cache.fresh("e", 4)]).toEqual(["absent", "e"]);
 });

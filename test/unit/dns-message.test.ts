@@ -194,6 +194,34 @@ describe("an answer", () => {
   });
 });
 
+describe("a message with more records than anybody needs is read in part", () => {
+  const records = (count: number) =>
+    Array.from({ length: count }, () => "c00c 0001 0001 0000000a 0004 0a000001").join(" ");
+  const hex = (count: number) => count.toString(16).padStart(4, "0");
+  const withRecords = (flags: string, answers: number, additionals: number) =>
+    decodeMessage(
+      bytes(
+        `0001 ${flags} 0001 ${hex(answers)} 0000 ${hex(additionals + 1)} "a" "b" 00 0001 0001 ${records(answers + additionals)} ${OPT_1232}`,
+      ),
+    );
+
+  test("of a response 1,024, the first ones, and its OPT record wherever it stands", () => {
+    const whole = withRecords("8180", 1_000, 23);
+    expect([whole.answers.length, whole.additionals.length, whole.leftOut]).toEqual([1_000, 23, 0]);
+    const cut = withRecords("8180", 1_000, 500);
+    expect([cut.answers.length, cut.additionals.length, cut.leftOut]).toEqual([1_000, 24, 477]);
+    const long = withRecords("8180", 4_000, 10);
+    expect([long.answers.length, long.additionals.length, long.leftOut]).toEqual([1_024, 0, 2_987]);
+    expect(long.answers.at(-1)).toEqual({ type: "A", owner: "a.b", ttl: 10, address: "10.0.0.1" });
+    for (const message of [whole, cut, long]) expect(message.edns).toEqual({ udpPayloadSize: 1232, version: 0 });
+  });
+
+  test("of a query eight", () => {
+    const query = withRecords("0100", 0, 1_000);
+    expect([query.additionals.length, query.edns?.udpPayloadSize, query.leftOut]).toEqual([8, 1232, 993]);
+  });
+});
+
 describe("a response of ours", () => {
   const QUERY = bytes(`abcd 0110 0001 0000 0000 0001 "NoDe_A" "demo" "test" 00 0021 0001 ${OPT_1232}`);
 

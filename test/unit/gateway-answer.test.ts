@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { addressResponse, codeResponse, noAddressResponse } from "../../src/core/gateway/answer.js";
+import { addressResponse, codeResponse, noDataResponse, reverseResponse } from "../../src/core/gateway/answer.js";
 import { answersQuery, isRefusal, withId } from "../../src/core/gateway/forwarded.js";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
 
@@ -25,9 +25,27 @@ describe("the gateway answers", () => {
   });
 
   test("a name that no host can have with no data: nothing is said about other types", () => {
-    expect(noAddressResponse(queryFor("a b.svc")).toString("hex")).toBe(
+    expect(noDataResponse(queryFor("a b.svc")).toString("hex")).toBe(
       hex("4d4d 8580 0001 0000 0000 0000  03612062 03737663 00 0001 0001"),
     );
+  });
+
+  test("PTR of one of its addresses with the host, and other types with no data", () => {
+    const query = queryFor("148.0.64.127.IN-addr.arpa", { type: 12 });
+    const question = { address: "127.64.0.148", isPtr: true };
+    expect(reverseResponse(query, question, "n1.svc").toString("hex")).toBe(
+      hex(`4d4d 8580 0001 0001 0000 0000  03313438 0130 023634 03313237 07494e2d61646472 0461727061 00 000c 0001
+           03313438 0130 023634 03313237 07696e2d61646472 0461727061 00 000c 0001 00000000 0008 026e31 03737663 00`),
+    );
+    expect(reverseResponse(query, { ...question, isPtr: false }, "n1.svc").toString("hex")).toBe(
+      hex("4d4d 8580 0001 0000 0000 0000  03313438 0130 023634 03313237 07494e2d61646472 0461727061 00 000c 0001"),
+    );
+  });
+
+  test("an address that stands for no host with NXDOMAIN", () => {
+    const query = queryFor("9.0.64.127.in-addr.arpa", { type: 12 });
+    const response = reverseResponse(query, { address: "127.64.0.9", isPtr: true }, undefined);
+    expect(response.toString("hex")).toBe(query.toString("hex").replace(/^4d4d0100/, "4d4d8583"));
   });
 
   test("a version of EDNS that it does not speak with BADVERS, which needs the OPT record", () => {

@@ -6,10 +6,14 @@ export interface CacheLimits {
   /** How long the last good value is kept for when every name server fails, milliseconds after it was stored (RFC 8767). */
   readonly staleTtl: number;
   readonly maxEntries: number;
+  /** Records in all good values. */
+  readonly maxRecords: number;
 }
 
 interface Good<P> {
   readonly value: P;
+  /** In the value. */
+  readonly records: number;
   readonly storedAt: number;
   readonly freshUntil: number;
 }
@@ -26,11 +30,12 @@ interface Entry<P, N> {
 
 /**
  * What name servers said, by question. Pure: `now` is milliseconds on the caller's clock, TTLs are seconds as in DNS.
- * Holds at most `maxEntries`; the one that was used longest ago goes first.
+ * Holds at most `maxEntries` with `maxRecords` in them; the one that was used longest ago goes first.
  */
 export class AnswerCache<P, N> {
   readonly #limits: CacheLimits;
   readonly #entries = new Map<string, Entry<P, N>>();
+  #records = 0;
 
   constructor(limits: CacheLimits) {
     this.#limits = limits;
@@ -53,16 +58,17 @@ export class AnswerCache<P, N> {
     return good && now - good.storedAt < within ? good.value : undefined;
   }
 
-  storeGood(key: string, value: P, ttl: number, now: number): void {
+  /** @param records in the value */
+  storeGood(key: string, value: P, ttl: number, now: number, records = 1): void {
     const freshUntil = now + Math.min(ttl * 1000, this.#limits.maxTtl);
-    this.#store(key, { good: { value, storedAt: now, freshUntil }, absent: undefined });
+    this.#store(key, { good: { value, records, storedAt: now, freshUntil }, absent: undefined });
   }
 
   /** An absence ends the last good value too: what a name server denies is never answered from stale. */
   storeAbsent(key: string, value: N, ttl: number, now: number): void {
     const freshUntil = now + Math.min(ttl * 1000, this.#limits.negativeTtl);
     if (freshUntil > now) this.#store(key, { good: undefined, absent: { value, freshUntil } });
-    else this.#entries.delete(key);
+    else this.#delete(key);
   }
 
   /** Replaces the last good value, or drops it, and in either case has the next look-up ask anew. */
@@ -70,8 +76,8 @@ export class AnswerCache<P, N> {
     const good = this.#entries.get(key)?.good;
     const value = good && change(good.value);
     if (good === undefined || value === good.value) return;
-    if (value === undefined) this.#entries.delete(key);
-    else this.#entries.set(key, { good: { value, storedAt: good.storedAt, freshUntil: 0 }, absent: undefined });
+    if (value === undefined) this.#delete(key);
+    else this.#entries.set(key, { good: { ...good, value, freshUntil: 0 }, absent: undefined });
   }
 
   #use(key: string): Entry<P, N> | undefined {
@@ -85,10 +91,18 @@ export class AnswerCache<P, N> {
   }
 
   #store(key: string, entry: Entry<P, N>): void {
-    this.#entries.delete(key);
+    this.#delete(key);
     this.#entries.set(key, entry);
-    if (this.#entries.size <= this.#limits.maxEntries) return;
-    const oldest = this.#entries.keys().next();
-    if (!oldest.done) this.#entries.delete(oldest.value);
+    this.#records += entry.good?.records ?? 0;
+    const { maxEntries, maxRecords } = this.#limits;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= maxEntries && this.#records <= maxRecords) return;
+      this.#delete(oldest);
+    }
+  }
+
+  #delete(key: string): void {
+    this.#records -= this.#entries.get(key)?.good?.records ?? 0;
+    this.#entries.delete(key);
   }
 }

@@ -29,6 +29,11 @@ export interface CnameRecord extends Owned {
   readonly target: string;
 }
 
+export interface PtrRecord extends Owned {
+  readonly type: "PTR";
+  readonly target: string;
+}
+
 export interface SrvRecord extends Owned {
   readonly type: "SRV";
   readonly priority: number;
@@ -55,7 +60,7 @@ export interface OtherRecord extends Owned {
   readonly typeCode: number;
 }
 
-export type KnownRecord = AddressRecord | CnameRecord | SrvRecord | SoaRecord;
+export type KnownRecord = AddressRecord | CnameRecord | PtrRecord | SrvRecord | SoaRecord;
 export type ResourceRecord = KnownRecord | OtherRecord;
 
 const TYPE_NAMES: Readonly<Record<number, string>> = {
@@ -106,7 +111,8 @@ function presentRdata(record: ResourceRecord): string {
     case "AAAA":
       return `${record.type} ${record.address}`;
     case "CNAME":
-      return `CNAME ${record.target}.`;
+    case "PTR":
+      return `${record.type} ${record.target}.`;
     case "SRV":
       return `SRV ${record.priority} ${record.weight} ${record.port} ${record.target}.`;
     case "SOA":

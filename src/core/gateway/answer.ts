@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import { HEADER_LENGTH, questionLayoutOf } from "../dns/layout.js";
 import { decodeMessage, encodeResponse, FLAG, type Message, rcodeNumber } from "../dns/message.js";
-import type { AddressRecord } from "../dns/record.js";
+import type { AddressRecord, KnownRecord } from "../dns/record.js";
+import type { ReverseQuestion } from "./reverse.js";
 
 /**
  * The address of a host may change: by the next start another program may have it, and then the next free one stands
@@ -26,8 +27,16 @@ export function addressResponse(query: Buffer, host: string, qtype: "A" | "AAAA"
  * RFC 2308 section 2.2: no data of this type, which says nothing of other types, those being others' to answer; without
  * a SOA it is not kept.
  */
-export function noAddressResponse(query: Buffer): Buffer {
+export function noDataResponse(query: Buffer): Buffer {
   return respond(decodeMessage(query), []);
+}
+
+/** What there is to say of an address of the gateway. @param host that it stands for; undefined: for none */
+export function reverseResponse(query: Buffer, { isPtr }: ReverseQuestion, host: string | undefined): Buffer {
+  const message = decodeMessage(query);
+  if (host === undefined) return respond(message, [], "NXDOMAIN");
+  const owner = message.questions[0]?.qname ?? "";
+  return respond(message, isPtr ? [{ type: "PTR", owner, ttl: TTL, target: host }] : []);
 }
 
 /** A response that is only its code, whatever kind of message is answered. @throws ProtocolError without a sound question section */
@@ -55,11 +64,11 @@ export function withoutNxdomain(response: Buffer): Buffer {
   return changed;
 }
 
-function respond(query: Message, answers: readonly AddressRecord[]): Buffer {
+function respond(query: Message, answers: readonly KnownRecord[], rcode: "NOERROR" | "NXDOMAIN" = "NOERROR"): Buffer {
   // RFC 6891 section 6.1.3: a version that we do not speak.
   const known = query.edns === undefined || query.edns.version === 0;
   return encodeResponse(query, {
-    rcode: known ? "NOERROR" : "BADVERS",
+    rcode: known ? rcode : "BADVERS",
     aa: known,
     // Other questions are forwarded, and some resolvers turn away from a server that says it would not.
     ra: true,

@@ -7,7 +7,7 @@ import { complaintsOf } from "../support/calls.js";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const EXAMPLES = readdirSync(`${ROOT}examples`).filter((name) => statSync(`${ROOT}examples/${name}`).isDirectory());
 const READMES = [
-  ...["README.md", "nomad/README.md", "examples/README.md"],
+  ...["README.md", "SECURITY.md", "nomad/README.md", "examples/README.md"],
   ...EXAMPLES.map((name) => `examples/${name}/README.md`).filter((path) => existsSync(ROOT + path)),
 ];
 const read = (path: string) => readFileSync(ROOT + path, "utf8");

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as packet from "dns-packet";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ResourceRecord } from "../../src/core/dns/record.js";
 import type { TraceEvent } from "../../src/core/trace.js";
@@ -19,6 +20,7 @@ import {
   soa,
   srv,
   startFakeDns,
+  txt,
 } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -138,10 +140,24 @@ describe("one question", () => {
       expect(result.kind === "records" && result.records).toHaveLength(21);
     });
 
-    test("but not one with room for more", async () => {
-      const server = await fakeDns(() => many(6));
-      await ask(resolverFor([at(server)]));
-      expect(server.queries.map(({ transport }) => transport)).toEqual(["udp"]);
+    /** A response of that many octets. */
+    const sized = (octets: number): FakeReply => {
+      const reply = { answers: [srv(NAME, "h.addr.consul", 9100)], additionals: [] as packet.Answer[] };
+      const question: packet.Question = { name: NAME, type: "SRV" };
+      const left = () => octets - packet.encode({ type: "response", questions: [question], ...reply }).length;
+      // A TXT record named `f.` takes 14 octets, and those of its text.
+      while (left() > 0) reply.additionals.push(txt("f", "x".repeat(left() > 269 ? 200 : left() - 14)));
+      return reply;
+    };
+
+    test.each([
+      [976, ["udp"]],
+      [977, ["udp", "tcp"]],
+      [1232, ["udp", "tcp"]],
+    ] as const)("where %i octets of the 1232 came, it is asked over %j", async (octets, transports) => {
+      const server = await fakeDns(() => sized(octets));
+      expect(await ask(resolverFor([at(server)]))).toMatchObject({ kind: "records" });
+      expect(server.queries.map(({ transport }) => transport)).toEqual(transports);
     });
   });
 

@@ -83,6 +83,7 @@ function epmd({
     return {
       send: (bytes: Buffer) => void client.write(bytes),
       halfClose: () => void client.end(),
+      pause: () => void client.pause(),
       cut: () => void (server as Duplex).destroy(new Error("reset")),
       bytes: () => Buffer.concat(received),
       writes: () => received.length,
@@ -239,6 +240,28 @@ describe("a registration", () => {
     expect(registry.get("a")).toBeDefined();
     expect(registry.get("b")).toBeUndefined();
   });
+});
+
+test("a registered client that asks and does not read its answers is dropped before they fill the memory", async () => {
+  const { connect, registry } = epmd();
+  for (const name of ["a", "b"]) {
+    registry.register(registration(name.repeat(250), 9100), 0);
+  }
+  const node = connect();
+  await register(node);
+  node.pause();
+  // Half a megabyte of answers is nothing to complain of.
+  const each = 4 + 2 * `name ${"a".repeat(250)} at port 9100\n`.length + "name a at port 4711\n".length;
+  const ask = async (times: number) => {
+    for (let time = 0; time < times && registry.size === 3; time++) {
+      node.send(NAMES);
+      await new Promise(setImmediate);
+    }
+  };
+  await ask(Math.floor((512 * 1024) / each));
+  expect(registry.size).toBe(3);
+  await ask(Math.ceil((1024 * 1024) / each));
+  expect(registry.size).toBe(2);
 });
 
 describe("a request", () => {

@@ -1,8 +1,9 @@
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { AgentState } from "../../src/consul/agent-state.js";
 import type { ConsulClient } from "../../src/consul/client.js";
 import { Publisher } from "../../src/consul/publisher.js";
 import { TIMINGS } from "../../src/consul/timings.js";
+import type { Survey } from "../../src/core/reconcile.js";
 import type { HeldService } from "../../src/core/service-entry.js";
 import { collectLog } from "../support/log-lines.js";
 import { heldService, OWNER, serviceEntry } from "../support/service-entry.js";
@@ -45,27 +46,40 @@ function promptAgent() {
   return { client, calls };
 }
 
+function publisherFor(client: ConsulClient): Publisher {
+  const { log } = collectLog();
+  const deps = {
+    ...{ client, owner: OWNER, ttl: 15_000, agent: new AgentState(log, () => {}), log, timings: TIMINGS },
+    ...{ now: () => performance.now(), random: () => 0.5, published: () => {}, emptied: () => {} },
+  };
+  return new Publisher("a", { state: "gone" }, deps);
+}
+
+const NOTHING_HELD: Survey = { services: [], critical: new Set() };
+
+test("a survey that was begun before the last change says nothing of a name: what it lacks was not there yet", async () => {
+  const { client, calls } = promptAgent();
+  const publisher = publisherFor(client);
+  const before = publisher.changes;
+  publisher.aim({ state: "up", entries: [ENTRY] });
+  await waitFor(() => publisher.visible.length === 1, { what: "the publication" });
+  const done = [...calls];
+  for (const changes of [before, publisher.changes - 1, -1]) publisher.observe(NOTHING_HELD, changes);
+  for (let turn = 0; turn < 20; turn++) await null;
+  expect({ visible: publisher.visible, calls }).toEqual({ visible: [ENTRY.id], calls: done });
+  // One that was begun since then is believed: the agent has lost the entry.
+  publisher.observe(NOTHING_HELD, publisher.changes);
+  expect(publisher.visible).toEqual([]);
+  await waitFor(() => calls.length > done.length && publisher.visible.length === 1, { what: "the entry's return" });
+  expect(calls.slice(done.length)).toContain("register");
+  publisher.close();
+});
+
 test.each(Array.from({ length: 12 }, (_, turns) => turns))(
   "the end of a VM is never overlooked, though it comes %i turns of the event queue after the entry was passed",
   async (turns) => {
     const { client, calls } = promptAgent();
-    const { log } = collectLog();
-    const publisher = new Publisher(
-      "a",
-      { state: "gone" },
-      {
-        client,
-        owner: OWNER,
-        ttl: 15_000,
-        agent: new AgentState(log, () => {}),
-        log,
-        now: () => performance.now(),
-        random: () => 0.5,
-        timings: TIMINGS,
-        published: () => {},
-        emptied: () => {},
-      },
-    );
+    const publisher = publisherFor(client);
     publisher.aim({ state: "up", entries: [ENTRY] });
     while (!calls.includes("pass")) await null;
     for (let turn = 0; turn < turns; turn++) await null;

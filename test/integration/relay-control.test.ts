@@ -1,8 +1,10 @@
 import { chmod, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { duplexPair } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ListenError } from "../../src/core/errors.js";
+import { ControlConnection } from "../../src/gateway/relay-control.js";
 import { startRelayServer } from "../../src/gateway/relay-server.js";
 import { collectLog } from "../support/log-lines.js";
 import {
@@ -101,6 +103,29 @@ describe("what is no daemon of this protocol is told so and shut out, and the re
     expect(logged.lines).toContainEqual(expect.objectContaining({ level: "warn", reason: message }));
     expect(await good.ask({ type: "status" })).toMatchObject({ status: { daemons: 1 } });
   });
+});
+
+test("a daemon that does not read what the relay process says is let go before that fills the memory", async () => {
+  const [ours, theirs] = duplexPair();
+  const { log, messages } = collectLog();
+  const daemons: number[] = [];
+  const connection = new ControlConnection(ours, {
+    pairs: () => [],
+    handle: async () => ({ type: "refused", id: 1, reason: "not asked" }),
+    onDaemon: (pid) => void daemons.push(pid),
+    helloLimit: 5_000,
+    log,
+  });
+  theirs.write(`${JSON.stringify(HELLO)}\n`);
+  await waitFor(() => daemons.length === 1, { what: "the hello" });
+  const tell = (count: number) => {
+    for (let sent = 0; sent < count; sent++) connection.send({ type: "notice", message: "x".repeat(1024 * 1024) });
+  };
+  tell(30);
+  expect([ours.destroyed, messages("warn")]).toEqual([false, []]);
+  tell(5);
+  expect(ours.destroyed).toBe(true);
+  expect(messages("warn")).toEqual(["a daemon does not read what the relay process says: connection closed"]);
 });
 
 test("a request that only a later release knows is refused, and the connection goes on", async () => {

@@ -1,11 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { decodeRequest, encodeRequest, encodeResponse } from "../../src/core/epmd/codec.js";
 import type { EpmdResponse } from "../../src/core/epmd/messages.js";
-import { decodeAlive2Response, decodeNamesResponse, decodePort2Response } from "../../src/core/epmd/responses.js";
+import {
+  decodeAlive2Response,
+  decodeNamesResponse,
+  decodePort2Reason,
+  decodePort2Response,
+} from "../../src/core/epmd/responses.js";
 import { ProtocolError } from "../../src/core/errors.js";
 import type { RegisteredNode } from "../../src/core/registry.js";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");
+
+/** What is thrown for bytes that are no message, with the words of the log. */
+const problem = (message: string) => new ProtocolError("EPMD_MESSAGE", message);
 
 const NODE: RegisteredNode = {
   aliveName: "look",
@@ -38,6 +46,10 @@ describe("requests", () => {
     });
   });
 
+  test("an extra of 1020 bytes is taken, as long as a name can be", () => {
+    expect(decodeRequest(alive2(`0001 61 03fc ${"ff".repeat(1020)}`))).toMatchObject({ type: "ALIVE2_REQ" });
+  });
+
   test("bytes behind the extra of ALIVE2_REQ are ignored", () => {
     expect(decodeRequest(alive2("0001 61 0000 ffff"))).toMatchObject({ aliveName: "a" });
   });
@@ -47,15 +59,15 @@ describe("requests", () => {
   });
 
   test.each([
-    ["no name length", ""],
-    ["no extra length", "0000"],
-    ["13 bytes in all", "0000 0000".slice(0, 9)],
-    ["a name longer than the message", "0005 61 0000"],
-    ["an extra longer than the message", "0001 61 0001"],
-    ["a NUL inside the name", "0003 610062 0000"],
-    ["a NUL behind the name", "0002 6100 0000"],
-  ])("ALIVE2_REQ with %s is closed without an answer", (_, tail) => {
-    expect(() => decodeRequest(alive2(tail))).toThrow(ProtocolError);
+    ["no name length", "", "ALIVE2_REQ of 9 bytes"],
+    ["no extra length", "0000", "ALIVE2_REQ of 11 bytes"],
+    ["13 bytes in all", "0000 0000", "ALIVE2_REQ of 13 bytes"],
+    ["a name longer than the message", "0005 61 0000", "message ends 2 bytes too early"],
+    ["an extra longer than the message", "0001 61 0001", "message ends 1 bytes too early"],
+    ["a NUL inside the name", "0003 610062 0000", "NUL in a name"],
+    ["a NUL behind the name", "0002 6100 0000", "NUL in a name"],
+  ])("ALIVE2_REQ with %s is closed without an answer", (_, tail, message) => {
+    expect(() => decodeRequest(alive2(tail))).toThrow(problem(message));
   });
 
   test.each([
@@ -100,18 +112,18 @@ describe("requests", () => {
   });
 
   test.each([
-    ["an empty name", "7a"],
-    ["a name of one NUL", "7a 00"],
-    ["a NUL inside", "7a 61 00 62"],
-    ["two NULs behind", "7a 61 00 00"],
-    ["invalid UTF-8", "7a ff"],
-    ["256 characters", `7a ${"61".repeat(256)}`],
-    ["256 characters before the @", `7a ${"61".repeat(256)} 40 62`],
-    ["an old request (a)", "61 61 61"],
-    ["an old request (p)", "70 61"],
-    ["STOP_REQ without a name", "73"],
-  ])("%s is closed without an answer", (_, bytes) => {
-    expect(() => decodeRequest(hex(bytes))).toThrow(ProtocolError);
+    ["an empty name", "7a", "name is empty or not UTF-8"],
+    ["a name of one NUL", "7a 00", "name is empty or not UTF-8"],
+    ["a NUL inside", "7a 61 00 62", "name is empty or not UTF-8"],
+    ["two NULs behind", "7a 61 00 00", "name is empty or not UTF-8"],
+    ["invalid UTF-8", "7a ff", "name is empty or not UTF-8"],
+    ["256 characters", `7a ${"61".repeat(256)}`, "name of more than 255 characters"],
+    ["256 characters before the @", `7a ${"61".repeat(256)} 40 62`, "name of more than 255 characters"],
+    ["an old request (a)", "61 61 61", "unknown request 97"],
+    ["an old request (p)", "70 61", "unknown request 112"],
+    ["STOP_REQ without a name", "73", "name is empty or not UTF-8"],
+  ])("%s is closed without an answer", (_, bytes, message) => {
+    expect(() => decodeRequest(hex(bytes))).toThrow(problem(message));
   });
 
   test("a name of 255 characters can be looked up, unlike with stock EPMD, which registers it and cannot find it", () => {
@@ -247,6 +259,25 @@ describe("responses as a client reads them", () => {
     expect(decodePort2Response(hex("7701"))).toBeUndefined();
   });
 
+  test("an answer to PORT_PLEASE2 with another tag, or with a name that is not UTF-8, is that of no EPMD", () => {
+    const other = Buffer.from(port2);
+    other[0] = 0x79;
+    expect(() => decodePort2Response(other)).toThrow(problem("PORT_PLEASE2_REQ was answered with tag 121"));
+    const unreadable = hex("77 00 1267 48 03 0006 0004 0001 ff 0000");
+    expect(() => decodePort2Response(unreadable)).toThrow(problem("answer with a name that is not UTF-8"));
+  });
+
+  test.each([
+    ["a node that is there", "77 00 1267 48 03 0006 0004 0001 61 0000", undefined],
+    ["the two bytes of every EPMD", "7701", undefined],
+    ["what a srv-epmd says behind them", "7701 6e6f20 535256", "no SRV"],
+    ["another answer", "7901 6e6f", undefined],
+    ["bytes that are no text", "7701 ff", undefined],
+    ["nothing", "", undefined],
+  ])("the reason why there is no node: %s", (_, bytes, reason) => {
+    expect(decodePort2Reason(hex(bytes))).toBe(reason);
+  });
+
   test("PORT2_RESP cut at any place is an error, never a value", () => {
     for (let end = 0; end < port2.length; end++) {
       expect(() => decodePort2Response(port2.subarray(0, end)), `cut at ${end}`).toThrow(ProtocolError);
@@ -260,11 +291,14 @@ describe("responses as a client reads them", () => {
     for (let end = 0; end < 4; end++) expect(decodeAlive2Response(short.subarray(0, end))).toBeUndefined();
     expect(decodeAlive2Response(extended)).toEqual({ result: 0, creation: 7 });
     expect(decodeAlive2Response(short)).toEqual({ result: 1, creation: 99 });
-    expect(() => decodeAlive2Response(hex("77"))).toThrow(ProtocolError);
+    expect(() => decodeAlive2Response(hex("77"))).toThrow(problem("ALIVE2_REQ was answered with tag 119"));
   });
 
   test("NAMES_RESP: lines that do not parse are passed over, a blank in a name is part of it", () => {
-    const bytes = Buffer.concat([hex("00001111"), Buffer.from("name a at port 1\nnonsense\nname b c at port 22\n")]);
+    const bytes = Buffer.concat([
+      hex("00001111"),
+      Buffer.from("name a at port 1\nnonsense\na name x at port 2\nname y at port 3!\nname b c at port 22\n"),
+    ]);
     expect(decodeNamesResponse(bytes)).toEqual({
       epmdPort: 4369,
       names: [
@@ -275,7 +309,10 @@ describe("responses as a client reads them", () => {
   });
 
   test("what answers NAMES with something else is no EPMD", () => {
-    expect(() => decodeNamesResponse(Buffer.from("HTTP/1.1 400 Bad Request\r\n"))).toThrow(ProtocolError);
+    const answered = (port: number) => problem(`NAMES_REQ was answered with port ${port}`);
+    expect(() => decodeNamesResponse(Buffer.from("HTTP/1.1 400 Bad Request\r\n"))).toThrow(answered(0x48545450));
+    expect(() => decodeNamesResponse(hex("00010000"))).toThrow(answered(65_536));
+    expect(decodeNamesResponse(hex("0000ffff")).epmdPort).toBe(65_535);
     expect(() => decodeNamesResponse(hex("0011"))).toThrow(ProtocolError);
   });
 });

@@ -19,6 +19,10 @@ test.each([
   expect(readFrame(Buffer.from([length >> 8, length & 0xff]))).toMatchObject({ kind });
 });
 
+test("a length that no request has is told", () => {
+  expect(readFrame(Buffer.from([0x10, 0]))).toEqual({ kind: "invalid", reason: "request length 4096 is not 1..3057" });
+});
+
 test("endpoints in Extra are family, address bytes and port, one behind the other", () => {
   const endpoints = [
     { address: "10.1.2.4", port: 20002, family: 4 },
@@ -33,7 +37,10 @@ test("endpoints in Extra are family, address bytes and port, one behind the othe
 });
 
 test("an endpoint of a family that is none is an error, not an IPv6 address", () => {
-  expect(() => decodeEndpoints(Buffer.from("050a0102044e22", "hex"))).toThrow(ProtocolError);
+  for (const bytes of ["050a0102044e22", `05${"00".repeat(16)}4e22`]) {
+    const problem = expect(() => decodeEndpoints(Buffer.from(bytes, "hex")));
+    problem.toThrow(new ProtocolError("EPMD_MESSAGE", "endpoint of family 5"));
+  }
 });
 
 test("Extra never grows beyond what an EPMD takes: the first endpoints in order are given", () => {
@@ -44,4 +51,7 @@ test("Extra never grows beyond what an EPMD takes: the first endpoints in order 
   }));
   expect(encodeEndpoints(many).length).toBeLessThanOrEqual(1020);
   expect(decodeEndpoints(encodeEndpoints(many))).toEqual(many.slice(0, 145));
+  // 143 of 7 bytes and one of 19: all that goes in, to the last byte.
+  const full = [...many.slice(0, 143), { address: "fd00::7", port: 443, family: 6 as const }];
+  expect(encodeEndpoints(full)).toHaveLength(1020);
 });

@@ -9,7 +9,7 @@ const EXAMPLES = readdirSync(`${ROOT}examples`).filter((name) => statSync(`${ROO
 const TOPICS = readdirSync(`${ROOT}src/help`).filter((name) => name.endsWith(".md"));
 const READMES = [
   ...TOPICS.map((name) => `src/help/${name}`),
-  ...["README.md", "nomad/README.md", "examples/README.md"],
+  ...["README.md", "SECURITY.md", "nomad/README.md", "examples/README.md"],
   ...EXAMPLES.map((name) => `examples/${name}/README.md`).filter((path) => existsSync(ROOT + path)),
 ];
 const read = (path: string) => readFileSync(ROOT + path, "utf8");

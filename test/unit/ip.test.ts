@@ -30,6 +30,8 @@ describe("an IP literal", () => {
     ...["", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", "a.b.c.d", "0x7f.0.0.1", "2130706433"],
     ...[":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "g::", "::1.2.3", "1.2.3.4::"],
     ...["::1.2.3.4:5", "1.2.3.4::1", "fe80::1%eth0", "[::1]", "1:2:3:4:5:6:7:1.2.3.4"],
+    // Eight groups, and a "::" that would stand for none, or two of them.
+    ...["1:2:3:4:5:6:7:8::", "1:2:3:4::5:6:7:8", "1:2:3:4:5:6:7:8::9", "1:2:3:4:5:6:7:8::9::a"],
   ])("%j is none", (text) => {
     expect(parseIp(text)).toBeUndefined();
     expect(familyOf(text)).toBeUndefined();
@@ -91,6 +93,11 @@ describe("a network", () => {
     ["::/0", "10.0.0.1", false],
     ["::ffff:10.0.0.0/104", "10.2.3.4", true],
     ["::ffff:10.0.0.1", "10.0.0.1", true],
+    // All IPv4 addresses; one bit less is a network of IPv6, in which no canonical address is IPv4.
+    ["::ffff:0.0.0.0/96", "203.0.113.9", true],
+    ["::ffff:10.0.0.0/95", "10.0.0.0", false],
+    ["::ffff:10.0.0.0/95", "::fffe:10.0.0.0", true],
+    ["10.0.0.0/8", "localhost", false],
   ])("%s contains %s: %s", (network, address, inside) => {
     const cidr = parseCidr(network);
     expect(cidr && cidrContains(cidr, address)).toBe(inside);

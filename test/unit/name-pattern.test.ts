@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isNamePattern, parseNamePattern } from "../../src/core/name-pattern.js";
+import { isNamePattern, namePattern, parseNamePattern } from "../../src/core/name-pattern.js";
 import { ValueError } from "../../src/core/values.js";
 
 test.each([
@@ -12,6 +12,17 @@ test.each([
 ])("%s is a pattern", (text, pattern, host) => {
   const parsed = parseNamePattern(text);
   expect({ pattern: parsed.glob.pattern, host: parsed.host }).toEqual({ pattern, host });
+});
+
+test.each([
+  ["node_*", "must be a pattern such as 'node_*@svc' (* and ? stand for characters of the alive name)"],
+  ["*@a b", "must be a pattern such as 'node_*@svc': what stands behind the @ is no host name"],
+])("%j is told what would be right", (text, message) => {
+  expect(() => namePattern(text)).toThrow(new ValueError(message));
+});
+
+test("a pattern goes out as it was written", () => {
+  expect(namePattern("node_*@SVC")).toBe("node_*@SVC");
 });
 
 test.each([

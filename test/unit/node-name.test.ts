@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseNodeName } from "../../src/core/node-name.js";
+import { formatNodeName, parseNodeName } from "../../src/core/node-name.js";
 
 describe("a node name as asked for", () => {
   test.each([
@@ -36,4 +36,9 @@ describe("a node name as asked for", () => {
   ])("%j is none", (text) =>
     expect(() => parseNodeName(text)).toThrow(/must be a node name such as node_a@svc.service.consul/),
   );
+});
+
+test("a name is written with its host, and without one when it has none", () => {
+  expect(formatNodeName({ aliveName: "a", host: "svc" })).toBe("a@svc");
+  expect(formatNodeName({ aliveName: "a", host: undefined })).toBe("a");
 });

@@ -29,6 +29,10 @@ test.each(UNSEEN)("%s is written out", (_, character, shown, json) => {
   expect(printableJson({ name: `a${character}b` })).toBe(`{"name":"a${json}b"}`);
 });
 
+test("a letter of Latin-1 is one", () => {
+  expect(printable("ÿé")).toBe("ÿé");
+});
+
 test("what can be seen stays as it is", () => {
   const text = 'node_a@svc.example "é" \\ 名前 \u{1f408} 1.5';
   expect(printable(text)).toBe(text);

@@ -34,6 +34,10 @@ describe("a node that is alive", () => {
     expect(nextStep(up, holding("passing"), 5_000)).toEqual({ action: "pass", id: ENTRY.id });
   });
 
+  test("that cannot be reached at all, and so has no entry, needs nothing", () => {
+    expect(nextStep({ state: "up", entries: [] }, NOTHING, 0)).toEqual({ action: "wait", until: undefined });
+  });
+
   test("is registered again when the first try got no answer", () => {
     expect(nextStep(up, holding("unsure"), 0)).toMatchObject({ action: "register" });
   });
@@ -88,6 +92,16 @@ describe("what is held after a step", () => {
   const register = { action: "register", id: ENTRY.id, entry: ENTRY } as const;
   const pass = { action: "pass", id: ENTRY.id } as const;
 
+  test("knows what was registered, and that it is not passed yet", () => {
+    expect(afterStep(NOTHING, register, "done", 1_000, 5_000)).toEqual(holding("registered", 6_000));
+  });
+
+  test("knows what is out of DNS, and what is gone", () => {
+    const fail = { action: "fail", id: ENTRY.id } as const;
+    expect(afterStep(holding("passing"), fail, "done", 0, 5_000).get(ENTRY.id)?.condition).toBe("critical");
+    expect(afterStep(holding("critical"), { ...fail, action: "deregister" }, "done", 0, 5_000).size).toBe(0);
+  });
+
   test("counts a registration without answer as possibly there, so that it is removed later", () => {
     expect(afterStep(NOTHING, register, "unsure", 0, 5_000).get(ENTRY.id)?.condition).toBe("unsure");
     expect(afterStep(NOTHING, register, "refused", 0, 5_000).size).toBe(0);
@@ -105,8 +119,11 @@ describe("what is held after a step", () => {
     });
   });
 
-  test("stays as it was when a pass got no answer", () => {
-    expect(afterStep(holding("passing"), pass, "unsure", 0, 5_000)).toEqual(holding("passing"));
+  test.each(["pass", "fail", "deregister"] as const)("stays as it was when a %s got no answer, or a no", (action) => {
+    for (const result of ["unsure", "refused"] as const) {
+      const after = afterStep(holding("registered"), { action, id: ENTRY.id }, result, 1_000, 5_000);
+      expect(after).toEqual(holding("registered"));
+    }
   });
 });
 
@@ -117,8 +134,12 @@ describe("a look at the agent", () => {
     expect(see(holding("passing"), surveyOf([])).held.size).toBe(0);
   });
 
-  test("leaves alone what is as it should be", () => {
-    expect(see(holding("passing"), surveyOf([heldService(ENTRY)])).held).toEqual(holding("passing"));
+  test("leaves alone what is as it should be, whatever stands before it in the list", () => {
+    const others = [heldService(serviceEntry("0")), heldService(serviceEntry("b"), STRANGER)];
+    for (const condition of ["registered", "passing", "critical", "unsure"] as const) {
+      const { held } = see(holding(condition), surveyOf([...others, heldService(ENTRY)]));
+      expect(held).toEqual(holding(condition));
+    }
   });
 
   test.each([
@@ -134,7 +155,15 @@ describe("a look at the agent", () => {
 
   test("has a live node's critical check passed", () => {
     const { held } = see(holding("passing"), surveyOf([heldService(ENTRY)], [ENTRY.id]));
+    expect(held).toEqual(holding("registered"));
     expect(nextStep({ state: "up", entries: [ENTRY] }, held, 0)).toEqual({ action: "pass", id: ENTRY.id });
+  });
+
+  test("has nothing passed that was found critical, nor takes for sure what is not", () => {
+    const survey = surveyOf([heldService(ENTRY)], [ENTRY.id]);
+    expect(see(NOTHING, survey).held).toEqual(found("critical", 77));
+    expect(see(found("passing"), survey).held).toEqual(found("critical"));
+    expect(see(holding("unsure"), survey).held).toEqual(holding("unsure"));
   });
 
   test("says that another owner has taken our id, which is then not ours to touch", () => {

@@ -47,6 +47,13 @@ describe("a name", () => {
     expect(registry.get("node_a")).toBe(second);
   });
 
+  test("of a configured node is refused another configured one", () => {
+    const registry = new Registry();
+    const first = add(registry, "node_a", { origin: "configured" });
+    expect(registry.register(registration("node_a", { origin: "configured", port: 9 }), NOW)).toBeUndefined();
+    expect(registry.get("node_a")).toBe(first);
+  });
+
   test("of a configured node gives way to the VM's own registration, not the other way round", () => {
     const registry = new Registry();
     const configured = add(registry, "node_a", { origin: "configured" });

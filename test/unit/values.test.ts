@@ -22,6 +22,7 @@ describe("a duration", () => {
     ["2h", 7_200_000],
     ["4", 4_000],
     ["1.5s", 1_500],
+    ["1.25s", 1_250],
     ["0", 0],
     ["2147483647ms", 2_147_483_647],
   ])("%s is %i ms", (text, milliseconds) => {
@@ -30,6 +31,11 @@ describe("a duration", () => {
 
   test.each(["", "s", "-1s", "1 s", "5sec", "1d", "1e3", ".5s", "25d", "600h", "Infinity"])("%j is none", (text) => {
     expect(complaint(values.duration, text)).toContain("500ms, 5s or 1m");
+  });
+
+  test("of a removal is no less than Consul's minimum", () => {
+    expect(values.deregisterAfter("60s")).toBe(60_000);
+    expect(complaint(values.deregisterAfter, "59s")).toBe("must be at least 1m, which is Consul's minimum");
   });
 
   test("may have to be above zero", () => {
@@ -54,7 +60,9 @@ describe("a choice", () => {
   test("between true and false has several words", () => {
     expect(["true", "1", "yes", "ON"].map(values.boolean)).toEqual([true, true, true, true]);
     expect(["false", "0", "no", "Off"].map(values.boolean)).toEqual([false, false, false, false]);
-    expect(complaint(values.boolean, "maybe")).toBe("must be true or false");
+    for (const other of ["maybe", "untrue", "truer", "10", "nono", "offer", ""]) {
+      expect(complaint(values.boolean, other)).toBe("must be true or false");
+    }
   });
 
   test("is one of the words, and the complaint lists them", () => {
@@ -65,6 +73,15 @@ describe("a choice", () => {
 
   test("of a family is a number", () => {
     expect(["any", "4", "6"].map(network.family)).toEqual(["any", 4, 6]);
+  });
+});
+
+describe("a token", () => {
+  test("is what a header can carry", () => {
+    expect(values.token("b1gs33d5-7f6e!~")).toBe("b1gs33d5-7f6e!~");
+    for (const other of ["", "a b", " a", "a\n", "\na", "ä", "a\u007f"]) {
+      expect(complaint(values.token, other)).toBe("must be printable ASCII without blanks");
+    }
   });
 });
 

@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const read = (path: string) => readFileSync(ROOT + path, "utf8");
+
+/** What SECURITY.md says, and the line of the source that makes it so. */
+const LIMITS: readonly (readonly [said: string, file: string, line: string])[] = [
+  ["3,057 bytes", "src/core/epmd/framing.ts", "MAX_REQUEST = 3057;"],
+  ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_AHEAD = 64 * 1024;"],
+  ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_UNREAD = 1024 * 1024;"],
+  ["255 characters", "src/core/epmd/codec.ts", "MAX_NAME_CHARACTERS = 255;"],
+  ["64 connections, of which strangers have 32", "src/admin/admission.ts", "MAX_CONNECTIONS = 64;"],
+  ["4 more of each kind", "src/admin/admission.ts", "SPARE = 4;"],
+  ["32 event streams (strangers 16)", "src/admin/event-streams.ts", "MAX_STREAMS = 32;"],
+  ["256 KiB unread", "src/admin/event-streams.ts", "MAX_UNREAD = 256 * 1024;"],
+  ["one a minute", "src/epmd/peer-log.ts", "MINUTE = 60_000;"],
+  ["| 8 |", "src/resolution/fallback-source.ts", "MAX_EPMDS = 8;"],
+  ["| 128, fewer", "src/dns/exchange-slots.ts", "MOST_EXCHANGES = 128;"],
+  ["| 10,000,", "src/dns/resolver.ts", "MAX_CACHE_ENTRIES = 10_000;"],
+  ["1,024 questions at once", "src/dns/responder.ts", "MAX_PENDING = 1_024;"],
+  ["64 connections, idle for 10 s", "src/dns/responder.ts", "MAX_CONNECTIONS = 64;"],
+  ["1,024 hosts", "src/core/gateway/addresses.ts", "MAX_HOSTS = 1024;"],
+  ["4,096 relays", "src/gateway/relay-limits.ts", "MAX_RELAYS = 4096;"],
+  ["32 endpoints for each", "src/core/gateway/relay-protocol.ts", "MAX_ENDPOINTS = 32;"],
+  ["passed on: 512", "src/gateway/forward.ts", "MAX_FORWARDS = 512;"],
+  ["1,280 bytes", "src/core/distribution/handshake.ts", "MAX_MESSAGE = 1280;"],
+];
+
+test.each(LIMITS)("SECURITY.md says %s, as %s has it: %s", (said, file, line) => {
+  expect(read("SECURITY.md")).toContain(said);
+  expect(read(file)).toContain(line);
+});

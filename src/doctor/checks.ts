@@ -1,6 +1,7 @@
 import type { Check } from "./check.js";
 import { clock } from "./clock.js";
 import { consulAgent, consulLeader, consulToken } from "./consul.js";
+import { domain } from "./domain.js";
 import { epmdPort, loopbacks } from "./epmd-port.js";
 import { meshIntention, meshUpstream } from "./mesh.js";
 import { nodeName } from "./node-name.js";
@@ -15,7 +16,7 @@ import { vmListens } from "./vm-listens.js";
 
 /** In the order in which they are told: from this machine to the node asked for. */
 export const CHECKS: readonly Check[] = [
-  ...[epmdPort, loopbacks, vmListens, portMapping, nodeName],
+  ...[epmdPort, loopbacks, vmListens, portMapping, nodeName, domain],
   ...[resolver, consulAgent, consulLeader, consulToken],
   ...[registration, registrationDns, publishedEndpoint, hairpin],
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],

@@ -75,6 +75,14 @@ describe("a published node", () => {
     expect(entry?.meta["erlang-node"]).toBe("rabbit@n1.rmq.service.dc1.consul");
   });
 
+  test("is published under the service of a domain whose datacenter is written with its kind", () => {
+    const config = serveConfig({ domain: ["svc.service.dc1.dc.consul"] });
+    expect(publishesToConsul(config)).toBe(true);
+    const [entry] = entriesOf(publicationOf(registeredNode("a", 1), config, DAEMON));
+    expect(entry).toMatchObject({ service: "svc", tags: ["a"] });
+    expect(entry?.meta["erlang-node"]).toBe("a@svc.service.dc1.dc.consul");
+  });
+
   test("goes to the service of the first domain whose glob matches its name", () => {
     const flags = { domain: ["web*=www", "*=rest.service.consul"] };
     expect(entriesOf(publish("web1", 1, flags))[0]?.service).toBe("www");

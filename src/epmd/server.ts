@@ -7,11 +7,14 @@ import type { Observe } from "../core/observations.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Logger } from "../logger.js";
 import { type AnswerDeps, answer } from "./answer.js";
+import { isClosedPort } from "./closed-port.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { observeLookUp, type Resolve } from "./observed.js";
 import { formatPeer, type Peer } from "./peer.js";
+import { uidOfSocket } from "./peer-uid.js";
+import { createRegister } from "./registering.js";
 import { listenInItsPlace } from "./replace-epmd.js";
 import { type GatewayWay, lookUpPort } from "./way.js";
 
@@ -23,6 +26,12 @@ export interface EpmdServerOptions {
   readonly maxConnections: number;
   /** Milliseconds. */
   readonly packetTimeout: number;
+  /** Names that can be registered at once. */
+  readonly maxNodes: number;
+  /** Milliseconds of silence after which the connection of a registered node is probed. */
+  readonly keepAlive: number;
+  /** Users whose processes may register nodes; undefined: any. */
+  readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
   /** A stock epmd without living nodes that has the port is ended. */
@@ -68,8 +77,14 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const { resolve, fullName, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
   const isGateway = (address: string) => gatewayWay()?.contains(address) ?? false;
   const observing = { resolve, fullName, observe, now, isGateway };
+  const release = (node: RegisteredNode) => holders.get(node)?.();
+  const { maxNodes, uids } = options;
   const answerDeps: AnswerDeps = {
     registry,
+    register: createRegister({
+      ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
+      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port }),
+    }),
     lookUp: (name, forwarded, peer) =>
       observeLookUp(name, peer, observing, ({ resolve, explain }) =>
         lookUpPort(name, forwarded, peer, { registry, advertisedPort, gatewayWay, resolve, explain, log }),
@@ -81,26 +96,19 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
         : registry.nodes();
     },
     match: (pattern, peer) => options.match(pattern, peer.sameHost),
-    release: (node) => holders.get(node)?.(),
+    release,
     epmdPort: () => port,
     relaxedCommandCheck: options.relaxedCommandCheck,
     allowKill: options.allowKill,
-    now,
   };
 
-  const connectionDeps = (peer: Peer): ConnectionDeps => ({
-    answer: (request) => {
-      const result = answer(request, peer, answerDeps);
-      if (request.type === "ALIVE2_REQ" && !(result instanceof Promise) && result.action === "reply") {
-        const { aliveName: node, port: refused } = request;
-        log.warn(
-          { node, port: refused, holder: registry.get(node)?.port },
-          "registration refused: another node has the name",
-        );
-      }
-      return result;
+  const connectionDeps = (peer: Peer, socket: Socket): ConnectionDeps => ({
+    answer: (request, holding) => answer(request, peer, holding, answerDeps),
+    hold: (node, release) => {
+      holders.set(node, release);
+      // A machine that loses power sends no FIN; Linux asks after two hours by itself (tcp(7), tcp_keepalive_time).
+      socket.setKeepAlive(true, options.keepAlive);
     },
-    hold: (node, release) => void holders.set(node, release),
     unregister: (node) => {
       holders.delete(node);
       registry.unregister(node);
@@ -111,7 +119,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     log: log.child({ peer: formatPeer(peer) }),
   });
 
-  const serve = (socket: Socket, peer: Peer) => handleConnection(socket, peer, connectionDeps(peer));
+  const serve = (socket: Socket, peer: Peer) => handleConnection(socket, connectionDeps(peer, socket));
   let held = options.opened;
   held?.then(() => {
     held = undefined;

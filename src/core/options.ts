@@ -353,8 +353,8 @@ export const OPTIONS = {
   }),
   publish: list({
     group: "publish",
-    commands: SERVE,
-    help: "publish only nodes whose alive name matches; an exact name wins over the list of helpers",
+    commands: RESOLVING,
+    help: "publish only nodes whose alive name matches, and take no other here for the node of a service; an exact name wins over the list of helpers",
     placeholder: "GLOB",
     parse: values.glob,
     defaultText: "every node",

@@ -65,7 +65,8 @@ export function createRegister(deps: RegisteringDeps): Register {
     }
     const family = familyOf(peer.dialled) ?? 4;
     const elsewhere = peer.sameHost ? {} : { address: peer.address };
-    const node = registry.register({ ...registration, family, origin: "alive2", ...elsewhere }, now());
+    const held = { ...registration, family, origin: "alive2", ...elsewhere, connection: formatPeer(peer) } as const;
+    const node = registry.register(held, now());
     if (node) return { outcome: "registered", node };
     const { aliveName, port } = request;
     const holder = registry.get(aliveName)?.port;

@@ -77,7 +77,7 @@ requirePeer(
     expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
     expect(await a.ping(fullName("node_b"))).toBe("pong");
     const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
-    expect(told.stdout).toMatch(/\nnone of 19 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
+    expect(told.stdout).toMatch(/\nnone of 20 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
   });
 
   test("a name that differs from the VM's in capitals alone: what to ask for", async () => {
@@ -106,6 +106,18 @@ requirePeer(
       expect.objectContaining({ level: "warn", msg: expect.stringContaining("svc.query.consul") }),
     );
     await daemon.stop();
+  });
+
+  test("another machine publishes a node of the name of one here: where, in the log and on the page of the daemon too", async () => {
+    const impostor = await cluster.node(HERE, "node_a");
+    const failed = await untilFails("same-name", () => doctor());
+    expect(failed.code).toBe(1);
+    expect(failed.of("same-name").evidence).toContain(`another ${fullName("node_a")} is published at `);
+    expect(failed.of("same-name").evidence).toContain(`${whereA.address}:${whereA.port} on `);
+    const told = await cluster.daemon(HERE).waitForLog(({ level }) => level === "error", "a loud line");
+    expect(told.msg).toContain(`another node of the name ${fullName("node_a")} is published`);
+    await impostor.kill();
+    await cluster.daemon(HERE).waitForLog(({ msg }) => msg === "withdrawn", "its end");
   });
 
   test("--fallback-epmd, and nobody there: it is no name server that is to blame", async () => {

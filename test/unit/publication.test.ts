@@ -59,6 +59,7 @@ describe("a published node", () => {
       weight: 7,
       meta: {
         "erlang-node": "node_a@svc.service.consul",
+        "erlang-node-name": "node_a@svc.service.consul",
         "erlang-dist-port": "20001",
         "srv-epmd-owner": "boot/4026531840/4369",
         "srv-epmd-since": "0",

@@ -9,6 +9,7 @@ import type { Responder } from "./dns/responder.js";
 import { listenAddresses } from "./epmd/listen-addresses.js";
 import type { Listener } from "./epmd/listener.js";
 import { formatPeer } from "./epmd/peer.js";
+import { uidsOf } from "./epmd/peer-uid.js";
 import { startEpmdServer } from "./epmd/server.js";
 import type { Gateway } from "./gateway/gateway.js";
 import type { RelayStart } from "./gateway/relay-autostart.js";
@@ -100,6 +101,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     listener = await startEpmdServer({
       ...config,
       addresses: await listenAddresses(config.listen, machine.hostName),
+      uids: await uidsOf(config.registerUid),
       registry,
       nodes: running.nodes,
       advertisedPort,

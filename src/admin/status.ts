@@ -171,6 +171,7 @@ function localNode(node: RegisteredNode, standing: readonly NameStatus[] | undef
     publication: publicationOf(status),
     serviceIds: status?.serviceIds ?? [],
     ...(reason !== undefined && { reason }),
+    ...(status && status.elsewhere.length > 0 && { elsewhere: status.elsewhere }),
   };
 }
 

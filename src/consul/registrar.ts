@@ -9,6 +9,7 @@ import type { Logger } from "../logger.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import type { ConsulClient } from "./client.js";
+import { Namesakes } from "./namesakes.js";
 import { criticalIds, standingOf } from "./ownership.js";
 import { Publisher } from "./publisher.js";
 import { SharedServices } from "./shared-service.js";
@@ -38,6 +39,8 @@ export interface NameStatus {
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
   readonly lastError: string | undefined;
+  /** Where else a node of the same name is published: look-ups lead to either. */
+  readonly elsewhere: readonly string[];
 }
 
 export interface Registrar {
@@ -63,6 +66,7 @@ class ConsulRegistrar implements Registrar {
   readonly #publishers = new Map<string, Publisher>();
   readonly #claims = new Claims();
   readonly #shared: SharedServices;
+  readonly #namesakes: Namesakes;
   readonly #unsubscribe: () => void;
   readonly #adoptUntil: number;
   readonly #audits: Audits;
@@ -81,6 +85,9 @@ class ConsulRegistrar implements Registrar {
     this.#agent = new AgentState(deps.log, retryAll);
     deps.client.onNewToken(retryAll);
     this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
+    const { owner } = deps.identity;
+    const holders = () => this.#claims.holders();
+    this.#namesakes = new Namesakes({ ...deps, owner, holders, timings: this.#timings });
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
       if (type === "registered") this.#appeared(node);
       else this.#left(node);
@@ -107,12 +114,19 @@ class ConsulRegistrar implements Registrar {
         wanted: claim.publication.outcome !== "skip",
         ...inConsul(holds ? this.#publishers.get(key) : undefined),
         reason: this.#claims.reason(claim),
+        elsewhere: holds ? this.#namesakes.of(claim.node.aliveName) : [],
       };
     });
     const rest = Array.from(this.#publishers).filter(([key]) => !this.#claims.holder(key));
     return [
       ...alive,
-      ...rest.map(([key, publisher]) => ({ name: key, wanted: false, ...inConsul(publisher), reason: undefined })),
+      ...rest.map(([key, publisher]) => ({
+        name: key,
+        wanted: false,
+        ...inConsul(publisher),
+        reason: undefined,
+        elsewhere: [],
+      })),
     ];
   }
 
@@ -129,6 +143,7 @@ class ConsulRegistrar implements Registrar {
     const work = Promise.all([
       ...publishers.map((publisher) => publisher.finish(this.#deps.config.deregisterOnStop)),
       lastAudit,
+      this.#namesakes.close(),
     ]);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -166,6 +181,8 @@ class ConsulRegistrar implements Registrar {
           ? { state: "up", entries: holder.entries }
           : { state: "leaving", until: this.#now() + this.#timings.grace },
       );
+    const next = holder ? undefined : this.#claims.promote();
+    if (next) this.#publisher(keyOf(next.node.aliveName)).aim({ state: "up", entries: next.entries });
   }
 
   #publisher(key: string, target: Target = { state: "gone" }): Publisher {
@@ -182,6 +199,7 @@ class ConsulRegistrar implements Registrar {
         published: (entry) => {
           this.#shared.examine(entry);
           this.#audits.soon();
+          this.#namesakes.soon();
         },
         emptied: () => {
           if (!this.#claims.holder(key)) this.#publishers.delete(key);

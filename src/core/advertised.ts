@@ -1,5 +1,6 @@
 import type { Config } from "./config.js";
 import type { Family } from "./endpoint.js";
+import { isHelperName } from "./helper-names.js";
 import { canonicalIp, familyOf } from "./ip.js";
 import { isBridged, type NomadPort } from "./nomad.js";
 import type { RegisteredNode } from "./registry.js";
@@ -99,6 +100,14 @@ export function nodeDomain(aliveName: string, config: Config): string | undefine
   const configured = config.publishNode.find((node) => node.aliveName === aliveName)?.host;
   const domain = configured ?? domainOf(aliveName, config.domain);
   return domain === undefined ? undefined : qualifiedDomain(domain, config.consulDomain);
+}
+
+/**
+ * Whether --publish leaves a name out: then the node here is not the one that look-ups under a service mean, which may
+ * live elsewhere. A helper is nobody's but its own, whatever --publish says.
+ */
+export function isLeftOut(aliveName: string, { publish }: Pick<Config, "publish">): boolean {
+  return publish.length > 0 && !publish.some((glob) => glob.matches(aliveName)) && !isHelperName(aliveName);
 }
 
 /** Domains of `--domain`, fully qualified, without addresses. */

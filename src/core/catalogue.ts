@@ -1,4 +1,4 @@
-import { nodeDomain, nodeHost, serviceOf } from "./advertised.js";
+import { isLeftOut, nodeDomain, nodeHost, serviceOf } from "./advertised.js";
 import type { Config } from "./config.js";
 import type { NamedPort } from "./epmd/messages.js";
 import type { Glob } from "./glob.js";
@@ -165,7 +165,7 @@ export function nodesAlive(
 function hostOfAlive(aliveName: string, { host, domain, isMachine }: AskedHost, config: Config): string | undefined {
   if (isMachine) return host;
   const own = nodeHost(aliveName, config);
-  if (own === undefined) return undefined;
+  if (own === undefined || isLeftOut(aliveName, config)) return undefined;
   const isOwn = host === nodeDomain(aliveName, config) || host === qualifiedDomain(own, config.consulDomain);
   const ofService =
     domain?.tagSuffix === undefined &&

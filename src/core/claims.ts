@@ -14,6 +14,9 @@ export interface Holder {
   readonly entries: readonly ServiceEntry[];
 }
 
+/** Names that are published at once: each costs a call to the agent every few seconds, and whoever may register causes them. */
+export const MAX_PUBLISHED = 1024;
+
 /**
  * Who of the nodes alive here holds a name in Consul. Ids that differ only in case overwrite each other in its catalogue
  * and tags match in any case, so of such nodes the oldest holds the name, until it goes.
@@ -22,9 +25,18 @@ export class Claims {
   /** By name without case, oldest first. */
   readonly #claims = new Map<string, Claim[]>();
   readonly #holders = new Map<string, Holder>();
+  readonly #most: number;
+
+  constructor(most = MAX_PUBLISHED) {
+    this.#most = most;
+  }
 
   holder(key: string): Holder | undefined {
     return this.#holders.get(key);
+  }
+
+  holders(): Holder[] {
+    return Array.from(this.#holders.values());
   }
 
   all(): Claim[] {
@@ -50,15 +62,27 @@ export class Claims {
     return true;
   }
 
+  /** @returns the oldest that waits for room, where there is some: it holds its name from now on */
+  promote(): Holder | undefined {
+    if (this.#holders.size >= this.#most) return undefined;
+    for (const key of this.#claims.keys()) {
+      const holder = this.#holders.has(key) ? undefined : this.#choose(key);
+      if (holder) return holder;
+    }
+    return undefined;
+  }
+
   /** Why a node is not published; undefined: it is, or will be. */
   reason({ node, publication }: Claim): string | undefined {
     if (publication.outcome !== "publish") return publication.reason;
     const holder = this.#holders.get(keyOf(node.aliveName))?.node;
-    if (holder === undefined || holder === node) return undefined;
+    if (holder === node) return undefined;
+    if (holder === undefined) return `${this.#most} nodes are published, and no more are; it is when one of them goes`;
     return `its name differs only in case from ${holder.aliveName}, and Consul cannot tell the two apart; it is published when that one goes`;
   }
 
   #choose(key: string): Holder | undefined {
+    if (this.#holders.size >= this.#most) return undefined;
     for (const { node, publication } of this.#claims.get(key) ?? []) {
       if (publication.outcome !== "publish") continue;
       const holder = { node, entries: publication.entries };

@@ -5,6 +5,7 @@ import { familyOf, hostPort, isLoopback } from "./ip.js";
 import { isMeshed } from "./mesh/sidecar.js";
 import type { IpPort } from "./network-values.js";
 import { type Command, flagOf } from "./options.js";
+import { domainDoubts } from "./published-domains.js";
 
 /** Settings that are right alone and wrong together. @throws ConfigError CONFIG_CONFLICT */
 export function checkCombinations(config: Config, command: Command): void {
@@ -27,6 +28,9 @@ export function doubtfulSettings(config: Config, command: Command): string[] {
     doubts.push(
       "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
     );
+  }
+  if (isServing(command)) {
+    for (const { evidence, advice } of domainDoubts(config)) doubts.push(`--domain: ${evidence}; ${advice}`);
   }
   const detours = isMeshed(config) ? DETOURS.filter((key) => isOn(config[key])) : [];
   if (detours.length > 0) {

@@ -4,7 +4,15 @@ import { isHelperName } from "./helper-names.js";
 import { familyOf, hostPort } from "./ip.js";
 import type { RegisteredNode } from "./registry.js";
 import { parseServiceDomain, qualifiedDomain } from "./service-domain.js";
-import { META_NODE, META_OWNER, META_PORT, META_SINCE, type ServiceEntry, serviceId } from "./service-entry.js";
+import {
+  META_NODE,
+  META_NODE_NAME,
+  META_OWNER,
+  META_PORT,
+  META_SINCE,
+  type ServiceEntry,
+  serviceId,
+} from "./service-entry.js";
 
 /** Where a daemon stands and what tells it from others; only the shell knows. */
 export interface DaemonIdentity {
@@ -72,6 +80,7 @@ export function publicationOf(node: RegisteredNode, config: Config, daemon: Daem
 
   const { port, addresses } = reached.advertised;
   const instance = instanceOf(config, daemon);
+  const fullName = `${aliveName}@${nodeHost(aliveName, config)}`;
   const entries = (addresses.length > 0 ? addresses : [undefined]).map((address, index): ServiceEntry => {
     const suffixOfId =
       index === 0 ? "" : address !== undefined && familyOf(address) ? `:${familyOf(address)}` : ":host";
@@ -84,7 +93,8 @@ export function publicationOf(node: RegisteredNode, config: Config, daemon: Daem
       port,
       weight: config.weight,
       meta: {
-        [META_NODE]: `${aliveName}@${nodeHost(aliveName, config)}`,
+        [META_NODE]: fullName,
+        [META_NODE_NAME]: fullName,
         [META_PORT]: String(port),
         [META_OWNER]: daemon.owner,
         [META_SINCE]: String(Math.floor(node.since / 1000)),

@@ -1,5 +1,7 @@
 /** Meta keys of our entries; `srv-epmd-owner` tells them from everybody else's. */
 export const META_NODE = "erlang-node";
+/** The same under the name that RabbitMQ's discovery reads it by (rabbit_peer_discovery_consul.erl, extract_node/1). */
+export const META_NODE_NAME = "erlang-node-name";
 export const META_PORT = "erlang-dist-port";
 export const META_OWNER = "srv-epmd-owner";
 /** When the entry was made, seconds since the epoch: Consul keeps no times. */

@@ -30,6 +30,15 @@ export function positiveDuration(text: string): number {
   return milliseconds;
 }
 
+/** Linux takes whole seconds, and no more than 32767 of them (tcp(7), TCP_KEEPIDLE). */
+export function keepAlive(text: string): number {
+  const milliseconds = duration(text);
+  if (milliseconds < UNITS.s || milliseconds > 32_767 * UNITS.s) {
+    throw new ValueError("must be a duration from 1s to 9h");
+  }
+  return milliseconds;
+}
+
 /** Consul raises anything shorter to a minute. */
 export function deregisterAfter(text: string): number {
   const milliseconds = duration(text);
@@ -63,6 +72,14 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (text: 
     }
     return found;
   };
+}
+
+/** A number, or a name of useradd(8)'s kind. 2^32-1 is no user: setreuid(2) takes it for none. */
+export function user(text: string): number | string {
+  const uid = /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined;
+  if (uid !== undefined && uid < 0xffffffff) return uid;
+  if (uid === undefined && /^[a-z_][a-z0-9_.-]*\$?$/i.test(text)) return text;
+  throw new ValueError("must be the number or the name of a user, such as 1000 or app");
 }
 
 export function text(value: string): string {

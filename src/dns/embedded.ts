@@ -1,4 +1,4 @@
-import { advertised, nodeDomain, servedDomains } from "../core/advertised.js";
+import { advertised, isLeftOut, nodeDomain, servedDomains } from "../core/advertised.js";
 import type { Config } from "../core/config.js";
 import { answerFromZone } from "../core/dns/authority.js";
 import type { Zone, ZoneNode } from "../core/dns/zone.js";
@@ -25,7 +25,7 @@ export function startEmbeddedDns(at: IpPort, registry: Registry, config: Config,
 function zoneNode(node: RegisteredNode, asked: string, config: Config): ZoneNode[] {
   const domain = nodeDomain(node.aliveName, config);
   const reached = advertised(node, config);
-  if (domain === undefined || !reached) return [];
+  if (domain === undefined || !reached || isLeftOut(node.aliveName, config)) return [];
   const literals = reached.addresses.filter((address) => familyOf(address) !== undefined);
   const addresses = literals.length > 0 ? literals : ownAddresses(node, asked);
   if (addresses.length === 0) return [];

@@ -1,6 +1,7 @@
 import type { Check } from "./check.js";
 import { clock } from "./clock.js";
 import { consulAgent, consulLeader, consulToken } from "./consul.js";
+import { domain } from "./domain.js";
 import { epmdPort, loopbacks } from "./epmd-port.js";
 import { meshIntention, meshUpstream } from "./mesh.js";
 import { nodeName } from "./node-name.js";
@@ -11,13 +12,14 @@ import { portMapping } from "./port-mapping.js";
 import { hairpin, publishedEndpoint, registrationDns } from "./published.js";
 import { registration } from "./registration.js";
 import { resolver } from "./resolver.js";
+import { sameName } from "./same-name.js";
 import { vmListens } from "./vm-listens.js";
 
 /** In the order in which they are told: from this machine to the node asked for. */
 export const CHECKS: readonly Check[] = [
-  ...[epmdPort, loopbacks, vmListens, portMapping, nodeName],
+  ...[epmdPort, loopbacks, vmListens, portMapping, nodeName, domain],
   ...[resolver, consulAgent, consulLeader, consulToken],
-  ...[registration, registrationDns, publishedEndpoint, hairpin],
+  ...[registration, sameName, registrationDns, publishedEndpoint, hairpin],
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
   ...[meshUpstream, meshIntention, clock],
 ];

@@ -1,4 +1,4 @@
-import { nodeDomain, reach } from "../core/advertised.js";
+import { isLeftOut, nodeDomain, reach } from "../core/advertised.js";
 import type { Endpoint } from "../core/endpoint.js";
 import { isHelperName } from "../core/helper-names.js";
 import { familyOf } from "../core/ip.js";
@@ -67,7 +67,8 @@ async function expected(view: View): Promise<Expected[]> {
   return (await nodes()).flatMap((node) => {
     const host = nodeDomain(node.aliveName, config);
     const reached = reach(node, config);
-    if (host === undefined || isHelperName(node.aliveName) || reached.outcome !== "reachable") return [];
+    if (host === undefined || isHelperName(node.aliveName) || isLeftOut(node.aliveName, config)) return [];
+    if (reached.outcome !== "reachable") return [];
     const { port } = reached.advertised;
     return { aliveName: node.aliveName, host, places: [{ address: undefined, port }] };
   });

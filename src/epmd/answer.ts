@@ -1,8 +1,8 @@
 import type { EpmdRequest, EpmdResponse, NamedPort, PortPlease2Request } from "../core/epmd/messages.js";
 import { REFUSED_CREATION } from "../core/epmd/messages.js";
-import { familyOf } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Peer } from "./peer.js";
+import type { Holding, Register, Registered } from "./registering.js";
 
 /** What becomes of the connection and of the daemon with an answer. */
 export type Answer =
@@ -22,18 +22,18 @@ export interface AnswerDeps {
   readonly list: (peer: Peer) => readonly RegisteredNode[];
   /** NAMES with a pattern. */
   readonly match: (pattern: string, peer: Peer) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
+  /** ALIVE2 of a local peer. */
+  readonly register: Register;
   /** Ends the connection that holds a node; for STOP. */
   readonly release: (node: RegisteredNode) => void;
   /** The port that clients believe us to be on: NAMES and DUMP begin with it. */
   readonly epmdPort: () => number;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
 }
 
 /** The rules of epmd_srv.c: who may do what, and what is said. */
-export function answer(request: EpmdRequest, peer: Peer, deps: AnswerDeps): Answer | Promise<Answer> {
+export function answer(request: EpmdRequest, peer: Peer, holding: Holding, deps: AnswerDeps): Answer | Promise<Answer> {
   switch (request.type) {
     case "PORT_PLEASE2_REQ": {
       const response = deps.lookUp(request, peer);
@@ -51,23 +51,21 @@ export function answer(request: EpmdRequest, peer: Peer, deps: AnswerDeps): Answ
       return found instanceof Promise ? found.then(list) : list(found);
     }
     default:
-      return peer.local ? answerLocal(request, peer, deps) : { action: "close", reason: "not a local peer" };
+      return peer.local ? answerLocal(request, peer, holding, deps) : { action: "close", reason: "not a local peer" };
   }
 }
 
 type LocalRequest = Exclude<EpmdRequest, { type: "PORT_PLEASE2_REQ" | "NAMES_REQ" }>;
 
-function answerLocal(request: LocalRequest, peer: Peer, deps: AnswerDeps): Answer {
+function answerLocal(request: LocalRequest, peer: Peer, holding: Holding, deps: AnswerDeps): Answer | Promise<Answer> {
   const { registry } = deps;
   switch (request.type) {
     case "ALIVE2_REQ": {
-      const { type: _, ...registration } = request;
-      const family = familyOf(peer.dialled) ?? 4;
-      const elsewhere = peer.sameHost ? {} : { address: peer.address };
-      const node = registry.register({ ...registration, family, origin: "alive2", ...elsewhere }, deps.now());
-      if (!node) return reply(refusal(request.highestVersion));
-      const { creation } = node;
-      return { action: "hold", node, response: { ...alive2Response(request.highestVersion), result: 0, creation } };
+      const { highestVersion } = request;
+      const registered = deps.register(request, peer, holding);
+      return registered instanceof Promise
+        ? registered.then((late) => alive2Answer(late, highestVersion))
+        : alive2Answer(registered, highestVersion);
     }
     case "ALIVE2_REQ_REFUSED":
       return reply(refusal(request.highestVersion));
@@ -93,6 +91,22 @@ function answerLocal(request: LocalRequest, peer: Peer, deps: AnswerDeps): Answe
     }
     default:
       return request satisfies never;
+  }
+}
+
+function alive2Answer(registered: Registered, highestVersion: number): Answer {
+  switch (registered.outcome) {
+    case "registered": {
+      const { node } = registered;
+      const response = { ...alive2Response(highestVersion), result: 0, creation: node.creation } as const;
+      return { action: "hold", node, response };
+    }
+    case "refused":
+      return reply(refusal(highestVersion));
+    case "denied":
+      return { action: "close", reason: registered.reason };
+    default:
+      return registered satisfies never;
   }
 }
 

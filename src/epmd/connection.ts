@@ -7,12 +7,12 @@ import type { Observe } from "../core/observations.js";
 import type { RegisteredNode } from "../core/registry.js";
 import type { Answer } from "./answer.js";
 import { describeAnswer, describeRequest } from "./describe.js";
-import type { Peer } from "./peer.js";
 import type { PeerLog } from "./peer-log.js";
 import { requestEvent } from "./record.js";
+import type { Holding } from "./registering.js";
 
 export interface ConnectionDeps {
-  readonly answer: (request: EpmdRequest, peer: Peer) => Answer | Promise<Answer>;
+  readonly answer: (request: EpmdRequest, holding: Holding) => Answer | Promise<Answer>;
   /** The connection is now this node's registration; `release` ends it. */
   readonly hold: (node: RegisteredNode, release: () => void) => void;
   /** The connection that held this node has ended. */
@@ -41,7 +41,7 @@ const NOTHING = Buffer.alloc(0);
 const MAX_AHEAD = 64 * 1024;
 const MAX_UNREAD = 1024 * 1024;
 
-export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDeps): void {
+export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   const { log } = deps;
   const nodes: RegisteredNode[] = [];
   let state: State = "request";
@@ -122,7 +122,7 @@ export function handleConnection(duplex: Duplex, peer: Peer, deps: ConnectionDep
     if (state === "request" && pending.length > 0 && request.type !== "ALIVE2_REQ") {
       throw new ProtocolError("EPMD_FRAME", "more bytes than one request");
     }
-    const result = deps.answer(request, peer);
+    const result = deps.answer(request, { names: nodes.length, isOpen: () => !duplex.destroyed });
     if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
     answering = true;
     clearTimeout(timer);

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { listed } from "../core/doctor/finding.js";
 import { EpmdError } from "../core/errors.js";
-import { parseIp } from "../core/ip.js";
+import { isWildcard } from "../core/ip.js";
 import type { IpPort } from "../core/network-values.js";
+import { parseTcpTable } from "../core/tcp-table.js";
 import { kill, knowsFullNames, names } from "./client.js";
 
 const ASK_TIMEOUT = 500;
@@ -63,24 +64,12 @@ export function findListener(port: number, address?: string): { pid: number; com
   return undefined;
 }
 
-/** Inodes of sockets in state LISTEN (0A) on a port; columns as in proc(5). */
+/** Inodes of sockets that listen on a port. */
 function listeningInodes(table: string, port: number, address: string | undefined): string[] {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  const isAt = (column: string) =>
-    address === undefined || /^0+:/.test(column) || column.startsWith(`${hexAddress(address)}:`);
-  return text(table)
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter((columns) => columns[1]?.endsWith(suffix) && isAt(columns[1]) && columns[3] === "0A")
-    .map((columns) => columns[9] ?? "");
-}
-
-/** An address as /proc/net/tcp has it: the word in memory, on a little-endian machine 0100007F for 127.0.0.1. */
-function hexAddress(address: string): string {
-  const bytes = Uint8Array.from(parseIp(address) ?? []);
-  return Array.from(new Uint32Array(bytes.buffer.slice(0, bytes.length & ~3)), (word) =>
-    word.toString(16).toUpperCase().padStart(8, "0"),
-  ).join("");
+  const isAt = (local: string) => address === undefined || isWildcard(local) || local === address;
+  return parseTcpTable(text(table))
+    .filter(({ local, isListening }) => isListening && local.port === port && isAt(local.address))
+    .map(({ inode }) => String(inode));
 }
 
 /** The program and, for an interpreter, its script. No more: options may hold secrets. */

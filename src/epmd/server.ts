@@ -7,13 +7,16 @@ import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Logger } from "../logger.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import { type AnswerDeps, answer } from "./answer.js";
+import { isClosedPort } from "./closed-port.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
 import { connectionLimit, openFileLimit } from "./connection-limit.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
 import type { Peer } from "./peer.js";
 import { PeerLogs } from "./peer-log.js";
+import { uidOfSocket } from "./peer-uid.js";
 import { recordLookUp } from "./record.js";
+import { createRegister } from "./registering.js";
 import { listenInItsPlace } from "./replace-epmd.js";
 
 export interface EpmdServerOptions {
@@ -24,6 +27,12 @@ export interface EpmdServerOptions {
   readonly maxConnections: number;
   /** Milliseconds. */
   readonly packetTimeout: number;
+  /** Names that can be registered at once. */
+  readonly maxNodes: number;
+  /** Milliseconds of silence after which the connection of a registered node is probed. */
+  readonly keepAlive: number;
+  /** Users whose processes may register nodes; undefined: any. */
+  readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
   /** A stock epmd without living nodes that has the port is ended. */
@@ -86,8 +95,14 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     // No promise for a node that lives here: it is answered at once.
     return lookedUp instanceof Promise ? lookedUp.then(record) : record(lookedUp);
   };
+  const release = (node: RegisteredNode) => holders.get(node)?.();
+  const { maxNodes, uids } = options;
   const answerDeps: AnswerDeps = {
     registry,
+    register: createRegister({
+      ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
+      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port }),
+    }),
     lookUp: lookUpAndRecord,
     list: ({ dialled }) => {
       const gateway = gatewayWay();
@@ -96,28 +111,23 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
         : registry.nodes();
     },
     match: (pattern, peer) => options.match(pattern, peer.sameHost),
-    release: (node) => holders.get(node)?.(),
+    release,
     epmdPort: () => port,
     relaxedCommandCheck: options.relaxedCommandCheck,
     allowKill: options.allowKill,
-    now,
   };
 
-  const connectionDeps = (peer: Peer): ConnectionDeps => ({
-    answer: (request) => {
+  const connectionDeps = (peer: Peer, socket: Socket): ConnectionDeps => ({
+    answer: (request, holding) => {
       // Every request at a gateway address keeps its host.
       gatewayWay()?.markUsed(peer.dialled);
-      const result = answer(request, peer, answerDeps);
-      if (request.type === "ALIVE2_REQ" && !(result instanceof Promise) && result.action === "reply") {
-        const { aliveName: node, port: refused } = request;
-        log.warn(
-          { node, port: refused, holder: registry.get(node)?.port },
-          "registration refused: another node has the name",
-        );
-      }
-      return result;
+      return answer(request, peer, holding, answerDeps);
     },
-    hold: (node, release) => void holders.set(node, release),
+    hold: (node, release) => {
+      holders.set(node, release);
+      // A machine that loses power sends no FIN; Linux asks after two hours by itself (tcp(7), tcp_keepalive_time).
+      socket.setKeepAlive(true, options.keepAlive);
+    },
     unregister: (node) => {
       holders.delete(node);
       registry.unregister(node);
@@ -128,7 +138,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     log: logs.about(peer),
   });
 
-  const serve = (socket: Socket, peer: Peer) => handleConnection(socket, peer, connectionDeps(peer));
+  const serve = (socket: Socket, peer: Peer) => handleConnection(socket, connectionDeps(peer, socket));
   let held = options.opened;
   held?.then(() => {
     held = undefined;

@@ -19,3 +19,17 @@ test("a node that registered with port 0 is not in the embedded zone: nobody cou
     await zone.close();
   }
 });
+
+test("a name that --publish leaves out is not in the embedded zone", async () => {
+  const registry = new Registry();
+  for (const name of ["web", "other"]) registry.register(registration(name, 20001), 0);
+  const config = serveConfig({ domain: ["demo.test"], dnsListen: "127.0.0.1:0", publish: ["web"] });
+  const zone = await startEmbeddedDns({ address: "127.0.0.1", port: 0 }, registry, config, collectLog().log);
+  try {
+    const dns = dnsClient(zone.port);
+    expect((await dns.srv("web.demo.test")).map(({ port }) => port)).toEqual([20001]);
+    expect(await dns.srv("other.demo.test")).toEqual([]);
+  } finally {
+    await zone.close();
+  }
+});

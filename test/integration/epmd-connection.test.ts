@@ -8,7 +8,9 @@ import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
 import { identifyPeer, type Peer } from "../../src/epmd/peer.js";
+import { alive2 } from "../support/raw-epmd.js";
 import { registration } from "../support/registered-node.js";
+import { registering } from "../support/registering.js";
 import { waitFor } from "../support/wait-for.js";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");
@@ -54,10 +56,11 @@ function epmd({
     server.on("close", () => {
       closed = true;
     });
-    handleConnection(server, peer, {
-      answer: (request) =>
-        answer(request, peer, {
+    handleConnection(server, {
+      answer: (request, holding) =>
+        answer(request, peer, holding, {
           registry,
+          register: registering(registry),
           lookUp: ({ name }) => {
             const node = registry.get(name);
             if (node) return { ...node, type: "PORT2_RESP", result: 0 };
@@ -69,7 +72,6 @@ function epmd({
           epmdPort: () => 4369,
           relaxedCommandCheck: relaxed,
           allowKill,
-          now: () => 1_700_000_000_000,
         }),
       hold: (node, release) => void holders.set(node, release),
       unregister: (node) => registry.unregister(node),
@@ -213,6 +215,19 @@ describe("a registration", () => {
     node.halfClose();
     await node.closed();
     expect(registry.size).toBe(0);
+  });
+
+  test("holds no more than 16 names on one connection: more are refused, and those before stay", async () => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    const names = Array.from({ length: 40 }, (_, n) => alive2({ name: `n${n}`, version: 6 }));
+    node.send(Buffer.concat(names));
+    await received(node, 40 * 6);
+    const results = Array.from({ length: 40 }, (_, n) => node.bytes()[n * 6 + 1]);
+    expect(results).toEqual([...new Array(16).fill(0), ...new Array(24).fill(1)]);
+    expect([registry.size, node.isClosed()]).toEqual([16, false]);
+    await register(connect());
+    expect(registry.size).toBe(17);
   });
 
   test.each([

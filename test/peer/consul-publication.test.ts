@@ -132,6 +132,7 @@ requirePeer("consul")("publication into a real Consul", () => {
       Weights: { Passing: 7, Warning: 7 },
       Meta: {
         "erlang-node": "node_a@svc.service.consul",
+        "erlang-node-name": "node_a@svc.service.consul",
         "erlang-dist-port": "20001",
         "srv-epmd-owner": "boot/1/4369",
       },

@@ -5,7 +5,7 @@ import type { ErlangNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { programForAll } from "../support/program-for-all.js";
 import { requirePeer } from "../support/require-peer.js";
-import { runCli } from "../support/srv-epmd.js";
+import { runCli, startDaemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** Two machines with a srv-epmd each and one Consul. */
@@ -77,7 +77,7 @@ requirePeer(
     expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
     expect(await a.ping(fullName("node_b"))).toBe("pong");
     const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
-    expect(told.stdout).toMatch(/\nnone of 18 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
+    expect(told.stdout).toMatch(/\nnone of 20 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
   });
 
   test("a name that differs from the VM's in capitals alone: what to ask for", async () => {
@@ -91,6 +91,33 @@ requirePeer(
     const { code, of } = await examine([], { netns: cluster.host(HERE) });
     expect([code, of("node-name").result]).toEqual([0, "warn"]);
     expect(of("node-name").advice).toContain(`give serve and doctor --domain ${HOST}`);
+  });
+
+  test("--domain is a name of Consul's under which no node is published: it fails, and the log of serve says it at the start", async () => {
+    const args = ["--domain", "svc.query.consul", "--consul", cluster.consul.socketUrl];
+    const { code, of } = await examine(args, { netns: cluster.host(HERE) });
+    expect([code, of("domain").result]).toEqual([1, "fail"]);
+    expect(of("domain").evidence).toContain("prepared query");
+    expect((await examine([...args, "--register", "none"], { netns: cluster.host(HERE) })).of("domain").result).toBe(
+      "skip",
+    );
+    const daemon = await startDaemon({ args });
+    expect(daemon.log()).toContainEqual(
+      expect.objectContaining({ level: "warn", msg: expect.stringContaining("svc.query.consul") }),
+    );
+    await daemon.stop();
+  });
+
+  test("another machine publishes a node of the name of one here: where, in the log and on the page of the daemon too", async () => {
+    const impostor = await cluster.node(HERE, "node_a");
+    const failed = await untilFails("same-name", () => doctor());
+    expect(failed.code).toBe(1);
+    expect(failed.of("same-name").evidence).toContain(`another ${fullName("node_a")} is published at `);
+    expect(failed.of("same-name").evidence).toContain(`${whereA.address}:${whereA.port} on `);
+    const told = await cluster.daemon(HERE).waitForLog(({ level }) => level === "error", "a loud line");
+    expect(told.msg).toContain(`another node of the name ${fullName("node_a")} is published`);
+    await impostor.kill();
+    await cluster.daemon(HERE).waitForLog(({ msg }) => msg === "withdrawn", "its end");
   });
 
   test("--fallback-epmd, and nobody there: it is no name server that is to blame", async () => {

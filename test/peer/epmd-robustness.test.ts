@@ -77,6 +77,19 @@ describe("a daemon with a live node", () => {
     expect(daemon.log().filter(({ level }) => level === "error")).toEqual([]);
   });
 
+  test("lets one connection have 16 names, however many it asks for", async () => {
+    const client = await rawClient(daemon.port);
+    const flood = Array.from({ length: 30_000 }, (_, n) => alive2({ name: `flood_${n}`, version: 6 }));
+    client.send(Buffer.concat(flood));
+    await client.receive(6 * flood.length);
+    const held = async () => (await liveNames(daemon.port)).filter((name) => name.startsWith("flood_")).length;
+    expect(await held()).toBe(16);
+    await isUndisturbed();
+    expect(daemon.log().filter(({ msg }) => msg?.startsWith("registration refused")).length).toBeLessThanOrEqual(10);
+    await client.close();
+    await waitFor(async () => (await held()) === 0, { what: "the end of its names" });
+  });
+
   test("closes slow and half-open clients in time, and serves others meanwhile", async () => {
     const slow = await Promise.all(Array.from({ length: 200 }, () => rawClient(daemon.port)));
     for (const [index, client] of slow.entries()) client.send(Buffer.from("000678", "hex").subarray(0, index % 4));
@@ -145,4 +158,22 @@ test("few file descriptors are no reason to end: connections are closed, and a n
   expect(await liveNames(port)).toEqual(["late", "early"]);
   await Promise.all([late, node].map((one) => one.close()));
   expect(await child.stop()).toMatchObject({ code: 0 });
+});
+
+test("no more names than --max-nodes are registered, on however many connections; live ones notice nothing", async () => {
+  const daemon = await startDaemon({ args: ["--max-nodes", "100"] });
+  const live = await rawNode(daemon.port, { name: "live" });
+  const clients = await Promise.all(Array.from({ length: 20 }, () => rawClient(daemon.port)));
+  for (const [index, client] of clients.entries()) {
+    const names = Array.from({ length: 16 }, (_, n) => alive2({ name: `n${index}_${n}`, version: 6 }));
+    client.send(Buffer.concat(names));
+  }
+  await waitFor(async () => (await liveNames(daemon.port)).length >= 100, { what: "100 names" });
+  await daemon.waitForLog(({ msg }) => msg?.includes("(--max-nodes)") ?? false, "a refusal");
+  expect(await liveNames(daemon.port)).toHaveLength(100);
+  expect([live.isClosed(), (await liveNames(daemon.port)).includes("live")]).toEqual([false, true]);
+  await Promise.all(clients.map((client) => client.close()));
+  await waitFor(async () => (await liveNames(daemon.port)).length === 1, { what: "room" });
+  await (await rawNode(daemon.port, { name: "next" })).close();
+  await daemon.stop();
 });

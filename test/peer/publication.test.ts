@@ -118,6 +118,7 @@ requirePeer("erl", "consul")("a node in Consul's DNS", () => {
     expect(entry).toMatchObject({ Tags: ["web", "blue", "eu"], Weights: { Passing: 7, Warning: 7 }, Port: port });
     expect(entry?.Meta).toMatchObject({
       "erlang-node": "web@laden.service.consul",
+      "erlang-node-name": "web@laden.service.consul",
       "erlang-dist-port": String(port),
       "srv-epmd-owner": expect.stringMatching(new RegExp(`^[0-9a-f-]{36}/[0-9]+/${daemon.port}$`)),
       "srv-epmd-since": expect.stringMatching(/^[0-9]{10}$/),

@@ -15,6 +15,7 @@ import { handleConnection } from "../../src/epmd/connection.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
 import { portPlease2 } from "../support/looked-up.js";
 import { registeredNode } from "../support/registered-node.js";
+import { registering } from "../support/registering.js";
 
 const uint = (bits: number) => fc.integer({ min: 0, max: 2 ** bits - 1 });
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
@@ -190,10 +191,11 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
         const peer = identifyPeer("127.0.0.1", 1, "127.0.0.1", []);
         client.on("data", () => {});
         client.on("error", () => {});
-        handleConnection(server, peer, {
-          answer: (request) =>
-            answer(request, peer, {
+        handleConnection(server, {
+          answer: (request, holding) =>
+            answer(request, peer, holding, {
               registry,
+              register: registering(registry),
               lookUp: () => Promise.resolve({ type: "PORT2_RESP", result: 1 }),
               list: () => registry.nodes(),
               match: () => Promise.resolve([]),
@@ -201,7 +203,6 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
               epmdPort: () => 4369,
               relaxedCommandCheck: false,
               allowKill: false,
-              now: () => 0,
             }),
           hold: () => {},
           unregister: (node) => registry.unregister(node),

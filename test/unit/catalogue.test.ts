@@ -81,6 +81,12 @@ describe("the nodes alive here", () => {
     expect(alive("other.service.consul")).toEqual([]);
   });
 
+  test("are not those that --publish leaves out, except by a name of this machine", () => {
+    const narrow = serveConfig({ domain: ["svc"], publish: ["web"] });
+    expect(alive(HOST, false, narrow)).toEqual([`web@${HOST}:4712`]);
+    expect(alive("127.0.0.1", true, narrow)).toHaveLength(2);
+  });
+
   test("are all of them for a name or an address of this machine, named as they were asked for", () => {
     expect(alive("127.0.0.1", true)).toEqual(["node_a@127.0.0.1:4711", "web@127.0.0.1:4712"]);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Claims } from "../../src/core/claims.js";
+import { type Claim, Claims } from "../../src/core/claims.js";
 import { publicationOf } from "../../src/core/publication.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
@@ -38,4 +38,23 @@ test("a node that is not published holds nothing", () => {
   expect(claims.reason(helper)).toContain("helper");
   expect(claims.remove(helper.node)).toBe(false);
   expect(claims.all()).toEqual([]);
+});
+
+test("of more nodes than are published the oldest are, and the next when one goes", () => {
+  const claims = new Claims(2);
+  const [a, b, c, d] = ["a", "b", "c", "d"].map(claimOf) as [Claim, Claim, Claim, Claim];
+  expect([a, b, c, d].map((claim) => claims.add(claim)?.node.aliveName)).toEqual(["a", "b", undefined, undefined]);
+  expect(claims.promote()).toBeUndefined();
+  expect([claims.reason(a), claims.reason(c)]).toEqual([undefined, expect.stringContaining("2 nodes are published")]);
+  claims.remove(c.node);
+  expect(claims.promote()).toBeUndefined();
+  claims.remove(a.node);
+  expect(claims.promote()?.node).toBe(d.node);
+  expect([claims.reason(d), claims.holder("d")?.node]).toEqual([undefined, d.node]);
+});
+
+test("a node that is not published takes no room", () => {
+  const claims = new Claims(1);
+  claims.add(claimOf("rpc-1a2b-web"));
+  expect(claims.add(claimOf("web"))).toBeDefined();
 });

@@ -21,6 +21,49 @@ function complaint(input: Input): string {
   throw new Error("was accepted");
 }
 
+describe("a domain that Consul understands and under which nothing is published", () => {
+  const said = (flags: ConfigInput["flags"], command: ConfigInput["command"] = "serve") =>
+    load({ flags, command }).warnings.filter((warning) => warning.startsWith("--domain"));
+
+  test.each(["svc.query.consul", "svc.service.west.peer.consul", "svc.service.team.ns.consul", "svc.consul"])(
+    "%s is said at the start, with why and what would be right",
+    (domain) => {
+      expect(said({ domain: [domain] })).toEqual([
+        expect.stringMatching(
+          /^--domain: no node is published under .*: .*--domain svc\.service\.consul.*--register none/,
+        ),
+      ]);
+    },
+  );
+
+  test("is said of each one, beside others that are published", () => {
+    expect(said({ domain: ["web*=web.virtual.consul", "db*=box1.node.consul", "svc"] })).toHaveLength(2);
+    const env = { ERL_DIST_PORT: "9100" };
+    expect(load({ flags: { publishNode: ["a@b.connect.consul"] }, env }).warnings).toHaveLength(1);
+  });
+
+  test("says that a tag with a dot is not found by every Consul", () => {
+    expect(said({ domain: ["n1.mq.service.consul"] })).toEqual([
+      expect.stringMatching(/tags with a dot, such as rabbit\.n1, .*--domain mq\.service\.consul/),
+    ]);
+  });
+
+  test.each<ConfigInput["flags"]>([
+    { domain: ["svc"] },
+    { domain: ["svc.service.dc1.dc.consul"] },
+    { domain: ["demo.example"] },
+    { domain: ["svc.query.consul"], register: "none" },
+    { domain: ["svc.query.consul"], dnsListen: "127.0.0.1:8653" },
+    { domain: ["svc.query.consul"], register: "consul", service: "svc" },
+  ])("is not said of %j", (flags) => {
+    expect(said(flags)).toEqual([]);
+  });
+
+  test("does not concern commands that publish nothing", () => {
+    expect(said({ domain: ["svc.query.consul"] }, "resolve")).toEqual([]);
+  });
+});
+
 describe("a value is taken from", () => {
   const sources = {
     flags: { port: "1" },

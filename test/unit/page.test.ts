@@ -98,6 +98,15 @@ describe("nodes alive here", () => {
     expect(textOf(page())).toContain("5 nodes, 3 as they should be in Consul, 1 missing there");
   });
 
+  test("marks one whose name another machine publishes too, with where", () => {
+    const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
+    const text = page(busyStatus({ nodes }));
+    expect(rowsOf(text, "Nodes alive here")[0]?.[5]).toBe(
+      "agreed another one of this name is at 10.0.0.9:20002 on box2",
+    );
+    expect(text).toContain('class="pill bad">another one<');
+  });
+
   test("says nothing of Consul where nothing is published", () => {
     const { consul } = busyStatus();
     const nodes = [localNode({ publication: "off", serviceIds: [] })];

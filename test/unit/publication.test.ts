@@ -59,6 +59,7 @@ describe("a published node", () => {
       weight: 7,
       meta: {
         "erlang-node": "node_a@svc.service.consul",
+        "erlang-node-name": "node_a@svc.service.consul",
         "erlang-dist-port": "20001",
         "srv-epmd-owner": "boot/4026531840/4369",
         "srv-epmd-since": "0",
@@ -73,6 +74,14 @@ describe("a published node", () => {
     const [entry] = entriesOf(publish("rabbit", 25672, { domain: ["n1.rmq.service.dc1.consul"] }));
     expect(entry).toMatchObject({ service: "rmq", tags: ["rabbit.n1"] });
     expect(entry?.meta["erlang-node"]).toBe("rabbit@n1.rmq.service.dc1.consul");
+  });
+
+  test("is published under the service of a domain whose datacenter is written with its kind", () => {
+    const config = serveConfig({ domain: ["svc.service.dc1.dc.consul"] });
+    expect(publishesToConsul(config)).toBe(true);
+    const [entry] = entriesOf(publicationOf(registeredNode("a", 1), config, DAEMON));
+    expect(entry).toMatchObject({ service: "svc", tags: ["a"] });
+    expect(entry?.meta["erlang-node"]).toBe("a@svc.service.dc1.dc.consul");
   });
 
   test("goes to the service of the first domain whose glob matches its name", () => {

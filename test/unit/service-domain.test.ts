@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { domainRule } from "../../src/core/network-values.js";
-import { domainOf, expandHost, parseServiceDomain, qualifiedDomain } from "../../src/core/service-domain.js";
+import {
+  domainOf,
+  expandHost,
+  parseServiceDomain,
+  qualifiedDomain,
+  readConsulName,
+} from "../../src/core/service-domain.js";
 
 describe("a host part", () => {
   const keep = new Set(["localhost", "box1"]);
@@ -54,6 +60,10 @@ describe("a domain of Consul", () => {
     ["n1.svc.service.consul", { service: "svc", tagSuffix: "n1", datacenter: undefined }],
     ["a.b.svc.service.dc1.consul", { service: "svc", tagSuffix: "a.b", datacenter: "dc1" }],
     ["service.service.consul", { service: "service", tagSuffix: undefined, datacenter: undefined }],
+    ["node.service.consul", { service: "node", tagSuffix: undefined, datacenter: undefined }],
+    ["svc.service.dc1.dc.consul", { service: "svc", tagSuffix: undefined, datacenter: "dc1" }],
+    ["svc.service.p1.ap.dc1.dc.consul", { service: "svc", tagSuffix: undefined, datacenter: "dc1" }],
+    ["n1.svc.service.default.ns.default.ap.consul", { service: "svc", tagSuffix: "n1", datacenter: undefined }],
   ])("%s is taken apart", (domain, parts) => {
     expect(parseServiceDomain(domain, "consul")).toEqual(parts);
   });
@@ -67,6 +77,34 @@ describe("a domain of Consul", () => {
     "svc.consul",
   ])("%s names no service", (domain) => {
     expect(parseServiceDomain(domain, "consul")).toBeUndefined();
+  });
+
+  test.each([
+    ["svc.query.consul", "prepared query"],
+    ["svc.query.dc1.consul", "prepared query"],
+    ["box1.node.consul", "machine"],
+    ["svc.service.node.consul", "machine"],
+    ["svc.connect.consul", "Connect proxies"],
+    ["svc.virtual.consul", "virtual address"],
+    ["svc.ingress.consul", "ingress gateways"],
+    ["0a000001.addr.dc1.consul", "address"],
+    ["svc.service.team.ns.consul", "the namespace team"],
+    ["svc.service.team.ns.default.ap.dc1.dc.consul", "the namespace team"],
+    ["svc.service.west.peer.consul", "the peer west"],
+    ["svc.service.all.sg.consul", "sameness group all"],
+    ["svc.service.team.dc1.consul", "neither a datacenter nor pairs such as dc1.dc: team.dc1"],
+    ["_svc._tcp.service.consul", "RFC 2782"],
+    ["svc.consul", "was svc.service.consul meant?"],
+    ["constructor.consul", "was constructor.service.consul meant?"],
+    ["service.consul", "names no service"],
+    ["consul", "whole domain"],
+  ])("%s is read as Consul's DNS reads it, and is not what nodes are published under", (domain, reason) => {
+    expect(readConsulName(domain, "consul")).toEqual({ kind: "other", reason: expect.stringContaining(reason) });
+    expect(parseServiceDomain(domain, "consul")).toBeUndefined();
+  });
+
+  test("is Consul's own only", () => {
+    expect(readConsulName("svc.query.example", "consul")).toBeUndefined();
   });
 
   test("may have several labels", () => {

@@ -45,6 +45,26 @@ describe("a duration", () => {
   });
 });
 
+test.each(["1s", "15", "9h", "32767s"])("a keep-alive of %s is one that Linux takes", (text) => {
+  expect(values.keepAlive(text)).toBe(values.duration(text));
+});
+
+test.each(["0", "999ms", "32768s", "-1"])("a keep-alive of %s is not", (text) => {
+  expect(complaint(values.keepAlive, text)).toMatch(/^must be a duration/);
+});
+
+describe("a user", () => {
+  test("is a number or a name", () => {
+    expect(["0", "1000", "4294967294", "app", "_www-data", "svc$", "a.b"].map(values.user)).toEqual([
+      ...[0, 1000, 4_294_967_294, "app", "_www-data", "svc$", "a.b"],
+    ]);
+  });
+
+  test.each(["", "-1", "4294967295", "99999999999", "1000x", "a b", "root:x", "é"])("is not %j", (text) => {
+    expect(complaint(values.user, text)).toContain("such as 1000 or app");
+  });
+});
+
 describe("a number", () => {
   test("lies within its bounds", () => {
     expect([values.port("1"), values.port("65535"), values.listenPort("0")]).toEqual([1, 65535, 0]);

@@ -42,8 +42,10 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
 
 const configured = html` <span class="note" title="named with --publish-node: it never speaks EPMD">configured</span>`;
 
-function publication({ publication, reason }: LocalNode): Markup {
-  return html`${pill(TONES[publication], publication)}${reason === undefined ? undefined : html` <span>${reason}</span>`}`;
+function publication({ publication, reason, elsewhere }: LocalNode): Markup {
+  const other =
+    elsewhere && html` ${pill("bad", "another one")} <span>of this name is at ${fewOf(elsewhere, 3)}</span>`;
+  return html`${pill(TONES[publication], publication)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {

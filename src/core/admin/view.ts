@@ -37,6 +37,8 @@ export interface LocalNode {
   readonly publication: "agreed" | "missing" | "local" | "off";
   readonly serviceIds: readonly string[];
   readonly reason?: string;
+  /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */
+  readonly elsewhere?: readonly string[];
 }
 
 /** An entry of ours in Consul whose VM is not here: it may return, or it is about to be removed. */

@@ -1,5 +1,6 @@
 import type { Family } from "../endpoint.js";
-import { canonicalIp, formatIp, isLoopback, isWildcard } from "../ip.js";
+import { isLoopback, isWildcard } from "../ip.js";
+import { parseTcpTable } from "../tcp-table.js";
 
 /** A socket that listens. */
 export interface Listening {
@@ -8,17 +9,9 @@ export interface Listening {
   readonly port: number;
 }
 
-/** Sockets in state LISTEN (0A) of /proc/net/tcp or tcp6; columns as in proc(5). */
+/** Those of /proc/net/tcp or tcp6. */
 export function parseListeners(table: string): Listening[] {
-  return table.split("\n").flatMap((line) => {
-    const [, local = "", , state] = line.trim().split(/\s+/);
-    const [, hex = "", port = ""] = /^((?:[0-9A-F]{8}){1,4}):([0-9A-F]{4})$/.exec(local) ?? [];
-    if (state !== "0A" || hex === "") return [];
-    // Words as they are in memory: on a little-endian machine 0100007F is 127.0.0.1.
-    const words = Uint32Array.from(hex.match(/.{8}/g) ?? [], (word) => Number.parseInt(word, 16));
-    const address = formatIp(new Uint8Array(words.buffer));
-    return [{ address: canonicalIp(address) ?? address, port: Number.parseInt(port, 16) }];
-  });
+  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
 }
 
 export interface Reachability {

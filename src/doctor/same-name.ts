@@ -1,0 +1,53 @@
+import { readOwner } from "../consul/owner.js";
+import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
+import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../core/namesakes.js";
+import { publishesToConsul } from "../core/publication.js";
+import { META_NODE, type ServiceEntry } from "../core/service-entry.js";
+import type { Check } from "./check.js";
+import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import type { Examination } from "./examination.js";
+import { wantedEntries } from "./own-registrations.js";
+import { NO_PUBLISHED_NODE } from "./registration.js";
+
+export const sameName: Check = {
+  id: "same-name",
+  title: "nobody else publishes a node of the name of one here",
+  run: async (examination) => {
+    if (!publishesToConsul(examination.config)) return skip("nothing is published in Consul with these options");
+    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const wanted = await wantedEntries(examination);
+    const services = Array.from(new Set(wanted.map(({ service }) => service)));
+    try {
+      const findings = await Promise.all(services.map((service) => ofService(service, wanted, examination)));
+      return together(findings.flat(), NO_PUBLISHED_NODE);
+    } catch (error) {
+      return warn(`the agent does not tell who else is published: ${messageOf(error)}`, "see consul-agent");
+    }
+  },
+};
+
+/** @throws ConsulError */
+async function ofService(
+  service: string,
+  wanted: readonly ServiceEntry[],
+  { config, connect }: Examination,
+): Promise<Finding[]> {
+  const members = await (await connect()).members({ service, datacenter: undefined });
+  const owner = await readOwner(config.port);
+  // One entry a family: they share a name.
+  const entries = new Map(wanted.filter((entry) => entry.service === service).map((entry) => [entry.aliveName, entry]));
+  return Array.from(entries.values(), (entry) =>
+    judge(entry, membersByName(members, hostOfEntry(entry, config), config), owner),
+  );
+}
+
+function judge(entry: ServiceEntry, members: MembersByName, owner: string): Finding {
+  const node = entry.meta[META_NODE] ?? entry.aliveName;
+  const others = namesakes(entry, members, owner);
+  if (others === undefined) return skip(`Consul does not list ${node} to this token, or not yet: see registration`);
+  if (others.length === 0) return ok(`${node} is published from here alone`);
+  return fail(
+    `another ${node} is published at ${listed(others.map(({ place, serviceId }) => `${place} (${serviceId})`))}: look-ups lead to either`,
+    "two nodes of one name cannot be in one cluster: end one of them, or give it another name. Where nobody has started a second one, one of the two is an impostor: --register-uid says whose processes may register here",
+  );
+}

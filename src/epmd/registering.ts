@@ -1,0 +1,136 @@
+import type { Alive2Request } from "../core/epmd/messages.js";
+import { familyOf } from "../core/ip.js";
+import type { IpPort } from "../core/network-values.js";
+import type { RegisteredNode, Registry } from "../core/registry.js";
+import { Sampling } from "../core/sampling.js";
+import type { Logger } from "../logger.js";
+import { formatPeer, type Peer } from "./peer.js";
+
+/** The connection on which a registration is asked for. */
+export interface Holding {
+  /** Names that it holds already. */
+  readonly names: number;
+  readonly isOpen: () => boolean;
+}
+
+export type Registered =
+  | { readonly outcome: "registered"; readonly node: RegisteredNode }
+  /** Answered with an error, as a name that is taken is. */
+  | { readonly outcome: "refused" }
+  /** Closed without an answer, as a peer is that is not local: who asks may not register. */
+  | { readonly outcome: "denied"; readonly reason: string };
+
+/** Registers a node for a local peer, or does not, and logs why. */
+export type Register = (request: Alive2Request, peer: Peer, holding: Holding) => Registered | Promise<Registered>;
+
+export interface RegisteringDeps {
+  readonly registry: Registry;
+  /** Names that can be registered at once. */
+  readonly maxNodes: number;
+  /** Users whose processes may register; undefined: any. */
+  readonly uids: ReadonlySet<number> | undefined;
+  /** User of the process at the other end; undefined for one that is not on this machine. */
+  readonly uidOf: (peer: Peer) => Promise<number | undefined>;
+  /** Nothing listens there: its machine says so. */
+  readonly isClosed: (at: IpPort) => Promise<boolean>;
+  /** Ends the connection that holds a node. */
+  readonly release: (node: RegisteredNode) => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+/** A VM has one name; a few more do no harm. */
+export const MAX_NAMES = 16;
+
+const REFUSED: Registered = { outcome: "refused" };
+
+export function createRegister(deps: RegisteringDeps): Register {
+  const { registry, maxNodes, uids, now, log } = deps;
+  const sampling = new Sampling();
+
+  /** A refused VM comes again every 2 s. */
+  const tell = (kind: string, what: object, why: string) => {
+    const leftOut = sampling.take(kind, now());
+    if (leftOut === undefined) return;
+    log.warn({ ...what, ...(leftOut > 0 && { leftOut }) }, `registration refused: ${why}`);
+  };
+
+  const register = (request: Alive2Request, peer: Peer): Registered => {
+    const { type: _, ...registration } = request;
+    if (registry.size >= maxNodes && !registry.get(request.aliveName)) {
+      const what = { node: request.aliveName, port: request.port, peer: formatPeer(peer) };
+      tell("nodes", what, `${maxNodes} nodes are registered (--max-nodes)`);
+      return REFUSED;
+    }
+    const family = familyOf(peer.dialled) ?? 4;
+    const elsewhere = peer.sameHost ? {} : { address: peer.address };
+    const held = { ...registration, family, origin: "alive2", ...elsewhere, connection: formatPeer(peer) } as const;
+    const node = registry.register(held, now());
+    if (node) return { outcome: "registered", node };
+    const { aliveName, port } = request;
+    const holder = registry.get(aliveName)?.port;
+    tell(`taken ${aliveName}`, { node: aliveName, port, holder }, "another node has the name");
+    return REFUSED;
+  };
+
+  /** When a dead VM's machine or the way to it has gone, nothing ends its connection; its successor is to get the name. */
+  const giveWay = async (request: Alive2Request, peer: Peer): Promise<void> => {
+    const holder = registry.get(request.aliveName);
+    if (!isOfPeer(holder, peer)) return;
+    // Where this VM listens no other does: it is the holder itself, come back, or what came after it.
+    const isSame = holder.port === request.port;
+    if (!isSame && !(await deps.isClosed({ address: holder.address, port: holder.port }))) return;
+    if (registry.get(request.aliveName) !== holder) return;
+    const { aliveName: node, port, address } = holder;
+    const why = isSame ? "it has come back" : "nothing listens at its port";
+    log.info(
+      { node, port, address },
+      `the holder of the name gives way to a new registration from its machine: ${why}`,
+    );
+    deps.release(holder);
+  };
+
+  const denial = async (request: Alive2Request, peer: Peer): Promise<string | undefined> => {
+    if (!uids) return undefined;
+    const uid = await deps.uidOf(peer);
+    // A peer on another machine has no user here; --allow has let it in.
+    if (uid === undefined ? !peer.sameHost : uids.has(uid)) return undefined;
+    const why =
+      uid === undefined
+        ? "the user of its process cannot be told, and --register-uid wants one of those it names"
+        : `--register-uid does not name the user ${uid} of its process`;
+    tell(`uid ${uid}`, { node: request.aliveName, port: request.port, peer: formatPeer(peer), uid }, why);
+    return why;
+  };
+
+  const registerLate = async (request: Alive2Request, peer: Peer, { isOpen }: Holding): Promise<Registered> => {
+    const reason = await denial(request, peer);
+    if (reason !== undefined) return { outcome: "denied", reason };
+    if (isOpen()) await giveWay(request, peer);
+    // What is registered now would never be unregistered.
+    return isOpen() ? register(request, peer) : { outcome: "denied", reason: "the connection has ended" };
+  };
+
+  return (request, peer, holding) => {
+    const { aliveName: node, port } = request;
+    if (holding.names >= MAX_NAMES) {
+      tell(
+        "names",
+        { node, port, peer: formatPeer(peer) },
+        `its connection holds ${MAX_NAMES} names, and a VM has one`,
+      );
+      return REFUSED;
+    }
+    // At once where nothing is to be asked: a VM waits for it.
+    return uids || isOfPeer(registry.get(node), peer) ? registerLate(request, peer, holding) : register(request, peer);
+  };
+}
+
+/** Whether the holder of a name has registered from the machine of this peer, which is another one than ours. */
+function isOfPeer(
+  holder: RegisteredNode | undefined,
+  { sameHost, address }: Peer,
+): holder is RegisteredNode & { readonly address: string } {
+  return holder?.address !== undefined && !sameHost && holder.address === address;
+}

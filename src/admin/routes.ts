@@ -2,7 +2,6 @@ import { ConfigError, ConsulError, describeError } from "../core/errors.js";
 import { namePattern } from "../core/name-pattern.js";
 import { parseNodeName } from "../core/node-name.js";
 import { printable, printableJson } from "../core/printable.js";
-import { servesAll } from "../core/resolution.js";
 import { resolutionObject } from "../core/resolution-object.js";
 import { ValueError } from "../core/values.js";
 import { type Peer, refusedName } from "../epmd/peer.js";
@@ -107,7 +106,7 @@ async function resolveFor(written: string, peer: Peer, nodes: NodeResolver): Pro
     const resolution = await nodes.resolve(name, {
       sameHost: peer.sameHost,
       mayProbe: peer.local,
-      allowed: (source) => peer.local || servesAll(source),
+      forStranger: !peer.local,
     });
     return json(200, resolutionObject(nodes.fullName(name), resolution, performance.now() - startedAt));
   } catch (error) {

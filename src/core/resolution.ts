@@ -4,12 +4,6 @@ import type { NodeName } from "./node-name.js";
 /** Where an answer came from, in the order in which the sources are asked. */
 export type SourceName = "registry" | "static" | "upstream" | "srv" | "fallback";
 
-/** Whether a source serves others too: strangers, and an EPMD that asks for its own client. */
-export function servesAll(source: SourceName): boolean {
-  // An upstream speaks in the name of this machine's services, and mostly on its loopback addresses.
-  return source !== "upstream" && source !== "fallback";
-}
-
 /** What EPMD says of a node beside its port (ALIVE2_REQ / PORT2_RESP fields). */
 export interface NodeDescription {
   readonly nodeType: number;

@@ -30,8 +30,7 @@ export async function publishedNodes(view: View): Promise<PublishedNode[]> {
     (await expected(view)).map(async ({ aliveName, host, places }) => {
       const full = `${aliveName}@${host}`;
       const look = async () => {
-        const options = { sameHost: true, allowed: (source: string) => source === "srv" };
-        return view.resolving.nodes.resolve(parseNodeName(full), options);
+        return view.resolving.nodes.resolve(parseNodeName(full), { sameHost: true, only: "srv" });
       };
       let resolution = await look();
       if (resolution.outcome === "not-found") {

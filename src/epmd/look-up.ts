@@ -4,7 +4,7 @@ import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTIO
 import { type NodeName, parseNodeName } from "../core/node-name.js";
 import type { LookUp } from "../core/observations.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { type Found, type NodeDescription, type Resolution, servesAll } from "../core/resolution.js";
+import type { Found, NodeDescription, Resolution } from "../core/resolution.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import { formatPeer, type Peer, refusedName } from "./peer.js";
 
@@ -74,7 +74,7 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
     sameHost: peer.sameHost,
     dialled: peer.dialled,
     mayProbe: peer.local,
-    allowed: (source) => (peer.local && !forwarded) || servesAll(source),
+    forStranger: !peer.local || forwarded,
     usable,
   });
   const conclude = (settled: Resolution) =>

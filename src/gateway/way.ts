@@ -1,7 +1,7 @@
 import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
 import { formatNodeName, type NodeName } from "../core/node-name.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { type Found, servesAll } from "../core/resolution.js";
+import type { Found } from "../core/resolution.js";
 import { type LookedUp, parseQuery, portAnswer, refusal, unresolved } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
 import type { NodeResolver } from "../resolution/resolution.js";
@@ -40,7 +40,7 @@ export async function lookUpAtGateway(
     sameHost: true,
     // The relay tries the endpoints itself, in the order in which they come.
     mayProbe: false,
-    allowed: (source) => !forwarded || servesAll(source),
+    forStranger: forwarded,
   });
   if (resolution.outcome !== "found") return unresolved({ ...asked, node }, resolution, false);
   return answerFound({ ...asked, node }, resolution, peer, deps);

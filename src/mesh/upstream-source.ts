@@ -6,7 +6,7 @@ import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } 
 import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "../core/mesh/upstream.js";
 import type { Question, Resolution } from "../core/resolution.js";
 import type { Logger } from "../logger.js";
-import type { LookupContext, Source } from "../resolution/source.js";
+import { type LookupContext, type Source, TRAITS } from "../resolution/source.js";
 import type { Sidecars } from "./sidecars.js";
 
 export interface UpstreamSourceDeps {
@@ -32,6 +32,7 @@ function nomadSource(config: Config): UpstreamSource {
   const { upstreams } = config.nomad;
   return {
     name: "upstream",
+    ...TRAITS.upstream,
     lookUp: (question, { sameHost }) => {
       const destination = destinationOf(config, question.node);
       const found = upstreamsTo(nomadSpellings(destination), upstreams);
@@ -77,6 +78,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
 
   return {
     name: "upstream",
+    ...TRAITS.upstream,
     lookUp: (question, context) => {
       const known = loaded?.known;
       const alive = aliveNames();

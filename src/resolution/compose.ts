@@ -120,7 +120,6 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     family,
     probeEndpoints: config.probeEndpoints,
     timeout: config.timeout,
-    onRefused: srv.drop,
     now,
   });
   return {

@@ -3,7 +3,7 @@ import { describeError } from "../core/errors.js";
 import type { Resolution } from "../core/resolution.js";
 import { portPlease } from "../epmd/client.js";
 import type { OwnHostTest } from "./own-hosts.js";
-import type { Source } from "./source.js";
+import { type Source, TRAITS } from "./source.js";
 
 /** An EPMD on this machine answers at once, if at all. Milliseconds. */
 const ASK_TIMEOUT = 500;
@@ -12,6 +12,7 @@ const ASK_TIMEOUT = 500;
 export function epmdSource(port: number, isOurs: OwnHostTest): Source {
   return {
     name: "registry",
+    ...TRAITS.registry,
     lookUp: async ({ node: { aliveName, host }, family }): Promise<Resolution> => {
       if (!isOurs(aliveName, host)) return { outcome: "not-found", reason: `${host} is not this machine` };
       const [address, kind]: [string, Family] = family === 6 ? ["::1", 6] : ["127.0.0.1", 4];

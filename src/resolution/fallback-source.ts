@@ -6,7 +6,7 @@ import { describeError } from "../core/errors.js";
 import { familyOf, isLinkLocal } from "../core/ip.js";
 import type { NodeDescription, Question, Resolution } from "../core/resolution.js";
 import { type Addresses, type AddressLookup, wantedFamilies } from "./addresses.js";
-import type { LookupContext, Source } from "./source.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** What another EPMD said of a node. */
 export interface EpmdAnswer {
@@ -121,7 +121,11 @@ export function createFallbackSource(options: FallbackOptions): Source {
     return { known, failure };
   }
 
-  return { name: "fallback", lookUp };
+  return {
+    name: "fallback",
+    ...TRAITS.fallback,
+    lookUp,
+  };
 }
 
 /** How long the first EPMD that knows the node waits for those at the other addresses, milliseconds. */

@@ -4,7 +4,7 @@ import { familyOf, isLoopback } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
 import type { Question, Resolution } from "../core/resolution.js";
 import type { OwnHostTest } from "./own-hosts.js";
-import type { LookupContext, Source } from "./source.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface RegistrySourceDeps {
   readonly registry: Registry;
@@ -17,6 +17,7 @@ export interface RegistrySourceDeps {
 export function registrySource({ registry, isOurs, advertised }: RegistrySourceDeps): Source {
   return {
     name: "registry",
+    ...TRAITS.registry,
     lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
       if (!node) return { outcome: "not-found", reason: `${aliveName} is not registered here` };

@@ -27,8 +27,6 @@ export interface ResolutionOptions {
   readonly probeEndpoints: boolean;
   /** Milliseconds for a whole look-up. */
   readonly timeout: number;
-  /** An endpoint from DNS refused a probe: what is cached of the node is out of date. The question is as the source was asked. */
-  readonly onRefused: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
   /** Milliseconds on a clock that is never set. */
   readonly now: () => number;
 }
@@ -36,8 +34,10 @@ export interface ResolutionOptions {
 export interface ResolveOptions {
   readonly sameHost: boolean;
   readonly dialled?: string;
-  /** Which sources may be asked; default all. */
-  readonly allowed?: (source: SourceName) => boolean;
+  /** The client is a stranger, or another EPMD that asks for a client of its own: only sources for strangers are asked. */
+  readonly forStranger?: boolean;
+  /** Only this source is asked. */
+  readonly only?: SourceName;
   /** Which of the endpoints the client can use; only those are probed. */
   readonly usable?: (endpoint: Endpoint) => boolean;
   /** False for strangers: nothing is dialled on their behalf. */
@@ -51,6 +51,8 @@ export interface ResolveOptions {
 interface Answered {
   readonly resolution: Resolution;
   readonly asked: Question;
+  /** Undefined: no source could be asked, or none answered in time. */
+  readonly source: Source | undefined;
 }
 
 /** Look-ups for PORT_PLEASE2 and for `resolve`: one code path. */
@@ -67,21 +69,26 @@ export class NodeResolver {
     const question = this.#question(name);
     if ("outcome" in question) return question;
     options.trace?.({ step: "name", asked: formatNodeName(name), ...question.node });
-    const isAllowed = options.allowed ?? (() => true);
+    const { forStranger = false, only } = options;
     const context: LookupContext = {
       deadline: this.#options.now() + (options.timeout ?? this.#options.timeout),
       sameHost: options.sameHost,
       ...(options.dialled === undefined ? {} : { dialled: options.dialled }),
-      ...(isAllowed("fallback") ? {} : { withoutFallback: true }),
+      ...(forStranger ? { forStranger } : {}),
       ...(options.trace ? { trace: options.trace } : {}),
     };
     const sources = this.#options.sources.filter(
-      ({ name: source, serves }) =>
-        isAllowed(source) && isAskable(source, question) && (serves?.(name.aliveName) ?? true),
+      (source) =>
+        (!forStranger || source.forStrangers) &&
+        (only === undefined || source.name === only) &&
+        isAskable(source, question) &&
+        (source.serves?.(name.aliveName) ?? true),
     );
     const answered = this.#ask(question, sources, context, undefined);
-    const arrange = ({ resolution, asked }: Answered) =>
-      resolution.outcome === "found" ? this.#arrange(resolution, asked, context, options) : resolution;
+    const arrange = (answer: Answered) =>
+      answer.resolution.outcome === "found"
+        ? this.#arrange(answer.resolution, answer, context, options)
+        : answer.resolution;
     if (!(answered instanceof Promise)) return arrange(answered);
     // The time-out is for the sources alone: once they have found the node, nothing that follows can lose it.
     return this.#inTime(answered, question, context, options).then(arrange);
@@ -95,8 +102,11 @@ export class NodeResolver {
   /** An endpoint that a node was said to have refuses connections. */
   refused(name: NodeName, endpoint: Pick<Endpoint, "address" | "port">): void {
     const question = this.#question(name);
-    const asked = "outcome" in question ? question : this.#prepare("srv", question);
-    if (!("outcome" in asked)) this.#options.onRefused(asked, endpoint);
+    if ("outcome" in question) return;
+    for (const source of this.#options.sources) {
+      const asked = this.#prepare(source, question);
+      if (!("outcome" in asked)) source.onRefused?.(asked, endpoint);
+    }
   }
 
   /**
@@ -140,23 +150,23 @@ export class NodeResolver {
   ): Answered | Promise<Answered> {
     if (!source) {
       const nobody: Resolution = { outcome: "not-found", reason: "no source can know this node" };
-      return { resolution: before ?? nobody, asked: question };
+      return { resolution: before ?? nobody, asked: question, source: undefined };
     }
-    const asked = this.#prepare(source.name, question);
-    if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source.name));
+    const asked = this.#prepare(source, question);
+    if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source));
     const take = (resolution: Resolution) => {
       context.trace?.({ step: "source", source: source.name, result: describe(resolution) });
-      if (resolution.outcome === "found") return { resolution, asked };
-      return this.#ask(question, others, context, better(before, resolution, source.name));
+      if (resolution.outcome === "found") return { resolution, asked, source };
+      return this.#ask(question, others, context, better(before, resolution, source));
     };
     const result = source.lookUp(asked, context);
     return result instanceof Promise ? result.then(take) : take(result);
   }
 
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
-  #prepare(source: SourceName, question: Question): Question | Resolution {
+  #prepare({ usesDomain }: Source, question: Question): Question | Resolution {
     const { aliveName, host } = question.node;
-    if ((source !== "srv" && source !== "upstream") || familyOf(host) === undefined) return question;
+    if (!usesDomain || familyOf(host) === undefined) return question;
     const domain = this.#options.domainOf(aliveName);
     if (domain === undefined) {
       return {
@@ -168,11 +178,16 @@ export class NodeResolver {
   }
 
   /** Puts first the endpoint that accepts connections: during a rolling update old and new instance share a name. */
-  #arrange(found: Found, question: Question, context: LookupContext, options: ResolveOptions): Found | Promise<Found> {
-    const { probeEndpoints, now, onRefused } = this.#options;
+  #arrange(
+    found: Found,
+    { asked, source }: Answered,
+    context: LookupContext,
+    options: ResolveOptions,
+  ): Found | Promise<Found> {
+    const { probeEndpoints, now } = this.#options;
     context.trace?.({ step: "order", source: found.source, endpoints: found.endpoints });
     const usable = found.endpoints.filter(options.usable ?? (() => true));
-    if (found.source === "registry" || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
+    if (!source?.mayProbe || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
     const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
     if (limit <= 0) return found;
     const probed = this.#silent.order(usable, now()).slice(0, MAX_PROBES);
@@ -182,7 +197,7 @@ export class NodeResolver {
     return probe(probed, limit, context.trace).then(({ accepting, refused, failed, silent }) => {
       for (const { address } of silent) this.#silent.note(address, now());
       if (accepting) this.#silent.answered(accepting.address);
-      if (found.source === "srv") for (const endpoint of refused) onRefused(question, endpoint);
+      for (const endpoint of refused) source.onRefused?.(asked, endpoint);
       if (!accepting) return found;
       if (accepting !== found.endpoints[0]) context.trace?.({ step: "preferred", endpoint: accepting });
       const last = new Set([...refused, ...failed]);
@@ -203,21 +218,21 @@ export class NodeResolver {
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<Answered>((resolve) => {
       const late: Resolution = { outcome: "unavailable", cause: `no answer within ${timeout} ms` };
-      timer = setTimeout(resolve, Math.max(0, deadline - now()), { resolution: late, asked });
+      timer = setTimeout(resolve, Math.max(0, deadline - now()), { resolution: late, asked, source: undefined });
     });
     return Promise.race([answered, limit]).finally(() => clearTimeout(timer));
   }
 }
 
 /** `localhost` and names of one label are no business of name servers. */
-function isAskable(source: SourceName, { node: { host } }: Question): boolean {
-  return source === "registry" || source === "static" || host.includes(".") || familyOf(host) !== undefined;
+function isAskable({ needsFullName }: Source, { node: { host } }: Question): boolean {
+  return !needsFullName || host.includes(".") || familyOf(host) !== undefined;
 }
 
 /** What to say when nothing was found: that something could not be asked, else what the last source said that is there to know the node. */
-function better(before: Resolution | undefined, now: Resolution, source: SourceName): Resolution {
+function better(before: Resolution | undefined, now: Resolution, { explainsAbsence }: Source): Resolution {
   if (before?.outcome === "unavailable") return before;
-  return source === "static" && before ? before : now;
+  return explainsAbsence ? now : (before ?? now);
 }
 
 function describe(result: Resolution): string {

@@ -8,7 +8,7 @@ import type { Question, Resolution } from "../core/resolution.js";
 import type { Records, Resolver } from "../dns/resolver.js";
 import { type Addresses, type AddressLookup, RESOLUTION_DELAY, wantedFamilies } from "./addresses.js";
 import { glueOf } from "./glue.js";
-import type { LookupContext, Source } from "./source.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {
   readonly resolver: Resolver;
@@ -28,11 +28,6 @@ export interface SrvSourceOptions {
   readonly addressesToo: boolean;
 }
 
-export interface SrvSource extends Source {
-  /** Takes an endpoint that refused a connection out of what is remembered of its node. */
-  readonly drop: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
-}
-
 /** Names whose targets came without addresses: no more are remembered than this. */
 const MAX_REMEMBERED = 10_000;
 
@@ -42,7 +37,7 @@ const MAX_RECORDS = 32;
 const MAX_ENDPOINTS = 2 * MAX_RECORDS;
 
 /** Asks DNS for the SRV records of a node and for the addresses of their targets. */
-export function createSrvSource(options: SrvSourceOptions): SrvSource {
+export function createSrvSource(options: SrvSourceOptions): Source {
   const { resolver, addresses, srvName, srvTarget, random, localAddresses, addressesToo } = options;
   /** Targets of the last answer that came without addresses, by owner: next time they are asked in the same moment. */
   const withoutAddresses = new Map<string, readonly string[]>();
@@ -90,7 +85,7 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
     const problem = nameProblem(owner);
     if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
     const families = wantedFamilies(question.family, options.family);
-    const hosts = addressesToo && !context.withoutFallback ? [owner, question.node.host] : [];
+    const hosts = addressesToo && !context.forStranger ? [owner, question.node.host] : [];
     const { search } = question;
     addresses.askAhead(hosts, families, context, search);
     // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
@@ -143,7 +138,8 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
     return wanted === undefined || target === wanted;
   }
 
-  function drop(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
+  /** Takes an endpoint that refused a connection out of what is remembered of its node. */
+  function onRefused(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
     const owner = srvOwner(srvName, question.node);
     const isWrong = (record: ResourceRecord, answer: Records) => {
       if (record.type !== "SRV" || record.port !== port || !isMeant(record.target, question)) return false;
@@ -154,7 +150,12 @@ export function createSrvSource(options: SrvSourceOptions): SrvSource {
     resolver.dropRecords(owner, "SRV", isWrong, question);
   }
 
-  return { name: "srv", lookUp, drop };
+  return {
+    name: "srv",
+    ...TRAITS.srv,
+    onRefused,
+    lookUp,
+  };
 }
 
 /** Settles when all have: where an address is known already, after RFC 8305's Resolution Delay at the latest, else that long after the first. */

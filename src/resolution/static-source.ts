@@ -7,7 +7,7 @@ import type { StaticNode } from "../core/network-values.js";
 import type { Question } from "../core/resolution.js";
 import { parseNodesFile } from "../core/static-nodes.js";
 import type { Logger } from "../logger.js";
-import type { Source } from "./source.js";
+import { type Source, TRAITS } from "./source.js";
 
 /** How often the nodes file is looked at; a poll also sees files that are replaced by a rename. */
 const FILE_POLL_INTERVAL = 1000;
@@ -69,6 +69,7 @@ export function staticSource(
 
   return {
     name: "static",
+    ...TRAITS.static,
     reload,
     close: () => nodesFile !== undefined && unwatchFile(nodesFile, reload),
     lookUp: ({ node, family }, { dialled }) => {

@@ -97,7 +97,7 @@ async function setup(
       const first = await source.lookUp(question, shared);
       return first.outcome === "found" ? first : second.lookUp(question, shared);
     },
-    drop: (endpoint) => source.drop(QUESTION, endpoint),
+    drop: (endpoint) => source.onRefused?.(QUESTION, endpoint),
   };
 }
 

@@ -6,6 +6,7 @@ import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
 import { lookUpAtGateway } from "../../src/gateway/way.js";
 import type { ResolveOptions } from "../../src/resolution/resolution.js";
+import { TRAITS } from "../../src/resolution/source.js";
 import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 
@@ -26,7 +27,7 @@ function ask(name: string, peer: typeof LOCAL, found = upstream("127.0.0.1", 210
   };
   const deps = { registry, nodes: { resolve }, advertisedPort: () => 9100, gateway: undefined };
   const lookedUp = lookUp(portPlease2(name, forwarded), peer, deps) as LookedUp;
-  const isAllowed = (source: SourceName) => asked[0]?.allowed?.(source);
+  const isAllowed = (source: SourceName) => !asked[0]?.forStranger || TRAITS[source].forStrangers;
   return { response: lookedUp.response, lines: recorded(lookedUp, peer).lines, isAllowed };
 }
 

@@ -13,7 +13,7 @@ import type { TraceEvent } from "../../src/core/trace.js";
 import { composeResolution } from "../../src/resolution/compose.js";
 import { registrySource } from "../../src/resolution/registry-source.js";
 import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolution/resolution.js";
-import type { LookupContext, Source } from "../../src/resolution/source.js";
+import { type LookupContext, type Source, TRAITS } from "../../src/resolution/source.js";
 import { staticSource } from "../../src/resolution/static-source.js";
 import { run } from "../support/child.js";
 import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
@@ -25,7 +25,11 @@ import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 const LOCAL: ResolveOptions = { sameHost: true };
-const NOBODY_HERE: Source = { name: "registry", lookUp: () => ({ outcome: "not-found", reason: "nobody" }) };
+const NOBODY_HERE: Source = {
+  name: "registry",
+  ...TRAITS.registry,
+  lookUp: () => ({ outcome: "not-found", reason: "nobody" }),
+};
 /** For look-ups that ask no Consul agent. */
 const NO_AGENT = { connect: () => Promise.reject(new Error("asked")), aliveNames: () => [], follow: false };
 const ABSENT: Resolution = { outcome: "not-found", reason: "nobody has it" };
@@ -56,6 +60,8 @@ function resolverOf(
     const source = name as SourceName;
     return {
       name: source,
+      ...TRAITS[source],
+      onRefused: ({ node: { host } }, which) => source === "srv" && refused.push({ ...which, host }),
       lookUp: (question, context) => {
         asked.push({ source, question, context });
         return result;
@@ -70,7 +76,6 @@ function resolverOf(
     family: "any",
     probeEndpoints: true,
     timeout: 4_000,
-    onRefused: ({ node: { host } }, which) => refused.push({ ...which, host }),
     now: () => performance.now(),
     ...over,
   });
@@ -101,9 +106,9 @@ describe("the sources of a look-up", () => {
       srv: ABSENT,
       fallback: found("fallback", 1),
     });
-    expect(await resolve("a", { sameHost: false, allowed: (source) => source !== "fallback" })).toEqual(ABSENT);
+    expect(await resolve("a", { sameHost: false, forStranger: true })).toEqual(ABSENT);
     expect(askedSources()).toEqual(["registry", "srv"]);
-    expect(asked.map(({ context }) => context.withoutFallback)).toEqual([true, true]);
+    expect(asked.map(({ context }) => context.forStranger)).toEqual([true, true]);
   });
 
   test("need no promise where the node is registered here", () => {

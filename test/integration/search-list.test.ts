@@ -63,7 +63,6 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
     family: 4,
     probeEndpoints: false,
     timeout: 4_000,
-    onRefused: source.drop,
     now: () => performance.now(),
   });
   return {

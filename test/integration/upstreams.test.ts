@@ -5,14 +5,18 @@ import type { Environment } from "../../src/core/nomad.js";
 import type { OptionKey } from "../../src/core/options.js";
 import type { Resolution } from "../../src/core/resolution.js";
 import { composeResolution, type Resolving } from "../../src/resolution/compose.js";
-import type { Source } from "../../src/resolution/source.js";
+import { type Source, TRAITS } from "../../src/resolution/source.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { collectLog } from "../support/log-lines.js";
 import { serveConfig } from "../support/registered-node.js";
 import { waitFor } from "../support/wait-for.js";
 
-const NOBODY_HERE: Source = { name: "registry", lookUp: () => ({ outcome: "not-found", reason: "nobody" }) };
+const NOBODY_HERE: Source = {
+  name: "registry",
+  ...TRAITS.registry,
+  lookUp: () => ({ outcome: "not-found", reason: "nobody" }),
+};
 const LOCAL = { sameHost: true };
 
 let fake: FakeConsul;

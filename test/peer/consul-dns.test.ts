@@ -3,7 +3,8 @@ import type { Question, Resolution } from "../../src/core/resolution.js";
 import { createResolver, type Resolver } from "../../src/dns/resolver.js";
 import { createLogger } from "../../src/logger.js";
 import { AddressLookup } from "../../src/resolution/addresses.js";
-import { createSrvSource, type SrvSource } from "../../src/resolution/srv-source.js";
+import type { Source } from "../../src/resolution/source.js";
+import { createSrvSource } from "../../src/resolution/srv-source.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { requirePeer } from "../support/require-peer.js";
 
@@ -13,7 +14,7 @@ const HOST = "erl.service.consul";
 requirePeer("consul")("the answers of a real Consul agent", () => {
   let consul: Consul;
   let resolver: Resolver;
-  let source: SrvSource;
+  let source: Source;
   beforeAll(async () => {
     consul = await startConsul();
     resolver = createResolver({

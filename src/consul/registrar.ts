@@ -26,6 +26,8 @@ export interface RegistrarDeps {
   /** [0,1) */
   readonly random?: () => number;
   readonly timings?: Partial<Timings>;
+  /** Nodes that are published at once. */
+  readonly mostPublished?: number;
 }
 
 /** How one name stands in Consul. */
@@ -64,7 +66,7 @@ class ConsulRegistrar implements Registrar {
   readonly #agent: AgentState;
   readonly #abort = new AbortController();
   readonly #publishers = new Map<string, Publisher>();
-  readonly #claims = new Claims();
+  readonly #claims: Claims;
   readonly #shared: SharedServices;
   readonly #namesakes: Namesakes;
   readonly #unsubscribe: () => void;
@@ -75,6 +77,7 @@ class ConsulRegistrar implements Registrar {
 
   constructor(deps: RegistrarDeps) {
     this.#deps = deps;
+    this.#claims = new Claims(deps.mostPublished);
     this.#timings = { ...TIMINGS, ...deps.timings };
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;

@@ -4,7 +4,8 @@ import { ConfigError } from "../core/errors.js";
 import type { IpPort } from "../core/network-values.js";
 import { uidAtEnd } from "../core/tcp-table.js";
 
-const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
+/** Those of /proc/net, where a unit has hidden the rest of /proc too (ProcSubset=pid). */
+const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 /** A directory service that does not answer must not hold up the start for ever. Milliseconds. */
 const USER_LOOKUP_LIMIT = 5_000;
 
@@ -20,7 +21,7 @@ export async function uidOfSocket(local: IpPort, remote: IpPort): Promise<number
 /** The numbers of users; undefined when none is named. @throws ConfigError for a name that is no user's */
 export async function uidsOf(users: readonly (number | string)[]): Promise<ReadonlySet<number> | undefined> {
   if (users.length === 0) return undefined;
-  const isTold = await readFile("/proc/net/tcp").then(
+  const isTold = await readFile("/proc/self/net/tcp").then(
     () => true,
     () => false,
   );

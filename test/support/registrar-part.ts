@@ -31,6 +31,7 @@ export interface PartOptions {
   readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
   readonly client?: Partial<TransportOptions>;
   readonly timings?: Partial<Timings>;
+  readonly mostPublished?: number;
 }
 
 /** As much of a daemon as publishes: registry, registrar and client. */
@@ -99,7 +100,10 @@ export function useRegistrars(): Bench {
   };
 }
 
-function startPart(fake: FakeConsul, { owner = OWNER, flags, client: over, timings }: PartOptions = {}): Part {
+function startPart(
+  fake: FakeConsul,
+  { owner = OWNER, flags, client: over, timings, mostPublished }: PartOptions = {},
+): Part {
   const registry = new Registry();
   const { log, lines, messages } = collectLog();
   const client = createConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
@@ -111,6 +115,7 @@ function startPart(fake: FakeConsul, { owner = OWNER, flags, client: over, timin
     log,
     random: () => 0.5,
     timings: { ...FAST, ...timings },
+    ...(mostPublished !== undefined && { mostPublished }),
   });
   return {
     registry,

@@ -157,12 +157,14 @@ requirePeer("netns", "curl")("an address that others reach", () => {
       const sockets = Array.from({ length: open }, () => require("node:net").connect(9369, "10.77.9.1"));
       for (const socket of sockets) {
         socket.on("error", () => {});
-        socket.on("close", () => --open === 32 && console.log("32 are left"));
+        socket.on("close", () => --open === 36 && console.log("36 are left"));
       }`;
     const holding = startChild(process.execPath, ["-e", script], { netns: stranger });
-    await holding.waitForOutput(/32 are left/);
-    await expect(stranger.run("curl", "-sf", `${url}/livez`)).rejects.toThrow("curl");
-    expect((await here.run("curl", "-sf", `${url}/livez`)).stdout).toBe("alive\n");
+    // Their half, and those on which health is told.
+    await holding.waitForOutput(/36 are left/);
+    expect((await stranger.run("curl", "-sf", `${url}/livez`)).stdout).toBe("alive\n");
+    await expect(stranger.run("curl", "-sf", `${url}/v1/nodes`)).rejects.toThrow("curl");
+    expect((await here.run("curl", "-sf", `${url}/v1/nodes`)).stdout).toContain("nodes");
     await holding.stop();
     await daemon.stop();
     await remove();

@@ -59,6 +59,31 @@ test.each<[string, string[], string[], string[]]>([
     ["169.254.1.1", "198.51.100.1"],
     ["198.51.100.1", "169.254.1.1"],
   ],
+  [
+    "the one for which the machine's best source is nearest, whatever the order of its interfaces",
+    ["2001:db8:ffff::2", "rubbish", "fe80::1", "2001:db8:1::2", "::1"],
+    ["2001:db8:8::1", "2001:db8:1::9"],
+    ["2001:db8:1::9", "2001:db8:8::1"],
+  ],
+  [
+    "an address of the machine itself before its neighbours: it is its own source",
+    ["2001:db8:1::2", "2001:db8:2::5"],
+    ["2001:db8:1::3", "2001:db8:2::5"],
+    ["2001:db8:2::5", "2001:db8:1::3"],
+  ],
+  [
+    "a link-local IPv4 address with a source of its scope, though another source shares more bits with it",
+    ["169.255.1.1", "169.254.200.1"],
+    ["198.51.100.1", "169.254.1.1"],
+    ["169.254.1.1", "198.51.100.1"],
+  ],
+  [
+    "what has a source before what has none: no IPv4 source makes no IPv6 address unusable",
+    ["2001:db8:1::2"],
+    ["198.51.100.1", "2001:db8:2::1"],
+    ["2001:db8:2::1", "198.51.100.1"],
+  ],
+  ["127.0.0.1 although no interface lists it", ["192.0.2.2"], ["192.0.2.9", "127.0.0.1"], ["127.0.0.1", "192.0.2.9"]],
   ["an IPv4-mapped address as the IPv4 address it is", DUAL, ["::ffff:198.51.100.1", "198.51.100.1"], ["198.51.100.1"]],
   ["nothing that is no destination", DUAL, ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "rubbish"], []],
   [

@@ -78,6 +78,8 @@ describe("the zone of the nodes here", () => {
     ["a name below a node's", "x.node_a.demo.test"],
     ["hex of no address", "0a0000.addr.demo.test"],
     ["part of a node's name", "ode_a.demo.test"],
+    ["hex with something before it", "x0a000001.addr.demo.test"],
+    ["hex with something behind its label", "0a000001.addr.x.demo.test"],
   ])("says NXDOMAIN for %s, and that it is not to be kept", (_, qname) => {
     const answer = ask(qname, "SRV");
     expect(answer).toMatchObject({ rcode: "NXDOMAIN", aa: true, answers: [] });
@@ -95,5 +97,24 @@ describe("the zone of the nodes here", () => {
   test("gives the SOA of its longest domain", () => {
     expect(ask("deep.demo.test", "SOA").answers).toMatchObject([{ type: "SOA", owner: "deep.demo.test" }]);
     expect(ask("nobody.deep.demo.test", "SRV").authorities).toMatchObject([{ owner: "deep.demo.test" }]);
+    expect(ask("demo.test", "SOA")).toMatchObject({
+      rcode: "NOERROR",
+      answers: [{ owner: "demo.test", mname: "ns.demo.test", rname: "hostmaster.demo.test" }],
+    });
+    expect(ask("node_a.demo.test", "SOA")).toMatchObject({ rcode: "NOERROR", answers: [] });
+  });
+
+  test("passes over what is no address, and knows a node that has none", () => {
+    const nodes = [{ owner: "odd.demo.test", port: 1, weight: 1, addresses: ["rubbish", "10.0.0.1"] }];
+    const odd = (qtype: string) =>
+      zoneAnswer({ qname: "odd.demo.test", qtype, qclass: "IN" }, { domains: ["demo.test"], nodes });
+    expect(odd("SRV").answers).toMatchObject([{ target: "0a000001.addr.demo.test" }]);
+    expect(odd("A").answers).toMatchObject([{ address: "10.0.0.1" }]);
+    const bare = { domains: ["demo.test"], nodes: [{ owner: "bare.demo.test", port: 1, weight: 1, addresses: [] }] };
+    expect(zoneAnswer({ qname: "bare.demo.test", qtype: "SRV", qclass: "IN" }, bare)).toMatchObject({
+      rcode: "NOERROR",
+      answers: [],
+      authorities: [{ type: "SOA" }],
+    });
   });
 });

@@ -42,6 +42,14 @@ describe("resolv.conf", () => {
     expect(nameservers).toEqual(["fe80::1%eth0", "10.0.0.1"]);
   });
 
+  test("takes nothing for a keyword but the first word of a line, nor of a comment anything", () => {
+    const text =
+      "  search  a   .  b  # c d\nfoo 10.0.0.1\nfoo ndots:9\n# nameserver 10.0.0.2\ndomain\nnameserver 10.0.0.3#10.0.0.4\n";
+    expect(parseResolvConf(text)).toMatchObject({ nameservers: ["10.0.0.3"], search: ["a", "b"], ndots: 1 });
+    const odd = "options xndots:9 ndots:3x timeout:1s\nnameserver xfe80::1%eth0\nnameserver fe80::g%eth0\n";
+    expect(parseResolvConf(odd)).toMatchObject({ nameservers: ["127.0.0.1"], ndots: 1, timeout: undefined });
+  });
+
   test("counts the last of several search and domain lines", () => {
     expect(parseResolvConf("search a b\ndomain c\n").search).toEqual(["c"]);
     expect(parseResolvConf("domain c\nsearch a b\n").search).toEqual(["a", "b"]);
@@ -81,6 +89,8 @@ describe("the search list", () => {
   test("goes first for a name with fewer dots than ndots", () => {
     expect(searchNames("host", { search, ndots: 1 })).toEqual(["host.corp.example", "host.lan", "host"]);
     expect(searchNames("svc.ns", { search, ndots: 5 })).toEqual(["svc.ns.corp.example", "svc.ns.lan", "svc.ns"]);
+    // As many dots as ndots are enough.
+    expect(searchNames("svc.ns", { search, ndots: 1 })).toEqual(["svc.ns"]);
   });
 
   test("is left alone for a name with dots enough, so that names of nodes stay at home", () => {

@@ -85,9 +85,11 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     const problem = nameProblem(owner);
     if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
     const families = wantedFamilies(question.family, options.family);
-    const hosts = addressesToo && !context.forStranger ? [owner, question.node.host] : [];
-    const { search } = question;
-    addresses.askAhead(hosts, families, context, search);
+    const { search, shortHost } = question;
+    if (addressesToo && !context.forStranger) {
+      addresses.askAhead([owner, question.node.host], families, context, search);
+      if (shortHost !== undefined) addresses.askAhead([shortHost], families, context, true);
+    }
     // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
     addresses.askAhead(withoutAddresses.get(owner) ?? [], families, context);
 

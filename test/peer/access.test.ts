@@ -108,8 +108,10 @@ requirePeer("netns")("who may ask for what", () => {
       const asked = await questionsDuring(() => local(portPleaseBytes("nobody@svc")));
       expect(asked).toEqual([
         "A nobody.svc.service.consul",
+        "A svc",
         "A svc.service.consul",
         "AAAA nobody.svc.service.consul",
+        "AAAA svc",
         "AAAA svc.service.consul",
         "SRV nobody.svc.service.consul",
       ]);

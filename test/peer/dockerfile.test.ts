@@ -26,7 +26,7 @@ describe("the Dockerfile", () => {
   test("says how its base images are given by digest", () => {
     for (const [name, image] of Object.entries(buildArguments)) {
       expect(text).toContain(`--build-arg ${name}=${image}@sha256:`);
-      expect(readFileSync(`${ROOT}README.md`, "utf8")).toContain(`--build-arg ${name}=${image}@sha256:`);
+      expect(readFileSync(`${ROOT}src/help/packaging.md`, "utf8")).toContain(`--build-arg ${name}=${image}@sha256:`);
     }
   });
 

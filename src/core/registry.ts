@@ -11,6 +11,8 @@ export interface RegisteredNode extends NodeDescription {
   readonly family: Family;
   /** Where the node lives when that is not this machine: a peer that `--allow` lets register. */
   readonly address?: string;
+  /** Which EPMD connection holds the name, `ip:port` of its peer; undefined when none does. */
+  readonly connection?: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
   /** `configured`: from --publish-node; it gives way to the VM's own registration. */

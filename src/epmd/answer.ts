@@ -2,7 +2,7 @@ import type { EpmdRequest, EpmdResponse, NamedPort } from "../core/epmd/messages
 import { REFUSED_CREATION } from "../core/epmd/messages.js";
 import { familyOf } from "../core/ip.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Peer } from "./peer.js";
+import { formatPeer, type Peer } from "./peer.js";
 
 /** What becomes of the connection and of the daemon with an answer. */
 export type Answer =
@@ -64,7 +64,8 @@ function answerLocal(request: LocalRequest, peer: Peer, deps: AnswerDeps): Answe
       const { type: _, ...registration } = request;
       const family = familyOf(peer.dialled) ?? 4;
       const elsewhere = peer.sameHost ? {} : { address: peer.address };
-      const node = registry.register({ ...registration, family, origin: "alive2", ...elsewhere }, deps.now());
+      const held = { ...registration, family, origin: "alive2", ...elsewhere, connection: formatPeer(peer) } as const;
+      const node = registry.register(held, deps.now());
       if (!node) return reply(refusal(request.highestVersion));
       const { creation } = node;
       return { action: "hold", node, response: { ...alive2Response(request.highestVersion), result: 0, creation } };

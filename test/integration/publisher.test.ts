@@ -3,6 +3,7 @@ import { AgentState } from "../../src/consul/agent-state.js";
 import type { ConsulClient } from "../../src/consul/client.js";
 import { Publisher } from "../../src/consul/publisher.js";
 import { TIMINGS } from "../../src/consul/timings.js";
+import { Turns } from "../../src/consul/turns.js";
 import type { HeldService } from "../../src/core/service-entry.js";
 import { collectLog } from "../support/log-lines.js";
 import { heldService, OWNER, serviceEntry } from "../support/service-entry.js";
@@ -19,6 +20,8 @@ function promptAgent() {
       calls.push("register");
       held = heldService(entry);
     },
+    dropTcpCheck: async () => {},
+    lookForToken: async () => {},
     pass: async () => {
       calls.push("pass");
     },
@@ -57,7 +60,10 @@ test.each(Array.from({ length: 12 }, (_, turns) => turns))(
         client,
         owner: OWNER,
         ttl: 15_000,
-        agent: new AgentState(log, () => {}),
+        deregisterAfter: 300_000,
+        agent: new AgentState({ log, recovered: () => {}, now: () => performance.now(), hasTokenFile: false }),
+        turns: new Turns(),
+        presence: { forgotten: () => {}, evaded: () => {} },
         log,
         now: () => performance.now(),
         random: () => 0.5,

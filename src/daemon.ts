@@ -48,7 +48,7 @@ export interface Daemon {
   /** Where HTTP is served, `ip:port`. */
   readonly adminAddress: string | undefined;
   readonly registry: Registry;
-  /** Reads the nodes file again, and for the gateway /etc/hosts. */
+  /** Reads the nodes file and Consul's token file again, and for the gateway /etc/hosts. */
   readonly reload: () => void;
   /** Gives VMs that are stopping too up to 3 s, leaves Consul as it should be, and ends. Never throws. */
   readonly close: () => Promise<void>;
@@ -150,6 +150,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     reload: () => {
       void resolving?.staticNodes.reload();
       void gateway?.reload();
+      void consul.reload();
     },
     close: async () => {
       stopping = true;

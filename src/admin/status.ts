@@ -82,7 +82,7 @@ export class DaemonStatus {
       consul: publishes
         ? {
             started: registrar !== undefined,
-            answers: registrar?.agentAnswers ?? false,
+            trouble: registrar?.agentTrouble,
             missing: (registrar?.status() ?? [])
               .filter(isMissing)
               .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
@@ -178,9 +178,10 @@ function localNode(node: RegisteredNode, standing: readonly NameStatus[] | undef
 function publicationOf(status: NameStatus | undefined): LocalNode["publication"] {
   if (!status) return "off";
   if (status.published) return "agreed";
+  if (status.pending) return "pending";
   return isMissing(status) ? "missing" : "local";
 }
 
-function isMissing({ wanted, published }: NameStatus): boolean {
-  return wanted && !published;
+function isMissing({ wanted, published, pending }: NameStatus): boolean {
+  return wanted && !published && !pending;
 }

@@ -1,8 +1,8 @@
 import type { Timings } from "./timings.js";
 
 export interface AuditsDeps {
-  /** Compares once what the agent holds with what it should hold. */
-  readonly survey: () => Promise<void>;
+  /** Compares once what the agent holds with what it should hold. @returns milliseconds to the next time, at most */
+  readonly survey: () => Promise<number | undefined>;
   /** @returns milliseconds to the next try, after so many in vain */
   readonly failed: (error: unknown, failures: number) => number;
   /** Monotonic milliseconds. */
@@ -47,9 +47,9 @@ export class Audits {
     this.#recheck = false;
     this.#underWay = survey()
       .then(
-        () => {
+        (most = timings.audit) => {
           this.#failures = 0;
-          return timings.audit;
+          return Math.min(most, timings.audit);
         },
         (error: unknown) => failed(error, ++this.#failures),
       )

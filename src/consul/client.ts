@@ -2,10 +2,16 @@ import type { ServiceInstance, ServiceMember } from "../core/catalogue.js";
 import { ConsulError } from "../core/errors.js";
 import type { LocalService } from "../core/mesh/second-instance.js";
 import type { Sidecar } from "../core/mesh/sidecar.js";
-import { type HeldService, ID_PREFIX, type ServiceEntry, ttlCheckId } from "../core/service-entry.js";
-import { registration } from "./registration.js";
 import {
   type HeldCheck,
+  type HeldService,
+  ID_PREFIX,
+  type ServiceEntry,
+  tcpCheckId,
+  ttlCheckId,
+} from "../core/service-entry.js";
+import { registration } from "./registration.js";
+import {
   parseChecks,
   parseHealth,
   parseLocalServices,
@@ -44,15 +50,19 @@ export interface ConsulQuestion extends Omit<ConsulCall, "held"> {
 
 /** Every method throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED or CONSUL_UNAVAILABLE. */
 export interface ConsulClient {
+  /** Checks that are there and not in the entry stay: maintenance is one. */
   register(entry: ServiceEntry, signal?: AbortSignal): Promise<void>;
+  /** Removes the TCP check of an entry; no fault when there is none. */
+  dropTcpCheck(serviceId: string, signal?: AbortSignal): Promise<void>;
   pass(serviceId: string, signal?: AbortSignal): Promise<void>;
   fail(serviceId: string, signal?: AbortSignal): Promise<void>;
+  /** With the token that is known now, and no other: see AclToken. */
   deregister(serviceId: string, signal?: AbortSignal): Promise<void>;
   /** Undefined when the agent has no such service. */
   service(serviceId: string, signal?: AbortSignal): Promise<HeldService | undefined>;
   /** Those with our id prefix. Services that the token may not read are left out by Consul without a word. */
   services(signal?: AbortSignal): Promise<HeldService[]>;
-  /** Checks of those services. */
+  /** Checks of those services, and of the machine as far as the token may read them. */
   checks(signal?: AbortSignal): Promise<HeldCheck[]>;
   /** All instances of a service in the datacenter. */
   healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]>;
@@ -68,8 +78,10 @@ export interface ConsulClient {
   followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot>;
   /** Any question that changes nothing, for an examination. Its reply is not looked at. */
   ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply>;
-  /** Called when the token file was found to hold another token: what was refused may be allowed now. */
+  /** Called when the token file was found to hold another token. */
   onNewToken(listener: () => void): void;
+  /** Looks whether the token file holds another token. Never rejects. */
+  lookForToken(): Promise<void>;
   close(): void;
 }
 
@@ -91,12 +103,13 @@ class Client implements ConsulClient {
   }
 
   async register(entry: ServiceEntry, signal?: AbortSignal): Promise<void> {
-    // Without replace-existing-checks a TCP check that is wanted no more would stay (checks of one id are merged).
-    const query = { "replace-existing-checks": "true" };
-    await this.#transport.call(
-      { method: "_put", path: "/agent/service/register", query, body: registration(entry) },
-      signal,
-    );
+    // Not replace-existing-checks: it ends the maintenance mode of a service, which is a check of it (Consul 1.8).
+    await this.#transport.call({ method: "_put", path: "/agent/service/register", body: registration(entry) }, signal);
+  }
+
+  async dropTcpCheck(serviceId: string, signal?: AbortSignal): Promise<void> {
+    const params = { id: tcpCheckId(serviceId) };
+    await this.#unlessUnknown({ method: "_put", path: "/agent/check/deregister/{id}", params }, signal);
   }
 
   async pass(serviceId: string, signal?: AbortSignal): Promise<void> {
@@ -109,7 +122,7 @@ class Client implements ConsulClient {
 
   async deregister(serviceId: string, signal?: AbortSignal): Promise<void> {
     await this.#transport.call(
-      { method: "_put", path: "/agent/service/deregister/{id}", params: { id: serviceId } },
+      { method: "_put", path: "/agent/service/deregister/{id}", params: { id: serviceId }, oneToken: true },
       signal,
     );
   }
@@ -126,7 +139,7 @@ class Client implements ConsulClient {
 
   async checks(signal?: AbortSignal): Promise<HeldCheck[]> {
     const { body } = await this.#transport.call({ method: "_get", path: "/agent/checks" }, signal);
-    return parseChecks(body).filter(({ serviceId }) => serviceId.startsWith(ID_PREFIX));
+    return parseChecks(body).filter(({ serviceId }) => serviceId === "" || serviceId.startsWith(ID_PREFIX));
   }
 
   async healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]> {
@@ -182,6 +195,10 @@ class Client implements ConsulClient {
 
   onNewToken(listener: () => void): void {
     this.#transport.token.onNew(listener);
+  }
+
+  lookForToken(): Promise<void> {
+    return this.#transport.token.look();
   }
 
   close(): void {

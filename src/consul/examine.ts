@@ -1,6 +1,6 @@
 import { ConsulError } from "../core/errors.js";
 import type { ConsulClient } from "./client.js";
-import { AgentAnswer } from "./refusal.js";
+import { AgentAnswer, isUnknownToken } from "./refusal.js";
 
 /** Questions that only an examination asks. None of them changes anything. Each throws ConsulError. */
 
@@ -54,7 +54,7 @@ export async function writeRights(client: ConsulClient, services: readonly strin
   } catch (error) {
     if (!(error instanceof ConsulError)) throw error;
     if (/ACL support disabled/i.test(error.message)) return { kind: "acls-off" };
-    if (/ACL not found/i.test(error.message)) return { kind: "token-unknown" };
+    if (isUnknownToken(error)) return { kind: "token-unknown" };
     if (error.code === "CONSUL_UNAVAILABLE") throw error;
     return { kind: "untold", said: error.message };
   }

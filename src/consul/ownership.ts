@@ -1,13 +1,10 @@
-import type { Held, Step } from "../core/reconcile.js";
-import { META_OWNER, type ServiceEntry, ttlCheckId, withDistinctId } from "../core/service-entry.js";
-import type { Logger } from "../logger.js";
+import type { Held, Work } from "../core/reconcile.js";
+import { type HeldCheck, META_OWNER, type ServiceEntry, ttlCheckId, withDistinctId } from "../core/service-entry.js";
 import type { ConsulClient } from "./client.js";
-import type { HeldCheck } from "./replies.js";
 
 export interface OwnershipDeps {
   readonly client: Pick<ConsulClient, "service" | "checks">;
   readonly owner: string;
-  readonly log: Logger;
 }
 
 /**
@@ -52,34 +49,35 @@ export class Ownership {
    * Whether a step may be done: asked before every one that could harm another daemon's entry, for what we believe may be
    * wrong since the last look at the agent. A check that is passed again does no harm, and is what happens all the time.
    * @param believed what we think the agent holds under the step's id
-   * @returns `absent`: the agent has no such service; `foreign`: it is another daemon's
+   * @returns whose the id is; undefined when that was not asked
    * @throws ConsulError: it is not known, so the step may not be done
    */
   async judge(
-    step: Exclude<Step, { action: "wait" }>,
+    step: Work,
     believed: Held | undefined,
     signal: AbortSignal,
-  ): Promise<"allowed" | "absent" | "foreign"> {
-    if (step.action === "pass" && believed?.condition !== "unsure") return "allowed";
+  ): Promise<{ readonly verdict: "allowed" | "absent" | "foreign"; readonly standing: Standing | undefined }> {
+    if (step.action === "pass" && believed?.condition !== "unsure") return { verdict: "allowed", standing: undefined };
     const standing = await standingOf(step.id, this.#deps, signal);
-    if (standing === "ours") return "allowed";
-    if (standing === "taken") return "foreign";
-    if (step.action === "register") return "allowed";
-    return standing === "free" ? "absent" : "foreign";
+    return { verdict: verdictOf(step, standing), standing };
   }
 
-  /** From now on our entry has another id. */
-  evade(id: string): void {
-    if (this.#taken.has(id)) return;
+  /** From now on our entry has another id. @returns whether it had not before */
+  evade(id: string): boolean {
+    const isNews = !this.#taken.has(id);
     this.#taken.add(id);
-    this.#deps.log.warn(
-      { serviceId: id },
-      "another live daemon holds this service id; ours gets one of its own (give one of them another --instance)",
-    );
+    return isNews;
   }
 
   /** The same entry, unless its id is taken. */
   distinct(entry: ServiceEntry): ServiceEntry {
     return this.#taken.has(entry.id) ? this.distinct(withDistinctId(entry, this.#deps.owner)) : entry;
   }
+}
+
+function verdictOf({ action }: Work, standing: Standing): "allowed" | "absent" | "foreign" {
+  if (standing === "ours") return "allowed";
+  if (standing === "taken") return "foreign";
+  if (action === "register") return "allowed";
+  return standing === "free" ? "absent" : "foreign";
 }

@@ -1,25 +1,33 @@
 import { ConsulError, describeError } from "../core/errors.js";
+import { obstacleOf } from "../core/obstacles.js";
 import {
   afterStep,
+  type Held,
   type HeldMap,
+  nextRefresh,
   nextStep,
   observe,
-  type Step,
   type StepResult,
   type Survey,
   type Target,
+  type Work,
+  withAnotherToken,
 } from "../core/reconcile.js";
-import type { ServiceEntry } from "../core/service-entry.js";
+import { type ServiceEntry, sameEntry } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import type { AgentState } from "./agent-state.js";
 import type { ConsulClient } from "./client.js";
-import { Ownership, type OwnershipDeps } from "./ownership.js";
+import { Ownership, type OwnershipDeps, type Standing } from "./ownership.js";
+import type { Presence } from "./presence.js";
 import { Retry, type RetryDeps } from "./retry.js";
-import { Visible } from "./visible.js";
+import type { Caller, Rank, Turns } from "./turns.js";
 
 export interface PublisherDeps extends OwnershipDeps, RetryDeps {
   readonly client: ConsulClient;
   readonly agent: AgentState;
+  readonly turns: Turns;
+  readonly presence: Pick<Presence, "forgotten" | "evaded">;
+  readonly deregisterAfter: number;
   readonly log: Logger;
   /** An entry has come into Consul's DNS. */
   readonly published: (entry: ServiceEntry) => void;
@@ -27,22 +35,31 @@ export interface PublisherDeps extends OwnershipDeps, RetryDeps {
   readonly emptied: () => void;
 }
 
-type Work = Exclude<Step, { action: "wait" }>;
-
-/** Makes Consul match the target of one name: one call at a time, retried until it is done. */
-export class Publisher {
+/** Makes Consul match the target of one name: one call at a time, when it is its turn, retried until it is done. */
+export class Publisher implements Caller {
   readonly #deps: PublisherDeps;
   readonly #key: string;
   readonly #abort = new AbortController();
   readonly #ownership: Ownership;
-  readonly #retry: Retry;
-  readonly #visible: Visible;
+  /** What fails holds up nothing else: neither another entry, nor that this one's check is passed. */
+  readonly #retries = new Map<string, Retry>();
+  /** Entries that the log has been told of, by id. */
+  readonly #told = new Map<string, ServiceEntry>();
+  /** Ids that the agent did not have although it was given them: what it says of them since is not believed. */
+  readonly #doubted = new Set<string>();
+  /** What keeps an id out of DNS, its TTL check apart. */
+  #obstacles: ReadonlyMap<string, string> = new Map();
   #target: Target;
+  /** Whose name it is. */
+  #share = "";
   #held: HeldMap = new Map();
   #running: Promise<void> | undefined;
+  /** What runs is a pass of what passes. */
+  #isRefreshing = false;
   #timer: NodeJS.Timeout | undefined;
   #finishing = false;
   #changes = 0;
+  #tokens = 0;
 
   /** @param key the alive name without case */
   constructor(key: string, target: Target, deps: PublisherDeps) {
@@ -50,17 +67,46 @@ export class Publisher {
     this.#target = target;
     this.#deps = deps;
     this.#ownership = new Ownership(deps);
-    this.#retry = new Retry(deps);
-    this.#visible = new Visible(key, deps.log);
   }
 
-  /** Ids in Consul's DNS. */
+  /** Ids in Consul's DNS: those that were passed within their TTL, and that nothing else keeps out. */
   get visible(): string[] {
-    return this.#visible.ids;
+    return Array.from(this.#held)
+      .filter(([id, held]) => this.#isVisible(id, held))
+      .map(([id]) => id);
+  }
+
+  /** Ids that should be there. */
+  get wanted(): string[] {
+    return this.#target.state === "up" ? this.#target.entries.map(({ id }) => id) : [];
+  }
+
+  /** The node that is alive can be found, where it is. */
+  get isPublished(): boolean {
+    if (this.#target.state !== "up") return this.visible.length > 0;
+    return this.#target.entries.some((entry) => {
+      const held = this.#held.get(entry.id);
+      if (!held || !this.#isVisible(entry.id, held)) return false;
+      return held.entry === entry || (held.found !== undefined && sameEntry(entry, held.found));
+    });
+  }
+
+  /** Why it is not published, as far as that is no failure of a call. */
+  get obstacle(): string | undefined {
+    const [obstacle] = this.wanted.flatMap((id) => this.#obstacles.get(id) ?? []);
+    if (obstacle !== undefined) return obstacle;
+    if (!this.wanted.some((id) => this.#doubted.has(id))) return undefined;
+    return "the Consul agent does not have what it was given";
   }
 
   get lastError(): ConsulError | undefined {
-    return this.#retry.lastError;
+    for (const { lastError } of this.#retries.values()) if (lastError) return lastError;
+    return undefined;
+  }
+
+  /** The agent's list leaves out what it was given: it is better looked at again soon. */
+  get isDoubted(): boolean {
+    return this.#doubted.size > 0 || Array.from(this.#held.values()).some(({ unlisted }) => unlisted);
   }
 
   /** Counts what happened: a survey older than the last change says nothing of this name. */
@@ -68,27 +114,42 @@ export class Publisher {
     return this.#changes;
   }
 
-  aim(target: Target): void {
+  /** @param share whose name it is, of all calls */
+  aim(target: Target, share?: string): void {
     this.#target = this.#withOwnIds(target);
+    this.#share = share ?? this.#share;
     this.#changes++;
     this.retry();
   }
 
   /** Tries again at once what is waiting for a retry. */
   retry(): void {
-    this.#retry.hasten();
+    for (const retry of this.#retries.values()) retry.hasten();
     this.#wake();
   }
 
+  /** There is another token: what was registered with the former one is to be registered again. */
+  anotherToken(): void {
+    this.#tokens++;
+    this.#changes++;
+    this.#held = withAnotherToken(this.#held);
+    this.retry();
+  }
+
   observe(survey: Survey, changes: number): void {
-    if (this.#running || changes !== this.#changes) return;
-    const { held, taken } = observe(this.#held, this.#key, survey, this.#deps.owner, this.#deps.now());
+    const ids = new Set([...this.#held.keys(), ...this.wanted]);
+    this.#obstacles = new Map(
+      Array.from(ids, (id) => [id, obstacleOf(id, survey.checks)] as const).filter(
+        (pair): pair is readonly [string, string] => pair[1] !== undefined,
+      ),
+    );
+    // A pass changes nothing of what was seen: it happens all the time, and perhaps always with the survey.
+    if ((this.#running && !this.#isRefreshing) || changes !== this.#changes) return;
+    const { now, owner } = this.#deps;
+    const { held, taken, listed } = observe(this.#held, this.#key, survey, owner, now(), this.#deps);
     this.#held = held;
-    for (const id of taken) {
-      this.#visible.withdraw(id);
-      this.#evade(id);
-    }
-    this.#visible.observe(held);
+    for (const id of listed) this.#doubted.delete(id);
+    for (const id of taken) this.#evade(id);
     this.#wake();
   }
 
@@ -96,14 +157,15 @@ export class Publisher {
   async finish(removeAlive: boolean): Promise<void> {
     this.#finishing = true;
     clearTimeout(this.#timer);
+    this.#deps.turns.leave(this);
     await this.#running;
     const target = this.#target;
     for (const [id, { entry }] of this.#held) {
-      if (removeAlive || target.state === "gone" || target.state === "leaving") {
-        await this.#perform({ action: "deregister", id });
-      } else if (target.state === "up" && entry) {
+      if (removeAlive || target.state === "gone" || target.state === "leaving") await this.#remove(id);
+      else if (target.state === "up" && entry) {
         // What the VM had before it came back with another port is no longer true.
-        await this.#perform({ action: target.entries.includes(entry) ? "pass" : "deregister", id });
+        if (target.entries.includes(entry)) await this.#perform({ action: "pass", id });
+        else await this.#remove(id);
       }
     }
   }
@@ -112,87 +174,161 @@ export class Publisher {
   close(): void {
     this.#finishing = true;
     clearTimeout(this.#timer);
+    this.#deps.turns.leave(this);
     this.#abort.abort(new Error("srv-epmd is stopping"));
+  }
+
+  /** One step: what comes next waits for its own turn. */
+  async go(): Promise<void> {
+    const step = this.#due();
+    if (step) {
+      this.#isRefreshing = this.#isRefresh(step);
+      this.#running = this.#perform(step);
+      await this.#running;
+      // In the same moment as the next look at the target: what changes it from now on is seen by that.
+      this.#running = undefined;
+    }
+    this.#wake();
   }
 
   #wake(): void {
     if (this.#running || this.#finishing) return;
-    clearTimeout(this.#timer);
-    this.#running = this.#run();
+    const step = this.#due();
+    if (!step) {
+      this.#deps.turns.leave(this);
+      return;
+    }
+    // While it waits for its turn a check may have to be passed again, which is another turn.
+    const next = nextRefresh(this.#target, this.#held, this.#deps.now());
+    if (next !== undefined) this.#sleepUntil(next);
+    this.#deps.turns.enter(this, this.#rank(step));
   }
 
-  async #run(): Promise<void> {
-    // Events of one moment (a VM that leaves and returns) become one run.
-    await Promise.resolve();
-    let step = this.#due();
-    while (step !== undefined) {
-      await this.#perform(step);
-      step = this.#due();
-    }
-    // In the same moment as the last look at the target: what changes it from now on must start a run of its own.
-    this.#running = undefined;
+  #rank(step: Work): Rank {
+    const now = this.#deps.now();
+    const share = this.#share;
+    if (step.action === "fail") return { lane: "keep", share, by: now };
+    if (!this.#isRefresh(step)) return { lane: "change", share, by: now };
+    return { lane: "keep", share, by: this.#held.get(step.id)?.expiresAt ?? now };
+  }
+
+  #isRefresh({ action, id }: Work): boolean {
+    return action === "pass" && this.#held.get(id)?.condition === "passing";
   }
 
   /** What is to be done now; undefined: nothing, or nothing yet. */
   #due(): Work | undefined {
+    clearTimeout(this.#timer);
     if (this.#finishing) return undefined;
     const now = this.#deps.now();
-    const step = nextStep(this.#target, this.#held, now);
-    if (step.action === "wait") {
-      if (step.until !== undefined) this.#sleep(step.until - now);
-      else if (this.#held.size === 0) this.#deps.emptied();
-      return undefined;
-    }
-    if (this.#retry.at <= now) return step;
-    this.#sleep(this.#retry.at - now);
+    const step = nextStep(this.#target, this.#held, now, (work) => this.#retries.get(keyOf(work))?.at ?? 0);
+    if (step.action !== "wait") return step;
+    if (step.until !== undefined) this.#sleepUntil(step.until);
+    else if (this.#held.size === 0) this.#deps.emptied();
     return undefined;
   }
 
-  #sleep(milliseconds: number): void {
-    this.#timer = setTimeout(() => this.#wake(), Math.max(1, milliseconds));
+  #sleepUntil(at: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#wake(), Math.max(1, at - this.#deps.now()));
   }
 
   async #perform(step: Work): Promise<void> {
     const { agent, now, ttl } = this.#deps;
     const service = this.#serviceOf(step);
+    const before = this.#held.get(step.id);
+    const tokens = this.#tokens;
+    const isRefresh = this.#isRefresh(step);
     let result: StepResult;
     let sent = false;
+    let sentAt = now();
     try {
-      const verdict = await this.#ownership.judge(step, this.#held.get(step.id), this.#abort.signal);
+      const { verdict, standing } = await this.#ownership.judge(step, before, this.#abort.signal);
+      if (standing !== undefined) {
+        agent.succeeded({ sentAt, service: "" });
+        this.#learn(step.id, standing);
+      }
       if (verdict === "foreign") return this.#leave(step);
+      if (step.action === "register" && standing === "ours" && this.#confirm(step)) return;
       sent = verdict === "allowed";
-      if (sent) await this.#send(step);
-      agent.succeeded(sent ? service : undefined, step.action);
+      sentAt = now();
+      if (sent) await this.#send(step, standing);
+      if (sent) agent.succeeded({ sentAt, service: service ?? "", action: step.action });
       result = sent ? "done" : "unknown";
     } catch (thrown) {
       if (this.#abort.signal.aborted) return;
       const error = asConsulError(thrown);
       // A question without answer has changed nothing, and tells nothing of whose the entry is.
       result = sent ? resultOf(error) : "refused";
-      agent.failed(error, service);
-      // What the agent has forgotten is registered anew at once, unless that is what was done just now.
-      const justRegistered = step.action === "register" || this.#held.get(step.id)?.condition === "registered";
-      if (result !== "unknown" || justRegistered) this.#delay(error, step);
+      agent.failed(error, { sentAt, service: service ?? "", action: step.action });
+      this.#failed(step, error, result, tokens);
     }
+    if (!isRefresh || result !== "done") this.#changes++;
+    this.#held = afterStep(this.#held, step, result, sentAt, ttl);
+    // Which of both tokens was used is not known.
+    if (tokens !== this.#tokens) this.#held = withAnotherToken(this.#held);
+    if (result === "done" || result === "unknown") this.#settled(step, result, before);
+  }
+
+  #failed(step: Work, error: ConsulError, result: StepResult, tokens: number): void {
+    // What the agent has forgotten is registered anew at once, unless that is what was done just now.
+    const justRegistered = step.action === "register" || this.#held.get(step.id)?.condition === "registered";
+    if (result === "unknown" && !justRegistered) return;
+    const retry = this.#retries.get(keyOf(step)) ?? new Retry(this.#deps);
+    this.#retries.set(keyOf(step), retry);
+    retry.failed(error, step.action === "pass");
+    // It was refused with the former token: what is right now is another step.
+    if (tokens !== this.#tokens) retry.hasten();
+  }
+
+  /** A look at one id tells more than a list. */
+  #learn(id: string, standing: Standing): void {
+    if (standing === "ours") this.#doubted.delete(id);
+    else if (standing === "free" && this.#held.get(id)?.unlisted) {
+      this.#forgotten(id);
+      this.#doubted.add(id);
+    }
+  }
+
+  /** @returns whether the entry is there after all, and only the list has left it out */
+  #confirm({ id, entry }: { readonly id: string; readonly entry: ServiceEntry }): boolean {
+    const held = this.#held.get(id);
+    if (!held?.unlisted || held.entry !== entry || held.condition !== "passing") return false;
+    const { unlisted: _, ...confirmed } = held;
+    this.#held = new Map(this.#held).set(id, confirmed);
     this.#changes++;
-    this.#held = afterStep(this.#held, step, result, now(), ttl / 3);
-    if (result === "done" || result === "unknown") this.#settled(step, result);
+    return true;
+  }
+
+  #forgotten(id: string): void {
+    if (this.wanted.includes(id) && this.#told.has(id)) this.#deps.presence.forgotten(id);
   }
 
   /** What stands there is another daemon's. */
   #leave({ id, action }: Work): void {
-    this.#deps.agent.succeeded(undefined);
     this.#changes++;
+    this.#forget(id);
+    if (action === "register" || action === "renew") this.#evade(id);
+  }
+
+  #forget(id: string): void {
     const held = new Map(this.#held);
     held.delete(id);
     this.#held = held;
-    this.#visible.withdraw(id);
-    if (action === "register") this.#evade(id);
+    this.#doubted.delete(id);
   }
 
   #evade(id: string): void {
-    this.#ownership.evade(id);
-    this.#target = this.#withOwnIds(this.#target);
+    if (this.#ownership.evade(id) && this.#target.state === "up") this.#deps.presence.evaded(id);
+    const told = this.#told.get(id);
+    this.#told.delete(id);
+    const before = this.#target;
+    this.#target = this.#withOwnIds(before);
+    // The same entry under another id is no news.
+    if (told && before.state === "up" && this.#target.state === "up") {
+      const own = this.#target.entries[before.entries.findIndex((entry) => entry.id === id)];
+      if (own) this.#told.set(own.id, own);
+    }
   }
 
   #withOwnIds(target: Target): Target {
@@ -200,33 +336,77 @@ export class Publisher {
     return { state: "up", entries: target.entries.map((entry) => this.#ownership.distinct(entry)) };
   }
 
-  #send(step: Work): Promise<void> {
+  async #send(step: Work, standing: Standing | undefined): Promise<void> {
     const { client } = this.#deps;
-    if (step.action === "register") return client.register(step.entry, this.#abort.signal);
-    return client[step.action](step.id, this.#abort.signal);
-  }
-
-  #delay(error: ConsulError, step: Work): void {
-    if (error.code === "CONSUL_REJECTED" && this.lastError?.message !== error.message) {
-      this.#deps.log.error({ err: error, name: this.#key, serviceId: step.id }, "Consul rejects what it was asked");
+    const { signal } = this.#abort;
+    switch (step.action) {
+      case "register": {
+        await client.register(step.entry, signal);
+        const before = this.#held.get(step.id);
+        const isOthers = before?.entry === undefined && standing !== "free";
+        const mayHaveTcpCheck = before?.found ? before.found.tcpCheck !== undefined : isOthers;
+        if (mayHaveTcpCheck && step.entry.tcpCheck === undefined) await client.dropTcpCheck(step.id, signal);
+        return;
+      }
+      case "renew":
+        return client.register(step.entry, signal);
+      default:
+        return client[step.action](step.id, signal);
     }
-    this.#retry.failed(error);
   }
 
-  #settled(step: Work, result: "done" | "unknown"): void {
-    if (step.action === "register") return;
-    if (result === "done") this.#retry.succeeded();
-    const entry = this.#held.get(step.id)?.entry;
-    if (step.action === "pass" && result === "unknown") this.#visible.forgotten(step.id);
-    else if (step.action === "pass") {
-      if (this.#visible.appear(step.id, entry) && entry) this.#deps.published(entry);
-    } else this.#visible.withdraw(step.id);
+  async #remove(id: string): Promise<void> {
+    const held = this.#held.get(id);
+    const entry = held?.entry ?? held?.found;
+    if (held?.stale && entry) await this.#perform({ action: "renew", id, entry });
+    if (this.#held.has(id)) await this.#perform({ action: "deregister", id });
+  }
+
+  #settled(step: Work, result: "done" | "unknown", before: Held | undefined): void {
+    const { action, id } = step;
+    if (action === "register") return;
+    if (result === "done") this.#retries.delete(keyOf(step));
+    // A registration has succeeded when the pass that follows it has.
+    if (result === "done" && before?.condition !== "passing") this.#retries.delete(keyOf({ action: "register", id }));
+    const entry = this.#held.get(id)?.entry;
+    if (action === "pass" && result === "unknown") this.#forgotten(id);
+    else if (action === "pass") {
+      if (entry && this.#told.get(id) !== entry) this.#appeared(entry);
+    } else if (action !== "renew") this.#withdrawn(id, before);
+  }
+
+  #appeared(entry: ServiceEntry): void {
+    this.#told.set(entry.id, entry);
+    this.#deps.log.info(describe(entry), "published");
+    this.#deps.published(entry);
+  }
+
+  #withdrawn(id: string, before: Held | undefined): void {
+    const told = this.#told.get(id);
+    this.#told.delete(id);
+    const wasThere = before?.entry === undefined && before?.condition === "passing";
+    if (!told && !wasThere) return;
+    this.#deps.log.info(told ? describe(told) : { name: this.#key, serviceId: id }, "withdrawn");
+  }
+
+  #isVisible(id: string, { condition, expiresAt }: Held): boolean {
+    const passes = condition === "passing" && expiresAt > this.#deps.now();
+    return passes && !this.#obstacles.has(id) && !this.#doubted.has(id);
   }
 
   #serviceOf(step: Work): string | undefined {
-    const entry = step.action === "register" ? step.entry : this.#held.get(step.id)?.entry;
-    return entry?.service;
+    if ("entry" in step) return step.entry.service;
+    const held = this.#held.get(step.id);
+    return (held?.entry ?? held?.found)?.service;
   }
+}
+
+function keyOf({ action, id }: Pick<Work, "action" | "id">): string {
+  return `${action === "pass" ? "pass" : "change"} ${id}`;
+}
+
+function describe({ aliveName, id, service, address, port }: ServiceEntry): object {
+  return { name: aliveName, service, serviceId: id, address: address ?? "the agent's own", port };
 }
 
 function asConsulError(thrown: unknown): ConsulError {

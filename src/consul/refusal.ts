@@ -23,6 +23,11 @@ export function refusal(where: string, error: unknown, token: string | undefined
   return new ConsulError(codeOf(status, words), `${where}: ${said} (${status})`, { cause: new AgentAnswer(said) });
 }
 
+/** The token was deleted, or has expired; it is not that it lacks a right. */
+export function isUnknownToken({ code, message }: ConsulError): boolean {
+  return code === "CONSUL_FORBIDDEN" && /ACL not found/i.test(message);
+}
+
 function codeOf(status: number, words: string): string {
   if (status === 403) return "CONSUL_FORBIDDEN";
   // Consul 1.8 says 500 "Unknown check", "Unknown service" or "... does not have associated TTL"; newer ones 404.

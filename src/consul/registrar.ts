@@ -1,19 +1,21 @@
-import { Claims } from "../core/claims.js";
+import { type Claim, Claims, type Holder } from "../core/claims.js";
 import type { Config } from "../core/config.js";
-import { ConsulError } from "../core/errors.js";
+import { ConsulError, describeError } from "../core/errors.js";
 import { type DaemonIdentity, instanceOf, publicationOf } from "../core/publication.js";
 import { abandoned, keyOf, ownedKeys, type Survey, type Target } from "../core/reconcile.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { serviceId } from "../core/service-entry.js";
+import { foundEntry, serviceId } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import type { ConsulClient } from "./client.js";
 import { Namesakes } from "./namesakes.js";
 import { criticalIds, standingOf } from "./ownership.js";
+import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { SharedServices } from "./shared-service.js";
 import { retryDelay, TIMINGS, type Timings } from "./timings.js";
+import { Turns } from "./turns.js";
 
 export interface RegistrarDeps {
   readonly registry: Registry;
@@ -35,8 +37,10 @@ export interface NameStatus {
   readonly name: string;
   /** The node is alive here and meant to be published. */
   readonly wanted: boolean;
-  /** It can be found in Consul's DNS, as far as we know. */
+  /** It can be found in Consul's DNS, as far as we know: its check was passed within its TTL, and nothing else keeps it out. */
   readonly published: boolean;
+  /** It has registered a moment ago, and is on its way. */
+  readonly pending: boolean;
   readonly serviceIds: readonly string[];
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
@@ -47,8 +51,12 @@ export interface NameStatus {
 
 export interface Registrar {
   status(): NameStatus[];
-  /** False while the agent does not answer. */
+  /** False while the agent does not answer, or answers with errors. */
   readonly agentAnswers: boolean;
+  /** Why nothing can be said to it. */
+  readonly agentTrouble: string | undefined;
+  /** Looks whether the token file holds another token. Never rejects. */
+  reload(): Promise<void>;
   /** Removes what has gone, passes what is alive once more (or removes it with --deregister-on-stop). Never throws; about a second at most. */
   stop(): Promise<void>;
 }
@@ -72,7 +80,17 @@ class ConsulRegistrar implements Registrar {
   readonly #unsubscribe: () => void;
   readonly #adoptUntil: number;
   readonly #audits: Audits;
-  #surveyed = false;
+  readonly #turns = new Turns();
+  readonly #presence: Presence;
+  readonly #looks: NodeJS.Timeout;
+  /** When the nodes alive here were first seen. */
+  readonly #since = new WeakMap<RegisteredNode, number>();
+  /** Dead entries of other owners that the first look has found, as far as they are still to be removed. */
+  #abandoned: ReadonlySet<string> | undefined;
+  /** When the last survey began. */
+  #askedAt = 0;
+  /** Surveys in a row that found the agent without what it had been given. */
+  #doubts = 0;
   #stopping: Promise<void> | undefined;
 
   constructor(deps: RegistrarDeps) {
@@ -85,8 +103,17 @@ class ConsulRegistrar implements Registrar {
     const retryAll = () => {
       for (const publisher of this.#publishers.values()) publisher.retry();
     };
-    this.#agent = new AgentState(deps.log, retryAll);
-    deps.client.onNewToken(retryAll);
+    this.#agent = new AgentState({
+      log: deps.log,
+      recovered: retryAll,
+      now: this.#now,
+      hasTokenFile: deps.config.consulTokenFile !== undefined,
+    });
+    deps.client.onNewToken(() => {
+      for (const publisher of this.#publishers.values()) publisher.anotherToken();
+    });
+    this.#presence = new Presence({ log: deps.log, now: this.#now, timings: this.#timings });
+    this.#looks = setInterval(() => this.#look(), this.#timings.look);
     this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
     const { owner } = deps.identity;
     const holders = () => this.#claims.holders();
@@ -105,29 +132,36 @@ class ConsulRegistrar implements Registrar {
   }
 
   get agentAnswers(): boolean {
-    return !this.#agent.down;
+    return this.#agent.trouble === undefined;
+  }
+
+  get agentTrouble(): string | undefined {
+    return this.#agent.trouble;
+  }
+
+  reload(): Promise<void> {
+    return this.#deps.client.lookForToken();
   }
 
   status(): NameStatus[] {
     const alive = this.#claims.all().map((claim): NameStatus => {
-      const key = keyOf(claim.node.aliveName);
-      const holds = this.#claims.holder(key)?.node === claim.node;
+      const publisher = this.#publisherOf(claim);
+      const wanted = claim.publication.outcome !== "skip";
+      const reason = this.#claims.reason(claim);
+      const known = inConsul(publisher);
+      const age = this.#now() - (this.#since.get(claim.node) ?? 0);
       return {
-        name: claim.node.aliveName,
-        wanted: claim.publication.outcome !== "skip",
-        ...inConsul(holds ? this.#publishers.get(key) : undefined),
-        reason: this.#claims.reason(claim),
-        elsewhere: holds ? this.#namesakes.of(claim.node.aliveName) : [],
+        ...{ name: claim.node.aliveName, wanted, ...known },
+        pending: wanted && !known.published && reason === undefined && age < this.#timings.patience,
+        reason: reason ?? (known.published ? undefined : publisher?.obstacle),
+        elsewhere: publisher ? this.#namesakes.of(claim.node.aliveName) : [],
       };
     });
     const rest = Array.from(this.#publishers).filter(([key]) => !this.#claims.holder(key));
     return [
       ...alive,
       ...rest.map(([key, publisher]) => ({
-        name: key,
-        wanted: false,
-        ...inConsul(publisher),
-        reason: undefined,
+        ...{ name: key, wanted: false, pending: false, ...inConsul(publisher), reason: undefined },
         elsewhere: [],
       })),
     ];
@@ -140,6 +174,7 @@ class ConsulRegistrar implements Registrar {
 
   async #stop(): Promise<void> {
     this.#unsubscribe();
+    clearInterval(this.#looks);
     const lastAudit = this.#audits.stop();
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());
@@ -163,8 +198,9 @@ class ConsulRegistrar implements Registrar {
     const { aliveName: name, port } = node;
     const publication = publicationOf(node, config, identity);
     const claim = { node, publication };
+    this.#since.set(node, this.#now());
     const holder = this.#claims.add(claim);
-    if (holder) this.#publisher(keyOf(name)).aim({ state: "up", entries: holder.entries });
+    if (holder) this.#aimUp(holder);
     const reason = this.#claims.reason(claim);
     if (publication.outcome === "skip") log.info({ name, port, reason }, "not published");
     else if (reason !== undefined) log.warn({ name, port, reason }, "not published, though it is registered here");
@@ -177,15 +213,39 @@ class ConsulRegistrar implements Registrar {
     if (!this.#claims.remove(node)) return;
     const key = keyOf(node.aliveName);
     const holder = this.#claims.holder(key);
-    this.#publishers
-      .get(key)
-      ?.aim(
-        holder
-          ? { state: "up", entries: holder.entries }
-          : { state: "leaving", until: this.#now() + this.#timings.grace },
-      );
+    if (holder) this.#aimUp(holder);
+    else this.#publishers.get(key)?.aim({ state: "leaving", until: this.#now() + this.#timings.grace });
     const next = holder ? undefined : this.#claims.promote();
-    if (next) this.#publisher(keyOf(next.node.aliveName)).aim({ state: "up", entries: next.entries });
+    if (next) this.#aimUp(next);
+  }
+
+  #aimUp({ node, entries }: Holder): void {
+    // Names that no connection holds are those of the configuration.
+    this.#publisher(keyOf(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
+  }
+
+  #publisherOf({ node }: Claim): Publisher | undefined {
+    const key = keyOf(node.aliveName);
+    return this.#claims.holder(key)?.node === node ? this.#publishers.get(key) : undefined;
+  }
+
+  /** Tells what has become of the names since the last look. */
+  #look(): void {
+    const standings = this.#claims.all().flatMap((claim): Standing[] => {
+      const publisher = this.#publisherOf(claim);
+      if (!publisher) return [];
+      const { lastError, obstacle } = publisher;
+      const age = this.#now() - (this.#since.get(claim.node) ?? 0);
+      const isMissing = !publisher.isPublished && age >= this.#timings.patience;
+      return [
+        {
+          ...{ name: claim.node.aliveName, visible: publisher.visible, wanted: publisher.wanted, isMissing },
+          reason: obstacle ?? (lastError && describeError(lastError.cause ?? lastError)),
+          isTold: obstacle === undefined && (lastError ? this.#agent.isTold(lastError) : this.#agent.isSilent),
+        },
+      ];
+    });
+    this.#presence.look(standings);
   }
 
   #publisher(key: string, target: Target = { state: "gone" }): Publisher {
@@ -195,7 +255,10 @@ class ConsulRegistrar implements Registrar {
         ...this.#deps,
         owner: this.#deps.identity.owner,
         ttl: this.#deps.config.ttl,
+        deregisterAfter: this.#deps.config.deregisterAfter,
         agent: this.#agent,
+        turns: this.#turns,
+        presence: this.#presence,
         now: this.#now,
         random: this.#random,
         timings: this.#timings,
@@ -214,38 +277,79 @@ class ConsulRegistrar implements Registrar {
   }
 
   #surveyFailed(error: unknown, failures: number): number {
-    if (error instanceof ConsulError && !this.#abort.signal.aborted) this.#agent.failed(error, undefined);
-    const { firstRetry, audit } = this.#timings;
-    return retryDelay(failures, firstRetry, this.#surveyed ? audit : this.#deps.config.ttl / 3, this.#random);
+    if (error instanceof ConsulError && !this.#abort.signal.aborted)
+      this.#agent.failed(error, { sentAt: this.#askedAt });
+    // Where all is well the agent is asked every third of the TTL: what it holds may be asked as often until it says so.
+    return retryDelay(failures, this.#timings.firstRetry, this.#deps.config.ttl / 3, this.#random);
   }
 
-  async #survey(): Promise<void> {
-    const { client, identity, config, log } = this.#deps;
+  /** @returns milliseconds after which the next one is due at the latest */
+  async #survey(): Promise<number | undefined> {
+    const { client, identity, log } = this.#deps;
     const { owner } = identity;
     const { signal } = this.#abort;
+    await client.lookForToken();
+    this.#askedAt = this.#now();
     const changes = new Map(Array.from(this.#publishers, ([key, publisher]) => [key, publisher.changes]));
     const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
-    this.#agent.succeeded(undefined);
-    const survey: Survey = { services, critical: criticalIds(checks) };
-    for (const key of ownedKeys(survey, owner)) {
-      if (this.#publishers.has(key)) continue;
+    this.#agent.succeeded({ sentAt: this.#askedAt });
+    const survey: Survey = { services, checks, critical: criticalIds(checks) };
+    const found = Array.from(ownedKeys(survey, owner)).filter((key) => !this.#publishers.has(key));
+    if (found.length > 0) {
       // Past the deadline, and in later audits, that is "gone": nobody returns any more.
-      log.info({ name: key }, "found an entry of ours without its VM: it stays while the VM may return");
+      const what = found.length === 1 ? "an entry" : `${found.length} entries`;
+      log.info({ names: found.slice(0, 8) }, `found ${what} of ours without a VM: they stay while it may return`);
+    }
+    for (const key of found) {
       changes.set(key, this.#publisher(key, { state: "awaited", until: this.#adoptUntil }).changes);
     }
     for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
-    if (this.#surveyed) return;
-    this.#surveyed = true;
-    for (const id of abandoned(survey, owner, serviceId(instanceOf(config, identity), ""))) {
-      // A publisher may have taken it over meanwhile, or its daemon may be alive after all.
-      if ((await standingOf(id, { client, owner }, signal)) !== "abandoned") continue;
-      log.info({ serviceId: id }, "removing what a daemon left here before the machine was started anew");
-      await client.deregister(id, signal);
+    await this.#removeAbandoned(survey);
+    return this.#patience();
+  }
+
+  /** How long what was seen may be relied on. */
+  #patience(): number | undefined {
+    const { recheck, audit, watch } = this.#timings;
+    const publishers = Array.from(this.#publishers.values());
+    // An agent that never lists what it takes is not given everything anew each second.
+    if (!publishers.some(({ isDoubted }) => isDoubted)) this.#doubts = 0;
+    else return retryDelay(++this.#doubts, recheck, audit, this.#random);
+    return publishers.some(({ obstacle }) => obstacle !== undefined) ? watch : undefined;
+  }
+
+  /** What was dead at the start: an entry that is critical later may be that of a VM that has just ended. */
+  async #removeAbandoned(survey: Survey): Promise<void> {
+    const { client, identity, config, log } = this.#deps;
+    const { owner } = identity;
+    const { signal } = this.#abort;
+    const dead = abandoned(survey, owner, serviceId(instanceOf(config, identity), ""));
+    const left = new Set(this.#abandoned ?? dead.map(({ id }) => id));
+    this.#abandoned = left;
+    for (const held of dead.filter(({ id }) => left.has(id))) {
+      const { id, service } = held;
+      try {
+        // A publisher may have taken it over meanwhile, or its daemon may be alive after all.
+        const isDead = (await standingOf(id, { client, owner }, signal)) === "abandoned";
+        left.delete(id);
+        if (!isDead) continue;
+        // With our token: its own may be gone, and then the servers would not hear of the removal.
+        await client.register(foundEntry(held, survey.checks, config), signal);
+        await client.deregister(id, signal);
+        log.info({ serviceId: id }, "removed what a daemon left here before the machine was started anew");
+      } catch (error) {
+        if (!(error instanceof ConsulError) || signal.aborted) throw error;
+        left.add(id);
+        this.#agent.failed(error, { sentAt: this.#askedAt, service, action: "deregister" });
+      }
     }
   }
 }
 
 function inConsul(publisher: Publisher | undefined): Pick<NameStatus, "published" | "serviceIds" | "lastError"> {
-  const serviceIds = publisher?.visible ?? [];
-  return { published: serviceIds.length > 0, serviceIds, lastError: publisher?.lastError?.message };
+  return {
+    published: publisher?.isPublished ?? false,
+    serviceIds: publisher?.visible ?? [],
+    lastError: publisher?.lastError?.message,
+  };
 }

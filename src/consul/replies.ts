@@ -3,15 +3,9 @@ import { canonicalIp } from "../core/ip.js";
 import type { LocalService } from "../core/mesh/second-instance.js";
 import type { Sidecar } from "../core/mesh/sidecar.js";
 import type { Upstream } from "../core/mesh/upstream.js";
-import type { HeldService } from "../core/service-entry.js";
+import type { HeldCheck, HeldService } from "../core/service-entry.js";
 
 /** Consul's JSON as it comes, read without trust: what has another shape is left out. */
-
-export interface HeldCheck {
-  readonly checkId: string;
-  readonly serviceId: string;
-  readonly status: string;
-}
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -56,7 +50,13 @@ export function parseChecks(value: unknown): HeldCheck[] {
   return Object.values(record(value) ?? {}).flatMap((item) => {
     const check = record(item);
     if (!check) return [];
-    return { checkId: text(check.CheckID), serviceId: text(check.ServiceID), status: text(check.Status) };
+    return {
+      checkId: text(check.CheckID),
+      serviceId: text(check.ServiceID),
+      status: text(check.Status),
+      notes: text(check.Notes),
+      output: text(check.Output),
+    };
   });
 }
 

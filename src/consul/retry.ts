@@ -30,22 +30,19 @@ export class Retry {
     return this.#lastError;
   }
 
-  failed(error: ConsulError): void {
+  /** @param isRefresh what failed is what keeps an entry in DNS */
+  failed(error: ConsulError, isRefresh: boolean): void {
     const { timings, ttl, now, random } = this.#deps;
     this.#failures++;
     this.#lastError = error;
-    // An agent that answers is asked every third of the TTL: one that does not may be asked as often.
-    const most = error.code === "CONSUL_UNAVAILABLE" ? Math.min(timings.maxRetry, ttl / 3) : timings.maxRetry;
+    // Where all is well the agent is asked every third of the TTL: where it is not, it may be asked as often.
+    const often = isRefresh || error.code === "CONSUL_UNAVAILABLE";
+    const most = often ? Math.min(timings.maxRetry, ttl / 3) : timings.maxRetry;
     const delay =
       error.code === "CONSUL_FORBIDDEN"
-        ? timings.refusalRetry
+        ? Math.min(timings.refusalRetry, isRefresh ? most : Infinity)
         : retryDelay(this.#failures, timings.firstRetry, most, random);
     this.#at = now() + delay;
-  }
-
-  succeeded(): void {
-    this.#failures = 0;
-    this.#lastError = undefined;
   }
 
   /** The next try is due now. */

@@ -45,6 +45,11 @@ export class ConsulSide {
     return this.#registrar;
   }
 
+  /** Looks whether there is another token. Never rejects. */
+  async reload(): Promise<void> {
+    await (await this.#registrar)?.reload();
+  }
+
   /** As of the catalogue. Never rejects. */
   async instances(query: ServiceQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     if (this.#closed) return undefined;

@@ -3,12 +3,16 @@ import { readCredential } from "./credential-file.js";
 
 export interface TokenOptions {
   readonly token?: string | undefined;
-  /** Wins over `token`, as in Consul's own client; read at the first call and again after a 403. */
+  /** Wins over `token`, as in Consul's own client; read at the first call, after a 403, and when somebody wants to know. */
   readonly tokenFile?: string | undefined;
   readonly log: Logger;
 }
 
-/** The ACL token of a client. */
+/**
+ * The ACL token of a client. The agent remembers with which token an entry was registered, and tells the servers of it
+ * with that one (https://developer.hashicorp.com/consul/docs/security/acl: "service registrations"): once it is gone they hear neither of a dead
+ * node nor of a live one. So whoever registers has to know of another token, and may remove nothing with it before.
+ */
 export class AclToken {
   readonly #options: TokenOptions;
   readonly #listeners = new Set<() => void>();
@@ -20,7 +24,7 @@ export class AclToken {
     this.#options = options;
   }
 
-  /** Called when the file was found to hold another token: what was refused may be allowed now. */
+  /** Called when the file was found to hold another token, before any call is made with it. */
   onNew(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -41,6 +45,16 @@ export class AclToken {
     return this.#known === refused ? this.#look(tokenFile) : this.read();
   }
 
+  /**
+   * Looks whether the file holds another token: the old one may be good for a while yet, and nothing be refused. Never
+   * rejects: as long as the file cannot be read the known one is good.
+   */
+  async look(): Promise<void> {
+    const { tokenFile, log } = this.#options;
+    if (tokenFile === undefined || this.#known === undefined) return;
+    await this.#look(tokenFile).catch((error: unknown) => log.debug({ err: error }, "the token file is not read anew"));
+  }
+
   /** All who ask in one moment share one look: of two looks the later could find the new token, and the earlier end last. */
   #look(tokenFile: string): Promise<string> {
     this.#looking ??= this.#readFile(tokenFile).finally(() => {
@@ -56,7 +70,9 @@ export class AclToken {
     if (former !== undefined && found === "") return former;
     this.#known = found;
     if (former !== undefined && found !== former) {
-      this.#options.log.info("the Consul token file holds another token: trying that one");
+      this.#options.log.info(
+        "the Consul token file holds another token: the entries here are registered again with it",
+      );
       for (const listener of this.#listeners) listener();
     }
     return found;

@@ -3,7 +3,9 @@ import { ConsulError } from "../core/errors.js";
 import type { Observe } from "../core/observations.js";
 import { type ConsulAddress, connectionOptions } from "./connection.js";
 import { refusal, unavailable } from "./refusal.js";
+import { bounded } from "./reply-bound.js";
 import { AclToken, type TokenOptions } from "./token.js";
+import { MOST_CALLS } from "./turns.js";
 
 export interface TransportOptions extends ConsulAddress, TokenOptions {
   /** Milliseconds for one call, all of it. */
@@ -22,6 +24,8 @@ export interface ConsulCall {
   readonly body?: unknown;
   /** Milliseconds for which the agent may hold the answer back; undefined: it answers at once. */
   readonly held?: number;
+  /** Not to be made anew with the token that is found after a refusal. */
+  readonly oneToken?: boolean;
 }
 
 export interface ConsulReply {
@@ -31,10 +35,12 @@ export interface ConsulReply {
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 /**
- * Connections by what they are for: one agent serves many nodes, so calls are enough to work side by side and few enough
- * not to flood it; and queries that wait for a minute must not be what a node's registration waits for.
+ * Connections by what they are for: queries that wait for a minute must not be what a node's registration waits for, and
+ * no call waits for a connection, which would use up its time. An agent has room for 200 (limits.http_max_conns_per_client).
  */
-const MAX_SOCKETS = { call: 8, wait: 64 } as const;
+const MAX_SOCKETS = { call: MOST_CALLS + 8, wait: 64 } as const;
+/** Of an answer, bytes. That of a write is a line or nothing; a list has some 1.5 kB an entry. */
+const MAX_REPLY = { _get: 16 * 1024 * 1024, _post: 64 * 1024, _put: 64 * 1024 } as const;
 
 const CALL_RESULTS: Readonly<Record<string, string>> = {
   CONSUL_FORBIDDEN: "forbidden",
@@ -65,7 +71,7 @@ export class Transport {
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
       const fresh = await this.token.afterRefusal(used);
-      if (fresh === used) throw error;
+      if (fresh === used || call.oneToken) throw error;
       return await this.#send(call, fresh, signal);
     }
   }
@@ -99,6 +105,7 @@ export class Transport {
         headers: token === undefined || token === "" ? {} : { "x-consul-token": token },
         // Covers the answer's body too: without it the package waits for ever when a connection breaks in mid body.
         timeout: (call.held ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+        exts: { onRequest: bounded(MAX_REPLY[call.method]) },
       });
       observe({ type: "consul-call", result: "ok" });
       return reply;

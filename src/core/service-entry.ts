@@ -1,3 +1,5 @@
+import { hostPort } from "./ip.js";
+
 /** Meta keys of our entries; `srv-epmd-owner` tells them from everybody else's. */
 export const META_NODE = "erlang-node";
 /** The same under the name that RabbitMQ's discovery reads it by (rabbit_peer_discovery_consul.erl, extract_node/1). */
@@ -39,6 +41,17 @@ export interface HeldService {
   readonly meta: Readonly<Record<string, string>>;
 }
 
+/** A check as the agent holds it. */
+export interface HeldCheck {
+  readonly checkId: string;
+  /** "": a check of the machine. */
+  readonly serviceId: string;
+  readonly status: string;
+  /** Of a maintenance check: the reason that was given. */
+  readonly notes: string;
+  readonly output: string;
+}
+
 /** Only ids with this prefix are ours; Nomad removes none but `_nomad-task-` ones. */
 export const ID_PREFIX = "srv-epmd:";
 
@@ -60,6 +73,21 @@ export function aliveNameOf(held: HeldService): string | undefined {
   const node = held.meta[META_NODE];
   const at = node?.indexOf("@") ?? -1;
   return node !== undefined && at > 0 ? node.slice(0, at) : undefined;
+}
+
+/** As the agent tells it, and complete enough to be registered once more. */
+export function foundEntry(
+  held: HeldService,
+  checks: readonly Pick<HeldCheck, "checkId">[],
+  { ttl, deregisterAfter }: Pick<ServiceEntry, "ttl" | "deregisterAfter">,
+): ServiceEntry {
+  const hasTcpCheck = checks.some(({ checkId }) => checkId === tcpCheckId(held.id));
+  return {
+    ...held,
+    ...{ ttl, deregisterAfter },
+    aliveName: aliveNameOf(held) ?? "",
+    tcpCheck: hasTcpCheck ? hostPort(held.address ?? "127.0.0.1", held.port) : undefined,
+  };
 }
 
 /**

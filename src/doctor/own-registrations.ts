@@ -1,7 +1,6 @@
 import { readOwner } from "../consul/owner.js";
-import type { HeldCheck } from "../consul/replies.js";
 import { publicationOf, publishesToConsul } from "../core/publication.js";
-import { aliveNameOf, type HeldService, META_OWNER, type ServiceEntry } from "../core/service-entry.js";
+import { aliveNameOf, type HeldCheck, type HeldService, META_OWNER, type ServiceEntry } from "../core/service-entry.js";
 import type { Examination } from "./examination.js";
 
 /** An entry that should be in Consul for a node here, and what is there. */

@@ -31,10 +31,15 @@ async function daemon(flags: Partial<Record<OptionKey, string | readonly string[
   return { running, at, get, json, messages };
 }
 
-async function withConsul(): Promise<{ fake: FakeConsul } & Awaited<ReturnType<typeof daemon>>> {
+async function withConsul(
+  flags: Partial<Record<OptionKey, string>> = {},
+): Promise<{ fake: FakeConsul } & Awaited<ReturnType<typeof daemon>>> {
   const fake = await startFakeConsul();
   open.push(fake);
-  return { fake, ...(await daemon({ domain: ["svc"], consul: fake.url, consulToken: TOKEN, instance: "box1" })) };
+  return {
+    fake,
+    ...(await daemon({ domain: ["svc"], consul: fake.url, consulToken: TOKEN, instance: "box1", ...flags })),
+  };
 }
 
 async function register(running: Daemon, name: string, port = 20001) {
@@ -139,6 +144,44 @@ describe("readiness", () => {
     expect(await get("/readyz")).toMatchObject({ status: 503, body: expect.stringContaining("node_a") });
     expect((await get("/livez")).status).toBe(200);
     await node.close();
+    await waitFor(async () => (await get("/readyz")).status === 200, { what: "readiness" });
+  });
+
+  test("does not flicker between a registration and its publication", async () => {
+    const { running, get, json, fake } = await withConsul();
+    await waitFor(async () => (await get("/readyz")).status === 200, { what: "readiness" });
+    fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 300 } : undefined));
+    await register(running, "node_a");
+    const seen = new Set<string>();
+    await waitFor(
+      async () => {
+        const { status } = await get("/readyz");
+        const { publication } = (await json("/v1/nodes")).nodes[0];
+        const { body } = await get("/metrics");
+        const missing = /^srv_epmd_missing_nodes (\d+)$/m.exec(body)?.[1];
+        seen.add(`${status} ${publication} ${missing}`);
+        return publication === "agreed";
+      },
+      { what: "the publication", interval: 1 },
+    );
+    expect([...seen]).toEqual(["200 pending 0", "200 agreed 0"]);
+  });
+
+  test("is lost when the agent only seems to take what it is given: passes, or lists, that fail", async () => {
+    const { get, json, running, fake } = await withConsul({ ttl: "1s" });
+    await register(running, "node_a");
+    await waitFor(async () => (await json("/v1/nodes")).nodes[0].publication === "agreed", { what: "the publication" });
+    fake.misbehave(({ path }) => (path.includes("/check/pass/") ? { status: 503, body: "" } : undefined));
+    await waitFor(async () => (await get("/readyz")).status === 503, { what: "the loss" });
+    expect(JSON.parse((await get("/readyz")).body).checks).toContainEqual({
+      ...{ name: "published", ok: false },
+      reason: expect.stringMatching(/^not in Consul's DNS: node_a \(.*503.*\)$/),
+    });
+    expect((await json("/v1/nodes")).nodes[0]).toMatchObject({ publication: "missing", serviceIds: [] });
+    const { body } = await get("/metrics");
+    expect(body).toMatch(/^srv_epmd_missing_nodes 1$/m);
+    expect(body).toMatch(/^srv_epmd_published_nodes 0$/m);
+    fake.misbehave(undefined);
     await waitFor(async () => (await get("/readyz")).status === 200, { what: "readiness" });
   });
 

@@ -10,6 +10,7 @@ import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
 import { serviceEntry } from "../support/service-entry.js";
 import { removeFolder, temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
 
 const TIMEOUT = 500;
 const ENTRY = serviceEntry("node_a", { weight: 7 });
@@ -85,7 +86,7 @@ test("services and checks of others are none of our business", async () => {
   await client.register(ENTRY);
   expect((await client.services()).map(({ id }) => id)).toEqual([ENTRY.id]);
   expect(await client.checks()).toEqual([
-    { checkId: "service:srv-epmd:box1:node_a", serviceId: ENTRY.id, status: "passing" },
+    { checkId: "service:srv-epmd:box1:node_a", serviceId: ENTRY.id, status: "passing", notes: "", output: "" },
   ]);
   expect(await client.service(ENTRY.id)).toMatchObject({ id: ENTRY.id, weight: 7, address: "10.0.0.1" });
   expect(await client.service("srv-epmd:nobody")).toBeUndefined();
@@ -186,6 +187,47 @@ describe("the ACL token", () => {
     expect(error.code).toBe("CONSUL_UNAVAILABLE");
     expect(error.message).toContain("/nowhere/token");
     expect(fake.requests).toEqual([]);
+  });
+});
+
+describe("an answer without end", () => {
+  /** Sends as fast as it is taken. @returns bytes that were given to the connections */
+  const endless = async (status: number) => {
+    const chunk = Buffer.alloc(256 * 1024, "[");
+    const sent = { bytes: 0, open: 0 };
+    const server = createServer((_, response) => {
+      sent.open++;
+      response.on("close", () => sent.open--);
+      response.writeHead(status, { "content-type": "application/json" });
+      const more = () => {
+        while (!response.destroyed) {
+          sent.bytes += chunk.length;
+          if (!response.write(chunk)) return;
+        }
+      };
+      response.on("drain", more);
+      more();
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { sent, server, client: createConsulClient({ url, timeoutMs: 20_000, log }) };
+  };
+
+  test.each([
+    ["of a list", (one: ConsulClient) => one.services(), 200, 64 * 1024 * 1024],
+    ["of a health query", (one: ConsulClient) => one.healthService("svc"), 200, 64 * 1024 * 1024],
+    ["of a registration", (one: ConsulClient) => one.register(ENTRY), 200, 16 * 1024 * 1024],
+    ["of a refusal", (one: ConsulClient) => one.pass("x"), 403, 16 * 1024 * 1024],
+  ])("%s is cut, and so is its connection", async (_, call, status, most) => {
+    const { sent, server, client: one } = await endless(status);
+    const error = await failureOf(call(one));
+    expect(error.code).toBe("CONSUL_UNAVAILABLE");
+    expect(error.message).toMatch(/the answer is longer than \d+ bytes/);
+    await waitFor(() => sent.open === 0, { what: "the connection to be closed" });
+    expect(sent.bytes).toBeLessThan(most);
+    one.close();
+    server.close();
   });
 });
 

@@ -4,56 +4,17 @@ import { writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createConsulClient } from "../../src/consul/client.js";
 import { readOwner } from "../../src/consul/owner.js";
-import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
-import type { Timings } from "../../src/consul/timings.js";
-import type { TransportOptions } from "../../src/consul/transport.js";
-import type { OptionKey } from "../../src/core/options.js";
-import { type RegisteredNode, Registry } from "../../src/core/registry.js";
 import { aclToken } from "../support/acl-token.js";
 import { bestOf } from "../support/best-of.js";
 import { createCertificates } from "../support/certificates.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
-import { collectLog } from "../support/log-lines.js";
-import { registration, serveConfig } from "../support/registered-node.js";
+import { useConsulParts } from "../support/consul-part.js";
 import { requirePeer } from "../support/require-peer.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
-interface DaemonOptions {
-  readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
-  readonly client?: Partial<TransportOptions>;
-  readonly owner?: string;
-  readonly timings?: Partial<Timings>;
-}
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
-
-function startPart(consul: Consul, { flags = {}, client: over = {}, owner, timings = {} }: DaemonOptions = {}) {
-  const registry = new Registry();
-  const { log, lines, messages } = collectLog();
-  const client = createConsulClient({ url: consul.url, log, ...over });
-  const registrar: Registrar = startRegistrar({
-    registry,
-    config: serveConfig({ domain: ["svc"], ...flags }),
-    client,
-    identity: { hostName: "box1", port: 4369, owner: owner ?? "boot/1/4369" },
-    log,
-    timings,
-  });
-  const stop = async () => {
-    await registrar.stop();
-    client.close();
-  };
-  stops.push(stop);
-  const up = (name: string, over: Parameters<typeof registration>[2] = {}, port = 20001) =>
-    registry.register(registration(name, port, over), Date.now()) as RegisteredNode;
-  return { registry, registrar, client, lines, messages, up, stop };
-}
+const startPart = useConsulParts();
 
 function dnsOf(consul: Consul) {
   const resolver = new Resolver({ timeout: 500, tries: 1 });

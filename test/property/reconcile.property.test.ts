@@ -11,7 +11,7 @@ import {
 import type { ServiceEntry } from "../../src/core/service-entry.js";
 import { serviceEntry } from "../support/service-entry.js";
 
-const REFRESH = 5_000;
+const TTL = 15_000;
 const IDS = ["srv-epmd:box1:a", "srv-epmd:box1:A", "srv-epmd:box1:a:6", "srv-epmd:box2:a"];
 const ENTRIES: readonly ServiceEntry[] = IDS.map((id) => serviceEntry("a", { id }));
 
@@ -22,6 +22,8 @@ const held = fc.dictionary(
     entry: fc.constantFrom(undefined, ...ENTRIES),
     condition,
     refreshAt: fc.integer({ min: 0, max: 20_000 }),
+    expiresAt: fc.integer({ min: 0, max: 30_000 }),
+    stale: fc.boolean(),
   }),
 );
 const up = fc
@@ -43,7 +45,7 @@ function settle(aim: Target, from: HeldMap, failures: readonly StepResult[], now
   for (let steps = 0; steps < 60; steps++) {
     const step = nextStep(aim, state, now);
     if (step.action === "wait") return state;
-    state = afterStep(state, step, results.shift() ?? "done", now, REFRESH);
+    state = afterStep(state, step, results.shift() ?? "done", now, TTL);
   }
   throw new Error("does not settle");
 }
@@ -58,7 +60,8 @@ test("from any state, after any failures, an agent that obeys comes to hold what
       }
       expect(new Set(state.keys())).toEqual(new Set(aim.entries.map((entry) => entry.id)));
       for (const entry of aim.entries) {
-        expect(state.get(entry.id)).toEqual({ entry, condition: "passing", refreshAt: 20_000 + REFRESH });
+        const times = { refreshAt: 20_000 + TTL / 3, expiresAt: 20_000 + TTL };
+        expect(state.get(entry.id)).toEqual({ entry, condition: "passing", ...times, stale: false });
       }
     }),
   );
@@ -73,7 +76,7 @@ test("two ids that differ only in case are never held at once by a live node's p
         const step = nextStep(aim, state, 0);
         if (step.action === "wait") break;
         if (step.action === "register") expect([...state.keys()]).not.toContain("srv-epmd:box1:A");
-        state = afterStep(state, step, "done", 0, REFRESH);
+        state = afterStep(state, step, "done", 0, TTL);
       }
     }),
   );

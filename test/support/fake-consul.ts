@@ -40,6 +40,7 @@ interface FakeCheck {
   readonly ServiceID: string;
   Status: string;
   Output: string;
+  readonly Notes?: string;
 }
 
 export interface FakeConsul {
@@ -120,6 +121,10 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
       const entry = JSON.parse(body) as FakeService & { Name: string; Checks: FakeCheck[] };
       registrations.push(entry as unknown as Record<string, unknown>);
       services.set(entry.ID, { ...entry, Service: entry.Name, Address: entry.Address ?? "" });
+      if (url.searchParams.has("replace-existing-checks")) {
+        const given = entry.Checks.map(({ CheckID }) => CheckID);
+        for (const [id, check] of checks) if (check.ServiceID === entry.ID && !given.includes(id)) checks.delete(id);
+      }
       for (const check of entry.Checks) {
         // A check that is there keeps its status over a re-registration.
         const status = checks.get(check.CheckID)?.Status ?? check.Status;
@@ -135,6 +140,9 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     if (path.startsWith("/v1/agent/service/")) {
       const service = services.get(last);
       return service ? { status: 200, body: service } : { status: 404, body: `unknown service ID: ${last}` };
+    }
+    if (path.startsWith("/v1/agent/check/deregister/")) {
+      return checks.delete(last) ? { status: 200, body: "" } : { status: 404, body: `Unknown check ID "${last}"` };
     }
     const update = /^\/v1\/agent\/check\/(pass|fail)\/(.*)$/.exec(path);
     const check = update ? checks.get(update[2] ?? "") : undefined;

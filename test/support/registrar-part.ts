@@ -4,7 +4,7 @@ import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
 import type { Timings } from "../../src/consul/timings.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import type { OptionKey } from "../../src/core/options.js";
-import { type RegisteredNode, Registry } from "../../src/core/registry.js";
+import { type RegisteredNode, type Registration, Registry } from "../../src/core/registry.js";
 import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
 import { collectLog, type LogLines } from "./log-lines.js";
 import { registration, serveConfig } from "./registered-node.js";
@@ -20,6 +20,10 @@ export const FAST: Timings = {
   adoption: 300,
   audit: 300,
   recheck: 60_000,
+  watch: 50,
+  look: 10,
+  patience: 200,
+  gather: 60,
   firstRetry: 20,
   maxRetry: 200,
   refusalRetry: 150,
@@ -39,7 +43,7 @@ export interface Part extends Pick<LogLines, "lines" | "messages"> {
   readonly registry: Registry;
   readonly registrar: Registrar;
   readonly client: ConsulClient;
-  readonly up: (name: string, port?: number) => RegisteredNode;
+  readonly up: (name: string, port?: number, over?: Partial<Registration>) => RegisteredNode;
   readonly down: (node: RegisteredNode) => void;
 }
 
@@ -123,8 +127,8 @@ function startPart(
     client,
     messages,
     lines,
-    up: (name, port = 20001) => {
-      const node = registry.register(registration(name, port), Date.now());
+    up: (name, port = 20001, over = {}) => {
+      const node = registry.register(registration(name, port, over), Date.now());
       if (!node) throw new Error(`${name} is taken`);
       return node;
     },

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type ReadinessInput, readinessOf } from "../../src/core/admin/readiness.js";
 
 const READY: ReadinessInput = { stopping: false, gateway: undefined, consul: undefined };
-const CONSUL = { started: true, answers: true, missing: [] };
+const CONSUL = { started: true, trouble: undefined, missing: [] };
 
 /** The reasons, by check. */
 function faults(input: Partial<ReadinessInput>): Record<string, string | undefined> {
@@ -19,14 +19,15 @@ test("a daemon without Consul and gateway is ready until it stops", () => {
 
 test("one that publishes needs an agent that answers, and every node in Consul", () => {
   expect(faults({ consul: CONSUL })).toEqual({});
-  expect(faults({ consul: { ...CONSUL, started: false, answers: false } })).toEqual({ consul: "not asked yet" });
-  expect(faults({ consul: { ...CONSUL, answers: false } })).toEqual({ consul: "the Consul agent does not answer" });
+  expect(faults({ consul: { ...CONSUL, started: false } })).toEqual({ consul: "not asked yet" });
+  const trouble = "the Consul agent does not answer";
+  expect(faults({ consul: { ...CONSUL, trouble } })).toEqual({ consul: trouble });
   const missing = [
     { name: "node_a", reason: "Permission denied" },
     { name: "node_b", reason: undefined },
   ];
   expect(faults({ consul: { ...CONSUL, missing } })).toEqual({
-    published: "not in Consul yet: node_a (Permission denied), node_b",
+    published: "not in Consul's DNS: node_a (Permission denied), node_b",
   });
 });
 

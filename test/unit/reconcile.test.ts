@@ -14,13 +14,22 @@ import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-e
 
 const ENTRY = serviceEntry("a");
 const NOTHING: HeldMap = new Map();
-const holding = (condition: Held["condition"], refreshAt = 5_000): HeldMap =>
-  new Map([[ENTRY.id, { entry: ENTRY, condition, refreshAt }]]);
+const TTL = 15_000;
+const TIMES = { ttl: TTL, deregisterAfter: 300_000 };
+const ours = (condition: Held["condition"], over: Partial<Held> = {}): Held => ({
+  ...{ entry: ENTRY, condition, refreshAt: 5_000, expiresAt: 15_000, stale: false },
+  ...over,
+});
+const holding = (condition: Held["condition"], over: Partial<Held> = {}): HeldMap =>
+  new Map([[ENTRY.id, ours(condition, over)]]);
 /** Something that was there before us. */
-const found = (condition: Held["condition"], refreshAt = 5_000): HeldMap =>
-  new Map([[ENTRY.id, { entry: undefined, condition, refreshAt }]]);
+const theirs = (condition: Held["condition"], over: Partial<Held> = {}): Held =>
+  ours(condition, { entry: undefined, found: ENTRY, stale: true, ...over });
+const found = (condition: Held["condition"], over: Partial<Held> = {}): HeldMap =>
+  new Map([[ENTRY.id, theirs(condition, over)]]);
 const surveyOf = (services: Survey["services"], critical: string[] = []): Survey => ({
   services,
+  checks: [],
   critical: new Set(critical),
 });
 
@@ -43,20 +52,36 @@ describe("a node that is alive", () => {
   });
 
   test("is registered over what a former daemon left under its id", () => {
-    expect(nextStep(up, found("passing", 5_000), 0)).toMatchObject({ action: "register" });
+    expect(nextStep(up, found("passing"), 0)).toMatchObject({ action: "register" });
   });
 
   test("is there under its new id before the old one goes", () => {
-    const old = { entry: undefined, condition: "passing", refreshAt: 5_000 } as const;
-    const held = new Map<string, Held>([["srv-epmd:old:a", old]]);
+    const held = new Map<string, Held>([["srv-epmd:old:a", theirs("passing", { stale: false })]]);
     expect(nextStep(up, held, 0)).toMatchObject({ action: "register", id: ENTRY.id });
-    held.set(ENTRY.id, { entry: ENTRY, condition: "passing", refreshAt: 5_000 });
+    // Nor does it go while the new one cannot be had.
+    expect(nextStep(up, held, 0, () => 100)).toEqual({ action: "wait", until: 100 });
+    held.set(ENTRY.id, ours("passing"));
     expect(nextStep(up, held, 0)).toEqual({ action: "deregister", id: "srv-epmd:old:a" });
   });
 
   test("waits for the removal of an id that differs only in case, which would take the new one along", () => {
-    const held = new Map<string, Held>([["srv-epmd:box1:A", { entry: undefined, condition: "passing", refreshAt: 9 }]]);
+    const held = new Map<string, Held>([["srv-epmd:box1:A", theirs("passing", { stale: false })]]);
     expect(nextStep(up, held, 0)).toEqual({ action: "deregister", id: "srv-epmd:box1:A" });
+    expect(nextStep(up, held, 0, () => 100)).toEqual({ action: "wait", until: 100 });
+  });
+
+  test("has its check passed whatever else fails: an entry that cannot be removed, an address that is refused", () => {
+    const six = serviceEntry("a", { id: `${ENTRY.id}:6`, address: "fd00::1" });
+    const failing = (id: string) => (work: { id: string; action: string }) => (work.id === id ? 30_000 : 0);
+    const held = new Map([
+      [ENTRY.id, ours("passing")],
+      ["srv-epmd:old:a", theirs("passing", { refreshAt: 90_000 })],
+    ]);
+    expect(nextStep(up, held, 0, failing("srv-epmd:old:a"))).toEqual({ action: "wait", until: 5_000 });
+    expect(nextStep(up, held, 5_000, failing("srv-epmd:old:a"))).toEqual({ action: "pass", id: ENTRY.id });
+    const both = { state: "up", entries: [six, ENTRY] } as const;
+    expect(nextStep(both, holding("registered"), 0, failing(six.id))).toEqual({ action: "pass", id: ENTRY.id });
+    expect(nextStep(both, holding("passing"), 5_000)).toEqual({ action: "pass", id: ENTRY.id });
   });
 });
 
@@ -78,13 +103,51 @@ describe("an entry of a daemon that stood here before", () => {
   const awaited = { state: "awaited", until: 10_000 } as const;
 
   test("is kept passing until its VM has had time to return, then removed", () => {
-    expect(nextStep(awaited, found("passing", 0), 0)).toEqual({ action: "pass", id: ENTRY.id });
-    expect(nextStep(awaited, found("passing", 5_000), 100)).toEqual({ action: "wait", until: 5_000 });
-    expect(nextStep(awaited, found("passing", 15_000), 10_000)).toMatchObject({ action: "deregister" });
+    expect(nextStep(awaited, found("passing", { refreshAt: 0 }), 0)).toEqual({ action: "pass", id: ENTRY.id });
+    expect(nextStep(awaited, found("passing", { stale: false }), 100)).toEqual({ action: "wait", until: 5_000 });
+    expect(nextStep(awaited, found("passing", { stale: false }), 10_000)).toMatchObject({ action: "deregister" });
   });
 
   test("is not brought back into DNS when it was critical: its VM may be long dead", () => {
-    expect(nextStep(awaited, found("critical", 0), 0)).toEqual({ action: "wait", until: 10_000 });
+    expect(nextStep(awaited, found("critical", { refreshAt: 0, stale: false }), 0)).toEqual({
+      action: "wait",
+      until: 10_000,
+    });
+  });
+});
+
+describe("an entry that was registered with another token, of which the servers would hear nothing any more,", () => {
+  const renewed = { action: "renew", id: ENTRY.id, entry: ENTRY } as const;
+  const stale = (condition: Held["condition"]) => holding(condition, { stale: true });
+
+  test("is registered again while its VM is alive, and once only", () => {
+    const up = { state: "up", entries: [ENTRY] } as const;
+    expect(nextStep(up, stale("passing"), 0)).toEqual(renewed);
+    expect(nextStep(up, stale("passing"), 5_000)).toEqual({ action: "pass", id: ENTRY.id });
+    expect(nextStep(up, afterStep(stale("passing"), renewed, "done", 0, TTL), 0)).toMatchObject({ action: "wait" });
+    expect(nextStep(up, afterStep(stale("passing"), renewed, "unsure", 0, TTL), 0)).toEqual(renewed);
+  });
+
+  test("is out of DNS and registered again before it is removed", () => {
+    const leaving = { state: "leaving", until: 5_000 } as const;
+    expect(nextStep(leaving, stale("passing"), 0)).toEqual({ action: "fail", id: ENTRY.id });
+    expect(nextStep(leaving, stale("critical"), 0)).toEqual(renewed);
+    expect(nextStep({ state: "gone" }, stale("passing"), 0)).toEqual(renewed);
+    const after = afterStep(stale("critical"), renewed, "done", 0, TTL);
+    expect(nextStep(leaving, after, 5_000)).toEqual({ action: "deregister", id: ENTRY.id });
+  });
+
+  test("of a predecessor is registered again as it was found, whether its VM returns or not", () => {
+    const awaited = { state: "awaited", until: 10_000 } as const;
+    expect(nextStep(awaited, found("passing"), 0)).toEqual(renewed);
+    expect(nextStep(awaited, found("critical"), 0)).toEqual(renewed);
+    expect(nextStep(awaited, found("passing"), 10_000)).toEqual(renewed);
+    const after = afterStep(found("critical"), renewed, "done", 0, TTL);
+    expect(after.get(ENTRY.id)).toMatchObject({ condition: "critical", stale: false });
+  });
+
+  test("is not brought back when the agent does not have it any more", () => {
+    expect(afterStep(found("passing"), renewed, "unknown", 0, TTL).size).toBe(0);
   });
 });
 
@@ -93,7 +156,9 @@ describe("what is held after a step", () => {
   const pass = { action: "pass", id: ENTRY.id } as const;
 
   test("knows what was registered, and that it is not passed yet", () => {
-    expect(afterStep(NOTHING, register, "done", 1_000, 5_000)).toEqual(holding("registered", 6_000));
+    expect(afterStep(NOTHING, register, "done", 1_000, 5_000)).toEqual(
+      holding("registered", { refreshAt: 1_000 + 5_000 / 3, expiresAt: 6_000 }),
+    );
   });
 
   test("knows what is out of DNS, and what is gone", () => {
@@ -103,20 +168,17 @@ describe("what is held after a step", () => {
   });
 
   test("counts a registration without answer as possibly there, so that it is removed later", () => {
-    expect(afterStep(NOTHING, register, "unsure", 0, 5_000).get(ENTRY.id)?.condition).toBe("unsure");
-    expect(afterStep(NOTHING, register, "refused", 0, 5_000).size).toBe(0);
+    expect(afterStep(NOTHING, register, "unsure", 0, TTL).get(ENTRY.id)?.condition).toBe("unsure");
+    expect(afterStep(NOTHING, register, "refused", 0, TTL).size).toBe(0);
   });
 
   test("forgets what the agent does not know", () => {
-    expect(afterStep(holding("passing"), pass, "unknown", 0, 5_000).size).toBe(0);
+    expect(afterStep(holding("passing"), pass, "unknown", 0, TTL).size).toBe(0);
   });
 
   test("knows when the next pass is due", () => {
-    expect(afterStep(holding("registered"), pass, "done", 1_000, 5_000).get(ENTRY.id)).toEqual({
-      entry: ENTRY,
-      condition: "passing",
-      refreshAt: 6_000,
-    });
+    const passed = ours("passing", { refreshAt: 6_000, expiresAt: 16_000 });
+    expect(afterStep(holding("registered"), pass, "done", 1_000, TTL).get(ENTRY.id)).toEqual(passed);
   });
 
   test.each(["pass", "fail", "deregister"] as const)("stays as it was when a %s got no answer, or a no", (action) => {
@@ -128,10 +190,18 @@ describe("what is held after a step", () => {
 });
 
 describe("a look at the agent", () => {
-  const see = (held: HeldMap, survey: Survey) => observe(held, "a", survey, OWNER, 77);
+  const see = (held: HeldMap, survey: Survey) => observe(held, "a", survey, OWNER, 77, TIMES);
 
-  test("drops what is not there any more", () => {
-    expect(see(holding("passing"), surveyOf([])).held.size).toBe(0);
+  test("has an entry that it does not find looked for by its id, and registered again", () => {
+    const { held, listed } = see(holding("passing"), surveyOf([]));
+    expect(held.get(ENTRY.id)).toEqual(ours("passing", { unlisted: true }));
+    expect(listed).toEqual([]);
+    expect(nextStep({ state: "up", entries: [ENTRY] }, held, 0)).toMatchObject({ action: "register" });
+    expect(see(held, surveyOf([heldService(ENTRY)]))).toMatchObject({ held: holding("passing"), listed: [ENTRY.id] });
+  });
+
+  test("drops what a predecessor left and is not there any more", () => {
+    expect(see(found("passing"), surveyOf([])).held.size).toBe(0);
   });
 
   test("leaves alone what is as it should be, whatever stands before it in the list", () => {
@@ -161,8 +231,8 @@ describe("a look at the agent", () => {
 
   test("has nothing passed that was found critical, nor takes for sure what is not", () => {
     const survey = surveyOf([heldService(ENTRY)], [ENTRY.id]);
-    expect(see(NOTHING, survey).held).toEqual(found("critical", 77));
-    expect(see(found("passing"), survey).held).toEqual(found("critical"));
+    expect(see(NOTHING, survey).held).toEqual(found("critical", { refreshAt: 77, expiresAt: 5_077 }));
+    expect(see(found("passing"), survey).held).toMatchObject(found("critical"));
     expect(see(holding("unsure"), survey).held).toEqual(holding("unsure"));
   });
 
@@ -174,11 +244,12 @@ describe("a look at the agent", () => {
 
   test("adopts entries of our own owner, and no others, whatever their instance", () => {
     const mine = heldService({ ...ENTRY, id: "srv-epmd:former-alloc:a" });
-    const theirs = heldService({ ...ENTRY, id: "srv-epmd:box2:a" }, STRANGER);
+    const foreign = heldService({ ...ENTRY, id: "srv-epmd:box2:a" }, STRANGER);
     const other = heldService(serviceEntry("b"));
-    const { held } = see(NOTHING, surveyOf([mine, theirs, other]));
-    expect([...held]).toEqual([[mine.id, { entry: undefined, condition: "passing", refreshAt: 77 }]]);
-    expect(ownedKeys(surveyOf([mine, theirs, other]), OWNER)).toEqual(new Set(["a", "b"]));
+    const { held } = see(NOTHING, surveyOf([mine, foreign, other]));
+    const adopted = theirs("passing", { found: { ...ENTRY, id: mine.id }, refreshAt: 77, expiresAt: 5_077 });
+    expect([...held]).toEqual([[mine.id, adopted]]);
+    expect(ownedKeys(surveyOf([mine, foreign, other]), OWNER)).toEqual(new Set(["a", "b"]));
   });
 });
 
@@ -188,7 +259,7 @@ describe("what a daemon left before the machine was started anew", () => {
     const alive = heldService(serviceEntry("alive"), STRANGER);
     const elsewhere = heldService({ ...serviceEntry("x"), id: "srv-epmd:box2:x" }, STRANGER);
     const survey = surveyOf([dead, alive, elsewhere, heldService(ENTRY)], [dead.id, elsewhere.id, ENTRY.id]);
-    expect(abandoned(survey, OWNER, "srv-epmd:box1:")).toEqual([dead.id]);
+    expect(abandoned(survey, OWNER, "srv-epmd:box1:")).toEqual([dead]);
   });
 });
 

@@ -4,7 +4,13 @@ import { type Content, html, type Markup } from "./html.js";
 import { nothing, section, table } from "./table.js";
 import { age, code, counted, fewOf, pill, type Tone } from "./words.js";
 
-const TONES: Record<LocalNode["publication"], Tone> = { agreed: "good", missing: "bad", local: "quiet", off: "quiet" };
+const TONES: Record<LocalNode["publication"], Tone> = {
+  agreed: "good",
+  pending: "doubtful",
+  missing: "bad",
+  local: "quiet",
+  off: "quiet",
+};
 
 /** The nodes alive here, and whether Consul has them as it should. */
 export function aliveNodes({ nodes, consul }: Status, now: number): Markup {

@@ -1,3 +1,4 @@
+import { listed } from "../doctor/finding.js";
 import type { Readiness, ReadyCheck } from "./view.js";
 
 /** What readiness is judged by. */
@@ -10,8 +11,9 @@ export interface ReadinessInput {
     | {
         /** False while the Consul side is being loaded. */
         readonly started: boolean;
-        readonly answers: boolean;
-        /** Nodes that should be in Consul's DNS and are not, with what Consul said last. */
+        /** Why the agent is of no use, as of the last call; undefined while it answers as it should. */
+        readonly trouble: string | undefined;
+        /** Nodes that should be in Consul's DNS by now and are not, with the reason as far as it is known. */
         readonly missing: readonly { readonly name: string; readonly reason: string | undefined }[];
       }
     | undefined;
@@ -32,12 +34,14 @@ function gatewayCheck({ hasRelayProcess, trouble }: NonNullable<ReadinessInput["
   return check("gateway", hasRelayProcess, `the relay process does not answer${why}`);
 }
 
-function consulChecks({ started, answers, missing }: NonNullable<ReadinessInput["consul"]>): ReadyCheck[] {
-  const why = started ? "the Consul agent does not answer" : "not asked yet";
+/** More are not named: a machine may have thousands. */
+const MOST_NAMED = 20;
+
+function consulChecks({ started, trouble, missing }: NonNullable<ReadinessInput["consul"]>): ReadyCheck[] {
   const names = missing.map(({ name, reason }) => (reason === undefined ? name : `${name} (${reason})`));
   return [
-    check("consul", started && answers, why),
-    check("published", missing.length === 0, `not in Consul yet: ${names.join(", ")}`),
+    check("consul", started && trouble === undefined, trouble ?? "not asked yet"),
+    check("published", missing.length === 0, `not in Consul's DNS: ${listed(names, MOST_NAMED)}`),
   ];
 }
 

@@ -32,9 +32,10 @@ export interface LocalNode {
   readonly origin: "alive2" | "configured";
   /**
    * `agreed`: in Consul's DNS as it should be. `missing`: it should be there and is not, `reason` says why.
+   * `pending`: it has registered a moment ago, and is on its way there.
    * `local`: it is not meant to be there, `reason` says why. `off`: nothing is published by this daemon.
    */
-  readonly publication: "agreed" | "missing" | "local" | "off";
+  readonly publication: "agreed" | "missing" | "pending" | "local" | "off";
   readonly serviceIds: readonly string[];
   readonly reason?: string;
   /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */

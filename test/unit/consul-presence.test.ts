@@ -1,0 +1,185 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { AgentState } from "../../src/consul/agent-state.js";
+import { Presence, type Standing } from "../../src/consul/presence.js";
+import { AgentAnswer } from "../../src/consul/refusal.js";
+import { TIMINGS } from "../../src/consul/timings.js";
+import { ConsulError } from "../../src/core/errors.js";
+import { collectLog, type LogLines } from "../support/log-lines.js";
+
+let now: number;
+let told: LogLines;
+let presence: Presence;
+
+beforeEach(() => {
+  now = 0;
+  told = collectLog();
+  presence = new Presence({ log: told.log, now: () => now, timings: TIMINGS });
+});
+
+const standing = (name: string, over: Partial<Standing> = {}): Standing => ({
+  ...{ name, visible: [`id:${name}`], wanted: [`id:${name}`], isMissing: false, reason: undefined, isTold: false },
+  ...over,
+});
+const missing = (name: string, over: Partial<Standing> = {}) =>
+  standing(name, { visible: [], isMissing: true, reason: "status 503", ...over });
+const NAMES = Array.from({ length: 40 }, (_, index) => `node_${index}`);
+
+/** Looks once a second. @param of how a name stands, by its index */
+function look(seconds: number, of: (name: string, index: number) => Standing): string[] {
+  const before = told.lines.length;
+  for (let second = 0; second < seconds; second++) {
+    now += TIMINGS.look;
+    presence.look(NAMES.map(of));
+  }
+  return told.lines.slice(before).map(({ msg }) => String(msg));
+}
+
+describe("nodes that fall out of DNS one by one, and return so,", () => {
+  test("are told in a few lines, the names with them", () => {
+    // As their TTLs run out, within a third of it.
+    const start = now;
+    const out = look(20, (name, index) => (now - start > index * 125 ? missing(name) : standing(name)));
+    expect(out).toEqual([
+      expect.stringMatching(/^\d+ nodes are not in Consul's DNS: status 503$/),
+      expect.stringMatching(/^\d+ nodes are not in Consul's DNS: status 503$/),
+    ]);
+    const counts = told.lines.map(({ count, names }) => Number(count ?? (names as string[]).length));
+    expect(counts.reduce((sum, one) => sum + one, 0)).toBe(40);
+    const again = now;
+    const back = look(20, (name, index) => (now - again > index * 125 ? standing(name) : missing(name)));
+    expect(back).toEqual(["40 nodes are in Consul's DNS again"]);
+    expect(told.lines.at(-1)).toMatchObject({ names: NAMES.slice(0, 8), count: 40 });
+  });
+
+  test("a second outage and its end are told like the first", () => {
+    for (let round = 0; round < 3; round++) {
+      expect(look(20, (name) => missing(name))).toEqual(["40 nodes are not in Consul's DNS: status 503"]);
+      expect(look(40, (name) => standing(name))).toEqual(["40 nodes are in Consul's DNS again"]);
+    }
+  });
+
+  test("a node that is out for long hides no other that goes later", () => {
+    const first = look(20, (name, index) => (index === 0 ? missing(name) : standing(name)));
+    expect(first).toEqual(["the node is not in Consul's DNS: status 503"]);
+    expect(look(20, (name) => missing(name))).toEqual(["39 nodes are not in Consul's DNS: status 503"]);
+    const one = (name: string, index: number) => (index === 0 ? missing(name) : standing(name));
+    expect(look(60, one)).toEqual(["39 nodes are in Consul's DNS again"]);
+  });
+
+  test("one that is missing for a moment is not worth a word", () => {
+    for (let round = 0; round < 20; round++) {
+      expect(look(1, (name) => missing(name))).toEqual([]);
+      expect(look(1, (name) => standing(name))).toEqual([]);
+    }
+  });
+
+  test("what has been told already for all together is not told again", () => {
+    expect(look(60, (name) => missing(name, { isTold: true }))).toEqual([]);
+    expect(look(20, (name) => standing(name))).toEqual([]);
+  });
+
+  test("a node that waits for its turn has more time than one that failed", () => {
+    expect(look(8, (name) => missing(name, { reason: undefined }))).toEqual([]);
+    expect(look(8, (name) => missing(name, { reason: undefined }))).toEqual([
+      "40 nodes are not in Consul's DNS: the Consul agent takes its time",
+    ]);
+  });
+
+  test("what comes and goes all the time does not fill the log", () => {
+    let lines = 0;
+    for (let minute = 0; minute < 10; minute++) {
+      for (let round = 0; round < 6; round++) {
+        lines += look(5, (name) => missing(name)).length + look(5, (name) => standing(name)).length;
+      }
+    }
+    expect(lines).toBeGreaterThan(10);
+    expect(lines).toBeLessThan(60);
+  });
+});
+
+test("entries that the agent has forgotten are told in two lines, and that they are back in one", () => {
+  for (const [index, name] of NAMES.entries()) {
+    presence.forgotten(`id:${name}`);
+    if (index === 2) look(1, (one) => standing(one, { visible: [] }));
+  }
+  look(10, (name) => standing(name, { visible: [] }));
+  look(10, (name) => standing(name));
+  expect(told.messages()).toEqual([
+    "the Consul agent has forgotten 3 entries: registering anew",
+    "the Consul agent has forgotten 37 entries: registering anew",
+    "published again",
+  ]);
+});
+
+test("ids that another daemon has are told in one line", () => {
+  for (const name of NAMES) presence.evaded(`id:${name}`);
+  expect(look(5, (name) => standing(name))).toEqual([
+    "another live daemon holds 40 service ids of ours; we take others (give one of them another --instance)",
+  ]);
+});
+
+describe("what is told of the agent", () => {
+  const silent = () => new ConsulError("CONSUL_UNAVAILABLE", "ECONNREFUSED");
+  const answer = (code: string, said: string) =>
+    new ConsulError(code, `PUT /v1/agent: ${said}`, { cause: new AgentAnswer(said) });
+  const stateOf = (hasTokenFile = true) => {
+    let recovered = 0;
+    const state = new AgentState({ log: told.log, now: () => now, recovered: () => recovered++, hasTokenFile });
+    return { state, recovered: () => recovered };
+  };
+  const call = (over: object = {}) => ({ sentAt: now, service: "svc", action: "register", ...over }) as const;
+
+  test("that comes and goes with every call does not fill the log", () => {
+    const { state } = stateOf();
+    for (let second = 0; second < 600; second++) {
+      now += 1_000;
+      state.failed(silent(), call());
+      state.succeeded(call());
+    }
+    expect(told.messages().length).toBeGreaterThan(20);
+    expect(told.messages().length).toBeLessThan(60);
+  });
+
+  test("is no outage when what was asked later has been answered", () => {
+    const { state } = stateOf();
+    now = 5_000;
+    state.succeeded(call());
+    state.failed(silent(), call({ sentAt: 1_000 }));
+    expect([state.trouble, told.messages()]).toEqual([undefined, []]);
+  });
+
+  test("is a token that nobody knows, which is another matter than a right that is missing", () => {
+    for (const hasTokenFile of [true, false]) {
+      const { state, recovered } = stateOf(hasTokenFile);
+      state.failed(answer("CONSUL_FORBIDDEN", "ACL not found"), call());
+      state.failed(answer("CONSUL_FORBIDDEN", "ACL not found"), call({ service: "other" }));
+      state.succeeded(call());
+      expect(recovered()).toBe(1);
+    }
+    const { state } = stateOf();
+    state.failed(answer("CONSUL_FORBIDDEN", "Permission denied"), call());
+    // Another kind of call: it was never refused.
+    state.succeeded(call({ action: "pass" }));
+    state.failed(answer("CONSUL_FORBIDDEN", "Permission denied"), call());
+    state.succeeded(call());
+    expect(told.messages()).toEqual([
+      "Consul does not know the token (ACL not found), it was deleted or has expired: the token file is read again until it holds one that is known",
+      "Consul knows the token",
+      "Consul does not know the token (ACL not found), it was deleted or has expired: give serve another",
+      "Consul knows the token",
+      'Consul refuses the token (Permission denied): it needs the policy service "svc" { policy = "write" }',
+      "Consul takes the service's nodes again",
+    ]);
+  });
+
+  test("is trouble, too, when it does not say what it holds", () => {
+    const { state } = stateOf();
+    state.failed(answer("CONSUL_UNAVAILABLE", "status 503"), { sentAt: now });
+    expect(state.trouble).toBe("the Consul agent does not say what it holds: status 503");
+    state.succeeded(call({ action: "pass" }));
+    expect(state.trouble).toBeDefined();
+    state.succeeded({ sentAt: now });
+    expect(state.trouble).toBeUndefined();
+    expect(told.messages()).toHaveLength(2);
+  });
+});

@@ -5,6 +5,7 @@ import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer, peerOf } from "../epmd/peer.js";
 import { PeerLogs } from "../epmd/peer-log.js";
+import { lazily } from "../lazily.js";
 import type { Logger } from "../logger.js";
 import type { Metrics } from "../metrics.js";
 import type { Observed } from "../observed-daemon.js";
@@ -44,9 +45,13 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const sockets = new Set<Socket>();
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
-  let http: Promise<OpenHttp> | undefined;
+  let opened: OpenHttp | undefined;
   const logs = new PeerLogs(log);
   const admission = new Admission(logs);
+  const http = lazily(async () => {
+    opened = await openHttp({ ...deps, since }, { lameDuck, admission, logs });
+    return opened;
+  });
   const server = createServer({ noDelay: true }, (socket) => {
     const peer = peerOf(socket, config.allow);
     if (!peer) return void socket.destroy();
@@ -54,8 +59,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", (error) => logs.about(peer).debug({ err: error }, "an HTTP connection failed"));
-    http ??= openHttp({ ...deps, since }, { lameDuck, admission, logs });
-    http.then(
+    http().then(
       ({ take }) => take(socket),
       (error: unknown) => {
         logs.about(peer).error({ err: error }, "HTTP cannot be served");
@@ -78,7 +82,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     lameDuck: () => lameDuck.over(),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      (await http?.catch(() => undefined))?.close();
+      opened?.close();
       for (const socket of sockets) socket.destroy();
       await closed;
     },
@@ -109,17 +113,14 @@ async function openHttp(
     import("./status.js"),
   ]);
   const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
-  let exposition: Promise<Exposition> | undefined;
+  const exposition = lazily(() => loadExposition(metrics, status, listener));
   const streams = new EventStreams(observations, () => status.standing(), log);
   const server = createHttp({
     routes: createRoutes({
       status,
       nodes,
       consulUrl: config.consul,
-      exposition: () => {
-        exposition ??= loadExposition(metrics, status, listener);
-        return exposition;
-      },
+      exposition,
       onReadyAsked: (ready) => lameDuck.asked(ready),
     }),
     streams,

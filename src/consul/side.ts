@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceInstance } from "../core/catalogue.js";
 import type { Config } from "../core/config.js";
 import type { Observe } from "../core/observations.js";
 import type { DaemonIdentity } from "../core/publication.js";
 import type { Registry } from "../core/registry.js";
+import { lazily } from "../lazily.js";
 import type { Logger } from "../logger.js";
 import type { Catalogue } from "./catalogue.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
@@ -14,16 +16,23 @@ export interface ConsulSideOptions {
   readonly timeoutMs?: number;
 }
 
+/** Between two attempts to start what publishes, milliseconds. */
+const FIRST_DELAY = 1_000;
+const LONGEST_DELAY = 30_000;
+
 /** The Consul side of the daemon: registrar and catalogue with one client, each loaded only when it is used. */
 export class ConsulSide {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #observe: Observe | undefined;
   readonly #timeoutMs: number | undefined;
-  #client: Promise<ConsulClient> | undefined;
+  /** The one client, for what else is asked of the agent. */
+  readonly connect = lazily(() => this.#createClient());
+  readonly #openCatalogue = lazily(() => this.#startCatalogue());
+  readonly #closing = new AbortController();
+  #client: ConsulClient | undefined;
+  #catalogue: Catalogue | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
-  #catalogue: Promise<Catalogue | undefined> | undefined;
-  #closed = false;
 
   constructor(config: Config, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
     this.#config = config;
@@ -34,10 +43,7 @@ export class ConsulSide {
 
   /** Publishes what is alive here from now on. Not waited for: nodes can register while this is being loaded. */
   publish(registry: Registry, { hostName, port }: Pick<DaemonIdentity, "hostName" | "port">): void {
-    this.#registrar ??= this.#startRegistrar(registry, hostName, port).catch((error: unknown) => {
-      this.#log.error({ err: error }, "nothing is published: the Consul side cannot be started");
-      return undefined;
-    });
+    this.#registrar ??= this.#startRegistrarAtLast(registry, hostName, port);
   }
 
   /** What publishes; undefined as long as nothing does. Never rejects. */
@@ -52,26 +58,40 @@ export class ConsulSide {
 
   /** As of the catalogue. Never rejects. */
   async instances(query: ServiceQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
-    if (this.#closed) return undefined;
-    this.#catalogue ??= this.#startCatalogue().catch((error: unknown) => {
+    if (this.#closing.signal.aborted) return undefined;
+    try {
+      return (await this.#openCatalogue()).instances(query, limit);
+    } catch (error) {
       this.#log.error({ err: error }, "patterns get the nodes here only: the Consul side cannot be started");
-      this.#catalogue = undefined;
-      this.#client = undefined;
       return undefined;
-    });
-    return (await this.#catalogue)?.instances(query, limit);
+    }
   }
 
   /** Leaves Consul as it should be. Never rejects. */
   async stopPublishing(): Promise<void> {
+    this.#closing.abort();
     await (await this.#registrar)?.stop();
   }
 
   /** After stopPublishing. Never rejects. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await (await this.#catalogue)?.close();
-    (await this.#client?.catch(() => undefined))?.close();
+    this.#closing.abort();
+    await this.#catalogue?.close();
+    this.#client?.close();
+  }
+
+  /** Tries until it is there: without it no node is ever published. Undefined: the daemon has stopped before. */
+  async #startRegistrarAtLast(registry: Registry, hostName: string, port: number): Promise<Registrar | undefined> {
+    const { signal } = this.#closing;
+    for (let delay = FIRST_DELAY; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY)) {
+      try {
+        return await this.#startRegistrar(registry, hostName, port);
+      } catch (error) {
+        this.#log.error({ err: error, retryMs: delay }, "nothing is published: the Consul side cannot be started");
+      }
+      await sleep(delay, undefined, { signal }).catch(() => {});
+    }
+    return undefined;
   }
 
   async #startRegistrar(registry: Registry, hostName: string, port: number): Promise<Registrar> {
@@ -86,19 +106,14 @@ export class ConsulSide {
 
   async #startCatalogue(): Promise<Catalogue> {
     const [client, { createCatalogue }] = await Promise.all([this.connect(), import("./catalogue.js")]);
-    return createCatalogue({ client, log: this.#log });
-  }
-
-  /** The one client, for what else is asked of the agent. */
-  connect(): Promise<ConsulClient> {
-    this.#client ??= this.#createClient();
-    return this.#client;
+    this.#catalogue = createCatalogue({ client, log: this.#log });
+    return this.#catalogue;
   }
 
   async #createClient(): Promise<ConsulClient> {
     const { createConsulClient } = await import("./client.js");
     const config = this.#config;
-    return createConsulClient({
+    this.#client = createConsulClient({
       url: config.consul,
       token: config.consulToken,
       tokenFile: config.consulTokenFile,
@@ -111,5 +126,6 @@ export class ConsulSide {
       ...(this.#timeoutMs !== undefined && { timeoutMs: this.#timeoutMs }),
       log: this.#log,
     });
+    return this.#client;
   }
 }

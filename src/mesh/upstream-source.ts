@@ -5,6 +5,7 @@ import { nomadSpellings, withoutCleaned } from "../core/mesh/nomad-upstreams.js"
 import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
 import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "../core/mesh/upstream.js";
 import type { Question, Resolution } from "../core/resolution.js";
+import { lazily } from "../lazily.js";
 import type { Logger } from "../logger.js";
 import { type LookupContext, type Source, TRAITS } from "../resolution/source.js";
 import type { Sidecars } from "./sidecars.js";
@@ -46,12 +47,14 @@ function nomadSource(config: Config): UpstreamSource {
 
 function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourceDeps): UpstreamSource {
   let loaded: Sidecars | undefined;
-  // Loaded with the first use: without a mesh the daemon does not pay for it.
-  const loading = import("./sidecars.js").then(({ followSidecars, readSidecars }) => {
+  // Without a mesh the daemon does not pay for it.
+  const load = lazily(async () => {
+    const { followSidecars, readSidecars } = await import("./sidecars.js");
     loaded = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(config), log });
     return loaded;
   });
-  loading.catch(() => undefined);
+  // What is registered by now is known when the first VM asks.
+  load().catch(() => {});
 
   function find(destination: string, sidecars: readonly Sidecar[], alive: readonly string[]): Upstream[] {
     const chosen = sidecarsOfNodes(sidecars, alive, config);
@@ -66,7 +69,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
     let sidecars: readonly Sidecar[];
     const alive = await aliveNames();
     try {
-      sidecars = await (await loading).refresh();
+      sidecars = await (await load()).refresh();
     } catch (error) {
       return { outcome: "unavailable", cause: `the upstream ${destination}: ${describeError(error)}` };
     }
@@ -88,7 +91,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
       return found.length > 0 ? resolveUpstream(question, context.sameHost, found) : ask(question, context);
     },
     close: async () => {
-      await (await loading.catch(() => undefined))?.close();
+      await (await load().catch(() => undefined))?.close();
     },
   };
 }

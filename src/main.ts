@@ -4,12 +4,16 @@ import { EXIT } from "./cli/exit-code.js";
 import { run } from "./cli/program.js";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const STOPPING = ["SIGTERM", "SIGINT"] as const;
+/** What a stop leaves to whoever reads the log, milliseconds: Nomad kills 5 s after SIGTERM, and 4 of them are used. */
+const FLUSH_LIMIT = 500;
 /** Bytes that wait for a reader of the log; further lines are lost, rather than all of our memory. */
 const MAX_LOG_BACKLOG = 4 * 1024 * 1024;
 
 // A reader that has gone (EPIPE) ends neither the daemon nor a command.
 let lost: NodeJS.ErrnoException | undefined;
 const unread = new AbortController();
+const stopped = new AbortController();
 process.stderr.on("error", () => {});
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   unread.abort();
@@ -36,7 +40,25 @@ void run(process.argv.slice(2), {
   columns: process.stdout.columns || 110,
   onSignal: (listener) => {
     for (const signal of SIGNALS) process.on(signal, listener);
+    for (const signal of STOPPING) process.once(signal, () => stopped.abort());
   },
-}).then((code) => {
+}).then(async (code) => {
   process.exitCode = lost ? EXIT.unavailable : code;
+  // A result is waited for as long as somebody may read it; after a signal, as for a log, no longer than a moment.
+  await written(process.stdout, stopped.signal.aborted ? FLUSH_LIMIT : undefined);
+  await written(process.stderr, FLUSH_LIMIT);
+  // Bytes that nobody reads would keep the process.
+  if (process.stdout.writableLength + process.stderr.writableLength > 0) process.exit();
 });
+
+/** Resolves when all that was written has been taken, or the time is over. */
+function written(stream: NodeJS.WriteStream, limit: number | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0 || stream.destroyed) return resolve();
+    const timer = limit === undefined ? undefined : setTimeout(resolve, limit);
+    stream.write("", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { cleanEnvironment, findProgram } from "../support/environment.js";
 import { startNode } from "../support/erlang.js";
@@ -235,5 +235,43 @@ describe("a node of an old version", () => {
     await client.receive(4);
     await daemon.stop();
     await client.closed();
+  });
+});
+
+describe("a pipe that nobody reads", () => {
+  const unread = (args: readonly string[], stdio: ("ignore" | "pipe")[]) => {
+    const child = spawn(process.execPath, [BIN, ...args], { stdio, env: cleanEnvironment() });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+    return { child, exited };
+  };
+
+  test("for the log does not keep a daemon that is told to stop", async () => {
+    const port = await freePort();
+    const args = ["serve", "--port", String(port), "--no-admin", "--log-level", "debug"];
+    const { child, exited } = unread(args, ["ignore", "ignore", "pipe"]);
+    await waitFor(() => ask(port, request("n")).catch(() => undefined), { what: "the daemon" });
+    // Each is a line of the debug log: far more than a pipe holds.
+    for (let round = 0; round < 100; round++) {
+      await Promise.all(Array.from({ length: 40 }, () => ask(port, request("n"))));
+    }
+    const startedAt = performance.now();
+    child.kill("SIGTERM");
+    expect(await exited).toEqual([0, null]);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
+  });
+
+  test("for a result is waited for: whoever reads it late gets all of it", async () => {
+    const hosts = Array.from({ length: 1_000 }, (_, index) => `host-${index}.${"a-rather-long-label.".repeat(8)}test`);
+    const { child, exited } = unread(["hosts", ...hosts], ["ignore", "pipe", "pipe"]);
+    let text = "";
+    // The program has written all that the pipe takes, and would have ended.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(child.exitCode).toBe(null);
+    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    expect(await exited).toEqual([0, null]);
+    await waitFor(() => text.includes(`${hosts.at(-1)}\n`), { what: "the last line" });
   });
 });

@@ -87,7 +87,7 @@ export async function tellBoth(
   const tcp = Promise.race([udp, pauseFor(tcpAfter, ending.signal)]).then(() => {
     // It ends before UDP does, with which the whole try is over.
     const rest = Math.max(1, 0.95 * (how.timeout - tcpAfter));
-    const asking = because("over UDP the server is silent: over TCP, too", listening);
+    const asking = because("nothing came over UDP: over TCP, too", listening);
     return tell(query, { ...how, transport: "tcp", timeout: rest }, asking);
   });
   const first = await new Promise<Spoken | undefined>((resolve) => {

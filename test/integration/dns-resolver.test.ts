@@ -138,10 +138,20 @@ describe("one question", () => {
       expect(result.kind === "records" && result.records).toHaveLength(21);
     });
 
-    test("but not one with room for more", async () => {
-      const server = await fakeDns(() => many(6));
-      await ask(resolverFor([at(server)]));
-      expect(server.queries.map(({ transport }) => transport)).toEqual(["udp"]);
+    // 12 octets of header, 31 of question, 78 or 79 of each record; room for more is 256 octets under the 1232 that we allow.
+    test.each([
+      [11, 902, ["udp"]],
+      [13, 1_060, ["udp", "tcp"]],
+      [15, 1_218, ["udp", "tcp"]],
+    ])("so one of %d records and %d octets is asked for over %j", async (count, octets, expected) => {
+      const sizes: number[] = [];
+      const server = await fakeDns(() => many(count));
+      await ask(resolverFor([at(server)]), 4_000, NAME, (event) => {
+        const why = event.step === "query" && /^([0-9]+) octets/.exec(event.because ?? "")?.[1];
+        if (why) sizes.push(Number(why));
+      });
+      expect(server.queries.map(({ transport }) => transport)).toEqual(expected);
+      expect(sizes).toEqual(expected.length === 1 ? [] : [octets]);
     });
   });
 

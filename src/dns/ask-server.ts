@@ -83,7 +83,9 @@ async function tellWhole(
   if (transport === "tcp") return said.kind === "truncated" ? TRUNCATED : { answer: said, isPartial: false };
   // RFC 7766 section 5: TC means the same question over TCP, to the same server.
   const why = crowded ? `${size} octets: the answer may lack records (no TC)` : "the answer was truncated (TC)";
-  const overTcp = { server, transport: "tcp", edns, timeout: limited(TCP_TIMEOUT) } as const;
+  // Part of the time is left to give what there is.
+  const timeout = Math.min(limited(TCP_TIMEOUT), 0.8 * limited(Number.POSITIVE_INFINITY));
+  const overTcp = { server, transport: "tcp", edns, timeout } as const;
   const whole = (await tell(query, overTcp, because(why, context))).said;
   // A crowded answer is an answer: it stands when the server does not speak TCP.
   if (said.kind !== "truncated") return { answer: whole.kind === "records" ? whole : said, isPartial: false };

@@ -76,9 +76,10 @@ export class Tally {
 
   get code(): UnavailableCode {
     const reasons = this.#reasons();
+    // More telling than silence, in which such a try often ends.
+    if (reasons.some((reason) => NO_ANSWERS.has(reason))) return "DNS_BAD_ANSWER";
     if (reasons.length === 0 || reasons.includes("timeout")) return "DNS_TIMEOUT";
     if (reasons.includes("SERVFAIL")) return "DNS_SERVFAIL";
-    if (reasons.some((reason) => NO_ANSWERS.has(reason))) return "DNS_BAD_ANSWER";
     return reasons.some((reason) => WILL_NOT.has(reason)) ? "DNS_REFUSED" : "DNS_UNREACHABLE";
   }
 

@@ -85,8 +85,9 @@ export async function tellBoth(
   const listening = { ...context, signal: ending.signal };
   const udp = tell(query, { ...how, transport: "udp" }, listening);
   const tcp = Promise.race([udp, pauseFor(tcpAfter, ending.signal)]).then(() => {
-    const rest = Math.max(1, how.timeout - tcpAfter);
-    const asking = because("over UDP the server is silent: over TCP, too", listening);
+    // It ends before UDP does, with which the whole try is over.
+    const rest = Math.max(1, 0.95 * (how.timeout - tcpAfter));
+    const asking = because("nothing came over UDP: over TCP, too", listening);
     return tell(query, { ...how, transport: "tcp", timeout: rest }, asking);
   });
   const first = await new Promise<Spoken | undefined>((resolve) => {
@@ -95,13 +96,17 @@ export async function tellBoth(
       void one.then((spoken) => {
         open -= 1;
         if (spoken.isThere) resolve(spoken);
-        else if (open === 0) resolve(undefined);
+        else if (open === 0 || isOver(spoken)) resolve(undefined);
       });
     }
   });
   end();
   context.signal.removeEventListener("abort", end);
   return first ?? udp;
+}
+
+function isOver({ transport, said }: Spoken): boolean {
+  return transport === "udp" && said.kind === "failed" && said.reason === "timeout";
 }
 
 /** Queries that follow another one say why in the trace. */

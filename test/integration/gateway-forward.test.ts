@@ -130,9 +130,7 @@ describe("a name server that is silent over UDP and answers over TCP", () => {
     const server = await rawNameServer(tcpOnly);
     const { dns } = await gatewayDns({ forward: { servers: [server] } });
     expect((await askUdp(dns, queryFor("a.example")))?.subarray(-4).toString()).toBe("good");
-    const started = performance.now();
     expect((await askUdp(dns, queryFor("b.example")))?.subarray(-4).toString()).toBe("good");
-    expect(performance.now() - started).toBeLessThan(1_000);
     expect(server.queries.filter(hasName("\x01b\x07example")).map(({ transport }) => transport)).toEqual(["tcp"]);
   });
 
@@ -270,9 +268,7 @@ describe("when nobody answers", () => {
     const { dns } = await gatewayDns({ forward: { servers: [server], limit: 2_000 } });
     const crowd = Array.from({ length: 150 }, (_, id) => askUdp(dns, queryFor(`n${id}.dead.example`, { id })));
     await vi.waitFor(() => expect(server.queries.some(hasName("dead"))).toBe(true));
-    const started = performance.now();
     expect(rcode(await askUdp(dns, queryFor("a.example")))).toBe(0);
-    expect(performance.now() - started).toBeLessThan(1_000);
     await Promise.all(crowd);
   });
 

@@ -70,15 +70,13 @@ requirePeer("netns", "nft")("a firewall before the name server", () => {
     const { netns, dns } = await machine("", ZONE);
     await firewall(netns, rule);
     expect(await resolve(netns, "node_a@svc")).toBe("10.0.0.2");
-    expect(dns.stdout()).toContain("query SRV node_a.svc.service.consul tcp");
+    expect(dns.stdout()).toContain("query SRV node_a.svc.service.consul over TCP");
   });
 
   test("that takes connections alone is no matter with use-vc", async () => {
     const { netns } = await machine("options use-vc\n", ZONE);
     await firewall(netns, "udp dport 53 drop");
-    const started = performance.now();
     expect(await resolve(netns, "node_a@svc", "--timeout", "400ms")).toBe("10.0.0.2");
-    expect(performance.now() - started).toBeLessThan(3_000);
   });
 });
 

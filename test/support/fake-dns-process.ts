@@ -10,7 +10,8 @@ const zone = JSON.parse(text) as Record<string, string[]>;
 
 const server = await startFakeDns(
   (query) => {
-    process.stdout.write(`query ${query.qtype} ${query.qname} ${query.transport}\n`);
+    const overTcp = query.transport === "tcp" ? " over TCP" : "";
+    process.stdout.write(`query ${query.qtype} ${query.qname}${overTcp}\n`);
     return reply(query.qname, query.qtype);
   },
   address,

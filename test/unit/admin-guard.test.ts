@@ -55,6 +55,8 @@ describe("is refused", () => {
     ["[epmd.internal]"],
     ["a@127.0.0.1"],
     ["127.0.0.1/"],
+    ["evil.example:127.0.0.1:9369"],
+    ["evil.example[::1]"],
   ])("the Host %s, with what would be right", (host) => {
     expect(asked({ host })).toEqual({
       status: 403,
@@ -68,12 +70,24 @@ describe("is refused", () => {
   });
 
   // Browsers say Sec-Fetch-Site only to addresses that they trust: not to http://10.1.2.3, nor to http://0.0.0.0.
-  test.each(["http://evil.example", "http://127.0.0.1:8080", "https://127.0.0.1", "null", "", "file://"])(
-    "the Origin %s",
-    (origin) => {
-      expect(asked({ origin })).toMatchObject({ status: 403, message: expect.stringContaining(`Origin: "${origin}"`) });
-    },
-  );
+  test.each([
+    "http://evil.example",
+    "http://127.0.0.1:8080",
+    "https://127.0.0.1",
+    "null",
+    "",
+    "file://",
+    "x-http://127.0.0.1:9369",
+  ])("the Origin %s", (origin) => {
+    expect(asked({ origin })).toMatchObject({ status: 403, message: expect.stringContaining(`Origin: "${origin}"`) });
+  });
+
+  test("an Origin where there is no Host", () => {
+    expect(asked({ origin: "http://evil.example", host: undefined })?.status).toBe(403);
+    expect(refusalOf(request({ origin: "http://evil.example", host: "epmd.internal" }), HOSTS)?.message).toMatch(
+      /Origin/,
+    );
+  });
 
   test.each(["POST", "HEAD", "PUT", "DELETE", "OPTIONS"])("the method %s", (method) => {
     expect(asked({ method })).toMatchObject({ status: 405, message: expect.stringContaining(method) });

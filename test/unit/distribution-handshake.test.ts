@@ -54,6 +54,12 @@ describe("messages", () => {
     expect(readMessage(said, 2)).toEqual({ kind: "invalid" });
   });
 
+  test("may have as many octets as a challenge with the longest name, and no more", () => {
+    const long = Buffer.concat([bytes("0500"), Buffer.alloc(1280)]);
+    expect(readMessage(long, 2)).toMatchObject({ kind: "message" });
+    expect(readMessage(bytes("0501"), 2)).toEqual({ kind: "invalid" });
+  });
+
   test("over TLS have a length of four octets", () => {
     expect(readMessage(bytes("00000003 736f6b ff"), 4)).toEqual({
       kind: "message",
@@ -76,8 +82,16 @@ describe("status", () => {
       expect(() => decodeStatus(said.subarray(0, end))).toThrow(ProtocolError);
   });
 
-  test.each(["", "n", "s", "sOK", "sok ", "smaybe"])("%j is none", (text) => {
-    expect(() => decodeStatus(latin1(text))).toThrow(ProtocolError);
+  test.each([
+    ["", "no status message"],
+    ["nok", "no status message"],
+    ["xok", "no status message"],
+    ["s", 'unknown status ""'],
+    ["sOK", 'unknown status "OK"'],
+    ["sok ", 'unknown status "ok "'],
+    ["smaybe", 'unknown status "maybe"'],
+  ])("%j is none", (text, message) => {
+    expect(() => decodeStatus(latin1(text))).toThrow(new ProtocolError("DIST_MESSAGE", message));
   });
 });
 
@@ -104,6 +118,20 @@ describe("challenge", () => {
     for (let end = 0; end < CHALLENGE_5.length; end++) {
       expect(() => decodeChallenge(CHALLENGE_5.subarray(0, end))).toThrow(ProtocolError);
     }
+  });
+
+  test("of another kind is none, nor is one that ends too early or whose name is no node's", () => {
+    const other = Buffer.from(CHALLENGE_5);
+    other[0] = 0x78;
+    expect(() => decodeChallenge(other)).toThrow(new ProtocolError("DIST_MESSAGE", "no challenge message"));
+    expect(() => decodeChallenge(CHALLENGE_6.subarray(0, 9))).toThrow("message ends too early");
+    for (const name of ["h", "@h", "n@", "n@h@x", "@n@h", "n@@h"]) {
+      const named = Buffer.concat([CHALLENGE_5.subarray(0, 11), latin1(name)]);
+      const problem = new ProtocolError("DIST_MESSAGE", `"${name}" is no node name`);
+      expect(() => decodeChallenge(named)).toThrow(problem);
+    }
+    const longer = Buffer.concat([CHALLENGE_5.subarray(0, 11), latin1("node_a@box.test")]);
+    expect(decodeChallenge(longer).name).toBe("node_a@box.test");
   });
 
   test("has a name in UTF-8, or in Latin-1 as older nodes send it", () => {

@@ -34,6 +34,12 @@ test.each([
   ["ab", ["xy"], undefined],
   ["node_a", ["node_a"], undefined],
   ["x", [], undefined],
+  // The nearest of several, whatever their order; two neighbours that are swapped are one mistake.
+  ["node_a", ["node_xyz", "node_ab", "nobe_b"], "node_ab"],
+  ["service", ["serviec", "serxyce"], "serviec"],
+  ["abcd", ["badc", "abxy"], "badc"],
+  ["abcdef", ["bxaxef", "abcxyz"], "abcxyz"],
+  ["consul", ["c"], undefined],
 ])("of %s and %j what was probably meant is %s", (written, names, expected) => {
   expect(nearest(written, names)).toBe(expected);
 });
@@ -63,6 +69,24 @@ describe("the kernel's table of sockets", () => {
       { address: "127.0.0.1", port: 9096 },
     ]);
     expect(parseListeners("garbage\n\n1: 2: 3 0A")).toEqual([]);
+    for (const local of [
+      "x0100007F:2382",
+      "0100007F:23820",
+      "0100007:2382",
+      "0100007g:2382",
+      "0100007F:238",
+      "0100007F:23xx",
+    ]) {
+      expect(parseListeners(`0: ${local} 00000000:0000 0A 0`), local).toEqual([]);
+    }
+  });
+
+  test("a port that is open at one address is not on loopback alone", () => {
+    const two = [
+      { address: "127.0.0.1", port: 1 },
+      { address: "10.0.0.1", port: 1 },
+    ];
+    expect(reachability(two, 1)).toEqual({ addresses: ["127.0.0.1", "10.0.0.1"], loopbackOnly: false, families: [4] });
   });
 
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/core/config.js";
-import { gatewayHosts, gatewayNames } from "../../src/core/gateway/names.js";
+import { gatewayHosts, gatewayNames, isGatewayHost } from "../../src/core/gateway/names.js";
 import { isOwnServer } from "../../src/core/gateway/own-server.js";
 
 const config = (flags: Record<string, string | string[]>) =>
@@ -21,6 +21,27 @@ describe("the hosts of the gateway", () => {
     });
     expect(gatewayHosts(settings)).toEqual(["other.service.consul", "x.example", "n1.service.consul"]);
   });
+});
+
+test.each([
+  ["svc.test", true],
+  ["n1.svc.test", true],
+  ["n1.dc1.svc.test", true],
+  ["only.test", true],
+  ["n1.only.test", false],
+  ["othersvc.test", false],
+  ["test", false],
+  // RFC 8552: no hosts, wherever the underscore stands; one within a label is none of theirs.
+  ["_epmd.svc.test", false],
+  ["_epmd._tcp.n1.svc.test", false],
+  ["n1._tcp.svc.test", false],
+  ["node_b.svc.test", true],
+])("%s is a host of the gateway: %s", (host, expected) => {
+  expect(isGatewayHost({ domains: ["svc.test", "_under.test"], hosts: ["only.test"] }, host)).toBe(expected);
+});
+
+test("a domain with an underscore of its own may have hosts", () => {
+  expect(isGatewayHost({ domains: ["_under.test"], hosts: [] }, "n1._under.test")).toBe(true);
 });
 
 describe("a name server is ourselves", () => {

@@ -46,7 +46,30 @@ describe("Nomad's variables of an upstream", () => {
     expect(readNomadUpstreams(split)).toEqual([upstream("b", 21002, "127.0.0.7"), upstream("c", 21003)]);
   });
 
-  test.each(["", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "host:1", ":21002"])("%j is none", (text) => {
+  test("have the lowest port and the highest, IPv6 in brackets, and are not taken from variables that only look alike", () => {
+    const env = {
+      NOMAD_UPSTREAM_ADDR_low: "127.0.0.1:1",
+      NOMAD_UPSTREAM_ADDR_high: "127.0.0.1:65535",
+      NOMAD_UPSTREAM_ADDR_six: "[fd00::7]:21002",
+      MY_NOMAD_UPSTREAM_ADDR_x: "127.0.0.1:2",
+      NOMAD_UPSTREAM_ADDR_: "127.0.0.1:3",
+    };
+    const six = upstream("six", 21002, "fd00::7");
+    expect(readNomadUpstreams(env)).toEqual([upstream("low", 1), upstream("high", 65_535), six]);
+    expect(readNomadUpstreams({ NOMAD_UPSTREAM_PORT_b: "21002x", NOMAD_UPSTREAM_PORT_c: "x21002" })).toEqual([]);
+  });
+
+  test.each([
+    "",
+    "127.0.0.1",
+    "127.0.0.1:0",
+    "127.0.0.1:1x",
+    "x[::1]:1",
+    "[::1]x:1",
+    "127.0.0.1:65536",
+    "host:1",
+    ":21002",
+  ])("%j is none", (text) => {
     expect(readNomadUpstreams({ NOMAD_UPSTREAM_ADDR_b: text })).toEqual([]);
   });
 

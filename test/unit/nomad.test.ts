@@ -29,6 +29,15 @@ describe("Nomad's environment", () => {
     expect(ports.map(isBridged)).toEqual([false]);
   });
 
+  test("takes the highest port, and nothing from variables that only look alike", () => {
+    const { ports } = readNomadEnvironment({ NOMAD_PORT_x: "65535", MY_NOMAD_PORT_y: "1", NOMAD_PORT_: "2" });
+    expect(ports).toEqual([{ label: "x", taskPort: 65_535, hostPort: 65_535, hostIp: undefined, allocIp: undefined }]);
+    // Of one side alone it is not known whether the other one differs.
+    const one = { ...ports[0], label: "x", taskPort: 1, hostPort: 1 };
+    expect(isBridged({ ...one, hostIp: "10.0.0.5", allocIp: undefined })).toBe(false);
+    expect(isBridged({ ...one, hostIp: undefined, allocIp: "172.26.64.3" })).toBe(false);
+  });
+
   test("keeps labels as they are written", () => {
     const { ports } = readNomadEnvironment({ NOMAD_PORT_erl_dist: "1", "NOMAD_PORT_erl-dist": "1" });
     expect(ports.map(({ label }) => label)).toEqual(["erl_dist", "erl-dist"]);

@@ -5,6 +5,16 @@ import { encodeLine, parseDaemonLine, parseRelayLine, readLine } from "../../src
 const ENSURE =
   '{"type":"ensure","id":7,"node":"b@svc.test","address":"127.64.0.1","endpoints":[{"address":"10.0.0.1","port":9100},{"address":"fd00::1","port":1}]}';
 
+const endpoints = (count: number) =>
+  JSON.stringify(Array.from({ length: count }, () => ({ address: "10.0.0.1", port: 65_535 })));
+
+test("as many endpoints, as high a port and as long a name as there may be are taken", () => {
+  const parsed = parseDaemonLine(ENSURE.replace(/\[.*\]/, endpoints(32)));
+  expect(parsed.type === "ensure" && parsed.endpoints).toHaveLength(32);
+  const host = "h".repeat(1024);
+  expect(parseDaemonLine(`{"type":"pair","id":0,"host":"${host}","address":"127.64.0.1"}`)).toMatchObject({ host });
+});
+
 describe("a daemon's lines", () => {
   test.each([
     ['{"type":"hello","version":1,"pid":42}', { type: "hello", version: 1, pid: 42 }],
@@ -48,7 +58,9 @@ describe("a daemon's lines", () => {
     [ENSURE.replace(/\[.*\]/, "[]"), "endpoints are not 1..32"],
     [ENSURE.replace(/\[.*\]/, '["10.0.0.1:9100"]'), "endpoint is no JSON object"],
     [ENSURE.replace(/\[.*\]/, "{}"), "endpoints is no list"],
+    [ENSURE.replace(/\[.*\]/, endpoints(33)), "endpoints are not 1..32"],
     ['{"type":"pair","id":0,"host":"","address":"127.64.0.1"}', "host is no text"],
+    [`{"type":"pair","id":0,"host":"${"h".repeat(1025)}","address":"127.64.0.1"}`, "host is no text"],
   ])("%s is refused", (line, message) => {
     expect(() => parseDaemonLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
   });
@@ -63,6 +75,7 @@ describe("the relay process's lines", () => {
     ['{"type":"ensured","id":7,"port":61000}', { type: "ensured", id: 7, port: 61000 }],
     ['{"type":"refused","id":7,"reason":"no"}', { type: "refused", id: 7, reason: "no" }],
     ['{"type":"kept","id":7}', { type: "kept", id: 7 }],
+    ['{"type":"status","id":7,"status":{"pid":42}}', { type: "status", id: 7, status: { pid: 42 } }],
     [
       '{"type":"dial-failed","node":"b@svc.test","endpoint":{"address":"10.0.0.1","port":9100},"reason":"no answer"}',
       {
@@ -82,7 +95,9 @@ describe("the relay process's lines", () => {
   test.each([
     ["220 mail.test ESMTP", "a line is no JSON"],
     ['{"type":"hello","version":1,"pid":42}', "pairs is no list"],
+    ['{"type":"hello","version":1,"pid":42,"pairs":[1]}', "pairs is no JSON object"],
     ['{"type":"ensured","id":7,"port":0}', "port is not 1..65535"],
+    ['{"type":"dial-failed","node":"b@svc.test","endpoint":1,"reason":"no"}', "endpoint is no JSON object"],
     ['{"type":"status","id":7}', "status is no JSON object"],
   ])("%s is refused", (line, message) => {
     expect(() => parseRelayLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
@@ -107,6 +122,7 @@ describe("lines are cut from bytes", () => {
     expect(readLine(Buffer.from("1234\n"), 4)).toMatchObject({ kind: "line", line: "1234" });
     expect(readLine(Buffer.from("12345"), 4)).toEqual(tooLong);
     expect(readLine(Buffer.from("12345\n"), 4)).toEqual(tooLong);
+    expect(readLine(Buffer.from("\n12345"), 4)).toMatchObject({ kind: "line", line: "" });
   });
 
   test("and written with their end", () => {

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import type { Endpoint } from "../../src/core/endpoint.js";
+import { servesAll } from "../../src/core/resolution.js";
+import { resolutionObject } from "../../src/core/resolution-object.js";
+
+const ENDPOINTS: Endpoint[] = [1, 2].map((n) => ({
+  ...{ address: `10.0.0.${n}`, port: 9100 + n, family: 4, priority: 1, weight: 1, target: `h${n}.test` },
+}));
+
+test("a node that was found has its endpoints with what is added to each", () => {
+  const answer = { outcome: "found", source: "srv", stale: false, ttl: 3, endpoints: ENDPOINTS } as const;
+  expect(resolutionObject("a@svc", answer, 12.345)).toEqual({ node: "a@svc", ...answer, elapsedMs: 12.3 });
+  const more = { added: { via: "x" }, ofEndpoint: (index: number) => ({ probe: index }) };
+  expect(resolutionObject("a@svc", answer, 0, more)).toEqual({
+    ...{ node: "a@svc", ...answer, via: "x", elapsedMs: 0 },
+    endpoints: ENDPOINTS.map((endpoint, probe) => ({ ...endpoint, probe })),
+  });
+});
+
+test("one that was not has the reason", () => {
+  const answer = { outcome: "not-found", reason: "no SRV" } as const;
+  expect(resolutionObject("a@svc", answer, 1, { added: { via: "x" } })).toEqual({
+    ...{ node: "a@svc", ...answer, via: "x", elapsedMs: 1 },
+  });
+});
+
+test("strangers get what all sources but upstreams and fallbacks know", () => {
+  const sources = ["registry", "static", "upstream", "srv", "fallback"] as const;
+  expect(sources.filter(servesAll)).toEqual(["registry", "static", "srv"]);
+});

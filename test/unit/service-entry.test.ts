@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { aliveNameOf, META_SINCE, sameEntry, tcpCheckId, ttlCheckId } from "../../src/core/service-entry.js";
+import { heldService, serviceEntry } from "../support/service-entry.js";
+
+const ENTRY = serviceEntry("a", { tags: ["a", "blue"] });
+const HELD = heldService(ENTRY);
+
+describe("an entry is held as it is wanted", () => {
+  test("whatever the order of its tags and the time at which it was made", () => {
+    expect(sameEntry(ENTRY, HELD)).toBe(true);
+    expect(sameEntry(ENTRY, { ...HELD, tags: ["blue", "a"], meta: { ...HELD.meta, [META_SINCE]: "1" } })).toBe(true);
+    const withTime = { ...ENTRY, meta: { ...ENTRY.meta, [META_SINCE]: "2" } };
+    expect(sameEntry(withTime, HELD)).toBe(true);
+  });
+
+  test.each([
+    ["service", { service: "other" }],
+    ["address", { address: "10.0.0.2" }],
+    ["port", { port: 1 }],
+    ["weight", { weight: 9 }],
+    ["tag too many", { tags: ["a", "blue", "c"] }],
+    ["tag too few", { tags: ["a"] }],
+    ["tag instead of one", { tags: ["a", "green"] }],
+    ["meta key too many", { meta: { ...HELD.meta, more: "x" } }],
+    ["meta key too few", { meta: { "erlang-node": "a@svc.service.consul" } }],
+    ["value in its meta", { meta: { ...HELD.meta, "erlang-dist-port": "1" } }],
+  ])("but not with another %s", (_, change) => {
+    expect(sameEntry(ENTRY, { ...HELD, ...change })).toBe(false);
+  });
+});
+
+test("the alive name stands before the @ of the meta; other entries are no nodes of ours", () => {
+  const nameIn = (node: string | undefined) => {
+    const meta: Record<string, string> = node === undefined ? {} : { "erlang-node": node };
+    return aliveNameOf({ ...HELD, meta });
+  };
+  expect(["a@svc", "a", "@svc", "", undefined].map(nameIn)).toEqual(["a", undefined, undefined, undefined, undefined]);
+});
+
+test("the checks have names of their own", () => {
+  expect([ttlCheckId("srv-epmd:x:a"), tcpCheckId("srv-epmd:x:a")]).toEqual([
+    "service:srv-epmd:x:a",
+    "service:srv-epmd:x:a:tcp",
+  ]);
+});

@@ -1,3 +1,4 @@
+import { catalogue } from "./catalogue.js";
 import type { Check } from "./check.js";
 import { clock } from "./clock.js";
 import { consulAgent, consulLeader, consulToken } from "./consul.js";
@@ -17,7 +18,7 @@ import { vmListens } from "./vm-listens.js";
 export const CHECKS: readonly Check[] = [
   ...[epmdPort, loopbacks, vmListens, portMapping, nodeName],
   ...[resolver, consulAgent, consulLeader, consulToken],
-  ...[registration, registrationDns, publishedEndpoint, hairpin],
+  ...[registration, catalogue, registrationDns, publishedEndpoint, hairpin],
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
   ...[meshUpstream, meshIntention, clock],
 ];

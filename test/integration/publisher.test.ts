@@ -1,4 +1,4 @@
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { AgentState } from "../../src/consul/agent-state.js";
 import type { ConsulClient } from "../../src/consul/client.js";
 import { Publisher } from "../../src/consul/publisher.js";
@@ -6,7 +6,7 @@ import { TIMINGS } from "../../src/consul/timings.js";
 import { Turns } from "../../src/consul/turns.js";
 import type { HeldService } from "../../src/core/service-entry.js";
 import { collectLog } from "../support/log-lines.js";
-import { heldService, OWNER, serviceEntry } from "../support/service-entry.js";
+import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 import { waitFor } from "../support/wait-for.js";
 
 const ENTRY = serviceEntry("a");
@@ -48,30 +48,46 @@ function promptAgent() {
   return { client, calls };
 }
 
+function publish(client: ConsulClient): Publisher {
+  const { log } = collectLog();
+  const now = () => performance.now();
+  const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false });
+  const presence = { forgotten: () => {}, evaded: () => {} };
+  return new Publisher(
+    "a",
+    { state: "gone" },
+    {
+      ...{ client, agent, presence, log, now, owner: OWNER, ttl: 15_000, deregisterAfter: 300_000 },
+      ...{ turns: new Turns(), random: () => 0.5, timings: TIMINGS, published: () => {}, emptied: () => {} },
+    },
+  );
+}
+
+test("a look at the agent that is older than the last change is not believed", async () => {
+  const { client, calls } = promptAgent();
+  const publisher = publish(client);
+  const before = publisher.changes;
+  publisher.aim({ state: "up", entries: [ENTRY] });
+  await waitFor(() => publisher.isPublished, { what: "the publication" });
+  const made = [...calls];
+  // As it was before: what a dead daemon had left there, and then nothing.
+  const survey = { services: [heldService(ENTRY, STRANGER)], checks: [], critical: new Set<string>() };
+  publisher.observe(survey, before);
+  publisher.observe({ ...survey, services: [] }, before);
+  expect(publisher.visible).toEqual([ENTRY.id]);
+  expect([publisher.isDoubted, publisher.wanted]).toEqual([false, [ENTRY.id]]);
+  expect(calls).toEqual(made);
+  // Of now it is.
+  publisher.observe(survey, publisher.changes);
+  expect(publisher.wanted).not.toEqual([ENTRY.id]);
+  publisher.close();
+});
+
 test.each(Array.from({ length: 12 }, (_, turns) => turns))(
   "the end of a VM is never overlooked, though it comes %i turns of the event queue after the entry was passed",
   async (turns) => {
     const { client, calls } = promptAgent();
-    const { log } = collectLog();
-    const publisher = new Publisher(
-      "a",
-      { state: "gone" },
-      {
-        client,
-        owner: OWNER,
-        ttl: 15_000,
-        deregisterAfter: 300_000,
-        agent: new AgentState({ log, recovered: () => {}, now: () => performance.now(), hasTokenFile: false }),
-        turns: new Turns(),
-        presence: { forgotten: () => {}, evaded: () => {} },
-        log,
-        now: () => performance.now(),
-        random: () => 0.5,
-        timings: TIMINGS,
-        published: () => {},
-        emptied: () => {},
-      },
-    );
+    const publisher = publish(client);
     publisher.aim({ state: "up", entries: [ENTRY] });
     while (!calls.includes("pass")) await null;
     for (let turn = 0; turn < turns; turn++) await null;

@@ -1,5 +1,4 @@
 import { ConsulError, describeError } from "../core/errors.js";
-import { obstacleOf } from "../core/obstacles.js";
 import {
   afterStep,
   type Held,
@@ -14,23 +13,18 @@ import {
   withAnotherToken,
 } from "../core/reconcile.js";
 import { type ServiceEntry, sameEntry } from "../core/service-entry.js";
-import type { Logger } from "../logger.js";
 import type { AgentState } from "./agent-state.js";
 import type { ConsulClient } from "./client.js";
 import { Ownership, type OwnershipDeps, type Standing } from "./ownership.js";
-import type { Presence } from "./presence.js";
 import { Retry, type RetryDeps } from "./retry.js";
 import type { Caller, Rank, Turns } from "./turns.js";
+import { Visible, type VisibleDeps } from "./visible.js";
 
-export interface PublisherDeps extends OwnershipDeps, RetryDeps {
+export interface PublisherDeps extends OwnershipDeps, RetryDeps, VisibleDeps {
   readonly client: ConsulClient;
   readonly agent: AgentState;
   readonly turns: Turns;
-  readonly presence: Pick<Presence, "forgotten" | "evaded">;
   readonly deregisterAfter: number;
-  readonly log: Logger;
-  /** An entry has come into Consul's DNS. */
-  readonly published: (entry: ServiceEntry) => void;
   /** Nothing is held, nothing is to be done. */
   readonly emptied: () => void;
 }
@@ -43,12 +37,7 @@ export class Publisher implements Caller {
   readonly #ownership: Ownership;
   /** What fails holds up nothing else: neither another entry, nor that this one's check is passed. */
   readonly #retries = new Map<string, Retry>();
-  /** Entries that the log has been told of, by id. */
-  readonly #told = new Map<string, ServiceEntry>();
-  /** Ids that the agent did not have although it was given them: what it says of them since is not believed. */
-  readonly #doubted = new Set<string>();
-  /** What keeps an id out of DNS, its TTL check apart. */
-  #obstacles: ReadonlyMap<string, string> = new Map();
+  readonly #visible: Visible;
   #target: Target;
   /** Whose name it is. */
   #share = "";
@@ -67,12 +56,14 @@ export class Publisher implements Caller {
     this.#target = target;
     this.#deps = deps;
     this.#ownership = new Ownership(deps);
+    this.#visible = new Visible(key, deps);
   }
 
-  /** Ids in Consul's DNS: those that were passed within their TTL, and that nothing else keeps out. */
+  /** Ids in Consul's DNS. */
   get visible(): string[] {
+    const now = this.#deps.now();
     return Array.from(this.#held)
-      .filter(([id, held]) => this.#isVisible(id, held))
+      .filter(([id, held]) => this.#visible.has(id, held, now))
       .map(([id]) => id);
   }
 
@@ -86,17 +77,15 @@ export class Publisher implements Caller {
     if (this.#target.state !== "up") return this.visible.length > 0;
     return this.#target.entries.some((entry) => {
       const held = this.#held.get(entry.id);
-      if (!held || !this.#isVisible(entry.id, held)) return false;
+      if (!held || !this.#visible.has(entry.id, held, this.#deps.now())) return false;
       return held.entry === entry || (held.found !== undefined && sameEntry(entry, held.found));
     });
   }
 
   /** Why it is not published, as far as that is no failure of a call. */
   get obstacle(): string | undefined {
-    const [obstacle] = this.wanted.flatMap((id) => this.#obstacles.get(id) ?? []);
-    if (obstacle !== undefined) return obstacle;
-    if (!this.wanted.some((id) => this.#doubted.has(id))) return undefined;
-    return "the Consul agent does not have what it was given";
+    const [obstacle] = this.wanted.flatMap((id) => this.#visible.obstacle(id) ?? []);
+    return obstacle;
   }
 
   get lastError(): ConsulError | undefined {
@@ -106,7 +95,7 @@ export class Publisher implements Caller {
 
   /** The agent's list leaves out what it was given: it is better looked at again soon. */
   get isDoubted(): boolean {
-    return this.#doubted.size > 0 || Array.from(this.#held.values()).some(({ unlisted }) => unlisted);
+    return this.#visible.isDoubted || Array.from(this.#held.values()).some(({ unlisted }) => unlisted);
   }
 
   /** Counts what happened: a survey older than the last change says nothing of this name. */
@@ -137,18 +126,13 @@ export class Publisher implements Caller {
   }
 
   observe(survey: Survey, changes: number): void {
-    const ids = new Set([...this.#held.keys(), ...this.wanted]);
-    this.#obstacles = new Map(
-      Array.from(ids, (id) => [id, obstacleOf(id, survey.checks)] as const).filter(
-        (pair): pair is readonly [string, string] => pair[1] !== undefined,
-      ),
-    );
+    this.#visible.observe(new Set([...this.#held.keys(), ...this.wanted]), survey.checks);
     // A pass changes nothing of what was seen: it happens all the time, and perhaps always with the survey.
     if ((this.#running && !this.#isRefreshing) || changes !== this.#changes) return;
     const { now, owner } = this.#deps;
     const { held, taken, listed } = observe(this.#held, this.#key, survey, owner, now(), this.#deps);
     this.#held = held;
-    for (const id of listed) this.#doubted.delete(id);
+    for (const id of listed) this.#visible.believe(id);
     for (const id of taken) this.#evade(id);
     this.#wake();
   }
@@ -283,11 +267,8 @@ export class Publisher implements Caller {
 
   /** A look at one id tells more than a list. */
   #learn(id: string, standing: Standing): void {
-    if (standing === "ours") this.#doubted.delete(id);
-    else if (standing === "free" && this.#held.get(id)?.unlisted) {
-      this.#forgotten(id);
-      this.#doubted.add(id);
-    }
+    if (standing === "ours") this.#visible.believe(id);
+    else if (standing === "free" && this.#held.get(id)?.unlisted) this.#visible.doubt(id);
   }
 
   /** @returns whether the entry is there after all, and only the list has left it out */
@@ -298,10 +279,6 @@ export class Publisher implements Caller {
     this.#held = new Map(this.#held).set(id, confirmed);
     this.#changes++;
     return true;
-  }
-
-  #forgotten(id: string): void {
-    if (this.wanted.includes(id) && this.#told.has(id)) this.#deps.presence.forgotten(id);
   }
 
   /** What stands there is another daemon's. */
@@ -315,20 +292,16 @@ export class Publisher implements Caller {
     const held = new Map(this.#held);
     held.delete(id);
     this.#held = held;
-    this.#doubted.delete(id);
+    this.#visible.believe(id);
   }
 
   #evade(id: string): void {
-    if (this.#ownership.evade(id) && this.#target.state === "up") this.#deps.presence.evaded(id);
-    const told = this.#told.get(id);
-    this.#told.delete(id);
     const before = this.#target;
-    this.#target = this.#withOwnIds(before);
-    // The same entry under another id is no news.
-    if (told && before.state === "up" && this.#target.state === "up") {
-      const own = this.#target.entries[before.entries.findIndex((entry) => entry.id === id)];
-      if (own) this.#told.set(own.id, own);
-    }
+    if (!this.#ownership.evade(id) || before.state !== "up") return;
+    const index = before.entries.findIndex((entry) => entry.id === id);
+    const own = before.entries.map((entry) => this.#ownership.distinct(entry));
+    this.#target = { state: "up", entries: own };
+    this.#visible.evaded(id, own[index]);
   }
 
   #withOwnIds(target: Target): Target {
@@ -369,29 +342,10 @@ export class Publisher implements Caller {
     // A registration has succeeded when the pass that follows it has.
     if (result === "done" && before?.condition !== "passing") this.#retries.delete(keyOf({ action: "register", id }));
     const entry = this.#held.get(id)?.entry;
-    if (action === "pass" && result === "unknown") this.#forgotten(id);
+    if (action === "pass" && result === "unknown") this.#visible.forgotten(id);
     else if (action === "pass") {
-      if (entry && this.#told.get(id) !== entry) this.#appeared(entry);
-    } else if (action !== "renew") this.#withdrawn(id, before);
-  }
-
-  #appeared(entry: ServiceEntry): void {
-    this.#told.set(entry.id, entry);
-    this.#deps.log.info(describe(entry), "published");
-    this.#deps.published(entry);
-  }
-
-  #withdrawn(id: string, before: Held | undefined): void {
-    const told = this.#told.get(id);
-    this.#told.delete(id);
-    const wasThere = before?.entry === undefined && before?.condition === "passing";
-    if (!told && !wasThere) return;
-    this.#deps.log.info(told ? describe(told) : { name: this.#key, serviceId: id }, "withdrawn");
-  }
-
-  #isVisible(id: string, { condition, expiresAt }: Held): boolean {
-    const passes = condition === "passing" && expiresAt > this.#deps.now();
-    return passes && !this.#obstacles.has(id) && !this.#doubted.has(id);
+      if (entry) this.#visible.appeared(entry);
+    } else if (action !== "renew") this.#visible.withdrawn(id, before);
   }
 
   #serviceOf(step: Work): string | undefined {
@@ -403,10 +357,6 @@ export class Publisher implements Caller {
 
 function keyOf({ action, id }: Pick<Work, "action" | "id">): string {
   return `${action === "pass" ? "pass" : "change"} ${id}`;
-}
-
-function describe({ aliveName, id, service, address, port }: ServiceEntry): object {
-  return { name: aliveName, service, serviceId: id, address: address ?? "the agent's own", port };
 }
 
 function asConsulError(thrown: unknown): ConsulError {

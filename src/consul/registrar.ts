@@ -2,15 +2,16 @@ import { type Claim, Claims, type Holder } from "../core/claims.js";
 import type { Config } from "../core/config.js";
 import { ConsulError, describeError } from "../core/errors.js";
 import { type DaemonIdentity, instanceOf, publicationOf } from "../core/publication.js";
-import { abandoned, keyOf, ownedKeys, type Survey, type Target } from "../core/reconcile.js";
+import { keyOf, ownedKeys, type Survey, type Target } from "../core/reconcile.js";
 import type { RegisteredNode, Registry } from "../core/registry.js";
-import { foundEntry, serviceId } from "../core/service-entry.js";
+import { serviceId } from "../core/service-entry.js";
 import type { Logger } from "../logger.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import type { ConsulClient } from "./client.js";
+import { Leftovers } from "./leftovers.js";
 import { Namesakes } from "./namesakes.js";
-import { criticalIds, standingOf } from "./ownership.js";
+import { criticalIds } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { SharedServices } from "./shared-service.js";
@@ -79,14 +80,13 @@ class ConsulRegistrar implements Registrar {
   readonly #namesakes: Namesakes;
   readonly #unsubscribe: () => void;
   readonly #adoptUntil: number;
+  readonly #leftovers: Leftovers;
   readonly #audits: Audits;
   readonly #turns = new Turns();
   readonly #presence: Presence;
   readonly #looks: NodeJS.Timeout;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
-  /** Dead entries of other owners that the first look has found, as far as they are still to be removed. */
-  #abandoned: ReadonlySet<string> | undefined;
   /** When the last survey began. */
   #askedAt = 0;
   /** Surveys in a row that found the agent without what it had been given. */
@@ -123,6 +123,14 @@ class ConsulRegistrar implements Registrar {
       else this.#left(node);
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
+    this.#leftovers = new Leftovers({
+      ...deps,
+      owner: deps.identity.owner,
+      prefix: serviceId(instanceOf(deps.config, deps.identity), ""),
+      times: deps.config,
+      agent: this.#agent,
+      signal: this.#abort.signal,
+    });
     this.#audits = new Audits({
       survey: () => this.#survey(),
       failed: (error, failures) => this.#surveyFailed(error, failures),
@@ -304,7 +312,7 @@ class ConsulRegistrar implements Registrar {
       changes.set(key, this.#publisher(key, { state: "awaited", until: this.#adoptUntil }).changes);
     }
     for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
-    await this.#removeAbandoned(survey);
+    await this.#leftovers.see(survey, this.#askedAt);
     return this.#patience();
   }
 
@@ -316,33 +324,6 @@ class ConsulRegistrar implements Registrar {
     if (!publishers.some(({ isDoubted }) => isDoubted)) this.#doubts = 0;
     else return retryDelay(++this.#doubts, recheck, audit, this.#random);
     return publishers.some(({ obstacle }) => obstacle !== undefined) ? watch : undefined;
-  }
-
-  /** What was dead at the start: an entry that is critical later may be that of a VM that has just ended. */
-  async #removeAbandoned(survey: Survey): Promise<void> {
-    const { client, identity, config, log } = this.#deps;
-    const { owner } = identity;
-    const { signal } = this.#abort;
-    const dead = abandoned(survey, owner, serviceId(instanceOf(config, identity), ""));
-    const left = new Set(this.#abandoned ?? dead.map(({ id }) => id));
-    this.#abandoned = left;
-    for (const held of dead.filter(({ id }) => left.has(id))) {
-      const { id, service } = held;
-      try {
-        // A publisher may have taken it over meanwhile, or its daemon may be alive after all.
-        const isDead = (await standingOf(id, { client, owner }, signal)) === "abandoned";
-        left.delete(id);
-        if (!isDead) continue;
-        // With our token: its own may be gone, and then the servers would not hear of the removal.
-        await client.register(foundEntry(held, survey.checks, config), signal);
-        await client.deregister(id, signal);
-        log.info({ serviceId: id }, "removed what a daemon left here before the machine was started anew");
-      } catch (error) {
-        if (!(error instanceof ConsulError) || signal.aborted) throw error;
-        left.add(id);
-        this.#agent.failed(error, { sentAt: this.#askedAt, service, action: "deregister" });
-      }
-    }
   }
 }
 

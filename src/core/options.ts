@@ -476,7 +476,7 @@ export const OPTIONS = {
   consulTokenFile: maybe({
     group: "consul",
     commands: CONSUL,
-    help: "file with the ACL token, read again after a refusal",
+    help: "file with the ACL token, read again after a refusal, every 30 s and on SIGHUP",
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_HTTP_TOKEN_FILE",

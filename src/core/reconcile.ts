@@ -283,3 +283,10 @@ export function abandoned(survey: Survey, owner: string, prefix: string): HeldSe
     ({ id, meta }) => id.startsWith(prefix) && meta[META_OWNER] !== owner && survey.critical.has(id),
   );
 }
+
+/** Dead entries of other owners, whatever their instance. */
+export function lapsed(survey: Survey, owner: string): HeldService[] {
+  return survey.services.filter(({ id, meta }) => {
+    return meta[META_OWNER] !== undefined && meta[META_OWNER] !== owner && survey.critical.has(id);
+  });
+}

@@ -1,3 +1,4 @@
+import { catalogue } from "./catalogue.js";
 import type { Check } from "./check.js";
 import { clock } from "./clock.js";
 import { consulAgent, consulLeader, consulToken } from "./consul.js";
@@ -19,7 +20,7 @@ import { vmListens } from "./vm-listens.js";
 export const CHECKS: readonly Check[] = [
   ...[epmdPort, loopbacks, vmListens, portMapping, nodeName, domain],
   ...[resolver, consulAgent, consulLeader, consulToken],
-  ...[registration, sameName, registrationDns, publishedEndpoint, hairpin],
+  ...[registration, catalogue, sameName, registrationDns, publishedEndpoint, hairpin],
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
   ...[meshUpstream, meshIntention, clock],
 ];

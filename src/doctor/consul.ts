@@ -160,7 +160,7 @@ async function byRegistration(examination: Examination, said: string, policy: st
 }
 
 /** Services under which nodes are published here: those of the domains, and of the nodes that are alive. */
-async function servicesToWrite({ config, nodes }: Examination): Promise<string[]> {
+export async function servicesToWrite({ config, nodes }: Examination): Promise<string[]> {
   if (config.service !== undefined) return [config.service];
   const names = (await nodes()).map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name));
   const domains = [

@@ -1,12 +1,21 @@
 import { readOwner } from "../consul/owner.js";
+import { type Obstacle, obstacleOf } from "../core/obstacles.js";
 import { publicationOf, publishesToConsul } from "../core/publication.js";
-import { aliveNameOf, type HeldCheck, type HeldService, META_OWNER, type ServiceEntry } from "../core/service-entry.js";
+import {
+  aliveNameOf,
+  type HeldCheck,
+  type HeldService,
+  META_OWNER,
+  type ServiceEntry,
+  ttlCheckId,
+} from "../core/service-entry.js";
 import type { Examination } from "./examination.js";
 
 /** An entry that should be in Consul for a node here, and what is there. */
 export interface OwnRegistration {
   readonly wanted: ServiceEntry;
   readonly held: HeldService | undefined;
+  /** Its checks, and those of the machine. */
   readonly checks: readonly HeldCheck[];
 }
 
@@ -19,8 +28,19 @@ export async function ownRegistrations(examination: Examination): Promise<OwnReg
   return wanted.map((entry) => {
     const held =
       services.find((service) => isSame(entry, service)) ?? services.find((service) => isOfThisPlace(entry, service));
-    return { wanted: entry, held, checks: checks.filter(({ serviceId }) => serviceId === held?.id) };
+    return {
+      wanted: entry,
+      held,
+      checks: checks.filter(({ serviceId }) => serviceId === "" || serviceId === held?.id),
+    };
   });
+}
+
+/** Why the agent itself leaves the entry out of DNS; undefined when it does not. */
+export function whyCritical({ held, checks }: OwnRegistration): Obstacle | "not-passed" | undefined {
+  if (!held) return undefined;
+  const isPassed = !checks.some(({ checkId, status }) => checkId === ttlCheckId(held.id) && status === "critical");
+  return isPassed ? obstacleOf(held.id, checks) : "not-passed";
 }
 
 /** Empty where nothing is published. */

@@ -4,9 +4,10 @@ import { isMeshed } from "../core/mesh/sidecar.js";
 import { publishesToConsul } from "../core/publication.js";
 import { probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
+import { differencesOf } from "./catalogue.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
-import { ownRegistrations } from "./own-registrations.js";
+import { ownRegistrations, whyCritical } from "./own-registrations.js";
 import { isOwn, type PublishedNode } from "./published-nodes.js";
 import { NO_PUBLISHED_NODE } from "./registration.js";
 
@@ -24,27 +25,38 @@ export const registrationDns: Check = {
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
     const nodes = await examination.published();
-    const absent = (await ownRegistrations(examination).catch(() => [])).filter(({ held }) => !held);
-    const isAbsent = (name: string) => absent.some(({ wanted }) => wanted.aliveName === name);
+    const reasons = await whereToLook(examination);
     return together(
-      nodes.map((node) => visible(node, isAbsent(node.aliveName), examination)),
+      nodes.map((node) => visible(node, reasons.get(node.aliveName), examination)),
       NO_PUBLISHED_NODE,
     );
   },
 };
 
-function visible(node: PublishedNode, isAbsent: boolean, { config }: Examination): Finding {
+/** The checks that say why a node is not in DNS, by its name: there it is no matter of DNS. */
+async function whereToLook(examination: Examination): Promise<ReadonlyMap<string, string>> {
+  const registrations = await ownRegistrations(examination).catch(() => []);
+  const differences = await differencesOf(examination).catch(() => undefined);
+  return new Map([
+    ...(differences?.found ?? []).map(({ aliveName }) => [aliveName, "see catalogue"] as const),
+    ...registrations
+      .filter((one) => !one.held || whyCritical(one) !== undefined)
+      .map(({ wanted }) => [wanted.aliveName, "see registration"] as const),
+  ]);
+}
+
+function visible(node: PublishedNode, advice: string | undefined, { config }: Examination): Finding {
   const { full, resolution } = node;
   switch (resolution.outcome) {
     case "unavailable":
       return fail(`${full} cannot be looked up: ${resolution.cause}`, "see resolver");
     case "not-found":
-      if (isAbsent) return fail(resolution.reason, "see registration");
+      if (advice !== undefined) return fail(resolution.reason, advice);
       return fail(
         resolution.reason,
         config.dnsListen
           ? "see that serve runs with this --dns-listen and --domain"
-          : 'the name server asked must be that Consul\'s (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
+          : 'the name server asked must be that Consul\'s (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that; or the token is gone that the entry was registered with (see catalogue)',
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => formatPeer(endpoint)));

@@ -1,18 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
 import { hostPort } from "../core/ip.js";
+import type { Obstacle } from "../core/obstacles.js";
 import { publishesToConsul } from "../core/publication.js";
+import { ttlCheckId } from "../core/service-entry.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { daemonStatus } from "./daemon-status.js";
 import type { Examination } from "./examination.js";
-import { type OwnRegistration, ownRegistrations } from "./own-registrations.js";
+import { type OwnRegistration, ownRegistrations, whyCritical } from "./own-registrations.js";
 
 /** A node that has just registered is on its way. Milliseconds. */
 const PATIENCE = 2_000;
 const PAUSE = 250;
 
-const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
+export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
 export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 export const registration: Check = {
@@ -55,7 +57,15 @@ async function daemonsWhy({ config }: Examination): Promise<string | undefined> 
   return checks.find(({ reason }) => reason !== undefined)?.reason;
 }
 
-function judge({ wanted, held, checks }: OwnRegistration, daemonRuns: boolean, why?: string): Finding {
+const ADVICE: Readonly<Record<Obstacle["kind"] | "not-passed", string>> = {
+  "not-passed": "no srv-epmd refreshes it: see that the daemon runs and reaches the agent",
+  maintenance: "where the work is done, end it: consul maint -disable, for an entry with -service=<its id>",
+  tcp: "the agent cannot connect to that place: see vm-listens and port-mapping, or serve without --tcp-check",
+  other: "see what that check looks at: Consul's DNS leaves out all that stands beside a critical check",
+};
+
+function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string): Finding {
+  const { wanted, held } = registration;
   const { aliveName, service, port, address, tags } = wanted;
   if (!held) {
     const evidence = `${aliveName} is registered here, and not with Consul as an instance of ${service}`;
@@ -67,13 +77,12 @@ function judge({ wanted, held, checks }: OwnRegistration, daemonRuns: boolean, w
   }
   const where =
     held.address === undefined ? `port ${held.port} of the agent's address` : hostPort(held.address, held.port);
-  const critical = checks.find(({ status }) => status === "critical");
-  if (critical) {
+  const critical = whyCritical(registration);
+  if (critical !== undefined) {
+    const words = critical === "not-passed" ? `its check ${ttlCheckId(held.id)} is critical` : critical.words;
     return fail(
-      `${aliveName} is registered at ${where}, and its check ${critical.checkId} is critical: Consul's DNS leaves it out`,
-      critical.checkId.endsWith(":tcp")
-        ? "the agent cannot connect to that place: see vm-listens and port-mapping, or serve without --tcp-check"
-        : "no srv-epmd refreshes it: see that the daemon runs and reaches the agent",
+      `${aliveName} is registered at ${where}, and Consul's DNS leaves it out: ${words}`,
+      ADVICE[critical === "not-passed" ? critical : critical.kind],
     );
   }
   const same =

@@ -4,10 +4,9 @@ import type { ConsulClient } from "../../src/consul/client.js";
 import { Publisher } from "../../src/consul/publisher.js";
 import { TIMINGS } from "../../src/consul/timings.js";
 import { Turns } from "../../src/consul/turns.js";
-import type { Survey } from "../../src/core/reconcile.js";
 import type { HeldService } from "../../src/core/service-entry.js";
 import { collectLog } from "../support/log-lines.js";
-import { heldService, OWNER, serviceEntry } from "../support/service-entry.js";
+import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 import { waitFor } from "../support/wait-for.js";
 
 const ENTRY = serviceEntry("a");
@@ -33,10 +32,7 @@ function promptAgent() {
       calls.push("deregister");
       held = undefined;
     },
-    service: async () => {
-      calls.push("look");
-      return held;
-    },
+    service: async () => held,
     services: async () => (held ? [held] : []),
     checks: async () => [],
     healthService: async () => [],
@@ -49,40 +45,41 @@ function promptAgent() {
     onNewToken: () => {},
     close: () => {},
   };
-  const forget = () => {
-    held = undefined;
-  };
-  return { client, calls, forget };
+  return { client, calls };
 }
 
-function publisherFor(client: ConsulClient): Publisher {
+function publish(client: ConsulClient): Publisher {
   const { log } = collectLog();
-  const deps = {
-    ...{ client, owner: OWNER, ttl: 15_000, deregisterAfter: 300_000, log, timings: TIMINGS },
-    agent: new AgentState({ log, recovered: () => {}, now: () => performance.now(), hasTokenFile: false }),
-    turns: new Turns(),
-    presence: { forgotten: () => {}, evaded: () => {} },
-    ...{ now: () => performance.now(), random: () => 0.5, published: () => {}, emptied: () => {} },
-  };
-  return new Publisher("a", { state: "gone" }, deps);
+  const now = () => performance.now();
+  const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false });
+  const presence = { forgotten: () => {}, evaded: () => {} };
+  return new Publisher(
+    "a",
+    { state: "gone" },
+    {
+      ...{ client, agent, presence, log, now, owner: OWNER, ttl: 15_000, deregisterAfter: 300_000 },
+      ...{ turns: new Turns(), random: () => 0.5, timings: TIMINGS, published: () => {}, emptied: () => {} },
+    },
+  );
 }
 
-const NOTHING_HELD: Survey = { services: [], checks: [], critical: new Set() };
-
-test("a survey that was begun before the last change says nothing of a name: what it lacks was not there yet", async () => {
-  const { client, calls, forget } = promptAgent();
-  const publisher = publisherFor(client);
+test("a look at the agent that is older than the last change is not believed", async () => {
+  const { client, calls } = promptAgent();
+  const publisher = publish(client);
   const before = publisher.changes;
   publisher.aim({ state: "up", entries: [ENTRY] });
-  await waitFor(() => publisher.visible.length === 1, { what: "the publication" });
-  const done = [...calls];
-  for (const changes of [before, publisher.changes - 1, -1]) publisher.observe(NOTHING_HELD, changes);
-  for (let turn = 0; turn < 20; turn++) await null;
-  expect({ visible: publisher.visible, calls }).toEqual({ visible: [ENTRY.id], calls: done });
-  // One that was begun since then is believed: the agent has lost the entry.
-  forget();
-  publisher.observe(NOTHING_HELD, publisher.changes);
-  await waitFor(() => calls.slice(done.length).includes("register"), { what: "the entry's return" });
+  await waitFor(() => publisher.isPublished, { what: "the publication" });
+  const made = [...calls];
+  // As it was before: what a dead daemon had left there, and then nothing.
+  const survey = { services: [heldService(ENTRY, STRANGER)], checks: [], critical: new Set<string>() };
+  publisher.observe(survey, before);
+  publisher.observe({ ...survey, services: [] }, before);
+  expect(publisher.visible).toEqual([ENTRY.id]);
+  expect([publisher.isDoubted, publisher.wanted]).toEqual([false, [ENTRY.id]]);
+  expect(calls).toEqual(made);
+  // Of now it is.
+  publisher.observe(survey, publisher.changes);
+  expect(publisher.wanted).not.toEqual([ENTRY.id]);
   publisher.close();
 });
 
@@ -90,7 +87,7 @@ test.each(Array.from({ length: 12 }, (_, turns) => turns))(
   "the end of a VM is never overlooked, though it comes %i turns of the event queue after the entry was passed",
   async (turns) => {
     const { client, calls } = promptAgent();
-    const publisher = publisherFor(client);
+    const publisher = publish(client);
     publisher.aim({ state: "up", entries: [ENTRY] });
     while (!calls.includes("pass")) await null;
     for (let turn = 0; turn < turns; turn++) await null;

@@ -186,5 +186,19 @@ requirePeer("consul")("the token that entries were registered with is deleted", 
       start({ owner: "boot-2/1/4369", client: { token: second.token, tokenFile: undefined } });
       await becomes([], "what was left to be gone");
     });
+
+    test("elsewhere on the machine, as another task of Nomad's does, has the servers hear of what is dead", async () => {
+      await leaveBehind();
+      const part = start({
+        flags: { instance: "alloc2" },
+        owner: "boot/2/4369",
+        client: { token: second.token, tokenFile: undefined },
+        timings: { audit: 300 },
+      });
+      part.up("node_z");
+      await becomes(["node_z"], "the dead nodes to be gone");
+      // They are the agent's to remove.
+      expect((await part.client.services()).length).toBe(4);
+    });
   });
 });

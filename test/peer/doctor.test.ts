@@ -77,7 +77,7 @@ requirePeer(
     expect(of("peer-handshake").evidence).toContain(`is ${fullName("node_a")}`);
     expect(await a.ping(fullName("node_b"))).toBe("pong");
     const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
-    expect(told.stdout).toMatch(/\nnone of 20 checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
+    expect(told.stdout).toMatch(/\nnone of \d+ checks failed, 3 did not apply\nstill pang\? Compare the cookies/);
   });
 
   test("a name that differs from the VM's in capitals alone: what to ask for", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Endpoint } from "../../src/core/endpoint.js";
-import { servesAll } from "../../src/core/resolution.js";
 import { resolutionObject } from "../../src/core/resolution-object.js";
+import { TRAITS } from "../../src/resolution/source.js";
 
 const ENDPOINTS: Endpoint[] = [1, 2].map((n) => ({
   ...{ address: `10.0.0.${n}`, port: 9100 + n, family: 4, priority: 1, weight: 1, target: `h${n}.test` },
@@ -26,5 +26,5 @@ test("one that was not has the reason", () => {
 
 test("strangers get what all sources but upstreams and fallbacks know", () => {
   const sources = ["registry", "static", "upstream", "srv", "fallback"] as const;
-  expect(sources.filter(servesAll)).toEqual(["registry", "static", "srv"]);
+  expect(sources.filter((source) => TRAITS[source].forStrangers)).toEqual(["registry", "static", "srv"]);
 });

@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { readsMachines } from "../consul/examine.js";
+import type { ServiceMember } from "../core/catalogue.js";
+import { type Finding, fail, ok, skip, together } from "../core/doctor/finding.js";
+import { instanceOf, publishesToConsul } from "../core/publication.js";
+import { META_NODE, serviceId } from "../core/service-entry.js";
+import type { Check } from "./check.js";
+import { isThere, messageOf, NO_AGENT, servicesToWrite } from "./consul.js";
+import type { Examination } from "./examination.js";
+import { ownRegistrations, whyCritical } from "./own-registrations.js";
+import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED } from "./registration.js";
+
+/** What the agent has is with the servers a moment later, and a server that is not the leader has it after that. Milliseconds. */
+const PATIENCE = 1_500;
+const PAUSE = 300;
+
+const CAUSE =
+  "the agent tells the servers of an entry with the token that it was registered with, and Consul knows that one no more, or it has lost its right (the agent's log: ACL not found, blocked by ACLs)";
+const REGISTER_AGAIN =
+  "give serve a token that Consul knows (see consul-token) and start it anew, or write it into the token file and send SIGHUP: it registers the entries again";
+
+/** How the agent and the servers differ in what they have of a node. */
+interface Difference {
+  readonly aliveName: string;
+  readonly evidence: string;
+  readonly advice: string;
+}
+
+interface Differences {
+  readonly found: readonly Difference[];
+  /** How many entries were compared. */
+  readonly compared: number;
+}
+
+/** DNS answers what the servers have. */
+export const catalogue: Check = {
+  id: "catalogue",
+  title: "Consul's servers have of the nodes here what the agent has, and no dead ones",
+  run: async (examination): Promise<Finding> => {
+    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
+    if (!(await isThere(examination))) return skip(NO_AGENT);
+    try {
+      const differences = await differencesOf(examination);
+      if (!differences) {
+        return skip(
+          'the token may not see what the servers have: that takes node_prefix "" { policy = "read" }, for doctor alone',
+        );
+      }
+      const { found, compared } = differences;
+      if (found.length > 0)
+        return together(
+          found.map(({ evidence, advice }) => fail(evidence, advice)),
+          "",
+        );
+      if (compared === 0) return skip(NO_PUBLISHED_NODE);
+      return ok(`the servers have what the agent has of ${compared} ${compared === 1 ? "entry" : "entries"}`);
+    } catch (error) {
+      return skip(`the servers do not tell what they have: ${messageOf(error)}`);
+    }
+  },
+};
+
+/** What differs for longer than a moment; undefined when the token may not see it. @throws ConsulError */
+export async function differencesOf(examination: Examination): Promise<Differences | undefined> {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const differences = await compare(examination);
+    if (!differences || differences.found.length === 0 || performance.now() > end) return differences;
+    await sleep(PAUSE);
+  }
+}
+
+async function compare(examination: Examination): Promise<Differences | undefined> {
+  if (!publishesToConsul(examination.config)) return undefined;
+  const { config, machine } = examination;
+  const client = await examination.connect();
+  const registrations = (await ownRegistrations(examination)).filter(({ held }) => held);
+  const services = new Set([
+    ...(await servicesToWrite(examination)),
+    ...registrations.flatMap(({ held }) => held?.service ?? []),
+  ]);
+  const lists = await Promise.all(
+    Array.from(services, (service) => client.members({ service, datacenter: undefined })),
+  );
+  const members = lists.flat();
+  const mine = members.filter(({ serviceId: id }) => registrations.some(({ held }) => held?.id === id));
+  // A list leaves out what the token may not read, and does not say so.
+  if (mine.length < registrations.length && !(await readsMachines(client))) return undefined;
+  const local = new Set((await client.services()).map(({ id }) => id));
+  const prefix = serviceId(instanceOf(config, { hostName: machine.hostName, port: config.port, owner: "" }), "");
+  const left = members.filter(({ serviceId: id }) => id.startsWith(prefix) && !local.has(id));
+  const found = [
+    ...registrations.flatMap((registration) => {
+      const member = mine.find(({ serviceId: id }) => id === registration.held?.id);
+      return differs(registration.wanted.aliveName, whyCritical(registration) === undefined, member) ?? [];
+    }),
+    ...left.map(orphan),
+  ];
+  return { found, compared: registrations.length };
+}
+
+function differs(aliveName: string, isAlive: boolean, member: ServiceMember | undefined): Difference | undefined {
+  const agents = `the agent has ${aliveName}${isAlive ? "" : ", critical"}`;
+  const told = (servers: string): Difference => {
+    return { aliveName, evidence: `${agents}, and Consul's servers ${servers}: ${CAUSE}`, advice: REGISTER_AGAIN };
+  };
+  if (!member) return told("do not");
+  if (!isAlive && !member.critical) return told("have it passing");
+  if (!isAlive || !member.critical) return undefined;
+  return told("have it critical (or a check of the machine is, which this token may not read)");
+}
+
+/** Nobody removes it: an agent removes only what it has been given. */
+function orphan({ serviceId: id, meta, machine, critical }: ServiceMember): Difference {
+  const node = meta[META_NODE] ?? id;
+  const body = JSON.stringify({ Node: machine, ServiceID: id });
+  return {
+    aliveName: node.slice(0, node.indexOf("@")),
+    evidence: `Consul's servers have ${node} (${id}, ${critical ? "critical" : "passing"}), and the agent does not: ${CAUSE}`,
+    advice: `remove it: consul's API, PUT /v1/catalog/deregister ${body}, with a token that may write the service`,
+  };
+}

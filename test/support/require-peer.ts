@@ -25,6 +25,7 @@ export type Peer =
       | "openssl"
       | "netns"
       | "rabbitmq"
+      | "rabbitmq4"
       | "ejabberd"
       | "haproxy"
       | "chromium"
@@ -67,6 +68,7 @@ function canMakeNamespaces(): boolean {
 const FINDERS: Partial<Record<Peer, () => unknown>> = {
   consul: findConsul,
   rabbitmq: findRabbitmq,
+  rabbitmq4: () => findRabbitmq(4),
   ejabberd: findEjabberd,
   haproxy: findHaproxy,
   chromium: findChromium,

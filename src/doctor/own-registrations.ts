@@ -3,6 +3,7 @@ import type { HeldCheck } from "../consul/replies.js";
 import { publicationOf, publishesToConsul } from "../core/publication.js";
 import { aliveNameOf, type HeldService, META_OWNER, type ServiceEntry } from "../core/service-entry.js";
 import type { Examination } from "./examination.js";
+import { nameIn } from "./local-nodes.js";
 
 /** An entry that should be in Consul for a node here, and what is there. */
 export interface OwnRegistration {
@@ -32,8 +33,9 @@ export async function wantedEntries({
 }: Pick<Examination, "config" | "machine" | "nodes">): Promise<ServiceEntry[]> {
   if (!publishesToConsul(config)) return [];
   const identity = { hostName: machine.hostName, port: config.port, owner: await readOwner(config.port) };
-  return (await nodes()).flatMap((node) => {
-    const publication = publicationOf(node, config, identity);
+  const here = await nodes();
+  return here.flatMap((node) => {
+    const publication = publicationOf(node, config, identity, nameIn(here));
     return publication.outcome === "publish" ? publication.entries : [];
   });
 }

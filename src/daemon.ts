@@ -8,6 +8,7 @@ import { type RegisteredNode, Registry } from "./core/registry.js";
 import type { Responder } from "./dns/responder.js";
 import { listenAddresses } from "./epmd/listen-addresses.js";
 import type { Listener } from "./epmd/listener.js";
+import { followOwnAddresses } from "./epmd/own-addresses.js";
 import { formatPeer } from "./epmd/peer.js";
 import { uidsOf } from "./epmd/peer-uid.js";
 import { startEpmdServer } from "./epmd/server.js";
@@ -100,7 +101,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     resolving = running;
     listener = await startEpmdServer({
       ...config,
-      addresses: await listenAddresses(config.listen, machine.hostName),
+      addresses: await listenAddresses(config.listen, machine.hostName, machine.addresses()),
       uids: await uidsOf(config.registerUid),
       registry,
       nodes: running.nodes,
@@ -140,6 +141,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   const bound = listener;
   if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
+  const { addresses } = machine;
+  const stopFollowing = config.listen.length > 0 ? undefined : followOwnAddresses({ listener: bound, addresses, log });
   return {
     port: bound.port,
     addresses: bound.addresses,
@@ -154,6 +157,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     },
     close: async () => {
       stopping = true;
+      stopFollowing?.();
       configured?.hasten();
       await Promise.all([publishes && nodesGone(registry), admin?.lameDuck()]);
       // Before the sockets: their end must not look like the end of the nodes.

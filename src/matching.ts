@@ -46,6 +46,6 @@ export function createMatching(deps: MatchingDeps): Match {
     if (!domain || asked.isMachine || zoneDomains.includes(host)) return matchNodes(glob, alive());
     return deps
       .instances(domain, config.timeout)
-      .then((instances = []) => matchNodes(glob, alive(), nodesOfService(instances, host, domain)));
+      .then((instances = []) => matchNodes(glob, alive(), nodesOfService(instances, { host, domain }, config)));
   };
 }

@@ -45,7 +45,7 @@ missing_otp() {
 # What test/install-brokers.sh puts there.
 missing_brokers() {
   local name
-  for name in rabbitmq ejabberd haproxy; do
+  for name in rabbitmq rabbitmq4 ejabberd haproxy; do
     [[ -d $peers/$name ]] || { [[ $name = haproxy ]] && have haproxy; } || echo "$name"
   done
 }
@@ -137,8 +137,10 @@ if [[ $status -eq 0 ]]; then
   # Asked for anew: a package may have brought one of them.
   mapfile -t releases < <(missing_otp)
   mapfile -t brokers < <(missing_brokers)
-  # First the release that the brokers run on, then everything at once.
-  [[ " ${releases[*]} " != *" 25 "* ]] || bash "$here/install-otp.sh" 25 || status=1
+  # First the releases that the brokers run on, then everything at once.
+  for release in 25 27; do
+    [[ " ${releases[*]} " != *" $release "* ]] || bash "$here/install-otp.sh" "$release" || status=1
+  done
   fetching=()
   if ! have_consul; then
     (set -e && fetch_consul) &

@@ -3,7 +3,7 @@
 %% Where another node is, the local srv-epmd is asked with its full name, and answers with addresses and ports.
 %% Everything else (registration, names, coming back when the daemon was restarted) is OTP's own erl_epmd.
 %%
-%%   ERL_DIST_PORT         port to listen on
+%%   ERL_DIST_PORT         port to listen on; helpers, and a node whose port a node here has already, take another one
 %%   SRV_EPMD_ADDRESS      a srv-epmd on another address than the loopbacks; it must --allow this machine
 %%   SRV_EPMD_CONNECT      pattern such as *@svc.service.consul: keep connected to every node that matches
 %%   SRV_EPMD_LOG=debug    log each call and its result
@@ -19,15 +19,20 @@
 %% net_kernel gives a whole connection set-up 7 s (net_setuptime): an answer that comes later is of no use.
 -define(ANSWER_TIMEOUT, 6000).
 -define(CONNECT_TIMEOUT, 1000).
-%% Between two lines that say the same.
--define(SILENCE, 5000).
+%% Bytes. An answer to a look-up has two fields of up to 64 KB; a list of nodes has a line for each.
+-define(LONGEST_ANSWER, 150000).
+-define(LONGEST_LIST, 1000000).
+%% Kept for the VM's life: when something was said last, and how many names discovery has made.
+-define(LOOK_UP_SAID, 1).
+-define(CROWD_SAID, 2).
+-define(NAMES_MADE, 3).
 %% As erl_epmd: how long after its EPMD has gone a node registers again.
 -define(RECONNECT_TIME, 2000).
 %% Between two looks at who matches SRV_EPMD_CONNECT, on average.
 -define(POLL, 1000).
 
 start_link() ->
-    persistent_term:get(?MODULE, undefined) =:= undefined andalso persistent_term:put(?MODULE, atomics:new(1, [])),
+    persistent_term:get(?MODULE, undefined) =:= undefined andalso persistent_term:put(?MODULE, atomics:new(3, [])),
     case os:getenv("SRV_EPMD_ADDRESS", "") of
         "" -> erl_epmd:start_link();
         _ -> gen_server:start_link({local, ?MODULE}, ?MODULE, registrar, [])
@@ -48,7 +53,7 @@ register_node(Name, Port, Driver) ->
     case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
         {{ok, _}, Pattern} when Pattern =/= "" ->
             %% Linked to the caller, net_kernel: ends with the distribution; the next one starts its own.
-            is_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Pattern}});
+            is_own_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Pattern}});
         _ -> ok
     end,
     debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
@@ -76,7 +81,8 @@ names(Host) ->
              end,
     debug(names, [Host], Result).
 
-%% The port of the node itself: helpers (remote consoles, rpc) run beside it with the same environment.
+%% The port of the node itself: helpers (remote consoles, rpc) run beside it with the same environment, and so do nodes
+%% that it starts (peer, slave).
 listen_port_please(Name, Host) ->
     Result = case erl_epmd:listen_port_please(Name, Host) of
                  {ok, 0} -> {ok, dist_port(text(Name), os:getenv("ERL_DIST_PORT", ""))};
@@ -85,9 +91,37 @@ listen_port_please(Name, Host) ->
     debug(listen_port_please, [Name, Host], Result).
 
 dist_port(Name, Text) ->
-    case {is_helper(Name), string:to_integer(Text)} of
-        {false, {Port, []}} when Port > 0, Port < 65536 -> Port;
+    case {is_own_helper(Name), string:to_integer(Text)} of
+        {false, {Port, []}} when Port > 0, Port < 65536 ->
+            case holder(Port, Name) of
+                none ->
+                    Port;
+                Other ->
+                    Message = "srv_epmd: ~ts takes any free port: ERL_DIST_PORT=~b is that of ~ts, which is registered here",
+                    logger:notice(format(Message, [Name, Port, Other])),
+                    0
+            end;
         _ -> 0
+    end.
+
+%% Another node that is registered here with a port that is in use on this machine. Nodes of other machines that are
+%% registered here may have the same port, and what is no node is a mistake that the start has to fail with.
+holder(Port, Name) ->
+    Interface = [{ip, Address} || {ok, Address} <- [application:get_env(kernel, inet_dist_use_interface)]],
+    case try gen_tcp:listen(Port, [{reuseaddr, true} | Interface]) catch exit:_ -> {error, einval} end of
+        {ok, Socket} ->
+            gen_tcp:close(Socket),
+            none;
+        {error, eaddrinuse} ->
+            Number = integer_to_binary(Port),
+            Own = unicode:characters_to_binary(Name),
+            Lines = lines(exchange(inet, [$n], ?CONNECT_TIMEOUT, ?LONGEST_LIST), "(.+)", "([0-9]+)"),
+            case [Other || [Other, Its] <- Lines, Its =:= Number, Other =/= Own] of
+                [Other | _] -> Other;
+                [] -> none
+            end;
+        {error, _} ->
+            none
     end.
 
 address_please(Name, Host, Family) ->
@@ -125,19 +159,20 @@ locate(Name, Host, Family) ->
             {error, {not_found, Family, Why}};
         {error, Reason} = Error ->
             Message = "srv_epmd: ~ts@~ts cannot be looked up, no srv-epmd answers at ~ts (~0p)",
-            seldom() andalso logger:warning(format(Message, [Name, Host, place(Family), Reason])),
+            seldom(?LOOK_UP_SAID, 5000) andalso logger:warning(format(Message, [Name, Host, place(Family), Reason])),
             Error
     end.
 
-%% Many look-ups fail together: that is worth one line.
-seldom() ->
+%% Many look-ups fail together: that is worth one line. Silence: milliseconds between two lines.
+seldom(What, Silence) ->
     case persistent_term:get(?MODULE, undefined) of
         undefined -> true;
-        Said ->
-            Before = atomics:get(Said, 1),
+        Kept ->
+            Before = atomics:get(Kept, What),
             Now = now_ms(),
             %% Monotonic time may be negative: 0 is when nothing was said yet.
-            (Before =:= 0 orelse Now - Before > ?SILENCE) andalso atomics:compare_exchange(Said, 1, Before, Now) =:= ok
+            (Before =:= 0 orelse Now - Before > Silence)
+                andalso atomics:compare_exchange(Kept, What, Before, Now) =:= ok
     end.
 
 full_name(Name, Host, inet) -> unicode:characters_to_binary([Name, $@, Host, "/4"]);
@@ -145,12 +180,13 @@ full_name(Name, Host, inet6) -> unicode:characters_to_binary([Name, $@, Host, "/
 
 %% {ok, Endpoints in order, Version} | {not_found, Why} | {error, Reason}
 ask(Query, Family, Timeout) ->
-    case exchange(Family, [$z, Query], Timeout) of
+    case exchange(Family, [$z, Query], Timeout, ?LONGEST_ANSWER) of
         {ok, <<$w, 0, _Port:16, _Type, _Protocol, High:16, Low:16, Length:16, _:Length/binary, ExtraLength:16,
                Extra:ExtraLength/binary, _/binary>>} when Low =< 6 ->
             {ok, endpoints(Extra), min(High, 6)};
         {ok, <<$w, Result, Why/binary>>} when Result =/= 0 -> {not_found, Why};
         {ok, Other} -> {error, {unexpected_answer, Other}};
+        {cut, _} -> {error, answer_too_long};
         {error, _} = Error -> Error
     end.
 
@@ -161,14 +197,14 @@ endpoints(<<6, A:16, B:16, C:16, D:16, E:16, F:16, G:16, H:16, Port:16, Rest/bin
 endpoints(_) ->
     [].
 
-%% One request, and all that comes until the server closes.
-exchange(Family, Request, Timeout) ->
+%% One request, and all that comes until the server closes; {cut, Bytes} when that is more than the limit.
+exchange(Family, Request, Timeout, Limit) ->
     Deadline = now_ms() + min(Timeout, ?ANSWER_TIMEOUT),
     case connect(Family) of
         {ok, Socket} ->
             Sent = gen_tcp:send(Socket, [<<(iolist_size(Request)):16>>, Request]),
             Result = case Sent of
-                         ok -> receive_all(Socket, [], Deadline);
+                         ok -> receive_all(Socket, [], Limit, Deadline);
                          {error, _} -> Sent
                      end,
             gen_tcp:close(Socket),
@@ -176,9 +212,10 @@ exchange(Family, Request, Timeout) ->
         Error -> Error
     end.
 
-receive_all(Socket, Received, Deadline) ->
+receive_all(Socket, Received, Left, Deadline) ->
     case gen_tcp:recv(Socket, 0, max(0, Deadline - now_ms())) of
-        {ok, Bytes} -> receive_all(Socket, [Received, Bytes], Deadline);
+        {ok, Bytes} when byte_size(Bytes) > Left -> {cut, iolist_to_binary(Received)};
+        {ok, Bytes} -> receive_all(Socket, [Received, Bytes], Left - byte_size(Bytes), Deadline);
         {error, closed} -> {ok, iolist_to_binary(Received)};
         {error, _} = Error -> Error
     end.
@@ -222,7 +259,7 @@ init({supervise, Connector}) ->
 init({connector, Pattern}) ->
     ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
     erlang:send_after(?POLL div 10, self(), look),
-    {ok, {Pattern, #{}, #{}}}.
+    {ok, {Pattern, #{}, #{}, []}}.
 
 %% State: the socket that is the registration, and what was registered.
 handle_call({register, Name, Port}, _From, {undefined, _}) ->
@@ -247,22 +284,23 @@ handle_info({'DOWN', _, process, _, {{ok, _}, Socket}}, {undefined, Node}) ->
 handle_info({'DOWN', _, process, _, _}, {undefined, _} = State) ->
     erlang:send_after(?RECONNECT_TIME, self(), reconnect),
     {noreply, State};
-%% State of the connector: a pattern, the nodes that are left alone for now, and the attempts.
-handle_info(look, {Pattern, _, _} = State) ->
+%% State of the connector: a pattern, the nodes that are left alone for now, the attempts, and who is next. Nodes are told
+%% by their names as text: only an attempt needs an atom.
+handle_info(look, {Pattern, _, _, _} = State) ->
     spawn_monitor(fun() -> exit({found, matching(Pattern)}) end),
     {noreply, State};
 %% An attempt or a look is over, or was killed.
-handle_info({'DOWN', Ended, process, _, Reason}, {Pattern, Paused, Attempts} = State) ->
+handle_info({'DOWN', Ended, process, _, Reason}, {Pattern, Paused, Attempts, Next} = State) ->
     case maps:take(Ended, Attempts) of
-        {Node, Others} ->
-            {noreply, {Pattern, tried(Node, Paused), Others}};
+        {{Name, _, _}, Others} ->
+            {noreply, attempt({Pattern, tried(Name, Paused), Others, Next})};
         error ->
             erlang:send_after(?POLL div 2 + rand:uniform(?POLL), self(), look),
-            {noreply, attempt([Node || {found, Nodes} <- [Reason], Node <- Nodes], State)}
+            {noreply, attempt(due([Name || {found, Names} <- [Reason], Name <- Names], State))}
     end;
 %% Its process or its machine may have gone, or global may have cut the link on purpose.
-handle_info({nodedown, Node, _}, {Pattern, Paused, Attempts}) ->
-    {noreply, {Pattern, delay(Node, Paused), Attempts}};
+handle_info({nodedown, Node, _}, {Pattern, Paused, Attempts, Next}) ->
+    {noreply, {Pattern, delay(text(Node), Paused), Attempts, Next}};
 handle_info(_, State) ->
     {noreply, State}.
 
@@ -303,52 +341,122 @@ refusal(Error) -> Error.
 -define(FIRST_PAUSE, 1000).
 -define(LONGEST_PAUSE, 60000).
 -define(WELL, 60000).
+%% Whoever can write into the catalogue chooses what is listed. So there are limits: attempts at once, names of a look, and
+%% new names in a VM's life, for a name is an atom, which is never freed (a VM has room for 1,048,576).
+-define(MOST_ATTEMPTS, 16).
+-define(MOST_LISTED, 256).
+-define(MOST_NAMES, 65536).
+%% Between two lines about a list that is too long.
+-define(CROWD_SILENCE, 3600000).
 
 %% Paused: nodes that are left alone for now. Each with the time until which it is, and the length of that pause.
-attempt(Matching, {Pattern, Before, Attempts}) ->
+due(Matching, {Pattern, Before, Attempts, _}) ->
+    Now = now_ms(),
+    %% Its end comes as that of any other. net_kernel ends a set-up after 7 s.
+    _ = [exit(Pid, kill) || {_, Pid, Since} <- maps:values(Attempts), Now - Since > ?LONGEST_PAUSE],
     %% Helpers come and go: what has been well for long is as good as new.
-    Paused = maps:filter(fun(_, {Until, _}) -> now_ms() - Until =< ?WELL end, Before),
-    Due = [Node || Node <- Matching -- [node() | nodes(connected)], element(1, paused(Node, Paused)) =< now_ms()],
-    Begun = [{element(2, spawn_monitor(net_kernel, connect_node, [Node])), Node} || Node <- Due],
-    %% Should an attempt have no end, there is another one then.
-    Trying = [{Node, {now_ms() + ?LONGEST_PAUSE, element(2, paused(Node, Paused))}} || Node <- Due],
-    {Pattern, maps:merge(Paused, maps:from_list(Trying)), maps:merge(Attempts, maps:from_list(Begun))}.
+    Paused = maps:filter(fun(_, {Until, _}) -> Now - Until =< ?WELL end, Before),
+    Running = [Name || {Name, _, _} <- maps:values(Attempts)],
+    Due = [Name || Name <- Matching -- Running, element(1, paused(Name, Paused)) =< now_ms()],
+    %% Who has failed least comes first: one that is well does not wait behind many that are not there.
+    Order = lists:sort([{element(2, paused(Name, Paused)), rand:uniform(), Name} || Name <- Due]),
+    {Pattern, Paused, Attempts, [Name || {_, _, Name} <- Order]}.
 
-paused(Node, Paused) ->
-    maps:get(Node, Paused, {now_ms(), 0}).
+attempt({Pattern, Paused, Attempts, [Name | Next]}) when map_size(Attempts) < ?MOST_ATTEMPTS ->
+    case node_of(Name, Pattern) of
+        undefined ->
+            attempt({Pattern, Paused, Attempts, Next});
+        Node ->
+            {Pid, Monitor} = spawn_monitor(net_kernel, connect_node, [Node]),
+            attempt({Pattern, Paused, Attempts#{Monitor => {Name, Pid, now_ms()}}, Next})
+    end;
+attempt(State) ->
+    State.
 
-tried(Node, Paused) ->
-    case lists:member(Node, nodes(connected)) of
-        true -> Paused#{Node => {now_ms(), element(2, paused(Node, Paused))}};
-        false -> delay(Node, Paused)
+%% The atom; undefined for a new name when there were too many.
+node_of(Name, Pattern) ->
+    try list_to_existing_atom(Name)
+    catch error:badarg ->
+        case atomics:add_get(persistent_term:get(?MODULE), ?NAMES_MADE, 1) of
+            Made when Made =< ?MOST_NAMES ->
+                list_to_atom(Name);
+            Made ->
+                Message = "srv_epmd: SRV_EPMD_CONNECT (~ts) has given this VM ~b new names, which stay in its memory: "
+                          "until it is started again it connects to no further new one, such as ~ts. "
+                          "Does an entry of the service have ever new tags?",
+                Made =:= ?MOST_NAMES + 1 andalso logger:warning(format(Message, [Pattern, ?MOST_NAMES, Name])),
+                undefined
+        end
+    end.
+
+paused(Name, Paused) ->
+    maps:get(Name, Paused, {now_ms(), 0}).
+
+tried(Name, Paused) ->
+    case lists:member(Name, [text(Node) || Node <- nodes(connected)]) of
+        true -> Paused#{Name => {now_ms(), element(2, paused(Name, Paused))}};
+        false -> delay(Name, Paused)
     end.
 
 %% Longer with each time, unless all was well for a while.
-delay(Node, Paused) ->
-    {_, Last} = paused(Node, Paused),
+delay(Name, Paused) ->
+    {_, Last} = paused(Name, Paused),
     Pause = min(max(?FIRST_PAUSE, 2 * Last), ?LONGEST_PAUSE),
-    Paused#{Node => {now_ms() + Pause, Pause}}.
+    Paused#{Name => {now_ms() + Pause, Pause}}.
 
-%% Full names only: a stock EPMD does not know patterns and lists what lives beside it.
+%% Full names of the nodes that match and are not connected; a stock EPMD does not know patterns and lists what lives
+%% beside it, without hosts.
 matching(Pattern) ->
-    case exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT) of
-        {ok, <<_:32, Lines/binary>>} ->
-            Options = [global, {capture, all_but_first, list}],
-            case re:run(Lines, "^name (([0-9A-Za-z_-]+)@[0-9A-Za-z._:-]+) at port [0-9]+$", [multiline | Options]) of
-                {match, Found} ->
-                    [list_to_atom(Full) || [Full, Name] <- Found, not is_helper(Name), length(Full) < 256];
-                nomatch -> []
-            end;
-        _ -> []
-    end.
+    Answer = exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT, ?LONGEST_LIST),
+    Listed = lines(Answer, "([0-9A-Za-z_-]+)@([0-9A-Za-z._:-]+)", "[0-9]+"),
+    All = maps:from_list([{{Name, Host}, []} || [Name, Host] <- Listed]),
+    Known = maps:from_list([{text(Node), []} || Node <- [node() | nodes(connected)]]),
+    New = [Full || {Name, Host} <- maps:keys(All),
+                   not is_helper(Name), not maps:is_key({origin(Name), Host}, All),
+                   Full <- [binary_to_list(<<Name/binary, $@, Host/binary>>)],
+                   length(Full) < 256, not maps:is_key(Full, Known)],
+    Message = "srv_epmd: ~b nodes~ts match SRV_EPMD_CONNECT (~ts) and are not connected: each look takes ~b of them",
+    length(New) > ?MOST_LISTED andalso seldom(?CROWD_SAID, ?CROWD_SILENCE) andalso
+        logger:warning(format(Message, [length(New), [" or more" || is_cut(Answer)], Pattern, ?MOST_LISTED])),
+    Shuffled = lists:sort([{rand:uniform(), Full} || Full <- New]),
+    [Full || {_, Full} <- lists:sublist(Shuffled, ?MOST_LISTED)].
+
+is_cut(Answer) -> element(1, Answer) =:= cut.
+
+%% Of NAMES: what the groups in a name and a port have matched, for each line.
+lines({Whole, <<_:32, Lines/binary>>}, Name, Port) when Whole =:= ok; Whole =:= cut ->
+    Line = ["^name ", Name, " at port ", Port, "$"],
+    case re:run(Lines, Line, [multiline, global, {capture, all_but_first, binary}]) of
+        {match, Found} -> Found;
+        nomatch -> []
+    end;
+lines(_, _, _) ->
+    [].
 
 %% ---- names --------------------------------------------------------------------------------------------------------
 
-%% Names of short-lived nodes: Mix releases, RabbitMQ, relx, ejabberd.
+%% Names of short-lived nodes: Mix releases (without the hexadecimal digits where the image has no awk), RabbitMQ, relx,
+%% ejabberd, OTP's peer. What RabbitMQ 4 starts to look for its peers is such a peer by the name of the broker: rabbit.
 is_helper(Name) ->
-    re:run(Name, "(?i:^(rpc|rem)-[0-9a-f]{1,8}-)|^rabbitmqcli-[0-9]+-|_prelaunch_[0-9]+$|_ctl_[0-9]+$"
+    re:run(Name, "(?i:^(rpc|rem)-[0-9a-f]{0,8}-)|^rabbitmqcli-[0-9]+-|_prelaunch_[0-9]+$|_ctl_[0-9]+$"
                  "|^epmd-starter-[0-9]+$|(?i:^(remsh|maint|longname)[0-9a-f]+-|^[0-9a-f]{3}-(ctl|debug|ping|top)(-|$))"
-                 "|^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)", [{capture, none}]) =:= match.
+                 "|^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)|^(peer|rabbit)-[1-9][0-9]*-[1-9][0-9]*$",
+           [{capture, none}]) =:= match.
+
+%% peer:random_name of any <name>: <name>-<unique integer>-<process id>. A node may be called like this too: it is a
+%% helper when its VM was started by peer, or when a node <name> lives beside it.
+origin(Name) ->
+    case re:run(Name, "^(.+)-[1-9][0-9]*-[1-9][0-9]*$", [{capture, all_but_first, binary}]) of
+        {match, [Origin]} -> Origin;
+        nomatch -> none
+    end.
+
+is_own_helper(Name) ->
+    IsPeer = case init:get_argument(user) of
+                 {ok, Given} -> lists:member(["peer"], Given);
+                 error -> false
+             end,
+    is_helper(Name) orelse (IsPeer andalso origin(Name) =/= none).
 
 text(Name) when is_atom(Name) -> atom_to_list(Name);
 text(Address) when is_tuple(Address) -> inet:ntoa(Address);

@@ -202,9 +202,9 @@ class ConsulRegistrar implements Registrar {
   }
 
   #appeared(node: RegisteredNode): void {
-    const { config, identity, log } = this.#deps;
+    const { config, identity, log, registry } = this.#deps;
     const { aliveName: name, port } = node;
-    const publication = publicationOf(node, config, identity);
+    const publication = publicationOf(node, config, identity, (aliveName) => registry.get(aliveName) !== undefined);
     const claim = { node, publication };
     this.#since.set(node, this.#now());
     const holder = this.#claims.add(claim);

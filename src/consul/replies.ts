@@ -62,8 +62,8 @@ export function parseChecks(value: unknown): HeldCheck[] {
 
 /** GET /v1/health/service/:name, without the proxies that stand before services. */
 export function parseHealth(value: unknown): ServiceInstance[] {
-  return parseMembers(value).map(({ serviceId, tags, port, meta, critical }) => {
-    return { serviceId, tags, port, meta, critical };
+  return parseMembers(value).map(({ serviceId, tags, port, meta, address, critical }) => {
+    return { serviceId, tags, port, meta, address, critical };
   });
 }
 

@@ -5,7 +5,7 @@ import type { Glob } from "./glob.js";
 import { isAliveName } from "./network-values.js";
 import { formatNodeName, parseNodeName } from "./node-name.js";
 import type { RegisteredNode } from "./registry.js";
-import { qualifiedDomain, type ServiceDomain } from "./service-domain.js";
+import { parseServiceDomain, qualifiedDomain, type ServiceDomain } from "./service-domain.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "./service-entry.js";
 
 /** An instance of a service as Consul's health API has it. */
@@ -15,6 +15,8 @@ export interface ServiceInstance {
   /** 0: none. */
   readonly port: number;
   readonly meta: Readonly<Record<string, string>>;
+  /** Its own, else its machine's; what Consul's DNS gives. */
+  readonly address: string;
   /** One of its checks, or of its machine's, is critical: Consul's DNS leaves it out. */
   readonly critical: boolean;
 }
@@ -22,8 +24,6 @@ export interface ServiceInstance {
 /** The same with all that people want to know. */
 export interface ServiceMember extends ServiceInstance {
   readonly health: "passing" | "warning" | "critical";
-  /** Its own, else its machine's; what Consul's DNS gives. */
-  readonly address: string;
   /** Name of the Consul node that it is registered at. */
   readonly machine: string;
 }
@@ -62,16 +62,47 @@ export interface AskedHost {
 /** What Consul's DNS finds as a label of a name. */
 const TAG_NAME = /^[0-9A-Za-z_-]{1,63}$/;
 
-/** The nodes of a service, as Consul's DNS has them: without critical instances, and without those that have no port. */
+/** An instance has one VM. With more tags that could be its name than these, they are something else, or a flood. */
+const MOST_NAMES = 4;
+
+/**
+ * The nodes of a service for VMs that connect to all of them. As Consul's DNS has them: without critical instances, and
+ * without those that have no port.
+ */
 export function nodesOfService(
   instances: readonly ServiceInstance[],
-  host: string,
-  domain: Pick<ServiceDomain, "tagSuffix">,
+  asked: { readonly host: string; readonly domain: ServiceDomain },
+  config: Pick<Config, "consulDomain" | "nodeHost">,
 ): ListedNode[] {
   return [...instances]
     .sort((a, b) => compare(a.serviceId, b.serviceId))
     .filter(({ critical, port }) => !critical && port > 0 && port <= 65535)
-    .flatMap((instance) => nodesOfInstance(instance, host, domain));
+    .flatMap((instance) =>
+      nodesOfInstance(instance, asked.host, asked.domain).filter((node) =>
+        mayHaveHost(node.host.toLowerCase(), instance, asked, config),
+      ),
+    );
+}
+
+/**
+ * Whoever may write an instance of the service writes its meta: by that alone no VM is led to another domain. A host is
+ * good that is the asked one or lies below it, in whatever spelling; that this daemon's own nodes have; or that is where
+ * the instance is anyway.
+ */
+function mayHaveHost(
+  host: string,
+  { address }: ServiceInstance,
+  asked: { readonly host: string; readonly domain: ServiceDomain },
+  { consulDomain, nodeHost: own }: Pick<Config, "consulDomain" | "nodeHost">,
+): boolean {
+  const { service, datacenter } = asked.domain;
+  const theirs = parseServiceDomain(qualifiedDomain(host, consulDomain), consulDomain);
+  const isSameService =
+    theirs?.service === service &&
+    (theirs.datacenter === undefined || datacenter === undefined || theirs.datacenter === datacenter);
+  const isBelow = host === asked.host || host.endsWith(`.${asked.host}`);
+  const isOwn = own !== undefined && qualifiedDomain(own, consulDomain) === qualifiedDomain(host, consulDomain);
+  return isBelow || isSameService || isOwn || host === address.toLowerCase();
 }
 
 function nodesOfInstance(
@@ -81,7 +112,10 @@ function nodesOfInstance(
 ): ListedNode[] {
   const tagged = aliveNamesOfTags(instance.tags, tagSuffix);
   const named = nameInMeta(instance);
-  if (!named) return tagged.map((aliveName) => ({ aliveName, host, port: instance.port }));
+  if (!named) {
+    const names = tagged.length > MOST_NAMES ? [] : tagged;
+    return names.map((aliveName) => ({ aliveName, host, port: instance.port }));
+  }
   // Below a service (`x.svc.service.consul`) are those whose tag says so: `node_a.x`.
   const isAsked = tagSuffix === undefined || named.host.toLowerCase() === host || tagged.includes(named.aliveName);
   return isAsked ? [{ ...named, port: instance.port }] : [];

@@ -3,8 +3,9 @@
  * Each pattern is anchored: a node that only resembles one stays public.
  */
 const HELPERS: readonly RegExp[] = [
-  // Elixir releases: `rpc`, `pid` and `stop` start rpc-<hex>-<name>, `remote` rem-<hex>-<name>.
-  /^(rpc|rem)-[0-9a-f]{1,8}-/i,
+  // Elixir releases: `rpc`, `pid` and `stop` start rpc-<hex>-<name>, `remote` rem-<hex>-<name>; where an image has no awk
+  // the digits are missing.
+  /^(rpc|rem)-[0-9a-f]{0,8}-/i,
   // RabbitMQ's command line tools: rabbitmqcli-N-<node>.
   /^rabbitmqcli-[0-9]+-/,
   // RabbitMQ's boot: <name>_prelaunch_<pid>, and <name>_ctl_N of rabbit_env.
@@ -18,8 +19,18 @@ const HELPERS: readonly RegExp[] = [
   /^[0-9a-f]{3}-(ctl|debug|ping|top)(-|$)/i,
   // ejabberdctl before OTP 23: N-N-ctl-<name>.
   /^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)/,
+  // OTP's peer: peer-<unique integer>-<process id>. RabbitMQ 4 starts such peers by its own name to look for brokers.
+  /^(peer|rabbit)-[1-9][0-9]*-[1-9][0-9]*$/,
 ];
 
-export function isHelperName(aliveName: string): boolean {
-  return HELPERS.some((pattern) => pattern.test(aliveName));
+/** peer:random_name/1 of any name; `ip-10-0-0-12` and `shard-2-10` look like it. */
+const RANDOM_NAME = /^(.+)-[1-9][0-9]*-[1-9][0-9]*$/;
+
+/**
+ * @param isAlive whether a node of that name lives beside it: only then `n1-33-4711` is what a RabbitMQ called n1 has
+ * started, and no node that is called so
+ */
+export function isHelperName(aliveName: string, isAlive: (aliveName: string) => boolean = () => false): boolean {
+  const origin = RANDOM_NAME.exec(aliveName)?.[1];
+  return HELPERS.some((pattern) => pattern.test(aliveName)) || (origin !== undefined && isAlive(origin));
 }

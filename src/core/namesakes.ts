@@ -25,12 +25,13 @@ export function hostOfEntry({ aliveName, service }: ServiceEntry, config: Config
 export function membersByName(
   members: readonly ServiceMember[],
   host: string,
-  { consulDomain }: Pick<Config, "consulDomain">,
+  config: Pick<Config, "consulDomain" | "nodeHost">,
 ): MembersByName {
-  const domain = parseServiceDomain(host, consulDomain) ?? { tagSuffix: undefined };
+  const elsewhere = { service: "", tagSuffix: undefined, datacenter: undefined };
+  const domain = parseServiceDomain(host, config.consulDomain) ?? elsewhere;
   const found = new Map<string, ServiceMember[]>();
   for (const member of members) {
-    for (const node of nodesOfService([member], host, domain)) {
+    for (const node of nodesOfService([member], { host, domain }, config)) {
       const name = formatNodeName(node).toLowerCase();
       const same = found.get(name);
       if (same) same.push(member);

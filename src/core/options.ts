@@ -81,7 +81,7 @@ export const OPTIONS = {
     help: "listen on this address too and let strangers look up nodes there; a wildcard (0.0.0.0, ::) covers all",
     placeholder: "IP",
     parse: network.ip,
-    defaultText: "127.0.0.1, ::1 and the host name's addresses, for local peers",
+    defaultText: "127.0.0.1, ::1 and this machine's own addresses, for local peers",
     variable: "ERL_EPMD_ADDRESS",
   }),
   allow: list({

@@ -57,10 +57,19 @@ export function instanceOf(config: Config, daemon: DaemonIdentity): string {
   return daemon.port === EPMD_PORT ? daemon.hostName : `${daemon.hostName}:${daemon.port}`;
 }
 
-/** How a node that is alive here is published. */
-export function publicationOf(node: RegisteredNode, config: Config, daemon: DaemonIdentity): Publication {
+/**
+ * How a node that is alive here is published.
+ * @param isAlive whether a node of that name is registered here
+ */
+export function publicationOf(
+  node: RegisteredNode,
+  config: Config,
+  daemon: DaemonIdentity,
+  isAlive: (aliveName: string) => boolean,
+): Publication {
   const { aliveName } = node;
-  const skipped = skipReason(aliveName, config);
+  const isHelper = isHelperName(aliveName, isAlive);
+  const skipped = skipReason(aliveName, isHelper, config);
   if (skipped !== undefined) return { outcome: "skip", reason: skipped };
   const service = serviceOf(aliveName, config);
   const domain = nodeDomain(aliveName, config);
@@ -104,16 +113,16 @@ export function publicationOf(node: RegisteredNode, config: Config, daemon: Daem
       tcpCheck: config.tcpCheck ? hostPort(address ?? (node.family === 6 ? "::1" : "127.0.0.1"), port) : undefined,
     };
   });
-  return { outcome: "publish", entries, warning: portWarning(node, config) };
+  return { outcome: "publish", entries, warning: isHelper ? undefined : portWarning(node, config) };
 }
 
-function skipReason(aliveName: string, config: Config): string | undefined {
+function skipReason(aliveName: string, isHelper: boolean, config: Config): string | undefined {
   const { publish } = config;
   if (publish.length > 0 && !publish.some((glob) => glob.matches(aliveName))) return "no --publish matches its name";
   const exact =
     publish.some((glob) => glob.pattern === aliveName) ||
     config.publishNode.some((configured) => configured.aliveName === aliveName);
-  if (config.helpers !== "publish" && !exact && isHelperName(aliveName)) {
+  if (config.helpers !== "publish" && !exact && isHelper) {
     return "its name is that of a short-lived helper (--helpers publish, or --publish with its exact name, publishes it)";
   }
   return undefined;
@@ -131,6 +140,6 @@ function nameProblem(aliveName: string, owner: string): string | undefined {
 
 function portWarning(node: RegisteredNode, config: Config): string | undefined {
   const { erlDistPort } = config.nomad;
-  if (erlDistPort === undefined || erlDistPort === node.port || isHelperName(node.aliveName)) return undefined;
+  if (erlDistPort === undefined || erlDistPort === node.port) return undefined;
   return `${node.aliveName} listens on port ${node.port}, while ERL_DIST_PORT=${erlDistPort} in srv-epmd's own environment: was it meant for the VM?`;
 }

@@ -10,6 +10,7 @@ import { publishesToConsul } from "../core/publication.js";
 import { parseServiceDomain, qualifiedDomain } from "../core/service-domain.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
+import { nameIn } from "./local-nodes.js";
 import { ownRegistrations } from "./own-registrations.js";
 
 export const UNUSED =
@@ -162,7 +163,8 @@ async function byRegistration(examination: Examination, said: string, policy: st
 /** Services under which nodes are published here: those of the domains, and of the nodes that are alive. */
 export async function servicesToWrite({ config, nodes }: Examination): Promise<string[]> {
   if (config.service !== undefined) return [config.service];
-  const names = (await nodes()).map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name));
+  const here = await nodes();
+  const names = here.map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name, nameIn(here)));
   const domains = [
     ...config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
     ...config.publishNode.flatMap(({ aliveName }) => nodeDomain(aliveName, config) ?? []),

@@ -11,6 +11,12 @@ import type { LocalEpmd } from "./local-epmd.js";
 /** A node that is registered here, as far as its EPMD tells it. */
 export type LocalNode = RegisteredNode;
 
+/** Whether one of them has a name. */
+export function nameIn(nodes: readonly LocalNode[]): (aliveName: string) => boolean {
+  const names = new Set(nodes.map(({ aliveName }) => aliveName));
+  return (aliveName) => names.has(aliveName);
+}
+
 const ASK_TIMEOUT = 1_000;
 /** Each costs a connection to the EPMD, and some more to whoever looks closer. */
 export const MOST_NODES = 32;

@@ -7,7 +7,7 @@ import { publicationOf, publishesToConsul } from "../core/publication.js";
 import { parseServiceDomain } from "../core/service-domain.js";
 import type { Check } from "./check.js";
 import type { AskedNode, Examination } from "./examination.js";
-import type { LocalNode } from "./local-nodes.js";
+import { type LocalNode, nameIn } from "./local-nodes.js";
 import { probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
@@ -17,7 +17,8 @@ export const nodeName: Check = {
   title: "names of the nodes here and of the node asked for: legal, possible in DNS, the same as the VM's own",
   run: async (examination) => {
     const { asked, nodes } = examination;
-    const local = await Promise.all((await nodes()).map((node) => localName(node, examination)));
+    const here = await nodes();
+    const local = await Promise.all(here.map((node) => localName(node, here, examination)));
     return together(
       [...(asked ? [askedName(asked)] : []), ...local.flat()],
       "no node is registered here, and none was named",
@@ -42,14 +43,19 @@ function askedName({ name: { aliveName }, operand, full, host }: AskedNode): Fin
   return ok(`${full} is a legal name`);
 }
 
-async function localName(node: LocalNode, { config, machine }: Examination): Promise<Finding[]> {
+async function localName(
+  node: LocalNode,
+  here: readonly LocalNode[],
+  { config, machine }: Examination,
+): Promise<Finding[]> {
   const { aliveName, port, family, address } = node;
-  if (isHelperName(aliveName)) return [];
+  if (isHelperName(aliveName, nameIn(here))) return [];
   const at = address ?? (family === 6 ? "::1" : "127.0.0.1");
   const known = nodeHost(aliveName, config);
   const published = known === undefined ? undefined : `${aliveName}@${known}`;
   if (publishesToConsul(config)) {
-    const publication = publicationOf(node, config, { hostName: machine.hostName, port: config.port, owner: "" });
+    const identity = { hostName: machine.hostName, port: config.port, owner: "" };
+    const publication = publicationOf(node, config, identity, nameIn(here));
     if (publication.outcome === "skip") {
       return [
         warn(

@@ -10,6 +10,7 @@ import {
   ttlCheckId,
 } from "../core/service-entry.js";
 import type { Examination } from "./examination.js";
+import { nameIn } from "./local-nodes.js";
 
 /** An entry that should be in Consul for a node here, and what is there. */
 export interface OwnRegistration {
@@ -51,8 +52,9 @@ export async function wantedEntries({
 }: Pick<Examination, "config" | "machine" | "nodes">): Promise<ServiceEntry[]> {
   if (!publishesToConsul(config)) return [];
   const identity = { hostName: machine.hostName, port: config.port, owner: await readOwner(config.port) };
-  return (await nodes()).flatMap((node) => {
-    const publication = publicationOf(node, config, identity);
+  const here = await nodes();
+  return here.flatMap((node) => {
+    const publication = publicationOf(node, config, identity, nameIn(here));
     return publication.outcome === "publish" ? publication.entries : [];
   });
 }

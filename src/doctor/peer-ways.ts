@@ -10,6 +10,7 @@ import { askedWays } from "../resolution/asked-ways.js";
 import { hostAddresses } from "../resolution/host-addresses.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
+import { nameIn } from "./local-nodes.js";
 import { NOT_NAMED } from "./peer-records.js";
 import { vmProcess } from "./vm-process.js";
 
@@ -36,7 +37,8 @@ export const peerFamily: Check = {
     if (config.gateway) return ok(`${evidence}: the gateway's relays reach it for every VM`);
     if (resolution.source === "registry") return ok(`${evidence}, and lives here`);
     if (resolution.source === "upstream") return ok(`${evidence}, which VMs of both kinds dial: the sidecar proxy's`);
-    const local = (await examination.nodes()).filter(({ aliveName }) => !isHelperName(aliveName));
+    const nodes = await examination.nodes();
+    const local = nodes.filter(({ aliveName }) => !isHelperName(aliveName, nameIn(nodes)));
     const unable = local.filter(({ family }) => family !== only);
     // Without VMs here to look at: inet_tcp is what a VM has when nothing is said.
     if (unable.length === 0 && (local.length > 0 || only === 4))
@@ -124,7 +126,8 @@ interface NodesHere {
 }
 
 async function nodesHere({ nodes }: Examination): Promise<NodesHere> {
-  const local = (await nodes()).filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName));
+  const all = await nodes();
+  const local = all.filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName, nameIn(all)));
   const seen = await Promise.all(local.map(async ({ aliveName, port }) => ({ aliveName, vm: await vmProcess(port) })));
   return {
     stock: seen.filter(({ vm }) => vm?.asksResolver).map(({ aliveName }) => aliveName),

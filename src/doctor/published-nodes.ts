@@ -6,6 +6,7 @@ import { parseNodeName } from "../core/node-name.js";
 import { publishesToConsul } from "../core/publication.js";
 import type { Resolution } from "../core/resolution.js";
 import type { Examination } from "./examination.js";
+import { nameIn } from "./local-nodes.js";
 import { wantedEntries } from "./own-registrations.js";
 
 /** A node that lives here, as others find it. */
@@ -63,10 +64,12 @@ async function expected(view: View): Promise<Expected[]> {
     });
   }
   if (!config.dnsListen) return [];
-  return (await nodes()).flatMap((node) => {
+  const here = await nodes();
+  return here.flatMap((node) => {
     const host = nodeDomain(node.aliveName, config);
     const reached = reach(node, config);
-    if (host === undefined || isHelperName(node.aliveName) || isLeftOut(node.aliveName, config)) return [];
+    if (host === undefined || isHelperName(node.aliveName, nameIn(here)) || isLeftOut(node.aliveName, config))
+      return [];
     if (reached.outcome !== "reachable") return [];
     const { port } = reached.advertised;
     return { aliveName: node.aliveName, host, places: [{ address: undefined, port }] };

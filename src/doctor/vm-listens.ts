@@ -31,7 +31,9 @@ async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
   const { holder } = await epmd();
   if (holder.kind !== "srv-epmd") return [];
   const names = new Set(holder.names.map(({ name }) => name));
-  const vms = (await runningVms()).filter(({ aliveName }) => !names.has(aliveName) && !isHelperName(aliveName));
+  const vms = (await runningVms()).filter(
+    ({ aliveName }) => !names.has(aliveName) && !isHelperName(aliveName, (name) => names.has(name)),
+  );
   return vms.flatMap(({ pid, aliveName, epmdPort }) => {
     const evidence = `a VM runs here as ${aliveName} (process ${pid}), and is not registered`;
     if (epmdPort === config.port) {

@@ -2,15 +2,22 @@ import { readFile } from "node:fs/promises";
 import { addressesInHosts } from "../core/hosts-file.js";
 import { canonicalIp, familyOf, isWildcard } from "../core/ip.js";
 import type { ListenAddress } from "./listener.js";
+import { listenableOwn } from "./own-addresses.js";
 
 /** A resolver that does not answer must not keep nodes from registering on the loopbacks. */
 const HOST_NAME_LOOKUP_LIMIT = 1000;
 
 /**
  * 127.0.0.1, ::1, the addresses of the machine's own host name (a stock VM with a short name asks there), and
- * `--listen`. An IPv4 wildcard covers all IPv4 addresses, an IPv6 one both families.
+ * `--listen`. Without that (and ERL_EPMD_ADDRESS) the machine's own addresses too, as stock epmd: a VM here asks there
+ * for nodes that are named after one. An IPv4 wildcard covers all IPv4 addresses, an IPv6 one both families.
+ * @param own addresses of this machine
  */
-export async function listenAddresses(listen: readonly string[], hostName: string): Promise<ListenAddress[]> {
+export async function listenAddresses(
+  listen: readonly string[],
+  hostName: string,
+  own: readonly string[],
+): Promise<ListenAddress[]> {
   const named = listen.includes("::") ? [] : await addressesOfHostName(hostName);
   const wildcard = { 4: listen.some(isWildcard), 6: listen.includes("::") };
   const wanted: ListenAddress[] = [
@@ -18,6 +25,12 @@ export async function listenAddresses(listen: readonly string[], hostName: strin
       address,
       strangers: listen.includes(address),
       implied: true,
+    })),
+    ...(listen.length > 0 ? [] : listenableOwn(own)).map((address) => ({
+      address,
+      strangers: false,
+      implied: true,
+      shared: true,
     })),
     ...(wildcard[6] && !listen.includes("0.0.0.0") ? ["0.0.0.0", ...listen] : listen).map((address) => ({
       address,

@@ -15,6 +15,8 @@ export interface ListenAddress {
   readonly strangers: boolean;
   /** Nobody asked for it by name: when the machine has no such address it is passed over. */
   readonly implied: boolean;
+  /** Passed over when something else has the port there, too. */
+  readonly shared?: boolean;
 }
 
 export interface ListenerOptions {
@@ -94,10 +96,10 @@ class EpmdListener implements Listener {
         this.addresses.push(formatPeer({ address: address.address, port: this.port }));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (address.implied && code !== "EADDRINUSE") {
+        if (address.shared || (address.implied && code !== "EADDRINUSE")) {
           this.#options.log[isAbsent(code) ? "debug" : "warn"](
             { address: address.address, code },
-            "address passed over",
+            code === "EADDRINUSE" ? "address passed over: something else has the port there" : "address passed over",
           );
           continue;
         }
@@ -130,7 +132,7 @@ class EpmdListener implements Listener {
     bound?.then(stop, () => {});
   }
 
-  #bind({ address, strangers }: Omit<ListenAddress, "implied">): Promise<Server> {
+  #bind({ address, strangers }: Pick<ListenAddress, "address" | "strangers">): Promise<Server> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, strangers));
     const bound = new Promise<Server>((resolve, reject) => {
       server.once("error", reject);

@@ -106,7 +106,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
       isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
     });
   // A helper is at one of the instances of its service, and is not published: its own EPMD knows it.
-  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: isHelperName };
+  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
   const fallback = fallbackTo({ port: config.fallbackPort, epmd: config.fallbackEpmd ? askEpmd : undefined });
   const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;

@@ -12,6 +12,7 @@ const HELPERS = [
   ...["rpc-1a2b-web", "rem-00ff-web", "RPC-0000B5E1-web", "rpc-1-x", "rabbitmqcli-88-rabbit", "rabbit_prelaunch_4711"],
   ...["rabbit_ctl_17", "epmd-starter-123456789", "remsh9f3c-web", "maint1-web", "longname2-web", "Remsh0-x"],
   ...["3F9-ctl-e1", "3f9-ctl", "a0c-ping", "fff-debug", "b7e-top-e1", "17-4242-ctl-e1", "1-2-debug"],
+  ...["rpc--rel", "rem--rel", "REM--rel", "peer-435-23047", "rabbit-2018-26012"],
 ];
 const NODES = [
   ...[
@@ -37,7 +38,10 @@ const NODES = [
     "a_ctl_1_b",
     "",
   ],
+  ...["rpc-", "peer-1", "peer-1-x", "peer-1-2-3", "my-peer-1-2", "rabbit-1", "rabbit-01-2", "n1-130-26011"],
+  ...["ip-10-0-0-12", "shard-2-10"],
   // These are told by case.
+  ...["Peer-1-2", "RABBIT-1-2"],
   ...["Rabbit_PRELAUNCH_1", "RABBITMQCLI-88-rabbit", "EPMD-starter-1", "1-2-CTL"],
 ];
 
@@ -54,6 +58,6 @@ requirePeer("erl", "erlc")("the module and the daemon", () => {
       stdout.match(new RegExp(`^.* \\{ok,${port}\\}$`, "gm"))?.map((line) => line.split(" ")[0]);
     expect(helpers(0), stderr).toEqual(HELPERS);
     expect(helpers(4242)).toEqual(NODES);
-    expect(names.filter(isHelperName)).toEqual(HELPERS);
+    expect(names.filter((name) => isHelperName(name))).toEqual(HELPERS);
   });
 });

@@ -95,6 +95,17 @@ requirePeer("consul")("NAMES with a pattern", () => {
     await becomes(["name n1@three.service.consul at port 9100"], "*@three");
   });
 
+  test("takes no instance for a list of nodes, nor its word for a host elsewhere", async () => {
+    const register = (ID: string, more: object) =>
+      consul.request("PUT", "/v1/agent/service/register", { Name: "four", ID, Port: 9100, ...more });
+    const tags = (round: number) => Array.from({ length: 200 }, (_, index) => `x${round}-${index}`);
+    await register("elsewhere", { Meta: { "erlang-node": "n2@evil.example" }, Tags: ["n2"] });
+    for (const round of [1, 2, 3]) await register("flood", { Tags: tags(round) });
+    await register("its own", { Meta: { "erlang-node": "n3@10.1.2.3" }, Address: "10.1.2.3" });
+    await register("last", { Tags: ["n1"] });
+    await becomes(["name n1@four.service.consul at port 9100", "name n3@10.1.2.3 at port 9100"], "*@four");
+  });
+
   test("of a host that neither Consul nor a zone knows is answered with the nodes alive here", async () => {
     expect(await lines(here, "b_*@127.0.0.1")).toEqual(["name b_1@127.0.0.1 at port 20011"]);
     expect(await lines(here, "*@elsewhere.example")).toEqual([]);

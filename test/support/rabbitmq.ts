@@ -4,7 +4,12 @@ import { type ErlangServer, type ServerOptions, startServer } from "./erlang-ser
 import { freePort } from "./free-port.js";
 import { findUnpackedServer, type UnpackedServer } from "./unpacked.js";
 
+/** Of Debian 12 (3.10.8, Erlang/OTP 25) or of Debian 13 (4.0, Erlang/OTP 27). */
+export type RabbitmqSeries = 3 | 4;
+
 export interface RabbitmqOptions extends ServerOptions {
+  /** 3 when not given. */
+  readonly series?: RabbitmqSeries;
   /** RABBITMQ_DIST_PORT; a free one when not given. It cannot be 0: RabbitMQ does not take an ephemeral port. */
   readonly distPort?: number;
   /** Node names of the whole cluster, its own among them: what classic_config finds. None: a cluster of one. */
@@ -26,13 +31,13 @@ const CLUSTER_FORMATION = [
   "cluster_formation.discovery_retry_interval = 200",
 ];
 
-export function findRabbitmq(): UnpackedServer | undefined {
-  return findUnpackedServer("rabbitmq");
+export function findRabbitmq(series: RabbitmqSeries = 3): UnpackedServer | undefined {
+  return series === 4 ? findUnpackedServer("rabbitmq4", 27) : findUnpackedServer("rabbitmq");
 }
 
 /** Real RabbitMQ, its code unmodified; its boot is complete when this returns. @throws with the tail of its log */
 export async function startRabbitmq(options: RabbitmqOptions): Promise<Rabbitmq> {
-  const server = findRabbitmq();
+  const server = findRabbitmq(options.series);
   if (server === undefined) throw new Error("RabbitMQ is not there: bash test/install-peers.sh");
   const { name, peers = [], distPort = await freePort(), amqpPort = await freePort(), config = [] } = options;
   const home = server.path("usr/lib/rabbitmq/lib/rabbitmq_server-*");

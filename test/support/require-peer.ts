@@ -25,6 +25,7 @@ export type Peer =
       | "openssl"
       | "netns"
       | "rabbitmq"
+      | "rabbitmq4"
       | "ejabberd"
       | "haproxy"
       | "groff"
@@ -68,6 +69,7 @@ function canMakeNamespaces(): boolean {
 const FINDERS: Partial<Record<Peer, () => unknown>> = {
   consul: findConsul,
   rabbitmq: findRabbitmq,
+  rabbitmq4: () => findRabbitmq(4),
   ejabberd: findEjabberd,
   haproxy: findHaproxy,
   chromium: findChromium,

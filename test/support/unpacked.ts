@@ -23,9 +23,9 @@ export interface UnpackedServer extends Unpacked {
   readonly otp: Otp;
 }
 
-export function findUnpackedServer(name: string): UnpackedServer | undefined {
+export function findUnpackedServer(name: string, release = 25): UnpackedServer | undefined {
   const found = findUnpacked(name);
-  const otp = findOtp(25);
+  const otp = findOtp(release);
   return found && otp && { ...found, otp };
 }
 

@@ -17,18 +17,57 @@ const HOST = "svc.service.consul";
 const WHOLE = { tagSuffix: undefined };
 
 function instance(over: Partial<ServiceInstance> = {}): ServiceInstance {
-  return { serviceId: "id", tags: [], port: 20001, meta: {}, critical: false, ...over };
+  return { serviceId: "id", tags: [], port: 20001, meta: {}, address: "10.0.0.1", critical: false, ...over };
 }
 
 /** `name@host:port` of each node. */
-function listed(instances: readonly ServiceInstance[], host = HOST, domain: { tagSuffix: string | undefined } = WHOLE) {
-  return nodesOfService(instances, host, domain).map(({ aliveName, host: at, port }) => `${aliveName}@${at}:${port}`);
+function listed(instances: readonly ServiceInstance[], host = HOST, config = serveConfig()) {
+  const domain = parseServiceDomain(host, "consul");
+  if (!domain) throw new Error(`${host} is no service`);
+  return nodesOfService(instances, { host, domain }, config).map(
+    ({ aliveName, host: at, port }) => `${aliveName}@${at}:${port}`,
+  );
 }
 
 describe("the nodes of a service", () => {
   test("have the full name that their meta says, whatever their tags are", () => {
-    const meta = { "erlang-node": "node_a@Box1.example" };
-    expect(listed([instance({ meta, tags: ["blue", "node_a"] })])).toEqual(["node_a@Box1.example:20001"]);
+    const meta = { "erlang-node": "node_a@Svc.service.consul" };
+    const tags = ["blue", "node_b", "v1", "v2", "v3", "v4"];
+    expect(listed([instance({ meta, tags })])).toEqual(["node_a@Svc.service.consul:20001"]);
+  });
+
+  test("are none of those whose meta claims a host elsewhere: whoever writes an entry leads no VM to another domain", () => {
+    const hosts = [
+      ...["evil.example", "10.0.0.9", "localhost", "127.0.0.1", "other.service.consul", "svc.service.dc1.evil"],
+      ...["xsvc.service.consul", "svc.service.consul.evil.example", "svc.node.consul", "other"],
+    ];
+    const claims = hosts.map((host) => instance({ meta: { "erlang-node": `a@${host}` }, tags: ["a"] }));
+    expect(listed(claims)).toEqual([]);
+    expect(listed(claims, "svc.service.dc1.consul")).toEqual([]);
+    expect(
+      listed([instance({ meta: { "erlang-node": "a@svc.service.dc2.consul" } })], "svc.service.dc1.consul"),
+    ).toEqual([]);
+  });
+
+  test.each([
+    ["in another spelling of the service", "svc.service.dc1.consul"],
+    ["in its short form", "svc"],
+    ["below the service", "n1.svc.service.consul"],
+    ["that is the instance's own address", "10.0.0.1"],
+    ["of this daemon's --node-host", "Box1.example"],
+  ])("may have a host %s: %s", (_, host) => {
+    const config = serveConfig({ nodeHost: "box1.example" });
+    const named = instance({ meta: { "erlang-node": `a@${host}` } });
+    expect(listed([named], HOST, config)).toEqual([`a@${host}:20001`]);
+  });
+
+  test("are none of the tags of an instance that has many: that is no list of nodes", () => {
+    const tags = (count: number) => Array.from({ length: count }, (_, index) => `t${index}`);
+    expect(listed([instance({ tags: tags(4) })])).toHaveLength(4);
+    for (const count of [5, 6, 10, 20_000]) expect(listed([instance({ tags: tags(count) })])).toEqual([]);
+    // Those that can be no name are no list either way.
+    const labels = tags(50).map((tag) => `traefik.http.routers.${tag}.rule=Host`);
+    expect(listed([instance({ tags: ["node_a", ...labels] })])).toEqual([`node_a@${HOST}:20001`]);
   });
 
   test("without meta are named by each tag that can be an alive name, under the asked host", () => {
@@ -51,14 +90,10 @@ describe("the nodes of a service", () => {
 
   test("below a service are those whose tag or full name says so", () => {
     const host = "blue.svc.service.consul";
-    const suffix = { tagSuffix: "blue" };
     const named = (name: string, ...tags: string[]) => instance({ meta: { "erlang-node": name }, tags });
-    expect(listed([instance({ tags: ["n1.Blue", "n2.green", "n3", ".blue"] })], host, suffix)).toEqual([
-      `n1@${host}:20001`,
-    ]);
-    expect(listed([named(`n4@${host}`), named("n5@10.0.0.1", "n5.blue"), named("n6@x.y", "n6")], host, suffix)).toEqual(
-      [`n4@${host}:20001`, "n5@10.0.0.1:20001"],
-    );
+    expect(listed([instance({ tags: ["n1.Blue", "n2.green", "n3", ".blue"] })], host)).toEqual([`n1@${host}:20001`]);
+    const nodes = [named(`n4@${host}`), named("n5@10.0.0.1", "n5.blue"), named("n6@10.0.0.1", "n6")];
+    expect(listed(nodes, host)).toEqual([`n4@${host}:20001`, "n5@10.0.0.1:20001"]);
   });
 });
 

@@ -6,7 +6,7 @@ import { registeredNode, serveConfig } from "../support/registered-node.js";
 const DAEMON = { hostName: "box1", port: 4369, owner: "o" };
 const claimOf = (name: string) => {
   const node = registeredNode(name, 20001);
-  return { node, publication: publicationOf(node, serveConfig({ domain: ["svc"] }), DAEMON) };
+  return { node, publication: publicationOf(node, serveConfig({ domain: ["svc"] }), DAEMON, () => false) };
 };
 
 test("of names that differ only in case the oldest is published, and the next when it goes", () => {

@@ -44,7 +44,7 @@ function reasonOf(publication: Publication): string {
 }
 
 const publish = (name: string, port: number, ...config: Parameters<typeof serveConfig>) =>
-  publicationOf(registeredNode(name, port), serveConfig(...config), DAEMON);
+  publicationOf(registeredNode(name, port), serveConfig(...config), DAEMON, () => false);
 
 describe("a published node", () => {
   test("has the id, service, tag and meta that make name.svc.service.consul resolve", () => {
@@ -79,7 +79,7 @@ describe("a published node", () => {
   test("is published under the service of a domain whose datacenter is written with its kind", () => {
     const config = serveConfig({ domain: ["svc.service.dc1.dc.consul"] });
     expect(publishesToConsul(config)).toBe(true);
-    const [entry] = entriesOf(publicationOf(registeredNode("a", 1), config, DAEMON));
+    const [entry] = entriesOf(publicationOf(registeredNode("a", 1), config, DAEMON, () => false));
     expect(entry).toMatchObject({ service: "svc", tags: ["a"] });
     expect(entry?.meta["erlang-node"]).toBe("a@svc.service.dc1.dc.consul");
   });
@@ -103,7 +103,9 @@ describe("a published node", () => {
 
   test("is probed by the agent where it can reach the port", () => {
     const probe = (node: ReturnType<typeof registeredNode>, flags = {}) =>
-      entriesOf(publicationOf(node, serveConfig({ domain: ["svc"], tcpCheck: "true", ...flags }), DAEMON))[0]?.tcpCheck;
+      entriesOf(
+        publicationOf(node, serveConfig({ domain: ["svc"], tcpCheck: "true", ...flags }), DAEMON, () => false),
+      )[0]?.tcpCheck;
     expect(probe(registeredNode("a", 20001))).toBe("127.0.0.1:20001");
     expect(probe(registeredNode("a", 20001, { family: 6 }))).toBe("[::1]:20001");
     expect(probe(registeredNode("a", 20001), { advertiseAddress: ["10.0.0.1"] })).toBe("10.0.0.1:20001");
@@ -205,7 +207,7 @@ describe("IPv6", () => {
 
   test("is published beside IPv4, as an instance of its own, for a node that registered over ::1", () => {
     const node = registeredNode("a", 20001, { family: 6 });
-    const entries = entriesOf(publicationOf(node, serveConfig(flags), DAEMON));
+    const entries = entriesOf(publicationOf(node, serveConfig(flags), DAEMON, () => false));
     expect(entries.map(({ id, address, tags }) => ({ id, address, tags }))).toEqual([
       { id: "srv-epmd:box1:a", address: "10.0.0.1", tags: ["a"] },
       { id: "srv-epmd:box1:a:6", address: "fd00::1", tags: ["a"] },
@@ -250,6 +252,14 @@ describe("what is not meant for Consul", () => {
     expect(entriesOf(publish(name, 1, { domain: ["svc"], helpers: "publish" }))).toHaveLength(1);
     expect(entriesOf(publish(name, 1, { domain: ["svc"], publish: [name] }))).toHaveLength(1);
     expect(reasonOf(publish(name, 1, { domain: ["svc"], publish: ["*"] }))).toMatch(/^skip: .*helper/);
+  });
+
+  test("is what a RabbitMQ here has started, and no node that only has such a name", () => {
+    const node = registeredNode("n1-130-26011", 1);
+    const beside = (alive: string) =>
+      publicationOf(node, serveConfig({ domain: ["svc"] }), DAEMON, (name) => name === alive);
+    expect(reasonOf(beside("n1"))).toMatch(/^skip: .*helper/);
+    expect(entriesOf(beside("n2"))).toHaveLength(1);
   });
 
   test("is a name that no --publish glob matches", () => {
@@ -310,6 +320,8 @@ describe("publication into Consul", () => {
 test("a node from --publish-node is published under the host written there", () => {
   const config = serveConfig({ publishNode: ["node_a@svc"] }, { ERL_DIST_PORT: "4370" });
   expect(publishesToConsul(config)).toBe(true);
-  const [entry] = entriesOf(publicationOf(registeredNode("node_a", 4370, { origin: "configured" }), config, DAEMON));
+  const [entry] = entriesOf(
+    publicationOf(registeredNode("node_a", 4370, { origin: "configured" }), config, DAEMON, () => false),
+  );
   expect(entry).toMatchObject({ service: "svc", tags: ["node_a"], port: 4370 });
 });

@@ -5,7 +5,6 @@ import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer, peerOf } from "../epmd/peer.js";
 import { PeerLogs } from "../epmd/peer-log.js";
-import { lazily } from "../lazily.js";
 import type { Logger } from "../logger.js";
 import type { Metrics } from "../metrics.js";
 import type { Observed } from "../observed-daemon.js";
@@ -34,8 +33,8 @@ export interface Admin {
 const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
 
 /**
- * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
- * loaded then. The default place may be taken, by another daemon of this machine: then there is none.
+ * Status page, health, metrics and JSON over HTTP. The default place may be taken, by another daemon of this machine:
+ * then there is none.
  * @throws ListenError when a place that was asked for cannot be had
  */
 export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
@@ -45,13 +44,10 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const sockets = new Set<Socket>();
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
-  let opened: OpenHttp | undefined;
   const logs = new PeerLogs(log);
   const admission = new Admission(logs);
-  const http = lazily(async () => {
-    opened = await openHttp({ ...deps, since }, { lameDuck, admission, logs });
-    return opened;
-  });
+  // Loaded now: Node does not try an import again that failed once (EMFILE), and an upgrade in place takes the files away.
+  const http = await openHttp({ ...deps, since }, { lameDuck, admission, logs });
   const server = createServer({ noDelay: true }, (socket) => {
     const peer = peerOf(socket, config.allow);
     if (!peer) return void socket.destroy();
@@ -59,17 +55,12 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", (error) => logs.about(peer).debug({ err: error }, "an HTTP connection failed"));
-    http().then(
-      ({ take }) => take(socket),
-      (error: unknown) => {
-        logs.about(peer).error({ err: error }, "HTTP cannot be served");
-        socket.destroy();
-      },
-    );
+    http.take(socket);
   });
   try {
     await listen(server, at, (error) => log.error({ err: error, address: formatPeer(at) }, "listening failed"));
   } catch (error) {
+    http.close();
     const refused = listenError(at, error);
     if (config.admin) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
     log.warn(
@@ -82,7 +73,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     lameDuck: () => lameDuck.over(),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      opened?.close();
+      http.close();
       for (const socket of sockets) socket.destroy();
       await closed;
     },
@@ -106,14 +97,15 @@ async function openHttp(
 ): Promise<OpenHttp> {
   const { config, nodes, observed, listener, log } = deps;
   const { observations, metrics, recent } = observed;
-  const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await Promise.all([
+  const [{ createHttp }, { createRoutes, loadAssets }, { EventStreams }, { DaemonStatus }] = await Promise.all([
     import("./http.js"),
     import("./routes.js"),
     import("./event-streams.js"),
     import("./status.js"),
   ]);
+  const assets = await loadAssets();
   const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
-  const exposition = lazily(() => loadExposition(metrics, status, listener));
+  const exposition = await loadExposition(metrics, status, listener);
   const streams = new EventStreams(observations, () => status.standing(), log);
   const server = createHttp({
     routes: createRoutes({
@@ -121,6 +113,7 @@ async function openHttp(
       nodes,
       consulUrl: config.consul,
       exposition,
+      assets,
       onReadyAsked: (ready) => lameDuck.asked(ready),
     }),
     streams,

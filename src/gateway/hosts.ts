@@ -19,24 +19,17 @@ export interface GatewayHostsOptions {
   readonly log: Logger;
 }
 
-/** An address that nobody has asked at for this long, milliseconds, may be given to another host when there is no room. */
-const IDLE = 120_000;
-
-interface Use {
-  /** A VM has asked the EPMD at the address; else DNS alone has given it out. */
-  readonly asked: boolean;
-  readonly at: number;
-}
-
 /** The hosts of the gateway: an address is given out once the EPMD listens there. */
 export class GatewayHosts {
   readonly #options: GatewayHostsOptions;
   readonly #listening = new Map<string, Promise<string | undefined>>();
   /**
-   * Addresses in the order of their last use. When there is room for no more hosts, the first of those gives way that DNS
-   * alone has given out (any program may look up ever new names, and a search list does), else the first that is idle.
+   * Addresses in the order of their last use, and whether a VM has asked the EPMD there; else DNS alone has given it out.
+   * When there is room for no more hosts, the first of the latter gives way (any program may look up ever new names, and a
+   * search list does), else the first without nodes and links: however fast one user asks at all of them, a new host gets
+   * an address.
    */
-  readonly #uses = new Map<string, Use>();
+  readonly #asked = new Map<string, boolean>();
   /** Those of the configuration and of /etc/hosts stay. */
   readonly #permanent = new Set<string>();
   #full = false;
@@ -48,10 +41,10 @@ export class GatewayHosts {
   /** Those that somebody uses, or is to find here; the last used one last. */
   get pairs(): HostAddress[] {
     const { addresses } = this.#options;
-    const rank = new Map(Array.from(this.#uses.keys(), (address, index) => [address, index]));
+    const rank = new Map(Array.from(this.#asked.keys(), (address, index) => [address, index]));
     return addresses
       .pairs()
-      .filter(({ address }) => this.#uses.get(address)?.asked ?? true)
+      .filter(({ address }) => this.#asked.get(address) ?? true)
       .sort((a, b) => (rank.get(a.address) ?? -1) - (rank.get(b.address) ?? -1));
   }
 
@@ -59,7 +52,7 @@ export class GatewayHosts {
   markUsed(address: string): void {
     const host = this.#options.addresses.hostOf(address);
     if (host === undefined) return;
-    const isFirst = this.#uses.get(address)?.asked === false;
+    const isFirst = this.#asked.get(address) === false;
     this.#touch(address, true);
     if (isFirst) this.#options.onPair({ host, address });
   }
@@ -162,15 +155,15 @@ export class GatewayHosts {
   }
 
   #touch(address: string, asked: boolean): void {
-    const former = this.#uses.get(address);
-    this.#uses.delete(address);
-    this.#uses.set(address, { asked: asked || (former?.asked ?? false), at: this.#options.now() });
+    const before = this.#asked.get(address) ?? false;
+    this.#asked.delete(address);
+    this.#asked.set(address, asked || before);
   }
 
   /** Another program has the address. */
   #exclude(address: string): void {
     const { addresses, now } = this.#options;
-    this.#uses.delete(address);
+    this.#asked.delete(address);
     this.#permanent.delete(address);
     addresses.exclude(address, now());
   }
@@ -178,9 +171,9 @@ export class GatewayHosts {
   /** @returns whether there was one */
   async #giveUpOldest(): Promise<boolean> {
     const { addresses, stopListening } = this.#options;
-    const oldest = this.#oldestUnasked() ?? (await this.#oldestIdle());
+    const oldest = this.#oldestUnasked() ?? (await this.#oldestUnused());
     if (oldest === undefined) return false;
-    this.#uses.delete(oldest);
+    this.#asked.delete(oldest);
     const host = addresses.forget(oldest);
     if (host !== undefined) this.#listening.delete(host);
     await stopListening(oldest);
@@ -188,22 +181,20 @@ export class GatewayHosts {
   }
 
   #oldestUnasked(): string | undefined {
-    for (const [address, { asked }] of this.#uses) if (!asked && !this.#permanent.has(address)) return address;
+    for (const [address, asked] of this.#asked) if (!asked && !this.#permanent.has(address)) return address;
     return undefined;
   }
 
-  async #oldestIdle(): Promise<string | undefined> {
-    const { addresses, hasNodes, linked, now } = this.#options;
-    const isIdle = (address: string) => {
-      const use = this.#uses.get(address);
+  async #oldestUnused(): Promise<string | undefined> {
+    const { addresses, hasNodes, linked } = this.#options;
+    const hasNone = (address: string) => {
       const host = addresses.hostOf(address);
-      if (!use || host === undefined || use.at > now() - IDLE || this.#permanent.has(address)) return false;
-      return !hasNodes({ host, address });
+      return host !== undefined && !this.#permanent.has(address) && !hasNodes({ host, address });
     };
-    if (!Array.from(this.#uses.keys()).some(isIdle)) return undefined;
+    if (!Array.from(this.#asked.keys()).some(hasNone)) return undefined;
     const busy = await linked();
     // Where it is not known who has links, everybody may have.
-    return busy && Array.from(this.#uses.keys()).find((address) => isIdle(address) && !busy.has(address));
+    return busy && Array.from(this.#asked.keys()).find((address) => hasNone(address) && !busy.has(address));
   }
 
   #tellFull(host: string): void {

@@ -11,7 +11,7 @@ import { onStopSignal } from "./stop-signal.js";
 export async function relay({ config, io, log }: CommandContext): Promise<ExitCode> {
   // A terminal that closes must not cut links.
   const signal = onStopSignal(io, log, () => log.info("SIGHUP: nothing to read again"));
-  const socket = await relaySocketPath(config, config.port);
+  const socket = await relaySocketPath(config, config.port, log);
   const { relayPorts: ports, untilIdle } = config;
   const server = await startRelayServer({
     socket,

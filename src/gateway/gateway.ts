@@ -63,7 +63,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   const addresses = new GatewayAddresses(config.gatewayRange, hostLimit(openFileLimit()));
   const accepts = createAcceptTest(() => addresses.anyAddress(Math.random()));
   const relays = startRelayClient({
-    socket: await relaySocketPath(config, listener.port),
+    socket: await relaySocketPath(config, listener.port, log),
     ports: config.relayPorts,
     start: deps.relay,
     onPairs: (pairs) => hosts.know(pairs, "the relay process"),

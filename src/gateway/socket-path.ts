@@ -2,6 +2,8 @@ import { readlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../core/config.js";
+import type { Logger } from "../logger.js";
+import { ownFolderIn } from "./private-folder.js";
 
 /**
  * Where the relay process of this network namespace and EPMD port listens for the daemon. Root has /run: the same for a
@@ -11,14 +13,15 @@ import type { Config } from "../core/config.js";
 export async function relaySocketPath(
   config: Pick<Config, "relaySocket" | "runtimeDir">,
   port: number,
+  log: Logger,
 ): Promise<string> {
   if (config.relaySocket !== undefined) return config.relaySocket;
   const namespace = /[0-9]+/.exec(await readlink("/proc/self/ns/net").catch(() => ""))?.[0] ?? "0";
-  return join(runtimeFolder(config.runtimeDir), `relay-${namespace}-${port}.sock`);
+  return join(await runtimeFolder(config.runtimeDir, log), `relay-${namespace}-${port}.sock`);
 }
 
-function runtimeFolder(runtimeDir: string | undefined): string {
+async function runtimeFolder(runtimeDir: string | undefined, log: Logger): Promise<string> {
   const user = process.getuid?.() ?? 0;
   if (user === 0) return "/run/srv-epmd";
-  return runtimeDir === undefined ? join(tmpdir(), `srv-epmd-${user}`) : join(runtimeDir, "srv-epmd");
+  return runtimeDir === undefined ? ownFolderIn(tmpdir(), `srv-epmd-${user}`, log) : join(runtimeDir, "srv-epmd");
 }

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { canonicalIp, isLoopback } from "../core/ip.js";
+import { Places, takePlaces } from "../epmd/places.js";
 import type { Logger } from "../logger.js";
 import { type QueryPeer, type Respond, toPeer } from "./peer.js";
 import type { Listening } from "./responder-udp.js";
@@ -17,12 +19,15 @@ interface TcpOptions {
 export async function startTcpResponder(options: TcpOptions, respond: Respond): Promise<Listening> {
   const connections = new Set<Socket>();
   // A client may say that it has nothing more to ask and still wait for what it asked.
+  const places = new Places(options.maxConnections);
+  // Strangers cannot keep the programs here from asking over TCP.
+  const strangerPlaces = new Places(Math.floor(options.maxConnections / 2));
   const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (takePlaces(isOfThisMachine(socket) ? [places] : [places, strangerPlaces], socket)) return void socket.destroy();
     connections.add(socket);
     socket.on("close", () => connections.delete(socket));
     serve(socket, options, respond);
   });
-  server.maxConnections = options.maxConnections;
   const listening = once(server, "listening");
   server.listen(options.port, options.address);
   await listening;
@@ -36,6 +41,10 @@ export async function startTcpResponder(options: TcpOptions, respond: Respond): 
         for (const socket of connections) socket.destroy();
       }),
   };
+}
+
+function isOfThisMachine({ remoteAddress = "", localAddress }: Socket): boolean {
+  return remoteAddress === localAddress || isLoopback(canonicalIp(remoteAddress) ?? remoteAddress);
 }
 
 /** One connection: queries with two octets of length before each (RFC 1035 section 4.2.2), answered in their order. */

@@ -24,6 +24,14 @@ for (let index = 0; index < count; index++) {
   socket.on("error", () => {});
 }
 setInterval(() => {}, 1000);`;
+/** Asks for SRV over TCP and prints the response code, or that there is no answer. */
+const DNS = `
+const [host, port, query] = process.argv.slice(1);
+const socket = require("node:net").connect(port, host, () => socket.write(Buffer.from(query, "hex")));
+const end = (text) => { console.log(text); process.exit(); };
+socket.on("data", (bytes) => end("rcode " + (bytes[5] & 15))).on("error", () => end("none")).on("close", () => end("none"));`;
+/** Length 30; id 7, RD, one question: SRV (33) IN of far.svc.test. */
+const SRV_QUERY = "001e 0007 0100 0001 0000 0000 0000 03666172 03737663 0474657374 00 0021 0001".replaceAll(" ", "");
 /** Opens event streams and prints how many were granted, when all are answered. */
 const STREAM = `
 const [base, count] = process.argv.slice(1);
@@ -86,6 +94,24 @@ requirePeer("netns")("a stranger", () => {
     const far = await hold(elsewhere(), STREAM, [ADMIN, "24"], /granted 16\n/);
     const near = await hold(machine(), STREAM, [ADMIN, "24"], /granted 16\n/);
     await Promise.all([far.kill(), near.kill()]);
+  });
+
+  test("that holds all the connections it gets to the DNS zone leaves half of them to this machine", async () => {
+    const port = "5353";
+    const zone = await startDaemon({
+      netns: machine(),
+      args: ["--listen", OWN, "--domain", "svc.test", "--register", "none", "--dns-listen", `${OWN}:${port}`],
+    });
+    const ask = async (from: Host) => {
+      const { stdout } = await run(process.execPath, ["-e", DNS, OWN, port, SRV_QUERY], { netns: from });
+      return stdout.trim();
+    };
+    expect(await ask(elsewhere())).toBe("rcode 3");
+    const held = await hold(elsewhere(), HOLD, [OWN, port, "64"], /open/);
+    expect(await ask(elsewhere())).toBe("none");
+    expect(await ask(machine())).toBe("rcode 3");
+    await held.kill();
+    await zone.stop();
   });
 
   test("cannot fill the log", async () => {

@@ -79,7 +79,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     observe: deps.observe,
     log,
   });
-  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now }));
+  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now, log }));
   const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
   const srv = createSrvSource({
     resolver: dns,

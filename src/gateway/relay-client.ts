@@ -10,6 +10,7 @@ import {
   type RelayTarget,
 } from "../core/gateway/relay-protocol.js";
 import type { IpPort, PortRange } from "../core/network-values.js";
+import { Sampling } from "../core/sampling.js";
 import type { Logger } from "../logger.js";
 import { makePrivateFolder } from "./private-folder.js";
 import { type RelayStart, relayCommand, startDetached } from "./relay-autostart.js";
@@ -58,6 +59,8 @@ export interface ClientTimings {
   readonly othersStart: number;
   /** Until a relay process that does not come up is started again. */
   readonly startAgain: number;
+  /** A connection that lasted this long was a good one: the next attempt after it comes soon. */
+  readonly good: number;
 }
 
 const TIMINGS: ClientTimings = {
@@ -67,6 +70,7 @@ const TIMINGS: ClientTimings = {
   longestDelay: 500,
   othersStart: 2_000,
   startAgain: 5_000,
+  good: 1_000,
 };
 
 /** Keeps a connection to the relay process, and starts one where there is none. */
@@ -99,6 +103,7 @@ class Client {
   /** The relay process that was started has not been there since. */
   #unanswered = false;
   #complaint: string | undefined;
+  readonly #sampling = new Sampling();
 
   constructor(options: RelayClientOptions) {
     this.#options = options;
@@ -113,8 +118,9 @@ class Client {
     while (!signal.aborted) {
       try {
         const channel = await openChannel(this.#options.socket, (event) => this.#take(event), signal);
-        delay = this.#timings.firstDelay;
+        const since = performance.now();
         await this.#serve(channel);
+        if (performance.now() - since >= this.#timings.good) delay = this.#timings.firstDelay;
       } catch (error) {
         if (signal.aborted) return;
         await this.#startOrComplain(error);
@@ -172,7 +178,7 @@ class Client {
 
   /** From its hello to its end. */
   async #serve(channel: RelayChannel): Promise<void> {
-    const { log, onPairs, ownPairs, socket } = this.#options;
+    const { onPairs, ownPairs, socket } = this.#options;
     try {
       await onPairs(channel.pairs);
     } catch (error) {
@@ -183,19 +189,25 @@ class Client {
     this.#channel = channel;
     this.#complaint = undefined;
     this.#unanswered = false;
-    log.info({ relay: channel.pid, socket }, "relay process connected");
+    this.#tell("info", { relay: channel.pid, socket }, "relay process connected");
     for (const pair of ownPairs()) this.keep(pair);
     for (const wake of Array.from(this.#waiting)) wake();
     const why = await channel.closed;
     this.#channel = undefined;
     this.#aloneSince = performance.now();
-    if (!this.#stopping.signal.aborted) log.warn({ relay: channel.pid, reason: why }, "relay process lost");
+    if (!this.#stopping.signal.aborted) this.#tell("warn", { relay: channel.pid, reason: why }, "relay process lost");
+  }
+
+  /** One that greets and then breaks the protocol comes and goes for as long as it runs. */
+  #tell(level: "info" | "warn", what: object, message: string): void {
+    const leftOut = this.#sampling.take(`${message} ${JSON.stringify(what)}`, performance.now());
+    if (leftOut !== undefined) this.#options.log[level]({ ...what, ...(leftOut > 0 && { leftOut }) }, message);
   }
 
   #take(event: RelayEvent): void {
-    const { log, onDialFailed } = this.#options;
+    const { onDialFailed } = this.#options;
     if (event.type === "dial-failed") onDialFailed(event.node, event.endpoint, event.reason);
-    if (event.type === "notice") log.warn(`relay process: ${event.message}`);
+    if (event.type === "notice") this.#tell("warn", {}, `relay process: ${event.message}`);
   }
 
   /** The channel, as soon as there is one; undefined when the time is over. */

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { RelayState, RelayTarget } from "../core/gateway/relay-protocol.js";
+import { canonicalIp, isLoopback } from "../core/ip.js";
 import type { IpPort } from "../core/network-values.js";
 import type { SilentAddresses } from "../core/silent-addresses.js";
 import { Link } from "./relay-link.js";
@@ -93,7 +94,9 @@ export class Relay {
   }
 
   #accept(near: Socket): void {
-    if (!this.#options.admit()) {
+    // With net.ipv4.conf.*.route_localnet the kernel lets other machines reach loopback addresses.
+    const isFromHere = isLoopback(canonicalIp(near.remoteAddress ?? "") ?? "");
+    if (!isFromHere || !this.#options.admit()) {
       near.on("error", () => {});
       near.resetAndDestroy();
       return;

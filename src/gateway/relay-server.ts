@@ -5,9 +5,9 @@ import type { PortRange } from "../core/network-values.js";
 import type { Logger } from "../logger.js";
 import { ControlConnection } from "./relay-control.js";
 import { MAX_CONTROL_CONNECTIONS, MAX_PAIRS, MAX_RELAYS } from "./relay-limits.js";
-import { openControlSocket } from "./relay-socket.js";
 import { RELAY_TIMINGS, type RelayTimings } from "./relay-timings.js";
 import { Relays } from "./relays.js";
+import { StandingSocket } from "./standing-socket.js";
 
 export interface RelayServerOptions {
   /** Path of the control socket. */
@@ -58,10 +58,12 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     },
   });
 
-  const remember = ({ host, address }: HostAddress): boolean => {
-    if (!pairs.has(address) && pairs.size >= MAX_PAIRS) return false;
+  const remember = ({ host, address }: HostAddress): void => {
+    // In the order of their last mention: the oldest gives way.
+    pairs.delete(address);
     pairs.set(address, { host, address });
-    return true;
+    const [oldest] = pairs.keys();
+    if (pairs.size > MAX_PAIRS && oldest !== undefined) pairs.delete(oldest);
   };
 
   const handle = async (request: RelayRequest): Promise<RelayReply> => {
@@ -74,8 +76,8 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
         return { type: "ensured", id, port: relayed.port };
       }
       case "pair":
-        if (remember(request)) return { type: "kept", id };
-        return { type: "refused", id, reason: `all ${MAX_PAIRS} host-address pairs are in use` };
+        remember(request);
+        return { type: "kept", id };
       case "status": {
         const { states, totals } = relays;
         const status = { pid: process.pid, since, daemons: daemons.size, relays: states, totals };
@@ -106,29 +108,25 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     if (connections.size > MAX_CONTROL_CONNECTIONS) connection.fail("too many connections to the control socket");
   };
 
-  const control = await openControlSocket(path, accept);
-  const closeControl = async () => {
-    const closed = control.close();
-    for (const stream of connections.values()) stream.destroy();
-    await closed;
-  };
+  const control = new StandingSocket(path, accept, {
+    // The daemons find whoever has the path now.
+    onTaken: () => {
+      for (const stream of connections.values()) stream.destroy();
+    },
+    log,
+  });
+  await control.open();
 
   let announceIdle: (why: string) => void = () => {};
   const idle = new Promise<string>((resolve) => {
     announceIdle = resolve;
   });
   let lonelySince = performance.now();
-  let lost = false;
   const sweep = async () => {
     relays.sweep();
-    if (!lost && !(await control.isOurs())) {
-      lost = true;
-      log.error({ socket: path }, "the control socket was removed or replaced: no daemon finds this process any more");
-      await closeControl();
-    }
-    if (!lost) await control.freshen();
+    await control.keep();
     if (daemons.size > 0 || relays.openLinks > 0) lonelySince = performance.now();
-    if ((untilIdle || lost) && performance.now() - lonelySince >= timings.idleProcess) announceIdle("idle");
+    if ((untilIdle || control.isTaken) && performance.now() - lonelySince >= timings.idleProcess) announceIdle("idle");
   };
   const interval = Math.min(SWEEP_INTERVAL, timings.idleListener / 4, timings.idleProcess / 4);
   const timer = setInterval(() => void sweep(), interval);
@@ -138,7 +136,9 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     openLinks: () => relays.openLinks,
     close: async () => {
       clearInterval(timer);
-      await Promise.all([relays.close(), closeControl()]);
+      const closed = control.close();
+      for (const stream of connections.values()) stream.destroy();
+      await Promise.all([relays.close(), closed]);
     },
   };
 }

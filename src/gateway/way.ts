@@ -29,13 +29,20 @@ export async function lookUpAtGateway(
   const written = parseQuery(name);
   const asked = { way: "gateway", asked: name, node: written } as const;
   if (!written) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
-  const host = written.host ?? deps.hostOf(peer.dialled);
+  // A relay is a way to its node for every process here: who asks from elsewhere gets none.
+  if (!peer.sameHost) return refusal(asked, { outcome: "refused", reason: "the gateway serves this machine alone" });
+  const host = deps.hostOf(peer.dialled);
+  // The address says which host is meant. With another one in the name a relay would lead anywhere.
+  if (written.host !== undefined && written.host !== host) {
+    const reason = `${peer.dialled} stands for ${host ?? "no host"}: names of other hosts are not looked up there`;
+    return refusal(asked, { outcome: "refused", reason });
+  }
   if (host === undefined) {
     const reason = `${peer.dialled} is an address of the gateway that stands for no host`;
     return refusal(asked, { outcome: "not-found", reason });
   }
   // The asker's resolver has applied its search list before it asked the gateway for the address.
-  const node: NodeName = written.host === undefined ? { ...written, host, absolute: true } : { ...written, host };
+  const node: NodeName = { ...written, host, absolute: true };
   const resolution = await deps.nodes.resolve(node, {
     sameHost: true,
     // The relay tries the endpoints itself, in the order in which they come.

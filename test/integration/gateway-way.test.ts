@@ -64,9 +64,23 @@ describe("a look-up at an address that stands for a host", () => {
     expect(relayed).toEqual([{ node: `n@${HOST}`, address: ADDRESS, endpoints: [endpoint] }]);
   });
 
-  test("takes the host from the name where a dotted one says it", async () => {
-    const { relayed } = await ask("n.other.test", { resolution: found });
-    expect(relayed).toMatchObject([{ node: "n@other.test", address: ADDRESS }]);
+  test("may name that host, and no other: a relay would lead anywhere", async () => {
+    expect((await ask(`n.${HOST}`, { resolution: found })).relayed).toMatchObject([{ node: `n@${HOST}` }]);
+    for (const name of ["n.other.test", "n.10.0.0.9", `n.x.${HOST}`]) {
+      const { response, resolved, relayed, noPort } = await ask(name, { resolution: found });
+      expect({ response, resolved, relayed, outcome: noPort?.outcome }).toEqual({
+        ...{ response: NOT_FOUND, resolved: [], relayed: [], outcome: "refused" },
+      });
+    }
+  });
+
+  test("is refused from another machine, which route_localnet lets in", async () => {
+    const { response, resolved, noPort } = await ask(
+      "n",
+      { resolution: found },
+      identifyPeer("10.0.0.2", 1, ADDRESS, []),
+    );
+    expect([response, resolved, noPort?.outcome]).toEqual([NOT_FOUND, [], "refused"]);
   });
 
   test("says of the node what it said itself", async () => {

@@ -188,6 +188,26 @@ test("a relay process that does not answer is said to", async () => {
   expect(await relays.status()).toBeUndefined();
 });
 
+test("one that greets and then breaks the protocol is told of once, and not asked without a pause", async () => {
+  const path = await relaySocket();
+  await mkdir(dirname(path), { mode: 0o700 });
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections++;
+    socket.on("error", () => {});
+    socket.end(`${JSON.stringify({ type: "hello", version: 1, pid: 77, pairs: [] })}\n{"nonsense\n`);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(() => void server.close());
+  const { logged } = client(path);
+  await waitFor(() => connections >= 5, { what: "further attempts" });
+  // 25 ms, 50, 100, 200, 400, 500, 500, ... are seven attempts in two seconds.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  expect(connections).toBeLessThan(12);
+  expect(logged.messages("info").filter((message) => message === "relay process connected")).toHaveLength(1);
+  expect(logged.messages("warn")).toEqual(["relay process lost"]);
+});
+
 test("a stop does not wait for the hello of a relay process that hangs", async () => {
   const socket = await relaySocket();
   await mkdir(dirname(socket), { recursive: true, mode: 0o700 });

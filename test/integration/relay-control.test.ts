@@ -1,4 +1,5 @@
-import { chmod, mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { duplexPair } from "node:stream";
@@ -213,17 +214,36 @@ test.each([
   expect((await daemon(path)).lines).toHaveLength(1);
 });
 
-test("the process that loses its socket file keeps its links, and ends when they have ended", async () => {
+test("a process whose socket file is removed listens there again, and nothing that stands is touched", async () => {
+  const { path, server, logged } = await startRelay({ timings: { idleProcess: 80 } });
+  const client = await daemon(path);
+  const peer = await startPeer((socket) => void socket.pipe(socket));
+  await dialRelay(await ensure(client, NODE, [peer.endpoint]));
+  await peer.accepted(0);
+  for (const remove of [() => rm(path), () => rm(dirname(path), { recursive: true }), () => rm(path)]) {
+    await remove();
+    await waitFor(() => existsSync(path), { what: "the socket" });
+    const next = await waitFor(() => daemon(path).catch(() => undefined), { what: "a daemon's hello" });
+    expect(await next.ask({ type: "status" })).toMatchObject({ status: { totals: { openLinks: 1 } } });
+  }
+  expect(await client.ask({ type: "status" })).toMatchObject({ status: { totals: { openLinks: 1 } } });
+  expect(server.openLinks()).toBe(1);
+  expect(logged.messages("error")).toEqual([]);
+});
+
+test("a process whose path another one has taken keeps its links, says so once, and ends when they have ended", async () => {
   const { path, server, logged } = await startRelay({ timings: { idleProcess: 80 } });
   const client = await daemon(path);
   const peer = await startPeer((socket) => void socket.pipe(socket));
   const vm = await dialRelay(await ensure(client, NODE, [peer.endpoint]));
   await peer.accepted(0);
-  await rm(path);
+  const other = join(dirname(path), "other.sock");
+  await start(other);
+  // In one step: where the path is free for a moment the process takes it again.
+  await rename(other, path);
   await client.closed;
-  expect(logged.messages("error")).toEqual([
-    "the control socket was removed or replaced: no daemon finds this process any more",
-  ]);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(logged.messages("error")).toEqual(["no daemon finds this process: it cannot have its control socket again"]);
   expect(server.openLinks()).toBe(1);
   vm.resetAndDestroy();
   expect(await server.idle).toBe("idle");

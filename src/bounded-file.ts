@@ -1,24 +1,45 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * A FIFO without a writer must not hold the reader (open(2), O_NONBLOCK): the file is looked at after it was opened.
  * Without effect on regular files.
  */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+/** Files of /proc have the size 0, and others may grow: a file is read in parts until it ends or is too long. */
+const PART = 64 * 1024;
 
 /** Bytes. */
 export const MEBIBYTE = 1024 * 1024;
 
+/** How long a pipe is waited for, milliseconds: a program that decrypts what it writes needs its time. */
+const PIPE_PATIENCE = 10_000;
+const PIPE_POLL = 10;
+
+export interface ReadOptions {
+  /** Bytes. */
+  readonly limit: number;
+  /** A pipe is read too, for 10 s at most: a shell's `<(command)`. For what is read once. */
+  readonly orPipe?: boolean;
+}
+
 /**
- * The text of a regular file of at most `limit` bytes.
+ * The text of a regular file.
  * @throws the system's error, or one that says what the file is instead
  */
-export async function readBounded(path: string, limit: number): Promise<string> {
+export async function readBounded(path: string, { limit, orPipe = false }: ReadOptions): Promise<string> {
   const file = await open(path, FLAGS);
   try {
-    assertRegular(await file.stat());
-    return (await readUpTo(file, limit)).toString("utf8");
+    const stats = await file.stat();
+    if (!orPipe || !stats.isFIFO()) assertRegular(stats);
+    const parts = new Parts(limit);
+    const end = performance.now() + PIPE_PATIENCE;
+    for (;;) {
+      const part = stats.isFIFO() ? await partOfPipe(file, end) : await partOf(file);
+      if (part.length === 0) return parts.text();
+      parts.add(part);
+    }
   } finally {
     await file.close();
   }
@@ -29,35 +50,56 @@ export function readBoundedSync(path: string, limit: number): string {
   const fd = openSync(path, FLAGS);
   try {
     assertRegular(fstatSync(fd));
-    // One byte more than allowed tells a file that is too long. Files of /proc have the size 0.
-    const buffer = Buffer.alloc(limit + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length <= limit; length += read) {
-      read = readSync(fd, buffer, length, buffer.length - length, null);
+    const parts = new Parts(limit);
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(PART);
+      const length = readSync(fd, buffer, 0, PART, null);
+      if (length === 0) return parts.text();
+      parts.add(buffer.subarray(0, length));
     }
-    assertLength(length, limit);
-    return buffer.toString("utf8", 0, length);
   } finally {
     closeSync(fd);
   }
 }
 
-async function readUpTo(file: FileHandle, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for (;;) {
-    const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(64 * 1024) });
-    if (bytesRead === 0) return Buffer.concat(chunks);
-    chunks.push(buffer.subarray(0, bytesRead));
-    length += bytesRead;
-    assertLength(length, limit);
+class Parts {
+  readonly #limit: number;
+  readonly #parts: Buffer[] = [];
+  #length = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add(part: Buffer): void {
+    this.#length += part.length;
+    if (this.#length > this.#limit) throw new Error(`is longer than ${this.#limit / MEBIBYTE} MiB`);
+    this.#parts.push(part);
+  }
+
+  text(): string {
+    return Buffer.concat(this.#parts).toString("utf8");
   }
 }
 
-function assertRegular(stats: { isFile(): boolean }): void {
-  if (!stats.isFile()) throw new Error("is not a regular file");
+async function partOf(file: FileHandle): Promise<Buffer> {
+  const { bytesRead, buffer } = await file.read({ buffer: Buffer.allocUnsafe(PART) });
+  return buffer.subarray(0, bytesRead);
 }
 
-function assertLength(length: number, limit: number): void {
-  if (length > limit) throw new Error(`is longer than ${limit / MEBIBYTE} MiB`);
+/** pipe(7): EAGAIN as long as somebody has it open for writing and has written nothing. */
+async function partOfPipe(file: FileHandle, end: number): Promise<Buffer> {
+  for (;;) {
+    try {
+      return await partOf(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      if (performance.now() > end) throw new Error(`is a pipe that did not end within ${PIPE_PATIENCE / 1000} s`);
+    }
+    await sleep(PIPE_POLL);
+  }
+}
+
+function assertRegular(stats: Stats): void {
+  if (!stats.isFile()) throw new Error("is not a regular file");
 }

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { MEBIBYTE, readBounded } from "../bounded-file.js";
 import { ConfigError, describeError } from "../core/errors.js";
 
 export interface ConfigFile {
@@ -10,7 +10,7 @@ export interface ConfigFile {
 /** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */
 export async function readConfigFile(path: string): Promise<ConfigFile> {
   try {
-    const text = await readFile(path, "utf8");
+    const text = await readBounded(path, { limit: MEBIBYTE, orPipe: true });
     return { path, contents: /\.ya?ml$/i.test(path) ? (await import("./yaml.js")).parseYaml(text) : JSON.parse(text) };
   } catch (error) {
     throw new ConfigError("CONFIG_FILE", `--config: cannot use ${path}: ${describeError(error)}`, { cause: error });

@@ -1,16 +1,14 @@
-import { readFile } from "node:fs/promises";
 import { GatewayAddresses } from "../core/gateway/addresses.js";
 import { hostsText, inetrcText, pairsFor } from "../core/gateway/host-lines.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
-
-const HOSTS_FILE = "/etc/hosts";
 
 /** Prints the lines that make hosts resolve to their gateway addresses: those of /etc/hosts, where it has them already. */
 export async function hosts({ config, operands, io }: CommandContext): Promise<ExitCode> {
   const addresses = new GatewayAddresses(config.gatewayRange);
-  const known = await readFile(HOSTS_FILE, "utf8").catch(() => "");
+  const known = await readHostsFile();
   for (const pair of hostsEntriesIn(known, config.gatewayRange)) addresses.add(pair);
   const pairs = pairsFor(operands, config.consulDomain, addresses);
   io.stdout(config.format === "hosts" ? hostsText(pairs) : inetrcText(pairs));

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Endpoint } from "../core/endpoint.js";
 import { hostsEntriesIn } from "../core/hosts-file.js";
 import type { NodeName } from "../core/node-name.js";
@@ -9,6 +8,7 @@ import type { Probe } from "../distribution/result.js";
 import { isAskedNode } from "../distribution/words.js";
 import { thisMachine } from "../machine.js";
 import type { Resolving } from "../resolution/compose.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import { composeForLookUps } from "../resolve.js";
 import type { CommandContext } from "./commands.js";
 import { type ExitCode, worst } from "./exit-code.js";
@@ -102,7 +102,7 @@ async function waysOf(
     import("../resolution/host-addresses.js"),
     import("../resolution/asked-ways.js"),
   ]);
-  const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
+  const hostsText = await readHostsFile();
   const host = full.slice(full.indexOf("@") + 1);
   const ways = waysIn({
     config,

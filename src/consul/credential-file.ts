@@ -10,7 +10,7 @@ export class UnreadableFile extends Error {}
  */
 export async function readCredential(path: string, what: string): Promise<string> {
   try {
-    return await readBounded(path, MEBIBYTE);
+    return await readBounded(path, { limit: MEBIBYTE });
   } catch (error) {
     const message = `the ${what} file cannot be read: ${describeError(error)}`;
     throw new ConsulError("CONSUL_UNAVAILABLE", message, { cause: new UnreadableFile(message, { cause: error }) });

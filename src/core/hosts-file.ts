@@ -2,26 +2,22 @@ import type { HostAddress } from "./gateway/addresses.js";
 import { type Cidr, canonicalIp, cidrContains } from "./ip.js";
 import { isDomainName } from "./network-values.js";
 
-/** Addresses of a name in the text of a hosts(5) file, canonical, in its order; names know no case. */
+/**
+ * Addresses of a name in the text of a hosts(5) file, canonical, in its order; names know no case. Only lines with the
+ * name in them are taken apart: lists of hosts to be blocked have some 100,000.
+ */
 export function addressesInHosts(text: string, name: string): string[] {
+  const lines = text.toLowerCase();
   const wanted = name.toLowerCase();
-  const found = linesOf(text)
-    .filter(({ names }) => names.includes(wanted))
-    .map(({ address }) => address);
-  return Array.from(new Set(found));
-}
-
-/** The same for every name, lower case. */
-export function addressesByName(text: string): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const { address, names } of linesOf(text)) {
-    for (const name of names) {
-      const known = found.get(name);
-      if (!known) found.set(name, [address]);
-      else if (!known.includes(address)) known.push(address);
-    }
+  const found = new Set<string>();
+  if (wanted === "") return [];
+  for (let at = lines.indexOf(wanted); at >= 0; ) {
+    const end = lines.indexOf("\n", at);
+    const line = lineOf(lines.slice(lines.lastIndexOf("\n", at) + 1, end < 0 ? undefined : end));
+    if (line?.names.includes(wanted)) found.add(line.address);
+    at = end < 0 ? end : lines.indexOf(wanted, end);
   }
-  return found;
+  return Array.from(found);
 }
 
 /**
@@ -29,7 +25,9 @@ export function addressesByName(text: string): Map<string, string[]> {
  * What is no host name is passed over.
  */
 export function hostsEntriesIn(text: string, range: Cidr): HostAddress[] {
-  const pairs = linesOf(text)
+  const pairs = text
+    .split("\n")
+    .flatMap((line) => lineOf(line) ?? [])
     .filter(({ address }) => cidrContains(range, address))
     .flatMap(({ address, names }) => names.map((name) => ({ host: name.replace(/\.$/, ""), address })))
     .filter(({ host }) => isDomainName(host));
@@ -37,10 +35,8 @@ export function hostsEntriesIn(text: string, range: Cidr): HostAddress[] {
 }
 
 /** hosts(5): an address and its names, separated by blanks; `#` begins a comment. */
-function linesOf(text: string): { address: string; names: string[] }[] {
-  return text.split("\n").flatMap((line) => {
-    const [literal = "", ...names] = line.replace(/#.*$/, "").trim().toLowerCase().split(/\s+/);
-    const address = canonicalIp(literal);
-    return address === undefined ? [] : [{ address, names }];
-  });
+function lineOf(line: string): { address: string; names: string[] } | undefined {
+  const [literal = "", ...names] = line.replace(/#.*$/, "").trim().toLowerCase().split(/\s+/);
+  const address = canonicalIp(literal);
+  return address === undefined ? undefined : { address, names };
 }

@@ -22,7 +22,7 @@ export function resolutionObject(
 ): object {
   const elapsed = Math.round(elapsedMs * 10) / 10;
   if (answer.outcome !== "found") return { node, ...answer, ...added, elapsedMs: elapsed };
-  const { outcome, source, stale, ttl } = answer;
+  const { outcome, source, stale, ttl, leftOut } = answer;
   const endpoints = answer.endpoints.map((endpoint, index) => ({ ...endpoint, ...ofEndpoint?.(index) }));
-  return { node, outcome, source, stale, ttl, endpoints, ...added, elapsedMs: elapsed };
+  return { node, outcome, source, stale, ttl, endpoints, ...(leftOut && { leftOut }), ...added, elapsedMs: elapsed };
 }

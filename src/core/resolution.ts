@@ -13,6 +13,13 @@ export interface NodeDescription {
   readonly extra: Buffer;
 }
 
+/** What was cut off at a bound of a look-up. */
+export interface LeftOut {
+  readonly what: "SRV records" | "endpoints" | "EPMDs" | "probes";
+  readonly count: number;
+  readonly of: number;
+}
+
 export interface Found {
   readonly outcome: "found";
   readonly source: SourceName;
@@ -24,6 +31,8 @@ export interface Found {
   readonly stale: boolean;
   /** What the node itself or another EPMD said of it; synthetic values are answered without. */
   readonly description?: NodeDescription;
+  /** Never empty. */
+  readonly leftOut?: readonly LeftOut[];
 }
 
 export interface NotFound {

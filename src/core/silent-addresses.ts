@@ -1,10 +1,20 @@
+/** RFC 8305 section 5: the Connection Attempt Delay, milliseconds. */
+export const CONNECTION_ATTEMPT_DELAY = 250;
+/** Node's timers count whole milliseconds: one may end by so much before its time is over. */
+const TIMER_PRECISION = 1;
+
+/** Whether a connection attempt had its time before the next was made. */
+export function hadItsTime(startedAt: number, now: number, delay = CONNECTION_ATTEMPT_DELAY): boolean {
+  return now - startedAt >= delay - TIMER_PRECISION;
+}
+
 /** How long an address that answered nothing is tried last, milliseconds: longer than a VM waits between two attempts. */
 const LIFETIME = 60_000;
 const MAX_ADDRESSES = 1024;
 
 /**
  * Addresses that did not answer a connection attempt, such as all of IPv6 where a router drops it. They go last, so that
- * not every attempt begins with a wait for them (RFC 8305 section 8 keeps a history for that).
+ * not every attempt begins with a wait for them (RFC 8305 section 4: the history of a client).
  */
 export class SilentAddresses {
   readonly #until = new Map<string, number>();

@@ -1,5 +1,5 @@
 import type { Endpoint } from "./endpoint.js";
-import type { SourceName } from "./resolution.js";
+import type { LeftOut, SourceName } from "./resolution.js";
 
 /** What a resolution does, step by step: for the debug log and `resolve --trace`. */
 export type TraceEvent =
@@ -35,12 +35,7 @@ export type TraceEvent =
     }
   | { readonly step: "hosts-file"; readonly name: string; readonly addresses: readonly string[] }
   /** A bound of a look-up was reached. */
-  | {
-      readonly step: "left-out";
-      readonly what: "SRV records" | "endpoints" | "probes";
-      readonly count: number;
-      readonly of: number;
-    }
+  | ({ readonly step: "left-out" } & LeftOut)
   /** A target is still asked for; the answer goes on without it. */
   | { readonly step: "not-awaited"; readonly targets: readonly string[] }
   | { readonly step: "probe"; readonly endpoint: Endpoint; readonly result: string; readonly elapsedMs: number }

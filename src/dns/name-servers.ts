@@ -1,4 +1,5 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
+import { MEBIBYTE, readBounded } from "../bounded-file.js";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "../core/dns/resolv-conf.js";
 import { hostPort } from "../core/ip.js";
 import type { DnsServer } from "../core/network-values.js";
@@ -121,7 +122,7 @@ export class NameServers {
       const { mtimeMs, size, ino } = await stat(path);
       const version = `${mtimeMs} ${size} ${ino}`;
       if (this.#read?.version !== version) {
-        const conf = parseResolvConf(await readFile(path, "utf8"));
+        const conf = parseResolvConf(await readBounded(path, { limit: MEBIBYTE }));
         this.#read = { version, conf };
         const { nameservers, search, ignored } = conf;
         log.debug({ path, nameservers, search }, "resolv.conf read");

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { type Finding, fail, ok, together } from "../core/doctor/finding.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../core/ip.js";
 import { hostAddresses } from "../resolution/host-addresses.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import { lookAt } from "./local-epmd.js";
@@ -32,7 +32,7 @@ export const ownAddress: Check = {
 /** A stock VM takes the first address of a family. Of a gateway's addresses peer-ways tells. */
 async function findEpmd(host: string, aliveName: string, { config, machine }: Examination): Promise<Finding[]> {
   const own = machine.addresses();
-  const all = await hostAddresses(host, await readFile("/etc/hosts", "utf8").catch(() => ""), RESOLVE_TIMEOUT);
+  const all = await hostAddresses(host, await readHostsFile(), RESOLVE_TIMEOUT);
   const address = all.find((one) => familyOf(one) === 4) ?? all[0];
   if (address === undefined || cidrContains(config.gatewayRange, address)) return [];
   if (!isLoopback(address) && !own.includes(address)) return [];

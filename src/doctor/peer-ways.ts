@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
 import type { Family } from "../core/endpoint.js";
 import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
@@ -8,6 +7,7 @@ import { type Way, waysIn, wayWords } from "../core/ways-in.js";
 import { formatPeer } from "../epmd/peer.js";
 import { askedWays } from "../resolution/asked-ways.js";
 import { hostAddresses } from "../resolution/host-addresses.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import type { Check } from "./check.js";
 import type { Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
@@ -61,7 +61,7 @@ export const peerWays: Check = {
   run: async (examination) => {
     const { asked, config, machine } = examination;
     if (!asked) return NOT_NAMED;
-    const hostsText = await readFile("/etc/hosts", "utf8").catch(() => "");
+    const hostsText = await readHostsFile();
     const [resolution, addresses] = await Promise.all([
       examination.resolution(),
       hostAddresses(asked.host, hostsText, RESOLVE_TIMEOUT),

@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { nodeHost } from "../core/advertised.js";
 import { listed, ok, skip, warn } from "../core/doctor/finding.js";
 import { cidrContains, familyOf, isLoopback } from "../core/ip.js";
 import { addressesOfHostName } from "../epmd/listen-addresses.js";
 import { hostAddresses } from "../resolution/host-addresses.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import type { Check } from "./check.js";
 import { isBroker } from "./vm-process.js";
 
@@ -29,7 +29,7 @@ export const rabbitmqStreams: Check = {
     if (reached.length > 0)
       return ok(`${own} is ${listed(reached)} here: there the leaders of streams dial this broker`);
     const host = nodeHost(broker.aliveName, config);
-    const hosts = await readFile("/etc/hosts", "utf8").catch(() => "");
+    const hosts = await readHostsFile();
     const named = host === undefined ? [] : await hostAddresses(host, hosts, RESOLVE_TIMEOUT);
     if (four.length > 0 && named.some(isReached)) {
       return ok(

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { addressesInHosts } from "../core/hosts-file.js";
 import { canonicalIp, familyOf, isWildcard } from "../core/ip.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import type { ListenAddress } from "./listener.js";
 import { listenableOwn } from "./own-addresses.js";
 
@@ -48,7 +48,7 @@ export async function listenAddresses(
 
 /** As the system's resolver has them: nearly everywhere /etc/hosts comes first. Within a second; never rejects. */
 export async function addressesOfHostName(hostName: string): Promise<string[]> {
-  const inHosts = addressesInHosts(await readFile("/etc/hosts", "utf8").catch(() => ""), hostName);
+  const inHosts = addressesInHosts(await readHostsFile(), hostName);
   return inHosts.length > 0 ? inHosts : askSystem(hostName);
 }
 

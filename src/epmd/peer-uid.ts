@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { MEBIBYTE, readBounded } from "../bounded-file.js";
 import { ConfigError } from "../core/errors.js";
 import type { IpPort } from "../core/network-values.js";
 import { uidAtEnd } from "../core/tcp-table.js";
@@ -32,7 +33,8 @@ export async function uidsOf(users: readonly (number | string)[]): Promise<Reado
 async function uidOf(user: number | string): Promise<number> {
   if (typeof user === "number") return user;
   const uid =
-    findUser(await readFile("/etc/passwd", "utf8").catch(() => ""), user) ?? findUser(await askSystem(user), user);
+    findUser(await readBounded("/etc/passwd", { limit: MEBIBYTE }).catch(() => ""), user) ??
+    findUser(await askSystem(user), user);
   if (uid === undefined) {
     throw new ConfigError(
       "CONFIG_VALUE",

@@ -33,10 +33,12 @@ export function recordLookUp(
   logNoPort(lookedUp, peer, log);
   const { response, way, asked, node, resolution, noPort } = lookedUp;
   const found = resolution?.outcome === "found" ? resolution : undefined;
+  const name = node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME);
+  if (found?.leftOut) log.debug({ node: name, leftOut: found.leftOut }, "look-up left out what is beyond its bounds");
   observe({
     type: "look-up",
     at: timing.at,
-    node: node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME),
+    node: name,
     asker: peer.address,
     here: peer.sameHost,
     way,

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Config } from "../core/config.js";
 import { GatewayAddresses, hostLimit } from "../core/gateway/addresses.js";
 import { gatewayHosts, gatewayNames, isGatewayHost } from "../core/gateway/names.js";
@@ -15,6 +14,7 @@ import type { GatewayWay } from "../epmd/look-up.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Logger } from "../logger.js";
 import type { Machine } from "../machine.js";
+import { readHostsFile } from "../resolution/hosts-file.js";
 import type { OwnHostTest } from "../resolution/own-hosts.js";
 import type { NodeResolver } from "../resolution/resolution.js";
 import { createAcceptTest } from "./accepts.js";
@@ -90,7 +90,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     log,
   });
   const knowHostsFile = async () => {
-    const text = await readFile("/etc/hosts", "utf8").catch(() => "");
+    const text = await readHostsFile();
     await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts", true);
   };
   let dns: GatewayDns | undefined;

@@ -1,7 +1,7 @@
 import { connect, type OnReadOpts, type Socket } from "node:net";
 import { describeError } from "../core/errors.js";
 import type { IpPort } from "../core/network-values.js";
-import type { SilentAddresses } from "../core/silent-addresses.js";
+import { CONNECTION_ATTEMPT_DELAY, hadItsTime, type SilentAddresses } from "../core/silent-addresses.js";
 import type { RelayTimings } from "./relay-timings.js";
 
 export interface DialOptions {
@@ -16,8 +16,13 @@ export interface DialOptions {
   readonly onDone: (socket: Socket | undefined) => void;
 }
 
-/** RFC 8305 section 5: the Connection Attempt Delay, milliseconds. */
-const CONNECTION_ATTEMPT_DELAY = 250;
+/** Attempts at once for one link, each with a descriptor: the oldest gives way. */
+const MAX_ATTEMPTS = 8;
+
+interface Attempt {
+  readonly endpoint: IpPort;
+  readonly startedAt: number;
+}
 
 /**
  * Connects to the endpoint that accepts first: the next is tried at once when one refuses, and beside one that has been
@@ -26,7 +31,7 @@ const CONNECTION_ATTEMPT_DELAY = 250;
  */
 export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: DialOptions): () => void {
   const waiting = silent.order(endpoints, performance.now());
-  const attempts = new Map<Socket, { endpoint: IpPort; startedAt: number }>();
+  const attempts = new Map<Socket, Attempt>();
   // Each gets its turn, however little time there is.
   const delay = Math.min(CONNECTION_ATTEMPT_DELAY, timings.dial / endpoints.length);
   let stagger: NodeJS.Timeout | undefined;
@@ -37,16 +42,17 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
     for (const socket of attempts.keys()) socket.destroy();
     attempts.clear();
   };
+  const giveUp = ({ endpoint, startedAt }: Attempt, now: number) => {
+    silent.note(endpoint.address, now);
+    onFailed(endpoint, `no answer within ${Math.round(now - startedAt)} ms`);
+  };
   /** What has not answered until now, though there was time, is tried last from now on. */
   const settle = (socket: Socket | undefined) => {
     const now = performance.now();
     const unanswered = Array.from(attempts.values());
     abandon();
-    for (const { endpoint, startedAt } of unanswered) {
-      const waited = Math.round(now - startedAt);
-      if (socket && waited < delay) continue;
-      silent.note(endpoint.address, now);
-      onFailed(endpoint, `no answer within ${waited} ms`);
+    for (const attempt of unanswered) {
+      if (!socket || hadItsTime(attempt.startedAt, now, delay)) giveUp(attempt, now);
     }
     onDone(socket);
   };
@@ -58,6 +64,12 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
     if (!endpoint) {
       if (attempts.size === 0) settle(undefined);
       return;
+    }
+    const [oldest] = attempts;
+    if (oldest && attempts.size >= MAX_ATTEMPTS) {
+      attempts.delete(oldest[0]);
+      oldest[0].destroy();
+      giveUp(oldest[1], performance.now());
     }
     const socket = connect({
       host: endpoint.address,

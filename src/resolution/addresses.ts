@@ -1,7 +1,8 @@
 import type { Family } from "../core/endpoint.js";
-import { familyOf } from "../core/ip.js";
+import { familyOf, isLoopback } from "../core/ip.js";
 import type { DnsResult, Resolver } from "../dns/resolver.js";
 import type { HostsFile } from "./hosts-file.js";
+import { QueryTurns } from "./query-turns.js";
 import type { LookupContext } from "./source.js";
 
 export interface Addresses {
@@ -15,21 +16,11 @@ export interface Addresses {
 }
 
 /** RFC 8305 section 3: how long what is known waits for what is still asked for, milliseconds. */
-export const RESOLUTION_DELAY = 50;
+const RESOLUTION_DELAY = 50;
 
 /** The families that were asked for and that `--family` allows. */
 export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
   return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
-}
-
-/** So many of the queries of one look-up are under way at once: an answer must not make a flood of questions. */
-const MAX_QUERIES = 16;
-
-/** The queries of one look-up. */
-interface Asked {
-  readonly queries: Map<string, Promise<DnsResult>>;
-  readonly waiting: (() => void)[];
-  underWay: number;
 }
 
 /** Addresses of names: from /etc/hosts, else A and AAAA, each asked for once in one look-up, whichever of its sources wants them. */
@@ -37,21 +28,24 @@ export class AddressLookup {
   readonly #resolver: Resolver;
   readonly #hostsFile: Pick<HostsFile, "addressesOf">;
   /** By look-up: a TTL of 0 (Consul's default) keeps nothing for the next one, and is no reason to ask twice in this. */
-  readonly #asked = new WeakMap<LookupContext, Asked>();
+  readonly #queries = new WeakMap<LookupContext, QueryTurns>();
+  readonly #now: () => number;
 
-  constructor(resolver: Resolver, hostsFile: Pick<HostsFile, "addressesOf">) {
+  /** @param now milliseconds on the clock of the look-ups' deadlines */
+  constructor(resolver: Resolver, hostsFile: Pick<HostsFile, "addressesOf">, now = () => performance.now()) {
     this.#resolver = resolver;
     this.#hostsFile = hostsFile;
+    this.#now = now;
   }
 
-  isInHostsFile(name: string, families: readonly Family[]): boolean {
-    return this.#written(name, families).length > 0;
+  isInHostsFile(name: string, families: readonly Family[], context: LookupContext): boolean {
+    return this.#written(name, families, context).length > 0;
   }
 
   /** Sends the queries now; `lookUp` finds their answers later. */
   askAhead(names: readonly string[], families: readonly Family[], context: LookupContext, search?: boolean): void {
     for (const name of names) {
-      if (this.isInHostsFile(name, families)) continue;
+      if (this.isInHostsFile(name, families, context)) continue;
       for (const family of families) void this.#query(name, family, context, search);
     }
   }
@@ -66,7 +60,7 @@ export class AddressLookup {
     context: LookupContext,
     search?: boolean,
   ): Promise<Addresses> {
-    const written = this.#written(name, families);
+    const written = this.#written(name, families, context);
     if (written.length > 0) {
       context.trace?.({ step: "hosts-file", name, addresses: written });
       return { addresses: written, ttl: 0, stale: false, unavailable: undefined };
@@ -93,34 +87,44 @@ export class AddressLookup {
     return combine(results);
   }
 
-  /** Of the wanted families. One is enough, as for getaddrinfo(3): the other is not asked for in DNS. */
-  #written(name: string, families: readonly Family[]): string[] {
+  /**
+   * Of the wanted families. One is enough, as for getaddrinfo(3): the other is not asked for in DNS. A loopback address
+   * such as Debian's 127.0.1.1 for the machine's own name means nothing to clients elsewhere.
+   */
+  #written(name: string, families: readonly Family[], { sameHost }: LookupContext): string[] {
     return this.#hostsFile
       .addressesOf(name)
-      .filter((address) => families.some((family) => family === familyOf(address)));
+      .filter((address) => families.some((family) => family === familyOf(address)))
+      .filter((address) => sameHost || !isLoopback(address));
   }
 
   #query(name: string, family: Family, context: LookupContext, search = false): Promise<DnsResult> {
-    const asked = this.#asked.get(context) ?? { queries: new Map(), waiting: [], underWay: 0 };
-    this.#asked.set(context, asked);
-    const key = `${name} ${family} ${search}`;
-    const query =
-      asked.queries.get(key) ??
-      inTurn(asked, () => this.#resolver.query(name, family === 4 ? "A" : "AAAA", { ...context, search }));
-    asked.queries.set(key, query);
-    return query;
+    const turns = this.#queries.get(context) ?? new QueryTurns(context.deadline, this.#now);
+    this.#queries.set(context, turns);
+    const type = family === 4 ? "A" : "AAAA";
+    return turns.once(`${name} ${type} ${search}`, (deadline) =>
+      this.#resolver.query(name, type, { ...context, deadline, search }),
+    );
   }
 }
 
-async function inTurn(asked: Asked, query: () => Promise<DnsResult>): Promise<DnsResult> {
-  if (asked.underWay >= MAX_QUERIES) await new Promise<void>((resolve) => asked.waiting.push(resolve));
-  asked.underWay++;
-  try {
-    return await query();
-  } finally {
-    asked.underWay--;
-    asked.waiting.shift()?.();
-  }
+/**
+ * Settles when all have: where one is known already, after the Resolution Delay at the latest, else that long after the
+ * first that is of use.
+ * @param lookUps give whether they found something of use
+ */
+export async function enough(lookUps: readonly Promise<boolean>[], anyKnown: boolean): Promise<void> {
+  if (lookUps.length === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const delay = new Promise<void>((resolve) => {
+    const start = () => {
+      timer ??= setTimeout(resolve, RESOLUTION_DELAY);
+    };
+    if (anyKnown) start();
+    else for (const lookUp of lookUps) lookUp.then((found) => found && start());
+  });
+  await Promise.race([Promise.all(lookUps), delay]);
+  clearTimeout(timer);
 }
 
 function combine(results: readonly DnsResult[]): Addresses {

@@ -79,7 +79,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     observe: deps.observe,
     log,
   });
-  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now }));
+  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now, log }), now);
   const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
   const srv = createSrvSource({
     resolver: dns,
@@ -90,6 +90,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     random: Math.random,
     localAddresses: machine.addresses,
     addressesToo: hasFallback,
+    now,
   });
   const askEpmd = async (address: string, aliveName: string, deadline: number) => {
     const port = ownPort() ?? config.port;

@@ -5,7 +5,8 @@ import type { Endpoint, Family } from "../core/endpoint.js";
 import { describeError } from "../core/errors.js";
 import { familyOf, isLinkLocal } from "../core/ip.js";
 import type { NodeDescription, Question, Resolution } from "../core/resolution.js";
-import { type Addresses, type AddressLookup, wantedFamilies } from "./addresses.js";
+import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
+import { Bounds } from "./bounds.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** What another EPMD said of a node. */
@@ -33,6 +34,11 @@ export interface FallbackOptions {
   readonly isOwn: (address: string) => boolean;
 }
 
+/** Addresses, and the name that has them. */
+interface NamedAddresses extends Addresses {
+  readonly name: string;
+}
+
 /** More addresses of a host than this are left out. */
 const MAX_ADDRESSES = 64;
 /** No more EPMDs than this are asked for one node. */
@@ -42,38 +48,56 @@ const MAX_EPMDS = 8;
 export function createFallbackSource(options: FallbackOptions): Source {
   const { srvName, port, epmd, isOwn, localAddresses } = options;
 
-  /** Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. */
-  async function addressesFor(question: Question, context: LookupContext): Promise<Addresses> {
-    const { host } = question.node;
-    if (familyOf(host) !== undefined) return literal(host);
+  /**
+   * Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. A
+   * name that takes long does not hold up the others.
+   */
+  async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
+    const { node, search, shortHost } = question;
+    if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
     const families = wantedFamilies(question.family, options.family);
-    const owner = srvOwner(srvName, question.node);
-    const ask = (name: string) => options.addresses.lookUp(name, families, context, question.search);
-    const { shortHost } = question;
-    const [own, short, hosts] = await Promise.all([
-      nameProblem(owner) === undefined ? ask(owner) : undefined,
-      shortHost === undefined ? undefined : options.addresses.lookUp(shortHost, families, context, true),
-      ask(host),
-    ]);
-    const found = [own, short].find((addresses) => addresses && addresses.addresses.length > 0);
-    return found ?? { ...hosts, unavailable: hosts.unavailable ?? own?.unavailable ?? short?.unavailable };
+    const owner = srvOwner(srvName, node);
+    const names = [
+      ...(nameProblem(owner) === undefined ? [{ name: owner, search }] : []),
+      ...(shortHost === undefined ? [] : [{ name: shortHost, search: true }]),
+      { name: node.host, search },
+    ];
+    const answered: NamedAddresses[] = [];
+    const lookUps = names.map(async ({ name, search: searched }, index) => {
+      const found = await options.addresses.lookUp(name, families, context, searched);
+      answered[index] = { ...found, name };
+      return found.addresses.some((address) => !isLinkLocal(address));
+    });
+    await enough(lookUps, false);
+    const settled = Object.values(answered);
+    const none = { name: node.host, addresses: [], ttl: 0, stale: false };
+    return (
+      settled.find(({ addresses }) => addresses.some((address) => !isLinkLocal(address))) ?? {
+        ...none,
+        unavailable: settled.findLast(({ unavailable }) => unavailable !== undefined)?.unavailable,
+      }
+    );
   }
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
     const { aliveName, host } = question.node;
-    const { addresses, ttl, stale, unavailable } = await addressesFor(question, context);
+    const { addresses, name, ttl, stale, unavailable } = await addressesFor(question, context);
+    const bounds = new Bounds(context.trace);
     const families = wantedFamilies(question.family, options.family);
-    const preferred = preferAddresses(addresses, { family: "any", sources: localAddresses() })
-      .filter((address) => !isLinkLocal(address) && families.some((family) => family === familyOf(address)))
-      .slice(0, MAX_ADDRESSES);
+    const usable = preferAddresses(addresses, { family: "any", sources: localAddresses() }).filter(
+      (address) => !isLinkLocal(address) && families.some((family) => family === familyOf(address)),
+    );
+    const preferred = bounds.take("endpoints", usable, MAX_ADDRESSES);
     if (preferred.length === 0) {
       if (unavailable !== undefined) return { outcome: "unavailable", cause: unavailable };
-      return { outcome: "not-found", reason: `${host} has no address to fall back to` };
+      const short = question.shortHost;
+      const names = short === undefined ? `${host} has no` : `neither ${short} nor ${host} has an`;
+      return { outcome: "not-found", reason: `${names} address to fall back to` };
     }
     const toEndpoint = (address: string, at: number): Endpoint => {
-      return { address, port: at, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: host };
+      return { address, port: at, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: name };
     };
-    const asked = epmd ? await askEpmds(preferred, aliveName, context.deadline) : undefined;
+    const asked = epmd ? await askEpmds(preferred, aliveName, context.deadline, bounds) : undefined;
     if (asked && asked.known.size > 0) {
       const endpoints = preferred.flatMap((address) => {
         const answer = asked.known.get(address);
@@ -81,23 +105,28 @@ export function createFallbackSource(options: FallbackOptions): Source {
       });
       // The one that goes with the endpoint to be tried first, whichever EPMD was the quickest.
       const description = asked.known.get(endpoints[0]?.address ?? "")?.description;
-      return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...(description ? { description } : {}) };
+      const known = { ...(description ? { description } : {}), ...bounds.told };
+      return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...known };
     }
     if (port !== undefined) {
       const endpoints = preferred.map((address) => toEndpoint(address, port));
-      return { outcome: "found", source: "fallback", endpoints, ttl, stale };
+      return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...bounds.told };
     }
     if (asked?.failure !== undefined) return { outcome: "unavailable", cause: asked.failure };
     return { outcome: "not-found", reason: `the EPMD at ${preferred.join(", ")} does not know ${aliveName}` };
   }
 
   /** All at once; the answer is complete when every EPMD has spoken, and enough shortly after the first that knows the node. */
-  async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number) {
+  async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number, bounds: Bounds) {
     const known = new Map<string, EpmdAnswer>();
     let failure: string | undefined;
     let timer: NodeJS.Timeout | undefined;
     // Our own EPMD would look the name up again, and come here again.
-    const others = addresses.filter((address) => !isOwn(address)).slice(0, MAX_EPMDS);
+    const others = bounds.take(
+      "EPMDs",
+      addresses.filter((address) => !isOwn(address)),
+      MAX_EPMDS,
+    );
     await new Promise<void>((resolve) => {
       let open = others.length;
       if (open === 0) resolve();

@@ -1,10 +1,8 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../core/endpoint.js";
 import { hostPort } from "../core/ip.js";
+import { CONNECTION_ATTEMPT_DELAY, hadItsTime } from "../core/silent-addresses.js";
 import type { Trace } from "../core/trace.js";
-
-/** RFC 8305 section 5: the Connection Attempt Delay. */
-const CONNECTION_ATTEMPT_DELAY = 250;
 
 export interface ProbeOutcome {
   /** The first endpoint that accepted a connection; undefined when none did in time. */
@@ -35,7 +33,7 @@ export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Tra
       clearTimeout(whole);
       const now = performance.now();
       const silent = Array.from(sockets.values())
-        .filter(({ endpoint, startedAt }) => endpoint !== accepting && now - startedAt >= CONNECTION_ATTEMPT_DELAY)
+        .filter(({ endpoint, startedAt }) => endpoint !== accepting && hadItsTime(startedAt, now))
         .map(({ endpoint }) => endpoint);
       for (const socket of sockets.keys()) socket.destroy();
       resolve({ accepting, refused, failed, silent });

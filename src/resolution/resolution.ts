@@ -5,6 +5,7 @@ import type { Found, Question, Resolution, SourceName } from "../core/resolution
 import { expandHost, isUnder } from "../core/service-domain.js";
 import { SilentAddresses } from "../core/silent-addresses.js";
 import type { Trace } from "../core/trace.js";
+import { Bounds } from "./bounds.js";
 import { probe } from "./probe.js";
 import type { LookupContext, Source } from "./source.js";
 
@@ -190,20 +191,20 @@ export class NodeResolver {
     if (!source?.mayProbe || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
     const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
     if (limit <= 0) return found;
-    const probed = this.#silent.order(usable, now()).slice(0, MAX_PROBES);
-    if (probed.length < usable.length) {
-      context.trace?.({ step: "left-out", what: "probes", count: usable.length - probed.length, of: usable.length });
-    }
+    const bounds = new Bounds(context.trace);
+    const probed = bounds.take("probes", this.#silent.order(usable, now()), MAX_PROBES);
+    const leftOut = [...(found.leftOut ?? []), ...(bounds.told.leftOut ?? [])];
+    const told = leftOut.length > 0 ? { ...found, leftOut } : found;
     return probe(probed, limit, context.trace).then(({ accepting, refused, failed, silent }) => {
       for (const { address } of silent) this.#silent.note(address, now());
       if (accepting) this.#silent.answered(accepting.address);
       for (const endpoint of refused) source.onRefused?.(asked, endpoint);
-      if (!accepting) return found;
+      if (!accepting) return told;
       if (accepting !== found.endpoints[0]) context.trace?.({ step: "preferred", endpoint: accepting });
       const last = new Set([...refused, ...failed]);
       const rank = (endpoint: Endpoint) => (endpoint === accepting ? 0 : last.has(endpoint) ? 2 : 1);
       // Array.prototype.sort is stable: the RFC 2782 order holds among equals.
-      return { ...found, endpoints: [...found.endpoints].sort((a, b) => rank(a) - rank(b)) };
+      return { ...told, endpoints: [...found.endpoints].sort((a, b) => rank(a) - rank(b)) };
     });
   }
 

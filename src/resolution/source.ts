@@ -7,7 +7,7 @@ export interface LookupContext {
   readonly deadline: number;
   /** Whether the client is on this machine, so that loopback addresses are good for it. */
   readonly sameHost: boolean;
-  /** The address that a client which is not on this machine asked at. */
+  /** The address at which the client asked; a stock client dials it. */
   readonly dialled?: string;
   /** The client gets from sources for strangers only: what only the others would need is not asked for. */
   readonly forStranger?: boolean;

@@ -6,7 +6,8 @@ import type { Endpoint, Family } from "../core/endpoint.js";
 import { canonicalIp, familyOf, isLinkLocal } from "../core/ip.js";
 import type { Question, Resolution } from "../core/resolution.js";
 import type { Records, Resolver } from "../dns/resolver.js";
-import { type Addresses, type AddressLookup, RESOLUTION_DELAY, wantedFamilies } from "./addresses.js";
+import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
+import { Bounds } from "./bounds.js";
 import { glueOf } from "./glue.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
@@ -26,6 +27,8 @@ export interface SrvSourceOptions {
   readonly localAddresses: () => readonly string[];
   /** A fallback is on: A and AAAA of owner and host go out in the same moment as SRV. */
   readonly addressesToo: boolean;
+  /** Milliseconds on the clock of the look-ups' deadlines; default performance.now. */
+  readonly now?: () => number;
 }
 
 /** Names whose targets came without addresses: no more are remembered than this. */
@@ -35,10 +38,13 @@ const MAX_REMEMBERED = 10_000;
 const MAX_RECORDS = 32;
 /** Of both families for each record. */
 const MAX_ENDPOINTS = 2 * MAX_RECORDS;
+/** What SRV gets of the time of a look-up when a fallback comes after it: some servers drop questions for SRV alone. */
+const SRV_SHARE = 0.5;
 
 /** Asks DNS for the SRV records of a node and for the addresses of their targets. */
 export function createSrvSource(options: SrvSourceOptions): Source {
   const { resolver, addresses, srvName, srvTarget, random, localAddresses, addressesToo } = options;
+  const { now = () => performance.now() } = options;
   /** Targets of the last answer that came without addresses, by owner: next time they are asked in the same moment. */
   const withoutAddresses = new Map<string, readonly string[]>();
 
@@ -51,29 +57,38 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   /**
    * Addresses of the targets: from the additional section, and what is missing there asked for, all at once. A target
    * that takes long does not hold up those that are known: its answer goes into the cache.
+   * @param wanted the only address that is of use to the client
    */
   async function addressesOf(
     owner: string,
     targets: readonly string[],
     answer: Records,
     families: readonly Family[],
+    wanted: string | undefined,
     context: LookupContext,
   ): Promise<Map<string, Addresses>> {
+    const isOfUse = (address: string) =>
+      !isLinkLocal(address) && (wanted ?? canonicalIp(address)) === canonicalIp(address);
     const found = new Map<string, Addresses>();
+    const linkLocal = new Map<string, Addresses>();
     for (const target of targets) {
-      if (addresses.isInHostsFile(target, families)) continue;
+      if (addresses.isInHostsFile(target, families, context)) continue;
       const glue = glueOf(target, answer);
       const usable = glue.addresses.filter((address) => families.some((family) => family === familyOf(address)));
-      if (usable.length > 0) found.set(target, { ...glue, addresses: usable });
+      if (usable.some((address) => !isLinkLocal(address))) found.set(target, { ...glue, addresses: usable });
+      else if (usable.length > 0) linkLocal.set(target, { ...glue, addresses: usable });
     }
     const missing = targets.filter((target) => !found.has(target));
     remember(owner, missing);
     const lookUps = missing.map(async (target) => {
       const answered = await addresses.lookUp(target, families, context);
-      found.set(target, answered);
-      return answered.addresses.length > 0;
+      const isNone = answered.addresses.length === 0 && answered.unavailable === undefined;
+      // For the reason: a link-local address is no endpoint.
+      found.set(target, isNone ? (linkLocal.get(target) ?? answered) : answered);
+      return answered.addresses.some(isOfUse);
     });
-    await enough(lookUps, found.size > 0);
+    const known = Array.from(found.values()).flatMap((addresses) => addresses.addresses);
+    await enough(lookUps, known.some(isOfUse));
     const notAwaited = missing.filter((target) => !found.has(target));
     if (notAwaited.length > 0) context.trace?.({ step: "not-awaited", targets: notAwaited });
     // What comes later must not change an answer that is given.
@@ -84,16 +99,22 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     const owner = srvOwner(srvName, question.node);
     const problem = nameProblem(owner);
     if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
-    const families = wantedFamilies(question.family, options.family);
-    const { search, shortHost } = question;
-    if (addressesToo && !context.forStranger) {
+    const { search, shortHost, onlyAddress } = question;
+    const families = wantedFamilies(question.family, options.family).filter(
+      (family) => onlyAddress === undefined || family === familyOf(onlyAddress),
+    );
+    // A client that sends no host part dials the address at which it asked.
+    const wanted = onlyAddress ?? (question.node.form === "full" ? undefined : context.dialled);
+    const fallbackFollows = addressesToo && !context.forStranger;
+    if (fallbackFollows) {
       addresses.askAhead([owner, question.node.host], families, context, search);
       if (shortHost !== undefined) addresses.askAhead([shortHost], families, context, true);
     }
     // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
     addresses.askAhead(withoutAddresses.get(owner) ?? [], families, context);
 
-    const answer = await resolver.query(owner, "SRV", { ...context, search });
+    const deadline = fallbackFollows ? now() + (context.deadline - now()) * SRV_SHARE : context.deadline;
+    const answer = await resolver.query(owner, "SRV", { ...context, deadline, search });
     if (answer.kind === "unavailable") return { outcome: "unavailable", cause: answer.cause };
     if (answer.kind !== "records") {
       return notFound(`${owner} has no SRV record (${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"})`);
@@ -105,10 +126,10 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     if (meant.length === 0) {
       return notFound(`none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`);
     }
-    const { onlyAddress } = question;
-    const ordered = firstOf(orderSrv(meant, random), answer, onlyAddress ?? context.dialled, context);
+    const bounds = new Bounds(context.trace);
+    const ordered = firstOf(orderSrv(meant, random), answer, wanted, bounds);
     const targets = Array.from(new Set(ordered.map((record) => record.target)));
-    const known = await addressesOf(owner, targets, answer, families, context);
+    const known = await addressesOf(owner, targets, answer, families, wanted, context);
     const endpoints = ordered.flatMap(({ target, port, priority, weight }) =>
       preferAddresses(known.get(target)?.addresses ?? [], {
         family: families.length === 1 && families[0] !== undefined ? families[0] : "any",
@@ -119,8 +140,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
       ({ address }) => !isLinkLocal(address) && (onlyAddress === undefined || address === onlyAddress),
     );
     if (all.length === 0) return withoutEndpoint(owner, targets, families, known, endpoints, onlyAddress);
-    const chosen = all.slice(0, MAX_ENDPOINTS);
-    leftOut("endpoints", all.length, chosen.length, context);
+    const chosen = bounds.take("endpoints", all, MAX_ENDPOINTS);
     const used = chosen.flatMap(({ target }) => known.get(target) ?? []);
     return {
       outcome: "found",
@@ -128,11 +148,14 @@ export function createSrvSource(options: SrvSourceOptions): Source {
       endpoints: chosen,
       ttl: Math.min(answer.ttl, ...used.map(({ ttl }) => ttl)),
       stale: answer.stale || used.some(({ stale }) => stale),
+      ...bounds.told,
     };
   }
 
-  function wantedTarget({ node }: Question): string | undefined {
-    return srvTarget === undefined ? undefined : srvOwner(srvTarget, node);
+  /** Where an address stands for the host, it chooses among the hosts; the node's name must fit all the same. */
+  function wantedTarget({ node, onlyAddress }: Question): string | undefined {
+    if (srvTarget === undefined || (onlyAddress !== undefined && !srvTarget.includes("{name}"))) return undefined;
+    return srvOwner(srvTarget, node);
   }
 
   function isMeant(target: string, question: Question): boolean {
@@ -160,21 +183,6 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   };
 }
 
-/** Settles when all have: where an address is known already, after RFC 8305's Resolution Delay at the latest, else that long after the first. */
-async function enough(lookUps: readonly Promise<boolean>[], anyKnown: boolean): Promise<void> {
-  if (lookUps.length === 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  const delay = new Promise<void>((resolve) => {
-    const start = () => {
-      timer ??= setTimeout(resolve, RESOLUTION_DELAY);
-    };
-    if (anyKnown) start();
-    else for (const lookUp of lookUps) lookUp.then((found) => found && start());
-  });
-  await Promise.race([Promise.all(lookUps), delay]);
-  clearTimeout(timer);
-}
-
 /**
  * As many records as a look-up takes, in their order.
  * @param wanted the address that the client will dial: records that lead there go before others when there are too many
@@ -183,7 +191,7 @@ function firstOf(
   records: readonly SrvRecord[],
   answer: Records,
   wanted: string | undefined,
-  context: LookupContext,
+  bounds: Bounds,
 ): readonly SrvRecord[] {
   if (records.length <= MAX_RECORDS) return records;
   const leads = new Set(
@@ -191,13 +199,8 @@ function firstOf(
       ({ target }) => wanted !== undefined && glueOf(target, answer).addresses.map(canonicalIp).includes(wanted),
     ),
   );
-  const chosen = new Set(Array.from(new Set([...leads, ...records])).slice(0, MAX_RECORDS));
-  leftOut("SRV records", records.length, chosen.size, context);
+  const chosen = new Set(bounds.take("SRV records", Array.from(new Set([...leads, ...records])), MAX_RECORDS));
   return records.filter((record) => chosen.has(record));
-}
-
-function leftOut(what: "SRV records" | "endpoints", of: number, taken: number, { trace }: LookupContext): void {
-  if (taken < of) trace?.({ step: "left-out", what, count: of - taken, of });
 }
 
 function isOffered({ target, port }: SrvRecord): boolean {

@@ -43,7 +43,7 @@ export function staticSource(
 
   const readAgain = async (path: string) => {
     try {
-      const fromFile = parseNodesFile(await readBounded(path, MAX_FILE_SIZE));
+      const fromFile = parseNodesFile(await readBounded(path, { limit: MAX_FILE_SIZE }));
       entries = byAliveName([...nodes, ...fromFile]);
       log.info({ file: path, nodes: fromFile.length }, "nodes file read");
     } catch (error) {

@@ -7,6 +7,7 @@ import { createResolver } from "../../src/dns/resolver.js";
 import { createLogger } from "../../src/logger.js";
 import { AddressLookup } from "../../src/resolution/addresses.js";
 import { createFallbackSource, type FallbackOptions } from "../../src/resolution/fallback-source.js";
+import type { LookupContext } from "../../src/resolution/source.js";
 import { createSrvSource, type SrvSourceOptions } from "../../src/resolution/srv-source.js";
 import {
   a,
@@ -30,6 +31,8 @@ const QUESTION: Question = {
   node: { aliveName: "node_b", host: HOST, family: undefined, form: "full" },
   family: "any",
 };
+/** What an EPMD says of a node. */
+const DESCRIPTION = { nodeType: 77, protocol: 0, highestVersion: 6, lowestVersion: 5, extra: Buffer.alloc(0) };
 const log = createLogger({ level: "silent", format: "json", write: () => {} });
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -39,7 +42,7 @@ afterEach(async () => {
 interface Setup {
   readonly server: FakeDnsServer;
   readonly steps: readonly TraceEvent[];
-  readonly srvLookUp: (question?: Question) => Promise<Resolution>;
+  readonly srvLookUp: (question?: Question, client?: Partial<LookupContext>) => Promise<Resolution>;
   readonly bothLookUp: (question?: Question) => Promise<Resolution>;
   readonly drop: (endpoint: Pick<Endpoint, "address" | "port">) => void;
 }
@@ -91,7 +94,7 @@ async function setup(
   return {
     server,
     steps,
-    srvLookUp: async (question = QUESTION) => source.lookUp(question, context()),
+    srvLookUp: async (question = QUESTION, client = {}) => source.lookUp(question, { ...context(), ...client }),
     bothLookUp: async (question = QUESTION) => {
       const shared = context();
       const first = await source.lookUp(question, shared);
@@ -312,7 +315,7 @@ describe("a node is not found, and the reason says why", () => {
 });
 
 describe("the fallback", () => {
-  const description = { nodeType: 77, protocol: 0, highestVersion: 6, lowestVersion: 5, extra: Buffer.alloc(0) };
+  const description = DESCRIPTION;
 
   test("gives the host's addresses with a fixed port; all its queries went out with that for SRV, and none twice", async () => {
     const { server, bothLookUp } = await setup(
@@ -567,6 +570,130 @@ describe("a target without an answer", () => {
     });
     expect(server.queries.filter(({ qname, qtype }) => qname === "late.example" && qtype === "A")).toHaveLength(1);
   });
+
+  test("is waited for when it may be the one at the address that the client means", async () => {
+    const { srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "slow.example", 1), srv(OWNER, "quick.example", 2)] };
+      if (qtype !== "A") return {};
+      return qname === "slow.example"
+        ? { answers: [a(qname, "10.0.0.1")], delay: 200 }
+        : { answers: [a(qname, "10.0.0.2")] };
+    });
+    expect(places(await srvLookUp({ ...QUESTION, onlyAddress: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    // A stock client dials the address at which it asked, and no other.
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    expect(places(await srvLookUp(bare, { dialled: "10.0.0.1" }))).toContain("10.0.0.1 1");
+    // With a host part the client takes any address.
+    expect(places(await srvLookUp(QUESTION, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.2 2"]);
+  });
+
+  test("leaves its place among the queries to the targets behind it", async () => {
+    const dead = Array.from({ length: 25 }, (_, index) => srv(OWNER, `dead${index}.example`, 1, { priority: 1 }));
+    const { srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [...dead, srv(OWNER, "live.example", 2, { priority: 2 })] };
+      if (qname.startsWith("dead")) return undefined;
+      return qtype === "A" ? { answers: [a(qname, "10.0.0.2")] } : {};
+    });
+    expect(places(await srvLookUp())).toEqual(["10.0.0.2 2"]);
+  });
+});
+
+test("the address of a target is asked for when only a link-local one came along", async () => {
+  const { srvLookUp } = await setup(
+    records({
+      [`${OWNER} SRV`]: { answers: [srv(OWNER, TARGET, 1)], additionals: [aaaa(TARGET, "fe80::1")] },
+      [`${TARGET} A`]: { answers: [a(TARGET, "10.1.2.4")] },
+    }),
+  );
+  expect(places(await srvLookUp())).toEqual(["10.1.2.4 1"]);
+});
+
+describe("a name without an answer does not hold back the fallback", () => {
+  const SILENT: FakeHandler = () => undefined;
+  const short = { ...QUESTION, node: { ...QUESTION.node, host: "mq1.service.consul" }, shortHost: "mq1" } as const;
+
+  test("to a short host name that /etc/hosts knows", async () => {
+    const { bothLookUp } = await setup(SILENT, {
+      srvOptions: { addressesToo: true },
+      hosts: { mq1: ["10.9.0.1"] },
+      fallback: {
+        epmd: async (_address, _name, deadline) => {
+          // An EPMD on another machine needs some time to answer.
+          expect(deadline - performance.now()).toBeGreaterThan(1_000);
+          return { port: 25672, description: DESCRIPTION };
+        },
+      },
+    });
+    expect(places(await bothLookUp(short))).toEqual(["10.9.0.1 25672"]);
+  });
+
+  test("to a host that DNS knows, where questions for SRV are dropped", async () => {
+    const { bothLookUp } = await setup(
+      ({ qname, qtype }) => {
+        if (qtype === "SRV") return undefined;
+        return qname === HOST && qtype === "A" ? { answers: [a(HOST, "10.0.0.1")] } : { rcode: NXDOMAIN };
+      },
+      { srvOptions: { addressesToo: true }, fallback: { port: 9100 } },
+    );
+    const startedAt = performance.now();
+    expect(places(await bothLookUp())).toEqual(["10.0.0.1 9100"]);
+    // All of a look-up has 4 s.
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+  });
+
+  test("to its host, where the node's own name is silent", async () => {
+    const { bothLookUp } = await setup(
+      ({ qname, qtype }) => {
+        if (qtype === "SRV") return { rcode: NXDOMAIN };
+        if (qname === OWNER) return undefined;
+        return qtype === "A" ? { answers: [a(qname, "10.0.0.1")] } : {};
+      },
+      { fallback: { port: 9100 } },
+    );
+    const startedAt = performance.now();
+    expect(places(await bothLookUp())).toEqual(["10.0.0.1 9100"]);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+});
+
+test("loopback lines of /etc/hosts are for clients on this machine", async () => {
+  const reply = { answers: [srv(OWNER, "box1.example", 1)], additionals: [a("box1.example", "10.0.0.5")] };
+  const { srvLookUp } = await setup(records({ [`${OWNER} SRV`]: reply }), {
+    hosts: { "box1.example": ["127.0.1.1"] },
+  });
+  expect(places(await srvLookUp(QUESTION, { sameHost: true }))).toEqual(["127.0.1.1 1"]);
+  expect(places(await srvLookUp(QUESTION, { sameHost: false, dialled: "10.0.0.5" }))).toEqual(["10.0.0.5 1"]);
+});
+
+test("a fallback says which of the names of a host had the address, or that none had one", async () => {
+  const question = { ...QUESTION, node: { ...QUESTION.node, host: "mq1.service.consul" }, shortHost: "mq1" } as const;
+  const { bothLookUp } = await setup(records({}), { fallback: { port: 9100 }, hosts: { mq1: ["10.9.0.1"] } });
+  expect(await bothLookUp(question)).toMatchObject({ endpoints: [{ address: "10.9.0.1", target: "mq1" }] });
+  const unknown = await setup(records({}), { fallback: { port: 9100 } });
+  expect(await unknown.bothLookUp(question)).toEqual({
+    outcome: "not-found",
+    reason: "neither mq1 nor mq1.service.consul has an address to fall back to",
+  });
+});
+
+test("what a bound leaves out is in the answer, for JSON and the log", async () => {
+  const answers = Array.from({ length: 40 }, (_, index) => srv(OWNER, TARGET, 1000 + index));
+  const many = await setup(records({ [`${OWNER} SRV`]: { answers, additionals: [a(TARGET, "10.1.2.4")] } }));
+  expect(await many.srvLookUp()).toMatchObject({ leftOut: [{ what: "SRV records", count: 8, of: 40 }] });
+  const addresses = Array.from({ length: 70 }, (_, index) => a(HOST, `10.1.2.${index}`));
+  const fallback = { epmd: async () => ({ port: 1, description: DESCRIPTION }) };
+  const hosts = await setup(records({ [`${HOST} A`]: { answers: addresses } }), { fallback });
+  expect(await hosts.bothLookUp()).toMatchObject({
+    leftOut: [
+      { what: "endpoints", count: 6, of: 70 },
+      { what: "EPMDs", count: 56, of: 64 },
+    ],
+  });
+  expect(hosts.steps).toContainEqual({ step: "left-out", what: "EPMDs", count: 56, of: 64 });
+  const few = await setup(
+    records({ [`${OWNER} SRV`]: { answers: answers.slice(0, 3), additionals: [a(TARGET, "10.1.2.4")] } }),
+  );
+  expect(await few.srvLookUp()).not.toHaveProperty("leftOut");
 });
 
 test("a link-local address without a zone is no endpoint", async () => {
@@ -605,5 +732,14 @@ describe("--srv-target chooses among the records of a whole service, as Kubernet
     const srvOptions = { srvName: `_dist._tcp.${SERVICE}`, srvTarget: "{host}" };
     const { srvLookUp } = await setup(records(table), { srvOptions });
     expect(places(await srvLookUp(question("rabbit", `app-2.${SERVICE}`)))).toEqual(["10.2.0.2 9100"]);
+  });
+
+  test("the one at the address that stands for the host; a target with the node's name in it must fit too", async () => {
+    const asked = { ...question("rabbit", SERVICE), onlyAddress: "10.2.0.1" };
+    const byHost = await setup(records(table), { srvOptions: { srvName: "_dist._tcp.{host}", srvTarget: "{host}" } });
+    expect(places(await byHost.srvLookUp(asked))).toEqual(["10.2.0.1 9100"]);
+    const srvOptions = { srvName: "_dist._tcp.{host}", srvTarget: "{name}.{host}" };
+    const byName = await setup(records(table), { srvOptions });
+    expect(await byName.srvLookUp(asked)).toMatchObject({ outcome: "not-found" });
   });
 });

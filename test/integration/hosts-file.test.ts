@@ -1,9 +1,12 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { MEBIBYTE } from "../../src/bounded-file.js";
 import { parseCidr } from "../../src/core/ip.js";
 import { HostsFile } from "../../src/resolution/hosts-file.js";
 import { run } from "../support/child.js";
+import { collectLog } from "../support/log-lines.js";
+import { PROGRAM } from "../support/source-program.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const RANGE = parseCidr("127.64.0.0/10") as NonNullable<ReturnType<typeof parseCidr>>;
@@ -12,12 +15,13 @@ async function hostsFile(text: string) {
   const path = join(await temporaryFolder("hosts-file"), "hosts");
   await writeFile(path, text);
   let now = 0;
-  const file = new HostsFile({ path, gatewayRange: RANGE, now: () => now });
+  const { log, messages } = collectLog();
+  const file = new HostsFile({ path, gatewayRange: RANGE, now: () => now, log });
   const later = (name: string) => {
     now += 1_000;
     return file.addressesOf(name);
   };
-  return { path, file, later };
+  return { path, file, later, messages };
 }
 
 test("names are found whatever their case, with the addresses of all lines, without those of the gateway", async () => {
@@ -45,4 +49,30 @@ test("what is no regular file has no names and holds nobody up", async () => {
   await rm(path);
   await run("mkfifo", [path]);
   expect(later("db1")).toEqual([]);
+});
+
+test("what cannot be used is said once for each change", async () => {
+  const { path, later, messages } = await hostsFile("#".repeat(8 * MEBIBYTE + 1));
+  for (let look = 0; look < 3; look++) expect(later("db1")).toEqual([]);
+  expect(messages("warn")).toEqual(["hosts file cannot be used: hosts are asked for in DNS alone"]);
+  await writeFile(path, "10.9.0.1 db1\n");
+  expect(later("db1")).toEqual(["10.9.0.1"]);
+  await rm(path);
+  expect(later("db1")).toEqual([]);
+  expect(messages("warn")).toHaveLength(1);
+});
+
+test("a list of 200,000 blocked hosts takes little memory", async () => {
+  const { path } = await hostsFile(
+    Array.from({ length: 200_000 }, (_, index) => `0.0.0.0 ads${index}.tracker.example\n`)
+      .join("")
+      .concat("10.9.0.1 db1"),
+  );
+  const module = new URL("../../src/resolution/hosts-file.ts", import.meta.url).href;
+  const options = `{ path: ${JSON.stringify(path)}, gatewayRange: { bytes: [127, 64, 0, 0], prefix: 10 }, now: () => 0 }`;
+  const code = `import { HostsFile } from "${module}"; console.log(new HostsFile(${options}).addressesOf("db1").join());`;
+  const [node, ...loader] = PROGRAM.slice(0, -1) as [string, ...string[]];
+  // MiB: the text takes 8 of them.
+  const { stdout } = await run(node, [...loader, "--max-old-space-size=48", "--input-type=module", "-e", code]);
+  expect(stdout.trim()).toBe("10.9.0.1");
 });

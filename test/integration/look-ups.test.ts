@@ -40,3 +40,18 @@ test.each([
     expect(event).toMatchObject({ outcome, reason: reason && expect.stringMatching(reason) });
   },
 );
+
+test("what a bound of a look-up has left out is in the debug log", () => {
+  const leftOut = [{ what: "SRV records", count: 8, of: 40 }] as const;
+  const logged = (resolution: Resolution) => {
+    const deps = {
+      registry: new Registry(),
+      nodes: { resolve: () => resolution },
+      advertisedPort: () => undefined,
+      gateway: undefined,
+    };
+    return recorded(lookUp(portPlease2("b@svc"), LOCAL, deps) as LookedUp, LOCAL).lines;
+  };
+  expect(logged({ ...FAR, leftOut } as Resolution)).toMatchObject([{ level: "debug", leftOut }]);
+  expect(logged(FAR)).toEqual([]);
+});

@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from "vitest";
 import { hostPort } from "../../src/core/ip.js";
 import { NameServers } from "../../src/dns/name-servers.js";
 import { createLogger } from "../../src/logger.js";
+import { run } from "../support/child.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const log = createLogger({ level: "silent", format: "json", write: () => {} });
@@ -28,6 +29,11 @@ test("resolv.conf is read again when it is written, replaced, removed and put ba
   expect(await servers(nameServers)).toEqual(["127.0.0.1:53"]);
   await writeFile(resolvConf, "nameserver 10.0.0.7\n");
   expect(await servers(nameServers)).toEqual(["10.0.0.7:53"]);
+});
+
+test("a resolv.conf that is no regular file holds up no look-up", async () => {
+  await run("mkfifo", [resolvConf]);
+  expect(await servers(new NameServers({ rules: [], resolvConf, log }))).toEqual(["127.0.0.1:53"]);
 });
 
 test("--dns with a domain serves that domain, and resolv.conf with its search list the rest", async () => {

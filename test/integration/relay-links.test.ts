@@ -112,6 +112,31 @@ test("an address that drops packets, as all of IPv6 may, is waited for once and 
   expect(client.lines.filter(({ type }) => type === "dial-failed")).toHaveLength(1);
 });
 
+test("a node with many silent endpoints costs a link no more than 8 attempts at once", async () => {
+  const relay = await startRelay({ timings: { dial: 900 } });
+  const client = await daemon(relay.path);
+  const peer = await startPeer();
+  const port = await silentPort("0.0.0.0");
+  const blackHoles = Array.from({ length: 14 }, (_, index) => ({ address: `127.0.0.${index + 10}`, port }));
+  const attempts = () => statesTo(port).filter((state) => state === "SYN-SENT").length;
+  const before = attempts();
+  await dialRelay(await ensure(client, NODE, [...blackHoles, peer.endpoint]));
+  let most = 0;
+  let done = false;
+  const accepted = peer.accepted(0).finally(() => {
+    done = true;
+  });
+  while (!done) {
+    most = Math.max(most, attempts() - before);
+    await sleep(20);
+  }
+  await accepted;
+  expect(most).toBe(8);
+  await waitFor(() => client.lines.filter(({ type }) => type === "dial-failed").length === 14, {
+    what: "all failures",
+  });
+});
+
 test("a VM whose node answers nowhere sees a reset within the dial limit, and no attempt is left over", async () => {
   const relay = await startRelay({ timings: { dial: 200 } });
   const endpoint = await silent();

@@ -288,7 +288,8 @@ describe("probing", () => {
     const steps: TraceEvent[] = [];
     const ports = await Promise.all(Array.from({ length: 11 }, () => freePort()));
     const { resolve } = resolverOf({ srv: found("srv", ...ports) });
-    await resolve("a@svc", { ...LOCAL, trace: (event) => void steps.push(event) });
+    const resolution = await resolve("a@svc", { ...LOCAL, trace: (event) => void steps.push(event) });
+    expect(resolution).toMatchObject({ leftOut: [{ what: "probes", count: 3, of: 11 }] });
     expect(steps.filter(({ step }) => step === "probe")).toHaveLength(8);
     expect(steps).toContainEqual({ step: "left-out", what: "probes", count: 3, of: 11 });
   });

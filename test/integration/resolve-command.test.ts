@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { runCommand, startCommand } from "../support/command-line.js";
-import { srv, startFakeDns } from "../support/fake-dns-server.js";
+import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { challenge6, fakeNode, framed, listenWith } from "../support/fake-node.js";
 import { freePort } from "../support/free-port.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -258,5 +258,22 @@ describe("colour", () => {
   test("is not in JSON", async () => {
     const args = ["resolve", "a@h.test", ...at("a@h.test", 1), "--json"];
     expect((await runCommand(args, { stdoutIsTerminal: true })).stdout).not.toContain(ESC);
+  });
+});
+
+test("resolve --json says what a bound of the look-up has left out", async () => {
+  const dns = await startFakeDns(({ qname }) => ({
+    answers: Array.from({ length: 50 }, (_, index) => srv(qname, "h.test", 1000 + index)),
+    additionals: [aRecord("h.test", "127.0.0.1")],
+  }));
+  onTestFinished(dns.close);
+  const args = ["resolve", "a@svc.test", "--dns", `127.0.0.1:${dns.port}`, "--json"];
+  const { stdout } = await runCommand(args);
+  expect(JSON.parse(stdout)).toMatchObject({
+    outcome: "found",
+    leftOut: [
+      { what: "SRV records", count: 18, of: 50 },
+      { what: "probes", count: 24, of: 32 },
+    ],
   });
 });

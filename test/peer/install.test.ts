@@ -41,7 +41,17 @@ beforeAll(async () => {
   const clone = join(home, "srv-epmd");
   const { files, version: own } = JSON.parse(await readFile(`${ROOT}package.json`, "utf8"));
   version = own;
-  const sources = ["src", "examples", "nomad", "README.md", "CHANGELOG.md", "LICENSE", "Dockerfile", "tsconfig.json"];
+  const sources = [
+    "src",
+    "examples",
+    "nomad",
+    "README.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Dockerfile",
+    "tsconfig.json",
+  ];
   expect(sources).toEqual(
     expect.arrayContaining(files.filter((file: string) => /^[a-zA-Z.]+$/.test(file) && file !== "dist")),
   );

@@ -58,7 +58,8 @@ for (const release of [23, 25, 27, 29] as const) {
       });
 
     for (const [title, { releases, start: expression }] of Object.entries(CHILDREN)) {
-      test.runIf(releases.includes(release))(`${title} works, on a port of its own`, async () => {
+      if (!releases.includes(release)) continue;
+      test(`${title} works, on a port of its own`, async () => {
         node = await start("a");
         const names = `{ok, Names} = net_adm:names(), [[${distPort}], [Port || {Name, Port} <- Names, Name =/= "a"]]`;
         const value = await node.eval(`${expression}, pong = net_adm:ping(Node), ${names}`);

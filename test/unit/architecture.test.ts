@@ -119,4 +119,24 @@ describe("what a linter rule cannot say", () => {
     expect(code).not.toMatch(/Math\.random|randomBytes|randomUUID/);
     expect(code).not.toMatch(/^(export )?let /m);
   });
+
+  /** They read /proc, whose files the kernel makes. */
+  const READERS_OF_PROC = [
+    "consul/owner.ts",
+    "doctor/listeners.ts",
+    "doctor/vm-process.ts",
+    "epmd/connection-limit.ts",
+    "epmd/peer-uid.ts",
+    "epmd/port-holder.ts",
+  ];
+
+  test("every other file is read up to a bound (bounded-file.ts), so that a FIFO or a huge file holds nobody up", () => {
+    const files = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).filter(
+      (file) => file.endsWith(".ts") && !file.startsWith("build/"),
+    );
+    const unbounded = files.filter((file) =>
+      /^import \{[^}]*\breadFile(Sync)?\b/m.test(readFileSync(`${ROOT}src/${file}`, "utf8")),
+    );
+    expect(unbounded.sort()).toEqual(READERS_OF_PROC);
+  });
 });

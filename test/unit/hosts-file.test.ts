@@ -19,6 +19,11 @@ test("a name in a hosts file has the addresses of all its lines, whatever its ca
   expect(addressesInHosts(HOSTS, "localhost")).toEqual(["127.0.0.1", "::1"]);
 });
 
+test("a name that is part of others, or is in a comment, is found where it stands alone", () => {
+  const text = "10.0.0.1 db10 xdb1\n10.0.0.2 other # db1\n10.0.0.3 db1.example db1\n10.0.0.4\tdb1";
+  expect(addressesInHosts(text, "db1")).toEqual(["10.0.0.3", "10.0.0.4"]);
+});
+
 test("comments, addresses and parts of names are no names", () => {
   for (const name of ["itself", "127.0.0.1", "example.org", "", "#"]) expect(addressesInHosts(HOSTS, name)).toEqual([]);
 });

@@ -127,7 +127,6 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       gateway = await startGateway({ config, machine, registry, nodes, isOurs, listener, zones: zone, relay, log });
       open();
     }
-    await consul.load();
     admin = await startAdmin({
       ...{ config, machine, registry, consul, publishes, gateway, observed, listener, log },
       nodes: running.nodes,

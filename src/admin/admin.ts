@@ -5,6 +5,7 @@ import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer, peerOf } from "../epmd/peer.js";
 import { PeerLogs } from "../epmd/peer-log.js";
+import { lazily } from "../lazily.js";
 import type { Logger } from "../logger.js";
 import type { Metrics } from "../metrics.js";
 import type { Observed } from "../observed-daemon.js";
@@ -33,8 +34,8 @@ export interface Admin {
 const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
 
 /**
- * Status page, health, metrics and JSON over HTTP. The default place may be taken, by another daemon of this machine:
- * then there is none.
+ * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
+ * loaded then. The default place may be taken, by another daemon of this machine: then there is none.
  * @throws ListenError when a place that was asked for cannot be had
  */
 export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
@@ -44,10 +45,13 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const sockets = new Set<Socket>();
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
+  let opened: OpenHttp | undefined;
   const logs = new PeerLogs(log);
   const admission = new Admission(logs);
-  // Loaded now: Node does not try an import again that failed once (EMFILE), and an upgrade in place takes the files away.
-  const http = await openHttp({ ...deps, since }, { lameDuck, admission, logs });
+  const http = lazily(async () => {
+    opened = await openHttp({ ...deps, since }, { lameDuck, admission, logs });
+    return opened;
+  });
   const server = createServer({ noDelay: true }, (socket) => {
     const peer = peerOf(socket, config.allow);
     if (!peer) return void socket.destroy();
@@ -55,12 +59,17 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", (error) => logs.about(peer).debug({ err: error }, "an HTTP connection failed"));
-    http.take(socket);
+    http().then(
+      ({ take }) => take(socket),
+      (error: unknown) => {
+        logs.about(peer).error({ err: error }, "HTTP cannot be served");
+        socket.destroy();
+      },
+    );
   });
   try {
     await listen(server, at, (error) => log.error({ err: error, address: formatPeer(at) }, "listening failed"));
   } catch (error) {
-    http.close();
     const refused = listenError(at, error);
     if (config.admin) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
     log.warn(
@@ -73,7 +82,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     lameDuck: () => lameDuck.over(),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      http.close();
+      opened?.close();
       for (const socket of sockets) socket.destroy();
       await closed;
     },
@@ -97,15 +106,14 @@ async function openHttp(
 ): Promise<OpenHttp> {
   const { config, nodes, observed, listener, log } = deps;
   const { observations, metrics, recent } = observed;
-  const [{ createHttp }, { createRoutes, loadAssets }, { EventStreams }, { DaemonStatus }] = await Promise.all([
+  const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await Promise.all([
     import("./http.js"),
     import("./routes.js"),
     import("./event-streams.js"),
     import("./status.js"),
   ]);
-  const assets = await loadAssets();
   const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
-  const exposition = await loadExposition(metrics, status, listener);
+  const exposition = lazily(() => loadExposition(metrics, status, listener));
   const streams = new EventStreams(observations, () => status.standing(), log);
   const server = createHttp({
     routes: createRoutes({
@@ -113,7 +121,6 @@ async function openHttp(
       nodes,
       consulUrl: config.consul,
       exposition,
-      assets,
       onReadyAsked: (ready) => lameDuck.asked(ready),
     }),
     streams,

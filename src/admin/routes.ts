@@ -28,8 +28,7 @@ export type Route = (asked: Asked) => Reply | Promise<Reply>;
 export interface RouteDeps {
   readonly status: DaemonStatus;
   readonly nodes: NodeResolver;
-  readonly exposition: Exposition;
-  readonly assets: Awaited<ReturnType<typeof loadAssets>>;
+  readonly exposition: () => Promise<Exposition>;
   readonly consulUrl: string;
   /** Somebody looks at /readyz, and should see it say no before the end. */
   readonly onReadyAsked: (ready: boolean) => void;
@@ -37,19 +36,18 @@ export interface RouteDeps {
 
 const TEXT = "text/plain; charset=utf-8";
 /** Only the bundler, and the tests' loader, can make modules of them. */
-export const loadAssets = () => import("./page/assets.js");
+const assets = () => import("./page/assets.js");
 /** Browsers say for which page they ask where they trust the address. */
 const FOR_UNKNOWN =
   "the browser does not say for which page it asks, and nothing is looked up for a page from elsewhere: use the address 127.0.0.1 or localhost, or ask with curl";
 const HTML = "text/html; charset=utf-8";
 
 /** What is answered, by path. /v1/events is a stream and has its own place. */
-export function createRoutes(deps: RouteDeps): Record<string, Route> {
-  const { status, nodes, exposition, assets, consulUrl, onReadyAsked } = deps;
+export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAsked }: RouteDeps): Record<string, Route> {
   return {
     "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
-    "/page.css": () => ({ status: 200, type: "text/css; charset=utf-8", body: assets.PAGE_CSS }),
-    "/page.js": () => ({ status: 200, type: "text/javascript; charset=utf-8", body: assets.PAGE_JS }),
+    "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).PAGE_CSS }),
+    "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).PAGE_JS }),
     "/livez": () => text(200, "alive"),
     "/readyz": async () => {
       const readiness = await status.readiness();
@@ -57,7 +55,7 @@ export function createRoutes(deps: RouteDeps): Record<string, Route> {
       return json(readiness.ready ? 200 : 503, readiness);
     },
     "/metrics": async () => {
-      const { contentType, text: body } = exposition;
+      const { contentType, text: body } = await exposition();
       return { status: 200, type: contentType, body: await body() };
     },
     "/v1/status": async () => json(200, await status.all()),

@@ -20,7 +20,7 @@ export interface ConsulSideOptions {
 const FIRST_DELAY = 1_000;
 const LONGEST_DELAY = 30_000;
 
-/** The Consul side of the daemon: registrar and catalogue with one client, each made when it is used. */
+/** The Consul side of the daemon: registrar and catalogue with one client, each loaded only when it is used. */
 export class ConsulSide {
   readonly #config: Config;
   readonly #log: Logger;
@@ -39,21 +39,6 @@ export class ConsulSide {
     this.#log = log;
     this.#observe = observe;
     this.#timeoutMs = timeoutMs;
-  }
-
-  /**
-   * Loads the code of all of it, for a process that is to live long: Node does not try an import again that failed once
-   * (EMFILE), and an upgrade in place takes the files away.
-   */
-  async load(): Promise<void> {
-    const [{ loadPackage }] = await Promise.all([
-      import("./transport.js"),
-      import("./client.js"),
-      import("./registrar.js"),
-      import("./owner.js"),
-      import("./catalogue.js"),
-    ]);
-    await loadPackage();
   }
 
   /** Publishes what is alive here from now on. Not waited for: nodes can register while this is being loaded. */

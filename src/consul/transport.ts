@@ -53,9 +53,6 @@ type GenericClient = Record<ConsulCall["method"], (request: object) => Promise<C
   destroy(): void;
 };
 
-/** A command loads it with its first call; a daemon does so at its start (ConsulSide.load). */
-export const loadPackage = () => import("consul");
-
 /** Calls of the agent, each with the token, within its time, and counted. Every one throws ConsulError when it fails. */
 export class Transport {
   readonly #options: TransportOptions;
@@ -134,8 +131,9 @@ export class Transport {
   }
 
   async #open(maxSockets: number): Promise<GenericClient> {
+    // Loaded with the first call: a daemon that publishes nothing does not pay for it.
     const [{ default: Consul }, options] = await Promise.all([
-      loadPackage(),
+      import("consul"),
       connectionOptions(this.#options, maxSockets),
     ]);
     return new Consul(options as object) as unknown as GenericClient;

@@ -5,9 +5,10 @@ import { nomadSpellings, withoutCleaned } from "../core/mesh/nomad-upstreams.js"
 import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
 import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "../core/mesh/upstream.js";
 import type { Question, Resolution } from "../core/resolution.js";
+import { lazily } from "../lazily.js";
 import type { Logger } from "../logger.js";
 import { type LookupContext, type Source, TRAITS } from "../resolution/source.js";
-import { followSidecars, readSidecars } from "./sidecars.js";
+import type { Sidecars } from "./sidecars.js";
 
 export interface UpstreamSourceDeps {
   readonly config: Config;
@@ -45,8 +46,15 @@ function nomadSource(config: Config): UpstreamSource {
 }
 
 function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourceDeps): UpstreamSource {
+  let loaded: Sidecars | undefined;
+  // Without a mesh the daemon does not pay for it.
+  const load = lazily(async () => {
+    const { followSidecars, readSidecars } = await import("./sidecars.js");
+    loaded = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(config), log });
+    return loaded;
+  });
   // What is registered by now is known when the first VM asks.
-  const followed = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(config), log });
+  load().catch(() => {});
 
   function find(destination: string, sidecars: readonly Sidecar[], alive: readonly string[]): Upstream[] {
     const chosen = sidecarsOfNodes(sidecars, alive, config);
@@ -61,7 +69,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
     let sidecars: readonly Sidecar[];
     const alive = await aliveNames();
     try {
-      sidecars = await followed.refresh();
+      sidecars = await (await load()).refresh();
     } catch (error) {
       return { outcome: "unavailable", cause: `the upstream ${destination}: ${describeError(error)}` };
     }
@@ -75,14 +83,16 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
     name: "upstream",
     ...TRAITS.upstream,
     lookUp: (question, context) => {
-      const { known } = followed;
+      const known = loaded?.known;
       const alive = aliveNames();
       if (!known || alive instanceof Promise) return ask(question, context);
       const found = find(destinationOf(config, question.node), known, alive);
       // What is not known may have been registered this moment.
       return found.length > 0 ? resolveUpstream(question, context.sameHost, found) : ask(question, context);
     },
-    close: () => followed.close(),
+    close: async () => {
+      await (await load().catch(() => undefined))?.close();
+    },
   };
 }
 

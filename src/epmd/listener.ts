@@ -37,7 +37,7 @@ export interface Listener {
    */
   readonly add: (address: string) => Promise<void>;
   /** Listens no more on an address that was added; connections stay. */
-  readonly remove: (address: string) => void;
+  readonly remove: (address: string) => Promise<void>;
   /** How many are open. */
   readonly connections: number;
   /** Stops accepting and ends every connection. */
@@ -74,6 +74,8 @@ class EpmdListener implements Listener {
   readonly #sockets = new Set<Socket>();
   readonly #options: ListenerOptions;
   readonly #bound = new Map<string, Promise<Server>>();
+  /** Sockets that are on their way out. */
+  readonly #leaving = new Map<string, Promise<void>>();
   #closed = false;
   readonly #places: Places;
   readonly #strangerPlaces: Places;
@@ -112,6 +114,8 @@ class EpmdListener implements Listener {
 
   async add(address: string): Promise<void> {
     const wildcard = familyOf(address) === 4 ? "0.0.0.0" : "::";
+    // Our own socket that is being closed is no other program's.
+    await this.#leaving.get(address);
     if (this.#bound.has(wildcard) || this.#closed) return;
     try {
       // Two who want one address in the same moment must not be each other's EADDRINUSE.
@@ -121,15 +125,20 @@ class EpmdListener implements Listener {
     }
   }
 
-  remove(address: string): void {
+  /** Resolves when the address can be listened on again. Connections that stand go on. */
+  async remove(address: string): Promise<void> {
     const bound = this.#bound.get(address);
+    if (!bound) return this.#leaving.get(address);
     this.#bound.delete(address);
     const stop = (server: Server) => {
       this.#servers.delete(server);
+      // The system's socket is closed within the call; what its callback waits for are the connections.
       server.close();
     };
     // One that is still being bound may fail, which is for whoever added it.
-    bound?.then(stop, () => {});
+    const leaving = bound.then(stop, () => {}).finally(() => this.#leaving.delete(address));
+    this.#leaving.set(address, leaving);
+    await leaving;
   }
 
   #bind({ address, strangers }: Pick<ListenAddress, "address" | "strangers">): Promise<Server> {
@@ -145,7 +154,9 @@ class EpmdListener implements Listener {
       });
     });
     this.#bound.set(address, bound);
-    bound.catch(() => this.#bound.delete(address));
+    bound.catch(() => {
+      if (this.#bound.get(address) === bound) this.#bound.delete(address);
+    });
     return bound;
   }
 

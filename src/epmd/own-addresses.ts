@@ -46,7 +46,7 @@ export function followOwnAddresses({ listener, addresses, log, look = LOOK }: Ow
   const timer = setInterval(() => {
     const now = new Set(listenableOwn(addresses()));
     const [before, after] = [followed, now];
-    for (const address of before) if (!after.has(address)) listener.remove(address);
+    for (const address of before) if (!after.has(address)) void listener.remove(address);
     for (const address of failed) if (!after.has(address)) failed.delete(address);
     followed = now;
     for (const address of after) if (!before.has(address)) void add(address);

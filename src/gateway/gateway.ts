@@ -75,10 +75,23 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     log,
   });
   const { add: listen, remove: stopListening } = listener;
-  const hosts = new GatewayHosts({ addresses, listen, stopListening, onPair: relays.keep, log });
+  const belongsToHost = (aliveName: string, host: string) => deps.isOurs(aliveName, host);
+  const hosts = new GatewayHosts({
+    addresses,
+    listen,
+    stopListening,
+    onPair: relays.keep,
+    hasNodes: ({ host }) => registry.nodes().some(({ aliveName }) => belongsToHost(aliveName, host)),
+    linked: async () => {
+      const status = await relays.status();
+      return status && new Set(status.relays.flatMap(({ address, openLinks }) => (openLinks > 0 ? [address] : [])));
+    },
+    now: () => performance.now(),
+    log,
+  });
   const knowHostsFile = async () => {
     const text = await readFile("/etc/hosts", "utf8").catch(() => "");
-    await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts");
+    await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts", true);
   };
   let dns: GatewayDns | undefined;
   try {
@@ -106,7 +119,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     lookUp: (request, peer) => lookUpAtGateway(request, peer, lookUpDeps),
     belongsToHost: (node, address) => {
       const host = addresses.hostOf(address);
-      return host !== undefined && deps.isOurs(node.aliveName, host);
+      return host !== undefined && belongsToHost(node.aliveName, host);
     },
     reload: knowHostsFile,
     relayStatus: relays.status,

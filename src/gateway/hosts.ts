@@ -6,10 +6,26 @@ export interface GatewayHostsOptions {
   readonly addresses: GatewayAddresses;
   /** Makes the EPMD listen at an address of the gateway. Rejects with a ListenError. */
   readonly listen: (address: string) => Promise<void>;
-  readonly stopListening: (address: string) => void;
+  /** Resolves when the address can be listened on again. */
+  readonly stopListening: (address: string) => Promise<void>;
   /** A pair that somebody uses: the next daemon is to know it. */
   readonly onPair: (pair: HostAddress) => void;
+  /** A node of the host is registered here. */
+  readonly hasNodes: (pair: HostAddress) => boolean;
+  /** Addresses with links; undefined when it is not known which these are. Never rejects. */
+  readonly linked: () => Promise<ReadonlySet<string> | undefined>;
+  /** Milliseconds on a clock that is never set. */
+  readonly now: () => number;
   readonly log: Logger;
+}
+
+/** An address that nobody has asked at for this long, milliseconds, may be given to another host when there is no room. */
+const IDLE = 120_000;
+
+interface Use {
+  /** A VM has asked the EPMD at the address; else DNS alone has given it out. */
+  readonly asked: boolean;
+  readonly at: number;
 }
 
 /** The hosts of the gateway: an address is given out once the EPMD listens there. */
@@ -17,31 +33,45 @@ export class GatewayHosts {
   readonly #options: GatewayHostsOptions;
   readonly #listening = new Map<string, Promise<string | undefined>>();
   /**
-   * Addresses that DNS has given out and at which no VM has asked, the oldest first. Any program may look up ever new
-   * names, and a search list does: these give way when there is room for no more.
+   * Addresses in the order of their last use. When there is room for no more hosts, the first of those gives way that DNS
+   * alone has given out (any program may look up ever new names, and a search list does), else the first that is idle.
    */
-  readonly #unused = new Set<string>();
+  readonly #uses = new Map<string, Use>();
+  /** Those of the configuration and of /etc/hosts stay. */
+  readonly #permanent = new Set<string>();
   #full = false;
 
   constructor(options: GatewayHostsOptions) {
     this.#options = options;
   }
 
-  /** Those that somebody uses, or is to find here. */
+  /** Those that somebody uses, or is to find here; the last used one last. */
   get pairs(): HostAddress[] {
-    return this.#options.addresses.pairs().filter(({ address }) => !this.#unused.has(address));
+    const { addresses } = this.#options;
+    const rank = new Map(Array.from(this.#uses.keys(), (address, index) => [address, index]));
+    return addresses
+      .pairs()
+      .filter(({ address }) => this.#uses.get(address)?.asked ?? true)
+      .sort((a, b) => (rank.get(a.address) ?? -1) - (rank.get(b.address) ?? -1));
   }
 
   /** Somebody asked at this address: the relay process keeps its host from now on. */
   markUsed(address: string): void {
     const host = this.#options.addresses.hostOf(address);
-    if (host !== undefined && this.#unused.delete(address)) this.#options.onPair({ host, address });
+    if (host === undefined) return;
+    const isFirst = this.#uses.get(address)?.asked === false;
+    this.#touch(address, true);
+    if (isFirst) this.#options.onPair({ host, address });
   }
 
   /** The address that stands for a host; undefined when there is none for it, which the log explains. */
   addressFor(host: string): Promise<string | undefined> {
     const known = this.#listening.get(host);
-    if (known) return known;
+    if (known) {
+      const address = this.#options.addresses.addressOf(host);
+      if (address !== undefined) this.#touch(address, false);
+      return known;
+    }
     const address = this.#choose(host).catch((error: unknown) => {
       this.#options.log.error({ host, err: error }, "no gateway address");
       return undefined;
@@ -49,64 +79,80 @@ export class GatewayHosts {
     this.#listening.set(host, address);
     address.then((chosen) => {
       // What cannot be now may be when it is asked for again.
-      if (chosen === undefined) this.#listening.delete(host);
+      if (chosen === undefined && this.#listening.get(host) === address) this.#listening.delete(host);
     });
     return address;
   }
 
-  /** Hosts that have an address from the start. @throws ListenError when the range cannot be listened on */
+  /** Hosts that have an address from the start, and keep it. @throws ListenError when the range cannot be listened on */
   async preload(hosts: readonly string[]): Promise<void> {
     for (const host of hosts) {
       const address = await this.#choose(host);
       if (address === undefined) continue;
       this.#listening.set(host, Promise.resolve(address));
+      this.#permanent.add(address);
       this.markUsed(address);
     }
   }
 
-  /** Pairs that others know already: the relay process, /etc/hosts. Those that cannot be are logged. */
-  async know(pairs: readonly HostAddress[], from: string): Promise<void> {
-    const { addresses, listen, onPair, log } = this.#options;
+  /**
+   * Pairs that others know already: the relay process (the last used one last), /etc/hosts. Those that cannot be are logged.
+   * @param permanent they stay, whether they are used or not
+   */
+  async know(pairs: readonly HostAddress[], from: string, permanent = false): Promise<void> {
+    const { addresses, log } = this.#options;
+    const unknown = pairs.filter(({ address }) => addresses.hostOf(address) === undefined);
+    const left = permanent ? 0 : Math.max(0, unknown.length - addresses.room);
+    const leftOut = new Set(unknown.slice(0, left));
+    if (left > 0) log.warn({ from, hosts: left }, "gateway addresses passed over: there are too many");
     for (const pair of pairs) {
+      if (leftOut.has(pair)) continue;
       const holder = addresses.hostOf(pair.address);
-      if (!addresses.add(pair)) {
+      let added = addresses.add(pair);
+      if (!added && permanent && addresses.room === 0) added = (await this.#giveUpOldest()) && addresses.add(pair);
+      if (added) await this.#listenAt(pair, holder === undefined, from, permanent);
+      else {
         log.warn(
           { ...pair, holder, from },
           "gateway address passed over: it stands for another host, is out of range, or there are too many",
         );
-        continue;
       }
-      this.#unused.delete(pair.address);
-      try {
-        await listen(pair.address);
-        if (holder === undefined) onPair(pair);
-      } catch (error) {
-        // Another fault than that somebody has it, such as too many open files, passes; and links may lead there.
-        if (isInUse(error)) addresses.exclude(pair.address);
-        log.warn({ ...pair, from, reason: describeError(error) }, "gateway address passed over");
-      }
+    }
+  }
+
+  async #listenAt(pair: HostAddress, isNew: boolean, from: string, permanent: boolean): Promise<void> {
+    const { listen, onPair, log } = this.#options;
+    if (permanent) this.#permanent.add(pair.address);
+    this.#touch(pair.address, true);
+    try {
+      await listen(pair.address);
+      if (isNew) onPair(pair);
+    } catch (error) {
+      // Another fault than that somebody has it, such as too many open files, passes; and links may lead there.
+      if (isInUse(error)) this.#exclude(pair.address);
+      log.warn({ ...pair, from, reason: describeError(error) }, "gateway address passed over");
     }
   }
 
   /** @throws ListenError when the addresses of the range cannot be listened on at all */
   async #choose(host: string): Promise<string | undefined> {
-    const { addresses, listen, log } = this.#options;
+    const { addresses, listen, now, log } = this.#options;
     for (;;) {
       const known = addresses.addressOf(host);
-      const address = known ?? addresses.assign(host);
+      const address = known ?? addresses.assign(host, now());
       if (address === undefined) {
-        if (this.#giveUpOldest()) continue;
+        if (await this.#giveUpOldest()) continue;
         this.#tellFull(host);
         return undefined;
       }
-      if (known === undefined) this.#unused.add(address);
+      if (known === undefined) this.#touch(address, false);
       try {
         await listen(address);
+        this.#full = false;
         return address;
       } catch (error) {
         if (!isInUse(error)) throw error;
-        this.#unused.delete(address);
-        addresses.exclude(address);
+        this.#exclude(address);
         log.warn(
           { host, address, reason: error.message },
           "gateway address is taken; the next one stands for the host",
@@ -115,16 +161,49 @@ export class GatewayHosts {
     }
   }
 
+  #touch(address: string, asked: boolean): void {
+    const former = this.#uses.get(address);
+    this.#uses.delete(address);
+    this.#uses.set(address, { asked: asked || (former?.asked ?? false), at: this.#options.now() });
+  }
+
+  /** Another program has the address. */
+  #exclude(address: string): void {
+    const { addresses, now } = this.#options;
+    this.#uses.delete(address);
+    this.#permanent.delete(address);
+    addresses.exclude(address, now());
+  }
+
   /** @returns whether there was one */
-  #giveUpOldest(): boolean {
+  async #giveUpOldest(): Promise<boolean> {
     const { addresses, stopListening } = this.#options;
-    const [oldest] = this.#unused;
+    const oldest = this.#oldestUnasked() ?? (await this.#oldestIdle());
     if (oldest === undefined) return false;
-    this.#unused.delete(oldest);
+    this.#uses.delete(oldest);
     const host = addresses.forget(oldest);
     if (host !== undefined) this.#listening.delete(host);
-    stopListening(oldest);
+    await stopListening(oldest);
     return true;
+  }
+
+  #oldestUnasked(): string | undefined {
+    for (const [address, { asked }] of this.#uses) if (!asked && !this.#permanent.has(address)) return address;
+    return undefined;
+  }
+
+  async #oldestIdle(): Promise<string | undefined> {
+    const { addresses, hasNodes, linked, now } = this.#options;
+    const isIdle = (address: string) => {
+      const use = this.#uses.get(address);
+      const host = addresses.hostOf(address);
+      if (!use || host === undefined || use.at > now() - IDLE || this.#permanent.has(address)) return false;
+      return !hasNodes({ host, address });
+    };
+    if (!Array.from(this.#uses.keys()).some(isIdle)) return undefined;
+    const busy = await linked();
+    // Where it is not known who has links, everybody may have.
+    return busy && Array.from(this.#uses.keys()).find((address) => isIdle(address) && !busy.has(address));
   }
 
   #tellFull(host: string): void {

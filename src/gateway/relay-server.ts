@@ -58,10 +58,12 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     },
   });
 
-  const remember = ({ host, address }: HostAddress): boolean => {
-    if (!pairs.has(address) && pairs.size >= MAX_PAIRS) return false;
+  const remember = ({ host, address }: HostAddress): void => {
+    // In the order of their last mention: the oldest gives way.
+    pairs.delete(address);
     pairs.set(address, { host, address });
-    return true;
+    const [oldest] = pairs.keys();
+    if (pairs.size > MAX_PAIRS && oldest !== undefined) pairs.delete(oldest);
   };
 
   const handle = async (request: RelayRequest): Promise<RelayReply> => {
@@ -74,8 +76,8 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
         return { type: "ensured", id, port: relayed.port };
       }
       case "pair":
-        if (remember(request)) return { type: "kept", id };
-        return { type: "refused", id, reason: `all ${MAX_PAIRS} host-address pairs are in use` };
+        remember(request);
+        return { type: "kept", id };
       case "status": {
         const { states, totals } = relays;
         const status = { pid: process.pid, since, daemons: daemons.size, relays: states, totals };

@@ -1,27 +1,46 @@
-import { expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ListenError } from "../../src/core/errors.js";
 import { GatewayAddresses } from "../../src/core/gateway/addresses.js";
 import { loopbackRange } from "../../src/core/gateway/loopback-range.js";
+import type { Cidr } from "../../src/core/ip.js";
+import { listen } from "../../src/epmd/listener.js";
+import { PeerLogs } from "../../src/epmd/peer-log.js";
 import { GatewayHosts } from "../../src/gateway/hosts.js";
 import { collectLog } from "../support/log-lines.js";
 
 const RANGE = loopbackRange("127.65.3.0/24");
 
-function gatewayHosts(limit: number, listen: (address: string) => Promise<void> = async () => {}) {
+interface Situation {
+  readonly listen?: (address: string) => Promise<void>;
+  readonly range?: ReturnType<typeof loopbackRange>;
+  /** Hosts of which nodes are registered here. */
+  readonly withNodes?: readonly string[];
+  /** Addresses with links. */
+  readonly linked?: () => ReadonlySet<string> | undefined;
+}
+
+function gatewayHosts(limit: number, situation: Situation = {}) {
+  const { listen = async () => {}, range = RANGE, withNodes = [], linked = () => new Set() } = situation;
+  const clock = { now: 0 };
   const listening = new Set<string>();
   const kept: string[] = [];
   const { log, messages } = collectLog();
   const hosts = new GatewayHosts({
-    addresses: new GatewayAddresses(RANGE, limit),
+    addresses: new GatewayAddresses(range, limit),
     listen: async (address) => {
       await listen(address);
       listening.add(address);
     },
-    stopListening: (address) => listening.delete(address),
+    stopListening: async (address) => void listening.delete(address),
+    hasNodes: ({ host }) => withNodes.includes(host),
+    linked: async () => linked(),
+    now: () => clock.now,
     onPair: ({ host }) => kept.push(host),
     log,
   });
-  return { hosts, listening, kept, messages };
+  return { hosts, listening, kept, messages, clock };
 }
 
 test("a flood of names that nobody asks for takes no room from hosts that are in use, and is not remembered", async () => {
@@ -47,11 +66,119 @@ test("when all are in use a further host has none, which is said once; it has on
 
 test("a fault that passes costs a host nothing: it keeps its address", async () => {
   let faults = 3;
-  const { hosts } = gatewayHosts(8, async () => {
-    if (faults-- > 0) throw new ListenError("LISTEN_FAILED", "too many open files");
+  const { hosts } = gatewayHosts(8, {
+    listen: async () => {
+      if (faults-- > 0) throw new ListenError("LISTEN_FAILED", "too many open files");
+    },
   });
   const derived = new GatewayAddresses(RANGE).assign("a.test");
   const tries = [];
   for (let time = 0; time < 4; time++) tries.push(await hosts.addressFor("a.test"));
   expect(tries).toEqual([undefined, undefined, undefined, derived]);
+});
+
+/** As a VM does: it resolves the host, and asks at the address. */
+async function use(hosts: GatewayHosts, host: string): Promise<string> {
+  const address = (await hosts.addressFor(host)) ?? "";
+  hosts.markUsed(address);
+  return address;
+}
+
+test("a host that was used once and is idle gives way, the one that was used longest ago first", async () => {
+  const { hosts, clock } = gatewayHosts(3);
+  for (const host of ["a.test", "b.test", "c.test"]) await use(hosts, host);
+  clock.now += 60_000;
+  await use(hosts, "a.test");
+  expect(await hosts.addressFor("d.test")).toBeUndefined();
+  clock.now += 60_001;
+  expect(await hosts.addressFor("d.test")).toBeDefined();
+  expect(hosts.pairs.map(({ host }) => host)).toEqual(["c.test", "a.test"]);
+});
+
+test("a host with a registration, a link, or a line in the configuration or in /etc/hosts never gives way", async () => {
+  const linked = new Set<string>();
+  const { hosts, clock } = gatewayHosts(4, { withNodes: ["registered.test"], linked: () => linked });
+  await hosts.preload(["configured.test"]);
+  await hosts.know([{ host: "written.test", address: "127.65.3.77" }], "/etc/hosts", true);
+  await use(hosts, "registered.test");
+  linked.add(await use(hosts, "linked.test"));
+  clock.now += 86_400_000;
+  expect(await hosts.addressFor("new.test")).toBeUndefined();
+  linked.clear();
+  expect(await hosts.addressFor("new.test")).toBeDefined();
+  expect(hosts.pairs.map(({ host }) => host).sort()).toEqual(["configured.test", "registered.test", "written.test"]);
+});
+
+test("while nobody knows which hosts have links, as without a relay process, none that was used gives way", async () => {
+  const { hosts, clock } = gatewayHosts(1, { linked: () => undefined });
+  await use(hosts, "a.test");
+  clock.now += 86_400_000;
+  expect(await hosts.addressFor("b.test")).toBeUndefined();
+});
+
+test("of hosts that nobody asked for the one that was looked up longest ago gives way", async () => {
+  const { hosts } = gatewayHosts(2);
+  const first = await hosts.addressFor("a.test");
+  await hosts.addressFor("b.test");
+  await hosts.addressFor("a.test");
+  await hosts.addressFor("c.test");
+  expect(await hosts.addressFor("a.test")).toBe(first);
+});
+
+test("more pairs than there is room for: the last used ones are taken, and the rest is told of once", async () => {
+  const { hosts, messages } = gatewayHosts(8);
+  const pairs = Array.from({ length: 40 }, (_, index) => ({
+    host: `h${index}.test`,
+    address: `127.65.3.${index + 1}`,
+  }));
+  await hosts.know(pairs, "the relay process");
+  expect(hosts.pairs).toEqual(pairs.slice(-8));
+  expect(messages("warn")).toEqual(["gateway addresses passed over: there are too many"]);
+});
+
+describe("a range of few addresses, behind a real listener", () => {
+  const SMALL: Cidr = { bytes: [127, 66, process.pid % 250, 0], prefix: 29 };
+
+  async function realHosts() {
+    const { log, messages } = collectLog();
+    const listener = await listen([{ address: "127.0.0.1", strangers: false, implied: false }], 0, {
+      ...{
+        allow: [],
+        maxConnections: 100,
+        logs: new PeerLogs(log),
+        onConnection: (socket) => void socket.destroy(),
+        log,
+      },
+    });
+    onTestFinished(() => listener.close());
+    const hosts = new GatewayHosts({
+      addresses: new GatewayAddresses(SMALL),
+      listen: (address) => listener.add(address),
+      stopListening: (address) => listener.remove(address),
+      ...{ onPair: () => {}, hasNodes: () => false, linked: async () => new Set<string>(), now: () => 0, log },
+    });
+    return { hosts, messages, port: listener.port };
+  }
+
+  test("loses none of them to look-ups of absent names: our own socket is no other program's", async () => {
+    const { hosts, messages } = await realHosts();
+    for (let round = 0; round < 50; round++) {
+      const names = Array.from({ length: 5 }, (_, index) => `absent-${round}-${index}.test`);
+      const addresses = await Promise.all(names.map((name) => hosts.addressFor(name)));
+      expect(addresses.filter((address) => address !== undefined).length, `round ${round}`).toBe(5);
+    }
+    expect(messages("warn")).toEqual([]);
+  });
+
+  test("gives a host another address where a program has the first", async () => {
+    const { hosts, messages, port } = await realHosts();
+    const derived = new GatewayAddresses(SMALL).assign("a.test");
+    const squatter = createServer().listen(port, derived);
+    await once(squatter, "listening");
+    onTestFinished(() => void squatter.close());
+    const given = await hosts.addressFor("a.test");
+    expect(given).toBeDefined();
+    expect(given).not.toBe(derived);
+    expect(messages("warn")).toEqual(["gateway address is taken; the next one stands for the host"]);
+  });
 });

@@ -98,6 +98,9 @@ describe("an address that somebody else has", () => {
     const second = addresses.assign("a.svc") ?? "";
     expect(second).not.toBe(first);
     expect(Number(second.split(".")[3])).toBe((Number(first.split(".")[3]) % 254) + 1);
+    // The program may have gone.
+    addresses.forget(second);
+    expect(addresses.assign("a.svc", 600_000)).toBe(first);
   });
 
   test("leaves a host its other address", () => {

@@ -12,6 +12,8 @@ export interface HostAddress {
 /** Each host has a listener of the EPMD: whoever asks for ever new names must not use up all descriptors. */
 const MAX_HOSTS = 1024;
 const MIN_HOSTS = 16;
+/** How long an address is not chosen that another program has, milliseconds. */
+const TAKEN = 600_000;
 
 /** How many hosts there may be. @param openFiles limit of open files; undefined: none */
 export function hostLimit(openFiles: number | undefined): number {
@@ -27,12 +29,18 @@ export class GatewayAddresses {
   readonly #limit: number;
   readonly #addresses = new Map<string, string>();
   readonly #hosts = new Map<string, string>();
-  readonly #taken = new Set<string>();
+  /** Until when an address is not chosen because another program has it. */
+  readonly #taken = new Map<string, number>();
 
   /** @param limit most hosts */
   constructor(range: Cidr, limit = MAX_HOSTS) {
     this.#range = range;
     this.#limit = limit;
+  }
+
+  /** How many more addresses there may be. */
+  get room(): number {
+    return this.#limit - this.#hosts.size;
   }
 
   contains(address: string): boolean {
@@ -58,26 +66,29 @@ export class GatewayAddresses {
   add({ host, address }: HostAddress): boolean {
     const holder = this.#hosts.get(address);
     if (!this.contains(address) || (holder !== undefined && holder !== host)) return false;
-    if (holder === undefined && this.#hosts.size >= this.#limit) return false;
+    if (holder === undefined && this.room <= 0) return false;
     this.#hosts.set(address, host);
     if (!this.#addresses.has(host)) this.#addresses.set(host, address);
     return true;
   }
 
-  /** The address of a host, chosen now if need be; undefined when there is room for no more hosts. */
-  assign(host: string): string | undefined {
+  /**
+   * The address of a host, chosen now if need be; undefined when there is room for no more hosts.
+   * @param now milliseconds on the clock of `exclude`
+   */
+  assign(host: string, now = 0): string | undefined {
     const known = this.#addresses.get(host);
-    if (known !== undefined || this.#hosts.size >= this.#limit) return known;
+    if (known !== undefined || this.room <= 0) return known;
     for (const address of this.#candidates(host)) {
-      if (this.#taken.has(address) || !this.add({ host, address })) continue;
+      if ((this.#taken.get(address) ?? now) > now || !this.add({ host, address })) continue;
       return address;
     }
     return undefined;
   }
 
-  /** Somebody else has the address: it stands for nothing, and is not chosen again. */
-  exclude(address: string): void {
-    this.#taken.add(address);
+  /** Another program has the address: it stands for nothing, and is not chosen for a while. */
+  exclude(address: string, now = 0): void {
+    this.#taken.set(address, now + TAKEN);
     this.forget(address);
   }
 

@@ -26,8 +26,12 @@ broker() {
 
 rabbitmqctl() {
   typed "$1" rabbitmqctl "${@:2}"
-  rabbitmq "$1" rabbitmqctl --silent "${@:2}" | expand
+  rabbitmq "$1" rabbitmqctl --silent "${@:2}" | expand | sort
 }
+
+# The members of a stream dial each other at what the machines' own names stand for.
+printf '10.90.0.%s n%s\n' 1 1 2 2 3 3 | cat /etc/hosts - >/run/hosts
+mount --bind /run/hosts /etc/hosts
 
 say "three machines, each with a Consul agent and srv-epmd"
 for i in 1 2 3; do
@@ -42,9 +46,15 @@ for name in n1 n2 n3; do rabbitmqctl "$name" await_startup; done
 rabbitmqctl n1 await_online_nodes 3 --timeout 30
 show n1 srv-epmd names --match 'n*@rmq'
 
-say "a queue declared on n1 is seen on all"
+say "a queue and a stream declared on n1 are seen on all, and have a member on each"
 (cd "$here" && rabbitmqctl n1 import_definitions queues.json)
 for name in n1 n2 n3; do rabbitmqctl "$name" list_queues name type state; done
+for _ in {1..20}; do
+  members=$(rabbitmq n1 rabbitmqctl --silent list_queues online | grep -o @ | wc -l)
+  [[ $members -lt 6 ]] || break
+  sleep 0.5
+done
+rabbitmqctl n1 list_queues name online
 
 say "the broker of n3 is killed, and comes back on another port"
 kill -9 "$(cat /run/n3/pid)"

@@ -33,6 +33,8 @@ export type Asked =
 
 export interface AskContext extends TryContext {
   readonly slots: ExchangeSlots;
+  /** Nobody but strangers waits for the answer so far. */
+  readonly isForStranger: () => boolean;
   /** In [0, 1). */
   readonly random: () => number;
   /** Told when every server has failed once. */
@@ -63,7 +65,7 @@ export async function ask(query: Query, context: AskContext): Promise<Asked> {
       const share = () => Math.max(left() / (servers.length - index), SHORTEST_TRY);
       // The slots of a server that is silent are all taken: the next one is asked instead.
       const giveUp = index + 1 < servers.length ? now() + Math.min(patience, share()) : Number.POSITIVE_INFINITY;
-      if (!(await slots.take(holder, () => Math.min(left(), giveUp - now()), signal))) {
+      if (!(await slots.take(holder, () => Math.min(left(), giveUp - now()), signal, context.isForStranger))) {
         if (left() <= 0) return timeOver();
         waited = true;
         continue;

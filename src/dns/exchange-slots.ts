@@ -13,6 +13,11 @@ export function exchangeLimit(openFiles: number | undefined): number {
   return Math.min(MOST_EXCHANGES, Math.max(FEWEST_EXCHANGES, Math.floor((openFiles ?? Number.POSITIVE_INFINITY) / 8)));
 }
 
+interface Waiting {
+  readonly proceed: () => void;
+  readonly isForStranger: () => boolean;
+}
+
 /** Whose slots a query takes: a name server may be silent altogether, or for names under one domain that it asks others for. */
 export function slotHolder({ address, port }: NameServer, qname: string): string {
   const domain = qname.split(".").slice(1).slice(-2).join(".");
@@ -22,12 +27,12 @@ export function slotHolder({ address, port }: NameServer, qname: string): string
 /**
  * Slots for queries. A holder may have as many as it leaves free: one that is silent is never in the way of the others,
  * however many queries for it wait, and one that is alone has half of all. Who waits gets a slot as soon as one may be
- * had, the holder with the fewest first; the queries of one in their order.
+ * had: queries for local peers before those for strangers, then the holder with the fewest, and its queries in their order.
  */
 export class ExchangeSlots {
   #free: number;
   readonly #held = new Map<string, number>();
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<Waiting>>();
 
   constructor(limit: number) {
     this.#free = limit;
@@ -36,14 +41,20 @@ export class ExchangeSlots {
   /**
    * False when no time is left before there is a slot.
    * @param left milliseconds; read again, because a deadline may move
+   * @param isForStranger read again: a local peer may join a query that a stranger has begun
    */
-  async take(holder: string, left: () => number, signal: AbortSignal): Promise<boolean> {
+  async take(
+    holder: string,
+    left: () => number,
+    signal: AbortSignal,
+    isForStranger: () => boolean = () => false,
+  ): Promise<boolean> {
     while (left() > 0) {
       if (this.#mayTake(holder)) {
         this.#hold(holder);
         return true;
       }
-      if (await this.#turn(holder, left(), signal)) return true;
+      if (await this.#turn(holder, left(), signal, isForStranger)) return true;
     }
     return false;
   }
@@ -53,17 +64,23 @@ export class ExchangeSlots {
     if (held > 0) this.#held.set(holder, held);
     else this.#held.delete(holder);
     this.#free += 1;
-    for (let next = this.#next(); next !== undefined; next = this.#next()) {
-      const [proceed] = this.#waiting.get(next) ?? [];
-      this.#hold(next);
-      proceed?.();
+    for (let next = this.#next(); next; next = this.#next()) {
+      this.#hold(next.holder);
+      next.proceed();
     }
   }
 
-  /** Of those that wait and may have a slot the holder with the fewest. */
-  #next(): string | undefined {
-    const able = Array.from(this.#waiting.keys()).filter((holder) => this.#mayTake(holder));
-    return able.sort((a, b) => this.#heldBy(a) - this.#heldBy(b))[0];
+  #next(): { readonly holder: string; readonly proceed: () => void } | undefined {
+    const able = Array.from(this.#waiting).filter(([holder]) => this.#mayTake(holder));
+    const turns = able.flatMap(([holder, waiting]) => {
+      const queries = Array.from(waiting);
+      const local = queries.find(({ isForStranger }) => !isForStranger());
+      const first = local ?? queries[0];
+      return first ? [{ holder, isLocal: local !== undefined, proceed: first.proceed }] : [];
+    });
+    const rank = (a: (typeof turns)[number], b: (typeof turns)[number]) =>
+      Number(b.isLocal) - Number(a.isLocal) || this.#heldBy(a.holder) - this.#heldBy(b.holder);
+    return turns.sort(rank)[0];
   }
 
   #mayTake(holder: string): boolean {
@@ -79,22 +96,23 @@ export class ExchangeSlots {
     this.#free -= 1;
   }
 
-  #turn(holder: string, milliseconds: number, signal: AbortSignal): Promise<boolean> {
+  #turn(holder: string, milliseconds: number, signal: AbortSignal, isForStranger: () => boolean): Promise<boolean> {
     return new Promise((resolve) => {
-      const waiting = this.#waiting.get(holder) ?? new Set();
+      const waiting = this.#waiting.get(holder) ?? new Set<Waiting>();
       this.#waiting.set(holder, waiting);
-      const settle = (mine: boolean) => {
+      const settle = (taken: boolean) => {
         clearTimeout(timer);
         signal.removeEventListener("abort", giveUp);
-        waiting.delete(proceed);
+        waiting.delete(mine);
         if (waiting.size === 0) this.#waiting.delete(holder);
-        resolve(mine);
+        resolve(taken);
       };
       const proceed = () => settle(true);
       const giveUp = () => settle(false);
       const timer = setTimeout(giveUp, milliseconds);
       signal.addEventListener("abort", giveUp, { once: true });
-      waiting.add(proceed);
+      const mine: Waiting = { proceed, isForStranger };
+      waiting.add(mine);
     });
   }
 }

@@ -47,6 +47,8 @@ export class Flight {
   #land: (end: FlightEnd) => void = () => {};
   #deadline = Number.NEGATIVE_INFINITY;
   #absence: Absence | undefined;
+  /** Only strangers have joined. */
+  #isForStrangers = true;
 
   constructor(question: { readonly qname: string; readonly qtype: QueryType }, deps: FlightDeps) {
     this.#question = question;
@@ -65,7 +67,8 @@ export class Flight {
   }
 
   /** The flight goes on until the last deadline of those who joined. */
-  join(deadline: number, trace: Trace | undefined): void {
+  join(deadline: number, trace: Trace | undefined, forStranger = false): void {
+    if (!forStranger) this.#isForStrangers = false;
     this.#deadline = Math.max(this.#deadline, deadline);
     if (trace) this.listen(trace);
   }
@@ -137,6 +140,7 @@ export class Flight {
       now,
       random,
       deadline: () => this.#deadline - MARGIN,
+      isForStranger: () => this.#isForStrangers,
       signal: closing,
       tally: this.#tally,
       troubled: this.#troubled,

@@ -21,6 +21,8 @@ export interface QueryOptions {
   readonly trace?: Trace | undefined;
   /** The search list of resolv.conf applies: the name is a relative one that a user wrote. Default false, an absolute name. */
   readonly search?: boolean | undefined;
+  /** Asked for a stranger: it waits behind all that is asked for local peers. */
+  readonly forStranger?: boolean | undefined;
 }
 
 export interface Resolver {
@@ -114,11 +116,11 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
   }
 
-  function join(key: string, qname: string, qtype: QueryType, { deadline, trace }: QueryOptions): Flight {
+  function join(key: string, qname: string, qtype: QueryType, { deadline, trace, forStranger }: QueryOptions): Flight {
     const under = flights.get(key);
     observe({ type: "cache", result: under ? "shared" : "miss" });
     if (under) {
-      under.join(deadline, trace);
+      under.join(deadline, trace, forStranger);
       return under;
     }
     const flight = new Flight(
@@ -126,7 +128,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       { nameServers, slots, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
     );
     flight.listen(observeQueries(observe));
-    flight.join(deadline, trace);
+    flight.join(deadline, trace, forStranger);
     flights.set(key, flight);
     flight.start((end) => {
       flights.delete(key);

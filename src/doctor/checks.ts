@@ -6,11 +6,13 @@ import { domain } from "./domain.js";
 import { epmdPort, loopbacks } from "./epmd-port.js";
 import { meshIntention, meshUpstream } from "./mesh.js";
 import { nodeName } from "./node-name.js";
+import { ownAddress } from "./own-address.js";
 import { peerHandshake, peerTcp } from "./peer-reach.js";
 import { peerRecords } from "./peer-records.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
 import { portMapping } from "./port-mapping.js";
 import { hairpin, publishedEndpoint, registrationDns } from "./published.js";
+import { rabbitmqStreams } from "./rabbitmq-streams.js";
 import { registration } from "./registration.js";
 import { resolver } from "./resolver.js";
 import { sameName } from "./same-name.js";
@@ -18,9 +20,9 @@ import { vmListens } from "./vm-listens.js";
 
 /** In the order in which they are told: from this machine to the node asked for. */
 export const CHECKS: readonly Check[] = [
-  ...[epmdPort, loopbacks, vmListens, portMapping, nodeName, domain],
+  ...[epmdPort, loopbacks, ownAddress, vmListens, portMapping, nodeName, domain],
   ...[resolver, consulAgent, consulLeader, consulToken],
   ...[registration, catalogue, sameName, registrationDns, publishedEndpoint, hairpin],
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
-  ...[meshUpstream, meshIntention, clock],
+  ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
 ];

@@ -4,7 +4,7 @@ import { hostPort } from "../core/ip.js";
 import { knowsFullNames, names } from "../epmd/client.js";
 import { findListener } from "../epmd/port-holder.js";
 
-/** Who is where a VM of one family registers. */
+/** Who is where a VM of one family registers, or asks. */
 export interface Holder {
   /** `127.0.0.1:4369` */
   readonly at: string;
@@ -43,7 +43,8 @@ export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
   return { port, holders, holder: isThere(four) || !isThere(six) ? four : six };
 }
 
-async function lookAt(address: string, port: number): Promise<Holder> {
+/** Who is at an address of this machine. Never rejects. */
+export async function lookAt(address: string, port: number): Promise<Holder> {
   const at = hostPort(address, port);
   const seen = (kind: Holder["kind"], listed: readonly NamedPort[] = []): Holder => {
     return { at, kind, names: listed, by: processAt(port, address) };

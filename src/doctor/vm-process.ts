@@ -22,10 +22,18 @@ export async function vmProcess(port: number): Promise<VmProcess | undefined> {
   const [args, env] = await Promise.all([words(pid, "cmdline"), words(pid, "environ")]);
   // Another program may pass the port on: a proxy, docker-proxy.
   if (!args.includes("-name") && !args.includes("-sname")) return undefined;
-  return {
-    asksResolver:
-      !args.some((arg) => /^(-?epmd_module|inetrc)$/.test(arg)) && !env.some((pair) => /^ERL_INETRC=/.test(pair)),
-  };
+  return { asksResolver: asksResolver(args, env) };
+}
+
+function asksResolver(args: readonly string[], env: readonly string[]): boolean {
+  return !args.some((arg) => /^(-?epmd_module|inetrc)$/.test(arg)) && !env.some((pair) => /^ERL_INETRC=/.test(pair));
+}
+
+/** The VM that listens on a port is a RabbitMQ broker; its start script says so. Not seen where its process may not be looked at. */
+export async function isBroker(port: number): Promise<boolean> {
+  const listener = findListener(port);
+  const args = listener ? await words(String(listener.pid), "cmdline") : [];
+  return args.some((arg, index) => arg === "-s" && args[index + 1] === "rabbit" && args[index + 2] === "boot");
 }
 
 async function words(pid: string, file: "cmdline" | "environ"): Promise<string[]> {
@@ -37,6 +45,10 @@ async function words(pid: string, file: "cmdline" | "environ"): Promise<string[]
 export interface RunningVm {
   readonly pid: number;
   readonly aliveName: string;
+  /** Host part of `-name`; undefined when it has none, as with `-sname`. */
+  readonly host: string | undefined;
+  /** It asks for its peers at the addresses of their host parts: it has no EPMD module and no inetrc. */
+  readonly asksResolver: boolean;
   /** Of the EPMD that it asks. */
   readonly epmdPort: number;
 }
@@ -68,10 +80,11 @@ export async function runningVms(): Promise<RunningVm[]> {
         );
         const env = await words(pid, "environ");
         const value = (variable: string) => env.find((pair) => pair.startsWith(`${variable}=`))?.split("=")[1];
-        const aliveName = name?.split("@")[0] ?? "";
+        const [aliveName = "", host] = name?.split("@") ?? [];
         if (!isAliveName(aliveName) || aliveName === "undefined" || module !== "srv_epmd" || isSilent) return [];
         if (env.length < 2 || value("SRV_EPMD_ADDRESS") !== undefined) return [];
-        return [{ pid: Number(pid), aliveName, epmdPort: Number(value("ERL_EPMD_PORT") ?? EPMD_PORT) }];
+        const epmdPort = Number(value("ERL_EPMD_PORT") ?? EPMD_PORT);
+        return [{ pid: Number(pid), aliveName, host, asksResolver: asksResolver(args, env), epmdPort }];
       }),
   );
   return found.flat();

@@ -10,6 +10,7 @@ import { describeAnswer, describeRequest } from "./describe.js";
 import type { PeerLog } from "./peer-log.js";
 import { requestEvent } from "./record.js";
 import type { Holding } from "./registering.js";
+import type { UnreadAnswers } from "./unread-answers.js";
 
 export interface ConnectionDeps {
   readonly answer: (request: EpmdRequest, holding: Holding) => Answer | Promise<Answer>;
@@ -21,6 +22,8 @@ export interface ConnectionDeps {
   readonly exit: () => void;
   /** Milliseconds of silence after which a connection whose request is incomplete is closed; each byte counts. */
   readonly packetTimeout: number;
+  /** Of all connections. */
+  readonly unread: UnreadAnswers;
   readonly observe: Observe;
   readonly log: PeerLog;
 }
@@ -84,8 +87,9 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
       duplex.destroy();
       done?.();
     };
-    if (bytes) duplex.end(bytes, destroy);
-    else duplex.end(destroy);
+    if (!bytes) return void duplex.end(destroy);
+    duplex.end(bytes, destroy);
+    deps.unread.keep(duplex);
   };
 
   const carryOut = (request: EpmdRequest, result: Answer, startedAt: number) => {

@@ -18,6 +18,7 @@ import { uidOfSocket } from "./peer-uid.js";
 import { recordLookUp } from "./record.js";
 import { createRegister } from "./registering.js";
 import { listenInItsPlace } from "./replace-epmd.js";
+import { UnreadAnswers } from "./unread-answers.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];
@@ -65,6 +66,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   let port = options.port;
   let closing = false;
   const logs = new PeerLogs(log);
+  const unread = new UnreadAnswers();
 
   // Before whatever else follows the registry: what is logged of a node begins with its registration.
   registry.subscribe(({ type, node }) => {
@@ -134,6 +136,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     exit: options.onKill,
     packetTimeout: options.packetTimeout,
+    unread,
     observe,
     log: logs.about(peer),
   });

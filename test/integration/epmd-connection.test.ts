@@ -8,6 +8,7 @@ import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
 import { identifyPeer, type Peer } from "../../src/epmd/peer.js";
+import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
 import { alive2 } from "../support/raw-epmd.js";
 import { registration } from "../support/registered-node.js";
 import { registering } from "../support/registering.js";
@@ -80,6 +81,7 @@ function epmd({
       },
       observe: (event) => void events.push(event),
       packetTimeout,
+      unread: new UnreadAnswers(),
       log,
     });
     return {

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { type Cluster, fullName, startCluster } from "../support/cluster.js";
 import { declareQueue, publish, type Rabbitmq, startRabbitmq, takeMessage } from "../support/rabbitmq.js";
+import { registeredNames, watchTags } from "../support/registered-names.js";
 import { requirePeer } from "../support/require-peer.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
@@ -150,7 +150,9 @@ requirePeer(
   );
 
   test("show Consul themselves, and none of the helpers that they and rabbitmqctl start", async () => {
-    const helpers = [0, 1, 2].flatMap((index) => registered(cluster, index)).filter((name) => !/^n[1-4]$/.test(name));
+    const helpers = [0, 1, 2]
+      .flatMap((index) => registeredNames(cluster, index))
+      .filter((name) => !/^n[1-4]$/.test(name));
     expect(helpers).toContainEqual(expect.stringMatching(/^rabbitmqcli-/));
     expect(await tags.stop()).toEqual(["n1", "n2", "n3", "n4"]);
   });
@@ -172,32 +174,4 @@ async function publishedPorts(cluster: Cluster): Promise<number[]> {
     .map(({ Service }) => Service)
     .sort((a, b) => a.Tags.join().localeCompare(b.Tags.join()))
     .map(({ Port }) => Port);
-}
-
-/** Names that have registered with the daemon of a machine since it was started. */
-function registered(cluster: Cluster, index: number): string[] {
-  const lines = cluster.daemon(index).log();
-  return lines.flatMap(({ msg, node }) => (msg === "node registered" ? [node as string] : []));
-}
-
-/** Every tag that Consul's agent shows, at one of fifty looks a second. */
-function watchTags({ consul }: Cluster): { readonly stop: () => Promise<string[]> } {
-  const seen = new Set<string>();
-  let over = false;
-  const looking = (async () => {
-    while (!over) {
-      const { body } = await consul.request("GET", "/v1/agent/services");
-      for (const { Tags } of Object.values(body as Record<string, { Tags: string[] }>)) {
-        for (const tag of Tags) seen.add(tag);
-      }
-      await sleep(20);
-    }
-  })();
-  return {
-    stop: async () => {
-      over = true;
-      await looking;
-      return Array.from(seen).sort();
-    },
-  };
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
+import { examine } from "../support/doctor.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { createHosts, type Host, type Hosts } from "../support/netns.js";
@@ -107,6 +108,28 @@ requirePeer(
     expect(await ping()).toBe("pong");
     expect(warnings()).toHaveLength(1);
     await daemon.stop();
+  });
+
+  test("do not reach each other where nothing listens, which doctor says, for a host name too", async () => {
+    await host.setHosts([...DEBIAN, `${OWN} box1.example`]);
+    const daemon = await startDaemon({ netns: host, port: 4369, args: ["--listen", "127.0.0.1"] });
+    const { ping } = await pair("box1.example");
+    expect(await ping()).toBe("pang");
+    const doctor = () => examine([], { netns: host });
+    const { of, code } = await doctor();
+    expect([code, of("own-address").result]).toEqual([1, "fail"]);
+    expect(of("own-address").evidence).toMatch(
+      /nothing listens on 10\.96\.0\.1:4369, where box1\.example is: VMs, consoles and erl_call here ask there for [ab]@box1\.example, and get pang/,
+    );
+    expect(of("own-address").advice).toContain("or with --listen 10.96.0.1 too");
+    await daemon.stop();
+
+    const other = await startDaemon({ netns: host, port: 4369 });
+    await other.waitForLog(({ msg, node }) => msg === "node registered" && node === "b", "b");
+    const well = await doctor();
+    expect(well.of("own-address")).toMatchObject({ result: "ok" });
+    await waitFor(async () => (await ping()) === "pong", { what: "b to be back" });
+    await other.stop();
   });
 
   test("get of srv-epmd what they get of stock epmd", async () => {

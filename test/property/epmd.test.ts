@@ -13,6 +13,7 @@ import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
+import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
 import { portPlease2 } from "../support/looked-up.js";
 import { registeredNode } from "../support/registered-node.js";
 import { registering } from "../support/registering.js";
@@ -209,6 +210,7 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
           exit: () => {},
           observe: () => {},
           packetTimeout: 60_000,
+          unread: new UnreadAnswers(),
           log,
         });
         return { client, server };

@@ -85,9 +85,13 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<Rabbitmq>
 
 /**
  * Declares a durable queue in a broker, by a client inside of it.
- * @param type `quorum` has its members on all nodes of the cluster
+ * @param type `quorum` and `stream` have their members on all nodes of the cluster
  */
-export async function declareQueue(broker: Rabbitmq, queue: string, type: "classic" | "quorum"): Promise<void> {
+export async function declareQueue(
+  broker: Rabbitmq,
+  queue: string,
+  type: "classic" | "quorum" | "stream",
+): Promise<void> {
   const type_ = `{<<"x-queue-type">>, longstr, <<"${type}">>}`;
   const declare = `{'queue.declare', 0, <<"${queue}">>, false, true, false, false, false, [${type_}]}`;
   await inChannel(broker, `{'queue.declare_ok', _, _, _} = amqp_channel:call(Channel, ${declare})`);
@@ -103,6 +107,13 @@ export async function publish(broker: Rabbitmq, queue: string, text: string): Pr
        {amqp_msg, ${properties}, <<"${text}">>}),
      true = amqp_channel:wait_for_confirms(Channel, 10)`,
   );
+}
+
+/** Last offset of each member of a stream, -1 for one that has nothing; sorted. */
+export async function streamOffsets(broker: Rabbitmq, stream: string): Promise<number[]> {
+  const status = `rabbit_stream_queue:status(<<"/">>, <<"${stream}">>)`;
+  const offsets = await broker.eval(`lists:sort([proplists:get_value(offset, Member, -1) || Member <- ${status}])`);
+  return JSON.parse(offsets) as number[];
 }
 
 /** Takes the next text (of letters and digits) from a queue; undefined when it is empty. */

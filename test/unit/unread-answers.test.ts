@@ -1,0 +1,48 @@
+import { Duplex } from "node:stream";
+import { expect, test } from "vitest";
+import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
+
+/** A client that takes nothing until it is told to. */
+function slowClient(bytes: number) {
+  let take = () => {};
+  const duplex = new Duplex({
+    read: () => {},
+    write: (_chunk, _encoding, done) => {
+      take = () => done();
+    },
+  });
+  duplex.end(Buffer.alloc(bytes));
+  return { duplex, take: () => take() };
+}
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("of thousands that do not read their answers those go that wait longest, and memory has a bound", async () => {
+  const unread = new UnreadAnswers(1_000_000);
+  const clients = Array.from({ length: 3_000 }, () => slowClient(100_000));
+  for (const { duplex } of clients) unread.keep(duplex);
+  await settled();
+  const open = clients.filter(({ duplex }) => !duplex.destroyed);
+  expect(open).toEqual(clients.slice(-10));
+});
+
+test("a client that has taken its answer, or has gone, takes no room from others", async () => {
+  const unread = new UnreadAnswers(1_000_000);
+  for (let round = 0; round < 50; round++) {
+    const [reader, leaver] = [slowClient(400_000), slowClient(400_000)];
+    for (const { duplex } of [reader, leaver]) unread.keep(duplex);
+    reader.duplex.on("finish", () => reader.duplex.destroy());
+    reader.take();
+    leaver.duplex.destroy();
+    await settled();
+  }
+  const last = slowClient(900_000);
+  unread.keep(last.duplex);
+  expect(last.duplex.destroyed).toBe(false);
+});
+
+test("short answers are not counted", () => {
+  const unread = new UnreadAnswers(10_000);
+  const clients = Array.from({ length: 100 }, () => slowClient(4_096));
+  for (const { duplex } of clients) unread.keep(duplex);
+  expect(clients.every(({ duplex }) => !duplex.destroyed)).toBe(true);
+});

@@ -14,6 +14,7 @@ import { uidsOf } from "./epmd/peer-uid.js";
 import { startEpmdServer } from "./epmd/server.js";
 import type { Gateway } from "./gateway/gateway.js";
 import type { RelayStart } from "./gateway/relay-autostart.js";
+import { loadAhead } from "./load-ahead.js";
 import type { Logger } from "./logger.js";
 import { thisMachine } from "./machine.js";
 import { createMatching } from "./matching.js";
@@ -142,6 +143,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
+  void loadAhead(config, log);
   const stopFollowing = config.listen.length > 0 ? undefined : followOwnAddresses({ listener: bound, addresses, log });
   return {
     port: bound.port,

@@ -35,7 +35,7 @@ const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
 
 /**
  * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
- * loaded then. The default place may be taken, by another daemon of this machine: then there is none.
+ * made then. The default place may be taken, by another daemon of this machine: then there is none.
  * @throws ListenError when a place that was asked for cannot be had
  */
 export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
@@ -89,6 +89,25 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   };
 }
 
+/** All that is used later. Rejects when a part cannot be loaded. */
+export async function loadAdmin(): Promise<void> {
+  const [[, routes]] = await Promise.all([httpParts(), expositionParts()]);
+  await routes.assets();
+}
+
+function httpParts() {
+  return Promise.all([
+    import("./http.js"),
+    import("./routes.js"),
+    import("./event-streams.js"),
+    import("./status.js"),
+  ] as const);
+}
+
+function expositionParts() {
+  return Promise.all([import("./exposition.js"), import("./readings.js")] as const);
+}
+
 interface OpenHttp {
   readonly take: (socket: Socket) => void;
   readonly close: () => void;
@@ -106,12 +125,7 @@ async function openHttp(
 ): Promise<OpenHttp> {
   const { config, nodes, observed, listener, log } = deps;
   const { observations, metrics, recent } = observed;
-  const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await Promise.all([
-    import("./http.js"),
-    import("./routes.js"),
-    import("./event-streams.js"),
-    import("./status.js"),
-  ]);
+  const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await httpParts();
   const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
   const exposition = lazily(() => loadExposition(metrics, status, listener));
   const streams = new EventStreams(observations, () => status.standing(), log);
@@ -137,7 +151,7 @@ async function openHttp(
 }
 
 async function loadExposition(metrics: Metrics, status: DaemonStatus, listener: Listener): Promise<Exposition> {
-  const [{ createExposition }, { readNow }] = await Promise.all([import("./exposition.js"), import("./readings.js")]);
+  const [{ createExposition }, { readNow }] = await expositionParts();
   return createExposition(metrics, () => readNow(status, listener.connections));
 }
 

@@ -36,7 +36,7 @@ export interface RouteDeps {
 
 const TEXT = "text/plain; charset=utf-8";
 /** Only the bundler, and the tests' loader, can make modules of them. */
-const assets = () => import("./page/assets.js");
+export const assets = () => import("./page/assets.js");
 /** Browsers say for which page they ask where they trust the address. */
 const FOR_UNKNOWN =
   "the browser does not say for which page it asks, and nothing is looked up for a page from elsewhere: use the address 127.0.0.1 or localhost, or ask with curl";

@@ -23,6 +23,8 @@ import {
 } from "./replies.js";
 import { type ConsulCall, type ConsulReply, Transport, type TransportOptions } from "./transport.js";
 
+export { loadLibrary } from "./transport.js";
+
 export interface ServiceQuery {
   readonly service: string;
   /** Undefined: the agent's own. */

@@ -95,23 +95,19 @@ export class ConsulSide {
   }
 
   async #startRegistrar(registry: Registry, hostName: string, port: number): Promise<Registrar> {
-    const [client, { startRegistrar }, { readOwner }] = await Promise.all([
-      this.connect(),
-      import("./registrar.js"),
-      import("./owner.js"),
-    ]);
+    const [client, [{ startRegistrar }, { readOwner }]] = await Promise.all([this.connect(), registrarParts()]);
     const identity = { hostName, port, owner: await readOwner(port) };
     return startRegistrar({ registry, config: this.#config, client, identity, log: this.#log });
   }
 
   async #startCatalogue(): Promise<Catalogue> {
-    const [client, { createCatalogue }] = await Promise.all([this.connect(), import("./catalogue.js")]);
+    const [client, { createCatalogue }] = await Promise.all([this.connect(), cataloguePart()]);
     this.#catalogue = createCatalogue({ client, log: this.#log });
     return this.#catalogue;
   }
 
   async #createClient(): Promise<ConsulClient> {
-    const { createConsulClient } = await import("./client.js");
+    const { createConsulClient } = await clientPart();
     const config = this.#config;
     this.#client = createConsulClient({
       url: config.consul,
@@ -129,3 +125,13 @@ export class ConsulSide {
     return this.#client;
   }
 }
+
+/** All that is used later. Rejects when a part cannot be loaded. */
+export async function loadConsulSide(): Promise<void> {
+  const [{ loadLibrary }] = await Promise.all([clientPart(), cataloguePart(), registrarParts()]);
+  await loadLibrary();
+}
+
+const clientPart = () => import("./client.js");
+const cataloguePart = () => import("./catalogue.js");
+const registrarParts = () => Promise.all([import("./registrar.js"), import("./owner.js")] as const);

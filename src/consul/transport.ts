@@ -53,6 +53,9 @@ type GenericClient = Record<ConsulCall["method"], (request: object) => Promise<C
   destroy(): void;
 };
 
+/** Not needed before the first call: a command that makes none does not pay for it. */
+export const loadLibrary = () => import("consul");
+
 /** Calls of the agent, each with the token, within its time, and counted. Every one throws ConsulError when it fails. */
 export class Transport {
   readonly #options: TransportOptions;
@@ -131,9 +134,8 @@ export class Transport {
   }
 
   async #open(maxSockets: number): Promise<GenericClient> {
-    // Loaded with the first call: a daemon that publishes nothing does not pay for it.
     const [{ default: Consul }, options] = await Promise.all([
-      import("consul"),
+      loadLibrary(),
       connectionOptions(this.#options, maxSockets),
     ]);
     return new Consul(options as object) as unknown as GenericClient;

@@ -1,7 +1,8 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { run } from "../support/child.js";
+import { run, startChild } from "../support/child.js";
+import { cleanEnvironment } from "../support/environment.js";
 import { freePort } from "../support/free-port.js";
 import { BIN, runCli, startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -48,5 +49,26 @@ describe("the built program", () => {
     daemon.child.signal("SIGTERM");
     expect(await daemon.child.exited).toMatchObject({ code: 0 });
     expect(daemon.log().map(({ msg }) => msg)).toEqual(["ready", "stopping", "stopped"]);
+  });
+
+  test("serves HTTP and patterns after an upgrade in place has taken its files away", async () => {
+    const folder = join(await temporaryFolder("upgrade"), "dist");
+    await cp(dirname(BIN), folder, { recursive: true });
+    const at = await freePort();
+    const args = ["serve", "--port", "0", "--admin", `127.0.0.1:${at}`, "--log-format", "json"];
+    args.push("--log-level", "debug", "--consul", "http://127.0.0.1:1");
+    const child = startChild(process.execPath, [join(folder, "srv-epmd.js"), ...args], { env: cleanEnvironment() });
+    await child.waitForOutput(/"all parts of the program are loaded"/);
+    await rm(join(folder, "chunks"), { recursive: true });
+    const get = async (path: string) => (await fetch(`http://127.0.0.1:${at}${path}`)).status;
+    expect([await get("/readyz"), await get("/metrics"), await get("/page.css"), await get("/")]).toEqual([
+      200, 200, 200, 200,
+    ]);
+    const port = /"port":([0-9]+)/.exec(child.stderr())?.[1];
+    // Nobody answers at the agent's place; what asks it is there all the same.
+    await runCli(["names", `127.0.0.1:${port}`, "--match", "n*@svc"]);
+    expect(child.stderr()).toContain("ECONNREFUSED");
+    expect(child.stderr()).not.toMatch(/cannot be (started|served)|Cannot find module/);
+    await child.stop();
   });
 });

@@ -114,6 +114,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
         // After a refused ALIVE2 too: a VM that comes back every 2 s would leave a socket behind each time.
         if (state !== "held") return finish(encodeResponse(result.response));
         duplex.write(encodeResponse(result.response));
+        deps.unread.keep(duplex);
         return;
       default:
         return result satisfies never;
@@ -154,7 +155,8 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
         if (ended) finish(undefined);
         return;
       }
-      if (duplex.writableLength > MAX_UNREAD) return drop("answers are not read");
+      if (duplex.writableLength > MAX_UNREAD || (state === "held" && deps.unread.isFull))
+        return drop("answers are not read");
       pending = read.rest;
       try {
         take(read.frame);

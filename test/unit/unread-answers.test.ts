@@ -1,5 +1,5 @@
 import { Duplex } from "node:stream";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
 
 /** A client that takes nothing until it is told to. */
@@ -45,4 +45,47 @@ test("short answers are not counted", () => {
   const clients = Array.from({ length: 100 }, () => slowClient(4_096));
   for (const { duplex } of clients) unread.keep(duplex);
   expect(clients.every(({ duplex }) => !duplex.destroyed)).toBe(true);
+});
+
+describe("a client that stays, as a registered one does,", () => {
+  /** Written to, and not ended. */
+  function stayingClient(bytes: number) {
+    let take = () => {};
+    const duplex = new Duplex({
+      read: () => {},
+      write: (_chunk, _encoding, done) => {
+        take = () => done();
+      },
+    });
+    const write = () => void duplex.write(Buffer.alloc(bytes));
+    write();
+    return { duplex, write, take: () => take() };
+  }
+
+  test("counts with all of its answers", () => {
+    const unread = new UnreadAnswers(1_000_000);
+    const [first, second] = [stayingClient(400_000), stayingClient(400_000)];
+    for (const { duplex } of [first, second]) unread.keep(duplex);
+    second.write();
+    unread.keep(second.duplex);
+    expect([first.duplex.destroyed, second.duplex.destroyed]).toEqual([true, false]);
+  });
+
+  test("is not dropped once it has read, however long ago it was asked", async () => {
+    const unread = new UnreadAnswers(1_000_000);
+    const [reader, other, last] = [stayingClient(400_000), stayingClient(400_000), stayingClient(400_000)];
+    for (const { duplex } of [reader, other]) unread.keep(duplex);
+    reader.take();
+    await settled();
+    unread.keep(last.duplex);
+    expect([reader, other, last].map(({ duplex }) => duplex.destroyed)).toEqual([false, false, false]);
+  });
+
+  test("is counted until it has closed: thousands that ask in one moment find no room", async () => {
+    const unread = new UnreadAnswers(1_000_000);
+    for (let index = 0; index < 30 && !unread.isFull; index++) unread.keep(stayingClient(100_000).duplex);
+    expect(unread.isFull).toBe(true);
+    await settled();
+    expect(unread.isFull).toBe(false);
+  });
 });

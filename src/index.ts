@@ -6,18 +6,23 @@
  * const daemon = await start(config, { log: createLogger({ level: "info", format: "json", write: console.error }) });
  * ```
  */
-export { type Config, type ConfigInput, loadConfig } from "./core/config.js";
-export type { Endpoint, Family } from "./core/endpoint.js";
-export { decodeRequest, encodeRequest, encodeResponse } from "./core/epmd/codec.js";
-export { decodeEndpoints, encodeEndpoints } from "./core/epmd/endpoints.js";
-export { readFrame } from "./core/epmd/framing.js";
-export type { EpmdRequest, EpmdResponse } from "./core/epmd/messages.js";
-export { decodeAlive2Response, decodeNamesResponse, decodePort2Response } from "./core/epmd/responses.js";
-export { ConfigError, EpmdError, ListenError, ProtocolError, SrvEpmdError } from "./core/errors.js";
-export { parseNodeName } from "./core/node-name.js";
-export type { Resolution } from "./core/resolution.js";
-export { ValueError } from "./core/values.js";
-export { type Daemon, type DaemonOptions, start } from "./daemon.js";
+export { type Config, type ConfigInput, loadConfig } from "./config/config.js";
+export { ValueError } from "./config/values.js";
+export { type Daemon, type DaemonOptions, start } from "./daemon/daemon.js";
+export { createLogger } from "./daemon/logger.js";
 export { names, portPlease } from "./epmd/client.js";
-export { createLogger } from "./logger.js";
-export { resolve } from "./resolve.js";
+export { readFrame } from "./epmd/wire/bytes.js";
+export { decodeRequest, encodeRequest, encodeResponse } from "./epmd/wire/codec.js";
+export type { EpmdRequest, EpmdResponse } from "./epmd/wire/messages.js";
+export {
+  decodeAlive2Response,
+  decodeEndpoints,
+  decodeNamesResponse,
+  decodePort2Response,
+  encodeEndpoints,
+} from "./epmd/wire/responses.js";
+export { ConfigError, EpmdError, ListenError, ProtocolError, SrvEpmdError } from "./errors.js";
+export { parseNodeName } from "./names/node-name.js";
+export type { Endpoint, Family } from "./net/endpoint.js";
+export type { Resolution } from "./resolve/core/resolution.js";
+export { resolve } from "./resolve/look-ups.js";

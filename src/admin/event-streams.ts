@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
-import type { DaemonEvent, Observations } from "../core/observations.js";
-import { printableJson } from "../core/printable.js";
+import type { DaemonEvent, Observations } from "../daemon/core/observations.js";
+import type { Logger } from "../daemon/logger.js";
 import type { Peer } from "../epmd/peer.js";
 import { Places, takePlaces } from "../epmd/places.js";
-import type { Logger } from "../logger.js";
+import { printableJson } from "../text.js";
 
 /** Comments keep a silent stream from being closed by whatever lies between. Milliseconds. */
 const KEEP_ALIVE = 15_000;

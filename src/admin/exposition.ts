@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
-import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../metrics.js";
+import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
 
 /** Series of metrics that are not counted but read. */
 export type Readings = Partial<Record<MetricName, readonly Series[]>>;

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { refusalOf, saysNotForWhom } from "../core/admin/guard.js";
-import type { Cidr } from "../core/ip.js";
 import { type Peer, peerOf } from "../epmd/peer.js";
 import type { PeerLogs } from "../epmd/peer-log.js";
+import type { Cidr } from "../net/ip.js";
+import { refusalOf, saysNotForWhom } from "./core/guard.js";
 import type { EventStreams } from "./event-streams.js";
 import { type Reply, type Route, text } from "./routes.js";
 import { type TurnLimits, Turns } from "./turns.js";

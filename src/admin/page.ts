@@ -1,4 +1,4 @@
-import type { Status } from "../core/admin/view.js";
+import type { Status } from "./core/view.js";
 import { clusterSection } from "./page/cluster.js";
 import { html } from "./page/html.js";
 import { lookUpSection } from "./page/look-ups.js";

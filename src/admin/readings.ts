@@ -1,4 +1,4 @@
-import type { Series } from "../metrics.js";
+import type { Series } from "../daemon/metrics.js";
 import { version } from "../version.js";
 import type { Readings } from "./exposition.js";
 import type { DaemonStatus } from "./status.js";

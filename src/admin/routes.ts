@@ -1,11 +1,11 @@
-import { ConfigError, ConsulError, describeError } from "../core/errors.js";
-import { namePattern } from "../core/name-pattern.js";
-import { parseNodeName } from "../core/node-name.js";
-import { printable, printableJson } from "../core/printable.js";
-import { resolutionObject } from "../core/resolution-object.js";
-import { ValueError } from "../core/values.js";
+import { ValueError } from "../config/values.js";
 import { type Peer, refusedName } from "../epmd/peer.js";
-import type { NodeResolver } from "../resolution/resolution.js";
+import { ConfigError, ConsulError, describeError } from "../errors.js";
+import { parseNodeName } from "../names/node-name.js";
+import { namePattern } from "../names/pattern.js";
+import { resolutionObject } from "../resolve/core/resolution.js";
+import type { NodeResolver } from "../resolve/node-resolver.js";
+import { printable, printableJson } from "../text.js";
 import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";

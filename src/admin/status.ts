@@ -1,18 +1,17 @@
+import type { Config } from "../config/config.js";
 import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
-import type { NameStatus, Registrar } from "../consul/registrar.js";
+import type { ClusterNode } from "../consul/core/catalogue.js";
 import type { ConsulSide } from "../consul/side.js";
-import { readinessOf } from "../core/admin/readiness.js";
-import type { RecentLookUps } from "../core/admin/recent.js";
-import type { Cluster, LeftEntry, LocalNode, Readiness, Status } from "../core/admin/view.js";
-import type { ClusterNode } from "../core/catalogue.js";
-import type { Config } from "../core/config.js";
-import { describeError } from "../core/errors.js";
-import type { RelayStatus } from "../core/gateway/relay-protocol.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
-import { parseServiceDomain, qualifiedDomain } from "../core/service-domain.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
-import type { Machine } from "../machine.js";
+import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
+import type { Machine } from "../os/machine.js";
+import type { NameStatus, Registrar } from "../publish/registrar.js";
+import type { RelayStatus } from "../relay/wire/protocol.js";
 import { version } from "../version.js";
+import { readinessOf } from "./core/readiness.js";
+import type { Cluster, LeftEntry, LocalNode, Readiness, RecentLookUps, Status } from "./core/view.js";
 
 export interface StatusDeps {
   readonly config: Config;

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { GROUP_TITLES } from "../cli/help.js";
-import { type Command, defaultOf, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../core/options.js";
+import { type Command, defaultOf, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import { METRICS, type MetricSpec } from "../daemon/metrics.js";
 import { CHECKS } from "../doctor/checks.js";
-import { METRICS, type MetricSpec } from "../metrics.js";
 import { ROOT } from "./settings.js";
 
 const TABLES = { options: optionTables, checks: checkTable, metrics: metricTable };

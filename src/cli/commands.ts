@@ -1,6 +1,6 @@
-import type { Config } from "../core/config.js";
-import type { Command } from "../core/options.js";
-import type { Logger } from "../logger.js";
+import type { Config } from "../config/config.js";
+import type { Command } from "../config/options.js";
+import type { Logger } from "../daemon/logger.js";
 import type { ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
 

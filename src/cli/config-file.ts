@@ -1,5 +1,5 @@
-import { MEBIBYTE, readBounded } from "../bounded-file.js";
-import { ConfigError, describeError } from "../core/errors.js";
+import { ConfigError, describeError } from "../errors.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 
 export interface ConfigFile {
   readonly path: string;

@@ -1,10 +1,9 @@
-import type { Finding, FindingResult } from "../core/doctor/finding.js";
-import { fail } from "../core/doctor/finding.js";
-import { describeError } from "../core/errors.js";
-import { printable } from "../core/printable.js";
 import type { Check } from "../doctor/check.js";
 import { CHECKS } from "../doctor/checks.js";
+import { type Finding, type FindingResult, fail } from "../doctor/core/finding.js";
 import { type Examination, examine } from "../doctor/examination.js";
+import { describeError } from "../errors.js";
+import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";

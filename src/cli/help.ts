@@ -1,5 +1,5 @@
 import yargs, { type Argv, type Options } from "yargs";
-import { type Command, defaultOf, flagOf, type Group, optionOf, variableOf } from "../core/options.js";
+import { type Command, defaultOf, flagOf, type Group, optionOf, variableOf } from "../config/options.js";
 import { TOPIC_NAMES } from "../help/topic-names.js";
 import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";

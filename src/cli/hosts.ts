@@ -1,7 +1,7 @@
-import { GatewayAddresses } from "../core/gateway/addresses.js";
-import { hostsText, inetrcText, pairsFor } from "../core/gateway/host-lines.js";
-import { hostsEntriesIn } from "../core/hosts-file.js";
-import { readHostsFile } from "../resolution/hosts-file.js";
+import { GatewayAddresses } from "../gateway/core/addresses.js";
+import { hostsText, inetrcText, pairsFor } from "../gateway/core/host-lines.js";
+import { hostsEntriesIn } from "../os/core/hosts-file.js";
+import { readHostsFile } from "../os/hosts-file.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 

@@ -1,4 +1,4 @@
-import type { Environment } from "../core/nomad.js";
+import type { Environment } from "../config/nomad.js";
 
 /** What a command touches of the process; tests pass their own. */
 export interface Io {

@@ -1,8 +1,8 @@
-import { nearest } from "../core/doctor/nearest.js";
-import { ConfigError } from "../core/errors.js";
+import { ConfigError } from "../errors.js";
 import { forTerminal, titleOf } from "../help/terminal.js";
 import { TOPIC_NAMES, type TopicName } from "../help/topic-names.js";
 import { TOPICS } from "../help/topics.js";
+import { nearest } from "../names/nearest.js";
 import { COMMANDS } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { helpText } from "./help.js";

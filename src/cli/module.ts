@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { applicationFiles } from "../beam/application.js";
 import source from "../beam/srv_epmd.erl";
-import { ConfigError, describeError } from "../core/errors.js";
+import { ConfigError, describeError } from "../errors.js";
 import { version } from "../version.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";

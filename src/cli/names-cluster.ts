@@ -1,11 +1,10 @@
 import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
+import type { ClusterNode } from "../consul/core/catalogue.js";
 import { ConsulSide } from "../consul/side.js";
-import { ageWords } from "../core/age.js";
-import type { ClusterNode } from "../core/catalogue.js";
-import { ConfigError } from "../core/errors.js";
-import { hostPort } from "../core/ip.js";
-import { printable } from "../core/printable.js";
-import { thisMachine } from "../machine.js";
+import { ConfigError } from "../errors.js";
+import { hostPort } from "../net/ip.js";
+import { thisMachine } from "../os/machine.js";
+import { ageWords, printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { writeJson } from "./output.js";

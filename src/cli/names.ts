@@ -1,10 +1,10 @@
-import type { NamesAnswer } from "../core/epmd/responses.js";
-import { ConfigError, EpmdError } from "../core/errors.js";
-import { type IpPort, ipPort } from "../core/network-values.js";
-import { printable } from "../core/printable.js";
-import { ValueError } from "../core/values.js";
+import { type IpPort, ipPort } from "../config/network-values.js";
+import { ValueError } from "../config/values.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import { formatPeer } from "../epmd/peer.js";
+import type { NamesAnswer } from "../epmd/wire/responses.js";
+import { ConfigError, EpmdError } from "../errors.js";
+import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { writeJson } from "./output.js";

@@ -1,4 +1,4 @@
-import { printable, printableJson } from "../core/printable.js";
+import { printable, printableJson } from "../text.js";
 import type { Io } from "./io.js";
 
 /** A result for programs, on a line of its own. */

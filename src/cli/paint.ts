@@ -1,4 +1,4 @@
-import { printable } from "../core/printable.js";
+import { printable } from "../text.js";
 import type { Io } from "./io.js";
 
 export type Tone = "good" | "bad" | "doubtful" | "quiet";

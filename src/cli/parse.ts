@@ -1,8 +1,8 @@
 import parser from "yargs-parser";
-import { nearest } from "../core/doctor/nearest.js";
-import { ConfigError } from "../core/errors.js";
-import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../core/options.js";
-import { boolean, ValueError } from "../core/values.js";
+import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import { boolean, ValueError } from "../config/values.js";
+import { ConfigError } from "../errors.js";
+import { nearest } from "../names/nearest.js";
 import type { CommandDefinition } from "./commands.js";
 
 export interface ParsedArguments {

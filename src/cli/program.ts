@@ -1,13 +1,13 @@
-import { loadConfig } from "../core/config.js";
-import { ConfigError, describeError, SrvEpmdError } from "../core/errors.js";
-import { createLogger } from "../logger.js";
+import { loadConfig } from "../config/config.js";
+import { createLogger } from "../daemon/logger.js";
+import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
+import { exposedSecrets } from "../os/secret-files.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { readConfigFile } from "./config-file.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
 import { complain } from "./output.js";
 import { parseArguments } from "./parse.js";
-import { exposedSecrets } from "./secret-files.js";
 
 const HELP_WORDS = new Set(["--help", "-h", "--version", "-V", "completion"]);
 

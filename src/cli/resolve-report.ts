@@ -1,8 +1,7 @@
-import { type Answer, resolutionObject } from "../core/resolution-object.js";
-import { type Way, wayWords } from "../core/ways-in.js";
-import type { Probe } from "../distribution/result.js";
-import { isFailure, probeWords } from "../distribution/words.js";
+import { isFailure, type Probe, probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
+import { type Answer, resolutionObject } from "../resolve/core/resolution.js";
+import { type Way, wayWords } from "../resolve/core/ways-in.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Line, Tone } from "./paint.js";
 import type { ViaSeen } from "./resolve-via.js";

@@ -1,12 +1,11 @@
-import type { Endpoint } from "../core/endpoint.js";
-import { decodeEndpoints } from "../core/epmd/endpoints.js";
-import type { Port2Answer } from "../core/epmd/responses.js";
-import { describeError } from "../core/errors.js";
-import { familyOf, hostPort } from "../core/ip.js";
-import type { IpPort } from "../core/network-values.js";
-import { formatNodeName, type NodeName } from "../core/node-name.js";
-import type { Answer } from "../core/resolution-object.js";
+import type { IpPort } from "../config/network-values.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
+import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
+import { describeError } from "../errors.js";
+import { formatNodeName, type NodeName } from "../names/node-name.js";
+import type { Endpoint } from "../net/endpoint.js";
+import { familyOf, hostPort } from "../net/ip.js";
+import type { Answer } from "../resolve/core/resolution.js";
 
 /** Which EPMD was asked, and what it says to whom. */
 export interface ViaSeen {

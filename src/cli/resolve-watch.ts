@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { NodeName } from "../core/node-name.js";
-import { printable } from "../core/printable.js";
 import { formatPeer } from "../epmd/peer.js";
+import type { NodeName } from "../names/node-name.js";
+import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode, worst } from "./exit-code.js";
 import { writeJson } from "./output.js";

@@ -1,15 +1,14 @@
-import type { Endpoint } from "../core/endpoint.js";
-import { hostsEntriesIn } from "../core/hosts-file.js";
-import type { NodeName } from "../core/node-name.js";
-import { printable } from "../core/printable.js";
-import type { Trace } from "../core/trace.js";
-import type { Way } from "../core/ways-in.js";
-import type { Probe } from "../distribution/result.js";
-import { isAskedNode } from "../distribution/words.js";
-import { thisMachine } from "../machine.js";
-import type { Resolving } from "../resolution/compose.js";
-import { readHostsFile } from "../resolution/hosts-file.js";
-import { composeForLookUps } from "../resolve.js";
+import { isAskedNode, type Probe } from "../distribution/words.js";
+import type { NodeName } from "../names/node-name.js";
+import type { Endpoint } from "../net/endpoint.js";
+import { hostsEntriesIn } from "../os/core/hosts-file.js";
+import { readHostsFile } from "../os/hosts-file.js";
+import { thisMachine } from "../os/machine.js";
+import type { Resolving } from "../resolve/compose.js";
+import type { Trace } from "../resolve/core/resolution.js";
+import type { Way } from "../resolve/core/ways-in.js";
+import { composeForLookUps } from "../resolve/look-ups.js";
+import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { type ExitCode, worst } from "./exit-code.js";
 import { epmdCandidates } from "./names.js";
@@ -98,9 +97,9 @@ async function waysOf(
   { config }: CommandContext,
 ): Promise<Way[]> {
   const [{ waysIn }, { hostAddresses }, { askedWays }] = await Promise.all([
-    import("../core/ways-in.js"),
-    import("../resolution/host-addresses.js"),
-    import("../resolution/asked-ways.js"),
+    import("../resolve/core/ways-in.js"),
+    import("../resolve/asked-ways.js"),
+    import("../resolve/asked-ways.js"),
   ]);
   const hostsText = await readHostsFile();
   const host = full.slice(full.indexOf("@") + 1);

@@ -1,6 +1,6 @@
-import { ConfigError } from "../core/errors.js";
-import { type NodeName, parseNodeName } from "../core/node-name.js";
-import { ValueError } from "../core/values.js";
+import { ValueError } from "../config/values.js";
+import { ConfigError } from "../errors.js";
+import { type NodeName, parseNodeName } from "../names/node-name.js";
 
 /** Node names of a command line. @throws ConfigError that names the one that is wrong */
 export function nodeOperands(operands: readonly string[]): NodeName[] {

@@ -1,6 +1,6 @@
-import type { Config } from "../core/config.js";
-import { type Daemon, start } from "../daemon.js";
-import type { RelayStart } from "../gateway/relay-autostart.js";
+import type { Config } from "../config/config.js";
+import { type Daemon, start } from "../daemon/daemon.js";
+import type { RelayStart } from "../relay/autostart.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
@@ -31,7 +31,7 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
 
 /** How a relay process is started here; undefined where somebody else does that. */
 async function relayStart({ relaySocket }: Config, { program, env }: Io): Promise<RelayStart | undefined> {
-  const { supervisorOf } = await import("../gateway/relay-autostart.js");
+  const { supervisorOf } = await import("../relay/autostart.js");
   const supervised = supervisorOf(env);
   // Who says where it is there has a task or unit for it, which may be late and would find its socket taken.
   if (supervised !== undefined && relaySocket !== undefined) return undefined;

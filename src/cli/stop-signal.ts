@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
 import { EXIT } from "./exit-code.js";
 import type { Io } from "./io.js";
 

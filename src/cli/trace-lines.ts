@@ -1,7 +1,6 @@
-import type { Endpoint } from "../core/endpoint.js";
-import type { SourceName } from "../core/resolution.js";
-import type { TraceEvent } from "../core/trace.js";
 import { formatPeer } from "../epmd/peer.js";
+import type { Endpoint } from "../net/endpoint.js";
+import type { SourceName, TraceEvent } from "../resolve/core/resolution.js";
 
 /** A step of a resolution for people to read; lines of one step belong together. */
 export function traceLines(event: TraceEvent): string[] {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeError } from "../core/errors.js";
-import { printable } from "../core/printable.js";
-import { composeForLookUps } from "../resolve.js";
+import { describeError } from "../errors.js";
+import { composeForLookUps } from "../resolve/look-ups.js";
+import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { epmdCandidates, firstAnswer } from "./names.js";

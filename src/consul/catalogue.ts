@@ -1,7 +1,7 @@
-import type { ServiceInstance } from "../core/catalogue.js";
+import { CATALOGUE_TIMINGS, type CatalogueTimings } from "../publish/timings.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
+import type { ServiceInstance } from "./core/catalogue.js";
 import { ServiceWatch, type WatchDeps } from "./service-watch.js";
-import { CATALOGUE_TIMINGS, type CatalogueTimings } from "./timings.js";
 
 /** Each costs a connection to the agent. */
 const MAX_SERVICES = 64;

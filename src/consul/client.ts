@@ -1,7 +1,6 @@
-import type { ServiceInstance, ServiceMember } from "../core/catalogue.js";
-import { ConsulError } from "../core/errors.js";
-import type { LocalService } from "../core/mesh/second-instance.js";
-import type { Sidecar } from "../core/mesh/sidecar.js";
+import { ConsulError } from "../errors.js";
+import type { LocalService } from "../mesh/core/second-instance.js";
+import type { Sidecar } from "../mesh/core/sidecar.js";
 import {
   type HeldCheck,
   type HeldService,
@@ -9,8 +8,8 @@ import {
   type ServiceEntry,
   tcpCheckId,
   ttlCheckId,
-} from "../core/service-entry.js";
-import { registration } from "./registration.js";
+} from "../publish/core/service-entry.js";
+import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
 import {
   parseChecks,
   parseHealth,
@@ -20,6 +19,7 @@ import {
   parseServices,
   parseSidecar,
   parseSidecars,
+  registration,
 } from "./replies.js";
 import { type ConsulCall, type ConsulReply, Transport, type TransportOptions } from "./transport.js";
 

@@ -1,10 +1,10 @@
-import { type ClusterNode, clusterNodes } from "../core/catalogue.js";
-import type { Config } from "../core/config.js";
-import { ConfigError } from "../core/errors.js";
-import type { Glob } from "../core/glob.js";
-import { parseNamePattern } from "../core/name-pattern.js";
-import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../core/service-domain.js";
+import type { Config } from "../config/config.js";
+import { ConfigError } from "../errors.js";
+import type { Glob } from "../names/glob.js";
+import { parseNamePattern } from "../names/pattern.js";
+import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../names/service-domain.js";
 import type { ConsulClient } from "./client.js";
+import { type ClusterNode, clusterNodes } from "./core/catalogue.js";
 
 /** Nodes of a service of Consul that are asked for. */
 export interface AskedService {

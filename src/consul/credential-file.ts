@@ -1,5 +1,5 @@
-import { MEBIBYTE, readBounded } from "../bounded-file.js";
-import { ConsulError, describeError } from "../core/errors.js";
+import { ConsulError, describeError } from "../errors.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 
 /** The cause of a ConsulError when the agent was not asked at all. */
 export class UnreadableFile extends Error {}

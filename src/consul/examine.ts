@@ -1,4 +1,4 @@
-import { ConsulError } from "../core/errors.js";
+import { ConsulError } from "../errors.js";
 import type { ConsulClient } from "./client.js";
 import { AgentAnswer, isUnknownToken } from "./refusal.js";
 

@@ -1,4 +1,4 @@
-import { ConsulError, describeError } from "../core/errors.js";
+import { ConsulError, describeError } from "../errors.js";
 
 /** The cause of a ConsulError when the agent did answer: its own words. */
 export class AgentAnswer extends Error {}

@@ -1,9 +1,15 @@
-import type { ServiceInstance, ServiceMember } from "../core/catalogue.js";
-import { canonicalIp } from "../core/ip.js";
-import type { LocalService } from "../core/mesh/second-instance.js";
-import type { Sidecar } from "../core/mesh/sidecar.js";
-import type { Upstream } from "../core/mesh/upstream.js";
-import type { HeldCheck, HeldService } from "../core/service-entry.js";
+import type { LocalService } from "../mesh/core/second-instance.js";
+import type { Sidecar } from "../mesh/core/sidecar.js";
+import type { Upstream } from "../mesh/core/upstream.js";
+import { canonicalIp } from "../net/ip.js";
+import {
+  type HeldCheck,
+  type HeldService,
+  type ServiceEntry,
+  tcpCheckId,
+  ttlCheckId,
+} from "../publish/core/service-entry.js";
+import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
 
 /** Consul's JSON as it comes, read without trust: what has another shape is left out. */
 
@@ -139,3 +145,32 @@ function parseUpstream(value: unknown): Upstream | undefined {
 
 /** Where a listener on every address is reached by those on this machine. */
 const LISTENING: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** Body of PUT /v1/agent/service/register. */
+export function registration(entry: ServiceEntry): object {
+  const deregister = { DeregisterCriticalServiceAfter: `${entry.deregisterAfter}ms` };
+  const checks: object[] = [
+    {
+      CheckID: ttlCheckId(entry.id),
+      Name: "VM connected to srv-epmd",
+      TTL: `${entry.ttl}ms`,
+      // Without it a new check starts critical, out of DNS until the first pass.
+      Status: "passing",
+      ...deregister,
+    },
+  ];
+  if (entry.tcpCheck !== undefined) {
+    const probe = { TCP: entry.tcpCheck, Interval: "10s", Timeout: "5s", Status: "passing" };
+    checks.push({ CheckID: tcpCheckId(entry.id), Name: "distribution port", ...probe, ...deregister });
+  }
+  return {
+    ID: entry.id,
+    Name: entry.service,
+    Tags: entry.tags,
+    ...(entry.address !== undefined && { Address: entry.address }),
+    Port: entry.port,
+    Meta: entry.meta,
+    Weights: { Passing: entry.weight, Warning: entry.weight },
+    Checks: checks,
+  };
+}

@@ -1,8 +1,8 @@
-import { nextIndex, type ServiceInstance } from "../core/catalogue.js";
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
+import { type CatalogueTimings, retryDelay } from "../publish/timings.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
-import { Pace } from "./pace.js";
-import { type CatalogueTimings, retryDelay } from "./timings.js";
+import { nextIndex, type ServiceInstance } from "./core/catalogue.js";
+import { Pace } from "./transport.js";
 
 export interface WatchDeps {
   readonly client: Pick<ConsulClient, "followService">;

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServiceInstance } from "../core/catalogue.js";
-import type { Config } from "../core/config.js";
-import type { Observe } from "../core/observations.js";
-import type { DaemonIdentity } from "../core/publication.js";
-import type { Registry } from "../core/registry.js";
-import { lazily } from "../lazily.js";
-import type { Logger } from "../logger.js";
+import type { Config } from "../config/config.js";
+import type { Observe } from "../daemon/core/observations.js";
+import { lazily } from "../daemon/lazily.js";
+import type { Logger } from "../daemon/logger.js";
+import type { Registry } from "../epmd/core/registry.js";
+import type { DaemonIdentity } from "../publish/core/publication.js";
+import type { Registrar } from "../publish/registrar.js";
 import type { Catalogue } from "./catalogue.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
-import type { Registrar } from "./registrar.js";
+import type { ServiceInstance } from "./core/catalogue.js";
 
 export interface ConsulSideOptions {
   readonly observe?: Observe;
@@ -134,4 +134,5 @@ export async function loadConsulSide(): Promise<void> {
 
 const clientPart = () => import("./client.js");
 const cataloguePart = () => import("./catalogue.js");
-const registrarParts = () => Promise.all([import("./registrar.js"), import("./owner.js")] as const);
+const registrarParts = () =>
+  Promise.all([import("../publish/registrar.js"), import("../publish/ownership.js")] as const);

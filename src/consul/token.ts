@@ -1,4 +1,4 @@
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
 import { readCredential } from "./credential-file.js";
 
 export interface TokenOptions {

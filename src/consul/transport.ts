@@ -1,11 +1,11 @@
 import { EventEmitter } from "node:events";
-import { ConsulError } from "../core/errors.js";
-import type { Observe } from "../core/observations.js";
+import type { ClientRequest, RequestOptions } from "node:http";
+import type { Observe } from "../daemon/core/observations.js";
+import { ConsulError } from "../errors.js";
+import { MOST_CALLS } from "../publish/turns.js";
 import { type ConsulAddress, connectionOptions } from "./connection.js";
 import { refusal, unavailable } from "./refusal.js";
-import { bounded } from "./reply-bound.js";
 import { AclToken, type TokenOptions } from "./token.js";
-import { MOST_CALLS } from "./turns.js";
 
 export interface TransportOptions extends ConsulAddress, TokenOptions {
   /** Milliseconds for one call, all of it. */
@@ -146,5 +146,66 @@ export class Transport {
     if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
     const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) => call.params?.[name] ?? name);
     return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, token);
+  }
+}
+
+/** As much of papi's request as its extensions get, after it was put together and before it is sent. */
+interface PapiRequest {
+  transport: { readonly request: (options: RequestOptions) => ClientRequest };
+}
+
+/**
+ * An extension of papi, which keeps whatever an agent sends: an answer that is longer fails the call and ends its
+ * connection.
+ * @param most bytes
+ */
+export function bounded(most: number) {
+  return (papi: PapiRequest, next: () => void): void => {
+    const { transport } = papi;
+    papi.transport = { request: (options) => watch(transport.request(options), most) };
+    next();
+  };
+}
+
+function watch(request: ClientRequest, most: number): ClientRequest {
+  request.on("response", (response) => {
+    let length = 0;
+    response.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= most) return;
+      // What a request is destroyed with is told to nobody once its response has begun.
+      request.emit("error", new Error(`the answer is longer than ${most} bytes`));
+      request.destroy();
+    });
+  });
+  return request;
+}
+
+/** Queries that may follow each other at once: the changes of a few nodes that start together. */
+const ALLOWANCE = 20;
+
+/**
+ * How fast blocking queries may follow each other. Each change ends one, so a service in turmoil, or a server whose
+ * index never holds a query, would be asked without a pause.
+ */
+export class Pace {
+  readonly #interval: number;
+  readonly #now: () => number;
+  #allowance = ALLOWANCE;
+  #at: number;
+
+  /** @param interval milliseconds after which one query more is allowed @param now monotonic milliseconds */
+  constructor(interval: number, now: () => number) {
+    this.#interval = interval;
+    this.#now = now;
+    this.#at = now();
+  }
+
+  /** Takes a place for a query. @returns milliseconds to wait before it, 0 as a rule */
+  take(): number {
+    const now = this.#now();
+    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (now - this.#at) / this.#interval) - 1;
+    this.#at = now;
+    return Math.max(0, -this.#allowance * this.#interval);
   }
 }

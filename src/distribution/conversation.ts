@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { ProtocolError } from "../errors.js";
 import {
   type Challenge,
   decodeChallenge,
@@ -8,8 +9,7 @@ import {
   readMessage,
   type SendName,
   type Status,
-} from "../core/distribution/handshake.js";
-import { ProtocolError } from "../core/errors.js";
+} from "./wire/handshake.js";
 
 /** What came back for a name. */
 export type Said =

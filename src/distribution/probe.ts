@@ -1,9 +1,9 @@
 import { connect as connectTcp, type Socket } from "node:net";
-import { ASKING_FLAGS, DIST_FLAG, flagNames, releaseOf } from "../core/distribution/flags.js";
-import type { DistVersion } from "../core/distribution/handshake.js";
-import type { IpPort } from "../core/network-values.js";
+import type { IpPort } from "../config/network-values.js";
 import { converse, type Said } from "./conversation.js";
-import type { Probe, ProbeTimes, TlsSeen } from "./result.js";
+import { ASKING_FLAGS, DIST_FLAG, flagNames, releaseOf } from "./wire/flags.js";
+import type { DistVersion } from "./wire/handshake.js";
+import type { Probe, ProbeTimes, TlsSeen } from "./words.js";
 
 export interface ProbeOptions {
   /** Whether a node of this name is the one that was asked for. */

@@ -1,7 +1,7 @@
 import { connect, type TLSSocket } from "node:tls";
-import { familyOf } from "../core/ip.js";
-import type { IpPort } from "../core/network-values.js";
-import type { TlsSeen } from "./result.js";
+import type { IpPort } from "../config/network-values.js";
+import { familyOf } from "../net/ip.js";
+import type { TlsSeen } from "./words.js";
 
 /** Whoever it is: what is asked for is who is there, and nothing is entrusted to it. */
 export function openTls({ address, port }: IpPort, serverName: string | undefined): TLSSocket {

@@ -1,9 +1,9 @@
-import type { Settled } from "../core/dns/answer.js";
-import { UDP_PAYLOAD_SIZE } from "../core/dns/message.js";
 import type { NameServer } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
 import type { Tally } from "./tally.js";
 import { because, type Query, type Spoken, type TellContext, tell, tellBoth } from "./tell.js";
+import type { Settled } from "./wire/answer.js";
+import { UDP_PAYLOAD_SIZE } from "./wire/message.js";
 
 /** Connections over TCP are not bound to the try's time-out: they were asked for by the server. */
 const TCP_TIMEOUT = 1_000;

@@ -1,10 +1,10 @@
-import type { Settled } from "../core/dns/answer.js";
-import { hostPort } from "../core/ip.js";
+import { hostPort } from "../net/ip.js";
 import { askServer, type Told, type TryContext } from "./ask-server.js";
 import { type ExchangeSlots, slotHolder } from "./exchange-slots.js";
-import type { UnavailableCode } from "./result.js";
+import type { UnavailableCode } from "./resolver.js";
 import type { Tally } from "./tally.js";
 import { because, pauseFor, type Query } from "./tell.js";
+import type { Settled } from "./wire/answer.js";
 
 /** Milliseconds; each round of tries is given twice the time of the one before. */
 const FIRST_TRY_TIMEOUT = 500;

@@ -1,12 +1,12 @@
-import { advertised, isLeftOut, nodeDomain, servedDomains } from "../core/advertised.js";
-import type { Config } from "../core/config.js";
-import { answerFromZone } from "../core/dns/authority.js";
-import type { Zone, ZoneNode } from "../core/dns/zone.js";
-import { familyOf, isLoopback, isWildcard } from "../core/ip.js";
-import type { IpPort } from "../core/network-values.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Logger } from "../logger.js";
+import type { Config } from "../config/config.js";
+import type { IpPort } from "../config/network-values.js";
+import type { Logger } from "../daemon/logger.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { familyOf, isLoopback, isWildcard } from "../net/ip.js";
+import { advertised, isLeftOut, nodeDomain, servedDomains } from "../publish/core/advertised.js";
+import type { Zone, ZoneNode } from "./core/zone.js";
 import { type Responder, startResponder } from "./responder.js";
+import { answerFromZone } from "./wire/reply.js";
 
 /** `--dns-listen`: DNS for the nodes alive here, with no other server. @throws ListenError */
 export function startEmbeddedDns(at: IpPort, registry: Registry, config: Config, log: Logger): Promise<Responder> {

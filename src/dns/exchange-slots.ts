@@ -1,5 +1,5 @@
-import { hostPort } from "../core/ip.js";
-import type { NameServer } from "./exchange-bytes.js";
+import { hostPort } from "../net/ip.js";
+import type { NameServer } from "./exchange.js";
 
 /** More than this at once is no load that anybody means to put on a name server. */
 const MOST_EXCHANGES = 128;

@@ -1,10 +1,119 @@
-import { isAnswerTo, whyNoAnswer } from "../core/dns/answer.js";
-import { decodeMessage, encodeQuery, type Message } from "../core/dns/message.js";
-import type { QueryType } from "../core/dns/record.js";
-import { ProtocolError } from "../core/errors.js";
-import { exchangeBytes, type Failed, type NameServer, randomId, type Transport } from "./exchange-bytes.js";
+import dgram from "node:dgram";
+import net from "node:net";
+import { ProtocolError } from "../errors.js";
+import { isAnswerTo, whyNoAnswer } from "./wire/answer.js";
+import { decodeMessage, encodeQuery, type Message } from "./wire/message.js";
+import type { QueryType } from "./wire/record.js";
 
-export type { Failed, NameServer, Transport } from "./exchange-bytes.js";
+/** Where a name server listens. */
+export interface NameServer {
+  /** IP literal, with a zone id where it needs one. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export type Transport = "udp" | "tcp";
+
+export interface BytesRequest {
+  readonly server: NameServer;
+  readonly transport: Transport;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Failed {
+  readonly kind: "failed";
+  /** `timeout`, `aborted`, `malformed answer`, `connection closed`, or the system's code: ECONNREFUSED, EHOSTUNREACH, ... */
+  readonly reason: string;
+  /** What the answer was for that is none to this query. */
+  readonly detail?: string | undefined;
+}
+
+export type BytesResult<T> = { readonly kind: "answered"; readonly answer: T } | Failed;
+
+/** Reads the answer from a message; undefined: that is not the answer to the query. */
+type Accept<T> = (bytes: Buffer) => T | undefined;
+
+/** Ends an exchange, once. */
+type Settle<T> = (result: BytesResult<T>) => void;
+
+export const failed = (reason: string): Failed => ({ kind: "failed", reason });
+const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? error.message;
+
+/** RFC 5452: an id that cannot be guessed, and with UDP a port that the system draws. */
+export async function randomId(): Promise<number> {
+  // Loaded with the first query: an idle daemon does without its 2 MiB.
+  const { randomInt } = await import("node:crypto");
+  return randomInt(0x10000);
+}
+
+/** One message to one server, from a port of its own. Never rejects. */
+export function exchangeBytes<T>(request: BytesRequest, query: Buffer, accept: Accept<T>): Promise<BytesResult<T>> {
+  const { server, signal, timeout } = request;
+  if (signal.aborted) return Promise.resolve(failed("aborted"));
+  return new Promise((resolve) => {
+    const settle: Settle<T> = (result) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      close();
+      resolve(result);
+    };
+    const abort = () => settle(failed("aborted"));
+    const timer = setTimeout(() => settle(failed("timeout")), timeout);
+    signal.addEventListener("abort", abort, { once: true });
+    const start = request.transport === "udp" ? startUdp<T> : startTcp<T>;
+    const close = start(server, query, accept, settle);
+  });
+}
+
+/** @returns a function that closes the socket */
+function startUdp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
+  const socket = dgram.createSocket(net.isIPv6(server.address) ? "udp6" : "udp4");
+  let open = true;
+  // A connected socket takes datagrams from this server only, and learns of ICMP "port unreachable" at once.
+  socket.on("error", (error) => settle(failed(codeOf(error))));
+  socket.on("message", (bytes) => {
+    const answer = accept(bytes);
+    // What is not the answer to this query may come from anybody: wait on (RFC 5452 section 9.1).
+    if (answer !== undefined) settle({ kind: "answered", answer });
+  });
+  socket.on("connect", () => {
+    socket.send(query, (error) => error && settle(failed(codeOf(error))));
+  });
+  // Without a callback: then a failure comes as an "error" event.
+  socket.connect(server.port, server.address);
+  return () => {
+    if (!open) return;
+    open = false;
+    socket.close();
+  };
+}
+
+function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
+  const socket = net.connect({ host: server.address, port: server.port });
+  const chunks: Buffer[] = [];
+  let octets = 0;
+  let expected: number | undefined;
+  socket.on("error", (error) => settle(failed(codeOf(error))));
+  socket.on("close", () => settle(failed("connection closed")));
+  socket.on("data", (chunk) => {
+    chunks.push(chunk);
+    octets += chunk.length;
+    // RFC 1035 section 4.2.2: two octets of length before the message, so it is never longer than 65,535.
+    if (expected === undefined && octets >= 2) expected = 2 + Buffer.concat(chunks).readUInt16BE(0);
+    if (expected === undefined || octets < expected) return;
+    const received = Buffer.concat(chunks);
+    const size = expected - 2;
+    const answer = accept(received.subarray(2, 2 + size));
+    settle(answer !== undefined ? { kind: "answered", answer } : failed("malformed answer"));
+  });
+  const prefix = Buffer.alloc(2);
+  prefix.writeUInt16BE(query.length);
+  // RFC 7766 section 8: length and message in one segment.
+  socket.write(Buffer.concat([prefix, query]));
+  return () => socket.destroy();
+}
 
 export interface ExchangeRequest {
   readonly server: NameServer;

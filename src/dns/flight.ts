@@ -1,12 +1,12 @@
-import type { QueryType } from "../core/dns/record.js";
-import { describeError } from "../core/errors.js";
-import type { Trace } from "../core/trace.js";
+import { describeError } from "../errors.js";
+import type { Trace } from "../resolve/core/resolution.js";
 import { type AskContext, ask } from "./ask.js";
 import type { ExchangeSlots } from "./exchange-slots.js";
 import type { NameServers } from "./name-servers.js";
-import type { Absence, DnsResult } from "./result.js";
+import type { Absence, DnsResult } from "./resolver.js";
 import { Tally } from "./tally.js";
 import { because, pauseFor } from "./tell.js";
+import type { QueryType } from "./wire/record.js";
 
 export interface FlightEnd {
   readonly result: DnsResult;

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
-import { MEBIBYTE, readBounded } from "../bounded-file.js";
-import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "../core/dns/resolv-conf.js";
-import { hostPort } from "../core/ip.js";
-import type { DnsServer } from "../core/network-values.js";
-import type { Logger } from "../logger.js";
+import type { DnsServer } from "../config/network-values.js";
+import type { Logger } from "../daemon/logger.js";
+import { hostPort } from "../net/ip.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
+import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "./core/resolv-conf.js";
 import type { NameServer } from "./exchange.js";
 
 /** The servers for one name, and how the system wants them asked. */

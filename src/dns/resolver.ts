@@ -1,19 +1,16 @@
 import { setMaxListeners } from "node:events";
-import { AnswerCache } from "../core/dns/cache.js";
-import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "../core/dns/record.js";
-import type { DnsServer } from "../core/network-values.js";
-import type { Observe } from "../core/observations.js";
-import type { Trace } from "../core/trace.js";
-import type { Logger } from "../logger.js";
+import type { DnsServer } from "../config/network-values.js";
+import type { Observe } from "../daemon/core/observations.js";
+import type { Logger } from "../daemon/logger.js";
+import type { Trace } from "../resolve/core/resolution.js";
+import { AnswerCache } from "./core/cache.js";
 import type { NameServer } from "./exchange.js";
 import { ExchangeSlots } from "./exchange-slots.js";
 import { Flight, type FlightEnd } from "./flight.js";
 import { NameServers } from "./name-servers.js";
-import { observeQueries } from "./observed.js";
-import type { Absence, DnsResult, Records } from "./result.js";
 import { Search } from "./search.js";
-
-export type { Absence, DnsResult, DnsUnavailable, Records } from "./result.js";
+import { RCODES } from "./wire/message.js";
+import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "./wire/record.js";
 
 export interface QueryOptions {
   /** Milliseconds on the clock of `now`. */
@@ -238,4 +235,59 @@ async function within(end: Promise<FlightEnd>, milliseconds: number): Promise<Fl
   } finally {
     clearTimeout(timer);
   }
+}
+
+export interface Records {
+  readonly kind: "records";
+  /** Of the type asked for; never empty. */
+  readonly records: readonly ResourceRecord[];
+  /** Additional section of the same answer. */
+  readonly additionals: readonly ResourceRecord[];
+  /** Seconds for which the answer still holds; 0 when stale. */
+  readonly ttl: number;
+  /** The last good answer, because no name server gives a new one (RFC 8767). */
+  readonly stale: boolean;
+  /** Owner of the records: the end of the CNAME chain. */
+  readonly canonicalName: string;
+  /** `127.0.0.1:8600` */
+  readonly server: string;
+}
+
+export interface Absence {
+  readonly kind: "nodata" | "nxdomain";
+  /** Seconds. */
+  readonly ttl: number;
+  /** Undefined for a name that DNS cannot carry: nobody was asked. */
+  readonly server: string | undefined;
+}
+
+/** What the name servers did instead of answering; stable. */
+export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "DNS_BAD_ANSWER" | "DNS_UNREACHABLE";
+
+export interface DnsUnavailable {
+  readonly kind: "unavailable";
+  /** `no name server could answer for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
+  readonly cause: string;
+  readonly code: UnavailableCode;
+}
+
+export type DnsResult = Records | Absence | DnsUnavailable;
+
+/** How a query ended, as a few words: a metric keeps a series for each. */
+const RESULTS = new Map([
+  ...RCODES.map((rcode) => [rcode, rcode] as const),
+  ["timeout", "timeout"],
+  ["truncated", "truncated"],
+  ["ECONNREFUSED", "unreachable"],
+  ["EHOSTUNREACH", "unreachable"],
+  ["ENETUNREACH", "unreachable"],
+]);
+
+/** A trace that tells of each query that is sent. */
+export function observeQueries(observe: Observe): Trace {
+  return (event) => {
+    if (event.step !== "query" || event.transport === "cache") return;
+    const { transport, result, elapsedMs } = event;
+    observe({ type: "query", transport, rcode: RESULTS.get(result) ?? "error", elapsedMs });
+  };
 }

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { canonicalIp, isLoopback } from "../core/ip.js";
+import type { Logger } from "../daemon/logger.js";
 import { Places, takePlaces } from "../epmd/places.js";
-import type { Logger } from "../logger.js";
-import { type QueryPeer, type Respond, toPeer } from "./peer.js";
+import { canonicalIp, isLoopback } from "../net/ip.js";
+import { type QueryPeer, type Respond, toPeer } from "./query-peer.js";
 import type { Listening } from "./responder-udp.js";
 
 interface TcpOptions {

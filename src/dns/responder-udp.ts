@@ -1,8 +1,8 @@
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { isIPv6 } from "node:net";
-import type { Logger } from "../logger.js";
-import { type Respond, toPeer } from "./peer.js";
+import type { Logger } from "../daemon/logger.js";
+import { type Respond, toPeer } from "./query-peer.js";
 
 export interface Listening {
   readonly port: number;

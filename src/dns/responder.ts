@@ -1,3 +1,9 @@
+import type { Logger } from "../daemon/logger.js";
+import { describeError, ListenError, ProtocolError } from "../errors.js";
+import { hostPort } from "../net/ip.js";
+import type { QueryPeer, Respond } from "./query-peer.js";
+import { startTcpResponder } from "./responder-tcp.js";
+import { startUdpResponder } from "./responder-udp.js";
 import {
   formatErrorFor,
   isResponse,
@@ -5,13 +11,7 @@ import {
   MIN_UDP_PAYLOAD,
   truncateResponse,
   udpSizeOf,
-} from "../core/dns/reply.js";
-import { describeError, ListenError, ProtocolError } from "../core/errors.js";
-import { hostPort } from "../core/ip.js";
-import type { Logger } from "../logger.js";
-import type { QueryPeer, Respond } from "./peer.js";
-import { startTcpResponder } from "./responder-tcp.js";
-import { startUdpResponder } from "./responder-udp.js";
+} from "./wire/reply.js";
 
 /** The response to the bytes of a query, whole: it is truncated here. Undefined: none is given. */
 export type AnswerQuery = (query: Buffer, peer: QueryPeer) => Promise<Buffer | undefined> | Buffer | undefined;

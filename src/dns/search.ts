@@ -1,4 +1,4 @@
-import type { DnsResult } from "./result.js";
+import type { DnsResult } from "./resolver.js";
 
 /**
  * Asks for one name. Never rejects.

@@ -1,6 +1,6 @@
-import { hostPort } from "../core/ip.js";
+import { hostPort } from "../net/ip.js";
 import type { Failed, NameServer } from "./exchange.js";
-import type { UnavailableCode } from "./result.js";
+import type { UnavailableCode } from "./resolver.js";
 
 /** System codes that say that nobody is there, at once and without doubt. */
 const UNREACHABLE = new Set([

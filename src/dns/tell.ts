@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, readAnswer } from "../core/dns/answer.js";
-import type { Message } from "../core/dns/message.js";
-import { presentRecord, type QueryType } from "../core/dns/record.js";
-import { hostPort } from "../core/ip.js";
-import type { Trace } from "../core/trace.js";
+import { hostPort } from "../net/ip.js";
+import type { Trace } from "../resolve/core/resolution.js";
 import { exchange, type Failed, type NameServer, type Transport } from "./exchange.js";
+import { type Answer, readAnswer } from "./wire/answer.js";
+import type { Message } from "./wire/message.js";
+import { presentRecord, type QueryType } from "./wire/record.js";
 
 export interface Query {
   readonly qname: string;

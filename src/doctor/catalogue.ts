@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ServiceMember } from "../consul/core/catalogue.js";
 import { readsMachines } from "../consul/examine.js";
-import type { ServiceMember } from "../core/catalogue.js";
-import { type Finding, fail, ok, skip, together } from "../core/doctor/finding.js";
-import { instanceOf, publishesToConsul } from "../core/publication.js";
-import { META_NODE, serviceId } from "../core/service-entry.js";
+import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
+import { META_NODE, serviceId } from "../publish/core/service-entry.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT, servicesToWrite } from "./consul.js";
+import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 import { ownRegistrations, whyCritical } from "./own-registrations.js";
 import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED } from "./registration.js";

@@ -1,4 +1,4 @@
-import type { Finding } from "../core/doctor/finding.js";
+import type { Finding } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 
 /** One question of the examination. */

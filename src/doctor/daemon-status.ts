@@ -1,6 +1,6 @@
-import type { Status } from "../core/admin/view.js";
-import type { Config } from "../core/config.js";
-import { hostPort } from "../core/ip.js";
+import type { Status } from "../admin/core/view.js";
+import type { Config } from "../config/config.js";
+import { hostPort } from "../net/ip.js";
 
 /** Where it is unless --admin says otherwise. */
 const USUAL_PLACE = { address: "127.0.0.1", port: 9369 };

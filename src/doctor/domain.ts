@@ -1,8 +1,8 @@
-import { servedDomains } from "../core/advertised.js";
-import { fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
-import { publishesToConsul } from "../core/publication.js";
-import { domainDoubts } from "../core/published-domains.js";
+import { servedDomains } from "../publish/core/advertised.js";
+import { domainDoubts } from "../publish/core/domains.js";
+import { publishesToConsul } from "../publish/core/publication.js";
 import type { Check } from "./check.js";
+import { fail, listed, ok, skip, together, warn } from "./core/finding.js";
 
 export const domain: Check = {
   id: "domain",

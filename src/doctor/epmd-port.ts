@@ -1,6 +1,6 @@
-import type { Config } from "../core/config.js";
-import { type Finding, fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
+import type { Config } from "../config/config.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
 import { daemonStatus } from "./daemon-status.js";
 import { type Holder, lookAtEpmd } from "./local-epmd.js";
 import { MOST_NODES } from "./local-nodes.js";

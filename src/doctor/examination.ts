@@ -1,27 +1,26 @@
+import type { Config } from "../config/config.js";
+import type { DnsServer } from "../config/network-values.js";
+import { isBridged } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
 import { ConsulSide } from "../consul/side.js";
-import { servedDomains } from "../core/advertised.js";
-import type { Config } from "../core/config.js";
-import type { Listening } from "../core/doctor/listeners.js";
-import type { Endpoint } from "../core/endpoint.js";
-import { isOwnServer } from "../core/gateway/own-server.js";
-import type { DnsServer } from "../core/network-values.js";
-import type { NodeName } from "../core/node-name.js";
-import { isBridged } from "../core/nomad.js";
-import type { Resolution } from "../core/resolution.js";
-import type { Probe } from "../distribution/result.js";
-import { isAskedNode } from "../distribution/words.js";
+import type { Logger } from "../daemon/logger.js";
+import { isAskedNode, type Probe } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
-import type { Logger } from "../logger.js";
-import { type Machine, thisMachine } from "../machine.js";
-import type { Resolving } from "../resolution/compose.js";
-import { composeForLookUps } from "../resolve.js";
-import { readListeners } from "./listeners.js";
+import { isOwnServer } from "../gateway/core/forwarded.js";
+import type { NodeName } from "../names/node-name.js";
+import type { Endpoint } from "../net/endpoint.js";
+import { type Machine, thisMachine } from "../os/machine.js";
+import { servedDomains } from "../publish/core/advertised.js";
+import type { Resolving } from "../resolve/compose.js";
+import type { Resolution } from "../resolve/core/resolution.js";
+import { composeForLookUps } from "../resolve/look-ups.js";
+import type { Listening } from "./core/listeners.js";
 import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
 import { type LocalNode, nodesOf } from "./local-nodes.js";
 import { probePlace } from "./probe-place.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
+import { readListeners } from "./vm-listens.js";
 
 /** The node that is asked about. */
 export interface AskedNode {

@@ -1,8 +1,8 @@
-import type { NamedPort } from "../core/epmd/messages.js";
-import { EpmdError } from "../core/errors.js";
-import { hostPort } from "../core/ip.js";
 import { knowsFullNames, names } from "../epmd/client.js";
 import { findListener } from "../epmd/port-holder.js";
+import type { NamedPort } from "../epmd/wire/messages.js";
+import { EpmdError } from "../errors.js";
+import { hostPort } from "../net/ip.js";
 
 /** Who is where a VM of one family registers, or asks. */
 export interface Holder {

@@ -1,11 +1,11 @@
-import { type Listening, reachability } from "../core/doctor/listeners.js";
-import type { Family } from "../core/endpoint.js";
-import { decodeEndpoints } from "../core/epmd/endpoints.js";
-import { SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
-import { isLoopback } from "../core/ip.js";
-import { isAliveName } from "../core/network-values.js";
-import type { RegisteredNode } from "../core/registry.js";
+import { isAliveName } from "../config/network-values.js";
 import { portPlease } from "../epmd/client.js";
+import type { RegisteredNode } from "../epmd/core/registry.js";
+import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
+import { decodeEndpoints } from "../epmd/wire/responses.js";
+import type { Family } from "../net/endpoint.js";
+import { isLoopback } from "../net/ip.js";
+import { type Listening, reachability } from "./core/listeners.js";
 import type { LocalEpmd } from "./local-epmd.js";
 
 /** A node that is registered here, as far as its EPMD tells it. */

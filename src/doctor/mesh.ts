@@ -1,13 +1,13 @@
 import { isIntended } from "../consul/examine.js";
-import { nodeDomain } from "../core/advertised.js";
-import { type Finding, fail, ok, skip, together } from "../core/doctor/finding.js";
-import { ConsulError } from "../core/errors.js";
-import { familyOf, hostPort } from "../core/ip.js";
-import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
-import type { Upstream } from "../core/mesh/upstream.js";
-import { probe } from "../resolution/probe.js";
+import { ConsulError } from "../errors.js";
+import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } from "../mesh/core/sidecar.js";
+import type { Upstream } from "../mesh/core/upstream.js";
+import { familyOf, hostPort } from "../net/ip.js";
+import { nodeDomain } from "../publish/core/advertised.js";
+import { probe } from "../resolve/probe.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Examination } from "./examination.js";
 
 const NO_MESH = skip("there is no mesh: neither --mesh nor NOMAD_UPSTREAM_*");

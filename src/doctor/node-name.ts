@@ -1,11 +1,11 @@
-import { nodeHost, reach } from "../core/advertised.js";
-import { nameProblem } from "../core/dns/record.js";
-import { type Finding, fail, ok, together, warn } from "../core/doctor/finding.js";
-import { isHelperName } from "../core/helper-names.js";
-import { familyOf } from "../core/ip.js";
-import { publicationOf, publishesToConsul } from "../core/publication.js";
-import { parseServiceDomain } from "../core/service-domain.js";
+import { nameProblem } from "../dns/wire/record.js";
+import { isHelperName } from "../names/helper-names.js";
+import { parseServiceDomain } from "../names/service-domain.js";
+import { familyOf } from "../net/ip.js";
+import { nodeHost, reach } from "../publish/core/advertised.js";
+import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import type { AskedNode, Examination } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-nodes.js";
 import { probePlace } from "./probe-place.js";

@@ -1,11 +1,11 @@
-import { type Finding, fail, ok, together } from "../core/doctor/finding.js";
-import { cidrContains, familyOf, hostPort, isLoopback } from "../core/ip.js";
-import { hostAddresses } from "../resolution/host-addresses.js";
-import { readHostsFile } from "../resolution/hosts-file.js";
+import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
+import { readHostsFile } from "../os/hosts-file.js";
+import { runningVms } from "../os/vm-process.js";
+import { hostAddresses } from "../resolve/asked-ways.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, ok, together } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 import { lookAt } from "./local-epmd.js";
-import { runningVms } from "./vm-process.js";
 
 const RESOLVE_TIMEOUT = 2_000;
 /** A machine may have VMs of many names; each costs a look-up and a connection. */

@@ -1,6 +1,5 @@
-import { readOwner } from "../consul/owner.js";
-import { type Obstacle, obstacleOf } from "../core/obstacles.js";
-import { publicationOf, publishesToConsul } from "../core/publication.js";
+import { type Obstacle, obstacleOf } from "../publish/core/obstacles.js";
+import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import {
   aliveNameOf,
   type HeldCheck,
@@ -8,7 +7,8 @@ import {
   META_OWNER,
   type ServiceEntry,
   ttlCheckId,
-} from "../core/service-entry.js";
+} from "../publish/core/service-entry.js";
+import { readOwner } from "../publish/ownership.js";
 import type { Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 

@@ -1,9 +1,8 @@
-import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
-import type { Endpoint } from "../core/endpoint.js";
-import type { Probe } from "../distribution/result.js";
-import { probeWords } from "../distribution/words.js";
+import { type Probe, probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
+import type { Endpoint } from "../net/endpoint.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 import { NOT_NAMED } from "./peer-records.js";
 

@@ -1,14 +1,13 @@
 import { serviceNames } from "../consul/examine.js";
-import { srvOwner } from "../core/dns/owner.js";
-import { nameProblem } from "../core/dns/record.js";
-import { whyNoRecord } from "../core/doctor/absent-node.js";
-import { type Finding, fail, ok, skip, warn } from "../core/doctor/finding.js";
-import { familyOf } from "../core/ip.js";
-import { isMeshed } from "../core/mesh/sidecar.js";
-import { parseServiceDomain } from "../core/service-domain.js";
+import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { formatPeer } from "../epmd/peer.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { parseServiceDomain } from "../names/service-domain.js";
+import { familyOf } from "../net/ip.js";
 import type { Check } from "./check.js";
 import { isThere } from "./consul.js";
+import { whyNoRecord } from "./core/absent-node.js";
+import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
 import type { AskedNode, Examination } from "./examination.js";
 
 export const NOT_NAMED = skip("no node was named: srv-epmd doctor node@host examines the way to it");

@@ -1,18 +1,17 @@
-import { fail, listed, ok, skip, warn } from "../core/doctor/finding.js";
-import type { Family } from "../core/endpoint.js";
-import { gatewayNames, isGatewayHost } from "../core/gateway/names.js";
-import { isHelperName } from "../core/helper-names.js";
-import { hostsEntriesIn } from "../core/hosts-file.js";
-import { type Way, waysIn, wayWords } from "../core/ways-in.js";
 import { formatPeer } from "../epmd/peer.js";
-import { askedWays } from "../resolution/asked-ways.js";
-import { hostAddresses } from "../resolution/host-addresses.js";
-import { readHostsFile } from "../resolution/hosts-file.js";
+import { gatewayNames, isGatewayHost } from "../gateway/core/names.js";
+import { isHelperName } from "../names/helper-names.js";
+import type { Family } from "../net/endpoint.js";
+import { hostsEntriesIn } from "../os/core/hosts-file.js";
+import { readHostsFile } from "../os/hosts-file.js";
+import { vmProcess } from "../os/vm-process.js";
+import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
+import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import type { Check } from "./check.js";
+import { fail, listed, ok, skip, warn } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { NOT_NAMED } from "./peer-records.js";
-import { vmProcess } from "./vm-process.js";
 
 const NOT_FOUND = skip("no endpoint of the node is known");
 const RESOLVE_TIMEOUT = 2_000;

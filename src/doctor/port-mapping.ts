@@ -1,7 +1,7 @@
-import { reach } from "../core/advertised.js";
-import { type Finding, fail, ok, skip, together } from "../core/doctor/finding.js";
-import { hostPort } from "../core/ip.js";
+import { hostPort } from "../net/ip.js";
+import { reach } from "../publish/core/advertised.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { NO_NODE } from "./vm-listens.js";
 
 export const portMapping: Check = {

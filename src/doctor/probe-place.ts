@@ -1,7 +1,7 @@
-import type { IpPort } from "../core/network-values.js";
+import type { IpPort } from "../config/network-values.js";
 import { type ProbeOptions, probeNode } from "../distribution/probe.js";
-import type { Probe } from "../distribution/result.js";
-import { thisMachine } from "../machine.js";
+import type { Probe } from "../distribution/words.js";
+import { thisMachine } from "../os/machine.js";
 
 /** Asks who is there, with the first step of the distribution handshake. Never rejects. */
 export function probePlace(

@@ -1,10 +1,10 @@
-import { isLeftOut, nodeDomain, reach } from "../core/advertised.js";
-import type { Endpoint } from "../core/endpoint.js";
-import { isHelperName } from "../core/helper-names.js";
-import { familyOf } from "../core/ip.js";
-import { parseNodeName } from "../core/node-name.js";
-import { publishesToConsul } from "../core/publication.js";
-import type { Resolution } from "../core/resolution.js";
+import { isHelperName } from "../names/helper-names.js";
+import { parseNodeName } from "../names/node-name.js";
+import type { Endpoint } from "../net/endpoint.js";
+import { familyOf } from "../net/ip.js";
+import { isLeftOut, nodeDomain, reach } from "../publish/core/advertised.js";
+import { publishesToConsul } from "../publish/core/publication.js";
+import type { Resolution } from "../resolve/core/resolution.js";
 import type { Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { wantedEntries } from "./own-registrations.js";

@@ -1,11 +1,11 @@
-import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
-import { hostPort, isLoopback } from "../core/ip.js";
-import { isMeshed } from "../core/mesh/sidecar.js";
-import { publishesToConsul } from "../core/publication.js";
 import { probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { hostPort, isLoopback } from "../net/ip.js";
+import { publishesToConsul } from "../publish/core/publication.js";
 import { differencesOf } from "./catalogue.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 import { ownRegistrations, whyCritical } from "./own-registrations.js";
 import { isOwn, type PublishedNode } from "./published-nodes.js";

@@ -1,11 +1,11 @@
-import { nodeHost } from "../core/advertised.js";
-import { listed, ok, skip, warn } from "../core/doctor/finding.js";
-import { cidrContains, familyOf, isLoopback } from "../core/ip.js";
 import { addressesOfHostName } from "../epmd/listen-addresses.js";
-import { hostAddresses } from "../resolution/host-addresses.js";
-import { readHostsFile } from "../resolution/hosts-file.js";
+import { cidrContains, familyOf, isLoopback } from "../net/ip.js";
+import { readHostsFile } from "../os/hosts-file.js";
+import { isBroker } from "../os/vm-process.js";
+import { nodeHost } from "../publish/core/advertised.js";
+import { hostAddresses } from "../resolve/asked-ways.js";
 import type { Check } from "./check.js";
-import { isBroker } from "./vm-process.js";
+import { listed, ok, skip, warn } from "./core/finding.js";
 
 const RESOLVE_TIMEOUT = 2_000;
 

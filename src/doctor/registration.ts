@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
-import { hostPort } from "../core/ip.js";
-import type { Obstacle } from "../core/obstacles.js";
-import { publishesToConsul } from "../core/publication.js";
-import { ttlCheckId } from "../core/service-entry.js";
+import { hostPort } from "../net/ip.js";
+import type { Obstacle } from "../publish/core/obstacles.js";
+import { publishesToConsul } from "../publish/core/publication.js";
+import { ttlCheckId } from "../publish/core/service-entry.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { daemonStatus } from "./daemon-status.js";
 import type { Examination } from "./examination.js";
 import { type OwnRegistration, ownRegistrations, whyCritical } from "./own-registrations.js";

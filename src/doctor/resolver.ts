@@ -1,12 +1,12 @@
-import { servedDomains } from "../core/advertised.js";
-import type { Config } from "../core/config.js";
-import { type Finding, fail, ok, skip, together, warn } from "../core/doctor/finding.js";
-import { type Knowledge, knowledgeOf } from "../core/doctor/name-server.js";
-import { familyOf, hostPort } from "../core/ip.js";
-import { isMeshed } from "../core/mesh/sidecar.js";
+import type { Config } from "../config/config.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { familyOf, hostPort } from "../net/ip.js";
+import { servedDomains } from "../publish/core/advertised.js";
 import type { Check } from "./check.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { type Knowledge, knowledgeOf } from "./core/name-server.js";
 import type { Examination } from "./examination.js";
 
 /** A name server on this machine answers at once, one elsewhere soon; one datagram may get lost. Milliseconds. */

@@ -1,10 +1,10 @@
-import { readOwner } from "../consul/owner.js";
-import { type Finding, fail, listed, ok, skip, together, warn } from "../core/doctor/finding.js";
-import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../core/namesakes.js";
-import { publishesToConsul } from "../core/publication.js";
-import { META_NODE, type ServiceEntry } from "../core/service-entry.js";
+import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/namesakes.js";
+import { publishesToConsul } from "../publish/core/publication.js";
+import { META_NODE, type ServiceEntry } from "../publish/core/service-entry.js";
+import { readOwner } from "../publish/ownership.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 import { wantedEntries } from "./own-registrations.js";
 import { NO_PUBLISHED_NODE } from "./registration.js";

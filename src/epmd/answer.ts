@@ -1,8 +1,13 @@
-import type { EpmdRequest, EpmdResponse, NamedPort, PortPlease2Request } from "../core/epmd/messages.js";
-import { REFUSED_CREATION } from "../core/epmd/messages.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
+import type { RegisteredNode, Registry } from "./core/registry.js";
 import type { Peer } from "./peer.js";
 import type { Holding, Register, Registered } from "./registering.js";
+import {
+  type EpmdRequest,
+  type EpmdResponse,
+  type NamedPort,
+  type PortPlease2Request,
+  REFUSED_CREATION,
+} from "./wire/messages.js";
 
 /** What becomes of the connection and of the daemon with an answer. */
 export type Answer =
@@ -121,4 +126,43 @@ function alive2Response(highestVersion: number) {
 
 function refusal(highestVersion: number): EpmdResponse {
   return { ...alive2Response(highestVersion), result: 1, creation: REFUSED_CREATION };
+}
+
+/** Requests and answers as the debug log shows them. */
+export function describeRequest(request: EpmdRequest): string {
+  switch (request.type) {
+    case "ALIVE2_REQ":
+      return `ALIVE2_REQ ${request.aliveName} port ${request.port}`;
+    case "ALIVE2_REQ_REFUSED":
+      return `ALIVE2_REQ with ${request.reason}`;
+    case "PORT_PLEASE2_REQ":
+      return `PORT_PLEASE2_REQ ${request.name}`;
+    case "STOP_REQ":
+      return `STOP_REQ ${request.aliveName}`;
+    case "NAMES_REQ":
+      return request.pattern === undefined ? request.type : `${request.type} ${request.pattern}`;
+    default:
+      return request.type;
+  }
+}
+
+export function describeAnswer(result: Answer): string {
+  if (result.action === "close") return `closed: ${result.reason}`;
+  return describeResponse(result.response);
+}
+
+function describeResponse(response: EpmdResponse): string {
+  switch (response.type) {
+    case "ALIVE2_RESP":
+      return response.result === 0 ? `registered, creation ${response.creation}` : "refused";
+    case "PORT2_RESP":
+      return response.result === 0 ? `port ${response.port}` : "not found";
+    case "NAMES_RESP":
+    case "DUMP_RESP":
+      return `${response.nodes.length} names`;
+    case "NAMES_MATCH_RESP":
+      return `${response.names.length} names match`;
+    default:
+      return response.text;
+  }
 }

@@ -1,15 +1,15 @@
 import { connect } from "node:net";
-import { encodeRequest } from "../core/epmd/codec.js";
+import type { IpPort } from "../config/network-values.js";
+import { describeError, EpmdError } from "../errors.js";
+import { formatPeer } from "./peer.js";
+import { encodeRequest } from "./wire/codec.js";
 import {
   decodeNamesResponse,
   decodePort2Reason,
   decodePort2Response,
   type NamesAnswer,
   type Port2Answer,
-} from "../core/epmd/responses.js";
-import { describeError, EpmdError } from "../core/errors.js";
-import type { IpPort } from "../core/network-values.js";
-import { formatPeer } from "./peer.js";
+} from "./wire/responses.js";
 
 /** No answer of an EPMD is longer, bytes; who sends more is none, and must not fill our memory. */
 const LONGEST = {

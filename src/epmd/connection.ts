@@ -1,16 +1,15 @@
 import type { Duplex } from "node:stream";
-import { decodeRequest, encodeResponse } from "../core/epmd/codec.js";
-import { readFrame } from "../core/epmd/framing.js";
-import type { EpmdRequest } from "../core/epmd/messages.js";
-import { ProtocolError } from "../core/errors.js";
-import type { Observe } from "../core/observations.js";
-import type { RegisteredNode } from "../core/registry.js";
-import type { Answer } from "./answer.js";
-import { describeAnswer, describeRequest } from "./describe.js";
+import type { Observe } from "../daemon/core/observations.js";
+import { ProtocolError } from "../errors.js";
+import { type Answer, describeAnswer, describeRequest } from "./answer.js";
+import type { RegisteredNode } from "./core/registry.js";
 import type { PeerLog } from "./peer-log.js";
 import { requestEvent } from "./record.js";
 import type { Holding } from "./registering.js";
 import type { UnreadAnswers } from "./unread-answers.js";
+import { readFrame } from "./wire/bytes.js";
+import { decodeRequest, encodeResponse } from "./wire/codec.js";
+import type { EpmdRequest } from "./wire/messages.js";
 
 export interface ConnectionDeps {
   readonly answer: (request: EpmdRequest, holding: Holding) => Answer | Promise<Answer>;

@@ -1,4 +1,4 @@
-import { ListenError } from "../core/errors.js";
+import { ListenError } from "../errors.js";
 import { formatPeer } from "./peer.js";
 
 /** Not there, not of a family that this machine has, or link-local: that needs a zone, and no node is asked for there. */

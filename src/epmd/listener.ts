@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { ListenError } from "../core/errors.js";
-import { type Cidr, familyOf } from "../core/ip.js";
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
+import { ListenError } from "../errors.js";
+import { type Cidr, familyOf } from "../net/ip.js";
 import { isAbsent, listenError } from "./listen-error.js";
 import { formatPeer, type Peer, peerOf } from "./peer.js";
 import type { PeerLogs } from "./peer-log.js";

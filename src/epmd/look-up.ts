@@ -1,12 +1,12 @@
-import type { Endpoint } from "../core/endpoint.js";
-import { encodeEndpoints } from "../core/epmd/endpoints.js";
-import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
-import { type NodeName, parseNodeName } from "../core/node-name.js";
-import type { LookUp } from "../core/observations.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Found, NodeDescription, Resolution } from "../core/resolution.js";
-import type { NodeResolver } from "../resolution/resolution.js";
+import type { LookUp } from "../daemon/core/observations.js";
+import { type NodeName, parseNodeName } from "../names/node-name.js";
+import type { Endpoint } from "../net/endpoint.js";
+import type { Found, NodeDescription, Resolution } from "../resolve/core/resolution.js";
+import type { NodeResolver } from "../resolve/node-resolver.js";
+import type { RegisteredNode, Registry } from "./core/registry.js";
 import { formatPeer, type Peer, refusedName } from "./peer.js";
+import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTION } from "./wire/messages.js";
+import { encodeEndpoints } from "./wire/responses.js";
 
 /** The result of one PORT_PLEASE2 request: the response, and all that the log, the metrics and the page say of it. */
 export interface LookedUp {

@@ -1,4 +1,4 @@
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
 import { formatPeer, type Peer } from "./peer.js";
 
 type Level = "debug" | "info" | "warn" | "error";

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../core/ip.js";
-import type { NodeName } from "../core/node-name.js";
+import type { NodeName } from "../names/node-name.js";
+import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../net/ip.js";
 
 /** Who is at the other end of a connection. Addresses are canonical IP literals. */
 export interface Peer {

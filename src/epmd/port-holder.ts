@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { listed } from "../core/doctor/finding.js";
-import { EpmdError } from "../core/errors.js";
-import { isWildcard } from "../core/ip.js";
-import type { IpPort } from "../core/network-values.js";
-import { parseTcpTable } from "../core/tcp-table.js";
+import type { IpPort } from "../config/network-values.js";
+import { listed } from "../doctor/core/finding.js";
+import { EpmdError } from "../errors.js";
+import { isWildcard } from "../net/ip.js";
+import { parseTcpTable } from "../os/core/tcp-table.js";
 import { kill, knowsFullNames, names } from "./client.js";
 
 const ASK_TIMEOUT = 500;

@@ -1,11 +1,11 @@
-import type { EpmdRequest, EpmdResponse } from "../core/epmd/messages.js";
-import { formatNodeName } from "../core/node-name.js";
-import type { DaemonEvent, Observe } from "../core/observations.js";
-import type { NodeResolver } from "../resolution/resolution.js";
+import type { DaemonEvent, Observe } from "../daemon/core/observations.js";
+import { formatNodeName } from "../names/node-name.js";
+import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { Answer } from "./answer.js";
 import type { LookedUp } from "./look-up.js";
 import { formatPeer, type Peer } from "./peer.js";
 import type { PeerLog } from "./peer-log.js";
+import type { EpmdRequest, EpmdResponse } from "./wire/messages.js";
 
 /** Alive name and host, as long as they can be. */
 const LONGEST_LOGGED_NAME = 255 + 1 + 253;

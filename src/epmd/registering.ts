@@ -1,10 +1,11 @@
-import type { Alive2Request } from "../core/epmd/messages.js";
-import { familyOf } from "../core/ip.js";
-import type { IpPort } from "../core/network-values.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
-import { Sampling } from "../core/sampling.js";
-import type { Logger } from "../logger.js";
+import { connect } from "node:net";
+import type { IpPort } from "../config/network-values.js";
+import type { Logger } from "../daemon/logger.js";
+import { familyOf } from "../net/ip.js";
+import { Sampling } from "../sampling.js";
+import type { RegisteredNode, Registry } from "./core/registry.js";
 import { formatPeer, type Peer } from "./peer.js";
+import type { Alive2Request } from "./wire/messages.js";
 
 /** The connection on which a registration is asked for. */
 export interface Holding {
@@ -133,4 +134,26 @@ function isOfPeer(
   { sameHost, address }: Peer,
 ): holder is RegisteredNode & { readonly address: string } {
   return holder?.address !== undefined && !sameHost && holder.address === address;
+}
+
+/** A VM waits 10 s for the answer to its registration (erl_epmd.erl). Milliseconds. */
+const CONNECT_TIMEOUT = 2_000;
+
+/**
+ * Whether nothing listens at a port: the machine refuses the connection. Silence, or no way to it, says nothing of whoever
+ * may listen there: a firewall, a backlog that is full.
+ * @param limit milliseconds
+ */
+export function isClosedPort({ address, port }: IpPort, limit = CONNECT_TIMEOUT): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port, timeout: limit });
+    const done = (closed: boolean) => {
+      socket.destroy();
+      resolve(closed);
+    };
+    socket.once("connect", () => done(false));
+    socket.once("timeout", () => done(false));
+    // Stays for an error after the end: without a listener that would be thrown.
+    socket.on("error", (error: NodeJS.ErrnoException) => done(error.code === "ECONNREFUSED"));
+  });
 }

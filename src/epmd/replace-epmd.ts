@@ -1,5 +1,5 @@
-import { ListenError } from "../core/errors.js";
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
+import { ListenError } from "../errors.js";
 import type { Listener } from "./listener.js";
 import { formatPeer } from "./peer.js";
 

@@ -1,24 +1,23 @@
 import type { Socket } from "node:net";
-import type { NamedPort, PortPlease2Request } from "../core/epmd/messages.js";
-import { ListenError } from "../core/errors.js";
-import type { Cidr } from "../core/ip.js";
-import type { Observe } from "../core/observations.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Logger } from "../logger.js";
-import type { NodeResolver } from "../resolution/resolution.js";
+import type { Observe } from "../daemon/core/observations.js";
+import type { Logger } from "../daemon/logger.js";
+import { ListenError } from "../errors.js";
+import type { Cidr } from "../net/ip.js";
+import { uidOfSocket } from "../os/peer-uid.js";
+import type { NodeResolver } from "../resolve/node-resolver.js";
 import { type AnswerDeps, answer } from "./answer.js";
-import { isClosedPort } from "./closed-port.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
-import { connectionLimit, openFileLimit } from "./connection-limit.js";
+import type { RegisteredNode, Registry } from "./core/registry.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
 import type { Peer } from "./peer.js";
 import { PeerLogs } from "./peer-log.js";
-import { uidOfSocket } from "./peer-uid.js";
+import { connectionLimit, openFileLimit } from "./places.js";
 import { recordLookUp } from "./record.js";
-import { createRegister } from "./registering.js";
+import { createRegister, isClosedPort } from "./registering.js";
 import { listenInItsPlace } from "./replace-epmd.js";
 import { UnreadAnswers } from "./unread-answers.js";
+import type { NamedPort, PortPlease2Request } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];

@@ -1,24 +1,18 @@
-import { ConfigError } from "../core/errors.js";
-import type { GatewayAddresses } from "../core/gateway/addresses.js";
-import {
-  addressResponse,
-  codeResponse,
-  noDataResponse,
-  reverseResponse,
-  withoutNxdomain,
-} from "../core/gateway/answer.js";
-import { isOwnServer } from "../core/gateway/own-server.js";
-import { readGatewayQuestion } from "../core/gateway/question.js";
-import { isInternetQuery, readReverseQuestion } from "../core/gateway/reverse.js";
-import { hostPort } from "../core/ip.js";
-import type { DnsServer, IpPort } from "../core/network-values.js";
-import type { NameServer } from "../dns/exchange-bytes.js";
+import type { DnsServer, IpPort } from "../config/network-values.js";
+import type { Logger } from "../daemon/logger.js";
+import type { NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
-import type { QueryPeer } from "../dns/peer.js";
+import type { QueryPeer } from "../dns/query-peer.js";
 import { type Responder, startResponder } from "../dns/responder.js";
-import type { Logger } from "../logger.js";
+import { findListener } from "../epmd/port-holder.js";
+import { ConfigError, describeError, ListenError } from "../errors.js";
+import { hostPort } from "../net/ip.js";
+import type { GatewayAddresses } from "./core/addresses.js";
+import { addressResponse, codeResponse, noDataResponse, reverseResponse, withoutNxdomain } from "./core/answer.js";
+import { isOwnServer } from "./core/forwarded.js";
+import { readGatewayQuestion } from "./core/question.js";
+import { isInternetQuery, readReverseQuestion } from "./core/reverse.js";
 import { createForwarder } from "./forward.js";
-import { withAdvice } from "./listen-advice.js";
 import { describeLoop, LoopCheck } from "./loop-check.js";
 
 export interface GatewayDnsOptions {
@@ -160,3 +154,24 @@ function originOf(
   if (among(servers)) return "--gateway-forward";
   return among(dns) ? "--dns" : resolvConf;
 }
+
+/** The same error, with what can be done about it. */
+export function withAdvice(error: unknown, at: IpPort): unknown {
+  if (!(error instanceof ListenError)) return error;
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  const where = hostPort(at.address, at.port);
+  if (code === "EACCES") {
+    const message = `the gateway's DNS may not listen on ${where}: ${describeError(error.cause)}; give srv-epmd CAP_NET_BIND_SERVICE (AmbientCapabilities in a systemd unit, or setcap), or ${ELSEWHERE}`;
+    return new ListenError("LISTEN_FAILED", message, { cause: error, at });
+  }
+  if (code === "EADDRINUSE") {
+    const program = findListener(at.port, at.address);
+    const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
+    const message = `the gateway's DNS cannot listen on ${where}: another name server is there${by}; stop that, or ${ELSEWHERE}`;
+    return new ListenError("LISTEN_IN_USE", message, { cause: error, at });
+  }
+  return error;
+}
+
+const ELSEWHERE =
+  "take --gateway-listen 127.0.0.1:5300 and let the machine's name server forward the gateway's domains there, or --gateway-listen none and put the lines of `srv-epmd hosts` into /etc/hosts";

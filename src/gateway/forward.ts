@@ -1,10 +1,10 @@
 import { setMaxListeners } from "node:events";
-import { answersQuery, isRefusal, withId } from "../core/gateway/forwarded.js";
-import { exchangeBytes, type NameServer, randomId, type Transport } from "../dns/exchange-bytes.js";
+import type { Logger } from "../daemon/logger.js";
+import { exchangeBytes, type NameServer, randomId, type Transport } from "../dns/exchange.js";
 import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.js";
 import type { NameServers } from "../dns/name-servers.js";
-import { openFileLimit } from "../epmd/connection-limit.js";
-import type { Logger } from "../logger.js";
+import { openFileLimit } from "../epmd/places.js";
+import { answersQuery, isRefusal, withId } from "./core/forwarded.js";
 import { askInTurn } from "./in-turn.js";
 
 export interface ForwarderOptions {

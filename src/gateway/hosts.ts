@@ -1,6 +1,6 @@
-import { describeError, ListenError } from "../core/errors.js";
-import type { GatewayAddresses, HostAddress } from "../core/gateway/addresses.js";
-import type { Logger } from "../logger.js";
+import type { Logger } from "../daemon/logger.js";
+import { describeError, ListenError } from "../errors.js";
+import type { GatewayAddresses, HostAddress } from "./core/addresses.js";
 
 export interface GatewayHostsOptions {
   readonly addresses: GatewayAddresses;

@@ -1,4 +1,4 @@
-import type { NameServer } from "../dns/exchange-bytes.js";
+import type { NameServer } from "../dns/exchange.js";
 
 /** What one try came to. Undefined: nothing was said, and nothing will be. */
 export interface Reply {

@@ -1,8 +1,7 @@
 import { setMaxListeners } from "node:events";
-import { hostPort } from "../core/ip.js";
-import { exchange } from "../dns/exchange.js";
-import type { NameServer } from "../dns/exchange-bytes.js";
+import { exchange, type NameServer } from "../dns/exchange.js";
 import type { NameServers } from "../dns/name-servers.js";
+import { hostPort } from "../net/ip.js";
 
 /** A name server that, asked by us, asks us. */
 export interface Loop {

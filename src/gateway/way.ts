@@ -1,11 +1,12 @@
-import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../core/epmd/messages.js";
-import { formatNodeName, type NodeName } from "../core/node-name.js";
-import type { RegisteredNode, Registry } from "../core/registry.js";
-import type { Found } from "../core/resolution.js";
+import { connect } from "node:net";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { type LookedUp, parseQuery, portAnswer, refusal, unresolved } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
-import type { NodeResolver } from "../resolution/resolution.js";
-import type { RelayClient } from "./relay-client.js";
+import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
+import { formatNodeName, type NodeName } from "../names/node-name.js";
+import type { RelayClient } from "../relay/client.js";
+import type { Found } from "../resolve/core/resolution.js";
+import type { NodeResolver } from "../resolve/node-resolver.js";
 
 export interface GatewayLookUpDeps {
   readonly registry: Registry;
@@ -75,4 +76,42 @@ async function answerFound(
   });
   if (relayed.outcome === "relayed") return portAnswer(asked, aliveName, relayed.port, description, found);
   return refusal(asked, { outcome: "unreachable", reason: relayed.reason }, found);
+}
+
+/** A loopback connection takes microseconds, unless the VM's backlog is full. Milliseconds. */
+const ACCEPT_LIMIT = 500;
+
+/**
+ * Whether a node that lives here accepts connections at every address of the gateway. One whose listener is bound to
+ * 127.0.0.1 does not. Asked once for each registration: where a VM listens does not change.
+ * @param anyAddress of the range, another each time: whoever took just the address of a host must not pass for the VM
+ */
+export function createAcceptTest(anyAddress: () => string): (node: RegisteredNode) => Promise<boolean> {
+  const known = new WeakMap<RegisteredNode, Promise<boolean>>();
+  return (node) => {
+    const earlier = known.get(node);
+    if (earlier) return earlier;
+    const result = accepts(anyAddress(), node.port).then((answer) => {
+      // Silence says nothing for the next time; a relay leads to the VM in any case.
+      if (answer === undefined) known.delete(node);
+      return answer ?? false;
+    });
+    known.set(node, result);
+    return result;
+  };
+}
+
+/** Undefined: silent. */
+function accepts(address: string, port: number): Promise<boolean | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port });
+    const settle = (accepting: boolean | undefined) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(accepting);
+    };
+    const timer = setTimeout(settle, ACCEPT_LIMIT, undefined);
+    socket.on("connect", () => settle(true));
+    socket.on("error", () => settle(false));
+  });
 }

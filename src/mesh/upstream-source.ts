@@ -1,13 +1,13 @@
+import type { Config } from "../config/config.js";
+import { nomadSpellings, withoutCleaned } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
-import type { Config } from "../core/config.js";
-import { describeError } from "../core/errors.js";
-import { nomadSpellings, withoutCleaned } from "../core/mesh/nomad-upstreams.js";
-import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "../core/mesh/sidecar.js";
-import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "../core/mesh/upstream.js";
-import type { Question, Resolution } from "../core/resolution.js";
-import { lazily } from "../lazily.js";
-import type { Logger } from "../logger.js";
-import { type LookupContext, type Source, TRAITS } from "../resolution/source.js";
+import { lazily } from "../daemon/lazily.js";
+import type { Logger } from "../daemon/logger.js";
+import { describeError } from "../errors.js";
+import type { Question, Resolution } from "../resolve/core/resolution.js";
+import { type LookupContext, type Source, TRAITS } from "../resolve/source.js";
+import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "./core/sidecar.js";
+import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "./core/upstream.js";
 import type { Sidecars } from "./sidecars.js";
 
 export interface UpstreamSourceDeps {

@@ -1,8 +1,8 @@
 import { Resolver } from "node:dns/promises";
-import { loadConfig } from "../../src/core/config.js";
-import { parseNodeName } from "../../src/core/node-name.js";
-import { createLogger } from "../../src/logger.js";
-import { composeForLookUps } from "../../src/resolve.js";
+import { loadConfig } from "../../src/config/config.js";
+import { createLogger } from "../../src/daemon/logger.js";
+import { parseNodeName } from "../../src/names/node-name.js";
+import { composeForLookUps } from "../../src/resolve/look-ups.js";
 import { a, type SeenQuery, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { median, report } from "./measure.js";
 

@@ -1,9 +1,9 @@
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { IpPort } from "../../src/core/network-values.js";
-import { startRelayClient } from "../../src/gateway/relay-client.js";
-import { createLogger } from "../../src/logger.js";
+import type { IpPort } from "../../src/config/network-values.js";
+import { createLogger } from "../../src/daemon/logger.js";
+import { startRelayClient } from "../../src/relay/client.js";
 import { startChild } from "../support/child.js";
 import { cleanEnvironment } from "../support/environment.js";
 import { freePorts } from "../support/free-port.js";

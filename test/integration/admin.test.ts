@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import type { OptionKey } from "../../src/core/options.js";
-import { type Daemon, start } from "../../src/daemon.js";
-import { METRICS } from "../../src/metrics.js";
+import type { OptionKey } from "../../src/config/options.js";
+import { type Daemon, start } from "../../src/daemon/daemon.js";
+import { METRICS } from "../../src/daemon/metrics.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { freePort } from "../support/free-port.js";
 import { type HttpOptions, http, readEvents } from "../support/http.js";

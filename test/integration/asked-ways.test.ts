@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
-import { type Way, wayWords } from "../../src/core/ways-in.js";
-import { askedWays } from "../../src/resolution/asked-ways.js";
+import { askedWays } from "../../src/resolve/asked-ways.js";
+import { type Way, wayWords } from "../../src/resolve/core/ways-in.js";
 import { freePort } from "../support/free-port.js";
 
 /** An EPMD that gives every name this port, says that it has none, or closes. */

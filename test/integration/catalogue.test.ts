@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Catalogue, createCatalogue } from "../../src/consul/catalogue.js";
 import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
-import type { CatalogueTimings } from "../../src/consul/timings.js";
+import type { CatalogueTimings } from "../../src/publish/timings.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
 import { serviceEntry } from "../support/service-entry.js";

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { type ConfiguredNodes, startConfiguredNodes } from "../../src/consul/configured-nodes.js";
-import { Registry } from "../../src/core/registry.js";
+import { Registry } from "../../src/epmd/core/registry.js";
+import { type ConfiguredNodes, startConfiguredNodes } from "../../src/publish/configured-nodes.js";
 import { freePort } from "../support/free-port.js";
 import { collectLog } from "../support/log-lines.js";
 import { registration } from "../support/registered-node.js";

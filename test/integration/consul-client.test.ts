@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
-import type { ConsulError } from "../../src/core/errors.js";
+import type { ConsulError } from "../../src/errors.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
 import { serviceEntry } from "../support/service-entry.js";

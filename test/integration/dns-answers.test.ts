@@ -1,9 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { TraceEvent } from "../../src/core/trace.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
-import { createLogger } from "../../src/logger.js";
+import type { TraceEvent } from "../../src/resolve/core/resolution.js";
 import {
   a,
   type FakeDnsServer,

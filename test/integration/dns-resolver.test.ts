@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as packet from "dns-packet";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { ResourceRecord } from "../../src/core/dns/record.js";
-import type { TraceEvent } from "../../src/core/trace.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
-import { createLogger } from "../../src/logger.js";
+import type { ResourceRecord } from "../../src/dns/wire/record.js";
+import type { TraceEvent } from "../../src/resolve/core/resolution.js";
 import {
   a,
   cname,

@@ -4,11 +4,11 @@ import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as packet from "dns-packet";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { answerFromZone } from "../../src/core/dns/authority.js";
-import type { Zone } from "../../src/core/dns/zone.js";
+import { createLogger } from "../../src/daemon/logger.js";
+import type { Zone } from "../../src/dns/core/zone.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import { type Responder, type ResponderOptions, startResponder } from "../../src/dns/responder.js";
-import { createLogger } from "../../src/logger.js";
+import { answerFromZone } from "../../src/dns/wire/reply.js";
 import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 

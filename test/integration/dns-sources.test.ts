@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Endpoint } from "../../src/core/endpoint.js";
-import type { Question, Resolution } from "../../src/core/resolution.js";
-import type { TraceEvent } from "../../src/core/trace.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver } from "../../src/dns/resolver.js";
-import { createLogger } from "../../src/logger.js";
-import { AddressLookup } from "../../src/resolution/addresses.js";
-import { createFallbackSource, type FallbackOptions } from "../../src/resolution/fallback-source.js";
-import type { LookupContext } from "../../src/resolution/source.js";
-import { createSrvSource, type SrvSourceOptions } from "../../src/resolution/srv-source.js";
+import type { Endpoint } from "../../src/net/endpoint.js";
+import { AddressLookup } from "../../src/resolve/addresses.js";
+import type { Question, Resolution, TraceEvent } from "../../src/resolve/core/resolution.js";
+import { createFallbackSource, type FallbackOptions } from "../../src/resolve/fallback-source.js";
+import type { LookupContext } from "../../src/resolve/source.js";
+import { createSrvSource, type SrvSourceOptions } from "../../src/resolve/srv-source.js";
 import {
   a,
   aaaa,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Registry } from "../../src/core/registry.js";
 import { startEmbeddedDns } from "../../src/dns/embedded.js";
+import { Registry } from "../../src/epmd/core/registry.js";
 import { dnsClient } from "../support/dns-client.js";
 import { collectLog } from "../support/log-lines.js";
 import { registration, serveConfig } from "../support/registered-node.js";

@@ -1,10 +1,9 @@
 import { createServer, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { Alive2Request } from "../../src/core/epmd/messages.js";
-import { type RegisteredNode, Registry } from "../../src/core/registry.js";
-import { isClosedPort } from "../../src/epmd/closed-port.js";
+import { type RegisteredNode, Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import type { Holding, Registered, RegisteringDeps } from "../../src/epmd/registering.js";
+import { type Holding, isClosedPort, type Registered, type RegisteringDeps } from "../../src/epmd/registering.js";
+import type { Alive2Request } from "../../src/epmd/wire/messages.js";
 import { freePort } from "../support/free-port.js";
 import { collectLog } from "../support/log-lines.js";
 import { registration } from "../support/registered-node.js";

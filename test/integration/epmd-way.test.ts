@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { advertised } from "../../src/core/advertised.js";
-import type { Endpoint } from "../../src/core/endpoint.js";
-import { decodeEndpoints } from "../../src/core/epmd/endpoints.js";
-import type { NodeName } from "../../src/core/node-name.js";
-import { Registry } from "../../src/core/registry.js";
-import type { Resolution } from "../../src/core/resolution.js";
+import { Registry } from "../../src/epmd/core/registry.js";
 import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { registrySource } from "../../src/resolution/registry-source.js";
-import type { NodeResolver } from "../../src/resolution/resolution.js";
+import { decodeEndpoints } from "../../src/epmd/wire/responses.js";
+import type { NodeName } from "../../src/names/node-name.js";
+import type { Endpoint } from "../../src/net/endpoint.js";
+import { advertised } from "../../src/publish/core/advertised.js";
+import type { Resolution } from "../../src/resolve/core/resolution.js";
+import type { NodeResolver } from "../../src/resolve/node-resolver.js";
+import { registrySource } from "../../src/resolve/registry-source.js";
 import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration, serveConfig } from "../support/registered-node.js";
 

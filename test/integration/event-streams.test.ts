@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { EventStreams } from "../../src/admin/event-streams.js";
-import { Observations } from "../../src/core/observations.js";
+import { Observations } from "../../src/daemon/core/observations.js";
 import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 

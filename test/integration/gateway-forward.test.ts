@@ -1,10 +1,9 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { withId } from "../../src/core/gateway/forwarded.js";
-import { isOwnServer } from "../../src/core/gateway/own-server.js";
 import { NameServers } from "../../src/dns/name-servers.js";
 import { createResolver } from "../../src/dns/resolver.js";
+import { isOwnServer, withId } from "../../src/gateway/core/forwarded.js";
 import { createForwarder } from "../../src/gateway/forward.js";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
 import { freePort } from "../support/free-port.js";

@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ListenError } from "../../src/core/errors.js";
-import { GatewayAddresses } from "../../src/core/gateway/addresses.js";
-import { loopbackRange } from "../../src/core/gateway/loopback-range.js";
-import type { Cidr } from "../../src/core/ip.js";
+import { loopbackRange } from "../../src/config/network-values.js";
 import { listen } from "../../src/epmd/listener.js";
 import { PeerLogs } from "../../src/epmd/peer-log.js";
+import { ListenError } from "../../src/errors.js";
+import { GatewayAddresses } from "../../src/gateway/core/addresses.js";
 import { GatewayHosts } from "../../src/gateway/hosts.js";
+import type { Cidr } from "../../src/net/ip.js";
 import { collectLog } from "../support/log-lines.js";
 
 const RANGE = loopbackRange("127.65.3.0/24");

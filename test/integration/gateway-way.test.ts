@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import type { Endpoint } from "../../src/core/endpoint.js";
-import type { NodeName } from "../../src/core/node-name.js";
-import { Registry } from "../../src/core/registry.js";
-import type { Resolution } from "../../src/core/resolution.js";
+import { Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
 import { lookUpAtGateway } from "../../src/gateway/way.js";
-import type { ResolveOptions } from "../../src/resolution/resolution.js";
+import type { NodeName } from "../../src/names/node-name.js";
+import type { Endpoint } from "../../src/net/endpoint.js";
+import type { Resolution } from "../../src/resolve/core/resolution.js";
+import type { ResolveOptions } from "../../src/resolve/node-resolver.js";
 import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 

@@ -1,9 +1,9 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { MEBIBYTE } from "../../src/bounded-file.js";
-import { parseCidr } from "../../src/core/ip.js";
-import { HostsFile } from "../../src/resolution/hosts-file.js";
+import { parseCidr } from "../../src/net/ip.js";
+import { MEBIBYTE } from "../../src/os/bounded-file.js";
+import { HostsFile } from "../../src/os/hosts-file.js";
 import { run } from "../support/child.js";
 import { collectLog } from "../support/log-lines.js";
 import { PROGRAM } from "../support/source-program.js";
@@ -68,7 +68,7 @@ test("a list of 200,000 blocked hosts takes little memory", async () => {
       .join("")
       .concat("10.9.0.1 db1"),
   );
-  const module = new URL("../../src/resolution/hosts-file.ts", import.meta.url).href;
+  const module = new URL("../../src/os/hosts-file.ts", import.meta.url).href;
   const options = `{ path: ${JSON.stringify(path)}, gatewayRange: { bytes: [127, 64, 0, 0], prefix: 10 }, now: () => 0 }`;
   const code = `import { HostsFile } from "${module}"; console.log(new HostsFile(${options}).addressesOf("db1").join());`;
   const [node, ...loader] = PROGRAM.slice(0, -1) as [string, ...string[]];

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { Registry } from "../../src/core/registry.js";
-import type { Resolution } from "../../src/core/resolution.js";
+import { Registry } from "../../src/epmd/core/registry.js";
 import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
+import type { Resolution } from "../../src/resolve/core/resolution.js";
 import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 

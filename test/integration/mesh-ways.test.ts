@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { decodeEndpoints } from "../../src/core/epmd/endpoints.js";
-import { Registry } from "../../src/core/registry.js";
-import type { Found, SourceName } from "../../src/core/resolution.js";
+import { Registry } from "../../src/epmd/core/registry.js";
 import { type LookedUp, lookUp } from "../../src/epmd/look-up.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
+import { decodeEndpoints } from "../../src/epmd/wire/responses.js";
 import { lookUpAtGateway } from "../../src/gateway/way.js";
-import type { ResolveOptions } from "../../src/resolution/resolution.js";
-import { TRAITS } from "../../src/resolution/source.js";
+import type { Found, SourceName } from "../../src/resolve/core/resolution.js";
+import type { ResolveOptions } from "../../src/resolve/node-resolver.js";
+import { TRAITS } from "../../src/resolve/source.js";
 import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration } from "../support/registered-node.js";
 

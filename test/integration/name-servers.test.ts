@@ -1,9 +1,9 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { hostPort } from "../../src/core/ip.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { NameServers } from "../../src/dns/name-servers.js";
-import { createLogger } from "../../src/logger.js";
+import { hostPort } from "../../src/net/ip.js";
 import { run } from "../support/child.js";
 import { temporaryFolder } from "../support/temporary.js";
 

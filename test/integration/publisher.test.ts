@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { AgentState } from "../../src/consul/agent-state.js";
 import type { ConsulClient } from "../../src/consul/client.js";
-import { Publisher } from "../../src/consul/publisher.js";
-import { TIMINGS } from "../../src/consul/timings.js";
-import { Turns } from "../../src/consul/turns.js";
-import type { HeldService } from "../../src/core/service-entry.js";
+import { AgentState } from "../../src/publish/agent-state.js";
+import type { HeldService } from "../../src/publish/core/service-entry.js";
+import { Publisher } from "../../src/publish/publisher.js";
+import { TIMINGS } from "../../src/publish/timings.js";
+import { Turns } from "../../src/publish/turns.js";
 import { collectLog } from "../support/log-lines.js";
 import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 import { waitFor } from "../support/wait-for.js";

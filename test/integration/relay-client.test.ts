@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type RelayClient, type RelayClientOptions, startRelayClient } from "../../src/gateway/relay-client.js";
+import { type RelayClient, type RelayClientOptions, startRelayClient } from "../../src/relay/client.js";
 import { collectLog, type LogLines } from "../support/log-lines.js";
 import {
   ADDRESS,

@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { duplexPair } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ListenError } from "../../src/core/errors.js";
-import { ControlConnection } from "../../src/gateway/relay-control.js";
-import { startRelayServer } from "../../src/gateway/relay-server.js";
+import { ListenError } from "../../src/errors.js";
+import { ControlConnection } from "../../src/relay/control.js";
+import { startRelayServer } from "../../src/relay/server.js";
 import { collectLog } from "../support/log-lines.js";
 import {
   controlClient,

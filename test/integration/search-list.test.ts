@@ -1,14 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { parseNodeName } from "../../src/core/node-name.js";
-import type { Resolution } from "../../src/core/resolution.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver, type Resolver } from "../../src/dns/resolver.js";
-import { createLogger } from "../../src/logger.js";
-import { AddressLookup } from "../../src/resolution/addresses.js";
-import { createFallbackSource } from "../../src/resolution/fallback-source.js";
-import { NodeResolver } from "../../src/resolution/resolution.js";
-import { createSrvSource } from "../../src/resolution/srv-source.js";
+import { parseNodeName } from "../../src/names/node-name.js";
+import { AddressLookup } from "../../src/resolve/addresses.js";
+import type { Resolution } from "../../src/resolve/core/resolution.js";
+import { createFallbackSource } from "../../src/resolve/fallback-source.js";
+import { NodeResolver } from "../../src/resolve/node-resolver.js";
+import { createSrvSource } from "../../src/resolve/srv-source.js";
 import { bestOf } from "../support/best-of.js";
 import {
   a,

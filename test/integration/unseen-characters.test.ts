@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { createConsulClient } from "../../src/consul/client.js";
-import { start } from "../../src/daemon.js";
-import { createLogger } from "../../src/logger.js";
+import { start } from "../../src/daemon/daemon.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { runCommand, startCommand } from "../support/command-line.js";
 import { startFakeConsul } from "../support/fake-consul.js";
 import { http, readEvents } from "../support/http.js";

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Environment } from "../../src/config/nomad.js";
+import type { OptionKey } from "../../src/config/options.js";
 import { createConsulClient } from "../../src/consul/client.js";
-import { parseNodeName } from "../../src/core/node-name.js";
-import type { Environment } from "../../src/core/nomad.js";
-import type { OptionKey } from "../../src/core/options.js";
-import type { Resolution } from "../../src/core/resolution.js";
-import { composeResolution, type Resolving } from "../../src/resolution/compose.js";
-import { type Source, TRAITS } from "../../src/resolution/source.js";
+import { parseNodeName } from "../../src/names/node-name.js";
+import { composeResolution, type Resolving } from "../../src/resolve/compose.js";
+import type { Resolution } from "../../src/resolve/core/resolution.js";
+import { type Source, TRAITS } from "../../src/resolve/source.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { collectLog } from "../support/log-lines.js";

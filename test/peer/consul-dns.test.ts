@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Question, Resolution } from "../../src/core/resolution.js";
+import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver, type Resolver } from "../../src/dns/resolver.js";
-import { createLogger } from "../../src/logger.js";
-import { AddressLookup } from "../../src/resolution/addresses.js";
-import type { Source } from "../../src/resolution/source.js";
-import { createSrvSource } from "../../src/resolution/srv-source.js";
+import { AddressLookup } from "../../src/resolve/addresses.js";
+import type { Question, Resolution } from "../../src/resolve/core/resolution.js";
+import type { Source } from "../../src/resolve/source.js";
+import { createSrvSource } from "../../src/resolve/srv-source.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { requirePeer } from "../support/require-peer.js";
 

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { readOwner } from "../../src/consul/owner.js";
+import { readOwner } from "../../src/publish/ownership.js";
 import { aclToken } from "../support/acl-token.js";
 import { bestOf } from "../support/best-of.js";
 import { createCertificates } from "../support/certificates.js";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { loadConfig } from "../../src/core/config.js";
-import { ConfigError } from "../../src/core/errors.js";
-import { type Command, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/core/options.js";
-import { ValueError } from "../../src/core/values.js";
+import { loadConfig } from "../../src/config/config.js";
+import { type Command, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/config/options.js";
+import { ValueError } from "../../src/config/values.js";
+import { ConfigError } from "../../src/errors.js";
 
 /** Made of what values are made of, so that some of it is nearly right. */
 const text = fc.oneof(

@@ -1,9 +1,9 @@
 import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeChallenge, decodeStatus, readMessage } from "../../src/core/distribution/handshake.js";
-import { ProtocolError } from "../../src/core/errors.js";
 import { converse } from "../../src/distribution/conversation.js";
+import { decodeChallenge, decodeStatus, readMessage } from "../../src/distribution/wire/handshake.js";
+import { ProtocolError } from "../../src/errors.js";
 
 const bytes = fc.uint8Array({ maxLength: 80 }).map((array) => Buffer.from(array));
 /** More like the real thing than chance makes it. */

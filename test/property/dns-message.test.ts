@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeMessage, encodeQuery, encodeResponse } from "../../src/core/dns/message.js";
-import type { KnownRecord } from "../../src/core/dns/record.js";
-import { formatErrorFor } from "../../src/core/dns/reply.js";
-import { ProtocolError } from "../../src/core/errors.js";
-import { formatIp } from "../../src/core/ip.js";
+import { decodeMessage, encodeQuery, encodeResponse } from "../../src/dns/wire/message.js";
+import type { KnownRecord } from "../../src/dns/wire/record.js";
+import { formatErrorFor } from "../../src/dns/wire/reply.js";
+import { ProtocolError } from "../../src/errors.js";
+import { formatIp } from "../../src/net/ip.js";
 
 const label = fc.stringMatching(/^[a-z0-9_%@-]{1,20}$/);
 const name = fc.array(label, { minLength: 1, maxLength: 5 }).map((labels) => labels.join("."));

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { preferAddresses } from "../../src/core/dns/address.js";
-import { orderSrv } from "../../src/core/dns/select.js";
-import { canonicalIp, formatIp } from "../../src/core/ip.js";
+import { orderSrv, preferAddresses } from "../../src/dns/core/order.js";
+import { canonicalIp, formatIp } from "../../src/net/ip.js";
 
 /** Mulberry32: the same numbers on every run. */
 function seeded(seed: number): () => number {

@@ -3,17 +3,22 @@ import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { decodeRequest, encodeRequest, encodeResponse } from "../../src/core/epmd/codec.js";
-import { decodeEndpoints, encodeEndpoints } from "../../src/core/epmd/endpoints.js";
-import { MAX_REQUEST, readFrame } from "../../src/core/epmd/framing.js";
-import { decodeAlive2Response, decodeNamesResponse, decodePort2Response } from "../../src/core/epmd/responses.js";
-import { ProtocolError } from "../../src/core/errors.js";
-import { formatIp } from "../../src/core/ip.js";
-import { Registry } from "../../src/core/registry.js";
 import { answer } from "../../src/epmd/answer.js";
 import { handleConnection } from "../../src/epmd/connection.js";
+import { Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
 import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
+import { MAX_REQUEST, readFrame } from "../../src/epmd/wire/bytes.js";
+import { decodeRequest, encodeRequest, encodeResponse } from "../../src/epmd/wire/codec.js";
+import {
+  decodeAlive2Response,
+  decodeEndpoints,
+  decodeNamesResponse,
+  decodePort2Response,
+  encodeEndpoints,
+} from "../../src/epmd/wire/responses.js";
+import { ProtocolError } from "../../src/errors.js";
+import { formatIp } from "../../src/net/ip.js";
 import { portPlease2 } from "../support/looked-up.js";
 import { registeredNode } from "../support/registered-node.js";
 import { registering } from "../support/registering.js";

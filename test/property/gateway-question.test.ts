@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ProtocolError } from "../../src/core/errors.js";
-import { addressResponse, codeResponse } from "../../src/core/gateway/answer.js";
-import { answersQuery } from "../../src/core/gateway/forwarded.js";
-import { isGatewayHost } from "../../src/core/gateway/names.js";
-import { type GatewayQuestion, readGatewayQuestion } from "../../src/core/gateway/question.js";
+import { ProtocolError } from "../../src/errors.js";
+import { addressResponse, codeResponse } from "../../src/gateway/core/answer.js";
+import { answersQuery } from "../../src/gateway/core/forwarded.js";
+import { isGatewayHost } from "../../src/gateway/core/names.js";
+import { type GatewayQuestion, readGatewayQuestion } from "../../src/gateway/core/question.js";
 import { message, nameOf, questionOf } from "../support/dns-query.js";
 
 const NAMES = { domains: ["svc.consul"], hosts: ["h.example"] };

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonicalIp, familyOf, formatIp, parseCidr, parseIp } from "../../src/core/ip.js";
+import { canonicalIp, familyOf, formatIp, parseCidr, parseIp } from "../../src/net/ip.js";
 
 const octets = (length: number) => fc.array(fc.integer({ min: 0, max: 255 }), { minLength: length, maxLength: length });
 /** Many zeros, so that runs of zero groups are there to be shortened. */

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Status } from "../../src/admin/core/view.js";
 import { html } from "../../src/admin/page/html.js";
 import { renderPage } from "../../src/admin/page.js";
-import type { Status } from "../../src/core/admin/view.js";
 import { tagsOf } from "../support/markup.js";
 import { busyStatus, HOSTILE, NOW } from "../support/status.js";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { printable, printableJson } from "../../src/core/printable.js";
+import { printable, printableJson } from "../../src/text.js";
 
 /** Any text, and text of which much is not seen. */
 const text = fc.oneof(

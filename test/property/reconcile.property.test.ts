@@ -7,8 +7,8 @@ import {
   nextStep,
   type StepResult,
   type Target,
-} from "../../src/core/reconcile.js";
-import type { ServiceEntry } from "../../src/core/service-entry.js";
+} from "../../src/publish/core/reconcile.js";
+import type { ServiceEntry } from "../../src/publish/core/service-entry.js";
 import { serviceEntry } from "../support/service-entry.js";
 
 const TTL = 15_000;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type RegisteredNode, Registry } from "../../src/core/registry.js";
+import { type RegisteredNode, Registry } from "../../src/epmd/core/registry.js";
 
 const step = fc.record({ aliveName: fc.constantFrom("a", "b", "c"), ends: fc.boolean(), clock: fc.nat(5_000) });
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ProtocolError } from "../../src/core/errors.js";
+import { ProtocolError } from "../../src/errors.js";
 import {
   encodeLine,
   parseDaemonLine,
@@ -8,7 +8,7 @@ import {
   type RelayLine,
   type RelayRequest,
   readLine,
-} from "../../src/core/gateway/relay-protocol.js";
+} from "../../src/relay/wire/protocol.js";
 
 const id = fc.nat();
 const port = fc.integer({ min: 1, max: 65_535 });

@@ -1,7 +1,7 @@
 import { COMMANDS } from "../../src/cli/commands.js";
 import { flagKeysOf, parseArguments } from "../../src/cli/parse.js";
-import { loadConfig } from "../../src/core/config.js";
-import { variableOf } from "../../src/core/options.js";
+import { loadConfig } from "../../src/config/config.js";
+import { variableOf } from "../../src/config/options.js";
 
 /** Variables of the VM that srv-epmd's module reads. */
 export const OF_MODULE = ["SRV_EPMD_CONNECT", "SRV_EPMD_ADDRESS", "SRV_EPMD_LOG"];

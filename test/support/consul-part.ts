@@ -1,10 +1,10 @@
 import { afterEach } from "vitest";
+import type { OptionKey } from "../../src/config/options.js";
 import { createConsulClient } from "../../src/consul/client.js";
-import { startRegistrar } from "../../src/consul/registrar.js";
-import type { Timings } from "../../src/consul/timings.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
-import type { OptionKey } from "../../src/core/options.js";
-import { type RegisteredNode, Registry } from "../../src/core/registry.js";
+import { type RegisteredNode, Registry } from "../../src/epmd/core/registry.js";
+import { startRegistrar } from "../../src/publish/registrar.js";
+import type { Timings } from "../../src/publish/timings.js";
 import type { Consul } from "./consul-agent.js";
 import { collectLog } from "./log-lines.js";
 import { registration, serveConfig } from "./registered-node.js";

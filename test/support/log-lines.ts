@@ -1,4 +1,4 @@
-import { createLogger, type Logger } from "../../src/logger.js";
+import { createLogger, type Logger } from "../../src/daemon/logger.js";
 
 export interface LogLines {
   readonly log: Logger;

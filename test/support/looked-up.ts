@@ -1,9 +1,9 @@
-import type { PortPlease2Request } from "../../src/core/epmd/messages.js";
-import { formatNodeName } from "../../src/core/node-name.js";
-import type { DaemonEvent } from "../../src/core/observations.js";
+import type { DaemonEvent } from "../../src/daemon/core/observations.js";
 import type { LookedUp } from "../../src/epmd/look-up.js";
 import type { Peer } from "../../src/epmd/peer.js";
 import { recordLookUp } from "../../src/epmd/record.js";
+import type { PortPlease2Request } from "../../src/epmd/wire/messages.js";
+import { formatNodeName } from "../../src/names/node-name.js";
 import { collectLog } from "./log-lines.js";
 
 export function portPlease2(name: string, forwarded = false): PortPlease2Request {

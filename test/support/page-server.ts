@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Status } from "../../src/admin/core/view.js";
 import { POLICY } from "../../src/admin/http.js";
 import { PAGE_CSS, PAGE_JS } from "../../src/admin/page/assets.js";
 import { renderPage } from "../../src/admin/page.js";
-import type { Status } from "../../src/core/admin/view.js";
 
 export interface PageServer {
   readonly url: string;

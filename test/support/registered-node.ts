@@ -1,7 +1,7 @@
-import { type Config, loadConfig } from "../../src/core/config.js";
-import type { Environment } from "../../src/core/nomad.js";
-import type { OptionKey } from "../../src/core/options.js";
-import type { RegisteredNode, Registration } from "../../src/core/registry.js";
+import { type Config, loadConfig } from "../../src/config/config.js";
+import type { Environment } from "../../src/config/nomad.js";
+import type { OptionKey } from "../../src/config/options.js";
+import type { RegisteredNode, Registration } from "../../src/epmd/core/registry.js";
 
 /** What a VM says in ALIVE2_REQ, over IPv4. */
 export function registration(aliveName: string, port: number, over: Partial<Registration> = {}): Registration {

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { Registry } from "../../src/core/registry.js";
+import type { Registry } from "../../src/epmd/core/registry.js";
 import { createRegister, type Register, type RegisteringDeps } from "../../src/epmd/registering.js";
 
 /** Every local peer may register. */

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach } from "vitest";
+import type { OptionKey } from "../../src/config/options.js";
 import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
-import { type Registrar, startRegistrar } from "../../src/consul/registrar.js";
-import type { Timings } from "../../src/consul/timings.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
-import type { OptionKey } from "../../src/core/options.js";
-import { type RegisteredNode, type Registration, Registry } from "../../src/core/registry.js";
+import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
+import { type Registrar, startRegistrar } from "../../src/publish/registrar.js";
+import type { Timings } from "../../src/publish/timings.js";
 import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
 import { collectLog, type LogLines } from "./log-lines.js";
 import { registration, serveConfig } from "./registered-node.js";

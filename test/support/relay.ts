@@ -1,8 +1,8 @@
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import type { IpPort } from "../../src/core/network-values.js";
-import { type RelayServer, type RelayServerOptions, startRelayServer } from "../../src/gateway/relay-server.js";
+import type { IpPort } from "../../src/config/network-values.js";
+import { type RelayServer, type RelayServerOptions, startRelayServer } from "../../src/relay/server.js";
 import { collectLog, type LogLines } from "./log-lines.js";
 import { temporaryFolder } from "./temporary.js";
 import { waitFor } from "./wait-for.js";

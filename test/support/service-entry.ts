@@ -1,4 +1,4 @@
-import type { HeldService, ServiceEntry } from "../../src/core/service-entry.js";
+import type { HeldService, ServiceEntry } from "../../src/publish/core/service-entry.js";
 
 export const OWNER = "boot-1/4026531840/4369";
 export const STRANGER = "boot-1/4026532999/4369";

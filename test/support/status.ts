@@ -1,6 +1,6 @@
-import type { LocalNode, Status } from "../../src/core/admin/view.js";
-import type { ClusterNode } from "../../src/core/catalogue.js";
-import type { LookUp } from "../../src/core/observations.js";
+import type { LocalNode, Status } from "../../src/admin/core/view.js";
+import type { ClusterNode } from "../../src/consul/core/catalogue.js";
+import type { LookUp } from "../../src/daemon/core/observations.js";
 
 /** 2025-03-14T14:03:22Z: what the fixtures call now. */
 export const NOW = Date.UTC(2025, 2, 14, 14, 3, 22);

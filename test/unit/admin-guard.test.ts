@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type GuardedRequest, refusalOf, saysNotForWhom } from "../../src/core/admin/guard.js";
+import { type GuardedRequest, refusalOf, saysNotForWhom } from "../../src/admin/core/guard.js";
 
 const HOSTS = ["epmd.internal"];
 const request = (over: Partial<GuardedRequest>): GuardedRequest => ({

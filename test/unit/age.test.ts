@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ageWords } from "../../src/core/age.js";
+import { ageWords } from "../../src/text.js";
 
 test.each([
   [0, "0s"],

@@ -8,9 +8,9 @@ import {
   nodesOfService,
   type ServiceInstance,
   type ServiceMember,
-} from "../../src/core/catalogue.js";
-import { parseGlob } from "../../src/core/glob.js";
-import { parseServiceDomain } from "../../src/core/service-domain.js";
+} from "../../src/consul/core/catalogue.js";
+import { parseGlob } from "../../src/names/glob.js";
+import { parseServiceDomain } from "../../src/names/service-domain.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
 const HOST = "svc.service.consul";

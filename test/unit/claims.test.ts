@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type Claim, Claims } from "../../src/core/claims.js";
-import { publicationOf } from "../../src/core/publication.js";
+import { type Claim, Claims } from "../../src/publish/core/claims.js";
+import { publicationOf } from "../../src/publish/core/publication.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
 const DAEMON = { hostName: "box1", port: 4369, owner: "o" };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { type ConfigInput, loadConfig } from "../../src/core/config.js";
-import { ConfigError } from "../../src/core/errors.js";
-import { OPTION_KEYS } from "../../src/core/options.js";
+import { type ConfigInput, loadConfig } from "../../src/config/config.js";
+import { OPTION_KEYS } from "../../src/config/options.js";
+import { ConfigError } from "../../src/errors.js";
 
 type Input = Partial<ConfigInput> & { readonly contents?: unknown };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Caller, MOST_CALLS, type Rank, Turns } from "../../src/consul/turns.js";
+import { type Caller, MOST_CALLS, type Rank, Turns } from "../../src/publish/turns.js";
 
 /** Callers whose calls end when the test says so. */
 function bench() {

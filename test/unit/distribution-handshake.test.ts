@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { ASKING_FLAGS, flagNames, releaseOf } from "../../src/core/distribution/flags.js";
-import { decodeChallenge, decodeStatus, encodeSendName, readMessage } from "../../src/core/distribution/handshake.js";
-import { ProtocolError } from "../../src/core/errors.js";
+import { ASKING_FLAGS, flagNames, releaseOf } from "../../src/distribution/wire/flags.js";
+import { decodeChallenge, decodeStatus, encodeSendName, readMessage } from "../../src/distribution/wire/handshake.js";
+import { ProtocolError } from "../../src/errors.js";
 
 const bytes = (hex: string) => Buffer.from(hex.replaceAll(" ", ""), "hex");
 const latin1 = (text: string) => Buffer.from(text, "latin1");

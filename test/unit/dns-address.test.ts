@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { preferAddresses } from "../../src/core/dns/address.js";
+import { preferAddresses } from "../../src/dns/core/order.js";
 
 const DUAL = ["127.0.0.1", "::1", "192.0.2.2", "2001:db8:1::2", "fe80::1"];
 const IPV4 = ["127.0.0.1", "::1", "192.0.2.2"];

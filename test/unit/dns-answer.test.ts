@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { isAnswerTo, readAnswer, whyNoAnswer } from "../../src/core/dns/answer.js";
-import type { Message } from "../../src/core/dns/message.js";
-import type { ResourceRecord } from "../../src/core/dns/record.js";
+import { isAnswerTo, readAnswer, whyNoAnswer } from "../../src/dns/wire/answer.js";
+import type { Message } from "../../src/dns/wire/message.js";
+import type { ResourceRecord } from "../../src/dns/wire/record.js";
 
 const ASKED = { id: 7, qname: "Node.Example", qtype: "A" } as const;
 

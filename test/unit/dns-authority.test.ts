@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { answerFromZone } from "../../src/core/dns/authority.js";
-import type { Zone } from "../../src/core/dns/zone.js";
+import type { Zone } from "../../src/dns/core/zone.js";
+import { answerFromZone } from "../../src/dns/wire/reply.js";
 
 const ZONE: Zone = {
   domains: ["demo.test"],

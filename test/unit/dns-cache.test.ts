@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { AnswerCache } from "../../src/core/dns/cache.js";
+import { AnswerCache } from "../../src/dns/core/cache.js";
 
 const LIMITS = { maxTtl: 10_000, negativeTtl: 2_000, staleTtl: 60_000, maxEntries: 3, maxRecords: 100 };
 let cache: AnswerCache<string, string>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { labelsAt, layoutOf, questionLayoutOf } from "../../src/core/dns/layout.js";
-import { ProtocolError } from "../../src/core/errors.js";
+import { labelsAt, layoutOf, questionLayoutOf } from "../../src/dns/wire/layout.js";
+import { ProtocolError } from "../../src/errors.js";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");
 const problem = (what: string) => new ProtocolError("DNS_MESSAGE", `malformed DNS message: ${what}`);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { decodeMessage, encodeQuery, encodeResponse } from "../../src/core/dns/message.js";
-import { formatErrorFor, truncateResponse, udpSizeOf } from "../../src/core/dns/reply.js";
-import { ProtocolError } from "../../src/core/errors.js";
+import { decodeMessage, encodeQuery, encodeResponse } from "../../src/dns/wire/message.js";
+import { formatErrorFor, truncateResponse, udpSizeOf } from "../../src/dns/wire/reply.js";
+import { ProtocolError } from "../../src/errors.js";
 
 /** Bytes written by hand: groups of hex digits, and words in quotes as a label with its length. */
 function bytes(text: string): Buffer {

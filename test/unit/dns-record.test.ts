@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nameProblem, presentRecord, type ResourceRecord, typeName } from "../../src/core/dns/record.js";
+import { nameProblem, presentRecord, type ResourceRecord, typeName } from "../../src/dns/wire/record.js";
 
 const OWNER = { owner: "a.svc.service.consul", ttl: 7 };
 

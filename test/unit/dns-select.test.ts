@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { orderSrv } from "../../src/core/dns/select.js";
+import { orderSrv } from "../../src/dns/core/order.js";
 
 const record = (name: string, priority: number, weight: number) => ({ name, priority, weight });
 /** Gives these numbers, one after the other. */

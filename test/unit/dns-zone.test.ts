@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Zone, zoneAnswer } from "../../src/core/dns/zone.js";
+import { type Zone, zoneAnswer } from "../../src/dns/core/zone.js";
 
 const ZONE: Zone = {
   domains: ["demo.test", "deep.demo.test"],

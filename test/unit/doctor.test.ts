@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import type { ServiceMember } from "../../src/core/catalogue.js";
-import type { Message } from "../../src/core/dns/message.js";
-import type { ResourceRecord } from "../../src/core/dns/record.js";
-import { whyNoRecord } from "../../src/core/doctor/absent-node.js";
-import { fail, listed, ok, skip, together, warn } from "../../src/core/doctor/finding.js";
-import { parseListeners, reachability } from "../../src/core/doctor/listeners.js";
-import { knowledgeOf } from "../../src/core/doctor/name-server.js";
-import { nearest } from "../../src/core/doctor/nearest.js";
+import type { ServiceMember } from "../../src/consul/core/catalogue.js";
+import type { Message } from "../../src/dns/wire/message.js";
+import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
+import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
+import { fail, listed, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { parseListeners, reachability } from "../../src/doctor/core/listeners.js";
+import { knowledgeOf } from "../../src/doctor/core/name-server.js";
+import { nearest } from "../../src/names/nearest.js";
 
 describe("findings of one kind together", () => {
   test("count as the worst of them, which is told first, and say the same advice once", () => {

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { decodeRequest, encodeRequest, encodeResponse } from "../../src/core/epmd/codec.js";
-import type { EpmdResponse } from "../../src/core/epmd/messages.js";
+import type { RegisteredNode } from "../../src/epmd/core/registry.js";
+import { decodeRequest, encodeRequest, encodeResponse } from "../../src/epmd/wire/codec.js";
+import type { EpmdResponse } from "../../src/epmd/wire/messages.js";
 import {
   decodeAlive2Response,
   decodeNamesResponse,
   decodePort2Reason,
   decodePort2Response,
-} from "../../src/core/epmd/responses.js";
-import { ProtocolError } from "../../src/core/errors.js";
-import type { RegisteredNode } from "../../src/core/registry.js";
+} from "../../src/epmd/wire/responses.js";
+import { ProtocolError } from "../../src/errors.js";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");
 

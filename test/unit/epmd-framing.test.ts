@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { decodeEndpoints, encodeEndpoints } from "../../src/core/epmd/endpoints.js";
-import { readFrame } from "../../src/core/epmd/framing.js";
-import { ProtocolError } from "../../src/core/errors.js";
+import { readFrame } from "../../src/epmd/wire/bytes.js";
+import { decodeEndpoints, encodeEndpoints } from "../../src/epmd/wire/responses.js";
+import { ProtocolError } from "../../src/errors.js";
 
 test("a frame is complete with its last byte and not before; what follows is the rest", () => {
   const bytes = Buffer.from([0, 3, 0x7a, 0x61, 0x62, 0xff]);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { connectionLimit } from "../../src/epmd/connection-limit.js";
-import { Places } from "../../src/epmd/places.js";
+import { connectionLimit, Places } from "../../src/epmd/places.js";
 
 describe("places", () => {
   test("are full when all are taken, and that is told once until half of them are free again", () => {

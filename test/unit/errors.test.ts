@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError, ConsulError, describeError, SrvEpmdError } from "../../src/core/errors.js";
+import { ConfigError, ConsulError, describeError, SrvEpmdError } from "../../src/errors.js";
 
 describe("an error of ours", () => {
   test("has a code, a name and the cause", () => {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { GatewayAddresses, hostLimit } from "../../src/core/gateway/addresses.js";
-import { loopbackRange } from "../../src/core/gateway/loopback-range.js";
-import { cidrContains } from "../../src/core/ip.js";
+import { loopbackRange } from "../../src/config/network-values.js";
+import { GatewayAddresses, hostLimit } from "../../src/gateway/core/addresses.js";
+import { cidrContains } from "../../src/net/ip.js";
 
 const RANGE = loopbackRange("127.64.0.0/10");
 const SMALL = loopbackRange("127.65.3.0/24");

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { addressResponse, codeResponse, noDataResponse, reverseResponse } from "../../src/core/gateway/answer.js";
-import { answersQuery, isRefusal, withId } from "../../src/core/gateway/forwarded.js";
+import { addressResponse, codeResponse, noDataResponse, reverseResponse } from "../../src/gateway/core/answer.js";
+import { answersQuery, isRefusal, withId } from "../../src/gateway/core/forwarded.js";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
 
 const hex = (text: string) => text.replaceAll(/\s/g, "");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { loadConfig } from "../../src/core/config.js";
-import { gatewayHosts, gatewayNames, isGatewayHost } from "../../src/core/gateway/names.js";
-import { isOwnServer } from "../../src/core/gateway/own-server.js";
+import { loadConfig } from "../../src/config/config.js";
+import { isOwnServer } from "../../src/gateway/core/forwarded.js";
+import { gatewayHosts, gatewayNames, isGatewayHost } from "../../src/gateway/core/names.js";
 
 const config = (flags: Record<string, string | string[]>) =>
   loadConfig({ command: "serve", flags: { gateway: "true", ...flags }, env: {} }).config;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { isGatewayHost } from "../../src/core/gateway/names.js";
-import { readGatewayQuestion } from "../../src/core/gateway/question.js";
+import { isGatewayHost } from "../../src/gateway/core/names.js";
+import { readGatewayQuestion } from "../../src/gateway/core/question.js";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
 
 const NAMES = { domains: ["svc.service.consul"], hosts: ["only.example.org"] };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isInternetQuery, readReverseQuestion } from "../../src/core/gateway/reverse.js";
+import { isInternetQuery, readReverseQuestion } from "../../src/gateway/core/reverse.js";
 import { message, nameOf, queryFor, questionOf } from "../support/dns-query.js";
 
 const PTR = 12;

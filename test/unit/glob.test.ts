@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseGlob } from "../../src/core/glob.js";
+import { parseGlob } from "../../src/names/glob.js";
 
 describe("a glob", () => {
   test.each([

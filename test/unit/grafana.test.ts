@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { METRICS, type MetricName } from "../../src/metrics.js";
+import { METRICS, type MetricName } from "../../src/daemon/metrics.js";
 
 const NAMES = Object.keys(METRICS) as MetricName[];
 const HISTOGRAMS = NAMES.filter((name) => METRICS[name].type === "histogram");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addressesInHosts, hostsEntriesIn } from "../../src/core/hosts-file.js";
+import { addressesInHosts, hostsEntriesIn } from "../../src/os/core/hosts-file.js";
 
 const HOSTS = `
 # Debian's default

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { NameServer } from "../../src/dns/exchange-bytes.js";
+import type { NameServer } from "../../src/dns/exchange.js";
 import { askInTurn, type InTurnOptions, type Reply } from "../../src/gateway/in-turn.js";
 
 beforeEach(() => {

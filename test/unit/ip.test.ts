@@ -9,7 +9,7 @@ import {
   isWildcard,
   parseCidr,
   parseIp,
-} from "../../src/core/ip.js";
+} from "../../src/net/ip.js";
 
 describe("an IP literal", () => {
   test.each([

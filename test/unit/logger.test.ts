@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ConsulError } from "../../src/core/errors.js";
-import { createLogger, type LoggerOptions } from "../../src/logger.js";
+import { createLogger, type LoggerOptions } from "../../src/daemon/logger.js";
+import { ConsulError } from "../../src/errors.js";
 
 function logger(format: LoggerOptions["format"], level: LoggerOptions["level"] = "info") {
   const lines: string[] = [];

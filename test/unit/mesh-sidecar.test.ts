@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { loadConfig } from "../../src/core/config.js";
-import { heldByOthers, type LocalService } from "../../src/core/mesh/second-instance.js";
+import { loadConfig } from "../../src/config/config.js";
+import type { OptionKey } from "../../src/config/options.js";
+import { heldByOthers, type LocalService } from "../../src/mesh/core/second-instance.js";
 import {
   asksAgent,
   destinationOf,
@@ -8,8 +9,7 @@ import {
   ownSidecars,
   type Sidecar,
   sidecarsOfNodes,
-} from "../../src/core/mesh/sidecar.js";
-import type { OptionKey } from "../../src/core/options.js";
+} from "../../src/mesh/core/sidecar.js";
 import { serveConfig } from "../support/registered-node.js";
 
 type Flags = Partial<Record<OptionKey, string | readonly string[]>>;

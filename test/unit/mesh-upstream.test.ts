@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { nomadSpellings, readNomadUpstreams, withoutCleaned } from "../../src/core/mesh/nomad-upstreams.js";
-import { listDestinations, resolveUpstream, upstreamsTo } from "../../src/core/mesh/upstream.js";
-import { readNomadEnvironment } from "../../src/core/nomad.js";
+import { nomadSpellings, readNomadEnvironment, readNomadUpstreams, withoutCleaned } from "../../src/config/nomad.js";
+import { listDestinations, resolveUpstream, upstreamsTo } from "../../src/mesh/core/upstream.js";
 
 const upstream = (destination: string, port: number, address = "127.0.0.1") => ({ destination, address, port });
 const ANY = { family: "any" } as const;

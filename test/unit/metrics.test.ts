@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { DaemonEvent, LookUp } from "../../src/core/observations.js";
-import { METRICS, type MetricName, Metrics } from "../../src/metrics.js";
+import type { DaemonEvent, LookUp } from "../../src/daemon/core/observations.js";
+import { METRICS, type MetricName, Metrics } from "../../src/daemon/metrics.js";
 
 const NAMES = Object.keys(METRICS) as MetricName[];
 

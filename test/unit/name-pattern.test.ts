@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { isNamePattern, namePattern, parseNamePattern } from "../../src/core/name-pattern.js";
-import { ValueError } from "../../src/core/values.js";
+import { ValueError } from "../../src/config/values.js";
+import { isNamePattern, namePattern, parseNamePattern } from "../../src/names/pattern.js";
 
 test.each([
   ["node_*@svc.service.consul", "node_*", "svc.service.consul"],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatNodeName, parseNodeName } from "../../src/core/node-name.js";
+import { formatNodeName, parseNodeName } from "../../src/names/node-name.js";
 
 describe("a node name as asked for", () => {
   test.each([

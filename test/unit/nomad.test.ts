@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isBridged, readNomadEnvironment } from "../../src/core/nomad.js";
+import { isBridged, readNomadEnvironment } from "../../src/config/nomad.js";
 
 describe("Nomad's environment", () => {
   test("gives each port with the host side that it is mapped to", () => {

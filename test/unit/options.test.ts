@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Command, defaultOf, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/core/options.js";
-import { boolean } from "../../src/core/values.js";
+import { type Command, defaultOf, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/config/options.js";
+import { boolean } from "../../src/config/values.js";
 
 const COMMANDS: readonly Command[] = ["serve", "resolve", "names", "wait"];
 

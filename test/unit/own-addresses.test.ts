@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { listenAddresses } from "../../src/epmd/listen-addresses.js";
-import { listenableOwn } from "../../src/epmd/own-addresses.js";
+import { listenAddresses, listenableOwn } from "../../src/epmd/listen-addresses.js";
 
 const OWN = ["127.0.0.1", "::1", "127.0.0.53", "10.0.0.5", "fd00::5", "fe80::1", "febf::1", "fec0::1", "10.0.0.5"];
 

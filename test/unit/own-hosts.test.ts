@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Machine } from "../../src/machine.js";
-import { ownHosts } from "../../src/resolution/own-hosts.js";
+import type { Machine } from "../../src/os/machine.js";
+import { ownHosts } from "../../src/resolve/registry-source.js";
 import { serveConfig } from "../support/registered-node.js";
 
 const MACHINE: Machine = {

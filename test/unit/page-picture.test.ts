@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { pairsOf, pictureOf } from "../../src/admin/page/pairs.js";
 import { renderPage } from "../../src/admin/page.js";
-import type { LookUp } from "../../src/core/observations.js";
+import type { LookUp } from "../../src/daemon/core/observations.js";
 import { rowsOf } from "../support/markup.js";
 import { emptyStatus, failedLookUp, lookUp, NOW } from "../support/status.js";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { printable, printableJson } from "../../src/core/printable.js";
+import { printable, printableJson } from "../../src/text.js";
 
 /** One of each kind, and how it is written out for people and in JSON. */
 const UNSEEN: readonly (readonly [what: string, character: string, shown: string, json: string])[] = [

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { advertised } from "../../src/core/advertised.js";
+import { advertised } from "../../src/publish/core/advertised.js";
 import {
   type DaemonIdentity,
   instanceOf,
   type Publication,
   publicationOf,
   publishesToConsul,
-} from "../../src/core/publication.js";
-import type { ServiceEntry } from "../../src/core/service-entry.js";
+} from "../../src/publish/core/publication.js";
+import type { ServiceEntry } from "../../src/publish/core/service-entry.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
 const DAEMON: DaemonIdentity = { hostName: "box1", port: 4369, owner: "boot/4026531840/4369" };

@@ -8,8 +8,8 @@ import {
   observe,
   ownedKeys,
   type Survey,
-} from "../../src/core/reconcile.js";
-import { withDistinctId } from "../../src/core/service-entry.js";
+} from "../../src/publish/core/reconcile.js";
+import { withDistinctId } from "../../src/publish/core/service-entry.js";
 import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 
 const ENTRY = serviceEntry("a");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Registration, Registry, type RegistryEvent } from "../../src/core/registry.js";
+import { type Registration, Registry, type RegistryEvent } from "../../src/epmd/core/registry.js";
 import { registration as registrationAt } from "../support/registered-node.js";
 
 const NOW = 1_700_000_000_500;

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { adopt } from "../../src/gateway/relay-adopt.js";
+import { adopt } from "../../src/relay/link.js";
 
 test("a socket whose handle is not to be had is read itself, and stops when it is told to", async () => {
   const stream = new PassThrough({ readableHighWaterMark: 4 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ProtocolError } from "../../src/core/errors.js";
-import { encodeLine, parseDaemonLine, parseRelayLine, readLine } from "../../src/core/gateway/relay-protocol.js";
+import { ProtocolError } from "../../src/errors.js";
+import { encodeLine, parseDaemonLine, parseRelayLine, readLine } from "../../src/relay/wire/protocol.js";
 
 const ENSURE =
   '{"type":"ensure","id":7,"node":"b@svc.test","address":"127.64.0.1","endpoints":[{"address":"10.0.0.1","port":9100},{"address":"fd00::1","port":1}]}';

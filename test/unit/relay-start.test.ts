@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { relayCommand, supervisorOf } from "../../src/gateway/relay-autostart.js";
-import { relayDescriptors } from "../../src/gateway/relay-limits.js";
+import { relayCommand, supervisorOf } from "../../src/relay/autostart.js";
+import { relayDescriptors } from "../../src/relay/limits.js";
 
 const nowhere = () => false;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { Endpoint } from "../../src/core/endpoint.js";
-import { resolutionObject } from "../../src/core/resolution-object.js";
-import { TRAITS } from "../../src/resolution/source.js";
+import type { Endpoint } from "../../src/net/endpoint.js";
+import { resolutionObject } from "../../src/resolve/core/resolution.js";
+import { TRAITS } from "../../src/resolve/source.js";
 
 const ENDPOINTS: Endpoint[] = [1, 2].map((n) => ({
   ...{ address: `10.0.0.${n}`, port: 9100 + n, family: 4, priority: 1, weight: 1, target: `h${n}.test` },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseResolvConf, searchNames } from "../../src/core/dns/resolv-conf.js";
+import { parseResolvConf, searchNames } from "../../src/dns/core/resolv-conf.js";
 
 describe("resolv.conf", () => {
   test("names servers, the search list and options", () => {

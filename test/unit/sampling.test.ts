@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Sampling } from "../../src/core/sampling.js";
+import { Sampling } from "../../src/sampling.js";
 
 test("of each kind the first in a minute is told, with how many were left out since", () => {
   const sampling = new Sampling();

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { domainRule } from "../../src/core/network-values.js";
+import { domainRule } from "../../src/config/network-values.js";
 import {
   domainOf,
   expandHost,
   parseServiceDomain,
   qualifiedDomain,
   readConsulName,
-} from "../../src/core/service-domain.js";
+} from "../../src/names/service-domain.js";
 
 describe("a host part", () => {
   const keep = new Set(["localhost", "box1"]);

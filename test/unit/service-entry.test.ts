@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { aliveNameOf, META_SINCE, sameEntry, tcpCheckId, ttlCheckId } from "../../src/core/service-entry.js";
+import { aliveNameOf, META_SINCE, sameEntry, tcpCheckId, ttlCheckId } from "../../src/publish/core/service-entry.js";
 import { heldService, serviceEntry } from "../support/service-entry.js";
 
 const ENTRY = serviceEntry("a", { tags: ["a", "blue"] });

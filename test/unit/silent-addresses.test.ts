@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hadItsTime, SilentAddresses } from "../../src/core/silent-addresses.js";
+import { hadItsTime, SilentAddresses } from "../../src/net/endpoint.js";
 
 const at = (address: string) => ({ address });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseNodesFile } from "../../src/core/static-nodes.js";
-import { ValueError } from "../../src/core/values.js";
+import { ValueError } from "../../src/config/values.js";
+import { parseNodesFile } from "../../src/resolve/core/static-nodes.js";
 
 test("a nodes file has an entry a line; blank lines and comments do not count", () => {
   const entries = parseNodesFile(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseTcpTable, uidAtEnd } from "../../src/core/tcp-table.js";
+import { parseTcpTable, uidAtEnd } from "../../src/os/core/tcp-table.js";
 
 /** Both ends of a connection of user 1000 to port 4369, one that is being closed, and one that listens; little-endian. */
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

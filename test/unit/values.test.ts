@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { loopbackRange } from "../../src/core/gateway/loopback-range.js";
-import * as network from "../../src/core/network-values.js";
-import * as values from "../../src/core/values.js";
+import * as network from "../../src/config/network-values.js";
+import { loopbackRange } from "../../src/config/network-values.js";
+import * as values from "../../src/config/values.js";
 
 /** Message of the ValueError that a text gives. */
 function complaint(parse: (text: string) => unknown, text: string): string {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { loadConfig } from "../../src/core/config.js";
-import type { Endpoint } from "../../src/core/endpoint.js";
-import { familyOf } from "../../src/core/ip.js";
-import { type WaysInput, waysIn, wayWords } from "../../src/core/ways-in.js";
+import { loadConfig } from "../../src/config/config.js";
+import type { Endpoint } from "../../src/net/endpoint.js";
+import { familyOf } from "../../src/net/ip.js";
+import { type WaysInput, waysIn, wayWords } from "../../src/resolve/core/ways-in.js";
 
 const HOST = "svc.service.consul";
 

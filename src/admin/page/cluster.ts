@@ -1,6 +1,6 @@
-import type { Status } from "../../core/admin/view.js";
-import type { ClusterNode } from "../../core/catalogue.js";
-import { hostPort } from "../../core/ip.js";
+import type { ClusterNode } from "../../consul/core/catalogue.js";
+import { hostPort } from "../../net/ip.js";
+import type { Status } from "../core/view.js";
 import { type Content, html, type Markup } from "./html.js";
 import { nothing, section, table } from "./table.js";
 import { age, code, counted, fewOf, nodeName, pill, type Tone } from "./words.js";

@@ -1,4 +1,4 @@
-import { printable } from "../../core/printable.js";
+import { printable } from "../../text.js";
 
 /** Markup that is ours; whatever else gets into a template is text. */
 export class Markup {

@@ -1,6 +1,6 @@
-import type { Status } from "../../core/admin/view.js";
-import { hostPort } from "../../core/ip.js";
-import type { LookUp } from "../../core/observations.js";
+import type { LookUp } from "../../daemon/core/observations.js";
+import { hostPort } from "../../net/ip.js";
+import type { Status } from "../core/view.js";
 import { type Content, html, type Markup } from "./html.js";
 import { nothing, section, table } from "./table.js";
 import { age, clock, code, counted, fewOf, ipOf, nodeName, pill, type Tone } from "./words.js";

@@ -1,5 +1,5 @@
-import type { LeftEntry, LocalNode, Status } from "../../core/admin/view.js";
-import { hostPort } from "../../core/ip.js";
+import { hostPort } from "../../net/ip.js";
+import type { LeftEntry, LocalNode, Status } from "../core/view.js";
 import { type Content, html, type Markup } from "./html.js";
 import { nothing, section, table } from "./table.js";
 import { age, code, counted, fewOf, pill, type Tone } from "./words.js";

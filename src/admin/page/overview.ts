@@ -1,4 +1,4 @@
-import type { ReadyCheck, Status } from "../../core/admin/view.js";
+import type { ReadyCheck, Status } from "../core/view.js";
 import { type Content, html, type Markup } from "./html.js";
 import { age, code, counted, fewOf, ipOf, pill } from "./words.js";
 

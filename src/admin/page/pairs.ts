@@ -1,4 +1,4 @@
-import type { LookUp } from "../../core/observations.js";
+import type { LookUp } from "../../daemon/core/observations.js";
 import { askerWords } from "./look-ups.js";
 
 /** One who asked, the node it asked for, and what came of it. */

@@ -1,4 +1,4 @@
-import type { LookUp } from "../../core/observations.js";
+import type { LookUp } from "../../daemon/core/observations.js";
 import { type Content, html, type Markup } from "./html.js";
 import { OUTCOME_TONES, outcomeWords } from "./look-ups.js";
 import { type End, type Pair, type Picture, pairsOf, pictureOf } from "./pairs.js";

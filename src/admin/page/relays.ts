@@ -1,6 +1,6 @@
-import type { Status } from "../../core/admin/view.js";
-import type { RelayState } from "../../core/gateway/relay-protocol.js";
-import { hostPort } from "../../core/ip.js";
+import { hostPort } from "../../net/ip.js";
+import type { RelayState } from "../../relay/wire/protocol.js";
+import type { Status } from "../core/view.js";
 import { type Content, html } from "./html.js";
 import { nothing, section, table } from "./table.js";
 import { age, bytes, code, counted, fewOf, nodeName } from "./words.js";

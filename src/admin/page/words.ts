@@ -1,4 +1,4 @@
-import { ageWords } from "../../core/age.js";
+import { ageWords } from "../../text.js";
 import { type Content, html, type Markup } from "./html.js";
 
 /** A moment as its age, with the whole of it for who points at it. @param at milliseconds since the epoch */

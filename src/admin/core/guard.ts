@@ -1,0 +1,68 @@
+import { canonicalIp } from "../../net/ip.js";
+
+/** As much of an HTTP request as says whether it is answered. */
+export interface GuardedRequest {
+  readonly method: string;
+  /** Header `Host`. */
+  readonly host: string | undefined;
+  /** Header `Sec-Fetch-Site`: browsers say with it where a request comes from; other programs do not send it. */
+  readonly fetchSite: string | undefined;
+  /** Header `Origin`: of the page whose script asks, when that is another one. */
+  readonly origin: string | undefined;
+  /** Header `User-Agent`. */
+  readonly userAgent: string | undefined;
+}
+
+export interface Refusal {
+  readonly status: 403 | 405;
+  readonly message: string;
+}
+
+/**
+ * Pages of other sites that are open in a browser on this machine can send requests to loopback addresses, and with DNS
+ * rebinding read the answers under a name of their own. So: nothing but GET, no name but those that are ours, and
+ * nothing that a browser sends for another page.
+ * @param hosts names of --admin-host, lower case
+ */
+export function refusalOf(request: GuardedRequest, hosts: readonly string[]): Refusal | undefined {
+  const { method, host, fetchSite, origin } = request;
+  if (method !== "GET") return { status: 405, message: `${method} is not answered here, only GET` };
+  if (!isOwnHost(host ?? "", hosts)) {
+    const message = `the Host header says ${JSON.stringify(host ?? "")}: ask by IP address or as localhost, or give the name to srv-epmd with --admin-host`;
+    return { status: 403, message };
+  }
+  // https://www.w3.org/TR/fetch-metadata/: "none" is what a person typed. Another port of this host is "same-site".
+  if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") {
+    return elsewhere(`Sec-Fetch-Site: ${JSON.stringify(fetchSite)}`);
+  }
+  if (origin !== undefined && hostOf(origin) !== host?.toLowerCase())
+    return elsewhere(`Origin: ${JSON.stringify(origin)}`);
+  return undefined;
+}
+
+/**
+ * Whether a browser asks and does not say for which page. They say it only to addresses that they trust, which
+ * http://10.1.2.3 is not, nor http://0.0.0.0, which leads to this machine: there an image of a page from elsewhere looks
+ * like an address that a person typed (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header). Such a page can read
+ * no answer, but have us do things.
+ */
+export function saysNotForWhom({ fetchSite, userAgent = "" }: GuardedRequest): boolean {
+  return fetchSite === undefined && userAgent.startsWith("Mozilla/");
+}
+
+function elsewhere(sign: string): Refusal {
+  return { status: 403, message: `a page of another site asks (${sign}): type the address into the browser instead` };
+}
+
+/** Of an origin such as `http://127.0.0.1:9369`; undefined for `null`, which pages can make theirs. */
+function hostOf(origin: string): string | undefined {
+  return /^https?:\/\/(.+)$/.exec(origin)?.[1]?.toLowerCase();
+}
+
+/** Nomad's checks send `ip:port`, people `localhost:9369` or `[::1]:9369`. */
+function isOwnHost(host: string, hosts: readonly string[]): boolean {
+  const name = /^(\[[^\]]*\]|[^:]*)(?::[0-9]*)?$/.exec(host)?.[1]?.toLowerCase();
+  if (name === undefined) return false;
+  if (name.startsWith("[")) return canonicalIp(name.slice(1, -1)) !== undefined;
+  return name === "localhost" || canonicalIp(name) !== undefined || hosts.includes(name.replace(/\.$/, ""));
+}

@@ -1,0 +1,96 @@
+import type { ClusterNode } from "../../consul/core/catalogue.js";
+import type { LookUp } from "../../daemon/core/observations.js";
+import type { RelayStatus } from "../../relay/wire/protocol.js";
+
+/** A condition of readiness. */
+export interface ReadyCheck {
+  readonly name: "stopping" | "gateway" | "consul" | "published";
+  readonly ok: boolean;
+  /** Why it is not. */
+  readonly reason?: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Those that apply to this daemon. */
+  readonly checks: readonly ReadyCheck[];
+}
+
+/** A node alive here, and how it stands in Consul. */
+export interface LocalNode {
+  readonly name: string;
+  /** Where its VM listens. */
+  readonly port: number;
+  readonly creation: number;
+  /** Family over which it registered. */
+  readonly family: 4 | 6;
+  /** Where it lives when that is not this machine. */
+  readonly address?: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** `configured`: of --publish-node */
+  readonly origin: "alive2" | "configured";
+  /**
+   * `agreed`: in Consul's DNS as it should be. `missing`: it should be there and is not, `reason` says why.
+   * `pending`: it has registered a moment ago, and is on its way there.
+   * `local`: it is not meant to be there, `reason` says why. `off`: nothing is published by this daemon.
+   */
+  readonly publication: "agreed" | "missing" | "pending" | "local" | "off";
+  readonly serviceIds: readonly string[];
+  readonly reason?: string;
+  /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */
+  readonly elsewhere?: readonly string[];
+}
+
+/** An entry of ours in Consul whose VM is not here: it may return, or it is about to be removed. */
+export interface LeftEntry {
+  readonly name: string;
+  readonly serviceIds: readonly string[];
+}
+
+/** The nodes of the services of `--domain`, or why they are not known. */
+export type Cluster =
+  | { readonly outcome: "listed"; readonly patterns: readonly string[]; readonly nodes: readonly ClusterNode[] }
+  /** No `--domain` lies under Consul's. */
+  | { readonly outcome: "none"; readonly reason: string }
+  | { readonly outcome: "unavailable"; readonly cause: string };
+
+/** All that the status page shows, at one moment. */
+export interface Status {
+  readonly version: string;
+  readonly hostName: string;
+  /** ISO 8601. */
+  readonly since: string;
+  readonly epmd: { readonly port: number; readonly addresses: readonly string[] };
+  /** `ip:port`; of --dns-listen and of the gateway. */
+  readonly dns: { readonly embedded: string | undefined; readonly gateway: string | undefined };
+  /** The agent that nodes are published with. */
+  readonly consul: { readonly url: string; readonly publishes: boolean; readonly answers: boolean };
+  readonly domains: readonly string[];
+  readonly readiness: Readiness;
+  readonly nodes: readonly LocalNode[];
+  readonly left: readonly LeftEntry[];
+  readonly cluster: Cluster;
+  /** Newest first. */
+  readonly lookUps: readonly LookUp[];
+  /** Of the gateway; undefined without one, or without a relay process. */
+  readonly relays: RelayStatus | undefined;
+}
+
+/** As many as the status page shows. */
+const KEPT = 100;
+
+/** The last look-ups. */
+export class RecentLookUps {
+  readonly #kept: LookUp[] = [];
+
+  add(lookUp: LookUp): void {
+    this.#kept.push(lookUp);
+    if (this.#kept.length > KEPT) this.#kept.shift();
+  }
+
+  /** Newest first. */
+  list(): LookUp[] {
+    return this.#kept.toReversed();
+  }
+}

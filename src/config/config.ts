@@ -1,0 +1,158 @@
+import { ConfigError } from "../errors.js";
+import { checkCombinations, doubtfulSettings } from "./conflicts.js";
+import { type Environment, type NomadEnvironment, readNomadEnvironment } from "./nomad.js";
+import {
+  type Command,
+  defaultOf,
+  flagOf,
+  OPTION_KEYS,
+  type OptionKey,
+  optionOf,
+  type Settings,
+  variableOf,
+} from "./options.js";
+import { ValueError } from "./values.js";
+
+/** Everything that a command runs with; frozen. */
+export interface Config extends Settings {
+  readonly nomad: NomadEnvironment;
+  /** Keys that somebody set, as against those at their default. */
+  readonly given: ReadonlySet<OptionKey>;
+}
+
+export interface ConfigInput {
+  readonly command: Command;
+  /** Flags of the command line by option key, as written; absent: not given. */
+  readonly flags: Readonly<Partial<Record<OptionKey, string | readonly string[]>>>;
+  readonly env: Environment;
+  /** Contents of `--config`, by flag name. */
+  readonly file?: { readonly path: string; readonly contents: unknown };
+}
+
+export interface ConfigOutput {
+  readonly config: Config;
+  /** What does not stop the start and should be said. */
+  readonly warnings: readonly string[];
+}
+
+/** Where a value was written: named in every complaint about it. */
+interface Written {
+  readonly where: string;
+  readonly texts: readonly string[];
+}
+
+/** Variables of the Erlang module, which share our prefix. */
+const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG"]);
+
+/**
+ * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then default.
+ * @throws ConfigError that names the option, where it was written, the value and what would be right.
+ */
+export function loadConfig(input: ConfigInput): ConfigOutput {
+  const unknown = Object.keys(input.flags).find((key) => !OPTION_KEYS.includes(key as OptionKey));
+  if (unknown !== undefined)
+    throw new ConfigError("CONFIG_UNKNOWN", `flags: ${unknown} is not an option (camelCase, as dnsListen)`);
+  const file = readFileKeys(input.file);
+  const settings: Partial<Record<OptionKey, unknown>> = {};
+  const given = new Map<OptionKey, Written>();
+  for (const key of OPTION_KEYS) {
+    // Other commands' options keep their default, whatever is in the environment or in a shared file.
+    const written = optionOf(key).commands.includes(input.command) ? findWritten(key, input, file) : undefined;
+    if (written) given.set(key, written);
+    settings[key] = written ? parseWritten(key, written) : defaultValue(key, input.command);
+  }
+  if (settings.consulSsl === true && !namesScheme(given.get("consul"))) {
+    settings.consul = String(settings.consul).replace(/^http:/, "https:");
+  }
+  const config = Object.freeze({
+    ...(settings as unknown as Settings),
+    nomad: readNomadEnvironment(input.env),
+    given: new Set(given.keys()),
+  });
+  checkCombinations(config, input.command);
+  return { config, warnings: [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)] };
+}
+
+/** CONSUL_HTTP_SSL decides for an address without a scheme, and for the default, as in Consul's own commands. */
+function namesScheme(consul: Written | undefined): boolean {
+  return consul?.texts.every((text) => text.includes("://")) ?? false;
+}
+
+function findWritten(key: OptionKey, input: ConfigInput, file: Map<OptionKey, Written>): Written | undefined {
+  const option = optionOf(key);
+  const flag = input.flags[key];
+  if (flag !== undefined) return { where: `--${flagOf(key)}`, texts: typeof flag === "string" ? [flag] : flag };
+  const own = option.variableOnly ? undefined : input.env[variableOf(key)];
+  if (own !== undefined && own !== "") return { where: variableOf(key), texts: option.list ? splitList(own) : [own] };
+  const inFile = file.get(key);
+  if (inFile) return inFile;
+  const theirs = option.variable === undefined ? undefined : input.env[option.variable];
+  if (option.variable === undefined || theirs === undefined || theirs === "") return undefined;
+  // ERL_EPMD_ADDRESS is separated by commas and blanks (epmd's manual).
+  return {
+    where: option.variable,
+    texts: option.list ? theirs.split(/[\s,]+/).filter((text) => text !== "") : [theirs],
+  };
+}
+
+function splitList(text: string): string[] {
+  return text.split(",").map((item) => item.trim());
+}
+
+function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
+  const option = optionOf(key);
+  if (!option.list && texts.length !== 1) {
+    const shown = texts.length > 0 && !option.secret ? ` (${texts.map((text) => shownOf(key, text)).join(", ")})` : "";
+    throw new ConfigError("CONFIG_VALUE", `${where} is given ${texts.length} times${shown}; give it once`);
+  }
+  const parsed = texts.map((text) => {
+    try {
+      return option.parse(text);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      const shown = option.secret ? "its value" : JSON.stringify(shownOf(key, text));
+      throw new ConfigError("CONFIG_VALUE", `${where}: ${shown} ${error.message}`);
+    }
+  });
+  return option.list ? Object.freeze(parsed) : parsed[0];
+}
+
+/** Complaints go to logs: a password or a token in a URL must not. */
+function shownOf(key: OptionKey, text: string): string {
+  return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@").replace(/[?#].*/s, "?...") : text;
+}
+
+function defaultValue(key: OptionKey, command: Command): unknown {
+  const option = optionOf(key);
+  if (option.list) return Object.freeze([]);
+  const text = defaultOf(key, command) ?? defaultOf(key, "serve");
+  return text === undefined ? undefined : option.parse(text);
+}
+
+function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
+  const found = new Map<OptionKey, Written>();
+  const contents = file?.contents;
+  if (!file || contents === null || contents === undefined) return found;
+  if (typeof contents !== "object" || Array.isArray(contents)) {
+    throw new ConfigError("CONFIG_FILE", `${file.path}: must hold options by flag name, such as {"port": 4369}`);
+  }
+  for (const [name, value] of Object.entries(contents)) {
+    const where = `${file.path}: ${name}`;
+    const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && !optionOf(candidate).variableOnly);
+    if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    const texts = items.map((item) => {
+      if (["string", "number", "boolean"].includes(typeof item)) return String(item);
+      throw new ConfigError("CONFIG_VALUE", `${where}: must be text, a number, true or false, or a list of those`);
+    });
+    found.set(key, { where, texts });
+  }
+  return found;
+}
+
+function unknownVariables(env: Environment): string[] {
+  const known = new Set(OPTION_KEYS.filter((key) => !optionOf(key).variableOnly).map(variableOf));
+  return Object.keys(env)
+    .filter((name) => name.startsWith("SRV_EPMD_") && !known.has(name) && !MODULE_VARIABLES.has(name))
+    .map((name) => `${name} is not a variable of srv-epmd; is it misspelt?`);
+}

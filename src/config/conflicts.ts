@@ -1,0 +1,146 @@
+import { ConfigError } from "../errors.js";
+import { isOwnServer } from "../gateway/core/forwarded.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { familyOf, hostPort, isLoopback } from "../net/ip.js";
+import { domainDoubts } from "../publish/core/domains.js";
+import type { Config } from "./config.js";
+import type { IpPort } from "./network-values.js";
+import { type Command, flagOf } from "./options.js";
+
+/** Settings that are right alone and wrong together. @throws ConfigError CONFIG_CONFLICT */
+export function checkCombinations(config: Config, command: Command): void {
+  const complaint = CHECKS.map((check) => check(config, command)).find((message) => message !== undefined);
+  if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
+}
+
+/** doctor has what serve has to say of its settings. */
+const isServing = (command: Command) => command === "serve" || command === "doctor";
+
+/** What does not stop the start and should be said. */
+export function doubtfulSettings(config: Config, command: Command): string[] {
+  const doubts: string[] = [];
+  if (isServing(command) && config.timeout > VM_PATIENCE) {
+    doubts.push(
+      `--timeout: a VM gives up after 7 s (net_setuptime), so an answer after ${config.timeout} ms comes too late`,
+    );
+  }
+  if (config.register === "consul" && config.dnsListen !== undefined) {
+    doubts.push(
+      "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
+    );
+  }
+  if (isServing(command)) {
+    for (const { evidence, advice } of domainDoubts(config)) doubts.push(`--domain: ${evidence}; ${advice}`);
+  }
+  const detours = isMeshed(config) ? DETOURS.filter((key) => isOn(config[key])) : [];
+  if (detours.length > 0) {
+    doubts.push(
+      `in a mesh (--mesh) there is no way but its own: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,
+    );
+  }
+  return doubts;
+}
+
+/** Milliseconds: net_setuptime, less the time that the connection itself takes. */
+const VM_PATIENCE = 6500;
+
+/** Ways around a mesh, beside DNS. */
+const DETOURS = ["fallbackPort", "fallbackEpmd", "helpers"] as const;
+const isOn = (value: number | boolean | string | undefined) =>
+  typeof value === "number" || value === true || value === "ask";
+
+/** What only the gateway reads. */
+const GATEWAY_ONLY = ["gatewayDomain", "gatewayHost", "gatewayListen", "gatewayForward"] as const;
+
+type Check = (config: Config, command: Command) => string | undefined;
+
+const CHECKS: readonly Check[] = [
+  ({ port }, command) =>
+    port === 0 && command !== "serve"
+      ? "--port 0 takes any free port, which only serve can do: give the port of the EPMD"
+      : undefined,
+  ({ consulCert, consulKey }) =>
+    (consulCert === undefined) === (consulKey === undefined)
+      ? undefined
+      : "--consul-cert and --consul-key go together: give both or none",
+  ({ dnsListen, domain }) =>
+    dnsListen && domain.length === 0
+      ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"
+      : undefined,
+  unreachedDomain,
+  ({ register, service, domain, publishNode }) =>
+    register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)
+      ? "--register consul needs --domain or --service, to know under which service the nodes are published"
+      : undefined,
+  twoOfOneFamily,
+  ({ gateway, given }, command) => {
+    const idle = gateway || !isServing(command) ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
+    return idle === undefined
+      ? undefined
+      : `--${flagOf(idle)} says how the gateway works, and there is none without --gateway`;
+  },
+  ({ gateway, domain, gatewayDomain, gatewayHost }) =>
+    gateway && domain.length + gatewayDomain.length + gatewayHost.length === 0
+      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain, --gateway-domain or --gateway-host"
+      : undefined,
+  asksItself,
+  sharedPort,
+  ({ admin, noAdmin }) =>
+    admin && noAdmin
+      ? `--admin ${hostPort(admin.address, admin.port)} says where to serve HTTP, and --no-admin not to: give one of them`
+      : undefined,
+  ({ out, app, stdout }, command) =>
+    command === "module" && [out !== undefined, app !== undefined, stdout].filter(Boolean).length !== 1
+      ? "module: say where it goes with one of --out, --app and --stdout"
+      : undefined,
+  ({ watch, trace }) =>
+    watch && trace ? "--watch shows what changes and --trace every step of one look-up: give one of them" : undefined,
+  ({ cluster, match, domain }, command) =>
+    command === "names" && cluster && match === undefined && domain.length === 0
+      ? "--cluster needs to know which service: give --match '*@svc', or --domain svc"
+      : undefined,
+  ({ publishNode, nomad }) =>
+    publishNode.length > 0 && nomad.erlDistPort === undefined
+      ? "--publish-node needs ERL_DIST_PORT in the environment, a port from 1 to 65535: where that node listens"
+      : undefined,
+  ({ publishNode, register, dnsListen }) =>
+    publishNode.length > 0 && register === "none" && !dnsListen
+      ? "--publish-node has nowhere to publish to: --register is none, and there is no --dns-listen"
+      : undefined,
+];
+
+/** The first rule that matches wins, so nothing comes after one for every name. */
+function unreachedDomain({ domain }: Config): string | undefined {
+  const all = domain.findIndex(({ glob }) => /^\*+$/.test(glob.pattern));
+  const after = domain[all + 1];
+  if (all < 0 || !after) return undefined;
+  return `--domain ${after.glob.pattern}=${after.domain} is never reached: ${domain[all]?.domain} before it takes every name; put that last`;
+}
+
+/** One instance is published for each family. */
+function twoOfOneFamily({ advertiseAddress }: Config): string | undefined {
+  const families = advertiseAddress.map((address) => familyOf(address) ?? "host name");
+  const twice = families.find((family, index) => families.indexOf(family) !== index);
+  if (twice === undefined) return undefined;
+  const kind = twice === "host name" ? "two host names" : `two IPv${twice} addresses`;
+  return `--advertise-address: ${advertiseAddress.join(", ")} has ${kind}; give one of each family`;
+}
+
+/** The gateway passes on what is not its own, and a question passed on to itself would go round for ever. */
+function asksItself({ gateway, gatewayListen, gatewayForward, dns }: Config): string | undefined {
+  if (!gateway || !gatewayListen) return undefined;
+  const own = (servers: readonly IpPort[]) => servers.find((server) => isOwnServer(gatewayListen, server, isLoopback));
+  const [forward, server] = [own(gatewayForward), own(dns)];
+  const asked = forward ?? server;
+  if (!asked) return undefined;
+  const [flag, where] = [forward ? "--gateway-forward" : "--dns", hostPort(asked.address, asked.port)];
+  return `${flag} ${where} is the gateway's own DNS (--gateway-listen ${hostPort(gatewayListen.address, gatewayListen.port)}), which would ask itself: give another name server`;
+}
+
+/** Two servers of ours cannot have one address. */
+function sharedPort({ gateway, gatewayListen, dnsListen }: Config): string | undefined {
+  if (!gateway || !gatewayListen || !dnsListen || dnsListen.port === 0) return undefined;
+  const same = isOwnServer(gatewayListen, dnsListen, () => true) || isOwnServer(dnsListen, gatewayListen, () => true);
+  if (!same) return undefined;
+  return `--dns-listen and --gateway-listen (${hostPort(gatewayListen.address, gatewayListen.port)}) are one address: give one of them another port`;
+}

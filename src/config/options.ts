@@ -1,0 +1,745 @@
+import { namePattern } from "../names/pattern.js";
+import * as network from "./network-values.js";
+import { loopbackRange } from "./network-values.js";
+import * as values from "./values.js";
+
+/**
+ * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the manual.
+ * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
+ */
+export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
+export type Group =
+  | "listen"
+  | "resolve"
+  | "publish"
+  | "consul"
+  | "embedded"
+  | "gateway"
+  | "mesh"
+  | "admin"
+  | "module"
+  | "all";
+
+interface Spec<T> {
+  readonly group: Group;
+  readonly commands: readonly Command[];
+  /** One sentence for `--help` and the manual. */
+  readonly help: string;
+  /** What stands behind the flag in `--help`; none for a boolean. */
+  readonly placeholder?: string;
+  /** Throws a ValueError. */
+  readonly parse: (text: string) => T;
+  /** As a user would write it; or per command. */
+  readonly default?: string | Partial<Record<Command, string>>;
+  /** Default that only the machine knows, described for `--help` and the manual. */
+  readonly defaultText?: string;
+  /** The ecosystem's own variable. */
+  readonly variable?: string;
+  /** Never shown nor logged. */
+  readonly secret?: boolean;
+  /** A setting that the ecosystem has a variable for and that needs no flag of ours. */
+  readonly variableOnly?: boolean;
+}
+
+export interface Option<T> extends Spec<T> {
+  readonly list: boolean;
+  readonly boolean: boolean;
+}
+
+type Always<T> = Option<T> & { readonly list: false; readonly has: "default" };
+type Maybe<T> = Option<T> & { readonly list: false; readonly has: "none" };
+type List<T> = Option<T> & { readonly list: true };
+
+const one = <T>(spec: Spec<T> & { readonly default: NonNullable<Spec<T>["default"]> }) =>
+  ({ ...spec, list: false, boolean: isBoolean(spec) }) as Always<T>;
+const maybe = <T>(spec: Spec<T>) => ({ ...spec, list: false, boolean: isBoolean(spec) }) as Maybe<T>;
+const list = <T>(spec: Spec<T>) => ({ ...spec, list: true, boolean: false }) as List<T>;
+const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown) === values.boolean;
+
+/** doctor examines what serve does with the same options, those that it has no use for included: one word of a command line is replaced. */
+const SERVE = ["serve", "doctor"] as const;
+const RESOLVING = [...SERVE, "resolve", "wait"] as const;
+const CONSUL = [...RESOLVING, "names"] as const;
+const EPMD = [...SERVE, "resolve", "names", "wait"] as const;
+const GATEWAY = [...SERVE, "resolve"] as const;
+const RELAYING = [...SERVE, "relay"] as const;
+const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
+
+export const OPTIONS = {
+  port: one({
+    group: "listen",
+    commands: [...EPMD, "relay"],
+    help: "EPMD port; for serve 0 takes any free one",
+    placeholder: "N",
+    parse: values.listenPort,
+    default: "4369",
+    variable: "ERL_EPMD_PORT",
+  }),
+  listen: list({
+    group: "listen",
+    commands: SERVE,
+    help: "listen on this address too and let strangers look up nodes there; a wildcard (0.0.0.0, ::) covers all",
+    placeholder: "IP",
+    parse: network.ip,
+    defaultText: "127.0.0.1, ::1 and this machine's own addresses, for local peers",
+    variable: "ERL_EPMD_ADDRESS",
+  }),
+  allow: list({
+    group: "listen",
+    commands: SERVE,
+    help: "treat peers from this network as local",
+    placeholder: "CIDR",
+    parse: network.cidr,
+  }),
+  packetTimeout: one({
+    group: "listen",
+    commands: SERVE,
+    help: "close a connection that is silent for this long before its request is complete",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: "60s",
+  }),
+  maxConnections: one({
+    group: "listen",
+    commands: SERVE,
+    help: "most connections at once, registered nodes included; strangers get half of them",
+    placeholder: "N",
+    parse: values.integer(2, 1_000_000),
+    default: "4096",
+  }),
+  maxNodes: one({
+    group: "listen",
+    commands: SERVE,
+    help: "most names registered at once; a connection may hold 16 of them",
+    placeholder: "N",
+    parse: values.integer(1, 1_000_000),
+    default: "4096",
+  }),
+  keepAlive: one({
+    group: "listen",
+    commands: SERVE,
+    help: "a registered node's connection that is silent for this long is probed (TCP keep-alive); one whose machine has gone ends 10 s later",
+    placeholder: "TIME",
+    parse: values.keepAlive,
+    default: "15s",
+  }),
+  registerUid: list({
+    group: "listen",
+    commands: SERVE,
+    help: "let only processes of this user register nodes; peers on other machines are let in by --allow alone",
+    placeholder: "UID|USER",
+    parse: values.user,
+    defaultText: "every user of this machine",
+  }),
+  relaxedCommandCheck: one({
+    group: "listen",
+    commands: SERVE,
+    help: "let local peers unregister names (epmd -stop) and, with --allow-kill, kill while nodes are alive",
+    parse: values.boolean,
+    default: "false",
+  }),
+  allowKill: one({
+    group: "listen",
+    commands: SERVE,
+    help: "obey epmd -kill from local peers; otherwise the answer is NO",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  replaceEpmd: one({
+    group: "listen",
+    commands: SERVE,
+    help: "end a stock epmd that has the port and no living nodes, and take its place",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  domain: list({
+    group: "resolve",
+    commands: CONSUL,
+    help: "domain of the nodes here, svc.service.consul or just svc; <glob>=<domain> chooses by alive name",
+    placeholder: "[GLOB=]DOMAIN",
+    parse: network.domainRule,
+  }),
+  consulDomain: one({
+    group: "resolve",
+    commands: [...CONSUL, "hosts"],
+    help: "Consul's DNS domain: node@svc means node@svc.service.<this>",
+    placeholder: "DOMAIN",
+    parse: network.domainName,
+    default: "consul",
+  }),
+  dns: list({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "name server, for everything or for names under a domain; the longest matching domain wins",
+    placeholder: "[DOMAIN=]IP[:PORT]",
+    parse: network.dnsServer,
+    defaultText: "/etc/resolv.conf",
+  }),
+  srvName: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "name whose SRV records are asked; {name}, {host} and {service} stand for parts of the node name",
+    placeholder: "TEMPLATE",
+    parse: values.template("name", "host", "service"),
+    default: "{name}.{host}",
+  }),
+  srvTarget: maybe({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "take only SRV records with this target, where one name has those of all nodes, as in Kubernetes; placeholders as in --srv-name",
+    placeholder: "TEMPLATE",
+    parse: values.template("name", "host", "service"),
+  }),
+  family: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "address family that endpoints must have: any, 4 or 6",
+    placeholder: "FAMILY",
+    parse: network.family,
+    default: "any",
+  }),
+  timeout: one({
+    group: "resolve",
+    commands: EPMD,
+    help: "all the time one look-up may take; for wait, how long to wait",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
+  }),
+  maxTtl: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "longest time an answer is cached",
+    placeholder: "TIME",
+    parse: values.duration,
+    default: "1s",
+  }),
+  negativeTtl: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "longest time an absence is cached",
+    placeholder: "TIME",
+    parse: values.duration,
+    default: "1s",
+  }),
+  staleTtl: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "how long the last good answer serves when every name server fails (RFC 8767)",
+    placeholder: "TIME",
+    parse: values.duration,
+    default: "1h",
+  }),
+  probeEndpoints: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "of several endpoints put the one that accepts a connection first",
+    parse: values.boolean,
+    default: "true",
+  }),
+  node: list({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "static entry name@host=address:port",
+    placeholder: "ENTRY",
+    parse: network.staticNode,
+  }),
+  nodesFile: maybe({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "file of static entries, one a line, read again when it changes and on SIGHUP",
+    placeholder: "FILE",
+    parse: values.text,
+  }),
+  fallbackPort: maybe({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "when there is no SRV record, the host's own addresses with this port",
+    placeholder: "N",
+    parse: values.port,
+  }),
+  fallbackEpmd: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "when there is no SRV record, ask the EPMD at the host's own addresses",
+    parse: values.boolean,
+    default: "false",
+  }),
+  match: maybe({
+    group: "resolve",
+    commands: ["names"],
+    help: "the nodes that match on all machines, such as node_*@svc; only a srv-epmd can tell, or Consul (--cluster)",
+    placeholder: "PATTERN",
+    parse: namePattern,
+  }),
+  cluster: one({
+    group: "resolve",
+    commands: ["names"],
+    help: "ask Consul: the instances of the service that --match or --domain names, with their health",
+    parse: values.boolean,
+    default: "false",
+  }),
+  via: maybe({
+    group: "resolve",
+    commands: ["resolve"],
+    help: "ask this EPMD, ours or stock, instead of resolving here",
+    placeholder: "IP[:PORT]",
+    parse: network.epmdAddress,
+  }),
+  probe: one({
+    group: "resolve",
+    commands: ["resolve"],
+    help: "ask each endpoint who is there, with the first step of the distribution handshake",
+    parse: values.boolean,
+    default: "false",
+  }),
+  watch: one({
+    group: "resolve",
+    commands: ["resolve"],
+    help: "look again every second and show what changes, until Ctrl-C",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  register: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "where nodes are published: consul or none",
+    placeholder: "WHERE",
+    parse: values.oneOf("consul", "none"),
+    defaultText: "consul when --domain lies under the Consul domain and --dns-listen is not given",
+  }),
+  service: maybe({
+    group: "publish",
+    commands: RESOLVING,
+    help: "Consul service of the nodes; in a mesh the one, by name or id, whose sidecar proxy has the upstreams",
+    placeholder: "NAME",
+    parse: network.label,
+    defaultText: "svc of a domain svc.service.consul",
+  }),
+  instance: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "what tells the entries of this daemon from others': srv-epmd:<instance>:<name>",
+    placeholder: "ID",
+    parse: values.text,
+    defaultText: "NOMAD_SHORT_ALLOC_ID, else the host name, with the port when it is not 4369",
+  }),
+  nodeHost: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "host part of the published nodes' names",
+    placeholder: "HOST",
+    parse: network.hostName,
+    defaultText: "the domain",
+  }),
+  tag: list({
+    group: "publish",
+    commands: SERVE,
+    help: "further tag of every published node",
+    placeholder: "TAG",
+    parse: values.text,
+  }),
+  weight: one({
+    group: "publish",
+    commands: SERVE,
+    help: "SRV weight of the published nodes",
+    placeholder: "N",
+    parse: values.integer(1, 65535),
+    default: "1",
+  }),
+  helpers: one({
+    group: "publish",
+    commands: SERVE,
+    help: "short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, ask also looks those of others up at the EPMDs of their service, publish publishes them",
+    placeholder: "HOW",
+    parse: values.oneOf("local", "ask", "publish"),
+    default: "local",
+  }),
+  publish: list({
+    group: "publish",
+    commands: RESOLVING,
+    help: "publish only nodes whose alive name matches, and take no other here for the node of a service; an exact name wins over the list of helpers",
+    placeholder: "GLOB",
+    parse: values.glob,
+    defaultText: "every node",
+  }),
+  publishNode: list({
+    group: "publish",
+    commands: SERVE,
+    help: "a node that never speaks EPMD, alive while ERL_DIST_PORT accepts connections",
+    placeholder: "NODE",
+    parse: network.configuredNode,
+  }),
+  advertiseAddress: list({
+    group: "publish",
+    commands: SERVE,
+    help: "address that peers dial, one a family; {name}, {host} and {service} may stand in a host name",
+    placeholder: "ADDRESS",
+    parse: network.addressOrTemplate,
+    defaultText: "NOMAD_HOST_IP_<label>, else the agent's",
+  }),
+  advertisePort: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "port that peers dial",
+    placeholder: "N",
+    parse: values.port,
+    defaultText: "the host side of the Nomad port, else the node's own",
+  }),
+  portLabel: maybe({
+    group: "publish",
+    commands: SERVE,
+    help: "label of the Nomad port that is mapped to the nodes' distribution port",
+    placeholder: "LABEL",
+    parse: values.text,
+    defaultText: "the label whose task side is the node's port",
+  }),
+  ttl: one({
+    group: "publish",
+    commands: SERVE,
+    help: "TTL of the Consul check, refreshed at a third of it",
+    placeholder: "TIME",
+    parse: values.positiveDuration,
+    default: "15s",
+  }),
+  tcpCheck: one({
+    group: "publish",
+    commands: SERVE,
+    help: "let Consul probe the distribution port too",
+    parse: values.boolean,
+    default: "false",
+  }),
+  deregisterAfter: one({
+    group: "publish",
+    commands: SERVE,
+    help: "let Consul remove an entry that has been critical for this long (Consul's minimum is 1m)",
+    placeholder: "TIME",
+    parse: values.deregisterAfter,
+    default: "5m",
+  }),
+  deregisterOnStop: one({
+    group: "publish",
+    commands: SERVE,
+    help: "at the daemon's stop remove nodes that are still alive too",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  consul: one({
+    group: "consul",
+    commands: CONSUL,
+    help: "the Consul agent: http://host:port, https://host:port or unix:///path",
+    placeholder: "URL",
+    parse: network.consulUrl,
+    default: "http://127.0.0.1:8500",
+    variable: "CONSUL_HTTP_ADDR",
+  }),
+  consulSsl: one({
+    group: "consul",
+    commands: CONSUL,
+    help: "use https where CONSUL_HTTP_ADDR names no scheme",
+    parse: values.boolean,
+    default: "false",
+    variable: "CONSUL_HTTP_SSL",
+    variableOnly: true,
+  }),
+  consulSslVerify: one({
+    group: "consul",
+    commands: CONSUL,
+    help: "verify the agent's certificate",
+    parse: values.boolean,
+    default: "true",
+    variable: "CONSUL_HTTP_SSL_VERIFY",
+    variableOnly: true,
+  }),
+  consulTlsServerName: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "name that the agent's certificate must carry",
+    placeholder: "NAME",
+    parse: values.text,
+    variable: "CONSUL_TLS_SERVER_NAME",
+    variableOnly: true,
+  }),
+  consulToken: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "ACL token",
+    placeholder: "TOKEN",
+    parse: values.token,
+    variable: "CONSUL_HTTP_TOKEN",
+    secret: true,
+  }),
+  consulTokenFile: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "file with the ACL token, read again after a refusal, every 30 s and on SIGHUP",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_HTTP_TOKEN_FILE",
+  }),
+  consulCa: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "file with the CA certificates that the agent's is checked against",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_CACERT",
+  }),
+  consulCert: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "file with the client certificate",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_CLIENT_CERT",
+  }),
+  consulKey: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "file with the client certificate's key",
+    placeholder: "FILE",
+    parse: values.text,
+    variable: "CONSUL_CLIENT_KEY",
+  }),
+
+  dnsListen: maybe({
+    group: "embedded",
+    commands: SERVE,
+    help: "answer SRV, A and AAAA for the nodes here on this address, over UDP and TCP: no Consul needed",
+    placeholder: "IP:PORT",
+    parse: network.ipListenPort,
+  }),
+
+  gateway: one({
+    group: "gateway",
+    commands: SERVE,
+    help: "serve unmodified VMs: peer host names resolve to loopback addresses, and relays there lead to the peers",
+    parse: values.boolean,
+    default: "false",
+  }),
+  gatewayDomain: list({
+    group: "gateway",
+    commands: GATEWAY,
+    help: "hosts that are this domain or lie under it resolve to loopback addresses",
+    placeholder: "DOMAIN",
+    parse: network.domainName,
+    defaultText: "--domain",
+  }),
+  gatewayHost: list({
+    group: "gateway",
+    commands: GATEWAY,
+    help: "a host that resolves to a loopback address from the start",
+    placeholder: "HOST",
+    parse: network.domainName,
+  }),
+  gatewayRange: one({
+    group: "gateway",
+    commands: [...GATEWAY, "hosts"],
+    help: "loopback addresses that stand for hosts",
+    placeholder: "CIDR",
+    parse: loopbackRange,
+    default: "127.64.0.0/10",
+  }),
+  gatewayListen: one({
+    group: "gateway",
+    commands: SERVE,
+    help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
+    placeholder: "IP:PORT",
+    parse: network.ipPortOrNone(53),
+    default: "127.0.0.1:53",
+  }),
+  gatewayForward: list({
+    group: "gateway",
+    commands: SERVE,
+    help: "name server for every question that is not the gateway's",
+    placeholder: "IP[:PORT]",
+    parse: network.ipPort(53),
+    defaultText: "/etc/resolv.conf without ourselves, else --dns",
+  }),
+  relayPorts: one({
+    group: "gateway",
+    commands: RELAYING,
+    help: "ports that relays listen on; outside the range that the system gives out by itself",
+    placeholder: "LOW-HIGH",
+    parse: network.portRange,
+    default: "61000-64999",
+  }),
+  relaySocket: maybe({
+    group: "gateway",
+    commands: RELAYING,
+    help: "control socket of the relay process",
+    placeholder: "PATH",
+    parse: values.text,
+    defaultText: "srv-epmd/relay-<network namespace>-<port>.sock in the runtime directory",
+  }),
+  runtimeDir: maybe({
+    group: "gateway",
+    commands: RELAYING,
+    help: "where the control socket of the relay process is, for users other than root",
+    placeholder: "DIR",
+    parse: values.text,
+    variable: "XDG_RUNTIME_DIR",
+    variableOnly: true,
+  }),
+  untilIdle: one({
+    group: "gateway",
+    commands: ["relay"],
+    help: "end when no daemon is connected and no link is open for a minute; serve starts a relay process so",
+    parse: values.boolean,
+    default: "false",
+  }),
+  format: one({
+    group: "gateway",
+    commands: ["hosts"],
+    help: "hosts for /etc/hosts, inetrc for a file that ERL_INETRC names",
+    placeholder: "FORMAT",
+    parse: values.oneOf("hosts", "inetrc"),
+    default: "hosts",
+  }),
+
+  mesh: one({
+    group: "mesh",
+    commands: RESOLVING,
+    help: "reach nodes that do not live here through Connect upstreams only: a missing one is not found",
+    parse: values.boolean,
+    default: "false",
+  }),
+  upstreamService: one({
+    group: "mesh",
+    commands: RESOLVING,
+    help: "destination of a node's upstream; {name}, {host} and {service} stand for parts of the node name; implies --mesh",
+    placeholder: "TEMPLATE",
+    parse: values.template("name", "host", "service"),
+    default: "{service}-{name}",
+  }),
+
+  admin: maybe({
+    group: "admin",
+    commands: SERVE,
+    help: "where the status page, health, metrics and the JSON API are served over HTTP",
+    placeholder: "IP:PORT",
+    parse: network.ipListenPort,
+    defaultText: "127.0.0.1:9369",
+  }),
+  noAdmin: one({
+    group: "admin",
+    commands: SERVE,
+    help: "serve nothing over HTTP",
+    parse: values.boolean,
+    default: "false",
+  }),
+  adminHost: list({
+    group: "admin",
+    commands: SERVE,
+    help: "host name under which the status page may be asked, beside localhost and IP addresses",
+    placeholder: "HOST",
+    parse: network.hostName,
+  }),
+
+  out: maybe({
+    group: "module",
+    commands: ["module"],
+    help: "folder for srv_epmd.erl, compiled there when erlc is on the PATH",
+    placeholder: "DIR",
+    parse: values.text,
+  }),
+  app: maybe({
+    group: "module",
+    commands: ["module"],
+    help: "folder for an OTP application that rebar3 and Mix take as a path dependency",
+    placeholder: "DIR",
+    parse: values.text,
+  }),
+  stdout: one({
+    group: "module",
+    commands: ["module"],
+    help: "print srv_epmd.erl",
+    parse: values.boolean,
+    default: "false",
+  }),
+
+  config: maybe({
+    group: "all",
+    commands: EVERY,
+    help: "JSON or YAML file with options, keyed by flag name",
+    placeholder: "FILE",
+    parse: values.text,
+  }),
+  logLevel: one({
+    group: "all",
+    commands: EVERY,
+    help: `how much is logged: ${values.LOG_LEVELS.join(", ")}`,
+    placeholder: "LEVEL",
+    parse: values.oneOf(...values.LOG_LEVELS),
+    default: {
+      serve: "info",
+      relay: "info",
+      resolve: "warn",
+      names: "warn",
+      wait: "warn",
+      doctor: "warn",
+      module: "warn",
+      hosts: "warn",
+    },
+  }),
+  logFormat: maybe({
+    group: "all",
+    commands: EVERY,
+    help: "json or pretty",
+    placeholder: "FORMAT",
+    parse: values.oneOf("json", "pretty"),
+    defaultText: "pretty on a terminal, else json",
+  }),
+  json: one({
+    group: "all",
+    commands: ["resolve", "names", "wait", "doctor"],
+    help: "results as JSON, one object a line",
+    parse: values.boolean,
+    default: "false",
+  }),
+  trace: one({
+    group: "all",
+    commands: ["resolve"],
+    help: "show every step: sources, DNS queries and their records, probes, and what a VM would dial",
+    parse: values.boolean,
+    default: "false",
+  }),
+} as const;
+
+export type OptionKey = keyof typeof OPTIONS;
+
+type ValueOf<O> =
+  O extends List<infer T>
+    ? readonly T[]
+    : O extends Always<infer T>
+      ? T
+      : O extends Maybe<infer T>
+        ? T | undefined
+        : never;
+
+/** Parsed values of all options; those that the command does not have stand at their defaults. */
+export type Settings = { readonly [K in OptionKey]: ValueOf<(typeof OPTIONS)[K]> };
+
+export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
+
+export function optionOf(key: OptionKey): Option<unknown> {
+  return OPTIONS[key];
+}
+
+export function flagOf(key: OptionKey): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function variableOf(key: OptionKey): string {
+  return `SRV_EPMD_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** Default of an option for a command, as a user would write it. */
+export function defaultOf(key: OptionKey, command: Command): string | undefined {
+  const value = optionOf(key).default;
+  return typeof value === "object" ? value[command] : value;
+}

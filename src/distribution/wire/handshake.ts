@@ -1,0 +1,135 @@
+import { Buffer } from "node:buffer";
+import { ByteReader, decodeUtf8, uint16, uint32 } from "../../epmd/wire/bytes.js";
+import { ProtocolError } from "../../errors.js";
+
+/**
+ * The first step of the distribution handshake (ERTS User's Guide, "Distribution Protocol"; kernel's dist_util.erl):
+ * send_name there, status and challenge back. Nothing in it needs or tells a cookie.
+ */
+
+/** 5: `n` messages, up to OTP 22. 6: `N` messages, since OTP 23. */
+export type DistVersion = 5 | 6;
+
+/** Octets of the length before each message: two over TCP (inet_tcp_dist), four over TLS (inet_tls_dist). */
+export type LengthOctets = 2 | 4;
+
+/** The longest is a challenge with a name of 255 characters; whoever announces more speaks something else. */
+const MAX_MESSAGE = 1280;
+
+export interface SendName {
+  readonly version: DistVersion;
+  readonly flags: bigint;
+  /** 32 bits; only version 6 carries it. */
+  readonly creation: number;
+  readonly name: string;
+}
+
+/** Message with its length. */
+export function encodeSendName({ version, flags, creation, name }: SendName, lengthOctets: LengthOctets): Buffer {
+  const bytes = Buffer.from(name);
+  const body =
+    version === 6
+      ? // dist_util:send_name/1: <<$N, Flags:64, Creation:32, NameLen:16>>, name
+        Buffer.concat([Buffer.from("N"), uint64(flags), uint32(creation), uint16(bytes.length), bytes])
+      : // dist_util:recv_name_old/2: <<$n, Version:16, Flags:32>>, name to the end
+        Buffer.concat([Buffer.from("n"), uint16(5), uint32(Number(flags & 0xffff_ffffn)), bytes]);
+  return Buffer.concat([lengthOctets === 2 ? uint16(body.length) : uint32(body.length), body]);
+}
+
+export type Framed =
+  | { readonly kind: "message"; readonly message: Buffer; readonly rest: Buffer }
+  | { readonly kind: "more" }
+  /** No message begins like this. */
+  | { readonly kind: "invalid" };
+
+/** Cuts the first message off what a node has sent. */
+export function readMessage(bytes: Buffer, lengthOctets: LengthOctets): Framed {
+  if (bytes.length < lengthOctets) return { kind: "more" };
+  const length = bytes.readUIntBE(0, lengthOctets);
+  if (length === 0 || length > MAX_MESSAGE) return { kind: "invalid" };
+  const end = lengthOctets + length;
+  if (bytes.length < end) return { kind: "more" };
+  return { kind: "message", message: bytes.subarray(lengthOctets, end), rest: bytes.subarray(end) };
+}
+
+/** dist_util:send_status/2. */
+export type Status =
+  /** `ok_simultaneous`: the node was about to connect to that very name. A challenge follows both. */
+  | { readonly status: "ok" | "ok_simultaneous" }
+  /** `nok`: it is connecting to that name. `not_allowed`: not in net_kernel:allow/1, or flags are missing. */
+  | { readonly status: "nok" | "not_allowed" }
+  /** That name is connected already; it waits for a word about it. */
+  | { readonly status: "alive" }
+  /** The name that it gave to one who asked for a name. A challenge follows. */
+  | { readonly status: "named"; readonly name: string; readonly creation: number };
+
+const STATUSES = ["ok", "ok_simultaneous", "nok", "not_allowed", "alive"] as const;
+const NAMED = Buffer.from("named:");
+
+/** @throws ProtocolError DIST_MESSAGE */
+export function decodeStatus(message: Buffer): Status {
+  if (message[0] !== 0x73 /* s */) throw new ProtocolError("DIST_MESSAGE", "no status message");
+  const said = message.subarray(1);
+  if (said.subarray(0, NAMED.length).equals(NAMED)) {
+    return inBounds(said.subarray(NAMED.length), (reader) => ({
+      status: "named",
+      name: nameOf(reader.counted()),
+      creation: reader.uint32(),
+    }));
+  }
+  const text = said.toString("latin1");
+  const status = STATUSES.find((known) => known === text);
+  if (status === undefined) throw new ProtocolError("DIST_MESSAGE", `unknown status ${JSON.stringify(text)}`);
+  return { status };
+}
+
+export interface Challenge {
+  readonly version: DistVersion;
+  readonly flags: bigint;
+  /** Undefined in version 5. */
+  readonly creation: number | undefined;
+  /** Full name of the node: a VM that dialled another one hangs up here (dist_util:recv_challenge/1). */
+  readonly name: string;
+}
+
+/** The challenge itself is passed over: answering it would be authentication. @throws ProtocolError DIST_MESSAGE */
+export function decodeChallenge(message: Buffer): Challenge {
+  return inBounds(message, (reader) => {
+    const tag = reader.uint8();
+    if (tag === 0x4e /* N */) {
+      // <<$N, Flags:64, Challenge:32, Creation:32, NameLen:16>>, name; more may follow
+      const flags = reader.take(8).readBigUInt64BE();
+      reader.uint32();
+      const creation = reader.uint32();
+      return { version: 6, flags, creation, name: nameOf(reader.counted()) };
+    }
+    if (tag !== 0x6e /* n */) throw new ProtocolError("DIST_MESSAGE", "no challenge message");
+    // <<$n, Version:16, Flags:32, Challenge:32>>, name to the end
+    reader.uint16();
+    const flags = BigInt(reader.uint32());
+    reader.uint32();
+    return { version: 5, flags, creation: undefined, name: nameOf(reader.remaining()) };
+  });
+}
+
+/** atom_to_binary/2 with latin1 in dist_util, with utf8 for a name that was given. */
+function nameOf(bytes: Buffer): string {
+  const name = decodeUtf8(bytes) ?? bytes.toString("latin1");
+  if (!/^[^@]+@[^@]+$/.test(name)) throw new ProtocolError("DIST_MESSAGE", `${JSON.stringify(name)} is no node name`);
+  return name;
+}
+
+function inBounds<T>(message: Buffer, read: (reader: ByteReader) => T): T {
+  try {
+    return read(new ByteReader(message));
+  } catch (error) {
+    if (!(error instanceof ProtocolError) || error.code === "DIST_MESSAGE") throw error;
+    throw new ProtocolError("DIST_MESSAGE", "message ends too early", { cause: error });
+  }
+}
+
+function uint64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(value);
+  return bytes;
+}

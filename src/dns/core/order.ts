@@ -1,0 +1,170 @@
+import type { Family } from "../../net/endpoint.js";
+import {
+  type Cidr,
+  canonicalIp,
+  cidrContains,
+  commonPrefixLength,
+  familyOf,
+  isLoopback,
+  parseCidr,
+  parseIp,
+} from "../../net/ip.js";
+
+interface Weighted {
+  /** Lower first. */
+  readonly priority: number;
+  readonly weight: number;
+}
+
+/**
+ * The order in which SRV records are to be tried: by priority, within one priority weighted random (RFC 2782).
+ * @param random gives a number in [0, 1)
+ */
+export function orderSrv<T extends Weighted>(records: readonly T[], random: () => number): T[] {
+  const priorities = Array.from(new Set(records.map((record) => record.priority))).sort((a, b) => a - b);
+  return priorities.flatMap((priority) => {
+    const remaining = records.filter((record) => record.priority === priority);
+    // RFC 2782: records of weight 0 are placed at the beginning, where the number 0 picks them.
+    remaining.sort((a, b) => Number(a.weight > 0) - Number(b.weight > 0));
+    const ordered: T[] = [];
+    while (remaining.length > 0) ordered.push(...remaining.splice(pickByWeight(remaining, random), 1));
+    return ordered;
+  });
+}
+
+/** Index of the record whose running sum of weights is the first to reach a random number. */
+function pickByWeight(records: readonly Weighted[], random: () => number): number {
+  const sum = records.reduce((total, record) => total + record.weight, 0);
+  // Weights that say nothing: any order will do (RFC 2782), so each is as likely as the next.
+  if (sum === 0) return Math.floor(random() * records.length);
+  // RFC 2782 draws from 0 to the sum. The number 0 belongs to the records of weight 0; where there are none, it would
+  // give the first record more than its share (2/3 of two equal ones), so the draw starts at 1.
+  const lowest = records[0]?.weight === 0 ? 0 : 1;
+  const drawn = lowest + Math.floor(random() * (sum + 1 - lowest));
+  let running = 0;
+  return records.findIndex((record) => {
+    running += record.weight;
+    return running >= drawn;
+  });
+}
+
+export interface AddressPreference {
+  readonly family: Family | "any";
+  /** Addresses that this machine has, loopbacks included: candidate sources (RFC 6724). */
+  readonly sources: readonly string[];
+}
+
+const network = (text: string) => parseCidr(text) as Cidr;
+
+/** RFC 6724 section 2.1. An IPv4 address is looked up as IPv4-mapped: precedence 35, label 4. */
+const POLICY_TABLE = [
+  { prefix: network("::1/128"), precedence: 50, label: 0 },
+  { prefix: network("2002::/16"), precedence: 30, label: 2 },
+  { prefix: network("2001::/32"), precedence: 5, label: 5 },
+  { prefix: network("fc00::/7"), precedence: 3, label: 13 },
+  { prefix: network("fec0::/10"), precedence: 1, label: 11 },
+  { prefix: network("3ffe::/16"), precedence: 1, label: 12 },
+  { prefix: network("::/96"), precedence: 1, label: 3 },
+] as const;
+const IPV4_POLICY = { precedence: 35, label: 4 } as const;
+const DEFAULT_POLICY = { precedence: 40, label: 1 } as const;
+
+/** RFC 6724 section 3.1; an IPv4 loopback or 169.254/16 address is link-local (section 3.2). */
+const SCOPE = { linkLocal: 2, siteLocal: 5, global: 14 } as const;
+const LINK_LOCAL = ["fe80::/10", "::1/128", "127.0.0.0/8", "169.254.0.0/16"].map(network);
+const SITE_LOCAL = network("fec0::/10");
+const UNICAST_LINK_LOCAL_6 = network("fe80::/10");
+/** Nothing that a connection could be made to. */
+const NO_DESTINATION = ["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::/128", "ff00::/8"].map(network);
+
+interface Destination {
+  readonly address: string;
+  readonly usable: boolean;
+  readonly loopback: boolean;
+  readonly scope: number;
+  readonly scopeMatches: boolean;
+  readonly labelMatches: boolean;
+  readonly precedence: number;
+  /** Leading bits shared with the source, IPv6 only. */
+  readonly sharedBits: number;
+}
+
+/**
+ * The addresses of one target in the order in which they are to be tried (RFC 6724 section 6, as far as its rules
+ * make sense without a routing table). IPv4-mapped addresses count as the IPv4 addresses they are; duplicates and
+ * what cannot be dialled are dropped; what has no source of its family, or needs a zone, comes last.
+ */
+export function preferAddresses(candidates: readonly string[], preference: AddressPreference): string[] {
+  const canonical = candidates.map(canonicalIp).filter((address) => address !== undefined);
+  const destinations = Array.from(new Set(canonical))
+    .filter((address) => preference.family === "any" || familyOf(address) === preference.family)
+    .filter((address) => !NO_DESTINATION.some((range) => cidrContains(range, address)))
+    .map((address) => describe(address, preference.sources));
+  // Rule 10: the sort is stable, so equals keep the order of the answer.
+  return destinations.sort(compareDestinations).map((destination) => destination.address);
+}
+
+function compareDestinations(a: Destination, b: Destination): number {
+  return (
+    // Rule 1: avoid unusable destinations.
+    Number(b.usable) - Number(a.usable) ||
+    Number(b.loopback) - Number(a.loopback) ||
+    // Rule 2: prefer matching scope.
+    Number(b.scopeMatches) - Number(a.scopeMatches) ||
+    // Rule 5: prefer matching label.
+    Number(b.labelMatches) - Number(a.labelMatches) ||
+    // Rule 6: prefer higher precedence.
+    b.precedence - a.precedence ||
+    // Rule 8: prefer smaller scope.
+    a.scope - b.scope ||
+    // Rule 9: use the longest matching prefix.
+    b.sharedBits - a.sharedBits
+  );
+}
+
+function describe(address: string, sources: readonly string[]): Destination {
+  const bytes = parseIp(address) ?? [];
+  const loopback = isLoopback(address);
+  const { precedence, label } = policyOf(address);
+  const scope = scopeOf(address);
+  const source = sourceFor(address, bytes, sources);
+  // A link-local address means an interface, and an answer from DNS cannot name one (RFC 4007).
+  const needsZone = cidrContains(UNICAST_LINK_LOCAL_6, address);
+  return {
+    address,
+    usable: source !== undefined && !needsZone,
+    loopback,
+    scope,
+    scopeMatches: source !== undefined && scopeOf(source) === scope,
+    labelMatches: source !== undefined && policyOf(source).label === label,
+    precedence,
+    sharedBits: source === undefined || bytes.length === 4 ? 0 : commonPrefixLength(bytes, parseIp(source) ?? []),
+  };
+}
+
+/** RFC 6724 section 5, shortened: the address itself, then the same scope, then the longest shared prefix. */
+function sourceFor(address: string, bytes: readonly number[], sources: readonly string[]): string | undefined {
+  // 127.0.0.0/8 is this machine's as a whole, whichever of it an interface lists.
+  if (isLoopback(address)) return address;
+  const scope = scopeOf(address);
+  const rank = (source: string) =>
+    (source === address ? 1000 : 0) +
+    (scopeOf(source) === scope ? 500 : 0) +
+    commonPrefixLength(bytes, parseIp(source) ?? []);
+  return sources
+    .map((source) => canonicalIp(source))
+    .filter((source) => source !== undefined)
+    .filter((source) => familyOf(source) === familyOf(address) && !isLoopback(source))
+    .sort((a, b) => rank(b) - rank(a))
+    .at(0);
+}
+
+function policyOf(address: string): { readonly precedence: number; readonly label: number } {
+  if (familyOf(address) === 4) return IPV4_POLICY;
+  return POLICY_TABLE.find(({ prefix }) => cidrContains(prefix, address)) ?? DEFAULT_POLICY;
+}
+
+function scopeOf(address: string): number {
+  if (LINK_LOCAL.some((range) => cidrContains(range, address))) return SCOPE.linkLocal;
+  return cidrContains(SITE_LOCAL, address) ? SCOPE.siteLocal : SCOPE.global;
+}

@@ -1,0 +1,178 @@
+import type { Buffer } from "node:buffer";
+import { ProtocolError } from "../../errors.js";
+
+/** Where a record stands in a message. Offsets and lengths are octets. */
+export interface RecordLayout {
+  readonly type: number;
+  readonly class: number;
+  readonly ttl: number;
+  /** Of the two octets of the type. */
+  readonly typeOffset: number;
+}
+
+/** Where a question stands in a message. */
+export interface QuestionLayout {
+  /** Of its name's first octet. */
+  readonly nameOffset: number;
+  /** Of the two octets of its type, which those of its class follow. */
+  readonly typeOffset: number;
+}
+
+export interface MessageLayout {
+  /** Offset behind the question section. */
+  readonly questionEnd: number;
+  /** Answers, authorities and additionals, in that order. */
+  readonly records: readonly RecordLayout[];
+}
+
+export const HEADER_LENGTH = 12;
+/** RFC 1035 section 2.3.4. */
+const MAX_NAME_LENGTH = 255;
+/** A name of 255 octets has at most 127 labels: more pointers than that serve nothing but to keep us busy. */
+const MAX_POINTERS = 127;
+/** Root name, type, class. */
+const MIN_QUESTION_LENGTH = 5;
+/** Root name, type, class, TTL, RDLENGTH. */
+const MIN_RECORD_LENGTH = 11;
+
+/** Types whose rdata is decoded. */
+export const TYPE = { A: 1, CNAME: 5, SOA: 6, AAAA: 28, SRV: 33, OPT: 41 } as const;
+
+/**
+ * Walks a message and checks every length in it, so that a decoder behind it meets nothing it has not reckoned with.
+ * @throws ProtocolError DNS_MESSAGE
+ */
+export function layoutOf(bytes: Buffer): MessageLayout {
+  const { questions, questionEnd } = questionLayoutOf(bytes);
+  const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
+  // Counts that the message cannot hold are refused before anything is allocated for them.
+  if (questionEnd + count * MIN_RECORD_LENGTH > bytes.length) {
+    throw malformed(`${questions.length} questions and ${count} records do not fit into ${bytes.length} octets`);
+  }
+  let offset = questionEnd;
+  const records: RecordLayout[] = [];
+  for (let i = 0; i < count; i++) {
+    const typeOffset = nameEnd(bytes, offset);
+    const rdata = within(bytes, typeOffset + 10);
+    const record = {
+      type: bytes.readUInt16BE(typeOffset),
+      class: bytes.readUInt16BE(typeOffset + 2),
+      ttl: bytes.readUInt32BE(typeOffset + 4),
+      typeOffset,
+    };
+    offset = within(bytes, rdata + bytes.readUInt16BE(typeOffset + 8));
+    checkRdata(bytes, record.type, rdata, offset);
+    records.push(record);
+  }
+  return { questionEnd, records };
+}
+
+/**
+ * Walks the question section alone, whatever comes behind it.
+ * @throws ProtocolError DNS_MESSAGE
+ */
+export function questionLayoutOf(bytes: Buffer): { questions: QuestionLayout[]; questionEnd: number } {
+  if (bytes.length < HEADER_LENGTH) throw malformed(`${bytes.length} octets are no header`);
+  const count = bytes.readUInt16BE(4);
+  if (HEADER_LENGTH + count * MIN_QUESTION_LENGTH > bytes.length) {
+    throw malformed(`${count} questions do not fit into ${bytes.length} octets`);
+  }
+  const questions: QuestionLayout[] = [];
+  let offset = HEADER_LENGTH;
+  for (let i = 0; i < count; i++) {
+    const typeOffset = nameEnd(bytes, offset);
+    questions.push({ nameOffset: offset, typeOffset });
+    offset = within(bytes, typeOffset + 4);
+  }
+  return { questions, questionEnd: offset };
+}
+
+/** Labels of a name that `questionLayoutOf` has found sound. */
+export function labelsAt(bytes: Buffer, nameOffset: number): Buffer[] {
+  const labels: Buffer[] = [];
+  let offset = nameOffset;
+  for (;;) {
+    const octet = octetAt(bytes, offset);
+    if (octet === 0) return labels;
+    if (octet >= 0xc0) offset = pointerTarget(bytes, offset);
+    else {
+      labels.push(bytes.subarray(offset + 1, offset + 1 + octet));
+      offset += octet + 1;
+    }
+  }
+}
+
+function checkRdata(bytes: Buffer, type: number, start: number, end: number): void {
+  const expected = rdataEnd(bytes, type, start);
+  if (expected !== undefined && expected !== end) {
+    throw malformed(`rdata of type ${type} has ${end - start} octets instead of ${expected - start}`);
+  }
+}
+
+function rdataEnd(bytes: Buffer, type: number, start: number): number | undefined {
+  switch (type) {
+    case TYPE.A:
+      return start + 4;
+    case TYPE.AAAA:
+      return start + 16;
+    case TYPE.CNAME:
+      return nameEnd(bytes, start);
+    case TYPE.SRV:
+      // RFC 2782 forbids compression of the target, and some servers compress it nevertheless.
+      return nameEnd(bytes, start + 6);
+    case TYPE.SOA:
+      return nameEnd(bytes, nameEnd(bytes, start)) + 20;
+    default:
+      return undefined;
+  }
+}
+
+/** Offset behind the name that starts here, its pointers followed and found sound. */
+function nameEnd(bytes: Buffer, start: number): number {
+  let offset = start;
+  let lowest = start;
+  let end: number | undefined;
+  let length = 1;
+  let pointers = 0;
+  for (;;) {
+    const octet = octetAt(bytes, offset);
+    if (octet === 0) return end ?? offset + 1;
+    if (octet < 0x40) {
+      length += octet + 1;
+      if (length > MAX_NAME_LENGTH) throw malformed("a name has more than 255 octets");
+      offset += octet + 1;
+    } else if (octet >= 0xc0) {
+      const target = pointerTarget(bytes, offset);
+      end ??= offset + 2;
+      pointers += 1;
+      // RFC 1035 section 4.1.4: a pointer leads to a prior occurrence; anything else may be a loop. The header has no names.
+      if (target < HEADER_LENGTH || target >= lowest || pointers > MAX_POINTERS)
+        throw malformed("a compression pointer leads nowhere");
+      lowest = target;
+      offset = target;
+    } else throw malformed(`label type ${octet >> 6} does not exist`);
+  }
+}
+
+function pointerTarget(bytes: Buffer, offset: number): number {
+  return ((octetAt(bytes, offset) & 0x3f) << 8) | octetAt(bytes, offset + 1);
+}
+
+function octetAt(bytes: Buffer, offset: number): number {
+  const octet = bytes[offset];
+  if (octet === undefined) throw malformed("it ends within a name");
+  return octet;
+}
+
+function within(bytes: Buffer, offset: number): number {
+  if (offset > bytes.length) throw malformed("it ends within a record");
+  return offset;
+}
+
+export function malformed(what: string, cause?: unknown): ProtocolError {
+  return new ProtocolError(
+    "DNS_MESSAGE",
+    `malformed DNS message: ${what}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

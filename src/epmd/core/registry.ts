@@ -1,0 +1,105 @@
+import type { Family } from "../../net/endpoint.js";
+import type { NodeDescription } from "../../resolve/core/resolution.js";
+
+/** A node that is alive here. */
+export interface RegisteredNode extends NodeDescription {
+  readonly aliveName: string;
+  /** The port in ALIVE2_REQ: where the VM listens. */
+  readonly port: number;
+  readonly creation: number;
+  /** Family over which it registered: an IPv6 VM (inet6_tcp) comes to ::1. */
+  readonly family: Family;
+  /** Where the node lives when that is not this machine: a peer that `--allow` lets register. */
+  readonly address?: string;
+  /** Which EPMD connection holds the name, `ip:port` of its peer; undefined when none does. */
+  readonly connection?: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** `configured`: from --publish-node; it gives way to the VM's own registration. */
+  readonly origin: "alive2" | "configured";
+}
+
+/** A name that was registered and may be again: DUMP lists it, its creation is remembered. */
+export interface FormerNode {
+  readonly aliveName: string;
+  readonly port: number;
+  readonly creation: number;
+}
+
+export type RegistryEvent = { readonly type: "registered" | "unregistered"; readonly node: RegisteredNode };
+
+export type Registration = Omit<RegisteredNode, "creation" | "since">;
+
+/** epmd_srv.c keeps more than 1000 names before it reuses the oldest (MAX_UNREG_COUNT). */
+const MAX_FORMER = 1000;
+/** Creations 0..3 belong to the old 2-bit form. */
+const FIRST_CREATION = 4;
+
+/** The nodes alive here, newest last. Pure: time comes in with each call. */
+export class Registry {
+  readonly #alive = new Map<string, RegisteredNode>();
+  readonly #former = new Map<string, FormerNode>();
+  readonly #listeners = new Set<(event: RegistryEvent) => void>();
+
+  get(aliveName: string): RegisteredNode | undefined {
+    return this.#alive.get(aliveName);
+  }
+
+  get size(): number {
+    return this.#alive.size;
+  }
+
+  /** Newest first, as stock EPMD lists them. */
+  nodes(): RegisteredNode[] {
+    return Array.from(this.#alive.values()).reverse();
+  }
+
+  /** Oldest first, as stock EPMD lists them. */
+  former(): FormerNode[] {
+    return Array.from(this.#former.values());
+  }
+
+  /** @returns undefined when a live node has the name. @param now milliseconds since the epoch */
+  register(registration: Registration, now: number): RegisteredNode | undefined {
+    const { aliveName } = registration;
+    const holder = this.#alive.get(aliveName);
+    if (holder) {
+      if (holder.origin !== "configured" || registration.origin === "configured") return undefined;
+      this.unregister(holder);
+    }
+    const before = this.#former.get(aliveName);
+    const node = { ...registration, creation: nextCreation(before?.creation, now), since: now };
+    this.#former.delete(aliveName);
+    this.#alive.set(aliveName, node);
+    this.#emit({ type: "registered", node });
+    return node;
+  }
+
+  /** Removes this very registration; one that was replaced since is left alone. */
+  unregister(node: RegisteredNode): void {
+    if (this.#alive.get(node.aliveName) !== node) return;
+    this.#alive.delete(node.aliveName);
+    this.#former.set(node.aliveName, { aliveName: node.aliveName, port: node.port, creation: node.creation });
+    if (this.#former.size > MAX_FORMER) {
+      const oldest = this.#former.keys().next();
+      if (!oldest.done) this.#former.delete(oldest.value);
+    }
+    this.#emit({ type: "unregistered", node });
+  }
+
+  /** @returns a function that ends the subscription */
+  subscribe(listener: (event: RegistryEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #emit(event: RegistryEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** A new name starts at the unix time plus one, a returning one counts on: no two incarnations share a creation. */
+function nextCreation(before: number | undefined, now: number): number {
+  const next = before === undefined ? Math.floor(now / 1000) + 1 : before + 1;
+  return next > 0xffffffff ? FIRST_CREATION : Math.max(next, FIRST_CREATION);
+}

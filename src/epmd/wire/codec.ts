@@ -1,0 +1,180 @@
+import { ProtocolError } from "../../errors.js";
+import { isNamePattern } from "../../names/pattern.js";
+import type { NodeDescription } from "../../resolve/core/resolution.js";
+import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
+import { type EpmdRequest, type EpmdResponse, type NamedPort, type PortPlease2Request, TAG } from "./messages.js";
+
+/** epmd_int.h: MAXSYMLEN, 255 characters of up to 4 bytes. The same limit holds for extra. */
+const MAX_SYMBOL_BYTES = 4 * 255;
+const MAX_NAME_CHARACTERS = 255;
+/** epmd_srv.c: the fixed fields of ALIVE2_REQ, and at least one byte more. */
+const ALIVE2_FIXED_LENGTH = 13;
+
+/** @throws ProtocolError for what stock EPMD closes without an answer. @param frame without the length */
+export function decodeRequest(frame: Buffer): EpmdRequest {
+  const reader = new ByteReader(frame);
+  const opcode = reader.uint8();
+  switch (opcode) {
+    case TAG.ALIVE2_REQ:
+      return decodeAlive2(reader, frame.length);
+    case TAG.PORT_PLEASE2_REQ:
+      return decodePortPlease2(reader.remaining());
+    case TAG.NAMES_REQ:
+      return decodeNames(reader.remaining());
+    // What follows these two opcodes is ignored, as in epmd_srv.c.
+    case TAG.DUMP_REQ:
+      return { type: "DUMP_REQ" };
+    case TAG.KILL_REQ:
+      return { type: "KILL_REQ" };
+    case TAG.STOP_REQ:
+      return { type: "STOP_REQ", aliveName: decodeName(dropTrailingNul(reader.remaining())) };
+    default:
+      throw new ProtocolError("EPMD_MESSAGE", `unknown request ${opcode}`);
+  }
+}
+
+function decodeAlive2(reader: ByteReader, length: number): EpmdRequest {
+  if (length <= ALIVE2_FIXED_LENGTH) throw new ProtocolError("EPMD_MESSAGE", `ALIVE2_REQ of ${length} bytes`);
+  const port = reader.uint16();
+  const nodeType = reader.uint8();
+  const protocol = reader.uint8();
+  const highestVersion = reader.uint16();
+  const lowestVersion = reader.uint16();
+  const nameBytes = reader.counted();
+  const extra = Buffer.from(reader.counted());
+  if (nameBytes.includes(0)) throw new ProtocolError("EPMD_MESSAGE", "NUL in a name");
+  const refused = (reason: string) => ({ type: "ALIVE2_REQ_REFUSED", highestVersion, reason }) as const;
+  if (nameBytes.length > MAX_SYMBOL_BYTES) return refused(`name of ${nameBytes.length} bytes`);
+  if (extra.length > MAX_SYMBOL_BYTES) return refused(`extra of ${extra.length} bytes`);
+  const aliveName = decodeUtf8(nameBytes);
+  if (aliveName === undefined) return refused("name is not UTF-8");
+  if (countCharacters(aliveName) > MAX_NAME_CHARACTERS) return refused("name of more than 255 characters");
+  return { type: "ALIVE2_REQ", port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
+}
+
+/** epmd_srv.c ignores what follows the opcode, and so do we where it is no pattern. */
+function decodeNames(bytes: Buffer): EpmdRequest {
+  const pattern = decodeUtf8(dropTrailingNul(bytes));
+  return pattern !== undefined && isNamePattern(pattern) ? { type: "NAMES_REQ", pattern } : { type: "NAMES_REQ" };
+}
+
+function decodePortPlease2(bytes: Buffer): EpmdRequest {
+  const nameBytes = dropTrailingNul(bytes);
+  const name = decodeName(nameBytes);
+  // The name proper; a client of the module way sends its host behind an @.
+  if (countCharacters(name.replace(/@.*$/s, "")) > MAX_NAME_CHARACTERS) {
+    throw new ProtocolError("EPMD_MESSAGE", "name of more than 255 characters");
+  }
+  const forwarded = nameBytes.length < bytes.length;
+  return { type: "PORT_PLEASE2_REQ", name, withHost: name.includes("@"), forwarded };
+}
+
+/** epmd_srv.c tolerates one NUL behind a name. */
+function dropTrailingNul(bytes: Buffer): Buffer {
+  return bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
+}
+
+function decodeName(bytes: Buffer): string {
+  const name = bytes.includes(0) ? undefined : decodeUtf8(bytes);
+  if (name === undefined || name === "") throw new ProtocolError("EPMD_MESSAGE", "name is empty or not UTF-8");
+  return name;
+}
+
+function countCharacters(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+/** What a client sends: the name of a PORT_PLEASE2 request tells by itself whether it has a host part. */
+type SentRequest =
+  | Exclude<EpmdRequest, PortPlease2Request | { type: "ALIVE2_REQ_REFUSED" }>
+  | Omit<PortPlease2Request, "withHost">;
+
+/** The request with its length, as a client sends it. */
+export function encodeRequest(request: SentRequest): Buffer {
+  const body = encodeRequestBody(request);
+  return Buffer.concat([uint16(body.length), body]);
+}
+
+function encodeRequestBody(request: SentRequest): Buffer {
+  switch (request.type) {
+    case "ALIVE2_REQ":
+      return Buffer.concat([Buffer.of(TAG.ALIVE2_REQ), encodeNode(request)]);
+    case "PORT_PLEASE2_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG.PORT_PLEASE2_REQ)}${request.name}${request.forwarded ? "\0" : ""}`);
+    case "STOP_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG.STOP_REQ)}${request.aliveName}`);
+    case "NAMES_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG.NAMES_REQ)}${request.pattern ?? ""}`);
+    case "DUMP_REQ":
+    case "KILL_REQ":
+      return Buffer.of(TAG[request.type]);
+    default:
+      return request satisfies never;
+  }
+}
+
+/** The whole response: clients need it in one write. */
+export function encodeResponse(response: EpmdResponse): Buffer {
+  switch (response.type) {
+    case "ALIVE2_RESP":
+      return encodeAlive2Response(response);
+    case "PORT2_RESP":
+      return response.result === 1
+        ? Buffer.concat([Buffer.of(TAG.PORT2_RESP, 1), Buffer.from(response.reason ?? "")])
+        : encodePort2Response(response);
+    case "NAMES_RESP":
+      return encodeNames(
+        response.epmdPort,
+        response.nodes.map(({ aliveName, port }) => ({ name: aliveName, port })),
+      );
+    case "NAMES_MATCH_RESP":
+      return encodeNames(response.epmdPort, response.names);
+    case "DUMP_RESP":
+      // epmd_srv.c sends each record with its terminating NUL. We keep no file descriptors: -1 says so.
+      return Buffer.concat([
+        uint32(response.epmdPort),
+        Buffer.from(
+          [
+            ...response.nodes.map((node) => `active name     <${node.aliveName}> at port ${node.port}, fd = -1\n\0`),
+            ...response.former.map((node) => `old/unused name <${node.aliveName}>, port = ${node.port}, fd = -1 \n\0`),
+          ].join(""),
+        ),
+      ]);
+    case "KILL_RESP":
+    case "STOP_RESP":
+      return Buffer.from(response.text);
+    default:
+      return response satisfies never;
+  }
+}
+
+function encodeNames(epmdPort: number, names: readonly NamedPort[]): Buffer {
+  const lines = names.map(({ name, port }) => `name ${name} at port ${port}\n`);
+  return Buffer.concat([uint32(epmdPort), Buffer.from(lines.join(""))]);
+}
+
+function encodeAlive2Response({ extended, result, creation }: Extract<EpmdResponse, { type: "ALIVE2_RESP" }>): Buffer {
+  return extended
+    ? Buffer.concat([Buffer.of(TAG.ALIVE2_X_RESP, result), uint32(creation)])
+    : // epmd_srv.c: nodes before version 6 know creations 1..3 only; a refusal carries its constant as it is.
+      Buffer.concat([Buffer.of(TAG.ALIVE2_RESP, result), uint16(result === 0 ? (creation % 3) + 1 : creation)]);
+}
+
+function encodePort2Response(response: Extract<EpmdResponse, { type: "PORT2_RESP"; result: 0 }>): Buffer {
+  return Buffer.concat([Buffer.of(TAG.PORT2_RESP, 0), encodeNode(response)]);
+}
+
+/** The fields that ALIVE2_REQ and PORT2_RESP have in common, in the same order. */
+function encodeNode(node: NodeDescription & { readonly port: number; readonly aliveName: string }): Buffer {
+  const name = Buffer.from(node.aliveName);
+  return Buffer.concat([
+    uint16(node.port),
+    Buffer.of(node.nodeType, node.protocol),
+    uint16(node.highestVersion, node.lowestVersion, name.length),
+    name,
+    uint16(node.extra.length),
+    node.extra,
+  ]);
+}

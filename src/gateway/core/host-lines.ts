@@ -1,0 +1,70 @@
+import { domainName } from "../../config/network-values.js";
+import { ValueError } from "../../config/values.js";
+import { ConfigError } from "../../errors.js";
+import { qualifiedDomain } from "../../names/service-domain.js";
+import { parseIp } from "../../net/ip.js";
+import type { GatewayAddresses, HostAddress } from "./addresses.js";
+
+/**
+ * The hosts of a command line and the addresses that stand for them, each host once, in its order. A word without a dot
+ * is a service.
+ * @param addresses what is known already; the new pairs are added
+ * @throws ConfigError that names the host which is none
+ */
+export function pairsFor(
+  operands: readonly string[],
+  consulDomain: string,
+  addresses: GatewayAddresses,
+): readonly HostAddress[] {
+  const hosts = new Set(operands.map((operand) => hostOperand(operand, consulDomain)));
+  return Array.from(hosts, (host) => {
+    const address = addresses.assign(host);
+    if (address === undefined) throw new ConfigError("CONFIG_VALUE", `there is no room in --gateway-range for ${host}`);
+    return { host, address };
+  });
+}
+
+function hostOperand(operand: string, consulDomain: string): string {
+  const complain = (what: string) => new ConfigError("CONFIG_VALUE", `host ${JSON.stringify(operand)} ${what}`);
+  if (operand.includes("@")) throw complain("is a node: give its host, what stands behind the @");
+  if (operand.toLowerCase() === "localhost") throw complain("is this machine, and stays 127.0.0.1");
+  try {
+    return domainName(qualifiedDomain(domainName(operand), consulDomain));
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw complain(error.message);
+  }
+}
+
+/**
+ * hosts(5): one line for VMs that ask for IPv4, and one for those with `-proto_dist inet6_tcp`, who find nothing in the
+ * first. glibc gives the second to the former too, musl does not.
+ */
+export function hostsText(pairs: readonly HostAddress[]): string {
+  return pairs.map(({ host, address }) => `${address} ${host}\n::ffff:${address} ${host}\n`).join("");
+}
+
+/** A whole inetrc (ERTS User's Guide, "Inet Configuration"): its hosts are looked at first, and the system's resolver after them. */
+export function inetrcText(pairs: readonly HostAddress[]): string {
+  const hosts = pairs.flatMap(({ host, address }) =>
+    [octets(address), mapped(address)].map((tuple) => `{host, {${tuple.join(",")}}, ["${host}"]}.\n`),
+  );
+  const flags = pairs.map(({ host }) => `--gateway-host ${host}`).join(" ");
+  return [
+    "% for a VM started with ERL_INETRC=<this file>\n",
+    "% the daemon never hears of names that are looked up here: srv-epmd serve --gateway --gateway-listen none\n",
+    `%   ${flags}\n`,
+    ...hosts,
+    "{lookup, [file, native]}.\n",
+  ].join("");
+}
+
+function octets(address: string): number[] {
+  return parseIp(address) ?? [];
+}
+
+/** The eight groups of the IPv4-mapped form. */
+function mapped(address: string): number[] {
+  const [a = 0, b = 0, c = 0, d = 0] = octets(address);
+  return [0, 0, 0, 0, 0, 0xffff, (a << 8) | b, (c << 8) | d];
+}

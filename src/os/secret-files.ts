@@ -1,0 +1,39 @@
+import { realpath, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { ConfigFile } from "../cli/config-file.js";
+import type { Config } from "../config/config.js";
+import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
+
+/** Bits of st_mode for users who neither own a file nor are in its group. */
+const OTHERS_READ = 0o004;
+const OTHERS_ENTER = 0o001;
+
+/** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
+export async function exposedSecrets({ consulTokenFile, consulKey }: Config, file?: ConfigFile): Promise<string[]> {
+  const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
+  const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
+  const secrets = [
+    { flag: "--consul-token-file", path: consulTokenFile },
+    { flag: "--consul-key", path: consulKey },
+    { flag: "--config", path: hasSecret ? file?.path : undefined },
+  ];
+  const complaints = secrets.map(async ({ flag, path }) => {
+    if (path === undefined || !(await othersMayRead(path))) return undefined;
+    return `${flag}: every user of this machine may read ${path}, and act as srv-epmd in Consul with what is in it: chmod o-r ${path}`;
+  });
+  return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);
+}
+
+/** Whether the file, and all folders above it, are open to others. What is not there is complained of elsewhere. */
+async function othersMayRead(path: string): Promise<boolean> {
+  try {
+    const file = await realpath(path);
+    if (((await stat(file)).mode & OTHERS_READ) === 0) return false;
+    for (let folder = dirname(file); ; folder = dirname(folder)) {
+      if (((await stat(folder)).mode & OTHERS_ENTER) === 0) return false;
+      if (folder === dirname(folder)) return true;
+    }
+  } catch {
+    return false;
+  }
+}

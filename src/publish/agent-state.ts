@@ -1,0 +1,152 @@
+import { UnreadableFile } from "../consul/credential-file.js";
+import { AgentAnswer, isUnknownToken } from "../consul/refusal.js";
+import type { Logger } from "../daemon/logger.js";
+import { type ConsulError, describeError } from "../errors.js";
+import type { Work } from "./core/reconcile.js";
+import { Outages } from "./presence.js";
+
+/** Why nothing can be said to the agent: no answer comes, or a file for it cannot be read. */
+type Trouble = "silent" | "unreadable";
+
+const RECOVERED: Record<Trouble, string> = {
+  silent: "the Consul agent answers again",
+  unreadable: "the files for Consul can be read, and its agent answers",
+};
+
+/** A call of the agent; without a service it is a look at what the agent holds. */
+export interface AgentCall {
+  /** Monotonic milliseconds. */
+  readonly sentAt: number;
+  readonly service?: string | undefined;
+  readonly action?: Work["action"];
+}
+
+export interface AgentStateDeps {
+  readonly log: Logger;
+  /** The agent answers again, or takes again what it has refused. */
+  readonly recovered: () => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly hasTokenFile: boolean;
+}
+
+/**
+ * What all names know together of the agent: one line when it goes and one when it is back, one for a refusal however many
+ * names it hits, however often it is tried.
+ */
+export class AgentState {
+  readonly #deps: AgentStateDeps;
+  readonly #outages: Outages;
+  /** What is refused, as far as was said: kinds of calls for a service. */
+  readonly #refused = new Set<string>();
+  #isTokenUnknown = false;
+  #trouble: Trouble | undefined;
+  /** What the agent, or what stands before it, answers when it is asked what it holds. */
+  #fault: string | undefined;
+  /** When the latest call was sent that was answered. */
+  #answeredAt = -Infinity;
+
+  constructor(deps: AgentStateDeps) {
+    this.#deps = deps;
+    this.#outages = new Outages(deps.now);
+  }
+
+  /** Why nothing can be said to the agent, or nothing is known of what it holds; undefined while it answers. */
+  get trouble(): string | undefined {
+    if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
+    if (this.#trouble === "silent") return "the Consul agent does not answer";
+    return this.#fault === undefined ? undefined : `the Consul agent does not say what it holds: ${this.#fault}`;
+  }
+
+  /** It has been told that nothing can be said to the agent. */
+  get isSilent(): boolean {
+    return this.#trouble !== undefined;
+  }
+
+  /** Whether a failure has been told of, so that nobody else needs to. */
+  isTold({ code }: Pick<ConsulError, "code">): boolean {
+    return code === "CONSUL_FORBIDDEN" || (code === "CONSUL_UNAVAILABLE" && this.#trouble !== undefined);
+  }
+
+  succeeded({ sentAt, service, action }: AgentCall): void {
+    const { log, recovered } = this.#deps;
+    let again = false;
+    if (this.#trouble !== undefined) {
+      const message = RECOVERED[this.#trouble].replace(/ again$/, this.#answeredAt > -Infinity ? " again" : "");
+      this.#trouble = undefined;
+      again = true;
+      if (this.#outages.end("agent")) log.info(message);
+    }
+    this.#answeredAt = Math.max(this.#answeredAt, sentAt);
+    if (this.#isTokenUnknown) {
+      this.#isTokenUnknown = false;
+      again = true;
+      if (this.#outages.end("token")) log.info("Consul knows the token");
+    }
+    if (service === undefined && this.#fault !== undefined) {
+      this.#fault = undefined;
+      if (this.#outages.end("list")) log.info("the Consul agent says again what it holds");
+    }
+    const key = keyOf(service, action);
+    if (this.#refused.delete(key)) {
+      again = true;
+      if (this.#outages.end(key)) log.info({ service }, "Consul takes the service's nodes again");
+    }
+    if (again) recovered();
+  }
+
+  failed(error: ConsulError, { sentAt, service, action }: AgentCall): void {
+    if (error.code === "CONSUL_FORBIDDEN") this.#forbidden(error, service, action);
+    else if (error.code === "CONSUL_UNAVAILABLE" && !(error.cause instanceof AgentAnswer))
+      this.#unavailable(error, sentAt);
+    else if (service === undefined) this.#faulty(error);
+  }
+
+  #unavailable(error: ConsulError, sentAt: number): void {
+    // What was asked later has been answered.
+    if (sentAt < this.#answeredAt) return;
+    const trouble = error.cause instanceof UnreadableFile ? "unreadable" : "silent";
+    if (this.#trouble === trouble) return;
+    const before = this.#trouble;
+    this.#trouble = trouble;
+    // One trouble may follow the other: both are told.
+    if (!this.#outages.begin("agent") && before === undefined) return;
+    const what = trouble === "silent" ? "the Consul agent does not answer" : error.message;
+    this.#deps.log.warn({ err: error }, `${what}; nodes are registered here and published later`);
+  }
+
+  #faulty(error: ConsulError): void {
+    const isNews = this.#fault === undefined;
+    this.#fault = describeError(error.cause ?? error);
+    if (isNews && this.#outages.begin("list")) {
+      this.#deps.log.warn({ err: error }, "the Consul agent does not say what it holds: nothing is compared with it");
+    }
+  }
+
+  #forbidden(error: ConsulError, service: string | undefined, action: Work["action"] | undefined): void {
+    const { log, hasTokenFile } = this.#deps;
+    const said = describeError(error.cause ?? error);
+    if (isUnknownToken(error)) {
+      const isNews = !this.#isTokenUnknown;
+      this.#isTokenUnknown = true;
+      if (!isNews || !this.#outages.begin("token")) return;
+      const cure = hasTokenFile
+        ? "the token file is read again until it holds one that is known"
+        : "give serve another";
+      log.error({ err: error }, `Consul does not know the token (${said}), it was deleted or has expired: ${cure}`);
+      return;
+    }
+    const key = keyOf(service, action);
+    if (service === undefined || this.#refused.has(key)) return;
+    this.#refused.add(key);
+    if (!this.#outages.begin(key)) return;
+    const policy = `service "${service}" { policy = "write" }`;
+    log.error({ service, policy, err: error }, `Consul refuses the token (${said}): it needs the policy ${policy}`);
+  }
+}
+
+/** A proxy may refuse the one kind of call and let the other through: success of that says nothing of this. */
+function keyOf(service: string | undefined, action: Work["action"] | undefined): string {
+  const kind = action === "pass" || action === "fail" ? "check" : action === "renew" ? "register" : action;
+  return `${kind} ${service}`;
+}

@@ -1,0 +1,111 @@
+import { connect } from "node:net";
+import type { Logger } from "../daemon/logger.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
+import type { Family } from "../net/endpoint.js";
+
+export interface ConfiguredNodesDeps {
+  /** Alive names from --publish-node. */
+  readonly names: readonly string[];
+  /** ERL_DIST_PORT: where their VM listens. */
+  readonly port: number;
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** Milliseconds since the epoch, for the registry. */
+  readonly now: () => number;
+  /** Milliseconds from one try to the next while the port is closed, and while it is open. */
+  readonly intervals?: { readonly closed: number; readonly open: number };
+}
+
+export interface ConfiguredNodes {
+  /** From now on looks often: the daemon is stopping, and VMs that stop with it are to be seen going. */
+  hasten(): void;
+  close(): Promise<void>;
+}
+
+const INTERVALS = { closed: 1_000, open: 5_000 };
+const HASTENED = { closed: 100, open: 100 };
+/** One failed connect may be a full backlog; two in a row are a VM that has gone. */
+const FAILURES_TO_GO = 2;
+/** Milliseconds; loopback answers at once. */
+const CONNECT_TIMEOUT = 1_000;
+
+/** Keeps nodes that never speak EPMD in the registry for as long as their distribution port accepts connections. */
+export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes {
+  const { names, port, registry, log, now } = deps;
+  let intervals = deps.intervals ?? INTERVALS;
+  const abort = new AbortController();
+  let nodes: RegisteredNode[] = [];
+  let failures = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let looking: Promise<void> = Promise.resolve();
+
+  const leave = () => {
+    for (const node of nodes) registry.unregister(node);
+    nodes = [];
+  };
+  const look = async () => {
+    timer = undefined;
+    const family = await listeningFamily(port, abort.signal);
+    if (abort.signal.aborted) return;
+    if (family !== undefined) {
+      failures = 0;
+      // A name that its VM has registered itself meanwhile is refused by the registry, and is the VM's.
+      const added = names.flatMap((aliveName) => {
+        const registration = { aliveName, port, family, origin: "configured", ...SYNTHETIC_DESCRIPTION } as const;
+        return registry.register(registration, now()) ?? [];
+      });
+      if (added.length > 0) log.info({ names: added.map((node) => node.aliveName), port }, "configured nodes are up");
+      nodes = [...nodes.filter((node) => registry.get(node.aliveName) === node), ...added];
+    } else if (nodes.length > 0 && ++failures >= FAILURES_TO_GO) {
+      log.info({ names: nodes.map((node) => node.aliveName), port }, "configured nodes have gone");
+      leave();
+    }
+    timer = setTimeout(start, family === undefined ? intervals.closed : intervals.open);
+  };
+  const start = () => {
+    looking = look();
+  };
+  start();
+
+  return {
+    hasten: () => {
+      intervals = HASTENED;
+      // A look that is under way goes on by itself.
+      if (timer === undefined || abort.signal.aborted) return;
+      clearTimeout(timer);
+      start();
+    },
+    close: async () => {
+      abort.abort();
+      clearTimeout(timer);
+      await looking;
+      clearTimeout(timer);
+      leave();
+    },
+  };
+}
+
+/** A VM that accepts on ::1 (inet6_tcp) counts as IPv6: it listens on both. */
+async function listeningFamily(port: number, signal: AbortSignal): Promise<Family | undefined> {
+  const [four, six] = await Promise.all([accepts("127.0.0.1", port, signal), accepts("::1", port, signal)]);
+  if (six) return 6;
+  return four ? 4 : undefined;
+}
+
+function accepts(host: string, port: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: CONNECT_TIMEOUT });
+    const done = (up: boolean) => {
+      signal.removeEventListener("abort", gone);
+      socket.destroy();
+      resolve(up);
+    };
+    const gone = () => done(false);
+    signal.addEventListener("abort", gone);
+    socket.once("connect", () => done(true));
+    socket.once("timeout", gone);
+    // Stays for an error after the end: without a listener that would be thrown.
+    socket.on("error", gone);
+  });
+}

@@ -1,0 +1,132 @@
+import type { Config } from "../../config/config.js";
+import { isBridged, type NomadPort } from "../../config/nomad.js";
+import { fillTemplate } from "../../config/values.js";
+import type { RegisteredNode } from "../../epmd/core/registry.js";
+import { isHelperName } from "../../names/helper-names.js";
+import { domainOf, parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
+import type { Family } from "../../net/endpoint.js";
+import { canonicalIp, familyOf } from "../../net/ip.js";
+
+/** Where peers on other machines dial a node that is alive here. */
+export interface Advertised {
+  readonly port: number;
+  /** IP literals or host names, at most one a family; empty: the agent's (the machine's) own address. */
+  readonly addresses: readonly string[];
+}
+
+export type Reach =
+  | { readonly outcome: "reachable"; readonly advertised: Advertised }
+  | { readonly outcome: "unreachable"; readonly reason: string };
+
+type Listening = Pick<RegisteredNode, "aliveName" | "port" | "family" | "address">;
+
+/** The port and addresses for a peer that is not local; undefined when no peer can reach the node. */
+export function advertised(node: Listening, config: Config): Advertised | undefined {
+  const result = reach(node, config);
+  return result.outcome === "reachable" ? result.advertised : undefined;
+}
+
+export function reach(node: Listening, config: Config): Reach {
+  // epmd_srv.c registers port 0 like any other; --advertise-port cannot help a node that listens nowhere.
+  if (node.port === 0) {
+    return {
+      outcome: "unreachable",
+      reason: "the node registered with port 0: it listens nowhere, so nobody can dial it",
+    };
+  }
+  if (node.address !== undefined && config.advertiseAddress.length === 0) {
+    // It lives on another machine, whose ports Nomad's variables here say nothing of.
+    return { outcome: "reachable", advertised: { port: node.port, addresses: [node.address] } };
+  }
+  const mapped = findLabel(node, config);
+  if (typeof mapped === "string") return { outcome: "unreachable", reason: mapped };
+  const port = config.advertisePort ?? (mapped?.taskPort === node.port ? mapped.hostPort : node.port);
+  const given = config.advertiseAddress.map((address) => fillAddress(address, node.aliveName, config));
+  const hostIp = mapped?.hostIp === undefined ? undefined : (canonicalIp(mapped.hostIp) ?? mapped.hostIp);
+  const candidates = given.length > 0 ? given : hostIp === undefined ? [] : [hostIp];
+  const addresses = onePerFamily(candidates, node.family);
+  if (candidates.length > 0 && addresses.length === 0) {
+    const source = given.length > 0 ? "--advertise-address" : `NOMAD_HOST_IP_${mapped?.label}`;
+    return {
+      outcome: "unreachable",
+      reason: `the node registered over 127.0.0.1, so it listens on IPv4 only, and ${source} is ${candidates.join(", ")}: start the VM with -proto_dist inet6_tcp, or advertise an IPv4 address`,
+    };
+  }
+  return { outcome: "reachable", advertised: { port, addresses } };
+}
+
+/** The Nomad port behind the node, or none, or the reason why nobody can reach the node. */
+function findLabel(node: Listening, config: Config): NomadPort | undefined | string {
+  const { ports } = config.nomad;
+  const wanted = config.portLabel;
+  const chosen = wanted === undefined ? undefined : ports.find(({ label }) => label === wanted);
+  if (wanted !== undefined && !chosen) return `--port-label ${wanted}: there is no NOMAD_PORT_${wanted}`;
+  const mapped = chosen ?? ports.find(({ taskPort }) => taskPort === node.port);
+  if (mapped?.taskPort === node.port || config.advertisePort !== undefined) return mapped;
+  const bridged = ports.filter(isBridged);
+  // Without a bridge the task has the host's ports: the node's own can be dialled as it is.
+  if (bridged.length === 0) return chosen;
+  const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== config.port);
+  const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
+  const [first] = choices;
+  const listed = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
+  // Plain erl knows no ERL_DIST_PORT; relx makes of it a VM that asks no EPMD for its peers.
+  const advice = first
+    ? `start the VM with ${listed} and the srv_epmd module, else with -kernel inet_dist_listen_min ${first[0]} inet_dist_listen_max ${first[0]}`
+    : "give the group a port for it";
+  return `the node listens on port ${node.port}, to which no port of this bridge network is mapped: ${advice}`;
+}
+
+function onePerFamily(addresses: readonly string[], family: Family): string[] {
+  const found = new Map<Family | undefined, string>();
+  for (const address of addresses) {
+    const kind = familyOf(address);
+    // A VM that registered over IPv4 (inet_tcp) does not listen on IPv6; one that came over ::1 listens on both.
+    if (kind === 6 && family === 4) continue;
+    if (!found.has(kind)) found.set(kind, address);
+  }
+  return Array.from(found.values());
+}
+
+function fillAddress(template: string, aliveName: string, config: Config): string {
+  const host = nodeHost(aliveName, config) ?? "";
+  const service = serviceOf(aliveName, config) ?? host.split(".")[0] ?? "";
+  const filled = fillTemplate(template, { name: aliveName, host, service });
+  return canonicalIp(filled) ?? filled;
+}
+
+/** The domain under which an alive name is looked up and published, fully qualified. */
+export function nodeDomain(aliveName: string, config: Config): string | undefined {
+  const configured = config.publishNode.find((node) => node.aliveName === aliveName)?.host;
+  const domain = configured ?? domainOf(aliveName, config.domain);
+  return domain === undefined ? undefined : qualifiedDomain(domain, config.consulDomain);
+}
+
+/**
+ * Whether --publish leaves a name out: then the node here is not the one that look-ups under a service mean, which may
+ * live elsewhere. A helper is nobody's but its own, whatever --publish says.
+ */
+export function isLeftOut(aliveName: string, { publish }: Pick<Config, "publish">): boolean {
+  return publish.length > 0 && !publish.some((glob) => glob.matches(aliveName)) && !isHelperName(aliveName);
+}
+
+/** Domains of `--domain`, fully qualified, without addresses. */
+export function servedDomains(config: Config): string[] {
+  const domains = config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain));
+  return Array.from(new Set(domains.filter((domain) => familyOf(domain) === undefined)));
+}
+
+/** The Consul service of an alive name: --service, else the one in its domain. */
+export function serviceOf(aliveName: string, config: Config): string | undefined {
+  const domain = nodeDomain(aliveName, config);
+  return (
+    config.service ?? (domain === undefined ? undefined : parseServiceDomain(domain, config.consulDomain)?.service)
+  );
+}
+
+/** Host part of the full name of a node that is alive here. */
+export function nodeHost(aliveName: string, config: Config): string | undefined {
+  const domain = config.nodeHost ?? nodeDomain(aliveName, config);
+  if (domain !== undefined) return domain;
+  return config.service === undefined ? undefined : `${config.service}.service.${config.consulDomain}`;
+}

@@ -1,0 +1,94 @@
+import type { RegisteredNode } from "../../epmd/core/registry.js";
+import type { Publication } from "./publication.js";
+import { keyOf } from "./reconcile.js";
+import type { ServiceEntry } from "./service-entry.js";
+
+export interface Claim {
+  readonly node: RegisteredNode;
+  readonly publication: Publication;
+}
+
+/** A node that is published, or to be. */
+export interface Holder {
+  readonly node: RegisteredNode;
+  readonly entries: readonly ServiceEntry[];
+}
+
+/** Names that are published at once: each costs a call to the agent every few seconds, and whoever may register causes them. */
+export const MAX_PUBLISHED = 1024;
+
+/**
+ * Who of the nodes alive here holds a name in Consul. Ids that differ only in case overwrite each other in its catalogue
+ * and tags match in any case, so of such nodes the oldest holds the name, until it goes.
+ */
+export class Claims {
+  /** By name without case, oldest first. */
+  readonly #claims = new Map<string, Claim[]>();
+  readonly #holders = new Map<string, Holder>();
+  readonly #most: number;
+
+  constructor(most = MAX_PUBLISHED) {
+    this.#most = most;
+  }
+
+  holder(key: string): Holder | undefined {
+    return this.#holders.get(key);
+  }
+
+  holders(): Holder[] {
+    return Array.from(this.#holders.values());
+  }
+
+  all(): Claim[] {
+    return Array.from(this.#claims.values()).flat();
+  }
+
+  /** @returns the holder when it is another one than before */
+  add(claim: Claim): Holder | undefined {
+    const key = keyOf(claim.node.aliveName);
+    this.#claims.set(key, [...(this.#claims.get(key) ?? []), claim]);
+    return this.#holders.has(key) ? undefined : this.#choose(key);
+  }
+
+  /** @returns whether the node held its name; `holder` says who does now */
+  remove(node: RegisteredNode): boolean {
+    const key = keyOf(node.aliveName);
+    const rest = (this.#claims.get(key) ?? []).filter((claim) => claim.node !== node);
+    if (rest.length > 0) this.#claims.set(key, rest);
+    else this.#claims.delete(key);
+    if (this.#holders.get(key)?.node !== node) return false;
+    this.#holders.delete(key);
+    this.#choose(key);
+    return true;
+  }
+
+  /** @returns the oldest that waits for room, where there is some: it holds its name from now on */
+  promote(): Holder | undefined {
+    if (this.#holders.size >= this.#most) return undefined;
+    for (const key of this.#claims.keys()) {
+      const holder = this.#holders.has(key) ? undefined : this.#choose(key);
+      if (holder) return holder;
+    }
+    return undefined;
+  }
+
+  /** Why a node is not published; undefined: it is, or will be. */
+  reason({ node, publication }: Claim): string | undefined {
+    if (publication.outcome !== "publish") return publication.reason;
+    const holder = this.#holders.get(keyOf(node.aliveName))?.node;
+    if (holder === node) return undefined;
+    if (holder === undefined) return `${this.#most} nodes are published, and no more are; it is when one of them goes`;
+    return `its name differs only in case from ${holder.aliveName}, and Consul cannot tell the two apart; it is published when that one goes`;
+  }
+
+  #choose(key: string): Holder | undefined {
+    if (this.#holders.size >= this.#most) return undefined;
+    for (const { node, publication } of this.#claims.get(key) ?? []) {
+      if (publication.outcome !== "publish") continue;
+      const holder = { node, entries: publication.entries };
+      this.#holders.set(key, holder);
+      return holder;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,145 @@
+import type { Config } from "../../config/config.js";
+import type { RegisteredNode } from "../../epmd/core/registry.js";
+import { isHelperName } from "../../names/helper-names.js";
+import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
+import { familyOf, hostPort } from "../../net/ip.js";
+import { nodeDomain, nodeHost, reach, serviceOf } from "./advertised.js";
+import {
+  META_NODE,
+  META_NODE_NAME,
+  META_OWNER,
+  META_PORT,
+  META_SINCE,
+  type ServiceEntry,
+  serviceId,
+} from "./service-entry.js";
+
+/** Where a daemon stands and what tells it from others; only the shell knows. */
+export interface DaemonIdentity {
+  readonly hostName: string;
+  /** The EPMD port that the daemon listens on. */
+  readonly port: number;
+  /** Boot id, network namespace and port: the daemon that comes next in this place has the same. */
+  readonly owner: string;
+}
+
+export type Publication =
+  | {
+      readonly outcome: "publish";
+      /** One a family; never empty. */
+      readonly entries: readonly ServiceEntry[];
+      /** A likely mistake, to be said once. */
+      readonly warning: string | undefined;
+    }
+  /** The node should be published and cannot be: to be said, with what would help. */
+  | { readonly outcome: "refuse"; readonly reason: string }
+  /** The node is not meant to be published. */
+  | { readonly outcome: "skip"; readonly reason: string };
+
+/** The port of a stock EPMD; another one belongs to the instance. */
+const EPMD_PORT = 4369;
+
+/** `--register`, and where it is not given: consul when a domain lies under Consul's and no zone is served here. */
+export function publishesToConsul(config: Config): boolean {
+  if (config.register !== undefined) return config.register === "consul";
+  if (config.dnsListen) return false;
+  const hosts = [...config.domain.map((rule) => rule.domain), ...config.publishNode.map((node) => node.host)];
+  return hosts.some((host) => {
+    if (host === undefined) return false;
+    return parseServiceDomain(qualifiedDomain(host, config.consulDomain), config.consulDomain);
+  });
+}
+
+/** What tells the entries of this daemon from those of others: `srv-epmd:<instance>:<name>`. */
+export function instanceOf(config: Config, daemon: DaemonIdentity): string {
+  if (config.instance !== undefined) return config.instance;
+  if (config.nomad.shortAllocId !== undefined) return config.nomad.shortAllocId;
+  return daemon.port === EPMD_PORT ? daemon.hostName : `${daemon.hostName}:${daemon.port}`;
+}
+
+/**
+ * How a node that is alive here is published.
+ * @param isAlive whether a node of that name is registered here
+ */
+export function publicationOf(
+  node: RegisteredNode,
+  config: Config,
+  daemon: DaemonIdentity,
+  isAlive: (aliveName: string) => boolean,
+): Publication {
+  const { aliveName } = node;
+  const isHelper = isHelperName(aliveName, isAlive);
+  const skipped = skipReason(aliveName, isHelper, config);
+  if (skipped !== undefined) return { outcome: "skip", reason: skipped };
+  const service = serviceOf(aliveName, config);
+  const domain = nodeDomain(aliveName, config);
+  if (service === undefined) {
+    const reason =
+      domain === undefined
+        ? "no --domain matches its name and no --service is given"
+        : `its domain ${domain} is not a service under ${config.consulDomain} and no --service is given`;
+    return { outcome: "skip", reason };
+  }
+  const suffix = domain === undefined ? undefined : parseServiceDomain(domain, config.consulDomain)?.tagSuffix;
+  const tag = suffix === undefined ? aliveName : `${aliveName}.${suffix}`;
+  const unnameable = nameProblem(aliveName, `${tag}.${service}.service.${config.consulDomain}`);
+  if (unnameable !== undefined) return { outcome: "refuse", reason: unnameable };
+  const reached = reach(node, config);
+  if (reached.outcome === "unreachable") return { outcome: "refuse", reason: reached.reason };
+
+  const { port, addresses } = reached.advertised;
+  const instance = instanceOf(config, daemon);
+  const fullName = `${aliveName}@${nodeHost(aliveName, config)}`;
+  const entries = (addresses.length > 0 ? addresses : [undefined]).map((address, index): ServiceEntry => {
+    const suffixOfId =
+      index === 0 ? "" : address !== undefined && familyOf(address) ? `:${familyOf(address)}` : ":host";
+    return {
+      id: serviceId(instance, aliveName, suffixOfId),
+      aliveName,
+      service,
+      tags: Array.from(new Set([tag, ...config.tag])),
+      address,
+      port,
+      weight: config.weight,
+      meta: {
+        [META_NODE]: fullName,
+        [META_NODE_NAME]: fullName,
+        [META_PORT]: String(port),
+        [META_OWNER]: daemon.owner,
+        [META_SINCE]: String(Math.floor(node.since / 1000)),
+      },
+      ttl: config.ttl,
+      deregisterAfter: config.deregisterAfter,
+      tcpCheck: config.tcpCheck ? hostPort(address ?? (node.family === 6 ? "::1" : "127.0.0.1"), port) : undefined,
+    };
+  });
+  return { outcome: "publish", entries, warning: isHelper ? undefined : portWarning(node, config) };
+}
+
+function skipReason(aliveName: string, isHelper: boolean, config: Config): string | undefined {
+  const { publish } = config;
+  if (publish.length > 0 && !publish.some((glob) => glob.matches(aliveName))) return "no --publish matches its name";
+  const exact =
+    publish.some((glob) => glob.pattern === aliveName) ||
+    config.publishNode.some((configured) => configured.aliveName === aliveName);
+  if (config.helpers !== "publish" && !exact && isHelper) {
+    return "its name is that of a short-lived helper (--helpers publish, or --publish with its exact name, publishes it)";
+  }
+  return undefined;
+}
+
+/** What Consul accepts with 200 and its DNS never finds. */
+function nameProblem(aliveName: string, owner: string): string | undefined {
+  // RFC 1035 section 2.3.4: a label has at most 63 octets, a name 255, which are 253 characters.
+  if (aliveName.length > 63) return `its name has ${aliveName.length} characters and DNS allows 63`;
+  if (!/^[0-9A-Za-z_-]+$/.test(aliveName)) {
+    return "Consul's DNS finds only names made of letters, digits, underscores and hyphens";
+  }
+  return owner.length > 253 ? `${owner} has ${owner.length} characters and DNS allows 253` : undefined;
+}
+
+function portWarning(node: RegisteredNode, config: Config): string | undefined {
+  const { erlDistPort } = config.nomad;
+  if (erlDistPort === undefined || erlDistPort === node.port) return undefined;
+  return `${node.aliveName} listens on port ${node.port}, while ERL_DIST_PORT=${erlDistPort} in srv-epmd's own environment: was it meant for the VM?`;
+}

@@ -1,0 +1,130 @@
+import { hostPort } from "../../net/ip.js";
+
+/** Meta keys of our entries; `srv-epmd-owner` tells them from everybody else's. */
+export const META_NODE = "erlang-node";
+/** The same under the name that RabbitMQ's discovery reads it by (rabbit_peer_discovery_consul.erl, extract_node/1). */
+export const META_NODE_NAME = "erlang-node-name";
+export const META_PORT = "erlang-dist-port";
+export const META_OWNER = "srv-epmd-owner";
+/** When the entry was made, seconds since the epoch: Consul keeps no times. */
+export const META_SINCE = "srv-epmd-since";
+
+/** One service instance as the agent shall hold it. */
+export interface ServiceEntry {
+  readonly id: string;
+  readonly aliveName: string;
+  /** Service name. */
+  readonly service: string;
+  readonly tags: readonly string[];
+  /** IP literal or host name; undefined: the agent's own. */
+  readonly address: string | undefined;
+  readonly port: number;
+  /** 1..65535, for passing and warning alike. */
+  readonly weight: number;
+  readonly meta: Readonly<Record<string, string>>;
+  /** Milliseconds. */
+  readonly ttl: number;
+  /** Milliseconds; Consul's minimum is one minute. */
+  readonly deregisterAfter: number;
+  /** host:port that the agent probes; undefined: no TCP check. */
+  readonly tcpCheck: string | undefined;
+}
+
+/** One of our entries as the agent holds it. */
+export interface HeldService {
+  readonly id: string;
+  readonly service: string;
+  readonly tags: readonly string[];
+  readonly address: string | undefined;
+  readonly port: number;
+  readonly weight: number;
+  readonly meta: Readonly<Record<string, string>>;
+}
+
+/** A check as the agent holds it. */
+export interface HeldCheck {
+  readonly checkId: string;
+  /** "": a check of the machine. */
+  readonly serviceId: string;
+  readonly status: string;
+  /** Of a maintenance check: the reason that was given. */
+  readonly notes: string;
+  readonly output: string;
+}
+
+/** Only ids with this prefix are ours; Nomad removes none but `_nomad-task-` ones. */
+export const ID_PREFIX = "srv-epmd:";
+
+export function serviceId(instance: string, aliveName: string, suffix = ""): string {
+  return `${ID_PREFIX}${instance}:${aliveName}${suffix}`;
+}
+
+/** The TTL check; named by hand so that a TCP check beside it does not change it (Consul counts `:1`, `:2` then). */
+export function ttlCheckId(id: string): string {
+  return `service:${id}`;
+}
+
+export function tcpCheckId(id: string): string {
+  return `service:${id}:tcp`;
+}
+
+/** Undefined for an entry that is not a node of ours. */
+export function aliveNameOf(held: HeldService): string | undefined {
+  const node = held.meta[META_NODE];
+  const at = node?.indexOf("@") ?? -1;
+  return node !== undefined && at > 0 ? node.slice(0, at) : undefined;
+}
+
+/** As the agent tells it, and complete enough to be registered once more. */
+export function foundEntry(
+  held: HeldService,
+  checks: readonly Pick<HeldCheck, "checkId">[],
+  { ttl, deregisterAfter }: Pick<ServiceEntry, "ttl" | "deregisterAfter">,
+): ServiceEntry {
+  const hasTcpCheck = checks.some(({ checkId }) => checkId === tcpCheckId(held.id));
+  return {
+    ...held,
+    ...{ ttl, deregisterAfter },
+    aliveName: aliveNameOf(held) ?? "",
+    tcpCheck: hasTcpCheck ? hostPort(held.address ?? "127.0.0.1", held.port) : undefined,
+  };
+}
+
+/**
+ * Does the agent hold what is wanted? Tags are a set to Consul. The time is not compared: an entry that outlives a
+ * restart of the daemon is as old as it is.
+ */
+export function sameEntry(entry: ServiceEntry, held: HeldService): boolean {
+  const meta = metaKeys(entry);
+  return (
+    entry.service === held.service &&
+    entry.address === held.address &&
+    entry.port === held.port &&
+    entry.weight === held.weight &&
+    entry.tags.length === held.tags.length &&
+    entry.tags.every((tag) => held.tags.includes(tag)) &&
+    meta.length === metaKeys(held).length &&
+    meta.every((key) => entry.meta[key] === held.meta[key])
+  );
+}
+
+function metaKeys({ meta }: Pick<ServiceEntry, "meta">): string[] {
+  return Object.keys(meta).filter((key) => key !== META_SINCE);
+}
+
+/**
+ * The entry under an id of our own, for when another live daemon holds the one we want (two network namespaces with one
+ * host name, say): `srv-epmd:<instance>~<hash>:<name>`.
+ * @param owner what tells this daemon from that one
+ */
+export function withDistinctId(entry: ServiceEntry, owner: string): ServiceEntry {
+  const at = entry.id.lastIndexOf(`:${entry.aliveName}`);
+  return { ...entry, id: `${entry.id.slice(0, at)}~${fnv1a(owner)}${entry.id.slice(at)}` };
+}
+
+/** FNV-1a, 32 bit, as eight hexadecimal digits. */
+function fnv1a(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}

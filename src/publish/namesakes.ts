@@ -1,0 +1,127 @@
+import type { Config } from "../config/config.js";
+import type { ConsulClient } from "../consul/client.js";
+import type { ServiceMember } from "../consul/core/catalogue.js";
+import type { Logger } from "../daemon/logger.js";
+import { listed } from "../doctor/core/finding.js";
+import type { Holder } from "./core/claims.js";
+import { hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/namesakes.js";
+import { keyOf } from "./core/reconcile.js";
+import { META_NODE } from "./core/service-entry.js";
+import type { Timings } from "./timings.js";
+
+export interface NamesakesDeps {
+  readonly client: Pick<ConsulClient, "members">;
+  readonly config: Config;
+  readonly owner: string;
+  /** The nodes that are published here. */
+  readonly holders: () => readonly Holder[];
+  readonly timings: Pick<Timings, "audit" | "recheck">;
+  readonly log: Logger;
+}
+
+interface Told {
+  /** Full name. */
+  readonly node: string;
+  readonly places: readonly string[];
+}
+
+/** Of a kind, in one look: who publishes at will must not fill the log. */
+const MOST_TOLD = 3;
+
+/**
+ * Sees when somebody else publishes a node of the name of one here: such a name leads to either. One line when it begins,
+ * one when it is over. Best effort: a token may write a service and yet not read its instances.
+ */
+export class Namesakes {
+  readonly #deps: NamesakesDeps;
+  readonly #abort = new AbortController();
+  /** By name without case. */
+  #told: ReadonlyMap<string, Told> = new Map();
+  #timer: NodeJS.Timeout;
+  #looking: Promise<void> = Promise.resolve();
+  #isSoon = false;
+
+  constructor(deps: NamesakesDeps) {
+    this.#deps = deps;
+    this.#timer = setTimeout(() => this.#look(), deps.timings.audit);
+  }
+
+  /** Where else a node of this name is. */
+  of(aliveName: string): readonly string[] {
+    return this.#told.get(keyOf(aliveName))?.places ?? [];
+  }
+
+  /** Something was published: look in a moment. */
+  soon(): void {
+    if (this.#isSoon || this.#abort.signal.aborted) return;
+    this.#isSoon = true;
+    clearTimeout(this.#timer);
+    const { audit, recheck } = this.#deps.timings;
+    this.#timer = setTimeout(() => this.#look(), Math.min(audit, recheck));
+  }
+
+  /** Never rejects. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#abort.abort(new Error("srv-epmd is stopping"));
+    await this.#looking;
+  }
+
+  #look(): void {
+    this.#isSoon = false;
+    clearTimeout(this.#timer);
+    this.#looking = this.#looking
+      // What Consul does not tell is looked for again.
+      .then(() => this.#compare().catch(() => {}))
+      .then(() => {
+        if (this.#isSoon || this.#abort.signal.aborted) return;
+        this.#timer = setTimeout(() => this.#look(), this.#deps.timings.audit);
+      });
+  }
+
+  async #compare(): Promise<void> {
+    const { client, holders, config, owner } = this.#deps;
+    const listings = new Map<string, readonly ServiceMember[]>();
+    const services = new Set(holders().flatMap(({ entries }) => entries.map(({ service }) => service)));
+    for (const service of services) {
+      const query = { service, datacenter: undefined };
+      listings.set(service, await client.members(query, this.#abort.signal));
+    }
+    const indexes = new Map<string, MembersByName>();
+    const now = new Map<string, Told>();
+    // Read when the answers are there: what has gone meanwhile is not here.
+    for (const { node, entries } of holders()) {
+      const [entry] = entries;
+      if (!entry) continue;
+      const host = hostOfEntry(entry, config);
+      const key = `${entry.service} ${host}`;
+      const index = indexes.get(key) ?? membersByName(listings.get(entry.service) ?? [], host, config);
+      indexes.set(key, index);
+      const places = (namesakes(entry, index, owner) ?? []).map(({ place }) => place);
+      if (places.length > 0) now.set(keyOf(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });
+    }
+    this.#tell(now);
+  }
+
+  #tell(now: ReadonlyMap<string, Told>): void {
+    const { log } = this.#deps;
+    const before = this.#told;
+    this.#told = now;
+    const isNews = ([key, { places }]: [string, Told]) =>
+      places.some((place) => !before.get(key)?.places.includes(place));
+    const news = Array.from(now).filter(isNews);
+    for (const [, { node, places }] of news.slice(0, MOST_TOLD)) {
+      log.error(
+        { node, places: places.slice(0, MOST_TOLD) },
+        `another node of the name ${node} is published, at ${listed(places, MOST_TOLD)}: look-ups lead to either, and two nodes of one name cannot be in one cluster; where nobody has started a second one, one of them is an impostor (--register-uid says who may register here)`,
+      );
+    }
+    if (news.length > MOST_TOLD)
+      log.error({ nodes: news.length }, "so are other nodes of names that are published here");
+    const over = Array.from(before).filter(([key]) => !now.has(key));
+    if (over.length > 0) {
+      const nodes = over.slice(0, MOST_TOLD).map(([, { node }]) => node);
+      log.info({ nodes, count: over.length }, "no other node of these names is published any more");
+    }
+  }
+}

@@ -1,0 +1,336 @@
+import type { Config } from "../config/config.js";
+import type { ConsulClient } from "../consul/client.js";
+import type { Logger } from "../daemon/logger.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { ConsulError, describeError } from "../errors.js";
+import { AgentState } from "./agent-state.js";
+import { Audits } from "./audits.js";
+import { type Claim, Claims, type Holder } from "./core/claims.js";
+import { type DaemonIdentity, instanceOf, publicationOf } from "./core/publication.js";
+import { keyOf, ownedKeys, type Survey, type Target } from "./core/reconcile.js";
+import { serviceId } from "./core/service-entry.js";
+import { Leftovers } from "./leftovers.js";
+import { Namesakes } from "./namesakes.js";
+import { criticalIds } from "./ownership.js";
+import { Presence, type Standing } from "./presence.js";
+import { Publisher } from "./publisher.js";
+import { SharedServices } from "./shared-service.js";
+import { retryDelay, TIMINGS, type Timings } from "./timings.js";
+import { Turns } from "./turns.js";
+
+export interface RegistrarDeps {
+  readonly registry: Registry;
+  readonly config: Config;
+  readonly client: ConsulClient;
+  readonly identity: DaemonIdentity;
+  readonly log: Logger;
+  /** Monotonic milliseconds: after a step of the wall clock TTLs would run out. */
+  readonly now?: () => number;
+  /** [0,1) */
+  readonly random?: () => number;
+  readonly timings?: Partial<Timings>;
+  /** Nodes that are published at once. */
+  readonly mostPublished?: number;
+}
+
+/** How one name stands in Consul. */
+export interface NameStatus {
+  readonly name: string;
+  /** The node is alive here and meant to be published. */
+  readonly wanted: boolean;
+  /** It can be found in Consul's DNS, as far as we know: its check was passed within its TTL, and nothing else keeps it out. */
+  readonly published: boolean;
+  /** It has registered a moment ago, and is on its way. */
+  readonly pending: boolean;
+  readonly serviceIds: readonly string[];
+  /** Why it is not published although it is alive. */
+  readonly reason: string | undefined;
+  readonly lastError: string | undefined;
+  /** Where else a node of the same name is published: look-ups lead to either. */
+  readonly elsewhere: readonly string[];
+}
+
+export interface Registrar {
+  status(): NameStatus[];
+  /** False while the agent does not answer, or answers with errors. */
+  readonly agentAnswers: boolean;
+  /** Why nothing can be said to it. */
+  readonly agentTrouble: string | undefined;
+  /** Looks whether the token file holds another token. Never rejects. */
+  reload(): Promise<void>;
+  /** Removes what has gone, passes what is alive once more (or removes it with --deregister-on-stop). Never throws; about a second at most. */
+  stop(): Promise<void>;
+}
+
+/** Makes Consul match the registry until it is stopped. An agent that is down at the start holds up nothing. */
+export function startRegistrar(deps: RegistrarDeps): Registrar {
+  return new ConsulRegistrar(deps);
+}
+
+class ConsulRegistrar implements Registrar {
+  readonly #deps: RegistrarDeps;
+  readonly #timings: Timings;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #agent: AgentState;
+  readonly #abort = new AbortController();
+  readonly #publishers = new Map<string, Publisher>();
+  readonly #claims: Claims;
+  readonly #shared: SharedServices;
+  readonly #namesakes: Namesakes;
+  readonly #unsubscribe: () => void;
+  readonly #adoptUntil: number;
+  readonly #leftovers: Leftovers;
+  readonly #audits: Audits;
+  readonly #turns = new Turns();
+  readonly #presence: Presence;
+  readonly #looks: NodeJS.Timeout;
+  /** When the nodes alive here were first seen. */
+  readonly #since = new WeakMap<RegisteredNode, number>();
+  /** When the last survey began. */
+  #askedAt = 0;
+  /** Surveys in a row that found the agent without what it had been given. */
+  #doubts = 0;
+  #stopping: Promise<void> | undefined;
+
+  constructor(deps: RegistrarDeps) {
+    this.#deps = deps;
+    this.#claims = new Claims(deps.mostPublished);
+    this.#timings = { ...TIMINGS, ...deps.timings };
+    this.#now = deps.now ?? (() => performance.now());
+    this.#random = deps.random ?? Math.random;
+    this.#adoptUntil = this.#now() + this.#timings.adoption;
+    const retryAll = () => {
+      for (const publisher of this.#publishers.values()) publisher.retry();
+    };
+    this.#agent = new AgentState({
+      log: deps.log,
+      recovered: retryAll,
+      now: this.#now,
+      hasTokenFile: deps.config.consulTokenFile !== undefined,
+    });
+    deps.client.onNewToken(() => {
+      for (const publisher of this.#publishers.values()) publisher.anotherToken();
+    });
+    this.#presence = new Presence({ log: deps.log, now: this.#now, timings: this.#timings });
+    this.#looks = setInterval(() => this.#look(), this.#timings.look);
+    this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
+    const { owner } = deps.identity;
+    const holders = () => this.#claims.holders();
+    this.#namesakes = new Namesakes({ ...deps, owner, holders, timings: this.#timings });
+    this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
+      if (type === "registered") this.#appeared(node);
+      else this.#left(node);
+    });
+    for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
+    this.#leftovers = new Leftovers({
+      ...deps,
+      owner: deps.identity.owner,
+      prefix: serviceId(instanceOf(deps.config, deps.identity), ""),
+      times: deps.config,
+      agent: this.#agent,
+      signal: this.#abort.signal,
+    });
+    this.#audits = new Audits({
+      survey: () => this.#survey(),
+      failed: (error, failures) => this.#surveyFailed(error, failures),
+      now: this.#now,
+      timings: this.#timings,
+    });
+  }
+
+  get agentAnswers(): boolean {
+    return this.#agent.trouble === undefined;
+  }
+
+  get agentTrouble(): string | undefined {
+    return this.#agent.trouble;
+  }
+
+  reload(): Promise<void> {
+    return this.#deps.client.lookForToken();
+  }
+
+  status(): NameStatus[] {
+    const alive = this.#claims.all().map((claim): NameStatus => {
+      const publisher = this.#publisherOf(claim);
+      const wanted = claim.publication.outcome !== "skip";
+      const reason = this.#claims.reason(claim);
+      const known = inConsul(publisher);
+      const age = this.#now() - (this.#since.get(claim.node) ?? 0);
+      return {
+        ...{ name: claim.node.aliveName, wanted, ...known },
+        pending: wanted && !known.published && reason === undefined && age < this.#timings.patience,
+        reason: reason ?? (known.published ? undefined : publisher?.obstacle),
+        elsewhere: publisher ? this.#namesakes.of(claim.node.aliveName) : [],
+      };
+    });
+    const rest = Array.from(this.#publishers).filter(([key]) => !this.#claims.holder(key));
+    return [
+      ...alive,
+      ...rest.map(([key, publisher]) => ({
+        ...{ name: key, wanted: false, pending: false, ...inConsul(publisher), reason: undefined },
+        elsewhere: [],
+      })),
+    ];
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#unsubscribe();
+    clearInterval(this.#looks);
+    const lastAudit = this.#audits.stop();
+    this.#abort.abort(new Error("srv-epmd is stopping"));
+    const publishers = Array.from(this.#publishers.values());
+    const work = Promise.all([
+      ...publishers.map((publisher) => publisher.finish(this.#deps.config.deregisterOnStop)),
+      lastAudit,
+      this.#namesakes.close(),
+    ]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#timings.stop);
+    });
+    await Promise.race([work, late]);
+    clearTimeout(timer);
+    for (const publisher of publishers) publisher.close();
+    await work;
+  }
+
+  #appeared(node: RegisteredNode): void {
+    const { config, identity, log, registry } = this.#deps;
+    const { aliveName: name, port } = node;
+    const publication = publicationOf(node, config, identity, (aliveName) => registry.get(aliveName) !== undefined);
+    const claim = { node, publication };
+    this.#since.set(node, this.#now());
+    const holder = this.#claims.add(claim);
+    if (holder) this.#aimUp(holder);
+    const reason = this.#claims.reason(claim);
+    if (publication.outcome === "skip") log.info({ name, port, reason }, "not published");
+    else if (reason !== undefined) log.warn({ name, port, reason }, "not published, though it is registered here");
+    else if (publication.outcome === "publish" && publication.warning !== undefined) {
+      log.warn({ name, port }, publication.warning);
+    }
+  }
+
+  #left(node: RegisteredNode): void {
+    if (!this.#claims.remove(node)) return;
+    const key = keyOf(node.aliveName);
+    const holder = this.#claims.holder(key);
+    if (holder) this.#aimUp(holder);
+    else this.#publishers.get(key)?.aim({ state: "leaving", until: this.#now() + this.#timings.grace });
+    const next = holder ? undefined : this.#claims.promote();
+    if (next) this.#aimUp(next);
+  }
+
+  #aimUp({ node, entries }: Holder): void {
+    // Names that no connection holds are those of the configuration.
+    this.#publisher(keyOf(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
+  }
+
+  #publisherOf({ node }: Claim): Publisher | undefined {
+    const key = keyOf(node.aliveName);
+    return this.#claims.holder(key)?.node === node ? this.#publishers.get(key) : undefined;
+  }
+
+  /** Tells what has become of the names since the last look. */
+  #look(): void {
+    const standings = this.#claims.all().flatMap((claim): Standing[] => {
+      const publisher = this.#publisherOf(claim);
+      if (!publisher) return [];
+      const { lastError, obstacle } = publisher;
+      const age = this.#now() - (this.#since.get(claim.node) ?? 0);
+      const isMissing = !publisher.isPublished && age >= this.#timings.patience;
+      return [
+        {
+          ...{ name: claim.node.aliveName, visible: publisher.visible, wanted: publisher.wanted, isMissing },
+          reason: obstacle ?? (lastError && describeError(lastError.cause ?? lastError)),
+          isTold: obstacle === undefined && (lastError ? this.#agent.isTold(lastError) : this.#agent.isSilent),
+        },
+      ];
+    });
+    this.#presence.look(standings);
+  }
+
+  #publisher(key: string, target: Target = { state: "gone" }): Publisher {
+    let publisher = this.#publishers.get(key);
+    if (!publisher) {
+      publisher = new Publisher(key, target, {
+        ...this.#deps,
+        owner: this.#deps.identity.owner,
+        ttl: this.#deps.config.ttl,
+        deregisterAfter: this.#deps.config.deregisterAfter,
+        agent: this.#agent,
+        turns: this.#turns,
+        presence: this.#presence,
+        now: this.#now,
+        random: this.#random,
+        timings: this.#timings,
+        published: (entry) => {
+          this.#shared.examine(entry);
+          this.#audits.soon();
+          this.#namesakes.soon();
+        },
+        emptied: () => {
+          if (!this.#claims.holder(key)) this.#publishers.delete(key);
+        },
+      });
+      this.#publishers.set(key, publisher);
+    }
+    return publisher;
+  }
+
+  #surveyFailed(error: unknown, failures: number): number {
+    if (error instanceof ConsulError && !this.#abort.signal.aborted)
+      this.#agent.failed(error, { sentAt: this.#askedAt });
+    // Where all is well the agent is asked every third of the TTL: what it holds may be asked as often until it says so.
+    return retryDelay(failures, this.#timings.firstRetry, this.#deps.config.ttl / 3, this.#random);
+  }
+
+  /** @returns milliseconds after which the next one is due at the latest */
+  async #survey(): Promise<number | undefined> {
+    const { client, identity, log } = this.#deps;
+    const { owner } = identity;
+    const { signal } = this.#abort;
+    await client.lookForToken();
+    this.#askedAt = this.#now();
+    const changes = new Map(Array.from(this.#publishers, ([key, publisher]) => [key, publisher.changes]));
+    const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
+    this.#agent.succeeded({ sentAt: this.#askedAt });
+    const survey: Survey = { services, checks, critical: criticalIds(checks) };
+    const found = Array.from(ownedKeys(survey, owner)).filter((key) => !this.#publishers.has(key));
+    if (found.length > 0) {
+      // Past the deadline, and in later audits, that is "gone": nobody returns any more.
+      const what = found.length === 1 ? "an entry" : `${found.length} entries`;
+      log.info({ names: found.slice(0, 8) }, `found ${what} of ours without a VM: they stay while it may return`);
+    }
+    for (const key of found) {
+      changes.set(key, this.#publisher(key, { state: "awaited", until: this.#adoptUntil }).changes);
+    }
+    for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
+    await this.#leftovers.see(survey, this.#askedAt);
+    return this.#patience();
+  }
+
+  /** How long what was seen may be relied on. */
+  #patience(): number | undefined {
+    const { recheck, audit, watch } = this.#timings;
+    const publishers = Array.from(this.#publishers.values());
+    // An agent that never lists what it takes is not given everything anew each second.
+    if (!publishers.some(({ isDoubted }) => isDoubted)) this.#doubts = 0;
+    else return retryDelay(++this.#doubts, recheck, audit, this.#random);
+    return publishers.some(({ obstacle }) => obstacle !== undefined) ? watch : undefined;
+  }
+}
+
+function inConsul(publisher: Publisher | undefined): Pick<NameStatus, "published" | "serviceIds" | "lastError"> {
+  return {
+    published: publisher?.isPublished ?? false,
+    serviceIds: publisher?.visible ?? [],
+    lastError: publisher?.lastError?.message,
+  };
+}

@@ -1,0 +1,159 @@
+import { connect, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { describeError } from "../errors.js";
+import type { HostAddress } from "../gateway/core/addresses.js";
+import { privateFolderFault } from "../os/private-folder.js";
+import { readLines } from "./read-lines.js";
+import {
+  encodeLine,
+  MAX_REPLY_LINE,
+  parseRelayLine,
+  RELAY_PROTOCOL_VERSION,
+  type RelayEvent,
+  type RelayReply,
+  type RelayRequest,
+} from "./wire/protocol.js";
+
+export interface RelayChannel {
+  readonly pid: number;
+  /** What the relay process remembers. */
+  readonly pairs: readonly HostAddress[];
+  /** The reply; undefined when the connection ends, or the time is over, before it comes. */
+  readonly request: (body: RequestBody, limit: number) => Promise<RelayReply | undefined>;
+  readonly isOpen: () => boolean;
+  /** Why it ended. */
+  readonly closed: Promise<string>;
+  readonly close: () => void;
+}
+
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+export type RequestBody = WithoutId<RelayRequest>;
+
+/** Nobody answers at the control socket, as against somebody that we cannot talk to. */
+export class NobodyThere extends Error {}
+
+/** Milliseconds after which a relay process that says nothing is given up. */
+const ANSWER_LIMIT = 3_000;
+/** Milliseconds for the hello of the relay process. */
+const HELLO_LIMIT = 2_000;
+
+/**
+ * Connects to the relay process and exchanges hellos.
+ * @param signal ends the wait for its hello
+ * @throws NobodyThere; Error, with what is wrong there
+ */
+export async function openChannel(
+  path: string,
+  onEvent: (event: RelayEvent) => void,
+  signal: AbortSignal,
+): Promise<RelayChannel> {
+  const fault = await privateFolderFault(dirname(path));
+  // Whoever can write to the folder could pose as the relay process, and would be handed our links.
+  if (fault?.includes("ENOENT")) throw new NobodyThere(fault);
+  if (fault !== undefined) throw new Error(fault);
+  return new Promise((resolve, reject) => {
+    new Channel(path, onEvent, signal, resolve, reject);
+  });
+}
+
+class Channel {
+  readonly #socket: Socket;
+  readonly #onEvent: (event: RelayEvent) => void;
+  readonly #waiting = new Map<number, (reply: RelayReply | undefined) => void>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #open: (channel: RelayChannel) => void;
+  #nextId = 1;
+  /** Since when nothing has come though something was asked; infinity: nothing is open. */
+  #unansweredSince = Number.POSITIVE_INFINITY;
+  #greeted = false;
+  #why = "it closed the connection";
+  #nobody = false;
+
+  constructor(
+    path: string,
+    onEvent: (event: RelayEvent) => void,
+    signal: AbortSignal,
+    open: (channel: RelayChannel) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#onEvent = onEvent;
+    this.#open = open;
+    this.#socket = connect(path);
+    this.#timer = setTimeout(() => this.#end("it does not say hello"), HELLO_LIMIT);
+    const giveUp = () => this.#end("it is not waited for any more");
+    if (signal.aborted) giveUp();
+    else signal.addEventListener("abort", giveUp, { once: true });
+    readLines(this.#socket, {
+      limit: MAX_REPLY_LINE,
+      onLine: (line) => this.#take(line),
+      onInvalid: (reason) => this.#end(reason),
+    });
+    this.#socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.#nobody = error.code === "ECONNREFUSED" || error.code === "ENOENT";
+      this.#why = describeError(error);
+    });
+    this.#socket.on("close", () => {
+      signal.removeEventListener("abort", giveUp);
+      clearTimeout(this.#timer);
+      for (const settle of Array.from(this.#waiting.values())) settle(undefined);
+      if (!this.#greeted) reject(this.#nobody ? new NobodyThere(this.#why) : new Error(this.#why));
+    });
+    this.#socket.write(encodeLine({ type: "hello", version: RELAY_PROTOCOL_VERSION, pid: process.pid }));
+  }
+
+  /** @returns whether more is wanted. @throws ProtocolError */
+  #take(text: string): boolean {
+    this.#unansweredSince = Number.POSITIVE_INFINITY;
+    const line = parseRelayLine(text);
+    if (line === undefined) return true;
+    if (line.type === "error") this.#end(line.message);
+    else if (line.type === "hello") this.#greet(line.version, line.pid, line.pairs);
+    else if ("id" in line) this.#waiting.get(line.id)?.(line);
+    else this.#onEvent(line);
+    return !this.#socket.destroyed;
+  }
+
+  #greet(version: number, pid: number, pairs: readonly HostAddress[]): void {
+    if (version !== RELAY_PROTOCOL_VERSION) {
+      this.#end(`process ${pid} there speaks version ${version} of the protocol, not ${RELAY_PROTOCOL_VERSION}`);
+      return;
+    }
+    if (this.#greeted) return;
+    this.#greeted = true;
+    clearTimeout(this.#timer);
+    const closed = new Promise<string>((resolve) => this.#socket.once("close", () => resolve(this.#why)));
+    this.#open({
+      pid,
+      pairs,
+      isOpen: () => !this.#socket.destroyed,
+      closed,
+      request: (body, limit) => this.#request(body, limit),
+      close: () => void this.#socket.destroy(),
+    });
+  }
+
+  #request(body: RequestBody, limit: number): Promise<RelayReply | undefined> {
+    return new Promise((resolve) => {
+      if (this.#socket.destroyed || limit <= 0) return resolve(undefined);
+      const id = this.#nextId++;
+      const settle = (reply: RelayReply | undefined) => {
+        clearTimeout(timer);
+        this.#waiting.delete(id);
+        resolve(reply);
+      };
+      const timer = setTimeout(() => {
+        settle(undefined);
+        // One that reads nothing would be handed ever more.
+        if (performance.now() - this.#unansweredSince > ANSWER_LIMIT) this.#end("it does not answer");
+      }, limit);
+      this.#unansweredSince = Math.min(this.#unansweredSince, performance.now());
+      this.#waiting.set(id, settle);
+      this.#socket.write(encodeLine({ ...body, id }));
+    });
+  }
+
+  #end(why: string): void {
+    this.#why = why;
+    this.#socket.destroy();
+  }
+}

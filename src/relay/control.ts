@@ -1,0 +1,102 @@
+import type { Duplex } from "node:stream";
+import type { Logger } from "../daemon/logger.js";
+import { describeError } from "../errors.js";
+import type { HostAddress } from "../gateway/core/addresses.js";
+import { readLines } from "./read-lines.js";
+import {
+  encodeLine,
+  type Hello,
+  MAX_REQUEST_LINE,
+  parseDaemonLine,
+  RELAY_PROTOCOL_VERSION,
+  type RelayEvent,
+  type RelayReply,
+  type RelayRequest,
+} from "./wire/protocol.js";
+
+export interface ControlOptions {
+  readonly pairs: () => readonly HostAddress[];
+  readonly handle: (request: RelayRequest) => Promise<RelayReply>;
+  /** The other end is a daemon of our protocol. */
+  readonly onDaemon: (pid: number) => void;
+  /** Milliseconds for its hello. */
+  readonly helloLimit: number;
+  readonly log: Logger;
+}
+
+/** Bytes that wait for a daemon; one that reads nothing must not take our memory. */
+const MAX_UNREAD = 32 * 1024 * 1024;
+
+/** One connection of a daemon. */
+export class ControlConnection {
+  readonly #stream: Duplex;
+  readonly #options: ControlOptions;
+  readonly #timer: NodeJS.Timeout;
+  #state: "new" | "ready" | "ending" = "new";
+
+  constructor(stream: Duplex, options: ControlOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#timer = setTimeout(() => this.fail("no hello came"), options.helloLimit);
+    readLines(stream, {
+      limit: MAX_REQUEST_LINE,
+      onLine: (line) => this.#take(line),
+      onInvalid: (reason) => this.fail(reason),
+    });
+    // A daemon that was killed, or reset: its end is all there is to know.
+    stream.on("error", () => {});
+    stream.on("end", () => stream.end());
+    stream.on("close", () => clearTimeout(this.#timer));
+    stream.write(
+      encodeLine({ type: "hello", version: RELAY_PROTOCOL_VERSION, pid: process.pid, pairs: options.pairs() }),
+    );
+  }
+
+  send(line: RelayReply | RelayEvent): void {
+    if (this.#state !== "ready" || this.#stream.destroyed) return;
+    if (this.#stream.writableLength > MAX_UNREAD) {
+      this.#options.log.warn("a daemon does not read what the relay process says: connection closed");
+      this.#stream.destroy();
+      return;
+    }
+    this.#stream.write(encodeLine(line));
+  }
+
+  /** Says why, and closes. */
+  fail(message: string): void {
+    if (this.#state === "ending") return;
+    this.#state = "ending";
+    clearTimeout(this.#timer);
+    this.#options.log.warn({ reason: message }, "control connection closed");
+    this.#stream.end(encodeLine({ type: "error", message }));
+    // It gets the time to read that; closed while bytes are on their way to us, it might not.
+    const timer = setTimeout(() => this.#stream.destroy(), this.#options.helloLimit);
+    this.#stream.on("close", () => clearTimeout(timer));
+  }
+
+  /** @returns whether more is wanted. @throws ProtocolError */
+  #take(text: string): boolean {
+    const line = parseDaemonLine(text);
+    if (line.type === "hello") this.#greet(line);
+    else if (this.#state === "new") this.fail("the first line is no hello");
+    else if (line.type === "unknown") {
+      this.send({ type: "refused", id: line.id, reason: `this relay process does not know ${line.name}` });
+    } else {
+      this.#options
+        .handle(line)
+        .catch((error: unknown) => ({ type: "refused", id: line.id, reason: describeError(error) }) as const)
+        .then((reply) => this.send(reply));
+    }
+    return this.#state === "ready";
+  }
+
+  #greet({ version, pid }: Hello): void {
+    if (version !== RELAY_PROTOCOL_VERSION) {
+      this.fail(`the relay process speaks version ${RELAY_PROTOCOL_VERSION} of its protocol, not ${version}`);
+    } else if (this.#state === "new") {
+      clearTimeout(this.#timer);
+      this.#state = "ready";
+      this.#options.onDaemon(pid);
+    }
+  }
+}

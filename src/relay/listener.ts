@@ -1,0 +1,114 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { IpPort } from "../config/network-values.js";
+import type { SilentAddresses } from "../net/endpoint.js";
+import { canonicalIp, isLoopback } from "../net/ip.js";
+import type { RelayTimings } from "./limits.js";
+import { Link } from "./link.js";
+import type { RelayState, RelayTarget } from "./wire/protocol.js";
+
+const BACKLOG = 1024;
+
+export interface RelayOptions {
+  readonly timings: RelayTimings;
+  /** Of all relays of the process. */
+  readonly silent: SilentAddresses;
+  /** Whether there is room for one more link. */
+  readonly admit: () => boolean;
+  readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
+  readonly onLinkEnd: () => void;
+  /** The system does not accept connections for us any more. */
+  readonly onError: (error: Error) => void;
+}
+
+/** The listener that stands for a node, and its links. */
+export class Relay {
+  readonly #server: Server;
+  readonly #links = new Set<Link>();
+  readonly #options: RelayOptions;
+  readonly #since = Date.now();
+  #target: RelayTarget;
+  #past = { links: 0, bytesToNode: 0, bytesFromNode: 0 };
+  /** Milliseconds of performance.now(). */
+  ensuredAt = performance.now();
+
+  private constructor(target: RelayTarget, options: RelayOptions) {
+    this.#target = target;
+    this.#options = options;
+    const { keepAlive } = options.timings;
+    this.#server = createServer(
+      { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAlive },
+      (near) => this.#accept(near),
+    );
+  }
+
+  /** @throws the system's error */
+  static open(target: RelayTarget, port: number, options: RelayOptions): Promise<Relay> {
+    const relay = new Relay(target, options);
+    const server = relay.#server;
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host: target.address, port, backlog: BACKLOG }, () => {
+        server.off("error", reject);
+        server.on("error", options.onError);
+        resolve(relay);
+      });
+    });
+  }
+
+  get target(): RelayTarget {
+    return this.#target;
+  }
+
+  get port(): number {
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  get links(): ReadonlySet<Link> {
+    return this.#links;
+  }
+
+  get state(): RelayState {
+    const open = Array.from(this.#links);
+    return {
+      ...this.#target,
+      port: this.port,
+      since: this.#since,
+      openLinks: open.length,
+      links: this.#past.links + open.length,
+      bytesToNode: open.reduce((sum, link) => sum + link.bytesToNode, this.#past.bytesToNode),
+      bytesFromNode: open.reduce((sum, link) => sum + link.bytesFromNode, this.#past.bytesFromNode),
+    };
+  }
+
+  /** New links go to these endpoints; those that there are stay. */
+  retarget(target: RelayTarget): void {
+    this.#target = target;
+    this.ensuredAt = performance.now();
+  }
+
+  /** Cuts the links too. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const link of this.#links) link.cut();
+    await closed;
+  }
+
+  #accept(near: Socket): void {
+    // With net.ipv4.conf.*.route_localnet the kernel lets other machines reach loopback addresses.
+    const isFromHere = isLoopback(canonicalIp(near.remoteAddress ?? "") ?? "");
+    if (!isFromHere || !this.#options.admit()) {
+      near.on("error", () => {});
+      near.resetAndDestroy();
+      return;
+    }
+    const { timings, silent, onDialFailed } = this.#options;
+    const onEnd = (link: Link) => {
+      this.#links.delete(link);
+      this.#past.links += 1;
+      this.#past.bytesToNode += link.bytesToNode;
+      this.#past.bytesFromNode += link.bytesFromNode;
+      this.#options.onLinkEnd();
+    };
+    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, timings, onDialFailed, onEnd }));
+  }
+}

@@ -1,0 +1,200 @@
+import type { IpPort, PortRange } from "../config/network-values.js";
+import { describeError } from "../errors.js";
+import { SilentAddresses } from "../net/endpoint.js";
+import { hostPort, isLoopback } from "../net/ip.js";
+import type { RelayTimings } from "./limits.js";
+import { Relay } from "./listener.js";
+import type { Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
+
+export interface RelaysOptions {
+  readonly ports: PortRange;
+  /** Most listeners. */
+  readonly limit: number;
+  /** Descriptors that listeners (one each) and links (two each) may take together. */
+  readonly descriptors: number;
+  readonly timings: RelayTimings;
+  readonly onDialFailed: (node: string, endpoint: IpPort, reason: string) => void;
+  /** Something that whoever runs this should know; not said again and again. */
+  readonly onNotice: (message: string) => void;
+}
+
+/** Milliseconds until a notice of the same kind is given again. */
+const NOTICE_INTERVAL = 30_000;
+const OPEN_FILES = "the relay process has as many files open as it may (LimitNOFILE of its unit, ulimit -n)";
+
+/** All relays of the process, by address and node. */
+export class Relays {
+  readonly #options: RelaysOptions;
+  readonly #relays = new Map<string, Relay>();
+  readonly #opening = new Map<string, Promise<Relayed>>();
+  /** The port that an address gives next: in turn, so that a port is not soon another node's. */
+  readonly #nextPort = new Map<string, number>();
+  /** Of relays that are gone. */
+  readonly #past = { links: 0, bytesToNode: 0, bytesFromNode: 0 };
+  readonly #silent = new SilentAddresses();
+  #dialsFailed = 0;
+  #linksRefused = 0;
+  readonly #noticed = new Map<string, number>();
+  #openLinks = 0;
+  #closed = false;
+
+  constructor(options: RelaysOptions) {
+    this.#options = options;
+  }
+
+  get openLinks(): number {
+    return this.#openLinks;
+  }
+
+  get size(): number {
+    return this.#relays.size;
+  }
+
+  /** A listener for the node on the address, which leads to these endpoints from now on. */
+  async ensure(target: RelayTarget): Promise<Relayed> {
+    const key = `${target.address} ${target.node}`;
+    const refusal = this.#refusal(target);
+    if (refusal !== undefined) return { outcome: "failed", reason: refusal };
+    // Two daemons may ask in the same moment: one listener, and the targets of whoever asked last.
+    await this.#opening.get(key);
+    const relay = this.#relays.get(key);
+    if (relay) {
+      relay.retarget(target);
+      return { outcome: "relayed", port: relay.port };
+    }
+    const opening = this.#opening.get(key) ?? this.#open(key, target);
+    this.#opening.set(key, opening);
+    return opening.finally(() => this.#opening.delete(key));
+  }
+
+  get states(): RelayState[] {
+    return Array.from(this.#relays.values(), (relay) => relay.state);
+  }
+
+  get totals(): RelayStatus["totals"] {
+    const { states } = this;
+    const sum = (key: "links" | "bytesToNode" | "bytesFromNode") =>
+      states.reduce((total, state) => total + state[key], this.#past[key]);
+    return {
+      openLinks: this.#openLinks,
+      links: sum("links"),
+      bytesToNode: sum("bytesToNode"),
+      bytesFromNode: sum("bytesFromNode"),
+      dialsFailed: this.#dialsFailed,
+      linksRefused: this.#linksRefused,
+    };
+  }
+
+  /** Closes listeners that nobody needs, and gives up links that do not move. */
+  sweep(): void {
+    const { idleListener, stall } = this.#options.timings;
+    const now = performance.now();
+    for (const [key, relay] of this.#relays) {
+      for (const link of relay.links) {
+        if (link.stalledSince !== undefined && now - link.stalledSince > stall) link.cut();
+      }
+      if (relay.links.size > 0 || now - relay.ensuredAt <= idleListener) continue;
+      this.#relays.delete(key);
+      const { links, bytesToNode, bytesFromNode } = relay.state;
+      this.#past.links += links;
+      this.#past.bytesToNode += bytesToNode;
+      this.#past.bytesFromNode += bytesFromNode;
+      void relay.close();
+    }
+  }
+
+  /** Cuts every link. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#opening.values());
+    const relays = Array.from(this.#relays.values());
+    this.#relays.clear();
+    await Promise.all(relays.map((relay) => relay.close()));
+  }
+
+  #refusal({ address, endpoints }: RelayTarget): string | undefined {
+    if (this.#closed) return "the relay process is stopping";
+    if (!isLoopback(address)) return `${address} is no loopback address`;
+    for (const { target, port } of this.#relays.values()) {
+      const own = endpoints.find((endpoint) => endpoint.port === port && endpoint.address === target.address);
+      if (own) return `${hostPort(own.address, own.port)} is a relay itself: connections would go in circles`;
+    }
+    return undefined;
+  }
+
+  async #open(key: string, target: RelayTarget): Promise<Relayed> {
+    const { limit } = this.#options;
+    // Those that are being opened count: each is on its way to a listener.
+    if (this.#relays.size + this.#opening.size >= limit)
+      return this.#full("listeners", `all ${limit} relays are in use`);
+    if (this.#descriptorsLeft() < 1) return this.#full("files", OPEN_FILES);
+    try {
+      const relay = await this.#listen(target);
+      if (!relay) return this.#full("ports", `somebody listens on every relay port of ${target.address}`);
+      this.#relays.set(key, relay);
+      return { outcome: "relayed", port: relay.port };
+    } catch (error) {
+      return { outcome: "failed", reason: `cannot listen on ${target.address}: ${describeError(error)}` };
+    }
+  }
+
+  /** Undefined: somebody listens on every port. @throws the system's error */
+  async #listen(target: RelayTarget): Promise<Relay | undefined> {
+    const { low, high } = this.#options.ports;
+    const count = high - low + 1;
+    for (let tries = 0; tries < count; tries++) {
+      // At the start anywhere: a new process does not give the ports of the one before it to other nodes.
+      const port = this.#nextPort.get(target.address) ?? low + Math.floor(Math.random() * count);
+      this.#nextPort.set(target.address, port === high ? low : port + 1);
+      try {
+        return await Relay.open(target, port, this.#relayOptions(target.node));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+      }
+    }
+    return undefined;
+  }
+
+  #relayOptions(node: string) {
+    const { timings, onDialFailed, onNotice } = this.#options;
+    return {
+      timings,
+      silent: this.#silent,
+      admit: () => this.#admit(),
+      onDialFailed: (endpoint: IpPort, reason: string) => {
+        this.#dialsFailed += 1;
+        onDialFailed(node, endpoint, reason);
+      },
+      onLinkEnd: () => {
+        this.#openLinks -= 1;
+      },
+      onError: (error: Error) => onNotice(`the listener for ${node} failed: ${describeError(error)}`),
+    };
+  }
+
+  #admit(): boolean {
+    if (this.#descriptorsLeft() < 2) {
+      this.#linksRefused += 1;
+      this.#notice("files", `connection closed: ${OPEN_FILES}`);
+      return false;
+    }
+    this.#openLinks += 1;
+    return true;
+  }
+
+  #descriptorsLeft(): number {
+    return this.#options.descriptors - this.#relays.size - this.#opening.size - 2 * this.#openLinks;
+  }
+
+  #full(kind: string, reason: string): Relayed {
+    this.#notice(kind, `no further relay: ${reason}`);
+    return { outcome: "failed", reason };
+  }
+
+  #notice(kind: string, message: string): void {
+    const now = performance.now();
+    if (now - (this.#noticed.get(kind) ?? Number.NEGATIVE_INFINITY) < NOTICE_INTERVAL) return;
+    this.#noticed.set(kind, now);
+    this.#options.onNotice(message);
+  }
+}

@@ -1,0 +1,236 @@
+import { type IpPort, isAliveName } from "../../config/network-values.js";
+import { ProtocolError } from "../../errors.js";
+import type { HostAddress } from "../../gateway/core/addresses.js";
+import { canonicalIp } from "../../net/ip.js";
+
+/**
+ * What daemons and the relay process say to each other: one JSON object a line. Both begin with `hello`; then the daemon
+ * sends requests with an id, and the relay process replies with the same id and sends events. Fields that a side does not
+ * know are passed over, and requests that it does not know are refused: so the two can be of different releases.
+ */
+export const RELAY_PROTOCOL_VERSION = 1;
+
+/** Longest line of a daemon, bytes. */
+export const MAX_REQUEST_LINE = 64 * 1024;
+/** Longest line of the relay process, bytes: the status of as many relays as there can be. */
+export const MAX_REPLY_LINE = 16 * 1024 * 1024;
+/** More endpoints than can be tried within the time that a VM gives a connection. */
+export const MAX_ENDPOINTS = 32;
+const MAX_NAME = 1024;
+
+/** What a relay is for: connections to `address`, which stands for the node's host, go to one of the endpoints. */
+export interface RelayTarget {
+  /** `node_a@svc.service.consul` */
+  readonly node: string;
+  /** Loopback address to listen on, canonical. */
+  readonly address: string;
+  /** In the order in which they are tried; at least one. */
+  readonly endpoints: readonly IpPort[];
+}
+
+/** What came of asking for a relay: the port on its address. */
+export type Relayed =
+  | { readonly outcome: "relayed"; readonly port: number }
+  | { readonly outcome: "failed"; readonly reason: string };
+
+export type RelayRequest =
+  | ({ readonly type: "ensure"; readonly id: number } & RelayTarget)
+  | ({ readonly type: "pair"; readonly id: number } & HostAddress)
+  | { readonly type: "status"; readonly id: number };
+
+/** Each line of a daemon. `unknown`: a request that a later release may know. */
+export type DaemonLine =
+  | Hello
+  | RelayRequest
+  | { readonly type: "unknown"; readonly id: number; readonly name: string };
+
+export interface Hello {
+  readonly type: "hello";
+  readonly version: number;
+  readonly pid: number;
+}
+
+export type RelayReply =
+  | { readonly type: "ensured"; readonly id: number; readonly port: number }
+  | { readonly type: "kept"; readonly id: number }
+  | { readonly type: "status"; readonly id: number; readonly status: RelayStatus }
+  | { readonly type: "refused"; readonly id: number; readonly reason: string };
+
+export type RelayEvent =
+  /** An endpoint refused a connection or did not answer. */
+  | { readonly type: "dial-failed"; readonly node: string; readonly endpoint: IpPort; readonly reason: string }
+  /** For a log: that of a relay process that a daemon started goes nowhere. */
+  | { readonly type: "notice"; readonly message: string }
+  /** The other end broke the protocol; the connection ends. */
+  | { readonly type: "error"; readonly message: string };
+
+/** Each line of the relay process. */
+export type RelayLine = (Hello & { readonly pairs: readonly HostAddress[] }) | RelayReply | RelayEvent;
+
+export interface RelayStatus {
+  readonly pid: number;
+  /** Start of the process, milliseconds since 1970. */
+  readonly since: number;
+  /** Daemons connected now. */
+  readonly daemons: number;
+  readonly relays: readonly RelayState[];
+  /** Since the start, relays that are gone included; `openLinks`: now. */
+  readonly totals: RelayTraffic & { readonly dialsFailed: number; readonly linksRefused: number };
+}
+
+export interface RelayTraffic {
+  readonly openLinks: number;
+  /** All that came, whether or not their endpoint could be reached. */
+  readonly links: number;
+  readonly bytesToNode: number;
+  readonly bytesFromNode: number;
+}
+
+export interface RelayState extends RelayTarget, RelayTraffic {
+  readonly port: number;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
+export type LineRead =
+  | { readonly kind: "line"; readonly line: string; readonly rest: Buffer }
+  | { readonly kind: "more" }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+const NEWLINE = 0x0a;
+
+/** Takes the first line off the bytes that have arrived. @param limit longest line, bytes */
+export function readLine(bytes: Buffer, limit: number): LineRead {
+  const end = bytes.indexOf(NEWLINE);
+  if (end > limit || (end < 0 && bytes.length > limit)) {
+    return { kind: "invalid", reason: `a line is longer than ${limit} bytes` };
+  }
+  if (end < 0) return { kind: "more" };
+  return { kind: "line", line: bytes.toString("utf8", 0, end), rest: bytes.subarray(end + 1) };
+}
+
+export function encodeLine(line: Hello | RelayRequest | RelayLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** @throws ProtocolError RELAY_LINE */
+export function parseDaemonLine(line: string): DaemonLine {
+  const fields = parseObject(line);
+  if (fields.type === "hello") return hello(fields);
+  const id = natural(fields, "id");
+  switch (fields.type) {
+    case "ensure":
+      return { type: "ensure", id, ...target(fields) };
+    case "pair":
+      return { type: "pair", id, ...pair(fields) };
+    case "status":
+      return { type: "status", id };
+    default:
+      return { type: "unknown", id, name: text(fields, "type") };
+  }
+}
+
+/** Undefined: an event or reply that a later release has. @throws ProtocolError RELAY_LINE */
+export function parseRelayLine(line: string): RelayLine | undefined {
+  const fields = parseObject(line);
+  switch (fields.type) {
+    case "hello":
+      return { ...hello(fields), pairs: list(fields, "pairs").map((item) => pair(object(item, "pairs"))) };
+    case "ensured":
+      return { type: "ensured", id: natural(fields, "id"), port: port(fields) };
+    case "kept":
+      return { type: "kept", id: natural(fields, "id") };
+    case "status":
+      // As it is: it comes from a process of our own user, and is shown, not acted upon.
+      return {
+        type: "status",
+        id: natural(fields, "id"),
+        status: object(fields.status, "status") as unknown as RelayStatus,
+      };
+    case "refused":
+      return { type: "refused", id: natural(fields, "id"), reason: text(fields, "reason") };
+    case "dial-failed":
+      return {
+        type: "dial-failed",
+        node: text(fields, "node"),
+        endpoint: endpoint(object(fields.endpoint, "endpoint")),
+        reason: text(fields, "reason"),
+      };
+    case "notice":
+    case "error":
+      return { type: fields.type, message: text(fields, "message") };
+    default:
+      return undefined;
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function invalid(what: string): ProtocolError {
+  return new ProtocolError("RELAY_LINE", what);
+}
+
+function parseObject(line: string): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw invalid("a line is no JSON");
+  }
+  return object(value, "a line");
+}
+
+function object(value: unknown, what: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(`${what} is no JSON object`);
+  return value as Fields;
+}
+
+function list(fields: Fields, key: string): readonly unknown[] {
+  const value = fields[key];
+  if (!Array.isArray(value)) throw invalid(`${key} is no list`);
+  return value;
+}
+
+function text(fields: Fields, key: string): string {
+  const value = fields[key];
+  if (typeof value !== "string" || value === "" || value.length > MAX_NAME) throw invalid(`${key} is no text`);
+  return value;
+}
+
+function natural(fields: Fields, key: string): number {
+  const value = fields[key];
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${key} is no whole number`);
+  return value as number;
+}
+
+function port(fields: Fields): number {
+  const value = natural(fields, "port");
+  if (value < 1 || value > 65535) throw invalid("port is not 1..65535");
+  return value;
+}
+
+function address(fields: Fields): string {
+  const value = text(fields, "address");
+  if (canonicalIp(value) !== value) throw invalid("address is no IP address in its canonical form");
+  return value;
+}
+
+function hello(fields: Fields): Hello {
+  return { type: "hello", version: natural(fields, "version"), pid: natural(fields, "pid") };
+}
+
+function endpoint(fields: Fields): IpPort {
+  return { address: address(fields), port: port(fields) };
+}
+
+function pair(fields: Fields): HostAddress {
+  return { host: text(fields, "host"), address: address(fields) };
+}
+
+function target(fields: Fields): RelayTarget {
+  const node = text(fields, "node");
+  if (!isAliveName(node.slice(0, Math.max(0, node.indexOf("@"))))) throw invalid("node is not of the form name@host");
+  const endpoints = list(fields, "endpoints").map((item) => endpoint(object(item, "endpoint")));
+  if (endpoints.length < 1 || endpoints.length > MAX_ENDPOINTS) throw invalid(`endpoints are not 1..${MAX_ENDPOINTS}`);
+  return { node, address: address(fields), endpoints };
+}

@@ -1,0 +1,141 @@
+import type { DnsResult, Resolver } from "../dns/resolver.js";
+import type { Family } from "../net/endpoint.js";
+import { familyOf, isLoopback } from "../net/ip.js";
+import type { HostsFile } from "../os/hosts-file.js";
+import { QueryTurns } from "./query-turns.js";
+import type { LookupContext } from "./source.js";
+
+export interface Addresses {
+  /** IP literals as the records carry them. */
+  readonly addresses: readonly string[];
+  /** Seconds. */
+  readonly ttl: number;
+  readonly stale: boolean;
+  /** Why there may be more than these: no name server could answer. */
+  readonly unavailable: string | undefined;
+}
+
+/** RFC 8305 section 3: how long what is known waits for what is still asked for, milliseconds. */
+const RESOLUTION_DELAY = 50;
+
+/** The families that were asked for and that `--family` allows. */
+export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
+  return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
+}
+
+/** Addresses of names: from /etc/hosts, else A and AAAA, each asked for once in one look-up, whichever of its sources wants them. */
+export class AddressLookup {
+  readonly #resolver: Resolver;
+  readonly #hostsFile: Pick<HostsFile, "addressesOf">;
+  /** By look-up: a TTL of 0 (Consul's default) keeps nothing for the next one, and is no reason to ask twice in this. */
+  readonly #queries = new WeakMap<LookupContext, QueryTurns>();
+  readonly #now: () => number;
+
+  /** @param now milliseconds on the clock of the look-ups' deadlines */
+  constructor(resolver: Resolver, hostsFile: Pick<HostsFile, "addressesOf">, now = () => performance.now()) {
+    this.#resolver = resolver;
+    this.#hostsFile = hostsFile;
+    this.#now = now;
+  }
+
+  isInHostsFile(name: string, families: readonly Family[], context: LookupContext): boolean {
+    return this.#written(name, families, context).length > 0;
+  }
+
+  /** Sends the queries now; `lookUp` finds their answers later. */
+  askAhead(names: readonly string[], families: readonly Family[], context: LookupContext, search?: boolean): void {
+    for (const name of names) {
+      if (this.isInHostsFile(name, families, context)) continue;
+      for (const family of families) void this.#query(name, family, context, search);
+    }
+  }
+
+  /**
+   * Both families at once; one that is slow to answer does not hold up the other.
+   * @param search the name is a relative one that a user wrote; default: it is absolute
+   */
+  async lookUp(
+    name: string,
+    families: readonly Family[],
+    context: LookupContext,
+    search?: boolean,
+  ): Promise<Addresses> {
+    const written = this.#written(name, families, context);
+    if (written.length > 0) {
+      context.trace?.({ step: "hosts-file", name, addresses: written });
+      return { addresses: written, ttl: 0, stale: false, unavailable: undefined };
+    }
+    const results: DnsResult[] = [];
+    const queries = families.map(async (family) => {
+      const result = await this.#query(name, family, context, search);
+      results.push(result);
+      return result;
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      const startDelay = (result: DnsResult) => {
+        // RFC 8020: a name that does not exist has no record of the other family either.
+        if (result.kind === "records" || result.kind === "nxdomain") timer ??= setTimeout(resolve, RESOLUTION_DELAY);
+      };
+      for (const query of queries) query.then(startDelay, () => {});
+    });
+    try {
+      await Promise.race([Promise.all(queries), enough]);
+    } finally {
+      clearTimeout(timer);
+    }
+    return combine(results);
+  }
+
+  /**
+   * Of the wanted families. One is enough, as for getaddrinfo(3): the other is not asked for in DNS. A loopback address
+   * such as Debian's 127.0.1.1 for the machine's own name means nothing to clients elsewhere.
+   */
+  #written(name: string, families: readonly Family[], { sameHost }: LookupContext): string[] {
+    return this.#hostsFile
+      .addressesOf(name)
+      .filter((address) => families.some((family) => family === familyOf(address)))
+      .filter((address) => sameHost || !isLoopback(address));
+  }
+
+  #query(name: string, family: Family, context: LookupContext, search = false): Promise<DnsResult> {
+    const turns = this.#queries.get(context) ?? new QueryTurns(context.deadline, this.#now);
+    this.#queries.set(context, turns);
+    const type = family === 4 ? "A" : "AAAA";
+    return turns.once(`${name} ${type} ${search}`, (deadline) =>
+      this.#resolver.query(name, type, { ...context, deadline, search }),
+    );
+  }
+}
+
+/**
+ * Settles when all have: where one is known already, after the Resolution Delay at the latest, else that long after the
+ * first that is of use.
+ * @param lookUps give whether they found something of use
+ */
+export async function enough(lookUps: readonly Promise<boolean>[], anyKnown: boolean): Promise<void> {
+  if (lookUps.length === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const delay = new Promise<void>((resolve) => {
+    const start = () => {
+      timer ??= setTimeout(resolve, RESOLUTION_DELAY);
+    };
+    if (anyKnown) start();
+    else for (const lookUp of lookUps) lookUp.then((found) => found && start());
+  });
+  await Promise.race([Promise.all(lookUps), delay]);
+  clearTimeout(timer);
+}
+
+function combine(results: readonly DnsResult[]): Addresses {
+  const found = results.filter((result) => result.kind === "records");
+  const silent = results.find((result) => result.kind === "unavailable");
+  return {
+    addresses: found.flatMap(({ records }) =>
+      records.flatMap((record) => (record.type === "A" || record.type === "AAAA" ? [record.address] : [])),
+    ),
+    ttl: Math.min(...found.map((result) => result.ttl)),
+    stale: found.some((result) => result.stale),
+    unavailable: silent?.cause,
+  };
+}

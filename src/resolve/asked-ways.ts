@@ -1,0 +1,57 @@
+import { Resolver } from "node:dns/promises";
+import { ipPort } from "../config/network-values.js";
+import { portPlease } from "../epmd/client.js";
+import { describeError } from "../errors.js";
+import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
+import { addressesInHosts } from "../os/core/hosts-file.js";
+import type { Way } from "./core/ways-in.js";
+
+const parsePlace = ipPort(undefined);
+
+/**
+ * The ways of stock VMs with what the EPMD on each says: it may not serve this machine, know nothing of the node, or have
+ * no relay process. Never rejects.
+ * @param timeout milliseconds
+ */
+export async function askedWays(ways: readonly Way[], aliveName: string, timeout: number): Promise<Way[]> {
+  return Promise.all(ways.map((way) => askedWay(way, aliveName, timeout)));
+}
+
+async function askedWay(way: Way, aliveName: string, timeout: number): Promise<Way> {
+  const { dials, asks, ...rest } = way;
+  if (dials === undefined || asks === undefined) return way;
+  const none = (reason: string): Way => ({ ...rest, asks, reason });
+  const epmd = parsePlace(asks);
+  try {
+    const answer = await portPlease(epmd, aliveName, { timeout });
+    if (!answer) return none(`the EPMD at ${asks} gives no port for ${aliveName}`);
+    const told = hostPort(epmd.address, answer.port);
+    // Which port a relay has is known to nobody else.
+    if (way.way === "gateway" || told === dials) return { ...way, dials: told };
+    return none(`the EPMD at ${asks} gives port ${answer.port}, and the node is at ${dials}`);
+  } catch (error) {
+    return none(describeError(error));
+  }
+}
+
+/**
+ * Addresses of a host as a VM on this machine gets them: from /etc/hosts, else from the servers of resolv.conf, those of
+ * `--dns` aside. Never rejects. (Not getaddrinfo(3): it cannot be given up, and a silent server would keep the process.)
+ * @param hostsText contents of /etc/hosts
+ * @param timeout milliseconds
+ */
+export async function hostAddresses(host: string, hostsText: string, timeout: number): Promise<string[]> {
+  if (familyOf(host) !== undefined) return [host];
+  const written = addressesInHosts(hostsText, host);
+  if (written.length > 0) return written;
+  const resolver = new Resolver({ timeout, tries: 1 });
+  const timer = setTimeout(() => resolver.cancel(), timeout);
+  try {
+    const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
+    return answers
+      .flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []))
+      .flatMap((address) => canonicalIp(address) ?? []);
+  } finally {
+    clearTimeout(timer);
+  }
+}

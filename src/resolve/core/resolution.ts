@@ -1,0 +1,138 @@
+import type { NodeName } from "../../names/node-name.js";
+import type { Endpoint, Family } from "../../net/endpoint.js";
+
+/** Where an answer came from, in the order in which the sources are asked. */
+export type SourceName = "registry" | "static" | "upstream" | "srv" | "fallback";
+
+/** What EPMD says of a node beside its port (ALIVE2_REQ / PORT2_RESP fields). */
+export interface NodeDescription {
+  readonly nodeType: number;
+  readonly protocol: number;
+  readonly highestVersion: number;
+  readonly lowestVersion: number;
+  readonly extra: Buffer;
+}
+
+/** What was cut off at a bound of a look-up. */
+export interface LeftOut {
+  readonly what: "SRV records" | "endpoints" | "EPMDs" | "probes";
+  readonly count: number;
+  readonly of: number;
+}
+
+export interface Found {
+  readonly outcome: "found";
+  readonly source: SourceName;
+  /** In the order in which they would be tried; never empty. */
+  readonly endpoints: readonly Endpoint[];
+  /** Seconds for which the answer may be kept. */
+  readonly ttl: number;
+  /** True when every name server failed and this is the last good answer (RFC 8767). */
+  readonly stale: boolean;
+  /** What the node itself or another EPMD said of it; synthetic values are answered without. */
+  readonly description?: NodeDescription;
+  /** Never empty. */
+  readonly leftOut?: readonly LeftOut[];
+}
+
+export interface NotFound {
+  readonly outcome: "not-found";
+  readonly reason: string;
+}
+
+export interface Unavailable {
+  readonly outcome: "unavailable";
+  readonly cause: string;
+}
+
+/** Expected outcomes are values: no such node is not a fault. */
+export type Resolution = Found | NotFound | Unavailable;
+
+/** What is asked of a source. */
+export interface Question {
+  /** The node with its host expanded to a fully qualified name or an IP literal, without trailing dot. */
+  readonly node: NodeName & { readonly host: string };
+  readonly family: Family | "any";
+  /** The host is a relative name that a user wrote: the search list of resolv.conf applies. Default: it is complete. */
+  readonly search?: boolean;
+  /** The host part as it was written when it is a word without a dot, which is taken for a service: a short host name may be meant. */
+  readonly shortHost?: string;
+  /** Only endpoints with this address count: the host part of the node name was an address. */
+  readonly onlyAddress?: string;
+}
+
+/** A resolution, or what an EPMD that was asked instead has said. */
+export type Answer =
+  | (Omit<Found, "source" | "description"> & { readonly source: SourceName | "epmd" })
+  | NotFound
+  | Unavailable;
+
+interface Added {
+  /** Further keys of the object. */
+  readonly added?: object;
+  /** Further keys of an endpoint. */
+  readonly ofEndpoint?: (index: number) => object | undefined;
+}
+
+/** A resolution as `resolve --json` and the HTTP API give it; the shape is part of the contract. */
+export function resolutionObject(
+  node: string,
+  answer: Answer,
+  elapsedMs: number,
+  { added, ofEndpoint }: Added = {},
+): object {
+  const elapsed = Math.round(elapsedMs * 10) / 10;
+  if (answer.outcome !== "found") return { node, ...answer, ...added, elapsedMs: elapsed };
+  const { outcome, source, stale, ttl, leftOut } = answer;
+  const endpoints = answer.endpoints.map((endpoint, index) => ({ ...endpoint, ...ofEndpoint?.(index) }));
+  return { node, outcome, source, stale, ttl, endpoints, ...(leftOut && { leftOut }), ...added, elapsedMs: elapsed };
+}
+
+/** What a resolution does, step by step: for the debug log and `resolve --trace`. */
+export type TraceEvent =
+  | { readonly step: "name"; readonly asked: string; readonly aliveName: string; readonly host: string }
+  | { readonly step: "source"; readonly source: string; readonly result: string }
+  | {
+      readonly step: "query";
+      readonly server: string;
+      readonly transport: "udp" | "tcp" | "cache";
+      readonly qname: string;
+      readonly qtype: string;
+      /** Milliseconds. */
+      readonly elapsedMs: number;
+      /** `NOERROR`, `NXDOMAIN`, ...; or what went wrong: `timeout`, `truncated`, `ECONNREFUSED`. */
+      readonly result: string;
+      /** Why this was asked, when an answer before it was not enough. */
+      readonly because?: string;
+      /** Those that are set in the answer: aa, tc, ra. */
+      readonly flags: readonly string[];
+      /** Records of the answer section, presentation form: `node.example. 0 SRV 1 1 9100 target.example.` */
+      readonly records: readonly string[];
+      /** The same of the additional section. */
+      readonly additionals: readonly string[];
+    }
+  /** A truncated answer stands, because no server gives the whole one over TCP. */
+  | {
+      readonly step: "partial";
+      readonly server: string;
+      readonly qname: string;
+      readonly qtype: string;
+      /** Those of the type asked for. */
+      readonly records: number;
+    }
+  | { readonly step: "hosts-file"; readonly name: string; readonly addresses: readonly string[] }
+  /** A bound of a look-up was reached. */
+  | ({ readonly step: "left-out" } & LeftOut)
+  /** A target is still asked for; the answer goes on without it. */
+  | { readonly step: "not-awaited"; readonly targets: readonly string[] }
+  | { readonly step: "probe"; readonly endpoint: Endpoint; readonly result: string; readonly elapsedMs: number }
+  | {
+      readonly step: "order";
+      readonly source: SourceName;
+      /** As the source gave them: for srv in the order of RFC 2782 and RFC 6724. */
+      readonly endpoints: readonly Endpoint[];
+    }
+  /** The one that accepts connections was put first. */
+  | { readonly step: "preferred"; readonly endpoint: Endpoint };
+
+export type Trace = (event: TraceEvent) => void;

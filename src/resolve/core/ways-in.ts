@@ -1,0 +1,112 @@
+import type { Config } from "../../config/config.js";
+import { GatewayAddresses, type HostAddress } from "../../gateway/core/addresses.js";
+import { gatewayNames, isGatewayHost } from "../../gateway/core/names.js";
+import type { Endpoint, Family } from "../../net/endpoint.js";
+import { cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
+
+/** What a VM dials that comes this way; `reason` where there is nothing. */
+export interface Way {
+  readonly way: "module" | "host" | "gateway";
+  /** What the VM's -proto_dist asks for. */
+  readonly family?: Family;
+  /** Where it asks the EPMD, `ip:port`. */
+  readonly asks?: string;
+  /** `ip:port`; with the gateway the address alone until its EPMD, which chooses the port, has been asked. */
+  readonly dials?: string;
+  readonly reason?: string;
+}
+
+export interface WaysInput {
+  readonly config: Config;
+  /** Expanded. */
+  readonly host: string;
+  /** Those that were found, in their order. */
+  readonly endpoints: readonly Endpoint[];
+  /** The node lives here: it is reached at whatever address of this machine was dialled. */
+  readonly isLocal: boolean;
+  /** Addresses of this machine. */
+  readonly ownAddresses: readonly string[];
+  /** What this machine's own resolver gives for the host, as a VM asks it. */
+  readonly hostAddresses: readonly string[];
+  /** Pairs of /etc/hosts inside the gateway's range. */
+  readonly hostsEntries: readonly HostAddress[];
+}
+
+/** What a VM on this machine would dial in each way in. */
+export function waysIn(input: WaysInput): Way[] {
+  return [...([4, 6] as const).map((family) => moduleWay(family, input)), ...hostWays(input), gatewayWay(input)];
+}
+
+function moduleWay(family: Family, { endpoints }: WaysInput): Way {
+  const endpoint = endpoints.find((one) => one.family === family);
+  if (endpoint) return { way: "module", family, dials: hostPort(endpoint.address, endpoint.port) };
+  return { way: "module", family, reason: endpoints.length > 0 ? `no IPv${family} endpoint` : "not found" };
+}
+
+function hostWays(input: WaysInput): Way[] {
+  const { host, hostAddresses } = input;
+  if (hostAddresses.length === 0) {
+    return [{ way: "host", reason: `this machine's resolver has no address for ${host}` }];
+  }
+  return ([4, 6] as const).flatMap((family) => {
+    const addresses = hostAddresses.filter((address) => familyOf(address) === family);
+    return addresses.length > 0 ? [hostWay(family, addresses, input)] : [];
+  });
+}
+
+/** The VM takes the first address, asks the EPMD there, and dials that very address. */
+function hostWay(family: Family, addresses: readonly string[], input: WaysInput): Way {
+  const { config, host, endpoints, isLocal, ownAddresses } = input;
+  const [address = ""] = addresses;
+  const asks = hostPort(address, config.port);
+  if (cidrContains(config.gatewayRange, address)) {
+    return { way: "host", family, asks, reason: `${host} resolves to a gateway address here` };
+  }
+  const livesThere = isLocal && (isLoopback(address) || ownAddresses.includes(address));
+  const endpoint = livesThere ? endpoints[0] : endpoints.find((one) => one.address === address);
+  if (endpoint) return { way: "host", family, asks, dials: hostPort(address, endpoint.port) };
+  const elsewhere = endpoints.map((one) => hostPort(one.address, one.port)).join(", ");
+  const reason = endpoints.length > 0 ? `the node is at ${elsewhere}, and it would dial ${address}` : "not found";
+  return { way: "host", family, asks, reason };
+}
+
+function gatewayWay({ config, host, hostsEntries, hostAddresses }: WaysInput): Way {
+  const none = (reason: string): Way => ({ way: "gateway", reason });
+  if (host === "localhost" || familyOf(host) !== undefined) return none(`no loopback address stands for ${host}`);
+  const addresses = new GatewayAddresses(config.gatewayRange);
+  for (const pair of hostsEntries) addresses.add(pair);
+  const inUse = hostAddresses.find((address) => addresses.contains(address));
+  const names = gatewayNames(config);
+  const known = inUse ?? addresses.addressOf(host);
+  if (known === undefined && !isGatewayHost(names, host)) {
+    const domains = [...names.domains, ...names.hosts].join(", ");
+    const why =
+      domains === ""
+        ? "where the daemon is a gateway, give its --domain or --gateway-domain"
+        : `it has those of ${domains}`;
+    return none(`no loopback address is known for ${host}: ${why}`);
+  }
+  const address = known ?? addresses.assign(host);
+  if (address === undefined) return none("--gateway-range has no room");
+  const asks = hostPort(address, config.port);
+  if (inUse !== undefined) return { way: "gateway", asks, dials: address };
+  return { way: "gateway", asks, reason: `${host} does not resolve to ${address} here: no gateway is in use` };
+}
+
+const VM: Record<Way["way"], string> = {
+  module: "a VM with -epmd_module srv_epmd",
+  host: "a stock VM",
+  gateway: "a stock VM behind the gateway",
+};
+
+/** `module, IPv4: a VM with -epmd_module srv_epmd dials 10.1.2.4:20002` */
+export function wayWords({ way, family, asks, dials, reason }: Way): string {
+  const head = family === undefined ? way : `${way}, IPv${family}`;
+  const asking = asks === undefined ? "" : `asks the EPMD at ${asks} and `;
+  if (dials !== undefined) {
+    const relay = way === "gateway" ? ", where a relay leads to the node" : "";
+    return `${head}: ${VM[way]} ${asking}dials ${dials}${relay}`;
+  }
+  if (way === "gateway") return `${head}: ${reason}`;
+  return `${head}: ${VM[way]} ${asking}reaches nothing: ${reason}`;
+}

@@ -1,0 +1,164 @@
+import { preferAddresses } from "../dns/core/order.js";
+import { nameProblem, srvOwner } from "../dns/wire/record.js";
+import { describeError } from "../errors.js";
+import type { Endpoint, Family } from "../net/endpoint.js";
+import { familyOf, isLinkLocal } from "../net/ip.js";
+import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
+import { Bounds } from "./bounds.js";
+import type { NodeDescription, Question, Resolution } from "./core/resolution.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
+
+/** What another EPMD said of a node. */
+export interface EpmdAnswer {
+  readonly port: number;
+  readonly description: NodeDescription;
+}
+
+export interface FallbackOptions {
+  /** Shared with the SRV source, which sends the queries in the same moment as its own. */
+  readonly addresses: AddressLookup;
+  /** `--srv-name`: the name that had no SRV record may have addresses. */
+  readonly srvName: string;
+  /** `--family`. */
+  readonly family: Family | "any";
+  /** Addresses of this machine, loopbacks included. */
+  readonly localAddresses: () => readonly string[];
+  /** `--fallback-port`. */
+  readonly port?: number | undefined;
+  /** `--fallback-epmd`: PORT_PLEASE2 to the EPMD at an address. Undefined: it does not know the node. Rejects when it cannot be asked. */
+  readonly epmd?:
+    | ((address: string, aliveName: string, deadline: number) => Promise<EpmdAnswer | undefined>)
+    | undefined;
+  /** Whether we listen there ourselves. */
+  readonly isOwn: (address: string) => boolean;
+}
+
+/** Addresses, and the name that has them. */
+interface NamedAddresses extends Addresses {
+  readonly name: string;
+}
+
+/** More addresses of a host than this are left out. */
+const MAX_ADDRESSES = 64;
+/** No more EPMDs than this are asked for one node. */
+const MAX_EPMDS = 8;
+
+/** For a name that has addresses and no SRV record: a fixed port, or the port that the EPMD at the address gives. */
+export function createFallbackSource(options: FallbackOptions): Source {
+  const { srvName, port, epmd, isOwn, localAddresses } = options;
+
+  /**
+   * Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. A
+   * name that takes long does not hold up the others.
+   */
+  async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
+    const { node, search, shortHost } = question;
+    if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
+    const families = wantedFamilies(question.family, options.family);
+    const owner = srvOwner(srvName, node);
+    const names = [
+      ...(nameProblem(owner) === undefined ? [{ name: owner, search }] : []),
+      ...(shortHost === undefined ? [] : [{ name: shortHost, search: true }]),
+      { name: node.host, search },
+    ];
+    const answered: NamedAddresses[] = [];
+    const lookUps = names.map(async ({ name, search: searched }, index) => {
+      const found = await options.addresses.lookUp(name, families, context, searched);
+      answered[index] = { ...found, name };
+      return found.addresses.some((address) => !isLinkLocal(address));
+    });
+    await enough(lookUps, false);
+    const settled = Object.values(answered);
+    const none = { name: node.host, addresses: [], ttl: 0, stale: false };
+    return (
+      settled.find(({ addresses }) => addresses.some((address) => !isLinkLocal(address))) ?? {
+        ...none,
+        unavailable: settled.findLast(({ unavailable }) => unavailable !== undefined)?.unavailable,
+      }
+    );
+  }
+
+  async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
+    const { aliveName, host } = question.node;
+    const { addresses, name, ttl, stale, unavailable } = await addressesFor(question, context);
+    const bounds = new Bounds(context.trace);
+    const families = wantedFamilies(question.family, options.family);
+    const usable = preferAddresses(addresses, { family: "any", sources: localAddresses() }).filter(
+      (address) => !isLinkLocal(address) && families.some((family) => family === familyOf(address)),
+    );
+    const preferred = bounds.take("endpoints", usable, MAX_ADDRESSES);
+    if (preferred.length === 0) {
+      if (unavailable !== undefined) return { outcome: "unavailable", cause: unavailable };
+      const short = question.shortHost;
+      const names = short === undefined ? `${host} has no` : `neither ${short} nor ${host} has an`;
+      return { outcome: "not-found", reason: `${names} address to fall back to` };
+    }
+    const toEndpoint = (address: string, at: number): Endpoint => {
+      return { address, port: at, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: name };
+    };
+    const asked = epmd ? await askEpmds(preferred, aliveName, context.deadline, bounds) : undefined;
+    if (asked && asked.known.size > 0) {
+      const endpoints = preferred.flatMap((address) => {
+        const answer = asked.known.get(address);
+        return answer ? [toEndpoint(address, answer.port)] : [];
+      });
+      // The one that goes with the endpoint to be tried first, whichever EPMD was the quickest.
+      const description = asked.known.get(endpoints[0]?.address ?? "")?.description;
+      const known = { ...(description ? { description } : {}), ...bounds.told };
+      return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...known };
+    }
+    if (port !== undefined) {
+      const endpoints = preferred.map((address) => toEndpoint(address, port));
+      return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...bounds.told };
+    }
+    if (asked?.failure !== undefined) return { outcome: "unavailable", cause: asked.failure };
+    return { outcome: "not-found", reason: `the EPMD at ${preferred.join(", ")} does not know ${aliveName}` };
+  }
+
+  /** All at once; the answer is complete when every EPMD has spoken, and enough shortly after the first that knows the node. */
+  async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number, bounds: Bounds) {
+    const known = new Map<string, EpmdAnswer>();
+    let failure: string | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    // Our own EPMD would look the name up again, and come here again.
+    const others = bounds.take(
+      "EPMDs",
+      addresses.filter((address) => !isOwn(address)),
+      MAX_EPMDS,
+    );
+    await new Promise<void>((resolve) => {
+      let open = others.length;
+      if (open === 0) resolve();
+      const spoken = () => {
+        open -= 1;
+        if (open === 0) resolve();
+        else if (known.size > 0) timer ??= setTimeout(resolve, ENOUGH_DELAY);
+      };
+      for (const address of others) {
+        Promise.resolve(epmd?.(address, aliveName, deadline))
+          .then(
+            (answer) => answer && known.set(address, answer),
+            (error: unknown) => {
+              failure ??= `EPMD at ${address}: ${describeError(error)}`;
+            },
+          )
+          .then(spoken, spoken);
+      }
+    });
+    clearTimeout(timer);
+    return { known, failure };
+  }
+
+  return {
+    name: "fallback",
+    ...TRAITS.fallback,
+    lookUp,
+  };
+}
+
+/** How long the first EPMD that knows the node waits for those at the other addresses, milliseconds. */
+const ENOUGH_DELAY = 50;
+
+function literal(host: string): Addresses {
+  return { addresses: [host], ttl: 0, stale: false, unavailable: undefined };
+}

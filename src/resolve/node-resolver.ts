@@ -1,0 +1,248 @@
+import { formatNodeName, type NodeName } from "../names/node-name.js";
+import { expandHost, isUnder } from "../names/service-domain.js";
+import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
+import { familyOf } from "../net/ip.js";
+import { Bounds } from "./bounds.js";
+import type { Found, Question, Resolution, SourceName, Trace } from "./core/resolution.js";
+import { probe } from "./probe.js";
+import type { LookupContext, Source } from "./source.js";
+
+/** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
+const PROBE_LIMIT = 1500;
+/** So many endpoints are probed: the first of them that accepts goes before all others. */
+const MAX_PROBES = 8;
+/** What a probe leaves of the time of a look-up, so that its answer is not late. Milliseconds. */
+const PROBE_MARGIN = 50;
+
+export interface ResolutionOptions {
+  /** In the order in which they are asked; the first hit wins. */
+  readonly sources: readonly Source[];
+  /** The domain under which a bare alive name is looked up, fully qualified. */
+  readonly domainOf: (aliveName: string) => string | undefined;
+  readonly consulDomain: string;
+  /** `localhost` and the machine's own names, lower case: they are no services. */
+  readonly ownNames: ReadonlySet<string>;
+  readonly family: Family | "any";
+  readonly probeEndpoints: boolean;
+  /** Milliseconds for a whole look-up. */
+  readonly timeout: number;
+  /** Milliseconds on a clock that is never set. */
+  readonly now: () => number;
+}
+
+export interface ResolveOptions {
+  readonly sameHost: boolean;
+  readonly dialled?: string;
+  /** The client is a stranger, or another EPMD that asks for a client of its own: only sources for strangers are asked. */
+  readonly forStranger?: boolean;
+  /** Only this source is asked. */
+  readonly only?: SourceName;
+  /** Which of the endpoints the client can use; only those are probed. */
+  readonly usable?: (endpoint: Endpoint) => boolean;
+  /** False for strangers: nothing is dialled on their behalf. */
+  readonly mayProbe?: boolean;
+  /** Milliseconds for this look-up; default `--timeout`. */
+  readonly timeout?: number;
+  readonly trace?: Trace;
+}
+
+/** What the sources said, and what the one that said it had been asked. */
+interface Answered {
+  readonly resolution: Resolution;
+  readonly asked: Question;
+  /** Undefined: no source could be asked, or none answered in time. */
+  readonly source: Source | undefined;
+}
+
+/** Look-ups for PORT_PLEASE2 and for `resolve`: one code path. */
+export class NodeResolver {
+  readonly #options: ResolutionOptions;
+  readonly #silent = new SilentAddresses();
+
+  constructor(options: ResolutionOptions) {
+    this.#options = options;
+  }
+
+  /** At once when a source that needs no I/O knows the node. Never rejects for what the network or a name does. */
+  resolve(name: NodeName, options: ResolveOptions): Resolution | Promise<Resolution> {
+    const question = this.#question(name);
+    if ("outcome" in question) return question;
+    options.trace?.({ step: "name", asked: formatNodeName(name), ...question.node });
+    const { forStranger = false, only } = options;
+    const context: LookupContext = {
+      deadline: this.#options.now() + (options.timeout ?? this.#options.timeout),
+      sameHost: options.sameHost,
+      ...(options.dialled === undefined ? {} : { dialled: options.dialled }),
+      ...(forStranger ? { forStranger } : {}),
+      ...(options.trace ? { trace: options.trace } : {}),
+    };
+    const sources = this.#options.sources.filter(
+      (source) =>
+        (!forStranger || source.forStrangers) &&
+        (only === undefined || source.name === only) &&
+        isAskable(source, question) &&
+        (source.serves?.(name.aliveName) ?? true),
+    );
+    const answered = this.#ask(question, sources, context, undefined);
+    const arrange = (answer: Answered) =>
+      answer.resolution.outcome === "found"
+        ? this.#arrange(answer.resolution, answer, context, options)
+        : answer.resolution;
+    if (!(answered instanceof Promise)) return arrange(answered);
+    // The time-out is for the sources alone: once they have found the node, nothing that follows can lose it.
+    return this.#inTime(answered, question, context, options).then(arrange);
+  }
+
+  /** The name with its host as it is looked up. */
+  fullName(name: NodeName): string {
+    return formatNodeName({ aliveName: name.aliveName, host: this.#expand(name) });
+  }
+
+  /** An endpoint that a node was said to have refuses connections. */
+  refused(name: NodeName, endpoint: Pick<Endpoint, "address" | "port">): void {
+    const question = this.#question(name);
+    if ("outcome" in question) return;
+    for (const source of this.#options.sources) {
+      const asked = this.#prepare(source, question);
+      if (!("outcome" in asked)) source.onRefused?.(asked, endpoint);
+    }
+  }
+
+  /**
+   * Whether a host is a relative name, to which the search list of resolv.conf applies: only what a user wrote can be
+   * one. What we composed is complete, and so is what lies under the domains that we know.
+   */
+  isRelative({ aliveName, host, absolute }: NodeName): boolean {
+    if (host === undefined || absolute || familyOf(host) !== undefined) return false;
+    const { consulDomain, domainOf } = this.#options;
+    const known = [consulDomain, domainOf(aliveName)].filter((domain) => domain !== undefined);
+    const expanded = this.#expand({ aliveName, host });
+    return !known.some((domain) => isUnder(expanded, domain));
+  }
+
+  #expand({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
+    const { consulDomain, ownNames, domainOf } = this.#options;
+    if (host !== undefined) return expandHost(host, consulDomain, ownNames);
+    // A bare name without a domain can only be a node of this machine.
+    return domainOf(aliveName) ?? "localhost";
+  }
+
+  #question(name: NodeName): Question | Resolution {
+    const { aliveName, family, form } = name;
+    if (family !== undefined && this.#options.family !== "any" && family !== this.#options.family) {
+      return { outcome: "not-found", reason: `asked for IPv${family}, but --family is ${this.#options.family}` };
+    }
+    const host = this.#expand(name);
+    return {
+      node: { aliveName, host, family, form },
+      family: family ?? this.#options.family,
+      ...(name.host === undefined || host === name.host ? {} : { shortHost: name.host }),
+      ...(this.isRelative(name) ? { search: true } : {}),
+    };
+  }
+
+  #ask(
+    question: Question,
+    [source, ...others]: readonly Source[],
+    context: LookupContext,
+    before: Resolution | undefined,
+  ): Answered | Promise<Answered> {
+    if (!source) {
+      const nobody: Resolution = { outcome: "not-found", reason: "no source can know this node" };
+      return { resolution: before ?? nobody, asked: question, source: undefined };
+    }
+    const asked = this.#prepare(source, question);
+    if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source));
+    const take = (resolution: Resolution) => {
+      context.trace?.({ step: "source", source: source.name, result: describe(resolution) });
+      if (resolution.outcome === "found") return { resolution, asked, source };
+      return this.#ask(question, others, context, better(before, resolution, source));
+    };
+    const result = source.lookUp(asked, context);
+    return result instanceof Promise ? result.then(take) : take(result);
+  }
+
+  /** An address as host part means the endpoints of the alive name's own domain that have this address. */
+  #prepare({ usesDomain }: Source, question: Question): Question | Resolution {
+    const { aliveName, host } = question.node;
+    if (!usesDomain || familyOf(host) === undefined) return question;
+    const domain = this.#options.domainOf(aliveName);
+    if (domain === undefined) {
+      return {
+        outcome: "not-found",
+        reason: `${host} is an address, and no --domain says where ${aliveName} is looked up`,
+      };
+    }
+    return { ...question, node: { ...question.node, host: domain }, search: false, onlyAddress: host };
+  }
+
+  /** Puts first the endpoint that accepts connections: during a rolling update old and new instance share a name. */
+  #arrange(
+    found: Found,
+    { asked, source }: Answered,
+    context: LookupContext,
+    options: ResolveOptions,
+  ): Found | Promise<Found> {
+    const { probeEndpoints, now } = this.#options;
+    context.trace?.({ step: "order", source: found.source, endpoints: found.endpoints });
+    const usable = found.endpoints.filter(options.usable ?? (() => true));
+    if (!source?.mayProbe || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
+    const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
+    if (limit <= 0) return found;
+    const bounds = new Bounds(context.trace);
+    const probed = bounds.take("probes", this.#silent.order(usable, now()), MAX_PROBES);
+    const leftOut = [...(found.leftOut ?? []), ...(bounds.told.leftOut ?? [])];
+    const told = leftOut.length > 0 ? { ...found, leftOut } : found;
+    return probe(probed, limit, context.trace).then(({ accepting, refused, failed, silent }) => {
+      for (const { address } of silent) this.#silent.note(address, now());
+      if (accepting) this.#silent.answered(accepting.address);
+      for (const endpoint of refused) source.onRefused?.(asked, endpoint);
+      if (!accepting) return told;
+      if (accepting !== found.endpoints[0]) context.trace?.({ step: "preferred", endpoint: accepting });
+      const last = new Set([...refused, ...failed]);
+      const rank = (endpoint: Endpoint) => (endpoint === accepting ? 0 : last.has(endpoint) ? 2 : 1);
+      // Array.prototype.sort is stable: the RFC 2782 order holds among equals.
+      return { ...told, endpoints: [...found.endpoints].sort((a, b) => rank(a) - rank(b)) };
+    });
+  }
+
+  #inTime(
+    answered: Promise<Answered>,
+    asked: Question,
+    { deadline }: LookupContext,
+    options: ResolveOptions,
+  ): Promise<Answered> {
+    const { timeout = this.#options.timeout } = options;
+    const { now } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<Answered>((resolve) => {
+      const late: Resolution = { outcome: "unavailable", cause: `no answer within ${timeout} ms` };
+      timer = setTimeout(resolve, Math.max(0, deadline - now()), { resolution: late, asked, source: undefined });
+    });
+    return Promise.race([answered, limit]).finally(() => clearTimeout(timer));
+  }
+}
+
+/** `localhost` and names of one label are no business of name servers. */
+function isAskable({ needsFullName }: Source, { node: { host } }: Question): boolean {
+  return !needsFullName || host.includes(".") || familyOf(host) !== undefined;
+}
+
+/** What to say when nothing was found: that something could not be asked, else what the last source said that is there to know the node. */
+function better(before: Resolution | undefined, now: Resolution, { explainsAbsence }: Source): Resolution {
+  if (before?.outcome === "unavailable") return before;
+  return explainsAbsence ? now : (before ?? now);
+}
+
+function describe(result: Resolution): string {
+  switch (result.outcome) {
+    case "found":
+      return `${result.endpoints.length} endpoint${result.endpoints.length === 1 ? "" : "s"}${result.stale ? " (stale)" : ""}`;
+    case "not-found":
+      return result.reason;
+    case "unavailable":
+      return result.cause;
+    default:
+      return result satisfies never;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Config } from "../config/config.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { expandHost, parseServiceDomain } from "../names/service-domain.js";
+import type { Endpoint, Family } from "../net/endpoint.js";
+import { familyOf, isLoopback } from "../net/ip.js";
+import type { Machine } from "../os/machine.js";
+import { type Advertised, isLeftOut, nodeDomain } from "../publish/core/advertised.js";
+import type { Question, Resolution } from "./core/resolution.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
+
+export interface RegistrySourceDeps {
+  readonly registry: Registry;
+  readonly isOurs: OwnHostTest;
+  /** Where others reach a node that lives here; no addresses: where they asked; undefined when nobody can. */
+  readonly advertised: (node: RegisteredNode) => Advertised | undefined;
+}
+
+/** The nodes alive here. `web@other.service.consul` is never answered by a local `web`. */
+export function registrySource({ registry, isOurs, advertised }: RegistrySourceDeps): Source {
+  return {
+    name: "registry",
+    ...TRAITS.registry,
+    lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
+      const node = registry.get(aliveName);
+      if (!node) return { outcome: "not-found", reason: `${aliveName} is not registered here` };
+      if (host !== undefined && !isOurs(aliveName, host)) {
+        return { outcome: "not-found", reason: `${aliveName} is registered here, but ${host} is not served here` };
+      }
+      const endpoints = (context.sameHost ? loopbackEndpoints(node) : advertisedEndpoints(node, context)).filter(
+        (endpoint) => family === "any" || endpoint.family === family,
+      );
+      if (endpoints.length === 0) {
+        const address = family === "any" ? "an address" : `an IPv${family} address`;
+        return { outcome: "not-found", reason: `${aliveName} is registered here, without ${address} for others` };
+      }
+      return { outcome: "found", source: "registry", endpoints, ttl: 0, stale: false, description: node };
+    },
+  };
+
+  function loopbackEndpoints(node: RegisteredNode): Endpoint[] {
+    if (node.address !== undefined) return [endpointAt(node.address, node.family, node.port, node.address)];
+    // A VM that came over IPv6 (inet6_tcp) listens on `::`, which on most systems takes IPv4 too.
+    const families: Family[] = node.family === 6 ? [6, 4] : [4];
+    return families.map((family) => endpointAt(family === 4 ? "127.0.0.1" : "::1", family, node.port, "localhost"));
+  }
+
+  function advertisedEndpoints(node: RegisteredNode, { dialled }: LookupContext): Endpoint[] {
+    const reached = advertised(node);
+    if (!reached) return [];
+    const { port, addresses } = reached;
+    const known = addresses.filter((address) => familyOf(address) !== undefined);
+    if (known.length === 0 && dialled !== undefined && !isLoopback(dialled)) known.push(dialled);
+    return known.map((address) => endpointAt(address, familyOf(address) ?? 4, port, address));
+  }
+}
+
+function endpointAt(address: string, family: Family, port: number, target: string): Endpoint {
+  return { address, port, family, priority: 0, weight: 0, target };
+}
+
+/** Whether a host is ours for an alive name, so that the nodes alive here are the answer: `web@other.service.consul` is not. */
+export type OwnHostTest = (aliveName: string, host: string) => boolean;
+
+export function ownHosts(config: Config, machine: Machine): OwnHostTest {
+  const { consulDomain } = config;
+  const nodeHost = config.nodeHost === undefined ? undefined : expandHost(config.nodeHost, consulDomain, machine.names);
+  const isShared = nodeHost !== undefined && parseServiceDomain(nodeHost, consulDomain) !== undefined;
+  /** Of this machine alone. */
+  const isMachine = (host: string) =>
+    machine.names.has(host) ||
+    isLoopback(host) ||
+    machine.addresses().includes(host) ||
+    (host === nodeHost && !isShared);
+  return (aliveName, host) =>
+    isMachine(host) || ((host === nodeDomain(aliveName, config) || host === nodeHost) && !isLeftOut(aliveName, config));
+}

@@ -1,0 +1,79 @@
+import type { Endpoint } from "../net/endpoint.js";
+import type { Question, Resolution, SourceName, Trace } from "./core/resolution.js";
+
+export interface LookupContext {
+  /** When the answer is due, milliseconds on the clock of the look-up. */
+  readonly deadline: number;
+  /** Whether the client is on this machine, so that loopback addresses are good for it. */
+  readonly sameHost: boolean;
+  /** The address at which the client asked; a stock client dials it. */
+  readonly dialled?: string;
+  /** The client gets from sources for strangers only: what only the others would need is not asked for. */
+  readonly forStranger?: boolean;
+  readonly trace?: Trace;
+}
+
+/** How a source is to be asked, and for whom. */
+export interface SourceTraits {
+  /** Strangers are answered from it too, and so is an EPMD that asks for a client of its own. */
+  readonly forStrangers: boolean;
+  /** It is asked for hosts of two labels or more, and for addresses. */
+  readonly needsFullName: boolean;
+  /** It has no addresses as hosts: an address means the endpoints under the domain of the alive name that have it. */
+  readonly usesDomain: boolean;
+  /** Several endpoints may be those of one node's former and present instance: the one that accepts goes first. */
+  readonly mayProbe: boolean;
+  /** Its reason for having no such node tells a user more than that of the source before it. */
+  readonly explainsAbsence: boolean;
+}
+
+/** In the order in which they are asked. */
+export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
+  registry: {
+    forStrangers: true,
+    needsFullName: false,
+    usesDomain: false,
+    mayProbe: false,
+    explainsAbsence: true,
+  },
+  static: {
+    forStrangers: true,
+    needsFullName: false,
+    usesDomain: false,
+    mayProbe: true,
+    // Most nodes have no static entry.
+    explainsAbsence: false,
+  },
+  upstream: {
+    // An upstream speaks in the name of this machine's services, and mostly on its loopback addresses.
+    forStrangers: false,
+    needsFullName: true,
+    usesDomain: true,
+    mayProbe: true,
+    explainsAbsence: true,
+  },
+  srv: {
+    forStrangers: true,
+    needsFullName: true,
+    usesDomain: true,
+    mayProbe: true,
+    explainsAbsence: true,
+  },
+  fallback: {
+    forStrangers: false,
+    needsFullName: true,
+    usesDomain: false,
+    mayProbe: true,
+    explainsAbsence: true,
+  },
+};
+
+/** A place that knows nodes. At once where it needs no I/O. */
+export interface Source extends SourceTraits {
+  readonly name: SourceName;
+  /** An endpoint that it gave refused a connection: what it remembers of the node is out of date. */
+  readonly onRefused?: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
+  /** Which nodes it is asked for, by alive name; absent: all. */
+  readonly serves?: (aliveName: string) => boolean;
+  readonly lookUp: (question: Question, context: LookupContext) => Resolution | Promise<Resolution>;
+}

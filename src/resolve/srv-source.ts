@@ -1,0 +1,250 @@
+import { orderSrv, preferAddresses } from "../dns/core/order.js";
+import type { Records, Resolver } from "../dns/resolver.js";
+import { nameProblem, type ResourceRecord, type SrvRecord, srvOwner } from "../dns/wire/record.js";
+import type { Endpoint, Family } from "../net/endpoint.js";
+import { canonicalIp, familyOf, isLinkLocal } from "../net/ip.js";
+import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
+import { Bounds } from "./bounds.js";
+import type { Question, Resolution } from "./core/resolution.js";
+import { glueOf } from "./glue.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
+
+export interface SrvSourceOptions {
+  readonly resolver: Resolver;
+  /** Shared with the fallback, so that nothing is asked twice in one look-up. */
+  readonly addresses: AddressLookup;
+  /** `--srv-name`. */
+  readonly srvName: string;
+  /** `--srv-target`: of the records, those with this target count; undefined: all. */
+  readonly srvTarget?: string | undefined;
+  /** `--family`. */
+  readonly family: Family | "any";
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Addresses of this machine, loopbacks included. */
+  readonly localAddresses: () => readonly string[];
+  /** A fallback is on: A and AAAA of owner and host go out in the same moment as SRV. */
+  readonly addressesToo: boolean;
+  /** Milliseconds on the clock of the look-ups' deadlines; default performance.now. */
+  readonly now?: () => number;
+}
+
+/** Names whose targets came without addresses: no more are remembered than this. */
+const MAX_REMEMBERED = 10_000;
+
+/** What a look-up takes of an answer. 64 KB of records (RFC 1035 section 4.2.2) would be thousands of queries and connects. */
+const MAX_RECORDS = 32;
+/** Of both families for each record. */
+const MAX_ENDPOINTS = 2 * MAX_RECORDS;
+/** What SRV gets of the time of a look-up when a fallback comes after it: some servers drop questions for SRV alone. */
+const SRV_SHARE = 0.5;
+
+/** Asks DNS for the SRV records of a node and for the addresses of their targets. */
+export function createSrvSource(options: SrvSourceOptions): Source {
+  const { resolver, addresses, srvName, srvTarget, random, localAddresses, addressesToo } = options;
+  const { now = () => performance.now() } = options;
+  /** Targets of the last answer that came without addresses, by owner: next time they are asked in the same moment. */
+  const withoutAddresses = new Map<string, readonly string[]>();
+
+  function remember(owner: string, targets: readonly string[]): void {
+    if (targets.length === 0) withoutAddresses.delete(owner);
+    else if (withoutAddresses.has(owner) || withoutAddresses.size < MAX_REMEMBERED)
+      withoutAddresses.set(owner, targets);
+  }
+
+  /**
+   * Addresses of the targets: from the additional section, and what is missing there asked for, all at once. A target
+   * that takes long does not hold up those that are known: its answer goes into the cache.
+   * @param wanted the only address that is of use to the client
+   */
+  async function addressesOf(
+    owner: string,
+    targets: readonly string[],
+    answer: Records,
+    families: readonly Family[],
+    wanted: string | undefined,
+    context: LookupContext,
+  ): Promise<Map<string, Addresses>> {
+    const isOfUse = (address: string) =>
+      !isLinkLocal(address) && (wanted ?? canonicalIp(address)) === canonicalIp(address);
+    const found = new Map<string, Addresses>();
+    const linkLocal = new Map<string, Addresses>();
+    for (const target of targets) {
+      if (addresses.isInHostsFile(target, families, context)) continue;
+      const glue = glueOf(target, answer);
+      const usable = glue.addresses.filter((address) => families.some((family) => family === familyOf(address)));
+      if (usable.some((address) => !isLinkLocal(address))) found.set(target, { ...glue, addresses: usable });
+      else if (usable.length > 0) linkLocal.set(target, { ...glue, addresses: usable });
+    }
+    const missing = targets.filter((target) => !found.has(target));
+    remember(owner, missing);
+    const lookUps = missing.map(async (target) => {
+      const answered = await addresses.lookUp(target, families, context);
+      const isNone = answered.addresses.length === 0 && answered.unavailable === undefined;
+      // For the reason: a link-local address is no endpoint.
+      found.set(target, isNone ? (linkLocal.get(target) ?? answered) : answered);
+      return answered.addresses.some(isOfUse);
+    });
+    const known = Array.from(found.values()).flatMap((addresses) => addresses.addresses);
+    await enough(lookUps, known.some(isOfUse));
+    const notAwaited = missing.filter((target) => !found.has(target));
+    if (notAwaited.length > 0) context.trace?.({ step: "not-awaited", targets: notAwaited });
+    // What comes later must not change an answer that is given.
+    return new Map(found);
+  }
+
+  async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
+    const owner = srvOwner(srvName, question.node);
+    const problem = nameProblem(owner);
+    if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
+    const { search, shortHost, onlyAddress } = question;
+    const families = wantedFamilies(question.family, options.family).filter(
+      (family) => onlyAddress === undefined || family === familyOf(onlyAddress),
+    );
+    // A client that sends no host part dials the address at which it asked.
+    const wanted = onlyAddress ?? (question.node.form === "full" ? undefined : context.dialled);
+    const fallbackFollows = addressesToo && !context.forStranger;
+    if (fallbackFollows) {
+      addresses.askAhead([owner, question.node.host], families, context, search);
+      if (shortHost !== undefined) addresses.askAhead([shortHost], families, context, true);
+    }
+    // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
+    addresses.askAhead(withoutAddresses.get(owner) ?? [], families, context);
+
+    const deadline = fallbackFollows ? now() + (context.deadline - now()) * SRV_SHARE : context.deadline;
+    const answer = await resolver.query(owner, "SRV", { ...context, deadline, search });
+    if (answer.kind === "unavailable") return { outcome: "unavailable", cause: answer.cause };
+    if (answer.kind !== "records") {
+      return notFound(`${owner} has no SRV record (${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"})`);
+    }
+    const records = answer.records.filter((record) => record.type === "SRV");
+    const offered = records.filter(isOffered);
+    if (offered.length === 0) return notFound(whyNotOffered(owner, records));
+    const meant = offered.filter(({ target }) => isMeant(target, question));
+    if (meant.length === 0) {
+      return notFound(`none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`);
+    }
+    const bounds = new Bounds(context.trace);
+    const ordered = firstOf(orderSrv(meant, random), answer, wanted, bounds);
+    const targets = Array.from(new Set(ordered.map((record) => record.target)));
+    const known = await addressesOf(owner, targets, answer, families, wanted, context);
+    const endpoints = ordered.flatMap(({ target, port, priority, weight }) =>
+      preferAddresses(known.get(target)?.addresses ?? [], {
+        family: families.length === 1 && families[0] !== undefined ? families[0] : "any",
+        sources: localAddresses(),
+      }).map((address): Endpoint => ({ address, port, family: familyOf(address) ?? 4, priority, weight, target })),
+    );
+    const all = distinct(endpoints).filter(
+      ({ address }) => !isLinkLocal(address) && (onlyAddress === undefined || address === onlyAddress),
+    );
+    if (all.length === 0) return withoutEndpoint(owner, targets, families, known, endpoints, onlyAddress);
+    const chosen = bounds.take("endpoints", all, MAX_ENDPOINTS);
+    const used = chosen.flatMap(({ target }) => known.get(target) ?? []);
+    return {
+      outcome: "found",
+      source: "srv",
+      endpoints: chosen,
+      ttl: Math.min(answer.ttl, ...used.map(({ ttl }) => ttl)),
+      stale: answer.stale || used.some(({ stale }) => stale),
+      ...bounds.told,
+    };
+  }
+
+  /** Where an address stands for the host, it chooses among the hosts; the node's name must fit all the same. */
+  function wantedTarget({ node, onlyAddress }: Question): string | undefined {
+    if (srvTarget === undefined || (onlyAddress !== undefined && !srvTarget.includes("{name}"))) return undefined;
+    return srvOwner(srvTarget, node);
+  }
+
+  function isMeant(target: string, question: Question): boolean {
+    const wanted = wantedTarget(question);
+    return wanted === undefined || target === wanted;
+  }
+
+  /** Takes an endpoint that refused a connection out of what is remembered of its node. */
+  function onRefused(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
+    const owner = srvOwner(srvName, question.node);
+    const isWrong = (record: ResourceRecord, answer: Records) => {
+      if (record.type !== "SRV" || record.port !== port || !isMeant(record.target, question)) return false;
+      const glue = glueOf(record.target, answer).addresses.map(canonicalIp);
+      // Without addresses of its own the record cannot be told from its neighbours: ask anew for all of this port.
+      return glue.length === 0 || glue.every((known) => known === address);
+    };
+    resolver.dropRecords(owner, "SRV", isWrong, question);
+  }
+
+  return {
+    name: "srv",
+    ...TRAITS.srv,
+    onRefused,
+    lookUp,
+  };
+}
+
+/**
+ * As many records as a look-up takes, in their order.
+ * @param wanted the address that the client will dial: records that lead there go before others when there are too many
+ */
+function firstOf(
+  records: readonly SrvRecord[],
+  answer: Records,
+  wanted: string | undefined,
+  bounds: Bounds,
+): readonly SrvRecord[] {
+  if (records.length <= MAX_RECORDS) return records;
+  const leads = new Set(
+    records.filter(
+      ({ target }) => wanted !== undefined && glueOf(target, answer).addresses.map(canonicalIp).includes(wanted),
+    ),
+  );
+  const chosen = new Set(bounds.take("SRV records", Array.from(new Set([...leads, ...records])), MAX_RECORDS));
+  return records.filter((record) => chosen.has(record));
+}
+
+function isOffered({ target, port }: SrvRecord): boolean {
+  // RFC 2782: target "." means not offered. Consul gives port 0 to a service registered without a port.
+  return target !== "" && port !== 0;
+}
+
+function whyNotOffered(owner: string, records: readonly SrvRecord[]): string {
+  return records.every(({ target }) => target === "")
+    ? `${owner} is not offered: its SRV record has the target "."`
+    : `the SRV record of ${owner} has port 0: it was registered without a port`;
+}
+
+function withoutEndpoint(
+  owner: string,
+  targets: readonly string[],
+  families: readonly Family[],
+  addresses: ReadonlyMap<string, Addresses>,
+  endpoints: readonly Endpoint[],
+  onlyAddress: string | undefined,
+): Resolution {
+  const silent = Array.from(addresses.values()).find(({ unavailable }) => unavailable !== undefined);
+  if (silent?.unavailable !== undefined) return { outcome: "unavailable", cause: silent.unavailable };
+  if (onlyAddress !== undefined && endpoints.length > 0) {
+    const others = endpoints.map(({ address }) => address).join(", ");
+    return notFound(`the SRV records of ${owner} lead to ${others}, not to ${onlyAddress}`);
+  }
+  const linkLocal = Array.from(addresses.values()).flatMap((found) => found.addresses.filter(isLinkLocal));
+  if (linkLocal.length > 0) {
+    return notFound(
+      `${owner} leads to the link-local address ${linkLocal[0]} alone, which cannot be dialled without a zone`,
+    );
+  }
+  const kind = families.length === 1 ? `IPv${families[0]} address` : "address";
+  return notFound(`${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);
+}
+
+function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
+  const seen = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const key = `${endpoint.address} ${endpoint.port}`;
+    if (!seen.has(key)) seen.set(key, endpoint);
+  }
+  return Array.from(seen.values());
+}
+
+function notFound(reason: string): Resolution {
+  return { outcome: "not-found", reason };
+}

@@ -1,0 +1,110 @@
+import { unwatchFile, watchFile } from "node:fs";
+import type { StaticNode } from "../config/network-values.js";
+import type { Logger } from "../daemon/logger.js";
+import { ConfigError, describeError } from "../errors.js";
+import type { Endpoint } from "../net/endpoint.js";
+import { familyOf } from "../net/ip.js";
+import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
+import type { Question } from "./core/resolution.js";
+import { parseNodesFile } from "./core/static-nodes.js";
+import { type Source, TRAITS } from "./source.js";
+
+/** How often the nodes file is looked at; a poll also sees files that are replaced by a rename. */
+const FILE_POLL_INTERVAL = 1000;
+/** Some 70,000 entries. */
+const MAX_FILE_SIZE = 4 * MEBIBYTE;
+
+export interface StaticSourceOptions {
+  /** Entries of `--node`. */
+  readonly nodes: readonly StaticNode[];
+  readonly nodesFile: string | undefined;
+  /** `localhost` and the machine's own names. */
+  readonly ownNames: ReadonlySet<string>;
+  /** Expands a host as it is written to the one that is looked up. */
+  readonly expand: (host: string) => string;
+  /** The domain of an alive name: an address as host part means the entries under it with that address. */
+  readonly domainOf: (aliveName: string) => string | undefined;
+  readonly log: Logger;
+}
+
+export interface StaticSource extends Source {
+  /** Reads the nodes file again; one that is broken now leaves the entries as they were. */
+  readonly reload: () => Promise<void>;
+  readonly close: () => void;
+}
+
+/** Nodes from configuration. @throws ConfigError CONFIG_FILE when the nodes file cannot be used at the start */
+export function staticSource(
+  { nodes, nodesFile, ownNames, expand, domainOf, log }: StaticSourceOptions,
+  watch: boolean,
+): StaticSource {
+  let entries = byAliveName([...nodes, ...(nodesFile === undefined ? [] : readAtStart(nodesFile))]);
+  let reading: Promise<void> = Promise.resolve();
+
+  const readAgain = async (path: string) => {
+    try {
+      const fromFile = parseNodesFile(await readBounded(path, { limit: MAX_FILE_SIZE }));
+      entries = byAliveName([...nodes, ...fromFile]);
+      log.info({ file: path, nodes: fromFile.length }, "nodes file read");
+    } catch (error) {
+      log.error({ err: unusable(path, error) }, "nodes file cannot be used: its former entries stay");
+    }
+  };
+  const reload = () => {
+    // One after the other: an earlier reading must not end after a later one.
+    if (nodesFile !== undefined) reading = reading.then(() => readAgain(nodesFile));
+    return reading;
+  };
+  if (nodesFile !== undefined && watch)
+    watchFile(nodesFile, { interval: FILE_POLL_INTERVAL, persistent: false }, reload);
+
+  /** Whether an entry means the node that is asked for. */
+  const isMeant = (entry: StaticNode, node: Question["node"], dialled: string | undefined): boolean => {
+    const host = expand(entry.host);
+    if (host === node.host || (entry.address === node.host && host === domainOf(node.aliveName))) return true;
+    // A stock client sends the alive name alone, to the address that the host of the node resolves to.
+    if (node.form !== "bare" || entry.address !== dialled) return false;
+    return entry.host === dialled || ownNames.has(entry.host);
+  };
+
+  return {
+    name: "static",
+    ...TRAITS.static,
+    reload,
+    close: () => nodesFile !== undefined && unwatchFile(nodesFile, reload),
+    lookUp: ({ node, family }, { dialled }) => {
+      const endpoints = (entries.get(node.aliveName) ?? [])
+        .filter((entry) => isMeant(entry, node, dialled))
+        .map(toEndpoint)
+        .filter((endpoint) => family === "any" || endpoint.family === family);
+      if (endpoints.length === 0) return { outcome: "not-found", reason: `no static entry for ${node.aliveName}` };
+      return { outcome: "found", source: "static", endpoints, ttl: 0, stale: false };
+    },
+  };
+}
+
+function byAliveName(nodes: readonly StaticNode[]): ReadonlyMap<string, readonly StaticNode[]> {
+  const found = new Map<string, StaticNode[]>();
+  for (const node of nodes) {
+    const same = found.get(node.aliveName);
+    if (same) same.push(node);
+    else found.set(node.aliveName, [node]);
+  }
+  return found;
+}
+
+function toEndpoint({ address, port }: StaticNode): Endpoint {
+  return { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: address };
+}
+
+function readAtStart(path: string): StaticNode[] {
+  try {
+    return parseNodesFile(readBoundedSync(path, MAX_FILE_SIZE));
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+function unusable(path: string, error: unknown): ConfigError {
+  return new ConfigError("CONFIG_FILE", `--nodes-file: cannot use ${path}: ${describeError(error)}`, { cause: error });
+}

@@ -1,0 +1,45 @@
+/**
+ * What is not seen as what it is, and can change how the rest is seen: controls (C0, DEL and C1, ECMA-48), marks of
+ * direction, joiners and tags (Cf), separators of lines (Zl, Zp), halves of characters (Cs), and what Unicode lets a
+ * renderer leave out.
+ */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
+
+/**
+ * Text for people. Names come from peers and from DNS: one must not forge lines, drive the terminal, or look like
+ * another one.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(UNSEEN, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return code <= 0xff ? `\\x${hex(code, 2)}` : `\\u{${hex(code, 1)}}`;
+  });
+}
+
+/** JSON on one line, which a terminal may show: programs read the same of it. */
+export function printableJson(value: object): string {
+  return escapeJson(JSON.stringify(value));
+}
+
+/**
+ * The same for JSON that is text already. Outside of its strings there is none of these characters: `\u` is right for
+ * all of them (RFC 8259 section 7, which has JSON.stringify escape C0 alone).
+ * @param json without line ends
+ */
+export function escapeJson(json: string): string {
+  return json.replaceAll(UNSEEN, (character) =>
+    Array.from({ length: character.length }, (_, index) => `\\u${hex(character.charCodeAt(index), 4)}`).join(""),
+  );
+}
+
+function hex(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, "0");
+}
+
+/** `12s`, `5m`, `3h20m`, `8d` @param seconds a whole number */
+export function ageWords(seconds: number): string {
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}

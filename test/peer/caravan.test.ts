@@ -26,7 +26,7 @@ port(Name) ->
 /** Hosts as Consul makes them of addresses: the targets of SRV records. */
 const [HOST_1, HOST_2] = ["0a5a0001.addr.dc1.consul", "0a5a0002.addr.dc1.consul"];
 const INETRC = `{host, {10,90,0,1}, ["${HOST_1}"]}.\n{host, {10,90,0,2}, ["${HOST_2}"]}.\n{lookup, [file]}.\n`;
-const [THEIRS, OURS] = [`app-20001@${HOST_1}`, `app-20002@${HOST_2}`];
+const [THEIRS, OURS] = [`app-9101@${HOST_1}`, `app-9102@${HOST_2}`];
 
 requirePeer(
   "erl",
@@ -51,9 +51,9 @@ requirePeer(
       args: ["-pa", folder, "-epmd_module", "port_in_name"],
     });
     // As Nomad does for a service block whose tag has the port in it.
-    const service = { ID: "theirs", Name: "svc", Tags: ["app-20001"], Address: "10.90.0.1", Port: 20_001 };
+    const service = { ID: "theirs", Name: "svc", Tags: ["app-9101"], Address: "10.90.0.1", Port: 9_101 };
     await cluster.consul.request("PUT", "/v1/agent/service/register", service);
-    ours = await cluster.node(1, "app-20002", { host: HOST_2, env: { ERL_DIST_PORT: "20002" } });
+    ours = await cluster.node(1, "app-9102", { host: HOST_2, env: { ERL_DIST_PORT: "9102" } });
     await waitFor(async () => (await cluster.published()).length === 2, { what: "both in Consul" });
   });
 

@@ -67,13 +67,13 @@ requirePeer(
 
   test("gets its name when it comes back before that and listens on the same port as before", async () => {
     await serve();
-    const env = { ERL_DIST_PORT: "20001" };
+    const env = { ERL_DIST_PORT: "9101" };
     await node(machine, env);
     await losePower();
     await comeBack();
     await node(successor, env);
     expect((await logged("gives way")).msg).toContain("it has come back");
-    expect((await epmdNames(4369, here)).stdout).toContain("name far at port 20001");
+    expect((await epmdNames(4369, here)).stdout).toContain("name far at port 9101");
   });
 
   test("keeps its name from a second VM beside it as long as it lives", async () => {

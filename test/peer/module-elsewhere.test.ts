@@ -76,11 +76,11 @@ requirePeer(
   });
 
   test("is at its own address in the zone that the srv-epmd serves", async () => {
-    const env = { SRV_EPMD_ADDRESS: "10.90.0.1", ERL_DIST_PORT: "20001" };
+    const env = { SRV_EPMD_ADDRESS: "10.90.0.1", ERL_DIST_PORT: "9101" };
     await cluster.node(1, "far", { epmdPort: ZONE_EPMD, env });
     const asked = ["resolve", fullName("far"), "--json", "--dns", ZONE_DNS];
     const { stdout } = await runCli(asked, { netns: cluster.host(2) });
-    expect(JSON.parse(stdout)).toMatchObject({ endpoints: [{ address: "10.90.0.2", port: 20001 }] });
+    expect(JSON.parse(stdout)).toMatchObject({ endpoints: [{ address: "10.90.0.2", port: 9101 }] });
   });
 
   for (const release of [25, 29] as const) {

@@ -151,7 +151,7 @@ requirePeer(
         ...["-pa", folder, "-epmd_module", "srv_epmd"],
         ...["-eval", `io:format("~p~n", [rpc:call('${fullName("hidden")}', erlang, node, [])]), halt().`],
       ],
-      { netns: cluster.host(2), env: cleanEnvironment({ ERL_DIST_PORT: "20999", HOME: folder }) },
+      { netns: cluster.host(2), env: cleanEnvironment({ ERL_DIST_PORT: "9199", HOME: folder }) },
     );
     expect(shell).toMatchObject({ code: 0, stdout: `'${fullName("hidden")}'\n` });
     const registered = cluster.daemon(2).log();
@@ -160,13 +160,13 @@ requirePeer(
   });
 
   test("listen on ERL_DIST_PORT; helpers beside them with the same environment do not", async () => {
-    const env = { ERL_DIST_PORT: "20001" };
+    const env = { ERL_DIST_PORT: "9101" };
     const a = await cluster.node(0, "a", { env });
     await cluster.node(0, "rpc-1a2b-a", { env });
     const names = await a.eval("{ok, Names} = net_adm:names(), lists:sort(Names)");
-    const [, port = "20001"] = /\{"rpc-1a2b-a",(\d+)\}/.exec(names) ?? [];
-    expect(names).toBe(`[{"a",20001},{"rpc-1a2b-a",${port}}]`);
-    expect(port).not.toBe("20001");
+    const [, port = "9101"] = /\{"rpc-1a2b-a",(\d+)\}/.exec(names) ?? [];
+    expect(names).toBe(`[{"a",9101},{"rpc-1a2b-a",${port}}]`);
+    expect(port).not.toBe("9101");
     expect(await cluster.published()).not.toContain("rpc-1a2b-a");
   });
 });

@@ -90,7 +90,7 @@ requirePeer("consul")("the token that entries were registered with is deleted", 
   });
 
   test("one that is deleted while its entry waits for its removal", async () => {
-    const part = start({ flags: { ttl: "60s" }, timings: { grace: 1_000 } });
+    const part = start({ flags: { ttl: "60s" }, timings: { grace: 3_000 } });
     const node = part.up("node_a");
     await becomes(["node_a"], "the node");
     part.registry.unregister(node);

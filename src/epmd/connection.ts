@@ -22,7 +22,7 @@ export interface ConnectionDeps {
   /** Milliseconds of silence after which a connection whose request is incomplete is closed; each byte counts. */
   readonly packetTimeout: number;
   /** Of all connections. */
-  readonly unread: UnreadAnswers;
+  readonly unread: Pick<UnreadAnswers, "isFull" | "keep">;
   readonly observe: Observe;
   readonly log: PeerLog;
 }
@@ -49,6 +49,8 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   let state: State = "request";
   let pending: Buffer = NOTHING;
   let answering = false;
+  /** Of the event loop: a request that came when there was no room for its answer. */
+  let nextTurn: NodeJS.Immediate | undefined;
   let ended = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -144,7 +146,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
 
   /** Works off what has arrived, one request at a time; in a loop, for a registered client may send thousands at once. */
   const advance = () => {
-    while (!answering && state !== "closing") {
+    while (!answering && !nextTurn && state !== "closing") {
       const read = readFrame(pending);
       if (read.kind === "invalid") return dropInvalid(read.reason);
       if (read.kind === "more") {
@@ -154,8 +156,15 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
         if (ended) finish(undefined);
         return;
       }
-      if (duplex.writableLength > MAX_UNREAD || (state === "held" && deps.unread.isFull))
-        return drop("answers are not read");
+      if (duplex.writableLength > MAX_UNREAD) return drop("answers are not read");
+      if (deps.unread.isFull) {
+        // Thousands may ask within one turn, and what is dropped in it is in memory until its end.
+        nextTurn = setImmediate(() => {
+          nextTurn = undefined;
+          advance();
+        });
+        return;
+      }
       pending = read.rest;
       try {
         take(read.frame);
@@ -170,17 +179,19 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   duplex.on("data", (chunk: Buffer) => {
     if (state === "closing" || (answering && state === "request")) return;
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    if (answering && pending.length > MAX_AHEAD) return drop("requests come faster than answers are taken");
+    if ((answering || nextTurn) && pending.length > MAX_AHEAD)
+      return drop("requests come faster than answers are taken");
     advance();
   });
   duplex.on("end", () => {
     ended = true;
     // A half-close behind a request still gets its answer; a registration ends with it.
-    if (!answering && state !== "closing") finish(undefined);
+    if (!answering && !nextTurn && state !== "closing") finish(undefined);
   });
   duplex.on("error", (error) => log.debug({ err: error }, "connection failed"));
   duplex.on("close", () => {
     clearTimeout(timer);
+    clearImmediate(nextTurn);
     state = "closing";
     unregister();
   });

@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import type { DaemonEvent } from "../../src/daemon/core/observations.js";
 import { answer } from "../../src/epmd/answer.js";
-import { handleConnection } from "../../src/epmd/connection.js";
+import { type ConnectionDeps, handleConnection } from "../../src/epmd/connection.js";
 import { Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer, type Peer } from "../../src/epmd/peer.js";
 import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
@@ -30,6 +30,7 @@ interface Options {
   readonly peerAddress?: string;
   readonly relaxed?: boolean;
   readonly allowKill?: boolean;
+  readonly unread?: ConnectionDeps["unread"];
 }
 
 /** An EPMD without a port: any Duplex is a peer. */
@@ -40,6 +41,7 @@ function epmd({
   peerAddress = "127.0.0.1",
   relaxed = false,
   allowKill = false,
+  unread = new UnreadAnswers(),
 }: Options = {}) {
   const registry = new Registry();
   const holders = new Map<unknown, () => void>();
@@ -81,7 +83,7 @@ function epmd({
       },
       observe: (event) => void events.push(event),
       packetTimeout,
-      unread: new UnreadAnswers(),
+      unread,
       log,
     });
     return {
@@ -279,6 +281,84 @@ test("a registered client that asks and does not read its answers is dropped bef
   expect(registry.size).toBe(3);
   await ask(Math.ceil((1024 * 1024) / each));
   expect(registry.size).toBe(2);
+});
+
+describe("while there is no room for answers", () => {
+  const turns = async (count: number) => {
+    for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+  };
+  const room = () => ({ isFull: true, keep: () => {} });
+
+  test("a request waits for a later turn, and is answered then", async () => {
+    const unread = room();
+    const { connect } = epmd({ unread });
+    const client = connect();
+    client.send(NAMES);
+    await turns(20);
+    expect([client.bytes().length, client.isClosed()]).toEqual([0, false]);
+    unread.isFull = false;
+    await client.closed();
+    expect(client.bytes()).toEqual(hex("00001111"));
+  });
+
+  test("a client that has half-closed behind its request is answered too", async () => {
+    const unread = room();
+    const { connect } = epmd({ unread });
+    const client = connect();
+    client.send(NAMES);
+    client.halfClose();
+    await turns(20);
+    unread.isFull = false;
+    await client.closed();
+    expect(client.bytes()).toEqual(hex("00001111"));
+  });
+
+  test("a registered client keeps its name, and gets its answers in order", async () => {
+    const unread = { isFull: false, keep: () => {} };
+    const { connect, registry } = epmd({ unread });
+    const node = connect();
+    await register(node);
+    unread.isFull = true;
+    node.send(LOOK_UP_A);
+    node.send(LOOK_UP_Z);
+    await turns(20);
+    expect([registry.size, node.bytes().length]).toEqual([1, 6]);
+    unread.isFull = false;
+    await received(node, 6 + PORT2_A.length + 2);
+    expect(node.bytes().subarray(6)).toEqual(Buffer.concat([PORT2_A, hex("7701")]));
+  });
+
+  test("a registered client that goes on asking is dropped before its requests fill the memory", async () => {
+    const unread = { isFull: false, keep: () => {} };
+    const { connect, registry } = epmd({ unread });
+    const node = connect();
+    await register(node);
+    unread.isFull = true;
+    for (let sent = 0; sent <= 64 * 1024; sent += 1000 * LOOK_UP_A.length) {
+      node.send(Buffer.concat(Array.from({ length: 1000 }, () => LOOK_UP_A)));
+    }
+    await waitFor(() => registry.size === 0, { what: "the end of the registration" });
+  });
+
+  test("a client that leaves is forgotten", async () => {
+    let looks = 0;
+    const unread = {
+      get isFull() {
+        looks++;
+        return true;
+      },
+      keep: () => {},
+    };
+    const { connect } = epmd({ unread });
+    const client = connect();
+    client.send(NAMES);
+    await waitFor(() => looks > 3, { what: "a request that waits" });
+    client.cut();
+    await client.closed();
+    const before = looks;
+    await turns(20);
+    expect(looks).toBe(before);
+  });
 });
 
 describe("a request", () => {

@@ -342,6 +342,21 @@ describe("the fallback", () => {
     expect(places(await bothLookUp())).toEqual(["10.0.0.2 9100"]);
   });
 
+  test("does so too when the node's own name is answered some time after its host", async () => {
+    const fallback = { port: 9100 };
+    const answersAfter = (delays: Readonly<Record<string, number>>): FakeHandler => {
+      return ({ qname, qtype }) => {
+        if (qtype === "SRV") return { rcode: NXDOMAIN };
+        if (qtype === "AAAA") return {};
+        return { answers: [a(qname, qname === OWNER ? "10.0.0.2" : "10.0.0.1")], delay: delays[qname] ?? 0 };
+      };
+    };
+    const ownerLate = await setup(answersAfter({ [OWNER]: 180 }), { fallback });
+    expect(places(await ownerLate.bothLookUp())).toEqual(["10.0.0.2 9100"]);
+    const hostLate = await setup(answersAfter({ [HOST]: 180 }), { fallback });
+    expect(places(await hostLate.bothLookUp())).toEqual(["10.0.0.2 9100"]);
+  });
+
   test("asks the EPMD at every address but our own, and passes on what the node said of itself", async () => {
     const epmds: string[] = [];
     const { bothLookUp } = await setup(

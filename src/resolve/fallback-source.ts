@@ -3,7 +3,7 @@ import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
-import { type Addresses, type AddressLookup, wantedFamilies } from "./addresses.js";
+import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
 import { Bounds } from "./bounds.js";
 import type { NodeDescription, Question, Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
@@ -60,7 +60,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
   async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
     const { node, search, shortHost } = question;
     if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
-    const families = wantedFamilies(question.family, options.family);
+    const families = neededFamilies(wantedFamilies(question.family, options.family), dialledAddress(question, context));
     const owner = srvOwner(srvName, node);
     const names = [
       ...(nameProblem(owner) === undefined ? [{ name: owner, search }] : []),

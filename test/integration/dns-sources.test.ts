@@ -601,6 +601,31 @@ describe("a target without an answer", () => {
     expect(places(await srvLookUp(QUESTION, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.2 2"]);
   });
 
+  test("in the other family is not asked, where the client can dial one address alone", async () => {
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "h.example", 1), srv(OWNER, "six.example", 2)] };
+      if (qtype === "AAAA") return { answers: [aaaa(qname, "2001:db8:1::7")] };
+      return qname === "h.example" ? { answers: [a(qname, "10.0.0.1")], delay: 150 } : {};
+    });
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    expect(places(await srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    expect(asked(server)).toEqual(["h.example A", `${OWNER} SRV`, "six.example A"]);
+  });
+
+  test("in the family of the client is asked for, where one of the other family came along", async () => {
+    const reply = { answers: [srv(OWNER, TARGET, 1)], additionals: [aaaa(TARGET, "2001:db8:1::7")] };
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    const both = await setup(
+      records({ [`${OWNER} SRV`]: reply, [`${TARGET} A`]: { answers: [a(TARGET, "10.0.0.1")] } }),
+    );
+    expect(places(await both.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    // That the node is elsewhere says more than that it has no address.
+    const six = await setup(records({ [`${OWNER} SRV`]: reply }));
+    expect(places(await six.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["2001:db8:1::7 1"]);
+    const allowed = await setup(records({ [`${OWNER} SRV`]: reply }), { srvOptions: { family: 6 } });
+    expect(places(await allowed.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["2001:db8:1::7 1"]);
+  });
+
   test("leaves its place among the queries to the targets behind it", async () => {
     const dead = Array.from({ length: 25 }, (_, index) => srv(OWNER, `dead${index}.example`, 1, { priority: 1 }));
     const { srvLookUp } = await setup(({ qname, qtype }) => {

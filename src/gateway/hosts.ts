@@ -139,6 +139,8 @@ export class GatewayHosts {
       }
       try {
         await listen(address);
+        // It may have been given up meanwhile, and stand for another host.
+        if (addresses.hostOf(address) !== host) continue;
         this.#full = false;
         return address;
       } catch (error) {

@@ -84,6 +84,20 @@ test.each(["one after the other", "all at once"])(
   },
 );
 
+test("an address that was given to another host while the EPMD began to listen there is not the answer", async () => {
+  let begin: () => void = () => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  let calls = 0;
+  const { hosts, kept } = gatewayHosts(1, { listen: async () => void (calls++ === 0 && (await begun)) });
+  const slow = hosts.addressFor("slow.test");
+  await hosts.addressFor("quick.test");
+  begin();
+  hosts.markUsed((await slow) ?? "");
+  expect(kept).toEqual(["slow.test"]);
+});
+
 test("when all are in use a further host has none, which is said once; it has one when there is room again", async () => {
   const { hosts, messages } = gatewayHosts(2);
   await hosts.preload(["a.test", "b.test"]);

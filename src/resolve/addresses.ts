@@ -2,6 +2,7 @@ import type { DnsResult, Resolver } from "../dns/resolver.js";
 import type { Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { HostsFile } from "../os/hosts-file.js";
+import type { Question } from "./core/resolution.js";
 import { QueryTurns } from "./query-turns.js";
 import type { LookupContext } from "./source.js";
 
@@ -21,6 +22,18 @@ const RESOLUTION_DELAY = 50;
 /** The families that were asked for and that `--family` allows. */
 export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
   return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
+}
+
+/** The only address that the client can dial; undefined: it can dial any. */
+export function dialledAddress({ node, onlyAddress }: Question, { dialled }: LookupContext): string | undefined {
+  // A client that sends no host part dials the address at which it asked.
+  return onlyAddress ?? (node.form === "full" ? undefined : dialled);
+}
+
+/** Of the families, those that a client needs that can dial one address alone; all, when that is of none of them. */
+export function neededFamilies(families: readonly Family[], dialled: string | undefined): readonly Family[] {
+  const needed = families.filter((family) => dialled !== undefined && family === familyOf(dialled));
+  return needed.length > 0 ? needed : families;
 }
 
 /** Addresses of names: from /etc/hosts, else A and AAAA, each asked for once in one look-up, whichever of its sources wants them. */

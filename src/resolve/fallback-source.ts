@@ -3,7 +3,7 @@ import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
-import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
+import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
 import { Bounds } from "./bounds.js";
 import type { NodeDescription, Question, Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
@@ -31,12 +31,18 @@ export interface FallbackOptions {
     | undefined;
   /** Whether we listen there ourselves. */
   readonly isOwn: (address: string) => boolean;
+  /** Milliseconds on the clock of the look-ups' deadlines; default performance.now. */
+  readonly now?: () => number;
 }
 
 /** Addresses, and the name that has them. */
 interface NamedAddresses extends Addresses {
   readonly name: string;
 }
+
+/** How long a name waits for the answer of a name before it, milliseconds, and at most this share of the time left. */
+const RANK_PATIENCE = 1000;
+const RANK_SHARE = 1 / 3;
 
 /** More addresses of a host than this are left out. */
 const MAX_ADDRESSES = 64;
@@ -45,35 +51,33 @@ const MAX_EPMDS = 8;
 
 /** For a name that has addresses and no SRV record: a fixed port, or the port that the EPMD at the address gives. */
 export function createFallbackSource(options: FallbackOptions): Source {
-  const { srvName, port, epmd, isOwn, localAddresses } = options;
+  const { srvName, port, epmd, isOwn, localAddresses, now = () => performance.now() } = options;
 
   /**
    * Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. A
-   * name that takes long does not hold up the others.
+   * name waits for the answers of those before it, but not for long: one of them may never be answered.
    */
   async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
     const { node, search, shortHost } = question;
     if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
-    const families = wantedFamilies(question.family, options.family);
+    const families = neededFamilies(wantedFamilies(question.family, options.family), dialledAddress(question, context));
     const owner = srvOwner(srvName, node);
     const names = [
       ...(nameProblem(owner) === undefined ? [{ name: owner, search }] : []),
       ...(shortHost === undefined ? [] : [{ name: shortHost, search: true }]),
       { name: node.host, search },
     ];
-    const answered: NamedAddresses[] = [];
-    const lookUps = names.map(async ({ name, search: searched }, index) => {
+    const lookUps = names.map(async ({ name, search: searched }) => {
       const found = await options.addresses.lookUp(name, families, context, searched);
-      answered[index] = { ...found, name };
-      return found.addresses.some((address) => !isLinkLocal(address));
+      return { ...found, name };
     });
-    await enough(lookUps, false);
-    const settled = Object.values(answered);
+    const patience = Math.min(RANK_PATIENCE, (context.deadline - now()) * RANK_SHARE);
+    const answered = await answersByRank(lookUps, isUsable, patience);
     const none = { name: node.host, addresses: [], ttl: 0, stale: false };
     return (
-      settled.find(({ addresses }) => addresses.some((address) => !isLinkLocal(address))) ?? {
+      answered.find(isUsable) ?? {
         ...none,
-        unavailable: settled.findLast(({ unavailable }) => unavailable !== undefined)?.unavailable,
+        unavailable: answered.findLast(({ unavailable }) => unavailable !== undefined)?.unavailable,
       }
     );
   }
@@ -158,6 +162,47 @@ export function createFallbackSource(options: FallbackOptions): Source {
 
 /** How long the first EPMD that knows the node waits for those at the other addresses, milliseconds. */
 const ENOUGH_DELAY = 50;
+
+/** A link-local address cannot be dialled without a zone. */
+function isUsable({ addresses }: Addresses): boolean {
+  return addresses.some((address) => !isLinkLocal(address));
+}
+
+/**
+ * The answers that there are, in the order of the look-ups, once it is decided which of them is used: the first usable
+ * one. It waits for all before it; after `patience` milliseconds it goes ahead of those without an answer.
+ * @throws what a look-up rejects with
+ */
+async function answersByRank<T>(
+  lookUps: readonly Promise<T>[],
+  isUsable: (answer: T) => boolean,
+  patience: number,
+): Promise<T[]> {
+  const answers: ({ readonly answer: T } | undefined)[] = lookUps.map(() => undefined);
+  let isLate = false;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const settle = () => {
+        const first = answers.find((known) => (known === undefined ? !isLate : isUsable(known.answer)));
+        if (first !== undefined || !answers.includes(undefined)) resolve();
+      };
+      timer = setTimeout(() => {
+        isLate = true;
+        settle();
+      }, patience);
+      for (const [index, lookUp] of lookUps.entries()) {
+        lookUp.then((answer) => {
+          answers[index] = { answer };
+          settle();
+        }, reject);
+      }
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+  return answers.flatMap((known) => (known === undefined ? [] : [known.answer]));
+}
 
 function literal(host: string): Addresses {
   return { addresses: [host], ttl: 0, stale: false, unavailable: undefined };

@@ -3,7 +3,14 @@ import type { Records, Resolver } from "../dns/resolver.js";
 import { nameProblem, type ResourceRecord, type SrvRecord, srvOwner } from "../dns/wire/record.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf, isLinkLocal } from "../net/ip.js";
-import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
+import {
+  type Addresses,
+  type AddressLookup,
+  dialledAddress,
+  enough,
+  neededFamilies,
+  wantedFamilies,
+} from "./addresses.js";
 import { Bounds } from "./bounds.js";
 import type { Question, Resolution } from "./core/resolution.js";
 import { glueOf } from "./glue.js";
@@ -65,24 +72,27 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     wanted: string | undefined,
     context: LookupContext,
   ): Promise<Map<string, Addresses>> {
+    const needed = neededFamilies(families, wanted);
     const isOfUse = (address: string) =>
       !isLinkLocal(address) && (wanted ?? canonicalIp(address)) === canonicalIp(address);
     const found = new Map<string, Addresses>();
-    const linkLocal = new Map<string, Addresses>();
+    const ofNoUse = new Map<string, Addresses>();
     for (const target of targets) {
-      if (addresses.isInHostsFile(target, families, context)) continue;
+      if (addresses.isInHostsFile(target, needed, context)) continue;
       const glue = glueOf(target, answer);
-      const usable = glue.addresses.filter((address) => families.some((family) => family === familyOf(address)));
-      if (usable.some((address) => !isLinkLocal(address))) found.set(target, { ...glue, addresses: usable });
-      else if (usable.length > 0) linkLocal.set(target, { ...glue, addresses: usable });
+      const isOf = (wished: readonly Family[]) => (address: string) =>
+        wished.some((family) => family === familyOf(address));
+      const known = { ...glue, addresses: glue.addresses.filter(isOf(families)) };
+      if (known.addresses.filter(isOf(needed)).some((address) => !isLinkLocal(address))) found.set(target, known);
+      else if (known.addresses.length > 0) ofNoUse.set(target, known);
     }
     const missing = targets.filter((target) => !found.has(target));
     remember(owner, missing);
     const lookUps = missing.map(async (target) => {
-      const answered = await addresses.lookUp(target, families, context);
+      const answered = await addresses.lookUp(target, needed, context);
       const isNone = answered.addresses.length === 0 && answered.unavailable === undefined;
-      // For the reason: a link-local address is no endpoint.
-      found.set(target, isNone ? (linkLocal.get(target) ?? answered) : answered);
+      // For the reason: the client cannot dial them.
+      found.set(target, isNone ? (ofNoUse.get(target) ?? answered) : answered);
       return answered.addresses.some(isOfUse);
     });
     const known = Array.from(found.values()).flatMap((addresses) => addresses.addresses);
@@ -98,18 +108,16 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     const problem = nameProblem(owner);
     if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
     const { search, shortHost, onlyAddress } = question;
-    const families = wantedFamilies(question.family, options.family).filter(
-      (family) => onlyAddress === undefined || family === familyOf(onlyAddress),
-    );
-    // A client that sends no host part dials the address at which it asked.
-    const wanted = onlyAddress ?? (question.node.form === "full" ? undefined : context.dialled);
+    const wanted = dialledAddress(question, context);
+    const families = wantedFamilies(question.family, options.family);
+    const needed = neededFamilies(families, wanted);
     const fallbackFollows = addressesToo && !context.forStranger;
     if (fallbackFollows) {
-      addresses.askAhead([owner, question.node.host], families, context, search);
-      if (shortHost !== undefined) addresses.askAhead([shortHost], families, context, true);
+      addresses.askAhead([owner, question.node.host], needed, context, search);
+      if (shortHost !== undefined) addresses.askAhead([shortHost], needed, context, true);
     }
     // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
-    addresses.askAhead(withoutAddresses.get(owner) ?? [], families, context);
+    addresses.askAhead(withoutAddresses.get(owner) ?? [], needed, context);
 
     const deadline = fallbackFollows ? now() + (context.deadline - now()) * SRV_SHARE : context.deadline;
     const answer = await resolver.query(owner, "SRV", { ...context, deadline, search });
@@ -137,7 +145,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     const all = distinct(endpoints).filter(
       ({ address }) => !isLinkLocal(address) && (onlyAddress === undefined || address === onlyAddress),
     );
-    if (all.length === 0) return withoutEndpoint(owner, targets, families, known, endpoints, onlyAddress);
+    if (all.length === 0) return withoutEndpoint(owner, targets, needed, known, endpoints, onlyAddress);
     const chosen = bounds.take("endpoints", all, MAX_ENDPOINTS);
     const used = chosen.flatMap(({ target }) => known.get(target) ?? []);
     return {

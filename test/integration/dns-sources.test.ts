@@ -342,6 +342,21 @@ describe("the fallback", () => {
     expect(places(await bothLookUp())).toEqual(["10.0.0.2 9100"]);
   });
 
+  test("does so too when the node's own name is answered some time after its host", async () => {
+    const fallback = { port: 9100 };
+    const answersAfter = (delays: Readonly<Record<string, number>>): FakeHandler => {
+      return ({ qname, qtype }) => {
+        if (qtype === "SRV") return { rcode: NXDOMAIN };
+        if (qtype === "AAAA") return {};
+        return { answers: [a(qname, qname === OWNER ? "10.0.0.2" : "10.0.0.1")], delay: delays[qname] ?? 0 };
+      };
+    };
+    const ownerLate = await setup(answersAfter({ [OWNER]: 180 }), { fallback });
+    expect(places(await ownerLate.bothLookUp())).toEqual(["10.0.0.2 9100"]);
+    const hostLate = await setup(answersAfter({ [HOST]: 180 }), { fallback });
+    expect(places(await hostLate.bothLookUp())).toEqual(["10.0.0.2 9100"]);
+  });
+
   test("asks the EPMD at every address but our own, and passes on what the node said of itself", async () => {
     const epmds: string[] = [];
     const { bothLookUp } = await setup(
@@ -584,6 +599,31 @@ describe("a target without an answer", () => {
     expect(places(await srvLookUp(bare, { dialled: "10.0.0.1" }))).toContain("10.0.0.1 1");
     // With a host part the client takes any address.
     expect(places(await srvLookUp(QUESTION, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.2 2"]);
+  });
+
+  test("in the other family is not asked, where the client can dial one address alone", async () => {
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "h.example", 1), srv(OWNER, "six.example", 2)] };
+      if (qtype === "AAAA") return { answers: [aaaa(qname, "2001:db8:1::7")] };
+      return qname === "h.example" ? { answers: [a(qname, "10.0.0.1")], delay: 150 } : {};
+    });
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    expect(places(await srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    expect(asked(server)).toEqual(["h.example A", `${OWNER} SRV`, "six.example A"]);
+  });
+
+  test("in the family of the client is asked for, where one of the other family came along", async () => {
+    const reply = { answers: [srv(OWNER, TARGET, 1)], additionals: [aaaa(TARGET, "2001:db8:1::7")] };
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    const both = await setup(
+      records({ [`${OWNER} SRV`]: reply, [`${TARGET} A`]: { answers: [a(TARGET, "10.0.0.1")] } }),
+    );
+    expect(places(await both.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    // That the node is elsewhere says more than that it has no address.
+    const six = await setup(records({ [`${OWNER} SRV`]: reply }));
+    expect(places(await six.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["2001:db8:1::7 1"]);
+    const allowed = await setup(records({ [`${OWNER} SRV`]: reply }), { srvOptions: { family: 6 } });
+    expect(places(await allowed.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["2001:db8:1::7 1"]);
   });
 
   test("leaves its place among the queries to the targets behind it", async () => {

@@ -2,7 +2,7 @@ import type { DnsResult, Resolver } from "../dns/resolver.js";
 import type { Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { HostsFile } from "../os/hosts-file.js";
-import type { Question } from "./core/resolution.js";
+import { type Question, type Unavailable, unavailable } from "./core/resolution.js";
 import { QueryTurns } from "./query-turns.js";
 import type { LookupContext } from "./source.js";
 
@@ -13,7 +13,7 @@ export interface Addresses {
   readonly ttl: number;
   readonly stale: boolean;
   /** Why there may be more than these: no name server could answer. */
-  readonly unavailable: string | undefined;
+  readonly unavailable: Unavailable | undefined;
 }
 
 /** RFC 8305 section 3: how long what is known waits for what is still asked for, milliseconds. */
@@ -149,6 +149,6 @@ function combine(results: readonly DnsResult[]): Addresses {
     ),
     ttl: Math.min(...found.map((result) => result.ttl)),
     stale: found.some((result) => result.stale),
-    unavailable: silent?.cause,
+    unavailable: silent && unavailable(silent.code, silent.cause),
   };
 }

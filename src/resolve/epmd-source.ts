@@ -1,7 +1,7 @@
 import { portPlease } from "../epmd/client.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
-import type { Resolution } from "./core/resolution.js";
+import { epmdErrorCode, notFound, type Resolution } from "./core/resolution.js";
 import type { OwnHostTest } from "./registry-source.js";
 import { type Source, TRAITS } from "./source.js";
 
@@ -14,12 +14,13 @@ export function epmdSource(port: number, isOurs: OwnHostTest): Source {
     name: "registry",
     ...TRAITS.registry,
     lookUp: async ({ node: { aliveName, host }, family }): Promise<Resolution> => {
-      if (!isOurs(aliveName, host)) return { outcome: "not-found", reason: `${host} is not this machine` };
+      if (!isOurs(aliveName, host)) return notFound("NODE_OTHER_HOST", `${host} is not this machine`);
       const [address, kind]: [string, Family] = family === 6 ? ["::1", 6] : ["127.0.0.1", 4];
       try {
         const answer = await portPlease({ address, port }, aliveName, { timeout: ASK_TIMEOUT, forwarded: true });
-        if (!answer)
-          return { outcome: "not-found", reason: `${aliveName} is not registered with the EPMD of this machine` };
+        if (!answer) {
+          return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered with the EPMD of this machine`);
+        }
         const endpoint: Endpoint = {
           address,
           port: answer.port,
@@ -37,7 +38,7 @@ export function epmdSource(port: number, isOurs: OwnHostTest): Source {
           description: answer,
         };
       } catch (error) {
-        return { outcome: "not-found", reason: describeError(error) };
+        return notFound(epmdErrorCode(error), describeError(error));
       }
     },
   };

@@ -5,7 +5,7 @@ import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { Machine } from "../os/machine.js";
 import { type Advertised, isLeftOut, nodeDomain } from "../publish/core/advertised.js";
-import type { Question, Resolution } from "./core/resolution.js";
+import { notFound, type Question, type Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface RegistrySourceDeps {
@@ -22,16 +22,16 @@ export function registrySource({ registry, isOurs, advertised }: RegistrySourceD
     ...TRAITS.registry,
     lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
-      if (!node) return { outcome: "not-found", reason: `${aliveName} is not registered here` };
+      if (!node) return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered here`);
       if (host !== undefined && !isOurs(aliveName, host)) {
-        return { outcome: "not-found", reason: `${aliveName} is registered here, but ${host} is not served here` };
+        return notFound("NODE_OTHER_HOST", `${aliveName} is registered here, but ${host} is not served here`);
       }
       const endpoints = (context.sameHost ? loopbackEndpoints(node) : advertisedEndpoints(node, context)).filter(
         (endpoint) => family === "any" || endpoint.family === family,
       );
       if (endpoints.length === 0) {
         const address = family === "any" ? "an address" : `an IPv${family} address`;
-        return { outcome: "not-found", reason: `${aliveName} is registered here, without ${address} for others` };
+        return notFound("NODE_NO_ADDRESS", `${aliveName} is registered here, without ${address} for others`);
       }
       return { outcome: "found", source: "registry", endpoints, ttl: 0, stale: false, description: node };
     },

@@ -5,7 +5,7 @@ import { ConfigError, describeError } from "../errors.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
-import type { Question } from "./core/resolution.js";
+import { notFound, type Question } from "./core/resolution.js";
 import { parseNodesFile } from "./core/static-nodes.js";
 import { type Source, TRAITS } from "./source.js";
 
@@ -77,7 +77,7 @@ export function staticSource(
         .filter((entry) => isMeant(entry, node, dialled))
         .map(toEndpoint)
         .filter((endpoint) => family === "any" || endpoint.family === family);
-      if (endpoints.length === 0) return { outcome: "not-found", reason: `no static entry for ${node.aliveName}` };
+      if (endpoints.length === 0) return notFound("STATIC_NO_ENTRY", `no static entry for ${node.aliveName}`);
       return { outcome: "found", source: "static", endpoints, ttl: 0, stale: false };
     },
   };

@@ -4,14 +4,8 @@ import { hostPort } from "../net/ip.js";
 import type { QueryPeer, Respond } from "./query-peer.js";
 import { startTcpResponder } from "./responder-tcp.js";
 import { startUdpResponder } from "./responder-udp.js";
-import {
-  formatErrorFor,
-  isResponse,
-  MAX_TCP_SIZE,
-  MIN_UDP_PAYLOAD,
-  truncateResponse,
-  udpSizeOf,
-} from "./wire/reply.js";
+import { isResponse } from "./wire/layout.js";
+import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/reply.js";
 
 /** The response to the bytes of a query, whole: it is truncated here. Undefined: none is given. */
 export type AnswerQuery = (query: Buffer, peer: QueryPeer) => Promise<Buffer | undefined> | Buffer | undefined;

@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { isDomainName, isLabel } from "../../config/network-values.js";
-import { CLASS_IN, labelsAt, layoutOf, questionLayoutOf } from "../../dns/wire/layout.js";
+import { labelsAt, layoutOf, questionLayoutOf } from "../../dns/wire/layout.js";
 
 /** A query, as far as the gateway has to know it. */
 export type GatewayQuestion =
@@ -20,6 +20,7 @@ export interface OtherQuestion {
 }
 
 const OPCODE_QUERY = 0;
+const CLASS_IN = 1;
 const ADDRESS_TYPES: Readonly<Record<number, "A" | "AAAA">> = { 1: "A", 28: "AAAA" };
 /** IXFR (RFC 1995) and AXFR (RFC 5936). */
 const TRANSFER_TYPES = [251, 252];
@@ -38,8 +39,10 @@ export function readGatewayQuestion(query: Buffer, isGatewayHost: (host: string)
   const [question, second] = questions;
   if (question === undefined) return { kind: "other", qname: "", transfer: false };
   const labels = labelsAt(query, question.nameOffset);
-  const qtype = ADDRESS_TYPES[question.type];
-  const isAddressQuery = opcode === OPCODE_QUERY && second === undefined && question.class === CLASS_IN;
+  const type = query.readUInt16BE(question.typeOffset);
+  const qtype = ADDRESS_TYPES[type];
+  const isAddressQuery =
+    opcode === OPCODE_QUERY && second === undefined && query.readUInt16BE(question.typeOffset + 2) === CLASS_IN;
   if (isAddressQuery && qtype !== undefined) {
     const texts = labels.map((label) => label.toString("latin1").toLowerCase());
     const host = texts.join(".");
@@ -49,7 +52,7 @@ export function readGatewayQuestion(query: Buffer, isGatewayHost: (host: string)
     const fit = texts.map((text) => (isLabel(text) ? text : "x")).join(".");
     if (!canBeHost && isDomainName(fit) && isGatewayHost(fit)) return { kind: "no-host" };
   }
-  return { kind: "other", qname: labels.map(presentLabel).join("."), transfer: TRANSFER_TYPES.includes(question.type) };
+  return { kind: "other", qname: labels.map(presentLabel).join("."), transfer: TRANSFER_TYPES.includes(type) };
 }
 
 function presentLabel(label: Buffer): string {

@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import { CLASS_IN, labelsAt, questionLayoutOf } from "../../dns/wire/layout.js";
+import { labelsAt, questionLayoutOf } from "../../dns/wire/layout.js";
 import { canonicalIp, formatIp } from "../../net/ip.js";
 
 /** A question about an address by its reverse name. */
@@ -11,6 +11,7 @@ export interface ReverseQuestion {
 }
 
 const OPCODE_QUERY = 0;
+const CLASS_IN = 1;
 const TYPE_PTR = 12;
 const NIBBLES = 32;
 
@@ -19,7 +20,7 @@ export function isInternetQuery(query: Buffer): boolean {
   const [question, second] = questionLayoutOf(query).questions;
   const opcode = (query.readUInt8(2) >> 3) & 0xf;
   if (question === undefined || second !== undefined || opcode !== OPCODE_QUERY) return false;
-  return question.class === CLASS_IN;
+  return query.readUInt16BE(question.typeOffset + 2) === CLASS_IN;
 }
 
 /**
@@ -33,7 +34,7 @@ export function readReverseQuestion(query: Buffer): ReverseQuestion | undefined 
   const labels = labelsAt(query, question.nameOffset).map((label) => label.toString("latin1").toLowerCase());
   const address = addressOf(labels);
   if (address === undefined) return undefined;
-  return { address, isPtr: question.type === TYPE_PTR };
+  return { address, isPtr: query.readUInt16BE(question.typeOffset) === TYPE_PTR };
 }
 
 function addressOf(labels: readonly string[]): string | undefined {

@@ -4,7 +4,6 @@ import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
 import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
-import { Bounds } from "./bounds.js";
 import {
   epmdErrorCode,
   type NodeDescription,
@@ -14,7 +13,7 @@ import {
   type Unavailable,
   unavailable,
 } from "./core/resolution.js";
-import { type LookupContext, type Source, TRAITS } from "./source.js";
+import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** What another EPMD said of a node. */
 export interface EpmdAnswer {

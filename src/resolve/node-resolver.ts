@@ -2,7 +2,6 @@ import { formatNodeName, type NodeName } from "../names/node-name.js";
 import { expandHost, isUnder } from "../names/service-domain.js";
 import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
-import { Bounds } from "./bounds.js";
 import {
   type Found,
   notFound,
@@ -13,7 +12,7 @@ import {
   unavailable,
 } from "./core/resolution.js";
 import { probe } from "./probe.js";
-import type { LookupContext, Source } from "./source.js";
+import { Bounds, type LookupContext, type Source } from "./source.js";
 
 /** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
 const PROBE_LIMIT = 1500;

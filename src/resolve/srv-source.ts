@@ -8,13 +8,12 @@ import {
   type AddressLookup,
   dialledAddress,
   enough,
+  glueOf,
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
-import { Bounds } from "./bounds.js";
 import { notFound, type Question, type Resolution, unavailable } from "./core/resolution.js";
-import { glueOf } from "./glue.js";
-import { type LookupContext, type Source, TRAITS } from "./source.js";
+import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {
   readonly resolver: Resolver;

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import type { DnsServer } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
+import { DNS_PORT } from "../net/ports.js";
 import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "./core/resolv-conf.js";
 import type { NameServer } from "./exchange.js";
@@ -29,7 +30,6 @@ export interface NameServersOptions {
   readonly log: Logger;
 }
 
-const DNS_PORT = 53;
 /** How long a server that failed is tried last, and one that drops UDP over TCP: RFC 8767's failure recheck timer, milliseconds. */
 const PENALTY = 30_000;
 

@@ -4,8 +4,9 @@ import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { Places, takePlaces } from "../epmd/places.js";
-import { describeError, ListenError, ProtocolError } from "../errors.js";
-import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
+import { ProtocolError } from "../errors.js";
+import { canonicalIp, isLoopback } from "../net/ip.js";
+import { listenError } from "../os/sockets.js";
 import { isResponse } from "./wire/layout.js";
 import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/reply.js";
 
@@ -61,7 +62,7 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
   const { address, port, log, idleTimeout = IDLE_TIMEOUT, maxConnections = MAX_CONNECTIONS } = options;
   const respond = createRespond(options);
   for (let tries = 1; ; tries++) {
-    const udp = await startUdp({ address, port }, respond, log).catch(listenError(address, port, "udp"));
+    const udp = await startUdp({ address, port }, respond, log).catch(failAs({ address, port }, "udp"));
     try {
       const tcp = await startTcp({ address, port: udp.port, idleTimeout, maxConnections, log }, respond);
       return {
@@ -75,7 +76,7 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
       await udp.close();
       // With port 0 the system chose a free UDP port, which may not be free for TCP.
       const again = port === 0 && tries < PORT_TRIES && (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-      if (!again) return listenError(address, udp.port, "tcp")(error);
+      if (!again) throw listenError({ address, port: udp.port }, error, "tcp");
     }
   }
 }
@@ -102,15 +103,9 @@ function createRespond({ answer, maxUdpSize, log }: ResponderOptions): Respond {
   };
 }
 
-function listenError(address: string, port: number, transport: string): (error: unknown) => never {
+function failAs(at: IpPort, transport: "udp" | "tcp"): (error: unknown) => never {
   return (error) => {
-    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-    const where = `${hostPort(address, port)}/${transport}`;
-    throw new ListenError(
-      inUse ? "LISTEN_IN_USE" : "LISTEN_FAILED",
-      inUse ? `${where} is in use by another program` : `cannot listen on ${where}: ${describeError(error)}`,
-      { cause: error },
-    );
+    throw listenError(at, error, transport);
   };
 }
 

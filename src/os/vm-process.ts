@@ -1,6 +1,8 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { isAliveName } from "../config/network-values.js";
-import { findListener } from "../epmd/port-holder.js";
+import { EPMD_PORT } from "../net/ports.js";
+import { networkNamespace } from "./machine.js";
+import { findListener } from "./sockets.js";
 
 /** How a VM finds its peers, by what it was started with. */
 export interface VmProcess {
@@ -53,23 +55,19 @@ export interface RunningVm {
   readonly epmdPort: number;
 }
 
-/** EPMD's, where nobody says another. */
-const EPMD_PORT = 4369;
-
 /** An argument that says: no EPMD, none of this machine, or no listener. */
 const ASKS_NONE = /^-(erl_epmd_port|no_epmd)$/;
 
 /** VMs here that register with an EPMD of this machine, as far as their processes can be looked at. */
 export async function runningVms(): Promise<RunningVm[]> {
-  const link = (path: string) => readlink(path).catch(() => undefined);
   const entries = await readdir("/proc").catch(() => []);
-  const here = await link("/proc/self/ns/net");
+  const here = await networkNamespace();
   const found = await Promise.all(
     entries
       .filter((entry) => /^[0-9]+$/.test(entry))
       .map(async (pid): Promise<RunningVm[]> => {
         const args = await words(pid, "cmdline");
-        if (!/(^|\/)beam(\.[a-z.]+)?$/.test(args[0] ?? "") || (await link(`/proc/${pid}/ns/net`)) !== here) return [];
+        if (!/(^|\/)beam(\.[a-z.]+)?$/.test(args[0] ?? "") || (await networkNamespace(Number(pid))) !== here) return [];
         const after = (...flags: readonly string[]) => args[args.findIndex((arg) => flags.includes(arg)) + 1];
         const name = args.some((arg) => /^-s?name$/.test(arg)) ? after("-name", "-sname") : undefined;
         const module = args.some((arg) => /^-?epmd_module$/.test(arg))

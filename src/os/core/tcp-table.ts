@@ -25,6 +25,11 @@ export function parseTcpTable(table: string, isWanted: (line: string) => boolean
   });
 }
 
+/** Where programs listen, by /proc/net/tcp or tcp6. */
+export function listenersIn(table: string): IpPort[] {
+  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
+}
+
 /**
  * The user of the process at one end of a connection, as the kernel has it here; undefined: it has no such process.
  * @param local that end

@@ -3,9 +3,9 @@ import { readFile, readlink } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { canonicalIp } from "../net/ip.js";
 
-/** What this machine is called and which addresses it has. */
+/** The names and addresses of this machine. */
 export interface Machine {
-  /** As the operating system has it. */
+  /** As `hostname` prints it. */
   readonly hostName: string;
   /** Lower case: the host name, its first label, and `localhost`. They are no services. */
   readonly names: ReadonlySet<string>;
@@ -13,7 +13,7 @@ export interface Machine {
   readonly addresses: () => readonly string[];
 }
 
-/** Milliseconds; asking the system takes longer than all else in a look-up. */
+/** Milliseconds; asking the system would be the slowest step of a look-up. */
 const ADDRESSES_LIFETIME = 1000;
 
 export function thisMachine(): Machine {

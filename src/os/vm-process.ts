@@ -4,7 +4,7 @@ import { EPMD_PORT } from "../net/ports.js";
 import { networkNamespace } from "./machine.js";
 import { findListener } from "./sockets.js";
 
-/** How a VM finds its peers, by what it was started with. */
+/** How a VM finds its peers, by its command line and environment. */
 export interface VmProcess {
   /**
    * It asks this machine's resolver for the host, and the EPMD at that address: it has no EPMD module (an argument, or a
@@ -14,15 +14,15 @@ export interface VmProcess {
 }
 
 /**
- * The VM that listens on a port; undefined where its process cannot be looked at. erl passes what stands in vm.args,
- * ERL_FLAGS and their like on as arguments.
+ * The VM that listens on a port; undefined when its process may not be read. erl makes arguments of vm.args, ERL_FLAGS and
+ * the like.
  */
 export async function vmProcess(port: number): Promise<VmProcess | undefined> {
   const listener = findListener(port);
   if (!listener) return undefined;
   const pid = String(listener.pid);
   const [args, env] = await Promise.all([words(pid, "cmdline"), words(pid, "environ")]);
-  // Another program may pass the port on: a proxy, docker-proxy.
+  // Another program may forward the port, such as docker-proxy.
   if (!args.includes("-name") && !args.includes("-sname")) return undefined;
   return { asksResolver: asksResolver(args, env) };
 }
@@ -31,7 +31,7 @@ function asksResolver(args: readonly string[], env: readonly string[]): boolean 
   return !args.some((arg) => /^(-?epmd_module|inetrc)$/.test(arg)) && !env.some((pair) => /^ERL_INETRC=/.test(pair));
 }
 
-/** The VM that listens on a port is a RabbitMQ broker; its start script says so. Not seen where its process may not be looked at. */
+/** Whether the VM that listens on a port is a RabbitMQ broker, by its `-s rabbit boot`; false when its process may not be read. */
 export async function isBroker(port: number): Promise<boolean> {
   const listener = findListener(port);
   const args = listener ? await words(String(listener.pid), "cmdline") : [];
@@ -55,10 +55,10 @@ export interface RunningVm {
   readonly epmdPort: number;
 }
 
-/** An argument that says: no EPMD, none of this machine, or no listener. */
+/** Arguments of a VM that registers with no EPMD of this machine. */
 const ASKS_NONE = /^-(erl_epmd_port|no_epmd)$/;
 
-/** VMs here that register with an EPMD of this machine, as far as their processes can be looked at. */
+/** VMs of this network namespace that register with an EPMD of this machine, as far as their processes may be read. */
 export async function runningVms(): Promise<RunningVm[]> {
   const entries = await readdir("/proc").catch(() => []);
   const here = await networkNamespace();

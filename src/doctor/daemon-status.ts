@@ -1,9 +1,10 @@
 import type { Status } from "../admin/core/view.js";
 import type { Config } from "../config/config.js";
 import { hostPort } from "../net/ip.js";
+import { ADMIN_PORT } from "../net/ports.js";
 
 /** Where it is unless --admin says otherwise. */
-const USUAL_PLACE = { address: "127.0.0.1", port: 9369 };
+const USUAL_PLACE = { address: "127.0.0.1", port: ADMIN_PORT };
 const ASK_TIMEOUT = 1_000;
 /** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
 const LONGEST = 8 * 1024 * 1024;

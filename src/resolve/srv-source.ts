@@ -1,5 +1,6 @@
 import { orderSrv, preferAddresses } from "../dns/core/order.js";
-import type { Records, Resolver } from "../dns/resolver.js";
+import type { Records } from "../dns/core/result.js";
+import type { Resolver } from "../dns/resolver.js";
 import { nameProblem, type ResourceRecord, type SrvRecord, srvOwner } from "../dns/wire/record.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf, isLinkLocal } from "../net/ip.js";
@@ -8,13 +9,12 @@ import {
   type AddressLookup,
   dialledAddress,
   enough,
+  glueOf,
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
-import { Bounds } from "./bounds.js";
-import type { Question, Resolution } from "./core/resolution.js";
-import { glueOf } from "./glue.js";
-import { type LookupContext, type Source, TRAITS } from "./source.js";
+import { notFound, type Question, type Resolution, unavailable } from "./core/resolution.js";
+import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {
   readonly resolver: Resolver;
@@ -22,7 +22,7 @@ export interface SrvSourceOptions {
   readonly addresses: AddressLookup;
   /** `--srv-name`. */
   readonly srvName: string;
-  /** `--srv-target`: of the records, those with this target count; undefined: all. */
+  /** `--srv-target`: only records with this target count; undefined: all. */
   readonly srvTarget?: string | undefined;
   /** `--family`. */
   readonly family: Family | "any";
@@ -30,27 +30,27 @@ export interface SrvSourceOptions {
   readonly random: () => number;
   /** Addresses of this machine, loopbacks included. */
   readonly localAddresses: () => readonly string[];
-  /** A fallback is on: A and AAAA of owner and host go out in the same moment as SRV. */
+  /** A fallback is on: A and AAAA of owner and host are asked for together with SRV. */
   readonly addressesToo: boolean;
   /** Milliseconds on the clock of the look-ups' deadlines; default performance.now. */
   readonly now?: () => number;
 }
 
-/** Names whose targets came without addresses: no more are remembered than this. */
+/** Names of which it is remembered that their targets came without addresses. */
 const MAX_REMEMBERED = 10_000;
 
-/** What a look-up takes of an answer. 64 KB of records (RFC 1035 section 4.2.2) would be thousands of queries and connects. */
+/** Records of an answer that are used. 64 KiB of records (RFC 1035 section 4.2.2) would make thousands of queries and connections. */
 const MAX_RECORDS = 32;
 /** Of both families for each record. */
 const MAX_ENDPOINTS = 2 * MAX_RECORDS;
-/** What SRV gets of the time of a look-up when a fallback comes after it: some servers drop questions for SRV alone. */
+/** SRV's share of the time of a look-up when a fallback follows: some servers drop only the questions for SRV. */
 const SRV_SHARE = 0.5;
 
 /** Asks DNS for the SRV records of a node and for the addresses of their targets. */
 export function createSrvSource(options: SrvSourceOptions): Source {
   const { resolver, addresses, srvName, srvTarget, random, localAddresses, addressesToo } = options;
   const { now = () => performance.now() } = options;
-  /** Targets of the last answer that came without addresses, by owner: next time they are asked in the same moment. */
+  /** Targets of the last answer that came without addresses, by owner: next time they are asked for together with SRV. */
   const withoutAddresses = new Map<string, readonly string[]>();
 
   function remember(owner: string, targets: readonly string[]): void {
@@ -60,9 +60,9 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   }
 
   /**
-   * Addresses of the targets: from the additional section, and what is missing there asked for, all at once. A target
-   * that takes long does not hold up those that are known: its answer goes into the cache.
-   * @param wanted the only address that is of use to the client
+   * Addresses of the targets: from the additional section, else from A and AAAA, all asked for at once. A target whose
+   * answer is late is left out; the answer goes into the cache.
+   * @param wanted the only address that the client can dial
    */
   async function addressesOf(
     owner: string,
@@ -73,10 +73,10 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     context: LookupContext,
   ): Promise<Map<string, Addresses>> {
     const needed = neededFamilies(families, wanted);
-    const isOfUse = (address: string) =>
+    const isUsable = (address: string) =>
       !isLinkLocal(address) && (wanted ?? canonicalIp(address)) === canonicalIp(address);
     const found = new Map<string, Addresses>();
-    const ofNoUse = new Map<string, Addresses>();
+    const unusable = new Map<string, Addresses>();
     for (const target of targets) {
       if (addresses.isInHostsFile(target, needed, context)) continue;
       const glue = glueOf(target, answer);
@@ -84,7 +84,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
         wished.some((family) => family === familyOf(address));
       const known = { ...glue, addresses: glue.addresses.filter(isOf(families)) };
       if (known.addresses.filter(isOf(needed)).some((address) => !isLinkLocal(address))) found.set(target, known);
-      else if (known.addresses.length > 0) ofNoUse.set(target, known);
+      else if (known.addresses.length > 0) unusable.set(target, known);
     }
     const missing = targets.filter((target) => !found.has(target));
     remember(owner, missing);
@@ -92,21 +92,21 @@ export function createSrvSource(options: SrvSourceOptions): Source {
       const answered = await addresses.lookUp(target, needed, context);
       const isNone = answered.addresses.length === 0 && answered.unavailable === undefined;
       // For the reason: the client cannot dial them.
-      found.set(target, isNone ? (ofNoUse.get(target) ?? answered) : answered);
-      return answered.addresses.some(isOfUse);
+      found.set(target, isNone ? (unusable.get(target) ?? answered) : answered);
+      return answered.addresses.some(isUsable);
     });
     const known = Array.from(found.values()).flatMap((addresses) => addresses.addresses);
-    await enough(lookUps, known.some(isOfUse));
+    await enough(lookUps, known.some(isUsable));
     const notAwaited = missing.filter((target) => !found.has(target));
     if (notAwaited.length > 0) context.trace?.({ step: "not-awaited", targets: notAwaited });
-    // What comes later must not change an answer that is given.
+    // A copy: late answers must not change it.
     return new Map(found);
   }
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
     const owner = srvOwner(srvName, question.node);
     const problem = nameProblem(owner);
-    if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
+    if (problem !== undefined) return notFound("NAME_NOT_DNS", `${owner} cannot be asked for in DNS: ${problem}`);
     const { search, shortHost, onlyAddress } = question;
     const wanted = dialledAddress(question, context);
     const families = wantedFamilies(question.family, options.family);
@@ -121,16 +121,19 @@ export function createSrvSource(options: SrvSourceOptions): Source {
 
     const deadline = fallbackFollows ? now() + (context.deadline - now()) * SRV_SHARE : context.deadline;
     const answer = await resolver.query(owner, "SRV", { ...context, deadline, search });
-    if (answer.kind === "unavailable") return { outcome: "unavailable", cause: answer.cause };
+    if (answer.kind === "unavailable") return unavailable(answer.code, answer.cause);
     if (answer.kind !== "records") {
-      return notFound(`${owner} has no SRV record (${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"})`);
+      const code = answer.kind === "nxdomain" ? "SRV_NXDOMAIN" : "SRV_NODATA";
+      const said = `${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"}`;
+      return notFound(code, `${owner} has no SRV record (${said})`);
     }
     const records = answer.records.filter((record) => record.type === "SRV");
     const offered = records.filter(isOffered);
-    if (offered.length === 0) return notFound(whyNotOffered(owner, records));
+    if (offered.length === 0) return whyNotOffered(owner, records);
     const meant = offered.filter(({ target }) => isMeant(target, question));
     if (meant.length === 0) {
-      return notFound(`none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`);
+      const reason = `none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`;
+      return notFound("SRV_OTHER_TARGET", reason);
     }
     const bounds = new Bounds(context.trace);
     const ordered = firstOf(orderSrv(meant, random), answer, wanted, bounds);
@@ -158,7 +161,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     };
   }
 
-  /** Where an address stands for the host, it chooses among the hosts; the node's name must fit all the same. */
+  /** An address as host part chooses the host by itself; only a template with the node's name must fit then. */
   function wantedTarget({ node, onlyAddress }: Question): string | undefined {
     if (srvTarget === undefined || (onlyAddress !== undefined && !srvTarget.includes("{name}"))) return undefined;
     return srvOwner(srvTarget, node);
@@ -169,13 +172,13 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     return wanted === undefined || target === wanted;
   }
 
-  /** Takes an endpoint that refused a connection out of what is remembered of its node. */
+  /** Drops the cached record of an endpoint that refused a connection. */
   function onRefused(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
     const owner = srvOwner(srvName, question.node);
     const isWrong = (record: ResourceRecord, answer: Records) => {
       if (record.type !== "SRV" || record.port !== port || !isMeant(record.target, question)) return false;
       const glue = glueOf(record.target, answer).addresses.map(canonicalIp);
-      // Without addresses of its own the record cannot be told from its neighbours: ask anew for all of this port.
+      // A record without addresses may be another instance's: all records with this port are dropped.
       return glue.length === 0 || glue.every((known) => known === address);
     };
     resolver.dropRecords(owner, "SRV", isWrong, question);
@@ -190,8 +193,8 @@ export function createSrvSource(options: SrvSourceOptions): Source {
 }
 
 /**
- * As many records as a look-up takes, in their order.
- * @param wanted the address that the client will dial: records that lead there go before others when there are too many
+ * The first records, at most MAX_RECORDS, in their order.
+ * @param wanted the only address that the client can dial: records with it are kept before others
  */
 function firstOf(
   records: readonly SrvRecord[],
@@ -214,10 +217,10 @@ function isOffered({ target, port }: SrvRecord): boolean {
   return target !== "" && port !== 0;
 }
 
-function whyNotOffered(owner: string, records: readonly SrvRecord[]): string {
+function whyNotOffered(owner: string, records: readonly SrvRecord[]): Resolution {
   return records.every(({ target }) => target === "")
-    ? `${owner} is not offered: its SRV record has the target "."`
-    : `the SRV record of ${owner} has port 0: it was registered without a port`;
+    ? notFound("SRV_NOT_OFFERED", `${owner} is not offered: its SRV record has the target "."`)
+    : notFound("SRV_NO_PORT", `the SRV record of ${owner} has port 0: it was registered without a port`);
 }
 
 function withoutEndpoint(
@@ -229,19 +232,20 @@ function withoutEndpoint(
   onlyAddress: string | undefined,
 ): Resolution {
   const silent = Array.from(addresses.values()).find(({ unavailable }) => unavailable !== undefined);
-  if (silent?.unavailable !== undefined) return { outcome: "unavailable", cause: silent.unavailable };
+  if (silent?.unavailable !== undefined) return silent.unavailable;
   if (onlyAddress !== undefined && endpoints.length > 0) {
     const others = endpoints.map(({ address }) => address).join(", ");
-    return notFound(`the SRV records of ${owner} lead to ${others}, not to ${onlyAddress}`);
+    return notFound("SRV_OTHER_ADDRESS", `the SRV records of ${owner} lead to ${others}, not to ${onlyAddress}`);
   }
   const linkLocal = Array.from(addresses.values()).flatMap((found) => found.addresses.filter(isLinkLocal));
   if (linkLocal.length > 0) {
     return notFound(
+      "SRV_LINK_LOCAL",
       `${owner} leads to the link-local address ${linkLocal[0]} alone, which cannot be dialled without a zone`,
     );
   }
   const kind = families.length === 1 ? `IPv${families[0]} address` : "address";
-  return notFound(`${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);
+  return notFound("SRV_NO_ADDRESS", `${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);
 }
 
 function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
@@ -251,8 +255,4 @@ function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
     if (!seen.has(key)) seen.set(key, endpoint);
   }
   return Array.from(seen.values());
-}
-
-function notFound(reason: string): Resolution {
-  return { outcome: "not-found", reason };
 }

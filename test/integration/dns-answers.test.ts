@@ -2,7 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
-import { createResolver, type DnsResult, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
+import type { DnsResult } from "../../src/dns/core/result.js";
+import { createResolver, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
 import type { TraceEvent } from "../../src/resolve/core/resolution.js";
 import {
   a,
@@ -137,8 +138,8 @@ describe("options of resolv.conf", () => {
     const resolver = resolverFor([], { resolvConf, isOwnServer: () => true, otherServers: [server], log: collected });
     await ask(resolver);
     await resolver.query("other.example", "A", { deadline: performance.now() + 300 });
-    const said = lines.filter(({ msg }) => msg === "resolv.conf has options that are ignored here");
-    expect(said).toMatchObject([{ path: resolvConf, options: ["trust-ad", "single-request"] }]);
+    const said = lines.filter(({ msg }) => msg === "resolv.conf has options that are ignored");
+    expect(said).toMatchObject([{ file: resolvConf, options: ["trust-ad", "single-request"] }]);
   });
 });
 

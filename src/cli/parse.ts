@@ -1,4 +1,5 @@
 import parser from "yargs-parser";
+import { refuseOldName } from "../config/old-names.js";
 import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { boolean, ValueError } from "../config/values.js";
 import { ConfigError } from "../errors.js";
@@ -17,8 +18,11 @@ export function flagKeysOf(command: Command): OptionKey[] {
 }
 
 /** Parses what follows the command's name. @throws ConfigError CONFIG_UNKNOWN, CONFIG_VALUE */
-export function parseArguments({ name, usage, operands }: CommandDefinition, args: readonly string[]): ParsedArguments {
-  const keys = flagKeysOf(name);
+export function parseArguments(
+  { name: command, usage, operands }: CommandDefinition,
+  args: readonly string[],
+): ParsedArguments {
+  const keys = flagKeysOf(command);
   const booleans = keys.filter((key) => optionOf(key).boolean).map(flagOf);
   const parsed = parser.detailed(normaliseBooleans(args, booleans), {
     string: keys.filter((key) => !optionOf(key).boolean).map(flagOf),
@@ -36,10 +40,13 @@ export function parseArguments({ name, usage, operands }: CommandDefinition, arg
   if (parsed.error) throw new ConfigError("CONFIG_UNKNOWN", parsed.error.message);
   const flags: ParsedArguments["flags"] = {};
   for (const [parsedAs, value] of Object.entries(given)) {
-    // `--no-admin` is no negation: `--admin` takes a value.
+    // The parser takes `--no-admin` for a negation, but `--admin` has a value.
     const flag = value === false && !booleans.includes(parsedAs) ? `no-${parsedAs}` : parsedAs;
     const key = keys.find((candidate) => flagOf(candidate) === flag);
-    if (key === undefined) throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, name));
+    if (key === undefined) {
+      for (const name of [flag, parsedAs]) refuseOldName(`--${flag}`, name);
+      throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, command));
+    }
     const texts = [value].flat().map((text) => String(flag === parsedAs ? text : true));
     // `--flag=` gives an empty value on purpose; the option's parser says what it thinks of it.
     if (texts.includes("") && !args.includes(`--${flag}=`)) {

@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.js";
 import { checkCombinations, doubtfulSettings } from "./conflicts.js";
 import { type Environment, type NomadEnvironment, readNomadEnvironment } from "./nomad.js";
+import { refuseOldName, refuseOldVariables } from "./old-names.js";
 import {
   type Command,
   defaultOf,
@@ -50,8 +51,11 @@ const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_E
  */
 export function loadConfig(input: ConfigInput): ConfigOutput {
   const unknown = Object.keys(input.flags).find((key) => !OPTION_KEYS.includes(key as OptionKey));
-  if (unknown !== undefined)
+  if (unknown !== undefined) {
+    refuseOldName(`flags: ${unknown}`, flagOf(unknown as OptionKey));
     throw new ConfigError("CONFIG_UNKNOWN", `flags: ${unknown} is not an option (camelCase, as dnsListen)`);
+  }
+  refuseOldVariables(input.env);
   const file = readFileKeys(input.file);
   const settings: Partial<Record<OptionKey, unknown>> = {};
   const given = new Map<OptionKey, Written>();
@@ -139,6 +143,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   for (const [name, value] of Object.entries(contents)) {
     const where = `${file.path}: ${name}`;
     const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && !optionOf(candidate).variableOnly);
+    if (key === undefined) refuseOldName(where, name);
     if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
     const items: unknown[] = Array.isArray(value) ? value : [value];
     const texts = items.map((item) => {

@@ -85,10 +85,6 @@ const CHECKS: readonly Check[] = [
       : undefined,
   asksItself,
   sharedPort,
-  ({ admin, noAdmin }) =>
-    admin && noAdmin
-      ? `--admin ${hostPort(admin.address, admin.port)} says where to serve HTTP, and --no-admin not to: give one of them`
-      : undefined,
   ({ out, app, stdout }, command) =>
     command === "module" && [out !== undefined, app !== undefined, stdout].filter(Boolean).length !== 1
       ? "module: say where it goes with one of --out, --app and --stdout"

@@ -101,10 +101,18 @@ const EPMD_PORT = 4369;
 /** An address to listen on; port 0 takes any free one. */
 export const ipListenPort = ipPort(undefined, listenPort);
 
-/** `ip`, `ip:port`, or `none`: undefined. */
-export function ipPortOrNone(defaultPort: number): (value: string) => IpPort | undefined {
+/** An address to listen on, or `none`: undefined. @param defaultPort undefined: the port must be given */
+export function ipPortOrNone(defaultPort: number | undefined): (value: string) => IpPort | undefined {
   const parse = ipPort(defaultPort, listenPort);
-  return (value) => (value === "none" ? undefined : parse(value));
+  return (value) => {
+    if (value === "none") return undefined;
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ValueError(`${error.message}, or none`, { cause: error });
+    }
+  };
 }
 
 /** `61000-64999` */

@@ -548,7 +548,7 @@ export const OPTIONS = {
     group: "gateway",
     commands: SERVE,
     help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
-    placeholder: "IP:PORT",
+    placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(53),
     default: "127.0.0.1:53",
   }),
@@ -617,20 +617,13 @@ export const OPTIONS = {
     default: "{service}-{name}",
   }),
 
-  admin: maybe({
+  admin: one({
     group: "admin",
     commands: SERVE,
-    help: "where the status page, health, metrics and the JSON API are served over HTTP",
-    placeholder: "IP:PORT",
-    parse: network.ipListenPort,
-    defaultText: "127.0.0.1:9369",
-  }),
-  noAdmin: one({
-    group: "admin",
-    commands: SERVE,
-    help: "serve nothing over HTTP",
-    parse: values.boolean,
-    default: "false",
+    help: "where the status page, health, metrics and the JSON API are served over HTTP, or none",
+    placeholder: "IP:PORT|none",
+    parse: network.ipPortOrNone(undefined),
+    default: "127.0.0.1:9369",
   }),
   adminHost: list({
     group: "admin",
@@ -735,7 +728,12 @@ export function flagOf(key: OptionKey): string {
 }
 
 export function variableOf(key: OptionKey): string {
-  return `SRV_EPMD_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
+  return variableNamed(flagOf(key));
+}
+
+/** @param flag without dashes */
+export function variableNamed(flag: string): string {
+  return `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
 }
 
 /** Default of an option for a command, as a user would write it. */

@@ -248,7 +248,7 @@ describe("a pipe that nobody reads", () => {
 
   test("for the log does not keep a daemon that is told to stop", async () => {
     const port = await freePort();
-    const args = ["serve", "--port", String(port), "--no-admin", "--log-level", "debug"];
+    const args = ["serve", "--port", String(port), "--admin", "none", "--log-level", "debug"];
     const { child, exited } = unread(args, ["ignore", "ignore", "pipe"]);
     await waitFor(() => ask(port, request("n")).catch(() => undefined), { what: "the daemon" });
     // Each is a line of the debug log: far more than a pipe holds.

@@ -187,6 +187,24 @@ describe("what nobody knows", () => {
   });
 });
 
+describe("an old name of an option stops, and names the new one", () => {
+  test.each([["no-admin", "--admin none"]])("%s", (flag, now) => {
+    const variable = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
+    expect(complaint({ env: { [variable]: "1" } })).toMatch(
+      `CONFIG_UNKNOWN ${variable} is no longer an option: give ${now}`,
+    );
+    expect(complaint({ contents: { [flag]: true } })).toMatch(
+      `CONFIG_UNKNOWN srv.yaml: ${flag} is no longer an option: give ${now}`,
+    );
+    const key = flag.replaceAll(/-([a-z])/g, (_, letter) => letter.toUpperCase());
+    expect(complaint({ flags: { [key]: "true" } })).toContain(`${key} is no longer an option: give ${now}`);
+  });
+
+  test("but not as a variable that is empty", () => {
+    expect(load({ env: { SRV_EPMD_NO_ADMIN: "" } }).config.admin).toEqual({ address: "127.0.0.1", port: 9369 });
+  });
+});
+
 describe("a complaint names option, place, value and what would be right", () => {
   test.each([
     ["a flag", { flags: { port: "http" } }, '--port: "http" must be a whole number from 0 to 65535'],

@@ -1,0 +1,26 @@
+import { ConfigError } from "../errors.js";
+import { variableNamed } from "./options.js";
+
+/** Names that options had, without dashes, and how the same is written now. */
+const REPLACED: Readonly<Record<string, string>> = {
+  "no-admin": "--admin none",
+};
+
+/**
+ * An old name stops the start: a setting that is ignored would be noticed too late.
+ * @param where as it was written: a flag, a variable, or a key with its file
+ * @param flag the name without dashes
+ * @throws ConfigError CONFIG_UNKNOWN that names the new one
+ */
+export function refuseOldName(where: string, flag: string): void {
+  const now = Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
+  if (now !== undefined) throw new ConfigError("CONFIG_UNKNOWN", `${where} is no longer an option: give ${now}`);
+}
+
+/** @throws ConfigError CONFIG_UNKNOWN for the first variable with an old name; an empty one counts as not set */
+export function refuseOldVariables(env: Readonly<Record<string, string | undefined>>): void {
+  for (const flag of Object.keys(REPLACED)) {
+    const variable = variableNamed(flag);
+    if (env[variable]) refuseOldName(variable, flag);
+  }
+}

@@ -85,9 +85,9 @@ const CHECKS: readonly Check[] = [
       : undefined,
   asksItself,
   sharedPort,
-  ({ out, app, stdout }, command) =>
-    command === "module" && [out !== undefined, app !== undefined, stdout].filter(Boolean).length !== 1
-      ? "module: say where it goes with one of --out, --app and --stdout"
+  ({ out, app }, command) =>
+    command === "module" && (out === undefined) === (app === undefined)
+      ? "module: say where it goes: --out DIR, --out - to print it, or --app DIR"
       : undefined,
   ({ watch, trace }) =>
     watch && trace ? "--watch shows what changes and --trace every step of one look-up: give one of them" : undefined,

@@ -636,7 +636,7 @@ export const OPTIONS = {
   out: maybe({
     group: "module",
     commands: ["module"],
-    help: "folder for srv_epmd.erl, compiled there when erlc is on the PATH",
+    help: "folder for srv_epmd.erl, compiled there when erlc is on the PATH; - prints it",
     placeholder: "DIR",
     parse: values.text,
   }),
@@ -646,13 +646,6 @@ export const OPTIONS = {
     help: "folder for an OTP application that rebar3 and Mix take as a path dependency",
     placeholder: "DIR",
     parse: values.text,
-  }),
-  stdout: one({
-    group: "module",
-    commands: ["module"],
-    help: "print srv_epmd.erl",
-    parse: values.boolean,
-    default: "false",
   }),
 
   config: maybe({

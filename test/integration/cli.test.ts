@@ -35,6 +35,9 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],
     ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],
     ["a flag without its value", ["serve", "--port"], /--port needs a value/],
+    ["a flag before another flag", ["serve", "--port", "--gateway"], /--port needs a value/],
+    ["a flag with an empty value", ["serve", "--port", ""], /--port needs a value/],
+    ["a negated flag that has a value", ["serve", "--no-port"], /--no-port is not an option/],
     ["a port that is none", ["serve", "--port", "70000"], /--port: "70000" must be a whole number from 0 to 65535/],
     ["a flag given twice", ["serve", "--port", "1", "--port", "2"], /--port is given 2 times \(1, 2\); give it once/],
     ["a boolean that is none", ["resolve", "a@b", "--json=perhaps"], /--json: "perhaps" must be true or false/],
@@ -89,7 +92,7 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
       ["serve", "--deregister-after", "5s"],
       /must be at least 1m, which is Consul's minimum/,
     ],
-    ["a module for nowhere", ["module"], /say where it goes with one of --out, --app and --stdout/],
+    ["a module for nowhere", ["module"], /say where it goes: --out DIR, --out - to print it, or --app DIR/],
     ["half a certificate", ["serve", "--consul-cert", "x"], /--consul-cert and --consul-key go together/],
     ["a zone without a domain", ["serve", "--dns-listen", "127.0.0.1:0"], /--dns-listen answers .* give --domain too/],
     [
@@ -133,6 +136,12 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     const { stderr } = await cli(["serve", "--consul-token", "s3cret", "--consul-token", "s3cret", "--port", "x"]);
     expect(stderr).not.toContain("s3cret");
   });
+});
+
+test("module --out - prints the module", async () => {
+  const { code, stdout, stderr } = await cli(["module", "--out", "-"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("-module(srv_epmd).");
 });
 
 describe("help", () => {

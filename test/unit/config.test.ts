@@ -188,7 +188,10 @@ describe("what nobody knows", () => {
 });
 
 describe("an old name of an option stops, and names the new one", () => {
-  test.each([["no-admin", "--admin none"]])("%s", (flag, now) => {
+  test.each([
+    ["no-admin", "--admin none"],
+    ["stdout", "--out -"],
+  ])("%s", (flag, now) => {
     const variable = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
     expect(complaint({ env: { [variable]: "1" } })).toMatch(
       `CONFIG_UNKNOWN ${variable} is no longer an option: give ${now}`,

@@ -5,6 +5,7 @@ import { variableNamed } from "./options.js";
 const REPLACED: Readonly<Record<string, string>> = {
   "no-admin": "--admin none",
   stdout: "--out -",
+  "negative-ttl": "--max-ttl, which holds for all answers",
 };
 
 /**

@@ -211,15 +211,7 @@ export const OPTIONS = {
   maxTtl: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "longest time an answer is cached",
-    placeholder: "TIME",
-    parse: values.duration,
-    default: "1s",
-  }),
-  negativeTtl: one({
-    group: "resolve",
-    commands: RESOLVING,
-    help: "longest time an absence is cached",
+    help: "longest time an answer is cached, that there is none included",
     placeholder: "TIME",
     parse: values.duration,
     default: "1s",

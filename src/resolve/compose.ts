@@ -72,7 +72,6 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     isOwnServer: deps.isOwnServer,
     otherServers: config.gatewayForward,
     maxTtl: config.maxTtl,
-    negativeTtl: config.negativeTtl,
     staleTtl: config.staleTtl,
     maxExchanges: exchangeLimit(openFileLimit()),
     now,

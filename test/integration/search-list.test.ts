@@ -47,7 +47,6 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
     isOwnServer: () => true,
     otherServers: [server],
     maxTtl: 60_000,
-    negativeTtl: 1_000,
     staleTtl: 3_600_000,
     log,
   });

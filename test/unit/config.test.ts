@@ -191,6 +191,7 @@ describe("an old name of an option stops, and names the new one", () => {
   test.each([
     ["no-admin", "--admin none"],
     ["stdout", "--out -"],
+    ["negative-ttl", "--max-ttl"],
   ])("%s", (flag, now) => {
     const variable = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
     expect(complaint({ env: { [variable]: "1" } })).toMatch(

@@ -45,9 +45,9 @@ export function doubtfulSettings(config: Config, command: Command): string[] {
 const VM_PATIENCE = 6500;
 
 /** Ways around a mesh, beside DNS. */
-const DETOURS = ["fallbackPort", "fallbackEpmd", "helpers"] as const;
-const isOn = (value: number | boolean | string | undefined) =>
-  typeof value === "number" || value === true || value === "ask";
+const DETOURS = ["fallback", "helpers"] as const;
+const isOn = (value: Config["fallback"] | Config["helpers"]) =>
+  value === "ask" || (Array.isArray(value) && value.length > 0);
 
 /** What only the gateway reads. */
 const GATEWAY_ONLY = ["gatewayDomain", "gatewayHost", "gatewayListen", "gatewayForward"] as const;
@@ -73,6 +73,10 @@ const CHECKS: readonly Check[] = [
       ? "--register consul needs --domain or --service, to know under which service the nodes are published"
       : undefined,
   twoOfOneFamily,
+  ({ fallback }) => {
+    const ports = fallback.filter((how) => how !== "epmd");
+    return ports.length > 1 ? `--fallback: ${ports.join(" and ")} are two ports; give one` : undefined;
+  },
   ({ gateway, given }, command) => {
     const idle = gateway || !isServing(command) ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
     return idle === undefined

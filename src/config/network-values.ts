@@ -214,6 +214,17 @@ export function family(value: string): Family | "any" {
   return chosen === "any" ? "any" : (Number(chosen) as Family);
 }
 
+/** Where the port comes from when a host has no SRV record: its EPMD, or fixed. */
+export function fallback(value: string): "epmd" | number {
+  if (value === "epmd") return value;
+  try {
+    return port(value);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ValueError("must be epmd, or a port from 1 to 65535", { cause: error });
+  }
+}
+
 /** `10.0.0.1`, or a template with `{name}`, `{host}` and `{service}`. */
 export function addressOrTemplate(value: string): string {
   const address = literal(value);

@@ -5,6 +5,8 @@ import { variableNamed } from "./options.js";
 const REPLACED: Readonly<Record<string, string>> = {
   "no-admin": "--admin none",
   stdout: "--out -",
+  "fallback-epmd": "--fallback epmd",
+  "fallback-port": "--fallback N, the port",
   "negative-ttl": "--max-ttl, which holds for all answers",
 };
 

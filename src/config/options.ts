@@ -245,19 +245,12 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
   }),
-  fallbackPort: maybe({
+  fallback: list({
     group: "resolve",
     commands: RESOLVING,
-    help: "when there is no SRV record, the host's own addresses with this port",
-    placeholder: "N",
-    parse: values.port,
-  }),
-  fallbackEpmd: one({
-    group: "resolve",
-    commands: RESOLVING,
-    help: "when there is no SRV record, ask the EPMD at the host's own addresses",
-    parse: values.boolean,
-    default: "false",
+    help: "without an SRV record take the host's own addresses, with the port that the EPMD there has (epmd) or with this one; give it twice for both, the EPMD first",
+    placeholder: "epmd|N",
+    parse: network.fallback,
   }),
   match: maybe({
     group: "resolve",

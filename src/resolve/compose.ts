@@ -79,7 +79,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     log,
   });
   const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now, log }), now);
-  const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
+  const hasFallback = config.fallback.length > 0;
   const srv = createSrvSource({
     resolver: dns,
     addresses,
@@ -107,7 +107,10 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     });
   // A helper is at one of the instances of its service, and is not published: its own EPMD knows it.
   const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
-  const fallback = fallbackTo({ port: config.fallbackPort, epmd: config.fallbackEpmd ? askEpmd : undefined });
+  const fallback = fallbackTo({
+    port: config.fallback.find((how) => how !== "epmd"),
+    epmd: config.fallback.includes("epmd") ? askEpmd : undefined,
+  });
   const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;
   // In a mesh a missing upstream is the end: anything else would be a way around it.

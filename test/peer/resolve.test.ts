@@ -148,8 +148,8 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
     expect(code).toBe(1);
   });
 
-  test("--fallback-port serves a host that has addresses and no SRV record", async () => {
-    const { reports, code } = await resolve([...dns, "b@test-agent.node.consul", "--fallback-port", "9100"]);
+  test("--fallback N serves a host that has addresses and no SRV record", async () => {
+    const { reports, code } = await resolve([...dns, "b@test-agent.node.consul", "--fallback", "9100"]);
     expect(reports.map(({ source }) => source)).toEqual(["fallback"]);
     expect(reports.map(places)).toEqual([["127.0.0.1 9100"]]);
     expect(code).toBe(0);
@@ -157,21 +157,21 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
   });
 });
 
-requirePeer("epmd", "netns")("srv-epmd resolve --fallback-epmd", () => {
+requirePeer("epmd", "netns")("srv-epmd resolve --fallback epmd", () => {
   test("gets the port from a stock EPMD on another machine, by address and by name", async () => {
     const { hosts } = await createHosts([{ addresses: ["10.81.0.1/24"] }, { addresses: ["10.81.0.2/24"] }]);
     const [here, there] = hosts;
     if (!here || !there) throw new Error("no hosts");
     await startStockEpmd(4369, { netns: there });
     await holdConnection({ host: "127.0.0.1", port: 4369, netns: there }, ALIVE2_B);
-    const known = await resolve(["b@10.81.0.2", "--fallback-epmd"], { netns: here });
+    const known = await resolve(["b@10.81.0.2", "--fallback", "epmd"], { netns: here });
     expect(known.reports.map(places)).toEqual([["10.81.0.2 9100"]]);
     expect(known.code).toBe(0);
-    const unknown = await resolve(["zz@10.81.0.2", "--fallback-epmd"], { netns: here });
+    const unknown = await resolve(["zz@10.81.0.2", "--fallback", "epmd"], { netns: here });
     expect(unknown.reports[0]).toMatchObject({ outcome: "not-found" });
     expect(unknown.reports[0]?.reason).toContain("the EPMD at 10.81.0.2 does not know zz");
     expect(unknown.code).toBe(1);
-    const nobody = await resolve(["b@10.81.0.1", "--fallback-epmd"], { netns: here });
+    const nobody = await resolve(["b@10.81.0.1", "--fallback", "epmd"], { netns: here });
     expect(nobody.reports[0]?.cause).toContain("10.81.0.1");
     expect(nobody.code).toBe(3);
   });
@@ -184,7 +184,7 @@ requirePeer("epmd", "netns")("srv-epmd resolve --fallback-epmd", () => {
       if (qname === "host.test" && qtype === "A") return { answers: [a("host.test", "127.0.0.1")] };
       return qname === "host.test" ? {} : { rcode: 3 };
     });
-    const args = ["b@host.test", "--fallback-epmd", "--port", String(port), "--dns", `127.0.0.1:${dns.port}`];
+    const args = ["b@host.test", "--fallback", "epmd", "--port", String(port), "--dns", `127.0.0.1:${dns.port}`];
     const { reports } = await resolve(args);
     expect(reports[0]).toMatchObject({ outcome: "found", source: "fallback" });
     expect(reports.map(places)).toEqual([["127.0.0.1 9100"]]);

@@ -191,6 +191,8 @@ describe("an old name of an option stops, and names the new one", () => {
   test.each([
     ["no-admin", "--admin none"],
     ["stdout", "--out -"],
+    ["fallback-epmd", "--fallback epmd"],
+    ["fallback-port", "--fallback N"],
     ["negative-ttl", "--max-ttl"],
   ])("%s", (flag, now) => {
     const variable = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
@@ -277,6 +279,7 @@ describe("what is right alone can be wrong together", () => {
     [{ flags: { register: "consul" } }, "--register consul needs --domain or --service"],
     [{ flags: { publishNode: ["a@svc"] } }, "--publish-node needs ERL_DIST_PORT"],
     [{ command: "names", flags: { port: "0" } }, "--port 0 takes any free port, which only serve can do"],
+    [{ flags: { fallback: ["9100", "epmd", "9200"] } }, "--fallback: 9100 and 9200 are two ports; give one"],
     [{ flags: { gateway: "true" } }, "--gateway needs to know which hosts resolve to loopback addresses"],
     [{ flags: { gatewayHost: ["n1.svc"] } }, "--gateway-host says how the gateway works, and there is none without"],
     [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen says how the gateway works"],
@@ -290,6 +293,7 @@ describe("what is right alone can be wrong together", () => {
     { flags: { register: "consul", service: "svc" } },
     { flags: { publishNode: ["a@svc"] }, env: { ERL_DIST_PORT: "9100" } },
     { flags: { port: "0" } },
+    { flags: { fallback: ["9100", "epmd"] } },
     { flags: { gateway: "true", domain: ["svc"] } },
     { flags: { gateway: "true", gatewayDomain: ["svc"], gatewayListen: "none" } },
     // Other commands may find it in a shared file.

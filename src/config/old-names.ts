@@ -4,6 +4,7 @@ import { variableNamed } from "./options.js";
 /** Names that options had, without dashes, and how the same is written now. */
 const REPLACED: Readonly<Record<string, string>> = {
   "no-admin": "--admin none",
+  "probe-endpoints": "--prefer-reachable",
   stdout: "--out -",
   "fallback-epmd": "--fallback epmd",
   "fallback-port": "--fallback N, the port",

@@ -224,7 +224,7 @@ export const OPTIONS = {
     parse: values.duration,
     default: "1h",
   }),
-  probeEndpoints: one({
+  preferReachable: one({
     group: "resolve",
     commands: RESOLVING,
     help: "of several endpoints put the one that accepts a connection first",

@@ -121,7 +121,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     consulDomain: config.consulDomain,
     ownNames: machine.names,
     family,
-    probeEndpoints: config.probeEndpoints,
+    preferReachable: config.preferReachable,
     timeout: config.timeout,
     now,
   });

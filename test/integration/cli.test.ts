@@ -31,6 +31,11 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
       /--prot is not an option; was --port meant\? see srv-epmd serve --help/,
     ],
     ["an old name", ["serve", "--no-admin"], /--no-admin is no longer an option: give --admin none/],
+    [
+      "an old name of a switch, negated",
+      ["serve", "--no-probe-endpoints"],
+      /--no-probe-endpoints is no longer .* --prefer-reachable/,
+    ],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],
     ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],

@@ -79,7 +79,7 @@ describe("resolve --trace", () => {
       if (qtype !== "SRV") return { rcode: 3 };
       return transport === "udp" ? { truncated: true } : { answers, additionals };
     });
-    const args = ["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--no-probe-endpoints", "--trace"];
+    const args = ["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--no-prefer-reachable", "--trace"];
     const { stdout } = await runCommand(args);
     await dns.close();
     expect(stdout).toMatch(

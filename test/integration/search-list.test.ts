@@ -61,7 +61,7 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
     consulDomain: "consul",
     ownNames: new Set(["localhost"]),
     family: 4,
-    probeEndpoints: false,
+    preferReachable: false,
     timeout: 4_000,
     now: () => performance.now(),
   });

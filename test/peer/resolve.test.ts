@@ -89,7 +89,7 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
   });
 
   test("gives IPv6 addresses, and the weights of several instances", async () => {
-    const { code, reports } = await resolve([...dns, "six@svc", "heavy@svc", "--no-probe-endpoints"]);
+    const { code, reports } = await resolve([...dns, "six@svc", "heavy@svc", "--no-prefer-reachable"]);
     expect(code).toBe(0);
     expect(reports[0]?.endpoints).toEqual([
       {
@@ -107,7 +107,7 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
   test.each(CROWDS)(
     "sees all of %i instances on one tag, whatever fits into a datagram, and takes 32",
     async (count) => {
-      const { reports, stderr } = await resolve([...dns, `many${count}@svc`, "--no-probe-endpoints", "--trace"]);
+      const { reports, stderr } = await resolve([...dns, `many${count}@svc`, "--no-prefer-reachable", "--trace"]);
       const expected = Array.from({ length: count }, (_, n) => `10.1.3.${n + 1} ${21000 + n}`);
       const found = [...(places(reports[0]) ?? [])];
       expect(new Set(found).size).toBe(Math.min(count, 32));
@@ -264,7 +264,7 @@ describe("srv-epmd resolve", () => {
       additionals: [a("here.test", "127.0.0.1")],
     }));
     const args = ["n1@svc", "--dns", `127.0.0.1:${dns.port}`];
-    const [probed, plain] = await Promise.all([resolve(args), resolve([...args, "--no-probe-endpoints"])]);
+    const [probed, plain] = await Promise.all([resolve(args), resolve([...args, "--no-prefer-reachable"])]);
     expect(plain.reports.map(places)).toEqual([[`127.0.0.1 ${closed}`, `127.0.0.1 ${open}`]]);
     expect(probed.reports.map(places)).toEqual([[`127.0.0.1 ${open}`, `127.0.0.1 ${closed}`]]);
     server.close();

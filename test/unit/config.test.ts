@@ -141,8 +141,8 @@ test("every option has a value or is known to have none", () => {
 });
 
 test("a file speaks in numbers and truth values as well", () => {
-  const { config } = load({ contents: { "max-ttl": 2, "tcp-check": true, "probe-endpoints": false } });
-  expect([config.maxTtl, config.tcpCheck, config.probeEndpoints]).toEqual([2_000, true, false]);
+  const { config } = load({ contents: { "max-ttl": 2, "tcp-check": true, "prefer-reachable": false } });
+  expect([config.maxTtl, config.tcpCheck, config.preferReachable]).toEqual([2_000, true, false]);
 });
 
 test("an empty file is fine", () => {
@@ -190,6 +190,7 @@ describe("what nobody knows", () => {
 describe("an old name of an option stops, and names the new one", () => {
   test.each([
     ["no-admin", "--admin none"],
+    ["probe-endpoints", "--prefer-reachable"],
     ["stdout", "--out -"],
     ["fallback-epmd", "--fallback epmd"],
     ["fallback-port", "--fallback N"],

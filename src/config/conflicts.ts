@@ -50,7 +50,7 @@ const isOn = (value: Config["fallback"] | Config["helpers"]) =>
   value === "ask" || (Array.isArray(value) && value.length > 0);
 
 /** What only the gateway reads. */
-const GATEWAY_ONLY = ["gatewayDomain", "gatewayHost", "gatewayListen", "gatewayForward"] as const;
+const GATEWAY_ONLY = ["gatewayDomain", "gatewayListen", "gatewayForward"] as const;
 
 type Check = (config: Config, command: Command) => string | undefined;
 
@@ -83,9 +83,9 @@ const CHECKS: readonly Check[] = [
       ? undefined
       : `--${flagOf(idle)} says how the gateway works, and there is none without --gateway`;
   },
-  ({ gateway, domain, gatewayDomain, gatewayHost }) =>
-    gateway && domain.length + gatewayDomain.length + gatewayHost.length === 0
-      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain, --gateway-domain or --gateway-host"
+  ({ gateway, domain, gatewayDomain }) =>
+    gateway && domain.length + gatewayDomain.length === 0
+      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain or --gateway-domain"
       : undefined,
   asksItself,
   sharedPort,

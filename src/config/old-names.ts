@@ -5,6 +5,7 @@ import { variableNamed } from "./options.js";
 const REPLACED: Readonly<Record<string, string>> = {
   "no-admin": "--admin none",
   "probe-endpoints": "--prefer-reachable",
+  "gateway-host": "--gateway-domain",
   stdout: "--out -",
   "fallback-epmd": "--fallback epmd",
   "fallback-port": "--fallback N, the port",

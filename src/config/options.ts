@@ -509,17 +509,10 @@ export const OPTIONS = {
   gatewayDomain: list({
     group: "gateway",
     commands: GATEWAY,
-    help: "hosts that are this domain or lie under it resolve to loopback addresses",
+    help: "the host of this name, and all hosts under it, resolve to loopback addresses",
     placeholder: "DOMAIN",
     parse: network.domainName,
     defaultText: "--domain",
-  }),
-  gatewayHost: list({
-    group: "gateway",
-    commands: GATEWAY,
-    help: "a host that resolves to a loopback address from the start",
-    placeholder: "HOST",
-    parse: network.domainName,
   }),
   gatewayRange: one({
     group: "gateway",

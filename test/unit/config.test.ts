@@ -191,6 +191,7 @@ describe("an old name of an option stops, and names the new one", () => {
   test.each([
     ["no-admin", "--admin none"],
     ["probe-endpoints", "--prefer-reachable"],
+    ["gateway-host", "--gateway-domain"],
     ["stdout", "--out -"],
     ["fallback-epmd", "--fallback epmd"],
     ["fallback-port", "--fallback N"],
@@ -282,7 +283,10 @@ describe("what is right alone can be wrong together", () => {
     [{ command: "names", flags: { port: "0" } }, "--port 0 takes any free port, which only serve can do"],
     [{ flags: { fallback: ["9100", "epmd", "9200"] } }, "--fallback: 9100 and 9200 are two ports; give one"],
     [{ flags: { gateway: "true" } }, "--gateway needs to know which hosts resolve to loopback addresses"],
-    [{ flags: { gatewayHost: ["n1.svc"] } }, "--gateway-host says how the gateway works, and there is none without"],
+    [
+      { flags: { gatewayDomain: ["n1.svc"] } },
+      "--gateway-domain says how the gateway works, and there is none without",
+    ],
     [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen says how the gateway works"],
   ] as const)("%j", (input, message) => {
     expect(complaint(input)).toContain(`CONFIG_CONFLICT ${message}`);

@@ -1,6 +1,15 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { GROUP_TITLES } from "../cli/help.js";
-import { type Command, defaultOf, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import {
+  type Command,
+  defaultOf,
+  flagOf,
+  hasFlag,
+  isFileKey,
+  OPTION_KEYS,
+  type OptionKey,
+  optionOf,
+} from "../config/options.js";
 import { METRICS, type MetricSpec } from "../daemon/metrics.js";
 import { CHECKS } from "../doctor/checks.js";
 import { ROOT } from "./settings.js";
@@ -27,7 +36,7 @@ function checkTable(): string {
 }
 
 function optionTables(): string {
-  const keys = OPTION_KEYS.filter((key) => !optionOf(key).variableOnly);
+  const keys = OPTION_KEYS.filter((key) => isFileKey(key) && !optionOf(key).hidden);
   return Object.entries(GROUP_TITLES)
     .map(([group, title]) => {
       const rows = keys.filter((key) => optionOf(key).group === group).map(row);
@@ -48,7 +57,8 @@ function metricTable(): string {
 
 function row(key: OptionKey): string {
   const option = optionOf(key);
-  const flag = `\`--${flagOf(key)}${option.placeholder ? ` ${option.placeholder}` : ""}\`${option.list ? "…" : ""}`;
+  const name = hasFlag(key) ? `--${flagOf(key)}` : `${flagOf(key)}:`;
+  const flag = `\`${name}${option.placeholder ? ` ${option.placeholder}` : ""}\`${option.list ? "…" : ""}`;
   const listed = commandsOf(key);
   const commands = listed.length === 1 && listed[0] === "serve" ? "" : ` (${listed.join(", ")})`;
   const also = option.variable === undefined ? "" : `\`${option.variable}\``;

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { refuseOldName } from "../config/old-names.js";
-import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import { type Command, flagOf, hasFlag, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { ConfigError } from "../errors.js";
 import { nearest } from "../names/nearest.js";
 import type { CommandDefinition } from "./commands.js";
@@ -13,7 +13,7 @@ export interface ParsedArguments {
 
 /** Options of a command that have a flag. */
 export function flagKeysOf(command: Command): OptionKey[] {
-  return OPTION_KEYS.filter((key) => optionOf(key).commands.includes(command) && !optionOf(key).variableOnly);
+  return OPTION_KEYS.filter((key) => hasFlag(key) && optionOf(key).commands.includes(command));
 }
 
 /** Parses what follows the command's name. @throws ConfigError CONFIG_UNKNOWN, CONFIG_VALUE */
@@ -70,7 +70,7 @@ export function parseArguments(
 }
 
 function unknownFlag(flag: string, written: string, command: Command): string {
-  const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && !optionOf(candidate).variableOnly);
+  const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && hasFlag(candidate));
   if (key !== undefined) return `${written} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
   const meant = flag.length > 2 ? nearest(flag, flagKeysOf(command).map(flagOf)) : undefined;
   const hint = meant === undefined ? ";" : `; was --${meant} meant?`;

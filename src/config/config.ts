@@ -6,6 +6,8 @@ import {
   type Command,
   defaultOf,
   flagOf,
+  hasFlag,
+  isFileKey,
   OPTION_KEYS,
   type OptionKey,
   optionOf,
@@ -23,7 +25,7 @@ export interface Config extends Settings {
 
 export interface ConfigInput {
   readonly command: Command;
-  /** Flags of the command line by option key, as written; absent: not given. */
+  /** By option key, as written on the command line; absent: not given. */
   readonly flags: Readonly<Partial<Record<OptionKey, string | readonly string[]>>>;
   readonly env: Environment;
   /** Contents of `--config`, by flag name. */
@@ -86,7 +88,7 @@ function findWritten(key: OptionKey, input: ConfigInput, file: Map<OptionKey, Wr
   const option = optionOf(key);
   const flag = input.flags[key];
   if (flag !== undefined) return { where: `--${flagOf(key)}`, texts: typeof flag === "string" ? [flag] : flag };
-  const own = option.variableOnly ? undefined : input.env[variableOf(key)];
+  const own = hasFlag(key) ? input.env[variableOf(key)] : undefined;
   if (own !== undefined && own !== "") return { where: variableOf(key), texts: option.list ? splitList(own) : [own] };
   const inFile = file.get(key);
   if (inFile) return inFile;
@@ -142,7 +144,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   }
   for (const [name, value] of Object.entries(contents)) {
     const where = `${file.path}: ${name}`;
-    const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && !optionOf(candidate).variableOnly);
+    const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && isFileKey(candidate));
     if (key === undefined) refuseOldName(where, name);
     if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
     const items: unknown[] = Array.isArray(value) ? value : [value];
@@ -156,7 +158,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
 }
 
 function unknownVariables(env: Environment): string[] {
-  const known = new Set(OPTION_KEYS.filter((key) => !optionOf(key).variableOnly).map(variableOf));
+  const known = new Set(OPTION_KEYS.filter(hasFlag).map(variableOf));
   return Object.keys(env)
     .filter((name) => name.startsWith("SRV_EPMD_") && !known.has(name) && !MODULE_VARIABLES.has(name))
     .map((name) => `${name} is not a variable of srv-epmd; is it misspelt?`);

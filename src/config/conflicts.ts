@@ -62,7 +62,7 @@ const CHECKS: readonly Check[] = [
   ({ consulCert, consulKey }) =>
     (consulCert === undefined) === (consulKey === undefined)
       ? undefined
-      : "--consul-cert and --consul-key go together: give both or none",
+      : "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file) go together: give both or none",
   ({ dnsListen, domain }) =>
     dnsListen && domain.length === 0
       ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"

@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.js";
-import { variableNamed } from "./options.js";
+import { flagOf, OPTION_KEYS, optionOf, variableNamed } from "./options.js";
 
 /** Names that options had, without dashes, and how the same is written now. */
 const REPLACED: Readonly<Record<string, string>> = {
@@ -12,6 +12,16 @@ const REPLACED: Readonly<Record<string, string>> = {
   "negative-ttl": "--max-ttl, which holds for all answers",
 };
 
+/** Options that had a flag and have none. */
+const WITHOUT_FLAG = OPTION_KEYS.filter((key) => optionOf(key).only === "variable or file");
+
+/** How an old name is written now; undefined: it is none. @param flag the name without dashes */
+function replacementOf(flag: string): string | undefined {
+  const key = WITHOUT_FLAG.find((candidate) => flagOf(candidate) === flag);
+  if (key !== undefined) return `${optionOf(key).variable}, or ${flag} in the configuration file`;
+  return Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
+}
+
 /**
  * An old name stops the start: a setting that is ignored would be noticed too late.
  * @param where as it was written: a flag, a variable, or a key with its file
@@ -19,13 +29,13 @@ const REPLACED: Readonly<Record<string, string>> = {
  * @throws ConfigError CONFIG_UNKNOWN that names the new one
  */
 export function refuseOldName(where: string, flag: string): void {
-  const now = Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
+  const now = replacementOf(flag);
   if (now !== undefined) throw new ConfigError("CONFIG_UNKNOWN", `${where} is no longer an option: give ${now}`);
 }
 
 /** @throws ConfigError CONFIG_UNKNOWN for the first variable with an old name; an empty one counts as not set */
 export function refuseOldVariables(env: Readonly<Record<string, string | undefined>>): void {
-  for (const flag of Object.keys(REPLACED)) {
+  for (const flag of [...Object.keys(REPLACED), ...WITHOUT_FLAG.map(flagOf)]) {
     const variable = variableNamed(flag);
     if (env[variable]) refuseOldName(variable, flag);
   }

@@ -37,8 +37,10 @@ interface Spec<T> {
   readonly variable?: string;
   /** Never shown nor logged. */
   readonly secret?: boolean;
-  /** A setting that the ecosystem has a variable for and that needs no flag of ours. */
-  readonly variableOnly?: boolean;
+  /** An option without a flag and a variable of ours: it is set by the ecosystem's variable, some also in the file. */
+  readonly only?: "variable" | "variable or file";
+  /** Set by this program when it starts itself, and not shown. */
+  readonly hidden?: boolean;
 }
 
 export interface Option<T> extends Spec<T> {
@@ -429,7 +431,7 @@ export const OPTIONS = {
     parse: values.boolean,
     default: "false",
     variable: "CONSUL_HTTP_SSL",
-    variableOnly: true,
+    only: "variable",
   }),
   consulSslVerify: one({
     group: "consul",
@@ -438,7 +440,7 @@ export const OPTIONS = {
     parse: values.boolean,
     default: "true",
     variable: "CONSUL_HTTP_SSL_VERIFY",
-    variableOnly: true,
+    only: "variable",
   }),
   consulTlsServerName: maybe({
     group: "consul",
@@ -447,7 +449,7 @@ export const OPTIONS = {
     placeholder: "NAME",
     parse: values.text,
     variable: "CONSUL_TLS_SERVER_NAME",
-    variableOnly: true,
+    only: "variable",
   }),
   consulToken: maybe({
     group: "consul",
@@ -457,6 +459,7 @@ export const OPTIONS = {
     parse: values.token,
     variable: "CONSUL_HTTP_TOKEN",
     secret: true,
+    only: "variable or file",
   }),
   consulTokenFile: maybe({
     group: "consul",
@@ -473,6 +476,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_CACERT",
+    only: "variable or file",
   }),
   consulCert: maybe({
     group: "consul",
@@ -481,6 +485,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_CLIENT_CERT",
+    only: "variable or file",
   }),
   consulKey: maybe({
     group: "consul",
@@ -489,6 +494,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_CLIENT_KEY",
+    only: "variable or file",
   }),
 
   dnsListen: maybe({
@@ -561,7 +567,7 @@ export const OPTIONS = {
     placeholder: "DIR",
     parse: values.text,
     variable: "XDG_RUNTIME_DIR",
-    variableOnly: true,
+    only: "variable",
   }),
   untilIdle: one({
     group: "gateway",
@@ -569,6 +575,7 @@ export const OPTIONS = {
     help: "end when no daemon is connected and no link is open for a minute; serve starts a relay process so",
     parse: values.boolean,
     default: "false",
+    hidden: true,
   }),
   format: one({
     group: "gateway",
@@ -692,6 +699,16 @@ export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
 
 export function optionOf(key: OptionKey): Option<unknown> {
   return OPTIONS[key];
+}
+
+/** Whether it has a flag, and a variable of ours. */
+export function hasFlag(key: OptionKey): boolean {
+  return optionOf(key).only === undefined;
+}
+
+/** Whether it may stand in the configuration file. */
+export function isFileKey(key: OptionKey): boolean {
+  return optionOf(key).only !== "variable";
 }
 
 export function flagOf(key: OptionKey): string {

@@ -14,7 +14,7 @@ export async function exposedSecrets({ consulTokenFile, consulKey }: Config, fil
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
   const secrets = [
     { flag: "--consul-token-file", path: consulTokenFile },
-    { flag: "--consul-key", path: consulKey },
+    { flag: "CONSUL_CLIENT_KEY", path: consulKey },
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {

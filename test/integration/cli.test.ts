@@ -88,9 +88,9 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["an IPv6 address whose port lacks brackets", ["serve", "--dns", "::1:8600"], /was \[::1\]:8600 meant\?/],
     ["a domain that is never reached", ["serve", "--domain", "svc", "--domain", "n*=b"], /n\*=b is never reached: svc/],
     [
-      "a token that no header carries",
+      "a token on the command line, which ps shows",
       ["serve", "--consul-token", "a\nb"],
-      /--consul-token: its value must be printable/,
+      /^srv-epmd: --consul-token is no longer an option: give CONSUL_HTTP_TOKEN, or consul-token in the configuration file\n$/,
     ],
     [
       "less than Consul's minimum",
@@ -98,7 +98,6 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
       /must be at least 1m, which is Consul's minimum/,
     ],
     ["a module for nowhere", ["module"], /say where it goes: --out DIR, --out - to print it, or --app DIR/],
-    ["half a certificate", ["serve", "--consul-cert", "x"], /--consul-cert and --consul-key go together/],
     ["a zone without a domain", ["serve", "--dns-listen", "127.0.0.1:0"], /--dns-listen answers .* give --domain too/],
     [
       "a nodes file that is not there",
@@ -138,8 +137,13 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
   });
 
   test("a secret is not repeated", async () => {
-    const { stderr } = await cli(["serve", "--consul-token", "s3cret", "--consul-token", "s3cret", "--port", "x"]);
-    expect(stderr).not.toContain("s3cret");
+    for (const token of ["s3\ncret", "s3cret"]) {
+      for (const flags of [[], ["--consul-token", token]]) {
+        const { code, stderr } = await cli(["serve", "--port", "x", ...flags], { CONSUL_HTTP_TOKEN: token });
+        expect(code).toBe(2);
+        expect(stderr).not.toMatch(/s3|cret/);
+      }
+    }
   });
 });
 
@@ -170,7 +174,7 @@ describe("help", () => {
     expect(script).toContain("--get-yargs-completions");
     const words = async (...line: string[]) => (await cli(["--get-yargs-completions", ...line])).stdout.split("\n");
     expect(await words("srv-epmd", "re")).toContain("resolve");
-    expect(await words("srv-epmd", "serve", "--co")).toContain("--consul-token");
+    expect(await words("srv-epmd", "serve", "--co")).toContain("--consul-token-file");
     expect(await words("srv-epmd", "names", "--li")).not.toContain("--listen");
   });
 });

@@ -208,6 +208,20 @@ describe("an old name of an option stops, and names the new one", () => {
     expect(complaint({ flags: { [key]: "true" } })).toContain(`${key} is no longer an option: give ${now}`);
   });
 
+  test.each([
+    ["consul-token", "CONSUL_HTTP_TOKEN"],
+    ["consul-ca", "CONSUL_CACERT"],
+    ["consul-cert", "CONSUL_CLIENT_CERT"],
+    ["consul-key", "CONSUL_CLIENT_KEY"],
+  ])("%s as a variable of ours; in a file it stays", (flag, variable) => {
+    const old = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
+    expect(complaint({ env: { [old]: "s3cr3t" } })).toBe(
+      `CONFIG_UNKNOWN ${old} is no longer an option: give ${variable}, or ${flag} in the configuration file`,
+    );
+    const both = { "consul-cert": "c", "consul-key": "k" };
+    expect(load({ contents: { ...both, [flag]: "x" } }).warnings).toEqual([]);
+  });
+
   test("but not as a variable that is empty", () => {
     expect(load({ env: { SRV_EPMD_NO_ADMIN: "" } }).config.admin).toEqual({ address: "127.0.0.1", port: 9369 });
   });
@@ -275,8 +289,11 @@ describe("the scheme of the agent", () => {
 
 describe("what is right alone can be wrong together", () => {
   test.each([
-    [{ flags: { consulCert: "a.pem" } }, "--consul-cert and --consul-key go together"],
-    [{ flags: { consulKey: "a.key" } }, "--consul-cert and --consul-key go together"],
+    [{ env: { CONSUL_CLIENT_CERT: "a.pem" } }, "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY"],
+    [
+      { contents: { "consul-key": "a.key" } },
+      "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file)",
+    ],
     [{ flags: { dnsListen: "127.0.0.1:53" } }, "--dns-listen answers for the nodes under --domain"],
     [{ flags: { register: "consul" } }, "--register consul needs --domain or --service"],
     [{ flags: { publishNode: ["a@svc"] } }, "--publish-node needs ERL_DIST_PORT"],
@@ -293,7 +310,7 @@ describe("what is right alone can be wrong together", () => {
   });
 
   test.each([
-    { flags: { consulCert: "a.pem", consulKey: "a.key" } },
+    { env: { CONSUL_CLIENT_CERT: "a.pem", CONSUL_CLIENT_KEY: "a.key" } },
     { flags: { dnsListen: "127.0.0.1:53", domain: ["demo.test"] } },
     { flags: { register: "consul", service: "svc" } },
     { flags: { publishNode: ["a@svc"] }, env: { ERL_DIST_PORT: "9100" } },

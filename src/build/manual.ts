@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { GROUP_TITLES } from "../cli/help.js";
 import {
   type Command,
   defaultOf,
   flagOf,
+  GROUPS,
   hasFlag,
   isFileKey,
   OPTION_KEYS,
@@ -37,11 +37,11 @@ function checkTable(): string {
 
 function optionTables(): string {
   const keys = OPTION_KEYS.filter((key) => isFileKey(key) && !optionOf(key).hidden);
-  return Object.entries(GROUP_TITLES)
+  return Object.entries(GROUPS)
     .map(([group, title]) => {
       const rows = keys.filter((key) => optionOf(key).group === group).map(row);
       const head = ["| flag | what it does | default | also |", "|---|---|---|---|"];
-      return ["", `## ${title.replace(":", "")}`, "", ...head, ...rows, ""].join("\n");
+      return ["", `## ${title}`, "", ...head, ...rows, ""].join("\n");
     })
     .concat("")
     .join("\n");
@@ -62,7 +62,7 @@ function row(key: OptionKey): string {
   const listed = commandsOf(key);
   const commands = listed.length === 1 && listed[0] === "serve" ? "" : ` (${listed.join(", ")})`;
   const also = option.variable === undefined ? "" : `\`${option.variable}\``;
-  return `| ${flag} | ${forTable(option.help)}${commands} | ${defaultText(key)} | ${also} |`;
+  return `| ${forTable(flag)} | ${forTable(option.help)}${commands} | ${defaultText(key)} | ${also} |`;
 }
 
 /** doctor has all options of serve, which is said once. */

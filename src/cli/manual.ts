@@ -26,7 +26,7 @@ export async function manual(args: readonly string[], io: Io): Promise<ExitCode>
   } else if (isTopic(word)) {
     await page(forTerminal(TOPICS[word], { columns: io.columns, coloured: isColoured(io) }), io);
   } else if (COMMANDS.some(({ name }) => name === word)) {
-    await page(`${await helpText([word, "--help"], io.columns)}\n`, io);
+    await page(`${helpText(word, false, io.columns)}\n`, io);
   } else {
     throw new ConfigError("CONFIG_UNKNOWN", unknownTopic(word));
   }

@@ -8,24 +8,27 @@ import * as values from "./values.js";
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
 export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
-export type Group =
-  | "listen"
-  | "resolve"
-  | "publish"
-  | "consul"
-  | "embedded"
-  | "gateway"
-  | "mesh"
-  | "admin"
-  | "module"
-  | "all";
+/** Titles of the topics that options are shown under. */
+export const GROUPS = {
+  listen: "Listening",
+  resolve: "Resolution",
+  publish: "Publication",
+  consul: "Consul agent",
+  embedded: "Embedded DNS",
+  gateway: "Gateway",
+  mesh: "Consul Connect",
+  admin: "Status and metrics over HTTP",
+  module: "Where it goes",
+  all: "General",
+} as const;
+export type Group = keyof typeof GROUPS;
 
 interface Spec<T> {
   readonly group: Group;
   readonly commands: readonly Command[];
   /** One sentence for `--help` and the manual. */
   readonly help: string;
-  /** What stands behind the flag in `--help`; none for a boolean. */
+  /** What stands behind the flag in `--help`, words that may be given in lower case: `IP:PORT|none`. None for a boolean. */
   readonly placeholder?: string;
   /** Throws a ValueError. */
   readonly parse: (text: string) => T;
@@ -197,8 +200,8 @@ export const OPTIONS = {
   family: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "address family that endpoints must have: any, 4 or 6",
-    placeholder: "FAMILY",
+    help: "address family that endpoints must have",
+    placeholder: "any|4|6",
     parse: network.family,
     default: "any",
   }),
@@ -293,8 +296,8 @@ export const OPTIONS = {
   register: maybe({
     group: "publish",
     commands: SERVE,
-    help: "where nodes are published: consul or none",
-    placeholder: "WHERE",
+    help: "where nodes are published",
+    placeholder: "consul|none",
     parse: values.oneOf("consul", "none"),
     defaultText: "consul when --domain lies under the Consul domain and --dns-listen is not given",
   }),
@@ -341,7 +344,7 @@ export const OPTIONS = {
     group: "publish",
     commands: SERVE,
     help: "short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, ask also looks those of others up at the EPMDs of their service, publish publishes them",
-    placeholder: "HOW",
+    placeholder: "local|ask|publish",
     parse: values.oneOf("local", "ask", "publish"),
     default: "local",
   }),
@@ -581,7 +584,7 @@ export const OPTIONS = {
     group: "gateway",
     commands: ["hosts"],
     help: "hosts for /etc/hosts, inetrc for a file that ERL_INETRC names",
-    placeholder: "FORMAT",
+    placeholder: "hosts|inetrc",
     parse: values.oneOf("hosts", "inetrc"),
     default: "hosts",
   }),
@@ -643,8 +646,8 @@ export const OPTIONS = {
   logLevel: one({
     group: "all",
     commands: EVERY,
-    help: `how much is logged: ${values.LOG_LEVELS.join(", ")}`,
-    placeholder: "LEVEL",
+    help: "how much is logged",
+    placeholder: values.LOG_LEVELS.join("|"),
     parse: values.oneOf(...values.LOG_LEVELS),
     default: {
       serve: "info",
@@ -660,8 +663,8 @@ export const OPTIONS = {
   logFormat: maybe({
     group: "all",
     commands: EVERY,
-    help: "json or pretty",
-    placeholder: "FORMAT",
+    help: "form of the log lines",
+    placeholder: "json|pretty",
     parse: values.oneOf("json", "pretty"),
     defaultText: "pretty on a terminal, else json",
   }),

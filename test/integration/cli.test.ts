@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { COMMANDS } from "../../src/cli/commands.js";
 import { run } from "../../src/cli/program.js";
+import { flagOf, hasFlag, OPTION_KEYS, optionOf } from "../../src/config/options.js";
 import { freePort } from "../support/free-port.js";
 
 /** Runs a command line in this process. */
@@ -156,26 +158,118 @@ test("module --out - prints the module", async () => {
 describe("help", () => {
   test.each([["--help"], ["-h"]])("%s lists the commands", async (word) => {
     const { code, stdout, stderr } = await cli([word]);
-    expect(stdout).toMatch(/srv-epmd serve .*\n.*srv-epmd resolve <name\.\.>/);
+    expect(stdout).toMatch(/^ {2}serve .*\n {2}resolve <name\.\.> /m);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   });
 
-  test("of a command shows its options with defaults and variables, examples, and no option of others", async () => {
+  test("of serve has ten options with placeholders, defaults and the ecosystem's variables, and examples", async () => {
     const { stdout } = await cli(["serve", "--help"]);
-    expect(stdout).toMatch(/--port .*\[4369\][\s\S]*\(SRV_EPMD_PORT, ERL_EPMD_PORT\)/);
+    expect(stdout.match(/^ {2}--/gm)).toHaveLength(10);
+    expect(stdout).toMatch(/^ {2}--port N +EPMD port.*\[default:\s+4369; ERL_EPMD_PORT\]/m);
     expect(stdout).toContain("srv-epmd serve --domain svc.service.consul");
+    expect(stdout).toContain("srv-epmd serve --help-all");
     expect((await cli(["names", "--help"])).stdout).not.toContain("--listen");
   });
 
-  test("--version prints the version alone; completion a script that the shell takes", async () => {
+  test("--help-all has every option by topic, but those that this program gives itself", async () => {
+    const [serve, relay, program] = await Promise.all([
+      cli(["serve", "--help-all"]),
+      cli(["relay", "--help-all"]),
+      cli(["--help-all"]),
+    ]);
+    const flags = (text: string) => Array.from(text.matchAll(/^ {2}--([a-z-]+)/gm), ([, flag]) => flag).sort();
+    const shown = OPTION_KEYS.filter((key) => hasFlag(key) && !optionOf(key).hidden);
+    expect(flags(program.stdout)).toEqual(shown.map(flagOf).sort());
+    expect(flags(serve.stdout)).toEqual(
+      shown
+        .filter((key) => optionOf(key).commands.includes("serve"))
+        .map(flagOf)
+        .sort(),
+    );
+    expect(relay.stdout).toMatch(/^Gateway:\n {2}--relay-ports LOW-HIGH/m);
+    expect(relay.stdout).not.toContain("--until-idle");
+  });
+
+  test("of doctor does not repeat that of serve", async () => {
+    for (const flag of ["--help", "--help-all"]) {
+      const { stdout } = await cli(["doctor", flag]);
+      expect(stdout).toContain("Every option of serve is one of doctor too: srv-epmd serve --help-all");
+      expect(stdout.match(/^ {2}--/gm)?.length).toBeLessThan(10);
+    }
+  });
+
+  test("fits 80 columns, however wide the terminal is", async () => {
+    for (const command of ["", ...COMMANDS.map(({ name }) => name)]) {
+      for (const flag of ["--help", "--help-all"]) {
+        const { stdout } = await cli([command, flag].filter((word) => word !== ""));
+        for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+      }
+    }
+  });
+
+  test("--version prints the version alone", async () => {
     expect((await cli(["--version"])).stdout).toMatch(/^\S+\n$/);
-    const script = (await cli(["completion"])).stdout;
-    expect(script).toContain("complete -o bashdefault");
-    expect(script).toContain("--get-yargs-completions");
-    const words = async (...line: string[]) => (await cli(["--get-yargs-completions", ...line])).stdout.split("\n");
-    expect(await words("srv-epmd", "re")).toContain("resolve");
-    expect(await words("srv-epmd", "serve", "--co")).toContain("--consul-token-file");
-    expect(await words("srv-epmd", "names", "--li")).not.toContain("--listen");
+  });
+});
+
+describe("completion", () => {
+  const words = async (...line: string[]) => (await cli(["--completions", ...line])).stdout.trim().split("\n");
+
+  test("prints a script for the shell that is named, else for $SHELL, else for bash", async () => {
+    const script = async (args: string[], env = {}) => (await cli(["completion", ...args], env)).stdout;
+    expect(await script([])).toContain("complete -F _srv_epmd srv-epmd");
+    expect(await script([], { SHELL: "/usr/bin/zsh" })).toMatch(/^#compdef srv-epmd/);
+    expect(await script(["fish"])).toContain("complete -c srv-epmd");
+    expect(await cli(["completion", "tcsh"])).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("offers commands, and the flags of a command", async () => {
+    expect(await words("re")).toEqual(expect.arrayContaining(["resolve", "relay", "help", "completion"]));
+    const flags = await words("serve", "--co");
+    expect(flags).toEqual(expect.arrayContaining(["--consul-token-file", "--register", "--help-all"]));
+    expect(flags).not.toContain("--consul-token");
+    expect(await words("names", "--li")).not.toContain("--listen");
+    expect(await words("relay", "--")).not.toContain("--until-idle");
+  });
+
+  test.each([
+    [
+      ["serve", "--register", ""],
+      ["consul", "none"],
+    ],
+    // bash has an = as a word of its own, zsh and fish do not.
+    [
+      ["serve", "--register", "=", "no"],
+      ["consul", "none"],
+    ],
+    [
+      ["serve", "--register", "="],
+      ["consul", "none"],
+    ],
+    [
+      ["serve", "--register=no"],
+      ["--register=consul", "--register=none"],
+    ],
+    [["serve", "--fallback", ""], ["epmd"]],
+    [["serve", "--config", ""], [":files"]],
+    [["module", "--out", ""], [":folders"]],
+    [["serve", "--domain", ""], [""]],
+    [
+      ["completion", ""],
+      ["bash", "zsh", "fish"],
+    ],
+    [["nothing", ""], [""]],
+  ])("after %j offers %j", async (line, candidates) => {
+    expect(await words(...line)).toEqual(candidates);
+  });
+
+  test("offers values that the options take", () => {
+    for (const key of OPTION_KEYS) {
+      const { placeholder = "", parse } = optionOf(key);
+      for (const word of placeholder.split("|").filter((text) => /^[a-z0-9]+$/.test(text))) {
+        expect(() => parse(word), `${key} ${word}`).not.toThrow();
+      }
+    }
   });
 });
 

@@ -21,7 +21,7 @@ const texts = { README: readme, ...TOPICS };
 /** Flags of other programs that the manual names. */
 const FOREIGN = new Set([
   // Ours, of no command.
-  ...["help", "version"],
+  ...["help", "help-all", "version"],
   ...["build-arg", "env", "network", "no-healthcheck", "rm", "tag"],
   ...["global", "only-bundle", "prefix", "silent"],
 ]);

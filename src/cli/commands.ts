@@ -1,8 +1,7 @@
 import type { Config } from "../config/config.js";
 import type { Command, OptionKey } from "../config/options.js";
 import type { Logger } from "../daemon/logger.js";
-import type { ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
+import type { ExitCode, Io } from "./io.js";
 
 /** What a command runs with. */
 export interface CommandContext {

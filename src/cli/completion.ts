@@ -5,7 +5,7 @@ import { COMMANDS } from "./commands.js";
 import { flagKeysOf } from "./parse.js";
 
 /** What the scripts below call with the words of the command line, the one at the cursor last. */
-export const COMPLETIONS = "--completions";
+const COMPLETIONS = "--completions";
 
 const COMMAND_NAMES = COMMANDS.map(({ name }) => name);
 const HELP_FLAGS = ["--help", "--help-all"];

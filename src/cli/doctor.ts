@@ -5,12 +5,9 @@ import { type Examination, examine } from "../doctor/examination.js";
 import { describeError } from "../errors.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { writeJson } from "./output.js";
-import { type Line, painter, type Tone } from "./paint.js";
-import { nodeOperands } from "./resolving.js";
-import { wrap } from "./wrap.js";
+import { EXIT, type ExitCode, type Io, writeJson } from "./io.js";
+import { type Line, painter, type Tone, wrap } from "./lines.js";
+import { nodeOperands } from "./operands.js";
 
 /** No check takes so long; one that does must not keep the others from being told. Milliseconds. */
 const CHECK_LIMIT = 12_000;

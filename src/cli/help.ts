@@ -9,8 +9,8 @@ import {
   optionOf,
 } from "../config/options.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
+import { wrap } from "./lines.js";
 import { flagKeysOf } from "./parse.js";
-import { wrap } from "./wrap.js";
 
 /** Columns: longer lines are hard to follow, however wide the terminal is. */
 const WIDEST = 80;

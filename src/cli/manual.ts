@@ -4,11 +4,10 @@ import { TOPIC_NAMES, type TopicName } from "../help/topic-names.js";
 import { TOPICS } from "../help/topics.js";
 import { nearest } from "../names/nearest.js";
 import { COMMANDS } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
 import { helpText } from "./help.js";
-import type { Io } from "./io.js";
+import { EXIT, type ExitCode, type Io } from "./io.js";
+import { isColoured } from "./lines.js";
 import { page } from "./pager.js";
-import { isColoured } from "./paint.js";
 
 const isTopic = (word: string): word is TopicName => TOPIC_NAMES.some((name) => name === word);
 

@@ -1,13 +1,11 @@
-import { loadConfig } from "../config/config.js";
+import { type ConfigInput, loadConfig } from "../config/config.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 import { exposedSecrets } from "../os/secret-files.js";
 import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
-import { readConfigFile } from "./config-file.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { complain } from "./output.js";
+import { complain, EXIT, type ExitCode, type Io } from "./io.js";
 import { parseArguments } from "./parse.js";
 
 const HELP_FLAGS = new Set(["--help", "-h", "--help-all"]);
@@ -65,4 +63,14 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   const runCommand = await command.load();
   return runCommand({ config, operands, io, log });
+}
+
+/** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */
+async function readConfigFile(path: string): Promise<NonNullable<ConfigInput["file"]>> {
+  try {
+    const text = await readBounded(path, { limit: MEBIBYTE, orPipe: true });
+    return { path, contents: /\.ya?ml$/i.test(path) ? (await import("./yaml.js")).parseYaml(text) : JSON.parse(text) };
+  } catch (error) {
+    throw new ConfigError("CONFIG_FILE", `--config: cannot use ${path}: ${describeError(error)}`, { cause: error });
+  }
 }

@@ -3,9 +3,8 @@ import { relayDescriptors } from "../relay/limits.js";
 import { startRelayServer } from "../relay/server.js";
 import { relaySocketPath } from "../relay/socket-path.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import { notify } from "./notify.js";
-import { onStopSignal } from "./stop-signal.js";
+import { EXIT, type ExitCode } from "./io.js";
+import { notify, onStopSignal } from "./supervisor.js";
 
 /** Runs the relays until a signal, which cuts their links, or, with --until-idle, until nobody needs them. */
 export async function relay({ config, io, log }: CommandContext): Promise<ExitCode> {

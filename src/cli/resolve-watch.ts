@@ -3,11 +3,10 @@ import { formatPeer } from "../epmd/peer.js";
 import type { NodeName } from "../names/node-name.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, worst } from "./exit-code.js";
-import { writeJson } from "./output.js";
-import { type Line, painter } from "./paint.js";
+import { EXIT, type ExitCode, worst, writeJson } from "./io.js";
+import { type Line, painter } from "./lines.js";
 import { exitCodeOf, jsonReport, outcomeWords, plainReport, type Report } from "./resolve-report.js";
-import { onStopSignal } from "./stop-signal.js";
+import { onStopSignal } from "./supervisor.js";
 
 /** Milliseconds from the beginning of one look-up to that of the next. */
 const INTERVAL = 1000;

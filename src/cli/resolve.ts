@@ -10,13 +10,10 @@ import type { Way } from "../resolve/core/ways-in.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { type ExitCode, worst } from "./exit-code.js";
-import { epmdCandidates } from "./names.js";
-import { writeJson } from "./output.js";
-import { painter } from "./paint.js";
-import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-report.js";
-import { nodeOperands } from "./resolving.js";
-import { traceLines } from "./trace-lines.js";
+import { type ExitCode, worst, writeJson } from "./io.js";
+import { painter } from "./lines.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
+import { exitCodeOf, jsonReport, plainReport, type Report, traceLines } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {

@@ -2,10 +2,8 @@ import type { Config } from "../config/config.js";
 import { type Daemon, start } from "../daemon/daemon.js";
 import type { RelayStart } from "../relay/autostart.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { notify } from "./notify.js";
-import { onStopSignal } from "./stop-signal.js";
+import { EXIT, type ExitCode, type Io } from "./io.js";
+import { notify, onStopSignal } from "./supervisor.js";
 
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */
 export async function serve({ config, io, log }: CommandContext): Promise<ExitCode> {

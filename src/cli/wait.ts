@@ -3,10 +3,9 @@ import { describeError } from "../errors.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import { epmdCandidates, firstAnswer } from "./names.js";
-import { complain, writeJson } from "./output.js";
-import { nodeOperands } from "./resolving.js";
+import { complain, EXIT, type ExitCode, writeJson } from "./io.js";
+import { firstAnswer } from "./names.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
 
 /** What is waited for: undefined once it is there, else why not. */
 type Attempt = (timeLeft: number) => Promise<string | undefined>;

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { withTables } from "../../src/build/manual.js";
 import { COMMANDS } from "../../src/cli/commands.js";
-import { EXIT } from "../../src/cli/exit-code.js";
+import { EXIT } from "../../src/cli/io.js";
 import { parseArguments } from "../../src/cli/parse.js";
 import { loadConfig } from "../../src/config/config.js";
 import { flagOf, hasFlag, isFileKey, OPTION_KEYS, optionOf } from "../../src/config/options.js";

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../daemon/logger.js";
-import { EXIT } from "./exit-code.js";
-import type { Io } from "./io.js";
+import { EXIT, type Io } from "./io.js";
 
 /** Milliseconds: Ctrl-C and timeout(1) signal a process and its group, which arrives as two signals and is meant as one. */
 const ONE_SIGNAL = 100;
@@ -34,4 +33,9 @@ export function onStopSignal(io: Pick<Io, "onSignal">, log: Logger, onHangUp: ()
     stopped,
     settle: () => sleep(Math.max(0, ONE_SIGNAL - (performance.now() - (ending?.since ?? Number.NEGATIVE_INFINITY)))),
   };
+}
+
+/** Tells systemd, where it wants to know. */
+export async function notify(state: "READY=1" | "STOPPING=1", { env }: Io, log: Logger): Promise<void> {
+  if (env.NOTIFY_SOCKET) (await import("../os/systemd.js")).notifySystemd(state, env, log);
 }

@@ -29,7 +29,7 @@ export interface Io {
   /** Logs and complaints. */
   readonly stderr: (text: string) => void;
   readonly stderrIsTerminal: boolean;
-  /** Results go to somebody who can see colours and a cursor that moves. */
+  /** Results may have colours and be written in place. */
   readonly stdoutIsTerminal?: boolean;
   /** Aborted when the reader of the results has gone. */
   readonly unread?: AbortSignal;
@@ -44,7 +44,7 @@ export function writeJson({ stdout }: Pick<Io, "stdout">, result: object): void 
   stdout(`${printableJson(result)}\n`);
 }
 
-/** A sentence about what this program does: names and reasons in it come from elsewhere. */
+/** A sentence for people; names and reasons in it come from elsewhere, so their control characters are escaped. */
 export function complain({ stderr }: Pick<Io, "stderr">, sentence: string): void {
   stderr(`${printable(`srv-epmd: ${sentence}`)}\n`);
 }

@@ -17,14 +17,14 @@ export function isColoured({ env, stdoutIsTerminal = false }: Pick<Io, "env" | "
   return stdoutIsTerminal && !env.NO_COLOR && env.TERM !== "dumb";
 }
 
-/** Lines as they are written, in colour where somebody sees it. */
+/** Lines as they are written, in colour on a terminal. */
 export function painter(io: Pick<Io, "env" | "stdoutIsTerminal">): (line: Line) => string {
   const coloured = isColoured(io);
-  // Whatever drives the terminal in a name is made harmless before we drive it.
+  // Control characters in a name are escaped before our own are added.
   return ({ text, tone }) => (coloured && tone ? `\x1b[${SGR[tone]}m${printable(text)}\x1b[0m` : printable(text));
 }
 
-/** A line that is narrower than this is no easier to read. */
+/** Columns: a narrower text is not wrapped. */
 const NARROWEST = 30;
 
 /** A line in parts no wider than a terminal, broken between words; what follows stands below where its text begins. */

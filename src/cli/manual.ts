@@ -11,7 +11,7 @@ import { page } from "./pager.js";
 
 const isTopic = (word: string): word is TopicName => TOPIC_NAMES.some((name) => name === word);
 
-/** `help`: the list of topics, or one topic; of a command that has no topic its options. It needs no configuration, which may be what is wrong. */
+/** `help`: the list of topics, or one topic; of a command that has no topic its options. It reads no configuration, because that may be what is wrong. */
 export async function manual(args: readonly string[], io: Io): Promise<ExitCode> {
   const [word, another] = args;
   if (another !== undefined) {

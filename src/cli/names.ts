@@ -16,7 +16,7 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   const candidates = epmdCandidates(operands[0], config.port);
   const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });
   if (pattern !== undefined && !(await isMatch(epmd, answer, timeout))) {
-    const message = `the EPMD at ${formatPeer(epmd)} does not know patterns: it is no srv-epmd, or does not take this machine for a local peer`;
+    const message = `the EPMD at ${formatPeer(epmd)} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
     throw new EpmdError("EPMD_ANSWER", message);
   }
   if (config.json) {
@@ -31,7 +31,7 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** An EPMD that knows patterns answers with full names; one that does not, with its own, or with nothing. */
+/** An EPMD that knows patterns lists full names; another lists its own names, or nothing. */
 async function isMatch(epmd: IpPort, { names: listed }: NamesAnswer, timeout: number): Promise<boolean> {
   return listed.length > 0 ? listed.every(({ name }) => name.includes("@")) : knowsFullNames(epmd, { timeout });
 }

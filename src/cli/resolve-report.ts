@@ -23,7 +23,7 @@ export interface Report {
 export function exitCodeOf({ answer, probes }: Pick<Report, "answer" | "probes">): ExitCode {
   if (answer.outcome === "unavailable") return EXIT.unavailable;
   if (answer.outcome === "not-found") return EXIT.notFound;
-  // Who asks for the probe wants to know whether the node is there.
+  // With --probe the exit code says whether the node is there.
   return probes?.every(isFailure) ? EXIT.notFound : EXIT.done;
 }
 
@@ -53,7 +53,7 @@ export function plainReport(report: Report): Line[] {
   switch (answer.outcome) {
     case "found":
       return [heading, ...endpointLines(report, answer), ...via, ...ways, ...next];
-    // Nobody dials what is not found.
+    // A node that is not found is not dialled: no ways.
     case "not-found":
       return [heading, { text: `  ${answer.reason}` }, ...via, ...next];
     case "unavailable":
@@ -158,7 +158,7 @@ function orderLines(source: SourceName, endpoints: readonly Endpoint[]): string[
   ];
 }
 
-/** What a record's priority and weight make of it. */
+/** Priority of an endpoint's record, and how often its weight puts it first. */
 function place(endpoint: Endpoint, endpoints: readonly Endpoint[]): string {
   const { priority, weight, target } = endpoint;
   const equals = endpoints.filter((other) => other.priority === priority);

@@ -24,7 +24,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   try {
     if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
     const paint = painter(io);
-    // One after the other where the steps of each are told.
+    // With --trace one after the other, so that the steps of each stay together.
     const pending = config.trace ? [] : nodes.map((node, index) => lookUp(node, index));
     const codes: ExitCode[] = [];
     for (const [index, node] of nodes.entries()) {
@@ -39,7 +39,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   }
 }
 
-/** One look-up with all that the flags add to it. */
+/** Makes a look-up with its probes, ways and trace, as the flags say. */
 function createLookUp(context: CommandContext, { nodes }: Resolving) {
   const { config, operands } = context;
   const probeOf = createProbe(context);
@@ -67,7 +67,7 @@ function createLookUp(context: CommandContext, { nodes }: Resolving) {
   };
 }
 
-/** Asks who is at an endpoint; one that was TLS the last time is spoken to in TLS, for it logs what is not. */
+/** Probes an endpoint; one that spoke TLS the last time is asked in TLS at once, because it logs a plain try. */
 function createProbe({ config }: CommandContext) {
   const secured = new Set<string>();
   return async (endpoint: Endpoint, isAsked: (name: string) => boolean, host: string | undefined): Promise<Probe> => {

@@ -27,11 +27,11 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   return EXIT.done;
 }
 
-/** How a relay process is started here; undefined where somebody else does that. */
+/** How a relay process is started here; undefined where a supervisor starts it. */
 async function relayStart({ relaySocket }: Config, { program, env }: Io): Promise<RelayStart | undefined> {
   const { supervisorOf } = await import("../relay/autostart.js");
   const supervised = supervisorOf(env);
-  // Who says where it is there has a task or unit for it, which may be late and would find its socket taken.
+  // --relay-socket under a supervisor means a task or unit for it, which may start later and would find its socket taken.
   if (supervised !== undefined && relaySocket !== undefined) return undefined;
   return { program, env, supervised };
 }

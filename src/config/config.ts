@@ -19,7 +19,7 @@ import { ValueError } from "./values.js";
 /** Everything that a command runs with; frozen. */
 export interface Config extends Settings {
   readonly nomad: NomadEnvironment;
-  /** Keys that somebody set, as against those at their default. */
+  /** Options that were set; the others have their defaults. */
   readonly given: ReadonlySet<OptionKey>;
 }
 
@@ -34,11 +34,11 @@ export interface ConfigInput {
 
 export interface ConfigOutput {
   readonly config: Config;
-  /** What does not stop the start and should be said. */
+  /** For the log: settings that are doubtful and do not stop the start. */
   readonly warnings: readonly string[];
 }
 
-/** Where a value was written: named in every complaint about it. */
+/** A value as written, and where: every complaint about it says so. */
 interface Written {
   readonly where: string;
   readonly texts: readonly string[];
@@ -62,7 +62,7 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
   const settings: Partial<Record<OptionKey, unknown>> = {};
   const given = new Map<OptionKey, Written>();
   for (const key of OPTION_KEYS) {
-    // Other commands' options keep their default, whatever is in the environment or in a shared file.
+    // Options of other commands have their defaults: environment and file may be shared by all commands.
     const written = optionOf(key).commands.includes(input.command) ? findWritten(key, input, file) : undefined;
     if (written) given.set(key, written);
     settings[key] = written ? parseWritten(key, written) : defaultValue(key, input.command);
@@ -123,7 +123,7 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
   return option.list ? Object.freeze(parsed) : parsed[0];
 }
 
-/** Complaints go to logs: a password or a token in a URL must not. */
+/** Complaints are logged, so a password or a token in a URL is left out. */
 function shownOf(key: OptionKey, text: string): string {
   return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@").replace(/[?#].*/s, "?...") : text;
 }

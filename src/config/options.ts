@@ -61,7 +61,7 @@ const maybe = <T>(spec: Spec<T>) => ({ ...spec, list: false, boolean: isBoolean(
 const list = <T>(spec: Spec<T>) => ({ ...spec, list: true, boolean: false }) as List<T>;
 const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown) === values.boolean;
 
-/** doctor examines what serve does with the same options, those that it has no use for included: one word of a command line is replaced. */
+/** doctor takes every option of serve, also those that it has no use for: in a command line only the word `serve` is replaced. */
 const SERVE = ["serve", "doctor"] as const;
 const RESOLVING = [...SERVE, "resolve", "wait"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
@@ -200,7 +200,7 @@ export const OPTIONS = {
   timeout: one({
     group: "resolve",
     commands: EPMD,
-    help: "all the time one look-up may take; for wait, how long to wait",
+    help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
     parse: values.positiveDuration,
     default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
@@ -208,7 +208,7 @@ export const OPTIONS = {
   maxTtl: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "longest time an answer is cached, that there is none included",
+    help: "longest time that an answer is cached, a negative one too",
     placeholder: "TIME",
     parse: values.duration,
     default: "1s",
@@ -224,7 +224,7 @@ export const OPTIONS = {
   preferReachable: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "of several endpoints put the one that accepts a connection first",
+    help: "of several endpoints, the one that accepts a connection comes first",
     parse: values.boolean,
     default: "true",
   }),
@@ -245,7 +245,7 @@ export const OPTIONS = {
   fallback: list({
     group: "resolve",
     commands: RESOLVING,
-    help: "without an SRV record take the host's own addresses, with the port that the EPMD there has (epmd) or with this one; give it twice for both, the EPMD first",
+    help: "for a host without SRV records: its own addresses, with the port that the EPMD there gives (epmd), else with port N",
     placeholder: "epmd|N",
     parse: network.fallback,
   }),
@@ -304,7 +304,7 @@ export const OPTIONS = {
   instance: maybe({
     group: "publish",
     commands: SERVE,
-    help: "what tells the entries of this daemon from others': srv-epmd:<instance>:<name>",
+    help: "distinguishes the entries of this daemon from those of others: their ids are srv-epmd:<instance>:<name>",
     placeholder: "ID",
     parse: values.text,
     defaultText: "NOMAD_SHORT_ALLOC_ID, else the host name, with the port when it is not 4369",
@@ -320,7 +320,7 @@ export const OPTIONS = {
   tag: list({
     group: "publish",
     commands: SERVE,
-    help: "further tag of every published node",
+    help: "an additional tag of every published node",
     placeholder: "TAG",
     parse: values.text,
   }),
@@ -382,7 +382,7 @@ export const OPTIONS = {
   ttl: one({
     group: "publish",
     commands: SERVE,
-    help: "TTL of the Consul check, refreshed at a third of it",
+    help: "TTL of the Consul check, which is passed after each third of it",
     placeholder: "TIME",
     parse: values.positiveDuration,
     default: "15s",
@@ -405,7 +405,7 @@ export const OPTIONS = {
   deregisterOnStop: one({
     group: "publish",
     commands: SERVE,
-    help: "at the daemon's stop remove nodes that are still alive too",
+    help: "when the daemon stops, remove also the entries of nodes that are alive",
     parse: values.boolean,
     default: "false",
   }),

@@ -297,14 +297,11 @@ describe("what is right alone can be wrong together", () => {
     [{ flags: { dnsListen: "127.0.0.1:53" } }, "--dns-listen answers for the nodes under --domain"],
     [{ flags: { register: "consul" } }, "--register consul needs --domain or --service"],
     [{ flags: { publishNode: ["a@svc"] } }, "--publish-node needs ERL_DIST_PORT"],
-    [{ command: "names", flags: { port: "0" } }, "--port 0 takes any free port, which only serve can do"],
+    [{ command: "names", flags: { port: "0" } }, "--port 0 (any free port) is for serve only"],
     [{ flags: { fallback: ["9100", "epmd", "9200"] } }, "--fallback: 9100 and 9200 are two ports; give one"],
     [{ flags: { gateway: "true" } }, "--gateway needs to know which hosts resolve to loopback addresses"],
-    [
-      { flags: { gatewayDomain: ["n1.svc"] } },
-      "--gateway-domain says how the gateway works, and there is none without",
-    ],
-    [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen says how the gateway works"],
+    [{ flags: { gatewayDomain: ["n1.svc"] } }, "--gateway-domain is an option of the gateway: give --gateway too"],
+    [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen is an option of the gateway"],
   ] as const)("%j", (input, message) => {
     expect(complaint(input)).toContain(`CONFIG_CONFLICT ${message}`);
   });

@@ -21,6 +21,8 @@ export interface CommandDefinition {
   readonly examples: readonly [string, string][];
   /** Options that people use first: all that `--help` lists. None: it lists every option. */
   readonly first?: readonly OptionKey[];
+  /** It runs until it is stopped, and writes a log. */
+  readonly isService?: boolean;
   /** Loads what the command needs, and nothing before it runs. */
   readonly load: () => Promise<(context: CommandContext) => Promise<ExitCode>>;
 }
@@ -47,6 +49,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "dnsListen",
       "admin",
     ],
+    isService: true,
     load: async () => (await import("./serve.js")).serve,
   },
   {
@@ -127,6 +130,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: [
       ["srv-epmd relay --relay-socket /run/srv-epmd/relay.sock", "beside serve --gateway with the same socket"],
     ],
+    isService: true,
     load: async () => (await import("./relay.js")).relay,
   },
 ];

@@ -38,11 +38,18 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
     return await execute(command, others, io);
   } catch (error) {
-    // Our own messages are whole sentences, causes included.
-    const message = error instanceof SrvEpmdError ? error.message : describeError(error);
-    complain(io, message);
-    return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
+    complain(io, messageOf(error));
+    return exitCodeOf(error);
   }
+}
+
+/** Our own messages are whole sentences, causes included. */
+function messageOf(error: unknown): string {
+  return error instanceof SrvEpmdError ? error.message : describeError(error);
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
 }
 
 function unknownCommand(word: string | undefined): string {
@@ -62,7 +69,14 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   const runCommand = await command.load();
-  return runCommand({ config, operands, io, log });
+  try {
+    return await runCommand({ config, operands, io, log });
+  } catch (error) {
+    if (!command.isService) throw error;
+    // All that a service writes has the format of its log.
+    log.fatal({ code: error instanceof SrvEpmdError ? error.code : undefined }, messageOf(error));
+    return exitCodeOf(error);
+  }
 }
 
 /** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */

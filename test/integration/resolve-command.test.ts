@@ -236,7 +236,7 @@ describe("resolve --watch", () => {
   test("does not go with --trace", async () => {
     expect(await runCommand(["resolve", "a@h", "--watch", "--trace"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--watch shows what changes and --trace every step of one look-up"),
+      stderr: expect.stringContaining("--watch shows changes and --trace every step of one look-up"),
     });
   });
 });

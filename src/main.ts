@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { isSea } from "node:sea";
-import { EXIT } from "./cli/exit-code.js";
+import { EXIT } from "./cli/io.js";
 import { run } from "./cli/program.js";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 const STOPPING = ["SIGTERM", "SIGINT"] as const;
-/** What a stop leaves to whoever reads the log, milliseconds: Nomad kills 5 s after SIGTERM, and 4 of them are used. */
+/** Milliseconds for the reader of the log after a stop: Nomad kills 5 s after SIGTERM, and the stop takes up to 4. */
 const FLUSH_LIMIT = 500;
-/** Bytes that wait for a reader of the log; further lines are lost, rather than all of our memory. */
+/** Bytes that wait for a reader of the log; further lines are dropped, so that memory stays bounded. */
 const MAX_LOG_BACKLOG = 4 * 1024 * 1024;
 
 // A reader that has gone (EPIPE) ends neither the daemon nor a command.

@@ -1,42 +1,55 @@
-import { loadConfig } from "../config/config.js";
+import { type ConfigInput, loadConfig } from "../config/config.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 import { exposedSecrets } from "../os/secret-files.js";
+import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
-import { readConfigFile } from "./config-file.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { complain } from "./output.js";
+import { complain, EXIT, type ExitCode, type Io } from "./io.js";
 import { parseArguments } from "./parse.js";
 
-const HELP_WORDS = new Set(["--help", "-h", "--version", "-V", "completion"]);
+const HELP_FLAGS = new Set(["--help", "-h", "--help-all"]);
+const VERSION_FLAGS = new Set(["--version", "-V"]);
 
 /** Runs a command line; complaints go to stderr. @param args without `node` and the script */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
-    const command = COMMANDS.find(({ name }) => name === args[0]);
-    if (args[0] === "--get-yargs-completions") {
-      const { completions } = await import("./help.js");
-      io.stdout(`${completions(args.slice(1))}\n`);
+    const [word, ...others] = args;
+    const command = COMMANDS.find(({ name }) => name === word);
+    if (word === "completion" || word === "--completions") {
+      const { completions, completionScript } = await import("./completion.js");
+      const shell = others[0] ?? io.env.SHELL?.split("/").at(-1) ?? "bash";
+      io.stdout(word === "completion" ? completionScript(shell) : `${completions(others).join("\n")}\n`);
       return EXIT.done;
     }
-    if (args.some((arg, index) => HELP_WORDS.has(arg) && (index === 0 || arg.startsWith("-")))) {
+    if (args.some((arg) => HELP_FLAGS.has(arg))) {
       const { helpText } = await import("./help.js");
-      io.stdout(`${await helpText(args, io.columns)}\n`);
+      io.stdout(`${helpText(word, args.includes("--help-all"), io.columns)}\n`);
       return EXIT.done;
     }
-    if (args[0] === "help") {
-      const { manual } = await import("./manual.js");
-      return await manual(args.slice(1), io);
+    if (args.some((arg) => VERSION_FLAGS.has(arg))) {
+      io.stdout(`${version}\n`);
+      return EXIT.done;
     }
-    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(args[0]));
-    return await execute(command, args.slice(1), io);
+    if (word === "help") {
+      const { manual } = await import("./manual.js");
+      return await manual(others, io);
+    }
+    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
+    return await execute(command, others, io);
   } catch (error) {
-    // Our own messages are whole sentences, causes included.
-    const message = error instanceof SrvEpmdError ? error.message : describeError(error);
-    complain(io, message);
-    return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
+    complain(io, messageOf(error));
+    return exitCodeOf(error);
   }
+}
+
+/** Our own messages are whole sentences, causes included. */
+function messageOf(error: unknown): string {
+  return error instanceof SrvEpmdError ? error.message : describeError(error);
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
 }
 
 function unknownCommand(word: string | undefined): string {
@@ -56,5 +69,22 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   const runCommand = await command.load();
-  return runCommand({ config, operands, io, log });
+  try {
+    return await runCommand({ config, operands, io, log });
+  } catch (error) {
+    if (!command.isService) throw error;
+    // All that a service writes has the format of its log.
+    log.fatal({ code: error instanceof SrvEpmdError ? error.code : undefined }, messageOf(error));
+    return exitCodeOf(error);
+  }
+}
+
+/** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */
+async function readConfigFile(path: string): Promise<NonNullable<ConfigInput["file"]>> {
+  try {
+    const text = await readBounded(path, { limit: MEBIBYTE, orPipe: true });
+    return { path, contents: /\.ya?ml$/i.test(path) ? (await import("./yaml.js")).parseYaml(text) : JSON.parse(text) };
+  } catch (error) {
+    throw new ConfigError("CONFIG_FILE", `--config: cannot use ${path}: ${describeError(error)}`, { cause: error });
+  }
 }

@@ -1,11 +1,13 @@
 import type { Config } from "../config/config.js";
 import { type Daemon, start } from "../daemon/daemon.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { hostPort } from "../net/ip.js";
+import { servedDomains } from "../publish/core/advertised.js";
+import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { notify } from "./notify.js";
-import { onStopSignal } from "./stop-signal.js";
+import { EXIT, type ExitCode, type Io } from "./io.js";
+import { notify, onStopSignal } from "./supervisor.js";
 
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */
 export async function serve({ config, io, log }: CommandContext): Promise<ExitCode> {
@@ -18,7 +20,7 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   const relay = config.gateway ? await relayStart(config, io) : undefined;
   daemon = await start(config, { log, onKill: () => kill("KILL request"), ...(relay && { relay }) });
   const { addresses, port, dnsAddress: dns, gatewayDnsAddress: gateway, adminAddress: admin } = daemon;
-  log.info({ addresses, port, dns, gateway, admin }, "ready");
+  log.info({ addresses, port, dns, gateway, admin, ...described(config) }, "ready");
   await notify("READY=1", io, log);
   const why = await Promise.race([signal.stopped, killed]);
   log.info({ why, nodes: daemon.registry.size }, "stopping");
@@ -29,11 +31,30 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   return EXIT.done;
 }
 
-/** How a relay process is started here; undefined where somebody else does that. */
+/** What `ready` says of the configuration: domains, name servers, where nodes are published, and the ways in that are open. */
+function described(config: Config): Record<string, unknown> {
+  const servers = config.dns.map(({ domain, address, port }) => {
+    const place = hostPort(address, port);
+    return domain === undefined ? place : `${domain}=${place}`;
+  });
+  const publishesTo = [
+    ...(publishesToConsul(config) ? ["consul"] : []),
+    ...(config.dnsListen === undefined ? [] : ["dns"]),
+  ];
+  return {
+    domains: servedDomains(config),
+    nameServers: servers.length > 0 ? servers : ["/etc/resolv.conf"],
+    publishesTo,
+    ways: ["host", "module", ...(config.gateway ? ["gateway"] : [])],
+    ...(isMeshed(config) && { mesh: true }),
+  };
+}
+
+/** How a relay process is started here; undefined where a supervisor starts it. */
 async function relayStart({ relaySocket }: Config, { program, env }: Io): Promise<RelayStart | undefined> {
   const { supervisorOf } = await import("../relay/autostart.js");
   const supervised = supervisorOf(env);
-  // Who says where it is there has a task or unit for it, which may be late and would find its socket taken.
+  // --relay-socket under a supervisor means a task or unit for it, which may start later and would find its socket taken.
   if (supervised !== undefined && relaySocket !== undefined) return undefined;
   return { program, env, supervised };
 }

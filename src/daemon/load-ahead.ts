@@ -10,9 +10,9 @@ import type { Logger } from "./logger.js";
  * not try again, and an upgrade in place removes the files. Each part is imported where it is used later, because Node
  * looks for the file again when another module imports it. Never rejects.
  */
-export async function loadAhead({ noAdmin }: Pick<Config, "noAdmin">, log: Logger): Promise<void> {
+export async function loadAhead({ admin }: Pick<Config, "admin">, log: Logger): Promise<void> {
   try {
-    await Promise.all([loadConsulSide(), noAdmin || loadAdmin()]);
+    await Promise.all([loadConsulSide(), admin && loadAdmin()]);
     log.debug("all parts of the program are loaded");
   } catch (error) {
     log.error({ reason: describeError(error) }, "a part of the program is missing until the next start");

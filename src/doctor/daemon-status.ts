@@ -1,10 +1,7 @@
 import type { Status } from "../admin/core/view.js";
 import type { Config } from "../config/config.js";
 import { hostPort } from "../net/ip.js";
-import { ADMIN_PORT } from "../net/ports.js";
 
-/** Where it is unless --admin says otherwise. */
-const USUAL_PLACE = { address: "127.0.0.1", port: ADMIN_PORT };
 const ASK_TIMEOUT = 1_000;
 /** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
 const LONGEST = 8 * 1024 * 1024;
@@ -12,9 +9,9 @@ const LONGEST = 8 * 1024 * 1024;
 type Told = Pick<Status, "epmd" | "readiness">;
 
 /** What the daemon here says of itself over HTTP; undefined where none does. It may be another than the one that is examined. */
-export async function daemonStatus({ admin, noAdmin }: Config): Promise<Told | undefined> {
-  if (noAdmin) return undefined;
-  const { address, port } = admin ?? USUAL_PLACE;
+export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<Told | undefined> {
+  if (!admin) return undefined;
+  const { address, port } = admin;
   try {
     const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
       signal: AbortSignal.timeout(ASK_TIMEOUT),

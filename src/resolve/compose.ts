@@ -71,7 +71,6 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     isOwnServer: deps.isOwnServer,
     otherServers: config.gatewayForward,
     maxTtl: config.maxTtl,
-    negativeTtl: config.negativeTtl,
     staleTtl: config.staleTtl,
     maxExchanges: exchangeLimit(openFileLimit()),
     now,
@@ -79,7 +78,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     log,
   });
   const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now, log }), now);
-  const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
+  const hasFallback = config.fallback.length > 0;
   const srv = createSrvSource({
     resolver: dns,
     addresses,
@@ -108,7 +107,10 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     });
   // Helpers are not published: the EPMD at one of the service's instances knows them.
   const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
-  const fallback = fallbackTo({ port: config.fallbackPort, epmd: config.fallbackEpmd ? askEpmd : undefined });
+  const fallback = fallbackTo({
+    port: config.fallback.find((how) => how !== "epmd"),
+    epmd: config.fallback.includes("epmd") ? askEpmd : undefined,
+  });
   const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;
   // In a mesh a node without an upstream is not found: another source would lead around the mesh.
@@ -119,7 +121,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     consulDomain: config.consulDomain,
     ownNames: machine.names,
     family,
-    probeEndpoints: config.probeEndpoints,
+    preferReachable: config.preferReachable,
     timeout: config.timeout,
     now,
   });

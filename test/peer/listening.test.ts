@@ -123,8 +123,8 @@ describe.concurrent("a port that is taken", () => {
 describe.concurrent("addresses", () => {
   test("that this machine has not: exit 3, and the message names the address", async () => {
     const port = await freePort();
-    expect(await complaint("--port", String(port), "--listen", "203.0.113.77")).toBe(
-      `srv-epmd: cannot listen on 203.0.113.77:${port}: this machine has no such address\n`,
+    expect(await complaint("--port", String(port), "--listen", "203.0.113.77")).toContain(
+      `cannot listen on 203.0.113.77:${port}: this machine has no such address`,
     );
     expect(await complaint("--port", String(port), "--listen", "2001:db8::77")).toContain(`[2001:db8::77]:${port}`);
   });

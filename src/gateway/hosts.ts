@@ -91,10 +91,11 @@ export class GatewayHosts {
 
   /**
    * Pairs that others know already: the relay process (the last used one last), /etc/hosts. Those that cannot be are logged.
-   * @param permanent they are never given up
+   * @param permanent they are never given up, until a later call with `permanent` leaves them out
    */
   async know(pairs: readonly HostAddress[], from: string, permanent = false): Promise<void> {
     const { addresses, log } = this.#options;
+    if (permanent) this.#dropWritten(pairs);
     const unknown = pairs.filter(({ address }) => addresses.hostOf(address) === undefined);
     const left = permanent ? 0 : Math.max(0, unknown.length - addresses.room);
     const leftOut = new Set(unknown.slice(0, left));
@@ -111,6 +112,14 @@ export class GatewayHosts {
           "gateway address passed over: it stands for another host, is out of range, or there are too many",
         );
       }
+    }
+  }
+
+  /** Hosts whose line is no longer in /etc/hosts become hosts like any other. */
+  #dropWritten(pairs: readonly HostAddress[]): void {
+    const lines = new Set(pairs.map(({ host, address }) => `${address} ${host}`));
+    for (const address of this.#written) {
+      if (!lines.has(`${address} ${this.#options.addresses.hostOf(address)}`)) this.#written.delete(address);
     }
   }
 

@@ -98,6 +98,18 @@ test("an address that was given to another host while the EPMD began to listen t
   expect(kept).toEqual(["slow.test"]);
 });
 
+test("a host that is no longer in /etc/hosts may give way; one of the configuration stays though its line goes", async () => {
+  const { hosts } = gatewayHosts(2);
+  await hosts.preload(["configured.test"]);
+  const [configured] = hosts.pairs;
+  const gone = { host: "gone.test", address: "127.65.3.77" };
+  await hosts.know([gone, ...(configured ? [configured] : [])], "/etc/hosts", true);
+  expect(await hosts.addressFor("new.test")).toBeUndefined();
+  await hosts.know([], "/etc/hosts", true);
+  expect(await hosts.addressFor("new.test")).toBeDefined();
+  expect(hosts.pairs.map(({ host }) => host)).toEqual(["configured.test"]);
+});
+
 test("when all are in use a further host has none, which is said once; it has one when there is room again", async () => {
   const { hosts, messages } = gatewayHosts(2);
   await hosts.preload(["a.test", "b.test"]);

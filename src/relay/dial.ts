@@ -8,6 +8,8 @@ export interface DialOptions {
   /** In the order in which they are tried, but for addresses that were silent a moment ago. */
   readonly endpoints: readonly IpPort[];
   readonly silent: SilentAddresses;
+  /** Descriptors for attempts beside the first, whose descriptor is the link's. */
+  readonly spare: SpareDescriptors;
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
   /** How the socket is read. */
   readonly onread: OnReadOpts;
@@ -16,7 +18,14 @@ export interface DialOptions {
   readonly onDone: (socket: Socket | undefined) => void;
 }
 
-/** Attempts at once for one link, each with a descriptor: the oldest gives way. */
+/** Descriptors of the process that are not needed otherwise. */
+export interface SpareDescriptors {
+  /** @returns whether there was one */
+  readonly take: () => boolean;
+  readonly give: () => void;
+}
+
+/** Attempts at once for one link, each with a descriptor. */
 const MAX_ATTEMPTS = 8;
 
 interface Attempt {
@@ -26,21 +35,32 @@ interface Attempt {
 
 /**
  * Connects to the endpoint that accepts first: the next is tried at once when one refuses, and beside one that has been
- * silent for 250 ms.
+ * silent for 250 ms. Where no further attempt may be made beside it, the oldest is given up after its part of the time.
  * @returns gives up without a call of onDone: no attempt is left over
  */
-export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: DialOptions): () => void {
+export function dial(options: DialOptions): () => void {
+  const { endpoints, silent, spare, timings, onread, onFailed, onDone } = options;
   const waiting = silent.order(endpoints, performance.now());
   const attempts = new Map<Socket, Attempt>();
   // Each gets its turn, however little time there is.
-  const delay = Math.min(CONNECTION_ATTEMPT_DELAY, timings.dial / endpoints.length);
+  const part = timings.dial / endpoints.length;
+  const delay = Math.min(CONNECTION_ATTEMPT_DELAY, part);
   let stagger: NodeJS.Timeout | undefined;
 
   const abandon = () => {
     clearTimeout(stagger);
     clearTimeout(whole);
-    for (const socket of attempts.keys()) socket.destroy();
-    attempts.clear();
+    for (const socket of attempts.keys()) {
+      remove(socket);
+      socket.destroy();
+    }
+  };
+  const takeRoom = () => attempts.size === 0 || (attempts.size < MAX_ATTEMPTS && spare.take());
+  /** @returns whether it was one of the attempts */
+  const remove = (socket: Socket): boolean => {
+    const removed = attempts.delete(socket);
+    if (removed && attempts.size > 0) spare.give();
+    return removed;
   };
   const giveUp = ({ endpoint, startedAt }: Attempt, now: number) => {
     silent.note(endpoint.address, now);
@@ -60,17 +80,24 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
 
   const next = () => {
     clearTimeout(stagger);
-    const endpoint = waiting.shift();
+    const [endpoint] = waiting;
     if (!endpoint) {
       if (attempts.size === 0) settle(undefined);
       return;
     }
-    const [oldest] = attempts;
-    if (oldest && attempts.size >= MAX_ATTEMPTS) {
-      attempts.delete(oldest[0]);
-      oldest[0].destroy();
-      giveUp(oldest[1], performance.now());
+    const now = performance.now();
+    for (const [oldest, attempt] of attempts) {
+      if (takeRoom()) break;
+      const rest = attempt.startedAt + part - now;
+      if (rest > 0) {
+        stagger = setTimeout(next, rest);
+        return;
+      }
+      remove(oldest);
+      oldest.destroy();
+      giveUp(attempt, now);
     }
+    waiting.shift();
     const socket = connect({
       host: endpoint.address,
       port: endpoint.port,
@@ -83,7 +110,7 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
     attempts.set(socket, { endpoint, startedAt: performance.now() });
     const failed = (error: Error) => {
       // An attempt that was given up may fail as well.
-      if (!attempts.delete(socket)) return;
+      if (!remove(socket)) return;
       silent.answered(endpoint.address);
       onFailed(endpoint, describeError(error));
       next();
@@ -91,7 +118,7 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
     socket.once("error", failed);
     socket.once("connect", () => {
       socket.off("error", failed);
-      attempts.delete(socket);
+      remove(socket);
       silent.answered(endpoint.address);
       settle(socket);
     });

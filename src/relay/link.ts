@@ -1,7 +1,7 @@
 import { type OnReadOpts, Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { SilentAddresses } from "../net/endpoint.js";
-import { dial } from "./dial.js";
+import { dial, type SpareDescriptors } from "./dial.js";
 import { Direction } from "./direction.js";
 import type { RelayTimings } from "./limits.js";
 
@@ -9,6 +9,7 @@ export interface LinkOptions {
   readonly endpoints: readonly IpPort[];
   /** Of all links of the process. */
   readonly silent: SilentAddresses;
+  readonly spare: SpareDescriptors;
   readonly timings: RelayTimings;
   readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
   /** Both connections are closed. */
@@ -34,9 +35,9 @@ export class Link {
     this.#near.on("end", this.cut).on("error", this.cut).on("close", this.#closed);
     this.#toNode.from(this.#near);
     this.#fromNode.to(this.#near);
-    const { endpoints, silent, timings, onDialFailed } = options;
+    const { onDialFailed, ...rest } = options;
     const { onread } = this.#fromNode;
-    this.#abandonDial = dial({ endpoints, silent, timings, onread, onFailed: onDialFailed, onDone: this.#dialled });
+    this.#abandonDial = dial({ ...rest, onread, onFailed: onDialFailed, onDone: this.#dialled });
   }
 
   get bytesToNode(): number {

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { SilentAddresses } from "../net/endpoint.js";
 import { canonicalIp, isLoopback } from "../net/ip.js";
+import type { SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
 import { Link } from "./link.js";
 import type { RelayState, RelayTarget } from "./wire/protocol.js";
@@ -12,6 +13,7 @@ export interface RelayOptions {
   readonly timings: RelayTimings;
   /** Of all relays of the process. */
   readonly silent: SilentAddresses;
+  readonly spare: SpareDescriptors;
   /** Whether there is room for one more link. */
   readonly admit: () => boolean;
   readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
@@ -101,7 +103,7 @@ export class Relay {
       near.resetAndDestroy();
       return;
     }
-    const { timings, silent, onDialFailed } = this.#options;
+    const { timings, silent, spare, onDialFailed } = this.#options;
     const onEnd = (link: Link) => {
       this.#links.delete(link);
       this.#past.links += 1;
@@ -109,6 +111,6 @@ export class Relay {
       this.#past.bytesFromNode += link.bytesFromNode;
       this.#options.onLinkEnd();
     };
-    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, timings, onDialFailed, onEnd }));
+    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, spare, timings, onDialFailed, onEnd }));
   }
 }

@@ -10,7 +10,7 @@ export interface RelaysOptions {
   readonly ports: PortRange;
   /** Most listeners. */
   readonly limit: number;
-  /** Descriptors that listeners (one each) and links (two each) may take together. */
+  /** Descriptors that listeners (one each), links (two each) and further connection attempts may take together. */
   readonly descriptors: number;
   readonly timings: RelayTimings;
   readonly onDialFailed: (node: string, endpoint: IpPort, reason: string) => void;
@@ -36,6 +36,8 @@ export class Relays {
   #linksRefused = 0;
   readonly #noticed = new Map<string, number>();
   #openLinks = 0;
+  /** Connection attempts beside the first of their link. */
+  #furtherAttempts = 0;
   #closed = false;
 
   constructor(options: RelaysOptions) {
@@ -160,6 +162,12 @@ export class Relays {
     return {
       timings,
       silent: this.#silent,
+      spare: {
+        take: () => this.#admitAttempt(),
+        give: () => {
+          this.#furtherAttempts -= 1;
+        },
+      },
       admit: () => this.#admit(),
       onDialFailed: (endpoint: IpPort, reason: string) => {
         this.#dialsFailed += 1;
@@ -182,8 +190,16 @@ export class Relays {
     return true;
   }
 
+  /** A quarter is kept for links and listeners: a further attempt only saves time. */
+  #admitAttempt(): boolean {
+    const admitted = this.#descriptorsLeft() > this.#options.descriptors / 4;
+    if (admitted) this.#furtherAttempts += 1;
+    return admitted;
+  }
+
   #descriptorsLeft(): number {
-    return this.#options.descriptors - this.#relays.size - this.#opening.size - 2 * this.#openLinks;
+    const listeners = this.#relays.size + this.#opening.size;
+    return this.#options.descriptors - listeners - 2 * this.#openLinks - this.#furtherAttempts;
   }
 
   #full(kind: string, reason: string): Relayed {

@@ -139,6 +139,31 @@ test("a node with many silent endpoints costs a link no more than 8 attempts at 
   });
 });
 
+test("links to many silent endpoints take no more descriptors than there are, and still reach the endpoint behind them", async () => {
+  const relay = await startRelay({ descriptors: 16, timings: { dial: 3_000 } });
+  const client = await daemon(relay.path);
+  const peer = await startPeer();
+  const port = await silentPort("0.0.0.0");
+  const blackHoles = Array.from({ length: 9 }, (_, index) => ({ address: `127.0.0.${index + 30}`, port }));
+  const attempts = () => statesTo(port).filter((state) => state === "SYN-SENT").length;
+  const before = attempts();
+  const relayPort = await ensure(client, NODE, [...blackHoles, peer.endpoint]);
+  await Promise.all([dialRelay(relayPort), dialRelay(relayPort)]);
+  let most = 0;
+  while (peer.sockets.length < 2 && relay.server.openLinks() > 0) {
+    most = Math.max(most, attempts() - before);
+    await sleep(10);
+  }
+  expect(peer.sockets).toHaveLength(2);
+  // The listener has one, the accepted connections two; a quarter is kept for further links.
+  expect(most).toBeGreaterThan(2);
+  expect(most).toBeLessThanOrEqual(16 - 3 - 4);
+  // All that the attempts took has come back.
+  const vms = [await dialRelay(relayPort), await dialRelay(relayPort), await dialRelay(relayPort)];
+  await peer.accepted(4);
+  expect(vms.map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
+});
+
 test("a VM whose node answers nowhere sees a reset within the dial limit, and no attempt is left over", async () => {
   const relay = await startRelay({ timings: { dial: 200 } });
   const endpoint = await silent();

@@ -48,9 +48,8 @@ export async function openChannel(
   signal: AbortSignal,
 ): Promise<RelayChannel> {
   const fault = await privateFolderFault(dirname(path));
-  // Whoever can write to the folder could pose as the relay process, and would be handed our links.
-  if (fault?.includes("ENOENT")) throw new NobodyThere(fault);
-  if (fault !== undefined) throw new Error(fault);
+  // A user who can write to the folder could pose as the relay process and be given our links.
+  if (fault) throw fault.isMissing ? new NobodyThere(fault.message) : new Error(fault.message);
   return new Promise((resolve, reject) => {
     new Channel(path, onEvent, signal, resolve, reject);
   });

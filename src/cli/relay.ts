@@ -1,7 +1,7 @@
 import { openFileLimit } from "../epmd/places.js";
+import { relaySocketPath } from "../relay/control-socket.js";
 import { relayDescriptors } from "../relay/limits.js";
 import { startRelayServer } from "../relay/server.js";
-import { relaySocketPath } from "../relay/socket-path.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
 import { notify } from "./notify.js";

@@ -10,8 +10,7 @@ import { hostPort } from "../net/ip.js";
 import type { GatewayAddresses } from "./core/addresses.js";
 import { addressResponse, codeResponse, noDataResponse, reverseResponse, withoutNxdomain } from "./core/answer.js";
 import { isOwnServer } from "./core/forwarded.js";
-import { readGatewayQuestion } from "./core/question.js";
-import { isInternetQuery, readReverseQuestion } from "./core/reverse.js";
+import { type OtherQuestion, readGatewayQuestion } from "./core/question.js";
 import { createForwarder } from "./forward.js";
 import { describeLoop, LoopCheck } from "./loop-check.js";
 
@@ -86,7 +85,7 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
         // A transfer is many messages, of which one would arrive; and loops end here.
         const refused = (question.transfer && peer.transport === "tcp") || loops.cameBack(question.qname);
         if (refused) return codeResponse(query, "REFUSED");
-        const own = await answerOurselves(query, question.qname);
+        const own = await answerOurselves(query, question);
         if (own) return own;
         const response = await forwarder.forward(query, question.qname, peer.transport);
         if (!response) return codeResponse(query, "SERVFAIL");
@@ -97,15 +96,15 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
     }
   }
 
-  /** What nobody else can know. */
-  async function answerOurselves(query: Buffer, qname: string): Promise<Buffer | undefined> {
-    const reverse = readReverseQuestion(query);
+  /** What no other name server knows. Undefined: forward it. */
+  async function answerOurselves(query: Buffer, question: OtherQuestion): Promise<Buffer | undefined> {
+    const { qname, reverse, isInternet } = question;
     if (reverse && options.addresses.contains(reverse.address)) {
       return reverseResponse(query, reverse, options.addresses.hostOf(reverse.address));
     }
-    if (!options.isGatewayHost(qname) || !isInternetQuery(query)) return undefined;
+    if (!options.isGatewayHost(qname) || !isInternet) return undefined;
     const { servers } = await nameServers.serversFor(qname, performance.now());
-    // The host is there, and where there is no other name server it has its addresses and nothing else.
+    // The host exists. Without another name server it has its addresses and no other data.
     return servers.length === 0 ? noDataResponse(query) : undefined;
   }
 

@@ -14,7 +14,7 @@ import { readHostsFile } from "../os/hosts-file.js";
 import type { Machine } from "../os/machine.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { startRelayClient } from "../relay/client.js";
-import { relaySocketPath } from "../relay/socket-path.js";
+import { relaySocketPath } from "../relay/control-socket.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { OwnHostTest } from "../resolve/registry-source.js";

@@ -3,9 +3,9 @@ import { dirname } from "node:path";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
 import { privateFolderFault } from "../os/private-folder.js";
-import { readLines } from "./read-lines.js";
 import {
   encodeLine,
+  lineReader,
   MAX_REPLY_LINE,
   parseRelayLine,
   RELAY_PROTOCOL_VERSION,
@@ -82,11 +82,12 @@ class Channel {
     const giveUp = () => this.#end("it is not waited for any more");
     if (signal.aborted) giveUp();
     else signal.addEventListener("abort", giveUp, { once: true });
-    readLines(this.#socket, {
+    const read = lineReader({
       limit: MAX_REPLY_LINE,
       onLine: (line) => this.#take(line),
       onInvalid: (reason) => this.#end(reason),
     });
+    this.#socket.on("data", read);
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
       this.#nobody = error.code === "ECONNREFUSED" || error.code === "ENOENT";
       this.#why = describeError(error);

@@ -69,27 +69,16 @@ const TIMINGS: ClientTimings = {
 
 /** Keeps a connection to the relay process, and starts one where there is none. */
 export function startRelayClient(options: RelayClientOptions): RelayClient {
-  const client = new Client(options);
-  const running = client.run();
-  return {
-    ensure: (target) => client.ensure(target),
-    keep: (pair) => client.keep(pair),
-    status: () => client.status(),
-    trouble: () => client.trouble,
-    ready: client.ready,
-    close: async () => {
-      client.stop();
-      await running;
-    },
-  };
+  return new Client(options);
 }
 
-class Client {
+class Client implements RelayClient {
   readonly #options: RelayClientOptions;
   readonly #timings: ClientTimings;
   readonly #stopping = new AbortController();
   readonly #waiting = new Set<() => void>();
   readonly ready: Promise<boolean>;
+  readonly #running: Promise<void>;
   #channel: RelayChannel | undefined;
   /** Milliseconds of performance.now(). */
   #aloneSince = performance.now();
@@ -103,10 +92,11 @@ class Client {
     this.#options = options;
     this.#timings = { ...TIMINGS, ...options.timings };
     this.ready = this.#connected(this.#timings.ready).then((channel) => channel !== undefined);
+    this.#running = this.#run();
   }
 
-  /** Until stop(). */
-  async run(): Promise<void> {
+  /** Until close(). */
+  async #run(): Promise<void> {
     const { signal } = this.#stopping;
     let delay = this.#timings.firstDelay;
     while (!signal.aborted) {
@@ -124,7 +114,7 @@ class Client {
     }
   }
 
-  async ensure({ node, address, endpoints }: RelayTarget): Promise<Relayed> {
+  readonly ensure = async ({ node, address, endpoints }: RelayTarget): Promise<Relayed> => {
     // Only what the protocol has: endpoints come with the SRV data that they were made from.
     const targets = endpoints
       .slice(0, MAX_ENDPOINTS)
@@ -145,30 +135,29 @@ class Client {
       // It went away meanwhile: the next one is asked.
       if (this.#channel === channel) this.#channel = undefined;
     }
-  }
+  };
 
-  keep(pair: HostAddress): void {
+  readonly keep = (pair: HostAddress): void => {
     if (!this.#channel) return;
     this.#channel.request({ type: "pair", ...pair }, this.#timings.request).then((reply) => {
       if (reply?.type !== "refused") return;
       this.#options.log.warn({ ...pair, reason: reply.reason }, "the relay process does not remember a host's address");
     });
-  }
+  };
 
-  get trouble(): string | undefined {
-    return this.#complaint;
-  }
+  readonly trouble = (): string | undefined => this.#complaint;
 
-  async status(): Promise<RelayStatus | undefined> {
+  readonly status = async (): Promise<RelayStatus | undefined> => {
     const reply = await this.#channel?.request({ type: "status" }, this.#timings.request);
     return reply?.type === "status" ? reply.status : undefined;
-  }
+  };
 
-  stop(): void {
+  readonly close = async (): Promise<void> => {
     this.#stopping.abort();
     this.#channel?.close();
     for (const wake of Array.from(this.#waiting)) wake();
-  }
+    await this.#running;
+  };
 
   /** From its hello to its end. */
   async #serve(channel: RelayChannel): Promise<void> {

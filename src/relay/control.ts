@@ -2,10 +2,10 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
-import { readLines } from "./read-lines.js";
 import {
   encodeLine,
   type Hello,
+  lineReader,
   MAX_REQUEST_LINE,
   parseDaemonLine,
   RELAY_PROTOCOL_VERSION,
@@ -38,11 +38,12 @@ export class ControlConnection {
     this.#stream = stream;
     this.#options = options;
     this.#timer = setTimeout(() => this.fail("no hello came"), options.helloLimit);
-    readLines(stream, {
+    const read = lineReader({
       limit: MAX_REQUEST_LINE,
       onLine: (line) => this.#take(line),
       onInvalid: (reason) => this.fail(reason),
     });
+    stream.on("data", read);
     // A daemon that was killed, or reset: its end is all there is to know.
     stream.on("error", () => {});
     stream.on("end", () => stream.end());

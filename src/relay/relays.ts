@@ -3,7 +3,7 @@ import { describeError } from "../errors.js";
 import { SilentAddresses } from "../net/endpoint.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import type { RelayTimings } from "./limits.js";
-import { Relay } from "./listener.js";
+import { Relay } from "./relay.js";
 import type { Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
 
 export interface RelaysOptions {
@@ -46,10 +46,6 @@ export class Relays {
 
   get openLinks(): number {
     return this.#openLinks;
-  }
-
-  get size(): number {
-    return this.#relays.size;
   }
 
   /** A listener for the node on the address, which leads to these endpoints from now on. */

@@ -3,9 +3,9 @@ import type { PortRange } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
 import { ControlConnection } from "./control.js";
+import { StandingSocket } from "./control-socket.js";
 import { MAX_CONTROL_CONNECTIONS, MAX_PAIRS, MAX_RELAYS, RELAY_TIMINGS, type RelayTimings } from "./limits.js";
 import { Relays } from "./relays.js";
-import { StandingSocket } from "./standing-socket.js";
 import type { RelayEvent, RelayReply, RelayRequest } from "./wire/protocol.js";
 
 export interface RelayServerOptions {

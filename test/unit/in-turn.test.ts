@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { NameServer } from "../../src/dns/exchange.js";
-import { askInTurn, type InTurnOptions, type Reply } from "../../src/gateway/in-turn.js";
+import { askInTurn, type InTurnOptions, type Reply } from "../../src/gateway/forward.js";
 
 beforeEach(() => {
   vi.useFakeTimers();

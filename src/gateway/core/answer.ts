@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { HEADER_LENGTH, questionLayoutOf } from "../../dns/wire/layout.js";
 import { decodeMessage, encodeResponse, FLAG, type Message, rcodeNumber } from "../../dns/wire/message.js";
 import type { AddressRecord, KnownRecord } from "../../dns/wire/record.js";
-import type { ReverseQuestion } from "./reverse.js";
+import type { ReverseQuestion } from "./question.js";
 
 /**
  * The address of a host may change: by the next start another program may have it, and then the next free one stands

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { type IpPort, isAliveName } from "../../config/network-values.js";
 import { ProtocolError } from "../../errors.js";
 import type { HostAddress } from "../../gateway/core/addresses.js";
@@ -107,6 +108,41 @@ export function readLine(bytes: Buffer, limit: number): LineRead {
   }
   if (end < 0) return { kind: "more" };
   return { kind: "line", line: bytes.toString("utf8", 0, end), rest: bytes.subarray(end + 1) };
+}
+
+export interface LineReaderOptions {
+  /** Longest line, bytes. */
+  readonly limit: number;
+  /** False: no further line is wanted. May throw a ProtocolError. */
+  readonly onLine: (line: string) => boolean;
+  /** No further line is read. */
+  readonly onInvalid: (reason: string) => void;
+}
+
+/** A function that takes bytes as they arrive and cuts them into lines. */
+export function lineReader({ limit, onLine, onInvalid }: LineReaderOptions): (chunk: Buffer) => void {
+  let bytes: Buffer = Buffer.alloc(0);
+  let done = false;
+  const finish = (reason: string) => {
+    done = true;
+    onInvalid(reason);
+  };
+  return (chunk) => {
+    if (done) return;
+    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+    while (!done) {
+      const read = readLine(bytes, limit);
+      if (read.kind === "more") return;
+      if (read.kind === "invalid") return finish(read.reason);
+      bytes = read.rest;
+      try {
+        done = !onLine(read.line);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        finish(error.message);
+      }
+    }
+  };
 }
 
 export function encodeLine(line: Hello | RelayRequest | RelayLine): string {

@@ -1,13 +1,116 @@
-import { chmod, link, lstat, rename, unlink, utimes } from "node:fs/promises";
+import { chmod, link, lstat, readlink, rename, unlink, utimes } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "../config/config.js";
+import type { Logger } from "../daemon/logger.js";
 import { describeError, ListenError } from "../errors.js";
-import { makePrivateFolder } from "../os/private-folder.js";
-import { readLines } from "./read-lines.js";
-import { MAX_REPLY_LINE, parseRelayLine } from "./wire/protocol.js";
+import { makePrivateFolder, ownFolderIn } from "../os/private-folder.js";
+import { lineReader, MAX_REPLY_LINE, parseRelayLine } from "./wire/protocol.js";
 
-export interface ControlSocket {
+/**
+ * Where the relay process of this network namespace and EPMD port listens for the daemon. Root has /run: the same for a
+ * login shell, which has XDG_RUNTIME_DIR, and a unit, which has not.
+ * @param port bound EPMD port
+ */
+export async function relaySocketPath(
+  config: Pick<Config, "relaySocket" | "runtimeDir">,
+  port: number,
+  log: Logger,
+): Promise<string> {
+  if (config.relaySocket !== undefined) return config.relaySocket;
+  const namespace = /[0-9]+/.exec(await readlink("/proc/self/ns/net").catch(() => ""))?.[0] ?? "0";
+  return join(await runtimeFolder(config.runtimeDir, log), `relay-${namespace}-${port}.sock`);
+}
+
+async function runtimeFolder(runtimeDir: string | undefined, log: Logger): Promise<string> {
+  const user = process.getuid?.() ?? 0;
+  if (user === 0) return "/run/srv-epmd";
+  return runtimeDir === undefined ? ownFolderIn(tmpdir(), `srv-epmd-${user}`, log) : join(runtimeDir, "srv-epmd");
+}
+
+export interface StandingSocketOptions {
+  /** Another process answers at the path. */
+  readonly onTaken: () => void;
+  readonly log: Logger;
+}
+
+/**
+ * The control socket for as long as the process runs: when its file is removed, by whatever cleans up a folder, the
+ * process listens there again. Connections that stand are not touched.
+ */
+export class StandingSocket {
+  readonly #path: string;
+  readonly #accept: (socket: Socket) => void;
+  readonly #options: StandingSocketOptions;
+  #control: ControlSocket | undefined;
+  #keeping: Promise<void> | undefined;
+  #taken = false;
+  #complaint: string | undefined;
+
+  constructor(path: string, accept: (socket: Socket) => void, options: StandingSocketOptions) {
+    this.#path = path;
+    this.#accept = accept;
+    this.#options = options;
+  }
+
+  /** Another process has the path: no daemon finds this one. */
+  get isTaken(): boolean {
+    return this.#taken;
+  }
+
+  /** @throws ListenError */
+  async open(): Promise<void> {
+    this.#control = await openControlSocket(this.#path, this.#accept);
+  }
+
+  /** To be called now and then. Never rejects. */
+  keep(): Promise<void> {
+    this.#keeping ??= this.#keep().finally(() => {
+      this.#keeping = undefined;
+    });
+    return this.#keeping;
+  }
+
+  async close(): Promise<void> {
+    await this.#keeping;
+    await this.#control?.close();
+  }
+
+  async #keep(): Promise<void> {
+    const { log } = this.#options;
+    if (this.#control) {
+      if (await this.#control.isOurs()) return this.#control.freshen();
+      log.warn({ socket: this.#path }, "the file of the control socket was removed or replaced");
+      // Not waited for: it closes when the connections that stand have ended.
+      void this.#control.close();
+      this.#control = undefined;
+    }
+    if (this.#taken && (await lstat(this.#path).catch(() => undefined))) return;
+    await this.#openAgain();
+  }
+
+  async #openAgain(): Promise<void> {
+    const { log, onTaken } = this.#options;
+    try {
+      await this.open();
+      this.#taken = false;
+      this.#complaint = undefined;
+      log.info({ socket: this.#path }, "listening on the control socket again");
+    } catch (error) {
+      const reason = describeError(error);
+      if (this.#complaint !== reason)
+        log.error({ reason }, "no daemon finds this process: it cannot have its control socket again");
+      this.#complaint = reason;
+      if (this.#taken || !(error instanceof ListenError) || error.code !== "LISTEN_IN_USE") return;
+      this.#taken = true;
+      onTaken();
+    }
+  }
+}
+
+interface ControlSocket {
   /** False when somebody has removed or replaced the file: then no daemon finds us any more. */
   readonly isOurs: () => Promise<boolean>;
   /** systemd-tmpfiles removes old files from /tmp, and does not know this one for a socket in use: its name is another. */
@@ -27,7 +130,7 @@ const SETTLE = 100;
  * Listens on a unix socket of mode 0600 in a folder of mode 0700. A file that nobody answers on is replaced.
  * @throws ListenError LISTEN_IN_USE, with the process that has it; LISTEN_FAILED
  */
-export async function openControlSocket(path: string, onConnection: (socket: Socket) => void): Promise<ControlSocket> {
+async function openControlSocket(path: string, onConnection: (socket: Socket) => void): Promise<ControlSocket> {
   const fault = await makePrivateFolder(dirname(path));
   if (fault !== undefined) throw new ListenError("LISTEN_FAILED", `--relay-socket ${path}: ${fault}`);
   // Under a name of its own first: linking it to the path is the one step in which two cannot both succeed, and the
@@ -119,7 +222,7 @@ function askHolder(path: string): Promise<string | undefined> {
       settle(said?.type === "hello" ? `process ${said.pid}` : "something else");
       return false;
     };
-    readLines(socket, { limit: MAX_REPLY_LINE, onLine, onInvalid: () => settle("something else") });
+    socket.on("data", lineReader({ limit: MAX_REPLY_LINE, onLine, onInvalid: () => settle("something else") }));
     socket.on("end", () => settle("it closes connections"));
     socket.on("error", (error: NodeJS.ErrnoException) =>
       settle(error.code === "ECONNREFUSED" || error.code === "ENOENT" ? undefined : describeError(error)),

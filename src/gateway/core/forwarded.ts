@@ -6,22 +6,22 @@ import { isResponse } from "../../dns/wire/reply.js";
 import { ProtocolError } from "../../errors.js";
 import { familyOf, isWildcard } from "../../net/ip.js";
 
-/** FORMERR, SERVFAIL, NOTIMP, REFUSED: codes that a server may give without repeating a question it could not read. */
+/** FORMERR, SERVFAIL, NOTIMP, REFUSED: a server may send these without the question, which it could not read. */
 const WITHOUT_QUESTION = [1, 2, 4, 5];
 /** SERVFAIL and REFUSED: another server may do better. */
 const TRY_ANOTHER = [2, 5];
 const OPCODE_AND_RCODE = 0x780f;
-/** Letters' upper case differs from the lower in this bit. */
+/** The bit in which an upper-case letter differs from the lower-case one. */
 const CASE = 0x20;
 
-/** The message with another id, all else as it was. */
+/** A copy of the message with another id. */
 export function withId(message: Buffer, id: number): Buffer {
   const copy = Buffer.from(message);
   copy.writeUInt16BE(id, 0);
   return copy;
 }
 
-/** Whether a message is the response to a query: its id, kind and question are. What stands behind is not looked at. */
+/** Whether a message is the response to a query: its id, opcode and question are compared, its records are not. */
 export function answersQuery(response: Buffer, query: Buffer): boolean {
   if (response.length < HEADER_LENGTH || !isResponse(response)) return false;
   if (response.readUInt16BE(0) !== query.readUInt16BE(0) || opcodeOf(response) !== opcodeOf(query)) return false;
@@ -34,12 +34,12 @@ export function answersQuery(response: Buffer, query: Buffer): boolean {
   }
 }
 
-/** A server that says only that it cannot or will not answer, or shows it: a lame one has nothing and asks nobody. */
+/** SERVFAIL or REFUSED, or the response of a lame server: another server may have the answer. */
 export function isRefusal(response: Buffer): boolean {
   return TRY_ANOTHER.includes(rcodeOf(response)) || isLame(response);
 }
 
-/** To a query that asked for recursion: NOERROR, no answer, neither AA nor RA, and no SOA to deny it (RFC 2308 section 2.2). */
+/** The query asked for recursion; the response is NOERROR without answers, AA, RA and SOA (RFC 2308 section 2.2). */
 function isLame(response: Buffer): boolean {
   const flags = response.readUInt16BE(2);
   const isEmpty = (flags & OPCODE_AND_RCODE) === 0 && response.readUInt16BE(6) === 0;
@@ -69,7 +69,7 @@ function sameQuestions(response: Buffer, query: Buffer): boolean {
     mine.questions.some(({ nameOffset, typeOffset }) => offset >= nameOffset && offset < typeOffset);
   for (let offset = HEADER_LENGTH; offset < mine.questionEnd; offset++) {
     const [a = 0, b = 0] = [query[offset], response[offset]];
-    // RFC 4343: names know no case, and there are servers that do not keep it. The asker decides whether it minds.
+    // RFC 4343: names are compared without case, and some servers change it. The client decides whether it accepts that.
     if (a !== b && !(inName(offset) && isLetter(a) && (a ^ b) === CASE)) return false;
   }
   return true;
@@ -81,14 +81,14 @@ function isLetter(octet: number): boolean {
 }
 
 /**
- * Whether a name server is the one that listens here: asking it would be asking ourselves.
- * @param isOwnAddress of a canonical address: whether it is one of this machine's, loopbacks included
+ * Whether a name server is the one that listens here: a query to it would be a query to ourselves.
+ * @param isOwnAddress whether a canonical address is one of this machine's, loopbacks included
  */
 export function isOwnServer(listening: IpPort, server: IpPort, isOwnAddress: (address: string) => boolean): boolean {
   if (server.port !== listening.port) return false;
   if (server.address === listening.address) return true;
-  // `::` takes IPv4 too; 0.0.0.0 does not take IPv6.
+  // `::` accepts IPv4 too; 0.0.0.0 does not accept IPv6.
   const covers = listening.address === "::" || (listening.address === "0.0.0.0" && familyOf(server.address) === 4);
-  // Connecting to a wildcard is connecting to the loopback.
+  // A connection to a wildcard address goes to the loopback address.
   return covers && (isWildcard(server.address) || isOwnAddress(server.address));
 }

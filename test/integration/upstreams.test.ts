@@ -184,7 +184,7 @@ describe("in a mesh that the agent knows", () => {
     register("svc-a", { "svc-b": 21002 });
     const { find } = start({ mesh: "true" });
     expect(await find("b@svc", { sameHost: false })).toEqual(
-      notFound("the upstream svc-b listens at 127.0.0.1:21002, which is out of reach for a client elsewhere"),
+      notFound("the upstream svc-b listens at 127.0.0.1:21002, out of reach for a client on another machine"),
     );
   });
 

@@ -10,8 +10,8 @@ import { makePrivateFolder, ownFolderIn } from "../os/private-folder.js";
 import { lineReader, MAX_REPLY_LINE, parseRelayLine } from "./wire/protocol.js";
 
 /**
- * Where the relay process of this network namespace and EPMD port listens for the daemon. Root has /run: the same for a
- * login shell, which has XDG_RUNTIME_DIR, and a unit, which has not.
+ * Path of the control socket, at which the relay process of this network namespace and EPMD port listens. For root it is
+ * under /run, so that a login shell, which has XDG_RUNTIME_DIR, and a unit, which does not, find the same.
  * @param port bound EPMD port
  */
 export async function relaySocketPath(
@@ -31,14 +31,14 @@ async function runtimeFolder(runtimeDir: string | undefined, log: Logger): Promi
 }
 
 export interface StandingSocketOptions {
-  /** Another process answers at the path. */
+  /** Another process listens at the path now. */
   readonly onTaken: () => void;
   readonly log: Logger;
 }
 
 /**
- * The control socket for as long as the process runs: when its file is removed, by whatever cleans up a folder, the
- * process listens there again. Connections that stand are not touched.
+ * The control socket for as long as the process runs: when its file is removed, for example by a job that cleans the
+ * folder, the process listens there again. Open connections stay.
  */
 export class StandingSocket {
   readonly #path: string;
@@ -55,7 +55,7 @@ export class StandingSocket {
     this.#options = options;
   }
 
-  /** Another process has the path: no daemon finds this one. */
+  /** Another process has the path: no daemon finds this process. */
   get isTaken(): boolean {
     return this.#taken;
   }
@@ -65,7 +65,7 @@ export class StandingSocket {
     this.#control = await openControlSocket(this.#path, this.#accept);
   }
 
-  /** To be called now and then. Never rejects. */
+  /** Checks the file; to be called regularly. Never rejects. */
   keep(): Promise<void> {
     this.#keeping ??= this.#keep().finally(() => {
       this.#keeping = undefined;
@@ -83,7 +83,7 @@ export class StandingSocket {
     if (this.#control) {
       if (await this.#control.isOurs()) return this.#control.freshen();
       log.warn({ socket: this.#path }, "the file of the control socket was removed or replaced");
-      // Not waited for: it closes when the connections that stand have ended.
+      // Not awaited: a server closes when its open connections have ended.
       void this.#control.close();
       this.#control = undefined;
     }
@@ -99,10 +99,11 @@ export class StandingSocket {
       this.#complaint = undefined;
       log.info({ socket: this.#path }, "listening on the control socket again");
     } catch (error) {
-      const reason = describeError(error);
-      if (this.#complaint !== reason)
-        log.error({ reason }, "no daemon finds this process: it cannot have its control socket again");
-      this.#complaint = reason;
+      const complaint = describeError(error);
+      if (this.#complaint !== complaint) {
+        log.error({ error: complaint }, "no daemon finds this process: it cannot listen on its control socket again");
+      }
+      this.#complaint = complaint;
       if (this.#taken || !(error instanceof ListenError) || error.code !== "LISTEN_IN_USE") return;
       this.#taken = true;
       onTaken();
@@ -111,30 +112,30 @@ export class StandingSocket {
 }
 
 interface ControlSocket {
-  /** False when somebody has removed or replaced the file: then no daemon finds us any more. */
+  /** False: the file was removed or replaced, and no daemon finds us. */
   readonly isOurs: () => Promise<boolean>;
-  /** systemd-tmpfiles removes old files from /tmp, and does not know this one for a socket in use: its name is another. */
+  /** Sets the time of the file: systemd-tmpfiles removes old files from /tmp, and does not see that this socket is in use. */
   readonly freshen: () => Promise<void>;
-  /** Stops accepting; connections go on. */
+  /** Stops accepting; open connections stay. */
   readonly close: () => Promise<void>;
 }
 
-/** unix(7): the path of a socket, with its final zero byte. */
+/** unix(7): bytes of the path of a socket, with the zero byte at its end. */
 const MAX_PATH = 108;
-/** Milliseconds that whoever has the socket gets to say who it is. */
+/** How long the process that has the socket may take for its hello, milliseconds. */
 const ASK_LIMIT = 1_000;
-/** Milliseconds after which two that replaced a stale file in the same moment see which of them came last. */
+/** Milliseconds. Two processes may replace a stale file at the same time; after this time both see who was last. */
 const SETTLE = 100;
 
 /**
- * Listens on a unix socket of mode 0600 in a folder of mode 0700. A file that nobody answers on is replaced.
+ * Listens on a unix socket of mode 0600 in a folder of mode 0700. A file at which no process listens is replaced.
  * @throws ListenError LISTEN_IN_USE, with the process that has it; LISTEN_FAILED
  */
 async function openControlSocket(path: string, onConnection: (socket: Socket) => void): Promise<ControlSocket> {
   const fault = await makePrivateFolder(dirname(path));
   if (fault !== undefined) throw new ListenError("LISTEN_FAILED", `--relay-socket ${path}: ${fault}`);
-  // Under a name of its own first: linking it to the path is the one step in which two cannot both succeed, and the
-  // name that Node removes when the server closes is not the path, which may be another process's by then.
+  // First under a name of its own. Of two processes that link their socket to the path only one succeeds; and Node removes
+  // the name under which a server began to listen, while the path may be another process's by then.
   const own = join(dirname(path), `.${process.pid.toString(36)}${Math.random().toString(36).slice(2, 6)}`);
   if (Buffer.byteLength(path) >= MAX_PATH || Buffer.byteLength(own) >= MAX_PATH) {
     throw new ListenError(
@@ -150,7 +151,7 @@ async function openControlSocket(path: string, onConnection: (socket: Socket) =>
     const isOurs = async () => (await lstat(path).catch(() => undefined))?.ino === ino;
     if (!(await claim(own, path))) {
       await sleep(SETTLE);
-      if (!(await isOurs())) throw inUse(path, "another one that started in the same moment");
+      if (!(await isOurs())) throw inUse(path, "another one that started at the same time");
     }
     return {
       isOurs,
@@ -183,7 +184,7 @@ function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** Gives the socket its path. False: a stale file was replaced, which another may be doing too. */
+/** Gives the socket its path. False: a stale file was replaced, and another process may do the same at this time. */
 async function claim(own: string, path: string): Promise<boolean> {
   try {
     await link(own, path);
@@ -195,7 +196,7 @@ async function claim(own: string, path: string): Promise<boolean> {
     }
   }
   const there = await lstat(path).catch(() => undefined);
-  if (there && !there.isSocket()) throw new ListenError("LISTEN_FAILED", `${path} is there and no socket`);
+  if (there && !there.isSocket()) throw new ListenError("LISTEN_FAILED", `${path} exists and is not a socket`);
   const holder = await askHolder(path);
   if (holder !== undefined) throw inUse(path, holder);
   await rename(own, path);
@@ -203,11 +204,11 @@ async function claim(own: string, path: string): Promise<boolean> {
 }
 
 function inUse(path: string, holder: string): ListenError {
-  const message = `a relay process has the control socket ${path}: ${holder}; end it, or choose another --relay-socket`;
+  const message = `a relay process has the control socket ${path}: ${holder}; stop it, or choose another --relay-socket`;
   return new ListenError("LISTEN_IN_USE", message);
 }
 
-/** Who answers there; undefined when nobody does. */
+/** Which process listens there; undefined when none does. */
 function askHolder(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -216,13 +217,13 @@ function askHolder(path: string): Promise<string | undefined> {
       socket.destroy();
       resolve(holder);
     };
-    const timer = setTimeout(settle, ASK_LIMIT, "it does not say which");
+    const timer = setTimeout(settle, ASK_LIMIT, "it sends no hello");
     const onLine = (line: string) => {
-      const said = parseRelayLine(line);
-      settle(said?.type === "hello" ? `process ${said.pid}` : "something else");
+      const parsed = parseRelayLine(line);
+      settle(parsed?.type === "hello" ? `process ${parsed.pid}` : "another program");
       return false;
     };
-    socket.on("data", lineReader({ limit: MAX_REPLY_LINE, onLine, onInvalid: () => settle("something else") }));
+    socket.on("data", lineReader({ limit: MAX_REPLY_LINE, onLine, onInvalid: () => settle("another program") }));
     socket.on("end", () => settle("it closes connections"));
     socket.on("error", (error: NodeJS.ErrnoException) =>
       settle(error.code === "ECONNREFUSED" || error.code === "ENOENT" ? undefined : describeError(error)),

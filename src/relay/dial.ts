@@ -5,7 +5,7 @@ import { CONNECTION_ATTEMPT_DELAY, hadItsTime, type SilentAddresses } from "../n
 import type { RelayTimings } from "./limits.js";
 
 export interface DialOptions {
-  /** In the order in which they are tried, but for addresses that were silent a moment ago. */
+  /** In the order in which they are tried; addresses that were silent before come last. */
   readonly endpoints: readonly IpPort[];
   readonly silent: SilentAddresses;
   /** Descriptors for attempts beside the first, whose descriptor is the link's. */
@@ -13,8 +13,8 @@ export interface DialOptions {
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
   /** How the socket is read. */
   readonly onread: OnReadOpts;
-  readonly onFailed: (endpoint: IpPort, reason: string) => void;
-  /** Called once, and before anything else can happen to the socket; without one when no endpoint accepted in time. */
+  readonly onFailed: (endpoint: IpPort, error: string) => void;
+  /** Called once, before any other event of the socket. Undefined: no endpoint accepted in time. */
   readonly onDone: (socket: Socket | undefined) => void;
 }
 
@@ -36,13 +36,13 @@ interface Attempt {
 /**
  * Connects to the endpoint that accepts first: the next is tried at once when one refuses, and beside one that has been
  * silent for 250 ms. Where no further attempt may be made beside it, the oldest is given up after its part of the time.
- * @returns gives up without a call of onDone: no attempt is left over
+ * @returns a function that ends all attempts, without a call of onDone
  */
 export function dial(options: DialOptions): () => void {
   const { endpoints, silent, spare, timings, onread, onFailed, onDone } = options;
   const waiting = silent.order(endpoints, performance.now());
   const attempts = new Map<Socket, Attempt>();
-  // Each gets its turn, however little time there is.
+  // Every endpoint gets its turn within the time.
   const part = timings.dial / endpoints.length;
   const delay = Math.min(CONNECTION_ATTEMPT_DELAY, part);
   let stagger: NodeJS.Timeout | undefined;
@@ -66,7 +66,7 @@ export function dial(options: DialOptions): () => void {
     silent.note(endpoint.address, now);
     onFailed(endpoint, `no answer within ${Math.round(now - startedAt)} ms`);
   };
-  /** What has not answered until now, though there was time, is tried last from now on. */
+  /** Endpoints that have not answered in their time are tried last from now on. */
   const settle = (socket: Socket | undefined) => {
     const now = performance.now();
     const unanswered = Array.from(attempts.values());
@@ -109,7 +109,7 @@ export function dial(options: DialOptions): () => void {
     });
     attempts.set(socket, { endpoint, startedAt: performance.now() });
     const failed = (error: Error) => {
-      // An attempt that was given up may fail as well.
+      // An attempt that was given up may still fail.
       if (!remove(socket)) return;
       silent.answered(endpoint.address);
       onFailed(endpoint, describeError(error));

@@ -6,7 +6,7 @@ import type { RelayTimings } from "./limits.js";
 
 export interface LinkOptions {
   readonly endpoints: readonly IpPort[];
-  /** Of all links of the process. */
+  /** Shared by all links of the process. */
   readonly silent: SilentAddresses;
   readonly spare: SpareDescriptors;
   readonly timings: RelayTimings;
@@ -15,7 +15,7 @@ export interface LinkOptions {
   readonly onEnd: (link: Link) => void;
 }
 
-/** A connection of a VM here and its continuation to the peer, until both have ended. */
+/** The connection of a VM here together with the connection to its peer, until both have ended. */
 export class Link {
   readonly #near: Socket;
   #far: Socket | undefined;
@@ -26,10 +26,10 @@ export class Link {
   #open = 1;
   #lingering: NodeJS.Timeout | undefined;
 
-  /** @param accepted half-open allowed, paused */
+  /** @param accepted with allowHalfOpen, paused */
   constructor(accepted: Socket, options: LinkOptions) {
     this.#options = options;
-    // It is read from the start: else its end would go unnoticed, and an attempt be made for nobody.
+    // It is read from the start: its end has to stop the dialling.
     this.#near = adopt(accepted, this.#toNode.onread);
     this.#near.on("end", this.cut).on("error", this.cut).on("close", this.#closed);
     this.#toNode.from(this.#near);
@@ -47,13 +47,13 @@ export class Link {
     return this.#far?.bytesRead ?? 0;
   }
 
-  /** Since when one side has not taken what the other sent; milliseconds of performance.now(). */
+  /** Since when one side has not read what the other sent; milliseconds of performance.now(). */
   get stalledSince(): number | undefined {
     const [one, other] = [this.#toNode.stalledSince, this.#fromNode.stalledSince];
     return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
   }
 
-  /** Resets both connections: each side sees at once that the link is gone, and nothing of it stays in the system. */
+  /** Resets both connections: both sides see at once that the link is gone, and the system keeps no state of it. */
   readonly cut = (): void => {
     this.#abandonDial();
     reset(this.#near);
@@ -71,7 +71,7 @@ export class Link {
     this.#toNode.to(far);
   };
 
-  /** RFC 9293 section 3.6: the other side may go on. But not for ever: a peer behind a cut link never answers a FIN. */
+  /** RFC 9293 section 3.6: the other side may go on, for a limited time: an unreachable peer never answers a FIN. */
   readonly #half = (): void => {
     this.#lingering ??= setTimeout(this.cut, this.#options.timings.linger);
   };
@@ -85,7 +85,7 @@ export class Link {
   };
 }
 
-/** While a FIN is on its way to the system, libuv refuses to reset, and the descriptor would be lost: a matter of one turn. */
+/** libuv refuses a reset while it hands a FIN to the system, and the descriptor would leak: wait for that, one turn. */
 function reset(socket: Socket): void {
   const finishing = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
   if (finishing && !socket.destroyed) socket.once("finish", () => socket.resetAndDestroy());
@@ -93,9 +93,9 @@ function reset(socket: Socket): void {
 }
 
 /**
- * The same connection as a socket that reads into a buffer of ours. Node has `onread` for connections that are made, and
- * none for those that are accepted; its own TLSSocket takes over the handle of a socket in this way. Where that handle is
- * not to be had, the socket itself is read, as any other.
+ * The same connection as a socket that reads into our buffer. Node has `onread` for outgoing connections only, so a new
+ * socket takes over the handle of the accepted one, as Node's own TLSSocket does. Without a handle the accepted socket
+ * itself is read.
  * @param accepted with pauseOnConnect: nothing was read from it
  */
 export function adopt(accepted: Socket, onread: OnReadOpts): Socket {
@@ -104,7 +104,7 @@ export function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   if (!handle) return readItself(accepted, onread);
   inner._handle = null;
   const socket = new Socket({ handle, onread, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
-  // Its server counts it until then, and would not close.
+  // Until then its server counts it and does not close.
   accepted.destroy();
   return socket;
 }
@@ -118,20 +118,20 @@ function readItself(accepted: Socket, { callback }: OnReadOpts): Socket {
 }
 
 /**
- * Bytes of one read. A buffer of our own for each direction halves the time that a chunk costs: measured against Node's
- * own reads, which allocate each. Pages that nothing was read into are not resident.
+ * Bytes of one read. One buffer for each direction halves the time for a chunk, measured against Node's own reads, which
+ * allocate a buffer each. Pages that were never written take no memory.
  */
 const READ_SIZE = 128 * 1024;
 
-/** What a VM sends before its peer has accepted is a few hundred bytes: the handshake waits for the peer. */
+/** Bytes kept while the peer is dialled. A VM sends a few hundred: its handshake then waits for the peer. */
 const MAX_EARLY = 64 * 1024;
 
 /**
- * One direction of a link: passes on what comes, and the end. Nothing is read while the receiver has not taken what was
- * read before; so the link never holds more than one read.
+ * One direction of a link: forwards bytes, and the end. It reads on only when the receiver has taken the bytes read
+ * before, so a link holds at most one read.
  */
 class Direction {
-  /** For the socket that is read. */
+  /** Option of the socket that is read. */
   readonly onread: OnReadOpts = {
     buffer: Buffer.allocUnsafeSlow(READ_SIZE),
     callback: (size, buffer) => this.take(buffer.subarray(0, size)),
@@ -142,7 +142,7 @@ class Direction {
   #earlySize = 0;
   #stalledSince: number | undefined;
 
-  /** Since when the receiver has not taken what it was sent; milliseconds of performance.now(). */
+  /** Since when the receiver has not read what it was sent; milliseconds of performance.now(). */
   get stalledSince(): number | undefined {
     return this.#stalledSince;
   }
@@ -151,21 +151,21 @@ class Direction {
     this.#from = socket;
   };
 
-  /** From now on what comes is sent there, and first what has come already. */
+  /** Sends the bytes there, first those that have arrived already. */
   readonly to = (socket: Socket): void => {
     this.#to = socket;
-    // Too much of it has stopped the reading, which goes on when it is written.
+    // Reading has stopped because they were too many; it goes on when they are written.
     if (this.#earlySize > MAX_EARLY) this.#stalledSince = performance.now();
     const early = this.#early.splice(0);
     if (early.length > 0) this.take(Buffer.concat(early));
   };
 
-  /** Nothing more will come. */
+  /** Forwards the end. */
   readonly end = (): void => {
     this.#to?.end();
   };
 
-  /** @returns whether the bytes are no longer needed, and more may come */
+  /** @returns whether to read on; the bytes may be overwritten then */
   take(bytes: Uint8Array): boolean {
     if (!this.#to) {
       this.#early.push(Buffer.from(bytes));
@@ -173,7 +173,7 @@ class Direction {
       return this.#earlySize <= MAX_EARLY;
     }
     this.#to.write(bytes, this.#taken);
-    // Zero: the system took all of it at once.
+    // Zero: the system has taken all bytes.
     if (this.#to.writableLength === 0) return true;
     this.#stalledSince ??= performance.now();
     return false;

@@ -20,7 +20,7 @@ test("it is ready with its socket, is no daemon's second, passes SIGHUP over, an
   const second = await run(NODE, relayArgs(path), { env: cleanEnvironment() });
   expect(second).toMatchObject({ code: 3, stdout: "" });
   expect(second.stderr).toBe(
-    `srv-epmd: a relay process has the control socket ${path}: process ${child.pid}; end it, or choose another --relay-socket\n`,
+    `srv-epmd: a relay process has the control socket ${path}: process ${child.pid}; stop it, or choose another --relay-socket\n`,
   );
 
   const peer = await startPeer();

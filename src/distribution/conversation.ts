@@ -27,7 +27,7 @@ export type HandshakeReply =
   /** The first bytes of another protocol. */
   | { readonly kind: "garbage"; readonly bytes: Buffer };
 
-export interface Greeting extends SendName {
+interface Greeting extends SendName {
   readonly lengthOctets: LengthOctets;
 }
 

@@ -112,7 +112,7 @@ export interface ProbeTimes {
   readonly connectMs?: number;
 }
 
-export interface NodeSeen {
+interface NodeSeen {
   /** The full name that the node itself gives. */
   readonly name: string;
   readonly version: DistVersion;

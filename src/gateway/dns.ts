@@ -155,7 +155,7 @@ function originOf(
 }
 
 /** The same error with advice. */
-export function withAdvice(error: unknown, at: IpPort): unknown {
+function withAdvice(error: unknown, at: IpPort): unknown {
   if (!(error instanceof ListenError)) return error;
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
   const where = hostPort(at.address, at.port);

@@ -6,7 +6,7 @@ import type { NameServers } from "../dns/name-servers.js";
 import { openFileLimit } from "../epmd/places.js";
 import { answersQuery, isRefusal, withId } from "./core/forwarded.js";
 
-export interface ForwarderOptions {
+interface ForwarderOptions {
   readonly nameServers: NameServers;
   readonly log: Logger;
   /** After this time a question is given up, milliseconds; default 4.5 s. */
@@ -15,7 +15,7 @@ export interface ForwarderOptions {
   readonly maxForwards?: number | undefined;
 }
 
-export interface Forwarder {
+interface Forwarder {
   /**
    * The response of another name server, unchanged but for its id, which is that of the query. Undefined: no server
    * answered, or too many questions wait. Never rejects.

@@ -23,7 +23,7 @@ import { type GatewayDns, startGatewayDns } from "./dns.js";
 import { GatewayHosts } from "./hosts.js";
 import { createAcceptTest, type GatewayLookUpDeps, lookUpAtGateway } from "./way.js";
 
-export interface GatewayDeps {
+interface GatewayDeps {
   readonly config: Config;
   readonly machine: Machine;
   readonly registry: Registry;

@@ -2,7 +2,7 @@ import type { Logger } from "../daemon/logger.js";
 import { describeError, ListenError } from "../errors.js";
 import type { GatewayAddresses, HostAddress } from "./core/addresses.js";
 
-export interface GatewayHostsOptions {
+interface GatewayHostsOptions {
   readonly addresses: GatewayAddresses;
   /** Makes the EPMD listen at an address. Rejects with a ListenError. */
   readonly listen: (address: string) => Promise<void>;
@@ -23,7 +23,7 @@ export interface GatewayHostsOptions {
 const MAX_UNASKED = 16;
 
 /** Where a pair was known before: the relay process remembers it, or a line of /etc/hosts has it. */
-export type PairOrigin = "relay" | "/etc/hosts";
+type PairOrigin = "relay" | "/etc/hosts";
 
 /** The hosts of the gateway: an address is answered once the EPMD listens there. */
 export class GatewayHosts {

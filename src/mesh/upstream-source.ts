@@ -20,7 +20,7 @@ export interface UpstreamSourceDeps {
   readonly log: Logger;
 }
 
-export interface UpstreamSource extends Source {
+interface UpstreamSource extends Source {
   readonly close: () => Promise<void>;
 }
 

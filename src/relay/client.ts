@@ -41,7 +41,7 @@ export interface RelayClient {
 }
 
 /** Milliseconds. */
-export interface ClientTimings {
+interface ClientTimings {
   /** Limit for `ready`. */
   readonly ready: number;
   /** Limit for one request, with the wait for a connection: a VM waits for the answer. */

@@ -30,7 +30,7 @@ async function runtimeFolder(runtimeDir: string | undefined, log: Logger): Promi
   return runtimeDir === undefined ? ownFolderIn(tmpdir(), `srv-epmd-${user}`, log) : join(runtimeDir, "srv-epmd");
 }
 
-export interface StandingSocketOptions {
+interface StandingSocketOptions {
   /** Another process listens at the path now. */
   readonly onTaken: () => void;
   readonly log: Logger;

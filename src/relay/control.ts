@@ -14,7 +14,7 @@ import {
   type RelayRequest,
 } from "./wire/protocol.js";
 
-export interface ControlOptions {
+interface ControlOptions {
   readonly pairs: () => readonly HostAddress[];
   readonly handle: (request: RelayRequest) => Promise<RelayReply>;
   /** A daemon has said hello. */

@@ -4,7 +4,7 @@ import { describeError } from "../errors.js";
 import { CONNECTION_ATTEMPT_DELAY, hadItsTime, type SilentAddresses } from "../net/endpoint.js";
 import type { RelayTimings } from "./limits.js";
 
-export interface DialOptions {
+interface DialOptions {
   /** In the order in which they are tried; addresses that were silent before come last. */
   readonly endpoints: readonly IpPort[];
   readonly silent: SilentAddresses;

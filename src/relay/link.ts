@@ -4,7 +4,7 @@ import type { SilentAddresses } from "../net/endpoint.js";
 import { dial, type SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
 
-export interface LinkOptions {
+interface LinkOptions {
   readonly endpoints: readonly IpPort[];
   /** Shared by all links of the process. */
   readonly silent: SilentAddresses;

@@ -9,7 +9,7 @@ import type { RelayState, RelayTarget } from "./wire/protocol.js";
 
 const BACKLOG = 1024;
 
-export interface RelayOptions {
+interface RelayOptions {
   readonly timings: RelayTimings;
   /** Shared by all relays of the process. */
   readonly silent: SilentAddresses;

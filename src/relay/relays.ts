@@ -6,7 +6,7 @@ import type { RelayTimings } from "./limits.js";
 import { Relay } from "./relay.js";
 import type { Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
 
-export interface RelaysOptions {
+interface RelaysOptions {
   readonly ports: PortRange;
   /** The most listeners. */
   readonly limit: number;

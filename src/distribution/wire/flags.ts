@@ -28,7 +28,7 @@ export const DIST_FLAG = {
   ALIAS: 0x8_0000_0000n,
 } as const;
 
-export type DistFlag = keyof typeof DIST_FLAG;
+type DistFlag = keyof typeof DIST_FLAG;
 
 /** What releases up to OTP 29 demand of a node that connects (dist.hrl: DFLAGS_MANDATORY; OTP 22 demands a part). */
 const MANDATORY: readonly DistFlag[] = [

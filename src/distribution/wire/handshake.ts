@@ -36,7 +36,7 @@ export function encodeSendName({ version, flags, creation, name }: SendName, len
   return Buffer.concat([lengthOctets === 2 ? uint16(body.length) : uint32(body.length), body]);
 }
 
-export type Framed =
+type Framed =
   | { readonly kind: "message"; readonly message: Buffer; readonly rest: Buffer }
   | { readonly kind: "more" }
   /** No message begins like this. */

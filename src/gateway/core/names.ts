@@ -3,7 +3,7 @@ import { qualifiedDomain } from "../../names/service-domain.js";
 import { servedDomains } from "../../publish/core/advertised.js";
 
 /** Which hosts resolve to loopback addresses. All names are lower case, without trailing dot. */
-export interface GatewayNames {
+interface GatewayNames {
   /** These names and all names under them. */
   readonly domains: readonly string[];
   /** These names only. */

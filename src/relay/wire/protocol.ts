@@ -40,10 +40,7 @@ export type RelayRequest =
   | { readonly type: "status"; readonly id: number };
 
 /** A line of a daemon. `unknown`: a request that a later release may have. */
-export type DaemonLine =
-  | Hello
-  | RelayRequest
-  | { readonly type: "unknown"; readonly id: number; readonly name: string };
+type DaemonLine = Hello | RelayRequest | { readonly type: "unknown"; readonly id: number; readonly name: string };
 
 export interface Hello {
   readonly type: "hello";
@@ -79,7 +76,7 @@ export interface RelayStatus {
   readonly totals: RelayTraffic & { readonly dialsFailed: number; readonly linksRefused: number };
 }
 
-export interface RelayTraffic {
+interface RelayTraffic {
   readonly openLinks: number;
   /** All links, also those whose endpoints could not be reached. */
   readonly links: number;
@@ -93,7 +90,7 @@ export interface RelayState extends RelayTarget, RelayTraffic {
   readonly since: number;
 }
 
-export type LineRead =
+type LineRead =
   | { readonly kind: "line"; readonly line: string; readonly rest: Buffer }
   | { readonly kind: "more" }
   | { readonly kind: "invalid"; readonly reason: string };
@@ -110,7 +107,7 @@ export function readLine(bytes: Buffer, limit: number): LineRead {
   return { kind: "line", line: bytes.toString("utf8", 0, end), rest: bytes.subarray(end + 1) };
 }
 
-export interface LineReaderOptions {
+interface LineReaderOptions {
   /** Longest line, bytes. */
   readonly limit: number;
   /** False: no further line is wanted. May throw a ProtocolError. */

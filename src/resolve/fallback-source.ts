@@ -4,9 +4,16 @@ import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
 import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
-import { Bounds } from "./bounds.js";
-import type { NodeDescription, Question, Resolution } from "./core/resolution.js";
-import { type LookupContext, type Source, TRAITS } from "./source.js";
+import {
+  epmdErrorCode,
+  type NodeDescription,
+  notFound,
+  type Question,
+  type Resolution,
+  type Unavailable,
+  unavailable,
+} from "./core/resolution.js";
+import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** What another EPMD said of a node. */
 export interface EpmdAnswer {
@@ -84,7 +91,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
     const { aliveName, host } = question.node;
-    const { addresses, name, ttl, stale, unavailable } = await addressesFor(question, context);
+    const { addresses, name, ttl, stale, unavailable: silent } = await addressesFor(question, context);
     const bounds = new Bounds(context.trace);
     const families = wantedFamilies(question.family, options.family);
     const usable = preferAddresses(addresses, { family: "any", sources: localAddresses() }).filter(
@@ -92,10 +99,10 @@ export function createFallbackSource(options: FallbackOptions): Source {
     );
     const preferred = bounds.take("endpoints", usable, MAX_ADDRESSES);
     if (preferred.length === 0) {
-      if (unavailable !== undefined) return { outcome: "unavailable", cause: unavailable };
+      if (silent !== undefined) return silent;
       const short = question.shortHost;
       const names = short === undefined ? `${host} has no` : `neither ${short} nor ${host} has an`;
-      return { outcome: "not-found", reason: `${names} address to fall back to` };
+      return notFound("FALLBACK_NO_ADDRESS", `${names} address to fall back to`);
     }
     const toEndpoint = (address: string, at: number): Endpoint => {
       return { address, port: at, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: name };
@@ -115,14 +122,14 @@ export function createFallbackSource(options: FallbackOptions): Source {
       const endpoints = preferred.map((address) => toEndpoint(address, port));
       return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...bounds.told };
     }
-    if (asked?.failure !== undefined) return { outcome: "unavailable", cause: asked.failure };
-    return { outcome: "not-found", reason: `the EPMD at ${preferred.join(", ")} does not know ${aliveName}` };
+    if (asked?.failure !== undefined) return asked.failure;
+    return notFound("EPMD_NO_NODE", `the EPMD at ${preferred.join(", ")} does not know ${aliveName}`);
   }
 
   /** All at once; the answer is complete when every EPMD has spoken, and enough shortly after the first that knows the node. */
   async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number, bounds: Bounds) {
     const known = new Map<string, EpmdAnswer>();
-    let failure: string | undefined;
+    let failure: Unavailable | undefined;
     let timer: NodeJS.Timeout | undefined;
     // Our own EPMD would look the name up again, and come here again.
     const others = bounds.take(
@@ -143,7 +150,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
           .then(
             (answer) => answer && known.set(address, answer),
             (error: unknown) => {
-              failure ??= `EPMD at ${address}: ${describeError(error)}`;
+              failure ??= unavailable(epmdErrorCode(error), `EPMD at ${address}: ${describeError(error)}`);
             },
           )
           .then(spoken, spoken);

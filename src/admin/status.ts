@@ -83,7 +83,7 @@ export class DaemonStatus {
             started: registrar !== undefined,
             trouble: registrar?.agentTrouble,
             missing: (registrar?.status() ?? [])
-              .filter(isMissing)
+              .filter((status) => isMissing(status) && !status.isBeyondLimit)
               .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
           }
         : undefined,

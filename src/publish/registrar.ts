@@ -42,6 +42,8 @@ export interface NameStatus {
   readonly published: boolean;
   /** It has registered a moment ago, and is on its way. */
   readonly pending: boolean;
+  /** Only the limit of names keeps it out: anybody who may register can bring this about. */
+  readonly isBeyondLimit: boolean;
   readonly serviceIds: readonly string[];
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
@@ -161,6 +163,7 @@ class ConsulRegistrar implements Registrar {
       return {
         ...{ name: claim.node.aliveName, wanted, ...known },
         pending: wanted && !known.published && reason === undefined && age < this.#timings.patience,
+        isBeyondLimit: this.#claims.isBeyondLimit(claim),
         reason: reason ?? (known.published ? undefined : publisher?.obstacle),
         elsewhere: publisher ? this.#namesakes.of(claim.node.aliveName) : [],
       };
@@ -169,8 +172,8 @@ class ConsulRegistrar implements Registrar {
     return [
       ...alive,
       ...rest.map(([key, publisher]) => ({
-        ...{ name: key, wanted: false, pending: false, ...inConsul(publisher), reason: undefined },
-        elsewhere: [],
+        ...{ name: key, wanted: false, pending: false, isBeyondLimit: false, ...inConsul(publisher) },
+        ...{ reason: undefined, elsewhere: [] },
       })),
     ];
   }

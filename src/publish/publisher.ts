@@ -228,13 +228,13 @@ export class Publisher implements Caller {
     let sentAt = now();
     try {
       const { verdict, standing } = await this.#ownership.judge(step, before, this.#abort.signal);
-      if (standing !== undefined) {
-        agent.succeeded({ sentAt, service: "" });
-        this.#learn(step.id, standing);
-      }
+      if (standing !== undefined) this.#learn(step.id, standing);
+      const isConfirmed = step.action === "register" && standing === "ours" && this.#confirm(step);
+      sent = verdict === "allowed" && !isConfirmed;
+      // An answer to the question alone is no success of the step: the agent may fail the call that follows.
+      if (!sent && standing !== undefined) agent.succeeded({ sentAt, service: "" });
       if (verdict === "foreign") return this.#leave(step);
-      if (step.action === "register" && standing === "ours" && this.#confirm(step)) return;
-      sent = verdict === "allowed";
+      if (isConfirmed) return;
       sentAt = now();
       if (sent) await this.#send(step, standing);
       if (sent) agent.succeeded({ sentAt, service: service ?? "", action: step.action });

@@ -15,7 +15,7 @@ import { criticalIds } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { SharedServices } from "./shared-service.js";
-import { retryDelay, TIMINGS, type Timings } from "./timings.js";
+import { retryDelay, Throttle, TIMINGS, type Timings } from "./timings.js";
 import { Turns } from "./turns.js";
 
 export interface RegistrarDeps {
@@ -85,6 +85,8 @@ class ConsulRegistrar implements Registrar {
   readonly #turns = new Turns();
   readonly #presence: Presence;
   readonly #looks: NodeJS.Timeout;
+  /** Retries of all names at once: an agent that fails every other call recovers many times a second. */
+  readonly #retries: Throttle;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
   /** When the last survey began. */
@@ -100,12 +102,12 @@ class ConsulRegistrar implements Registrar {
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;
     this.#adoptUntil = this.#now() + this.#timings.adoption;
-    const retryAll = () => {
+    this.#retries = new Throttle(() => {
       for (const publisher of this.#publishers.values()) publisher.retry();
-    };
+    }, deps.config.ttl / 3);
     this.#agent = new AgentState({
       log: deps.log,
-      recovered: retryAll,
+      recovered: () => this.#retries.request(),
       now: this.#now,
       hasTokenFile: deps.config.consulTokenFile !== undefined,
     });
@@ -183,6 +185,7 @@ class ConsulRegistrar implements Registrar {
   async #stop(): Promise<void> {
     this.#unsubscribe();
     clearInterval(this.#looks);
+    this.#retries.stop();
     const lastAudit = this.#audits.stop();
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());

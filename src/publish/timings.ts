@@ -66,3 +66,38 @@ export function retryDelay(failures: number, first: number, most: number, random
   const delay = Math.min(most, first * 2 ** Math.min(failures - 1, 30));
   return delay / 2 + (delay / 2) * random();
 }
+
+/** Makes a call at most once per interval: the first request at once, later ones together at the end of the interval. */
+export class Throttle {
+  readonly #call: () => void;
+  readonly #interval: number;
+  #timer: NodeJS.Timeout | undefined;
+  #isRequested = false;
+  #isStopped = false;
+
+  /** @param interval milliseconds */
+  constructor(call: () => void, interval: number) {
+    this.#call = call;
+    this.#interval = interval;
+  }
+
+  request(): void {
+    if (this.#isStopped) return;
+    if (this.#timer) {
+      this.#isRequested = true;
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#isRequested) this.request();
+    }, this.#interval);
+    this.#isRequested = false;
+    this.#call();
+  }
+
+  /** A request that waits is dropped, and so are later ones. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+}

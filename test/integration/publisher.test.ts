@@ -1,11 +1,15 @@
 import { expect, test } from "vitest";
 import type { ConsulClient } from "../../src/consul/client.js";
+import { Registry } from "../../src/epmd/core/registry.js";
+import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
 import { Publisher } from "../../src/publish/publisher.js";
+import { startRegistrar } from "../../src/publish/registrar.js";
 import { TIMINGS } from "../../src/publish/timings.js";
 import { Turns } from "../../src/publish/turns.js";
 import { collectLog } from "../support/log-lines.js";
+import { registration, serveConfig } from "../support/registered-node.js";
 import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -99,3 +103,31 @@ test.each(Array.from({ length: 12 }, (_, turns) => turns))(
     }
   },
 );
+
+test("an agent that answers questions and takes no registration is asked with growing pauses, however many nodes there are", async () => {
+  const { client } = promptAgent();
+  let [gets, puts] = [0, 0];
+  const refusing: ConsulClient = {
+    ...client,
+    service: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1 + (gets++ % 7)));
+      return undefined;
+    },
+    register: async () => {
+      puts++;
+      throw new ConsulError("CONSUL_UNAVAILABLE", "connection reset");
+    },
+  };
+  const registry = new Registry();
+  const names = Array.from({ length: 10 }, (_, index) => `node_${index}`);
+  for (const name of names) registry.register(registration(name, 20001), Date.now());
+  const registrar = startRegistrar({
+    ...{ registry, config: serveConfig({ domain: ["svc"] }), client: refusing, log: collectLog().log },
+    identity: { hostName: "box1", port: 4369, owner: OWNER },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await registrar.stop();
+  // At 0, 125-250 and 375-750 ms, and once more when the first survey has an answer.
+  expect(puts).toBeGreaterThanOrEqual(2 * names.length);
+  expect(puts).toBeLessThanOrEqual(5 * names.length);
+});

@@ -145,11 +145,12 @@ export class Publisher implements Caller {
     await this.#running;
     const target = this.#target;
     for (const [id, { entry }] of this.#held) {
-      if (removeAlive || target.state === "gone" || target.state === "leaving") await this.#remove(id);
+      if (removeAlive || target.state === "gone" || target.state === "leaving")
+        await this.#perform({ action: "deregister", id });
       else if (target.state === "up" && entry) {
         // What the VM had before it came back with another port is no longer true.
         if (target.entries.includes(entry)) await this.#perform({ action: "pass", id });
-        else await this.#remove(id);
+        else await this.#perform({ action: "deregister", id });
       }
     }
   }
@@ -323,16 +324,18 @@ export class Publisher implements Caller {
       }
       case "renew":
         return client.register(step.entry, signal);
+      case "deregister": {
+        // The former token is deleted once the file has the next one, and the agent tells the servers of the removal
+        // with the token of the registration: an entry that is removed with a deleted token stays in the catalogue.
+        await client.lookForToken();
+        const held = this.#held.get(step.id);
+        const entry = held?.entry ?? held?.found;
+        if (held?.stale && entry) await client.register(entry, signal);
+        return client.deregister(step.id, signal);
+      }
       default:
         return client[step.action](step.id, signal);
     }
-  }
-
-  async #remove(id: string): Promise<void> {
-    const held = this.#held.get(id);
-    const entry = held?.entry ?? held?.found;
-    if (held?.stale && entry) await this.#perform({ action: "renew", id, entry });
-    if (this.#held.has(id)) await this.#perform({ action: "deregister", id });
   }
 
   #settled(step: Work, result: "done" | "unknown", before: Held | undefined): void {

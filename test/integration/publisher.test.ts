@@ -104,6 +104,37 @@ test.each(Array.from({ length: 12 }, (_, turns) => turns))(
   },
 );
 
+test.each([
+  ["after the grace time", false],
+  ["with the stop", true],
+])(
+  "a token file that has another token by the time of a removal %s: the entry is registered with it first",
+  async (_, stops) => {
+    const { client, calls } = promptAgent();
+    let isWritten = false;
+    const publisher: Publisher = publish({
+      ...client,
+      // As the client does: another token is announced before a call is made with it.
+      lookForToken: async () => {
+        calls.push("look");
+        if (isWritten) publisher.anotherToken();
+        isWritten = false;
+      },
+    });
+    publisher.aim({ state: "up", entries: [ENTRY] });
+    await waitFor(() => publisher.isPublished, { what: "the publication" });
+    calls.length = 0;
+    isWritten = true;
+    if (stops) await publisher.finish(true);
+    else {
+      publisher.aim({ state: "gone" });
+      await waitFor(() => calls.includes("deregister"), { what: "the removal" });
+    }
+    expect(calls).toEqual(["look", "register", "deregister"]);
+    publisher.close();
+  },
+);
+
 test("an agent that answers questions and takes no registration is asked with growing pauses, however many nodes there are", async () => {
   const { client } = promptAgent();
   let [gets, puts] = [0, 0];

@@ -21,7 +21,10 @@ import type { Caller, Rank, Turns } from "./turns.js";
 import { Visible, type VisibleDeps } from "./visible.js";
 
 export interface PublisherDeps extends OwnershipDeps, RetryDeps, VisibleDeps {
-  readonly client: ConsulClient;
+  readonly client: Pick<
+    ConsulClient,
+    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "service" | "checks" | "lookForToken"
+  >;
   readonly agent: AgentState;
   readonly turns: Turns;
   readonly deregisterAfter: number;

@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
+import { retryDelay } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { ConsulError, describeError } from "../errors.js";
@@ -15,7 +16,7 @@ import { criticalIds } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { SharedServices } from "./shared-service.js";
-import { retryDelay, Throttle, TIMINGS, type Timings } from "./timings.js";
+import { Throttle, TIMINGS, type Timings } from "./timings.js";
 import { Turns } from "./turns.js";
 
 export interface RegistrarDeps {

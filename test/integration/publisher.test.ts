@@ -4,7 +4,7 @@ import { Registry } from "../../src/epmd/core/registry.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
-import { Publisher } from "../../src/publish/publisher.js";
+import { Publisher, type PublisherDeps } from "../../src/publish/publisher.js";
 import { startRegistrar } from "../../src/publish/registrar.js";
 import { TIMINGS } from "../../src/publish/timings.js";
 import { Turns } from "../../src/publish/turns.js";
@@ -15,11 +15,14 @@ import { waitFor } from "../support/wait-for.js";
 
 const ENTRY = serviceEntry("a");
 
+/** What else the registrar calls. */
+type RegistrarCalls = "services" | "healthService" | "members" | "localServices" | "onNewToken";
+
 /** An agent that answers within the same moment. */
 function promptAgent() {
   const calls: string[] = [];
   let held: HeldService | undefined;
-  const client: ConsulClient = {
+  const client: PublisherDeps["client"] & Pick<ConsulClient, RegistrarCalls> = {
     register: async (entry) => {
       calls.push("register");
       held = heldService(entry);
@@ -42,17 +45,12 @@ function promptAgent() {
     healthService: async () => [],
     members: async () => [],
     localServices: async () => [],
-    sidecars: async () => [],
-    followSidecar: async () => ({ sidecar: undefined, hash: "" }),
-    followService: async () => ({ instances: [], index: 0 }),
-    ask: async () => ({}),
     onNewToken: () => {},
-    close: () => {},
   };
   return { client, calls };
 }
 
-function publish(client: ConsulClient): Publisher {
+function publish(client: PublisherDeps["client"]): Publisher {
   const { log } = collectLog();
   const now = () => performance.now();
   const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false });
@@ -138,7 +136,7 @@ test.each([
 test("an agent that answers questions and takes no registration is asked with growing pauses, however many nodes there are", async () => {
   const { client } = promptAgent();
   let [gets, puts] = [0, 0];
-  const refusing: ConsulClient = {
+  const refusing = {
     ...client,
     service: async () => {
       await new Promise((resolve) => setTimeout(resolve, 1 + (gets++ % 7)));
@@ -153,7 +151,12 @@ test("an agent that answers questions and takes no registration is asked with gr
   const names = Array.from({ length: 10 }, (_, index) => `node_${index}`);
   for (const name of names) registry.register(registration(name, 20001), Date.now());
   const registrar = startRegistrar({
-    ...{ registry, config: serveConfig({ domain: ["svc"] }), client: refusing, log: collectLog().log },
+    ...{
+      registry,
+      config: serveConfig({ domain: ["svc"] }),
+      client: refusing as unknown as ConsulClient,
+      log: collectLog().log,
+    },
     identity: { hostName: "box1", port: 4369, owner: OWNER },
   });
   await new Promise((resolve) => setTimeout(resolve, 1_000));

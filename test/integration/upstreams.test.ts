@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import { composeResolution, type Resolving } from "../../src/resolve/compose.js";
 import type { NotFoundCode, Resolution } from "../../src/resolve/core/resolution.js";
@@ -45,7 +45,7 @@ function start(flags: Flags, { env = {} as Environment, alive = [] as string[], 
     registry: NOBODY_HERE,
     servers: [],
     upstreams: {
-      connect: async () => createConsulClient({ url: fake.url, timeoutMs: 300, log }),
+      connect: async () => new ConsulClient({ url: fake.url, timeoutMs: 300, log }),
       aliveNames: () => alive,
       follow,
     },

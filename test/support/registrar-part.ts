@@ -1,7 +1,7 @@
 import { afterEach, beforeEach } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
 import { type Registrar, startRegistrar } from "../../src/publish/registrar.js";
@@ -112,7 +112,7 @@ function startPart(
 ): Part {
   const registry = new Registry();
   const { log, lines, messages } = collectLog();
-  const client = createConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
+  const client = new ConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
   const registrar = startRegistrar({
     registry,
     config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }, env),

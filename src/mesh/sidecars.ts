@@ -8,15 +8,15 @@ import { listDestinations } from "./core/upstream.js";
 
 /** Milliseconds. */
 export interface SidecarTimings extends FollowTimings {
-  /** From one look at which proxies there are to the next that a look-up may cause; look-ups that miss meanwhile wait for it. */
+  /** Shortest time between two requests for the list of proxies. A look-up that misses an upstream waits for the next list. */
   readonly shortest: number;
-  /** To the next that comes by itself. */
+  /** Time between two requests for the list without such a look-up. */
   readonly longest: number;
 }
 
 export const SIDECAR_TIMINGS: SidecarTimings = { ...FOLLOW_TIMINGS, shortest: 250, longest: 30_000 };
 
-/** Each costs a connection to the agent. */
+/** The most proxies that are followed: each costs a connection to the agent. */
 const MOST_FOLLOWED = 32;
 
 export interface SidecarsDeps {
@@ -26,17 +26,17 @@ export interface SidecarsDeps {
   readonly timings?: Partial<SidecarTimings>;
 }
 
-/** The Connect proxies of this place, as the local agent has them. */
+/** The Connect proxies of the nodes here, as the local agent has them. */
 export interface Sidecars {
-  /** What is known; undefined before the agent has ever answered. */
+  /** The known proxies; undefined before the first answer of the agent. */
   readonly known: readonly Sidecar[] | undefined;
-  /** Looks which proxies there are, together with all who ask for that in one moment. @throws ConsulError */
+  /** Asks for the list of proxies; calls at the same time share one request. @throws ConsulError */
   refresh(): Promise<readonly Sidecar[]>;
   /** Never rejects. */
   close(): Promise<void>;
 }
 
-/** For a command: asks with each look-up. */
+/** For a command: each look-up asks the agent. */
 export function readSidecars({ connect, isOurs }: SidecarsDeps): Sidecars {
   return {
     known: undefined,
@@ -46,9 +46,9 @@ export function readSidecars({ connect, isOurs }: SidecarsDeps): Sidecars {
 }
 
 /**
- * For the daemon: a proxy that is known is followed by blocking queries, so that an upstream that comes or goes is seen
- * at once; which proxies there are is asked now and then, and when something was not found (the agent's list knows no
- * blocking queries).
+ * For the daemon: each known proxy is followed by blocking queries, so that a new or removed upstream is seen at once. The
+ * agent has no blocking queries for its list of proxies: that is asked for at intervals, and when a look-up misses an
+ * upstream.
  */
 export function followSidecars(deps: SidecarsDeps): Sidecars {
   return new FollowedSidecars(deps);
@@ -64,14 +64,14 @@ class FollowedSidecars implements Sidecars {
   #askedAt = Number.NEGATIVE_INFINITY;
   #everListed = false;
   #failing = false;
-  /** Of the last look at which proxies there are. */
+  /** Error of the last request for the list. */
   #failure: unknown;
   #crowded = false;
 
   constructor(deps: SidecarsDeps) {
     this.#deps = deps;
     this.#timings = { ...SIDECAR_TIMINGS, ...deps.timings };
-    this.#rounds = this.#lookAgainAndAgain();
+    this.#rounds = this.#listRegularly();
   }
 
   get known(): readonly Sidecar[] | undefined {
@@ -89,7 +89,7 @@ class FollowedSidecars implements Sidecars {
     await Promise.all([this.#rounds, ...Array.from(this.#watches.values(), (watch) => watch.close())]);
   }
 
-  async #lookAgainAndAgain(): Promise<void> {
+  async #listRegularly(): Promise<void> {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       await this.#list();
@@ -99,21 +99,21 @@ class FollowedSidecars implements Sidecars {
   }
 
   #list(): Promise<void> {
-    this.#listing ??= this.#lookWhenDue().finally(() => {
+    this.#listing ??= this.#askWhenDue().finally(() => {
       this.#listing = undefined;
     });
     return this.#listing;
   }
 
-  /** A thousand misses a second must not reach the agent, and what was registered this moment must not be missed. */
-  async #lookWhenDue(): Promise<void> {
+  /** Many misses cause few requests, and each miss is followed by a request: the upstream may have been registered just now. */
+  async #askWhenDue(): Promise<void> {
     const pause = this.#askedAt + this.#timings.shortest - performance.now();
     if (pause > 0) await sleep(pause, undefined, { signal: this.#abort.signal }).catch(() => undefined);
     for (const watch of this.#watches.values()) watch.hasten();
-    await this.#look();
+    await this.#ask();
   }
 
-  async #look(): Promise<void> {
+  async #ask(): Promise<void> {
     const { connect, isOurs } = this.#deps;
     const { signal } = this.#abort;
     this.#askedAt = performance.now();
@@ -132,7 +132,7 @@ class FollowedSidecars implements Sidecars {
     }
   }
 
-  /** What is followed is left alone: this list may be older than what the watch has seen. */
+  /** Proxies that are followed are not updated: the list may be older than what the watch has seen. */
   #compare(sidecars: readonly Sidecar[], client: Pick<ConsulClient, "followSidecar">): void {
     const { log } = this.#deps;
     const ids = new Set(sidecars.map(({ id }) => id));
@@ -144,8 +144,8 @@ class FollowedSidecars implements Sidecars {
       if (this.#watches.size >= MOST_FOLLOWED) {
         if (!this.#crowded)
           log.warn(
-            { most: MOST_FOLLOWED, found: sidecars.length },
-            "too many sidecar proxies: --service says which are meant",
+            { limit: MOST_FOLLOWED, proxies: sidecars.length },
+            "too many sidecar proxies: choose those of the nodes with --service",
           );
         this.#crowded = true;
         break;
@@ -176,7 +176,7 @@ class FollowedSidecars implements Sidecars {
   #drop(id: string, watch: SidecarWatch): void {
     if (this.#watches.get(id) !== watch) return;
     this.#watches.delete(id);
-    this.#deps.log.info({ proxy: id }, "the sidecar proxy is registered no more: its upstreams are used no more");
+    this.#deps.log.info({ proxy: id }, "the sidecar proxy is no longer registered; its upstreams are not used");
     void watch.close();
   }
 
@@ -189,15 +189,15 @@ class FollowedSidecars implements Sidecars {
   }
 
   #answers(): void {
-    if (this.#failing) this.#deps.log.info("the Consul agent tells again which upstreams there are");
+    if (this.#failing) this.#deps.log.info("the Consul agent answers again about upstreams");
     this.#failing = false;
   }
 
-  /** One line an outage, however often it is tried. */
+  /** Logs one line for each outage. */
   #fails(err: unknown): void {
     if (!this.#failing) {
-      const rest = this.#everListed ? "what was known stays" : "nodes behind them are not found yet";
-      this.#deps.log.warn({ err }, `the Consul agent does not tell which upstreams there are; ${rest}`);
+      const rest = this.#everListed ? "the known ones are used" : "nodes behind them are not found yet";
+      this.#deps.log.warn({ err }, `the Consul agent does not answer about upstreams; ${rest}`);
     }
     this.#failing = true;
   }
@@ -209,11 +209,11 @@ interface SidecarWatchDeps {
   readonly changed: (sidecar: Sidecar) => void;
   readonly answers: () => void;
   readonly fails: (error: unknown) => void;
-  /** The agent has it no more; the watch has ended. */
+  /** The agent no longer has the proxy. */
   readonly gone: () => void;
 }
 
-/** Follows the registration of one Connect proxy until it is closed or the proxy has gone. */
+/** Follows the registration of one Connect proxy until it is closed. */
 class SidecarWatch {
   readonly #follower: Follower<Sidecar | undefined, string>;
   #sidecar: Sidecar;
@@ -243,12 +243,12 @@ class SidecarWatch {
     return this.#sidecar;
   }
 
-  /** Tries again at once what is waiting for a retry. */
+  /** Ends the pause before a retry. */
   hasten(): void {
     this.#follower.hasten();
   }
 
-  /** Gives up the query under way. Never rejects. */
+  /** Ends the query under way. Never rejects. */
   close(): Promise<void> {
     return this.#follower.close();
   }

@@ -161,10 +161,8 @@ describe("in a mesh that the agent knows", () => {
     expect(await find("b@svc")).toMatchObject(at(21005));
     fake.misbehave(undefined);
     await waitFor(async () => JSON.stringify(await find("b@svc")).includes("21009"), { what: "the new port" });
-    expect(messages("warn")).toEqual([
-      "the Consul agent does not tell which upstreams there are; what was known stays",
-    ]);
-    expect(messages("info")).toContain("the Consul agent tells again which upstreams there are");
+    expect(messages("warn")).toEqual(["the Consul agent does not answer about upstreams; the known ones are used"]);
+    expect(messages("info")).toContain("the Consul agent answers again about upstreams");
   });
 
   test("nothing is known when the agent has never answered: a look-up says so, and the next tries again", async () => {

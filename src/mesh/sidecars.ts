@@ -7,19 +7,19 @@ import type { Sidecar } from "./core/sidecar.js";
 import { listDestinations } from "./core/upstream.js";
 
 /** Milliseconds. */
-export interface SidecarTimings extends FollowTimings {
+interface SidecarTimings extends FollowTimings {
   /** Shortest time between two requests for the list of proxies. A look-up that misses an upstream waits for the next list. */
   readonly shortest: number;
   /** Time between two requests for the list without such a look-up. */
   readonly longest: number;
 }
 
-export const SIDECAR_TIMINGS: SidecarTimings = { ...FOLLOW_TIMINGS, shortest: 250, longest: 30_000 };
+const SIDECAR_TIMINGS: SidecarTimings = { ...FOLLOW_TIMINGS, shortest: 250, longest: 30_000 };
 
 /** The most proxies that are followed: each costs a connection to the agent. */
 const MOST_FOLLOWED = 32;
 
-export interface SidecarsDeps {
+interface SidecarsDeps {
   readonly connect: () => Promise<Pick<ConsulClient, "sidecars" | "followSidecar">>;
   readonly isOurs: (sidecar: Sidecar) => boolean;
   readonly log: Logger;

@@ -67,8 +67,9 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     start: deps.relay,
     onPairs: (pairs) => hosts.know(pairs, "relay"),
     ownPairs: () => hosts.pairs,
-    onDialFailed: (node, endpoint, error) => {
-      log.info({ node, address: hostPort(endpoint.address, endpoint.port), error }, "relay cannot reach the node");
+    onDialFailed: (node, endpoint, { code, reason }) => {
+      const address = hostPort(endpoint.address, endpoint.port);
+      log.info({ node, address, reason: code, error: reason }, "relay cannot reach the node");
       nodes.refused(parseNodeName(node), endpoint);
     },
     log,

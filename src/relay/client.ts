@@ -8,7 +8,14 @@ import { makePrivateFolder } from "../os/private-folder.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
 import { NoRelayProcess, openChannel, type RelayChannel } from "./channel.js";
-import { MAX_ENDPOINTS, type RelayEvent, type Relayed, type RelayStatus, type RelayTarget } from "./wire/protocol.js";
+import {
+  type DialFailure,
+  MAX_ENDPOINTS,
+  type RelayEvent,
+  type Relayed,
+  type RelayStatus,
+  type RelayTarget,
+} from "./wire/protocol.js";
 
 export interface RelayClientOptions {
   /** Path of the control socket. */
@@ -21,7 +28,7 @@ export interface RelayClientOptions {
   readonly onPairs: (pairs: readonly HostAddress[]) => void | Promise<void>;
   /** Pairs that the relay process is to remember: it is sent them at each connection. */
   readonly ownPairs: () => readonly HostAddress[];
-  readonly onDialFailed: (node: string, endpoint: IpPort, error: string) => void;
+  readonly onDialFailed: (node: string, endpoint: IpPort, failure: DialFailure) => void;
   readonly log: Logger;
   readonly timings?: Partial<ClientTimings>;
 }
@@ -190,7 +197,7 @@ class Client implements RelayClient {
 
   #take(event: RelayEvent): void {
     const { onDialFailed } = this.#options;
-    if (event.type === "dial-failed") onDialFailed(event.node, event.endpoint, event.reason);
+    if (event.type === "dial-failed") onDialFailed(event.node, event.endpoint, event);
     if (event.type === "notice") this.#tell("warn", {}, `relay process: ${event.message}`);
   }
 

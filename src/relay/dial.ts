@@ -3,6 +3,7 @@ import type { IpPort } from "../config/network-values.js";
 import { describeError } from "../errors.js";
 import { CONNECTION_ATTEMPT_DELAY, hadItsTime, type SilentAddresses } from "../net/endpoint.js";
 import type { RelayTimings } from "./limits.js";
+import type { DialFailure } from "./wire/protocol.js";
 
 interface DialOptions {
   /** In the order in which they are tried; addresses that were silent before come last. */
@@ -13,7 +14,7 @@ interface DialOptions {
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
   /** How the socket is read. */
   readonly onread: OnReadOpts;
-  readonly onFailed: (endpoint: IpPort, error: string) => void;
+  readonly onFailed: (endpoint: IpPort, failure: DialFailure) => void;
   /** Called once, before any other event of the socket. Undefined: no endpoint accepted in time. */
   readonly onDone: (socket: Socket | undefined) => void;
 }
@@ -64,7 +65,7 @@ export function dial(options: DialOptions): () => void {
   };
   const giveUp = ({ endpoint, startedAt }: Attempt, now: number) => {
     silent.note(endpoint.address, now);
-    onFailed(endpoint, `no answer within ${Math.round(now - startedAt)} ms`);
+    onFailed(endpoint, { code: "ETIMEDOUT", reason: `no answer within ${Math.round(now - startedAt)} ms` });
   };
   /** Endpoints that have not answered in their time are tried last from now on. */
   const settle = (socket: Socket | undefined) => {
@@ -108,11 +109,11 @@ export function dial(options: DialOptions): () => void {
       keepAliveInitialDelay: timings.keepAlive,
     });
     attempts.set(socket, { endpoint, startedAt: performance.now() });
-    const failed = (error: Error) => {
+    const failed = (error: NodeJS.ErrnoException) => {
       // An attempt that was given up may still fail.
       if (!remove(socket)) return;
       silent.answered(endpoint.address);
-      onFailed(endpoint, describeError(error));
+      onFailed(endpoint, { ...(error.code !== undefined && { code: error.code }), reason: describeError(error) });
       next();
     };
     socket.once("error", failed);

@@ -3,6 +3,7 @@ import type { IpPort } from "../config/network-values.js";
 import type { SilentAddresses } from "../net/endpoint.js";
 import { dial, type SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
+import type { DialFailure } from "./wire/protocol.js";
 
 interface LinkOptions {
   readonly endpoints: readonly IpPort[];
@@ -10,7 +11,7 @@ interface LinkOptions {
   readonly silent: SilentAddresses;
   readonly spare: SpareDescriptors;
   readonly timings: RelayTimings;
-  readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
+  readonly onDialFailed: (endpoint: IpPort, failure: DialFailure) => void;
   /** Both connections are closed. */
   readonly onEnd: (link: Link) => void;
 }

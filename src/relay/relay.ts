@@ -5,7 +5,7 @@ import { canonicalIp, isLoopback } from "../net/ip.js";
 import type { SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
 import { Link } from "./link.js";
-import type { RelayState, RelayTarget } from "./wire/protocol.js";
+import type { DialFailure, RelayState, RelayTarget } from "./wire/protocol.js";
 
 const BACKLOG = 1024;
 
@@ -16,7 +16,7 @@ interface RelayOptions {
   readonly spare: SpareDescriptors;
   /** Whether there is room for a further link; counts it. */
   readonly admit: () => boolean;
-  readonly onDialFailed: (endpoint: IpPort, error: string) => void;
+  readonly onDialFailed: (endpoint: IpPort, failure: DialFailure) => void;
   readonly onLinkEnd: () => void;
   /** The listening socket has failed. */
   readonly onError: (error: Error) => void;

@@ -4,7 +4,7 @@ import { SilentAddresses } from "../net/endpoint.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import type { RelayTimings } from "./limits.js";
 import { Relay } from "./relay.js";
-import type { Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
+import type { DialFailure, Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
 
 interface RelaysOptions {
   readonly ports: PortRange;
@@ -13,7 +13,7 @@ interface RelaysOptions {
   /** Descriptors that listeners (one each), links (two each) and further connection attempts may take together. */
   readonly descriptors: number;
   readonly timings: RelayTimings;
-  readonly onDialFailed: (node: string, endpoint: IpPort, error: string) => void;
+  readonly onDialFailed: (node: string, endpoint: IpPort, failure: DialFailure) => void;
   /** A warning for the log; of each kind at most one in 30 s. */
   readonly onNotice: (message: string) => void;
 }
@@ -165,9 +165,9 @@ export class Relays {
         },
       },
       admit: () => this.#admit(),
-      onDialFailed: (endpoint: IpPort, error: string) => {
+      onDialFailed: (endpoint: IpPort, failure: DialFailure) => {
         this.#dialsFailed += 1;
-        onDialFailed(node, endpoint, error);
+        onDialFailed(node, endpoint, failure);
       },
       onLinkEnd: () => {
         this.#openLinks -= 1;

@@ -49,9 +49,10 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     limit,
     descriptors,
     timings,
-    onDialFailed: (node, endpoint, error) => {
-      log.debug({ node, address: hostPort(endpoint.address, endpoint.port), error }, "endpoint not reached");
-      tell({ type: "dial-failed", node, endpoint, reason: error });
+    onDialFailed: (node, endpoint, failure) => {
+      const address = hostPort(endpoint.address, endpoint.port);
+      log.debug({ node, address, reason: failure.code, error: failure.reason }, "endpoint not reached");
+      tell({ type: "dial-failed", node, endpoint, ...failure });
     },
     onNotice: (message) => {
       log.warn(message);

@@ -93,7 +93,8 @@ test("a relay for a node, what it knows of failures, and its status reach the da
   await dialRelay(relayed.port);
   await peer.accepted(0);
   await waitFor(() => relays.failures.length > 0, { what: "the failure" });
-  expect(relays.failures).toEqual([[NODE, dead, "connect ECONNREFUSED 127.0.0.1:1"]]);
+  const failure = { code: "ECONNREFUSED", reason: "connect ECONNREFUSED 127.0.0.1:1" };
+  expect(relays.failures).toEqual([[NODE, dead, expect.objectContaining(failure)]]);
   expect(await relays.status()).toMatchObject({ pid: process.pid, relays: [{ node: NODE, port: relayed.port }] });
   relays.keep({ host: "later.test", address: "127.64.0.8" });
   const next = await waitFor(

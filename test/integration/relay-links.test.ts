@@ -77,7 +77,8 @@ test("an endpoint that refuses is passed over at once, and the daemons are told"
   await peer.accepted(0);
   for (const client of clients) {
     const event = await client.line({ type: "dial-failed" });
-    expect(event).toMatchObject({ node: NODE, endpoint: dead, reason: expect.stringContaining("ECONNREFUSED") });
+    expect(event).toMatchObject({ node: NODE, endpoint: dead, code: "ECONNREFUSED" });
+    expect(event.reason).toContain("ECONNREFUSED");
   }
 });
 
@@ -94,6 +95,7 @@ test("an endpoint that is silent leaves time for the one behind it, and what the
   await waitFor(() => got().length === early.length, { what: "all that was sent early" });
   expect(got()).toBe(early.toString());
   expect(await client.line({ type: "dial-failed" })).toMatchObject({
+    code: "ETIMEDOUT",
     reason: expect.stringMatching(/^no answer within 2[5-9][0-9] ms$|^no answer within [3-5][0-9][0-9] ms$/),
   });
 });
@@ -146,7 +148,7 @@ test("a node with many silent endpoints costs a link no more than 8 attempts at 
 });
 
 test("links to many silent endpoints take no more descriptors than there are, and still reach the endpoint behind them", async () => {
-  const relay = await startRelay({ descriptors: 16, timings: { dial: 3_000 } });
+  const relay = await startRelay({ descriptors: 16 });
   const client = await daemon(relay.path);
   const peer = await startPeer();
   const port = await silentPort("0.0.0.0");

@@ -85,6 +85,16 @@ describe("the relay process's lines", () => {
         reason: "no answer",
       },
     ],
+    [
+      '{"type":"dial-failed","node":"b@svc.test","endpoint":{"address":"::1","port":1},"code":"EHOSTUNREACH","reason":"no"}',
+      {
+        type: "dial-failed",
+        node: "b@svc.test",
+        endpoint: { address: "::1", port: 1 },
+        code: "EHOSTUNREACH",
+        reason: "no",
+      },
+    ],
     ['{"type":"notice","message":"full"}', { type: "notice", message: "full" }],
     ['{"type":"error","message":"no hello"}', { type: "error", message: "no hello" }],
     ['{"type":"song","of":"a later release"}', undefined],

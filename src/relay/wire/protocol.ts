@@ -54,9 +54,17 @@ export type RelayReply =
   | { readonly type: "status"; readonly id: number; readonly status: RelayStatus }
   | { readonly type: "refused"; readonly id: number; readonly reason: string };
 
+/** Why an endpoint was not reached. */
+export interface DialFailure {
+  /** Code of the system such as `ECONNREFUSED`; `ETIMEDOUT` without an answer. Undefined: an older release sent the event. */
+  readonly code?: string;
+  /** Text. */
+  readonly reason: string;
+}
+
 export type RelayEvent =
-  /** An endpoint refused a connection or did not answer; `reason` is text. */
-  | { readonly type: "dial-failed"; readonly node: string; readonly endpoint: IpPort; readonly reason: string }
+  /** An endpoint refused a connection or did not answer. */
+  | ({ readonly type: "dial-failed"; readonly node: string; readonly endpoint: IpPort } & DialFailure)
   /** A warning for the log of the daemon: the output of a relay process that a daemon started is discarded. */
   | { readonly type: "notice"; readonly message: string }
   /** The daemon broke the protocol; the connection ends. */
@@ -187,6 +195,7 @@ export function parseRelayLine(line: string): RelayLine | undefined {
         type: "dial-failed",
         node: text(fields, "node"),
         endpoint: endpoint(object(fields.endpoint, "endpoint")),
+        ...(fields.code !== undefined && { code: text(fields, "code") }),
         reason: text(fields, "reason"),
       };
     case "notice":

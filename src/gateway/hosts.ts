@@ -19,7 +19,7 @@ interface GatewayHostsOptions {
   readonly log: Logger;
 }
 
-/** Most hosts that DNS has given out and that nobody has asked the EPMD for, once there is no room for further hosts. */
+/** The most hosts that only DNS has given out, while there is no room for further hosts. */
 const MAX_UNASKED = 16;
 
 /** Where a pair was known before: the relay process remembers it, or a line of /etc/hosts has it. */

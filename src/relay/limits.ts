@@ -8,7 +8,7 @@ export const MAX_PAIRS = 4096;
 /** Descriptors of the process itself, without those of listeners, links and daemons. */
 const OWN_FILES = 48;
 
-/** How many descriptors listeners and links may have. @param openFiles limit of open files; undefined: none */
+/** How many descriptors listeners, links and their connection attempts may have. @param openFiles limit of open files; undefined: none */
 export function relayDescriptors(openFiles: number | undefined): number {
   if (openFiles === undefined) return Number.POSITIVE_INFINITY;
   const reserved = OWN_FILES + MAX_CONTROL_CONNECTIONS;

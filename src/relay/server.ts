@@ -14,7 +14,7 @@ export interface RelayServerOptions {
   readonly socket: string;
   readonly ports: PortRange;
   readonly untilIdle: boolean;
-  /** Descriptors that listeners and links may have together. */
+  /** Descriptors that listeners, links and their connection attempts may have together. */
   readonly descriptors: number;
   readonly log: Logger;
   /** The most relays; default 4096. */

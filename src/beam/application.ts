@@ -1,4 +1,4 @@
-/** An OTP application around the module, for releases: rebar3 takes the app.src, Mix its mix.exs, both as a path dependency. */
+/** The files of an OTP application with the module, for releases: rebar3 uses the app.src and Mix the mix.exs, as a path dependency. */
 export function applicationFiles(source: string, version: string): Record<string, string> {
   return {
     "src/srv_epmd.erl": source,

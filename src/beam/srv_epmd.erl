@@ -1,9 +1,9 @@
 %% Nodes find each other through srv-epmd:  erl -start_epmd false -epmd_module srv_epmd ...
 %%
-%% Where another node is, the local srv-epmd is asked with its full name, and answers with addresses and ports.
-%% Everything else (registration, names, coming back when the daemon was restarted) is OTP's own erl_epmd.
+%% To find another node, the VM asks the local srv-epmd with the node's full name, and gets addresses and ports.
+%% Everything else (registration, names, registering again after a restart of the daemon) is OTP's own erl_epmd.
 %%
-%%   ERL_DIST_PORT         port to listen on; helpers, and a node whose port a node here has already, take another one
+%%   ERL_DIST_PORT         port to listen on; helpers take another one, and so does a node when a node here has the port
 %%   SRV_EPMD_ADDRESS      a srv-epmd on another address than the loopbacks; it must --allow this machine
 %%   SRV_EPMD_CONNECT      pattern such as *@svc.service.consul: keep connected to every node that matches
 %%   SRV_EPMD_LOG=debug    log each call and its result
@@ -11,24 +11,24 @@
 
 -export([start_link/0, names/1, register_node/2, register_node/3, port_please/2, port_please/3, address_please/3,
          listen_port_please/2]).
-%% The process that holds a registration at SRV_EPMD_ADDRESS, and the one that keeps the node connected. They wait in
-%% OTP's code, and what takes long has a process of its own: who is in old code when it is purged is killed.
+%% One process holds a registration at SRV_EPMD_ADDRESS, another keeps the node connected. Both wait in OTP's code, and
+%% long work has its own process: a process that runs old code is killed when that code is purged.
 -behaviour(gen_server).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
-%% net_kernel gives a whole connection set-up 7 s (net_setuptime): an answer that comes later is of no use.
+%% Milliseconds. net_kernel gives a connection set-up 7 s in all (net_setuptime): a later answer is useless.
 -define(ANSWER_TIMEOUT, 6000).
 -define(CONNECT_TIMEOUT, 1000).
 %% Bytes. An answer to a look-up has two fields of up to 64 KB; a list of nodes has a line for each.
 -define(LONGEST_ANSWER, 150000).
 -define(LONGEST_LIST, 1000000).
-%% Kept for the VM's life: when something was said last, and how many names discovery has made.
+%% Kept for the life of the VM: times of the last log lines, and how many names discovery has made.
 -define(LOOK_UP_SAID, 1).
 -define(CROWD_SAID, 2).
 -define(NAMES_MADE, 3).
-%% As erl_epmd: how long after its EPMD has gone a node registers again.
+%% As in erl_epmd: a node registers again this long after the connection to its EPMD has ended.
 -define(RECONNECT_TIME, 2000).
-%% Between two looks at who matches SRV_EPMD_CONNECT, on average.
+%% Between two requests for the nodes that match SRV_EPMD_CONNECT, on average.
 -define(POLL, 1000).
 
 start_link() ->
@@ -47,18 +47,19 @@ register_node(Name, Port, Driver) ->
                  {undefined, _} -> erl_epmd:register_node(Name, Port, Driver);
                  {Pid, {Address, _}} when tuple_size(Address) =:= Size ->
                      gen_server:call(Pid, {register, text(Name), Port}, infinity);
-                 %% What registers over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
+                 %% A registration over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
                  _ -> {error, {unfit, maps:get(Size, #{4 => "IPv4", 8 => "IPv6"})}}
              end,
     case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
         {{ok, _}, Pattern} when Pattern =/= "" ->
-            %% Linked to the caller, net_kernel: ends with the distribution; the next one starts its own.
+            %% Linked to the caller, net_kernel: it ends with the distribution, and the next distribution starts
+            %% another.
             is_own_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Pattern}});
         _ -> ok
     end,
     debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
 
-%% net_kernel prints the reason at boot, when nothing else that is logged would be seen any more; an atom stays one line.
+%% net_kernel prints the reason when the boot fails; other log lines are lost by then. An atom is printed on one line.
 readable({error, Reason} = Error, Driver) when Reason =/= duplicate_name, Reason =/= already_registered ->
     Address = os:getenv("SRV_EPMD_ADDRESS", ""),
     Said = case Reason of
@@ -73,7 +74,7 @@ readable({error, Reason} = Error, Driver) when Reason =/= duplicate_name, Reason
 readable(Result, _) ->
     Result.
 
-%% The names of this machine are those that its srv-epmd has, whatever the machine's own name resolves to.
+%% For this machine srv-epmd is asked at its own address, not at the one that the machine's name resolves to.
 names(Host) ->
     Result = case lists:member(text(Host), ["localhost", net_adm:localhost()]) of
                  true -> erl_epmd:names(element(1, sidecar(inet)));
@@ -81,8 +82,8 @@ names(Host) ->
              end,
     debug(names, [Host], Result).
 
-%% The port of the node itself: helpers (remote consoles, rpc) run beside it with the same environment, and so do nodes
-%% that it starts (peer, slave).
+%% ERL_DIST_PORT is for the node itself. Helpers (remote consoles, rpc) and nodes that it starts (peer, slave) run
+%% beside it with the same environment and take any free port.
 listen_port_please(Name, Host) ->
     Result = case erl_epmd:listen_port_please(Name, Host) of
                  {ok, 0} -> {ok, dist_port(text(Name), os:getenv("ERL_DIST_PORT", ""))};
@@ -104,8 +105,8 @@ dist_port(Name, Text) ->
         _ -> 0
     end.
 
-%% Another node that is registered here with a port that is in use on this machine. Nodes of other machines that are
-%% registered here may have the same port, and what is no node is a mistake that the start has to fail with.
+%% The other node that is registered here with the port, if the port is in use on this machine: nodes of other machines
+%% may be registered here with the same port. A port in use by another program is a mistake: the start has to fail.
 holder(Port, Name) ->
     Interface = [{ip, Address} || {ok, Address} <- [application:get_env(kernel, inet_dist_use_interface)]],
     case try gen_tcp:listen(Port, [{reuseaddr, true} | Interface]) catch exit:_ -> {error, einval} end of
@@ -126,9 +127,9 @@ holder(Port, Name) ->
 
 address_please(Name, Host, Family) ->
     case whereis(net_kernel) =:= self() of
-        %% On OTP 25 and 27 the first call of a connection runs inside net_kernel, which must never wait: a silent name
-        %% server would cost healthy links. It only looks whether there is an answer; the second call, in the
-        %% connection's own process, is the one whose answer is dialled.
+        %% On OTP 25 and 27 the first call of a connection runs inside net_kernel, which must not wait: a silent name
+        %% server would break healthy links. net_kernel only checks that there is an answer. The second call runs in the
+        %% connection's own process, and its answer is dialled.
         true -> {ok, loopback(Family)};
         false -> debug(address_please, [Name, Host, Family], locate(text(Name), text(Host), Family))
     end.
@@ -163,14 +164,14 @@ locate(Name, Host, Family) ->
             Error
     end.
 
-%% Many look-ups fail together: that is worth one line. Silence: milliseconds between two lines.
+%% Many look-ups fail at the same time: one line is enough. Silence: milliseconds between two lines.
 seldom(What, Silence) ->
     case persistent_term:get(?MODULE, undefined) of
         undefined -> true;
         Kept ->
             Before = atomics:get(Kept, What),
             Now = now_ms(),
-            %% Monotonic time may be negative: 0 is when nothing was said yet.
+            %% 0: nothing was logged yet. Monotonic time may be negative.
             (Before =:= 0 orelse Now - Before > Silence)
                 andalso atomics:compare_exchange(Kept, What, Before, Now) =:= ok
     end.
@@ -197,7 +198,7 @@ endpoints(<<6, A:16, B:16, C:16, D:16, E:16, F:16, G:16, H:16, Port:16, Rest/bin
 endpoints(_) ->
     [].
 
-%% One request, and all that comes until the server closes; {cut, Bytes} when that is more than the limit.
+%% Sends one request and reads until the server closes; {cut, Bytes} when there is more than the limit.
 exchange(Family, Request, Timeout, Limit) ->
     Deadline = now_ms() + min(Timeout, ?ANSWER_TIMEOUT),
     case connect(Family) of
@@ -228,7 +229,7 @@ connect(Family) ->
                        8 -> inet6
                    end,
             Options = [Kind, binary, {active, false}, {nodelay, true}],
-            %% What the system calls invalid (a link-local address without its interface) is an exit there.
+            %% gen_tcp exits when the system calls an address invalid (a link-local one without its interface).
             try gen_tcp:connect(Address, Port, Options, ?CONNECT_TIMEOUT) catch exit:_ -> {error, einval} end;
         %% A host name cannot be resolved while the node boots.
         _ -> {error, not_an_ip_address}
@@ -249,7 +250,7 @@ sidecar(Family) ->
 loopback(Family) when Family =:= inet6; Family =:= inet6_tcp -> {0, 0, 0, 0, 0, 0, 0, 1};
 loopback(_) -> {127, 0, 0, 1}.
 
-%% ---- registration with a srv-epmd on another address, where erl_epmd cannot go -------------------------------------
+%% ---- registration with a srv-epmd on another address, which erl_epmd cannot do -------------------------------------
 
 init(registrar) ->
     {ok, {undefined, undefined}};
@@ -261,7 +262,7 @@ init({connector, Pattern}) ->
     erlang:send_after(?POLL div 10, self(), look),
     {ok, {Pattern, #{}, #{}, []}}.
 
-%% State: the socket that is the registration, and what was registered.
+%% State: the socket of the registration, and the name and port that were registered.
 handle_call({register, Name, Port}, _From, {undefined, _}) ->
     {Answer, Socket} = alive2(Name, Port),
     {reply, Answer, {hold(Socket), {Name, Port}}};
@@ -278,18 +279,18 @@ handle_info(reconnect, {undefined, {Name, Port}} = State) ->
     Holder = self(),
     spawn_monitor(fun() -> exit(alive2_for(Holder, Name, Port)) end),
     {noreply, State};
-%% The creation stays what it was, as with erl_epmd.
+%% The node keeps its creation, as with erl_epmd.
 handle_info({'DOWN', _, process, _, {{ok, _}, Socket}}, {undefined, Node}) ->
     {noreply, {hold(Socket), Node}};
 handle_info({'DOWN', _, process, _, _}, {undefined, _} = State) ->
     erlang:send_after(?RECONNECT_TIME, self(), reconnect),
     {noreply, State};
-%% State of the connector: a pattern, the nodes that are left alone for now, the attempts, and who is next. Nodes are told
-%% by their names as text: only an attempt needs an atom.
+%% State of the connector: a pattern, the paused nodes, the attempts, and the nodes that come next. Nodes are kept by
+%% their names as text: only an attempt needs an atom.
 handle_info(look, {Pattern, _, _, _} = State) ->
     spawn_monitor(fun() -> exit({found, matching(Pattern)}) end),
     {noreply, State};
-%% An attempt or a look is over, or was killed.
+%% An attempt or a request for the list has ended, or was killed.
 handle_info({'DOWN', Ended, process, _, Reason}, {Pattern, Paused, Attempts, Next} = State) ->
     case maps:take(Ended, Attempts) of
         {{Name, _, _}, Others} ->
@@ -298,7 +299,7 @@ handle_info({'DOWN', Ended, process, _, Reason}, {Pattern, Paused, Attempts, Nex
             erlang:send_after(?POLL div 2 + rand:uniform(?POLL), self(), look),
             {noreply, attempt(due([Name || {found, Names} <- [Reason], Name <- Names], State))}
     end;
-%% Its process or its machine may have gone, or global may have cut the link on purpose.
+%% The node or its machine may have stopped, or global may have cut the link on purpose.
 handle_info({nodedown, Node, _}, {Pattern, Paused, Attempts, Next}) ->
     {noreply, {Pattern, delay(text(Node), Paused), Attempts, Next}};
 handle_info(_, State) ->
@@ -313,7 +314,7 @@ hold(Socket) ->
     _ = Socket =:= undefined orelse inet:setopts(Socket, [{active, true}]),
     Socket.
 
-%% Type 77 (normal), protocol 0 (TCP), versions 6 and 5: what erl_epmd says.
+%% Type 77 (normal), protocol 0 (TCP), versions 6 and 5: as erl_epmd registers.
 alive2(Name, Port) ->
     Bytes = unicode:characters_to_binary(Name),
     Request = <<120, Port:16, 77, 0, 6:16, 5:16, (byte_size(Bytes)):16, Bytes/binary, 0:16>>,
@@ -336,29 +337,30 @@ refusal(Error) -> Error.
 
 %% ---- auto discovery -----------------------------------------------------------------------------------------------
 
-%% First and longest pause before a node is tried again whose link was lost (global may have cut it on purpose) or that
-%% could not be reached, and how long all has to be well until the pause is short again.
+%% Milliseconds: the first and the longest pause before another attempt at a node whose link was lost (global may have
+%% cut it on purpose) or that was not reached; and how long a link has to last until the pause is short again.
 -define(FIRST_PAUSE, 1000).
 -define(LONGEST_PAUSE, 60000).
 -define(WELL, 60000).
-%% Whoever can write into the catalogue chooses what is listed. So there are limits: attempts at once, names of a look, and
-%% new names in a VM's life, for a name is an atom, which is never freed (a VM has room for 1,048,576).
+%% A user who can write into the catalogue chooses the names in the list. So there are limits: attempts at once, names
+%% of one list, and new names in the life of a VM. A name is an atom; atoms are never freed, and a VM has room for
+%% 1,048,576.
 -define(MOST_ATTEMPTS, 16).
 -define(MOST_LISTED, 256).
 -define(MOST_NAMES, 65536).
-%% Between two lines about a list that is too long.
+%% Between two log lines about a list that is too long, milliseconds.
 -define(CROWD_SILENCE, 3600000).
 
-%% Paused: nodes that are left alone for now. Each with the time until which it is, and the length of that pause.
+%% Paused: each node that is not tried for now, with the end and the length of its pause.
 due(Matching, {Pattern, Before, Attempts, _}) ->
     Now = now_ms(),
-    %% Its end comes as that of any other. net_kernel ends a set-up after 7 s.
+    %% net_kernel ends a set-up after 7 s; an attempt that is older hangs. Its end is handled like any other.
     _ = [exit(Pid, kill) || {_, Pid, Since} <- maps:values(Attempts), Now - Since > ?LONGEST_PAUSE],
-    %% Helpers come and go: what has been well for long is as good as new.
+    %% Helpers come and go: nodes without trouble for long are forgotten here.
     Paused = maps:filter(fun(_, {Until, _}) -> Now - Until =< ?WELL end, Before),
     Running = [Name || {Name, _, _} <- maps:values(Attempts)],
     Due = [Name || Name <- Matching -- Running, element(1, paused(Name, Paused)) =< now_ms()],
-    %% Who has failed least comes first: one that is well does not wait behind many that are not there.
+    %% Nodes that failed least come first: a healthy node does not wait behind many dead ones.
     Order = lists:sort([{element(2, paused(Name, Paused)), rand:uniform(), Name} || Name <- Due]),
     {Pattern, Paused, Attempts, [Name || {_, _, Name} <- Order]}.
 
@@ -373,7 +375,7 @@ attempt({Pattern, Paused, Attempts, [Name | Next]}) when map_size(Attempts) < ?M
 attempt(State) ->
     State.
 
-%% The atom; undefined for a new name when there were too many.
+%% The atom of a name; undefined for a new name when there were too many.
 node_of(Name, Pattern) ->
     try list_to_existing_atom(Name)
     catch error:badarg ->
@@ -398,14 +400,14 @@ tried(Name, Paused) ->
         false -> delay(Name, Paused)
     end.
 
-%% Longer with each time, unless all was well for a while.
+%% Each pause is twice as long as the one before, unless the node had no trouble for a while.
 delay(Name, Paused) ->
     {_, Last} = paused(Name, Paused),
     Pause = min(max(?FIRST_PAUSE, 2 * Last), ?LONGEST_PAUSE),
     Paused#{Name => {now_ms() + Pause, Pause}}.
 
-%% Full names of the nodes that match and are not connected; a stock EPMD does not know patterns and lists what lives
-%% beside it, without hosts.
+%% Full names of the nodes that match and are not connected. A stock EPMD does not know patterns: it lists its own
+%% nodes, without hosts.
 matching(Pattern) ->
     Answer = exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT, ?LONGEST_LIST),
     Listed = lines(Answer, "([0-9A-Za-z_-]+)@([0-9A-Za-z._:-]+)", "[0-9]+"),
@@ -423,7 +425,7 @@ matching(Pattern) ->
 
 is_cut(Answer) -> element(1, Answer) =:= cut.
 
-%% Of NAMES: what the groups in a name and a port have matched, for each line.
+%% For each line of a NAMES answer: what the groups of the two expressions have matched.
 lines({Whole, <<_:32, Lines/binary>>}, Name, Port) when Whole =:= ok; Whole =:= cut ->
     Line = ["^name ", Name, " at port ", Port, "$"],
     case re:run(Lines, Line, [multiline, global, {capture, all_but_first, binary}]) of
@@ -435,16 +437,16 @@ lines(_, _, _) ->
 
 %% ---- names --------------------------------------------------------------------------------------------------------
 
-%% Names of short-lived nodes: Mix releases (without the hexadecimal digits where the image has no awk), RabbitMQ, relx,
-%% ejabberd, OTP's peer. What RabbitMQ 4 starts to look for its peers is such a peer by the name of the broker: rabbit.
+%% Names of short-lived nodes: of Mix releases (without the hexadecimal digits in an image without awk), RabbitMQ, relx,
+%% ejabberd and OTP's peer. RabbitMQ 4 looks for its peers with a peer that has the broker's name: rabbit.
 is_helper(Name) ->
     re:run(Name, "(?i:^(rpc|rem)-[0-9a-f]{0,8}-)|^rabbitmqcli-[0-9]+-|_prelaunch_[0-9]+$|_ctl_[0-9]+$"
                  "|^epmd-starter-[0-9]+$|(?i:^(remsh|maint|longname)[0-9a-f]+-|^[0-9a-f]{3}-(ctl|debug|ping|top)(-|$))"
                  "|^[0-9]+-[0-9]+-(ctl|debug|ping)(-|$)|^(peer|rabbit)-[1-9][0-9]*-[1-9][0-9]*$",
            [{capture, none}]) =:= match.
 
-%% peer:random_name of any <name>: <name>-<unique integer>-<process id>. A node may be called like this too: it is a
-%% helper when its VM was started by peer, or when a node <name> lives beside it.
+%% peer:random_name makes <name>-<unique integer>-<process id> of any <name>. An ordinary node may have such a name too.
+%% It is a helper when its VM was started by peer, or when there is a node <name> beside it.
 origin(Name) ->
     case re:run(Name, "^(.+)-[1-9][0-9]*-[1-9][0-9]*$", [{capture, all_but_first, binary}]) of
         {match, [Origin]} -> Origin;
@@ -475,6 +477,6 @@ debug(Function, Arguments, Result) ->
     end,
     Result.
 
-%% Formatted here: what is logged at boot is printed as it is.
+%% Formatted here: at boot the logger prints a message as it is, without formatting it.
 format(Format, Arguments) ->
     lists:flatten(io_lib:format(Format, Arguments)).

@@ -1,4 +1,4 @@
-/** Files that the bundler and the test runner give as text. */
+/** The bundler and the test runner import these files as text. */
 declare module "*.erl" {
   const source: string;
   export default source;

@@ -1,7 +1,7 @@
 import { openFileLimit } from "../os/machine.js";
+import { relaySocketPath } from "../relay/control-socket.js";
 import { relayDescriptors } from "../relay/limits.js";
 import { startRelayServer } from "../relay/server.js";
-import { relaySocketPath } from "../relay/socket-path.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode } from "./io.js";
 import { notify, onStopSignal } from "./supervisor.js";

@@ -11,40 +11,37 @@ import {
   type Status,
 } from "./wire/handshake.js";
 
-/** What came back for a name. */
-export type Said =
+/** What a peer replied to a name. */
+export type HandshakeReply =
   | { readonly kind: "challenge"; readonly status: Status; readonly challenge: Challenge }
-  /** An Erlang node, which will not go on with that name. */
+  /** An Erlang node, which does not go on with that name. */
   | { readonly kind: "refusal"; readonly status: Status }
-  /** It ended before it had said all. */
+  /** It closed the connection before its reply was complete. */
   | {
       readonly kind: "closed";
-      /** What it had said before. */
+      /** Undefined: it closed before its status. */
       readonly status: Status | undefined;
-      /** `ECONNRESET`, or what TLS says; undefined when it just hung up. */
+      /** `ECONNRESET`, or a code of TLS; undefined after a regular end. */
       readonly code: string | undefined;
     }
-  /** The first bytes of something else. */
+  /** The first bytes of another protocol. */
   | { readonly kind: "garbage"; readonly bytes: Buffer };
 
-export interface Greeting extends SendName {
+interface Greeting extends SendName {
   readonly lengthOctets: LengthOctets;
 }
 
 /** Statuses that a challenge follows (dist_util:handshake_other_started/1). */
 const GOES_ON = new Set<Status["status"]>(["ok", "ok_simultaneous", "named"]);
 
-/**
- * Sends a name and reads what comes, up to the challenge; the caller ends the stream. Never rejects, and settles at the
- * latest when the stream ends.
- */
-export function converse(stream: Duplex, { lengthOctets, ...name }: Greeting): Promise<Said> {
+/** Sends a name and reads the reply, up to the challenge; the caller ends the stream. Never rejects; settles when the stream ends. */
+export function converse(stream: Duplex, { lengthOctets, ...name }: Greeting): Promise<HandshakeReply> {
   return new Promise((resolve) => {
     let received: Buffer = Buffer.alloc(0);
     let status: Status | undefined;
 
     /** Undefined while bytes are missing. */
-    const read = (): Said | undefined => {
+    const read = (): HandshakeReply | undefined => {
       for (let rest = received; ; ) {
         const framed = readMessage(rest, lengthOctets);
         if (framed.kind === "more") return undefined;
@@ -55,7 +52,7 @@ export function converse(stream: Duplex, { lengthOctets, ...name }: Greeting): P
         rest = received = framed.rest;
       }
     };
-    const closed = (code?: string): Said => {
+    const closed = (code?: string): HandshakeReply => {
       if (received.length > 0) return { kind: "garbage", bytes: received };
       return { kind: "closed", status, code };
     };
@@ -63,10 +60,10 @@ export function converse(stream: Duplex, { lengthOctets, ...name }: Greeting): P
     stream.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       try {
-        const said = read();
-        if (said) resolve(said);
+        const reply = read();
+        if (reply) resolve(reply);
       } catch (error) {
-        // Anything else is a bug here, and must not leave the caller waiting.
+        // Any other error is a bug here; the caller must not wait for ever because of it.
         resolve(error instanceof ProtocolError ? { kind: "garbage", bytes: received } : closed(String(error)));
       }
     });

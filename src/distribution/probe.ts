@@ -1,53 +1,56 @@
 import { connect as connectTcp, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { IpPort } from "../config/network-values.js";
-import { converse, type Said } from "./conversation.js";
+import { familyOf } from "../net/ip.js";
+import { converse, type HandshakeReply } from "./conversation.js";
 import { ASKING_FLAGS, DIST_FLAG, flagNames, releaseOf } from "./wire/flags.js";
 import type { DistVersion } from "./wire/handshake.js";
 import type { Probe, ProbeTimes, TlsSeen } from "./words.js";
 
 export interface ProbeOptions {
-  /** Whether a node of this name is the one that was asked for. */
+  /** Whether a node of this name is the node that was asked for. */
   readonly isAsked: (name: string) => boolean;
-  /** Milliseconds for all of it. */
+  /** For the whole probe, milliseconds. */
   readonly timeout: number;
-  /** Host part of our own name: where the probe comes from. */
+  /** Host part of our own name: the machine of the probe. */
   readonly from: string;
-  /** For TLS: the host part that was asked for, when it is no address. */
+  /** Server name for TLS (SNI): the host part that was asked for. */
   readonly serverName?: string | undefined;
-  /** Begin with TLS, because it was TLS the last time. */
+  /** Begin with TLS, because the last probe found TLS. */
   readonly tlsFirst?: boolean;
   /** In [0, 1). */
   readonly random: () => number;
 }
 
 /**
- * Every name becomes an atom in the node that is asked, and atoms are for ever: the names of one machine are a few, and
- * random so that two who ask at once rarely have the same.
+ * Our names differ in a number below this. Each becomes an atom in the node that is probed, and atoms are never freed,
+ * so a machine has few. The number is random: two probes at once rarely have the same name.
  */
 const NAMES = 64;
-/** Two of one name at once: the node drops one of them, who comes again with another. */
+/** A node drops one of two connections with the same name; the probe then tries another name. */
 const MAX_TRIES = 4;
-/** An old node waits for ever for the rest of what it takes for a long message: TLS must not take all the time. */
+/** Milliseconds. An old node reads TLS as the start of a long message and waits for its end, so TLS gets a part of the time. */
 const TLS_LIMIT = 1500;
+/** Octets of another protocol that are shown. */
 const FIRST_BYTES = 48;
-/** A TLS record with an alert in it (RFC 8446 section 5.1): the answer to a record of no known type. */
+/** A TLS record with an alert in it (RFC 8446 section 5.1): the answer to a record of unknown type. */
 const isTlsAlert = (bytes: Buffer) => bytes[0] === 0x15 && bytes[1] === 0x03;
 
-/** OpenSSL's name for an alert that the other side has sent. */
+/** OpenSSL's code for an alert that the peer has sent. */
 const isAlertCode = (code: string) => /^ERR_SSL_.*ALERT/.test(code);
 
-/** What became of one connection. */
-export type Attempt =
-  | (Said & { readonly connectMs: number; readonly tls?: TlsSeen })
+/** The result of one connection. */
+type Attempt =
+  | (HandshakeReply & { readonly connectMs: number; readonly tls?: TlsSeen })
   | { readonly kind: "failed"; readonly code: string }
-  /** It answered as TLS does, and then made no connection with us. */
+  /** It answered as TLS does, and did not complete a TLS connection. */
   | { readonly kind: "no-tls"; readonly code: string }
   | { readonly kind: "late"; readonly connectMs?: number; readonly tls?: TlsSeen };
 
 /**
- * Asks who is there with the first step of the distribution handshake, and hangs up before any authentication. The node
- * logs nothing of it and its nodes() does not change; nodes(known) has our name for a minute. One that speaks TLS logs
- * a notice about our first, plain try. Never rejects.
+ * Finds out which node listens at an address, with the first step of the distribution handshake, and closes before any
+ * authentication. The node logs nothing and its nodes() does not change; nodes(known) has our name for a minute. A node
+ * with TLS logs a notice about the first try, which is plain. Never rejects.
  */
 export async function probeNode({ address, port }: IpPort, options: ProbeOptions): Promise<Probe> {
   const startedAt = performance.now();
@@ -55,25 +58,24 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
   const greet = (version: DistVersion) => ({ version, flags: ASKING_FLAGS, creation: 1, name: ownName(options) });
 
   const plain = (version: DistVersion) =>
-    again((limit) => {
+    withOtherNames((limit) => {
       const socket = connectTcp({ host: address, port, noDelay: true });
       return attempt(socket, "connect", () => converse(socket, { ...greet(version), lengthOctets: 2 }), limit);
     }, left);
   const tls = () =>
-    again(async (limit) => {
-      const { openTls, seenOf } = await import("./tls.js");
-      const socket = openTls({ address, port }, options.serverName);
-      // Over TLS a message has four octets of length (inet_tls_dist).
+    withOtherNames(async (limit) => {
+      const socket = await openTls({ address, port }, options.serverName);
+      // inet_tls_dist: over TLS the length before a message has four octets.
       const talk = () => converse(socket, { ...greet(6), lengthOctets: 4 });
-      return attempt(socket, "secureConnect", talk, Math.min(limit, TLS_LIMIT), () => seenOf(socket));
+      return attempt(socket, "secureConnect", talk, Math.min(limit, TLS_LIMIT), () => tlsSeen(socket));
     }, left);
 
-  const said = await askInTurn(plain, tls, left, options.tlsFirst ?? false);
-  return { ...interpret(said, options.isAsked), ...timesOf(said, performance.now() - startedAt) };
+  const result = await tryProtocols(plain, tls, left, options.tlsFirst ?? false);
+  return { ...interpret(result, options.isAsked), ...timesOf(result, performance.now() - startedAt) };
 }
 
-/** Version 6, which all releases since OTP 23 take whatever they are told of us; then what older nodes and TLS take. */
-async function askInTurn(
+/** Tries version 6, which every release since OTP 23 accepts; then version 5, for older nodes, and TLS. */
+async function tryProtocols(
   plain: (version: DistVersion) => Promise<Attempt>,
   tls: () => Promise<Attempt>,
   left: () => number,
@@ -87,7 +89,7 @@ async function askInTurn(
     return over.kind === "failed" ? { kind: "no-tls", code: over.code } : over;
   }
   if (first.kind !== "closed" || first.status || left() <= 0) return first;
-  // OTP 22 hangs up on an `N`, and so does the TLS of OTP 23 on anything that is no TLS.
+  // OTP 22 closes the connection on an `N`, and so does the TLS of OTP 23 on anything but TLS.
   const old = await plain(5);
   if (old.kind !== "closed" || left() <= 0) return old.kind === "late" ? first : old;
   const over = await tls();
@@ -95,24 +97,24 @@ async function askInTurn(
   return "tls" in over && over.tls ? over : first;
 }
 
-/** As long as another one of our name is in the way. */
-async function again(once: (limit: number) => Promise<Attempt>, left: () => number): Promise<Attempt> {
+/** Tries other names as long as the node has another connection with ours. */
+async function withOtherNames(once: (limit: number) => Promise<Attempt>, left: () => number): Promise<Attempt> {
   for (let tries = 1; ; tries++) {
-    const said = await once(Math.max(1, left()));
-    const disturbed =
-      (said.kind === "refusal" && said.status.status === "nok") ||
-      (said.kind === "closed" && said.status !== undefined);
-    if (!disturbed || tries === MAX_TRIES || left() <= 0) return said;
+    const result = await once(Math.max(1, left()));
+    const isNameTaken =
+      (result.kind === "refusal" && result.status.status === "nok") ||
+      (result.kind === "closed" && result.status !== undefined);
+    if (!isNameTaken || tries === MAX_TRIES || left() <= 0) return result;
   }
 }
 
-/** One connection, from its beginning to its end. Never rejects. */
+/** Makes one connection, talks, and closes it. Never rejects. */
 function attempt(
   socket: Socket,
   ready: "connect" | "secureConnect",
-  talk: () => Promise<Said>,
+  talk: () => Promise<HandshakeReply>,
   limit: number,
-  tlsSeen: () => TlsSeen | undefined = () => undefined,
+  seen: () => TlsSeen | undefined = () => undefined,
 ): Promise<Attempt> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
@@ -135,53 +137,53 @@ function attempt(
     });
     socket.once(ready, () => {
       connectMs = performance.now() - startedAt;
-      tls = tlsSeen();
+      tls = seen();
       const connected = { connectMs, ...(tls && { tls }) };
-      void talk().then((said) => settle({ ...said, ...connected }));
+      void talk().then((reply) => settle({ ...reply, ...connected }));
     });
   });
 }
 
 type WithoutTimes<T> = T extends unknown ? Omit<T, keyof ProbeTimes> : never;
 
-function interpret(said: Attempt, isAsked: (name: string) => boolean): WithoutTimes<Probe> {
-  const tls = "tls" in said && said.tls ? { tls: said.tls } : {};
-  switch (said.kind) {
+function interpret(attempt: Attempt, isAsked: (name: string) => boolean): WithoutTimes<Probe> {
+  const tls = "tls" in attempt && attempt.tls ? { tls: attempt.tls } : {};
+  switch (attempt.kind) {
     case "failed":
-      if (said.code === "ECONNREFUSED") return { result: "refused" };
-      return { result: "unreachable", code: said.code };
+      if (attempt.code === "ECONNREFUSED") return { result: "refused" };
+      return { result: "unreachable", code: attempt.code };
     case "no-tls":
-      return { result: "tls", code: said.code };
+      return { result: "tls", code: attempt.code };
     case "late":
-      return { result: "silent", stage: said.connectMs === undefined ? "connect" : "handshake", ...tls };
+      return { result: "silent", stage: attempt.connectMs === undefined ? "connect" : "handshake", ...tls };
     case "closed":
-      if (said.status) return { result: "erlang", status: said.status.status, ...tls };
-      return said.code !== undefined && "tls" in tls && /^ERR_/.test(said.code)
-        ? { result: "tls", code: said.code, ...tls }
+      if (attempt.status) return { result: "erlang", status: attempt.status.status, ...tls };
+      return attempt.code !== undefined && "tls" in tls && /^ERR_/.test(attempt.code)
+        ? { result: "tls", code: attempt.code, ...tls }
         : { result: "closed", ...tls };
     case "garbage":
-      return { result: "not-erlang", said: said.bytes.subarray(0, FIRST_BYTES).toString("latin1"), ...tls };
+      return { result: "not-erlang", said: attempt.bytes.subarray(0, FIRST_BYTES).toString("latin1"), ...tls };
     case "refusal":
-      return { result: "erlang", status: said.status.status, ...tls };
+      return { result: "erlang", status: attempt.status.status, ...tls };
     case "challenge": {
-      const { name, version, flags, creation } = said.challenge;
+      const { name, version, flags, creation } = attempt.challenge;
       return {
         result: isAsked(name) ? "node" : "other-node",
         ...{ name, version, ...(creation !== undefined && { creation }) },
         hidden: (flags & DIST_FLAG.PUBLISHED) === 0n,
         flags: flagNames(flags),
         release: releaseOf(flags),
-        status: said.status.status,
+        status: attempt.status.status,
         ...tls,
       };
     }
     default:
-      return said satisfies never;
+      return attempt satisfies never;
   }
 }
 
-function timesOf(said: Attempt, elapsedMs: number): ProbeTimes {
-  const connectMs = "connectMs" in said ? said.connectMs : undefined;
+function timesOf(attempt: Attempt, elapsedMs: number): ProbeTimes {
+  const connectMs = "connectMs" in attempt ? attempt.connectMs : undefined;
   return { elapsedMs: tenths(elapsedMs), ...(connectMs !== undefined && { connectMs: tenths(connectMs) }) };
 }
 
@@ -189,7 +191,22 @@ function tenths(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10;
 }
 
-/** `srv-epmd-probe-17@box1`: no node is called like this, and whoever reads it in a trace sees what it was. */
+/** Any certificate is accepted: the probe asks who listens, and tells the peer no secret. */
+async function openTls({ address, port }: IpPort, serverName: string | undefined): Promise<TLSSocket> {
+  const { connect } = await import("node:tls");
+  const named = serverName === undefined || familyOf(serverName) !== undefined ? {} : { servername: serverName };
+  return connect({ host: address, port, rejectUnauthorized: false, ...named });
+}
+
+function tlsSeen(socket: TLSSocket): TlsSeen {
+  const { subject, subjectaltname } = socket.getPeerCertificate();
+  // `DNS:node.example, IP Address:10.0.0.1`
+  const alternatives = (subjectaltname ?? "").split(", ").map((name) => name.replace(/^[A-Za-z ]+:/, ""));
+  const names = [subject?.CN, ...alternatives].flat().filter((name) => name !== undefined && name !== "");
+  return { protocol: socket.getProtocol() ?? "TLS", names: Array.from(new Set(names as string[])) };
+}
+
+/** `srv-epmd-probe-17@box1`: no node has such a name, and a reader of a trace sees what it was. */
 function ownName({ from, random }: ProbeOptions): string {
   const host = from.replaceAll(/[^0-9A-Za-z.-]/g, "-").slice(0, 200) || "localhost";
   return `srv-epmd-probe-${Math.floor(random() * NAMES)}@${host}`;

@@ -3,10 +3,10 @@ import type { Endpoint } from "../net/endpoint.js";
 import type { DistVersion } from "./wire/handshake.js";
 
 /**
- * Whether a node that calls itself so is the one that was asked for. To a VM the whole name has to be the same, to the
- * letter (dist_util:recv_challenge/1); of a bare name only the alive name is known.
- * @param operand as written
- * @param full with its host expanded
+ * Whether a node's own name is the name that was asked for. A VM compares the whole name, letter by letter
+ * (dist_util:recv_challenge/1); of a bare name only the alive name is known.
+ * @param operand the name as written
+ * @param full the name with its host expanded
  */
 export function isAskedNode({ aliveName, form }: NodeName, operand: string, full: string): (name: string) => boolean {
   if (form === "bare") return (name) => name.startsWith(`${aliveName}@`);
@@ -14,7 +14,7 @@ export function isAskedNode({ aliveName, form }: NodeName, operand: string, full
   return (name) => name === full || name === written;
 }
 
-/** Nobody there is the node, for all that can be told. */
+/** The probe shows that the node is not there. */
 export function isFailure({ result }: Probe): boolean {
   return !["node", "erlang", "tls"].includes(result);
 }
@@ -52,13 +52,13 @@ function verdict(probe: Probe, asked: string): string {
 }
 
 const STATUS_WORDS: Record<string, string> = {
-  ok: ", and then hangs up without saying who it is",
-  not_allowed: ": it takes only the nodes of its net_kernel:allow/1, so it does not say who it is",
-  nok: ": it is connecting to us itself",
-  alive: ": it believes to be connected to us already",
+  ok: ", and closes before it tells its name",
+  not_allowed: ": it accepts only the nodes of its net_kernel:allow/1, so it does not tell its name",
+  nok: ": it is connecting to a node of our name itself",
+  alive: ": it has a connection to a node of our name already",
 };
 
-/** What of the name it is that differs. */
+/** Says which part of the name differs. */
 function difference(name: string, asked: string): string {
   const at = (full: string) => full.indexOf("@");
   const sameAlive = name.slice(0, at(name)) === asked.slice(0, Math.max(0, at(asked)));
@@ -70,7 +70,7 @@ function over(tls: TlsSeen | undefined): string {
 }
 
 function tlsWords({ protocol, names }: TlsSeen): string {
-  return `${protocol}, certificate of ${names.length > 0 ? names.join(" and ") : "nobody"}`;
+  return `${protocol}, ${names.length > 0 ? `certificate of ${names.join(" and ")}` : "a certificate without a name"}`;
 }
 
 function about(probe: Extract<Probe, { result: "node" | "other-node" }>): string {
@@ -85,23 +85,23 @@ function about(probe: Extract<Probe, { result: "node" | "other-node" }>): string
   return `(${facts.join(", ")})`;
 }
 
-/** Who is at a place that a node was said to be at. Times are milliseconds. */
+/** What a probe found at an endpoint. Times are milliseconds. */
 export type Probe = ProbeTimes &
   (
     | ({ readonly result: "node" | "other-node" } & NodeSeen)
-    /** An Erlang node that will not say who it is to us: `nok`, `not_allowed`, `alive`. */
+    /** An Erlang node that does not tell us its name; status `nok`, `not_allowed` or `alive`. */
     | { readonly result: "erlang"; readonly status: string; readonly tls?: TlsSeen }
     /** Nothing listens. */
     | { readonly result: "refused" }
     /** No connection can be made: `EHOSTUNREACH`, `ENETUNREACH`, ... */
     | { readonly result: "unreachable"; readonly code: string }
-    /** No answer, to the attempt to connect or to our name. */
+    /** No answer to the connection attempt, or to our name. */
     | { readonly result: "silent"; readonly stage: "connect" | "handshake"; readonly tls?: TlsSeen }
-    /** It takes the connection and hangs up without a word. */
+    /** It accepts the connection and closes it without a reply. */
     | { readonly result: "closed"; readonly tls?: TlsSeen }
-    /** TLS, and not for us. */
+    /** TLS that does not complete the handshake with us. */
     | { readonly result: "tls"; readonly code: string; readonly tls?: TlsSeen }
-    /** It says something that no node says. */
+    /** It sends something that no node sends. */
     | { readonly result: "not-erlang"; readonly said: string; readonly tls?: TlsSeen }
   );
 
@@ -112,14 +112,14 @@ export interface ProbeTimes {
   readonly connectMs?: number;
 }
 
-export interface NodeSeen {
-  /** Full name, as the node itself says it. */
+interface NodeSeen {
+  /** The full name that the node itself gives. */
   readonly name: string;
   readonly version: DistVersion;
   /** Undefined in version 5. */
   readonly creation?: number;
   readonly hidden: boolean;
-  /** Those of `DIST_FLAG`. */
+  /** The flags of `DIST_FLAG` that it has. */
   readonly flags: readonly string[];
   /** `OTP 25 or newer` */
   readonly release: string;
@@ -130,6 +130,6 @@ export interface NodeSeen {
 export interface TlsSeen {
   /** `TLSv1.3` */
   readonly protocol: string;
-  /** Names in the certificate, which nobody has checked. */
+  /** Names in the certificate, which is not verified. */
   readonly names: readonly string[];
 }

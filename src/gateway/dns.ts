@@ -9,35 +9,34 @@ import { findListener } from "../os/sockets.js";
 import type { GatewayAddresses } from "./core/addresses.js";
 import { addressResponse, codeResponse, noDataResponse, reverseResponse, withoutNxdomain } from "./core/answer.js";
 import { isOwnServer } from "./core/forwarded.js";
-import { readGatewayQuestion } from "./core/question.js";
-import { isInternetQuery, readReverseQuestion } from "./core/reverse.js";
+import { type OtherQuestion, readGatewayQuestion } from "./core/question.js";
 import { createForwarder } from "./forward.js";
 import { describeLoop, LoopCheck } from "./loop-check.js";
 
 export interface GatewayDnsOptions {
   readonly at: IpPort;
-  /** Of a name in lower case that a host can have. */
+  /** @param host a valid host name in lower case */
   readonly isGatewayHost: (host: string) => boolean;
-  /** Canonical IPv4 literal; undefined when the host can have none now. */
+  /** Canonical IPv4 literal; undefined when the host cannot get an address now. */
   readonly addressFor: (host: string) => Promise<string | undefined>;
-  /** Whether an address is one of the gateway's, and which host it stands for now. */
+  /** Which addresses are the gateway's, and which host each stands for. */
   readonly addresses: Pick<GatewayAddresses, "contains" | "hostOf">;
-  /** Who is asked what is not the gateway's. */
+  /** Where all other questions go. */
   readonly forward: {
-    /** `--gateway-forward`; empty: resolv.conf without ourselves. */
+    /** `--gateway-forward`. Empty: those of resolv.conf but ourselves. */
     readonly servers: readonly NameServer[];
-    /** `--dns`, and the zone that we serve ourselves. Those with a domain come before all else, those without after it. */
+    /** `--dns`, and the zone that we serve. Servers with a domain come first, servers without a domain last. */
     readonly dns: readonly DnsServer[];
-    /** The gateway's domains, for which loops are looked for too. */
+    /** The gateway's domains: the check for loops tries a name under each. */
     readonly domains: readonly string[];
-    /** Default /etc/resolv.conf; read again when it changes. */
+    /** Path; default /etc/resolv.conf. It is read again when it changes. */
     readonly resolvConf?: string;
-    /** Milliseconds in which a question is answered or given up; default 4.5 s. */
+    /** After this time a question is given up, milliseconds; default 4.5 s. */
     readonly limit?: number;
-    /** Questions under way at once; more are SERVFAIL. Default 512. */
+    /** Questions at once; further ones get SERVFAIL. Default 512. */
     readonly maxForwards?: number;
   };
-  /** Of a canonical address: one of this machine's, loopbacks included. Others are not served. */
+  /** Whether a canonical address is one of this machine's, loopbacks included. Other clients are refused. */
   readonly isLocal: (address: string) => boolean;
   readonly log: Logger;
 }
@@ -47,13 +46,13 @@ export interface GatewayDns extends Responder {
   readonly isOwnServer: (server: NameServer) => boolean;
 }
 
-/** Loopback interfaces carry datagrams of any length in one piece, so whatever the asker allows may pass. */
+/** Loopback interfaces do not fragment datagrams: the size that the client allows is allowed. */
 const MAX_UDP_SIZE = 65_535;
 
 /**
- * The DNS of the gateway: A and AAAA of its hosts are loopback addresses, and every other question goes to another name
- * server and its answer back, unchanged.
- * @throws ListenError; ConfigError when the other name servers lead back here
+ * The DNS of the gateway. A and AAAA of its hosts are loopback addresses. Every other question is forwarded to another
+ * name server, whose response goes to the client unchanged.
+ * @throws ListenError; ConfigError when another name server forwards to this one
  */
 export async function startGatewayDns(options: GatewayDnsOptions): Promise<GatewayDns> {
   const { at, forward, isLocal, log } = options;
@@ -82,10 +81,10 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
       case "no-host":
         return noDataResponse(query);
       case "other": {
-        // A transfer is many messages, of which one would arrive; and loops end here.
+        // A transfer has many messages, and only one would be forwarded. A question of our check for loops ends here.
         const refused = (question.transfer && peer.transport === "tcp") || loops.cameBack(question.qname);
         if (refused) return codeResponse(query, "REFUSED");
-        const own = await answerOurselves(query, question.qname);
+        const own = await answerOurselves(query, question);
         if (own) return own;
         const response = await forwarder.forward(query, question.qname, peer.transport);
         if (!response) return codeResponse(query, "SERVFAIL");
@@ -96,15 +95,15 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
     }
   }
 
-  /** What nobody else can know. */
-  async function answerOurselves(query: Buffer, qname: string): Promise<Buffer | undefined> {
-    const reverse = readReverseQuestion(query);
+  /** What no other name server knows. Undefined: forward it. */
+  async function answerOurselves(query: Buffer, question: OtherQuestion): Promise<Buffer | undefined> {
+    const { qname, reverse, isInternet } = question;
     if (reverse && options.addresses.contains(reverse.address)) {
       return reverseResponse(query, reverse, options.addresses.hostOf(reverse.address));
     }
-    if (!options.isGatewayHost(qname) || !isInternetQuery(query)) return undefined;
+    if (!options.isGatewayHost(qname) || !isInternet) return undefined;
     const { servers } = await nameServers.serversFor(qname, performance.now());
-    // The host is there, and where there is no other name server it has its addresses and nothing else.
+    // The host exists. Without another name server it has its addresses and no other data.
     return servers.length === 0 ? noDataResponse(query) : undefined;
   }
 
@@ -136,7 +135,7 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
 
 const RESOLV_CONF = "/etc/resolv.conf";
 
-/** `--gateway-forward` comes after the domains of `--dns`, and in place of all else. */
+/** The domains of `--dns` first; then `--gateway-forward`, which replaces resolv.conf. */
 function rulesOf({ servers, dns }: GatewayDnsOptions["forward"]): DnsServer[] {
   return [
     ...dns.filter(({ domain }) => domain !== undefined),
@@ -154,23 +153,23 @@ function originOf(
   return among(dns) ? "--dns" : resolvConf;
 }
 
-/** The same error, with what can be done about it. */
-export function withAdvice(error: unknown, at: IpPort): unknown {
+/** The same error with advice. */
+function withAdvice(error: unknown, at: IpPort): unknown {
   if (!(error instanceof ListenError)) return error;
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
   const where = hostPort(at.address, at.port);
   if (code === "EACCES") {
-    const message = `the gateway's DNS may not listen on ${where}: ${describeError(error.cause)}; give srv-epmd CAP_NET_BIND_SERVICE (AmbientCapabilities in a systemd unit, or setcap), or ${ELSEWHERE}`;
+    const message = `the gateway's DNS is not allowed to listen on ${where}: ${describeError(error.cause)}; give srv-epmd CAP_NET_BIND_SERVICE (AmbientCapabilities in a systemd unit, or setcap), or ${ELSEWHERE}`;
     return new ListenError("LISTEN_FAILED", message, { cause: error, at });
   }
   if (code === "EADDRINUSE") {
     const program = findListener(at.port, at.address);
     const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
-    const message = `the gateway's DNS cannot listen on ${where}: another name server is there${by}; stop that, or ${ELSEWHERE}`;
+    const message = `the gateway's DNS cannot listen on ${where}: another name server listens there${by}; stop it, or ${ELSEWHERE}`;
     return new ListenError("LISTEN_IN_USE", message, { cause: error, at });
   }
   return error;
 }
 
 const ELSEWHERE =
-  "take --gateway-listen 127.0.0.1:5300 and let the machine's name server forward the gateway's domains there, or --gateway-listen none and put the lines of `srv-epmd hosts` into /etc/hosts";
+  "use --gateway-listen 127.0.0.1:5300 and let the machine's name server forward the gateway's domains there, or --gateway-listen none and put the lines of `srv-epmd hosts` into /etc/hosts";

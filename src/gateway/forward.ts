@@ -6,43 +6,42 @@ import type { NameServers } from "../dns/name-servers.js";
 import { answersQuery } from "../dns/wire/answer.js";
 import { openFileLimit } from "../os/machine.js";
 import { isRefusal, withId } from "./core/forwarded.js";
-import { askInTurn } from "./in-turn.js";
 
-export interface ForwarderOptions {
+interface ForwarderOptions {
   readonly nameServers: NameServers;
   readonly log: Logger;
-  /** Milliseconds in which a question is answered or given up; default 4.5 s. */
+  /** After this time a question is given up, milliseconds; default 4.5 s. */
   readonly limit?: number | undefined;
-  /** Questions under way at once; more are SERVFAIL at once. Default 512. */
+  /** Questions at once; further ones get SERVFAIL at once. Default 512. */
   readonly maxForwards?: number | undefined;
 }
 
-export interface Forwarder {
+interface Forwarder {
   /**
-   * The response of another name server, octet by octet but for the id, which is the query's. Undefined: nobody
-   * answered, or too many ask. Never rejects.
-   * @param qname for choosing the server
+   * The response of another name server, unchanged but for its id, which is that of the query. Undefined: no server
+   * answered, or too many questions wait. Never rejects.
+   * @param qname chooses the server
    */
   readonly forward: (query: Buffer, qname: string, transport: Transport) => Promise<Buffer | undefined>;
   readonly close: () => void;
 }
 
-/** Resolvers give up after 5 s (RES_TIMEOUT), and are to hear why before that. Milliseconds. */
+/** Milliseconds: a SERVFAIL must come before the client's resolver gives up, after 5 s (RES_TIMEOUT). */
 const LIMIT = 4_500;
-/** Half of what the responder has room for: silent name servers must not keep the gateway's own hosts from being answered. */
+/** Half of the responder's places: while name servers are silent, the gateway's own hosts are still answered. */
 const MAX_FORWARDS = 512;
-/** Between the first and the next server, milliseconds: less when many servers share the time. */
+/** How long one server may be silent before the next is asked, milliseconds: less with many servers. */
 const LONGEST_PATIENCE = 1_500;
 const SHORTEST_PATIENCE = 300;
-/** Datagrams get lost. */
+/** How often each server is asked over UDP: datagrams get lost. */
 const UDP_ROUNDS = 3;
 
-/** Passes questions on to other name servers. */
+/** Forwards questions to other name servers. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { nameServers, log, limit = LIMIT, maxForwards = MAX_FORWARDS } = options;
   const slots = new ExchangeSlots(exchangeLimit(openFileLimit()));
   const closing = new AbortController();
-  // Every question on its way listens: their number is no leak.
+  // Each question adds a listener: Node must not warn of a leak.
   setMaxListeners(0, closing.signal);
   const underWay = new Map<string, Promise<Buffer | undefined>>();
   let waiting = 0;
@@ -63,7 +62,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       const holder = slotHolder(server, qname);
       if (!(await slots.take(holder, () => (signal.aborted ? 0 : left()), signal))) return undefined;
       try {
-        // Another id and port: who knows those of the asker could answer in place of the server (RFC 5452).
+        // RFC 5452: with the client's own id and port, another program could answer in the server's place.
         const mine = withId(query, await randomId());
         const request = { server, transport: over, timeout: Math.max(1, left()), signal };
         const result = await exchangeBytes(request, mine, (bytes) => (answersQuery(bytes, mine) ? bytes : undefined));
@@ -83,7 +82,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       const tried = tries.get(server) ?? 0;
       tries.set(server, tried + 1);
       if (!mayUseUdp) return exchange(server, "tcp", signal);
-      // Datagrams may be dropped where connections are not: every second try of a server that is silent goes over TCP.
+      // Some networks drop datagrams only: every second try of a silent server goes over TCP.
       const isTurnOfTcp = tried % 2 === (nameServers.dropsUdp(server, performance.now()) ? 0 : 1);
       if (isTurnOfTcp) {
         const reply = await exchange(server, "tcp", signal);
@@ -94,11 +93,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       if (reply) nameServers.foundUdp(server);
       return reply;
     };
-    return askInTurn(servers, {
+    return askServersInTurn(servers, {
       ask,
       patience: Math.min(LONGEST_PATIENCE, Math.max(SHORTEST_PATIENCE, limit / (servers.length * 2))),
       limit: left(),
-      // A connection does not lose anything.
+      // TCP repeats what is lost.
       rounds: mayUseUdp ? UDP_ROUNDS : 1,
       onSilent: (server) => nameServers.failed(server, performance.now()),
       signal: closing.signal,
@@ -118,13 +117,13 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   return {
     async forward(query, qname, transport) {
-      // Each holds a place of the responder while it waits, whether it shares its answer or not.
+      // Each question has a place of the responder while it waits, also when it shares an answer.
       if (waiting >= maxForwards) {
         if (!toldFull) log.warn({ questions: waiting }, TOO_MANY);
         toldFull = true;
         return undefined;
       }
-      // Who asks the same at the same time shares the answer. A question that a loop brings back ends here, too.
+      // Equal questions at the same time share one answer. So a question that a loop brings back waits for itself here.
       const key = `${transport} ${query.toString("latin1", ID_LENGTH)}`;
       let answer = underWay.get(key);
       if (!answer) {
@@ -146,6 +145,84 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
 /** Octets at the start of a message. */
 const ID_LENGTH = 2;
-const TOO_MANY = "DNS questions are answered SERVFAIL: too many wait for other name servers";
+const TOO_MANY = "DNS questions get SERVFAIL: too many wait for other name servers";
 const NO_SERVER =
-  "no name server for questions that are not the gateway's: resolv.conf names only ourselves; give one with --gateway-forward";
+  "no name server for questions that are not the gateway's: resolv.conf has none but this one; give one with --gateway-forward";
+
+/** The response to one try. */
+export interface Reply {
+  readonly response: Buffer;
+  /** SERVFAIL, REFUSED or a lame server: another server may have the answer. */
+  readonly isRefusal: boolean;
+}
+
+export interface InTurnOptions {
+  /** One try. Undefined: no response. Never rejects; ends when the signal is aborted. */
+  readonly ask: (server: NameServer, signal: AbortSignal) => Promise<Reply | undefined>;
+  /** After this silence the next server is asked, milliseconds. */
+  readonly patience: number;
+  /** For all servers together, milliseconds. */
+  readonly limit: number;
+  /** How often each server is asked while it is silent. */
+  readonly rounds: number;
+  readonly onSilent: (server: NameServer) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks one server after the other. A late answer of a silent server counts while the next ones are asked.
+ * @returns the first answer, else the last refusal, else undefined
+ */
+export function askServersInTurn(servers: readonly NameServer[], options: InTurnOptions): Promise<Buffer | undefined> {
+  const { ask, patience, limit, rounds, onSilent, signal } = options;
+  return new Promise((resolve) => {
+    const ending = new AbortController();
+    const settled = new Set<NameServer>();
+    let turns = 0;
+    let underWay = 0;
+    let refusal: Buffer | undefined;
+    let waiting: NodeJS.Timeout | undefined;
+    const finish = (response: Buffer | undefined) => {
+      clearTimeout(waiting);
+      clearTimeout(end);
+      signal.removeEventListener("abort", giveUp);
+      ending.abort();
+      resolve(response);
+    };
+    const giveUp = () => finish(refusal);
+    const end = setTimeout(giveUp, limit);
+    signal.addEventListener("abort", giveUp, { once: true });
+
+    const next = (): NameServer | undefined => {
+      while (turns < servers.length * rounds) {
+        const server = servers[turns++ % servers.length];
+        if (server && !settled.has(server)) return server;
+      }
+      return undefined;
+    };
+    const proceed = () => {
+      clearTimeout(waiting);
+      if (ending.signal.aborted) return;
+      const server = next();
+      if (server) void tryOne(server);
+      else if (underWay === 0) finish(refusal);
+    };
+    const tryOne = async (server: NameServer) => {
+      const turn = turns;
+      underWay += 1;
+      waiting = setTimeout(() => {
+        onSilent(server);
+        proceed();
+      }, patience);
+      const reply = await ask(server, ending.signal);
+      underWay -= 1;
+      if (reply && !reply.isRefusal) return finish(reply.response);
+      refusal = reply?.response ?? refusal;
+      settled.add(server);
+      // A late refusal must not cut the current try short.
+      if (turn === turns || underWay === 0) proceed();
+    };
+    if (signal.aborted) giveUp();
+    else proceed();
+  });
+}

@@ -5,15 +5,14 @@ import type { NameServer } from "../dns/exchange.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { Listener } from "../epmd/listener.js";
 import type { GatewayWay } from "../epmd/look-up.js";
-import { formatPeer } from "../epmd/peer.js";
 import { parseNodeName } from "../names/node-name.js";
-import { isLoopback } from "../net/ip.js";
+import { hostPort, isLoopback } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit } from "../os/machine.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { startRelayClient } from "../relay/client.js";
-import { relaySocketPath } from "../relay/socket-path.js";
+import { relaySocketPath } from "../relay/control-socket.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { OwnHostTest } from "../resolve/registry-source.js";
@@ -23,7 +22,7 @@ import { type GatewayDns, startGatewayDns } from "./dns.js";
 import { GatewayHosts } from "./hosts.js";
 import { createAcceptTest, type GatewayLookUpDeps, lookUpAtGateway } from "./way.js";
 
-export interface GatewayDeps {
+interface GatewayDeps {
   readonly config: Config;
   readonly machine: Machine;
   readonly registry: Registry;
@@ -31,29 +30,30 @@ export interface GatewayDeps {
   readonly isOurs: OwnHostTest;
   /** The EPMD's. */
   readonly listener: Listener;
-  /** Name servers of zones that we serve ourselves. */
+  /** Name servers of the zones that we serve. */
   readonly zones: readonly DnsServer[];
-  /** Undefined: somebody else starts the relay process. */
+  /** How to start a relay process; undefined: it is started elsewhere. */
   readonly relay: RelayStart | undefined;
   readonly log: Logger;
 }
 
 export interface Gateway extends GatewayWay {
-  /** Where its DNS answers, `ip:port`. */
+  /** Address of its DNS, `host:port`; undefined: it has none. */
   readonly dnsAddress: string | undefined;
   /** Whether a name server is the gateway's own. */
   readonly isOwnServer: (server: NameServer) => boolean;
   /** Reads /etc/hosts again. */
   readonly reload: () => Promise<void>;
-  /** Of the relay process; undefined: there is none. */
+  /** Undefined: no relay process is connected. */
   readonly relayStatus: () => Promise<RelayStatus | undefined>;
-  /** Why there is no relay process, as far as is known. */
+  /** Why no relay process is connected, when that is known. */
   readonly relayTrouble: () => string | undefined;
   readonly close: () => Promise<void>;
 }
 
 /**
- * Unmodified VMs: peer host names resolve to loopback addresses, the EPMD listens there, and relays lead on.
+ * The way in for unmodified VMs: host names of peers resolve to loopback addresses, where the EPMD listens; relays there
+ * connect to the nodes.
  * @throws ListenError, ConfigError
  */
 export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
@@ -64,22 +64,22 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     socket: await relaySocketPath(config, listener.port, log),
     ports: config.relayPorts,
     start: deps.relay,
-    onPairs: (pairs) => hosts.know(pairs, "the relay process"),
+    onPairs: (pairs) => hosts.know(pairs, "relay"),
     ownPairs: () => hosts.pairs,
-    onDialFailed: (node, endpoint, reason) => {
-      log.info({ node, endpoint: formatPeer(endpoint), reason }, "relay cannot reach the node");
+    onDialFailed: (node, endpoint, { code, reason }) => {
+      const address = hostPort(endpoint.address, endpoint.port);
+      log.info({ node, address, reason: code, error: reason }, "relay cannot reach the node");
       nodes.refused(parseNodeName(node), endpoint);
     },
     log,
   });
   const { add: listen, remove: stopListening } = listener;
-  const belongsToHost = (aliveName: string, host: string) => deps.isOurs(aliveName, host);
   const hosts = new GatewayHosts({
     addresses,
     listen,
     stopListening,
     onPair: relays.keep,
-    hasNodes: ({ host }) => registry.nodes().some(({ aliveName }) => belongsToHost(aliveName, host)),
+    hasNodes: ({ host }) => registry.nodes().some(({ aliveName }) => deps.isOurs(aliveName, host)),
     linked: async () => {
       const status = await relays.status();
       return status && new Set(status.relays.flatMap(({ address, openLinks }) => (openLinks > 0 ? [address] : [])));
@@ -89,11 +89,11 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   });
   const knowHostsFile = async () => {
     const text = await readHostsFile();
-    await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts", true);
+    await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts");
   };
   let dns: GatewayDns | undefined;
   try {
-    // Pairs of the daemon before us first: its VMs know them.
+    // First the pairs of our predecessor: VMs use these addresses already.
     await relays.ready;
     await knowHostsFile();
     await hosts.preload(gatewayDomains(config));
@@ -110,14 +110,14 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     accepts,
   };
   return {
-    dnsAddress: dns && formatPeer(dns),
+    dnsAddress: dns && hostPort(dns.address, dns.port),
     isOwnServer: (server) => dns?.isOwnServer(server) ?? false,
     contains: (address) => addresses.contains(address),
     markUsed: (address) => hosts.markUsed(address),
     lookUp: (request, peer) => lookUpAtGateway(request, peer, lookUpDeps),
     belongsToHost: (node, address) => {
       const host = addresses.hostOf(address);
-      return host !== undefined && belongsToHost(node.aliveName, host);
+      return host !== undefined && deps.isOurs(node.aliveName, host);
     },
     reload: knowHostsFile,
     relayStatus: relays.status,

@@ -2,27 +2,30 @@ import type { Logger } from "../daemon/logger.js";
 import { describeError, ListenError } from "../errors.js";
 import type { GatewayAddresses, HostAddress } from "./core/addresses.js";
 
-export interface GatewayHostsOptions {
+interface GatewayHostsOptions {
   readonly addresses: GatewayAddresses;
-  /** Makes the EPMD listen at an address of the gateway. Rejects with a ListenError. */
+  /** Makes the EPMD listen at an address. Rejects with a ListenError. */
   readonly listen: (address: string) => Promise<void>;
-  /** Resolves when the address can be listened on again. */
+  /** Resolves when the EPMD can listen at the address again. */
   readonly stopListening: (address: string) => Promise<void>;
-  /** A pair that somebody uses: the next daemon is to know it. */
+  /** A pair that is in use: our successor has to know it. */
   readonly onPair: (pair: HostAddress) => void;
-  /** A node of the host is registered here. */
+  /** Whether a node of the host is registered here. */
   readonly hasNodes: (pair: HostAddress) => boolean;
-  /** Addresses with links; undefined when it is not known which these are. Never rejects. */
+  /** Addresses with links of relays; undefined when these are not known. Never rejects. */
   readonly linked: () => Promise<ReadonlySet<string> | undefined>;
   /** Milliseconds on a clock that is never set. */
   readonly now: () => number;
   readonly log: Logger;
 }
 
-/** Most hosts that DNS has given out and that nobody has asked the EPMD for, once there is no room for further hosts. */
+/** The most hosts that only DNS has given out, while there is no room for further hosts. */
 const MAX_UNASKED = 16;
 
-/** The hosts of the gateway: an address is given out once the EPMD listens there. */
+/** Where a pair was known before: the relay process remembers it, or a line of /etc/hosts has it. */
+type PairOrigin = "relay" | "/etc/hosts";
+
+/** The hosts of the gateway: an address is answered once the EPMD listens there. */
 export class GatewayHosts {
   readonly #options: GatewayHostsOptions;
   readonly #listening = new Map<string, Promise<string | undefined>>();
@@ -39,7 +42,7 @@ export class GatewayHosts {
     this.#options = options;
   }
 
-  /** Those that somebody uses, or is to find here; the last used one last. */
+  /** All pairs but those that only DNS has given out; the last used one last. */
   get pairs(): HostAddress[] {
     const { addresses } = this.#options;
     const rank = new Map(Array.from(this.#asked.keys(), (address, index) => [address, index]));
@@ -49,7 +52,7 @@ export class GatewayHosts {
       .sort((a, b) => (rank.get(a.address) ?? -1) - (rank.get(b.address) ?? -1));
   }
 
-  /** Somebody asked at this address: the relay process keeps its host from now on. */
+  /** Marks the host of an address as used by an EPMD request: the relay process remembers the pair from now on. */
   markUsed(address: string): void {
     const host = this.#options.addresses.hostOf(address);
     if (host === undefined) return;
@@ -58,7 +61,7 @@ export class GatewayHosts {
     if (isFirst) this.#options.onPair({ host, address });
   }
 
-  /** The address that stands for a host; undefined when there is none for it, which the log explains. */
+  /** The address of a host; undefined when it cannot get one, which is logged. */
   addressFor(host: string): Promise<string | undefined> {
     const known = this.#listening.get(host);
     if (known) {
@@ -72,13 +75,13 @@ export class GatewayHosts {
     });
     this.#listening.set(host, address);
     address.then((chosen) => {
-      // What cannot be now may be when it is asked for again.
+      // The next look-up tries again.
       if (chosen === undefined && this.#listening.get(host) === address) this.#listening.delete(host);
     });
     return address;
   }
 
-  /** Hosts that have an address from the start, and keep it. @throws ListenError when the range cannot be listened on */
+  /** Gives the hosts of the configuration addresses, which they keep. @throws ListenError when the EPMD cannot listen in the range */
   async preload(hosts: readonly string[]): Promise<void> {
     for (const host of hosts) {
       const address = await this.#choose(host);
@@ -90,45 +93,57 @@ export class GatewayHosts {
   }
 
   /**
-   * Pairs that others know already: the relay process (the last used one last), /etc/hosts. Those that cannot be are logged.
-   * @param permanent they are never given up
+   * Adds pairs that are known already; of those of the relay process the last used one comes last. Those that cannot be
+   * added are logged. Pairs of /etc/hosts are never given up, until a later call finds them gone from there.
    */
-  async know(pairs: readonly HostAddress[], from: string, permanent = false): Promise<void> {
+  async know(pairs: readonly HostAddress[], from: PairOrigin): Promise<void> {
     const { addresses, log } = this.#options;
+    const isWritten = from === "/etc/hosts";
+    if (isWritten) this.#dropWritten(pairs);
     const unknown = pairs.filter(({ address }) => addresses.hostOf(address) === undefined);
-    const left = permanent ? 0 : Math.max(0, unknown.length - addresses.room);
-    const leftOut = new Set(unknown.slice(0, left));
-    if (left > 0) log.warn({ from, hosts: left }, "gateway addresses passed over: there are too many");
+    const tooMany = isWritten ? 0 : Math.max(0, unknown.length - addresses.room);
+    const leftOut = new Set(unknown.slice(0, tooMany));
+    if (tooMany > 0) log.warn({ from, hosts: tooMany, reason: "full" }, "gateway addresses are not used");
     for (const pair of pairs) {
       if (leftOut.has(pair)) continue;
       const holder = addresses.hostOf(pair.address);
       let added = addresses.add(pair);
-      if (!added && permanent && addresses.room === 0) added = await this.#addInPlaceOfAnother(pair);
-      if (added) await this.#listenAt(pair, holder === undefined, from, permanent);
-      else {
-        log.warn(
-          { ...pair, holder, from },
-          "gateway address passed over: it stands for another host, is out of range, or there are too many",
-        );
-      }
+      if (!added && isWritten && addresses.room === 0) added = await this.#addInPlaceOfAnother(pair);
+      if (added) await this.#listenAt(pair, holder === undefined, from);
+      else log.warn({ ...pair, from, ...this.#whyNot(pair) }, "gateway address is not used");
     }
   }
 
-  async #listenAt(pair: HostAddress, isNew: boolean, from: string, permanent: boolean): Promise<void> {
+  #whyNot({ host, address }: HostAddress): { reason: string; holder?: string } {
+    const { addresses } = this.#options;
+    const holder = addresses.hostOf(address);
+    if (holder !== undefined && holder !== host) return { reason: "other-host", holder };
+    return { reason: addresses.contains(address) ? "full" : "out-of-range" };
+  }
+
+  /** Hosts whose line is no longer in /etc/hosts become hosts like any other. */
+  #dropWritten(pairs: readonly HostAddress[]): void {
+    const lines = new Set(pairs.map(({ host, address }) => `${address} ${host}`));
+    for (const address of this.#written) {
+      if (!lines.has(`${address} ${this.#options.addresses.hostOf(address)}`)) this.#written.delete(address);
+    }
+  }
+
+  async #listenAt(pair: HostAddress, isNew: boolean, from: PairOrigin): Promise<void> {
     const { listen, onPair, log } = this.#options;
-    if (permanent) this.#written.add(pair.address);
+    if (from === "/etc/hosts") this.#written.add(pair.address);
     this.#touch(pair.address, true);
     try {
       await listen(pair.address);
       if (isNew) onPair(pair);
     } catch (error) {
-      // Another fault than that somebody has it, such as too many open files, passes; and links may lead there.
+      // Other faults, such as too many open files, pass; and links may use the address.
       if (isInUse(error)) this.#exclude(pair.address);
-      log.warn({ ...pair, from, reason: describeError(error) }, "gateway address passed over");
+      log.warn({ ...pair, from, error: describeError(error) }, "gateway address is not used");
     }
   }
 
-  /** @throws ListenError when the addresses of the range cannot be listened on at all */
+  /** @throws ListenError when the EPMD cannot listen in the range */
   async #choose(host: string): Promise<string | undefined> {
     const { addresses, listen, log } = this.#options;
     for (;;) {
@@ -146,10 +161,7 @@ export class GatewayHosts {
       } catch (error) {
         if (!isInUse(error)) throw error;
         this.#exclude(address);
-        log.warn(
-          { host, address, reason: error.message },
-          "gateway address is taken; the next one stands for the host",
-        );
+        log.warn({ host, address, error: error.message }, "gateway address is taken; the host gets the next one");
       }
     }
   }
@@ -188,7 +200,7 @@ export class GatewayHosts {
     this.#asked.set(address, asked || before);
   }
 
-  /** Another program has the address. */
+  /** Another program listens at the address. */
   #exclude(address: string): void {
     const { addresses, now } = this.#options;
     this.#asked.delete(address);
@@ -198,16 +210,17 @@ export class GatewayHosts {
   }
 
   /**
-   * Gives up the address that was used longest ago, of a host without nodes and links: however fast one user asks at all
-   * addresses, a new host gets one. Hosts that nobody has asked the EPMD for go first only where they are too many. Any
-   * program may look up ever new names, and a search list does; but a host is among them until its VM has asked.
-   * @returns whether there was one
+   * Gives up the address that was used longest ago, of those without nodes and links: however fast one user asks at all
+   * addresses, a new host gets one. When too many addresses were only looked up in DNS, the oldest of these goes first:
+   * any program can look up many names, and a search list makes more. But an address that was only looked up may be that
+   * of a VM which is about to ask, so some of these are kept.
+   * @returns false: none can be given up
    */
   async #giveUpOldest(): Promise<boolean> {
     const { addresses, stopListening } = this.#options;
     const quota = Math.max(1, Math.min(MAX_UNASKED, addresses.pairs().length >> 3));
     const oldest =
-      this.#unasked().length > quota ? this.#unasked()[0] : ((await this.#oldestUnused()) ?? this.#unasked()[0]);
+      this.#unasked().length > quota ? this.#unasked()[0] : ((await this.#oldestIdle()) ?? this.#unasked()[0]);
     if (oldest === undefined) return false;
     this.#asked.delete(oldest);
     const host = addresses.forget(oldest);
@@ -216,7 +229,7 @@ export class GatewayHosts {
     return true;
   }
 
-  /** Those that may be given up, the oldest first. */
+  /** Addresses that only DNS has given out, the oldest first. */
   #unasked(): string[] {
     return Array.from(this.#asked.keys()).filter((address) => !this.#asked.get(address) && !this.#stays(address));
   }
@@ -225,8 +238,8 @@ export class GatewayHosts {
     return this.#configured.has(address) || this.#written.has(address);
   }
 
-  /** Of those that the EPMD was asked at, the first without nodes and links. */
-  async #oldestUnused(): Promise<string | undefined> {
+  /** Of the addresses where the EPMD was asked, the oldest without nodes and links. */
+  async #oldestIdle(): Promise<string | undefined> {
     const { addresses, hasNodes, linked } = this.#options;
     const hasNone = ([address, asked]: readonly [string, boolean]) => {
       const host = addresses.hostOf(address);
@@ -234,7 +247,7 @@ export class GatewayHosts {
     };
     if (!Array.from(this.#asked).some(hasNone)) return undefined;
     const busy = await linked();
-    // Where it is not known which addresses have links, all may have some.
+    // Without the relay process any address may have links.
     return busy && Array.from(this.#asked).find((entry) => hasNone(entry) && !busy.has(entry[0]))?.[0];
   }
 
@@ -243,7 +256,7 @@ export class GatewayHosts {
     this.#full = true;
     this.#options.log.error(
       { host, hosts: this.#options.addresses.pairs().length },
-      "no more gateway addresses: too many hosts are in use; narrow --gateway-domain, or raise the limit of open files",
+      "no gateway address is free: too many hosts are in use; narrow --gateway-domain, or raise the limit of open files",
     );
   }
 }

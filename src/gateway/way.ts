@@ -11,7 +11,7 @@ import type { NodeResolver } from "../resolve/node-resolver.js";
 export interface GatewayLookUpDeps {
   readonly registry: Registry;
   readonly nodes: Pick<NodeResolver, "resolve">;
-  /** The host that an address stands for. */
+  /** The host of an address of the gateway. */
   readonly hostOf: (address: string) => string | undefined;
   readonly relay: RelayClient["ensure"];
   /** Whether a node that lives here accepts connections at the addresses of the gateway. */
@@ -19,8 +19,8 @@ export interface GatewayLookUpDeps {
 }
 
 /**
- * The gateway's way: the address at which a stock client asks says which host it means, and it will dial that address.
- * What reaches the node there is the node itself, or a relay that leads to it.
+ * A look-up at an address of the gateway. The address says which host the client means, and the client will dial that
+ * address: the node itself listens there, or a relay to it.
  */
 export async function lookUpAtGateway(
   { name, forwarded }: PortPlease2Request,
@@ -30,10 +30,10 @@ export async function lookUpAtGateway(
   const written = parseQuery(name);
   const asked = { way: "gateway", asked: name, node: written } as const;
   if (!written) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
-  // A relay is a way to its node for every process here: who asks from elsewhere gets none.
+  // A relay serves processes of this machine only.
   if (!peer.sameHost) return refusal(asked, { outcome: "refused", reason: "the gateway serves this machine alone" });
   const host = deps.hostOf(peer.dialled);
-  // The address says which host is meant. With another one in the name a relay would lead anywhere.
+  // A name with another host would make a relay to any place.
   if (written.host !== undefined && written.host !== host) {
     const reason = `${peer.dialled} stands for ${host ?? "no host"}: names of other hosts are not looked up there`;
     return refusal(asked, { outcome: "refused", reason });
@@ -42,11 +42,11 @@ export async function lookUpAtGateway(
     const reason = `${peer.dialled} is an address of the gateway that stands for no host`;
     return refusal(asked, { outcome: "not-found", reason });
   }
-  // The asker's resolver has applied its search list before it asked the gateway for the address.
+  // The client's resolver has applied its search list already.
   const node: NodeName = { ...written, host, absolute: true };
   const resolution = await deps.nodes.resolve(node, {
     sameHost: true,
-    // The relay tries the endpoints itself, in the order in which they come.
+    // The relay tries the endpoints itself, in their order.
     mayProbe: false,
     forStranger: forwarded,
   });
@@ -66,7 +66,7 @@ async function answerFound(
   if (local && local.address === undefined && (await deps.accepts(local))) {
     return portAnswer(asked, aliveName, local.port, description, found);
   }
-  // A Connect proxy may listen at the very address that stands for the host.
+  // A Connect proxy may listen at the address that stands for the host.
   const here = found.source === "upstream" && found.endpoints.find(({ address }) => address === peer.dialled);
   if (here) return portAnswer(asked, aliveName, here.port, description, found);
   const relayed = await deps.relay({
@@ -78,23 +78,23 @@ async function answerFound(
   return refusal(asked, { outcome: "unreachable", reason: relayed.reason }, found);
 }
 
-/** A loopback connection takes microseconds, unless the VM's backlog is full. Milliseconds. */
+/** Milliseconds. A loopback connection takes microseconds, unless the VM's backlog is full. */
 const ACCEPT_LIMIT = 500;
 
 /**
- * Whether a node that lives here accepts connections at every address of the gateway. One whose listener is bound to
- * 127.0.0.1 does not. Asked once for each registration: where a VM listens does not change.
- * @param anyAddress of the range, another each time: whoever took just the address of a host must not pass for the VM
+ * Whether a node that lives here accepts connections at every address of the gateway; a node that listens on 127.0.0.1
+ * only does not. Tested once for each registration, because a VM does not change where it listens.
+ * @param anyAddress any address of the range: a program that listens at the host's address only must not be taken for the VM
  */
 export function createAcceptTest(anyAddress: () => string): (node: RegisteredNode) => Promise<boolean> {
   const known = new WeakMap<RegisteredNode, Promise<boolean>>();
   return (node) => {
     const earlier = known.get(node);
     if (earlier) return earlier;
-    const result = accepts({ address: anyAddress(), port: node.port }, ACCEPT_LIMIT).then((answer) => {
-      // Silence says nothing for the next time; a relay leads to the VM in any case.
-      if (answer === undefined) known.delete(node);
-      return answer ?? false;
+    const result = accepts({ address: anyAddress(), port: node.port }, ACCEPT_LIMIT).then((accepting) => {
+      // A timeout is not cached; a relay reaches the VM in any case.
+      if (accepting === undefined) known.delete(node);
+      return accepting ?? false;
     });
     known.set(node, result);
     return result;

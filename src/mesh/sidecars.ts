@@ -1,43 +1,42 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsulClient } from "../consul/client.js";
-import { Pace } from "../consul/transport.js";
+import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
-import { CATALOGUE_TIMINGS, type CatalogueTimings, retryDelay } from "../publish/timings.js";
 import type { Sidecar } from "./core/sidecar.js";
 import { listDestinations } from "./core/upstream.js";
 
 /** Milliseconds. */
-export interface SidecarTimings extends Omit<CatalogueTimings, "idle"> {
-  /** From one look at which proxies there are to the next that a look-up may cause; look-ups that miss meanwhile wait for it. */
+interface SidecarTimings extends FollowTimings {
+  /** Shortest time between two requests for the list of proxies. A look-up that misses an upstream waits for the next list. */
   readonly shortest: number;
-  /** To the next that comes by itself. */
+  /** Time between two requests for the list without such a look-up. */
   readonly longest: number;
 }
 
-export const SIDECAR_TIMINGS: SidecarTimings = { ...CATALOGUE_TIMINGS, shortest: 250, longest: 30_000 };
+const SIDECAR_TIMINGS: SidecarTimings = { ...FOLLOW_TIMINGS, shortest: 250, longest: 30_000 };
 
-/** Each costs a connection to the agent. */
+/** The most proxies that are followed: each costs a connection to the agent. */
 const MOST_FOLLOWED = 32;
 
-export interface SidecarsDeps {
+interface SidecarsDeps {
   readonly connect: () => Promise<Pick<ConsulClient, "sidecars" | "followSidecar">>;
   readonly isOurs: (sidecar: Sidecar) => boolean;
   readonly log: Logger;
   readonly timings?: Partial<SidecarTimings>;
 }
 
-/** The Connect proxies of this place, as the local agent has them. */
+/** The Connect proxies of the nodes here, as the local agent has them. */
 export interface Sidecars {
-  /** What is known; undefined before the agent has ever answered. */
+  /** The known proxies; undefined before the first answer of the agent. */
   readonly known: readonly Sidecar[] | undefined;
-  /** Looks which proxies there are, together with all who ask for that in one moment. @throws ConsulError */
+  /** Asks for the list of proxies; calls at the same time share one request. @throws ConsulError */
   refresh(): Promise<readonly Sidecar[]>;
   /** Never rejects. */
   close(): Promise<void>;
 }
 
-/** For a command: asks with each look-up. */
+/** For a command: each look-up asks the agent. */
 export function readSidecars({ connect, isOurs }: SidecarsDeps): Sidecars {
   return {
     known: undefined,
@@ -47,9 +46,9 @@ export function readSidecars({ connect, isOurs }: SidecarsDeps): Sidecars {
 }
 
 /**
- * For the daemon: a proxy that is known is followed by blocking queries, so that an upstream that comes or goes is seen
- * at once; which proxies there are is asked now and then, and when something was not found (the agent's list knows no
- * blocking queries).
+ * For the daemon: each known proxy is followed by blocking queries, so that a new or removed upstream is seen at once. The
+ * agent has no blocking queries for its list of proxies: that is asked for at intervals, and when a look-up misses an
+ * upstream.
  */
 export function followSidecars(deps: SidecarsDeps): Sidecars {
   return new FollowedSidecars(deps);
@@ -65,14 +64,14 @@ class FollowedSidecars implements Sidecars {
   #askedAt = Number.NEGATIVE_INFINITY;
   #everListed = false;
   #failing = false;
-  /** Of the last look at which proxies there are. */
+  /** Error of the last request for the list. */
   #failure: unknown;
   #crowded = false;
 
   constructor(deps: SidecarsDeps) {
     this.#deps = deps;
     this.#timings = { ...SIDECAR_TIMINGS, ...deps.timings };
-    this.#rounds = this.#lookAgainAndAgain();
+    this.#rounds = this.#listRegularly();
   }
 
   get known(): readonly Sidecar[] | undefined {
@@ -90,7 +89,7 @@ class FollowedSidecars implements Sidecars {
     await Promise.all([this.#rounds, ...Array.from(this.#watches.values(), (watch) => watch.close())]);
   }
 
-  async #lookAgainAndAgain(): Promise<void> {
+  async #listRegularly(): Promise<void> {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       await this.#list();
@@ -100,21 +99,21 @@ class FollowedSidecars implements Sidecars {
   }
 
   #list(): Promise<void> {
-    this.#listing ??= this.#lookWhenDue().finally(() => {
+    this.#listing ??= this.#askWhenDue().finally(() => {
       this.#listing = undefined;
     });
     return this.#listing;
   }
 
-  /** A thousand misses a second must not reach the agent, and what was registered this moment must not be missed. */
-  async #lookWhenDue(): Promise<void> {
+  /** Many misses cause few requests, and each miss is followed by a request: the upstream may have been registered just now. */
+  async #askWhenDue(): Promise<void> {
     const pause = this.#askedAt + this.#timings.shortest - performance.now();
     if (pause > 0) await sleep(pause, undefined, { signal: this.#abort.signal }).catch(() => undefined);
     for (const watch of this.#watches.values()) watch.hasten();
-    await this.#look();
+    await this.#ask();
   }
 
-  async #look(): Promise<void> {
+  async #ask(): Promise<void> {
     const { connect, isOurs } = this.#deps;
     const { signal } = this.#abort;
     this.#askedAt = performance.now();
@@ -133,7 +132,7 @@ class FollowedSidecars implements Sidecars {
     }
   }
 
-  /** What is followed is left alone: this list may be older than what the watch has seen. */
+  /** Proxies that are followed are not updated: the list may be older than what the watch has seen. */
   #compare(sidecars: readonly Sidecar[], client: Pick<ConsulClient, "followSidecar">): void {
     const { log } = this.#deps;
     const ids = new Set(sidecars.map(({ id }) => id));
@@ -145,8 +144,8 @@ class FollowedSidecars implements Sidecars {
       if (this.#watches.size >= MOST_FOLLOWED) {
         if (!this.#crowded)
           log.warn(
-            { most: MOST_FOLLOWED, found: sidecars.length },
-            "too many sidecar proxies: --service says which are meant",
+            { limit: MOST_FOLLOWED, proxies: sidecars.length },
+            "too many sidecar proxies: choose those of the nodes with --service",
           );
         this.#crowded = true;
         break;
@@ -177,7 +176,7 @@ class FollowedSidecars implements Sidecars {
   #drop(id: string, watch: SidecarWatch): void {
     if (this.#watches.get(id) !== watch) return;
     this.#watches.delete(id);
-    this.#deps.log.info({ proxy: id }, "the sidecar proxy is registered no more: its upstreams are used no more");
+    this.#deps.log.info({ proxy: id }, "the sidecar proxy is no longer registered; its upstreams are not used");
     void watch.close();
   }
 
@@ -190,96 +189,67 @@ class FollowedSidecars implements Sidecars {
   }
 
   #answers(): void {
-    if (this.#failing) this.#deps.log.info("the Consul agent tells again which upstreams there are");
+    if (this.#failing) this.#deps.log.info("the Consul agent answers again about upstreams");
     this.#failing = false;
   }
 
-  /** One line an outage, however often it is tried. */
+  /** Logs one line for each outage. */
   #fails(err: unknown): void {
     if (!this.#failing) {
-      const rest = this.#everListed ? "what was known stays" : "nodes behind them are not found yet";
-      this.#deps.log.warn({ err }, `the Consul agent does not tell which upstreams there are; ${rest}`);
+      const rest = this.#everListed ? "the known ones are used" : "nodes behind them are not found yet";
+      this.#deps.log.warn({ err }, `the Consul agent does not answer about upstreams; ${rest}`);
     }
     this.#failing = true;
   }
 }
 
-export interface SidecarWatchDeps {
+interface SidecarWatchDeps {
   readonly client: Pick<ConsulClient, "followSidecar">;
-  readonly timings: Omit<CatalogueTimings, "idle">;
+  readonly timings: FollowTimings;
   readonly changed: (sidecar: Sidecar) => void;
   readonly answers: () => void;
   readonly fails: (error: unknown) => void;
-  /** The agent has it no more; the watch has ended. */
+  /** The agent no longer has the proxy. */
   readonly gone: () => void;
 }
 
-/** Follows the registration of one Connect proxy by blocking queries, from its making until it is closed or the proxy has gone. */
-export class SidecarWatch {
-  readonly #deps: SidecarWatchDeps;
-  readonly #abort = new AbortController();
-  readonly #ended: Promise<void>;
-  /** Ends the pause before a retry. */
-  #retry: AbortController | undefined;
+/** Follows the registration of one Connect proxy until it is closed. */
+class SidecarWatch {
+  readonly #follower: Follower<Sidecar | undefined, string>;
   #sidecar: Sidecar;
 
-  constructor(sidecar: Sidecar, deps: SidecarWatchDeps) {
+  constructor(sidecar: Sidecar, { client, timings, changed, answers, fails, gone }: SidecarWatchDeps) {
     this.#sidecar = sidecar;
-    this.#deps = deps;
-    this.#ended = this.#follow();
+    this.#follower = new Follower<Sidecar | undefined, string>({
+      query: async (hash = "", wait, signal) => {
+        const answer = await client.followSidecar(sidecar.id, hash, wait, signal);
+        return { value: answer.sidecar, position: answer.hash };
+      },
+      answered: (now) => {
+        answers();
+        if (!now) return gone();
+        const before = this.#sidecar;
+        this.#sidecar = now;
+        if (JSON.stringify(before) !== JSON.stringify(now)) changed(now);
+      },
+      failed: fails,
+      timings,
+      now: () => performance.now(),
+      random: Math.random,
+    });
   }
 
   get sidecar(): Sidecar {
     return this.#sidecar;
   }
 
-  /** Tries again at once what is waiting for a retry. */
+  /** Ends the pause before a retry. */
   hasten(): void {
-    this.#retry?.abort();
+    this.#follower.hasten();
   }
 
-  /** Gives up the query under way. Never rejects. */
-  async close(): Promise<void> {
-    this.#abort.abort(new Error("nobody asks any more"));
-    this.hasten();
-    await this.#ended;
-  }
-
-  async #follow(): Promise<void> {
-    const { client, timings, answers, fails, gone } = this.#deps;
-    const { signal } = this.#abort;
-    const pace = new Pace(timings.pace, () => performance.now());
-    let [hash, failures] = ["", 0];
-    while (!signal.aborted) {
-      try {
-        const { sidecar, hash: now } = await client.followSidecar(this.#sidecar.id, hash, timings.wait, signal);
-        if (signal.aborted) return;
-        [hash, failures] = [now, 0];
-        answers();
-        if (!sidecar) return gone();
-        this.#take(sidecar);
-        await this.#pause(pace.take());
-      } catch (error) {
-        if (signal.aborted) return;
-        // An agent that was started anew is to answer at once.
-        hash = "";
-        fails(error);
-        await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, Math.random));
-      }
-    }
-  }
-
-  #take(sidecar: Sidecar): void {
-    const before = this.#sidecar;
-    this.#sidecar = sidecar;
-    if (JSON.stringify(before) !== JSON.stringify(sidecar)) this.#deps.changed(sidecar);
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    if (milliseconds === 0) return;
-    this.#retry ??= new AbortController();
-    if (this.#abort.signal.aborted) return;
-    await sleep(milliseconds, undefined, { signal: this.#retry.signal }).catch(() => undefined);
-    this.#retry = undefined;
+  /** Ends the query under way. Never rejects. */
+  close(): Promise<void> {
+    return this.#follower.close();
   }
 }

@@ -13,18 +13,18 @@ import type { Sidecars } from "./sidecars.js";
 export interface UpstreamSourceDeps {
   readonly config: Config;
   readonly connect: () => Promise<ConsulClient>;
-  /** Alive names of the nodes here, as far as they are known. Never rejects. */
+  /** Alive names of the nodes here that are known. Never rejects. */
   readonly aliveNames: () => readonly string[] | Promise<readonly string[]>;
-  /** Follow the proxies' registrations; else they are read with each look-up. */
+  /** True: follow the proxies' registrations. False: read them with each look-up. */
   readonly follow: boolean;
   readonly log: Logger;
 }
 
-export interface UpstreamSource extends Source {
+interface UpstreamSource extends Source {
   readonly close: () => Promise<void>;
 }
 
-/** Listeners of Connect proxies: those that Nomad's variables name, else those of the agent's proxy registrations. */
+/** Upstreams of Connect proxies: those in Nomad's variables, else those of the proxies that are registered with the agent. */
 export function createUpstreamSource(deps: UpstreamSourceDeps): UpstreamSource {
   return asksAgent(deps.config) ? agentSource(deps) : nomadSource(deps.config);
 }
@@ -47,13 +47,13 @@ function nomadSource(config: Config): UpstreamSource {
 
 function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourceDeps): UpstreamSource {
   let loaded: Sidecars | undefined;
-  // Without a mesh the daemon does not pay for it.
+  // Loaded here: without a mesh the daemon does not need it.
   const load = lazily(async () => {
     const { followSidecars, readSidecars } = await import("./sidecars.js");
     loaded = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(config), log });
     return loaded;
   });
-  // What is registered by now is known when the first VM asks.
+  // The proxies that are registered now are known when the first VM asks.
   load().catch(() => {});
 
   function find(destination: string, sidecars: readonly Sidecar[], alive: readonly string[]): Upstream[] {
@@ -88,7 +88,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
       const alive = aliveNames();
       if (!known || alive instanceof Promise) return ask(question, context);
       const found = find(destinationOf(config, question.node), known, alive);
-      // What is not known may have been registered this moment.
+      // A missing upstream may have been registered just now.
       return found.length > 0 ? resolveUpstream(question, context.sameHost, found) : ask(question, context);
     },
     close: async () => {
@@ -97,7 +97,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
   };
 }
 
-/** Which proxies were looked at, and what they have. */
+/** The proxies that were looked at, with their destinations. */
 function describeSidecars(sidecars: readonly Sidecar[]): string {
   if (sidecars.length === 0) return ": the Consul agent has no sidecar proxy of the nodes here that the token may read";
   const upstreams = sidecars.flatMap((sidecar) => sidecar.upstreams);

@@ -15,7 +15,13 @@ export async function makePrivateFolder(path: string): Promise<string | undefine
   } catch (error) {
     return `the folder ${path} cannot be made: ${(error as Error).message}`;
   }
-  return privateFolderFault(path);
+  return (await privateFolderFault(path))?.message;
+}
+
+/** What is wrong with a folder. */
+export interface FolderFault {
+  readonly message: string;
+  readonly isMissing: boolean;
 }
 
 /** Names that are tried beside the usual one. */
@@ -51,16 +57,23 @@ export async function ownFolderIn(parent: string, name: string, log: Logger): Pr
 }
 
 /** As makePrivateFolder, of a folder that should be there. */
-export async function privateFolderFault(path: string): Promise<string | undefined> {
-  const found = await lstat(path).catch((error: Error) => error);
-  if (found instanceof Error) return `the folder ${path} cannot be used: ${found.message}`;
+export async function privateFolderFault(path: string): Promise<FolderFault | undefined> {
+  const fault = (message: string) => ({ message, isMissing: false });
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => error);
+  if (found instanceof Error) {
+    return { message: `the folder ${path} cannot be used: ${found.message}`, isMissing: found.code === "ENOENT" };
+  }
   const user = process.geteuid?.() ?? found.uid;
-  if (!found.isDirectory()) return `${path} is no folder`;
+  if (!found.isDirectory()) return fault(`${path} is no folder`);
   if (found.uid !== user)
-    return `the folder ${path} belongs to user ${found.uid}, not to ours (${user}): choose another --relay-socket`;
+    return fault(
+      `the folder ${path} belongs to user ${found.uid}, not to ours (${user}): choose another --relay-socket`,
+    );
   if ((found.mode & OTHERS) !== 0) {
     const mode = (found.mode & 0o777).toString(8);
-    return `the folder ${path} is open to other users (mode ${mode}): chmod 700 it, or choose another --relay-socket`;
+    return fault(
+      `the folder ${path} is open to other users (mode ${mode}): chmod 700 it, or choose another --relay-socket`,
+    );
   }
   return undefined;
 }

@@ -4,20 +4,20 @@ import type { Environment } from "../config/nomad.js";
 
 /** How a relay process can be started. */
 export interface RelayStart {
-  /** Starts `srv-epmd`, before its arguments. */
+  /** Command line that starts `srv-epmd`, without arguments. */
   readonly program: readonly string[];
-  /** Environment of this process: what the other needs of it is handed on. */
+  /** Environment of this process; the relay process gets a part of it. */
   readonly env: Environment;
-  /** What everything started here ends with, from supervisorOf; undefined on a bare host. */
+  /** Result of supervisorOf. */
   readonly supervised: string | undefined;
 }
 
-/** Files that say that this is a container: Docker's, Podman's. */
+/** Files that exist in the containers of Docker and Podman. */
 const CONTAINER_FILES = ["/.dockerenv", "/run/.containerenv"];
 
 /**
- * Where everything that a process starts ends with it, and what to do about it; undefined on a bare host.
- * @param exists whether there is a file of that path
+ * The unit or task that ends together with every process started in it, with advice; undefined on a bare host.
+ * @param exists whether a file exists
  */
 export function supervisorOf(env: Environment, exists: (path: string) => boolean = existsSync): string | undefined {
   if (env.NOMAD_ALLOC_ID)
@@ -28,14 +28,14 @@ export function supervisorOf(env: Environment, exists: (path: string) => boolean
   return undefined;
 }
 
-/** Command line of a relay process. @param program starts srv-epmd */
+/** Command line of a relay process. @param program command line that starts srv-epmd */
 export function relayCommand(program: readonly string[], socket: string, { low, high }: PortRange): readonly string[] {
   return [...program, "relay", "--relay-socket", socket, "--relay-ports", `${low}-${high}`, "--until-idle"];
 }
 
 /**
- * Starts a program that outlives this one: a session of its own, no terminal, nothing of our environment that names
- * secrets or changes options.
+ * Starts a program that outlives this one: in its own session, without a terminal. It gets no variable that could hold a
+ * secret or change an option.
  */
 export async function startDetached(command: readonly string[], env: Environment): Promise<void> {
   const { spawn } = await import("node:child_process");

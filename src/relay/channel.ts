@@ -3,9 +3,9 @@ import { dirname } from "node:path";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
 import { privateFolderFault } from "../os/private-folder.js";
-import { readLines } from "./read-lines.js";
 import {
   encodeLine,
+  lineReader,
   MAX_REPLY_LINE,
   parseRelayLine,
   RELAY_PROTOCOL_VERSION,
@@ -16,31 +16,31 @@ import {
 
 export interface RelayChannel {
   readonly pid: number;
-  /** What the relay process remembers. */
+  /** The pairs that the relay process remembers. */
   readonly pairs: readonly HostAddress[];
-  /** The reply; undefined when the connection ends, or the time is over, before it comes. */
+  /** The reply; undefined when the connection ends or the limit passes before it. @param limit milliseconds */
   readonly request: (body: RequestBody, limit: number) => Promise<RelayReply | undefined>;
   readonly isOpen: () => boolean;
-  /** Why it ended. */
+  /** Resolves at the end of the connection, with the reason. */
   readonly closed: Promise<string>;
   readonly close: () => void;
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
-export type RequestBody = WithoutId<RelayRequest>;
+type RequestBody = WithoutId<RelayRequest>;
 
-/** Nobody answers at the control socket, as against somebody that we cannot talk to. */
-export class NobodyThere extends Error {}
+/** No process listens at the control socket. Other errors mean a process that we cannot talk to. */
+export class NoRelayProcess extends Error {}
 
-/** Milliseconds after which a relay process that says nothing is given up. */
+/** Milliseconds after which a silent relay process is given up. */
 const ANSWER_LIMIT = 3_000;
-/** Milliseconds for the hello of the relay process. */
+/** For the hello of the relay process, milliseconds. */
 const HELLO_LIMIT = 2_000;
 
 /**
  * Connects to the relay process and exchanges hellos.
  * @param signal ends the wait for its hello
- * @throws NobodyThere; Error, with what is wrong there
+ * @throws NoRelayProcess; Error, with what is wrong there
  */
 export async function openChannel(
   path: string,
@@ -48,9 +48,8 @@ export async function openChannel(
   signal: AbortSignal,
 ): Promise<RelayChannel> {
   const fault = await privateFolderFault(dirname(path));
-  // Whoever can write to the folder could pose as the relay process, and would be handed our links.
-  if (fault?.includes("ENOENT")) throw new NobodyThere(fault);
-  if (fault !== undefined) throw new Error(fault);
+  // A user who can write to the folder could pose as the relay process and be given our links.
+  if (fault) throw fault.isMissing ? new NoRelayProcess(fault.message) : new Error(fault.message);
   return new Promise((resolve, reject) => {
     new Channel(path, onEvent, signal, resolve, reject);
   });
@@ -63,11 +62,11 @@ class Channel {
   readonly #timer: NodeJS.Timeout;
   readonly #open: (channel: RelayChannel) => void;
   #nextId = 1;
-  /** Since when nothing has come though something was asked; infinity: nothing is open. */
+  /** When the oldest request without any line after it was sent; infinity: there is none. */
   #unansweredSince = Number.POSITIVE_INFINITY;
   #greeted = false;
-  #why = "it closed the connection";
-  #nobody = false;
+  #error = "it closed the connection";
+  #isAbsent = false;
 
   constructor(
     path: string,
@@ -79,29 +78,30 @@ class Channel {
     this.#onEvent = onEvent;
     this.#open = open;
     this.#socket = connect(path);
-    this.#timer = setTimeout(() => this.#end("it does not say hello"), HELLO_LIMIT);
-    const giveUp = () => this.#end("it is not waited for any more");
+    this.#timer = setTimeout(() => this.#end(`no hello within ${HELLO_LIMIT / 1_000} s`), HELLO_LIMIT);
+    const giveUp = () => this.#end("stopped waiting for it");
     if (signal.aborted) giveUp();
     else signal.addEventListener("abort", giveUp, { once: true });
-    readLines(this.#socket, {
+    const read = lineReader({
       limit: MAX_REPLY_LINE,
       onLine: (line) => this.#take(line),
       onInvalid: (reason) => this.#end(reason),
     });
+    this.#socket.on("data", read);
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
-      this.#nobody = error.code === "ECONNREFUSED" || error.code === "ENOENT";
-      this.#why = describeError(error);
+      this.#isAbsent = error.code === "ECONNREFUSED" || error.code === "ENOENT";
+      this.#error = describeError(error);
     });
     this.#socket.on("close", () => {
       signal.removeEventListener("abort", giveUp);
       clearTimeout(this.#timer);
       for (const settle of Array.from(this.#waiting.values())) settle(undefined);
-      if (!this.#greeted) reject(this.#nobody ? new NobodyThere(this.#why) : new Error(this.#why));
+      if (!this.#greeted) reject(this.#isAbsent ? new NoRelayProcess(this.#error) : new Error(this.#error));
     });
     this.#socket.write(encodeLine({ type: "hello", version: RELAY_PROTOCOL_VERSION, pid: process.pid }));
   }
 
-  /** @returns whether more is wanted. @throws ProtocolError */
+  /** @returns whether to read on. @throws ProtocolError */
   #take(text: string): boolean {
     this.#unansweredSince = Number.POSITIVE_INFINITY;
     const line = parseRelayLine(text);
@@ -121,7 +121,7 @@ class Channel {
     if (this.#greeted) return;
     this.#greeted = true;
     clearTimeout(this.#timer);
-    const closed = new Promise<string>((resolve) => this.#socket.once("close", () => resolve(this.#why)));
+    const closed = new Promise<string>((resolve) => this.#socket.once("close", () => resolve(this.#error)));
     this.#open({
       pid,
       pairs,
@@ -143,7 +143,7 @@ class Channel {
       };
       const timer = setTimeout(() => {
         settle(undefined);
-        // One that reads nothing would be handed ever more.
+        // A process that reads nothing must not be sent ever more.
         if (performance.now() - this.#unansweredSince > ANSWER_LIMIT) this.#end("it does not answer");
       }, limit);
       this.#unansweredSince = Math.min(this.#unansweredSince, performance.now());
@@ -152,8 +152,8 @@ class Channel {
     });
   }
 
-  #end(why: string): void {
-    this.#why = why;
+  #end(error: string): void {
+    this.#error = error;
     this.#socket.destroy();
   }
 }

@@ -7,53 +7,60 @@ import type { HostAddress } from "../gateway/core/addresses.js";
 import { makePrivateFolder } from "../os/private-folder.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
-import { NobodyThere, openChannel, type RelayChannel } from "./channel.js";
-import { MAX_ENDPOINTS, type RelayEvent, type Relayed, type RelayStatus, type RelayTarget } from "./wire/protocol.js";
+import { NoRelayProcess, openChannel, type RelayChannel } from "./channel.js";
+import {
+  type DialFailure,
+  MAX_ENDPOINTS,
+  type RelayEvent,
+  type Relayed,
+  type RelayStatus,
+  type RelayTarget,
+} from "./wire/protocol.js";
 
 export interface RelayClientOptions {
   /** Path of the control socket. */
   readonly socket: string;
-  /** For a relay process that is started here. */
+  /** Ports for a relay process that is started here. */
   readonly ports: PortRange;
-  /** When there is no relay process; undefined: somebody else starts one. */
+  /** How to start a relay process when there is none; undefined: it is started elsewhere. */
   readonly start: RelayStart | undefined;
-  /** Pairs that the relay process remembers, at every connection to it; `ready` waits for it. */
+  /** Gets the pairs that the relay process remembers, at each connection; `ready` waits for its end. */
   readonly onPairs: (pairs: readonly HostAddress[]) => void | Promise<void>;
-  /** What it should remember; told to it at every connection. */
+  /** Pairs that the relay process is to remember: it is sent them at each connection. */
   readonly ownPairs: () => readonly HostAddress[];
-  readonly onDialFailed: (node: string, endpoint: IpPort, reason: string) => void;
+  readonly onDialFailed: (node: string, endpoint: IpPort, failure: DialFailure) => void;
   readonly log: Logger;
   readonly timings?: Partial<ClientTimings>;
 }
 
 export interface RelayClient {
-  /** A port on the address through which the node is reached. */
+  /** Asks for a relay to a node. Never rejects. */
   readonly ensure: (target: RelayTarget) => Promise<Relayed>;
-  /** Lets the relay process remember a pair; one that is away is told when it is back. */
+  /** Makes the relay process remember a pair. Without a connection it gets the pair at the next one, through `ownPairs`. */
   readonly keep: (pair: HostAddress) => void;
-  /** Undefined: there is no relay process. */
+  /** Undefined: no relay process answers. */
   readonly status: () => Promise<RelayStatus | undefined>;
-  /** Why there is none, as far as is known. */
+  /** Why there is no relay process, when that is known. */
   readonly trouble: () => string | undefined;
-  /** Whether there was a relay process soon after the start. */
+  /** Whether a relay process was connected soon after the start. */
   readonly ready: Promise<boolean>;
   readonly close: () => Promise<void>;
 }
 
 /** Milliseconds. */
-export interface ClientTimings {
-  /** For `ready`. */
+interface ClientTimings {
+  /** Limit for `ready`. */
   readonly ready: number;
-  /** For one request, the wait for a connection included: a VM waits for it. */
+  /** Limit for one request, with the wait for a connection: a VM waits for the answer. */
   readonly request: number;
   /** Between attempts to connect, the first and the longest. */
   readonly firstDelay: number;
   readonly longestDelay: number;
-  /** A relay process that somebody else starts may take this long to be there. */
+  /** A relay process that is started elsewhere may need this long. */
   readonly othersStart: number;
-  /** Until a relay process that does not come up is started again. */
+  /** A relay process that did not answer is started again after this time. */
   readonly startAgain: number;
-  /** A connection that lasted this long was a good one: the next attempt after it comes soon. */
+  /** After a connection that lasted this long, the next attempt comes after `firstDelay`. */
   readonly good: number;
 }
 
@@ -69,33 +76,23 @@ const TIMINGS: ClientTimings = {
 
 /** Keeps a connection to the relay process, and starts one where there is none. */
 export function startRelayClient(options: RelayClientOptions): RelayClient {
-  const client = new Client(options);
-  const running = client.run();
-  return {
-    ensure: (target) => client.ensure(target),
-    keep: (pair) => client.keep(pair),
-    status: () => client.status(),
-    trouble: () => client.trouble,
-    ready: client.ready,
-    close: async () => {
-      client.stop();
-      await running;
-    },
-  };
+  return new Client(options);
 }
 
-class Client {
+class Client implements RelayClient {
   readonly #options: RelayClientOptions;
   readonly #timings: ClientTimings;
   readonly #stopping = new AbortController();
   readonly #waiting = new Set<() => void>();
   readonly ready: Promise<boolean>;
+  readonly #running: Promise<void>;
   #channel: RelayChannel | undefined;
-  /** Milliseconds of performance.now(). */
+  /** Milliseconds of performance.now(): the end of the last connection, and the last start of a relay process. */
   #aloneSince = performance.now();
   #startedAt = Number.NEGATIVE_INFINITY;
-  /** The relay process that was started has not been there since. */
+  /** The relay process that was started has not answered yet. */
   #unanswered = false;
+  /** Why there is no relay process, as it was logged. */
   #complaint: string | undefined;
   readonly #sampling = new Sampling();
 
@@ -103,10 +100,11 @@ class Client {
     this.#options = options;
     this.#timings = { ...TIMINGS, ...options.timings };
     this.ready = this.#connected(this.#timings.ready).then((channel) => channel !== undefined);
+    this.#running = this.#run();
   }
 
-  /** Until stop(). */
-  async run(): Promise<void> {
+  /** Until close(). */
+  async #run(): Promise<void> {
     const { signal } = this.#stopping;
     let delay = this.#timings.firstDelay;
     while (!signal.aborted) {
@@ -124,8 +122,8 @@ class Client {
     }
   }
 
-  async ensure({ node, address, endpoints }: RelayTarget): Promise<Relayed> {
-    // Only what the protocol has: endpoints come with the SRV data that they were made from.
+  readonly ensure = async ({ node, address, endpoints }: RelayTarget): Promise<Relayed> => {
+    // Without the SRV data, which the protocol does not have.
     const targets = endpoints
       .slice(0, MAX_ENDPOINTS)
       .map((endpoint) => ({ address: endpoint.address, port: endpoint.port }));
@@ -136,41 +134,40 @@ class Client {
       if (!channel)
         return {
           outcome: "failed",
-          reason: `there is no relay process: ${this.#complaint ?? `nobody answers at ${this.#options.socket} yet`}`,
+          reason: `there is no relay process: ${this.#complaint ?? `nothing answers at ${this.#options.socket} yet`}`,
         };
       const reply = await channel.request({ type: "ensure", node, address, endpoints: targets }, left());
       if (reply?.type === "ensured") return { outcome: "relayed", port: reply.port };
       if (reply?.type === "refused") return { outcome: "failed", reason: reply.reason };
       if (channel.isOpen()) return { outcome: "failed", reason: "the relay process does not answer" };
-      // It went away meanwhile: the next one is asked.
+      // It ended meanwhile: ask the next one.
       if (this.#channel === channel) this.#channel = undefined;
     }
-  }
+  };
 
-  keep(pair: HostAddress): void {
+  readonly keep = (pair: HostAddress): void => {
     if (!this.#channel) return;
     this.#channel.request({ type: "pair", ...pair }, this.#timings.request).then((reply) => {
       if (reply?.type !== "refused") return;
-      this.#options.log.warn({ ...pair, reason: reply.reason }, "the relay process does not remember a host's address");
+      this.#options.log.warn({ ...pair, error: reply.reason }, "the relay process does not remember a host's address");
     });
-  }
+  };
 
-  get trouble(): string | undefined {
-    return this.#complaint;
-  }
+  readonly trouble = (): string | undefined => this.#complaint;
 
-  async status(): Promise<RelayStatus | undefined> {
+  readonly status = async (): Promise<RelayStatus | undefined> => {
     const reply = await this.#channel?.request({ type: "status" }, this.#timings.request);
     return reply?.type === "status" ? reply.status : undefined;
-  }
+  };
 
-  stop(): void {
+  readonly close = async (): Promise<void> => {
     this.#stopping.abort();
     this.#channel?.close();
     for (const wake of Array.from(this.#waiting)) wake();
-  }
+    await this.#running;
+  };
 
-  /** From its hello to its end. */
+  /** Uses a connection until it ends. */
   async #serve(channel: RelayChannel): Promise<void> {
     const { onPairs, ownPairs, socket } = this.#options;
     try {
@@ -186,13 +183,13 @@ class Client {
     this.#tell("info", { relay: channel.pid, socket }, "relay process connected");
     for (const pair of ownPairs()) this.keep(pair);
     for (const wake of Array.from(this.#waiting)) wake();
-    const why = await channel.closed;
+    const error = await channel.closed;
     this.#channel = undefined;
     this.#aloneSince = performance.now();
-    if (!this.#stopping.signal.aborted) this.#tell("warn", { relay: channel.pid, reason: why }, "relay process lost");
+    if (!this.#stopping.signal.aborted) this.#tell("warn", { relay: channel.pid, error }, "relay process lost");
   }
 
-  /** One that greets and then breaks the protocol comes and goes for as long as it runs. */
+  /** Sampled: a relay process that breaks the protocol after its hello is lost and connected again and again. */
   #tell(level: "info" | "warn", what: object, message: string): void {
     const leftOut = this.#sampling.take(`${message} ${JSON.stringify(what)}`, performance.now());
     if (leftOut !== undefined) this.#options.log[level]({ ...what, ...(leftOut > 0 && { leftOut }) }, message);
@@ -200,11 +197,11 @@ class Client {
 
   #take(event: RelayEvent): void {
     const { onDialFailed } = this.#options;
-    if (event.type === "dial-failed") onDialFailed(event.node, event.endpoint, event.reason);
+    if (event.type === "dial-failed") onDialFailed(event.node, event.endpoint, event);
     if (event.type === "notice") this.#tell("warn", {}, `relay process: ${event.message}`);
   }
 
-  /** The channel, as soon as there is one; undefined when the time is over. */
+  /** Waits for a connection; undefined when the limit has passed. */
   async #connected(limit: number): Promise<RelayChannel | undefined> {
     if (!this.#channel && limit > 0 && !this.#stopping.signal.aborted) {
       await new Promise<void>((resolve) => {
@@ -222,14 +219,13 @@ class Client {
 
   async #startOrComplain(error: unknown): Promise<void> {
     const { start, socket } = this.#options;
-    const why = describeError(error);
-    if (!(error instanceof NobodyThere)) return this.#complain(`${socket}: ${why}`);
-    // One that others start may come up in the same moment as we.
+    if (!(error instanceof NoRelayProcess)) return this.#complain(`${socket}: ${describeError(error)}`);
+    // A relay process that is started elsewhere may start at the same time as we.
     const mayBeStarting = performance.now() - this.#aloneSince < this.#timings.othersStart;
     if (start) {
       if (start.supervised !== undefined && mayBeStarting) return;
       if (this.#mayStart()) await this.#start(start);
-    } else if (!mayBeStarting) this.#complain(`nobody answers at ${socket}; start srv-epmd relay`);
+    } else if (!mayBeStarting) this.#complain(`nothing answers at ${socket}; start srv-epmd relay`);
   }
 
   #mayStart(): boolean {
@@ -245,7 +241,7 @@ class Client {
     if (supervised !== undefined) {
       log.warn({ socket }, `no relay process answers: starting one, whose links will end with ${supervised}`);
     }
-    // What it would say of this goes nowhere.
+    // Its own complaint about the folder would be lost: its output is discarded.
     const fault = await makePrivateFolder(dirname(socket));
     if (fault !== undefined) return this.#complain(fault);
     try {
@@ -255,10 +251,10 @@ class Client {
     }
   }
 
-  /** Once, not at each attempt. */
+  /** Logs once, not at each attempt. */
   #complain(what: string): void {
     if (this.#complaint === what) return;
     this.#complaint = what;
-    this.#options.log.warn({ reason: what }, "no relay process");
+    this.#options.log.warn({ error: what }, "no relay process");
   }
 }

@@ -2,10 +2,10 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
-import { readLines } from "./read-lines.js";
 import {
   encodeLine,
   type Hello,
+  lineReader,
   MAX_REQUEST_LINE,
   parseDaemonLine,
   RELAY_PROTOCOL_VERSION,
@@ -14,20 +14,20 @@ import {
   type RelayRequest,
 } from "./wire/protocol.js";
 
-export interface ControlOptions {
+interface ControlOptions {
   readonly pairs: () => readonly HostAddress[];
   readonly handle: (request: RelayRequest) => Promise<RelayReply>;
-  /** The other end is a daemon of our protocol. */
+  /** A daemon has said hello. */
   readonly onDaemon: (pid: number) => void;
-  /** Milliseconds for its hello. */
+  /** For its hello, milliseconds. */
   readonly helloLimit: number;
   readonly log: Logger;
 }
 
-/** Bytes that wait for a daemon; one that reads nothing must not take our memory. */
+/** Bytes that a daemon may leave unread: one that does not read must not use up our memory. */
 const MAX_UNREAD = 32 * 1024 * 1024;
 
-/** One connection of a daemon. */
+/** The connection of one daemon to the control socket. */
 export class ControlConnection {
   readonly #stream: Duplex;
   readonly #options: ControlOptions;
@@ -37,13 +37,14 @@ export class ControlConnection {
   constructor(stream: Duplex, options: ControlOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.#timer = setTimeout(() => this.fail("no hello came"), options.helloLimit);
-    readLines(stream, {
+    this.#timer = setTimeout(() => this.fail(`no hello within ${options.helloLimit} ms`), options.helloLimit);
+    const read = lineReader({
       limit: MAX_REQUEST_LINE,
       onLine: (line) => this.#take(line),
       onInvalid: (reason) => this.fail(reason),
     });
-    // A daemon that was killed, or reset: its end is all there is to know.
+    stream.on("data", read);
+    // A daemon that was killed resets the connection; `close` follows.
     stream.on("error", () => {});
     stream.on("end", () => stream.end());
     stream.on("close", () => clearTimeout(this.#timer));
@@ -55,30 +56,30 @@ export class ControlConnection {
   send(line: RelayReply | RelayEvent): void {
     if (this.#state !== "ready" || this.#stream.destroyed) return;
     if (this.#stream.writableLength > MAX_UNREAD) {
-      this.#options.log.warn("a daemon does not read what the relay process says: connection closed");
+      this.#options.log.warn("connection to a daemon closed: it does not read");
       this.#stream.destroy();
       return;
     }
     this.#stream.write(encodeLine(line));
   }
 
-  /** Says why, and closes. */
+  /** Sends the daemon the reason, and closes. */
   fail(message: string): void {
     if (this.#state === "ending") return;
     this.#state = "ending";
     clearTimeout(this.#timer);
-    this.#options.log.warn({ reason: message }, "control connection closed");
+    this.#options.log.warn({ error: message }, "control connection closed");
     this.#stream.end(encodeLine({ type: "error", message }));
-    // It gets the time to read that; closed while bytes are on their way to us, it might not.
+    // The daemon gets time to read it: a close with bytes unread here would be a reset.
     const timer = setTimeout(() => this.#stream.destroy(), this.#options.helloLimit);
     this.#stream.on("close", () => clearTimeout(timer));
   }
 
-  /** @returns whether more is wanted. @throws ProtocolError */
+  /** @returns whether to read on. @throws ProtocolError */
   #take(text: string): boolean {
     const line = parseDaemonLine(text);
     if (line.type === "hello") this.#greet(line);
-    else if (this.#state === "new") this.fail("the first line is no hello");
+    else if (this.#state === "new") this.fail("the first line is not a hello");
     else if (line.type === "unknown") {
       this.send({ type: "refused", id: line.id, reason: `this relay process does not know ${line.name}` });
     } else {

@@ -3,20 +3,30 @@ import type { IpPort } from "../config/network-values.js";
 import { describeError } from "../errors.js";
 import { CONNECTION_ATTEMPT_DELAY, hadItsTime, type SilentAddresses } from "../net/endpoint.js";
 import type { RelayTimings } from "./limits.js";
+import type { DialFailure } from "./wire/protocol.js";
 
-export interface DialOptions {
-  /** In the order in which they are tried, but for addresses that were silent a moment ago. */
+interface DialOptions {
+  /** In the order in which they are tried; addresses that were silent before come last. */
   readonly endpoints: readonly IpPort[];
   readonly silent: SilentAddresses;
+  /** Descriptors for attempts beside the first, whose descriptor is the link's. */
+  readonly spare: SpareDescriptors;
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
   /** How the socket is read. */
   readonly onread: OnReadOpts;
-  readonly onFailed: (endpoint: IpPort, reason: string) => void;
-  /** Called once, and before anything else can happen to the socket; without one when no endpoint accepted in time. */
+  readonly onFailed: (endpoint: IpPort, failure: DialFailure) => void;
+  /** Called once, before any other event of the socket. Undefined: no endpoint accepted in time. */
   readonly onDone: (socket: Socket | undefined) => void;
 }
 
-/** Attempts at once for one link, each with a descriptor: the oldest gives way. */
+/** Descriptors of the process that are not needed otherwise. */
+export interface SpareDescriptors {
+  /** @returns whether there was one */
+  readonly take: () => boolean;
+  readonly give: () => void;
+}
+
+/** Attempts at once for one link, each with a descriptor. */
 const MAX_ATTEMPTS = 8;
 
 interface Attempt {
@@ -26,27 +36,38 @@ interface Attempt {
 
 /**
  * Connects to the endpoint that accepts first: the next is tried at once when one refuses, and beside one that has been
- * silent for 250 ms.
- * @returns gives up without a call of onDone: no attempt is left over
+ * silent for 250 ms. Where no further attempt may be made beside it, the oldest is given up after its part of the time.
+ * @returns a function that ends all attempts, without a call of onDone
  */
-export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: DialOptions): () => void {
+export function dial(options: DialOptions): () => void {
+  const { endpoints, silent, spare, timings, onread, onFailed, onDone } = options;
   const waiting = silent.order(endpoints, performance.now());
   const attempts = new Map<Socket, Attempt>();
-  // Each gets its turn, however little time there is.
-  const delay = Math.min(CONNECTION_ATTEMPT_DELAY, timings.dial / endpoints.length);
+  // Every endpoint gets its turn within the time.
+  const part = timings.dial / endpoints.length;
+  const delay = Math.min(CONNECTION_ATTEMPT_DELAY, part);
   let stagger: NodeJS.Timeout | undefined;
 
   const abandon = () => {
     clearTimeout(stagger);
     clearTimeout(whole);
-    for (const socket of attempts.keys()) socket.destroy();
-    attempts.clear();
+    for (const socket of attempts.keys()) {
+      remove(socket);
+      socket.destroy();
+    }
+  };
+  const takeRoom = () => attempts.size === 0 || (attempts.size < MAX_ATTEMPTS && spare.take());
+  /** @returns whether it was one of the attempts */
+  const remove = (socket: Socket): boolean => {
+    const removed = attempts.delete(socket);
+    if (removed && attempts.size > 0) spare.give();
+    return removed;
   };
   const giveUp = ({ endpoint, startedAt }: Attempt, now: number) => {
     silent.note(endpoint.address, now);
-    onFailed(endpoint, `no answer within ${Math.round(now - startedAt)} ms`);
+    onFailed(endpoint, { code: "ETIMEDOUT", reason: `no answer within ${Math.round(now - startedAt)} ms` });
   };
-  /** What has not answered until now, though there was time, is tried last from now on. */
+  /** Endpoints that have not answered in their time are tried last from now on. */
   const settle = (socket: Socket | undefined) => {
     const now = performance.now();
     const unanswered = Array.from(attempts.values());
@@ -60,17 +81,24 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
 
   const next = () => {
     clearTimeout(stagger);
-    const endpoint = waiting.shift();
+    const [endpoint] = waiting;
     if (!endpoint) {
       if (attempts.size === 0) settle(undefined);
       return;
     }
-    const [oldest] = attempts;
-    if (oldest && attempts.size >= MAX_ATTEMPTS) {
-      attempts.delete(oldest[0]);
-      oldest[0].destroy();
-      giveUp(oldest[1], performance.now());
+    const now = performance.now();
+    for (const [oldest, attempt] of attempts) {
+      if (takeRoom()) break;
+      const rest = attempt.startedAt + part - now;
+      if (rest > 0) {
+        stagger = setTimeout(next, rest);
+        return;
+      }
+      remove(oldest);
+      oldest.destroy();
+      giveUp(attempt, now);
     }
+    waiting.shift();
     const socket = connect({
       host: endpoint.address,
       port: endpoint.port,
@@ -81,17 +109,17 @@ export function dial({ endpoints, silent, timings, onread, onFailed, onDone }: D
       keepAliveInitialDelay: timings.keepAlive,
     });
     attempts.set(socket, { endpoint, startedAt: performance.now() });
-    const failed = (error: Error) => {
-      // An attempt that was given up may fail as well.
-      if (!attempts.delete(socket)) return;
+    const failed = (error: NodeJS.ErrnoException) => {
+      // An attempt that was given up may still fail.
+      if (!remove(socket)) return;
       silent.answered(endpoint.address);
-      onFailed(endpoint, describeError(error));
+      onFailed(endpoint, { ...(error.code !== undefined && { code: error.code }), reason: describeError(error) });
       next();
     };
     socket.once("error", failed);
     socket.once("connect", () => {
       socket.off("error", failed);
-      attempts.delete(socket);
+      remove(socket);
       silent.answered(endpoint.address);
       settle(socket);
     });

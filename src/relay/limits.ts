@@ -1,35 +1,35 @@
-/** An idle one takes about 10 KiB and a descriptor; a full mesh of VMs does not bear so many nodes. */
+/** An idle relay takes about 10 KiB and a descriptor. A full mesh of VMs does not grow to so many nodes. */
 export const MAX_RELAYS = 4096;
-/** Daemons, and whoever looks at the status, at once. */
+/** Daemons and other clients of the control socket at once. */
 export const MAX_CONTROL_CONNECTIONS = 64;
 /** Host-address pairs that are remembered. */
 export const MAX_PAIRS = 4096;
 
-/** Descriptors of the process itself, beside its listeners, links and daemons. */
+/** Descriptors of the process itself, without those of listeners, links and daemons. */
 const OWN_FILES = 48;
 
-/** How many descriptors listeners and links may take. @param openFiles limit of open files; undefined: none */
+/** How many descriptors listeners, links and their connection attempts may have. @param openFiles limit of open files; undefined: none */
 export function relayDescriptors(openFiles: number | undefined): number {
   if (openFiles === undefined) return Number.POSITIVE_INFINITY;
   const reserved = OWN_FILES + MAX_CONTROL_CONNECTIONS;
   return Math.max(Math.floor(openFiles / 2), openFiles - reserved);
 }
 
-/** Milliseconds, all of them; tests pass shorter ones. */
+/** Milliseconds; tests give shorter ones. */
 export interface RelayTimings {
-  /** For all endpoints of a connection together: a VM gives up after 7 s. */
+  /** For all endpoints of a link together: a VM gives up after 7 s. */
   readonly dial: number;
-  /** What is left to one side when the other has ended. */
+  /** For the other side of a link, when one side has ended. */
   readonly linger: number;
-  /** A side that takes nothing for this long is given up, as TCP gives up one that acknowledges nothing. */
+  /** A link is cut when one side reads nothing for this long, as TCP does when a peer acknowledges nothing. */
   readonly stall: number;
-  /** Silence after which TCP asks whether the other side is still there. */
+  /** Silence after which TCP sends keep-alive probes. */
   readonly keepAlive: number;
-  /** After this long a listener goes that has no links and that nobody asked for. */
+  /** A listener without links is closed when no daemon has asked for it for this long. */
   readonly idleListener: number;
-  /** With `--until-idle`: this long without daemons and links ends the process. */
+  /** With `--until-idle` the process ends after this time without daemons and links. */
   readonly idleProcess: number;
-  /** For the hello of whoever connects to the control socket. */
+  /** For the hello of a client of the control socket. */
   readonly hello: number;
 }
 

@@ -1,21 +1,22 @@
 import { type OnReadOpts, Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { SilentAddresses } from "../net/endpoint.js";
-import { dial } from "./dial.js";
-import { Direction } from "./direction.js";
+import { dial, type SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
+import type { DialFailure } from "./wire/protocol.js";
 
-export interface LinkOptions {
+interface LinkOptions {
   readonly endpoints: readonly IpPort[];
-  /** Of all links of the process. */
+  /** Shared by all links of the process. */
   readonly silent: SilentAddresses;
+  readonly spare: SpareDescriptors;
   readonly timings: RelayTimings;
-  readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
+  readonly onDialFailed: (endpoint: IpPort, failure: DialFailure) => void;
   /** Both connections are closed. */
   readonly onEnd: (link: Link) => void;
 }
 
-/** A connection of a VM here and its continuation to the peer, until both have ended. */
+/** The connection of a VM here together with the connection to its peer, until both have ended. */
 export class Link {
   readonly #near: Socket;
   #far: Socket | undefined;
@@ -26,17 +27,17 @@ export class Link {
   #open = 1;
   #lingering: NodeJS.Timeout | undefined;
 
-  /** @param accepted half-open allowed, paused */
+  /** @param accepted with allowHalfOpen, paused */
   constructor(accepted: Socket, options: LinkOptions) {
     this.#options = options;
-    // It is read from the start: else its end would go unnoticed, and an attempt be made for nobody.
+    // It is read from the start: its end has to stop the dialling.
     this.#near = adopt(accepted, this.#toNode.onread);
     this.#near.on("end", this.cut).on("error", this.cut).on("close", this.#closed);
     this.#toNode.from(this.#near);
     this.#fromNode.to(this.#near);
-    const { endpoints, silent, timings, onDialFailed } = options;
+    const { onDialFailed, ...rest } = options;
     const { onread } = this.#fromNode;
-    this.#abandonDial = dial({ endpoints, silent, timings, onread, onFailed: onDialFailed, onDone: this.#dialled });
+    this.#abandonDial = dial({ ...rest, onread, onFailed: onDialFailed, onDone: this.#dialled });
   }
 
   get bytesToNode(): number {
@@ -47,13 +48,13 @@ export class Link {
     return this.#far?.bytesRead ?? 0;
   }
 
-  /** Since when one side has not taken what the other sent; milliseconds of performance.now(). */
+  /** Since when one side has not read what the other sent; milliseconds of performance.now(). */
   get stalledSince(): number | undefined {
     const [one, other] = [this.#toNode.stalledSince, this.#fromNode.stalledSince];
     return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
   }
 
-  /** Resets both connections: each side sees at once that the link is gone, and nothing of it stays in the system. */
+  /** Resets both connections: both sides see at once that the link is gone, and the system keeps no state of it. */
   readonly cut = (): void => {
     this.#abandonDial();
     reset(this.#near);
@@ -71,7 +72,7 @@ export class Link {
     this.#toNode.to(far);
   };
 
-  /** RFC 9293 section 3.6: the other side may go on. But not for ever: a peer behind a cut link never answers a FIN. */
+  /** RFC 9293 section 3.6: the other side may go on, for a limited time: an unreachable peer never answers a FIN. */
   readonly #half = (): void => {
     this.#lingering ??= setTimeout(this.cut, this.#options.timings.linger);
   };
@@ -85,7 +86,7 @@ export class Link {
   };
 }
 
-/** While a FIN is on its way to the system, libuv refuses to reset, and the descriptor would be lost: a matter of one turn. */
+/** libuv refuses a reset while it hands a FIN to the system, and the descriptor would leak: wait for that, one turn. */
 function reset(socket: Socket): void {
   const finishing = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
   if (finishing && !socket.destroyed) socket.once("finish", () => socket.resetAndDestroy());
@@ -93,9 +94,9 @@ function reset(socket: Socket): void {
 }
 
 /**
- * The same connection as a socket that reads into a buffer of ours. Node has `onread` for connections that are made, and
- * none for those that are accepted; its own TLSSocket takes over the handle of a socket in this way. Where that handle is
- * not to be had, the socket itself is read, as any other.
+ * The same connection as a socket that reads into our buffer. Node has `onread` for outgoing connections only, so a new
+ * socket takes over the handle of the accepted one, as Node's own TLSSocket does. Without a handle the accepted socket
+ * itself is read.
  * @param accepted with pauseOnConnect: nothing was read from it
  */
 export function adopt(accepted: Socket, onread: OnReadOpts): Socket {
@@ -104,7 +105,7 @@ export function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   if (!handle) return readItself(accepted, onread);
   inner._handle = null;
   const socket = new Socket({ handle, onread, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
-  // Its server counts it until then, and would not close.
+  // Until then its server counts it and does not close.
   accepted.destroy();
   return socket;
 }
@@ -115,4 +116,73 @@ function readItself(accepted: Socket, { callback }: OnReadOpts): Socket {
   });
   accepted.resume();
   return accepted;
+}
+
+/**
+ * Bytes of one read. One buffer for each direction halves the time for a chunk, measured against Node's own reads, which
+ * allocate a buffer each. Pages that were never written take no memory.
+ */
+const READ_SIZE = 128 * 1024;
+
+/** Bytes kept while the peer is dialled. A VM sends a few hundred: its handshake then waits for the peer. */
+const MAX_EARLY = 64 * 1024;
+
+/**
+ * One direction of a link: forwards bytes, and the end. It reads on only when the receiver has taken the bytes read
+ * before, so a link holds at most one read.
+ */
+class Direction {
+  /** Option of the socket that is read. */
+  readonly onread: OnReadOpts = {
+    buffer: Buffer.allocUnsafeSlow(READ_SIZE),
+    callback: (size, buffer) => this.take(buffer.subarray(0, size)),
+  };
+  #from: Socket | undefined;
+  #to: Socket | undefined;
+  #early: Buffer[] = [];
+  #earlySize = 0;
+  #stalledSince: number | undefined;
+
+  /** Since when the receiver has not read what it was sent; milliseconds of performance.now(). */
+  get stalledSince(): number | undefined {
+    return this.#stalledSince;
+  }
+
+  readonly from = (socket: Socket): void => {
+    this.#from = socket;
+  };
+
+  /** Sends the bytes there, first those that have arrived already. */
+  readonly to = (socket: Socket): void => {
+    this.#to = socket;
+    // Reading has stopped because they were too many; it goes on when they are written.
+    if (this.#earlySize > MAX_EARLY) this.#stalledSince = performance.now();
+    const early = this.#early.splice(0);
+    if (early.length > 0) this.take(Buffer.concat(early));
+  };
+
+  /** Forwards the end. */
+  readonly end = (): void => {
+    this.#to?.end();
+  };
+
+  /** @returns whether to read on; the bytes may be overwritten then */
+  take(bytes: Uint8Array): boolean {
+    if (!this.#to) {
+      this.#early.push(Buffer.from(bytes));
+      this.#earlySize += bytes.length;
+      return this.#earlySize <= MAX_EARLY;
+    }
+    this.#to.write(bytes, this.#taken);
+    // Zero: the system has taken all bytes.
+    if (this.#to.writableLength === 0) return true;
+    this.#stalledSince ??= performance.now();
+    return false;
+  }
+
+  readonly #taken = (): void => {
+    if (this.#stalledSince === undefined || this.#to?.writableLength !== 0) return;
+    this.#stalledSince = undefined;
+    this.#from?.resume();
+  };
 }

@@ -3,22 +3,22 @@ import { describeError } from "../errors.js";
 import { SilentAddresses } from "../net/endpoint.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import type { RelayTimings } from "./limits.js";
-import { Relay } from "./listener.js";
-import type { Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
+import { Relay } from "./relay.js";
+import type { DialFailure, Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
 
-export interface RelaysOptions {
+interface RelaysOptions {
   readonly ports: PortRange;
-  /** Most listeners. */
+  /** The most listeners. */
   readonly limit: number;
-  /** Descriptors that listeners (one each) and links (two each) may take together. */
+  /** Descriptors that listeners (one each), links (two each) and further connection attempts may take together. */
   readonly descriptors: number;
   readonly timings: RelayTimings;
-  readonly onDialFailed: (node: string, endpoint: IpPort, reason: string) => void;
-  /** Something that whoever runs this should know; not said again and again. */
+  readonly onDialFailed: (node: string, endpoint: IpPort, failure: DialFailure) => void;
+  /** A warning for the log; of each kind at most one in 30 s. */
   readonly onNotice: (message: string) => void;
 }
 
-/** Milliseconds until a notice of the same kind is given again. */
+/** Between two notices of the same kind, milliseconds. */
 const NOTICE_INTERVAL = 30_000;
 const OPEN_FILES = "the relay process has as many files open as it may (LimitNOFILE of its unit, ulimit -n)";
 
@@ -27,15 +27,17 @@ export class Relays {
   readonly #options: RelaysOptions;
   readonly #relays = new Map<string, Relay>();
   readonly #opening = new Map<string, Promise<Relayed>>();
-  /** The port that an address gives next: in turn, so that a port is not soon another node's. */
+  /** The next port of each address. Ports are given in turn, so that a port is not given to another node soon. */
   readonly #nextPort = new Map<string, number>();
-  /** Of relays that are gone. */
+  /** Totals of closed relays. */
   readonly #past = { links: 0, bytesToNode: 0, bytesFromNode: 0 };
   readonly #silent = new SilentAddresses();
   #dialsFailed = 0;
   #linksRefused = 0;
   readonly #noticed = new Map<string, number>();
   #openLinks = 0;
+  /** Connection attempts beside the first of their link. */
+  #furtherAttempts = 0;
   #closed = false;
 
   constructor(options: RelaysOptions) {
@@ -46,16 +48,12 @@ export class Relays {
     return this.#openLinks;
   }
 
-  get size(): number {
-    return this.#relays.size;
-  }
-
-  /** A listener for the node on the address, which leads to these endpoints from now on. */
+  /** Makes a listener for the node on the address, or gives the present one these endpoints. */
   async ensure(target: RelayTarget): Promise<Relayed> {
     const key = `${target.address} ${target.node}`;
     const refusal = this.#refusal(target);
     if (refusal !== undefined) return { outcome: "failed", reason: refusal };
-    // Two daemons may ask in the same moment: one listener, and the targets of whoever asked last.
+    // Two daemons may ask at the same time: they get one listener, with the endpoints of the later request.
     await this.#opening.get(key);
     const relay = this.#relays.get(key);
     if (relay) {
@@ -85,7 +83,7 @@ export class Relays {
     };
   }
 
-  /** Closes listeners that nobody needs, and gives up links that do not move. */
+  /** Closes idle listeners, and cuts links that have stalled. */
   sweep(): void {
     const { idleListener, stall } = this.#options.timings;
     const now = performance.now();
@@ -114,23 +112,23 @@ export class Relays {
 
   #refusal({ address, endpoints }: RelayTarget): string | undefined {
     if (this.#closed) return "the relay process is stopping";
-    if (!isLoopback(address)) return `${address} is no loopback address`;
+    if (!isLoopback(address)) return `${address} is not a loopback address`;
     for (const { target, port } of this.#relays.values()) {
       const own = endpoints.find((endpoint) => endpoint.port === port && endpoint.address === target.address);
-      if (own) return `${hostPort(own.address, own.port)} is a relay itself: connections would go in circles`;
+      if (own) return `${hostPort(own.address, own.port)} is a relay itself: a connection would come back to it`;
     }
     return undefined;
   }
 
   async #open(key: string, target: RelayTarget): Promise<Relayed> {
     const { limit } = this.#options;
-    // Those that are being opened count: each is on its way to a listener.
+    // Each listener that is being opened counts.
     if (this.#relays.size + this.#opening.size >= limit)
       return this.#full("listeners", `all ${limit} relays are in use`);
     if (this.#descriptorsLeft() < 1) return this.#full("files", OPEN_FILES);
     try {
       const relay = await this.#listen(target);
-      if (!relay) return this.#full("ports", `somebody listens on every relay port of ${target.address}`);
+      if (!relay) return this.#full("ports", `every relay port of ${target.address} is in use`);
       this.#relays.set(key, relay);
       return { outcome: "relayed", port: relay.port };
     } catch (error) {
@@ -138,12 +136,12 @@ export class Relays {
     }
   }
 
-  /** Undefined: somebody listens on every port. @throws the system's error */
+  /** Undefined: every port is in use. @throws the error of the system */
   async #listen(target: RelayTarget): Promise<Relay | undefined> {
     const { low, high } = this.#options.ports;
     const count = high - low + 1;
     for (let tries = 0; tries < count; tries++) {
-      // At the start anywhere: a new process does not give the ports of the one before it to other nodes.
+      // The first port is random: a new process must not give the ports of its predecessor to other nodes.
       const port = this.#nextPort.get(target.address) ?? low + Math.floor(Math.random() * count);
       this.#nextPort.set(target.address, port === high ? low : port + 1);
       try {
@@ -160,10 +158,16 @@ export class Relays {
     return {
       timings,
       silent: this.#silent,
+      spare: {
+        take: () => this.#admitAttempt(),
+        give: () => {
+          this.#furtherAttempts -= 1;
+        },
+      },
       admit: () => this.#admit(),
-      onDialFailed: (endpoint: IpPort, reason: string) => {
+      onDialFailed: (endpoint: IpPort, failure: DialFailure) => {
         this.#dialsFailed += 1;
-        onDialFailed(node, endpoint, reason);
+        onDialFailed(node, endpoint, failure);
       },
       onLinkEnd: () => {
         this.#openLinks -= 1;
@@ -182,8 +186,16 @@ export class Relays {
     return true;
   }
 
+  /** A quarter is kept for links and listeners: a further attempt only saves time. */
+  #admitAttempt(): boolean {
+    const admitted = this.#descriptorsLeft() > this.#options.descriptors / 4;
+    if (admitted) this.#furtherAttempts += 1;
+    return admitted;
+  }
+
   #descriptorsLeft(): number {
-    return this.#options.descriptors - this.#relays.size - this.#opening.size - 2 * this.#openLinks;
+    const listeners = this.#relays.size + this.#opening.size;
+    return this.#options.descriptors - listeners - 2 * this.#openLinks - this.#furtherAttempts;
   }
 
   #full(kind: string, reason: string): Relayed {

@@ -2,10 +2,11 @@ import type { Socket } from "node:net";
 import type { PortRange } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
+import { hostPort } from "../net/ip.js";
 import { ControlConnection } from "./control.js";
+import { StandingSocket } from "./control-socket.js";
 import { MAX_CONTROL_CONNECTIONS, MAX_PAIRS, MAX_RELAYS, RELAY_TIMINGS, type RelayTimings } from "./limits.js";
 import { Relays } from "./relays.js";
-import { StandingSocket } from "./standing-socket.js";
 import type { RelayEvent, RelayReply, RelayRequest } from "./wire/protocol.js";
 
 export interface RelayServerOptions {
@@ -13,25 +14,26 @@ export interface RelayServerOptions {
   readonly socket: string;
   readonly ports: PortRange;
   readonly untilIdle: boolean;
-  /** Descriptors that listeners and links may take together. */
+  /** Descriptors that listeners, links and their connection attempts may have together. */
   readonly descriptors: number;
   readonly log: Logger;
+  /** The most relays; default 4096. */
   readonly limit?: number;
   readonly timings?: Partial<RelayTimings>;
 }
 
 export interface RelayServer {
-  /** Settles, with the reason, when there is nothing left to live for. */
+  /** Resolves, with the reason, when the process has no more work and may end. */
   readonly idle: Promise<string>;
   readonly openLinks: () => number;
   /** Cuts every link. */
   readonly close: () => Promise<void>;
 }
 
-/** Milliseconds between looks at what can go, or less where times are shorter. */
+/** Between two sweeps, milliseconds; less with shorter timings. */
 const SWEEP_INTERVAL = 5_000;
 
-/** The relay process, but for its signals. @throws ListenError */
+/** The relay process without its handling of signals. @throws ListenError */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { socket: path, ports, untilIdle, descriptors, log, limit = MAX_RELAYS } = options;
   const timings = { ...RELAY_TIMINGS, ...options.timings };
@@ -47,9 +49,10 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     limit,
     descriptors,
     timings,
-    onDialFailed: (node, endpoint, reason) => {
-      log.debug({ node, endpoint, reason }, "endpoint not reached");
-      tell({ type: "dial-failed", node, endpoint, reason });
+    onDialFailed: (node, endpoint, failure) => {
+      const address = hostPort(endpoint.address, endpoint.port);
+      log.debug({ node, address, reason: failure.code, error: failure.reason }, "endpoint not reached");
+      tell({ type: "dial-failed", node, endpoint, ...failure });
     },
     onNotice: (message) => {
       log.warn(message);
@@ -58,7 +61,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   });
 
   const remember = ({ host, address }: HostAddress): void => {
-    // In the order of their last mention: the oldest gives way.
+    // In the order of their last mention; beyond the limit the oldest is forgotten.
     pairs.delete(address);
     pairs.set(address, { host, address });
     const [oldest] = pairs.keys();
@@ -108,7 +111,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   };
 
   const control = new StandingSocket(path, accept, {
-    // The daemons find whoever has the path now.
+    // The daemons connect to the process that has the path now.
     onTaken: () => {
       for (const stream of connections.values()) stream.destroy();
     },
@@ -120,12 +123,12 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const idle = new Promise<string>((resolve) => {
     announceIdle = resolve;
   });
-  let lonelySince = performance.now();
+  let idleSince = performance.now();
   const sweep = async () => {
     relays.sweep();
     await control.keep();
-    if (daemons.size > 0 || relays.openLinks > 0) lonelySince = performance.now();
-    if ((untilIdle || control.isTaken) && performance.now() - lonelySince >= timings.idleProcess) announceIdle("idle");
+    if (daemons.size > 0 || relays.openLinks > 0) idleSince = performance.now();
+    if ((untilIdle || control.isTaken) && performance.now() - idleSince >= timings.idleProcess) announceIdle("idle");
   };
   const interval = Math.min(SWEEP_INTERVAL, timings.idleListener / 4, timings.idleProcess / 4);
   const timer = setInterval(() => void sweep(), interval);

@@ -165,7 +165,7 @@ describe("where the gateway's DNS cannot listen", () => {
       at: { address: "127.0.0.1", port },
       message: expect.stringMatching(
         new RegExp(
-          `^the gateway's DNS cannot listen on 127\\.0\\.0\\.1:${port}: another name server is there \\(process ${process.pid}: .*\\); stop that, or take --gateway-listen 127\\.0\\.0\\.1:5300 .* --gateway-listen none .*srv-epmd hosts`,
+          `^the gateway's DNS cannot listen on 127\\.0\\.0\\.1:${port}: another name server listens there \\(process ${process.pid}: .*\\); stop it, or use --gateway-listen 127\\.0\\.0\\.1:5300 .* --gateway-listen none .*srv-epmd hosts`,
         ),
       ),
     });
@@ -182,7 +182,7 @@ describe("where the gateway's DNS cannot listen", () => {
     await once(taken, "listening");
     await expect(gatewayDns({ at: { address: "127.0.0.3", port } })).rejects.toMatchObject({
       code: "LISTEN_IN_USE",
-      message: expect.stringContaining(`127.0.0.3:${port}: another name server is there; stop that`),
+      message: expect.stringContaining(`127.0.0.3:${port}: another name server listens there; stop it`),
     });
     await expect(gatewayDns({ at: { address: "127.0.0.2", port } })).rejects.toMatchObject({
       message: expect.stringContaining(`(process ${process.pid}: `),

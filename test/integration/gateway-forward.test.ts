@@ -292,7 +292,7 @@ describe("when nobody answers", () => {
     const answers = await Promise.all(crowd);
     expect(answers.every((answer) => answer.rcode === 2)).toBe(true);
     expect(answers.filter(({ ms }) => ms < 1_200).length).toBe(40);
-    expect(log.messages("warn")).toEqual(["DNS questions are answered SERVFAIL: too many wait for other name servers"]);
+    expect(log.messages("warn")).toEqual(["DNS questions get SERVFAIL: too many wait for other name servers"]);
   });
 });
 

@@ -26,7 +26,7 @@ function gatewayHosts(limit: number, situation: Situation = {}) {
   const clock = { now: 0 };
   const listening = new Set<string>();
   const kept: string[] = [];
-  const { log, messages } = collectLog();
+  const { log, lines, messages } = collectLog();
   const hosts = new GatewayHosts({
     addresses: new GatewayAddresses(range, limit),
     listen: async (address) => {
@@ -40,7 +40,7 @@ function gatewayHosts(limit: number, situation: Situation = {}) {
     onPair: ({ host }) => kept.push(host),
     log,
   });
-  return { hosts, listening, kept, messages, clock };
+  return { hosts, listening, kept, lines, messages, clock };
 }
 
 test("a flood of names that nobody asks for takes no room from hosts that are in use, and is not remembered", async () => {
@@ -98,6 +98,18 @@ test("an address that was given to another host while the EPMD began to listen t
   expect(kept).toEqual(["slow.test"]);
 });
 
+test("a host that is no longer in /etc/hosts may give way; one of the configuration stays though its line goes", async () => {
+  const { hosts } = gatewayHosts(2);
+  await hosts.preload(["configured.test"]);
+  const [configured] = hosts.pairs;
+  const gone = { host: "gone.test", address: "127.65.3.77" };
+  await hosts.know([gone, ...(configured ? [configured] : [])], "/etc/hosts");
+  expect(await hosts.addressFor("new.test")).toBeUndefined();
+  await hosts.know([], "/etc/hosts");
+  expect(await hosts.addressFor("new.test")).toBeDefined();
+  expect(hosts.pairs.map(({ host }) => host)).toEqual(["configured.test"]);
+});
+
 test("when all are in use a further host has none, which is said once; it has one when there is room again", async () => {
   const { hosts, messages } = gatewayHosts(2);
   await hosts.preload(["a.test", "b.test"]);
@@ -151,7 +163,7 @@ test("a host with a registration, a link, or a line in the configuration or in /
   const linked = new Set<string>();
   const { hosts, clock } = gatewayHosts(4, { withNodes: ["registered.test"], linked: () => linked });
   await hosts.preload(["configured.test"]);
-  await hosts.know([{ host: "written.test", address: "127.65.3.77" }], "/etc/hosts", true);
+  await hosts.know([{ host: "written.test", address: "127.65.3.77" }], "/etc/hosts");
   await use(hosts, "registered.test");
   linked.add(await use(hosts, "linked.test"));
   clock.now += 86_400_000;
@@ -177,15 +189,34 @@ test("of hosts that nobody asked for the one that was looked up longest ago give
   expect(await hosts.addressFor("a.test")).toBe(first);
 });
 
+test("a line of /etc/hosts that cannot be used is logged with the reason", async () => {
+  const { hosts, lines } = gatewayHosts(2);
+  const [first, second, third] = ["127.65.3.1", "127.65.3.2", "127.65.3.3"] as const;
+  const pairs = [
+    { host: "a.test", address: first },
+    { host: "b.test", address: first },
+    { host: "c.test", address: "127.66.0.1" },
+    { host: "d.test", address: second },
+    { host: "e.test", address: third },
+  ];
+  await hosts.know(pairs, "/etc/hosts");
+  const line = { level: "warn", time: expect.any(String), msg: "gateway address is not used", from: "/etc/hosts" };
+  expect(lines).toEqual([
+    { ...line, ...pairs[1], reason: "other-host", holder: "a.test" },
+    { ...line, ...pairs[2], reason: "out-of-range" },
+    { ...line, ...pairs[4], reason: "full" },
+  ]);
+});
+
 test("more pairs than there is room for: the last used ones are taken, and the rest is told of once", async () => {
   const { hosts, messages } = gatewayHosts(8);
   const pairs = Array.from({ length: 40 }, (_, index) => ({
     host: `h${index}.test`,
     address: `127.65.3.${index + 1}`,
   }));
-  await hosts.know(pairs, "the relay process");
+  await hosts.know(pairs, "relay");
   expect(hosts.pairs).toEqual(pairs.slice(-8));
-  expect(messages("warn")).toEqual(["gateway addresses passed over: there are too many"]);
+  expect(messages("warn")).toEqual(["gateway addresses are not used"]);
 });
 
 describe("a range of few addresses, behind a real listener", () => {
@@ -231,6 +262,6 @@ describe("a range of few addresses, behind a real listener", () => {
     const given = await hosts.addressFor("a.test");
     expect(given).toBeDefined();
     expect(given).not.toBe(derived);
-    expect(messages("warn")).toEqual(["gateway address is taken; the next one stands for the host"]);
+    expect(messages("warn")).toEqual(["gateway address is taken; the host gets the next one"]);
   });
 });

@@ -22,7 +22,7 @@ describe("a name server that asks us in turn", () => {
     await expect(gatewayDns({ at, forward: { servers: [server] } })).rejects.toMatchObject({
       name: "ConfigError",
       code: "CONFIG_CONFLICT",
-      message: `--gateway-forward: the name server 127.0.0.1:${server.port} sends questions back to the gateway's own DNS at 127.0.0.1:${port}, which would send them there again; give one that does not, with --gateway-forward`,
+      message: `--gateway-forward: the name server 127.0.0.1:${server.port} forwards questions back to the gateway's own DNS at 127.0.0.1:${port}, which would forward them there again; give another name server with --gateway-forward`,
     });
     expect(performance.now() - started).toBeLessThan(700);
     // The question went round once.
@@ -37,7 +37,7 @@ describe("a name server that asks us in turn", () => {
     const dns = [{ ...bad, domain: "consul" }];
     const forward = { servers: [silent], dns, domains: ["svc.consul"] };
     await expect(gatewayDns({ at: { address: "127.0.0.1", port }, forward })).rejects.toThrow(
-      `--dns: the name server 127.0.0.1:${bad.port} sends questions for names under svc.consul back`,
+      `--dns: the name server 127.0.0.1:${bad.port} forwards questions for names under svc.consul back`,
     );
   });
 
@@ -54,7 +54,7 @@ describe("a name server that asks us in turn", () => {
     const [one, two] = [await freePort(), await freePort()].map((port) => ({ address: "127.0.0.1", port }));
     if (!one || !two) throw new Error("no ports");
     const first = await gatewayDns({ at: one, forward: { servers: [two] } });
-    await expect(gatewayDns({ at: two, forward: { servers: [one] } })).rejects.toThrow("sends questions back");
+    await expect(gatewayDns({ at: two, forward: { servers: [one] } })).rejects.toThrow("forwards questions back");
     // The first goes on, and its own hosts have their addresses.
     expect((await askUdp(first.dns, queryFor("svc.test")))?.subarray(-4).toString("hex")).toBe("7f400094");
   });

@@ -93,7 +93,8 @@ test("a relay for a node, what it knows of failures, and its status reach the da
   await dialRelay(relayed.port);
   await peer.accepted(0);
   await waitFor(() => relays.failures.length > 0, { what: "the failure" });
-  expect(relays.failures).toEqual([[NODE, dead, "connect ECONNREFUSED 127.0.0.1:1"]]);
+  const failure = { code: "ECONNREFUSED", reason: "connect ECONNREFUSED 127.0.0.1:1" };
+  expect(relays.failures).toEqual([[NODE, dead, expect.objectContaining(failure)]]);
   expect(await relays.status()).toMatchObject({ pid: process.pid, relays: [{ node: NODE, port: relayed.port }] });
   relays.keep({ host: "later.test", address: "127.64.0.8" });
   const next = await waitFor(
@@ -132,7 +133,7 @@ test("where there is no relay process and none may be started, that is said once
   expect(relays.logged.messages("warn")).toEqual([]);
   await waitFor(() => relays.logged.messages("warn").length > 0, { what: "the warning" });
   const target = { node: NODE, address: ADDRESS, endpoints: [{ address: "10.0.0.1", port: 1 }] };
-  const reason = `there is no relay process: nobody answers at ${path}; start srv-epmd relay`;
+  const reason = `there is no relay process: nothing answers at ${path}; start srv-epmd relay`;
   expect(await relays.ensure(target)).toEqual({ outcome: "failed", reason });
   expect(await relays.status()).toBeUndefined();
   expect(relays.logged.messages("warn")).toEqual(["no relay process"]);
@@ -309,7 +310,7 @@ test("a program that cannot be run is said", async () => {
 
 test.each([
   ["speaks another version", '{"type":"hello","version":9,"pid":77,"pairs":[]}\n', "process 77 there speaks version 9"],
-  ["is something else", "220 mail.test ESMTP\r\n", "a line is no JSON"],
+  ["is something else", "220 mail.test ESMTP\r\n", "a line is not JSON"],
 ])("what answers there and %s is not talked to", async (_what, greeting, why) => {
   const path = await relaySocket();
   await mkdir(dirname(path), { mode: 0o700 });
@@ -333,6 +334,6 @@ test("a control socket in a folder that others can write to is not trusted", asy
   const relays = client(path, { timings: { ready: 200, request: 50 } });
   expect(await relays.ready).toBe(false);
   expect(relays.logged.lines).toContainEqual(
-    expect.objectContaining({ level: "warn", reason: expect.stringContaining("is open to other users (mode 777)") }),
+    expect.objectContaining({ level: "warn", error: expect.stringContaining("is open to other users (mode 777)") }),
   );
 });

@@ -82,17 +82,17 @@ test("the status says what each relay does", async () => {
 describe("what is no daemon of this protocol is told so and shut out, and the relays live on:", () => {
   const ENSURE = { type: "ensure", id: 1, node: NODE, address: "127.64.0.1", endpoints: [] };
   test.each([
-    ["garbage", "\x00\xff\x16\x03\x01\n", "a line is no JSON"],
-    ["an HTTP request", "GET / HTTP/1.1\r\n", "a line is no JSON"],
-    ["JSON that is no object", "[1]\n", "a line is no JSON object"],
+    ["garbage", "\x00\xff\x16\x03\x01\n", "a line is not JSON"],
+    ["an HTTP request", "GET / HTTP/1.1\r\n", "a line is not JSON"],
+    ["JSON that is no object", "[1]\n", "a line is not a JSON object"],
     ["a line without end", "x".repeat(70_000), "a line is longer than 65536 bytes"],
     ["a long line", `${JSON.stringify({ ...HELLO, more: "x".repeat(70_000) })}\n`, "a line is longer than 65536 bytes"],
     ["another version", { ...HELLO, version: 2 }, "the relay process speaks version 1 of its protocol, not 2"],
-    ["a request before the hello", { type: "status", id: 1 }, "the first line is no hello"],
-    ["silence", "", "no hello came"],
+    ["a request before the hello", { type: "status", id: 1 }, "the first line is not a hello"],
+    ["silence", "", "no hello within 100 ms"],
     ["no endpoints", ENSURE, "endpoints are not 1..32"],
     ["a node without host", { ...ENSURE, node: "x" }, "node is not of the form name@host"],
-    ["a request without id", { type: "status" }, "id is no whole number"],
+    ["a request without id", { type: "status" }, "id is not a whole number"],
   ] as const)("%s", async (_what, said, message) => {
     const { path, logged } = await startRelay({ timings: { hello: said === "" ? 100 : 5_000 } });
     const good = await daemon(path);
@@ -101,7 +101,7 @@ describe("what is no daemon of this protocol is told so and shut out, and the re
     const bad = await controlClient(path, ...needsHello, said);
     expect(await bad.line({ type: "error" })).toEqual({ type: "error", message });
     await bad.closed;
-    expect(logged.lines).toContainEqual(expect.objectContaining({ level: "warn", reason: message }));
+    expect(logged.lines).toContainEqual(expect.objectContaining({ level: "warn", error: message }));
     expect(await good.ask({ type: "status" })).toMatchObject({ status: { daemons: 1 } });
   });
 });
@@ -126,7 +126,7 @@ test("a daemon that does not read what the relay process says is let go before t
   expect([ours.destroyed, messages("warn")]).toEqual([false, []]);
   tell(5);
   expect(ours.destroyed).toBe(true);
-  expect(messages("warn")).toEqual(["a daemon does not read what the relay process says: connection closed"]);
+  expect(messages("warn")).toEqual(["connection to a daemon closed: it does not read"]);
 });
 
 test("a request that only a later release knows is refused, and the connection goes on", async () => {
@@ -172,7 +172,7 @@ test.runIf(process.getuid?.() === 0)("a folder of another user is refused", asyn
 test("a path that cannot hold a socket is refused", async () => {
   const folder = await temporaryFolder("relay");
   await writeFile(join(folder, "file"), "");
-  await expect(start(join(folder, "file"))).rejects.toThrow("is there and no socket");
+  await expect(start(join(folder, "file"))).rejects.toThrow("exists and is not a socket");
   await expect(start(join(folder, "file", "r.sock"))).rejects.toThrow(/cannot be (made|used)|is no folder/);
   await expect(start(join(folder, "x".repeat(120)))).rejects.toThrow("the path is too long for a socket");
 });
@@ -243,7 +243,9 @@ test("a process whose path another one has taken keeps its links, says so once, 
   await rename(other, path);
   await client.closed;
   await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(logged.messages("error")).toEqual(["no daemon finds this process: it cannot have its control socket again"]);
+  expect(logged.messages("error")).toEqual([
+    "no daemon finds this process: it cannot listen on its control socket again",
+  ]);
   expect(server.openLinks()).toBe(1);
   vm.resetAndDestroy();
   expect(await server.idle).toBe("idle");

@@ -23,6 +23,12 @@ const NODE = "node_b@svc.service.consul";
 const refusing = async () => ({ address: "127.0.0.1", port: await freePort() });
 const silent = async (address = "127.0.0.1") => ({ address, port: await silentPort(address) });
 
+/** Counts connection attempts under way. A connection may be listed twice while the table changes: the smaller count is right. */
+function attemptsTo(port: number): () => number {
+  const count = () => statesTo(port).filter((state) => state === "SYN-SENT").length;
+  return () => Math.min(count(), count());
+}
+
 test("a connection to a node's relay reaches the node, and what it says comes back", async () => {
   const relay = await startRelay();
   const peer = await startPeer(echo);
@@ -71,7 +77,8 @@ test("an endpoint that refuses is passed over at once, and the daemons are told"
   await peer.accepted(0);
   for (const client of clients) {
     const event = await client.line({ type: "dial-failed" });
-    expect(event).toMatchObject({ node: NODE, endpoint: dead, reason: expect.stringContaining("ECONNREFUSED") });
+    expect(event).toMatchObject({ node: NODE, endpoint: dead, code: "ECONNREFUSED" });
+    expect(event.reason).toContain("ECONNREFUSED");
   }
 });
 
@@ -88,6 +95,7 @@ test("an endpoint that is silent leaves time for the one behind it, and what the
   await waitFor(() => got().length === early.length, { what: "all that was sent early" });
   expect(got()).toBe(early.toString());
   expect(await client.line({ type: "dial-failed" })).toMatchObject({
+    code: "ETIMEDOUT",
     reason: expect.stringMatching(/^no answer within 2[5-9][0-9] ms$|^no answer within [3-5][0-9][0-9] ms$/),
   });
 });
@@ -118,7 +126,7 @@ test("a node with many silent endpoints costs a link no more than 8 attempts at 
   const peer = await startPeer();
   const port = await silentPort("0.0.0.0");
   const blackHoles = Array.from({ length: 14 }, (_, index) => ({ address: `127.0.0.${index + 10}`, port }));
-  const attempts = () => statesTo(port).filter((state) => state === "SYN-SENT").length;
+  const attempts = attemptsTo(port);
   const before = attempts();
   await dialRelay(await ensure(client, NODE, [...blackHoles, peer.endpoint]));
   let most = 0;
@@ -137,6 +145,31 @@ test("a node with many silent endpoints costs a link no more than 8 attempts at 
   await waitFor(() => client.lines.filter(({ type }) => type === "dial-failed").length === 14, {
     what: "all failures",
   });
+});
+
+test("links to many silent endpoints take no more descriptors than there are, and still reach the endpoint behind them", async () => {
+  const relay = await startRelay({ descriptors: 16 });
+  const client = await daemon(relay.path);
+  const peer = await startPeer();
+  const port = await silentPort("0.0.0.0");
+  const blackHoles = Array.from({ length: 9 }, (_, index) => ({ address: `127.0.0.${index + 30}`, port }));
+  const attempts = attemptsTo(port);
+  const before = attempts();
+  const relayPort = await ensure(client, NODE, [...blackHoles, peer.endpoint]);
+  await Promise.all([dialRelay(relayPort), dialRelay(relayPort)]);
+  let most = 0;
+  while (peer.sockets.length < 2 && relay.server.openLinks() > 0) {
+    most = Math.max(most, attempts() - before);
+    await sleep(10);
+  }
+  expect(peer.sockets).toHaveLength(2);
+  // The listener has one, the accepted connections two; a quarter is kept for further links.
+  expect(most).toBeGreaterThan(2);
+  expect(most).toBeLessThanOrEqual(16 - 3 - 4);
+  // All that the attempts took has come back.
+  const vms = [await dialRelay(relayPort), await dialRelay(relayPort), await dialRelay(relayPort)];
+  await peer.accepted(4);
+  expect(vms.map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
 });
 
 test("a VM whose node answers nowhere sees a reset within the dial limit, and no attempt is left over", async () => {
@@ -347,9 +380,7 @@ test("a port that somebody else has is passed over; when all are taken the daemo
   const client = await daemon(relay.path);
   const { endpoint } = await startPeer();
   expect(await ensure(client, NODE, [endpoint])).toBe(first + 1);
-  await expect(ensure(client, "c@svc.test", [endpoint])).rejects.toThrow(
-    `somebody listens on every relay port of ${ADDRESS}`,
-  );
+  await expect(ensure(client, "c@svc.test", [endpoint])).rejects.toThrow(`every relay port of ${ADDRESS} is in use`);
 });
 
 test("an address that is not loopback, and an endpoint that is a relay, are refused", async () => {
@@ -358,10 +389,10 @@ test("an address that is not loopback, and an endpoint that is a relay, are refu
   const { endpoint } = await startPeer();
   const port = await ensure(client, NODE, [endpoint]);
   await expect(ensure(client, "c@svc.test", [{ address: ADDRESS, port }])).rejects.toThrow(
-    `${ADDRESS}:${port} is a relay itself: connections would go in circles`,
+    `${ADDRESS}:${port} is a relay itself: a connection would come back to it`,
   );
   const elsewhere = { type: "ensure", node: NODE, address: "10.0.0.1", endpoints: [endpoint] };
-  expect(await client.ask(elsewhere)).toMatchObject({ type: "refused", reason: "10.0.0.1 is no loopback address" });
+  expect(await client.ask(elsewhere)).toMatchObject({ type: "refused", reason: "10.0.0.1 is not a loopback address" });
 });
 
 test("two daemons that ask for one node in the same moment get one port", async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import { composeResolution, type Resolving } from "../../src/resolve/compose.js";
 import type { NotFoundCode, Resolution } from "../../src/resolve/core/resolution.js";
@@ -45,7 +45,7 @@ function start(flags: Flags, { env = {} as Environment, alive = [] as string[], 
     registry: NOBODY_HERE,
     servers: [],
     upstreams: {
-      connect: async () => createConsulClient({ url: fake.url, timeoutMs: 300, log }),
+      connect: async () => new ConsulClient({ url: fake.url, timeoutMs: 300, log }),
       aliveNames: () => alive,
       follow,
     },
@@ -161,10 +161,8 @@ describe("in a mesh that the agent knows", () => {
     expect(await find("b@svc")).toMatchObject(at(21005));
     fake.misbehave(undefined);
     await waitFor(async () => JSON.stringify(await find("b@svc")).includes("21009"), { what: "the new port" });
-    expect(messages("warn")).toEqual([
-      "the Consul agent does not tell which upstreams there are; what was known stays",
-    ]);
-    expect(messages("info")).toContain("the Consul agent tells again which upstreams there are");
+    expect(messages("warn")).toEqual(["the Consul agent does not answer about upstreams; the known ones are used"]);
+    expect(messages("info")).toContain("the Consul agent answers again about upstreams");
   });
 
   test("nothing is known when the agent has never answered: a look-up says so, and the next tries again", async () => {
@@ -193,7 +191,7 @@ describe("in a mesh that the agent knows", () => {
     const { find } = start({ mesh: "true" });
     expect(await find("b@svc", { sameHost: false })).toEqual(
       notFound(
-        "the upstream svc-b listens at 127.0.0.1:21002, which is out of reach for a client elsewhere",
+        "the upstream svc-b listens at 127.0.0.1:21002, out of reach for a client on another machine",
         "UPSTREAM_NO_ADDRESS",
       ),
     );

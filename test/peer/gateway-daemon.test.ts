@@ -104,7 +104,7 @@ test.concurrent("an address that another program has is left to it; the next one
   const [address = ""] = await addressOf(first, FIRST);
   expect(address).not.toBe(SHARED);
   const line = first.log().find(({ msg }) => msg?.startsWith("gateway address is taken"));
-  expect(line).toMatchObject({ host: FIRST, address: SHARED, reason: `${SHARED}:${first.port} is in use` });
+  expect(line).toMatchObject({ host: FIRST, address: SHARED, error: `${SHARED}:${first.port} is in use` });
   expect((await ask(first.port, request("n"), { address })).length).toBe(4);
 });
 

@@ -36,7 +36,7 @@ const line: fc.Arbitrary<RelayLine> = fc.oneof(
   fc.record({ type: fc.constant("ensured" as const), id, port }),
   fc.record({ type: fc.constant("refused" as const), id, reason: text }),
   fc.record({ type: fc.constant("kept" as const), id }),
-  fc.record({ type: fc.constant("dial-failed" as const), node: text, endpoint, reason: text }),
+  fc.record({ type: fc.constant("dial-failed" as const), node: text, endpoint, code: text, reason: text }),
   fc.record({ type: fc.constantFrom("notice" as const, "error" as const), message: text }),
 );
 

@@ -83,9 +83,9 @@ describe("status", () => {
   });
 
   test.each([
-    ["", "no status message"],
-    ["nok", "no status message"],
-    ["xok", "no status message"],
+    ["", "not a status message"],
+    ["nok", "not a status message"],
+    ["xok", "not a status message"],
     ["s", 'unknown status ""'],
     ["sOK", 'unknown status "OK"'],
     ["sok ", 'unknown status "ok "'],
@@ -123,11 +123,11 @@ describe("challenge", () => {
   test("of another kind is none, nor is one that ends too early or whose name is no node's", () => {
     const other = Buffer.from(CHALLENGE_5);
     other[0] = 0x78;
-    expect(() => decodeChallenge(other)).toThrow(new ProtocolError("DIST_MESSAGE", "no challenge message"));
-    expect(() => decodeChallenge(CHALLENGE_6.subarray(0, 9))).toThrow("message ends too early");
+    expect(() => decodeChallenge(other)).toThrow(new ProtocolError("DIST_MESSAGE", "not a challenge message"));
+    expect(() => decodeChallenge(CHALLENGE_6.subarray(0, 9))).toThrow("the message is too short");
     for (const name of ["h", "@h", "n@", "n@h@x", "@n@h", "n@@h"]) {
       const named = Buffer.concat([CHALLENGE_5.subarray(0, 11), latin1(name)]);
-      const problem = new ProtocolError("DIST_MESSAGE", `"${name}" is no node name`);
+      const problem = new ProtocolError("DIST_MESSAGE", `"${name}" is not a node name`);
       expect(() => decodeChallenge(named)).toThrow(problem);
     }
     const longer = Buffer.concat([CHALLENGE_5.subarray(0, 11), latin1("node_a@box.test")]);

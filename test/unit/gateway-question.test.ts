@@ -6,7 +6,7 @@ import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns
 const NAMES = ["svc.service.consul", "only.example.org"];
 const read = (query: Buffer) => readGatewayQuestion(query, (host) => isGatewayHost(NAMES, host));
 const labelled = (...labels: (string | Buffer)[]) => message(1, 0x100, [questionOf(nameOf(...labels))]);
-const other = (qname: string) => ({ kind: "other", qname, transfer: false });
+const other = (qname: string, isInternet = true) => ({ kind: "other", qname, transfer: false, isInternet });
 
 describe("a question for an address", () => {
   test.each([
@@ -76,18 +76,18 @@ describe("what is not the gateway's to answer", () => {
   });
 
   test("is another class, and another opcode with records of a form that queries have not", () => {
-    expect(read(queryFor("svc.service.consul", { class: 3 }))).toEqual(other("svc.service.consul"));
+    expect(read(queryFor("svc.service.consul", { class: 3 }))).toEqual(other("svc.service.consul", false));
     // RFC 2136 section 2.4.4: an A record without an address, in class NONE.
     const record = Buffer.from("03737663000001 00fe 00000000 0000".replaceAll(" ", ""), "hex");
     const update = queryFor("svc.service.consul", { flags: 0x2800, type: 6, additionals: [record] });
-    expect(read(update)).toEqual(other("svc.service.consul"));
+    expect(read(update)).toEqual(other("svc.service.consul", false));
     expect(() => read(queryFor("svc.service.consul", { additionals: [record] }))).toThrow("rdata of type 1");
   });
 
   test("is a message with two questions, and one with none", () => {
     const question = questionOf(nameOf("svc", "service", "consul"));
-    expect(read(message(1, 0x100, [question, question]))).toEqual(other("svc.service.consul"));
-    expect(read(message(1, 0x100, [], [optRecord(1232)]))).toEqual(other(""));
+    expect(read(message(1, 0x100, [question, question]))).toEqual(other("svc.service.consul", false));
+    expect(read(message(1, 0x100, [], [optRecord(1232)]))).toEqual(other("", false));
   });
 
   test("is a transfer", () => {
@@ -117,6 +117,58 @@ describe("a query that is none", () => {
 
   test("but a second question may point to the first one's name", () => {
     const first = questionOf(nameOf("example", "org"));
-    expect(read(message(1, 0, [first, questionOf(Buffer.from([0xc0, 12]))]))).toEqual(other("example.org"));
+    expect(read(message(1, 0, [first, questionOf(Buffer.from([0xc0, 12]))]))).toEqual(other("example.org", false));
   });
+});
+
+const PTR = 12;
+const reverseOf = (query: Buffer) => {
+  const question = read(query);
+  return question.kind === "other" ? question.reverse : undefined;
+};
+const nibbles = (hex: string) => `${Array.from(hex).reverse().join(".")}.ip6.arpa`;
+
+describe("a question about an address", () => {
+  test.each([
+    ["148.0.64.127.in-addr.arpa", "127.64.0.148"],
+    ["1.0.0.127.IN-ADDR.ARPA", "127.0.0.1"],
+    [nibbles("00000000000000000000ffff7f400094"), "127.64.0.148"],
+    [nibbles("00000000000000000000FFFF7F400094"), "127.64.0.148"],
+  ])("%s is about the IPv4 address", (name, address) => {
+    expect(reverseOf(queryFor(name, { type: PTR }))).toEqual({ address, isPtr: true });
+    expect(reverseOf(queryFor(name, { type: 16 }))).toEqual({ address, isPtr: false });
+  });
+
+  test.each([
+    "0.64.127.in-addr.arpa",
+    "1.148.0.64.127.in-addr.arpa",
+    "in-addr.arpa",
+    "256.0.64.127.in-addr.arpa",
+    "01.0.64.127.in-addr.arpa",
+    "1%25.0.64.127.in-addr.arpa",
+    "-1.0.64.127.in-addr.arpa",
+    "148.0.64.127.in-addr.arpa.example",
+    nibbles("20010db8000000000000000000000001"),
+    nibbles("0000000000000000ffff7f400094"),
+    "svc.test",
+    "",
+  ])("%j is none about an IPv4 address", (name) => {
+    expect(reverseOf(queryFor(name, { type: PTR }))).toBeUndefined();
+  });
+
+  test("never is one with a dot inside a label, in another class or opcode, or one of two", () => {
+    const name = nameOf("148", "0", "64", "127", "in-addr", "arpa");
+    const dotted = nameOf("148.0", "64", "127", "in-addr", "arpa");
+    expect(reverseOf(message(1, 0x100, [questionOf(dotted, PTR)]))).toBeUndefined();
+    expect(reverseOf(message(1, 0x100, [questionOf(name, PTR, 3)]))).toBeUndefined();
+    expect(reverseOf(message(1, 0x2900, [questionOf(name, PTR)]))).toBeUndefined();
+    expect(reverseOf(message(1, 0x100, [questionOf(name, PTR), questionOf(name, PTR)]))).toBeUndefined();
+    expect(reverseOf(message(1, 0x100, []))).toBeUndefined();
+  });
+});
+
+test("a query of the Internet class has one question, and is no update", () => {
+  expect(read(queryFor("a.example", { type: 255 }))).toMatchObject({ isInternet: true });
+  expect(read(queryFor("a.example", { class: 255 }))).toMatchObject({ isInternet: false });
+  expect(read(queryFor("a.example", { flags: 0x2800 }))).toMatchObject({ isInternet: false });
 });

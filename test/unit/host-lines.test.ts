@@ -18,7 +18,7 @@ describe("lines for hosts", () => {
   test("of an inetrc are a whole inetrc, which says what the daemon has to be told", () => {
     expect(inetrcText([PAIR]).split("\n")).toEqual([
       "% for a VM started with ERL_INETRC=<this file>",
-      "% the daemon never hears of names that are looked up here: srv-epmd serve --gateway --gateway-listen none",
+      "% the VM does not ask the daemon for these names; start it with: srv-epmd serve --gateway --gateway-listen none",
       "%   --gateway-domain svc.service.consul",
       '{host, {127,64,1,2}, ["svc.service.consul"]}.',
       '{host, {0,0,0,0,0,65535,32576,258}, ["svc.service.consul"]}.',

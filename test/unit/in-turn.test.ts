@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { NameServer } from "../../src/dns/exchange.js";
-import { askInTurn, type InTurnOptions, type Reply } from "../../src/gateway/in-turn.js";
+import { askServersInTurn, type InTurnOptions, type Reply } from "../../src/gateway/forward.js";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -32,7 +32,7 @@ function start(count: number, options: Partial<InTurnOptions> = {}) {
   const began = performance.now();
   const silent: number[] = [];
   const outcome: { text?: string | undefined; at?: number } = {};
-  const end = askInTurn(servers, {
+  const end = askServersInTurn(servers, {
     ask: (server) => (server as Fake).ask(),
     patience: 100,
     limit: 1_000,

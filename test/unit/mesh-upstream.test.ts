@@ -99,8 +99,8 @@ describe("what a look-up gets of a listener", () => {
   });
 
   test.each([
-    ["an inet_tcp VM and a listener on IPv6", { family: 4 } as const, true, "::1", "is no IPv4 address"],
-    ["a client elsewhere", ANY, false, "127.0.0.1", "out of reach for a client elsewhere"],
+    ["an inet_tcp VM and a listener on IPv6", { family: 4 } as const, true, "::1", "not an IPv4 address"],
+    ["a client elsewhere", ANY, false, "127.0.0.1", "out of reach for a client on another machine"],
     ["a host part that is another address", { ...ANY, onlyAddress: "10.0.0.2" }, true, "127.0.0.1", "not at 10.0.0.2"],
   ])("is nothing for %s", (_, question, sameHost, address, reason) => {
     expect(resolveUpstream(question, sameHost, [upstream("svc-b", 21002, address)])).toEqual({

@@ -42,25 +42,25 @@ describe("a daemon's lines", () => {
   });
 
   test.each([
-    ["", "a line is no JSON"],
-    ["null", "a line is no JSON object"],
-    ["[]", "a line is no JSON object"],
-    ["{}", "id is no whole number"],
-    ['{"id":1}', "type is no text"],
-    ['{"type":"status","id":-1}', "id is no whole number"],
-    ['{"type":"status","id":1e300}', "id is no whole number"],
-    ['{"type":"hello","version":"1","pid":1}', "version is no whole number"],
+    ["", "a line is not JSON"],
+    ["null", "a line is not a JSON object"],
+    ["[]", "a line is not a JSON object"],
+    ["{}", "id is not a whole number"],
+    ['{"id":1}', "type is not a text"],
+    ['{"type":"status","id":-1}', "id is not a whole number"],
+    ['{"type":"status","id":1e300}', "id is not a whole number"],
+    ['{"type":"hello","version":"1","pid":1}', "version is not a whole number"],
     [ENSURE.replace("b@svc.test", "svc.test"), "node is not of the form name@host"],
-    [ENSURE.replace("127.64.0.1", "127.064.0.1"), "address is no IP address in its canonical form"],
-    [ENSURE.replace("fd00::1", "FD00::1"), "address is no IP address in its canonical form"],
+    [ENSURE.replace("127.64.0.1", "127.064.0.1"), "address is not an IP address in its canonical form"],
+    [ENSURE.replace("fd00::1", "FD00::1"), "address is not an IP address in its canonical form"],
     [ENSURE.replace("9100", "0"), "port is not 1..65535"],
     [ENSURE.replace("9100", "65536"), "port is not 1..65535"],
     [ENSURE.replace(/\[.*\]/, "[]"), "endpoints are not 1..32"],
-    [ENSURE.replace(/\[.*\]/, '["10.0.0.1:9100"]'), "endpoint is no JSON object"],
-    [ENSURE.replace(/\[.*\]/, "{}"), "endpoints is no list"],
+    [ENSURE.replace(/\[.*\]/, '["10.0.0.1:9100"]'), "endpoint is not a JSON object"],
+    [ENSURE.replace(/\[.*\]/, "{}"), "endpoints is not a list"],
     [ENSURE.replace(/\[.*\]/, endpoints(33)), "endpoints are not 1..32"],
-    ['{"type":"pair","id":0,"host":"","address":"127.64.0.1"}', "host is no text"],
-    [`{"type":"pair","id":0,"host":"${"h".repeat(1025)}","address":"127.64.0.1"}`, "host is no text"],
+    ['{"type":"pair","id":0,"host":"","address":"127.64.0.1"}', "host is not a text"],
+    [`{"type":"pair","id":0,"host":"${"h".repeat(1025)}","address":"127.64.0.1"}`, "host is not a text"],
   ])("%s is refused", (line, message) => {
     expect(() => parseDaemonLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
   });
@@ -85,6 +85,16 @@ describe("the relay process's lines", () => {
         reason: "no answer",
       },
     ],
+    [
+      '{"type":"dial-failed","node":"b@svc.test","endpoint":{"address":"::1","port":1},"code":"EHOSTUNREACH","reason":"no"}',
+      {
+        type: "dial-failed",
+        node: "b@svc.test",
+        endpoint: { address: "::1", port: 1 },
+        code: "EHOSTUNREACH",
+        reason: "no",
+      },
+    ],
     ['{"type":"notice","message":"full"}', { type: "notice", message: "full" }],
     ['{"type":"error","message":"no hello"}', { type: "error", message: "no hello" }],
     ['{"type":"song","of":"a later release"}', undefined],
@@ -93,12 +103,12 @@ describe("the relay process's lines", () => {
   });
 
   test.each([
-    ["220 mail.test ESMTP", "a line is no JSON"],
-    ['{"type":"hello","version":1,"pid":42}', "pairs is no list"],
-    ['{"type":"hello","version":1,"pid":42,"pairs":[1]}', "pairs is no JSON object"],
+    ["220 mail.test ESMTP", "a line is not JSON"],
+    ['{"type":"hello","version":1,"pid":42}', "pairs is not a list"],
+    ['{"type":"hello","version":1,"pid":42,"pairs":[1]}', "pairs is not a JSON object"],
     ['{"type":"ensured","id":7,"port":0}', "port is not 1..65535"],
-    ['{"type":"dial-failed","node":"b@svc.test","endpoint":1,"reason":"no"}', "endpoint is no JSON object"],
-    ['{"type":"status","id":7}', "status is no JSON object"],
+    ['{"type":"dial-failed","node":"b@svc.test","endpoint":1,"reason":"no"}', "endpoint is not a JSON object"],
+    ['{"type":"status","id":7}', "status is not a JSON object"],
   ])("%s is refused", (line, message) => {
     expect(() => parseRelayLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
   });

@@ -1,9 +1,9 @@
 /**
- * Distribution flags that tell what a node is and with whom it can talk (kernel's dist.hrl, named as there).
+ * Distribution flags, with the names of kernel's dist.hrl: what a node is, and which nodes it can connect to.
  * Up to OTP 22 a node has the low 32 of the 64 bits only.
  */
 export const DIST_FLAG = {
-  /** The node shows itself in nodes(); a hidden one and a C node do not have it. */
+  /** The node is listed in nodes(); hidden nodes and C nodes do not have the flag. */
   PUBLISHED: 0x1n,
   EXTENDED_REFERENCES: 0x4n,
   FUN_TAGS: 0x10n,
@@ -19,7 +19,7 @@ export const DIST_FLAG = {
   /** The handshake of version 6. */
   HANDSHAKE_23: 0x100_0000n,
   UNLINK_ID: 0x200_0000n,
-  /** Stands for all that OTP 25 demands of others; OTP 27 demands the flag itself. */
+  /** Stands for all flags that OTP 25 demands of its peers; OTP 27 demands this flag itself. */
   MANDATORY_25_DIGEST: 0x400_0000n,
   SPAWN: 0x1_0000_0000n,
   /** The node asks for a name, as `-sname undefined` does. */
@@ -28,22 +28,19 @@ export const DIST_FLAG = {
   ALIAS: 0x8_0000_0000n,
 } as const;
 
-export type DistFlag = keyof typeof DIST_FLAG;
+type DistFlag = keyof typeof DIST_FLAG;
 
-/** What releases up to OTP 29 demand of whoever connects (dist.hrl: DFLAGS_MANDATORY; OTP 22 demands a part of it). */
+/** What releases up to OTP 29 demand of a node that connects (dist.hrl: DFLAGS_MANDATORY; OTP 22 demands a part). */
 const MANDATORY: readonly DistFlag[] = [
   ...(["EXTENDED_REFERENCES", "FUN_TAGS", "EXTENDED_PIDS_PORTS", "NEW_FUN_TAGS", "EXPORT_PTR_TAG"] as const),
   ...(["BIT_BINARIES", "NEW_FLOATS", "UTF8_ATOMS", "MAP_TAG", "BIG_CREATION", "HANDSHAKE_23"] as const),
   ...(["MANDATORY_25_DIGEST", "V4_NC", "UNLINK_ID"] as const),
 ];
 
-/**
- * Flags of one who only asks who is there. One that lacks what a node demands is refused, and logged as an error there;
- * one that is not PUBLISHED is hidden to it.
- */
+/** Flags of a probe. Without the mandatory ones the node refuses it and logs an error; without PUBLISHED it is a hidden node. */
 export const ASKING_FLAGS = MANDATORY.reduce((flags, name) => flags | DIST_FLAG[name], 0n);
 
-/** Those of the table, in its order. */
+/** The names of the flags that are set, in the order of the table. */
 export function flagNames(flags: bigint): DistFlag[] {
   return (Object.keys(DIST_FLAG) as DistFlag[]).filter((name) => (flags & DIST_FLAG[name]) !== 0n);
 }

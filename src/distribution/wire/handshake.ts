@@ -4,7 +4,7 @@ import { ProtocolError } from "../../errors.js";
 
 /**
  * The first step of the distribution handshake (ERTS User's Guide, "Distribution Protocol"; kernel's dist_util.erl):
- * send_name there, status and challenge back. Nothing in it needs or tells a cookie.
+ * we send send_name, the node sends a status and a challenge. No cookie is needed.
  */
 
 /** 5: `n` messages, up to OTP 22. 6: `N` messages, since OTP 23. */
@@ -13,7 +13,7 @@ export type DistVersion = 5 | 6;
 /** Octets of the length before each message: two over TCP (inet_tcp_dist), four over TLS (inet_tls_dist). */
 export type LengthOctets = 2 | 4;
 
-/** The longest is a challenge with a name of 255 characters; whoever announces more speaks something else. */
+/** The longest message is a challenge with a name of 255 characters; a greater length is another protocol. */
 const MAX_MESSAGE = 1280;
 
 export interface SendName {
@@ -24,7 +24,7 @@ export interface SendName {
   readonly name: string;
 }
 
-/** Message with its length. */
+/** The message with its length before it. */
 export function encodeSendName({ version, flags, creation, name }: SendName, lengthOctets: LengthOctets): Buffer {
   const bytes = Buffer.from(name);
   const body =
@@ -36,13 +36,13 @@ export function encodeSendName({ version, flags, creation, name }: SendName, len
   return Buffer.concat([lengthOctets === 2 ? uint16(body.length) : uint32(body.length), body]);
 }
 
-export type Framed =
+type Framed =
   | { readonly kind: "message"; readonly message: Buffer; readonly rest: Buffer }
   | { readonly kind: "more" }
   /** No message begins like this. */
   | { readonly kind: "invalid" };
 
-/** Cuts the first message off what a node has sent. */
+/** Takes the first message off the bytes that a node has sent. */
 export function readMessage(bytes: Buffer, lengthOctets: LengthOctets): Framed {
   if (bytes.length < lengthOctets) return { kind: "more" };
   const length = bytes.readUIntBE(0, lengthOctets);
@@ -54,13 +54,13 @@ export function readMessage(bytes: Buffer, lengthOctets: LengthOctets): Framed {
 
 /** dist_util:send_status/2. */
 export type Status =
-  /** `ok_simultaneous`: the node was about to connect to that very name. A challenge follows both. */
+  /** `ok_simultaneous`: the node was about to connect to the same name. A challenge follows both. */
   | { readonly status: "ok" | "ok_simultaneous" }
-  /** `nok`: it is connecting to that name. `not_allowed`: not in net_kernel:allow/1, or flags are missing. */
+  /** `nok`: it is connecting to that name. `not_allowed`: the name is not in net_kernel:allow/1, or flags are missing. */
   | { readonly status: "nok" | "not_allowed" }
-  /** That name is connected already; it waits for a word about it. */
+  /** That name is connected already; the node waits for `true` or `false`. */
   | { readonly status: "alive" }
-  /** The name that it gave to one who asked for a name. A challenge follows. */
+  /** The name that it gives to a node that asked for one. A challenge follows. */
   | { readonly status: "named"; readonly name: string; readonly creation: number };
 
 const STATUSES = ["ok", "ok_simultaneous", "nok", "not_allowed", "alive"] as const;
@@ -68,7 +68,7 @@ const NAMED = Buffer.from("named:");
 
 /** @throws ProtocolError DIST_MESSAGE */
 export function decodeStatus(message: Buffer): Status {
-  if (message[0] !== 0x73 /* s */) throw new ProtocolError("DIST_MESSAGE", "no status message");
+  if (message[0] !== 0x73 /* s */) throw new ProtocolError("DIST_MESSAGE", "not a status message");
   const said = message.subarray(1);
   if (said.subarray(0, NAMED.length).equals(NAMED)) {
     return inBounds(said.subarray(NAMED.length), (reader) => ({
@@ -88,11 +88,11 @@ export interface Challenge {
   readonly flags: bigint;
   /** Undefined in version 5. */
   readonly creation: number | undefined;
-  /** Full name of the node: a VM that dialled another one hangs up here (dist_util:recv_challenge/1). */
+  /** Full name of the node: a VM that wanted another name closes here (dist_util:recv_challenge/1). */
   readonly name: string;
 }
 
-/** The challenge itself is passed over: answering it would be authentication. @throws ProtocolError DIST_MESSAGE */
+/** The challenge number is skipped: an answer to it would be authentication. @throws ProtocolError DIST_MESSAGE */
 export function decodeChallenge(message: Buffer): Challenge {
   return inBounds(message, (reader) => {
     const tag = reader.uint8();
@@ -103,7 +103,7 @@ export function decodeChallenge(message: Buffer): Challenge {
       const creation = reader.uint32();
       return { version: 6, flags, creation, name: nameOf(reader.counted()) };
     }
-    if (tag !== 0x6e /* n */) throw new ProtocolError("DIST_MESSAGE", "no challenge message");
+    if (tag !== 0x6e /* n */) throw new ProtocolError("DIST_MESSAGE", "not a challenge message");
     // <<$n, Version:16, Flags:32, Challenge:32>>, name to the end
     reader.uint16();
     const flags = BigInt(reader.uint32());
@@ -112,10 +112,11 @@ export function decodeChallenge(message: Buffer): Challenge {
   });
 }
 
-/** atom_to_binary/2 with latin1 in dist_util, with utf8 for a name that was given. */
+/** dist_util writes names with atom_to_binary/2: latin1, or utf8 for a name that it gives. */
 function nameOf(bytes: Buffer): string {
   const name = decodeUtf8(bytes) ?? bytes.toString("latin1");
-  if (!/^[^@]+@[^@]+$/.test(name)) throw new ProtocolError("DIST_MESSAGE", `${JSON.stringify(name)} is no node name`);
+  if (!/^[^@]+@[^@]+$/.test(name))
+    throw new ProtocolError("DIST_MESSAGE", `${JSON.stringify(name)} is not a node name`);
   return name;
 }
 
@@ -124,7 +125,7 @@ function inBounds<T>(message: Buffer, read: (reader: ByteReader) => T): T {
     return read(new ByteReader(message));
   } catch (error) {
     if (!(error instanceof ProtocolError) || error.code === "DIST_MESSAGE") throw error;
-    throw new ProtocolError("DIST_MESSAGE", "message ends too early", { cause: error });
+    throw new ProtocolError("DIST_MESSAGE", "the message is too short", { cause: error });
   }
 }
 

@@ -10,36 +10,36 @@ export interface HostAddress {
   readonly address: string;
 }
 
-/** Each host has a listener of the EPMD: whoever asks for ever new names must not use up all descriptors. */
+/** Each host costs the EPMD a listening socket: look-ups of many names must not use up all descriptors. */
 const MAX_HOSTS = 1024;
 const MIN_HOSTS = 16;
-/** How long an address is not chosen that another program has, milliseconds. */
+/** How long an address of another program is not chosen, milliseconds. */
 const TAKEN = 600_000;
 
-/** How many hosts there may be. @param openFiles limit of open files; undefined: none */
+/** The most hosts. @param openFiles limit of open files; undefined: none */
 export function hostLimit(openFiles: number | undefined): number {
   return Math.max(MIN_HOSTS, Math.min(MAX_HOSTS, Math.floor((openFiles ?? Number.POSITIVE_INFINITY) / 8)));
 }
 
 /**
- * Which loopback address stands for which host. An address is derived from the host's name, so that all who derive it
- * agree; on a collision the next free one is taken.
+ * Which loopback address stands for which host. An address is derived from the host's name, so that every process derives
+ * the same; on a collision the next free one is taken.
  */
 export class GatewayAddresses {
   readonly #range: Cidr;
   readonly #limit: number;
   readonly #addresses = new Map<string, string>();
   readonly #hosts = new Map<string, string>();
-  /** Until when an address is not chosen because another program has it. */
+  /** Addresses of other programs, and until when they are not chosen. */
   readonly #taken = new Map<string, number>();
 
-  /** @param limit most hosts */
+  /** @param limit the most hosts */
   constructor(range: Cidr, limit = MAX_HOSTS) {
     this.#range = range;
     this.#limit = limit;
   }
 
-  /** How many more addresses there may be. */
+  /** How many more addresses may be given. */
   get room(): number {
     return this.#limit - this.#hosts.size;
   }
@@ -61,8 +61,8 @@ export class GatewayAddresses {
   }
 
   /**
-   * Takes over a pair that others know already. A host may have several addresses: the first stays the one that is
-   * given out. False when the address is outside the range or stands for another host.
+   * Adds a pair that is known already. A host may have several addresses: the first of them stays its address.
+   * @returns false when the address is outside the range or stands for another host, or there is no room
    */
   add({ host, address }: HostAddress): boolean {
     const holder = this.#hosts.get(address);
@@ -74,7 +74,7 @@ export class GatewayAddresses {
   }
 
   /**
-   * The address of a host, chosen now if need be; undefined when there is room for no more hosts.
+   * The address of a host, chosen now when it has none; undefined when there is no room for a further host.
    * @param now milliseconds on the clock of `exclude`
    */
   assign(host: string, now = 0): string | undefined {
@@ -87,13 +87,13 @@ export class GatewayAddresses {
     return undefined;
   }
 
-  /** Another program has the address: it stands for nothing, and is not chosen for a while. */
+  /** Another program listens at the address: it stands for no host, and is not chosen for a while. */
   exclude(address: string, now = 0): void {
     this.#taken.set(address, now + TAKEN);
     this.forget(address);
   }
 
-  /** The address stands for nothing, until it is chosen again. @returns the host that it stood for */
+  /** The address stands for no host until it is chosen again. @returns the host that it stood for */
   forget(address: string): string | undefined {
     const host = this.#hosts.get(address);
     this.#hosts.delete(address);
@@ -104,7 +104,7 @@ export class GatewayAddresses {
     return host;
   }
 
-  /** One of the range. @param random from 0 to below 1 */
+  /** Any address of the range. @param random from 0 to below 1 */
   anyAddress(random: number): string {
     return this.#addressAt(Math.floor(random * this.#size));
   }

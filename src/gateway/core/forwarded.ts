@@ -9,19 +9,19 @@ import { familyOf, isWildcard } from "../../net/ip.js";
 const TRY_ANOTHER = [2, 5];
 const OPCODE_AND_RCODE = 0x780f;
 
-/** The message with another id, all else as it was. */
+/** A copy of the message with another id. */
 export function withId(message: Buffer, id: number): Buffer {
   const copy = Buffer.from(message);
   copy.writeUInt16BE(id, 0);
   return copy;
 }
 
-/** A server that says only that it cannot or will not answer, or shows it: a lame one has nothing and asks nobody. */
+/** SERVFAIL or REFUSED, or the response of a lame server: another server may have the answer. */
 export function isRefusal(response: Buffer): boolean {
   return TRY_ANOTHER.includes(rcodeOf(response)) || isLame(response);
 }
 
-/** To a query that asked for recursion: NOERROR, no answer, neither AA nor RA, and no SOA to deny it (RFC 2308 section 2.2). */
+/** The query asked for recursion; the response is NOERROR without answers, AA, RA and SOA (RFC 2308 section 2.2). */
 function isLame(response: Buffer): boolean {
   const flags = response.readUInt16BE(2);
   const isEmpty = (flags & OPCODE_AND_RCODE) === 0 && response.readUInt16BE(6) === 0;
@@ -40,14 +40,14 @@ function rcodeOf(message: Buffer): number {
 }
 
 /**
- * Whether a name server is the one that listens here: asking it would be asking ourselves.
- * @param isOwnAddress of a canonical address: whether it is one of this machine's, loopbacks included
+ * Whether a name server is the one that listens here: a query to it would be a query to ourselves.
+ * @param isOwnAddress whether a canonical address is one of this machine's, loopbacks included
  */
 export function isOwnServer(listening: IpPort, server: IpPort, isOwnAddress: (address: string) => boolean): boolean {
   if (server.port !== listening.port) return false;
   if (server.address === listening.address) return true;
-  // `::` takes IPv4 too; 0.0.0.0 does not take IPv6.
+  // `::` accepts IPv4 too; 0.0.0.0 does not accept IPv6.
   const covers = listening.address === "::" || (listening.address === "0.0.0.0" && familyOf(server.address) === 4);
-  // Connecting to a wildcard is connecting to the loopback.
+  // A connection to a wildcard address goes to the loopback address.
   return covers && (isWildcard(server.address) || isOwnAddress(server.address));
 }

@@ -6,10 +6,10 @@ import { parseIp } from "../../net/ip.js";
 import type { GatewayAddresses, HostAddress } from "./addresses.js";
 
 /**
- * The hosts of a command line and the addresses that stand for them, each host once, in its order. A word without a dot
- * is a service.
- * @param addresses what is known already; the new pairs are added
- * @throws ConfigError that names the host which is none
+ * The hosts of a command line with their addresses, each host once, in the order of the command line. A word without a
+ * dot is a service.
+ * @param addresses the pairs that are known; new ones are added
+ * @throws ConfigError that names the operand which is not a host
  */
 export function pairsFor(
   operands: readonly string[],
@@ -26,7 +26,7 @@ export function pairsFor(
 
 function hostOperand(operand: string, consulDomain: string): string {
   const complain = (what: string) => new ConfigError("CONFIG_VALUE", `host ${JSON.stringify(operand)} ${what}`);
-  if (operand.includes("@")) throw complain("is a node: give its host, what stands behind the @");
+  if (operand.includes("@")) throw complain("is a node: give its host, the part behind the @");
   if (operand.toLowerCase() === "localhost") throw complain("is this machine, and stays 127.0.0.1");
   try {
     return domainName(qualifiedDomain(domainName(operand), consulDomain));
@@ -37,14 +37,14 @@ function hostOperand(operand: string, consulDomain: string): string {
 }
 
 /**
- * hosts(5): one line for VMs that ask for IPv4, and one for those with `-proto_dist inet6_tcp`, who find nothing in the
- * first. glibc gives the second to the former too, musl does not.
+ * hosts(5): one line for VMs that ask for IPv4, and one for VMs with `-proto_dist inet6_tcp`, which do not read the first.
+ * glibc reads the second line for IPv4 too, musl does not.
  */
 export function hostsText(pairs: readonly HostAddress[]): string {
   return pairs.map(({ host, address }) => `${address} ${host}\n::ffff:${address} ${host}\n`).join("");
 }
 
-/** A whole inetrc (ERTS User's Guide, "Inet Configuration"): its hosts are looked at first, and the system's resolver after them. */
+/** A complete inetrc (ERTS User's Guide, "Inet Configuration"): the VM looks in its hosts first, then asks the system's resolver. */
 export function inetrcText(pairs: readonly HostAddress[]): string {
   const hosts = pairs.flatMap(({ host, address }) =>
     [octets(address), mapped(address)].map((tuple) => `{host, {${tuple.join(",")}}, ["${host}"]}.\n`),
@@ -52,7 +52,7 @@ export function inetrcText(pairs: readonly HostAddress[]): string {
   const flags = pairs.map(({ host }) => `--gateway-domain ${host}`).join(" ");
   return [
     "% for a VM started with ERL_INETRC=<this file>\n",
-    "% the daemon never hears of names that are looked up here: srv-epmd serve --gateway --gateway-listen none\n",
+    "% the VM does not ask the daemon for these names; start it with: srv-epmd serve --gateway --gateway-listen none\n",
     `%   ${flags}\n`,
     ...hosts,
     "{lookup, [file, native]}.\n",

@@ -10,11 +10,11 @@ export function gatewayDomains(config: Config): string[] {
   const { consulDomain, gatewayDomain } = config;
   const domains =
     gatewayDomain.length > 0 ? gatewayDomain.map((name) => qualifiedDomain(name, consulDomain)) : servedDomains(config);
-  // `localhost` stays 127.0.0.1 for every program.
+  // `localhost` keeps its own address.
   return Array.from(new Set(domains)).filter((name) => name !== "localhost");
 }
 
-/** @param host lower case, and such that it can be a host's name */
+/** @param host a valid host name in lower case */
 export function isGatewayHost(domains: readonly string[], host: string): boolean {
   return domains.some((domain) => host === domain || isHostUnder(host, domain));
 }
@@ -22,6 +22,6 @@ export function isGatewayHost(domains: readonly string[], host: string): boolean
 function isHostUnder(host: string, domain: string): boolean {
   if (!host.endsWith(`.${domain}`)) return false;
   const labels = host.slice(0, -domain.length - 1).split(".");
-  // RFC 8552: names with labels such as _tcp hold what is known about a host (SRV, TXT), and are no hosts.
+  // RFC 8552: names with labels such as _tcp have records about a host (SRV, TXT); they are not hosts.
   return labels.every((label) => !label.startsWith("_"));
 }

@@ -1,18 +1,18 @@
 import { ID_PREFIX } from "../../publish/core/service-entry.js";
 
-/** A service of the agent, whoever registered it. */
+/** A service of the agent, registered by us or by another program. */
 export interface LocalService {
   readonly id: string;
   readonly service: string;
-  /** For a Connect proxy the id of the instance that it stands before. */
+  /** Of a Connect proxy: the id of its service instance. */
   readonly proxyOf: string | undefined;
-  /** Speaks Connect itself. */
+  /** Connect-native: it needs no proxy. */
   readonly native: boolean;
 }
 
 /**
- * Ids of what somebody else has registered for the nodes that we publish: instances of a service of these names that
- * have a sidecar proxy, or that Nomad registered for our own allocation.
+ * Ids of the instances that another program has registered for the nodes that we publish: those of services with these
+ * names that have a sidecar proxy, or that Nomad registered for our allocation.
  */
 export function heldByOthers(
   services: readonly LocalService[],

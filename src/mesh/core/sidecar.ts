@@ -4,40 +4,40 @@ import { parseServiceDomain, partsOf } from "../../names/service-domain.js";
 import { nodeDomain, servedDomains } from "../../publish/core/advertised.js";
 import type { Upstream } from "./upstream.js";
 
-/** A Connect proxy as the agent holds its registration. */
+/** The registration of a Connect proxy with the agent. */
 export interface Sidecar {
   readonly id: string;
-  /** Name of the service that it stands before. */
+  /** Name of the service that the proxy belongs to. */
   readonly service: string;
-  /** Id of that service's instance; empty when the registration does not say. */
+  /** Id of that service's instance; empty when the registration has none. */
   readonly serviceId: string;
-  /** Those of the instance, unless its registration says otherwise. */
+  /** Tags of the instance, unless the registration has its own. */
   readonly tags: readonly string[];
   readonly upstreams: readonly Upstream[];
 }
 
-/** Upstreams are used and a missing one ends a look-up: --mesh, or what implies it. */
+/** With --mesh, or an option that implies it: nodes are reached through upstreams, and a look-up ends at a missing one. */
 export function isMeshed({ mesh, given }: Config): boolean {
   return given.has("mesh") ? mesh : given.has("upstreamService");
 }
 
-/** Whether the agent is asked for upstreams: Nomad's variables say all that there is to say of their allocation. */
+/** Whether the agent is asked for upstreams. Not when Nomad's variables have them: these are complete for the allocation. */
 export function asksAgent(config: Config): boolean {
   return (isMeshed(config) || config.given.has("upstreamService")) && config.nomad.upstreams.length === 0;
 }
 
-/** Name of the service or prepared query behind which a node is. */
+/** The service or prepared query that is the upstream of a node. */
 export function destinationOf({ upstreamService }: Config, node: { aliveName: string; host: string }): string {
   return fillTemplate(upstreamService, partsOf(node));
 }
 
-/** What an alive name can be in a name of Consul's. */
+/** The alive names that can be part of a name in Consul; a regular expression. */
 const ALIVE_NAME = "[0-9A-Za-z_-]+";
 
 /**
- * Which proxies of the agent stand before nodes of this place: those of our allocation; else those of --service, by name
- * or id; else those whose service is that of a domain here, or what --upstream-service makes of it and any alive name;
- * else, when nothing says which, all.
+ * Which proxies of the agent belong to nodes here: those of our allocation; else those of --service, by name or id; else
+ * those whose service is the service of a domain here, or the name that --upstream-service makes of that domain and any
+ * alive name; else all.
  */
 export function ownSidecars(config: Config): (sidecar: Sidecar) => boolean {
   const { service, nomad } = config;
@@ -65,8 +65,9 @@ function quoted(text: string): string {
 }
 
 /**
- * Of several proxies those that stand before nodes alive here, if there are any: one agent may serve several network
- * namespaces, and a listener of another one is not here; and the others speak in another service's name.
+ * Of several proxies those of nodes that are alive here; all, when none is. An agent may serve several network namespaces,
+ * and listeners in another namespace are out of reach; and another service's proxy makes connections in the name of that
+ * service.
  */
 export function sidecarsOfNodes(
   sidecars: readonly Sidecar[],

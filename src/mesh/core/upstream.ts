@@ -3,16 +3,16 @@ import type { Endpoint, Family } from "../../net/endpoint.js";
 import { familyOf, formatIp, hostPort, isLoopback, parseIp } from "../../net/ip.js";
 import { notFound, type Question, type Resolution } from "../../resolve/core/resolution.js";
 
-/** A listener of a Connect proxy here, through which one destination is reached. */
+/** A listener of a Connect proxy here, through which a destination is reached. */
 export interface Upstream extends IpPort {
-  /** A service or a prepared query, as it is written. */
+  /** A service or a prepared query, as the registration writes it. */
   readonly destination: string;
 }
 
-/** Destinations in a reason: enough to see a misspelt one. */
+/** The most destinations in a reason: enough to find a misspelt one. */
 const MOST_LISTED = 12;
 
-/** @param spellings of the destination; the first that an upstream has counts. Consul takes no notice of case, nor do we */
+/** @param spellings of the destination; the first that an upstream has counts. Like Consul, it ignores case */
 export function upstreamsTo(spellings: readonly string[], upstreams: readonly Upstream[]): Upstream[] {
   for (const spelling of spellings) {
     const wanted = spelling.toLowerCase();
@@ -22,7 +22,7 @@ export function upstreamsTo(spellings: readonly string[], upstreams: readonly Up
   return [];
 }
 
-/** @param sameHost the client is on this machine, so that loopback addresses are good for it */
+/** @param sameHost the client is on this machine and can reach loopback addresses */
 export function resolveUpstream(
   { family, onlyAddress }: Pick<Question, "family" | "onlyAddress">,
   sameHost: boolean,
@@ -35,10 +35,10 @@ export function resolveUpstream(
   if (endpoints.length > 0) return { outcome: "found", source: "upstream", endpoints, ttl: 0, stale: false };
   const why =
     reachable.length === 0
-      ? "which is out of reach for a client elsewhere"
+      ? "out of reach for a client on another machine"
       : asked.length === 0
         ? `not at ${onlyAddress}`
-        : `which is no IPv${family} address`;
+        : `not an IPv${family} address`;
   return notFound("UPSTREAM_NO_ADDRESS", `the upstream ${found[0]?.destination} listens at ${places}, ${why}`);
 }
 
@@ -47,7 +47,7 @@ function endpointOf({ destination, address, port }: Upstream, asked: Family | "a
   const endpoint = { port, priority: 0, weight: 0, target: destination };
   if (asked === "any" || asked === family) return { ...endpoint, address, family };
   if (asked === 4) return undefined;
-  // RFC 4291 section 2.5.5.2: to an inet6_tcp VM the listener is at the IPv4-mapped address.
+  // RFC 4291 section 2.5.5.2: an inet6_tcp VM reaches the listener at the IPv4-mapped address.
   return {
     ...endpoint,
     address: formatIp([...new Array<number>(10).fill(0), 0xff, 0xff, ...(parseIp(address) ?? [])]),
@@ -55,7 +55,7 @@ function endpointOf({ destination, address, port }: Upstream, asked: Family | "a
   };
 }
 
-/** What there is, for the reason why something is not. */
+/** The destinations, as part of a reason why another one was not found. */
 export function listDestinations(upstreams: readonly Upstream[]): string {
   const names = Array.from(new Set(upstreams.map(({ destination }) => destination))).sort();
   if (names.length === 0) return "there are none";

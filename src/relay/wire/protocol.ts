@@ -1,24 +1,25 @@
+import { Buffer } from "node:buffer";
 import { type IpPort, isAliveName } from "../../config/network-values.js";
 import { ProtocolError } from "../../errors.js";
 import type { HostAddress } from "../../gateway/core/addresses.js";
 import { canonicalIp } from "../../net/ip.js";
 
 /**
- * What daemons and the relay process say to each other: one JSON object a line. Both begin with `hello`; then the daemon
- * sends requests with an id, and the relay process replies with the same id and sends events. Fields that a side does not
- * know are passed over, and requests that it does not know are refused: so the two can be of different releases.
+ * The protocol between daemons and the relay process: each line is a JSON object. Both send `hello` first. Then the daemon
+ * sends requests with an id; the relay process sends replies with the same id, and events. Unknown fields are ignored and
+ * unknown requests are refused, so that the two may be of different releases.
  */
 export const RELAY_PROTOCOL_VERSION = 1;
 
 /** Longest line of a daemon, bytes. */
 export const MAX_REQUEST_LINE = 64 * 1024;
-/** Longest line of the relay process, bytes: the status of as many relays as there can be. */
+/** Longest line of the relay process, bytes: the status of the most relays. */
 export const MAX_REPLY_LINE = 16 * 1024 * 1024;
-/** More endpoints than can be tried within the time that a VM gives a connection. */
+/** A VM does not wait for a connection until more endpoints are tried. */
 export const MAX_ENDPOINTS = 32;
 const MAX_NAME = 1024;
 
-/** What a relay is for: connections to `address`, which stands for the node's host, go to one of the endpoints. */
+/** A relay: connections to `address`, which stands for the node's host, go to one of the endpoints. */
 export interface RelayTarget {
   /** `node_a@svc.service.consul` */
   readonly node: string;
@@ -28,7 +29,7 @@ export interface RelayTarget {
   readonly endpoints: readonly IpPort[];
 }
 
-/** What came of asking for a relay: the port on its address. */
+/** The result of a request for a relay, with the port on its address. */
 export type Relayed =
   | { readonly outcome: "relayed"; readonly port: number }
   | { readonly outcome: "failed"; readonly reason: string };
@@ -38,11 +39,8 @@ export type RelayRequest =
   | ({ readonly type: "pair"; readonly id: number } & HostAddress)
   | { readonly type: "status"; readonly id: number };
 
-/** Each line of a daemon. `unknown`: a request that a later release may know. */
-export type DaemonLine =
-  | Hello
-  | RelayRequest
-  | { readonly type: "unknown"; readonly id: number; readonly name: string };
+/** A line of a daemon. `unknown`: a request that a later release may have. */
+type DaemonLine = Hello | RelayRequest | { readonly type: "unknown"; readonly id: number; readonly name: string };
 
 export interface Hello {
   readonly type: "hello";
@@ -56,15 +54,23 @@ export type RelayReply =
   | { readonly type: "status"; readonly id: number; readonly status: RelayStatus }
   | { readonly type: "refused"; readonly id: number; readonly reason: string };
 
+/** Why an endpoint was not reached. */
+export interface DialFailure {
+  /** Code of the system such as `ECONNREFUSED`; `ETIMEDOUT` without an answer. Undefined: an older release sent the event. */
+  readonly code?: string;
+  /** Text. */
+  readonly reason: string;
+}
+
 export type RelayEvent =
   /** An endpoint refused a connection or did not answer. */
-  | { readonly type: "dial-failed"; readonly node: string; readonly endpoint: IpPort; readonly reason: string }
-  /** For a log: that of a relay process that a daemon started goes nowhere. */
+  | ({ readonly type: "dial-failed"; readonly node: string; readonly endpoint: IpPort } & DialFailure)
+  /** A warning for the log of the daemon: the output of a relay process that a daemon started is discarded. */
   | { readonly type: "notice"; readonly message: string }
-  /** The other end broke the protocol; the connection ends. */
+  /** The daemon broke the protocol; the connection ends. */
   | { readonly type: "error"; readonly message: string };
 
-/** Each line of the relay process. */
+/** A line of the relay process. */
 export type RelayLine = (Hello & { readonly pairs: readonly HostAddress[] }) | RelayReply | RelayEvent;
 
 export interface RelayStatus {
@@ -74,13 +80,13 @@ export interface RelayStatus {
   /** Daemons connected now. */
   readonly daemons: number;
   readonly relays: readonly RelayState[];
-  /** Since the start, relays that are gone included; `openLinks`: now. */
+  /** Since the start, with closed relays; `openLinks`: now. */
   readonly totals: RelayTraffic & { readonly dialsFailed: number; readonly linksRefused: number };
 }
 
-export interface RelayTraffic {
+interface RelayTraffic {
   readonly openLinks: number;
-  /** All that came, whether or not their endpoint could be reached. */
+  /** All links, also those whose endpoints could not be reached. */
   readonly links: number;
   readonly bytesToNode: number;
   readonly bytesFromNode: number;
@@ -92,14 +98,14 @@ export interface RelayState extends RelayTarget, RelayTraffic {
   readonly since: number;
 }
 
-export type LineRead =
+type LineRead =
   | { readonly kind: "line"; readonly line: string; readonly rest: Buffer }
   | { readonly kind: "more" }
   | { readonly kind: "invalid"; readonly reason: string };
 
 const NEWLINE = 0x0a;
 
-/** Takes the first line off the bytes that have arrived. @param limit longest line, bytes */
+/** Takes the first line off the bytes. @param limit longest line, bytes */
 export function readLine(bytes: Buffer, limit: number): LineRead {
   const end = bytes.indexOf(NEWLINE);
   if (end > limit || (end < 0 && bytes.length > limit)) {
@@ -107,6 +113,41 @@ export function readLine(bytes: Buffer, limit: number): LineRead {
   }
   if (end < 0) return { kind: "more" };
   return { kind: "line", line: bytes.toString("utf8", 0, end), rest: bytes.subarray(end + 1) };
+}
+
+interface LineReaderOptions {
+  /** Longest line, bytes. */
+  readonly limit: number;
+  /** False: no further line is wanted. May throw a ProtocolError. */
+  readonly onLine: (line: string) => boolean;
+  /** No further line is read. */
+  readonly onInvalid: (reason: string) => void;
+}
+
+/** A function that takes bytes as they arrive and cuts them into lines. */
+export function lineReader({ limit, onLine, onInvalid }: LineReaderOptions): (chunk: Buffer) => void {
+  let bytes: Buffer = Buffer.alloc(0);
+  let done = false;
+  const finish = (reason: string) => {
+    done = true;
+    onInvalid(reason);
+  };
+  return (chunk) => {
+    if (done) return;
+    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+    while (!done) {
+      const read = readLine(bytes, limit);
+      if (read.kind === "more") return;
+      if (read.kind === "invalid") return finish(read.reason);
+      bytes = read.rest;
+      try {
+        done = !onLine(read.line);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        finish(error.message);
+      }
+    }
+  };
 }
 
 export function encodeLine(line: Hello | RelayRequest | RelayLine): string {
@@ -130,7 +171,7 @@ export function parseDaemonLine(line: string): DaemonLine {
   }
 }
 
-/** Undefined: an event or reply that a later release has. @throws ProtocolError RELAY_LINE */
+/** Undefined: an event or reply of a later release. @throws ProtocolError RELAY_LINE */
 export function parseRelayLine(line: string): RelayLine | undefined {
   const fields = parseObject(line);
   switch (fields.type) {
@@ -141,7 +182,7 @@ export function parseRelayLine(line: string): RelayLine | undefined {
     case "kept":
       return { type: "kept", id: natural(fields, "id") };
     case "status":
-      // As it is: it comes from a process of our own user, and is shown, not acted upon.
+      // Not checked: it comes from a process of our own user, and is only displayed.
       return {
         type: "status",
         id: natural(fields, "id"),
@@ -154,6 +195,7 @@ export function parseRelayLine(line: string): RelayLine | undefined {
         type: "dial-failed",
         node: text(fields, "node"),
         endpoint: endpoint(object(fields.endpoint, "endpoint")),
+        ...(fields.code !== undefined && { code: text(fields, "code") }),
         reason: text(fields, "reason"),
       };
     case "notice":
@@ -175,31 +217,32 @@ function parseObject(line: string): Fields {
   try {
     value = JSON.parse(line);
   } catch {
-    throw invalid("a line is no JSON");
+    throw invalid("a line is not JSON");
   }
   return object(value, "a line");
 }
 
 function object(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(`${what} is no JSON object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw invalid(`${what} is not a JSON object`);
   return value as Fields;
 }
 
 function list(fields: Fields, key: string): readonly unknown[] {
   const value = fields[key];
-  if (!Array.isArray(value)) throw invalid(`${key} is no list`);
+  if (!Array.isArray(value)) throw invalid(`${key} is not a list`);
   return value;
 }
 
 function text(fields: Fields, key: string): string {
   const value = fields[key];
-  if (typeof value !== "string" || value === "" || value.length > MAX_NAME) throw invalid(`${key} is no text`);
+  if (typeof value !== "string" || value === "" || value.length > MAX_NAME) throw invalid(`${key} is not a text`);
   return value;
 }
 
 function natural(fields: Fields, key: string): number {
   const value = fields[key];
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${key} is no whole number`);
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${key} is not a whole number`);
   return value as number;
 }
 
@@ -211,7 +254,7 @@ function port(fields: Fields): number {
 
 function address(fields: Fields): string {
   const value = text(fields, "address");
-  if (canonicalIp(value) !== value) throw invalid("address is no IP address in its canonical form");
+  if (canonicalIp(value) !== value) throw invalid("address is not an IP address in its canonical form");
   return value;
 }
 

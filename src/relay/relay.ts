@@ -2,25 +2,27 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { SilentAddresses } from "../net/endpoint.js";
 import { canonicalIp, isLoopback } from "../net/ip.js";
+import type { SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
 import { Link } from "./link.js";
-import type { RelayState, RelayTarget } from "./wire/protocol.js";
+import type { DialFailure, RelayState, RelayTarget } from "./wire/protocol.js";
 
 const BACKLOG = 1024;
 
-export interface RelayOptions {
+interface RelayOptions {
   readonly timings: RelayTimings;
-  /** Of all relays of the process. */
+  /** Shared by all relays of the process. */
   readonly silent: SilentAddresses;
-  /** Whether there is room for one more link. */
+  readonly spare: SpareDescriptors;
+  /** Whether there is room for a further link; counts it. */
   readonly admit: () => boolean;
-  readonly onDialFailed: (endpoint: IpPort, reason: string) => void;
+  readonly onDialFailed: (endpoint: IpPort, failure: DialFailure) => void;
   readonly onLinkEnd: () => void;
-  /** The system does not accept connections for us any more. */
+  /** The listening socket has failed. */
   readonly onError: (error: Error) => void;
 }
 
-/** The listener that stands for a node, and its links. */
+/** A listener through which a node is reached, and its links. */
 export class Relay {
   readonly #server: Server;
   readonly #links = new Set<Link>();
@@ -28,7 +30,7 @@ export class Relay {
   readonly #since = Date.now();
   #target: RelayTarget;
   #past = { links: 0, bytesToNode: 0, bytesFromNode: 0 };
-  /** Milliseconds of performance.now(). */
+  /** When a daemon last asked for it; milliseconds of performance.now(). */
   ensuredAt = performance.now();
 
   private constructor(target: RelayTarget, options: RelayOptions) {
@@ -41,7 +43,7 @@ export class Relay {
     );
   }
 
-  /** @throws the system's error */
+  /** @throws the error of the system */
   static open(target: RelayTarget, port: number, options: RelayOptions): Promise<Relay> {
     const relay = new Relay(target, options);
     const server = relay.#server;
@@ -80,13 +82,13 @@ export class Relay {
     };
   }
 
-  /** New links go to these endpoints; those that there are stay. */
+  /** New links go to these endpoints; open links stay. */
   retarget(target: RelayTarget): void {
     this.#target = target;
     this.ensuredAt = performance.now();
   }
 
-  /** Cuts the links too. */
+  /** Stops listening and cuts the links. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const link of this.#links) link.cut();
@@ -94,14 +96,14 @@ export class Relay {
   }
 
   #accept(near: Socket): void {
-    // With net.ipv4.conf.*.route_localnet the kernel lets other machines reach loopback addresses.
+    // With net.ipv4.conf.*.route_localnet other machines reach loopback addresses.
     const isFromHere = isLoopback(canonicalIp(near.remoteAddress ?? "") ?? "");
     if (!isFromHere || !this.#options.admit()) {
       near.on("error", () => {});
       near.resetAndDestroy();
       return;
     }
-    const { timings, silent, onDialFailed } = this.#options;
+    const { timings, silent, spare, onDialFailed } = this.#options;
     const onEnd = (link: Link) => {
       this.#links.delete(link);
       this.#past.links += 1;
@@ -109,6 +111,6 @@ export class Relay {
       this.#past.bytesFromNode += link.bytesFromNode;
       this.#options.onLinkEnd();
     };
-    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, timings, onDialFailed, onEnd }));
+    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, spare, timings, onDialFailed, onEnd }));
   }
 }

@@ -121,7 +121,8 @@ test("an address that drops packets, as all of IPv6 may, is waited for once and 
 });
 
 test("a node with many silent endpoints costs a link no more than 8 attempts at once", async () => {
-  const relay = await startRelay();
+  // Under load 14 steps of 250 ms may take longer than the default limit.
+  const relay = await startRelay({ timings: { dial: 9_000 } });
   const client = await daemon(relay.path);
   const peer = await startPeer();
   const port = await silentPort("0.0.0.0");
@@ -148,7 +149,7 @@ test("a node with many silent endpoints costs a link no more than 8 attempts at 
 });
 
 test("links to many silent endpoints take no more descriptors than there are, and still reach the endpoint behind them", async () => {
-  const relay = await startRelay({ descriptors: 16 });
+  const relay = await startRelay({ descriptors: 16, timings: { dial: 9_000 } });
   const client = await daemon(relay.path);
   const peer = await startPeer();
   const port = await silentPort("0.0.0.0");

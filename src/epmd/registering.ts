@@ -44,11 +44,35 @@ export interface RegisteringDeps {
 /** A VM has one name; a few more do no harm. */
 export const MAX_NAMES = 16;
 
+/**
+ * Milliseconds in which a name gives way once to a registration with the holder's own port. Two VMs behind one address
+ * (SNAT), with the same name and port, come back 2 s after each loss: they would take the name from each other for ever.
+ */
+const GIVE_WAY_PAUSE = 30_000;
+/** Names of which the last giving way is remembered. */
+const MAX_GAVE_WAY = 1000;
+
 const REFUSED: Registered = { outcome: "refused" };
 
 export function createRegister(deps: RegisteringDeps): Register {
   const { registry, maxNodes, uids, now, log } = deps;
   const sampling = new Sampling();
+  /** When a name last gave way to a registration with the holder's port, the oldest first. */
+  const gaveWay = new Map<string, number>();
+
+  const gaveWayLately = (aliveName: string) => {
+    const elapsed = now() - (gaveWay.get(aliveName) ?? Number.NEGATIVE_INFINITY);
+    return elapsed >= 0 && elapsed < GIVE_WAY_PAUSE;
+  };
+
+  const rememberGivingWay = (aliveName: string) => {
+    gaveWay.delete(aliveName);
+    gaveWay.set(aliveName, now());
+    for (const name of gaveWay.keys()) {
+      if (gaveWay.size <= MAX_GAVE_WAY && gaveWayLately(name)) break;
+      gaveWay.delete(name);
+    }
+  };
 
   /** A refused VM comes again every 2 s. */
   const tell = (kind: string, what: object, why: string) => {
@@ -81,6 +105,8 @@ export function createRegister(deps: RegisteringDeps): Register {
     if (!isOfPeer(holder, peer)) return;
     // Where this VM listens no other does: it is the holder itself, come back, or what came after it.
     const isSame = holder.port === request.port;
+    // A probe would not help: the port that it finds closed or open is the port of both.
+    if (isSame && gaveWayLately(holder.aliveName)) return;
     if (!isSame && !(await deps.isClosed({ address: holder.address, port: holder.port }))) return;
     if (registry.get(request.aliveName) !== holder) return;
     const { aliveName: node, port, address } = holder;
@@ -89,6 +115,7 @@ export function createRegister(deps: RegisteringDeps): Register {
       { node, port, address },
       `the holder of the name gives way to a new registration from its machine: ${why}`,
     );
+    if (isSame) rememberGivingWay(node);
     deps.release(holder);
   };
 

@@ -48,7 +48,8 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   const nodes: RegisteredNode[] = [];
   let state: State = "request";
   let pending: Buffer = NOTHING;
-  let answering = false;
+  /** The request whose answer is awaited. */
+  let answering: EpmdRequest["type"] | undefined;
   /** Of the event loop: a request that came when there was no room for its answer. */
   let nextTurn: NodeJS.Immediate | undefined;
   let ended = false;
@@ -94,7 +95,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   };
 
   const carryOut = (request: EpmdRequest, result: Answer, startedAt: number) => {
-    answering = false;
+    answering = undefined;
     deps.observe(requestEvent(request, result));
     if (log.isLevelEnabled("debug")) {
       const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
@@ -130,7 +131,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     }
     const result = deps.answer(request, { names: nodes.length, isOpen: () => !duplex.destroyed });
     if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
-    answering = true;
+    answering = request.type;
     clearTimeout(timer);
     result
       .then((settled) => {
@@ -177,7 +178,9 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   };
 
   duplex.on("data", (chunk: Buffer) => {
-    if (state === "closing" || (answering && state === "request")) return;
+    if (state === "closing") return;
+    // Nothing may follow a request but a registration, whose connection stays.
+    if (state === "request" && answering && answering !== "ALIVE2_REQ") return;
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
     if ((answering || nextTurn) && pending.length > MAX_AHEAD)
       return drop("requests come faster than answers are taken");

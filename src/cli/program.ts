@@ -32,11 +32,25 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(args[0]));
     return await execute(command, args.slice(1), io);
   } catch (error) {
-    // Our own messages are whole sentences, causes included.
-    const message = error instanceof SrvEpmdError ? error.message : describeError(error);
-    complain(io, message);
-    return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
+    return fail(error, io, asksForJson(args, io.env));
   }
+}
+
+/** Before the options are read, or when they cannot be. */
+function asksForJson(args: readonly string[], env: Io["env"]): boolean {
+  const flag = args.findLastIndex((arg) => /^--log-format(=|$)/.test(arg));
+  if (flag < 0) return env.SRV_EPMD_LOG_FORMAT === "json";
+  return args[flag] === "--log-format=json" || (args[flag] === "--log-format" && args[flag + 1] === "json");
+}
+
+/** Says why the program ends, in the format of the log where somebody has asked for JSON. @returns its exit code */
+function fail(error: unknown, io: Io, asJson: boolean): ExitCode {
+  // Our own messages are whole sentences, causes included.
+  const message = error instanceof SrvEpmdError ? error.message : describeError(error);
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (asJson) createLogger({ level: "fatal", format: "json", write: io.stderr }).fatal({ code }, message);
+  else complain(io, message);
+  return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
 }
 
 function unknownCommand(word: string | undefined): string {
@@ -56,5 +70,9 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   const runCommand = await command.load();
-  return runCommand({ config, operands, io, log });
+  try {
+    return await runCommand({ config, operands, io, log });
+  } catch (error) {
+    return fail(error, io, config.logFormat === "json");
+  }
 }

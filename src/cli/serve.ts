@@ -18,7 +18,7 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   const relay = config.gateway ? await relayStart(config, io) : undefined;
   daemon = await start(config, { log, onKill: () => kill("KILL request"), ...(relay && { relay }) });
   const { addresses, port, dnsAddress: dns, gatewayDnsAddress: gateway, adminAddress: admin } = daemon;
-  log.info({ addresses, port, dns, gateway, admin }, "ready");
+  log.info({ addresses, port, dns, gateway, admin, ...daemon.settings }, "ready");
   await notify("READY=1", io, log);
   const why = await Promise.race([signal.stopped, killed]);
   log.info({ why, nodes: daemon.registry.size }, "stopping");

@@ -1,6 +1,7 @@
 import { type Admin, startAdmin } from "../admin/admin.js";
 import type { Config } from "../config/config.js";
 import { ConsulSide } from "../consul/side.js";
+import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
 import { type RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js";
@@ -8,6 +9,8 @@ import type { Listener } from "../epmd/listener.js";
 import { formatPeer } from "../epmd/peer.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { qualifiedDomain } from "../names/service-domain.js";
 import { thisMachine } from "../os/machine.js";
 import { uidsOf } from "../os/peer-uid.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
@@ -16,6 +19,7 @@ import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
 import { ownHosts, registrySource } from "../resolve/registry-source.js";
+import type { LookUp } from "./core/observations.js";
 import { loadAhead } from "./load-ahead.js";
 import type { Logger } from "./logger.js";
 import { createMatching } from "./matching.js";
@@ -47,11 +51,27 @@ export interface Daemon {
   readonly gatewayDnsAddress: string | undefined;
   /** Where HTTP is served, `ip:port`. */
   readonly adminAddress: string | undefined;
+  /** What else the log line `ready` says. */
+  readonly settings: DaemonSettings;
   readonly registry: Registry;
   /** Reads the nodes file and Consul's token file again, and for the gateway /etc/hosts. */
   readonly reload: () => void;
   /** Gives VMs that are stopping too up to 3 s, leaves Consul as it should be, and ends. Never throws. */
   readonly close: () => Promise<void>;
+}
+
+export interface DaemonSettings {
+  /** As --domain has them, fully qualified: `[glob=]domain`. */
+  readonly domain: readonly string[];
+  /** As --dns has them: `[domain=]ip:port`; undefined in a mesh, where none is asked. */
+  readonly nameServers: readonly string[] | undefined;
+  /** Where the nodes that register here are published: Consul's DNS, our own zone, or nowhere. */
+  readonly publish: "consul" | "zone" | "none";
+  /** URL of the agent that they are published to. */
+  readonly consul: string | undefined;
+  readonly ways: readonly LookUp["way"][];
+  /** Nodes that do not live here are reached through Connect upstreams alone. */
+  readonly mesh: boolean;
 }
 
 /** The daemon: everything that `serve` runs, put together. @throws ListenError, ConfigError */
@@ -138,6 +158,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
+  const settings = await describeSettings(config, publishes, resolving.dns);
   if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
@@ -149,6 +170,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     dnsAddress: dns && formatPeer(dns),
     gatewayDnsAddress: gateway?.dnsAddress,
     adminAddress: admin?.address,
+    settings,
     registry,
     reload: () => {
       void resolving?.staticNodes.reload();
@@ -167,6 +189,21 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         ...[gateway?.close(), dns?.close(), resolving?.close()],
       ]);
     },
+  };
+}
+
+async function describeSettings(config: Config, publishes: boolean, dns: Resolver): Promise<DaemonSettings> {
+  const mesh = isMeshed(config);
+  return {
+    domain: config.domain.map(({ glob, domain }) => {
+      const qualified = qualifiedDomain(domain, config.consulDomain);
+      return glob.pattern === "*" ? qualified : `${glob.pattern}=${qualified}`;
+    }),
+    nameServers: mesh ? undefined : await dns.nameServers(),
+    publish: publishes ? "consul" : config.dnsListen ? "zone" : "none",
+    consul: publishes ? config.consul : undefined,
+    ways: config.gateway ? ["module", "host", "gateway"] : ["module", "host"],
+    mesh,
   };
 }
 

@@ -19,9 +19,10 @@ test("it is ready with its socket, is no daemon's second, passes SIGHUP over, an
 
   const second = await run(NODE, relayArgs(path), { env: cleanEnvironment() });
   expect(second).toMatchObject({ code: 3, stdout: "" });
-  expect(second.stderr).toBe(
-    `srv-epmd: a relay process has the control socket ${path}: process ${child.pid}; end it, or choose another --relay-socket\n`,
-  );
+  expect(JSON.parse(second.stderr)).toMatchObject({
+    level: "fatal",
+    msg: `a relay process has the control socket ${path}: process ${child.pid}; end it, or choose another --relay-socket`,
+  });
 
   const peer = await startPeer();
   const vm = await dialRelay(await ensure(await daemon(path), "node_b@svc.test", [peer.endpoint]));

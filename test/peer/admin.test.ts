@@ -115,7 +115,7 @@ describe("the place", () => {
     const port = String(await freePort());
     const { code, stderr } = await runCli(["serve", "--port", port, "--admin", adminOf(first), "--log-format", "json"]);
     expect(code).toBe(3);
-    expect(stderr).toBe(`srv-epmd: --admin: ${adminOf(first)} is in use\n`);
+    expect(JSON.parse(stderr)).toMatchObject({ level: "fatal", msg: `--admin: ${adminOf(first)} is in use` });
   });
 });
 

@@ -43,6 +43,31 @@ describe("the built program", () => {
     await daemon.stop();
   });
 
+  test("says when it is ready what it serves, whom it asks, where it publishes, and which ways are open", async () => {
+    const settings = async (...args: string[]) => {
+      const daemon = await startDaemon({ args });
+      const ready = daemon.log().find(({ msg }) => msg === "ready");
+      await daemon.stop();
+      return ready;
+    };
+    const servers = ["--dns", "consul=127.0.0.1:8600", "--dns", "[::1]:53"];
+    const consul = ["--consul", "http://127.0.0.1:1"];
+    expect(await settings("--domain", "rabbit*=mq", "--domain", "svc", ...servers, ...consul)).toMatchObject({
+      domain: ["rabbit*=mq.service.consul", "svc.service.consul"],
+      nameServers: ["consul=127.0.0.1:8600", "[::1]:53"],
+      publish: "consul",
+      consul: "http://127.0.0.1:1",
+      ways: ["module", "host"],
+      mesh: false,
+    });
+    const zone = await settings("--domain", "svc.test", "--dns-listen", "127.0.0.1:0", "--dns", "127.0.0.1:1");
+    expect(zone).toMatchObject({ publish: "zone", nameServers: [`svc.test=${zone?.dns}`, "127.0.0.1:1"] });
+    expect(zone).not.toHaveProperty("consul");
+    const mesh = await settings("--mesh", "--register", "none", "--domain", "svc", ...consul);
+    expect(mesh).toMatchObject({ publish: "none", mesh: true });
+    expect(mesh).not.toHaveProperty("nameServers");
+  });
+
   test("takes two signals of one moment for one", async () => {
     const daemon = await startDaemon();
     daemon.child.signal("SIGTERM");

@@ -1,6 +1,6 @@
-import { type Admin, startAdmin } from "../admin/admin.js";
+import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
 import type { Config } from "../config/config.js";
-import { ConsulSide } from "../consul/side.js";
+import { ConsulSide, loadConsulSide } from "../consul/side.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
 import { type RegisteredNode, Registry } from "../epmd/core/registry.js";
@@ -8,6 +8,7 @@ import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer } from "../epmd/peer.js";
 import { startEpmdServer } from "../epmd/server.js";
+import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { qualifiedDomain } from "../names/service-domain.js";
@@ -20,10 +21,9 @@ import type { RelayStart } from "../relay/autostart.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
 import { ownHosts, registrySource } from "../resolve/registry-source.js";
 import type { LookUp } from "./core/observations.js";
-import { loadAhead } from "./load-ahead.js";
 import type { Logger } from "./logger.js";
 import { createMatching } from "./matching.js";
-import { observeDaemon } from "./observed.js";
+import { observeDaemon } from "./metrics.js";
 
 /**
  * How long a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at once. With the second
@@ -230,5 +230,20 @@ async function nodesGone(registry: Registry): Promise<void> {
   const end = performance.now() + STOP_GRACE;
   while (registry.size > 0 && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, STOP_POLL));
+  }
+}
+
+/**
+ * Loads what the daemon has no use for until somebody asks. Left until then, it could be missing for the rest of the
+ * daemon's life: Node remembers that a module could not be loaded (for want of file descriptors, for example) and does
+ * not try again, and an upgrade in place removes the files. Each part is imported where it is used later, because Node
+ * looks for the file again when another module imports it. Never rejects.
+ */
+async function loadAhead({ noAdmin }: Pick<Config, "noAdmin">, log: Logger): Promise<void> {
+  try {
+    await Promise.all([loadConsulSide(), noAdmin || loadAdmin()]);
+    log.debug("all parts of the program are loaded");
+  } catch (error) {
+    log.error({ reason: describeError(error) }, "a part of the program is missing until the next start");
   }
 }

@@ -8,7 +8,7 @@ import {
 } from "../consul/core/catalogue.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
-import { parseNamePattern } from "../names/pattern.js";
+import { parseNamePattern } from "../names/node-name.js";
 import { expandHost, parseServiceDomain } from "../names/service-domain.js";
 import { isLoopback } from "../net/ip.js";
 import type { Machine } from "../os/machine.js";

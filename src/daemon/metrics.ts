@@ -1,4 +1,6 @@
-import type { DaemonEvent, LookUp } from "./core/observations.js";
+import { RecentLookUps } from "../admin/core/view.js";
+import type { Registry } from "../epmd/core/registry.js";
+import { type DaemonEvent, type LookUp, Observations } from "./core/observations.js";
 
 export interface MetricSpec {
   readonly type: "counter" | "gauge" | "histogram";
@@ -127,4 +129,25 @@ export class Metrics {
     }
     return series;
   }
+}
+
+/** What is kept of what happens in the daemon, to be shown. */
+export interface Observed {
+  readonly observations: Observations;
+  readonly metrics: Metrics;
+  readonly recent: RecentLookUps;
+}
+
+export function observeDaemon(registry: Registry): Observed {
+  const observations = new Observations();
+  const metrics = new Metrics();
+  const recent = new RecentLookUps();
+  observations.subscribe(metrics.take);
+  observations.subscribe((event) => {
+    if (event.type === "look-up") recent.add(event);
+  });
+  registry.subscribe(({ type, node }) => {
+    observations.emit({ type: "node", change: type, name: node.aliveName, port: node.port });
+  });
+  return { observations, metrics, recent };
 }

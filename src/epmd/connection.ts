@@ -1,10 +1,10 @@
 import type { Duplex } from "node:stream";
 import type { Observe } from "../daemon/core/observations.js";
 import { ProtocolError } from "../errors.js";
-import { type Answer, describeAnswer, describeRequest } from "./answer.js";
+import type { Answer } from "./answer.js";
 import type { RegisteredNode } from "./core/registry.js";
-import type { PeerLog } from "./peer-log.js";
-import { requestEvent } from "./record.js";
+import type { PeerLog } from "./peer.js";
+import { describeAnswer, describeRequest, requestEvent } from "./record.js";
 import type { Holding } from "./registering.js";
 import type { UnreadAnswers } from "./unread-answers.js";
 import { readFrame } from "./wire/bytes.js";

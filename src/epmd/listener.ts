@@ -2,9 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../daemon/logger.js";
 import { ListenError } from "../errors.js";
 import { type Cidr, familyOf } from "../net/ip.js";
-import { isAbsent, listenError } from "./listen-error.js";
-import { formatPeer, type Peer, peerOf } from "./peer.js";
-import type { PeerLogs } from "./peer-log.js";
+import { formatPeer, type Peer, type PeerLogs, peerOf } from "./peer.js";
 import { Places, takePlaces } from "./places.js";
 
 /** An address to listen on. */
@@ -196,4 +194,21 @@ class EpmdListener implements Listener {
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all([...closed, ...ended]);
   }
+}
+
+/** Not there, not of a family that this machine has, or link-local: that needs a zone, and no node is asked for there. */
+const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
+
+/** @param code of a system's error: this machine has no such address, for now or for ever */
+export function isAbsent(code: string | undefined): boolean {
+  return ABSENT.has(code ?? "");
+}
+
+/** What it means that an address cannot be listened on: LISTEN_IN_USE, LISTEN_FAILED. */
+export function listenError(at: { readonly address: string; readonly port: number }, error: unknown): ListenError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const where = formatPeer(at);
+  if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
+  const why = isAbsent(code) ? "this machine has no such address" : message;
+  return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
 }

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Logger } from "../daemon/logger.js";
 import type { NodeName } from "../names/node-name.js";
 import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../net/ip.js";
 
@@ -36,4 +37,79 @@ export function refusedName({ form }: NodeName, { local, address }: Peer): strin
 
 export function formatPeer({ address, port }: { readonly address: string; readonly port: number }): string {
   return hostPort(address, port);
+}
+
+type Level = "debug" | "info" | "warn" | "error";
+
+/** As much of a logger as what serves a peer takes. Messages are constants of ours: what differs is in the fields. */
+export type PeerLog = Readonly<Record<Level, (fields: object, message: string) => void>> & {
+  readonly isLevelEnabled: (level: Level) => boolean;
+};
+
+/** What strangers did is counted for so long, milliseconds. */
+const MINUTE = 60_000;
+
+/**
+ * Logs of those who are served. Local peers have a line for each thing. Strangers must not fill the disk, nor hide what
+ * matters: of each message they get the first line at once, and then one a minute that says how many there were.
+ */
+export class PeerLogs {
+  readonly #log: Logger;
+  readonly #strangers: PeerLog;
+  /** By level and message: what came since the last line. */
+  readonly #since = new Map<string, { more: number; last: object }>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.#strangers = this.#sampled({});
+  }
+
+  /** For lines that tell the peer themselves: it costs nothing to have. */
+  of({ local }: Pick<Peer, "local">): PeerLog {
+    return local ? this.#log : this.#strangers;
+  }
+
+  /** Every line tells the peer. */
+  about(peer: Peer): PeerLog {
+    const who = { peer: formatPeer(peer) };
+    return peer.local ? this.#log.child(who) : this.#sampled(who);
+  }
+
+  #sampled(who: object): PeerLog {
+    const at = (level: Level) => (fields: object, message: string) =>
+      this.#write(level, { ...who, ...fields }, message);
+    return {
+      debug: at("debug"),
+      info: at("info"),
+      warn: at("warn"),
+      error: at("error"),
+      isLevelEnabled: (level) => this.#log.isLevelEnabled(level),
+    };
+  }
+
+  #write(level: Level, fields: object, message: string): void {
+    if (!this.#log.isLevelEnabled(level)) return;
+    const since = this.#since.get(`${level} ${message}`);
+    if (since) {
+      since.more++;
+      since.last = fields;
+      return;
+    }
+    this.#log[level](fields, message);
+    this.#count(level, message);
+  }
+
+  #count(level: Level, message: string): void {
+    const since = { more: 0, last: {} };
+    this.#since.set(`${level} ${message}`, since);
+    const end = () => {
+      const { more, last } = since;
+      this.#since.delete(`${level} ${message}`);
+      if (more === 0) return;
+      const what = `${message}: ${more} more of these by strangers within a minute, this is the last`;
+      this.#log[level]({ ...last, more }, what);
+      this.#count(level, message);
+    };
+    setTimeout(end, MINUTE).unref();
+  }
 }

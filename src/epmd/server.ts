@@ -10,12 +10,10 @@ import { type ConnectionDeps, handleConnection } from "./connection.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
-import type { Peer } from "./peer.js";
-import { PeerLogs } from "./peer-log.js";
+import { type Peer, PeerLogs } from "./peer.js";
 import { connectionLimit, openFileLimit } from "./places.js";
 import { recordLookUp } from "./record.js";
 import { createRegister, isClosedPort } from "./registering.js";
-import { listenInItsPlace } from "./replace-epmd.js";
 import { UnreadAnswers } from "./unread-answers.js";
 import type { NamedPort, PortPlease2Request } from "./wire/messages.js";
 
@@ -161,7 +159,9 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     });
 
   try {
-    const listener = options.replaceEpmd ? await listenInItsPlace(bind, log) : await bind();
+    const listener = options.replaceEpmd
+      ? await (await import("./port-holder.js")).listenInItsPlace(bind, log)
+      : await bind();
     port = listener.port;
     if (maxConnections < options.maxConnections) {
       log.warn(

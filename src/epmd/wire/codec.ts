@@ -1,5 +1,5 @@
 import { ProtocolError } from "../../errors.js";
-import { isNamePattern } from "../../names/pattern.js";
+import { isNamePattern } from "../../names/node-name.js";
 import type { NodeDescription } from "../../resolve/core/resolution.js";
 import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
 import { type EpmdRequest, type EpmdResponse, type NamedPort, type PortPlease2Request, TAG } from "./messages.js";

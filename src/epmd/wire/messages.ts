@@ -57,7 +57,7 @@ export type EpmdRequest =
   | PortPlease2Request
   | {
       readonly type: "NAMES_REQ";
-      /** `node_*@svc`, behind the opcode: see names/pattern. Stock EPMDs ignore such bytes. */
+      /** `node_*@svc`, behind the opcode: see NamePattern. Stock EPMDs ignore such bytes. */
       readonly pattern?: string;
     }
   | { readonly type: "DUMP_REQ" }

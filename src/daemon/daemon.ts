@@ -8,7 +8,6 @@ import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer } from "../epmd/peer.js";
 import { startEpmdServer } from "../epmd/server.js";
-import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { qualifiedDomain } from "../names/service-domain.js";
@@ -26,15 +25,15 @@ import { createMatching } from "./matching.js";
 import { observeDaemon } from "./metrics.js";
 
 /**
- * How long a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at once. With the second
- * that the registrar may need behind it, a stop is over within 4 s: Nomad kills after 5.
+ * Milliseconds for which a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at the same
+ * time. The registrar may need another second, and Nomad kills after 5 s.
  */
 const STOP_GRACE = 2800;
 const STOP_POLL = 20;
 
 export interface DaemonOptions {
   readonly log: Logger;
-  /** How this program is started, for the gateway's relay process; without it one must be there already. */
+  /** How to start the gateway's relay process; without it the relay process must be running already. */
   readonly relay?: RelayStart;
   /** A KILL request was obeyed: time to close. */
   readonly onKill?: () => void;
@@ -54,9 +53,9 @@ export interface Daemon {
   /** What else the log line `ready` says. */
   readonly settings: DaemonSettings;
   readonly registry: Registry;
-  /** Reads the nodes file and Consul's token file again, and for the gateway /etc/hosts. */
+  /** Reads the nodes file, Consul's token file and, for the gateway, /etc/hosts again. */
   readonly reload: () => void;
-  /** Gives VMs that are stopping too up to 3 s, leaves Consul as it should be, and ends. Never throws. */
+  /** Waits up to 3 s for VMs that are stopping too, deregisters what has ended, and closes everything. Never throws. */
   readonly close: () => Promise<void>;
 }
 
@@ -182,7 +181,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       stopFollowing?.();
       configured?.hasten();
       await Promise.all([publishes && nodesGone(registry), admin?.lameDuck()]);
-      // Before the sockets: their end must not look like the end of the nodes.
+      // Before the sockets are closed: that ends the registrations, and the nodes stay published for a successor.
       await consul.stopPublishing();
       await Promise.all([
         ...[consul.close(), configured?.close(), bound.close(), admin?.close()],
@@ -213,7 +212,7 @@ async function startZone(config: Config, registry: Registry, log: Logger): Promi
   return startEmbeddedDns(config.dnsListen, registry, config, log);
 }
 
-/** Names under our own domains are asked of our own zone: it knows at once that there is no such node. */
+/** Names under our own domains are asked of our own zone, which knows at once when there is no such node. */
 function zoneServers(config: Config, { address, port }: Responder) {
   return servedDomains(config).map((domain) => ({ domain, address, port }));
 }
@@ -225,7 +224,7 @@ function watchConfiguredNodes(config: Config, registry: Registry, log: Logger): 
   return startConfiguredNodes({ names, port, registry, log, now: Date.now });
 }
 
-/** Until no VM is registered any more, or the grace is over. */
+/** Resolves when no VM is registered any more, at the latest after STOP_GRACE. */
 async function nodesGone(registry: Registry): Promise<void> {
   const end = performance.now() + STOP_GRACE;
   while (registry.size > 0 && performance.now() < end) {
@@ -234,16 +233,16 @@ async function nodesGone(registry: Registry): Promise<void> {
 }
 
 /**
- * Loads what the daemon has no use for until somebody asks. Left until then, it could be missing for the rest of the
- * daemon's life: Node remembers that a module could not be loaded (for want of file descriptors, for example) and does
- * not try again, and an upgrade in place removes the files. Each part is imported where it is used later, because Node
- * looks for the file again when another module imports it. Never rejects.
+ * Loads the parts that are imported when they are first used. At that time they may be impossible to load: an upgrade in
+ * place has removed the files, or there are no file descriptors, and Node does not try a failed import again. Each part
+ * is imported by the module that uses it, because Node looks for the file again for every importing module.
+ * Never rejects.
  */
 async function loadAhead({ noAdmin }: Pick<Config, "noAdmin">, log: Logger): Promise<void> {
   try {
     await Promise.all([loadConsulSide(), noAdmin || loadAdmin()]);
     log.debug("all parts of the program are loaded");
   } catch (error) {
-    log.error({ reason: describeError(error) }, "a part of the program is missing until the next start");
+    log.error({ err: error }, "a part of the program cannot be loaded, and is missing until the next start");
   }
 }

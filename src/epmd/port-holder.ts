@@ -10,13 +10,13 @@ import type { Listener } from "./listener.js";
 import { formatPeer } from "./peer.js";
 
 const ASK_TIMEOUT = 500;
-/** How often a stock epmd is ended: every VM that starts without `-start_epmd false` starts one anew. */
+/** How many stock epmds are ended one after the other: each VM without `-start_epmd false` starts a new one. */
 const REPLACE_ATTEMPTS = 3;
-/** Milliseconds for an EPMD that said OK to KILL to be gone. */
+/** Milliseconds in which an EPMD that answered OK to KILL must be gone. */
 const KILL_GRACE = 2000;
 const KILL_POLL = 20;
 
-/** Says who listens where we want to, as far as can be told: an EPMD answers NAMES, and /proc knows the program. */
+/** Describes the program that has our port, as far as NAMES (for an EPMD) and /proc (for the process) tell. */
 export async function describePortHolder(at: IpPort): Promise<string> {
   const program = findListener(at.port);
   const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
@@ -43,7 +43,7 @@ export async function endIdleEpmd(at: IpPort): Promise<boolean> {
   try {
     const { names: live } = await names(at, { timeout: ASK_TIMEOUT });
     if (live.length > 0 || (await knowsFullNames(at, { timeout: ASK_TIMEOUT }))) return false;
-    // An EPMD in which a node has registered meanwhile says NO.
+    // An EPMD answers NO when a node has registered meanwhile.
     return await kill(at, { timeout: ASK_TIMEOUT });
   } catch (error) {
     if (!(error instanceof EpmdError)) throw error;
@@ -63,7 +63,7 @@ export async function listenInItsPlace(bind: () => Promise<Listener>, log: Logge
         if (ended === REPLACE_ATTEMPTS || !(await endIdleEpmd(error.at))) throw error;
         ended += 1;
         patience = performance.now() + KILL_GRACE;
-        log.info({ epmd: formatPeer(error.at) }, "ended a stock epmd without living nodes, to take its place");
+        log.info({ address: formatPeer(error.at) }, "ended a stock epmd without living nodes, to take its place");
       }
       await new Promise((resolve) => setTimeout(resolve, KILL_POLL));
     }
@@ -99,13 +99,13 @@ function listeningInodes(table: string, port: number, address: string | undefine
     .map(({ inode }) => String(inode));
 }
 
-/** The program and, for an interpreter, its script. No more: options may hold secrets. */
+/** The program and, for an interpreter, its script. Options are left out: they may hold secrets. */
 function commandOf(pid: string): string {
   const [program = "", script = ""] = text(`/proc/${pid}/cmdline`).split("\0");
   return `${program}${script.startsWith("-") ? "" : ` ${script}`}`.trim() || "unknown";
 }
 
-/** Processes end while they are looked at, and systems other than Linux have no /proc: nothing is the answer then. */
+/** Reads from /proc: a process may end meanwhile, and systems other than Linux have no /proc. */
 function orNothing<T>(read: () => T, nothing: T): T {
   try {
     return read();

@@ -22,7 +22,7 @@ export interface Timing {
   readonly elapsedMs: number;
 }
 
-/** Logs a look-up and tells the metrics and the page of it. */
+/** Logs a look-up, and reports it to the metrics and the status page. */
 export function recordLookUp(
   lookedUp: LookedUp,
   peer: Peer,
@@ -33,7 +33,7 @@ export function recordLookUp(
   const { response, way, asked, node, resolution, noPort } = lookedUp;
   const found = resolution?.outcome === "found" ? resolution : undefined;
   const name = node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME);
-  if (found?.leftOut) log.debug({ node: name, leftOut: found.leftOut }, "look-up left out what is beyond its bounds");
+  if (found?.leftOut) log.debug({ node: name, leftOut: found.leftOut }, "look-up left out what is above its limits");
   observe({
     type: "look-up",
     at: timing.at,
@@ -60,16 +60,16 @@ function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: Peer
   const where = { node: (node ? formatNodeName(node) : asked).slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer) };
   // At a gateway address `unreachable` means that the relay process failed.
   if (outcome === "unavailable" || (outcome === "unreachable" && way === "gateway")) {
-    log.warn({ ...where, cause: reason }, "look-up failed");
+    log.warn({ ...where, reason }, "look-up failed");
     return;
   }
-  // Of what strangers ask for, only why a stock client got no port is of interest.
+  // Strangers' look-ups are of interest only where a stock client gets no port for a node that is there.
   log[peer.local || outcome === "unreachable" ? "info" : "debug"]({ ...where, reason }, "node not found");
 }
 
-/** A request and its answer, for counting. */
+/** A request and its answer, as the metrics count them. */
 export function requestEvent(request: EpmdRequest, result: Answer): DaemonEvent {
-  // A refused registration is one that asked to be registered.
+  // An ALIVE2_REQ, whatever the reason of its refusal.
   const type = request.type === "ALIVE2_REQ_REFUSED" ? "ALIVE2_REQ" : request.type;
   return { type: "request", request: type, result: result.action === "close" ? "closed" : resultOf(result.response) };
 }
@@ -89,7 +89,7 @@ function resultOf(response: EpmdResponse): "ok" | "not-found" | "refused" {
   }
 }
 
-/** Requests and answers as the debug log shows them. */
+/** A request as the debug log shows it. */
 export function describeRequest(request: EpmdRequest): string {
   switch (request.type) {
     case "ALIVE2_REQ":

@@ -19,7 +19,7 @@ import type { NamedPort, PortPlease2Request } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];
-  /** 0 takes a free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly allow: readonly Cidr[];
   readonly maxConnections: number;
@@ -33,7 +33,7 @@ export interface EpmdServerOptions {
   readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
-  /** A stock epmd without living nodes that has the port is ended. */
+  /** A stock epmd without living nodes that has the port is killed. */
   readonly replaceEpmd: boolean;
   readonly registry: Registry;
   readonly nodes: NodeResolver;
@@ -41,11 +41,11 @@ export interface EpmdServerOptions {
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
   readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
-  /** There is one: it needs descriptors of its own. */
+  /** Whether there will be a gateway: it needs file descriptors of its own. */
   readonly gateway: boolean;
-  /** Connections wait until then: a VM that gets an answer finds all else that it needs there too. Absent: at once. */
+  /** Connections wait for it: the gateway must be there before the first answer. Absent: they are served at once. */
   readonly opened?: Promise<void> | undefined;
-  /** Undefined as long as there is no gateway. */
+  /** Undefined while there is no gateway. */
   readonly gatewayWay?: () => GatewayWay | undefined;
   readonly observe: Observe;
   /** A KILL was obeyed. */
@@ -55,7 +55,7 @@ export interface EpmdServerOptions {
   readonly log: Logger;
 }
 
-/** The EPMD front end: sockets, connections, and names bound to them. @throws ListenError that says who has the port */
+/** The EPMD server: sockets, connections, and the names that they hold. @throws ListenError that says who has the port */
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
   const { registry, log } = options;
   const holders = new Map<RegisteredNode, () => void>();
@@ -65,7 +65,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const logs = new PeerLogs(log);
   const unread = new UnreadAnswers();
 
-  // Before whatever else follows the registry: what is logged of a node begins with its registration.
+  // The first subscriber of the registry: a node's registration is logged before anything else about it.
   registry.subscribe(({ type, node }) => {
     const { aliveName, port: nodePort, creation, origin } = node;
     if (origin !== "alive2") return;
@@ -124,7 +124,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     hold: (node, release) => {
       holders.set(node, release);
-      // A machine that loses power sends no FIN; Linux asks after two hours by itself (tcp(7), tcp_keepalive_time).
+      // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
       socket.setKeepAlive(true, options.keepAlive);
     },
     unregister: (node) => {
@@ -151,7 +151,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
       logs,
       onConnection: (socket, peer) => {
         if (!held) return serve(socket, peer);
-        // One that is reset meanwhile must not end the daemon.
+        // An error of a waiting connection must not end the daemon.
         socket.on("error", () => {});
         held.then(() => socket.destroyed || serve(socket, peer));
       },

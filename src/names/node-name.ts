@@ -3,16 +3,16 @@ import { ValueError } from "../config/values.js";
 import type { Family } from "../net/endpoint.js";
 import { type Glob, parseGlob } from "./glob.js";
 
-/** A node name as asked for. An alive name is what stands before the `@`. */
+/** A node name as it was asked for. The alive name is the part before the `@`. */
 export interface NodeName {
   readonly aliveName: string;
   /** Host part, lower case, without trailing dot; undefined for a bare name. */
   readonly host: string | undefined;
-  /** The host part is complete, whatever the search list of resolv.conf says: it was written with a trailing dot. */
+  /** The host part was written with a trailing dot: the search list of resolv.conf does not apply. */
   readonly absolute?: true;
-  /** The family a client of the module way asked for (`name@host/4`). */
+  /** The address family that a client of the module asked for (`name@host/4`). */
   readonly family: Family | undefined;
-  /** `full`, with an `@`: only clients that read the endpoints in Extra ask like this; stock ones send what stands before it. */
+  /** `full`: with an `@`, as clients that read the endpoints in Extra send it; `dotted`: `name.rest.of.host`. */
   readonly form: "full" | "dotted" | "bare";
 }
 
@@ -56,14 +56,14 @@ export function formatNodeName({ aliveName, host }: Pick<NodeName, "aliveName" |
   return host === undefined ? aliveName : `${aliveName}@${host}`;
 }
 
-/** `<glob>@<host>`: the alive names that match the glob, of the nodes that the host stands for. */
+/** `<glob>@<host>`: the nodes of the host whose alive names match the glob. */
 export interface NamePattern {
   readonly glob: Glob;
   /** As in a node name: lower case, without trailing dot, and not expanded yet (`svc`). */
   readonly host: string;
 }
 
-/** No alive name is longer (epmd_srv.c), and matching takes time with the length of the pattern. */
+/** Characters, as of an alive name (epmd_srv.c): a longer pattern costs time. */
 const MAX_GLOB = 255;
 
 /** @throws ValueError that says what would be right */
@@ -83,7 +83,7 @@ export function parseNamePattern(text: string): NamePattern {
   }
 }
 
-/** A pattern as it is sent. @throws ValueError */
+/** Checks a pattern. @returns it unchanged @throws ValueError */
 export function namePattern(text: string): string {
   parseNamePattern(text);
   return text;

@@ -1,5 +1,5 @@
 import { isFailure, type Probe, probeWords } from "../distribution/words.js";
-import { formatPeer } from "../epmd/peer.js";
+import { hostPort } from "../net/ip.js";
 import { type Answer, resolutionObject } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
 import { EXIT, type ExitCode } from "./exit-code.js";
@@ -71,7 +71,7 @@ export function outcomeWords({ answer, via }: Report): string {
 }
 
 function endpointLines({ node, probes }: Report, { endpoints, source }: Extract<Answer, { outcome: "found" }>): Line[] {
-  const places = endpoints.map((endpoint) => formatPeer(endpoint));
+  const places = endpoints.map((endpoint) => hostPort(endpoint));
   const width = Math.max(...places.map((place) => place.length));
   return endpoints.flatMap((endpoint, index): Line[] => {
     const { priority, weight, target } = endpoint;

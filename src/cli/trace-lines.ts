@@ -1,5 +1,5 @@
-import { formatPeer } from "../epmd/peer.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import type { SourceName, TraceEvent } from "../resolve/core/resolution.js";
 
 /** A step of a resolution for people to read; lines of one step belong together. */
@@ -38,19 +38,19 @@ export function traceLines(event: TraceEvent): string[] {
     case "order":
       return orderLines(event.source, event.endpoints);
     case "preferred":
-      return [`- order: ${formatPeer(event.endpoint)} goes first, for it accepts connections`];
+      return [`- order: ${hostPort(event.endpoint)} goes first, for it accepts connections`];
     default:
       return event satisfies never;
   }
 }
 
 function orderLines(source: SourceName, endpoints: readonly Endpoint[]): string[] {
-  const order = `- order: ${endpoints.map((endpoint) => formatPeer(endpoint)).join(", then ")}`;
+  const order = `- order: ${endpoints.map((endpoint) => hostPort(endpoint)).join(", then ")}`;
   if (source !== "srv" || endpoints.length < 2) return [order];
   return [
     order,
     "    RFC 2782: the lowest priority first, within one by weight at random; addresses of one target as RFC 6724 prefers them",
-    ...endpoints.map((endpoint) => `    ${formatPeer(endpoint)}: ${place(endpoint, endpoints)}`),
+    ...endpoints.map((endpoint) => `    ${hostPort(endpoint)}: ${place(endpoint, endpoints)}`),
   ];
 }
 

@@ -6,11 +6,11 @@ import type { Responder } from "../dns/responder.js";
 import { type RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js";
 import type { Listener } from "../epmd/listener.js";
-import { formatPeer } from "../epmd/peer.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { qualifiedDomain } from "../names/service-domain.js";
+import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { uidsOf } from "../os/peer-uid.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
@@ -148,7 +148,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     admin = await startAdmin({
       ...{ config, machine, registry, consul, publishes, gateway, observed, listener, log },
       nodes: running.nodes,
-      dns: { embedded: dns && formatPeer(dns), gateway: gateway?.dnsAddress },
+      dns: { embedded: dns && hostPort(dns), gateway: gateway?.dnsAddress },
       isStopping: () => stopping,
       now: Date.now,
     });
@@ -166,7 +166,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   return {
     port: bound.port,
     addresses: bound.addresses,
-    dnsAddress: dns && formatPeer(dns),
+    dnsAddress: dns && hostPort(dns),
     gatewayDnsAddress: gateway?.dnsAddress,
     adminAddress: admin?.address,
     settings,

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import { describeError, EpmdError } from "../errors.js";
-import { formatPeer } from "./peer.js";
+import { hostPort } from "../net/ip.js";
 import { encodeRequest } from "./wire/codec.js";
 import {
   decodeNamesResponse,
@@ -75,13 +75,13 @@ export async function kill(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout"
 
 function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {
   if (bytes.length === 0) {
-    const message = `${formatPeer(epmd)} closed the connection without an answer: it may not serve this machine, or be no EPMD`;
+    const message = `${hostPort(epmd)} closed the connection without an answer: it may not serve this machine, or be no EPMD`;
     throw new EpmdError("EPMD_ANSWER", message);
   }
   try {
     return decode(bytes);
   } catch (error) {
-    throw new EpmdError("EPMD_ANSWER", `what listens on ${formatPeer(epmd)} is no EPMD`, { cause: error });
+    throw new EpmdError("EPMD_ANSWER", `what listens on ${hostPort(epmd)} is no EPMD`, { cause: error });
   }
 }
 
@@ -97,7 +97,7 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: numbe
       reject(error);
     };
     const timer = setTimeout(
-      () => fail(new EpmdError("EPMD_TIMEOUT", `no answer from ${formatPeer(epmd)} within ${timeout} ms`)),
+      () => fail(new EpmdError("EPMD_TIMEOUT", `no answer from ${hostPort(epmd)} within ${timeout} ms`)),
       timeout,
     );
     socket.on("connect", () => socket.write(request));
@@ -105,7 +105,7 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: numbe
       chunks.push(chunk);
       length += chunk.length;
       if (length <= longest) return;
-      const message = `what listens on ${formatPeer(epmd)} is no EPMD: it answers with more than ${longest} bytes`;
+      const message = `what listens on ${hostPort(epmd)} is no EPMD: it answers with more than ${longest} bytes`;
       fail(new EpmdError("EPMD_ANSWER", message));
     });
     socket.on("end", () => {
@@ -115,7 +115,7 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: numbe
     });
     socket.on("error", (error) =>
       fail(
-        new EpmdError("EPMD_UNREACHABLE", `cannot ask the EPMD at ${formatPeer(epmd)}: ${describeError(error)}`, {
+        new EpmdError("EPMD_UNREACHABLE", `cannot ask the EPMD at ${hostPort(epmd)}: ${describeError(error)}`, {
           cause: error,
         }),
       ),

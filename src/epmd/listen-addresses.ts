@@ -1,10 +1,18 @@
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
-import { type Cidr, canonicalIp, cidrContains, familyOf, isLoopback, isWildcard, parseCidr } from "../net/ip.js";
+import {
+  type Cidr,
+  canonicalIp,
+  cidrContains,
+  familyOf,
+  hostPort,
+  isLoopback,
+  isWildcard,
+  parseCidr,
+} from "../net/ip.js";
 import { addressesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import type { ListenAddress, Listener } from "./listener.js";
-import { formatPeer } from "./peer.js";
 
 /** Milliseconds: a resolver that does not answer must not keep nodes from registering on the loopback addresses. */
 const HOST_NAME_LOOKUP_LIMIT = 1000;
@@ -93,7 +101,7 @@ export interface OwnAddressesDeps {
 
 /** Starts and stops listening, for local peers, as the machine gets and loses addresses. @returns ends that */
 export function followOwnAddresses({ listener, addresses, log, look = LOOK }: OwnAddressesDeps): () => void {
-  const at = (address: string) => formatPeer({ address, port: listener.port });
+  const at = (address: string) => hostPort({ address, port: listener.port });
   const isBound = (address: string) => listener.addresses.includes(at(address));
   // The listener has started with these addresses, and has logged which it could not bind.
   let followed = new Set(listenableOwn(addresses()).filter(isBound));

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../daemon/logger.js";
 import { ListenError } from "../errors.js";
-import { type Cidr, familyOf } from "../net/ip.js";
-import { formatPeer, type Peer, type PeerLogs, peerOf } from "./peer.js";
+import { type Cidr, familyOf, hostPort } from "../net/ip.js";
+import { type Peer, type PeerLogs, peerOf } from "./peer.js";
 import { Places, takePlaces } from "./places.js";
 
 /** An address to listen on. */
@@ -94,12 +94,12 @@ class EpmdListener implements Listener {
       try {
         const server = await this.#bind(address);
         this.port = (server.address() as { port: number }).port;
-        this.addresses.push(formatPeer({ address: address.address, port: this.port }));
+        this.addresses.push(hostPort({ address: address.address, port: this.port }));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (address.shared || (address.implied && code !== "EADDRINUSE")) {
           this.#options.log[isAbsent(code) ? "debug" : "warn"](
-            { address: formatPeer({ address: address.address, port: this.port }), reason: code },
+            { address: hostPort({ address: address.address, port: this.port }), reason: code },
             code === "EADDRINUSE" ? "address passed over: another program has the port there" : "address passed over",
           );
           continue;
@@ -147,10 +147,7 @@ class EpmdListener implements Listener {
       server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
         server.off("error", reject);
         server.on("error", (error) =>
-          this.#options.log.error(
-            { err: error, address: formatPeer({ address, port: this.port }) },
-            "listening failed",
-          ),
+          this.#options.log.error({ err: error, address: hostPort({ address, port: this.port }) }, "listening failed"),
         );
         this.#servers.add(server);
         if (this.#closed) server.close();
@@ -213,7 +210,7 @@ export function isAbsent(code: string | undefined): boolean {
 /** The error for an address that cannot be listened on: LISTEN_IN_USE, LISTEN_FAILED. */
 export function listenError(at: { readonly address: string; readonly port: number }, error: unknown): ListenError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const where = formatPeer(at);
+  const where = hostPort(at);
   if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
   const why = isAbsent(code) ? "this machine has no such address" : message;
   return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });

@@ -1,10 +1,11 @@
 import type { LookUp } from "../daemon/core/observations.js";
 import { type NodeName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import type { Found, NodeDescription, Resolution } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
-import { formatPeer, type Peer, refusedName } from "./peer.js";
+import { type Peer, refusedName } from "./peer.js";
 import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTION } from "./wire/messages.js";
 import { encodeEndpoints } from "./wire/responses.js";
 
@@ -111,7 +112,7 @@ function answerFound(
   const livesHere = source === "registry" && registry.get(aliveName)?.address === undefined;
   const chosen = livesHere ? endpoints[0] : endpoints.find(usable);
   if (!chosen) {
-    const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+    const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
     const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
     return refusal(asked, { outcome: "unreachable", reason }, found);
   }

@@ -35,10 +35,6 @@ export function refusedName({ form }: NodeName, { local, address }: Peer): strin
   return `names with a host part are looked up for local peers only (--allow ${address})`;
 }
 
-export function formatPeer({ address, port }: { readonly address: string; readonly port: number }): string {
-  return hostPort(address, port);
-}
-
 type Level = "debug" | "info" | "warn" | "error";
 
 /** The part of a logger that peers' lines need. Messages are constants: what differs between lines is in the fields. */
@@ -71,7 +67,7 @@ export class PeerLogs {
 
   /** Every line has the field `peer`. */
   about(peer: Peer): PeerLog {
-    const who = { peer: formatPeer(peer) };
+    const who = { peer: hostPort(peer) };
     return peer.local ? this.#log.child(who) : this.#sampled(who);
   }
 

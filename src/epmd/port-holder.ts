@@ -3,11 +3,10 @@ import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { listed } from "../doctor/core/finding.js";
 import { EpmdError, ListenError } from "../errors.js";
-import { isWildcard } from "../net/ip.js";
+import { hostPort, isWildcard } from "../net/ip.js";
 import { parseTcpTable } from "../os/core/tcp-table.js";
 import { kill, knowsFullNames, names } from "./client.js";
 import type { Listener } from "./listener.js";
-import { formatPeer } from "./peer.js";
 
 const ASK_TIMEOUT = 500;
 /** How many stock epmds are ended one after the other: each VM without `-start_epmd false` starts a new one. */
@@ -63,7 +62,7 @@ export async function listenInItsPlace(bind: () => Promise<Listener>, log: Logge
         if (ended === REPLACE_ATTEMPTS || !(await endIdleEpmd(error.at))) throw error;
         ended += 1;
         patience = performance.now() + KILL_GRACE;
-        log.info({ address: formatPeer(error.at) }, "ended a stock epmd without living nodes, to take its place");
+        log.info({ address: hostPort(error.at) }, "ended a stock epmd without living nodes, to take its place");
       }
       await new Promise((resolve) => setTimeout(resolve, KILL_POLL));
     }

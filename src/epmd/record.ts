@@ -1,9 +1,10 @@
 import type { DaemonEvent, Observe } from "../daemon/core/observations.js";
 import { formatNodeName } from "../names/node-name.js";
+import { hostPort } from "../net/ip.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { Answer } from "./answer.js";
 import type { LookedUp } from "./look-up.js";
-import { formatPeer, type Peer, type PeerLog } from "./peer.js";
+import type { Peer, PeerLog } from "./peer.js";
 import type { EpmdRequest, EpmdResponse } from "./wire/messages.js";
 
 /** Alive name and host, as long as they can be. */
@@ -46,7 +47,7 @@ export function recordLookUp(
     source: found?.source ?? (noPort ? undefined : "registry"),
     stale: found?.stale ?? false,
     port: response.result === 0 ? response.port : undefined,
-    endpoints: found?.endpoints.map((endpoint) => formatPeer(endpoint)) ?? NONE,
+    endpoints: found?.endpoints.map((endpoint) => hostPort(endpoint)) ?? NONE,
     reason: noPort?.reason,
     elapsedMs: timing.elapsedMs,
   });
@@ -57,7 +58,7 @@ const NONE: readonly string[] = [];
 function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: PeerLog): void {
   if (!noPort) return;
   const { outcome, reason } = noPort;
-  const where = { node: (node ? formatNodeName(node) : asked).slice(0, LONGEST_LOGGED_NAME), peer: formatPeer(peer) };
+  const where = { node: (node ? formatNodeName(node) : asked).slice(0, LONGEST_LOGGED_NAME), peer: hostPort(peer) };
   // At a gateway address `unreachable` means that the relay process failed.
   if (outcome === "unavailable" || (outcome === "unreachable" && way === "gateway")) {
     log.warn({ ...where, reason }, "look-up failed");

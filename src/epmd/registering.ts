@@ -1,10 +1,10 @@
 import { connect } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
-import { familyOf } from "../net/ip.js";
+import { familyOf, hostPort } from "../net/ip.js";
 import { Sampling } from "../sampling.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
-import { formatPeer, type Peer } from "./peer.js";
+import type { Peer } from "./peer.js";
 import type { Alive2Request } from "./wire/messages.js";
 
 /** The connection that asks for a registration. */
@@ -84,13 +84,13 @@ export function createRegister(deps: RegisteringDeps): Register {
   const register = (request: Alive2Request, peer: Peer): Registered => {
     const { type: _, ...registration } = request;
     if (registry.size >= maxNodes && !registry.get(request.aliveName)) {
-      const fields = { node: request.aliveName, port: request.port, peer: formatPeer(peer) };
+      const fields = { node: request.aliveName, port: request.port, peer: hostPort(peer) };
       logRefusal("nodes", fields, `${maxNodes} nodes are registered (--max-nodes)`);
       return REFUSED;
     }
     const family = familyOf(peer.dialled) ?? 4;
     const elsewhere = peer.sameHost ? {} : { address: peer.address };
-    const held = { ...registration, family, origin: "alive2", ...elsewhere, connection: formatPeer(peer) } as const;
+    const held = { ...registration, family, origin: "alive2", ...elsewhere, connection: hostPort(peer) } as const;
     const node = registry.register(held, now());
     if (node) return { outcome: "registered", node };
     const { aliveName, port } = request;
@@ -112,7 +112,7 @@ export function createRegister(deps: RegisteringDeps): Register {
     const { aliveName: node } = holder;
     const why = isSame ? "it has come back" : "nothing listens at its port";
     log.info(
-      { node, address: formatPeer(holder) },
+      { node, address: hostPort(holder) },
       `the holder of the name gives way to a new registration from its machine: ${why}`,
     );
     if (isSame) rememberGivingWay(node);
@@ -128,7 +128,7 @@ export function createRegister(deps: RegisteringDeps): Register {
       uid === undefined
         ? "the user of its process is unknown, and --register-uid is given"
         : `--register-uid does not name the user ${uid} of its process`;
-    logRefusal(`uid ${uid}`, { node: request.aliveName, port: request.port, peer: formatPeer(peer), uid }, why);
+    logRefusal(`uid ${uid}`, { node: request.aliveName, port: request.port, peer: hostPort(peer), uid }, why);
     return false;
   };
 
@@ -142,7 +142,7 @@ export function createRegister(deps: RegisteringDeps): Register {
   return (request, peer, holding) => {
     const { aliveName: node, port } = request;
     if (holding.names >= MAX_NAMES) {
-      logRefusal("names", { node, port, peer: formatPeer(peer) }, `its connection holds ${MAX_NAMES} names`);
+      logRefusal("names", { node, port, peer: hostPort(peer) }, `its connection holds ${MAX_NAMES} names`);
       return REFUSED;
     }
     // At once where nothing has to be asked first: the VM waits for the answer.

@@ -5,10 +5,9 @@ import type { NameServer } from "../dns/exchange.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { Listener } from "../epmd/listener.js";
 import type { GatewayWay } from "../epmd/look-up.js";
-import { formatPeer } from "../epmd/peer.js";
 import { openFileLimit } from "../epmd/places.js";
 import { parseNodeName } from "../names/node-name.js";
-import { isLoopback } from "../net/ip.js";
+import { hostPort, isLoopback } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import type { Machine } from "../os/machine.js";
@@ -68,7 +67,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     onPairs: (pairs) => hosts.know(pairs, "the relay process"),
     ownPairs: () => hosts.pairs,
     onDialFailed: (node, endpoint, reason) => {
-      log.info({ node, endpoint: formatPeer(endpoint), reason }, "relay cannot reach the node");
+      log.info({ node, endpoint: hostPort(endpoint), reason }, "relay cannot reach the node");
       nodes.refused(parseNodeName(node), endpoint);
     },
     log,
@@ -111,7 +110,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     accepts,
   };
   return {
-    dnsAddress: dns && formatPeer(dns),
+    dnsAddress: dns && hostPort(dns),
     isOwnServer: (server) => dns?.isOwnServer(server) ?? false,
     contains: (address) => addresses.contains(address),
     markUsed: (address) => hosts.markUsed(address),

@@ -10,7 +10,7 @@ import {
 } from "./wire/messages.js";
 
 /** The response to a request, and what happens to the connection and to the daemon. */
-export type Answer =
+export type RequestResult =
   | { readonly action: "reply"; readonly response: EpmdResponse }
   /** Reply, and keep the connection: it is the registration from now on. */
   | { readonly action: "hold"; readonly response: EpmdResponse; readonly node: RegisteredNode }
@@ -38,7 +38,12 @@ export interface AnswerDeps {
 }
 
 /** The rules of epmd_srv.c: who may ask for what, and what is answered. */
-export function answer(request: EpmdRequest, peer: Peer, holding: Holding, deps: AnswerDeps): Answer | Promise<Answer> {
+export function answer(
+  request: EpmdRequest,
+  peer: Peer,
+  holding: Holding,
+  deps: AnswerDeps,
+): RequestResult | Promise<RequestResult> {
   switch (request.type) {
     case "PORT_PLEASE2_REQ": {
       const response = deps.lookUp(request, peer);
@@ -62,7 +67,12 @@ export function answer(request: EpmdRequest, peer: Peer, holding: Holding, deps:
 
 type LocalRequest = Exclude<EpmdRequest, { type: "PORT_PLEASE2_REQ" | "NAMES_REQ" }>;
 
-function answerLocal(request: LocalRequest, peer: Peer, holding: Holding, deps: AnswerDeps): Answer | Promise<Answer> {
+function answerLocal(
+  request: LocalRequest,
+  peer: Peer,
+  holding: Holding,
+  deps: AnswerDeps,
+): RequestResult | Promise<RequestResult> {
   const { registry } = deps;
   switch (request.type) {
     case "ALIVE2_REQ": {
@@ -99,7 +109,7 @@ function answerLocal(request: LocalRequest, peer: Peer, holding: Holding, deps: 
   }
 }
 
-function alive2Answer(registered: Registered, highestVersion: number): Answer {
+function alive2Answer(registered: Registered, highestVersion: number): RequestResult {
   switch (registered.outcome) {
     case "registered": {
       const { node } = registered;
@@ -115,7 +125,7 @@ function alive2Answer(registered: Registered, highestVersion: number): Answer {
   }
 }
 
-function reply(response: EpmdResponse): Answer {
+function reply(response: EpmdResponse): RequestResult {
   return { action: "reply", response };
 }
 

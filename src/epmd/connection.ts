@@ -1,10 +1,10 @@
 import type { Duplex } from "node:stream";
 import type { Observe } from "../daemon/core/observations.js";
 import { ProtocolError } from "../errors.js";
-import type { Answer } from "./answer.js";
+import type { RequestResult } from "./answer.js";
 import type { RegisteredNode } from "./core/registry.js";
 import type { PeerLog } from "./peer.js";
-import { describeAnswer, describeRequest, requestEvent } from "./record.js";
+import { describeRequest, describeResult, requestEvent } from "./record.js";
 import type { Holding } from "./registering.js";
 import type { UnreadAnswers } from "./unread-answers.js";
 import { readFrame } from "./wire/bytes.js";
@@ -12,7 +12,7 @@ import { decodeRequest, encodeResponse } from "./wire/codec.js";
 import type { EpmdRequest } from "./wire/messages.js";
 
 export interface ConnectionDeps {
-  readonly answer: (request: EpmdRequest, holding: Holding) => Answer | Promise<Answer>;
+  readonly answer: (request: EpmdRequest, holding: Holding) => RequestResult | Promise<RequestResult>;
   /** The connection is this node's registration from now on; `release` ends it. */
   readonly hold: (node: RegisteredNode, release: () => void) => void;
   /** The connection that held this node has ended. */
@@ -41,7 +41,7 @@ const LONGEST_TIMER = 0x7fffffff;
 const NOTHING = Buffer.alloc(0);
 /** Why a connection is closed without an answer, as the debug log has it. */
 type CloseReason =
-  | Extract<Answer, { action: "close" }>["reason"]
+  | Extract<RequestResult, { action: "close" }>["reason"]
   | "packet-timeout"
   | "invalid-request"
   | "answers-unread"
@@ -104,12 +104,12 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     deps.unread.keep(duplex);
   };
 
-  const carryOut = (request: EpmdRequest, result: Answer, startedAt: number) => {
+  const carryOut = (request: EpmdRequest, result: RequestResult, startedAt: number) => {
     answering = undefined;
     deps.observe(requestEvent(request, result));
     if (log.isLevelEnabled("debug")) {
       const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
-      log.debug({ request: describeRequest(request), result: describeAnswer(result), elapsedMs }, "request");
+      log.debug({ request: describeRequest(request), result: describeResult(result), elapsedMs }, "request");
     }
     switch (result.action) {
       case "close":

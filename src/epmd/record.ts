@@ -2,7 +2,7 @@ import type { DaemonEvent, Observe } from "../daemon/core/observations.js";
 import { formatNodeName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
-import type { Answer } from "./answer.js";
+import type { RequestResult } from "./answer.js";
 import type { LookedUp } from "./look-up.js";
 import type { Peer, PeerLog } from "./peer.js";
 import type { EpmdRequest, EpmdResponse } from "./wire/messages.js";
@@ -69,7 +69,7 @@ function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: Peer
 }
 
 /** A request and its answer, as the metrics count them. */
-export function requestEvent(request: EpmdRequest, result: Answer): DaemonEvent {
+export function requestEvent(request: EpmdRequest, result: RequestResult): DaemonEvent {
   // An ALIVE2_REQ, whatever the reason of its refusal.
   const type = request.type === "ALIVE2_REQ_REFUSED" ? "ALIVE2_REQ" : request.type;
   return { type: "request", request: type, result: result.action === "close" ? "closed" : resultOf(result.response) };
@@ -108,7 +108,7 @@ export function describeRequest(request: EpmdRequest): string {
   }
 }
 
-export function describeAnswer(result: Answer): string {
+export function describeResult(result: RequestResult): string {
   if (result.action === "close") return `closed: ${result.reason}`;
   return describeResponse(result.response);
 }

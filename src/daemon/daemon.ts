@@ -9,16 +9,17 @@ import type { Listener } from "../epmd/listener.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
+import { Domains, servedDomains } from "../names/domains.js";
 import { qualifiedDomain } from "../names/service-domain.js";
 import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { uidsOf } from "../os/peer-uid.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
-import { advertised, servedDomains } from "../publish/core/advertised.js";
+import { advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
-import { ownHosts, registrySource } from "../resolve/registry-source.js";
+import { registrySource } from "../resolve/registry-source.js";
 import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
 import { createMatching } from "./matching.js";
@@ -88,7 +89,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   let gateway: Gateway | undefined;
   let admin: Admin | undefined;
   let stopping = false;
-  const isOurs = ownHosts(config, machine);
+  const domains = new Domains(config, machine);
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => {
     open = resolve;
@@ -99,9 +100,10 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     const running = composeResolution({
       config,
       machine,
+      domains,
       registry: registrySource({
         registry,
-        isOurs,
+        domains,
         advertised: (node) => advertised(node, config),
       }),
       servers: zone,
@@ -127,8 +129,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       opened: config.gateway ? opened : undefined,
       gatewayWay: () => gateway,
       match: createMatching({
-        config,
-        machine,
+        ...config,
+        domains,
         registry,
         zoneDomains: zone.map(({ domain }) => domain),
         instances: (query, limit) => consul.instances(query, limit),
@@ -142,7 +144,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     if (config.gateway) {
       const { startGateway } = await import("../gateway/gateway.js");
       const { nodes } = running;
-      gateway = await startGateway({ config, machine, registry, nodes, isOurs, listener, zones: zone, relay, log });
+      gateway = await startGateway({ config, machine, registry, nodes, domains, listener, zones: zone, relay, log });
       open();
     }
     admin = await startAdmin({

@@ -6,6 +6,7 @@ import type { Registry } from "../epmd/core/registry.js";
 import type { Listener } from "../epmd/listener.js";
 import type { GatewayWay } from "../epmd/look-up.js";
 import { openFileLimit } from "../epmd/places.js";
+import type { Domains } from "../names/domains.js";
 import { parseNodeName } from "../names/node-name.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
@@ -16,7 +17,6 @@ import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/socket-path.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
-import type { OwnHostTest } from "../resolve/registry-source.js";
 import { GatewayAddresses, hostLimit } from "./core/addresses.js";
 import { gatewayHosts, gatewayNames, isGatewayHost } from "./core/names.js";
 import { type GatewayDns, startGatewayDns } from "./dns.js";
@@ -28,7 +28,7 @@ export interface GatewayDeps {
   readonly machine: Machine;
   readonly registry: Registry;
   readonly nodes: NodeResolver;
-  readonly isOurs: OwnHostTest;
+  readonly domains: Pick<Domains, "isOurs">;
   /** The EPMD's. */
   readonly listener: Listener;
   /** Name servers of zones that we serve ourselves. */
@@ -73,7 +73,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     log,
   });
   const { add: listen, remove: stopListening } = listener;
-  const belongsToHost = (aliveName: string, host: string) => deps.isOurs(aliveName, host);
+  const belongsToHost = (aliveName: string, host: string) => deps.domains.isOurs(aliveName, host);
   const hosts = new GatewayHosts({
     addresses,
     listen,

@@ -1,20 +1,20 @@
 import { portPlease } from "../epmd/client.js";
 import { describeError } from "../errors.js";
+import type { Domains } from "../names/domains.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import type { Resolution } from "./core/resolution.js";
-import type { OwnHostTest } from "./registry-source.js";
 import { type Source, TRAITS } from "./source.js";
 
 /** An EPMD on this machine answers at once, if at all. Milliseconds. */
 const ASK_TIMEOUT = 500;
 
 /** For a command that is not the daemon: the nodes alive here, as the EPMD of this machine knows them, ours or stock. */
-export function epmdSource(port: number, isOurs: OwnHostTest): Source {
+export function epmdSource(port: number, domains: Pick<Domains, "isOurs">): Source {
   return {
     name: "registry",
     ...TRAITS.registry,
     lookUp: async ({ node: { aliveName, host }, family }): Promise<Resolution> => {
-      if (!isOurs(aliveName, host)) return { outcome: "not-found", reason: `${host} is not this machine` };
+      if (!domains.isOurs(aliveName, host)) return { outcome: "not-found", reason: `${host} is not this machine` };
       const [address, kind]: [string, Family] = family === 6 ? ["::1", 6] : ["127.0.0.1", 4];
       try {
         const answer = await portPlease({ address, port }, aliveName, { timeout: ASK_TIMEOUT, forwarded: true });

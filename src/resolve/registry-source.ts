@@ -1,29 +1,27 @@
-import type { Config } from "../config/config.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
-import { expandHost, parseServiceDomain } from "../names/service-domain.js";
+import type { Domains } from "../names/domains.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
-import type { Machine } from "../os/machine.js";
-import { type Advertised, isLeftOut, nodeDomain } from "../publish/core/advertised.js";
+import type { Advertised } from "../publish/core/advertised.js";
 import type { Question, Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface RegistrySourceDeps {
   readonly registry: Registry;
-  readonly isOurs: OwnHostTest;
+  readonly domains: Pick<Domains, "isOurs">;
   /** Where others reach a node that lives here; no addresses: where they asked; undefined when nobody can. */
   readonly advertised: (node: RegisteredNode) => Advertised | undefined;
 }
 
 /** The nodes alive here. `web@other.service.consul` is never answered by a local `web`. */
-export function registrySource({ registry, isOurs, advertised }: RegistrySourceDeps): Source {
+export function registrySource({ registry, domains, advertised }: RegistrySourceDeps): Source {
   return {
     name: "registry",
     ...TRAITS.registry,
     lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
       if (!node) return { outcome: "not-found", reason: `${aliveName} is not registered here` };
-      if (host !== undefined && !isOurs(aliveName, host)) {
+      if (host !== undefined && !domains.isOurs(aliveName, host)) {
         return { outcome: "not-found", reason: `${aliveName} is registered here, but ${host} is not served here` };
       }
       const endpoints = (context.sameHost ? loopbackEndpoints(node) : advertisedEndpoints(node, context)).filter(
@@ -56,21 +54,4 @@ export function registrySource({ registry, isOurs, advertised }: RegistrySourceD
 
 function endpointAt(address: string, family: Family, port: number, target: string): Endpoint {
   return { address, port, family, priority: 0, weight: 0, target };
-}
-
-/** Whether a host is ours for an alive name, so that the nodes alive here are the answer: `web@other.service.consul` is not. */
-export type OwnHostTest = (aliveName: string, host: string) => boolean;
-
-export function ownHosts(config: Config, machine: Machine): OwnHostTest {
-  const { consulDomain } = config;
-  const nodeHost = config.nodeHost === undefined ? undefined : expandHost(config.nodeHost, consulDomain, machine.names);
-  const isShared = nodeHost !== undefined && parseServiceDomain(nodeHost, consulDomain) !== undefined;
-  /** Of this machine alone. */
-  const isMachine = (host: string) =>
-    machine.names.has(host) ||
-    isLoopback(host) ||
-    machine.addresses().includes(host) ||
-    (host === nodeHost && !isShared);
-  return (aliveName, host) =>
-    isMachine(host) || ((host === nodeDomain(aliveName, config) || host === nodeHost) && !isLeftOut(aliveName, config));
 }

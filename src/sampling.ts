@@ -7,21 +7,21 @@ const LINES = 10;
  * the log. Pure: time comes in with each call.
  */
 export class Sampling {
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
   #until = Number.NEGATIVE_INFINITY;
   #leftOut = 0;
 
   /** @returns how many events were left out since the last one that was logged; undefined: leave this one out too */
   take(kind: string, now: number): number | undefined {
     if (now >= this.#until) {
-      this.#told.clear();
+      this.#logged.clear();
       this.#until = now + PERIOD;
     }
-    if (this.#told.has(kind) || this.#told.size >= LINES) {
+    if (this.#logged.has(kind) || this.#logged.size >= LINES) {
       this.#leftOut++;
       return undefined;
     }
-    this.#told.add(kind);
+    this.#logged.add(kind);
     const leftOut = this.#leftOut;
     this.#leftOut = 0;
     return leftOut;

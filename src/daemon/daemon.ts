@@ -215,11 +215,15 @@ async function startZone(config: Config, registry: Registry, log: Logger): Promi
 }
 
 /** Names under our own domains are asked of our own zone, which knows at once when there is no such node. */
-function zoneServers(config: Config, { address, port }: Responder) {
+function zoneServers(config: Pick<Config, "domain" | "consulDomain">, { address, port }: Responder) {
   return servedDomains(config).map((domain) => ({ domain, address, port }));
 }
 
-function watchConfiguredNodes(config: Config, registry: Registry, log: Logger): ConfiguredNodes | undefined {
+function watchConfiguredNodes(
+  config: Pick<Config, "nomad" | "publishNode">,
+  registry: Registry,
+  log: Logger,
+): ConfiguredNodes | undefined {
   const port = config.nomad.erlDistPort;
   const names = config.publishNode.map(({ aliveName }) => aliveName);
   if (names.length === 0 || port === undefined) return undefined;

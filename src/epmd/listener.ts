@@ -39,6 +39,8 @@ export interface Listener {
   readonly remove: (address: string) => Promise<void>;
   /** Open connections. */
   readonly connections: number;
+  /** close() was called: the connections that end now are ended by us. */
+  readonly isClosed: boolean;
   /** Stops accepting and ends every connection. */
   readonly close: () => Promise<void>;
 }
@@ -171,7 +173,7 @@ class EpmdListener implements Listener {
     }
     const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
     if (full) {
-      if (full.tell()) this.#tellFull(full, peer);
+      if (full.tell()) this.#logFull(full, peer);
       return void socket.destroy();
     }
     this.#sockets.add(socket);
@@ -179,10 +181,14 @@ class EpmdListener implements Listener {
     onConnection(socket, peer);
   }
 
-  #tellFull(full: Places, peer: Peer): void {
+  #logFull(full: Places, peer: Peer): void {
     const { maxConnections, logs } = this.#options;
     const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
     logs.about(peer).warn({ maxConnections }, `connection closed: ${what} in use`);
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   get connections(): number {

@@ -67,13 +67,13 @@ export class PeerLogs {
 
   /** Every line has the field `peer`. */
   about(peer: Peer): PeerLog {
-    const who = { peer: hostPort(peer) };
-    return peer.local ? this.#log.child(who) : this.#sampled(who);
+    const fields = { peer: hostPort(peer) };
+    return peer.local ? this.#log.child(fields) : this.#sampled(fields);
   }
 
-  #sampled(who: object): PeerLog {
+  #sampled(common: object): PeerLog {
     const at = (level: Level) => (fields: object, message: string) =>
-      this.#write(level, { ...who, ...fields }, message);
+      this.#write(level, { ...common, ...fields }, message);
     return {
       debug: at("debug"),
       info: at("info"),

@@ -60,8 +60,8 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const { registry, log } = options;
   const holders = new Map<RegisteredNode, () => void>();
   const maxConnections = connectionLimit(options.maxConnections, openFileLimit(), options.gateway);
-  let port = options.port;
-  let closing = false;
+  let listener: Listener | undefined;
+  const port = () => listener?.port ?? options.port;
   const logs = new PeerLogs(log);
   const unread = new UnreadAnswers();
 
@@ -70,7 +70,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     const { aliveName, port: nodePort, creation, origin } = node;
     if (origin !== "alive2") return;
     if (type === "registered") log.info({ node: aliveName, port: nodePort, creation }, "node registered");
-    else log.info({ node: aliveName, port: nodePort }, closing ? "node left for a successor" : "node gone");
+    else log.info({ node: aliveName, port: nodePort }, listener?.isClosed ? "node left for a successor" : "node gone");
   });
 
   const { nodes, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
@@ -100,7 +100,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     registry,
     register: createRegister({
       ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
-      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port }),
+      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port: port() }),
     }),
     lookUp: lookUpAndRecord,
     list: ({ dialled }) => {
@@ -111,7 +111,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     match: (pattern, peer) => options.match(pattern, peer.sameHost),
     release,
-    epmdPort: () => port,
+    epmdPort: port,
     relaxedCommandCheck: options.relaxedCommandCheck,
     allowKill: options.allowKill,
   };
@@ -159,29 +159,16 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     });
 
   try {
-    const listener = options.replaceEpmd
+    listener = options.replaceEpmd
       ? await (await import("./port-holder.js")).listenInItsPlace(bind, log)
       : await bind();
-    port = listener.port;
     if (maxConnections < options.maxConnections) {
       log.warn(
         { maxConnections },
         "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
       );
     }
-    return {
-      port,
-      addresses: listener.addresses,
-      get connections() {
-        return listener.connections;
-      },
-      add: (address) => listener.add(address),
-      remove: (address) => listener.remove(address),
-      close: () => {
-        closing = true;
-        return listener.close();
-      },
-    };
+    return listener;
   } catch (error) {
     if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
     const { describePortHolder } = await import("./port-holder.js");

@@ -72,12 +72,11 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     },
     log,
   });
-  const { add: listen, remove: stopListening } = listener;
   const belongsToHost = (aliveName: string, host: string) => deps.domains.isOurs(aliveName, host);
   const hosts = new GatewayHosts({
     addresses,
-    listen,
-    stopListening,
+    listen: (address) => listener.add(address),
+    stopListening: (address) => listener.remove(address),
     onPair: relays.keep,
     hasNodes: ({ host }) => registry.nodes().some(({ aliveName }) => belongsToHost(aliveName, host)),
     linked: async () => {

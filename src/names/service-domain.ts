@@ -104,7 +104,7 @@ function readPlace(labels: readonly string[]): { readonly datacenter: string | u
       case "peer":
         return `it is a service of another cluster (the peer ${value}), where other daemons publish its nodes`;
       case "sg":
-        return `it is a service of whichever cluster of the sameness group ${value} has it`;
+        return `it is a service of the sameness group ${value}, and Consul chooses the cluster`;
       default:
         return `what stands behind .service. is neither a datacenter nor pairs such as dc1.dc: ${labels.join(".")}`;
     }

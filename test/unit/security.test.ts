@@ -8,6 +8,8 @@ const read = (path: string) => readFileSync(ROOT + path, "utf8");
 /** What SECURITY.md says, and the line of the source that makes it so. */
 const LIMITS: readonly (readonly [said: string, file: string, line: string])[] = [
   ["3,057 bytes", "src/epmd/wire/bytes.ts", "MAX_REQUEST = 3057;"],
+  ["remembered (30 s) | 1,000 |", "src/epmd/registering.ts", "MAX_GAVE_WAY = 1000;"],
+  ["remembered (30 s) | 1,000 |", "src/epmd/registering.ts", "GIVE_WAY_PAUSE = 30_000;"],
   ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_AHEAD = 64 * 1024;"],
   ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_UNREAD = 1024 * 1024;"],
   ["32 MiB; the one", "src/epmd/unread-answers.ts", "MAX_UNREAD = 32 * 1024 * 1024;"],

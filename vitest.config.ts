@@ -23,8 +23,8 @@ export default defineConfig({
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // As many files as a small machine has cores: peers (RabbitMQ, Chromium, Consul) have work of their own to do.
-    maxWorkers: 2,
+    // Tests wait for peers half of the time: three files at once keep two cores busy, and no more than busy.
+    maxWorkers: 3,
     reporters: ["default", "./test/support/counting-reporter.ts"],
     projects: [
       { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT] } },

@@ -15,11 +15,19 @@ export class ProtocolError extends SrvEpmdError {}
 /** A command line, variable, file or value that cannot be used: CONFIG_UNKNOWN, CONFIG_VALUE, CONFIG_FILE, CONFIG_CONFLICT. */
 export class ConfigError extends SrvEpmdError {}
 
-/** A call of the Consul agent that failed: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED, CONSUL_UNAVAILABLE. */
-export class ConsulError extends SrvEpmdError {}
+export type ConsulErrorCode = "CONSUL_FORBIDDEN" | "CONSUL_UNKNOWN" | "CONSUL_REJECTED" | "CONSUL_UNAVAILABLE";
 
-/** An EPMD that cannot be reached, or whose answer is not one of an EPMD: EPMD_UNREACHABLE, EPMD_ANSWER, EPMD_TIMEOUT. */
-export class EpmdError extends SrvEpmdError {}
+/** The Consul agent refused a call, or did not answer. */
+export class ConsulError extends SrvEpmdError {
+  declare readonly code: ConsulErrorCode;
+}
+
+export type EpmdErrorCode = "EPMD_UNREACHABLE" | "EPMD_ANSWER" | "EPMD_TIMEOUT";
+
+/** An EPMD that cannot be reached, or whose answer is not one of an EPMD. */
+export class EpmdError extends SrvEpmdError {
+  declare readonly code: EpmdErrorCode;
+}
 
 /** A socket that cannot be opened for listening: LISTEN_IN_USE, LISTEN_FAILED. */
 export class ListenError extends SrvEpmdError {

@@ -24,5 +24,5 @@ export {
 export { ConfigError, EpmdError, ListenError, ProtocolError, SrvEpmdError } from "./errors.js";
 export { parseNodeName } from "./names/node-name.js";
 export type { Endpoint, Family } from "./net/endpoint.js";
-export type { Resolution } from "./resolve/core/resolution.js";
+export type { NotFoundCode, Resolution, UnavailableCode } from "./resolve/core/resolution.js";
 export { resolve } from "./resolve/look-ups.js";

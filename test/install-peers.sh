@@ -5,7 +5,7 @@
 # On Debian as root it installs packages of the distribution; Consul, which Debian 12 no longer has, comes from the main
 # section of Debian 11, further Erlang/OTP releases (test/install-otp.sh) and the brokers and HAProxy (test/install-brokers.sh)
 # are unpacked below /opt/srv-epmd-peers and are neither installed nor started. Nothing else is touched.
-# Elsewhere it says what to install by hand: tests without their peer are skipped, but with CI=true this is a failure.
+# With SRV_EPMD_NO_INSTALL set it installs nothing and says what is missing. Elsewhere it says what to install by hand: tests without their peer are skipped, but with CI=true this is a failure.
 set -euo pipefail
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -122,8 +122,15 @@ have_consul || missing="${missing:+$missing }consul"
 [[ ${#releases[@]} -eq 0 ]] || missing="${missing:+$missing }${releases[*]/#/Erlang/OTP }"
 [[ ${#brokers[@]} -eq 0 ]] || missing="${missing:+$missing }${brokers[*]}"
 [[ -n $missing ]] || exit 0
+[[ -z ${SRV_EPMD_NO_INSTALL:-} ]] || by_hand "SRV_EPMD_NO_INSTALL is set, so nothing is installed" "$missing"
 [[ $(uname -s) = Linux ]] && have apt-get && have dpkg || by_hand "This is not Debian" "$missing"
 [[ $EUID -eq 0 ]] || by_hand "Only root can install packages" "$missing"
+
+[[ ${#packages[@]} -eq 0 ]] || say "to be installed from the distribution: ${packages[*]}"
+beside=("${releases[@]/#/Erlang/OTP }" "${brokers[@]}")
+have_consul || beside+=(consul)
+[[ ${#beside[@]} -eq 0 ]] || say "to be unpacked in $peers: $(printf '%s, ' "${beside[@]}" | sed 's/, $//')"
+say "to test without them: SRV_EPMD_NO_INSTALL=1 npm test, or npm run test:fast, which needs none"
 
 # Each step is a subshell outside of any condition: within one, bash would go on after a failed command.
 status=0

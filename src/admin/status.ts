@@ -83,7 +83,7 @@ export class DaemonStatus {
             started: registrar !== undefined,
             trouble: registrar?.agentTrouble,
             missing: (registrar?.status() ?? [])
-              .filter(isMissing)
+              .filter((status) => isMissing(status) && !status.isBeyondLimit)
               .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
           }
         : undefined,
@@ -93,9 +93,11 @@ export class DaemonStatus {
   async nodes(): Promise<{ readonly nodes: readonly LocalNode[]; readonly left: readonly LeftEntry[] }> {
     const alive = this.#deps.registry.nodes();
     const standing = (await this.#registrar())?.status();
+    // A node that is alive comes before an entry of the same name whose VM has left.
+    const statuses = standing && new Map(standing.toReversed().map((status) => [status.name, status]));
     const names = new Set(alive.map(({ aliveName }) => aliveName));
     return {
-      nodes: alive.map((node) => localNode(node, standing)),
+      nodes: alive.map((node) => localNode(node, statuses)),
       left: (standing ?? [])
         .filter(({ name, published }) => published && !names.has(name))
         .map(({ name, serviceIds }) => ({ name, serviceIds })),
@@ -155,9 +157,9 @@ export class DaemonStatus {
   }
 }
 
-function localNode(node: RegisteredNode, standing: readonly NameStatus[] | undefined): LocalNode {
+function localNode(node: RegisteredNode, statuses: ReadonlyMap<string, NameStatus> | undefined): LocalNode {
   const { aliveName, port, creation, family, address, since, origin } = node;
-  const status = standing?.find(({ name }) => name === aliveName);
+  const status = statuses?.get(aliveName);
   const reason = status?.reason ?? (status && isMissing(status) ? status.lastError : undefined);
   return {
     name: aliveName,

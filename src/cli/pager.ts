@@ -10,9 +10,9 @@ export async function page(text: string, { env, stdout, stdoutIsTerminal = false
   if (!stdoutIsTerminal || env.TERM === "dumb" || pager === "") return stdout(text);
   // less: colours as they are, and nothing to leave where the text fits on the screen.
   const less = `${env.LESS ?? "-F -X"} -R`;
-  const child = spawn("sh", ["-c", pager], { stdio: ["pipe", "inherit", "inherit"], env: { ...env, LESS: less } });
-  // Ctrl-C is the pager's: we would leave it alone with the terminal.
+  // Ctrl-C is for the pager: if we ended, it would lose its terminal. Before the start, since the pager may run first.
   onSignal(() => undefined);
+  const child = spawn("sh", ["-c", pager], { stdio: ["pipe", "inherit", "inherit"], env: { ...env, LESS: less } });
   const ended = new Promise<boolean>((resolve) => {
     child.once("error", () => resolve(false));
     child.once("close", () => resolve(true));

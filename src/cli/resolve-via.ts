@@ -5,7 +5,7 @@ import { describeError } from "../errors.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
-import type { Answer } from "../resolve/core/resolution.js";
+import { type Answer, epmdErrorCode, notFound, unavailable } from "../resolve/core/resolution.js";
 
 /** Which EPMD was asked, and what it says to whom. */
 export interface ViaSeen {
@@ -41,12 +41,12 @@ export async function resolveVia(
     const kind = isOurs ? "srv-epmd" : "stock";
     const via: ViaSeen = { epmd: where, ...(full && { kind }), aliveName, stockVm };
     if (endpoints) return { via, answer: found(endpoints) };
-    if (full?.reason !== undefined) return { via, answer: { outcome: "not-found", reason: full.reason } };
+    if (full?.reason !== undefined) return { via, answer: notFound("EPMD_NO_NODE", full.reason) };
     // An EPMD without full names has said all it knows with the port: its own address is the node's.
     if (bare.node) return { via, answer: found([{ ...epmd, port: bare.node.port }]) };
-    return { via, answer: { outcome: "not-found", reason: `${where} has no port for ${aliveName}` } };
+    return { via, answer: notFound("EPMD_NO_NODE", `${where} has no port for ${aliveName}`) };
   } catch (error) {
-    const answer: Answer = { outcome: "unavailable", cause: describeError(error) };
+    const answer = unavailable(epmdErrorCode(error), describeError(error));
     return { answer, via: { epmd: where, aliveName, stockVm: null } };
   }
 }

@@ -50,65 +50,30 @@ export interface ConsulQuestion extends Omit<ConsulCall, "held"> {
   readonly method: "_get" | "_post";
 }
 
-/** Every method throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN, CONSUL_REJECTED or CONSUL_UNAVAILABLE. */
-export interface ConsulClient {
-  /** Checks that are there and not in the entry stay: maintenance is one. */
-  register(entry: ServiceEntry, signal?: AbortSignal): Promise<void>;
-  /** Removes the TCP check of an entry; no fault when there is none. */
-  dropTcpCheck(serviceId: string, signal?: AbortSignal): Promise<void>;
-  pass(serviceId: string, signal?: AbortSignal): Promise<void>;
-  fail(serviceId: string, signal?: AbortSignal): Promise<void>;
-  /** With the token that is known now, and no other: see AclToken. */
-  deregister(serviceId: string, signal?: AbortSignal): Promise<void>;
-  /** Undefined when the agent has no such service. */
-  service(serviceId: string, signal?: AbortSignal): Promise<HeldService | undefined>;
-  /** Those with our id prefix. Services that the token may not read are left out by Consul without a word. */
-  services(signal?: AbortSignal): Promise<HeldService[]>;
-  /** Checks of those services, and of the machine as far as the token may read them. */
-  checks(signal?: AbortSignal): Promise<HeldCheck[]>;
-  /** All instances of a service in the datacenter. */
-  healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]>;
-  /** The same with what people want to know, of any datacenter. Empty, too, for what the token may not read. */
-  members(query: ServiceQuery, signal?: AbortSignal): Promise<ServiceMember[]>;
-  /** The instances, once they are other than at the index (0: at once), or after `wait` milliseconds and a sixteenth of it. */
-  followService(query: ServiceQuery, index: number, wait: number, signal?: AbortSignal): Promise<ServiceSnapshot>;
-  /** All services of the agent. */
-  localServices(signal?: AbortSignal): Promise<LocalService[]>;
-  /** Connect proxies that are registered with the agent. Those that the token may not read are left out without a word. */
-  sidecars(signal?: AbortSignal): Promise<Sidecar[]>;
-  /** One of them once its registration is another than that of the hash ("": at once), or after `wait` milliseconds and a sixteenth of it. */
-  followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot>;
-  /** Any question that changes nothing, for an examination. Its reply is not looked at. */
-  ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply>;
-  /** Called when the token file was found to hold another token. */
-  onNewToken(listener: () => void): void;
-  /** Looks whether the token file holds another token. Never rejects. */
-  lookForToken(): Promise<void>;
-  close(): void;
-}
-
 const SERVICE_PATH = "/agent/service/{id}";
 const HEALTH_PATH = "/health/service/{service}";
 /** Never changes, so that a refresh reaches no server: the agent syncs a check when its status or output changes. */
 const PASS_NOTE = "the VM is connected to srv-epmd";
 const FAIL_NOTE = "the VM has left srv-epmd";
 
-export function createConsulClient(options: TransportOptions): ConsulClient {
-  return new Client(options);
-}
-
-class Client implements ConsulClient {
+/**
+ * The agent's API as far as srv-epmd uses it. Every call throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN (the agent
+ * has no such service or check), CONSUL_REJECTED or CONSUL_UNAVAILABLE.
+ */
+export class ConsulClient {
   readonly #transport: Transport;
 
   constructor(options: TransportOptions) {
     this.#transport = new Transport(options);
   }
 
+  /** Checks of the service that are not in the entry stay: maintenance mode is one. */
   async register(entry: ServiceEntry, signal?: AbortSignal): Promise<void> {
     // Not replace-existing-checks: it ends the maintenance mode of a service, which is a check of it (Consul 1.8).
     await this.#transport.call({ method: "_put", path: "/agent/service/register", body: registration(entry) }, signal);
   }
 
+  /** Removes the TCP check of an entry; no error when there is none. */
   async dropTcpCheck(serviceId: string, signal?: AbortSignal): Promise<void> {
     const params = { id: tcpCheckId(serviceId) };
     await this.#unlessUnknown({ method: "_put", path: "/agent/check/deregister/{id}", params }, signal);
@@ -122,6 +87,7 @@ class Client implements ConsulClient {
     await this.#updateCheck("fail", serviceId, FAIL_NOTE, signal);
   }
 
+  /** Is not tried again with another token after a refusal: see AclToken. */
   async deregister(serviceId: string, signal?: AbortSignal): Promise<void> {
     await this.#transport.call(
       { method: "_put", path: "/agent/service/deregister/{id}", params: { id: serviceId }, oneToken: true },
@@ -129,32 +95,42 @@ class Client implements ConsulClient {
     );
   }
 
+  /** Undefined when the agent has no such service. */
   async service(serviceId: string, signal?: AbortSignal): Promise<HeldService | undefined> {
     const call = { method: "_get", path: SERVICE_PATH, params: { id: serviceId } } as const;
     return parseService((await this.#unlessUnknown(call, signal))?.body);
   }
 
+  /** The services with our id prefix. Consul leaves out those that the token may not read, without an error. */
   async services(signal?: AbortSignal): Promise<HeldService[]> {
     const { body } = await this.#transport.call({ method: "_get", path: "/agent/services" }, signal);
     return parseServices(body).filter(({ id }) => id.startsWith(ID_PREFIX));
   }
 
+  /** The checks of those services, and those of the machine as far as the token may read them. */
   async checks(signal?: AbortSignal): Promise<HeldCheck[]> {
     const { body } = await this.#transport.call({ method: "_get", path: "/agent/checks" }, signal);
     return parseChecks(body).filter(({ serviceId }) => serviceId === "" || serviceId.startsWith(ID_PREFIX));
   }
 
+  /** All instances of a service in the agent's datacenter. */
   async healthService(service: string, signal?: AbortSignal): Promise<ServiceInstance[]> {
     const call = { method: "_get", path: HEALTH_PATH, params: { service } } as const;
     return parseHealth((await this.#transport.call(call, signal)).body);
   }
 
+  /** The instances of a service in any datacenter, with their machines. Empty, too, for what the token may not read. */
   async members({ service, datacenter }: ServiceQuery, signal?: AbortSignal): Promise<ServiceMember[]> {
     const query = { stale: "", ...(datacenter !== undefined && { dc: datacenter }) };
     const call = { method: "_get", path: HEALTH_PATH, params: { service }, query } as const;
     return parseMembers((await this.#transport.call(call, signal)).body);
   }
 
+  /**
+   * The instances of a service, by a blocking query.
+   * @param index of the last answer; 0: answered at once
+   * @param wait milliseconds, to which the agent adds a sixteenth at most
+   */
   async followService(
     { service, datacenter }: ServiceQuery,
     index: number,
@@ -174,15 +150,22 @@ class Client implements ConsulClient {
     return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
   }
 
+  /** All services of the agent. */
   async localServices(signal?: AbortSignal): Promise<LocalService[]> {
     return parseLocalServices((await this.#transport.call({ method: "_get", path: "/agent/services" }, signal)).body);
   }
 
+  /** The Connect proxies of the agent. Consul leaves out those that the token may not read, without an error. */
   async sidecars(signal?: AbortSignal): Promise<Sidecar[]> {
     const query = { filter: 'Kind == "connect-proxy"' };
     return parseSidecars((await this.#transport.call({ method: "_get", path: "/agent/services", query }, signal)).body);
   }
 
+  /**
+   * One Connect proxy, by a blocking query.
+   * @param hash of the last answer; "": answered at once
+   * @param wait milliseconds, to which the agent adds a sixteenth at most
+   */
   async followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot> {
     const query = hash === "" ? {} : { hash, wait: `${wait}ms` };
     const held = hash === "" ? 0 : wait + wait / 16;
@@ -191,14 +174,17 @@ class Client implements ConsulClient {
     return { sidecar: parseSidecar(reply?.body), hash: reply?.headers?.["x-consul-contenthash"] ?? "" };
   }
 
+  /** A question of an examination. Its reply is not parsed. */
   ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply> {
     return this.#transport.call(question, signal);
   }
 
+  /** @param listener called when the token file holds another token, before a call is made with it */
   onNewToken(listener: () => void): void {
     this.#transport.token.onNew(listener);
   }
 
+  /** Reads the token file again. Never rejects. */
   lookForToken(): Promise<void> {
     return this.#transport.token.look();
   }

@@ -1,21 +1,21 @@
 import { ConsulError } from "../errors.js";
 import type { ConsulClient } from "./client.js";
-import { AgentAnswer, isUnknownToken } from "./refusal.js";
+import { AgentAnswer, areAclsOff, isUnknownToken } from "./refusal.js";
 
-/** Questions that only an examination asks. None of them changes anything. Each throws ConsulError. */
+/** Questions of doctor. None of them changes anything. Each throws ConsulError. */
 
 export interface Leader {
-  /** Undefined while the servers have none, or the agent reaches none of them. */
+  /** Undefined while the servers have no leader, or the agent reaches no server. */
   readonly address: string | undefined;
-  /** The agent's own words, where there are some. */
+  /** The agent's message, where it sent one. */
   readonly said: string | undefined;
-  /** The agent's clock, milliseconds since the epoch, whole seconds; undefined when it does not tell. */
+  /** The agent's clock: milliseconds since the epoch, in whole seconds; undefined when the answer has no date. */
   readonly now: number | undefined;
-  /** This machine's when the answer came. */
+  /** This machine's clock when the answer came: milliseconds since the epoch. */
   readonly askedAt: number;
 }
 
-/** Answered by every agent, whatever the token. */
+/** The leader of the servers. Every agent answers this, whatever the token. */
 export async function leader(client: ConsulClient): Promise<Leader> {
   try {
     const { body, headers } = await client.ask({ method: "_get", path: "/status/leader" });
@@ -24,7 +24,7 @@ export async function leader(client: ConsulClient): Promise<Leader> {
     const address = typeof body === "string" && body !== "" ? body : undefined;
     return { address, said: undefined, now: Number.isNaN(now) ? undefined : now, askedAt };
   } catch (error) {
-    // An agent that reaches no server is there: 500, "No known Consul servers".
+    // An agent that reaches no server answers 500, "No known Consul servers".
     const isThere = error instanceof ConsulError && error.code === "CONSUL_UNAVAILABLE";
     if (!isThere || !(error.cause instanceof AgentAnswer)) throw error;
     return { address: undefined, said: error.cause.message, now: undefined, askedAt: Date.now() };
@@ -33,15 +33,15 @@ export async function leader(client: ConsulClient): Promise<Leader> {
 
 export type Rights =
   | { readonly kind: "acls-off" }
-  /** Those of the services that the token may not write. */
+  /** The services that the token may not write. */
   | { readonly kind: "known"; readonly denied: readonly string[] }
   | { readonly kind: "token-unknown" }
   /** This Consul does not tell a token's rights. */
   | { readonly kind: "untold"; readonly said: string };
 
 /**
- * Which services the token may write. What Consul's own user interface asks (1.8 and later), open to every token for
- * its own rights.
+ * Which services the token may write. Consul's own user interface asks the same (1.8 and later); every token may ask
+ * for its own rights.
  */
 export async function writeRights(client: ConsulClient, services: readonly string[]): Promise<Rights> {
   const body = services.map((Segment) => ({ Resource: "service", Access: "write", Segment }));
@@ -53,14 +53,17 @@ export async function writeRights(client: ConsulClient, services: readonly strin
     return { kind: "known", denied: services.filter((name) => !isAllowed(name)) };
   } catch (error) {
     if (!(error instanceof ConsulError)) throw error;
-    if (/ACL support disabled/i.test(error.message)) return { kind: "acls-off" };
+    if (areAclsOff(error)) return { kind: "acls-off" };
     if (isUnknownToken(error)) return { kind: "token-unknown" };
     if (error.code === "CONSUL_UNAVAILABLE") throw error;
     return { kind: "untold", said: error.message };
   }
 }
 
-/** Whether the token may read all machines, without which lists of instances leave some out; undefined: that is not told. */
+/**
+ * Whether the token may read all machines; without that right lists of instances are incomplete. Undefined: this Consul
+ * does not tell.
+ */
 export async function readsMachines(client: ConsulClient): Promise<boolean | undefined> {
   // No machine has such a name: only a rule for all of them allows it.
   const body = [{ Resource: "node", Access: "read", Segment: "srv-epmd doctor" }];
@@ -70,11 +73,11 @@ export async function readsMachines(client: ConsulClient): Promise<boolean | und
     return answer === undefined ? undefined : answer.Allow === true;
   } catch (error) {
     if (!(error instanceof ConsulError)) throw error;
-    return /ACL support disabled/i.test(error.message) ? true : undefined;
+    return areAclsOff(error) ? true : undefined;
   }
 }
 
-/** Whether intentions let one service connect to another. */
+/** Whether intentions allow one service to connect to another. */
 export async function isIntended(client: ConsulClient, source: string, destination: string): Promise<boolean> {
   const query = { source, destination };
   const { body } = await client.ask({ method: "_get", path: "/connect/intentions/check", query });

@@ -1,16 +1,28 @@
 import { ConsulError, describeError } from "../errors.js";
 
-/** The cause of a ConsulError when the agent did answer: its own words. */
-export class AgentAnswer extends Error {}
+/** The cause of a ConsulError when the agent, or a proxy before it, did answer: its own words. */
+export class AgentAnswer extends Error {
+  /** What Consul's words mean where the status alone does not tell. */
+  readonly meaning: "token-unknown" | "acls-off" | undefined;
 
-/** The agent's words in our message; a proxy's HTML page is not one. */
+  constructor(words: string) {
+    super(words);
+    if (/ACL not found/i.test(words)) this.meaning = "token-unknown";
+    else if (/ACL support disabled/i.test(words)) this.meaning = "acls-off";
+  }
+}
+
+/** The cause of a ConsulError when the agent was not asked at all: a file of the token or of TLS cannot be read. */
+export class UnreadableFile extends Error {}
+
+/** Characters of the agent's words in a message: a proxy may answer with an HTML page. */
 const MAX_WORDS = 300;
 
 /**
- * What a call that failed means.
+ * The error of a call that failed.
  * @param where the call, for the message
  * @param error as papi throws it: with a response when the agent did answer
- * @param token never repeated in a message, even when the agent repeats it
+ * @param token is left out of the message, also where the agent repeats it
  */
 export function refusal(where: string, error: unknown, token: string | undefined): ConsulError {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
@@ -23,9 +35,18 @@ export function refusal(where: string, error: unknown, token: string | undefined
   return new ConsulError(codeOf(status, words), `${where}: ${said} (${status})`, { cause: new AgentAnswer(said) });
 }
 
-/** The token was deleted, or has expired; it is not that it lacks a right. */
-export function isUnknownToken({ code, message }: ConsulError): boolean {
-  return code === "CONSUL_FORBIDDEN" && /ACL not found/i.test(message);
+/** The token was deleted or has expired; a token that lacks a right is known. */
+export function isUnknownToken({ code, cause }: ConsulError): boolean {
+  return code === "CONSUL_FORBIDDEN" && meaningOf(cause) === "token-unknown";
+}
+
+/** Consul answers questions about rights like this where its ACLs are off. */
+export function areAclsOff({ cause }: ConsulError): boolean {
+  return meaningOf(cause) === "acls-off";
+}
+
+function meaningOf(cause: unknown): AgentAnswer["meaning"] {
+  return cause instanceof AgentAnswer ? cause.meaning : undefined;
 }
 
 function codeOf(status: number, words: string): string {

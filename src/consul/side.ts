@@ -101,15 +101,15 @@ export class ConsulSide {
   }
 
   async #startCatalogue(): Promise<Catalogue> {
-    const [client, { createCatalogue }] = await Promise.all([this.connect(), cataloguePart()]);
-    this.#catalogue = createCatalogue({ client, log: this.#log });
+    const [client, { Catalogue }] = await Promise.all([this.connect(), cataloguePart()]);
+    this.#catalogue = new Catalogue({ client, log: this.#log });
     return this.#catalogue;
   }
 
   async #createClient(): Promise<ConsulClient> {
-    const { createConsulClient } = await clientPart();
+    const { ConsulClient } = await clientPart();
     const config = this.#config;
-    this.#client = createConsulClient({
+    this.#client = new ConsulClient({
       url: config.consul,
       token: config.consulToken,
       tokenFile: config.consulTokenFile,

@@ -1,5 +1,7 @@
 import type { Logger } from "../daemon/logger.js";
-import { readCredential } from "./credential-file.js";
+import { ConsulError, describeError } from "../errors.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
+import { UnreadableFile } from "./refusal.js";
 
 export interface TokenOptions {
   readonly token?: string | undefined;
@@ -76,5 +78,18 @@ export class AclToken {
       for (const listener of this.#listeners) listener();
     }
     return found;
+  }
+}
+
+/**
+ * @param what of which file the error shall speak: "token", "client key"
+ * @throws ConsulError CONSUL_UNAVAILABLE, caused by UnreadableFile: the file may be there at the next try
+ */
+export async function readCredential(path: string, what: string): Promise<string> {
+  try {
+    return await readBounded(path, { limit: MEBIBYTE });
+  } catch (error) {
+    const message = `the ${what} file cannot be read: ${describeError(error)}`;
+    throw new ConsulError("CONSUL_UNAVAILABLE", message, { cause: new UnreadableFile(message, { cause: error }) });
   }
 }

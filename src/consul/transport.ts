@@ -1,11 +1,22 @@
 import { EventEmitter } from "node:events";
-import type { ClientRequest, RequestOptions } from "node:http";
+import { type ClientRequest, Agent as HttpAgent, type RequestOptions } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import type { Observe } from "../daemon/core/observations.js";
 import { ConsulError } from "../errors.js";
 import { MOST_CALLS } from "../publish/turns.js";
-import { type ConsulAddress, connectionOptions } from "./connection.js";
 import { refusal, unavailable } from "./refusal.js";
-import { AclToken, type TokenOptions } from "./token.js";
+import { AclToken, readCredential, type TokenOptions } from "./token.js";
+
+interface ConsulAddress {
+  /** `http://host:port`, `https://host:port` or `unix:///path`. */
+  readonly url: string;
+  /** Files, PEM. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly sslVerify?: boolean;
+  readonly tlsServerName?: string | undefined;
+}
 
 export interface TransportOptions extends ConsulAddress, TokenOptions {
   /** Milliseconds for one call, all of it. */
@@ -159,7 +170,7 @@ interface PapiRequest {
  * connection.
  * @param most bytes
  */
-export function bounded(most: number) {
+function bounded(most: number) {
   return (papi: PapiRequest, next: () => void): void => {
     const { transport } = papi;
     papi.transport = { request: (options) => watch(transport.request(options), most) };
@@ -181,31 +192,45 @@ function watch(request: ClientRequest, most: number): ClientRequest {
   return request;
 }
 
-/** Queries that may follow each other at once: the changes of a few nodes that start together. */
-const ALLOWANCE = 20;
+/** What the consul package's constructor is given, beyond what its types know. */
+interface ConnectionOptions {
+  readonly baseUrl: string;
+  readonly agent: HttpAgent;
+  readonly socketPath?: string;
+}
 
 /**
- * How fast blocking queries may follow each other. Each change ends one, so a service in turmoil, or a server whose
- * index never holds a query, would be asked without a pause.
+ * @param maxSockets connections at once
+ * @throws ConsulError CONSUL_UNAVAILABLE when a certificate file cannot be read
  */
-export class Pace {
-  readonly #interval: number;
-  readonly #now: () => number;
-  #allowance = ALLOWANCE;
-  #at: number;
-
-  /** @param interval milliseconds after which one query more is allowed @param now monotonic milliseconds */
-  constructor(interval: number, now: () => number) {
-    this.#interval = interval;
-    this.#now = now;
-    this.#at = now();
+async function connectionOptions(address: ConsulAddress, maxSockets: number): Promise<ConnectionOptions> {
+  const keep = { keepAlive: true, maxSockets };
+  const socketPath = /^unix:\/\/(.*)$/.exec(address.url)?.[1];
+  if (socketPath !== undefined) {
+    // The package takes unix:// in baseUrl for 127.0.0.1:80.
+    return { baseUrl: "http://localhost/v1", socketPath, agent: new HttpAgent(keep) };
   }
+  const url = new URL(address.url);
+  const baseUrl = `${url.origin}${url.pathname.replace(/\/+$/, "")}/v1`;
+  // The package hands the brackets of an IPv6 literal to the resolver; an agent's own options come last.
+  const host = /^\[(.*)\]$/.exec(url.hostname)?.[1];
+  const where = host === undefined ? keep : { ...keep, host };
+  if (url.protocol !== "https:") return { baseUrl, agent: new HttpAgent(where) };
+  const [ca, cert, key] = await Promise.all([
+    readPem(address.ca, "CA"),
+    readPem(address.cert, "client certificate"),
+    readPem(address.key, "client key"),
+  ]);
+  const tls = {
+    ...(ca && { ca }),
+    ...(cert && { cert }),
+    ...(key && { key }),
+    ...(address.tlsServerName !== undefined && { servername: address.tlsServerName }),
+    rejectUnauthorized: address.sslVerify ?? true,
+  };
+  return { baseUrl, agent: new HttpsAgent({ ...where, ...tls }) };
+}
 
-  /** Takes a place for a query. @returns milliseconds to wait before it, 0 as a rule */
-  take(): number {
-    const now = this.#now();
-    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (now - this.#at) / this.#interval) - 1;
-    this.#at = now;
-    return Math.max(0, -this.#allowance * this.#interval);
-  }
+async function readPem(path: string | undefined, what: string): Promise<string | undefined> {
+  return path === undefined ? undefined : readCredential(path, what);
 }

@@ -1,28 +1,16 @@
-import type { NameServer } from "./exchange.js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { hostPort } from "../net/ip.js";
+import type { Trace } from "../resolve/core/resolution.js";
+import { exchange, type Failed, type NameServer, type Transport } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
 import type { Tally } from "./tally.js";
-import { because, type Query, type Spoken, type TellContext, tell, tellBoth } from "./tell.js";
-import type { Settled } from "./wire/answer.js";
-import { UDP_PAYLOAD_SIZE } from "./wire/message.js";
+import { type Answer, readAnswer, type Settled } from "./wire/answer.js";
+import { type Message, UDP_PAYLOAD_SIZE } from "./wire/message.js";
+import { presentRecord, type QueryType } from "./wire/record.js";
 
-/** Connections over TCP are not bound to the try's time-out: they were asked for by the server. */
-const TCP_TIMEOUT = 1_000;
-/**
- * Consul leaves out what does not fit into a datagram and sets no TC unless dns_config.enable_truncate is on. An answer
- * that comes this close to the size that we allow may lack something: room for an SRV record and its addresses. Octets.
- */
-const CROWDED_MARGIN = 256;
-/** RFC 6891 section 7: what a server that knows no EDNS says, or one that knows another version. */
-const NO_EDNS = ["FORMERR", "NOTIMP", "BADVERS"];
-
-export interface TryContext extends TellContext {
-  readonly nameServers: NameServers;
-  /** Milliseconds. */
-  readonly now: () => number;
-  /** On the clock of `now`; read again before every step, because it may move while we ask. */
-  readonly deadline: () => number;
-  /** Takes note of failures as they happen, for who cannot wait for the end. */
-  readonly tally: Tally;
+export interface Query {
+  readonly qname: string;
+  readonly qtype: QueryType;
 }
 
 export interface Try {
@@ -34,83 +22,221 @@ export interface Try {
   readonly tcpAfter: number | undefined;
 }
 
-export interface Told {
+export interface TryResult {
   readonly answer: Settled;
-  /** What came over UDP is not all, and the rest cannot be had. */
+  /** The answer over UDP lacks records, and the whole answer cannot be had. */
   readonly isPartial: boolean;
 }
 
-/** One try of one server, with what makes the same server be asked once more. Undefined: no answer, and the tally knows why. */
+interface ExchangeContext {
+  readonly signal: AbortSignal;
+  readonly trace: Trace;
+}
+
+export interface TryContext extends ExchangeContext {
+  readonly nameServers: NameServers;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** On the clock of `now`; read again before every exchange, because it may move. */
+  readonly deadline: () => number;
+  /** Gets each failure when it happens, for clients whose time is over before the query's. */
+  readonly tally: Tally;
+}
+
+/** The server has asked for TCP, so that a connection may last longer than the try's time-out. Milliseconds. */
+const TCP_TIMEOUT = 1_000;
+/**
+ * Consul leaves out what does not fit into a datagram and sets no TC unless dns_config.enable_truncate is on. An answer
+ * that comes this close to the size that we allow may lack something: room for an SRV record and its addresses. Octets.
+ */
+const CROWDED_MARGIN = 256;
+/** RFC 6891 section 7: codes of a server that does not know EDNS, or knows another version. */
+const NO_EDNS = ["FORMERR", "NOTIMP", "BADVERS"];
+const TRUNCATED = { reason: "truncated over TCP" };
+
+/**
+ * One try of one server: an exchange, and further ones without EDNS(0) or over TCP when the answer needs them.
+ * @returns undefined: no answer; the tally has the reason
+ */
 export async function askServer(
   query: Query,
   server: NameServer,
   how: Try,
   context: TryContext,
-): Promise<Told | undefined> {
+): Promise<TryResult | undefined> {
   const { nameServers, now, tally } = context;
   tally.asking(server);
-  const told = await tellWhole(query, server, how, context);
-  if ("answer" in told) {
+  const result = await wholeAnswer(query, server, how, context);
+  if ("answer" in result) {
     nameServers.answered(server);
     tally.answered();
-    return told;
+    return result;
   }
-  // The end of our own time says nothing about the server.
-  if (told.reason !== "aborted") nameServers.failed(server, now());
-  tally.failed(server, told);
+  // An exchange that we ended says nothing about the server.
+  if (result.reason !== "aborted") nameServers.failed(server, now());
+  tally.failed(server, result);
   return undefined;
 }
 
-async function tellWhole(
+async function wholeAnswer(
   query: Query,
   server: NameServer,
   how: Try,
   context: TryContext,
-): Promise<Told | { readonly reason: string; readonly detail?: string | undefined }> {
-  const limited = (patience: number) => Math.max(1, Math.min(patience, context.deadline() - context.now()));
+): Promise<TryResult | { readonly reason: string; readonly detail?: string | undefined }> {
+  const limited = (timeout: number) => Math.max(1, Math.min(timeout, context.deadline() - context.now()));
   let edns = true;
-  let spoken = await tellFirst(query, server, { ...how, timeout: limited(how.timeout) }, context);
-  if (spoken.said.kind === "failed" && NO_EDNS.includes(spoken.said.reason)) {
+  let exchanged = await firstExchange(query, server, { ...how, timeout: limited(how.timeout) }, context);
+  if (exchanged.answer.kind === "failed" && NO_EDNS.includes(exchanged.answer.reason)) {
     edns = false;
-    const { transport } = spoken;
+    const { transport } = exchanged;
     const asking = because("the server may not know EDNS(0): without it", context);
-    spoken = await tell(query, { server, transport, edns, timeout: limited(how.timeout) }, asking);
+    exchanged = await tracedExchange(query, { server, transport, edns, timeout: limited(how.timeout) }, asking);
   }
-  const { said, size, transport } = spoken;
-  if (said.kind === "failed") return said;
-  const crowded = said.kind === "records" && size > UDP_PAYLOAD_SIZE - CROWDED_MARGIN;
-  if (said.kind !== "truncated" && !crowded) return { answer: said, isPartial: false };
-  if (transport === "tcp") return said.kind === "truncated" ? TRUNCATED : { answer: said, isPartial: false };
+  const { answer, size, transport } = exchanged;
+  if (answer.kind === "failed") return answer;
+  const crowded = answer.kind === "records" && size > UDP_PAYLOAD_SIZE - CROWDED_MARGIN;
+  if (answer.kind !== "truncated" && !crowded) return { answer, isPartial: false };
+  if (transport === "tcp") return answer.kind === "truncated" ? TRUNCATED : { answer, isPartial: false };
   // RFC 7766 section 5: TC means the same question over TCP, to the same server.
   const why = crowded ? `${size} octets: the answer may lack records (no TC)` : "the answer was truncated (TC)";
-  // Part of the time is left to give what there is.
+  // Part of the time is left to give the partial answer.
   const timeout = Math.min(limited(TCP_TIMEOUT), 0.8 * limited(Number.POSITIVE_INFINITY));
   const overTcp = { server, transport: "tcp", edns, timeout } as const;
-  const whole = (await tell(query, overTcp, because(why, context))).said;
-  // A crowded answer is an answer: it stands when the server does not speak TCP.
-  if (said.kind !== "truncated") return { answer: whole.kind === "records" ? whole : said, isPartial: false };
+  const whole = (await tracedExchange(query, overTcp, because(why, context))).answer;
+  // A crowded answer is complete as far as is known: it stands when the server does not speak TCP.
+  if (answer.kind !== "truncated") return { answer: whole.kind === "records" ? whole : answer, isPartial: false };
   if (whole.kind !== "failed" && whole.kind !== "truncated") return { answer: whole, isPartial: false };
-  const partial = said.partial ?? (whole.kind === "truncated" ? whole.partial : undefined);
+  const partial = answer.partial ?? (whole.kind === "truncated" ? whole.partial : undefined);
   if (partial) return { answer: partial, isPartial: true };
   return whole.kind === "failed" ? whole : TRUNCATED;
 }
 
-const TRUNCATED = { reason: "truncated over TCP" };
-
-/** The first exchange of a try. */
-async function tellFirst(query: Query, server: NameServer, how: Try, context: TryContext): Promise<Spoken> {
+async function firstExchange(
+  query: Query,
+  server: NameServer,
+  { timeout, useTcp, tcpAfter }: Try,
+  context: TryContext,
+): Promise<Exchanged> {
   const { nameServers, now } = context;
-  const { timeout, useTcp, tcpAfter } = how;
-  const exchange = { server, edns: true, timeout };
-  if (useTcp) return tell(query, { ...exchange, transport: "tcp" }, context);
+  const how = { server, edns: true, timeout };
+  if (useTcp) return tracedExchange(query, { ...how, transport: "tcp" }, context);
   if (nameServers.dropsUdp(server, now())) {
     const asking = because("over UDP the server was silent a moment ago", context);
-    const spoken = await tell(query, { ...exchange, transport: "tcp" }, asking);
-    if (!spoken.isThere) nameServers.foundUdp(server);
-    return spoken;
+    const exchanged = await tracedExchange(query, { ...how, transport: "tcp" }, asking);
+    if (!exchanged.isThere) nameServers.foundUdp(server);
+    return exchanged;
   }
-  if (tcpAfter === undefined) return tell(query, { ...exchange, transport: "udp" }, context);
-  const spoken = await tellBoth(query, { ...exchange, tcpAfter }, context);
-  if (spoken.isThere && spoken.transport === "tcp") nameServers.lostUdp(server, now());
-  return spoken;
+  if (tcpAfter === undefined) return tracedExchange(query, { ...how, transport: "udp" }, context);
+  const exchanged = await exchangeOverBoth(query, { ...how, tcpAfter }, context);
+  if (exchanged.isThere && exchanged.transport === "tcp") nameServers.lostUdp(server, now());
+  return exchanged;
+}
+
+interface How {
+  readonly server: NameServer;
+  readonly transport: Transport;
+  readonly edns: boolean;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** The result of one exchange. */
+interface Exchanged {
+  readonly answer: Exclude<Answer, { kind: "failed" }> | Failed;
+  readonly transport: Transport;
+  /** Octets of the message. */
+  readonly size: number;
+  /** A message came from the server, whatever it says. */
+  readonly isThere: boolean;
+}
+
+/** One exchange with one server, read and traced. Never rejects. */
+async function tracedExchange(query: Query, how: How, { signal, trace }: ExchangeContext): Promise<Exchanged> {
+  const started = performance.now();
+  const result = await exchange({ ...how, ...query, signal });
+  const message = result.kind === "message" ? result.message : undefined;
+  const answer = result.kind === "failed" ? result : readAnswer(result.message, query);
+  const exchanged = {
+    answer,
+    transport: how.transport,
+    size: result.kind === "message" ? result.size : 0,
+    isThere: !!message,
+  };
+  // It was given up: there is another answer, or no time is left.
+  if (answer.kind === "failed" && answer.reason === "aborted") return exchanged;
+  trace({
+    step: "query",
+    server: hostPort(how.server.address, how.server.port),
+    transport: how.transport,
+    ...query,
+    elapsedMs: performance.now() - started,
+    result:
+      answer.kind === "failed" ? inTrace(answer) : answer.kind === "truncated" ? "truncated" : (message?.rcode ?? ""),
+    flags: (["aa", "tc", "ra"] as const).filter((flag) => message?.[flag]),
+    records: message?.answers.map(presentRecord) ?? [],
+    additionals: message ? [...message.additionals.map(presentRecord), ...leftOut(message)] : [],
+  });
+  return exchanged;
+}
+
+function leftOut({ leftOut: count }: Message): string[] {
+  return count === 0 ? [] : [`and ${count} more, which are not read: too many`];
+}
+
+function inTrace({ reason, detail }: Failed): string {
+  return detail === undefined ? reason : `${reason}: ${detail}`;
+}
+
+/**
+ * One question over UDP and, after a while, over TCP too: datagrams may be dropped where connections are not. The first
+ * message counts, whatever it says; without any it is the result over UDP.
+ */
+async function exchangeOverBoth(
+  query: Query,
+  { tcpAfter, ...how }: Omit<How, "transport"> & { readonly tcpAfter: number },
+  context: ExchangeContext,
+): Promise<Exchanged> {
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  context.signal.addEventListener("abort", end, { once: true });
+  const endable = { ...context, signal: ending.signal };
+  const udp = tracedExchange(query, { ...how, transport: "udp" }, endable);
+  const tcp = Promise.race([udp, pauseFor(tcpAfter, ending.signal)]).then(() => {
+    // TCP ends before UDP, whose end is the end of the try.
+    const rest = Math.max(1, 0.95 * (how.timeout - tcpAfter));
+    const asking = because("nothing came over UDP: over TCP, too", endable);
+    return tracedExchange(query, { ...how, transport: "tcp", timeout: rest }, asking);
+  });
+  const first = await new Promise<Exchanged | undefined>((resolve) => {
+    let open = 2;
+    for (const one of [udp, tcp]) {
+      void one.then((exchanged) => {
+        open -= 1;
+        if (exchanged.isThere) resolve(exchanged);
+        else if (open === 0 || isEndOfTry(exchanged)) resolve(undefined);
+      });
+    }
+  });
+  end();
+  context.signal.removeEventListener("abort", end);
+  return first ?? udp;
+}
+
+function isEndOfTry({ transport, answer }: Exchanged): boolean {
+  return transport === "udp" && answer.kind === "failed" && answer.reason === "timeout";
+}
+
+/** A query that follows another one says why in the trace. */
+export function because<T extends { readonly trace: Trace }>(why: string, context: T): T {
+  return { ...context, trace: (event) => context.trace(event.step === "query" ? { because: why, ...event } : event) };
+}
+
+/** Ends early, and without an error, when the signal is aborted. */
+export async function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }

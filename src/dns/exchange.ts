@@ -1,7 +1,7 @@
 import dgram from "node:dgram";
 import net from "node:net";
 import { ProtocolError } from "../errors.js";
-import { isAnswerTo, whyNoAnswer } from "./wire/answer.js";
+import { answersQuery, whyNoAnswer } from "./wire/answer.js";
 import { decodeMessage, encodeQuery, type Message } from "./wire/message.js";
 import type { QueryType } from "./wire/record.js";
 
@@ -149,7 +149,7 @@ export async function exchange(request: ExchangeRequest): Promise<ExchangeResult
     // Who does not know the id is not the server, and what he sends is not worth the time to read it.
     if (bytes.length < 2 || bytes.readUInt16BE(0) !== id) return undefined;
     const message = decode(bytes);
-    if (message && isAnswerTo(message, asked)) return { message, size: bytes.length };
+    if (message && answersQuery(bytes, query)) return { message, size: bytes.length };
     // This is what the server, or something before it, has to say.
     why = message ? (whyNoAnswer(message, asked) ?? why) : { reason: MALFORMED };
     return undefined;

@@ -4,11 +4,12 @@ import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { AnswerCache } from "./core/cache.js";
+import type { Absence, DnsResult, Records } from "./core/result.js";
 import type { NameServer } from "./exchange.js";
 import { ExchangeSlots } from "./exchange-slots.js";
-import { Flight, type FlightEnd } from "./flight.js";
 import { NameServers } from "./name-servers.js";
 import { Search } from "./search.js";
+import { type QueryEnd, SharedQuery } from "./shared-query.js";
 import { RCODES } from "./wire/message.js";
 import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "./wire/record.js";
 
@@ -23,7 +24,7 @@ export interface QueryOptions {
 }
 
 export interface Resolver {
-  /** Never rejects. What is asked for at the same time by several is asked of the servers once. */
+  /** Never rejects. The same question asked at the same time is sent to the servers once. */
   readonly query: (qname: string, qtype: QueryType, options: QueryOptions) => Promise<DnsResult>;
   /** Takes records that turned out wrong out of the cache, the last good answer included; the next query asks anew. */
   readonly dropRecords: (
@@ -34,7 +35,7 @@ export interface Resolver {
   ) => void;
   /** The servers that are asked, as --dns has them: `[domain=]ip:port`. */
   readonly nameServers: () => Promise<readonly string[]>;
-  /** Ends what is under way; those who wait are told `unavailable`. */
+  /** Ends the queries under way; their result is `unavailable`. */
   readonly close: () => Promise<void>;
 }
 
@@ -45,7 +46,7 @@ export interface ResolverOptions {
   readonly resolvConf?: string;
   /** Servers of resolv.conf that are not asked: the gateway's DNS is one of ours. */
   readonly isOwnServer?: ((server: NameServer) => boolean) | undefined;
-  /** Asked where resolv.conf names none but our own. */
+  /** Asked where resolv.conf names only our own. */
   readonly otherServers?: readonly NameServer[] | undefined;
   /** Milliseconds. */
   readonly maxTtl: number;
@@ -53,10 +54,10 @@ export interface ResolverOptions {
   readonly negativeTtl: number;
   /** Milliseconds. */
   readonly staleTtl: number;
-  /** Told of each query that is sent, and of each question to the cache. */
+  /** Called for each query that is sent, and for each question to the cache. */
   readonly observe?: Observe | undefined;
   readonly log: Logger;
-  /** Queries under way at once, each with a socket of its own; the others wait for their turn. Default 128. */
+  /** Queries under way at once, each with a socket of its own; others wait. Default 128. */
   readonly maxExchanges?: number;
   /** Milliseconds on a clock that is never set, so that no answer outlives its TTL; default performance.now. */
   readonly now?: () => number;
@@ -64,9 +65,9 @@ export interface ResolverOptions {
   readonly random?: () => number;
 }
 
-/** RFC 8767 section 5: a client is not kept waiting longer than this while there is a stale answer, milliseconds. */
+/** RFC 8767 section 5: how long a client waits for a new answer when there is a stale one, milliseconds. */
 const CLIENT_RESPONSE_TIMER = 1_800;
-/** An answer comes this much before the deadline, so that whoever set it does not give up in the same moment. Milliseconds. */
+/** A result is given this much before the deadline, so that its client does not give up in the same moment. Milliseconds. */
 const MARGIN = 10;
 const MAX_EXCHANGES = 128;
 const MAX_CACHE_ENTRIES = 10_000;
@@ -96,17 +97,17 @@ export function createResolver(options: ResolverOptions): Resolver {
     maxRecords: MAX_CACHE_RECORDS,
   });
   const slots = new ExchangeSlots(options.maxExchanges ?? MAX_EXCHANGES);
-  const flights = new Map<string, Flight>();
+  const underWay = new Map<string, SharedQuery>();
   const searching = new Search(now);
   const closing = new AbortController();
-  // Every query on its way listens: their number is no leak.
+  // Each query under way adds a listener, which is no leak.
   setMaxListeners(0, closing.signal);
 
   function store(key: string, result: DnsResult): void {
     const receivedAt = now();
     if (result.kind === "records") {
       const additionals = result.additionals.filter((record) => isAddress(record) || record.type === "CNAME");
-      // The addresses that came along are kept with the records, so no longer than the shortest of them may be.
+      // The addresses of the additional section are kept with the records: the lowest TTL counts.
       const ttl = Math.min(result.ttl, ...additionals.filter(isAddress).map((record) => record.ttl));
       const records = result.records.length + additionals.length;
       cache.storeGood(key, { value: { ...result, additionals }, receivedAt }, ttl, receivedAt, records);
@@ -115,25 +116,30 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
   }
 
-  function join(key: string, qname: string, qtype: QueryType, { deadline, trace, forStranger }: QueryOptions): Flight {
-    const under = flights.get(key);
-    observe({ type: "cache", result: under ? "shared" : "miss" });
-    if (under) {
-      under.join(deadline, trace, forStranger);
-      return under;
+  function join(
+    key: string,
+    qname: string,
+    qtype: QueryType,
+    { deadline, trace, forStranger }: QueryOptions,
+  ): SharedQuery {
+    const shared = underWay.get(key);
+    observe({ type: "cache", result: shared ? "shared" : "miss" });
+    if (shared) {
+      shared.join(deadline, trace, forStranger);
+      return shared;
     }
-    const flight = new Flight(
+    const query = new SharedQuery(
       { qname, qtype },
       { nameServers, slots, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
     );
-    flight.listen(observeQueries(observe));
-    flight.join(deadline, trace, forStranger);
-    flights.set(key, flight);
-    flight.start((end) => {
-      flights.delete(key);
+    query.listen(observeQueries(observe));
+    query.join(deadline, trace, forStranger);
+    underWay.set(key, query);
+    query.start((end) => {
+      underWay.delete(key);
       store(key, end.result);
     });
-    return flight;
+    return query;
   }
 
   function known(key: string, within: number): boolean {
@@ -158,12 +164,12 @@ export function createResolver(options: ResolverOptions): Resolver {
       return fromCache(fresh, qname, qtype, query.trace);
     }
     for (;;) {
-      const flight = join(key, qname, qtype, query);
-      if (troubled) void flight.trouble.then(troubled);
+      const shared = join(key, qname, qtype, query);
+      if (troubled) void shared.trouble.then(troubled);
       const remaining = query.deadline - now() - MARGIN;
       const patience = stale(key) ? Math.min(remaining, CLIENT_RESPONSE_TIMER) : remaining;
-      const end = (await within(flight.end, patience)) ?? { result: flight.soFar(), endedBy: undefined };
-      // We came aboard when it was ending already, for deadlines before ours. The next one is bound to ours.
+      const end = (await within(shared.end, patience)) ?? { result: shared.soFar(), endedBy: undefined };
+      // The query ended on an earlier deadline than ours: start another.
       if (end.endedBy !== undefined && query.deadline > end.endedBy) continue;
       return end.result.kind === "unavailable" ? (stale(key) ?? end.result) : end.result;
     }
@@ -218,7 +224,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     },
     async close() {
       closing.abort();
-      await Promise.all(Array.from(flights.values(), (flight) => flight.end));
+      await Promise.all(Array.from(underWay.values(), (query) => query.end));
     },
   };
 }
@@ -228,7 +234,7 @@ function isAddress(record: ResourceRecord): boolean {
 }
 
 /** Undefined when the time is over first. */
-async function within(end: Promise<FlightEnd>, milliseconds: number): Promise<FlightEnd | undefined> {
+async function within(end: Promise<QueryEnd>, milliseconds: number): Promise<QueryEnd | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const timeOver = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), Math.max(0, milliseconds));
@@ -240,43 +246,7 @@ async function within(end: Promise<FlightEnd>, milliseconds: number): Promise<Fl
   }
 }
 
-export interface Records {
-  readonly kind: "records";
-  /** Of the type asked for; never empty. */
-  readonly records: readonly ResourceRecord[];
-  /** Additional section of the same answer. */
-  readonly additionals: readonly ResourceRecord[];
-  /** Seconds for which the answer still holds; 0 when stale. */
-  readonly ttl: number;
-  /** The last good answer, because no name server gives a new one (RFC 8767). */
-  readonly stale: boolean;
-  /** Owner of the records: the end of the CNAME chain. */
-  readonly canonicalName: string;
-  /** `127.0.0.1:8600` */
-  readonly server: string;
-}
-
-export interface Absence {
-  readonly kind: "nodata" | "nxdomain";
-  /** Seconds. */
-  readonly ttl: number;
-  /** Undefined for a name that DNS cannot carry: nobody was asked. */
-  readonly server: string | undefined;
-}
-
-/** What the name servers did instead of answering; stable. */
-export type UnavailableCode = "DNS_TIMEOUT" | "DNS_REFUSED" | "DNS_SERVFAIL" | "DNS_BAD_ANSWER" | "DNS_UNREACHABLE";
-
-export interface DnsUnavailable {
-  readonly kind: "unavailable";
-  /** `no name server could answer for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
-  readonly cause: string;
-  readonly code: UnavailableCode;
-}
-
-export type DnsResult = Records | Absence | DnsUnavailable;
-
-/** How a query ended, as a few words: a metric keeps a series for each. */
+/** How a query ended, in a few words: a metric has a series for each. */
 const RESULTS = new Map([
   ...RCODES.map((rcode) => [rcode, rcode] as const),
   ["timeout", "timeout"],
@@ -286,8 +256,8 @@ const RESULTS = new Map([
   ["ENETUNREACH", "unreachable"],
 ]);
 
-/** A trace that tells of each query that is sent. */
-export function observeQueries(observe: Observe): Trace {
+/** A trace that observes each query that is sent. */
+function observeQueries(observe: Observe): Trace {
   return (event) => {
     if (event.step !== "query" || event.transport === "cache") return;
     const { transport, result, elapsedMs } = event;

@@ -1,19 +1,26 @@
+import dgram from "node:dgram";
+import { once } from "node:events";
+import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
+import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
+import { Places, takePlaces } from "../epmd/places.js";
 import { describeError, ListenError, ProtocolError } from "../errors.js";
-import { hostPort } from "../net/ip.js";
-import type { QueryPeer, Respond } from "./query-peer.js";
-import { startTcpResponder } from "./responder-tcp.js";
-import { startUdpResponder } from "./responder-udp.js";
-import {
-  formatErrorFor,
-  isResponse,
-  MAX_TCP_SIZE,
-  MIN_UDP_PAYLOAD,
-  truncateResponse,
-  udpSizeOf,
-} from "./wire/reply.js";
+import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
+import { isResponse } from "./wire/layout.js";
+import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/reply.js";
 
-/** The response to the bytes of a query, whole: it is truncated here. Undefined: none is given. */
+/** Who asks, and how. */
+export interface QueryPeer {
+  readonly transport: "udp" | "tcp";
+  /** Canonical IP literal. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Bytes in, bytes out, fit for the transport; undefined: no response. Never rejects. */
+type Respond = (query: Buffer, peer: QueryPeer) => Promise<Buffer | undefined>;
+
+/** The whole response to the bytes of a query; the responder truncates it. Undefined: no response. */
 export type AnswerQuery = (query: Buffer, peer: QueryPeer) => Promise<Buffer | undefined> | Buffer | undefined;
 
 export interface ResponderOptions {
@@ -38,12 +45,12 @@ export interface Responder {
   readonly close: () => Promise<void>;
 }
 
-/** Queries that are being answered at once; more are dropped, and their senders ask again. */
+/** Queries answered at once; more are dropped, and their senders ask again. */
 const MAX_PENDING = 1_024;
-/** RFC 7766 section 6.2.3 speaks of "a few seconds". */
+/** RFC 7766 section 6.2.3: a few seconds. Milliseconds. */
 const IDLE_TIMEOUT = 10_000;
 const MAX_CONNECTIONS = 64;
-/** Free UDP ports that are tried until one is free for TCP too. */
+/** How many free UDP ports are tried until one is free for TCP too. */
 const PORT_TRIES = 20;
 
 /**
@@ -54,9 +61,9 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
   const { address, port, log, idleTimeout = IDLE_TIMEOUT, maxConnections = MAX_CONNECTIONS } = options;
   const respond = createRespond(options);
   for (let tries = 1; ; tries++) {
-    const udp = await startUdpResponder({ address, port }, respond, log).catch(listenError(address, port, "udp"));
+    const udp = await startUdp({ address, port }, respond, log).catch(listenError(address, port, "udp"));
     try {
-      const tcp = await startTcpResponder({ address, port: udp.port, idleTimeout, maxConnections, log }, respond);
+      const tcp = await startTcp({ address, port: udp.port, idleTimeout, maxConnections, log }, respond);
       return {
         address,
         port: udp.port,
@@ -66,14 +73,13 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
       };
     } catch (error) {
       await udp.close();
-      // With port 0 the system chose the UDP port without looking at TCP.
+      // With port 0 the system chose a free UDP port, which may not be free for TCP.
       const again = port === 0 && tries < PORT_TRIES && (error as NodeJS.ErrnoException).code === "EADDRINUSE";
       if (!again) return listenError(address, udp.port, "tcp")(error);
     }
   }
 }
 
-/** Bytes in, bytes out, whatever comes: it never rejects. */
 function createRespond({ answer, maxUdpSize, log }: ResponderOptions): Respond {
   const fits = (response: Buffer, query: Buffer, { transport }: QueryPeer) =>
     response.length <= MIN_UDP_PAYLOAD ||
@@ -106,4 +112,154 @@ function listenError(address: string, port: number, transport: string): (error: 
       { cause: error },
     );
   };
+}
+
+interface TcpOptions {
+  readonly address: string;
+  readonly port: number;
+  /** Milliseconds. */
+  readonly idleTimeout: number;
+  readonly maxConnections: number;
+  readonly log: Logger;
+}
+
+/** One of the two transports, listening. */
+interface Transport {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+function peerOf(transport: QueryPeer["transport"], from: IpPort): QueryPeer {
+  return { transport, address: canonicalIp(from.address) ?? from.address, port: from.port };
+}
+
+/** Rejects with the system's error when the port cannot be bound. */
+async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Transport> {
+  const socket = dgram.createSocket(isIPv6(at.address) ? "udp6" : "udp4");
+  let open = true;
+  socket.on("message", (query, from) => {
+    // RFC 768: source port 0 means that no reply is expected, and none can be sent there.
+    if (from.port === 0) return;
+    respond(query, peerOf("udp", from))
+      .then((response) => {
+        // A response that cannot be sent (EMSGSIZE, EHOSTUNREACH) is lost, and the client asks again.
+        if (response && open) socket.send(response, from.port, from.address, () => {});
+      })
+      .catch((err: unknown) => log.error({ peer: from.address, err }, "DNS response could not be sent"));
+  });
+  const listening = once(socket, "listening");
+  socket.bind(at.port, at.address);
+  try {
+    await listening;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  // An error of one datagram must not end the daemon.
+  socket.on("error", () => {});
+  return {
+    port: socket.address().port,
+    close: async () => {
+      if (!open) return;
+      open = false;
+      await new Promise<void>((resolve) => {
+        socket.close(resolve);
+      });
+    },
+  };
+}
+
+/** Rejects with the system's error when the port cannot be bound. */
+async function startTcp(options: TcpOptions, respond: Respond): Promise<Transport> {
+  const connections = new Set<Socket>();
+  const places = new Places(options.maxConnections);
+  // Strangers get half, so that programs of this machine can always ask over TCP.
+  const strangerPlaces = new Places(Math.floor(options.maxConnections / 2));
+  // A client may end its side and still wait for responses.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (takePlaces(isOfThisMachine(socket) ? [places] : [places, strangerPlaces], socket)) return void socket.destroy();
+    connections.add(socket);
+    socket.on("close", () => connections.delete(socket));
+    serveConnection(socket, options, respond);
+  });
+  const listening = once(server, "listening");
+  server.listen(options.port, options.address);
+  await listening;
+  // A connection that cannot be accepted (EMFILE) must not end the daemon.
+  server.on("error", () => {});
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of connections) socket.destroy();
+      }),
+  };
+}
+
+function isOfThisMachine({ remoteAddress = "", localAddress }: Socket): boolean {
+  return remoteAddress === localAddress || isLoopback(canonicalIp(remoteAddress) ?? remoteAddress);
+}
+
+/** One connection: two octets of length before each query (RFC 1035 section 4.2.2); responses in the order of the queries. */
+function serveConnection(socket: Socket, { idleTimeout, log }: TcpOptions, respond: Respond): void {
+  const peer = peerOf("tcp", { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 });
+  let received: Buffer = Buffer.alloc(0);
+  let answering = false;
+  let ended = false;
+  socket.setTimeout(idleTimeout, () => socket.destroy());
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk) => {
+    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    next();
+  });
+  socket.on("end", () => {
+    ended = true;
+    next();
+  });
+
+  function next(): void {
+    answerAll().catch((err: unknown) => {
+      log.error({ peer: peer.address, err }, "DNS response could not be sent");
+      socket.destroy();
+    });
+  }
+
+  async function answerAll(): Promise<void> {
+    if (answering) return;
+    answering = true;
+    for (let query = take(); query !== undefined && !socket.destroyed; query = take()) {
+      // Nothing is read meanwhile, so that queries do not pile up.
+      socket.pause();
+      await answerOne(socket, query, peer, respond);
+      socket.resume();
+    }
+    answering = false;
+    if (ended) socket.end();
+  }
+
+  function take(): Buffer | undefined {
+    if (received.length < 2) return undefined;
+    const end = 2 + received.readUInt16BE(0);
+    if (received.length < end) return undefined;
+    const query = received.subarray(2, end);
+    received = received.subarray(end);
+    return query;
+  }
+}
+
+async function answerOne(socket: Socket, query: Buffer, peer: QueryPeer, respond: Respond): Promise<void> {
+  const response = await respond(query, peer);
+  if (response === undefined || socket.destroyed) {
+    socket.destroy();
+    return;
+  }
+  const prefix = Buffer.alloc(2);
+  prefix.writeUInt16BE(response.length);
+  if (socket.write(Buffer.concat([prefix, response]))) return;
+  // A peer that does not read gets no further responses until it reads or the idle time-out closes the connection.
+  await new Promise<void>((resolve) => {
+    socket.once("drain", resolve);
+    socket.once("close", resolve);
+  });
 }

@@ -1,4 +1,4 @@
-import type { DnsResult } from "./resolver.js";
+import type { DnsResult } from "./core/result.js";
 
 /**
  * Asks for one name. Never rejects.

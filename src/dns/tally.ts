@@ -1,6 +1,6 @@
 import { hostPort } from "../net/ip.js";
+import type { DnsFailureCode } from "./core/result.js";
 import type { Failed, NameServer } from "./exchange.js";
-import type { UnavailableCode } from "./resolver.js";
 
 /** System codes that say that nobody is there, at once and without doubt. */
 const UNREACHABLE = new Set([
@@ -74,7 +74,7 @@ export class Tally {
     );
   }
 
-  get code(): UnavailableCode {
+  get code(): DnsFailureCode {
     const reasons = this.#reasons();
     // More telling than silence, in which such a try often ends.
     if (reasons.some((reason) => NO_ANSWERS.has(reason))) return "DNS_BAD_ANSWER";

@@ -1,6 +1,5 @@
-import { UnreadableFile } from "../consul/credential-file.js";
 import { writeRights } from "../consul/examine.js";
-import { AgentAnswer } from "../consul/refusal.js";
+import { AgentAnswer, UnreadableFile } from "../consul/refusal.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { nodeDomain, serviceOf } from "../names/domains.js";

@@ -8,10 +8,11 @@ const ASK_TIMEOUT = 1_000;
 /** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
 const LONGEST = 8 * 1024 * 1024;
 
-type Told = Pick<Status, "epmd" | "readiness">;
+/** What doctor reads of it. */
+export type DaemonSays = Pick<Status, "epmd" | "readiness" | "nodes">;
 
 /** What the daemon here says of itself over HTTP; undefined where none does. It may be another than the one that is examined. */
-export async function daemonStatus({ admin, noAdmin }: Config): Promise<Told | undefined> {
+export async function daemonStatus({ admin, noAdmin }: Config): Promise<DaemonSays | undefined> {
   if (noAdmin) return undefined;
   const { address, port } = admin ?? USUAL_PLACE;
   try {
@@ -19,8 +20,9 @@ export async function daemonStatus({ admin, noAdmin }: Config): Promise<Told | u
       signal: AbortSignal.timeout(ASK_TIMEOUT),
       redirect: "error",
     });
-    const said = JSON.parse(await bounded(answer)) as Partial<Told>;
-    return typeof said.epmd?.port === "number" && Array.isArray(said.readiness?.checks) ? (said as Told) : undefined;
+    const said = JSON.parse(await bounded(answer)) as Partial<DaemonSays>;
+    const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
+    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonSays) : undefined;
   } catch {
     return undefined;
   }

@@ -13,7 +13,7 @@ import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { type Machine, thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
-import type { Resolution } from "../resolve/core/resolution.js";
+import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import type { Listening } from "./core/listeners.js";
 import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
@@ -89,7 +89,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const listeners = once(readListeners);
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
   const resolution = once(async (): Promise<Resolution> => {
-    if (!asked) return { outcome: "not-found", reason: "no node was named" };
+    if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
   const probes = once(async () => {

@@ -6,7 +6,7 @@ import { ttlCheckId } from "../publish/core/service-entry.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { daemonStatus } from "./daemon-status.js";
+import { type DaemonSays, daemonStatus } from "./daemon-status.js";
 import type { Examination } from "./examination.js";
 import { type OwnRegistration, ownRegistrations, whyCritical } from "./own-registrations.js";
 
@@ -26,9 +26,9 @@ export const registration: Check = {
     try {
       const { holder } = await examination.epmd();
       const found = await patiently(examination);
-      const why = found.every(({ held }) => held) ? undefined : await daemonsWhy(examination);
+      const told = found.every(({ held }) => held) ? undefined : await statusHere(examination);
       return together(
-        found.map((one) => judge(one, holder.kind === "srv-epmd", why)),
+        found.map((one) => judge(one, holder.kind === "srv-epmd", daemonsWhy(one, told))),
         NO_PUBLISHED_NODE,
       );
     } catch (error) {
@@ -49,12 +49,16 @@ async function patiently(examination: Examination): Promise<OwnRegistration[]> {
   }
 }
 
-/** Why the daemon has not published what it should have. */
-async function daemonsWhy({ config }: Examination): Promise<string | undefined> {
+/** The status of the daemon that has the EPMD port. */
+async function statusHere({ config }: Examination): Promise<DaemonSays | undefined> {
   const status = await daemonStatus(config);
-  if (status?.epmd.port !== config.port) return undefined;
-  const checks = status.readiness.checks.filter(({ name }) => name === "consul" || name === "published");
-  return checks.find(({ reason }) => reason !== undefined)?.reason;
+  return status?.epmd.port === config.port ? status : undefined;
+}
+
+/** Why the daemon has not published a node: the agent as a whole, or this node. */
+function daemonsWhy({ wanted }: OwnRegistration, status: DaemonSays | undefined): string | undefined {
+  const consul = status?.readiness.checks.find(({ name }) => name === "consul");
+  return consul?.reason ?? status?.nodes.find(({ name }) => name === wanted.aliveName)?.reason;
 }
 
 const ADVICE: Readonly<Record<Obstacle["kind"] | "not-passed", string>> = {

@@ -3,8 +3,9 @@ import type { Logger } from "../daemon/logger.js";
 import { exchangeBytes, type NameServer, randomId, type Transport } from "../dns/exchange.js";
 import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.js";
 import type { NameServers } from "../dns/name-servers.js";
+import { answersQuery } from "../dns/wire/answer.js";
 import { openFileLimit } from "../epmd/places.js";
-import { answersQuery, isRefusal, withId } from "./core/forwarded.js";
+import { isRefusal, withId } from "./core/forwarded.js";
 import { askInTurn } from "./in-turn.js";
 
 export interface ForwarderOptions {

@@ -19,19 +19,20 @@ export interface GatewayHostsOptions {
   readonly log: Logger;
 }
 
+/** Most hosts that DNS has given out and that nobody has asked the EPMD for, once there is no room for further hosts. */
+const MAX_UNASKED = 16;
+
 /** The hosts of the gateway: an address is given out once the EPMD listens there. */
 export class GatewayHosts {
   readonly #options: GatewayHostsOptions;
   readonly #listening = new Map<string, Promise<string | undefined>>();
-  /**
-   * Addresses in the order of their last use, and whether a VM has asked the EPMD there; else DNS alone has given it out.
-   * When there is room for no more hosts, the first of the latter gives way (any program may look up ever new names, and a
-   * search list does), else the first without nodes and links: however fast one user asks at all of them, a new host gets
-   * an address.
-   */
+  /** Addresses in the order of their last use. True: a VM has asked the EPMD there; false: only DNS has given it out. */
   readonly #asked = new Map<string, boolean>();
-  /** Those of the configuration and of /etc/hosts stay. */
-  readonly #permanent = new Set<string>();
+  /** Addresses of the hosts of the configuration, and of those in /etc/hosts: they are never given up. */
+  readonly #configured = new Set<string>();
+  readonly #written = new Set<string>();
+  /** Addresses are given up one after the other: each decision sees what the one before it did. */
+  #givingUp: Promise<unknown> = Promise.resolve();
   #full = false;
 
   constructor(options: GatewayHostsOptions) {
@@ -83,14 +84,14 @@ export class GatewayHosts {
       const address = await this.#choose(host);
       if (address === undefined) continue;
       this.#listening.set(host, Promise.resolve(address));
-      this.#permanent.add(address);
+      this.#configured.add(address);
       this.markUsed(address);
     }
   }
 
   /**
    * Pairs that others know already: the relay process (the last used one last), /etc/hosts. Those that cannot be are logged.
-   * @param permanent they stay, whether they are used or not
+   * @param permanent they are never given up
    */
   async know(pairs: readonly HostAddress[], from: string, permanent = false): Promise<void> {
     const { addresses, log } = this.#options;
@@ -102,7 +103,7 @@ export class GatewayHosts {
       if (leftOut.has(pair)) continue;
       const holder = addresses.hostOf(pair.address);
       let added = addresses.add(pair);
-      if (!added && permanent && addresses.room === 0) added = (await this.#giveUpOldest()) && addresses.add(pair);
+      if (!added && permanent && addresses.room === 0) added = await this.#addInPlaceOfAnother(pair);
       if (added) await this.#listenAt(pair, holder === undefined, from, permanent);
       else {
         log.warn(
@@ -115,7 +116,7 @@ export class GatewayHosts {
 
   async #listenAt(pair: HostAddress, isNew: boolean, from: string, permanent: boolean): Promise<void> {
     const { listen, onPair, log } = this.#options;
-    if (permanent) this.#permanent.add(pair.address);
+    if (permanent) this.#written.add(pair.address);
     this.#touch(pair.address, true);
     try {
       await listen(pair.address);
@@ -129,18 +130,17 @@ export class GatewayHosts {
 
   /** @throws ListenError when the addresses of the range cannot be listened on at all */
   async #choose(host: string): Promise<string | undefined> {
-    const { addresses, listen, now, log } = this.#options;
+    const { addresses, listen, log } = this.#options;
     for (;;) {
-      const known = addresses.addressOf(host);
-      const address = known ?? addresses.assign(host, now());
+      const address = this.#assign(host) ?? (await this.#assignInPlaceOfAnother(host));
       if (address === undefined) {
-        if (await this.#giveUpOldest()) continue;
         this.#tellFull(host);
         return undefined;
       }
-      if (known === undefined) this.#touch(address, false);
       try {
         await listen(address);
+        // It may have been given up meanwhile, and stand for another host.
+        if (addresses.hostOf(address) !== host) continue;
         this.#full = false;
         return address;
       } catch (error) {
@@ -154,6 +154,34 @@ export class GatewayHosts {
     }
   }
 
+  #assign(host: string): string | undefined {
+    const { addresses, now } = this.#options;
+    const known = addresses.addressOf(host);
+    const address = known ?? addresses.assign(host, now());
+    if (address !== undefined && known === undefined) this.#touch(address, false);
+    return address;
+  }
+
+  /** Undefined: no address can be given up. */
+  #assignInPlaceOfAnother(host: string): Promise<string | undefined> {
+    return this.#oneByOne(async () => {
+      for (;;) {
+        const address = this.#assign(host);
+        if (address !== undefined || !(await this.#giveUpOldest())) return address;
+      }
+    });
+  }
+
+  #addInPlaceOfAnother(pair: HostAddress): Promise<boolean> {
+    return this.#oneByOne(async () => (await this.#giveUpOldest()) && this.#options.addresses.add(pair));
+  }
+
+  #oneByOne<T>(step: () => Promise<T>): Promise<T> {
+    const result = this.#givingUp.then(step);
+    this.#givingUp = result.catch(() => {});
+    return result;
+  }
+
   #touch(address: string, asked: boolean): void {
     const before = this.#asked.get(address) ?? false;
     this.#asked.delete(address);
@@ -164,14 +192,22 @@ export class GatewayHosts {
   #exclude(address: string): void {
     const { addresses, now } = this.#options;
     this.#asked.delete(address);
-    this.#permanent.delete(address);
+    this.#configured.delete(address);
+    this.#written.delete(address);
     addresses.exclude(address, now());
   }
 
-  /** @returns whether there was one */
+  /**
+   * Gives up the address that was used longest ago, of a host without nodes and links: however fast one user asks at all
+   * addresses, a new host gets one. Hosts that nobody has asked the EPMD for go first only where they are too many. Any
+   * program may look up ever new names, and a search list does; but a host is among them until its VM has asked.
+   * @returns whether there was one
+   */
   async #giveUpOldest(): Promise<boolean> {
     const { addresses, stopListening } = this.#options;
-    const oldest = this.#oldestUnasked() ?? (await this.#oldestUnused());
+    const quota = Math.max(1, Math.min(MAX_UNASKED, addresses.pairs().length >> 3));
+    const oldest =
+      this.#unasked().length > quota ? this.#unasked()[0] : ((await this.#oldestUnused()) ?? this.#unasked()[0]);
     if (oldest === undefined) return false;
     this.#asked.delete(oldest);
     const host = addresses.forget(oldest);
@@ -180,21 +216,26 @@ export class GatewayHosts {
     return true;
   }
 
-  #oldestUnasked(): string | undefined {
-    for (const [address, asked] of this.#asked) if (!asked && !this.#permanent.has(address)) return address;
-    return undefined;
+  /** Those that may be given up, the oldest first. */
+  #unasked(): string[] {
+    return Array.from(this.#asked.keys()).filter((address) => !this.#asked.get(address) && !this.#stays(address));
   }
 
+  #stays(address: string): boolean {
+    return this.#configured.has(address) || this.#written.has(address);
+  }
+
+  /** Of those that the EPMD was asked at, the first without nodes and links. */
   async #oldestUnused(): Promise<string | undefined> {
     const { addresses, hasNodes, linked } = this.#options;
-    const hasNone = (address: string) => {
+    const hasNone = ([address, asked]: readonly [string, boolean]) => {
       const host = addresses.hostOf(address);
-      return host !== undefined && !this.#permanent.has(address) && !hasNodes({ host, address });
+      return asked && host !== undefined && !this.#stays(address) && !hasNodes({ host, address });
     };
-    if (!Array.from(this.#asked.keys()).some(hasNone)) return undefined;
+    if (!Array.from(this.#asked).some(hasNone)) return undefined;
     const busy = await linked();
-    // Where it is not known who has links, everybody may have.
-    return busy && Array.from(this.#asked.keys()).find((address) => hasNone(address) && !busy.has(address));
+    // Where it is not known which addresses have links, all may have some.
+    return busy && Array.from(this.#asked).find((entry) => hasNone(entry) && !busy.has(entry[0]))?.[0];
   }
 
   #tellFull(host: string): void {

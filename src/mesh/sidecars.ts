@@ -1,21 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsulClient } from "../consul/client.js";
-import { Pace } from "../consul/transport.js";
+import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
-import { CATALOGUE_TIMINGS, type CatalogueTimings, retryDelay } from "../publish/timings.js";
 import type { Sidecar } from "./core/sidecar.js";
 import { listDestinations } from "./core/upstream.js";
 
 /** Milliseconds. */
-export interface SidecarTimings extends Omit<CatalogueTimings, "idle"> {
+export interface SidecarTimings extends FollowTimings {
   /** From one look at which proxies there are to the next that a look-up may cause; look-ups that miss meanwhile wait for it. */
   readonly shortest: number;
   /** To the next that comes by itself. */
   readonly longest: number;
 }
 
-export const SIDECAR_TIMINGS: SidecarTimings = { ...CATALOGUE_TIMINGS, shortest: 250, longest: 30_000 };
+export const SIDECAR_TIMINGS: SidecarTimings = { ...FOLLOW_TIMINGS, shortest: 250, longest: 30_000 };
 
 /** Each costs a connection to the agent. */
 const MOST_FOLLOWED = 32;
@@ -204,9 +203,9 @@ class FollowedSidecars implements Sidecars {
   }
 }
 
-export interface SidecarWatchDeps {
+interface SidecarWatchDeps {
   readonly client: Pick<ConsulClient, "followSidecar">;
-  readonly timings: Omit<CatalogueTimings, "idle">;
+  readonly timings: FollowTimings;
   readonly changed: (sidecar: Sidecar) => void;
   readonly answers: () => void;
   readonly fails: (error: unknown) => void;
@@ -214,19 +213,30 @@ export interface SidecarWatchDeps {
   readonly gone: () => void;
 }
 
-/** Follows the registration of one Connect proxy by blocking queries, from its making until it is closed or the proxy has gone. */
-export class SidecarWatch {
-  readonly #deps: SidecarWatchDeps;
-  readonly #abort = new AbortController();
-  readonly #ended: Promise<void>;
-  /** Ends the pause before a retry. */
-  #retry: AbortController | undefined;
+/** Follows the registration of one Connect proxy until it is closed or the proxy has gone. */
+class SidecarWatch {
+  readonly #follower: Follower<Sidecar | undefined, string>;
   #sidecar: Sidecar;
 
-  constructor(sidecar: Sidecar, deps: SidecarWatchDeps) {
+  constructor(sidecar: Sidecar, { client, timings, changed, answers, fails, gone }: SidecarWatchDeps) {
     this.#sidecar = sidecar;
-    this.#deps = deps;
-    this.#ended = this.#follow();
+    this.#follower = new Follower<Sidecar | undefined, string>({
+      query: async (hash = "", wait, signal) => {
+        const answer = await client.followSidecar(sidecar.id, hash, wait, signal);
+        return { value: answer.sidecar, position: answer.hash };
+      },
+      answered: (now) => {
+        answers();
+        if (!now) return gone();
+        const before = this.#sidecar;
+        this.#sidecar = now;
+        if (JSON.stringify(before) !== JSON.stringify(now)) changed(now);
+      },
+      failed: fails,
+      timings,
+      now: () => performance.now(),
+      random: Math.random,
+    });
   }
 
   get sidecar(): Sidecar {
@@ -235,51 +245,11 @@ export class SidecarWatch {
 
   /** Tries again at once what is waiting for a retry. */
   hasten(): void {
-    this.#retry?.abort();
+    this.#follower.hasten();
   }
 
   /** Gives up the query under way. Never rejects. */
-  async close(): Promise<void> {
-    this.#abort.abort(new Error("nobody asks any more"));
-    this.hasten();
-    await this.#ended;
-  }
-
-  async #follow(): Promise<void> {
-    const { client, timings, answers, fails, gone } = this.#deps;
-    const { signal } = this.#abort;
-    const pace = new Pace(timings.pace, () => performance.now());
-    let [hash, failures] = ["", 0];
-    while (!signal.aborted) {
-      try {
-        const { sidecar, hash: now } = await client.followSidecar(this.#sidecar.id, hash, timings.wait, signal);
-        if (signal.aborted) return;
-        [hash, failures] = [now, 0];
-        answers();
-        if (!sidecar) return gone();
-        this.#take(sidecar);
-        await this.#pause(pace.take());
-      } catch (error) {
-        if (signal.aborted) return;
-        // An agent that was started anew is to answer at once.
-        hash = "";
-        fails(error);
-        await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, Math.random));
-      }
-    }
-  }
-
-  #take(sidecar: Sidecar): void {
-    const before = this.#sidecar;
-    this.#sidecar = sidecar;
-    if (JSON.stringify(before) !== JSON.stringify(sidecar)) this.#deps.changed(sidecar);
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    if (milliseconds === 0) return;
-    this.#retry ??= new AbortController();
-    if (this.#abort.signal.aborted) return;
-    await sleep(milliseconds, undefined, { signal: this.#retry.signal }).catch(() => undefined);
-    this.#retry = undefined;
+  close(): Promise<void> {
+    return this.#follower.close();
   }
 }

@@ -4,7 +4,7 @@ import type { ConsulClient } from "../consul/client.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
-import type { Question, Resolution } from "../resolve/core/resolution.js";
+import { consulErrorCode, notFound, type Question, type Resolution, unavailable } from "../resolve/core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "../resolve/source.js";
 import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "./core/sidecar.js";
 import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "./core/upstream.js";
@@ -39,7 +39,7 @@ function nomadSource(config: Config): UpstreamSource {
       const found = upstreamsTo(nomadSpellings(destination), upstreams);
       if (found.length > 0) return resolveUpstream(question, sameHost, found);
       const others = listDestinations(withoutCleaned(upstreams));
-      return { outcome: "not-found", reason: `no upstream ${destination} in NOMAD_UPSTREAM_*: ${others}` };
+      return notFound("UPSTREAM_NONE", `no upstream ${destination} in NOMAD_UPSTREAM_*: ${others}`);
     },
     close: async () => {},
   };
@@ -71,12 +71,13 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
     try {
       sidecars = await (await load()).refresh();
     } catch (error) {
-      return { outcome: "unavailable", cause: `the upstream ${destination}: ${describeError(error)}` };
+      return unavailable(consulErrorCode(error), `the upstream ${destination}: ${describeError(error)}`);
     }
     const found = find(destination, sidecars, alive);
     if (found.length > 0) return resolveUpstream(question, sameHost, found);
     const looked = sidecarsOfNodes(sidecars, alive, config);
-    return { outcome: "not-found", reason: `no upstream ${destination}${describeSidecars(looked)}` };
+    const code = looked.length === 0 ? "UPSTREAM_NO_SIDECAR" : "UPSTREAM_NONE";
+    return notFound(code, `no upstream ${destination}${describeSidecars(looked)}`);
   }
 
   return {

@@ -1,5 +1,4 @@
-import { UnreadableFile } from "../consul/credential-file.js";
-import { AgentAnswer, isUnknownToken } from "../consul/refusal.js";
+import { AgentAnswer, isUnknownToken, UnreadableFile } from "../consul/refusal.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
 import type { Work } from "./core/reconcile.js";
@@ -7,11 +6,6 @@ import { Outages } from "./presence.js";
 
 /** Why nothing can be said to the agent: no answer comes, or a file for it cannot be read. */
 type Trouble = "silent" | "unreadable";
-
-const RECOVERED: Record<Trouble, string> = {
-  silent: "the Consul agent answers again",
-  unreadable: "the files for Consul can be read, and its agent answers",
-};
 
 /** A call of the agent; without a service it is a look at what the agent holds. */
 export interface AgentCall {
@@ -72,7 +66,7 @@ export class AgentState {
     const { log, recovered } = this.#deps;
     let again = false;
     if (this.#trouble !== undefined) {
-      const message = RECOVERED[this.#trouble].replace(/ again$/, this.#answeredAt > -Infinity ? " again" : "");
+      const message = recovery(this.#trouble, this.#answeredAt > -Infinity);
       this.#trouble = undefined;
       again = true;
       if (this.#outages.end("agent")) log.info(message);
@@ -143,6 +137,11 @@ export class AgentState {
     const policy = `service "${service}" { policy = "write" }`;
     log.error({ service, policy, err: error }, `Consul refuses the token (${said}): it needs the policy ${policy}`);
   }
+}
+
+function recovery(trouble: Trouble, hasAnswered: boolean): string {
+  if (trouble === "unreadable") return "the files for Consul can be read, and its agent answers";
+  return hasAnswered ? "the Consul agent answers again" : "the Consul agent answers";
 }
 
 /** A proxy may refuse the one kind of call and let the other through: success of that says nothing of this. */

@@ -3,7 +3,7 @@ import type { Logger } from "../daemon/logger.js";
 import { ConsulError } from "../errors.js";
 import type { AgentState } from "./agent-state.js";
 import { abandoned, type EntryTimes, lapsed, type Survey } from "./core/reconcile.js";
-import { foundEntry, type HeldService } from "./core/service-entry.js";
+import { foundEntry, type HeldService, sameEntry } from "./core/service-entry.js";
 import { standingOf } from "./ownership.js";
 
 export interface LeftoversDeps {
@@ -84,10 +84,15 @@ export class Leftovers {
     this.#lapsed = now;
   }
 
-  /** Somebody may have taken it over meanwhile, or its daemon may be alive after all. */
-  async #isDead({ id }: HeldService): Promise<boolean> {
+  /**
+   * Whether the entry is still dead and as it was surveyed. A daemon that takes it over registers it first, and its
+   * check stays critical until it is passed.
+   */
+  async #isDead(surveyed: HeldService): Promise<boolean> {
     const { client, owner, signal } = this.#deps;
-    return (await standingOf(id, { client, owner }, signal)) === "abandoned";
+    const held = await client.service(surveyed.id, signal);
+    if (!held || !sameEntry(surveyed, held)) return false;
+    return (await standingOf(held, { client, owner }, signal)) === "abandoned";
   }
 
   async #register(held: HeldService, survey: Survey): Promise<void> {

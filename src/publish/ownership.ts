@@ -2,7 +2,14 @@ import { readFile, readlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { ConsulClient } from "../consul/client.js";
 import type { Held, Work } from "./core/reconcile.js";
-import { type HeldCheck, META_OWNER, type ServiceEntry, ttlCheckId, withDistinctId } from "./core/service-entry.js";
+import {
+  type HeldCheck,
+  type HeldService,
+  META_OWNER,
+  type ServiceEntry,
+  ttlCheckId,
+  withDistinctId,
+} from "./core/service-entry.js";
 
 export interface OwnershipDeps {
   readonly client: Pick<ConsulClient, "service" | "checks">;
@@ -16,17 +23,16 @@ export interface OwnershipDeps {
  */
 export type Standing = "free" | "ours" | "abandoned" | "taken";
 
-/** Asks the agent. @throws ConsulError */
+/** @param held what the agent has just said that it holds under an id @throws ConsulError */
 export async function standingOf(
-  id: string,
-  { client, owner }: Pick<OwnershipDeps, "client" | "owner">,
+  held: HeldService | undefined,
+  { client, owner }: OwnershipDeps,
   signal: AbortSignal,
 ): Promise<Standing> {
-  const held = await client.service(id, signal);
   if (!held) return "free";
   if (held.meta[META_OWNER] === owner) return "ours";
   const checks = await client.checks(signal);
-  return criticalIds(checks).has(id) ? "abandoned" : "taken";
+  return criticalIds(checks).has(held.id) ? "abandoned" : "taken";
 }
 
 /** Services whose TTL check is critical. A TCP check says nothing of the daemon: where that one passes, it is alive. */
@@ -60,7 +66,8 @@ export class Ownership {
     signal: AbortSignal,
   ): Promise<{ readonly verdict: "allowed" | "absent" | "foreign"; readonly standing: Standing | undefined }> {
     if (step.action === "pass" && believed?.condition !== "unsure") return { verdict: "allowed", standing: undefined };
-    const standing = await standingOf(step.id, this.#deps, signal);
+    const held = await this.#deps.client.service(step.id, signal);
+    const standing = await standingOf(held, this.#deps, signal);
     return { verdict: verdictOf(step, standing), standing };
   }
 

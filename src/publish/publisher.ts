@@ -21,7 +21,10 @@ import type { Caller, Rank, Turns } from "./turns.js";
 import { Visible, type VisibleDeps } from "./visible.js";
 
 export interface PublisherDeps extends OwnershipDeps, RetryDeps, VisibleDeps {
-  readonly client: ConsulClient;
+  readonly client: Pick<
+    ConsulClient,
+    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "service" | "checks" | "lookForToken"
+  >;
   readonly agent: AgentState;
   readonly turns: Turns;
   readonly deregisterAfter: number;
@@ -145,11 +148,12 @@ export class Publisher implements Caller {
     await this.#running;
     const target = this.#target;
     for (const [id, { entry }] of this.#held) {
-      if (removeAlive || target.state === "gone" || target.state === "leaving") await this.#remove(id);
+      if (removeAlive || target.state === "gone" || target.state === "leaving")
+        await this.#perform({ action: "deregister", id });
       else if (target.state === "up" && entry) {
         // What the VM had before it came back with another port is no longer true.
         if (target.entries.includes(entry)) await this.#perform({ action: "pass", id });
-        else await this.#remove(id);
+        else await this.#perform({ action: "deregister", id });
       }
     }
   }
@@ -228,13 +232,13 @@ export class Publisher implements Caller {
     let sentAt = now();
     try {
       const { verdict, standing } = await this.#ownership.judge(step, before, this.#abort.signal);
-      if (standing !== undefined) {
-        agent.succeeded({ sentAt, service: "" });
-        this.#learn(step.id, standing);
-      }
+      if (standing !== undefined) this.#learn(step.id, standing);
+      const isConfirmed = step.action === "register" && standing === "ours" && this.#confirm(step);
+      sent = verdict === "allowed" && !isConfirmed;
+      // An answer to the question alone is no success of the step: the agent may fail the call that follows.
+      if (!sent && standing !== undefined) agent.succeeded({ sentAt, service: "" });
       if (verdict === "foreign") return this.#leave(step);
-      if (step.action === "register" && standing === "ours" && this.#confirm(step)) return;
-      sent = verdict === "allowed";
+      if (isConfirmed) return;
       sentAt = now();
       if (sent) await this.#send(step, standing);
       if (sent) agent.succeeded({ sentAt, service: service ?? "", action: step.action });
@@ -323,16 +327,18 @@ export class Publisher implements Caller {
       }
       case "renew":
         return client.register(step.entry, signal);
+      case "deregister": {
+        // The former token is deleted once the file has the next one, and the agent tells the servers of the removal
+        // with the token of the registration: an entry that is removed with a deleted token stays in the catalogue.
+        await client.lookForToken();
+        const held = this.#held.get(step.id);
+        const entry = held?.entry ?? held?.found;
+        if (held?.stale && entry) await client.register(entry, signal);
+        return client.deregister(step.id, signal);
+      }
       default:
         return client[step.action](step.id, signal);
     }
-  }
-
-  async #remove(id: string): Promise<void> {
-    const held = this.#held.get(id);
-    const entry = held?.entry ?? held?.found;
-    if (held?.stale && entry) await this.#perform({ action: "renew", id, entry });
-    if (this.#held.has(id)) await this.#perform({ action: "deregister", id });
   }
 
   #settled(step: Work, result: "done" | "unknown", before: Held | undefined): void {

@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
+import { retryDelay } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { ConsulError, describeError } from "../errors.js";
@@ -15,7 +16,7 @@ import { criticalIds } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { SharedServices } from "./shared-service.js";
-import { retryDelay, TIMINGS, type Timings } from "./timings.js";
+import { Throttle, TIMINGS, type Timings } from "./timings.js";
 import { Turns } from "./turns.js";
 
 export interface RegistrarDeps {
@@ -42,6 +43,8 @@ export interface NameStatus {
   readonly published: boolean;
   /** It has registered a moment ago, and is on its way. */
   readonly pending: boolean;
+  /** Only the limit of names keeps it out: anybody who may register can bring this about. */
+  readonly isBeyondLimit: boolean;
   readonly serviceIds: readonly string[];
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
@@ -85,6 +88,8 @@ class ConsulRegistrar implements Registrar {
   readonly #turns = new Turns();
   readonly #presence: Presence;
   readonly #looks: NodeJS.Timeout;
+  /** Retries of all names at once: an agent that fails every other call recovers many times a second. */
+  readonly #retries: Throttle;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
   /** When the last survey began. */
@@ -100,12 +105,12 @@ class ConsulRegistrar implements Registrar {
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;
     this.#adoptUntil = this.#now() + this.#timings.adoption;
-    const retryAll = () => {
+    this.#retries = new Throttle(() => {
       for (const publisher of this.#publishers.values()) publisher.retry();
-    };
+    }, deps.config.ttl / 3);
     this.#agent = new AgentState({
       log: deps.log,
-      recovered: retryAll,
+      recovered: () => this.#retries.request(),
       now: this.#now,
       hasTokenFile: deps.config.consulTokenFile !== undefined,
     });
@@ -161,6 +166,7 @@ class ConsulRegistrar implements Registrar {
       return {
         ...{ name: claim.node.aliveName, wanted, ...known },
         pending: wanted && !known.published && reason === undefined && age < this.#timings.patience,
+        isBeyondLimit: this.#claims.isBeyondLimit(claim),
         reason: reason ?? (known.published ? undefined : publisher?.obstacle),
         elsewhere: publisher ? this.#namesakes.of(claim.node.aliveName) : [],
       };
@@ -169,8 +175,8 @@ class ConsulRegistrar implements Registrar {
     return [
       ...alive,
       ...rest.map(([key, publisher]) => ({
-        ...{ name: key, wanted: false, pending: false, ...inConsul(publisher), reason: undefined },
-        elsewhere: [],
+        ...{ name: key, wanted: false, pending: false, isBeyondLimit: false, ...inConsul(publisher) },
+        ...{ reason: undefined, elsewhere: [] },
       })),
     ];
   }
@@ -183,6 +189,7 @@ class ConsulRegistrar implements Registrar {
   async #stop(): Promise<void> {
     this.#unsubscribe();
     clearInterval(this.#looks);
+    this.#retries.stop();
     const lastAudit = this.#audits.stop();
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());

@@ -1,5 +1,6 @@
+import { retryDelay } from "../consul/follower.js";
 import type { ConsulError } from "../errors.js";
-import { retryDelay, type Timings } from "./timings.js";
+import type { Timings } from "./timings.js";
 
 export interface RetryDeps {
   readonly timings: Pick<Timings, "firstRetry" | "maxRetry" | "refusalRetry">;

@@ -38,31 +38,37 @@ export const TIMINGS: Timings = {
   stop: 800,
 };
 
-/** Of the catalogue, milliseconds. */
-export interface CatalogueTimings {
-  /** How long the agent may hold a blocking query. */
-  readonly wait: number;
-  /** A service that nobody has asked for so long is followed no more. */
-  readonly idle: number;
-  readonly firstRetry: number;
-  readonly maxRetry: number;
-  /** Between two queries of a service whose allowance is used up. */
-  readonly pace: number;
-}
+/** Makes a call at most once per interval: the first request at once, later ones together at the end of the interval. */
+export class Throttle {
+  readonly #call: () => void;
+  readonly #interval: number;
+  #timer: NodeJS.Timeout | undefined;
+  #isRequested = false;
+  #isStopped = false;
 
-export const CATALOGUE_TIMINGS: CatalogueTimings = {
-  wait: 60_000,
-  idle: 600_000,
-  firstRetry: 250,
-  maxRetry: 10_000,
-  pace: 1_000,
-};
+  /** @param interval milliseconds */
+  constructor(call: () => void, interval: number) {
+    this.#call = call;
+    this.#interval = interval;
+  }
 
-/**
- * Exponential backoff with jitter: half of the delay is fixed, half random.
- * @param failures how many tries have failed, 1 or more
- */
-export function retryDelay(failures: number, first: number, most: number, random: () => number): number {
-  const delay = Math.min(most, first * 2 ** Math.min(failures - 1, 30));
-  return delay / 2 + (delay / 2) * random();
+  request(): void {
+    if (this.#isStopped) return;
+    if (this.#timer) {
+      this.#isRequested = true;
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#isRequested) this.request();
+    }, this.#interval);
+    this.#isRequested = false;
+    this.#call();
+  }
+
+  /** A request that waits is dropped, and so are later ones. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
 }

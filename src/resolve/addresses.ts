@@ -1,8 +1,9 @@
-import type { DnsResult, Resolver } from "../dns/resolver.js";
+import type { DnsResult, Records } from "../dns/core/result.js";
+import type { Resolver } from "../dns/resolver.js";
 import type { Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { HostsFile } from "../os/hosts-file.js";
-import { QueryTurns } from "./query-turns.js";
+import { type Question, type Unavailable, unavailable } from "./core/resolution.js";
 import type { LookupContext } from "./source.js";
 
 export interface Addresses {
@@ -12,7 +13,7 @@ export interface Addresses {
   readonly ttl: number;
   readonly stale: boolean;
   /** Why there may be more than these: no name server could answer. */
-  readonly unavailable: string | undefined;
+  readonly unavailable: Unavailable | undefined;
 }
 
 /** RFC 8305 section 3: how long what is known waits for what is still asked for, milliseconds. */
@@ -21,6 +22,18 @@ const RESOLUTION_DELAY = 50;
 /** The families that were asked for and that `--family` allows. */
 export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
   return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
+}
+
+/** The only address that the client can dial; undefined: it can dial any. */
+export function dialledAddress({ node, onlyAddress }: Question, { dialled }: LookupContext): string | undefined {
+  // A client that sends no host part dials the address at which it asked.
+  return onlyAddress ?? (node.form === "full" ? undefined : dialled);
+}
+
+/** Of the families, those that a client needs that can dial one address alone; all, when that is of none of them. */
+export function neededFamilies(families: readonly Family[], dialled: string | undefined): readonly Family[] {
+  const needed = families.filter((family) => dialled !== undefined && family === familyOf(dialled));
+  return needed.length > 0 ? needed : families;
 }
 
 /** Addresses of names: from /etc/hosts, else A and AAAA, each asked for once in one look-up, whichever of its sources wants them. */
@@ -108,6 +121,80 @@ export class AddressLookup {
   }
 }
 
+/** So many of the queries of one look-up are under way at once: an answer must not make a flood of questions. */
+const MAX_QUERIES = 16;
+
+/** The address queries of one look-up, each sent once. */
+class QueryTurns {
+  readonly #deadline: number;
+  readonly #now: () => number;
+  readonly #queries = new Map<string, Promise<DnsResult>>();
+  readonly #waiting: ((deadline: number) => void)[] = [];
+  #underWay = 0;
+
+  /** @param deadline of the look-up, milliseconds on the clock of `now` */
+  constructor(deadline: number, now: () => number) {
+    this.#deadline = deadline;
+    this.#now = now;
+  }
+
+  /** @param send is called with the deadline of this query: those behind it in the queue get their share of the time */
+  once(key: string, send: (deadline: number) => Promise<DnsResult>): Promise<DnsResult> {
+    const known = this.#queries.get(key);
+    if (known) return known;
+    const query = this.#inTurn(send);
+    this.#queries.set(key, query);
+    return query;
+  }
+
+  async #inTurn(send: (deadline: number) => Promise<DnsResult>): Promise<DnsResult> {
+    const turn = new Promise<number>((resolve) => this.#waiting.push(resolve));
+    // Those that are asked for in the same moment are counted too.
+    queueMicrotask(() => this.#next());
+    const deadline = await turn;
+    try {
+      return await send(deadline);
+    } finally {
+      this.#underWay--;
+      this.#next();
+    }
+  }
+
+  #next(): void {
+    if (this.#underWay >= MAX_QUERIES) return;
+    const start = this.#waiting.shift();
+    if (!start) return;
+    this.#underWay++;
+    const turns = 1 + Math.ceil(this.#waiting.length / MAX_QUERIES);
+    start(this.#now() + (this.#deadline - this.#now()) / turns);
+  }
+}
+
+/** CNAMEs inside one additional section. */
+const MAX_ALIASES = 8;
+
+/** The addresses of an SRV target that came along in the additional section; empty when there are none. */
+export function glueOf(target: string, { additionals, stale }: Pick<Records, "additionals" | "stale">): Addresses {
+  let owner = target;
+  let ttl = Number.POSITIVE_INFINITY;
+  for (let aliases = 0; aliases <= MAX_ALIASES; aliases++) {
+    const name = owner;
+    const cname = additionals.find((record) => record.type === "CNAME" && record.owner === name);
+    if (cname?.type !== "CNAME") break;
+    owner = cname.target;
+    ttl = Math.min(ttl, cname.ttl);
+  }
+  const records = additionals.flatMap((record) =>
+    (record.type === "A" || record.type === "AAAA") && record.owner === owner ? [record] : [],
+  );
+  return {
+    addresses: records.map(({ address }) => address),
+    ttl: Math.min(ttl, ...records.map((record) => record.ttl)),
+    stale,
+    unavailable: undefined,
+  };
+}
+
 /**
  * Settles when all have: where one is known already, after the Resolution Delay at the latest, else that long after the
  * first that is of use.
@@ -136,6 +223,6 @@ function combine(results: readonly DnsResult[]): Addresses {
     ),
     ttl: Math.min(...found.map((result) => result.ttl)),
     stale: found.some((result) => result.stale),
-    unavailable: silent?.cause,
+    unavailable: silent && unavailable(silent.code, silent.cause),
   };
 }

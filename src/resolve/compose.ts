@@ -105,6 +105,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
       family,
       localAddresses: machine.addresses,
       isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
+      now,
     });
   // A helper is at one of the instances of its service, and is not published: its own EPMD knows it.
   const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };

@@ -3,10 +3,17 @@ import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
-import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
-import { Bounds } from "./bounds.js";
-import type { NodeDescription, Question, Resolution } from "./core/resolution.js";
-import { type LookupContext, type Source, TRAITS } from "./source.js";
+import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
+import {
+  epmdErrorCode,
+  type NodeDescription,
+  notFound,
+  type Question,
+  type Resolution,
+  type Unavailable,
+  unavailable,
+} from "./core/resolution.js";
+import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** What another EPMD said of a node. */
 export interface EpmdAnswer {
@@ -31,12 +38,18 @@ export interface FallbackOptions {
     | undefined;
   /** Whether we listen there ourselves. */
   readonly isOwn: (address: string) => boolean;
+  /** Milliseconds on the clock of the look-ups' deadlines; default performance.now. */
+  readonly now?: () => number;
 }
 
 /** Addresses, and the name that has them. */
 interface NamedAddresses extends Addresses {
   readonly name: string;
 }
+
+/** How long a name waits for the answer of a name before it, milliseconds, and at most this share of the time left. */
+const RANK_PATIENCE = 1000;
+const RANK_SHARE = 1 / 3;
 
 /** More addresses of a host than this are left out. */
 const MAX_ADDRESSES = 64;
@@ -45,42 +58,40 @@ const MAX_EPMDS = 8;
 
 /** For a name that has addresses and no SRV record: a fixed port, or the port that the EPMD at the address gives. */
 export function createFallbackSource(options: FallbackOptions): Source {
-  const { srvName, port, epmd, isOwn, localAddresses } = options;
+  const { srvName, port, epmd, isOwn, localAddresses, now = () => performance.now() } = options;
 
   /**
    * Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. A
-   * name that takes long does not hold up the others.
+   * name waits for the answers of those before it, but not for long: one of them may never be answered.
    */
   async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
     const { node, search, shortHost } = question;
     if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
-    const families = wantedFamilies(question.family, options.family);
+    const families = neededFamilies(wantedFamilies(question.family, options.family), dialledAddress(question, context));
     const owner = srvOwner(srvName, node);
     const names = [
       ...(nameProblem(owner) === undefined ? [{ name: owner, search }] : []),
       ...(shortHost === undefined ? [] : [{ name: shortHost, search: true }]),
       { name: node.host, search },
     ];
-    const answered: NamedAddresses[] = [];
-    const lookUps = names.map(async ({ name, search: searched }, index) => {
+    const lookUps = names.map(async ({ name, search: searched }) => {
       const found = await options.addresses.lookUp(name, families, context, searched);
-      answered[index] = { ...found, name };
-      return found.addresses.some((address) => !isLinkLocal(address));
+      return { ...found, name };
     });
-    await enough(lookUps, false);
-    const settled = Object.values(answered);
+    const patience = Math.min(RANK_PATIENCE, (context.deadline - now()) * RANK_SHARE);
+    const answered = await answersByRank(lookUps, isUsable, patience);
     const none = { name: node.host, addresses: [], ttl: 0, stale: false };
     return (
-      settled.find(({ addresses }) => addresses.some((address) => !isLinkLocal(address))) ?? {
+      answered.find(isUsable) ?? {
         ...none,
-        unavailable: settled.findLast(({ unavailable }) => unavailable !== undefined)?.unavailable,
+        unavailable: answered.findLast(({ unavailable }) => unavailable !== undefined)?.unavailable,
       }
     );
   }
 
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
     const { aliveName, host } = question.node;
-    const { addresses, name, ttl, stale, unavailable } = await addressesFor(question, context);
+    const { addresses, name, ttl, stale, unavailable: silent } = await addressesFor(question, context);
     const bounds = new Bounds(context.trace);
     const families = wantedFamilies(question.family, options.family);
     const usable = preferAddresses(addresses, { family: "any", sources: localAddresses() }).filter(
@@ -88,10 +99,10 @@ export function createFallbackSource(options: FallbackOptions): Source {
     );
     const preferred = bounds.take("endpoints", usable, MAX_ADDRESSES);
     if (preferred.length === 0) {
-      if (unavailable !== undefined) return { outcome: "unavailable", cause: unavailable };
+      if (silent !== undefined) return silent;
       const short = question.shortHost;
       const names = short === undefined ? `${host} has no` : `neither ${short} nor ${host} has an`;
-      return { outcome: "not-found", reason: `${names} address to fall back to` };
+      return notFound("FALLBACK_NO_ADDRESS", `${names} address to fall back to`);
     }
     const toEndpoint = (address: string, at: number): Endpoint => {
       return { address, port: at, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: name };
@@ -111,14 +122,14 @@ export function createFallbackSource(options: FallbackOptions): Source {
       const endpoints = preferred.map((address) => toEndpoint(address, port));
       return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...bounds.told };
     }
-    if (asked?.failure !== undefined) return { outcome: "unavailable", cause: asked.failure };
-    return { outcome: "not-found", reason: `the EPMD at ${preferred.join(", ")} does not know ${aliveName}` };
+    if (asked?.failure !== undefined) return asked.failure;
+    return notFound("EPMD_NO_NODE", `the EPMD at ${preferred.join(", ")} does not know ${aliveName}`);
   }
 
   /** All at once; the answer is complete when every EPMD has spoken, and enough shortly after the first that knows the node. */
   async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number, bounds: Bounds) {
     const known = new Map<string, EpmdAnswer>();
-    let failure: string | undefined;
+    let failure: Unavailable | undefined;
     let timer: NodeJS.Timeout | undefined;
     // Our own EPMD would look the name up again, and come here again.
     const others = bounds.take(
@@ -139,7 +150,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
           .then(
             (answer) => answer && known.set(address, answer),
             (error: unknown) => {
-              failure ??= `EPMD at ${address}: ${describeError(error)}`;
+              failure ??= unavailable(epmdErrorCode(error), `EPMD at ${address}: ${describeError(error)}`);
             },
           )
           .then(spoken, spoken);
@@ -158,6 +169,47 @@ export function createFallbackSource(options: FallbackOptions): Source {
 
 /** How long the first EPMD that knows the node waits for those at the other addresses, milliseconds. */
 const ENOUGH_DELAY = 50;
+
+/** A link-local address cannot be dialled without a zone. */
+function isUsable({ addresses }: Addresses): boolean {
+  return addresses.some((address) => !isLinkLocal(address));
+}
+
+/**
+ * The answers that there are, in the order of the look-ups, once it is decided which of them is used: the first usable
+ * one. It waits for all before it; after `patience` milliseconds it goes ahead of those without an answer.
+ * @throws what a look-up rejects with
+ */
+async function answersByRank<T>(
+  lookUps: readonly Promise<T>[],
+  isUsable: (answer: T) => boolean,
+  patience: number,
+): Promise<T[]> {
+  const answers: ({ readonly answer: T } | undefined)[] = lookUps.map(() => undefined);
+  let isLate = false;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const settle = () => {
+        const first = answers.find((known) => (known === undefined ? !isLate : isUsable(known.answer)));
+        if (first !== undefined || !answers.includes(undefined)) resolve();
+      };
+      timer = setTimeout(() => {
+        isLate = true;
+        settle();
+      }, patience);
+      for (const [index, lookUp] of lookUps.entries()) {
+        lookUp.then((answer) => {
+          answers[index] = { answer };
+          settle();
+        }, reject);
+      }
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+  return answers.flatMap((known) => (known === undefined ? [] : [known.answer]));
+}
 
 function literal(host: string): Addresses {
   return { addresses: [host], ttl: 0, stale: false, unavailable: undefined };

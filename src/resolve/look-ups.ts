@@ -7,7 +7,7 @@ import { parseNodeName } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import { composeResolution, type ResolutionDeps, type Resolving } from "./compose.js";
 import type { Resolution } from "./core/resolution.js";
-import { epmdSource } from "./epmd-source.js";
+import { epmdSource } from "./registry-source.js";
 
 /** An EPMD on this machine answers at once, if at all. Milliseconds. */
 const NAMES_TIMEOUT = 500;

@@ -2,10 +2,17 @@ import { formatNodeName, type NodeName } from "../names/node-name.js";
 import { expandHost, isUnder } from "../names/service-domain.js";
 import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
-import { Bounds } from "./bounds.js";
-import type { Found, Question, Resolution, SourceName, Trace } from "./core/resolution.js";
+import {
+  type Found,
+  notFound,
+  type Question,
+  type Resolution,
+  type SourceName,
+  type Trace,
+  unavailable,
+} from "./core/resolution.js";
 import { probe } from "./probe.js";
-import type { LookupContext, Source } from "./source.js";
+import { Bounds, type LookupContext, type Source } from "./source.js";
 
 /** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
 const PROBE_LIMIT = 1500;
@@ -130,7 +137,7 @@ export class NodeResolver {
   #question(name: NodeName): Question | Resolution {
     const { aliveName, family, form } = name;
     if (family !== undefined && this.#options.family !== "any" && family !== this.#options.family) {
-      return { outcome: "not-found", reason: `asked for IPv${family}, but --family is ${this.#options.family}` };
+      return notFound("NAME_FAMILY", `asked for IPv${family}, but --family is ${this.#options.family}`);
     }
     const host = this.#expand(name);
     return {
@@ -148,8 +155,8 @@ export class NodeResolver {
     before: Resolution | undefined,
   ): Answered | Promise<Answered> {
     if (!source) {
-      const nobody: Resolution = { outcome: "not-found", reason: "no source can know this node" };
-      return { resolution: before ?? nobody, asked: question, source: undefined };
+      const resolution = before ?? notFound("NAME_NO_SOURCE", "no source can know this node");
+      return { resolution, asked: question, source: undefined };
     }
     const asked = this.#prepare(source, question);
     if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source));
@@ -168,10 +175,8 @@ export class NodeResolver {
     if (!usesDomain || familyOf(host) === undefined) return question;
     const domain = this.#options.domainOf(aliveName);
     if (domain === undefined) {
-      return {
-        outcome: "not-found",
-        reason: `${host} is an address, and no --domain says where ${aliveName} is looked up`,
-      };
+      const reason = `${host} is an address, and no --domain says where ${aliveName} is looked up`;
+      return notFound("NAME_NO_DOMAIN", reason);
     }
     return { ...question, node: { ...question.node, host: domain }, search: false, onlyAddress: host };
   }
@@ -216,7 +221,7 @@ export class NodeResolver {
     const { now } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<Answered>((resolve) => {
-      const late: Resolution = { outcome: "unavailable", cause: `no answer within ${timeout} ms` };
+      const late = unavailable("LOOKUP_TIMEOUT", `no answer within ${timeout} ms`);
       timer = setTimeout(resolve, Math.max(0, deadline - now()), { resolution: late, asked, source: undefined });
     });
     return Promise.race([answered, limit]).finally(() => clearTimeout(timer));

@@ -1,9 +1,11 @@
+import { portPlease } from "../epmd/client.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { describeError } from "../errors.js";
 import type { Domains } from "../names/domains.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { Advertised } from "../publish/core/advertised.js";
-import type { Question, Resolution } from "./core/resolution.js";
+import { epmdErrorCode, notFound, type Question, type Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface RegistrySourceDeps {
@@ -20,16 +22,16 @@ export function registrySource({ registry, domains, advertised }: RegistrySource
     ...TRAITS.registry,
     lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
-      if (!node) return { outcome: "not-found", reason: `${aliveName} is not registered here` };
+      if (!node) return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered here`);
       if (host !== undefined && !domains.isOurs(aliveName, host)) {
-        return { outcome: "not-found", reason: `${aliveName} is registered here, but ${host} is not served here` };
+        return notFound("NODE_OTHER_HOST", `${aliveName} is registered here, but ${host} is not served here`);
       }
       const endpoints = (context.sameHost ? loopbackEndpoints(node) : advertisedEndpoints(node, context)).filter(
         (endpoint) => family === "any" || endpoint.family === family,
       );
       if (endpoints.length === 0) {
         const address = family === "any" ? "an address" : `an IPv${family} address`;
-        return { outcome: "not-found", reason: `${aliveName} is registered here, without ${address} for others` };
+        return notFound("NODE_NO_ADDRESS", `${aliveName} is registered here, without ${address} for others`);
       }
       return { outcome: "found", source: "registry", endpoints, ttl: 0, stale: false, description: node };
     },
@@ -54,4 +56,29 @@ export function registrySource({ registry, domains, advertised }: RegistrySource
 
 function endpointAt(address: string, family: Family, port: number, target: string): Endpoint {
   return { address, port, family, priority: 0, weight: 0, target };
+}
+
+/** An EPMD on this machine answers at once, if at all. Milliseconds. */
+const ASK_TIMEOUT = 500;
+
+/** For a command that is not the daemon: the nodes alive here, as the EPMD of this machine knows them, ours or stock. */
+export function epmdSource(port: number, domains: Pick<Domains, "isOurs">): Source {
+  return {
+    name: "registry",
+    ...TRAITS.registry,
+    lookUp: async ({ node: { aliveName, host }, family }): Promise<Resolution> => {
+      if (!domains.isOurs(aliveName, host)) return notFound("NODE_OTHER_HOST", `${host} is not this machine`);
+      const [address, kind]: [string, Family] = family === 6 ? ["::1", 6] : ["127.0.0.1", 4];
+      try {
+        const answer = await portPlease({ address, port }, aliveName, { timeout: ASK_TIMEOUT, forwarded: true });
+        if (!answer) {
+          return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered with the EPMD of this machine`);
+        }
+        const endpoints = [endpointAt(address, kind, answer.port, "localhost")];
+        return { outcome: "found", source: "registry", endpoints, ttl: 0, stale: false, description: answer };
+      } catch (error) {
+        return notFound(epmdErrorCode(error), describeError(error));
+      }
+    },
+  };
 }

@@ -1,13 +1,20 @@
 import { orderSrv, preferAddresses } from "../dns/core/order.js";
-import type { Records, Resolver } from "../dns/resolver.js";
+import type { Records } from "../dns/core/result.js";
+import type { Resolver } from "../dns/resolver.js";
 import { nameProblem, type ResourceRecord, type SrvRecord, srvOwner } from "../dns/wire/record.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf, isLinkLocal } from "../net/ip.js";
-import { type Addresses, type AddressLookup, enough, wantedFamilies } from "./addresses.js";
-import { Bounds } from "./bounds.js";
-import type { Question, Resolution } from "./core/resolution.js";
-import { glueOf } from "./glue.js";
-import { type LookupContext, type Source, TRAITS } from "./source.js";
+import {
+  type Addresses,
+  type AddressLookup,
+  dialledAddress,
+  enough,
+  glueOf,
+  neededFamilies,
+  wantedFamilies,
+} from "./addresses.js";
+import { notFound, type Question, type Resolution, unavailable } from "./core/resolution.js";
+import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {
   readonly resolver: Resolver;
@@ -65,24 +72,27 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     wanted: string | undefined,
     context: LookupContext,
   ): Promise<Map<string, Addresses>> {
+    const needed = neededFamilies(families, wanted);
     const isOfUse = (address: string) =>
       !isLinkLocal(address) && (wanted ?? canonicalIp(address)) === canonicalIp(address);
     const found = new Map<string, Addresses>();
-    const linkLocal = new Map<string, Addresses>();
+    const ofNoUse = new Map<string, Addresses>();
     for (const target of targets) {
-      if (addresses.isInHostsFile(target, families, context)) continue;
+      if (addresses.isInHostsFile(target, needed, context)) continue;
       const glue = glueOf(target, answer);
-      const usable = glue.addresses.filter((address) => families.some((family) => family === familyOf(address)));
-      if (usable.some((address) => !isLinkLocal(address))) found.set(target, { ...glue, addresses: usable });
-      else if (usable.length > 0) linkLocal.set(target, { ...glue, addresses: usable });
+      const isOf = (wished: readonly Family[]) => (address: string) =>
+        wished.some((family) => family === familyOf(address));
+      const known = { ...glue, addresses: glue.addresses.filter(isOf(families)) };
+      if (known.addresses.filter(isOf(needed)).some((address) => !isLinkLocal(address))) found.set(target, known);
+      else if (known.addresses.length > 0) ofNoUse.set(target, known);
     }
     const missing = targets.filter((target) => !found.has(target));
     remember(owner, missing);
     const lookUps = missing.map(async (target) => {
-      const answered = await addresses.lookUp(target, families, context);
+      const answered = await addresses.lookUp(target, needed, context);
       const isNone = answered.addresses.length === 0 && answered.unavailable === undefined;
-      // For the reason: a link-local address is no endpoint.
-      found.set(target, isNone ? (linkLocal.get(target) ?? answered) : answered);
+      // For the reason: the client cannot dial them.
+      found.set(target, isNone ? (ofNoUse.get(target) ?? answered) : answered);
       return answered.addresses.some(isOfUse);
     });
     const known = Array.from(found.values()).flatMap((addresses) => addresses.addresses);
@@ -96,33 +106,34 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
     const owner = srvOwner(srvName, question.node);
     const problem = nameProblem(owner);
-    if (problem !== undefined) return notFound(`${owner} cannot be asked for in DNS: ${problem}`);
+    if (problem !== undefined) return notFound("NAME_NOT_DNS", `${owner} cannot be asked for in DNS: ${problem}`);
     const { search, shortHost, onlyAddress } = question;
-    const families = wantedFamilies(question.family, options.family).filter(
-      (family) => onlyAddress === undefined || family === familyOf(onlyAddress),
-    );
-    // A client that sends no host part dials the address at which it asked.
-    const wanted = onlyAddress ?? (question.node.form === "full" ? undefined : context.dialled);
+    const wanted = dialledAddress(question, context);
+    const families = wantedFamilies(question.family, options.family);
+    const needed = neededFamilies(families, wanted);
     const fallbackFollows = addressesToo && !context.forStranger;
     if (fallbackFollows) {
-      addresses.askAhead([owner, question.node.host], families, context, search);
-      if (shortHost !== undefined) addresses.askAhead([shortHost], families, context, true);
+      addresses.askAhead([owner, question.node.host], needed, context, search);
+      if (shortHost !== undefined) addresses.askAhead([shortHost], needed, context, true);
     }
     // RFC 2782: a target is a domain name, not a name that a user wrote, so the search list is not for it.
-    addresses.askAhead(withoutAddresses.get(owner) ?? [], families, context);
+    addresses.askAhead(withoutAddresses.get(owner) ?? [], needed, context);
 
     const deadline = fallbackFollows ? now() + (context.deadline - now()) * SRV_SHARE : context.deadline;
     const answer = await resolver.query(owner, "SRV", { ...context, deadline, search });
-    if (answer.kind === "unavailable") return { outcome: "unavailable", cause: answer.cause };
+    if (answer.kind === "unavailable") return unavailable(answer.code, answer.cause);
     if (answer.kind !== "records") {
-      return notFound(`${owner} has no SRV record (${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"})`);
+      const code = answer.kind === "nxdomain" ? "SRV_NXDOMAIN" : "SRV_NODATA";
+      const said = `${answer.kind.toUpperCase()} from ${answer.server ?? "nobody"}`;
+      return notFound(code, `${owner} has no SRV record (${said})`);
     }
     const records = answer.records.filter((record) => record.type === "SRV");
     const offered = records.filter(isOffered);
-    if (offered.length === 0) return notFound(whyNotOffered(owner, records));
+    if (offered.length === 0) return whyNotOffered(owner, records);
     const meant = offered.filter(({ target }) => isMeant(target, question));
     if (meant.length === 0) {
-      return notFound(`none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`);
+      const reason = `none of the SRV records of ${owner} has the target ${wantedTarget(question)} (--srv-target)`;
+      return notFound("SRV_OTHER_TARGET", reason);
     }
     const bounds = new Bounds(context.trace);
     const ordered = firstOf(orderSrv(meant, random), answer, wanted, bounds);
@@ -137,7 +148,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     const all = distinct(endpoints).filter(
       ({ address }) => !isLinkLocal(address) && (onlyAddress === undefined || address === onlyAddress),
     );
-    if (all.length === 0) return withoutEndpoint(owner, targets, families, known, endpoints, onlyAddress);
+    if (all.length === 0) return withoutEndpoint(owner, targets, needed, known, endpoints, onlyAddress);
     const chosen = bounds.take("endpoints", all, MAX_ENDPOINTS);
     const used = chosen.flatMap(({ target }) => known.get(target) ?? []);
     return {
@@ -206,10 +217,10 @@ function isOffered({ target, port }: SrvRecord): boolean {
   return target !== "" && port !== 0;
 }
 
-function whyNotOffered(owner: string, records: readonly SrvRecord[]): string {
+function whyNotOffered(owner: string, records: readonly SrvRecord[]): Resolution {
   return records.every(({ target }) => target === "")
-    ? `${owner} is not offered: its SRV record has the target "."`
-    : `the SRV record of ${owner} has port 0: it was registered without a port`;
+    ? notFound("SRV_NOT_OFFERED", `${owner} is not offered: its SRV record has the target "."`)
+    : notFound("SRV_NO_PORT", `the SRV record of ${owner} has port 0: it was registered without a port`);
 }
 
 function withoutEndpoint(
@@ -221,19 +232,20 @@ function withoutEndpoint(
   onlyAddress: string | undefined,
 ): Resolution {
   const silent = Array.from(addresses.values()).find(({ unavailable }) => unavailable !== undefined);
-  if (silent?.unavailable !== undefined) return { outcome: "unavailable", cause: silent.unavailable };
+  if (silent?.unavailable !== undefined) return silent.unavailable;
   if (onlyAddress !== undefined && endpoints.length > 0) {
     const others = endpoints.map(({ address }) => address).join(", ");
-    return notFound(`the SRV records of ${owner} lead to ${others}, not to ${onlyAddress}`);
+    return notFound("SRV_OTHER_ADDRESS", `the SRV records of ${owner} lead to ${others}, not to ${onlyAddress}`);
   }
   const linkLocal = Array.from(addresses.values()).flatMap((found) => found.addresses.filter(isLinkLocal));
   if (linkLocal.length > 0) {
     return notFound(
+      "SRV_LINK_LOCAL",
       `${owner} leads to the link-local address ${linkLocal[0]} alone, which cannot be dialled without a zone`,
     );
   }
   const kind = families.length === 1 ? `IPv${families[0]} address` : "address";
-  return notFound(`${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);
+  return notFound("SRV_NO_ADDRESS", `${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);
 }
 
 function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
@@ -243,8 +255,4 @@ function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
     if (!seen.has(key)) seen.set(key, endpoint);
   }
   return Array.from(seen.values());
-}
-
-function notFound(reason: string): Resolution {
-  return { outcome: "not-found", reason };
 }

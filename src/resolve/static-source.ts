@@ -1,12 +1,12 @@
 import { unwatchFile, watchFile } from "node:fs";
-import type { StaticNode } from "../config/network-values.js";
+import { type StaticNode, staticNode } from "../config/network-values.js";
+import { ValueError } from "../config/values.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConfigError, describeError } from "../errors.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
-import type { Question } from "./core/resolution.js";
-import { parseNodesFile } from "./core/static-nodes.js";
+import { notFound, type Question } from "./core/resolution.js";
 import { type Source, TRAITS } from "./source.js";
 
 /** How often the nodes file is looked at; a poll also sees files that are replaced by a rename. */
@@ -77,7 +77,7 @@ export function staticSource(
         .filter((entry) => isMeant(entry, node, dialled))
         .map(toEndpoint)
         .filter((endpoint) => family === "any" || endpoint.family === family);
-      if (endpoints.length === 0) return { outcome: "not-found", reason: `no static entry for ${node.aliveName}` };
+      if (endpoints.length === 0) return notFound("STATIC_NO_ENTRY", `no static entry for ${node.aliveName}`);
       return { outcome: "found", source: "static", endpoints, ttl: 0, stale: false };
     },
   };
@@ -95,6 +95,24 @@ function byAliveName(nodes: readonly StaticNode[]): ReadonlyMap<string, readonly
 
 function toEndpoint({ address, port }: StaticNode): Endpoint {
   return { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: address };
+}
+
+/**
+ * Entries of a nodes file: one `name@host=address:port` a line; blank lines and what follows a `#` do not count.
+ * @throws ValueError that names the line
+ */
+export function parseNodesFile(text: string): StaticNode[] {
+  const entries: StaticNode[] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const entry = line.replace(/#.*$/, "").trim();
+    if (entry === "") continue;
+    try {
+      entries.push(staticNode(entry));
+    } catch (error) {
+      throw new ValueError(`line ${index + 1}: ${JSON.stringify(entry)} ${(error as Error).message}`, { cause: error });
+    }
+  }
+  return entries;
 }
 
 function readAtStart(path: string): StaticNode[] {

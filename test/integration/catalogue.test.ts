@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Catalogue, createCatalogue } from "../../src/consul/catalogue.js";
-import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
-import type { CatalogueTimings } from "../../src/publish/timings.js";
+import { Catalogue, type CatalogueTimings } from "../../src/consul/catalogue.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
 import { serviceEntry } from "../support/service-entry.js";
@@ -19,7 +18,7 @@ let logged: ReturnType<typeof collectLog>;
 beforeEach(async () => {
   fake = await startFakeConsul();
   logged = collectLog();
-  client = createConsulClient({ url: fake.url, timeoutMs: 400, log: logged.log });
+  client = new ConsulClient({ url: fake.url, timeoutMs: 400, log: logged.log });
   open = [];
 });
 afterEach(async () => {
@@ -32,7 +31,7 @@ function catalogueOf(
   timings: Partial<CatalogueTimings> = {},
   more: { readonly client?: ConsulClient } = {},
 ): Catalogue {
-  const catalogue = createCatalogue({ client, log: logged.log, random: () => 0.5, ...more, timings });
+  const catalogue = new Catalogue({ client, log: logged.log, random: () => 0.5, ...more, timings });
   open.push(catalogue);
   return catalogue;
 }

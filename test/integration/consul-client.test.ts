@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import type { ConsulError } from "../../src/errors.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
@@ -21,7 +21,7 @@ const { log } = collectLog();
 
 beforeEach(async () => {
   fake = await startFakeConsul();
-  client = createConsulClient({ url: fake.url, timeoutMs: TIMEOUT, log });
+  client = new ConsulClient({ url: fake.url, timeoutMs: TIMEOUT, log });
 });
 afterEach(async () => {
   client.close();
@@ -163,7 +163,7 @@ describe("an agent in trouble", () => {
 
 describe("the ACL token", () => {
   test("is sent and never repeated in an error, even when the agent repeats it", async () => {
-    client = createConsulClient({ url: fake.url, token: "sesame-4711", log });
+    client = new ConsulClient({ url: fake.url, token: "sesame-4711", log });
     fake.misbehave(() => ({ status: 403, body: "token sesame-4711 is bad" }));
     const error = await failureOf(client.register(ENTRY));
     expect(fake.requests[0]?.token).toBe("sesame-4711");
@@ -174,7 +174,7 @@ describe("the ACL token", () => {
     const folder = await temporaryFolder("token");
     const tokenFile = join(folder, "token");
     await writeFile(tokenFile, "old\n");
-    client = createConsulClient({ url: fake.url, token: "unused", tokenFile, log });
+    client = new ConsulClient({ url: fake.url, token: "unused", tokenFile, log });
     fake.misbehave(({ token }) => (token === "new" ? undefined : { status: 403, body: "ACL not found" }));
     expect((await failureOf(client.register(ENTRY))).code).toBe("CONSUL_FORBIDDEN");
     await writeFile(tokenFile, "new\n");
@@ -184,7 +184,7 @@ describe("the ACL token", () => {
   });
 
   test("in a file that is missing is a fault that may pass, not a call without token", async () => {
-    client = createConsulClient({ url: fake.url, tokenFile: "/nowhere/token", log });
+    client = new ConsulClient({ url: fake.url, tokenFile: "/nowhere/token", log });
     const error = await failureOf(client.register(ENTRY));
     expect(error.code).toBe("CONSUL_UNAVAILABLE");
     expect(error.message).toContain("/nowhere/token");
@@ -213,7 +213,7 @@ describe("an answer without end", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    return { sent, server, client: createConsulClient({ url, timeoutMs: 20_000, log }) };
+    return { sent, server, client: new ConsulClient({ url, timeoutMs: 20_000, log }) };
   };
 
   test.each([
@@ -239,7 +239,7 @@ test("ten calls in a row use one connection", async () => {
   server.on("connection", () => connections++);
   server.listen(0, "::1");
   await once(server, "listening");
-  const six = createConsulClient({ url: `http://[::1]:${(server.address() as AddressInfo).port}`, log });
+  const six = new ConsulClient({ url: `http://[::1]:${(server.address() as AddressInfo).port}`, log });
   for (let i = 0; i < 10; i++) expect(await six.services()).toEqual([]);
   expect(connections).toBe(1);
   six.close();
@@ -252,7 +252,7 @@ test("an agent is reached over its unix socket", async () => {
   const server = createServer((_, response) => response.end("{}"));
   server.listen(path);
   await once(server, "listening");
-  const unix = createConsulClient({ url: `unix://${path}`, log });
+  const unix = new ConsulClient({ url: `unix://${path}`, log });
   expect(await unix.services()).toEqual([]);
   unix.close();
   server.close();

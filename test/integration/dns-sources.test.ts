@@ -4,7 +4,7 @@ import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { AddressLookup } from "../../src/resolve/addresses.js";
-import type { Question, Resolution, TraceEvent } from "../../src/resolve/core/resolution.js";
+import type { NotFoundCode, Question, Resolution, TraceEvent } from "../../src/resolve/core/resolution.js";
 import { createFallbackSource, type FallbackOptions } from "../../src/resolve/fallback-source.js";
 import type { LookupContext } from "../../src/resolve/source.js";
 import { createSrvSource, type SrvSourceOptions } from "../../src/resolve/srv-source.js";
@@ -232,6 +232,7 @@ describe("a node is found", () => {
     expect(places(await srvLookUp({ ...QUESTION, onlyAddress: "10.0.0.2" }))).toEqual(["10.0.0.2 2"]);
     expect(await srvLookUp({ ...QUESTION, onlyAddress: "10.0.0.3" })).toEqual({
       outcome: "not-found",
+      code: "SRV_OTHER_ADDRESS",
       reason: `the SRV records of ${OWNER} lead to 10.0.0.1, 10.0.0.2, not to 10.0.0.3`,
     });
   });
@@ -258,32 +259,36 @@ describe("a node is found", () => {
 });
 
 describe("a node is not found, and the reason says why", () => {
-  test.each<[string, Record<string, FakeReply>, string]>([
-    ["there is no such name", {}, `${OWNER} has no SRV record (NXDOMAIN from`],
-    ["the name has no SRV record", { [`${OWNER} SRV`]: {} }, `${OWNER} has no SRV record (NODATA from`],
+  test.each<[string, Record<string, FakeReply>, NotFoundCode, string]>([
+    ["there is no such name", {}, "SRV_NXDOMAIN", `${OWNER} has no SRV record (NXDOMAIN from`],
+    ["the name has no SRV record", { [`${OWNER} SRV`]: {} }, "SRV_NODATA", `${OWNER} has no SRV record (NODATA from`],
     [
       "it is not offered",
       { [`${OWNER} SRV`]: { answers: [srv(OWNER, ".", 9)] } },
+      "SRV_NOT_OFFERED",
       `${OWNER} is not offered: its SRV record has the target "."`,
     ],
     [
       "it was registered without a port",
       { [`${OWNER} SRV`]: { answers: [srv(OWNER, TARGET, 0)] } },
+      "SRV_NO_PORT",
       `the SRV record of ${OWNER} has port 0`,
     ],
     [
       "its target has no address",
       { [`${OWNER} SRV`]: { answers: [srv(OWNER, "h.example", 1)] } },
+      "SRV_NO_ADDRESS",
       `${OWNER} has no address: its SRV target h.example has none`,
     ],
     [
       "its address became garbage in Consul",
       { [`${OWNER} SRV`]: { answers: [srv(OWNER, "fe80::1%eth0", 1)] } },
+      "SRV_NO_ADDRESS",
       "its SRV target fe80::1%eth0 has none",
     ],
-  ])("when %s", async (_, table, reason) => {
+  ])("when %s", async (_, table, code, reason) => {
     const { srvLookUp } = await setup(records(table));
-    expect(await srvLookUp()).toEqual({ outcome: "not-found", reason: expect.stringContaining(reason) });
+    expect(await srvLookUp()).toEqual({ outcome: "not-found", code, reason: expect.stringContaining(reason) });
   });
 
   test("when its alive name does not fit into a label", async () => {
@@ -291,6 +296,7 @@ describe("a node is not found, and the reason says why", () => {
     const question = { ...QUESTION, node: { ...QUESTION.node, aliveName: "n".repeat(64) } };
     expect(await srvLookUp(question)).toEqual({
       outcome: "not-found",
+      code: "NAME_NOT_DNS",
       reason: expect.stringContaining("64 octets; DNS allows 63"),
     });
     expect(server.queries).toEqual([]);
@@ -309,7 +315,7 @@ describe("a node is not found, and the reason says why", () => {
     const { srvLookUp } = await setup(({ qtype }) =>
       qtype === "SRV" ? { answers: [srv(OWNER, "h.example", 1)] } : { rcode: REFUSED },
     );
-    expect(await srvLookUp()).toMatchObject({ outcome: "unavailable", cause: expect.stringContaining("h.example") });
+    expect(await srvLookUp()).toMatchObject({ code: "DNS_REFUSED", cause: expect.stringContaining("h.example") });
   });
 });
 
@@ -340,6 +346,21 @@ describe("the fallback", () => {
       { fallback: { port: 9100 } },
     );
     expect(places(await bothLookUp())).toEqual(["10.0.0.2 9100"]);
+  });
+
+  test("does so too when the node's own name is answered some time after its host", async () => {
+    const fallback = { port: 9100 };
+    const answersAfter = (delays: Readonly<Record<string, number>>): FakeHandler => {
+      return ({ qname, qtype }) => {
+        if (qtype === "SRV") return { rcode: NXDOMAIN };
+        if (qtype === "AAAA") return {};
+        return { answers: [a(qname, qname === OWNER ? "10.0.0.2" : "10.0.0.1")], delay: delays[qname] ?? 0 };
+      };
+    };
+    const ownerLate = await setup(answersAfter({ [OWNER]: 180 }), { fallback });
+    expect(places(await ownerLate.bothLookUp())).toEqual(["10.0.0.2 9100"]);
+    const hostLate = await setup(answersAfter({ [HOST]: 180 }), { fallback });
+    expect(places(await hostLate.bothLookUp())).toEqual(["10.0.0.2 9100"]);
   });
 
   test("asks the EPMD at every address but our own, and passes on what the node said of itself", async () => {
@@ -405,14 +426,14 @@ describe("the fallback", () => {
     [
       "not found when no EPMD knows the node",
       async () => undefined,
-      { outcome: "not-found", reason: "the EPMD at 10.0.0.1 does not know node_b" },
+      { outcome: "not-found", code: "EPMD_NO_NODE", reason: "the EPMD at 10.0.0.1 does not know node_b" },
     ],
     [
       "unavailable when the EPMD cannot be asked",
       async () => {
         throw new Error("connection refused");
       },
-      { outcome: "unavailable", cause: "EPMD at 10.0.0.1: connection refused" },
+      { outcome: "unavailable", code: "EPMD_UNREACHABLE", cause: "EPMD at 10.0.0.1: connection refused" },
     ],
   ])("is %s", async (_, epmd, expected) => {
     const { bothLookUp } = await setup(records({ [`${HOST} A`]: { answers: [a(HOST, "10.0.0.1")] } }), {
@@ -430,7 +451,11 @@ describe("the fallback", () => {
 
   test("has nothing for a host without addresses, and needs no DNS for one that is an address", async () => {
     const { server, bothLookUp } = await setup(records({}), { fallback: { port: 9100 } });
-    expect(await bothLookUp()).toEqual({ outcome: "not-found", reason: `${HOST} has no address to fall back to` });
+    expect(await bothLookUp()).toEqual({
+      outcome: "not-found",
+      code: "FALLBACK_NO_ADDRESS",
+      reason: `${HOST} has no address to fall back to`,
+    });
     server.queries.length = 0;
     const question = { ...QUESTION, node: { ...QUESTION.node, host: "10.0.0.5" } };
     expect(places(await bothLookUp(question))).toEqual(["10.0.0.5 9100"]);
@@ -586,6 +611,31 @@ describe("a target without an answer", () => {
     expect(places(await srvLookUp(QUESTION, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.2 2"]);
   });
 
+  test("in the other family is not asked, where the client can dial one address alone", async () => {
+    const { server, srvLookUp } = await setup(({ qname, qtype }) => {
+      if (qtype === "SRV") return { answers: [srv(OWNER, "h.example", 1), srv(OWNER, "six.example", 2)] };
+      if (qtype === "AAAA") return { answers: [aaaa(qname, "2001:db8:1::7")] };
+      return qname === "h.example" ? { answers: [a(qname, "10.0.0.1")], delay: 150 } : {};
+    });
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    expect(places(await srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    expect(asked(server)).toEqual(["h.example A", `${OWNER} SRV`, "six.example A"]);
+  });
+
+  test("in the family of the client is asked for, where one of the other family came along", async () => {
+    const reply = { answers: [srv(OWNER, TARGET, 1)], additionals: [aaaa(TARGET, "2001:db8:1::7")] };
+    const bare = { ...QUESTION, node: { ...QUESTION.node, form: "bare" } } as const;
+    const both = await setup(
+      records({ [`${OWNER} SRV`]: reply, [`${TARGET} A`]: { answers: [a(TARGET, "10.0.0.1")] } }),
+    );
+    expect(places(await both.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["10.0.0.1 1"]);
+    // That the node is elsewhere says more than that it has no address.
+    const six = await setup(records({ [`${OWNER} SRV`]: reply }));
+    expect(places(await six.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["2001:db8:1::7 1"]);
+    const allowed = await setup(records({ [`${OWNER} SRV`]: reply }), { srvOptions: { family: 6 } });
+    expect(places(await allowed.srvLookUp(bare, { dialled: "10.0.0.1" }))).toEqual(["2001:db8:1::7 1"]);
+  });
+
   test("leaves its place among the queries to the targets behind it", async () => {
     const dead = Array.from({ length: 25 }, (_, index) => srv(OWNER, `dead${index}.example`, 1, { priority: 1 }));
     const { srvLookUp } = await setup(({ qname, qtype }) => {
@@ -671,6 +721,7 @@ test("a fallback says which of the names of a host had the address, or that none
   const unknown = await setup(records({}), { fallback: { port: 9100 } });
   expect(await unknown.bothLookUp(question)).toEqual({
     outcome: "not-found",
+    code: "FALLBACK_NO_ADDRESS",
     reason: "neither mq1 nor mq1.service.consul has an address to fall back to",
   });
 });
@@ -698,7 +749,7 @@ test("what a bound leaves out is in the answer, for JSON and the log", async () 
 test("a link-local address without a zone is no endpoint", async () => {
   const answers = [srv(OWNER, TARGET, 1)];
   const alone = await setup(records({ [`${OWNER} SRV`]: { answers, additionals: [aaaa(TARGET, "fe80::1")] } }));
-  expect(await alone.srvLookUp()).toMatchObject({ outcome: "not-found", reason: expect.stringContaining("fe80::1") });
+  expect(await alone.srvLookUp()).toMatchObject({ code: "SRV_LINK_LOCAL", reason: expect.stringContaining("fe80::1") });
   const additionals = [aaaa(TARGET, "febf::7"), aaaa(TARGET, "2001:db8:1::7")];
   const both = await setup(records({ [`${OWNER} SRV`]: { answers, additionals } }));
   expect(places(await both.srvLookUp())).toEqual(["2001:db8:1::7 1"]);
@@ -722,7 +773,7 @@ describe("--srv-target chooses among the records of a whole service, as Kubernet
     const { srvLookUp } = await setup(records(table), { srvOptions });
     expect(places(await srvLookUp(question("app-1", SERVICE)))).toEqual(["10.2.0.1 9100"]);
     expect(await srvLookUp(question("app-9", SERVICE))).toMatchObject({
-      outcome: "not-found",
+      code: "SRV_OTHER_TARGET",
       reason: expect.stringMatching(/target app-9\.svc\.ns\.svc\.cluster\.local/),
     });
   });

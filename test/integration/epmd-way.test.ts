@@ -68,13 +68,19 @@ describe("the rule for answers", () => {
   });
 
   test("a client that asked with a full name is told why there is nothing", () => {
-    expect(ask("n@svc.test", LOCAL, { outcome: "not-found", reason: "no SRV" }).response).toEqual({
-      ...{ type: "PORT2_RESP", result: 1, reason: "no SRV" },
-    });
-    expect(ask("n@svc.test", LOCAL, { outcome: "unavailable", cause: "silence" }).response).toMatchObject({
+    expect(ask("n@svc.test", LOCAL, { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no SRV" }).response).toEqual(
+      {
+        ...{ type: "PORT2_RESP", result: 1, reason: "no SRV" },
+      },
+    );
+    expect(
+      ask("n@svc.test", LOCAL, { outcome: "unavailable", code: "DNS_TIMEOUT", cause: "silence" }).response,
+    ).toMatchObject({
       reason: "silence",
     });
-    expect(ask("n", LOCAL, { outcome: "not-found", reason: "no SRV" }).response).not.toHaveProperty("reason");
+    expect(
+      ask("n", LOCAL, { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no SRV" }).response,
+    ).not.toHaveProperty("reason");
   });
 });
 
@@ -82,7 +88,7 @@ describe("a node alive here", () => {
   const registry = new Registry();
   registry.register(registration("web", 9100), 0);
   registry.register(registration("odd@other.service.consul", 9200), 0);
-  const absent: Resolution = { outcome: "not-found", reason: "no SRV" };
+  const absent: Resolution = { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no SRV" };
 
   test("is answered at once, with its own port here and the advertised one for others", () => {
     expect(ask("web", LOCAL, absent, registry)).toMatchObject({ response: { port: 9100 }, asked: [] });
@@ -136,7 +142,7 @@ describe("a node of another machine that --allow lets register here", () => {
 });
 
 describe("strangers", () => {
-  const absent: Resolution = { outcome: "not-found", reason: "no SRV" };
+  const absent: Resolution = { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no SRV" };
 
   test("have no look-up with a host part", () => {
     for (const name of ["n@svc.test", "n.svc.test", "n@10.0.0.1/4"]) {

@@ -57,6 +57,47 @@ test("a flood of names that nobody asks for takes no room from hosts that are in
   expect(kept).toEqual(["svc.test", "used.svc.test", "new.svc.test"]);
 });
 
+test.each(["one after the other", "all at once"])(
+  "names that are looked up while all addresses are in use (%s) do not take the address of a host before its VM asks there",
+  async (how) => {
+    const { hosts, kept } = gatewayHosts(64);
+    for (let host = 0; host < 64; host++) await use(hosts, `used${host}.svc.test`);
+    const fresh = (await hosts.addressFor("new.svc.test")) ?? "";
+    const flood = Array.from({ length: 8 }, (_, index) => `flood${index}.svc.test`);
+    if (how === "all at once") await Promise.all(flood.map((host) => hosts.addressFor(host)));
+    else for (const host of flood) await hosts.addressFor(host);
+    hosts.markUsed(fresh);
+    expect(kept.at(-1)).toBe("new.svc.test");
+  },
+);
+
+test.each(["one after the other", "all at once"])(
+  "a flood of names (%s) takes the addresses of few hosts that are in use, those of the oldest",
+  async (how) => {
+    const { hosts } = gatewayHosts(64);
+    for (let host = 0; host < 64; host++) await use(hosts, `used${host}.svc.test`);
+    const flood = Array.from({ length: 500 }, (_, index) => `flood${index}.svc.test`);
+    if (how === "all at once") await Promise.all(flood.map((host) => hosts.addressFor(host)));
+    else for (const host of flood) await hosts.addressFor(host);
+    const rest = Array.from({ length: 55 }, (_, index) => `used${index + 9}.svc.test`);
+    expect(hosts.pairs.map(({ host }) => host)).toEqual(rest);
+  },
+);
+
+test("an address that was given to another host while the EPMD began to listen there is not the answer", async () => {
+  let begin: () => void = () => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  let calls = 0;
+  const { hosts, kept } = gatewayHosts(1, { listen: async () => void (calls++ === 0 && (await begun)) });
+  const slow = hosts.addressFor("slow.test");
+  await hosts.addressFor("quick.test");
+  begin();
+  hosts.markUsed((await slow) ?? "");
+  expect(kept).toEqual(["slow.test"]);
+});
+
 test("when all are in use a further host has none, which is said once; it has one when there is room again", async () => {
   const { hosts, messages } = gatewayHosts(2);
   await hosts.preload(["a.test", "b.test"]);

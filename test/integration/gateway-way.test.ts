@@ -121,8 +121,8 @@ describe("a look-up at an address that stands for a host", () => {
   });
 
   test.each([
-    ["not-found", { outcome: "not-found", reason: "no such name" }, "node not found"],
-    ["unavailable", { outcome: "unavailable", cause: "DNS is silent" }, "look-up failed"],
+    ["not-found", { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no such name" }, "node not found"],
+    ["unavailable", { outcome: "unavailable", code: "DNS_TIMEOUT", cause: "DNS is silent" }, "look-up failed"],
   ] as const)("that is %s gets the answer of stock EPMD, and the log the reason", async (_how, resolution, msg) => {
     const { response, lines } = await ask("n", { resolution });
     expect(response).toEqual(NOT_FOUND);

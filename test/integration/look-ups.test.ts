@@ -12,8 +12,8 @@ const FAR: Resolution = {
   ...{ outcome: "found", source: "srv", ttl: 0, stale: false },
   endpoints: [{ address: "10.0.0.9", port: 20009, family: 4, priority: 1, weight: 1, target: "t.test" }],
 };
-const NOWHERE: Resolution = { outcome: "not-found", reason: "no SRV record" };
-const DOWN: Resolution = { outcome: "unavailable", cause: "DNS is silent" };
+const NOWHERE: Resolution = { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no SRV record" };
+const DOWN: Resolution = { outcome: "unavailable", code: "DNS_TIMEOUT", cause: "DNS is silent" };
 
 /** What is told of a look-up; a node `here` is alive, in a bridge network that maps no port to it. */
 function told(name: string, resolution: Resolution, peer = LOCAL): unknown {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import { runCommand } from "../support/command-line.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
@@ -9,7 +9,7 @@ let fake: FakeConsul;
 
 beforeEach(async () => {
   fake = await startFakeConsul();
-  const client = createConsulClient({ url: fake.url, log: collectLog().log });
+  const client = new ConsulClient({ url: fake.url, log: collectLog().log });
   const since = String(Math.floor(Date.now() / 1000) - 7260);
   const meta = { "erlang-node": "node_a@svc.service.consul", "srv-epmd-since": since };
   await client.register(serviceEntry("node_a", { meta }));

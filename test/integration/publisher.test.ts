@@ -1,21 +1,28 @@
 import { expect, test } from "vitest";
 import type { ConsulClient } from "../../src/consul/client.js";
+import { Registry } from "../../src/epmd/core/registry.js";
+import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
-import { Publisher } from "../../src/publish/publisher.js";
+import { Publisher, type PublisherDeps } from "../../src/publish/publisher.js";
+import { startRegistrar } from "../../src/publish/registrar.js";
 import { TIMINGS } from "../../src/publish/timings.js";
 import { Turns } from "../../src/publish/turns.js";
 import { collectLog } from "../support/log-lines.js";
+import { registration, serveConfig } from "../support/registered-node.js";
 import { heldService, OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 import { waitFor } from "../support/wait-for.js";
 
 const ENTRY = serviceEntry("a");
 
+/** What else the registrar calls. */
+type RegistrarCalls = "services" | "healthService" | "members" | "localServices" | "onNewToken";
+
 /** An agent that answers within the same moment. */
 function promptAgent() {
   const calls: string[] = [];
   let held: HeldService | undefined;
-  const client: ConsulClient = {
+  const client: PublisherDeps["client"] & Pick<ConsulClient, RegistrarCalls> = {
     register: async (entry) => {
       calls.push("register");
       held = heldService(entry);
@@ -38,17 +45,12 @@ function promptAgent() {
     healthService: async () => [],
     members: async () => [],
     localServices: async () => [],
-    sidecars: async () => [],
-    followSidecar: async () => ({ sidecar: undefined, hash: "" }),
-    followService: async () => ({ instances: [], index: 0 }),
-    ask: async () => ({}),
     onNewToken: () => {},
-    close: () => {},
   };
   return { client, calls };
 }
 
-function publish(client: ConsulClient): Publisher {
+function publish(client: PublisherDeps["client"]): Publisher {
   const { log } = collectLog();
   const now = () => performance.now();
   const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false });
@@ -99,3 +101,67 @@ test.each(Array.from({ length: 12 }, (_, turns) => turns))(
     }
   },
 );
+
+test.each([
+  ["after the grace time", false],
+  ["with the stop", true],
+])(
+  "a token file that has another token by the time of a removal %s: the entry is registered with it first",
+  async (_, stops) => {
+    const { client, calls } = promptAgent();
+    let isWritten = false;
+    const publisher: Publisher = publish({
+      ...client,
+      // As the client does: another token is announced before a call is made with it.
+      lookForToken: async () => {
+        calls.push("look");
+        if (isWritten) publisher.anotherToken();
+        isWritten = false;
+      },
+    });
+    publisher.aim({ state: "up", entries: [ENTRY] });
+    await waitFor(() => publisher.isPublished, { what: "the publication" });
+    calls.length = 0;
+    isWritten = true;
+    if (stops) await publisher.finish(true);
+    else {
+      publisher.aim({ state: "gone" });
+      await waitFor(() => calls.includes("deregister"), { what: "the removal" });
+    }
+    expect(calls).toEqual(["look", "register", "deregister"]);
+    publisher.close();
+  },
+);
+
+test("an agent that answers questions and takes no registration is asked with growing pauses, however many nodes there are", async () => {
+  const { client } = promptAgent();
+  let [gets, puts] = [0, 0];
+  const refusing = {
+    ...client,
+    service: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1 + (gets++ % 7)));
+      return undefined;
+    },
+    register: async () => {
+      puts++;
+      throw new ConsulError("CONSUL_UNAVAILABLE", "connection reset");
+    },
+  };
+  const registry = new Registry();
+  const names = Array.from({ length: 10 }, (_, index) => `node_${index}`);
+  for (const name of names) registry.register(registration(name, 20001), Date.now());
+  const registrar = startRegistrar({
+    ...{
+      registry,
+      config: serveConfig({ domain: ["svc"] }),
+      client: refusing as unknown as ConsulClient,
+      log: collectLog().log,
+    },
+    identity: { hostName: "box1", port: 4369, owner: OWNER },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await registrar.stop();
+  // At 0, 125-250 and 375-750 ms, and once more when the first survey has an answer.
+  expect(puts).toBeGreaterThanOrEqual(2 * names.length);
+  expect(puts).toBeLessThanOrEqual(5 * names.length);
+});

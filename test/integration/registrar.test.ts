@@ -367,6 +367,26 @@ describe("a daemon that takes another's place", () => {
     expect(daemon.messages()).toEqual([]);
     expect(bench.fake.status(ID)).toBe("passing");
   });
+
+  test("leaves alone what of another owner was dead and has been registered anew when it comes to remove it", async () => {
+    await leaveBehind("node_a");
+    const check = bench.fake.checks.get(`service:${ID}`);
+    const service = bench.fake.services.get(ID);
+    if (!check || !service) throw new Error("nothing was left behind");
+    check.Status = "critical";
+    bench.fake.misbehave(({ method, path }) => {
+      // A third daemon has taken it over, and has not passed the check yet.
+      if (method === "GET" && path === `/v1/agent/service/${ID}`)
+        bench.fake.services.set(ID, { ...service, Port: 20009, Meta: { ...service.Meta, "srv-epmd-owner": "third" } });
+      return undefined;
+    });
+    bench.fake.requests.length = 0;
+    start({ owner: STRANGER });
+    const asked = () => bench.fake.requests.filter(({ path }) => path === "/v1/agent/services").length;
+    await waitFor(() => asked() > 1, { what: "the second look" });
+    expect(bench.fake.requests.filter(({ path }) => path.includes("deregister"))).toEqual([]);
+    expect(bench.fake.services.get(ID)?.Port).toBe(20009);
+  });
 });
 
 test("an id that two daemons found free in the same moment: the one whose entry was overwritten sees it soon, not at the next audit", async () => {

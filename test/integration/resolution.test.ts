@@ -28,12 +28,12 @@ const LOCAL: ResolveOptions = { sameHost: true };
 const NOBODY_HERE: Source = {
   name: "registry",
   ...TRAITS.registry,
-  lookUp: () => ({ outcome: "not-found", reason: "nobody" }),
+  lookUp: () => ({ outcome: "not-found", code: "NODE_NOT_REGISTERED", reason: "nobody" }),
 };
 /** For look-ups that ask no Consul agent. */
 const NO_AGENT = { connect: () => Promise.reject(new Error("asked")), aliveNames: () => [], follow: false };
-const ABSENT: Resolution = { outcome: "not-found", reason: "nobody has it" };
-const DOWN: Resolution = { outcome: "unavailable", cause: "nobody answers" };
+const ABSENT: Resolution = { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "nobody has it" };
+const DOWN: Resolution = { outcome: "unavailable", code: "DNS_TIMEOUT", cause: "nobody answers" };
 
 function endpoint(port: number, address = "127.0.0.1"): Endpoint {
   return { address, port, family: 4, priority: 1, weight: 1, target: "t.test" };
@@ -127,7 +127,11 @@ describe("the sources of a look-up", () => {
     { srv: DOWN, fallback: ABSENT, outcome: DOWN },
     { srv: ABSENT, fallback: DOWN, outcome: DOWN },
     { srv: DOWN, fallback: found("fallback", 1), outcome: found("fallback", 1) },
-    { srv: ABSENT, fallback: { outcome: "not-found", reason: "no address" }, outcome: { reason: "no address" } },
+    {
+      srv: ABSENT,
+      fallback: { outcome: "not-found", code: "FALLBACK_NO_ADDRESS", reason: "no address" },
+      outcome: { reason: "no address" },
+    },
   ] as const)("that cannot be asked outweigh an absence, and a hit outweighs both: %o", async (given) => {
     const { resolve } = resolverOf({ registry: ABSENT, srv: Promise.resolve(given.srv), fallback: given.fallback });
     expect(await resolve("a@svc")).toMatchObject(given.outcome);
@@ -137,7 +141,11 @@ describe("the sources of a look-up", () => {
     const never = new Promise<Resolution>(() => {});
     const { resolve, asked } = resolverOf({ registry: ABSENT, srv: never }, { timeout: 60 });
     const startedAt = performance.now();
-    expect(await resolve("a@svc")).toEqual({ outcome: "unavailable", cause: "no answer within 60 ms" });
+    expect(await resolve("a@svc")).toEqual({
+      outcome: "unavailable",
+      code: "LOOKUP_TIMEOUT",
+      cause: "no answer within 60 ms",
+    });
     expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(await resolve("a@svc", { ...LOCAL, timeout: 20 })).toMatchObject({ cause: "no answer within 20 ms" });
     const deadlines = asked.map(({ context }) => context.deadline);

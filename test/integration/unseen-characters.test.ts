@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import { start } from "../../src/daemon/daemon.js";
 import { createLogger } from "../../src/daemon/logger.js";
 import { runCommand, startCommand } from "../support/command-line.js";
@@ -55,7 +55,7 @@ describe("a name with characters that are not seen is written out", () => {
   test("by names --cluster, in columns as wide as what is shown", async () => {
     const fake = await startFakeConsul();
     open.push(fake);
-    const client = createConsulClient({ url: fake.url, log: collectLog().log });
+    const client = new ConsulClient({ url: fake.url, log: collectLog().log });
     for (const name of [EVIL, "plain"]) {
       await client.register(serviceEntry(name, { id: `srv-epmd:box1:${name.length}` }));
     }

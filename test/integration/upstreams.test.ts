@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import { Domains } from "../../src/names/domains.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import { composeResolution, type Resolving } from "../../src/resolve/compose.js";
-import type { Resolution } from "../../src/resolve/core/resolution.js";
+import type { NotFoundCode, Resolution } from "../../src/resolve/core/resolution.js";
 import { type Source, TRAITS } from "../../src/resolve/source.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { a as aRecord, srv, startFakeDns } from "../support/fake-dns-server.js";
@@ -16,7 +16,7 @@ import { waitFor } from "../support/wait-for.js";
 const NOBODY_HERE: Source = {
   name: "registry",
   ...TRAITS.registry,
-  lookUp: () => ({ outcome: "not-found", reason: "nobody" }),
+  lookUp: () => ({ outcome: "not-found", code: "NODE_NOT_REGISTERED", reason: "nobody" }),
 };
 const LOCAL = { sameHost: true };
 
@@ -48,7 +48,7 @@ function start(flags: Flags, { env = {} as Environment, alive = [] as string[], 
     registry: NOBODY_HERE,
     servers: [],
     upstreams: {
-      connect: async () => createConsulClient({ url: fake.url, timeoutMs: 300, log }),
+      connect: async () => new ConsulClient({ url: fake.url, timeoutMs: 300, log }),
       aliveNames: () => alive,
       follow,
     },
@@ -83,7 +83,11 @@ const at = (...ports: number[]) => ({
   endpoints: ports.map((port) => ({ address: "127.0.0.1", port })),
 });
 const inDns = { outcome: "found", source: "srv", endpoints: [{ address: "10.0.0.9", port: 20001 }] };
-const notFound = (reason: string): Resolution => ({ outcome: "not-found", reason });
+const notFound = (reason: string, code: NotFoundCode = "UPSTREAM_NONE"): Resolution => ({
+  outcome: "not-found",
+  code,
+  reason,
+});
 
 describe("in a mesh that the agent knows", () => {
   test("a node is where the proxy listens for it, and one without an upstream is nowhere", async () => {
@@ -133,7 +137,10 @@ describe("in a mesh that the agent knows", () => {
   test("a proxy that is registered later is found by a look-up, and one that has gone is not used", async () => {
     const { find, messages } = start({ mesh: "true" });
     expect(await find("b@svc")).toEqual(
-      notFound("no upstream svc-b: the Consul agent has no sidecar proxy of the nodes here that the token may read"),
+      notFound(
+        "no upstream svc-b: the Consul agent has no sidecar proxy of the nodes here that the token may read",
+        "UPSTREAM_NO_SIDECAR",
+      ),
     );
     expect(messages("warn")).toEqual([expect.stringContaining("no upstream is known")]);
     register("svc-a", { "svc-b": 21002 });
@@ -169,6 +176,7 @@ describe("in a mesh that the agent knows", () => {
     const { find } = start({ mesh: "true" });
     expect(await find("b@svc")).toEqual({
       outcome: "unavailable",
+      code: "CONSUL_UNAVAILABLE",
       cause: expect.stringMatching(/^the upstream svc-b: .*starting/),
     });
     fake.misbehave(undefined);
@@ -187,7 +195,10 @@ describe("in a mesh that the agent knows", () => {
     register("svc-a", { "svc-b": 21002 });
     const { find } = start({ mesh: "true" });
     expect(await find("b@svc", { sameHost: false })).toEqual(
-      notFound("the upstream svc-b listens at 127.0.0.1:21002, which is out of reach for a client elsewhere"),
+      notFound(
+        "the upstream svc-b listens at 127.0.0.1:21002, which is out of reach for a client elsewhere",
+        "UPSTREAM_NO_ADDRESS",
+      ),
     );
   });
 
@@ -196,7 +207,7 @@ describe("in a mesh that the agent knows", () => {
     const { find } = start({ mesh: "true" });
     expect(await find("b@127.0.0.1")).toMatchObject(at(21002));
     expect(await find("b@10.0.0.9")).toEqual(
-      notFound("the upstream svc-b listens at 127.0.0.1:21002, not at 10.0.0.9"),
+      notFound("the upstream svc-b listens at 127.0.0.1:21002, not at 10.0.0.9", "UPSTREAM_NO_ADDRESS"),
     );
   });
 

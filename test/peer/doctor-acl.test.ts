@@ -67,7 +67,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may not write the service svc`);
       expect(of("consul-token").advice).toBe('give it the policy service "svc" { policy = "write" }');
       expect(of("registration").advice).toContain("see consul-token");
-      expect(of("registration").evidence).toMatch(/; srv-epmd says: not in Consul's DNS: node_a \(.*\(403\)\)$/);
+      expect(of("registration").evidence).toMatch(/; srv-epmd says: .*\(403\)$/);
       expect(of("registration-dns").advice).toBe("see registration");
       expect(JSON.stringify(having) + stderr).not.toContain(tokens.none);
     });

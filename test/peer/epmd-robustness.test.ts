@@ -144,13 +144,14 @@ test("few file descriptors are no reason to end: connections are closed, and a n
   const port = await freePort();
   const args = [BIN, "serve", "--port", String(port), "--log-format", "json"];
   const limited = ["-c", 'ulimit -n 64; exec "$0" "$@"', process.execPath, ...args];
-  const child = startChild("sh", limited, { env: cleanEnvironment() });
+  const child = startChild("sh", limited, { env: cleanEnvironment({ SRV_EPMD_NO_ADMIN: "true" }) });
   await child.waitForOutput(/"msg":"ready"/);
   await child.waitForOutput(/"maxConnections":32,.*ulimit -n/);
   const node = await rawNode(port, { name: "early" });
   // Stock epmd ends here: accept() fails, and it takes that for the end of the world.
   const idle = await Promise.all(Array.from({ length: 100 }, () => rawClient(port)));
-  await waitFor(() => idle.filter((client) => client.isClosed()).length === 69, { what: "69 of 100 to be closed" });
+  const closed = () => idle.filter((client) => client.isClosed()).length;
+  await waitFor(() => closed() >= 69, { what: "69 of 100 to be closed" });
   expect(child.hasExited()).toBe(false);
   expect(node.isClosed()).toBe(false);
   await Promise.all(idle.map((client) => client.close()));

@@ -135,6 +135,7 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
       {
         node: "nobody@svc.service.consul",
         outcome: "not-found",
+        code: "SRV_NXDOMAIN",
         reason: expect.stringContaining("nobody.svc.service.consul has no SRV record (NXDOMAIN"),
         elapsedMs: expect.any(Number),
       },
@@ -211,6 +212,7 @@ describe("srv-epmd resolve", () => {
       {
         node: "a@svc.service.consul",
         outcome: "unavailable",
+        code: "DNS_UNREACHABLE",
         cause: expect.stringContaining(`127.0.0.1:${port} refused the connection`),
         elapsedMs: expect.any(Number),
       },

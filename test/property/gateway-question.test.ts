@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { answersQuery } from "../../src/dns/wire/answer.js";
 import { ProtocolError } from "../../src/errors.js";
 import { addressResponse, codeResponse } from "../../src/gateway/core/answer.js";
-import { answersQuery } from "../../src/gateway/core/forwarded.js";
 import { isGatewayHost } from "../../src/gateway/core/names.js";
 import { type GatewayQuestion, readGatewayQuestion } from "../../src/gateway/core/question.js";
 import { message, nameOf, questionOf } from "../support/dns-query.js";

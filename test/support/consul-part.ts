@@ -1,6 +1,6 @@
 import { afterEach } from "vitest";
 import type { OptionKey } from "../../src/config/options.js";
-import { createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import { type RegisteredNode, Registry } from "../../src/epmd/core/registry.js";
 import { startRegistrar } from "../../src/publish/registrar.js";
@@ -25,7 +25,7 @@ export function useConsulParts() {
   return (consul: Consul, { flags = {}, client: over = {}, owner, timings = {} }: ConsulPartOptions = {}) => {
     const registry = new Registry();
     const { log, lines, messages } = collectLog();
-    const client = createConsulClient({ url: consul.url, log, ...over });
+    const client = new ConsulClient({ url: consul.url, log, ...over });
     const registrar = startRegistrar({
       registry,
       config: serveConfig({ domain: ["svc"], ...flags }),

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach } from "vitest";
+import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { type ConsulClient, createConsulClient } from "../../src/consul/client.js";
+import { ConsulClient } from "../../src/consul/client.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
 import { type Registrar, startRegistrar } from "../../src/publish/registrar.js";
@@ -33,6 +34,7 @@ export const FAST: Timings = {
 export interface PartOptions {
   readonly owner?: string;
   readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
+  readonly env?: Environment;
   readonly client?: Partial<TransportOptions>;
   readonly timings?: Partial<Timings>;
   readonly mostPublished?: number;
@@ -106,14 +108,14 @@ export function useRegistrars(): Bench {
 
 function startPart(
   fake: FakeConsul,
-  { owner = OWNER, flags, client: over, timings, mostPublished }: PartOptions = {},
+  { owner = OWNER, flags, env, client: over, timings, mostPublished }: PartOptions = {},
 ): Part {
   const registry = new Registry();
   const { log, lines, messages } = collectLog();
-  const client = createConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
+  const client = new ConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
   const registrar = startRegistrar({
     registry,
-    config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }),
+    config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }, env),
     client,
     identity: { hostName: "box1", port: 4369, owner },
     log,

@@ -41,13 +41,6 @@ test.each<[string, string[], string[], string[]]>([
     ["198.51.100.1", "192.0.2.9", "203.0.113.1"],
   ],
   [
-    "a native IPv6 address before 6to4",
-    DUAL,
-    ["2002:c633:6401::1", "2001:db8:2::1"],
-    ["2001:db8:2::1", "2002:c633:6401::1"],
-  ],
-  ["IPv4 before Teredo", DUAL, ["2001:0:1::1", "198.51.100.1"], ["198.51.100.1", "2001:0:1::1"]],
-  [
     "a link-local IPv6 address last: an answer cannot name its interface",
     DUAL,
     ["fe80::9", "198.51.100.1"],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { isAnswerTo, readAnswer, whyNoAnswer } from "../../src/dns/wire/answer.js";
+import { answersQuery, readAnswer, whyNoAnswer } from "../../src/dns/wire/answer.js";
 import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
+import { message as bytesOf, nameOf, queryFor, questionOf } from "../support/dns-query.js";
 
 const ASKED = { id: 7, qname: "Node.Example", qtype: "A" } as const;
 
@@ -43,30 +44,55 @@ const soa = (ttl: number, minimum: number): ResourceRecord => {
   };
 };
 
-describe("an answer is taken", () => {
-  test("when id, question and direction match, whatever the letter case", () => {
-    expect(isAnswerTo(message({}), ASKED)).toBe(true);
+describe("a response is the answer to a query", () => {
+  const query = queryFor("Svc.Example", { type: 65 });
+  const answer = (change: (bytes: Buffer) => void = () => {}, base = query) => {
+    const bytes = Buffer.concat([base, Buffer.from("whatever comes behind")]);
+    bytes.writeUInt16BE(0x8180, 2);
+    change(bytes);
+    return bytes;
+  };
+
+  test("when id, opcode and question are its own, in whatever letter case, and whatever stands behind", () => {
+    expect(answersQuery(answer(), query)).toBe(true);
+    expect(
+      answersQuery(
+        answer((bytes) => bytes.write("sVC", 13)),
+        query,
+      ),
+    ).toBe(true);
   });
 
-  test.each<[string, Partial<Message>]>([
-    ["another id", { id: 8 }],
-    ["a query", { kind: "query" }],
-    ["another opcode", { opcode: 4 }],
-    ["another name", { questions: [{ qname: "other.example", qtype: "A", qclass: "IN" }] }],
-    ["another type", { questions: [{ qname: "node.example", qtype: "AAAA", qclass: "IN" }] }],
-    ["another class", { questions: [{ qname: "node.example", qtype: "A", qclass: "CLASS3" }] }],
-    [
-      "two questions",
-      { questions: [message({}).questions[0], message({}).questions[0]].filter((q) => q !== undefined) },
-    ],
-    ["no question", { questions: [] }],
-    ["no question and NXDOMAIN", { questions: [], rcode: "NXDOMAIN" }],
-  ])("but not %s", (_, fields) => {
-    expect(isAnswerTo(message(fields), ASKED)).toBe(false);
+  test.each<[string, (bytes: Buffer) => void]>([
+    ["another id", (bytes) => bytes.writeUInt16BE(1, 0)],
+    ["no response", (bytes) => bytes.writeUInt16BE(0x0100, 2)],
+    ["another opcode", (bytes) => bytes.writeUInt16BE(0x8980, 2)],
+    ["another name", (bytes) => bytes.write("tvc", 13)],
+    ["another type, though it differs as upper case does from lower", (bytes) => bytes.writeUInt16BE(97, 26)],
+    ["another class", (bytes) => bytes.writeUInt16BE(3, 28)],
+    ["no question and no code that explains it", (bytes) => bytes.writeUInt16BE(0, 4)],
+    ["two questions", (bytes) => bytes.writeUInt16BE(2, 4)],
+    ["a label longer than the message", (bytes) => bytes.writeUInt8(63, 12)],
+  ])("not with %s", (_, change) => {
+    expect(answersQuery(answer(change), query)).toBe(false);
   });
 
-  test("without a question when the server says that it could not read one", () => {
-    expect(isAnswerTo(message({ questions: [], rcode: "FORMERR" }), ASKED)).toBe(true);
+  test("without its question where it could not be read or was refused", () => {
+    for (const rcode of [1, 2, 4, 5]) expect(answersQuery(bytesOf(0x4d4d, 0x8180 | rcode, []), query)).toBe(true);
+    expect(answersQuery(bytesOf(0x4d4d, 0x8183, []), query)).toBe(false);
+    expect(answersQuery(Buffer.from("4d4d81800000"), query)).toBe(false);
+    expect(answersQuery(Buffer.alloc(0), query)).toBe(false);
+  });
+
+  test("for two questions when both are the same", () => {
+    const two = bytesOf(7, 0x100, [questionOf(nameOf("a")), questionOf(nameOf("b"))]);
+    expect(answersQuery(answer(undefined, two), two)).toBe(true);
+    expect(
+      answersQuery(
+        answer((bytes) => bytes.write("c", 20), two),
+        two,
+      ),
+    ).toBe(false);
   });
 });
 

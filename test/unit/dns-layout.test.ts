@@ -16,6 +16,7 @@ const message = (counts: readonly [number, number, number, number], body: string
 test("a message ends with its last record; where each part stands is told", () => {
   const bytes = message([1, 1, 0, 1], `${QUESTION} ${record("0010", "0178")} ${record("0001", "7f000001")}`);
   expect(layoutOf(bytes)).toEqual({
+    questions: [{ type: 1, class: 1, nameOffset: 12, typeOffset: 15 }],
     questionEnd: 19,
     records: [
       { type: 16, class: 1, ttl: 0, typeOffset: 20 },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { addressResponse, codeResponse, noDataResponse, reverseResponse } from "../../src/gateway/core/answer.js";
-import { answersQuery, isRefusal, withId } from "../../src/gateway/core/forwarded.js";
-import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
+import { isRefusal, withId } from "../../src/gateway/core/forwarded.js";
+import { message, optRecord, queryFor } from "../support/dns-query.js";
 
 const hex = (text: string) => text.replaceAll(/\s/g, "");
 
@@ -63,58 +63,6 @@ describe("the gateway answers", () => {
     expect(codeResponse(query, "SERVFAIL").toString("hex")).toBe(
       hex("4d4d 8182 0001 0000 0000 0000  03737663 00 0001 0001"),
     );
-  });
-});
-
-describe("a response is the answer to a query", () => {
-  const query = queryFor("Svc.Example", { type: 65 });
-  const answer = (change: (bytes: Buffer) => void = () => {}, base = query) => {
-    const bytes = Buffer.concat([base, Buffer.from("whatever comes behind")]);
-    bytes.writeUInt16BE(0x8180, 2);
-    change(bytes);
-    return bytes;
-  };
-
-  test("when id, opcode and question are its own, in whatever letter case, and whatever stands behind", () => {
-    expect(answersQuery(answer(), query)).toBe(true);
-    expect(
-      answersQuery(
-        answer((bytes) => bytes.write("sVC", 13)),
-        query,
-      ),
-    ).toBe(true);
-  });
-
-  test.each<[string, (bytes: Buffer) => void]>([
-    ["another id", (bytes) => bytes.writeUInt16BE(1, 0)],
-    ["no response", (bytes) => bytes.writeUInt16BE(0x0100, 2)],
-    ["another opcode", (bytes) => bytes.writeUInt16BE(0x8980, 2)],
-    ["another name", (bytes) => bytes.write("tvc", 13)],
-    ["another type, though it differs as upper case does from lower", (bytes) => bytes.writeUInt16BE(97, 26)],
-    ["another class", (bytes) => bytes.writeUInt16BE(3, 28)],
-    ["no question and no code that explains it", (bytes) => bytes.writeUInt16BE(0, 4)],
-    ["two questions", (bytes) => bytes.writeUInt16BE(2, 4)],
-    ["a label longer than the message", (bytes) => bytes.writeUInt8(63, 12)],
-  ])("not with %s", (_, change) => {
-    expect(answersQuery(answer(change), query)).toBe(false);
-  });
-
-  test("without its question where it could not be read or was refused", () => {
-    for (const rcode of [1, 2, 4, 5]) expect(answersQuery(message(0x4d4d, 0x8180 | rcode, []), query)).toBe(true);
-    expect(answersQuery(message(0x4d4d, 0x8183, []), query)).toBe(false);
-    expect(answersQuery(Buffer.from("4d4d81800000"), query)).toBe(false);
-    expect(answersQuery(Buffer.alloc(0), query)).toBe(false);
-  });
-
-  test("for two questions when both are the same", () => {
-    const two = message(7, 0x100, [questionOf(nameOf("a")), questionOf(nameOf("b"))]);
-    expect(answersQuery(answer(undefined, two), two)).toBe(true);
-    expect(
-      answersQuery(
-        answer((bytes) => bytes.write("c", 20), two),
-        two,
-      ),
-    ).toBe(false);
   });
 });
 

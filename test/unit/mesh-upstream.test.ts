@@ -105,6 +105,7 @@ describe("what a look-up gets of a listener", () => {
   ])("is nothing for %s", (_, question, sameHost, address, reason) => {
     expect(resolveUpstream(question, sameHost, [upstream("svc-b", 21002, address)])).toEqual({
       outcome: "not-found",
+      code: "UPSTREAM_NO_ADDRESS",
       reason: expect.stringContaining(reason),
     });
   });

@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Endpoint } from "../../src/net/endpoint.js";
-import { resolutionObject } from "../../src/resolve/core/resolution.js";
+import { NOT_FOUND_CODES, resolutionObject, UNAVAILABLE_CODES } from "../../src/resolve/core/resolution.js";
 import { TRAITS } from "../../src/resolve/source.js";
 
 const ENDPOINTS: Endpoint[] = [1, 2].map((n) => ({
@@ -18,7 +19,7 @@ test("a node that was found has its endpoints with what is added to each", () =>
 });
 
 test("one that was not has the reason", () => {
-  const answer = { outcome: "not-found", reason: "no SRV" } as const;
+  const answer = { outcome: "not-found", code: "SRV_NXDOMAIN", reason: "no SRV" } as const;
   expect(resolutionObject("a@svc", answer, 1, { added: { via: "x" } })).toEqual({
     ...{ node: "a@svc", ...answer, via: "x", elapsedMs: 1 },
   });
@@ -27,4 +28,11 @@ test("one that was not has the reason", () => {
 test("strangers get what all sources but upstreams and fallbacks know", () => {
   const sources = ["registry", "static", "upstream", "srv", "fallback"] as const;
   expect(sources.filter((source) => TRAITS[source].forStrangers)).toEqual(["registry", "static", "srv"]);
+});
+
+test("the topic explains each code", () => {
+  const topic = readFileSync(new URL("../../src/help/resolve.md", import.meta.url), "utf8");
+  const explained = topic.split("\n").flatMap((line) => /^\| ([A-Z_]+) \|/.exec(line)?.[1] ?? []);
+  const ofEpmd = ["EPMD_UNREACHABLE", "EPMD_TIMEOUT", "EPMD_ANSWER"];
+  expect(explained).toEqual([...NOT_FOUND_CODES, ...UNAVAILABLE_CODES, ...ofEpmd]);
 });

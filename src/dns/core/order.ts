@@ -56,23 +56,21 @@ export interface AddressPreference {
 
 const network = (text: string) => parseCidr(text) as Cidr;
 
-/** RFC 6724 section 2.1. An IPv4 address is looked up as IPv4-mapped: precedence 35, label 4. */
+/**
+ * RFC 6724 section 2.1, without the networks that are gone: 6to4 (RFC 7526), Teredo, 6bone (RFC 3701) and site-local
+ * addresses (RFC 3879). An IPv4 address is looked up as IPv4-mapped: precedence 35, label 4.
+ */
 const POLICY_TABLE = [
   { prefix: network("::1/128"), precedence: 50, label: 0 },
-  { prefix: network("2002::/16"), precedence: 30, label: 2 },
-  { prefix: network("2001::/32"), precedence: 5, label: 5 },
   { prefix: network("fc00::/7"), precedence: 3, label: 13 },
-  { prefix: network("fec0::/10"), precedence: 1, label: 11 },
-  { prefix: network("3ffe::/16"), precedence: 1, label: 12 },
   { prefix: network("::/96"), precedence: 1, label: 3 },
 ] as const;
 const IPV4_POLICY = { precedence: 35, label: 4 } as const;
 const DEFAULT_POLICY = { precedence: 40, label: 1 } as const;
 
 /** RFC 6724 section 3.1; an IPv4 loopback or 169.254/16 address is link-local (section 3.2). */
-const SCOPE = { linkLocal: 2, siteLocal: 5, global: 14 } as const;
+const SCOPE = { linkLocal: 2, global: 14 } as const;
 const LINK_LOCAL = ["fe80::/10", "::1/128", "127.0.0.0/8", "169.254.0.0/16"].map(network);
-const SITE_LOCAL = network("fec0::/10");
 const UNICAST_LINK_LOCAL_6 = network("fe80::/10");
 /** Nothing that a connection could be made to. */
 const NO_DESTINATION = ["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::/128", "ff00::/8"].map(network);
@@ -165,6 +163,5 @@ function policyOf(address: string): { readonly precedence: number; readonly labe
 }
 
 function scopeOf(address: string): number {
-  if (LINK_LOCAL.some((range) => cidrContains(range, address))) return SCOPE.linkLocal;
-  return cidrContains(SITE_LOCAL, address) ? SCOPE.siteLocal : SCOPE.global;
+  return LINK_LOCAL.some((range) => cidrContains(range, address)) ? SCOPE.linkLocal : SCOPE.global;
 }

@@ -1,4 +1,7 @@
-import type { Message, Rcode } from "./message.js";
+import type { Buffer } from "node:buffer";
+import { ProtocolError } from "../../errors.js";
+import { HEADER_LENGTH, isResponse, questionLayoutOf } from "./layout.js";
+import { type Message, RCODES, type Rcode } from "./message.js";
 import { canonicalName, type QueryType, type ResourceRecord } from "./record.js";
 
 /** What was asked, as far as an answer has to match it. */
@@ -46,18 +49,45 @@ export type Answer =
 
 /** Response codes that a server may give without repeating a question it could not or would not read. */
 const WITHOUT_QUESTION: readonly Rcode[] = ["FORMERR", "NOTIMP", "SERVFAIL", "REFUSED"];
+const OPCODE = 0x78;
+/** Letters' upper case differs from the lower in this bit. */
+const CASE = 0x20;
 
-/** Whether a message answers what was asked; one that does not may come from anybody and is to be ignored. */
-export function isAnswerTo(message: Message, asked: Asked): boolean {
-  if (message.kind !== "response" || message.id !== asked.id || message.opcode !== 0) return false;
-  if (message.questions.length === 0) return WITHOUT_QUESTION.includes(message.rcode);
-  const [question, second] = message.questions;
-  return (
-    second === undefined &&
-    question?.qname === canonicalName(asked.qname) &&
-    question.qtype === asked.qtype &&
-    question.qclass === "IN"
-  );
+/**
+ * Whether a message is the response to a query: its id, opcode and question are those of the query. What stands behind
+ * the question is not looked at. Other messages may come from anybody and are ignored.
+ */
+export function answersQuery(response: Buffer, query: Buffer): boolean {
+  if (response.length < HEADER_LENGTH || !isResponse(response)) return false;
+  if (response.readUInt16BE(0) !== query.readUInt16BE(0)) return false;
+  if ((response.readUInt8(2) & OPCODE) !== (query.readUInt8(2) & OPCODE)) return false;
+  const rcode = RCODES[response.readUInt8(3) & 0xf];
+  if (response.readUInt16BE(4) === 0 && rcode !== undefined && WITHOUT_QUESTION.includes(rcode)) return true;
+  try {
+    return sameQuestions(response, query);
+  } catch (error) {
+    if (error instanceof ProtocolError) return false;
+    throw error;
+  }
+}
+
+function sameQuestions(response: Buffer, query: Buffer): boolean {
+  const mine = questionLayoutOf(query);
+  const theirs = questionLayoutOf(response);
+  if (mine.questionEnd !== theirs.questionEnd || mine.questions.length !== theirs.questions.length) return false;
+  const inName = (offset: number) =>
+    mine.questions.some(({ nameOffset, typeOffset }) => offset >= nameOffset && offset < typeOffset);
+  for (let offset = HEADER_LENGTH; offset < mine.questionEnd; offset++) {
+    const [a = 0, b = 0] = [query[offset], response[offset]];
+    // RFC 4343: names know no case, and some servers do not keep it.
+    if (a !== b && !(inName(offset) && isLetter(a) && (a ^ b) === CASE)) return false;
+  }
+  return true;
+}
+
+function isLetter(octet: number): boolean {
+  const lower = octet | CASE;
+  return lower >= 0x61 && lower <= 0x7a;
 }
 
 /** Why a message is not the answer, of one whose id says that it is meant as such; undefined for what may come from anybody. */
@@ -69,7 +99,7 @@ export function whyNoAnswer(message: Message, asked: Asked): { reason: string; d
   return { reason: "another question" };
 }
 
-/** Reads a message that `isAnswerTo` has accepted. */
+/** Reads a message that `answersQuery` has accepted. */
 export function readAnswer(message: Message, asked: Pick<Asked, "qname" | "qtype">): Answer {
   if (message.rcode !== "NOERROR" && message.rcode !== "NXDOMAIN") return { kind: "failed", reason: message.rcode };
   const answer = readSections(message, asked);

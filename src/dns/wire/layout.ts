@@ -10,15 +10,18 @@ export interface RecordLayout {
   readonly typeOffset: number;
 }
 
-/** Where a question stands in a message. */
+/** Where a question stands in a message, and its type and class. */
 export interface QuestionLayout {
+  readonly type: number;
+  readonly class: number;
   /** Of its name's first octet. */
   readonly nameOffset: number;
-  /** Of the two octets of its type, which those of its class follow. */
+  /** Of the two octets of its type. */
   readonly typeOffset: number;
 }
 
 export interface MessageLayout {
+  readonly questions: readonly QuestionLayout[];
   /** Offset behind the question section. */
   readonly questionEnd: number;
   /** Answers, authorities and additionals, in that order. */
@@ -35,8 +38,14 @@ const MIN_QUESTION_LENGTH = 5;
 /** Root name, type, class, TTL, RDLENGTH. */
 const MIN_RECORD_LENGTH = 11;
 
+export const CLASS_IN = 1;
 /** Types whose rdata is decoded. */
 export const TYPE = { A: 1, CNAME: 5, SOA: 6, AAAA: 28, SRV: 33, OPT: 41 } as const;
+
+/** The QR bit. A response is never answered: two servers would send each other responses for ever. */
+export function isResponse(bytes: Buffer): boolean {
+  return ((bytes[2] ?? 0) & 0x80) !== 0;
+}
 
 /**
  * Walks a message and checks every length in it, so that a decoder behind it meets nothing it has not reckoned with.
@@ -64,7 +73,7 @@ export function layoutOf(bytes: Buffer): MessageLayout {
     checkRdata(bytes, record.type, rdata, offset);
     records.push(record);
   }
-  return { questionEnd, records };
+  return { questions, questionEnd, records };
 }
 
 /**
@@ -81,8 +90,14 @@ export function questionLayoutOf(bytes: Buffer): { questions: QuestionLayout[]; 
   let offset = HEADER_LENGTH;
   for (let i = 0; i < count; i++) {
     const typeOffset = nameEnd(bytes, offset);
-    questions.push({ nameOffset: offset, typeOffset });
-    offset = within(bytes, typeOffset + 4);
+    const end = within(bytes, typeOffset + 4);
+    questions.push({
+      type: bytes.readUInt16BE(typeOffset),
+      class: bytes.readUInt16BE(typeOffset + 2),
+      nameOffset: offset,
+      typeOffset,
+    });
+    offset = end;
   }
   return { questions, questionEnd: offset };
 }

@@ -2,7 +2,15 @@ import { Buffer } from "node:buffer";
 import * as packet from "dns-packet";
 import { ProtocolError } from "../../errors.js";
 import { formatIp, parseIp } from "../../net/ip.js";
-import { HEADER_LENGTH, layoutOf, malformed, type RecordLayout, TYPE } from "./layout.js";
+import {
+  CLASS_IN,
+  HEADER_LENGTH,
+  layoutOf,
+  malformed,
+  type QuestionLayout,
+  type RecordLayout,
+  TYPE,
+} from "./layout.js";
 import {
   canonicalName,
   type KnownRecord,
@@ -20,7 +28,6 @@ export type Rcode = (typeof RCODES)[number] | "BADVERS" | `RCODE${number}`;
 export const UDP_PAYLOAD_SIZE = 1232;
 const BADVERS = 16;
 export const FLAG = { response: 0x8000, aa: 0x0400, tc: 0x0200, rd: 0x0100, ra: 0x0080 } as const;
-const CLASS_IN = 1;
 /** RFC 6895: private use. */
 const PRIVATE_TYPE = 0xff00;
 /**
@@ -80,7 +87,7 @@ export function decodeMessage(bytes: Buffer): Message {
     ra: (flags & FLAG.ra) !== 0,
     // RFC 6891 section 6.1.3: the upper eight bits of the response code stand in the OPT record's TTL.
     rcode: rcodeName((flags & 0xf) | ((opt ? opt.ttl >>> 24 : 0) << 4)),
-    questions: readQuestions(bytes, decoded),
+    questions: layout.questions.map((question, index) => toQuestion(decoded.questions?.[index]?.name ?? "", question)),
     answers: read(sections[0], 0),
     authorities: read(sections[1], firstAuthority),
     additionals: read(sections[2], firstAdditional).filter(
@@ -114,19 +121,8 @@ function decodePacket(bytes: Buffer, records: readonly RecordLayout[]): packet.D
   }
 }
 
-function readQuestions(bytes: Buffer, decoded: packet.DecodedPacket): Question[] {
-  let offset = HEADER_LENGTH;
-  return (decoded.questions ?? []).map(({ name }) => {
-    while (bytes[offset] !== 0 && (bytes[offset] ?? 0) < 0xc0) offset += (bytes[offset] ?? 0) + 1;
-    const fields = offset + (bytes[offset] === 0 ? 1 : 2);
-    offset = fields + 4;
-    const qclass = bytes.readUInt16BE(fields + 2);
-    return {
-      qname: canonicalName(name),
-      qtype: typeName(bytes.readUInt16BE(fields)),
-      qclass: qclass === CLASS_IN ? "IN" : `CLASS${qclass}`,
-    };
-  });
+function toQuestion(name: string, { type, class: code }: QuestionLayout): Question {
+  return { qname: canonicalName(name), qtype: typeName(type), qclass: code === CLASS_IN ? "IN" : `CLASS${code}` };
 }
 
 function toRecord(record: packet.Answer, layout: RecordLayout): ResourceRecord {

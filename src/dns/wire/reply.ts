@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { type Zone, zoneAnswer } from "../core/zone.js";
-import { HEADER_LENGTH, questionLayoutOf } from "./layout.js";
+import { HEADER_LENGTH, isResponse, questionLayoutOf } from "./layout.js";
 import {
   decodeMessage,
   encodeResponse,
@@ -16,11 +16,6 @@ export const MIN_UDP_PAYLOAD = 512;
 
 /** The length of a message over TCP stands in two octets (RFC 1035 section 4.2.2). */
 export const MAX_TCP_SIZE = 65_535;
-
-/** A response is never answered: two servers would send each other responses for ever. */
-export function isResponse(bytes: Buffer): boolean {
-  return ((bytes[2] ?? 0) & 0x80) !== 0;
-}
 
 /** What can be told the sender of bytes that are no message; undefined when they are no query either. */
 export function formatErrorFor(bytes: Buffer): Buffer | undefined {

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { HEADER_LENGTH, questionLayoutOf } from "../../dns/wire/layout.js";
+import { CLASS_IN, HEADER_LENGTH, questionLayoutOf } from "../../dns/wire/layout.js";
 import { decodeMessage, encodeResponse, FLAG, type Message, rcodeNumber } from "../../dns/wire/message.js";
 import type { AddressRecord, KnownRecord } from "../../dns/wire/record.js";
 import type { ReverseQuestion } from "./reverse.js";
@@ -12,7 +12,6 @@ const TTL = 0;
 /** Where the opcode stands in the flags. */
 const OPCODE = 0x7800;
 const RCODE = 0x000f;
-const CLASS_IN = 1;
 
 /** A or AAAA of a host of the gateway. @param address canonical IPv4 literal */
 export function addressResponse(query: Buffer, host: string, qtype: "A" | "AAAA", address: string): Buffer {
@@ -57,7 +56,7 @@ export function withoutNxdomain(response: Buffer): Buffer {
   const flags = response.readUInt16BE(2);
   const { questions } = questionLayoutOf(response);
   const [question, second] = questions;
-  const isOneOfInternet = question && !second && response.readUInt16BE(question.typeOffset + 2) === CLASS_IN;
+  const isOneOfInternet = question && !second && question.class === CLASS_IN;
   if ((flags & RCODE) !== rcodeNumber("NXDOMAIN") || !isOneOfInternet) return response;
   const changed = Buffer.from(response);
   changed.writeUInt16BE(flags & ~RCODE, 2);

@@ -1,7 +1,7 @@
 import type { IpPort } from "../../config/network-values.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { familyOf, formatIp, hostPort, isLoopback, parseIp } from "../../net/ip.js";
-import type { Question, Resolution } from "../../resolve/core/resolution.js";
+import { notFound, type Question, type Resolution } from "../../resolve/core/resolution.js";
 
 /** A listener of a Connect proxy here, through which one destination is reached. */
 export interface Upstream extends IpPort {
@@ -39,7 +39,7 @@ export function resolveUpstream(
       : asked.length === 0
         ? `not at ${onlyAddress}`
         : `which is no IPv${family} address`;
-  return { outcome: "not-found", reason: `the upstream ${found[0]?.destination} listens at ${places}, ${why}` };
+  return notFound("UPSTREAM_NO_ADDRESS", `the upstream ${found[0]?.destination} listens at ${places}, ${why}`);
 }
 
 function endpointOf({ destination, address, port }: Upstream, asked: Family | "any"): Endpoint | undefined {

@@ -72,6 +72,11 @@ export class Claims {
     return undefined;
   }
 
+  /** Whether only the limit keeps a node from being published. */
+  isBeyondLimit({ node, publication }: Claim): boolean {
+    return publication.outcome === "publish" && !this.#holders.has(keyOf(node.aliveName));
+  }
+
   /** Why a node is not published; undefined: it is, or will be. */
   reason({ node, publication }: Claim): string | undefined {
     if (publication.outcome !== "publish") return publication.reason;

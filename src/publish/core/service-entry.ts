@@ -91,10 +91,10 @@ export function foundEntry(
 }
 
 /**
- * Does the agent hold what is wanted? Tags are a set to Consul. The time is not compared: an entry that outlives a
- * restart of the daemon is as old as it is.
+ * Whether the agent holds what is wanted, or still holds what it held. Tags are a set to Consul. The time is not
+ * compared: an entry that outlives a restart of the daemon keeps its first time.
  */
-export function sameEntry(entry: ServiceEntry, held: HeldService): boolean {
+export function sameEntry(entry: HeldService, held: HeldService): boolean {
   const meta = metaKeys(entry);
   return (
     entry.service === held.service &&
@@ -108,7 +108,7 @@ export function sameEntry(entry: ServiceEntry, held: HeldService): boolean {
   );
 }
 
-function metaKeys({ meta }: Pick<ServiceEntry, "meta">): string[] {
+function metaKeys({ meta }: Pick<HeldService, "meta">): string[] {
   return Object.keys(meta).filter((key) => key !== META_SINCE);
 }
 

@@ -1,3 +1,4 @@
+import { ConsulError, type ConsulErrorCode, EpmdError, type EpmdErrorCode } from "../../errors.js";
 import type { NodeName } from "../../names/node-name.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 
@@ -35,14 +36,77 @@ export interface Found {
   readonly leftOut?: readonly LeftOut[];
 }
 
+/** Why a node is not found. Stable: in `resolve --json` and the HTTP API, and explained in src/help/resolve.md. */
+export const NOT_FOUND_CODES = [
+  "NAME_FAMILY",
+  "NAME_NO_DOMAIN",
+  "NAME_NO_SOURCE",
+  "NAME_NOT_DNS",
+  "NODE_NOT_REGISTERED",
+  "NODE_OTHER_HOST",
+  "NODE_NO_ADDRESS",
+  "STATIC_NO_ENTRY",
+  "UPSTREAM_NONE",
+  "UPSTREAM_NO_SIDECAR",
+  "UPSTREAM_NO_ADDRESS",
+  "SRV_NXDOMAIN",
+  "SRV_NODATA",
+  "SRV_NOT_OFFERED",
+  "SRV_NO_PORT",
+  "SRV_OTHER_TARGET",
+  "SRV_OTHER_ADDRESS",
+  "SRV_NO_ADDRESS",
+  "SRV_LINK_LOCAL",
+  "FALLBACK_NO_ADDRESS",
+  "EPMD_NO_NODE",
+] as const;
+
+/** An EPMD_ code of an EpmdError: a command looks for nodes of this machine in its EPMD, and that did not answer. */
+export type NotFoundCode = (typeof NOT_FOUND_CODES)[number] | EpmdErrorCode;
+
+/** Why it is not known whether there is such a node. Stable, as those above. */
+export const UNAVAILABLE_CODES = [
+  "LOOKUP_TIMEOUT",
+  "DNS_TIMEOUT",
+  "DNS_REFUSED",
+  "DNS_SERVFAIL",
+  "DNS_BAD_ANSWER",
+  "DNS_UNREACHABLE",
+] as const;
+
+/** EPMD_ codes of an EpmdError and CONSUL_ codes of a ConsulError too. */
+export type UnavailableCode = (typeof UNAVAILABLE_CODES)[number] | EpmdErrorCode | ConsulErrorCode;
+
 export interface NotFound {
   readonly outcome: "not-found";
+  readonly code: NotFoundCode;
+  /** For people. */
   readonly reason: string;
 }
 
 export interface Unavailable {
   readonly outcome: "unavailable";
+  readonly code: UnavailableCode;
+  /** For people. */
   readonly cause: string;
+}
+
+export function notFound(code: NotFoundCode, reason: string): NotFound {
+  return { outcome: "not-found", code, reason };
+}
+
+export function unavailable(code: UnavailableCode, cause: string): Unavailable {
+  return { outcome: "unavailable", code, cause };
+}
+
+/** @param error of a request to an EPMD */
+export function epmdErrorCode(error: unknown): EpmdErrorCode {
+  return error instanceof EpmdError ? error.code : "EPMD_UNREACHABLE";
+}
+
+/** @param error of a request to the Consul agent */
+export function consulErrorCode(error: unknown): ConsulErrorCode {
+  return error instanceof ConsulError ? error.code : "CONSUL_UNAVAILABLE";
 }
 
 /** Expected outcomes are values: no such node is not a fault. */

@@ -1,20 +1,19 @@
 import { describeError } from "../errors.js";
 import type { Trace } from "../resolve/core/resolution.js";
-import { type AskContext, ask } from "./ask.js";
+import { because, pauseFor, type Query } from "./ask-server.js";
+import { type AskContext, askServers } from "./ask-servers.js";
+import type { Absence, DnsResult } from "./core/result.js";
 import type { ExchangeSlots } from "./exchange-slots.js";
 import type { NameServers } from "./name-servers.js";
-import type { Absence, DnsResult } from "./resolver.js";
 import { Tally } from "./tally.js";
-import { because, pauseFor } from "./tell.js";
-import type { QueryType } from "./wire/record.js";
 
-export interface FlightEnd {
+export interface QueryEnd {
   readonly result: DnsResult;
-  /** The last deadline of those who had joined, when that ended it and not the servers. */
+  /** The last deadline of the clients, when it ended the query; undefined: the servers did. */
   readonly endedBy: number | undefined;
 }
 
-export interface FlightDeps {
+export interface SharedQueryDeps {
   readonly nameServers: NameServers;
   readonly slots: ExchangeSlots;
   readonly now: () => number;
@@ -30,32 +29,31 @@ const MAX_ALIASES = 8;
 const ABSENCE_RETRY = 150;
 /** How long "known a moment ago" is, milliseconds. */
 const KNOWN_RECENTLY = 60_000;
-/** A flight lands this much before the last deadline, so that those who wait hear why. Milliseconds. */
+/** The query ends this much before the last deadline, so that its clients get the reason in time. Milliseconds. */
 const MARGIN = 30;
 
-/** One question on its way, shared by all who ask it meanwhile. */
-export class Flight {
-  readonly #question: { readonly qname: string; readonly qtype: QueryType };
-  readonly #deps: FlightDeps;
+/** A query under way. Clients that ask the same question meanwhile share it. */
+export class SharedQuery {
+  readonly #question: Query;
+  readonly #deps: SharedQueryDeps;
   readonly #tally: Tally;
   readonly #traces = new Set<Trace>();
   /** Never rejects. */
-  readonly end: Promise<FlightEnd>;
-  /** Fulfilled when every server has failed once; they go on being asked. */
+  readonly end: Promise<QueryEnd>;
+  /** Fulfilled when every server has failed once; the query goes on. */
   readonly trouble: Promise<void>;
   #troubled: () => void = () => {};
-  #land: (end: FlightEnd) => void = () => {};
+  #settle: (end: QueryEnd) => void = () => {};
   #deadline = Number.NEGATIVE_INFINITY;
   #absence: Absence | undefined;
-  /** Only strangers have joined. */
-  #isForStrangers = true;
+  #isForStrangersOnly = true;
 
-  constructor(question: { readonly qname: string; readonly qtype: QueryType }, deps: FlightDeps) {
+  constructor(question: Query, deps: SharedQueryDeps) {
     this.#question = question;
     this.#deps = deps;
     this.#tally = new Tally(question.qname);
     this.end = new Promise((resolve) => {
-      this.#land = resolve;
+      this.#settle = resolve;
     });
     this.trouble = new Promise((resolve) => {
       this.#troubled = resolve;
@@ -66,20 +64,20 @@ export class Flight {
     this.#traces.add(trace);
   }
 
-  /** The flight goes on until the last deadline of those who joined. */
+  /** The query goes on until the last deadline of its clients. */
   join(deadline: number, trace: Trace | undefined, forStranger = false): void {
-    if (!forStranger) this.#isForStrangers = false;
+    if (!forStranger) this.#isForStrangersOnly = false;
     this.#deadline = Math.max(this.#deadline, deadline);
     if (trace) this.listen(trace);
   }
 
-  /** @param landed called before anybody who waits for `end` goes on */
-  start(landed: (end: FlightEnd) => void): void {
-    const finish = (end: FlightEnd) => {
-      landed(end);
-      this.#land(end);
+  /** @param ended called before a client that waits for `end` goes on */
+  start(ended: (end: QueryEnd) => void): void {
+    const finish = (end: QueryEnd) => {
+      ended(end);
+      this.#settle(end);
     };
-    this.#fly().then(finish, (error: unknown) =>
+    this.#run().then(finish, (error: unknown) =>
       finish({
         result: { kind: "unavailable", cause: `DNS query failed: ${describeError(error)}`, code: "DNS_UNREACHABLE" },
         endedBy: undefined,
@@ -87,38 +85,35 @@ export class Flight {
     );
   }
 
-  /** What can be said to somebody whose time is over before the flight's. */
+  /** The result for a client whose time is over before the query ends. */
   soFar(): DnsResult {
     return this.#absence ?? { kind: "unavailable", cause: this.#tally.cause, code: this.#tally.code };
   }
 
-  async #fly(): Promise<FlightEnd> {
-    const end = await this.#follow();
+  async #run(): Promise<QueryEnd> {
+    const end = await this.#followAliases();
     const { closing, knownUntilNow, now } = this.#deps;
     if (end.result.kind !== "nxdomain" || !knownUntilNow(KNOWN_RECENTLY)) return end;
-    // A node that was there a moment ago is as likely to be on its way back as gone.
+    // The node was there a moment ago: it may be restarting.
     this.#absence = end.result;
     if (this.#deadline - MARGIN - now() <= ABSENCE_RETRY) return end;
     await pauseFor(ABSENCE_RETRY, closing);
     if (closing.aborted) return end;
-    const again = await this.#follow("it was there a moment ago");
+    const again = await this.#followAliases("it was there a moment ago");
     return again.result.kind === "unavailable" ? end : again;
   }
 
   /** Asks, and asks for the target of a CNAME that came without its target's records. */
-  async #follow(why?: string): Promise<FlightEnd> {
+  async #followAliases(why?: string): Promise<QueryEnd> {
     const { qtype } = this.#question;
     let { qname } = this.#question;
     let context = why === undefined ? this.#context() : because(why, this.#context());
     let lowestTtl = Number.POSITIVE_INFINITY;
     for (let aliases = 0; aliases <= MAX_ALIASES; aliases++) {
-      const asked = await ask({ qname, qtype }, context);
+      const asked = await askServers({ qname, qtype }, context);
       if (asked.kind === "unavailable") {
-        const { cause, code, endedBy } = asked;
-        return {
-          result: { kind: "unavailable", cause, code },
-          endedBy: endedBy === undefined ? undefined : endedBy + MARGIN,
-        };
+        const { endedBy, ...result } = asked;
+        return { result, endedBy: endedBy === undefined ? undefined : endedBy + MARGIN };
       }
       const { answer, server } = asked;
       const ttl = Math.min(lowestTtl, answer.ttl);
@@ -140,7 +135,7 @@ export class Flight {
       now,
       random,
       deadline: () => this.#deadline - MARGIN,
-      isForStranger: () => this.#isForStrangers,
+      isForStranger: () => this.#isForStrangersOnly,
       signal: closing,
       tally: this.#tally,
       troubled: this.#troubled,

@@ -1,0 +1,125 @@
+/** Of blocking queries, milliseconds. */
+export interface FollowTimings {
+  /** How long the agent may hold a query. */
+  readonly wait: number;
+  readonly firstRetry: number;
+  readonly maxRetry: number;
+  /** Between two queries while the allowance is used up. */
+  readonly pace: number;
+}
+
+export const FOLLOW_TIMINGS: FollowTimings = { wait: 60_000, firstRetry: 250, maxRetry: 10_000, pace: 1_000 };
+
+/** @template P where a query stands: an index of the catalogue, a hash of a registration */
+export interface FollowerDeps<T, P> {
+  /** One query. It is answered at once without a position, and otherwise when there is another value, or in the end. */
+  readonly query: (
+    position: P | undefined,
+    wait: number,
+    signal: AbortSignal,
+  ) => Promise<{ readonly value: T; readonly position: P | undefined }>;
+  /** May close the follower. */
+  readonly answered: (value: T) => void;
+  readonly failed: (error: unknown) => void;
+  readonly timings: FollowTimings;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** [0,1) */
+  readonly random: () => number;
+}
+
+/** Queries that may follow each other at once: the changes of a few nodes that start together. */
+const ALLOWANCE = 20;
+
+/** Follows one thing that Consul has by blocking queries, from its construction until it is closed. */
+export class Follower<T, P> {
+  readonly #deps: FollowerDeps<T, P>;
+  readonly #abort = new AbortController();
+  readonly #ended: Promise<void>;
+  /** Ends the pause before a retry. */
+  #retryNow: (() => void) | undefined;
+  #allowance = ALLOWANCE;
+  /** When the allowance was reckoned last. */
+  #at: number;
+
+  constructor(deps: FollowerDeps<T, P>) {
+    this.#deps = deps;
+    this.#at = deps.now();
+    this.#ended = this.#follow();
+  }
+
+  get isClosed(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Ends the pause before a retry. */
+  hasten(): void {
+    this.#retryNow?.();
+  }
+
+  /** Gives up the query that is under way. Never rejects. */
+  async close(): Promise<void> {
+    this.#abort.abort(new Error("nobody asks any more"));
+    await this.#ended;
+  }
+
+  async #follow(): Promise<void> {
+    const { query, answered, failed, timings, random } = this.#deps;
+    const { signal } = this.#abort;
+    let position: P | undefined;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        const answer = await query(position, timings.wait, signal);
+        if (signal.aborted) return;
+        position = answer.position;
+        failures = 0;
+        answered(answer.value);
+        await this.#pause(this.#paceDelay());
+      } catch (error) {
+        if (signal.aborted) return;
+        // An agent or servers that were started anew count from the beginning: the former position would miss changes.
+        position = undefined;
+        failed(error);
+        await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, random), true);
+      }
+    }
+  }
+
+  /**
+   * Milliseconds to wait before the next query, 0 as a rule. Each change ends a query: without a limit a service in
+   * turmoil, or a server whose index never holds a query, would be asked without a pause.
+   */
+  #paceDelay(): number {
+    const { now, timings } = this.#deps;
+    const at = now();
+    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (at - this.#at) / timings.pace) - 1;
+    this.#at = at;
+    return Math.max(0, -this.#allowance * timings.pace);
+  }
+
+  #pause(milliseconds: number, isRetry = false): Promise<void> {
+    const { signal } = this.#abort;
+    if (signal.aborted || milliseconds === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        this.#retryNow = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      signal.addEventListener("abort", done);
+      if (isRetry) this.#retryNow = done;
+    });
+  }
+}
+
+/**
+ * Exponential backoff with jitter: half of the delay is fixed, half random.
+ * @param failures how many tries have failed, 1 or more
+ */
+export function retryDelay(failures: number, first: number, most: number, random: () => number): number {
+  const delay = Math.min(most, first * 2 ** Math.min(failures - 1, 30));
+  return delay / 2 + (delay / 2) * random();
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { isSea } from "node:sea";
-import { EXIT } from "./cli/exit-code.js";
+import { EXIT } from "./cli/io.js";
 import { run } from "./cli/program.js";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;

@@ -28,19 +28,19 @@ is_idle() { [[ $(on "$1" epmd -names) != *" at port "* ]]; }
 
 say "1. one: when its node is down, srv-epmd takes the place of epmd; the node comes back as it was"
 kill_node a@10.90.0.1
-take_over one --replace-epmd --listen 0.0.0.0 --domain svc --dns "$dns" --fallback-epmd
+take_over one --replace-epmd --listen 0.0.0.0 --domain svc --dns "$dns" --fallback epmd
 node one a@10.90.0.1 -start_epmd false
 shell a@10.90.0.1 "net_adm:ping('b@10.90.0.2')"
 shell b@10.90.0.2 "erlang:disconnect_node('a@10.90.0.1'), net_adm:ping('a@10.90.0.1')"
 
-say "2. one: the node gets the module and a name under the service; --fallback-epmd leads to those with plain epmd"
+say "2. one: the node gets the module and a name under the service; --fallback epmd leads to those with plain epmd"
 kill_node a@10.90.0.1
 srv-epmd module --out /run/ebin >/dev/null
 module=(-pa /run/ebin -start_epmd false -epmd_module srv_epmd)
 node one "a@$host" "${module[@]}"
 shell "a@$host" "net_adm:ping('b@10.90.0.2')"
 shell b@10.90.0.2 'nodes()'
-show one srv-epmd resolve b@10.90.0.2 --dns "$dns" --fallback-epmd
+show one srv-epmd resolve b@10.90.0.2 --dns "$dns" --fallback epmd
 
 say "3. two: the same, in one step"
 kill_node b@10.90.0.2

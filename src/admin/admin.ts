@@ -29,8 +29,6 @@ export interface Admin {
   readonly close: () => Promise<void>;
 }
 
-const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
-
 /**
  * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
  * made then. The default place may be taken, by another daemon of this machine: then there is none.
@@ -38,8 +36,8 @@ const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
  */
 export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const { config, log } = deps;
-  if (config.noAdmin) return undefined;
-  const at = config.admin ?? DEFAULT_AT;
+  const at = config.admin;
+  if (!at) return undefined;
   const sockets = new Set<Socket>();
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
@@ -69,9 +67,9 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     await listen(server, at, (error) => log.error({ err: error, address: hostPort(at) }, "listening failed"));
   } catch (error) {
     const refused = listenError(at, error);
-    if (config.admin) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
+    if (config.given.has("admin")) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
     log.warn(
-      `${refused.message}: no status page, health and metrics over HTTP; choose a place with --admin, or none with --no-admin`,
+      `${refused.message}: no status page, health and metrics over HTTP; choose a place with --admin IP:PORT, or none with --admin none`,
     );
     return undefined;
   }

@@ -5,7 +5,7 @@ import { ROOT } from "./settings.js";
 /** Holds the digest of what `dist/` was built from; there is none while a build runs, or after one that failed. */
 export const BUILT_FROM = `${ROOT}dist/.built-from`;
 
-/** Of names and contents: times say little, for a checkout or a copy may bring back a file with an older one. */
+/** Digest of names and contents. Times are not used: a checkout or a copy may set an older one. */
 export function sourcesDigest(root = ROOT): string {
   const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" })
     .map((file) => `src/${file}`)

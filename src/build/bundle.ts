@@ -10,7 +10,7 @@ import { COMMON, MINIFY, ROOT } from "./settings.js";
 const common = { ...COMMON, format: "esm", outdir: "dist" } as const;
 
 rmSync(BUILT_FROM, { force: true });
-// Taken first: what changes meanwhile is not in the build, or only in a part of it.
+// Taken first, because a file may change during the build.
 const digest = sourcesDigest();
 
 // Packages in CommonJS call require() for Node's own modules, which ESM output lacks.

@@ -1,6 +1,15 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { GROUP_TITLES } from "../cli/help.js";
-import { type Command, defaultOf, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import {
+  type Command,
+  defaultOf,
+  flagOf,
+  GROUPS,
+  hasFlag,
+  isFileKey,
+  OPTION_KEYS,
+  type OptionKey,
+  optionOf,
+} from "../config/options.js";
 import { METRICS, type MetricSpec } from "../daemon/metrics.js";
 import { CHECKS } from "../doctor/checks.js";
 import { ROOT } from "./settings.js";
@@ -27,12 +36,12 @@ function checkTable(): string {
 }
 
 function optionTables(): string {
-  const keys = OPTION_KEYS.filter((key) => !optionOf(key).variableOnly);
-  return Object.entries(GROUP_TITLES)
+  const keys = OPTION_KEYS.filter((key) => isFileKey(key) && !optionOf(key).hidden);
+  return Object.entries(GROUPS)
     .map(([group, title]) => {
       const rows = keys.filter((key) => optionOf(key).group === group).map(row);
       const head = ["| flag | what it does | default | also |", "|---|---|---|---|"];
-      return ["", `## ${title.replace(":", "")}`, "", ...head, ...rows, ""].join("\n");
+      return ["", `## ${title}`, "", ...head, ...rows, ""].join("\n");
     })
     .concat("")
     .join("\n");
@@ -48,11 +57,12 @@ function metricTable(): string {
 
 function row(key: OptionKey): string {
   const option = optionOf(key);
-  const flag = `\`--${flagOf(key)}${option.placeholder ? ` ${option.placeholder}` : ""}\`${option.list ? "…" : ""}`;
+  const name = hasFlag(key) ? `--${flagOf(key)}` : `${flagOf(key)}:`;
+  const flag = `\`${name}${option.placeholder ? ` ${option.placeholder}` : ""}\`${option.list ? "…" : ""}`;
   const listed = commandsOf(key);
   const commands = listed.length === 1 && listed[0] === "serve" ? "" : ` (${listed.join(", ")})`;
   const also = option.variable === undefined ? "" : `\`${option.variable}\``;
-  return `| ${flag} | ${forTable(option.help)}${commands} | ${defaultText(key)} | ${also} |`;
+  return `| ${forTable(flag)} | ${forTable(option.help)}${commands} | ${defaultText(key)} | ${also} |`;
 }
 
 /** doctor has all options of serve, which is said once. */

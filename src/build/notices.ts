@@ -4,7 +4,7 @@ import { ROOT } from "./settings.js";
 
 const LICENCE = /^(licen[cs]e|notice|copying)/i;
 
-/** Who made what a bundle holds beside our own code, with the licences: they ask to go where the code goes. */
+/** Names and licences of the packages in a bundle; the licences require that they go with the code. */
 export function noticesFor({ inputs }: Metafile): string {
   const packages = new Set(
     Object.keys(inputs).flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),

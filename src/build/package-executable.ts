@@ -4,18 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "./settings.js";
 
-/** What a node that can carry a program has in it, and looks at when it starts (Node.js: single executable applications). */
+/** Mark in a Node.js binary that may carry a program (Node.js: single executable applications). */
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
-/** For what system and processor a node was made: `linux-x64`. @throws when it does not run here, or not on Linux */
+/** System and processor that a Node.js was made for: `linux-x64`. @throws when it does not run here, or not on Linux */
 export function platformOf(node: string): string {
   const platform = output(node, "--print", "process.platform + '-' + process.arch");
-  // Elsewhere the result would have to be signed, or is of another form.
+  // On other systems the result has to be signed, or has another format.
   if (!platform.startsWith("linux-")) throw new Error(`no executable for ${platform}: give --only-bundle`);
   return platform;
 }
 
-/** What goes with the executable: it is a copy of that node. */
+/** Notice for the executable, which is a copy of that Node.js. */
 export function nodeNotice(node: string): string {
   const version = output(node, "--version");
   const licences = `https://github.com/nodejs/node/blob/${version}/LICENSE`;
@@ -28,7 +28,7 @@ export function nodeNotice(node: string): string {
  */
 export function makeExecutable({ node, script, file }: { node: string; script: string; file: string }): void {
   const folder = mkdtempSync(join(tmpdir(), "srv-epmd-package-"));
-  // Somebody may run the file of an earlier build: it is replaced, not written to.
+  // The file of an earlier build may be running: it is replaced, not written to.
   const copy = `${file}.part`;
   try {
     const [config, blob] = [join(folder, "sea.json"), join(folder, "blob")];

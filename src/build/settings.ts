@@ -18,5 +18,5 @@ export const COMMON = {
   logLevel: "warning",
 } satisfies BuildOptions;
 
-/** Of a command. Names stay: a stack trace in somebody's log has to mean something to us. */
+/** For commands. Names are kept, so that a stack trace in a log can be read. */
 export const MINIFY = { minifyWhitespace: true, minifySyntax: true } satisfies BuildOptions;

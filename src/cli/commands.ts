@@ -1,8 +1,7 @@
 import type { Config } from "../config/config.js";
-import type { Command } from "../config/options.js";
+import type { Command, OptionKey } from "../config/options.js";
 import type { Logger } from "../daemon/logger.js";
-import type { ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
+import type { ExitCode, Io } from "./io.js";
 
 /** What a command runs with. */
 export interface CommandContext {
@@ -20,6 +19,10 @@ export interface CommandDefinition {
   readonly usage: string;
   readonly operands: { readonly least: number; readonly most: number; readonly describe: string };
   readonly examples: readonly [string, string][];
+  /** Options that people use first: all that `--help` lists. None: it lists every option. */
+  readonly first?: readonly OptionKey[];
+  /** It runs until it is stopped, and writes a log. */
+  readonly isService?: boolean;
   /** Loads what the command needs, and nothing before it runs. */
   readonly load: () => Promise<(context: CommandContext) => Promise<ExitCode>>;
 }
@@ -31,9 +34,22 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: "be the EPMD of this machine or task",
     operands: { least: 0, most: 0, describe: "" },
     examples: [
-      ["$0 serve --domain svc.service.consul", "publish nodes in Consul as service svc, look up others there"],
-      ["$0 serve --domain demo.test --dns-listen 127.0.0.1:8653", "no Consul: answer DNS for the nodes here"],
+      ["srv-epmd serve --domain svc.service.consul", "publish nodes in Consul as service svc, look up others there"],
+      ["srv-epmd serve --domain demo.test --dns-listen 127.0.0.1:8653", "no Consul: answer DNS for the nodes here"],
     ],
+    first: [
+      "domain",
+      "dns",
+      "listen",
+      "port",
+      "consul",
+      "consulTokenFile",
+      "advertiseAddress",
+      "gateway",
+      "dnsListen",
+      "admin",
+    ],
+    isService: true,
     load: async () => (await import("./serve.js")).serve,
   },
   {
@@ -42,11 +58,12 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: "look nodes up as the daemon would",
     operands: { least: 1, most: Number.POSITIVE_INFINITY, describe: "nodes: name@host, or a bare name with --domain" },
     examples: [
-      ["$0 resolve node_b@svc", "endpoints of node_b.svc.service.consul"],
-      ["$0 resolve node_b@svc --dns 127.0.0.1:8600 --json", "from this name server, for programs"],
-      ["$0 resolve node_b@svc --trace --probe", "every step, and who is really there"],
-      ["$0 resolve node_b@svc --via 10.0.0.1", "what the EPMD on 10.0.0.1 says"],
+      ["srv-epmd resolve node_b@svc", "endpoints of node_b.svc.service.consul"],
+      ["srv-epmd resolve node_b@svc --dns 127.0.0.1:8600 --json", "from this name server, for programs"],
+      ["srv-epmd resolve node_b@svc --trace --probe", "every step, and who is really there"],
+      ["srv-epmd resolve node_b@svc --via 10.0.0.1", "what the EPMD on 10.0.0.1 says"],
     ],
+    first: ["domain", "dns", "node", "fallback", "timeout", "via", "probe", "trace", "watch", "json"],
     load: async () => (await import("./resolve.js")).resolve,
   },
   {
@@ -55,10 +72,11 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: "list the nodes registered with an EPMD, ours or stock",
     operands: { least: 0, most: 1, describe: "ip[:port] of the EPMD; default this machine's" },
     examples: [
-      ["$0 names 10.0.0.1", "the nodes that live on 10.0.0.1"],
-      ["$0 names --match 'node_*@svc'", "the nodes of the service, wherever they live"],
-      ["$0 names --cluster --match '*@svc'", "all that Consul has of the service, with its health"],
+      ["srv-epmd names 10.0.0.1", "the nodes that live on 10.0.0.1"],
+      ["srv-epmd names --match 'node_*@svc'", "the nodes of the service, wherever they live"],
+      ["srv-epmd names --cluster --match '*@svc'", "all that Consul has of the service, with its health"],
     ],
+    first: ["match", "cluster", "domain", "consul", "port", "timeout", "json"],
     load: async () => (await import("./names.js")).names,
   },
   {
@@ -66,7 +84,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: "wait [name]",
     summary: "wait until this machine's EPMD answers, or a node resolves",
     operands: { least: 0, most: 1, describe: "node to wait for: name@host" },
-    examples: [["$0 wait && bin/my_release start", "start a release when it can register"]],
+    examples: [["srv-epmd wait && bin/my_release start", "start a release when it can register"]],
+    first: ["timeout", "port", "domain", "dns", "json"],
     load: async () => (await import("./wait.js")).wait,
   },
   {
@@ -76,11 +95,12 @@ export const COMMANDS: readonly CommandDefinition[] = [
     operands: { least: 0, most: 1, describe: "node that is not reached: name@host" },
     examples: [
       [
-        "$0 doctor --domain svc.service.consul",
+        "srv-epmd doctor --domain svc.service.consul",
         "what serve --domain svc.service.consul needs here, and whether it works",
       ],
-      ["$0 doctor node_b@svc", "why a VM here does not reach node_b@svc"],
+      ["srv-epmd doctor node_b@svc", "why a VM here does not reach node_b@svc"],
     ],
+    first: ["domain", "consul", "consulTokenFile", "json"],
     load: async () => (await import("./doctor.js")).doctor,
   },
   {
@@ -89,8 +109,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: "write the Erlang module through which a VM reaches every node (-epmd_module srv_epmd)",
     operands: { least: 0, most: 0, describe: "" },
     examples: [
-      ["$0 module --out /opt/srv_epmd", "for erl -pa /opt/srv_epmd -start_epmd false -epmd_module srv_epmd"],
-      ["$0 module --app deps/srv_epmd", "for releases: an application to depend on"],
+      ["srv-epmd module --out /opt/srv_epmd", "for erl -pa /opt/srv_epmd -start_epmd false -epmd_module srv_epmd"],
+      ["srv-epmd module --app deps/srv_epmd", "for releases: an application to depend on"],
     ],
     load: async () => (await import("./module.js")).writeModule,
   },
@@ -99,7 +119,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: "hosts <host..>",
     summary: "lines for /etc/hosts or an inetrc, where the gateway cannot be the machine's name server",
     operands: { least: 1, most: Number.POSITIVE_INFINITY, describe: "host parts of the peers' names: svc, n1.svc" },
-    examples: [["$0 hosts rmq.service.consul >> /etc/hosts", "for serve --gateway --gateway-listen none"]],
+    examples: [["srv-epmd hosts rmq.service.consul >> /etc/hosts", "for serve --gateway --gateway-listen none"]],
     load: async () => (await import("./hosts.js")).hosts,
   },
   {
@@ -107,7 +127,10 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: "relay",
     summary: "the gateway's relays, in a process that outlives the daemon",
     operands: { least: 0, most: 0, describe: "" },
-    examples: [["$0 relay --relay-socket /run/srv-epmd/relay.sock", "beside serve --gateway with the same socket"]],
+    examples: [
+      ["srv-epmd relay --relay-socket /run/srv-epmd/relay.sock", "beside serve --gateway with the same socket"],
+    ],
+    isService: true,
     load: async () => (await import("./relay.js")).relay,
   },
 ];

@@ -5,21 +5,18 @@ import { type Examination, examine } from "../doctor/examination.js";
 import { describeError } from "../errors.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { writeJson } from "./output.js";
-import { type Line, painter, type Tone } from "./paint.js";
-import { nodeOperands } from "./resolving.js";
-import { wrap } from "./wrap.js";
+import { EXIT, type ExitCode, type Io, writeJson } from "./io.js";
+import { type Line, painter, type Tone, wrap } from "./lines.js";
+import { nodeOperands } from "./operands.js";
 
-/** No check takes so long; one that does must not keep the others from being told. Milliseconds. */
+/** Milliseconds: no check takes so long; one that hangs must not hold back the others. */
 const CHECK_LIMIT = 12_000;
 const WIDTH = Math.max(...CHECKS.map(({ id }) => id.length));
-/** For whom all is well, and the node is not reached. */
+/** Hint when every check passes. */
 const UNSEEN = "still pang? Compare the cookies, which no check sees, and run doctor on the machine of the node too";
 const TONES: Record<FindingResult, Tone> = { ok: "good", warn: "doubtful", fail: "bad", skip: "quiet" };
 
-/** Examines the whole chain, all checks at once, and tells their findings in order as they come. It changes nothing. */
+/** Makes all checks at once, and prints their findings in order. It changes nothing. */
 export async function doctor({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
   const [name] = nodeOperands(operands);
   const examination = examine(config, name, operands[0] ?? "", log);
@@ -53,7 +50,7 @@ function jsonLines(io: Io): Report {
   };
 }
 
-/** Neighbours that are skipped for one reason share a line. */
+/** Neighbouring checks that are skipped for the same reason share a line. */
 function plainLines(io: Io): Report {
   const paint = painter(io);
   const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
@@ -83,7 +80,7 @@ function plainLines(io: Io): Report {
   };
 }
 
-/** Never rejects, and never takes longer than its time. */
+/** Never rejects, and ends within CHECK_LIMIT. */
 async function runCheck(check: Check, examination: Examination): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Finding>((resolve) => {
@@ -99,7 +96,7 @@ async function runCheck(check: Check, examination: Examination): Promise<Finding
 
 function findingLines({ id, ...finding }: Told): Line[] {
   const tone = TONES[finding.result];
-  // What was found of several nodes, or at several places, is easier to read below each other.
+  // Findings about several nodes or places stand below each other.
   const evidence = finding.evidence.split("; ").map((text, index): Line => {
     const head = index === 0 ? `${finding.result.padEnd(5)} ${id.padEnd(WIDTH)}` : " ".repeat(6 + WIDTH);
     return { text: `${head}  ${text}`, tone };

@@ -1,83 +1,100 @@
-import yargs, { type Argv, type Options } from "yargs";
-import { type Command, defaultOf, flagOf, type Group, optionOf, variableOf } from "../config/options.js";
-import { TOPIC_NAMES } from "../help/topic-names.js";
-import { version } from "../version.js";
+import {
+  type Command,
+  defaultOf,
+  flagOf,
+  GROUPS,
+  hasFlag,
+  OPTION_KEYS,
+  type OptionKey,
+  optionOf,
+} from "../config/options.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
+import { wrap } from "./lines.js";
 import { flagKeysOf } from "./parse.js";
 
-export const GROUP_TITLES: Record<Group, string> = {
-  listen: "Listening:",
-  resolve: "Resolution:",
-  publish: "Publication:",
-  consul: "Consul agent:",
-  embedded: "Embedded DNS:",
-  gateway: "Gateway:",
-  mesh: "Consul Connect:",
-  admin: "Status and metrics over HTTP:",
-  module: "Where it goes:",
-  all: "General:",
-};
+/** Columns: longer lines are hard to follow, however wide the terminal is. */
+const WIDEST = 80;
+const NARROWEST = 40;
+/** Columns of a name; what it does begins behind it. A longer one stands on a line of its own. */
+const NAME_WIDTH = 24;
 
-/** What `--help`, `--version` and `completion` print. Loaded only for them: a daemon has no use for it. */
-export function helpText(args: readonly string[], columns: number): Promise<string> {
-  const program = COMMANDS.reduce(
-    defineCommand,
-    yargs()
-      .scriptName("srv-epmd")
-      .usage("$0 <command>\n\nAn EPMD that answers from DNS SRV records and publishes its nodes into Consul.")
-      .locale("en")
-      .version(version)
-      .alias("version", "V")
-      .help()
-      .alias("help", "h")
-      .completion("completion", "print a completion script for bash or zsh")
-      .parserConfiguration({ "camel-case-expansion": false })
-      .exitProcess(false)
-      .wrap(Math.min(110, columns)),
-  );
-  program.command("help [topic]", "the manual: its topics, or one of them");
-  return new Promise((resolve, reject) => {
-    void program.parse([...args], {}, (error: Error | undefined | null, _argv: unknown, output: string) => {
-      if (error) reject(error);
-      else resolve(output);
-    });
+/** What `--help` prints, or `--help-all`. @param name of a command; none: of the program */
+export function helpText(name: string | undefined, all: boolean, columns: number): string {
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const width = Math.max(NARROWEST, Math.min(WIDEST, columns));
+  const lines = command ? commandHelp(command, all) : programHelp(all);
+  return lines.flatMap((line) => wrap(line, width)).join("\n");
+}
+
+function programHelp(all: boolean): string[] {
+  const commands = [
+    ...COMMANDS,
+    { usage: "help [topic]", summary: "the manual: its topics, or one of them" },
+    { usage: "completion [shell]", summary: "print a completion script for bash, zsh or fish" },
+  ];
+  return [
+    "srv-epmd <command> [options]",
+    "",
+    "An EPMD that answers from DNS SRV records and publishes its nodes into Consul.",
+    "",
+    "Commands:",
+    ...commands.flatMap(({ usage, summary }) => entry(usage, summary)),
+    "",
+    "srv-epmd <command> --help has the options that people use first and examples,",
+    "--help-all every option, srv-epmd --version the version.",
+    ...(all ? byTopic(OPTION_KEYS.filter(hasFlag), "serve") : []),
+  ];
+}
+
+function commandHelp({ name, usage, summary, operands, examples, first }: CommandDefinition, all: boolean): string[] {
+  const keys = flagKeysOf(name);
+  const operand = /[<[](\w+)/.exec(usage)?.[1];
+  // doctor has every option of serve, which serve explains.
+  const isDoctor = name === "doctor";
+  const others = isDoctor
+    ? ["", "Every option of serve is one of doctor too: srv-epmd serve --help-all"]
+    : first && !all
+      ? ["", `All options: srv-epmd ${name} --help-all, or by topic: srv-epmd help options`]
+      : [];
+  return [
+    `srv-epmd ${usage} [options]`,
+    "",
+    `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`,
+    ...(operand === undefined ? [] : ["", ...entry(operand, operands.describe)]),
+    ...(first && (isDoctor || !all)
+      ? ["", "Options that people use first:", ...first.flatMap((key) => optionLines(key, name))]
+      : byTopic(keys, name)),
+    ...others,
+    "",
+    "An option is a flag, a variable (--max-ttl is SRV_EPMD_MAX_TTL) or a key of the --config file; one with ... may be given several times.",
+    "",
+    "Examples:",
+    ...examples.flatMap(([line, meaning]) => [`  ${line}`, `      ${meaning}`]),
+  ];
+}
+
+function byTopic(keys: readonly OptionKey[], command: Command): string[] {
+  return Object.entries(GROUPS).flatMap(([group, title]) => {
+    const shown = keys.filter((key) => optionOf(key).group === group && !optionOf(key).hidden);
+    return shown.length === 0 ? [] : ["", `${title}:`, ...shown.flatMap((key) => optionLines(key, command))];
   });
 }
 
-/** What the completion script of yargs asks for: the words that may come next. @param words the command line so far */
-export function completions(words: readonly string[]): string {
-  const commands = COMMANDS.map(({ name }) => name);
-  if (words[1] === "help" && words.length > 2) return Array.from(new Set([...TOPIC_NAMES, ...commands])).join("\n");
-  const command = COMMANDS.find(({ name }) => name === words[1]);
-  if (!command || words.length < 3) return [...commands, "help", "completion"].join("\n");
-  return [...flagKeysOf(command.name).map(flagOf), "help"].map((flag) => `--${flag}`).join("\n");
+function optionLines(key: OptionKey, command: Command): string[] {
+  const { placeholder, help, list, boolean, variable, defaultText } = optionOf(key);
+  const text = defaultOf(key, command) ?? defaultText;
+  const isOff = boolean && text === "false";
+  const facts = [
+    ...(text === undefined || isOff ? [] : [`default: ${text}`]),
+    ...(variable === undefined ? [] : [variable]),
+  ];
+  const name = `--${flagOf(key)}${placeholder === undefined ? "" : ` ${placeholder}`}${list ? "..." : ""}`;
+  return entry(name, facts.length === 0 ? help : `${help} [${facts.join("; ")}]`);
 }
 
-function defineCommand(program: Argv, { name, usage, summary, operands, examples }: CommandDefinition): Argv {
-  const positional = /[<[](\w+)/.exec(usage)?.[1];
-  return program.command(usage, summary, (command) => {
-    const withOptions = command.options(yargsOptions(name)).example(examples);
-    return positional
-      ? withOptions.positional(positional, { type: "string", describe: operands.describe })
-      : withOptions;
-  });
-}
-
-function yargsOptions(command: Command): Record<string, Options> {
-  return Object.fromEntries(
-    flagKeysOf(command).map((key) => {
-      const option = optionOf(key);
-      const shown = defaultOf(key, command) ?? option.defaultText;
-      const variables = [variableOf(key), option.variable].filter((name) => name !== undefined).join(", ");
-      return [
-        flagOf(key),
-        {
-          type: option.boolean ? "boolean" : "string",
-          array: option.list,
-          group: GROUP_TITLES[option.group],
-          describe: `${option.help}${shown === undefined ? "" : ` [${shown}]`} (${variables})`,
-        } satisfies Options,
-      ];
-    }),
-  );
+/** A name and what it means, in two columns. */
+function entry(name: string, meaning: string): string[] {
+  const indent = " ".repeat(NAME_WIDTH + 4);
+  if (name.length > NAME_WIDTH) return [`  ${name}`, `${indent}${meaning}`];
+  return [`  ${name.padEnd(NAME_WIDTH)}  ${meaning}`];
 }

@@ -4,15 +4,14 @@ import { TOPIC_NAMES, type TopicName } from "../help/topic-names.js";
 import { TOPICS } from "../help/topics.js";
 import { nearest } from "../names/nearest.js";
 import { COMMANDS } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
 import { helpText } from "./help.js";
-import type { Io } from "./io.js";
+import { EXIT, type ExitCode, type Io } from "./io.js";
+import { isColoured } from "./lines.js";
 import { page } from "./pager.js";
-import { isColoured } from "./paint.js";
 
 const isTopic = (word: string): word is TopicName => TOPIC_NAMES.some((name) => name === word);
 
-/** `help`: the list of topics, or one topic; of a command that has no topic its options. It needs no configuration, which may be what is wrong. */
+/** `help`: the list of topics, or one topic; of a command that has no topic its options. It reads no configuration, because that may be what is wrong. */
 export async function manual(args: readonly string[], io: Io): Promise<ExitCode> {
   const [word, another] = args;
   if (another !== undefined) {
@@ -26,7 +25,7 @@ export async function manual(args: readonly string[], io: Io): Promise<ExitCode>
   } else if (isTopic(word)) {
     await page(forTerminal(TOPICS[word], { columns: io.columns, coloured: isColoured(io) }), io);
   } else if (COMMANDS.some(({ name }) => name === word)) {
-    await page(`${await helpText([word, "--help"], io.columns)}\n`, io);
+    await page(`${helpText(word, false, io.columns)}\n`, io);
   } else {
     throw new ConfigError("CONFIG_UNKNOWN", unknownTopic(word));
   }

@@ -7,13 +7,12 @@ import source from "../beam/srv_epmd.erl";
 import { ConfigError, describeError } from "../errors.js";
 import { version } from "../version.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
+import { EXIT, type ExitCode, type Io } from "./io.js";
 
-/** Writes the Erlang module: alone, as an application, or to stdout. */
+/** Writes the Erlang module: alone (`--out DIR`), to stdout (`--out -`), or as an application (`--app DIR`). */
 export async function writeModule({ config, io }: CommandContext): Promise<ExitCode> {
   const { out, app } = config;
-  if (out !== undefined) return writeAndCompile(out, io);
+  if (out !== undefined && out !== "-") return writeAndCompile(out, io);
   if (app !== undefined) {
     await writeFiles(app, applicationFiles(source, version), "--app");
     io.stdout(`wrote the application srv_epmd to ${app}: releases need the module in them (examples/elixir-release, examples/relx)

@@ -6,9 +6,8 @@ import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import { writeJson } from "./output.js";
-import { type Line, painter, type Tone } from "./paint.js";
+import { EXIT, type ExitCode, writeJson } from "./io.js";
+import { type Line, painter, type Tone } from "./lines.js";
 
 /** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
 export async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {

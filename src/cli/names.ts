@@ -1,13 +1,12 @@
-import { type IpPort, ipPort } from "../config/network-values.js";
-import { ValueError } from "../config/values.js";
+import type { IpPort } from "../config/network-values.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";
-import { ConfigError, EpmdError } from "../errors.js";
+import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import { writeJson } from "./output.js";
+import { EXIT, type ExitCode, writeJson } from "./io.js";
+import { epmdCandidates } from "./operands.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names(context: CommandContext): Promise<ExitCode> {
@@ -17,7 +16,7 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   const candidates = epmdCandidates(operands[0], config.port);
   const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });
   if (pattern !== undefined && !(await isMatch(epmd, answer, timeout))) {
-    const message = `the EPMD at ${hostPort(epmd)} does not know patterns: it is no srv-epmd, or does not take this machine for a local peer`;
+    const message = `the EPMD at ${hostPort(epmd)} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
     throw new EpmdError("EPMD_ANSWER", message);
   }
   if (config.json) {
@@ -32,20 +31,9 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** An EPMD that knows patterns answers with full names; one that does not, with its own, or with nothing. */
+/** An EPMD that knows patterns lists full names; another lists its own names, or nothing. */
 async function isMatch(epmd: IpPort, { names: listed }: NamesAnswer, timeout: number): Promise<boolean> {
   return listed.length > 0 ? listed.every(({ name }) => name.includes("@")) : knowsFullNames(epmd, { timeout });
-}
-
-/** The EPMD that was named, or both loopbacks: a machine may have only one of the families. */
-export function epmdCandidates(operand: string | undefined, port: number): IpPort[] {
-  if (operand === undefined) return ["127.0.0.1", "::1"].map((address) => ({ address, port }));
-  try {
-    return [ipPort(port)(operand)];
-  } catch (error) {
-    if (!(error instanceof ValueError)) throw error;
-    throw new ConfigError("CONFIG_VALUE", `EPMD ${JSON.stringify(operand)} ${error.message}`);
-  }
 }
 
 /** @throws EpmdError of the first candidate when none answers */

@@ -1,6 +1,6 @@
-import parser from "yargs-parser";
-import { type Command, flagOf, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
-import { boolean, ValueError } from "../config/values.js";
+import { parseArgs } from "node:util";
+import { refuseOldName } from "../config/old-names.js";
+import { type Command, flagOf, hasFlag, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { ConfigError } from "../errors.js";
 import { nearest } from "../names/nearest.js";
 import type { CommandDefinition } from "./commands.js";
@@ -13,71 +13,66 @@ export interface ParsedArguments {
 
 /** Options of a command that have a flag. */
 export function flagKeysOf(command: Command): OptionKey[] {
-  return OPTION_KEYS.filter((key) => optionOf(key).commands.includes(command) && !optionOf(key).variableOnly);
+  return OPTION_KEYS.filter((key) => hasFlag(key) && optionOf(key).commands.includes(command));
 }
 
 /** Parses what follows the command's name. @throws ConfigError CONFIG_UNKNOWN, CONFIG_VALUE */
-export function parseArguments({ name, usage, operands }: CommandDefinition, args: readonly string[]): ParsedArguments {
-  const keys = flagKeysOf(name);
-  const booleans = keys.filter((key) => optionOf(key).boolean).map(flagOf);
-  const parsed = parser.detailed(normaliseBooleans(args, booleans), {
-    string: keys.filter((key) => !optionOf(key).boolean).map(flagOf),
-    boolean: booleans,
-    configuration: {
-      "camel-case-expansion": false,
-      "dot-notation": false,
-      "parse-numbers": false,
-      "parse-positional-numbers": false,
-      "short-option-groups": false,
-      "populate--": false,
-    },
+export function parseArguments(
+  { name: command, usage, operands }: CommandDefinition,
+  args: readonly string[],
+): ParsedArguments {
+  const keys = flagKeysOf(command);
+  const isBoolean = (flag: string) => keys.some((key) => flagOf(key) === flag && optionOf(key).boolean);
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(
+      keys.map((key) => [flagOf(key), { type: isBoolean(flagOf(key)) ? "boolean" : "string" }]),
+    ),
+    // Complaints are ours: they name what was meant.
+    strict: false,
+    tokens: true,
   });
-  const { _: positional, ...given } = parsed.argv;
-  if (parsed.error) throw new ConfigError("CONFIG_UNKNOWN", parsed.error.message);
-  const flags: ParsedArguments["flags"] = {};
-  for (const [parsedAs, value] of Object.entries(given)) {
-    // `--no-admin` is no negation: `--admin` takes a value.
-    const flag = value === false && !booleans.includes(parsedAs) ? `no-${parsedAs}` : parsedAs;
+  const given = new Map<OptionKey, string[]>();
+  const words: string[] = [];
+  let taken = -1;
+  for (const token of tokens) {
+    if (token.kind === "positional" && token.index !== taken) words.push(token.value);
+    if (token.kind !== "option") continue;
+    const negated = token.rawName.startsWith("--no-") ? token.name.slice("no-".length) : "";
+    const flag = isBoolean(negated) && token.value === undefined ? negated : token.name;
     const key = keys.find((candidate) => flagOf(candidate) === flag);
-    if (key === undefined) throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, name));
-    const texts = [value].flat().map((text) => String(flag === parsedAs ? text : true));
-    // `--flag=` gives an empty value on purpose; the option's parser says what it thinks of it.
-    if (texts.includes("") && !args.includes(`--${flag}=`)) {
+    if (key === undefined) {
+      for (const old of [flag, negated]) refuseOldName(token.rawName, old);
+      throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, token.rawName, command));
+    }
+    let text = token.value;
+    if (flag === negated) text = "false";
+    else if (isBoolean(flag) && text === undefined) {
+      const next = args[token.index + 1];
+      text = next === "true" || next === "false" ? next : "true";
+      if (text === next) taken = token.index + 1;
+    }
+    // `--flag=` gives an empty value on purpose; the option's parser says whether it may be empty.
+    if (text === undefined || (!token.inlineValue && (text === "" || /^-[^0-9]/.test(text)))) {
       throw new ConfigError("CONFIG_VALUE", `--${flag} needs a value`);
     }
-    flags[key] = Array.isArray(value) ? texts : (texts[0] ?? "");
+    given.set(key, [...(given.get(key) ?? []), text]);
   }
-  const texts = positional.map(String);
-  if (texts.length < operands.least || texts.length > operands.most) {
+  if (words.length < operands.least || words.length > operands.most) {
     const wrong =
-      texts.length > operands.most
-        ? `${JSON.stringify(texts[operands.most])} is one argument too many`
+      words.length > operands.most
+        ? `${JSON.stringify(words[operands.most])} is one argument too many`
         : "a name is missing";
     throw new ConfigError("CONFIG_UNKNOWN", `${wrong}; usage: srv-epmd ${usage} [options]`);
   }
-  return { flags, operands: texts };
+  const flags = Array.from(given, ([key, texts]) => [key, texts.length === 1 ? texts[0] : texts]);
+  return { flags: Object.fromEntries(flags), operands: words };
 }
 
-/** `--flag=true` and `--flag=no` of booleans in the form that the parser takes. */
-function normaliseBooleans(args: readonly string[], booleans: readonly string[]): string[] {
-  return args.map((arg) => {
-    const [, flag = "", value = ""] = /^--([a-z-]+)=(.*)$/s.exec(arg) ?? [];
-    if (!booleans.includes(flag)) return arg;
-    try {
-      return boolean(value) ? `--${flag}` : `--no-${flag}`;
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error;
-      throw new ConfigError("CONFIG_VALUE", `--${flag}: ${JSON.stringify(value)} ${error.message}`);
-    }
-  });
-}
-
-function unknownFlag(flag: string, command: Command): string {
-  const dashes = flag.length === 1 ? "-" : "--";
-  const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && !optionOf(candidate).variableOnly);
+function unknownFlag(flag: string, written: string, command: Command): string {
+  const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === flag && hasFlag(candidate));
+  if (key !== undefined) return `${written} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
   const meant = flag.length > 2 ? nearest(flag, flagKeysOf(command).map(flagOf)) : undefined;
   const hint = meant === undefined ? ";" : `; was --${meant} meant?`;
-  return key === undefined
-    ? `${dashes}${flag} is not an option${hint} see srv-epmd ${command} --help`
-    : `--${flag} is an option of ${optionOf(key).commands.join(", ")}, not of ${command}`;
+  return `${written} is not an option${hint} see srv-epmd ${command} --help`;
 }

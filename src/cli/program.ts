@@ -1,49 +1,55 @@
-import { loadConfig } from "../config/config.js";
+import { type ConfigInput, loadConfig } from "../config/config.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
+import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 import { exposedSecrets } from "../os/secret-files.js";
+import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
-import { readConfigFile } from "./config-file.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { complain } from "./output.js";
+import { complain, EXIT, type ExitCode, type Io } from "./io.js";
 import { parseArguments } from "./parse.js";
 
-const HELP_WORDS = new Set(["--help", "-h", "--version", "-V", "completion"]);
+const HELP_FLAGS = new Set(["--help", "-h", "--help-all"]);
+const VERSION_FLAGS = new Set(["--version", "-V"]);
 
 /** Runs a command line; complaints go to stderr. @param args without `node` and the script */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
-    const command = COMMANDS.find(({ name }) => name === args[0]);
-    if (args[0] === "--get-yargs-completions") {
-      const { completions } = await import("./help.js");
-      io.stdout(`${completions(args.slice(1))}\n`);
+    const [word, ...others] = args;
+    const command = COMMANDS.find(({ name }) => name === word);
+    if (word === "completion" || word === "--completions") {
+      const { completions, completionScript } = await import("./completion.js");
+      const shell = others[0] ?? io.env.SHELL?.split("/").at(-1) ?? "bash";
+      io.stdout(word === "completion" ? completionScript(shell) : `${completions(others).join("\n")}\n`);
       return EXIT.done;
     }
-    if (args.some((arg, index) => HELP_WORDS.has(arg) && (index === 0 || arg.startsWith("-")))) {
+    if (args.some((arg) => HELP_FLAGS.has(arg))) {
       const { helpText } = await import("./help.js");
-      io.stdout(`${await helpText(args, io.columns)}\n`);
+      io.stdout(`${helpText(word, args.includes("--help-all"), io.columns)}\n`);
       return EXIT.done;
     }
-    if (args[0] === "help") {
-      const { manual } = await import("./manual.js");
-      return await manual(args.slice(1), io);
+    if (args.some((arg) => VERSION_FLAGS.has(arg))) {
+      io.stdout(`${version}\n`);
+      return EXIT.done;
     }
-    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(args[0]));
-    return await execute(command, args.slice(1), io);
+    if (word === "help") {
+      const { manual } = await import("./manual.js");
+      return await manual(others, io);
+    }
+    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
+    return await execute(command, others, io);
   } catch (error) {
     return fail(error, io, asksForJson(args, io.env));
   }
 }
 
-/** Before the options are read, or when they cannot be. */
+/** Whether errors are written as JSON before the options are read, or when they cannot be read. */
 function asksForJson(args: readonly string[], env: Io["env"]): boolean {
   const flag = args.findLastIndex((arg) => /^--log-format(=|$)/.test(arg));
   if (flag < 0) return env.SRV_EPMD_LOG_FORMAT === "json";
   return args[flag] === "--log-format=json" || (args[flag] === "--log-format" && args[flag + 1] === "json");
 }
 
-/** Says why the program ends, in the format of the log where somebody has asked for JSON. @returns its exit code */
+/** Writes why the program ends: as a log line in JSON, or as a sentence. @returns its exit code */
 function fail(error: unknown, io: Io, asJson: boolean): ExitCode {
   // Our own messages are whole sentences, causes included.
   const message = error instanceof SrvEpmdError ? error.message : describeError(error);
@@ -63,9 +69,10 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
   const file = path ? await readConfigFile(path) : undefined;
   const { config, warnings } = loadConfig({ command: command.name, flags, env: io.env, ...(file && { file }) });
+  const format = config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json");
   const log = createLogger({
     level: config.logLevel,
-    format: config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json"),
+    format,
     write: io.stderr,
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
@@ -73,6 +80,17 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   try {
     return await runCommand({ config, operands, io, log });
   } catch (error) {
-    return fail(error, io, config.logFormat === "json");
+    // The stderr of a service is its log, and JSON unless it is a terminal.
+    return fail(error, io, (command.isService ? format : config.logFormat) === "json");
+  }
+}
+
+/** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */
+async function readConfigFile(path: string): Promise<NonNullable<ConfigInput["file"]>> {
+  try {
+    const text = await readBounded(path, { limit: MEBIBYTE, orPipe: true });
+    return { path, contents: /\.ya?ml$/i.test(path) ? (await import("./yaml.js")).parseYaml(text) : JSON.parse(text) };
+  } catch (error) {
+    throw new ConfigError("CONFIG_FILE", `--config: cannot use ${path}: ${describeError(error)}`, { cause: error });
   }
 }

@@ -3,13 +3,12 @@ import { relayDescriptors } from "../relay/limits.js";
 import { startRelayServer } from "../relay/server.js";
 import { relaySocketPath } from "../relay/socket-path.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import { notify } from "./notify.js";
-import { onStopSignal } from "./stop-signal.js";
+import { EXIT, type ExitCode } from "./io.js";
+import { notify, onStopSignal } from "./supervisor.js";
 
-/** Runs the relays until a signal, which cuts their links, or, with --until-idle, until nobody needs them. */
+/** Runs the relays until a signal, which cuts their links, or with --until-idle until no daemon and no link is left. */
 export async function relay({ config, io, log }: CommandContext): Promise<ExitCode> {
-  // A terminal that closes must not cut links.
+  // SIGHUP of a terminal that closes must not cut links.
   const signal = onStopSignal(io, log, () => log.info("SIGHUP: nothing to read again"));
   const socket = await relaySocketPath(config, config.port, log);
   const { relayPorts: ports, untilIdle } = config;

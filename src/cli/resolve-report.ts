@@ -1,9 +1,10 @@
 import { isFailure, type Probe, probeWords } from "../distribution/words.js";
+import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
-import { type Answer, resolutionObject } from "../resolve/core/resolution.js";
+import { type Answer, resolutionObject, type SourceName, type TraceEvent } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Line, Tone } from "./paint.js";
+import { EXIT, type ExitCode } from "./io.js";
+import type { Line, Tone } from "./lines.js";
 import type { ViaSeen } from "./resolve-via.js";
 
 export interface Report {
@@ -22,7 +23,7 @@ export interface Report {
 export function exitCodeOf({ answer, probes }: Pick<Report, "answer" | "probes">): ExitCode {
   if (answer.outcome === "unavailable") return EXIT.unavailable;
   if (answer.outcome === "not-found") return EXIT.notFound;
-  // Who asks for the probe wants to know whether the node is there.
+  // With --probe the exit code says whether the node is there.
   return probes?.every(isFailure) ? EXIT.notFound : EXIT.done;
 }
 
@@ -52,7 +53,7 @@ export function plainReport(report: Report): Line[] {
   switch (answer.outcome) {
     case "found":
       return [heading, ...endpointLines(report, answer), ...via, ...ways, ...next];
-    // Nobody dials what is not found.
+    // A node that is not found is not dialled: no ways.
     case "not-found":
       return [heading, { text: `  ${answer.reason}` }, ...via, ...next];
     case "unavailable":
@@ -103,4 +104,73 @@ function viaLines({ via }: Report): Line[] {
 function probeTone(probe: Probe): Tone {
   if (probe.result === "node") return "good";
   return isFailure(probe) ? "bad" : "doubtful";
+}
+
+/** A step of a resolution for people to read; lines of one step belong together. */
+export function traceLines(event: TraceEvent): string[] {
+  switch (event.step) {
+    case "name":
+      return [`- ${event.asked} is alive name ${event.aliveName} at host ${event.host}`];
+    case "source":
+      return [`- ${event.source}: ${event.result}`];
+    case "query": {
+      const { server, transport, qname, qtype, result, elapsedMs, flags, records, additionals } = event;
+      const via = transport === "cache" ? "from cache" : `to ${server} over ${transport}`;
+      const said = [result, ...(flags.length > 0 ? [`[${flags.join(" ")}]`] : []), `(${elapsedMs.toFixed(1)} ms)`];
+      const why = event.because === undefined ? "" : `, because: ${event.because}`;
+      return [
+        `- query ${qname} ${qtype} ${via}: ${said.join(" ")}${why}`,
+        ...records.map((record) => `    ${record}`),
+        ...additionals.map((record) => `    additional: ${record}`),
+      ];
+    }
+    case "partial": {
+      const { server, qname, qtype, records } = event;
+      const some = records === 1 ? "1 record" : `${records} records`;
+      return [
+        `- query ${qname} ${qtype}: the truncated answer of ${server} stands, ${some}; over TCP there is no more`,
+      ];
+    }
+    case "hosts-file":
+      return [`- /etc/hosts: ${event.name} is ${event.addresses.join(", ")}`];
+    case "left-out":
+      return [`- left out: ${event.count} of ${event.of} ${event.what}; a look-up takes ${event.of - event.count}`];
+    case "not-awaited":
+      return [`- no address yet, and not waited for: ${event.targets.join(", ")}`];
+    case "probe":
+      return [`- probe ${event.result} (${event.elapsedMs.toFixed(1)} ms)`];
+    case "order":
+      return orderLines(event.source, event.endpoints);
+    case "preferred":
+      return [`- order: ${hostPort(event.endpoint)} goes first, for it accepts connections`];
+    default:
+      return event satisfies never;
+  }
+}
+
+function orderLines(source: SourceName, endpoints: readonly Endpoint[]): string[] {
+  const order = `- order: ${endpoints.map((endpoint) => hostPort(endpoint)).join(", then ")}`;
+  if (source !== "srv" || endpoints.length < 2) return [order];
+  return [
+    order,
+    "    RFC 2782: the lowest priority first, within one by weight at random; addresses of one target as RFC 6724 prefers them",
+    ...endpoints.map((endpoint) => `    ${hostPort(endpoint)}: ${place(endpoint, endpoints)}`),
+  ];
+}
+
+/** Priority of an endpoint's record, and how often its weight puts it first. */
+function place(endpoint: Endpoint, endpoints: readonly Endpoint[]): string {
+  const { priority, weight, target } = endpoint;
+  const equals = endpoints.filter((other) => other.priority === priority);
+  // A record whose target has several addresses counts once.
+  const weights = new Map(equals.map((other) => [`${other.target} ${other.port}`, other.weight]));
+  const sum = Array.from(weights.values()).reduce((total, one) => total + one, 0);
+  if (weights.size === 1) return `priority ${priority}, target ${target}`;
+  const share =
+    sum === 0 ? "each as likely as the others" : `first of its priority in ${percent(weight / sum)} of look-ups`;
+  return `priority ${priority}, weight ${weight}, target ${target}: ${share}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }

@@ -7,11 +7,11 @@ import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { type Answer, epmdErrorCode, notFound, unavailable } from "../resolve/core/resolution.js";
 
-/** Which EPMD was asked, and what it says to whom. */
+/** Which EPMD was asked, and what a stock VM is told there. */
 export interface ViaSeen {
   /** `127.0.0.1:4369` */
   readonly epmd: string;
-  /** Undefined when a bare name was all there was to ask with, or nobody answered. */
+  /** Undefined when only a bare name was asked for, or the EPMD did not answer. */
   readonly kind?: "srv-epmd" | "stock";
   readonly aliveName: string;
   /** Where a stock VM dials that has asked there, with the alive name alone; null: it is told no port. */
@@ -42,7 +42,7 @@ export async function resolveVia(
     const via: ViaSeen = { epmd: where, ...(full && { kind }), aliveName, stockVm };
     if (endpoints) return { via, answer: found(endpoints) };
     if (full?.reason !== undefined) return { via, answer: notFound("EPMD_NO_NODE", full.reason) };
-    // An EPMD without full names has said all it knows with the port: its own address is the node's.
+    // An EPMD that knows no full names has only nodes of its own address.
     if (bare.node) return { via, answer: found([{ ...epmd, port: bare.node.port }]) };
     return { via, answer: notFound("EPMD_NO_NODE", `${where} has no port for ${aliveName}`) };
   } catch (error) {

@@ -3,15 +3,14 @@ import type { NodeName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, worst } from "./exit-code.js";
-import { writeJson } from "./output.js";
-import { type Line, painter } from "./paint.js";
+import { EXIT, type ExitCode, worst, writeJson } from "./io.js";
+import { type Line, painter } from "./lines.js";
 import { exitCodeOf, jsonReport, outcomeWords, plainReport, type Report } from "./resolve-report.js";
-import { onStopSignal } from "./stop-signal.js";
+import { onStopSignal } from "./supervisor.js";
 
 /** Milliseconds from the beginning of one look-up to that of the next. */
 const INTERVAL = 1000;
-/** How long a change stands out, milliseconds. */
+/** How long a change is marked, milliseconds. */
 const FRESH = 5000;
 
 interface Watched {
@@ -21,7 +20,7 @@ interface Watched {
   readonly before: string | undefined;
 }
 
-/** Looks again and again, each node on its own, and shows what changes until a signal; the last state decides the exit code. */
+/** Looks each node up every second and shows changes, until a signal; the last state decides the exit code. */
 export async function watchNodes(
   nodes: readonly NodeName[],
   lookUp: (node: NodeName, index: number) => Promise<Report>,
@@ -73,7 +72,7 @@ function repainted(io: CommandContext["io"], states: readonly (Watched | undefin
   let height = 0;
   return () => {
     const lines = states.flatMap((state) => (state ? [...plainReport(state.report), changeLine(state)] : []));
-    // Lines that the terminal breaks would be counted wrong.
+    // A line that the terminal wraps would be more than one to go back over.
     const shown = lines.map(({ text, ...line }) =>
       paint({ ...line, text: printable(text).slice(0, Math.max(1, io.columns - 1)) }),
     );
@@ -108,7 +107,7 @@ function summary(report: Report): string {
   return `${head}: ${places.join(", ")}`;
 }
 
-/** What makes a change: who is where, not in which order weights have drawn it nor how long it took. */
+/** Text that differs when something has changed: nodes and places, without their order by weight and without times. */
 function essence({ answer, probes, via }: Report): string {
   if (answer.outcome === "unavailable") return answer.outcome;
   if (answer.outcome === "not-found") return JSON.stringify([answer, via]);

@@ -10,13 +10,10 @@ import type { Way } from "../resolve/core/ways-in.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { type ExitCode, worst } from "./exit-code.js";
-import { epmdCandidates } from "./names.js";
-import { writeJson } from "./output.js";
-import { painter } from "./paint.js";
-import { exitCodeOf, jsonReport, plainReport, type Report } from "./resolve-report.js";
-import { nodeOperands } from "./resolving.js";
-import { traceLines } from "./trace-lines.js";
+import { type ExitCode, worst, writeJson } from "./io.js";
+import { painter } from "./lines.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
+import { exitCodeOf, jsonReport, plainReport, type Report, traceLines } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {
@@ -27,7 +24,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   try {
     if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
     const paint = painter(io);
-    // One after the other where the steps of each are told.
+    // With --trace one after the other, so that the steps of each stay together.
     const pending = config.trace ? [] : nodes.map((node, index) => lookUp(node, index));
     const codes: ExitCode[] = [];
     for (const [index, node] of nodes.entries()) {
@@ -42,7 +39,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
   }
 }
 
-/** One look-up with all that the flags add to it. */
+/** Makes a look-up with its probes, ways and trace, as the flags say. */
 function createLookUp(context: CommandContext, { nodes }: Resolving) {
   const { config, operands } = context;
   const probeOf = createProbe(context);
@@ -70,7 +67,7 @@ function createLookUp(context: CommandContext, { nodes }: Resolving) {
   };
 }
 
-/** Asks who is at an endpoint; one that was TLS the last time is spoken to in TLS, for it logs what is not. */
+/** Probes an endpoint; one that spoke TLS the last time is asked in TLS at once, because it logs a plain try. */
 function createProbe({ config }: CommandContext) {
   const secured = new Set<string>();
   return async (endpoint: Endpoint, isAsked: (name: string) => boolean, host: string | undefined): Promise<Probe> => {

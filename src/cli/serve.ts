@@ -2,10 +2,8 @@ import type { Config } from "../config/config.js";
 import { type Daemon, start } from "../daemon/daemon.js";
 import type { RelayStart } from "../relay/autostart.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import type { Io } from "./io.js";
-import { notify } from "./notify.js";
-import { onStopSignal } from "./stop-signal.js";
+import { EXIT, type ExitCode, type Io } from "./io.js";
+import { notify, onStopSignal } from "./supervisor.js";
 
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */
 export async function serve({ config, io, log }: CommandContext): Promise<ExitCode> {
@@ -29,11 +27,11 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   return EXIT.done;
 }
 
-/** How a relay process is started here; undefined where somebody else does that. */
+/** How a relay process is started here; undefined where a supervisor starts it. */
 async function relayStart({ relaySocket }: Config, { program, env }: Io): Promise<RelayStart | undefined> {
   const { supervisorOf } = await import("../relay/autostart.js");
   const supervised = supervisorOf(env);
-  // Who says where it is there has a task or unit for it, which may be late and would find its socket taken.
+  // --relay-socket under a supervisor means a task or unit for it, which may start later and would find its socket taken.
   if (supervised !== undefined && relaySocket !== undefined) return undefined;
   return { program, env, supervised };
 }

@@ -3,23 +3,22 @@ import { describeError } from "../errors.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./exit-code.js";
-import { epmdCandidates, firstAnswer } from "./names.js";
-import { complain, writeJson } from "./output.js";
-import { nodeOperands } from "./resolving.js";
+import { complain, EXIT, type ExitCode, writeJson } from "./io.js";
+import { firstAnswer } from "./names.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
 
-/** What is waited for: undefined once it is there, else why not. */
+/** One attempt: undefined when it is there, else the reason why not. */
 type Attempt = (timeLeft: number) => Promise<string | undefined>;
 
 /** First pause between two attempts and the longest, milliseconds. */
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1000;
-/** An EPMD answers at once, if at all. */
+/** Milliseconds: an EPMD that works answers at once. */
 const EPMD_TIMEOUT = 1000;
-/** A look-up asks a silent name server less and less often: a new one soon finds a server that has come up. */
+/** Milliseconds: a look-up asks a silent name server less and less often, so a new look-up sooner finds one that has started. */
 const LOOK_UP_TIMEOUT = 4000;
 const SHORTEST_ATTEMPT = 100;
-/** Who waits longer than this wants to know what for; milliseconds. */
+/** Milliseconds until the first line that says what is missing, and the longest time between two. */
 const FIRST_PROGRESS = 2_000;
 const LONGEST_SILENCE = 30_000;
 
@@ -44,7 +43,7 @@ export async function wait(context: CommandContext): Promise<ExitCode> {
     const waitedMs = Math.round(elapsedMs);
     if (config.json) writeJson(io, { for: what, there: reason === undefined, reason, waitedMs });
     else if (reason === undefined) io.stdout(`${printable(`${what} is there (${waitedMs} ms)`)}\n`);
-    else complain(io, `waited ${waitedMs} ms in vain for ${what}: ${reason}`);
+    else complain(io, `gave up after ${(elapsedMs / 1000).toFixed(1)} s: ${what}: ${reason}`);
     return reason === undefined ? EXIT.done : EXIT.notFound;
   } finally {
     await resolving?.close();
@@ -63,12 +62,12 @@ async function attemptUntil(
     const left = timeout - elapsed();
     if (reason === undefined || left <= SHORTEST_ATTEMPT) return { reason, elapsedMs: elapsed() };
     progress(elapsed(), reason);
-    // The last attempt is made when there is just time for it.
+    // The last attempt begins when there is just time for it.
     await sleep(Math.max(0, Math.min(pause, left - SHORTEST_ATTEMPT)));
   }
 }
 
-/** Tells now and then what is still missing, ever more seldom. */
+/** Tells what is still missing, at growing intervals. */
 function createProgress(tell: (seconds: number, reason: string) => void) {
   let pause = FIRST_PROGRESS;
   let next = FIRST_PROGRESS;

@@ -1,10 +1,13 @@
 import { ConfigError } from "../errors.js";
 import { checkCombinations, doubtfulSettings } from "./conflicts.js";
 import { type Environment, type NomadEnvironment, readNomadEnvironment } from "./nomad.js";
+import { refuseOldName, refuseOldVariables } from "./old-names.js";
 import {
   type Command,
   defaultOf,
   flagOf,
+  hasFlag,
+  isFileKey,
   OPTION_KEYS,
   type OptionKey,
   optionOf,
@@ -16,13 +19,13 @@ import { ValueError } from "./values.js";
 /** Everything that a command runs with; frozen. */
 export interface Config extends Settings {
   readonly nomad: NomadEnvironment;
-  /** Keys that somebody set, as against those at their default. */
+  /** Options that were set; the others have their defaults. */
   readonly given: ReadonlySet<OptionKey>;
 }
 
 export interface ConfigInput {
   readonly command: Command;
-  /** Flags of the command line by option key, as written; absent: not given. */
+  /** By option key, as written on the command line; absent: not given. */
   readonly flags: Readonly<Partial<Record<OptionKey, string | readonly string[]>>>;
   readonly env: Environment;
   /** Contents of `--config`, by flag name. */
@@ -31,11 +34,11 @@ export interface ConfigInput {
 
 export interface ConfigOutput {
   readonly config: Config;
-  /** What does not stop the start and should be said. */
+  /** For the log: settings that are doubtful and do not stop the start. */
   readonly warnings: readonly string[];
 }
 
-/** Where a value was written: named in every complaint about it. */
+/** A value as written, and where: every complaint about it says so. */
 interface Written {
   readonly where: string;
   readonly texts: readonly string[];
@@ -50,13 +53,16 @@ const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_E
  */
 export function loadConfig(input: ConfigInput): ConfigOutput {
   const unknown = Object.keys(input.flags).find((key) => !OPTION_KEYS.includes(key as OptionKey));
-  if (unknown !== undefined)
+  if (unknown !== undefined) {
+    refuseOldName(`flags: ${unknown}`, flagOf(unknown as OptionKey));
     throw new ConfigError("CONFIG_UNKNOWN", `flags: ${unknown} is not an option (camelCase, as dnsListen)`);
+  }
+  refuseOldVariables(input.env);
   const file = readFileKeys(input.file);
   const settings: Partial<Record<OptionKey, unknown>> = {};
   const given = new Map<OptionKey, Written>();
   for (const key of OPTION_KEYS) {
-    // Other commands' options keep their default, whatever is in the environment or in a shared file.
+    // Options of other commands have their defaults: environment and file may be shared by all commands.
     const written = optionOf(key).commands.includes(input.command) ? findWritten(key, input, file) : undefined;
     if (written) given.set(key, written);
     settings[key] = written ? parseWritten(key, written) : defaultValue(key, input.command);
@@ -82,7 +88,7 @@ function findWritten(key: OptionKey, input: ConfigInput, file: Map<OptionKey, Wr
   const option = optionOf(key);
   const flag = input.flags[key];
   if (flag !== undefined) return { where: `--${flagOf(key)}`, texts: typeof flag === "string" ? [flag] : flag };
-  const own = option.variableOnly ? undefined : input.env[variableOf(key)];
+  const own = hasFlag(key) ? input.env[variableOf(key)] : undefined;
   if (own !== undefined && own !== "") return { where: variableOf(key), texts: option.list ? splitList(own) : [own] };
   const inFile = file.get(key);
   if (inFile) return inFile;
@@ -117,7 +123,7 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
   return option.list ? Object.freeze(parsed) : parsed[0];
 }
 
-/** Complaints go to logs: a password or a token in a URL must not. */
+/** Complaints are logged, so a password or a token in a URL is left out. */
 function shownOf(key: OptionKey, text: string): string {
   return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@").replace(/[?#].*/s, "?...") : text;
 }
@@ -138,7 +144,8 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   }
   for (const [name, value] of Object.entries(contents)) {
     const where = `${file.path}: ${name}`;
-    const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && !optionOf(candidate).variableOnly);
+    const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && isFileKey(candidate));
+    if (key === undefined) refuseOldName(where, name);
     if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
     const items: unknown[] = Array.isArray(value) ? value : [value];
     const texts = items.map((item) => {
@@ -151,7 +158,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
 }
 
 function unknownVariables(env: Environment): string[] {
-  const known = new Set(OPTION_KEYS.filter((key) => !optionOf(key).variableOnly).map(variableOf));
+  const known = new Set(OPTION_KEYS.filter(hasFlag).map(variableOf));
   return Object.keys(env)
     .filter((name) => name.startsWith("SRV_EPMD_") && !known.has(name) && !MODULE_VARIABLES.has(name))
     .map((name) => `${name} is not a variable of srv-epmd; is it misspelt?`);

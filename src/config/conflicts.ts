@@ -7,16 +7,16 @@ import type { Config } from "./config.js";
 import type { IpPort } from "./network-values.js";
 import { type Command, flagOf } from "./options.js";
 
-/** Settings that are right alone and wrong together. @throws ConfigError CONFIG_CONFLICT */
+/** Refuses settings that contradict each other. @throws ConfigError CONFIG_CONFLICT */
 export function checkCombinations(config: Config, command: Command): void {
   const complaint = CHECKS.map((check) => check(config, command)).find((message) => message !== undefined);
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
-/** doctor has what serve has to say of its settings. */
+/** doctor warns of the same settings as serve. */
 const isServing = (command: Command) => command === "serve" || command === "doctor";
 
-/** What does not stop the start and should be said. */
+/** Warnings about settings that do not stop the start. */
 export function doubtfulSettings(config: Config, command: Command): string[] {
   const doubts: string[] = [];
   if (isServing(command) && config.timeout > VM_PATIENCE) {
@@ -35,7 +35,7 @@ export function doubtfulSettings(config: Config, command: Command): string[] {
   const detours = isMeshed(config) ? DETOURS.filter((key) => isOn(config[key])) : [];
   if (detours.length > 0) {
     doubts.push(
-      `in a mesh (--mesh) there is no way but its own: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,
+      `in a mesh (--mesh) nodes are reached through upstreams only: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,
     );
   }
   return doubts;
@@ -44,25 +44,25 @@ export function doubtfulSettings(config: Config, command: Command): string[] {
 /** Milliseconds: net_setuptime, less the time that the connection itself takes. */
 const VM_PATIENCE = 6500;
 
-/** Ways around a mesh, beside DNS. */
-const DETOURS = ["fallbackPort", "fallbackEpmd", "helpers"] as const;
-const isOn = (value: number | boolean | string | undefined) =>
-  typeof value === "number" || value === true || value === "ask";
+/** Options that would lead past a mesh. */
+const DETOURS = ["fallback", "helpers"] as const;
+const isOn = (value: Config["fallback"] | Config["helpers"]) =>
+  value === "ask" || (Array.isArray(value) && value.length > 0);
 
 /** What only the gateway reads. */
-const GATEWAY_ONLY = ["gatewayDomain", "gatewayHost", "gatewayListen", "gatewayForward"] as const;
+const GATEWAY_ONLY = ["gatewayDomain", "gatewayListen", "gatewayForward"] as const;
 
 type Check = (config: Config, command: Command) => string | undefined;
 
 const CHECKS: readonly Check[] = [
   ({ port }, command) =>
     port === 0 && command !== "serve"
-      ? "--port 0 takes any free port, which only serve can do: give the port of the EPMD"
+      ? "--port 0 (any free port) is for serve only: give the port of the EPMD"
       : undefined,
   ({ consulCert, consulKey }) =>
     (consulCert === undefined) === (consulKey === undefined)
       ? undefined
-      : "--consul-cert and --consul-key go together: give both or none",
+      : "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file) go together: give both or none",
   ({ dnsListen, domain }) =>
     dnsListen && domain.length === 0
       ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"
@@ -73,28 +73,26 @@ const CHECKS: readonly Check[] = [
       ? "--register consul needs --domain or --service, to know under which service the nodes are published"
       : undefined,
   twoOfOneFamily,
+  ({ fallback }) => {
+    const ports = fallback.filter((how) => how !== "epmd");
+    return ports.length > 1 ? `--fallback: ${ports.join(" and ")} are two ports; give one` : undefined;
+  },
   ({ gateway, given }, command) => {
     const idle = gateway || !isServing(command) ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
-    return idle === undefined
-      ? undefined
-      : `--${flagOf(idle)} says how the gateway works, and there is none without --gateway`;
+    return idle === undefined ? undefined : `--${flagOf(idle)} is an option of the gateway: give --gateway too`;
   },
-  ({ gateway, domain, gatewayDomain, gatewayHost }) =>
-    gateway && domain.length + gatewayDomain.length + gatewayHost.length === 0
-      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain, --gateway-domain or --gateway-host"
+  ({ gateway, domain, gatewayDomain }) =>
+    gateway && domain.length + gatewayDomain.length === 0
+      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain or --gateway-domain"
       : undefined,
   asksItself,
   sharedPort,
-  ({ admin, noAdmin }) =>
-    admin && noAdmin
-      ? `--admin ${hostPort(admin.address, admin.port)} says where to serve HTTP, and --no-admin not to: give one of them`
-      : undefined,
-  ({ out, app, stdout }, command) =>
-    command === "module" && [out !== undefined, app !== undefined, stdout].filter(Boolean).length !== 1
-      ? "module: say where it goes with one of --out, --app and --stdout"
+  ({ out, app }, command) =>
+    command === "module" && (out === undefined) === (app === undefined)
+      ? "module: say where it goes: --out DIR, --out - to print it, or --app DIR"
       : undefined,
   ({ watch, trace }) =>
-    watch && trace ? "--watch shows what changes and --trace every step of one look-up: give one of them" : undefined,
+    watch && trace ? "--watch shows changes and --trace every step of one look-up: give one of them" : undefined,
   ({ cluster, match, domain }, command) =>
     command === "names" && cluster && match === undefined && domain.length === 0
       ? "--cluster needs to know which service: give --match '*@svc', or --domain svc"
@@ -109,7 +107,7 @@ const CHECKS: readonly Check[] = [
       : undefined,
 ];
 
-/** The first rule that matches wins, so nothing comes after one for every name. */
+/** The first rule that matches wins, so one that matches every name must be the last. */
 function unreachedDomain({ domain }: Config): string | undefined {
   const all = domain.findIndex(({ glob }) => /^\*+$/.test(glob.pattern));
   const after = domain[all + 1];
@@ -126,7 +124,7 @@ function twoOfOneFamily({ advertiseAddress }: Config): string | undefined {
   return `--advertise-address: ${advertiseAddress.join(", ")} has ${kind}; give one of each family`;
 }
 
-/** The gateway passes on what is not its own, and a question passed on to itself would go round for ever. */
+/** The gateway forwards questions that are not its own; forwarded to itself, a question would never end. */
 function asksItself({ gateway, gatewayListen, gatewayForward, dns }: Config): string | undefined {
   if (!gateway || !gatewayListen) return undefined;
   const own = (servers: readonly IpPort[]) => servers.find((server) => isOwnServer(gatewayListen, server, isLoopback));
@@ -137,7 +135,7 @@ function asksItself({ gateway, gatewayListen, gatewayForward, dns }: Config): st
   return `${flag} ${where} is the gateway's own DNS (--gateway-listen ${hostPort(gatewayListen.address, gatewayListen.port)}), which would ask itself: give another name server`;
 }
 
-/** Two servers of ours cannot have one address. */
+/** The embedded DNS and the gateway's DNS need two addresses. */
 function sharedPort({ gateway, gatewayListen, dnsListen }: Config): string | undefined {
   if (!gateway || !gatewayListen || !dnsListen || dnsListen.port === 0) return undefined;
   const same = isOwnServer(gatewayListen, dnsListen, () => true) || isOwnServer(dnsListen, gatewayListen, () => true);

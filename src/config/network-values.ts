@@ -65,7 +65,7 @@ export function ipPort(defaultPort: number | undefined, parsePort = port): (valu
     const match = /^\[([^\]]*)\](?::([0-9]+))?$/.exec(value) ?? /^([^:]*)(?::([0-9]+))?$/.exec(value);
     const address = literal(match ? (match[1] ?? "") : value);
     const portText = match?.[2];
-    // ::1:8600 is an address too, though of a kind that nobody has any more (RFC 4291 section 2.5.5.1).
+    // ::1:8600 is a legal address, but of a deprecated kind (RFC 4291 section 2.5.5.1).
     const meant = match ? undefined : /^(::1?):([0-9]{2,5})$/.exec(value);
     if (meant) throw new ValueError(`is an address without a port; was [${meant[1]}]:${meant[2]} meant?`);
     if (address === undefined || (portText === undefined && defaultPort === undefined)) {
@@ -89,22 +89,30 @@ function within<T>(name: string, part: string, parse: (text: string) => T): T {
   }
 }
 
-/** `ip` or `ip:port` of an EPMD, as written: `--port` says which port stands for none. */
+/** `ip` or `ip:port` of an EPMD, as written; without a port, that of `--port` is meant. */
 export function epmdAddress(value: string): string {
   ipPort(EPMD_PORT)(value);
   return value;
 }
 
-/** For complaints alone. */
+/** Only for the text of complaints. */
 const EPMD_PORT = 4369;
 
 /** An address to listen on; port 0 takes any free one. */
 export const ipListenPort = ipPort(undefined, listenPort);
 
-/** `ip`, `ip:port`, or `none`: undefined. */
-export function ipPortOrNone(defaultPort: number): (value: string) => IpPort | undefined {
+/** An address to listen on, or `none`: undefined. @param defaultPort undefined: the port must be given */
+export function ipPortOrNone(defaultPort: number | undefined): (value: string) => IpPort | undefined {
   const parse = ipPort(defaultPort, listenPort);
-  return (value) => (value === "none" ? undefined : parse(value));
+  return (value) => {
+    if (value === "none") return undefined;
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ValueError(`${error.message}, or none`, { cause: error });
+    }
+  };
 }
 
 /** `61000-64999` */
@@ -125,7 +133,7 @@ export function isLabel(value: string): boolean {
 
 /** RFC 1035 section 2.3.4: labels up to 63 octets, names up to 253 characters. */
 export function isDomainName(name: string): boolean {
-  // RFC 3696 section 2: a top-level domain is not all numeric; what looks like it is a mistyped IPv4 address.
+  // RFC 3696 section 2: a top-level domain is not all numeric; such a name is a mistyped IPv4 address.
   return !/\.[0-9]+$/.test(name) && name.length <= 253 && name.split(".").every(isLabel);
 }
 
@@ -171,7 +179,7 @@ export function hostName(value: string): string {
   }
 }
 
-/** At most 255 characters (epmd_srv.c), without what splits or cannot stand in a node name. */
+/** At most 255 characters (epmd_srv.c), without those that end an alive name or are not allowed in it. */
 export function isAliveName(value: string): boolean {
   return value !== "" && !/[@.\0\s/]/.test(value) && Array.from(value).length <= 255;
 }
@@ -206,6 +214,17 @@ export function family(value: string): Family | "any" {
   return chosen === "any" ? "any" : (Number(chosen) as Family);
 }
 
+/** Where the port comes from when a host has no SRV record: its EPMD, or fixed. */
+export function fallback(value: string): "epmd" | number {
+  if (value === "epmd") return value;
+  try {
+    return port(value);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ValueError("must be epmd, or a port from 1 to 65535", { cause: error });
+  }
+}
+
 /** `10.0.0.1`, or a template with `{name}`, `{host}` and `{service}`. */
 export function addressOrTemplate(value: string): string {
   const address = literal(value);
@@ -235,7 +254,7 @@ export function consulUrl(value: string): string {
   } catch {
     parsed = undefined;
   }
-  // Credentials in a URL would be shown wherever the agent is named, and so would a ?token=, which no call would send.
+  // Credentials and a ?token= in a URL would be shown wherever the agent is named, and no call would send them.
   const bare = [parsed?.username, parsed?.password, parsed?.search, parsed?.hash].every((part) => part === "");
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.hostname === "" || !bare) {
     throw new ValueError("must be http://host:port, https://host:port or unix:///path/to/socket");
@@ -243,9 +262,9 @@ export function consulUrl(value: string): string {
   return url;
 }
 
-/** Addresses that other programs have, and must not be taken from them: 127.0.0.1, 127.0.0.53 (systemd), 127.0.1.1 (Debian). */
+/** Used by other programs: 127.0.0.1, 127.0.0.53 (systemd), 127.0.1.1 (Debian). */
 const COMMON_LOOPBACKS: Cidr = { bytes: [127, 0, 0, 0], prefix: 16 };
-/** Fewer addresses than this (/24) would soon be used up, collisions included. */
+/** A smaller range than /24 would soon be used up. */
 const LONGEST_RANGE_PREFIX = 24;
 
 /** A part of 127.0.0.0/8 apart from 127.0.0.0/16, with its host bits cleared. */

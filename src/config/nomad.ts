@@ -1,7 +1,7 @@
 import type { Upstream } from "../mesh/core/upstream.js";
 import { canonicalIp } from "../net/ip.js";
 
-/** What Nomad tells a task of itself in its environment (client/taskenv/env.go, addPorts). */
+/** Variables that Nomad gives a task (client/taskenv/env.go, addPorts). */
 
 export interface NomadPort {
   /** As in the variable: Nomad gives each label raw and with non-word characters as `_`. */
@@ -62,7 +62,7 @@ export function isBridged(port: NomadPort): boolean {
   return port.allocIp !== undefined && port.hostIp !== undefined && port.allocIp !== port.hostIp;
 }
 
-/** The constant that Nomad gives, whatever `local_bind_address` is. */
+/** Nomad gives this constant, whatever `local_bind_address` is. */
 const BIND_ADDRESS = "127.0.0.1";
 
 /** NOMAD_UPSTREAM_ADDR_<destination>, else _IP_ and _PORT_: Nomad sets them for the name as it is written and for the cleaned one. */
@@ -82,7 +82,7 @@ export function nomadSpellings(destination: string): string[] {
   return [destination, destination.replaceAll(/[^A-Za-z0-9_]/g, "_"), destination.replaceAll(/[^A-Za-z0-9_.]/g, "_")];
 }
 
-/** Without those that are another's cleaned name. */
+/** Without upstreams whose destination is only the cleaned spelling of another. */
 export function withoutCleaned(upstreams: readonly Upstream[]): Upstream[] {
   return upstreams.filter(({ destination, port }) => {
     const isCleaned = (other: Upstream) =>

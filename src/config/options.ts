@@ -8,24 +8,27 @@ import * as values from "./values.js";
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
 export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
-export type Group =
-  | "listen"
-  | "resolve"
-  | "publish"
-  | "consul"
-  | "embedded"
-  | "gateway"
-  | "mesh"
-  | "admin"
-  | "module"
-  | "all";
+/** Titles of the topics that options are shown under. */
+export const GROUPS = {
+  listen: "Listening",
+  resolve: "Resolution",
+  publish: "Publication",
+  consul: "Consul agent",
+  embedded: "Embedded DNS",
+  gateway: "Gateway",
+  mesh: "Consul Connect",
+  admin: "Status and metrics over HTTP",
+  module: "Where it goes",
+  all: "General",
+} as const;
+export type Group = keyof typeof GROUPS;
 
 interface Spec<T> {
   readonly group: Group;
   readonly commands: readonly Command[];
   /** One sentence for `--help` and the manual. */
   readonly help: string;
-  /** What stands behind the flag in `--help`; none for a boolean. */
+  /** What stands behind the flag in `--help`, words that may be given in lower case: `IP:PORT|none`. None for a boolean. */
   readonly placeholder?: string;
   /** Throws a ValueError. */
   readonly parse: (text: string) => T;
@@ -37,8 +40,10 @@ interface Spec<T> {
   readonly variable?: string;
   /** Never shown nor logged. */
   readonly secret?: boolean;
-  /** A setting that the ecosystem has a variable for and that needs no flag of ours. */
-  readonly variableOnly?: boolean;
+  /** An option without a flag and a variable of ours: it is set by the ecosystem's variable, some also in the file. */
+  readonly only?: "variable" | "variable or file";
+  /** Set by this program when it starts itself, and not shown. */
+  readonly hidden?: boolean;
 }
 
 export interface Option<T> extends Spec<T> {
@@ -56,7 +61,7 @@ const maybe = <T>(spec: Spec<T>) => ({ ...spec, list: false, boolean: isBoolean(
 const list = <T>(spec: Spec<T>) => ({ ...spec, list: true, boolean: false }) as List<T>;
 const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown) === values.boolean;
 
-/** doctor examines what serve does with the same options, those that it has no use for included: one word of a command line is replaced. */
+/** doctor takes every option of serve, also those that it has no use for: in a command line only the word `serve` is replaced. */
 const SERVE = ["serve", "doctor"] as const;
 const RESOLVING = [...SERVE, "resolve", "wait"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
@@ -114,14 +119,6 @@ export const OPTIONS = {
     placeholder: "N",
     parse: values.integer(1, 1_000_000),
     default: "4096",
-  }),
-  keepAlive: one({
-    group: "listen",
-    commands: SERVE,
-    help: "a registered node's connection that is silent for this long is probed (TCP keep-alive); one whose machine has gone ends 10 s later",
-    placeholder: "TIME",
-    parse: values.keepAlive,
-    default: "15s",
   }),
   registerUid: list({
     group: "listen",
@@ -195,15 +192,15 @@ export const OPTIONS = {
   family: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "address family that endpoints must have: any, 4 or 6",
-    placeholder: "FAMILY",
+    help: "address family that endpoints must have",
+    placeholder: "any|4|6",
     parse: network.family,
     default: "any",
   }),
   timeout: one({
     group: "resolve",
     commands: EPMD,
-    help: "all the time one look-up may take; for wait, how long to wait",
+    help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
     parse: values.positiveDuration,
     default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
@@ -211,15 +208,7 @@ export const OPTIONS = {
   maxTtl: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "longest time an answer is cached",
-    placeholder: "TIME",
-    parse: values.duration,
-    default: "1s",
-  }),
-  negativeTtl: one({
-    group: "resolve",
-    commands: RESOLVING,
-    help: "longest time an absence is cached",
+    help: "longest time that an answer is cached, a negative one too",
     placeholder: "TIME",
     parse: values.duration,
     default: "1s",
@@ -232,10 +221,10 @@ export const OPTIONS = {
     parse: values.duration,
     default: "1h",
   }),
-  probeEndpoints: one({
+  preferReachable: one({
     group: "resolve",
     commands: RESOLVING,
-    help: "of several endpoints put the one that accepts a connection first",
+    help: "of several endpoints, the one that accepts a connection comes first",
     parse: values.boolean,
     default: "true",
   }),
@@ -253,19 +242,12 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
   }),
-  fallbackPort: maybe({
+  fallback: list({
     group: "resolve",
     commands: RESOLVING,
-    help: "when there is no SRV record, the host's own addresses with this port",
-    placeholder: "N",
-    parse: values.port,
-  }),
-  fallbackEpmd: one({
-    group: "resolve",
-    commands: RESOLVING,
-    help: "when there is no SRV record, ask the EPMD at the host's own addresses",
-    parse: values.boolean,
-    default: "false",
+    help: "for a host without SRV records: its own addresses, with the port that the EPMD there gives (epmd), else with port N",
+    placeholder: "epmd|N",
+    parse: network.fallback,
   }),
   match: maybe({
     group: "resolve",
@@ -306,8 +288,8 @@ export const OPTIONS = {
   register: maybe({
     group: "publish",
     commands: SERVE,
-    help: "where nodes are published: consul or none",
-    placeholder: "WHERE",
+    help: "where nodes are published",
+    placeholder: "consul|none",
     parse: values.oneOf("consul", "none"),
     defaultText: "consul when --domain lies under the Consul domain and --dns-listen is not given",
   }),
@@ -322,7 +304,7 @@ export const OPTIONS = {
   instance: maybe({
     group: "publish",
     commands: SERVE,
-    help: "what tells the entries of this daemon from others': srv-epmd:<instance>:<name>",
+    help: "distinguishes the entries of this daemon from those of others: their ids are srv-epmd:<instance>:<name>",
     placeholder: "ID",
     parse: values.text,
     defaultText: "NOMAD_SHORT_ALLOC_ID, else the host name, with the port when it is not 4369",
@@ -338,7 +320,7 @@ export const OPTIONS = {
   tag: list({
     group: "publish",
     commands: SERVE,
-    help: "further tag of every published node",
+    help: "an additional tag of every published node",
     placeholder: "TAG",
     parse: values.text,
   }),
@@ -354,7 +336,7 @@ export const OPTIONS = {
     group: "publish",
     commands: SERVE,
     help: "short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, ask also looks those of others up at the EPMDs of their service, publish publishes them",
-    placeholder: "HOW",
+    placeholder: "local|ask|publish",
     parse: values.oneOf("local", "ask", "publish"),
     default: "local",
   }),
@@ -400,7 +382,7 @@ export const OPTIONS = {
   ttl: one({
     group: "publish",
     commands: SERVE,
-    help: "TTL of the Consul check, refreshed at a third of it",
+    help: "TTL of the Consul check, which is passed after each third of it",
     placeholder: "TIME",
     parse: values.positiveDuration,
     default: "15s",
@@ -423,7 +405,7 @@ export const OPTIONS = {
   deregisterOnStop: one({
     group: "publish",
     commands: SERVE,
-    help: "at the daemon's stop remove nodes that are still alive too",
+    help: "when the daemon stops, remove also the entries of nodes that are alive",
     parse: values.boolean,
     default: "false",
   }),
@@ -444,7 +426,7 @@ export const OPTIONS = {
     parse: values.boolean,
     default: "false",
     variable: "CONSUL_HTTP_SSL",
-    variableOnly: true,
+    only: "variable",
   }),
   consulSslVerify: one({
     group: "consul",
@@ -453,7 +435,7 @@ export const OPTIONS = {
     parse: values.boolean,
     default: "true",
     variable: "CONSUL_HTTP_SSL_VERIFY",
-    variableOnly: true,
+    only: "variable",
   }),
   consulTlsServerName: maybe({
     group: "consul",
@@ -462,7 +444,7 @@ export const OPTIONS = {
     placeholder: "NAME",
     parse: values.text,
     variable: "CONSUL_TLS_SERVER_NAME",
-    variableOnly: true,
+    only: "variable",
   }),
   consulToken: maybe({
     group: "consul",
@@ -472,6 +454,7 @@ export const OPTIONS = {
     parse: values.token,
     variable: "CONSUL_HTTP_TOKEN",
     secret: true,
+    only: "variable or file",
   }),
   consulTokenFile: maybe({
     group: "consul",
@@ -488,6 +471,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_CACERT",
+    only: "variable or file",
   }),
   consulCert: maybe({
     group: "consul",
@@ -496,6 +480,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_CLIENT_CERT",
+    only: "variable or file",
   }),
   consulKey: maybe({
     group: "consul",
@@ -504,6 +489,7 @@ export const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_CLIENT_KEY",
+    only: "variable or file",
   }),
 
   dnsListen: maybe({
@@ -524,17 +510,10 @@ export const OPTIONS = {
   gatewayDomain: list({
     group: "gateway",
     commands: GATEWAY,
-    help: "hosts that are this domain or lie under it resolve to loopback addresses",
+    help: "the host of this name, and all hosts under it, resolve to loopback addresses",
     placeholder: "DOMAIN",
     parse: network.domainName,
     defaultText: "--domain",
-  }),
-  gatewayHost: list({
-    group: "gateway",
-    commands: GATEWAY,
-    help: "a host that resolves to a loopback address from the start",
-    placeholder: "HOST",
-    parse: network.domainName,
   }),
   gatewayRange: one({
     group: "gateway",
@@ -548,7 +527,7 @@ export const OPTIONS = {
     group: "gateway",
     commands: SERVE,
     help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
-    placeholder: "IP:PORT",
+    placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(53),
     default: "127.0.0.1:53",
   }),
@@ -583,7 +562,7 @@ export const OPTIONS = {
     placeholder: "DIR",
     parse: values.text,
     variable: "XDG_RUNTIME_DIR",
-    variableOnly: true,
+    only: "variable",
   }),
   untilIdle: one({
     group: "gateway",
@@ -591,12 +570,13 @@ export const OPTIONS = {
     help: "end when no daemon is connected and no link is open for a minute; serve starts a relay process so",
     parse: values.boolean,
     default: "false",
+    hidden: true,
   }),
   format: one({
     group: "gateway",
     commands: ["hosts"],
     help: "hosts for /etc/hosts, inetrc for a file that ERL_INETRC names",
-    placeholder: "FORMAT",
+    placeholder: "hosts|inetrc",
     parse: values.oneOf("hosts", "inetrc"),
     default: "hosts",
   }),
@@ -617,20 +597,13 @@ export const OPTIONS = {
     default: "{service}-{name}",
   }),
 
-  admin: maybe({
+  admin: one({
     group: "admin",
     commands: SERVE,
-    help: "where the status page, health, metrics and the JSON API are served over HTTP",
-    placeholder: "IP:PORT",
-    parse: network.ipListenPort,
-    defaultText: "127.0.0.1:9369",
-  }),
-  noAdmin: one({
-    group: "admin",
-    commands: SERVE,
-    help: "serve nothing over HTTP",
-    parse: values.boolean,
-    default: "false",
+    help: "where the status page, health, metrics and the JSON API are served over HTTP, or none",
+    placeholder: "IP:PORT|none",
+    parse: network.ipPortOrNone(undefined),
+    default: "127.0.0.1:9369",
   }),
   adminHost: list({
     group: "admin",
@@ -643,7 +616,7 @@ export const OPTIONS = {
   out: maybe({
     group: "module",
     commands: ["module"],
-    help: "folder for srv_epmd.erl, compiled there when erlc is on the PATH",
+    help: "folder for srv_epmd.erl, compiled there when erlc is on the PATH; - prints it",
     placeholder: "DIR",
     parse: values.text,
   }),
@@ -653,13 +626,6 @@ export const OPTIONS = {
     help: "folder for an OTP application that rebar3 and Mix take as a path dependency",
     placeholder: "DIR",
     parse: values.text,
-  }),
-  stdout: one({
-    group: "module",
-    commands: ["module"],
-    help: "print srv_epmd.erl",
-    parse: values.boolean,
-    default: "false",
   }),
 
   config: maybe({
@@ -672,8 +638,8 @@ export const OPTIONS = {
   logLevel: one({
     group: "all",
     commands: EVERY,
-    help: `how much is logged: ${values.LOG_LEVELS.join(", ")}`,
-    placeholder: "LEVEL",
+    help: "how much is logged",
+    placeholder: values.LOG_LEVELS.join("|"),
     parse: values.oneOf(...values.LOG_LEVELS),
     default: {
       serve: "info",
@@ -689,8 +655,8 @@ export const OPTIONS = {
   logFormat: maybe({
     group: "all",
     commands: EVERY,
-    help: "json or pretty",
-    placeholder: "FORMAT",
+    help: "form of the log lines",
+    placeholder: "json|pretty",
     parse: values.oneOf("json", "pretty"),
     defaultText: "pretty on a terminal, else json",
   }),
@@ -730,12 +696,27 @@ export function optionOf(key: OptionKey): Option<unknown> {
   return OPTIONS[key];
 }
 
+/** Whether it has a flag, and a variable of ours. */
+export function hasFlag(key: OptionKey): boolean {
+  return optionOf(key).only === undefined;
+}
+
+/** Whether it may stand in the configuration file. */
+export function isFileKey(key: OptionKey): boolean {
+  return optionOf(key).only !== "variable";
+}
+
 export function flagOf(key: OptionKey): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 export function variableOf(key: OptionKey): string {
-  return `SRV_EPMD_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
+  return variableNamed(flagOf(key));
+}
+
+/** @param flag without dashes */
+export function variableNamed(flag: string): string {
+  return `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
 }
 
 /** Default of an option for a command, as a user would write it. */

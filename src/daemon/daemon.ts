@@ -244,9 +244,9 @@ async function nodesGone(registry: Registry): Promise<void> {
  * is imported by the module that uses it, because Node looks for the file again for every importing module.
  * Never rejects.
  */
-async function loadAhead({ noAdmin }: Pick<Config, "noAdmin">, log: Logger): Promise<void> {
+async function loadAhead({ admin }: Pick<Config, "admin">, log: Logger): Promise<void> {
   try {
-    await Promise.all([loadConsulSide(), noAdmin || loadAdmin()]);
+    await Promise.all([loadConsulSide(), admin && loadAdmin()]);
     log.debug("all parts of the program are loaded");
   } catch (error) {
     log.error({ err: error }, "a part of the program cannot be loaded, and is missing until the next start");

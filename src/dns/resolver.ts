@@ -48,10 +48,8 @@ export interface ResolverOptions {
   readonly isOwnServer?: ((server: NameServer) => boolean) | undefined;
   /** Asked where resolv.conf names only our own. */
   readonly otherServers?: readonly NameServer[] | undefined;
-  /** Milliseconds. */
+  /** Longest time that an answer or an absence is cached, milliseconds. */
   readonly maxTtl: number;
-  /** Milliseconds. */
-  readonly negativeTtl: number;
   /** Milliseconds. */
   readonly staleTtl: number;
   /** Called for each query that is sent, and for each question to the cache. */
@@ -80,7 +78,7 @@ interface Cached<V> {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { now = () => performance.now(), random = Math.random, maxTtl, negativeTtl, staleTtl, log } = options;
+  const { now = () => performance.now(), random = Math.random, maxTtl, staleTtl, log } = options;
   const { observe = () => {} } = options;
   const nameServers = new NameServers({
     rules: options.dns,
@@ -91,7 +89,6 @@ export function createResolver(options: ResolverOptions): Resolver {
   });
   const cache = new AnswerCache<Cached<Records>, Cached<Absence>>({
     maxTtl,
-    negativeTtl,
     staleTtl,
     maxEntries: MAX_CACHE_ENTRIES,
     maxRecords: MAX_CACHE_RECORDS,

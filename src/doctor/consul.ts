@@ -46,13 +46,14 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
-    const advice = "name a file that this user may read: --consul-token-file, --consul-ca, --consul-cert, --consul-key";
+    const advice =
+      "name a file that this user may read: --consul-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
     return { evidence: message, advice };
   }
   if (cause instanceof AgentAnswer) {
     // Go's net/http says so, with 400.
     const advice = /HTTP request to an HTTPS server/.test(message)
-      ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (--consul-ca)`
+      ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (CONSUL_CACERT)`
       : `is that a Consul agent? ${WHERE}`;
     return { evidence: message, advice };
   }
@@ -65,7 +66,7 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const evidence = `${consul} does not answer: ${message.replace(/^.*?: (consul: )?/, "")}`;
   if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
     const advice =
-      "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (--consul-ca), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (--consul-cert, --consul-key)";
+      "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)";
     return { evidence, advice };
   }
   const isLocal = /\/\/(127\.|localhost|\[::1\])/.test(consul);

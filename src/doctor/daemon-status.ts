@@ -2,8 +2,6 @@ import type { Status } from "../admin/core/view.js";
 import type { Config } from "../config/config.js";
 import { hostPort } from "../net/ip.js";
 
-/** Where it is unless --admin says otherwise. */
-const USUAL_PLACE = { address: "127.0.0.1", port: 9369 };
 const ASK_TIMEOUT = 1_000;
 /** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
 const LONGEST = 8 * 1024 * 1024;
@@ -12,9 +10,9 @@ const LONGEST = 8 * 1024 * 1024;
 export type DaemonSays = Pick<Status, "epmd" | "readiness" | "nodes">;
 
 /** What the daemon here says of itself over HTTP; undefined where none does. It may be another than the one that is examined. */
-export async function daemonStatus({ admin, noAdmin }: Config): Promise<DaemonSays | undefined> {
-  if (noAdmin) return undefined;
-  const { address, port } = admin ?? USUAL_PLACE;
+export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonSays | undefined> {
+  if (!admin) return undefined;
+  const { address, port } = admin;
   try {
     const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
       signal: AbortSignal.timeout(ASK_TIMEOUT),

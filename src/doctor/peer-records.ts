@@ -39,10 +39,10 @@ export const peerRecords: Check = {
   },
 };
 
-/** A name server, or with --fallback-epmd the EPMD of the host, did not answer. */
+/** A name server, or with --fallback epmd the EPMD of the host, did not answer. */
 function unavailableAdvice(cause: string): string {
   return cause.startsWith("EPMD at ")
-    ? "--fallback-epmd asks the EPMD of that host: it has to run, and to serve others (srv-epmd serve --listen <its address> there)"
+    ? "--fallback epmd asks the EPMD of that host: it has to run, and to serve others (srv-epmd serve --listen <its address> there)"
     : "see resolver: the name server is down, or another one is to be asked (--dns)";
 }
 
@@ -59,7 +59,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
   if (familyOf(host) !== undefined) {
     return fail(
       `${full}: ${reason}`,
-      "give --domain, under which the alive name has SRV records that lead to this address, or --fallback-epmd where an EPMD runs there",
+      "give --domain, under which the alive name has SRV records that lead to this address, or --fallback epmd where an EPMD runs there",
     );
   }
   if (nameProblem(owner) !== undefined) return fail(`${full}: ${reason}`, "see node-name");
@@ -105,7 +105,7 @@ async function byAddress(
   if (addresses.length > 0) {
     return fail(
       `${reason}, but there are addresses: ${addresses.join(", ")}. A name with addresses and no SRV record has no port`,
-      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback-epmd where an EPMD runs at those addresses, --fallback-port N where nodes listen on a fixed port",
+      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback epmd where an EPMD runs at those addresses, --fallback N where nodes listen on a fixed port",
     );
   }
   const inConsul = host.endsWith(`.${config.consulDomain}`);

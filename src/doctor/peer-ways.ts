@@ -1,4 +1,4 @@
-import { gatewayNames, isGatewayHost } from "../gateway/core/names.js";
+import { gatewayDomains, isGatewayHost } from "../gateway/core/names.js";
 import { isHelperName } from "../names/helper-names.js";
 import type { Family } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
@@ -79,7 +79,7 @@ export const peerWays: Check = {
     const evidence = ways.map(wayWords).join("; ");
     const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");
-    if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayNames(config), asked.host)) {
+    if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayDomains(config), asked.host)) {
       return fail(
         evidence,
         silent

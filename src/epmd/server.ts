@@ -27,8 +27,6 @@ export interface EpmdServerOptions {
   readonly packetTimeout: number;
   /** Names that can be registered at once. */
   readonly maxNodes: number;
-  /** Milliseconds of silence after which the connection of a registered node is probed. */
-  readonly keepAlive: number;
   /** Users whose processes may register nodes; undefined: any. */
   readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
@@ -54,6 +52,9 @@ export interface EpmdServerOptions {
   readonly now: () => number;
   readonly log: Logger;
 }
+
+/** Milliseconds of silence after which the connection of a registered node is probed; a probe without answer ends it 10 s later. */
+const KEEP_ALIVE = 15_000;
 
 /** The EPMD server: sockets, connections, and the names that they hold. @throws ListenError that says who has the port */
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
@@ -125,7 +126,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     hold: (node, release) => {
       holders.set(node, release);
       // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
-      socket.setKeepAlive(true, options.keepAlive);
+      socket.setKeepAlive(true, KEEP_ALIVE);
     },
     unregister: (node) => {
       holders.delete(node);

@@ -18,7 +18,7 @@ import { relaySocketPath } from "../relay/socket-path.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { GatewayAddresses, hostLimit } from "./core/addresses.js";
-import { gatewayHosts, gatewayNames, isGatewayHost } from "./core/names.js";
+import { gatewayDomains, isGatewayHost } from "./core/names.js";
 import { type GatewayDns, startGatewayDns } from "./dns.js";
 import { GatewayHosts } from "./hosts.js";
 import { createAcceptTest, type GatewayLookUpDeps, lookUpAtGateway } from "./way.js";
@@ -95,7 +95,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     // Pairs of the daemon before us first: its VMs know them.
     await relays.ready;
     await knowHostsFile();
-    await hosts.preload(gatewayHosts(config));
+    await hosts.preload(gatewayDomains(config));
     dns = await startDns(deps, hosts, addresses);
   } catch (error) {
     await relays.close();
@@ -132,14 +132,14 @@ function startDns(
   hosts: GatewayHosts,
   addresses: GatewayAddresses,
 ): Promise<GatewayDns> | undefined {
-  const names = gatewayNames(config);
+  const domains = gatewayDomains(config);
   if (config.gatewayListen === undefined) return undefined;
   return startGatewayDns({
     at: config.gatewayListen,
-    isGatewayHost: (host) => isGatewayHost(names, host),
+    isGatewayHost: (host) => isGatewayHost(domains, host),
     addressFor: (host) => hosts.addressFor(host),
     addresses,
-    forward: { servers: config.gatewayForward, dns: [...config.dns, ...zones], domains: names.domains },
+    forward: { servers: config.gatewayForward, dns: [...config.dns, ...zones], domains },
     isLocal: (address) => isLoopback(address) || machine.addresses().includes(address),
     log,
   });

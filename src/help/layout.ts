@@ -3,7 +3,7 @@ import { type Block, type Cell, plainText, type Span, type Style } from "./markd
 /** How a run of text is written; what this adds is not counted as width. */
 export type Ink = (text: string, style: Style) => string;
 
-/** A column that is narrower than this is hard to read when its text goes on over several lines. */
+/** Columns of text: wrapped text in a narrower column is hard to read. */
 const NARROWEST_COLUMN = 15;
 const GAP = "  ";
 
@@ -37,7 +37,7 @@ function wordsOf(spans: readonly Span[]): Word[] {
   return words.filter((word) => word.length > 0);
 }
 
-/** Widths of a table's columns, or none when its cells would not be readable beside each other. */
+/** Widths of a table's columns; undefined when they would be too narrow to read. */
 export function columnWidths({ head, rows }: Extract<Block, { type: "table" }>, width: number): number[] | undefined {
   const all = [head, ...rows];
   const natural = head.map((_, column) => Math.max(...all.map((row) => plainText(row[column] ?? []).length)));
@@ -105,7 +105,7 @@ export function recordOf(
 } {
   const titled = cells.map((cell, index) => ({ cell, title: plainText(head[index + 1] ?? []) }));
   const filled = titled.filter(({ cell }) => cell.length > 0);
-  // "what it does" needs no title: it is the sentence for which one looks the row up.
+  // A column "what ..." needs no title: its cell is a sentence.
   const texts = filled.filter(({ title }) => title.startsWith("what ")).map(({ cell }) => cell);
   const facts = filled
     .filter(({ title }) => !title.startsWith("what "))

@@ -1,7 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { ConfigFile } from "../cli/config-file.js";
-import type { Config } from "../config/config.js";
+import type { Config, ConfigInput } from "../config/config.js";
 import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
 
 /** Bits of st_mode for users who neither own a file nor are in its group. */
@@ -9,12 +8,15 @@ const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 
 /** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
-export async function exposedSecrets({ consulTokenFile, consulKey }: Config, file?: ConfigFile): Promise<string[]> {
+export async function exposedSecrets(
+  { consulTokenFile, consulKey }: Config,
+  file?: ConfigInput["file"],
+): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
   const secrets = [
     { flag: "--consul-token-file", path: consulTokenFile },
-    { flag: "--consul-key", path: consulKey },
+    { flag: "CONSUL_CLIENT_KEY", path: consulKey },
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {

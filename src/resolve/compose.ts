@@ -72,7 +72,6 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     isOwnServer: deps.isOwnServer,
     otherServers: config.gatewayForward,
     maxTtl: config.maxTtl,
-    negativeTtl: config.negativeTtl,
     staleTtl: config.staleTtl,
     maxExchanges: exchangeLimit(openFileLimit()),
     now,
@@ -80,7 +79,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     log,
   });
   const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now, log }), now);
-  const hasFallback = config.fallbackPort !== undefined || config.fallbackEpmd;
+  const hasFallback = config.fallback.length > 0;
   const srv = createSrvSource({
     resolver: dns,
     addresses,
@@ -109,7 +108,10 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     });
   // A helper is at one of the instances of its service, and is not published: its own EPMD knows it.
   const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
-  const fallback = fallbackTo({ port: config.fallbackPort, epmd: config.fallbackEpmd ? askEpmd : undefined });
+  const fallback = fallbackTo({
+    port: config.fallback.find((how) => how !== "epmd"),
+    epmd: config.fallback.includes("epmd") ? askEpmd : undefined,
+  });
   const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;
   // In a mesh a missing upstream is the end: anything else would be a way around it.
@@ -120,7 +122,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     consulDomain: config.consulDomain,
     ownNames: machine.names,
     family,
-    probeEndpoints: config.probeEndpoints,
+    preferReachable: config.preferReachable,
     timeout: config.timeout,
     now,
   });

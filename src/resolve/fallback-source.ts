@@ -30,9 +30,9 @@ export interface FallbackOptions {
   readonly family: Family | "any";
   /** Addresses of this machine, loopbacks included. */
   readonly localAddresses: () => readonly string[];
-  /** `--fallback-port`. */
+  /** `--fallback N`. */
   readonly port?: number | undefined;
-  /** `--fallback-epmd`: PORT_PLEASE2 to the EPMD at an address. Undefined: it does not know the node. Rejects when it cannot be asked. */
+  /** `--fallback epmd`: PORT_PLEASE2 to the EPMD at an address. Undefined: it does not know the node. Rejects when it cannot be asked. */
   readonly epmd?:
     | ((address: string, aliveName: string, deadline: number) => Promise<EpmdAnswer | undefined>)
     | undefined;

@@ -30,7 +30,7 @@ export interface ResolutionOptions {
   /** `localhost` and the machine's own names, lower case: they are no services. */
   readonly ownNames: ReadonlySet<string>;
   readonly family: Family | "any";
-  readonly probeEndpoints: boolean;
+  readonly preferReachable: boolean;
   /** Milliseconds for a whole look-up. */
   readonly timeout: number;
   /** Milliseconds on a clock that is never set. */
@@ -188,10 +188,10 @@ export class NodeResolver {
     context: LookupContext,
     options: ResolveOptions,
   ): Found | Promise<Found> {
-    const { probeEndpoints, now } = this.#options;
+    const { preferReachable, now } = this.#options;
     context.trace?.({ step: "order", source: found.source, endpoints: found.endpoints });
     const usable = found.endpoints.filter(options.usable ?? (() => true));
-    if (!source?.mayProbe || !probeEndpoints || options.mayProbe === false || usable.length < 2) return found;
+    if (!source?.mayProbe || !preferReachable || options.mayProbe === false || usable.length < 2) return found;
     const limit = Math.min(PROBE_LIMIT, context.deadline - now() - PROBE_MARGIN);
     if (limit <= 0) return found;
     const bounds = new Bounds(context.trace);

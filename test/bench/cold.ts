@@ -22,7 +22,7 @@ function answer({ qname, qtype }: SeenQuery) {
 export async function benchColdResolution(): Promise<void> {
   const server = await startFakeDns(answer);
   const at = `${server.address}:${server.port}`;
-  const { config } = loadConfig({ command: "resolve", flags: { dns: [at], probeEndpoints: "false" }, env: {} });
+  const { config } = loadConfig({ command: "resolve", flags: { dns: [at], preferReachable: "false" }, env: {} });
   const log = createLogger({ level: "silent", format: "json", write: () => {} });
   const resolving = composeForLookUps(config, log);
   const sequential = new Resolver();

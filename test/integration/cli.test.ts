@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { COMMANDS } from "../../src/cli/commands.js";
 import { run } from "../../src/cli/program.js";
+import { flagOf, hasFlag, OPTION_KEYS, optionOf } from "../../src/config/options.js";
 import { freePort } from "../support/free-port.js";
 
 /** Runs a command line in this process. */
@@ -30,10 +32,19 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
       ["serve", "--prot", "1"],
       /--prot is not an option; was --port meant\? see srv-epmd serve --help/,
     ],
+    ["an old name", ["serve", "--no-admin"], /--no-admin is no longer an option: give --admin none/],
+    [
+      "an old name of a switch, negated",
+      ["serve", "--no-probe-endpoints"],
+      /--no-probe-endpoints is no longer .* --prefer-reachable/,
+    ],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],
     ["a setting that has no flag", ["serve", "--consul-ssl"], /--consul-ssl is not an option/],
     ["a flag without its value", ["serve", "--port"], /--port needs a value/],
+    ["a flag before another flag", ["serve", "--port", "--gateway"], /--port needs a value/],
+    ["a flag with an empty value", ["serve", "--port", ""], /--port needs a value/],
+    ["a negated flag that has a value", ["serve", "--no-port"], /--no-port is not an option/],
     ["a port that is none", ["serve", "--port", "70000"], /--port: "70000" must be a whole number from 0 to 65535/],
     ["a flag given twice", ["serve", "--port", "1", "--port", "2"], /--port is given 2 times \(1, 2\); give it once/],
     ["a boolean that is none", ["resolve", "a@b", "--json=perhaps"], /--json: "perhaps" must be true or false/],
@@ -79,17 +90,16 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["an IPv6 address whose port lacks brackets", ["serve", "--dns", "::1:8600"], /was \[::1\]:8600 meant\?/],
     ["a domain that is never reached", ["serve", "--domain", "svc", "--domain", "n*=b"], /n\*=b is never reached: svc/],
     [
-      "a token that no header carries",
+      "a token on the command line, which ps shows",
       ["serve", "--consul-token", "a\nb"],
-      /--consul-token: its value must be printable/,
+      /^srv-epmd: --consul-token is no longer an option: give CONSUL_HTTP_TOKEN, or consul-token in the configuration file\n$/,
     ],
     [
       "less than Consul's minimum",
       ["serve", "--deregister-after", "5s"],
       /must be at least 1m, which is Consul's minimum/,
     ],
-    ["a module for nowhere", ["module"], /say where it goes with one of --out, --app and --stdout/],
-    ["half a certificate", ["serve", "--consul-cert", "x"], /--consul-cert and --consul-key go together/],
+    ["a module for nowhere", ["module"], /say where it goes: --out DIR, --out - to print it, or --app DIR/],
     ["a zone without a domain", ["serve", "--dns-listen", "127.0.0.1:0"], /--dns-listen answers .* give --domain too/],
     [
       "a nodes file that is not there",
@@ -152,34 +162,137 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
   });
 
   test("a secret is not repeated", async () => {
-    const { stderr } = await cli(["serve", "--consul-token", "s3cret", "--consul-token", "s3cret", "--port", "x"]);
-    expect(stderr).not.toContain("s3cret");
+    for (const token of ["s3\ncret", "s3cret"]) {
+      for (const flags of [[], ["--consul-token", token]]) {
+        const { code, stderr } = await cli(["serve", "--port", "x", ...flags], { CONSUL_HTTP_TOKEN: token });
+        expect(code).toBe(2);
+        expect(stderr).not.toMatch(/s3|cret/);
+      }
+    }
   });
+});
+
+test("module --out - prints the module", async () => {
+  const { code, stdout, stderr } = await cli(["module", "--out", "-"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("-module(srv_epmd).");
 });
 
 describe("help", () => {
   test.each([["--help"], ["-h"]])("%s lists the commands", async (word) => {
     const { code, stdout, stderr } = await cli([word]);
-    expect(stdout).toMatch(/srv-epmd serve .*\n.*srv-epmd resolve <name\.\.>/);
+    expect(stdout).toMatch(/^ {2}serve .*\n {2}resolve <name\.\.> /m);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   });
 
-  test("of a command shows its options with defaults and variables, examples, and no option of others", async () => {
+  test("of serve has ten options with placeholders, defaults and the ecosystem's variables, and examples", async () => {
     const { stdout } = await cli(["serve", "--help"]);
-    expect(stdout).toMatch(/--port .*\[4369\][\s\S]*\(SRV_EPMD_PORT, ERL_EPMD_PORT\)/);
+    expect(stdout.match(/^ {2}--/gm)).toHaveLength(10);
+    expect(stdout).toMatch(/^ {2}--port N +EPMD port.*\[default:\s+4369; ERL_EPMD_PORT\]/m);
     expect(stdout).toContain("srv-epmd serve --domain svc.service.consul");
+    expect(stdout).toContain("srv-epmd serve --help-all");
     expect((await cli(["names", "--help"])).stdout).not.toContain("--listen");
   });
 
-  test("--version prints the version alone; completion a script that the shell takes", async () => {
+  test("--help-all has every option by topic, but those that this program gives itself", async () => {
+    const [serve, relay, program] = await Promise.all([
+      cli(["serve", "--help-all"]),
+      cli(["relay", "--help-all"]),
+      cli(["--help-all"]),
+    ]);
+    const flags = (text: string) => Array.from(text.matchAll(/^ {2}--([a-z-]+)/gm), ([, flag]) => flag).sort();
+    const shown = OPTION_KEYS.filter((key) => hasFlag(key) && !optionOf(key).hidden);
+    expect(flags(program.stdout)).toEqual(shown.map(flagOf).sort());
+    expect(flags(serve.stdout)).toEqual(
+      shown
+        .filter((key) => optionOf(key).commands.includes("serve"))
+        .map(flagOf)
+        .sort(),
+    );
+    expect(relay.stdout).toMatch(/^Gateway:\n {2}--relay-ports LOW-HIGH/m);
+    expect(relay.stdout).not.toContain("--until-idle");
+  });
+
+  test("of doctor does not repeat that of serve", async () => {
+    for (const flag of ["--help", "--help-all"]) {
+      const { stdout } = await cli(["doctor", flag]);
+      expect(stdout).toContain("Every option of serve is one of doctor too: srv-epmd serve --help-all");
+      expect(stdout.match(/^ {2}--/gm)?.length).toBeLessThan(10);
+    }
+  });
+
+  test("fits 80 columns, however wide the terminal is", async () => {
+    for (const command of ["", ...COMMANDS.map(({ name }) => name)]) {
+      for (const flag of ["--help", "--help-all"]) {
+        const { stdout } = await cli([command, flag].filter((word) => word !== ""));
+        for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+      }
+    }
+  });
+
+  test("--version prints the version alone", async () => {
     expect((await cli(["--version"])).stdout).toMatch(/^\S+\n$/);
-    const script = (await cli(["completion"])).stdout;
-    expect(script).toContain("complete -o bashdefault");
-    expect(script).toContain("--get-yargs-completions");
-    const words = async (...line: string[]) => (await cli(["--get-yargs-completions", ...line])).stdout.split("\n");
-    expect(await words("srv-epmd", "re")).toContain("resolve");
-    expect(await words("srv-epmd", "serve", "--co")).toContain("--consul-token");
-    expect(await words("srv-epmd", "names", "--li")).not.toContain("--listen");
+  });
+});
+
+describe("completion", () => {
+  const words = async (...line: string[]) => (await cli(["--completions", ...line])).stdout.trim().split("\n");
+
+  test("prints a script for the shell that is named, else for $SHELL, else for bash", async () => {
+    const script = async (args: string[], env = {}) => (await cli(["completion", ...args], env)).stdout;
+    expect(await script([])).toContain("complete -F _srv_epmd srv-epmd");
+    expect(await script([], { SHELL: "/usr/bin/zsh" })).toMatch(/^#compdef srv-epmd/);
+    expect(await script(["fish"])).toContain("complete -c srv-epmd");
+    expect(await cli(["completion", "tcsh"])).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("offers commands, and the flags of a command", async () => {
+    expect(await words("re")).toEqual(expect.arrayContaining(["resolve", "relay", "help", "completion"]));
+    const flags = await words("serve", "--co");
+    expect(flags).toEqual(expect.arrayContaining(["--consul-token-file", "--register", "--help-all"]));
+    expect(flags).not.toContain("--consul-token");
+    expect(await words("names", "--li")).not.toContain("--listen");
+    expect(await words("relay", "--")).not.toContain("--until-idle");
+  });
+
+  test.each([
+    [
+      ["serve", "--register", ""],
+      ["consul", "none"],
+    ],
+    // bash has an = as a word of its own, zsh and fish do not.
+    [
+      ["serve", "--register", "=", "no"],
+      ["consul", "none"],
+    ],
+    [
+      ["serve", "--register", "="],
+      ["consul", "none"],
+    ],
+    [
+      ["serve", "--register=no"],
+      ["--register=consul", "--register=none"],
+    ],
+    [["serve", "--fallback", ""], ["epmd"]],
+    [["serve", "--config", ""], [":files"]],
+    [["module", "--out", ""], [":folders"]],
+    [["serve", "--domain", ""], [""]],
+    [
+      ["completion", ""],
+      ["bash", "zsh", "fish"],
+    ],
+    [["nothing", ""], [""]],
+  ])("after %j offers %j", async (line, candidates) => {
+    expect(await words(...line)).toEqual(candidates);
+  });
+
+  test("offers values that the options take", () => {
+    for (const key of OPTION_KEYS) {
+      const { placeholder = "", parse } = optionOf(key);
+      for (const word of placeholder.split("|").filter((text) => /^[a-z0-9]+$/.test(text))) {
+        expect(() => parse(word), `${key} ${word}`).not.toThrow();
+      }
+    }
   });
 });
 
@@ -266,7 +379,7 @@ describe("results", () => {
     });
     expect(await cli(["wait", "--port", port, "--timeout", "200ms"])).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(new RegExp(`in vain for the EPMD on port ${port}: .*ECONNREFUSED`)),
+      stderr: expect.stringMatching(new RegExp(`gave up after 0\\.\\d s: the EPMD on port ${port}: .*ECONNREFUSED`)),
     });
     const json = await cli(["wait", "--port", port, "--timeout", "200ms", "--json"]);
     expect(JSON.parse(json.stdout)).toMatchObject({ there: false, waitedMs: expect.any(Number) });
@@ -276,7 +389,7 @@ describe("results", () => {
     const { stderr } = await cli(["wait", "node_a@h.test", "--dns", "127.0.0.1:9", "--timeout", "2500ms"]);
     expect(stderr.trim().split("\n")).toEqual([
       expect.stringMatching(/^srv-epmd: waiting for node_a@h\.test \(2 s\): .*127\.0\.0\.1:9/),
-      expect.stringMatching(/^srv-epmd: waited 2\d\d\d ms in vain for node_a@h\.test: .*127\.0\.0\.1:9/),
+      expect.stringMatching(/^srv-epmd: gave up after 2\.\d s: node_a@h\.test: .*127\.0\.0\.1:9/),
     ]);
   });
 });

@@ -28,7 +28,7 @@ async function fakeDns(handler: FakeHandler): Promise<FakeDnsServer> {
 
 function resolverFor(servers: readonly FakeDnsServer[], more: Partial<ResolverOptions> = {}): Resolver {
   const dns = servers.map(({ address, port }) => ({ address, port, domain: undefined }));
-  const resolver = createResolver({ dns, maxTtl: 60_000, negativeTtl: 60_000, staleTtl: 3_600_000, log, ...more });
+  const resolver = createResolver({ dns, maxTtl: 60_000, staleTtl: 3_600_000, log, ...more });
   onTestFinished(resolver.close);
   return resolver;
 }

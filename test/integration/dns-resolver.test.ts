@@ -43,7 +43,7 @@ async function fakeDns(handler: FakeHandler, address?: string): Promise<FakeDnsS
 const at = (server: { address: string; port: number }, domain?: string) => ({ ...server, domain });
 
 function resolverFor(dns: ResolverOptions["dns"], more: Partial<ResolverOptions> = {}): Resolver {
-  const resolver = createResolver({ dns, maxTtl: 60_000, negativeTtl: 60_000, staleTtl: 3_600_000, log, ...more });
+  const resolver = createResolver({ dns, maxTtl: 60_000, staleTtl: 3_600_000, log, ...more });
   closers.push(resolver.close);
   return resolver;
 }
@@ -537,10 +537,10 @@ describe("the cache", () => {
     expect(server.queries).toHaveLength(2);
   });
 
-  test("keeps an absence as long as its SOA says, at most --negative-ttl", async () => {
+  test("keeps an absence as long as its SOA says, at most --max-ttl", async () => {
     const { state, now } = clock();
     const server = await fakeDns(() => ({ rcode: NXDOMAIN, authorities: [soa("consul", 60, 60)] }));
-    const resolver = resolverFor([at(server)], { now, negativeTtl: 1_000 });
+    const resolver = resolverFor([at(server)], { now, maxTtl: 1_000 });
     expect(await query(resolver, now)).toMatchObject({ kind: "nxdomain" });
     expect(await query(resolver, now)).toMatchObject({ kind: "nxdomain" });
     expect(server.queries).toHaveLength(1);

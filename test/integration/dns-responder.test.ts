@@ -286,7 +286,6 @@ test("our resolver gets what does not fit into a datagram over TCP", async () =>
   const resolver = createResolver({
     dns: [{ address: "127.0.0.1", port: responder.port, domain: "demo.test" }],
     maxTtl: 0,
-    negativeTtl: 0,
     staleTtl: 0,
     log,
   });

@@ -64,7 +64,6 @@ async function setup(
   const resolver = createResolver({
     dns: [{ address: server.address, port: server.port, domain: undefined }],
     maxTtl: 60_000,
-    negativeTtl: 1_000,
     staleTtl: 3_600_000,
     log,
   });

@@ -349,7 +349,7 @@ test("our own resolver does not ask ourselves either, and says so when there is 
     response.writeUInt16BE(0, 10);
     return response;
   });
-  const options = { dns: [], resolvConf, maxTtl: 0, negativeTtl: 0, staleTtl: 0 };
+  const options = { dns: [], resolvConf, maxTtl: 0, staleTtl: 0 };
   const log = (await gatewayDns()).log.log;
   const isOurs = ({ address }: { address: string }) => address === "127.0.0.1";
   const deadline = () => ({ deadline: performance.now() + 3_000 });

@@ -74,7 +74,7 @@ function resolverOf(
     consulDomain: "consul",
     ownNames: new Set(["localhost", "box"]),
     family: "any",
-    probeEndpoints: true,
+    preferReachable: true,
     timeout: 4_000,
     now: () => performance.now(),
     ...over,
@@ -321,12 +321,12 @@ describe("probing", () => {
     close();
   });
 
-  test("is not done for one endpoint, for nodes here, for strangers, nor with --no-probe-endpoints", async () => {
+  test("is not done for one endpoint, for nodes here, for strangers, nor with --no-prefer-reachable", async () => {
     const { open, closed, connections, close } = await openAndClosed();
     const single = resolverOf({ srv: found("srv", open) });
     const here = resolverOf({ registry: found("registry", closed, open) });
     const stranger = resolverOf({ srv: found("srv", closed, open) });
-    const off = resolverOf({ srv: found("srv", closed, open) }, { probeEndpoints: false });
+    const off = resolverOf({ srv: found("srv", closed, open) }, { preferReachable: false });
     expect(await single.resolve("a@svc")).toEqual(found("srv", open));
     expect(await here.resolve("a@svc")).toEqual(found("registry", closed, open));
     expect(await stranger.resolve("a@svc", { sameHost: false, mayProbe: false })).toEqual(found("srv", closed, open));

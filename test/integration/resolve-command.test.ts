@@ -79,7 +79,7 @@ describe("resolve --trace", () => {
       if (qtype !== "SRV") return { rcode: 3 };
       return transport === "udp" ? { truncated: true } : { answers, additionals };
     });
-    const args = ["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--no-probe-endpoints", "--trace"];
+    const args = ["resolve", "a@svc", "--dns", `127.0.0.1:${dns.port}`, "--no-prefer-reachable", "--trace"];
     const { stdout } = await runCommand(args);
     await dns.close();
     expect(stdout).toMatch(
@@ -236,7 +236,7 @@ describe("resolve --watch", () => {
   test("does not go with --trace", async () => {
     expect(await runCommand(["resolve", "a@h", "--watch", "--trace"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--watch shows what changes and --trace every step of one look-up"),
+      stderr: expect.stringContaining("--watch shows changes and --trace every step of one look-up"),
     });
   });
 });

@@ -47,7 +47,6 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
     isOwnServer: () => true,
     otherServers: [server],
     maxTtl: 60_000,
-    negativeTtl: 1_000,
     staleTtl: 3_600_000,
     log,
   });
@@ -62,7 +61,7 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
     consulDomain: "consul",
     ownNames: new Set(["localhost"]),
     family: 4,
-    probeEndpoints: false,
+    preferReachable: false,
     timeout: 4_000,
     now: () => performance.now(),
   });

@@ -23,15 +23,14 @@ beforeAll(async () => {
 
 /** What a command that needs nothing but its options warns of. */
 async function warnings(...args: readonly string[]): Promise<string[]> {
-  const { stderr } = await runCommand([
-    "resolve",
-    "a@127.0.0.1",
-    "--dns",
-    "127.0.0.1:1",
-    "--timeout",
-    "100ms",
-    ...args,
-  ]);
+  return warningsWith({}, ...args);
+}
+
+async function warningsWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<string[]> {
+  const { stderr } = await runCommand(
+    ["resolve", "a@127.0.0.1", "--dns", "127.0.0.1:1", "--timeout", "100ms", ...args],
+    { env },
+  );
   const lines = stderr.split("\n").filter((line) => line.startsWith("{"));
   return lines.map((line) => (JSON.parse(line) as { msg: string }).msg).filter((msg) => msg.includes("every user"));
 }
@@ -51,7 +50,9 @@ test.each([
 
 test("so is a client key, and a file behind a link", async () => {
   const [key, cert] = [await secretFile("key.pem", 0o604), await secretFile("cert.pem", 0o644)];
-  expect(await warnings("--consul-key", key, "--consul-cert", cert)).toEqual([expect.stringContaining(key)]);
+  expect(await warningsWith({ CONSUL_CLIENT_KEY: key, CONSUL_CLIENT_CERT: cert })).toEqual([
+    expect.stringContaining(key),
+  ]);
   const linked = join(folder, "link");
   await symlink(await secretFile("behind", 0o644), linked);
   expect(await warnings("--consul-token-file", linked)).toEqual([expect.stringContaining(linked)]);

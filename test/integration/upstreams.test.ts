@@ -92,7 +92,7 @@ const notFound = (reason: string, code: NotFoundCode = "UPSTREAM_NONE"): Resolut
 describe("in a mesh that the agent knows", () => {
   test("a node is where the proxy listens for it, and one without an upstream is nowhere", async () => {
     register("svc-a", { "svc-b": 21002, "svc-c": 21003 });
-    const { find } = start({ mesh: "true", fallbackPort: "9100", helpers: "ask" });
+    const { find } = start({ mesh: "true", fallback: "9100", helpers: "ask" });
     expect(await find("b@svc")).toMatchObject(at(21002));
     expect(await find("c")).toMatchObject(at(21003));
     expect(await find("d@svc")).toEqual(notFound("no upstream svc-d at svc-a-sidecar-proxy: there are svc-b, svc-c"));

@@ -54,7 +54,7 @@ requirePeer("netns")("who may ask for what", () => {
       netns: place(0),
       args: [
         ...["--listen", OWN, "--domain", "svc", "--register", "none", "--dns", `127.0.0.1:${port}`],
-        ...["--fallback-port", "9999", "--fallback-epmd", "--log-level", "debug"],
+        ...["--fallback", "9999", "--fallback", "epmd", "--log-level", "debug"],
         ...["--node", `s1@svc=${OWN}:20005`, "--node", "s2@svc=10.80.0.9:20006"],
       ],
     });

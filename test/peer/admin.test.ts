@@ -115,7 +115,11 @@ describe("the place", () => {
     const port = String(await freePort());
     const { code, stderr } = await runCli(["serve", "--port", port, "--admin", adminOf(first), "--log-format", "json"]);
     expect(code).toBe(3);
-    expect(JSON.parse(stderr)).toMatchObject({ level: "fatal", msg: `--admin: ${adminOf(first)} is in use` });
+    expect(JSON.parse(stderr)).toMatchObject({
+      level: "fatal",
+      code: "LISTEN_IN_USE",
+      msg: `--admin: ${adminOf(first)} is in use`,
+    });
   });
 });
 
@@ -124,7 +128,7 @@ requirePeer("netns", "curl")("the default place", () => {
     const { hosts, remove } = await createHosts([{ addresses: ["10.77.9.1/24"] }]);
     const [host] = hosts;
     if (!host) throw new Error("no host");
-    const serve = () => startDaemon({ netns: host, port: 0, env: { SRV_EPMD_NO_ADMIN: "" } });
+    const serve = () => startDaemon({ netns: host, port: 0, env: { SRV_EPMD_ADMIN: "" } });
     const first = await serve();
     expect(adminOf(first)).toBe("127.0.0.1:9369");
     const { stdout } = await host.run("curl", "-sf", "http://127.0.0.1:9369/livez");
@@ -133,7 +137,7 @@ requirePeer("netns", "curl")("the default place", () => {
     expect(second.log().find(({ msg }) => msg === "ready")).not.toHaveProperty("admin");
     const warnings = second.log().filter(({ level }) => level === "warn");
     expect(warnings.map(({ msg }) => msg)).toEqual([
-      "127.0.0.1:9369 is in use: no status page, health and metrics over HTTP; choose a place with --admin, or none with --no-admin",
+      "127.0.0.1:9369 is in use: no status page, health and metrics over HTTP; choose a place with --admin IP:PORT, or none with --admin none",
     ]);
     await first.stop();
     await second.stop();

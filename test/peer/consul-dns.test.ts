@@ -20,7 +20,6 @@ requirePeer("consul")("the answers of a real Consul agent", () => {
     resolver = createResolver({
       dns: [{ address: "127.0.0.1", port: consul.dnsPort, domain: "consul" }],
       maxTtl: 1_000,
-      negativeTtl: 1_000,
       staleTtl: 0,
       log,
     });

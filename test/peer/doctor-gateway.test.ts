@@ -71,7 +71,7 @@ requirePeer(
     // A folder that nobody can make, root neither.
     const own = ["--relay-socket", "/dev/null/relay.sock"];
     const port = 14369;
-    const second = await startDaemon({ port, netns: host, args: [...flags, ...own, "--no-admin"] });
+    const second = await startDaemon({ port, netns: host, args: [...flags, ...own, "--admin", "none"] });
     const {
       code,
       of,

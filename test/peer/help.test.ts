@@ -30,6 +30,52 @@ describe("the manual of the built program", () => {
   });
 });
 
+describe("completion", () => {
+  /** Runs a script of a shell in which `srv-epmd` is the built program. */
+  async function inShell(shell: string, flags: readonly string[], script: string) {
+    const folder = await temporaryFolder("completion");
+    await writeFile(join(folder, "srv-epmd"), `#!/bin/sh\nexec ${process.execPath} ${BIN} "$@"\n`, { mode: 0o755 });
+    const env = cleanEnvironment({ PATH: `${folder}:${process.env.PATH}`, HOME: folder });
+    const { code, stdout, stderr } = await run(shell, [...flags, "-c", script], { env, timeout: 15_000 });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return stdout.trim().split("\n");
+  }
+
+  test("in bash offers commands, values and files", async () => {
+    const lines = [
+      ["srv-epmd", "reso"],
+      ["srv-epmd", "serve", "--register", ""],
+      ["srv-epmd", "serve", "--register", "=", "n"],
+      ["srv-epmd", "serve", "--config", `${dist}srv-epmd.j`],
+      ["srv-epmd", "help", "gat"],
+    ];
+    const attempts = lines.map((words) => `try ${words.map((word) => `'${word}'`).join(" ")}`);
+    const script = [
+      'eval "$(srv-epmd completion bash)"',
+      // compopt is for a completion under way.
+      "compopt() { :; }",
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's own.
+      'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMPREPLY=(); _srv_epmd; echo "${COMPREPLY[*]}"; }',
+      ...attempts,
+    ].join("\n");
+    const found = ["resolve", "consul none", "none", `${dist}srv-epmd.js`, "gateway"];
+    expect(await inShell("bash", ["--norc"], script)).toEqual(found);
+  });
+
+  test.skipIf(findProgram("fish") === undefined)("in fish offers commands, values and files", async () => {
+    const lines = ["reso", "serve --register n", "serve --register=n", `serve --config ${dist}srv-epmd.j`];
+    const attempts = lines.map((line) => `complete -C 'srv-epmd ${line}'`);
+    const script = ["srv-epmd completion fish | source", ...attempts].join("\n");
+    const found = ["resolve", "none", "--register=none", `${dist}srv-epmd.js`];
+    expect(await inShell("fish", ["--no-config"], script)).toEqual(found);
+  });
+
+  test.skipIf(findProgram("zsh") === undefined)("in zsh is a script that the shell takes", async () => {
+    const script = 'autoload -U compinit; compinit -u -D; eval "$(srv-epmd completion zsh)"; echo $_comps[srv-epmd]';
+    expect(await inShell("zsh", ["-f"], script)).toEqual(["_srv_epmd"]);
+  });
+});
+
 /** A file of the build and all that it imports at once. */
 function loadedWith(file: string, seen = new Set<string>()): string[] {
   if (seen.has(file)) return [];

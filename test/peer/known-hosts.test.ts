@@ -56,7 +56,7 @@ requirePeer(
         port: 4369,
         netns: here,
         args: [
-          ...["--fallback-epmd", "--node", "ag@127.0.0.1=127.0.0.1:55001"],
+          ...["--fallback", "epmd", "--node", "ag@127.0.0.1=127.0.0.1:55001"],
           ...["--node", "x@svc.test=[fd91::2]:9101", "--node", "x@svc.test=10.91.0.2:9101"],
           ...["--gateway", "--gateway-domain", "svc.test", "--gateway-listen", "none", "--relay-socket", relaySocket],
         ],
@@ -80,7 +80,7 @@ requirePeer(
 
   test("resolve finds both, and does not take the gateway's line for an address", async () => {
     const resolve = async (node: string) => {
-      const { stdout } = await runCli(["resolve", node, "--fallback-epmd", "--json"], { netns: here });
+      const { stdout } = await runCli(["resolve", node, "--fallback", "epmd", "--json"], { netns: here });
       return JSON.parse(stdout) as { outcome: string; endpoints?: object[] };
     };
     expect(await resolve("mq@box2")).toMatchObject({

@@ -12,8 +12,8 @@ const SOURCE = fileURLToPath(new URL("../../src/beam/srv_epmd.erl", import.meta.
 
 test("srv-epmd module writes the source to stdout, and takes no more than one place for it", async () => {
   const source = await readFile(SOURCE, "utf8");
-  expect(await runCli(["module", "--stdout"])).toEqual({ code: 0, stdout: source, stderr: "" });
-  expect(await runCli(["module", "--stdout", "--out", "x"])).toMatchObject({ code: 2, stdout: "" });
+  expect(await runCli(["module", "--out", "-"])).toEqual({ code: 0, stdout: source, stderr: "" });
+  expect(await runCli(["module", "--app", "y", "--out", "x"])).toMatchObject({ code: 2, stdout: "" });
   expect(await runCli(["module"])).toMatchObject({ code: 2, stdout: "" });
 });
 

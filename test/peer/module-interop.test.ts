@@ -25,13 +25,13 @@ requirePeer(
     const dns = startChild(process.execPath, zone, { netns: cluster.host(0) });
     const [, port] = await dns.waitForOutput(/ready ([0-9]+)/);
     const servers = ["--dns", `plain.test=10.90.0.1:${port}`, "--dns", `fixed.test=10.90.0.1:${port}`];
-    await cluster.serve(0, ...servers, "--listen", "10.90.0.1", "--fallback-epmd", "--fallback-port", "20777");
+    await cluster.serve(0, ...servers, "--listen", "10.90.0.1", "--fallback", "epmd", "--fallback", "20777");
     await startStockEpmd(4369, { netns: cluster.host(1) });
     await cluster.host(1).setHosts(["10.90.0.2 box2 plain.test", `10.90.0.1 ${HOST}`]);
   });
   afterEach(() => cluster.killNodes());
 
-  test("and one with stock EPMD on another machine reach each other, whoever begins (--fallback-epmd)", async () => {
+  test("and one with stock EPMD on another machine reach each other, whoever begins (--fallback epmd)", async () => {
     const a = await cluster.node(0, "a");
     const stock = await plain({ name: "stock@plain.test" });
     expect(await a.ping("stock@plain.test")).toBe("pong");
@@ -43,7 +43,7 @@ requirePeer(
     await b.kill();
   });
 
-  test("reaches one on a port that is the same everywhere, as with epmdless (--fallback-port)", async () => {
+  test("reaches one on a port that is the same everywhere, as with epmdless (--fallback N)", async () => {
     const a = await cluster.node(0, "a");
     const fixed = await plain({ name: "fixed@fixed.test", args: ["-erl_epmd_port", "20777"], epmdPort: 1 });
     expect(await a.ping("fixed@fixed.test")).toBe("pong");

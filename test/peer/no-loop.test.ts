@@ -31,7 +31,7 @@ requirePeer("netns")("two daemons that are each other's fallback", () => {
         port: 4369,
         netns,
         args: [
-          ...["--listen", listen, "--domain", "pair.test", "--dns", `${ONE}:${dnsPort}`, "--fallback-epmd"],
+          ...["--listen", listen, "--domain", "pair.test", "--dns", `${ONE}:${dnsPort}`, "--fallback", "epmd"],
           // As good as local: what keeps strangers from looking around must not be what ends the loop.
           ...["--allow", "10.82.0.0/24", "--log-level", "debug"],
         ],

@@ -89,7 +89,7 @@ describe.concurrent.each([
 
   test("carries the Erlang module", async () => {
     const source = readFileSync(`${ROOT}src/beam/srv_epmd.erl`, "utf8");
-    expect(await srvEpmd("module", "--stdout")).toEqual({ code: 0, stdout: source, stderr: "" });
+    expect(await srvEpmd("module", "--out", "-")).toEqual({ code: 0, stdout: source, stderr: "" });
   });
 
   test("serves, waits, lists and resolves, and leaves nothing behind", async () => {

@@ -38,7 +38,8 @@ test("a user is named by name too; one that is none stops the start", async () =
     "serve",
     "--port",
     "0",
-    "--no-admin",
+    "--admin",
+    "none",
     "--register-uid",
     "nobody-of-that-name",
   ]);

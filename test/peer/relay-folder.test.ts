@@ -23,7 +23,7 @@ describe.skipIf(!canBecomeNobody)("$TMPDIR/srv-epmd-<uid>", () => {
     const asNobody = (...args: string[]): Child => {
       const identity = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--", process.execPath, bin];
       const child = startChild("setpriv", [...identity, ...args, "--port", String(port), "--log-format", "json"], {
-        env: cleanEnvironment({ TMPDIR: shared, SRV_EPMD_NO_ADMIN: "true", INVOCATION_ID: "a-unit" }),
+        env: cleanEnvironment({ TMPDIR: shared, SRV_EPMD_ADMIN: "none", INVOCATION_ID: "a-unit" }),
         cwd: "/",
       });
       onTestFinished(() => void child.stop());

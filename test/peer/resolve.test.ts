@@ -89,7 +89,7 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
   });
 
   test("gives IPv6 addresses, and the weights of several instances", async () => {
-    const { code, reports } = await resolve([...dns, "six@svc", "heavy@svc", "--no-probe-endpoints"]);
+    const { code, reports } = await resolve([...dns, "six@svc", "heavy@svc", "--no-prefer-reachable"]);
     expect(code).toBe(0);
     expect(reports[0]?.endpoints).toEqual([
       {
@@ -107,7 +107,7 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
   test.each(CROWDS)(
     "sees all of %i instances on one tag, whatever fits into a datagram, and takes 32",
     async (count) => {
-      const { reports, stderr } = await resolve([...dns, `many${count}@svc`, "--no-probe-endpoints", "--trace"]);
+      const { reports, stderr } = await resolve([...dns, `many${count}@svc`, "--no-prefer-reachable", "--trace"]);
       const expected = Array.from({ length: count }, (_, n) => `10.1.3.${n + 1} ${21000 + n}`);
       const found = [...(places(reports[0]) ?? [])];
       expect(new Set(found).size).toBe(Math.min(count, 32));
@@ -149,8 +149,8 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
     expect(code).toBe(1);
   });
 
-  test("--fallback-port serves a host that has addresses and no SRV record", async () => {
-    const { reports, code } = await resolve([...dns, "b@test-agent.node.consul", "--fallback-port", "9100"]);
+  test("--fallback N serves a host that has addresses and no SRV record", async () => {
+    const { reports, code } = await resolve([...dns, "b@test-agent.node.consul", "--fallback", "9100"]);
     expect(reports.map(({ source }) => source)).toEqual(["fallback"]);
     expect(reports.map(places)).toEqual([["127.0.0.1 9100"]]);
     expect(code).toBe(0);
@@ -158,21 +158,21 @@ requirePeer("consul")("srv-epmd resolve, from a real Consul", () => {
   });
 });
 
-requirePeer("epmd", "netns")("srv-epmd resolve --fallback-epmd", () => {
+requirePeer("epmd", "netns")("srv-epmd resolve --fallback epmd", () => {
   test("gets the port from a stock EPMD on another machine, by address and by name", async () => {
     const { hosts } = await createHosts([{ addresses: ["10.81.0.1/24"] }, { addresses: ["10.81.0.2/24"] }]);
     const [here, there] = hosts;
     if (!here || !there) throw new Error("no hosts");
     await startStockEpmd(4369, { netns: there });
     await holdConnection({ host: "127.0.0.1", port: 4369, netns: there }, ALIVE2_B);
-    const known = await resolve(["b@10.81.0.2", "--fallback-epmd"], { netns: here });
+    const known = await resolve(["b@10.81.0.2", "--fallback", "epmd"], { netns: here });
     expect(known.reports.map(places)).toEqual([["10.81.0.2 9100"]]);
     expect(known.code).toBe(0);
-    const unknown = await resolve(["zz@10.81.0.2", "--fallback-epmd"], { netns: here });
+    const unknown = await resolve(["zz@10.81.0.2", "--fallback", "epmd"], { netns: here });
     expect(unknown.reports[0]).toMatchObject({ outcome: "not-found" });
     expect(unknown.reports[0]?.reason).toContain("the EPMD at 10.81.0.2 does not know zz");
     expect(unknown.code).toBe(1);
-    const nobody = await resolve(["b@10.81.0.1", "--fallback-epmd"], { netns: here });
+    const nobody = await resolve(["b@10.81.0.1", "--fallback", "epmd"], { netns: here });
     expect(nobody.reports[0]?.cause).toContain("10.81.0.1");
     expect(nobody.code).toBe(3);
   });
@@ -185,7 +185,7 @@ requirePeer("epmd", "netns")("srv-epmd resolve --fallback-epmd", () => {
       if (qname === "host.test" && qtype === "A") return { answers: [a("host.test", "127.0.0.1")] };
       return qname === "host.test" ? {} : { rcode: 3 };
     });
-    const args = ["b@host.test", "--fallback-epmd", "--port", String(port), "--dns", `127.0.0.1:${dns.port}`];
+    const args = ["b@host.test", "--fallback", "epmd", "--port", String(port), "--dns", `127.0.0.1:${dns.port}`];
     const { reports } = await resolve(args);
     expect(reports[0]).toMatchObject({ outcome: "found", source: "fallback" });
     expect(reports.map(places)).toEqual([["127.0.0.1 9100"]]);
@@ -266,7 +266,7 @@ describe("srv-epmd resolve", () => {
       additionals: [a("here.test", "127.0.0.1")],
     }));
     const args = ["n1@svc", "--dns", `127.0.0.1:${dns.port}`];
-    const [probed, plain] = await Promise.all([resolve(args), resolve([...args, "--no-probe-endpoints"])]);
+    const [probed, plain] = await Promise.all([resolve(args), resolve([...args, "--no-prefer-reachable"])]);
     expect(plain.reports.map(places)).toEqual([[`127.0.0.1 ${closed}`, `127.0.0.1 ${open}`]]);
     expect(probed.reports.map(places)).toEqual([[`127.0.0.1 ${open}`, `127.0.0.1 ${closed}`]]);
     server.close();

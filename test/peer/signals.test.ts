@@ -217,13 +217,21 @@ describe("a fatal error", () => {
   test.each([
     ["an unknown flag", ["--no-such-flag"], 2],
     ["a port that is none", ["--port", "70000"], 2],
-    ["a nodes file that is missing", ["--nodes-file", "/nonexistent"], 2],
-    ["an address that is not ours", ["--port", "0", "--listen", "203.0.113.1"], 3],
-  ])("%s ends the process with its exit code, at once and for good", async (_, flags, code) => {
+  ])("in the options: %s ends the process with its exit code, at once and for good", async (_, flags, code) => {
     const child = startChild(process.execPath, [BIN, "serve", ...flags], { env: cleanEnvironment() });
     expect(await child.exited).toMatchObject({ code, signal: null });
     expect(child.stdout()).toBe("");
     expect(child.stderr()).toMatch(/^srv-epmd: .+\n$/);
+  });
+
+  test.each([
+    ["a nodes file that is missing", ["--nodes-file", "/nonexistent"], 2, "CONFIG_FILE"],
+    ["an address that is not ours", ["--port", "0", "--listen", "203.0.113.1"], 3, "LISTEN_FAILED"],
+  ])("of a running service has the format of its log: %s", async (_, flags, code, reason) => {
+    const child = startChild(process.execPath, [BIN, "serve", ...flags], { env: cleanEnvironment() });
+    expect(await child.exited).toMatchObject({ code, signal: null });
+    const lines = child.stderr().trim().split("\n");
+    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ level: "fatal", code: reason });
   });
 });
 
@@ -248,7 +256,7 @@ describe("a pipe that nobody reads", () => {
 
   test("for the log does not keep a daemon that is told to stop", async () => {
     const port = await freePort();
-    const args = ["serve", "--port", String(port), "--no-admin", "--log-level", "debug"];
+    const args = ["serve", "--port", String(port), "--admin", "none", "--log-level", "debug"];
     const { child, exited } = unread(args, ["ignore", "ignore", "pipe"]);
     await waitFor(() => ask(port, request("n")).catch(() => undefined), { what: "the daemon" });
     // Each is a line of the debug log: far more than a pipe holds.

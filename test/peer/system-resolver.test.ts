@@ -42,7 +42,7 @@ requirePeer("netns")("the search list of resolv.conf", () => {
   test("is searched as glibc does, past a domain for which the name server fails", async () => {
     const { netns } = await machine(LIST, { "*.bad.example": ["SERVFAIL"], "db.prod.corp.example": ["10.0.0.1"] });
     expect(await getent(netns, "db.prod")).toBe("10.0.0.1");
-    expect(await resolve(netns, "n1@db.prod", "--fallback-port", "9100")).toBe("10.0.0.1");
+    expect(await resolve(netns, "n1@db.prod", "--fallback", "9100")).toBe("10.0.0.1");
   });
 
   test("is not for names that are complete, whatever a wildcard under it says", async () => {
@@ -51,7 +51,7 @@ requirePeer("netns")("the search list of resolv.conf", () => {
     expect(await resolve(netns, "node_a", "--domain", "svc.service.consul")).toBe("10.0.0.2");
     expect(dns.stdout()).not.toMatch(/query .*(bad|corp)\.example/);
     expect(await getent(netns, "full.example.")).toBe("10.0.0.3");
-    expect(await resolve(netns, "n1@full.example.", "--fallback-port", "9100")).toBe("10.0.0.3");
+    expect(await resolve(netns, "n1@full.example.", "--fallback", "9100")).toBe("10.0.0.3");
   });
 });
 

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { type Command, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/config/options.js";
+import {
+  type Command,
+  flagOf,
+  hasFlag,
+  isFileKey,
+  OPTION_KEYS,
+  optionOf,
+  variableOf,
+} from "../../src/config/options.js";
 import { ValueError } from "../../src/config/values.js";
 import { ConfigError } from "../../src/errors.js";
 
@@ -52,7 +60,7 @@ test("a configuration loads, or a ConfigError names the option by flag, variable
   const command = fc.constantFrom<Command>("serve", "resolve", "names", "wait");
   fc.assert(
     fc.property(command, fc.constantFrom(...OPTION_KEYS), fc.nat(2), text, (chosen, key, place, value) => {
-      fc.pre(value !== "" && key !== "config" && !optionOf(key).variableOnly);
+      fc.pre(value !== "" && key !== "config" && isFileKey(key) && (place === 2 || hasFlag(key)));
       const [flags, env, contents] = [
         { [key]: place === 0 ? value : undefined },
         { [variableOf(key)]: place === 1 ? value : undefined },

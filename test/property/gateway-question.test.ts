@@ -7,8 +7,8 @@ import { isGatewayHost } from "../../src/gateway/core/names.js";
 import { type GatewayQuestion, readGatewayQuestion } from "../../src/gateway/core/question.js";
 import { message, nameOf, questionOf } from "../support/dns-query.js";
 
-const NAMES = { domains: ["svc.consul"], hosts: ["h.example"] };
-const HOST = /^(([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*svc\.consul|h\.example)$/;
+const NAMES = ["svc.consul", "h.example"];
+const HOST = /^(([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*(svc\.consul|h\.example))$/;
 
 function readOrRefuse(query: Buffer): GatewayQuestion | undefined {
   try {

@@ -12,7 +12,7 @@ import { type RawHandler, type RawNameServer, startRawNameServer } from "./raw-n
 import { temporaryFolder } from "./temporary.js";
 import { waitFor } from "./wait-for.js";
 
-export const GATEWAY_NAMES = { domains: ["svc.test"], hosts: ["only.example"] };
+export const GATEWAY_NAMES = ["svc.test", "only.example"];
 /** What stands for every host. */
 export const GATEWAY_ADDRESS = "127.64.0.148";
 

@@ -37,7 +37,7 @@ export interface Daemon {
 /** `srv-epmd serve`, ready; it serves no HTTP unless the test says where, for many run at once. @throws when it ends before, with its log */
 export async function startDaemon({ args = [], port = 0, ...options }: DaemonOptions = {}): Promise<Daemon> {
   const flags = ["serve", "--port", String(port), "--log-format", "json", ...args];
-  const env = { ...(args.includes("--admin") ? {} : { SRV_EPMD_NO_ADMIN: "true" }), ...options.env };
+  const env = { ...(args.includes("--admin") ? {} : { SRV_EPMD_ADMIN: "none" }), ...options.env };
   const child = startChild(process.execPath, [BIN, ...flags], childOptions({ ...options, env }));
   const log = () => parseLog(child.stderr());
   const waitForLog: Daemon["waitForLog"] = async (matches, what, timeout = 10_000) => {

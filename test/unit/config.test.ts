@@ -141,8 +141,8 @@ test("every option has a value or is known to have none", () => {
 });
 
 test("a file speaks in numbers and truth values as well", () => {
-  const { config } = load({ contents: { "max-ttl": 2, "tcp-check": true, "probe-endpoints": false } });
-  expect([config.maxTtl, config.tcpCheck, config.probeEndpoints]).toEqual([2_000, true, false]);
+  const { config } = load({ contents: { "max-ttl": 2, "tcp-check": true, "prefer-reachable": false } });
+  expect([config.maxTtl, config.tcpCheck, config.preferReachable]).toEqual([2_000, true, false]);
 });
 
 test("an empty file is fine", () => {
@@ -184,6 +184,46 @@ describe("what nobody knows", () => {
 
   test.each(["prot", "maxTtl", "max_ttl", "config", "consul-ssl"])("stops as the key %s of a file", (key) => {
     expect(complaint({ contents: { [key]: "1" } })).toBe(`CONFIG_UNKNOWN srv.yaml: ${key} is not an option`);
+  });
+});
+
+describe("an old name of an option stops, and names the new one", () => {
+  test.each([
+    ["no-admin", "--admin none"],
+    ["probe-endpoints", "--prefer-reachable"],
+    ["gateway-host", "--gateway-domain"],
+    ["stdout", "--out -"],
+    ["fallback-epmd", "--fallback epmd"],
+    ["fallback-port", "--fallback N"],
+    ["negative-ttl", "--max-ttl"],
+  ])("%s", (flag, now) => {
+    const variable = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
+    expect(complaint({ env: { [variable]: "1" } })).toMatch(
+      `CONFIG_UNKNOWN ${variable} is no longer an option: give ${now}`,
+    );
+    expect(complaint({ contents: { [flag]: true } })).toMatch(
+      `CONFIG_UNKNOWN srv.yaml: ${flag} is no longer an option: give ${now}`,
+    );
+    const key = flag.replaceAll(/-([a-z])/g, (_, letter) => letter.toUpperCase());
+    expect(complaint({ flags: { [key]: "true" } })).toContain(`${key} is no longer an option: give ${now}`);
+  });
+
+  test.each([
+    ["consul-token", "CONSUL_HTTP_TOKEN"],
+    ["consul-ca", "CONSUL_CACERT"],
+    ["consul-cert", "CONSUL_CLIENT_CERT"],
+    ["consul-key", "CONSUL_CLIENT_KEY"],
+  ])("%s as a variable of ours; in a file it stays", (flag, variable) => {
+    const old = `SRV_EPMD_${flag.replaceAll("-", "_").toUpperCase()}`;
+    expect(complaint({ env: { [old]: "s3cr3t" } })).toBe(
+      `CONFIG_UNKNOWN ${old} is no longer an option: give ${variable}, or ${flag} in the configuration file`,
+    );
+    const both = { "consul-cert": "c", "consul-key": "k" };
+    expect(load({ contents: { ...both, [flag]: "x" } }).warnings).toEqual([]);
+  });
+
+  test("but not as a variable that is empty", () => {
+    expect(load({ env: { SRV_EPMD_NO_ADMIN: "" } }).config.admin).toEqual({ address: "127.0.0.1", port: 9369 });
   });
 });
 
@@ -249,25 +289,30 @@ describe("the scheme of the agent", () => {
 
 describe("what is right alone can be wrong together", () => {
   test.each([
-    [{ flags: { consulCert: "a.pem" } }, "--consul-cert and --consul-key go together"],
-    [{ flags: { consulKey: "a.key" } }, "--consul-cert and --consul-key go together"],
+    [{ env: { CONSUL_CLIENT_CERT: "a.pem" } }, "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY"],
+    [
+      { contents: { "consul-key": "a.key" } },
+      "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file)",
+    ],
     [{ flags: { dnsListen: "127.0.0.1:53" } }, "--dns-listen answers for the nodes under --domain"],
     [{ flags: { register: "consul" } }, "--register consul needs --domain or --service"],
     [{ flags: { publishNode: ["a@svc"] } }, "--publish-node needs ERL_DIST_PORT"],
-    [{ command: "names", flags: { port: "0" } }, "--port 0 takes any free port, which only serve can do"],
+    [{ command: "names", flags: { port: "0" } }, "--port 0 (any free port) is for serve only"],
+    [{ flags: { fallback: ["9100", "epmd", "9200"] } }, "--fallback: 9100 and 9200 are two ports; give one"],
     [{ flags: { gateway: "true" } }, "--gateway needs to know which hosts resolve to loopback addresses"],
-    [{ flags: { gatewayHost: ["n1.svc"] } }, "--gateway-host says how the gateway works, and there is none without"],
-    [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen says how the gateway works"],
+    [{ flags: { gatewayDomain: ["n1.svc"] } }, "--gateway-domain is an option of the gateway: give --gateway too"],
+    [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen is an option of the gateway"],
   ] as const)("%j", (input, message) => {
     expect(complaint(input)).toContain(`CONFIG_CONFLICT ${message}`);
   });
 
   test.each([
-    { flags: { consulCert: "a.pem", consulKey: "a.key" } },
+    { env: { CONSUL_CLIENT_CERT: "a.pem", CONSUL_CLIENT_KEY: "a.key" } },
     { flags: { dnsListen: "127.0.0.1:53", domain: ["demo.test"] } },
     { flags: { register: "consul", service: "svc" } },
     { flags: { publishNode: ["a@svc"] }, env: { ERL_DIST_PORT: "9100" } },
     { flags: { port: "0" } },
+    { flags: { fallback: ["9100", "epmd"] } },
     { flags: { gateway: "true", domain: ["svc"] } },
     { flags: { gateway: "true", gatewayDomain: ["svc"], gatewayListen: "none" } },
     // Other commands may find it in a shared file.

@@ -19,7 +19,7 @@ describe("lines for hosts", () => {
     expect(inetrcText([PAIR]).split("\n")).toEqual([
       "% for a VM started with ERL_INETRC=<this file>",
       "% the daemon never hears of names that are looked up here: srv-epmd serve --gateway --gateway-listen none",
-      "%   --gateway-host svc.service.consul",
+      "%   --gateway-domain svc.service.consul",
       '{host, {127,64,1,2}, ["svc.service.consul"]}.',
       '{host, {0,0,0,0,0,65535,32576,258}, ["svc.service.consul"]}.',
       "{lookup, [file, native]}.",

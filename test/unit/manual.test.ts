@@ -4,10 +4,10 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { withTables } from "../../src/build/manual.js";
 import { COMMANDS } from "../../src/cli/commands.js";
-import { EXIT } from "../../src/cli/exit-code.js";
+import { EXIT } from "../../src/cli/io.js";
 import { parseArguments } from "../../src/cli/parse.js";
 import { loadConfig } from "../../src/config/config.js";
-import { flagOf, OPTION_KEYS, optionOf } from "../../src/config/options.js";
+import { flagOf, hasFlag, isFileKey, OPTION_KEYS, optionOf } from "../../src/config/options.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { forTerminal, titleOf } from "../../src/help/terminal.js";
 import { TOPIC_NAMES } from "../../src/help/topic-names.js";
@@ -21,7 +21,7 @@ const texts = { README: readme, ...TOPICS };
 /** Flags of other programs that the manual names. */
 const FOREIGN = new Set([
   // Ours, of no command.
-  ...["help", "version"],
+  ...["help", "help-all", "version"],
   ...["build-arg", "env", "network", "no-healthcheck", "rm", "tag"],
   ...["global", "only-bundle", "prefix", "silent"],
 ]);
@@ -66,14 +66,14 @@ describe("the topics", () => {
 
   test("have each option in the table of one topic", () => {
     const inTables = TOPIC_NAMES.flatMap((name) =>
-      Array.from(TOPICS[name].matchAll(/^\| `--([a-z-]+)[^|]*\|/gm), ([, flag]) => flag),
+      Array.from(TOPICS[name].matchAll(/^\| `(?:--([a-z-]+)|([a-z-]+):) ?[^|]*\|/gm), ([, flag, key]) => flag ?? key),
     );
-    const flags = OPTION_KEYS.filter((key) => !optionOf(key).variableOnly).map(flagOf);
-    expect(inTables.sort()).toEqual(flags.sort());
+    const shown = OPTION_KEYS.filter((key) => isFileKey(key) && !optionOf(key).hidden).map(flagOf);
+    expect(inTables.sort()).toEqual(shown.sort());
   });
 
   test("and the README name no option that there is not", () => {
-    const known = new Set([...OPTION_KEYS.map(flagOf), ...FOREIGN]);
+    const known = new Set([...OPTION_KEYS.filter(hasFlag).map(flagOf), ...FOREIGN]);
     for (const [name, text] of Object.entries(texts)) {
       const named = Array.from(text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g), ([, flag = ""]) => flag);
       expect(

@@ -128,9 +128,9 @@ describe("nodes that the mesh has registered already are", () => {
 });
 
 test("what only a look-up outside of a mesh uses is said to have no effect in one", () => {
-  const flags = { mesh: "true", fallbackPort: "9100", fallbackEpmd: "true", helpers: "ask" };
+  const flags = { mesh: "true", fallback: ["9100", "epmd"], helpers: "ask" };
   expect(loadConfig({ command: "serve", flags, env: {} }).warnings).toEqual([
-    "in a mesh (--mesh) there is no way but its own: --fallback-port, --fallback-epmd, --helpers will not be used",
+    "in a mesh (--mesh) nodes are reached through upstreams only: --fallback, --helpers will not be used",
   ]);
   expect(loadConfig({ command: "serve", flags: { mesh: "true" }, env: {} }).warnings).toEqual([]);
 });

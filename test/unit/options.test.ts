@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { type Command, defaultOf, flagOf, OPTION_KEYS, optionOf, variableOf } from "../../src/config/options.js";
+import {
+  type Command,
+  defaultOf,
+  flagOf,
+  hasFlag,
+  OPTION_KEYS,
+  optionOf,
+  variableOf,
+} from "../../src/config/options.js";
 import { boolean } from "../../src/config/values.js";
 
 const COMMANDS: readonly Command[] = ["serve", "resolve", "names", "wait"];
@@ -11,7 +19,7 @@ describe("the table of options", () => {
     expect(option.help).toMatch(/^\S.{7,}[^.]$/);
     // What stands behind a flag is named, unless it is a switch.
     expect(option.boolean).toBe(option.placeholder === undefined && option.parse === boolean);
-    if (!option.boolean && !option.variableOnly) expect(option.placeholder).toMatch(/^\S+$/);
+    if (!option.boolean && option.only === undefined) expect(option.placeholder).toMatch(/^\S+$/);
   });
 
   test.each(OPTION_KEYS)("%s can parse its own default for each of its commands", (key) => {
@@ -42,6 +50,10 @@ describe("the table of options", () => {
 
   test("marks every option that carries a secret itself", () => {
     expect(OPTION_KEYS.filter((key) => optionOf(key).secret)).toEqual(["consulToken"]);
+  });
+
+  test("has no flag that gives a secret, which ps would show to every user", () => {
+    for (const key of OPTION_KEYS) if (optionOf(key).secret) expect(hasFlag(key)).toBe(false);
   });
 
   test("has defaults that may differ by command", () => {

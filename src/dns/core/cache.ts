@@ -1,8 +1,6 @@
 export interface CacheLimits {
-  /** Longest time a value is fresh, milliseconds. */
+  /** Longest time a value or an absence is fresh, milliseconds. */
   readonly maxTtl: number;
-  /** Longest time an absence is fresh, milliseconds. */
-  readonly negativeTtl: number;
   /** How long the last good value is kept for when every name server fails, milliseconds after it was stored (RFC 8767). */
   readonly staleTtl: number;
   readonly maxEntries: number;
@@ -66,7 +64,7 @@ export class AnswerCache<P, N> {
 
   /** An absence ends the last good value too: what a name server denies is never answered from stale. */
   storeAbsent(key: string, value: N, ttl: number, now: number): void {
-    const freshUntil = now + Math.min(ttl * 1000, this.#limits.negativeTtl);
+    const freshUntil = now + Math.min(ttl * 1000, this.#limits.maxTtl);
     if (freshUntil > now) this.#store(key, { good: undefined, absent: { value, freshUntil } });
     else this.#delete(key);
   }

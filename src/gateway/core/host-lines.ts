@@ -49,7 +49,7 @@ export function inetrcText(pairs: readonly HostAddress[]): string {
   const hosts = pairs.flatMap(({ host, address }) =>
     [octets(address), mapped(address)].map((tuple) => `{host, {${tuple.join(",")}}, ["${host}"]}.\n`),
   );
-  const flags = pairs.map(({ host }) => `--gateway-host ${host}`).join(" ");
+  const flags = pairs.map(({ host }) => `--gateway-domain ${host}`).join(" ");
   return [
     "% for a VM started with ERL_INETRC=<this file>\n",
     "% the daemon never hears of names that are looked up here: srv-epmd serve --gateway --gateway-listen none\n",

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/config.js";
 import { GatewayAddresses, type HostAddress } from "../../gateway/core/addresses.js";
-import { gatewayNames, isGatewayHost } from "../../gateway/core/names.js";
+import { gatewayDomains, isGatewayHost } from "../../gateway/core/names.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
 
@@ -76,14 +76,13 @@ function gatewayWay({ config, host, hostsEntries, hostAddresses }: WaysInput): W
   const addresses = new GatewayAddresses(config.gatewayRange);
   for (const pair of hostsEntries) addresses.add(pair);
   const inUse = hostAddresses.find((address) => addresses.contains(address));
-  const names = gatewayNames(config);
+  const domains = gatewayDomains(config);
   const known = inUse ?? addresses.addressOf(host);
-  if (known === undefined && !isGatewayHost(names, host)) {
-    const domains = [...names.domains, ...names.hosts].join(", ");
+  if (known === undefined && !isGatewayHost(domains, host)) {
     const why =
-      domains === ""
+      domains.length === 0
         ? "where the daemon is a gateway, give its --domain or --gateway-domain"
-        : `it has those of ${domains}`;
+        : `it has those of ${domains.join(", ")}`;
     return none(`no loopback address is known for ${host}: ${why}`);
   }
   const address = known ?? addresses.assign(host);

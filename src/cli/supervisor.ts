@@ -1,19 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../daemon/logger.js";
-import { EXIT } from "./exit-code.js";
-import type { Io } from "./io.js";
+import { EXIT, type Io } from "./io.js";
 
-/** Milliseconds: Ctrl-C and timeout(1) signal a process and its group, which arrives as two signals and is meant as one. */
+/** Milliseconds: Ctrl-C and timeout(1) signal both a process and its group; two signals within this time are one. */
 const ONE_SIGNAL = 100;
 
 export interface StopSignal {
   /** Settles with the first SIGTERM or SIGINT. */
   readonly stopped: Promise<string>;
-  /** To be awaited at the end: while a process ends it obeys signals again, and the second of two would change its exit code. */
+  /** To be awaited at the end: a process that is ending obeys signals again, and the second of two would change its exit code. */
   readonly settle: () => Promise<void>;
 }
 
-/** To the end of the process; a second signal ends it at once. SIGHUP is for the one who asks. */
+/** Listens to signals until the process ends; a second SIGTERM or SIGINT ends it at once. @param onHangUp called on SIGHUP */
 export function onStopSignal(io: Pick<Io, "onSignal">, log: Logger, onHangUp: () => void): StopSignal {
   let ending: { readonly signal: string; readonly since: number } | undefined;
   let stop: (signal: string) => void = () => {};
@@ -34,4 +33,9 @@ export function onStopSignal(io: Pick<Io, "onSignal">, log: Logger, onHangUp: ()
     stopped,
     settle: () => sleep(Math.max(0, ONE_SIGNAL - (performance.now() - (ending?.since ?? Number.NEGATIVE_INFINITY)))),
   };
+}
+
+/** Notifies systemd, when it started this process with NOTIFY_SOCKET. */
+export async function notify(state: "READY=1" | "STOPPING=1", { env }: Io, log: Logger): Promise<void> {
+  if (env.NOTIFY_SOCKET) (await import("../os/systemd.js")).notifySystemd(state, env, log);
 }

@@ -1,0 +1,42 @@
+import { ConfigError } from "../errors.js";
+import { flagOf, OPTION_KEYS, optionOf, variableNamed } from "./options.js";
+
+/** Names that options had, without dashes, and how the same is written now. */
+const REPLACED: Readonly<Record<string, string>> = {
+  "no-admin": "--admin none",
+  "probe-endpoints": "--prefer-reachable",
+  "gateway-host": "--gateway-domain",
+  stdout: "--out -",
+  "fallback-epmd": "--fallback epmd",
+  "fallback-port": "--fallback N, the port",
+  "negative-ttl": "--max-ttl, which holds for all answers",
+};
+
+/** Options that had a flag and have none. */
+const WITHOUT_FLAG = OPTION_KEYS.filter((key) => optionOf(key).only === "variable or file");
+
+/** How an old name is written now; undefined: it is none. @param flag the name without dashes */
+function replacementOf(flag: string): string | undefined {
+  const key = WITHOUT_FLAG.find((candidate) => flagOf(candidate) === flag);
+  if (key !== undefined) return `${optionOf(key).variable}, or ${flag} in the configuration file`;
+  return Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
+}
+
+/**
+ * An old name stops the start: a setting that is ignored would be noticed too late.
+ * @param where as it was written: a flag, a variable, or a key with its file
+ * @param flag the name without dashes
+ * @throws ConfigError CONFIG_UNKNOWN that names the new one
+ */
+export function refuseOldName(where: string, flag: string): void {
+  const now = replacementOf(flag);
+  if (now !== undefined) throw new ConfigError("CONFIG_UNKNOWN", `${where} is no longer an option: give ${now}`);
+}
+
+/** @throws ConfigError CONFIG_UNKNOWN for the first variable with an old name; an empty one counts as not set */
+export function refuseOldVariables(env: Readonly<Record<string, string | undefined>>): void {
+  for (const flag of [...Object.keys(REPLACED), ...WITHOUT_FLAG.map(flagOf)]) {
+    const variable = variableNamed(flag);
+    if (env[variable]) refuseOldName(variable, flag);
+  }
+}

@@ -17,16 +17,21 @@ const WIDEST = 80;
 const NARROWEST = 40;
 /** Columns of a name; what it does begins behind it. A longer one stands on a line of its own. */
 const NAME_WIDTH = 24;
+/** In a narrower terminal every name stands on a line of its own. */
+const NARROWEST_FOR_COLUMNS = 60;
 
 /** What `--help` prints, or `--help-all`. @param name of a command; none: of the program */
 export function helpText(name: string | undefined, all: boolean, columns: number): string {
   const command = COMMANDS.find((candidate) => candidate.name === name);
   const width = Math.max(NARROWEST, Math.min(WIDEST, columns));
   const lines = command ? commandHelp(command, all) : programHelp(all);
-  return lines.flatMap((line) => wrap(line, width)).join("\n");
+  return lines
+    .flatMap((line) => (typeof line === "string" ? [line] : entryLines(line, width)))
+    .flatMap((line) => wrap(line, width))
+    .join("\n");
 }
 
-function programHelp(all: boolean): string[] {
+function programHelp(all: boolean): (string | Entry)[] {
   const commands = [
     ...COMMANDS,
     { usage: "help [topic]", summary: "the manual: its topics, or one of them" },
@@ -38,7 +43,7 @@ function programHelp(all: boolean): string[] {
     "An EPMD that answers from DNS SRV records and publishes its nodes into Consul.",
     "",
     "Commands:",
-    ...commands.flatMap(({ usage, summary }) => entry(usage, summary)),
+    ...commands.map(({ usage, summary }) => ({ name: usage, meaning: summary })),
     "",
     "srv-epmd <command> --help has the options that people use first and examples,",
     "--help-all every option, srv-epmd --version the version.",
@@ -46,7 +51,10 @@ function programHelp(all: boolean): string[] {
   ];
 }
 
-function commandHelp({ name, usage, summary, operands, examples, first }: CommandDefinition, all: boolean): string[] {
+function commandHelp(
+  { name, usage, summary, operands, examples, first }: CommandDefinition,
+  all: boolean,
+): (string | Entry)[] {
   const keys = flagKeysOf(name);
   const operand = /[<[](\w+)/.exec(usage)?.[1];
   // doctor has every option of serve, which serve explains.
@@ -60,9 +68,9 @@ function commandHelp({ name, usage, summary, operands, examples, first }: Comman
     `srv-epmd ${usage} [options]`,
     "",
     `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`,
-    ...(operand === undefined ? [] : ["", ...entry(operand, operands.describe)]),
+    ...(operand === undefined ? [] : ["", { name: operand, meaning: operands.describe }]),
     ...(first && (isDoctor || !all)
-      ? ["", "Options that people use first:", ...first.flatMap((key) => optionLines(key, name))]
+      ? ["", "Options that people use first:", ...first.map((key) => optionEntry(key, name))]
       : byTopic(keys, name)),
     ...others,
     "",
@@ -73,14 +81,14 @@ function commandHelp({ name, usage, summary, operands, examples, first }: Comman
   ];
 }
 
-function byTopic(keys: readonly OptionKey[], command: Command): string[] {
+function byTopic(keys: readonly OptionKey[], command: Command): (string | Entry)[] {
   return Object.entries(GROUPS).flatMap(([group, title]) => {
     const shown = keys.filter((key) => optionOf(key).group === group && !optionOf(key).hidden);
-    return shown.length === 0 ? [] : ["", `${title}:`, ...shown.flatMap((key) => optionLines(key, command))];
+    return shown.length === 0 ? [] : ["", `${title}:`, ...shown.map((key) => optionEntry(key, command))];
   });
 }
 
-function optionLines(key: OptionKey, command: Command): string[] {
+function optionEntry(key: OptionKey, command: Command): Entry {
   const { placeholder, help, list, boolean, variable, defaultText } = optionOf(key);
   const text = defaultOf(key, command) ?? defaultText;
   const isOff = boolean && text === "false";
@@ -89,12 +97,18 @@ function optionLines(key: OptionKey, command: Command): string[] {
     ...(variable === undefined ? [] : [variable]),
   ];
   const name = `--${flagOf(key)}${placeholder === undefined ? "" : ` ${placeholder}`}${list ? "..." : ""}`;
-  return entry(name, facts.length === 0 ? help : `${help} [${facts.join("; ")}]`);
+  return { name, meaning: facts.length === 0 ? help : `${help} [${facts.join("; ")}]` };
 }
 
-/** A name and what it means, in two columns. */
-function entry(name: string, meaning: string): string[] {
-  const indent = " ".repeat(NAME_WIDTH + 4);
-  if (name.length > NAME_WIDTH) return [`  ${name}`, `${indent}${meaning}`];
-  return [`  ${name.padEnd(NAME_WIDTH)}  ${meaning}`];
+/** A name and what it means. */
+interface Entry {
+  readonly name: string;
+  readonly meaning: string;
+}
+
+/** In two columns where there is room. */
+function entryLines({ name, meaning }: Entry, width: number): string[] {
+  const isNarrow = width < NARROWEST_FOR_COLUMNS;
+  if (!isNarrow && name.length <= NAME_WIDTH) return [`  ${name.padEnd(NAME_WIDTH)}  ${meaning}`];
+  return [`  ${name}`, `${" ".repeat(isNarrow ? 6 : NAME_WIDTH + 4)}${meaning}`];
 }

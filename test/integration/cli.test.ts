@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { COMMANDS } from "../../src/cli/commands.js";
 import { run } from "../../src/cli/program.js";
 import { flagOf, hasFlag, OPTION_KEYS, optionOf } from "../../src/config/options.js";
+import { runCommand } from "../support/command-line.js";
 import { freePort } from "../support/free-port.js";
 
 /** Runs a command line in this process. */
@@ -228,6 +229,11 @@ describe("help", () => {
         for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
       }
     }
+  });
+
+  test("fits a narrow terminal", async () => {
+    const { stdout } = await runCommand(["serve", "--help"], { columns: 50 });
+    for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(50);
   });
 
   test("--version prints the version alone", async () => {

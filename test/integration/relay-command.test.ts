@@ -21,6 +21,7 @@ test("it is ready with its socket, is no daemon's second, passes SIGHUP over, an
   expect(second).toMatchObject({ code: 3, stdout: "" });
   expect(JSON.parse(second.stderr)).toMatchObject({
     level: "fatal",
+    code: "LISTEN_IN_USE",
     msg: `a relay process has the control socket ${path}: process ${child.pid}; end it, or choose another --relay-socket`,
   });
 

@@ -121,6 +121,14 @@ export const OPTIONS = {
     parse: values.integer(1, 1_000_000),
     default: "4096",
   }),
+  keepAlive: one({
+    group: "listen",
+    commands: SERVE,
+    help: "a registered node's connection that is silent for this long is probed (TCP keep-alive); one whose machine has gone ends 10 s later",
+    placeholder: "TIME",
+    parse: values.keepAlive,
+    default: "15s",
+  }),
   registerUid: list({
     group: "listen",
     commands: SERVE,

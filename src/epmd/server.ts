@@ -30,6 +30,8 @@ export interface EpmdServerOptions {
   readonly packetTimeout: number;
   /** Names that can be registered at once. */
   readonly maxNodes: number;
+  /** Milliseconds of silence after which the connection of a registered node is probed. */
+  readonly keepAlive: number;
   /** Users whose processes may register nodes; undefined: any. */
   readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
@@ -55,9 +57,6 @@ export interface EpmdServerOptions {
   readonly now: () => number;
   readonly log: Logger;
 }
-
-/** Milliseconds of silence after which the connection of a registered node is probed; a probe without answer ends it 10 s later. */
-const KEEP_ALIVE = 15_000;
 
 /** The EPMD front end: sockets, connections, and names bound to them. @throws ListenError that says who has the port */
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
@@ -128,8 +127,8 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     hold: (node, release) => {
       holders.set(node, release);
-      // A machine that loses power sends no FIN; Linux probes after two hours by itself (tcp(7), tcp_keepalive_time).
-      socket.setKeepAlive(true, KEEP_ALIVE);
+      // A machine that loses power sends no FIN; Linux asks after two hours by itself (tcp(7), tcp_keepalive_time).
+      socket.setKeepAlive(true, options.keepAlive);
     },
     unregister: (node) => {
       holders.delete(node);

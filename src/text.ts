@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /**
  * Characters that are invisible or change how others are shown: controls (C0, DEL and C1, ECMA-48), direction marks,
  * joiners and tags (Cf), line separators (Zl, Zp), lone surrogates (Cs), and those that a renderer may leave out.
@@ -41,4 +43,11 @@ export function ageWords(seconds: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
   return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** FNV-1a of the UTF-8 octets, 32 bits. */
+export function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const octet of Buffer.from(text)) hash = Math.imul(hash ^ octet, 0x01000193);
+  return hash >>> 0;
 }

@@ -1,4 +1,5 @@
 import { namePattern } from "../names/node-name.js";
+import { ADMIN_PORT, DNS_PORT, EPMD_PORT } from "../net/ports.js";
 import * as network from "./network-values.js";
 import { loopbackRange } from "./network-values.js";
 import * as values from "./values.js";
@@ -77,7 +78,7 @@ export const OPTIONS = {
     help: "EPMD port; for serve 0 takes any free one",
     placeholder: "N",
     parse: values.listenPort,
-    default: "4369",
+    default: String(EPMD_PORT),
     variable: "ERL_EPMD_PORT",
   }),
   listen: list({
@@ -119,6 +120,14 @@ export const OPTIONS = {
     placeholder: "N",
     parse: values.integer(1, 1_000_000),
     default: "4096",
+  }),
+  keepAlive: one({
+    group: "listen",
+    commands: SERVE,
+    help: "a registered node's connection that is silent for this long is probed (TCP keep-alive); one whose machine has gone ends 10 s later",
+    placeholder: "TIME",
+    parse: values.keepAlive,
+    default: "15s",
   }),
   registerUid: list({
     group: "listen",
@@ -528,7 +537,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
     placeholder: "IP:PORT|none",
-    parse: network.ipPortOrNone(53),
+    parse: network.ipPortOrNone(DNS_PORT),
     default: "127.0.0.1:53",
   }),
   gatewayForward: list({
@@ -536,7 +545,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "name server for every question that is not the gateway's",
     placeholder: "IP[:PORT]",
-    parse: network.ipPort(53),
+    parse: network.ipPort(DNS_PORT),
     defaultText: "/etc/resolv.conf without ourselves, else --dns",
   }),
   relayPorts: one({
@@ -603,7 +612,7 @@ export const OPTIONS = {
     help: "where the status page, health, metrics and the JSON API are served over HTTP, or none",
     placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(undefined),
-    default: "127.0.0.1:9369",
+    default: `127.0.0.1:${ADMIN_PORT}`,
   }),
   adminHost: list({
     group: "admin",

@@ -30,6 +30,15 @@ export function positiveDuration(text: string): number {
   return milliseconds;
 }
 
+/** Linux takes whole seconds, and no more than 32767 of them (tcp(7), TCP_KEEPIDLE). */
+export function keepAlive(text: string): number {
+  const milliseconds = duration(text);
+  if (milliseconds < UNITS.s || milliseconds > 32_767 * UNITS.s) {
+    throw new ValueError("must be a duration from 1s to 9h");
+  }
+  return milliseconds;
+}
+
 /** Consul raises anything shorter to a minute. */
 export function deregisterAfter(text: string): number {
   const milliseconds = duration(text);

@@ -13,7 +13,7 @@ import { Domains, servedDomains } from "../names/domains.js";
 import { qualifiedDomain } from "../names/service-domain.js";
 import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
-import { uidsOf } from "../os/peer-uid.js";
+import { uidsOf } from "../os/users.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
 import { advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.js";
+import { EPMD_PORT } from "../net/ports.js";
 import type { Check } from "./check.js";
 import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
 import { daemonStatus } from "./daemon-status.js";
@@ -7,9 +8,6 @@ import { MOST_NODES } from "./local-nodes.js";
 
 const START =
   "start srv-epmd serve here, in the network namespace of the VM; srv-epmd wait holds VMs back until it is up";
-
-/** EPMD's, where nobody says another. */
-const USUAL_PORT = 4369;
 
 export const epmdPort: Check = {
   id: "epmd-port",
@@ -31,9 +29,9 @@ export const epmdPort: Check = {
 async function otherPort(port: number, config: Config): Promise<number | undefined> {
   const status = await daemonStatus(config);
   if (status && status.epmd.port !== port) return status.epmd.port;
-  if (port === USUAL_PORT) return undefined;
-  const usual = await lookAtEpmd(USUAL_PORT);
-  return usual.holder.kind === "srv-epmd" ? USUAL_PORT : undefined;
+  if (port === EPMD_PORT) return undefined;
+  const usual = await lookAtEpmd(EPMD_PORT);
+  return usual.holder.kind === "srv-epmd" ? EPMD_PORT : undefined;
 }
 
 function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {

@@ -12,6 +12,7 @@ import { servedDomains } from "../names/domains.js";
 import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { type Machine, thisMachine } from "../os/machine.js";
+import { readListeners } from "../os/sockets.js";
 import type { Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
@@ -20,7 +21,6 @@ import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
 import { type LocalNode, nodesOf } from "./local-nodes.js";
 import { probePlace } from "./probe-place.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
-import { readListeners } from "./vm-listens.js";
 
 /** The node that is asked about. */
 export interface AskedNode {

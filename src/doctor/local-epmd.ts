@@ -1,8 +1,8 @@
 import { knowsFullNames, names } from "../epmd/client.js";
-import { findListener } from "../epmd/port-holder.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
 import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
+import { findListener } from "../os/sockets.js";
 
 /** Who is where a VM of one family registers, or asks. */
 export interface Holder {

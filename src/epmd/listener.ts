@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../daemon/logger.js";
 import { ListenError } from "../errors.js";
 import { type Cidr, familyOf, hostPort } from "../net/ip.js";
+import { isAbsent, listenError } from "../os/sockets.js";
 import { type Peer, type PeerLogs, peerOf } from "./peer.js";
 import { Places, takePlaces } from "./places.js";
 
@@ -203,21 +204,4 @@ class EpmdListener implements Listener {
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all([...closed, ...ended]);
   }
-}
-
-/** No such address, no such address family, or a link-local address, which needs a zone (no node is looked up there). */
-const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
-
-/** Whether an error code of the system says that this machine has no such address. */
-export function isAbsent(code: string | undefined): boolean {
-  return ABSENT.has(code ?? "");
-}
-
-/** The error for an address that cannot be listened on: LISTEN_IN_USE, LISTEN_FAILED. */
-export function listenError(at: { readonly address: string; readonly port: number }, error: unknown): ListenError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const where = hostPort(at);
-  if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
-  const why = isAbsent(code) ? "this machine has no such address" : message;
-  return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
 }

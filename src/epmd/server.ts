@@ -3,7 +3,8 @@ import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import { ListenError } from "../errors.js";
 import type { Cidr } from "../net/ip.js";
-import { uidOfSocket } from "../os/peer-uid.js";
+import { openFileLimit } from "../os/machine.js";
+import { uidOfSocket } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { type AnswerDeps, answer } from "./answer.js";
 import { type ConnectionDeps, handleConnection } from "./connection.js";
@@ -11,7 +12,7 @@ import type { RegisteredNode, Registry } from "./core/registry.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
 import { type Peer, PeerLogs } from "./peer.js";
-import { connectionLimit, openFileLimit } from "./places.js";
+import { connectionLimit } from "./places.js";
 import { recordLookUp } from "./record.js";
 import { createRegister, isClosedPort } from "./registering.js";
 import { UnreadAnswers } from "./unread-answers.js";
@@ -27,6 +28,8 @@ export interface EpmdServerOptions {
   readonly packetTimeout: number;
   /** Names that can be registered at once. */
   readonly maxNodes: number;
+  /** Milliseconds of silence after which the connection of a registered node is probed. */
+  readonly keepAlive: number;
   /** Users whose processes may register nodes; undefined: any. */
   readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
@@ -52,9 +55,6 @@ export interface EpmdServerOptions {
   readonly now: () => number;
   readonly log: Logger;
 }
-
-/** Milliseconds of silence after which the connection of a registered node is probed; a probe without answer ends it 10 s later. */
-const KEEP_ALIVE = 15_000;
 
 /** The EPMD server: sockets, connections, and the names that they hold. @throws ListenError that says who has the port */
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
@@ -126,7 +126,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     hold: (node, release) => {
       holders.set(node, release);
       // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
-      socket.setKeepAlive(true, KEEP_ALIVE);
+      socket.setKeepAlive(true, options.keepAlive);
     },
     unregister: (node) => {
       holders.delete(node);

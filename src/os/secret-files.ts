@@ -26,7 +26,7 @@ export async function exposedSecrets(
   return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);
 }
 
-/** Whether the file, and all folders above it, are open to others. What is not there is complained of elsewhere. */
+/** Whether others may read the file and enter all folders above it. False for a missing file: its reader reports that. */
 async function othersMayRead(path: string): Promise<boolean> {
   try {
     const file = await realpath(path);

@@ -11,7 +11,7 @@ import { type LookupContext, type Source, TRAITS } from "./source.js";
 export interface RegistrySourceDeps {
   readonly registry: Registry;
   readonly domains: Pick<Domains, "isOurs">;
-  /** Where others reach a node that lives here; no addresses: where they asked; undefined when nobody can. */
+  /** Where others reach a node that lives here; no addresses: at the address at which they asked; undefined: nowhere. */
   readonly advertised: (node: RegisteredNode) => Advertised | undefined;
 }
 
@@ -39,7 +39,7 @@ export function registrySource({ registry, domains, advertised }: RegistrySource
 
   function loopbackEndpoints(node: RegisteredNode): Endpoint[] {
     if (node.address !== undefined) return [endpointAt(node.address, node.family, node.port, node.address)];
-    // A VM that came over IPv6 (inet6_tcp) listens on `::`, which on most systems takes IPv4 too.
+    // A VM that registered over IPv6 (inet6_tcp) listens on `::`, which on most systems accepts IPv4 too.
     const families: Family[] = node.family === 6 ? [6, 4] : [4];
     return families.map((family) => endpointAt(family === 4 ? "127.0.0.1" : "::1", family, node.port, "localhost"));
   }
@@ -58,10 +58,10 @@ function endpointAt(address: string, family: Family, port: number, target: strin
   return { address, port, family, priority: 0, weight: 0, target };
 }
 
-/** An EPMD on this machine answers at once, if at all. Milliseconds. */
+/** An EPMD on this machine answers at once. Milliseconds. */
 const ASK_TIMEOUT = 500;
 
-/** For a command that is not the daemon: the nodes alive here, as the EPMD of this machine knows them, ours or stock. */
+/** The nodes alive here, for commands: they ask the EPMD of this machine, a srv-epmd or a stock one. */
 export function epmdSource(port: number, domains: Pick<Domains, "isOurs">): Source {
   return {
     name: "registry",

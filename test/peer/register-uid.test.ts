@@ -44,7 +44,10 @@ test("a user is named by name too; one that is none stops the start", async () =
     "nobody-of-that-name",
   ]);
   expect(code).toBe(2);
-  expect(stderr).toContain('"nobody-of-that-name" is no user of this machine');
+  expect(JSON.parse(stderr)).toMatchObject({
+    level: "fatal",
+    msg: expect.stringContaining('"nobody-of-that-name" is no user of this machine'),
+  });
 });
 
 requirePeer("erl")("a VM of a user that --register-uid does not name", () => {

@@ -45,6 +45,14 @@ describe("a duration", () => {
   });
 });
 
+test.each(["1s", "15", "9h", "32767s"])("a keep-alive of %s is one that Linux takes", (text) => {
+  expect(values.keepAlive(text)).toBe(values.duration(text));
+});
+
+test.each(["0", "999ms", "32768s", "-1"])("a keep-alive of %s is not", (text) => {
+  expect(complaint(values.keepAlive, text)).toMatch(/^must be a duration/);
+});
+
 describe("a user", () => {
   test("is a number or a name", () => {
     expect(["0", "1000", "4294967294", "app", "_www-data", "svc$", "a.b"].map(values.user)).toEqual([

@@ -1,17 +1,11 @@
 import type { Family } from "../../net/endpoint.js";
 import { isLoopback, isWildcard } from "../../net/ip.js";
-import { parseTcpTable } from "../../os/core/tcp-table.js";
 
 /** A socket that listens. */
 export interface Listening {
   /** Canonical; a wildcard takes every address of its family, `::` mostly IPv4 too. */
   readonly address: string;
   readonly port: number;
-}
-
-/** Those of /proc/net/tcp or tcp6. */
-export function parseListeners(table: string): Listening[] {
-  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
 }
 
 export interface Reachability {

@@ -9,7 +9,7 @@ export class SrvEpmdError extends Error {
   }
 }
 
-/** Bytes that are not what the protocol allows: EPMD_FRAME, EPMD_MESSAGE, DNS_MESSAGE, DIST_MESSAGE. */
+/** Bytes that the protocol does not allow: EPMD_FRAME, EPMD_MESSAGE, DNS_MESSAGE, DIST_MESSAGE. */
 export class ProtocolError extends SrvEpmdError {}
 
 /** A command line, variable, file or value that cannot be used: CONFIG_UNKNOWN, CONFIG_VALUE, CONFIG_FILE, CONFIG_CONFLICT. */
@@ -24,14 +24,14 @@ export class ConsulError extends SrvEpmdError {
 
 export type EpmdErrorCode = "EPMD_UNREACHABLE" | "EPMD_ANSWER" | "EPMD_TIMEOUT";
 
-/** An EPMD cannot be reached, or answers what EPMD does not. */
+/** An EPMD that cannot be reached, or whose answer is not one of an EPMD. */
 export class EpmdError extends SrvEpmdError {
   declare readonly code: EpmdErrorCode;
 }
 
 /** A socket that cannot be opened for listening: LISTEN_IN_USE, LISTEN_FAILED. */
 export class ListenError extends SrvEpmdError {
-  /** Where we wanted to listen. */
+  /** The address that cannot be listened on. */
   readonly at: { readonly address: string; readonly port: number } | undefined;
 
   constructor(code: string, message: string, options?: ErrorOptions & { readonly at?: ListenError["at"] }) {
@@ -40,7 +40,7 @@ export class ListenError extends SrvEpmdError {
   }
 }
 
-/** The message of anything that can be thrown, with the causes behind it. */
+/** The message of anything that was thrown, with the messages of its causes. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Node reports failed connects to several addresses as an AggregateError with an empty message.

@@ -5,12 +5,12 @@ import { run } from "./cli/program.js";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 const STOPPING = ["SIGTERM", "SIGINT"] as const;
-/** Milliseconds for the reader of the log after a stop: Nomad kills 5 s after SIGTERM, and the stop takes up to 4. */
+/** Milliseconds in which the log must be read at the end: Nomad kills 5 s after SIGTERM, and stopping takes up to 4 s. */
 const FLUSH_LIMIT = 500;
-/** Bytes that wait for a reader of the log; further lines are dropped, so that memory stays bounded. */
+/** Unread bytes of the log; above it lines are dropped, so that they do not fill our memory. */
 const MAX_LOG_BACKLOG = 4 * 1024 * 1024;
 
-// A reader that has gone (EPIPE) ends neither the daemon nor a command.
+// The end of a reader (EPIPE) ends neither the daemon nor a command.
 let lost: NodeJS.ErrnoException | undefined;
 const unread = new AbortController();
 const stopped = new AbortController();
@@ -23,12 +23,12 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exitCode = EXIT.unavailable;
 });
 
-// Node opens its debugger on SIGUSR1, and ends on SIGUSR2: neither is for a daemon in production.
+// By default Node opens its debugger on SIGUSR1 and ends on SIGUSR2.
 for (const signal of ["SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => {});
 
 void run(process.argv.slice(2), {
   env: process.env,
-  // A single executable is its own node, and has no script.
+  // A single executable has no script.
   program: [process.execPath, ...(isSea() ? [] : process.argv.slice(1, 2))],
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => {
@@ -44,14 +44,14 @@ void run(process.argv.slice(2), {
   },
 }).then(async (code) => {
   process.exitCode = lost ? EXIT.unavailable : code;
-  // A result is waited for as long as somebody may read it; after a signal, as for a log, no longer than a moment.
+  // A result may be read at any time; after a signal it must be read within FLUSH_LIMIT, as the log.
   await written(process.stdout, stopped.signal.aborted ? FLUSH_LIMIT : undefined);
   await written(process.stderr, FLUSH_LIMIT);
-  // Bytes that nobody reads would keep the process.
+  // Unread bytes would keep the process alive.
   if (process.stdout.writableLength + process.stderr.writableLength > 0) process.exit();
 });
 
-/** Resolves when all that was written has been taken, or the time is over. */
+/** Resolves when everything has been read, or after `limit` milliseconds. */
 function written(stream: NodeJS.WriteStream, limit: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     if (stream.writableLength === 0 || stream.destroyed) return resolve();

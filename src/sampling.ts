@@ -3,25 +3,25 @@ const PERIOD = 60_000;
 const LINES = 10;
 
 /**
- * Which of many alike events are told: of each kind the first in a minute, and ten in all. Who causes events at will
- * cannot fill the log with them. Pure: time comes in with each call.
+ * Chooses which events are logged: the first of each kind in a minute, ten in all, so that repeated events cannot fill
+ * the log. Pure: time comes in with each call.
  */
 export class Sampling {
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
   #until = Number.NEGATIVE_INFINITY;
   #leftOut = 0;
 
-  /** @returns how many were left out since the last that was told; undefined: this one is left out too */
+  /** @returns how many events were left out since the last one that was logged; undefined: leave this one out too */
   take(kind: string, now: number): number | undefined {
     if (now >= this.#until) {
-      this.#told.clear();
+      this.#logged.clear();
       this.#until = now + PERIOD;
     }
-    if (this.#told.has(kind) || this.#told.size >= LINES) {
+    if (this.#logged.has(kind) || this.#logged.size >= LINES) {
       this.#leftOut++;
       return undefined;
     }
-    this.#told.add(kind);
+    this.#logged.add(kind);
     const leftOut = this.#leftOut;
     this.#leftOut = 0;
     return leftOut;

@@ -1,15 +1,14 @@
 import { Buffer } from "node:buffer";
 
 /**
- * What is not seen as what it is, and can change how the rest is seen: controls (C0, DEL and C1, ECMA-48), marks of
- * direction, joiners and tags (Cf), separators of lines (Zl, Zp), halves of characters (Cs), and what Unicode lets a
- * renderer leave out.
+ * Characters that are invisible or change how others are shown: controls (C0, DEL and C1, ECMA-48), direction marks,
+ * joiners and tags (Cf), line separators (Zl, Zp), lone surrogates (Cs), and those that a renderer may leave out.
  */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
 
 /**
- * Text for people. Names come from peers and from DNS: one must not forge lines, drive the terminal, or look like
- * another one.
+ * Text for people, with invisible characters escaped. Names come from peers and from DNS: they must not forge lines,
+ * control the terminal, or look like other names.
  */
 export function printable(text: string): string {
   return text.replaceAll(UNSEEN, (character) => {
@@ -18,14 +17,14 @@ export function printable(text: string): string {
   });
 }
 
-/** JSON on one line, which a terminal may show: programs read the same of it. */
+/** JSON on one line that is safe to show on a terminal; programs read the same values from it. */
 export function printableJson(value: object): string {
   return escapeJson(JSON.stringify(value));
 }
 
 /**
- * The same for JSON that is text already. Outside of its strings there is none of these characters: `\u` is right for
- * all of them (RFC 8259 section 7, which has JSON.stringify escape C0 alone).
+ * The same for JSON text. Such characters occur only inside strings, where RFC 8259 section 7 allows `\u` for each of
+ * them; JSON.stringify escapes C0 alone.
  * @param json without line ends
  */
 export function escapeJson(json: string): string {

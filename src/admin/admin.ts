@@ -2,12 +2,11 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
-import type { Metrics } from "../daemon/metrics.js";
-import type { Observed } from "../daemon/observed.js";
+import type { Metrics, Observed } from "../daemon/metrics.js";
 import type { Listener } from "../epmd/listener.js";
-import { formatPeer, peerOf } from "../epmd/peer.js";
-import { PeerLogs } from "../epmd/peer-log.js";
+import { PeerLogs, peerOf } from "../epmd/peer.js";
 import { ListenError } from "../errors.js";
+import { hostPort } from "../net/ip.js";
 import { listenError } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { Admission } from "./admission.js";
@@ -66,7 +65,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     );
   });
   try {
-    await listen(server, at, (error) => log.error({ err: error, address: formatPeer(at) }, "listening failed"));
+    await listen(server, at, (error) => log.error({ err: error, address: hostPort(at) }, "listening failed"));
   } catch (error) {
     const refused = listenError(at, error);
     if (config.given.has("admin")) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
@@ -76,7 +75,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     return undefined;
   }
   return {
-    address: formatPeer({ address: at.address, port: (server.address() as { port: number }).port }),
+    address: hostPort({ address: at.address, port: (server.address() as { port: number }).port }),
     lameDuck: () => lameDuck.over(),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
-import type { Peer } from "../epmd/peer.js";
-import type { PeerLogs } from "../epmd/peer-log.js";
+import type { Peer, PeerLogs } from "../epmd/peer.js";
 import { Places, takePlaces } from "../epmd/places.js";
 
 /** People and monitors are few; strangers leave half of it to who is on this machine. */

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type Peer, peerOf } from "../epmd/peer.js";
-import type { PeerLogs } from "../epmd/peer-log.js";
+import { type Peer, type PeerLogs, peerOf } from "../epmd/peer.js";
 import type { Cidr } from "../net/ip.js";
 import { refusalOf, saysNotForWhom } from "./core/guard.js";
 import type { EventStreams } from "./event-streams.js";

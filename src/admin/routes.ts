@@ -1,8 +1,7 @@
 import { ValueError } from "../config/values.js";
 import { type Peer, refusedName } from "../epmd/peer.js";
 import { ConfigError, ConsulError, describeError } from "../errors.js";
-import { parseNodeName } from "../names/node-name.js";
-import { namePattern } from "../names/pattern.js";
+import { namePattern, parseNodeName } from "../names/node-name.js";
 import { resolutionObject } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { printable, printableJson } from "../text.js";

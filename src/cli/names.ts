@@ -1,8 +1,8 @@
 import type { IpPort } from "../config/network-values.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
-import { formatPeer } from "../epmd/peer.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";
 import { EpmdError } from "../errors.js";
+import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode, writeJson } from "./io.js";
@@ -16,15 +16,15 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   const candidates = epmdCandidates(operands[0], config.port);
   const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });
   if (pattern !== undefined && !(await isMatch(epmd, answer, timeout))) {
-    const message = `the EPMD at ${formatPeer(epmd)} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
+    const message = `the EPMD at ${hostPort(epmd)} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
     throw new EpmdError("EPMD_ANSWER", message);
   }
   if (config.json) {
-    writeJson(io, { epmd: formatPeer(epmd), port: answer.epmdPort, names: answer.names });
+    writeJson(io, { epmd: hostPort(epmd), port: answer.epmdPort, names: answer.names });
     return EXIT.done;
   }
   const count = answer.names.length === 1 ? "1 name" : `${answer.names.length} names`;
-  io.stdout(`EPMD at ${formatPeer(epmd)}: ${count}\n`);
+  io.stdout(`EPMD at ${hostPort(epmd)}: ${count}\n`);
   const rows = answer.names.map(({ name, port }) => ({ name: printable(name), port }));
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   for (const { name, port } of rows) io.stdout(`  ${name.padEnd(width)}  port ${port}\n`);

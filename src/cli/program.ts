@@ -38,17 +38,24 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
     return await execute(command, others, io);
   } catch (error) {
-    complain(io, messageOf(error));
-    return exitCodeOf(error);
+    return fail(error, io, asksForJson(args, io.env));
   }
 }
 
-/** Our own messages are whole sentences, causes included. */
-function messageOf(error: unknown): string {
-  return error instanceof SrvEpmdError ? error.message : describeError(error);
+/** Whether errors are written as JSON before the options are read, or when they cannot be read. */
+function asksForJson(args: readonly string[], env: Io["env"]): boolean {
+  const flag = args.findLastIndex((arg) => /^--log-format(=|$)/.test(arg));
+  if (flag < 0) return env.SRV_EPMD_LOG_FORMAT === "json";
+  return args[flag] === "--log-format=json" || (args[flag] === "--log-format" && args[flag + 1] === "json");
 }
 
-function exitCodeOf(error: unknown): ExitCode {
+/** Writes why the program ends: as a log line in JSON, or as a sentence. @returns its exit code */
+function fail(error: unknown, io: Io, asJson: boolean): ExitCode {
+  // Our own messages are whole sentences, causes included.
+  const message = error instanceof SrvEpmdError ? error.message : describeError(error);
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (asJson) createLogger({ level: "fatal", format: "json", write: io.stderr }).fatal({ code }, message);
+  else complain(io, message);
   return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
 }
 
@@ -62,9 +69,10 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
   const file = path ? await readConfigFile(path) : undefined;
   const { config, warnings } = loadConfig({ command: command.name, flags, env: io.env, ...(file && { file }) });
+  const format = config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json");
   const log = createLogger({
     level: config.logLevel,
-    format: config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json"),
+    format,
     write: io.stderr,
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
@@ -72,10 +80,8 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   try {
     return await runCommand({ config, operands, io, log });
   } catch (error) {
-    if (!command.isService) throw error;
-    // All that a service writes has the format of its log.
-    log.fatal({ code: error instanceof SrvEpmdError ? error.code : undefined }, messageOf(error));
-    return exitCodeOf(error);
+    // The stderr of a service is its log, and JSON unless it is a terminal.
+    return fail(error, io, (command.isService ? format : config.logFormat) === "json");
   }
 }
 

@@ -1,6 +1,6 @@
 import { isFailure, type Probe, probeWords } from "../distribution/words.js";
-import { formatPeer } from "../epmd/peer.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import { type Answer, resolutionObject, type SourceName, type TraceEvent } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
 import { EXIT, type ExitCode } from "./io.js";
@@ -72,7 +72,7 @@ export function outcomeWords({ answer, via }: Report): string {
 }
 
 function endpointLines({ node, probes }: Report, { endpoints, source }: Extract<Answer, { outcome: "found" }>): Line[] {
-  const places = endpoints.map((endpoint) => formatPeer(endpoint));
+  const places = endpoints.map((endpoint) => hostPort(endpoint));
   const width = Math.max(...places.map((place) => place.length));
   return endpoints.flatMap((endpoint, index): Line[] => {
     const { priority, weight, target } = endpoint;
@@ -142,19 +142,19 @@ export function traceLines(event: TraceEvent): string[] {
     case "order":
       return orderLines(event.source, event.endpoints);
     case "preferred":
-      return [`- order: ${formatPeer(event.endpoint)} goes first, for it accepts connections`];
+      return [`- order: ${hostPort(event.endpoint)} goes first, for it accepts connections`];
     default:
       return event satisfies never;
   }
 }
 
 function orderLines(source: SourceName, endpoints: readonly Endpoint[]): string[] {
-  const order = `- order: ${endpoints.map((endpoint) => formatPeer(endpoint)).join(", then ")}`;
+  const order = `- order: ${endpoints.map((endpoint) => hostPort(endpoint)).join(", then ")}`;
   if (source !== "srv" || endpoints.length < 2) return [order];
   return [
     order,
     "    RFC 2782: the lowest priority first, within one by weight at random; addresses of one target as RFC 6724 prefers them",
-    ...endpoints.map((endpoint) => `    ${formatPeer(endpoint)}: ${place(endpoint, endpoints)}`),
+    ...endpoints.map((endpoint) => `    ${hostPort(endpoint)}: ${place(endpoint, endpoints)}`),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatPeer } from "../epmd/peer.js";
 import type { NodeName } from "../names/node-name.js";
+import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode, worst, writeJson } from "./io.js";
@@ -102,7 +102,7 @@ function summary(report: Report): string {
   const places = answer.endpoints.map((endpoint, index) => {
     const probe = probes?.[index];
     const name = probe && "name" in probe && probe.result === "other-node" ? ` ${probe.name}` : "";
-    return `${formatPeer(endpoint)}${probe ? ` (${probe.result}${name})` : ""}`;
+    return `${hostPort(endpoint)}${probe ? ` (${probe.result}${name})` : ""}`;
   });
   return `${head}: ${places.join(", ")}`;
 }

@@ -1,9 +1,5 @@
 import type { Config } from "../config/config.js";
 import { type Daemon, start } from "../daemon/daemon.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
-import { hostPort } from "../net/ip.js";
-import { servedDomains } from "../publish/core/advertised.js";
-import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode, type Io } from "./io.js";
@@ -20,7 +16,7 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   const relay = config.gateway ? await relayStart(config, io) : undefined;
   daemon = await start(config, { log, onKill: () => kill("KILL request"), ...(relay && { relay }) });
   const { addresses, port, dnsAddress: dns, gatewayDnsAddress: gateway, adminAddress: admin } = daemon;
-  log.info({ addresses, port, dns, gateway, admin, ...described(config) }, "ready");
+  log.info({ addresses, port, dns, gateway, admin, ...daemon.settings }, "ready");
   await notify("READY=1", io, log);
   const why = await Promise.race([signal.stopped, killed]);
   log.info({ why, nodes: daemon.registry.size }, "stopping");
@@ -29,25 +25,6 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   log.info("stopped");
   await signal.settle();
   return EXIT.done;
-}
-
-/** What `ready` says of the configuration: domains, name servers, where nodes are published, and the ways in that are open. */
-function described(config: Config): Record<string, unknown> {
-  const servers = config.dns.map(({ domain, address, port }) => {
-    const place = hostPort(address, port);
-    return domain === undefined ? place : `${domain}=${place}`;
-  });
-  const publishesTo = [
-    ...(publishesToConsul(config) ? ["consul"] : []),
-    ...(config.dnsListen === undefined ? [] : ["dns"]),
-  ];
-  return {
-    domains: servedDomains(config),
-    nameServers: servers.length > 0 ? servers : ["/etc/resolv.conf"],
-    publishesTo,
-    ways: ["host", "module", ...(config.gateway ? ["gateway"] : [])],
-    ...(isMeshed(config) && { mesh: true }),
-  };
 }
 
 /** How a relay process is started here; undefined where a supervisor starts it. */

@@ -1,4 +1,4 @@
-import { namePattern } from "../names/pattern.js";
+import { namePattern } from "../names/node-name.js";
 import { ADMIN_PORT, DNS_PORT, EPMD_PORT } from "../net/ports.js";
 import * as network from "./network-values.js";
 import { loopbackRange } from "./network-values.js";

@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.js";
 import { ConfigError } from "../errors.js";
 import type { Glob } from "../names/glob.js";
-import { parseNamePattern } from "../names/pattern.js";
+import { parseNamePattern } from "../names/node-name.js";
 import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../names/service-domain.js";
 import type { ConsulClient } from "./client.js";
 import { type ClusterNode, clusterNodes } from "./core/catalogue.js";

@@ -1,36 +1,40 @@
-import { type Admin, startAdmin } from "../admin/admin.js";
+import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
 import type { Config } from "../config/config.js";
-import { ConsulSide } from "../consul/side.js";
+import { ConsulSide, loadConsulSide } from "../consul/side.js";
+import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
 import { type RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js";
 import type { Listener } from "../epmd/listener.js";
-import { formatPeer } from "../epmd/peer.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
+import { isMeshed } from "../mesh/core/sidecar.js";
+import { Domains, servedDomains } from "../names/domains.js";
+import { qualifiedDomain } from "../names/service-domain.js";
+import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { uidsOf } from "../os/users.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
-import { advertised, servedDomains } from "../publish/core/advertised.js";
+import { advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
-import { ownHosts, registrySource } from "../resolve/registry-source.js";
-import { loadAhead } from "./load-ahead.js";
+import { registrySource } from "../resolve/registry-source.js";
+import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
 import { createMatching } from "./matching.js";
-import { observeDaemon } from "./observed.js";
+import { observeDaemon } from "./metrics.js";
 
 /**
- * How long a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at once. With the second
- * that the registrar may need behind it, a stop is over within 4 s: Nomad kills after 5.
+ * Milliseconds for which a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at the same
+ * time. The registrar may need another second, and Nomad kills after 5 s.
  */
 const STOP_GRACE = 2800;
 const STOP_POLL = 20;
 
 export interface DaemonOptions {
   readonly log: Logger;
-  /** How this program is started, for the gateway's relay process; without it one must be there already. */
+  /** How to start the gateway's relay process; without it the relay process must be running already. */
   readonly relay?: RelayStart;
   /** A KILL request was obeyed: time to close. */
   readonly onKill?: () => void;
@@ -47,11 +51,27 @@ export interface Daemon {
   readonly gatewayDnsAddress: string | undefined;
   /** Where HTTP is served, `ip:port`. */
   readonly adminAddress: string | undefined;
+  /** What else the log line `ready` says. */
+  readonly settings: DaemonSettings;
   readonly registry: Registry;
-  /** Reads the nodes file and Consul's token file again, and for the gateway /etc/hosts. */
+  /** Reads the nodes file, Consul's token file and, for the gateway, /etc/hosts again. */
   readonly reload: () => void;
-  /** Gives VMs that are stopping too up to 3 s, leaves Consul as it should be, and ends. Never throws. */
+  /** Waits up to 3 s for VMs that are stopping too, deregisters what has ended, and closes everything. Never throws. */
   readonly close: () => Promise<void>;
+}
+
+export interface DaemonSettings {
+  /** As --domain has them, fully qualified: `[glob=]domain`. */
+  readonly domain: readonly string[];
+  /** As --dns has them: `[domain=]ip:port`; undefined in a mesh, where none is asked. */
+  readonly nameServers: readonly string[] | undefined;
+  /** Where the nodes that register here are published: Consul's DNS, our own zone, or nowhere. */
+  readonly publish: "consul" | "zone" | "none";
+  /** URL of the agent that they are published to. */
+  readonly consul: string | undefined;
+  readonly ways: readonly LookUp["way"][];
+  /** Nodes that do not live here are reached through Connect upstreams alone. */
+  readonly mesh: boolean;
 }
 
 /** The daemon: everything that `serve` runs, put together. @throws ListenError, ConfigError */
@@ -69,7 +89,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   let gateway: Gateway | undefined;
   let admin: Admin | undefined;
   let stopping = false;
-  const isOurs = ownHosts(config, machine);
+  const domains = new Domains(config, machine);
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => {
     open = resolve;
@@ -80,9 +100,10 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     const running = composeResolution({
       config,
       machine,
+      domains,
       registry: registrySource({
         registry,
-        isOurs,
+        domains,
         advertised: (node) => advertised(node, config),
       }),
       servers: zone,
@@ -108,8 +129,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       opened: config.gateway ? opened : undefined,
       gatewayWay: () => gateway,
       match: createMatching({
-        config,
-        machine,
+        ...config,
+        domains,
         registry,
         zoneDomains: zone.map(({ domain }) => domain),
         instances: (query, limit) => consul.instances(query, limit),
@@ -123,13 +144,13 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     if (config.gateway) {
       const { startGateway } = await import("../gateway/gateway.js");
       const { nodes } = running;
-      gateway = await startGateway({ config, machine, registry, nodes, isOurs, listener, zones: zone, relay, log });
+      gateway = await startGateway({ config, machine, registry, nodes, domains, listener, zones: zone, relay, log });
       open();
     }
     admin = await startAdmin({
       ...{ config, machine, registry, consul, publishes, gateway, observed, listener, log },
       nodes: running.nodes,
-      dns: { embedded: dns && formatPeer(dns), gateway: gateway?.dnsAddress },
+      dns: { embedded: dns && hostPort(dns), gateway: gateway?.dnsAddress },
       isStopping: () => stopping,
       now: Date.now,
     });
@@ -138,6 +159,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
+  const settings = await describeSettings(config, publishes, resolving.dns);
   if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
@@ -146,9 +168,10 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   return {
     port: bound.port,
     addresses: bound.addresses,
-    dnsAddress: dns && formatPeer(dns),
+    dnsAddress: dns && hostPort(dns),
     gatewayDnsAddress: gateway?.dnsAddress,
     adminAddress: admin?.address,
+    settings,
     registry,
     reload: () => {
       void resolving?.staticNodes.reload();
@@ -160,7 +183,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       stopFollowing?.();
       configured?.hasten();
       await Promise.all([publishes && nodesGone(registry), admin?.lameDuck()]);
-      // Before the sockets: their end must not look like the end of the nodes.
+      // Before the sockets are closed: that ends the registrations, and the nodes stay published for a successor.
       await consul.stopPublishing();
       await Promise.all([
         ...[consul.close(), configured?.close(), bound.close(), admin?.close()],
@@ -170,28 +193,62 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   };
 }
 
+async function describeSettings(config: Config, publishes: boolean, dns: Resolver): Promise<DaemonSettings> {
+  const mesh = isMeshed(config);
+  return {
+    domain: config.domain.map(({ glob, domain }) => {
+      const qualified = qualifiedDomain(domain, config.consulDomain);
+      return glob.pattern === "*" ? qualified : `${glob.pattern}=${qualified}`;
+    }),
+    nameServers: mesh ? undefined : await dns.nameServers(),
+    publish: publishes ? "consul" : config.dnsListen ? "zone" : "none",
+    consul: publishes ? config.consul : undefined,
+    ways: config.gateway ? ["module", "host", "gateway"] : ["module", "host"],
+    mesh,
+  };
+}
+
 async function startZone(config: Config, registry: Registry, log: Logger): Promise<Responder | undefined> {
   if (!config.dnsListen) return undefined;
   const { startEmbeddedDns } = await import("../dns/embedded.js");
   return startEmbeddedDns(config.dnsListen, registry, config, log);
 }
 
-/** Names under our own domains are asked of our own zone: it knows at once that there is no such node. */
-function zoneServers(config: Config, { address, port }: Responder) {
+/** Names under our own domains are asked of our own zone, which knows at once when there is no such node. */
+function zoneServers(config: Pick<Config, "domain" | "consulDomain">, { address, port }: Responder) {
   return servedDomains(config).map((domain) => ({ domain, address, port }));
 }
 
-function watchConfiguredNodes(config: Config, registry: Registry, log: Logger): ConfiguredNodes | undefined {
+function watchConfiguredNodes(
+  config: Pick<Config, "nomad" | "publishNode">,
+  registry: Registry,
+  log: Logger,
+): ConfiguredNodes | undefined {
   const port = config.nomad.erlDistPort;
   const names = config.publishNode.map(({ aliveName }) => aliveName);
   if (names.length === 0 || port === undefined) return undefined;
   return startConfiguredNodes({ names, port, registry, log, now: Date.now });
 }
 
-/** Until no VM is registered any more, or the grace is over. */
+/** Resolves when no VM is registered any more, at the latest after STOP_GRACE. */
 async function nodesGone(registry: Registry): Promise<void> {
   const end = performance.now() + STOP_GRACE;
   while (registry.size > 0 && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, STOP_POLL));
+  }
+}
+
+/**
+ * Loads the parts that are imported when they are first used. At that time they may be impossible to load: an upgrade in
+ * place has removed the files, or there are no file descriptors, and Node does not try a failed import again. Each part
+ * is imported by the module that uses it, because Node looks for the file again for every importing module.
+ * Never rejects.
+ */
+async function loadAhead({ admin }: Pick<Config, "admin">, log: Logger): Promise<void> {
+  try {
+    await Promise.all([loadConsulSide(), admin && loadAdmin()]);
+    log.debug("all parts of the program are loaded");
+  } catch (error) {
+    log.error({ err: error }, "a part of the program cannot be loaded, and is missing until the next start");
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A part that is made with its first use. Whoever asks in the meantime waits for the same attempt; one that failed, for
- * want of file descriptors for example, is made again with the next use.
+ * A part that is made at its first use. Calls in the meantime wait for the same attempt. After a failure (no file
+ * descriptors, for example) the next call tries again.
  */
 export function lazily<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;

@@ -12,7 +12,7 @@ export interface LoggerOptions {
   readonly write: (line: string) => void;
 }
 
-/** Logs go to stderr as JSON for machines, or as one readable line each for a terminal. The error key is `err`. */
+/** A log of JSON lines for programs, or of readable lines for a terminal. The key of an Error is `err`. */
 export function createLogger({ level, format, write }: LoggerOptions): Logger {
   const show = format === "pretty" ? prettyLine : (line: string) => `${escapeJson(line.trimEnd())}\n`;
   const sink = { write: (line: string) => write(show(line)) };
@@ -23,7 +23,7 @@ export function createLogger({ level, format, write }: LoggerOptions): Logger {
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: {
-        // Nothing else of an error: what clients hang on it (requests, headers) may hold a token.
+        // No other property of an error: clients add requests and headers to it, which may hold a token.
         err: (error: unknown) => ({
           message: describeError(error),
           ...((level === "debug" || level === "trace") && error instanceof Error && { stack: error.stack }),

@@ -1,25 +1,20 @@
-import type { Config } from "../config/config.js";
-import {
-  type AskedHost,
-  matchNodes,
-  nodesAlive,
-  nodesOfService,
-  type ServiceInstance,
-} from "../consul/core/catalogue.js";
+import { matchNodes, nodesAlive, nodesOfService, type ServiceInstance } from "../consul/core/catalogue.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
-import { parseNamePattern } from "../names/pattern.js";
-import { expandHost, parseServiceDomain } from "../names/service-domain.js";
-import { isLoopback } from "../net/ip.js";
-import type { Machine } from "../os/machine.js";
+import type { Domains } from "../names/domains.js";
+import { parseNamePattern } from "../names/node-name.js";
+import { parseServiceDomain } from "../names/service-domain.js";
 
 export interface MatchingDeps {
-  readonly config: Config;
-  readonly machine: Machine;
+  readonly consulDomain: string;
+  readonly nodeHost: string | undefined;
+  /** Milliseconds for an answer of Consul's. */
+  readonly timeout: number;
+  readonly domains: Domains;
   readonly registry: Registry;
-  /** Domains of the embedded zone, which holds the nodes alive here and none besides. */
+  /** Domains of the embedded zone, which has the nodes alive here and no others. */
   readonly zoneDomains: readonly string[];
-  /** What Consul says of a service; undefined when nothing is known. Never rejects. */
+  /** The instances of a service in Consul; undefined when nothing is known. Never rejects. */
   readonly instances: (
     query: { readonly service: string; readonly datacenter: string | undefined },
     limit: number,
@@ -30,28 +25,27 @@ export interface MatchingDeps {
 
 /**
  * The nodes that match a pattern, sorted by full name: those alive here, and those that Consul has under the host.
- * @param sameHost the one who asks is on this machine
- * @throws ValueError for what is no pattern
+ * @param sameHost the client is on this machine
+ * @throws ValueError when the text is no pattern
  */
 export type Match = (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
 
 export function createMatching(deps: MatchingDeps): Match {
-  const { config, machine, registry, zoneDomains } = deps;
+  const { consulDomain, domains, registry, zoneDomains, timeout } = deps;
   return (pattern, sameHost) => {
     const { glob, host: written } = parseNamePattern(pattern);
-    const host = expandHost(written, config.consulDomain, machine.names);
-    const asked: AskedHost = {
-      host,
-      domain: parseServiceDomain(host, config.consulDomain),
-      isMachine: machine.names.has(host) || isLoopback(host) || machine.addresses().includes(host),
-    };
-    const { domain } = asked;
-    // Read when the answer is made: what has gone meanwhile is not alive here.
+    const host = domains.expand(written);
+    const domain = parseServiceDomain(host, consulDomain);
+    // Read when the answer is made: a node that has ended meanwhile is not listed.
     const alive = () =>
-      nodesAlive(registry.nodes(), asked, config, (node) => (sameHost ? node.port : deps.advertisedPort(node)));
-    if (!domain || asked.isMachine || zoneDomains.includes(host)) return matchNodes(glob, alive());
+      nodesAlive(
+        registry.nodes(),
+        (aliveName) => domains.listedHost(aliveName, host),
+        (node) => (sameHost ? node.port : deps.advertisedPort(node)),
+      );
+    if (!domain || domains.isMachine(host) || zoneDomains.includes(host)) return matchNodes(glob, alive());
     return deps
-      .instances(domain, config.timeout)
-      .then((instances = []) => matchNodes(glob, alive(), nodesOfService(instances, { host, domain }, config)));
+      .instances(domain, timeout)
+      .then((instances = []) => matchNodes(glob, alive(), nodesOfService(instances, { host, domain }, deps)));
   };
 }

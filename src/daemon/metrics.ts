@@ -1,4 +1,6 @@
-import type { DaemonEvent, LookUp } from "./core/observations.js";
+import { RecentLookUps } from "../admin/core/view.js";
+import type { Registry } from "../epmd/core/registry.js";
+import { type DaemonEvent, type LookUp, Observations } from "./core/observations.js";
 
 export interface MetricSpec {
   readonly type: "counter" | "gauge" | "histogram";
@@ -44,7 +46,7 @@ export const METRICS = {
 
 export type MetricName = keyof typeof METRICS;
 
-/** Upper bounds, seconds: from a node alive here (µs) to the 4 s of a whole look-up. */
+/** Upper bounds of histogram buckets, seconds: from a registry hit (microseconds) to the 4 s of a whole look-up. */
 export const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] as const;
 
 export type Labels = Readonly<Record<string, string>>;
@@ -52,16 +54,16 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Series {
   readonly labels: Labels;
   value: number;
-  /** Of a histogram: how many fell into each bucket and into none below it; `value` is the sum then. */
+  /** Of a histogram: observations by their smallest bucket; `value` is the sum of all. */
   readonly buckets?: number[];
   count?: number;
 }
 
-/** Counts what happens. Plain numbers: the library that writes them down is loaded when somebody first asks. */
+/** Counts events. Plain numbers: the library that formats them is loaded at the first request for /metrics. */
 export class Metrics {
   readonly #series = new Map<MetricName, Map<string, Series>>();
 
-  /** Of a metric that is counted here, in the order of first appearance. */
+  /** The series of a metric, in the order of their first event. */
   series(name: MetricName): readonly Series[] {
     return Array.from(this.#series.get(name)?.values() ?? []);
   }
@@ -108,7 +110,7 @@ export class Metrics {
     const series = this.#find(name, labels);
     series.value += seconds;
     series.count = (series.count ?? 0) + 1;
-    // Only the smallest bucket that holds it: those above are summed up when somebody reads them.
+    // Only the smallest bucket that holds it: the sums over the buckets are made when they are read.
     const index = BUCKETS.findIndex((bound) => seconds <= bound);
     if (series.buckets && index >= 0) series.buckets[index] = (series.buckets[index] ?? 0) + 1;
   }
@@ -127,4 +129,25 @@ export class Metrics {
     }
     return series;
   }
+}
+
+/** The daemon's events, and what is kept of them to be shown. */
+export interface Observed {
+  readonly observations: Observations;
+  readonly metrics: Metrics;
+  readonly recent: RecentLookUps;
+}
+
+export function observeDaemon(registry: Registry): Observed {
+  const observations = new Observations();
+  const metrics = new Metrics();
+  const recent = new RecentLookUps();
+  observations.subscribe(metrics.take);
+  observations.subscribe((event) => {
+    if (event.type === "look-up") recent.add(event);
+  });
+  registry.subscribe(({ type, node }) => {
+    observations.emit({ type: "node", change: type, name: node.aliveName, port: node.port });
+  });
+  return { observations, metrics, recent };
 }

@@ -60,6 +60,14 @@ export class NameServers {
     return this.#matching(name).length > 0 ? [name] : searchNames(name, this.#read?.conf ?? DEFAULT_RESOLV_CONF);
   }
 
+  /** All of them, as --dns has them: `domain=ip:port`, or `ip:port` for every other name. */
+  async all(now: number): Promise<string[]> {
+    const named = this.#options.rules.filter(({ domain }) => domain !== undefined);
+    const { servers } = await this.serversFor("", now);
+    const at = (server: NameServer) => hostPort(server.address, server.port);
+    return [...named.map((rule) => `${rule.domain}=${at(rule)}`), ...servers.map(at)];
+  }
+
   async serversFor(name: string, now: number): Promise<ServerSet> {
     const matching = this.#matching(name);
     if (matching.length > 0) {

@@ -33,6 +33,8 @@ export interface Resolver {
     wrong: (record: ResourceRecord, answer: Records) => boolean,
     options?: Pick<QueryOptions, "search">,
   ) => void;
+  /** The servers that are asked, as --dns has them: `[domain=]ip:port`. */
+  readonly nameServers: () => Promise<readonly string[]>;
   /** Ends the queries under way; their result is `unavailable`. */
   readonly close: () => Promise<void>;
 }
@@ -205,6 +207,7 @@ export function createResolver(options: ResolverOptions): Resolver {
         lookup(qname, qtype, { ...query, deadline }, troubled),
       );
     },
+    nameServers: () => nameServers.all(now()),
     dropRecords(name, qtype, wrong, { search = false } = {}) {
       const asked = name.toLowerCase();
       for (const qname of search ? nameServers.knownNamesFor(asked) : [asked]) {

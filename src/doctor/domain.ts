@@ -1,4 +1,4 @@
-import { servedDomains } from "../publish/core/advertised.js";
+import { servedDomains } from "../names/domains.js";
 import { domainDoubts } from "../publish/core/domains.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { Check } from "./check.js";

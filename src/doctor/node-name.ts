@@ -1,8 +1,9 @@
 import { nameProblem } from "../dns/wire/record.js";
+import { nodeHost } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
 import { parseServiceDomain } from "../names/service-domain.js";
 import { familyOf } from "../net/ip.js";
-import { nodeHost, reach } from "../publish/core/advertised.js";
+import { reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import type { Check } from "./check.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";

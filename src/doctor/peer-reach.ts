@@ -1,6 +1,6 @@
 import { type Probe, probeWords } from "../distribution/words.js";
-import { formatPeer } from "../epmd/peer.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import type { Check } from "./check.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Examination } from "./examination.js";
@@ -41,7 +41,7 @@ function softened(findings: readonly Finding[], another: boolean): Finding[] {
 }
 
 function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
-  const place = formatPeer(endpoint);
+  const place = hostPort(endpoint);
   if (probe.connectMs !== undefined) return ok(`${place} accepts connections (${probe.connectMs.toFixed(1)} ms)`);
   const refused = isUpstream
     ? "see mesh-upstream"
@@ -79,7 +79,7 @@ export const peerHandshake: Check = {
 };
 
 function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
-  const evidence = `${formatPeer(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
+  const evidence = `${hostPort(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
   switch (probe.result) {
     case "node":
       return ok(evidence);

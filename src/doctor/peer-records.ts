@@ -1,9 +1,8 @@
 import { serviceNames } from "../consul/examine.js";
 import { nameProblem, srvOwner } from "../dns/wire/record.js";
-import { formatPeer } from "../epmd/peer.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { parseServiceDomain } from "../names/service-domain.js";
-import { familyOf } from "../net/ip.js";
+import { familyOf, hostPort } from "../net/ip.js";
 import type { Check } from "./check.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
@@ -25,7 +24,7 @@ export const peerRecords: Check = {
     switch (resolution.outcome) {
       case "found": {
         const { source, endpoints, stale } = resolution;
-        const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+        const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
         return warn(`${evidence}, as it was known before every name server failed`, "see resolver");

@@ -1,7 +1,7 @@
-import { formatPeer } from "../epmd/peer.js";
 import { gatewayDomains, isGatewayHost } from "../gateway/core/names.js";
 import { isHelperName } from "../names/helper-names.js";
 import type { Family } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { vmProcess } from "../os/vm-process.js";
@@ -31,7 +31,7 @@ export const peerFamily: Check = {
     const [only] = families;
     if (only === undefined || families.size === 2)
       return ok("the node has IPv4 and IPv6 endpoints: every VM can dial it");
-    const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+    const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
     const evidence = `the node has IPv${only} endpoints only (${places})`;
     if (config.gateway) return ok(`${evidence}: the gateway's relays reach it for every VM`);
     if (resolution.source === "registry") return ok(`${evidence}, and lives here`);

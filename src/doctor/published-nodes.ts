@@ -1,8 +1,9 @@
+import { isLeftOut, nodeDomain } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
-import { isLeftOut, nodeDomain, reach } from "../publish/core/advertised.js";
+import { reach } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { Resolution } from "../resolve/core/resolution.js";
 import type { Examination } from "./examination.js";

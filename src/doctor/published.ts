@@ -1,5 +1,4 @@
 import { probeWords } from "../distribution/words.js";
-import { formatPeer } from "../epmd/peer.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
@@ -59,7 +58,7 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
           : 'the name server asked must be that Consul\'s (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that; or the token is gone that the entry was registered with (see catalogue)',
       );
     case "found": {
-      const places = listed(resolution.endpoints.map((endpoint) => formatPeer(endpoint)));
+      const places = listed(resolution.endpoints.map((endpoint) => hostPort(endpoint)));
       if (resolution.endpoints.some((endpoint) => isOwn(node, endpoint))) return ok(`${full} is at ${places}`);
       const wanted = node.places.map(({ address, port }) =>
         address === undefined ? `port ${port}` : hostPort(address, port),
@@ -92,7 +91,7 @@ export const publishedEndpoint: Check = {
 
 async function dialled(node: PublishedNode, examination: Examination): Promise<Finding[]> {
   return (await examination.dial(node)).map(({ endpoint, probe }) => {
-    const place = formatPeer(endpoint);
+    const place = hostPort(endpoint);
     const { full } = node;
     if (!isOwn(node, endpoint)) return ok(`${full} is at ${place} too, which is another machine's`);
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
@@ -127,7 +126,7 @@ export const hairpin: Check = {
 
 async function throughHost(node: PublishedNode, examination: Examination): Promise<Finding[]> {
   return (await examination.dial(node)).map(({ endpoint, probe }) => {
-    const place = formatPeer(endpoint);
+    const place = hostPort(endpoint);
     switch (probe.result) {
       case "node":
       case "tls":

@@ -1,8 +1,8 @@
 import { addressesOfHostName } from "../epmd/listen-addresses.js";
+import { nodeHost } from "../names/domains.js";
 import { cidrContains, familyOf, isLoopback } from "../net/ip.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { isBroker } from "../os/vm-process.js";
-import { nodeHost } from "../publish/core/advertised.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import type { Check } from "./check.js";
 import { listed, ok, skip, warn } from "./core/finding.js";

@@ -9,19 +9,19 @@ import {
   REFUSED_CREATION,
 } from "./wire/messages.js";
 
-/** What becomes of the connection and of the daemon with an answer. */
-export type Answer =
+/** The response to a request, and what happens to the connection and to the daemon. */
+export type RequestResult =
   | { readonly action: "reply"; readonly response: EpmdResponse }
   /** Reply, and keep the connection: it is the registration from now on. */
   | { readonly action: "hold"; readonly response: EpmdResponse; readonly node: RegisteredNode }
-  /** Close without a word, as stock EPMD does to those who may not ask. */
-  | { readonly action: "close"; readonly reason: string }
+  /** Close without an answer, as stock EPMD does where a peer may not ask. */
+  | { readonly action: "close"; readonly reason: "not-local" | "stop-not-allowed" | "uid" | "gone" }
   /** Reply, then end the daemon. */
   | { readonly action: "exit"; readonly response: EpmdResponse };
 
 export interface AnswerDeps {
   readonly registry: Registry;
-  /** PORT_PLEASE2: at once for a node alive here. */
+  /** PORT_PLEASE2; no promise for a node that is alive here. */
   readonly lookUp: (request: PortPlease2Request, peer: Peer) => EpmdResponse | Promise<EpmdResponse>;
   /** The nodes that NAMES lists at the address where it was asked. */
   readonly list: (peer: Peer) => readonly RegisteredNode[];
@@ -31,14 +31,19 @@ export interface AnswerDeps {
   readonly register: Register;
   /** Ends the connection that holds a node; for STOP. */
   readonly release: (node: RegisteredNode) => void;
-  /** The port that clients believe us to be on: NAMES and DUMP begin with it. */
+  /** The port that we listen on: NAMES and DUMP begin with it. */
   readonly epmdPort: () => number;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
 }
 
-/** The rules of epmd_srv.c: who may do what, and what is said. */
-export function answer(request: EpmdRequest, peer: Peer, holding: Holding, deps: AnswerDeps): Answer | Promise<Answer> {
+/** The rules of epmd_srv.c: who may ask for what, and what is answered. */
+export function answer(
+  request: EpmdRequest,
+  peer: Peer,
+  holding: Holding,
+  deps: AnswerDeps,
+): RequestResult | Promise<RequestResult> {
   switch (request.type) {
     case "PORT_PLEASE2_REQ": {
       const response = deps.lookUp(request, peer);
@@ -47,7 +52,7 @@ export function answer(request: EpmdRequest, peer: Peer, holding: Holding, deps:
     }
     case "NAMES_REQ": {
       const epmdPort = deps.epmdPort();
-      // Strangers get what stock EPMD gives: who lives here, and not who lives elsewhere.
+      // Strangers get what stock EPMD gives: the nodes alive here, none that live elsewhere.
       if (request.pattern === undefined || !peer.local) {
         return reply({ type: "NAMES_RESP", epmdPort, nodes: deps.list(peer) });
       }
@@ -56,13 +61,18 @@ export function answer(request: EpmdRequest, peer: Peer, holding: Holding, deps:
       return found instanceof Promise ? found.then(list) : list(found);
     }
     default:
-      return peer.local ? answerLocal(request, peer, holding, deps) : { action: "close", reason: "not a local peer" };
+      return peer.local ? answerLocal(request, peer, holding, deps) : { action: "close", reason: "not-local" };
   }
 }
 
 type LocalRequest = Exclude<EpmdRequest, { type: "PORT_PLEASE2_REQ" | "NAMES_REQ" }>;
 
-function answerLocal(request: LocalRequest, peer: Peer, holding: Holding, deps: AnswerDeps): Answer | Promise<Answer> {
+function answerLocal(
+  request: LocalRequest,
+  peer: Peer,
+  holding: Holding,
+  deps: AnswerDeps,
+): RequestResult | Promise<RequestResult> {
   const { registry } = deps;
   switch (request.type) {
     case "ALIVE2_REQ": {
@@ -82,14 +92,14 @@ function answerLocal(request: LocalRequest, peer: Peer, holding: Holding, deps: 
         former: registry.former(),
       });
     case "KILL_REQ":
-      // ejabberd's scripts send KILL to whatever EPMD there is when their own node has gone.
+      // ejabberd's scripts send KILL to any EPMD on the port when their own node has ended.
       if (!deps.allowKill || (registry.size > 0 && !deps.relaxedCommandCheck))
         return reply({ type: "KILL_RESP", text: "NO" });
       return { action: "exit", response: { type: "KILL_RESP", text: "OK" } };
     case "STOP_REQ": {
-      if (!deps.relaxedCommandCheck) return { action: "close", reason: "STOP needs --relaxed-command-check" };
+      if (!deps.relaxedCommandCheck) return { action: "close", reason: "stop-not-allowed" };
       const node = registry.get(request.aliveName);
-      // A node of --publish-node has no connection that could be ended.
+      // A node of --publish-node has no connection that can be ended.
       if (node?.origin !== "alive2") return reply({ type: "STOP_RESP", text: "NOEXIST" });
       deps.release(node);
       return reply({ type: "STOP_RESP", text: "STOPPED" });
@@ -99,7 +109,7 @@ function answerLocal(request: LocalRequest, peer: Peer, holding: Holding, deps: 
   }
 }
 
-function alive2Answer(registered: Registered, highestVersion: number): Answer {
+function alive2Answer(registered: Registered, highestVersion: number): RequestResult {
   switch (registered.outcome) {
     case "registered": {
       const { node } = registered;
@@ -115,7 +125,7 @@ function alive2Answer(registered: Registered, highestVersion: number): Answer {
   }
 }
 
-function reply(response: EpmdResponse): Answer {
+function reply(response: EpmdResponse): RequestResult {
   return { action: "reply", response };
 }
 
@@ -126,43 +136,4 @@ function alive2Response(highestVersion: number) {
 
 function refusal(highestVersion: number): EpmdResponse {
   return { ...alive2Response(highestVersion), result: 1, creation: REFUSED_CREATION };
-}
-
-/** Requests and answers as the debug log shows them. */
-export function describeRequest(request: EpmdRequest): string {
-  switch (request.type) {
-    case "ALIVE2_REQ":
-      return `ALIVE2_REQ ${request.aliveName} port ${request.port}`;
-    case "ALIVE2_REQ_REFUSED":
-      return `ALIVE2_REQ with ${request.reason}`;
-    case "PORT_PLEASE2_REQ":
-      return `PORT_PLEASE2_REQ ${request.name}`;
-    case "STOP_REQ":
-      return `STOP_REQ ${request.aliveName}`;
-    case "NAMES_REQ":
-      return request.pattern === undefined ? request.type : `${request.type} ${request.pattern}`;
-    default:
-      return request.type;
-  }
-}
-
-export function describeAnswer(result: Answer): string {
-  if (result.action === "close") return `closed: ${result.reason}`;
-  return describeResponse(result.response);
-}
-
-function describeResponse(response: EpmdResponse): string {
-  switch (response.type) {
-    case "ALIVE2_RESP":
-      return response.result === 0 ? `registered, creation ${response.creation}` : "refused";
-    case "PORT2_RESP":
-      return response.result === 0 ? `port ${response.port}` : "not found";
-    case "NAMES_RESP":
-    case "DUMP_RESP":
-      return `${response.nodes.length} names`;
-    case "NAMES_MATCH_RESP":
-      return `${response.names.length} names match`;
-    default:
-      return response.text;
-  }
 }

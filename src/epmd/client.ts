@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import { describeError, EpmdError } from "../errors.js";
-import { formatPeer } from "./peer.js";
+import { hostPort } from "../net/ip.js";
 import { encodeRequest } from "./wire/codec.js";
 import {
   decodeNamesResponse,
@@ -11,7 +11,7 @@ import {
   type Port2Answer,
 } from "./wire/responses.js";
 
-/** No answer of an EPMD is longer, bytes; who sends more is none, and must not fill our memory. */
+/** The longest answers of an EPMD, bytes. A server that sends more is no EPMD, and must not fill our memory. */
 const LONGEST = {
   /** PORT2_RESP: tag, result, the fixed fields, a name of 255 characters of 4 bytes, and Extra, whose length has 16 bits. */
   port: 2 + 8 + (2 + 1020) + (2 + 0xffff),
@@ -28,18 +28,18 @@ export interface AskOptions {
   readonly forwarded?: boolean;
 }
 
-/** Asks an EPMD for a node; undefined when it has none of that name. @throws EpmdError */
+/** Asks an EPMD for a node; undefined when it has no such node. @throws EpmdError */
 export async function portPlease(epmd: IpPort, name: string, options: AskOptions): Promise<Port2Answer | undefined> {
   return (await portPleaseWhy(epmd, name, options)).node;
 }
 
 export interface WhyAnswer {
   readonly node: Port2Answer | undefined;
-  /** Why there is none: a srv-epmd tells a local peer that asked with a full name. */
+  /** Why the node was not found: only a srv-epmd says so, to a local peer that asked with a full name. */
   readonly reason: string | undefined;
 }
 
-/** The same with the reason, where the EPMD gives one. @throws EpmdError */
+/** As portPlease, with the reason where the EPMD gives one. @throws EpmdError */
 export async function portPleaseWhy(epmd: IpPort, name: string, options: AskOptions): Promise<WhyAnswer> {
   const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name, forwarded: options.forwarded ?? false });
   const bytes = await exchange(epmd, request, options.timeout, LONGEST.port);
@@ -47,7 +47,7 @@ export async function portPleaseWhy(epmd: IpPort, name: string, options: AskOpti
 }
 
 export interface AskNamesOptions extends Pick<AskOptions, "timeout"> {
-  /** `node_*@svc`: a srv-epmd answers a local peer with full names; every other EPMD ignores it and gives its own names. */
+  /** `node_*@svc`: a srv-epmd answers a local peer with full names. Other EPMDs ignore it and list their own names. */
   readonly pattern?: string;
 }
 
@@ -75,17 +75,17 @@ export async function kill(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout"
 
 function decodeAnswer<T>(epmd: IpPort, decode: (bytes: Buffer) => T, bytes: Buffer): T {
   if (bytes.length === 0) {
-    const message = `${formatPeer(epmd)} closed the connection without an answer: it may not serve this machine, or be no EPMD`;
+    const message = `${hostPort(epmd)} closed the connection without an answer: it may not serve this machine, or be no EPMD`;
     throw new EpmdError("EPMD_ANSWER", message);
   }
   try {
     return decode(bytes);
   } catch (error) {
-    throw new EpmdError("EPMD_ANSWER", `what listens on ${formatPeer(epmd)} is no EPMD`, { cause: error });
+    throw new EpmdError("EPMD_ANSWER", `what listens on ${hostPort(epmd)} is no EPMD`, { cause: error });
   }
 }
 
-/** Responses carry no length: all that comes until the server closes. @param longest what an EPMD may answer, bytes */
+/** Responses have no length field: reads until the server closes. @param longest length of the answer, bytes */
 function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: epmd.address, port: epmd.port, noDelay: true });
@@ -97,7 +97,7 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: numbe
       reject(error);
     };
     const timer = setTimeout(
-      () => fail(new EpmdError("EPMD_TIMEOUT", `no answer from ${formatPeer(epmd)} within ${timeout} ms`)),
+      () => fail(new EpmdError("EPMD_TIMEOUT", `no answer from ${hostPort(epmd)} within ${timeout} ms`)),
       timeout,
     );
     socket.on("connect", () => socket.write(request));
@@ -105,7 +105,7 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: numbe
       chunks.push(chunk);
       length += chunk.length;
       if (length <= longest) return;
-      const message = `what listens on ${formatPeer(epmd)} is no EPMD: it answers with more than ${longest} bytes`;
+      const message = `what listens on ${hostPort(epmd)} is no EPMD: it answers with more than ${longest} bytes`;
       fail(new EpmdError("EPMD_ANSWER", message));
     });
     socket.on("end", () => {
@@ -115,7 +115,7 @@ function exchange(epmd: IpPort, request: Buffer, timeout: number, longest: numbe
     });
     socket.on("error", (error) =>
       fail(
-        new EpmdError("EPMD_UNREACHABLE", `cannot ask the EPMD at ${formatPeer(epmd)}: ${describeError(error)}`, {
+        new EpmdError("EPMD_UNREACHABLE", `cannot ask the EPMD at ${hostPort(epmd)}: ${describeError(error)}`, {
           cause: error,
         }),
       ),

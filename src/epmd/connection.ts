@@ -1,10 +1,10 @@
 import type { Duplex } from "node:stream";
 import type { Observe } from "../daemon/core/observations.js";
 import { ProtocolError } from "../errors.js";
-import { type Answer, describeAnswer, describeRequest } from "./answer.js";
+import type { RequestResult } from "./answer.js";
 import type { RegisteredNode } from "./core/registry.js";
-import type { PeerLog } from "./peer-log.js";
-import { requestEvent } from "./record.js";
+import type { PeerLog } from "./peer.js";
+import { describeRequest, describeResult, requestEvent } from "./record.js";
 import type { Holding } from "./registering.js";
 import type { UnreadAnswers } from "./unread-answers.js";
 import { readFrame } from "./wire/bytes.js";
@@ -12,16 +12,16 @@ import { decodeRequest, encodeResponse } from "./wire/codec.js";
 import type { EpmdRequest } from "./wire/messages.js";
 
 export interface ConnectionDeps {
-  readonly answer: (request: EpmdRequest, holding: Holding) => Answer | Promise<Answer>;
-  /** The connection is now this node's registration; `release` ends it. */
+  readonly answer: (request: EpmdRequest, holding: Holding) => RequestResult | Promise<RequestResult>;
+  /** The connection is this node's registration from now on; `release` ends it. */
   readonly hold: (node: RegisteredNode, release: () => void) => void;
   /** The connection that held this node has ended. */
   readonly unregister: (node: RegisteredNode) => void;
-  /** A KILL was obeyed and its answer is out. */
+  /** The answer to a KILL that is obeyed has been sent. */
   readonly exit: () => void;
-  /** Milliseconds of silence after which a connection whose request is incomplete is closed; each byte counts. */
+  /** A connection whose request is incomplete is closed after this many milliseconds without a byte. */
   readonly packetTimeout: number;
-  /** Of all connections. */
+  /** Shared by all connections. */
   readonly unread: Pick<UnreadAnswers, "isFull" | "keep">;
   readonly observe: Observe;
   readonly log: PeerLog;
@@ -36,9 +36,19 @@ export interface ConnectionDeps {
  */
 type State = "request" | "held" | "closing";
 
-/** What a timer of Node's holds, milliseconds; one that is set longer fires at once. */
+/** The longest time that a timer of Node takes, milliseconds: a longer one fires at once. */
 const LONGEST_TIMER = 0x7fffffff;
 const NOTHING = Buffer.alloc(0);
+/** Why a connection is closed without an answer, as the debug log has it. */
+type CloseReason =
+  | Extract<RequestResult, { action: "close" }>["reason"]
+  | "packet-timeout"
+  | "invalid-request"
+  | "answers-unread"
+  | "too-many-requests"
+  | "name-released"
+  | "internal-error";
+
 /** What a client that holds a node may send ahead of its answers, and leave unread of them, bytes. */
 const MAX_AHEAD = 64 * 1024;
 const MAX_UNREAD = 1024 * 1024;
@@ -48,8 +58,9 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   const nodes: RegisteredNode[] = [];
   let state: State = "request";
   let pending: Buffer = NOTHING;
-  let answering = false;
-  /** Of the event loop: a request that came when there was no room for its answer. */
+  /** The request whose answer is awaited. */
+  let answering: EpmdRequest["type"] | undefined;
+  /** Set while a request waits for a later turn of the event loop, because there is no room for its answer. */
   let nextTurn: NodeJS.Immediate | undefined;
   let ended = false;
   let timer: NodeJS.Timeout | undefined;
@@ -58,7 +69,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     clearTimeout(timer);
     // epmd_srv.c compares whole seconds, so a client has up to a second more than the time-out: a request that
     // comes a byte a second with -packet_timeout 1 is answered (epmd_SUITE, slow_get_port_nr).
-    timer = setTimeout(() => drop("no complete request in time"), Math.min(deps.packetTimeout + 1000, LONGEST_TIMER));
+    timer = setTimeout(() => drop("packet-timeout"), Math.min(deps.packetTimeout + 1000, LONGEST_TIMER));
   };
 
   const unregister = () => {
@@ -66,16 +77,16 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   };
 
   /** Ends the connection without an answer. */
-  const drop = (reason: string) => {
-    if (!duplex.destroyed) log.debug({ reason }, "connection closed");
+  const drop = (reason: CloseReason, error?: string) => {
+    if (!duplex.destroyed) log.debug({ reason, error }, "connection closed");
     state = "closing";
     unregister();
     duplex.destroy();
   };
 
-  const dropInvalid = (reason: string) => {
+  const dropInvalid = (error: string) => {
     deps.observe({ type: "request", request: "invalid", result: "closed" });
-    drop(reason);
+    drop("invalid-request", error);
   };
 
   /** Sends the last bytes; a peer that does not take them is dropped by the timer. */
@@ -93,12 +104,12 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     deps.unread.keep(duplex);
   };
 
-  const carryOut = (request: EpmdRequest, result: Answer, startedAt: number) => {
-    answering = false;
+  const carryOut = (request: EpmdRequest, result: RequestResult, startedAt: number) => {
+    answering = undefined;
     deps.observe(requestEvent(request, result));
     if (log.isLevelEnabled("debug")) {
       const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
-      log.debug({ request: describeRequest(request), result: describeAnswer(result), elapsedMs }, "request");
+      log.debug({ request: describeRequest(request), result: describeResult(result), elapsedMs }, "request");
     }
     switch (result.action) {
       case "close":
@@ -108,11 +119,11 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
       case "hold":
         nodes.push(result.node);
         state = "held";
-        deps.hold(result.node, () => drop("name was taken back"));
+        deps.hold(result.node, () => drop("name-released"));
         duplex.write(encodeResponse(result.response));
         return;
       case "reply":
-        // After a refused ALIVE2 too: a VM that comes back every 2 s would leave a socket behind each time.
+        // A refused ALIVE2 ends its connection too: a VM that retries every 2 s would leave a socket behind each time.
         if (state !== "held") return finish(encodeResponse(result.response));
         duplex.write(encodeResponse(result.response));
         deps.unread.keep(duplex);
@@ -130,7 +141,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     }
     const result = deps.answer(request, { names: nodes.length, isOpen: () => !duplex.destroyed });
     if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
-    answering = true;
+    answering = request.type;
     clearTimeout(timer);
     result
       .then((settled) => {
@@ -140,25 +151,25 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
       })
       .catch((error: unknown) => {
         log.error({ err: error, request: describeRequest(request) }, "request failed");
-        drop("internal fault");
+        drop("internal-error");
       });
   };
 
-  /** Works off what has arrived, one request at a time; in a loop, for a registered client may send thousands at once. */
+  /** Handles what has arrived, one request at a time; in a loop, because a registered client may send thousands at once. */
   const advance = () => {
     while (!answering && !nextTurn && state !== "closing") {
       const read = readFrame(pending);
       if (read.kind === "invalid") return dropInvalid(read.reason);
       if (read.kind === "more") {
-        // A held connection may be silent for ever, but not in the middle of a request.
+        // A connection that holds a node may be silent for ever between requests, not within one.
         if (state === "request" || pending.length > 0) restartTimer();
         else clearTimeout(timer);
         if (ended) finish(undefined);
         return;
       }
-      if (duplex.writableLength > MAX_UNREAD) return drop("answers are not read");
+      if (duplex.writableLength > MAX_UNREAD) return drop("answers-unread");
       if (deps.unread.isFull) {
-        // Thousands may ask within one turn, and what is dropped in it is in memory until its end.
+        // Thousands of requests may arrive in one turn, and the answers that are dropped in it stay in memory until its end.
         nextTurn = setImmediate(() => {
           nextTurn = undefined;
           advance();
@@ -171,21 +182,22 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
       } catch (error) {
         if (error instanceof ProtocolError) return dropInvalid(error.message);
         log.error({ err: error }, "connection failed");
-        return drop("internal fault");
+        return drop("internal-error");
       }
     }
   };
 
   duplex.on("data", (chunk: Buffer) => {
-    if (state === "closing" || (answering && state === "request")) return;
+    if (state === "closing") return;
+    // Only a registration may be followed by further requests: its connection stays.
+    if (state === "request" && answering && answering !== "ALIVE2_REQ") return;
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    if ((answering || nextTurn) && pending.length > MAX_AHEAD)
-      return drop("requests come faster than answers are taken");
+    if ((answering || nextTurn) && pending.length > MAX_AHEAD) return drop("too-many-requests");
     advance();
   });
   duplex.on("end", () => {
     ended = true;
-    // A half-close behind a request still gets its answer; a registration ends with it.
+    // A request is answered although its client has half-closed; a registration ends with the half-close.
     if (!answering && !nextTurn && state !== "closing") finish(undefined);
   });
   duplex.on("error", (error) => log.debug({ err: error }, "connection failed"));

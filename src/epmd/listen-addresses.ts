@@ -1,12 +1,20 @@
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
-import { type Cidr, canonicalIp, cidrContains, familyOf, isLoopback, isWildcard, parseCidr } from "../net/ip.js";
+import {
+  type Cidr,
+  canonicalIp,
+  cidrContains,
+  familyOf,
+  hostPort,
+  isLoopback,
+  isWildcard,
+  parseCidr,
+} from "../net/ip.js";
 import { addressesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import type { ListenAddress, Listener } from "./listener.js";
-import { formatPeer } from "./peer.js";
 
-/** A resolver that does not answer must not keep nodes from registering on the loopbacks. */
+/** Milliseconds: a resolver that does not answer must not keep nodes from registering on the loopback addresses. */
 const HOST_NAME_LOOKUP_LIMIT = 1000;
 
 /**
@@ -48,15 +56,15 @@ export async function listenAddresses(
   return Array.from(distinct.values());
 }
 
-/** As the system's resolver has them: nearly everywhere /etc/hosts comes first. Within a second; never rejects. */
+/** From /etc/hosts, else from the system's resolver within a second. Never rejects. */
 export async function addressesOfHostName(hostName: string): Promise<string[]> {
   const inHosts = addressesInHosts(await readHostsFile(), hostName);
   return inHosts.length > 0 ? inHosts : askSystem(hostName);
 }
 
 /**
- * In a process of its own, which can be ended: getaddrinfo cannot, and while name servers are silent it would keep this
- * process from ending too. Without getent (it comes with the C library on Linux) the loopbacks have to do.
+ * In another process, because getaddrinfo cannot be aborted: while name servers are silent it would keep this process
+ * from ending. Where there is no getent (it belongs to the C library on Linux) the result is empty.
  */
 async function askSystem(hostName: string): Promise<string[]> {
   const { execFile } = await import("node:child_process");
@@ -69,11 +77,11 @@ async function askSystem(hostName: string): Promise<string[]> {
   });
 }
 
-/** They need a zone, and no node is named after one. */
+/** Link-local addresses need a zone, and no node is named after one. */
 const LINK_LOCAL_6 = parseCidr("fe80::/10") as Cidr;
-/** A machine may have many (virtual services of a load balancer); each costs a socket. */
+/** A machine may have many addresses (virtual services of a load balancer), and each takes a socket. */
 const MOST_ADDRESSES = 64;
-/** Milliseconds between two looks: an address may come after this program, by DHCP for one. */
+/** Milliseconds between two checks: the machine may get an address after our start, for example by DHCP. */
 const LOOK = 2_000;
 
 /** Those of the machine's addresses at which a VM here may ask for a node that is named after one. */
@@ -84,28 +92,32 @@ export function listenableOwn(addresses: readonly string[]): string[] {
 
 export interface OwnAddressesDeps {
   readonly listener: Pick<Listener, "add" | "remove" | "addresses" | "port">;
-  /** Of all interfaces, now. */
+  /** The present addresses of all interfaces. */
   readonly addresses: () => readonly string[];
   readonly log: Logger;
   /** Milliseconds; for tests. */
   readonly look?: number;
 }
 
-/** Listens where the machine gets an address, for local peers, and no more where it has lost one. @returns ends that */
+/** Starts and stops listening, for local peers, as the machine gets and loses addresses. @returns ends that */
 export function followOwnAddresses({ listener, addresses, log, look = LOOK }: OwnAddressesDeps): () => void {
-  const isBound = (address: string) => listener.addresses.includes(formatPeer({ address, port: listener.port }));
-  // The listener has begun with these, and has said which it could not have.
+  const at = (address: string) => hostPort({ address, port: listener.port });
+  const isBound = (address: string) => listener.addresses.includes(at(address));
+  // The listener has started with these addresses, and has logged which it could not bind.
   let followed = new Set(listenableOwn(addresses()).filter(isBound));
   const failed = new Set(listenableOwn(addresses()).filter((address) => !isBound(address)));
   const add = async (address: string) => {
     try {
       await listener.add(address);
-      if (failed.delete(address)) log.info({ address }, "listening on an address of this machine after all");
+      if (failed.delete(address))
+        log.info({ address: at(address) }, "listening on an address that was not free before");
     } catch (error) {
       followed.delete(address);
       if (failed.has(address)) return;
       failed.add(address);
-      log.warn({ address, reason: describeError(error) }, "no VM here finds nodes that are named after this address");
+      const { code: reason } = error as { code?: string };
+      const fields = { address: at(address), reason, error: describeError(error) };
+      log.warn(fields, "address not listened on: VMs here cannot find nodes that are named after it");
     }
   };
   const timer = setInterval(() => {

@@ -1,21 +1,20 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../daemon/logger.js";
 import { ListenError } from "../errors.js";
-import { type Cidr, familyOf } from "../net/ip.js";
+import { type Cidr, familyOf, hostPort } from "../net/ip.js";
 import { isAbsent, listenError } from "../os/sockets.js";
-import { formatPeer, type Peer, peerOf } from "./peer.js";
-import type { PeerLogs } from "./peer-log.js";
+import { type Peer, type PeerLogs, peerOf } from "./peer.js";
 import { Places, takePlaces } from "./places.js";
 
 /** An address to listen on. */
 export interface ListenAddress {
   /** Canonical IP literal. */
   readonly address: string;
-  /** Peers that are not local are served there too. */
+  /** Strangers are served there too. */
   readonly strangers: boolean;
-  /** Nobody asked for it by name: when the machine has no such address it is passed over. */
+  /** No option names it: it is passed over when the machine has no such address. */
   readonly implied: boolean;
-  /** Passed over when something else has the port there, too. */
+  /** Also passed over when another program has the port there. */
   readonly shared?: boolean;
 }
 
@@ -28,23 +27,26 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
-  /** Bound port; all addresses have the same. */
+  /** The bound port, the same on all addresses. */
   readonly port: number;
+  /** `ip:port` */
   readonly addresses: readonly string[];
   /**
-   * Listens on another address of this machine too, for local peers; nothing to do when a wildcard covers it.
+   * Listens on another address of this machine too, for local peers; does nothing when a wildcard covers it.
    * @throws ListenError LISTEN_IN_USE, LISTEN_FAILED
    */
   readonly add: (address: string) => Promise<void>;
-  /** Listens no more on an address that was added; connections stay. */
+  /** Stops listening on an address that was added; its connections stay. */
   readonly remove: (address: string) => Promise<void>;
-  /** How many are open. */
+  /** Open connections. */
   readonly connections: number;
+  /** close() was called: the connections that end now are ended by us. */
+  readonly isClosed: boolean;
   /** Stops accepting and ends every connection. */
   readonly close: () => Promise<void>;
 }
 
-/** How often another free port is tried when the one found on the first address is taken on the next. */
+/** For port 0: how many free ports are tried, because a port that is free on one address may be taken on another. */
 const PORT_ATTEMPTS = 20;
 const BACKLOG = 1024;
 
@@ -74,7 +76,7 @@ class EpmdListener implements Listener {
   readonly #sockets = new Set<Socket>();
   readonly #options: ListenerOptions;
   readonly #bound = new Map<string, Promise<Server>>();
-  /** Sockets that are on their way out. */
+  /** Addresses whose socket is being closed. */
   readonly #leaving = new Map<string, Promise<void>>();
   #closed = false;
   readonly #places: Places;
@@ -85,7 +87,7 @@ class EpmdListener implements Listener {
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#places = new Places(options.maxConnections);
-    // Strangers cannot take the places of the nodes here.
+    // Strangers get half of all places: they must not keep the nodes here from registering.
     this.#strangerPlaces = new Places(Math.floor(options.maxConnections / 2));
   }
 
@@ -95,13 +97,13 @@ class EpmdListener implements Listener {
       try {
         const server = await this.#bind(address);
         this.port = (server.address() as { port: number }).port;
-        this.addresses.push(formatPeer({ address: address.address, port: this.port }));
+        this.addresses.push(hostPort({ address: address.address, port: this.port }));
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (address.shared || (address.implied && code !== "EADDRINUSE")) {
           this.#options.log[isAbsent(code) ? "debug" : "warn"](
-            { address: address.address, code },
-            code === "EADDRINUSE" ? "address passed over: something else has the port there" : "address passed over",
+            { address: hostPort({ address: address.address, port: this.port }), reason: code },
+            code === "EADDRINUSE" ? "address passed over: another program has the port there" : "address passed over",
           );
           continue;
         }
@@ -114,28 +116,28 @@ class EpmdListener implements Listener {
 
   async add(address: string): Promise<void> {
     const wildcard = familyOf(address) === 4 ? "0.0.0.0" : "::";
-    // Our own socket that is being closed is no other program's.
+    // Our own socket that is still being closed would look like another program's.
     await this.#leaving.get(address);
     if (this.#bound.has(wildcard) || this.#closed) return;
     try {
-      // Two who want one address in the same moment must not be each other's EADDRINUSE.
+      // A second call for an address that is being bound would fail with EADDRINUSE.
       await (this.#bound.get(address) ?? this.#bind({ address, strangers: false }));
     } catch (error) {
       throw listenError({ address, port: this.port }, error);
     }
   }
 
-  /** Resolves when the address can be listened on again. Connections that stand go on. */
+  /** Resolves when the address can be listened on again. */
   async remove(address: string): Promise<void> {
     const bound = this.#bound.get(address);
     if (!bound) return this.#leaving.get(address);
     this.#bound.delete(address);
     const stop = (server: Server) => {
       this.#servers.delete(server);
-      // The system's socket is closed within the call; what its callback waits for are the connections.
+      // The socket is closed within the call; the callback of close() would wait for the connections.
       server.close();
     };
-    // One that is still being bound may fail, which is for whoever added it.
+    // Binding may still fail: add() reports that.
     const leaving = bound.then(stop, () => {}).finally(() => this.#leaving.delete(address));
     this.#leaving.set(address, leaving);
     await leaving;
@@ -147,7 +149,9 @@ class EpmdListener implements Listener {
       server.once("error", reject);
       server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
         server.off("error", reject);
-        server.on("error", (error) => this.#options.log.error({ err: error, address }, "listening failed"));
+        server.on("error", (error) =>
+          this.#options.log.error({ err: error, address: hostPort({ address, port: this.port }) }, "listening failed"),
+        );
         this.#servers.add(server);
         if (this.#closed) server.close();
         resolve(server);
@@ -170,7 +174,7 @@ class EpmdListener implements Listener {
     }
     const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
     if (full) {
-      if (full.tell()) this.#tellFull(full, peer);
+      if (full.tell()) this.#logFull(full, peer);
       return void socket.destroy();
     }
     this.#sockets.add(socket);
@@ -178,10 +182,14 @@ class EpmdListener implements Listener {
     onConnection(socket, peer);
   }
 
-  #tellFull(full: Places, peer: Peer): void {
+  #logFull(full: Places, peer: Peer): void {
     const { maxConnections, logs } = this.#options;
     const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
     logs.about(peer).warn({ maxConnections }, `connection closed: ${what} in use`);
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   get connections(): number {
@@ -191,7 +199,7 @@ class EpmdListener implements Listener {
   async close(): Promise<void> {
     this.#closed = true;
     const closed = Array.from(this.#servers, (server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    // Their own closing has to be over too: nodes are unregistered by it.
+    // Their `close` events unregister nodes, and are waited for too.
     const ended = Array.from(this.#sockets, (socket) => new Promise<void>((resolve) => socket.once("close", resolve)));
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all([...closed, ...ended]);

@@ -1,10 +1,11 @@
 import type { LookUp } from "../daemon/core/observations.js";
 import { type NodeName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import type { Found, NodeDescription, Resolution } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
-import { formatPeer, type Peer, refusedName } from "./peer.js";
+import { type Peer, refusedName } from "./peer.js";
 import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTION } from "./wire/messages.js";
 import { encodeEndpoints } from "./wire/responses.js";
 
@@ -40,15 +41,15 @@ export interface LookUpDeps {
 export interface GatewayWay {
   /** Whether this address is in the gateway's range. */
   readonly contains: (address: string) => boolean;
-  /** The host of this address was asked for: it does not expire for now. */
+  /** Records that the host of this address is in use, so that it keeps its address. */
   readonly markUsed: (address: string) => void;
   readonly lookUp: (request: PortPlease2Request, peer: Peer) => Promise<LookedUp>;
-  /** Whether a node that is alive here belongs to the host of this address. */
+  /** Whether a node that is alive here has the host of this address. */
   readonly belongsToHost: (node: RegisteredNode, address: string) => boolean;
 }
 
-/** What a look-up knows of its request before it has an answer. */
-type Asked = Pick<LookedUp, "way" | "asked" | "node">;
+/** The part of a look-up's result that the request alone decides. */
+type Requested = Pick<LookedUp, "way" | "asked" | "node">;
 
 const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
 
@@ -60,11 +61,11 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
   const { name, withHost, forwarded } = request;
   if (!withHost && deps.gateway?.contains(peer.dialled)) return deps.gateway.lookUp(request, peer);
   const way = withHost ? "module" : "host";
-  // Names with a host part are resolved first: `web@other.service.consul` is not the local `web`.
+  // A name with a host part goes through the resolver: `web@other.service.consul` is not the local `web`.
   const local = withHost ? undefined : deps.registry.get(name);
   if (local && local.address === undefined)
-    return answerLocal(local, { way, asked: name, node: parseQuery(name) }, peer, deps);
-  const node = parseQuery(name);
+    return answerLocal(local, { way, asked: name, node: parseRequestedName(name) }, peer, deps);
+  const node = parseRequestedName(name);
   const asked = { way, asked: name, node } as const;
   if (!node) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
   const refused = refusedName(node, peer);
@@ -84,7 +85,7 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
   return resolution instanceof Promise ? resolution.then(conclude) : conclude(resolution);
 }
 
-function answerLocal(node: RegisteredNode, asked: Asked, peer: Peer, deps: LookUpDeps): LookedUp {
+function answerLocal(node: RegisteredNode, asked: Requested, peer: Peer, deps: LookUpDeps): LookedUp {
   const port = peer.sameHost ? node.port : deps.advertisedPort(node);
   if (port !== undefined) return portAnswer(asked, node.aliveName, port, node, undefined);
   return refusal(asked, {
@@ -101,17 +102,17 @@ interface Choice {
 }
 
 function answerFound(
-  asked: Asked & { node: NodeName },
+  asked: Requested & { node: NodeName },
   found: Found,
   { withHost, usable, peer, registry }: Choice,
 ): LookedUp {
   const { endpoints, source, description = SYNTHETIC_DESCRIPTION } = found;
   const { aliveName } = asked.node;
-  // A node that lives here is reached at whatever address of this machine was dialled.
+  // A node that lives here is reached at each address of this machine.
   const livesHere = source === "registry" && registry.get(aliveName)?.address === undefined;
   const chosen = livesHere ? endpoints[0] : endpoints.find(usable);
   if (!chosen) {
-    const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
+    const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
     const reason = `the node is at ${places}, but this client would dial ${peer.dialled}`;
     return refusal(asked, { outcome: "unreachable", reason }, found);
   }
@@ -119,8 +120,8 @@ function answerFound(
   return portAnswer(asked, aliveName, chosen.port, { ...description, extra }, found);
 }
 
-/** The name of a PORT_PLEASE2 request; undefined for what can be no node. */
-export function parseQuery(name: string): NodeName | undefined {
+/** The name in a PORT_PLEASE2 request; undefined when it is no node name. */
+export function parseRequestedName(name: string): NodeName | undefined {
   try {
     return parseNodeName(name);
   } catch {
@@ -129,7 +130,7 @@ export function parseQuery(name: string): NodeName | undefined {
 }
 
 export function portAnswer(
-  asked: Asked,
+  asked: Requested,
   aliveName: string,
   port: number,
   { nodeType, protocol, highestVersion, lowestVersion, extra }: NodeDescription,
@@ -140,12 +141,12 @@ export function portAnswer(
   return { ...asked, response, resolution, noPort: undefined };
 }
 
-export function refusal(asked: Asked, noPort: NoPort, resolution?: Resolution): LookedUp {
+export function refusal(asked: Requested, noPort: NoPort, resolution?: Resolution): LookedUp {
   return { ...asked, response: NOT_FOUND, resolution, noPort };
 }
 
 /** @param withHost the client reads a reason behind the result */
-export function unresolved(asked: Asked, resolution: Exclude<Resolution, Found>, withHost: boolean): LookedUp {
+export function unresolved(asked: Requested, resolution: Exclude<Resolution, Found>, withHost: boolean): LookedUp {
   const { outcome } = resolution;
   const reason = outcome === "unavailable" ? resolution.cause : resolution.reason;
   const response = withHost ? { ...NOT_FOUND, reason } : NOT_FOUND;

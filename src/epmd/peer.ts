@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Logger } from "../daemon/logger.js";
 import type { NodeName } from "../names/node-name.js";
 import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../net/ip.js";
 
@@ -6,11 +7,11 @@ import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../n
 export interface Peer {
   readonly address: string;
   readonly port: number;
-  /** The address at which the peer asks, and hence, if it is a stock client, the address that it will dial. */
+  /** The local address of the connection. A stock client dials the node at this address too. */
   readonly dialled: string;
-  /** May register, and gets everything that local peers get: it is on this machine, or `--allow`ed. */
+  /** On this machine, or named by `--allow`: it may register, and ask for everything. */
   readonly local: boolean;
-  /** Is on this machine: our loopback addresses mean the same to it as to us. */
+  /** On this machine: our loopback addresses are its own too. */
   readonly sameHost: boolean;
 }
 
@@ -20,7 +21,7 @@ export function identifyPeer(address: string, port: number, dialled: string, all
   return { address, port, dialled, sameHost, local: sameHost || allow.some((cidr) => cidrContains(cidr, address)) };
 }
 
-/** Undefined when the connection is gone already. */
+/** Undefined when the connection has ended. */
 export function peerOf(socket: Socket, allow: readonly Cidr[]): Peer | undefined {
   const address = canonicalIp(socket.remoteAddress ?? "");
   const dialled = canonicalIp(socket.localAddress ?? "");
@@ -28,12 +29,83 @@ export function peerOf(socket: Socket, allow: readonly Cidr[]): Peer | undefined
   return identifyPeer(address, socket.remotePort ?? 0, dialled, allow);
 }
 
-/** Strangers may ask for the nodes of this place, not use us to look around. @returns why this peer may not ask for it */
+/** Why this peer may not look a name up: strangers may ask for the nodes here, and may not use us to ask elsewhere. */
 export function refusedName({ form }: NodeName, { local, address }: Peer): string | undefined {
   if (local || form === "bare") return undefined;
   return `names with a host part are looked up for local peers only (--allow ${address})`;
 }
 
-export function formatPeer({ address, port }: { readonly address: string; readonly port: number }): string {
-  return hostPort(address, port);
+type Level = "debug" | "info" | "warn" | "error";
+
+/** The part of a logger that peers' lines need. Messages are constants: what differs between lines is in the fields. */
+export type PeerLog = Readonly<Record<Level, (fields: object, message: string) => void>> & {
+  readonly isLevelEnabled: (level: Level) => boolean;
+};
+
+/** Milliseconds in which strangers' lines are counted. */
+const MINUTE = 60_000;
+
+/**
+ * The log of what peers do. Local peers get every line. Strangers must not fill the disk or hide other lines: of each
+ * message their first line is written at once, then one line a minute with the number of those left out.
+ */
+export class PeerLogs {
+  readonly #log: Logger;
+  readonly #strangers: PeerLog;
+  /** By level and message: the lines left out since the last one. */
+  readonly #since = new Map<string, { more: number; last: object }>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.#strangers = this.#sampled({});
+  }
+
+  /** For lines that name the peer themselves: no logger is made for each peer. */
+  of({ local }: Pick<Peer, "local">): PeerLog {
+    return local ? this.#log : this.#strangers;
+  }
+
+  /** Every line has the field `peer`. */
+  about(peer: Peer): PeerLog {
+    const fields = { peer: hostPort(peer) };
+    return peer.local ? this.#log.child(fields) : this.#sampled(fields);
+  }
+
+  #sampled(common: object): PeerLog {
+    const at = (level: Level) => (fields: object, message: string) =>
+      this.#write(level, { ...common, ...fields }, message);
+    return {
+      debug: at("debug"),
+      info: at("info"),
+      warn: at("warn"),
+      error: at("error"),
+      isLevelEnabled: (level) => this.#log.isLevelEnabled(level),
+    };
+  }
+
+  #write(level: Level, fields: object, message: string): void {
+    if (!this.#log.isLevelEnabled(level)) return;
+    const since = this.#since.get(`${level} ${message}`);
+    if (since) {
+      since.more++;
+      since.last = fields;
+      return;
+    }
+    this.#log[level](fields, message);
+    this.#count(level, message);
+  }
+
+  #count(level: Level, message: string): void {
+    const since = { more: 0, last: {} };
+    this.#since.set(`${level} ${message}`, since);
+    const end = () => {
+      const { more, last } = since;
+      this.#since.delete(`${level} ${message}`);
+      if (more === 0) return;
+      const what = `${message}: ${more} more by strangers within a minute, this is the last`;
+      this.#log[level]({ ...last, more }, what);
+      this.#count(level, message);
+    };
+    setTimeout(end, MINUTE).unref();
+  }
 }

@@ -2,11 +2,11 @@ import type { EventEmitter } from "node:events";
 import { exchangeLimit } from "../dns/exchange-slots.js";
 import { hostLimit } from "../gateway/core/addresses.js";
 
-/** A number of places for connections, and whether it has been said that all are taken. */
+/** A number of places for connections, and whether it was logged that all are taken. */
 export class Places {
   readonly #limit: number;
   #taken = 0;
-  #told = false;
+  #logged = false;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -22,19 +22,19 @@ export class Places {
 
   leave(): void {
     this.#taken--;
-    // Not at the first free place: clients that come again and again would fill the log.
-    if (this.#taken < this.#limit / 2) this.#told = false;
+    // Not at the first free place: clients that retry would fill the log.
+    if (this.#taken < this.#limit / 2) this.#logged = false;
   }
 
-  /** True the first time since there was room: say it once. */
+  /** Whether to log that all are taken: true once, until half of them are free. */
   tell(): boolean {
-    const first = !this.#told;
-    this.#told = true;
+    const first = !this.#logged;
+    this.#logged = true;
     return first;
   }
 }
 
-/** A place of each kind until the connection says `close`. @returns the kind that is full, when there is none */
+/** Takes a place of each kind until the connection emits `close`. @returns the kind that is full, else undefined */
 export function takePlaces(kinds: readonly Places[], connection: Pick<EventEmitter, "once">): Places | undefined {
   const full = kinds.find((kind) => kind.full);
   if (full) return full;
@@ -45,12 +45,12 @@ export function takePlaces(kinds: readonly Places[], connection: Pick<EventEmitt
   return undefined;
 }
 
-/** Descriptors that the daemon needs beside its connections and its DNS queries: listening sockets, a DNS zone, Consul, logs. */
+/** File descriptors for everything but connections and DNS queries: listening sockets, a DNS zone, Consul, logs. */
 const RESERVED = 128;
 
 /**
- * At most as many connections as there are file descriptors for: one that gets none is closed by the system before
- * anybody knows whose it is, and then strangers could keep the nodes here from registering.
+ * At most as many connections as there are file descriptors for. The system closes a connection without a descriptor
+ * before its peer is known, so strangers could keep the nodes here from registering.
  */
 export function connectionLimit(wanted: number, openFiles: number | undefined, gateway = false): number {
   if (openFiles === undefined) return wanted;
@@ -58,7 +58,7 @@ export function connectionLimit(wanted: number, openFiles: number | undefined, g
   return Math.max(2, Math.min(wanted, openFiles - Math.min(needed, Math.ceil(openFiles / 2))));
 }
 
-/** A listener for each host, the questions that it passes on, and the connections of those who ask. */
+/** The gateway's: a listener for each host, the questions that it passes on, and DNS connections. */
 function gatewayFiles(openFiles: number): number {
   return hostLimit(openFiles) + exchangeLimit(openFiles) + RESERVED / 2;
 }

@@ -11,18 +11,16 @@ import { type ConnectionDeps, handleConnection } from "./connection.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
-import type { Peer } from "./peer.js";
-import { PeerLogs } from "./peer-log.js";
+import { type Peer, PeerLogs } from "./peer.js";
 import { connectionLimit } from "./places.js";
 import { recordLookUp } from "./record.js";
 import { createRegister, isClosedPort } from "./registering.js";
-import { listenInItsPlace } from "./replace-epmd.js";
 import { UnreadAnswers } from "./unread-answers.js";
 import type { NamedPort, PortPlease2Request } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];
-  /** 0 takes a free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly allow: readonly Cidr[];
   readonly maxConnections: number;
@@ -36,7 +34,7 @@ export interface EpmdServerOptions {
   readonly uids?: ReadonlySet<number> | undefined;
   readonly relaxedCommandCheck: boolean;
   readonly allowKill: boolean;
-  /** A stock epmd without living nodes that has the port is ended. */
+  /** A stock epmd without living nodes that has the port is killed. */
   readonly replaceEpmd: boolean;
   readonly registry: Registry;
   readonly nodes: NodeResolver;
@@ -44,11 +42,11 @@ export interface EpmdServerOptions {
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */
   readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
-  /** There is one: it needs descriptors of its own. */
+  /** Whether there will be a gateway: it needs file descriptors of its own. */
   readonly gateway: boolean;
-  /** Connections wait until then: a VM that gets an answer finds all else that it needs there too. Absent: at once. */
+  /** Connections wait for it: the gateway must be there before the first answer. Absent: they are served at once. */
   readonly opened?: Promise<void> | undefined;
-  /** Undefined as long as there is no gateway. */
+  /** Undefined while there is no gateway. */
   readonly gatewayWay?: () => GatewayWay | undefined;
   readonly observe: Observe;
   /** A KILL was obeyed. */
@@ -58,22 +56,22 @@ export interface EpmdServerOptions {
   readonly log: Logger;
 }
 
-/** The EPMD front end: sockets, connections, and names bound to them. @throws ListenError that says who has the port */
+/** The EPMD server: sockets, connections, and the names that they hold. @throws ListenError that says who has the port */
 export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
   const { registry, log } = options;
   const holders = new Map<RegisteredNode, () => void>();
   const maxConnections = connectionLimit(options.maxConnections, openFileLimit(), options.gateway);
-  let port = options.port;
-  let closing = false;
+  let listener: Listener | undefined;
+  const port = () => listener?.port ?? options.port;
   const logs = new PeerLogs(log);
   const unread = new UnreadAnswers();
 
-  // Before whatever else follows the registry: what is logged of a node begins with its registration.
+  // The first subscriber of the registry: a node's registration is logged before anything else about it.
   registry.subscribe(({ type, node }) => {
     const { aliveName, port: nodePort, creation, origin } = node;
     if (origin !== "alive2") return;
     if (type === "registered") log.info({ node: aliveName, port: nodePort, creation }, "node registered");
-    else log.info({ node: aliveName, port: nodePort }, closing ? "node left for a successor" : "node gone");
+    else log.info({ node: aliveName, port: nodePort }, listener?.isClosed ? "node left for a successor" : "node gone");
   });
 
   const { nodes, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
@@ -103,7 +101,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     registry,
     register: createRegister({
       ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
-      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port }),
+      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port: port() }),
     }),
     lookUp: lookUpAndRecord,
     list: ({ dialled }) => {
@@ -114,7 +112,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     match: (pattern, peer) => options.match(pattern, peer.sameHost),
     release,
-    epmdPort: () => port,
+    epmdPort: port,
     relaxedCommandCheck: options.relaxedCommandCheck,
     allowKill: options.allowKill,
   };
@@ -127,7 +125,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     },
     hold: (node, release) => {
       holders.set(node, release);
-      // A machine that loses power sends no FIN; Linux asks after two hours by itself (tcp(7), tcp_keepalive_time).
+      // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
       socket.setKeepAlive(true, options.keepAlive);
     },
     unregister: (node) => {
@@ -154,7 +152,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
       logs,
       onConnection: (socket, peer) => {
         if (!held) return serve(socket, peer);
-        // One that is reset meanwhile must not end the daemon.
+        // An error of a waiting connection must not end the daemon.
         socket.on("error", () => {});
         held.then(() => socket.destroyed || serve(socket, peer));
       },
@@ -162,27 +160,16 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     });
 
   try {
-    const listener = options.replaceEpmd ? await listenInItsPlace(bind, log) : await bind();
-    port = listener.port;
+    listener = options.replaceEpmd
+      ? await (await import("./port-holder.js")).listenInItsPlace(bind, log)
+      : await bind();
     if (maxConnections < options.maxConnections) {
       log.warn(
         { maxConnections },
         "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
       );
     }
-    return {
-      port,
-      addresses: listener.addresses,
-      get connections() {
-        return listener.connections;
-      },
-      add: (address) => listener.add(address),
-      remove: (address) => listener.remove(address),
-      close: () => {
-        closing = true;
-        return listener.close();
-      },
-    };
+    return listener;
   } catch (error) {
     if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
     const { describePortHolder } = await import("./port-holder.js");

@@ -1,19 +1,19 @@
 import type { Duplex } from "node:stream";
 
-/** Bytes of all answers that their clients have not taken from us. */
+/** Unread answers of all connections, bytes. */
 const MAX_UNREAD = 32 * 1024 * 1024;
-/** Bytes; shorter answers are not counted: one for each connection that there may be is little. */
+/** Bytes; shorter answers are not counted: one for each connection needs little memory. */
 const SMALL = 4 * 1024;
 
 /**
- * Answers on their way to clients that are slow to read: the last one of a connection, which may wait until the packet
- * time-out, and those of a registered client. There may be thousands: beyond a bound the one that waits longest is dropped.
+ * Answers that clients have not read yet: the last answer of a connection, which may wait until the packet time-out, and
+ * the answers to a registered client. There may be thousands: above a limit the connection that waits longest is closed.
  */
 export class UnreadAnswers {
   readonly #limit: number;
   /** Bytes by connection, the oldest first. */
   readonly #waiting = new Map<Duplex, number>();
-  /** Those that were dropped: their bytes are in memory until the close, which comes a turn of the event loop later. */
+  /** Closed ones: their bytes are in memory until `close` is emitted, a turn of the event loop later. */
   readonly #dropped = new Map<Duplex, number>();
   readonly #known = new WeakSet<Duplex>();
   #bytes = 0;
@@ -23,24 +23,24 @@ export class UnreadAnswers {
     this.#limit = limit;
   }
 
-  /** So much is still on its way out of memory that nothing should be added. */
+  /** The bytes of closed connections have reached the limit: no answer should be added before they are freed. */
   get isFull(): boolean {
     return this.#droppedBytes > this.#limit;
   }
 
-  /** An answer has been written to this connection. */
+  /** To be called when an answer has been written to this connection. */
   keep(duplex: Duplex): void {
     if (duplex.closed) return;
     this.#count(duplex);
     while (this.#bytes > this.#limit) {
       const [oldest] = this.#waiting.keys();
       if (!oldest) return;
-      // It may have read some of it since.
+      // Its client may have read some of it meanwhile.
       if (!this.#count(oldest)) this.#drop(oldest);
     }
   }
 
-  /** @returns whether it waits for less than before */
+  /** @returns whether fewer bytes wait than before */
   #count(duplex: Duplex): boolean {
     const before = this.#waiting.get(duplex) ?? 0;
     const now = duplex.writableLength > SMALL ? duplex.writableLength : 0;

@@ -5,6 +5,7 @@ import type { NameServer } from "../dns/exchange.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { Listener } from "../epmd/listener.js";
 import type { GatewayWay } from "../epmd/look-up.js";
+import type { Domains } from "../names/domains.js";
 import { parseNodeName } from "../names/node-name.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
@@ -15,7 +16,6 @@ import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/control-socket.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
-import type { OwnHostTest } from "../resolve/registry-source.js";
 import { GatewayAddresses, hostLimit } from "./core/addresses.js";
 import { gatewayDomains, isGatewayHost } from "./core/names.js";
 import { type GatewayDns, startGatewayDns } from "./dns.js";
@@ -27,7 +27,7 @@ interface GatewayDeps {
   readonly machine: Machine;
   readonly registry: Registry;
   readonly nodes: NodeResolver;
-  readonly isOurs: OwnHostTest;
+  readonly domains: Pick<Domains, "isOurs">;
   /** The EPMD's. */
   readonly listener: Listener;
   /** Name servers of the zones that we serve. */
@@ -67,19 +67,17 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     onPairs: (pairs) => hosts.know(pairs, "relay"),
     ownPairs: () => hosts.pairs,
     onDialFailed: (node, endpoint, { code, reason }) => {
-      const address = hostPort(endpoint.address, endpoint.port);
-      log.info({ node, address, reason: code, error: reason }, "relay cannot reach the node");
+      log.info({ node, address: hostPort(endpoint), reason: code, error: reason }, "relay cannot reach the node");
       nodes.refused(parseNodeName(node), endpoint);
     },
     log,
   });
-  const { add: listen, remove: stopListening } = listener;
   const hosts = new GatewayHosts({
     addresses,
-    listen,
-    stopListening,
+    listen: (address) => listener.add(address),
+    stopListening: (address) => listener.remove(address),
     onPair: relays.keep,
-    hasNodes: ({ host }) => registry.nodes().some(({ aliveName }) => deps.isOurs(aliveName, host)),
+    hasNodes: ({ host }) => registry.nodes().some(({ aliveName }) => deps.domains.isOurs(aliveName, host)),
     linked: async () => {
       const status = await relays.status();
       return status && new Set(status.relays.flatMap(({ address, openLinks }) => (openLinks > 0 ? [address] : [])));
@@ -110,14 +108,14 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     accepts,
   };
   return {
-    dnsAddress: dns && hostPort(dns.address, dns.port),
+    dnsAddress: dns && hostPort(dns),
     isOwnServer: (server) => dns?.isOwnServer(server) ?? false,
     contains: (address) => addresses.contains(address),
     markUsed: (address) => hosts.markUsed(address),
     lookUp: (request, peer) => lookUpAtGateway(request, peer, lookUpDeps),
     belongsToHost: (node, address) => {
       const host = addresses.hostOf(address);
-      return host !== undefined && deps.isOurs(node.aliveName, host);
+      return host !== undefined && deps.domains.isOurs(node.aliveName, host);
     },
     reload: knowHostsFile,
     relayStatus: relays.status,

@@ -1,5 +1,5 @@
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
-import { type LookedUp, parseQuery, portAnswer, refusal, unresolved } from "../epmd/look-up.js";
+import { type LookedUp, parseRequestedName, portAnswer, refusal, unresolved } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
 import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
@@ -27,7 +27,7 @@ export async function lookUpAtGateway(
   peer: Peer,
   deps: GatewayLookUpDeps,
 ): Promise<LookedUp> {
-  const written = parseQuery(name);
+  const written = parseRequestedName(name);
   const asked = { way: "gateway", asked: name, node: written } as const;
   if (!written) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
   // A relay serves processes of this machine only.

@@ -1,4 +1,4 @@
-/** `*` stands for any run of characters, `?` for one; everything else is itself. Names are matched case-sensitively. */
+/** `*` matches any characters, `?` one; every other character matches itself, case-sensitively. */
 export interface Glob {
   readonly pattern: string;
   readonly matches: (text: string) => boolean;
@@ -10,15 +10,15 @@ export function parseGlob(pattern: string): Glob {
 }
 
 /**
- * Goes back to the last star only, so time is bounded by pattern times text: patterns come from peers too, and as a
- * regular expression `*a*a*a*b` takes time without end.
+ * Backtracks to the last star only, so the time is at most pattern length times text length. Patterns come from peers
+ * too, and `*a*a*a*b` as a regular expression takes exponential time.
  */
 function matches(pattern: readonly string[], text: readonly string[]): boolean {
   let at = 0;
   let star = -1;
   let resume = 0;
   for (let i = 0; i < text.length; ) {
-    // The star first: a text may hold the character itself.
+    // The star is tested first: the text may contain a star too.
     if (pattern[at] === "*") {
       star = at++;
       resume = i;

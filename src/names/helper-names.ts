@@ -23,12 +23,12 @@ const HELPERS: readonly RegExp[] = [
   /^(peer|rabbit)-[1-9][0-9]*-[1-9][0-9]*$/,
 ];
 
-/** peer:random_name/1 of any name; `ip-10-0-0-12` and `shard-2-10` look like it. */
+/** Names of peer:random_name/1; `ip-10-0-0-12` and `shard-2-10` have the same form. */
 const RANDOM_NAME = /^(.+)-[1-9][0-9]*-[1-9][0-9]*$/;
 
 /**
- * @param isAlive whether a node of that name lives beside it: only then `n1-33-4711` is what a RabbitMQ called n1 has
- * started, and no node that is called so
+ * Whether an alive name is that of a helper.
+ * @param isAlive whether a node of that name is registered here: `n1-33-4711` is a helper only beside a node `n1`
  */
 export function isHelperName(aliveName: string, isAlive: (aliveName: string) => boolean = () => false): boolean {
   const origin = RANDOM_NAME.exec(aliveName)?.[1];

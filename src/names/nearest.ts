@@ -1,12 +1,12 @@
-/** Names farther apart than this many letters are no misspelling of each other. */
+/** The largest edit distance of a misspelling. */
 const FARTHEST = 3;
 
-/** The name that was probably meant: the same but for its case, else a few letters away; undefined when none is near. */
+/** The name that was probably meant: the one with the smallest edit distance, case ignored; undefined when none is near. */
 export function nearest(written: string, names: readonly string[]): string | undefined {
   const wanted = written.toLowerCase();
   const limit = Math.min(FARTHEST, Math.max(1, Math.floor(wanted.length / 2)));
   const [best] = names
-    // The distance is no less than the difference of lengths, and a Consul may have thousands of services.
+    // The distance is at least the difference of the lengths; this saves time with thousands of services.
     .filter((name) => Math.abs(name.length - wanted.length) <= limit)
     .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase()) }))
     .filter(({ name, distance }) => name !== written && distance <= limit)

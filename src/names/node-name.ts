@@ -1,17 +1,18 @@
 import { hostName, isAliveName } from "../config/network-values.js";
 import { ValueError } from "../config/values.js";
 import type { Family } from "../net/endpoint.js";
+import { type Glob, parseGlob } from "./glob.js";
 
-/** A node name as asked for. An alive name is what stands before the `@`. */
+/** A node name as it was asked for. The alive name is the part before the `@`. */
 export interface NodeName {
   readonly aliveName: string;
   /** Host part, lower case, without trailing dot; undefined for a bare name. */
   readonly host: string | undefined;
-  /** The host part is complete, whatever the search list of resolv.conf says: it was written with a trailing dot. */
+  /** The host part was written with a trailing dot: the search list of resolv.conf does not apply. */
   readonly absolute?: true;
-  /** The family a client of the module way asked for (`name@host/4`). */
+  /** The address family that a client of the module asked for (`name@host/4`). */
   readonly family: Family | undefined;
-  /** `full`, with an `@`: only clients that read the endpoints in Extra ask like this; stock ones send what stands before it. */
+  /** `full`: with an `@`, as clients that read the endpoints in Extra send it; `dotted`: `name.rest.of.host`. */
   readonly form: "full" | "dotted" | "bare";
 }
 
@@ -53,4 +54,46 @@ function parseHost(host: string): string {
 /** `node_a@svc.service.consul`, or the alive name alone. */
 export function formatNodeName({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
   return host === undefined ? aliveName : `${aliveName}@${host}`;
+}
+
+/** `<glob>@<host>`: the nodes of the host whose alive names match the glob. */
+export interface NamePattern {
+  readonly glob: Glob;
+  /** As in a node name: lower case, without trailing dot, and not expanded yet (`svc`). */
+  readonly host: string;
+}
+
+/** Characters, as of an alive name (epmd_srv.c): a longer pattern costs time. */
+const MAX_GLOB = 255;
+
+/** @throws ValueError that says what would be right */
+export function parseNamePattern(text: string): NamePattern {
+  const at = text.indexOf("@");
+  const glob = text.slice(0, Math.max(0, at));
+  if (glob === "" || Array.from(glob).length > MAX_GLOB) {
+    throw new ValueError("must be a pattern such as 'node_*@svc' (* and ? stand for characters of the alive name)");
+  }
+  try {
+    return { glob: parseGlob(glob), host: hostName(text.slice(at + 1)) };
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ValueError("must be a pattern such as 'node_*@svc': what stands behind the @ is no host name", {
+      cause: error,
+    });
+  }
+}
+
+/** Checks a pattern. @returns it unchanged @throws ValueError */
+export function namePattern(text: string): string {
+  parseNamePattern(text);
+  return text;
+}
+
+export function isNamePattern(text: string): boolean {
+  try {
+    parseNamePattern(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -38,7 +38,7 @@ export interface ServiceDomain {
   readonly datacenter: string | undefined;
 }
 
-/** What a name under Consul's domain stands for: a service, or something under which no node can be published. */
+/** The kind of a name under Consul's domain: a service, or something under which no node can be published. */
 export type ConsulName =
   | ({ readonly kind: "service" } & ServiceDomain)
   | { readonly kind: "other" /** What it is, and why nodes cannot be under it. */; readonly reason: string };
@@ -51,13 +51,13 @@ export function parseServiceDomain(domain: string, consulDomain: string): Servic
   return { service, tagSuffix, datacenter };
 }
 
-/** Labels by which Consul's DNS tells what is asked for (agent/dns.go, dispatch), beside `service`. */
+/** The other labels by which Consul's DNS dispatches a query (agent/dns.go, dispatch), beside `service`. */
 const OTHER_KINDS: ReadonlyMap<string, string> = new Map([
-  ["connect", "the Connect proxies of a service, whichever node they stand before"],
+  ["connect", "the Connect proxies of a service, whatever the node behind each is"],
   ["virtual", "the virtual address of a service, without a port"],
   ["ingress", "the ingress gateways of a service"],
   ["node", "a machine, which has addresses and no ports"],
-  ["query", "a prepared query, which somebody defines and Consul answers from services"],
+  ["query", "a prepared query, which Consul answers from services"],
   ["addr", "an address that is written in the name"],
 ]);
 
@@ -85,7 +85,7 @@ export function readConsulName(domain: string, consulDomain: string): ConsulName
   return { kind: "service", service, tagSuffix: labels.slice(0, at - 1).join(".") || undefined, ...place };
 }
 
-/** What stands behind `.service.`: nothing, a datacenter, or pairs such as `dc1.dc`; the reason where it is elsewhere. */
+/** Reads the labels behind `.service.`: none, a datacenter, or pairs such as `dc1.dc`. @returns a reason where no node can be published there */
 function readPlace(labels: readonly string[]): { readonly datacenter: string | undefined } | string {
   if (labels.length < 2) return { datacenter: labels[0] };
   let datacenter: string | undefined;
@@ -95,7 +95,7 @@ function readPlace(labels: readonly string[]): { readonly datacenter: string | u
       case "dc":
         datacenter = value;
         break;
-      // As with the datacenter: an agent registers what it is given in its own partition.
+      // Ignored: an agent registers services in its own partition.
       case "ap":
         break;
       case "ns":
@@ -104,7 +104,7 @@ function readPlace(labels: readonly string[]): { readonly datacenter: string | u
       case "peer":
         return `it is a service of another cluster (the peer ${value}), where other daemons publish its nodes`;
       case "sg":
-        return `it is a service of whichever cluster of the sameness group ${value} has it`;
+        return `it is a service of the sameness group ${value}, and Consul chooses the cluster`;
       default:
         return `what stands behind .service. is neither a datacenter nor pairs such as dc1.dc: ${labels.join(".")}`;
     }

@@ -140,7 +140,10 @@ export function isLinkLocal(canonical: string): boolean {
   return rest.length === 14 && first === 0xfe && (second & 0xc0) === 0x80;
 }
 
-/** `10.0.0.1:4369`, `[fd00::1]:4369` */
-export function hostPort(address: string, port: number): string {
+/** `10.0.0.1:4369`, `[::1]:4369` */
+export function hostPort(at: { readonly address: string; readonly port: number }): string;
+export function hostPort(address: string, port: number): string;
+export function hostPort(at: string | { readonly address: string; readonly port: number }, itsPort?: number): string {
+  const { address, port } = typeof at === "string" ? { address: at, port: itsPort } : at;
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -3,7 +3,7 @@ import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import { heldByOthers } from "../mesh/core/second-instance.js";
 import { destinationOf, isMeshed } from "../mesh/core/sidecar.js";
-import { nodeDomain } from "./core/advertised.js";
+import { nodeDomain } from "../names/domains.js";
 import { META_PORT, type ServiceEntry } from "./core/service-entry.js";
 
 export interface SharedServicesDeps {

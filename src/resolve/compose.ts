@@ -8,12 +8,11 @@ import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { createUpstreamSource, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
+import type { Domains } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
-import { expandHost } from "../names/service-domain.js";
 import { isLoopback } from "../net/ip.js";
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit } from "../os/machine.js";
-import { nodeDomain } from "../publish/core/advertised.js";
 import { AddressLookup } from "./addresses.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
 import { NodeResolver } from "./node-resolver.js";
@@ -24,6 +23,7 @@ import { type StaticSource, staticSource } from "./static-source.js";
 export interface ResolutionDeps {
   readonly config: Config;
   readonly machine: Machine;
+  readonly domains: Domains;
   /** The nodes alive here. */
   readonly registry: Source;
   /** Name servers beside those of `--dns`: the zone that the daemon itself serves. */
@@ -50,17 +50,17 @@ export interface Resolving {
 
 /** Makes the sources, in the order in which they are asked. @throws ConfigError for a nodes file that cannot be used */
 export function composeResolution(deps: ResolutionDeps): Resolving {
-  const { config, machine, registry, servers, ownPort, log } = deps;
+  const { config, machine, domains, registry, servers, ownPort, log } = deps;
   const { family } = config;
   // A change of the system's clock must not move deadlines and TTLs.
   const now = () => performance.now();
-  const domainOf = (aliveName: string) => nodeDomain(aliveName, config);
+  const domainOf = (aliveName: string) => domains.of(aliveName);
   const staticNodes = staticSource(
     {
       nodes: config.node,
       nodesFile: config.nodesFile,
       ownNames: machine.names,
-      expand: (host) => expandHost(host, config.consulDomain, machine.names),
+      expand: (host) => domains.expand(host),
       domainOf,
       log,
     },

@@ -2,11 +2,12 @@ import { type Config, loadConfig } from "../config/config.js";
 import { ConsulSide } from "../consul/side.js";
 import { createLogger, type Logger } from "../daemon/logger.js";
 import { names } from "../epmd/client.js";
+import { Domains } from "../names/domains.js";
 import { parseNodeName } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import { composeResolution, type ResolutionDeps, type Resolving } from "./compose.js";
 import type { Resolution } from "./core/resolution.js";
-import { epmdSource, ownHosts } from "./registry-source.js";
+import { epmdSource } from "./registry-source.js";
 
 /** An EPMD on this machine answers at once. Milliseconds. */
 const NAMES_TIMEOUT = 500;
@@ -22,11 +23,13 @@ export function composeForLookUps(
   running: Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> = {},
 ): Resolving {
   const machine = thisMachine();
+  const domains = new Domains(config, machine);
   const consul = new ConsulSide(config, log);
   const resolving = composeResolution({
     config,
     machine,
-    registry: epmdSource(config.port, ownHosts(config, machine)),
+    domains,
+    registry: epmdSource(config.port, domains),
     servers: [],
     ...running,
     upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(config.port), follow: false },

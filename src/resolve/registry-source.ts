@@ -1,31 +1,29 @@
-import type { Config } from "../config/config.js";
 import { portPlease } from "../epmd/client.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
-import { expandHost, parseServiceDomain } from "../names/service-domain.js";
+import type { Domains } from "../names/domains.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
-import type { Machine } from "../os/machine.js";
-import { type Advertised, isLeftOut, nodeDomain } from "../publish/core/advertised.js";
+import type { Advertised } from "../publish/core/advertised.js";
 import { epmdErrorCode, notFound, type Question, type Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface RegistrySourceDeps {
   readonly registry: Registry;
-  readonly isOurs: OwnHostTest;
+  readonly domains: Pick<Domains, "isOurs">;
   /** Where others reach a node that lives here; no addresses: at the address at which they asked; undefined: nowhere. */
   readonly advertised: (node: RegisteredNode) => Advertised | undefined;
 }
 
 /** The nodes alive here. `web@other.service.consul` is never answered by a local `web`. */
-export function registrySource({ registry, isOurs, advertised }: RegistrySourceDeps): Source {
+export function registrySource({ registry, domains, advertised }: RegistrySourceDeps): Source {
   return {
     name: "registry",
     ...TRAITS.registry,
     lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
       if (!node) return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered here`);
-      if (host !== undefined && !isOurs(aliveName, host)) {
+      if (host !== undefined && !domains.isOurs(aliveName, host)) {
         return notFound("NODE_OTHER_HOST", `${aliveName} is registered here, but ${host} is not served here`);
       }
       const endpoints = (context.sameHost ? loopbackEndpoints(node) : advertisedEndpoints(node, context)).filter(
@@ -64,12 +62,12 @@ function endpointAt(address: string, family: Family, port: number, target: strin
 const ASK_TIMEOUT = 500;
 
 /** The nodes alive here, for commands: they ask the EPMD of this machine, a srv-epmd or a stock one. */
-export function epmdSource(port: number, isOurs: OwnHostTest): Source {
+export function epmdSource(port: number, domains: Pick<Domains, "isOurs">): Source {
   return {
     name: "registry",
     ...TRAITS.registry,
     lookUp: async ({ node: { aliveName, host }, family }): Promise<Resolution> => {
-      if (!isOurs(aliveName, host)) return notFound("NODE_OTHER_HOST", `${host} is not this machine`);
+      if (!domains.isOurs(aliveName, host)) return notFound("NODE_OTHER_HOST", `${host} is not this machine`);
       const [address, kind]: [string, Family] = family === 6 ? ["::1", 6] : ["127.0.0.1", 4];
       try {
         const answer = await portPlease({ address, port }, aliveName, { timeout: ASK_TIMEOUT, forwarded: true });
@@ -83,21 +81,4 @@ export function epmdSource(port: number, isOurs: OwnHostTest): Source {
       }
     },
   };
-}
-
-/** Whether a host is ours for an alive name. `web@other.service.consul` is not our `web`. */
-export type OwnHostTest = (aliveName: string, host: string) => boolean;
-
-export function ownHosts(config: Config, machine: Machine): OwnHostTest {
-  const { consulDomain } = config;
-  const nodeHost = config.nodeHost === undefined ? undefined : expandHost(config.nodeHost, consulDomain, machine.names);
-  const isShared = nodeHost !== undefined && parseServiceDomain(nodeHost, consulDomain) !== undefined;
-  /** Of this machine alone. */
-  const isMachine = (host: string) =>
-    machine.names.has(host) ||
-    isLoopback(host) ||
-    machine.addresses().includes(host) ||
-    (host === nodeHost && !isShared);
-  return (aliveName, host) =>
-    isMachine(host) || ((host === nodeDomain(aliveName, config) || host === nodeHost) && !isLeftOut(aliveName, config));
 }

@@ -5,8 +5,7 @@ import { EventStreams } from "../../src/admin/event-streams.js";
 import { createHttp } from "../../src/admin/http.js";
 import { createRoutes, type Route, text } from "../../src/admin/routes.js";
 import { Observations } from "../../src/daemon/core/observations.js";
-import type { Peer } from "../../src/epmd/peer.js";
-import { PeerLogs } from "../../src/epmd/peer-log.js";
+import { type Peer, PeerLogs } from "../../src/epmd/peer.js";
 import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 

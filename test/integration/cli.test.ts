@@ -122,6 +122,29 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     });
   });
 
+  test("where the log is JSON, the complaint is too, and the exit code is the same", async () => {
+    const file = join(mkdtempSync(join(tmpdir(), "srv-epmd-")), "config.json");
+    writeFileSync(file, '{"log-format": "json"}');
+    const asked = [
+      [["serve", "--port", "70000", "--log-format", "json"], {}, 2, "CONFIG_VALUE"],
+      [["serve", "--port", "70000", "--log-format=json"], {}, 2, "CONFIG_VALUE"],
+      [["serve", "--prot", "1"], { SRV_EPMD_LOG_FORMAT: "json" }, 2, "CONFIG_UNKNOWN"],
+      [["names", "127.0.0.1:1", "--config", file], {}, 3, "EPMD_UNREACHABLE"],
+    ] as const;
+    for (const [args, env, exit, errorCode] of asked) {
+      const { code, stderr } = await cli(args, env);
+      expect(JSON.parse(stderr)).toEqual({
+        level: "fatal",
+        time: expect.any(String),
+        code: errorCode,
+        msg: expect.stringMatching(/--port|--prot|cannot ask/),
+      });
+      expect([code, stderr.endsWith("}\n")]).toEqual([exit, true]);
+    }
+    const pretty = await cli(["serve", "--port", "70000", "--log-format", "pretty"], { SRV_EPMD_LOG_FORMAT: "json" });
+    expect(pretty.stderr).toMatch(/^srv-epmd: /);
+  });
+
   test.each([
     ["with a scheme", "http://user:s3cret@host:8500"],
     ["without one", "user:s3cret@host:8500"],

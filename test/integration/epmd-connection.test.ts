@@ -7,6 +7,7 @@ import { answer } from "../../src/epmd/answer.js";
 import { type ConnectionDeps, handleConnection } from "../../src/epmd/connection.js";
 import { Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer, type Peer } from "../../src/epmd/peer.js";
+import type { RegisteringDeps } from "../../src/epmd/registering.js";
 import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
 import type { EpmdResponse, NamedPort } from "../../src/epmd/wire/messages.js";
 import { alive2 } from "../support/raw-epmd.js";
@@ -31,6 +32,7 @@ interface Options {
   readonly relaxed?: boolean;
   readonly allowKill?: boolean;
   readonly unread?: ConnectionDeps["unread"];
+  readonly rules?: Partial<RegisteringDeps>;
 }
 
 /** An EPMD without a port: any Duplex is a peer. */
@@ -42,6 +44,7 @@ function epmd({
   relaxed = false,
   allowKill = false,
   unread = new UnreadAnswers(),
+  rules = {},
 }: Options = {}) {
   const registry = new Registry();
   const holders = new Map<unknown, () => void>();
@@ -63,7 +66,7 @@ function epmd({
       answer: (request, holding) =>
         answer(request, peer, holding, {
           registry,
-          register: registering(registry),
+          register: registering(registry, rules),
           lookUp: ({ name }) => {
             const node = registry.get(name);
             if (node) return { ...node, type: "PORT2_RESP", result: 0 };
@@ -207,6 +210,25 @@ describe("a registration", () => {
     expect(node.bytes().subarray(6)).toEqual(expected);
     expect(node.isClosed()).toBe(false);
     expect(registry.size).toBe(1);
+  });
+
+  test("that waits for the user of its process loses none of the requests behind it", async () => {
+    let tell: (uid: number) => void = () => {};
+    const uid = new Promise<number>((resolve) => {
+      tell = resolve;
+    });
+    const { connect } = epmd({ rules: { uids: new Set([1000]), uidOf: () => uid } });
+    const node = connect();
+    node.send(ALIVE2_A);
+    await sleep(0);
+    node.send(NAMES.subarray(0, 2));
+    node.send(Buffer.concat([NAMES.subarray(2), LOOK_UP_A]));
+    await sleep(0);
+    tell(1000);
+    const names = Buffer.from("\0\0\x11\x11name a at port 4711\n");
+    const expected = Buffer.concat([hex("76 00 6553f101"), names, PORT2_A]);
+    await received(node, expected.length);
+    expect(node.bytes()).toEqual(expected);
   });
 
   test("on a connection that holds another name is held with it", async () => {

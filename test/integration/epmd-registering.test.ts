@@ -62,6 +62,24 @@ describe("a second registration of a name from the holder's own machine, which i
     expect([registry.size, probed]).toEqual([1, []]);
   });
 
+  test("gets it so once in 30 s: two VMs behind one address do not take it from each other for ever", async () => {
+    let now = 1_700_000_000_000;
+    const { register, released, probed } = start({ ...dead, now: () => now });
+    const again = () => outcome(register(alive2("node_a", 9100), far("10.0.0.2"), OPEN));
+    register(alive2("node_a", 9100), far("10.0.0.2"), OPEN);
+    expect(await again()).toBe("registered");
+    for (let retry = 0; retry < 14; retry++) {
+      now += 2_000;
+      expect(await again()).toBe("refused");
+    }
+    expect([released.length, probed]).toEqual([1, []]);
+    // Another name does not wait for this one.
+    register(alive2("node_b", 9200), far("10.0.0.2"), OPEN);
+    expect(await outcome(register(alive2("node_b", 9200), far("10.0.0.2"), OPEN))).toBe("registered");
+    now += 2_000;
+    expect(await again()).toBe("registered");
+  });
+
   test("is refused while the holder listens", async () => {
     const { register, registry, released } = start();
     register(alive2("node_a", 9100), far("10.0.0.2"), OPEN);

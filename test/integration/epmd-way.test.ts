@@ -105,7 +105,7 @@ describe("a node of another machine that --allow lets register here", () => {
   registry.register({ ...registration("far", 9100), address: "10.0.0.5" }, 0);
   const source = registrySource({
     registry,
-    isOurs: () => true,
+    domains: { isOurs: () => true },
     advertised: (node) => advertised(node, serveConfig()),
   });
   const askFor = (name: string, peer: typeof LOCAL) => {

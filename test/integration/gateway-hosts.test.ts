@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { loopbackRange } from "../../src/config/network-values.js";
 import { listen } from "../../src/epmd/listener.js";
-import { PeerLogs } from "../../src/epmd/peer-log.js";
+import { PeerLogs } from "../../src/epmd/peer.js";
 import { ListenError } from "../../src/errors.js";
 import { GatewayAddresses } from "../../src/gateway/core/addresses.js";
 import { GatewayHosts } from "../../src/gateway/hosts.js";

@@ -132,7 +132,7 @@ describe("a look-up at an address that stands for a host", () => {
   test("that no relay can serve is not found; the log and the observers are told why", async () => {
     const { response, lines, noPort } = await ask("n", { resolution: found, relayFailure: "no port is free" });
     expect(response).toEqual(NOT_FOUND);
-    expect(lines).toMatchObject([{ level: "warn", node: `n@${HOST}`, cause: "no port is free" }]);
+    expect(lines).toMatchObject([{ level: "warn", node: `n@${HOST}`, reason: "no port is free" }]);
     expect(noPort).toEqual({ outcome: "unreachable", reason: "no port is free" });
   });
 });

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
 import { staticNode } from "../../src/config/network-values.js";
 import { Registry } from "../../src/epmd/core/registry.js";
+import { Domains } from "../../src/names/domains.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { composeResolution } from "../../src/resolve/compose.js";
@@ -113,7 +114,7 @@ describe("the sources of a look-up", () => {
   test("need no promise where the node is registered here", () => {
     const registry = new Registry();
     const node = registry.register(registration("a", 9100), 0);
-    const source = registrySource({ registry, isOurs: () => true, advertised: () => undefined });
+    const source = registrySource({ registry, domains: { isOurs: () => true }, advertised: () => undefined });
     const { nodes } = resolverOf({}, { sources: [source] });
     expect(nodes.resolve(parseNodeName("a@svc"), LOCAL)).toEqual({
       ...found("registry"),
@@ -210,6 +211,7 @@ describe("the host of a name", () => {
     const { nodes, close } = composeResolution({
       config,
       machine,
+      domains: new Domains(config, machine),
       registry: NOBODY_HERE,
       servers: [],
       upstreams: NO_AGENT,
@@ -358,6 +360,7 @@ test("endpoints that refused are not in the cache the next time, also where the 
     const { nodes, close } = composeResolution({
       config,
       machine,
+      domains: new Domains(config, machine),
       registry: NOBODY_HERE,
       servers: [],
       upstreams: NO_AGENT,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
 import { ConsulClient } from "../../src/consul/client.js";
+import { Domains } from "../../src/names/domains.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import { composeResolution, type Resolving } from "../../src/resolve/compose.js";
 import type { NotFoundCode, Resolution } from "../../src/resolve/core/resolution.js";
@@ -39,9 +40,11 @@ type Flags = Partial<Record<OptionKey, string | readonly string[]>>;
 function start(flags: Flags, { env = {} as Environment, alive = [] as string[], follow = true } = {}) {
   const { log, messages, lines } = collectLog();
   const config = serveConfig({ domain: ["svc"], dns: [`127.0.0.1:${dns.port}`], consul: fake.url, ...flags }, env);
+  const machine = { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] };
   const resolving = composeResolution({
     config,
-    machine: { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] },
+    machine,
+    domains: new Domains(config, machine),
     registry: NOBODY_HERE,
     servers: [],
     upstreams: {

@@ -125,7 +125,7 @@ test.concurrent("without a relay process remote nodes are not found, which the l
   expect([here[1], here.readUInt16BE(2)]).toEqual([0, port]);
   expect(await ask(daemon.port, request("z", "b"), { address })).toEqual(NOT_FOUND);
   const line = daemon.log().find(({ msg }) => msg === "look-up failed");
-  expect(line).toMatchObject({ node: `b@${DOMAIN}`, cause: expect.stringContaining("there is no relay process") });
+  expect(line).toMatchObject({ node: `b@${DOMAIN}`, reason: expect.stringContaining("there is no relay process") });
   listening.close();
   await node.close();
 });

@@ -16,13 +16,15 @@ import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 const serve = (...flags: string[]) => runCli(["serve", "--log-format", "json", ...flags]);
-/** The complaint of a `serve` that cannot listen: exit 3, nothing on stdout, one line on stderr. */
+/** The complaint of a `serve` that cannot listen: exit 3, nothing on stdout, one line on stderr, in the log's format. */
 async function complaint(...flags: string[]): Promise<string> {
   const { code, stdout, stderr } = await serve(...flags);
   expect(code).toBe(3);
   expect(stdout).toBe("");
   expect(stderr.trimEnd().split("\n")).toHaveLength(1);
-  return stderr;
+  const { level, msg } = JSON.parse(stderr) as { level: string; msg: string };
+  expect(level).toBe("fatal");
+  return msg;
 }
 
 async function listening(server: Server, address = "127.0.0.1"): Promise<{ server: Server; port: number }> {
@@ -123,7 +125,7 @@ describe.concurrent("a port that is taken", () => {
 describe.concurrent("addresses", () => {
   test("that this machine has not: exit 3, and the message names the address", async () => {
     const port = await freePort();
-    expect(await complaint("--port", String(port), "--listen", "203.0.113.77")).toContain(
+    expect(await complaint("--port", String(port), "--listen", "203.0.113.77")).toBe(
       `cannot listen on 203.0.113.77:${port}: this machine has no such address`,
     );
     expect(await complaint("--port", String(port), "--listen", "2001:db8::77")).toContain(`[2001:db8::77]:${port}`);

@@ -97,11 +97,11 @@ requirePeer(
     const daemon = await startDaemon({ netns: host, port: 4369 });
     const warnings = () => daemon.log().filter(({ level }) => level === "warn");
     expect(warnings().map(({ msg, address }) => [msg, address])).toEqual([
-      ["address passed over: something else has the port there", OWN],
+      ["address passed over: another program has the port there", `${OWN}:4369`],
     ]);
     await holder.kill();
     await daemon.waitForLog(
-      ({ msg, address }) => msg === "listening on an address of this machine after all" && address === OWN,
+      ({ msg, address }) => msg === "listening on an address that was not free before" && address === `${OWN}:4369`,
       "its listener",
     );
     const { ping } = await pair(OWN);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import {
-  type AskedHost,
   clusterNodes,
   matchNodes,
   nextIndex,
@@ -9,6 +8,7 @@ import {
   type ServiceInstance,
   type ServiceMember,
 } from "../../src/consul/core/catalogue.js";
+import { Domains } from "../../src/names/domains.js";
 import { parseGlob } from "../../src/names/glob.js";
 import { parseServiceDomain } from "../../src/names/service-domain.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
@@ -98,15 +98,15 @@ describe("the nodes of a service", () => {
 });
 
 describe("the nodes alive here", () => {
-  const asked = (host: string, isMachine = false): AskedHost => ({
-    host,
-    domain: parseServiceDomain(host, "consul"),
-    isMachine,
-  });
+  const machine = { names: new Set(["localhost"]), addresses: () => ["127.0.0.1"] };
+  const asked = (host: string, over = config) => {
+    const domains = new Domains(over, machine);
+    return (aliveName: string) => domains.listedHost(aliveName, host);
+  };
   const nodes = [registeredNode("node_a", 4711), registeredNode("web", 4712)];
   const config = serveConfig({ domain: ["node_*=svc", "*=demo.test"] });
-  const alive = (host: string, isMachine = false, over = config) =>
-    nodesAlive(nodes, asked(host, isMachine), over, ({ port }) => port).map(
+  const alive = (host: string, over = config) =>
+    nodesAlive(nodes, asked(host, over), ({ port }) => port).map(
       ({ aliveName, host: at, port }) => `${aliveName}@${at}:${port}`,
     );
 
@@ -118,30 +118,30 @@ describe("the nodes alive here", () => {
 
   test("are not those that --publish leaves out, except by a name of this machine", () => {
     const narrow = serveConfig({ domain: ["svc"], publish: ["web"] });
-    expect(alive(HOST, false, narrow)).toEqual([`web@${HOST}:4712`]);
-    expect(alive("127.0.0.1", true, narrow)).toHaveLength(2);
+    expect(alive(HOST, narrow)).toEqual([`web@${HOST}:4712`]);
+    expect(alive("127.0.0.1", narrow)).toHaveLength(2);
   });
 
   test("are all of them for a name or an address of this machine, named as they were asked for", () => {
-    expect(alive("127.0.0.1", true)).toEqual(["node_a@127.0.0.1:4711", "web@127.0.0.1:4712"]);
+    expect(alive("127.0.0.1")).toEqual(["node_a@127.0.0.1:4711", "web@127.0.0.1:4712"]);
   });
 
   test("have the host of --node-host, and are found under it and under their service", () => {
     const hosted = serveConfig({ domain: ["svc"], nodeHost: "box1.example" });
     const named = ["node_a@box1.example:4711", "web@box1.example:4712"];
-    expect(alive(HOST, false, hosted)).toEqual(named);
-    expect(alive("box1.example", false, hosted)).toEqual(named);
-    expect(alive(HOST, false, serveConfig({ service: "Svc", domain: ["demo.test"] }))).toEqual([
+    expect(alive(HOST, hosted)).toEqual(named);
+    expect(alive("box1.example", hosted)).toEqual(named);
+    expect(alive(HOST, serveConfig({ service: "Svc", domain: ["demo.test"] }))).toEqual([
       "node_a@demo.test:4711",
       "web@demo.test:4712",
     ]);
-    expect(alive("svc.service.dc2.consul", false, hosted)).toEqual([]);
+    expect(alive("svc.service.dc2.consul", hosted)).toEqual([]);
   });
 
   test("whom nobody can reach, or whose names would break a line, are left out", () => {
     const odd = ["a @\nb", "a@b", "", "a.b"].map((name) => registeredNode(name, 1));
-    expect(nodesAlive(odd, asked("127.0.0.1", true), config, ({ port }) => port)).toEqual([]);
-    expect(nodesAlive(nodes, asked(HOST), config, () => undefined)).toEqual([]);
+    expect(nodesAlive(odd, asked("127.0.0.1"), ({ port }) => port)).toEqual([]);
+    expect(nodesAlive(nodes, asked(HOST), () => undefined)).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ValueError } from "../../src/config/values.js";
-import { isNamePattern, namePattern, parseNamePattern } from "../../src/names/pattern.js";
+import { isNamePattern, namePattern, parseNamePattern } from "../../src/names/node-name.js";
 
 test.each([
   ["node_*@svc.service.consul", "node_*", "svc.service.consul"],

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
-import { identifyPeer } from "../../src/epmd/peer.js";
-import { PeerLogs } from "../../src/epmd/peer-log.js";
+import { identifyPeer, PeerLogs } from "../../src/epmd/peer.js";
 import { collectLog } from "../support/log-lines.js";
 
 const LOCAL = identifyPeer("127.0.0.1", 40000, "127.0.0.1", []);

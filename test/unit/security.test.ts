@@ -8,6 +8,8 @@ const read = (path: string) => readFileSync(ROOT + path, "utf8");
 /** What SECURITY.md says, and the line of the source that makes it so. */
 const LIMITS: readonly (readonly [said: string, file: string, line: string])[] = [
   ["3,057 bytes", "src/epmd/wire/bytes.ts", "MAX_REQUEST = 3057;"],
+  ["remembered (30 s) | 1,000 |", "src/epmd/registering.ts", "MAX_GAVE_WAY = 1000;"],
+  ["remembered (30 s) | 1,000 |", "src/epmd/registering.ts", "GIVE_WAY_PAUSE = 30_000;"],
   ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_AHEAD = 64 * 1024;"],
   ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_UNREAD = 1024 * 1024;"],
   ["32 MiB; the one", "src/epmd/unread-answers.ts", "MAX_UNREAD = 32 * 1024 * 1024;"],
@@ -23,7 +25,7 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["4 more of each kind", "src/admin/admission.ts", "SPARE = 4;"],
   ["32 event streams (strangers 16)", "src/admin/event-streams.ts", "MAX_STREAMS = 32;"],
   ["256 KiB unread", "src/admin/event-streams.ts", "MAX_UNREAD = 256 * 1024;"],
-  ["one a minute", "src/epmd/peer-log.ts", "MINUTE = 60_000;"],
+  ["one a minute", "src/epmd/peer.ts", "MINUTE = 60_000;"],
   ["| 8 |", "src/resolve/fallback-source.ts", "MAX_EPMDS = 8;"],
   ["| 128, fewer", "src/dns/exchange-slots.ts", "MOST_EXCHANGES = 128;"],
   ["| 10,000,", "src/dns/resolver.ts", "MAX_CACHE_ENTRIES = 10_000;"],

@@ -5,7 +5,6 @@ import type { NamedPort } from "../../epmd/wire/messages.js";
 import type { Glob } from "../../names/glob.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
 import { parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/service-domain.js";
-import { isLeftOut, nodeDomain, nodeHost, serviceOf } from "../../publish/core/advertised.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
 
 /** An instance of a service as Consul's health API has it. */
@@ -47,16 +46,6 @@ export interface ListedNode {
   /** Host part of its full name. */
   readonly host: string;
   readonly port: number;
-}
-
-/** Which nodes are asked for. */
-export interface AskedHost {
-  /** Expanded: `svc.service.consul`. */
-  readonly host: string;
-  /** The host taken apart; undefined when it is not under Consul's domain. */
-  readonly domain: ServiceDomain | undefined;
-  /** The host is this machine: one of its names or addresses. */
-  readonly isMachine: boolean;
 }
 
 /** What Consul's DNS finds as a label of a name. */
@@ -177,35 +166,22 @@ function aliveNamesOfTags(tags: readonly string[], suffix: string | undefined): 
 }
 
 /**
- * The nodes alive here that the asked host stands for.
+ * The nodes alive here that are listed for a host.
+ * @param hostOf the host part of the full name of a node; undefined: it is not one of the host's
  * @param portOf what the one who asks would dial; undefined: it cannot reach the node
  */
 export function nodesAlive(
   nodes: readonly RegisteredNode[],
-  asked: AskedHost,
-  config: Config,
+  hostOf: (aliveName: string) => string | undefined,
   portOf: (node: RegisteredNode) => number | undefined,
 ): ListedNode[] {
   return nodes.flatMap((node) => {
     const { aliveName } = node;
     // A line has one name in it, and a name one `@`.
-    const host = isAliveName(aliveName) ? hostOfAlive(aliveName, asked, config) : undefined;
+    const host = isAliveName(aliveName) ? hostOf(aliveName) : undefined;
     const port = host === undefined ? undefined : portOf(node);
     return host === undefined || port === undefined ? [] : [{ aliveName, host, port }];
   });
-}
-
-/** Host part of the full name that a node alive here has, asked for like this; undefined: the host is not the node's. */
-function hostOfAlive(aliveName: string, { host, domain, isMachine }: AskedHost, config: Config): string | undefined {
-  if (isMachine) return host;
-  const own = nodeHost(aliveName, config);
-  if (own === undefined || isLeftOut(aliveName, config)) return undefined;
-  const isOwn = host === nodeDomain(aliveName, config) || host === qualifiedDomain(own, config.consulDomain);
-  const ofService =
-    domain?.tagSuffix === undefined &&
-    domain?.datacenter === undefined &&
-    domain?.service === serviceOf(aliveName, config)?.toLowerCase();
-  return isOwn || (domain !== undefined && ofService) ? own : undefined;
 }
 
 /** Lines for the nodes that match, sorted: one for each full name, of the first list that has it. */

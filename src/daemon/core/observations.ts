@@ -1,20 +1,20 @@
 import type { SourceName } from "../../resolve/core/resolution.js";
 
-/** A look-up through EPMD: who asked for which node, and what came of it. */
+/** A look-up through EPMD: who asked for which node, and the result. */
 export interface LookUp {
   readonly type: "look-up";
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** `name@host` as it was looked up; what is no name as it was written. */
+  /** `name@host` as it was looked up; text that is no node name as it was sent. */
   readonly node: string;
-  /** Address of who asked; EPMD does not tell more. */
+  /** Address of the client. */
   readonly asker: string;
-  /** Who asked is on this machine. */
+  /** The client is on this machine. */
   readonly here: boolean;
   readonly way: "module" | "host" | "gateway";
   /**
-   * `unreachable`: the node is there, and what this client would dial does not lead to it.
-   * `refused`: this client may not ask that, or it is no node's name.
+   * `unreachable`: the node was found, but the address that this client would dial does not lead to it.
+   * `refused`: this client may not ask for it, or it is no node name.
    */
   readonly outcome: "found" | "not-found" | "unreachable" | "unavailable" | "refused";
   readonly source: SourceName | undefined;
@@ -22,7 +22,7 @@ export interface LookUp {
   readonly stale: boolean;
   /** The port that was answered. */
   readonly port: number | undefined;
-  /** `ip:port` that this leads to, in the order in which they would be tried. */
+  /** Endpoints of the node, `ip:port`, in the order in which they would be tried. */
   readonly endpoints: readonly string[];
   /** Why there is no port. */
   readonly reason: string | undefined;
@@ -61,7 +61,7 @@ export type DaemonEvent =
 
 export type Observe = (event: DaemonEvent) => void;
 
-/** What happens in the daemon, for whoever shows it: metrics, the status page, the event stream. */
+/** The daemon's events, for the metrics, the status page and the event stream. */
 export class Observations {
   readonly #listeners = new Set<Observe>();
 

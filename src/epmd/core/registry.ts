@@ -9,9 +9,9 @@ export interface RegisteredNode extends NodeDescription {
   readonly creation: number;
   /** Family over which it registered: an IPv6 VM (inet6_tcp) comes to ::1. */
   readonly family: Family;
-  /** Where the node lives when that is not this machine: a peer that `--allow` lets register. */
+  /** The address of the node's machine when that is not ours: `--allow` lets such peers register. */
   readonly address?: string;
-  /** Which EPMD connection holds the name, `ip:port` of its peer; undefined when none does. */
+  /** The peer (`ip:port`) whose EPMD connection holds the name; undefined when no connection does. */
   readonly connection?: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
@@ -19,7 +19,7 @@ export interface RegisteredNode extends NodeDescription {
   readonly origin: "alive2" | "configured";
 }
 
-/** A name that was registered and may be again: DUMP lists it, its creation is remembered. */
+/** A name that was registered before: DUMP lists it, and its creation is counted on. */
 export interface FormerNode {
   readonly aliveName: string;
   readonly port: number;
@@ -32,7 +32,7 @@ export type Registration = Omit<RegisteredNode, "creation" | "since">;
 
 /** epmd_srv.c keeps more than 1000 names before it reuses the oldest (MAX_UNREG_COUNT). */
 const MAX_FORMER = 1000;
-/** Creations 0..3 belong to the old 2-bit form. */
+/** Creations 0..3 are those of the old 2-bit form. */
 const FIRST_CREATION = 4;
 
 /** The nodes alive here, newest last. Pure: time comes in with each call. */
@@ -75,7 +75,7 @@ export class Registry {
     return node;
   }
 
-  /** Removes this very registration; one that was replaced since is left alone. */
+  /** Removes this registration; a later one of the same name is left alone. */
   unregister(node: RegisteredNode): void {
     if (this.#alive.get(node.aliveName) !== node) return;
     this.#alive.delete(node.aliveName);
@@ -98,7 +98,7 @@ export class Registry {
   }
 }
 
-/** A new name starts at the unix time plus one, a returning one counts on: no two incarnations share a creation. */
+/** The unix time plus one for a new name, else one more than before: no two incarnations have the same creation. */
 function nextCreation(before: number | undefined, now: number): number {
   const next = before === undefined ? Math.floor(now / 1000) + 1 : before + 1;
   return next > 0xffffffff ? FIRST_CREATION : Math.max(next, FIRST_CREATION);

@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../errors.js";
 
-/** Reads a message front to back; what is not there is a ProtocolError, never a RangeError. */
+/** Reads a message from its start; a read beyond its end throws a ProtocolError, never a RangeError. */
 export class ByteReader {
   readonly #bytes: Buffer;
   #offset = 0;
@@ -66,7 +66,7 @@ export function decodeUtf8(bytes: Buffer): string | undefined {
 
 /**
  * EPMD requests are a 16-bit length and that many bytes; responses have no length and end with the connection.
- * epmd_srv.c refuses what its buffer of 3 * 1020 bytes could not hold, as soon as the length is there.
+ * epmd_srv.c refuses a request longer than its buffer (3 * 1020 bytes) as soon as it has read the length.
  */
 export const MAX_REQUEST = 3057;
 

@@ -1,5 +1,5 @@
 import { ProtocolError } from "../../errors.js";
-import { isNamePattern } from "../../names/pattern.js";
+import { isNamePattern } from "../../names/node-name.js";
 import type { NodeDescription } from "../../resolve/core/resolution.js";
 import { ByteReader, decodeUtf8, uint16, uint32 } from "./bytes.js";
 import { type EpmdRequest, type EpmdResponse, type NamedPort, type PortPlease2Request, TAG } from "./messages.js";
@@ -52,7 +52,7 @@ function decodeAlive2(reader: ByteReader, length: number): EpmdRequest {
   return { type: "ALIVE2_REQ", port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
 }
 
-/** epmd_srv.c ignores what follows the opcode, and so do we where it is no pattern. */
+/** epmd_srv.c ignores what follows the opcode; we do too, unless it is a pattern. */
 function decodeNames(bytes: Buffer): EpmdRequest {
   const pattern = decodeUtf8(dropTrailingNul(bytes));
   return pattern !== undefined && isNamePattern(pattern) ? { type: "NAMES_REQ", pattern } : { type: "NAMES_REQ" };
@@ -61,7 +61,7 @@ function decodeNames(bytes: Buffer): EpmdRequest {
 function decodePortPlease2(bytes: Buffer): EpmdRequest {
   const nameBytes = dropTrailingNul(bytes);
   const name = decodeName(nameBytes);
-  // The name proper; a client of the module way sends its host behind an @.
+  // Without the host part, which clients of the module send behind an @.
   if (countCharacters(name.replace(/@.*$/s, "")) > MAX_NAME_CHARACTERS) {
     throw new ProtocolError("EPMD_MESSAGE", "name of more than 255 characters");
   }
@@ -86,7 +86,7 @@ function countCharacters(text: string): number {
   return count;
 }
 
-/** What a client sends: the name of a PORT_PLEASE2 request tells by itself whether it has a host part. */
+/** A request as a client gives it: `withHost` follows from the name, and is set by the decoder. */
 type SentRequest =
   | Exclude<EpmdRequest, PortPlease2Request | { type: "ALIVE2_REQ_REFUSED" }>
   | Omit<PortPlease2Request, "withHost">;
@@ -115,7 +115,7 @@ function encodeRequestBody(request: SentRequest): Buffer {
   }
 }
 
-/** The whole response: clients need it in one write. */
+/** The whole response, to be sent in one write: clients may read it with one call. */
 export function encodeResponse(response: EpmdResponse): Buffer {
   switch (response.type) {
     case "ALIVE2_RESP":

@@ -16,7 +16,7 @@ export const TAG = {
 
 const NODE_TYPE_NORMAL = 77;
 
-/** What is answered for a node of which nobody said more than address and port: what a current VM registers. */
+/** The description of a node of which only address and port are known: the values that a current VM registers. */
 export const SYNTHETIC_DESCRIPTION: NodeDescription = Object.freeze({
   nodeType: NODE_TYPE_NORMAL,
   protocol: 0,
@@ -46,18 +46,18 @@ export interface PortPlease2Request {
   readonly name: string;
   /** The name has a host part behind an `@`: such clients read the endpoints in Extra, stock clients send the alive name alone. */
   readonly withHost: boolean;
-  /** A NUL stood behind the name. EPMDs drop it; a srv-epmd that asks another EPMD sends it, so that two never ask each other in a circle. */
+  /** The name ended with a NUL. EPMDs drop it; a srv-epmd sends it to another EPMD, so that two never ask each other in a loop. */
   readonly forwarded: boolean;
 }
 
 export type EpmdRequest =
   | Alive2Request
-  /** Well-formed, and refused with result 1 instead of a close. */
+  /** Well-formed, with values that stock EPMD refuses with result 1. */
   | { readonly type: "ALIVE2_REQ_REFUSED"; readonly highestVersion: number; readonly reason: string }
   | PortPlease2Request
   | {
       readonly type: "NAMES_REQ";
-      /** `node_*@svc`, behind the opcode: see names/pattern. Stock EPMDs ignore such bytes. */
+      /** `node_*@svc`, behind the opcode: see NamePattern. Stock EPMDs ignore such bytes. */
       readonly pattern?: string;
     }
   | { readonly type: "DUMP_REQ" }
@@ -68,7 +68,7 @@ export type PortPlease2Response =
   | {
       readonly type: "PORT2_RESP";
       readonly result: 1;
-      /** For clients that asked with a host part: they read on where stock clients have what they need. */
+      /** For clients that asked with a host part; a stock client stops reading before it. */
       readonly reason?: string;
     }
   | (NodeDescription & {
@@ -88,7 +88,7 @@ export type EpmdResponse =
       readonly creation: number;
     }
   | { readonly type: "NAMES_RESP"; readonly epmdPort: number; readonly nodes: readonly RegisteredNode[] }
-  /** NAMES_RESP as a pattern is answered: full names in the same format. */
+  /** The answer to NAMES_REQ with a pattern: full names in the format of NAMES_RESP. */
   | { readonly type: "NAMES_MATCH_RESP"; readonly epmdPort: number; readonly names: readonly NamedPort[] }
   | {
       readonly type: "DUMP_RESP";

@@ -5,7 +5,7 @@ import type { NodeDescription } from "../../resolve/core/resolution.js";
 import { ByteReader, decodeUtf8, uint16 } from "./bytes.js";
 import { type NamedPort, TAG } from "./messages.js";
 
-/** Answer to ALIVE2_REQ as a client reads it: it comes on a connection that stays open, so it has its own length. */
+/** The answer to ALIVE2_REQ. Its tag gives its length, because the connection stays open. */
 export type Alive2Answer = { readonly result: number; readonly creation: number };
 
 /** Undefined while bytes are missing. @throws ProtocolError */
@@ -39,7 +39,7 @@ export function decodePort2Response(bytes: Buffer): Port2Answer | undefined {
   return { port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
 }
 
-/** Why a srv-epmd has not found a full name: it stands behind the two bytes with which every EPMD says no. */
+/** Why a srv-epmd did not find a full name: text behind the two bytes (119, 1) of every EPMD. */
 export function decodePort2Reason(bytes: Buffer): string | undefined {
   const isRefusal = bytes[0] === TAG.PORT2_RESP && bytes.length > 2 && bytes[1] !== 0;
   return isRefusal ? decodeUtf8(bytes.subarray(2)) : undefined;
@@ -56,7 +56,7 @@ export interface NamesAnswer {
 export function decodeNamesResponse(bytes: Buffer): NamesAnswer {
   const reader = new ByteReader(bytes);
   const epmdPort = reader.uint32();
-  // 32 bits, and yet a port: anything above says that this is no EPMD.
+  // A 32-bit field that holds a port: a larger value is no EPMD's.
   if (epmdPort > 65535) throw new ProtocolError("EPMD_MESSAGE", `NAMES_REQ was answered with port ${epmdPort}`);
   const names = reader
     .remaining()

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/config.js";
+import { servedDomains } from "../../names/domains.js";
 import { qualifiedDomain } from "../../names/service-domain.js";
-import { servedDomains } from "../../publish/core/advertised.js";
 
 /**
  * Domains whose hosts resolve to loopback addresses, they themselves included: --gateway-domain, else --domain. A word

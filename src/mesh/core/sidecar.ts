@@ -1,7 +1,7 @@
 import type { Config } from "../../config/config.js";
 import { fillTemplate } from "../../config/values.js";
+import { nodeDomain, servedDomains } from "../../names/domains.js";
 import { parseServiceDomain, partsOf } from "../../names/service-domain.js";
-import { nodeDomain, servedDomains } from "../../publish/core/advertised.js";
 import type { Upstream } from "./upstream.js";
 
 /** The registration of a Connect proxy with the agent. */

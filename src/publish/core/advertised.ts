@@ -2,8 +2,7 @@ import type { Config } from "../../config/config.js";
 import { isBridged, type NomadPort } from "../../config/nomad.js";
 import { fillTemplate } from "../../config/values.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
-import { isHelperName } from "../../names/helper-names.js";
-import { domainOf, parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
+import { nodeHost, serviceOf } from "../../names/domains.js";
 import type { Family } from "../../net/endpoint.js";
 import { canonicalIp, familyOf } from "../../net/ip.js";
 
@@ -93,40 +92,4 @@ function fillAddress(template: string, aliveName: string, config: Config): strin
   const service = serviceOf(aliveName, config) ?? host.split(".")[0] ?? "";
   const filled = fillTemplate(template, { name: aliveName, host, service });
   return canonicalIp(filled) ?? filled;
-}
-
-/** The domain under which an alive name is looked up and published, fully qualified. */
-export function nodeDomain(aliveName: string, config: Config): string | undefined {
-  const configured = config.publishNode.find((node) => node.aliveName === aliveName)?.host;
-  const domain = configured ?? domainOf(aliveName, config.domain);
-  return domain === undefined ? undefined : qualifiedDomain(domain, config.consulDomain);
-}
-
-/**
- * Whether --publish leaves a name out: then the node here is not the one that look-ups under a service mean, which may
- * live elsewhere. A helper is nobody's but its own, whatever --publish says.
- */
-export function isLeftOut(aliveName: string, { publish }: Pick<Config, "publish">): boolean {
-  return publish.length > 0 && !publish.some((glob) => glob.matches(aliveName)) && !isHelperName(aliveName);
-}
-
-/** Domains of `--domain`, fully qualified, without addresses. */
-export function servedDomains(config: Config): string[] {
-  const domains = config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain));
-  return Array.from(new Set(domains.filter((domain) => familyOf(domain) === undefined)));
-}
-
-/** The Consul service of an alive name: --service, else the one in its domain. */
-export function serviceOf(aliveName: string, config: Config): string | undefined {
-  const domain = nodeDomain(aliveName, config);
-  return (
-    config.service ?? (domain === undefined ? undefined : parseServiceDomain(domain, config.consulDomain)?.service)
-  );
-}
-
-/** Host part of the full name of a node that is alive here. */
-export function nodeHost(aliveName: string, config: Config): string | undefined {
-  const domain = config.nodeHost ?? nodeDomain(aliveName, config);
-  if (domain !== undefined) return domain;
-  return config.service === undefined ? undefined : `${config.service}.service.${config.consulDomain}`;
 }

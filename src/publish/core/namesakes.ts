@@ -1,9 +1,9 @@
 import type { Config } from "../../config/config.js";
 import { nodesOfService, type ServiceMember } from "../../consul/core/catalogue.js";
+import { nodeDomain } from "../../names/domains.js";
 import { formatNodeName } from "../../names/node-name.js";
 import { parseServiceDomain } from "../../names/service-domain.js";
 import { hostPort } from "../../net/ip.js";
-import { nodeDomain } from "./advertised.js";
 import { META_NODE, META_OWNER, type ServiceEntry } from "./service-entry.js";
 
 /** Another place at which Consul has a node of the same full name, so that look-ups give either. */

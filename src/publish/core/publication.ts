@@ -1,10 +1,11 @@
 import type { Config } from "../../config/config.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
+import { nodeDomain, nodeHost, serviceOf } from "../../names/domains.js";
 import { isHelperName } from "../../names/helper-names.js";
 import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
 import { familyOf, hostPort } from "../../net/ip.js";
 import { EPMD_PORT } from "../../net/ports.js";
-import { nodeDomain, nodeHost, reach, serviceOf } from "./advertised.js";
+import { reach } from "./advertised.js";
 import {
   META_NODE,
   META_NODE_NAME,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { Domains } from "../../src/names/domains.js";
 import type { Machine } from "../../src/os/machine.js";
-import { ownHosts } from "../../src/resolve/registry-source.js";
 import { serveConfig } from "../support/registered-node.js";
 
 const MACHINE: Machine = {
@@ -11,7 +11,8 @@ const MACHINE: Machine = {
 const ofMachine = ["localhost", "box1", "127.0.0.1", "127.64.0.3", "::1", "10.0.0.1"];
 
 function isOurs(flags: Parameters<typeof serveConfig>[0]) {
-  return ownHosts(serveConfig(flags), MACHINE);
+  const domains = new Domains(serveConfig(flags), MACHINE);
+  return (aliveName: string, host: string) => domains.isOurs(aliveName, host);
 }
 
 describe("a node here is the one that is meant", () => {

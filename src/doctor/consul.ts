@@ -5,6 +5,7 @@ import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { isHelperName } from "../names/helper-names.js";
 import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
+import { isLoopback } from "../net/ip.js";
 import { nodeDomain, serviceOf } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { Check } from "./check.js";
@@ -51,29 +52,36 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
     return { evidence: message, advice };
   }
   if (cause instanceof AgentAnswer) {
-    // Go's net/http says so, with 400.
-    const advice = /HTTP request to an HTTPS server/.test(message)
+    // The words of Go's net/http, with status 400.
+    const advice = /HTTP request to an HTTPS server/.test(cause.message)
       ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (--consul-ca)`
       : `is that a Consul agent? ${WHERE}`;
     return { evidence: message, advice };
   }
-  // OpenSSL's words for an answer that is no TLS.
-  if (/^https:/.test(consul) && /wrong version number/i.test(message)) {
+  const said = describeError(cause ?? error);
+  // OpenSSL's words for an answer that is not TLS.
+  if (/^https:/.test(consul) && /wrong version number/i.test(said)) {
     const plain = consul.replace(/^https:/, "http:");
     return { evidence: `what answers at ${consul} speaks no TLS`, advice: `give --consul ${plain}` };
   }
   const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
-  const evidence = `${consul} does not answer: ${message.replace(/^.*?: (consul: )?/, "")}`;
+  const evidence = `${consul} does not answer: ${said}`;
   if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
     const advice =
       "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (--consul-ca), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (--consul-cert, --consul-key)";
     return { evidence, advice };
   }
-  const isLocal = /\/\/(127\.|localhost|\[::1\])/.test(consul);
-  const bridge = isLocal
-    ? "; in a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
-    : "";
+  const host = agentHost(consul);
+  const bridge =
+    host === "localhost" || isLoopback(host)
+      ? "; in a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
+      : "";
   return { evidence, advice: `start the agent, or ${WHERE}${bridge}` };
+}
+
+/** Host name or IP literal in the agent's URL; empty for a Unix socket. */
+export function agentHost(consul: string): string {
+  return consul.startsWith("http") ? new URL(consul).hostname.replaceAll(/[[\]]/g, "") : "";
 }
 
 const WHERE = "say where it is with --consul or CONSUL_HTTP_ADDR";

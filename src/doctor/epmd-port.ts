@@ -2,7 +2,7 @@ import type { Config } from "../config/config.js";
 import type { Check } from "./check.js";
 import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
 import { daemonStatus } from "./daemon-status.js";
-import { type Holder, lookAtEpmd } from "./local-epmd.js";
+import { type Holder, lookAtEpmd, processWords } from "./local-epmd.js";
 import { MOST_NODES } from "./local-nodes.js";
 
 const START =
@@ -36,14 +36,18 @@ async function otherPort(port: number, config: Config): Promise<number | undefin
   return usual.holder.kind === "srv-epmd" ? USUAL_PORT : undefined;
 }
 
-function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {
+function holderFinding({ at, kind, names, process }: Holder, port: number): Finding {
+  const by = processWords(process);
   const nodes = names.length === 0 ? "no nodes" : `the nodes ${listed(names.map(({ name }) => name))}`;
   const limit = names.length > MOST_NODES ? `; the checks below look at ${MOST_NODES} of them` : "";
   switch (kind) {
     case "srv-epmd":
       return ok(`srv-epmd answers on ${at}, with ${nodes}${limit}`);
     case "stock":
-      return fail(`a stock epmd answers on ${at}${by}, with ${nodes}`, stockAdvice(port, by, names.length > 0));
+      return fail(
+        `a stock epmd answers on ${at}${by}, with ${nodes}`,
+        stockAdvice(port, process?.pid, names.length > 0),
+      );
     case "nothing":
     case "no-address":
       return fail(`nothing listens on ${at}`, `${START}. Another port: --port, and ERL_EPMD_PORT for the VMs`);
@@ -61,8 +65,7 @@ function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {
 }
 
 /** `epmd -kill` is refused while nodes are registered; VMs of OTP 25 and later come back to whoever has the port 2 s later. */
-function stockAdvice(port: number, by: string, hasNodes: boolean): string {
-  const pid = /process ([0-9]+)/.exec(by)?.[1];
+function stockAdvice(port: number, pid: number | undefined, hasNodes: boolean): string {
   const end = hasNodes
     ? `end it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
     : `end it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
@@ -84,10 +87,10 @@ function compare(four: Holder, six: Holder): Finding {
   if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
   if (isThere(four) && isThere(six)) {
     // Of one process, whatever came or went, or was late, between two questions; by their kind, where that is not seen.
-    const isSame = four.by === six.by && (four.by !== "" || four.kind === six.kind);
+    const isSame = four.process?.pid === six.process?.pid && (four.process !== undefined || four.kind === six.kind);
     if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
     return fail(
-      `${four.at} is ${KINDS[four.kind]}${four.by}, and ${six.at} ${KINDS[six.kind]}${six.by}`,
+      `${four.at} is ${KINDS[four.kind]}${processWords(four.process)}, and ${six.at} is ${KINDS[six.kind]}${processWords(six.process)}`,
       "end the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, those with -proto_dist inet6_tcp over ::1",
     );
   }

@@ -4,7 +4,12 @@ import type { NamedPort } from "../epmd/wire/messages.js";
 import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 
-/** Who is where a VM of one family registers, or asks. */
+export interface ListeningProcess {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** What listens where VMs of one family register and ask. */
 export interface Holder {
   /** `127.0.0.1:4369` */
   readonly at: string;
@@ -20,8 +25,8 @@ export interface Holder {
     /** It is no EPMD. */
     | "other";
   readonly names: readonly NamedPort[];
-  /** ` (process 17: /usr/bin/epmd)`, where that can be seen. */
-  readonly by: string;
+  /** The process that listens there; undefined where this user may not see it. */
+  readonly process: ListeningProcess | undefined;
 }
 
 export interface LocalEpmd {
@@ -47,7 +52,7 @@ export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
 export async function lookAt(address: string, port: number): Promise<Holder> {
   const at = hostPort(address, port);
   const seen = (kind: Holder["kind"], listed: readonly NamedPort[] = []): Holder => {
-    return { at, kind, names: listed, by: processAt(port, address) };
+    return { at, kind, names: listed, process: findListener(port, address) };
   };
   try {
     const epmd = { address, port };
@@ -60,11 +65,11 @@ export async function lookAt(address: string, port: number): Promise<Holder> {
     if (error.code !== "EPMD_UNREACHABLE") return seen("other");
     const { code } = error.cause as NodeJS.ErrnoException;
     if (code === "ECONNRESET" || code === "EPIPE") return seen("other");
-    return { at, kind: code === "ECONNREFUSED" ? "nothing" : "no-address", names: [], by: "" };
+    return { at, kind: code === "ECONNREFUSED" ? "nothing" : "no-address", names: [], process: undefined };
   }
 }
 
-function processAt(port: number, address: string): string {
-  const program = findListener(port, address);
-  return program ? ` (process ${program.pid}: ${program.command})` : "";
+/** ` (process 17: /usr/bin/epmd)`, or nothing where the process is not known. */
+export function processWords(process: ListeningProcess | undefined): string {
+  return process ? ` (process ${process.pid}: ${process.command})` : "";
 }

@@ -4,6 +4,7 @@ import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } f
 import type { Upstream } from "../mesh/core/upstream.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { nodeDomain } from "../publish/core/advertised.js";
+import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
 import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
@@ -37,7 +38,7 @@ async function upstreamOf({ name, host, full }: AskedNode, examination: Examinat
     case "not-found":
       // With Nomad's upstreams and without --mesh DNS has the last word.
       if (!isMeshed(examination.config)) return skip("the node has no upstream: see peer-records");
-      return noUpstream(resolution.reason, destinationOf(examination.config, { ...name, host }));
+      return noUpstream(resolution, destinationOf(examination.config, { ...name, host }));
     case "found": {
       const { source, endpoints } = resolution;
       if (source === "registry") return ok(`${full} lives here: no upstream is needed`);
@@ -53,8 +54,8 @@ async function upstreamOf({ name, host, full }: AskedNode, examination: Examinat
 const SIDECAR_ADVICE =
   'register the service of the node here with a sidecar proxy (connect { sidecar_service {} }, with an upstream for each peer); the token has to read it (service_prefix "<service>" { policy = "read" }); --service says which proxy is meant';
 
-function noUpstream(reason: string, destination: string): Finding {
-  if (/no sidecar proxy/.test(reason)) return fail(reason, SIDECAR_ADVICE);
+function noUpstream({ code, reason }: NotFound, destination: string): Finding {
+  if (code === "UPSTREAM_NO_SIDECAR") return fail(reason, SIDECAR_ADVICE);
   return fail(
     reason,
     `give the sidecar proxy here an upstream with the destination ${destination} (destination_name in its registration, upstreams in a Nomad job), or say with --upstream-service how destinations are called`,

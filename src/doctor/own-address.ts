@@ -5,7 +5,7 @@ import { hostAddresses } from "../resolve/asked-ways.js";
 import type { Check } from "./check.js";
 import { type Finding, fail, ok, together } from "./core/finding.js";
 import type { Examination } from "./examination.js";
-import { lookAt } from "./local-epmd.js";
+import { lookAt, processWords } from "./local-epmd.js";
 
 const RESOLVE_TIMEOUT = 2_000;
 /** A machine may have VMs of many names; each costs a look-up and a connection. */
@@ -38,7 +38,7 @@ async function findEpmd(host: string, aliveName: string, { config, machine }: Ex
   if (!isLoopback(address) && !own.includes(address)) return [];
   const at = hostPort(address, config.port);
   const node = `${aliveName}@${host}`;
-  const { kind, by } = await lookAt(address, config.port);
+  const { kind, process } = await lookAt(address, config.port);
   if (kind === "srv-epmd") return [ok(`who asks for ${node} here asks srv-epmd at ${at}`)];
   const where = host === address ? at : `${at}, where ${host} is`;
   if (kind === "nothing" || kind === "no-address") {
@@ -51,7 +51,7 @@ async function findEpmd(host: string, aliveName: string, { config, machine }: Ex
   }
   return [
     fail(
-      `no srv-epmd answers on ${where}${by}: VMs, consoles and erl_call here ask there for ${node}`,
+      `no srv-epmd answers on ${where}${processWords(process)}: VMs, consoles and erl_call here ask there for ${node}`,
       "end what has the port there: srv-epmd takes it within seconds",
     ),
   ];

@@ -4,6 +4,7 @@ import { formatPeer } from "../epmd/peer.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { parseServiceDomain } from "../names/service-domain.js";
 import { familyOf } from "../net/ip.js";
+import type { Unavailable } from "../resolve/core/resolution.js";
 import type { Check } from "./check.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
@@ -31,7 +32,7 @@ export const peerRecords: Check = {
         return warn(`${evidence}, as it was known before every name server failed`, "see resolver");
       }
       case "unavailable":
-        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution.cause));
+        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
       case "not-found":
         return await whyNot(asked, resolution.reason, examination);
       default:
@@ -40,11 +41,11 @@ export const peerRecords: Check = {
   },
 };
 
-/** A name server, or with --fallback-epmd the EPMD of the host, did not answer. */
-function unavailableAdvice(cause: string): string {
-  return cause.startsWith("EPMD at ")
-    ? "--fallback-epmd asks the EPMD of that host: it has to run, and to serve others (srv-epmd serve --listen <its address> there)"
-    : "see resolver: the name server is down, or another one is to be asked (--dns)";
+/** A name server did not answer, or with --fallback-epmd the EPMD of the host. */
+function unavailableAdvice({ code }: Unavailable): string {
+  return code.startsWith("EPMD_")
+    ? "--fallback-epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)"
+    : "see resolver: start the name server, or give another one with --dns";
 }
 
 async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {

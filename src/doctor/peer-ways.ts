@@ -1,3 +1,4 @@
+import { ipPort } from "../config/network-values.js";
 import { formatPeer } from "../epmd/peer.js";
 import { gatewayNames, isGatewayHost } from "../gateway/core/names.js";
 import { isHelperName } from "../names/helper-names.js";
@@ -109,12 +110,12 @@ export const peerWays: Check = {
 };
 
 /** For an EPMD that should give the node's port, and does not. */
-function silentAdvice({ way, asks = "" }: Way): string {
-  if (way === "gateway") {
+function silentAdvice({ way, asks }: Way): string {
+  if (way === "gateway" || asks === undefined) {
     return "see that the gateway's relay process runs (srv-epmd relay, with the --relay-socket of serve), and what the log of srv-epmd says of it";
   }
-  const address = asks.replace(/:[0-9]+$/, "");
-  return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address.replace(/[[\]]/g, "")}`;
+  const { address } = ipPort(undefined)(asks);
+  return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address}`;
 }
 
 interface NodesHere {

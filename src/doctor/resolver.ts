@@ -2,9 +2,10 @@ import type { Config } from "../config/config.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
-import { familyOf, hostPort } from "../net/ip.js";
+import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
 import { servedDomains } from "../publish/core/advertised.js";
 import type { Check } from "./check.js";
+import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { type Knowledge, knowledgeOf } from "./core/name-server.js";
 import type { Examination } from "./examination.js";
@@ -102,8 +103,7 @@ function verb(said: Said): string {
 
 /** Consul's agents answer DNS on port 8600 of the machine that they answer HTTP on, unless told otherwise. */
 function consulDns(consul: string): NameServer {
-  const [, six, four] = /^https?:\/\/(?:\[([^\]]+)\]|([0-9.]+))/.exec(consul) ?? [];
-  return { address: six ?? four ?? "127.0.0.1", port: 8600 };
+  return { address: canonicalIp(agentHost(consul)) ?? "127.0.0.1", port: 8600 };
 }
 
 function examinedAdvice(domain: string, consulDomain: string, consul: string): string {

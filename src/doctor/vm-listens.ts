@@ -9,6 +9,7 @@ import type { Check } from "./check.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { type Listening, parseListeners, reachability } from "./core/listeners.js";
 import type { Examination } from "./examination.js";
+import { processWords } from "./local-epmd.js";
 import type { LocalNode } from "./local-nodes.js";
 
 export const NO_NODE = "no node is registered here";
@@ -56,9 +57,8 @@ async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
 function asksNone({ config }: Examination, listeners: readonly Listening[]): Finding | undefined {
   const port = config.nomad.erlDistPort;
   if (port === undefined || reachability(listeners, port).addresses.length === 0) return undefined;
-  const program = findListener(port);
   return warn(
-    `no node is registered here, and something listens on ERL_DIST_PORT=${port}${program ? ` (process ${program.pid}: ${program.command})` : ""}`,
+    `no node is registered here, and something listens on ERL_DIST_PORT=${port}${processWords(findListener(port))}`,
     "if it is a VM: it was started before srv-epmd was up, or asks no EPMD (-erl_epmd_port, as relx does with ERL_DIST_PORT). Start it later, or publish it with --publish-node",
   );
 }

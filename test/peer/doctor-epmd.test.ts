@@ -232,7 +232,7 @@ requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
       await other.waitForOutput(/up/);
       const { code, of } = await doctor();
       expect([code, of("epmd-port").result, of("loopbacks").result]).toEqual([1, "ok", "fail"]);
-      expect(of("loopbacks").evidence).toMatch(/127\.0\.0\.1:4369 is srv-epmd.* and \[::1\]:4369 no EPMD \(process/);
+      expect(of("loopbacks").evidence).toMatch(/127\.0\.0\.1:4369 is srv-epmd.* and \[::1\]:4369 is no EPMD \(process/);
     });
   });
 });

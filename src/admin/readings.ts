@@ -1,5 +1,6 @@
 import type { Series } from "../daemon/metrics.js";
 import { version } from "../version.js";
+import type { LocalNode } from "./core/view.js";
 import type { Readings } from "./exposition.js";
 import type { DaemonStatus } from "./status.js";
 
@@ -10,16 +11,16 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
     status.nodes(),
     status.relays(),
   ]);
-  const inState = (state: (typeof nodes)[number]["publication"]) =>
-    nodes.filter(({ publication }) => publication === state).length;
+  const inState = (...states: readonly LocalNode["publication"][]) =>
+    nodes.filter(({ publication }) => states.includes(publication)).length;
   const consul = checks.find(({ name }) => name === "consul");
   return {
     srv_epmd_build_info: [{ labels: { version }, value: 1 }],
     srv_epmd_ready: one(ready),
     srv_epmd_connections: one(connections),
     srv_epmd_registered_nodes: one(nodes.length),
-    srv_epmd_published_nodes: one(inState("agreed")),
-    srv_epmd_missing_nodes: one(inState("missing")),
+    srv_epmd_published_nodes: one(inState("in-consul")),
+    srv_epmd_missing_nodes: one(inState("not-in-consul", "unknown")),
     srv_epmd_consul_up: one(consul?.ok ?? true),
     ...(relays && {
       srv_epmd_relay_listeners: one(relays.relays.length),

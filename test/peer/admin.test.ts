@@ -55,7 +55,7 @@ requirePeer("erl", "consul")("a daemon with a VM and Consul", () => {
   const json = async (path: string) => JSON.parse((await http(adminOf(daemon), path)).body);
 
   test("shows the node here, in Consul and in the cluster", async () => {
-    await waitFor(async () => (await json("/v1/nodes")).nodes[0]?.publication === "agreed", {
+    await waitFor(async () => (await json("/v1/nodes")).nodes[0]?.publication === "in-consul", {
       what: "the publication",
     });
     const { port } = (await json("/v1/nodes")).nodes[0];

@@ -85,24 +85,24 @@ describe("what stands at the top", () => {
 describe("nodes alive here", () => {
   test("each with its port, family, age, creation and how it stands in Consul", () => {
     expect(rowsOf(page(), "Nodes alive here")).toEqual([
-      ["node_a", "43183", "IPv4", "2h30m", "7", "agreed", "srv-epmd:box1:node_a"],
+      ["node_a", "43183", "IPv4", "2h30m", "7", "in Consul", "srv-epmd:box1:node_a"],
       [
         ...["node_c", "40211", "IPv6", "42s", "8"],
-        "missing Consul refused it: 403 Permission denied, token lacks service:write on svc",
+        "not in Consul Consul refused it: 403 Permission denied, token lacks service:write on svc",
         "",
       ],
-      ["rabbit", "35672", "IPv4", "2d", "3", "agreed", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
+      ["rabbit", "35672", "IPv4", "2d", "3", "in Consul", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
       ["rem-2f81-console", "38007", "IPv4", "9s", "12", "local no --publish pattern matches it", ""],
-      ["legacy configured", "10.1.2.9:9100", "IPv4", "2d", "0", "agreed", "srv-epmd:box1:legacy"],
+      ["legacy configured", "10.1.2.9:9100", "IPv4", "2d", "0", "in Consul", "srv-epmd:box1:legacy"],
     ]);
-    expect(textOf(page())).toContain("5 nodes, 3 as they should be in Consul, 1 missing there");
+    expect(textOf(page())).toContain("5 nodes, 3 in Consul, 1 not in Consul");
   });
 
   test("marks one whose name another machine publishes too, with where", () => {
     const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
     const text = page(busyStatus({ nodes }));
     expect(rowsOf(text, "Nodes alive here")[0]?.[5]).toBe(
-      "agreed another one of this name is at 10.0.0.9:20002 on box2",
+      "in Consul another one of this name is at 10.0.0.9:20002 on box2",
     );
     expect(text).toContain('class="pill bad">another one<');
   });
@@ -111,7 +111,7 @@ describe("nodes alive here", () => {
     const { consul } = busyStatus();
     const nodes = [localNode({ publication: "off", serviceIds: [] })];
     const text = textOf(page(busyStatus({ consul: { ...consul, publishes: false }, nodes })));
-    expect(text).not.toContain("as they should be");
+    expect(text).not.toContain("in Consul");
     expect(text).toMatch(/Nodes alive here 1 node /);
   });
 

@@ -31,11 +31,11 @@ export interface LocalNode {
   /** `configured`: of --publish-node */
   readonly origin: "alive2" | "configured";
   /**
-   * `agreed`: in Consul's DNS as it should be. `missing`: it should be there and is not, `reason` says why.
-   * `pending`: it has registered a moment ago, and is on its way there.
-   * `local`: it is not meant to be there, `reason` says why. `off`: nothing is published by this daemon.
+   * `in-consul`: in Consul's DNS as it should be. `not-in-consul`: it should be there and is not.
+   * `unknown`: it should be there, and the agent does not say what it holds. `pending`: it has registered a moment ago.
+   * `local`: it is not meant to be there. `off`: this daemon publishes nothing. `reason` says why, where it is known.
    */
-  readonly publication: "agreed" | "missing" | "pending" | "local" | "off";
+  readonly publication: "in-consul" | "not-in-consul" | "unknown" | "pending" | "local" | "off";
   readonly serviceIds: readonly string[];
   readonly reason?: string;
   /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */

@@ -4,22 +4,24 @@ import { type Content, html, type Markup } from "./html.js";
 import { nothing, section, table } from "./table.js";
 import { age, code, counted, fewOf, pill, type Tone } from "./words.js";
 
-const TONES: Record<LocalNode["publication"], Tone> = {
-  agreed: "good",
-  pending: "doubtful",
-  missing: "bad",
-  local: "quiet",
-  off: "quiet",
+const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; readonly words: string }> = {
+  "in-consul": { tone: "good", words: "in Consul" },
+  "not-in-consul": { tone: "bad", words: "not in Consul" },
+  unknown: { tone: "bad", words: "unknown" },
+  pending: { tone: "doubtful", words: "pending" },
+  local: { tone: "quiet", words: "local" },
+  off: { tone: "quiet", words: "off" },
 };
 
 /** The nodes alive here, and whether Consul has them as it should. */
 export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
-  const missing = nodes.filter(({ publication }) => publication === "missing").length;
-  const agreed = nodes.filter(({ publication }) => publication === "agreed").length;
+  const inState = (state: LocalNode["publication"]) => nodes.filter(({ publication }) => publication === state).length;
+  const [missing, unknown] = [inState("not-in-consul"), inState("unknown")];
   const beside: Content = [
     counted(nodes.length, "node"),
-    consul.publishes && nodes.length > 0 ? html`, ${agreed} as they should be in Consul` : undefined,
-    missing > 0 ? html`, <b class="bad">${missing} missing there</b>` : undefined,
+    consul.publishes && nodes.length > 0 ? html`, ${inState("in-consul")} in Consul` : undefined,
+    missing > 0 ? html`, <b class="bad">${missing} not in Consul</b>` : undefined,
+    unknown > 0 ? html`, <b class="bad">${unknown} unknown</b>` : undefined,
   ];
   if (nodes.length === 0) {
     const how = html`A VM registers when it starts with a name: ${code("erl -sname a -start_epmd false")}.`;
@@ -37,7 +39,7 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
       { title: "Family", cell: ({ family }) => `IPv${family}`, kind: "word" },
       { title: "Alive for", cell: ({ since }) => age(Date.parse(since), now), kind: "number" },
       { title: "Creation", cell: ({ creation }) => creation, kind: "number" },
-      { title: "In Consul", cell: publication, kind: "wide" },
+      { title: "Publication", cell: publication, kind: "wide" },
       { title: "Service ids", cell: ({ serviceIds }) => ids(serviceIds) },
     ],
     rows: nodes,
@@ -51,7 +53,8 @@ const configured = html` <span class="note" title="named with --publish-node: it
 function publication({ publication, reason, elsewhere }: LocalNode): Markup {
   const other =
     elsewhere && html` ${pill("bad", "another one")} <span>of this name is at ${fewOf(elsewhere, 3)}</span>`;
-  return html`${pill(TONES[publication], publication)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
+  const { tone, words } = PUBLICATIONS[publication];
+  return html`${pill(tone, words)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {

@@ -3,12 +3,10 @@ import type { ServiceMember } from "../consul/core/catalogue.js";
 import { readsMachines } from "../consul/examine.js";
 import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, serviceId } from "../publish/core/service-entry.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT, servicesToWrite } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import type { Examination } from "./examination.js";
-import { ownRegistrations, whyCritical } from "./own-registrations.js";
-import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED } from "./registration.js";
+import type { Check, Examination } from "./examination.js";
+import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED, ownRegistrations, whyCritical } from "./published-nodes.js";
 
 /** What the agent has is with the servers a moment later, and a server that is not the leader has it after that. Milliseconds. */
 const PATIENCE = 1_500;

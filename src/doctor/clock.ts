@@ -1,6 +1,6 @@
-import type { Check } from "./check.js";
 import { NO_AGENT, UNUSED, useOf } from "./consul.js";
 import { ok, skip, warn } from "./core/finding.js";
+import type { Check } from "./examination.js";
 
 /** HTTP's Date has whole seconds, and the answer its time on the way. Milliseconds. */
 const TOLERANCE = 5_000;

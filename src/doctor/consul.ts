@@ -8,11 +8,10 @@ import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js"
 import { isLoopback } from "../net/ip.js";
 import { nodeDomain, serviceOf } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
-import { ownRegistrations } from "./own-registrations.js";
+import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
 
 export const UNUSED =
   "no Consul is used: --domain does not lie under its domain, or there is --register none or --dns-listen";
@@ -109,7 +108,7 @@ export const consulToken: Check = {
   title: "the token may write the services of the nodes here",
   run: async (examination) => {
     const { config, connect } = examination;
-    if (!publishesToConsul(config)) return skip("nothing is published in Consul with these options");
+    if (!publishesToConsul(config)) return skip(NOTHING_PUBLISHED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const services = await servicesToWrite(examination);
     if (services.length === 0) return skip("no --domain or --service says which service is written");

@@ -1,10 +1,11 @@
 import type { Config } from "../config/config.js";
-import type { DnsServer } from "../config/network-values.js";
+import type { DnsServer, IpPort } from "../config/network-values.js";
 import { isBridged } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
+import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import { isAskedNode, type Probe } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
 import { isOwnServer } from "../gateway/core/forwarded.js";
@@ -15,12 +16,10 @@ import { servedDomains } from "../publish/core/advertised.js";
 import type { Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
-import type { Listening } from "./core/listeners.js";
+import type { Finding } from "./core/finding.js";
 import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
-import { type LocalNode, nodesOf } from "./local-nodes.js";
-import { probePlace } from "./probe-place.js";
+import { type Listening, type LocalNode, nodesOf, readListeners } from "./local-nodes.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
-import { readListeners } from "./vm-listens.js";
 
 /** The node that is asked about. */
 export interface AskedNode {
@@ -66,6 +65,15 @@ export interface Examination {
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
   readonly close: () => Promise<void>;
+}
+
+/** One check of doctor. */
+export interface Check {
+  /** Stable: scripts and the manual name it. */
+  readonly id: string;
+  /** What is looked at, for the manual. */
+  readonly title: string;
+  readonly run: (examination: Examination) => Promise<Finding>;
 }
 
 /** A look-up or a call to Consul may take no longer, so that the whole is over soon. Milliseconds. */
@@ -144,4 +152,12 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
     found ??= find();
     return found;
   };
+}
+
+/** Asks who is there, with the first step of the distribution handshake. Never rejects. */
+export function probePlace(
+  place: IpPort,
+  how: Pick<ProbeOptions, "isAsked" | "serverName" | "timeout">,
+): Promise<Probe> {
+  return probeNode(place, { ...how, from: thisMachine().hostName, random: Math.random });
 }

@@ -1,3 +1,5 @@
+import type { Status } from "../admin/core/view.js";
+import type { Config } from "../config/config.js";
 import { knowsFullNames, names } from "../epmd/client.js";
 import { findListener } from "../epmd/port-holder.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
@@ -72,4 +74,42 @@ export async function lookAt(address: string, port: number): Promise<Holder> {
 /** ` (process 17: /usr/bin/epmd)`, or nothing where the process is not known. */
 export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
+}
+
+/** Where it is unless --admin says otherwise. */
+const DEFAULT_ADMIN = { address: "127.0.0.1", port: 9369 };
+const STATUS_TIMEOUT = 1_000;
+/** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
+const MOST_BYTES = 8 * 1024 * 1024;
+
+/** What doctor reads of it. */
+export type DaemonSays = Pick<Status, "epmd" | "readiness" | "nodes">;
+
+/** What the daemon here says of itself over HTTP; undefined where none does. It may be another than the one that is examined. */
+export async function daemonStatus({ admin, noAdmin }: Config): Promise<DaemonSays | undefined> {
+  if (noAdmin) return undefined;
+  const { address, port } = admin ?? DEFAULT_ADMIN;
+  try {
+    const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
+      signal: AbortSignal.timeout(STATUS_TIMEOUT),
+      redirect: "error",
+    });
+    const said = JSON.parse(await bounded(answer)) as Partial<DaemonSays>;
+    const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
+    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonSays) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws when the body is too long */
+async function bounded({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > MOST_BYTES) throw new RangeError(`more than ${MOST_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }

@@ -1,27 +1,66 @@
+import { readFile } from "node:fs/promises";
 import { isAliveName } from "../config/network-values.js";
 import { portPlease } from "../epmd/client.js";
 import type { RegisteredNode } from "../epmd/core/registry.js";
 import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
 import { decodeEndpoints } from "../epmd/wire/responses.js";
 import type { Family } from "../net/endpoint.js";
-import { isLoopback } from "../net/ip.js";
-import { type Listening, reachability } from "./core/listeners.js";
+import { isLoopback, isWildcard } from "../net/ip.js";
+import { parseTcpTable } from "../os/core/tcp-table.js";
 import type { LocalEpmd } from "./local-epmd.js";
 
-/** A node that is registered here, as far as its EPMD tells it. */
+/** A socket that listens. */
+export interface Listening {
+  /** Canonical. A wildcard stands for every address of its family, `::` mostly for IPv4 too. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** @param table text of /proc/net/tcp or tcp6 */
+export function parseListeners(table: string): Listening[] {
+  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
+}
+
+export interface Reachability {
+  /** Addresses at which a port listens. */
+  readonly addresses: readonly string[];
+  /** Other machines cannot connect. */
+  readonly loopbackOnly: boolean;
+}
+
+/** From where a port can be reached. */
+export function reachability(listeners: readonly Listening[], port: number): Reachability {
+  const addresses = Array.from(new Set(listeners.filter((one) => one.port === port).map(({ address }) => address)));
+  return {
+    addresses,
+    loopbackOnly: addresses.length > 0 && addresses.every((address) => isLoopback(address) && !isWildcard(address)),
+  };
+}
+
+/** Sockets that listen in this network namespace; undefined where there is no /proc (not Linux). */
+export async function readListeners(): Promise<readonly Listening[] | undefined> {
+  const read = (table: string) => readFile(`/proc/net/${table}`, "utf8").catch(() => undefined);
+  const tables = await Promise.all([read("tcp"), read("tcp6")]);
+  const found = tables.filter((table) => table !== undefined);
+  return found.length === 0 ? undefined : found.flatMap(parseListeners);
+}
+
+export const NO_NODE = "no node is registered here";
+
+/** A node that is registered here. EPMD does not tell its creation and since when it lives: both are 0. */
 export type LocalNode = RegisteredNode;
 
-/** Whether one of them has a name. */
+/** @returns whether one of the nodes has a name */
 export function nameIn(nodes: readonly LocalNode[]): (aliveName: string) => boolean {
   const names = new Set(nodes.map(({ aliveName }) => aliveName));
   return (aliveName) => names.has(aliveName);
 }
 
 const ASK_TIMEOUT = 1_000;
-/** Each costs a connection to the EPMD, and some more to whoever looks closer. */
+/** Nodes that the checks look at: each costs a connection to the EPMD, and more in some checks. */
 export const MOST_NODES = 32;
 
-/** The nodes of the EPMD here, with what only a srv-epmd tells: the family they came over, and an address elsewhere. Never rejects. */
+/** The nodes of the EPMD here. Only a srv-epmd tells the family of a registration, and an address elsewhere. Never rejects. */
 export async function nodesOf(
   { port, holder, holders }: LocalEpmd,
   listeners: readonly Listening[] | undefined,
@@ -32,7 +71,7 @@ export async function nodesOf(
     named.map(async ({ name, port: own }): Promise<LocalNode> => {
       const told = holder.kind === "srv-epmd" ? await ask(address, port, name) : [];
       const elsewhere = told.find((endpoint) => !isLoopback(endpoint.address));
-      // A VM on IPv6 (inet6_tcp) listens at `::` and is not in the table of IPv4.
+      // A VM with -proto_dist inet6_tcp listens on `::`.
       const seen: Family = listeners && reachability(listeners, own).addresses.includes("::") ? 6 : 4;
       return {
         ...{ aliveName: name, port: own, family: told[0]?.family ?? seen, origin: "alive2", creation: 0, since: 0 },

@@ -6,10 +6,9 @@ import { familyOf, hostPort } from "../net/ip.js";
 import { nodeDomain } from "../publish/core/advertised.js";
 import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import type { AskedNode, Check, Examination } from "./examination.js";
 
 const NO_MESH = skip("there is no mesh: neither --mesh nor NOMAD_UPSTREAM_*");
 /** Loopback answers at once. Milliseconds. */

@@ -4,11 +4,9 @@ import { parseServiceDomain } from "../names/service-domain.js";
 import { familyOf } from "../net/ip.js";
 import { nodeHost, reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-nodes.js";
-import { probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
 

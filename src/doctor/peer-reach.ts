@@ -1,9 +1,8 @@
 import { type Probe, probeWords } from "../distribution/words.js";
 import { formatPeer } from "../epmd/peer.js";
 import type { Endpoint } from "../net/endpoint.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
 import { NOT_NAMED } from "./peer-records.js";
 
 const UNKNOWN = "no endpoint of the node is known";

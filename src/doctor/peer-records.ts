@@ -5,11 +5,10 @@ import { isMeshed } from "../mesh/core/sidecar.js";
 import { parseServiceDomain } from "../names/service-domain.js";
 import { familyOf } from "../net/ip.js";
 import type { Unavailable } from "../resolve/core/resolution.js";
-import type { Check } from "./check.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import type { AskedNode, Check, Examination } from "./examination.js";
 
 export const NOT_NAMED = skip("no node was named: srv-epmd doctor node@host examines the way to it");
 /** For A and AAAA of a name without SRV, milliseconds. */

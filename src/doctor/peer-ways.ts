@@ -8,9 +8,8 @@ import { readHostsFile } from "../os/hosts-file.js";
 import { vmProcess } from "../os/vm-process.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
-import type { Check } from "./check.js";
 import { fail, listed, ok, skip, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { NOT_NAMED } from "./peer-records.js";
 

@@ -4,12 +4,9 @@ import { isMeshed } from "../mesh/core/sidecar.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { differencesOf } from "./catalogue.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
-import { ownRegistrations, whyCritical } from "./own-registrations.js";
-import { isOwn, type PublishedNode } from "./published-nodes.js";
-import { NO_PUBLISHED_NODE } from "./registration.js";
+import type { Check, Examination } from "./examination.js";
+import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
 
 /** Undefined when there is something to look at. */
 function whyNothingPublished({ config }: Examination): Finding | undefined {

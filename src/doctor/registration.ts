@@ -3,19 +3,21 @@ import { hostPort } from "../net/ip.js";
 import type { Obstacle } from "../publish/core/obstacles.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { ttlCheckId } from "../publish/core/service-entry.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type DaemonSays, daemonStatus } from "./daemon-status.js";
-import type { Examination } from "./examination.js";
-import { type OwnRegistration, ownRegistrations, whyCritical } from "./own-registrations.js";
+import type { Check, Examination } from "./examination.js";
+import { type DaemonSays, daemonStatus } from "./local-epmd.js";
+import {
+  NO_PUBLISHED_NODE,
+  NOTHING_PUBLISHED,
+  type OwnRegistration,
+  ownRegistrations,
+  whyCritical,
+} from "./published-nodes.js";
 
 /** A node that has just registered is on its way. Milliseconds. */
 const PATIENCE = 2_000;
 const PAUSE = 250;
-
-export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
-export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 export const registration: Check = {
   id: "registration",

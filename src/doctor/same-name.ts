@@ -2,18 +2,16 @@ import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../pu
 import { publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, type ServiceEntry } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
-import { wantedEntries } from "./own-registrations.js";
-import { NO_PUBLISHED_NODE } from "./registration.js";
+import type { Check, Examination } from "./examination.js";
+import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED, wantedEntries } from "./published-nodes.js";
 
 export const sameName: Check = {
   id: "same-name",
   title: "nobody else publishes a node of the name of one here",
   run: async (examination) => {
-    if (!publishesToConsul(examination.config)) return skip("nothing is published in Consul with these options");
+    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const wanted = await wantedEntries(examination);
     const services = Array.from(new Set(wanted.map(({ service }) => service)));

@@ -1,18 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { findListener } from "../epmd/port-holder.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { isHelperName } from "../names/helper-names.js";
 import { hostPort } from "../net/ip.js";
 import { runningVms } from "../os/vm-process.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type Listening, parseListeners, reachability } from "./core/listeners.js";
-import type { Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
 import { processWords } from "./local-epmd.js";
-import type { LocalNode } from "./local-nodes.js";
-
-export const NO_NODE = "no node is registered here";
+import { type Listening, type LocalNode, NO_NODE, reachability } from "./local-nodes.js";
 
 export const vmListens: Check = {
   id: "vm-listens",
@@ -96,12 +91,4 @@ function otherPort({ config }: Examination, nodes: readonly LocalNode[]): Findin
       `was it meant for the VM? Plain erl does not know it: give it -kernel inet_dist_listen_min ${port} inet_dist_listen_max ${port}, or the srv_epmd module`,
     ),
   ];
-}
-
-/** Sockets that listen in this network namespace; undefined where the system does not tell (it is no Linux). */
-export async function readListeners(): Promise<readonly Listening[] | undefined> {
-  const read = (table: string) => readFile(`/proc/net/${table}`, "utf8").catch(() => undefined);
-  const tables = await Promise.all([read("tcp"), read("tcp6")]);
-  const found = tables.filter((table) => table !== undefined);
-  return found.length === 0 ? undefined : found.flatMap(parseListeners);
 }

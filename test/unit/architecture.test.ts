@@ -129,7 +129,7 @@ test("what a linter rule cannot say: pure code has no randomness and no state of
 
 /** They read /proc, whose files the kernel makes. */
 const READERS_OF_PROC = [
-  "doctor/vm-listens.ts",
+  "doctor/local-nodes.ts",
   "epmd/places.ts",
   "epmd/port-holder.ts",
   "os/peer-uid.ts",

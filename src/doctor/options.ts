@@ -1,8 +1,30 @@
 import { hostPort } from "../net/ip.js";
-import { reach } from "../publish/core/advertised.js";
-import type { Check } from "./check.js";
-import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import { NO_NODE } from "./vm-listens.js";
+import { reach, servedDomains } from "../publish/core/advertised.js";
+import { domainDoubts } from "../publish/core/domains.js";
+import { publishesToConsul } from "../publish/core/publication.js";
+import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
+import type { Check } from "./examination.js";
+import { NO_NODE } from "./local-nodes.js";
+import { NOTHING_PUBLISHED } from "./published-nodes.js";
+
+export const domain: Check = {
+  id: "domain",
+  title: "nodes are published under what --domain names, and every Consul finds them there",
+  run: async ({ config }) => {
+    const doubts = domainDoubts(config);
+    if (doubts.length === 0) {
+      return publishesToConsul(config)
+        ? ok(`nodes are published under ${listed(servedDomains(config))}`)
+        : skip(NOTHING_PUBLISHED);
+    }
+    return together(
+      doubts.map(({ kind, evidence, advice }) =>
+        kind === "unpublished" ? fail(evidence, advice) : warn(evidence, advice),
+      ),
+      "",
+    );
+  },
+};
 
 export const portMapping: Check = {
   id: "port-mapping",

@@ -31,14 +31,14 @@ export interface StatusDeps {
   readonly now: () => number;
 }
 
-/** For one call of the agent, milliseconds: who looks at a page does not wait longer for a part of it. */
+/** For one call of the agent, milliseconds: the page waits no longer for a part of it. */
 const CLUSTER_TIMEOUT = 2_000;
-/** Pages that are open ask again with every event: what Consul said is used this long, milliseconds. */
+/** How long an answer of Consul is used, milliseconds: open pages ask again with every event. */
 const CLUSTER_LIFETIME = 1_000;
 
 type InConsul = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "elsewhere">;
 
-/** What the daemon is doing, asked piece by piece. */
+/** The status of the daemon, whole or in parts. */
 export class DaemonStatus {
   readonly #deps: StatusDeps;
   #cluster: { readonly pending: Promise<Cluster>; readonly until: number } | undefined;
@@ -47,7 +47,6 @@ export class DaemonStatus {
     this.#deps = deps;
   }
 
-  /** All of it. */
   async all(): Promise<Status> {
     const { config, machine, epmd, dns, recent, publishes, since } = this.#deps;
     const [readiness, { nodes, left }, registrar, cluster, relays] = await Promise.all([
@@ -120,7 +119,7 @@ export class DaemonStatus {
     return this.#deps.gateway?.relayStatus();
   }
 
-  /** What the status page shows and no event tells of; differs when some of it has changed. */
+  /** What the page shows and no event reports, as text to compare. */
   async standing(): Promise<string> {
     const { readiness, nodes, left, cluster, relays } = await this.all();
     const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
@@ -137,7 +136,7 @@ export class DaemonStatus {
     return this.#cluster.pending;
   }
 
-  /** The nodes that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, ValueError */
+  /** The nodes in Consul that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, ValueError */
   async matching(pattern: string): Promise<readonly ClusterNode[]> {
     const { config, machine } = this.#deps;
     return this.#inConsul([serviceOfPattern(pattern, config.consulDomain, machine.names)]);

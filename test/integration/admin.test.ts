@@ -282,7 +282,7 @@ describe("/v1/events", () => {
     expect(streams[0]?.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
     expect(await get("/v1/events")).toMatchObject({
       status: 503,
-      body: expect.stringContaining("as many event streams"),
+      body: expect.stringContaining("too many event streams"),
     });
     expect((await get("/readyz")).status).toBe(200);
     streams[0]?.close();
@@ -399,7 +399,7 @@ describe("the place", () => {
     // Beyond 64 there are four more, of which the oldest makes room for the next.
     await waitFor(() => closed === 32, { what: "the end of most of those beyond 64" });
     // Once, not 36 times.
-    expect(messages("warn")).toEqual(["all connections are in use: only health is told over HTTP"]);
+    expect(messages("warn")).toEqual(["all connections are in use: only health is answered over HTTP"]);
     for (let time = 0; time < 10; time++) expect((await get("/livez")).status).toBe(200);
     expect((await get("/readyz")).status).toBe(200);
     expect(await get("/v1/status")).toMatchObject({ status: 503, body: expect.stringContaining("/livez") });

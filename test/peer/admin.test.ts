@@ -133,7 +133,7 @@ requirePeer("netns", "curl")("the default place", () => {
     expect(second.log().find(({ msg }) => msg === "ready")).not.toHaveProperty("admin");
     const warnings = second.log().filter(({ level }) => level === "warn");
     expect(warnings.map(({ msg }) => msg)).toEqual([
-      "127.0.0.1:9369 is in use: no status page, health and metrics over HTTP; choose a place with --admin, or none with --no-admin",
+      "127.0.0.1:9369 is in use: there is no status page, health or metrics over HTTP; choose another address with --admin, or --no-admin",
     ]);
     await first.stop();
     await second.stop();
@@ -150,7 +150,7 @@ requirePeer("netns", "curl")("an address that others reach", () => {
     const daemon = await startDaemon({ netns: here, args });
     const url = "http://10.77.9.1:9369";
     const { stdout } = await stranger.run("curl", "-s", `${url}/v1/cluster?match=*@other`);
-    expect(stdout).toBe("patterns are for local peers only (--allow 10.77.9.2)\n");
+    expect(stdout).toBe("only local peers may use patterns (--allow 10.77.9.2)\n");
     // Connections that say nothing.
     const script = `
       let open = 80;

@@ -70,7 +70,7 @@ describe("what stands at the top", () => {
   test("why it is not ready", () => {
     const text = textOf(page(troubledStatus()));
     expect(text).toContain("not ready");
-    expect(text).toContain("Not ready, for 2 reasons: Consul : http://127.0.0.1:8500 does not answer: ECONNREFUSED");
+    expect(text).toContain("Not ready (2 reasons): Consul : http://127.0.0.1:8500 does not answer: ECONNREFUSED");
     expect(text).toContain("published : node_a and node_c are not in Consul");
     expect(text).toMatch(/8500 does not answer /);
     expect(page(troubledStatus())).toContain("<title>not ready: srv-epmd at box1</title>");
@@ -102,9 +102,9 @@ describe("nodes alive here", () => {
     const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
     const text = page(busyStatus({ nodes }));
     expect(rowsOf(text, "Nodes alive here")[0]?.[5]).toBe(
-      "in Consul another one of this name is at 10.0.0.9:20002 on box2",
+      "in Consul same name another node of this name is at 10.0.0.9:20002 on box2",
     );
-    expect(text).toContain('class="pill bad">another one<');
+    expect(text).toContain('class="pill bad">same name<');
   });
 
   test("says nothing of Consul where nothing is published", () => {
@@ -143,7 +143,7 @@ describe("the cluster", () => {
 
   test.each([
     [{ outcome: "none", reason: "no --domain lies under Consul's domain" }, "not known: no --domain lies"],
-    [{ outcome: "unavailable", cause: "ECONNREFUSED" }, "which nodes there are: ECONNREFUSED"],
+    [{ outcome: "unavailable", cause: "ECONNREFUSED" }, "Consul does not list the nodes: ECONNREFUSED"],
     [{ outcome: "listed", patterns: ["*@svc"], nodes: [] }, "Consul has no node of these services"],
   ] as const)("or why there is none: %j", (cluster, words) => {
     expect(textOf(page(busyStatus({ cluster })))).toContain(words);
@@ -186,7 +186,7 @@ describe("recent look-ups", () => {
   });
 
   test("or how there will be some", () => {
-    expect(textOf(page(emptyStatus()))).toContain("Nobody has asked for a node yet.");
+    expect(textOf(page(emptyStatus()))).toContain("No node has been asked for yet.");
     expect(textOf(page(emptyStatus()))).toContain("srv-epmd resolve NODE --via 127.0.0.1:4369");
   });
 });
@@ -215,7 +215,7 @@ describe("relays of the gateway", () => {
   test("none yet", () => {
     const { relays } = busyStatus();
     const text = textOf(page(busyStatus({ relays: relays && { ...relays, relays: [] } })));
-    expect(text).toContain("There is no relay yet.");
+    expect(text).toContain("No relay is open.");
   });
 });
 

@@ -6,13 +6,13 @@ import type { RelayStatus } from "../../relay/wire/protocol.js";
 export interface ReadyCheck {
   readonly name: "stopping" | "gateway" | "consul" | "published";
   readonly ok: boolean;
-  /** Why it is not. */
+  /** Why it is not met. */
   readonly reason?: string;
 }
 
 export interface Readiness {
   readonly ready: boolean;
-  /** Those that apply to this daemon. */
+  /** The conditions that apply to this daemon. */
   readonly checks: readonly ReadyCheck[];
 }
 
@@ -24,7 +24,7 @@ export interface LocalNode {
   readonly creation: number;
   /** Family over which it registered. */
   readonly family: 4 | 6;
-  /** Where it lives when that is not this machine. */
+  /** Where it lives, when that is not this machine. */
   readonly address?: string;
   /** ISO 8601. */
   readonly since: string;
@@ -42,7 +42,7 @@ export interface LocalNode {
   readonly elsewhere?: readonly string[];
 }
 
-/** An entry of ours in Consul whose VM is not here: it may return, or it is about to be removed. */
+/** An entry of this daemon in Consul whose VM is gone. It is removed unless the VM returns. */
 export interface LeftEntry {
   readonly name: string;
   readonly serviceIds: readonly string[];
@@ -73,11 +73,11 @@ export interface Status {
   readonly cluster: Cluster;
   /** Newest first. */
   readonly lookUps: readonly LookUp[];
-  /** Of the gateway; undefined without one, or without a relay process. */
+  /** Undefined without a gateway, and without a relay process. */
   readonly relays: RelayStatus | undefined;
 }
 
-/** As many as the status page shows. */
+/** Look-ups that are kept, as many as the page shows. */
 const KEPT = 100;
 
 /** The last look-ups. */

@@ -1,8 +1,8 @@
+import type { ClusterNode } from "../../consul/core/catalogue.js";
 import { hostPort } from "../../net/ip.js";
 import type { LeftEntry, LocalNode, Status } from "../core/view.js";
-import { type Content, html, type Markup } from "./html.js";
-import { nothing, section, table } from "./table.js";
-import { age, code, counted, fewOf, pill, type Tone } from "./words.js";
+import { type Content, html, type Markup, nothing, section, table } from "./html.js";
+import { age, code, counted, fewOf, nodeName, pill, type Tone } from "./words.js";
 
 const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; readonly words: string }> = {
   "in-consul": { tone: "good", words: "in Consul" },
@@ -13,7 +13,7 @@ const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; read
   off: { tone: "quiet", words: "off" },
 };
 
-/** The nodes alive here, and whether Consul has them as it should. */
+/** The nodes alive here, and how each stands in Consul. */
 export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
   const inState = (state: LocalNode["publication"]) => nodes.filter(({ publication }) => publication === state).length;
   const [missing, unknown] = [inState("not-in-consul"), inState("unknown")];
@@ -48,11 +48,11 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
   return section("nodes", "Nodes alive here", beside, body);
 }
 
-const configured = html` <span class="note" title="named with --publish-node: it never speaks EPMD">configured</span>`;
+const configured = html` <span class="note" title="from --publish-node: its VM does not use EPMD">configured</span>`;
 
 function publication({ publication, reason, elsewhere }: LocalNode): Markup {
   const other =
-    elsewhere && html` ${pill("bad", "another one")} <span>of this name is at ${fewOf(elsewhere, 3)}</span>`;
+    elsewhere && html` ${pill("bad", "same name")} <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
   const { tone, words } = PUBLICATIONS[publication];
   return html`${pill(tone, words)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
 }
@@ -61,7 +61,7 @@ function ids(serviceIds: readonly string[]): Content {
   return serviceIds.length === 0 ? undefined : fewOf(serviceIds, 3);
 }
 
-/** What of ours is in Consul without a VM; nothing when there is none. */
+/** Entries of this daemon in Consul whose VM is gone; nothing when there are none. */
 export function leftEntries({ left }: Status): Content {
   if (left.length === 0) return undefined;
   const body = table<LeftEntry>({
@@ -73,5 +73,57 @@ export function leftEntries({ left }: Status): Content {
     rows: left,
     keyOf: ({ name }) => name,
   });
-  return section("left", "Published without a VM", "it may return; if not, the entry is removed", body);
+  return section("left", "Published without a VM", "the VM may return; if it does not, the entry is removed", body);
+}
+
+const HEALTH_TONES: Record<ClusterNode["health"], Tone> = { passing: "good", warning: "doubtful", critical: "bad" };
+
+/** The nodes of the cluster in Consul, of any health. */
+export function clusterSection({ cluster }: Status, now: number): Markup {
+  const part = (beside: Content, body: Content) => section("cluster", "Cluster", beside, body);
+  switch (cluster.outcome) {
+    case "none":
+      return part("", nothing("The nodes of the cluster are not known: ", cluster.reason));
+    case "unavailable":
+      return part(pill("bad", "not known"), nothing("Consul does not list the nodes: ", cluster.cause));
+    case "listed": {
+      const { nodes, patterns } = cluster;
+      const asked = html`<span class="names">${fewOf(patterns, 4)}</span>`;
+      if (nodes.length === 0) return part(asked, nothing("Consul has no node of these services."));
+      return part(html`${counted(nodes.length, "node")} of ${asked}${unwell(nodes)}`, clusterTable(nodes, now));
+    }
+    default:
+      return cluster satisfies never;
+  }
+}
+
+function unwell(nodes: readonly ClusterNode[]): Content {
+  const states = ["warning", "critical"] as const;
+  const counts = states.map((health) => ({ health, count: nodes.filter((node) => node.health === health).length }));
+  return counts
+    .filter(({ count }) => count > 0)
+    .map(
+      ({ health, count }, index) =>
+        html`${index === 0 ? ": " : ", "}<b class="${HEALTH_TONES[health]}">${count} ${health}</b>`,
+    );
+}
+
+function clusterTable(nodes: readonly ClusterNode[], now: number): Markup {
+  return table<ClusterNode>({
+    label: "Nodes of the cluster",
+    columns: [
+      { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
+      { title: "Health", cell: ({ health }) => pill(HEALTH_TONES[health], health), kind: "word" },
+      { title: "Address", cell: ({ address, port }) => code(hostPort(address, port)), kind: "address" },
+      {
+        title: "Published for",
+        cell: ({ age: seconds }) => (seconds === undefined ? undefined : age(now - seconds * 1000, now)),
+        kind: "number",
+      },
+      { title: "Instance", cell: ({ instance }) => code(instance) },
+      { title: "Consul node", cell: ({ machine }) => code(machine) },
+    ],
+    rows: nodes,
+    keyOf: ({ node, instance, address, port }) => `${node} ${instance} ${hostPort(address, port)}`,
+  });
 }

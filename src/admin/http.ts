@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { type Peer, peerOf } from "../epmd/peer.js";
 import type { PeerLogs } from "../epmd/peer-log.js";
 import type { Cidr } from "../net/ip.js";
-import { refusalOf, saysNotForWhom } from "./core/guard.js";
+import { asksForUnknownPage, refusalOf } from "./core/guard.js";
 import type { EventStreams } from "./event-streams.js";
 import { type Reply, type Route, text } from "./routes.js";
 
@@ -82,7 +82,7 @@ async function answer(
   };
   const refusal = refusalOf(guarded, hosts);
   if (refusal) {
-    logs.about(peer).debug({ method, url, reason: refusal.message }, "an HTTP request is refused");
+    logs.about(peer).debug({ method, url, reason: refusal.code }, "an HTTP request is refused");
     response.setHeader("connection", "close");
     if (refusal.status === 405) response.setHeader("allow", "GET");
     return send(response, text(refusal.status, refusal.message));
@@ -102,7 +102,7 @@ async function answer(
     const known = [...Object.keys(routes), EVENTS].join(" ");
     return send(response, text(404, `there is nothing at this path; the paths are ${known}`));
   }
-  send(response, await route({ query: new URLSearchParams(query), peer, forUnknown: saysNotForWhom(guarded) }));
+  send(response, await route({ query: new URLSearchParams(query), peer, forUnknownPage: asksForUnknownPage(guarded) }));
 }
 
 function send(response: ServerResponse, { status, type, body }: Reply): void {

@@ -10,11 +10,11 @@ import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";
 
-export interface Asked {
+export interface RouteRequest {
   readonly query: URLSearchParams;
   readonly peer: Peer;
   /** A browser asks, and does not say for which page: perhaps for one of another site. */
-  readonly forUnknown: boolean;
+  readonly forUnknownPage: boolean;
 }
 
 export interface Reply {
@@ -23,7 +23,7 @@ export interface Reply {
   readonly body: string;
 }
 
-export type Route = (asked: Asked) => Reply | Promise<Reply>;
+export type Route = (request: RouteRequest) => Reply | Promise<Reply>;
 
 export interface RouteDeps {
   readonly status: DaemonStatus;
@@ -37,7 +37,7 @@ export interface RouteDeps {
 const TEXT = "text/plain; charset=utf-8";
 /** Loaded when asked for: only the bundler and the test runner can load these as modules. */
 export const assets = () => import("./page/assets.js");
-const FOR_UNKNOWN =
+const UNKNOWN_PAGE =
   "the browser does not say which page asks, and pages of other sites may not look up nodes: use the address 127.0.0.1 or localhost, or ask with curl";
 const HTML = "text/html; charset=utf-8";
 
@@ -59,10 +59,10 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
     },
     "/v1/status": async () => json(200, await status.all()),
     "/v1/nodes": async () => json(200, await status.nodes()),
-    "/v1/cluster": async ({ query, peer, forUnknown }) => {
+    "/v1/cluster": async ({ query, peer, forUnknownPage }) => {
       const match = query.get("match");
       if (match === null) return clusterOf(status);
-      if (forUnknown) return text(403, FOR_UNKNOWN);
+      if (forUnknownPage) return text(403, UNKNOWN_PAGE);
       // As EPMD does: with patterns a stranger could read all of the catalog that our token may read.
       if (!peer.local) return text(403, `only local peers may use patterns (--allow ${peer.address})`);
       try {
@@ -71,8 +71,8 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
         return complaint(error, `match=${JSON.stringify(match)}`);
       }
     },
-    "/v1/resolve": ({ query, peer, forUnknown }) => {
-      if (forUnknown) return text(403, FOR_UNKNOWN);
+    "/v1/resolve": ({ query, peer, forUnknownPage }) => {
+      if (forUnknownPage) return text(403, UNKNOWN_PAGE);
       const node = query.get("node");
       if (node === null || node === "") return text(400, "which node? ask /v1/resolve?node=name@host");
       return resolveFor(node, peer, nodes);

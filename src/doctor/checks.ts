@@ -16,7 +16,7 @@ import { resolver } from "./resolver.js";
 import { sameName } from "./same-name.js";
 import { vmListens } from "./vm-listens.js";
 
-/** In the order in which they are told: from this machine to the node asked for. */
+/** In the order of the report: from this machine to the node asked for. A new check gets its place here. */
 export const CHECKS: readonly Check[] = [
   ...[epmdPort, loopbacks, ownAddress, vmListens, portMapping, nodeName, domain],
   ...[resolver, consulAgent, consulLeader, consulToken],

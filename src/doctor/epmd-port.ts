@@ -8,15 +8,14 @@ import type { Check, Examination } from "./examination.js";
 import { daemonStatus, type Holder, lookAt, lookAtEpmd, processWords } from "./local-epmd.js";
 import { MOST_NODES } from "./local-nodes.js";
 
-const START =
-  "start srv-epmd serve here, in the network namespace of the VM; srv-epmd wait holds VMs back until it is up";
+const START = "start srv-epmd serve here, in the network namespace of the VM; let VMs start after srv-epmd wait";
 
-/** EPMD's, where nobody says another. */
+/** The port of EPMD by default. */
 const USUAL_PORT = 4369;
 
 export const epmdPort: Check = {
   id: "epmd-port",
-  title: "who has the EPMD port: srv-epmd, a stock epmd, nothing, something else",
+  title: "what listens on the EPMD port: srv-epmd, a stock epmd, nothing, another program",
   run: async ({ epmd, config }) => {
     const { holder, port } = await epmd();
     const finding = holderFinding(holder, port);
@@ -25,12 +24,12 @@ export const epmdPort: Check = {
     if (other === undefined) return finding;
     return fail(
       `${finding.evidence}, while srv-epmd answers on port ${other}`,
-      `srv-epmd, every VM here and doctor need one port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
+      `srv-epmd, every VM here and doctor need the same port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
     );
   },
 };
 
-/** The port of a srv-epmd on this machine that has another. */
+/** The port of a srv-epmd on this machine that listens elsewhere. */
 async function otherPort(port: number, config: Config): Promise<number | undefined> {
   const status = await daemonStatus(config);
   if (status && status.epmd.port !== port) return status.epmd.port;
@@ -56,10 +55,10 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
       return fail(`nothing listens on ${at}`, `${START}. Another port: --port, and ERL_EPMD_PORT for the VMs`);
     case "silent":
     case "other": {
-      const what = kind === "silent" ? "takes connections and does not answer" : "is no EPMD";
+      const what = kind === "silent" ? "accepts connections and does not answer" : "is not an EPMD";
       return fail(
         `what listens on ${at} ${what}${by}`,
-        "end it, or take another port: --port for srv-epmd, and ERL_EPMD_PORT for every VM",
+        "stop it, or use another port: --port for srv-epmd, and ERL_EPMD_PORT for every VM",
       );
     }
     default:
@@ -67,12 +66,12 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
   }
 }
 
-/** `epmd -kill` is refused while nodes are registered; VMs of OTP 25 and later come back to whoever has the port 2 s later. */
+/** `epmd -kill` is refused while nodes are registered. VMs since OTP 25 register again with the EPMD that has the port 2 s later. */
 function stockAdvice(port: number, pid: number | undefined, hasNodes: boolean): string {
   const end = hasNodes
-    ? `end it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
-    : `end it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
-  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), or they start it again`;
+    ? `stop it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
+    : `stop it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
+  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), else they start a stock epmd again`;
 }
 
 export const loopbacks: Check = {
@@ -89,36 +88,39 @@ function compare(four: Holder, six: Holder): Finding {
   if (!isThere(four) && !isThere(six)) return skip("nothing listens on either loopback");
   if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
   if (isThere(four) && isThere(six)) {
-    // Of one process, whatever came or went, or was late, between two questions; by their kind, where that is not seen.
+    // The same process, or the same kind where processes cannot be seen. (Names may have changed between the two requests.)
     const isSame = four.process?.pid === six.process?.pid && (four.process !== undefined || four.kind === six.kind);
     if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
     return fail(
       `${four.at} is ${KINDS[four.kind]}${processWords(four.process)}, and ${six.at} is ${KINDS[six.kind]}${processWords(six.process)}`,
-      "end the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, those with -proto_dist inet6_tcp over ::1",
+      "stop the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, with -proto_dist inet6_tcp over ::1",
     );
   }
   const missing = isThere(four) ? six : four;
   const who =
     missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
-  return warn(`nothing listens on ${missing.at}`, `${who} register here: restart srv-epmd, which listens on both`);
+  return warn(
+    `nothing listens on ${missing.at}`,
+    `${who} register here: restart srv-epmd, which listens on both addresses`,
+  );
 }
 
 const KINDS: Record<Holder["kind"], string> = {
   "srv-epmd": "srv-epmd",
   stock: "a stock epmd",
-  nothing: "nobody",
-  "no-address": "nobody",
-  silent: "something silent",
-  other: "no EPMD",
+  nothing: "nothing",
+  "no-address": "nothing",
+  silent: "a program that does not answer",
+  other: "not an EPMD",
 };
 
 const RESOLVE_TIMEOUT = 2_000;
-/** A machine may have VMs of many names; each costs a look-up and a connection. */
+/** Hosts that are looked at; each costs a look-up and a connection. */
 const MOST_HOSTS = 8;
 
 export const ownAddress: Check = {
   id: "own-address",
-  title: "stock VMs that are named after this machine find its EPMD where they ask for each other",
+  title: "stock VMs named after this machine find its EPMD at the address that they ask",
   run: async (examination) => {
     const { config } = examination;
     const vms = (await runningVms()).filter(({ asksResolver, epmdPort }) => asksResolver && epmdPort === config.port);
@@ -130,11 +132,11 @@ export const ownAddress: Check = {
         .slice(0, MOST_HOSTS)
         .map(([host, aliveName]) => findEpmd(host, aliveName, examination)),
     );
-    return together(findings.flat(), "no stock VM here has a name with a host part that is this machine");
+    return together(findings.flat(), "no stock VM here has a host part that is this machine");
   },
 };
 
-/** A stock VM takes the first address of a family. Of a gateway's addresses peer-ways tells. */
+/** A stock VM takes the first address of its family. Addresses of the gateway are examined by peer-ways. */
 async function findEpmd(host: string, aliveName: string, { config, machine }: Examination): Promise<Finding[]> {
   const own = machine.addresses();
   const all = await hostAddresses(host, await readHostsFile(), RESOLVE_TIMEOUT);
@@ -144,7 +146,7 @@ async function findEpmd(host: string, aliveName: string, { config, machine }: Ex
   const at = hostPort(address, config.port);
   const node = `${aliveName}@${host}`;
   const { kind, process } = await lookAt(address, config.port);
-  if (kind === "srv-epmd") return [ok(`who asks for ${node} here asks srv-epmd at ${at}`)];
+  if (kind === "srv-epmd") return [ok(`VMs here ask srv-epmd at ${at} for ${node}`)];
   const where = host === address ? at : `${at}, where ${host} is`;
   if (kind === "nothing" || kind === "no-address") {
     return [
@@ -157,7 +159,7 @@ async function findEpmd(host: string, aliveName: string, { config, machine }: Ex
   return [
     fail(
       `no srv-epmd answers on ${where}${processWords(process)}: VMs, consoles and erl_call here ask there for ${node}`,
-      "end what has the port there: srv-epmd takes it within seconds",
+      "stop the program that has the port there: srv-epmd takes it within seconds",
     ),
   ];
 }

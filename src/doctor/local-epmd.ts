@@ -17,14 +17,14 @@ export interface Holder {
   readonly at: string;
   readonly kind:
     | "srv-epmd"
-    /** An EPMD that knows no full names: a stock one. */
+    /** An EPMD that does not understand full names. */
     | "stock"
     | "nothing"
     /** The machine has no such address. */
     | "no-address"
-    /** It takes connections and says nothing. */
+    /** It accepts connections and does not answer. */
     | "silent"
-    /** It is no EPMD. */
+    /** Another program. */
     | "other";
   readonly names: readonly NamedPort[];
   /** The process that listens there; undefined where this user may not see it. */
@@ -35,14 +35,14 @@ export interface LocalEpmd {
   readonly port: number;
   /** At 127.0.0.1 and at ::1. */
   readonly holders: readonly [Holder, Holder];
-  /** The one that VMs here register with: at 127.0.0.1, else at ::1. */
+  /** The one with which VMs here register: at 127.0.0.1, else at ::1. */
   readonly holder: Holder;
 }
 
 /** An EPMD on this machine answers at once, unless the machine is busy. Milliseconds. */
 const ASK_TIMEOUT = 2_000;
 
-/** Asks at both loopbacks. Never rejects. */
+/** Looks at both loopbacks. Never rejects. */
 export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
   const holders = await Promise.all([lookAt("127.0.0.1", port), lookAt("::1", port)]);
   const [four, six] = holders;
@@ -50,7 +50,7 @@ export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
   return { port, holders, holder: isThere(four) || !isThere(six) ? four : six };
 }
 
-/** Who is at an address of this machine. Never rejects. */
+/** What listens at an address of this machine. Never rejects. */
 export async function lookAt(address: string, port: number): Promise<Holder> {
   const at = hostPort(address, port);
   const seen = (kind: Holder["kind"], listed: readonly NamedPort[] = []): Holder => {
@@ -76,17 +76,17 @@ export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
 }
 
-/** Where it is unless --admin says otherwise. */
+/** Without --admin. */
 const DEFAULT_ADMIN = { address: "127.0.0.1", port: 9369 };
 const STATUS_TIMEOUT = 1_000;
-/** Thousands of nodes fit in; whoever has the port may be another program, which says more. Bytes. */
+/** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
 /** What doctor reads of it. */
-export type DaemonSays = Pick<Status, "epmd" | "readiness" | "nodes">;
+export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes">;
 
-/** What the daemon here says of itself over HTTP; undefined where none does. It may be another than the one that is examined. */
-export async function daemonStatus({ admin, noAdmin }: Config): Promise<DaemonSays | undefined> {
+/** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
+export async function daemonStatus({ admin, noAdmin }: Config): Promise<DaemonReport | undefined> {
   if (noAdmin) return undefined;
   const { address, port } = admin ?? DEFAULT_ADMIN;
   try {
@@ -94,9 +94,9 @@ export async function daemonStatus({ admin, noAdmin }: Config): Promise<DaemonSa
       signal: AbortSignal.timeout(STATUS_TIMEOUT),
       redirect: "error",
     });
-    const said = JSON.parse(await bounded(answer)) as Partial<DaemonSays>;
+    const said = JSON.parse(await bounded(answer)) as Partial<DaemonReport>;
     const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
-    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonSays) : undefined;
+    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
   } catch {
     return undefined;
   }

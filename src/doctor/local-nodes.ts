@@ -10,14 +10,14 @@ import { parseTcpTable } from "../os/core/tcp-table.js";
 import type { LocalEpmd } from "./local-epmd.js";
 
 /** A socket that listens. */
-export interface Listening {
+export interface ListeningSocket {
   /** Canonical. A wildcard stands for every address of its family, `::` mostly for IPv4 too. */
   readonly address: string;
   readonly port: number;
 }
 
 /** @param table text of /proc/net/tcp or tcp6 */
-export function parseListeners(table: string): Listening[] {
+export function parseListeners(table: string): ListeningSocket[] {
   return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
 }
 
@@ -29,7 +29,7 @@ export interface Reachability {
 }
 
 /** From where a port can be reached. */
-export function reachability(listeners: readonly Listening[], port: number): Reachability {
+export function reachability(listeners: readonly ListeningSocket[], port: number): Reachability {
   const addresses = Array.from(new Set(listeners.filter((one) => one.port === port).map(({ address }) => address)));
   return {
     addresses,
@@ -38,7 +38,7 @@ export function reachability(listeners: readonly Listening[], port: number): Rea
 }
 
 /** Sockets that listen in this network namespace; undefined where there is no /proc (not Linux). */
-export async function readListeners(): Promise<readonly Listening[] | undefined> {
+export async function readListeners(): Promise<readonly ListeningSocket[] | undefined> {
   const read = (table: string) => readFile(`/proc/net/${table}`, "utf8").catch(() => undefined);
   const tables = await Promise.all([read("tcp"), read("tcp6")]);
   const found = tables.filter((table) => table !== undefined);
@@ -63,7 +63,7 @@ export const MOST_NODES = 32;
 /** The nodes of the EPMD here. Only a srv-epmd tells the family of a registration, and an address elsewhere. Never rejects. */
 export async function nodesOf(
   { port, holder, holders }: LocalEpmd,
-  listeners: readonly Listening[] | undefined,
+  listeners: readonly ListeningSocket[] | undefined,
 ): Promise<LocalNode[]> {
   const address = holder === holders[0] ? "127.0.0.1" : "::1";
   const named = holder.names.filter(({ name }) => isAliveName(name)).slice(0, MOST_NODES);

@@ -9,7 +9,7 @@ import { NOTHING_PUBLISHED } from "./published-nodes.js";
 
 export const domain: Check = {
   id: "domain",
-  title: "nodes are published under what --domain names, and every Consul finds them there",
+  title: "nodes are published under each --domain, and every version of Consul finds them there",
   run: async ({ config }) => {
     const doubts = domainDoubts(config);
     if (doubts.length === 0) {
@@ -33,8 +33,8 @@ export const portMapping: Check = {
     const { nomad, advertisePort, advertiseAddress } = config;
     const advice =
       nomad.ports.length === 0
-        ? "say where it is reached with --advertise-address, of the family in which its VM listens, and --advertise-port"
-        : 'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where it is reached with --port-label, --advertise-port and --advertise-address';
+        ? "say where peers reach it with --advertise-address, of the family in which its VM listens, and --advertise-port"
+        : 'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where peers reach it with --port-label, --advertise-port and --advertise-address';
     if (nomad.ports.length === 0 && advertisePort === undefined && advertiseAddress.length === 0) {
       return skip("no port is mapped: there is no NOMAD_PORT_<label>, --advertise-port or --advertise-address");
     }
@@ -45,7 +45,7 @@ export const portMapping: Check = {
         const places = addresses.map((address) => hostPort(address, port)).join(" and ");
         return ok(`${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`);
       }
-      return fail(`no peer can reach ${node.aliveName}: ${reached.reason}`, advice);
+      return fail(`peers cannot reach ${node.aliveName}: ${reached.reason}`, advice);
     });
     return together(findings, NO_NODE);
   },

@@ -10,7 +10,7 @@ import { whyNoRecord } from "./core/absent-node.js";
 import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 
-export const NOT_NAMED = skip("no node was named: srv-epmd doctor node@host examines the way to it");
+export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
 /** For A and AAAA of a name without SRV, milliseconds. */
 const ADDRESS_TIMEOUT = 2_000;
 
@@ -28,7 +28,7 @@ export const peerRecords: Check = {
         const places = endpoints.map((endpoint) => formatPeer(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
-        return warn(`${evidence}, as it was known before every name server failed`, "see resolver");
+        return warn(`${evidence}; every name server fails, this is the last good answer`, "see resolver");
       }
       case "unavailable":
         return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
@@ -77,13 +77,13 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
       return { ...why, evidence: `${reason}; ${why.evidence}` };
     } catch {
-      // What the agent does not tell is told by consul-agent; DNS has more to say.
+      // consul-agent examines the agent; DNS may tell more.
     }
   }
   return await byAddress(owner, reason, asked, examination);
 }
 
-/** A host that has addresses is there, and only its port is unknown. */
+/** A host that has addresses exists; only the port of the node is unknown. */
 async function byAddress(
   owner: string,
   reason: string,
@@ -105,15 +105,15 @@ async function byAddress(
   const addresses = found.flat();
   if (addresses.length > 0) {
     return fail(
-      `${reason}, but there are addresses: ${addresses.join(", ")}. A name with addresses and no SRV record has no port`,
-      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback-epmd where an EPMD runs at those addresses, --fallback-port N where nodes listen on a fixed port",
+      `${reason}, but there are addresses: ${addresses.join(", ")}. Without an SRV record the port is unknown`,
+      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback-epmd where an EPMD runs at those addresses, or --fallback-port N where nodes listen on a fixed port",
     );
   }
   const inConsul = host.endsWith(`.${config.consulDomain}`);
   return fail(
-    `${reason}, nor has ${host} an address`,
+    `${reason}, and ${host} has no address`,
     inConsul
-      ? "see that the node runs beside a srv-epmd, and that the name is written as there (srv-epmd names --cluster lists those of a service)"
-      : "see that the name is written as where the node is published, and that the name server knows it (resolver)",
+      ? "check that the node runs beside a srv-epmd, and the spelling (srv-epmd names --cluster lists the nodes of a service)"
+      : "check the spelling, and that the name server knows the domain (see resolver)",
   );
 }

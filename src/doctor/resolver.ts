@@ -9,15 +9,15 @@ import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 
-/** A name server on this machine answers at once, one elsewhere soon; one datagram may get lost. Milliseconds. */
+/** For one try; a datagram may get lost, so there are two. Milliseconds. */
 const TRY_TIMEOUT = 1_500;
 const TRIES = 2;
 
-type Said = Knowledge | { readonly kind: "dead"; readonly said: string };
+type ServerState = Knowledge | { readonly kind: "dead"; readonly said: string };
 
 export const resolver: Check = {
   id: "resolver",
-  title: "which name servers are asked for the domains, whether each answers, and whether it knows the domain",
+  title: "the name servers that are asked for the domains: each answers and knows the domain",
   run: async (examination) => {
     const { config, asked } = examination;
     if (isMeshed(config)) return skip("in a mesh no name server is asked");
@@ -44,24 +44,25 @@ async function askFor(domain: string, { config, nameServers, isOwnServer, log }:
   return fail(finding.evidence, (await agentAdvice(config, said)) ?? finding.advice);
 }
 
-/** What the usual place of the agent's DNS tells, whether it was asked or not; undefined when nothing. */
+/** Advice from what answers at the default address of the agent's DNS; undefined where nothing answers. */
 async function agentAdvice(
   { consul, consulDomain }: Config,
-  asked: readonly { readonly server: NameServer; readonly said: Said }[],
+  asked: readonly { readonly server: NameServer; readonly said: ServerState }[],
 ): Promise<string | undefined> {
   const agent = consulDns(consul);
   const at = hostPort(agent.address, agent.port);
   const own = asked.find(({ server }) => hostPort(server.address, server.port) === at)?.said;
   if (own?.kind === "dead")
     return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
-  if (own) return `Consul answers for one domain alone, consul unless its configuration says domain: --consul-domain`;
+  if (own)
+    return "Consul answers for one domain only: give the `domain` of its configuration (default consul) with --consul-domain";
   if ((await ask(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;
   return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
 function judge(
   domain: string,
-  answers: readonly { readonly server: NameServer; readonly said: Said }[],
+  answers: readonly { readonly server: NameServer; readonly said: ServerState }[],
   whence: string,
   advice: string,
 ): Finding {
@@ -75,20 +76,20 @@ function judge(
     .map(({ server, said }) => `${hostPort(server.address, server.port)}${whence} ${verb(said)}`)
     .join(", ");
   const evidence = `${domain}: ${words}`;
-  const has = (...kinds: readonly Said["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
+  const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(evidence, advice);
   if (has("foreign", "vague"))
-    return warn(evidence, `the answer of a server that does not know the domain counts like any: ${advice}`);
-  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the one that fails: ${advice}`);
+    return warn(evidence, `an answer of a server that does not know the domain counts like any other: ${advice}`);
+  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the server that fails: ${advice}`);
   return ok(evidence);
 }
 
-function verb(said: Said): string {
+function verb(said: ServerState): string {
   switch (said.kind) {
     case "knows":
       return "answers";
     case "vague":
-      return `says ${said.said}, and not for which zone: it may not know the domain`;
+      return `answers ${said.said} without naming the zone: it may not know the domain`;
     case "foreign":
       return `does not know it (${said.said})`;
     case "refuses":
@@ -100,7 +101,7 @@ function verb(said: Said): string {
   }
 }
 
-/** Consul's agents answer DNS on port 8600 of the machine that they answer HTTP on, unless told otherwise. */
+/** The default: port 8600 of the machine where the agent answers HTTP. */
 function consulDns(consul: string): NameServer {
   return { address: canonicalIp(agentHost(consul)) ?? "127.0.0.1", port: 8600 };
 }
@@ -108,10 +109,10 @@ function consulDns(consul: string): NameServer {
 function examinedAdvice(domain: string, consulDomain: string, consul: string): string {
   if (!domain.endsWith(`.${consulDomain}`)) return "give a name server that knows the domain: --dns [domain=]ip[:port]";
   const { address, port } = consulDns(consul);
-  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
+  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and check that it runs; or let the name server forward ${consulDomain}`;
 }
 
-async function ask(server: NameServer, qname: string): Promise<Said> {
+async function ask(server: NameServer, qname: string): Promise<ServerState> {
   let said = "";
   for (let tries = 0; tries < TRIES; tries++) {
     const { signal } = new AbortController();
@@ -131,20 +132,20 @@ async function ask(server: NameServer, qname: string): Promise<Said> {
   return { kind: "dead", said };
 }
 
-/** What a name server makes of a domain, from its answer to a question for the domain itself. */
+/** What a name server knows of a domain, from its answer to a query for the domain itself. */
 export type Knowledge =
   /** It answers for the domain, or knows who does. */
   | { readonly kind: "knows"; readonly said: string }
-  /** It says that there is no such domain, in the name of a zone above it: another part of DNS. */
+  /** It says that the domain does not exist, with the SOA of another zone: it belongs to another part of DNS. */
   | { readonly kind: "foreign"; readonly said: string }
-  /** It says that there is none, and not whose word that is: a cache may leave that out, Consul does not. */
+  /** It says that the domain does not exist, without an SOA: some caches leave it out, Consul does not. */
   | { readonly kind: "vague"; readonly said: string }
-  /** REFUSED, SERVFAIL and their like. */
+  /** REFUSED, SERVFAIL or another error. */
   | { readonly kind: "refuses"; readonly said: string };
 
 /**
- * RFC 2308 section 2: with an absence comes the SOA of the zone that says so. Consul's is `consul`; that of the Internet,
- * to which `consul` is no top-level domain, is the root.
+ * RFC 2308 section 2: NXDOMAIN and NODATA come with the SOA of the zone. That of Consul is `consul`. In the DNS of the
+ * Internet `consul` does not exist, so the SOA is that of the root.
  */
 export function knowledgeOf(domain: string, { rcode, authorities, answers }: Message): Knowledge {
   if (rcode !== "NOERROR" && rcode !== "NXDOMAIN") return { kind: "refuses", said: rcode };

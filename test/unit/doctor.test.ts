@@ -159,7 +159,7 @@ describe("why Consul has no SRV record for a node", () => {
     const meta = { "erlang-node": "node_a@svc.service.consul" };
     expect(why([member({ tags: ["v1", "v2"], meta })])[0]).toContain("has the tags v1, v2");
     expect(why([member({ tags: [], meta })])).toEqual([
-      expect.stringContaining("has no tag: it is found by its tag, which must be node_a"),
+      expect.stringContaining("has no tag: DNS finds it by its tag, which must be node_a"),
       expect.stringContaining("register it with the tag node_a"),
     ]);
   });

@@ -15,6 +15,7 @@ export interface GuardedRequest {
 
 export interface Refusal {
   readonly status: 403 | 405;
+  readonly code: "HTTP_METHOD" | "HTTP_HOST" | "HTTP_OTHER_SITE";
   readonly message: string;
 }
 
@@ -26,10 +27,10 @@ export interface Refusal {
  */
 export function refusalOf(request: GuardedRequest, hosts: readonly string[]): Refusal | undefined {
   const { method, host, fetchSite, origin } = request;
-  if (method !== "GET") return { status: 405, message: `${method} is not allowed, only GET` };
+  if (method !== "GET") return { status: 405, code: "HTTP_METHOD", message: `${method} is not allowed, only GET` };
   if (!isOwnHost(host ?? "", hosts)) {
     const message = `the Host header says ${JSON.stringify(host ?? "")}: ask by IP address or as localhost, or give the name to srv-epmd with --admin-host`;
-    return { status: 403, message };
+    return { status: 403, code: "HTTP_HOST", message };
   }
   // https://www.w3.org/TR/fetch-metadata/: "none" is what a person typed. Another port of this host is "same-site".
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") {
@@ -46,12 +47,16 @@ export function refusalOf(request: GuardedRequest, hosts: readonly string[]): Re
  * this machine. There an image in a page of another site looks like an address that a person typed. Such a page cannot read
  * the answer, but it can cause work.
  */
-export function saysNotForWhom({ fetchSite, userAgent = "" }: GuardedRequest): boolean {
+export function asksForUnknownPage({ fetchSite, userAgent = "" }: GuardedRequest): boolean {
   return fetchSite === undefined && userAgent.startsWith("Mozilla/");
 }
 
 function elsewhere(sign: string): Refusal {
-  return { status: 403, message: `a page of another site asks (${sign}): type the address into the browser instead` };
+  return {
+    status: 403,
+    code: "HTTP_OTHER_SITE",
+    message: `a page of another site asks (${sign}): type the address into the browser instead`,
+  };
 }
 
 /** Of an origin such as `http://127.0.0.1:9369`; undefined for `null`, which any page can have. */

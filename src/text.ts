@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /**
  * What is not seen as what it is, and can change how the rest is seen: controls (C0, DEL and C1, ECMA-48), marks of
  * direction, joiners and tags (Cf), separators of lines (Zl, Zp), halves of characters (Cs), and what Unicode lets a
@@ -42,4 +44,11 @@ export function ageWords(seconds: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
   return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** FNV-1a of the UTF-8 octets, 32 bits. */
+export function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const octet of Buffer.from(text)) hash = Math.imul(hash ^ octet, 0x01000193);
+  return hash >>> 0;
 }

@@ -4,11 +4,12 @@ import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Metrics } from "../daemon/metrics.js";
 import type { Observed } from "../daemon/observed.js";
-import { listenError } from "../epmd/listen-error.js";
 import type { Listener } from "../epmd/listener.js";
 import { formatPeer, peerOf } from "../epmd/peer.js";
 import { PeerLogs } from "../epmd/peer-log.js";
 import { ListenError } from "../errors.js";
+import { ADMIN_PORT } from "../net/ports.js";
+import { listenError } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { Admission } from "./admission.js";
 import type { Exposition } from "./exposition.js";
@@ -30,7 +31,7 @@ export interface Admin {
   readonly close: () => Promise<void>;
 }
 
-const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: 9369 };
+const DEFAULT_AT: IpPort = { address: "127.0.0.1", port: ADMIN_PORT };
 
 /**
  * Status page, health, metrics and JSON over HTTP. It starts as a listening socket; the first connection loads the rest.

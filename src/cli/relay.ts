@@ -1,4 +1,4 @@
-import { openFileLimit } from "../epmd/places.js";
+import { openFileLimit } from "../os/machine.js";
 import { relayDescriptors } from "../relay/limits.js";
 import { startRelayServer } from "../relay/server.js";
 import { relaySocketPath } from "../relay/socket-path.js";

@@ -1,6 +1,7 @@
 import { type Glob, parseGlob } from "../names/glob.js";
 import type { Family } from "../net/endpoint.js";
 import { type Cidr, canonicalIp, cidrContains, isLinkLocal, isLoopback, isWildcard, parseCidr } from "../net/ip.js";
+import { DNS_PORT, EPMD_PORT } from "../net/ports.js";
 import { listenPort, oneOf, port, template, text, ValueError } from "./values.js";
 
 export interface IpPort {
@@ -95,9 +96,6 @@ export function epmdAddress(value: string): string {
   return value;
 }
 
-/** For complaints alone. */
-const EPMD_PORT = 4369;
-
 /** An address to listen on; port 0 takes any free one. */
 export const ipListenPort = ipPort(undefined, listenPort);
 
@@ -147,7 +145,7 @@ export function label(value: string): string {
 /** `[domain=]ip[:port]` */
 export function dnsServer(value: string): DnsServer {
   const equals = value.indexOf("=");
-  const server = ipPort(53)(value.slice(equals + 1));
+  const server = ipPort(DNS_PORT)(value.slice(equals + 1));
   return { ...server, domain: equals < 0 ? undefined : within("domain", value.slice(0, equals), domainName) };
 }
 

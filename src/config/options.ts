@@ -1,4 +1,5 @@
 import { namePattern } from "../names/pattern.js";
+import { DNS_PORT, EPMD_PORT } from "../net/ports.js";
 import * as network from "./network-values.js";
 import { loopbackRange } from "./network-values.js";
 import * as values from "./values.js";
@@ -72,7 +73,7 @@ export const OPTIONS = {
     help: "EPMD port; for serve 0 takes any free one",
     placeholder: "N",
     parse: values.listenPort,
-    default: "4369",
+    default: String(EPMD_PORT),
     variable: "ERL_EPMD_PORT",
   }),
   listen: list({
@@ -549,7 +550,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
     placeholder: "IP:PORT",
-    parse: network.ipPortOrNone(53),
+    parse: network.ipPortOrNone(DNS_PORT),
     default: "127.0.0.1:53",
   }),
   gatewayForward: list({
@@ -557,7 +558,7 @@ export const OPTIONS = {
     commands: SERVE,
     help: "name server for every question that is not the gateway's",
     placeholder: "IP[:PORT]",
-    parse: network.ipPort(53),
+    parse: network.ipPort(DNS_PORT),
     defaultText: "/etc/resolv.conf without ourselves, else --dns",
   }),
   relayPorts: one({

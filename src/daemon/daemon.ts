@@ -9,7 +9,7 @@ import { formatPeer } from "../epmd/peer.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { thisMachine } from "../os/machine.js";
-import { uidsOf } from "../os/peer-uid.js";
+import { uidsOf } from "../os/users.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
 import { advertised, servedDomains } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";

@@ -1,12 +1,12 @@
 import { hostPort } from "../net/ip.js";
 import type { NameServer } from "./exchange.js";
 
-/** More than this at once is no load that anybody means to put on a name server. */
+/** A name server gets no more queries than this at once. */
 const MOST_EXCHANGES = 128;
 const FEWEST_EXCHANGES = 8;
 
 /**
- * How many queries may be under way at once: each holds a descriptor, and those are wanted for connections first.
+ * How many queries may be under way at once. Each needs a file descriptor, and most of those are for connections.
  * @param openFiles limit of open files; undefined: none
  */
 export function exchangeLimit(openFiles: number | undefined): number {
@@ -18,16 +18,16 @@ interface Waiting {
   readonly isForStranger: () => boolean;
 }
 
-/** Whose slots a query takes: a name server may be silent altogether, or for names under one domain that it asks others for. */
+/** Whose slots a query takes: a name server may be silent for all names, or for those of one domain that it forwards. */
 export function slotHolder({ address, port }: NameServer, qname: string): string {
   const domain = qname.split(".").slice(1).slice(-2).join(".");
   return `${hostPort(address, port)} ${domain}`;
 }
 
 /**
- * Slots for queries. A holder may have as many as it leaves free: one that is silent is never in the way of the others,
- * however many queries for it wait, and one that is alone has half of all. Who waits gets a slot as soon as one may be
- * had: queries for local peers before those for strangers, then the holder with the fewest, and its queries in their order.
+ * Slots for queries. A holder may have as many slots as stay free, so that a silent server never takes those of the
+ * others; a holder that is alone has half of all. A free slot goes to a waiting query: for local peers before strangers,
+ * then of the holder with the fewest slots, then the oldest.
  */
 export class ExchangeSlots {
   #free: number;
@@ -39,7 +39,7 @@ export class ExchangeSlots {
   }
 
   /**
-   * False when no time is left before there is a slot.
+   * False when the time is over before there is a slot.
    * @param left milliseconds; read again, because a deadline may move
    * @param isForStranger read again: a local peer may join a query that a stranger has begun
    */

@@ -26,13 +26,13 @@ export interface Failed {
   readonly kind: "failed";
   /** `timeout`, `aborted`, `malformed answer`, `connection closed`, or the system's code: ECONNREFUSED, EHOSTUNREACH, ... */
   readonly reason: string;
-  /** What the answer was for that is none to this query. */
+  /** The name in a message that does not answer this query. */
   readonly detail?: string | undefined;
 }
 
 export type BytesResult<T> = { readonly kind: "answered"; readonly answer: T } | Failed;
 
-/** Reads the answer from a message; undefined: that is not the answer to the query. */
+/** Reads the answer from a message; undefined: the message does not answer the query. */
 type Accept<T> = (bytes: Buffer) => T | undefined;
 
 /** Ends an exchange, once. */
@@ -43,7 +43,7 @@ const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? error.
 
 /** RFC 5452: an id that cannot be guessed, and with UDP a port that the system draws. */
 export async function randomId(): Promise<number> {
-  // Loaded with the first query: an idle daemon does without its 2 MiB.
+  // Loaded with the first query, because it takes 2 MiB.
   const { randomInt } = await import("node:crypto");
   return randomInt(0x10000);
 }
@@ -71,17 +71,17 @@ export function exchangeBytes<T>(request: BytesRequest, query: Buffer, accept: A
 function startUdp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
   const socket = dgram.createSocket(net.isIPv6(server.address) ? "udp6" : "udp4");
   let open = true;
-  // A connected socket takes datagrams from this server only, and learns of ICMP "port unreachable" at once.
+  // A connected socket receives datagrams from this server only, and ICMP "port unreachable" as an error.
   socket.on("error", (error) => settle(failed(codeOf(error))));
   socket.on("message", (bytes) => {
     const answer = accept(bytes);
-    // What is not the answer to this query may come from anybody: wait on (RFC 5452 section 9.1).
+    // RFC 5452 section 9.1: any other message may be forged, and the exchange goes on.
     if (answer !== undefined) settle({ kind: "answered", answer });
   });
   socket.on("connect", () => {
     socket.send(query, (error) => error && settle(failed(codeOf(error))));
   });
-  // Without a callback: then a failure comes as an "error" event.
+  // Without a callback a failure is an "error" event.
   socket.connect(server.port, server.address);
   return () => {
     if (!open) return;
@@ -100,7 +100,7 @@ function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settl
   socket.on("data", (chunk) => {
     chunks.push(chunk);
     octets += chunk.length;
-    // RFC 1035 section 4.2.2: two octets of length before the message, so it is never longer than 65,535.
+    // RFC 1035 section 4.2.2: two octets of length before the message, which has at most 65,535.
     if (expected === undefined && octets >= 2) expected = 2 + Buffer.concat(chunks).readUInt16BE(0);
     if (expected === undefined || octets < expected) return;
     const received = Buffer.concat(chunks);
@@ -135,7 +135,7 @@ export type ExchangeResult =
     }
   | Failed;
 
-/** What `exchangeBytes` says of bytes over TCP that are no answer. */
+/** The reason of `exchangeBytes` for a message over TCP that does not answer the query. */
 const MALFORMED = "malformed answer";
 
 /** One query to one server. Never rejects. @throws ProtocolError for a name that DNS cannot carry */
@@ -146,11 +146,11 @@ export async function exchange(request: ExchangeRequest): Promise<ExchangeResult
   const asked = { id, qname, qtype };
   let why: ReturnType<typeof whyNoAnswer>;
   const result = await exchangeBytes(request, query, (bytes) => {
-    // Who does not know the id is not the server, and what he sends is not worth the time to read it.
+    // A message with another id is not from the server: it is not decoded.
     if (bytes.length < 2 || bytes.readUInt16BE(0) !== id) return undefined;
     const message = decode(bytes);
     if (message && answersQuery(bytes, query)) return { message, size: bytes.length };
-    // This is what the server, or something before it, has to say.
+    // The server, or a program between us, sent this: the failure says so.
     why = message ? (whyNoAnswer(message, asked) ?? why) : { reason: MALFORMED };
     return undefined;
   });

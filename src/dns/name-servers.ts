@@ -2,13 +2,14 @@ import { stat } from "node:fs/promises";
 import type { DnsServer } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
+import { DNS_PORT } from "../net/ports.js";
 import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "./core/resolv-conf.js";
 import type { NameServer } from "./exchange.js";
 
 /** The servers for one name, and how the system wants them asked. */
 export interface ServerSet {
-  /** Those that failed a moment ago last. Empty when all that could be asked are ourselves. */
+  /** Those that failed a moment ago are last. Empty when resolv.conf names only ourselves. */
   readonly servers: readonly NameServer[];
   /** Milliseconds per try, when resolv.conf says so. */
   readonly timeout: number | undefined;
@@ -22,15 +23,14 @@ export interface NameServersOptions {
   /** From `--dns`. */
   readonly rules: readonly DnsServer[];
   readonly resolvConf: string;
-  /** Servers of resolv.conf that are not asked: those that we are ourselves. */
+  /** Servers of resolv.conf that are not asked, because they are ourselves. */
   readonly isOwn?: ((server: NameServer) => boolean) | undefined;
-  /** Asked where resolv.conf names none but ourselves. */
+  /** Asked when resolv.conf names only ourselves. */
   readonly otherwise?: readonly NameServer[] | undefined;
   readonly log: Logger;
 }
 
-const DNS_PORT = 53;
-/** How long a server that failed is tried last, and one that drops UDP over TCP: RFC 8767's failure recheck timer, milliseconds. */
+/** How long a server that failed is tried last, and a server that drops UDP is asked over TCP. RFC 8767, failure recheck timer; milliseconds. */
 const PENALTY = 30_000;
 
 /**
@@ -50,12 +50,12 @@ export class NameServers {
     this.#options = options;
   }
 
-  /** The names that stand for this one, the search list applied where resolv.conf serves it. */
+  /** The names to ask for: with the search list of resolv.conf, when its servers are asked for the name. */
   async namesFor(name: string): Promise<string[]> {
     return this.#matching(name).length > 0 ? [name] : searchNames(name, await this.#resolvConf());
   }
 
-  /** As `namesFor`, with resolv.conf as it was when it was read last: at once, for what was asked before. */
+  /** As `namesFor`, with resolv.conf as it was last read: synchronous, for names that were asked for before. */
   knownNamesFor(name: string): string[] {
     return this.#matching(name).length > 0 ? [name] : searchNames(name, this.#read?.conf ?? DEFAULT_RESOLV_CONF);
   }
@@ -82,17 +82,17 @@ export class NameServers {
     this.#failedAt.delete(hostPort(server.address, server.port));
   }
 
-  /** It was silent over UDP and answered over TCP. */
+  /** The server was silent over UDP and answered over TCP. */
   lostUdp(server: NameServer, now: number): void {
     this.#udpLostAt.set(hostPort(server.address, server.port), now);
   }
 
-  /** It is to be tried over UDP again. */
+  /** The server is tried over UDP again. */
   foundUdp(server: NameServer): void {
     this.#udpLostAt.delete(hostPort(server.address, server.port));
   }
 
-  /** Whether UDP would be a loss of time. */
+  /** Whether the server was silent over UDP a moment ago. */
   dropsUdp(server: NameServer, now: number): boolean {
     const lostAt = this.#udpLostAt.get(hostPort(server.address, server.port));
     return lostAt !== undefined && now - lostAt < PENALTY;
@@ -115,7 +115,7 @@ export class NameServers {
     return Array.from(servers).sort((a, b) => Number(penalised(a)) - Number(penalised(b)));
   }
 
-  /** Read again when the file has changed: DHCP and VPN clients rewrite it, often by renaming another over it. */
+  /** Read again when the file has changed: DHCP and VPN clients write it, often by renaming another file over it. */
   async #resolvConf(): Promise<ResolvConf> {
     const { resolvConf: path, log } = this.#options;
     try {
@@ -125,11 +125,12 @@ export class NameServers {
         const conf = parseResolvConf(await readBounded(path, { limit: MEBIBYTE }));
         this.#read = { version, conf };
         const { nameservers, search, ignored } = conf;
-        log.debug({ path, nameservers, search }, "resolv.conf read");
-        if (ignored.length > 0) log.info({ path, options: ignored }, "resolv.conf has options that are ignored here");
+        log.debug({ file: path, nameServers: nameservers, search }, "resolv.conf read");
+        if (ignored.length > 0) log.info({ file: path, options: ignored }, "resolv.conf has options that are ignored");
       }
     } catch (err) {
-      if (this.#read?.version !== "none") log.debug({ path, err }, "resolv.conf cannot be read; 127.0.0.1 is asked");
+      if (this.#read?.version !== "none")
+        log.debug({ file: path, err }, "resolv.conf cannot be read; 127.0.0.1 is asked");
       this.#read = { version: "none", conf: DEFAULT_RESOLV_CONF };
     }
     return this.#read.conf;

@@ -4,8 +4,9 @@ import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { Places, takePlaces } from "../epmd/places.js";
-import { describeError, ListenError, ProtocolError } from "../errors.js";
+import { ProtocolError } from "../errors.js";
 import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
+import { listenError } from "../os/sockets.js";
 import { isResponse } from "./wire/layout.js";
 import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/reply.js";
 
@@ -61,7 +62,7 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
   const { address, port, log, idleTimeout = IDLE_TIMEOUT, maxConnections = MAX_CONNECTIONS } = options;
   const respond = createRespond(options);
   for (let tries = 1; ; tries++) {
-    const udp = await startUdp({ address, port }, respond, log).catch(listenError(address, port, "udp"));
+    const udp = await startUdp({ address, port }, respond, log).catch(failAs({ address, port }, "udp"));
     try {
       const tcp = await startTcp({ address, port: udp.port, idleTimeout, maxConnections, log }, respond);
       return {
@@ -75,7 +76,7 @@ export async function startResponder(options: ResponderOptions): Promise<Respond
       await udp.close();
       // With port 0 the system chose a free UDP port, which may not be free for TCP.
       const again = port === 0 && tries < PORT_TRIES && (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-      if (!again) return listenError(address, udp.port, "tcp")(error);
+      if (!again) throw listenError({ address, port: udp.port }, error, "tcp");
     }
   }
 }
@@ -93,8 +94,9 @@ function createRespond({ answer, maxUdpSize, log }: ResponderOptions): Respond {
       if (response === undefined) return undefined;
       return fits(response, query, peer) ? response : truncateResponse(response);
     } catch (err) {
-      if (err instanceof ProtocolError) log.debug({ peer: peer.address, err }, "DNS query is malformed");
-      else log.error({ peer: peer.address, err }, "DNS query could not be answered");
+      if (err instanceof ProtocolError)
+        log.debug({ peer: hostPort(peer.address, peer.port), err }, "DNS query is malformed");
+      else log.error({ peer: hostPort(peer.address, peer.port), err }, "DNS query could not be answered");
       return formatErrorFor(query);
     } finally {
       pending -= 1;
@@ -102,15 +104,9 @@ function createRespond({ answer, maxUdpSize, log }: ResponderOptions): Respond {
   };
 }
 
-function listenError(address: string, port: number, transport: string): (error: unknown) => never {
+function failAs(at: IpPort, transport: "udp" | "tcp"): (error: unknown) => never {
   return (error) => {
-    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-    const where = `${hostPort(address, port)}/${transport}`;
-    throw new ListenError(
-      inUse ? "LISTEN_IN_USE" : "LISTEN_FAILED",
-      inUse ? `${where} is in use by another program` : `cannot listen on ${where}: ${describeError(error)}`,
-      { cause: error },
-    );
+    throw listenError(at, error, transport);
   };
 }
 
@@ -133,7 +129,7 @@ function peerOf(transport: QueryPeer["transport"], from: IpPort): QueryPeer {
   return { transport, address: canonicalIp(from.address) ?? from.address, port: from.port };
 }
 
-/** Rejects with the system's error when the port cannot be bound. */
+/** @throws the system's error when the port cannot be bound */
 async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Transport> {
   const socket = dgram.createSocket(isIPv6(at.address) ? "udp6" : "udp4");
   let open = true;
@@ -145,7 +141,9 @@ async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Tran
         // A response that cannot be sent (EMSGSIZE, EHOSTUNREACH) is lost, and the client asks again.
         if (response && open) socket.send(response, from.port, from.address, () => {});
       })
-      .catch((err: unknown) => log.error({ peer: from.address, err }, "DNS response could not be sent"));
+      .catch((err: unknown) =>
+        log.error({ peer: hostPort(from.address, from.port), err }, "DNS response could not be sent"),
+      );
   });
   const listening = once(socket, "listening");
   socket.bind(at.port, at.address);
@@ -169,7 +167,7 @@ async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Tran
   };
 }
 
-/** Rejects with the system's error when the port cannot be bound. */
+/** @throws the system's error when the port cannot be bound */
 async function startTcp(options: TcpOptions, respond: Respond): Promise<Transport> {
   const connections = new Set<Socket>();
   const places = new Places(options.maxConnections);
@@ -220,7 +218,7 @@ function serveConnection(socket: Socket, { idleTimeout, log }: TcpOptions, respo
 
   function next(): void {
     answerAll().catch((err: unknown) => {
-      log.error({ peer: peer.address, err }, "DNS response could not be sent");
+      log.error({ peer: hostPort(peer.address, peer.port), err }, "DNS response could not be sent");
       socket.destroy();
     });
   }

@@ -2,13 +2,13 @@ import type { DnsResult } from "./core/result.js";
 
 /**
  * Asks for one name. Never rejects.
- * @param troubled called when the name servers have failed once, and go on being asked
+ * @param troubled called when every name server has failed once; the query goes on
  */
 export type AskFor = (qname: string, deadline: number, troubled?: () => void) => Promise<DnsResult>;
 
-/** The next name is asked for when the name servers have failed once for the one before, or after this. Milliseconds. */
+/** The next name is asked for after this, or as soon as every name server has failed once for the name before. Milliseconds. */
 const HEAD_START = 1_000;
-/** The same where they failed a moment ago for names under that search domain, and what such a name is given. */
+/** The same for a search domain for which the name servers failed a moment ago, and the time that such a name gets. */
 const HEAD_START_OF_TROUBLED = 100;
 const TIME_OF_TROUBLED = 300;
 /** How long "a moment ago" is: RFC 8767's failure recheck timer, milliseconds. */
@@ -23,12 +23,12 @@ interface Candidate {
 }
 
 /**
- * A look-up of the names that the search list makes of one. A search domain for which the name servers fail does not
- * end it: glibc goes on after SERVFAIL (res_query.c), and here REFUSED and silence are no more than that.
+ * Looks up the names that the search list makes of one name. When the name servers fail for one of them, the next is
+ * asked for: glibc goes on after SERVFAIL (res_query.c), and so does this after REFUSED and a timeout.
  */
 export class Search {
   readonly #now: () => number;
-  /** When the name servers failed last, by search domain. */
+  /** When the name servers failed for a search domain, by domain. */
   readonly #troubledAt = new Map<string, number>();
 
   constructor(now: () => number) {
@@ -42,7 +42,7 @@ export class Search {
     await this.#askInOrder(candidates, results, deadline, ask);
     const all = () => names.flatMap((name) => results.get(name) ?? []);
     if (all().every(({ kind }) => kind === "unavailable")) {
-      // It is not about one domain: the name servers have all the time that there is.
+      // The name servers fail for every domain: each name gets all the time that is left.
       await untilTrue(candidates, async (candidate) => {
         const result = await ask(candidate.qname, deadline);
         this.#note(candidate, result);
@@ -51,7 +51,7 @@ export class Search {
       });
     }
     const first = (kind: DnsResult["kind"]) => all().find((result) => result.kind === kind);
-    // Where one name could not be asked for, it is not known that there is none.
+    // While one name is unavailable, it is not known whether it has records.
     return first("records") ?? first("unavailable") ?? first("nodata") ?? (all().at(-1) as DnsResult);
   }
 
@@ -63,7 +63,7 @@ export class Search {
     ask: AskFor,
   ): Promise<void> {
     const started = this.#now();
-    // The other half is for what is asked of a name that is not known to have records: its addresses.
+    // The other half is for the queries that follow an absence: A and AAAA.
     const half = (started + deadline) / 2;
     const headStart = Math.min(HEAD_START, (half - started) / candidates.length);
     return new Promise((resolve) => {

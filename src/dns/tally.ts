@@ -2,7 +2,7 @@ import { hostPort } from "../net/ip.js";
 import type { DnsFailureCode } from "./core/result.js";
 import type { Failed, NameServer } from "./exchange.js";
 
-/** System codes that say that nobody is there, at once and without doubt. */
+/** System codes that say at once that no server is there. */
 const UNREACHABLE = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",
@@ -12,9 +12,9 @@ const UNREACHABLE = new Set([
   "EPERM",
   "EINVAL",
 ]);
-/** Response codes by which a server says that it will not answer, now or later. */
+/** A server that says one of these will not answer later either. */
 const WILL_NOT = new Set(["REFUSED", "NOTIMP", "FORMERR", "BADVERS", "lame"]);
-/** Answers that are none to the question. */
+/** Reasons of `exchange` for messages that do not answer the query. */
 const NO_ANSWERS = new Set(["another name", "another question", "no question", "malformed answer"]);
 
 /** For people. */
@@ -34,7 +34,7 @@ interface Failure {
   readonly detail: string | undefined;
 }
 
-/** What went wrong while one question was asked: for the operator, and to know when to give up. */
+/** The failures of one query, by server: for the reason, and to decide when to give up. */
 export class Tally {
   readonly #qname: string;
   /** Server, then reason, then how often. */
@@ -61,13 +61,13 @@ export class Tally {
     this.#failures.set(name, reasons);
   }
 
-  /** It has been asked, and nothing came. */
+  /** The server was asked, and no message came. */
   wasSilent({ address, port }: NameServer): boolean {
     const reasons = Array.from(this.#failures.get(hostPort(address, port))?.keys() ?? []);
     return reasons.some((reason) => reason === "timeout" || UNREACHABLE.has(reason));
   }
 
-  /** Every failure so far was a plain no: asking again will hardly help. */
+  /** Every failure so far was a refusal: another try will hardly help. */
   get allRefused(): boolean {
     return this.#reasons().every(
       (reason) => UNREACHABLE.has(reason) || WILL_NOT.has(reason) || reason === "another name",
@@ -76,7 +76,7 @@ export class Tally {
 
   get code(): DnsFailureCode {
     const reasons = this.#reasons();
-    // More telling than silence, in which such a try often ends.
+    // Such a try often ends with a timeout too; the message says more.
     if (reasons.some((reason) => NO_ANSWERS.has(reason))) return "DNS_BAD_ANSWER";
     if (reasons.length === 0 || reasons.includes("timeout")) return "DNS_TIMEOUT";
     if (reasons.includes("SERVFAIL")) return "DNS_SERVFAIL";

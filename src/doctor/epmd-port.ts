@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
+import { EPMD_PORT } from "../net/ports.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { runningVms } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
@@ -9,9 +10,6 @@ import { daemonStatus, type Holder, lookAt, lookAtEpmd, processWords } from "./l
 import { MOST_NODES } from "./local-nodes.js";
 
 const START = "start srv-epmd serve here, in the network namespace of the VM; let VMs start after srv-epmd wait";
-
-/** The port of EPMD by default. */
-const USUAL_PORT = 4369;
 
 export const epmdPort: Check = {
   id: "epmd-port",
@@ -33,9 +31,9 @@ export const epmdPort: Check = {
 async function otherPort(port: number, config: Config): Promise<number | undefined> {
   const status = await daemonStatus(config);
   if (status && status.epmd.port !== port) return status.epmd.port;
-  if (port === USUAL_PORT) return undefined;
-  const usual = await lookAtEpmd(USUAL_PORT);
-  return usual.holder.kind === "srv-epmd" ? USUAL_PORT : undefined;
+  if (port === EPMD_PORT) return undefined;
+  const usual = await lookAtEpmd(EPMD_PORT);
+  return usual.holder.kind === "srv-epmd" ? EPMD_PORT : undefined;
 }
 
 function holderFinding({ at, kind, names, process }: Holder, port: number): Finding {

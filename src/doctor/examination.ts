@@ -12,13 +12,14 @@ import { isOwnServer } from "../gateway/core/forwarded.js";
 import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { type Machine, thisMachine } from "../os/machine.js";
+import { readListeners } from "../os/sockets.js";
 import { servedDomains } from "../publish/core/advertised.js";
 import type { Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import type { Finding } from "./core/finding.js";
 import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
-import { type ListeningSocket, type LocalNode, nodesOf, readListeners } from "./local-nodes.js";
+import { type LocalNode, nodesOf } from "./local-nodes.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -47,7 +48,7 @@ export interface Examination {
   /** The nodes registered with it. */
   readonly nodes: () => Promise<readonly LocalNode[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
-  readonly listeners: () => Promise<readonly ListeningSocket[] | undefined>;
+  readonly listeners: () => Promise<readonly IpPort[] | undefined>;
   readonly connect: () => Promise<ConsulClient>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;

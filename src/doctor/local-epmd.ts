@@ -1,15 +1,11 @@
 import type { Status } from "../admin/core/view.js";
 import type { Config } from "../config/config.js";
 import { knowsFullNames, names } from "../epmd/client.js";
-import { findListener } from "../epmd/port-holder.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
 import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
-
-export interface ListeningProcess {
-  readonly pid: number;
-  readonly command: string;
-}
+import { ADMIN_PORT } from "../net/ports.js";
+import { findListener, type ListeningProcess } from "../os/sockets.js";
 
 /** What listens where VMs of one family register and ask. */
 export interface Holder {
@@ -77,7 +73,7 @@ export function processWords(process: ListeningProcess | undefined): string {
 }
 
 /** Without --admin. */
-const DEFAULT_ADMIN = { address: "127.0.0.1", port: 9369 };
+const DEFAULT_ADMIN = { address: "127.0.0.1", port: ADMIN_PORT };
 const STATUS_TIMEOUT = 1_000;
 /** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;

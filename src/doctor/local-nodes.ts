@@ -1,25 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { isAliveName } from "../config/network-values.js";
+import { type IpPort, isAliveName } from "../config/network-values.js";
 import { portPlease } from "../epmd/client.js";
 import type { RegisteredNode } from "../epmd/core/registry.js";
 import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
 import { decodeEndpoints } from "../epmd/wire/responses.js";
 import type { Family } from "../net/endpoint.js";
 import { isLoopback, isWildcard } from "../net/ip.js";
-import { parseTcpTable } from "../os/core/tcp-table.js";
 import type { LocalEpmd } from "./local-epmd.js";
-
-/** A socket that listens. */
-export interface ListeningSocket {
-  /** Canonical. A wildcard stands for every address of its family, `::` mostly for IPv4 too. */
-  readonly address: string;
-  readonly port: number;
-}
-
-/** @param table text of /proc/net/tcp or tcp6 */
-export function parseListeners(table: string): ListeningSocket[] {
-  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
-}
 
 export interface Reachability {
   /** Addresses at which a port listens. */
@@ -29,20 +15,12 @@ export interface Reachability {
 }
 
 /** From where a port can be reached. */
-export function reachability(listeners: readonly ListeningSocket[], port: number): Reachability {
+export function reachability(listeners: readonly IpPort[], port: number): Reachability {
   const addresses = Array.from(new Set(listeners.filter((one) => one.port === port).map(({ address }) => address)));
   return {
     addresses,
     loopbackOnly: addresses.length > 0 && addresses.every((address) => isLoopback(address) && !isWildcard(address)),
   };
-}
-
-/** Sockets that listen in this network namespace; undefined where there is no /proc (not Linux). */
-export async function readListeners(): Promise<readonly ListeningSocket[] | undefined> {
-  const read = (table: string) => readFile(`/proc/net/${table}`, "utf8").catch(() => undefined);
-  const tables = await Promise.all([read("tcp"), read("tcp6")]);
-  const found = tables.filter((table) => table !== undefined);
-  return found.length === 0 ? undefined : found.flatMap(parseListeners);
 }
 
 export const NO_NODE = "no node is registered here";
@@ -63,7 +41,7 @@ export const MOST_NODES = 32;
 /** The nodes of the EPMD here. Only a srv-epmd tells the family of a registration, and an address elsewhere. Never rejects. */
 export async function nodesOf(
   { port, holder, holders }: LocalEpmd,
-  listeners: readonly ListeningSocket[] | undefined,
+  listeners: readonly IpPort[] | undefined,
 ): Promise<LocalNode[]> {
   const address = holder === holders[0] ? "127.0.0.1" : "::1";
   const named = holder.names.filter(({ name }) => isAliveName(name)).slice(0, MOST_NODES);

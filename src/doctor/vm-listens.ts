@@ -1,13 +1,14 @@
-import { findListener } from "../epmd/port-holder.js";
+import type { IpPort } from "../config/network-values.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { isHelperName } from "../names/helper-names.js";
 import { hostPort } from "../net/ip.js";
+import { findListener } from "../os/sockets.js";
 import { runningVms } from "../os/vm-process.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { processWords } from "./local-epmd.js";
-import { type ListeningSocket, type LocalNode, NO_NODE, reachability } from "./local-nodes.js";
+import { type LocalNode, NO_NODE, reachability } from "./local-nodes.js";
 
 export const vmListens: Check = {
   id: "vm-listens",
@@ -49,7 +50,7 @@ async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
 }
 
 /** A VM with -erl_epmd_port (relx with ERL_DIST_PORT) uses no EPMD. */
-function asksNone({ config }: Examination, listeners: readonly ListeningSocket[]): Finding | undefined {
+function asksNone({ config }: Examination, listeners: readonly IpPort[]): Finding | undefined {
   const port = config.nomad.erlDistPort;
   if (port === undefined || reachability(listeners, port).addresses.length === 0) return undefined;
   return warn(
@@ -61,7 +62,7 @@ function asksNone({ config }: Examination, listeners: readonly ListeningSocket[]
 function listening(
   { aliveName, port, address }: LocalNode,
   { config }: Examination,
-  listeners: readonly ListeningSocket[],
+  listeners: readonly IpPort[],
 ): Finding {
   if (address !== undefined) return ok(`${aliveName} lives at ${hostPort(address, port)}`);
   const { addresses, loopbackOnly } = reachability(listeners, port);

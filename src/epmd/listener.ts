@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../daemon/logger.js";
 import { ListenError } from "../errors.js";
 import { type Cidr, familyOf } from "../net/ip.js";
-import { isAbsent, listenError } from "./listen-error.js";
+import { isAbsent, listenError } from "../os/sockets.js";
 import { formatPeer, type Peer, peerOf } from "./peer.js";
 import type { PeerLogs } from "./peer-log.js";
 import { Places, takePlaces } from "./places.js";

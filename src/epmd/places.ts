@@ -1,5 +1,4 @@
 import type { EventEmitter } from "node:events";
-import { readFileSync } from "node:fs";
 import { exchangeLimit } from "../dns/exchange-slots.js";
 import { hostLimit } from "../gateway/core/addresses.js";
 
@@ -62,14 +61,4 @@ export function connectionLimit(wanted: number, openFiles: number | undefined, g
 /** A listener for each host, the questions that it passes on, and the connections of those who ask. */
 function gatewayFiles(openFiles: number): number {
   return hostLimit(openFiles) + exchangeLimit(openFiles) + RESERVED / 2;
-}
-
-/** The soft limit, which Node raises to the hard one at its start. Undefined: none, or not a Linux. */
-export function openFileLimit(): number | undefined {
-  try {
-    const limit = /^Max open files +([0-9]+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-    return limit === undefined ? undefined : Number(limit);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,9 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { IpPort } from "../config/network-values.js";
 import { listed } from "../doctor/core/finding.js";
 import { EpmdError } from "../errors.js";
-import { isWildcard } from "../net/ip.js";
-import { parseTcpTable } from "../os/core/tcp-table.js";
+import { findListener } from "../os/sockets.js";
 import { kill, knowsFullNames, names } from "./client.js";
 
 const ASK_TIMEOUT = 500;
@@ -47,46 +45,3 @@ function kindOf(command: string): string {
   if (/srv-epmd/.test(command)) return "another srv-epmd";
   return /(^|\/)epmd( |$)/.test(command) ? "a stock epmd" : "an EPMD";
 }
-
-/**
- * The process with a socket listening on this TCP port; only our own processes are visible without privileges.
- * @param address canonical literal at which it listens, or else at a wildcard; undefined: at any
- */
-export function findListener(port: number, address?: string): { pid: number; command: string } | undefined {
-  const inodes = new Set(["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) => listeningInodes(table, port, address)));
-  if (inodes.size === 0) return undefined;
-  for (const pid of list("/proc").filter((entry) => /^[0-9]+$/.test(entry))) {
-    for (const descriptor of list(`/proc/${pid}/fd`)) {
-      const inode = /^socket:\[([0-9]+)\]$/.exec(link(`/proc/${pid}/fd/${descriptor}`))?.[1];
-      if (inode !== undefined && inodes.has(inode)) return { pid: Number(pid), command: commandOf(pid) };
-    }
-  }
-  return undefined;
-}
-
-/** Inodes of sockets that listen on a port. */
-function listeningInodes(table: string, port: number, address: string | undefined): string[] {
-  const isAt = (local: string) => address === undefined || isWildcard(local) || local === address;
-  return parseTcpTable(text(table))
-    .filter(({ local, isListening }) => isListening && local.port === port && isAt(local.address))
-    .map(({ inode }) => String(inode));
-}
-
-/** The program and, for an interpreter, its script. No more: options may hold secrets. */
-function commandOf(pid: string): string {
-  const [program = "", script = ""] = text(`/proc/${pid}/cmdline`).split("\0");
-  return `${program}${script.startsWith("-") ? "" : ` ${script}`}`.trim() || "unknown";
-}
-
-/** Processes end while they are looked at, and systems other than Linux have no /proc: nothing is the answer then. */
-function orNothing<T>(read: () => T, nothing: T): T {
-  try {
-    return read();
-  } catch {
-    return nothing;
-  }
-}
-
-const text = (path: string) => orNothing(() => readFileSync(path, "utf8"), "");
-const list = (path: string) => orNothing(() => readdirSync(path), []);
-const link = (path: string) => orNothing(() => readlinkSync(path), "");

@@ -4,7 +4,7 @@ import { exchangeBytes, type NameServer, randomId, type Transport } from "../dns
 import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.js";
 import type { NameServers } from "../dns/name-servers.js";
 import { answersQuery } from "../dns/wire/answer.js";
-import { openFileLimit } from "../epmd/places.js";
+import { openFileLimit } from "../os/machine.js";
 import { isRefusal, withId } from "./core/forwarded.js";
 import { askInTurn } from "./in-turn.js";
 

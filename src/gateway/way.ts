@@ -1,9 +1,9 @@
-import { connect } from "node:net";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { type LookedUp, parseQuery, portAnswer, refusal, unresolved } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
 import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
+import { accepts } from "../os/sockets.js";
 import type { RelayClient } from "../relay/client.js";
 import type { Found } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
@@ -91,7 +91,7 @@ export function createAcceptTest(anyAddress: () => string): (node: RegisteredNod
   return (node) => {
     const earlier = known.get(node);
     if (earlier) return earlier;
-    const result = accepts(anyAddress(), node.port).then((answer) => {
+    const result = accepts({ address: anyAddress(), port: node.port }, ACCEPT_LIMIT).then((answer) => {
       // Silence says nothing for the next time; a relay leads to the VM in any case.
       if (answer === undefined) known.delete(node);
       return answer ?? false;
@@ -99,19 +99,4 @@ export function createAcceptTest(anyAddress: () => string): (node: RegisteredNod
     known.set(node, result);
     return result;
   };
-}
-
-/** Undefined: silent. */
-function accepts(address: string, port: number): Promise<boolean | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port });
-    const settle = (accepting: boolean | undefined) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(accepting);
-    };
-    const timer = setTimeout(settle, ACCEPT_LIMIT, undefined);
-    socket.on("connect", () => settle(true));
-    socket.on("error", () => settle(false));
-  });
 }

@@ -8,9 +8,9 @@ export interface Endpoint {
   /** 1..65535 */
   readonly port: number;
   readonly family: Family;
-  /** RFC 2782 priority, lower first; 0 where no SRV record stands behind the endpoint. */
+  /** RFC 2782 priority, lower first; 0 without an SRV record. */
   readonly priority: number;
-  /** RFC 2782 weight; 0 where no SRV record stands behind the endpoint. */
+  /** RFC 2782 weight; 0 without an SRV record. */
   readonly weight: number;
   /** SRV target without trailing dot, or the host or literal that the endpoint was made from. */
   readonly target: string;
@@ -18,21 +18,21 @@ export interface Endpoint {
 
 /** RFC 8305 section 5: the Connection Attempt Delay, milliseconds. */
 export const CONNECTION_ATTEMPT_DELAY = 250;
-/** Node's timers count whole milliseconds: one may end by so much before its time is over. */
+/** Node's timers count whole milliseconds: a timer may fire this much too early. */
 const TIMER_PRECISION = 1;
 
-/** Whether a connection attempt had its time before the next was made. */
+/** Whether a connection attempt was given the whole delay. */
 export function hadItsTime(startedAt: number, now: number, delay = CONNECTION_ATTEMPT_DELAY): boolean {
   return now - startedAt >= delay - TIMER_PRECISION;
 }
 
-/** How long an address that answered nothing is tried last, milliseconds: longer than a VM waits between two attempts. */
+/** How long a silent address is tried last, milliseconds: longer than a VM waits between two attempts. */
 const LIFETIME = 60_000;
 const MAX_ADDRESSES = 1024;
 
 /**
- * Addresses that did not answer a connection attempt, such as all of IPv6 where a router drops it. They go last, so that
- * not every attempt begins with a wait for them (RFC 8305 section 4: the history of a client).
+ * Addresses that did not answer a connection attempt, such as all of IPv6 where a router drops it. They are tried last,
+ * so that not every attempt waits for them first (RFC 8305 section 4: the history of a client).
  */
 export class SilentAddresses {
   readonly #until = new Map<string, number>();

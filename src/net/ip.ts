@@ -1,6 +1,6 @@
 import type { Family } from "./endpoint.js";
 
-/** IP literals without `node:net`: the core does no I/O. Bytes are 4 or 16 octets in network order. */
+/** IP literals. Bytes are 4 or 16 octets in network order. */
 
 export interface Cidr {
   readonly bytes: readonly number[];
@@ -81,7 +81,7 @@ function unmap(bytes: number[]): number[] {
   return bytes.length === 16 && MAPPED_PREFIX.every((byte, index) => bytes[index] === byte) ? bytes.slice(12) : bytes;
 }
 
-/** Canonical text of an address as sockets report it: zone dropped, IPv4-mapped unmapped, RFC 5952. Undefined when it is none. */
+/** Canonical text of an address: zone dropped, IPv4-mapped unmapped, RFC 5952. Undefined for other text. */
 export function canonicalIp(text: string): string | undefined {
   const bytes = parseIp(text.replace(/%.*$/, ""));
   return bytes && formatIp(unmap(bytes));
@@ -105,7 +105,7 @@ export function isWildcard(canonical: string): boolean {
   return canonical === "0.0.0.0" || canonical === "::";
 }
 
-/** `10.0.0.0/8`, `fd00::/8`, or a single address. An IPv4-mapped one is the IPv4 network, as canonical addresses are. */
+/** `10.0.0.0/8`, `fd00::/8`, or a single address. An IPv4-mapped network becomes the IPv4 network. */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf("/");
   const bytes = parseIp(slash < 0 ? text : text.slice(0, slash));
@@ -134,7 +134,7 @@ export function cidrContains(cidr: Cidr, canonical: string): boolean {
   return bytes?.length === cidr.bytes.length && commonPrefixLength(cidr.bytes, bytes) >= cidr.prefix;
 }
 
-/** RFC 4291 section 2.5.6, fe80::/10: without a zone nobody can say on which link it is. */
+/** RFC 4291 section 2.5.6, fe80::/10: such an address needs a zone. */
 export function isLinkLocal(canonical: string): boolean {
   const [first, second = 0, ...rest] = parseIp(canonical) ?? [];
   return rest.length === 14 && first === 0xfe && (second & 0xc0) === 0x80;

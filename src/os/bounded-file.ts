@@ -3,30 +3,30 @@ import { type FileHandle, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * A FIFO without a writer must not hold the reader (open(2), O_NONBLOCK): the file is looked at after it was opened.
- * Without effect on regular files.
+ * O_NONBLOCK (open(2)): opening a FIFO without a writer does not block, and its type is checked afterwards. It has no
+ * effect on regular files.
  */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
-/** Files of /proc have the size 0, and others may grow: a file is read in parts until it ends or is too long. */
+/** Bytes. A file is read in parts until it ends or is too long: sizes in /proc are 0, and a file may grow. */
 const PART = 64 * 1024;
 
 /** Bytes. */
 export const MEBIBYTE = 1024 * 1024;
 
-/** How long a pipe is waited for, milliseconds: a program that decrypts what it writes needs its time. */
+/** How long a pipe is read, milliseconds: a program that decrypts a secret needs some time. */
 const PIPE_PATIENCE = 10_000;
 const PIPE_POLL = 10;
 
 export interface ReadOptions {
   /** Bytes. */
   readonly limit: number;
-  /** A pipe is read too, for 10 s at most: a shell's `<(command)`. For what is read once. */
+  /** A pipe is read too, such as a shell's `<(command)`, for 10 s at most. For files that are read once. */
   readonly orPipe?: boolean;
 }
 
 /**
  * The text of a regular file.
- * @throws the system's error, or one that says what the file is instead
+ * @throws the system's error, or an error that says why the file is not read
  */
 export async function readBounded(path: string, { limit, orPipe = false }: ReadOptions): Promise<string> {
   const file = await open(path, FLAGS);
@@ -45,7 +45,7 @@ export async function readBounded(path: string, { limit, orPipe = false }: ReadO
   }
 }
 
-/** The same at once, for what a start depends on. */
+/** The same, synchronous: for files that are needed at the start. */
 export function readBoundedSync(path: string, limit: number): string {
   const fd = openSync(path, FLAGS);
   try {
@@ -87,7 +87,7 @@ async function partOf(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-/** pipe(7): EAGAIN as long as somebody has it open for writing and has written nothing. */
+/** pipe(7): EAGAIN while a writer has the pipe open and has written nothing. */
 async function partOfPipe(file: FileHandle, end: number): Promise<Buffer> {
   for (;;) {
     try {

@@ -7,32 +7,32 @@ import { addressesInHosts } from "./core/hosts-file.js";
 
 const HOSTS_FILE = "/etc/hosts";
 
-/** How long the file is taken to be as it was, milliseconds. */
+/** How often the file is checked for changes, milliseconds. */
 const LOOK_INTERVAL = 1000;
-/** Lists of hosts to be blocked have some 100,000 lines. */
+/** Block lists have about 100,000 lines. Bytes. */
 const MAX_SIZE = 8 * MEBIBYTE;
-/** Names whose addresses are remembered until the file changes. */
+/** Names whose addresses are cached until the file changes. */
 const MAX_REMEMBERED = 1000;
 
-/** The text of /etc/hosts; empty when there is none that can be used. */
+/** The text of /etc/hosts; empty when it cannot be used. */
 export function readHostsFile(): Promise<string> {
   return readBounded(HOSTS_FILE, { limit: MAX_SIZE }).catch(() => "");
 }
 
-/** A version of the file that there is none of. */
+/** The version of a missing file. */
 const ABSENT = "absent";
 
 export interface HostsFileOptions {
   /** Default /etc/hosts. */
   readonly path?: string;
-  /** Addresses in here stand for hosts of the gateway and lead back to this machine. */
+  /** Addresses of this range belong to hosts of the gateway and are left out. */
   readonly gatewayRange: Cidr;
   /** Milliseconds on a clock that is never set. */
   readonly now: () => number;
   readonly log: Logger;
 }
 
-/** The addresses of hosts(5), which nsswitch.conf's usual `files dns` puts before DNS. A change is seen within a second. */
+/** The addresses of hosts(5), which come before DNS in nsswitch.conf's usual `files dns`. A change is seen within a second. */
 export class HostsFile {
   readonly #options: HostsFileOptions;
   readonly #path: string;
@@ -46,7 +46,7 @@ export class HostsFile {
     this.#path = options.path ?? HOSTS_FILE;
   }
 
-  /** Canonical IP literals; none when the file does not have the name, or cannot be used. */
+  /** Canonical IP literals; empty when the file does not have the name, or cannot be used. */
   addressesOf(name: string): readonly string[] {
     const { now } = this.#options;
     if (now() >= this.#lookAgainAt) {
@@ -81,15 +81,15 @@ export class HostsFile {
     }
   }
 
-  /** Where it cannot be used, DNS is all there is, as for getaddrinfo(3). */
+  /** As for getaddrinfo(3), DNS is used alone when the file cannot be read. */
   #read(): string {
     try {
       return readBoundedSync(this.#path, MAX_SIZE).toLowerCase();
     } catch (error) {
       const { log } = this.#options;
       log.warn(
-        { file: this.#path, reason: describeError(error) },
-        "hosts file cannot be used: hosts are asked for in DNS alone",
+        { file: this.#path, error: describeError(error) },
+        "hosts file cannot be used: addresses come from DNS only",
       );
       return "";
     }

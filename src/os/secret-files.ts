@@ -8,7 +8,7 @@ import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
 const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 
-/** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
+/** Warnings about files with a secret that every user of this machine may read. @param file of `--config` */
 export async function exposedSecrets({ consulTokenFile, consulKey }: Config, file?: ConfigFile): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
@@ -24,7 +24,7 @@ export async function exposedSecrets({ consulTokenFile, consulKey }: Config, fil
   return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);
 }
 
-/** Whether the file, and all folders above it, are open to others. What is not there is complained of elsewhere. */
+/** Whether others may read the file and enter all folders above it. False for a missing file: its reader reports that. */
 async function othersMayRead(path: string): Promise<boolean> {
   try {
     const file = await realpath(path);

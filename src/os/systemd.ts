@@ -3,8 +3,8 @@ import type { Environment } from "../config/nomad.js";
 import type { Logger } from "../daemon/logger.js";
 
 /**
- * Tells systemd about a change of state, as sd_notify(3) does. Node has no unix datagram sockets, so systemd's own
- * program speaks for us; the unit needs NotifyAccess=all. Assignments, because --stopping came with systemd 253 only.
+ * Tells systemd about a change of state, as sd_notify(3) does. Node has no unix datagram sockets, so systemd-notify sends
+ * the message; the unit needs NotifyAccess=all. The state is an assignment, because --stopping came with systemd 253.
  */
 export function notifySystemd(state: "READY=1" | "STOPPING=1", env: Environment, log: Logger): void {
   const { NOTIFY_SOCKET, PATH } = env;

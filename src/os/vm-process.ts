@@ -1,8 +1,10 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { isAliveName } from "../config/network-values.js";
-import { findListener } from "../epmd/port-holder.js";
+import { EPMD_PORT } from "../net/ports.js";
+import { networkNamespace } from "./machine.js";
+import { findListener } from "./sockets.js";
 
-/** How a VM finds its peers, by what it was started with. */
+/** How a VM finds its peers, by its command line and environment. */
 export interface VmProcess {
   /**
    * It asks this machine's resolver for the host, and the EPMD at that address: it has no EPMD module (an argument, or a
@@ -12,15 +14,15 @@ export interface VmProcess {
 }
 
 /**
- * The VM that listens on a port; undefined where its process cannot be looked at. erl passes what stands in vm.args,
- * ERL_FLAGS and their like on as arguments.
+ * The VM that listens on a port; undefined when its process may not be read. erl makes arguments of vm.args, ERL_FLAGS and
+ * the like.
  */
 export async function vmProcess(port: number): Promise<VmProcess | undefined> {
   const listener = findListener(port);
   if (!listener) return undefined;
   const pid = String(listener.pid);
   const [args, env] = await Promise.all([words(pid, "cmdline"), words(pid, "environ")]);
-  // Another program may pass the port on: a proxy, docker-proxy.
+  // Another program may forward the port, such as docker-proxy.
   if (!args.includes("-name") && !args.includes("-sname")) return undefined;
   return { asksResolver: asksResolver(args, env) };
 }
@@ -29,7 +31,7 @@ function asksResolver(args: readonly string[], env: readonly string[]): boolean 
   return !args.some((arg) => /^(-?epmd_module|inetrc)$/.test(arg)) && !env.some((pair) => /^ERL_INETRC=/.test(pair));
 }
 
-/** The VM that listens on a port is a RabbitMQ broker; its start script says so. Not seen where its process may not be looked at. */
+/** Whether the VM that listens on a port is a RabbitMQ broker, by its `-s rabbit boot`; false when its process may not be read. */
 export async function isBroker(port: number): Promise<boolean> {
   const listener = findListener(port);
   const args = listener ? await words(String(listener.pid), "cmdline") : [];
@@ -53,23 +55,19 @@ export interface RunningVm {
   readonly epmdPort: number;
 }
 
-/** EPMD's, where nobody says another. */
-const EPMD_PORT = 4369;
-
-/** An argument that says: no EPMD, none of this machine, or no listener. */
+/** Arguments of a VM that registers with no EPMD of this machine. */
 const ASKS_NONE = /^-(erl_epmd_port|no_epmd)$/;
 
-/** VMs here that register with an EPMD of this machine, as far as their processes can be looked at. */
+/** VMs of this network namespace that register with an EPMD of this machine, as far as their processes may be read. */
 export async function runningVms(): Promise<RunningVm[]> {
-  const link = (path: string) => readlink(path).catch(() => undefined);
   const entries = await readdir("/proc").catch(() => []);
-  const here = await link("/proc/self/ns/net");
+  const here = await networkNamespace();
   const found = await Promise.all(
     entries
       .filter((entry) => /^[0-9]+$/.test(entry))
       .map(async (pid): Promise<RunningVm[]> => {
         const args = await words(pid, "cmdline");
-        if (!/(^|\/)beam(\.[a-z.]+)?$/.test(args[0] ?? "") || (await link(`/proc/${pid}/ns/net`)) !== here) return [];
+        if (!/(^|\/)beam(\.[a-z.]+)?$/.test(args[0] ?? "") || (await networkNamespace(Number(pid))) !== here) return [];
         const after = (...flags: readonly string[]) => args[args.findIndex((arg) => flags.includes(arg)) + 1];
         const name = args.some((arg) => /^-s?name$/.test(arg)) ? after("-name", "-sname") : undefined;
         const module = args.some((arg) => /^-?epmd_module$/.test(arg))

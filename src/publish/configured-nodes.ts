@@ -1,8 +1,8 @@
-import { connect } from "node:net";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
 import type { Family } from "../net/endpoint.js";
+import { accepts } from "../os/sockets.js";
 
 export interface ConfiguredNodesDeps {
   /** Alive names from --publish-node. */
@@ -88,24 +88,9 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
 
 /** A VM that accepts on ::1 (inet6_tcp) counts as IPv6: it listens on both. */
 async function listeningFamily(port: number, signal: AbortSignal): Promise<Family | undefined> {
-  const [four, six] = await Promise.all([accepts("127.0.0.1", port, signal), accepts("::1", port, signal)]);
+  const [four, six] = await Promise.all(
+    ["127.0.0.1", "::1"].map((address) => accepts({ address, port }, CONNECT_TIMEOUT, signal)),
+  );
   if (six) return 6;
   return four ? 4 : undefined;
-}
-
-function accepts(host: string, port: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: CONNECT_TIMEOUT });
-    const done = (up: boolean) => {
-      signal.removeEventListener("abort", gone);
-      socket.destroy();
-      resolve(up);
-    };
-    const gone = () => done(false);
-    signal.addEventListener("abort", gone);
-    socket.once("connect", () => done(true));
-    socket.once("timeout", gone);
-    // Stays for an error after the end: without a listener that would be thrown.
-    socket.on("error", gone);
-  });
 }

@@ -1,6 +1,6 @@
-import { readFile, readlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { ConsulClient } from "../consul/client.js";
+import { bootId, networkNamespace } from "../os/machine.js";
 import type { Held, Work } from "./core/reconcile.js";
 import { type HeldCheck, META_OWNER, type ServiceEntry, ttlCheckId, withDistinctId } from "./core/service-entry.js";
 
@@ -89,11 +89,6 @@ function verdictOf({ action }: Work, standing: Standing): "allowed" | "absent" |
  * boot id, network namespace and EPMD port. Elsewhere than on Linux the host name stands for the first two.
  */
 export async function readOwner(port: number): Promise<string> {
-  const [boot, namespace] = await Promise.all([
-    readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => ""),
-    readlink("/proc/self/ns/net").catch(() => ""),
-  ]);
-  // `net:[4026531840]`
-  const inode = /[0-9]+/.exec(namespace)?.[0];
-  return `${boot.trim() || hostname()}/${inode ?? "-"}/${port}`;
+  const [boot, namespace] = await Promise.all([bootId(), networkNamespace()]);
+  return `${boot ?? hostname()}/${namespace ?? "-"}/${port}`;
 }

@@ -1,8 +1,8 @@
-import { readlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
 import type { Logger } from "../daemon/logger.js";
+import { networkNamespace } from "../os/machine.js";
 import { ownFolderIn } from "../os/private-folder.js";
 
 /**
@@ -16,7 +16,7 @@ export async function relaySocketPath(
   log: Logger,
 ): Promise<string> {
   if (config.relaySocket !== undefined) return config.relaySocket;
-  const namespace = /[0-9]+/.exec(await readlink("/proc/self/ns/net").catch(() => ""))?.[0] ?? "0";
+  const namespace = (await networkNamespace()) ?? "0";
   return join(await runtimeFolder(config.runtimeDir, log), `relay-${namespace}-${port}.sock`);
 }
 

@@ -12,14 +12,14 @@ export interface Addresses {
   /** Seconds. */
   readonly ttl: number;
   readonly stale: boolean;
-  /** Why there may be more than these: no name server could answer. */
+  /** No name server answered for one of the families: there may be further addresses. */
   readonly unavailable: Unavailable | undefined;
 }
 
-/** RFC 8305 section 3: how long what is known waits for what is still asked for, milliseconds. */
+/** RFC 8305 section 3, Resolution Delay: how long a known address waits for further answers, milliseconds. */
 const RESOLUTION_DELAY = 50;
 
-/** The families that were asked for and that `--family` allows. */
+/** The families that the question asks for and that `--family` allows. */
 export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): readonly Family[] {
   return ([4, 6] as const).filter((family) => [asked, allowed].every((wish) => wish === "any" || wish === family));
 }
@@ -36,11 +36,11 @@ export function neededFamilies(families: readonly Family[], dialled: string | un
   return needed.length > 0 ? needed : families;
 }
 
-/** Addresses of names: from /etc/hosts, else A and AAAA, each asked for once in one look-up, whichever of its sources wants them. */
+/** Addresses of names: from /etc/hosts, else A and AAAA. The sources of one look-up share the queries. */
 export class AddressLookup {
   readonly #resolver: Resolver;
   readonly #hostsFile: Pick<HostsFile, "addressesOf">;
-  /** By look-up: a TTL of 0 (Consul's default) keeps nothing for the next one, and is no reason to ask twice in this. */
+  /** By look-up: answers with a TTL of 0 (Consul's default) are not cached, but serve all sources of one look-up. */
   readonly #queries = new WeakMap<LookupContext, QueryTurns>();
   readonly #now: () => number;
 
@@ -55,7 +55,7 @@ export class AddressLookup {
     return this.#written(name, families, context).length > 0;
   }
 
-  /** Sends the queries now; `lookUp` finds their answers later. */
+  /** Sends the queries now; `lookUp` uses their answers later. */
   askAhead(names: readonly string[], families: readonly Family[], context: LookupContext, search?: boolean): void {
     for (const name of names) {
       if (this.isInHostsFile(name, families, context)) continue;
@@ -64,7 +64,7 @@ export class AddressLookup {
   }
 
   /**
-   * Both families at once; one that is slow to answer does not hold up the other.
+   * Asks for all families at once; a late answer of one does not delay those of the other for long.
    * @param search the name is a relative one that a user wrote; default: it is absolute
    */
   async lookUp(
@@ -101,8 +101,8 @@ export class AddressLookup {
   }
 
   /**
-   * Of the wanted families. One is enough, as for getaddrinfo(3): the other is not asked for in DNS. A loopback address
-   * such as Debian's 127.0.1.1 for the machine's own name means nothing to clients elsewhere.
+   * Addresses of /etc/hosts of the wanted families. One is enough, as for getaddrinfo(3): DNS is not asked for the other
+   * family. Clients on other machines get no loopback address, such as Debian's 127.0.1.1 for the machine's own name.
    */
   #written(name: string, families: readonly Family[], { sameHost }: LookupContext): string[] {
     return this.#hostsFile
@@ -121,7 +121,7 @@ export class AddressLookup {
   }
 }
 
-/** So many of the queries of one look-up are under way at once: an answer must not make a flood of questions. */
+/** Queries of one look-up that are under way at once: an answer with many targets must not make a flood of queries. */
 const MAX_QUERIES = 16;
 
 /** The address queries of one look-up, each sent once. */
@@ -138,7 +138,7 @@ class QueryTurns {
     this.#now = now;
   }
 
-  /** @param send is called with the deadline of this query: those behind it in the queue get their share of the time */
+  /** @param send gets the deadline of this query, which leaves time for the queries that wait */
   once(key: string, send: (deadline: number) => Promise<DnsResult>): Promise<DnsResult> {
     const known = this.#queries.get(key);
     if (known) return known;
@@ -149,7 +149,7 @@ class QueryTurns {
 
   async #inTurn(send: (deadline: number) => Promise<DnsResult>): Promise<DnsResult> {
     const turn = new Promise<number>((resolve) => this.#waiting.push(resolve));
-    // Those that are asked for in the same moment are counted too.
+    // Counted after all queries of this moment are in the queue.
     queueMicrotask(() => this.#next());
     const deadline = await turn;
     try {
@@ -173,7 +173,7 @@ class QueryTurns {
 /** CNAMEs inside one additional section. */
 const MAX_ALIASES = 8;
 
-/** The addresses of an SRV target that came along in the additional section; empty when there are none. */
+/** The addresses of an SRV target in the additional section. */
 export function glueOf(target: string, { additionals, stale }: Pick<Records, "additionals" | "stale">): Addresses {
   let owner = target;
   let ttl = Number.POSITIVE_INFINITY;
@@ -196,9 +196,9 @@ export function glueOf(target: string, { additionals, stale }: Pick<Records, "ad
 }
 
 /**
- * Settles when all have: where one is known already, after the Resolution Delay at the latest, else that long after the
- * first that is of use.
- * @param lookUps give whether they found something of use
+ * Waits for all look-ups, but no longer than the Resolution Delay after the first useful result.
+ * @param lookUps give whether their result is useful
+ * @param anyKnown a useful result is known already
  */
 export async function enough(lookUps: readonly Promise<boolean>[], anyKnown: boolean): Promise<void> {
   if (lookUps.length === 0) return;

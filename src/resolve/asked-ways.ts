@@ -9,8 +9,8 @@ import type { Way } from "./core/ways-in.js";
 const parsePlace = ipPort(undefined);
 
 /**
- * The ways of stock VMs with what the EPMD on each says: it may not serve this machine, know nothing of the node, or have
- * no relay process. Never rejects.
+ * The ways of stock VMs, checked with the EPMD on each: it may not serve this machine, not know the node, or have no relay
+ * process. Never rejects.
  * @param timeout milliseconds
  */
 export async function askedWays(ways: readonly Way[], aliveName: string, timeout: number): Promise<Way[]> {
@@ -26,7 +26,7 @@ async function askedWay(way: Way, aliveName: string, timeout: number): Promise<W
     const answer = await portPlease(epmd, aliveName, { timeout });
     if (!answer) return none(`the EPMD at ${asks} gives no port for ${aliveName}`);
     const told = hostPort(epmd.address, answer.port);
-    // Which port a relay has is known to nobody else.
+    // Only that EPMD knows the port of a relay.
     if (way.way === "gateway" || told === dials) return { ...way, dials: told };
     return none(`the EPMD at ${asks} gives port ${answer.port}, and the node is at ${dials}`);
   } catch (error) {
@@ -35,8 +35,8 @@ async function askedWay(way: Way, aliveName: string, timeout: number): Promise<W
 }
 
 /**
- * Addresses of a host as a VM on this machine gets them: from /etc/hosts, else from the servers of resolv.conf, those of
- * `--dns` aside. Never rejects. (Not getaddrinfo(3): it cannot be given up, and a silent server would keep the process.)
+ * Addresses of a host as a VM on this machine gets them: from /etc/hosts, else from the servers of resolv.conf, not those
+ * of `--dns`. Never rejects. (getaddrinfo(3) cannot be aborted: a silent server would keep the process from ending.)
  * @param hostsText contents of /etc/hosts
  * @param timeout milliseconds
  */

@@ -6,14 +6,13 @@ import type { NameServer } from "../dns/exchange.js";
 import { exchangeLimit } from "../dns/exchange-slots.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";
-import { openFileLimit } from "../epmd/places.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { createUpstreamSource, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import { isHelperName } from "../names/helper-names.js";
 import { expandHost } from "../names/service-domain.js";
 import { isLoopback } from "../net/ip.js";
 import { HostsFile } from "../os/hosts-file.js";
-import type { Machine } from "../os/machine.js";
+import { type Machine, openFileLimit } from "../os/machine.js";
 import { nodeDomain } from "../publish/core/advertised.js";
 import { AddressLookup } from "./addresses.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
@@ -33,11 +32,11 @@ export interface ResolutionDeps {
   readonly isOwnServer?: (server: NameServer) => boolean;
   /** Read the nodes file again when it changes. */
   readonly watchNodesFile: boolean;
-  /** The port of our own EPMD: it is not asked for what we do not know. Undefined for a command that is not the daemon. */
+  /** The port of our own EPMD, which a fallback does not ask. Undefined for commands other than the daemon. */
   readonly ownPort: () => number | undefined;
-  /** For what the Consul agent knows of Connect upstreams. */
+  /** For the Connect upstreams of the Consul agent. */
   readonly upstreams: Pick<UpstreamSourceDeps, "connect" | "aliveNames" | "follow">;
-  /** Told of DNS queries. */
+  /** Called for DNS queries. */
   readonly observe?: Observe;
   readonly log: Logger;
 }
@@ -49,11 +48,11 @@ export interface Resolving {
   readonly close: () => Promise<void>;
 }
 
-/** Puts the sources together, in the order in which they are asked. @throws ConfigError for a nodes file that cannot be used */
+/** Makes the sources, in the order in which they are asked. @throws ConfigError for a nodes file that cannot be used */
 export function composeResolution(deps: ResolutionDeps): Resolving {
   const { config, machine, registry, servers, ownPort, log } = deps;
   const { family } = config;
-  // Deadlines and TTLs must not move when somebody sets the clock.
+  // A change of the system's clock must not move deadlines and TTLs.
   const now = () => performance.now();
   const domainOf = (aliveName: string) => nodeDomain(aliveName, config);
   const staticNodes = staticSource(
@@ -107,12 +106,12 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
       isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
       now,
     });
-  // A helper is at one of the instances of its service, and is not published: its own EPMD knows it.
+  // Helpers are not published: the EPMD at one of the service's instances knows them.
   const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
   const fallback = fallbackTo({ port: config.fallbackPort, epmd: config.fallbackEpmd ? askEpmd : undefined });
   const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;
-  // In a mesh a missing upstream is the end: anything else would be a way around it.
+  // In a mesh a node without an upstream is not found: another source would lead around the mesh.
   const unmeshed = [srv, ...(config.helpers === "ask" ? [helpers] : []), ...(hasFallback ? [fallback] : [])];
   const nodes = new NodeResolver({
     sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(config) ? [] : unmeshed)],

@@ -15,16 +15,16 @@ import {
 } from "./core/resolution.js";
 import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
 
-/** What another EPMD said of a node. */
+/** A node as another EPMD has it. */
 export interface EpmdAnswer {
   readonly port: number;
   readonly description: NodeDescription;
 }
 
 export interface FallbackOptions {
-  /** Shared with the SRV source, which sends the queries in the same moment as its own. */
+  /** Shared with the SRV source, which sends the address queries together with its own. */
   readonly addresses: AddressLookup;
-  /** `--srv-name`: the name that had no SRV record may have addresses. */
+  /** `--srv-name`: a name without SRV records may have addresses. */
   readonly srvName: string;
   /** `--family`. */
   readonly family: Family | "any";
@@ -51,18 +51,18 @@ interface NamedAddresses extends Addresses {
 const RANK_PATIENCE = 1000;
 const RANK_SHARE = 1 / 3;
 
-/** More addresses of a host than this are left out. */
+/** Addresses of a host that are used. */
 const MAX_ADDRESSES = 64;
-/** No more EPMDs than this are asked for one node. */
+/** EPMDs that are asked for one node. */
 const MAX_EPMDS = 8;
 
-/** For a name that has addresses and no SRV record: a fixed port, or the port that the EPMD at the address gives. */
+/** For a name with addresses and no SRV record: a fixed port, or the port that the EPMD at the address gives. */
 export function createFallbackSource(options: FallbackOptions): Source {
   const { srvName, port, epmd, isOwn, localAddresses, now = () => performance.now() } = options;
 
   /**
-   * Those of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves it. A
-   * name waits for the answers of those before it, but not for long: one of them may never be answered.
+   * The addresses of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves
+   * it. A name waits for the answers of the names before it, but not for long: an answer may never come.
    */
   async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
     const { node, search, shortHost } = question;
@@ -113,7 +113,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
         const answer = asked.known.get(address);
         return answer ? [toEndpoint(address, answer.port)] : [];
       });
-      // The one that goes with the endpoint to be tried first, whichever EPMD was the quickest.
+      // Of the endpoint that is tried first, not of the EPMD that answered first.
       const description = asked.known.get(endpoints[0]?.address ?? "")?.description;
       const known = { ...(description ? { description } : {}), ...bounds.told };
       return { outcome: "found", source: "fallback", endpoints, ttl, stale, ...known };
@@ -126,12 +126,12 @@ export function createFallbackSource(options: FallbackOptions): Source {
     return notFound("EPMD_NO_NODE", `the EPMD at ${preferred.join(", ")} does not know ${aliveName}`);
   }
 
-  /** All at once; the answer is complete when every EPMD has spoken, and enough shortly after the first that knows the node. */
+  /** Asks all EPMDs at once, and waits for all of them, or for a short time after the first that knows the node. */
   async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number, bounds: Bounds) {
     const known = new Map<string, EpmdAnswer>();
     let failure: Unavailable | undefined;
     let timer: NodeJS.Timeout | undefined;
-    // Our own EPMD would look the name up again, and come here again.
+    // Our own EPMD would start the same look-up again.
     const others = bounds.take(
       "EPMDs",
       addresses.filter((address) => !isOwn(address)),
@@ -140,7 +140,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
     await new Promise<void>((resolve) => {
       let open = others.length;
       if (open === 0) resolve();
-      const spoken = () => {
+      const ended = () => {
         open -= 1;
         if (open === 0) resolve();
         else if (known.size > 0) timer ??= setTimeout(resolve, ENOUGH_DELAY);
@@ -153,7 +153,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
               failure ??= unavailable(epmdErrorCode(error), `EPMD at ${address}: ${describeError(error)}`);
             },
           )
-          .then(spoken, spoken);
+          .then(ended, ended);
       }
     });
     clearTimeout(timer);
@@ -167,7 +167,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
   };
 }
 
-/** How long the first EPMD that knows the node waits for those at the other addresses, milliseconds. */
+/** How long the answer of the first EPMD that knows the node waits for the others, milliseconds. */
 const ENOUGH_DELAY = 50;
 
 /** A link-local address cannot be dialled without a zone. */
@@ -176,9 +176,9 @@ function isUsable({ addresses }: Addresses): boolean {
 }
 
 /**
- * The answers that there are, in the order of the look-ups, once it is decided which of them is used: the first usable
- * one. It waits for all before it; after `patience` milliseconds it goes ahead of those without an answer.
- * @throws what a look-up rejects with
+ * Waits until it is decided which answer is used, and gives the answers so far in the order of the look-ups. The first
+ * usable one is used: it waits for those before it, but for at most `patience` milliseconds.
+ * Rejects when a look-up does.
  */
 async function answersByRank<T>(
   lookUps: readonly Promise<T>[],

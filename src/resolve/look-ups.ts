@@ -8,12 +8,12 @@ import { composeResolution, type ResolutionDeps, type Resolving } from "./compos
 import type { Resolution } from "./core/resolution.js";
 import { epmdSource, ownHosts } from "./registry-source.js";
 
-/** An EPMD on this machine answers at once, if at all. Milliseconds. */
+/** An EPMD on this machine answers at once. Milliseconds. */
 const NAMES_TIMEOUT = 500;
 
 /**
- * What the daemon would resolve with; the nodes alive here are those that the EPMD of this machine knows.
- * @param running what a daemon with this configuration has that is running now
+ * Look-ups as the daemon would make them; the nodes alive here are those that the EPMD of this machine has.
+ * @param running name servers of a daemon with this configuration that is running now
  * @throws ConfigError
  */
 export function composeForLookUps(
@@ -41,7 +41,7 @@ export function composeForLookUps(
   return { ...resolving, close };
 }
 
-/** As the EPMD of this machine knows them, if there is one. */
+/** Of the nodes that the EPMD of this machine has; none when it does not answer. */
 async function aliveNames(port: number): Promise<string[]> {
   const answer = await names({ address: "127.0.0.1", port }, { timeout: NAMES_TIMEOUT }).catch(() => undefined);
   return answer?.names.map(({ name }) => name) ?? [];
@@ -50,7 +50,7 @@ async function aliveNames(port: number): Promise<string[]> {
 /**
  * Looks one node up as the daemon would, for users of the library.
  * @param node `name@host`, or a bare name when the configuration has a domain
- * @throws ValueError when the name is none
+ * @throws ValueError when it is not a node name
  */
 export async function resolve(
   node: string,

@@ -14,15 +14,15 @@ import {
 import { probe } from "./probe.js";
 import { Bounds, type LookupContext, type Source } from "./source.js";
 
-/** A probe is one part of a look-up: a silent endpoint must leave time for the answer. */
+/** Milliseconds: silent endpoints must leave time for the answer. */
 const PROBE_LIMIT = 1500;
-/** So many endpoints are probed: the first of them that accepts goes before all others. */
+/** Endpoints that are probed at most. */
 const MAX_PROBES = 8;
-/** What a probe leaves of the time of a look-up, so that its answer is not late. Milliseconds. */
+/** A probe ends this much before the deadline of the look-up, milliseconds. */
 const PROBE_MARGIN = 50;
 
 export interface ResolutionOptions {
-  /** In the order in which they are asked; the first hit wins. */
+  /** In the order in which they are asked; the first that finds the node ends the look-up. */
   readonly sources: readonly Source[];
   /** The domain under which a bare alive name is looked up, fully qualified. */
   readonly domainOf: (aliveName: string) => string | undefined;
@@ -44,7 +44,7 @@ export interface ResolveOptions {
   readonly forStranger?: boolean;
   /** Only this source is asked. */
   readonly only?: SourceName;
-  /** Which of the endpoints the client can use; only those are probed. */
+  /** Whether the client can use an endpoint; only those are probed. */
   readonly usable?: (endpoint: Endpoint) => boolean;
   /** False for strangers: nothing is dialled on their behalf. */
   readonly mayProbe?: boolean;
@@ -53,7 +53,7 @@ export interface ResolveOptions {
   readonly trace?: Trace;
 }
 
-/** What the sources said, and what the one that said it had been asked. */
+/** The result of the sources, and the question to the source that gave it. */
 interface Answered {
   readonly resolution: Resolution;
   readonly asked: Question;
@@ -61,7 +61,7 @@ interface Answered {
   readonly source: Source | undefined;
 }
 
-/** Look-ups for PORT_PLEASE2 and for `resolve`: one code path. */
+/** Look-ups, for PORT_PLEASE2 and for `resolve`. */
 export class NodeResolver {
   readonly #options: ResolutionOptions;
   readonly #silent = new SilentAddresses();
@@ -96,7 +96,7 @@ export class NodeResolver {
         ? this.#arrange(answer.resolution, answer, context, options)
         : answer.resolution;
     if (!(answered instanceof Promise)) return arrange(answered);
-    // The time-out is for the sources alone: once they have found the node, nothing that follows can lose it.
+    // The time-out is for the sources only: a node that was found stays found.
     return this.#inTime(answered, question, context, options).then(arrange);
   }
 
@@ -105,7 +105,7 @@ export class NodeResolver {
     return formatNodeName({ aliveName: name.aliveName, host: this.#expand(name) });
   }
 
-  /** An endpoint that a node was said to have refuses connections. */
+  /** An endpoint that a look-up gave refuses connections. */
   refused(name: NodeName, endpoint: Pick<Endpoint, "address" | "port">): void {
     const question = this.#question(name);
     if ("outcome" in question) return;
@@ -116,8 +116,8 @@ export class NodeResolver {
   }
 
   /**
-   * Whether a host is a relative name, to which the search list of resolv.conf applies: only what a user wrote can be
-   * one. What we composed is complete, and so is what lies under the domains that we know.
+   * Whether a host is a relative name, to which the search list of resolv.conf applies. Only a name that a user wrote can
+   * be one; names that we composed, and names under the domains that we know, are absolute.
    */
   isRelative({ aliveName, host, absolute }: NodeName): boolean {
     if (host === undefined || absolute || familyOf(host) !== undefined) return false;
@@ -228,12 +228,12 @@ export class NodeResolver {
   }
 }
 
-/** `localhost` and names of one label are no business of name servers. */
+/** Name servers are not asked for `localhost` and names of one label. */
 function isAskable({ needsFullName }: Source, { node: { host } }: Question): boolean {
   return !needsFullName || host.includes(".") || familyOf(host) !== undefined;
 }
 
-/** What to say when nothing was found: that something could not be asked, else what the last source said that is there to know the node. */
+/** The result when no source finds the node: the first `unavailable`, else that of the last source that explains an absence. */
 function better(before: Resolution | undefined, now: Resolution, { explainsAbsence }: Source): Resolution {
   if (before?.outcome === "unavailable") return before;
   return explainsAbsence ? now : (before ?? now);

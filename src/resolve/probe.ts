@@ -6,17 +6,17 @@ import type { Trace } from "./core/resolution.js";
 export interface ProbeOutcome {
   /** The first endpoint that accepted a connection; undefined when none did in time. */
   readonly accepting: Endpoint | undefined;
-  /** Nobody listens there. */
+  /** No program listens there. */
   readonly refused: readonly Endpoint[];
-  /** No connection could be made, which may be due to this machine: no route, no address, no descriptor. */
+  /** The connection failed for another reason, perhaps of this machine: no route, no address, no descriptor. */
   readonly failed: readonly Endpoint[];
-  /** No answer, though there was time for one. */
+  /** No answer within the Connection Attempt Delay. */
   readonly silent: readonly Endpoint[];
 }
 
 /**
- * Connects to the endpoints one after the other, each started when the one before it has failed or has been
- * silent for 250 ms, until one accepts. Nothing is sent.
+ * Connects to the endpoints one after the other, until one accepts. The next attempt starts when the one before has
+ * failed, or was silent for 250 ms. Nothing is sent.
  * @param limit milliseconds for all of it
  */
 export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Trace): Promise<ProbeOutcome> {

@@ -13,7 +13,7 @@ import { type LookupContext, type Source, TRAITS } from "./source.js";
 export interface RegistrySourceDeps {
   readonly registry: Registry;
   readonly isOurs: OwnHostTest;
-  /** Where others reach a node that lives here; no addresses: where they asked; undefined when nobody can. */
+  /** Where others reach a node that lives here; no addresses: at the address at which they asked; undefined: nowhere. */
   readonly advertised: (node: RegisteredNode) => Advertised | undefined;
 }
 
@@ -41,7 +41,7 @@ export function registrySource({ registry, isOurs, advertised }: RegistrySourceD
 
   function loopbackEndpoints(node: RegisteredNode): Endpoint[] {
     if (node.address !== undefined) return [endpointAt(node.address, node.family, node.port, node.address)];
-    // A VM that came over IPv6 (inet6_tcp) listens on `::`, which on most systems takes IPv4 too.
+    // A VM that registered over IPv6 (inet6_tcp) listens on `::`, which on most systems accepts IPv4 too.
     const families: Family[] = node.family === 6 ? [6, 4] : [4];
     return families.map((family) => endpointAt(family === 4 ? "127.0.0.1" : "::1", family, node.port, "localhost"));
   }
@@ -60,10 +60,10 @@ function endpointAt(address: string, family: Family, port: number, target: strin
   return { address, port, family, priority: 0, weight: 0, target };
 }
 
-/** An EPMD on this machine answers at once, if at all. Milliseconds. */
+/** An EPMD on this machine answers at once. Milliseconds. */
 const ASK_TIMEOUT = 500;
 
-/** For a command that is not the daemon: the nodes alive here, as the EPMD of this machine knows them, ours or stock. */
+/** The nodes alive here, for commands: they ask the EPMD of this machine, a srv-epmd or a stock one. */
 export function epmdSource(port: number, isOurs: OwnHostTest): Source {
   return {
     name: "registry",
@@ -85,7 +85,7 @@ export function epmdSource(port: number, isOurs: OwnHostTest): Source {
   };
 }
 
-/** Whether a host is ours for an alive name, so that the nodes alive here are the answer: `web@other.service.consul` is not. */
+/** Whether a host is ours for an alive name. `web@other.service.consul` is not our `web`. */
 export type OwnHostTest = (aliveName: string, host: string) => boolean;
 
 export function ownHosts(config: Config, machine: Machine): OwnHostTest {

@@ -4,26 +4,26 @@ import type { LeftOut, Question, Resolution, SourceName, Trace } from "./core/re
 export interface LookupContext {
   /** When the answer is due, milliseconds on the clock of the look-up. */
   readonly deadline: number;
-  /** Whether the client is on this machine, so that loopback addresses are good for it. */
+  /** The client is on this machine, so that it can use loopback addresses. */
   readonly sameHost: boolean;
   /** The address at which the client asked; a stock client dials it. */
   readonly dialled?: string;
-  /** The client gets from sources for strangers only: what only the others would need is not asked for. */
+  /** Only sources for strangers are asked: queries that only other sources need are not sent. */
   readonly forStranger?: boolean;
   readonly trace?: Trace;
 }
 
-/** How a source is to be asked, and for whom. */
+/** When a source is asked, and for whom. */
 export interface SourceTraits {
-  /** Strangers are answered from it too, and so is an EPMD that asks for a client of its own. */
+  /** It is asked for strangers too, and for an EPMD that asks for a client of its own. */
   readonly forStrangers: boolean;
-  /** It is asked for hosts of two labels or more, and for addresses. */
+  /** It is asked only for hosts of two labels or more, and for addresses. */
   readonly needsFullName: boolean;
-  /** It has no addresses as hosts: an address means the endpoints under the domain of the alive name that have it. */
+  /** It has no addresses as hosts: an address means those endpoints under the domain of the alive name that have it. */
   readonly usesDomain: boolean;
-  /** Several endpoints may be those of one node's former and present instance: the one that accepts goes first. */
+  /** Several endpoints may be a node's old and new instance: the one that accepts connections goes first. */
   readonly mayProbe: boolean;
-  /** Its reason for having no such node tells a user more than that of the source before it. */
+  /** Its reason for an absent node replaces that of the source before it. */
   readonly explainsAbsence: boolean;
 }
 
@@ -45,7 +45,7 @@ export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
     explainsAbsence: false,
   },
   upstream: {
-    // An upstream speaks in the name of this machine's services, and mostly on its loopback addresses.
+    // An upstream acts as a service of this machine, and mostly listens on loopback addresses.
     forStrangers: false,
     needsFullName: true,
     usesDomain: true,
@@ -68,17 +68,17 @@ export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
   },
 };
 
-/** A place that knows nodes. At once where it needs no I/O. */
+/** A source of endpoints. Its look-up is synchronous where it needs no I/O. */
 export interface Source extends SourceTraits {
   readonly name: SourceName;
-  /** An endpoint that it gave refused a connection: what it remembers of the node is out of date. */
+  /** An endpoint that it gave refused a connection: its cached records are out of date. */
   readonly onRefused?: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
   /** Which nodes it is asked for, by alive name; absent: all. */
   readonly serves?: (aliveName: string) => boolean;
   readonly lookUp: (question: Question, context: LookupContext) => Resolution | Promise<Resolution>;
 }
 
-/** What one look-up leaves out at its bounds; each is traced at once. */
+/** What one look-up leaves out at its bounds, for the trace and the result. */
 export class Bounds {
   readonly #trace: Trace | undefined;
   readonly #leftOut: LeftOut[] = [];
@@ -87,7 +87,7 @@ export class Bounds {
     this.#trace = trace;
   }
 
-  /** The first of them, as many as the bound allows. */
+  /** The first ones, as many as the bound allows. */
   take<T>(what: LeftOut["what"], all: readonly T[], bound: number): readonly T[] {
     if (all.length <= bound) return all;
     const leftOut = { what, count: all.length - bound, of: all.length };
@@ -96,7 +96,7 @@ export class Bounds {
     return all.slice(0, bound);
   }
 
-  /** For the answer. */
+  /** For the result. */
   get told(): { readonly leftOut?: readonly LeftOut[] } {
     return this.#leftOut.length > 0 ? { leftOut: this.#leftOut } : {};
   }

@@ -22,7 +22,7 @@ export interface SrvSourceOptions {
   readonly addresses: AddressLookup;
   /** `--srv-name`. */
   readonly srvName: string;
-  /** `--srv-target`: of the records, those with this target count; undefined: all. */
+  /** `--srv-target`: only records with this target count; undefined: all. */
   readonly srvTarget?: string | undefined;
   /** `--family`. */
   readonly family: Family | "any";
@@ -30,27 +30,27 @@ export interface SrvSourceOptions {
   readonly random: () => number;
   /** Addresses of this machine, loopbacks included. */
   readonly localAddresses: () => readonly string[];
-  /** A fallback is on: A and AAAA of owner and host go out in the same moment as SRV. */
+  /** A fallback is on: A and AAAA of owner and host are asked for together with SRV. */
   readonly addressesToo: boolean;
   /** Milliseconds on the clock of the look-ups' deadlines; default performance.now. */
   readonly now?: () => number;
 }
 
-/** Names whose targets came without addresses: no more are remembered than this. */
+/** Names of which it is remembered that their targets came without addresses. */
 const MAX_REMEMBERED = 10_000;
 
-/** What a look-up takes of an answer. 64 KB of records (RFC 1035 section 4.2.2) would be thousands of queries and connects. */
+/** Records of an answer that are used. 64 KiB of records (RFC 1035 section 4.2.2) would make thousands of queries and connections. */
 const MAX_RECORDS = 32;
 /** Of both families for each record. */
 const MAX_ENDPOINTS = 2 * MAX_RECORDS;
-/** What SRV gets of the time of a look-up when a fallback comes after it: some servers drop questions for SRV alone. */
+/** SRV's share of the time of a look-up when a fallback follows: some servers drop only the questions for SRV. */
 const SRV_SHARE = 0.5;
 
 /** Asks DNS for the SRV records of a node and for the addresses of their targets. */
 export function createSrvSource(options: SrvSourceOptions): Source {
   const { resolver, addresses, srvName, srvTarget, random, localAddresses, addressesToo } = options;
   const { now = () => performance.now() } = options;
-  /** Targets of the last answer that came without addresses, by owner: next time they are asked in the same moment. */
+  /** Targets of the last answer that came without addresses, by owner: next time they are asked for together with SRV. */
   const withoutAddresses = new Map<string, readonly string[]>();
 
   function remember(owner: string, targets: readonly string[]): void {
@@ -60,9 +60,9 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   }
 
   /**
-   * Addresses of the targets: from the additional section, and what is missing there asked for, all at once. A target
-   * that takes long does not hold up those that are known: its answer goes into the cache.
-   * @param wanted the only address that is of use to the client
+   * Addresses of the targets: from the additional section, else from A and AAAA, all asked for at once. A target whose
+   * answer is late is left out; the answer goes into the cache.
+   * @param wanted the only address that the client can dial
    */
   async function addressesOf(
     owner: string,
@@ -73,10 +73,10 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     context: LookupContext,
   ): Promise<Map<string, Addresses>> {
     const needed = neededFamilies(families, wanted);
-    const isOfUse = (address: string) =>
+    const isUsable = (address: string) =>
       !isLinkLocal(address) && (wanted ?? canonicalIp(address)) === canonicalIp(address);
     const found = new Map<string, Addresses>();
-    const ofNoUse = new Map<string, Addresses>();
+    const unusable = new Map<string, Addresses>();
     for (const target of targets) {
       if (addresses.isInHostsFile(target, needed, context)) continue;
       const glue = glueOf(target, answer);
@@ -84,7 +84,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
         wished.some((family) => family === familyOf(address));
       const known = { ...glue, addresses: glue.addresses.filter(isOf(families)) };
       if (known.addresses.filter(isOf(needed)).some((address) => !isLinkLocal(address))) found.set(target, known);
-      else if (known.addresses.length > 0) ofNoUse.set(target, known);
+      else if (known.addresses.length > 0) unusable.set(target, known);
     }
     const missing = targets.filter((target) => !found.has(target));
     remember(owner, missing);
@@ -92,14 +92,14 @@ export function createSrvSource(options: SrvSourceOptions): Source {
       const answered = await addresses.lookUp(target, needed, context);
       const isNone = answered.addresses.length === 0 && answered.unavailable === undefined;
       // For the reason: the client cannot dial them.
-      found.set(target, isNone ? (ofNoUse.get(target) ?? answered) : answered);
-      return answered.addresses.some(isOfUse);
+      found.set(target, isNone ? (unusable.get(target) ?? answered) : answered);
+      return answered.addresses.some(isUsable);
     });
     const known = Array.from(found.values()).flatMap((addresses) => addresses.addresses);
-    await enough(lookUps, known.some(isOfUse));
+    await enough(lookUps, known.some(isUsable));
     const notAwaited = missing.filter((target) => !found.has(target));
     if (notAwaited.length > 0) context.trace?.({ step: "not-awaited", targets: notAwaited });
-    // What comes later must not change an answer that is given.
+    // A copy: late answers must not change it.
     return new Map(found);
   }
 
@@ -161,7 +161,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     };
   }
 
-  /** Where an address stands for the host, it chooses among the hosts; the node's name must fit all the same. */
+  /** An address as host part chooses the host by itself; only a template with the node's name must fit then. */
   function wantedTarget({ node, onlyAddress }: Question): string | undefined {
     if (srvTarget === undefined || (onlyAddress !== undefined && !srvTarget.includes("{name}"))) return undefined;
     return srvOwner(srvTarget, node);
@@ -172,13 +172,13 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     return wanted === undefined || target === wanted;
   }
 
-  /** Takes an endpoint that refused a connection out of what is remembered of its node. */
+  /** Drops the cached record of an endpoint that refused a connection. */
   function onRefused(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
     const owner = srvOwner(srvName, question.node);
     const isWrong = (record: ResourceRecord, answer: Records) => {
       if (record.type !== "SRV" || record.port !== port || !isMeant(record.target, question)) return false;
       const glue = glueOf(record.target, answer).addresses.map(canonicalIp);
-      // Without addresses of its own the record cannot be told from its neighbours: ask anew for all of this port.
+      // A record without addresses may be another instance's: all records with this port are dropped.
       return glue.length === 0 || glue.every((known) => known === address);
     };
     resolver.dropRecords(owner, "SRV", isWrong, question);
@@ -193,8 +193,8 @@ export function createSrvSource(options: SrvSourceOptions): Source {
 }
 
 /**
- * As many records as a look-up takes, in their order.
- * @param wanted the address that the client will dial: records that lead there go before others when there are too many
+ * The first records, at most MAX_RECORDS, in their order.
+ * @param wanted the only address that the client can dial: records with it are kept before others
  */
 function firstOf(
   records: readonly SrvRecord[],

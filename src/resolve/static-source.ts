@@ -9,9 +9,9 @@ import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
 import { notFound, type Question } from "./core/resolution.js";
 import { type Source, TRAITS } from "./source.js";
 
-/** How often the nodes file is looked at; a poll also sees files that are replaced by a rename. */
+/** How often the nodes file is checked for changes, milliseconds; a poll also sees a file that was renamed over it. */
 const FILE_POLL_INTERVAL = 1000;
-/** Some 70,000 entries. */
+/** About 70,000 entries. Bytes. */
 const MAX_FILE_SIZE = 4 * MEBIBYTE;
 
 export interface StaticSourceOptions {
@@ -20,15 +20,15 @@ export interface StaticSourceOptions {
   readonly nodesFile: string | undefined;
   /** `localhost` and the machine's own names. */
   readonly ownNames: ReadonlySet<string>;
-  /** Expands a host as it is written to the one that is looked up. */
+  /** The host that is looked up for a host as it is written. */
   readonly expand: (host: string) => string;
-  /** The domain of an alive name: an address as host part means the entries under it with that address. */
+  /** The domain of an alive name: an address as host part means the entries under that domain with the address. */
   readonly domainOf: (aliveName: string) => string | undefined;
   readonly log: Logger;
 }
 
 export interface StaticSource extends Source {
-  /** Reads the nodes file again; one that is broken now leaves the entries as they were. */
+  /** Reads the nodes file again; when it cannot be used, the entries stay as they were. */
   readonly reload: () => Promise<void>;
   readonly close: () => void;
 }
@@ -47,18 +47,18 @@ export function staticSource(
       entries = byAliveName([...nodes, ...fromFile]);
       log.info({ file: path, nodes: fromFile.length }, "nodes file read");
     } catch (error) {
-      log.error({ err: unusable(path, error) }, "nodes file cannot be used: its former entries stay");
+      log.error({ file: path, err: unusable(path, error) }, "nodes file cannot be used: its earlier entries stay");
     }
   };
   const reload = () => {
-    // One after the other: an earlier reading must not end after a later one.
+    // One after the other, so that the last reading wins.
     if (nodesFile !== undefined) reading = reading.then(() => readAgain(nodesFile));
     return reading;
   };
   if (nodesFile !== undefined && watch)
     watchFile(nodesFile, { interval: FILE_POLL_INTERVAL, persistent: false }, reload);
 
-  /** Whether an entry means the node that is asked for. */
+  /** Whether an entry is for the node in the question. */
   const isMeant = (entry: StaticNode, node: Question["node"], dialled: string | undefined): boolean => {
     const host = expand(entry.host);
     if (host === node.host || (entry.address === node.host && host === domainOf(node.aliveName))) return true;
@@ -98,7 +98,7 @@ function toEndpoint({ address, port }: StaticNode): Endpoint {
 }
 
 /**
- * Entries of a nodes file: one `name@host=address:port` a line; blank lines and what follows a `#` do not count.
+ * Entries of a nodes file: one `name@host=address:port` a line; blank lines and text after `#` are ignored.
  * @throws ValueError that names the line
  */
 export function parseNodesFile(text: string): StaticNode[] {

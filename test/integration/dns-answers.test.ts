@@ -138,8 +138,8 @@ describe("options of resolv.conf", () => {
     const resolver = resolverFor([], { resolvConf, isOwnServer: () => true, otherServers: [server], log: collected });
     await ask(resolver);
     await resolver.query("other.example", "A", { deadline: performance.now() + 300 });
-    const said = lines.filter(({ msg }) => msg === "resolv.conf has options that are ignored here");
-    expect(said).toMatchObject([{ path: resolvConf, options: ["trust-ad", "single-request"] }]);
+    const said = lines.filter(({ msg }) => msg === "resolv.conf has options that are ignored");
+    expect(said).toMatchObject([{ file: resolvConf, options: ["trust-ad", "single-request"] }]);
   });
 });
 

@@ -302,7 +302,7 @@ test("a port that is taken is refused with a reason, for UDP and for TCP", async
   await expect(start({ port })).rejects.toMatchObject({
     name: "ListenError",
     code: "LISTEN_IN_USE",
-    message: `127.0.0.1:${port}/udp is in use by another program`,
+    message: `127.0.0.1:${port}/udp is in use`,
   });
   const tcp = net.createServer().listen(0, "127.0.0.1");
   await once(tcp, "listening");

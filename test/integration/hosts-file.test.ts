@@ -54,7 +54,7 @@ test("what is no regular file has no names and holds nobody up", async () => {
 test("what cannot be used is said once for each change", async () => {
   const { path, later, messages } = await hostsFile("#".repeat(8 * MEBIBYTE + 1));
   for (let look = 0; look < 3; look++) expect(later("db1")).toEqual([]);
-  expect(messages("warn")).toEqual(["hosts file cannot be used: hosts are asked for in DNS alone"]);
+  expect(messages("warn")).toEqual(["hosts file cannot be used: addresses come from DNS only"]);
   await writeFile(path, "10.9.0.1 db1\n");
   expect(later("db1")).toEqual(["10.9.0.1"]);
   await rm(path);

@@ -416,7 +416,7 @@ describe("a nodes file", () => {
     await writeFile(path, "a@svc.test=10.0.0.1:2\nnonsense\n");
     await source.reload();
     expect(lookUp("a")).toEqual(["10.0.0.1 1"]);
-    expect(messages("error")).toEqual(["nodes file cannot be used: its former entries stay"]);
+    expect(messages("error")).toEqual(["nodes file cannot be used: its earlier entries stay"]);
     expect(lines.at(-1)).toMatchObject({ err: { message: expect.stringContaining('line 2: "nonsense"') } });
     await rm(path);
     await source.reload();

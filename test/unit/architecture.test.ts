@@ -128,14 +128,7 @@ test("what a linter rule cannot say: pure code has no randomness and no state of
 });
 
 /** They read /proc, whose files the kernel makes. */
-const READERS_OF_PROC = [
-  "doctor/local-nodes.ts",
-  "epmd/places.ts",
-  "epmd/port-holder.ts",
-  "os/peer-uid.ts",
-  "os/vm-process.ts",
-  "publish/ownership.ts",
-];
+const READERS_OF_PROC = ["os/machine.ts", "os/sockets.ts", "os/vm-process.ts"];
 
 test("every other file is read up to a bound (os/bounded-file.ts), so that a FIFO or a huge file holds nobody up", () => {
   const files = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).filter(

@@ -5,9 +5,10 @@ import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { fail, listed, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
-import { parseListeners, reachability } from "../../src/doctor/local-nodes.js";
+import { reachability } from "../../src/doctor/local-nodes.js";
 import { knowledgeOf } from "../../src/doctor/resolver.js";
 import { nearest } from "../../src/names/nearest.js";
+import { listenersIn } from "../../src/os/core/tcp-table.js";
 
 describe("findings of one kind together", () => {
   test("count as the worst of them, which is told first, and say the same advice once", () => {
@@ -57,7 +58,7 @@ describe("the kernel's table of sockets", () => {
    2: 000090FD000000000000000001000000:2387 00000000000000000000000000000000:0000 0A 00000000:00000000
    3: 0000000000000000FFFF00000100007F:2388 00000000000000000000000000000000:0000 0A 00000000:00000000
 `;
-  const all = [...parseListeners(TCP), ...parseListeners(TCP6)];
+  const all = [...listenersIn(TCP), ...listenersIn(TCP6)];
 
   test("gives those that listen", () => {
     expect(all).toEqual([
@@ -68,7 +69,7 @@ describe("the kernel's table of sockets", () => {
       { address: "fd90::1", port: 9095 },
       { address: "127.0.0.1", port: 9096 },
     ]);
-    expect(parseListeners("garbage\n\n1: 2: 3 0A")).toEqual([]);
+    expect(listenersIn("garbage\n\n1: 2: 3 0A")).toEqual([]);
     for (const local of [
       "x0100007F:2382",
       "0100007F:23820",
@@ -77,7 +78,7 @@ describe("the kernel's table of sockets", () => {
       "0100007F:238",
       "0100007F:23xx",
     ]) {
-      expect(parseListeners(`0: ${local} 00000000:0000 0A 0`), local).toEqual([]);
+      expect(listenersIn(`0: ${local} 00000000:0000 0A 0`), local).toEqual([]);
     }
   });
 

@@ -29,8 +29,8 @@ interface Entry<P, N> {
 }
 
 /**
- * What name servers said, by question. Pure: `now` is milliseconds on the caller's clock, TTLs are seconds as in DNS.
- * Holds at most `maxEntries` with `maxRecords` in them; the one that was used longest ago goes first.
+ * Answers of name servers, by question. Pure: `now` is milliseconds on the caller's clock, TTLs are seconds as in DNS.
+ * Holds at most `maxEntries` with `maxRecords` in them; the least recently used is dropped first.
  */
 export class AnswerCache<P, N> {
   readonly #limits: CacheLimits;
@@ -39,10 +39,6 @@ export class AnswerCache<P, N> {
 
   constructor(limits: CacheLimits) {
     this.#limits = limits;
-  }
-
-  get size(): number {
-    return this.#entries.size;
   }
 
   /** A value or an absence that may still be given out as it is. */
@@ -64,14 +60,14 @@ export class AnswerCache<P, N> {
     this.#store(key, { good: { value, records, storedAt: now, freshUntil }, absent: undefined });
   }
 
-  /** An absence ends the last good value too: what a name server denies is never answered from stale. */
+  /** Drops the last good value too: a name that a name server denies is never answered from stale. */
   storeAbsent(key: string, value: N, ttl: number, now: number): void {
     const freshUntil = now + Math.min(ttl * 1000, this.#limits.negativeTtl);
     if (freshUntil > now) this.#store(key, { good: undefined, absent: { value, freshUntil } });
     else this.#delete(key);
   }
 
-  /** Replaces the last good value, or drops it, and in either case has the next look-up ask anew. */
+  /** Replaces the last good value, or drops it; the next look-up asks the name servers. */
   revise(key: string, change: (value: P) => P | undefined): void {
     const good = this.#entries.get(key)?.good;
     const value = good && change(good.value);
@@ -83,7 +79,7 @@ export class AnswerCache<P, N> {
   #use(key: string): Entry<P, N> | undefined {
     const entry = this.#entries.get(key);
     if (entry) {
-      // A Map lists its keys in the order in which they were set: the first is the one used longest ago.
+      // A Map lists its keys in the order in which they were set, so that the first is the least recently used.
       this.#entries.delete(key);
       this.#entries.set(key, entry);
     }

@@ -17,7 +17,7 @@ interface Weighted {
 }
 
 /**
- * The order in which SRV records are to be tried: by priority, within one priority weighted random (RFC 2782).
+ * SRV records in the order in which they are tried: by priority, within one priority weighted random (RFC 2782).
  * @param random gives a number in [0, 1)
  */
 export function orderSrv<T extends Weighted>(records: readonly T[], random: () => number): T[] {
@@ -35,10 +35,10 @@ export function orderSrv<T extends Weighted>(records: readonly T[], random: () =
 /** Index of the record whose running sum of weights is the first to reach a random number. */
 function pickByWeight(records: readonly Weighted[], random: () => number): number {
   const sum = records.reduce((total, record) => total + record.weight, 0);
-  // Weights that say nothing: any order will do (RFC 2782), so each is as likely as the next.
+  // RFC 2782: without weights any order will do. Each record is equally likely.
   if (sum === 0) return Math.floor(random() * records.length);
-  // RFC 2782 draws from 0 to the sum. The number 0 belongs to the records of weight 0; where there are none, it would
-  // give the first record more than its share (2/3 of two equal ones), so the draw starts at 1.
+  // RFC 2782 draws from 0 to the sum. The number 0 belongs to the records of weight 0. Without such records it would give
+  // the first record more than its share (2/3 of two equal ones), and the draw starts at 1.
   const lowest = records[0]?.weight === 0 ? 0 : 1;
   const drawn = lowest + Math.floor(random() * (sum + 1 - lowest));
   let running = 0;
@@ -72,7 +72,7 @@ const DEFAULT_POLICY = { precedence: 40, label: 1 } as const;
 const SCOPE = { linkLocal: 2, global: 14 } as const;
 const LINK_LOCAL = ["fe80::/10", "::1/128", "127.0.0.0/8", "169.254.0.0/16"].map(network);
 const UNICAST_LINK_LOCAL_6 = network("fe80::/10");
-/** Nothing that a connection could be made to. */
+/** No connection can be made to these. */
 const NO_DESTINATION = ["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::/128", "ff00::/8"].map(network);
 
 interface Destination {
@@ -88,9 +88,9 @@ interface Destination {
 }
 
 /**
- * The addresses of one target in the order in which they are to be tried (RFC 6724 section 6, as far as its rules
- * make sense without a routing table). IPv4-mapped addresses count as the IPv4 addresses they are; duplicates and
- * what cannot be dialled are dropped; what has no source of its family, or needs a zone, comes last.
+ * The addresses of one target in the order in which they are tried (RFC 6724 section 6, as far as its rules make sense
+ * without a routing table). IPv4-mapped addresses become IPv4 addresses; duplicates and addresses that cannot be dialled
+ * are dropped; addresses without a source of their family, or that need a zone, come last.
  */
 export function preferAddresses(candidates: readonly string[], preference: AddressPreference): string[] {
   const canonical = candidates.map(canonicalIp).filter((address) => address !== undefined);
@@ -126,7 +126,7 @@ function describe(address: string, sources: readonly string[]): Destination {
   const { precedence, label } = policyOf(address);
   const scope = scopeOf(address);
   const source = sourceFor(address, bytes, sources);
-  // A link-local address means an interface, and an answer from DNS cannot name one (RFC 4007).
+  // RFC 4007: a link-local address needs an interface, which an answer from DNS cannot name.
   const needsZone = cidrContains(UNICAST_LINK_LOCAL_6, address);
   return {
     address,
@@ -142,7 +142,7 @@ function describe(address: string, sources: readonly string[]): Destination {
 
 /** RFC 6724 section 5, shortened: the address itself, then the same scope, then the longest shared prefix. */
 function sourceFor(address: string, bytes: readonly number[], sources: readonly string[]): string | undefined {
-  // 127.0.0.0/8 is this machine's as a whole, whichever of it an interface lists.
+  // All of 127.0.0.0/8 is this machine's, also addresses that no interface lists.
   if (isLoopback(address)) return address;
   const scope = scopeOf(address);
   const rank = (source: string) =>

@@ -1,7 +1,7 @@
 import { parseIp } from "../../net/ip.js";
 import { canonicalName } from "../wire/record.js";
 
-/** resolv.conf(5), as far as it concerns a stub resolver. */
+/** resolv.conf(5), as far as a stub resolver needs it. */
 export interface ResolvConf {
   /** IP literals, zone id (`%eth0`) kept; port 53. */
   readonly nameservers: readonly string[];
@@ -13,9 +13,9 @@ export interface ResolvConf {
   readonly attempts: number | undefined;
   /** `use-vc`: TCP alone. */
   readonly useTcp: boolean;
-  /** The servers take turns in being the first. */
+  /** The servers take turns as the first. */
   readonly rotate: boolean;
-  /** Options that the system's resolver may heed, and that change nothing here. */
+  /** Options that are not used here. */
   readonly ignored: readonly string[];
 }
 
@@ -24,7 +24,7 @@ const MAX_NDOTS = 15;
 const MAX_TIMEOUT = 30;
 const MAX_ATTEMPTS = 5;
 
-/** Options without a value that are heeded. EDNS(0) is always sent, and each query always has a socket of its own. */
+/** Options without a value that hold here. EDNS(0) is always sent, and each query always has a socket of its own. */
 const HEEDED = new Set(["use-vc", "rotate", "edns0", "single-request-reopen"]);
 
 /** glibc asks this machine when the file is missing or names no server. */
@@ -39,7 +39,7 @@ export const DEFAULT_RESOLV_CONF: ResolvConf = {
   ignored: [],
 };
 
-/** Never fails: what it does not understand it passes over, as glibc does. */
+/** Never fails: unknown words are skipped, as in glibc. */
 export function parseResolvConf(text: string): ResolvConf {
   const nameservers: string[] = [];
   let search: string[] = [];
@@ -86,13 +86,13 @@ function isNameServer(text: string): boolean {
 
 /**
  * The names to ask for, in order. With fewer dots than `ndots` the search list goes first, as in glibc. With as many
- * or more the name stands alone: an absence from Consul means "not yet" as often as "never", and must not send the
- * names of nodes to somebody else's domain.
+ * or more only the name itself is asked for: an absence from Consul may mean "not yet", and names of nodes must not be
+ * sent to name servers of another domain.
  */
 export function searchNames(name: string, { search, ndots }: Pick<ResolvConf, "search" | "ndots">): string[] {
   const canonical = canonicalName(name);
   const dots = canonical.split(".").length - 1;
-  // A trailing dot says that the name is complete.
+  // A name with a trailing dot is absolute.
   if (name.endsWith(".") || dots >= ndots) return [canonical];
   return [...search.map((domain) => `${canonical}.${domain}`), canonical];
 }

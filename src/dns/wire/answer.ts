@@ -11,7 +11,7 @@ export interface Asked {
   readonly qtype: QueryType;
 }
 
-/** An answer that settles the question. TTLs are seconds. */
+/** An answer that ends the query. TTLs are seconds. */
 export type Settled =
   | {
       readonly kind: "records";
@@ -23,27 +23,27 @@ export type Settled =
       /** Owner of the records: the end of the CNAME chain. */
       readonly canonicalName: string;
     }
-  /** A CNAME whose target the message says nothing of: the target has to be asked for. */
+  /** A CNAME without records of its target: the target has to be asked for. */
   | { readonly kind: "alias"; readonly target: string; readonly ttl: number }
   | { readonly kind: "nodata" | "nxdomain"; readonly ttl: number };
 
-/** Why a message that is the answer to a question does not settle it. */
+/** Why a message that answers the query is of no use. */
 export type Unsettled =
   | Exclude<Rcode, "NOERROR" | "NXDOMAIN">
   | "CNAME loop"
-  /** Nothing, from a server that neither has the zone nor asks others. */
+  /** An empty answer of a server that neither has the zone nor recurses. */
   | "lame"
   | "another name";
 
-/** What a name server said. */
+/** The meaning of a message that answers the query. */
 export type Answer =
   | Settled
-  /** @param partial what can be had of it when there is nothing better; its TTL is 0 */
+  /** @param partial the records that came, for when no server gives the whole answer; their TTL is 0 */
   | { readonly kind: "truncated"; readonly partial: Settled | undefined }
   | {
       readonly kind: "failed";
       readonly reason: Unsettled;
-      /** The name that was answered for. */
+      /** The name in the answer. */
       readonly detail?: string | undefined;
     };
 
@@ -90,7 +90,7 @@ function isLetter(octet: number): boolean {
   return lower >= 0x61 && lower <= 0x7a;
 }
 
-/** Why a message is not the answer, of one whose id says that it is meant as such; undefined for what may come from anybody. */
+/** Why a message with the id of the query does not answer it; undefined for a message that may be forged. */
 export function whyNoAnswer(message: Message, asked: Asked): { reason: string; detail?: string } | undefined {
   if (message.kind !== "response" || message.id !== asked.id) return undefined;
   const [question] = message.questions;
@@ -104,7 +104,7 @@ export function readAnswer(message: Message, asked: Pick<Asked, "qname" | "qtype
   if (message.rcode !== "NOERROR" && message.rcode !== "NXDOMAIN") return { kind: "failed", reason: message.rcode };
   const answer = readSections(message, asked);
   if (!message.tc) return answer;
-  // RFC 2181 section 9: records may be missing, and none at all says nothing.
+  // RFC 2181 section 9: records may be missing, so that no records do not mean an absence.
   const isUsable = answer.kind === "records" || answer.kind === "alias" || answer.kind === "nxdomain";
   return { kind: "truncated", partial: isUsable ? { ...answer, ttl: 0 } : undefined };
 }
@@ -128,7 +128,7 @@ function readSections(message: Message, { qname, qtype }: Pick<Asked, "qname" | 
     owner = cname.target;
     ttl = Math.min(ttl, cname.ttl);
   }
-  // RFC 6604 section 3: the response code speaks of the end of the chain.
+  // RFC 6604 section 3: the response code is about the end of the chain.
   if (message.rcode === "NXDOMAIN") return { kind: "nxdomain", ttl: Math.min(ttl, negativeTtl(message)) };
   const soa = message.authorities.some((record) => record.type === "SOA");
   if (visited.size > 0 && !soa) return { kind: "alias", target: owner, ttl };
@@ -139,7 +139,7 @@ function readSections(message: Message, { qname, qtype }: Pick<Asked, "qname" | 
   return { kind: "nodata", ttl: Math.min(ttl, negativeTtl(message)) };
 }
 
-/** RFC 2308 section 5: the lower of the SOA's TTL and its minimum; without a SOA an absence is not to be cached. */
+/** RFC 2308 section 5: the lower of the SOA's TTL and its minimum; without a SOA an absence is not cached. */
 function negativeTtl(message: Message): number {
   const soa = message.authorities.find((record) => record.type === "SOA");
   return soa?.type === "SOA" ? Math.min(soa.ttl, soa.minimum) : 0;

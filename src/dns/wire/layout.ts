@@ -31,7 +31,7 @@ export interface MessageLayout {
 export const HEADER_LENGTH = 12;
 /** RFC 1035 section 2.3.4. */
 const MAX_NAME_LENGTH = 255;
-/** A name of 255 octets has at most 127 labels: more pointers than that serve nothing but to keep us busy. */
+/** A name of 255 octets has at most 127 labels: more pointers only cost time. */
 const MAX_POINTERS = 127;
 /** Root name, type, class. */
 const MIN_QUESTION_LENGTH = 5;
@@ -48,13 +48,13 @@ export function isResponse(bytes: Buffer): boolean {
 }
 
 /**
- * Walks a message and checks every length in it, so that a decoder behind it meets nothing it has not reckoned with.
+ * Reads where the parts of a message are, and checks every length, so that the decoder reads inside of them.
  * @throws ProtocolError DNS_MESSAGE
  */
 export function layoutOf(bytes: Buffer): MessageLayout {
   const { questions, questionEnd } = questionLayoutOf(bytes);
   const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
-  // Counts that the message cannot hold are refused before anything is allocated for them.
+  // Counts that do not fit are refused before memory is allocated for them.
   if (questionEnd + count * MIN_RECORD_LENGTH > bytes.length) {
     throw malformed(`${questions.length} questions and ${count} records do not fit into ${bytes.length} octets`);
   }
@@ -77,7 +77,7 @@ export function layoutOf(bytes: Buffer): MessageLayout {
 }
 
 /**
- * Walks the question section alone, whatever comes behind it.
+ * Reads the question section only; what follows it is not checked.
  * @throws ProtocolError DNS_MESSAGE
  */
 export function questionLayoutOf(bytes: Buffer): { questions: QuestionLayout[]; questionEnd: number } {
@@ -102,7 +102,7 @@ export function questionLayoutOf(bytes: Buffer): { questions: QuestionLayout[]; 
   return { questions, questionEnd: offset };
 }
 
-/** Labels of a name that `questionLayoutOf` has found sound. */
+/** Labels of a name that `questionLayoutOf` has checked. */
 export function labelsAt(bytes: Buffer, nameOffset: number): Buffer[] {
   const labels: Buffer[] = [];
   let offset = nameOffset;
@@ -133,7 +133,7 @@ function rdataEnd(bytes: Buffer, type: number, start: number): number | undefine
     case TYPE.CNAME:
       return nameEnd(bytes, start);
     case TYPE.SRV:
-      // RFC 2782 forbids compression of the target, and some servers compress it nevertheless.
+      // RFC 2782 forbids compression of the target, but some servers compress it.
       return nameEnd(bytes, start + 6);
     case TYPE.SOA:
       return nameEnd(bytes, nameEnd(bytes, start)) + 20;
@@ -142,7 +142,7 @@ function rdataEnd(bytes: Buffer, type: number, start: number): number | undefine
   }
 }
 
-/** Offset behind the name that starts here, its pointers followed and found sound. */
+/** Offset behind the name that starts here; its pointers are followed and checked. */
 function nameEnd(bytes: Buffer, start: number): number {
   let offset = start;
   let lowest = start;
@@ -160,7 +160,7 @@ function nameEnd(bytes: Buffer, start: number): number {
       const target = pointerTarget(bytes, offset);
       end ??= offset + 2;
       pointers += 1;
-      // RFC 1035 section 4.1.4: a pointer leads to a prior occurrence; anything else may be a loop. The header has no names.
+      // RFC 1035 section 4.1.4: a pointer leads to a prior occurrence. Anything else may be a loop, and the header has no names.
       if (target < HEADER_LENGTH || target >= lowest || pointers > MAX_POINTERS)
         throw malformed("a compression pointer leads nowhere");
       lowest = target;

@@ -24,15 +24,15 @@ import {
 export const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"] as const;
 export type Rcode = (typeof RCODES)[number] | "BADVERS" | `RCODE${number}`;
 
-/** What we can take over UDP: the size that fits any path unfragmented (DNS flag day 2020). */
+/** The size that we accept over UDP: it fits any path without fragments (DNS flag day 2020). */
 export const UDP_PAYLOAD_SIZE = 1232;
 const BADVERS = 16;
 export const FLAG = { response: 0x8000, aa: 0x0400, tc: 0x0200, rd: 0x0100, ra: 0x0080 } as const;
 /** RFC 6895: private use. */
 const PRIVATE_TYPE = 0xff00;
 /**
- * Records that are read of one message: 64 KiB hold 4,000, which take a tenth of a second when their names are long, and
- * nobody needs so many places of a node. A query has records for EDNS(0) and the like.
+ * Records that are read of one message. 64 KiB hold 4,000, which take a tenth of a second when their names are long; no
+ * node has so many endpoints. A query has records for EDNS(0) and the like.
  */
 const MAX_RECORDS = { query: 8, response: 1_024 } as const;
 const DECODED_TYPES = new Set<number>([TYPE.A, TYPE.AAAA, TYPE.CNAME, TYPE.SRV, TYPE.SOA]);
@@ -58,7 +58,7 @@ export interface Message {
   /** Without OPT, which is `edns`. */
   readonly additionals: readonly ResourceRecord[];
   readonly edns: Edns | undefined;
-  /** Records that are not read, because there are too many: the last ones. */
+  /** How many records, from the end, are not read because there are too many. */
   readonly leftOut: number;
   /** The question section as it came, for the answer to repeat octet by octet (letter case included). */
   readonly questionSection: Buffer;
@@ -102,7 +102,7 @@ export function decodeMessage(bytes: Buffer): Message {
 /** Where a header says how many answers, authorities and additionals there are. */
 const COUNT_OFFSETS = [6, 8, 10];
 
-/** Only these records are decoded. Records that we do not read pass as a private type: one odd DNSKEY or TXT must not cost the whole message. */
+/** Decodes these records only. Types that are not read become a private type, so that an odd DNSKEY or TXT does not spoil the message. */
 function decodePacket(bytes: Buffer, records: readonly RecordLayout[]): packet.DecodedPacket {
   const copy = Buffer.from(bytes);
   let rest = records.length;
@@ -165,7 +165,7 @@ export interface QueryFields {
   readonly id: number;
   readonly qname: string;
   readonly qtype: "A" | "AAAA" | "SRV";
-  /** EDNS(0) with 1232 octets: without it Consul gives three records and says nothing of the others. */
+  /** EDNS(0) with 1232 octets: without it Consul gives three records, and sets no TC. */
   readonly edns: boolean;
 }
 
@@ -211,7 +211,7 @@ export function encodeResponse(query: Message, fields: ResponseFields): Buffer {
     additionals,
   });
   records.writeUInt16BE(query.questions.length, 4);
-  // dns-packet writes no compression pointers, so nothing in the records depends on where they stand.
+  // dns-packet writes no compression pointers, so that the records may be moved.
   return Buffer.concat([records.subarray(0, HEADER_LENGTH), query.questionSection, records.subarray(HEADER_LENGTH)]);
 }
 

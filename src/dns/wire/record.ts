@@ -5,7 +5,7 @@ import { partsOf } from "../../names/service-domain.js";
 
 /** RFC 1035 nouns. Names are lower case, without trailing dot; the root is the empty string. TTLs are seconds. */
 
-/** Types that are asked for here. */
+/** Types of our queries. */
 export type QueryType = "A" | "AAAA" | "SRV";
 
 export interface Question {
@@ -57,7 +57,7 @@ export interface SoaRecord extends Owned {
   readonly minimum: number;
 }
 
-/** A record whose rdata is of no use here (TXT, RRSIG, ...), or of another class than IN. */
+/** A record whose rdata is not read (TXT, RRSIG, ...), or of another class than IN. */
 export interface OtherRecord extends Owned {
   readonly type: "other";
   readonly typeCode: number;
@@ -128,7 +128,7 @@ function presentRdata(record: ResourceRecord): string {
 }
 
 /**
- * Name whose SRV records say where a node is.
+ * The name whose SRV records have the endpoints of a node.
  * @param template `--srv-name`, such as `{name}.{host}`; `{service}` is the first label of the host
  */
 export function srvOwner(template: string, node: NodeName & { readonly host: string }): string {

@@ -11,13 +11,13 @@ import {
   UDP_PAYLOAD_SIZE,
 } from "./message.js";
 
-/** Octets that every DNS client takes over UDP. */
+/** Octets that every DNS client accepts over UDP. */
 export const MIN_UDP_PAYLOAD = 512;
 
 /** The length of a message over TCP stands in two octets (RFC 1035 section 4.2.2). */
 export const MAX_TCP_SIZE = 65_535;
 
-/** What can be told the sender of bytes that are no message; undefined when they are no query either. */
+/** FORMERR for bytes that are no message; undefined when they are no query either. */
 export function formatErrorFor(bytes: Buffer): Buffer | undefined {
   if (bytes.length < HEADER_LENGTH || isResponse(bytes)) return undefined;
   const flags = bytes.readUInt16BE(2);
@@ -38,7 +38,7 @@ export function truncateResponse(response: Buffer): Buffer {
 
 /**
  * How long a response over UDP may be, octets: what the query's OPT record allows, 512 without one (RFC 1035 section 4.2.1).
- * @param most what we send at most; by default what comes without fragments on any path
+ * @param most octets that we send at most; default: what fits any path without fragments
  * @throws ProtocolError DNS_MESSAGE
  */
 export function udpSizeOf(query: Buffer, most: number = UDP_PAYLOAD_SIZE): number {
@@ -48,7 +48,7 @@ export function udpSizeOf(query: Buffer, most: number = UDP_PAYLOAD_SIZE): numbe
 }
 
 /**
- * The response of an authoritative server to the bytes of a query. Not truncated: that is for who knows the transport.
+ * The response of an authoritative server to the bytes of a query. The responder truncates it.
  * @throws ProtocolError DNS_MESSAGE
  */
 export function answerFromZone(bytes: Buffer, zone: Zone): Buffer {
@@ -59,7 +59,7 @@ export function answerFromZone(bytes: Buffer, zone: Zone): Buffer {
 function answerTo(query: Message, zone: Zone): ResponseFields {
   const empty = { aa: false, answers: [], authorities: [], additionals: [] };
   if (query.opcode !== 0) return { rcode: "NOTIMP", ...empty };
-  // RFC 6891 section 6.1.3: a version that we do not speak.
+  // RFC 6891 section 6.1.3: we know version 0 only.
   if (query.edns && query.edns.version !== 0) return { rcode: "BADVERS", ...empty };
   const [question, second] = query.questions;
   // RFC 9619: a query has one question.

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { type Cidr, cidrContains, formatIp } from "../../net/ip.js";
+import { fnv1a } from "../../text.js";
 
 /** A host and the loopback address that stands for it. */
 export interface HostAddress {
@@ -127,8 +128,7 @@ export class GatewayAddresses {
 
 /** FNV-1a, its bits mixed once more (the finalizer of MurmurHash3): names that differ in one digit lie far apart. */
 function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
+  let value = fnv1a(text);
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
   return (value ^ (value >>> 16)) >>> 0;

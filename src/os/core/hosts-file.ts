@@ -3,8 +3,8 @@ import type { HostAddress } from "../../gateway/core/addresses.js";
 import { type Cidr, canonicalIp, cidrContains } from "../../net/ip.js";
 
 /**
- * Addresses of a name in the text of a hosts(5) file, canonical, in its order; names know no case. Only lines with the
- * name in them are taken apart: lists of hosts to be blocked have some 100,000.
+ * Addresses of a name in the text of a hosts(5) file, canonical, in its order; names are compared without case. Only lines
+ * that contain the name are parsed, because block lists have about 100,000 lines.
  */
 export function addressesInHosts(text: string, name: string): string[] {
   const lines = text.toLowerCase();
@@ -21,8 +21,8 @@ export function addressesInHosts(text: string, name: string): string[] {
 }
 
 /**
- * The hosts of a hosts(5) file whose address lies in a range, IPv4-mapped forms included, each pair once, in its order.
- * What is no host name is passed over.
+ * The hosts of a hosts(5) file whose address is in a range, IPv4-mapped forms included, each pair once, in its order.
+ * Words that are no host name are skipped.
  */
 export function hostsEntriesIn(text: string, range: Cidr): HostAddress[] {
   const pairs = text

@@ -6,15 +6,15 @@ export interface TcpSocket {
   readonly local: IpPort;
   readonly remote: IpPort;
   readonly isListening: boolean;
-  /** Of the process that made it; 0 too where no process has it any more. */
+  /** Of the process that made the socket; also 0 when no process has it any more. */
   readonly uid: number;
-  /** 0: no process has it. */
+  /** 0: no process has the socket. */
   readonly inode: number;
 }
 
 const LISTEN = "0A";
 
-/** @param isWanted looks at a line before it is taken apart: a machine may have many thousands */
+/** @param isWanted whether a line is parsed: a machine may have many thousands of sockets */
 export function parseTcpTable(table: string, isWanted: (line: string) => boolean = () => true): TcpSocket[] {
   return table.split("\n").flatMap((line) => {
     if (!isWanted(line)) return [];
@@ -25,15 +25,20 @@ export function parseTcpTable(table: string, isWanted: (line: string) => boolean
   });
 }
 
+/** Where programs listen, by /proc/net/tcp or tcp6. */
+export function listenersIn(table: string): IpPort[] {
+  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
+}
+
 /**
- * The user of the process at one end of a connection, as the kernel has it here; undefined: it has no such process.
+ * The user of the process at one end of a connection; undefined: no process has that end.
  * @param local that end
  */
 export function uidAtEnd(tables: readonly string[], local: IpPort, remote: IpPort): number | undefined {
   const ends = [portText(local.port), portText(remote.port)];
   const isWanted = (line: string) => ends.every((end) => line.includes(end));
   const sockets = tables.flatMap((table) => parseTcpTable(table, isWanted));
-  // One that its process has closed already is shown with the user 0, who is somebody.
+  // A socket that its process has closed is listed with user 0, which would be root.
   const isHeld = (socket: TcpSocket) =>
     socket.inode > 0 && isSame(socket.local, local) && isSame(socket.remote, remote);
   return sockets.find(isHeld)?.uid;
@@ -43,17 +48,17 @@ function isSame(a: IpPort, b: IpPort): boolean {
   return a.address === b.address && a.port === b.port;
 }
 
-/** As both tables have it, with what stands around it. */
+/** A port as both tables write it, with the characters around it. */
 function portText(port: number): string {
   return `:${port.toString(16).toUpperCase().padStart(4, "0")} `;
 }
 
-/** An address as it is in memory, word by word: on a little-endian machine 0100007F is 127.0.0.1. */
+/** Addresses are written as 32-bit words in the machine's byte order: 0100007F is 127.0.0.1 on a little-endian machine. */
 function parsePlace(text: string): IpPort | undefined {
   const [, hex = "", port = ""] = /^((?:[0-9A-F]{8}){1,4}):([0-9A-F]{4})$/.exec(text) ?? [];
   if (hex === "") return undefined;
   const words = Uint32Array.from(hex.match(/.{8}/g) ?? [], (word) => Number.parseInt(word, 16));
   const address = formatIp(new Uint8Array(words.buffer));
-  // A client that dialled ::ffff:127.0.0.1 is in tcp6, and its other end in tcp.
+  // The client end of a connection to ::ffff:127.0.0.1 is in tcp6, the other end in tcp.
   return { address: canonicalIp(address) ?? address, port: Number.parseInt(port, 16) };
 }

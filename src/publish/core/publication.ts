@@ -3,6 +3,7 @@ import type { RegisteredNode } from "../../epmd/core/registry.js";
 import { isHelperName } from "../../names/helper-names.js";
 import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
 import { familyOf, hostPort } from "../../net/ip.js";
+import { EPMD_PORT } from "../../net/ports.js";
 import { nodeDomain, nodeHost, reach, serviceOf } from "./advertised.js";
 import {
   META_NODE,
@@ -36,9 +37,6 @@ export type Publication =
   /** The node is not meant to be published. */
   | { readonly outcome: "skip"; readonly reason: string };
 
-/** The port of a stock EPMD; another one belongs to the instance. */
-const EPMD_PORT = 4369;
-
 /** `--register`, and where it is not given: consul when a domain lies under Consul's and no zone is served here. */
 export function publishesToConsul(config: Config): boolean {
   if (config.register !== undefined) return config.register === "consul";
@@ -54,6 +52,7 @@ export function publishesToConsul(config: Config): boolean {
 export function instanceOf(config: Config, daemon: DaemonIdentity): string {
   if (config.instance !== undefined) return config.instance;
   if (config.nomad.shortAllocId !== undefined) return config.nomad.shortAllocId;
+  // Another port tells two daemons of one host apart.
   return daemon.port === EPMD_PORT ? daemon.hostName : `${daemon.hostName}:${daemon.port}`;
 }
 

@@ -1,4 +1,5 @@
 import { hostPort } from "../../net/ip.js";
+import { fnv1a } from "../../text.js";
 
 /** Meta keys of our entries; `srv-epmd-owner` tells them from everybody else's. */
 export const META_NODE = "erlang-node";
@@ -119,12 +120,6 @@ function metaKeys({ meta }: Pick<ServiceEntry, "meta">): string[] {
  */
 export function withDistinctId(entry: ServiceEntry, owner: string): ServiceEntry {
   const at = entry.id.lastIndexOf(`:${entry.aliveName}`);
-  return { ...entry, id: `${entry.id.slice(0, at)}~${fnv1a(owner)}${entry.id.slice(at)}` };
-}
-
-/** FNV-1a, 32 bit, as eight hexadecimal digits. */
-function fnv1a(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
+  const hash = fnv1a(owner).toString(16).padStart(8, "0");
+  return { ...entry, id: `${entry.id.slice(0, at)}~${hash}${entry.id.slice(at)}` };
 }

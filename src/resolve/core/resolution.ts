@@ -2,10 +2,10 @@ import { ConsulError, type ConsulErrorCode, EpmdError, type EpmdErrorCode } from
 import type { NodeName } from "../../names/node-name.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 
-/** Where an answer came from, in the order in which the sources are asked. */
+/** The sources, in the order in which they are asked. */
 export type SourceName = "registry" | "static" | "upstream" | "srv" | "fallback";
 
-/** What EPMD says of a node beside its port (ALIVE2_REQ / PORT2_RESP fields). */
+/** The fields of ALIVE2_REQ and PORT2_RESP beside port and name. */
 export interface NodeDescription {
   readonly nodeType: number;
   readonly protocol: number;
@@ -14,7 +14,7 @@ export interface NodeDescription {
   readonly extra: Buffer;
 }
 
-/** What was cut off at a bound of a look-up. */
+/** What was left out at a bound of a look-up. */
 export interface LeftOut {
   readonly what: "SRV records" | "endpoints" | "EPMDs" | "probes";
   readonly count: number;
@@ -24,13 +24,13 @@ export interface LeftOut {
 export interface Found {
   readonly outcome: "found";
   readonly source: SourceName;
-  /** In the order in which they would be tried; never empty. */
+  /** In the order in which they are tried; never empty. */
   readonly endpoints: readonly Endpoint[];
   /** Seconds for which the answer may be kept. */
   readonly ttl: number;
-  /** True when every name server failed and this is the last good answer (RFC 8767). */
+  /** Every name server failed, and this is the last good answer (RFC 8767). */
   readonly stale: boolean;
-  /** What the node itself or another EPMD said of it; synthetic values are answered without. */
+  /** As the node registered it, here or with another EPMD; undefined: the response has synthetic values. */
   readonly description?: NodeDescription;
   /** Never empty. */
   readonly leftOut?: readonly LeftOut[];
@@ -109,7 +109,7 @@ export function consulErrorCode(error: unknown): ConsulErrorCode {
   return error instanceof ConsulError ? error.code : "CONSUL_UNAVAILABLE";
 }
 
-/** Expected outcomes are values: no such node is not a fault. */
+/** The result of a look-up. */
 export type Resolution = Found | NotFound | Unavailable;
 
 /** What is asked of a source. */
@@ -117,15 +117,15 @@ export interface Question {
   /** The node with its host expanded to a fully qualified name or an IP literal, without trailing dot. */
   readonly node: NodeName & { readonly host: string };
   readonly family: Family | "any";
-  /** The host is a relative name that a user wrote: the search list of resolv.conf applies. Default: it is complete. */
+  /** The host is a relative name that a user wrote: the search list of resolv.conf applies. Default: it is absolute. */
   readonly search?: boolean;
-  /** The host part as it was written when it is a word without a dot, which is taken for a service: a short host name may be meant. */
+  /** The host part as it was written, when it has no dot: it was taken for a service, but may be a short host name. */
   readonly shortHost?: string;
   /** Only endpoints with this address count: the host part of the node name was an address. */
   readonly onlyAddress?: string;
 }
 
-/** A resolution, or what an EPMD that was asked instead has said. */
+/** A resolution, or the result of an EPMD that was asked instead (`--via`). */
 export type Answer =
   | (Omit<Found, "source" | "description"> & { readonly source: SourceName | "epmd" })
   | NotFound
@@ -152,7 +152,7 @@ export function resolutionObject(
   return { node, outcome, source, stale, ttl, endpoints, ...(leftOut && { leftOut }), ...added, elapsedMs: elapsed };
 }
 
-/** What a resolution does, step by step: for the debug log and `resolve --trace`. */
+/** A step of a look-up, for the debug log and `resolve --trace`. */
 export type TraceEvent =
   | { readonly step: "name"; readonly asked: string; readonly aliveName: string; readonly host: string }
   | { readonly step: "source"; readonly source: string; readonly result: string }
@@ -164,18 +164,18 @@ export type TraceEvent =
       readonly qtype: string;
       /** Milliseconds. */
       readonly elapsedMs: number;
-      /** `NOERROR`, `NXDOMAIN`, ...; or what went wrong: `timeout`, `truncated`, `ECONNREFUSED`. */
+      /** `NOERROR`, `NXDOMAIN`, ...; or a failure: `timeout`, `truncated`, `ECONNREFUSED`. */
       readonly result: string;
-      /** Why this was asked, when an answer before it was not enough. */
+      /** Why this query follows another one. */
       readonly because?: string;
-      /** Those that are set in the answer: aa, tc, ra. */
+      /** Flags that are set in the answer: aa, tc, ra. */
       readonly flags: readonly string[];
       /** Records of the answer section, presentation form: `node.example. 0 SRV 1 1 9100 target.example.` */
       readonly records: readonly string[];
       /** The same of the additional section. */
       readonly additionals: readonly string[];
     }
-  /** A truncated answer stands, because no server gives the whole one over TCP. */
+  /** A truncated answer is used, because no server gives the whole answer over TCP. */
   | {
       readonly step: "partial";
       readonly server: string;
@@ -187,7 +187,7 @@ export type TraceEvent =
   | { readonly step: "hosts-file"; readonly name: string; readonly addresses: readonly string[] }
   /** A bound of a look-up was reached. */
   | ({ readonly step: "left-out" } & LeftOut)
-  /** A target is still asked for; the answer goes on without it. */
+  /** The answers for these targets are late; the result is without them. */
   | { readonly step: "not-awaited"; readonly targets: readonly string[] }
   | { readonly step: "probe"; readonly endpoint: Endpoint; readonly result: string; readonly elapsedMs: number }
   | {

@@ -4,14 +4,14 @@ import { gatewayNames, isGatewayHost } from "../../gateway/core/names.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
 
-/** What a VM dials that comes this way; `reason` where there is nothing. */
+/** What a VM on this machine dials in one way in; `reason`: why there is nothing to dial. */
 export interface Way {
   readonly way: "module" | "host" | "gateway";
   /** What the VM's -proto_dist asks for. */
   readonly family?: Family;
   /** Where it asks the EPMD, `ip:port`. */
   readonly asks?: string;
-  /** `ip:port`; with the gateway the address alone until its EPMD, which chooses the port, has been asked. */
+  /** `ip:port`; with the gateway only the address, until its EPMD, which chooses the port, has been asked. */
   readonly dials?: string;
   readonly reason?: string;
 }
@@ -20,13 +20,13 @@ export interface WaysInput {
   readonly config: Config;
   /** Expanded. */
   readonly host: string;
-  /** Those that were found, in their order. */
+  /** The endpoints of the node, in their order. */
   readonly endpoints: readonly Endpoint[];
-  /** The node lives here: it is reached at whatever address of this machine was dialled. */
+  /** The node lives here: it is reached at every address of this machine. */
   readonly isLocal: boolean;
   /** Addresses of this machine. */
   readonly ownAddresses: readonly string[];
-  /** What this machine's own resolver gives for the host, as a VM asks it. */
+  /** Addresses that this machine's own resolver gives a VM for the host. */
   readonly hostAddresses: readonly string[];
   /** Pairs of /etc/hosts inside the gateway's range. */
   readonly hostsEntries: readonly HostAddress[];

@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
+import type { IpPort } from "../config/network-values.js";
+import { ListenError } from "../errors.js";
+import { hostPort, isWildcard } from "../net/ip.js";
+import { listenersIn, parseTcpTable, uidAtEnd } from "./core/tcp-table.js";
+
+/** The tables of this network namespace, also where a systemd unit hides the rest of /proc (ProcSubset=pid). */
+const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+
+/** Whether this system has the tables: Linux has. */
+export async function hasTcpTables(): Promise<boolean> {
+  return (await readTables()).length > 0;
+}
+
+/** Addresses and ports at which a program of this network namespace listens; undefined where the system has no tables. */
+export async function readListeners(): Promise<readonly IpPort[] | undefined> {
+  const tables = await readTables();
+  return tables.length === 0 ? undefined : tables.flatMap(listenersIn);
+}
+
+/**
+ * The user of the process that has this end of a connection; undefined where no process of this network namespace has
+ * it, or the system has no tables.
+ */
+export async function uidOfSocket(local: IpPort, remote: IpPort): Promise<number | undefined> {
+  return uidAtEnd(await readTables(), local, remote);
+}
+
+async function readTables(): Promise<string[]> {
+  const tables = await Promise.all(TABLES.map((table) => readFile(table, "utf8").catch(() => undefined)));
+  return tables.filter((table) => table !== undefined);
+}
+
+export interface ListeningProcess {
+  readonly pid: number;
+  /** The program and, for an interpreter, its script. Options are left out: they may hold secrets. */
+  readonly command: string;
+}
+
+/**
+ * The process with a socket listening on this TCP port; without privileges only our own processes are visible.
+ * @param address canonical literal at which it listens, or else at a wildcard; undefined: at any
+ */
+export function findListener(port: number, address?: string): ListeningProcess | undefined {
+  const inodes = new Set(TABLES.flatMap((table) => listeningInodes(text(table), port, address)));
+  if (inodes.size === 0) return undefined;
+  for (const pid of list("/proc").filter((entry) => /^[0-9]+$/.test(entry))) {
+    for (const descriptor of list(`/proc/${pid}/fd`)) {
+      const inode = /^socket:\[([0-9]+)\]$/.exec(link(`/proc/${pid}/fd/${descriptor}`))?.[1];
+      if (inode !== undefined && inodes.has(inode)) return { pid: Number(pid), command: commandOf(pid) };
+    }
+  }
+  return undefined;
+}
+
+function listeningInodes(table: string, port: number, address: string | undefined): string[] {
+  const isAt = (local: string) => address === undefined || isWildcard(local) || local === address;
+  return parseTcpTable(table)
+    .filter(({ local, isListening }) => isListening && local.port === port && isAt(local.address))
+    .map(({ inode }) => String(inode));
+}
+
+function commandOf(pid: string): string {
+  const [program = "", script = ""] = text(`/proc/${pid}/cmdline`).split("\0");
+  return `${program}${script.startsWith("-") ? "" : ` ${script}`}`.trim() || "unknown";
+}
+
+/** Reads from /proc: a process may end meanwhile, and systems other than Linux have no /proc. */
+function orNothing<T>(read: () => T, nothing: T): T {
+  try {
+    return read();
+  } catch {
+    return nothing;
+  }
+}
+
+const text = (path: string) => orNothing(() => readFileSync(path, "utf8"), "");
+const list = (path: string) => orNothing(() => readdirSync(path), []);
+const link = (path: string) => orNothing(() => readlinkSync(path), "");
+
+/**
+ * Whether a program accepts connections at an address of this machine; undefined: no answer in time. Never rejects.
+ * @param timeout milliseconds
+ * @param signal ends the attempt, with undefined
+ */
+export function accepts(
+  { address, port }: IpPort,
+  timeout: number,
+  signal?: AbortSignal,
+): Promise<boolean | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port });
+    const settle = (accepting: boolean | undefined) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
+      socket.destroy();
+      resolve(accepting);
+    };
+    const giveUp = () => settle(undefined);
+    const timer = setTimeout(giveUp, timeout);
+    signal?.addEventListener("abort", giveUp);
+    socket.once("connect", () => settle(true));
+    // Stays: an error after the end would be thrown without a listener.
+    socket.on("error", () => settle(false));
+  });
+}
+
+/** The machine does not have the address, does not have its family, or it is link-local and needs a zone. */
+const ABSENT = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
+
+/** @param code of a system's error: this machine has no such address */
+export function isAbsent(code: string | undefined): boolean {
+  return ABSENT.has(code ?? "");
+}
+
+/**
+ * The error for an address that cannot be listened on: LISTEN_IN_USE, LISTEN_FAILED.
+ * @param transport for the message, where a service has sockets of both
+ */
+export function listenError(at: IpPort, error: unknown, transport?: "udp" | "tcp"): ListenError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const where = `${hostPort(at.address, at.port)}${transport === undefined ? "" : `/${transport}`}`;
+  if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
+  const why = isAbsent(code) ? "this machine has no such address" : message;
+  return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
+}

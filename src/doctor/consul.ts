@@ -8,7 +8,8 @@ import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js"
 import { isLoopback } from "../net/ip.js";
 import { nodeDomain, serviceOf } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
+import { listed } from "../text.js";
+import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
@@ -57,7 +58,8 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
       : `is that a Consul agent? ${WHERE}`;
     return { evidence: message, advice };
   }
-  const said = describeError(cause ?? error);
+  // The library puts its name before the words of the system.
+  const said = describeError(cause ?? error).replace(/^consul: /, "");
   // OpenSSL's words for an answer that is not TLS.
   if (/^https:/.test(consul) && /wrong version number/i.test(said)) {
     const plain = consul.replace(/^https:/, "http:");

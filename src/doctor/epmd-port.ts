@@ -4,12 +4,13 @@ import { EPMD_PORT } from "../net/ports.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { runningVms } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
-import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
+import { listed } from "../text.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { daemonStatus, type Holder, lookAt, lookAtEpmd, processWords } from "./local-epmd.js";
 import { MOST_NODES } from "./local-nodes.js";
 
-const START = "start srv-epmd serve here, in the network namespace of the VM; let VMs start after srv-epmd wait";
+const START = "start srv-epmd serve here, in the network namespace of the VM, and let VMs wait for it (srv-epmd wait)";
 
 export const epmdPort: Check = {
   id: "epmd-port",
@@ -50,7 +51,10 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
       );
     case "nothing":
     case "no-address":
-      return fail(`nothing listens on ${at}`, `${START}. Another port: --port, and ERL_EPMD_PORT for the VMs`);
+      return fail(
+        `nothing listens on ${at}`,
+        `${START}; for another port give --port to srv-epmd, and ERL_EPMD_PORT to the VMs`,
+      );
     case "silent":
     case "other": {
       const what = kind === "silent" ? "accepts connections and does not answer" : "is not an EPMD";

@@ -8,7 +8,8 @@ import { readHostsFile } from "../os/hosts-file.js";
 import { vmProcess } from "../os/vm-process.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
-import { fail, listed, ok, skip, warn } from "./core/finding.js";
+import { listed } from "../text.js";
+import { fail, ok, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { NOT_NAMED } from "./peer-records.js";
@@ -40,8 +41,11 @@ export const peerFamily: Check = {
     const local = nodes.filter(({ aliveName }) => !isHelperName(aliveName, nameIn(nodes)));
     const unable = local.filter(({ family }) => family !== only);
     // Without a VM here: inet_tcp is the default of -proto_dist.
-    if (unable.length === 0 && (local.length > 0 || only === 4))
-      return ok(`${evidence}, and the VMs here use ${PROTOCOL[only]}`);
+    if (unable.length === 0 && (local.length > 0 || only === 4)) {
+      return ok(
+        `${evidence}, and ${local.length > 0 ? "the VMs here" : "VMs without -proto_dist"} use ${PROTOCOL[only]}`,
+      );
+    }
     const who = unable.map(({ aliveName }) => aliveName).join(", ");
     const told =
       local.length > 0

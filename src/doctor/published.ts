@@ -3,8 +3,9 @@ import { formatPeer } from "../epmd/peer.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
+import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
-import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
 

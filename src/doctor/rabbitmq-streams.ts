@@ -4,7 +4,8 @@ import { readHostsFile } from "../os/hosts-file.js";
 import { isBroker } from "../os/vm-process.js";
 import { nodeHost } from "../publish/core/advertised.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
-import { listed, ok, skip, warn } from "./core/finding.js";
+import { listed } from "../text.js";
+import { ok, skip, warn } from "./core/finding.js";
 import type { Check } from "./examination.js";
 
 const RESOLVE_TIMEOUT = 2_000;

@@ -79,8 +79,8 @@ function judge(
   const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(evidence, advice);
   if (has("foreign", "vague"))
-    return warn(evidence, `an answer of a server that does not know the domain counts like any other: ${advice}`);
-  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the server that fails: ${advice}`);
+    return warn(evidence, `an answer of a server that does not know the domain counts like any other; ${advice}`);
+  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the server that fails; ${advice}`);
   return ok(evidence);
 }
 

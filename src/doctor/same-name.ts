@@ -2,8 +2,9 @@ import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../pu
 import { publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, type ServiceEntry } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
+import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
-import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED, wantedEntries } from "./published-nodes.js";
 

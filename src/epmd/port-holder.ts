@@ -1,7 +1,7 @@
 import type { IpPort } from "../config/network-values.js";
-import { listed } from "../doctor/core/finding.js";
 import { EpmdError } from "../errors.js";
 import { findListener } from "../os/sockets.js";
+import { listed } from "../text.js";
 import { kill, knowsFullNames, names } from "./client.js";
 
 const ASK_TIMEOUT = 500;

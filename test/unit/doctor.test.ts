@@ -4,11 +4,12 @@ import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
-import { fail, listed, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
 import { reachability } from "../../src/doctor/local-nodes.js";
 import { knowledgeOf } from "../../src/doctor/resolver.js";
 import { nearest } from "../../src/names/nearest.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
+import { listed } from "../../src/text.js";
 
 describe("findings of one kind together", () => {
   test("count as the worst of them, which is told first, and say the same advice once", () => {

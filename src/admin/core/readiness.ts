@@ -1,4 +1,4 @@
-import { listed } from "../../doctor/core/finding.js";
+import { listed } from "../../text.js";
 import type { Readiness, ReadyCheck } from "./view.js";
 
 /** What readiness depends on. */

@@ -2,7 +2,8 @@ import type { ServiceMember } from "../../consul/core/catalogue.js";
 import { nearest } from "../../names/nearest.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
-import { type Finding, fail, listed } from "./finding.js";
+import { listed } from "../../text.js";
+import { type Finding, fail } from "./finding.js";
 
 export interface AskedTag {
   /** As the node was asked for, in full. */

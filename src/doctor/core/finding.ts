@@ -31,9 +31,3 @@ export function together(findings: readonly Finding[], none: string): Finding {
   const advice = sorted.flatMap((finding) => ("advice" in finding ? [finding.advice] : []));
   return { result: worst.result, evidence, advice: Array.from(new Set(advice)).slice(0, MOST_TOLD).join("; ") };
 }
-
-/** `a, b, c, and 4 more` */
-export function listed(names: readonly string[], most = 8): string {
-  const rest = names.length - most;
-  return `${names.slice(0, most).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
-}

@@ -172,7 +172,7 @@ const LIMIT = 1_500;
  * The time between "not ready" and the closed sockets, in which a load balancer learns of the stop from /readyz. There is
  * no wait where nobody has asked for readiness lately.
  */
-export class LameDuck {
+class LameDuck {
   #askedAt = Number.NEGATIVE_INFINITY;
   #told = false;
   #over: () => void = () => {};

@@ -5,7 +5,7 @@ import type { LocalNode } from "./core/view.js";
 import type { DaemonStatus } from "./status.js";
 
 /** Series of metrics that are read when Prometheus asks, and not counted before. */
-export type Readings = Partial<Record<MetricName, readonly Series[]>>;
+type Readings = Partial<Record<MetricName, readonly Series[]>>;
 
 export interface Exposition {
   readonly contentType: string;

@@ -125,7 +125,7 @@ export interface TurnLimits {
  * so does one that sends the next request early, which would start thousands at once. (headersTimeout and requestTimeout of
  * node:http work only in servers that listen themselves.)
  */
-export class Turns {
+class Turns {
   readonly #limits: TurnLimits;
   /** Connections on which a request is awaited. */
   readonly #asking = new Map<Socket, NodeJS.Timeout>();

@@ -48,12 +48,12 @@ const CHECKS: Record<ReadyCheck["name"], string> = {
   published: "published",
 };
 
-export function readiness({ readiness: { ready } }: Status): Markup {
+function readiness({ readiness: { ready } }: Status): Markup {
   return html`<p id="readiness">${ready ? pill("good", "ready") : pill("bad", "not ready")}</p>`;
 }
 
 /** What this daemon is, where it answers, and why it is not ready. */
-export function overview(status: Status, now: number): Markup {
+function overview(status: Status, now: number): Markup {
   const { epmd, dns, consul, domains, readiness, since } = status;
   const failed = readiness.checks.filter(({ ok }) => !ok);
   const checks = readiness.checks

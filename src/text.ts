@@ -51,3 +51,9 @@ export function fnv1a(text: string): number {
   for (const octet of Buffer.from(text)) hash = Math.imul(hash ^ octet, 0x01000193);
   return hash >>> 0;
 }
+
+/** `a, b, c, and 4 more` */
+export function listed(names: readonly string[], most = 8): string {
+  const rest = names.length - most;
+  return `${names.slice(0, most).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
+}

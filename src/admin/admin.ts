@@ -11,12 +11,11 @@ import { listenError } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { Admission } from "./admission.js";
 import type { Exposition } from "./exposition.js";
-import { LameDuck } from "./lame-duck.js";
 import type { DaemonStatus, StatusDeps } from "./status.js";
 
 export interface AdminDeps extends Omit<StatusDeps, "epmd" | "recent" | "since"> {
   readonly observed: Observed;
-  /** The EPMD's. */
+  /** Of EPMD. */
   readonly listener: Listener;
   readonly nodes: NodeResolver;
   readonly log: Logger;
@@ -25,15 +24,15 @@ export interface AdminDeps extends Omit<StatusDeps, "epmd" | "recent" | "since">
 export interface Admin {
   /** `ip:port` */
   readonly address: string;
-  /** Until who asks for readiness has been told that it is over, or a while has gone by. */
+  /** Call it when readiness has ended. Resolves when /readyz has said so, or after a limit. */
   readonly lameDuck: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
 /**
- * Status page, health, metrics and JSON over HTTP. Until the first connection it is but a listening socket: all else is
- * made then. The default place may be taken, by another daemon of this machine: then there is none.
- * @throws ListenError when a place that was asked for cannot be had
+ * Status page, health, metrics and JSON over HTTP. It starts as a listening socket; the first connection loads the rest.
+ * @returns undefined with --admin none, and where the default port is taken, for example by another daemon of this machine
+ * @throws ListenError when the address of --admin cannot be used
  */
 export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const { config, log } = deps;
@@ -70,7 +69,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     const refused = listenError(at, error);
     if (config.given.has("admin")) throw new ListenError(refused.code, `--admin: ${refused.message}`, { cause: error });
     log.warn(
-      `${refused.message}: no status page, health and metrics over HTTP; choose a place with --admin IP:PORT, or none with --admin none`,
+      `${refused.message}: there is no status page, health or metrics over HTTP; choose another address with --admin, or none with --admin none`,
     );
     return undefined;
   }
@@ -86,9 +85,9 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   };
 }
 
-/** All that is used later. Rejects when a part cannot be loaded. */
+/** Loads the parts that later requests use. Rejects when one cannot be loaded. */
 export async function loadAdmin(): Promise<void> {
-  const [[, routes]] = await Promise.all([httpParts(), expositionParts()]);
+  const [[, routes]] = await Promise.all([httpParts(), import("./exposition.js")]);
   await routes.assets();
 }
 
@@ -99,10 +98,6 @@ function httpParts() {
     import("./event-streams.js"),
     import("./status.js"),
   ] as const);
-}
-
-function expositionParts() {
-  return Promise.all([import("./exposition.js"), import("./readings.js")] as const);
 }
 
 interface OpenHttp {
@@ -148,7 +143,7 @@ async function openHttp(
 }
 
 async function loadExposition(metrics: Metrics, status: DaemonStatus, listener: Listener): Promise<Exposition> {
-  const [{ createExposition }, { readNow }] = await expositionParts();
+  const { createExposition, readNow } = await import("./exposition.js");
   return createExposition(metrics, () => readNow(status, listener.connections));
 }
 
@@ -162,4 +157,37 @@ function listen(server: Server, { address, port }: IpPort, onError: (error: Erro
       resolve();
     });
   });
+}
+
+/** A checker that has not asked for so long has gone, milliseconds: Nomad and load balancers ask every few seconds. */
+const WATCHED = 30_000;
+/** A stop waits at most this long for the next question, milliseconds. */
+const LIMIT = 1_500;
+
+/**
+ * The time between "not ready" and the closed sockets, in which a load balancer learns of the stop from /readyz. There is
+ * no wait where nobody has asked for readiness lately.
+ */
+class LameDuck {
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #told = false;
+  #over: () => void = () => {};
+
+  /** /readyz was answered. */
+  asked(ready: boolean): void {
+    this.#askedAt = performance.now();
+    this.#told = !ready;
+    if (!ready) this.#over();
+  }
+
+  /** Resolves when "not ready" has been answered, or after the limit. */
+  async over(): Promise<void> {
+    if (this.#told || performance.now() - this.#askedAt > WATCHED) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#over = resolve;
+      timer = setTimeout(resolve, LIMIT);
+    });
+    clearTimeout(timer);
+  }
 }

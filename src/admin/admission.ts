@@ -2,14 +2,15 @@ import type { Socket } from "node:net";
 import type { Peer, PeerLogs } from "../epmd/peer.js";
 import { Places, takePlaces } from "../epmd/places.js";
 
-/** People and monitors are few; strangers leave half of it to who is on this machine. */
+/** For all peers; strangers may use half of them. */
 const MAX_CONNECTIONS = 64;
-/** Beyond those, for health checks; as many again for strangers. */
+/** More connections for health checks: as many for local peers as for strangers. */
 const SPARE = 4;
 
 /**
- * Who gets a connection. When all are in use a few more are taken, on which only health is told: whoever holds the others
- * open must not have a supervisor end the daemon. They need no time-out, because the oldest of them makes room.
+ * Limits connections. When all are in use a few more are accepted, on which only health is answered: a client that holds
+ * connections open must not make a supervisor restart the daemon. Of these the oldest is closed when another one comes, so
+ * they need no timeout.
  */
 export class Admission {
   readonly #places = new Places(MAX_CONNECTIONS);
@@ -25,7 +26,7 @@ export class Admission {
     const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
     if (!full) return;
     const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
-    if (full.tell()) this.#logs.about(peer).warn({}, `${what} in use: only health is told over HTTP`);
+    if (full.tell()) this.#logs.about(peer).warn({}, `${what} in use: only health is answered over HTTP`);
     const spare = peer.local ? this.#spare.local : this.#spare.stranger;
     const [oldest] = spare;
     if (spare.size >= SPARE) oldest?.destroy();
@@ -33,7 +34,7 @@ export class Admission {
     socket.once("close", () => spare.delete(socket));
   }
 
-  /** There was no place: only health is told. */
+  /** Only health is answered on it. */
   isSpare(socket: Socket): boolean {
     return this.#spare.local.has(socket) || this.#spare.stranger.has(socket);
   }

@@ -5,13 +5,12 @@ import type { Peer } from "../epmd/peer.js";
 import { Places, takePlaces } from "../epmd/places.js";
 import { printableJson } from "../text.js";
 
-/** Comments keep a silent stream from being closed by whatever lies between. Milliseconds. */
+/** Comments keep proxies from closing an idle stream. Milliseconds. */
 const KEEP_ALIVE = 15_000;
-/** How often it is looked whether something has changed that is no event by itself, milliseconds. */
+/** How often the status is compared with the last one, milliseconds. */
 const LOOK = 1_000;
 /**
- * They last as long as their readers want: the rest of the connections is for who asks and goes. Strangers leave half of
- * them to who is on this machine.
+ * A stream stays open as long as its reader wants, so streams get half of the connections. Strangers may use half of these.
  */
 const MAX_STREAMS = 32;
 /** What a reader may leave unread, bytes: it can connect again. */
@@ -30,14 +29,14 @@ export class EventStreams {
   #last: string | undefined;
   #looking = false;
 
-  /** @param standing all that is shown and no event tells of, as text that differs when something has changed */
+  /** @param standing text that differs when something on the page has changed that has no event of its own */
   constructor(observations: Observations, standing: () => Promise<string>, log: Logger) {
     this.#observations = observations;
     this.#standing = standing;
     this.#log = log;
   }
 
-  /** @returns false when as many are open as there may be */
+  /** @returns false when too many are open */
   add(
     response: ServerResponse,
     { local }: Pick<Peer, "local">,
@@ -91,7 +90,7 @@ export class EventStreams {
       if (this.#last !== undefined && this.#last !== standing && this.#streams.size > 0) this.#send("status", {});
       this.#last = standing;
     } catch (error) {
-      this.#log.error({ err: error }, "event streams cannot tell what has changed");
+      this.#log.error({ err: error }, "the status for the event streams cannot be read");
     } finally {
       this.#looking = false;
     }

@@ -1,8 +1,11 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
+import { version } from "../version.js";
+import type { LocalNode } from "./core/view.js";
+import type { DaemonStatus } from "./status.js";
 
-/** Series of metrics that are not counted but read. */
-export type Readings = Partial<Record<MetricName, readonly Series[]>>;
+/** Series of metrics that are read when Prometheus asks, and not counted before. */
+type Readings = Partial<Record<MetricName, readonly Series[]>>;
 
 export interface Exposition {
   readonly contentType: string;
@@ -16,8 +19,8 @@ interface Value {
 }
 
 /**
- * What Prometheus reads: our metrics and those of Node. It is loaded with the first question, for the library takes
- * 12 MiB; what happened before was counted.
+ * What Prometheus reads: our metrics and those of Node.js. The library takes 12 MiB, so it is loaded with the first request;
+ * our metrics are counted from the start.
  */
 export function createExposition(metrics: Metrics, read: () => Promise<Readings>): Exposition {
   const registry = new Registry();
@@ -32,7 +35,7 @@ export function createExposition(metrics: Metrics, read: () => Promise<Readings>
       aggregator: "sum",
       values: valuesOf(name, readings[name] ?? metrics.series(name)),
     });
-    // A metric of the library is what has a name and can be read; ours are counted elsewhere.
+    // The library reads only `name` and `get` of a metric; ours are counted in src/daemon/metrics.ts.
     registry.registerMetric({ name, get } as unknown as Metric);
   }
   return {
@@ -47,7 +50,7 @@ export function createExposition(metrics: Metrics, read: () => Promise<Readings>
 function valuesOf(name: MetricName, series: readonly Series[]): Value[] {
   const { type, labels } = METRICS[name];
   if (type === "histogram") return series.flatMap((one) => bucketsOf(name, one));
-  // One that has no labels is there from the start.
+  // A counter without labels is 0 from the start.
   const known = series.length > 0 || labels.length > 0 || type === "gauge" ? series : [{ labels: {}, value: 0 }];
   return known.map((one) => ({ labels: one.labels, value: one.value }));
 }
@@ -69,4 +72,39 @@ function bucketsOf(name: MetricName, { labels, value, buckets = [], count = 0 }:
     { metricName: `${name}_sum`, labels, value },
     { metricName: `${name}_count`, labels, value: count },
   ];
+}
+
+/** The values at this moment. @param connections EPMD connections that are open */
+export async function readNow(status: DaemonStatus, connections: number): Promise<Readings> {
+  const [{ ready, checks }, { nodes }, relays] = await Promise.all([
+    status.readiness(),
+    status.nodes(),
+    status.relays(),
+  ]);
+  const inState = (...states: readonly LocalNode["publication"][]) =>
+    nodes.filter(({ publication }) => states.includes(publication)).length;
+  const consul = checks.find(({ name }) => name === "consul");
+  return {
+    srv_epmd_build_info: [{ labels: { version }, value: 1 }],
+    srv_epmd_ready: one(ready),
+    srv_epmd_connections: one(connections),
+    srv_epmd_registered_nodes: one(nodes.length),
+    srv_epmd_published_nodes: one(inState("in-consul")),
+    srv_epmd_missing_nodes: one(inState("not-in-consul", "unknown")),
+    srv_epmd_consul_up: one(consul?.ok ?? true),
+    ...(relays && {
+      srv_epmd_relay_listeners: one(relays.relays.length),
+      srv_epmd_relay_links: one(relays.totals.openLinks),
+      srv_epmd_relay_links_total: one(relays.totals.links),
+      srv_epmd_relay_bytes_total: [
+        { labels: { direction: "to_node" }, value: relays.totals.bytesToNode },
+        { labels: { direction: "from_node" }, value: relays.totals.bytesFromNode },
+      ],
+      srv_epmd_relay_dials_failed_total: one(relays.totals.dialsFailed),
+    }),
+  };
+}
+
+function one(value: number | boolean): readonly Series[] {
+  return [{ labels: {}, value: Number(value) }];
 }

@@ -2,10 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { type Peer, type PeerLogs, peerOf } from "../epmd/peer.js";
 import type { Cidr } from "../net/ip.js";
-import { refusalOf, saysNotForWhom } from "./core/guard.js";
+import { asksForUnknownPage, refusalOf } from "./core/guard.js";
 import type { EventStreams } from "./event-streams.js";
 import { type Reply, type Route, text } from "./routes.js";
-import { type TurnLimits, Turns } from "./turns.js";
 
 export interface HttpOptions {
   readonly routes: Readonly<Record<string, Route>>;
@@ -14,24 +13,24 @@ export interface HttpOptions {
   readonly hosts: readonly string[];
   readonly allow: readonly Cidr[];
   readonly limits?: TurnLimits;
-  /** A connection for which there was no place: only health is told on it. */
+  /** Only health is answered on this connection. */
   readonly isSpare: (socket: Socket) => boolean;
   readonly logs: PeerLogs;
 }
 
 const EVENTS = "/v1/events";
-/** Told on every connection. */
+/** Answered on every connection. */
 const HEALTH: ReadonlySet<string | undefined> = new Set(["/livez", "/readyz"]);
-/** A connection on which nothing happens is closed after this; event streams say something more often. Milliseconds. */
+/** An idle connection is closed after this; event streams write more often. Milliseconds. */
 const IDLE = 60_000;
-/** A request is written in one go; the next one may come as late as Prometheus asks again. */
+/** A request is written in one piece; Prometheus sends the next one up to a minute later. */
 const LIMITS: TurnLimits = { first: 10_000, next: IDLE + 10_000 };
-/** Nothing from elsewhere, nothing inline, and no page may show ours within it. */
+/** Nothing from other sites, nothing inline, and no frame of another page. */
 export const POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const ALL_IN_USE = `all connections are in use: only ${[...HEALTH].join(" and ")} are answered`;
-/** Of every answer. */
+/** In every response. */
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy": POLICY,
@@ -40,7 +39,7 @@ const HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
-/** The HTTP server; it is handed its connections. */
+/** The HTTP server. It does not listen: connections are given to it with the event `connection`. */
 export function createHttp(options: HttpOptions): Server {
   const { logs, allow, limits = LIMITS } = options;
   const turns = new Turns(limits);
@@ -49,7 +48,7 @@ export function createHttp(options: HttpOptions): Server {
     const peer = peerOf(socket, allow);
     if (!peer) return void response.destroy();
     if (!turns.take(socket, response)) {
-      logs.about(peer).debug({}, "HTTP connection closed: a request before the answer to the last one");
+      logs.about(peer).debug({}, "HTTP connection closed: a request came before the answer to the last one");
       return void socket.destroy();
     }
     answer(request, response, peer, options).catch((error: unknown) => {
@@ -71,7 +70,7 @@ async function answer(
 ): Promise<void> {
   const { routes, streams, hosts, isSpare, logs } = options;
   const { method = "", url = "/", headers, socket } = request;
-  // What comes with a request is of no interest.
+  // A body is read and ignored.
   request.resume();
   const guarded = {
     method,
@@ -82,7 +81,7 @@ async function answer(
   };
   const refusal = refusalOf(guarded, hosts);
   if (refusal) {
-    logs.about(peer).debug({ method, url, reason: refusal.message }, "an HTTP request is refused");
+    logs.about(peer).debug({ method, url, reason: refusal.code }, "an HTTP request is refused");
     response.setHeader("connection", "close");
     if (refusal.status === 405) response.setHeader("allow", "GET");
     return send(response, text(refusal.status, refusal.message));
@@ -95,14 +94,14 @@ async function answer(
   if (path === EVENTS) {
     if (streams.add(response, peer, HEADERS)) return;
     response.setHeader("connection", "close");
-    return send(response, text(503, "as many event streams are open as there may be"));
+    return send(response, text(503, "too many event streams are open"));
   }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (!route) {
     const known = [...Object.keys(routes), EVENTS].join(" ");
-    return send(response, text(404, `nothing is at this path; there are ${known}`));
+    return send(response, text(404, `there is nothing at this path; the paths are ${known}`));
   }
-  send(response, await route({ query: new URLSearchParams(query), peer, forUnknown: saysNotForWhom(guarded) }));
+  send(response, await route({ query: new URLSearchParams(query), peer, forUnknownPage: asksForUnknownPage(guarded) }));
 }
 
 function send(response: ServerResponse, { status, type, body }: Reply): void {
@@ -112,4 +111,50 @@ function send(response: ServerResponse, { status, type, body }: Reply): void {
     "content-length": Buffer.byteLength(body),
   });
   response.end(body);
+}
+
+/** Milliseconds for a request, from the connection on or from the answer to the one before. */
+export interface TurnLimits {
+  readonly first: number;
+  readonly next: number;
+}
+
+/**
+ * A connection alternates: request, response, next request. A client that is slow with its request loses the connection, and
+ * so does one that sends the next request early, which would start thousands at once. (headersTimeout and requestTimeout of
+ * node:http work only in servers that listen themselves.)
+ */
+class Turns {
+  readonly #limits: TurnLimits;
+  /** Connections on which a request is awaited. */
+  readonly #asking = new Map<Socket, NodeJS.Timeout>();
+
+  constructor(limits: TurnLimits) {
+    this.#limits = limits;
+  }
+
+  /** A new connection. */
+  add(socket: Socket): void {
+    this.#wait(socket, this.#limits.first);
+    socket.once("close", () => this.#end(socket));
+  }
+
+  /** A request came. @returns false when none was awaited */
+  take(socket: Socket, response: ServerResponse): boolean {
+    if (!this.#end(socket)) return false;
+    response.once("close", () => socket.destroyed || this.#wait(socket, this.#limits.next));
+    return true;
+  }
+
+  #wait(socket: Socket, limit: number): void {
+    this.#asking.set(
+      socket,
+      setTimeout(() => socket.destroy(), limit),
+    );
+  }
+
+  #end(socket: Socket): boolean {
+    clearTimeout(this.#asking.get(socket));
+    return this.#asking.delete(socket);
+  }
 }

@@ -9,11 +9,11 @@ import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";
 
-export interface Asked {
+export interface RouteRequest {
   readonly query: URLSearchParams;
   readonly peer: Peer;
-  /** Perhaps for a page from elsewhere. */
-  readonly forUnknown: boolean;
+  /** A browser asks, and does not say for which page: perhaps for one of another site. */
+  readonly forUnknownPage: boolean;
 }
 
 export interface Reply {
@@ -22,26 +22,25 @@ export interface Reply {
   readonly body: string;
 }
 
-export type Route = (asked: Asked) => Reply | Promise<Reply>;
+export type Route = (request: RouteRequest) => Reply | Promise<Reply>;
 
 export interface RouteDeps {
   readonly status: DaemonStatus;
   readonly nodes: NodeResolver;
   readonly exposition: () => Promise<Exposition>;
   readonly consulUrl: string;
-  /** Somebody looks at /readyz, and should see it say no before the end. */
+  /** /readyz was answered. */
   readonly onReadyAsked: (ready: boolean) => void;
 }
 
 const TEXT = "text/plain; charset=utf-8";
-/** Only the bundler, and the tests' loader, can make modules of them. */
+/** Loaded when asked for: only the bundler and the test runner can load these as modules. */
 export const assets = () => import("./page/assets.js");
-/** Browsers say for which page they ask where they trust the address. */
-const FOR_UNKNOWN =
-  "the browser does not say for which page it asks, and nothing is looked up for a page from elsewhere: use the address 127.0.0.1 or localhost, or ask with curl";
+const UNKNOWN_PAGE =
+  "the browser does not say which page asks, and pages of other sites may not look up nodes: use the address 127.0.0.1 or localhost, or ask with curl";
 const HTML = "text/html; charset=utf-8";
 
-/** What is answered, by path. /v1/events is a stream and has its own place. */
+/** The answers by path, but for the stream /v1/events. */
 export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAsked }: RouteDeps): Record<string, Route> {
   return {
     "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
@@ -59,20 +58,20 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
     },
     "/v1/status": async () => json(200, await status.all()),
     "/v1/nodes": async () => json(200, await status.nodes()),
-    "/v1/cluster": async ({ query, peer, forUnknown }) => {
+    "/v1/cluster": async ({ query, peer, forUnknownPage }) => {
       const match = query.get("match");
       if (match === null) return clusterOf(status);
-      if (forUnknown) return text(403, FOR_UNKNOWN);
-      // As EPMD does: with patterns a stranger could read all of the catalog that our token may.
-      if (!peer.local) return text(403, `patterns are for local peers only (--allow ${peer.address})`);
+      if (forUnknownPage) return text(403, UNKNOWN_PAGE);
+      // As EPMD does: with patterns a stranger could read all of the catalog that our token may read.
+      if (!peer.local) return text(403, `only local peers may use patterns (--allow ${peer.address})`);
       try {
         return json(200, { consul: consulUrl, nodes: await status.matching(namePattern(match)) });
       } catch (error) {
         return complaint(error, `match=${JSON.stringify(match)}`);
       }
     },
-    "/v1/resolve": ({ query, peer, forUnknown }) => {
-      if (forUnknown) return text(403, FOR_UNKNOWN);
+    "/v1/resolve": ({ query, peer, forUnknownPage }) => {
+      if (forUnknownPage) return text(403, UNKNOWN_PAGE);
       const node = query.get("node");
       if (node === null || node === "") return text(400, "which node? ask /v1/resolve?node=name@host");
       return resolveFor(node, peer, nodes);
@@ -95,7 +94,7 @@ async function clusterOf(status: DaemonStatus): Promise<Reply> {
   return json(200, cluster);
 }
 
-/** As `resolve --json`; strangers are told what they may ask our EPMD for. */
+/** As `resolve --json`. Strangers get what they may ask EPMD for. */
 async function resolveFor(written: string, peer: Peer, nodes: NodeResolver): Promise<Reply> {
   const startedAt = performance.now();
   try {

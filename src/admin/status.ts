@@ -2,7 +2,7 @@ import type { Config } from "../config/config.js";
 import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
 import type { ClusterNode } from "../consul/core/catalogue.js";
 import type { ConsulSide } from "../consul/side.js";
-import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
@@ -31,12 +31,14 @@ export interface StatusDeps {
   readonly now: () => number;
 }
 
-/** For one call of the agent, milliseconds: who looks at a page does not wait longer for a part of it. */
+/** For one call of the agent, milliseconds: the page waits no longer for a part of it. */
 const CLUSTER_TIMEOUT = 2_000;
-/** Pages that are open ask again with every event: what Consul said is used this long, milliseconds. */
+/** How long an answer of Consul is used, milliseconds: open pages ask again with every event. */
 const CLUSTER_LIFETIME = 1_000;
 
-/** What the daemon is doing, asked piece by piece. */
+type InConsul = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "elsewhere">;
+
+/** The status of the daemon, whole or in parts. */
 export class DaemonStatus {
   readonly #deps: StatusDeps;
   #cluster: { readonly pending: Promise<Cluster>; readonly until: number } | undefined;
@@ -45,7 +47,6 @@ export class DaemonStatus {
     this.#deps = deps;
   }
 
-  /** All of it. */
   async all(): Promise<Status> {
     const { config, machine, epmd, dns, recent, publishes, since } = this.#deps;
     const [readiness, { nodes, left }, registrar, cluster, relays] = await Promise.all([
@@ -91,13 +92,22 @@ export class DaemonStatus {
   }
 
   async nodes(): Promise<{ readonly nodes: readonly LocalNode[]; readonly left: readonly LeftEntry[] }> {
-    const alive = this.#deps.registry.nodes();
-    const standing = (await this.#registrar())?.status();
+    const { registry, publishes } = this.#deps;
+    const alive = registry.nodes();
+    const registrar = await this.#registrar();
+    const standing = registrar?.status();
     // A node that is alive comes before an entry of the same name whose VM has left.
     const statuses = standing && new Map(standing.toReversed().map((status) => [status.name, status]));
     const names = new Set(alive.map(({ aliveName }) => aliveName));
     return {
-      nodes: alive.map((node) => localNode(node, statuses)),
+      nodes: alive.map((node) => {
+        const { aliveName, port, creation, family, address, since, origin } = node;
+        return {
+          ...{ name: aliveName, port, creation, family, origin, since: new Date(since).toISOString() },
+          ...(address !== undefined && { address }),
+          ...inConsul(statuses?.get(aliveName), publishes, registrar?.agentTrouble),
+        };
+      }),
       left: (standing ?? [])
         .filter(({ name, published }) => published && !names.has(name))
         .map(({ name, serviceIds }) => ({ name, serviceIds })),
@@ -109,7 +119,7 @@ export class DaemonStatus {
     return this.#deps.gateway?.relayStatus();
   }
 
-  /** What the status page shows and no event tells of; differs when some of it has changed. */
+  /** What the page shows and no event reports, as text to compare. */
   async standing(): Promise<string> {
     const { readiness, nodes, left, cluster, relays } = await this.all();
     const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
@@ -126,7 +136,7 @@ export class DaemonStatus {
     return this.#cluster.pending;
   }
 
-  /** The nodes that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, ValueError */
+  /** The nodes in Consul that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, ValueError */
   async matching(pattern: string): Promise<readonly ClusterNode[]> {
     const { config, machine } = this.#deps;
     return this.#inConsul([serviceOfPattern(pattern, config.consulDomain, machine.names)]);
@@ -157,30 +167,25 @@ export class DaemonStatus {
   }
 }
 
-function localNode(node: RegisteredNode, statuses: ReadonlyMap<string, NameStatus> | undefined): LocalNode {
-  const { aliveName, port, creation, family, address, since, origin } = node;
-  const status = statuses?.get(aliveName);
-  const reason = status?.reason ?? (status && isMissing(status) ? status.lastError : undefined);
+/** @param trouble why the agent does not say what it holds; undefined while it does */
+function inConsul(status: NameStatus | undefined, publishes: boolean, trouble: string | undefined): InConsul {
+  if (!status) return { publication: publishes ? "unknown" : "off", serviceIds: [] };
+  const { serviceIds, elsewhere } = status;
+  const reason = status.reason ?? (isMissing(status) ? (status.lastError ?? trouble) : undefined);
   return {
-    name: aliveName,
-    port,
-    creation,
-    family,
-    ...(address !== undefined && { address }),
-    since: new Date(since).toISOString(),
-    origin,
-    publication: publicationOf(status),
-    serviceIds: status?.serviceIds ?? [],
+    publication: publicationOf(status, trouble),
+    serviceIds,
     ...(reason !== undefined && { reason }),
-    ...(status && status.elsewhere.length > 0 && { elsewhere: status.elsewhere }),
+    ...(elsewhere.length > 0 && { elsewhere }),
   };
 }
 
-function publicationOf(status: NameStatus | undefined): LocalNode["publication"] {
-  if (!status) return "off";
-  if (status.published) return "agreed";
+function publicationOf(status: NameStatus, trouble: string | undefined): LocalNode["publication"] {
+  if (status.published) return "in-consul";
   if (status.pending) return "pending";
-  return isMissing(status) ? "missing" : "local";
+  if (!isMissing(status)) return "local";
+  // A name that cannot be published is not there, whatever the agent says.
+  return trouble !== undefined && status.reason === undefined ? "unknown" : "not-in-consul";
 }
 
 function isMissing({ wanted, published, pending }: NameStatus): boolean {

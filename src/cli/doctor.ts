@@ -1,7 +1,6 @@
-import type { Check } from "../doctor/check.js";
 import { CHECKS } from "../doctor/checks.js";
 import { type Finding, type FindingResult, fail } from "../doctor/core/finding.js";
-import { type Examination, examine } from "../doctor/examination.js";
+import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { describeError } from "../errors.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";

@@ -3,23 +3,21 @@ import type { ServiceMember } from "../consul/core/catalogue.js";
 import { readsMachines } from "../consul/examine.js";
 import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, serviceId } from "../publish/core/service-entry.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT, servicesToWrite } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import type { Examination } from "./examination.js";
-import { ownRegistrations, whyCritical } from "./own-registrations.js";
-import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED } from "./registration.js";
+import type { Check, Examination } from "./examination.js";
+import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED, ownRegistrations, whyCritical } from "./published-nodes.js";
 
-/** What the agent has is with the servers a moment later, and a server that is not the leader has it after that. Milliseconds. */
+/** An entry reaches the servers a moment after the agent, and a server that is not the leader later. Milliseconds. */
 const PATIENCE = 1_500;
 const PAUSE = 300;
 
 const CAUSE =
-  "the agent tells the servers of an entry with the token that it was registered with, and Consul knows that one no more, or it has lost its right (the agent's log: ACL not found, blocked by ACLs)";
+  "the agent syncs an entry with the token that registered it, and that token was deleted or has lost its right (the agent's log: ACL not found, blocked by ACLs)";
 const REGISTER_AGAIN =
-  "give serve a token that Consul knows (see consul-token) and start it anew, or write it into the token file and send SIGHUP: it registers the entries again";
+  "give serve a token that Consul knows (see consul-token) and restart it, or write it into the token file and send SIGHUP: it registers the entries again";
 
-/** How the agent and the servers differ in what they have of a node. */
+/** A difference between agent and servers. */
 interface Difference {
   readonly aliveName: string;
   readonly evidence: string;
@@ -28,14 +26,14 @@ interface Difference {
 
 interface Differences {
   readonly found: readonly Difference[];
-  /** How many entries were compared. */
+  /** Entries that were compared. */
   readonly compared: number;
 }
 
-/** DNS answers what the servers have. */
+/** Consul's DNS answers from the servers, not from the agent. */
 export const catalogue: Check = {
   id: "catalogue",
-  title: "Consul's servers have of the nodes here what the agent has, and no dead ones",
+  title: "Consul's servers have the same entries for the nodes here as the agent, and none of dead nodes",
   run: async (examination): Promise<Finding> => {
     if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
@@ -43,7 +41,7 @@ export const catalogue: Check = {
       const differences = await differencesOf(examination);
       if (!differences) {
         return skip(
-          'the token may not see what the servers have: that takes node_prefix "" { policy = "read" }, for doctor alone',
+          'the token may not read what the servers have: doctor needs node_prefix "" { policy = "read" } for that',
         );
       }
       const { found, compared } = differences;
@@ -53,14 +51,14 @@ export const catalogue: Check = {
           "",
         );
       if (compared === 0) return skip(NO_PUBLISHED_NODE);
-      return ok(`the servers have what the agent has of ${compared} ${compared === 1 ? "entry" : "entries"}`);
+      return ok(`the servers and the agent have the same: ${compared} ${compared === 1 ? "entry" : "entries"}`);
     } catch (error) {
-      return skip(`the servers do not tell what they have: ${messageOf(error)}`);
+      return skip(`the servers do not list what they have: ${messageOf(error)}`);
     }
   },
 };
 
-/** What differs for longer than a moment; undefined when the token may not see it. @throws ConsulError */
+/** Differences that last; undefined when the token may not read them. @throws ConsulError */
 export async function differencesOf(examination: Examination): Promise<Differences | undefined> {
   const end = performance.now() + PATIENCE;
   for (;;) {
@@ -84,7 +82,7 @@ async function compare(examination: Examination): Promise<Differences | undefine
   );
   const members = lists.flat();
   const mine = members.filter(({ serviceId: id }) => registrations.some(({ held }) => held?.id === id));
-  // A list leaves out what the token may not read, and does not say so.
+  // A list leaves out without notice what the token may not read.
   if (mine.length < registrations.length && !(await readsMachines(client))) return undefined;
   const local = new Set((await client.services()).map(({ id }) => id));
   const prefix = serviceId(instanceOf(config, { hostName: machine.hostName, port: config.port, owner: "" }), "");
@@ -107,16 +105,16 @@ function differs(aliveName: string, isAlive: boolean, member: ServiceMember | un
   if (!member) return told("do not");
   if (!isAlive && !member.critical) return told("have it passing");
   if (!isAlive || !member.critical) return undefined;
-  return told("have it critical (or a check of the machine is, which this token may not read)");
+  return told("have it critical (perhaps by a check of the machine that this token may not read)");
 }
 
-/** Nobody removes it: an agent removes only what it has been given. */
+/** It stays until somebody removes it: an agent removes only entries that it knows. */
 function orphan({ serviceId: id, meta, machine, critical }: ServiceMember): Difference {
   const node = meta[META_NODE] ?? id;
   const body = JSON.stringify({ Node: machine, ServiceID: id });
   return {
     aliveName: node.slice(0, node.indexOf("@")),
     evidence: `Consul's servers have ${node} (${id}, ${critical ? "critical" : "passing"}), and the agent does not: ${CAUSE}`,
-    advice: `remove it: consul's API, PUT /v1/catalog/deregister ${body}, with a token that may write the service`,
+    advice: `remove it through Consul's API: PUT /v1/catalog/deregister ${body}, with a token that may write the service`,
   };
 }

@@ -1,16 +1,14 @@
 import { catalogue } from "./catalogue.js";
-import type { Check } from "./check.js";
 import { clock } from "./clock.js";
 import { consulAgent, consulLeader, consulToken } from "./consul.js";
-import { domain } from "./domain.js";
-import { epmdPort, loopbacks } from "./epmd-port.js";
+import { epmdPort, loopbacks, ownAddress } from "./epmd-port.js";
+import type { Check } from "./examination.js";
 import { meshIntention, meshUpstream } from "./mesh.js";
 import { nodeName } from "./node-name.js";
-import { ownAddress } from "./own-address.js";
+import { domain, portMapping } from "./options.js";
 import { peerHandshake, peerTcp } from "./peer-reach.js";
 import { peerRecords } from "./peer-records.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
-import { portMapping } from "./port-mapping.js";
 import { hairpin, publishedEndpoint, registrationDns } from "./published.js";
 import { rabbitmqStreams } from "./rabbitmq-streams.js";
 import { registration } from "./registration.js";
@@ -18,7 +16,7 @@ import { resolver } from "./resolver.js";
 import { sameName } from "./same-name.js";
 import { vmListens } from "./vm-listens.js";
 
-/** In the order in which they are told: from this machine to the node asked for. */
+/** In the order of the report: from this machine to the node asked for. A new check gets its place here. */
 export const CHECKS: readonly Check[] = [
   ...[epmdPort, loopbacks, ownAddress, vmListens, portMapping, nodeName, domain],
   ...[resolver, consulAgent, consulLeader, consulToken],

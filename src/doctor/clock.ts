@@ -1,8 +1,8 @@
-import type { Check } from "./check.js";
 import { NO_AGENT, UNUSED, useOf } from "./consul.js";
 import { ok, skip, warn } from "./core/finding.js";
+import type { Check } from "./examination.js";
 
-/** HTTP's Date has whole seconds, and the answer its time on the way. Milliseconds. */
+/** The Date header has whole seconds, and the answer takes its time. Milliseconds. */
 const TOLERANCE = 5_000;
 
 export const clock: Check = {
@@ -17,14 +17,15 @@ export const clock: Check = {
     } catch {
       return skip(NO_AGENT);
     }
-    if (answer.now === undefined) return skip("the Consul agent does not tell its time");
+    if (answer.now === undefined) return skip("the Consul agent's answer has no Date header");
     // Date is rounded down.
     const difference = answer.askedAt - (answer.now + 500);
     const seconds = (Math.abs(difference) / 1000).toFixed(0);
-    if (Math.abs(difference) <= TOLERANCE) return ok(`the same as at ${config.consul}, to the second`);
+    if (Math.abs(difference) <= TOLERANCE)
+      return ok(`the clocks here and at ${config.consul} agree within ${TOLERANCE / 1000} s`);
     return warn(
       `the clock here is ${seconds} s ${difference > 0 ? "ahead of" : "behind"} the one at ${config.consul}`,
-      "set one of them (NTP): certificates of -proto_dist inet_tls and of Connect, and ACL tokens, are valid from and to a time, and the ages in names --cluster are wrong",
+      "synchronize both clocks (NTP): with a wrong clock, certificates (-proto_dist inet_tls, Connect) and ACL tokens are not yet valid or expired, and names --cluster shows wrong ages",
     );
   },
 };

@@ -5,18 +5,19 @@ import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { nodeDomain, serviceOf } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
 import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
+import { isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import type { Check } from "./check.js";
-import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
+import { listed } from "../text.js";
+import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
-import { ownRegistrations } from "./own-registrations.js";
+import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
 
 export const UNUSED =
-  "no Consul is used: --domain does not lie under its domain, or there is --register none or --dns-listen";
+  "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
 
-/** The daemon needs the agent; or it only helps to explain why a node is not found. */
+/** `needed`: by the daemon. `helpful`: it explains why a node is not found. */
 export function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
   if (publishesToConsul(config) || asksAgent(config)) return "needed";
   if (config.dnsListen || isMeshed(config)) return "none";
@@ -37,7 +38,7 @@ export const consulAgent: Check = {
       const { evidence, advice } = whyNoAgent(consul, error);
       return use === "needed"
         ? fail(evidence, advice)
-        : warn(`${evidence} (it would only explain what DNS says)`, advice);
+        : warn(`${evidence} (doctor would only use it to explain what DNS answers)`, advice);
     }
   },
 };
@@ -47,48 +48,56 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
     const advice =
-      "name a file that this user may read: --consul-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
+      "give a file that this user may read: --consul-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
     return { evidence: message, advice };
   }
   if (cause instanceof AgentAnswer) {
-    // Go's net/http says so, with 400.
-    const advice = /HTTP request to an HTTPS server/.test(message)
+    // The words of Go's net/http, with status 400.
+    const advice = /HTTP request to an HTTPS server/.test(cause.message)
       ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (CONSUL_CACERT)`
       : `is that a Consul agent? ${WHERE}`;
     return { evidence: message, advice };
   }
-  // OpenSSL's words for an answer that is no TLS.
-  if (/^https:/.test(consul) && /wrong version number/i.test(message)) {
+  // The library puts its name before the words of the system.
+  const said = describeError(cause ?? error).replace(/^consul: /, "");
+  // OpenSSL's words for an answer that is not TLS.
+  if (/^https:/.test(consul) && /wrong version number/i.test(said)) {
     const plain = consul.replace(/^https:/, "http:");
-    return { evidence: `what answers at ${consul} speaks no TLS`, advice: `give --consul ${plain}` };
+    return { evidence: `${consul} does not speak TLS`, advice: `give --consul ${plain}` };
   }
   const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
-  const evidence = `${consul} does not answer: ${message.replace(/^.*?: (consul: )?/, "")}`;
+  const evidence = `${consul} does not answer: ${said}`;
   if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
     const advice =
-      "https:// where the agent speaks https, http:// where it does not (--consul); with https its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate where it wants one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)";
+      "give --consul with https:// where the agent speaks TLS, else with http://; with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)";
     return { evidence, advice };
   }
-  const isLocal = /\/\/(127\.|localhost|\[::1\])/.test(consul);
-  const bridge = isLocal
-    ? "; in a container or Nomad's bridge network that address is the task itself: give http://<address of the host>:8500 there (attr.unique.network.ip-address), and client_addr in the agent's configuration"
-    : "";
+  const host = agentHost(consul);
+  const bridge =
+    host === "localhost" || isLoopback(host)
+      ? "; in a container or Nomad's bridge network that address is the task itself: give --consul http://<address of the host>:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration"
+      : "";
   return { evidence, advice: `start the agent, or ${WHERE}${bridge}` };
 }
 
-const WHERE = "say where it is with --consul or CONSUL_HTTP_ADDR";
+/** Host name or IP literal in the agent's URL; empty for a Unix socket. */
+export function agentHost(consul: string): string {
+  return consul.startsWith("http") ? new URL(consul).hostname.replaceAll(/[[\]]/g, "") : "";
+}
+
+const WHERE = "give its address with --consul or CONSUL_HTTP_ADDR";
 
 export const consulLeader: Check = {
   id: "consul-leader",
-  title: "Consul's servers have a leader, without which nothing new is published",
+  title: "Consul's servers have a leader; without one nothing new is published",
   run: async (examination) => {
     if (useOf(examination) === "none") return skip(UNUSED);
     try {
       const { address, said } = await examination.leader();
       if (address !== undefined) return ok(`the leader is ${address}`);
       return fail(
-        `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: what is registered now is seen by nobody`,
-        "bring back a majority of the servers (consul operator raft list-peers, consul members); srv-epmd goes on by itself then",
+        `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: nobody sees what is registered now`,
+        "bring back a majority of the servers (consul operator raft list-peers, consul members); srv-epmd then continues by itself",
       );
     } catch {
       return skip(NO_AGENT);
@@ -101,10 +110,10 @@ export const consulToken: Check = {
   title: "the token may write the services of the nodes here",
   run: async (examination) => {
     const { config, connect } = examination;
-    if (!publishesToConsul(config)) return skip("nothing is published in Consul with these options");
+    if (!publishesToConsul(config)) return skip(NOTHING_PUBLISHED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const services = await servicesToWrite(examination);
-    if (services.length === 0) return skip("no --domain or --service says which service is written");
+    if (services.length === 0) return skip("the service is not known: give --domain or --service");
     const policies = (names: readonly string[]) =>
       names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
     try {
@@ -112,7 +121,7 @@ export const consulToken: Check = {
       const token = tokenWords(examination);
       switch (rights.kind) {
         case "acls-off":
-          return ok("Consul has no ACLs: everybody may write");
+          return ok("ACLs are off in Consul: everybody may write");
         case "token-unknown":
           return fail(
             `Consul does not know ${token} (ACL not found)`,
@@ -132,7 +141,7 @@ export const consulToken: Check = {
   },
 };
 
-/** Where the nodes here are in Consul all the same, serve has another token than the one that doctor was given. */
+/** Where the nodes here are in Consul nevertheless, serve has another token than doctor. */
 async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
   const token = tokenWords(examination);
   const evidence = `${token} may not write the service ${listed(services)}`;
@@ -142,7 +151,7 @@ async function denied(examination: Examination, services: readonly string[], pol
   }
   return warn(
     `${evidence}, and the nodes here are published: serve has another token`,
-    `give doctor the token that serve has; where that is this one, it needs the policy ${policy}`,
+    `give doctor the token that serve has; if this is that token, it needs the policy ${policy}`,
   );
 }
 
@@ -153,14 +162,14 @@ function tokenWords({ config }: Examination): string {
   return config.consulToken !== undefined ? "the token" : NO_TOKEN;
 }
 
-/** What is there was written with it. */
+/** An entry that is there was written with the token. */
 async function byRegistration(examination: Examination, said: string, policy: string): Promise<Finding> {
   const registrations = await ownRegistrations(examination);
   if (registrations.some(({ held }) => held !== undefined)) return ok("the token has published the nodes here");
-  return warn(`this Consul does not tell what the token may: ${said}`, `see that its policy has ${policy}`);
+  return warn(`this Consul does not tell the rights of the token: ${said}`, `check that its policy has ${policy}`);
 }
 
-/** Services under which nodes are published here: those of the domains, and of the nodes that are alive. */
+/** Services under which nodes are published here: of the domains, and of the nodes alive here. */
 export async function servicesToWrite({ config, nodes }: Examination): Promise<string[]> {
   if (config.service !== undefined) return [config.service];
   const here = await nodes();
@@ -183,7 +192,7 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
   );
 }
 
-/** The client never repeats a token. */
+/** The message has no token: the client removes it. */
 export function messageOf(error: unknown): string {
   return (error instanceof ConsulError ? error.message : describeError(error)).trim();
 }

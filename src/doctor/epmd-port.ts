@@ -1,17 +1,20 @@
 import type { Config } from "../config/config.js";
+import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { EPMD_PORT } from "../net/ports.js";
-import type { Check } from "./check.js";
-import { type Finding, fail, listed, ok, skip, warn } from "./core/finding.js";
-import { daemonStatus } from "./daemon-status.js";
-import { type Holder, lookAtEpmd } from "./local-epmd.js";
+import { readHostsFile } from "../os/hosts-file.js";
+import { runningVms } from "../os/vm-process.js";
+import { hostAddresses } from "../resolve/asked-ways.js";
+import { listed } from "../text.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import type { Check, Examination } from "./examination.js";
+import { daemonStatus, type Holder, lookAt, lookAtEpmd, processWords } from "./local-epmd.js";
 import { MOST_NODES } from "./local-nodes.js";
 
-const START =
-  "start srv-epmd serve here, in the network namespace of the VM; srv-epmd wait holds VMs back until it is up";
+const START = "start srv-epmd serve here, in the network namespace of the VM, and let VMs wait for it (srv-epmd wait)";
 
 export const epmdPort: Check = {
   id: "epmd-port",
-  title: "who has the EPMD port: srv-epmd, a stock epmd, nothing, something else",
+  title: "what listens on the EPMD port: srv-epmd, a stock epmd, nothing, another program",
   run: async ({ epmd, config }) => {
     const { holder, port } = await epmd();
     const finding = holderFinding(holder, port);
@@ -20,12 +23,12 @@ export const epmdPort: Check = {
     if (other === undefined) return finding;
     return fail(
       `${finding.evidence}, while srv-epmd answers on port ${other}`,
-      `srv-epmd, every VM here and doctor need one port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
+      `srv-epmd, every VM here and doctor need the same port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
     );
   },
 };
 
-/** The port of a srv-epmd on this machine that has another. */
+/** The port of a srv-epmd on this machine that listens elsewhere. */
 async function otherPort(port: number, config: Config): Promise<number | undefined> {
   const status = await daemonStatus(config);
   if (status && status.epmd.port !== port) return status.epmd.port;
@@ -34,23 +37,30 @@ async function otherPort(port: number, config: Config): Promise<number | undefin
   return usual.holder.kind === "srv-epmd" ? EPMD_PORT : undefined;
 }
 
-function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {
+function holderFinding({ at, kind, names, process }: Holder, port: number): Finding {
+  const by = processWords(process);
   const nodes = names.length === 0 ? "no nodes" : `the nodes ${listed(names.map(({ name }) => name))}`;
   const limit = names.length > MOST_NODES ? `; the checks below look at ${MOST_NODES} of them` : "";
   switch (kind) {
     case "srv-epmd":
       return ok(`srv-epmd answers on ${at}, with ${nodes}${limit}`);
     case "stock":
-      return fail(`a stock epmd answers on ${at}${by}, with ${nodes}`, stockAdvice(port, by, names.length > 0));
+      return fail(
+        `a stock epmd answers on ${at}${by}, with ${nodes}`,
+        stockAdvice(port, process?.pid, names.length > 0),
+      );
     case "nothing":
     case "no-address":
-      return fail(`nothing listens on ${at}`, `${START}. Another port: --port, and ERL_EPMD_PORT for the VMs`);
+      return fail(
+        `nothing listens on ${at}`,
+        `${START}; for another port give --port to srv-epmd, and ERL_EPMD_PORT to the VMs`,
+      );
     case "silent":
     case "other": {
-      const what = kind === "silent" ? "takes connections and does not answer" : "is no EPMD";
+      const what = kind === "silent" ? "accepts connections and does not answer" : "is not an EPMD";
       return fail(
         `what listens on ${at} ${what}${by}`,
-        "end it, or take another port: --port for srv-epmd, and ERL_EPMD_PORT for every VM",
+        "stop it, or use another port: --port for srv-epmd, and ERL_EPMD_PORT for every VM",
       );
     }
     default:
@@ -58,13 +68,12 @@ function holderFinding({ at, kind, names, by }: Holder, port: number): Finding {
   }
 }
 
-/** `epmd -kill` is refused while nodes are registered; VMs of OTP 25 and later come back to whoever has the port 2 s later. */
-function stockAdvice(port: number, by: string, hasNodes: boolean): string {
-  const pid = /process ([0-9]+)/.exec(by)?.[1];
+/** `epmd -kill` is refused while nodes are registered. VMs since OTP 25 register again with the EPMD that has the port 2 s later. */
+function stockAdvice(port: number, pid: number | undefined, hasNodes: boolean): string {
   const end = hasNodes
-    ? `end it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
-    : `end it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
-  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), or they start it again`;
+    ? `stop it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
+    : `stop it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
+  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), else they start a stock epmd again`;
 }
 
 export const loopbacks: Check = {
@@ -81,25 +90,78 @@ function compare(four: Holder, six: Holder): Finding {
   if (!isThere(four) && !isThere(six)) return skip("nothing listens on either loopback");
   if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
   if (isThere(four) && isThere(six)) {
-    // Of one process, whatever came or went, or was late, between two questions; by their kind, where that is not seen.
-    const isSame = four.by === six.by && (four.by !== "" || four.kind === six.kind);
+    // The same process, or the same kind where processes cannot be seen. (Names may have changed between the two requests.)
+    const isSame = four.process?.pid === six.process?.pid && (four.process !== undefined || four.kind === six.kind);
     if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
     return fail(
-      `${four.at} is ${KINDS[four.kind]}${four.by}, and ${six.at} ${KINDS[six.kind]}${six.by}`,
-      "end the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, those with -proto_dist inet6_tcp over ::1",
+      `${four.at} is ${KINDS[four.kind]}${processWords(four.process)}, and ${six.at} is ${KINDS[six.kind]}${processWords(six.process)}`,
+      "stop the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, with -proto_dist inet6_tcp over ::1",
     );
   }
   const missing = isThere(four) ? six : four;
   const who =
     missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
-  return warn(`nothing listens on ${missing.at}`, `${who} register here: restart srv-epmd, which listens on both`);
+  return warn(
+    `nothing listens on ${missing.at}`,
+    `${who} register here: restart srv-epmd, which listens on both addresses`,
+  );
 }
 
 const KINDS: Record<Holder["kind"], string> = {
   "srv-epmd": "srv-epmd",
   stock: "a stock epmd",
-  nothing: "nobody",
-  "no-address": "nobody",
-  silent: "something silent",
-  other: "no EPMD",
+  nothing: "nothing",
+  "no-address": "nothing",
+  silent: "a program that does not answer",
+  other: "not an EPMD",
 };
+
+const RESOLVE_TIMEOUT = 2_000;
+/** Hosts that are looked at; each costs a look-up and a connection. */
+const MOST_HOSTS = 8;
+
+export const ownAddress: Check = {
+  id: "own-address",
+  title: "stock VMs named after this machine find its EPMD at the address that they ask",
+  run: async (examination) => {
+    const { config } = examination;
+    const vms = (await runningVms()).filter(({ asksResolver, epmdPort }) => asksResolver && epmdPort === config.port);
+    const hosts = new Map(
+      vms.flatMap(({ aliveName, host }) => (host === undefined ? [] : [[host, aliveName] as const])),
+    );
+    const findings = await Promise.all(
+      Array.from(hosts)
+        .slice(0, MOST_HOSTS)
+        .map(([host, aliveName]) => findEpmd(host, aliveName, examination)),
+    );
+    return together(findings.flat(), "no stock VM here has a host part that is this machine");
+  },
+};
+
+/** A stock VM takes the first address of its family. Addresses of the gateway are examined by peer-ways. */
+async function findEpmd(host: string, aliveName: string, { config, machine }: Examination): Promise<Finding[]> {
+  const own = machine.addresses();
+  const all = await hostAddresses(host, await readHostsFile(), RESOLVE_TIMEOUT);
+  const address = all.find((one) => familyOf(one) === 4) ?? all[0];
+  if (address === undefined || cidrContains(config.gatewayRange, address)) return [];
+  if (!isLoopback(address) && !own.includes(address)) return [];
+  const at = hostPort(address, config.port);
+  const node = `${aliveName}@${host}`;
+  const { kind, process } = await lookAt(address, config.port);
+  if (kind === "srv-epmd") return [ok(`VMs here ask srv-epmd at ${at} for ${node}`)];
+  const where = host === address ? at : `${at}, where ${host} is`;
+  if (kind === "nothing" || kind === "no-address") {
+    return [
+      fail(
+        `nothing listens on ${where}: VMs, consoles and erl_call here ask there for ${node}, and get pang`,
+        `start srv-epmd without --listen and ERL_EPMD_ADDRESS, so that it listens on the addresses of this machine, or with --listen ${address} too`,
+      ),
+    ];
+  }
+  return [
+    fail(
+      `no srv-epmd answers on ${where}${processWords(process)}: VMs, consoles and erl_call here ask there for ${node}`,
+      "stop the program that has the port there: srv-epmd takes it within seconds",
+    ),
+  ];
+}

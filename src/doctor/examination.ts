@@ -1,10 +1,11 @@
 import type { Config } from "../config/config.js";
-import type { DnsServer } from "../config/network-values.js";
+import type { DnsServer, IpPort } from "../config/network-values.js";
 import { isBridged } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
+import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import { isAskedNode, type Probe } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
 import { isOwnServer } from "../gateway/core/forwarded.js";
@@ -16,10 +17,9 @@ import { readListeners } from "../os/sockets.js";
 import type { Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
-import type { Listening } from "./core/listeners.js";
+import type { Finding } from "./core/finding.js";
 import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
 import { type LocalNode, nodesOf } from "./local-nodes.js";
-import { probePlace } from "./probe-place.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -37,7 +37,7 @@ export interface Dialled {
   readonly probe: Probe;
 }
 
-/** What checks look at: found out when the first of them asks, and once. None of the promises rejects but `leader`. */
+/** What the checks look at. Each part is found when the first check asks for it, once. Only `leader` and `connect` reject. */
 export interface Examination {
   readonly config: Config;
   readonly machine: Machine;
@@ -48,7 +48,7 @@ export interface Examination {
   /** The nodes registered with it. */
   readonly nodes: () => Promise<readonly LocalNode[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
-  readonly listeners: () => Promise<readonly Listening[] | undefined>;
+  readonly listeners: () => Promise<readonly IpPort[] | undefined>;
   readonly connect: () => Promise<ConsulClient>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;
@@ -56,7 +56,7 @@ export interface Examination {
   readonly isBridged: boolean;
   /** The nodes here, as others find them. */
   readonly published: () => Promise<readonly PublishedNode[]>;
-  /** Who is where a node of these is said to be. */
+  /** Who is at the endpoints of a node that is published here. */
   readonly dial: (node: PublishedNode) => Promise<readonly Dialled[]>;
   /** Of the node asked about. */
   readonly resolution: () => Promise<Resolution>;
@@ -68,10 +68,19 @@ export interface Examination {
   readonly close: () => Promise<void>;
 }
 
-/** A look-up or a call to Consul may take no longer, so that the whole is over soon. Milliseconds. */
+/** One check of doctor. */
+export interface Check {
+  /** Stable: scripts and the manual name it. */
+  readonly id: string;
+  /** What is looked at, for the manual. */
+  readonly title: string;
+  readonly run: (examination: Examination) => Promise<Finding>;
+}
+
+/** Limits of a look-up and of a call to Consul, so that all checks end within seconds. Milliseconds. */
 const LONGEST_LOOK_UP = 4_000;
 const CONSUL_TIMEOUT = 3_000;
-/** For one endpoint; they are dialled all at once. */
+/** For each endpoint; all are dialled at once. */
 const DIAL_TIMEOUT = 3_000;
 
 /** @throws ConfigError */
@@ -106,7 +115,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {
       if (seen.outcome !== "found") return [];
-      // What it is called behind the @ is another question.
+      // The host part is examined by node-name.
       const isAsked = (said: string) => said.startsWith(`${aliveName}@`);
       const serverName = full.slice(full.indexOf("@") + 1);
       return Promise.all(
@@ -125,14 +134,14 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   };
 }
 
-/** Names under our own domains are asked of the zone that serve answers from. */
+/** Names under the domains of --dns-listen are asked there. */
 function zoneOf(config: Config): DnsServer[] {
   const { dnsListen } = config;
   if (!dnsListen || dnsListen.port === 0) return [];
   return servedDomains(config).map((domain) => ({ ...dnsListen, domain }));
 }
 
-/** The gateway's own DNS is in resolv.conf for others: it passes on what is not its own. */
+/** The gateway's DNS may be in resolv.conf. It forwards what it does not know, so it is not asked. */
 function isGatewayItself({ gateway, gatewayListen }: Config, machine: Machine, server: NameServer): boolean {
   if (!gateway || !gatewayListen) return false;
   return isOwnServer(gatewayListen, server, (address) => machine.addresses().includes(address));
@@ -144,4 +153,12 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
     found ??= find();
     return found;
   };
+}
+
+/** Asks who is there, with the first step of the distribution handshake. Never rejects. */
+export function probePlace(
+  place: IpPort,
+  how: Pick<ProbeOptions, "isAsked" | "serverName" | "timeout">,
+): Promise<Probe> {
+  return probeNode(place, { ...how, from: thisMachine().hostName, random: Math.random });
 }

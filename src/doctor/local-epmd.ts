@@ -1,41 +1,43 @@
+import type { Status } from "../admin/core/view.js";
+import type { Config } from "../config/config.js";
 import { knowsFullNames, names } from "../epmd/client.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
 import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
-import { findListener } from "../os/sockets.js";
+import { findListener, type ListeningProcess } from "../os/sockets.js";
 
-/** Who is where a VM of one family registers, or asks. */
+/** What listens where VMs of one family register and ask. */
 export interface Holder {
   /** `127.0.0.1:4369` */
   readonly at: string;
   readonly kind:
     | "srv-epmd"
-    /** An EPMD that knows no full names: a stock one. */
+    /** An EPMD that does not understand full names. */
     | "stock"
     | "nothing"
     /** The machine has no such address. */
     | "no-address"
-    /** It takes connections and says nothing. */
+    /** It accepts connections and does not answer. */
     | "silent"
-    /** It is no EPMD. */
+    /** Another program. */
     | "other";
   readonly names: readonly NamedPort[];
-  /** ` (process 17: /usr/bin/epmd)`, where that can be seen. */
-  readonly by: string;
+  /** The process that listens there; undefined where this user may not see it. */
+  readonly process: ListeningProcess | undefined;
 }
 
 export interface LocalEpmd {
   readonly port: number;
   /** At 127.0.0.1 and at ::1. */
   readonly holders: readonly [Holder, Holder];
-  /** The one that VMs here register with: at 127.0.0.1, else at ::1. */
+  /** The one with which VMs here register: at 127.0.0.1, else at ::1. */
   readonly holder: Holder;
 }
 
 /** An EPMD on this machine answers at once, unless the machine is busy. Milliseconds. */
 const ASK_TIMEOUT = 2_000;
 
-/** Asks at both loopbacks. Never rejects. */
+/** Looks at both loopbacks. Never rejects. */
 export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
   const holders = await Promise.all([lookAt("127.0.0.1", port), lookAt("::1", port)]);
   const [four, six] = holders;
@@ -43,11 +45,11 @@ export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
   return { port, holders, holder: isThere(four) || !isThere(six) ? four : six };
 }
 
-/** Who is at an address of this machine. Never rejects. */
+/** What listens at an address of this machine. Never rejects. */
 export async function lookAt(address: string, port: number): Promise<Holder> {
   const at = hostPort(address, port);
   const seen = (kind: Holder["kind"], listed: readonly NamedPort[] = []): Holder => {
-    return { at, kind, names: listed, by: processAt(port, address) };
+    return { at, kind, names: listed, process: findListener(port, address) };
   };
   try {
     const epmd = { address, port };
@@ -60,11 +62,47 @@ export async function lookAt(address: string, port: number): Promise<Holder> {
     if (error.code !== "EPMD_UNREACHABLE") return seen("other");
     const { code } = error.cause as NodeJS.ErrnoException;
     if (code === "ECONNRESET" || code === "EPIPE") return seen("other");
-    return { at, kind: code === "ECONNREFUSED" ? "nothing" : "no-address", names: [], by: "" };
+    return { at, kind: code === "ECONNREFUSED" ? "nothing" : "no-address", names: [], process: undefined };
   }
 }
 
-function processAt(port: number, address: string): string {
-  const program = findListener(port, address);
-  return program ? ` (process ${program.pid}: ${program.command})` : "";
+/** ` (process 17: /usr/bin/epmd)`, or nothing where the process is not known. */
+export function processWords(process: ListeningProcess | undefined): string {
+  return process ? ` (process ${process.pid}: ${process.command})` : "";
+}
+
+const STATUS_TIMEOUT = 1_000;
+/** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
+const MOST_BYTES = 8 * 1024 * 1024;
+
+/** What doctor reads of it. */
+export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes">;
+
+/** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
+export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonReport | undefined> {
+  if (!admin) return undefined;
+  const { address, port } = admin;
+  try {
+    const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
+      signal: AbortSignal.timeout(STATUS_TIMEOUT),
+      redirect: "error",
+    });
+    const said = JSON.parse(await bounded(answer)) as Partial<DaemonReport>;
+    const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
+    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws when the body is too long */
+async function bounded({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > MOST_BYTES) throw new RangeError(`more than ${MOST_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }

@@ -4,13 +4,14 @@ import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } f
 import type { Upstream } from "../mesh/core/upstream.js";
 import { nodeDomain } from "../names/domains.js";
 import { familyOf, hostPort } from "../net/ip.js";
+import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import type { AskedNode, Check, Examination } from "./examination.js";
+import { NOT_NAMED } from "./peer-records.js";
 
-const NO_MESH = skip("there is no mesh: neither --mesh nor NOMAD_UPSTREAM_*");
+const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 /** Loopback answers at once. Milliseconds. */
 const CONNECT_TIMEOUT = 1_000;
 
@@ -18,7 +19,7 @@ const isInMesh = ({ config }: Examination) => isMeshed(config) || config.nomad.u
 
 export const meshUpstream: Check = {
   id: "mesh-upstream",
-  title: "Connect: the sidecar proxy of the nodes here has upstreams, and listens for them",
+  title: "Connect: the sidecar proxy of the nodes here has upstreams and listens for them",
   run: async (examination) => {
     if (!isInMesh(examination)) return NO_MESH;
     const { asked } = examination;
@@ -35,13 +36,13 @@ async function upstreamOf({ name, host, full }: AskedNode, examination: Examinat
     case "unavailable":
       return fail(resolution.cause, "see consul-agent");
     case "not-found":
-      // With Nomad's upstreams and without --mesh DNS has the last word.
+      // With NOMAD_UPSTREAM_* and without --mesh, DNS is asked after the upstreams.
       if (!isMeshed(examination.config)) return skip("the node has no upstream: see peer-records");
-      return noUpstream(resolution.reason, destinationOf(examination.config, { ...name, host }));
+      return noUpstream(resolution, destinationOf(examination.config, { ...name, host }));
     case "found": {
       const { source, endpoints } = resolution;
       if (source === "registry") return ok(`${full} lives here: no upstream is needed`);
-      if (source !== "upstream") return skip("the node has no upstream, and is found without");
+      if (source !== "upstream") return skip("the node has no upstream, and is found without one");
       const upstreams = endpoints.map(({ target, address, port }) => ({ destination: target, address, port }));
       return together(await Promise.all(upstreams.map(listens)), "the node has no upstream");
     }
@@ -51,17 +52,17 @@ async function upstreamOf({ name, host, full }: AskedNode, examination: Examinat
 }
 
 const SIDECAR_ADVICE =
-  'register the service of the node here with a sidecar proxy (connect { sidecar_service {} }, with an upstream for each peer); the token has to read it (service_prefix "<service>" { policy = "read" }); --service says which proxy is meant';
+  'register the service of the node here with a sidecar proxy (connect { sidecar_service {} }) and an upstream for each peer; the token needs service_prefix "<service>" { policy = "read" }; of several proxies --service names the one';
 
-function noUpstream(reason: string, destination: string): Finding {
-  if (/no sidecar proxy/.test(reason)) return fail(reason, SIDECAR_ADVICE);
+function noUpstream({ code, reason }: NotFound, destination: string): Finding {
+  if (code === "UPSTREAM_NO_SIDECAR") return fail(reason, SIDECAR_ADVICE);
   return fail(
     reason,
-    `give the sidecar proxy here an upstream with the destination ${destination} (destination_name in its registration, upstreams in a Nomad job), or say with --upstream-service how destinations are called`,
+    `give the sidecar proxy here an upstream with the destination ${destination} (destination_name in its registration, upstreams in a Nomad job), or give the pattern of destinations with --upstream-service`,
   );
 }
 
-/** Why not, when there is no proxy. */
+/** @returns the reason where there is no proxy */
 async function upstreamsHere(examination: Examination): Promise<readonly Upstream[] | string> {
   const { nomad } = examination.config;
   if (nomad.upstreams.length > 0) return nomad.upstreams;
@@ -70,7 +71,7 @@ async function upstreamsHere(examination: Examination): Promise<readonly Upstrea
     if (sidecars.length > 0) return sidecars.flatMap(({ upstreams }) => upstreams);
     return "the Consul agent has no sidecar proxy of the nodes here that the token may read";
   } catch (error) {
-    return `the Consul agent does not tell which sidecar proxies there are: ${messageOf(error)}`;
+    return `the Consul agent does not list the sidecar proxies: ${messageOf(error)}`;
   }
 }
 
@@ -89,8 +90,8 @@ async function listens({ destination, address, port }: Upstream): Promise<Findin
   if ((await probe([endpoint], CONNECT_TIMEOUT)).accepting)
     return ok(`the upstream ${destination} listens on ${place}`);
   return fail(
-    `nothing listens on ${place}, where the sidecar proxy has its upstream ${destination}: the proxy does not run here`,
-    "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy, under Nomad the task connect-proxy-<service>); look at its log: without a certificate from Consul it opens nothing",
+    `nothing listens on ${place}, the upstream ${destination} of the sidecar proxy: the proxy does not run here`,
+    "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy, under Nomad the task connect-proxy-<service>); look at its log: without a certificate from Consul it does not listen",
   );
 }
 
@@ -100,11 +101,11 @@ export const meshIntention: Check = {
   run: async (examination) => {
     if (!isInMesh(examination)) return NO_MESH;
     const { asked, config } = examination;
-    if (!asked) return skip("no node was named, to whose service intentions could be looked at");
+    if (!asked) return NOT_NAMED;
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const destination = destinationOf(config, { ...asked.name, host: asked.host });
     const sources = await sourcesHere(examination);
-    if (sources.length === 0) return skip("the service of the nodes here is not known: --service says which it is");
+    if (sources.length === 0) return skip("the service of the nodes here is not known: give --service");
     const pairs = sources.flatMap((source) => [
       [source, destination],
       [destination, source],
@@ -129,8 +130,8 @@ async function intention(source: string, destination: string, { connect: agent }
   try {
     if (await isIntended(await agent(), source, destination)) return ok(`${source} may connect to ${destination}`);
     return fail(
-      `an intention, or the default, denies ${source} to connect to ${destination}`,
-      `either node may dial the other: consul intention create -allow ${source} ${destination}, and the same the other way round`,
+      `an intention, or the default, does not let ${source} connect to ${destination}`,
+      `allow both directions, because either node may dial the other: consul intention create -allow ${source} ${destination}; consul intention create -allow ${destination} ${source}`,
     );
   } catch (error) {
     const rights = `service "${destination}" { policy = "read" intentions = "read" }`;

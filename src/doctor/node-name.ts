@@ -5,11 +5,9 @@ import { parseServiceDomain } from "../names/service-domain.js";
 import { familyOf } from "../net/ip.js";
 import { reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-nodes.js";
-import { probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
 
@@ -22,7 +20,7 @@ export const nodeName: Check = {
     const local = await Promise.all(here.map((node) => localName(node, here, examination)));
     return together(
       [...(asked ? [askedName(asked)] : []), ...local.flat()],
-      "no node is registered here, and none was named",
+      "no node is registered here, and no node was named",
     );
   },
 };
@@ -33,12 +31,12 @@ function askedName({ name: { aliveName }, operand, full, host }: AskedNode): Fin
     return fail(`no VM can be called ${full}`, "the part before the @ is made of letters, digits, _ and -");
   }
   const problem = familyOf(host) === undefined ? nameProblem(`${aliveName}.${host}`) : undefined;
-  if (problem !== undefined) return fail(`${full} has no name in DNS: ${problem}`, "give the VM a shorter name");
+  if (problem !== undefined) return fail(`${full} is not possible in DNS: ${problem}`, "give the VM a shorter name");
   const written = operand.replace(/^[^@]*@?/, "").replace(/\/[46]$/, "");
   if (written !== written.toLowerCase()) {
     return warn(
       `the host part of ${operand} has capitals`,
-      "DNS takes no notice of them, and a VM does: it refuses a peer whose own name differs in one letter. Write it as the VM there is called",
+      "DNS ignores case, a VM does not: it refuses a peer whose own name differs in one letter. Write the name as that VM has it",
     );
   }
   return ok(`${full} is a legal name`);
@@ -61,11 +59,11 @@ async function localName(
       return [
         warn(
           `${aliveName} is not published: ${publication.reason}`,
-          "give --domain (or --publish) that takes it in, where it should be found",
+          "if others should find it, give a --domain (or --publish) that matches its name",
         ),
       ];
     }
-    // A port that nobody can reach is told by port-mapping.
+    // A port that peers cannot reach is examined by port-mapping.
     if (publication.outcome === "refuse" && reach(node, config).outcome === "reachable") {
       return [
         fail(
@@ -82,7 +80,7 @@ async function localName(
   if (published === undefined && parseServiceDomain(itsHost, config.consulDomain)) {
     return [
       warn(
-        `the VM of ${aliveName} calls itself ${probe.name}, and without --domain these options publish it nowhere`,
+        `the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`,
         `give serve and doctor --domain ${itsHost}; nothing is to be done where all its peers are on this machine`,
       ),
     ];
@@ -93,13 +91,13 @@ async function localName(
   if (!same)
     return [
       fail(
-        `at port ${port}, which ${aliveName} has registered, is ${probe.name}`,
-        "one of the two VMs has gone or has moved: restart them",
+        `${aliveName} has registered port ${port}, and ${probe.name} listens there`,
+        "one of the two VMs has ended or moved: restart both",
       ),
     ];
   return [
     warn(
-      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that asks for that hangs up`,
+      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name hangs up`,
       `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}; nothing is to be done where its peers use ${probe.name}`,
     ),
   ];

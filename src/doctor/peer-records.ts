@@ -3,13 +3,13 @@ import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { parseServiceDomain } from "../names/service-domain.js";
 import { familyOf, hostPort } from "../net/ip.js";
-import type { Check } from "./check.js";
+import type { Unavailable } from "../resolve/core/resolution.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import type { AskedNode, Check, Examination } from "./examination.js";
 
-export const NOT_NAMED = skip("no node was named: srv-epmd doctor node@host examines the way to it");
+export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
 /** For A and AAAA of a name without SRV, milliseconds. */
 const ADDRESS_TIMEOUT = 2_000;
 
@@ -27,10 +27,10 @@ export const peerRecords: Check = {
         const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
-        return warn(`${evidence}, as it was known before every name server failed`, "see resolver");
+        return warn(`${evidence}; every name server fails, this is the last good answer`, "see resolver");
       }
       case "unavailable":
-        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution.cause));
+        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
       case "not-found":
         return await whyNot(asked, resolution.reason, examination);
       default:
@@ -39,11 +39,11 @@ export const peerRecords: Check = {
   },
 };
 
-/** A name server, or with --fallback epmd the EPMD of the host, did not answer. */
-function unavailableAdvice(cause: string): string {
-  return cause.startsWith("EPMD at ")
-    ? "--fallback epmd asks the EPMD of that host: it has to run, and to serve others (srv-epmd serve --listen <its address> there)"
-    : "see resolver: the name server is down, or another one is to be asked (--dns)";
+/** A name server did not answer, or with --fallback epmd the EPMD of the host. */
+function unavailableAdvice({ code }: Unavailable): string {
+  return code.startsWith("EPMD_")
+    ? "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)"
+    : "see resolver: start the name server, or give another one with --dns";
 }
 
 async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {
@@ -76,13 +76,13 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
       return { ...why, evidence: `${reason}; ${why.evidence}` };
     } catch {
-      // What the agent does not tell is told by consul-agent; DNS has more to say.
+      // consul-agent examines the agent; DNS may tell more.
     }
   }
   return await byAddress(owner, reason, asked, examination);
 }
 
-/** A host that has addresses is there, and only its port is unknown. */
+/** A host that has addresses exists; only the port of the node is unknown. */
 async function byAddress(
   owner: string,
   reason: string,
@@ -104,15 +104,15 @@ async function byAddress(
   const addresses = found.flat();
   if (addresses.length > 0) {
     return fail(
-      `${reason}, but there are addresses: ${addresses.join(", ")}. A name with addresses and no SRV record has no port`,
-      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback epmd where an EPMD runs at those addresses, --fallback N where nodes listen on a fixed port",
+      `${reason}, but there are addresses: ${addresses.join(", ")}. Without an SRV record the port is unknown`,
+      "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback epmd where an EPMD runs at those addresses, or --fallback N where nodes listen on a fixed port",
     );
   }
   const inConsul = host.endsWith(`.${config.consulDomain}`);
   return fail(
-    `${reason}, nor has ${host} an address`,
+    `${reason}, and ${host} has no address`,
     inConsul
-      ? "see that the node runs beside a srv-epmd, and that the name is written as there (srv-epmd names --cluster lists those of a service)"
-      : "see that the name is written as where the node is published, and that the name server knows it (resolver)",
+      ? "check that the node runs beside a srv-epmd, and the spelling (srv-epmd names --cluster lists the nodes of a service)"
+      : "check the spelling, and that the name server knows the domain (see resolver)",
   );
 }

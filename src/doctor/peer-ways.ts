@@ -1,3 +1,4 @@
+import { ipPort } from "../config/network-values.js";
 import { gatewayDomains, isGatewayHost } from "../gateway/core/names.js";
 import { isHelperName } from "../names/helper-names.js";
 import type { Family } from "../net/endpoint.js";
@@ -7,20 +8,20 @@ import { readHostsFile } from "../os/hosts-file.js";
 import { vmProcess } from "../os/vm-process.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
-import type { Check } from "./check.js";
-import { fail, listed, ok, skip, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
+import { listed } from "../text.js";
+import { fail, ok, skip, warn } from "./core/finding.js";
+import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { NOT_NAMED } from "./peer-records.js";
 
 const NOT_FOUND = skip("no endpoint of the node is known");
 const RESOLVE_TIMEOUT = 2_000;
-/** A gateway waits a second for its relay process. */
+/** The gateway waits a second for its relay process. Milliseconds. */
 const ASK_TIMEOUT = 3_000;
 
 export const peerFamily: Check = {
   id: "peer-family",
-  title: "the IP versions of the node, against -proto_dist of the VMs here",
+  title: "the IP versions of the node fit -proto_dist of the VMs here",
   run: async (examination) => {
     const { asked, config } = examination;
     if (!asked) return NOT_NAMED;
@@ -35,19 +36,22 @@ export const peerFamily: Check = {
     const evidence = `the node has IPv${only} endpoints only (${places})`;
     if (config.gateway) return ok(`${evidence}: the gateway's relays reach it for every VM`);
     if (resolution.source === "registry") return ok(`${evidence}, and lives here`);
-    if (resolution.source === "upstream") return ok(`${evidence}, which VMs of both kinds dial: the sidecar proxy's`);
+    if (resolution.source === "upstream") return ok(`${evidence} of the sidecar proxy, which every VM can dial`);
     const nodes = await examination.nodes();
     const local = nodes.filter(({ aliveName }) => !isHelperName(aliveName, nameIn(nodes)));
     const unable = local.filter(({ family }) => family !== only);
-    // Without VMs here to look at: inet_tcp is what a VM has when nothing is said.
-    if (unable.length === 0 && (local.length > 0 || only === 4))
-      return ok(`${evidence}, ${PROTOCOL[only]} of the VMs here dials them`);
+    // Without a VM here: inet_tcp is the default of -proto_dist.
+    if (unable.length === 0 && (local.length > 0 || only === 4)) {
+      return ok(
+        `${evidence}, and ${local.length > 0 ? "the VMs here" : "VMs without -proto_dist"} use ${PROTOCOL[only]}`,
+      );
+    }
     const who = unable.map(({ aliveName }) => aliveName).join(", ");
     const told =
       local.length > 0
         ? `${evidence}; ${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`
         : `${evidence}: VMs without -proto_dist cannot dial them`;
-    const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays lead from one to the other`;
+    const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays connect both families`;
     return local.length > 0 ? fail(told, advice) : warn(told, advice);
   },
 };
@@ -56,7 +60,7 @@ const PROTOCOL: Record<Family, string> = { 4: "inet_tcp", 6: "inet6_tcp" };
 
 export const peerWays: Check = {
   id: "peer-ways",
-  title: "what a VM here dials by each way in (module, host, gateway), as the EPMD on it says",
+  title: "what a VM here dials by each way in (module, host, gateway), as the EPMD there answers",
   run: async (examination) => {
     const { asked, config, machine } = examination;
     if (!asked) return NOT_NAMED;
@@ -87,7 +91,7 @@ export const peerWays: Check = {
           : "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
       );
     }
-    // A node needs no way to itself.
+    // A node does not dial itself.
     const itself = resolution.source === "registry" ? asked.name.aliveName : undefined;
     const here = await nodesHere(examination);
     const stock = here.stock.filter((aliveName) => aliveName !== itself);
@@ -104,17 +108,17 @@ export const peerWays: Check = {
     const doubt =
       unseen.length > 0 && !isForStock ? `; this user may not see whether ${listed(unseen)} here has the module` : "";
     if (ways.some(({ dials }) => dials !== undefined)) return ok(`${evidence}${doubt}`);
-    return warn(evidence, "no VM here reaches the node: see peer-family, and use the module or the gateway");
+    return warn(evidence, "no VM here can reach the node: see peer-family, and use the module or the gateway");
   },
 };
 
-/** For an EPMD that should give the node's port, and does not. */
-function silentAdvice({ way, asks = "" }: Way): string {
-  if (way === "gateway") {
-    return "see that the gateway's relay process runs (srv-epmd relay, with the --relay-socket of serve), and what the log of srv-epmd says of it";
+/** Advice for an EPMD that should answer with the node's port and does not. */
+function silentAdvice({ way, asks }: Way): string {
+  if (way === "gateway" || asks === undefined) {
+    return "see that the gateway's relay process runs (srv-epmd relay, with the --relay-socket of serve), and look for it in the log of srv-epmd";
   }
-  const address = asks.replace(/:[0-9]+$/, "");
-  return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address.replace(/[[\]]/g, "")}`;
+  const { address } = ipPort(undefined)(asks);
+  return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address}`;
 }
 
 interface NodesHere {

@@ -1,58 +1,139 @@
+import type { Config } from "../config/config.js";
+import type { ConsulClient } from "../consul/client.js";
 import { isLeftOut, nodeDomain } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
+import type { Machine } from "../os/machine.js";
 import { reach } from "../publish/core/advertised.js";
-import { publishesToConsul } from "../publish/core/publication.js";
+import { type Obstacle, obstacleOf } from "../publish/core/obstacles.js";
+import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
+import {
+  aliveNameOf,
+  type HeldCheck,
+  type HeldService,
+  META_OWNER,
+  type ServiceEntry,
+  ttlCheckId,
+} from "../publish/core/service-entry.js";
+import { readOwner } from "../publish/ownership.js";
+import type { Resolving } from "../resolve/compose.js";
 import type { Resolution } from "../resolve/core/resolution.js";
-import type { Examination } from "./examination.js";
-import { nameIn } from "./local-nodes.js";
-import { wantedEntries } from "./own-registrations.js";
+import { type LocalNode, nameIn } from "./local-nodes.js";
+
+export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
+export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
+
+/** The nodes here, and the options by which they are published. */
+export interface NodesHere {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly nodes: () => Promise<readonly LocalNode[]>;
+}
+
+/** The entries that should be in Consul for the nodes here. Empty where nothing is published. */
+export async function wantedEntries({ config, machine, nodes }: NodesHere): Promise<ServiceEntry[]> {
+  if (!publishesToConsul(config)) return [];
+  const identity = { hostName: machine.hostName, port: config.port, owner: await readOwner(config.port) };
+  const here = await nodes();
+  return here.flatMap((node) => {
+    const publication = publicationOf(node, config, identity, nameIn(here));
+    return publication.outcome === "publish" ? publication.entries : [];
+  });
+}
+
+/** An entry that should be in Consul for a node here, with what the agent has. */
+export interface OwnRegistration {
+  readonly wanted: ServiceEntry;
+  /** Undefined where the agent has no such entry. */
+  readonly held: HeldService | undefined;
+  /** Checks of the entry and of the machine. */
+  readonly checks: readonly HeldCheck[];
+}
+
+/** What should be registered for the nodes here, and what the agent has. @throws ConsulError */
+export async function ownRegistrations(
+  here: NodesHere & { readonly connect: () => Promise<ConsulClient> },
+): Promise<OwnRegistration[]> {
+  const wanted = await wantedEntries(here);
+  if (wanted.length === 0) return [];
+  const client = await here.connect();
+  const [services, checks] = await Promise.all([client.services(), client.checks()]);
+  return wanted.map((entry) => {
+    const held =
+      services.find((service) => isSame(entry, service)) ?? services.find((service) => isOfThisPlace(entry, service));
+    return {
+      wanted: entry,
+      held,
+      checks: checks.filter(({ serviceId }) => serviceId === "" || serviceId === held?.id),
+    };
+  });
+}
+
+/** By its id. Without that: an entry of this daemon whose id differs, for example because --instance does. */
+function isSame(entry: ServiceEntry, held: HeldService): boolean {
+  return held.id === entry.id || (isOfThisPlace(entry, held) && held.service === entry.service);
+}
+
+/** The service may differ, where serve has another --domain than doctor. */
+function isOfThisPlace(entry: ServiceEntry, held: HeldService): boolean {
+  const ending = entry.id.slice(entry.id.lastIndexOf(`:${entry.aliveName}`));
+  const isOwn = held.meta[META_OWNER] === entry.meta[META_OWNER] && aliveNameOf(held) === entry.aliveName;
+  return isOwn && held.id.endsWith(ending);
+}
+
+/** Why Consul's DNS leaves out an entry that the agent has; undefined when nothing the agent knows of does that. */
+export function whyCritical({ held, checks }: OwnRegistration): Obstacle | "not-passed" | undefined {
+  if (!held) return undefined;
+  const isPassed = !checks.some(({ checkId, status }) => checkId === ttlCheckId(held.id) && status === "critical");
+  return isPassed ? obstacleOf(held.id, checks) : "not-passed";
+}
 
 /** A node that lives here, as others find it. */
 export interface PublishedNode {
   readonly aliveName: string;
   /** `node_a@svc.service.consul` */
   readonly full: string;
-  /** Where it should be found; an address that is not known beforehand is the agent's, or a host name's. */
+  /** Where it should be found. `address` is undefined where the agent or DNS chooses it. */
   readonly places: readonly { readonly address: string | undefined; readonly port: number }[];
   /** From DNS alone, as if the node did not live here. */
   readonly resolution: Resolution;
 }
 
-type View = Pick<Examination, "config" | "machine" | "nodes" | "resolving">;
+/**
+ * After which a node that is not found is looked up once more, milliseconds. A node that has just been published may be
+ * unknown to a Consul server that is not the leader, and NXDOMAIN is cached for a second.
+ */
+const SECOND_LOOK = 1_100;
 
-/** How long a name that has just been published may be absent: a server other than the leader is late, our cache remembers. */
-const PAUSE = 1_100;
-
-/** Looks up what is published of the nodes here: in Consul's DNS, or in the zone that serve answers from. Never rejects. */
-export async function publishedNodes(view: View): Promise<PublishedNode[]> {
+/** Looks up the nodes here in Consul's DNS, or in the zone of --dns-listen. Never rejects. */
+export async function publishedNodes(here: NodesHere & { readonly resolving: Resolving }): Promise<PublishedNode[]> {
+  const lookUp = (full: string) => {
+    return here.resolving.nodes.resolve(parseNodeName(full), { sameHost: true, only: "srv" });
+  };
   return Promise.all(
-    (await expected(view)).map(async ({ aliveName, host, places }) => {
+    (await expectedNodes(here)).map(async ({ aliveName, host, places }) => {
       const full = `${aliveName}@${host}`;
-      const look = async () => {
-        return view.resolving.nodes.resolve(parseNodeName(full), { sameHost: true, only: "srv" });
-      };
-      let resolution = await look();
+      let resolution = await lookUp(full);
       if (resolution.outcome === "not-found") {
-        await new Promise((resolve) => setTimeout(resolve, PAUSE));
-        resolution = await look();
+        await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
+        resolution = await lookUp(full);
       }
       return { aliveName, full, places, resolution };
     }),
   );
 }
 
-interface Expected extends Pick<PublishedNode, "aliveName" | "places"> {
+interface ExpectedNode extends Pick<PublishedNode, "aliveName" | "places"> {
   readonly host: string;
 }
 
-async function expected(view: View): Promise<Expected[]> {
-  const { config, nodes } = view;
+async function expectedNodes(here: NodesHere): Promise<ExpectedNode[]> {
+  const { config, nodes } = here;
   if (publishesToConsul(config)) {
-    const entries = await wantedEntries(view);
-    // One entry a family: they share a name.
+    const entries = await wantedEntries(here);
+    // A node has an entry for each family, under one name.
     return Array.from(new Map(entries.map((entry) => [entry.aliveName, entry])).values(), ({ aliveName, service }) => {
       const host = nodeDomain(aliveName, config) ?? `${service}.service.${config.consulDomain}`;
       const places = entries
@@ -65,19 +146,18 @@ async function expected(view: View): Promise<Expected[]> {
     });
   }
   if (!config.dnsListen) return [];
-  const here = await nodes();
-  return here.flatMap((node) => {
-    const host = nodeDomain(node.aliveName, config);
+  const all = await nodes();
+  return all.flatMap((node) => {
+    const { aliveName } = node;
+    const host = nodeDomain(aliveName, config);
+    if (host === undefined || isHelperName(aliveName, nameIn(all)) || isLeftOut(aliveName, config)) return [];
     const reached = reach(node, config);
-    if (host === undefined || isHelperName(node.aliveName, nameIn(here)) || isLeftOut(node.aliveName, config))
-      return [];
     if (reached.outcome !== "reachable") return [];
-    const { port } = reached.advertised;
-    return { aliveName: node.aliveName, host, places: [{ address: undefined, port }] };
+    return { aliveName, host, places: [{ address: undefined, port: reached.advertised.port }] };
   });
 }
 
-/** Another machine may have published a node of the same name. */
+/** Whether an endpoint is the node here; another machine may have published a node of the same name. */
 export function isOwn({ places }: PublishedNode, endpoint: Pick<Endpoint, "address" | "port">): boolean {
   return places.some(
     ({ address, port }) => port === endpoint.port && (address === undefined || address === endpoint.address),

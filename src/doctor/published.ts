@@ -2,15 +2,13 @@ import { probeWords } from "../distribution/words.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
+import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
-import type { Check } from "./check.js";
-import { type Finding, fail, listed, ok, skip, together, warn } from "./core/finding.js";
-import type { Examination } from "./examination.js";
-import { ownRegistrations, whyCritical } from "./own-registrations.js";
-import { isOwn, type PublishedNode } from "./published-nodes.js";
-import { NO_PUBLISHED_NODE } from "./registration.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import type { Check, Examination } from "./examination.js";
+import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
 
-/** Undefined when there is something to look at. */
+/** Undefined where nodes are published. */
 function whyNothingPublished({ config }: Examination): Finding | undefined {
   if (isMeshed(config)) return skip("in a mesh nodes are found by upstreams");
   if (publishesToConsul(config) || config.dnsListen) return undefined;
@@ -19,7 +17,7 @@ function whyNothingPublished({ config }: Examination): Finding | undefined {
 
 export const registrationDns: Check = {
   id: "registration-dns",
-  title: "the nodes here have SRV records, seen from here",
+  title: "the nodes here have SRV records, asked from here",
   run: async (examination) => {
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
@@ -32,7 +30,7 @@ export const registrationDns: Check = {
   },
 };
 
-/** The checks that say why a node is not in DNS, by its name: there it is no matter of DNS. */
+/** By alive name: the check that explains why a node is not in DNS, where the cause is not DNS. */
 async function whereToLook(examination: Examination): Promise<ReadonlyMap<string, string>> {
   const registrations = await ownRegistrations(examination).catch(() => []);
   const differences = await differencesOf(examination).catch(() => undefined);
@@ -54,8 +52,8 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
       return fail(
         resolution.reason,
         config.dnsListen
-          ? "see that serve runs with this --dns-listen and --domain"
-          : 'the name server asked must be that Consul\'s (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that; or the token is gone that the entry was registered with (see catalogue)',
+          ? "check that serve runs with this --dns-listen and --domain"
+          : 'the name server must belong to that Consul (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that; or the token is gone that the entry was registered with (see catalogue)',
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => hostPort(endpoint)));
@@ -64,7 +62,7 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
         address === undefined ? `port ${port}` : hostPort(address, port),
       );
       return warn(
-        `${full} is at ${places}, and these options make it ${wanted.join(" and ")}`,
+        `${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`,
         "give doctor the options and the environment of serve; or another machine has published a node of this name",
       );
     }
@@ -75,7 +73,7 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
 
 export const publishedEndpoint: Check = {
   id: "published-endpoint",
-  title: "whoever dials what is published of the nodes here reaches them",
+  title: "a connection to the published endpoints reaches the nodes here",
   run: async (examination) => {
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
@@ -83,7 +81,7 @@ export const publishedEndpoint: Check = {
     const found = published.filter(({ resolution }) => resolution.outcome === "found");
     if (found.length === 0)
       return skip(published.length === 0 ? NO_PUBLISHED_NODE : "none of the nodes here has an SRV record");
-    if (examination.isBridged) return skip("in a bridge network that cannot be seen from inside: see hairpin");
+    if (examination.isBridged) return skip("this cannot be seen from inside a bridge network: see hairpin");
     const findings = await Promise.all(found.map((node) => dialled(node, examination)));
     return together(findings.flat(), NO_PUBLISHED_NODE);
   },
@@ -93,17 +91,17 @@ async function dialled(node: PublishedNode, examination: Examination): Promise<F
   return (await examination.dial(node)).map(({ endpoint, probe }) => {
     const place = hostPort(endpoint);
     const { full } = node;
-    if (!isOwn(node, endpoint)) return ok(`${full} is at ${place} too, which is another machine's`);
+    if (!isOwn(node, endpoint)) return ok(`${full} is also at ${place}, on another machine`);
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
       return fail(
         `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`,
-        "see vm-listens; else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's (--port-label)",
+        "see vm-listens; else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
       );
     }
     if (isLoopback(endpoint.address) && !examination.config.dnsListen) {
       return warn(
         `${full} is published at ${place}, a loopback address: peers on other machines dial themselves`,
-        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr); nothing is to be done where all nodes are on this machine",
+        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr); if all nodes are on this machine, nothing needs to be done",
       );
     }
     return ok(`${full} is reached at ${place}`);
@@ -112,9 +110,9 @@ async function dialled(node: PublishedNode, examination: Examination): Promise<F
 
 export const hairpin: Check = {
   id: "hairpin",
-  title: "in a bridge network: the task reaches what is published of its own nodes through the host",
+  title: "in a bridge network: the task reaches the published endpoints of its own nodes through the host",
   run: async (examination) => {
-    if (!examination.isBridged) return skip("this is no bridge network of Nomad's");
+    if (!examination.isBridged) return skip("this is not a bridge network of Nomad");
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
     const published = await examination.published();
@@ -136,11 +134,11 @@ async function throughHost(node: PublishedNode, examination: Examination): Promi
       case "not-erlang":
         return fail(
           `${node.full} is published at ${place}: ${probeWords(probe, node.full, endpoint)}`,
-          "the port is mapped to something else: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
+          "the port is mapped to another program: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
         );
       default:
         return skip(
-          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, nodes here are told the local port; srv-epmd doctor ${node.full} on another machine shows whether the mapping works`,
+          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, because nodes here get the local port; run srv-epmd doctor ${node.full} on another machine to test the mapping`,
         );
     }
   });

@@ -4,46 +4,46 @@ import { cidrContains, familyOf, isLoopback } from "../net/ip.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { isBroker } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
-import type { Check } from "./check.js";
-import { listed, ok, skip, warn } from "./core/finding.js";
+import { listed } from "../text.js";
+import { ok, skip, warn } from "./core/finding.js";
+import type { Check } from "./examination.js";
 
 const RESOLVE_TIMEOUT = 2_000;
 
 /**
- * The members of a stream are no Erlang distribution: the leader dials, on a port of 6000-6500, the IPv4 addresses that the
- * follower's own host name has there, then that name, then the host part of the follower's node name (osiris_replica.erl).
+ * Streams replicate outside the Erlang distribution: the leader dials a port of 6000-6500 at the IPv4 addresses that the
+ * follower's own host name has on the follower, then at that name, then at the host part of its node name (osiris_replica.erl).
  */
 export const rabbitmqStreams: Check = {
   id: "rabbitmq-streams",
-  title: "RabbitMQ streams: the other brokers can dial this machine at what its own host name stands for here",
+  title: "RabbitMQ streams: other brokers can dial this machine at the address that its own host name has here",
   run: async ({ nodes, machine, config }) => {
     const here = (await nodes()).filter(({ address }) => address === undefined);
     const brokers = (await Promise.all(here.map(async (node) => ((await isBroker(node.port)) ? [node] : [])))).flat();
     const [broker] = brokers;
-    if (!broker) return skip("no RabbitMQ broker is seen here");
+    if (!broker) return skip("there is no RabbitMQ broker here that this user may see");
     // inet:gethostname/0 gives the first label.
     const own = machine.hostName.replace(/\..*$/s, "");
     const four = (await addressesOfHostName(own)).filter((address) => familyOf(address) === 4);
     const isReached = (address: string) => !isLoopback(address) && !cidrContains(config.gatewayRange, address);
     const reached = four.filter(isReached);
-    if (reached.length > 0)
-      return ok(`${own} is ${listed(reached)} here: there the leaders of streams dial this broker`);
+    if (reached.length > 0) return ok(`${own} is ${listed(reached)} here, where stream leaders dial this broker`);
     const host = nodeHost(broker.aliveName, config);
     const hosts = await readHostsFile();
     const named = host === undefined ? [] : await hostAddresses(host, hosts, RESOLVE_TIMEOUT);
     if (four.length > 0 && named.some(isReached)) {
       return ok(
-        `${own} is ${listed(four)} here, and ${host} ${listed(named)}: there the leaders of streams dial this broker`,
+        `${own} is ${listed(four)} here, and ${host} is ${listed(named)}, where stream leaders dial this broker`,
       );
     }
     const evidence =
       four.length === 0
-        ? `${own}, the name of this machine, has no IPv4 address here: no stream gets a member on ${broker.aliveName}`
-        : `${own}, the name of this machine, is ${listed(four)} here: the leader of a stream dials that on its own machine, so no stream gets a member on ${broker.aliveName}`;
+        ? `${own}, the name of this machine, has no IPv4 address here: streams get no replica on ${broker.aliveName}`
+        : `${own}, the name of this machine, is ${listed(four)} here: a stream leader that dials it reaches its own machine, so streams get no replica on ${broker.aliveName}`;
     const address = machine.addresses().find((one) => familyOf(one) === 4 && isReached(one)) ?? "10.0.0.1";
     return warn(
       evidence,
-      `only streams need it: let ${own} stand for an address that the other brokers reach, such as ${address} ${own} in /etc/hosts, let TCP to 6000-6500 pass between the brokers, and where they replicate over TLS have ${own} in the certificate`,
+      `if you use streams: give ${own} an address that the other brokers reach, such as ${address} ${own} in /etc/hosts, open TCP 6000-6500 between the brokers, and with TLS put ${own} into the certificate`,
     );
   },
 };

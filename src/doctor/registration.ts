@@ -3,19 +3,21 @@ import { hostPort } from "../net/ip.js";
 import type { Obstacle } from "../publish/core/obstacles.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { ttlCheckId } from "../publish/core/service-entry.js";
-import type { Check } from "./check.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type DaemonSays, daemonStatus } from "./daemon-status.js";
-import type { Examination } from "./examination.js";
-import { type OwnRegistration, ownRegistrations, whyCritical } from "./own-registrations.js";
+import type { Check, Examination } from "./examination.js";
+import { type DaemonReport, daemonStatus } from "./local-epmd.js";
+import {
+  NO_PUBLISHED_NODE,
+  NOTHING_PUBLISHED,
+  type OwnRegistration,
+  ownRegistrations,
+  whyCritical,
+} from "./published-nodes.js";
 
-/** A node that has just registered is on its way. Milliseconds. */
+/** Time for a node that has just registered to be published. Milliseconds. */
 const PATIENCE = 2_000;
 const PAUSE = 250;
-
-export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
-export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 export const registration: Check = {
   id: "registration",
@@ -28,12 +30,12 @@ export const registration: Check = {
       const found = await patiently(examination);
       const told = found.every(({ held }) => held) ? undefined : await statusHere(examination);
       return together(
-        found.map((one) => judge(one, holder.kind === "srv-epmd", daemonsWhy(one, told))),
+        found.map((one) => judge(one, holder.kind === "srv-epmd", daemonReason(one, told))),
         NO_PUBLISHED_NODE,
       );
     } catch (error) {
       return fail(
-        `the agent does not tell what is registered: ${messageOf(error)}`,
+        `the agent does not list what is registered: ${messageOf(error)}`,
         "see consul-agent and consul-token",
       );
     }
@@ -50,33 +52,33 @@ async function patiently(examination: Examination): Promise<OwnRegistration[]> {
 }
 
 /** The status of the daemon that has the EPMD port. */
-async function statusHere({ config }: Examination): Promise<DaemonSays | undefined> {
+async function statusHere({ config }: Examination): Promise<DaemonReport | undefined> {
   const status = await daemonStatus(config);
   return status?.epmd.port === config.port ? status : undefined;
 }
 
 /** Why the daemon has not published a node: the agent as a whole, or this node. */
-function daemonsWhy({ wanted }: OwnRegistration, status: DaemonSays | undefined): string | undefined {
+function daemonReason({ wanted }: OwnRegistration, status: DaemonReport | undefined): string | undefined {
   const consul = status?.readiness.checks.find(({ name }) => name === "consul");
   return consul?.reason ?? status?.nodes.find(({ name }) => name === wanted.aliveName)?.reason;
 }
 
 const ADVICE: Readonly<Record<Obstacle["kind"] | "not-passed", string>> = {
-  "not-passed": "no srv-epmd refreshes it: see that the daemon runs and reaches the agent",
-  maintenance: "where the work is done, end it: consul maint -disable, for an entry with -service=<its id>",
-  tcp: "the agent cannot connect to that place: see vm-listens and port-mapping, or serve without --tcp-check",
-  other: "see what that check looks at: Consul's DNS leaves out all that stands beside a critical check",
+  "not-passed": "no srv-epmd refreshes it: check that the daemon runs and reaches the agent",
+  maintenance: "end the maintenance when the work is done: consul maint -disable, for an entry with -service=<its id>",
+  tcp: "the agent cannot connect to that endpoint: see vm-listens and port-mapping, or run serve without --tcp-check",
+  other: "look at that check: Consul's DNS leaves out every entry that has a critical check",
 };
 
 function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string): Finding {
   const { wanted, held } = registration;
   const { aliveName, service, port, address, tags } = wanted;
   if (!held) {
-    const evidence = `${aliveName} is registered here, and not with Consul as an instance of ${service}`;
+    const evidence = `${aliveName} is registered here, but not in Consul as an instance of ${service}`;
     if (!daemonRuns) return fail(evidence, "only srv-epmd publishes nodes: see epmd-port");
     return fail(
       why === undefined ? evidence : `${evidence}; srv-epmd says: ${why}`,
-      "see consul-token; was serve started with the --domain that doctor has? Its log says what it publishes, and why not",
+      "see consul-token; start serve with the same --domain as doctor; its log says which nodes are not published, and why",
     );
   }
   const where =
@@ -98,7 +100,7 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   if (same) return ok(told);
   const meant = address === undefined ? `port ${port} of the agent's address` : hostPort(address, port);
   return warn(
-    `${told}; these options make it ${service} at ${meant} with the tag ${tags.join(", ")}`,
+    `${told}; by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`,
     "give doctor the options and the environment of serve, or restart serve with these",
   );
 }

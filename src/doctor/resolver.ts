@@ -1,23 +1,23 @@
 import type { Config } from "../config/config.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
+import type { Message } from "../dns/wire/message.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { servedDomains } from "../names/domains.js";
-import { familyOf, hostPort } from "../net/ip.js";
-import type { Check } from "./check.js";
+import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
+import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type Knowledge, knowledgeOf } from "./core/name-server.js";
-import type { Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
 
-/** A name server on this machine answers at once, one elsewhere soon; one datagram may get lost. Milliseconds. */
+/** For one try; a datagram may get lost, so there are two. Milliseconds. */
 const TRY_TIMEOUT = 1_500;
 const TRIES = 2;
 
-type Said = Knowledge | { readonly kind: "dead"; readonly said: string };
+type ServerState = Knowledge | { readonly kind: "dead"; readonly said: string };
 
 export const resolver: Check = {
   id: "resolver",
-  title: "which name servers are asked for the domains, whether each answers, and whether it knows the domain",
+  title: "the name servers that are asked for the domains: each answers and knows the domain",
   run: async (examination) => {
     const { config, asked } = examination;
     if (isMeshed(config)) return skip("in a mesh no name server is asked");
@@ -44,24 +44,25 @@ async function askFor(domain: string, { config, nameServers, isOwnServer, log }:
   return fail(finding.evidence, (await agentAdvice(config, said)) ?? finding.advice);
 }
 
-/** What the usual place of the agent's DNS tells, whether it was asked or not; undefined when nothing. */
+/** Advice from what answers at the default address of the agent's DNS; undefined where nothing answers. */
 async function agentAdvice(
   { consul, consulDomain }: Config,
-  asked: readonly { readonly server: NameServer; readonly said: Said }[],
+  asked: readonly { readonly server: NameServer; readonly said: ServerState }[],
 ): Promise<string | undefined> {
   const agent = consulDns(consul);
   const at = hostPort(agent.address, agent.port);
   const own = asked.find(({ server }) => hostPort(server.address, server.port) === at)?.said;
   if (own?.kind === "dead")
     return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
-  if (own) return `Consul answers for one domain alone, consul unless its configuration says domain: --consul-domain`;
+  if (own)
+    return "Consul answers for one domain only: give the `domain` of its configuration (default consul) with --consul-domain";
   if ((await ask(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;
   return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
 function judge(
   domain: string,
-  answers: readonly { readonly server: NameServer; readonly said: Said }[],
+  answers: readonly { readonly server: NameServer; readonly said: ServerState }[],
   whence: string,
   advice: string,
 ): Finding {
@@ -75,20 +76,20 @@ function judge(
     .map(({ server, said }) => `${hostPort(server.address, server.port)}${whence} ${verb(said)}`)
     .join(", ");
   const evidence = `${domain}: ${words}`;
-  const has = (...kinds: readonly Said["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
+  const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(evidence, advice);
   if (has("foreign", "vague"))
-    return warn(evidence, `the answer of a server that does not know the domain counts like any: ${advice}`);
-  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the one that fails: ${advice}`);
+    return warn(evidence, `an answer of a server that does not know the domain counts like any other; ${advice}`);
+  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the server that fails; ${advice}`);
   return ok(evidence);
 }
 
-function verb(said: Said): string {
+function verb(said: ServerState): string {
   switch (said.kind) {
     case "knows":
       return "answers";
     case "vague":
-      return `says ${said.said}, and not for which zone: it may not know the domain`;
+      return `answers ${said.said} without naming the zone: it may not know the domain`;
     case "foreign":
       return `does not know it (${said.said})`;
     case "refuses":
@@ -100,19 +101,18 @@ function verb(said: Said): string {
   }
 }
 
-/** Consul's agents answer DNS on port 8600 of the machine that they answer HTTP on, unless told otherwise. */
+/** The default: port 8600 of the machine where the agent answers HTTP. */
 function consulDns(consul: string): NameServer {
-  const [, six, four] = /^https?:\/\/(?:\[([^\]]+)\]|([0-9.]+))/.exec(consul) ?? [];
-  return { address: six ?? four ?? "127.0.0.1", port: 8600 };
+  return { address: canonicalIp(agentHost(consul)) ?? "127.0.0.1", port: 8600 };
 }
 
 function examinedAdvice(domain: string, consulDomain: string, consul: string): string {
   if (!domain.endsWith(`.${consulDomain}`)) return "give a name server that knows the domain: --dns [domain=]ip[:port]";
   const { address, port } = consulDns(consul);
-  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and see that it runs; or let the name server forward ${consulDomain}`;
+  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and check that it runs; or let the name server forward ${consulDomain}`;
 }
 
-async function ask(server: NameServer, qname: string): Promise<Said> {
+async function ask(server: NameServer, qname: string): Promise<ServerState> {
   let said = "";
   for (let tries = 0; tries < TRIES; tries++) {
     const { signal } = new AbortController();
@@ -130,4 +130,29 @@ async function ask(server: NameServer, qname: string): Promise<Said> {
     if (said !== "timeout") break;
   }
   return { kind: "dead", said };
+}
+
+/** What a name server knows of a domain, from its answer to a query for the domain itself. */
+export type Knowledge =
+  /** It answers for the domain, or knows who does. */
+  | { readonly kind: "knows"; readonly said: string }
+  /** It says that the domain does not exist, with the SOA of another zone: it belongs to another part of DNS. */
+  | { readonly kind: "foreign"; readonly said: string }
+  /** It says that the domain does not exist, without an SOA: some caches leave it out, Consul does not. */
+  | { readonly kind: "vague"; readonly said: string }
+  /** REFUSED, SERVFAIL or another error. */
+  | { readonly kind: "refuses"; readonly said: string };
+
+/**
+ * RFC 2308 section 2: NXDOMAIN and NODATA come with the SOA of the zone. That of Consul is `consul`. In the DNS of the
+ * Internet `consul` does not exist, so the SOA is that of the root.
+ */
+export function knowledgeOf(domain: string, { rcode, authorities, answers }: Message): Knowledge {
+  if (rcode !== "NOERROR" && rcode !== "NXDOMAIN") return { kind: "refuses", said: rcode };
+  if (answers.length > 0) return { kind: "knows", said: rcode };
+  const soa = authorities.find(({ type }) => type === "SOA");
+  if (!soa) return { kind: rcode === "NXDOMAIN" ? "vague" : "knows", said: rcode };
+  const isAbove = soa.owner !== "" && (domain === soa.owner || domain.endsWith(`.${soa.owner}`));
+  const zone = soa.owner === "" ? "the root of DNS" : `the zone ${soa.owner}`;
+  return { kind: isAbove ? "knows" : "foreign", said: `${rcode} from ${zone}` };
 }

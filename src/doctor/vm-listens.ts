@@ -1,23 +1,21 @@
+import type { IpPort } from "../config/network-values.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { isHelperName } from "../names/helper-names.js";
 import { hostPort } from "../net/ip.js";
 import { findListener } from "../os/sockets.js";
 import { runningVms } from "../os/vm-process.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import type { Check } from "./check.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type Listening, reachability } from "./core/listeners.js";
-import type { Examination } from "./examination.js";
-import type { LocalNode } from "./local-nodes.js";
-
-export const NO_NODE = "no node is registered here";
+import type { Check, Examination } from "./examination.js";
+import { processWords } from "./local-epmd.js";
+import { type LocalNode, NO_NODE, reachability } from "./local-nodes.js";
 
 export const vmListens: Check = {
   id: "vm-listens",
-  title: "VMs here are registered, and listen where they registered, not on loopback alone; ERL_DIST_PORT",
+  title: "VMs here are registered and listen on the port that they registered, not on loopback alone; ERL_DIST_PORT",
   run: async (examination) => {
     const listeners = await examination.listeners();
-    if (!listeners) return skip("this system does not tell who listens (no /proc/net/tcp)");
+    if (!listeners) return skip("this system has no /proc/net/tcp, which tells what listens");
     const nodes = await examination.nodes();
     const missing = await unregistered(examination);
     if (nodes.length === 0) return asksNone(examination, listeners) ?? together(missing, NO_NODE);
@@ -39,10 +37,10 @@ async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
     if (epmdPort === config.port) {
       return warn(
         evidence,
-        "it was started before srv-epmd, or has lost it: OTP 25 and later register again within 2 s, an older one has to be restarted",
+        "it started before srv-epmd, or lost its connection: VMs since OTP 25 register again within 2 s, an older one has to be restarted",
       );
     }
-    // Another EPMD on another port may be meant; a srv-epmd without any node hardly is.
+    // Where srv-epmd has nodes, the VM may belong to another EPMD on purpose.
     if (names.size > 0) return [];
     return warn(
       `${evidence}: it asks the EPMD on port ${epmdPort}, and srv-epmd has ${config.port}`,
@@ -51,21 +49,20 @@ async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
   });
 }
 
-/** A VM that asks no EPMD (relx with ERL_DIST_PORT: -erl_epmd_port) registers with none. */
-function asksNone({ config }: Examination, listeners: readonly Listening[]): Finding | undefined {
+/** A VM with -erl_epmd_port (relx with ERL_DIST_PORT) uses no EPMD. */
+function asksNone({ config }: Examination, listeners: readonly IpPort[]): Finding | undefined {
   const port = config.nomad.erlDistPort;
   if (port === undefined || reachability(listeners, port).addresses.length === 0) return undefined;
-  const program = findListener(port);
   return warn(
-    `no node is registered here, and something listens on ERL_DIST_PORT=${port}${program ? ` (process ${program.pid}: ${program.command})` : ""}`,
-    "if it is a VM: it was started before srv-epmd was up, or asks no EPMD (-erl_epmd_port, as relx does with ERL_DIST_PORT). Start it later, or publish it with --publish-node",
+    `no node is registered here, and something listens on ERL_DIST_PORT=${port}${processWords(findListener(port))}`,
+    "if it is a VM: it started before srv-epmd, or uses no EPMD (-erl_epmd_port, which relx sets with ERL_DIST_PORT). Restart it, or publish it with --publish-node",
   );
 }
 
 function listening(
   { aliveName, port, address }: LocalNode,
   { config }: Examination,
-  listeners: readonly Listening[],
+  listeners: readonly IpPort[],
 ): Finding {
   if (address !== undefined) return ok(`${aliveName} lives at ${hostPort(address, port)}`);
   const { addresses, loopbackOnly } = reachability(listeners, port);
@@ -73,7 +70,7 @@ function listening(
   if (addresses.length === 0) {
     return fail(
       `${aliveName} has registered port ${port}, and nothing listens there`,
-      "its VM is in another network namespace, or has closed its listener: run srv-epmd where the VM runs, and look at the VM",
+      "its VM is in another network namespace, or has closed its listener: run srv-epmd in the network namespace of the VM, and look at the VM",
     );
   }
   if (!loopbackOnly) return ok(`${aliveName} listens on ${where}`);
@@ -92,7 +89,7 @@ function otherPort({ config }: Examination, nodes: readonly LocalNode[]): Findin
   return [
     warn(
       `ERL_DIST_PORT=${port} is in this environment, and no node listens there`,
-      `was it meant for the VM? Plain erl does not know it: give it -kernel inet_dist_listen_min ${port} inet_dist_listen_max ${port}, or the srv_epmd module`,
+      `was it meant for the VM? Plain erl ignores it: give the VM -kernel inet_dist_listen_min ${port} inet_dist_listen_max ${port}, or the srv_epmd module`,
     ),
   ];
 }

@@ -1,9 +1,9 @@
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
-import { listed } from "../doctor/core/finding.js";
 import { EpmdError, ListenError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { findListener } from "../os/sockets.js";
+import { listed } from "../text.js";
 import { kill, knowsFullNames, names } from "./client.js";
 import type { Listener } from "./listener.js";
 

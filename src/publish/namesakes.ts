@@ -2,7 +2,7 @@ import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { ServiceMember } from "../consul/core/catalogue.js";
 import type { Logger } from "../daemon/logger.js";
-import { listed } from "../doctor/core/finding.js";
+import { listed } from "../text.js";
 import type { Holder } from "./core/claims.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/namesakes.js";
 import { keyOf } from "./core/reconcile.js";

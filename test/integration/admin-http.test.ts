@@ -154,7 +154,7 @@ test.each(["n1@svc.service.consul", "n1.svc.service.consul", "web@localhost", "w
     // Nothing is looked up: there is nothing to look up with.
     const routes = createRoutes({} as Parameters<typeof createRoutes>[0]);
     expect(
-      await routes["/v1/resolve"]?.({ query: new URLSearchParams({ node }), peer, forUnknown: false }),
+      await routes["/v1/resolve"]?.({ query: new URLSearchParams({ node }), peer, forUnknownPage: false }),
     ).toMatchObject({
       status: 403,
       body: expect.stringContaining("--allow 10.9.9.9"),
@@ -165,7 +165,7 @@ test.each(["n1@svc.service.consul", "n1.svc.service.consul", "web@localhost", "w
 test("a stranger may not look through the catalog with patterns", async () => {
   const routes = createRoutes({} as Parameters<typeof createRoutes>[0]);
   const query = new URLSearchParams({ match: "*@secret" });
-  expect(await routes["/v1/cluster"]?.({ query, peer, forUnknown: false })).toMatchObject({
+  expect(await routes["/v1/cluster"]?.({ query, peer, forUnknownPage: false })).toMatchObject({
     status: 403,
     body: expect.stringContaining("--allow 10.9.9.9"),
   });

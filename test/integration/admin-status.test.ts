@@ -7,7 +7,7 @@ import { registration, serveConfig } from "../support/registered-node.js";
 import { type Part, useRegistrars } from "../support/registrar-part.js";
 import { waitFor } from "../support/wait-for.js";
 
-const { start } = useRegistrars();
+const bench = useRegistrars();
 
 function statusOf(registry: Registry, registrar: Pick<Part["registrar"], "status" | "agentTrouble">): DaemonStatus {
   const consul = { registrar: async () => registrar } as unknown as ConsulSide;
@@ -36,7 +36,7 @@ test("of a thousand nodes each is found in Consul's list without reading all of 
 
 test("nodes beyond the most that are published do not make the daemon unready; one without a port that others reach does", async () => {
   const nomad = { NOMAD_ALLOC_IP_dist: "172.26.64.2", NOMAD_HOST_IP_dist: "10.0.0.1", NOMAD_PORT_dist: "20001" };
-  const part = start({ mostPublished: 1, env: { ...nomad, NOMAD_HOST_PORT_dist: "28001" } });
+  const part = bench.start({ mostPublished: 1, env: { ...nomad, NOMAD_HOST_PORT_dist: "28001" } });
   const status = statusOf(part.registry, part.registrar);
   part.up("first", 20001);
   await waitFor(() => part.registrar.status()[0]?.published, { what: "the first to be published" });
@@ -44,7 +44,7 @@ test("nodes beyond the most that are published do not make the daemon unready; o
   const { nodes } = await status.nodes();
   expect(nodes[0]).toMatchObject({
     name: "second",
-    publication: "missing",
+    publication: "not-in-consul",
     reason: expect.stringContaining("1 nodes"),
   });
   expect(await status.readiness()).toMatchObject({ ready: true });
@@ -59,4 +59,17 @@ test("nodes beyond the most that are published do not make the daemon unready; o
   expect(part.messages()).toContain("not published, though it is registered here");
   part.down(unmapped);
   expect(await status.readiness()).toMatchObject({ ready: true });
+});
+
+test("what Consul has of a node is unknown while its agent does not answer", async () => {
+  const part = bench.start();
+  const status = statusOf(part.registry, part.registrar);
+  part.up("node_a");
+  const publication = async () => (await status.nodes()).nodes[0];
+  await waitFor(async () => (await publication())?.publication === "in-consul", { what: "the publication" });
+  const restart = await bench.stopAgent();
+  await waitFor(async () => (await publication())?.publication === "unknown", { what: "the loss of the agent" });
+  expect(await publication()).toMatchObject({ serviceIds: [], reason: expect.stringContaining("ECONNREFUSED") });
+  await restart();
+  await waitFor(async () => (await publication())?.publication === "in-consul", { what: "the agent's return" });
 });

@@ -79,7 +79,7 @@ describe("the paths", () => {
     await register(running, "rpc-12ab-node_a", 20002);
     const of = async (name: string) =>
       (await json("/v1/nodes")).nodes.find((node: { name: string }) => node.name === name);
-    await waitFor(async () => (await of("node_a")).publication === "agreed", { what: "the publication" });
+    await waitFor(async () => (await of("node_a")).publication === "in-consul", { what: "the publication" });
     expect(await of("node_a")).toMatchObject({ port: 20001, serviceIds: ["srv-epmd:box1:node_a"], origin: "alive2" });
     expect(await of("rpc-12ab-node_a")).toMatchObject({
       publication: "local",
@@ -90,7 +90,7 @@ describe("the paths", () => {
     await register(running, "node_b", 20003);
     await waitFor(async () => (await of("node_b")).reason, { what: "the refusal" });
     expect(await of("node_b")).toMatchObject({
-      publication: "missing",
+      publication: "not-in-consul",
       reason: expect.stringContaining("Permission denied"),
     });
   });
@@ -160,24 +160,26 @@ describe("readiness", () => {
         const { body } = await get("/metrics");
         const missing = /^srv_epmd_missing_nodes (\d+)$/m.exec(body)?.[1];
         seen.add(`${status} ${publication} ${missing}`);
-        return publication === "agreed";
+        return publication === "in-consul";
       },
       { what: "the publication", interval: 1 },
     );
-    expect([...seen]).toEqual(["200 pending 0", "200 agreed 0"]);
+    expect([...seen]).toEqual(["200 pending 0", "200 in-consul 0"]);
   });
 
   test("is lost when the agent only seems to take what it is given: passes, or lists, that fail", async () => {
     const { get, json, running, fake } = await withConsul({ ttl: "1s" });
     await register(running, "node_a");
-    await waitFor(async () => (await json("/v1/nodes")).nodes[0].publication === "agreed", { what: "the publication" });
+    await waitFor(async () => (await json("/v1/nodes")).nodes[0].publication === "in-consul", {
+      what: "the publication",
+    });
     fake.misbehave(({ path }) => (path.includes("/check/pass/") ? { status: 503, body: "" } : undefined));
     await waitFor(async () => (await get("/readyz")).status === 503, { what: "the loss" });
     expect(JSON.parse((await get("/readyz")).body).checks).toContainEqual({
       ...{ name: "published", ok: false },
       reason: expect.stringMatching(/^not in Consul's DNS: node_a \(.*503.*\)$/),
     });
-    expect((await json("/v1/nodes")).nodes[0]).toMatchObject({ publication: "missing", serviceIds: [] });
+    expect((await json("/v1/nodes")).nodes[0]).toMatchObject({ publication: "not-in-consul", serviceIds: [] });
     const { body } = await get("/metrics");
     expect(body).toMatch(/^srv_epmd_missing_nodes 1$/m);
     expect(body).toMatch(/^srv_epmd_published_nodes 0$/m);
@@ -280,7 +282,7 @@ describe("/v1/events", () => {
     expect(streams[0]?.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
     expect(await get("/v1/events")).toMatchObject({
       status: 503,
-      body: expect.stringContaining("as many event streams"),
+      body: expect.stringContaining("too many event streams"),
     });
     expect((await get("/readyz")).status).toBe(200);
     streams[0]?.close();
@@ -396,7 +398,7 @@ describe("the place", () => {
     // Beyond 64 there are four more, of which the oldest makes room for the next.
     await waitFor(() => closed === 32, { what: "the end of most of those beyond 64" });
     // Once, not 36 times.
-    expect(messages("warn")).toEqual(["all connections are in use: only health is told over HTTP"]);
+    expect(messages("warn")).toEqual(["all connections are in use: only health is answered over HTTP"]);
     for (let time = 0; time < 10; time++) expect((await get("/livez")).status).toBe(200);
     expect((await get("/readyz")).status).toBe(200);
     expect(await get("/v1/status")).toMatchObject({ status: 503, body: expect.stringContaining("/livez") });

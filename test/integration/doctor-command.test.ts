@@ -20,7 +20,7 @@ test("doctor tells every check on a line, in order, with advice below what is no
   });
   expect(ids).toEqual(IDS);
   expect(lines.find((line) => line.startsWith("skip  peer-records"))).toMatch(
-    /srv-epmd doctor node@host examines the way to it \(also peer-tcp, peer-handshake, peer-family, peer-ways\)$/,
+    /ask srv-epmd doctor node@host \(also peer-tcp, peer-handshake, peer-family, peer-ways\)$/,
   );
   expect(lines[0]).toBe(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
   expect(lines[1]).toMatch(/^ {6}start srv-epmd serve here/);

@@ -55,7 +55,7 @@ requirePeer("erl", "consul")("a daemon with a VM and Consul", () => {
   const json = async (path: string) => JSON.parse((await http(adminOf(daemon), path)).body);
 
   test("shows the node here, in Consul and in the cluster", async () => {
-    await waitFor(async () => (await json("/v1/nodes")).nodes[0]?.publication === "agreed", {
+    await waitFor(async () => (await json("/v1/nodes")).nodes[0]?.publication === "in-consul", {
       what: "the publication",
     });
     const { port } = (await json("/v1/nodes")).nodes[0];
@@ -137,7 +137,7 @@ requirePeer("netns", "curl")("the default place", () => {
     expect(second.log().find(({ msg }) => msg === "ready")).not.toHaveProperty("admin");
     const warnings = second.log().filter(({ level }) => level === "warn");
     expect(warnings.map(({ msg }) => msg)).toEqual([
-      "127.0.0.1:9369 is in use: no status page, health and metrics over HTTP; choose a place with --admin IP:PORT, or none with --admin none",
+      "127.0.0.1:9369 is in use: there is no status page, health or metrics over HTTP; choose another address with --admin, or none with --admin none",
     ]);
     await first.stop();
     await second.stop();
@@ -154,7 +154,7 @@ requirePeer("netns", "curl")("an address that others reach", () => {
     const daemon = await startDaemon({ netns: here, args });
     const url = "http://10.77.9.1:9369";
     const { stdout } = await stranger.run("curl", "-s", `${url}/v1/cluster?match=*@other`);
-    expect(stdout).toBe("patterns are for local peers only (--allow 10.77.9.2)\n");
+    expect(stdout).toBe("only local peers may use patterns (--allow 10.77.9.2)\n");
     // Connections that say nothing.
     const script = `
       let open = 80;

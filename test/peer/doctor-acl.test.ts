@@ -120,7 +120,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       result: "warn",
       advice: expect.stringContaining("the options and the environment of serve"),
     });
-    expect(of("registration").evidence).toContain("these options make it svc at 127.0.0.1:4711");
+    expect(of("registration").evidence).toContain("by these options it is svc at 127.0.0.1:4711");
   });
 
   test("another service than that of serve", async () => {
@@ -128,7 +128,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const here = [...wrong, ...agent, "--consul-token-file", tokenFile, "--port", String(daemon.port)];
     const [same, other] = await Promise.all([examine(here), examine([...here, "--instance", "elsewhere"])]);
     for (const { of } of [same, other]) {
-      expect(of("registration").evidence).toMatch(/^node_a is registered as svc at .*these options make it svx at/);
+      expect(of("registration").evidence).toMatch(/^node_a is registered as svc at .*by these options it is svx at/);
       expect(of("registration")).toMatchObject({ result: "warn", advice: expect.stringContaining("of serve") });
     }
     const { of } = same;
@@ -150,7 +150,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       doctor("--consul-token-file", "/nowhere"),
     ]);
     expect(tls.of("consul-agent")).toMatchObject({
-      evidence: expect.stringMatching(/^what answers at https:.* speaks no TLS$/),
+      evidence: expect.stringMatching(/^https:.* does not speak TLS$/),
       advice: `give --consul ${consul.url}`,
     });
     for (const check of ["consul-leader", "registration", "clock"]) {

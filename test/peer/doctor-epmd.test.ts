@@ -51,10 +51,12 @@ requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
     const { code, of } = await doctor();
     server.close();
     expect(code).toBe(1);
-    expect(of("epmd-port").evidence).toContain(`what listens on 127.0.0.1:${port} is no EPMD (process ${process.pid}`);
+    expect(of("epmd-port").evidence).toContain(
+      `what listens on 127.0.0.1:${port} is not an EPMD (process ${process.pid}`,
+    );
     expect(of("epmd-port").advice).toContain("ERL_EPMD_PORT");
     const silent = await examine(["--port", String(await silentPort())]);
-    expect(silent.of("epmd-port").evidence).toContain("takes connections and does not answer");
+    expect(silent.of("epmd-port").evidence).toContain("accepts connections and does not answer");
   });
 
   test("a node has registered a port where nobody listens", async () => {
@@ -232,7 +234,9 @@ requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
       await other.waitForOutput(/up/);
       const { code, of } = await doctor();
       expect([code, of("epmd-port").result, of("loopbacks").result]).toEqual([1, "ok", "fail"]);
-      expect(of("loopbacks").evidence).toMatch(/127\.0\.0\.1:4369 is srv-epmd.* and \[::1\]:4369 no EPMD \(process/);
+      expect(of("loopbacks").evidence).toMatch(
+        /127\.0\.0\.1:4369 is srv-epmd.* and \[::1\]:4369 is not an EPMD \(process/,
+      );
     });
   });
 });

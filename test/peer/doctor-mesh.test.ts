@@ -42,7 +42,7 @@ requirePeer(
     const allow = await mesh.deny("svc-b", "svc-a");
     const { code, of, with: having } = await doctor("b@svc");
     expect([code, having("fail")]).toEqual([1, ["mesh-intention"]]);
-    expect(of("mesh-intention").evidence).toMatch(/^an intention, or the default, denies svc-b to connect to svc-a/);
+    expect(of("mesh-intention").evidence).toMatch(/^an intention, or the default, does not let svc-b connect to svc-a/);
     expect(of("mesh-intention").advice).toContain("consul intention create -allow svc-b svc-a");
     await allow();
   });

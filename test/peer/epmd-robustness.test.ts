@@ -144,7 +144,7 @@ test("few file descriptors are no reason to end: connections are closed, and a n
   const port = await freePort();
   const args = [BIN, "serve", "--port", String(port), "--log-format", "json"];
   const limited = ["-c", 'ulimit -n 64; exec "$0" "$@"', process.execPath, ...args];
-  const child = startChild("sh", limited, { env: cleanEnvironment({ SRV_EPMD_NO_ADMIN: "true" }) });
+  const child = startChild("sh", limited, { env: cleanEnvironment({ SRV_EPMD_ADMIN: "none" }) });
   await child.waitForOutput(/"msg":"ready"/);
   await child.waitForOutput(/"maxConnections":32,.*ulimit -n/);
   const node = await rawNode(port, { name: "early" });

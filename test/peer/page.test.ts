@@ -136,7 +136,7 @@ requirePeer("chromium")("the status page in a browser", () => {
     expect(await page.locator("#picture .picture .line").count()).toBe(1);
     server.show(troubledStatus(), NOW);
     server.send("status");
-    await page.getByText("Not ready, for 2 reasons:").waitFor();
+    await page.getByText("Not ready (2 reasons):").waitFor();
     expect(await page.locator("#readiness").textContent()).toBe("not ready");
     expect(await page.title()).toBe("not ready: srv-epmd at box1");
     expect(problems()).toEqual([]);

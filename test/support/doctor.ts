@@ -33,7 +33,7 @@ export function untilFails(check: string, look: () => Promise<Examined>, timeout
  */
 export async function examine(args: readonly string[], options: CommandOptions = {}): Promise<Examined> {
   const isAlone = options.netns !== undefined || args.includes("--admin");
-  const env = { ...(isAlone ? {} : { SRV_EPMD_NO_ADMIN: "true" }), ...options.env };
+  const env = { ...(isAlone ? {} : { SRV_EPMD_ADMIN: "none" }), ...options.env };
   const { code, stdout, stderr } = await runCli(["doctor", "--json", ...args], { ...options, env });
   const lines = stdout.split("\n").slice(0, -1);
   const told = lines.map((line) => JSON.parse(line) as Told);

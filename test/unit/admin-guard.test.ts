@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type GuardedRequest, refusalOf, saysNotForWhom } from "../../src/admin/core/guard.js";
+import { asksForUnknownPage, type GuardedRequest, refusalOf } from "../../src/admin/core/guard.js";
 
 const HOSTS = ["epmd.internal"];
 const request = (over: Partial<GuardedRequest>): GuardedRequest => ({
@@ -60,13 +60,18 @@ describe("is refused", () => {
   ])("the Host %s, with what would be right", (host) => {
     expect(asked({ host })).toEqual({
       status: 403,
+      code: "HTTP_HOST",
       message: `the Host header says ${JSON.stringify(host ?? "")}: ask by IP address or as localhost, or give the name to srv-epmd with --admin-host`,
     });
   });
 
   // Another port of this host is "same-site": a page served there is no page of ours.
   test.each(["cross-site", "same-site", "anything"])("the Sec-Fetch-Site %s", (fetchSite) => {
-    expect(asked({ fetchSite })).toMatchObject({ status: 403, message: expect.stringContaining(`"${fetchSite}"`) });
+    expect(asked({ fetchSite })).toMatchObject({
+      status: 403,
+      code: "HTTP_OTHER_SITE",
+      message: expect.stringContaining(`"${fetchSite}"`),
+    });
   });
 
   // Browsers say Sec-Fetch-Site only to addresses that they trust: not to http://10.1.2.3, nor to http://0.0.0.0.
@@ -90,7 +95,11 @@ describe("is refused", () => {
   });
 
   test.each(["POST", "HEAD", "PUT", "DELETE", "OPTIONS"])("the method %s", (method) => {
-    expect(asked({ method })).toMatchObject({ status: 405, message: expect.stringContaining(method) });
+    expect(asked({ method })).toMatchObject({
+      status: 405,
+      code: "HTTP_METHOD",
+      message: expect.stringContaining(method),
+    });
   });
 });
 
@@ -98,14 +107,14 @@ describe("for which page it asks", () => {
   const userAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36";
 
   test("a browser says where it trusts the address, and not elsewhere", () => {
-    expect(saysNotForWhom(request({ userAgent, fetchSite: "none" }))).toBe(false);
-    expect(saysNotForWhom(request({ userAgent }))).toBe(true);
+    expect(asksForUnknownPage(request({ userAgent, fetchSite: "none" }))).toBe(false);
+    expect(asksForUnknownPage(request({ userAgent }))).toBe(true);
   });
 
   test.each([undefined, "curl/7.88.1", "Go-http-client/1.1", "Prometheus/2.45.0"])(
     "does not matter with %s",
     (other) => {
-      expect(saysNotForWhom(request({ userAgent: other }))).toBe(false);
+      expect(asksForUnknownPage(request({ userAgent: other }))).toBe(false);
     },
   );
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { pairsOf, pictureOf } from "../../src/admin/page/pairs.js";
+import { pairsOf, pictureOf } from "../../src/admin/page/picture.js";
 import { renderPage } from "../../src/admin/page.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
 import { rowsOf } from "../support/markup.js";
@@ -108,6 +108,6 @@ describe("the drawing", () => {
     expect(picture).toContain("… and 26 pairs more");
     expect(picture).toContain('title="n23@h"');
     expect(picture).not.toContain('title="n24@h"');
-    expect(rowsOf(renderPage(emptyStatus({ lookUps }), NOW), "Who asked for whom")).toHaveLength(50);
+    expect(rowsOf(renderPage(emptyStatus({ lookUps }), NOW), "Look-ups by asker and node")).toHaveLength(50);
   });
 });

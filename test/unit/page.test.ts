@@ -70,7 +70,7 @@ describe("what stands at the top", () => {
   test("why it is not ready", () => {
     const text = textOf(page(troubledStatus()));
     expect(text).toContain("not ready");
-    expect(text).toContain("Not ready, for 2 reasons: Consul : http://127.0.0.1:8500 does not answer: ECONNREFUSED");
+    expect(text).toContain("Not ready (2 reasons): Consul : http://127.0.0.1:8500 does not answer: ECONNREFUSED");
     expect(text).toContain("published : node_a and node_c are not in Consul");
     expect(text).toMatch(/8500 does not answer /);
     expect(page(troubledStatus())).toContain("<title>not ready: srv-epmd at box1</title>");
@@ -85,33 +85,33 @@ describe("what stands at the top", () => {
 describe("nodes alive here", () => {
   test("each with its port, family, age, creation and how it stands in Consul", () => {
     expect(rowsOf(page(), "Nodes alive here")).toEqual([
-      ["node_a", "43183", "IPv4", "2h30m", "7", "agreed", "srv-epmd:box1:node_a"],
+      ["node_a", "43183", "IPv4", "2h30m", "7", "in Consul", "srv-epmd:box1:node_a"],
       [
         ...["node_c", "40211", "IPv6", "42s", "8"],
-        "missing Consul refused it: 403 Permission denied, token lacks service:write on svc",
+        "not in Consul Consul refused it: 403 Permission denied, token lacks service:write on svc",
         "",
       ],
-      ["rabbit", "35672", "IPv4", "2d", "3", "agreed", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
+      ["rabbit", "35672", "IPv4", "2d", "3", "in Consul", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
       ["rem-2f81-console", "38007", "IPv4", "9s", "12", "local no --publish pattern matches it", ""],
-      ["legacy configured", "10.1.2.9:9100", "IPv4", "2d", "0", "agreed", "srv-epmd:box1:legacy"],
+      ["legacy configured", "10.1.2.9:9100", "IPv4", "2d", "0", "in Consul", "srv-epmd:box1:legacy"],
     ]);
-    expect(textOf(page())).toContain("5 nodes, 3 as they should be in Consul, 1 missing there");
+    expect(textOf(page())).toContain("5 nodes, 3 in Consul, 1 not in Consul");
   });
 
   test("marks one whose name another machine publishes too, with where", () => {
     const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
     const text = page(busyStatus({ nodes }));
     expect(rowsOf(text, "Nodes alive here")[0]?.[5]).toBe(
-      "agreed another one of this name is at 10.0.0.9:20002 on box2",
+      "in Consul same name another node of this name is at 10.0.0.9:20002 on box2",
     );
-    expect(text).toContain('class="pill bad">another one<');
+    expect(text).toContain('class="pill bad">same name<');
   });
 
   test("says nothing of Consul where nothing is published", () => {
     const { consul } = busyStatus();
     const nodes = [localNode({ publication: "off", serviceIds: [] })];
     const text = textOf(page(busyStatus({ consul: { ...consul, publishes: false }, nodes })));
-    expect(text).not.toContain("as they should be");
+    expect(text).not.toContain("in Consul");
     expect(text).toMatch(/Nodes alive here 1 node /);
   });
 
@@ -143,7 +143,7 @@ describe("the cluster", () => {
 
   test.each([
     [{ outcome: "none", reason: "no --domain lies under Consul's domain" }, "not known: no --domain lies"],
-    [{ outcome: "unavailable", cause: "ECONNREFUSED" }, "which nodes there are: ECONNREFUSED"],
+    [{ outcome: "unavailable", cause: "ECONNREFUSED" }, "Consul does not list the nodes: ECONNREFUSED"],
     [{ outcome: "listed", patterns: ["*@svc"], nodes: [] }, "Consul has no node of these services"],
   ] as const)("or why there is none: %j", (cluster, words) => {
     expect(textOf(page(busyStatus({ cluster })))).toContain(words);
@@ -186,7 +186,7 @@ describe("recent look-ups", () => {
   });
 
   test("or how there will be some", () => {
-    expect(textOf(page(emptyStatus()))).toContain("Nobody has asked for a node yet.");
+    expect(textOf(page(emptyStatus()))).toContain("No node has been asked for yet.");
     expect(textOf(page(emptyStatus()))).toContain("srv-epmd resolve NODE --via 127.0.0.1:4369");
   });
 });
@@ -215,7 +215,7 @@ describe("relays of the gateway", () => {
   test("none yet", () => {
     const { relays } = busyStatus();
     const text = textOf(page(busyStatus({ relays: relays && { ...relays, relays: [] } })));
-    expect(text).toContain("There is no relay yet.");
+    expect(text).toContain("No relay is open.");
   });
 });
 

@@ -1,7 +1,7 @@
-import { listed } from "../../doctor/core/finding.js";
+import { listed } from "../../text.js";
 import type { Readiness, ReadyCheck } from "./view.js";
 
-/** What readiness is judged by. */
+/** What readiness depends on. */
 export interface ReadinessInput {
   readonly stopping: boolean;
   /** Undefined without a gateway. */
@@ -11,7 +11,7 @@ export interface ReadinessInput {
     | {
         /** False while the Consul side is being loaded. */
         readonly started: boolean;
-        /** Why the agent is of no use, as of the last call; undefined while it answers as it should. */
+        /** Why nothing is known from the agent, as of the last call; undefined while it answers as it should. */
         readonly trouble: string | undefined;
         /** Nodes that should be in Consul's DNS by now and are not, with the reason as far as it is known. */
         readonly missing: readonly { readonly name: string; readonly reason: string | undefined }[];
@@ -19,7 +19,7 @@ export interface ReadinessInput {
     | undefined;
 }
 
-/** Whether this daemon does all that its VMs and their peers need of it. That it answers at all is liveness. */
+/** Readiness: the daemon does all that its VMs and their peers need. (Liveness: it answers at all.) */
 export function readinessOf({ stopping, gateway, consul }: ReadinessInput): Readiness {
   const checks = [
     check("stopping", !stopping, "srv-epmd is stopping"),
@@ -34,7 +34,7 @@ function gatewayCheck({ hasRelayProcess, trouble }: NonNullable<ReadinessInput["
   return check("gateway", hasRelayProcess, `the relay process does not answer${why}`);
 }
 
-/** More are not named: a machine may have thousands. */
+/** Nodes that are named: a machine may have thousands. */
 const MOST_NAMED = 20;
 
 function consulChecks({ started, trouble, missing }: NonNullable<ReadinessInput["consul"]>): ReadyCheck[] {

@@ -6,13 +6,13 @@ import type { RelayStatus } from "../../relay/wire/protocol.js";
 export interface ReadyCheck {
   readonly name: "stopping" | "gateway" | "consul" | "published";
   readonly ok: boolean;
-  /** Why it is not. */
+  /** Why it is not met. */
   readonly reason?: string;
 }
 
 export interface Readiness {
   readonly ready: boolean;
-  /** Those that apply to this daemon. */
+  /** The conditions that apply to this daemon. */
   readonly checks: readonly ReadyCheck[];
 }
 
@@ -24,25 +24,25 @@ export interface LocalNode {
   readonly creation: number;
   /** Family over which it registered. */
   readonly family: 4 | 6;
-  /** Where it lives when that is not this machine. */
+  /** Where it lives, when that is not this machine. */
   readonly address?: string;
   /** ISO 8601. */
   readonly since: string;
   /** `configured`: of --publish-node */
   readonly origin: "alive2" | "configured";
   /**
-   * `agreed`: in Consul's DNS as it should be. `missing`: it should be there and is not, `reason` says why.
-   * `pending`: it has registered a moment ago, and is on its way there.
-   * `local`: it is not meant to be there, `reason` says why. `off`: nothing is published by this daemon.
+   * `in-consul`: in Consul's DNS as it should be. `not-in-consul`: it should be there and is not.
+   * `unknown`: it should be there, and the agent does not say what it holds. `pending`: it has registered a moment ago.
+   * `local`: it is not meant to be there. `off`: this daemon publishes nothing. `reason` says why, where it is known.
    */
-  readonly publication: "agreed" | "missing" | "pending" | "local" | "off";
+  readonly publication: "in-consul" | "not-in-consul" | "unknown" | "pending" | "local" | "off";
   readonly serviceIds: readonly string[];
   readonly reason?: string;
   /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */
   readonly elsewhere?: readonly string[];
 }
 
-/** An entry of ours in Consul whose VM is not here: it may return, or it is about to be removed. */
+/** An entry of this daemon in Consul whose VM is gone. It is removed unless the VM returns. */
 export interface LeftEntry {
   readonly name: string;
   readonly serviceIds: readonly string[];
@@ -73,11 +73,11 @@ export interface Status {
   readonly cluster: Cluster;
   /** Newest first. */
   readonly lookUps: readonly LookUp[];
-  /** Of the gateway; undefined without one, or without a relay process. */
+  /** Undefined without a gateway, and without a relay process. */
   readonly relays: RelayStatus | undefined;
 }
 
-/** As many as the status page shows. */
+/** Look-ups that are kept, as many as the page shows. */
 const KEPT = 100;
 
 /** The last look-ups. */

@@ -1,11 +1,9 @@
 import type { LookUp } from "../../daemon/core/observations.js";
 import { hostPort } from "../../net/ip.js";
 import type { Status } from "../core/view.js";
-import { type Content, html, type Markup } from "./html.js";
-import { nothing, section, table } from "./table.js";
+import { type Content, html, type Markup, nothing, section, table } from "./html.js";
 import { age, clock, code, counted, fewOf, ipOf, nodeName, pill, type Tone } from "./words.js";
 
-/** As many as somebody may want to read. */
 const SHOWN = 100;
 
 export const OUTCOME_TONES: Record<LookUp["outcome"], Tone> = {
@@ -16,7 +14,7 @@ export const OUTCOME_TONES: Record<LookUp["outcome"], Tone> = {
   refused: "quiet",
 };
 
-/** `not-found` as one would say it. */
+/** `not found` */
 export function outcomeWords(outcome: LookUp["outcome"]): string {
   return outcome.replace("-", " ");
 }
@@ -28,8 +26,8 @@ export function askerWords({ asker, here }: Pick<LookUp, "asker" | "here">): str
 export function lookUpSection({ lookUps, epmd }: Status, now: number): Markup {
   if (lookUps.length === 0) {
     const ask = code(`srv-epmd resolve NODE --via ${hostPort(ipOf(epmd.addresses[0] ?? "127.0.0.1"), epmd.port)}`);
-    const how = html`Every time a VM connects to another one it asks here first. Try it: ${ask}.`;
-    return section("look-ups", "Recent look-ups", "", nothing("Nobody has asked for a node yet. ", how));
+    const how = html`A VM asks here before it connects to another one. Try it: ${ask}.`;
+    return section("look-ups", "Recent look-ups", "", nothing("No node has been asked for yet. ", how));
   }
   const shown = lookUps.slice(0, SHOWN);
   const beside = shown.length < lookUps.length ? `the last ${SHOWN}` : counted(shown.length, "look-up");
@@ -59,11 +57,11 @@ function asker(lookUp: LookUp): Content {
 }
 
 function sourceWords({ source, stale }: LookUp): Content {
-  const why = "the last good answer: every name server fails";
+  const why = "the last good answer, because every name server failed";
   return stale ? html`${source} <span title="${why}">${pill("doubtful", "stale")}</span>` : source;
 }
 
-/** The port, and where it leads; or why there is none. */
+/** The port and the endpoints behind it, or why there is none. */
 function answer({ port, endpoints, reason }: LookUp): Content {
   const leads = endpoints.length === 0 ? undefined : html`<span class="leads">${fewOf(endpoints, 2)}</span>`;
   const parts = [port === undefined ? undefined : code(port), leads, reason].filter((part) => part !== undefined);

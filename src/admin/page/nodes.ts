@@ -1,25 +1,27 @@
+import type { ClusterNode } from "../../consul/core/catalogue.js";
 import { hostPort } from "../../net/ip.js";
 import type { LeftEntry, LocalNode, Status } from "../core/view.js";
-import { type Content, html, type Markup } from "./html.js";
-import { nothing, section, table } from "./table.js";
-import { age, code, counted, fewOf, pill, type Tone } from "./words.js";
+import { type Content, html, type Markup, nothing, section, table } from "./html.js";
+import { age, code, counted, fewOf, nodeName, pill, type Tone } from "./words.js";
 
-const TONES: Record<LocalNode["publication"], Tone> = {
-  agreed: "good",
-  pending: "doubtful",
-  missing: "bad",
-  local: "quiet",
-  off: "quiet",
+const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; readonly words: string }> = {
+  "in-consul": { tone: "good", words: "in Consul" },
+  "not-in-consul": { tone: "bad", words: "not in Consul" },
+  unknown: { tone: "bad", words: "unknown" },
+  pending: { tone: "doubtful", words: "pending" },
+  local: { tone: "quiet", words: "local" },
+  off: { tone: "quiet", words: "off" },
 };
 
-/** The nodes alive here, and whether Consul has them as it should. */
+/** The nodes alive here, and how each stands in Consul. */
 export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
-  const missing = nodes.filter(({ publication }) => publication === "missing").length;
-  const agreed = nodes.filter(({ publication }) => publication === "agreed").length;
+  const inState = (state: LocalNode["publication"]) => nodes.filter(({ publication }) => publication === state).length;
+  const [missing, unknown] = [inState("not-in-consul"), inState("unknown")];
   const beside: Content = [
     counted(nodes.length, "node"),
-    consul.publishes && nodes.length > 0 ? html`, ${agreed} as they should be in Consul` : undefined,
-    missing > 0 ? html`, <b class="bad">${missing} missing there</b>` : undefined,
+    consul.publishes && nodes.length > 0 ? html`, ${inState("in-consul")} in Consul` : undefined,
+    missing > 0 ? html`, <b class="bad">${missing} not in Consul</b>` : undefined,
+    unknown > 0 ? html`, <b class="bad">${unknown} unknown</b>` : undefined,
   ];
   if (nodes.length === 0) {
     const how = html`A VM registers when it starts with a name: ${code("erl -sname a -start_epmd false")}.`;
@@ -37,7 +39,7 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
       { title: "Family", cell: ({ family }) => `IPv${family}`, kind: "word" },
       { title: "Alive for", cell: ({ since }) => age(Date.parse(since), now), kind: "number" },
       { title: "Creation", cell: ({ creation }) => creation, kind: "number" },
-      { title: "In Consul", cell: publication, kind: "wide" },
+      { title: "Publication", cell: publication, kind: "wide" },
       { title: "Service ids", cell: ({ serviceIds }) => ids(serviceIds) },
     ],
     rows: nodes,
@@ -46,19 +48,20 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
   return section("nodes", "Nodes alive here", beside, body);
 }
 
-const configured = html` <span class="note" title="named with --publish-node: it never speaks EPMD">configured</span>`;
+const configured = html` <span class="note" title="from --publish-node: its VM does not use EPMD">configured</span>`;
 
 function publication({ publication, reason, elsewhere }: LocalNode): Markup {
   const other =
-    elsewhere && html` ${pill("bad", "another one")} <span>of this name is at ${fewOf(elsewhere, 3)}</span>`;
-  return html`${pill(TONES[publication], publication)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
+    elsewhere && html` ${pill("bad", "same name")} <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
+  const { tone, words } = PUBLICATIONS[publication];
+  return html`${pill(tone, words)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {
   return serviceIds.length === 0 ? undefined : fewOf(serviceIds, 3);
 }
 
-/** What of ours is in Consul without a VM; nothing when there is none. */
+/** Entries of this daemon in Consul whose VM is gone; nothing when there are none. */
 export function leftEntries({ left }: Status): Content {
   if (left.length === 0) return undefined;
   const body = table<LeftEntry>({
@@ -70,5 +73,57 @@ export function leftEntries({ left }: Status): Content {
     rows: left,
     keyOf: ({ name }) => name,
   });
-  return section("left", "Published without a VM", "it may return; if not, the entry is removed", body);
+  return section("left", "Published without a VM", "the VM may return; if it does not, the entry is removed", body);
+}
+
+const HEALTH_TONES: Record<ClusterNode["health"], Tone> = { passing: "good", warning: "doubtful", critical: "bad" };
+
+/** The nodes of the cluster in Consul, of any health. */
+export function clusterSection({ cluster }: Status, now: number): Markup {
+  const part = (beside: Content, body: Content) => section("cluster", "Cluster", beside, body);
+  switch (cluster.outcome) {
+    case "none":
+      return part("", nothing("The nodes of the cluster are not known: ", cluster.reason));
+    case "unavailable":
+      return part(pill("bad", "not known"), nothing("Consul does not list the nodes: ", cluster.cause));
+    case "listed": {
+      const { nodes, patterns } = cluster;
+      const asked = html`<span class="names">${fewOf(patterns, 4)}</span>`;
+      if (nodes.length === 0) return part(asked, nothing("Consul has no node of these services."));
+      return part(html`${counted(nodes.length, "node")} of ${asked}${unwell(nodes)}`, clusterTable(nodes, now));
+    }
+    default:
+      return cluster satisfies never;
+  }
+}
+
+function unwell(nodes: readonly ClusterNode[]): Content {
+  const states = ["warning", "critical"] as const;
+  const counts = states.map((health) => ({ health, count: nodes.filter((node) => node.health === health).length }));
+  return counts
+    .filter(({ count }) => count > 0)
+    .map(
+      ({ health, count }, index) =>
+        html`${index === 0 ? ": " : ", "}<b class="${HEALTH_TONES[health]}">${count} ${health}</b>`,
+    );
+}
+
+function clusterTable(nodes: readonly ClusterNode[], now: number): Markup {
+  return table<ClusterNode>({
+    label: "Nodes of the cluster",
+    columns: [
+      { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
+      { title: "Health", cell: ({ health }) => pill(HEALTH_TONES[health], health), kind: "word" },
+      { title: "Address", cell: ({ address, port }) => code(hostPort(address, port)), kind: "address" },
+      {
+        title: "Published for",
+        cell: ({ age: seconds }) => (seconds === undefined ? undefined : age(now - seconds * 1000, now)),
+        kind: "number",
+      },
+      { title: "Instance", cell: ({ instance }) => code(instance) },
+      { title: "Consul node", cell: ({ machine }) => code(machine) },
+    ],
+    rows: nodes,
+    keyOf: ({ node, instance, address, port }) => `${node} ${instance} ${hostPort(address, port)}`,
+  });
 }

@@ -1,15 +1,15 @@
-// The status page is whole without this. With it, the page follows the daemon: whenever something happens it is fetched
-// anew, and what has changed is carried over into what is there, so that nobody loses his place.
+// The status page is complete without this script. With it, the page is fetched again whenever something happens, and only
+// what has changed is replaced, so that focus, selection and scroll position stay.
 
 /** Milliseconds between two updates. */
 const PAUSE = 500;
-/** Ages grow though nothing happens; and a stream can be dead without saying so. */
+/** Milliseconds without an event: ages grow, and a stream can be dead without an error. */
 const REPEAT = 30_000;
-/** After a failure. */
+/** Milliseconds after a failure. */
 const RETRY = 3_000;
-const PATIENCE = 10_000;
+const FETCH_TIMEOUT = 10_000;
 
-/** What is carried over. */
+/** The parts that are updated. */
 const PARTS = ["title", "#readiness", "#as-of", "main"];
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -30,29 +30,29 @@ function follow() {
   events.onopen = () => {
     connected = true;
     say();
-    // Something may have happened before, or while the stream was away.
+    // Something may have happened before the stream was open.
     update();
   };
   events.onerror = () => {
     connected = false;
     say();
-    // The browser itself tries again, unless it was answered that there is no stream.
+    // The browser connects again by itself, but not after an HTTP error.
     if (events.readyState === EventSource.CLOSED) setTimeout(follow, RETRY);
   };
   for (const type of ["look-up", "node", "status"]) events.addEventListener(type, update);
 }
 
-/** Tells in the header whether the page follows. */
+/** Shows in the header whether the page is live. */
 function say() {
   const live = connected && !failed;
   const word = live ? "live" : "connection lost, trying again; as of";
   document.getElementById("live").className = live ? "live" : "lost";
-  // Set only when it is new: it is read out.
+  // Set only when it differs: screen readers announce it.
   const place = document.getElementById("live-word");
   if (place.textContent !== word) place.textContent = word;
 }
 
-/** Never two at once, and none that nobody sees. */
+/** One update at a time, and none while the page is hidden. */
 function update() {
   wanted = true;
   if (timer !== undefined || busy || document.hidden) return;
@@ -64,7 +64,7 @@ async function fetchPage() {
   busy = true;
   wanted = false;
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
+    const signal = AbortSignal.timeout(FETCH_TIMEOUT);
     const response = await fetch(location.pathname, { cache: "no-store", signal });
     if (!response.ok) throw new Error(`status ${response.status}`);
     show(new DOMParser().parseFromString(await response.text(), "text/html"));
@@ -81,12 +81,12 @@ async function fetchPage() {
 }
 
 function show(page) {
-  // Another release of the daemon: its page needs its own style and script.
+  // The daemon has another version: its page needs its own style and script.
   if (page.documentElement.dataset.version !== document.documentElement.dataset.version) return location.reload();
   for (const part of PARTS) carryOver(document.querySelector(part), page.querySelector(part));
 }
 
-/** Makes `old` like `fresh` and leaves alone what is the same: focus, selection, scrolling and what is open stay. */
+/** Makes `old` like `fresh`. Equal parts are not touched, so focus, selection, scroll position and open details stay. */
 function carryOver(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
@@ -96,7 +96,7 @@ function carryOver(old, fresh) {
   const known = new Map();
   for (const child of old.children) if (keyOf(child)) known.set(keyOf(child), child);
   const staying = new Set(Array.from(fresh.children, keyOf));
-  // First, so that what stays need not be moved: moving takes the focus away.
+  // Removed first, so that the others need not be moved: an element that is moved loses the focus.
   for (const [key, child] of known) if (!staying.has(key)) child.remove();
 
   let place = old.firstChild;
@@ -109,7 +109,7 @@ function carryOver(old, fresh) {
       if (key) flash(child);
       continue;
     }
-    // What is nobody's between here and there goes, rather than that the match is moved.
+    // Elements without a key before the match are removed, so that the match is not moved.
     if (key) while (place && place !== match && !keyOf(place)) place = without(place);
     if (match === place) place = place.nextSibling;
     else old.insertBefore(match, place);
@@ -118,7 +118,7 @@ function carryOver(old, fresh) {
   while (place) place = without(place);
 }
 
-/** @returns what stood behind it */
+/** @returns the next sibling */
 function without(node) {
   const next = node.nextSibling;
   node.remove();
@@ -128,12 +128,12 @@ function without(node) {
 function carryAttributes(old, fresh) {
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   for (const { name } of Array.from(old.attributes)) {
-    // Whether details are open is up to who reads them.
+    // The reader decides whether details are open.
     if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
   }
 }
 
-/** By it a part is known again; the others are known by their place. */
+/** Identifies an element between two pages; elements without a key are matched by their place. */
 function keyOf(node) {
   return node.id || node.dataset?.key;
 }
@@ -142,7 +142,7 @@ function isAlike(old, fresh) {
   return old?.nodeName === fresh.nodeName && !keyOf(old);
 }
 
-/** Shows what has come. */
+/** Marks a new element for a moment. */
 function flash(element) {
   if (!calm.matches)
     element.animate([{ backgroundColor: "var(--fresh)" }, {}], { duration: 2_000, easing: "ease-out" });

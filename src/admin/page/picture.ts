@@ -1,9 +1,77 @@
 import type { LookUp } from "../../daemon/core/observations.js";
-import { type Content, html, type Markup } from "./html.js";
-import { OUTCOME_TONES, outcomeWords } from "./look-ups.js";
-import { type End, type Pair, type Picture, pairsOf, pictureOf } from "./pairs.js";
-import { nothing, section, table } from "./table.js";
+import { type Content, html, type Markup, nothing, section, table } from "./html.js";
+import { askerWords, OUTCOME_TONES, outcomeWords } from "./look-ups.js";
 import { age, ageText, code, counted, nodeName, pill } from "./words.js";
+
+/** An asker, the node it asked for, and the outcome. */
+export interface Pair {
+  readonly asker: string;
+  readonly here: boolean;
+  readonly node: string;
+  readonly count: number;
+  /** The newest one. */
+  readonly last: LookUp;
+}
+
+/** An asker or a node: a row of its column. */
+export interface End {
+  readonly name: string;
+  readonly here: boolean;
+}
+
+export interface Picture {
+  readonly askers: readonly End[];
+  readonly nodes: readonly End[];
+  readonly links: readonly (Pair & { readonly from: number; readonly to: number })[];
+  /** Pairs that are not shown. */
+  readonly more: number;
+}
+
+/** Askers with their nodes, the newest pair first. @param lookUps newest first */
+export function pairsOf(lookUps: readonly LookUp[]): Pair[] {
+  const pairs = new Map<string, Pair>();
+  for (const last of lookUps) {
+    const key = JSON.stringify([last.here, askerWords(last), last.node]);
+    const known = pairs.get(key);
+    pairs.set(
+      key,
+      known === undefined
+        ? { asker: askerWords(last), here: last.here, node: last.node, count: 1, last }
+        : { ...known, count: known.count + 1 },
+    );
+  }
+  return [...pairs.values()];
+}
+
+/** Puts the newest pairs into two columns, in an order in which few lines cross. */
+export function pictureOf(pairs: readonly Pair[], limit: number): Picture {
+  const shown = pairs.slice(0, limit);
+  const askers = distinct(shown.map(({ asker, here }) => ({ name: asker, here }))).sort(
+    (a, b) => Number(b.here) - Number(a.here) || compare(a.name, b.name),
+  );
+  const fromOf = (pair: Pair) => askers.findIndex(({ name, here }) => name === pair.asker && here === pair.here);
+  const placed = shown.map((pair) => ({ ...pair, from: fromOf(pair) }));
+  /** The average row of the askers of a node. */
+  const middle = (node: string) => {
+    const ends = placed.filter((pair) => pair.node === node);
+    return ends.reduce((sum, { from }) => sum + from, 0) / ends.length;
+  };
+  const nodes = distinct(shown.map(({ node }) => ({ name: node, here: false })))
+    .map((end) => ({ end, middle: middle(end.name) }))
+    .sort((a, b) => a.middle - b.middle || compare(a.end.name, b.end.name))
+    .map(({ end }) => end);
+  const links = placed.map((pair) => ({ ...pair, to: nodes.findIndex(({ name }) => name === pair.node) }));
+  return { askers, nodes, links, more: pairs.length - shown.length };
+}
+
+function distinct(ends: readonly End[]): End[] {
+  return [...new Map(ends.map((end) => [JSON.stringify([end.here, end.name]), end])).values()];
+}
+
+/** By code unit, not by locale: an update must not move rows. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 /** More lines than these cannot be told apart. */
 const SHOWN = 24;
@@ -14,14 +82,14 @@ const ROW = 2;
 const OUTCOMES: readonly LookUp["outcome"][] = ["found", "not-found", "unreachable", "unavailable", "refused"];
 
 /**
- * Who asked for whom: askers to the left, nodes to the right, a line for each pair. The labels are text of the page, which
- * wraps and can be searched; between them is a drawing that is as wide as there is room.
+ * Which node asked for which: askers to the left, nodes to the right, a line for each pair. The labels are text of the page,
+ * so they wrap and can be searched; the drawing between them fills the width.
  */
 export function pictureSection(lookUps: readonly LookUp[], now: number): Markup {
-  const title = "Who asked for whom";
+  const title = "Which node asked for which";
   const pairs = pairsOf(lookUps);
   if (pairs.length === 0) {
-    return section("picture", title, "", nothing("When VMs ask for nodes, this shows who asked for which."));
+    return section("picture", title, "", nothing("No node has been asked for yet."));
   }
   const picture = pictureOf(pairs, SHOWN);
   const outcomes = OUTCOMES.filter((outcome) => picture.links.some(({ last }) => last.outcome === outcome));
@@ -32,11 +100,11 @@ export function pictureSection(lookUps: readonly LookUp[], now: number): Markup 
     beside,
     html`<figure>
 <div class="picture">
-${column("askers", "Who asked", picture.askers)}
+${column("askers", "Askers", picture.askers)}
 ${drawing(picture, now)}
-${column("asked", "Nodes that were asked for", picture.nodes)}
+${column("asked", "Nodes asked for", picture.nodes)}
 </div>
-<figcaption>${outcomes.map(legend)}<span class="key">the thicker, the more often</span>${
+<figcaption>${outcomes.map(legend)}<span class="key">a thicker line: more look-ups</span>${
       picture.more > 0 ? html`<b class="key">… and ${counted(picture.more, "pair")} more</b>` : undefined
     }</figcaption>
 </figure>
@@ -73,7 +141,7 @@ function lineTitle({ asker, node, count, last }: Pair, now: number): string {
   return `${asker} → ${node}: ${counted(count, "look-up")}, the last one ${ageText(last.at, now)} ago: ${outcomeWords(last.outcome)}`;
 }
 
-/** Screen pixels: from a hairline to what still leaves room between two rows. */
+/** Screen pixels, at most 7: so there is room between two rows. */
 function width(count: number): string {
   return Math.min(7, 1.5 + Math.log2(count)).toFixed(1);
 }
@@ -84,7 +152,7 @@ function legend(outcome: LookUp["outcome"]): Content {
 
 function pairTable(pairs: readonly Pair[], now: number): Markup {
   return table<Pair>({
-    label: "Who asked for whom",
+    label: "Look-ups by asker and node",
     columns: [
       { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
       { title: "Asked by", cell: ({ asker, here }) => (here ? asker : code(asker)), kind: "word" },
@@ -94,7 +162,7 @@ function pairTable(pairs: readonly Pair[], now: number): Markup {
         cell: ({ last }) => pill(OUTCOME_TONES[last.outcome], outcomeWords(last.outcome)),
         kind: "word",
       },
-      { title: "Last time", cell: ({ last }) => html`${age(last.at, now)} ago`, kind: "number" },
+      { title: "Last look-up", cell: ({ last }) => html`${age(last.at, now)} ago`, kind: "number" },
     ],
     rows: pairs,
     keyOf: ({ asker, node }) => `${asker} ${node}`,

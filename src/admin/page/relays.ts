@@ -1,19 +1,18 @@
 import { hostPort } from "../../net/ip.js";
 import type { RelayState } from "../../relay/wire/protocol.js";
 import type { Status } from "../core/view.js";
-import { type Content, html } from "./html.js";
-import { nothing, section, table } from "./table.js";
+import { type Content, html, nothing, section, table } from "./html.js";
 import { age, bytes, code, counted, fewOf, nodeName } from "./words.js";
 
-/** The relays of the gateway; nothing where there is none. */
+/** The relays of the gateway; nothing without a relay process. */
 export function relaySection({ relays: status }: Status, now: number): Content {
   if (status === undefined) return undefined;
   const { relays, totals, pid, since } = status;
   const beside = html`process ${pid}, up for ${age(since, now)}: ${counted(totals.openLinks, "open link")} of
 ${totals.links} since then, ${bytes(totals.bytesToNode)} to nodes, ${bytes(totals.bytesFromNode)} from them, ${counted(totals.dialsFailed, "failed dial")}`;
   if (relays.length === 0) {
-    const how = "A relay begins when a VM asks for a node that lives elsewhere.";
-    return section("relays", "Relays of the gateway", beside, nothing("There is no relay yet. ", how));
+    const how = "A relay is opened when a VM asks for a node on another machine.";
+    return section("relays", "Relays of the gateway", beside, nothing("No relay is open. ", how));
   }
   const body = table<RelayState>({
     label: "Relays of the gateway",
@@ -31,7 +30,7 @@ ${totals.links} since then, ${bytes(totals.bytesToNode)} to nodes, ${bytes(total
       { title: "Open links", cell: ({ openLinks }) => openLinks, kind: "number" },
       { title: "All links", cell: ({ links }) => links, kind: "number" },
       { title: "To the node", cell: ({ bytesToNode }) => bytes(bytesToNode), kind: "number" },
-      { title: "From it", cell: ({ bytesFromNode }) => bytes(bytesFromNode), kind: "number" },
+      { title: "From the node", cell: ({ bytesFromNode }) => bytes(bytesFromNode), kind: "number" },
       { title: "Up for", cell: ({ since }) => age(since, now), kind: "number" },
     ],
     rows: relays,

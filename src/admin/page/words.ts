@@ -1,7 +1,7 @@
 import { ageWords } from "../../text.js";
 import { type Content, html, type Markup } from "./html.js";
 
-/** A moment as its age, with the whole of it for who points at it. @param at milliseconds since the epoch */
+/** A moment as its age, with date and time as its title. @param at milliseconds since the epoch */
 export function age(at: number, now: number): Markup {
   return moment(at, ageText(at, now));
 }
@@ -11,7 +11,7 @@ export function ageText(at: number, now: number): string {
   return isMoment(at) ? ageWords(Math.max(0, Math.round((now - at) / 1000))) : UNKNOWN;
 }
 
-/** A moment as time of the day, with the date when that is another day. */
+/** A moment as time of day, with the date when that is not today. */
 export function clock(at: number, now: number): Markup {
   if (!isMoment(at)) return moment(at, UNKNOWN);
   const text = iso(at);
@@ -30,7 +30,7 @@ function moment(at: number, shown: string): Markup {
 
 const UNKNOWN = "unknown";
 
-/** Times are told by other processes too: one that is none must not end the page. */
+/** Some times come from the relay process: a bad one must not break the page. */
 function isMoment(at: number): boolean {
   return Number.isFinite(at) && Math.abs(at) <= 8.64e15;
 }
@@ -55,15 +55,15 @@ export function counted(count: number, one: string): string {
 
 export type Tone = "good" | "doubtful" | "bad" | "quiet";
 
-/** A state: a word, in a colour and with a mark of its own shape. */
+/** A state: words in a colour, with a mark whose shape differs too. */
 export function pill(tone: Tone, word: string): Markup {
   return html`<span class="pill ${tone}">${word}</span>`;
 }
 
-/** What fits into a column, and on a phone: it is not broken. */
+/** Texts up to this length fit into a column, also on a phone, and are not broken. */
 const SHORT = 32;
 
-/** Something to type or to find elsewhere: a name, an address, an id. */
+/** A name, address, id or command. */
 export function code(text: string | number): Markup {
   return html`<code class="${lengthClass(String(text))}">${text}</code>`;
 }
@@ -72,7 +72,7 @@ function lengthClass(text: string): string | undefined {
   return text.length <= SHORT ? "short" : undefined;
 }
 
-/** `name@host`: where it has to be broken, better behind the name. */
+/** `name@host`, with a place to break behind the @. */
 export function nodeName(text: string): Markup {
   const end = text.indexOf("@") + 1;
   return html`<code class="${lengthClass(text)}">${text.slice(0, end)}<wbr>${text.slice(end)}</code>`;
@@ -84,7 +84,7 @@ export function ipOf(address: string): string {
   return bracketed ?? plain ?? address;
 }
 
-/** The first ones, and how many more there are, with all of them for who points at it. */
+/** The first ones and how many more there are; the title has the others. */
 export function fewOf(texts: readonly string[], limit: number): Content {
   const rest = texts.slice(limit);
   const shown = texts.slice(0, limit).map((text, index) => html`${index === 0 ? "" : ", "}${code(text)}`);

@@ -2,13 +2,14 @@ import type { ServiceMember } from "../../consul/core/catalogue.js";
 import { nearest } from "../../names/nearest.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
-import { type Finding, fail, listed } from "./finding.js";
+import { listed } from "../../text.js";
+import { type Finding, fail } from "./finding.js";
 
 export interface AskedTag {
   /** As the node was asked for, in full. */
   readonly full: string;
   readonly aliveName: string;
-  /** The tag that an instance must have: the alive name, with what stands before the service in the domain. */
+  /** The tag that an instance must have: the alive name, with the labels before the service in the domain. */
   readonly tag: string;
   readonly service: string;
 }
@@ -17,7 +18,7 @@ const IT_RUNS = "if it runs, srv-epmd doctor on its machine says why it is not p
 
 /**
  * Why Consul's DNS has no SRV record for a node, from the instances of its service.
- * @param services names of all services, as far as they may be read
+ * @param services names of the services that the token may read
  */
 export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], services: readonly string[]): Finding {
   const { full, aliveName, tag, service } = asked;
@@ -27,22 +28,22 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
   const [first] = tagged;
   if (first && tagged.every(({ critical }) => critical)) {
     return fail(
-      `${full} is registered at ${hostPort(first.address, first.port)} on ${first.machine}, and its check is critical: Consul's DNS leaves it out`,
-      `its VM or the srv-epmd beside it has ended, or cannot reach its agent: run srv-epmd doctor on ${first.machine}`,
+      `${full} is registered at ${hostPort(first.address, first.port)} on ${first.machine}, and its check is critical, so Consul's DNS leaves it out`,
+      `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor on ${first.machine}`,
     );
   }
   if (first) {
     return fail(
-      `Consul has a passing instance of ${service} with the tag ${tag}, and its DNS gives no SRV record for it`,
-      'see resolver: the name server asked must be of the same Consul; with ACLs, give the agent a default token (acl.tokens.default) with node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }',
+      `Consul has a passing instance of ${service} with the tag ${tag}, but DNS has no SRV record for it`,
+      'see resolver: the name server must belong to the same Consul; with ACLs, give the agent a default token (acl.tokens.default) with node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }',
     );
   }
   const misnamed = members.find(({ meta }) => meta[META_NODE]?.startsWith(`${aliveName}@`));
   if (misnamed) {
     const tags = misnamed.tags.length > 0 ? `the tags ${misnamed.tags.join(", ")}` : "no tag";
     return fail(
-      `the instance ${misnamed.serviceId} is of ${misnamed.meta[META_NODE]}, and has ${tags}: it is found by its tag, which must be ${tag}`,
-      `register it with the tag ${tag}, or let srv-epmd register it, which does so`,
+      `the instance ${misnamed.serviceId} of ${misnamed.meta[META_NODE]} has ${tags}: DNS finds it by its tag, which must be ${tag}`,
+      `register it with the tag ${tag}, or let srv-epmd register it`,
     );
   }
   const tags = Array.from(new Set(members.flatMap((member) => member.tags))).sort();
@@ -59,7 +60,7 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
 function noInstance({ service, full, aliveName }: AskedTag, services: readonly string[]): Finding {
   const meant = nearest(service, services);
   const host = full.slice(aliveName.length + 1);
-  const evidence = `nothing is registered in Consul as the service ${service}, as far as the token may read`;
+  const evidence = `nothing is registered in Consul as the service ${service} that the token may read`;
   if (meant !== undefined) return fail(evidence, `was the service ${meant} meant?`);
   return fail(evidence, `start the node beside a srv-epmd serve --domain ${host}; ${IT_RUNS}`);
 }

@@ -1,7 +1,7 @@
-/** What a check has found out. Advice is there when something is to be done. */
+/** What a check has found, with advice where something is to be done. */
 export type Finding =
   | { readonly result: "ok"; readonly evidence: string }
-  /** The evidence says why the check does not apply, or could not be made. */
+  /** The check does not apply or cannot be made; the evidence says why. */
   | { readonly result: "skip"; readonly evidence: string }
   | { readonly result: "warn" | "fail"; readonly evidence: string; readonly advice: string };
 
@@ -13,13 +13,12 @@ export const warn = (evidence: string, advice: string): Finding => ({ result: "w
 export const fail = (evidence: string, advice: string): Finding => ({ result: "fail", evidence, advice });
 
 const SEVERITY: readonly FindingResult[] = ["fail", "warn", "ok", "skip"];
-/** Of the same kind; a machine may have hundreds of nodes. */
+/** Findings that are told of one check: a machine may have hundreds of nodes. */
 const MOST_TOLD = 4;
 
 /**
- * One finding of several of its kind: the worst counts, and what is as bad as that is told first. Advice that is the
- * same for several is given once.
- * @param none for when there are none
+ * Makes one finding of several. It has the worst result, tells the worst first, and gives the same advice once.
+ * @param none evidence where there is no finding
  */
 export function together(findings: readonly Finding[], none: string): Finding {
   const sorted = SEVERITY.flatMap((severity) => findings.filter(({ result }) => result === severity));
@@ -31,10 +30,4 @@ export function together(findings: readonly Finding[], none: string): Finding {
   if (worst.result === "ok" || worst.result === "skip") return { result: worst.result, evidence };
   const advice = sorted.flatMap((finding) => ("advice" in finding ? [finding.advice] : []));
   return { result: worst.result, evidence, advice: Array.from(new Set(advice)).slice(0, MOST_TOLD).join("; ") };
-}
-
-/** `a, b, c, and 4 more` */
-export function listed(names: readonly string[], most = 8): string {
-  const rest = names.length - most;
-  return `${names.slice(0, most).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
 }

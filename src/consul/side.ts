@@ -95,9 +95,9 @@ export class ConsulSide {
   }
 
   async #startRegistrar(registry: Registry, hostName: string, port: number): Promise<Registrar> {
-    const [client, [{ startRegistrar }, { readOwner }]] = await Promise.all([this.connect(), registrarParts()]);
+    const [client, [{ Registrar }, { readOwner }]] = await Promise.all([this.connect(), registrarParts()]);
     const identity = { hostName, port, owner: await readOwner(port) };
-    return startRegistrar({ registry, config: this.#config, client, identity, log: this.#log });
+    return new Registrar({ registry, config: this.#config, client, identity, log: this.#log });
   }
 
   async #startCatalogue(): Promise<Catalogue> {

@@ -4,7 +4,7 @@ import { ConsulError } from "../errors.js";
 import type { AgentState } from "./agent-state.js";
 import { abandoned, type EntryTimes, lapsed, type Survey } from "./core/reconcile.js";
 import { foundEntry, type HeldService, sameEntry } from "./core/service-entry.js";
-import { standingOf } from "./ownership.js";
+import { ownershipOf } from "./ownership.js";
 
 export interface LeftoversDeps {
   readonly client: ConsulClient;
@@ -92,7 +92,7 @@ export class Leftovers {
     const { client, owner, signal } = this.#deps;
     const held = await client.service(surveyed.id, signal);
     if (!held || !sameEntry(surveyed, held)) return false;
-    return (await standingOf(held, { client, owner }, signal)) === "abandoned";
+    return (await ownershipOf(held, { client, owner }, signal)) === "abandoned";
   }
 
   async #register(held: HeldService, survey: Survey): Promise<void> {

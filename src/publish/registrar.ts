@@ -1,22 +1,21 @@
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
-import { retryDelay } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
-import { ConsulError, describeError } from "../errors.js";
+import { describeError } from "../errors.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Claim, Claims, type Holder } from "./core/claims.js";
 import { type DaemonIdentity, instanceOf, publicationOf } from "./core/publication.js";
-import { keyOf, ownedKeys, type Survey, type Target } from "./core/reconcile.js";
+import { keyOf, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
 import { Leftovers } from "./leftovers.js";
 import { Namesakes } from "./namesakes.js";
-import { criticalIds } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
+import { Throttle } from "./retries.js";
 import { SharedServices } from "./shared-service.js";
-import { Throttle, TIMINGS, type Timings } from "./timings.js";
+import { TIMINGS, type Timings } from "./timings.js";
 import { Turns } from "./turns.js";
 
 export interface RegistrarDeps {
@@ -51,24 +50,8 @@ export interface NameStatus {
   readonly elsewhere: readonly string[];
 }
 
-export interface Registrar {
-  status(): NameStatus[];
-  /** False while the agent does not answer, or answers with errors. */
-  readonly agentAnswers: boolean;
-  /** Why nothing can be said to it. */
-  readonly agentTrouble: string | undefined;
-  /** Looks whether the token file holds another token. Never rejects. */
-  reload(): Promise<void>;
-  /** Removes what has gone, passes what is alive once more (or removes it with --deregister-on-stop). Never throws; about a second at most. */
-  stop(): Promise<void>;
-}
-
-/** Makes Consul match the registry until it is stopped. An agent that is down at the start holds up nothing. */
-export function startRegistrar(deps: RegistrarDeps): Registrar {
-  return new ConsulRegistrar(deps);
-}
-
-class ConsulRegistrar implements Registrar {
+/** Makes Consul match the registry, from its construction until it is stopped. An agent that is down delays nothing else. */
+export class Registrar {
   readonly #deps: RegistrarDeps;
   readonly #timings: Timings;
   readonly #now: () => number;
@@ -80,8 +63,6 @@ class ConsulRegistrar implements Registrar {
   readonly #shared: SharedServices;
   readonly #namesakes: Namesakes;
   readonly #unsubscribe: () => void;
-  readonly #adoptUntil: number;
-  readonly #leftovers: Leftovers;
   readonly #audits: Audits;
   readonly #turns = new Turns();
   readonly #presence: Presence;
@@ -90,10 +71,6 @@ class ConsulRegistrar implements Registrar {
   readonly #retries: Throttle;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
-  /** When the last survey began. */
-  #askedAt = 0;
-  /** Surveys in a row that found the agent without what it had been given. */
-  #doubts = 0;
   #stopping: Promise<void> | undefined;
 
   constructor(deps: RegistrarDeps) {
@@ -102,7 +79,8 @@ class ConsulRegistrar implements Registrar {
     this.#timings = { ...TIMINGS, ...deps.timings };
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;
-    this.#adoptUntil = this.#now() + this.#timings.adoption;
+    // What is found after that, also in later surveys, is removed: no VM of our predecessor returns any more.
+    const adoptUntil = this.#now() + this.#timings.adoption;
     this.#retries = new Throttle(() => {
       for (const publisher of this.#publishers.values()) publisher.retry();
     }, deps.config.ttl / 3);
@@ -126,30 +104,32 @@ class ConsulRegistrar implements Registrar {
       else this.#left(node);
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
-    this.#leftovers = new Leftovers({
-      ...deps,
-      owner: deps.identity.owner,
-      prefix: serviceId(instanceOf(deps.config, deps.identity), ""),
-      times: deps.config,
-      agent: this.#agent,
-      signal: this.#abort.signal,
-    });
+    const { signal } = this.#abort;
+    const prefix = serviceId(instanceOf(deps.config, deps.identity), "");
+    const common = { ...deps, owner, agent: this.#agent, signal };
     this.#audits = new Audits({
-      survey: () => this.#survey(),
-      failed: (error, failures) => this.#surveyFailed(error, failures),
+      ...common,
+      publishers: this.#publishers,
+      adopt: (key) => this.#publisher(key, { state: "awaited", until: adoptUntil }),
+      leftovers: new Leftovers({ ...common, prefix, times: deps.config }),
+      ttl: deps.config.ttl,
       now: this.#now,
+      random: this.#random,
       timings: this.#timings,
     });
   }
 
+  /** False while the agent does not answer, or answers with errors. */
   get agentAnswers(): boolean {
     return this.#agent.trouble === undefined;
   }
 
+  /** Why `agentAnswers` is false. */
   get agentTrouble(): string | undefined {
     return this.#agent.trouble;
   }
 
+  /** Reads the token file again. Never rejects. */
   reload(): Promise<void> {
     return this.#deps.client.lookForToken();
   }
@@ -178,6 +158,10 @@ class ConsulRegistrar implements Registrar {
     ];
   }
 
+  /**
+   * Removes what has gone, and passes what is alive once more, or removes it too (--deregister-on-stop). Never rejects;
+   * takes about a second at most.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -286,48 +270,6 @@ class ConsulRegistrar implements Registrar {
       this.#publishers.set(key, publisher);
     }
     return publisher;
-  }
-
-  #surveyFailed(error: unknown, failures: number): number {
-    if (error instanceof ConsulError && !this.#abort.signal.aborted)
-      this.#agent.failed(error, { sentAt: this.#askedAt });
-    // Where all is well the agent is asked every third of the TTL: what it holds may be asked as often until it says so.
-    return retryDelay(failures, this.#timings.firstRetry, this.#deps.config.ttl / 3, this.#random);
-  }
-
-  /** @returns milliseconds after which the next one is due at the latest */
-  async #survey(): Promise<number | undefined> {
-    const { client, identity, log } = this.#deps;
-    const { owner } = identity;
-    const { signal } = this.#abort;
-    await client.lookForToken();
-    this.#askedAt = this.#now();
-    const changes = new Map(Array.from(this.#publishers, ([key, publisher]) => [key, publisher.changes]));
-    const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
-    this.#agent.succeeded({ sentAt: this.#askedAt });
-    const survey: Survey = { services, checks, critical: criticalIds(checks) };
-    const found = Array.from(ownedKeys(survey, owner)).filter((key) => !this.#publishers.has(key));
-    if (found.length > 0) {
-      // Past the deadline, and in later audits, that is "gone": nobody returns any more.
-      const what = found.length === 1 ? "an entry" : `${found.length} entries`;
-      log.info({ names: found.slice(0, 8) }, `found ${what} of ours without a VM: they stay while it may return`);
-    }
-    for (const key of found) {
-      changes.set(key, this.#publisher(key, { state: "awaited", until: this.#adoptUntil }).changes);
-    }
-    for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
-    await this.#leftovers.see(survey, this.#askedAt);
-    return this.#patience();
-  }
-
-  /** How long what was seen may be relied on. */
-  #patience(): number | undefined {
-    const { recheck, audit, watch } = this.#timings;
-    const publishers = Array.from(this.#publishers.values());
-    // An agent that never lists what it takes is not given everything anew each second.
-    if (!publishers.some(({ isDoubted }) => isDoubted)) this.#doubts = 0;
-    else return retryDelay(++this.#doubts, recheck, audit, this.#random);
-    return publishers.some(({ obstacle }) => obstacle !== undefined) ? watch : undefined;
   }
 }
 

@@ -37,38 +37,3 @@ export const TIMINGS: Timings = {
   refusalRetry: 30_000,
   stop: 800,
 };
-
-/** Makes a call at most once per interval: the first request at once, later ones together at the end of the interval. */
-export class Throttle {
-  readonly #call: () => void;
-  readonly #interval: number;
-  #timer: NodeJS.Timeout | undefined;
-  #isRequested = false;
-  #isStopped = false;
-
-  /** @param interval milliseconds */
-  constructor(call: () => void, interval: number) {
-    this.#call = call;
-    this.#interval = interval;
-  }
-
-  request(): void {
-    if (this.#isStopped) return;
-    if (this.#timer) {
-      this.#isRequested = true;
-      return;
-    }
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#isRequested) this.request();
-    }, this.#interval);
-    this.#isRequested = false;
-    this.#call();
-  }
-
-  /** A request that waits is dropped, and so are later ones. */
-  stop(): void {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
-  }
-}

@@ -5,7 +5,7 @@ import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
 import { Publisher, type PublisherDeps } from "../../src/publish/publisher.js";
-import { startRegistrar } from "../../src/publish/registrar.js";
+import { Registrar } from "../../src/publish/registrar.js";
 import { TIMINGS } from "../../src/publish/timings.js";
 import { Turns } from "../../src/publish/turns.js";
 import { collectLog } from "../support/log-lines.js";
@@ -150,7 +150,7 @@ test("an agent that answers questions and takes no registration is asked with gr
   const registry = new Registry();
   const names = Array.from({ length: 10 }, (_, index) => `node_${index}`);
   for (const name of names) registry.register(registration(name, 20001), Date.now());
-  const registrar = startRegistrar({
+  const registrar = new Registrar({
     ...{
       registry,
       config: serveConfig({ domain: ["svc"] }),

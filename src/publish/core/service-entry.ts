@@ -68,6 +68,14 @@ export function tcpCheckId(id: string): string {
   return `service:${id}:tcp`;
 }
 
+/** Ids of the services whose TTL check is critical. Any other check says nothing of the daemon that keeps the entry. */
+export function criticalIds(checks: readonly HeldCheck[]): Set<string> {
+  const critical = checks.filter(({ checkId, serviceId, status }) => {
+    return checkId === ttlCheckId(serviceId) && status === "critical";
+  });
+  return new Set(critical.map(({ serviceId }) => serviceId));
+}
+
 /** Undefined for an entry that is not a node of ours. */
 export function aliveNameOf(held: HeldService): string | undefined {
   const node = held.meta[META_NODE];

@@ -24,29 +24,29 @@ export interface RegistrarDeps {
   readonly client: ConsulClient;
   readonly identity: DaemonIdentity;
   readonly log: Logger;
-  /** Monotonic milliseconds: after a step of the wall clock TTLs would run out. */
+  /** Monotonic milliseconds. A step of the wall clock must not let TTLs run out. */
   readonly now?: () => number;
   /** [0,1) */
   readonly random?: () => number;
   readonly timings?: Partial<Timings>;
-  /** Nodes that are published at once. */
+  /** How many nodes are published at once at most. */
   readonly mostPublished?: number;
 }
 
-/** How one name stands in Consul. */
+/** The state of one name in Consul. */
 export interface NameStatus {
   readonly name: string;
   /** The node is alive here and meant to be published. */
   readonly wanted: boolean;
-  /** It can be found in Consul's DNS, as far as we know: its check was passed within its TTL, and nothing else keeps it out. */
+  /** It is in Consul's DNS as far as is known: its check was passed within the TTL, and no other check keeps it out. */
   readonly published: boolean;
-  /** It has registered a moment ago, and is on its way. */
+  /** It registered a moment ago, and its publication is under way. */
   readonly pending: boolean;
   readonly serviceIds: readonly string[];
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
   readonly lastError: string | undefined;
-  /** Where else a node of the same name is published: look-ups lead to either. */
+  /** Other places at which a node of the same name is published: a look-up gives any of them. */
   readonly elsewhere: readonly string[];
 }
 
@@ -67,8 +67,8 @@ export class Registrar {
   readonly #turns = new Turns();
   readonly #presence: Presence;
   readonly #looks: NodeJS.Timeout;
-  /** Retries of all names at once: an agent that fails every other call recovers many times a second. */
-  readonly #retries: Throttle;
+  /** Ends the pauses of all names. An agent that fails every other call recovers many times a second. */
+  readonly #retryAll: Throttle;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
   #stopping: Promise<void> | undefined;
@@ -79,14 +79,14 @@ export class Registrar {
     this.#timings = { ...TIMINGS, ...deps.timings };
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;
-    // What is found after that, also in later surveys, is removed: no VM of our predecessor returns any more.
+    // What a survey finds later is removed: the VMs of our predecessor have had time to return.
     const adoptUntil = this.#now() + this.#timings.adoption;
-    this.#retries = new Throttle(() => {
+    this.#retryAll = new Throttle(() => {
       for (const publisher of this.#publishers.values()) publisher.retry();
     }, deps.config.ttl / 3);
     this.#agent = new AgentState({
       log: deps.log,
-      recovered: () => this.#retries.request(),
+      recovered: () => this.#retryAll.request(),
       now: this.#now,
       hasTokenFile: deps.config.consulTokenFile !== undefined,
     });
@@ -170,7 +170,7 @@ export class Registrar {
   async #stop(): Promise<void> {
     this.#unsubscribe();
     clearInterval(this.#looks);
-    this.#retries.stop();
+    this.#retryAll.stop();
     const lastAudit = this.#audits.stop();
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());
@@ -191,17 +191,18 @@ export class Registrar {
 
   #appeared(node: RegisteredNode): void {
     const { config, identity, log, registry } = this.#deps;
-    const { aliveName: name, port } = node;
-    const publication = publicationOf(node, config, identity, (aliveName) => registry.get(aliveName) !== undefined);
+    const { aliveName, port } = node;
+    const publication = publicationOf(node, config, identity, (name) => registry.get(name) !== undefined);
     const claim = { node, publication };
     this.#since.set(node, this.#now());
     const holder = this.#claims.add(claim);
     if (holder) this.#aimUp(holder);
     const reason = this.#claims.reason(claim);
-    if (publication.outcome === "skip") log.info({ name, port, reason }, "not published");
-    else if (reason !== undefined) log.warn({ name, port, reason }, "not published, though it is registered here");
+    if (publication.outcome === "skip") log.info({ node: aliveName, port, reason }, "not published");
+    else if (reason !== undefined)
+      log.warn({ node: aliveName, port, reason }, "not published, though it is registered here");
     else if (publication.outcome === "publish" && publication.warning !== undefined) {
-      log.warn({ name, port }, publication.warning);
+      log.warn({ node: aliveName, port }, publication.warning);
     }
   }
 
@@ -216,7 +217,7 @@ export class Registrar {
   }
 
   #aimUp({ node, entries }: Holder): void {
-    // Names that no connection holds are those of the configuration.
+    // A name without a connection is one of --publish-node.
     this.#publisher(keyOf(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
   }
 
@@ -225,7 +226,7 @@ export class Registrar {
     return this.#claims.holder(key)?.node === node ? this.#publishers.get(key) : undefined;
   }
 
-  /** Tells what has become of the names since the last look. */
+  /** Logs what has changed since the last look. */
   #look(): void {
     const standings = this.#claims.all().flatMap((claim): Standing[] => {
       const publisher = this.#publisherOf(claim);

@@ -27,9 +27,8 @@ describe("a node", () => {
     await isPublished(daemon, "node_4");
     expect(daemon.lines.filter(({ msg }) => msg === "published")).toMatchObject(
       [0, 1, 2, 3, 4].map((round) => ({
-        name: `node_${round}`,
+        node: `node_${round}`,
         serviceId: `srv-epmd:box1:node_${round}`,
-        address: "the agent's own",
         port: 20001 + round,
       })),
     );

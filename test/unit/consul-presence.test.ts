@@ -43,12 +43,12 @@ describe("nodes that fall out of DNS one by one, and return so,", () => {
       expect.stringMatching(/^\d+ nodes are not in Consul's DNS: status 503$/),
       expect.stringMatching(/^\d+ nodes are not in Consul's DNS: status 503$/),
     ]);
-    const counts = told.lines.map(({ count, names }) => Number(count ?? (names as string[]).length));
+    const counts = told.lines.map(({ count, nodes }) => Number(count ?? (nodes as string[]).length));
     expect(counts.reduce((sum, one) => sum + one, 0)).toBe(40);
     const again = now;
     const back = look(20, (name, index) => (now - again > index * 125 ? standing(name) : missing(name)));
     expect(back).toEqual(["40 nodes are in Consul's DNS again"]);
-    expect(told.lines.at(-1)).toMatchObject({ names: NAMES.slice(0, 8), count: 40 });
+    expect(told.lines.at(-1)).toMatchObject({ nodes: NAMES.slice(0, 8), count: 40 });
   });
 
   test("a second outage and its end are told like the first", () => {

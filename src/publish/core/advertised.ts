@@ -7,10 +7,10 @@ import { domainOf, parseServiceDomain, qualifiedDomain } from "../../names/servi
 import type { Family } from "../../net/endpoint.js";
 import { canonicalIp, familyOf } from "../../net/ip.js";
 
-/** Where peers on other machines dial a node that is alive here. */
+/** The address at which peers on other machines dial a node that is alive here. */
 export interface Advertised {
   readonly port: number;
-  /** IP literals or host names, at most one a family; empty: the agent's (the machine's) own address. */
+  /** IP literals or host names, at most one for each family; empty: the address of the agent, which is the machine's. */
   readonly addresses: readonly string[];
 }
 
@@ -20,7 +20,7 @@ export type Reach =
 
 type Listening = Pick<RegisteredNode, "aliveName" | "port" | "family" | "address">;
 
-/** The port and addresses for a peer that is not local; undefined when no peer can reach the node. */
+/** Undefined when no peer on another machine can reach the node. */
 export function advertised(node: Listening, config: Config): Advertised | undefined {
   const result = reach(node, config);
   return result.outcome === "reachable" ? result.advertised : undefined;
@@ -35,7 +35,7 @@ export function reach(node: Listening, config: Config): Reach {
     };
   }
   if (node.address !== undefined && config.advertiseAddress.length === 0) {
-    // It lives on another machine, whose ports Nomad's variables here say nothing of.
+    // The node is on another machine: Nomad's variables here do not describe its ports.
     return { outcome: "reachable", advertised: { port: node.port, addresses: [node.address] } };
   }
   const mapped = findLabel(node, config);
@@ -55,7 +55,7 @@ export function reach(node: Listening, config: Config): Reach {
   return { outcome: "reachable", advertised: { port, addresses } };
 }
 
-/** The Nomad port behind the node, or none, or the reason why nobody can reach the node. */
+/** The Nomad port of the node, or none, or the reason why no peer can reach the node. */
 function findLabel(node: Listening, config: Config): NomadPort | undefined | string {
   const { ports } = config.nomad;
   const wanted = config.portLabel;
@@ -64,13 +64,13 @@ function findLabel(node: Listening, config: Config): NomadPort | undefined | str
   const mapped = chosen ?? ports.find(({ taskPort }) => taskPort === node.port);
   if (mapped?.taskPort === node.port || config.advertisePort !== undefined) return mapped;
   const bridged = ports.filter(isBridged);
-  // Without a bridge the task has the host's ports: the node's own can be dialled as it is.
+  // Without a bridge the task has the host's ports: the node's own port can be dialled.
   if (bridged.length === 0) return chosen;
   const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== config.port);
   const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
   const [first] = choices;
   const listed = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
-  // Plain erl knows no ERL_DIST_PORT; relx makes of it a VM that asks no EPMD for its peers.
+  // Plain erl does not read ERL_DIST_PORT, and a relx release with it asks no EPMD for its peers.
   const advice = first
     ? `start the VM with ${listed} and the srv_epmd module, else with -kernel inet_dist_listen_min ${first[0]} inet_dist_listen_max ${first[0]}`
     : "give the group a port for it";
@@ -81,7 +81,7 @@ function onePerFamily(addresses: readonly string[], family: Family): string[] {
   const found = new Map<Family | undefined, string>();
   for (const address of addresses) {
     const kind = familyOf(address);
-    // A VM that registered over IPv4 (inet_tcp) does not listen on IPv6; one that came over ::1 listens on both.
+    // A VM that registered over IPv4 (inet_tcp) does not listen on IPv6; one that registered over ::1 listens on both.
     if (kind === 6 && family === 4) continue;
     if (!found.has(kind)) found.set(kind, address);
   }
@@ -103,14 +103,14 @@ export function nodeDomain(aliveName: string, config: Config): string | undefine
 }
 
 /**
- * Whether --publish leaves a name out: then the node here is not the one that look-ups under a service mean, which may
- * live elsewhere. A helper is nobody's but its own, whatever --publish says.
+ * Whether --publish leaves a name out. Then a look-up under a service means a node elsewhere, not the node here. Helpers
+ * are not left out: nobody else has their names.
  */
 export function isLeftOut(aliveName: string, { publish }: Pick<Config, "publish">): boolean {
   return publish.length > 0 && !publish.some((glob) => glob.matches(aliveName)) && !isHelperName(aliveName);
 }
 
-/** Domains of `--domain`, fully qualified, without addresses. */
+/** The domains of `--domain`, fully qualified, without those that are addresses. */
 export function servedDomains(config: Config): string[] {
   const domains = config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain));
   return Array.from(new Set(domains.filter((domain) => familyOf(domain) === undefined)));
@@ -124,7 +124,7 @@ export function serviceOf(aliveName: string, config: Config): string | undefined
   );
 }
 
-/** Host part of the full name of a node that is alive here. */
+/** The host part of the full name of a node that is alive here. */
 export function nodeHost(aliveName: string, config: Config): string | undefined {
   const domain = config.nodeHost ?? nodeDomain(aliveName, config);
   if (domain !== undefined) return domain;

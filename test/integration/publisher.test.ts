@@ -165,3 +165,38 @@ test("an agent that answers questions and takes no registration is asked with gr
   expect(puts).toBeGreaterThanOrEqual(2 * names.length);
   expect(puts).toBeLessThanOrEqual(5 * names.length);
 });
+
+test("an agent that takes passes and fails registrations is not asked by all that wait with every pass", async () => {
+  const { client } = promptAgent();
+  const held = new Map<string, HeldService>();
+  let failed = 0;
+  const choosy: Pick<ConsulClient, "service" | "services" | "register"> = {
+    service: async (id) => held.get(id),
+    services: async () => Array.from(held.values()),
+    register: async (entry) => {
+      if (entry.aliveName.startsWith("good")) held.set(entry.id, heldService(entry));
+      else {
+        failed++;
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        throw new ConsulError("CONSUL_UNAVAILABLE", "connection reset");
+      }
+    },
+  };
+  const registry = new Registry();
+  const registrar = new Registrar({
+    ...{ registry, config: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
+    client: { ...client, ...choosy } as unknown as ConsulClient,
+    identity: { hostName: "box1", port: 4369, owner: OWNER },
+  });
+  for (let index = 0; index < 10; index++) {
+    registry.register(registration(`good_${index}`, 20001), Date.now());
+    registry.register(registration(`bad_${index}`, 20002), Date.now());
+    // The passes are spread over the time between two of a node.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await registrar.stop();
+  // Each is tried every 100 to 200 ms by itself, and every 200 ms with all others.
+  expect(failed).toBeGreaterThan(50);
+  expect(failed).toBeLessThan(300);
+});

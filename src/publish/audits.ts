@@ -119,7 +119,7 @@ export class Audits {
   #patience(): number {
     const { timings, random } = this.#deps;
     const publishers = Array.from(this.#deps.publishers.values());
-    // An agent that never lists what it takes is not given everything anew each second.
+    // An agent that never lists what it takes must not be given everything again each second.
     if (publishers.some(({ isDoubted }) => isDoubted)) {
       return retryDelay(++this.#doubts, timings.recheck, timings.audit, random);
     }

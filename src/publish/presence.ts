@@ -40,7 +40,7 @@ const MOST_NAMED = 8;
 export class Presence {
   readonly #deps: PresenceDeps;
   readonly #outages: Outages;
-  /** Since when names are missing of which the log has not been told. */
+  /** Missing names that are not in the log yet, and since when. */
   #suspects: ReadonlyMap<string, number> = new Map();
   /** Names that count as missing. */
   readonly #missing = new Set<string>();
@@ -85,8 +85,8 @@ export class Presence {
     const what =
       ids.length === 1
         ? "another live daemon holds this service id; ours gets one of its own"
-        : `another live daemon holds ${ids.length} service ids of ours; we take others`;
-    this.#deps.log.warn(named("serviceId", ids), `${what} (give one of them another --instance)`);
+        : `another live daemon holds ${ids.length} service ids of ours; they get others`;
+    this.#deps.log.warn(named("serviceId", ids), `${what} (give one of the daemons another --instance)`);
   }
 
   #tellForgotten(standings: readonly Standing[]): void {
@@ -97,7 +97,7 @@ export class Presence {
       for (const id of ids) this.#toldForgotten.add(id);
       if (this.#outages.begin("forgotten")) {
         const what = ids.length === 1 ? "the entry" : `${ids.length} entries`;
-        log.warn(named("serviceId", ids), `the Consul agent has forgotten ${what}: registering anew`);
+        log.warn(named("serviceId", ids), `the Consul agent has forgotten ${what}: registering again`);
       }
     }
     if (this.#toldForgotten.size === 0 || this.#forgotten.size > 0) return;
@@ -174,7 +174,7 @@ export interface VisibleDeps {
 export class Visible {
   readonly #key: string;
   readonly #deps: VisibleDeps;
-  /** Entries of which the log has "published", by id. */
+  /** Entries that the log has as "published", by id. */
   readonly #told = new Map<string, ServiceEntry>();
   /** Ids that the agent was given and did not have when it was asked. They do not count as published until it has them. */
   readonly #doubted = new Set<string>();

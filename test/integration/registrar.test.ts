@@ -166,7 +166,7 @@ describe("an agent that", () => {
     bench.fake.loseState();
     await isPassing();
     await waitFor(() => daemon.messages().includes("published again"), { what: "the second publication" });
-    expect(daemon.messages("warn")).toEqual(["the Consul agent has forgotten the entry: registering anew"]);
+    expect(daemon.messages("warn")).toEqual(["the Consul agent has forgotten the entry: registering again"]);
     expect(daemon.messages().filter((message) => message === "published")).toHaveLength(1);
   });
 

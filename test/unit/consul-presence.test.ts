@@ -105,8 +105,8 @@ test("entries that the agent has forgotten are told in two lines, and that they 
   look(10, (name) => standing(name, { visible: [] }));
   look(10, (name) => standing(name));
   expect(told.messages()).toEqual([
-    "the Consul agent has forgotten 3 entries: registering anew",
-    "the Consul agent has forgotten 37 entries: registering anew",
+    "the Consul agent has forgotten 3 entries: registering again",
+    "the Consul agent has forgotten 37 entries: registering again",
     "published again",
   ]);
 });
@@ -114,7 +114,7 @@ test("entries that the agent has forgotten are told in two lines, and that they 
 test("ids that another daemon has are told in one line", () => {
   for (const name of NAMES) presence.evaded(`id:${name}`);
   expect(look(5, (name) => standing(name))).toEqual([
-    "another live daemon holds 40 service ids of ours; we take others (give one of them another --instance)",
+    "another live daemon holds 40 service ids of ours; they get others (give one of the daemons another --instance)",
   ]);
 });
 

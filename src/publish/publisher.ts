@@ -80,8 +80,7 @@ export class Publisher implements Caller {
 
   /** Why it is not in DNS although no call has failed. */
   get obstacle(): string | undefined {
-    const [obstacle] = this.wanted.flatMap((id) => this.#visible.obstacle(id) ?? []);
-    return obstacle;
+    return this.wanted.map((id) => this.#visible.obstacle(id)).find((obstacle) => obstacle !== undefined);
   }
 
   get lastError(): ConsulError | undefined {
@@ -270,9 +269,10 @@ export class Publisher implements Caller {
     if (this.#taken.has(id)) return;
     this.#taken.add(id);
     if (this.#target.state !== "up") return;
-    const former = this.#target.entries.find((entry) => entry.id === id);
-    this.#target = this.#withOwnIds(this.#target);
-    this.#visible.evaded(id, former && this.#distinct(former));
+    const index = this.#target.entries.findIndex((entry) => entry.id === id);
+    const entries = this.#target.entries.map((entry) => this.#distinct(entry));
+    this.#target = { state: "up", entries };
+    this.#visible.evaded(id, entries[index]);
   }
 
   #withOwnIds(target: Target): Target {

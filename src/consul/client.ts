@@ -45,14 +45,14 @@ export interface SidecarSnapshot {
   readonly hash: string;
 }
 
-/** A call that changes nothing, and is answered at once. */
+/** A call that changes nothing and is answered at once. */
 export interface ConsulQuestion extends Omit<ConsulCall, "held"> {
   readonly method: "_get" | "_post";
 }
 
 const SERVICE_PATH = "/agent/service/{id}";
 const HEALTH_PATH = "/health/service/{service}";
-/** Never changes, so that a refresh reaches no server: the agent syncs a check when its status or output changes. */
+/** Constant: the agent tells the servers of a check only when its status or output changes. */
 const PASS_NOTE = "the VM is connected to srv-epmd";
 const FAIL_NOTE = "the VM has left srv-epmd";
 
@@ -69,7 +69,7 @@ export class ConsulClient {
 
   /** Checks of the service that are not in the entry stay: maintenance mode is one. */
   async register(entry: ServiceEntry, signal?: AbortSignal): Promise<void> {
-    // Not replace-existing-checks: it ends the maintenance mode of a service, which is a check of it (Consul 1.8).
+    // Not replace-existing-checks: that would remove the check by which a service is in maintenance mode (Consul 1.8).
     await this.#transport.call({ method: "_put", path: "/agent/service/register", body: registration(entry) }, signal);
   }
 
@@ -138,12 +138,12 @@ export class ConsulClient {
     signal?: AbortSignal,
   ): Promise<ServiceSnapshot> {
     const query = {
-      // As Consul's DNS: any server answers, also while there is no leader.
+      // As in Consul's DNS: any server answers, also while there is no leader.
       stale: "",
       ...(datacenter !== undefined && { dc: datacenter }),
       ...(index > 0 && { index: String(index), wait: `${wait}ms` }),
     };
-    // The agent adds up to a sixteenth of the wait, so that not all who wait come back at once.
+    // The agent adds up to a sixteenth of the wait at random, so that not all queries end at once.
     const held = index > 0 ? wait + wait / 16 : 0;
     const call = { method: "_get", path: HEALTH_PATH, params: { service }, query, held } as const;
     const { body, headers } = await this.#transport.call(call, signal);

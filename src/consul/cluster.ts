@@ -6,7 +6,7 @@ import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } f
 import type { ConsulClient } from "./client.js";
 import { type ClusterNode, clusterNodes } from "./core/catalogue.js";
 
-/** Nodes of a service of Consul that are asked for. */
+/** A question for nodes of a Consul service. */
 export interface AskedService {
   readonly glob: Glob;
   /** Expanded: `svc.service.consul` */
@@ -20,7 +20,7 @@ export function serviceOfPattern(pattern: string, consulDomain: string, ownNames
   return asked(glob, expandHost(host, consulDomain, ownNames), consulDomain);
 }
 
-/** The services of `--domain`, each with its glob. @throws ConfigError for one that is not under Consul's domain */
+/** The services of `--domain`, each with its glob. @throws ConfigError for a domain that is not under Consul's */
 export function servicesOfDomains({ domain, consulDomain }: Pick<Config, "domain" | "consulDomain">): AskedService[] {
   return domain.map(({ glob, domain: written }) => asked(glob, qualifiedDomain(written, consulDomain), consulDomain));
 }
@@ -31,7 +31,7 @@ function asked(glob: Glob, host: string, consulDomain: string): AskedService {
   throw new ConfigError("CONFIG_VALUE", `${host} is no service of Consul: it is not <service>.service.${consulDomain}`);
 }
 
-/** The nodes of services as Consul has them, whatever their health. @param now milliseconds since the epoch @throws ConsulError */
+/** The nodes of services in Consul, of any health. @param now milliseconds since the epoch @throws ConsulError */
 export async function nodesInConsul(
   client: ConsulClient,
   services: readonly AskedService[],

@@ -78,7 +78,7 @@ export class Follower<T, P> {
         await this.#pause(this.#paceDelay());
       } catch (error) {
         if (signal.aborted) return;
-        // An agent or servers that were started anew count from the beginning: the former position would miss changes.
+        // After a restart the agent or the servers count from the beginning: a query with the former position would miss changes.
         position = undefined;
         failed(error);
         await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, random), true);

@@ -11,7 +11,7 @@ import {
 } from "../publish/core/service-entry.js";
 import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
 
-/** Consul's JSON as it comes, read without trust: what has another shape is left out. */
+/** Parsers of Consul's JSON. They do not trust it: what has another shape is left out. */
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -66,14 +66,14 @@ export function parseChecks(value: unknown): HeldCheck[] {
   });
 }
 
-/** GET /v1/health/service/:name, without the proxies that stand before services. */
+/** GET /v1/health/service/:name, without Connect proxies. */
 export function parseHealth(value: unknown): ServiceInstance[] {
   return parseMembers(value).map(({ serviceId, tags, port, meta, address, critical }) => {
     return { serviceId, tags, port, meta, address, critical };
   });
 }
 
-/** The same with what people want to know. */
+/** The same with the health and the machine of each instance. */
 export function parseMembers(value: unknown): ServiceMember[] {
   return list(value).flatMap((item) => {
     const service = parseService(record(item)?.Service);
@@ -81,7 +81,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
     const { id, tags, port, meta } = service;
     const node = record(record(item)?.Node);
     const states = list(record(item)?.Checks).map((check) => text(record(check)?.Status));
-    // The worst of its checks and its machine's, as Consul has it.
+    // As in Consul: the worst status of the checks of the instance and of its machine.
     const health = (["critical", "warning"] as const).find((state) => states.includes(state)) ?? "passing";
     const address = service.address ?? text(node?.Address);
     return {
@@ -97,7 +97,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
   });
 }
 
-/** GET /v1/agent/services, for all that is to be known of others' services. */
+/** GET /v1/agent/services, for the services of others. */
 export function parseLocalServices(value: unknown): LocalService[] {
   return Object.values(record(value) ?? {}).flatMap((item) => {
     const service = record(item);
@@ -131,7 +131,7 @@ export function parseSidecar(value: unknown): Sidecar | undefined {
   };
 }
 
-/** Undefined for one that has no address and port to dial: a unix socket, or what has another shape. */
+/** Undefined for an upstream without an address and port to dial: a unix socket, for example. */
 function parseUpstream(value: unknown): Upstream | undefined {
   const upstream = record(value);
   const port = Number(upstream?.LocalBindPort ?? 0);
@@ -143,7 +143,7 @@ function parseUpstream(value: unknown): Upstream | undefined {
   return { destination, address: LISTENING[address] ?? address, port };
 }
 
-/** Where a listener on every address is reached by those on this machine. */
+/** The address at which this machine reaches a listener on all addresses. */
 const LISTENING: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** Body of PUT /v1/agent/service/register. */

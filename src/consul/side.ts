@@ -16,17 +16,17 @@ export interface ConsulSideOptions {
   readonly timeoutMs?: number;
 }
 
-/** Between two attempts to start what publishes, milliseconds. */
+/** Between two attempts to start the registrar, milliseconds. */
 const FIRST_DELAY = 1_000;
 const LONGEST_DELAY = 30_000;
 
-/** The Consul side of the daemon: registrar and catalogue with one client, each loaded only when it is used. */
+/** The daemon's part for Consul: registrar and catalogue with one client, each loaded when it is used first. */
 export class ConsulSide {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #observe: Observe | undefined;
   readonly #timeoutMs: number | undefined;
-  /** The one client, for what else is asked of the agent. */
+  /** The client, for other questions to the agent. */
   readonly connect = lazily(() => this.#createClient());
   readonly #openCatalogue = lazily(() => this.#startCatalogue());
   readonly #closing = new AbortController();
@@ -41,22 +41,22 @@ export class ConsulSide {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Publishes what is alive here from now on. Not waited for: nodes can register while this is being loaded. */
+  /** Publishes the nodes alive here from now on. Returns at once: nodes can register while the registrar is being loaded. */
   publish(registry: Registry, { hostName, port }: Pick<DaemonIdentity, "hostName" | "port">): void {
     this.#registrar ??= this.#startRegistrarAtLast(registry, hostName, port);
   }
 
-  /** What publishes; undefined as long as nothing does. Never rejects. */
+  /** Undefined while nothing is published. Never rejects. */
   async registrar(): Promise<Registrar | undefined> {
     return this.#registrar;
   }
 
-  /** Looks whether there is another token. Never rejects. */
+  /** Reads the token file again. Never rejects. */
   async reload(): Promise<void> {
     await (await this.#registrar)?.reload();
   }
 
-  /** As of the catalogue. Never rejects. */
+  /** As Catalogue.instances. Never rejects. */
   async instances(query: ServiceQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     if (this.#closing.signal.aborted) return undefined;
     try {
@@ -67,20 +67,20 @@ export class ConsulSide {
     }
   }
 
-  /** Leaves Consul as it should be. Never rejects. */
+  /** Ends the publication; see Registrar.stop. Never rejects. */
   async stopPublishing(): Promise<void> {
     this.#closing.abort();
     await (await this.#registrar)?.stop();
   }
 
-  /** After stopPublishing. Never rejects. */
+  /** To be called after stopPublishing. Never rejects. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#catalogue?.close();
     this.#client?.close();
   }
 
-  /** Tries until it is there: without it no node is ever published. Undefined: the daemon has stopped before. */
+  /** Tries until the registrar is started: without it no node is published. Undefined: the daemon stops before that. */
   async #startRegistrarAtLast(registry: Registry, hostName: string, port: number): Promise<Registrar | undefined> {
     const { signal } = this.#closing;
     for (let delay = FIRST_DELAY; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY)) {
@@ -95,9 +95,9 @@ export class ConsulSide {
   }
 
   async #startRegistrar(registry: Registry, hostName: string, port: number): Promise<Registrar> {
-    const [client, [{ startRegistrar }, { readOwner }]] = await Promise.all([this.connect(), registrarParts()]);
+    const [client, [{ Registrar }, { readOwner }]] = await Promise.all([this.connect(), registrarParts()]);
     const identity = { hostName, port, owner: await readOwner(port) };
-    return startRegistrar({ registry, config: this.#config, client, identity, log: this.#log });
+    return new Registrar({ registry, config: this.#config, client, identity, log: this.#log });
   }
 
   async #startCatalogue(): Promise<Catalogue> {
@@ -126,7 +126,7 @@ export class ConsulSide {
   }
 }
 
-/** All that is used later. Rejects when a part cannot be loaded. */
+/** Loads all parts that are used later. Rejects when one cannot be loaded. */
 export async function loadConsulSide(): Promise<void> {
   const [{ loadLibrary }] = await Promise.all([clientPart(), cataloguePart(), registrarParts()]);
   await loadLibrary();

@@ -5,20 +5,21 @@ import { UnreadableFile } from "./refusal.js";
 
 export interface TokenOptions {
   readonly token?: string | undefined;
-  /** Wins over `token`, as in Consul's own client; read at the first call, after a 403, and when somebody wants to know. */
+  /** Takes precedence over `token`, as in Consul's own client. Read at the first call, after a 403, and by look(). */
   readonly tokenFile?: string | undefined;
   readonly log: Logger;
 }
 
 /**
- * The ACL token of a client. The agent remembers with which token an entry was registered, and tells the servers of it
- * with that one (https://developer.hashicorp.com/consul/docs/security/acl: "service registrations"): once it is gone they hear neither of a dead
- * node nor of a live one. So whoever registers has to know of another token, and may remove nothing with it before.
+ * The ACL token of a client. The agent remembers the token with which an entry was registered, and tells the servers of
+ * the entry with that one (https://developer.hashicorp.com/consul/docs/security/acl: "service registrations"). After it
+ * is deleted they learn neither of a dead node nor of a live one. So entries have to be registered again with another
+ * token, and none may be removed before that.
  */
 export class AclToken {
   readonly #options: TokenOptions;
   readonly #listeners = new Set<() => void>();
-  /** What the file was found to hold last. */
+  /** The token in the file when it was read last. */
   #known: string | undefined;
   #looking: Promise<string> | undefined;
 
@@ -26,19 +27,19 @@ export class AclToken {
     this.#options = options;
   }
 
-  /** Called when the file was found to hold another token, before any call is made with it. */
+  /** @param listener called when the file holds another token, before any call is made with it */
   onNew(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Undefined: none is configured. @throws ConsulError when the file cannot be read */
+  /** The token to call with; undefined: none is configured. @throws ConsulError when the file cannot be read */
   async read(): Promise<string | undefined> {
     const { tokenFile, token } = this.#options;
     return tokenFile === undefined ? token : (this.#known ?? this.#look(tokenFile));
   }
 
   /**
-   * The token to try after one was refused; the same when there is no other. A token file is written anew when its token is.
+   * The token to try after one was refused: that of the file now, which may be the same.
    * @throws ConsulError when the file cannot be read
    */
   async afterRefusal(refused: string | undefined): Promise<string | undefined> {
@@ -48,16 +49,18 @@ export class AclToken {
   }
 
   /**
-   * Looks whether the file holds another token: the old one may be good for a while yet, and nothing be refused. Never
-   * rejects: as long as the file cannot be read the known one is good.
+   * Reads the file again, while the former token may still be valid and nothing is refused. Never rejects: while the file
+   * cannot be read, the known token stays in use.
    */
   async look(): Promise<void> {
     const { tokenFile, log } = this.#options;
     if (tokenFile === undefined || this.#known === undefined) return;
-    await this.#look(tokenFile).catch((error: unknown) => log.debug({ err: error }, "the token file is not read anew"));
+    await this.#look(tokenFile).catch((error: unknown) =>
+      log.debug({ err: error }, "the token file cannot be read: the known token stays in use"),
+    );
   }
 
-  /** All who ask in one moment share one look: of two looks the later could find the new token, and the earlier end last. */
+  /** Concurrent calls share one read: of two, the later could find the new token, and the earlier end last. */
   #look(tokenFile: string): Promise<string> {
     this.#looking ??= this.#readFile(tokenFile).finally(() => {
       this.#looking = undefined;
@@ -68,7 +71,7 @@ export class AclToken {
   async #readFile(tokenFile: string): Promise<string> {
     const former = this.#known;
     const found = (await readCredential(tokenFile, "token")).toString().trim();
-    // Opened for writing, and not written yet.
+    // The file was opened for writing and is not written yet.
     if (former !== undefined && found === "") return former;
     this.#known = found;
     if (former !== undefined && found !== former) {
@@ -82,7 +85,7 @@ export class AclToken {
 }
 
 /**
- * @param what of which file the error shall speak: "token", "client key"
+ * @param what names the file in the error: "token", "client key"
  * @throws ConsulError CONSUL_UNAVAILABLE, caused by UnreadableFile: the file may be there at the next try
  */
 export async function readCredential(path: string, what: string): Promise<string> {

@@ -19,9 +19,9 @@ interface ConsulAddress {
 }
 
 export interface TransportOptions extends ConsulAddress, TokenOptions {
-  /** Milliseconds for one call, all of it. */
+  /** Milliseconds for one whole call. */
   readonly timeoutMs?: number;
-  /** Told of each call's end. */
+  /** Called at the end of each call. */
   readonly observe?: Observe;
 }
 
@@ -29,13 +29,13 @@ export interface ConsulCall {
   readonly method: "_get" | "_put" | "_post";
   /** Below /v1. */
   readonly path: string;
-  /** Stand for `{placeholders}` in the path; the package encodes them. */
+  /** Values of the `{placeholders}` in the path. The package encodes them. */
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** Milliseconds for which the agent may hold the answer back; undefined: it answers at once. */
+  /** Milliseconds for which the agent may hold the query; undefined: it answers at once. */
   readonly held?: number;
-  /** Not to be made anew with the token that is found after a refusal. */
+  /** Is not tried again, after a refusal, with another token of the token file. */
   readonly oneToken?: boolean;
 }
 
@@ -46,11 +46,11 @@ export interface ConsulReply {
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 /**
- * Connections by what they are for: queries that wait for a minute must not be what a node's registration waits for, and
- * no call waits for a connection, which would use up its time. An agent has room for 200 (limits.http_max_conns_per_client).
+ * Connections, apart for calls and for blocking queries: a registration must not wait until a query of a minute ends, and
+ * a call that waits for a connection uses up its time. An agent takes 200 (limits.http_max_conns_per_client).
  */
 const MAX_SOCKETS = { call: MOST_CALLS + 8, wait: 64 } as const;
-/** Of an answer, bytes. That of a write is a line or nothing; a list has some 1.5 kB an entry. */
+/** Bytes of an answer. A write is answered with a line or nothing; a list has some 1.5 kB for each entry. */
 const MAX_REPLY = { _get: 16 * 1024 * 1024, _post: 64 * 1024, _put: 64 * 1024 } as const;
 
 const CALL_RESULTS: Readonly<Record<string, string>> = {
@@ -59,15 +59,15 @@ const CALL_RESULTS: Readonly<Record<string, string>> = {
   CONSUL_REJECTED: "rejected",
 };
 
-/** The part of papi's client that the consul package inherits and that reaches what its own methods drop (weights). */
+/** The methods of papi, which the consul package inherits. The package's own methods drop some fields (weights). */
 type GenericClient = Record<ConsulCall["method"], (request: object) => Promise<ConsulReply>> & {
   destroy(): void;
 };
 
-/** Not needed before the first call: a command that makes none does not pay for it. */
+/** Loaded with the first call: a command that makes none need not wait for it. */
 export const loadLibrary = () => import("consul");
 
-/** Calls of the agent, each with the token, within its time, and counted. Every one throws ConsulError when it fails. */
+/** Calls the agent: with the token, within a time limit, and counted. Each call throws ConsulError when it fails. */
 export class Transport {
   readonly #options: TransportOptions;
   readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
@@ -104,7 +104,7 @@ export class Transport {
   async #send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
     const generic = await this.#connect(call.held === undefined ? "call" : "wait");
     if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
-    // The package knows no AbortSignal; an event of this emitter ends the request.
+    // The package takes no AbortSignal: an event of this emitter ends the request.
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");
     signal?.addEventListener("abort", cancel, { once: true });
@@ -117,7 +117,7 @@ export class Transport {
         query: { ...call.query },
         ...(call.body !== undefined && { body: call.body }),
         headers: token === undefined || token === "" ? {} : { "x-consul-token": token },
-        // Covers the answer's body too: without it the package waits for ever when a connection breaks in mid body.
+        // Covers the body of the answer too: without it the package waits for ever when a connection breaks in the body.
         timeout: (call.held ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
         exts: { onRequest: bounded(MAX_REPLY[call.method]) },
       });
@@ -125,7 +125,7 @@ export class Transport {
       return reply;
     } catch (error) {
       const refused = this.#refusal(call, error, token);
-      // What was given up here says nothing of the agent.
+      // A call that was given up here says nothing about the agent.
       if (!signal?.aborted) observe({ type: "consul-call", result: CALL_RESULTS[refused.code] ?? "unavailable" });
       throw refused;
     } finally {
@@ -153,21 +153,20 @@ export class Transport {
   }
 
   #refusal(call: ConsulCall, error: unknown, token: string | undefined): ConsulError {
-    // Certificates are read with the first call: renewed ones are found after a failed handshake.
+    // Certificate files are read when a connection is opened: after a failed handshake they are read again.
     if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
     const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) => call.params?.[name] ?? name);
     return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, token);
   }
 }
 
-/** As much of papi's request as its extensions get, after it was put together and before it is sent. */
+/** The part of papi's request that its extensions use, after it was built and before it is sent. */
 interface PapiRequest {
   transport: { readonly request: (options: RequestOptions) => ClientRequest };
 }
 
 /**
- * An extension of papi, which keeps whatever an agent sends: an answer that is longer fails the call and ends its
- * connection.
+ * An extension of papi, which has no limit of its own: a longer answer fails the call and ends its connection.
  * @param most bytes
  */
 function bounded(most: number) {
@@ -184,7 +183,7 @@ function watch(request: ClientRequest, most: number): ClientRequest {
     response.on("data", (chunk: Buffer) => {
       length += chunk.length;
       if (length <= most) return;
-      // What a request is destroyed with is told to nobody once its response has begun.
+      // destroy(error) emits no error on the request once its response has begun.
       request.emit("error", new Error(`the answer is longer than ${most} bytes`));
       request.destroy();
     });
@@ -192,7 +191,7 @@ function watch(request: ClientRequest, most: number): ClientRequest {
   return request;
 }
 
-/** What the consul package's constructor is given, beyond what its types know. */
+/** Options of the consul package's constructor. Its types do not have all of them. */
 interface ConnectionOptions {
   readonly baseUrl: string;
   readonly agent: HttpAgent;
@@ -207,12 +206,12 @@ async function connectionOptions(address: ConsulAddress, maxSockets: number): Pr
   const keep = { keepAlive: true, maxSockets };
   const socketPath = /^unix:\/\/(.*)$/.exec(address.url)?.[1];
   if (socketPath !== undefined) {
-    // The package takes unix:// in baseUrl for 127.0.0.1:80.
+    // With unix:// in baseUrl the package connects to 127.0.0.1:80.
     return { baseUrl: "http://localhost/v1", socketPath, agent: new HttpAgent(keep) };
   }
   const url = new URL(address.url);
   const baseUrl = `${url.origin}${url.pathname.replace(/\/+$/, "")}/v1`;
-  // The package hands the brackets of an IPv6 literal to the resolver; an agent's own options come last.
+  // The package gives the brackets of an IPv6 literal to the resolver. Options of the HTTP agent override that.
   const host = /^\[(.*)\]$/.exec(url.hostname)?.[1];
   const where = host === undefined ? keep : { ...keep, host };
   if (url.protocol !== "https:") return { baseUrl, agent: new HttpAgent(where) };

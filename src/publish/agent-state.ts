@@ -2,22 +2,22 @@ import { AgentAnswer, isUnknownToken, UnreadableFile } from "../consul/refusal.j
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
 import type { Work } from "./core/reconcile.js";
-import { Outages } from "./presence.js";
 
-/** Why nothing can be said to the agent: no answer comes, or a file for it cannot be read. */
+/** Why the agent cannot be called: it does not answer, or a file of the token or of TLS cannot be read. */
 type Trouble = "silent" | "unreadable";
 
-/** A call of the agent; without a service it is a look at what the agent holds. */
+/** A call of the agent; without a service it is a survey. */
 export interface AgentCall {
   /** Monotonic milliseconds. */
   readonly sentAt: number;
+  /** "": a question about one entry. */
   readonly service?: string | undefined;
   readonly action?: Work["action"];
 }
 
 export interface AgentStateDeps {
   readonly log: Logger;
-  /** The agent answers again, or takes again what it has refused. */
+  /** Called when the agent answers again, or takes calls again that it has refused. */
   readonly recovered: () => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -25,19 +25,19 @@ export interface AgentStateDeps {
 }
 
 /**
- * What all names know together of the agent: one line when it goes and one when it is back, one for a refusal however many
- * names it hits, however often it is tried.
+ * The state of the agent, for all names together. The log has one line when it goes and one when it is back, and one for
+ * a refusal, however many names it concerns and however often they are tried.
  */
 export class AgentState {
   readonly #deps: AgentStateDeps;
   readonly #outages: Outages;
-  /** What is refused, as far as was said: kinds of calls for a service. */
+  /** Refused kinds of calls for a service; see keyOf. */
   readonly #refused = new Set<string>();
   #isTokenUnknown = false;
   #trouble: Trouble | undefined;
-  /** What the agent, or what stands before it, answers when it is asked what it holds. */
+  /** The answer of the agent, or of a proxy before it, to a survey that failed. */
   #fault: string | undefined;
-  /** When the latest call was sent that was answered. */
+  /** When the latest call that was answered was sent. */
   #answeredAt = -Infinity;
 
   constructor(deps: AgentStateDeps) {
@@ -45,19 +45,19 @@ export class AgentState {
     this.#outages = new Outages(deps.now);
   }
 
-  /** Why nothing can be said to the agent, or nothing is known of what it holds; undefined while it answers. */
+  /** Why the agent cannot be called, or does not say what it holds; undefined while it answers. */
   get trouble(): string | undefined {
     if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
     if (this.#trouble === "silent") return "the Consul agent does not answer";
     return this.#fault === undefined ? undefined : `the Consul agent does not say what it holds: ${this.#fault}`;
   }
 
-  /** It has been told that nothing can be said to the agent. */
+  /** The agent cannot be called, and the log says so. */
   get isSilent(): boolean {
     return this.#trouble !== undefined;
   }
 
-  /** Whether a failure has been told of, so that nobody else needs to. */
+  /** Whether the log has a failure already. */
   isTold({ code }: Pick<ConsulError, "code">): boolean {
     return code === "CONSUL_FORBIDDEN" || (code === "CONSUL_UNAVAILABLE" && this.#trouble !== undefined);
   }
@@ -97,13 +97,13 @@ export class AgentState {
   }
 
   #unavailable(error: ConsulError, sentAt: number): void {
-    // What was asked later has been answered.
+    // A call that was sent later has been answered.
     if (sentAt < this.#answeredAt) return;
     const trouble = error.cause instanceof UnreadableFile ? "unreadable" : "silent";
     if (this.#trouble === trouble) return;
     const before = this.#trouble;
     this.#trouble = trouble;
-    // One trouble may follow the other: both are told.
+    // One trouble may follow the other: both are logged.
     if (!this.#outages.begin("agent") && before === undefined) return;
     const what = trouble === "silent" ? "the Consul agent does not answer" : error.message;
     this.#deps.log.warn({ err: error }, `${what}; nodes are registered here and published later`);
@@ -144,8 +144,43 @@ function recovery(trouble: Trouble, hasAnswered: boolean): string {
   return hasAnswered ? "the Consul agent answers again" : "the Consul agent answers";
 }
 
-/** A proxy may refuse the one kind of call and let the other through: success of that says nothing of this. */
+/** Kinds of calls are apart: a proxy may refuse one kind and let the others through. */
 function keyOf(service: string | undefined, action: Work["action"] | undefined): string {
   const kind = action === "pass" || action === "fail" ? "check" : action === "renew" ? "register" : action;
   return `${kind} ${service}`;
+}
+
+/** Outages that are logged one after the other. */
+const ALLOWANCE = 4;
+/** Milliseconds after which one more is logged: what comes and goes all the time must not fill the log. */
+const INTERVAL = 30_000;
+
+/** Which outages are logged, and so which of their ends. */
+export class Outages {
+  readonly #now: () => number;
+  readonly #told = new Set<string>();
+  #allowance = ALLOWANCE;
+  #at: number;
+
+  /** @param now monotonic milliseconds */
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#at = now();
+  }
+
+  /** @returns whether the beginning is to be logged */
+  begin(what: string): boolean {
+    const now = this.#now();
+    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (now - this.#at) / INTERVAL);
+    this.#at = now;
+    if (this.#allowance < 1) return false;
+    this.#allowance--;
+    this.#told.add(what);
+    return true;
+  }
+
+  /** @returns whether the end is to be logged, as its beginning was */
+  end(what: string): boolean {
+    return this.#told.delete(what);
+  }
 }

@@ -1,25 +1,50 @@
+import type { ConsulClient } from "../consul/client.js";
+import { retryDelay } from "../consul/follower.js";
+import type { Logger } from "../daemon/logger.js";
+import { ConsulError } from "../errors.js";
+import type { AgentState } from "./agent-state.js";
+import { ownedKeys, type Survey } from "./core/reconcile.js";
+import { criticalIds } from "./core/service-entry.js";
+import type { Leftovers } from "./leftovers.js";
+import type { Publisher } from "./publisher.js";
 import type { Timings } from "./timings.js";
 
 export interface AuditsDeps {
-  /** Compares once what the agent holds with what it should hold. @returns milliseconds to the next time, at most */
-  readonly survey: () => Promise<number | undefined>;
-  /** @returns milliseconds to the next try, after so many in vain */
-  readonly failed: (error: unknown, failures: number) => number;
+  readonly client: Pick<ConsulClient, "services" | "checks" | "lookForToken">;
+  /** META_OWNER of our entries. */
+  readonly owner: string;
+  /** By key. */
+  readonly publishers: ReadonlyMap<string, Publisher>;
+  /** Makes the publisher of an entry that our predecessor has left. */
+  readonly adopt: (key: string) => Publisher;
+  readonly leftovers: Leftovers;
+  readonly agent: AgentState;
+  readonly log: Logger;
+  /** Milliseconds of the TTL check. */
+  readonly ttl: number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  readonly timings: Pick<Timings, "audit" | "recheck">;
+  readonly random: () => number;
+  readonly timings: Pick<Timings, "audit" | "recheck" | "watch" | "firstRetry">;
+  /** Gives up a survey. */
+  readonly signal: AbortSignal;
 }
 
-/** When the agent is audited: now, and again and again until stopped; never twice at once. */
+/** Names in one line of the log. */
+const MOST_NAMED = 8;
+
+/** Compares what the agent holds with what it should hold: at once, then every 30 s or sooner, never twice at a time. */
 export class Audits {
   readonly #deps: AuditsDeps;
   #timer: NodeJS.Timeout | undefined;
-  /** Milliseconds of now(); undefined while one is under way. */
+  /** When the next one is due, milliseconds of now(); undefined while one is under way. */
   #at: number | undefined;
-  /** What was published since the last one began is to be looked at soon. */
+  /** Something was published since the last one began. */
   #recheck = false;
   #underWay = Promise.resolve();
   #failures = 0;
+  /** Surveys in a row in which the agent did not list what it had been given. */
+  #doubts = 0;
   #stopped = false;
 
   constructor(deps: AuditsDeps) {
@@ -27,14 +52,17 @@ export class Audits {
     this.#audit();
   }
 
-  /** Two daemons that find an id free in the same moment both write it, and Consul tells neither: one of them has to see it. */
+  /**
+   * Something was published: two daemons that find an id free in the same moment both write it, and Consul tells neither.
+   * The next survey is to show it soon.
+   */
   soon(): void {
     this.#recheck = true;
     const { now, timings } = this.#deps;
     if (this.#at !== undefined && this.#at > now() + timings.recheck) this.#schedule(timings.recheck);
   }
 
-  /** Resolves with the end of the one under way. Never rejects. */
+  /** Resolves with the end of the one that is under way. Never rejects. */
   stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -42,18 +70,11 @@ export class Audits {
   }
 
   #audit(): void {
-    const { survey, failed, timings } = this.#deps;
     this.#at = undefined;
     this.#recheck = false;
-    this.#underWay = survey()
-      .then(
-        (most = timings.audit) => {
-          this.#failures = 0;
-          return Math.min(most, timings.audit);
-        },
-        (error: unknown) => failed(error, ++this.#failures),
-      )
-      .then((delay) => this.#schedule(this.#recheck ? Math.min(delay, timings.recheck) : delay));
+    this.#underWay = this.#compare().then((delay) =>
+      this.#schedule(this.#recheck ? Math.min(delay, this.#deps.timings.recheck) : delay),
+    );
   }
 
   #schedule(delay: number): void {
@@ -61,5 +82,48 @@ export class Audits {
     clearTimeout(this.#timer);
     this.#at = this.#deps.now() + delay;
     this.#timer = setTimeout(() => this.#audit(), delay);
+  }
+
+  /** @returns milliseconds to the next audit at the latest */
+  async #compare(): Promise<number> {
+    const { client, agent, signal, now, timings, ttl, random } = this.#deps;
+    await client.lookForToken();
+    const sentAt = now();
+    try {
+      await this.#survey(sentAt);
+    } catch (error) {
+      if (error instanceof ConsulError && !signal.aborted) agent.failed(error, { sentAt });
+      // A healthy agent is called every third of the TTL: so may be one that does not answer.
+      return retryDelay(++this.#failures, timings.firstRetry, ttl / 3, random);
+    }
+    this.#failures = 0;
+    return Math.min(timings.audit, this.#patience());
+  }
+
+  async #survey(sentAt: number): Promise<void> {
+    const { client, owner, publishers, adopt, leftovers, agent, log, signal } = this.#deps;
+    const changes = new Map(Array.from(publishers, ([key, publisher]) => [key, publisher.changes]));
+    const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
+    agent.succeeded({ sentAt });
+    const survey: Survey = { services, checks, critical: criticalIds(checks) };
+    const left = Array.from(ownedKeys(survey, owner)).filter((key) => !publishers.has(key));
+    if (left.length > 0) {
+      const what = left.length === 1 ? "an entry" : `${left.length} entries`;
+      log.info({ nodes: left.slice(0, MOST_NAMED) }, `kept ${what} of our predecessor: waiting for the VM to return`);
+    }
+    for (const key of left) changes.set(key, adopt(key).changes);
+    for (const [key, publisher] of publishers) publisher.observe(survey, changes.get(key) ?? -1);
+    await leftovers.see(survey, sentAt);
+  }
+
+  #patience(): number {
+    const { timings, random } = this.#deps;
+    const publishers = Array.from(this.#deps.publishers.values());
+    // An agent that never lists what it takes must not be given everything again each second.
+    if (publishers.some(({ isDoubted }) => isDoubted)) {
+      return retryDelay(++this.#doubts, timings.recheck, timings.audit, random);
+    }
+    this.#doubts = 0;
+    return publishers.some(({ obstacle }) => obstacle !== undefined) ? timings.watch : timings.audit;
   }
 }

@@ -18,14 +18,14 @@ export interface ConfiguredNodesDeps {
 }
 
 export interface ConfiguredNodes {
-  /** From now on looks often: the daemon is stopping, and VMs that stop with it are to be seen going. */
+  /** Tries often from now on: the daemon is stopping, and VMs that stop with it are to be unregistered in time. */
   hasten(): void;
   close(): Promise<void>;
 }
 
 const INTERVALS = { closed: 1_000, open: 5_000 };
 const HASTENED = { closed: 100, open: 100 };
-/** One failed connect may be a full backlog; two in a row are a VM that has gone. */
+/** One failed connect may be a full backlog; after two in a row the VM has gone. */
 const FAILURES_TO_GO = 2;
 /** Milliseconds; loopback answers at once. */
 const CONNECT_TIMEOUT = 1_000;
@@ -50,15 +50,15 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
     if (abort.signal.aborted) return;
     if (family !== undefined) {
       failures = 0;
-      // A name that its VM has registered itself meanwhile is refused by the registry, and is the VM's.
+      // The registry refuses a name that its VM has registered itself.
       const added = names.flatMap((aliveName) => {
         const registration = { aliveName, port, family, origin: "configured", ...SYNTHETIC_DESCRIPTION } as const;
         return registry.register(registration, now()) ?? [];
       });
-      if (added.length > 0) log.info({ names: added.map((node) => node.aliveName), port }, "configured nodes are up");
+      if (added.length > 0) log.info({ nodes: added.map((node) => node.aliveName), port }, "configured nodes are up");
       nodes = [...nodes.filter((node) => registry.get(node.aliveName) === node), ...added];
     } else if (nodes.length > 0 && ++failures >= FAILURES_TO_GO) {
-      log.info({ names: nodes.map((node) => node.aliveName), port }, "configured nodes have gone");
+      log.info({ nodes: nodes.map((node) => node.aliveName), port }, "configured nodes have gone");
       leave();
     }
     timer = setTimeout(start, family === undefined ? intervals.closed : intervals.open);
@@ -71,7 +71,7 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
   return {
     hasten: () => {
       intervals = HASTENED;
-      // A look that is under way goes on by itself.
+      // A try that is under way schedules the next one.
       if (timer === undefined || abort.signal.aborted) return;
       clearTimeout(timer);
       start();
@@ -86,7 +86,7 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
   };
 }
 
-/** A VM that accepts on ::1 (inet6_tcp) counts as IPv6: it listens on both. */
+/** A VM that accepts on ::1 (inet6_tcp) listens on both families and counts as IPv6. */
 async function listeningFamily(port: number, signal: AbortSignal): Promise<Family | undefined> {
   const [four, six] = await Promise.all(
     ["127.0.0.1", "::1"].map((address) => accepts({ address, port }, CONNECT_TIMEOUT, signal)),

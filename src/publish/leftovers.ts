@@ -4,12 +4,12 @@ import { ConsulError } from "../errors.js";
 import type { AgentState } from "./agent-state.js";
 import { abandoned, type EntryTimes, lapsed, type Survey } from "./core/reconcile.js";
 import { foundEntry, type HeldService, sameEntry } from "./core/service-entry.js";
-import { standingOf } from "./ownership.js";
+import { ownershipOf } from "./ownership.js";
 
 export interface LeftoversDeps {
   readonly client: ConsulClient;
   readonly owner: string;
-  /** Of the ids of this instance. */
+  /** Of the service ids of this instance: `srv-epmd:<instance>:`. */
   readonly prefix: string;
   readonly times: EntryTimes;
   readonly agent: AgentState;
@@ -17,25 +17,25 @@ export interface LeftoversDeps {
   readonly signal: AbortSignal;
 }
 
-/** What daemons that are no more have left with the agent. */
+/** Entries at the agent that daemons which have ended left behind. */
 export class Leftovers {
   readonly #deps: LeftoversDeps;
-  /** Dead entries of our instance at the start, as far as they are still to be removed. */
+  /** Entries of our instance that were dead at the start and are not removed yet. */
   #abandoned: Set<string> | undefined;
-  /** Ids that the last survey has found dead, and whether that has been seen to. */
+  /** Ids that were dead in the last survey, and whether they have been renewed. */
   #lapsed: ReadonlyMap<string, boolean> = new Map();
 
   constructor(deps: LeftoversDeps) {
     this.#deps = deps;
   }
 
-  /** @param sentAt when the survey was asked for @throws ConsulError only when stopped */
+  /** @param sentAt when the survey began @throws ConsulError only when stopped */
   async see(survey: Survey, sentAt: number): Promise<void> {
     await this.#remove(survey, sentAt);
     await this.#renew(survey);
   }
 
-  /** What was dead at the start: an entry that is critical later may be that of a VM that has just ended. */
+  /** Removes what was dead at the start. An entry that is critical later may be that of a VM that has just ended. */
   async #remove(survey: Survey, sentAt: number): Promise<void> {
     const { client, owner, prefix, agent, log, signal } = this.#deps;
     const dead = abandoned(survey, owner, prefix);
@@ -46,10 +46,10 @@ export class Leftovers {
       try {
         left.delete(id);
         if (!(await this.#isDead(held))) continue;
-        // With our token: its own may be gone, and then the servers would not hear of the removal.
+        // With our token: the token of its registration may be deleted, and then the servers would not learn of the removal.
         await this.#register(held, survey);
         await client.deregister(id, signal);
-        log.info({ serviceId: id }, "removed what a daemon left here before the machine was started anew");
+        log.info({ serviceId: id }, "removed the entry of a daemon that ran here before the machine was restarted");
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
         left.add(id);
@@ -59,8 +59,8 @@ export class Leftovers {
   }
 
   /**
-   * What has been dead for longer than a live daemon leaves it so, whoever's it was: the agent removes it in the end, but
-   * when the token of its registration is gone the servers hear of neither. A Nomad task's token ends with the task.
+   * Registers entries again, of any instance, that were dead in two surveys. The agent removes such entries in the end,
+   * but tells the servers with the token of the registration, which may be deleted: a Nomad task's token ends with it.
    */
   async #renew(survey: Survey): Promise<void> {
     const { owner, log, signal } = this.#deps;
@@ -77,7 +77,7 @@ export class Leftovers {
         await this.#register(held, survey);
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
-        // It is another service's, as a rule: its own daemons see to it.
+        // As a rule it is the entry of another service, whose own daemons renew it.
         log.debug({ err: error, serviceId: id }, "a dead entry of another daemon stays as it is");
       }
     }
@@ -92,7 +92,7 @@ export class Leftovers {
     const { client, owner, signal } = this.#deps;
     const held = await client.service(surveyed.id, signal);
     if (!held || !sameEntry(surveyed, held)) return false;
-    return (await standingOf(held, { client, owner }, signal)) === "abandoned";
+    return (await ownershipOf(held, { client, owner }, signal)) === "abandoned";
   }
 
   async #register(held: HeldService, survey: Survey): Promise<void> {

@@ -25,12 +25,12 @@ interface Told {
   readonly places: readonly string[];
 }
 
-/** Of a kind, in one look: who publishes at will must not fill the log. */
+/** Lines of a kind for one look, and places in a line: a user who publishes at will must not fill the log. */
 const MOST_TOLD = 3;
 
 /**
- * Sees when somebody else publishes a node of the name of one here: such a name leads to either. One line when it begins,
- * one when it is over. Best effort: a token may write a service and yet not read its instances.
+ * Logs when another place publishes a node of the same name as one here, and when it no longer does: a look-up gives either
+ * node. Best effort: a token may write a service and yet not read its instances.
  */
 export class Namesakes {
   readonly #deps: NamesakesDeps;
@@ -46,12 +46,12 @@ export class Namesakes {
     this.#timer = setTimeout(() => this.#look(), deps.timings.audit);
   }
 
-  /** Where else a node of this name is. */
+  /** Other places that publish a node of this name. */
   of(aliveName: string): readonly string[] {
     return this.#told.get(keyOf(aliveName))?.places ?? [];
   }
 
-  /** Something was published: look in a moment. */
+  /** Something was published: compare soon. */
   soon(): void {
     if (this.#isSoon || this.#abort.signal.aborted) return;
     this.#isSoon = true;
@@ -71,7 +71,7 @@ export class Namesakes {
     this.#isSoon = false;
     clearTimeout(this.#timer);
     this.#looking = this.#looking
-      // What Consul does not tell is looked for again.
+      // After a failure the next look tries again.
       .then(() => this.#compare().catch(() => {}))
       .then(() => {
         if (this.#isSoon || this.#abort.signal.aborted) return;
@@ -89,7 +89,7 @@ export class Namesakes {
     }
     const indexes = new Map<string, MembersByName>();
     const now = new Map<string, Told>();
-    // Read when the answers are there: what has gone meanwhile is not here.
+    // Only now: a node may have gone while Consul was asked.
     for (const { node, entries } of holders()) {
       const [entry] = entries;
       if (!entry) continue;
@@ -117,7 +117,7 @@ export class Namesakes {
       );
     }
     if (news.length > MOST_TOLD)
-      log.error({ nodes: news.length }, "so are other nodes of names that are published here");
+      log.error({ count: news.length }, "so are other nodes of names that are published here");
     const over = Array.from(before).filter(([key]) => !now.has(key));
     if (over.length > 0) {
       const nodes = over.slice(0, MOST_TOLD).map(([, { node }]) => node);

@@ -1,17 +1,22 @@
 import type { Logger } from "../daemon/logger.js";
+import { hostPort } from "../net/ip.js";
+import { Outages } from "./agent-state.js";
+import { obstacleOf } from "./core/obstacles.js";
+import type { Held } from "./core/reconcile.js";
+import type { HeldCheck, ServiceEntry } from "./core/service-entry.js";
 import type { Timings } from "./timings.js";
 
-/** How one name stands that is alive here, at one moment. */
+/** The state of one name that is alive here, at one moment. */
 export interface Standing {
   readonly name: string;
-  /** Those that are in Consul's DNS. */
+  /** Service ids in Consul's DNS. */
   readonly visible: readonly string[];
-  /** Those that should be. */
+  /** Service ids that should be there. */
   readonly wanted: readonly string[];
-  /** It should be in Consul's DNS by now, and is not. */
+  /** It should be in Consul's DNS by now and is not. */
   readonly isMissing: boolean;
   readonly reason: string | undefined;
-  /** The reason has been told of, for all names together. */
+  /** The log has the reason already, once for all names. */
   readonly isTold: boolean;
 }
 
@@ -22,33 +27,33 @@ export interface PresenceDeps {
   readonly now: () => number;
 }
 
-/** An agent that takes its time is given some, before a node is called missing that waits for its turn: patiences. */
+/** A slow agent is no outage: a node without a known reason is called missing after so many times the patience. */
 const MORE_PATIENCE = 10;
-/** How much longer returns are gathered than losses: all of them in one line, as a rule. */
+/** Returns are gathered so many times longer than losses, so that one line has all of them as a rule. */
 const MORE_GATHERED = 6;
 /** Names or ids in one line. */
 const MOST_NAMED = 8;
 /**
- * Tells when nodes fall out of Consul's DNS and when they are back, and what else happens to many names in one moment: a
- * line for all of them, not one for each.
+ * Logs when nodes fall out of Consul's DNS and when they are back, and what else happens to many names in one moment:
+ * one line for all of them.
  */
 export class Presence {
   readonly #deps: PresenceDeps;
   readonly #outages: Outages;
-  /** Since when names are missing, for a reason that nobody has told yet. */
+  /** Missing names that are not in the log yet, and since when. */
   #suspects: ReadonlyMap<string, number> = new Map();
-  /** Names that were told to be missing. */
+  /** Names that count as missing. */
   readonly #missing = new Set<string>();
   readonly #returned = new Set<string>();
-  /** Not all of them were told of, where nodes come and go all the time. */
+  /** At least some of them are in the log, which is not given every one where nodes come and go all the time. */
   #isTold = false;
   readonly #forgotten = new Set<string>();
-  /** Of those, what was told. */
+  /** Those of them that are in the log. */
   readonly #toldForgotten = new Set<string>();
   readonly #evaded = new Set<string>();
   #forgottenAt = -Infinity;
   #missingAt = -Infinity;
-  /** When the first of them returned. */
+  /** When the first of `returned` came back. */
   #returnedAt = 0;
 
   constructor(deps: PresenceDeps) {
@@ -56,7 +61,7 @@ export class Presence {
     this.#outages = new Outages(deps.now);
   }
 
-  /** The agent holds an entry no more that it was given. */
+  /** The agent no longer holds an entry that it was given. */
   forgotten(serviceId: string): void {
     if (!this.#toldForgotten.has(serviceId)) this.#forgotten.add(serviceId);
   }
@@ -66,7 +71,7 @@ export class Presence {
     this.#evaded.add(serviceId);
   }
 
-  /** What has happened since the last look. */
+  /** Logs what has happened since the last look. */
   look(standings: readonly Standing[]): void {
     this.#tellEvaded();
     this.#tellForgotten(standings);
@@ -80,8 +85,8 @@ export class Presence {
     const what =
       ids.length === 1
         ? "another live daemon holds this service id; ours gets one of its own"
-        : `another live daemon holds ${ids.length} service ids of ours; we take others`;
-    this.#deps.log.warn(named("serviceId", ids), `${what} (give one of them another --instance)`);
+        : `another live daemon holds ${ids.length} service ids of ours; they get others`;
+    this.#deps.log.warn(named("serviceId", ids), `${what} (give one of the daemons another --instance)`);
   }
 
   #tellForgotten(standings: readonly Standing[]): void {
@@ -92,12 +97,12 @@ export class Presence {
       for (const id of ids) this.#toldForgotten.add(id);
       if (this.#outages.begin("forgotten")) {
         const what = ids.length === 1 ? "the entry" : `${ids.length} entries`;
-        log.warn(named("serviceId", ids), `the Consul agent has forgotten ${what}: registering anew`);
+        log.warn(named("serviceId", ids), `the Consul agent has forgotten ${what}: registering again`);
       }
     }
     if (this.#toldForgotten.size === 0 || this.#forgotten.size > 0) return;
     const visible = new Set(standings.flatMap((one) => one.visible));
-    // Those of VMs that have ended meanwhile are awaited by nobody.
+    // Entries of VMs that have ended meanwhile are not waited for.
     const awaited = standings.flatMap(({ wanted }) => wanted).filter((id) => this.#toldForgotten.has(id));
     if (awaited.some((id) => !visible.has(id))) return;
     this.#toldForgotten.clear();
@@ -121,7 +126,7 @@ export class Presence {
     this.#isTold = true;
     const names = news.map(({ name }) => name);
     const what = names.length === 1 ? "the node is" : `${names.length} nodes are`;
-    log.warn(named("name", names), `${what} not in Consul's DNS: ${first.reason ?? "the Consul agent takes its time"}`);
+    log.warn(named("node", names), `${what} not in Consul's DNS: ${first.reason ?? "the Consul agent takes its time"}`);
   }
 
   #tellReturned(standings: readonly Standing[]): void {
@@ -142,7 +147,7 @@ export class Presence {
     if (isOver) this.#isTold = false;
     if (!isTold || names.length === 0) return;
     const what = names.length === 1 ? "the node is" : `${names.length} nodes are`;
-    log.info(named("name", names), `${what} in Consul's DNS again`);
+    log.info(named("node", names), `${what} in Consul's DNS again`);
   }
 }
 
@@ -152,43 +157,99 @@ function take(set: Set<string>): string[] {
   return all;
 }
 
-/** `{ name: "a" }`, or `{ names: [...], count: 40 }` */
-function named(key: "name" | "serviceId", all: readonly string[]): object {
+/** `{ node: "a" }`, or `{ nodes: [...], count: 40 }` */
+function named(key: "node" | "serviceId", all: readonly string[]): object {
   if (all.length === 1) return { [key]: all[0] };
   return { [`${key}s`]: all.slice(0, MOST_NAMED), ...(all.length > MOST_NAMED && { count: all.length }) };
 }
 
-/** Outages that are told one after the other. */
-const ALLOWANCE = 4;
-/** After which one more is told, milliseconds: what comes and goes all the time does not fill the log. */
-const INTERVAL = 30_000;
+export interface VisibleDeps {
+  readonly presence: Pick<Presence, "forgotten" | "evaded">;
+  readonly log: Logger;
+  /** An entry has come into Consul's DNS. */
+  readonly published: (entry: ServiceEntry) => void;
+}
 
-/** Which outages are told, and hence which of their ends. */
-export class Outages {
-  readonly #now: () => number;
-  readonly #told = new Set<string>();
-  #allowance = ALLOWANCE;
-  #at: number;
+/** Which entries of one name are in Consul's DNS as far as is known, and which of them the log has. */
+export class Visible {
+  readonly #key: string;
+  readonly #deps: VisibleDeps;
+  /** Entries that the log has as "published", by id. */
+  readonly #told = new Map<string, ServiceEntry>();
+  /** Ids that the agent was given and did not have when it was asked. They do not count as published until it has them. */
+  readonly #doubted = new Set<string>();
+  /** What else than its TTL check keeps an id out of DNS. */
+  #obstacles: ReadonlyMap<string, string> = new Map();
 
-  /** @param now monotonic milliseconds */
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#at = now();
+  constructor(key: string, deps: VisibleDeps) {
+    this.#key = key;
+    this.#deps = deps;
   }
 
-  /** @returns whether it is to be told */
-  begin(what: string): boolean {
-    const now = this.#now();
-    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (now - this.#at) / INTERVAL);
-    this.#at = now;
-    if (this.#allowance < 1) return false;
-    this.#allowance--;
-    this.#told.add(what);
-    return true;
+  /** The check was passed within its TTL, and nothing else keeps the entry out of DNS. */
+  has(id: string, { condition, expiresAt }: Held, now: number): boolean {
+    return condition === "passing" && expiresAt > now && !this.#obstacles.has(id) && !this.#doubted.has(id);
   }
 
-  /** @returns whether its beginning was told */
-  end(what: string): boolean {
-    return this.#told.delete(what);
+  /** Why an id is not in DNS although no call has failed. */
+  obstacle(id: string): string | undefined {
+    const doubt = this.#doubted.has(id) ? "the Consul agent does not have what it was given" : undefined;
+    return this.#obstacles.get(id) ?? doubt;
   }
+
+  get isDoubted(): boolean {
+    return this.#doubted.size > 0;
+  }
+
+  /** @param checks what a survey has shown */
+  observe(ids: ReadonlySet<string>, checks: readonly HeldCheck[]): void {
+    this.#obstacles = new Map(
+      Array.from(ids).flatMap((id) => {
+        const obstacle = obstacleOf(id, checks);
+        return obstacle ? [[id, obstacle.words] as const] : [];
+      }),
+    );
+  }
+
+  /** The agent does not have the entry although it was given it. */
+  doubt(id: string): void {
+    this.forgotten(id);
+    this.#doubted.add(id);
+  }
+
+  /** The agent has the entry, or the entry is no longer ours. */
+  believe(id: string): void {
+    this.#doubted.delete(id);
+  }
+
+  forgotten(id: string): void {
+    if (this.#told.has(id)) this.#deps.presence.forgotten(id);
+  }
+
+  /** Another daemon holds the id. @param own our entry under its new id, which is not logged as another publication */
+  evaded(id: string, own: ServiceEntry | undefined): void {
+    if (own) this.#deps.presence.evaded(id);
+    if (this.#told.delete(id) && own) this.#told.set(own.id, own);
+  }
+
+  /** The check of the entry was passed. */
+  appeared(entry: ServiceEntry): void {
+    if (this.#told.get(entry.id) === entry) return;
+    this.#told.set(entry.id, entry);
+    this.#deps.log.info(describe(entry), "published");
+    this.#deps.published(entry);
+  }
+
+  withdrawn(id: string, before: Held | undefined): void {
+    const told = this.#told.get(id);
+    this.#told.delete(id);
+    const wasThere = before?.entry === undefined && before?.condition === "passing";
+    if (!told && !wasThere) return;
+    this.#deps.log.info(told ? describe(told) : { node: this.#key, serviceId: id }, "withdrawn");
+  }
+}
+
+function describe({ aliveName, id, service, address, port }: ServiceEntry): object {
+  const where = address === undefined ? { port } : { address: hostPort(address, port) };
+  return { node: aliveName, service, serviceId: id, ...where };
 }

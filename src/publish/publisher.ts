@@ -1,6 +1,4 @@
-import type { ConsulClient } from "../consul/client.js";
-import { ConsulError, describeError } from "../errors.js";
-import type { AgentState } from "./agent-state.js";
+import type { ConsulError } from "../errors.js";
 import {
   afterStep,
   type Held,
@@ -14,39 +12,36 @@ import {
   type Work,
   withAnotherToken,
 } from "./core/reconcile.js";
-import { type ServiceEntry, sameEntry } from "./core/service-entry.js";
-import { Ownership, type OwnershipDeps, type Standing } from "./ownership.js";
-import { Retry, type RetryDeps } from "./retry.js";
+import { type ServiceEntry, sameEntry, withDistinctId } from "./core/service-entry.js";
+import type { Ownership } from "./ownership.js";
+import { Visible, type VisibleDeps } from "./presence.js";
+import { Retries, type RetryDeps } from "./retries.js";
+import { type StepDeps, takeStep } from "./step.js";
 import type { Caller, Rank, Turns } from "./turns.js";
-import { Visible, type VisibleDeps } from "./visible.js";
 
-export interface PublisherDeps extends OwnershipDeps, RetryDeps, VisibleDeps {
-  readonly client: Pick<
-    ConsulClient,
-    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "service" | "checks" | "lookForToken"
-  >;
-  readonly agent: AgentState;
+export interface PublisherDeps extends StepDeps, RetryDeps, VisibleDeps {
   readonly turns: Turns;
+  /** Milliseconds. */
   readonly deregisterAfter: number;
-  /** Nothing is held, nothing is to be done. */
+  /** Nothing is held any more, and nothing is to be done. */
   readonly emptied: () => void;
 }
 
-/** Makes Consul match the target of one name: one call at a time, when it is its turn, retried until it is done. */
+/** Makes Consul match the target of one name: one call at a time, each in its turn, retried until it is done. */
 export class Publisher implements Caller {
   readonly #deps: PublisherDeps;
   readonly #key: string;
   readonly #abort = new AbortController();
-  readonly #ownership: Ownership;
-  /** What fails holds up nothing else: neither another entry, nor that this one's check is passed. */
-  readonly #retries = new Map<string, Retry>();
+  readonly #retries: Retries;
   readonly #visible: Visible;
+  /** Ids that another live daemon was seen to hold. */
+  readonly #taken = new Set<string>();
   #target: Target;
-  /** Whose name it is. */
+  /** The EPMD connection that registered the name; see Rank. */
   #share = "";
   #held: HeldMap = new Map();
   #running: Promise<void> | undefined;
-  /** What runs is a pass of what passes. */
+  /** The running step passes a check that is passing already. */
   #isRefreshing = false;
   #timer: NodeJS.Timeout | undefined;
   #finishing = false;
@@ -58,16 +53,14 @@ export class Publisher implements Caller {
     this.#key = key;
     this.#target = target;
     this.#deps = deps;
-    this.#ownership = new Ownership(deps);
+    this.#retries = new Retries(deps);
     this.#visible = new Visible(key, deps);
   }
 
   /** Ids in Consul's DNS. */
   get visible(): string[] {
     const now = this.#deps.now();
-    return Array.from(this.#held)
-      .filter(([id, held]) => this.#visible.has(id, held, now))
-      .map(([id]) => id);
+    return Array.from(this.#held).flatMap(([id, held]) => (this.#visible.has(id, held, now) ? id : []));
   }
 
   /** Ids that should be there. */
@@ -75,7 +68,7 @@ export class Publisher implements Caller {
     return this.#target.state === "up" ? this.#target.entries.map(({ id }) => id) : [];
   }
 
-  /** The node that is alive can be found, where it is. */
+  /** A look-up finds the live node at its current address and port. */
   get isPublished(): boolean {
     if (this.#target.state !== "up") return this.visible.length > 0;
     return this.#target.entries.some((entry) => {
@@ -85,28 +78,26 @@ export class Publisher implements Caller {
     });
   }
 
-  /** Why it is not published, as far as that is no failure of a call. */
+  /** Why it is not in DNS although no call has failed. */
   get obstacle(): string | undefined {
-    const [obstacle] = this.wanted.flatMap((id) => this.#visible.obstacle(id) ?? []);
-    return obstacle;
+    return this.wanted.map((id) => this.#visible.obstacle(id)).find((obstacle) => obstacle !== undefined);
   }
 
   get lastError(): ConsulError | undefined {
-    for (const { lastError } of this.#retries.values()) if (lastError) return lastError;
-    return undefined;
+    return this.#retries.lastError;
   }
 
-  /** The agent's list leaves out what it was given: it is better looked at again soon. */
+  /** The agent's list leaves out what it was given: another survey is due soon. */
   get isDoubted(): boolean {
     return this.#visible.isDoubted || Array.from(this.#held.values()).some(({ unlisted }) => unlisted);
   }
 
-  /** Counts what happened: a survey older than the last change says nothing of this name. */
+  /** How many changes there were. A survey that began before the last one says nothing of this name. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** @param share whose name it is, of all calls */
+  /** @param share see Rank */
   aim(target: Target, share?: string): void {
     this.#target = this.#withOwnIds(target);
     this.#share = share ?? this.#share;
@@ -114,13 +105,13 @@ export class Publisher implements Caller {
     this.retry();
   }
 
-  /** Tries again at once what is waiting for a retry. */
+  /** Ends the pauses before retries. */
   retry(): void {
-    for (const retry of this.#retries.values()) retry.hasten();
+    this.#retries.hasten();
     this.#wake();
   }
 
-  /** There is another token: what was registered with the former one is to be registered again. */
+  /** There is another token: all entries are to be registered again with it. */
   anotherToken(): void {
     this.#tokens++;
     this.#changes++;
@@ -128,9 +119,10 @@ export class Publisher implements Caller {
     this.retry();
   }
 
+  /** @param changes as `changes` was when the survey began */
   observe(survey: Survey, changes: number): void {
     this.#visible.observe(new Set([...this.#held.keys(), ...this.wanted]), survey.checks);
-    // A pass changes nothing of what was seen: it happens all the time, and perhaps always with the survey.
+    // A refresh changes nothing that was surveyed, and is so frequent that it may meet every survey.
     if ((this.#running && !this.#isRefreshing) || changes !== this.#changes) return;
     const { now, owner } = this.#deps;
     const { held, taken, listed } = observe(this.#held, this.#key, survey, owner, now(), this.#deps);
@@ -140,7 +132,10 @@ export class Publisher implements Caller {
     this.#wake();
   }
 
-  /** Ends the work: what has gone is removed without grace; what is alive is passed once more, or removed. Never throws. */
+  /**
+   * Ends the work: entries of a node that has gone are removed without grace, those of a live one are passed once more,
+   * or removed. Never throws.
+   */
   async finish(removeAlive: boolean): Promise<void> {
     this.#finishing = true;
     clearTimeout(this.#timer);
@@ -148,17 +143,15 @@ export class Publisher implements Caller {
     await this.#running;
     const target = this.#target;
     for (const [id, { entry }] of this.#held) {
-      if (removeAlive || target.state === "gone" || target.state === "leaving")
-        await this.#perform({ action: "deregister", id });
-      else if (target.state === "up" && entry) {
-        // What the VM had before it came back with another port is no longer true.
-        if (target.entries.includes(entry)) await this.#perform({ action: "pass", id });
-        else await this.#perform({ action: "deregister", id });
-      }
+      const isGone = target.state === "gone" || target.state === "leaving";
+      // An entry with a former port of the VM is wrong now.
+      const isFormer = target.state === "up" && entry !== undefined && !target.entries.includes(entry);
+      if (removeAlive || isGone || isFormer) await this.#perform({ action: "deregister", id });
+      else if (target.state === "up" && entry) await this.#perform({ action: "pass", id });
     }
   }
 
-  /** Gives up calls under way. */
+  /** Gives up calls that are under way. */
   close(): void {
     this.#finishing = true;
     clearTimeout(this.#timer);
@@ -166,14 +159,14 @@ export class Publisher implements Caller {
     this.#abort.abort(new Error("srv-epmd is stopping"));
   }
 
-  /** One step: what comes next waits for its own turn. */
+  /** Takes one step. The next one waits for its own turn. */
   async go(): Promise<void> {
     const step = this.#due();
     if (step) {
       this.#isRefreshing = this.#isRefresh(step);
       this.#running = this.#perform(step);
       await this.#running;
-      // In the same moment as the next look at the target: what changes it from now on is seen by that.
+      // No await between this and #wake: a change of the target from now on wakes the publisher itself.
       this.#running = undefined;
     }
     this.#wake();
@@ -186,30 +179,28 @@ export class Publisher implements Caller {
       this.#deps.turns.leave(this);
       return;
     }
-    // While it waits for its turn a check may have to be passed again, which is another turn.
+    // While the step waits for its turn a refresh may become due, which has a turn of its own.
     const next = nextRefresh(this.#target, this.#held, this.#deps.now());
     if (next !== undefined) this.#sleepUntil(next);
     this.#deps.turns.enter(this, this.#rank(step));
   }
 
   #rank(step: Work): Rank {
-    const now = this.#deps.now();
-    const share = this.#share;
-    if (step.action === "fail") return { lane: "keep", share, by: now };
-    if (!this.#isRefresh(step)) return { lane: "change", share, by: now };
-    return { lane: "keep", share, by: this.#held.get(step.id)?.expiresAt ?? now };
+    const expiresAt = this.#isRefresh(step) ? this.#held.get(step.id)?.expiresAt : undefined;
+    const lane = step.action === "fail" || expiresAt !== undefined ? "keep" : "change";
+    return { lane, share: this.#share, by: expiresAt ?? this.#deps.now() };
   }
 
   #isRefresh({ action, id }: Work): boolean {
     return action === "pass" && this.#held.get(id)?.condition === "passing";
   }
 
-  /** What is to be done now; undefined: nothing, or nothing yet. */
+  /** The step to take now, if any. */
   #due(): Work | undefined {
     clearTimeout(this.#timer);
     if (this.#finishing) return undefined;
     const now = this.#deps.now();
-    const step = nextStep(this.#target, this.#held, now, (work) => this.#retries.get(keyOf(work))?.at ?? 0);
+    const step = nextStep(this.#target, this.#held, now, (work) => this.#retries.at(work));
     if (step.action !== "wait") return step;
     if (step.until !== undefined) this.#sleepUntil(step.until);
     else if (this.#held.size === 0) this.#deps.emptied();
@@ -222,155 +213,88 @@ export class Publisher implements Caller {
   }
 
   async #perform(step: Work): Promise<void> {
-    const { agent, now, ttl } = this.#deps;
-    const service = this.#serviceOf(step);
+    const { signal } = this.#abort;
     const before = this.#held.get(step.id);
     const tokens = this.#tokens;
     const isRefresh = this.#isRefresh(step);
-    let result: StepResult;
-    let sent = false;
-    let sentAt = now();
-    try {
-      const { verdict, standing } = await this.#ownership.judge(step, before, this.#abort.signal);
-      if (standing !== undefined) this.#learn(step.id, standing);
-      const isConfirmed = step.action === "register" && standing === "ours" && this.#confirm(step);
-      sent = verdict === "allowed" && !isConfirmed;
-      // An answer to the question alone is no success of the step: the agent may fail the call that follows.
-      if (!sent && standing !== undefined) agent.succeeded({ sentAt, service: "" });
-      if (verdict === "foreign") return this.#leave(step);
-      if (isConfirmed) return;
-      sentAt = now();
-      if (sent) await this.#send(step, standing);
-      if (sent) agent.succeeded({ sentAt, service: service ?? "", action: step.action });
-      result = sent ? "done" : "unknown";
-    } catch (thrown) {
-      if (this.#abort.signal.aborted) return;
-      const error = asConsulError(thrown);
-      // A question without answer has changed nothing, and tells nothing of whose the entry is.
-      result = sent ? resultOf(error) : "refused";
-      agent.failed(error, { sentAt, service: service ?? "", action: step.action });
-      this.#failed(step, error, result, tokens);
-    }
+    const held = () => this.#held.get(step.id);
+    const { result, ownership, sentAt, error } = await takeStep(step, held, this.#deps, signal);
+    if (error && signal.aborted) return;
+    if (ownership !== undefined) this.#learn(step.id, ownership);
+    if (result === "foreign") return this.#leave(step);
+    if (result === "confirmed") return this.#confirm(step.id);
+    if (error) this.#failed(step, error, result, tokens);
     if (!isRefresh || result !== "done") this.#changes++;
-    this.#held = afterStep(this.#held, step, result, sentAt, ttl);
-    // Which of both tokens was used is not known.
+    this.#held = afterStep(this.#held, step, result, sentAt, this.#deps.ttl);
+    // It is not known which of the two tokens was used.
     if (tokens !== this.#tokens) this.#held = withAnotherToken(this.#held);
     if (result === "done" || result === "unknown") this.#settled(step, result, before);
   }
 
   #failed(step: Work, error: ConsulError, result: StepResult, tokens: number): void {
-    // What the agent has forgotten is registered anew at once, unless that is what was done just now.
+    // An entry that the agent has forgotten is registered again at once, unless it was registered a moment ago.
     const justRegistered = step.action === "register" || this.#held.get(step.id)?.condition === "registered";
     if (result === "unknown" && !justRegistered) return;
-    const retry = this.#retries.get(keyOf(step)) ?? new Retry(this.#deps);
-    this.#retries.set(keyOf(step), retry);
-    retry.failed(error, step.action === "pass");
-    // It was refused with the former token: what is right now is another step.
-    if (tokens !== this.#tokens) retry.hasten();
+    this.#retries.failed(step, error);
+    // It failed with the former token: the step that is due now is another one.
+    if (tokens !== this.#tokens) this.#retries.hasten();
   }
 
-  /** A look at one id tells more than a list. */
-  #learn(id: string, standing: Standing): void {
-    if (standing === "ours") this.#visible.believe(id);
-    else if (standing === "free" && this.#held.get(id)?.unlisted) this.#visible.doubt(id);
+  /** The answer for one id is more reliable than the agent's list. */
+  #learn(id: string, ownership: Ownership): void {
+    if (ownership === "ours") this.#visible.believe(id);
+    else if (ownership === "free" && this.#held.get(id)?.unlisted) this.#visible.doubt(id);
   }
 
-  /** @returns whether the entry is there after all, and only the list has left it out */
-  #confirm({ id, entry }: { readonly id: string; readonly entry: ServiceEntry }): boolean {
+  #confirm(id: string): void {
     const held = this.#held.get(id);
-    if (!held?.unlisted || held.entry !== entry || held.condition !== "passing") return false;
+    if (!held) return;
     const { unlisted: _, ...confirmed } = held;
     this.#held = new Map(this.#held).set(id, confirmed);
     this.#changes++;
-    return true;
   }
 
-  /** What stands there is another daemon's. */
+  /** The entry under the id is another daemon's. */
   #leave({ id, action }: Work): void {
     this.#changes++;
-    this.#forget(id);
-    if (action === "register" || action === "renew") this.#evade(id);
-  }
-
-  #forget(id: string): void {
     const held = new Map(this.#held);
     held.delete(id);
     this.#held = held;
     this.#visible.believe(id);
+    if (action === "register" || action === "renew") this.#evade(id);
   }
 
+  /** From now on our entry has an id of its own. */
   #evade(id: string): void {
-    const before = this.#target;
-    if (!this.#ownership.evade(id) || before.state !== "up") return;
-    const index = before.entries.findIndex((entry) => entry.id === id);
-    const own = before.entries.map((entry) => this.#ownership.distinct(entry));
-    this.#target = { state: "up", entries: own };
-    this.#visible.evaded(id, own[index]);
+    if (this.#taken.has(id)) return;
+    this.#taken.add(id);
+    if (this.#target.state !== "up") return;
+    const index = this.#target.entries.findIndex((entry) => entry.id === id);
+    const entries = this.#target.entries.map((entry) => this.#distinct(entry));
+    this.#target = { state: "up", entries };
+    this.#visible.evaded(id, entries[index]);
   }
 
   #withOwnIds(target: Target): Target {
     if (target.state !== "up") return target;
-    return { state: "up", entries: target.entries.map((entry) => this.#ownership.distinct(entry)) };
+    return { state: "up", entries: target.entries.map((entry) => this.#distinct(entry)) };
   }
 
-  async #send(step: Work, standing: Standing | undefined): Promise<void> {
-    const { client } = this.#deps;
-    const { signal } = this.#abort;
-    switch (step.action) {
-      case "register": {
-        await client.register(step.entry, signal);
-        const before = this.#held.get(step.id);
-        const isOthers = before?.entry === undefined && standing !== "free";
-        const mayHaveTcpCheck = before?.found ? before.found.tcpCheck !== undefined : isOthers;
-        if (mayHaveTcpCheck && step.entry.tcpCheck === undefined) await client.dropTcpCheck(step.id, signal);
-        return;
-      }
-      case "renew":
-        return client.register(step.entry, signal);
-      case "deregister": {
-        // The former token is deleted once the file has the next one, and the agent tells the servers of the removal
-        // with the token of the registration: an entry that is removed with a deleted token stays in the catalogue.
-        await client.lookForToken();
-        const held = this.#held.get(step.id);
-        const entry = held?.entry ?? held?.found;
-        if (held?.stale && entry) await client.register(entry, signal);
-        return client.deregister(step.id, signal);
-      }
-      default:
-        return client[step.action](step.id, signal);
-    }
+  /** The same entry, unless its id is taken. */
+  #distinct(entry: ServiceEntry): ServiceEntry {
+    return this.#taken.has(entry.id) ? this.#distinct(withDistinctId(entry, this.#deps.owner)) : entry;
   }
 
   #settled(step: Work, result: "done" | "unknown", before: Held | undefined): void {
     const { action, id } = step;
     if (action === "register") return;
-    if (result === "done") this.#retries.delete(keyOf(step));
+    if (result === "done") this.#retries.succeeded(step);
     // A registration has succeeded when the pass that follows it has.
-    if (result === "done" && before?.condition !== "passing") this.#retries.delete(keyOf({ action: "register", id }));
+    if (result === "done" && before?.condition !== "passing") this.#retries.succeeded({ action: "register", id });
+    if (action === "fail" || action === "deregister") this.#visible.withdrawn(id, before);
+    if (action !== "pass") return;
     const entry = this.#held.get(id)?.entry;
-    if (action === "pass" && result === "unknown") this.#visible.forgotten(id);
-    else if (action === "pass") {
-      if (entry) this.#visible.appeared(entry);
-    } else if (action !== "renew") this.#visible.withdrawn(id, before);
+    if (result === "unknown") this.#visible.forgotten(id);
+    else if (entry) this.#visible.appeared(entry);
   }
-
-  #serviceOf(step: Work): string | undefined {
-    if ("entry" in step) return step.entry.service;
-    const held = this.#held.get(step.id);
-    return (held?.entry ?? held?.found)?.service;
-  }
-}
-
-function keyOf({ action, id }: Pick<Work, "action" | "id">): string {
-  return `${action === "pass" ? "pass" : "change"} ${id}`;
-}
-
-function asConsulError(thrown: unknown): ConsulError {
-  if (thrown instanceof ConsulError) return thrown;
-  return new ConsulError("CONSUL_UNAVAILABLE", describeError(thrown), { cause: thrown });
-}
-
-function resultOf({ code }: ConsulError): StepResult {
-  if (code === "CONSUL_UNKNOWN") return "unknown";
-  return code === "CONSUL_UNAVAILABLE" ? "unsure" : "refused";
 }

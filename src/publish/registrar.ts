@@ -1,22 +1,21 @@
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
-import { retryDelay } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
-import { ConsulError, describeError } from "../errors.js";
+import { describeError } from "../errors.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Claim, Claims, type Holder } from "./core/claims.js";
 import { type DaemonIdentity, instanceOf, publicationOf } from "./core/publication.js";
-import { keyOf, ownedKeys, type Survey, type Target } from "./core/reconcile.js";
+import { keyOf, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
 import { Leftovers } from "./leftovers.js";
 import { Namesakes } from "./namesakes.js";
-import { criticalIds } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
+import { Throttle } from "./retries.js";
 import { SharedServices } from "./shared-service.js";
-import { Throttle, TIMINGS, type Timings } from "./timings.js";
+import { TIMINGS, type Timings } from "./timings.js";
 import { Turns } from "./turns.js";
 
 export interface RegistrarDeps {
@@ -25,23 +24,23 @@ export interface RegistrarDeps {
   readonly client: ConsulClient;
   readonly identity: DaemonIdentity;
   readonly log: Logger;
-  /** Monotonic milliseconds: after a step of the wall clock TTLs would run out. */
+  /** Monotonic milliseconds. A step of the wall clock must not let TTLs run out. */
   readonly now?: () => number;
   /** [0,1) */
   readonly random?: () => number;
   readonly timings?: Partial<Timings>;
-  /** Nodes that are published at once. */
+  /** How many nodes are published at once at most. */
   readonly mostPublished?: number;
 }
 
-/** How one name stands in Consul. */
+/** The state of one name in Consul. */
 export interface NameStatus {
   readonly name: string;
   /** The node is alive here and meant to be published. */
   readonly wanted: boolean;
-  /** It can be found in Consul's DNS, as far as we know: its check was passed within its TTL, and nothing else keeps it out. */
+  /** It is in Consul's DNS as far as is known: its check was passed within the TTL, and no other check keeps it out. */
   readonly published: boolean;
-  /** It has registered a moment ago, and is on its way. */
+  /** It registered a moment ago, and its publication is under way. */
   readonly pending: boolean;
   /** Only the limit of names keeps it out: anybody who may register can bring this about. */
   readonly isBeyondLimit: boolean;
@@ -49,28 +48,12 @@ export interface NameStatus {
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
   readonly lastError: string | undefined;
-  /** Where else a node of the same name is published: look-ups lead to either. */
+  /** Other places at which a node of the same name is published: a look-up gives any of them. */
   readonly elsewhere: readonly string[];
 }
 
-export interface Registrar {
-  status(): NameStatus[];
-  /** False while the agent does not answer, or answers with errors. */
-  readonly agentAnswers: boolean;
-  /** Why nothing can be said to it. */
-  readonly agentTrouble: string | undefined;
-  /** Looks whether the token file holds another token. Never rejects. */
-  reload(): Promise<void>;
-  /** Removes what has gone, passes what is alive once more (or removes it with --deregister-on-stop). Never throws; about a second at most. */
-  stop(): Promise<void>;
-}
-
-/** Makes Consul match the registry until it is stopped. An agent that is down at the start holds up nothing. */
-export function startRegistrar(deps: RegistrarDeps): Registrar {
-  return new ConsulRegistrar(deps);
-}
-
-class ConsulRegistrar implements Registrar {
+/** Makes Consul match the registry, from its construction until it is stopped. An agent that is down delays nothing else. */
+export class Registrar {
   readonly #deps: RegistrarDeps;
   readonly #timings: Timings;
   readonly #now: () => number;
@@ -82,20 +65,14 @@ class ConsulRegistrar implements Registrar {
   readonly #shared: SharedServices;
   readonly #namesakes: Namesakes;
   readonly #unsubscribe: () => void;
-  readonly #adoptUntil: number;
-  readonly #leftovers: Leftovers;
   readonly #audits: Audits;
   readonly #turns = new Turns();
   readonly #presence: Presence;
   readonly #looks: NodeJS.Timeout;
-  /** Retries of all names at once: an agent that fails every other call recovers many times a second. */
-  readonly #retries: Throttle;
+  /** Ends the pauses of all names. An agent that fails every other call recovers many times a second. */
+  readonly #retryAll: Throttle;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
-  /** When the last survey began. */
-  #askedAt = 0;
-  /** Surveys in a row that found the agent without what it had been given. */
-  #doubts = 0;
   #stopping: Promise<void> | undefined;
 
   constructor(deps: RegistrarDeps) {
@@ -104,13 +81,14 @@ class ConsulRegistrar implements Registrar {
     this.#timings = { ...TIMINGS, ...deps.timings };
     this.#now = deps.now ?? (() => performance.now());
     this.#random = deps.random ?? Math.random;
-    this.#adoptUntil = this.#now() + this.#timings.adoption;
-    this.#retries = new Throttle(() => {
+    // What a survey finds later is removed: the VMs of our predecessor have had time to return.
+    const adoptUntil = this.#now() + this.#timings.adoption;
+    this.#retryAll = new Throttle(() => {
       for (const publisher of this.#publishers.values()) publisher.retry();
     }, deps.config.ttl / 3);
     this.#agent = new AgentState({
       log: deps.log,
-      recovered: () => this.#retries.request(),
+      recovered: () => this.#retryAll.request(),
       now: this.#now,
       hasTokenFile: deps.config.consulTokenFile !== undefined,
     });
@@ -128,30 +106,32 @@ class ConsulRegistrar implements Registrar {
       else this.#left(node);
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
-    this.#leftovers = new Leftovers({
-      ...deps,
-      owner: deps.identity.owner,
-      prefix: serviceId(instanceOf(deps.config, deps.identity), ""),
-      times: deps.config,
-      agent: this.#agent,
-      signal: this.#abort.signal,
-    });
+    const { signal } = this.#abort;
+    const prefix = serviceId(instanceOf(deps.config, deps.identity), "");
+    const common = { ...deps, owner, agent: this.#agent, signal };
     this.#audits = new Audits({
-      survey: () => this.#survey(),
-      failed: (error, failures) => this.#surveyFailed(error, failures),
+      ...common,
+      publishers: this.#publishers,
+      adopt: (key) => this.#publisher(key, { state: "awaited", until: adoptUntil }),
+      leftovers: new Leftovers({ ...common, prefix, times: deps.config }),
+      ttl: deps.config.ttl,
       now: this.#now,
+      random: this.#random,
       timings: this.#timings,
     });
   }
 
+  /** False while the agent does not answer, or answers with errors. */
   get agentAnswers(): boolean {
     return this.#agent.trouble === undefined;
   }
 
+  /** Why `agentAnswers` is false. */
   get agentTrouble(): string | undefined {
     return this.#agent.trouble;
   }
 
+  /** Reads the token file again. Never rejects. */
   reload(): Promise<void> {
     return this.#deps.client.lookForToken();
   }
@@ -181,6 +161,10 @@ class ConsulRegistrar implements Registrar {
     ];
   }
 
+  /**
+   * Removes what has gone, and passes what is alive once more, or removes it too (--deregister-on-stop). Never rejects;
+   * takes about a second at most.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -189,7 +173,7 @@ class ConsulRegistrar implements Registrar {
   async #stop(): Promise<void> {
     this.#unsubscribe();
     clearInterval(this.#looks);
-    this.#retries.stop();
+    this.#retryAll.stop();
     const lastAudit = this.#audits.stop();
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());
@@ -210,17 +194,18 @@ class ConsulRegistrar implements Registrar {
 
   #appeared(node: RegisteredNode): void {
     const { config, identity, log, registry } = this.#deps;
-    const { aliveName: name, port } = node;
-    const publication = publicationOf(node, config, identity, (aliveName) => registry.get(aliveName) !== undefined);
+    const { aliveName, port } = node;
+    const publication = publicationOf(node, config, identity, (name) => registry.get(name) !== undefined);
     const claim = { node, publication };
     this.#since.set(node, this.#now());
     const holder = this.#claims.add(claim);
     if (holder) this.#aimUp(holder);
     const reason = this.#claims.reason(claim);
-    if (publication.outcome === "skip") log.info({ name, port, reason }, "not published");
-    else if (reason !== undefined) log.warn({ name, port, reason }, "not published, though it is registered here");
+    if (publication.outcome === "skip") log.info({ node: aliveName, port, reason }, "not published");
+    else if (reason !== undefined)
+      log.warn({ node: aliveName, port, reason }, "not published, though it is registered here");
     else if (publication.outcome === "publish" && publication.warning !== undefined) {
-      log.warn({ name, port }, publication.warning);
+      log.warn({ node: aliveName, port }, publication.warning);
     }
   }
 
@@ -235,7 +220,7 @@ class ConsulRegistrar implements Registrar {
   }
 
   #aimUp({ node, entries }: Holder): void {
-    // Names that no connection holds are those of the configuration.
+    // A name without a connection is one of --publish-node.
     this.#publisher(keyOf(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
   }
 
@@ -244,7 +229,7 @@ class ConsulRegistrar implements Registrar {
     return this.#claims.holder(key)?.node === node ? this.#publishers.get(key) : undefined;
   }
 
-  /** Tells what has become of the names since the last look. */
+  /** Logs what has changed since the last look. */
   #look(): void {
     const standings = this.#claims.all().flatMap((claim): Standing[] => {
       const publisher = this.#publisherOf(claim);
@@ -289,48 +274,6 @@ class ConsulRegistrar implements Registrar {
       this.#publishers.set(key, publisher);
     }
     return publisher;
-  }
-
-  #surveyFailed(error: unknown, failures: number): number {
-    if (error instanceof ConsulError && !this.#abort.signal.aborted)
-      this.#agent.failed(error, { sentAt: this.#askedAt });
-    // Where all is well the agent is asked every third of the TTL: what it holds may be asked as often until it says so.
-    return retryDelay(failures, this.#timings.firstRetry, this.#deps.config.ttl / 3, this.#random);
-  }
-
-  /** @returns milliseconds after which the next one is due at the latest */
-  async #survey(): Promise<number | undefined> {
-    const { client, identity, log } = this.#deps;
-    const { owner } = identity;
-    const { signal } = this.#abort;
-    await client.lookForToken();
-    this.#askedAt = this.#now();
-    const changes = new Map(Array.from(this.#publishers, ([key, publisher]) => [key, publisher.changes]));
-    const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
-    this.#agent.succeeded({ sentAt: this.#askedAt });
-    const survey: Survey = { services, checks, critical: criticalIds(checks) };
-    const found = Array.from(ownedKeys(survey, owner)).filter((key) => !this.#publishers.has(key));
-    if (found.length > 0) {
-      // Past the deadline, and in later audits, that is "gone": nobody returns any more.
-      const what = found.length === 1 ? "an entry" : `${found.length} entries`;
-      log.info({ names: found.slice(0, 8) }, `found ${what} of ours without a VM: they stay while it may return`);
-    }
-    for (const key of found) {
-      changes.set(key, this.#publisher(key, { state: "awaited", until: this.#adoptUntil }).changes);
-    }
-    for (const [key, publisher] of this.#publishers) publisher.observe(survey, changes.get(key) ?? -1);
-    await this.#leftovers.see(survey, this.#askedAt);
-    return this.#patience();
-  }
-
-  /** How long what was seen may be relied on. */
-  #patience(): number | undefined {
-    const { recheck, audit, watch } = this.#timings;
-    const publishers = Array.from(this.#publishers.values());
-    // An agent that never lists what it takes is not given everything anew each second.
-    if (!publishers.some(({ isDoubted }) => isDoubted)) this.#doubts = 0;
-    else return retryDelay(++this.#doubts, recheck, audit, this.#random);
-    return publishers.some(({ obstacle }) => obstacle !== undefined) ? watch : undefined;
   }
 }
 

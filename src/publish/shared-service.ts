@@ -14,25 +14,25 @@ export interface SharedServicesDeps {
 }
 
 /**
- * Says, once a service, that nodes share it with something else (a client of it would be sent to distribution ports), or
- * that whoever runs the mesh has registered them already.
+ * Warns once for each service that nodes share it with other instances, whose clients would be sent to distribution
+ * ports, or that the operator of the mesh has registered the nodes already.
  */
 export class SharedServices {
   readonly #deps: SharedServicesDeps;
   readonly #examined = new Set<string>();
-  /** Ids of others' instances that were warned of. */
+  /** Ids of instances that are in a warning. */
   readonly #told = new Set<string>();
 
   constructor(deps: SharedServicesDeps) {
     this.#deps = deps;
   }
 
-  /** Best effort: a token may write the service and yet not read the nodes on which its instances are. */
+  /** Best effort: a token may write the service and yet not read its instances. */
   examine({ aliveName, service }: Pick<ServiceEntry, "aliveName" | "service">): void {
     const names = [service, ...this.#serviceInMesh(aliveName)];
     this.#once(names.join(" "), async () => {
       const held = await this.#lookHere(names);
-      // Said already, and with better advice.
+      // Instances of the mesh have a warning of their own, with better advice.
       this.#once(`others ${service}`, () => this.#lookEverywhere(service, held));
     });
   }
@@ -43,7 +43,7 @@ export class SharedServices {
     look().catch(() => this.#examined.delete(key));
   }
 
-  /** With a service for each node its name is not that of the domain. */
+  /** In a mesh each node may have a service of its own, whose name is not that of the domain. */
   #serviceInMesh(aliveName: string): string[] {
     const { config } = this.#deps;
     const host = nodeDomain(aliveName, config);
@@ -58,8 +58,8 @@ export class SharedServices {
     for (const id of news) this.#told.add(id);
     if (news.length > 0) {
       log.warn(
-        { services: news },
-        "the Consul agent has these nodes already, registered by whoever runs their mesh, and now they are published a second time, with ports that lead past it: give --register none",
+        { serviceIds: news },
+        "the Consul agent has these nodes already, registered by the operator of their mesh, and now they are published a second time, with ports that lead past the mesh: give --register none",
       );
     }
     return held;
@@ -73,7 +73,7 @@ export class SharedServices {
       .map(({ serviceId }) => serviceId);
     if (others.length === 0) return;
     log.warn(
-      { service, others: others.slice(0, 5) },
+      { service, serviceIds: others.slice(0, 5) },
       `the service ${service} also has ${others.length} instances that are not distribution ports: give the nodes a service of their own, such as ${service}-dist`,
     );
   }

@@ -1,25 +1,25 @@
-/** Milliseconds. */
+/** How long the publication waits for what, milliseconds. */
 export interface Timings {
-  /** From the end of a VM to the removal of its entry. */
+  /** From the end of a VM until its entry is removed. */
   readonly grace: number;
-  /** How long the VMs of a former daemon have to return. */
+  /** How long the VMs of our predecessor may take to return. */
   readonly adoption: number;
   readonly audit: number;
-  /** From a publication to an audit: another daemon may have written the same id in the same moment. */
+  /** From a publication to the next audit: another daemon may have written the same id in the same moment. */
   readonly recheck: number;
-  /** The same while the agent leaves out of its list what it was given, or something keeps an entry out of DNS. */
+  /** From one audit to the next while another check keeps an entry out of DNS. */
   readonly watch: number;
-  /** From one look at how the names stand to the next. */
+  /** From one look at the state of the names, for the log, to the next. */
   readonly look: number;
-  /** From a registration here to the moment when its absence in Consul is worth a word. */
+  /** How long a new node may be absent from Consul before that is logged. */
   readonly patience: number;
-  /** Nodes fall out of DNS one by one, as their TTLs run out: those of so long share a line in the log. */
+  /** Nodes fall out of DNS one by one, as their TTLs run out: those within this time share a line in the log. */
   readonly gather: number;
   readonly firstRetry: number;
   readonly maxRetry: number;
   /** After a refusal. */
   readonly refusalRetry: number;
-  /** All of stop(). */
+  /** For all of stop(). */
   readonly stop: number;
 }
 
@@ -37,38 +37,3 @@ export const TIMINGS: Timings = {
   refusalRetry: 30_000,
   stop: 800,
 };
-
-/** Makes a call at most once per interval: the first request at once, later ones together at the end of the interval. */
-export class Throttle {
-  readonly #call: () => void;
-  readonly #interval: number;
-  #timer: NodeJS.Timeout | undefined;
-  #isRequested = false;
-  #isStopped = false;
-
-  /** @param interval milliseconds */
-  constructor(call: () => void, interval: number) {
-    this.#call = call;
-    this.#interval = interval;
-  }
-
-  request(): void {
-    if (this.#isStopped) return;
-    if (this.#timer) {
-      this.#isRequested = true;
-      return;
-    }
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#isRequested) this.request();
-    }, this.#interval);
-    this.#isRequested = false;
-    this.#call();
-  }
-
-  /** A request that waits is dropped, and so are later ones. */
-  stop(): void {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
-  }
-}

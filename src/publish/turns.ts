@@ -1,40 +1,40 @@
-/** Calls of the agent at once, for what is published: an agent that takes a second for each is told of 20 nodes in it. */
+/** Calls at once for what is published. An agent that takes a second for each call takes some 20 nodes a second. */
 export const MOST_CALLS = 32;
 
 /**
- * - `keep`: what is in DNS stays right: a check is passed again, or fails because its VM has gone.
- * - `change`: everything else. It may come in floods, and what is in DNS does not wait for it.
+ * - `keep`: keeps DNS right: a check is passed again, or fails because its VM has gone.
+ * - `change`: all other calls. There may be very many at once, and `keep` does not wait for them.
  */
 export type Lane = "keep" | "change";
 
-/** Of them, for one lane: neither ever waits for the other's last call. */
+/** Calls of one lane at once: some are always left for the other lane. */
 const MOST_OF_LANE = 24;
-/** Of a lane, for one who has many names: whoever comes next finds a place. */
+/** Calls of one share in a lane at once: some are always left for others. */
 const MOST_OF_SHARE = MOST_OF_LANE / 2;
 
 export interface Rank {
   readonly lane: Lane;
-  /** Whose names they are: the EPMD connection that registered them. */
+  /** The EPMD connection that registered the name, so that one with very many names does not delay others. */
   readonly share: string;
-  /** Milliseconds of some clock: the smaller the sooner. */
+  /** Monotonic milliseconds: the earlier is called first. */
   readonly by: number;
 }
 
 export interface Caller {
-  /** It is its turn. Never rejects. */
+  /** Called when it has its turn. Never rejects. */
   go(): Promise<void>;
 }
 
 /**
- * Whose turn it is to call the agent: who has the fewest calls under way for its share, then who has the least time. One
- * connection with thousands of names is served beside the others, not before them.
+ * The order in which the agent is called: first the caller whose share has the fewest calls under way, then the one with
+ * the least time left. A connection with thousands of names does not delay others.
  */
 export class Turns {
   readonly #waiting = new Map<Caller, Rank>();
   readonly #underWay: Rank[] = [];
   #looking = false;
 
-  /** Waits for a turn; who waits already is ranked anew, and keeps its place among its likes. */
+  /** Waits for a turn. A caller that waits already gets the new rank, and keeps its earlier time within its lane. */
   enter(caller: Caller, rank: Rank): void {
     const before = this.#waiting.get(caller);
     const by = before?.lane === rank.lane ? Math.min(before.by, rank.by) : rank.by;
@@ -46,7 +46,7 @@ export class Turns {
     this.#waiting.delete(caller);
   }
 
-  /** What happens in one moment is ranked together. */
+  /** Callers that enter in one turn of the event loop are ranked together. */
   #lookSoon(): void {
     if (this.#looking) return;
     this.#looking = true;

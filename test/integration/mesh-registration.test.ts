@@ -6,7 +6,7 @@ const bench = useRegistrars();
 const { start, isPublished } = bench;
 
 const WARNING =
-  "the Consul agent has these nodes already, registered by whoever runs their mesh, and now they are published a second time, with ports that lead past it: give --register none";
+  "the Consul agent has these nodes already, registered by the operator of their mesh, and now they are published a second time, with ports that lead past the mesh: give --register none";
 
 /** A service as whoever starts the sidecar proxies registers it. */
 function holds(id: string, service: string, proxied = true) {
@@ -27,7 +27,7 @@ test.each([
   const node = daemon.up("node_a");
   await isPublished(daemon);
   const warning = await waitFor(() => daemon.lines.find(({ msg }) => msg === WARNING), { what: "the warning" });
-  expect(warning).toMatchObject({ level: "warn", services: ["m1"] });
+  expect(warning).toMatchObject({ level: "warn", serviceIds: ["m1"] });
   daemon.down(node);
   daemon.up("node_a", 20002);
   daemon.up("node_b");

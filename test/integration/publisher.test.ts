@@ -5,7 +5,7 @@ import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
 import { Publisher, type PublisherDeps } from "../../src/publish/publisher.js";
-import { startRegistrar } from "../../src/publish/registrar.js";
+import { Registrar } from "../../src/publish/registrar.js";
 import { TIMINGS } from "../../src/publish/timings.js";
 import { Turns } from "../../src/publish/turns.js";
 import { collectLog } from "../support/log-lines.js";
@@ -150,7 +150,7 @@ test("an agent that answers questions and takes no registration is asked with gr
   const registry = new Registry();
   const names = Array.from({ length: 10 }, (_, index) => `node_${index}`);
   for (const name of names) registry.register(registration(name, 20001), Date.now());
-  const registrar = startRegistrar({
+  const registrar = new Registrar({
     ...{
       registry,
       config: serveConfig({ domain: ["svc"] }),
@@ -164,4 +164,39 @@ test("an agent that answers questions and takes no registration is asked with gr
   // At 0, 125-250 and 375-750 ms, and once more when the first survey has an answer.
   expect(puts).toBeGreaterThanOrEqual(2 * names.length);
   expect(puts).toBeLessThanOrEqual(5 * names.length);
+});
+
+test("an agent that takes passes and fails registrations is not asked by all that wait with every pass", async () => {
+  const { client } = promptAgent();
+  const held = new Map<string, HeldService>();
+  let failed = 0;
+  const choosy: Pick<ConsulClient, "service" | "services" | "register"> = {
+    service: async (id) => held.get(id),
+    services: async () => Array.from(held.values()),
+    register: async (entry) => {
+      if (entry.aliveName.startsWith("good")) held.set(entry.id, heldService(entry));
+      else {
+        failed++;
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        throw new ConsulError("CONSUL_UNAVAILABLE", "connection reset");
+      }
+    },
+  };
+  const registry = new Registry();
+  const registrar = new Registrar({
+    ...{ registry, config: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
+    client: { ...client, ...choosy } as unknown as ConsulClient,
+    identity: { hostName: "box1", port: 4369, owner: OWNER },
+  });
+  for (let index = 0; index < 10; index++) {
+    registry.register(registration(`good_${index}`, 20001), Date.now());
+    registry.register(registration(`bad_${index}`, 20002), Date.now());
+    // The passes are spread over the time between two of a node.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await registrar.stop();
+  // Each is tried every 100 to 200 ms by itself, and every 200 ms with all others.
+  expect(failed).toBeGreaterThan(50);
+  expect(failed).toBeLessThan(300);
 });

@@ -27,9 +27,8 @@ describe("a node", () => {
     await isPublished(daemon, "node_4");
     expect(daemon.lines.filter(({ msg }) => msg === "published")).toMatchObject(
       [0, 1, 2, 3, 4].map((round) => ({
-        name: `node_${round}`,
+        node: `node_${round}`,
         serviceId: `srv-epmd:box1:node_${round}`,
-        address: "the agent's own",
         port: 20001 + round,
       })),
     );
@@ -167,7 +166,7 @@ describe("an agent that", () => {
     bench.fake.loseState();
     await isPassing();
     await waitFor(() => daemon.messages().includes("published again"), { what: "the second publication" });
-    expect(daemon.messages("warn")).toEqual(["the Consul agent has forgotten the entry: registering anew"]);
+    expect(daemon.messages("warn")).toEqual(["the Consul agent has forgotten the entry: registering again"]);
     expect(daemon.messages().filter((message) => message === "published")).toHaveLength(1);
   });
 

@@ -164,5 +164,9 @@ describe("two daemons that want the same service id", () => {
     await waitFor(() => [...bench.fake.services.keys()].every((id) => bench.fake.status(id) === "passing"), {
       what: "both",
     });
+    await Promise.all([first, second].map((part) => isPublished(part)));
+    // The same node under another id is no other publication.
+    const published = [first, second].map((part) => part.messages().filter((message) => message === "published"));
+    expect(published.map(({ length }) => length)).toEqual([1, 1]);
   });
 });

@@ -99,7 +99,7 @@ requirePeer(
     const stray = await first.node({
       env: { RELEASE_NODE: "stray@svc-dist.service.consul", ERL_DIST_PORT: undefined, SRV_EPMD_CONNECT: undefined },
     });
-    const line = await waitFor(() => daemon.log().find(({ name, reason }) => name === "stray" && reason), {
+    const line = await waitFor(() => daemon.log().find(({ node, reason }) => node === "stray" && reason), {
       what: "the reason",
     });
     const port = placeOf(first).split(":")[1];

@@ -3,7 +3,7 @@ import type { OptionKey } from "../../src/config/options.js";
 import { ConsulClient } from "../../src/consul/client.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import { type RegisteredNode, Registry } from "../../src/epmd/core/registry.js";
-import { startRegistrar } from "../../src/publish/registrar.js";
+import { Registrar } from "../../src/publish/registrar.js";
 import type { Timings } from "../../src/publish/timings.js";
 import type { Consul } from "./consul-agent.js";
 import { collectLog } from "./log-lines.js";
@@ -26,7 +26,7 @@ export function useConsulParts() {
     const registry = new Registry();
     const { log, lines, messages } = collectLog();
     const client = new ConsulClient({ url: consul.url, log, ...over });
-    const registrar = startRegistrar({
+    const registrar = new Registrar({
       registry,
       config: serveConfig({ domain: ["svc"], ...flags }),
       client,

@@ -4,7 +4,7 @@ import type { OptionKey } from "../../src/config/options.js";
 import { ConsulClient } from "../../src/consul/client.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
-import { type Registrar, startRegistrar } from "../../src/publish/registrar.js";
+import { Registrar } from "../../src/publish/registrar.js";
 import type { Timings } from "../../src/publish/timings.js";
 import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
 import { collectLog, type LogLines } from "./log-lines.js";
@@ -113,7 +113,7 @@ function startPart(
   const registry = new Registry();
   const { log, lines, messages } = collectLog();
   const client = new ConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
-  const registrar = startRegistrar({
+  const registrar = new Registrar({
     registry,
     config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }, env),
     client,

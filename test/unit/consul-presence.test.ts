@@ -43,12 +43,12 @@ describe("nodes that fall out of DNS one by one, and return so,", () => {
       expect.stringMatching(/^\d+ nodes are not in Consul's DNS: status 503$/),
       expect.stringMatching(/^\d+ nodes are not in Consul's DNS: status 503$/),
     ]);
-    const counts = told.lines.map(({ count, names }) => Number(count ?? (names as string[]).length));
+    const counts = told.lines.map(({ count, nodes }) => Number(count ?? (nodes as string[]).length));
     expect(counts.reduce((sum, one) => sum + one, 0)).toBe(40);
     const again = now;
     const back = look(20, (name, index) => (now - again > index * 125 ? standing(name) : missing(name)));
     expect(back).toEqual(["40 nodes are in Consul's DNS again"]);
-    expect(told.lines.at(-1)).toMatchObject({ names: NAMES.slice(0, 8), count: 40 });
+    expect(told.lines.at(-1)).toMatchObject({ nodes: NAMES.slice(0, 8), count: 40 });
   });
 
   test("a second outage and its end are told like the first", () => {
@@ -105,8 +105,8 @@ test("entries that the agent has forgotten are told in two lines, and that they 
   look(10, (name) => standing(name, { visible: [] }));
   look(10, (name) => standing(name));
   expect(told.messages()).toEqual([
-    "the Consul agent has forgotten 3 entries: registering anew",
-    "the Consul agent has forgotten 37 entries: registering anew",
+    "the Consul agent has forgotten 3 entries: registering again",
+    "the Consul agent has forgotten 37 entries: registering again",
     "published again",
   ]);
 });
@@ -114,7 +114,7 @@ test("entries that the agent has forgotten are told in two lines, and that they 
 test("ids that another daemon has are told in one line", () => {
   for (const name of NAMES) presence.evaded(`id:${name}`);
   expect(look(5, (name) => standing(name))).toEqual([
-    "another live daemon holds 40 service ids of ours; we take others (give one of them another --instance)",
+    "another live daemon holds 40 service ids of ours; they get others (give one of the daemons another --instance)",
   ]);
 });
 

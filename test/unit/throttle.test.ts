@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Throttle } from "../../src/publish/timings.js";
+import { Throttle } from "../../src/publish/retries.js";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -14,16 +14,16 @@ export interface ServiceInstance {
   /** 0: none. */
   readonly port: number;
   readonly meta: Readonly<Record<string, string>>;
-  /** Its own, else its machine's; what Consul's DNS gives. */
+  /** That of the instance, else of its machine: the one that Consul's DNS gives. */
   readonly address: string;
-  /** One of its checks, or of its machine's, is critical: Consul's DNS leaves it out. */
+  /** A check of the instance or of its machine is critical: Consul's DNS leaves it out. */
   readonly critical: boolean;
 }
 
-/** The same with all that people want to know. */
+/** The same with its health and its machine, for people. */
 export interface ServiceMember extends ServiceInstance {
   readonly health: "passing" | "warning" | "critical";
-  /** Name of the Consul node that it is registered at. */
+  /** Name of the Consul node at which it is registered. */
   readonly machine: string;
 }
 
@@ -33,14 +33,14 @@ export interface ClusterNode {
   readonly health: ServiceMember["health"];
   readonly address: string;
   readonly port: number;
-  /** Seconds since it was published; undefined for an entry that is not a srv-epmd's. */
+  /** Seconds since it was published; undefined for an entry that no srv-epmd made. */
   readonly age: number | undefined;
-  /** Of the srv-epmd that published it, else the id of the service. */
+  /** The instance of the srv-epmd that published it, else the service id. */
   readonly instance: string;
   readonly machine: string;
 }
 
-/** A node that a pattern may match. */
+/** A node that is compared with a pattern. */
 export interface ListedNode {
   readonly aliveName: string;
   /** Host part of its full name. */
@@ -48,15 +48,15 @@ export interface ListedNode {
   readonly port: number;
 }
 
-/** What Consul's DNS finds as a label of a name. */
+/** A tag that Consul's DNS finds as a label. */
 const TAG_NAME = /^[0-9A-Za-z_-]{1,63}$/;
 
-/** An instance has one VM. With more tags that could be its name than these, they are something else, or a flood. */
+/** An instance has one VM. More tags that could be its name are something else, or a flood. */
 const MOST_NAMES = 4;
 
 /**
- * The nodes of a service for VMs that connect to all of them. As Consul's DNS has them: without critical instances, and
- * without those that have no port.
+ * The nodes of a service, for VMs that connect to all of them. As in Consul's DNS, instances that are critical or have no
+ * port are left out.
  */
 export function nodesOfService(
   instances: readonly ServiceInstance[],
@@ -74,9 +74,9 @@ export function nodesOfService(
 }
 
 /**
- * Whoever may write an instance of the service writes its meta: by that alone no VM is led to another domain. A host is
- * good that is the asked one or lies below it, in whatever spelling; that this daemon's own nodes have; or that is where
- * the instance is anyway.
+ * Whether an instance may name a host. Anybody with the right to write the service writes the meta of its instances, and
+ * must not lead VMs to another domain. Allowed are the asked host and hosts below it, in any spelling, the host of this
+ * daemon's own nodes, and the address of the instance.
  */
 function mayHaveHost(
   host: string,
@@ -105,7 +105,7 @@ function nodesOfInstance(
     const names = tagged.length > MOST_NAMES ? [] : tagged;
     return names.map((aliveName) => ({ aliveName, host, port: instance.port }));
   }
-  // Below a service (`x.svc.service.consul`) are those whose tag says so: `node_a.x`.
+  // Nodes below a service (`x.svc.service.consul`) have a tag for it: `node_a.x`.
   const isAsked = tagSuffix === undefined || named.host.toLowerCase() === host || tagged.includes(named.aliveName);
   return isAsked ? [{ ...named, port: instance.port }] : [];
 }
@@ -137,26 +137,26 @@ export function clusterNodes(
   return listed.sort((a, b) => compare(a.node, b.node) || compare(a.instance, b.instance));
 }
 
-/** `box1` of `srv-epmd:box1:node_a`, where a family may stand behind the name. */
+/** `box1` of `srv-epmd:box1:node_a`. The name may be followed by a family. */
 function instanceName({ serviceId }: ServiceInstance, { aliveName }: ListedNode): string {
   const at = serviceId.startsWith(ID_PREFIX) ? serviceId.lastIndexOf(`:${aliveName}`) : -1;
   return at > ID_PREFIX.length ? serviceId.slice(ID_PREFIX.length, at) : serviceId;
 }
 
-/** The full name in an instance's meta; anybody can write meta, so what is no node name is passed over. */
+/** The full name in an instance's meta; undefined when it is no node name, for anybody can write meta. */
 function nameInMeta({ meta }: ServiceInstance): Pick<ListedNode, "aliveName" | "host"> | undefined {
   const text = meta[META_NODE] ?? "";
   try {
     const { aliveName, form, family } = parseNodeName(text);
     if (form !== "full" || family !== undefined) return undefined;
-    // As written: to a VM the case of a host part matters.
+    // As written: VMs compare host parts with case.
     return { aliveName, host: text.slice(aliveName.length + 1) };
   } catch {
     return undefined;
   }
 }
 
-/** Tags that make a name under the asked domain: `node_a`, or `node_a.x` under `x.svc.service.consul`. */
+/** Alive names of the tags under the asked domain: `node_a`, or `node_a.x` under `x.svc.service.consul`. */
 function aliveNamesOfTags(tags: readonly string[], suffix: string | undefined): string[] {
   const ending = suffix === undefined ? "" : `.${suffix}`;
   return tags
@@ -166,9 +166,10 @@ function aliveNamesOfTags(tags: readonly string[], suffix: string | undefined): 
 }
 
 /**
+/**
  * The nodes alive here that are listed for a host.
- * @param hostOf the host part of the full name of a node; undefined: it is not one of the host's
- * @param portOf what the one who asks would dial; undefined: it cannot reach the node
+ * @param hostOf the host part of the full name of a node; undefined: the node has another host
+ * @param portOf the port that the client would dial; undefined: it cannot reach the node
  */
 export function nodesAlive(
   nodes: readonly RegisteredNode[],
@@ -177,14 +178,14 @@ export function nodesAlive(
 ): ListedNode[] {
   return nodes.flatMap((node) => {
     const { aliveName } = node;
-    // A line has one name in it, and a name one `@`.
+    // A name with spaces or an `@` would break the lines of the answer.
     const host = isAliveName(aliveName) ? hostOf(aliveName) : undefined;
     const port = host === undefined ? undefined : portOf(node);
     return host === undefined || port === undefined ? [] : [{ aliveName, host, port }];
   });
 }
 
-/** Lines for the nodes that match, sorted: one for each full name, of the first list that has it. */
+/** The nodes that match, sorted, once for each full name. Earlier lists take precedence. */
 export function matchNodes(glob: Glob, ...lists: readonly (readonly ListedNode[])[]): NamedPort[] {
   const found = new Map<string, number>();
   for (const node of lists.flat()) {
@@ -194,14 +195,14 @@ export function matchNodes(glob: Glob, ...lists: readonly (readonly ListedNode[]
   return Array.from(found, ([name, port]) => ({ name, port })).sort((a, b) => compare(a.name, b.name));
 }
 
-/** By code unit: the same order on every machine, whatever its language. */
+/** By code unit, which is the same order in all locales. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /**
- * The index for the next blocking query. One that goes backwards tells of servers that lost their state, and 0 or none
- * is no index: then the next query must not wait.
+ * The index for the next blocking query; 0: it must not wait. An index that goes backwards is that of servers that have
+ * lost their state.
  */
 export function nextIndex(before: number, answered: number): number {
   return answered > 0 && answered >= before ? answered : 0;

@@ -6,10 +6,10 @@ import { nodeHost, serviceOf } from "../../names/domains.js";
 import type { Family } from "../../net/endpoint.js";
 import { canonicalIp, familyOf } from "../../net/ip.js";
 
-/** Where peers on other machines dial a node that is alive here. */
+/** The address at which peers on other machines dial a node that is alive here. */
 export interface Advertised {
   readonly port: number;
-  /** IP literals or host names, at most one a family; empty: the agent's (the machine's) own address. */
+  /** IP literals or host names, at most one for each family; empty: the address of the agent, which is the machine's. */
   readonly addresses: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export type Reach =
 
 type Listening = Pick<RegisteredNode, "aliveName" | "port" | "family" | "address">;
 
-/** The port and addresses for a peer that is not local; undefined when no peer can reach the node. */
+/** Undefined when no peer on another machine can reach the node. */
 export function advertised(node: Listening, config: Config): Advertised | undefined {
   const result = reach(node, config);
   return result.outcome === "reachable" ? result.advertised : undefined;
@@ -34,7 +34,7 @@ export function reach(node: Listening, config: Config): Reach {
     };
   }
   if (node.address !== undefined && config.advertiseAddress.length === 0) {
-    // It lives on another machine, whose ports Nomad's variables here say nothing of.
+    // The node is on another machine: Nomad's variables here do not describe its ports.
     return { outcome: "reachable", advertised: { port: node.port, addresses: [node.address] } };
   }
   const mapped = findLabel(node, config);
@@ -54,7 +54,7 @@ export function reach(node: Listening, config: Config): Reach {
   return { outcome: "reachable", advertised: { port, addresses } };
 }
 
-/** The Nomad port behind the node, or none, or the reason why nobody can reach the node. */
+/** The Nomad port of the node, or none, or the reason why no peer can reach the node. */
 function findLabel(node: Listening, config: Config): NomadPort | undefined | string {
   const { ports } = config.nomad;
   const wanted = config.portLabel;
@@ -63,13 +63,13 @@ function findLabel(node: Listening, config: Config): NomadPort | undefined | str
   const mapped = chosen ?? ports.find(({ taskPort }) => taskPort === node.port);
   if (mapped?.taskPort === node.port || config.advertisePort !== undefined) return mapped;
   const bridged = ports.filter(isBridged);
-  // Without a bridge the task has the host's ports: the node's own can be dialled as it is.
+  // Without a bridge the task has the host's ports: the node's own port can be dialled.
   if (bridged.length === 0) return chosen;
   const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== config.port);
   const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
   const [first] = choices;
   const listed = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
-  // Plain erl knows no ERL_DIST_PORT; relx makes of it a VM that asks no EPMD for its peers.
+  // Plain erl does not read ERL_DIST_PORT, and a relx release with it asks no EPMD for its peers.
   const advice = first
     ? `start the VM with ${listed} and the srv_epmd module, else with -kernel inet_dist_listen_min ${first[0]} inet_dist_listen_max ${first[0]}`
     : "give the group a port for it";
@@ -80,7 +80,7 @@ function onePerFamily(addresses: readonly string[], family: Family): string[] {
   const found = new Map<Family | undefined, string>();
   for (const address of addresses) {
     const kind = familyOf(address);
-    // A VM that registered over IPv4 (inet_tcp) does not listen on IPv6; one that came over ::1 listens on both.
+    // A VM that registered over IPv4 (inet_tcp) does not listen on IPv6; one that registered over ::1 listens on both.
     if (kind === 6 && family === 4) continue;
     if (!found.has(kind)) found.set(kind, address);
   }

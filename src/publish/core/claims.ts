@@ -14,12 +14,12 @@ export interface Holder {
   readonly entries: readonly ServiceEntry[];
 }
 
-/** Names that are published at once: each costs a call to the agent every few seconds, and whoever may register causes them. */
-export const MAX_PUBLISHED = 1024;
+/** Nodes that are published at once. Each costs a call to the agent every few seconds, and any local user may register nodes. */
+const MAX_PUBLISHED = 1024;
 
 /**
- * Who of the nodes alive here holds a name in Consul. Ids that differ only in case overwrite each other in its catalogue
- * and tags match in any case, so of such nodes the oldest holds the name, until it goes.
+ * Which of the nodes alive here holds a name in Consul. Ids that differ only in case overwrite each other in the
+ * catalogue, and tags match in any case: of such nodes the oldest holds the name until it goes.
  */
 export class Claims {
   /** By name without case, oldest first. */
@@ -43,14 +43,14 @@ export class Claims {
     return Array.from(this.#claims.values()).flat();
   }
 
-  /** @returns the holder when it is another one than before */
+  /** @returns the holder, if the name had none before */
   add(claim: Claim): Holder | undefined {
     const key = keyOf(claim.node.aliveName);
     this.#claims.set(key, [...(this.#claims.get(key) ?? []), claim]);
     return this.#holders.has(key) ? undefined : this.#choose(key);
   }
 
-  /** @returns whether the node held its name; `holder` says who does now */
+  /** @returns whether the node held its name; `holder` then gives its successor */
   remove(node: RegisteredNode): boolean {
     const key = keyOf(node.aliveName);
     const rest = (this.#claims.get(key) ?? []).filter((claim) => claim.node !== node);
@@ -62,7 +62,7 @@ export class Claims {
     return true;
   }
 
-  /** @returns the oldest that waits for room, where there is some: it holds its name from now on */
+  /** Gives a name to the oldest node that waits for room. @returns its holder; undefined: no room, or no such node */
   promote(): Holder | undefined {
     if (this.#holders.size >= this.#most) return undefined;
     for (const key of this.#claims.keys()) {
@@ -82,7 +82,8 @@ export class Claims {
     if (publication.outcome !== "publish") return publication.reason;
     const holder = this.#holders.get(keyOf(node.aliveName))?.node;
     if (holder === node) return undefined;
-    if (holder === undefined) return `${this.#most} nodes are published, and no more are; it is when one of them goes`;
+    if (holder === undefined)
+      return `${this.#most} nodes are published, which is the limit; it is published when one of them goes`;
     return `its name differs only in case from ${holder.aliveName}, and Consul cannot tell the two apart; it is published when that one goes`;
   }
 

@@ -2,16 +2,16 @@ import type { Config } from "../../config/config.js";
 import { qualifiedDomain, readConsulName } from "../../names/service-domain.js";
 import { publishesToConsul } from "./publication.js";
 
-/** A domain under Consul's of which somebody would expect something that does not happen. */
+/** A domain under Consul's that does not do what its user probably expects. */
 export interface DomainDoubt {
-  /** `unpublished`: no node is published under it. `dotted`: not every Consul finds what is. */
+  /** `unpublished`: no node is published under it. `dotted`: newer versions of Consul do not find its nodes. */
   readonly kind: "unpublished" | "dotted";
   /** What will not happen, and why. */
   readonly evidence: string;
   readonly advice: string;
 }
 
-/** Of --domain and --publish-node. Empty where nothing is to be published, or the nodes are in a zone of our own. */
+/** Doubts about --domain and --publish-node. Empty where nothing is published, or the nodes are in the embedded zone. */
 export function domainDoubts(config: Config): DomainDoubt[] {
   if (config.register === "none" || (config.register === undefined && config.dnsListen !== undefined)) return [];
   const written = [
@@ -26,7 +26,7 @@ function doubtOf(written: string, config: Config): DomainDoubt | undefined {
   const name = readConsulName(qualifiedDomain(written, consulDomain), consulDomain);
   if (!name) return undefined;
   if (name.kind === "other") {
-    // Published as the service that was given, whatever the name that others ask for.
+    // With --service the nodes are published, whatever the domain is.
     if (service !== undefined && publishesToConsul(config)) return undefined;
     return {
       kind: "unpublished",

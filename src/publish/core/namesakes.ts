@@ -6,17 +6,17 @@ import { parseServiceDomain } from "../../names/service-domain.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE, META_OWNER, type ServiceEntry } from "./service-entry.js";
 
-/** Another place at which Consul has a node of the same full name, so that look-ups give either. */
+/** Another place at which Consul has a node of the same full name. A look-up gives either. */
 export interface Namesake {
-  /** `10.0.0.9:20002 on box2`: the Consul node that it is registered at. */
+  /** `10.0.0.9:20002 on box2`, with the Consul node at which it is registered. */
   readonly place: string;
   readonly serviceId: string;
 }
 
-/** Passing instances by the full names of their nodes, without case: DNS takes no notice of it, and neither does Consul. */
+/** Passing instances by the full names of their nodes, in lower case: DNS and Consul compare names without case. */
 export type MembersByName = ReadonlyMap<string, readonly ServiceMember[]>;
 
-/** Where a published node is looked up. */
+/** The domain under which a published node is looked up. */
 export function hostOfEntry({ aliveName, service }: ServiceEntry, config: Config): string {
   return nodeDomain(aliveName, config) ?? `${service}.service.${config.consulDomain}`;
 }
@@ -42,11 +42,11 @@ export function membersByName(
 }
 
 /**
- * What others have published under the name of a node here. One that is at the very place of ours is the same node,
- * published twice: by Nomad's service block, say.
- * @param entry one of those that are published of the node
- * @param owner meta of the entries of this daemon
- * @returns undefined as long as Consul does not list ours
+ * Other publications of the name of a node here. An instance at the address and port of ours is the same node, published
+ * twice: by Nomad's service block, for example.
+ * @param entry one of the node's entries
+ * @param owner META_OWNER of this daemon's entries
+ * @returns undefined while Consul does not list our entry
  */
 export function namesakes(entry: ServiceEntry, members: MembersByName, owner: string): Namesake[] | undefined {
   const named = members.get((entry.meta[META_NODE] ?? "").toLowerCase()) ?? [];

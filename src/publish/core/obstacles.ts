@@ -1,9 +1,9 @@
 import { printable } from "../../text.js";
 import { type HeldCheck, tcpCheckId, ttlCheckId } from "./service-entry.js";
 
-/** An agent's or a script's words in ours. */
+/** Characters of a check's output or notes in a message. */
 const MAX_WORDS = 120;
-/** `consul maint` makes these (https://developer.hashicorp.com/consul/commands/maint). */
+/** Ids of the checks that `consul maint` makes (https://developer.hashicorp.com/consul/commands/maint). */
 const MACHINE_MAINTENANCE = "_node_maintenance";
 const SERVICE_MAINTENANCE = "_service_maintenance:";
 
@@ -13,8 +13,7 @@ export interface Obstacle {
 }
 
 /**
- * Why Consul's DNS leaves out an entry whose TTL check passes: any other check that is critical, of the entry or of the
- * machine, does that.
+ * Why Consul's DNS leaves out an entry whose TTL check passes: another check of the entry or of the machine is critical.
  */
 export function obstacleOf(serviceId: string, checks: readonly HeldCheck[]): Obstacle | undefined {
   const critical = checks.find((check) => {

@@ -16,29 +16,29 @@ import {
   serviceId,
 } from "./service-entry.js";
 
-/** Where a daemon stands and what tells it from others; only the shell knows. */
+/** What distinguishes a daemon from others. */
 export interface DaemonIdentity {
   readonly hostName: string;
   /** The EPMD port that the daemon listens on. */
   readonly port: number;
-  /** Boot id, network namespace and port: the daemon that comes next in this place has the same. */
+  /** Boot id, network namespace and port: our successor after a restart has the same. */
   readonly owner: string;
 }
 
 export type Publication =
   | {
       readonly outcome: "publish";
-      /** One a family; never empty. */
+      /** One for each address family; never empty. */
       readonly entries: readonly ServiceEntry[];
-      /** A likely mistake, to be said once. */
+      /** A likely mistake, for the log. */
       readonly warning: string | undefined;
     }
-  /** The node should be published and cannot be: to be said, with what would help. */
+  /** The node should be published and cannot be. The reason says what would help. */
   | { readonly outcome: "refuse"; readonly reason: string }
   /** The node is not meant to be published. */
   | { readonly outcome: "skip"; readonly reason: string };
 
-/** `--register`, and where it is not given: consul when a domain lies under Consul's and no zone is served here. */
+/** `--register`; without it: consul when a domain lies under Consul's and no zone is embedded. */
 export function publishesToConsul(config: Config): boolean {
   if (config.register !== undefined) return config.register === "consul";
   if (config.dnsListen) return false;
@@ -49,7 +49,7 @@ export function publishesToConsul(config: Config): boolean {
   });
 }
 
-/** What tells the entries of this daemon from those of others: `srv-epmd:<instance>:<name>`. */
+/** The instance in the ids of this daemon's entries: `srv-epmd:<instance>:<name>`. */
 export function instanceOf(config: Config, daemon: DaemonIdentity): string {
   if (config.instance !== undefined) return config.instance;
   if (config.nomad.shortAllocId !== undefined) return config.nomad.shortAllocId;
@@ -128,7 +128,7 @@ function skipReason(aliveName: string, isHelper: boolean, config: Config): strin
   return undefined;
 }
 
-/** What Consul accepts with 200 and its DNS never finds. */
+/** Why Consul's DNS would never find a name, though Consul accepts it with 200. */
 function nameProblem(aliveName: string, owner: string): string | undefined {
   // RFC 1035 section 2.3.4: a label has at most 63 octets, a name 255, which are 253 characters.
   if (aliveName.length > 63) return `its name has ${aliveName.length} characters and DNS allows 63`;

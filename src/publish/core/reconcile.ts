@@ -9,10 +9,11 @@ import {
 } from "./service-entry.js";
 
 /**
- * What Consul shall hold for one name. Times are milliseconds since the epoch.
+ * What Consul shall hold for one name. Times are monotonic milliseconds.
  * - `up`: the node is alive.
- * - `awaited`: a daemon that stood here before us published it; its VM has until then to return.
- * - `leaving`: its VM has gone; out of DNS now, removed then, for a VM re-registers 2 s after it lost its EPMD.
+ * - `awaited`: our predecessor has published it, and its VM may return until then.
+ * - `leaving`: its VM has gone. The entry leaves DNS now and is removed then: a VM that lost its EPMD registers again
+ *   after 2 s.
  * - `gone`: nothing.
  */
 export type Target =
@@ -22,8 +23,8 @@ export type Target =
   | { readonly state: "gone" };
 
 /**
- * - `unsure`: a registration got no answer; it may have arrived.
- * - `registered`: not yet passed; a critical check stays critical over a re-registration.
+ * - `unsure`: a registration got no answer, and may have arrived.
+ * - `registered`: the check is not passed yet. A critical check stays critical when it is registered again.
  */
 export type Condition = "unsure" | "registered" | "passing" | "critical";
 
@@ -31,40 +32,40 @@ export type Condition = "unsure" | "registered" | "passing" | "critical";
 export interface Held {
   /** What was registered; undefined for an entry that was found there. */
   readonly entry: ServiceEntry | undefined;
-  /** What a daemon before us registered, as the agent tells it. */
+  /** What our predecessor registered, as the agent lists it. */
   readonly found?: ServiceEntry;
   readonly condition: Condition;
   /** When its TTL check is to be passed again. */
   readonly refreshAt: number;
-  /** When its TTL runs out, unless it is passed before: Consul's DNS leaves it out from then on. */
+  /** When its TTL runs out: from then on Consul's DNS leaves it out. */
   readonly expiresAt: number;
   /**
-   * It was registered with another token than ours of today, or that is not known. The agent tells the servers of an
-   * entry with the token of its registration: when that one is gone, they hear of nothing any more.
+   * It was registered with another token than the one in use, or perhaps so. The agent tells the servers of an entry
+   * with the token of its registration: without a valid one they learn nothing more of the entry.
    */
   readonly stale: boolean;
-  /** The agent's list has left it out: to be looked for by its id, for lists are filtered and cached on their way. */
+  /** The agent's list has left it out. It is asked for by id before it is registered again: proxies filter and cache lists. */
   readonly unlisted?: boolean;
 }
 
 export type HeldMap = ReadonlyMap<string, Held>;
 
-/** `renew`: the same registration once more, with the token of today. */
+/** `renew`: the same registration again, with the token in use. */
 export type Work =
   | { readonly action: "register" | "renew"; readonly id: string; readonly entry: ServiceEntry }
   | { readonly action: "pass" | "fail" | "deregister"; readonly id: string };
 
 export type Step =
   | Work
-  /** Nothing to do before then; undefined: ever. */
+  /** Nothing is to be done before then, or at all (undefined). */
   | { readonly action: "wait"; readonly until: number | undefined };
 
-/** `unknown`: the agent has no such service or check. `unsure`: no answer. `refused`: the agent said no. */
+/** `unknown`: the agent has no such service or check. `unsure`: no answer. `refused`: the agent refused the call. */
 export type StepResult = "done" | "unknown" | "unsure" | "refused";
 
 /**
- * The one next thing that brings Consul closer to the target.
- * @param notBefore when something may be tried again that has failed; what else is to be done does not wait for it
+ * The next step that brings Consul closer to the target.
+ * @param notBefore when a step that has failed may be tried again; other steps do not wait for it
  */
 export function nextStep(
   target: Target,
@@ -82,7 +83,7 @@ export function nextStep(
   return { action: "wait", until: until === Infinity ? undefined : until };
 }
 
-/** When the next check is to be passed again that need not be now. */
+/** When the next refresh is due that is not due yet. */
 export function nextRefresh(target: Target, held: HeldMap, now: number): number | undefined {
   if (target.state === "leaving" || target.state === "gone") return undefined;
   const times = Array.from(held.values(), ({ condition, refreshAt }) => (condition === "passing" ? refreshAt : 0));
@@ -90,7 +91,7 @@ export function nextRefresh(target: Target, held: HeldMap, now: number): number 
   return next === Infinity ? undefined : next;
 }
 
-/** All that is to be done, what comes first at the front. */
+/** All steps to the target, the first one first. */
 function* stepsTo(target: Target, held: HeldMap, now: number): Generator<Work> {
   switch (target.state) {
     case "up":
@@ -114,9 +115,9 @@ function* stepsTo(target: Target, held: HeldMap, now: number): Generator<Work> {
 function* stepsUp(entries: readonly ServiceEntry[], held: HeldMap, now: number): Generator<Work> {
   const wanted = new Set(entries.map((entry) => entry.id));
   const isWanted = ({ entry }: Held) => entry === undefined || entries.includes(entry);
-  // Before all else: what is in DNS stays there.
+  // First of all: what is in DNS stays there.
   yield* refreshes(held, now, isWanted);
-  // Ids that differ only in case overwrite each other in the catalogue: the old one goes first, or it takes ours with it.
+  // Ids that differ only in case overwrite each other in the catalogue. The former one goes first: its removal would remove ours too.
   const folded = new Set(entries.map((entry) => entry.id.toLowerCase()));
   const twins = new Map(Array.from(held).filter(([id]) => !wanted.has(id) && folded.has(id.toLowerCase())));
   if (twins.size > 0) return yield* removals(twins);
@@ -141,7 +142,7 @@ function stepFor(entry: ServiceEntry, there: Held | undefined): Work | undefined
   return there.stale ? { action: "renew", id, entry } : undefined;
 }
 
-/** A critical entry is not revived: what is out of DNS stays out until its VM is back. */
+/** Passes that are due. A critical entry is not passed: it stays out of DNS until its VM is back. */
 function* refreshes(held: HeldMap, now: number, which: (one: Held) => boolean): Generator<Work> {
   for (const [id, one] of held) {
     if (one.condition === "passing" && one.refreshAt <= now && which(one)) yield { action: "pass", id };
@@ -155,7 +156,7 @@ function* renewals(held: HeldMap): Generator<Work> {
   }
 }
 
-/** The servers are told of a removal with the token of the registration, too: one that is stale is renewed before it goes. */
+/** The agent tells the servers of a removal with the token of the registration: a stale entry is renewed first. */
 function* removals(held: HeldMap): Generator<Work> {
   for (const [id, one] of held) {
     const entry = one.entry ?? one.found;
@@ -165,8 +166,8 @@ function* removals(held: HeldMap): Generator<Work> {
 
 /**
  * What is held after a step.
- * @param sentAt when its call was sent: what the agent has done with it since counts against us
- * @param ttl milliseconds of the TTL check; it is passed again after a third of it
+ * @param sentAt when its call was sent: the TTL may run from then
+ * @param ttl milliseconds of the TTL check, which is passed every third of it
  */
 export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt: number, ttl: number): HeldMap {
   const next = new Map(held);
@@ -175,7 +176,7 @@ export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt:
   if (step.action === "register") {
     const { entry } = step;
     if (result === "done") next.set(step.id, { entry, condition: "registered", ...times, stale: false });
-    // A registration that got no answer may have arrived: it is ours to remove.
+    // A registration without an answer may have arrived: then we have to remove it.
     else if (result !== "refused") next.set(step.id, { ...before, entry, condition: "unsure", ...times, stale: true });
     return next;
   }
@@ -184,7 +185,7 @@ export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt:
     // The agent keeps the status of a check that is registered again.
     if (step.action === "renew") next.set(step.id, { ...before, stale: false });
     else if (step.action === "pass") {
-      // What is unsure stays so: it was seen while the check was being passed.
+      // An entry that a survey found different during the pass stays unsure.
       const condition = before.condition === "unsure" ? "unsure" : "passing";
       next.set(step.id, { ...before, condition, ...times });
     } else next.set(step.id, { ...before, condition: "critical" });
@@ -192,15 +193,15 @@ export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt:
   return next;
 }
 
-/** From now on everything is to be registered once more: there is another token. */
+/** There is another token: all entries are to be registered again with it. */
 export function withAnotherToken(held: HeldMap): HeldMap {
   return new Map(Array.from(held, ([id, one]) => [id, { ...one, stale: true }]));
 }
 
-/** What the agent was seen to hold. */
+/** What the agent holds. */
 export interface Survey {
   readonly services: readonly HeldService[];
-  /** All of the checks of those services, and of the machine. */
+  /** The checks of those services and of the machine. */
   readonly checks: readonly HeldCheck[];
   /** Ids of services whose TTL check is critical. */
   readonly critical: ReadonlySet<string>;
@@ -208,21 +209,21 @@ export interface Survey {
 
 export interface Observed {
   readonly held: HeldMap;
-  /** Ids that we thought ours and that another owner has overwritten. */
+  /** Ids of ours that another owner has overwritten. */
   readonly taken: readonly string[];
-  /** Ids that are there and ours. */
+  /** Ids of our entries in the survey. */
   readonly listed: readonly string[];
 }
 
-/** Names in Consul are told apart without case, as in DNS. */
+/** Consul compares names without case, as DNS does. */
 export function keyOf(aliveName: string): string {
   return aliveName.toLowerCase();
 }
 
-/** What the daemon gives every entry alike. */
+/** What all entries of a daemon have in common. */
 export type EntryTimes = Pick<ServiceEntry, "ttl" | "deregisterAfter">;
 
-/** Corrects what we believe of one name by what the agent was seen to hold. */
+/** Corrects what we believe of one name by a survey. */
 export function observe(
   held: HeldMap,
   key: string,
@@ -236,7 +237,7 @@ export function observe(
   const listed: string[] = [];
   for (const [id, believed] of held) {
     const service = survey.services.find((candidate) => candidate.id === id);
-    // Absent: the agent has lost its state, somebody removed it, or the list does not tell all.
+    // Absent: the agent has lost its state, somebody has removed the entry, or the list is incomplete.
     if (!service) {
       if (believed.entry) next.set(id, { ...believed, unlisted: true });
       continue;
@@ -257,14 +258,14 @@ export function observe(
     if (held.has(id) || keyOf(aliveNameOf(service) ?? "") !== key) continue;
     const condition = survey.critical.has(id) ? "critical" : "passing";
     const found = foundEntry(service, survey.checks, times);
-    // Nobody knows when it was passed, nor with which token it was registered.
+    // It is not known when the check was passed, nor with which token the entry was registered.
     next.set(id, { entry: undefined, found, condition, refreshAt: now, expiresAt: now + times.ttl / 3, stale: true });
     listed.push(id);
   }
   return { held: next, taken, listed };
 }
 
-/** Names of which entries with our own owner value are there. */
+/** Keys of the names that have entries of ours in a survey. */
 export function ownedKeys(survey: Survey, owner: string): Set<string> {
   return new Set(ownedBy(survey, owner).map((service) => keyOf(aliveNameOf(service) ?? "")));
 }
@@ -274,8 +275,8 @@ function ownedBy(survey: Survey, owner: string): HeldService[] {
 }
 
 /**
- * Entries that a daemon of our instance left behind before the machine was started anew: another owner's, and dead.
- * Whatever of another owner is not critical belongs to somebody alive.
+ * Entries that a daemon of our instance has left before the machine was restarted: they have another owner (boot id) and
+ * their TTL check is critical. An entry of another owner that is not critical is that of a live daemon.
  * @param prefix `srv-epmd:<instance>:`
  */
 export function abandoned(survey: Survey, owner: string, prefix: string): HeldService[] {
@@ -284,7 +285,7 @@ export function abandoned(survey: Survey, owner: string, prefix: string): HeldSe
   );
 }
 
-/** Dead entries of other owners, whatever their instance. */
+/** Entries of other owners, of any instance, whose TTL check is critical. */
 export function lapsed(survey: Survey, owner: string): HeldService[] {
   return survey.services.filter(({ id, meta }) => {
     return meta[META_OWNER] !== undefined && meta[META_OWNER] !== owner && survey.critical.has(id);

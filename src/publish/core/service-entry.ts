@@ -1,16 +1,16 @@
 import { hostPort } from "../../net/ip.js";
 import { fnv1a } from "../../text.js";
 
-/** Meta keys of our entries; `srv-epmd-owner` tells them from everybody else's. */
+/** Meta keys of our entries. Only our entries have `srv-epmd-owner`. */
 export const META_NODE = "erlang-node";
-/** The same under the name that RabbitMQ's discovery reads it by (rabbit_peer_discovery_consul.erl, extract_node/1). */
+/** The same under the key that RabbitMQ's discovery reads (rabbit_peer_discovery_consul.erl, extract_node/1). */
 export const META_NODE_NAME = "erlang-node-name";
 export const META_PORT = "erlang-dist-port";
 export const META_OWNER = "srv-epmd-owner";
-/** When the entry was made, seconds since the epoch: Consul keeps no times. */
+/** When the node registered, seconds since the epoch: Consul keeps no times. */
 export const META_SINCE = "srv-epmd-since";
 
-/** One service instance as the agent shall hold it. */
+/** One service instance as the agent is to hold it. */
 export interface ServiceEntry {
   readonly id: string;
   readonly aliveName: string;
@@ -53,14 +53,14 @@ export interface HeldCheck {
   readonly output: string;
 }
 
-/** Only ids with this prefix are ours; Nomad removes none but `_nomad-task-` ones. */
+/** All our ids have this prefix. Nomad removes only ids that begin with `_nomad-task-`. */
 export const ID_PREFIX = "srv-epmd:";
 
 export function serviceId(instance: string, aliveName: string, suffix = ""): string {
   return `${ID_PREFIX}${instance}:${aliveName}${suffix}`;
 }
 
-/** The TTL check; named by hand so that a TCP check beside it does not change it (Consul counts `:1`, `:2` then). */
+/** The TTL check. The id is given: Consul's own ids (`:1`, `:2`) would change with a TCP check beside it. */
 export function ttlCheckId(id: string): string {
   return `service:${id}`;
 }
@@ -69,7 +69,15 @@ export function tcpCheckId(id: string): string {
   return `service:${id}:tcp`;
 }
 
-/** Undefined for an entry that is not a node of ours. */
+/** Ids of the services whose TTL check is critical. Other checks say nothing about the daemon that keeps the entry. */
+export function criticalIds(checks: readonly HeldCheck[]): Set<string> {
+  const critical = checks.filter(({ checkId, serviceId, status }) => {
+    return checkId === ttlCheckId(serviceId) && status === "critical";
+  });
+  return new Set(critical.map(({ serviceId }) => serviceId));
+}
+
+/** Undefined for an entry that has no node name in its meta. */
 export function aliveNameOf(held: HeldService): string | undefined {
   const node = held.meta[META_NODE];
   const at = node?.indexOf("@") ?? -1;
@@ -114,9 +122,9 @@ function metaKeys({ meta }: Pick<HeldService, "meta">): string[] {
 }
 
 /**
- * The entry under an id of our own, for when another live daemon holds the one we want (two network namespaces with one
- * host name, say): `srv-epmd:<instance>~<hash>:<name>`.
- * @param owner what tells this daemon from that one
+ * The entry with an id that no other daemon has, `srv-epmd:<instance>~<hash>:<name>`, for an id that another live daemon
+ * holds: in two network namespaces with one host name, for example.
+ * @param owner META_OWNER of this daemon's entries
  */
 export function withDistinctId(entry: ServiceEntry, owner: string): ServiceEntry {
   const at = entry.id.lastIndexOf(`:${entry.aliveName}`);

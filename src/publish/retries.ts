@@ -1,0 +1,106 @@
+import { retryDelay } from "../consul/follower.js";
+import type { ConsulError } from "../errors.js";
+import type { Work } from "./core/reconcile.js";
+import type { Timings } from "./timings.js";
+
+export interface RetryDeps {
+  readonly timings: Pick<Timings, "firstRetry" | "maxRetry" | "refusalRetry">;
+  /** Milliseconds of the TTL check. */
+  readonly ttl: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+/** How a kind of step has failed, and when it may be tried again. */
+interface Retry {
+  readonly failures: number;
+  /** Milliseconds of now(). */
+  readonly at: number;
+  readonly error: ConsulError;
+}
+
+/** The failed steps of one name. Passes and other steps of each entry are apart: neither waits for the other's retry. */
+export class Retries {
+  readonly #deps: RetryDeps;
+  readonly #retries = new Map<string, Retry>();
+
+  constructor(deps: RetryDeps) {
+    this.#deps = deps;
+  }
+
+  get lastError(): ConsulError | undefined {
+    for (const { error } of this.#retries.values()) return error;
+    return undefined;
+  }
+
+  /** The step may not be tried before; 0: now. */
+  at(step: StepKind): number {
+    return this.#retries.get(keyOf(step))?.at ?? 0;
+  }
+
+  failed(step: StepKind, error: ConsulError): void {
+    const { timings, ttl, now, random } = this.#deps;
+    const key = keyOf(step);
+    const failures = (this.#retries.get(key)?.failures ?? 0) + 1;
+    // A healthy agent is called every third of the TTL: a pass, or an agent that is away, is tried as often.
+    const isPass = step.action === "pass";
+    const isOften = isPass || error.code === "CONSUL_UNAVAILABLE";
+    const most = isOften ? Math.min(timings.maxRetry, ttl / 3) : timings.maxRetry;
+    const delay =
+      error.code === "CONSUL_FORBIDDEN"
+        ? Math.min(timings.refusalRetry, isPass ? most : Infinity)
+        : retryDelay(failures, timings.firstRetry, most, random);
+    this.#retries.set(key, { failures, at: now() + delay, error });
+  }
+
+  succeeded(step: StepKind): void {
+    this.#retries.delete(keyOf(step));
+  }
+
+  /** All may be tried again now. */
+  hasten(): void {
+    for (const [key, retry] of this.#retries) this.#retries.set(key, { ...retry, at: 0 });
+  }
+}
+
+type StepKind = Pick<Work, "action" | "id">;
+
+function keyOf({ action, id }: StepKind): string {
+  return `${action === "pass" ? "pass" : "change"} ${id}`;
+}
+
+/** Makes a call at most once per interval: the first request at once, later ones together at the end of the interval. */
+export class Throttle {
+  readonly #call: () => void;
+  readonly #interval: number;
+  #timer: NodeJS.Timeout | undefined;
+  #isRequested = false;
+  #isStopped = false;
+
+  /** @param interval milliseconds */
+  constructor(call: () => void, interval: number) {
+    this.#call = call;
+    this.#interval = interval;
+  }
+
+  request(): void {
+    if (this.#isStopped) return;
+    if (this.#timer) {
+      this.#isRequested = true;
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#isRequested) this.request();
+    }, this.#interval);
+    this.#isRequested = false;
+    this.#call();
+  }
+
+  /** A request that waits is dropped, and so are later ones. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+}

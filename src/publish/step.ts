@@ -1,0 +1,132 @@
+import type { ConsulClient } from "../consul/client.js";
+import { ConsulError, describeError } from "../errors.js";
+import type { AgentState } from "./agent-state.js";
+import type { Held, StepResult, Work } from "./core/reconcile.js";
+import { type Ownership, type OwnershipDeps, ownershipOf } from "./ownership.js";
+
+export interface StepDeps extends OwnershipDeps {
+  readonly client: Pick<
+    ConsulClient,
+    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "service" | "checks" | "lookForToken"
+  >;
+  readonly agent: AgentState;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** The outcome of a step. */
+export interface Taken {
+  /**
+   * - `foreign`: the entry is another daemon's. Nothing was sent.
+   * - `confirmed`: the entry is there, and only the agent's list had left it out. Nothing was sent.
+   */
+  readonly result: StepResult | "foreign" | "confirmed";
+  /** Whose the entry was before; undefined: not asked, or not answered. */
+  readonly ownership: Ownership | undefined;
+  /** When the step's call was sent. */
+  readonly sentAt: number;
+  readonly error: ConsulError | undefined;
+}
+
+/**
+ * Takes one step at the agent. What we believe of an entry may be out of date, so the agent is asked whose it is before
+ * each call that could harm another daemon's entry. Never rejects.
+ * @param held what is believed of the step's entry now
+ */
+export async function takeStep(
+  step: Work,
+  held: () => Held | undefined,
+  deps: StepDeps,
+  signal: AbortSignal,
+): Promise<Taken> {
+  const { agent, client, now } = deps;
+  const before = held();
+  const service = ("entry" in step ? step.entry : (before?.entry ?? before?.found))?.service ?? "";
+  let ownership: Ownership | undefined;
+  let sent = false;
+  let sentAt = now();
+  try {
+    // A pass of a check that is known does no harm, and is the usual call.
+    if (step.action !== "pass" || before?.condition === "unsure") {
+      ownership = await ownershipOf(await client.service(step.id, signal), deps, signal);
+      const result = withoutCall(step, ownership, held());
+      if (result !== undefined) {
+        agent.succeeded({ sentAt, service: "" });
+        return { result, ownership, sentAt, error: undefined };
+      }
+    }
+    sent = true;
+    sentAt = now();
+    await send(step, ownership, held, client, signal);
+    // Only now: the answer to the question alone does not say that the agent takes the call.
+    agent.succeeded({ sentAt, service, action: step.action });
+    return { result: "done", ownership, sentAt, error: undefined };
+  } catch (thrown) {
+    const error = asConsulError(thrown);
+    if (!signal.aborted) agent.failed(error, { sentAt, service, action: step.action });
+    // A question without an answer has changed nothing.
+    return { result: sent ? resultOf(error) : "refused", ownership, sentAt, error };
+  }
+}
+
+/** The outcome of a step for which nothing is to be sent; undefined: its call is to be sent. */
+function withoutCall(step: Work, ownership: Ownership, held: Held | undefined): Taken["result"] | undefined {
+  const registers = step.action === "register";
+  switch (ownership) {
+    case "ours": {
+      const isThere = registers && held?.unlisted && held.entry === step.entry && held.condition === "passing";
+      return isThere ? "confirmed" : undefined;
+    }
+    case "taken":
+      return "foreign";
+    case "abandoned":
+      return registers ? undefined : "foreign";
+    case "free":
+      return registers ? undefined : "unknown";
+    default:
+      return ownership satisfies never;
+  }
+}
+
+async function send(
+  step: Work,
+  ownership: Ownership | undefined,
+  held: () => Held | undefined,
+  client: StepDeps["client"],
+  signal: AbortSignal,
+): Promise<void> {
+  const { action, id } = step;
+  switch (action) {
+    case "register": {
+      await client.register(step.entry, signal);
+      const before = held();
+      const isOthers = before?.entry === undefined && ownership !== "free";
+      const mayHaveTcpCheck = before?.found ? before.found.tcpCheck !== undefined : isOthers;
+      if (mayHaveTcpCheck && step.entry.tcpCheck === undefined) await client.dropTcpCheck(id, signal);
+      return;
+    }
+    case "renew":
+      return client.register(step.entry, signal);
+    case "deregister": {
+      // A token is deleted after the file has the next one, and the agent tells the servers of the removal with the
+      // token of the registration: an entry that is removed with a deleted token stays in the catalogue.
+      await client.lookForToken();
+      const now = held();
+      const entry = now?.entry ?? now?.found;
+      if (now?.stale && entry) await client.register(entry, signal);
+      return client.deregister(id, signal);
+    }
+    default:
+      return client[action](id, signal);
+  }
+}
+
+function asConsulError(thrown: unknown): ConsulError {
+  if (thrown instanceof ConsulError) return thrown;
+  return new ConsulError("CONSUL_UNAVAILABLE", describeError(thrown), { cause: thrown });
+}
+
+function resultOf({ code }: ConsulError): StepResult {
+  if (code === "CONSUL_UNKNOWN") return "unknown";
+  return code === "CONSUL_UNAVAILABLE" ? "unsure" : "refused";
+}

@@ -10,7 +10,7 @@ import { listenError } from "../os/sockets.js";
 import { isResponse } from "./wire/layout.js";
 import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/reply.js";
 
-/** Who asks, and how. */
+/** The client of a query. */
 export interface QueryPeer {
   readonly transport: "udp" | "tcp";
   /** Canonical IP literal. */
@@ -28,7 +28,7 @@ export interface ResponderOptions {
   readonly address: string;
   /** 0: any port that is free for UDP and TCP. */
   readonly port: number;
-  /** May throw ProtocolError: the sender is told FORMERR. */
+  /** When it throws a ProtocolError, the response is FORMERR. */
   readonly answer: AnswerQuery;
   readonly log: Logger;
   /** The longest response over UDP, octets, where the query allows it; default 1232. */

@@ -6,7 +6,8 @@ import type { Logger } from "../daemon/logger.js";
 const OTHERS = 0o077;
 
 /**
- * Why a folder is not ours alone: whoever else can write there could pose as the relay process. Undefined: it is.
+ * Why a folder is not private: another user who can write there could pose as the relay process. Undefined: it is
+ * private.
  * A missing folder is made, with those above it.
  */
 export async function makePrivateFolder(path: string): Promise<string | undefined> {
@@ -28,9 +29,9 @@ export interface FolderFault {
 const MORE_NAMES = 99;
 
 /**
- * A folder of ours in one where every user may make folders. When another user has taken its name, it is the first of the
- * names beside it that is ours already, else the first that can be had: nobody else can make a folder that belongs to us,
- * and two cannot make the same one, so all of our processes find the same.
+ * Our folder in a parent where every user may make folders. When another user has taken its name, it is the first numbered
+ * name that is ours already, else the first that can be made. No other user can make a folder that belongs to us, so that
+ * all of our processes find the same folder.
  */
 export async function ownFolderIn(parent: string, name: string, log: Logger): Promise<string> {
   const usual = join(parent, name);
@@ -47,7 +48,7 @@ export async function ownFolderIn(parent: string, name: string, log: Logger): Pr
     }
     return undefined;
   };
-  // Whoever has taken the usual name may give it back while our processes use another.
+  // The usual name may become free again while our processes use another.
   const folder = (await find(async () => {})) ?? (holder === undefined ? undefined : await find(make));
   if (folder === undefined) return usual;
   if (holder !== undefined) {

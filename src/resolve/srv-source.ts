@@ -36,7 +36,7 @@ export interface SrvSourceOptions {
   readonly now?: () => number;
 }
 
-/** Names of which it is remembered that their targets came without addresses. */
+/** Entries of `withoutAddresses`. */
 const MAX_REMEMBERED = 10_000;
 
 /** Records of an answer that are used. 64 KiB of records (RFC 1035 section 4.2.2) would make thousands of queries and connections. */

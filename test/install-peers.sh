@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the programs that the tests speak to, where they are missing: Erlang in several releases, Elixir, rebar3, Consul,
-# RabbitMQ, ejabberd, HAProxy, Chromium, a C compiler and network tools.
+# RabbitMQ, ejabberd, HAProxy, Chromium, a C compiler, shells and network tools.
 #   bash test/install-peers.sh        (npm test runs it first; it takes no time when everything is there)
 # On Debian as root it installs packages of the distribution; Consul, which Debian 12 no longer has, comes from the main
 # section of Debian 11, further Erlang/OTP releases (test/install-otp.sh) and the brokers and HAProxy (test/install-brokers.sh)
@@ -63,6 +63,8 @@ missing_packages() {
   have openssl || echo openssl
   have chromium || echo chromium
   have groff || echo groff-base
+  have zsh || echo zsh
+  have fish || echo fish
   have_ei || echo erlang-dev
   have gcc || echo gcc
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev
@@ -105,7 +107,7 @@ fetch_consul() {
 by_hand() {
   say "$1. Missing here: $2."
   say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, HAProxy, Chromium, gcc, and on Linux ip, curl, dig,"
-  say "nft, openssl); on Debian this script does it as root, and RabbitMQ and ejabberd too: sudo bash test/install-peers.sh"
+  say "nft, openssl, groff, zsh, fish); on Debian this script does it as root, and RabbitMQ and ejabberd too: sudo bash test/install-peers.sh"
   if [[ ${CI:-} = true ]]; then
     say "CI=true: every peer has to be there"
     exit 1

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { run, startChild } from "../support/child.js";
 import { cleanEnvironment, findProgram } from "../support/environment.js";
+import { requirePeer } from "../support/require-peer.js";
 import { BIN, runCli } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 
@@ -62,17 +63,21 @@ describe("completion", () => {
     expect(await inShell("bash", ["--norc"], script)).toEqual(found);
   });
 
-  test.skipIf(findProgram("fish") === undefined)("in fish offers commands, values and files", async () => {
-    const lines = ["reso", "serve --register n", "serve --register=n", `serve --config ${dist}srv-epmd.j`];
-    const attempts = lines.map((line) => `complete -C 'srv-epmd ${line}'`);
-    const script = ["srv-epmd completion fish | source", ...attempts].join("\n");
-    const found = ["resolve", "none", "--register=none", `${dist}srv-epmd.js`];
-    expect(await inShell("fish", ["--no-config"], script)).toEqual(found);
+  requirePeer("fish")("in fish", () => {
+    test("offers commands, values and files", async () => {
+      const lines = ["reso", "serve --register n", "serve --register=n", `serve --config ${dist}srv-epmd.j`];
+      const attempts = lines.map((line) => `complete -C 'srv-epmd ${line}'`);
+      const script = ["srv-epmd completion fish | source", ...attempts].join("\n");
+      const found = ["resolve", "none", "--register=none", `${dist}srv-epmd.js`];
+      expect(await inShell("fish", ["--no-config"], script)).toEqual(found);
+    });
   });
 
-  test.skipIf(findProgram("zsh") === undefined)("in zsh is a script that the shell takes", async () => {
-    const script = 'autoload -U compinit; compinit -u -D; eval "$(srv-epmd completion zsh)"; echo $_comps[srv-epmd]';
-    expect(await inShell("zsh", ["-f"], script)).toEqual(["_srv_epmd"]);
+  requirePeer("zsh")("in zsh", () => {
+    test("is a script that the shell takes", async () => {
+      const script = 'autoload -U compinit; compinit -u -D; eval "$(srv-epmd completion zsh)"; echo $_comps[srv-epmd]';
+      expect(await inShell("zsh", ["-f"], script)).toEqual(["_srv_epmd"]);
+    });
   });
 });
 

@@ -29,6 +29,8 @@ export type Peer =
       | "ejabberd"
       | "haproxy"
       | "groff"
+      | "zsh"
+      | "fish"
       | "chromium"
     )
   /** A C compiler and Erlang's library for C nodes. */

@@ -10,7 +10,7 @@ const FLUSH_LIMIT = 500;
 /** Unread bytes of the log; above it lines are dropped, so that they do not fill our memory. */
 const MAX_LOG_BACKLOG = 4 * 1024 * 1024;
 
-// The end of a reader (EPIPE) ends neither the daemon nor a command.
+// When the reader of stdout or stderr ends (EPIPE), the daemon and commands continue.
 let lost: NodeJS.ErrnoException | undefined;
 const unread = new AbortController();
 const stopped = new AbortController();

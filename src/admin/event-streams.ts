@@ -29,7 +29,7 @@ export class EventStreams {
   #last: string | undefined;
   #looking = false;
 
-  /** @param standing text that differs when something on the page has changed that has no event of its own */
+  /** @param standing text that changes with everything on the page for which there is no event */
   constructor(observations: Observations, standing: () => Promise<string>, log: Logger) {
     this.#observations = observations;
     this.#standing = standing;

@@ -52,8 +52,8 @@ register_node(Name, Port, Driver) ->
              end,
     case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
         {{ok, _}, Pattern} when Pattern =/= "" ->
-            %% Linked to the caller, net_kernel: it ends with the distribution, and the next distribution starts
-            %% another.
+            %% Linked to the caller, net_kernel: the connector ends when distribution stops, and starts again when
+            %% distribution starts again.
             is_own_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Pattern}});
         _ -> ok
     end,

@@ -35,7 +35,7 @@ export function makeExecutable({ node, script, file }: { node: string; script: s
     // With the compiled code beside the source it starts in three quarters of the time.
     const sea = { main: script, output: blob, disableExperimentalSEAWarning: true, useCodeCache: true };
     writeFileSync(config, JSON.stringify(sea));
-    // By the node that will read it: the form of the blob, and of the compiled code in it, is its own.
+    // Made by the Node.js that will read it: each version has its own format of the blob and of compiled code.
     output(node, "--experimental-sea-config", config);
     copyFileSync(node, copy);
     chmodSync(copy, 0o755);

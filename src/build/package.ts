@@ -42,7 +42,7 @@ for (const file of files) process.stdout.write(`${(statSync(file).size / 1e6).to
 
 /**
  * Writes the command as one file that `node` runs, with nothing beside it. CommonJS, because Node 20 takes nothing else
- * into an executable, and because of one file it starts sooner and smaller than an ES module. The licences of what is
+ * into an executable, and because it starts faster and in less memory than an ES module. The licences of what is
  * in it stand at its end, so that every copy has them.
  * @returns those licences
  */

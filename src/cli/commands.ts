@@ -19,7 +19,7 @@ export interface CommandDefinition {
   readonly usage: string;
   readonly operands: { readonly least: number; readonly most: number; readonly describe: string };
   readonly examples: readonly [string, string][];
-  /** Options that people use first: all that `--help` lists. None: it lists every option. */
+  /** The options that `--help` lists, the most used ones. Absent: it lists every option. */
   readonly first?: readonly OptionKey[];
   /** It runs until it is stopped, and writes a log. */
   readonly isService?: boolean;

@@ -29,7 +29,7 @@ const NARROWEST = 30;
 
 /** A line in parts no wider than a terminal, broken between words; what follows stands below where its text begins. */
 export function wrap(text: string, columns: number): string[] {
-  // After the last run of two blanks or more begins the text of a line in columns.
+  // In a line with columns, the text begins after the last run of two or more blanks.
   const indent = /^(.* {2,}| *)/.exec(text)?.[0].length ?? 0;
   const room = columns - indent;
   if (text.length <= columns || room < NARROWEST) return [text];

@@ -8,7 +8,7 @@ const DEFAULT_PAGER = "if command -v less >/dev/null; then exec less; else exec 
 export async function page(text: string, { env, stdout, stdoutIsTerminal = false, onSignal }: Io): Promise<void> {
   const pager = env.PAGER ?? DEFAULT_PAGER;
   if (!stdoutIsTerminal || env.TERM === "dumb" || pager === "") return stdout(text);
-  // less: colours as they are, and nothing to leave where the text fits on the screen.
+  // less: -R shows colours, -F ends at once when the text fits on the screen, -X does not clear it.
   const less = `${env.LESS ?? "-F -X"} -R`;
   // Ctrl-C is for the pager: if we ended, it would lose its terminal. Before the start, since the pager may run first.
   onSignal(() => undefined);
@@ -17,7 +17,7 @@ export async function page(text: string, { env, stdout, stdoutIsTerminal = false
     child.once("error", () => resolve(false));
     child.once("close", () => resolve(true));
   });
-  // Whoever leaves the pager early has seen enough.
+  // EPIPE: the user closed the pager before the end of the text. This is no failure.
   child.stdin.on("error", () => undefined);
   child.stdin.end(text);
   if (!(await ended)) stdout(text);

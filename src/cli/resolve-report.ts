@@ -128,7 +128,7 @@ export function traceLines(event: TraceEvent): string[] {
       const { server, qname, qtype, records } = event;
       const some = records === 1 ? "1 record" : `${records} records`;
       return [
-        `- query ${qname} ${qtype}: the truncated answer of ${server} stands, ${some}; over TCP there is no more`,
+        `- query ${qname} ${qtype}: the truncated answer of ${server} is used, ${some}; TCP gave no complete answer`,
       ];
     }
     case "hosts-file":

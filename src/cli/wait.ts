@@ -15,7 +15,7 @@ const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1000;
 /** Milliseconds: an EPMD that works answers at once. */
 const EPMD_TIMEOUT = 1000;
-/** Milliseconds: a look-up asks a silent name server less and less often, so a new look-up sooner finds one that has started. */
+/** Milliseconds: one look-up asks a silent name server at growing intervals; a new look-up finds sooner that it has started. */
 const LOOK_UP_TIMEOUT = 4000;
 const SHORTEST_ATTEMPT = 100;
 /** Milliseconds until the first line that says what is missing, and the longest time between two. */

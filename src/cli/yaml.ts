@@ -1,2 +1,2 @@
-/** Loaded only for a YAML file. A static import, for only that gives the bundler the package's names. */
+/** Loaded only for a YAML file. The import is static, because the bundler then knows which names are used. */
 export { parse as parseYaml } from "yaml";

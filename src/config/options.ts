@@ -194,7 +194,7 @@ export const OPTIONS = {
   srvTarget: maybe({
     group: "resolve",
     commands: RESOLVING,
-    help: "take only SRV records with this target, where one name has those of all nodes, as in Kubernetes; placeholders as in --srv-name",
+    help: "use only SRV records with this target, when one name has the records of all nodes, as in Kubernetes; placeholders as in --srv-name",
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
   }),
@@ -261,7 +261,7 @@ export const OPTIONS = {
   match: maybe({
     group: "resolve",
     commands: ["names"],
-    help: "the nodes that match on all machines, such as node_*@svc; only a srv-epmd can tell, or Consul (--cluster)",
+    help: "list the nodes on all machines that match, such as node_*@svc; ask a srv-epmd, or Consul with --cluster",
     placeholder: "PATTERN",
     parse: namePattern,
   }),
@@ -352,7 +352,7 @@ export const OPTIONS = {
   publish: list({
     group: "publish",
     commands: RESOLVING,
-    help: "publish only nodes whose alive name matches, and take no other here for the node of a service; an exact name wins over the list of helpers",
+    help: "publish only nodes whose alive name matches; look-ups of a service do not use other nodes here; an exact name publishes a helper too",
     placeholder: "GLOB",
     parse: values.glob,
     defaultText: "every node",
@@ -535,7 +535,7 @@ export const OPTIONS = {
   gatewayListen: one({
     group: "gateway",
     commands: SERVE,
-    help: "where the gateway's DNS answers, over UDP and TCP; none where /etc/hosts or an inetrc does (srv-epmd hosts)",
+    help: "address of the gateway's DNS, over UDP and TCP; none when VMs use /etc/hosts or an inetrc instead (srv-epmd hosts)",
     placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(DNS_PORT),
     default: "127.0.0.1:53",
@@ -576,7 +576,7 @@ export const OPTIONS = {
   untilIdle: one({
     group: "gateway",
     commands: ["relay"],
-    help: "end when no daemon is connected and no link is open for a minute; serve starts a relay process so",
+    help: "end when no daemon is connected and no link is open for a minute; serve starts its relay process with this option",
     parse: values.boolean,
     default: "false",
     hidden: true,

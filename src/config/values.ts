@@ -74,7 +74,7 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (text: 
   };
 }
 
-/** A number, or a name of useradd(8)'s kind. 2^32-1 is no user: setreuid(2) takes it for none. */
+/** A uid, or a user name that useradd(8) accepts. 2^32-1 is no uid: to setreuid(2) it means "no change". */
 export function user(text: string): number | string {
   const uid = /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined;
   if (uid !== undefined && uid < 0xffffffff) return uid;

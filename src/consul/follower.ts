@@ -10,9 +10,9 @@ export interface FollowTimings {
 
 export const FOLLOW_TIMINGS: FollowTimings = { wait: 60_000, firstRetry: 250, maxRetry: 10_000, pace: 1_000 };
 
-/** @template P where a query stands: an index of the catalogue, a hash of a registration */
+/** @template P the position of a query: an index of the catalogue, or a hash of a registration */
 export interface FollowerDeps<T, P> {
-  /** One query. It is answered at once without a position, and otherwise when there is another value, or in the end. */
+  /** One query. Without a position Consul answers at once; with one, when the value changes or after `wait`. */
   readonly query: (
     position: P | undefined,
     wait: number,
@@ -87,8 +87,8 @@ export class Follower<T, P> {
   }
 
   /**
-   * Milliseconds to wait before the next query, 0 as a rule. Each change ends a query: without a limit a service in
-   * turmoil, or a server whose index never holds a query, would be asked without a pause.
+   * Milliseconds to wait before the next query, mostly 0. Each change ends a query: without a limit a service that
+   * changes all the time, or a server that answers every query at once, would be asked without a pause.
    */
   #paceDelay(): number {
     const { now, timings } = this.#deps;

@@ -13,7 +13,7 @@ export interface TokenOptions {
 /**
  * The ACL token of a client. The agent remembers the token with which an entry was registered, and tells the servers of
  * the entry with that one (https://developer.hashicorp.com/consul/docs/security/acl: "service registrations"). After it
- * is deleted they learn neither of a dead node nor of a live one. So entries have to be registered again with another
+ * is deleted they no longer learn of any change. So entries have to be registered again with another
  * token, and none may be removed before that.
  */
 export class AclToken {

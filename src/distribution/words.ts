@@ -29,7 +29,7 @@ function verdict(probe: Probe, asked: string): string {
     case "node":
       return `is ${probe.name} ${about(probe)}`;
     case "other-node":
-      return `is ${probe.name}, not ${asked}: a VM that dials ${difference(probe.name, asked)} hangs up ${about(probe)}`;
+      return `is ${probe.name}, not ${asked}: a VM that dials ${difference(probe.name, asked)} closes the connection ${about(probe)}`;
     case "erlang":
       return `${over(probe.tls)}an Erlang node, which answers ${probe.status}${STATUS_WORDS[probe.status] ?? ""}`;
     case "refused":
@@ -39,9 +39,9 @@ function verdict(probe: Probe, asked: string): string {
     case "silent":
       return probe.stage === "connect"
         ? "no answer to the connection attempt: the machine is down, or a firewall drops it"
-        : `${over(probe.tls)}takes the connection and says nothing: no Erlang node, or one that hangs`;
+        : `${over(probe.tls)}accepts the connection and sends nothing: no Erlang node, or one that does not respond`;
     case "closed":
-      return `${over(probe.tls)}takes the connection and hangs up without a word: no Erlang node, or a proxy with none behind it`;
+      return `${over(probe.tls)}accepts the connection and closes it without an answer: no Erlang node, or a proxy that reaches no node`;
     case "tls":
       return `${over(probe.tls) || "speaks TLS: "}it ends the handshake (${probe.code}): probably -proto_dist inet_tls that asks for a client certificate`;
     case "not-erlang":

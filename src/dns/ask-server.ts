@@ -104,7 +104,7 @@ async function wholeAnswer(
   const timeout = Math.min(limited(TCP_TIMEOUT), 0.8 * limited(Number.POSITIVE_INFINITY));
   const overTcp = { server, transport: "tcp", edns, timeout } as const;
   const whole = (await tracedExchange(query, overTcp, because(why, context))).answer;
-  // A crowded answer is complete as far as is known: it stands when the server does not speak TCP.
+  // An answer near the size limit (`crowded`) may be complete: it is used when TCP gives no records.
   if (answer.kind !== "truncated") return { answer: whole.kind === "records" ? whole : answer, isPartial: false };
   if (whole.kind !== "failed" && whole.kind !== "truncated") return { answer: whole, isPartial: false };
   const partial = answer.partial ?? (whole.kind === "truncated" ? whole.partial : undefined);

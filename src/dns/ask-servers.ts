@@ -13,7 +13,7 @@ const SHORTEST_TRY = 100;
 const FIRST_BACKOFF = 200;
 /** The pause before a last round is cut to leave time for that round, but not below this. */
 const SHORTEST_BACKOFF = 50;
-/** After so many rounds servers that refuse are believed. */
+/** After this many rounds the query ends when every failure was a refusal. */
 const REFUSED_ROUNDS = 3;
 
 /** With the gateway this machine's programs ask us, and we would ask ourselves. */

@@ -25,7 +25,7 @@ export function slotHolder({ address, port }: NameServer, qname: string): string
 }
 
 /**
- * Slots for queries. A holder may have as many slots as stay free, so that a silent server never takes those of the
+ * Slots for queries. A holder gets a slot while more slots are free than it has: a silent server leaves slots for the
  * others; a holder that is alone has half of all. A free slot goes to a waiting query: for local peers before strangers,
  * then of the holder with the fewest slots, then the oldest.
  */

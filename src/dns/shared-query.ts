@@ -25,7 +25,7 @@ export interface SharedQueryDeps {
 
 /** CNAMEs that lead out of one message into the next question. */
 const MAX_ALIASES = 8;
-/** Followers of a Consul cluster see a registration 50-100 ms after its leader: an absence is asked about again after this. */
+/** Followers of a Consul cluster see a registration 50-100 ms after its leader: after an NXDOMAIN, milliseconds to the next try. */
 const ABSENCE_RETRY = 150;
 /** How long "known a moment ago" is, milliseconds. */
 const KNOWN_RECENTLY = 60_000;

@@ -2,7 +2,7 @@ import { NO_AGENT, UNUSED, useOf } from "./consul.js";
 import { ok, skip, warn } from "./core/finding.js";
 import type { Check } from "./examination.js";
 
-/** The Date header has whole seconds, and the answer takes its time. Milliseconds. */
+/** The Date header has whole seconds, and the answer arrives later. Milliseconds. */
 const TOLERANCE = 5_000;
 
 export const clock: Check = {

@@ -97,7 +97,7 @@ async function localName(
     ];
   return [
     warn(
-      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name hangs up`,
+      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name closes the connection`,
       `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}; nothing is to be done where its peers use ${probe.name}`,
     ),
   ];

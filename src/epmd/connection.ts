@@ -169,7 +169,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
       }
       if (duplex.writableLength > MAX_UNREAD) return drop("answers-unread");
       if (deps.unread.isFull) {
-        // Thousands of requests may arrive in one turn, and the answers that are dropped in it stay in memory until its end.
+        // Answers of closed connections stay in memory until this turn of the event loop ends: wait for its end.
         nextTurn = setImmediate(() => {
           nextTurn = undefined;
           advance();

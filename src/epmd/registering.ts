@@ -45,11 +45,11 @@ export interface RegisteringDeps {
 export const MAX_NAMES = 16;
 
 /**
- * Milliseconds in which a name gives way once to a registration with the holder's own port. Two VMs behind one address
+ * Milliseconds in which a registration with the holder's own port may replace the holder once. Two VMs behind one address
  * (SNAT), with the same name and port, come back 2 s after each loss: they would take the name from each other for ever.
  */
 const GIVE_WAY_PAUSE = 30_000;
-/** Names of which the last giving way is remembered. */
+/** Names whose last replacement is remembered. */
 const MAX_GAVE_WAY = 1000;
 
 const REFUSED: Registered = { outcome: "refused" };
@@ -57,7 +57,7 @@ const REFUSED: Registered = { outcome: "refused" };
 export function createRegister(deps: RegisteringDeps): Register {
   const { registry, maxNodes, uids, now, log } = deps;
   const sampling = new Sampling();
-  /** When a name last gave way to a registration with the holder's port, the oldest first. */
+  /** When a registration with the holder's port last replaced the holder, by name, the oldest first. */
   const gaveWay = new Map<string, number>();
 
   const gaveWayLately = (aliveName: string) => {
@@ -99,7 +99,7 @@ export function createRegister(deps: RegisteringDeps): Register {
     return REFUSED;
   };
 
-  /** A machine that loses power or its network ends no connection: the successor of such a VM takes the name over. */
+  /** A machine that loses power or its network closes no connection: the next VM at its address replaces the holder. */
   const giveWay = async (request: Alive2Request, peer: Peer): Promise<void> => {
     const holder = registry.get(request.aliveName);
     if (!isOfPeer(holder, peer)) return;
@@ -110,10 +110,10 @@ export function createRegister(deps: RegisteringDeps): Register {
     if (!isSame && !(await deps.isClosed({ address: holder.address, port: holder.port }))) return;
     if (registry.get(request.aliveName) !== holder) return;
     const { aliveName: node } = holder;
-    const why = isSame ? "it has come back" : "nothing listens at its port";
+    const why = isSame ? "the node has come back" : "nothing listens at the holder's port";
     log.info(
       { node, address: hostPort(holder) },
-      `the holder of the name gives way to a new registration from its machine: ${why}`,
+      `a new registration from the same machine replaces the holder of the name: ${why}`,
     );
     if (isSame) rememberGivingWay(node);
     deps.release(holder);

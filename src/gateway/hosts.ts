@@ -210,8 +210,8 @@ export class GatewayHosts {
   }
 
   /**
-   * Gives up the address that was used longest ago, of those without nodes and links: however fast one user asks at all
-   * addresses, a new host gets one. When too many addresses were only looked up in DNS, the oldest of these goes first:
+   * Gives up the address that was used longest ago, of those without nodes and links: a new host gets one even while
+   * one user asks at all of them. When too many addresses were only looked up in DNS, the oldest of these goes first:
    * any program can look up many names, and a search list makes more. But an address that was only looked up may be that
    * of a VM which is about to ask, so some of these are kept.
    * @returns false: none can be given up

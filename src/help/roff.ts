@@ -72,7 +72,7 @@ function linesOf(block: Block): string[] {
   }
 }
 
-/** Set in a little, or out when it would be too wide so. */
+/** Code, indented by 2 more columns; at column 4 when it would be too wide for that. */
 function codeLines(lines: readonly string[]): string[] {
   const widest = Math.max(...lines.map((text) => text.length));
   const [begin, end] = widest > TABLE_WIDTH - 2 ? [".in 4n", ".in"] : [".RS 2", ".RE"];

@@ -64,7 +64,7 @@ function linesOf(block: Block, width: number, ink: Ink): string[] {
   }
 }
 
-/** Without colours what is code in a sentence needs its quotes; a cell that is nothing else does not. */
+/** Without colours, code inside a sentence keeps its backquotes; a table cell that is only code needs none. */
 function withQuotes(block: Block): Block {
   const quoted = (spans: readonly Span[]) =>
     spans.map((span) => (span.style === "code" ? { ...span, text: `\`${span.text}\`` } : span));
@@ -76,7 +76,7 @@ function withQuotes(block: Block): Block {
   return { ...block, rows };
 }
 
-/** What links are written as where nothing can be followed. @param topicAs what another topic is called there */
+/** Writes links as text, because a terminal cannot follow them. @param topicAs how another topic is named */
 export function linksAs(topicAs: (topic: string) => string): (text: string, target: string) => string {
   return (text, target) => {
     const topic = /^([a-z]+)\.md(?:#.*)?$/.exec(target)?.[1];

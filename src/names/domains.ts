@@ -25,8 +25,8 @@ export function nodeDomain(
 }
 
 /**
- * Whether --publish leaves a name out. Then a look-up under a service does not mean the node here: it may live elsewhere.
- * A helper exists once, whatever --publish says.
+ * Whether --publish excludes a name. A look-up of the name under a service then means a node elsewhere, not the one here.
+ * --publish never excludes a helper, because no other node has its name.
  */
 export function isLeftOut(aliveName: string, { publish }: Pick<DomainSettings, "publish">): boolean {
   return publish.length > 0 && !publish.some((glob) => glob.matches(aliveName)) && !isHelperName(aliveName);
@@ -96,7 +96,7 @@ export class Domains {
 
   /**
    * The host part with which NAMES lists a node that is alive here when the nodes of `host` are asked for; undefined when
-   * it is not one of them. Its service has it too, in whatever domain it is looked up.
+   * it is not one of them. The node also belongs to its service, when that is looked up under another domain.
    */
   listedHost(aliveName: string, host: string): string | undefined {
     if (this.isMachine(host)) return host;

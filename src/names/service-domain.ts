@@ -25,7 +25,7 @@ export function domainOf(aliveName: string, rules: readonly DomainRule[]): strin
   return rules.find((rule) => rule.glob.matches(aliveName))?.domain;
 }
 
-/** What `{name}`, `{host}` and `{service}` stand for where a node is looked up: the service is the first label of the host. */
+/** The values of `{name}`, `{host}` and `{service}` for a node. The service is the first label of the host. */
 export function partsOf({ aliveName, host }: { readonly aliveName: string; readonly host: string }) {
   return { name: aliveName, host, service: host.split(".", 1)[0] ?? host };
 }

@@ -93,7 +93,7 @@ export class Audits {
       await this.#survey(sentAt);
     } catch (error) {
       if (error instanceof ConsulError && !signal.aborted) agent.failed(error, { sentAt });
-      // A healthy agent is called every third of the TTL: so may be one that does not answer.
+      // The longest pause is a third of the TTL: a healthy agent is called as often.
       return retryDelay(++this.#failures, timings.firstRetry, ttl / 3, random);
     }
     this.#failures = 0;

@@ -77,7 +77,7 @@ export class Leftovers {
         await this.#register(held, survey);
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
-        // As a rule it is the entry of another service, whose own daemons renew it.
+        // Usually the token may not write that service, and the daemons of the service renew the entry.
         log.debug({ err: error, serviceId: id }, "a dead entry of another daemon stays as it is");
       }
     }

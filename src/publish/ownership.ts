@@ -31,7 +31,7 @@ export async function ownershipOf(
 
 /**
  * What a daemon has in common with its successor after a restart, and with no other live daemon: boot id, network
- * namespace and EPMD port. Elsewhere than on Linux the host name stands for the first two.
+ * namespace and EPMD port. On systems other than Linux the host name replaces the first two.
  */
 export async function readOwner(port: number): Promise<string> {
   const [boot, namespace] = await Promise.all([bootId(), networkNamespace()]);

@@ -29,7 +29,7 @@ export interface PresenceDeps {
 
 /** A slow agent is no outage: a node without a known reason is called missing after so many times the patience. */
 const MORE_PATIENCE = 10;
-/** Returns are gathered so many times longer than losses, so that one line has all of them as a rule. */
+/** Returns are gathered this many times longer than losses, so that one line usually has all of them. */
 const MORE_GATHERED = 6;
 /** Names or ids in one line. */
 const MOST_NAMED = 8;
@@ -45,7 +45,7 @@ export class Presence {
   /** Names that count as missing. */
   readonly #missing = new Set<string>();
   readonly #returned = new Set<string>();
-  /** At least some of them are in the log, which is not given every one where nodes come and go all the time. */
+  /** The log has some of them. It does not get all when nodes leave DNS and return all the time (see Outages). */
   #isTold = false;
   readonly #forgotten = new Set<string>();
   /** Those of them that are in the log. */
@@ -126,7 +126,7 @@ export class Presence {
     this.#isTold = true;
     const names = news.map(({ name }) => name);
     const what = names.length === 1 ? "the node is" : `${names.length} nodes are`;
-    log.warn(named("node", names), `${what} not in Consul's DNS: ${first.reason ?? "the Consul agent takes its time"}`);
+    log.warn(named("node", names), `${what} not in Consul's DNS: ${first.reason ?? "the Consul agent is slow"}`);
   }
 
   #tellReturned(standings: readonly Standing[]): void {

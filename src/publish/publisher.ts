@@ -122,7 +122,7 @@ export class Publisher implements Caller {
   /** @param changes as `changes` was when the survey began */
   observe(survey: Survey, changes: number): void {
     this.#visible.observe(new Set([...this.#held.keys(), ...this.wanted]), survey.checks);
-    // A refresh changes nothing that was surveyed, and is so frequent that it may meet every survey.
+    // A refresh changes nothing that a survey shows. Refreshes are frequent: without this, every survey might be discarded.
     if ((this.#running && !this.#isRefreshing) || changes !== this.#changes) return;
     const { now, owner } = this.#deps;
     const { held, taken, listed } = observe(this.#held, this.#key, survey, owner, now(), this.#deps);
@@ -179,7 +179,7 @@ export class Publisher implements Caller {
       this.#deps.turns.leave(this);
       return;
     }
-    // While the step waits for its turn a refresh may become due, which has a turn of its own.
+    // A refresh may become due while the step waits for its turn: the publisher wakes then and asks for an earlier turn.
     const next = nextRefresh(this.#target, this.#held, this.#deps.now());
     if (next !== undefined) this.#sleepUntil(next);
     this.#deps.turns.enter(this, this.#rank(step));
@@ -236,7 +236,7 @@ export class Publisher implements Caller {
     const justRegistered = step.action === "register" || this.#held.get(step.id)?.condition === "registered";
     if (result === "unknown" && !justRegistered) return;
     this.#retries.failed(step, error);
-    // It failed with the former token: the step that is due now is another one.
+    // The call failed with the former token: with the new token it need not wait for the retry.
     if (tokens !== this.#tokens) this.#retries.hasten();
   }
 
@@ -289,7 +289,7 @@ export class Publisher implements Caller {
     const { action, id } = step;
     if (action === "register") return;
     if (result === "done") this.#retries.succeeded(step);
-    // A registration has succeeded when the pass that follows it has.
+    // A registration has succeeded only when the pass after it has succeeded.
     if (result === "done" && before?.condition !== "passing") this.#retries.succeeded({ action: "register", id });
     if (action === "fail" || action === "deregister") this.#visible.withdrawn(id, before);
     if (action !== "pass") return;

@@ -42,7 +42,7 @@ export interface NameStatus {
   readonly published: boolean;
   /** It registered a moment ago, and its publication is under way. */
   readonly pending: boolean;
-  /** Only the limit of names keeps it out: anybody who may register can bring this about. */
+  /** Only the limit of names keeps it out. A peer that may register can cause that. */
   readonly isBeyondLimit: boolean;
   readonly serviceIds: readonly string[];
   /** Why it is not published although it is alive. */

@@ -43,7 +43,7 @@ export class Retries {
     const { timings, ttl, now, random } = this.#deps;
     const key = keyOf(step);
     const failures = (this.#retries.get(key)?.failures ?? 0) + 1;
-    // A healthy agent is called every third of the TTL: a pass, or an agent that is away, is tried as often.
+    // The longest pause of a pass, or while the agent does not answer, is a third of the TTL, as for a healthy agent.
     const isPass = step.action === "pass";
     const isOften = isPass || error.code === "CONSUL_UNAVAILABLE";
     const most = isOften ? Math.min(timings.maxRetry, ttl / 3) : timings.maxRetry;

@@ -58,13 +58,13 @@ export async function takeStep(
     sent = true;
     sentAt = now();
     await send(step, ownership, held, client, signal);
-    // Only now: the answer to the question alone does not say that the agent takes the call.
+    // After the call, because an agent that answers the query for the entry may still refuse the call.
     agent.succeeded({ sentAt, service, action: step.action });
     return { result: "done", ownership, sentAt, error: undefined };
   } catch (thrown) {
     const error = asConsulError(thrown);
     if (!signal.aborted) agent.failed(error, { sentAt, service, action: step.action });
-    // A question without an answer has changed nothing.
+    // When the query for the entry failed, the call was not sent and nothing has changed.
     return { result: sent ? resultOf(error) : "refused", ownership, sentAt, error };
   }
 }

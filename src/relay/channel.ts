@@ -143,7 +143,7 @@ class Channel {
       };
       const timer = setTimeout(() => {
         settle(undefined);
-        // A process that reads nothing must not be sent ever more.
+        // Requests must not pile up for a process that does not read.
         if (performance.now() - this.#unansweredSince > ANSWER_LIMIT) this.#end("it does not answer");
       }, limit);
       this.#unansweredSince = Math.min(this.#unansweredSince, performance.now());

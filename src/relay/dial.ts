@@ -9,7 +9,7 @@ interface DialOptions {
   /** In the order in which they are tried; addresses that were silent before come last. */
   readonly endpoints: readonly IpPort[];
   readonly silent: SilentAddresses;
-  /** Descriptors for attempts beside the first, whose descriptor is the link's. */
+  /** Descriptors for further attempts; the first one uses the descriptor of the link. */
   readonly spare: SpareDescriptors;
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
   /** How the socket is read. */
@@ -36,7 +36,7 @@ interface Attempt {
 
 /**
  * Connects to the endpoint that accepts first: the next is tried at once when one refuses, and beside one that has been
- * silent for 250 ms. Where no further attempt may be made beside it, the oldest is given up after its part of the time.
+ * silent for 250 ms. When no descriptor is left for a further attempt, the oldest attempt ends after its share of the time.
  * @returns a function that ends all attempts, without a call of onDone
  */
 export function dial(options: DialOptions): () => void {

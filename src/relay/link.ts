@@ -105,7 +105,7 @@ export function adopt(accepted: Socket, onread: OnReadOpts): Socket {
   if (!handle) return readItself(accepted, onread);
   inner._handle = null;
   const socket = new Socket({ handle, onread, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
-  // Until then its server counts it and does not close.
+  // Its server counts it until it is destroyed, and close() would wait for it.
   accepted.destroy();
   return socket;
 }
@@ -155,7 +155,7 @@ class Direction {
   /** Sends the bytes there, first those that have arrived already. */
   readonly to = (socket: Socket): void => {
     this.#to = socket;
-    // Reading has stopped because they were too many; it goes on when they are written.
+    // More than MAX_EARLY bytes had arrived, so reading has stopped: it continues when they are written.
     if (this.#earlySize > MAX_EARLY) this.#stalledSince = performance.now();
     const early = this.#early.splice(0);
     if (early.length > 0) this.take(Buffer.concat(early));

@@ -30,7 +30,7 @@ export function dialledAddress({ node, onlyAddress }: Question, { dialled }: Loo
   return onlyAddress ?? (node.form === "full" ? undefined : dialled);
 }
 
-/** Of the families, those that a client needs that can dial one address alone; all, when that is of none of them. */
+/** Only the family of the dialled address, when it is one of these families; else all of these families. */
 export function neededFamilies(families: readonly Family[], dialled: string | undefined): readonly Family[] {
   const needed = families.filter((family) => dialled !== undefined && family === familyOf(dialled));
   return needed.length > 0 ? needed : families;

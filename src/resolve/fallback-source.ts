@@ -61,7 +61,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
   const { srvName, port, epmd, isOwn, localAddresses, now = () => performance.now() } = options;
 
   /**
-   * The addresses of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves
+   * The addresses of the SRV owner name, which belong to this node; else those of its host, as a stock VM here resolves
    * it. A name waits for the answers of the names before it, but not for long: an answer may never come.
    */
   async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {

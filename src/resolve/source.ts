@@ -19,7 +19,7 @@ export interface SourceTraits {
   readonly forStrangers: boolean;
   /** It is asked only for hosts of two labels or more, and for addresses. */
   readonly needsFullName: boolean;
-  /** It has no addresses as hosts: an address means those endpoints under the domain of the alive name that have it. */
+  /** For an address as host part it gives the endpoints with that address under the domain of the alive name. */
   readonly usesDomain: boolean;
   /** Several endpoints may be a node's old and new instance: the one that accepts connections goes first. */
   readonly mayProbe: boolean;

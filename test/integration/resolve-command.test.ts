@@ -29,7 +29,7 @@ describe("resolve --probe", () => {
   test("names the node that is there instead, and exits with 1", async () => {
     const port = await nodeOf("other@h.test");
     const { code, stdout } = await runCommand(["resolve", "a@h.test", ...at("a@h.test", port), "--probe"]);
-    expect(stdout).toContain("is other@h.test, not a@h.test: a VM that dials a@h.test hangs up");
+    expect(stdout).toContain("is other@h.test, not a@h.test: a VM that dials a@h.test closes the connection");
     expect(code).toBe(1);
   });
 

@@ -121,7 +121,7 @@ requirePeer("erl")("the machine's own VM", () => {
     vm.child.signal("SIGSTOP");
     const args = ["resolve", "a@127.0.0.1", "--node", `a@127.0.0.1=127.0.0.1:${port}`, "--probe", "--timeout", "500ms"];
     const { code, stdout } = await runCli(args);
-    expect(stdout).toContain("takes the connection and says nothing: no Erlang node, or one that hangs");
+    expect(stdout).toContain("accepts the connection and sends nothing: no Erlang node, or one that does not respond");
     expect(code).toBe(1);
     await vm.kill();
   });

@@ -61,7 +61,7 @@ requirePeer(
     await comeBack();
     const again = await node(successor);
     expect(await again.eval("node()")).toBe("'far@svc.service.consul'");
-    expect((await logged("gives way")).msg).toContain("nothing listens at its port");
+    expect((await logged("replaces the holder")).msg).toContain("nothing listens at the holder's port");
     expect(await isRegistered()).toBe(true);
   });
 
@@ -72,7 +72,7 @@ requirePeer(
     await losePower();
     await comeBack();
     await node(successor, env);
-    expect((await logged("gives way")).msg).toContain("it has come back");
+    expect((await logged("replaces the holder")).msg).toContain("the node has come back");
     expect((await epmdNames(4369, here)).stdout).toContain("name far at port 9101");
   });
 

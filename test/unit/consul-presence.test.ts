@@ -81,7 +81,7 @@ describe("nodes that fall out of DNS one by one, and return so,", () => {
   test("a node that waits for its turn has more time than one that failed", () => {
     expect(look(8, (name) => missing(name, { reason: undefined }))).toEqual([]);
     expect(look(8, (name) => missing(name, { reason: undefined }))).toEqual([
-      "40 nodes are not in Consul's DNS: the Consul agent takes its time",
+      "40 nodes are not in Consul's DNS: the Consul agent is slow",
     ]);
   });
 

@@ -51,7 +51,7 @@ export interface ListedNode {
 /** A tag that Consul's DNS finds as a label. */
 const TAG_NAME = /^[0-9A-Za-z_-]{1,63}$/;
 
-/** An instance has one VM. More tags that could be its name are something else, or a flood. */
+/** Most tags of an instance that may be alive names. It has one VM: more of them are other tags, or an attack. */
 const MOST_NAMES = 4;
 
 /**
@@ -165,7 +165,6 @@ function aliveNamesOfTags(tags: readonly string[], suffix: string | undefined): 
     .filter((name) => TAG_NAME.test(name));
 }
 
-/**
 /**
  * The nodes alive here that are listed for a host.
  * @param hostOf the host part of the full name of a node; undefined: the node has another host

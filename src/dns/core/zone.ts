@@ -20,7 +20,7 @@ export interface Zone {
   readonly nodes: readonly ZoneNode[];
 }
 
-/** Nodes come and go between two queries. */
+/** Seconds. 0, because a node may start or end before the next query. */
 const TTL = 0;
 /** As Consul: all records of one priority. */
 const PRIORITY = 1;

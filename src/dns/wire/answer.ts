@@ -50,7 +50,7 @@ export type Answer =
 /** Response codes that a server may give without repeating a question it could not or would not read. */
 const WITHOUT_QUESTION: readonly Rcode[] = ["FORMERR", "NOTIMP", "SERVFAIL", "REFUSED"];
 const OPCODE = 0x78;
-/** Letters' upper case differs from the lower in this bit. */
+/** The bit in which an upper-case letter differs from the lower-case one. */
 const CASE = 0x20;
 
 /**
@@ -134,7 +134,7 @@ function readSections(message: Message, { qname, qtype }: Pick<Asked, "qname" | 
   if (visited.size > 0 && !soa) return { kind: "alias", target: owner, ttl };
   const others = answers.find((record) => record.type === qtype || record.type === "CNAME");
   if (visited.size === 0 && others) return { kind: "failed", reason: "another name", detail: others.owner };
-  // RFC 1034 section 4.3.1: not its zone, and no recursion. Neither a cache's NODATA, which has a SOA (RFC 2308 section 2.2).
+  // RFC 1034 section 4.3.1: neither authoritative nor recursive. (NODATA of a cache has a SOA: RFC 2308 section 2.2.)
   if (!message.aa && !message.ra && !soa && answers.length === 0) return { kind: "failed", reason: "lame" };
   return { kind: "nodata", ttl: Math.min(ttl, negativeTtl(message)) };
 }

@@ -15,11 +15,11 @@ export interface RegisteredNode extends NodeDescription {
   readonly connection?: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** `configured`: from --publish-node; it gives way to the VM's own registration. */
+  /** `configured`: from --publish-node; the VM's own registration replaces it. */
   readonly origin: "alive2" | "configured";
 }
 
-/** A name that was registered before: DUMP lists it, and its creation is counted on. */
+/** A name that was registered before: DUMP lists it, and the next registration of the name gets its creation plus one. */
 export interface FormerNode {
   readonly aliveName: string;
   readonly port: number;

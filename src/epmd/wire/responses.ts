@@ -46,7 +46,7 @@ export function decodePort2Reason(bytes: Buffer): string | undefined {
 }
 
 export interface NamesAnswer {
-  /** The port that the EPMD believes to be on. */
+  /** The port that the EPMD says it listens on. */
   readonly epmdPort: number;
   /** Full names, with an `@`, when the EPMD was asked with a pattern and knows patterns. */
   readonly names: readonly NamedPort[];
@@ -56,7 +56,7 @@ export interface NamesAnswer {
 export function decodeNamesResponse(bytes: Buffer): NamesAnswer {
   const reader = new ByteReader(bytes);
   const epmdPort = reader.uint32();
-  // A 32-bit field that holds a port: a larger value is no EPMD's.
+  // The field has 32 bits and holds a port: a program that sends a larger value is no EPMD.
   if (epmdPort > 65535) throw new ProtocolError("EPMD_MESSAGE", `NAMES_REQ was answered with port ${epmdPort}`);
   const names = reader
     .remaining()

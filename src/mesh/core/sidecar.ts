@@ -65,7 +65,7 @@ function quoted(text: string): string {
 }
 
 /**
- * Of several proxies those of nodes that are alive here; all, when none is. An agent may serve several network namespaces,
+ * The proxies of nodes that are alive here; all proxies when none of them is. An agent may serve several network namespaces,
  * and listeners in another namespace are out of reach; and another service's proxy makes connections in the name of that
  * service.
  */

@@ -12,7 +12,7 @@ export interface Upstream extends IpPort {
 /** The most destinations in a reason: enough to find a misspelt one. */
 const MOST_LISTED = 12;
 
-/** @param spellings of the destination; the first that an upstream has counts. Like Consul, it ignores case */
+/** @param spellings of the destination, in order: the first that an upstream has is used. Case is ignored, as in Consul */
 export function upstreamsTo(spellings: readonly string[], upstreams: readonly Upstream[]): Upstream[] {
   for (const spelling of spellings) {
     const wanted = spelling.toLowerCase();

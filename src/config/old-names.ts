@@ -5,7 +5,7 @@ import { flagOf, OPTION_KEYS, optionOf, variableNamed } from "./options.js";
 const REPLACED: Readonly<Record<string, string>> = {
   "no-admin": "--admin none",
   "probe-endpoints": "--prefer-reachable",
-  "gateway-host": "--gateway-domain",
+  "gateway-host": "--gateway-domain, for the domains of --domain too: it replaces them",
   stdout: "--out -",
   "fallback-epmd": "--fallback epmd",
   "fallback-port": "--fallback N, the port",

@@ -186,9 +186,9 @@ export class Relays {
     return true;
   }
 
-  /** A quarter is kept for links and listeners: a further attempt only saves time. */
+  /** A quarter is kept for links and listeners: a further attempt only saves time. Both sides may be infinite. */
   #admitAttempt(): boolean {
-    const admitted = this.#descriptorsLeft() > this.#options.descriptors / 4;
+    const admitted = this.#descriptorsLeft() >= this.#options.descriptors / 4;
     if (admitted) this.#furtherAttempts += 1;
     return admitted;
   }

@@ -120,6 +120,15 @@ test("an address that drops packets, as all of IPv6 may, is waited for once and 
   expect(client.lines.filter(({ type }) => type === "dial-failed")).toHaveLength(1);
 });
 
+test("where the limit of open files is unknown, the next endpoint is tried beside a silent one too", async () => {
+  // One after the other, the second attempt would begin after half a minute.
+  const relay = await startRelay({ descriptors: Number.POSITIVE_INFINITY, timings: { dial: 60_000 } });
+  const client = await daemon(relay.path);
+  const peer = await startPeer();
+  await dialRelay(await ensure(client, NODE, [await silent(), peer.endpoint]));
+  await peer.accepted(0);
+});
+
 test("a node with many silent endpoints costs a link no more than 8 attempts at once", async () => {
   // Under load 14 steps of 250 ms may take longer than the default limit.
   const relay = await startRelay({ timings: { dial: 9_000 } });

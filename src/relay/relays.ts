@@ -2,7 +2,7 @@ import type { IpPort, PortRange } from "../config/network-values.js";
 import { describeError } from "../errors.js";
 import { SilentAddresses } from "../net/endpoint.js";
 import { hostPort, isLoopback } from "../net/ip.js";
-import type { RelayTimings } from "./limits.js";
+import { MAX_RELAYS, type RelayTimings } from "./limits.js";
 import { Relay } from "./relay.js";
 import type { DialFailure, Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
 
@@ -186,9 +186,10 @@ export class Relays {
     return true;
   }
 
-  /** A quarter is kept for links and listeners: a further attempt only saves time. Both sides may be infinite. */
+  /** A quarter is kept for links and listeners, and no more than these may need: a further attempt only saves time. */
   #admitAttempt(): boolean {
-    const admitted = this.#descriptorsLeft() >= this.#options.descriptors / 4;
+    const kept = Math.min(this.#options.descriptors / 4, MAX_RELAYS);
+    const admitted = this.#descriptorsLeft() > kept;
     if (admitted) this.#furtherAttempts += 1;
     return admitted;
   }

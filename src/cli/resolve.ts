@@ -101,7 +101,7 @@ async function waysOf(
   const hostsText = await readHostsFile();
   const host = full.slice(full.indexOf("@") + 1);
   const ways = waysIn({
-    config,
+    settings: config,
     host,
     endpoints: answer.outcome === "found" ? answer.endpoints : [],
     isLocal: answer.outcome === "found" && answer.source === "registry",

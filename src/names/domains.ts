@@ -39,14 +39,17 @@ export function servedDomains({ domain, consulDomain }: Pick<DomainSettings, "do
 }
 
 /** The Consul service of an alive name: --service, else the one in its domain. */
-export function serviceOf(aliveName: string, settings: DomainSettings): string | undefined {
+export function serviceOf(
+  aliveName: string,
+  settings: Omit<DomainSettings, "publish" | "nodeHost">,
+): string | undefined {
   if (settings.service !== undefined) return settings.service;
   const domain = nodeDomain(aliveName, settings);
   return domain === undefined ? undefined : parseServiceDomain(domain, settings.consulDomain)?.service;
 }
 
 /** Host part of the full name of a node that is alive here. */
-export function nodeHost(aliveName: string, settings: DomainSettings): string | undefined {
+export function nodeHost(aliveName: string, settings: Omit<DomainSettings, "publish">): string | undefined {
   const host = settings.nodeHost ?? nodeDomain(aliveName, settings);
   if (host !== undefined) return host;
   return settings.service === undefined ? undefined : `${settings.service}.service.${settings.consulDomain}`;

@@ -1,7 +1,7 @@
-import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { ServiceMember } from "../consul/core/catalogue.js";
 import type { Logger } from "../daemon/logger.js";
+import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
 import type { Holder } from "./core/claims.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/namesakes.js";
@@ -11,7 +11,7 @@ import type { Timings } from "./timings.js";
 
 export interface NamesakesDeps {
   readonly client: Pick<ConsulClient, "members">;
-  readonly config: Config;
+  readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;
   /** The nodes that are published here. */
   readonly holders: () => readonly Holder[];
@@ -80,7 +80,7 @@ export class Namesakes {
   }
 
   async #compare(): Promise<void> {
-    const { client, holders, config, owner } = this.#deps;
+    const { client, holders, settings, owner } = this.#deps;
     const listings = new Map<string, readonly ServiceMember[]>();
     const services = new Set(holders().flatMap(({ entries }) => entries.map(({ service }) => service)));
     for (const service of services) {
@@ -93,9 +93,9 @@ export class Namesakes {
     for (const { node, entries } of holders()) {
       const [entry] = entries;
       if (!entry) continue;
-      const host = hostOfEntry(entry, config);
+      const host = hostOfEntry(entry, settings);
       const key = `${entry.service} ${host}`;
-      const index = indexes.get(key) ?? membersByName(listings.get(entry.service) ?? [], host, config);
+      const index = indexes.get(key) ?? membersByName(listings.get(entry.service) ?? [], host, settings);
       indexes.set(key, index);
       const places = (namesakes(entry, index, owner) ?? []).map(({ place }) => place);
       if (places.length > 0) now.set(keyOf(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });

@@ -153,7 +153,7 @@ test("an agent that answers questions and takes no registration is asked with gr
   const registrar = new Registrar({
     ...{
       registry,
-      config: serveConfig({ domain: ["svc"] }),
+      settings: serveConfig({ domain: ["svc"] }),
       client: refusing as unknown as ConsulClient,
       log: collectLog().log,
     },
@@ -184,7 +184,7 @@ test("an agent that takes passes and fails registrations is not asked by all tha
   };
   const registry = new Registry();
   const registrar = new Registrar({
-    ...{ registry, config: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
+    ...{ registry, settings: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
     client: { ...client, ...choosy } as unknown as ConsulClient,
     identity: { hostName: "box1", port: 4369, owner: OWNER },
   });

@@ -209,7 +209,7 @@ describe("the host of a name", () => {
     const { log } = collectLog();
     const machine = { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] };
     const { nodes, close } = composeResolution({
-      config,
+      settings: config,
       machine,
       domains: new Domains(config, machine),
       registry: NOBODY_HERE,
@@ -358,7 +358,7 @@ test("endpoints that refused are not in the cache the next time, also where the 
   for (const name of ["a@svc.test", "a@127.0.0.1"]) {
     dns.queries.length = 0;
     const { nodes, close } = composeResolution({
-      config,
+      settings: config,
       machine,
       domains: new Domains(config, machine),
       registry: NOBODY_HERE,

@@ -3,7 +3,13 @@ import type { ConsulClient } from "../consul/client.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
-import { consulErrorCode, notFound, type Question, type Resolution, unavailable } from "../resolve/core/resolution.js";
+import {
+  consulErrorCode,
+  type NodeQuestion,
+  notFound,
+  type Resolution,
+  unavailable,
+} from "../resolve/core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "../resolve/source.js";
 import {
   asksAgent,
@@ -76,7 +82,7 @@ function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSou
     );
   }
 
-  async function ask(question: Question, { sameHost }: LookupContext): Promise<Resolution> {
+  async function ask(question: NodeQuestion, { sameHost }: LookupContext): Promise<Resolution> {
     const destination = destinationOf(settings, question.node);
     let sidecars: readonly Sidecar[];
     const alive = await aliveNames();

@@ -5,7 +5,7 @@ import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
 import type { Holder } from "./core/claims.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/namesakes.js";
-import { keyOf } from "./core/reconcile.js";
+import { nameKey } from "./core/reconcile.js";
 import { META_NODE } from "./core/service-entry.js";
 import type { Timings } from "./timings.js";
 
@@ -48,7 +48,7 @@ export class Namesakes {
 
   /** Other places that publish a node of this name. */
   of(aliveName: string): readonly string[] {
-    return this.#told.get(keyOf(aliveName))?.places ?? [];
+    return this.#told.get(nameKey(aliveName))?.places ?? [];
   }
 
   /** Something was published: compare soon. */
@@ -98,7 +98,8 @@ export class Namesakes {
       const index = indexes.get(key) ?? membersByName(listings.get(entry.service) ?? [], host, settings);
       indexes.set(key, index);
       const places = (namesakes(entry, index, owner) ?? []).map(({ place }) => place);
-      if (places.length > 0) now.set(keyOf(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });
+      if (places.length > 0)
+        now.set(nameKey(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });
     }
     this.#tell(now);
   }

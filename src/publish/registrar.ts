@@ -6,7 +6,7 @@ import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Claim, Claims, type Holder } from "./core/claims.js";
 import { type DaemonIdentity, instanceOf, type PublicationSettings, publicationOf } from "./core/publication.js";
-import { keyOf, type Target } from "./core/reconcile.js";
+import { nameKey, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
 import { Leftovers } from "./leftovers.js";
 import { Namesakes } from "./namesakes.js";
@@ -217,7 +217,7 @@ export class Registrar {
 
   #left(node: RegisteredNode): void {
     if (!this.#claims.remove(node)) return;
-    const key = keyOf(node.aliveName);
+    const key = nameKey(node.aliveName);
     const holder = this.#claims.holder(key);
     if (holder) this.#aimUp(holder);
     else this.#publishers.get(key)?.aim({ state: "leaving", until: this.#now() + this.#timings.grace });
@@ -227,11 +227,11 @@ export class Registrar {
 
   #aimUp({ node, entries }: Holder): void {
     // A name without a connection is one of --publish-node.
-    this.#publisher(keyOf(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
+    this.#publisher(nameKey(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
   }
 
   #publisherOf({ node }: Claim): Publisher | undefined {
-    const key = keyOf(node.aliveName);
+    const key = nameKey(node.aliveName);
     return this.#claims.holder(key)?.node === node ? this.#publishers.get(key) : undefined;
   }
 

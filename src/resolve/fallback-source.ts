@@ -7,8 +7,8 @@ import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wan
 import {
   epmdErrorCode,
   type NodeDescription,
+  type NodeQuestion,
   notFound,
-  type Question,
   type Resolution,
   type Unavailable,
   unavailable,
@@ -64,7 +64,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
    * The addresses of the owner name, which mean this node; else those of its host, as a stock VM on this machine resolves
    * it. A name waits for the answers of the names before it, but not for long: an answer may never come.
    */
-  async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
+  async function addressesFor(question: NodeQuestion, context: LookupContext): Promise<NamedAddresses> {
     const { node, search, shortHost } = question;
     if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
     const families = neededFamilies(wantedFamilies(question.family, options.family), dialledAddress(question, context));
@@ -89,7 +89,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
     );
   }
 
-  async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
+  async function lookUp(question: NodeQuestion, context: LookupContext): Promise<Resolution> {
     const { aliveName, host } = question.node;
     const { addresses, name, ttl, stale, unavailable: silent } = await addressesFor(question, context);
     const bounds = new Bounds(context.trace);

@@ -4,8 +4,8 @@ import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js"
 import { familyOf } from "../net/ip.js";
 import {
   type Found,
+  type NodeQuestion,
   notFound,
-  type Question,
   type Resolution,
   type SourceName,
   type Trace,
@@ -56,7 +56,7 @@ export interface ResolveOptions {
 /** The result of the sources, and the question to the source that gave it. */
 interface Answered {
   readonly resolution: Resolution;
-  readonly asked: Question;
+  readonly asked: NodeQuestion;
   /** Undefined: no source could be asked, or none answered in time. */
   readonly source: Source | undefined;
 }
@@ -134,7 +134,7 @@ export class NodeResolver {
     return domainOf(aliveName) ?? "localhost";
   }
 
-  #question(name: NodeName): Question | Resolution {
+  #question(name: NodeName): NodeQuestion | Resolution {
     const { aliveName, family, form } = name;
     if (family !== undefined && this.#options.family !== "any" && family !== this.#options.family) {
       return notFound("NAME_FAMILY", `asked for IPv${family}, but --family is ${this.#options.family}`);
@@ -149,7 +149,7 @@ export class NodeResolver {
   }
 
   #ask(
-    question: Question,
+    question: NodeQuestion,
     [source, ...others]: readonly Source[],
     context: LookupContext,
     before: Resolution | undefined,
@@ -170,7 +170,7 @@ export class NodeResolver {
   }
 
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
-  #prepare({ usesDomain }: Source, question: Question): Question | Resolution {
+  #prepare({ usesDomain }: Source, question: NodeQuestion): NodeQuestion | Resolution {
     const { aliveName, host } = question.node;
     if (!usesDomain || familyOf(host) === undefined) return question;
     const domain = this.#options.domainOf(aliveName);
@@ -213,7 +213,7 @@ export class NodeResolver {
 
   #inTime(
     answered: Promise<Answered>,
-    asked: Question,
+    asked: NodeQuestion,
     { deadline }: LookupContext,
     options: ResolveOptions,
   ): Promise<Answered> {
@@ -229,7 +229,7 @@ export class NodeResolver {
 }
 
 /** Name servers are not asked for `localhost` and names of one label. */
-function isAskable({ needsFullName }: Source, { node: { host } }: Question): boolean {
+function isAskable({ needsFullName }: Source, { node: { host } }: NodeQuestion): boolean {
   return !needsFullName || host.includes(".") || familyOf(host) !== undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../net/endpoint.js";
-import type { LeftOut, Question, Resolution, SourceName, Trace } from "./core/resolution.js";
+import type { LeftOut, NodeQuestion, Resolution, SourceName, Trace } from "./core/resolution.js";
 
 export interface LookupContext {
   /** When the answer is due, milliseconds on the clock of the look-up. */
@@ -72,10 +72,10 @@ export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
 export interface Source extends SourceTraits {
   readonly name: SourceName;
   /** An endpoint that it gave refused a connection: its cached records are out of date. */
-  readonly onRefused?: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
+  readonly onRefused?: (question: NodeQuestion, endpoint: Pick<Endpoint, "address" | "port">) => void;
   /** Which nodes it is asked for, by alive name; absent: all. */
   readonly serves?: (aliveName: string) => boolean;
-  readonly lookUp: (question: Question, context: LookupContext) => Resolution | Promise<Resolution>;
+  readonly lookUp: (question: NodeQuestion, context: LookupContext) => Resolution | Promise<Resolution>;
 }
 
 /** What one look-up leaves out at its bounds, for the trace and the result. */

@@ -6,7 +6,7 @@ import { ConfigError, describeError } from "../errors.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
-import { notFound, type Question } from "./core/resolution.js";
+import { type NodeQuestion, notFound } from "./core/resolution.js";
 import { type Source, TRAITS } from "./source.js";
 
 /** How often the nodes file is checked for changes, milliseconds; a poll also sees a file that was renamed over it. */
@@ -59,7 +59,7 @@ export function staticSource(
     watchFile(nodesFile, { interval: FILE_POLL_INTERVAL, persistent: false }, reload);
 
   /** Whether an entry is for the node in the question. */
-  const isMeant = (entry: StaticNode, node: Question["node"], dialled: string | undefined): boolean => {
+  const isMeant = (entry: StaticNode, node: NodeQuestion["node"], dialled: string | undefined): boolean => {
     const host = expand(entry.host);
     if (host === node.host || (entry.address === node.host && host === domainOf(node.aliveName))) return true;
     // A stock client sends the alive name alone, to the address that the host of the node resolves to.

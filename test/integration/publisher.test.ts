@@ -74,13 +74,13 @@ test("a look at the agent that is older than the last change is not believed", a
   const made = [...calls];
   // As it was before: what a dead daemon had left there, and then nothing.
   const survey = { services: [heldService(ENTRY, STRANGER)], checks: [], critical: new Set<string>() };
-  publisher.observe(survey, before);
-  publisher.observe({ ...survey, services: [] }, before);
+  publisher.surveyed(survey, before);
+  publisher.surveyed({ ...survey, services: [] }, before);
   expect(publisher.visible).toEqual([ENTRY.id]);
   expect([publisher.isDoubted, publisher.wanted]).toEqual([false, [ENTRY.id]]);
   expect(calls).toEqual(made);
   // Of now it is.
-  publisher.observe(survey, publisher.changes);
+  publisher.surveyed(survey, publisher.changes);
   expect(publisher.wanted).not.toEqual([ENTRY.id]);
   publisher.close();
 });

@@ -10,7 +10,7 @@ import { Domains } from "../../src/names/domains.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { composeResolution } from "../../src/resolve/compose.js";
-import type { Found, Question, Resolution, SourceName, TraceEvent } from "../../src/resolve/core/resolution.js";
+import type { Found, NodeQuestion, Resolution, SourceName, TraceEvent } from "../../src/resolve/core/resolution.js";
 import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolve/node-resolver.js";
 import { registrySource } from "../../src/resolve/registry-source.js";
 import { type LookupContext, type Source, TRAITS } from "../../src/resolve/source.js";
@@ -45,7 +45,7 @@ function found(source: SourceName, ...ports: number[]): Found {
 
 interface Asked {
   readonly source: SourceName;
-  readonly question: Question;
+  readonly question: NodeQuestion;
   readonly context: LookupContext;
 }
 

@@ -106,7 +106,7 @@ export function publicationOf(
   }
   const suffix = domain === undefined ? undefined : parseServiceDomain(domain, settings.consulDomain)?.tagSuffix;
   const tag = suffix === undefined ? aliveName : `${aliveName}.${suffix}`;
-  const unnameable = nameProblem(aliveName, `${tag}.${service}.service.${settings.consulDomain}`);
+  const unnameable = whyNotInDns(aliveName, `${tag}.${service}.service.${settings.consulDomain}`);
   if (unnameable !== undefined) return { outcome: "refuse", reason: unnameable };
   const reached = reach(node, settings);
   if (reached.outcome === "unreachable") return { outcome: "refuse", reason: reached.reason };
@@ -157,7 +157,7 @@ function skipReason(
 }
 
 /** Why Consul's DNS would never find a name, though Consul accepts it with 200. */
-function nameProblem(aliveName: string, owner: string): string | undefined {
+function whyNotInDns(aliveName: string, owner: string): string | undefined {
   // RFC 1035 section 2.3.4: a label has at most 63 octets, a name 255, which are 253 characters.
   if (aliveName.length > 63) return `its name has ${aliveName.length} characters and DNS allows 63`;
   if (!/^[0-9A-Za-z_-]+$/.test(aliveName)) {

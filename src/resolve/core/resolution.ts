@@ -113,7 +113,7 @@ export function consulErrorCode(error: unknown): ConsulErrorCode {
 export type Resolution = Found | NotFound | Unavailable;
 
 /** What is asked of a source. */
-export interface Question {
+export interface NodeQuestion {
   /** The node with its host expanded to a fully qualified name or an IP literal, without trailing dot. */
   readonly node: NodeName & { readonly host: string };
   readonly family: Family | "any";
@@ -126,7 +126,7 @@ export interface Question {
 }
 
 /** A resolution, or the result of an EPMD that was asked instead (`--via`). */
-export type Answer =
+export type ShownResolution =
   | (Omit<Found, "source" | "description"> & { readonly source: SourceName | "epmd" })
   | NotFound
   | Unavailable;
@@ -141,7 +141,7 @@ interface Added {
 /** A resolution as `resolve --json` and the HTTP API give it; the shape is part of the contract. */
 export function resolutionObject(
   node: string,
-  answer: Answer,
+  answer: ShownResolution,
   elapsedMs: number,
   { added, ofEndpoint }: Added = {},
 ): object {

@@ -58,14 +58,12 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   const { family } = settings;
   // A change of the system's clock must not move deadlines and TTLs.
   const now = () => performance.now();
-  const domainOf = (aliveName: string) => domains.of(aliveName);
   const staticNodes = staticSource(
     {
       nodes: settings.node,
       nodesFile: settings.nodesFile,
       ownNames: machine.names,
-      expand: (host) => domains.expand(host),
-      domainOf,
+      domains,
       log,
     },
     deps.watchNodesFile,
@@ -121,9 +119,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   const unmeshed = [srv, ...(settings.helpers === "ask" ? [helpers] : []), ...(hasFallback ? [fallback] : [])];
   const nodes = new NodeResolver({
     sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(settings) ? [] : unmeshed)],
-    domainOf,
-    consulDomain: settings.consulDomain,
-    ownNames: machine.names,
+    domains,
     family,
     preferReachable: settings.preferReachable,
     timeout: settings.timeout,

@@ -1,5 +1,5 @@
+import type { Domains } from "../names/domains.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
-import { expandHost, isUnder } from "../names/service-domain.js";
 import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import {
@@ -24,11 +24,7 @@ const PROBE_MARGIN = 50;
 export interface ResolutionOptions {
   /** In the order in which they are asked; the first that finds the node ends the look-up. */
   readonly sources: readonly Source[];
-  /** The domain under which a bare alive name is looked up, fully qualified. */
-  readonly domainOf: (aliveName: string) => string | undefined;
-  readonly consulDomain: string;
-  /** `localhost` and the machine's own names, lower case: they are no services. */
-  readonly ownNames: ReadonlySet<string>;
+  readonly domains: Pick<Domains, "of" | "expand" | "isRelative">;
   readonly family: Family | "any";
   readonly preferReachable: boolean;
   /** Milliseconds for a whole look-up. */
@@ -115,23 +111,16 @@ export class NodeResolver {
     }
   }
 
-  /**
-   * Whether a host is a relative name, to which the search list of resolv.conf applies. Only a name that a user wrote can
-   * be one; names that we composed, and names under the domains that we know, are absolute.
-   */
-  isRelative({ aliveName, host, absolute }: NodeName): boolean {
-    if (host === undefined || absolute || familyOf(host) !== undefined) return false;
-    const { consulDomain, domainOf } = this.#options;
-    const known = [consulDomain, domainOf(aliveName)].filter((domain) => domain !== undefined);
-    const expanded = this.#expand({ aliveName, host });
-    return !known.some((domain) => isUnder(expanded, domain));
+  /** See Domains.isRelative. */
+  isRelative(name: NodeName): boolean {
+    return this.#options.domains.isRelative(name);
   }
 
   #expand({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
-    const { consulDomain, ownNames, domainOf } = this.#options;
-    if (host !== undefined) return expandHost(host, consulDomain, ownNames);
+    const { domains } = this.#options;
+    if (host !== undefined) return domains.expand(host);
     // A bare name without a domain can only be a node of this machine.
-    return domainOf(aliveName) ?? "localhost";
+    return domains.of(aliveName) ?? "localhost";
   }
 
   #question(name: NodeName): NodeQuestion | Resolution {
@@ -173,7 +162,7 @@ export class NodeResolver {
   #prepare({ usesDomain }: Source, question: NodeQuestion): NodeQuestion | Resolution {
     const { aliveName, host } = question.node;
     if (!usesDomain || familyOf(host) === undefined) return question;
-    const domain = this.#options.domainOf(aliveName);
+    const domain = this.#options.domains.of(aliveName);
     if (domain === undefined) {
       const reason = `${host} is an address, and no --domain says where ${aliveName} is looked up`;
       return notFound("NAME_NO_DOMAIN", reason);

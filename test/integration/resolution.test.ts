@@ -24,6 +24,12 @@ import { silentPort } from "../support/silent-port.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
+/** On a machine called box1, which is called box too. */
+function domainsOf(...domain: readonly string[]): Domains {
+  const { config } = loadConfig({ command: "resolve", flags: { domain }, env: {} });
+  return new Domains(config, { names: new Set(["localhost", "box", "box1"]), addresses: () => [] });
+}
+
 const LOCAL: ResolveOptions = { sameHost: true };
 const NOBODY_HERE: Source = {
   name: "registry",
@@ -70,9 +76,7 @@ function resolverOf(
   });
   const nodes = new NodeResolver({
     sources,
-    domainOf: () => "svc.service.consul",
-    consulDomain: "consul",
-    ownNames: new Set(["localhost", "box"]),
+    domains: domainsOf("svc"),
     family: "any",
     preferReachable: true,
     timeout: 4_000,
@@ -172,7 +176,7 @@ describe("the host of a name", () => {
   test("that is this machine, or a bare name without a domain, is no business of DNS", async () => {
     const { resolve, askedSources } = resolverOf(
       { registry: ABSENT, static: ABSENT, srv: found("srv", 1), fallback: found("fallback", 1) },
-      { domainOf: () => undefined },
+      { domains: domainsOf() },
     );
     for (const name of ["a@localhost", "a@box", "a"]) expect(await resolve(name), name).toEqual(ABSENT);
     expect(new Set(askedSources())).toEqual(new Set(["registry", "static"]));
@@ -190,7 +194,7 @@ describe("the host of a name", () => {
   test("that is an address without a domain can only be served by a fallback", async () => {
     const { resolve, askedSources, nodes } = resolverOf(
       { srv: found("srv", 1), fallback: found("fallback", 9999) },
-      { domainOf: () => undefined },
+      { domains: domainsOf() },
     );
     expect(await resolve("a@10.0.0.1")).toEqual(found("fallback", 9999));
     expect(askedSources()).toEqual(["fallback"]);
@@ -380,8 +384,7 @@ describe("a nodes file", () => {
   const OPTIONS = {
     nodes: [staticNode("flag@svc.test=10.0.0.9:1")],
     ownNames: new Set(["localhost", "box1"]),
-    expand: (host: string) => host,
-    domainOf: () => "svc.test",
+    domains: domainsOf("svc.test"),
   };
 
   async function nodesFile(text: string) {
@@ -476,8 +479,7 @@ describe("a static entry whose host is the address that a stock client dials", (
       nodes: ["ag@127.0.0.1=127.0.0.1:55001", "own@box1=10.0.0.1:55002", "far@svc.test=10.0.0.1:55003"].map(staticNode),
       nodesFile: undefined,
       ownNames: new Set(["localhost", "box1"]),
-      expand: (host) => host,
-      domainOf: () => "other.test",
+      domains: domainsOf("other.test"),
       log: collectLog().log,
     },
     false,

@@ -5,6 +5,7 @@ import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
 import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
 import {
+  Bounds,
   epmdErrorCode,
   type NodeDescription,
   type NodeQuestion,
@@ -13,7 +14,7 @@ import {
   type Unavailable,
   unavailable,
 } from "./core/resolution.js";
-import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** A node as another EPMD has it. */
 export interface EpmdAnswer {

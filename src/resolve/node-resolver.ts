@@ -3,6 +3,7 @@ import { formatNodeName, type NodeName } from "../names/node-name.js";
 import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import {
+  Bounds,
   type Found,
   type NodeQuestion,
   notFound,
@@ -12,7 +13,7 @@ import {
   unavailable,
 } from "./core/resolution.js";
 import { probe } from "./probe.js";
-import { Bounds, type LookupContext, type Source } from "./source.js";
+import type { LookupContext, Source } from "./source.js";
 
 /** Milliseconds: silent endpoints must leave time for the answer. */
 const PROBE_LIMIT = 1500;

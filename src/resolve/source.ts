@@ -1,5 +1,5 @@
 import type { Endpoint } from "../net/endpoint.js";
-import type { LeftOut, NodeQuestion, Resolution, SourceName, Trace } from "./core/resolution.js";
+import type { NodeQuestion, Resolution, SourceName, Trace } from "./core/resolution.js";
 
 export interface LookupContext {
   /** When the answer is due, milliseconds on the clock of the look-up. */
@@ -76,28 +76,4 @@ export interface Source extends SourceTraits {
   /** Which nodes it is asked for, by alive name; absent: all. */
   readonly serves?: (aliveName: string) => boolean;
   readonly lookUp: (question: NodeQuestion, context: LookupContext) => Resolution | Promise<Resolution>;
-}
-
-/** What one look-up leaves out at its bounds, for the trace and the result. */
-export class Bounds {
-  readonly #trace: Trace | undefined;
-  readonly #leftOut: LeftOut[] = [];
-
-  constructor(trace: Trace | undefined) {
-    this.#trace = trace;
-  }
-
-  /** The first ones, as many as the bound allows. */
-  take<T>(what: LeftOut["what"], all: readonly T[], bound: number): readonly T[] {
-    if (all.length <= bound) return all;
-    const leftOut = { what, count: all.length - bound, of: all.length };
-    this.#leftOut.push(leftOut);
-    this.#trace?.({ step: "left-out", ...leftOut });
-    return all.slice(0, bound);
-  }
-
-  /** For the result. */
-  get told(): { readonly leftOut?: readonly LeftOut[] } {
-    return this.#leftOut.length > 0 ? { leftOut: this.#leftOut } : {};
-  }
 }

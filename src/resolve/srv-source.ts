@@ -13,8 +13,8 @@ import {
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
-import { type NodeQuestion, notFound, type Resolution, unavailable } from "./core/resolution.js";
-import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
+import { Bounds, type NodeQuestion, notFound, type Resolution, unavailable } from "./core/resolution.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {
   readonly resolver: Resolver;

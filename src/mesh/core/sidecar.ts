@@ -1,7 +1,7 @@
 import type { NomadEnvironment } from "../../config/nomad.js";
-import { fillTemplate } from "../../config/values.js";
 import { type DomainSettings, nodeDomain, servedDomains } from "../../names/domains.js";
 import { parseServiceDomain, partsOf } from "../../names/service-domain.js";
+import { fillTemplate } from "../../text.js";
 import type { Upstream } from "./upstream.js";
 
 /** The registration of a Connect proxy with the agent. */

@@ -1,9 +1,9 @@
 import { isBridged, type NomadEnvironment, type NomadPort } from "../../config/nomad.js";
-import { fillTemplate } from "../../config/values.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import { type DomainSettings, nodeHost, serviceOf } from "../../names/domains.js";
 import type { Family } from "../../net/endpoint.js";
 import { canonicalIp, familyOf } from "../../net/ip.js";
+import { fillTemplate } from "../../text.js";
 
 /** The address at which peers on other machines dial a node that is alive here. */
 export interface Advertised {

@@ -6,6 +6,12 @@
  * const daemon = await start(config, { log: createLogger({ level: "info", format: "json", write: console.error }) });
  * ```
  */
+import { type Config, loadConfig } from "./config/config.js";
+import { createLogger } from "./daemon/logger.js";
+import { parseNodeName } from "./names/node-name.js";
+import type { Resolution } from "./resolve/core/resolution.js";
+import { composeForLookUps } from "./resolve/look-ups.js";
+
 export { type Config, type ConfigInput, loadConfig } from "./config/config.js";
 export { ValueError } from "./config/values.js";
 export { type Daemon, type DaemonOptions, start } from "./daemon/daemon.js";
@@ -25,4 +31,22 @@ export { ConfigError, EpmdError, ListenError, ProtocolError, SrvEpmdError } from
 export { parseNodeName } from "./names/node-name.js";
 export type { Endpoint, Family } from "./net/endpoint.js";
 export type { NotFoundCode, Resolution, UnavailableCode } from "./resolve/core/resolution.js";
-export { resolve } from "./resolve/look-ups.js";
+
+/**
+ * Looks one node up as the daemon would.
+ * @param node `name@host`, or a bare name when the configuration has a domain
+ * @throws ValueError when it is not a node name
+ */
+export async function resolve(
+  node: string,
+  config: Config = loadConfig({ command: "resolve", flags: {}, env: {} }).config,
+): Promise<Resolution> {
+  const name = parseNodeName(node);
+  const log = createLogger({ level: "silent", format: "json", write: () => {} });
+  const resolving = composeForLookUps(config, log);
+  try {
+    return await resolving.nodes.resolve(name, { sameHost: true });
+  } finally {
+    await resolving.close();
+  }
+}

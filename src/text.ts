@@ -57,3 +57,8 @@ export function listed(names: readonly string[], most = 8): string {
   const rest = names.length - most;
   return `${names.slice(0, most).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
 }
+
+/** Fills `{name}` and the like in a template, which `template` in config/values.ts has checked. */
+export function fillTemplate(value: string, values: Readonly<Record<string, string>>): string {
+  return value.replaceAll(/\{([a-z]+)\}/g, (whole, key: string) => values[key] ?? whole);
+}

@@ -1,16 +1,5 @@
-import type { Config } from "../config/config.js";
 import type { Command, OptionKey } from "../config/options.js";
-import type { Logger } from "../daemon/logger.js";
-import type { ExitCode, Io } from "./io.js";
-
-/** What a command runs with. */
-export interface CommandContext {
-  readonly config: Config;
-  /** Positional arguments, as written. */
-  readonly operands: readonly string[];
-  readonly io: Io;
-  readonly log: Logger;
-}
+import type { CommandContext, ExitCode } from "./io.js";
 
 export interface CommandDefinition {
   readonly name: Command;

@@ -3,8 +3,7 @@ import { type Finding, type FindingResult, fail } from "../doctor/core/finding.j
 import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { describeError } from "../errors.js";
 import { printable } from "../text.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, type Io, writeJson } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode, type Io, writeJson } from "./io.js";
 import { type Line, painter, type Tone, wrap } from "./lines.js";
 import { nodeOperands } from "./operands.js";
 

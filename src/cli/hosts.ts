@@ -2,8 +2,7 @@ import { GatewayAddresses } from "../gateway/core/addresses.js";
 import { hostsText, inetrcText, pairsFor } from "../gateway/core/host-lines.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode } from "./io.js";
 
 /** Prints the lines that make hosts resolve to their gateway addresses: those of /etc/hosts, where it has them already. */
 export async function hosts({ config, operands, io }: CommandContext): Promise<ExitCode> {

@@ -1,4 +1,6 @@
+import type { Config } from "../config/config.js";
 import type { Environment } from "../config/nomad.js";
+import type { Logger } from "../daemon/logger.js";
 import { printable, printableJson } from "../text.js";
 
 /** Exit codes of every command; part of the contract with scripts. */
@@ -37,6 +39,15 @@ export interface Io {
   readonly columns: number;
   /** SIGTERM, SIGINT and SIGHUP, to the end of the process. */
   readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => void;
+}
+
+/** What a command runs with. */
+export interface CommandContext {
+  readonly config: Config;
+  /** Positional arguments, as written. */
+  readonly operands: readonly string[];
+  readonly io: Io;
+  readonly log: Logger;
 }
 
 /** A result for programs, on a line of its own. */

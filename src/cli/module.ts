@@ -6,8 +6,7 @@ import { applicationFiles } from "../beam/application.js";
 import source from "../beam/srv_epmd.erl";
 import { ConfigError, describeError } from "../errors.js";
 import { version } from "../version.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, type Io } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode, type Io } from "./io.js";
 
 /** Writes the Erlang module: alone (`--out DIR`), to stdout (`--out -`), or as an application (`--app DIR`). */
 export async function writeModule({ config, io }: CommandContext): Promise<ExitCode> {

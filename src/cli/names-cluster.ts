@@ -5,8 +5,7 @@ import { ConfigError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, writeJson } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode, writeJson } from "./io.js";
 import { type Line, painter, type Tone } from "./lines.js";
 
 /** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */

@@ -4,8 +4,7 @@ import type { NamesAnswer } from "../epmd/wire/responses.js";
 import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, writeJson } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode, writeJson } from "./io.js";
 import { epmdCandidates } from "./operands.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */

@@ -2,8 +2,7 @@ import { openFileLimit } from "../os/machine.js";
 import { relaySocketPath } from "../relay/control-socket.js";
 import { relayDescriptors } from "../relay/limits.js";
 import { startRelayServer } from "../relay/server.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode } from "./io.js";
 import { notify, onStopSignal } from "./supervisor.js";
 
 /** Runs the relays until a signal, which cuts their links, or with --until-idle until no daemon and no link is left. */

@@ -1,7 +1,12 @@
 import { isFailure, type Probe, probeWords } from "../distribution/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
-import { type Answer, resolutionObject, type SourceName, type TraceEvent } from "../resolve/core/resolution.js";
+import {
+  resolutionObject,
+  type ShownResolution,
+  type SourceName,
+  type TraceEvent,
+} from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
 import { EXIT, type ExitCode } from "./io.js";
 import type { Line, Tone } from "./lines.js";
@@ -10,7 +15,7 @@ import type { ViaSeen } from "./resolve-via.js";
 export interface Report {
   /** With its host expanded. */
   readonly node: string;
-  readonly answer: Answer;
+  readonly answer: ShownResolution;
   readonly elapsedMs: number;
   /** Of each endpoint, in their order: `--probe`. */
   readonly probes?: readonly Probe[];
@@ -36,7 +41,7 @@ export function jsonReport({ node, answer, elapsedMs, probes, ways, via }: Repor
   });
 }
 
-const TONES: Record<Answer["outcome"], Tone> = { found: "good", "not-found": "doubtful", unavailable: "bad" };
+const TONES: Record<ShownResolution["outcome"], Tone> = { found: "good", "not-found": "doubtful", unavailable: "bad" };
 
 export function plainReport(report: Report): Line[] {
   const { node, answer, elapsedMs } = report;
@@ -71,7 +76,10 @@ export function outcomeWords({ answer, via }: Report): string {
   return `found by ${by}${answer.stale ? ", stale: no name server answers" : ""}`;
 }
 
-function endpointLines({ node, probes }: Report, { endpoints, source }: Extract<Answer, { outcome: "found" }>): Line[] {
+function endpointLines(
+  { node, probes }: Report,
+  { endpoints, source }: Extract<ShownResolution, { outcome: "found" }>,
+): Line[] {
   const places = endpoints.map((endpoint) => hostPort(endpoint));
   const width = Math.max(...places.map((place) => place.length));
   return endpoints.flatMap((endpoint, index): Line[] => {

@@ -5,7 +5,7 @@ import { describeError } from "../errors.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
-import { type Answer, epmdErrorCode, notFound, unavailable } from "../resolve/core/resolution.js";
+import { epmdErrorCode, notFound, type ShownResolution, unavailable } from "../resolve/core/resolution.js";
 
 /** Which EPMD was asked, and what a stock VM is told there. */
 export interface ViaSeen {
@@ -29,7 +29,7 @@ export async function resolveVia(
   epmd: IpPort,
   node: NodeName,
   options: ViaOptions,
-): Promise<{ answer: Answer; via: ViaSeen }> {
+): Promise<{ answer: ShownResolution; via: ViaSeen }> {
   const { aliveName } = node;
   const where = hostPort(epmd.address, epmd.port);
   try {
@@ -74,7 +74,7 @@ function endpointsOf({ extra }: Port2Answer): readonly IpPort[] | undefined {
   }
 }
 
-function found(places: readonly IpPort[]): Answer {
+function found(places: readonly IpPort[]): ShownResolution {
   const endpoints = places.map(({ address, port }): Endpoint => {
     return { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: address };
   });

@@ -9,8 +9,7 @@ import type { Trace } from "../resolve/core/resolution.js";
 import type { Way } from "../resolve/core/ways-in.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
-import type { CommandContext } from "./commands.js";
-import { type ExitCode, worst, writeJson } from "./io.js";
+import { type CommandContext, type ExitCode, worst, writeJson } from "./io.js";
 import { painter } from "./lines.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
 import { exitCodeOf, jsonReport, plainReport, type Report, traceLines } from "./resolve-report.js";
@@ -101,7 +100,7 @@ async function waysOf(
   const hostsText = await readHostsFile();
   const host = full.slice(full.indexOf("@") + 1);
   const ways = waysIn({
-    config,
+    settings: config,
     host,
     endpoints: answer.outcome === "found" ? answer.endpoints : [],
     isLocal: answer.outcome === "found" && answer.source === "registry",

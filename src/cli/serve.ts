@@ -1,8 +1,7 @@
 import type { Config } from "../config/config.js";
 import { type Daemon, start } from "../daemon/daemon.js";
 import type { RelayStart } from "../relay/autostart.js";
-import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, type Io } from "./io.js";
+import { type CommandContext, EXIT, type ExitCode, type Io } from "./io.js";
 import { notify, onStopSignal } from "./supervisor.js";
 
 /** Runs the daemon until a signal or an obeyed KILL; a second signal ends it at once. */

@@ -2,8 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../errors.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
-import type { CommandContext } from "./commands.js";
-import { complain, EXIT, type ExitCode, writeJson } from "./io.js";
+import { type CommandContext, complain, EXIT, type ExitCode, writeJson } from "./io.js";
 import { firstAnswer } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
 

@@ -2,14 +2,20 @@ import { ConfigError } from "../errors.js";
 import { isOwnServer } from "../gateway/core/forwarded.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { domainDoubts } from "../publish/core/domains.js";
-import type { Config } from "./config.js";
+import { domainDoubts } from "../publish/core/domain-doubts.js";
 import type { IpPort } from "./network-values.js";
-import { type Command, flagOf } from "./options.js";
+import type { NomadEnvironment } from "./nomad.js";
+import { type Command, flagOf, type OptionKey, type Settings } from "./options.js";
+
+/** What is checked: all options, which of them were set, and Nomad's part. */
+interface CheckedSettings extends Settings {
+  readonly nomad: Pick<NomadEnvironment, "erlDistPort">;
+  readonly given: ReadonlySet<OptionKey>;
+}
 
 /** Refuses settings that contradict each other. @throws ConfigError CONFIG_CONFLICT */
-export function checkCombinations(config: Config, command: Command): void {
-  const complaint = CHECKS.map((check) => check(config, command)).find((message) => message !== undefined);
+export function checkCombinations(settings: CheckedSettings, command: Command): void {
+  const complaint = CHECKS.map((check) => check(settings, command)).find((message) => message !== undefined);
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
@@ -17,22 +23,22 @@ export function checkCombinations(config: Config, command: Command): void {
 const isServing = (command: Command) => command === "serve" || command === "doctor";
 
 /** Warnings about settings that do not stop the start. */
-export function doubtfulSettings(config: Config, command: Command): string[] {
+export function doubtfulSettings(settings: CheckedSettings, command: Command): string[] {
   const doubts: string[] = [];
-  if (isServing(command) && config.timeout > VM_PATIENCE) {
+  if (isServing(command) && settings.timeout > VM_PATIENCE) {
     doubts.push(
-      `--timeout: a VM gives up after 7 s (net_setuptime), so an answer after ${config.timeout} ms comes too late`,
+      `--timeout: a VM gives up after 7 s (net_setuptime), so an answer after ${settings.timeout} ms comes too late`,
     );
   }
-  if (config.register === "consul" && config.dnsListen !== undefined) {
+  if (settings.register === "consul" && settings.dnsListen !== undefined) {
     doubts.push(
       "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
     );
   }
   if (isServing(command)) {
-    for (const { evidence, advice } of domainDoubts(config)) doubts.push(`--domain: ${evidence}; ${advice}`);
+    for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);
   }
-  const detours = isMeshed(config) ? DETOURS.filter((key) => isOn(config[key])) : [];
+  const detours = isMeshed(settings) ? DETOURS.filter((key) => isOn(settings[key])) : [];
   if (detours.length > 0) {
     doubts.push(
       `in a mesh (--mesh) nodes are reached through upstreams only: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,
@@ -46,13 +52,13 @@ const VM_PATIENCE = 6500;
 
 /** Options that would lead past a mesh. */
 const DETOURS = ["fallback", "helpers"] as const;
-const isOn = (value: Config["fallback"] | Config["helpers"]) =>
+const isOn = (value: Settings["fallback"] | Settings["helpers"]) =>
   value === "ask" || (Array.isArray(value) && value.length > 0);
 
 /** What only the gateway reads. */
 const GATEWAY_ONLY = ["gatewayDomain", "gatewayListen", "gatewayForward"] as const;
 
-type Check = (config: Config, command: Command) => string | undefined;
+type Check = (settings: CheckedSettings, command: Command) => string | undefined;
 
 const CHECKS: readonly Check[] = [
   ({ port }, command) =>
@@ -108,7 +114,7 @@ const CHECKS: readonly Check[] = [
 ];
 
 /** The first rule that matches wins, so one that matches every name must be the last. */
-function unreachedDomain({ domain }: Config): string | undefined {
+function unreachedDomain({ domain }: Settings): string | undefined {
   const all = domain.findIndex(({ glob }) => /^\*+$/.test(glob.pattern));
   const after = domain[all + 1];
   if (all < 0 || !after) return undefined;
@@ -116,7 +122,7 @@ function unreachedDomain({ domain }: Config): string | undefined {
 }
 
 /** One instance is published for each family. */
-function twoOfOneFamily({ advertiseAddress }: Config): string | undefined {
+function twoOfOneFamily({ advertiseAddress }: Settings): string | undefined {
   const families = advertiseAddress.map((address) => familyOf(address) ?? "host name");
   const twice = families.find((family, index) => families.indexOf(family) !== index);
   if (twice === undefined) return undefined;
@@ -125,7 +131,7 @@ function twoOfOneFamily({ advertiseAddress }: Config): string | undefined {
 }
 
 /** The gateway forwards questions that are not its own; forwarded to itself, a question would never end. */
-function asksItself({ gateway, gatewayListen, gatewayForward, dns }: Config): string | undefined {
+function asksItself({ gateway, gatewayListen, gatewayForward, dns }: Settings): string | undefined {
   if (!gateway || !gatewayListen) return undefined;
   const own = (servers: readonly IpPort[]) => servers.find((server) => isOwnServer(gatewayListen, server, isLoopback));
   const [forward, server] = [own(gatewayForward), own(dns)];
@@ -136,7 +142,7 @@ function asksItself({ gateway, gatewayListen, gatewayForward, dns }: Config): st
 }
 
 /** The embedded DNS and the gateway's DNS need two addresses. */
-function sharedPort({ gateway, gatewayListen, dnsListen }: Config): string | undefined {
+function sharedPort({ gateway, gatewayListen, dnsListen }: Settings): string | undefined {
   if (!gateway || !gatewayListen || !dnsListen || dnsListen.port === 0) return undefined;
   const same = isOwnServer(gatewayListen, dnsListen, () => true) || isOwnServer(dnsListen, gatewayListen, () => true);
   if (!same) return undefined;

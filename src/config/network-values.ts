@@ -76,12 +76,12 @@ export function ipPort(defaultPort: number | undefined, parsePort = port): (valu
           : `must be an address, with a port when it is not ${defaultPort}, such as 10.0.0.1 or [::1]:${defaultPort}`,
       );
     }
-    return { address, port: portText === undefined ? (defaultPort as number) : within("port", portText, parsePort) };
+    return { address, port: portText === undefined ? (defaultPort as number) : parsePart("port", portText, parsePort) };
   };
 }
 
 /** Parses a part of a value, and names the part when it is wrong. */
-function within<T>(name: string, part: string, parse: (text: string) => T): T {
+function parsePart<T>(name: string, part: string, parse: (text: string) => T): T {
   try {
     return parse(part);
   } catch (error) {
@@ -117,7 +117,7 @@ export function ipPortOrNone(defaultPort: number | undefined): (value: string) =
 export function portRange(value: string): PortRange {
   const [, low = "", high = ""] = /^([0-9]+)-([0-9]+)$/.exec(value) ?? [];
   if (low === "") throw new ValueError("must be two ports with a dash between them, such as 61000-64999");
-  const range = { low: within("port", low, port), high: within("port", high, port) };
+  const range = { low: parsePart("port", low, port), high: parsePart("port", high, port) };
   if (range.low > range.high) throw new ValueError("must begin with the lower port, such as 61000-64999");
   return range;
 }
@@ -154,15 +154,15 @@ export function label(value: string): string {
 export function dnsServer(value: string): DnsServer {
   const equals = value.indexOf("=");
   const server = ipPort(DNS_PORT)(value.slice(equals + 1));
-  return { ...server, domain: equals < 0 ? undefined : within("domain", value.slice(0, equals), domainName) };
+  return { ...server, domain: equals < 0 ? undefined : parsePart("domain", value.slice(0, equals), domainName) };
 }
 
 /** A domain, or `<glob>=<domain>`. A bare word is the name of a service, expanded later. */
 export function domainRule(value: string): DomainRule {
   const equals = value.indexOf("=");
   return {
-    glob: parseGlob(equals < 0 ? "*" : within("pattern", value.slice(0, equals), text)),
-    domain: within("domain", value.slice(equals + 1), domainName),
+    glob: parseGlob(equals < 0 ? "*" : parsePart("pattern", value.slice(0, equals), text)),
+    domain: parsePart("domain", value.slice(equals + 1), domainName),
   };
 }
 
@@ -192,7 +192,7 @@ export function staticNode(value: string): StaticNode {
   const match = /^([^@]*)@([^=]*)=(.*)$/.exec(value);
   if (!match) throw new ValueError("must be written name@host=address:port, such as node_a@svc=10.0.0.1:8081");
   const { address, port: nodePort } = ipPort(undefined)((match[3] ?? "").trim());
-  const host = within("host", (match[2] ?? "").trim(), hostName);
+  const host = parsePart("host", (match[2] ?? "").trim(), hostName);
   if (isLinkLocal(address))
     throw new ValueError(`has the link-local address ${address}, which cannot be dialled without a zone`);
   return { aliveName: aliveName(match[1] ?? ""), host, address, port: nodePort };
@@ -203,7 +203,7 @@ export function configuredNode(value: string): ConfiguredNode {
   const at = value.indexOf("@");
   return {
     aliveName: aliveName(at < 0 ? value : value.slice(0, at)),
-    host: at < 0 ? undefined : within("host", value.slice(at + 1), hostName),
+    host: at < 0 ? undefined : parsePart("host", value.slice(at + 1), hostName),
   };
 }
 

@@ -111,8 +111,3 @@ export function template(...placeholders: readonly string[]): (value: string) =>
     return value;
   };
 }
-
-/** Fills `{name}` and the like. */
-export function fillTemplate(value: string, values: Readonly<Record<string, string>>): string {
-  return value.replaceAll(/\{([a-z]+)\}/g, (whole, key: string) => values[key] ?? whole);
-}

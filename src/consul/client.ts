@@ -21,7 +21,7 @@ import {
   parseSidecars,
   registration,
 } from "./replies.js";
-import { type ConsulCall, type ConsulReply, Transport, type TransportOptions } from "./transport.js";
+import { type ConsulCall, type ConsulReply, ConsulTransport, type TransportOptions } from "./transport.js";
 
 export { loadLibrary } from "./transport.js";
 
@@ -46,7 +46,7 @@ export interface SidecarSnapshot {
 }
 
 /** A call that changes nothing and is answered at once. */
-export interface ConsulQuestion extends Omit<ConsulCall, "held"> {
+export interface ConsulQuestion extends Omit<ConsulCall, "longestWait"> {
   readonly method: "_get" | "_post";
 }
 
@@ -61,10 +61,10 @@ const FAIL_NOTE = "the VM has left srv-epmd";
  * has no such service or check), CONSUL_REJECTED or CONSUL_UNAVAILABLE.
  */
 export class ConsulClient {
-  readonly #transport: Transport;
+  readonly #transport: ConsulTransport;
 
   constructor(options: TransportOptions) {
-    this.#transport = new Transport(options);
+    this.#transport = new ConsulTransport(options);
   }
 
   /** Checks of the service that are not in the entry stay: maintenance mode is one. */
@@ -144,8 +144,8 @@ export class ConsulClient {
       ...(index > 0 && { index: String(index), wait: `${wait}ms` }),
     };
     // The agent adds up to a sixteenth of the wait at random, so that not all queries end at once.
-    const held = index > 0 ? wait + wait / 16 : 0;
-    const call = { method: "_get", path: HEALTH_PATH, params: { service }, query, held } as const;
+    const longestWait = index > 0 ? wait + wait / 16 : 0;
+    const call = { method: "_get", path: HEALTH_PATH, params: { service }, query, longestWait } as const;
     const { body, headers } = await this.#transport.call(call, signal);
     return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
   }
@@ -168,8 +168,8 @@ export class ConsulClient {
    */
   async followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot> {
     const query = hash === "" ? {} : { hash, wait: `${wait}ms` };
-    const held = hash === "" ? 0 : wait + wait / 16;
-    const call = { method: "_get", path: SERVICE_PATH, params: { id }, query, held } as const;
+    const longestWait = hash === "" ? 0 : wait + wait / 16;
+    const call = { method: "_get", path: SERVICE_PATH, params: { id }, query, longestWait } as const;
     const reply = await this.#unlessUnknown(call, signal);
     return { sidecar: parseSidecar(reply?.body), hash: reply?.headers?.["x-consul-contenthash"] ?? "" };
   }

@@ -1,5 +1,5 @@
-import type { Config } from "../config/config.js";
 import { ConfigError } from "../errors.js";
+import type { DomainSettings } from "../names/domains.js";
 import type { Glob } from "../names/glob.js";
 import { parseNamePattern } from "../names/node-name.js";
 import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../names/service-domain.js";
@@ -21,7 +21,10 @@ export function serviceOfPattern(pattern: string, consulDomain: string, ownNames
 }
 
 /** The services of `--domain`, each with its glob. @throws ConfigError for a domain that is not under Consul's */
-export function servicesOfDomains({ domain, consulDomain }: Pick<Config, "domain" | "consulDomain">): AskedService[] {
+export function servicesOfDomains({
+  domain,
+  consulDomain,
+}: Pick<DomainSettings, "domain" | "consulDomain">): AskedService[] {
   return domain.map(({ glob, domain: written }) => asked(glob, qualifiedDomain(written, consulDomain), consulDomain));
 }
 

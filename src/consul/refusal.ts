@@ -24,9 +24,9 @@ const MAX_WORDS = 300;
  * @param error as papi throws it: with a response when the agent did answer
  * @param token is left out of the message, also where the agent repeats it
  */
-export function refusal(where: string, error: unknown, token: string | undefined): ConsulError {
+export function callError(where: string, error: unknown, token: string | undefined): ConsulError {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
-  if (!response) return unavailable(`${where}: ${describeError(error)}`, error);
+  if (!response) return unavailableError(`${where}: ${describeError(error)}`, error);
   const status = response.statusCode ?? 0;
   const raw = Buffer.isBuffer(response.body) ? response.body.toString() : response.body;
   const body = typeof raw === "string" ? raw : JSON.stringify(raw ?? "");
@@ -59,6 +59,6 @@ function codeOf(status: number, words: string): string {
   return status === 429 || status >= 500 ? "CONSUL_UNAVAILABLE" : "CONSUL_REJECTED";
 }
 
-export function unavailable(message: string, cause: unknown): ConsulError {
+export function unavailableError(message: string, cause: unknown): ConsulError {
   return new ConsulError("CONSUL_UNAVAILABLE", message, { cause });
 }

@@ -1,14 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Config } from "../config/config.js";
 import type { Observe } from "../daemon/core/observations.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { DaemonIdentity } from "../publish/core/publication.js";
-import type { Registrar } from "../publish/registrar.js";
+import type { Registrar, RegistrarSettings } from "../publish/registrar.js";
 import type { Catalogue } from "./catalogue.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
 import type { ServiceInstance } from "./core/catalogue.js";
+
+/** Where the agent is, and how it is spoken to. */
+export interface AgentSettings {
+  /** URL. */
+  readonly consul: string;
+  readonly consulToken: string | undefined;
+  readonly consulTokenFile: string | undefined;
+  readonly consulCa: string | undefined;
+  readonly consulCert: string | undefined;
+  readonly consulKey: string | undefined;
+  readonly consulSslVerify: boolean;
+  readonly consulTlsServerName: string | undefined;
+}
 
 export interface ConsulSideOptions {
   readonly observe?: Observe;
@@ -22,7 +34,7 @@ const LONGEST_DELAY = 30_000;
 
 /** The daemon's part for Consul: registrar and catalogue with one client, each loaded when it is used first. */
 export class ConsulSide {
-  readonly #config: Config;
+  readonly #agent: AgentSettings;
   readonly #log: Logger;
   readonly #observe: Observe | undefined;
   readonly #timeoutMs: number | undefined;
@@ -34,16 +46,16 @@ export class ConsulSide {
   #catalogue: Catalogue | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
 
-  constructor(config: Config, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
-    this.#config = config;
+  constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
+    this.#agent = agent;
     this.#log = log;
     this.#observe = observe;
     this.#timeoutMs = timeoutMs;
   }
 
   /** Publishes the nodes alive here from now on. Returns at once: nodes can register while the registrar is being loaded. */
-  publish(registry: Registry, { hostName, port }: Pick<DaemonIdentity, "hostName" | "port">): void {
-    this.#registrar ??= this.#startRegistrarAtLast(registry, hostName, port);
+  publish(registry: Registry, settings: RegistrarSettings, place: Pick<DaemonIdentity, "hostName" | "port">): void {
+    this.#registrar ??= this.#startAtLast(() => this.#startRegistrar(registry, settings, place));
   }
 
   /** Undefined while nothing is published. Never rejects. */
@@ -81,11 +93,11 @@ export class ConsulSide {
   }
 
   /** Tries until the registrar is started: without it no node is published. Undefined: the daemon stops before that. */
-  async #startRegistrarAtLast(registry: Registry, hostName: string, port: number): Promise<Registrar | undefined> {
+  async #startAtLast(start: () => Promise<Registrar>): Promise<Registrar | undefined> {
     const { signal } = this.#closing;
     for (let delay = FIRST_DELAY; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY)) {
       try {
-        return await this.#startRegistrar(registry, hostName, port);
+        return await start();
       } catch (error) {
         this.#log.error({ err: error, retryMs: delay }, "nothing is published: the Consul side cannot be started");
       }
@@ -94,10 +106,14 @@ export class ConsulSide {
     return undefined;
   }
 
-  async #startRegistrar(registry: Registry, hostName: string, port: number): Promise<Registrar> {
+  async #startRegistrar(
+    registry: Registry,
+    settings: RegistrarSettings,
+    place: Pick<DaemonIdentity, "hostName" | "port">,
+  ): Promise<Registrar> {
     const [client, [{ Registrar }, { readOwner }]] = await Promise.all([this.connect(), registrarParts()]);
-    const identity = { hostName, port, owner: await readOwner(port) };
-    return new Registrar({ registry, config: this.#config, client, identity, log: this.#log });
+    const identity = { ...place, owner: await readOwner(place.port) };
+    return new Registrar({ registry, settings, client, identity, log: this.#log });
   }
 
   async #startCatalogue(): Promise<Catalogue> {
@@ -108,16 +124,16 @@ export class ConsulSide {
 
   async #createClient(): Promise<ConsulClient> {
     const { ConsulClient } = await clientPart();
-    const config = this.#config;
+    const agent = this.#agent;
     this.#client = new ConsulClient({
-      url: config.consul,
-      token: config.consulToken,
-      tokenFile: config.consulTokenFile,
-      ca: config.consulCa,
-      cert: config.consulCert,
-      key: config.consulKey,
-      sslVerify: config.consulSslVerify,
-      tlsServerName: config.consulTlsServerName,
+      url: agent.consul,
+      token: agent.consulToken,
+      tokenFile: agent.consulTokenFile,
+      ca: agent.consulCa,
+      cert: agent.consulCert,
+      key: agent.consulKey,
+      sslVerify: agent.consulSslVerify,
+      tlsServerName: agent.consulTlsServerName,
       ...(this.#observe && { observe: this.#observe }),
       ...(this.#timeoutMs !== undefined && { timeoutMs: this.#timeoutMs }),
       log: this.#log,

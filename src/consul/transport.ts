@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from "node:https";
 import type { Observe } from "../daemon/core/observations.js";
 import { ConsulError } from "../errors.js";
 import { MOST_CALLS } from "../publish/turns.js";
-import { refusal, unavailable } from "./refusal.js";
+import { callError, unavailableError } from "./refusal.js";
 import { AclToken, readCredential, type TokenOptions } from "./token.js";
 
 interface ConsulAddress {
@@ -34,7 +34,7 @@ export interface ConsulCall {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   /** Milliseconds for which the agent may hold the query; undefined: it answers at once. */
-  readonly held?: number;
+  readonly longestWait?: number;
   /** Is not tried again, after a refusal, with another token of the token file. */
   readonly oneToken?: boolean;
 }
@@ -68,7 +68,7 @@ type GenericClient = Record<ConsulCall["method"], (request: object) => Promise<C
 export const loadLibrary = () => import("consul");
 
 /** Calls the agent: with the token, within a time limit, and counted. Each call throws ConsulError when it fails. */
-export class Transport {
+export class ConsulTransport {
   readonly #options: TransportOptions;
   readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
   readonly token: AclToken;
@@ -102,8 +102,8 @@ export class Transport {
   }
 
   async #send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
-    const generic = await this.#connect(call.held === undefined ? "call" : "wait");
-    if (signal?.aborted) throw unavailable("the call was given up", signal.reason);
+    const generic = await this.#connect(call.longestWait === undefined ? "call" : "wait");
+    if (signal?.aborted) throw unavailableError("the call was given up", signal.reason);
     // The package takes no AbortSignal: an event of this emitter ends the request.
     const ctx = new EventEmitter();
     const cancel = () => ctx.emit("cancel");
@@ -118,16 +118,16 @@ export class Transport {
         ...(call.body !== undefined && { body: call.body }),
         headers: token === undefined || token === "" ? {} : { "x-consul-token": token },
         // Covers the body of the answer too: without it the package waits for ever when a connection breaks in the body.
-        timeout: (call.held ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+        timeout: (call.longestWait ?? 0) + (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
         exts: { onRequest: bounded(MAX_REPLY[call.method]) },
       });
       observe({ type: "consul-call", result: "ok" });
       return reply;
     } catch (error) {
-      const refused = this.#refusal(call, error, token);
+      const failure = this.#errorOf(call, error, token);
       // A call that was given up here says nothing about the agent.
-      if (!signal?.aborted) observe({ type: "consul-call", result: CALL_RESULTS[refused.code] ?? "unavailable" });
-      throw refused;
+      if (!signal?.aborted) observe({ type: "consul-call", result: CALL_RESULTS[failure.code] ?? "unavailable" });
+      throw failure;
     } finally {
       signal?.removeEventListener("abort", cancel);
     }
@@ -152,11 +152,11 @@ export class Transport {
     return new Consul(options as object) as unknown as GenericClient;
   }
 
-  #refusal(call: ConsulCall, error: unknown, token: string | undefined): ConsulError {
+  #errorOf(call: ConsulCall, error: unknown, token: string | undefined): ConsulError {
     // Certificate files are read when a connection is opened: after a failed handshake they are read again.
     if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
     const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) => call.params?.[name] ?? name);
-    return refusal(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, token);
+    return callError(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, token);
   }
 }
 

@@ -98,7 +98,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     dns = await startZone(config, registry, log);
     const zone = dns ? zoneServers(config, dns) : [];
     const running = composeResolution({
-      config,
+      settings: config,
       machine,
       domains,
       registry: registrySource({
@@ -144,7 +144,9 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     if (config.gateway) {
       const { startGateway } = await import("../gateway/gateway.js");
       const { nodes } = running;
-      gateway = await startGateway({ config, machine, registry, nodes, domains, listener, zones: zone, relay, log });
+      gateway = await startGateway({
+        ...{ settings: config, machine, registry, nodes, domains, listener, zones: zone, relay, log },
+      });
       open();
     }
     admin = await startAdmin({
@@ -160,7 +162,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   }
   const bound = listener;
   const settings = await describeSettings(config, publishes, resolving.dns);
-  if (publishes) consul.publish(registry, { hostName: machine.hostName, port: bound.port });
+  if (publishes) consul.publish(registry, config, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
   void loadAhead(config, log);

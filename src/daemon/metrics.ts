@@ -25,7 +25,9 @@ export const METRICS = {
     "outcome",
   ),
   srv_epmd_look_up_duration_seconds: histogram("time of a look-up by the source of its answer", "source"),
-  srv_epmd_stale_answers_total: counter("look-ups answered from the last good answer, because every name server failed"),
+  srv_epmd_stale_answers_total: counter(
+    "look-ups answered from the last good answer, because every name server failed",
+  ),
   srv_epmd_dns_queries_total: counter("DNS queries sent, by transport and by what came back", "transport", "rcode"),
   srv_epmd_dns_query_duration_seconds: histogram("time of a DNS query", "transport"),
   srv_epmd_dns_cache_total: counter(

@@ -10,7 +10,6 @@ import { ExchangeSlots } from "./exchange-slots.js";
 import { NameServers } from "./name-servers.js";
 import { Search } from "./search.js";
 import { type QueryEnd, SharedQuery } from "./shared-query.js";
-import { RCODES } from "./wire/message.js";
 import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "./wire/record.js";
 
 export interface QueryOptions {
@@ -127,9 +126,16 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
     const query = new SharedQuery(
       { qname, qtype },
-      { nameServers, slots, now, random, closing: closing.signal, knownUntilNow: (within) => known(key, within) },
+      {
+        nameServers,
+        slots,
+        now,
+        random,
+        closing: closing.signal,
+        lastGood: (maxAge) => cache.lastGood(key, now(), maxAge),
+        observe,
+      },
     );
-    query.listen(observeQueries(observe));
     query.join(deadline, trace, forStranger);
     underWay.set(key, query);
     query.start((end) => {
@@ -137,10 +143,6 @@ export function createResolver(options: ResolverOptions): Resolver {
       store(key, end.result);
     });
     return query;
-  }
-
-  function known(key: string, within: number): boolean {
-    return cache.lastGood(key, now(), within) !== undefined;
   }
 
   function stale(key: string): Records | undefined {
@@ -165,7 +167,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       if (troubled) void shared.trouble.then(troubled);
       const remaining = query.deadline - now() - MARGIN;
       const patience = stale(key) ? Math.min(remaining, CLIENT_RESPONSE_TIMER) : remaining;
-      const end = (await within(shared.end, patience)) ?? { result: shared.soFar(), endedBy: undefined };
+      const end = (await inTime(shared.end, patience)) ?? { result: shared.soFar(), endedBy: undefined };
       // The query ended on an earlier deadline than ours: start another.
       if (end.endedBy !== undefined && query.deadline > end.endedBy) continue;
       return end.result.kind === "unavailable" ? (stale(key) ?? end.result) : end.result;
@@ -231,7 +233,7 @@ function isAddress(record: ResourceRecord): boolean {
 }
 
 /** Undefined when the time is over first. */
-async function within(end: Promise<QueryEnd>, milliseconds: number): Promise<QueryEnd | undefined> {
+async function inTime(end: Promise<QueryEnd>, milliseconds: number): Promise<QueryEnd | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const timeOver = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), Math.max(0, milliseconds));
@@ -241,23 +243,4 @@ async function within(end: Promise<QueryEnd>, milliseconds: number): Promise<Que
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** How a query ended, in a few words: a metric has a series for each. */
-const RESULTS = new Map([
-  ...RCODES.map((rcode) => [rcode, rcode] as const),
-  ["timeout", "timeout"],
-  ["truncated", "truncated"],
-  ["ECONNREFUSED", "unreachable"],
-  ["EHOSTUNREACH", "unreachable"],
-  ["ENETUNREACH", "unreachable"],
-]);
-
-/** A trace that observes each query that is sent. */
-function observeQueries(observe: Observe): Trace {
-  return (event) => {
-    if (event.step !== "query" || event.transport === "cache") return;
-    const { transport, result, elapsedMs } = event;
-    observe({ type: "query", transport, rcode: RESULTS.get(result) ?? "error", elapsedMs });
-  };
 }

@@ -120,7 +120,7 @@ interface TcpOptions {
 }
 
 /** One of the two transports, listening. */
-interface Transport {
+interface BoundSocket {
   readonly port: number;
   readonly close: () => Promise<void>;
 }
@@ -130,7 +130,7 @@ function peerOf(transport: QueryPeer["transport"], from: IpPort): QueryPeer {
 }
 
 /** @throws the system's error when the port cannot be bound */
-async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Transport> {
+async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<BoundSocket> {
   const socket = dgram.createSocket(isIPv6(at.address) ? "udp6" : "udp4");
   let open = true;
   socket.on("message", (query, from) => {
@@ -168,7 +168,7 @@ async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Tran
 }
 
 /** @throws the system's error when the port cannot be bound */
-async function startTcp(options: TcpOptions, respond: Respond): Promise<Transport> {
+async function startTcp(options: TcpOptions, respond: Respond): Promise<BoundSocket> {
   const connections = new Set<Socket>();
   const places = new Places(options.maxConnections);
   // Strangers get half, so that programs of this machine can always ask over TCP.

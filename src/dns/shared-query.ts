@@ -1,3 +1,4 @@
+import type { Observe } from "../daemon/core/observations.js";
 import { describeError } from "../errors.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { because, pauseFor, type Query } from "./ask-server.js";
@@ -6,6 +7,7 @@ import type { Absence, DnsResult } from "./core/result.js";
 import type { ExchangeSlots } from "./exchange-slots.js";
 import type { NameServers } from "./name-servers.js";
 import { Tally } from "./tally.js";
+import { RCODES } from "./wire/message.js";
 
 export interface QueryEnd {
   readonly result: DnsResult;
@@ -19,8 +21,10 @@ export interface SharedQueryDeps {
   readonly now: () => number;
   readonly random: () => number;
   readonly closing: AbortSignal;
-  /** Whether the name had records within so many milliseconds. */
-  readonly knownUntilNow: (within: number) => boolean;
+  /** The last good answer in the cache, unless it is older than so many milliseconds. */
+  readonly lastGood: (maxAge: number) => object | undefined;
+  /** Called for each query that is sent. */
+  readonly observe: Observe;
 }
 
 /** CNAMEs that lead out of one message into the next question. */
@@ -52,6 +56,7 @@ export class SharedQuery {
     this.#question = question;
     this.#deps = deps;
     this.#tally = new Tally(question.qname);
+    this.#traces.add(observeQueries(deps.observe));
     this.end = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -60,15 +65,11 @@ export class SharedQuery {
     });
   }
 
-  listen(trace: Trace): void {
-    this.#traces.add(trace);
-  }
-
   /** The query goes on until the last deadline of its clients. */
   join(deadline: number, trace: Trace | undefined, forStranger = false): void {
     if (!forStranger) this.#isForStrangersOnly = false;
     this.#deadline = Math.max(this.#deadline, deadline);
-    if (trace) this.listen(trace);
+    if (trace) this.#traces.add(trace);
   }
 
   /** @param ended called before a client that waits for `end` goes on */
@@ -92,8 +93,8 @@ export class SharedQuery {
 
   async #run(): Promise<QueryEnd> {
     const end = await this.#followAliases();
-    const { closing, knownUntilNow, now } = this.#deps;
-    if (end.result.kind !== "nxdomain" || !knownUntilNow(KNOWN_RECENTLY)) return end;
+    const { closing, lastGood, now } = this.#deps;
+    if (end.result.kind !== "nxdomain" || !lastGood(KNOWN_RECENTLY)) return end;
     // The node was there a moment ago: it may be restarting.
     this.#absence = end.result;
     if (this.#deadline - MARGIN - now() <= ABSENCE_RETRY) return end;
@@ -144,4 +145,23 @@ export class SharedQuery {
       },
     };
   }
+}
+
+/** How a query ended, in a few words: a metric has a series for each. */
+const RESULTS = new Map([
+  ...RCODES.map((rcode) => [rcode, rcode] as const),
+  ["timeout", "timeout"],
+  ["truncated", "truncated"],
+  ["ECONNREFUSED", "unreachable"],
+  ["EHOSTUNREACH", "unreachable"],
+  ["ENETUNREACH", "unreachable"],
+]);
+
+/** A trace that observes each query that is sent. */
+function observeQueries(observe: Observe): Trace {
+  return (event) => {
+    if (event.step !== "query" || event.transport === "cache") return;
+    const { transport, result, elapsedMs } = event;
+    observe({ type: "query", transport, rcode: RESULTS.get(result) ?? "error", elapsedMs });
+  };
 }

@@ -1,7 +1,7 @@
 import { servedDomains } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { reach } from "../publish/core/advertised.js";
-import { domainDoubts } from "../publish/core/domains.js";
+import { domainDoubts } from "../publish/core/domain-doubts.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";

@@ -71,7 +71,7 @@ export const peerWays: Check = {
     ]);
     if (resolution.outcome !== "found") return NOT_FOUND;
     const expected = waysIn({
-      config,
+      settings: config,
       host: asked.host,
       endpoints: resolution.endpoints,
       isLocal: resolution.source === "registry",

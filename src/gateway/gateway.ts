@@ -1,5 +1,5 @@
-import type { Config } from "../config/config.js";
 import type { DnsServer } from "../config/network-values.js";
+import type { Settings } from "../config/options.js";
 import type { Logger } from "../daemon/logger.js";
 import type { NameServer } from "../dns/exchange.js";
 import type { Registry } from "../epmd/core/registry.js";
@@ -17,13 +17,19 @@ import { relaySocketPath } from "../relay/control-socket.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { GatewayAddresses, hostLimit } from "./core/addresses.js";
-import { gatewayDomains, isGatewayHost } from "./core/names.js";
+import { type GatewayNameSettings, gatewayDomains, isGatewayHost } from "./core/names.js";
 import { type GatewayDns, startGatewayDns } from "./dns.js";
 import { GatewayHosts } from "./hosts.js";
 import { createAcceptTest, type GatewayLookUpDeps, lookUpAtGateway } from "./way.js";
 
+type GatewaySettings = GatewayNameSettings &
+  Pick<
+    Settings,
+    "dns" | "gatewayForward" | "gatewayListen" | "gatewayRange" | "relayPorts" | "relaySocket" | "runtimeDir"
+  >;
+
 interface GatewayDeps {
-  readonly config: Config;
+  readonly settings: GatewaySettings;
   readonly machine: Machine;
   readonly registry: Registry;
   readonly nodes: NodeResolver;
@@ -57,12 +63,12 @@ export interface Gateway extends GatewayWay {
  * @throws ListenError, ConfigError
  */
 export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
-  const { config, registry, nodes, listener, log } = deps;
-  const addresses = new GatewayAddresses(config.gatewayRange, hostLimit(openFileLimit()));
+  const { settings, registry, nodes, listener, log } = deps;
+  const addresses = new GatewayAddresses(settings.gatewayRange, hostLimit(openFileLimit()));
   const accepts = createAcceptTest(() => addresses.anyAddress(Math.random()));
   const relays = startRelayClient({
-    socket: await relaySocketPath(config, listener.port, log),
-    ports: config.relayPorts,
+    socket: await relaySocketPath(settings, listener.port, log),
+    ports: settings.relayPorts,
     start: deps.relay,
     onPairs: (pairs) => hosts.know(pairs, "relay"),
     ownPairs: () => hosts.pairs,
@@ -87,14 +93,14 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   });
   const knowHostsFile = async () => {
     const text = await readHostsFile();
-    await hosts.know(hostsEntriesIn(text, config.gatewayRange), "/etc/hosts");
+    await hosts.know(hostsEntriesIn(text, settings.gatewayRange), "/etc/hosts");
   };
   let dns: GatewayDns | undefined;
   try {
     // First the pairs of our predecessor: VMs use these addresses already.
     await relays.ready;
     await knowHostsFile();
-    await hosts.preload(gatewayDomains(config));
+    await hosts.preload(gatewayDomains(settings));
     dns = await startDns(deps, hosts, addresses);
   } catch (error) {
     await relays.close();
@@ -127,18 +133,18 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
 }
 
 function startDns(
-  { config, machine, zones, log }: GatewayDeps,
+  { settings, machine, zones, log }: GatewayDeps,
   hosts: GatewayHosts,
   addresses: GatewayAddresses,
 ): Promise<GatewayDns> | undefined {
-  const domains = gatewayDomains(config);
-  if (config.gatewayListen === undefined) return undefined;
+  const domains = gatewayDomains(settings);
+  if (settings.gatewayListen === undefined) return undefined;
   return startGatewayDns({
-    at: config.gatewayListen,
+    at: settings.gatewayListen,
     isGatewayHost: (host) => isGatewayHost(domains, host),
     addressFor: (host) => hosts.addressFor(host),
     addresses,
-    forward: { servers: config.gatewayForward, dns: [...config.dns, ...zones], domains },
+    forward: { servers: settings.gatewayForward, dns: [...settings.dns, ...zones], domains },
     isLocal: (address) => isLoopback(address) || machine.addresses().includes(address),
     log,
   });

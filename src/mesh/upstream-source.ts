@@ -1,17 +1,35 @@
-import type { Config } from "../config/config.js";
-import { nomadSpellings, withoutCleaned } from "../config/nomad.js";
+import { type NomadEnvironment, nomadSpellings, withoutCleaned } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
-import { consulErrorCode, notFound, type Question, type Resolution, unavailable } from "../resolve/core/resolution.js";
+import {
+  consulErrorCode,
+  type NodeQuestion,
+  notFound,
+  type Resolution,
+  unavailable,
+} from "../resolve/core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "../resolve/source.js";
-import { asksAgent, destinationOf, ownSidecars, type Sidecar, sidecarsOfNodes } from "./core/sidecar.js";
+import {
+  asksAgent,
+  destinationOf,
+  type MeshSettings,
+  ownSidecars,
+  type Sidecar,
+  type SidecarSettings,
+  sidecarsOfNodes,
+} from "./core/sidecar.js";
 import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "./core/upstream.js";
 import type { Sidecars } from "./sidecars.js";
 
+/** The settings of a look-up through upstreams. */
+export interface UpstreamSettings extends Omit<MeshSettings, "nomad">, Omit<SidecarSettings, "nomad"> {
+  readonly nomad: Pick<NomadEnvironment, "upstreams" | "allocId">;
+}
+
 export interface UpstreamSourceDeps {
-  readonly config: Config;
+  readonly settings: UpstreamSettings;
   readonly connect: () => Promise<ConsulClient>;
   /** Alive names of the nodes here that are known. Never rejects. */
   readonly aliveNames: () => readonly string[] | Promise<readonly string[]>;
@@ -26,16 +44,16 @@ interface UpstreamSource extends Source {
 
 /** Upstreams of Connect proxies: those in Nomad's variables, else those of the proxies that are registered with the agent. */
 export function createUpstreamSource(deps: UpstreamSourceDeps): UpstreamSource {
-  return asksAgent(deps.config) ? agentSource(deps) : nomadSource(deps.config);
+  return asksAgent(deps.settings) ? agentSource(deps) : nomadSource(deps.settings);
 }
 
-function nomadSource(config: Config): UpstreamSource {
-  const { upstreams } = config.nomad;
+function nomadSource(settings: Pick<MeshSettings, "upstreamService" | "nomad">): UpstreamSource {
+  const { upstreams } = settings.nomad;
   return {
     name: "upstream",
     ...TRAITS.upstream,
     lookUp: (question, { sameHost }) => {
-      const destination = destinationOf(config, question.node);
+      const destination = destinationOf(settings, question.node);
       const found = upstreamsTo(nomadSpellings(destination), upstreams);
       if (found.length > 0) return resolveUpstream(question, sameHost, found);
       const others = listDestinations(withoutCleaned(upstreams));
@@ -45,27 +63,27 @@ function nomadSource(config: Config): UpstreamSource {
   };
 }
 
-function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourceDeps): UpstreamSource {
+function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSourceDeps): UpstreamSource {
   let loaded: Sidecars | undefined;
   // Loaded here: without a mesh the daemon does not need it.
   const load = lazily(async () => {
     const { followSidecars, readSidecars } = await import("./sidecars.js");
-    loaded = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(config), log });
+    loaded = (follow ? followSidecars : readSidecars)({ connect, isOurs: ownSidecars(settings), log });
     return loaded;
   });
   // The proxies that are registered now are known when the first VM asks.
   load().catch(() => {});
 
   function find(destination: string, sidecars: readonly Sidecar[], alive: readonly string[]): Upstream[] {
-    const chosen = sidecarsOfNodes(sidecars, alive, config);
+    const chosen = sidecarsOfNodes(sidecars, alive, settings);
     return upstreamsTo(
       [destination],
       chosen.flatMap(({ upstreams }) => upstreams),
     );
   }
 
-  async function ask(question: Question, { sameHost }: LookupContext): Promise<Resolution> {
-    const destination = destinationOf(config, question.node);
+  async function ask(question: NodeQuestion, { sameHost }: LookupContext): Promise<Resolution> {
+    const destination = destinationOf(settings, question.node);
     let sidecars: readonly Sidecar[];
     const alive = await aliveNames();
     try {
@@ -75,7 +93,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
     }
     const found = find(destination, sidecars, alive);
     if (found.length > 0) return resolveUpstream(question, sameHost, found);
-    const looked = sidecarsOfNodes(sidecars, alive, config);
+    const looked = sidecarsOfNodes(sidecars, alive, settings);
     const code = looked.length === 0 ? "UPSTREAM_NO_SIDECAR" : "UPSTREAM_NONE";
     return notFound(code, `no upstream ${destination}${describeSidecars(looked)}`);
   }
@@ -87,7 +105,7 @@ function agentSource({ config, connect, aliveNames, follow, log }: UpstreamSourc
       const known = loaded?.known;
       const alive = aliveNames();
       if (!known || alive instanceof Promise) return ask(question, context);
-      const found = find(destinationOf(config, question.node), known, alive);
+      const found = find(destinationOf(settings, question.node), known, alive);
       // A missing upstream may have been registered just now.
       return found.length > 0 ? resolveUpstream(question, context.sameHost, found) : ask(question, context);
     },

@@ -2,7 +2,8 @@ import type { DomainRule } from "../config/network-values.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { Glob } from "./glob.js";
 import { isHelperName } from "./helper-names.js";
-import { domainOf, expandHost, parseServiceDomain, qualifiedDomain } from "./service-domain.js";
+import type { NodeName } from "./node-name.js";
+import { domainOf, expandHost, isUnder, parseServiceDomain, qualifiedDomain } from "./service-domain.js";
 
 /** The options that decide under which domain a node is looked up and published. */
 export interface DomainSettings {
@@ -39,14 +40,17 @@ export function servedDomains({ domain, consulDomain }: Pick<DomainSettings, "do
 }
 
 /** The Consul service of an alive name: --service, else the one in its domain. */
-export function serviceOf(aliveName: string, settings: DomainSettings): string | undefined {
+export function serviceOf(
+  aliveName: string,
+  settings: Omit<DomainSettings, "publish" | "nodeHost">,
+): string | undefined {
   if (settings.service !== undefined) return settings.service;
   const domain = nodeDomain(aliveName, settings);
   return domain === undefined ? undefined : parseServiceDomain(domain, settings.consulDomain)?.service;
 }
 
 /** Host part of the full name of a node that is alive here. */
-export function nodeHost(aliveName: string, settings: DomainSettings): string | undefined {
+export function nodeHost(aliveName: string, settings: Omit<DomainSettings, "publish">): string | undefined {
   const host = settings.nodeHost ?? nodeDomain(aliveName, settings);
   if (host !== undefined) return host;
   return settings.service === undefined ? undefined : `${settings.service}.service.${settings.consulDomain}`;
@@ -77,6 +81,17 @@ export class Domains {
   /** A host as it is written in a node name, in full: a word without a dot is a service, unless it names this machine. */
   expand(host: string): string {
     return expandHost(host, this.#settings.consulDomain, this.#machine.names);
+  }
+
+  /**
+   * Whether a host is a relative name, to which the search list of resolv.conf applies. Only a name that a user wrote can
+   * be one; names that we composed, and names under the domains that we know, are absolute.
+   */
+  isRelative({ aliveName, host, absolute }: NodeName): boolean {
+    if (host === undefined || absolute || familyOf(host) !== undefined) return false;
+    const known = [this.#settings.consulDomain, this.of(aliveName)].filter((domain) => domain !== undefined);
+    const expanded = this.expand(host);
+    return !known.some((domain) => isUnder(expanded, domain));
   }
 
   /** Whether a host is a name or an address of this machine. */

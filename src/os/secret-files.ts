@@ -1,7 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Config, ConfigInput } from "../config/config.js";
-import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
+import { flagOf, OPTION_KEYS, optionOf, type Settings } from "../config/options.js";
 
 /** Bits of st_mode for users who neither own a file nor are in its group. */
 const OTHERS_READ = 0o004;
@@ -9,8 +8,8 @@ const OTHERS_ENTER = 0o001;
 
 /** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
 export async function exposedSecrets(
-  { consulTokenFile, consulKey }: Config,
-  file?: ConfigInput["file"],
+  { consulTokenFile, consulKey }: Pick<Settings, "consulTokenFile" | "consulKey">,
+  file?: { readonly path: string; readonly contents: unknown },
 ): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));

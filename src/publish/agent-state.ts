@@ -31,7 +31,7 @@ export interface AgentStateDeps {
 export class AgentState {
   readonly #deps: AgentStateDeps;
   readonly #outages: Outages;
-  /** Refused kinds of calls for a service; see keyOf. */
+  /** Refused kinds of calls for a service; see callKind. */
   readonly #refused = new Set<string>();
   #isTokenUnknown = false;
   #trouble: Trouble | undefined;
@@ -81,7 +81,7 @@ export class AgentState {
       this.#fault = undefined;
       if (this.#outages.end("list")) log.info("the Consul agent says again what it holds");
     }
-    const key = keyOf(service, action);
+    const key = callKind(service, action);
     if (this.#refused.delete(key)) {
       again = true;
       if (this.#outages.end(key)) log.info({ service }, "Consul takes the service's nodes again");
@@ -130,7 +130,7 @@ export class AgentState {
       log.error({ err: error }, `Consul does not know the token (${said}), it was deleted or has expired: ${cure}`);
       return;
     }
-    const key = keyOf(service, action);
+    const key = callKind(service, action);
     if (service === undefined || this.#refused.has(key)) return;
     this.#refused.add(key);
     if (!this.#outages.begin(key)) return;
@@ -145,7 +145,7 @@ function recovery(trouble: Trouble, hasAnswered: boolean): string {
 }
 
 /** Kinds of calls are apart: a proxy may refuse one kind and let the others through. */
-function keyOf(service: string | undefined, action: Work["action"] | undefined): string {
+function callKind(service: string | undefined, action: Work["action"] | undefined): string {
   const kind = action === "pass" || action === "fail" ? "check" : action === "renew" ? "register" : action;
   return `${kind} ${service}`;
 }

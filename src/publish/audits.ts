@@ -112,7 +112,7 @@ export class Audits {
       log.info({ nodes: left.slice(0, MOST_NAMED) }, `kept ${what} of our predecessor: waiting for the VM to return`);
     }
     for (const key of left) changes.set(key, adopt(key).changes);
-    for (const [key, publisher] of publishers) publisher.observe(survey, changes.get(key) ?? -1);
+    for (const [key, publisher] of publishers) publisher.surveyed(survey, changes.get(key) ?? -1);
     await leftovers.see(survey, sentAt);
   }
 

@@ -1,17 +1,17 @@
-import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { ServiceMember } from "../consul/core/catalogue.js";
 import type { Logger } from "../daemon/logger.js";
+import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
 import type { Holder } from "./core/claims.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/namesakes.js";
-import { keyOf } from "./core/reconcile.js";
+import { nameKey } from "./core/reconcile.js";
 import { META_NODE } from "./core/service-entry.js";
 import type { Timings } from "./timings.js";
 
 export interface NamesakesDeps {
   readonly client: Pick<ConsulClient, "members">;
-  readonly config: Config;
+  readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;
   /** The nodes that are published here. */
   readonly holders: () => readonly Holder[];
@@ -48,7 +48,7 @@ export class Namesakes {
 
   /** Other places that publish a node of this name. */
   of(aliveName: string): readonly string[] {
-    return this.#told.get(keyOf(aliveName))?.places ?? [];
+    return this.#told.get(nameKey(aliveName))?.places ?? [];
   }
 
   /** Something was published: compare soon. */
@@ -80,7 +80,7 @@ export class Namesakes {
   }
 
   async #compare(): Promise<void> {
-    const { client, holders, config, owner } = this.#deps;
+    const { client, holders, settings, owner } = this.#deps;
     const listings = new Map<string, readonly ServiceMember[]>();
     const services = new Set(holders().flatMap(({ entries }) => entries.map(({ service }) => service)));
     for (const service of services) {
@@ -93,12 +93,13 @@ export class Namesakes {
     for (const { node, entries } of holders()) {
       const [entry] = entries;
       if (!entry) continue;
-      const host = hostOfEntry(entry, config);
+      const host = hostOfEntry(entry, settings);
       const key = `${entry.service} ${host}`;
-      const index = indexes.get(key) ?? membersByName(listings.get(entry.service) ?? [], host, config);
+      const index = indexes.get(key) ?? membersByName(listings.get(entry.service) ?? [], host, settings);
       indexes.set(key, index);
       const places = (namesakes(entry, index, owner) ?? []).map(({ place }) => place);
-      if (places.length > 0) now.set(keyOf(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });
+      if (places.length > 0)
+        now.set(nameKey(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });
     }
     this.#tell(now);
   }

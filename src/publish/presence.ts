@@ -202,7 +202,7 @@ export class Visible {
   }
 
   /** @param checks what a survey has shown */
-  observe(ids: ReadonlySet<string>, checks: readonly HeldCheck[]): void {
+  surveyed(ids: ReadonlySet<string>, checks: readonly HeldCheck[]): void {
     this.#obstacles = new Map(
       Array.from(ids).flatMap((id) => {
         const obstacle = obstacleOf(id, checks);

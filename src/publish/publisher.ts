@@ -1,11 +1,11 @@
 import type { ConsulError } from "../errors.js";
 import {
   afterStep,
+  afterSurvey,
   type Held,
   type HeldMap,
   nextRefresh,
   nextStep,
-  observe,
   type StepResult,
   type Survey,
   type Target,
@@ -120,12 +120,12 @@ export class Publisher implements Caller {
   }
 
   /** @param changes as `changes` was when the survey began */
-  observe(survey: Survey, changes: number): void {
-    this.#visible.observe(new Set([...this.#held.keys(), ...this.wanted]), survey.checks);
+  surveyed(survey: Survey, changes: number): void {
+    this.#visible.surveyed(new Set([...this.#held.keys(), ...this.wanted]), survey.checks);
     // A refresh changes nothing that a survey shows. Refreshes are frequent: without this, every survey might be discarded.
     if ((this.#running && !this.#isRefreshing) || changes !== this.#changes) return;
     const { now, owner } = this.#deps;
-    const { held, taken, listed } = observe(this.#held, this.#key, survey, owner, now(), this.#deps);
+    const { held, taken, listed } = afterSurvey(this.#held, this.#key, survey, owner, now(), this.#deps);
     this.#held = held;
     for (const id of listed) this.#visible.believe(id);
     for (const id of taken) this.#evade(id);

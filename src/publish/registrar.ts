@@ -1,4 +1,3 @@
-import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
@@ -6,21 +5,28 @@ import { describeError } from "../errors.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Claim, Claims, type Holder } from "./core/claims.js";
-import { type DaemonIdentity, instanceOf, publicationOf } from "./core/publication.js";
-import { keyOf, type Target } from "./core/reconcile.js";
+import { type DaemonIdentity, instanceOf, type PublicationSettings, publicationOf } from "./core/publication.js";
+import { nameKey, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
 import { Leftovers } from "./leftovers.js";
 import { Namesakes } from "./namesakes.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
 import { Throttle } from "./retries.js";
-import { SharedServices } from "./shared-service.js";
+import { type SharedServiceSettings, SharedServices } from "./shared-service.js";
 import { TIMINGS, type Timings } from "./timings.js";
 import { Turns } from "./turns.js";
 
+/** The settings of the publication. */
+export interface RegistrarSettings extends Omit<PublicationSettings, "nomad">, Omit<SharedServiceSettings, "nomad"> {
+  readonly nomad: PublicationSettings["nomad"] & SharedServiceSettings["nomad"];
+  readonly deregisterOnStop: boolean;
+  readonly consulTokenFile: string | undefined;
+}
+
 export interface RegistrarDeps {
   readonly registry: Registry;
-  readonly config: Config;
+  readonly settings: RegistrarSettings;
   readonly client: ConsulClient;
   readonly identity: DaemonIdentity;
   readonly log: Logger;
@@ -85,12 +91,12 @@ export class Registrar {
     const adoptUntil = this.#now() + this.#timings.adoption;
     this.#retryAll = new Throttle(() => {
       for (const publisher of this.#publishers.values()) publisher.retry();
-    }, deps.config.ttl / 3);
+    }, deps.settings.ttl / 3);
     this.#agent = new AgentState({
       log: deps.log,
       recovered: () => this.#retryAll.request(),
       now: this.#now,
-      hasTokenFile: deps.config.consulTokenFile !== undefined,
+      hasTokenFile: deps.settings.consulTokenFile !== undefined,
     });
     deps.client.onNewToken(() => {
       for (const publisher of this.#publishers.values()) publisher.anotherToken();
@@ -107,14 +113,14 @@ export class Registrar {
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
     const { signal } = this.#abort;
-    const prefix = serviceId(instanceOf(deps.config, deps.identity), "");
+    const prefix = serviceId(instanceOf(deps.settings, deps.identity), "");
     const common = { ...deps, owner, agent: this.#agent, signal };
     this.#audits = new Audits({
       ...common,
       publishers: this.#publishers,
       adopt: (key) => this.#publisher(key, { state: "awaited", until: adoptUntil }),
-      leftovers: new Leftovers({ ...common, prefix, times: deps.config }),
-      ttl: deps.config.ttl,
+      leftovers: new Leftovers({ ...common, prefix, times: deps.settings }),
+      ttl: deps.settings.ttl,
       now: this.#now,
       random: this.#random,
       timings: this.#timings,
@@ -178,7 +184,7 @@ export class Registrar {
     this.#abort.abort(new Error("srv-epmd is stopping"));
     const publishers = Array.from(this.#publishers.values());
     const work = Promise.all([
-      ...publishers.map((publisher) => publisher.finish(this.#deps.config.deregisterOnStop)),
+      ...publishers.map((publisher) => publisher.finish(this.#deps.settings.deregisterOnStop)),
       lastAudit,
       this.#namesakes.close(),
     ]);
@@ -193,9 +199,9 @@ export class Registrar {
   }
 
   #appeared(node: RegisteredNode): void {
-    const { config, identity, log, registry } = this.#deps;
+    const { settings, identity, log, registry } = this.#deps;
     const { aliveName, port } = node;
-    const publication = publicationOf(node, config, identity, (name) => registry.get(name) !== undefined);
+    const publication = publicationOf(node, settings, identity, (name) => registry.get(name) !== undefined);
     const claim = { node, publication };
     this.#since.set(node, this.#now());
     const holder = this.#claims.add(claim);
@@ -211,7 +217,7 @@ export class Registrar {
 
   #left(node: RegisteredNode): void {
     if (!this.#claims.remove(node)) return;
-    const key = keyOf(node.aliveName);
+    const key = nameKey(node.aliveName);
     const holder = this.#claims.holder(key);
     if (holder) this.#aimUp(holder);
     else this.#publishers.get(key)?.aim({ state: "leaving", until: this.#now() + this.#timings.grace });
@@ -221,11 +227,11 @@ export class Registrar {
 
   #aimUp({ node, entries }: Holder): void {
     // A name without a connection is one of --publish-node.
-    this.#publisher(keyOf(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
+    this.#publisher(nameKey(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
   }
 
   #publisherOf({ node }: Claim): Publisher | undefined {
-    const key = keyOf(node.aliveName);
+    const key = nameKey(node.aliveName);
     return this.#claims.holder(key)?.node === node ? this.#publishers.get(key) : undefined;
   }
 
@@ -254,8 +260,8 @@ export class Registrar {
       publisher = new Publisher(key, target, {
         ...this.#deps,
         owner: this.#deps.identity.owner,
-        ttl: this.#deps.config.ttl,
-        deregisterAfter: this.#deps.config.deregisterAfter,
+        ttl: this.#deps.settings.ttl,
+        deregisterAfter: this.#deps.settings.deregisterAfter,
         agent: this.#agent,
         turns: this.#turns,
         presence: this.#presence,

@@ -36,12 +36,12 @@ export class Retries {
 
   /** The step may not be tried before; 0: now. */
   at(step: StepKind): number {
-    return this.#retries.get(keyOf(step))?.at ?? 0;
+    return this.#retries.get(stepKey(step))?.at ?? 0;
   }
 
   failed(step: StepKind, error: ConsulError): void {
     const { timings, ttl, now, random } = this.#deps;
-    const key = keyOf(step);
+    const key = stepKey(step);
     const failures = (this.#retries.get(key)?.failures ?? 0) + 1;
     // The longest pause of a pass, or while the agent does not answer, is a third of the TTL, as for a healthy agent.
     const isPass = step.action === "pass";
@@ -55,7 +55,7 @@ export class Retries {
   }
 
   succeeded(step: StepKind): void {
-    this.#retries.delete(keyOf(step));
+    this.#retries.delete(stepKey(step));
   }
 
   /** All may be tried again now. */
@@ -66,7 +66,7 @@ export class Retries {
 
 type StepKind = Pick<Work, "action" | "id">;
 
-function keyOf({ action, id }: StepKind): string {
+function stepKey({ action, id }: StepKind): string {
   return `${action === "pass" ? "pass" : "change"} ${id}`;
 }
 

@@ -1,14 +1,21 @@
-import type { Config } from "../config/config.js";
+import type { NomadEnvironment } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import { heldByOthers } from "../mesh/core/second-instance.js";
-import { destinationOf, isMeshed } from "../mesh/core/sidecar.js";
-import { nodeDomain } from "../names/domains.js";
+import { destinationOf, isMeshed, type MeshSettings } from "../mesh/core/sidecar.js";
+import { type DomainSettings, nodeDomain } from "../names/domains.js";
 import { META_PORT, type ServiceEntry } from "./core/service-entry.js";
+
+/** The settings that decide whether nodes are in a mesh, and which service each of them has there. */
+export interface SharedServiceSettings
+  extends Omit<MeshSettings, "nomad">,
+    Pick<DomainSettings, "domain" | "consulDomain" | "publishNode"> {
+  readonly nomad: Pick<NomadEnvironment, "upstreams" | "allocId">;
+}
 
 export interface SharedServicesDeps {
   readonly client: Pick<ConsulClient, "healthService" | "localServices">;
-  readonly config: Config;
+  readonly settings: SharedServiceSettings;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -45,15 +52,15 @@ export class SharedServices {
 
   /** In a mesh each node may have a service of its own, whose name is not that of the domain. */
   #serviceInMesh(aliveName: string): string[] {
-    const { config } = this.#deps;
-    const host = nodeDomain(aliveName, config);
-    const isInMesh = isMeshed(config) || config.nomad.upstreams.length > 0;
-    return isInMesh && host !== undefined ? [destinationOf(config, { aliveName, host })] : [];
+    const { settings } = this.#deps;
+    const host = nodeDomain(aliveName, settings);
+    const isInMesh = isMeshed(settings) || settings.nomad.upstreams.length > 0;
+    return isInMesh && host !== undefined ? [destinationOf(settings, { aliveName, host })] : [];
   }
 
   async #lookHere(names: readonly string[]): Promise<string[]> {
-    const { client, config, log, signal } = this.#deps;
-    const held = heldByOthers(await client.localServices(signal), names, config.nomad.allocId);
+    const { client, settings, log, signal } = this.#deps;
+    const held = heldByOthers(await client.localServices(signal), names, settings.nomad.allocId);
     const news = held.filter((id) => !this.#told.has(id));
     for (const id of news) this.#told.add(id);
     if (news.length > 0) {

@@ -15,7 +15,7 @@ export interface StepDeps extends OwnershipDeps {
 }
 
 /** The outcome of a step. */
-export interface Taken {
+export interface StepOutcome {
   /**
    * - `foreign`: the entry is another daemon's. Nothing was sent.
    * - `confirmed`: the entry is there, and only the agent's list had left it out. Nothing was sent.
@@ -38,7 +38,7 @@ export async function takeStep(
   held: () => Held | undefined,
   deps: StepDeps,
   signal: AbortSignal,
-): Promise<Taken> {
+): Promise<StepOutcome> {
   const { agent, client, now } = deps;
   const before = held();
   const service = ("entry" in step ? step.entry : (before?.entry ?? before?.found))?.service ?? "";
@@ -70,7 +70,7 @@ export async function takeStep(
 }
 
 /** The outcome of a step for which nothing is to be sent; undefined: its call is to be sent. */
-function withoutCall(step: Work, ownership: Ownership, held: Held | undefined): Taken["result"] | undefined {
+function withoutCall(step: Work, ownership: Ownership, held: Held | undefined): StepOutcome["result"] | undefined {
   const registers = step.action === "register";
   switch (ownership) {
     case "ours": {

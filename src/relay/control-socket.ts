@@ -3,7 +3,6 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Config } from "../config/config.js";
 import type { Logger } from "../daemon/logger.js";
 import { describeError, ListenError } from "../errors.js";
 import { networkNamespace } from "../os/machine.js";
@@ -16,13 +15,13 @@ import { lineReader, MAX_REPLY_LINE, parseRelayLine } from "./wire/protocol.js";
  * @param port bound EPMD port
  */
 export async function relaySocketPath(
-  config: Pick<Config, "relaySocket" | "runtimeDir">,
+  settings: { readonly relaySocket: string | undefined; readonly runtimeDir: string | undefined },
   port: number,
   log: Logger,
 ): Promise<string> {
-  if (config.relaySocket !== undefined) return config.relaySocket;
+  if (settings.relaySocket !== undefined) return settings.relaySocket;
   const namespace = (await networkNamespace()) ?? "0";
-  return join(await runtimeFolder(config.runtimeDir, log), `relay-${namespace}-${port}.sock`);
+  return join(await runtimeFolder(settings.runtimeDir, log), `relay-${namespace}-${port}.sock`);
 }
 
 async function runtimeFolder(runtimeDir: string | undefined, log: Logger): Promise<string> {

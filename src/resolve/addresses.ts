@@ -3,7 +3,7 @@ import type { Resolver } from "../dns/resolver.js";
 import type { Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { HostsFile } from "../os/hosts-file.js";
-import { type Question, type Unavailable, unavailable } from "./core/resolution.js";
+import { type NodeQuestion, type Unavailable, unavailable } from "./core/resolution.js";
 import type { LookupContext } from "./source.js";
 
 export interface Addresses {
@@ -25,7 +25,7 @@ export function wantedFamilies(asked: Family | "any", allowed: Family | "any"): 
 }
 
 /** The only address that the client can dial; undefined: it can dial any. */
-export function dialledAddress({ node, onlyAddress }: Question, { dialled }: LookupContext): string | undefined {
+export function dialledAddress({ node, onlyAddress }: NodeQuestion, { dialled }: LookupContext): string | undefined {
   // A client that sends no host part dials the address at which it asked.
   return onlyAddress ?? (node.form === "full" ? undefined : dialled);
 }

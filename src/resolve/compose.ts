@@ -1,5 +1,5 @@
-import type { Config } from "../config/config.js";
 import type { DnsServer } from "../config/network-values.js";
+import type { Settings } from "../config/options.js";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import type { NameServer } from "../dns/exchange.js";
@@ -7,7 +7,7 @@ import { exchangeLimit } from "../dns/exchange-slots.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
-import { createUpstreamSource, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
+import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import type { Domains } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
 import { isLoopback } from "../net/ip.js";
@@ -20,8 +20,12 @@ import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
 import { type StaticSource, staticSource } from "./static-source.js";
 
+export type ResolutionSettings = UpstreamSettings &
+  Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
+  Pick<Settings, "dns" | "gatewayForward" | "gatewayRange" | "maxTtl" | "staleTtl" | "fallback" | "helpers" | "port">;
+
 export interface ResolutionDeps {
-  readonly config: Config;
+  readonly settings: ResolutionSettings;
   readonly machine: Machine;
   readonly domains: Domains;
   /** The nodes alive here. */
@@ -50,40 +54,38 @@ export interface Resolving {
 
 /** Makes the sources, in the order in which they are asked. @throws ConfigError for a nodes file that cannot be used */
 export function composeResolution(deps: ResolutionDeps): Resolving {
-  const { config, machine, domains, registry, servers, ownPort, log } = deps;
-  const { family } = config;
+  const { settings, machine, domains, registry, servers, ownPort, log } = deps;
+  const { family } = settings;
   // A change of the system's clock must not move deadlines and TTLs.
   const now = () => performance.now();
-  const domainOf = (aliveName: string) => domains.of(aliveName);
   const staticNodes = staticSource(
     {
-      nodes: config.node,
-      nodesFile: config.nodesFile,
+      nodes: settings.node,
+      nodesFile: settings.nodesFile,
       ownNames: machine.names,
-      expand: (host) => domains.expand(host),
-      domainOf,
+      domains,
       log,
     },
     deps.watchNodesFile,
   );
   const dns = createResolver({
-    dns: [...config.dns, ...servers],
+    dns: [...settings.dns, ...servers],
     isOwnServer: deps.isOwnServer,
-    otherServers: config.gatewayForward,
-    maxTtl: config.maxTtl,
-    staleTtl: config.staleTtl,
+    otherServers: settings.gatewayForward,
+    maxTtl: settings.maxTtl,
+    staleTtl: settings.staleTtl,
     maxExchanges: exchangeLimit(openFileLimit()),
     now,
     observe: deps.observe,
     log,
   });
-  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: config.gatewayRange, now, log }), now);
-  const hasFallback = config.fallback.length > 0;
+  const addresses = new AddressLookup(dns, new HostsFile({ gatewayRange: settings.gatewayRange, now, log }), now);
+  const hasFallback = settings.fallback.length > 0;
   const srv = createSrvSource({
     resolver: dns,
     addresses,
-    srvName: config.srvName,
-    srvTarget: config.srvTarget,
+    srvName: settings.srvName,
+    srvTarget: settings.srvTarget,
     family,
     random: Math.random,
     localAddresses: machine.addresses,
@@ -91,7 +93,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     now,
   });
   const askEpmd = async (address: string, aliveName: string, deadline: number) => {
-    const port = ownPort() ?? config.port;
+    const port = ownPort() ?? settings.port;
     const answer = await portPlease({ address, port }, aliveName, { timeout: deadline - now(), forwarded: true });
     return answer && { port: answer.port, description: answer };
   };
@@ -99,7 +101,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     createFallbackSource({
       ...how,
       addresses,
-      srvName: config.srvName,
+      srvName: settings.srvName,
       family,
       localAddresses: machine.addresses,
       isOwn: (address) => ownPort() !== undefined && (isLoopback(address) || machine.addresses().includes(address)),
@@ -108,21 +110,19 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   // Helpers are not published: the EPMD at one of the service's instances knows them.
   const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
   const fallback = fallbackTo({
-    port: config.fallback.find((how) => how !== "epmd"),
-    epmd: config.fallback.includes("epmd") ? askEpmd : undefined,
+    port: settings.fallback.find((how) => how !== "epmd"),
+    epmd: settings.fallback.includes("epmd") ? askEpmd : undefined,
   });
-  const hasUpstreams = asksAgent(config) || config.nomad.upstreams.length > 0;
-  const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, config, log }) : undefined;
+  const hasUpstreams = asksAgent(settings) || settings.nomad.upstreams.length > 0;
+  const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, settings, log }) : undefined;
   // In a mesh a node without an upstream is not found: another source would lead around the mesh.
-  const unmeshed = [srv, ...(config.helpers === "ask" ? [helpers] : []), ...(hasFallback ? [fallback] : [])];
+  const unmeshed = [srv, ...(settings.helpers === "ask" ? [helpers] : []), ...(hasFallback ? [fallback] : [])];
   const nodes = new NodeResolver({
-    sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(config) ? [] : unmeshed)],
-    domainOf,
-    consulDomain: config.consulDomain,
-    ownNames: machine.names,
+    sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(settings) ? [] : unmeshed)],
+    domains,
     family,
-    preferReachable: config.preferReachable,
-    timeout: config.timeout,
+    preferReachable: settings.preferReachable,
+    timeout: settings.timeout,
     now,
   });
   return {

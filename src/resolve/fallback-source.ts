@@ -5,15 +5,16 @@ import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
 import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
 import {
+  Bounds,
   epmdErrorCode,
   type NodeDescription,
+  type NodeQuestion,
   notFound,
-  type Question,
   type Resolution,
   type Unavailable,
   unavailable,
 } from "./core/resolution.js";
-import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 /** A node as another EPMD has it. */
 export interface EpmdAnswer {
@@ -64,7 +65,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
    * The addresses of the SRV owner name, which belong to this node; else those of its host, as a stock VM here resolves
    * it. A name waits for the answers of the names before it, but not for long: an answer may never come.
    */
-  async function addressesFor(question: Question, context: LookupContext): Promise<NamedAddresses> {
+  async function addressesFor(question: NodeQuestion, context: LookupContext): Promise<NamedAddresses> {
     const { node, search, shortHost } = question;
     if (familyOf(node.host) !== undefined) return { ...literal(node.host), name: node.host };
     const families = neededFamilies(wantedFamilies(question.family, options.family), dialledAddress(question, context));
@@ -89,7 +90,7 @@ export function createFallbackSource(options: FallbackOptions): Source {
     );
   }
 
-  async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
+  async function lookUp(question: NodeQuestion, context: LookupContext): Promise<Resolution> {
     const { aliveName, host } = question.node;
     const { addresses, name, ttl, stale, unavailable: silent } = await addressesFor(question, context);
     const bounds = new Bounds(context.trace);

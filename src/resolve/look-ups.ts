@@ -1,13 +1,15 @@
-import { type Config, loadConfig } from "../config/config.js";
-import { ConsulSide } from "../consul/side.js";
-import { createLogger, type Logger } from "../daemon/logger.js";
+import { type AgentSettings, ConsulSide } from "../consul/side.js";
+import type { Logger } from "../daemon/logger.js";
 import { names } from "../epmd/client.js";
-import { Domains } from "../names/domains.js";
-import { parseNodeName } from "../names/node-name.js";
+import { type DomainSettings, Domains } from "../names/domains.js";
 import { thisMachine } from "../os/machine.js";
-import { composeResolution, type ResolutionDeps, type Resolving } from "./compose.js";
-import type { Resolution } from "./core/resolution.js";
+import { composeResolution, type ResolutionDeps, type ResolutionSettings, type Resolving } from "./compose.js";
 import { epmdSource } from "./registry-source.js";
+
+interface LookUpSettings extends ResolutionSettings, AgentSettings, DomainSettings {
+  /** Follow the nodes file. */
+  readonly watch: boolean;
+}
 
 /** An EPMD on this machine answers at once. Milliseconds. */
 const NAMES_TIMEOUT = 500;
@@ -18,22 +20,22 @@ const NAMES_TIMEOUT = 500;
  * @throws ConfigError
  */
 export function composeForLookUps(
-  config: Config,
+  settings: LookUpSettings,
   log: Logger,
   running: Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> = {},
 ): Resolving {
   const machine = thisMachine();
-  const domains = new Domains(config, machine);
-  const consul = new ConsulSide(config, log);
+  const domains = new Domains(settings, machine);
+  const consul = new ConsulSide(settings, log);
   const resolving = composeResolution({
-    config,
+    settings,
     machine,
     domains,
-    registry: epmdSource(config.port, domains),
+    registry: epmdSource(settings.port, domains),
     servers: [],
     ...running,
-    upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(config.port), follow: false },
-    watchNodesFile: config.watch,
+    upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(settings.port), follow: false },
+    watchNodesFile: settings.watch,
     ownPort: () => undefined,
     log,
   });
@@ -48,23 +50,4 @@ export function composeForLookUps(
 async function aliveNames(port: number): Promise<string[]> {
   const answer = await names({ address: "127.0.0.1", port }, { timeout: NAMES_TIMEOUT }).catch(() => undefined);
   return answer?.names.map(({ name }) => name) ?? [];
-}
-
-/**
- * Looks one node up as the daemon would, for users of the library.
- * @param node `name@host`, or a bare name when the configuration has a domain
- * @throws ValueError when it is not a node name
- */
-export async function resolve(
-  node: string,
-  config: Config = loadConfig({ command: "resolve", flags: {}, env: {} }).config,
-): Promise<Resolution> {
-  const name = parseNodeName(node);
-  const log = createLogger({ level: "silent", format: "json", write: () => {} });
-  const resolving = composeForLookUps(config, log);
-  try {
-    return await resolving.nodes.resolve(name, { sameHost: true });
-  } finally {
-    await resolving.close();
-  }
 }

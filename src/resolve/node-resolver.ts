@@ -1,18 +1,19 @@
+import type { Domains } from "../names/domains.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
-import { expandHost, isUnder } from "../names/service-domain.js";
 import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import {
+  Bounds,
   type Found,
+  type NodeQuestion,
   notFound,
-  type Question,
   type Resolution,
   type SourceName,
   type Trace,
   unavailable,
 } from "./core/resolution.js";
 import { probe } from "./probe.js";
-import { Bounds, type LookupContext, type Source } from "./source.js";
+import type { LookupContext, Source } from "./source.js";
 
 /** Milliseconds: silent endpoints must leave time for the answer. */
 const PROBE_LIMIT = 1500;
@@ -24,11 +25,7 @@ const PROBE_MARGIN = 50;
 export interface ResolutionOptions {
   /** In the order in which they are asked; the first that finds the node ends the look-up. */
   readonly sources: readonly Source[];
-  /** The domain under which a bare alive name is looked up, fully qualified. */
-  readonly domainOf: (aliveName: string) => string | undefined;
-  readonly consulDomain: string;
-  /** `localhost` and the machine's own names, lower case: they are no services. */
-  readonly ownNames: ReadonlySet<string>;
+  readonly domains: Pick<Domains, "of" | "expand" | "isRelative">;
   readonly family: Family | "any";
   readonly preferReachable: boolean;
   /** Milliseconds for a whole look-up. */
@@ -56,7 +53,7 @@ export interface ResolveOptions {
 /** The result of the sources, and the question to the source that gave it. */
 interface Answered {
   readonly resolution: Resolution;
-  readonly asked: Question;
+  readonly asked: NodeQuestion;
   /** Undefined: no source could be asked, or none answered in time. */
   readonly source: Source | undefined;
 }
@@ -115,26 +112,19 @@ export class NodeResolver {
     }
   }
 
-  /**
-   * Whether a host is a relative name, to which the search list of resolv.conf applies. Only a name that a user wrote can
-   * be one; names that we composed, and names under the domains that we know, are absolute.
-   */
-  isRelative({ aliveName, host, absolute }: NodeName): boolean {
-    if (host === undefined || absolute || familyOf(host) !== undefined) return false;
-    const { consulDomain, domainOf } = this.#options;
-    const known = [consulDomain, domainOf(aliveName)].filter((domain) => domain !== undefined);
-    const expanded = this.#expand({ aliveName, host });
-    return !known.some((domain) => isUnder(expanded, domain));
+  /** See Domains.isRelative. */
+  isRelative(name: NodeName): boolean {
+    return this.#options.domains.isRelative(name);
   }
 
   #expand({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
-    const { consulDomain, ownNames, domainOf } = this.#options;
-    if (host !== undefined) return expandHost(host, consulDomain, ownNames);
+    const { domains } = this.#options;
+    if (host !== undefined) return domains.expand(host);
     // A bare name without a domain can only be a node of this machine.
-    return domainOf(aliveName) ?? "localhost";
+    return domains.of(aliveName) ?? "localhost";
   }
 
-  #question(name: NodeName): Question | Resolution {
+  #question(name: NodeName): NodeQuestion | Resolution {
     const { aliveName, family, form } = name;
     if (family !== undefined && this.#options.family !== "any" && family !== this.#options.family) {
       return notFound("NAME_FAMILY", `asked for IPv${family}, but --family is ${this.#options.family}`);
@@ -149,7 +139,7 @@ export class NodeResolver {
   }
 
   #ask(
-    question: Question,
+    question: NodeQuestion,
     [source, ...others]: readonly Source[],
     context: LookupContext,
     before: Resolution | undefined,
@@ -170,10 +160,10 @@ export class NodeResolver {
   }
 
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
-  #prepare({ usesDomain }: Source, question: Question): Question | Resolution {
+  #prepare({ usesDomain }: Source, question: NodeQuestion): NodeQuestion | Resolution {
     const { aliveName, host } = question.node;
     if (!usesDomain || familyOf(host) === undefined) return question;
-    const domain = this.#options.domainOf(aliveName);
+    const domain = this.#options.domains.of(aliveName);
     if (domain === undefined) {
       const reason = `${host} is an address, and no --domain says where ${aliveName} is looked up`;
       return notFound("NAME_NO_DOMAIN", reason);
@@ -213,7 +203,7 @@ export class NodeResolver {
 
   #inTime(
     answered: Promise<Answered>,
-    asked: Question,
+    asked: NodeQuestion,
     { deadline }: LookupContext,
     options: ResolveOptions,
   ): Promise<Answered> {
@@ -229,7 +219,7 @@ export class NodeResolver {
 }
 
 /** Name servers are not asked for `localhost` and names of one label. */
-function isAskable({ needsFullName }: Source, { node: { host } }: Question): boolean {
+function isAskable({ needsFullName }: Source, { node: { host } }: NodeQuestion): boolean {
   return !needsFullName || host.includes(".") || familyOf(host) !== undefined;
 }
 

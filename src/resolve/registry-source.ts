@@ -5,7 +5,7 @@ import type { Domains } from "../names/domains.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { Advertised } from "../publish/core/advertised.js";
-import { epmdErrorCode, notFound, type Question, type Resolution } from "./core/resolution.js";
+import { epmdErrorCode, type NodeQuestion, notFound, type Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface RegistrySourceDeps {
@@ -20,7 +20,7 @@ export function registrySource({ registry, domains, advertised }: RegistrySource
   return {
     name: "registry",
     ...TRAITS.registry,
-    lookUp: ({ node: { aliveName, host }, family }: Question, context: LookupContext): Resolution => {
+    lookUp: ({ node: { aliveName, host }, family }: NodeQuestion, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
       if (!node) return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered here`);
       if (host !== undefined && !domains.isOurs(aliveName, host)) {

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../net/endpoint.js";
-import type { LeftOut, Question, Resolution, SourceName, Trace } from "./core/resolution.js";
+import type { NodeQuestion, Resolution, SourceName, Trace } from "./core/resolution.js";
 
 export interface LookupContext {
   /** When the answer is due, milliseconds on the clock of the look-up. */
@@ -72,32 +72,8 @@ export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
 export interface Source extends SourceTraits {
   readonly name: SourceName;
   /** An endpoint that it gave refused a connection: its cached records are out of date. */
-  readonly onRefused?: (question: Question, endpoint: Pick<Endpoint, "address" | "port">) => void;
+  readonly onRefused?: (question: NodeQuestion, endpoint: Pick<Endpoint, "address" | "port">) => void;
   /** Which nodes it is asked for, by alive name; absent: all. */
   readonly serves?: (aliveName: string) => boolean;
-  readonly lookUp: (question: Question, context: LookupContext) => Resolution | Promise<Resolution>;
-}
-
-/** What one look-up leaves out at its bounds, for the trace and the result. */
-export class Bounds {
-  readonly #trace: Trace | undefined;
-  readonly #leftOut: LeftOut[] = [];
-
-  constructor(trace: Trace | undefined) {
-    this.#trace = trace;
-  }
-
-  /** The first ones, as many as the bound allows. */
-  take<T>(what: LeftOut["what"], all: readonly T[], bound: number): readonly T[] {
-    if (all.length <= bound) return all;
-    const leftOut = { what, count: all.length - bound, of: all.length };
-    this.#leftOut.push(leftOut);
-    this.#trace?.({ step: "left-out", ...leftOut });
-    return all.slice(0, bound);
-  }
-
-  /** For the result. */
-  get told(): { readonly leftOut?: readonly LeftOut[] } {
-    return this.#leftOut.length > 0 ? { leftOut: this.#leftOut } : {};
-  }
+  readonly lookUp: (question: NodeQuestion, context: LookupContext) => Resolution | Promise<Resolution>;
 }

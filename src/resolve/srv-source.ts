@@ -13,8 +13,8 @@ import {
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
-import { notFound, type Question, type Resolution, unavailable } from "./core/resolution.js";
-import { Bounds, type LookupContext, type Source, TRAITS } from "./source.js";
+import { Bounds, type NodeQuestion, notFound, type Resolution, unavailable } from "./core/resolution.js";
+import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {
   readonly resolver: Resolver;
@@ -103,7 +103,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     return new Map(found);
   }
 
-  async function lookUp(question: Question, context: LookupContext): Promise<Resolution> {
+  async function lookUp(question: NodeQuestion, context: LookupContext): Promise<Resolution> {
     const owner = srvOwner(srvName, question.node);
     const problem = nameProblem(owner);
     if (problem !== undefined) return notFound("NAME_NOT_DNS", `${owner} cannot be asked for in DNS: ${problem}`);
@@ -162,18 +162,18 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   }
 
   /** An address as host part chooses the host by itself; only a template with the node's name must fit then. */
-  function wantedTarget({ node, onlyAddress }: Question): string | undefined {
+  function wantedTarget({ node, onlyAddress }: NodeQuestion): string | undefined {
     if (srvTarget === undefined || (onlyAddress !== undefined && !srvTarget.includes("{name}"))) return undefined;
     return srvOwner(srvTarget, node);
   }
 
-  function isMeant(target: string, question: Question): boolean {
+  function isMeant(target: string, question: NodeQuestion): boolean {
     const wanted = wantedTarget(question);
     return wanted === undefined || target === wanted;
   }
 
   /** Drops the cached record of an endpoint that refused a connection. */
-  function onRefused(question: Question, { address, port }: Pick<Endpoint, "address" | "port">): void {
+  function onRefused(question: NodeQuestion, { address, port }: Pick<Endpoint, "address" | "port">): void {
     const owner = srvOwner(srvName, question.node);
     const isWrong = (record: ResourceRecord, answer: Records) => {
       if (record.type !== "SRV" || record.port !== port || !isMeant(record.target, question)) return false;

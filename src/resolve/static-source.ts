@@ -3,10 +3,11 @@ import { type StaticNode, staticNode } from "../config/network-values.js";
 import { ValueError } from "../config/values.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConfigError, describeError } from "../errors.js";
+import type { Domains } from "../names/domains.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
-import { notFound, type Question } from "./core/resolution.js";
+import { type NodeQuestion, notFound } from "./core/resolution.js";
 import { type Source, TRAITS } from "./source.js";
 
 /** How often the nodes file is checked for changes, milliseconds; a poll also sees a file that was renamed over it. */
@@ -20,10 +21,7 @@ export interface StaticSourceOptions {
   readonly nodesFile: string | undefined;
   /** `localhost` and the machine's own names. */
   readonly ownNames: ReadonlySet<string>;
-  /** The host that is looked up for a host as it is written. */
-  readonly expand: (host: string) => string;
-  /** The domain of an alive name: an address as host part means the entries under that domain with the address. */
-  readonly domainOf: (aliveName: string) => string | undefined;
+  readonly domains: Pick<Domains, "of" | "expand">;
   readonly log: Logger;
 }
 
@@ -35,7 +33,7 @@ export interface StaticSource extends Source {
 
 /** Nodes from configuration. @throws ConfigError CONFIG_FILE when the nodes file cannot be used at the start */
 export function staticSource(
-  { nodes, nodesFile, ownNames, expand, domainOf, log }: StaticSourceOptions,
+  { nodes, nodesFile, ownNames, domains, log }: StaticSourceOptions,
   watch: boolean,
 ): StaticSource {
   let entries = byAliveName([...nodes, ...(nodesFile === undefined ? [] : readAtStart(nodesFile))]);
@@ -59,9 +57,10 @@ export function staticSource(
     watchFile(nodesFile, { interval: FILE_POLL_INTERVAL, persistent: false }, reload);
 
   /** Whether an entry is for the node in the question. */
-  const isMeant = (entry: StaticNode, node: Question["node"], dialled: string | undefined): boolean => {
-    const host = expand(entry.host);
-    if (host === node.host || (entry.address === node.host && host === domainOf(node.aliveName))) return true;
+  const isMeant = (entry: StaticNode, node: NodeQuestion["node"], dialled: string | undefined): boolean => {
+    const host = domains.expand(entry.host);
+    // An address as host part means the entries under the domain of the alive name that have the address.
+    if (host === node.host || (entry.address === node.host && host === domains.of(node.aliveName))) return true;
     // A stock client sends the alive name alone, to the address that the host of the node resolves to.
     if (node.form !== "bare" || entry.address !== dialled) return false;
     return entry.host === dialled || ownNames.has(entry.host);

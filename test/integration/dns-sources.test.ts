@@ -4,7 +4,7 @@ import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { AddressLookup } from "../../src/resolve/addresses.js";
-import type { NotFoundCode, Question, Resolution, TraceEvent } from "../../src/resolve/core/resolution.js";
+import type { NodeQuestion, NotFoundCode, Resolution, TraceEvent } from "../../src/resolve/core/resolution.js";
 import { createFallbackSource, type FallbackOptions } from "../../src/resolve/fallback-source.js";
 import type { LookupContext } from "../../src/resolve/source.js";
 import { createSrvSource, type SrvSourceOptions } from "../../src/resolve/srv-source.js";
@@ -26,7 +26,7 @@ import { waitFor } from "../support/wait-for.js";
 const HOST = "svc.service.consul";
 const OWNER = `node_b.${HOST}`;
 const TARGET = "0a010204.addr.dc1.consul";
-const QUESTION: Question = {
+const QUESTION: NodeQuestion = {
   node: { aliveName: "node_b", host: HOST, family: undefined, form: "full" },
   family: "any",
 };
@@ -41,8 +41,8 @@ afterEach(async () => {
 interface Setup {
   readonly server: FakeDnsServer;
   readonly steps: readonly TraceEvent[];
-  readonly srvLookUp: (question?: Question, client?: Partial<LookupContext>) => Promise<Resolution>;
-  readonly bothLookUp: (question?: Question) => Promise<Resolution>;
+  readonly srvLookUp: (question?: NodeQuestion, client?: Partial<LookupContext>) => Promise<Resolution>;
+  readonly bothLookUp: (question?: NodeQuestion) => Promise<Resolution>;
   readonly drop: (endpoint: Pick<Endpoint, "address" | "port">) => void;
 }
 
@@ -501,7 +501,7 @@ describe("/etc/hosts comes before DNS", () => {
 
   test("and a short host name is looked up as a host before the service of that name", async () => {
     const node = { aliveName: "mq", host: "mq1.service.consul", family: undefined, form: "full" } as const;
-    const question: Question = { node, family: "any", shortHost: "mq1" };
+    const question: NodeQuestion = { node, family: "any", shortHost: "mq1" };
     const service = { "mq1.service.consul A": { answers: [a("mq1.service.consul", "10.0.0.5")] } };
     const options = { fallback: { port: 25672 } };
     const { bothLookUp } = await setup(records(service), { ...options, hosts: { mq1: ["10.9.0.1"] } });
@@ -763,7 +763,7 @@ describe("--srv-target chooses among the records of a whole service, as Kubernet
       additionals: pods.map((pod, index) => a(`${pod}.${SERVICE}`, `10.2.0.${index}`)),
     },
   };
-  const question = (aliveName: string, host: string): Question => ({
+  const question = (aliveName: string, host: string): NodeQuestion => ({
     ...{ node: { aliveName, host, family: undefined, form: "full" }, family: "any" },
   });
 

@@ -74,13 +74,13 @@ test("a look at the agent that is older than the last change is not believed", a
   const made = [...calls];
   // As it was before: what a dead daemon had left there, and then nothing.
   const survey = { services: [heldService(ENTRY, STRANGER)], checks: [], critical: new Set<string>() };
-  publisher.observe(survey, before);
-  publisher.observe({ ...survey, services: [] }, before);
+  publisher.surveyed(survey, before);
+  publisher.surveyed({ ...survey, services: [] }, before);
   expect(publisher.visible).toEqual([ENTRY.id]);
   expect([publisher.isDoubted, publisher.wanted]).toEqual([false, [ENTRY.id]]);
   expect(calls).toEqual(made);
   // Of now it is.
-  publisher.observe(survey, publisher.changes);
+  publisher.surveyed(survey, publisher.changes);
   expect(publisher.wanted).not.toEqual([ENTRY.id]);
   publisher.close();
 });
@@ -153,7 +153,7 @@ test("an agent that answers questions and takes no registration is asked with gr
   const registrar = new Registrar({
     ...{
       registry,
-      config: serveConfig({ domain: ["svc"] }),
+      settings: serveConfig({ domain: ["svc"] }),
       client: refusing as unknown as ConsulClient,
       log: collectLog().log,
     },
@@ -184,7 +184,7 @@ test("an agent that takes passes and fails registrations is not asked by all tha
   };
   const registry = new Registry();
   const registrar = new Registrar({
-    ...{ registry, config: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
+    ...{ registry, settings: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
     client: { ...client, ...choosy } as unknown as ConsulClient,
     identity: { hostName: "box1", port: 4369, owner: OWNER },
   });

@@ -10,7 +10,7 @@ import { Domains } from "../../src/names/domains.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { composeResolution } from "../../src/resolve/compose.js";
-import type { Found, Question, Resolution, SourceName, TraceEvent } from "../../src/resolve/core/resolution.js";
+import type { Found, NodeQuestion, Resolution, SourceName, TraceEvent } from "../../src/resolve/core/resolution.js";
 import { NodeResolver, type ResolutionOptions, type ResolveOptions } from "../../src/resolve/node-resolver.js";
 import { registrySource } from "../../src/resolve/registry-source.js";
 import { type LookupContext, type Source, TRAITS } from "../../src/resolve/source.js";
@@ -23,6 +23,12 @@ import { registration } from "../support/registered-node.js";
 import { silentPort } from "../support/silent-port.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
+
+/** On a machine called box1, which is called box too. */
+function domainsOf(...domain: readonly string[]): Domains {
+  const { config } = loadConfig({ command: "resolve", flags: { domain }, env: {} });
+  return new Domains(config, { names: new Set(["localhost", "box", "box1"]), addresses: () => [] });
+}
 
 const LOCAL: ResolveOptions = { sameHost: true };
 const NOBODY_HERE: Source = {
@@ -45,7 +51,7 @@ function found(source: SourceName, ...ports: number[]): Found {
 
 interface Asked {
   readonly source: SourceName;
-  readonly question: Question;
+  readonly question: NodeQuestion;
   readonly context: LookupContext;
 }
 
@@ -70,9 +76,7 @@ function resolverOf(
   });
   const nodes = new NodeResolver({
     sources,
-    domainOf: () => "svc.service.consul",
-    consulDomain: "consul",
-    ownNames: new Set(["localhost", "box"]),
+    domains: domainsOf("svc"),
     family: "any",
     preferReachable: true,
     timeout: 4_000,
@@ -172,7 +176,7 @@ describe("the host of a name", () => {
   test("that is this machine, or a bare name without a domain, is no business of DNS", async () => {
     const { resolve, askedSources } = resolverOf(
       { registry: ABSENT, static: ABSENT, srv: found("srv", 1), fallback: found("fallback", 1) },
-      { domainOf: () => undefined },
+      { domains: domainsOf() },
     );
     for (const name of ["a@localhost", "a@box", "a"]) expect(await resolve(name), name).toEqual(ABSENT);
     expect(new Set(askedSources())).toEqual(new Set(["registry", "static"]));
@@ -190,7 +194,7 @@ describe("the host of a name", () => {
   test("that is an address without a domain can only be served by a fallback", async () => {
     const { resolve, askedSources, nodes } = resolverOf(
       { srv: found("srv", 1), fallback: found("fallback", 9999) },
-      { domainOf: () => undefined },
+      { domains: domainsOf() },
     );
     expect(await resolve("a@10.0.0.1")).toEqual(found("fallback", 9999));
     expect(askedSources()).toEqual(["fallback"]);
@@ -209,7 +213,7 @@ describe("the host of a name", () => {
     const { log } = collectLog();
     const machine = { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] };
     const { nodes, close } = composeResolution({
-      config,
+      settings: config,
       machine,
       domains: new Domains(config, machine),
       registry: NOBODY_HERE,
@@ -358,7 +362,7 @@ test("endpoints that refused are not in the cache the next time, also where the 
   for (const name of ["a@svc.test", "a@127.0.0.1"]) {
     dns.queries.length = 0;
     const { nodes, close } = composeResolution({
-      config,
+      settings: config,
       machine,
       domains: new Domains(config, machine),
       registry: NOBODY_HERE,
@@ -380,8 +384,7 @@ describe("a nodes file", () => {
   const OPTIONS = {
     nodes: [staticNode("flag@svc.test=10.0.0.9:1")],
     ownNames: new Set(["localhost", "box1"]),
-    expand: (host: string) => host,
-    domainOf: () => "svc.test",
+    domains: domainsOf("svc.test"),
   };
 
   async function nodesFile(text: string) {
@@ -476,8 +479,7 @@ describe("a static entry whose host is the address that a stock client dials", (
       nodes: ["ag@127.0.0.1=127.0.0.1:55001", "own@box1=10.0.0.1:55002", "far@svc.test=10.0.0.1:55003"].map(staticNode),
       nodesFile: undefined,
       ownNames: new Set(["localhost", "box1"]),
-      expand: (host) => host,
-      domainOf: () => "other.test",
+      domains: domainsOf("other.test"),
       log: collectLog().log,
     },
     false,

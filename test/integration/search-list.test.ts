@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver, type Resolver } from "../../src/dns/resolver.js";
+import { Domains } from "../../src/names/domains.js";
 import { parseNodeName } from "../../src/names/node-name.js";
 import { AddressLookup } from "../../src/resolve/addresses.js";
 import type { Resolution } from "../../src/resolve/core/resolution.js";
@@ -21,6 +22,7 @@ import {
   srv,
   startFakeDns,
 } from "../support/fake-dns-server.js";
+import { serveConfig } from "../support/registered-node.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const log = createLogger({ level: "silent", format: "json", write: () => {} });
@@ -57,9 +59,7 @@ async function machine(search: string, handler: FakeHandler): Promise<Machine> {
   const fallback = createFallbackSource({ ...common, port: 9100, isOwn: () => false });
   const nodes = new NodeResolver({
     sources: [source, fallback],
-    domainOf: () => "svc.service.consul",
-    consulDomain: "consul",
-    ownNames: new Set(["localhost"]),
+    domains: new Domains(serveConfig({ domain: ["svc"] }), { names: new Set(["localhost"]), addresses: () => [] }),
     family: 4,
     preferReachable: false,
     timeout: 4_000,

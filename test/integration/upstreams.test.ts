@@ -42,7 +42,7 @@ function start(flags: Flags, { env = {} as Environment, alive = [] as string[], 
   const config = serveConfig({ domain: ["svc"], dns: [`127.0.0.1:${dns.port}`], consul: fake.url, ...flags }, env);
   const machine = { hostName: "box", names: new Set(["localhost", "box"]), addresses: () => [] };
   const resolving = composeResolution({
-    config,
+    settings: config,
     machine,
     domains: new Domains(config, machine),
     registry: NOBODY_HERE,

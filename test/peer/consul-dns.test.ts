@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
 import { createResolver, type Resolver } from "../../src/dns/resolver.js";
 import { AddressLookup } from "../../src/resolve/addresses.js";
-import type { Question, Resolution } from "../../src/resolve/core/resolution.js";
+import type { NodeQuestion, Resolution } from "../../src/resolve/core/resolution.js";
 import type { Source } from "../../src/resolve/source.js";
 import { createSrvSource } from "../../src/resolve/srv-source.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
@@ -43,7 +43,7 @@ requirePeer("consul")("the answers of a real Consul agent", () => {
     expect(await consul.request("PUT", "/v1/agent/service/register", body)).toMatchObject({ status: 200 });
   }
   async function lookUp(aliveName: string): Promise<Resolution & { queries: number }> {
-    const question: Question = { node: { aliveName, host: HOST, family: undefined, form: "full" }, family: "any" };
+    const question: NodeQuestion = { node: { aliveName, host: HOST, family: undefined, form: "full" }, family: "any" };
     let queries = 0;
     const trace = () => {
       queries += 1;

@@ -28,7 +28,7 @@ export function useConsulParts() {
     const client = new ConsulClient({ url: consul.url, log, ...over });
     const registrar = new Registrar({
       registry,
-      config: serveConfig({ domain: ["svc"], ...flags }),
+      settings: serveConfig({ domain: ["svc"], ...flags }),
       client,
       identity: { hostName: "box1", port: 4369, owner: owner ?? "boot/1/4369" },
       log,

@@ -115,7 +115,7 @@ function startPart(
   const client = new ConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
   const registrar = new Registrar({
     registry,
-    config: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }, env),
+    settings: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }, env),
     client,
     identity: { hostName: "box1", port: 4369, owner },
     log,

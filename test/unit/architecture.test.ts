@@ -127,6 +127,36 @@ test("what a linter rule cannot say: pure code has no randomness and no state of
   expect(offenders).toEqual([]);
 });
 
+const SOURCES = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+
+/** The files in src that a file imports or exports from, types and what is loaded later included. */
+function importsOf(file: string): string[] {
+  const code = readFileSync(`${ROOT}src/${file}`, "utf8");
+  const specifiers = Array.from(code.matchAll(/\b(?:from|import) ?\(?"(\.[^"]+)\.js"/g), ([, path = ""]) => path);
+  return specifiers.map((path) => `${join(dirname(file), path)}.ts`).filter((path) => SOURCES.includes(path));
+}
+
+test("no circle between files, imports of types included", () => {
+  const imports = new Map(SOURCES.map((file) => [file, importsOf(file)]));
+  expect(Array.from(imports.values()).flat().length).toBeGreaterThan(500);
+  // A file that nothing imports, or that imports nothing, is in no circle. Without these files others are in the same
+  // position, and at last only the circles are left, with the files between two of them.
+  for (let before = -1; before !== imports.size; ) {
+    before = imports.size;
+    const imported = new Set(Array.from(imports.values()).flat());
+    for (const [file, others] of imports) {
+      if (!imported.has(file) || !others.some((other) => imports.has(other))) imports.delete(file);
+    }
+  }
+  expect(Array.from(imports.keys())).toEqual([]);
+});
+
+test("only what puts the parts together knows the whole configuration; a part says which settings it uses", () => {
+  const knowing = SOURCES.filter((file) => importsOf(file).includes("config/config.ts"));
+  expect(knowing.length).toBeGreaterThan(5);
+  expect(knowing.filter((file) => !/^(admin|cli|daemon|doctor)\/|^index\.ts$/.test(file))).toEqual([]);
+});
+
 /** They read /proc, whose files the kernel makes. */
 const READERS_OF_PROC = ["os/machine.ts", "os/sockets.ts", "os/vm-process.ts"];
 

@@ -2,10 +2,10 @@ import { describe, expect, test } from "vitest";
 import {
   abandoned,
   afterStep,
+  afterSurvey,
   type Held,
   type HeldMap,
   nextStep,
-  observe,
   ownedKeys,
   type Survey,
 } from "../../src/publish/core/reconcile.js";
@@ -190,7 +190,7 @@ describe("what is held after a step", () => {
 });
 
 describe("a look at the agent", () => {
-  const see = (held: HeldMap, survey: Survey) => observe(held, "a", survey, OWNER, 77, TIMES);
+  const see = (held: HeldMap, survey: Survey) => afterSurvey(held, "a", survey, OWNER, 77, TIMES);
 
   test("has an entry that it does not find looked for by its id, and registered again", () => {
     const { held, listed } = see(holding("passing"), surveyOf([]));

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as network from "../../src/config/network-values.js";
 import { loopbackRange } from "../../src/config/network-values.js";
 import * as values from "../../src/config/values.js";
+import { fillTemplate } from "../../src/text.js";
 
 /** Message of the ValueError that a text gives. */
 function complaint(parse: (text: string) => unknown, text: string): string {
@@ -271,11 +272,11 @@ describe("a template", () => {
   const parse = values.template("name", "host");
 
   test("is filled with what the node is", () => {
-    expect(values.fillTemplate(parse("_{name}._tcp.{host}"), { name: "a", host: "svc" })).toBe("_a._tcp.svc");
+    expect(fillTemplate(parse("_{name}._tcp.{host}"), { name: "a", host: "svc" })).toBe("_a._tcp.svc");
   });
 
   test("takes values as they are, even when they look like placeholders or patterns", () => {
-    expect(values.fillTemplate("{name}.{host}", { name: "{host}", host: "$&" })).toBe("{host}.$&");
+    expect(fillTemplate("{name}.{host}", { name: "{host}", host: "$&" })).toBe("{host}.$&");
   });
 
   test.each(["{nmae}.{host}", "{name", "{name.{host}", "{}", "x{"])("%j is told of its placeholder", (text) => {

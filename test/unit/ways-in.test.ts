@@ -13,7 +13,7 @@ const endpoint = (address: string, port: number): Endpoint => {
 function ways(over: Partial<WaysInput> = {}, flags: Parameters<typeof loadConfig>[0]["flags"] = {}) {
   const { config } = loadConfig({ command: "resolve", flags, env: {} });
   const found = waysIn({
-    ...{ config, host: HOST, endpoints: [endpoint("10.0.0.1", 1), endpoint("fd00::1", 2)], isLocal: false },
+    ...{ settings: config, host: HOST, endpoints: [endpoint("10.0.0.1", 1), endpoint("fd00::1", 2)], isLocal: false },
     ...{ ownAddresses: ["10.0.0.9"], hostAddresses: [], hostsEntries: [] },
     ...over,
   });

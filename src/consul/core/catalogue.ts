@@ -1,7 +1,7 @@
-import type { Config } from "../../config/config.js";
 import { isAliveName } from "../../config/network-values.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import type { NamedPort } from "../../epmd/wire/messages.js";
+import type { DomainSettings } from "../../names/domains.js";
 import type { Glob } from "../../names/glob.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
 import { parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/service-domain.js";
@@ -61,14 +61,14 @@ const MOST_NAMES = 4;
 export function nodesOfService(
   instances: readonly ServiceInstance[],
   asked: { readonly host: string; readonly domain: ServiceDomain },
-  config: Pick<Config, "consulDomain" | "nodeHost">,
+  settings: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): ListedNode[] {
   return [...instances]
     .sort((a, b) => compare(a.serviceId, b.serviceId))
     .filter(({ critical, port }) => !critical && port > 0 && port <= 65535)
     .flatMap((instance) =>
       nodesOfInstance(instance, asked.host, asked.domain).filter((node) =>
-        mayHaveHost(node.host.toLowerCase(), instance, asked, config),
+        mayHaveHost(node.host.toLowerCase(), instance, asked, settings),
       ),
     );
 }
@@ -82,7 +82,7 @@ function mayHaveHost(
   host: string,
   { address }: ServiceInstance,
   asked: { readonly host: string; readonly domain: ServiceDomain },
-  { consulDomain, nodeHost: own }: Pick<Config, "consulDomain" | "nodeHost">,
+  { consulDomain, nodeHost: own }: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): boolean {
   const { service, datacenter } = asked.domain;
   const theirs = parseServiceDomain(qualifiedDomain(host, consulDomain), consulDomain);

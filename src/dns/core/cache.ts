@@ -46,10 +46,10 @@ export class AnswerCache<P, N> {
     return entry?.good && entry.good.freshUntil > now ? entry.good.value : undefined;
   }
 
-  /** The last good value, whatever its TTL, when it was stored less than `within` milliseconds (default: the stale TTL) ago. */
-  lastGood(key: string, now: number, within = this.#limits.staleTtl): P | undefined {
+  /** The last good value, whatever its TTL, when it was stored less than `maxAge` milliseconds (default: the stale TTL) ago. */
+  lastGood(key: string, now: number, maxAge = this.#limits.staleTtl): P | undefined {
     const good = this.#entries.get(key)?.good;
-    return good && now - good.storedAt < within ? good.value : undefined;
+    return good && now - good.storedAt < maxAge ? good.value : undefined;
   }
 
   /** @param records in the value */

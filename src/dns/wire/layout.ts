@@ -62,14 +62,14 @@ export function layoutOf(bytes: Buffer): MessageLayout {
   const records: RecordLayout[] = [];
   for (let i = 0; i < count; i++) {
     const typeOffset = nameEnd(bytes, offset);
-    const rdata = within(bytes, typeOffset + 10);
+    const rdata = checkedEnd(bytes, typeOffset + 10);
     const record = {
       type: bytes.readUInt16BE(typeOffset),
       class: bytes.readUInt16BE(typeOffset + 2),
       ttl: bytes.readUInt32BE(typeOffset + 4),
       typeOffset,
     };
-    offset = within(bytes, rdata + bytes.readUInt16BE(typeOffset + 8));
+    offset = checkedEnd(bytes, rdata + bytes.readUInt16BE(typeOffset + 8));
     checkRdata(bytes, record.type, rdata, offset);
     records.push(record);
   }
@@ -90,7 +90,7 @@ export function questionLayoutOf(bytes: Buffer): { questions: QuestionLayout[]; 
   let offset = HEADER_LENGTH;
   for (let i = 0; i < count; i++) {
     const typeOffset = nameEnd(bytes, offset);
-    const end = within(bytes, typeOffset + 4);
+    const end = checkedEnd(bytes, typeOffset + 4);
     questions.push({
       type: bytes.readUInt16BE(typeOffset),
       class: bytes.readUInt16BE(typeOffset + 2),
@@ -179,7 +179,7 @@ function octetAt(bytes: Buffer, offset: number): number {
   return octet;
 }
 
-function within(bytes: Buffer, offset: number): number {
+function checkedEnd(bytes: Buffer, offset: number): number {
   if (offset > bytes.length) throw malformed("it ends within a record");
   return offset;
 }

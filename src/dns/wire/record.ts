@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
-import { fillTemplate } from "../../config/values.js";
 import type { NodeName } from "../../names/node-name.js";
 import { partsOf } from "../../names/service-domain.js";
+import { fillTemplate } from "../../text.js";
 
 /** RFC 1035 nouns. Names are lower case, without trailing dot; the root is the empty string. TTLs are seconds. */
 

@@ -1,15 +1,21 @@
-import type { Config } from "../../config/config.js";
-import { servedDomains } from "../../names/domains.js";
+import { type DomainSettings, servedDomains } from "../../names/domains.js";
 import { qualifiedDomain } from "../../names/service-domain.js";
+
+/** The settings that decide which hosts resolve to loopback addresses. */
+export interface GatewayNameSettings extends Pick<DomainSettings, "domain" | "consulDomain"> {
+  readonly gatewayDomain: readonly string[];
+}
 
 /**
  * Domains whose hosts resolve to loopback addresses, they themselves included: --gateway-domain, else --domain. A word
  * without a dot is a service, as in --domain. Lower case, without trailing dot.
  */
-export function gatewayDomains(config: Config): string[] {
-  const { consulDomain, gatewayDomain } = config;
+export function gatewayDomains(settings: GatewayNameSettings): string[] {
+  const { consulDomain, gatewayDomain } = settings;
   const domains =
-    gatewayDomain.length > 0 ? gatewayDomain.map((name) => qualifiedDomain(name, consulDomain)) : servedDomains(config);
+    gatewayDomain.length > 0
+      ? gatewayDomain.map((name) => qualifiedDomain(name, consulDomain))
+      : servedDomains(settings);
   // `localhost` keeps its own address.
   return Array.from(new Set(domains)).filter((name) => name !== "localhost");
 }

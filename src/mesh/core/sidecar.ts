@@ -1,7 +1,7 @@
-import type { Config } from "../../config/config.js";
-import { fillTemplate } from "../../config/values.js";
-import { nodeDomain, servedDomains } from "../../names/domains.js";
+import type { NomadEnvironment } from "../../config/nomad.js";
+import { type DomainSettings, nodeDomain, servedDomains } from "../../names/domains.js";
 import { parseServiceDomain, partsOf } from "../../names/service-domain.js";
+import { fillTemplate } from "../../text.js";
 import type { Upstream } from "./upstream.js";
 
 /** The registration of a Connect proxy with the agent. */
@@ -16,18 +16,40 @@ export interface Sidecar {
   readonly upstreams: readonly Upstream[];
 }
 
+/** The settings that decide whether nodes are reached through upstreams, and what the upstream of a node is called. */
+export interface MeshSettings {
+  readonly mesh: boolean;
+  readonly upstreamService: string;
+  /** Options that were set. */
+  readonly given: { has(option: "mesh" | "upstreamService"): boolean };
+  readonly nomad: Pick<NomadEnvironment, "upstreams">;
+}
+
+/** The settings that decide which service in the mesh a node here has. */
+interface ServiceSettings
+  extends Pick<MeshSettings, "upstreamService">,
+    Pick<DomainSettings, "domain" | "consulDomain" | "publishNode"> {}
+
+/** The settings that decide which proxies belong to nodes here. */
+export interface SidecarSettings extends ServiceSettings, Pick<DomainSettings, "service"> {
+  readonly nomad: Pick<NomadEnvironment, "allocId">;
+}
+
 /** With --mesh, or an option that implies it: nodes are reached through upstreams, and a look-up ends at a missing one. */
-export function isMeshed({ mesh, given }: Config): boolean {
+export function isMeshed({ mesh, given }: Pick<MeshSettings, "mesh" | "given">): boolean {
   return given.has("mesh") ? mesh : given.has("upstreamService");
 }
 
 /** Whether the agent is asked for upstreams. Not when Nomad's variables have them: these are complete for the allocation. */
-export function asksAgent(config: Config): boolean {
-  return (isMeshed(config) || config.given.has("upstreamService")) && config.nomad.upstreams.length === 0;
+export function asksAgent(settings: MeshSettings): boolean {
+  return (isMeshed(settings) || settings.given.has("upstreamService")) && settings.nomad.upstreams.length === 0;
 }
 
 /** The service or prepared query that is the upstream of a node. */
-export function destinationOf({ upstreamService }: Config, node: { aliveName: string; host: string }): string {
+export function destinationOf(
+  { upstreamService }: Pick<MeshSettings, "upstreamService">,
+  node: { readonly aliveName: string; readonly host: string },
+): string {
   return fillTemplate(upstreamService, partsOf(node));
 }
 
@@ -39,24 +61,24 @@ const ALIVE_NAME = "[0-9A-Za-z_-]+";
  * those whose service is the service of a domain here, or the name that --upstream-service makes of that domain and any
  * alive name; else all.
  */
-export function ownSidecars(config: Config): (sidecar: Sidecar) => boolean {
-  const { service, nomad } = config;
+export function ownSidecars(settings: SidecarSettings): (sidecar: Sidecar) => boolean {
+  const { service, nomad } = settings;
   const { allocId } = nomad;
   if (allocId !== undefined) return ({ id, serviceId }) => id.includes(allocId) || serviceId.includes(allocId);
   if (service !== undefined) return (sidecar) => sidecar.service === service || sidecar.serviceId === service;
   const hosts = [
-    ...servedDomains(config),
-    ...config.publishNode.flatMap(({ aliveName }) => nodeDomain(aliveName, config) ?? []),
+    ...servedDomains(settings),
+    ...settings.publishNode.flatMap(({ aliveName }) => nodeDomain(aliveName, settings) ?? []),
   ];
   if (hosts.length === 0) return () => true;
-  const names = new RegExp(`^(${hosts.flatMap((host) => namesAt(host, config)).join("|")})$`, "i");
+  const names = new RegExp(`^(${hosts.flatMap((host) => namesAt(host, settings)).join("|")})$`, "i");
   return (sidecar) => names.test(sidecar.service);
 }
 
-function namesAt(host: string, config: Config): string[] {
-  const service = parseServiceDomain(host, config.consulDomain)?.service;
+function namesAt(host: string, settings: Pick<ServiceSettings, "upstreamService" | "consulDomain">): string[] {
+  const service = parseServiceDomain(host, settings.consulDomain)?.service;
   const wildcard = "\0";
-  const perNode = quoted(destinationOf(config, { aliveName: wildcard, host })).replaceAll(wildcard, ALIVE_NAME);
+  const perNode = quoted(destinationOf(settings, { aliveName: wildcard, host })).replaceAll(wildcard, ALIVE_NAME);
   return service === undefined ? [perNode] : [quoted(service), perNode];
 }
 
@@ -72,17 +94,17 @@ function quoted(text: string): string {
 export function sidecarsOfNodes(
   sidecars: readonly Sidecar[],
   aliveNames: readonly string[],
-  config: Config,
+  settings: ServiceSettings,
 ): readonly Sidecar[] {
   if (sidecars.length < 2) return sidecars;
-  const services = new Set(aliveNames.map((aliveName) => serviceOfNode(aliveName, config)?.toLowerCase()));
+  const services = new Set(aliveNames.map((aliveName) => serviceOfNode(aliveName, settings)?.toLowerCase()));
   const isOfNode = ({ service, tags }: Sidecar) =>
     services.has(service.toLowerCase()) || tags.some((tag) => aliveNames.includes(tag));
   const chosen = sidecars.filter(isOfNode);
   return chosen.length > 0 ? chosen : sidecars;
 }
 
-function serviceOfNode(aliveName: string, config: Config): string | undefined {
-  const host = nodeDomain(aliveName, config);
-  return host === undefined ? undefined : destinationOf(config, { aliveName, host });
+function serviceOfNode(aliveName: string, settings: ServiceSettings): string | undefined {
+  const host = nodeDomain(aliveName, settings);
+  return host === undefined ? undefined : destinationOf(settings, { aliveName, host });
 }

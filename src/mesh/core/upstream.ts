@@ -1,7 +1,7 @@
 import type { IpPort } from "../../config/network-values.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { familyOf, formatIp, hostPort, isLoopback, parseIp } from "../../net/ip.js";
-import { notFound, type Question, type Resolution } from "../../resolve/core/resolution.js";
+import { type NodeQuestion, notFound, type Resolution } from "../../resolve/core/resolution.js";
 
 /** A listener of a Connect proxy here, through which a destination is reached. */
 export interface Upstream extends IpPort {
@@ -24,7 +24,7 @@ export function upstreamsTo(spellings: readonly string[], upstreams: readonly Up
 
 /** @param sameHost the client is on this machine and can reach loopback addresses */
 export function resolveUpstream(
-  { family, onlyAddress }: Pick<Question, "family" | "onlyAddress">,
+  { family, onlyAddress }: Pick<NodeQuestion, "family" | "onlyAddress">,
   sameHost: boolean,
   found: readonly Upstream[],
 ): Resolution {

@@ -1,10 +1,9 @@
-import type { Config } from "../../config/config.js";
-import { isBridged, type NomadPort } from "../../config/nomad.js";
-import { fillTemplate } from "../../config/values.js";
+import { isBridged, type NomadEnvironment, type NomadPort } from "../../config/nomad.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
-import { nodeHost, serviceOf } from "../../names/domains.js";
+import { type DomainSettings, nodeHost, serviceOf } from "../../names/domains.js";
 import type { Family } from "../../net/endpoint.js";
 import { canonicalIp, familyOf } from "../../net/ip.js";
+import { fillTemplate } from "../../text.js";
 
 /** The address at which peers on other machines dial a node that is alive here. */
 export interface Advertised {
@@ -17,15 +16,27 @@ export type Reach =
   | { readonly outcome: "reachable"; readonly advertised: Advertised }
   | { readonly outcome: "unreachable"; readonly reason: string };
 
-type Listening = Pick<RegisteredNode, "aliveName" | "port" | "family" | "address">;
+/** The settings that decide where peers on other machines dial a node. */
+export interface AdvertiseSettings extends Omit<DomainSettings, "publish"> {
+  /** Port of the EPMD. */
+  readonly port: number;
+  /** IP literals, host names and templates. */
+  readonly advertiseAddress: readonly string[];
+  readonly advertisePort: number | undefined;
+  readonly portLabel: string | undefined;
+  readonly nomad: Pick<NomadEnvironment, "ports">;
+}
+
+/** What a node said of itself when it registered, as far as it decides where it is dialled. */
+type DialledNode = Pick<RegisteredNode, "aliveName" | "port" | "family" | "address">;
 
 /** Undefined when no peer on another machine can reach the node. */
-export function advertised(node: Listening, config: Config): Advertised | undefined {
-  const result = reach(node, config);
+export function advertised(node: DialledNode, settings: AdvertiseSettings): Advertised | undefined {
+  const result = reach(node, settings);
   return result.outcome === "reachable" ? result.advertised : undefined;
 }
 
-export function reach(node: Listening, config: Config): Reach {
+export function reach(node: DialledNode, settings: AdvertiseSettings): Reach {
   // epmd_srv.c registers port 0 like any other; --advertise-port cannot help a node that listens nowhere.
   if (node.port === 0) {
     return {
@@ -33,14 +44,14 @@ export function reach(node: Listening, config: Config): Reach {
       reason: "the node registered with port 0: it listens nowhere, so nobody can dial it",
     };
   }
-  if (node.address !== undefined && config.advertiseAddress.length === 0) {
+  if (node.address !== undefined && settings.advertiseAddress.length === 0) {
     // The node is on another machine: Nomad's variables here do not describe its ports.
     return { outcome: "reachable", advertised: { port: node.port, addresses: [node.address] } };
   }
-  const mapped = findLabel(node, config);
+  const mapped = findLabel(node, settings);
   if (typeof mapped === "string") return { outcome: "unreachable", reason: mapped };
-  const port = config.advertisePort ?? (mapped?.taskPort === node.port ? mapped.hostPort : node.port);
-  const given = config.advertiseAddress.map((address) => fillAddress(address, node.aliveName, config));
+  const port = settings.advertisePort ?? (mapped?.taskPort === node.port ? mapped.hostPort : node.port);
+  const given = settings.advertiseAddress.map((address) => fillAddress(address, node.aliveName, settings));
   const hostIp = mapped?.hostIp === undefined ? undefined : (canonicalIp(mapped.hostIp) ?? mapped.hostIp);
   const candidates = given.length > 0 ? given : hostIp === undefined ? [] : [hostIp];
   const addresses = onePerFamily(candidates, node.family);
@@ -55,17 +66,17 @@ export function reach(node: Listening, config: Config): Reach {
 }
 
 /** The Nomad port of the node, or none, or the reason why no peer can reach the node. */
-function findLabel(node: Listening, config: Config): NomadPort | undefined | string {
-  const { ports } = config.nomad;
-  const wanted = config.portLabel;
+function findLabel(node: DialledNode, settings: AdvertiseSettings): NomadPort | undefined | string {
+  const { ports } = settings.nomad;
+  const wanted = settings.portLabel;
   const chosen = wanted === undefined ? undefined : ports.find(({ label }) => label === wanted);
   if (wanted !== undefined && !chosen) return `--port-label ${wanted}: there is no NOMAD_PORT_${wanted}`;
   const mapped = chosen ?? ports.find(({ taskPort }) => taskPort === node.port);
-  if (mapped?.taskPort === node.port || config.advertisePort !== undefined) return mapped;
+  if (mapped?.taskPort === node.port || settings.advertisePort !== undefined) return mapped;
   const bridged = ports.filter(isBridged);
   // Without a bridge the task has the host's ports: the node's own port can be dialled.
   if (bridged.length === 0) return chosen;
-  const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== config.port);
+  const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== settings.port);
   const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
   const [first] = choices;
   const listed = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
@@ -87,9 +98,9 @@ function onePerFamily(addresses: readonly string[], family: Family): string[] {
   return Array.from(found.values());
 }
 
-function fillAddress(template: string, aliveName: string, config: Config): string {
-  const host = nodeHost(aliveName, config) ?? "";
-  const service = serviceOf(aliveName, config) ?? host.split(".")[0] ?? "";
+function fillAddress(template: string, aliveName: string, settings: Omit<DomainSettings, "publish">): string {
+  const host = nodeHost(aliveName, settings) ?? "";
+  const service = serviceOf(aliveName, settings) ?? host.split(".")[0] ?? "";
   const filled = fillTemplate(template, { name: aliveName, host, service });
   return canonicalIp(filled) ?? filled;
 }

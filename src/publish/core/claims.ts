@@ -1,6 +1,6 @@
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import type { Publication } from "./publication.js";
-import { keyOf } from "./reconcile.js";
+import { nameKey } from "./reconcile.js";
 import type { ServiceEntry } from "./service-entry.js";
 
 export interface Claim {
@@ -45,14 +45,14 @@ export class Claims {
 
   /** @returns the holder, if the name had none before */
   add(claim: Claim): Holder | undefined {
-    const key = keyOf(claim.node.aliveName);
+    const key = nameKey(claim.node.aliveName);
     this.#claims.set(key, [...(this.#claims.get(key) ?? []), claim]);
     return this.#holders.has(key) ? undefined : this.#choose(key);
   }
 
   /** @returns whether the node held its name; `holder` then gives its successor */
   remove(node: RegisteredNode): boolean {
-    const key = keyOf(node.aliveName);
+    const key = nameKey(node.aliveName);
     const rest = (this.#claims.get(key) ?? []).filter((claim) => claim.node !== node);
     if (rest.length > 0) this.#claims.set(key, rest);
     else this.#claims.delete(key);
@@ -74,13 +74,13 @@ export class Claims {
 
   /** Whether only the limit keeps a node from being published. */
   isBeyondLimit({ node, publication }: Claim): boolean {
-    return publication.outcome === "publish" && !this.#holders.has(keyOf(node.aliveName));
+    return publication.outcome === "publish" && !this.#holders.has(nameKey(node.aliveName));
   }
 
   /** Why a node is not published; undefined: it is, or will be. */
   reason({ node, publication }: Claim): string | undefined {
     if (publication.outcome !== "publish") return publication.reason;
-    const holder = this.#holders.get(keyOf(node.aliveName))?.node;
+    const holder = this.#holders.get(nameKey(node.aliveName))?.node;
     if (holder === node) return undefined;
     if (holder === undefined)
       return `${this.#most} nodes are published, which is the limit; it is published when one of them goes`;

@@ -1,6 +1,5 @@
-import type { Config } from "../../config/config.js";
 import { nodesOfService, type ServiceMember } from "../../consul/core/catalogue.js";
-import { nodeDomain } from "../../names/domains.js";
+import { type DomainSettings, nodeDomain } from "../../names/domains.js";
 import { formatNodeName } from "../../names/node-name.js";
 import { parseServiceDomain } from "../../names/service-domain.js";
 import { hostPort } from "../../net/ip.js";
@@ -17,21 +16,24 @@ export interface Namesake {
 export type MembersByName = ReadonlyMap<string, readonly ServiceMember[]>;
 
 /** The domain under which a published node is looked up. */
-export function hostOfEntry({ aliveName, service }: ServiceEntry, config: Config): string {
-  return nodeDomain(aliveName, config) ?? `${service}.service.${config.consulDomain}`;
+export function hostOfEntry(
+  { aliveName, service }: ServiceEntry,
+  settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode">,
+): string {
+  return nodeDomain(aliveName, settings) ?? `${service}.service.${settings.consulDomain}`;
 }
 
 /** @param members all instances of a service @param host under which its nodes are looked up */
 export function membersByName(
   members: readonly ServiceMember[],
   host: string,
-  config: Pick<Config, "consulDomain" | "nodeHost">,
+  settings: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): MembersByName {
   const elsewhere = { service: "", tagSuffix: undefined, datacenter: undefined };
-  const domain = parseServiceDomain(host, config.consulDomain) ?? elsewhere;
+  const domain = parseServiceDomain(host, settings.consulDomain) ?? elsewhere;
   const found = new Map<string, ServiceMember[]>();
   for (const member of members) {
-    for (const node of nodesOfService([member], { host, domain }, config)) {
+    for (const node of nodesOfService([member], { host, domain }, settings)) {
       const name = formatNodeName(node).toLowerCase();
       const same = found.get(name);
       if (same) same.push(member);

@@ -1,11 +1,11 @@
-import type { Config } from "../../config/config.js";
+import type { NomadEnvironment } from "../../config/nomad.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
-import { nodeDomain, nodeHost, serviceOf } from "../../names/domains.js";
+import { type DomainSettings, nodeDomain, nodeHost, serviceOf } from "../../names/domains.js";
 import { isHelperName } from "../../names/helper-names.js";
 import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
 import { familyOf, hostPort } from "../../net/ip.js";
 import { EPMD_PORT } from "../../net/ports.js";
-import { reach } from "./advertised.js";
+import { type AdvertiseSettings, reach } from "./advertised.js";
 import {
   META_NODE,
   META_NODE_NAME,
@@ -15,6 +15,30 @@ import {
   type ServiceEntry,
   serviceId,
 } from "./service-entry.js";
+
+/** The settings that decide whether nodes are published in Consul. */
+export interface RegisterSettings extends Pick<DomainSettings, "domain" | "publishNode" | "consulDomain"> {
+  readonly register: "consul" | "none" | undefined;
+  /** Where the embedded DNS answers, if there is one. */
+  readonly dnsListen: object | undefined;
+}
+
+/** The settings that decide the instance in the ids of entries. */
+export interface InstanceSettings {
+  readonly instance: string | undefined;
+  readonly nomad: Pick<NomadEnvironment, "shortAllocId">;
+}
+
+/** The settings that decide how a node is published. Durations in milliseconds. */
+export interface PublicationSettings extends AdvertiseSettings, DomainSettings, InstanceSettings {
+  readonly nomad: Pick<NomadEnvironment, "ports" | "shortAllocId" | "erlDistPort">;
+  readonly helpers: "local" | "ask" | "publish";
+  readonly tag: readonly string[];
+  readonly weight: number;
+  readonly ttl: number;
+  readonly deregisterAfter: number;
+  readonly tcpCheck: boolean;
+}
 
 /** What distinguishes a daemon from others. */
 export interface DaemonIdentity {
@@ -39,20 +63,20 @@ export type Publication =
   | { readonly outcome: "skip"; readonly reason: string };
 
 /** `--register`; without it: consul when a domain lies under Consul's and no zone is embedded. */
-export function publishesToConsul(config: Config): boolean {
-  if (config.register !== undefined) return config.register === "consul";
-  if (config.dnsListen) return false;
-  const hosts = [...config.domain.map((rule) => rule.domain), ...config.publishNode.map((node) => node.host)];
+export function publishesToConsul(settings: RegisterSettings): boolean {
+  if (settings.register !== undefined) return settings.register === "consul";
+  if (settings.dnsListen) return false;
+  const hosts = [...settings.domain.map((rule) => rule.domain), ...settings.publishNode.map((node) => node.host)];
   return hosts.some((host) => {
     if (host === undefined) return false;
-    return parseServiceDomain(qualifiedDomain(host, config.consulDomain), config.consulDomain);
+    return parseServiceDomain(qualifiedDomain(host, settings.consulDomain), settings.consulDomain);
   });
 }
 
 /** The instance in the ids of this daemon's entries: `srv-epmd:<instance>:<name>`. */
-export function instanceOf(config: Config, daemon: DaemonIdentity): string {
-  if (config.instance !== undefined) return config.instance;
-  if (config.nomad.shortAllocId !== undefined) return config.nomad.shortAllocId;
+export function instanceOf(settings: InstanceSettings, daemon: DaemonIdentity): string {
+  if (settings.instance !== undefined) return settings.instance;
+  if (settings.nomad.shortAllocId !== undefined) return settings.nomad.shortAllocId;
   // Another port tells two daemons of one host apart.
   return daemon.port === EPMD_PORT ? daemon.hostName : `${daemon.hostName}:${daemon.port}`;
 }
@@ -63,33 +87,33 @@ export function instanceOf(config: Config, daemon: DaemonIdentity): string {
  */
 export function publicationOf(
   node: RegisteredNode,
-  config: Config,
+  settings: PublicationSettings,
   daemon: DaemonIdentity,
   isAlive: (aliveName: string) => boolean,
 ): Publication {
   const { aliveName } = node;
   const isHelper = isHelperName(aliveName, isAlive);
-  const skipped = skipReason(aliveName, isHelper, config);
+  const skipped = skipReason(aliveName, isHelper, settings);
   if (skipped !== undefined) return { outcome: "skip", reason: skipped };
-  const service = serviceOf(aliveName, config);
-  const domain = nodeDomain(aliveName, config);
+  const service = serviceOf(aliveName, settings);
+  const domain = nodeDomain(aliveName, settings);
   if (service === undefined) {
     const reason =
       domain === undefined
         ? "no --domain matches its name and no --service is given"
-        : `its domain ${domain} is not a service under ${config.consulDomain} and no --service is given`;
+        : `its domain ${domain} is not a service under ${settings.consulDomain} and no --service is given`;
     return { outcome: "skip", reason };
   }
-  const suffix = domain === undefined ? undefined : parseServiceDomain(domain, config.consulDomain)?.tagSuffix;
+  const suffix = domain === undefined ? undefined : parseServiceDomain(domain, settings.consulDomain)?.tagSuffix;
   const tag = suffix === undefined ? aliveName : `${aliveName}.${suffix}`;
-  const unnameable = nameProblem(aliveName, `${tag}.${service}.service.${config.consulDomain}`);
+  const unnameable = whyNotInDns(aliveName, `${tag}.${service}.service.${settings.consulDomain}`);
   if (unnameable !== undefined) return { outcome: "refuse", reason: unnameable };
-  const reached = reach(node, config);
+  const reached = reach(node, settings);
   if (reached.outcome === "unreachable") return { outcome: "refuse", reason: reached.reason };
 
   const { port, addresses } = reached.advertised;
-  const instance = instanceOf(config, daemon);
-  const fullName = `${aliveName}@${nodeHost(aliveName, config)}`;
+  const instance = instanceOf(settings, daemon);
+  const fullName = `${aliveName}@${nodeHost(aliveName, settings)}`;
   const entries = (addresses.length > 0 ? addresses : [undefined]).map((address, index): ServiceEntry => {
     const suffixOfId =
       index === 0 ? "" : address !== undefined && familyOf(address) ? `:${familyOf(address)}` : ":host";
@@ -97,10 +121,10 @@ export function publicationOf(
       id: serviceId(instance, aliveName, suffixOfId),
       aliveName,
       service,
-      tags: Array.from(new Set([tag, ...config.tag])),
+      tags: Array.from(new Set([tag, ...settings.tag])),
       address,
       port,
-      weight: config.weight,
+      weight: settings.weight,
       meta: {
         [META_NODE]: fullName,
         [META_NODE_NAME]: fullName,
@@ -108,28 +132,32 @@ export function publicationOf(
         [META_OWNER]: daemon.owner,
         [META_SINCE]: String(Math.floor(node.since / 1000)),
       },
-      ttl: config.ttl,
-      deregisterAfter: config.deregisterAfter,
-      tcpCheck: config.tcpCheck ? hostPort(address ?? (node.family === 6 ? "::1" : "127.0.0.1"), port) : undefined,
+      ttl: settings.ttl,
+      deregisterAfter: settings.deregisterAfter,
+      tcpCheck: settings.tcpCheck ? hostPort(address ?? (node.family === 6 ? "::1" : "127.0.0.1"), port) : undefined,
     };
   });
-  return { outcome: "publish", entries, warning: isHelper ? undefined : portWarning(node, config) };
+  return { outcome: "publish", entries, warning: isHelper ? undefined : portWarning(node, settings) };
 }
 
-function skipReason(aliveName: string, isHelper: boolean, config: Config): string | undefined {
-  const { publish } = config;
+function skipReason(
+  aliveName: string,
+  isHelper: boolean,
+  settings: Pick<PublicationSettings, "publish" | "publishNode" | "helpers">,
+): string | undefined {
+  const { publish } = settings;
   if (publish.length > 0 && !publish.some((glob) => glob.matches(aliveName))) return "no --publish matches its name";
   const exact =
     publish.some((glob) => glob.pattern === aliveName) ||
-    config.publishNode.some((configured) => configured.aliveName === aliveName);
-  if (config.helpers !== "publish" && !exact && isHelper) {
+    settings.publishNode.some((configured) => configured.aliveName === aliveName);
+  if (settings.helpers !== "publish" && !exact && isHelper) {
     return "its name is that of a short-lived helper (--helpers publish, or --publish with its exact name, publishes it)";
   }
   return undefined;
 }
 
 /** Why Consul's DNS would never find a name, though Consul accepts it with 200. */
-function nameProblem(aliveName: string, owner: string): string | undefined {
+function whyNotInDns(aliveName: string, owner: string): string | undefined {
   // RFC 1035 section 2.3.4: a label has at most 63 octets, a name 255, which are 253 characters.
   if (aliveName.length > 63) return `its name has ${aliveName.length} characters and DNS allows 63`;
   if (!/^[0-9A-Za-z_-]+$/.test(aliveName)) {
@@ -138,8 +166,11 @@ function nameProblem(aliveName: string, owner: string): string | undefined {
   return owner.length > 253 ? `${owner} has ${owner.length} characters and DNS allows 253` : undefined;
 }
 
-function portWarning(node: RegisteredNode, config: Config): string | undefined {
-  const { erlDistPort } = config.nomad;
+function portWarning(
+  node: RegisteredNode,
+  { nomad }: { readonly nomad: Pick<NomadEnvironment, "erlDistPort"> },
+): string | undefined {
+  const { erlDistPort } = nomad;
   if (erlDistPort === undefined || erlDistPort === node.port) return undefined;
   return `${node.aliveName} listens on port ${node.port}, while ERL_DIST_PORT=${erlDistPort} in srv-epmd's own environment: was it meant for the VM?`;
 }

@@ -207,7 +207,7 @@ export interface Survey {
   readonly critical: ReadonlySet<string>;
 }
 
-export interface Observed {
+export interface Surveyed {
   readonly held: HeldMap;
   /** Ids of ours that another owner has overwritten. */
   readonly taken: readonly string[];
@@ -216,7 +216,7 @@ export interface Observed {
 }
 
 /** Consul compares names without case, as DNS does. */
-export function keyOf(aliveName: string): string {
+export function nameKey(aliveName: string): string {
   return aliveName.toLowerCase();
 }
 
@@ -224,14 +224,14 @@ export function keyOf(aliveName: string): string {
 export type EntryTimes = Pick<ServiceEntry, "ttl" | "deregisterAfter">;
 
 /** Corrects what we believe of one name by a survey. */
-export function observe(
+export function afterSurvey(
   held: HeldMap,
   key: string,
   survey: Survey,
   owner: string,
   now: number,
   times: EntryTimes,
-): Observed {
+): Surveyed {
   const next = new Map<string, Held>();
   const taken: string[] = [];
   const listed: string[] = [];
@@ -255,7 +255,7 @@ export function observe(
   }
   for (const service of ownedBy(survey, owner)) {
     const { id } = service;
-    if (held.has(id) || keyOf(aliveNameOf(service) ?? "") !== key) continue;
+    if (held.has(id) || nameKey(aliveNameOf(service) ?? "") !== key) continue;
     const condition = survey.critical.has(id) ? "critical" : "passing";
     const found = foundEntry(service, survey.checks, times);
     // It is not known when the check was passed, nor with which token the entry was registered.
@@ -267,7 +267,7 @@ export function observe(
 
 /** Keys of the names that have entries of ours in a survey. */
 export function ownedKeys(survey: Survey, owner: string): Set<string> {
-  return new Set(ownedBy(survey, owner).map((service) => keyOf(aliveNameOf(service) ?? "")));
+  return new Set(ownedBy(survey, owner).map((service) => nameKey(aliveNameOf(service) ?? "")));
 }
 
 function ownedBy(survey: Survey, owner: string): HeldService[] {

@@ -113,7 +113,7 @@ export function consulErrorCode(error: unknown): ConsulErrorCode {
 export type Resolution = Found | NotFound | Unavailable;
 
 /** What is asked of a source. */
-export interface Question {
+export interface NodeQuestion {
   /** The node with its host expanded to a fully qualified name or an IP literal, without trailing dot. */
   readonly node: NodeName & { readonly host: string };
   readonly family: Family | "any";
@@ -126,7 +126,7 @@ export interface Question {
 }
 
 /** A resolution, or the result of an EPMD that was asked instead (`--via`). */
-export type Answer =
+export type ShownResolution =
   | (Omit<Found, "source" | "description"> & { readonly source: SourceName | "epmd" })
   | NotFound
   | Unavailable;
@@ -141,7 +141,7 @@ interface Added {
 /** A resolution as `resolve --json` and the HTTP API give it; the shape is part of the contract. */
 export function resolutionObject(
   node: string,
-  answer: Answer,
+  answer: ShownResolution,
   elapsedMs: number,
   { added, ofEndpoint }: Added = {},
 ): object {
@@ -200,3 +200,27 @@ export type TraceEvent =
   | { readonly step: "preferred"; readonly endpoint: Endpoint };
 
 export type Trace = (event: TraceEvent) => void;
+
+/** What one look-up leaves out at its bounds, for the trace and the result. */
+export class Bounds {
+  readonly #trace: Trace | undefined;
+  readonly #leftOut: LeftOut[] = [];
+
+  constructor(trace: Trace | undefined) {
+    this.#trace = trace;
+  }
+
+  /** The first ones, as many as the bound allows. */
+  take<T>(what: LeftOut["what"], all: readonly T[], bound: number): readonly T[] {
+    if (all.length <= bound) return all;
+    const leftOut = { what, count: all.length - bound, of: all.length };
+    this.#leftOut.push(leftOut);
+    this.#trace?.({ step: "left-out", ...leftOut });
+    return all.slice(0, bound);
+  }
+
+  /** For the result. */
+  get told(): { readonly leftOut?: readonly LeftOut[] } {
+    return this.#leftOut.length > 0 ? { leftOut: this.#leftOut } : {};
+  }
+}

@@ -1,8 +1,7 @@
-import type { Config } from "../../config/config.js";
 import { GatewayAddresses, type HostAddress } from "../../gateway/core/addresses.js";
-import { gatewayDomains, isGatewayHost } from "../../gateway/core/names.js";
+import { type GatewayNameSettings, gatewayDomains, isGatewayHost } from "../../gateway/core/names.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
-import { cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
+import { type Cidr, cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
 
 /** What a VM on this machine dials in one way in; `reason`: why there is nothing to dial. */
 export interface Way {
@@ -17,7 +16,11 @@ export interface Way {
 }
 
 export interface WaysInput {
-  readonly config: Config;
+  readonly settings: GatewayNameSettings & {
+    /** Port of the EPMD. */
+    readonly port: number;
+    readonly gatewayRange: Cidr;
+  };
   /** Expanded. */
   readonly host: string;
   /** The endpoints of the node, in their order. */
@@ -56,10 +59,10 @@ function hostWays(input: WaysInput): Way[] {
 
 /** The VM takes the first address, asks the EPMD there, and dials that very address. */
 function hostWay(family: Family, addresses: readonly string[], input: WaysInput): Way {
-  const { config, host, endpoints, isLocal, ownAddresses } = input;
+  const { settings, host, endpoints, isLocal, ownAddresses } = input;
   const [address = ""] = addresses;
-  const asks = hostPort(address, config.port);
-  if (cidrContains(config.gatewayRange, address)) {
+  const asks = hostPort(address, settings.port);
+  if (cidrContains(settings.gatewayRange, address)) {
     return { way: "host", family, asks, reason: `${host} resolves to a gateway address here` };
   }
   const livesThere = isLocal && (isLoopback(address) || ownAddresses.includes(address));
@@ -70,13 +73,13 @@ function hostWay(family: Family, addresses: readonly string[], input: WaysInput)
   return { way: "host", family, asks, reason };
 }
 
-function gatewayWay({ config, host, hostsEntries, hostAddresses }: WaysInput): Way {
+function gatewayWay({ settings, host, hostsEntries, hostAddresses }: WaysInput): Way {
   const none = (reason: string): Way => ({ way: "gateway", reason });
   if (host === "localhost" || familyOf(host) !== undefined) return none(`no loopback address stands for ${host}`);
-  const addresses = new GatewayAddresses(config.gatewayRange);
+  const addresses = new GatewayAddresses(settings.gatewayRange);
   for (const pair of hostsEntries) addresses.add(pair);
   const inUse = hostAddresses.find((address) => addresses.contains(address));
-  const domains = gatewayDomains(config);
+  const domains = gatewayDomains(settings);
   const known = inUse ?? addresses.addressOf(host);
   if (known === undefined && !isGatewayHost(domains, host)) {
     const why =
@@ -87,7 +90,7 @@ function gatewayWay({ config, host, hostsEntries, hostAddresses }: WaysInput): W
   }
   const address = known ?? addresses.assign(host);
   if (address === undefined) return none("--gateway-range has no room");
-  const asks = hostPort(address, config.port);
+  const asks = hostPort(address, settings.port);
   if (inUse !== undefined) return { way: "gateway", asks, dials: address };
   return { way: "gateway", asks, reason: `${host} does not resolve to ${address} here: no gateway is in use` };
 }

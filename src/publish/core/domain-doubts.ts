@@ -1,6 +1,6 @@
-import type { Config } from "../../config/config.js";
+import type { DomainSettings } from "../../names/domains.js";
 import { qualifiedDomain, readConsulName } from "../../names/service-domain.js";
-import { publishesToConsul } from "./publication.js";
+import { publishesToConsul, type RegisterSettings } from "./publication.js";
 
 /** A domain under Consul's that does not do what its user probably expects. */
 export interface DomainDoubt {
@@ -11,23 +11,25 @@ export interface DomainDoubt {
   readonly advice: string;
 }
 
+type DoubtSettings = RegisterSettings & Pick<DomainSettings, "service">;
+
 /** Doubts about --domain and --publish-node. Empty where nothing is published, or the nodes are in the embedded zone. */
-export function domainDoubts(config: Config): DomainDoubt[] {
-  if (config.register === "none" || (config.register === undefined && config.dnsListen !== undefined)) return [];
+export function domainDoubts(settings: DoubtSettings): DomainDoubt[] {
+  if (settings.register === "none" || (settings.register === undefined && settings.dnsListen !== undefined)) return [];
   const written = [
-    ...config.domain.map(({ domain }) => domain),
-    ...config.publishNode.flatMap(({ host }) => host ?? []),
+    ...settings.domain.map(({ domain }) => domain),
+    ...settings.publishNode.flatMap(({ host }) => host ?? []),
   ];
-  return Array.from(new Set(written)).flatMap((domain) => doubtOf(domain, config) ?? []);
+  return Array.from(new Set(written)).flatMap((domain) => doubtOf(domain, settings) ?? []);
 }
 
-function doubtOf(written: string, config: Config): DomainDoubt | undefined {
-  const { consulDomain, service } = config;
+function doubtOf(written: string, settings: DoubtSettings): DomainDoubt | undefined {
+  const { consulDomain, service } = settings;
   const name = readConsulName(qualifiedDomain(written, consulDomain), consulDomain);
   if (!name) return undefined;
   if (name.kind === "other") {
     // With --service the nodes are published, whatever the domain is.
-    if (service !== undefined && publishesToConsul(config)) return undefined;
+    if (service !== undefined && publishesToConsul(settings)) return undefined;
     return {
       kind: "unpublished",
       evidence: `no node is published under ${written}, so others do not find those here by it: ${name.reason}`,

@@ -8,7 +8,7 @@ import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js"
 import { isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
-import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { type Finding, fail, ok, type Parts, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-nodes.js";
 import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
@@ -43,7 +43,7 @@ export const consulAgent: Check = {
   },
 };
 
-function whyNoAgent(consul: string, error: unknown): { readonly evidence: string; readonly advice: string } {
+function whyNoAgent(consul: string, error: unknown): { readonly evidence: string; readonly advice: Parts } {
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
@@ -68,16 +68,18 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
   const evidence = `${consul} does not answer: ${said}`;
   if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
-    const advice =
-      "give --consul with https:// where the agent speaks TLS, else with http://; with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)";
+    const advice = [
+      "give --consul with https:// where the agent speaks TLS, else with http://",
+      "with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)",
+    ];
     return { evidence, advice };
   }
   const host = agentHost(consul);
   const bridge =
     host === "localhost" || isLoopback(host)
-      ? "; in a container or Nomad's bridge network that address is the task itself: give --consul http://<address of the host>:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration"
-      : "";
-  return { evidence, advice: `start the agent, or ${WHERE}${bridge}` };
+      ? "in a container or Nomad's bridge network that address is the task itself: give --consul http://<address of the host>:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration"
+      : undefined;
+  return { evidence, advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])] };
 }
 
 /** Host name or IP literal in the agent's URL; empty for a Unix socket. */
@@ -97,7 +99,10 @@ export const consulLeader: Check = {
       if (address !== undefined) return ok(`the leader is ${address}`);
       return fail(
         `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: nobody sees what is registered now`,
-        "bring back a majority of the servers (consul operator raft list-peers, consul members); srv-epmd then continues by itself",
+        [
+          "bring back a majority of the servers (consul operator raft list-peers, consul members)",
+          "srv-epmd then continues by itself",
+        ],
       );
     } catch {
       return skip(NO_AGENT);
@@ -149,10 +154,10 @@ async function denied(examination: Examination, services: readonly string[], pol
   if (registrations.length === 0 || !registrations.every(({ held }) => held)) {
     return fail(evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
   }
-  return warn(
-    `${evidence}, and the nodes here are published: serve has another token`,
-    `give doctor the token that serve has; if this is that token, it needs the policy ${policy}`,
-  );
+  return warn(`${evidence}, and the nodes here are published: serve has another token`, [
+    `give doctor the token that serve has`,
+    `if this is that token, it needs the policy ${policy}`,
+  ]);
 }
 
 const NO_TOKEN = "the anonymous token (none is configured)";

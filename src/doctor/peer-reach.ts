@@ -85,7 +85,7 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
     case "tls":
       return ok(`${evidence}: its name cannot be seen`);
     case "erlang":
-      return warn(evidence, "it does not tell its name to doctor; it may accept VMs whose names it allows");
+      return warn(evidence, ["it does not tell its name to doctor", "it may accept VMs whose names it allows"]);
     case "other-node": {
       const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
       // DNS ignores case, a VM does not.

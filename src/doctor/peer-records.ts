@@ -27,7 +27,7 @@ export const peerRecords: Check = {
         const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
-        return warn(`${evidence}; every name server fails, this is the last good answer`, "see resolver");
+        return warn([evidence, "every name server fails, this is the last good answer"], "see resolver");
       }
       case "unavailable":
         return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
@@ -74,7 +74,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       ]);
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
-      return { ...why, evidence: `${reason}; ${why.evidence}` };
+      return { ...why, evidence: [reason, ...why.evidence] };
     } catch {
       // consul-agent examines the agent; DNS may tell more.
     }

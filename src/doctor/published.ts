@@ -53,7 +53,11 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
         resolution.reason,
         config.dnsListen
           ? "check that serve runs with this --dns-listen and --domain"
-          : 'the name server must belong to that Consul (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that; or the token is gone that the entry was registered with (see catalogue)',
+          : [
+              "the name server must belong to that Consul (see resolver)",
+              'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
+              "or the token is gone that the entry was registered with (see catalogue)",
+            ],
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => hostPort(endpoint)));
@@ -61,10 +65,10 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
       const wanted = node.places.map(({ address, port }) =>
         address === undefined ? `port ${port}` : hostPort(address, port),
       );
-      return warn(
-        `${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`,
-        "give doctor the options and the environment of serve; or another machine has published a node of this name",
-      );
+      return warn(`${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`, [
+        "give doctor the options and the environment of serve",
+        "or another machine has published a node of this name",
+      ]);
     }
     default:
       return resolution satisfies never;
@@ -93,16 +97,16 @@ async function dialled(node: PublishedNode, examination: Examination): Promise<F
     const { full } = node;
     if (!isOwn(node, endpoint)) return ok(`${full} is also at ${place}, on another machine`);
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
-      return fail(
-        `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`,
-        "see vm-listens; else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
-      );
+      return fail(`${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`, [
+        "see vm-listens",
+        "else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
+      ]);
     }
     if (isLoopback(endpoint.address) && !examination.config.dnsListen) {
-      return warn(
-        `${full} is published at ${place}, a loopback address: peers on other machines dial themselves`,
-        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr); if all nodes are on this machine, nothing needs to be done",
-      );
+      return warn(`${full} is published at ${place}, a loopback address: peers on other machines dial themselves`, [
+        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr)",
+        "if all nodes are on this machine, nothing needs to be done",
+      ]);
     }
     return ok(`${full} is reached at ${place}`);
   });
@@ -137,9 +141,10 @@ async function throughHost(node: PublishedNode, examination: Examination): Promi
           "the port is mapped to another program: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
         );
       default:
-        return skip(
-          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, because nodes here get the local port; run srv-epmd doctor ${node.full} on another machine to test the mapping`,
-        );
+        return skip([
+          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, because nodes here get the local port`,
+          `run srv-epmd doctor ${node.full} on another machine to test the mapping`,
+        ]);
     }
   });
 }

@@ -76,10 +76,11 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   if (!held) {
     const evidence = `${aliveName} is registered here, but not in Consul as an instance of ${service}`;
     if (!daemonRuns) return fail(evidence, "only srv-epmd publishes nodes: see epmd-port");
-    return fail(
-      why === undefined ? evidence : `${evidence}; srv-epmd says: ${why}`,
-      "see consul-token; start serve with the same --domain as doctor; its log says which nodes are not published, and why",
-    );
+    return fail(why === undefined ? evidence : [evidence, `srv-epmd says: ${why}`], [
+      "see consul-token",
+      "start serve with the same --domain as doctor",
+      "its log says which nodes are not published, and why",
+    ]);
   }
   const where =
     held.address === undefined ? `port ${held.port} of the agent's address` : hostPort(held.address, held.port);
@@ -100,7 +101,7 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   if (same) return ok(told);
   const meant = address === undefined ? `port ${port} of the agent's address` : hostPort(address, port);
   return warn(
-    `${told}; by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`,
+    [told, `by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`],
     "give doctor the options and the environment of serve, or restart serve with these",
   );
 }

@@ -78,8 +78,10 @@ function listening(
     return ok(`${aliveName} listens on ${where}, where its sidecar proxy reaches it`);
   }
   const evidence = `${aliveName} listens on ${where} alone: peers on other machines are refused`;
-  const advice =
-    "start its VM without -kernel inet_dist_use_interface '{127,0,0,1}', or with '{0,0,0,0}' there ('{0,0,0,0,0,0,0,0}' for inet6_tcp); in a mesh, give --mesh";
+  const advice = [
+    "start its VM without -kernel inet_dist_use_interface '{127,0,0,1}', or with '{0,0,0,0}' there ('{0,0,0,0,0,0,0,0}' for inet6_tcp)",
+    "in a mesh, give --mesh",
+  ];
   return publishesToConsul(config) ? fail(evidence, advice) : warn(evidence, advice);
 }
 

@@ -50,11 +50,12 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
 
 const configured = html` <span class="note" title="from --publish-node: its VM does not use EPMD">configured</span>`;
 
+/** Punctuation between state and reason: a screen reader pauses there. */
 function publication({ publication, reason, elsewhere }: LocalNode): Markup {
   const other =
-    elsewhere && html` ${pill("bad", "same name")} <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
+    elsewhere && html`; ${pill("bad", "same name")}: <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
   const { tone, words } = PUBLICATIONS[publication];
-  return html`${pill(tone, words)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
+  return html`${pill(tone, words)}${reason === undefined ? undefined : html`: <span>${reason}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {

@@ -4,9 +4,8 @@ import { type Check, type Examination, examine } from "../doctor/examination.js"
 import { describeError } from "../errors.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, type Io, writeJson } from "./io.js";
-import { type Line, painter, type Tone, wrap } from "./lines.js";
-import { nodeOperands } from "./operands.js";
+import { EXIT, type ExitCode, type Io, type Line, painter, type Tone, wrap, writeJson } from "./io.js";
+import { nodeOperands } from "./parse.js";
 
 /** Milliseconds: no check takes so long; one that hangs must not hold back the others. */
 const CHECK_LIMIT = 12_000;

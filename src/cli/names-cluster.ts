@@ -6,8 +6,7 @@ import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { EXIT, type ExitCode, writeJson } from "./io.js";
-import { type Line, painter, type Tone } from "./lines.js";
+import { EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
 
 /** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
 export async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {

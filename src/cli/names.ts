@@ -6,7 +6,7 @@ import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { EXIT, type ExitCode, writeJson } from "./io.js";
-import { epmdCandidates } from "./operands.js";
+import { epmdCandidates } from "./parse.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names(context: CommandContext): Promise<ExitCode> {

@@ -10,9 +10,8 @@ import type { Way } from "../resolve/core/ways-in.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
-import { type ExitCode, worst, writeJson } from "./io.js";
-import { painter } from "./lines.js";
-import { epmdCandidates, nodeOperands } from "./operands.js";
+import { type ExitCode, painter, worst, writeJson } from "./io.js";
+import { epmdCandidates, nodeOperands } from "./parse.js";
 import { exitCodeOf, jsonReport, plainReport, type Report, traceLines } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */

@@ -5,7 +5,7 @@ import { printable } from "../text.js";
 import type { CommandContext } from "./commands.js";
 import { complain, EXIT, type ExitCode, writeJson } from "./io.js";
 import { firstAnswer } from "./names.js";
-import { epmdCandidates, nodeOperands } from "./operands.js";
+import { epmdCandidates, nodeOperands } from "./parse.js";
 
 /** One attempt: undefined when it is there, else the reason why not. */
 type Attempt = (timeLeft: number) => Promise<string | undefined>;

@@ -10,15 +10,14 @@ import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
 import { type Finding, fail, ok, type Parts, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { nameIn } from "./local-nodes.js";
+import { nameIn } from "./local-epmd.js";
 import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
 
-export const UNUSED =
-  "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
+const UNUSED = "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
 
 /** `needed`: by the daemon. `helpful`: it explains why a node is not found. */
-export function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
+function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
   if (publishesToConsul(config) || asksAgent(config)) return "needed";
   if (config.dnsListen || isMeshed(config)) return "none";
   return asked && parseServiceDomain(asked.host, config.consulDomain) ? "helpful" : "none";
@@ -201,3 +200,31 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
 export function messageOf(error: unknown): string {
   return (error instanceof ConsulError ? error.message : describeError(error)).trim();
 }
+
+/** The Date header has whole seconds, and the answer takes its time. Milliseconds. */
+const TOLERANCE = 5_000;
+
+export const clock: Check = {
+  id: "clock",
+  title: "this machine's clock against the Consul agent's",
+  run: async (examination) => {
+    if (useOf(examination) === "none") return skip(UNUSED);
+    const { config, leader } = examination;
+    let answer: Awaited<ReturnType<typeof leader>>;
+    try {
+      answer = await leader();
+    } catch {
+      return skip(NO_AGENT);
+    }
+    if (answer.now === undefined) return skip("the Consul agent's answer has no Date header");
+    // Date is rounded down.
+    const difference = answer.askedAt - (answer.now + 500);
+    const seconds = (Math.abs(difference) / 1000).toFixed(0);
+    if (Math.abs(difference) <= TOLERANCE)
+      return ok(`the clocks here and at ${config.consul} agree within ${TOLERANCE / 1000} s`);
+    return warn(
+      `the clock here is ${seconds} s ${difference > 0 ? "ahead of" : "behind"} the one at ${config.consul}`,
+      "synchronize both clocks (NTP): with a wrong clock, certificates (-proto_dist inet_tls, Connect) and ACL tokens are not yet valid or expired, and names --cluster shows wrong ages",
+    );
+  },
+};

@@ -1,14 +1,13 @@
 import type { Config } from "../config/config.js";
+import { EPMD_PORT } from "../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { EPMD_PORT } from "../net/ports.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { runningVms } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { daemonStatus, type Holder, lookAt, lookAtEpmd, processWords } from "./local-epmd.js";
-import { MOST_NODES } from "./local-nodes.js";
+import { daemonStatus, type Holder, lookAt, lookAtEpmd, MOST_NODES, processWords } from "./local-epmd.js";
 
 const START = "start srv-epmd serve here, in the network namespace of the VM, and let VMs wait for it (srv-epmd wait)";
 

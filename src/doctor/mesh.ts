@@ -9,7 +9,7 @@ import { probe } from "../resolve/probe.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { NOT_NAMED } from "./peer-records.js";
+import { NOT_NAMED } from "./peer.js";
 
 const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 /** Loopback answers at once. Milliseconds. */

@@ -7,7 +7,7 @@ import { reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
-import { type LocalNode, nameIn } from "./local-nodes.js";
+import { type LocalNode, nameIn } from "./local-epmd.js";
 
 const PROBE_TIMEOUT = 3_000;
 

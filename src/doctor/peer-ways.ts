@@ -11,8 +11,8 @@ import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
 import { fail, ok, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { nameIn } from "./local-nodes.js";
-import { NOT_NAMED } from "./peer-records.js";
+import { nameIn } from "./local-epmd.js";
+import { NOT_NAMED } from "./peer.js";
 
 const NOT_FOUND = skip("no endpoint of the node is known");
 const RESOLVE_TIMEOUT = 2_000;

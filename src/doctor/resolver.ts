@@ -137,7 +137,7 @@ async function ask(server: NameServer, qname: string): Promise<ServerState> {
 }
 
 /** What a name server knows of a domain, from its answer to a query for the domain itself. */
-export type Knowledge =
+type Knowledge =
   /** It answers for the domain, or knows who does. */
   | { readonly kind: "knows"; readonly said: string }
   /** It says that the domain does not exist, with the SOA of another zone: it belongs to another part of DNS. */

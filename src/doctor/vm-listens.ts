@@ -7,8 +7,7 @@ import { runningVms } from "../os/vm-process.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { processWords } from "./local-epmd.js";
-import { type LocalNode, NO_NODE, reachability } from "./local-nodes.js";
+import { type LocalNode, NO_NODE, processWords, reachability } from "./local-epmd.js";
 
 export const vmListens: Check = {
   id: "vm-listens",

@@ -5,7 +5,7 @@ import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
-import { reachability } from "../../src/doctor/local-nodes.js";
+import { reachability } from "../../src/doctor/local-epmd.js";
 import { knowledgeOf } from "../../src/doctor/resolver.js";
 import { nearest } from "../../src/names/nearest.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { PAGE_CSS, PAGE_JS } from "../../src/admin/page/assets.js";
+import PAGE_JS from "../../src/admin/page/page.client.js";
+import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
 import { rowsOf, tagsOf, textOf } from "../support/markup.js";
 import {

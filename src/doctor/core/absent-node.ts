@@ -5,7 +5,7 @@ import { META_NODE } from "../../publish/core/service-entry.js";
 import { listed } from "../../text.js";
 import { type Finding, fail } from "./finding.js";
 
-export interface AskedTag {
+interface AskedTag {
   /** As the node was asked for, in full. */
   readonly full: string;
   readonly aliveName: string;

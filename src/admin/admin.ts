@@ -4,16 +4,16 @@ import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Metrics, Observed } from "../daemon/metrics.js";
 import type { Listener } from "../epmd/listener.js";
-import { PeerLogs, peerOf } from "../epmd/peer.js";
+import { type Peer, PeerLogs, peerOf } from "../epmd/peer.js";
+import { Places, takePlaces } from "../epmd/places.js";
 import { ListenError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { listenError } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
-import { Admission } from "./admission.js";
 import type { Exposition } from "./exposition.js";
 import type { DaemonStatus, StatusDeps } from "./status.js";
 
-export interface AdminDeps extends Omit<StatusDeps, "epmd" | "recent" | "since"> {
+interface AdminDeps extends Omit<StatusDeps, "epmd" | "recent" | "since"> {
   readonly observed: Observed;
   /** Of EPMD. */
   readonly listener: Listener;
@@ -189,5 +189,43 @@ class LameDuck {
       timer = setTimeout(resolve, LIMIT);
     });
     clearTimeout(timer);
+  }
+}
+
+/** For all peers; strangers may use half of them. */
+const MAX_CONNECTIONS = 64;
+/** More connections for health checks: as many for local peers as for strangers. */
+const SPARE = 4;
+
+/**
+ * Limits connections. When all are in use a few more are accepted, on which only health is answered: a client that holds
+ * connections open must not make a supervisor restart the daemon. Of these the oldest is closed when another one comes, so
+ * they need no timeout.
+ */
+class Admission {
+  readonly #places = new Places(MAX_CONNECTIONS);
+  readonly #strangerPlaces = new Places(MAX_CONNECTIONS / 2);
+  readonly #spare = { local: new Set<Socket>(), stranger: new Set<Socket>() };
+  readonly #logs: PeerLogs;
+
+  constructor(logs: PeerLogs) {
+    this.#logs = logs;
+  }
+
+  admit(socket: Socket, peer: Peer): void {
+    const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
+    if (!full) return;
+    const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
+    if (full.tell()) this.#logs.about(peer).warn({}, `${what} in use: only health is answered over HTTP`);
+    const spare = peer.local ? this.#spare.local : this.#spare.stranger;
+    const [oldest] = spare;
+    if (spare.size >= SPARE) oldest?.destroy();
+    spare.add(socket);
+    socket.once("close", () => spare.delete(socket));
+  }
+
+  /** Only health is answered on it. */
+  isSpare(socket: Socket): boolean {
+    return this.#spare.local.has(socket) || this.#spare.stranger.has(socket);
   }
 }

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
 import { version } from "../version.js";
-import type { LocalNode } from "./core/view.js";
+import type { LocalNode } from "./core/status.js";
 import type { DaemonStatus } from "./status.js";
 
 /** Series of metrics that are read when Prometheus asks, and not counted before. */

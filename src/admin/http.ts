@@ -6,7 +6,7 @@ import { asksForUnknownPage, refusalOf } from "./core/guard.js";
 import type { EventStreams } from "./event-streams.js";
 import { type Reply, type Route, text } from "./routes.js";
 
-export interface HttpOptions {
+interface HttpOptions {
   readonly routes: Readonly<Record<string, Route>>;
   readonly streams: EventStreams;
   /** Names of --admin-host, lower case. */
@@ -114,7 +114,7 @@ function send(response: ServerResponse, { status, type, body }: Reply): void {
 }
 
 /** Milliseconds for a request, from the connection on or from the answer to the one before. */
-export interface TurnLimits {
+interface TurnLimits {
   readonly first: number;
   readonly next: number;
 }

@@ -9,7 +9,7 @@ import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";
 
-export interface RouteRequest {
+interface RouteRequest {
   readonly query: URLSearchParams;
   readonly peer: Peer;
   /** A browser asks, and does not say for which page: perhaps for one of another site. */
@@ -24,7 +24,7 @@ export interface Reply {
 
 export type Route = (request: RouteRequest) => Reply | Promise<Reply>;
 
-export interface RouteDeps {
+interface RouteDeps {
   readonly status: DaemonStatus;
   readonly nodes: NodeResolver;
   readonly exposition: () => Promise<Exposition>;
@@ -35,7 +35,10 @@ export interface RouteDeps {
 
 const TEXT = "text/plain; charset=utf-8";
 /** Loaded when asked for: only the bundler and the test runner can load these as modules. */
-export const assets = () => import("./page/assets.js");
+export async function assets(): Promise<{ readonly css: string; readonly script: string }> {
+  const [css, script] = await Promise.all([import("./page/page.css"), import("./page/page.client.js")]);
+  return { css: css.default, script: script.default };
+}
 const UNKNOWN_PAGE =
   "the browser does not say which page asks, and pages of other sites may not look up nodes: use the address 127.0.0.1 or localhost, or ask with curl";
 const HTML = "text/html; charset=utf-8";
@@ -44,8 +47,8 @@ const HTML = "text/html; charset=utf-8";
 export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAsked }: RouteDeps): Record<string, Route> {
   return {
     "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
-    "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).PAGE_CSS }),
-    "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).PAGE_JS }),
+    "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).css }),
+    "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).script }),
     "/livez": () => text(200, "alive"),
     "/readyz": async () => {
       const readiness = await status.readiness();

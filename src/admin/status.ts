@@ -10,8 +10,15 @@ import type { Machine } from "../os/machine.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import { version } from "../version.js";
-import { readinessOf } from "./core/readiness.js";
-import type { Cluster, LeftEntry, LocalNode, Readiness, RecentLookUps, Status } from "./core/view.js";
+import {
+  type Cluster,
+  type LeftEntry,
+  type LocalNode,
+  type Readiness,
+  type RecentLookUps,
+  readinessOf,
+  type Status,
+} from "./core/status.js";
 
 export interface StatusDeps {
   readonly config: Config;

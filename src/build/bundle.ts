@@ -1,10 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
-import { BUILT_FROM, sourcesDigest } from "./built-from.js";
-import { manual } from "./man-page.js";
-import { noticesFor } from "./notices.js";
-import { COMMON, MINIFY, ROOT } from "./settings.js";
+import { manual, noticesFor } from "./documents.js";
+import { BUILT_FROM, COMMON, MINIFY, ROOT, sourcesDigest } from "./settings.js";
 
 /** Builds dist/: the command, bundled so that a daemon starts quickly and stays small, and the library with its types. */
 const common = { ...COMMON, format: "esm", outdir: "dist" } as const;

@@ -3,9 +3,18 @@ import { type Finding, type FindingResult, fail } from "../doctor/core/finding.j
 import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { describeError } from "../errors.js";
 import { printable } from "../text.js";
-import { type CommandContext, EXIT, type ExitCode, type Io, writeJson } from "./io.js";
-import { type Line, painter, type Tone, wrap } from "./lines.js";
-import { nodeOperands } from "./operands.js";
+import {
+  type CommandContext,
+  EXIT,
+  type ExitCode,
+  type Io,
+  type Line,
+  painter,
+  type Tone,
+  wrap,
+  writeJson,
+} from "./io.js";
+import { nodeOperands } from "./parse.js";
 
 /** Milliseconds: no check takes so long; one that hangs must not hold back the others. */
 const CHECK_LIMIT = 12_000;
@@ -41,9 +50,14 @@ interface Report {
   readonly sumUp: (all: readonly Told[], nodeNamed: boolean) => void;
 }
 
+const textOf = (parts: readonly string[]) => parts.join("; ");
+
 function jsonLines(io: Io): Report {
   return {
-    tell: ({ id, ...finding }) => writeJson(io, { check: id, ...finding }),
+    tell: ({ id, result, evidence, ...rest }) => {
+      const advice = "advice" in rest ? { advice: textOf(rest.advice) } : {};
+      writeJson(io, { check: id, result, evidence: textOf(evidence), ...advice });
+    },
     sumUp: () => {},
   };
 }
@@ -62,12 +76,15 @@ function plainLines(io: Io): Report {
   const writeSkipped = () => {
     const [first, ...others] = skipped;
     const also = others.length > 0 ? ` (also ${others.map(({ id }) => id).join(", ")})` : "";
-    if (first) write(findingLines({ ...first, evidence: `${first.evidence}${also}` }));
+    if (first) {
+      const last = `${first.evidence.at(-1)}${also}`;
+      write(findingLines({ ...first, evidence: [...first.evidence.slice(0, -1), last] }));
+    }
     skipped = [];
   };
   return {
     tell: (told) => {
-      if (told.result !== "skip" || skipped[0]?.evidence !== told.evidence) writeSkipped();
+      if (told.result !== "skip" || textOf(skipped[0]?.evidence ?? []) !== textOf(told.evidence)) writeSkipped();
       if (told.result === "skip") skipped.push(told);
       else write(findingLines(told));
     },
@@ -95,11 +112,11 @@ async function runCheck(check: Check, examination: Examination): Promise<Finding
 function findingLines({ id, ...finding }: Told): Line[] {
   const tone = TONES[finding.result];
   // Findings about several nodes or places stand below each other.
-  const evidence = finding.evidence.split("; ").map((text, index): Line => {
+  const evidence = finding.evidence.map((text, index): Line => {
     const head = index === 0 ? `${finding.result.padEnd(5)} ${id.padEnd(WIDTH)}` : " ".repeat(6 + WIDTH);
     return { text: `${head}  ${text}`, tone };
   });
-  const advice = "advice" in finding ? finding.advice.split("; ") : [];
+  const advice = "advice" in finding ? finding.advice : [];
   return [...evidence, ...advice.map((text): Line => ({ text: `      ${text}` }))];
 }
 

@@ -9,7 +9,7 @@ import {
   optionOf,
 } from "../config/options.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
-import { wrap } from "./lines.js";
+import { wrap } from "./io.js";
 import { flagKeysOf } from "./parse.js";
 
 /** Columns: longer lines are hard to follow, however wide the terminal is. */

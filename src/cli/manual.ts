@@ -1,13 +1,13 @@
+import { spawn } from "node:child_process";
 import { ConfigError } from "../errors.js";
-import { forTerminal, titleOf } from "../help/terminal.js";
+import { titleOf } from "../help/markdown.js";
+import { forTerminal } from "../help/terminal.js";
 import { TOPIC_NAMES, type TopicName } from "../help/topic-names.js";
 import { TOPICS } from "../help/topics.js";
 import { nearest } from "../names/nearest.js";
 import { COMMANDS } from "./commands.js";
 import { helpText } from "./help.js";
-import { EXIT, type ExitCode, type Io } from "./io.js";
-import { isColoured } from "./lines.js";
-import { page } from "./pager.js";
+import { EXIT, type ExitCode, type Io, isColoured } from "./io.js";
 
 const isTopic = (word: string): word is TopicName => TOPIC_NAMES.some((name) => name === word);
 
@@ -44,4 +44,26 @@ function unknownTopic(word: string): string {
   const meant = nearest(word, [...TOPIC_NAMES, ...COMMANDS.map(({ name }) => name)]);
   const hint = meant === undefined ? ";" : `; was ${meant} meant?`;
   return `${JSON.stringify(word)} is not a topic${hint} see srv-epmd help`;
+}
+
+/** As `man` does; a container may have none. */
+const DEFAULT_PAGER = "if command -v less >/dev/null; then exec less; else exec cat; fi";
+
+/** Writes a long text: through $PAGER or less on a terminal, as it is anywhere else. */
+export async function page(text: string, { env, stdout, stdoutIsTerminal = false, onSignal }: Io): Promise<void> {
+  const pager = env.PAGER ?? DEFAULT_PAGER;
+  if (!stdoutIsTerminal || env.TERM === "dumb" || pager === "") return stdout(text);
+  // less: -R shows colours, -F ends at once when the text fits on the screen, -X does not clear it.
+  const less = `${env.LESS ?? "-F -X"} -R`;
+  // Ctrl-C is for the pager: if we ended, it would lose its terminal. Before the start, since the pager may run first.
+  onSignal(() => undefined);
+  const child = spawn("sh", ["-c", pager], { stdio: ["pipe", "inherit", "inherit"], env: { ...env, LESS: less } });
+  const ended = new Promise<boolean>((resolve) => {
+    child.once("error", () => resolve(false));
+    child.once("close", () => resolve(true));
+  });
+  // A pager that is left early closes its input.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(text);
+  if (!(await ended)) stdout(text);
 }

@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { applicationFiles } from "../beam/application.js";
 import source from "../beam/srv_epmd.erl";
 import { ConfigError, describeError } from "../errors.js";
 import { version } from "../version.js";
@@ -56,4 +55,30 @@ async function writeFiles(folder: string, files: Readonly<Record<string, string>
       cause: error,
     });
   }
+}
+
+/** The files of an OTP application with the module, for releases: rebar3 uses the app.src and Mix the mix.exs, as a path dependency. */
+function applicationFiles(source: string, version: string): Record<string, string> {
+  return {
+    "src/srv_epmd.erl": source,
+    "src/srv_epmd.app.src": `{application, srv_epmd,
+ [{description, "Nodes find each other through srv-epmd"},
+  {vsn, "${version}"},
+  {registered, []},
+  {modules, [srv_epmd]},
+  {applications, [kernel, stdlib]},
+  {licenses, ["Apache-2.0"]}]}.
+`,
+    "rebar.config": "{erl_opts, [debug_info]}.\n",
+    "mix.exs": `defmodule SrvEpmd.MixProject do
+  use Mix.Project
+
+  def project do
+    [app: :srv_epmd, version: "${version}", language: :erlang, erlc_options: [:debug_info], deps: []]
+  end
+
+  def application, do: []
+end
+`,
+  };
 }

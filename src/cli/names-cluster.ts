@@ -5,8 +5,7 @@ import { ConfigError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
-import { type CommandContext, EXIT, type ExitCode, writeJson } from "./io.js";
-import { type Line, painter, type Tone } from "./lines.js";
+import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
 
 /** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
 export async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {

@@ -5,7 +5,7 @@ import { EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import { type CommandContext, EXIT, type ExitCode, writeJson } from "./io.js";
-import { epmdCandidates } from "./operands.js";
+import { epmdCandidates } from "./parse.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names(context: CommandContext): Promise<ExitCode> {

@@ -8,8 +8,7 @@ import {
   type TraceEvent,
 } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
-import { EXIT, type ExitCode } from "./io.js";
-import type { Line, Tone } from "./lines.js";
+import { EXIT, type ExitCode, type Line, type Tone } from "./io.js";
 import type { ViaSeen } from "./resolve-via.js";
 
 export interface Report {

@@ -18,7 +18,7 @@ export interface ViaSeen {
   readonly stockVm: string | null;
 }
 
-export interface ViaOptions {
+interface ViaOptions {
   /** Milliseconds for each of the two requests. */
   readonly timeout: number;
   readonly trace?: (step: string) => void;

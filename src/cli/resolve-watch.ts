@@ -2,8 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
-import { type CommandContext, EXIT, type ExitCode, worst, writeJson } from "./io.js";
-import { type Line, painter } from "./lines.js";
+import { type CommandContext, EXIT, type ExitCode, type Line, painter, worst, writeJson } from "./io.js";
 import { exitCodeOf, jsonReport, outcomeWords, plainReport, type Report } from "./resolve-report.js";
 import { onStopSignal } from "./supervisor.js";
 

@@ -9,9 +9,8 @@ import type { Trace } from "../resolve/core/resolution.js";
 import type { Way } from "../resolve/core/ways-in.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
-import { type CommandContext, type ExitCode, worst, writeJson } from "./io.js";
-import { painter } from "./lines.js";
-import { epmdCandidates, nodeOperands } from "./operands.js";
+import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
+import { epmdCandidates, nodeOperands } from "./parse.js";
 import { exitCodeOf, jsonReport, plainReport, type Report, traceLines } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */

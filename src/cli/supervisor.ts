@@ -5,7 +5,7 @@ import { EXIT, type Io } from "./io.js";
 /** Milliseconds: Ctrl-C and timeout(1) signal both a process and its group; two signals within this time are one. */
 const ONE_SIGNAL = 100;
 
-export interface StopSignal {
+interface StopSignal {
   /** Settles with the first SIGTERM or SIGINT. */
   readonly stopped: Promise<string>;
   /** To be awaited at the end: a process that is ending obeys signals again, and the second of two would change its exit code. */
@@ -35,7 +35,19 @@ export function onStopSignal(io: Pick<Io, "onSignal">, log: Logger, onHangUp: ()
   };
 }
 
-/** Notifies systemd, when it started this process with NOTIFY_SOCKET. */
-export async function notify(state: "READY=1" | "STOPPING=1", { env }: Io, log: Logger): Promise<void> {
-  if (env.NOTIFY_SOCKET) (await import("../os/systemd.js")).notifySystemd(state, env, log);
+/**
+ * Tells systemd about a change of state, as sd_notify(3) does, when it started this process with NOTIFY_SOCKET. Node has no
+ * unix datagram sockets, so systemd-notify sends the message; the unit needs NotifyAccess=all. The state is an assignment,
+ * because --stopping came with systemd 253.
+ */
+export async function notify(
+  state: "READY=1" | "STOPPING=1",
+  { env: { NOTIFY_SOCKET, PATH } }: Pick<Io, "env">,
+  log: Logger,
+): Promise<void> {
+  if (!NOTIFY_SOCKET) return;
+  const { spawn } = await import("node:child_process");
+  spawn("systemd-notify", [state], { env: { PATH, NOTIFY_SOCKET }, stdio: "ignore" })
+    .on("error", (error) => log.warn({ err: error }, "systemd-notify cannot be run"))
+    .unref();
 }

@@ -1,7 +1,6 @@
 import { type Glob, parseGlob } from "../names/glob.js";
-import type { Family } from "../net/endpoint.js";
+import { DNS_PORT, EPMD_PORT, type Family } from "../net/endpoint.js";
 import { type Cidr, canonicalIp, cidrContains, isLinkLocal, isLoopback, isWildcard, parseCidr } from "../net/ip.js";
-import { DNS_PORT, EPMD_PORT } from "../net/ports.js";
 import { listenPort, oneOf, port, template, text, ValueError } from "./values.js";
 
 export interface IpPort {

@@ -1,5 +1,5 @@
 import { namePattern } from "../names/node-name.js";
-import { ADMIN_PORT, DNS_PORT, EPMD_PORT } from "../net/ports.js";
+import { ADMIN_PORT, DNS_PORT, EPMD_PORT } from "../net/endpoint.js";
 import * as network from "./network-values.js";
 import { loopbackRange } from "./network-values.js";
 import * as values from "./values.js";

@@ -1,10 +1,24 @@
 import { connect as connectTcp, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { IpPort } from "../config/network-values.js";
+import { ProtocolError } from "../errors.js";
 import { familyOf } from "../net/ip.js";
-import { converse, type HandshakeReply } from "./conversation.js";
-import { ASKING_FLAGS, DIST_FLAG, flagNames, releaseOf } from "./wire/flags.js";
-import type { DistVersion } from "./wire/handshake.js";
+import {
+  ASKING_FLAGS,
+  type Challenge,
+  DIST_FLAG,
+  type DistVersion,
+  decodeChallenge,
+  decodeStatus,
+  encodeSendName,
+  flagNames,
+  type LengthOctets,
+  readMessage,
+  releaseOf,
+  type SendName,
+  type Status,
+} from "./wire/handshake.js";
 import type { Probe, ProbeTimes, TlsSeen } from "./words.js";
 
 export interface ProbeOptions {
@@ -210,4 +224,67 @@ function tlsSeen(socket: TLSSocket): TlsSeen {
 function ownName({ from, random }: ProbeOptions): string {
   const host = from.replaceAll(/[^0-9A-Za-z.-]/g, "-").slice(0, 200) || "localhost";
   return `srv-epmd-probe-${Math.floor(random() * NAMES)}@${host}`;
+}
+
+/** What a peer replied to a name. */
+type HandshakeReply =
+  | { readonly kind: "challenge"; readonly status: Status; readonly challenge: Challenge }
+  /** An Erlang node, which does not go on with that name. */
+  | { readonly kind: "refusal"; readonly status: Status }
+  /** It closed the connection before its reply was complete. */
+  | {
+      readonly kind: "closed";
+      /** Undefined: it closed before its status. */
+      readonly status: Status | undefined;
+      /** `ECONNRESET`, or a code of TLS; undefined after a regular end. */
+      readonly code: string | undefined;
+    }
+  /** The first bytes of another protocol. */
+  | { readonly kind: "garbage"; readonly bytes: Buffer };
+
+interface Greeting extends SendName {
+  readonly lengthOctets: LengthOctets;
+}
+
+/** Statuses that a challenge follows (dist_util:handshake_other_started/1). */
+const GOES_ON = new Set<Status["status"]>(["ok", "ok_simultaneous", "named"]);
+
+/** Sends a name and reads the reply, up to the challenge; the caller ends the stream. Never rejects; settles when the stream ends. */
+export function converse(stream: Duplex, { lengthOctets, ...name }: Greeting): Promise<HandshakeReply> {
+  return new Promise((resolve) => {
+    let received: Buffer = Buffer.alloc(0);
+    let status: Status | undefined;
+
+    /** Undefined while bytes are missing. */
+    const read = (): HandshakeReply | undefined => {
+      for (let rest = received; ; ) {
+        const framed = readMessage(rest, lengthOctets);
+        if (framed.kind === "more") return undefined;
+        if (framed.kind === "invalid") return { kind: "garbage", bytes: received };
+        if (status) return { kind: "challenge", status, challenge: decodeChallenge(framed.message) };
+        status = decodeStatus(framed.message);
+        if (!GOES_ON.has(status.status)) return { kind: "refusal", status };
+        rest = received = framed.rest;
+      }
+    };
+    const closed = (code?: string): HandshakeReply => {
+      if (received.length > 0) return { kind: "garbage", bytes: received };
+      return { kind: "closed", status, code };
+    };
+
+    stream.on("data", (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+      try {
+        const reply = read();
+        if (reply) resolve(reply);
+      } catch (error) {
+        // Any other error is a bug here; the caller must not wait for ever because of it.
+        resolve(error instanceof ProtocolError ? { kind: "garbage", bytes: received } : closed(String(error)));
+      }
+    });
+    stream.on("error", (error: NodeJS.ErrnoException) => resolve(closed(error.code ?? error.message)));
+    stream.on("end", () => resolve(closed()));
+    stream.on("close", () => resolve(closed()));
+    stream.write(encodeSendName(name, lengthOctets));
+  });
 }

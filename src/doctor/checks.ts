@@ -1,19 +1,15 @@
 import { catalogue } from "./catalogue.js";
-import { clock } from "./clock.js";
-import { consulAgent, consulLeader, consulToken } from "./consul.js";
+import { clock, consulAgent, consulLeader, consulToken } from "./consul.js";
 import { epmdPort, loopbacks, ownAddress } from "./epmd-port.js";
 import type { Check } from "./examination.js";
 import { meshIntention, meshUpstream } from "./mesh.js";
 import { nodeName } from "./node-name.js";
-import { domain, portMapping } from "./options.js";
-import { peerHandshake, peerTcp } from "./peer-reach.js";
-import { peerRecords } from "./peer-records.js";
+import { peerHandshake, peerRecords, peerTcp } from "./peer.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
-import { hairpin, publishedEndpoint, registrationDns } from "./published.js";
+import { domain, hairpin, portMapping, publishedEndpoint, registrationDns } from "./published.js";
 import { rabbitmqStreams } from "./rabbitmq-streams.js";
-import { registration } from "./registration.js";
+import { registration, sameName } from "./registration.js";
 import { resolver } from "./resolver.js";
-import { sameName } from "./same-name.js";
 import { vmListens } from "./vm-listens.js";
 
 /** In the order of the report: from this machine to the node asked for. A new check gets its place here. */

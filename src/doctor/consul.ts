@@ -8,17 +8,16 @@ import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js"
 import { isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
-import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { type Finding, fail, ok, type Parts, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { nameIn } from "./local-nodes.js";
+import { nameIn } from "./local-epmd.js";
 import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
 
-export const UNUSED =
-  "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
+const UNUSED = "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
 
 /** `needed`: by the daemon. `helpful`: it explains why a node is not found. */
-export function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
+function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
   if (publishesToConsul(config) || asksAgent(config)) return "needed";
   if (config.dnsListen || isMeshed(config)) return "none";
   return asked && parseServiceDomain(asked.host, config.consulDomain) ? "helpful" : "none";
@@ -43,7 +42,7 @@ export const consulAgent: Check = {
   },
 };
 
-function whyNoAgent(consul: string, error: unknown): { readonly evidence: string; readonly advice: string } {
+function whyNoAgent(consul: string, error: unknown): { readonly evidence: string; readonly advice: Parts } {
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
@@ -68,16 +67,18 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
   const evidence = `${consul} does not answer: ${said}`;
   if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
-    const advice =
-      "give --consul with https:// where the agent speaks TLS, else with http://; with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)";
+    const advice = [
+      "give --consul with https:// where the agent speaks TLS, else with http://",
+      "with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)",
+    ];
     return { evidence, advice };
   }
   const host = agentHost(consul);
   const bridge =
     host === "localhost" || isLoopback(host)
-      ? "; in a container or Nomad's bridge network that address is the task itself: give --consul http://<address of the host>:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration"
-      : "";
-  return { evidence, advice: `start the agent, or ${WHERE}${bridge}` };
+      ? "in a container or Nomad's bridge network that address is the task itself: give --consul http://<address of the host>:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration"
+      : undefined;
+  return { evidence, advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])] };
 }
 
 /** Host name or IP literal in the agent's URL; empty for a Unix socket. */
@@ -97,7 +98,10 @@ export const consulLeader: Check = {
       if (address !== undefined) return ok(`the leader is ${address}`);
       return fail(
         `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: nobody sees what is registered now`,
-        "bring back a majority of the servers (consul operator raft list-peers, consul members); srv-epmd then continues by itself",
+        [
+          "bring back a majority of the servers (consul operator raft list-peers, consul members)",
+          "srv-epmd then continues by itself",
+        ],
       );
     } catch {
       return skip(NO_AGENT);
@@ -149,10 +153,10 @@ async function denied(examination: Examination, services: readonly string[], pol
   if (registrations.length === 0 || !registrations.every(({ held }) => held)) {
     return fail(evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
   }
-  return warn(
-    `${evidence}, and the nodes here are published: serve has another token`,
-    `give doctor the token that serve has; if this is that token, it needs the policy ${policy}`,
-  );
+  return warn(`${evidence}, and the nodes here are published: serve has another token`, [
+    `give doctor the token that serve has`,
+    `if this is that token, it needs the policy ${policy}`,
+  ]);
 }
 
 const NO_TOKEN = "the anonymous token (none is configured)";
@@ -196,3 +200,31 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
 export function messageOf(error: unknown): string {
   return (error instanceof ConsulError ? error.message : describeError(error)).trim();
 }
+
+/** The Date header has whole seconds, and the answer arrives later. Milliseconds. */
+const TOLERANCE = 5_000;
+
+export const clock: Check = {
+  id: "clock",
+  title: "this machine's clock against the Consul agent's",
+  run: async (examination) => {
+    if (useOf(examination) === "none") return skip(UNUSED);
+    const { config, leader } = examination;
+    let answer: Awaited<ReturnType<typeof leader>>;
+    try {
+      answer = await leader();
+    } catch {
+      return skip(NO_AGENT);
+    }
+    if (answer.now === undefined) return skip("the Consul agent's answer has no Date header");
+    // Date is rounded down.
+    const difference = answer.askedAt - (answer.now + 500);
+    const seconds = (Math.abs(difference) / 1000).toFixed(0);
+    if (Math.abs(difference) <= TOLERANCE)
+      return ok(`the clocks here and at ${config.consul} agree within ${TOLERANCE / 1000} s`);
+    return warn(
+      `the clock here is ${seconds} s ${difference > 0 ? "ahead of" : "behind"} the one at ${config.consul}`,
+      "synchronize both clocks (NTP): with a wrong clock, certificates (-proto_dist inet_tls, Connect) and ACL tokens are not yet valid or expired, and names --cluster shows wrong ages",
+    );
+  },
+};

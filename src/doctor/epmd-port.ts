@@ -1,14 +1,13 @@
 import type { Config } from "../config/config.js";
+import { EPMD_PORT } from "../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { EPMD_PORT } from "../net/ports.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { runningVms } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { daemonStatus, type Holder, lookAt, lookAtEpmd, processWords } from "./local-epmd.js";
-import { MOST_NODES } from "./local-nodes.js";
+import { daemonStatus, type Holder, lookAt, lookAtEpmd, MOST_NODES, processWords } from "./local-epmd.js";
 
 const START = "start srv-epmd serve here, in the network namespace of the VM, and let VMs wait for it (srv-epmd wait)";
 
@@ -22,7 +21,7 @@ export const epmdPort: Check = {
     const other = await otherPort(port, config);
     if (other === undefined) return finding;
     return fail(
-      `${finding.evidence}, while srv-epmd answers on port ${other}`,
+      `nothing listens on ${holder.at}, while srv-epmd answers on port ${other}`,
       `srv-epmd, every VM here and doctor need the same port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
     );
   },
@@ -40,10 +39,10 @@ async function otherPort(port: number, config: Config): Promise<number | undefin
 function holderFinding({ at, kind, names, process }: Holder, port: number): Finding {
   const by = processWords(process);
   const nodes = names.length === 0 ? "no nodes" : `the nodes ${listed(names.map(({ name }) => name))}`;
-  const limit = names.length > MOST_NODES ? `; the checks below look at ${MOST_NODES} of them` : "";
+  const limit = names.length > MOST_NODES ? [`the checks below look at ${MOST_NODES} of them`] : [];
   switch (kind) {
     case "srv-epmd":
-      return ok(`srv-epmd answers on ${at}, with ${nodes}${limit}`);
+      return ok([`srv-epmd answers on ${at}, with ${nodes}`, ...limit]);
     case "stock":
       return fail(
         `a stock epmd answers on ${at}${by}, with ${nodes}`,
@@ -51,10 +50,10 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
       );
     case "nothing":
     case "no-address":
-      return fail(
-        `nothing listens on ${at}`,
-        `${START}; for another port give --port to srv-epmd, and ERL_EPMD_PORT to the VMs`,
-      );
+      return fail(`nothing listens on ${at}`, [
+        `${START}`,
+        `for another port give --port to srv-epmd, and ERL_EPMD_PORT to the VMs`,
+      ]);
     case "silent":
     case "other": {
       const what = kind === "silent" ? "accepts connections and does not answer" : "is not an EPMD";

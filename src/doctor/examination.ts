@@ -18,8 +18,7 @@ import type { Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import type { Finding } from "./core/finding.js";
-import { type LocalEpmd, lookAtEpmd } from "./local-epmd.js";
-import { type LocalNode, nodesOf } from "./local-nodes.js";
+import { type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -32,7 +31,7 @@ export interface AskedNode {
   readonly host: string;
 }
 
-export interface Dialled {
+interface Dialled {
   readonly endpoint: Endpoint;
   readonly probe: Probe;
 }

@@ -9,7 +9,7 @@ import { probe } from "../resolve/probe.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { NOT_NAMED } from "./peer-records.js";
+import { NOT_NAMED } from "./peer.js";
 
 const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 /** Loopback answers at once. Milliseconds. */
@@ -51,8 +51,11 @@ async function upstreamOf({ name, host, full }: AskedNode, examination: Examinat
   }
 }
 
-const SIDECAR_ADVICE =
-  'register the service of the node here with a sidecar proxy (connect { sidecar_service {} }) and an upstream for each peer; the token needs service_prefix "<service>" { policy = "read" }; of several proxies --service names the one';
+const SIDECAR_ADVICE = [
+  "register the service of the node here with a sidecar proxy (connect { sidecar_service {} }) and an upstream for each peer",
+  'the token needs service_prefix "<service>" { policy = "read" }',
+  "of several proxies --service names the one",
+];
 
 function noUpstream({ code, reason }: NotFound, destination: string): Finding {
   if (code === "UPSTREAM_NO_SIDECAR") return fail(reason, SIDECAR_ADVICE);
@@ -91,7 +94,10 @@ async function listens({ destination, address, port }: Upstream): Promise<Findin
     return ok(`the upstream ${destination} listens on ${place}`);
   return fail(
     `nothing listens on ${place}, the upstream ${destination} of the sidecar proxy: the proxy does not run here`,
-    "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy, under Nomad the task connect-proxy-<service>); look at its log: without a certificate from Consul it does not listen",
+    [
+      "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy, under Nomad the task connect-proxy-<service>)",
+      "look at its log: without a certificate from Consul it does not listen",
+    ],
   );
 }
 

@@ -7,7 +7,7 @@ import { reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
-import { type LocalNode, nameIn } from "./local-nodes.js";
+import { type LocalNode, nameIn } from "./local-epmd.js";
 
 const PROBE_TIMEOUT = 3_000;
 
@@ -79,10 +79,10 @@ async function localName(
   const itsHost = probe.name.slice(probe.name.indexOf("@") + 1);
   if (published === undefined && parseServiceDomain(itsHost, config.consulDomain)) {
     return [
-      warn(
-        `the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`,
-        `give serve and doctor --domain ${itsHost}; nothing is to be done where all its peers are on this machine`,
-      ),
+      warn(`the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`, [
+        `give serve and doctor --domain ${itsHost}`,
+        `nothing is to be done where all its peers are on this machine`,
+      ]),
     ];
   }
   if (published === undefined || probe.result === "node")
@@ -98,7 +98,10 @@ async function localName(
   return [
     warn(
       `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name closes the connection`,
-      `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}; nothing is to be done where its peers use ${probe.name}`,
+      [
+        `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}`,
+        `nothing is to be done where its peers use ${probe.name}`,
+      ],
     ),
   ];
 }

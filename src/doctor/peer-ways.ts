@@ -11,8 +11,8 @@ import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
 import { fail, ok, skip, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { nameIn } from "./local-nodes.js";
-import { NOT_NAMED } from "./peer-records.js";
+import { nameIn } from "./local-epmd.js";
+import { NOT_NAMED } from "./peer.js";
 
 const NOT_FOUND = skip("no endpoint of the node is known");
 const RESOLVE_TIMEOUT = 2_000;
@@ -49,7 +49,7 @@ export const peerFamily: Check = {
     const who = unable.map(({ aliveName }) => aliveName).join(", ");
     const told =
       local.length > 0
-        ? `${evidence}; ${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`
+        ? [evidence, `${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`]
         : `${evidence}: VMs without -proto_dist cannot dial them`;
     const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays connect both families`;
     return local.length > 0 ? fail(told, advice) : warn(told, advice);
@@ -80,7 +80,7 @@ export const peerWays: Check = {
       hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
     });
     const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
-    const evidence = ways.map(wayWords).join("; ");
+    const evidence = ways.map(wayWords);
     const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");
     if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayDomains(config), asked.host)) {
@@ -97,17 +97,17 @@ export const peerWays: Check = {
     const stock = here.stock.filter((aliveName) => aliveName !== itself);
     const isForStock = ways.some(({ way, dials }) => way !== "module" && dials !== undefined);
     if (stock.length > 0 && !isForStock) {
-      const others =
-        "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release; or let srv-epmd serve --gateway be its resolver";
+      const module = "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release";
+      const resolver = "or let srv-epmd serve --gateway be its resolver";
       return fail(
-        `for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node; ${evidence}`,
-        silent ? `${silentAdvice(silent)}; or ${others}` : others,
+        [`for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node`, ...evidence],
+        silent ? [silentAdvice(silent), `or ${module}`, resolver] : [module, resolver],
       );
     }
     const unseen = here.unseen.filter((aliveName) => aliveName !== itself);
     const doubt =
-      unseen.length > 0 && !isForStock ? `; this user may not see whether ${listed(unseen)} here has the module` : "";
-    if (ways.some(({ dials }) => dials !== undefined)) return ok(`${evidence}${doubt}`);
+      unseen.length > 0 && !isForStock ? [`this user may not see whether ${listed(unseen)} here has the module`] : [];
+    if (ways.some(({ dials }) => dials !== undefined)) return ok([...evidence, ...doubt]);
     return warn(evidence, "no VM here can reach the node: see peer-family, and use the module or the gateway");
   },
 };

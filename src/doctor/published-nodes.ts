@@ -20,7 +20,7 @@ import {
 import { readOwner } from "../publish/ownership.js";
 import type { Resolving } from "../resolve/compose.js";
 import type { Resolution } from "../resolve/core/resolution.js";
-import { type LocalNode, nameIn } from "./local-nodes.js";
+import { type LocalNode, nameIn } from "./local-epmd.js";
 
 export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
 export const NO_PUBLISHED_NODE = "no node is registered here that would be published";

@@ -1,12 +1,67 @@
 import { probeWords } from "../distribution/words.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
+import { servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";
+import { reach } from "../publish/core/advertised.js";
+import { domainDoubts } from "../publish/core/domain-doubts.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
+import { NO_NODE } from "./local-epmd.js";
+import {
+  isOwn,
+  NO_PUBLISHED_NODE,
+  NOTHING_PUBLISHED,
+  ownRegistrations,
+  type PublishedNode,
+  whyCritical,
+} from "./published-nodes.js";
+
+export const domain: Check = {
+  id: "domain",
+  title: "nodes are published under each --domain, and every version of Consul finds them there",
+  run: async ({ config }) => {
+    const doubts = domainDoubts(config);
+    if (doubts.length === 0) {
+      return publishesToConsul(config)
+        ? ok(`nodes are published under ${listed(servedDomains(config))}`)
+        : skip(NOTHING_PUBLISHED);
+    }
+    return together(
+      doubts.map(({ kind, evidence, advice }) =>
+        kind === "unpublished" ? fail(evidence, advice) : warn(evidence, advice),
+      ),
+      "",
+    );
+  },
+};
+
+export const portMapping: Check = {
+  id: "port-mapping",
+  title: "Nomad's port mapping, --advertise-port and --advertise-address, against the ports of the nodes here",
+  run: async ({ config, nodes }) => {
+    const { nomad, advertisePort, advertiseAddress } = config;
+    const advice =
+      nomad.ports.length === 0
+        ? "say where peers reach it with --advertise-address, of the family in which its VM listens, and --advertise-port"
+        : 'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where peers reach it with --port-label, --advertise-port and --advertise-address';
+    if (nomad.ports.length === 0 && advertisePort === undefined && advertiseAddress.length === 0) {
+      return skip("no port is mapped: there is no NOMAD_PORT_<label>, --advertise-port or --advertise-address");
+    }
+    const findings = (await nodes()).map((node): Finding => {
+      const reached = reach(node, config);
+      if (reached.outcome === "reachable") {
+        const { port, addresses } = reached.advertised;
+        const places = addresses.map((address) => hostPort(address, port)).join(" and ");
+        return ok(`${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`);
+      }
+      return fail(`peers cannot reach ${node.aliveName}: ${reached.reason}`, advice);
+    });
+    return together(findings, NO_NODE);
+  },
+};
 
 /** Undefined where nodes are published. */
 function whyNothingPublished({ config }: Examination): Finding | undefined {
@@ -53,7 +108,11 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
         resolution.reason,
         config.dnsListen
           ? "check that serve runs with this --dns-listen and --domain"
-          : 'the name server must belong to that Consul (see resolver); with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that; or the token is gone that the entry was registered with (see catalogue)',
+          : [
+              "the name server must belong to that Consul (see resolver)",
+              'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
+              "or the token is gone that the entry was registered with (see catalogue)",
+            ],
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => hostPort(endpoint)));
@@ -61,10 +120,10 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
       const wanted = node.places.map(({ address, port }) =>
         address === undefined ? `port ${port}` : hostPort(address, port),
       );
-      return warn(
-        `${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`,
-        "give doctor the options and the environment of serve; or another machine has published a node of this name",
-      );
+      return warn(`${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`, [
+        "give doctor the options and the environment of serve",
+        "or another machine has published a node of this name",
+      ]);
     }
     default:
       return resolution satisfies never;
@@ -93,16 +152,16 @@ async function dialled(node: PublishedNode, examination: Examination): Promise<F
     const { full } = node;
     if (!isOwn(node, endpoint)) return ok(`${full} is also at ${place}, on another machine`);
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
-      return fail(
-        `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`,
-        "see vm-listens; else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
-      );
+      return fail(`${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`, [
+        "see vm-listens",
+        "else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
+      ]);
     }
     if (isLoopback(endpoint.address) && !examination.config.dnsListen) {
-      return warn(
-        `${full} is published at ${place}, a loopback address: peers on other machines dial themselves`,
-        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr); if all nodes are on this machine, nothing needs to be done",
-      );
+      return warn(`${full} is published at ${place}, a loopback address: peers on other machines dial themselves`, [
+        "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr)",
+        "if all nodes are on this machine, nothing needs to be done",
+      ]);
     }
     return ok(`${full} is reached at ${place}`);
   });
@@ -137,9 +196,10 @@ async function throughHost(node: PublishedNode, examination: Examination): Promi
           "the port is mapped to another program: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
         );
       default:
-        return skip(
-          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, because nodes here get the local port; run srv-epmd doctor ${node.full} on another machine to test the mapping`,
-        );
+        return skip([
+          `${place} cannot be dialled from inside (${probe.result}), which is normal: Nomad's bridge has no hairpin. It does no harm, because nodes here get the local port`,
+          `run srv-epmd doctor ${node.full} on another machine to test the mapping`,
+        ]);
     }
   });
 }

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hostPort } from "../net/ip.js";
+import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/namesakes.js";
 import type { Obstacle } from "../publish/core/obstacles.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import { ttlCheckId } from "../publish/core/service-entry.js";
+import { META_NODE, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
+import { readOwner } from "../publish/ownership.js";
+import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
@@ -12,6 +15,7 @@ import {
   NOTHING_PUBLISHED,
   type OwnRegistration,
   ownRegistrations,
+  wantedEntries,
   whyCritical,
 } from "./published-nodes.js";
 
@@ -76,10 +80,11 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   if (!held) {
     const evidence = `${aliveName} is registered here, but not in Consul as an instance of ${service}`;
     if (!daemonRuns) return fail(evidence, "only srv-epmd publishes nodes: see epmd-port");
-    return fail(
-      why === undefined ? evidence : `${evidence}; srv-epmd says: ${why}`,
-      "see consul-token; start serve with the same --domain as doctor; its log says which nodes are not published, and why",
-    );
+    return fail(why === undefined ? evidence : [evidence, `srv-epmd says: ${why}`], [
+      "see consul-token",
+      "start serve with the same --domain as doctor",
+      "its log says which nodes are not published, and why",
+    ]);
   }
   const where =
     held.address === undefined ? `port ${held.port} of the agent's address` : hostPort(held.address, held.port);
@@ -100,7 +105,50 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   if (same) return ok(told);
   const meant = address === undefined ? `port ${port} of the agent's address` : hostPort(address, port);
   return warn(
-    `${told}; by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`,
+    [told, `by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`],
     "give doctor the options and the environment of serve, or restart serve with these",
+  );
+}
+
+export const sameName: Check = {
+  id: "same-name",
+  title: "no other daemon publishes a node of the same name as one here",
+  run: async (examination) => {
+    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
+    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const wanted = await wantedEntries(examination);
+    const services = Array.from(new Set(wanted.map(({ service }) => service)));
+    try {
+      const findings = await Promise.all(services.map((service) => ofService(service, wanted, examination)));
+      return together(findings.flat(), NO_PUBLISHED_NODE);
+    } catch (error) {
+      return warn(`the agent does not list other instances: ${messageOf(error)}`, "see consul-agent");
+    }
+  },
+};
+
+/** @throws ConsulError */
+async function ofService(
+  service: string,
+  wanted: readonly ServiceEntry[],
+  { config, connect }: Examination,
+): Promise<Finding[]> {
+  const members = await (await connect()).members({ service, datacenter: undefined });
+  const owner = await readOwner(config.port);
+  // A node has an entry for each family, under one name.
+  const entries = new Map(wanted.filter((entry) => entry.service === service).map((entry) => [entry.aliveName, entry]));
+  return Array.from(entries.values(), (entry) =>
+    judgeName(entry, membersByName(members, hostOfEntry(entry, config), config), owner),
+  );
+}
+
+function judgeName(entry: ServiceEntry, members: MembersByName, owner: string): Finding {
+  const node = entry.meta[META_NODE] ?? entry.aliveName;
+  const others = namesakes(entry, members, owner);
+  if (others === undefined) return skip(`Consul does not list ${node} to this token, or not yet: see registration`);
+  if (others.length === 0) return ok(`${node} is published only from here`);
+  return fail(
+    `another ${node} is published at ${listed(others.map(({ place, serviceId }) => `${place} (${serviceId})`))}: look-ups lead to either`,
+    "two nodes of one name cannot be in one cluster: stop one of them, or give it another name. If nobody started a second one, one of the two may be an impostor: --register-uid names the users whose processes may register here",
   );
 }

@@ -64,7 +64,7 @@ function judge(
   domain: string,
   answers: readonly { readonly server: NameServer; readonly said: ServerState }[],
   whence: string,
-  advice: string,
+  advice: readonly string[],
 ): Finding {
   if (answers.length === 0) {
     return fail(
@@ -79,8 +79,8 @@ function judge(
   const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(evidence, advice);
   if (has("foreign", "vague"))
-    return warn(evidence, `an answer of a server that does not know the domain counts like any other; ${advice}`);
-  if (has("dead", "refuses")) return warn(evidence, `look-ups lose time with the server that fails; ${advice}`);
+    return warn(evidence, ["an answer of a server that does not know the domain counts like any other", ...advice]);
+  if (has("dead", "refuses")) return warn(evidence, ["look-ups lose time with the server that fails", ...advice]);
   return ok(evidence);
 }
 
@@ -106,10 +106,14 @@ function consulDns(consul: string): NameServer {
   return { address: canonicalIp(agentHost(consul)) ?? "127.0.0.1", port: 8600 };
 }
 
-function examinedAdvice(domain: string, consulDomain: string, consul: string): string {
-  if (!domain.endsWith(`.${consulDomain}`)) return "give a name server that knows the domain: --dns [domain=]ip[:port]";
+function examinedAdvice(domain: string, consulDomain: string, consul: string): string[] {
+  if (!domain.endsWith(`.${consulDomain}`))
+    return ["give a name server that knows the domain: --dns [domain=]ip[:port]"];
   const { address, port } = consulDns(consul);
-  return `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and check that it runs; or let the name server forward ${consulDomain}`;
+  return [
+    `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and check that it runs`,
+    `or let the name server forward ${consulDomain}`,
+  ];
 }
 
 async function ask(server: NameServer, qname: string): Promise<ServerState> {
@@ -133,7 +137,7 @@ async function ask(server: NameServer, qname: string): Promise<ServerState> {
 }
 
 /** What a name server knows of a domain, from its answer to a query for the domain itself. */
-export type Knowledge =
+type Knowledge =
   /** It answers for the domain, or knows who does. */
   | { readonly kind: "knows"; readonly said: string }
   /** It says that the domain does not exist, with the SOA of another zone: it belongs to another part of DNS. */

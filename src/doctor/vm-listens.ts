@@ -7,8 +7,7 @@ import { runningVms } from "../os/vm-process.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { processWords } from "./local-epmd.js";
-import { type LocalNode, NO_NODE, reachability } from "./local-nodes.js";
+import { type LocalNode, NO_NODE, processWords, reachability } from "./local-epmd.js";
 
 export const vmListens: Check = {
   id: "vm-listens",
@@ -78,8 +77,10 @@ function listening(
     return ok(`${aliveName} listens on ${where}, where its sidecar proxy reaches it`);
   }
   const evidence = `${aliveName} listens on ${where} alone: peers on other machines are refused`;
-  const advice =
-    "start its VM without -kernel inet_dist_use_interface '{127,0,0,1}', or with '{0,0,0,0}' there ('{0,0,0,0,0,0,0,0}' for inet6_tcp); in a mesh, give --mesh";
+  const advice = [
+    "start its VM without -kernel inet_dist_use_interface '{127,0,0,1}', or with '{0,0,0,0}' there ('{0,0,0,0,0,0,0,0}' for inet6_tcp)",
+    "in a mesh, give --mesh",
+  ];
   return publishesToConsul(config) ? fail(evidence, advice) : warn(evidence, advice);
 }
 

@@ -1,13 +1,22 @@
-import { columnWidths, recordOf, tableLines } from "./layout.js";
-import { type Block, parseMarkdown, plainText, type Span, type Style } from "./markdown.js";
-import { linksAs, titleOf } from "./terminal.js";
+import {
+  type Block,
+  columnWidths,
+  linksAs,
+  parseMarkdown,
+  plainText,
+  recordOf,
+  type Span,
+  type Style,
+  tableLines,
+  titleOf,
+} from "./markdown.js";
 
 /** man indents text by 7 columns, and terminals have 80: it leaves two of them free. */
 const TABLE_WIDTH = 71;
 
 const FONTS: Record<Style, string> = { plain: "", code: "B", strong: "B", emphasis: "I" };
 
-export interface ManPage {
+interface ManPage {
   readonly version: string;
   /** One line each, as `--help` has them. */
   readonly commands: readonly { readonly usage: string; readonly summary: string }[];

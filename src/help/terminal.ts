@@ -1,5 +1,14 @@
-import { columnWidths, fill, type Ink, recordOf, tableLines } from "./layout.js";
-import { type Block, parseMarkdown, plainText, type Span } from "./markdown.js";
+import {
+  type Block,
+  columnWidths,
+  fill,
+  type Ink,
+  linksAs,
+  parseMarkdown,
+  recordOf,
+  type Span,
+  tableLines,
+} from "./markdown.js";
 
 /** Lines longer than this are hard to follow, however wide the terminal is. */
 const WIDEST = 80;
@@ -12,7 +21,7 @@ const SGR = { plain: "", code: "36", strong: "1", emphasis: "4" } as const;
 const inColour: Ink = (text, style) => (SGR[style] === "" ? text : `\x1b[${SGR[style]}m${text}\x1b[0m`);
 const bare: Ink = (text) => text;
 
-export interface Terminal {
+interface Terminal {
   readonly columns: number;
   readonly coloured: boolean;
 }
@@ -74,23 +83,4 @@ function withQuotes(block: Block): Block {
   if (block.type !== "table") return { ...block, text: quoted(block.text) };
   const rows = block.rows.map((row) => row.map((cell) => (isCode(cell) ? cell : quoted(cell))));
   return { ...block, rows };
-}
-
-/** Writes links as text, because a terminal cannot follow them. @param topicAs how another topic is named */
-export function linksAs(topicAs: (topic: string) => string): (text: string, target: string) => string {
-  return (text, target) => {
-    const topic = /^([a-z]+)\.md(?:#.*)?$/.exec(target)?.[1];
-    if (topic !== undefined) return text === topic ? topicAs(topic) : `${text} (${topicAs(topic)})`;
-    // Files are named as in the repository.
-    const told = target.replace(/^(?:\.\.\/)+/, "");
-    return told === text || told.startsWith("#") ? text : `${text} (${told})`;
-  };
-}
-
-/** Title of a topic: its name, and what it tells. */
-export function titleOf(markdown: string): { name: string; summary: string } {
-  const [first] = parseMarkdown(markdown.slice(0, markdown.indexOf("\n")), (text) => text);
-  const [, name = "", summary = ""] =
-    /^([a-z]+): (.*)$/.exec(first?.type === "heading" ? plainText(first.text) : "") ?? [];
-  return { name, summary };
 }

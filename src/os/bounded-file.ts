@@ -17,7 +17,7 @@ export const MEBIBYTE = 1024 * 1024;
 const PIPE_PATIENCE = 10_000;
 const PIPE_POLL = 10;
 
-export interface ReadOptions {
+interface ReadOptions {
   /** Bytes. */
   readonly limit: number;
   /** A pipe is read too, such as a shell's `<(command)`, for 10 s at most. For files that are read once. */

@@ -22,7 +22,7 @@ export function readHostsFile(): Promise<string> {
 /** The version of a missing file. */
 const ABSENT = "absent";
 
-export interface HostsFileOptions {
+interface HostsFileOptions {
   /** Default /etc/hosts. */
   readonly path?: string;
   /** Addresses of this range belong to hosts of the gateway and are left out. */

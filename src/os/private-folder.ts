@@ -20,7 +20,7 @@ export async function makePrivateFolder(path: string): Promise<string | undefine
 }
 
 /** What is wrong with a folder. */
-export interface FolderFault {
+interface FolderFault {
   readonly message: string;
   readonly isMissing: boolean;
 }

@@ -1,11 +1,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { isAliveName } from "../config/network-values.js";
-import { EPMD_PORT } from "../net/ports.js";
+import { EPMD_PORT } from "../net/endpoint.js";
 import { networkNamespace } from "./machine.js";
 import { findListener } from "./sockets.js";
 
 /** How a VM finds its peers, by its command line and environment. */
-export interface VmProcess {
+interface VmProcess {
   /**
    * It asks this machine's resolver for the host, and the EPMD at that address: it has no EPMD module (an argument, or a
    * kernel parameter since OTP 27) and no inetrc of its own.
@@ -44,7 +44,7 @@ async function words(pid: string, file: "cmdline" | "environ"): Promise<string[]
 }
 
 /** A VM in this network namespace, by its command line. */
-export interface RunningVm {
+interface RunningVm {
   readonly pid: number;
   readonly aliveName: string;
   /** Host part of `-name`; undefined when it has none, as with `-sname`. */

@@ -73,9 +73,9 @@ test("doctor takes the options of serve, and says what is wrong with them as ser
   }
 });
 
-test("doctor does not let a name from the network drive the terminal", async () => {
+test("doctor does not let a name from the network drive the terminal, or break a line", async () => {
   const server = createServer((socket) => {
-    const line = "name evil\x1b[2J at port 5\n";
+    const line = "name evil\x1b[2J;\u0020none at port 5\n";
     socket.once("data", (bytes) =>
       socket.end(
         bytes[2] === 0x6e ? Buffer.concat([Buffer.from([0, 0, 0, 1]), Buffer.from(line)]) : Buffer.from([0x77, 1]),
@@ -86,7 +86,7 @@ test("doctor does not let a name from the network drive the terminal", async () 
   const port = (server.address() as { port: number }).port;
   const { stdout } = await runCommand(["doctor", "--port", String(port)]);
   server.close();
-  expect(stdout).toContain("with the nodes evil\\x1b[2J");
+  expect(stdout).toContain("with the nodes evil\\x1b[2J; none\n");
   expect(stdout).not.toContain("\x1b");
 });
 

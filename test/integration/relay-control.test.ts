@@ -5,8 +5,7 @@ import { dirname, join } from "node:path";
 import { duplexPair } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ListenError } from "../../src/errors.js";
-import { ControlConnection } from "../../src/relay/control.js";
-import { startRelayServer } from "../../src/relay/server.js";
+import { ControlConnection, startRelayServer } from "../../src/relay/server.js";
 import { collectLog } from "../support/log-lines.js";
 import {
   controlClient,

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { Status } from "../../src/admin/core/view.js";
+import type { Status } from "../../src/admin/core/status.js";
 import { type Browser, type OpenOptions, type OpenPage, startBrowser } from "../support/browser.js";
 import { contrasts } from "../support/contrast.js";
 import { type PageServer, startPageServer } from "../support/page-server.js";

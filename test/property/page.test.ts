@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Status } from "../../src/admin/core/view.js";
+import type { Status } from "../../src/admin/core/status.js";
 import { html } from "../../src/admin/page/html.js";
 import { renderPage } from "../../src/admin/page.js";
 import { tagsOf } from "../support/markup.js";

@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { BUILT_FROM, sourcesDigest } from "../../src/build/built-from.js";
-import { ROOT } from "../../src/build/settings.js";
+import { BUILT_FROM, ROOT, sourcesDigest } from "../../src/build/settings.js";
 
 /** Tests of the built program need it built from what is in `src` now. */
 export default function setup(): void {

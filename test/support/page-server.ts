@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Status } from "../../src/admin/core/view.js";
+import type { Status } from "../../src/admin/core/status.js";
 import { POLICY } from "../../src/admin/http.js";
-import { PAGE_CSS, PAGE_JS } from "../../src/admin/page/assets.js";
+import PAGE_JS from "../../src/admin/page/page.client.js";
+import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
 
 export interface PageServer {

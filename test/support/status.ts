@@ -1,4 +1,4 @@
-import type { LocalNode, Status } from "../../src/admin/core/view.js";
+import type { LocalNode, Status } from "../../src/admin/core/status.js";
 import type { ClusterNode } from "../../src/consul/core/catalogue.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type ReadinessInput, readinessOf } from "../../src/admin/core/readiness.js";
+import { type ReadinessInput, readinessOf } from "../../src/admin/core/status.js";
 
 const READY: ReadinessInput = { stopping: false, gateway: undefined, consul: undefined };
 const CONSUL = { started: true, trouble: undefined, missing: [] };

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { sourcesDigest } from "../../src/build/built-from.js";
+import { sourcesDigest } from "../../src/build/settings.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 test("a build is not taken for one of other sources, whatever the times of the files are", async () => {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { ASKING_FLAGS, flagNames, releaseOf } from "../../src/distribution/wire/flags.js";
-import { decodeChallenge, decodeStatus, encodeSendName, readMessage } from "../../src/distribution/wire/handshake.js";
+import {
+  ASKING_FLAGS,
+  decodeChallenge,
+  decodeStatus,
+  encodeSendName,
+  flagNames,
+  readMessage,
+  releaseOf,
+} from "../../src/distribution/wire/handshake.js";
 import { ProtocolError } from "../../src/errors.js";
 
 const bytes = (hex: string) => Buffer.from(hex.replaceAll(" ", ""), "hex");

@@ -5,7 +5,7 @@ import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
-import { reachability } from "../../src/doctor/local-nodes.js";
+import { reachability } from "../../src/doctor/local-epmd.js";
 import { knowledgeOf } from "../../src/doctor/resolver.js";
 import { nearest } from "../../src/names/nearest.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
@@ -14,14 +14,16 @@ import { listed } from "../../src/text.js";
 describe("findings of one kind together", () => {
   test("count as the worst of them, which is told first, and say the same advice once", () => {
     const all = [ok("a is well"), fail("b is not", "do x"), warn("c may be", "do y"), fail("d is not", "do x")];
-    expect(together(all, "none")).toEqual(fail("b is not; d is not; c may be; a is well", "do x; do y"));
-    expect(together([skip("s"), ok("a")], "none")).toEqual(ok("a; s"));
+    expect(together(all, "none")).toEqual(fail(["b is not", "d is not", "c may be", "a is well"], ["do x", "do y"]));
+    expect(together([skip("s"), ok("a")], "none")).toEqual(ok(["a", "s"]));
     expect(together([], "none")).toEqual(skip("none"));
   });
 
   test("are not told all where there are many", () => {
     const many = Array.from({ length: 40 }, (_, n) => fail(`n${n}`, `do ${n}`));
-    expect(together(many, "none")).toEqual(fail("n0; n1; n2; n3; and 36 more", "do 0; do 1; do 2; do 3"));
+    expect(together(many, "none")).toEqual(
+      fail(["n0", "n1", "n2", "n3", "and 36 more"], ["do 0", "do 1", "do 2", "do 3"]),
+    );
     expect([listed(["a", "b"]), listed(["a", "b", "c"], 2)]).toEqual(["a, b", "a, b, and 1 more"]);
   });
 });
@@ -139,7 +141,7 @@ describe("why Consul has no SRV record for a node", () => {
   const why = (members: readonly ServiceMember[], services: readonly string[] = []) => {
     const finding = whyNoRecord(asked, members, services);
     if (finding.result !== "fail") throw new Error(finding.result);
-    return [finding.evidence, finding.advice] as const;
+    return [finding.evidence.join("; "), finding.advice.join("; ")] as const;
   };
 
   test("nothing is registered under the service", () => {

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
-import { forTerminal, titleOf } from "../../src/help/terminal.js";
+import { titleOf } from "../../src/help/markdown.js";
+import { forTerminal } from "../../src/help/terminal.js";
 
 const plain = (markdown: string, columns = 40) => forTerminal(markdown, { columns, coloured: false });
 

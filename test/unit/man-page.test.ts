@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { manual } from "../../src/build/man-page.js";
+import { manual } from "../../src/build/documents.js";
 import { COMMANDS } from "../../src/cli/commands.js";
 import { manPage } from "../../src/help/roff.js";
 import { TOPIC_NAMES } from "../../src/help/topic-names.js";

@@ -9,7 +9,8 @@ import { parseArguments } from "../../src/cli/parse.js";
 import { loadConfig } from "../../src/config/config.js";
 import { flagOf, hasFlag, isFileKey, OPTION_KEYS, optionOf } from "../../src/config/options.js";
 import { CHECKS } from "../../src/doctor/checks.js";
-import { forTerminal, titleOf } from "../../src/help/terminal.js";
+import { titleOf } from "../../src/help/markdown.js";
+import { forTerminal } from "../../src/help/terminal.js";
 import { TOPIC_NAMES } from "../../src/help/topic-names.js";
 import { TOPICS } from "../../src/help/topics.js";
 

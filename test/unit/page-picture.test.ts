@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { pairsOf, pictureOf } from "../../src/admin/page/picture.js";
+import { pairsOf, pictureOf } from "../../src/admin/page/look-ups.js";
 import { renderPage } from "../../src/admin/page.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
 import { rowsOf } from "../support/markup.js";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { PAGE_CSS, PAGE_JS } from "../../src/admin/page/assets.js";
+import PAGE_JS from "../../src/admin/page/page.client.js";
+import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
 import { rowsOf, tagsOf, textOf } from "../support/markup.js";
 import {
@@ -88,11 +89,11 @@ describe("nodes alive here", () => {
       ["node_a", "43183", "IPv4", "2h30m", "7", "in Consul", "srv-epmd:box1:node_a"],
       [
         ...["node_c", "40211", "IPv6", "42s", "8"],
-        "not in Consul Consul refused it: 403 Permission denied, token lacks service:write on svc",
+        "not in Consul : Consul refused it: 403 Permission denied, token lacks service:write on svc",
         "",
       ],
       ["rabbit", "35672", "IPv4", "2d", "3", "in Consul", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
-      ["rem-2f81-console", "38007", "IPv4", "9s", "12", "local no --publish pattern matches it", ""],
+      ["rem-2f81-console", "38007", "IPv4", "9s", "12", "local : no --publish pattern matches it", ""],
       ["legacy configured", "10.1.2.9:9100", "IPv4", "2d", "0", "in Consul", "srv-epmd:box1:legacy"],
     ]);
     expect(textOf(page())).toContain("5 nodes, 3 in Consul, 1 not in Consul");
@@ -102,7 +103,7 @@ describe("nodes alive here", () => {
     const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
     const text = page(busyStatus({ nodes }));
     expect(rowsOf(text, "Nodes alive here")[0]?.[5]).toBe(
-      "in Consul same name another node of this name is at 10.0.0.9:20002 on box2",
+      "in Consul ; same name : another node of this name is at 10.0.0.9:20002 on box2",
     );
     expect(text).toContain('class="pill bad">same name<');
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RecentLookUps } from "../../src/admin/core/view.js";
+import { RecentLookUps } from "../../src/admin/core/status.js";
 import { lookUp } from "../support/status.js";
 
 test("the last hundred look-ups are kept, and told with the newest first", () => {

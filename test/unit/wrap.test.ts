@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { wrap } from "../../src/cli/lines.js";
+import { wrap } from "../../src/cli/io.js";
 
 test.each([
   ["ok    a-check  short", 40, ["ok    a-check  short"]],

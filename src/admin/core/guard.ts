@@ -13,7 +13,7 @@ export interface GuardedRequest {
   readonly userAgent: string | undefined;
 }
 
-export interface Refusal {
+interface Refusal {
   readonly status: 403 | 405;
   readonly code: "HTTP_METHOD" | "HTTP_HOST" | "HTTP_OTHER_SITE";
   readonly message: string;

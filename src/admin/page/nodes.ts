@@ -1,8 +1,21 @@
 import type { ClusterNode } from "../../consul/core/catalogue.js";
 import { hostPort } from "../../net/ip.js";
-import type { LeftEntry, LocalNode, Status } from "../core/view.js";
-import { type Content, html, type Markup, nothing, section, table } from "./html.js";
-import { age, code, counted, fewOf, nodeName, pill, type Tone } from "./words.js";
+import type { LeftEntry, LocalNode, Status } from "../core/status.js";
+import {
+  age,
+  type Content,
+  code,
+  counted,
+  fewOf,
+  html,
+  type Markup,
+  nodeName,
+  nothing,
+  pill,
+  section,
+  type Tone,
+  table,
+} from "./html.js";
 
 const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; readonly words: string }> = {
   "in-consul": { tone: "good", words: "in Consul" },
@@ -50,11 +63,13 @@ export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
 
 const configured = html` <span class="note" title="from --publish-node: its VM does not use EPMD">configured</span>`;
 
+/** Punctuation between state and reason: a screen reader pauses there. */
 function publication({ publication, reason, elsewhere }: LocalNode): Markup {
   const other =
-    elsewhere && html` ${pill("bad", "same name")} <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
+    elsewhere &&
+    html`; ${pill("bad", "same name")}: <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
   const { tone, words } = PUBLICATIONS[publication];
-  return html`${pill(tone, words)}${reason === undefined ? undefined : html` <span>${reason}</span>`}${other}`;
+  return html`${pill(tone, words)}${reason === undefined ? undefined : html`: <span>${reason}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {

@@ -5,7 +5,7 @@ import { META_NODE } from "../../publish/core/service-entry.js";
 import { listed } from "../../text.js";
 import { type Finding, fail } from "./finding.js";
 
-export interface AskedTag {
+interface AskedTag {
   /** As the node was asked for, in full. */
   readonly full: string;
   readonly aliveName: string;
@@ -33,10 +33,10 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
     );
   }
   if (first) {
-    return fail(
-      `Consul has a passing instance of ${service} with the tag ${tag}, but DNS has no SRV record for it`,
-      'see resolver: the name server must belong to the same Consul; with ACLs, give the agent a default token (acl.tokens.default) with node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }',
-    );
+    return fail(`Consul has a passing instance of ${service} with the tag ${tag}, but DNS has no SRV record for it`, [
+      "see resolver: the name server must belong to the same Consul",
+      'with ACLs, give the agent a default token (acl.tokens.default) with node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }',
+    ]);
   }
   const misnamed = members.find(({ meta }) => meta[META_NODE]?.startsWith(`${aliveName}@`));
   if (misnamed) {
@@ -52,8 +52,11 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
   return fail(
     `no instance of the service ${service} has the tag ${tag}: ${known}`,
     meant === undefined
-      ? `start ${aliveName} beside a srv-epmd serve --domain ${host.slice(1)}, or register it with the tag ${tag}; ${IT_RUNS}`
-      : `was ${meant}${host} meant? A node is found by the tag that is its name before the @; ${IT_RUNS}`,
+      ? [
+          `start ${aliveName} beside a srv-epmd serve --domain ${host.slice(1)}, or register it with the tag ${tag}`,
+          `${IT_RUNS}`,
+        ]
+      : [`was ${meant}${host} meant? A node is found by the tag that is its name before the @`, `${IT_RUNS}`],
   );
 }
 
@@ -62,5 +65,5 @@ function noInstance({ service, full, aliveName }: AskedTag, services: readonly s
   const host = full.slice(aliveName.length + 1);
   const evidence = `nothing is registered in Consul as the service ${service} that the token may read`;
   if (meant !== undefined) return fail(evidence, `was the service ${meant} meant?`);
-  return fail(evidence, `start the node beside a srv-epmd serve --domain ${host}; ${IT_RUNS}`);
+  return fail(evidence, [`start the node beside a srv-epmd serve --domain ${host}`, `${IT_RUNS}`]);
 }

@@ -2,7 +2,7 @@ import type { IpPort } from "../../config/network-values.js";
 import { canonicalIp, formatIp } from "../../net/ip.js";
 
 /** A socket in /proc/net/tcp or tcp6; addresses are canonical. Columns as in proc(5). */
-export interface TcpSocket {
+interface TcpSocket {
   readonly local: IpPort;
   readonly remote: IpPort;
   readonly isListening: boolean;

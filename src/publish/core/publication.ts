@@ -3,8 +3,8 @@ import type { RegisteredNode } from "../../epmd/core/registry.js";
 import { type DomainSettings, nodeDomain, nodeHost, serviceOf } from "../../names/domains.js";
 import { isHelperName } from "../../names/helper-names.js";
 import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
+import { EPMD_PORT } from "../../net/endpoint.js";
 import { familyOf, hostPort } from "../../net/ip.js";
-import { EPMD_PORT } from "../../net/ports.js";
 import { type AdvertiseSettings, reach } from "./advertised.js";
 import {
   META_NODE,

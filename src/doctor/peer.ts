@@ -1,12 +1,14 @@
 import { serviceNames } from "../consul/examine.js";
+import { type Probe, probeWords } from "../distribution/words.js";
 import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { parseServiceDomain } from "../names/service-domain.js";
+import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { Unavailable } from "../resolve/core/resolution.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
-import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 
 export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
@@ -27,7 +29,7 @@ export const peerRecords: Check = {
         const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
-        return warn(`${evidence}; every name server fails, this is the last good answer`, "see resolver");
+        return warn([evidence, "every name server fails, this is the last good answer"], "see resolver");
       }
       case "unavailable":
         return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
@@ -74,7 +76,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       ]);
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
-      return { ...why, evidence: `${reason}; ${why.evidence}` };
+      return { ...why, evidence: [reason, ...why.evidence] };
     } catch {
       // consul-agent examines the agent; DNS may tell more.
     }
@@ -115,4 +117,106 @@ async function byAddress(
       ? "check that the node runs beside a srv-epmd, and the spelling (srv-epmd names --cluster lists the nodes of a service)"
       : "check the spelling, and that the name server knows the domain (see resolver)",
   );
+}
+
+const UNKNOWN = "no endpoint of the node is known";
+
+/** The endpoints of the node, with who is there. */
+async function dialled(examination: Examination): Promise<{ endpoint: Endpoint; probe: Probe }[]> {
+  const [resolution, probes] = await Promise.all([examination.resolution(), examination.probes()]);
+  if (resolution.outcome !== "found") return [];
+  return resolution.endpoints.flatMap((endpoint, index) => {
+    const probe = probes[index];
+    return probe ? [{ endpoint, probe }] : [];
+  });
+}
+
+const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
+
+export const peerTcp: Check = {
+  id: "peer-tcp",
+  title: "a TCP connection to each endpoint of the node",
+  run: async (examination) => {
+    if (!examination.asked) return NOT_NAMED;
+    const all = await dialled(examination);
+    if (all.length === 0) return skip(UNKNOWN);
+    const resolution = await examination.resolution();
+    const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
+    const findings = all.map((one) => connection(one, isUpstream));
+    // One endpoint that answers is enough: look-ups put it first.
+    return together(softened(findings, all.some(accepts)), UNKNOWN);
+  },
+};
+
+/** During a rolling update the old and the new instance share a name, so an endpoint that fails beside a good one is a warning. */
+function softened(findings: readonly Finding[], another: boolean): Finding[] {
+  return findings.map((finding) => (another && finding.result === "fail" ? { ...finding, result: "warn" } : finding));
+}
+
+function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
+  const place = hostPort(endpoint);
+  if (probe.connectMs !== undefined) return ok(`${place} accepts connections (${probe.connectMs.toFixed(1)} ms)`);
+  const refused = isUpstream
+    ? "see mesh-upstream"
+    : "the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor on its machine (vm-listens, port-mapping), and compare the port there with this one";
+  switch (probe.result) {
+    case "refused":
+      return fail(`${place} refuses connections: nothing listens there`, refused);
+    case "unreachable":
+      return fail(
+        `${place} cannot be reached from here (${probe.code})`,
+        endpoint.family === 6
+          ? "this machine has no route to that IPv6 address: publish an IPv4 address too (--advertise-address), or give this machine IPv6"
+          : "this machine has no route to that address: was a private address published? Check --advertise-address there",
+      );
+    default:
+      return fail(
+        `${place} does not answer a connection attempt`,
+        "a firewall drops it, the machine is down, or the address is wrong: open the distribution port between the machines",
+      );
+  }
+}
+
+export const peerHandshake: Check = {
+  id: "peer-handshake",
+  title: "the distribution handshake: the node asked for is the one that answers",
+  run: async (examination) => {
+    const { asked } = examination;
+    if (!asked) return NOT_NAMED;
+    const all = (await dialled(examination)).filter(accepts);
+    if (all.length === 0) return skip("no endpoint of the node accepts connections");
+    const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
+    const isThere = all.some(({ probe }) => probe.result === "node");
+    return together(softened(findings, isThere), UNKNOWN);
+  },
+};
+
+function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
+  const evidence = `${hostPort(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
+  switch (probe.result) {
+    case "node":
+      return ok(evidence);
+    case "tls":
+      return ok(`${evidence}: its name cannot be seen`);
+    case "erlang":
+      return warn(evidence, ["it does not tell its name to doctor", "it may accept VMs whose names it allows"]);
+    case "other-node": {
+      const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
+      // DNS ignores case, a VM does not.
+      const sameAlive = aliveName(probe.name) === aliveName(asked);
+      return fail(
+        evidence,
+        sameAlive
+          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
+          : `another node has that port: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly? Run srv-epmd doctor on that machine`,
+      );
+    }
+    case "closed":
+      return fail(
+        evidence,
+        "a proxy or port mapping accepts the connection and reaches no VM: see that the VM runs, and in a mesh see mesh-intention",
+      );
+    default:
+      return fail(evidence, "another program has that port: is it mapped wrongly? Run srv-epmd doctor on that machine");
+  }
 }

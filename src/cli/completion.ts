@@ -2,6 +2,7 @@ import { flagOf, optionOf } from "../config/options.js";
 import { ConfigError } from "../errors.js";
 import { TOPIC_NAMES } from "../help/topic-names.js";
 import { COMMANDS } from "./commands.js";
+import type { Io } from "./io.js";
 import { flagKeysOf } from "./parse.js";
 
 /** What the scripts below call with the words of the command line, the one at the cursor last. */
@@ -40,6 +41,12 @@ function valuesOf(placeholder: string): string[] {
   if (placeholder === "FILE" || placeholder === "PATH") return [":files"];
   if (placeholder === "DIR") return [":folders"];
   return placeholder.split("|").filter((word) => /^[a-z0-9]+$/.test(word));
+}
+
+/** The shell of the user, when there is a script for it; else bash. */
+export function loginShell({ SHELL = "" }: Io["env"]): string {
+  const shell = SHELL.slice(SHELL.lastIndexOf("/") + 1);
+  return Object.hasOwn(SCRIPTS, shell) ? shell : "bash";
 }
 
 /** @throws ConfigError for a shell that there is no script for */

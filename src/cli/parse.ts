@@ -45,7 +45,8 @@ export function parseArguments(
     const flag = isBoolean(negated) && token.value === undefined ? negated : token.name;
     const key = keys.find((candidate) => flagOf(candidate) === flag);
     if (key === undefined) {
-      for (const old of [flag, negated]) refuseOldName(token.rawName, old);
+      refuseOldName(token.rawName, flag);
+      if (negated !== "") refuseOldName(token.rawName, negated, true);
       throw new ConfigError("CONFIG_UNKNOWN", unknownFlag(flag, token.rawName, command));
     }
     let text = token.value;
@@ -59,7 +60,8 @@ export function parseArguments(
     if (text === undefined || (!token.inlineValue && (text === "" || /^-[^0-9]/.test(text)))) {
       throw new ConfigError("CONFIG_VALUE", `--${flag} needs a value`);
     }
-    given.set(key, [...(given.get(key) ?? []), text]);
+    // Of a switch the last one counts, so that a user can override what an alias or a script has given.
+    given.set(key, isBoolean(flag) ? [text] : [...(given.get(key) ?? []), text]);
   }
   if (words.length < operands.least || words.length > operands.most) {
     const wrong =

@@ -18,10 +18,9 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
     const [word, ...others] = args;
     const command = COMMANDS.find(({ name }) => name === word);
-    if (word === "completion" || word === "--completions") {
-      const { completions, completionScript } = await import("./completion.js");
-      const shell = others[0] ?? io.env.SHELL?.split("/").at(-1) ?? "bash";
-      io.stdout(word === "completion" ? completionScript(shell) : `${completions(others).join("\n")}\n`);
+    if (word === "--completions") {
+      const { completions } = await import("./completion.js");
+      io.stdout(`${completions(others).join("\n")}\n`);
       return EXIT.done;
     }
     if (args.some((arg) => HELP_FLAGS.has(arg))) {
@@ -33,6 +32,11 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
       io.stdout(`${version}\n`);
       return EXIT.done;
     }
+    if (word === "completion") {
+      const { completionScript, loginShell } = await import("./completion.js");
+      io.stdout(completionScript(others[0] ?? loginShell(io.env)));
+      return EXIT.done;
+    }
     if (word === "help") {
       const { manual } = await import("./manual.js");
       return await manual(others, io);
@@ -40,15 +44,18 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
     return await execute(command, others, io);
   } catch (error) {
-    return fail(error, io, asksForJson(args, io.env));
+    return fail(error, io, asksForJson(args, io));
   }
 }
 
 /** Whether errors are written as JSON before the options are read, or when they cannot be read. */
-function asksForJson(args: readonly string[], env: Io["env"]): boolean {
+function asksForJson(args: readonly string[], { env, stderrIsTerminal }: Io): boolean {
   const flag = args.findLastIndex((arg) => /^--log-format(=|$)/.test(arg));
-  if (flag < 0) return env.SRV_EPMD_LOG_FORMAT === "json";
-  return args[flag] === "--log-format=json" || (args[flag] === "--log-format" && args[flag + 1] === "json");
+  const format = flag < 0 ? env.SRV_EPMD_LOG_FORMAT : (/=(.*)/.exec(args[flag] ?? "")?.[1] ?? args[flag + 1]);
+  if (format) return format === "json";
+  // The stderr of a service is its log, and JSON unless it is a terminal.
+  const isService = COMMANDS.some((command) => command.name === args[0] && command.isService);
+  return isService && !stderrIsTerminal;
 }
 
 /** Writes why the program ends: as a log line in JSON, or as a sentence. @returns its exit code */

@@ -56,14 +56,18 @@ async function attemptUntil(
 ): Promise<{ reason: string | undefined; elapsedMs: number }> {
   const startedAt = performance.now();
   const elapsed = () => performance.now() - startedAt;
-  for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
-    const reason = await attempt(timeout - elapsed());
+  let reason = await attempt(timeout);
+  for (let pause = FIRST_PAUSE; reason !== undefined; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
     const left = timeout - elapsed();
-    if (reason === undefined || left <= SHORTEST_ATTEMPT) return { reason, elapsedMs: elapsed() };
+    if (left <= SHORTEST_ATTEMPT) break;
     progress(elapsed(), reason);
     // The last attempt begins when there is just time for it.
     await sleep(Math.max(0, Math.min(pause, left - SHORTEST_ATTEMPT)));
+    // A busy machine wakes late: an attempt that has no time would only say so, in place of the reason that is known.
+    if (timeout - elapsed() < SHORTEST_ATTEMPT / 2) break;
+    reason = await attempt(timeout - elapsed());
   }
+  return { reason, elapsedMs: elapsed() };
 }
 
 /** Tells what is still missing, at growing intervals. */

@@ -145,7 +145,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   for (const [name, value] of Object.entries(contents)) {
     const where = `${file.path}: ${name}`;
     const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && isFileKey(candidate));
-    if (key === undefined) refuseOldName(where, name);
+    if (key === undefined) refuseOldName(where, name, value === false);
     if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
     const items: unknown[] = Array.isArray(value) ? value : [value];
     const texts = items.map((item) => {

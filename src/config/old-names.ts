@@ -12,11 +12,20 @@ const REPLACED: Readonly<Record<string, string>> = {
   "negative-ttl": "--max-ttl, which holds for all answers",
 };
 
+/** The same where it was switched off: `--no-probe-endpoints`, or `false` in a file or a variable. */
+const WHEN_OFF: Readonly<Record<string, string>> = {
+  "no-admin": "--admin IP:PORT",
+  "probe-endpoints": "--no-prefer-reachable",
+  stdout: "--out FILE",
+  "fallback-epmd": "nothing, which is the default",
+};
+
 /** Options that had a flag and have none. */
 const WITHOUT_FLAG = OPTION_KEYS.filter((key) => optionOf(key).only === "variable or file");
 
-/** How an old name is written now; undefined: it is none. @param flag the name without dashes */
-function replacementOf(flag: string): string | undefined {
+/** How an old name is written now; undefined: it is none. */
+function replacementOf(flag: string, isOff: boolean): string | undefined {
+  if (isOff && Object.hasOwn(WHEN_OFF, flag)) return WHEN_OFF[flag];
   const key = WITHOUT_FLAG.find((candidate) => flagOf(candidate) === flag);
   if (key !== undefined) return `${optionOf(key).variable}, or ${flag} in the configuration file`;
   return Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
@@ -26,10 +35,11 @@ function replacementOf(flag: string): string | undefined {
  * An old name stops the start: a setting that is ignored would be noticed too late.
  * @param where as it was written: a flag, a variable, or a key with its file
  * @param flag the name without dashes
+ * @param isOff whether it switched something off
  * @throws ConfigError CONFIG_UNKNOWN that names the new one
  */
-export function refuseOldName(where: string, flag: string): void {
-  const now = replacementOf(flag);
+export function refuseOldName(where: string, flag: string, isOff = false): void {
+  const now = replacementOf(flag, isOff);
   if (now !== undefined) throw new ConfigError("CONFIG_UNKNOWN", `${where} is no longer an option: give ${now}`);
 }
 
@@ -37,6 +47,6 @@ export function refuseOldName(where: string, flag: string): void {
 export function refuseOldVariables(env: Readonly<Record<string, string | undefined>>): void {
   for (const flag of [...Object.keys(REPLACED), ...WITHOUT_FLAG.map(flagOf)]) {
     const variable = variableNamed(flag);
-    if (env[variable]) refuseOldName(variable, flag);
+    if (env[variable]) refuseOldName(variable, flag, env[variable] === "false");
   }
 }

@@ -37,7 +37,7 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     [
       "an old name of a switch, negated",
       ["serve", "--no-probe-endpoints"],
-      /--no-probe-endpoints is no longer .* --prefer-reachable/,
+      /--no-probe-endpoints is no longer an option: give --no-prefer-reachable$/,
     ],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],

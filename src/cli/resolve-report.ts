@@ -9,7 +9,17 @@ import {
 } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
 import { EXIT, type ExitCode, type Line, type Tone } from "./io.js";
-import type { ViaSeen } from "./resolve-via.js";
+
+/** Which EPMD was asked, and what a stock VM is told there. */
+export interface ViaSeen {
+  /** `127.0.0.1:4369` */
+  readonly epmd: string;
+  /** Undefined when only a bare name was asked for, or the EPMD did not answer. */
+  readonly kind?: "srv-epmd" | "stock";
+  readonly aliveName: string;
+  /** Where a stock VM dials that has asked there, with the alive name alone; null: it is told no port. */
+  readonly stockVm: string | null;
+}
 
 export interface Report {
   /** With its host expanded. */

@@ -14,7 +14,7 @@ import {
   wrap,
   writeJson,
 } from "./io.js";
-import { nodeOperands } from "./parse.js";
+import { nodeOperands } from "./operands.js";
 
 /** Milliseconds: no check takes so long; one that hangs must not hold back the others. */
 const CHECK_LIMIT = 12_000;

@@ -9,7 +9,7 @@ import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
 import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
-import { epmdCandidates } from "./parse.js";
+import { epmdCandidates } from "./operands.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names(context: CommandContext): Promise<ExitCode> {

@@ -1,11 +1,8 @@
 import { parseArgs } from "node:util";
-import { type IpPort, ipPort } from "../config/network-values.js";
 import { refuseOldName } from "../config/old-names.js";
 import { type Command, flagOf, hasFlag, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
-import { ValueError } from "../config/values.js";
 import { ConfigError } from "../errors.js";
 import { nearest } from "../names/nearest.js";
-import { type NodeName, parseNodeName } from "../names/node-name.js";
 import type { CommandDefinition } from "./commands.js";
 
 interface ParsedArguments {
@@ -80,27 +77,4 @@ function unknownFlag(flag: string, written: string, command: Command): string {
   const meant = flag.length > 2 ? nearest(flag, flagKeysOf(command).map(flagOf)) : undefined;
   const hint = meant === undefined ? ";" : `; was --${meant} meant?`;
   return `${written} is not an option${hint} see srv-epmd ${command} --help`;
-}
-
-/** Node names of a command line. @throws ConfigError that names the one that is wrong */
-export function nodeOperands(operands: readonly string[]): NodeName[] {
-  return operands.map((operand) => {
-    try {
-      return parseNodeName(operand);
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error;
-      throw new ConfigError("CONFIG_VALUE", `node ${JSON.stringify(operand)} ${error.message}`);
-    }
-  });
-}
-
-/** The EPMD that was named, or both loopbacks: a machine may have only one of the families. */
-export function epmdCandidates(operand: string | undefined, port: number): IpPort[] {
-  if (operand === undefined) return ["127.0.0.1", "::1"].map((address) => ({ address, port }));
-  try {
-    return [ipPort(port)(operand)];
-  } catch (error) {
-    if (!(error instanceof ValueError)) throw error;
-    throw new ConfigError("CONFIG_VALUE", `EPMD ${JSON.stringify(operand)} ${error.message}`);
-  }
 }

@@ -44,18 +44,15 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
     return await execute(command, others, io);
   } catch (error) {
-    return fail(error, io, asksForJson(args, io));
+    return fail(error, io, asksForJson(args, io.env));
   }
 }
 
-/** Whether errors are written as JSON before the options are read, or when they cannot be read. */
-function asksForJson(args: readonly string[], { env, stderrIsTerminal }: Io): boolean {
+/** Whether a user has asked for JSON: before the options are read, or when they cannot be read, errors are sentences otherwise. */
+function asksForJson(args: readonly string[], env: Io["env"]): boolean {
   const flag = args.findLastIndex((arg) => /^--log-format(=|$)/.test(arg));
-  const format = flag < 0 ? env.SRV_EPMD_LOG_FORMAT : (/=(.*)/.exec(args[flag] ?? "")?.[1] ?? args[flag + 1]);
-  if (format) return format === "json";
-  // The stderr of a service is its log, and JSON unless it is a terminal.
-  const isService = COMMANDS.some((command) => command.name === args[0] && command.isService);
-  return isService && !stderrIsTerminal;
+  if (flag < 0) return env.SRV_EPMD_LOG_FORMAT === "json";
+  return args[flag] === "--log-format=json" || (args[flag] === "--log-format" && args[flag + 1] === "json");
 }
 
 /** Writes why the program ends: as a log line in JSON, or as a sentence. @returns its exit code */

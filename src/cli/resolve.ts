@@ -10,12 +10,12 @@ import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
-import { type Answer, epmdErrorCode, notFound, type Trace, unavailable } from "../resolve/core/resolution.js";
+import { epmdErrorCode, notFound, type ShownResolution, type Trace, unavailable } from "../resolve/core/resolution.js";
 import type { Way } from "../resolve/core/ways-in.js";
 import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
-import { epmdCandidates, nodeOperands } from "./parse.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
 import { exitCodeOf, jsonReport, plainReport, type Report, traceLines, type ViaSeen } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */
@@ -138,7 +138,7 @@ async function resolveVia(
   epmd: IpPort,
   node: NodeName,
   options: ViaOptions,
-): Promise<{ answer: Answer; via: ViaSeen }> {
+): Promise<{ answer: ShownResolution; via: ViaSeen }> {
   const { aliveName } = node;
   const where = hostPort(epmd.address, epmd.port);
   try {
@@ -183,7 +183,7 @@ function endpointsOf({ extra }: Port2Answer): readonly IpPort[] | undefined {
   }
 }
 
-function found(places: readonly IpPort[]): Answer {
+function found(places: readonly IpPort[]): ShownResolution {
   const endpoints = places.map(({ address, port }): Endpoint => {
     return { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: address };
   });

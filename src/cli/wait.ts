@@ -4,7 +4,7 @@ import { composeForLookUps } from "../resolve/look-ups.js";
 import { printable } from "../text.js";
 import { type CommandContext, complain, EXIT, type ExitCode, writeJson } from "./io.js";
 import { firstAnswer } from "./names.js";
-import { epmdCandidates, nodeOperands } from "./parse.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
 
 /** One attempt: undefined when it is there, else the reason why not. */
 type Attempt = (timeLeft: number) => Promise<string | undefined>;

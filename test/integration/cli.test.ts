@@ -37,7 +37,7 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     [
       "an old name of a switch, negated",
       ["serve", "--no-probe-endpoints"],
-      /--no-probe-endpoints is no longer an option: give --no-prefer-reachable$/,
+      /--no-probe-endpoints is no longer an option: give --no-prefer-reachable\n$/,
     ],
     ["an unknown short flag", ["serve", "-p", "1"], /-p is not an option/],
     ["a flag of another command", ["names", "--listen", "::"], /--listen is an option of serve, doctor, not of names/],
@@ -248,6 +248,7 @@ describe("completion", () => {
     const script = async (args: string[], env = {}) => (await cli(["completion", ...args], env)).stdout;
     expect(await script([])).toContain("complete -F _srv_epmd srv-epmd");
     expect(await script([], { SHELL: "/usr/bin/zsh" })).toMatch(/^#compdef srv-epmd/);
+    expect(await script([], { SHELL: "/bin/dash" })).toContain("complete -F _srv_epmd srv-epmd");
     expect(await script(["fish"])).toContain("complete -c srv-epmd");
     expect(await cli(["completion", "tcsh"])).toMatchObject({ code: 2, stdout: "" });
   });

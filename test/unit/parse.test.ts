@@ -15,6 +15,7 @@ test.each([
   ["serve --tag a --gateway --tag b", { tag: ["a", "b"], gateway: "true" }],
   ["serve --gateway=no --tcp-check=true", { gateway: "no", tcpCheck: "true" }],
   ["serve --no-gateway --tcp-check false", { gateway: "false", tcpCheck: "false" }],
+  ["serve --gateway --no-gateway", { gateway: "false" }],
   ["serve --service=", { service: "" }],
   ["serve --weight -1", { weight: "-1" }],
   ["module --out -", { out: "-" }],
@@ -25,5 +26,6 @@ test.each([
 test("words that are no flags are operands, as everything behind -- is", () => {
   expect(parse("resolve a@h --json b@h").operands).toEqual(["a@h", "b@h"]);
   expect(parse("resolve --json true a@h")).toEqual({ flags: { json: "true" }, operands: ["a@h"] });
+  expect(parse("resolve --json=false a@h --json").flags).toEqual({ json: "true" });
   expect(parse("resolve --json -- true --x@h")).toEqual({ flags: { json: "true" }, operands: ["true", "--x@h"] });
 });

@@ -1,0 +1,27 @@
+import { type IpPort, ipPort } from "../config/network-values.js";
+import { ValueError } from "../config/values.js";
+import { ConfigError } from "../errors.js";
+import { type NodeName, parseNodeName } from "../names/node-name.js";
+
+/** Node names of a command line. @throws ConfigError that names the one that is wrong */
+export function nodeOperands(operands: readonly string[]): NodeName[] {
+  return operands.map((operand) => {
+    try {
+      return parseNodeName(operand);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError("CONFIG_VALUE", `node ${JSON.stringify(operand)} ${error.message}`);
+    }
+  });
+}
+
+/** The EPMD that was named, or both loopbacks: a machine may have only one of the families. */
+export function epmdCandidates(operand: string | undefined, port: number): IpPort[] {
+  if (operand === undefined) return ["127.0.0.1", "::1"].map((address) => ({ address, port }));
+  try {
+    return [ipPort(port)(operand)];
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ConfigError("CONFIG_VALUE", `EPMD ${JSON.stringify(operand)} ${error.message}`);
+  }
+}

@@ -9,16 +9,15 @@
 import { type Config, loadConfig } from "./config/config.js";
 import { createLogger } from "./daemon/logger.js";
 import { parseNodeName } from "./names/node-name.js";
+import { composeForLookUps } from "./resolve/compose.js";
 import type { Resolution } from "./resolve/core/resolution.js";
-import { composeForLookUps } from "./resolve/look-ups.js";
 
 export { type Config, type ConfigInput, loadConfig } from "./config/config.js";
 export { ValueError } from "./config/values.js";
 export { type Daemon, type DaemonOptions, start } from "./daemon/daemon.js";
 export { createLogger } from "./daemon/logger.js";
 export { names, portPlease } from "./epmd/client.js";
-export { readFrame } from "./epmd/wire/bytes.js";
-export { decodeRequest, encodeRequest, encodeResponse } from "./epmd/wire/codec.js";
+export { decodeRequest, encodeRequest, encodeResponse, readFrame } from "./epmd/wire/codec.js";
 export type { EpmdRequest, EpmdResponse } from "./epmd/wire/messages.js";
 export {
   decodeAlive2Response,

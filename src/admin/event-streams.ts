@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { DaemonEvent, Observations } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Peer } from "../epmd/peer.js";
-import { Places, takePlaces } from "../epmd/places.js";
+import { Places, takePlaces } from "../os/sockets.js";
 import { printableJson } from "../text.js";
 
 /** Comments keep proxies from closing an idle stream. Milliseconds. */

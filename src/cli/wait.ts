@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../errors.js";
-import { composeForLookUps } from "../resolve/look-ups.js";
+import { composeForLookUps } from "../resolve/compose.js";
 import { printable } from "../text.js";
 import { type CommandContext, complain, EXIT, type ExitCode, writeJson } from "./io.js";
 import { firstAnswer } from "./names.js";

@@ -18,7 +18,7 @@ import { advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
-import { registrySource } from "../resolve/registry-source.js";
+import { registrySource } from "../resolve/local-sources.js";
 import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
 import { createMatching } from "./matching.js";

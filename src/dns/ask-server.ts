@@ -3,7 +3,6 @@ import { hostPort } from "../net/ip.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { exchange, type Failed, type NameServer, type Transport } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
-import type { Tally } from "./tally.js";
 import { type Answer, readAnswer, type Settled } from "./wire/answer.js";
 import { type Message, UDP_PAYLOAD_SIZE } from "./wire/message.js";
 import { presentRecord, type QueryType } from "./wire/record.js";
@@ -28,6 +27,9 @@ export interface TryResult {
   readonly isPartial: boolean;
 }
 
+/** Why a try gave no answer: a response code, or a reason of `exchange`. */
+export type TryFailure = Pick<Failed, "reason" | "detail">;
+
 interface ExchangeContext {
   readonly signal: AbortSignal;
   readonly trace: Trace;
@@ -39,8 +41,6 @@ export interface TryContext extends ExchangeContext {
   readonly now: () => number;
   /** On the clock of `now`; read again before every exchange, because it may move. */
   readonly deadline: () => number;
-  /** Gets each failure when it happens, for clients whose time is over before the query's. */
-  readonly tally: Tally;
 }
 
 /** The server has asked for TCP, so that a connection may last longer than the try's time-out. Milliseconds. */
@@ -54,36 +54,13 @@ const CROWDED_MARGIN = 256;
 const NO_EDNS = ["FORMERR", "NOTIMP", "BADVERS"];
 const TRUNCATED = { reason: "truncated over TCP" };
 
-/**
- * One try of one server: an exchange, and further ones without EDNS(0) or over TCP when the answer needs them.
- * @returns undefined: no answer; the tally has the reason
- */
+/** One try of one server: an exchange, and further ones without EDNS(0) or over TCP when the answer needs them. */
 export async function askServer(
   query: Query,
   server: NameServer,
   how: Try,
   context: TryContext,
-): Promise<TryResult | undefined> {
-  const { nameServers, now, tally } = context;
-  tally.asking(server);
-  const result = await wholeAnswer(query, server, how, context);
-  if ("answer" in result) {
-    nameServers.answered(server);
-    tally.answered();
-    return result;
-  }
-  // An exchange that we ended says nothing about the server.
-  if (result.reason !== "aborted") nameServers.failed(server, now());
-  tally.failed(server, result);
-  return undefined;
-}
-
-async function wholeAnswer(
-  query: Query,
-  server: NameServer,
-  how: Try,
-  context: TryContext,
-): Promise<TryResult | { readonly reason: string; readonly detail?: string | undefined }> {
+): Promise<TryResult | TryFailure> {
   const limited = (timeout: number) => Math.max(1, Math.min(timeout, context.deadline() - context.now()));
   let edns = true;
   let exchanged = await firstExchange(query, server, { ...how, timeout: limited(how.timeout) }, context);

@@ -1,9 +1,16 @@
 import { hostPort } from "../net/ip.js";
-import { askServer, because, pauseFor, type Query, type TryContext, type TryResult } from "./ask-server.js";
-import type { DnsFailure } from "./core/result.js";
-import { type ExchangeSlots, slotHolder } from "./exchange-slots.js";
-import type { Tally } from "./tally.js";
-import type { Settled } from "./wire/answer.js";
+import {
+  askServer,
+  because,
+  pauseFor,
+  type Query,
+  type Try,
+  type TryContext,
+  type TryFailure,
+  type TryResult,
+} from "./ask-server.js";
+import { type ExchangeSlots, type NameServer, slotHolder } from "./exchange.js";
+import type { DnsFailure, DnsFailureCode, Settled } from "./wire/answer.js";
 
 /** Milliseconds; each round of tries is given twice the time of the one before. */
 const FIRST_TRY_TIMEOUT = 500;
@@ -29,6 +36,8 @@ export type AskResult =
 
 export interface AskContext extends TryContext {
   readonly slots: ExchangeSlots;
+  /** Gets each failure when it happens, for clients whose time is over before the query's. */
+  readonly tally: Tally;
   /** Only strangers wait for the answer so far. */
   readonly isForStranger: () => boolean;
   /** In [0, 1). */
@@ -74,7 +83,7 @@ export async function askServers(query: Query, context: AskContext): Promise<Ask
       const tcpAfter = tally.wasSilent(server) ? 0 : isLast ? limit / 2 : undefined;
       const asking = round === 0 ? context : because(`try ${round + 1}`, context);
       const began = now();
-      const result = await askServer(query, server, { timeout: limit, useTcp, tcpAfter }, asking).finally(() =>
+      const result = await tryServer(query, server, { timeout: limit, useTcp, tcpAfter }, asking).finally(() =>
         slots.give(holder),
       );
       const name = hostPort(server.address, server.port);
@@ -96,6 +105,134 @@ export async function askServers(query: Query, context: AskContext): Promise<Ask
   }
 }
 
+/** @returns undefined: no answer; the tally has the reason */
+async function tryServer(
+  query: Query,
+  server: NameServer,
+  how: Try,
+  context: AskContext,
+): Promise<TryResult | undefined> {
+  const { nameServers, now, tally } = context;
+  tally.asking(server);
+  const result = await askServer(query, server, how, context);
+  if ("answer" in result) {
+    nameServers.answered(server);
+    tally.answered();
+    return result;
+  }
+  // An exchange that we ended says nothing about the server.
+  if (result.reason !== "aborted") nameServers.failed(server, now());
+  tally.failed(server, result);
+  return undefined;
+}
+
 function unavailable({ cause, code }: Tally, endedBy: number | undefined): AskResult {
   return { kind: "unavailable", cause, code, endedBy };
+}
+
+/** System codes that say at once that no server is there. */
+const UNREACHABLE = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "EACCES",
+  "EPERM",
+  "EINVAL",
+]);
+/** A server that says one of these will not answer later either. */
+const WILL_NOT = new Set(["REFUSED", "NOTIMP", "FORMERR", "BADVERS", "lame"]);
+/** Reasons of `exchange` for messages that do not answer the query. */
+const NO_ANSWERS = new Set(["another name", "another question", "no question", "malformed answer"]);
+
+/** For people. */
+const WORDS: Readonly<Record<string, string>> = {
+  timeout: "timed out",
+  ECONNREFUSED: "refused the connection (ECONNREFUSED)",
+  lame: "has nothing and asks nobody (lame)",
+  "another name": "gave an answer for another name",
+  "another question": "gave an answer to another question",
+  "no question": "gave an answer without its question",
+  "malformed answer": "gave a malformed answer",
+};
+
+interface Failure {
+  readonly count: number;
+  /** Of the last time. */
+  readonly detail: string | undefined;
+}
+
+/** The failures of one query, by server: for the reason, and to decide when to give up. */
+export class Tally {
+  readonly #qname: string;
+  /** Server, then reason, then how often. */
+  readonly #failures = new Map<string, Map<string, Failure>>();
+  #pending: NameServer | undefined;
+
+  constructor(qname: string) {
+    this.#qname = qname;
+  }
+
+  asking(server: NameServer): void {
+    this.#pending = server;
+  }
+
+  answered(): void {
+    this.#pending = undefined;
+  }
+
+  failed(server: NameServer, { reason, detail }: TryFailure): void {
+    this.#pending = undefined;
+    const name = hostPort(server.address, server.port);
+    const reasons = this.#failures.get(name) ?? new Map<string, Failure>();
+    reasons.set(reason, { count: (reasons.get(reason)?.count ?? 0) + 1, detail });
+    this.#failures.set(name, reasons);
+  }
+
+  /** The server was asked, and no message came. */
+  wasSilent({ address, port }: NameServer): boolean {
+    const reasons = Array.from(this.#failures.get(hostPort(address, port))?.keys() ?? []);
+    return reasons.some((reason) => reason === "timeout" || UNREACHABLE.has(reason));
+  }
+
+  /** Every failure so far was a refusal: another try will hardly help. */
+  get allRefused(): boolean {
+    return this.#reasons().every(
+      (reason) => UNREACHABLE.has(reason) || WILL_NOT.has(reason) || reason === "another name",
+    );
+  }
+
+  get code(): DnsFailureCode {
+    const reasons = this.#reasons();
+    // Such a try often ends with a timeout too; the message says more.
+    if (reasons.some((reason) => NO_ANSWERS.has(reason))) return "DNS_BAD_ANSWER";
+    if (reasons.length === 0 || reasons.includes("timeout")) return "DNS_TIMEOUT";
+    if (reasons.includes("SERVFAIL")) return "DNS_SERVFAIL";
+    return reasons.some((reason) => WILL_NOT.has(reason)) ? "DNS_REFUSED" : "DNS_UNREACHABLE";
+  }
+
+  /** `no name server could answer for node_b.svc.service.consul: 127.0.0.1:8600 timed out after 3 tries` */
+  get cause(): string {
+    const servers = Array.from(this.#failures, ([server, reasons]) => {
+      const said = Array.from(reasons, ([reason, { count, detail }]) => `${inWords(reason, detail)} ${tries(count)}`);
+      return `${server} ${said.join(" and ")}`;
+    });
+    if (this.#pending) servers.push(`${hostPort(this.#pending.address, this.#pending.port)} has yet to answer`);
+    return `no name server could answer for ${this.#qname}: ${servers.join("; ") || "there was no time to ask"}`;
+  }
+
+  #reasons(): string[] {
+    return Array.from(this.#failures.values()).flatMap((reasons) => Array.from(reasons.keys()));
+  }
+}
+
+function inWords(reason: string, detail: string | undefined): string {
+  const words = WORDS[reason];
+  if (words !== undefined) return detail === undefined ? words : `${words} (${detail})`;
+  if (/^[A-Z]+[0-9]*$/.test(reason) && !UNREACHABLE.has(reason) && !reason.startsWith("E")) return `said ${reason}`;
+  return `failed (${reason})`;
+}
+
+function tries(count: number): string {
+  return count === 1 ? "after 1 try" : `after ${count} tries`;
 }

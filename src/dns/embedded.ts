@@ -5,8 +5,8 @@ import { type DomainSettings, isLeftOut, nodeDomain, servedDomains } from "../na
 import { familyOf, hostPort, isLoopback, isWildcard } from "../net/ip.js";
 import { type AdvertiseSettings, advertised } from "../publish/core/advertised.js";
 import type { Zone, ZoneNode } from "./core/zone.js";
+import { answerFromZone } from "./core/zone.js";
 import { type Responder, startResponder } from "./responder.js";
-import { answerFromZone } from "./wire/reply.js";
 
 interface EmbeddedDnsSettings extends AdvertiseSettings, DomainSettings {
   /** Of the SRV records. */

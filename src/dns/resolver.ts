@@ -4,12 +4,11 @@ import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { AnswerCache } from "./core/cache.js";
-import type { Absence, DnsResult, Records } from "./core/result.js";
-import type { NameServer } from "./exchange.js";
-import { ExchangeSlots } from "./exchange-slots.js";
+import { ExchangeSlots, type NameServer } from "./exchange.js";
 import { NameServers } from "./name-servers.js";
 import { Search } from "./search.js";
 import { type QueryEnd, SharedQuery } from "./shared-query.js";
+import type { Absence, DnsResult, Records } from "./wire/answer.js";
 import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "./wire/record.js";
 
 export interface QueryOptions {

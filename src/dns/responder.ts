@@ -3,12 +3,11 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
-import { Places, takePlaces } from "../epmd/places.js";
 import { ProtocolError } from "../errors.js";
 import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
-import { listenError } from "../os/sockets.js";
+import { listenError, Places, takePlaces } from "../os/sockets.js";
 import { isResponse } from "./wire/layout.js";
-import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/reply.js";
+import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/message.js";
 
 /** The client of a query. */
 export interface QueryPeer {

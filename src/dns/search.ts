@@ -1,4 +1,4 @@
-import type { DnsResult } from "./core/result.js";
+import type { DnsResult } from "./wire/answer.js";
 
 /**
  * Asks for one name. Never rejects.

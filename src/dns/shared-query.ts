@@ -2,11 +2,10 @@ import type { Observe } from "../daemon/core/observations.js";
 import { describeError } from "../errors.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { because, pauseFor, type Query } from "./ask-server.js";
-import { type AskContext, askServers } from "./ask-servers.js";
-import type { Absence, DnsResult } from "./core/result.js";
-import type { ExchangeSlots } from "./exchange-slots.js";
+import { type AskContext, askServers, Tally } from "./ask-servers.js";
+import type { ExchangeSlots } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
-import { Tally } from "./tally.js";
+import type { Absence, DnsResult } from "./wire/answer.js";
 import { RCODES } from "./wire/message.js";
 
 export interface QueryEnd {

@@ -91,7 +91,7 @@ async function byAddress(
   { host, name }: AskedNode,
   { resolving, config }: Examination,
 ): Promise<Finding> {
-  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: resolving.nodes.isRelative(name) };
+  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: resolving.domains.isRelative(name) };
   const found = await Promise.all(
     [owner, host].flatMap((qname) =>
       (["A", "AAAA"] as const).map(async (type) => {

@@ -1,21 +1,21 @@
 import type { Socket } from "node:net";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
+import { exchangeLimit } from "../dns/exchange.js";
 import { ListenError } from "../errors.js";
+import { hostLimit } from "../gateway/core/addresses.js";
 import type { Cidr } from "../net/ip.js";
 import { openFileLimit } from "../os/machine.js";
 import { uidOfSocket } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { type AnswerDeps, answer } from "./answer.js";
-import { type ConnectionDeps, handleConnection } from "./connection.js";
+import { type ConnectionDeps, handleConnection, UnreadAnswers } from "./connection.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
-import { type ListenAddress, type Listener, listen } from "./listener.js";
+import { describePortHolder, type ListenAddress, type Listener, listen, listenInItsPlace } from "./listener.js";
 import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
 import { type Peer, PeerLogs } from "./peer.js";
-import { connectionLimit } from "./places.js";
 import { recordLookUp } from "./record.js";
 import { createRegister, isClosedPort } from "./registering.js";
-import { UnreadAnswers } from "./unread-answers.js";
 import type { NamedPort, PortPlease2Request } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
@@ -160,9 +160,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     });
 
   try {
-    listener = options.replaceEpmd
-      ? await (await import("./port-holder.js")).listenInItsPlace(bind, log)
-      : await bind();
+    listener = options.replaceEpmd ? await listenInItsPlace(bind, log) : await bind();
     if (maxConnections < options.maxConnections) {
       log.warn(
         { maxConnections },
@@ -172,10 +170,27 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     return listener;
   } catch (error) {
     if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
-    const { describePortHolder } = await import("./port-holder.js");
     throw new ListenError(error.code, `${error.message}: ${await describePortHolder(error.at)}`, {
       cause: error,
       at: error.at,
     });
   }
+}
+
+/** File descriptors for everything but connections and DNS queries: listening sockets, a DNS zone, Consul, logs. */
+const RESERVED = 128;
+
+/**
+ * At most as many connections as there are file descriptors for. The system closes a connection without a descriptor
+ * before its peer is known, so strangers could keep the nodes here from registering.
+ */
+export function connectionLimit(wanted: number, openFiles: number | undefined, gateway = false): number {
+  if (openFiles === undefined) return wanted;
+  const needed = RESERVED + exchangeLimit(openFiles) + (gateway ? gatewayFiles(openFiles) : 0);
+  return Math.max(2, Math.min(wanted, openFiles - Math.min(needed, Math.ceil(openFiles / 2))));
+}
+
+/** The gateway's: a listener for each host, the questions that it passes on, and DNS connections. */
+function gatewayFiles(openFiles: number): number {
+  return hostLimit(openFiles) + exchangeLimit(openFiles) + RESERVED / 2;
 }

@@ -1,7 +1,14 @@
 import { setMaxListeners } from "node:events";
 import type { Logger } from "../daemon/logger.js";
-import { exchangeBytes, type NameServer, randomId, type Transport } from "../dns/exchange.js";
-import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.js";
+import {
+  ExchangeSlots,
+  exchangeBytes,
+  exchangeLimit,
+  type NameServer,
+  randomId,
+  slotHolder,
+  type Transport,
+} from "../dns/exchange.js";
 import type { NameServers } from "../dns/name-servers.js";
 import { answersQuery } from "../dns/wire/answer.js";
 import { openFileLimit } from "../os/machine.js";

@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -125,4 +126,47 @@ export function listenError(at: IpPort, error: unknown, transport?: "udp" | "tcp
   if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
   const why = isAbsent(code) ? "this machine has no such address" : message;
   return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
+}
+
+/** A number of places for connections, and whether it was logged that all are taken. */
+export class Places {
+  readonly #limit: number;
+  #taken = 0;
+  #logged = false;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get full(): boolean {
+    return this.#taken >= this.#limit;
+  }
+
+  take(): void {
+    this.#taken++;
+  }
+
+  leave(): void {
+    this.#taken--;
+    // Not at the first free place: clients that retry would fill the log.
+    if (this.#taken < this.#limit / 2) this.#logged = false;
+  }
+
+  /** Whether to log that all are taken: true once, until half of them are free. */
+  tell(): boolean {
+    const first = !this.#logged;
+    this.#logged = true;
+    return first;
+  }
+}
+
+/** Takes a place of each kind until the connection emits `close`. @returns the kind that is full, else undefined */
+export function takePlaces(kinds: readonly Places[], connection: Pick<EventEmitter, "once">): Places | undefined {
+  const full = kinds.find((kind) => kind.full);
+  if (full) return full;
+  for (const kind of kinds) kind.take();
+  connection.once("close", () => {
+    for (const kind of kinds) kind.leave();
+  });
+  return undefined;
 }

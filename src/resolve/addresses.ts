@@ -1,5 +1,5 @@
-import type { DnsResult, Records } from "../dns/core/result.js";
 import type { Resolver } from "../dns/resolver.js";
+import type { DnsResult, Records } from "../dns/wire/answer.js";
 import type { Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { HostsFile } from "../os/hosts-file.js";

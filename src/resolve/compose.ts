@@ -1,24 +1,24 @@
 import type { DnsServer } from "../config/network-values.js";
 import type { Settings } from "../config/options.js";
+import { type AgentSettings, ConsulSide } from "../consul/side.js";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
-import type { NameServer } from "../dns/exchange.js";
-import { exchangeLimit } from "../dns/exchange-slots.js";
+import { exchangeLimit, type NameServer } from "../dns/exchange.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
-import { portPlease } from "../epmd/client.js";
+import { names, portPlease } from "../epmd/client.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
-import type { Domains } from "../names/domains.js";
+import { type DomainSettings, Domains } from "../names/domains.js";
 import { isHelperName } from "../names/helper-names.js";
 import { isLoopback } from "../net/ip.js";
 import { HostsFile } from "../os/hosts-file.js";
-import { type Machine, openFileLimit } from "../os/machine.js";
+import { type Machine, openFileLimit, thisMachine } from "../os/machine.js";
 import { AddressLookup } from "./addresses.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
+import { epmdSource, type StaticSource, staticSource } from "./local-sources.js";
 import { NodeResolver } from "./node-resolver.js";
 import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
-import { type StaticSource, staticSource } from "./static-source.js";
 
 export type ResolutionSettings = UpstreamSettings &
   Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
@@ -48,6 +48,7 @@ export interface ResolutionDeps {
 export interface Resolving {
   readonly nodes: NodeResolver;
   readonly dns: Resolver;
+  readonly domains: Domains;
   readonly staticNodes: StaticSource;
   readonly close: () => Promise<void>;
 }
@@ -128,10 +129,57 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   return {
     nodes,
     dns,
+    domains,
     staticNodes,
     close: async () => {
       staticNodes.close();
       await Promise.all([upstream?.close(), dns.close()]);
     },
   };
+}
+
+interface LookUpSettings extends ResolutionSettings, AgentSettings, DomainSettings {
+  /** Follow the nodes file. */
+  readonly watch: boolean;
+}
+
+/** An EPMD on this machine answers at once. Milliseconds. */
+const NAMES_TIMEOUT = 500;
+
+/**
+ * Look-ups as the daemon would make them; the nodes alive here are those that the EPMD of this machine has.
+ * @param running name servers of a daemon with this configuration that is running now
+ * @throws ConfigError
+ */
+export function composeForLookUps(
+  settings: LookUpSettings,
+  log: Logger,
+  running: Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> = {},
+): Resolving {
+  const machine = thisMachine();
+  const domains = new Domains(settings, machine);
+  const consul = new ConsulSide(settings, log);
+  const resolving = composeResolution({
+    settings,
+    machine,
+    domains,
+    registry: epmdSource(settings.port, domains),
+    servers: [],
+    ...running,
+    upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(settings.port), follow: false },
+    watchNodesFile: settings.watch,
+    ownPort: () => undefined,
+    log,
+  });
+  const close = async () => {
+    await resolving.close();
+    await consul.close();
+  };
+  return { ...resolving, close };
+}
+
+/** Of the nodes that the EPMD of this machine has; none when it does not answer. */
+async function aliveNames(port: number): Promise<string[]> {
+  const answer = await names({ address: "127.0.0.1", port }, { timeout: NAMES_TIMEOUT }).catch(() => undefined);
+  return answer?.names.map(({ name }) => name) ?? [];
 }

@@ -1,18 +1,19 @@
+import { connect, type Socket } from "node:net";
 import type { Domains } from "../names/domains.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
-import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
-import { familyOf } from "../net/ip.js";
+import { CONNECTION_ATTEMPT_DELAY, type Endpoint, type Family, hadItsTime, SilentAddresses } from "../net/endpoint.js";
+import { familyOf, hostPort } from "../net/ip.js";
 import {
   Bounds,
   type Found,
   type NodeQuestion,
   notFound,
   type Resolution,
+  resolutionWords,
   type SourceName,
   type Trace,
   unavailable,
 } from "./core/resolution.js";
-import { probe } from "./probe.js";
 import type { LookupContext, Source } from "./source.js";
 
 /** Milliseconds: silent endpoints must leave time for the answer. */
@@ -112,11 +113,6 @@ export class NodeResolver {
     }
   }
 
-  /** See Domains.isRelative. */
-  isRelative(name: NodeName): boolean {
-    return this.#options.domains.isRelative(name);
-  }
-
   #expand({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
     const { domains } = this.#options;
     if (host !== undefined) return domains.expand(host);
@@ -134,7 +130,7 @@ export class NodeResolver {
       node: { aliveName, host, family, form },
       family: family ?? this.#options.family,
       ...(name.host === undefined || host === name.host ? {} : { shortHost: name.host }),
-      ...(this.isRelative(name) ? { search: true } : {}),
+      ...(this.#options.domains.isRelative(name) ? { search: true } : {}),
     };
   }
 
@@ -151,7 +147,7 @@ export class NodeResolver {
     const asked = this.#prepare(source, question);
     if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source));
     const take = (resolution: Resolution) => {
-      context.trace?.({ step: "source", source: source.name, result: describe(resolution) });
+      context.trace?.({ step: "source", source: source.name, result: resolutionWords(resolution) });
       if (resolution.outcome === "found") return { resolution, asked, source };
       return this.#ask(question, others, context, better(before, resolution, source));
     };
@@ -229,15 +225,67 @@ function better(before: Resolution | undefined, now: Resolution, { explainsAbsen
   return explainsAbsence ? now : (before ?? now);
 }
 
-function describe(result: Resolution): string {
-  switch (result.outcome) {
-    case "found":
-      return `${result.endpoints.length} endpoint${result.endpoints.length === 1 ? "" : "s"}${result.stale ? " (stale)" : ""}`;
-    case "not-found":
-      return result.reason;
-    case "unavailable":
-      return result.cause;
-    default:
-      return result satisfies never;
-  }
+export interface ProbeOutcome {
+  /** The first endpoint that accepted a connection; undefined when none did in time. */
+  readonly accepting: Endpoint | undefined;
+  /** No program listens there. */
+  readonly refused: readonly Endpoint[];
+  /** The connection failed for another reason, perhaps of this machine: no route, no address, no descriptor. */
+  readonly failed: readonly Endpoint[];
+  /** No answer within the Connection Attempt Delay. */
+  readonly silent: readonly Endpoint[];
+}
+
+/**
+ * Connects to the endpoints one after the other, until one accepts. The next attempt starts when the one before has
+ * failed, or was silent for 250 ms. Nothing is sent.
+ * @param limit milliseconds for all of it
+ */
+export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Trace): Promise<ProbeOutcome> {
+  return new Promise((resolve) => {
+    const waiting = [...endpoints];
+    const sockets = new Map<Socket, { endpoint: Endpoint; startedAt: number }>();
+    const refused: Endpoint[] = [];
+    const failed: Endpoint[] = [];
+    let stagger: NodeJS.Timeout | undefined;
+
+    const settle = (accepting: Endpoint | undefined) => {
+      clearTimeout(stagger);
+      clearTimeout(whole);
+      const now = performance.now();
+      const silent = Array.from(sockets.values())
+        .filter(({ endpoint, startedAt }) => endpoint !== accepting && hadItsTime(startedAt, now))
+        .map(({ endpoint }) => endpoint);
+      for (const socket of sockets.keys()) socket.destroy();
+      resolve({ accepting, refused, failed, silent });
+    };
+    const whole = setTimeout(settle, limit, undefined);
+
+    const next = () => {
+      clearTimeout(stagger);
+      const endpoint = waiting.shift();
+      if (!endpoint) {
+        if (sockets.size === 0) settle(undefined);
+        return;
+      }
+      const startedAt = performance.now();
+      const where = hostPort(endpoint.address, endpoint.port);
+      const report = (result: string) =>
+        trace?.({ step: "probe", endpoint, result, elapsedMs: performance.now() - startedAt });
+      const socket = connect({ host: endpoint.address, port: endpoint.port });
+      sockets.set(socket, { endpoint, startedAt });
+      socket.on("connect", () => {
+        report(`${where} accepts connections`);
+        settle(endpoint);
+      });
+      socket.on("error", (error: NodeJS.ErrnoException) => {
+        report(`${where}: ${error.code ?? error.message}`);
+        sockets.delete(socket);
+        (error.code === "ECONNREFUSED" ? refused : failed).push(endpoint);
+        next();
+      });
+      stagger = setTimeout(next, CONNECTION_ATTEMPT_DELAY);
+    };
+    next();
+  });
 }

@@ -1,6 +1,6 @@
 import { orderSrv, preferAddresses } from "../dns/core/order.js";
-import type { Records } from "../dns/core/result.js";
 import type { Resolver } from "../dns/resolver.js";
+import type { Records } from "../dns/wire/answer.js";
 import { nameProblem, type ResourceRecord, type SrvRecord, srvOwner } from "../dns/wire/record.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf, isLinkLocal } from "../net/ip.js";

@@ -2,7 +2,7 @@ import { Resolver } from "node:dns/promises";
 import { loadConfig } from "../../src/config/config.js";
 import { createLogger } from "../../src/daemon/logger.js";
 import { parseNodeName } from "../../src/names/node-name.js";
-import { composeForLookUps } from "../../src/resolve/look-ups.js";
+import { composeForLookUps } from "../../src/resolve/compose.js";
 import { a, type SeenQuery, srv, startFakeDns } from "../support/fake-dns-server.js";
 import { median, report } from "./measure.js";
 

@@ -2,8 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
-import type { DnsResult } from "../../src/dns/core/result.js";
 import { createResolver, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
+import type { DnsResult } from "../../src/dns/wire/answer.js";
 import type { TraceEvent } from "../../src/resolve/core/resolution.js";
 import {
   a,

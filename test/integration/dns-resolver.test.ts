@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as packet from "dns-packet";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
-import type { DnsResult } from "../../src/dns/core/result.js";
 import { createResolver, type Resolver, type ResolverOptions } from "../../src/dns/resolver.js";
+import type { DnsResult } from "../../src/dns/wire/answer.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import type { TraceEvent } from "../../src/resolve/core/resolution.js";
 import {

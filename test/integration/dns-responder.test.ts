@@ -6,9 +6,9 @@ import * as packet from "dns-packet";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
 import type { Zone } from "../../src/dns/core/zone.js";
+import { answerFromZone } from "../../src/dns/core/zone.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import { type Responder, type ResponderOptions, startResponder } from "../../src/dns/responder.js";
-import { answerFromZone } from "../../src/dns/wire/reply.js";
 import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 

@@ -7,8 +7,8 @@ import type { NodeName } from "../../src/names/node-name.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { advertised } from "../../src/publish/core/advertised.js";
 import type { Resolution } from "../../src/resolve/core/resolution.js";
+import { registrySource } from "../../src/resolve/local-sources.js";
 import type { NodeResolver } from "../../src/resolve/node-resolver.js";
-import { registrySource } from "../../src/resolve/registry-source.js";
 import { portPlease2, recorded } from "../support/looked-up.js";
 import { registration, serveConfig } from "../support/registered-node.js";
 

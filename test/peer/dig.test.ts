@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
+import { answerFromZone } from "../../src/dns/core/zone.js";
 import { type Responder, startResponder } from "../../src/dns/responder.js";
-import { answerFromZone } from "../../src/dns/wire/reply.js";
 import { run } from "../support/child.js";
 import { requirePeer } from "../support/require-peer.js";
 

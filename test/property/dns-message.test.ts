@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeMessage, encodeQuery, encodeResponse } from "../../src/dns/wire/message.js";
+import { decodeMessage, encodeQuery, encodeResponse, formatErrorFor } from "../../src/dns/wire/message.js";
 import type { KnownRecord } from "../../src/dns/wire/record.js";
-import { formatErrorFor } from "../../src/dns/wire/reply.js";
 import { ProtocolError } from "../../src/errors.js";
 import { formatIp } from "../../src/net/ip.js";
 

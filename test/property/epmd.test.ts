@@ -4,12 +4,10 @@ import fc from "fast-check";
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { answer } from "../../src/epmd/answer.js";
-import { handleConnection } from "../../src/epmd/connection.js";
+import { handleConnection, UnreadAnswers } from "../../src/epmd/connection.js";
 import { Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
-import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
-import { MAX_REQUEST, readFrame } from "../../src/epmd/wire/bytes.js";
-import { decodeRequest, encodeRequest, encodeResponse } from "../../src/epmd/wire/codec.js";
+import { decodeRequest, encodeRequest, encodeResponse, MAX_REQUEST, readFrame } from "../../src/epmd/wire/codec.js";
 import {
   decodeAlive2Response,
   decodeEndpoints,

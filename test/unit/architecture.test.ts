@@ -119,7 +119,7 @@ test("what a linter rule cannot say: pure code has no randomness and no state of
   const pure = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).filter((file) =>
     /^(names|net|config)\/.*\.ts$|\/(core|wire)\/.*\.ts$|^(errors|text|sampling)\.ts$/.test(file),
   );
-  expect(pure.length).toBeGreaterThan(60);
+  expect(pure.length).toBeGreaterThan(40);
   const offenders = pure.filter((file) => {
     const code = readFileSync(`${ROOT}src/${file}`, "utf8");
     return /Math\.random|randomBytes|randomUUID/.test(code) || /^(export )?let /m.test(code);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Zone } from "../../src/dns/core/zone.js";
-import { answerFromZone } from "../../src/dns/wire/reply.js";
+import { answerFromZone } from "../../src/dns/core/zone.js";
 
 const ZONE: Zone = {
   domains: ["demo.test"],

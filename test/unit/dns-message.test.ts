@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { decodeMessage, encodeQuery, encodeResponse } from "../../src/dns/wire/message.js";
-import { formatErrorFor, truncateResponse, udpSizeOf } from "../../src/dns/wire/reply.js";
+import {
+  decodeMessage,
+  encodeQuery,
+  encodeResponse,
+  formatErrorFor,
+  truncateResponse,
+  udpSizeOf,
+} from "../../src/dns/wire/message.js";
 import { ProtocolError } from "../../src/errors.js";
 
 /** Bytes written by hand: groups of hex digits, and words in quotes as a label with its length. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readFrame } from "../../src/epmd/wire/bytes.js";
+import { readFrame } from "../../src/epmd/wire/codec.js";
 import { decodeEndpoints, encodeEndpoints } from "../../src/epmd/wire/responses.js";
 import { ProtocolError } from "../../src/errors.js";
 

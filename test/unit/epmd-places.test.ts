@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { connectionLimit, Places } from "../../src/epmd/places.js";
+import { connectionLimit } from "../../src/epmd/server.js";
+import { Places } from "../../src/os/sockets.js";
 
 describe("places", () => {
   test("are full when all are taken, and that is told once until half of them are free again", () => {

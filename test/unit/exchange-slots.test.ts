@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ExchangeSlots } from "../../src/dns/exchange-slots.js";
+import { ExchangeSlots } from "../../src/dns/exchange.js";
 
 const FOREVER = () => 60_000;
 const { signal } = new AbortController();

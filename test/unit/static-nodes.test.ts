@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ValueError } from "../../src/config/values.js";
-import { parseNodesFile } from "../../src/resolve/static-source.js";
+import { parseNodesFile } from "../../src/resolve/local-sources.js";
 
 test("a nodes file has an entry a line; blank lines and comments do not count", () => {
   const entries = parseNodesFile(

@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { UnreadAnswers } from "../../src/epmd/unread-answers.js";
+import { UnreadAnswers } from "../../src/epmd/connection.js";
 
 /** A client that takes nothing until it is told to. */
 function slowClient(bytes: number) {

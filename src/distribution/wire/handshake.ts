@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { ByteReader, decodeUtf8, uint16, uint32 } from "../../epmd/wire/bytes.js";
+import { ByteReader, decodeUtf8, uint16, uint32 } from "../../epmd/wire/codec.js";
 import { ProtocolError } from "../../errors.js";
 
 /**

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { canonicalIp, familyOf, formatIp, parseIp } from "../../net/ip.js";
-import type { ResponseFields } from "../wire/message.js";
+import { decodeMessage, encodeResponse, type Message, type ResponseFields } from "../wire/message.js";
 import { type AddressRecord, canonicalName, type KnownRecord, type Question, type SoaRecord } from "../wire/record.js";
 
 /** A node as the zone publishes it. */
@@ -26,6 +26,26 @@ const TTL = 0;
 const PRIORITY = 1;
 /** Hex names of addresses live under this label, as in Consul: `0a000001.addr.demo.test`. */
 const ADDRESS_LABEL = "addr";
+
+/**
+ * The response of an authoritative server to the bytes of a query. The responder truncates it.
+ * @throws ProtocolError DNS_MESSAGE
+ */
+export function answerFromZone(bytes: Buffer, zone: Zone): Buffer {
+  const query = decodeMessage(bytes);
+  return encodeResponse(query, answerTo(query, zone));
+}
+
+function answerTo(query: Message, zone: Zone): ResponseFields {
+  const empty = { aa: false, answers: [], authorities: [], additionals: [] };
+  if (query.opcode !== 0) return { rcode: "NOTIMP", ...empty };
+  // RFC 6891 section 6.1.3: we know version 0 only.
+  if (query.edns && query.edns.version !== 0) return { rcode: "BADVERS", ...empty };
+  const [question, second] = query.questions;
+  // RFC 9619: a query has one question.
+  if (question === undefined || second !== undefined) return { rcode: "FORMERR", ...empty };
+  return zoneAnswer(question, zone);
+}
 
 /** Answers one question from the nodes alive here. */
 export function zoneAnswer(question: Question, zone: Zone): ResponseFields {

@@ -2,7 +2,7 @@ import { ProtocolError } from "../../errors.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { formatIp, parseIp } from "../../net/ip.js";
 import type { NodeDescription } from "../../resolve/core/resolution.js";
-import { ByteReader, decodeUtf8, uint16 } from "./bytes.js";
+import { ByteReader, decodeUtf8, uint16 } from "./codec.js";
 import { type NamedPort, TAG } from "./messages.js";
 
 /** The answer to ALIVE2_REQ. Its tag gives its length, because the connection stays open. */

@@ -112,6 +112,20 @@ export function consulErrorCode(error: unknown): ConsulErrorCode {
 /** The result of a look-up. */
 export type Resolution = Found | NotFound | Unavailable;
 
+/** `2 endpoints (stale)`, or why there is none. */
+export function resolutionWords(result: Resolution): string {
+  switch (result.outcome) {
+    case "found":
+      return `${result.endpoints.length} endpoint${result.endpoints.length === 1 ? "" : "s"}${result.stale ? " (stale)" : ""}`;
+    case "not-found":
+      return result.reason;
+    case "unavailable":
+      return result.cause;
+    default:
+      return result satisfies never;
+  }
+}
+
 /** What is asked of a source. */
 export interface NodeQuestion {
   /** The node with its host expanded to a fully qualified name or an IP literal, without trailing dot. */

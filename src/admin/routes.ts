@@ -1,5 +1,6 @@
 import { ValueError } from "../config/values.js";
-import { type Peer, refusedName } from "../epmd/peer.js";
+import { refusedName } from "../epmd/look-up.js";
+import type { Peer } from "../epmd/peer.js";
 import { ConfigError, ConsulError, describeError } from "../errors.js";
 import { namePattern, parseNodeName } from "../names/node-name.js";
 import { resolutionObject } from "../resolve/core/resolution.js";

@@ -3,7 +3,7 @@ import { hostPort } from "../net/ip.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { exchange, type Failed, type NameServer, type Transport } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
-import { type Answer, readAnswer, type Settled } from "./wire/answer.js";
+import type { Answer, Settled } from "./wire/answer.js";
 import { type Message, UDP_PAYLOAD_SIZE } from "./wire/message.js";
 import { presentRecord, type QueryType } from "./wire/record.js";
 
@@ -128,12 +128,12 @@ interface Exchanged {
   readonly isThere: boolean;
 }
 
-/** One exchange with one server, read and traced. Never rejects. */
+/** One exchange with one server, traced. Never rejects. */
 async function tracedExchange(query: Query, how: How, { signal, trace }: ExchangeContext): Promise<Exchanged> {
   const started = performance.now();
   const result = await exchange({ ...how, ...query, signal });
   const message = result.kind === "message" ? result.message : undefined;
-  const answer = result.kind === "failed" ? result : readAnswer(result.message, query);
+  const answer = result.kind === "failed" ? result : result.answer;
   const exchanged = {
     answer,
     transport: how.transport,

@@ -2,7 +2,7 @@ import dgram from "node:dgram";
 import net from "node:net";
 import { ProtocolError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
-import { answersQuery, whyNoAnswer } from "./wire/answer.js";
+import { type Answer, answersQuery, readAnswer, whyNoAnswer } from "./wire/answer.js";
 import { decodeMessage, encodeQuery, type Message } from "./wire/message.js";
 import type { QueryType } from "./wire/record.js";
 
@@ -131,6 +131,8 @@ export type ExchangeResult =
   | {
       readonly kind: "message";
       readonly message: Message;
+      /** What the message means. */
+      readonly answer: Answer;
       /** Octets. */
       readonly size: number;
     }
@@ -150,7 +152,8 @@ export async function exchange(request: ExchangeRequest): Promise<ExchangeResult
     // A message with another id is not from the server: it is not decoded.
     if (bytes.length < 2 || bytes.readUInt16BE(0) !== id) return undefined;
     const message = decode(bytes);
-    if (message && answersQuery(bytes, query)) return { message, size: bytes.length };
+    if (message && answersQuery(bytes, query))
+      return { message, answer: readAnswer(message, asked), size: bytes.length };
     // The server, or a program between us, sent this: the failure says so.
     why = message ? (whyNoAnswer(message, asked) ?? why) : { reason: MALFORMED };
     return undefined;

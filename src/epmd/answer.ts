@@ -1,13 +1,9 @@
-import type { RegisteredNode, Registry } from "./core/registry.js";
+import type { DaemonEvent } from "../daemon/core/observations.js";
+import type { RegisteredNode } from "./core/registry.js";
+import { answerLookUp, type RecordedLookUpDeps } from "./look-up.js";
 import type { Peer } from "./peer.js";
 import type { Holding, Register, Registered } from "./registering.js";
-import {
-  type EpmdRequest,
-  type EpmdResponse,
-  type NamedPort,
-  type PortPlease2Request,
-  REFUSED_CREATION,
-} from "./wire/messages.js";
+import { type EpmdRequest, type EpmdResponse, type NamedPort, REFUSED_CREATION } from "./wire/messages.js";
 
 /** The response to a request, and what happens to the connection and to the daemon. */
 export type RequestResult =
@@ -19,14 +15,9 @@ export type RequestResult =
   /** Reply, then end the daemon. */
   | { readonly action: "exit"; readonly response: EpmdResponse };
 
-export interface AnswerDeps {
-  readonly registry: Registry;
-  /** PORT_PLEASE2; no promise for a node that is alive here. */
-  readonly lookUp: (request: PortPlease2Request, peer: Peer) => EpmdResponse | Promise<EpmdResponse>;
-  /** The nodes that NAMES lists at the address where it was asked. */
-  readonly list: (peer: Peer) => readonly RegisteredNode[];
-  /** NAMES with a pattern. */
-  readonly match: (pattern: string, peer: Peer) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
+export interface AnswerDeps extends RecordedLookUpDeps {
+  /** The nodes that match the pattern of a NAMES request. */
+  readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
   /** ALIVE2 of a local peer. */
   readonly register: Register;
   /** Ends the connection that holds a node; for STOP. */
@@ -44,9 +35,11 @@ export function answer(
   holding: Holding,
   deps: AnswerDeps,
 ): RequestResult | Promise<RequestResult> {
+  // Every request at a gateway address keeps its host.
+  deps.gateway()?.markUsed(peer.dialled);
   switch (request.type) {
     case "PORT_PLEASE2_REQ": {
-      const response = deps.lookUp(request, peer);
+      const response = answerLookUp(request, peer, deps);
       // No promise for a node alive here: a registry hit is answered without awaiting anything.
       return response instanceof Promise ? response.then(reply) : reply(response);
     }
@@ -54,15 +47,22 @@ export function answer(
       const epmdPort = deps.epmdPort();
       // Strangers get what stock EPMD gives: the nodes alive here, none that live elsewhere.
       if (request.pattern === undefined || !peer.local) {
-        return reply({ type: "NAMES_RESP", epmdPort, nodes: deps.list(peer) });
+        return reply({ type: "NAMES_RESP", epmdPort, nodes: nodesAt(peer, deps) });
       }
-      const found = deps.match(request.pattern, peer);
+      const found = deps.match(request.pattern, peer.sameHost);
       const list = (names: readonly NamedPort[]) => reply({ type: "NAMES_MATCH_RESP", epmdPort, names });
       return found instanceof Promise ? found.then(list) : list(found);
     }
     default:
       return peer.local ? answerLocal(request, peer, holding, deps) : { action: "close", reason: "not-local" };
   }
+}
+
+/** The nodes alive here; at an address of the gateway those of its host. */
+function nodesAt({ dialled }: Peer, { registry, gateway }: AnswerDeps): readonly RegisteredNode[] {
+  const way = gateway();
+  if (!way?.contains(dialled)) return registry.nodes();
+  return registry.nodes().filter((node) => way.belongsToHost(node, dialled));
 }
 
 type LocalRequest = Exclude<EpmdRequest, { type: "PORT_PLEASE2_REQ" | "NAMES_REQ" }>;
@@ -136,4 +136,65 @@ function alive2Response(highestVersion: number) {
 
 function refusal(highestVersion: number): EpmdResponse {
   return { ...alive2Response(highestVersion), result: 1, creation: REFUSED_CREATION };
+}
+
+/** A request and its answer, as the metrics count them. */
+export function requestEvent(request: EpmdRequest, result: RequestResult): DaemonEvent {
+  // An ALIVE2_REQ, whatever the reason of its refusal.
+  const type = request.type === "ALIVE2_REQ_REFUSED" ? "ALIVE2_REQ" : request.type;
+  return { type: "request", request: type, result: result.action === "close" ? "closed" : resultOf(result.response) };
+}
+
+function resultOf(response: EpmdResponse): "ok" | "not-found" | "refused" {
+  switch (response.type) {
+    case "ALIVE2_RESP":
+      return response.result === 0 ? "ok" : "refused";
+    case "PORT2_RESP":
+      return response.result === 0 ? "ok" : "not-found";
+    case "KILL_RESP":
+      return response.text === "OK" ? "ok" : "refused";
+    case "STOP_RESP":
+      return response.text === "STOPPED" ? "ok" : "not-found";
+    default:
+      return "ok";
+  }
+}
+
+/** A request as the debug log shows it. */
+export function describeRequest(request: EpmdRequest): string {
+  switch (request.type) {
+    case "ALIVE2_REQ":
+      return `ALIVE2_REQ ${request.aliveName} port ${request.port}`;
+    case "ALIVE2_REQ_REFUSED":
+      return `ALIVE2_REQ with ${request.reason}`;
+    case "PORT_PLEASE2_REQ":
+      return `PORT_PLEASE2_REQ ${request.name}`;
+    case "STOP_REQ":
+      return `STOP_REQ ${request.aliveName}`;
+    case "NAMES_REQ":
+      return request.pattern === undefined ? request.type : `${request.type} ${request.pattern}`;
+    default:
+      return request.type;
+  }
+}
+
+export function describeResult(result: RequestResult): string {
+  if (result.action === "close") return `closed: ${result.reason}`;
+  return describeResponse(result.response);
+}
+
+function describeResponse(response: EpmdResponse): string {
+  switch (response.type) {
+    case "ALIVE2_RESP":
+      return response.result === 0 ? `registered, creation ${response.creation}` : "refused";
+    case "PORT2_RESP":
+      return response.result === 0 ? `port ${response.port}` : "not found";
+    case "NAMES_RESP":
+    case "DUMP_RESP":
+      return `${response.nodes.length} names`;
+    case "NAMES_MATCH_RESP":
+      return `${response.names.length} names match`;
+    default:
+      return response.text;
+  }
 }

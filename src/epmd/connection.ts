@@ -1,16 +1,23 @@
 import type { Duplex } from "node:stream";
 import type { Observe } from "../daemon/core/observations.js";
 import { ProtocolError } from "../errors.js";
-import type { RequestResult } from "./answer.js";
+import {
+  type AnswerDeps,
+  answer,
+  describeRequest,
+  describeResult,
+  type RequestResult,
+  requestEvent,
+} from "./answer.js";
 import type { RegisteredNode } from "./core/registry.js";
-import type { PeerLog } from "./peer.js";
-import { describeRequest, describeResult, requestEvent } from "./record.js";
-import type { Holding } from "./registering.js";
+import type { Peer, PeerLog } from "./peer.js";
 import { decodeRequest, encodeResponse, readFrame } from "./wire/codec.js";
 import type { EpmdRequest } from "./wire/messages.js";
 
 export interface ConnectionDeps {
-  readonly answer: (request: EpmdRequest, holding: Holding) => RequestResult | Promise<RequestResult>;
+  readonly peer: Peer;
+  /** For the answers: shared by all connections. */
+  readonly answering: AnswerDeps;
   /** The connection is this node's registration from now on; `release` ends it. */
   readonly hold: (node: RegisteredNode, release: () => void) => void;
   /** The connection that held this node has ended. */
@@ -137,7 +144,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     if (state === "request" && pending.length > 0 && request.type !== "ALIVE2_REQ") {
       throw new ProtocolError("EPMD_FRAME", "more bytes than one request");
     }
-    const result = deps.answer(request, { names: nodes.length, isOpen: () => !duplex.destroyed });
+    const result = answer(request, deps.peer, { names: nodes.length, isOpen: () => !duplex.destroyed }, deps.answering);
     if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
     answering = request.type;
     clearTimeout(timer);

@@ -6,7 +6,7 @@ import { type Cidr, familyOf, hostPort } from "../net/ip.js";
 import { findListener, isAbsent, listenError, Places, takePlaces } from "../os/sockets.js";
 import { listed } from "../text.js";
 import { kill, knowsFullNames, names } from "./client.js";
-import { type Peer, type PeerLogs, peerOf } from "./peer.js";
+import { type Peer, type PeerLog, type PeerLogs, peerOf } from "./peer.js";
 
 /** An address to listen on. */
 export interface ListenAddress {
@@ -23,7 +23,8 @@ export interface ListenAddress {
 export interface ListenerOptions {
   readonly allow: readonly Cidr[];
   readonly maxConnections: number;
-  readonly onConnection: (socket: Socket, peer: Peer) => void;
+  /** @param log of what this peer does */
+  readonly onConnection: (socket: Socket, peer: Peer, log: PeerLog) => void;
   readonly log: Logger;
   readonly logs: PeerLogs;
 }
@@ -170,24 +171,25 @@ class EpmdListener implements Listener {
     const { allow, logs, onConnection } = this.#options;
     const peer = peerOf(socket, allow);
     if (!peer) return void socket.destroy();
+    const log = logs.about(peer);
     if (!peer.local && !strangers) {
-      logs.about(peer).debug({}, "connection closed: not a local peer, and --listen does not name this address");
+      log.debug({}, "connection closed: not a local peer, and --listen does not name this address");
       return void socket.destroy();
     }
     const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
     if (full) {
-      if (full.tell()) this.#logFull(full, peer);
+      if (full.tell()) this.#logFull(full, log);
       return void socket.destroy();
     }
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    onConnection(socket, peer);
+    onConnection(socket, peer, log);
   }
 
-  #logFull(full: Places, peer: Peer): void {
-    const { maxConnections, logs } = this.#options;
+  #logFull(full: Places, log: PeerLog): void {
+    const { maxConnections } = this.#options;
     const what = full === this.#places ? "all connections are" : "the strangers' half of all connections is";
-    logs.about(peer).warn({ maxConnections }, `connection closed: ${what} in use`);
+    log.warn({ maxConnections }, `connection closed: ${what} in use`);
   }
 
   get isClosed(): boolean {

@@ -1,11 +1,11 @@
-import type { LookUp } from "../daemon/core/observations.js";
-import { type NodeName, parseNodeName } from "../names/node-name.js";
+import type { LookUp, Observe } from "../daemon/core/observations.js";
+import { formatNodeName, type NodeName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import type { Found, NodeDescription, Resolution } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
-import { type Peer, refusedName } from "./peer.js";
+import type { Peer, PeerLog, PeerLogs } from "./peer.js";
 import { type PortPlease2Request, type PortPlease2Response, SYNTHETIC_DESCRIPTION } from "./wire/messages.js";
 import { encodeEndpoints } from "./wire/responses.js";
 
@@ -33,8 +33,8 @@ export interface LookUpDeps {
   readonly nodes: Pick<NodeResolver, "resolve">;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
-  /** Undefined when there is no gateway. */
-  readonly gateway: GatewayWay | undefined;
+  /** Undefined while there is no gateway. */
+  readonly gateway: () => GatewayWay | undefined;
 }
 
 /** The gateway as the EPMD server uses it. */
@@ -59,7 +59,8 @@ const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
  */
 export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps): LookedUp | Promise<LookedUp> {
   const { name, withHost, forwarded } = request;
-  if (!withHost && deps.gateway?.contains(peer.dialled)) return deps.gateway.lookUp(request, peer);
+  const gateway = deps.gateway();
+  if (!withHost && gateway?.contains(peer.dialled)) return gateway.lookUp(request, peer);
   const way = withHost ? "module" : "host";
   // A name with a host part goes through the resolver: `web@other.service.consul` is not the local `web`.
   const local = withHost ? undefined : deps.registry.get(name);
@@ -83,6 +84,12 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
       ? answerFound({ ...asked, node }, settled, { withHost, usable, peer, registry: deps.registry })
       : unresolved(asked, settled, withHost);
   return resolution instanceof Promise ? resolution.then(conclude) : conclude(resolution);
+}
+
+/** Why this peer may not look a name up: strangers may ask for the nodes here, and may not use us to ask elsewhere. */
+export function refusedName({ form }: NodeName, { local, address }: Peer): string | undefined {
+  if (local || form === "bare") return undefined;
+  return `names with a host part are looked up for local peers only (--allow ${address})`;
 }
 
 function answerLocal(node: RegisteredNode, asked: Requested, peer: Peer, deps: LookUpDeps): LookedUp {
@@ -151,4 +158,91 @@ export function unresolved(asked: Requested, resolution: Exclude<Resolution, Fou
   const reason = outcome === "unavailable" ? resolution.cause : resolution.reason;
   const response = withHost ? { ...NOT_FOUND, reason } : NOT_FOUND;
   return { ...asked, response, resolution, noPort: { outcome, reason } };
+}
+
+export interface RecordedLookUpDeps extends LookUpDeps {
+  readonly nodes: Pick<NodeResolver, "resolve" | "fullName">;
+  readonly observe: Observe;
+  readonly logs: Pick<PeerLogs, "of">;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** Looks up, and records the look-up. No promise for a node that lives here: it is answered at once. */
+export function answerLookUp(
+  request: PortPlease2Request,
+  peer: Peer,
+  deps: RecordedLookUpDeps,
+): PortPlease2Response | Promise<PortPlease2Response> {
+  const { nodes, observe, logs } = deps;
+  const at = deps.now();
+  const startedAt = performance.now();
+  const record = (lookedUp: LookedUp) => {
+    const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
+    recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log: logs.of(peer) });
+    return lookedUp.response;
+  };
+  const lookedUp = lookUp(request, peer, deps);
+  return lookedUp instanceof Promise ? lookedUp.then(record) : record(lookedUp);
+}
+
+/** Endpoints of a look-up that found none. */
+const NONE: readonly string[] = [];
+/** Alive name and host, as long as they can be. */
+const LONGEST_LOGGED_NAME = 255 + 1 + 253;
+
+interface RecordDeps {
+  readonly nodes: Pick<NodeResolver, "fullName">;
+  readonly observe: Observe;
+  readonly log: PeerLog;
+}
+
+/** When a request came, and how long its answer took. */
+interface Timing {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly elapsedMs: number;
+}
+
+/** Logs a look-up, and reports it to the metrics and the status page. */
+export function recordLookUp(
+  lookedUp: LookedUp,
+  peer: Peer,
+  timing: Timing,
+  { nodes, observe, log }: RecordDeps,
+): void {
+  logNoPort(lookedUp, peer, log);
+  const { response, way, asked, node, resolution, noPort } = lookedUp;
+  const found = resolution?.outcome === "found" ? resolution : undefined;
+  const name = node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME);
+  if (found?.leftOut) log.debug({ node: name, leftOut: found.leftOut }, "look-up left out what is above its limits");
+  observe({
+    type: "look-up",
+    at: timing.at,
+    node: name,
+    asker: peer.address,
+    here: peer.sameHost,
+    way,
+    outcome: noPort?.outcome ?? "found",
+    // A node that lives here is answered from the registry without a resolution.
+    source: found?.source ?? (noPort ? undefined : "registry"),
+    stale: found?.stale ?? false,
+    port: response.result === 0 ? response.port : undefined,
+    endpoints: found?.endpoints.map((endpoint) => hostPort(endpoint)) ?? NONE,
+    reason: noPort?.reason,
+    elapsedMs: timing.elapsedMs,
+  });
+}
+
+function logNoPort({ asked, node, way, noPort }: LookedUp, peer: Peer, log: PeerLog): void {
+  if (!noPort) return;
+  const { outcome, reason } = noPort;
+  const where = { node: (node ? formatNodeName(node) : asked).slice(0, LONGEST_LOGGED_NAME), peer: hostPort(peer) };
+  // At a gateway address `unreachable` means that the relay process failed.
+  if (outcome === "unavailable" || (outcome === "unreachable" && way === "gateway")) {
+    log.warn({ ...where, reason }, "look-up failed");
+    return;
+  }
+  // Strangers' look-ups are of interest only where a stock client gets no port for a node that is there.
+  log[peer.local || outcome === "unreachable" ? "info" : "debug"]({ ...where, reason }, "node not found");
 }

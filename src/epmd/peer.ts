@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import type { Logger } from "../daemon/logger.js";
-import type { NodeName } from "../names/node-name.js";
 import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../net/ip.js";
 
 /** Who is at the other end of a connection. Addresses are canonical IP literals. */
@@ -27,12 +26,6 @@ export function peerOf(socket: Socket, allow: readonly Cidr[]): Peer | undefined
   const dialled = canonicalIp(socket.localAddress ?? "");
   if (address === undefined || dialled === undefined) return undefined;
   return identifyPeer(address, socket.remotePort ?? 0, dialled, allow);
-}
-
-/** Why this peer may not look a name up: strangers may ask for the nodes here, and may not use us to ask elsewhere. */
-export function refusedName({ form }: NodeName, { local, address }: Peer): string | undefined {
-  if (local || form === "bare") return undefined;
-  return `names with a host part are looked up for local peers only (--allow ${address})`;
 }
 
 type Level = "debug" | "info" | "warn" | "error";

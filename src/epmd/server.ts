@@ -8,15 +8,14 @@ import type { Cidr } from "../net/ip.js";
 import { openFileLimit } from "../os/machine.js";
 import { uidOfSocket } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
-import { type AnswerDeps, answer } from "./answer.js";
-import { type ConnectionDeps, handleConnection, UnreadAnswers } from "./connection.js";
+import type { AnswerDeps } from "./answer.js";
+import { handleConnection, UnreadAnswers } from "./connection.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
 import { describePortHolder, type ListenAddress, type Listener, listen, listenInItsPlace } from "./listener.js";
-import { type GatewayWay, type LookedUp, type LookUpDeps, lookUp } from "./look-up.js";
-import { type Peer, PeerLogs } from "./peer.js";
-import { recordLookUp } from "./record.js";
+import type { GatewayWay } from "./look-up.js";
+import { type Peer, type PeerLog, PeerLogs } from "./peer.js";
 import { createRegister, isClosedPort } from "./registering.js";
-import type { NamedPort, PortPlease2Request } from "./wire/messages.js";
+import type { NamedPort } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
   readonly addresses: readonly ListenAddress[];
@@ -74,72 +73,41 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     else log.info({ node: aliveName, port: nodePort }, listener?.isClosed ? "node left for a successor" : "node gone");
   });
 
-  const { nodes, observe, now, advertisedPort, gatewayWay = () => undefined } = options;
-  const lookUpDeps: LookUpDeps = {
-    registry,
-    nodes,
-    advertisedPort,
-    get gateway() {
-      return gatewayWay();
-    },
-  };
-  const lookUpAndRecord = (request: PortPlease2Request, peer: Peer) => {
-    const at = now();
-    const startedAt = performance.now();
-    const record = (lookedUp: LookedUp) => {
-      const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
-      recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log: logs.of(peer) });
-      return lookedUp.response;
-    };
-    const lookedUp = lookUp(request, peer, lookUpDeps);
-    // No promise for a node that lives here: it is answered at once.
-    return lookedUp instanceof Promise ? lookedUp.then(record) : record(lookedUp);
-  };
+  const { nodes, observe, now, advertisedPort, match, gatewayWay: gateway = () => undefined } = options;
   const release = (node: RegisteredNode) => holders.get(node)?.();
   const { maxNodes, uids } = options;
-  const answerDeps: AnswerDeps = {
-    registry,
+  const answering: AnswerDeps = {
+    ...{ registry, nodes, advertisedPort, gateway, observe, logs, now },
     register: createRegister({
       ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
       uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port: port() }),
     }),
-    lookUp: lookUpAndRecord,
-    list: ({ dialled }) => {
-      const gateway = gatewayWay();
-      return gateway?.contains(dialled)
-        ? registry.nodes().filter((node) => gateway.belongsToHost(node, dialled))
-        : registry.nodes();
-    },
-    match: (pattern, peer) => options.match(pattern, peer.sameHost),
+    match,
     release,
     epmdPort: port,
     relaxedCommandCheck: options.relaxedCommandCheck,
     allowKill: options.allowKill,
   };
 
-  const connectionDeps = (peer: Peer, socket: Socket): ConnectionDeps => ({
-    answer: (request, holding) => {
-      // Every request at a gateway address keeps its host.
-      gatewayWay()?.markUsed(peer.dialled);
-      return answer(request, peer, holding, answerDeps);
-    },
-    hold: (node, release) => {
-      holders.set(node, release);
-      // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
-      socket.setKeepAlive(true, options.keepAlive);
-    },
-    unregister: (node) => {
-      holders.delete(node);
-      registry.unregister(node);
-    },
-    exit: options.onKill,
-    packetTimeout: options.packetTimeout,
-    unread,
-    observe,
-    log: logs.about(peer),
-  });
-
-  const serve = (socket: Socket, peer: Peer) => handleConnection(socket, connectionDeps(peer, socket));
+  const serve = (socket: Socket, peer: Peer, peerLog: PeerLog) =>
+    handleConnection(socket, {
+      peer,
+      answering,
+      hold: (node, release) => {
+        holders.set(node, release);
+        // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
+        socket.setKeepAlive(true, options.keepAlive);
+      },
+      unregister: (node) => {
+        holders.delete(node);
+        registry.unregister(node);
+      },
+      exit: options.onKill,
+      packetTimeout: options.packetTimeout,
+      unread,
+      observe,
+      log: peerLog,
+    });
   let held = options.opened;
   held?.then(() => {
     held = undefined;
@@ -150,11 +118,11 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
       allow: options.allow,
       maxConnections,
       logs,
-      onConnection: (socket, peer) => {
-        if (!held) return serve(socket, peer);
+      onConnection: (socket, peer, peerLog) => {
+        if (!held) return serve(socket, peer, peerLog);
         // An error of a waiting connection must not end the daemon.
         socket.on("error", () => {});
-        held.then(() => socket.destroyed || serve(socket, peer));
+        held.then(() => socket.destroyed || serve(socket, peer, peerLog));
       },
       log,
     });

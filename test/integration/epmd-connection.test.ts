@@ -3,12 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import type { DaemonEvent } from "../../src/daemon/core/observations.js";
-import { answer } from "../../src/epmd/answer.js";
+import type { AnswerDeps } from "../../src/epmd/answer.js";
 import { type ConnectionDeps, handleConnection, UnreadAnswers } from "../../src/epmd/connection.js";
 import { Registry } from "../../src/epmd/core/registry.js";
-import { identifyPeer, type Peer } from "../../src/epmd/peer.js";
+import { identifyPeer } from "../../src/epmd/peer.js";
 import type { RegisteringDeps } from "../../src/epmd/registering.js";
-import type { EpmdResponse, NamedPort } from "../../src/epmd/wire/messages.js";
+import type { NamedPort } from "../../src/epmd/wire/messages.js";
+import { formatNodeName } from "../../src/names/node-name.js";
+import { notFound } from "../../src/resolve/core/resolution.js";
 import { alive2 } from "../support/raw-epmd.js";
 import { registration } from "../support/registered-node.js";
 import { registering } from "../support/registering.js";
@@ -23,9 +25,12 @@ const LOOK_UP_A = hex("0002 7a 61");
 const LOOK_UP_Z = hex("0002 7a 7a");
 const PORT2_A = hex("77 00 1267 4d 00 0006 0005 0001 61 0000");
 
+const NOWHERE = notFound("SRV_NXDOMAIN", "no SRV record");
+
 interface Options {
-  readonly lookUp?: (name: string) => Promise<EpmdResponse>;
-  readonly match?: (pattern: string, peer: Peer) => NamedPort[] | Promise<NamedPort[]>;
+  /** Of a node that is not alive here. */
+  readonly resolve?: AnswerDeps["nodes"]["resolve"];
+  readonly match?: (pattern: string, sameHost: boolean) => NamedPort[] | Promise<NamedPort[]>;
   readonly packetTimeout?: number;
   readonly peerAddress?: string;
   readonly relaxed?: boolean;
@@ -36,7 +41,7 @@ interface Options {
 
 /** An EPMD without a port: any Duplex is a peer. */
 function epmd({
-  lookUp,
+  resolve = () => NOWHERE,
   match,
   packetTimeout = 60_000,
   peerAddress = "127.0.0.1",
@@ -62,22 +67,22 @@ function epmd({
       closed = true;
     });
     handleConnection(server, {
-      answer: (request, holding) =>
-        answer(request, peer, holding, {
-          registry,
-          register: registering(registry, rules),
-          lookUp: ({ name }) => {
-            const node = registry.get(name);
-            if (node) return { ...node, type: "PORT2_RESP", result: 0 };
-            return lookUp?.(name) ?? { type: "PORT2_RESP", result: 1 };
-          },
-          list: () => registry.nodes(),
-          match: match ?? (() => []),
-          release: (node) => holders.get(node)?.(),
-          epmdPort: () => 4369,
-          relaxedCommandCheck: relaxed,
-          allowKill,
-        }),
+      peer,
+      answering: {
+        registry,
+        register: registering(registry, rules),
+        nodes: { resolve, fullName: formatNodeName },
+        advertisedPort: ({ port }) => port,
+        logs: { of: () => log },
+        now: () => 0,
+        observe: () => {},
+        gateway: () => undefined,
+        match: match ?? (() => []),
+        release: (node) => holders.get(node)?.(),
+        epmdPort: () => 4369,
+        relaxedCommandCheck: relaxed,
+        allowKill,
+      },
       hold: (node, release) => void holders.set(node, release),
       unregister: (node) => registry.unregister(node),
       exit: () => {
@@ -198,7 +203,7 @@ describe("a registration", () => {
 
   test("may be followed by further requests, answered in order without a close", async () => {
     const { connect, registry } = epmd({
-      lookUp: (name) => sleep(name === "z" ? 20 : 0).then(() => ({ type: "PORT2_RESP", result: 1 }) as const),
+      resolve: ({ aliveName }) => sleep(aliveName === "z" ? 20 : 0).then(() => NOWHERE),
     });
     const node = connect();
     await register(node);
@@ -398,7 +403,7 @@ describe("a request", () => {
   });
 
   test("that takes time is answered although the client has half-closed", async () => {
-    const { connect } = epmd({ lookUp: () => sleep(20).then(() => ({ type: "PORT2_RESP", result: 1 }) as const) });
+    const { connect } = epmd({ resolve: () => sleep(20).then(() => NOWHERE) });
     const client = connect();
     client.send(LOOK_UP_Z);
     client.halfClose();
@@ -407,7 +412,7 @@ describe("a request", () => {
   });
 
   test("whose answer fails closes its own connection and says so once", async () => {
-    const { connect, faults } = epmd({ lookUp: () => Promise.reject(new Error("broken source")) });
+    const { connect, faults } = epmd({ resolve: () => Promise.reject(new Error("broken source")) });
     const holder = connect();
     await register(holder);
     const client = connect();

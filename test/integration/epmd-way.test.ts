@@ -30,7 +30,7 @@ function ask(name: string, peer: typeof LOCAL, resolution: Resolution, registry 
     asked.push(aliveName);
     return resolution;
   };
-  const deps = { registry, nodes: { resolve }, gateway: undefined };
+  const deps = { registry, nodes: { resolve }, gateway: () => undefined };
   const lookedUp = lookUp(portPlease2(name), peer, { ...deps, advertisedPort: (node) => node.port + 1000 }) as LookedUp;
   return { response: lookedUp.response, lines: recorded(lookedUp, peer).lines, asked };
 }
@@ -109,7 +109,7 @@ describe("a node of another machine that --allow lets register here", () => {
     advertised: (node) => advertised(node, serveConfig()),
   });
   const askFor = (name: string, peer: typeof LOCAL) => {
-    const deps = { registry, advertisedPort: () => 9100, gateway: undefined };
+    const deps = { registry, advertisedPort: () => 9100, gateway: () => undefined };
     const resolve: NodeResolver["resolve"] = (node, { sameHost }) =>
       source.lookUp(
         { node: { ...node, host: "svc.test" }, family: "any" },

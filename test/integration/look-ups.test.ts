@@ -19,7 +19,12 @@ const DOWN: Resolution = { outcome: "unavailable", code: "DNS_TIMEOUT", cause: "
 function told(name: string, resolution: Resolution, peer = LOCAL): unknown {
   const registry = new Registry();
   registry.register(registration("here", 9100), 0);
-  const deps = { registry, nodes: { resolve: () => resolution }, advertisedPort: () => undefined, gateway: undefined };
+  const deps = {
+    registry,
+    nodes: { resolve: () => resolution },
+    advertisedPort: () => undefined,
+    gateway: () => undefined,
+  };
   const { events } = recorded(lookUp(portPlease2(name), peer, deps) as LookedUp, peer);
   expect(events).toHaveLength(1);
   return events[0];
@@ -48,7 +53,7 @@ test("what a bound of a look-up has left out is in the debug log", () => {
       registry: new Registry(),
       nodes: { resolve: () => resolution },
       advertisedPort: () => undefined,
-      gateway: undefined,
+      gateway: () => undefined,
     };
     return recorded(lookUp(portPlease2("b@svc"), LOCAL, deps) as LookedUp, LOCAL).lines;
   };

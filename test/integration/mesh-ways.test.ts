@@ -25,7 +25,7 @@ function ask(name: string, peer: typeof LOCAL, found = upstream("127.0.0.1", 210
     asked.push(options);
     return found;
   };
-  const deps = { registry, nodes: { resolve }, advertisedPort: () => 9100, gateway: undefined };
+  const deps = { registry, nodes: { resolve }, advertisedPort: () => 9100, gateway: () => undefined };
   const lookedUp = lookUp(portPlease2(name, forwarded), peer, deps) as LookedUp;
   const isAllowed = (source: SourceName) => !asked[0]?.forStranger || TRAITS[source].forStrangers;
   return { response: lookedUp.response, lines: recorded(lookedUp, peer).lines, isAllowed };

@@ -3,7 +3,6 @@ import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { answer } from "../../src/epmd/answer.js";
 import { handleConnection, UnreadAnswers } from "../../src/epmd/connection.js";
 import { Registry } from "../../src/epmd/core/registry.js";
 import { identifyPeer } from "../../src/epmd/peer.js";
@@ -16,7 +15,9 @@ import {
   encodeEndpoints,
 } from "../../src/epmd/wire/responses.js";
 import { ProtocolError } from "../../src/errors.js";
+import { formatNodeName } from "../../src/names/node-name.js";
 import { formatIp } from "../../src/net/ip.js";
+import { notFound } from "../../src/resolve/core/resolution.js";
 import { portPlease2 } from "../support/looked-up.js";
 import { registeredNode } from "../support/registered-node.js";
 import { registering } from "../support/registering.js";
@@ -196,18 +197,25 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
         client.on("data", () => {});
         client.on("error", () => {});
         handleConnection(server, {
-          answer: (request, holding) =>
-            answer(request, peer, holding, {
-              registry,
-              register: registering(registry),
-              lookUp: () => Promise.resolve({ type: "PORT2_RESP", result: 1 }),
-              list: () => registry.nodes(),
-              match: () => Promise.resolve([]),
-              release: () => {},
-              epmdPort: () => 4369,
-              relaxedCommandCheck: false,
-              allowKill: false,
-            }),
+          peer,
+          answering: {
+            registry,
+            register: registering(registry),
+            nodes: {
+              resolve: () => Promise.resolve(notFound("SRV_NXDOMAIN", "no SRV record")),
+              fullName: formatNodeName,
+            },
+            advertisedPort: ({ port }) => port,
+            logs: { of: () => log },
+            now: () => 0,
+            observe: () => {},
+            gateway: () => undefined,
+            match: () => Promise.resolve([]),
+            release: () => {},
+            epmdPort: () => 4369,
+            relaxedCommandCheck: false,
+            allowKill: false,
+          },
           hold: () => {},
           unregister: (node) => registry.unregister(node),
           exit: () => {},

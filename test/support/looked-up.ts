@@ -1,7 +1,6 @@
 import type { DaemonEvent } from "../../src/daemon/core/observations.js";
-import type { LookedUp } from "../../src/epmd/look-up.js";
+import { type LookedUp, recordLookUp } from "../../src/epmd/look-up.js";
 import type { Peer } from "../../src/epmd/peer.js";
-import { recordLookUp } from "../../src/epmd/record.js";
 import type { PortPlease2Request } from "../../src/epmd/wire/messages.js";
 import { formatNodeName } from "../../src/names/node-name.js";
 import { collectLog } from "./log-lines.js";

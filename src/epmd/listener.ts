@@ -25,6 +25,8 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   /** @param log of what this peer does */
   readonly onConnection: (socket: Socket, peer: Peer, log: PeerLog) => void;
+  /** A stock epmd without living nodes that has the port is killed. Default false. */
+  readonly replaceEpmd?: boolean;
   readonly log: Logger;
   readonly logs: PeerLogs;
 }
@@ -55,13 +57,24 @@ const BACKLOG = 1024;
 
 /**
  * Listens on every address with one port; 0 takes a port that is free on all.
- * @throws ListenError LISTEN_IN_USE, LISTEN_FAILED
+ * @throws ListenError LISTEN_IN_USE, which says who has the port; LISTEN_FAILED
  */
 export async function listen(
   addresses: readonly ListenAddress[],
   port: number,
   options: ListenerOptions,
 ): Promise<Listener> {
+  const bind = () => bindAll(addresses, port, options);
+  try {
+    return options.replaceEpmd ? await bindInItsPlace(bind, options.log) : await bind();
+  } catch (error) {
+    if (!isInUse(error)) throw error;
+    const message = `${error.message}: ${await describePortHolder(error.at)}`;
+    throw new ListenError(error.code, message, { cause: error, at: error.at });
+  }
+}
+
+async function bindAll(addresses: readonly ListenAddress[], port: number, options: ListenerOptions): Promise<Listener> {
   for (let attempt = 1; ; attempt++) {
     const listener = new EpmdListener(options);
     try {
@@ -210,6 +223,7 @@ class EpmdListener implements Listener {
   }
 }
 
+/** For an EPMD on this machine, milliseconds. */
 const ASK_TIMEOUT = 500;
 /** How many stock epmds are ended one after the other: each VM without `-start_epmd false` starts a new one. */
 const REPLACE_ATTEMPTS = 3;
@@ -218,7 +232,7 @@ const KILL_GRACE = 2000;
 const KILL_POLL = 20;
 
 /** Describes the program that has our port, as far as NAMES (for an EPMD) and /proc (for the process) tell. */
-export async function describePortHolder(at: IpPort): Promise<string> {
+async function describePortHolder(at: IpPort): Promise<string> {
   const program = findListener(at.port);
   const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
   try {
@@ -252,14 +266,18 @@ async function endIdleEpmd(at: IpPort): Promise<boolean> {
   }
 }
 
+function isInUse(error: unknown): error is ListenError & { readonly at: IpPort } {
+  return error instanceof ListenError && error.code === "LISTEN_IN_USE" && error.at !== undefined;
+}
+
 /** `--replace-epmd`. @throws what listening throws, when there is no epmd that can be replaced */
-export async function listenInItsPlace(bind: () => Promise<Listener>, log: Logger): Promise<Listener> {
+async function bindInItsPlace(bind: () => Promise<Listener>, log: Logger): Promise<Listener> {
   let patience = Number.NEGATIVE_INFINITY;
   for (let ended = 0; ; ) {
     try {
       return await bind();
     } catch (error) {
-      if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
+      if (!isInUse(error)) throw error;
       if (performance.now() > patience) {
         if (ended === REPLACE_ATTEMPTS || !(await endIdleEpmd(error.at))) throw error;
         ended += 1;

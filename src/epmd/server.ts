@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import { exchangeLimit } from "../dns/exchange.js";
-import { ListenError } from "../errors.js";
 import { hostLimit } from "../gateway/core/addresses.js";
 import type { Cidr } from "../net/ip.js";
 import { openFileLimit } from "../os/machine.js";
@@ -11,7 +10,7 @@ import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { AnswerDeps } from "./answer.js";
 import { handleConnection, UnreadAnswers } from "./connection.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
-import { describePortHolder, type ListenAddress, type Listener, listen, listenInItsPlace } from "./listener.js";
+import { type ListenAddress, type Listener, listen } from "./listener.js";
 import type { GatewayWay } from "./look-up.js";
 import { type Peer, type PeerLog, PeerLogs } from "./peer.js";
 import { createRegister, isClosedPort } from "./registering.js";
@@ -113,36 +112,22 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
     held = undefined;
   });
 
-  const bind = () =>
-    listen(options.addresses, options.port, {
-      allow: options.allow,
-      maxConnections,
-      logs,
-      onConnection: (socket, peer, peerLog) => {
-        if (!held) return serve(socket, peer, peerLog);
-        // An error of a waiting connection must not end the daemon.
-        socket.on("error", () => {});
-        held.then(() => socket.destroyed || serve(socket, peer, peerLog));
-      },
-      log,
-    });
-
-  try {
-    listener = options.replaceEpmd ? await listenInItsPlace(bind, log) : await bind();
-    if (maxConnections < options.maxConnections) {
-      log.warn(
-        { maxConnections },
-        "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
-      );
-    }
-    return listener;
-  } catch (error) {
-    if (!(error instanceof ListenError) || error.code !== "LISTEN_IN_USE" || !error.at) throw error;
-    throw new ListenError(error.code, `${error.message}: ${await describePortHolder(error.at)}`, {
-      cause: error,
-      at: error.at,
-    });
+  listener = await listen(options.addresses, options.port, {
+    ...{ allow: options.allow, maxConnections, replaceEpmd: options.replaceEpmd, logs, log },
+    onConnection: (socket, peer, peerLog) => {
+      if (!held) return serve(socket, peer, peerLog);
+      // An error of a waiting connection must not end the daemon.
+      socket.on("error", () => {});
+      held.then(() => socket.destroyed || serve(socket, peer, peerLog));
+    },
+  });
+  if (maxConnections < options.maxConnections) {
+    log.warn(
+      { maxConnections },
+      "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
+    );
   }
+  return listener;
 }
 
 /** File descriptors for everything but connections and DNS queries: listening sockets, a DNS zone, Consul, logs. */

@@ -3,9 +3,9 @@ import { hostPort } from "../net/ip.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { exchange, type Failed, type NameServer, type Transport } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
-import type { Answer, Settled } from "./wire/answer.js";
+import { type Answer, presentRecord, type Settled } from "./wire/answer.js";
 import { type Message, UDP_PAYLOAD_SIZE } from "./wire/message.js";
-import { presentRecord, type QueryType } from "./wire/record.js";
+import type { QueryType } from "./wire/record.js";
 
 export interface Query {
   readonly qname: string;

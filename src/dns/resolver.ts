@@ -8,8 +8,8 @@ import { ExchangeSlots, type NameServer } from "./exchange.js";
 import { NameServers } from "./name-servers.js";
 import { Search } from "./search.js";
 import { type QueryEnd, SharedQuery } from "./shared-query.js";
-import type { Absence, DnsResult, Records } from "./wire/answer.js";
-import { canonicalName, nameProblem, presentRecord, type QueryType, type ResourceRecord } from "./wire/record.js";
+import { type Absence, type DnsResult, presentRecord, type Records } from "./wire/answer.js";
+import { canonicalName, nameProblem, type QueryType, type ResourceRecord } from "./wire/record.js";
 
 export interface QueryOptions {
   /** Milliseconds on the clock of `now`. */

@@ -6,8 +6,8 @@ import type { Logger } from "../daemon/logger.js";
 import { ProtocolError } from "../errors.js";
 import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";
-import { isResponse } from "./wire/layout.js";
 import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/message.js";
+import { isResponse } from "./wire/record.js";
 
 /** The client of a query. */
 export interface QueryPeer {

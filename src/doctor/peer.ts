@@ -1,11 +1,11 @@
 import { serviceNames } from "../consul/examine.js";
 import { type Probe, probeWords } from "../distribution/words.js";
-import { nameProblem, srvOwner } from "../dns/wire/record.js";
+import { nameProblem } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
 import { parseServiceDomain } from "../names/service-domain.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
-import type { Unavailable } from "../resolve/core/resolution.js";
+import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";

@@ -1,5 +1,5 @@
 import { preferAddresses } from "../dns/core/order.js";
-import { nameProblem, srvOwner } from "../dns/wire/record.js";
+import { nameProblem } from "../dns/wire/record.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
@@ -11,6 +11,7 @@ import {
   type NodeQuestion,
   notFound,
   type Resolution,
+  srvOwner,
   type Unavailable,
   unavailable,
 } from "./core/resolution.js";

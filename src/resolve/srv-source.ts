@@ -1,7 +1,7 @@
 import { orderSrv, preferAddresses } from "../dns/core/order.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Records } from "../dns/wire/answer.js";
-import { nameProblem, type ResourceRecord, type SrvRecord, srvOwner } from "../dns/wire/record.js";
+import { nameProblem, type ResourceRecord, type SrvRecord } from "../dns/wire/record.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf, isLinkLocal } from "../net/ip.js";
 import {
@@ -13,7 +13,7 @@ import {
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
-import { Bounds, type NodeQuestion, notFound, type Resolution, unavailable } from "./core/resolution.js";
+import { Bounds, type NodeQuestion, notFound, type Resolution, srvOwner, unavailable } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
 export interface SrvSourceOptions {

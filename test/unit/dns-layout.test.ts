@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { labelsAt, layoutOf, questionLayoutOf } from "../../src/dns/wire/layout.js";
+import { labelsAt, layoutOf, questionLayoutOf } from "../../src/dns/wire/record.js";
 import { ProtocolError } from "../../src/errors.js";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ""), "hex");

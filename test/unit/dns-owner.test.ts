@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { srvOwner } from "../../src/dns/wire/record.js";
+import { srvOwner } from "../../src/resolve/core/resolution.js";
 
 const node = { aliveName: "node_b", host: "svc.service.consul", family: undefined, form: "full" } as const;
 

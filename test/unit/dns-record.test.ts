@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { nameProblem, presentRecord, type ResourceRecord, typeName } from "../../src/dns/wire/record.js";
+import { presentRecord } from "../../src/dns/wire/answer.js";
+import { nameProblem, type ResourceRecord, typeName } from "../../src/dns/wire/record.js";
 
 const OWNER = { owner: "a.svc.service.consul", ttl: 7 };
 

@@ -1,8 +1,15 @@
 import type { Buffer } from "node:buffer";
 import { ProtocolError } from "../../errors.js";
-import { HEADER_LENGTH, isResponse, questionLayoutOf } from "./layout.js";
 import { type Message, RCODES, type Rcode } from "./message.js";
-import { canonicalName, type QueryType, type ResourceRecord } from "./record.js";
+import {
+  canonicalName,
+  HEADER_LENGTH,
+  isResponse,
+  type QueryType,
+  questionLayoutOf,
+  type ResourceRecord,
+  typeName,
+} from "./record.js";
 
 /** What was asked, as far as an answer has to match it. */
 export interface Asked {
@@ -181,3 +188,27 @@ export interface DnsFailure {
 
 /** What a query for the records of a name and type gave. */
 export type DnsResult = Records | Absence | DnsFailure;
+
+/** Presentation form: `node_a.example. 0 SRV 1 1 9100 host.example.` */
+export function presentRecord(record: ResourceRecord): string {
+  return `${record.owner}. ${record.ttl} ${presentRdata(record)}`;
+}
+
+function presentRdata(record: ResourceRecord): string {
+  switch (record.type) {
+    case "A":
+    case "AAAA":
+      return `${record.type} ${record.address}`;
+    case "CNAME":
+    case "PTR":
+      return `${record.type} ${record.target}.`;
+    case "SRV":
+      return `SRV ${record.priority} ${record.weight} ${record.port} ${record.target}.`;
+    case "SOA":
+      return `SOA ${record.mname}. ${record.rname}. ${record.serial} ${record.minimum}`;
+    case "other":
+      return typeName(record.typeCode);
+    default:
+      return record satisfies never;
+  }
+}

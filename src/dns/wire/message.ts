@@ -4,21 +4,19 @@ import { ProtocolError } from "../../errors.js";
 import { formatIp, parseIp } from "../../net/ip.js";
 import {
   CLASS_IN,
+  canonicalName,
   HEADER_LENGTH,
   isResponse,
+  type KnownRecord,
   layoutOf,
   malformed,
+  nameProblem,
+  type Question,
   type QuestionLayout,
   questionLayoutOf,
   type RecordLayout,
-  TYPE,
-} from "./layout.js";
-import {
-  canonicalName,
-  type KnownRecord,
-  nameProblem,
-  type Question,
   type ResourceRecord,
+  TYPE,
   typeName,
 } from "./record.js";
 

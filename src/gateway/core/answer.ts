@@ -1,7 +1,12 @@
 import { Buffer } from "node:buffer";
-import { CLASS_IN, HEADER_LENGTH, questionLayoutOf } from "../../dns/wire/layout.js";
 import { decodeMessage, encodeResponse, FLAG, type Message, rcodeNumber } from "../../dns/wire/message.js";
-import type { AddressRecord, KnownRecord } from "../../dns/wire/record.js";
+import {
+  type AddressRecord,
+  CLASS_IN,
+  HEADER_LENGTH,
+  type KnownRecord,
+  questionLayoutOf,
+} from "../../dns/wire/record.js";
 import type { ReverseQuestion } from "./question.js";
 
 /**

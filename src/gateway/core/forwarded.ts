@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { IpPort } from "../../config/network-values.js";
-import { layoutOf, TYPE } from "../../dns/wire/layout.js";
 import { FLAG } from "../../dns/wire/message.js";
+import { layoutOf, TYPE } from "../../dns/wire/record.js";
 import { ProtocolError } from "../../errors.js";
 import { familyOf, isWildcard } from "../../net/ip.js";
 

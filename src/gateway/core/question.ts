@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { isDomainName, isLabel } from "../../config/network-values.js";
-import { labelsAt, layoutOf, questionLayoutOf } from "../../dns/wire/layout.js";
+import { labelsAt, layoutOf, questionLayoutOf } from "../../dns/wire/record.js";
 import { canonicalIp, formatIp } from "../../net/ip.js";
 
 /** A query, as far as the gateway has to know it. */

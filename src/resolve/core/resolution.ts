@@ -1,6 +1,9 @@
+import { canonicalName } from "../../dns/wire/record.js";
 import { ConsulError, type ConsulErrorCode, EpmdError, type EpmdErrorCode } from "../../errors.js";
 import type { NodeName } from "../../names/node-name.js";
+import { partsOf } from "../../names/service-domain.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
+import { fillTemplate } from "../../text.js";
 
 /** The sources, in the order in which they are asked. */
 export type SourceName = "registry" | "static" | "upstream" | "srv" | "fallback";
@@ -237,4 +240,12 @@ export class Bounds {
   get told(): { readonly leftOut?: readonly LeftOut[] } {
     return this.#leftOut.length > 0 ? { leftOut: this.#leftOut } : {};
   }
+}
+
+/**
+ * The name whose SRV records have the endpoints of a node.
+ * @param template `--srv-name`, such as `{name}.{host}`; `{service}` is the first label of the host
+ */
+export function srvOwner(template: string, node: NodeName & { readonly host: string }): string {
+  return canonicalName(fillTemplate(template, partsOf(node)));
 }

@@ -1,4 +1,5 @@
-import { unwatchFile, watchFile } from "node:fs";
+import { type Stats, statSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { type StaticNode, staticNode } from "../config/network-values.js";
 import { ValueError } from "../config/values.js";
 import type { Logger } from "../daemon/logger.js";
@@ -114,6 +115,8 @@ export function staticSource(
   { nodes, nodesFile, ownNames, domains, log }: StaticSourceOptions,
   watch: boolean,
 ): StaticSource {
+  // Taken before the file is read: a change that comes meanwhile is seen at the first check.
+  const firstVersion = nodesFile === undefined ? undefined : versionAtStart(nodesFile);
   let entries = byAliveName([...nodes, ...(nodesFile === undefined ? [] : readAtStart(nodesFile))]);
   let reading: Promise<void> = Promise.resolve();
 
@@ -131,8 +134,16 @@ export function staticSource(
     if (nodesFile !== undefined) reading = reading.then(() => readAgain(nodesFile));
     return reading;
   };
-  if (nodesFile !== undefined && watch)
-    watchFile(nodesFile, { interval: FILE_POLL_INTERVAL, persistent: false }, reload);
+  let timer: NodeJS.Timeout | undefined;
+  const follow = (path: string, version: string | undefined) => {
+    const look = async () => {
+      const now = versionOf(await stat(path).catch(() => undefined));
+      if (now !== version) await reload();
+      if (timer) follow(path, now);
+    };
+    timer = setTimeout(look, FILE_POLL_INTERVAL).unref();
+  };
+  if (nodesFile !== undefined && watch) follow(nodesFile, firstVersion);
 
   /** Whether an entry is for the node in the question. */
   const isMeant = (entry: StaticNode, node: NodeQuestion["node"], dialled: string | undefined): boolean => {
@@ -148,7 +159,10 @@ export function staticSource(
     name: "static",
     ...TRAITS.static,
     reload,
-    close: () => nodesFile !== undefined && unwatchFile(nodesFile, reload),
+    close: () => {
+      clearTimeout(timer);
+      timer = undefined;
+    },
     lookUp: ({ node, family }, { dialled }) => {
       const endpoints = (entries.get(node.aliveName) ?? [])
         .filter((entry) => isMeant(entry, node, dialled))
@@ -158,6 +172,19 @@ export function staticSource(
       return { outcome: "found", source: "static", endpoints, ttl: 0, stale: false };
     },
   };
+}
+
+/** Another one after each change of the file; undefined for a file that is missing or cannot be looked at. */
+function versionOf(stats: Stats | undefined): string | undefined {
+  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+}
+
+function versionAtStart(path: string): string | undefined {
+  try {
+    return versionOf(statSync(path));
+  } catch {
+    return undefined;
+  }
 }
 
 function byAliveName(nodes: readonly StaticNode[]): ReadonlyMap<string, readonly StaticNode[]> {

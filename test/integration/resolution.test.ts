@@ -1,8 +1,9 @@
 import { once } from "node:events";
+import { renameSync } from "node:fs";
 import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
 import { staticNode } from "../../src/config/network-values.js";
 import { Registry } from "../../src/epmd/core/registry.js";
@@ -400,6 +401,17 @@ describe("a nodes file", () => {
     };
     return { path, source, lookUp, messages, lines };
   }
+
+  test("is read again when it changes right after the start", async () => {
+    const path = join(await temporaryFolder("nodes"), "nodes");
+    await writeFile(path, "a@svc.test=10.0.0.1:1\n");
+    await writeFile(`${path}.new`, "a@svc.test=10.0.0.1:2\n");
+    const { log, messages } = collectLog();
+    const source = staticSource({ ...OPTIONS, nodesFile: path, log }, true);
+    onTestFinished(() => source.close());
+    renameSync(`${path}.new`, path);
+    await waitFor(() => messages().includes("nodes file read"), { what: "the new file" });
+  });
 
   test("is read again when another is renamed over it, and on request", async () => {
     const { path, source, lookUp } = await nodesFile("a@svc.test=10.0.0.1:1\n");

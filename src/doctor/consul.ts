@@ -145,7 +145,7 @@ export const consulToken: Check = {
   },
 };
 
-/** Where the nodes here are in Consul nevertheless, serve has another token than doctor. */
+/** If the nodes here are in Consul although this token may not write them, serve uses a different token than doctor. */
 async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
   const token = tokenWords(examination);
   const evidence = `${token} may not write the service ${listed(services)}`;

@@ -90,7 +90,7 @@ function answerLocal(node: RegisteredNode, asked: Requested, peer: Peer, deps: L
   if (port !== undefined) return portAnswer(asked, node.aliveName, port, node, undefined);
   return refusal(asked, {
     outcome: "unreachable",
-    reason: "no port of this bridge network is mapped to the node's",
+    reason: "the node's port is not a mapped port of this bridge network, so other machines cannot reach it",
   });
 }
 

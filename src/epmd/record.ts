@@ -34,7 +34,11 @@ export function recordLookUp(
   const { response, way, asked, node, resolution, noPort } = lookedUp;
   const found = resolution?.outcome === "found" ? resolution : undefined;
   const name = node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME);
-  if (found?.leftOut) log.debug({ node: name, leftOut: found.leftOut }, "look-up left out what is above its limits");
+  if (found?.leftOut)
+    log.debug(
+      { node: name, leftOut: found.leftOut },
+      "some records, endpoints or probes of this look-up were not used: it reached a limit",
+    );
   observe({
     type: "look-up",
     at: timing.at,

@@ -78,7 +78,10 @@ export class Leftovers {
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
         // Usually the token may not write that service, and the daemons of the service renew the entry.
-        log.debug({ err: error, serviceId: id }, "a dead entry of another daemon stays as it is");
+        log.debug(
+          { err: error, serviceId: id },
+          "could not register the dead entry of another daemon again; it is left unchanged",
+        );
       }
     }
     this.#lapsed = now;

@@ -118,7 +118,7 @@ export class Namesakes {
       );
     }
     if (news.length > MOST_TOLD)
-      log.error({ count: news.length }, "so are other nodes of names that are published here");
+      log.error({ count: news.length }, "more names published here are also published by other machines");
     const over = Array.from(before).filter(([key]) => !now.has(key));
     if (over.length > 0) {
       const nodes = over.slice(0, MOST_TOLD).map(([, { node }]) => node);

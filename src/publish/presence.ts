@@ -84,8 +84,8 @@ export class Presence {
     if (ids.length === 0) return;
     const what =
       ids.length === 1
-        ? "another live daemon holds this service id; ours gets one of its own"
-        : `another live daemon holds ${ids.length} service ids of ours; they get others`;
+        ? "another running daemon already uses this service id; this daemon will use a different one"
+        : `other running daemons already use ${ids.length} service ids; this daemon will use different ones`;
     this.#deps.log.warn(named("serviceId", ids), `${what} (give one of the daemons another --instance)`);
   }
 

@@ -101,7 +101,10 @@ export class StandingSocket {
     } catch (error) {
       const complaint = describeError(error);
       if (this.#complaint !== complaint) {
-        log.error({ error: complaint }, "no daemon finds this process: it cannot listen on its control socket again");
+        log.error(
+          { error: complaint },
+          "cannot listen on the control socket again: no daemon can connect to this relay process",
+        );
       }
       this.#complaint = complaint;
       if (this.#taken || !(error instanceof ListenError) || error.code !== "LISTEN_IN_USE") return;

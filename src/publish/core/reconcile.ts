@@ -11,7 +11,7 @@ import {
 /**
  * What Consul shall hold for one name. Times are monotonic milliseconds.
  * - `up`: the node is alive.
- * - `awaited`: our predecessor has published it, and its VM may return until then.
+ * - `awaited`: the daemon that ran before us published it. Its entry is kept until the time `until`, because its VM may register again.
  * - `leaving`: its VM has gone. The entry leaves DNS now and is removed then: a VM that lost its EPMD registers again
  *   after 2 s.
  * - `gone`: nothing.

@@ -5,7 +5,7 @@ import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
-import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
+import { parseServiceDomain, qualifiedDomain } from "../names/domains.js";
 import type { Machine } from "../os/machine.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";

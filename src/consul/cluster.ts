@@ -1,8 +1,13 @@
 import { ConfigError } from "../errors.js";
-import type { DomainSettings } from "../names/domains.js";
-import type { Glob } from "../names/glob.js";
+import {
+  type DomainSettings,
+  expandHost,
+  parseServiceDomain,
+  qualifiedDomain,
+  type ServiceDomain,
+} from "../names/domains.js";
 import { parseNamePattern } from "../names/node-name.js";
-import { expandHost, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../names/service-domain.js";
+import type { Glob } from "../text.js";
 import type { ConsulClient } from "./client.js";
 import { type ClusterNode, clusterNodes } from "./core/catalogue.js";
 

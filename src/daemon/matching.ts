@@ -1,9 +1,8 @@
 import { matchNodes, nodesAlive, nodesOfService, type ServiceInstance } from "../consul/core/catalogue.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import type { NamedPort } from "../epmd/wire/messages.js";
-import type { Domains } from "../names/domains.js";
+import { type Domains, parseServiceDomain } from "../names/domains.js";
 import { parseNamePattern } from "../names/node-name.js";
-import { parseServiceDomain } from "../names/service-domain.js";
 
 export interface MatchingDeps {
   readonly consulDomain: string;

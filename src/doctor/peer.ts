@@ -2,7 +2,7 @@ import { serviceNames } from "../consul/examine.js";
 import { type Probe, probeWords } from "../distribution/words.js";
 import { nameProblem, srvOwner } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
-import { parseServiceDomain } from "../names/service-domain.js";
+import { parseServiceDomain } from "../names/domains.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { Unavailable } from "../resolve/core/resolution.js";

@@ -1,8 +1,7 @@
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import { isLeftOut, nodeDomain } from "../names/domains.js";
-import { isHelperName } from "../names/helper-names.js";
-import { parseNodeName } from "../names/node-name.js";
+import { isHelperName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import type { Machine } from "../os/machine.js";

@@ -9,7 +9,7 @@ import { portPlease } from "../epmd/client.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import type { Domains } from "../names/domains.js";
-import { isHelperName } from "../names/helper-names.js";
+import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit } from "../os/machine.js";

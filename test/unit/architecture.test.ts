@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [path: string, code: string])[] = [
 ];
 
 const LEGAL: readonly (readonly [path: string, code: string])[] = [
-  ["src/names/x.ts", 'export { a } from "./glob.js";'],
+  ["src/names/x.ts", 'export { a } from "./domains.js";'],
   ["src/config/x.ts", 'export { a } from "../gateway/core/names.js";'],
   ["src/config/x.ts", 'export { a } from "../errors.js";'],
   ["src/net/x.ts", 'export { Buffer } from "node:buffer";'],
@@ -119,7 +119,7 @@ test("what a linter rule cannot say: pure code has no randomness and no state of
   const pure = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).filter((file) =>
     /^(names|net|config)\/.*\.ts$|\/(core|wire)\/.*\.ts$|^(errors|text|sampling)\.ts$/.test(file),
   );
-  expect(pure.length).toBeGreaterThan(60);
+  expect(pure.length).toBeGreaterThan(40);
   const offenders = pure.filter((file) => {
     const code = readFileSync(`${ROOT}src/${file}`, "utf8");
     return /Math\.random|randomBytes|randomUUID/.test(code) || /^(export )?let /m.test(code);

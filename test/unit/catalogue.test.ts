@@ -8,9 +8,8 @@ import {
   type ServiceInstance,
   type ServiceMember,
 } from "../../src/consul/core/catalogue.js";
-import { Domains } from "../../src/names/domains.js";
-import { parseGlob } from "../../src/names/glob.js";
-import { parseServiceDomain } from "../../src/names/service-domain.js";
+import { Domains, parseServiceDomain } from "../../src/names/domains.js";
+import { parseGlob } from "../../src/text.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
 const HOST = "svc.service.consul";

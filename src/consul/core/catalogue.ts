@@ -1,11 +1,10 @@
 import { isAliveName } from "../../config/network-values.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import type { NamedPort } from "../../epmd/wire/messages.js";
-import type { DomainSettings } from "../../names/domains.js";
-import type { Glob } from "../../names/glob.js";
+import { type DomainSettings, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/domains.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
-import { parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/service-domain.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
+import type { Glob } from "../../text.js";
 
 /** An instance of a service as Consul's health API has it. */
 export interface ServiceInstance {

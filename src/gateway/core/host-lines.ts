@@ -1,7 +1,7 @@
 import { domainName } from "../../config/network-values.js";
 import { ValueError } from "../../config/values.js";
 import { ConfigError } from "../../errors.js";
-import { qualifiedDomain } from "../../names/service-domain.js";
+import { qualifiedDomain } from "../../names/domains.js";
 import { parseIp } from "../../net/ip.js";
 import type { GatewayAddresses, HostAddress } from "./addresses.js";
 

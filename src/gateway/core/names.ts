@@ -1,5 +1,4 @@
-import { type DomainSettings, servedDomains } from "../../names/domains.js";
-import { qualifiedDomain } from "../../names/service-domain.js";
+import { type DomainSettings, qualifiedDomain, servedDomains } from "../../names/domains.js";
 
 /** The settings that decide which hosts resolve to loopback addresses. */
 export interface GatewayNameSettings extends Pick<DomainSettings, "domain" | "consulDomain"> {

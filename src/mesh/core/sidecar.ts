@@ -1,6 +1,5 @@
 import type { NomadEnvironment } from "../../config/nomad.js";
-import { type DomainSettings, nodeDomain, servedDomains } from "../../names/domains.js";
-import { parseServiceDomain, partsOf } from "../../names/service-domain.js";
+import { type DomainSettings, nodeDomain, parseServiceDomain, partsOf, servedDomains } from "../../names/domains.js";
 import { fillTemplate } from "../../text.js";
 import type { Upstream } from "./upstream.js";
 

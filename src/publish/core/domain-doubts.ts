@@ -1,5 +1,4 @@
-import type { DomainSettings } from "../../names/domains.js";
-import { qualifiedDomain, readConsulName } from "../../names/service-domain.js";
+import { type DomainSettings, qualifiedDomain, readConsulName } from "../../names/domains.js";
 import { publishesToConsul, type RegisterSettings } from "./publication.js";
 
 /** A domain under Consul's that does not do what its user probably expects. */

@@ -1,7 +1,6 @@
 import { nodesOfService, type ServiceMember } from "../../consul/core/catalogue.js";
-import { type DomainSettings, nodeDomain } from "../../names/domains.js";
+import { type DomainSettings, nodeDomain, parseServiceDomain } from "../../names/domains.js";
 import { formatNodeName } from "../../names/node-name.js";
-import { parseServiceDomain } from "../../names/service-domain.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE, META_OWNER, type ServiceEntry } from "./service-entry.js";
 

@@ -1,8 +1,14 @@
 import type { NomadEnvironment } from "../../config/nomad.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
-import { type DomainSettings, nodeDomain, nodeHost, serviceOf } from "../../names/domains.js";
-import { isHelperName } from "../../names/helper-names.js";
-import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
+import {
+  type DomainSettings,
+  nodeDomain,
+  nodeHost,
+  parseServiceDomain,
+  qualifiedDomain,
+  serviceOf,
+} from "../../names/domains.js";
+import { isHelperName } from "../../names/node-name.js";
 import { EPMD_PORT } from "../../net/endpoint.js";
 import { familyOf, hostPort } from "../../net/ip.js";
 import { type AdvertiseSettings, reach } from "./advertised.js";

@@ -1,6 +1,5 @@
 import { ConsulError } from "../errors.js";
-import type { LocalService } from "../mesh/core/second-instance.js";
-import type { Sidecar } from "../mesh/core/sidecar.js";
+import type { LocalService, Sidecar } from "../mesh/core/sidecar.js";
 import {
   type HeldCheck,
   type HeldService,

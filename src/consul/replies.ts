@@ -1,5 +1,4 @@
-import type { LocalService } from "../mesh/core/second-instance.js";
-import type { Sidecar } from "../mesh/core/sidecar.js";
+import type { LocalService, Sidecar } from "../mesh/core/sidecar.js";
 import type { Upstream } from "../mesh/core/upstream.js";
 import { canonicalIp } from "../net/ip.js";
 import {

@@ -6,13 +6,14 @@ import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import type { Machine } from "../os/machine.js";
 import { reach } from "../publish/core/advertised.js";
-import { type Obstacle, obstacleOf } from "../publish/core/obstacles.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import {
   aliveNameOf,
   type HeldCheck,
   type HeldService,
   META_OWNER,
+  type Obstacle,
+  obstacleOf,
   type ServiceEntry,
   ttlCheckId,
 } from "../publish/core/service-entry.js";

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { heldByOthers, type LocalService } from "../../src/mesh/core/second-instance.js";
 import {
   asksAgent,
   destinationOf,
+  heldByOthers,
   isMeshed,
+  type LocalService,
   ownSidecars,
   type Sidecar,
   sidecarsOfNodes,

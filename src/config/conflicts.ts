@@ -1,7 +1,6 @@
 import { ConfigError } from "../errors.js";
-import { isOwnServer } from "../gateway/core/forwarded.js";
 import { isMeshed } from "../mesh/core/sidecar.js";
-import { familyOf, hostPort, isLoopback } from "../net/ip.js";
+import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
 import { domainDoubts } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";
 import type { NomadEnvironment } from "./nomad.js";

@@ -1,6 +1,6 @@
 import { ConsulError } from "../errors.js";
 import type { ConsulClient } from "./client.js";
-import { AgentAnswer, areAclsOff, isUnknownToken } from "./refusal.js";
+import { AgentAnswer, areAclsOff, isUnknownToken } from "./transport.js";
 
 /** Questions of doctor. None of them changes anything. Each throws ConsulError. */
 

@@ -1,5 +1,6 @@
 import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
 import type { Config } from "../config/config.js";
+import { createMatching } from "../consul/core/matching.js";
 import { ConsulSide, loadConsulSide } from "../consul/side.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
@@ -20,7 +21,6 @@ import { composeResolution, type Resolving } from "../resolve/compose.js";
 import { registrySource } from "../resolve/registry-source.js";
 import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
-import { createMatching } from "./matching.js";
 import { observeDaemon } from "./metrics.js";
 
 /**

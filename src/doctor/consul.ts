@@ -1,5 +1,6 @@
 import { writeRights } from "../consul/examine.js";
-import { AgentAnswer, UnreadableFile } from "../consul/refusal.js";
+import { UnreadableFile } from "../consul/token.js";
+import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
 import { nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";

@@ -1,4 +1,5 @@
-import { AgentAnswer, isUnknownToken, UnreadableFile } from "../consul/refusal.js";
+import { UnreadableFile } from "../consul/token.js";
+import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
 import type { Work } from "./core/reconcile.js";

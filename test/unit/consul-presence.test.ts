@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { AgentAnswer } from "../../src/consul/refusal.js";
+import { AgentAnswer } from "../../src/consul/transport.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import { Presence, type Standing } from "../../src/publish/presence.js";

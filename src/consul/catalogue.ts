@@ -13,7 +13,7 @@ export interface CatalogueTimings extends FollowTimings {
   readonly idle: number;
 }
 
-export interface CatalogueOptions {
+interface CatalogueOptions {
   readonly client: Pick<ConsulClient, "followService">;
   readonly log: Logger;
   /** Monotonic milliseconds. */

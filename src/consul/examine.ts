@@ -31,7 +31,7 @@ export async function leader(client: ConsulClient): Promise<Leader> {
   }
 }
 
-export type Rights =
+type Rights =
   | { readonly kind: "acls-off" }
   /** The services that the token may not write. */
   | { readonly kind: "known"; readonly denied: readonly string[] }

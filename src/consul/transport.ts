@@ -254,7 +254,7 @@ const MAX_WORDS = 300;
  * @param error as papi throws it: with a response when the agent did answer
  * @param token is left out of the message, also where the agent repeats it
  */
-export function callError(where: string, error: unknown, token: string | undefined): ConsulError {
+function callError(where: string, error: unknown, token: string | undefined): ConsulError {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
   if (!response) return unavailableError(`${where}: ${describeError(error)}`, error);
   const status = response.statusCode ?? 0;
@@ -289,6 +289,6 @@ function codeOf(status: number, words: string): string {
   return status === 429 || status >= 500 ? "CONSUL_UNAVAILABLE" : "CONSUL_REJECTED";
 }
 
-export function unavailableError(message: string, cause: unknown): ConsulError {
+function unavailableError(message: string, cause: unknown): ConsulError {
   return new ConsulError("CONSUL_UNAVAILABLE", message, { cause });
 }

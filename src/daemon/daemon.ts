@@ -58,7 +58,7 @@ export interface Daemon {
   readonly close: () => Promise<void>;
 }
 
-export interface DaemonSettings {
+interface DaemonSettings {
   /** As --domain has them, fully qualified: `[glob=]domain`. */
   readonly domain: readonly string[];
   /** As --dns has them: `[domain=]ip:port`; undefined in a mesh, where none is asked. */

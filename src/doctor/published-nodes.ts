@@ -26,7 +26,7 @@ export const NOTHING_PUBLISHED = "nothing is published in Consul with these opti
 export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 /** The nodes here, and the options by which they are published. */
-export interface NodesHere {
+interface NodesHere {
   readonly config: Config;
   readonly machine: Machine;
   readonly nodes: () => Promise<readonly LocalNode[]>;

@@ -18,7 +18,7 @@ export function qualifiedDomain(domain: string, consulDomain: string): string {
 }
 
 /** Whether a name is a domain or lies under it; both lower case, without trailing dot. */
-export function isUnder(name: string, domain: string): boolean {
+function isUnder(name: string, domain: string): boolean {
   return name === domain || name.endsWith(`.${domain}`);
 }
 
@@ -41,7 +41,7 @@ export interface ServiceDomain {
 }
 
 /** The kind of a name under Consul's domain: a service, or something under which no node can be published. */
-export type ConsulName =
+type ConsulName =
   | ({ readonly kind: "service" } & ServiceDomain)
   | { readonly kind: "other" /** What it is, and why nodes cannot be under it. */; readonly reason: string };
 
@@ -166,7 +166,7 @@ export function nodeHost(aliveName: string, settings: Omit<DomainSettings, "publ
 }
 
 /** What this machine is called, and its addresses at the time of the call. */
-export interface OwnNames {
+interface OwnNames {
   /** Lower case. */
   readonly names: ReadonlySet<string>;
   readonly addresses: () => readonly string[];

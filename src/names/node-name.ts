@@ -57,7 +57,7 @@ export function formatNodeName({ aliveName, host }: Pick<NodeName, "aliveName" |
 }
 
 /** `<glob>@<host>`: the nodes of the host whose alive names match the glob. */
-export interface NamePattern {
+interface NamePattern {
   readonly glob: Glob;
   /** As in a node name: lower case, without trailing dot, and not expanded yet (`svc`). */
   readonly host: string;

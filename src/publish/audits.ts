@@ -9,7 +9,7 @@ import type { Leftovers } from "./ownership.js";
 import type { Publisher } from "./publisher.js";
 import type { Timings } from "./timing.js";
 
-export interface AuditsDeps {
+interface AuditsDeps {
   readonly client: Pick<ConsulClient, "services" | "checks" | "lookForToken">;
   /** META_OWNER of our entries. */
   readonly owner: string;

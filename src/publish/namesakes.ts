@@ -8,7 +8,7 @@ import { nameKey } from "./core/reconcile.js";
 import { META_NODE } from "./core/service-entry.js";
 import type { Timings } from "./timing.js";
 
-export interface NamesakesDeps {
+interface NamesakesDeps {
   readonly client: Pick<ConsulClient, "members">;
   readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;

@@ -42,7 +42,7 @@ export async function readOwner(port: number): Promise<string> {
   return `${boot ?? hostname()}/${namespace ?? "-"}/${port}`;
 }
 
-export interface LeftoversDeps {
+interface LeftoversDeps {
   readonly client: ConsulClient;
   readonly owner: string;
   /** Of the service ids of this instance: `srv-epmd:<instance>:`. */

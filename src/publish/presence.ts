@@ -19,7 +19,7 @@ export interface Standing {
   readonly isTold: boolean;
 }
 
-export interface PresenceDeps {
+interface PresenceDeps {
   readonly log: Logger;
   readonly timings: Pick<Timings, "patience" | "gather">;
   /** Monotonic milliseconds. */

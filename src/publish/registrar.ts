@@ -23,7 +23,7 @@ export interface RegistrarSettings extends Omit<PublicationSettings, "nomad">, O
   readonly consulTokenFile: string | undefined;
 }
 
-export interface RegistrarDeps {
+interface RegistrarDeps {
   readonly registry: Registry;
   readonly settings: RegistrarSettings;
   readonly client: ConsulClient;

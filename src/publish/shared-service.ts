@@ -12,7 +12,7 @@ export interface SharedServiceSettings
   readonly nomad: Pick<NomadEnvironment, "upstreams" | "allocId">;
 }
 
-export interface SharedServicesDeps {
+interface SharedServicesDeps {
   readonly client: Pick<ConsulClient, "healthService" | "localServices">;
   readonly settings: SharedServiceSettings;
   readonly log: Logger;

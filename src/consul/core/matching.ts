@@ -71,7 +71,7 @@ export function matchNodes(glob: Glob, ...lists: readonly (readonly ListedNode[]
   return Array.from(found, ([name, port]) => ({ name, port })).sort((a, b) => compare(a.name, b.name));
 }
 
-export interface MatchingDeps {
+interface MatchingDeps {
   readonly consulDomain: string;
   readonly nodeHost: string | undefined;
   /** Milliseconds for an answer of Consul's. */
@@ -94,7 +94,7 @@ export interface MatchingDeps {
  * @param sameHost the client is on this machine
  * @throws ValueError when the text is no pattern
  */
-export type Match = (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
+type Match = (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
 
 export function createMatching(deps: MatchingDeps): Match {
   const { consulDomain, domains, registry, zoneDomains, timeout } = deps;

@@ -27,7 +27,7 @@ export interface OtherQuestion {
   readonly reverse: ReverseQuestion | undefined;
 }
 
-export interface ReverseQuestion {
+interface ReverseQuestion {
   /** Canonical IPv4 literal, also for an IPv4-mapped IPv6 address. */
   readonly address: string;
   /** It asks for the host, not for records of another type. */

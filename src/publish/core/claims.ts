@@ -104,7 +104,7 @@ export class Claims {
 }
 
 /** Another place at which Consul has a node of the same full name. A look-up gives either. */
-export interface Namesake {
+interface Namesake {
   /** `10.0.0.9:20002 on box2`, with the Consul node at which it is registered. */
   readonly place: string;
   readonly serviceId: string;

@@ -24,14 +24,14 @@ import {
 } from "./service-entry.js";
 
 /** The settings that decide whether nodes are published in Consul. */
-export interface RegisterSettings extends Pick<DomainSettings, "domain" | "publishNode" | "consulDomain"> {
+interface RegisterSettings extends Pick<DomainSettings, "domain" | "publishNode" | "consulDomain"> {
   readonly register: "consul" | "none" | undefined;
   /** Where the embedded DNS answers, if there is one. */
   readonly dnsListen: object | undefined;
 }
 
 /** The settings that decide the instance in the ids of entries. */
-export interface InstanceSettings {
+interface InstanceSettings {
   readonly instance: string | undefined;
   readonly nomad: Pick<NomadEnvironment, "shortAllocId">;
 }
@@ -183,7 +183,7 @@ function portWarning(
 }
 
 /** A domain under Consul's that does not do what its user probably expects. */
-export interface DomainDoubt {
+interface DomainDoubt {
   /** `unpublished`: no node is published under it. `dotted`: newer versions of Consul do not find its nodes. */
   readonly kind: "unpublished" | "dotted";
   /** What will not happen, and why. */

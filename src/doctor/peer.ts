@@ -89,9 +89,9 @@ async function byAddress(
   owner: string,
   reason: string,
   { host, name }: AskedNode,
-  { resolving, config }: Examination,
+  { domains, resolving, config }: Examination,
 ): Promise<Finding> {
-  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: resolving.nodes.isRelative(name) };
+  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: domains.isRelative(name) };
   const found = await Promise.all(
     [owner, host].flatMap((qname) =>
       (["A", "AAAA"] as const).map(async (type) => {

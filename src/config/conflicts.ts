@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
 import { domainDoubts } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";

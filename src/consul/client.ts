@@ -1,5 +1,5 @@
 import { ConsulError } from "../errors.js";
-import type { LocalService, Sidecar } from "../mesh/core/sidecar.js";
+import type { LocalService, Sidecar } from "../mesh/core/upstreams.js";
 import {
   type HeldCheck,
   type HeldService,

@@ -9,7 +9,7 @@ import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js
 import type { Listener } from "../epmd/listener.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { Domains, qualifiedDomain, servedDomains } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { thisMachine, uidsOf } from "../os/machine.js";

@@ -2,7 +2,7 @@ import { writeRights } from "../consul/examine.js";
 import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
-import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
+import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";

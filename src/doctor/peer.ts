@@ -1,7 +1,7 @@
 import { serviceNames } from "../consul/examine.js";
 import { type Probe, probeWords } from "../distribution/words.js";
 import { nameProblem, srvOwner } from "../dns/wire/record.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain } from "../names/domains.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";

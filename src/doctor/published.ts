@@ -1,5 +1,5 @@
 import { probeWords } from "../distribution/words.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { reach } from "../publish/core/advertised.js";

@@ -1,7 +1,7 @@
 import type { NomadEnvironment } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
-import { destinationOf, heldByOthers, isMeshed, type MeshSettings } from "../mesh/core/sidecar.js";
+import { destinationOf, heldByOthers, isMeshed, type MeshSettings } from "../mesh/core/upstreams.js";
 import { type DomainSettings, nodeDomain } from "../names/domains.js";
 import { META_PORT, type ServiceEntry } from "./core/service-entry.js";
 

@@ -6,7 +6,7 @@ import type { NameServer } from "../dns/exchange.js";
 import { exchangeLimit } from "../dns/exchange-slots.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { portPlease } from "../epmd/client.js";
-import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
+import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import type { Domains } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";

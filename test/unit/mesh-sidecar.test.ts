@@ -10,7 +10,7 @@ import {
   ownSidecars,
   type Sidecar,
   sidecarsOfNodes,
-} from "../../src/mesh/core/sidecar.js";
+} from "../../src/mesh/core/upstreams.js";
 import { serveConfig } from "../support/registered-node.js";
 
 type Flags = Partial<Record<OptionKey, string | readonly string[]>>;

@@ -1,8 +1,7 @@
 import { ConfigError } from "../errors.js";
-import { isOwnServer } from "../gateway/core/forwarded.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
-import { familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { domainDoubts } from "../publish/core/domain-doubts.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
+import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
+import { domainDoubts } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";
 import type { NomadEnvironment } from "./nomad.js";
 import { type Command, flagOf, type OptionKey, type Settings } from "./options.js";

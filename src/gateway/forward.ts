@@ -5,7 +5,7 @@ import { ExchangeSlots, exchangeLimit, slotHolder } from "../dns/exchange-slots.
 import type { NameServers } from "../dns/name-servers.js";
 import { answersQuery } from "../dns/wire/answer.js";
 import { openFileLimit } from "../os/machine.js";
-import { isRefusal, withId } from "./core/forwarded.js";
+import { isRefusal, withId } from "./core/message.js";
 
 interface ForwarderOptions {
   readonly nameServers: NameServers;

@@ -1,4 +1,5 @@
-import { AgentAnswer, isUnknownToken, UnreadableFile } from "../consul/refusal.js";
+import { UnreadableFile } from "../consul/token.js";
+import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
 import type { Work } from "./core/reconcile.js";
@@ -7,7 +8,7 @@ import type { Work } from "./core/reconcile.js";
 type Trouble = "silent" | "unreadable";
 
 /** A call of the agent; without a service it is a survey. */
-export interface AgentCall {
+interface AgentCall {
   /** Monotonic milliseconds. */
   readonly sentAt: number;
   /** "": a question about one entry. */
@@ -15,7 +16,7 @@ export interface AgentCall {
   readonly action?: Work["action"];
 }
 
-export interface AgentStateDeps {
+interface AgentStateDeps {
   readonly log: Logger;
   /** Called when the agent answers again, or takes calls again that it has refused. */
   readonly recovered: () => void;

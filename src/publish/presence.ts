@@ -1,10 +1,9 @@
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
 import { Outages } from "./agent-state.js";
-import { obstacleOf } from "./core/obstacles.js";
 import type { Held } from "./core/reconcile.js";
-import type { HeldCheck, ServiceEntry } from "./core/service-entry.js";
-import type { Timings } from "./timings.js";
+import { type HeldCheck, obstacleOf, type ServiceEntry } from "./core/service-entry.js";
+import type { Timings } from "./timing.js";
 
 /** The state of one name that is alive here, at one moment. */
 export interface Standing {
@@ -20,7 +19,7 @@ export interface Standing {
   readonly isTold: boolean;
 }
 
-export interface PresenceDeps {
+interface PresenceDeps {
   readonly log: Logger;
   readonly timings: Pick<Timings, "patience" | "gather">;
   /** Monotonic milliseconds. */

@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../daemon/logger.js";
 import { describeError, ListenError } from "../errors.js";
+import { makePrivateFolder, ownFolderIn } from "../os/files.js";
 import { networkNamespace } from "../os/machine.js";
-import { makePrivateFolder, ownFolderIn } from "../os/private-folder.js";
 import { lineReader, MAX_REPLY_LINE, parseRelayLine } from "./wire/protocol.js";
 
 /**

@@ -112,11 +112,6 @@ export class NodeResolver {
     }
   }
 
-  /** See Domains.isRelative. */
-  isRelative(name: NodeName): boolean {
-    return this.#options.domains.isRelative(name);
-  }
-
   #expand({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
     const { domains } = this.#options;
     if (host !== undefined) return domains.expand(host);
@@ -134,7 +129,7 @@ export class NodeResolver {
       node: { aliveName, host, family, form },
       family: family ?? this.#options.family,
       ...(name.host === undefined || host === name.host ? {} : { shortHost: name.host }),
-      ...(this.isRelative(name) ? { search: true } : {}),
+      ...(this.#options.domains.isRelative(name) ? { search: true } : {}),
     };
   }
 

@@ -6,7 +6,7 @@ import { ConfigError, describeError } from "../errors.js";
 import type { Domains } from "../names/domains.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
-import { MEBIBYTE, readBounded, readBoundedSync } from "../os/bounded-file.js";
+import { MEBIBYTE, readBounded, readBoundedSync } from "../os/files.js";
 import { type NodeQuestion, notFound } from "./core/resolution.js";
 import { type Source, TRAITS } from "./source.js";
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { AgentAnswer } from "../../src/consul/refusal.js";
+import { AgentAnswer } from "../../src/consul/transport.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import { Presence, type Standing } from "../../src/publish/presence.js";
-import { TIMINGS } from "../../src/publish/timings.js";
+import { TIMINGS } from "../../src/publish/timing.js";
 import { collectLog, type LogLines } from "../support/log-lines.js";
 
 let now: number;

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
+import { partsOf } from "../../names/domains.js";
 import type { NodeName } from "../../names/node-name.js";
-import { partsOf } from "../../names/service-domain.js";
 import { fillTemplate } from "../../text.js";
 
 /** RFC 1035 nouns. Names are lower case, without trailing dot; the root is the empty string. TTLs are seconds. */

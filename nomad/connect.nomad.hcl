@@ -106,11 +106,14 @@ job "svc" {
       }
       config {
         command = "local/srv-epmd"
-        # The upstreams come from NOMAD_UPSTREAM_*; the one of node b is svc-dist-b (--upstream-service).
-        args = ["serve", "--register", "none", "--mesh"]
+        args    = ["serve"]
       }
+      # Variables and no arguments, for doctor in this task too: nomad alloc exec gives it the environment alone.
+      # The upstreams come from NOMAD_UPSTREAM_*; the one of node b is svc-dist-b (--upstream-service).
       env {
-        SRV_EPMD_DOMAIN = "${var.service}.service.consul"
+        SRV_EPMD_DOMAIN   = "${var.service}.service.consul"
+        SRV_EPMD_MESH     = "true"
+        SRV_EPMD_REGISTER = "none"
       }
       restart {
         attempts = 10

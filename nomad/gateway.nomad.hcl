@@ -132,11 +132,13 @@ job "svc" {
       }
       config {
         command = "local/srv-epmd"
-        args    = ["serve", "--gateway"]
+        args    = ["serve"]
       }
       # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows.
       consul {}
+      # Variables and no arguments, for doctor in this task too: nomad alloc exec gives it the environment alone.
       env {
+        SRV_EPMD_GATEWAY    = "true"
         SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
         SRV_EPMD_PORT_LABEL = "dist"
         # The client's agent. 127.0.0.1 is the allocation's own here.

@@ -1,11 +1,12 @@
 import type { Config } from "../config/config.js";
-import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
+import { nodesInConsul } from "../consul/catalogue.js";
 import type { ClusterNode } from "../consul/core/catalogue.js";
+import { type AskedService, serviceOfPattern, servicesOfDomains } from "../consul/core/matching.js";
 import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
-import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
+import { parseServiceDomain, qualifiedDomain } from "../names/domains.js";
 import type { Machine } from "../os/machine.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";

@@ -1,6 +1,5 @@
-import { GatewayAddresses } from "../gateway/core/addresses.js";
-import { hostsText, inetrcText, pairsFor } from "../gateway/core/host-lines.js";
-import { hostsEntriesIn } from "../os/core/hosts-file.js";
+import { GatewayAddresses, pairsFor } from "../gateway/core/addresses.js";
+import { hostsEntriesIn, hostsText, inetrcText } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { type CommandContext, EXIT, type ExitCode } from "./io.js";
 

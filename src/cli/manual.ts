@@ -4,7 +4,7 @@ import { titleOf } from "../help/markdown.js";
 import { forTerminal } from "../help/terminal.js";
 import { TOPIC_NAMES, type TopicName } from "../help/topic-names.js";
 import { TOPICS } from "../help/topics.js";
-import { nearest } from "../names/nearest.js";
+import { nearest } from "../text.js";
 import { COMMANDS } from "./commands.js";
 import { helpText } from "./help.js";
 import { EXIT, type ExitCode, type Io, isColoured } from "./io.js";

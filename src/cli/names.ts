@@ -1,6 +1,7 @@
 import type { IpPort } from "../config/network-values.js";
-import { type AskedService, nodesInConsul, serviceOfPattern, servicesOfDomains } from "../consul/cluster.js";
+import { nodesInConsul } from "../consul/catalogue.js";
 import type { ClusterNode } from "../consul/core/catalogue.js";
+import { type AskedService, serviceOfPattern, servicesOfDomains } from "../consul/core/matching.js";
 import { ConsulSide } from "../consul/side.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";

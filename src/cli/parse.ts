@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { refuseOldName } from "../config/old-names.js";
 import { type Command, flagOf, hasFlag, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { ConfigError } from "../errors.js";
-import { nearest } from "../names/nearest.js";
+import { nearest } from "../text.js";
 import type { CommandDefinition } from "./commands.js";
 
 interface ParsedArguments {

@@ -4,7 +4,7 @@ import { type Config, type ConfigInput, loadConfig } from "../config/config.js";
 import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
-import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
+import { MEBIBYTE, readBounded } from "../os/files.js";
 import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { complain, EXIT, type ExitCode, type Io } from "./io.js";

@@ -32,7 +32,7 @@ export interface ConfigInput {
   readonly file?: { readonly path: string; readonly contents: unknown };
 }
 
-export interface ConfigOutput {
+interface ConfigOutput {
   readonly config: Config;
   /** For the log: settings that are doubtful and do not stop the start. */
   readonly warnings: readonly string[];

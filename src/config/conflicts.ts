@@ -1,8 +1,7 @@
 import { ConfigError } from "../errors.js";
-import { isOwnServer } from "../gateway/core/forwarded.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
-import { familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { domainDoubts } from "../publish/core/domain-doubts.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
+import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
+import { domainDoubts } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";
 import type { NomadEnvironment } from "./nomad.js";
 import { type Command, flagOf, type OptionKey, type Settings } from "./options.js";
@@ -15,7 +14,8 @@ interface CheckedSettings extends Settings {
 
 /** Refuses settings that contradict each other. @throws ConfigError CONFIG_CONFLICT */
 export function checkCombinations(settings: CheckedSettings, command: Command): void {
-  const complaint = CHECKS.map((check) => check(settings, command)).find((message) => message !== undefined);
+  const checks = command === "serve" ? [...CHECKS, ...SERVE_CHECKS] : CHECKS;
+  const complaint = checks.map((check) => check(settings, command)).find((message) => message !== undefined);
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
@@ -34,6 +34,12 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
     doubts.push(
       "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
     );
+  }
+  if (command === "doctor") {
+    const complaints = SERVE_CHECKS.map((check) => check(settings, command)).filter((message) => message !== undefined);
+    for (const complaint of complaints) {
+      doubts.push(`serve does not start with these options; give doctor the flags that serve has too: ${complaint}`);
+    }
   }
   if (isServing(command)) {
     for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);
@@ -60,6 +66,7 @@ const GATEWAY_ONLY = ["gatewayDomain", "gatewayListen", "gatewayForward"] as con
 
 type Check = (settings: CheckedSettings, command: Command) => string | undefined;
 
+/** Conflicts that stop every command that has the options. */
 const CHECKS: readonly Check[] = [
   ({ port }, command) =>
     port === 0 && command !== "serve"
@@ -69,30 +76,10 @@ const CHECKS: readonly Check[] = [
     (consulCert === undefined) === (consulKey === undefined)
       ? undefined
       : "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file) go together: give both or none",
-  ({ dnsListen, domain }) =>
-    dnsListen && domain.length === 0
-      ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"
-      : undefined,
-  unreachedDomain,
-  ({ register, service, domain, publishNode }) =>
-    register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)
-      ? "--register consul needs --domain or --service, to know under which service the nodes are published"
-      : undefined,
-  twoOfOneFamily,
   ({ fallback }) => {
     const ports = fallback.filter((how) => how !== "epmd");
     return ports.length > 1 ? `--fallback: ${ports.join(" and ")} are two ports; give one` : undefined;
   },
-  ({ gateway, given }, command) => {
-    const idle = gateway || !isServing(command) ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
-    return idle === undefined ? undefined : `--${flagOf(idle)} is an option of the gateway: give --gateway too`;
-  },
-  ({ gateway, domain, gatewayDomain }) =>
-    gateway && domain.length + gatewayDomain.length === 0
-      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain or --gateway-domain"
-      : undefined,
-  asksItself,
-  sharedPort,
   ({ out, app }, command) =>
     command === "module" && (out === undefined) === (app === undefined)
       ? "module: say where it goes: --out DIR, --out - to print it, or --app DIR"
@@ -103,6 +90,33 @@ const CHECKS: readonly Check[] = [
     command === "names" && cluster && match === undefined && domain.length === 0
       ? "--cluster needs to know which service: give --match '*@svc', or --domain svc"
       : undefined,
+];
+
+/**
+ * Conflicts that stop serve alone. The other commands are run beside a daemon that has started: in its environment, but
+ * without the flags that it was given.
+ */
+const SERVE_CHECKS: readonly Check[] = [
+  ({ dnsListen, domain }) =>
+    dnsListen && domain.length === 0
+      ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"
+      : undefined,
+  unreachedDomain,
+  ({ register, service, domain, publishNode }) =>
+    register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)
+      ? "--register consul needs --domain or --service, to know under which service the nodes are published"
+      : undefined,
+  twoOfOneFamily,
+  ({ gateway, given }) => {
+    const idle = gateway ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
+    return idle === undefined ? undefined : `--${flagOf(idle)} is an option of the gateway: give --gateway too`;
+  },
+  ({ gateway, domain, gatewayDomain }) =>
+    gateway && domain.length + gatewayDomain.length === 0
+      ? "--gateway needs to know which hosts resolve to loopback addresses: give --domain or --gateway-domain"
+      : undefined,
+  asksItself,
+  sharedPort,
   ({ publishNode, nomad }) =>
     publishNode.length > 0 && nomad.erlDistPort === undefined
       ? "--publish-node needs ERL_DIST_PORT in the environment, a port from 1 to 65535: where that node listens"

@@ -1,6 +1,6 @@
-import { type Glob, parseGlob } from "../names/glob.js";
 import { DNS_PORT, EPMD_PORT, type Family } from "../net/endpoint.js";
 import { type Cidr, canonicalIp, cidrContains, isLinkLocal, isLoopback, isWildcard, parseCidr } from "../net/ip.js";
+import { type Glob, parseGlob } from "../text.js";
 import { listenPort, oneOf, port, template, text, ValueError } from "./values.js";
 
 export interface IpPort {

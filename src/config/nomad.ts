@@ -1,4 +1,4 @@
-import type { Upstream } from "../mesh/core/upstream.js";
+import type { Upstream } from "../mesh/core/upstreams.js";
 import { canonicalIp } from "../net/ip.js";
 
 /** Variables that Nomad gives a task (client/taskenv/env.go, addPorts). */

@@ -22,7 +22,7 @@ export const GROUPS = {
   module: "Where it goes",
   all: "General",
 } as const;
-export type Group = keyof typeof GROUPS;
+type Group = keyof typeof GROUPS;
 
 interface Spec<T> {
   readonly group: Group;
@@ -47,7 +47,7 @@ interface Spec<T> {
   readonly hidden?: boolean;
 }
 
-export interface Option<T> extends Spec<T> {
+interface Option<T> extends Spec<T> {
   readonly list: boolean;
   readonly boolean: boolean;
 }
@@ -71,7 +71,7 @@ const GATEWAY = [...SERVE, "resolve"] as const;
 const RELAYING = [...SERVE, "relay"] as const;
 const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
 
-export const OPTIONS = {
+const OPTIONS = {
   port: one({
     group: "listen",
     commands: [...EPMD, "relay"],

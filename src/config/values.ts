@@ -1,4 +1,4 @@
-import { type Glob, parseGlob } from "../names/glob.js";
+import { type Glob, parseGlob } from "../text.js";
 
 /**
  * Parsers of option values. Each takes the text a user wrote and gives a value, or throws a `ValueError` whose

@@ -1,6 +1,7 @@
 import type { Logger } from "../daemon/logger.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
-import { nextIndex, type ServiceInstance } from "./core/catalogue.js";
+import { type ClusterNode, clusterNodes, nextIndex, type ServiceInstance } from "./core/catalogue.js";
+import type { AskedService } from "./core/matching.js";
 import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
 
 /** Services that are followed at once: each costs a connection to the agent. */
@@ -12,7 +13,7 @@ export interface CatalogueTimings extends FollowTimings {
   readonly idle: number;
 }
 
-export interface CatalogueOptions {
+interface CatalogueOptions {
   readonly client: Pick<ConsulClient, "followService">;
   readonly log: Logger;
   /** Monotonic milliseconds. */
@@ -148,4 +149,18 @@ class FollowedService {
       this.#waiting.add(done);
     });
   }
+}
+
+/** The nodes of services in Consul, of any health. @param now milliseconds since the epoch @throws ConsulError */
+export async function nodesInConsul(
+  client: ConsulClient,
+  services: readonly AskedService[],
+  { timeout, now }: { readonly timeout: number; readonly now: number },
+): Promise<ClusterNode[]> {
+  const members = await Promise.all(
+    services.map(async ({ domain: { service, datacenter } }) =>
+      client.members({ service, datacenter }, AbortSignal.timeout(timeout)),
+    ),
+  );
+  return services.flatMap((one, index) => clusterNodes(members[index] ?? [], one, now));
 }

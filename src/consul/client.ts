@@ -1,6 +1,5 @@
 import { ConsulError } from "../errors.js";
-import type { LocalService } from "../mesh/core/second-instance.js";
-import type { Sidecar } from "../mesh/core/sidecar.js";
+import type { LocalService, Sidecar } from "../mesh/core/upstreams.js";
 import {
   type HeldCheck,
   type HeldService,
@@ -31,14 +30,14 @@ export interface ServiceQuery {
   readonly datacenter: string | undefined;
 }
 
-export interface ServiceSnapshot {
+interface ServiceSnapshot {
   /** Empty, too, for what the token may not read. */
   readonly instances: readonly ServiceInstance[];
   /** X-Consul-Index; 0 when there is none. */
   readonly index: number;
 }
 
-export interface SidecarSnapshot {
+interface SidecarSnapshot {
   /** Undefined when the agent has no such proxy. */
   readonly sidecar: Sidecar | undefined;
   /** X-Consul-ContentHash; "" when there is none. */
@@ -46,7 +45,7 @@ export interface SidecarSnapshot {
 }
 
 /** A call that changes nothing and is answered at once. */
-export interface ConsulQuestion extends Omit<ConsulCall, "longestWait"> {
+interface ConsulQuestion extends Omit<ConsulCall, "longestWait"> {
   readonly method: "_get" | "_post";
 }
 

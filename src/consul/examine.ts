@@ -1,6 +1,6 @@
 import { ConsulError } from "../errors.js";
 import type { ConsulClient } from "./client.js";
-import { AgentAnswer, areAclsOff, isUnknownToken } from "./refusal.js";
+import { AgentAnswer, areAclsOff, isUnknownToken } from "./transport.js";
 
 /** Questions of doctor. None of them changes anything. Each throws ConsulError. */
 
@@ -31,7 +31,7 @@ export async function leader(client: ConsulClient): Promise<Leader> {
   }
 }
 
-export type Rights =
+type Rights =
   | { readonly kind: "acls-off" }
   /** The services that the token may not write. */
   | { readonly kind: "known"; readonly denied: readonly string[] }

@@ -11,7 +11,7 @@ export interface FollowTimings {
 export const FOLLOW_TIMINGS: FollowTimings = { wait: 60_000, firstRetry: 250, maxRetry: 10_000, pace: 1_000 };
 
 /** @template P the position of a query: an index of the catalogue, or a hash of a registration */
-export interface FollowerDeps<T, P> {
+interface FollowerDeps<T, P> {
   /** One query. Without a position Consul answers at once; with one, when the value changes or after `wait`. */
   readonly query: (
     position: P | undefined,

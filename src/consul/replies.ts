@@ -1,6 +1,4 @@
-import type { LocalService } from "../mesh/core/second-instance.js";
-import type { Sidecar } from "../mesh/core/sidecar.js";
-import type { Upstream } from "../mesh/core/upstream.js";
+import type { LocalService, Sidecar, Upstream } from "../mesh/core/upstreams.js";
 import { canonicalIp } from "../net/ip.js";
 import {
   type HeldCheck,

@@ -22,7 +22,7 @@ export interface AgentSettings {
   readonly consulTlsServerName: string | undefined;
 }
 
-export interface ConsulSideOptions {
+interface ConsulSideOptions {
   readonly observe?: Observe;
   /** Milliseconds for one call; the client's default when not given. */
   readonly timeoutMs?: number;

@@ -1,7 +1,9 @@
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
-import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
-import { UnreadableFile } from "./refusal.js";
+import { MEBIBYTE, readBounded } from "../os/files.js";
+
+/** The cause of a ConsulError when the agent was not asked at all: a file of the token or of TLS cannot be read. */
+export class UnreadableFile extends Error {}
 
 export interface TokenOptions {
   readonly token?: string | undefined;

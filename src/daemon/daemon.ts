@@ -1,5 +1,6 @@
 import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
 import type { Config } from "../config/config.js";
+import { createMatching } from "../consul/core/matching.js";
 import { ConsulSide, loadConsulSide } from "../consul/side.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
@@ -8,9 +9,8 @@ import { followOwnAddresses, listenAddresses } from "../epmd/listen-addresses.js
 import type { Listener } from "../epmd/listener.js";
 import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
-import { Domains, servedDomains } from "../names/domains.js";
-import { qualifiedDomain } from "../names/service-domain.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
+import { Domains, qualifiedDomain, servedDomains } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { thisMachine, uidsOf } from "../os/machine.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
@@ -21,7 +21,6 @@ import { composeResolution, type Resolving } from "../resolve/compose.js";
 import { registrySource } from "../resolve/local-sources.js";
 import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
-import { createMatching } from "./matching.js";
 import { observeDaemon } from "./metrics.js";
 
 /**
@@ -59,7 +58,7 @@ export interface Daemon {
   readonly close: () => Promise<void>;
 }
 
-export interface DaemonSettings {
+interface DaemonSettings {
   /** As --domain has them, fully qualified: `[glob=]domain`. */
   readonly domain: readonly string[];
   /** As --dns has them: `[domain=]ip:port`; undefined in a mesh, where none is asked. */

@@ -51,7 +51,7 @@ export type MetricName = keyof typeof METRICS;
 /** Upper bounds of histogram buckets, seconds: from a registry hit (microseconds) to the 4 s of a whole look-up. */
 export const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] as const;
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
 export interface Series {
   readonly labels: Labels;

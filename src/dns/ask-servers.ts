@@ -149,7 +149,7 @@ const NO_ANSWERS = new Set(["another name", "another question", "no question", "
 const WORDS: Readonly<Record<string, string>> = {
   timeout: "timed out",
   ECONNREFUSED: "refused the connection (ECONNREFUSED)",
-  lame: "has nothing and asks nobody (lame)",
+  lame: "has no data for this name and does not ask other servers (lame)",
   "another name": "gave an answer for another name",
   "another question": "gave an answer to another question",
   "no question": "gave an answer without its question",

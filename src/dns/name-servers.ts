@@ -3,7 +3,7 @@ import type { DnsServer } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { DNS_PORT } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
-import { MEBIBYTE, readBounded } from "../os/bounded-file.js";
+import { MEBIBYTE, readBounded } from "../os/files.js";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "./core/resolv-conf.js";
 import type { NameServer } from "./exchange.js";
 

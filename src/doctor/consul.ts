@@ -1,10 +1,10 @@
 import { writeRights } from "../consul/examine.js";
-import { AgentAnswer, UnreadableFile } from "../consul/refusal.js";
+import { UnreadableFile } from "../consul/token.js";
+import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
-import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
-import { nodeDomain, serviceOf } from "../names/domains.js";
-import { isHelperName } from "../names/helper-names.js";
-import { parseServiceDomain, qualifiedDomain } from "../names/service-domain.js";
+import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
+import { nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";
+import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
@@ -145,7 +145,7 @@ export const consulToken: Check = {
   },
 };
 
-/** Where the nodes here are in Consul nevertheless, serve has another token than doctor. */
+/** If the nodes here are in Consul although this token may not write them, serve uses a different token than doctor. */
 async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
   const token = tokenWords(examination);
   const evidence = `${token} may not write the service ${listed(services)}`;

@@ -8,10 +8,10 @@ import type { Logger } from "../daemon/logger.js";
 import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import { isAskedNode, type Probe } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
-import { isOwnServer } from "../gateway/core/forwarded.js";
-import { servedDomains } from "../names/domains.js";
+import { Domains, servedDomains } from "../names/domains.js";
 import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { isOwnServer } from "../net/ip.js";
 import { type Machine, thisMachine } from "../os/machine.js";
 import { readListeners } from "../os/sockets.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
@@ -39,6 +39,7 @@ interface Dialled {
 export interface Examination {
   readonly config: Config;
   readonly machine: Machine;
+  readonly domains: Domains;
   readonly log: Logger;
   readonly resolving: Resolving;
   readonly asked: AskedNode | undefined;
@@ -107,7 +108,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     return Promise.all(found.endpoints.map((endpoint) => probePlace(endpoint, how)));
   });
   return {
-    ...{ config, machine, log, resolving, asked: asked || undefined },
+    ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     ...{ epmd, nodes, listeners, resolution, probes },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),

@@ -1,7 +1,13 @@
 import { isIntended } from "../consul/examine.js";
 import { ConsulError } from "../errors.js";
-import { destinationOf, isMeshed, ownSidecars, type Sidecar, sidecarsOfNodes } from "../mesh/core/sidecar.js";
-import type { Upstream } from "../mesh/core/upstream.js";
+import {
+  destinationOf,
+  isMeshed,
+  ownSidecars,
+  type Sidecar,
+  sidecarsOfNodes,
+  type Upstream,
+} from "../mesh/core/upstreams.js";
 import { nodeDomain } from "../names/domains.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { NotFound } from "../resolve/core/resolution.js";

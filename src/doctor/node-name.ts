@@ -1,7 +1,6 @@
 import { nameProblem } from "../dns/wire/record.js";
-import { nodeHost } from "../names/domains.js";
-import { isHelperName } from "../names/helper-names.js";
-import { parseServiceDomain } from "../names/service-domain.js";
+import { nodeHost, parseServiceDomain } from "../names/domains.js";
+import { isHelperName } from "../names/node-name.js";
 import { familyOf } from "../net/ip.js";
 import { reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";

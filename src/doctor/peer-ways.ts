@@ -1,6 +1,6 @@
 import { ipPort } from "../config/network-values.js";
-import { gatewayDomains, isGatewayHost } from "../gateway/core/names.js";
-import { isHelperName } from "../names/helper-names.js";
+import { gatewayDomains, isGatewayHost } from "../gateway/core/addresses.js";
+import { isHelperName } from "../names/node-name.js";
 import type { Family } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";

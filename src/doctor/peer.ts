@@ -1,8 +1,8 @@
 import { serviceNames } from "../consul/examine.js";
 import { type Probe, probeWords } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
-import { parseServiceDomain } from "../names/service-domain.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
+import { parseServiceDomain } from "../names/domains.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
@@ -89,9 +89,9 @@ async function byAddress(
   owner: string,
   reason: string,
   { host, name }: AskedNode,
-  { resolving, config }: Examination,
+  { domains, resolving, config }: Examination,
 ): Promise<Finding> {
-  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: resolving.domains.isRelative(name) };
+  const query = { deadline: performance.now() + ADDRESS_TIMEOUT, search: domains.isRelative(name) };
   const found = await Promise.all(
     [owner, host].flatMap((qname) =>
       (["A", "AAAA"] as const).map(async (type) => {

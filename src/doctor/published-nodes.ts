@@ -1,19 +1,19 @@
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import { isLeftOut, nodeDomain } from "../names/domains.js";
-import { isHelperName } from "../names/helper-names.js";
-import { parseNodeName } from "../names/node-name.js";
+import { isHelperName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import type { Machine } from "../os/machine.js";
 import { reach } from "../publish/core/advertised.js";
-import { type Obstacle, obstacleOf } from "../publish/core/obstacles.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import {
   aliveNameOf,
   type HeldCheck,
   type HeldService,
   META_OWNER,
+  type Obstacle,
+  obstacleOf,
   type ServiceEntry,
   ttlCheckId,
 } from "../publish/core/service-entry.js";
@@ -26,7 +26,7 @@ export const NOTHING_PUBLISHED = "nothing is published in Consul with these opti
 export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 /** The nodes here, and the options by which they are published. */
-export interface NodesHere {
+interface NodesHere {
   readonly config: Config;
   readonly machine: Machine;
   readonly nodes: () => Promise<readonly LocalNode[]>;

@@ -1,10 +1,9 @@
 import { probeWords } from "../distribution/words.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { reach } from "../publish/core/advertised.js";
-import { domainDoubts } from "../publish/core/domain-doubts.js";
-import { publishesToConsul } from "../publish/core/publication.js";
+import { domainDoubts, publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";

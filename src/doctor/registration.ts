@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hostPort } from "../net/ip.js";
-import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/namesakes.js";
-import type { Obstacle } from "../publish/core/obstacles.js";
+import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/claims.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import { META_NODE, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
+import { META_NODE, type Obstacle, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
 import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import type { Message } from "../dns/wire/message.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { servedDomains } from "../names/domains.js";
 import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
 import { agentHost } from "./consul.js";

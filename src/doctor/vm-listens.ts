@@ -1,6 +1,6 @@
 import type { IpPort } from "../config/network-values.js";
-import { isMeshed } from "../mesh/core/sidecar.js";
-import { isHelperName } from "../names/helper-names.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
+import { isHelperName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import { findListener } from "../os/sockets.js";
 import { runningVms } from "../os/vm-process.js";

@@ -117,7 +117,7 @@ export function followOwnAddresses({ listener, addresses, log, look = LOOK }: Ow
       failed.add(address);
       const { code: reason } = error as { code?: string };
       const fields = { address: at(address), reason, error: describeError(error) };
-      log.warn(fields, "address not listened on: VMs here cannot find nodes that are named after it");
+      log.warn(fields, "cannot listen on this address: VMs here cannot find nodes whose host part is this address");
     }
   };
   const timer = setInterval(() => {

@@ -282,7 +282,7 @@ async function bindInItsPlace(bind: () => Promise<Listener>, log: Logger): Promi
         if (ended === REPLACE_ATTEMPTS || !(await endIdleEpmd(error.at))) throw error;
         ended += 1;
         patience = performance.now() + KILL_GRACE;
-        log.info({ address: hostPort(error.at) }, "ended a stock epmd without living nodes, to take its place");
+        log.info({ address: hostPort(error.at) }, "stopped a stock epmd that had no registered nodes, to use its port");
       }
       await new Promise((resolve) => setTimeout(resolve, KILL_POLL));
     }

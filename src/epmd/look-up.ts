@@ -97,7 +97,7 @@ function answerLocal(node: RegisteredNode, asked: Requested, peer: Peer, deps: L
   if (port !== undefined) return portAnswer(asked, node.aliveName, port, node, undefined);
   return refusal(asked, {
     outcome: "unreachable",
-    reason: "no port of this bridge network is mapped to the node's",
+    reason: "the node's port is not a mapped port of this bridge network, so other machines cannot reach it",
   });
 }
 
@@ -215,7 +215,11 @@ export function recordLookUp(
   const { response, way, asked, node, resolution, noPort } = lookedUp;
   const found = resolution?.outcome === "found" ? resolution : undefined;
   const name = node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME);
-  if (found?.leftOut) log.debug({ node: name, leftOut: found.leftOut }, "look-up left out what is above its limits");
+  if (found?.leftOut)
+    log.debug(
+      { node: name, leftOut: found.leftOut },
+      "some records, endpoints or probes of this look-up were not used: it reached a limit",
+    );
   observe({
     type: "look-up",
     at: timing.at,

@@ -64,12 +64,16 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const logs = new PeerLogs(log);
   const unread = new UnreadAnswers();
 
-  // The first subscriber of the registry: a node's registration is logged before anything else about it.
+  // Subscribed before the publication: the registration of a node is logged before what follows from it.
   registry.subscribe(({ type, node }) => {
     const { aliveName, port: nodePort, creation, origin } = node;
     if (origin !== "alive2") return;
     if (type === "registered") log.info({ node: aliveName, port: nodePort, creation }, "node registered");
-    else log.info({ node: aliveName, port: nodePort }, listener?.isClosed ? "node left for a successor" : "node gone");
+    else
+      log.info(
+        { node: aliveName, port: nodePort },
+        listener?.isClosed ? "this daemon stops: the node is left for the next daemon" : "node gone",
+      );
   });
 
   const { nodes, observe, now, advertisedPort, match, gatewayWay: gateway = () => undefined } = options;

@@ -4,12 +4,18 @@ import type { NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import { type QueryPeer, type Responder, startResponder } from "../dns/responder.js";
 import { ConfigError, describeError, ListenError } from "../errors.js";
-import { hostPort } from "../net/ip.js";
+import { hostPort, isOwnServer } from "../net/ip.js";
 import { findListener } from "../os/sockets.js";
 import type { GatewayAddresses } from "./core/addresses.js";
-import { addressResponse, codeResponse, noDataResponse, reverseResponse, withoutNxdomain } from "./core/answer.js";
-import { isOwnServer } from "./core/forwarded.js";
-import { type OtherQuestion, readGatewayQuestion } from "./core/question.js";
+import {
+  addressResponse,
+  codeResponse,
+  noDataResponse,
+  type OtherQuestion,
+  readGatewayQuestion,
+  reverseResponse,
+  withoutNxdomain,
+} from "./core/message.js";
 import { createForwarder } from "./forward.js";
 import { describeLoop, LoopCheck } from "./loop-check.js";
 

@@ -12,7 +12,7 @@ import {
 import type { NameServers } from "../dns/name-servers.js";
 import { answersQuery } from "../dns/wire/answer.js";
 import { openFileLimit } from "../os/machine.js";
-import { isRefusal, withId } from "./core/forwarded.js";
+import { isRefusal, withId } from "./core/message.js";
 
 interface ForwarderOptions {
   readonly nameServers: NameServers;

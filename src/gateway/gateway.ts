@@ -16,8 +16,13 @@ import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/control-socket.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
-import { GatewayAddresses, hostLimit } from "./core/addresses.js";
-import { type GatewayNameSettings, gatewayDomains, isGatewayHost } from "./core/names.js";
+import {
+  GatewayAddresses,
+  type GatewayNameSettings,
+  gatewayDomains,
+  hostLimit,
+  isGatewayHost,
+} from "./core/addresses.js";
 import { type GatewayDns, startGatewayDns } from "./dns.js";
 import { GatewayHosts } from "./hosts.js";
 import { createAcceptTest, type GatewayLookUpDeps, lookUpAtGateway } from "./way.js";

@@ -19,7 +19,7 @@ interface GatewayHostsOptions {
   readonly log: Logger;
 }
 
-/** The most hosts that only DNS has given out, while there is no room for further hosts. */
+/** When all addresses are in use: how many hosts may keep one although no VM has asked the EPMD there yet. */
 const MAX_UNASKED = 16;
 
 /** Where a pair was known before: the relay process remembers it, or a line of /etc/hosts has it. */

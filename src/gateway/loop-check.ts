@@ -4,7 +4,7 @@ import type { NameServers } from "../dns/name-servers.js";
 import { hostPort } from "../net/ip.js";
 
 /** A name server that forwards our questions back to us. */
-export interface Loop {
+interface Loop {
   readonly server: NameServer;
   /** Questions for names under this domain come back; undefined: for any name. */
   readonly domain: string | undefined;

@@ -33,7 +33,7 @@ export async function lookUpAtGateway(
   // A relay serves processes of this machine only.
   if (!peer.sameHost) return refusal(asked, { outcome: "refused", reason: "the gateway serves this machine alone" });
   const host = deps.hostOf(peer.dialled);
-  // A name with another host would make a relay to any place.
+  // Otherwise a client could ask for a relay to any host by writing that host into the name.
   if (written.host !== undefined && written.host !== host) {
     const reason = `${peer.dialled} stands for ${host ?? "no host"}: names of other hosts are not looked up there`;
     return refusal(asked, { outcome: "refused", reason });

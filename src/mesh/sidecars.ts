@@ -3,8 +3,7 @@ import type { ConsulClient } from "../consul/client.js";
 import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
-import type { Sidecar } from "./core/sidecar.js";
-import { listDestinations } from "./core/upstream.js";
+import { listDestinations, type Sidecar } from "./core/upstreams.js";
 
 /** Milliseconds. */
 interface SidecarTimings extends FollowTimings {

@@ -14,13 +14,16 @@ import { type LookupContext, type Source, TRAITS } from "../resolve/source.js";
 import {
   asksAgent,
   destinationOf,
+  listDestinations,
   type MeshSettings,
   ownSidecars,
+  resolveUpstream,
   type Sidecar,
   type SidecarSettings,
   sidecarsOfNodes,
-} from "./core/sidecar.js";
-import { listDestinations, resolveUpstream, type Upstream, upstreamsTo } from "./core/upstream.js";
+  type Upstream,
+  upstreamsTo,
+} from "./core/upstreams.js";
 import type { Sidecars } from "./sidecars.js";
 
 /** The settings of a look-up through upstreams. */

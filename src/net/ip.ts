@@ -147,3 +147,21 @@ export function hostPort(at: string | { readonly address: string; readonly port:
   const { address, port } = typeof at === "string" ? { address: at, port: itsPort } : at;
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * Whether a name server is the one that listens here: a query to it would be a query to ourselves.
+ * @param isOwnAddress whether a canonical address is one of this machine's, loopbacks included
+ */
+export function isOwnServer(listening: Place, server: Place, isOwnAddress: (address: string) => boolean): boolean {
+  if (server.port !== listening.port) return false;
+  if (server.address === listening.address) return true;
+  // `::` accepts IPv4 too; 0.0.0.0 does not accept IPv6.
+  const covers = listening.address === "::" || (listening.address === "0.0.0.0" && familyOf(server.address) === 4);
+  // A connection to a wildcard address goes to the loopback address.
+  return covers && (isWildcard(server.address) || isOwnAddress(server.address));
+}

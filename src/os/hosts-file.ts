@@ -2,8 +2,8 @@ import { statSync } from "node:fs";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
 import { type Cidr, cidrContains } from "../net/ip.js";
-import { MEBIBYTE, readBounded, readBoundedSync } from "./bounded-file.js";
 import { addressesInHosts } from "./core/hosts-file.js";
+import { MEBIBYTE, readBounded, readBoundedSync } from "./files.js";
 
 const HOSTS_FILE = "/etc/hosts";
 

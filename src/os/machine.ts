@@ -3,7 +3,7 @@ import { readFile, readlink } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { ConfigError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
-import { MEBIBYTE, readBounded } from "./bounded-file.js";
+import { MEBIBYTE, readBounded } from "./files.js";
 import { hasTcpTables } from "./sockets.js";
 
 /** The names and addresses of this machine. */

@@ -1,4 +1,5 @@
-import { AgentAnswer, isUnknownToken, UnreadableFile } from "../consul/refusal.js";
+import { UnreadableFile } from "../consul/token.js";
+import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
 import type { Work } from "./core/reconcile.js";
@@ -7,7 +8,7 @@ import type { Work } from "./core/reconcile.js";
 type Trouble = "silent" | "unreadable";
 
 /** A call of the agent; without a service it is a survey. */
-export interface AgentCall {
+interface AgentCall {
   /** Monotonic milliseconds. */
   readonly sentAt: number;
   /** "": a question about one entry. */
@@ -15,7 +16,7 @@ export interface AgentCall {
   readonly action?: Work["action"];
 }
 
-export interface AgentStateDeps {
+interface AgentStateDeps {
   readonly log: Logger;
   /** Called when the agent answers again, or takes calls again that it has refused. */
   readonly recovered: () => void;
@@ -49,7 +50,9 @@ export class AgentState {
   get trouble(): string | undefined {
     if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
     if (this.#trouble === "silent") return "the Consul agent does not answer";
-    return this.#fault === undefined ? undefined : `the Consul agent does not say what it holds: ${this.#fault}`;
+    return this.#fault === undefined
+      ? undefined
+      : `the Consul agent does not list its services and checks: ${this.#fault}`;
   }
 
   /** The agent cannot be called, and the log says so. */
@@ -79,12 +82,12 @@ export class AgentState {
     }
     if (service === undefined && this.#fault !== undefined) {
       this.#fault = undefined;
-      if (this.#outages.end("list")) log.info("the Consul agent says again what it holds");
+      if (this.#outages.end("list")) log.info("the Consul agent lists its services and checks again");
     }
     const key = callKind(service, action);
     if (this.#refused.delete(key)) {
       again = true;
-      if (this.#outages.end(key)) log.info({ service }, "Consul takes the service's nodes again");
+      if (this.#outages.end(key)) log.info({ service }, "Consul accepts the nodes of this service again");
     }
     if (again) recovered();
   }
@@ -113,7 +116,10 @@ export class AgentState {
     const isNews = this.#fault === undefined;
     this.#fault = describeError(error.cause ?? error);
     if (isNews && this.#outages.begin("list")) {
-      this.#deps.log.warn({ err: error }, "the Consul agent does not say what it holds: nothing is compared with it");
+      this.#deps.log.warn(
+        { err: error },
+        "the Consul agent does not list its services and checks: entries cannot be compared until it does",
+      );
     }
   }
 

@@ -5,11 +5,11 @@ import { ConsulError } from "../errors.js";
 import type { AgentState } from "./agent-state.js";
 import { ownedKeys, type Survey } from "./core/reconcile.js";
 import { criticalIds } from "./core/service-entry.js";
-import type { Leftovers } from "./leftovers.js";
+import type { Leftovers } from "./ownership.js";
 import type { Publisher } from "./publisher.js";
-import type { Timings } from "./timings.js";
+import type { Timings } from "./timing.js";
 
-export interface AuditsDeps {
+interface AuditsDeps {
   readonly client: Pick<ConsulClient, "services" | "checks" | "lookForToken">;
   /** META_OWNER of our entries. */
   readonly owner: string;

@@ -4,7 +4,7 @@ import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
 import type { Family } from "../net/endpoint.js";
 import { accepts } from "../os/sockets.js";
 
-export interface ConfiguredNodesDeps {
+interface ConfiguredNodesDeps {
   /** Alive names from --publish-node. */
   readonly names: readonly string[];
   /** ERL_DIST_PORT: where their VM listens. */

@@ -3,13 +3,12 @@ import type { ServiceMember } from "../consul/core/catalogue.js";
 import type { Logger } from "../daemon/logger.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
-import type { Holder } from "./core/claims.js";
-import { hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/namesakes.js";
+import { type Holder, hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/claims.js";
 import { nameKey } from "./core/reconcile.js";
 import { META_NODE } from "./core/service-entry.js";
-import type { Timings } from "./timings.js";
+import type { Timings } from "./timing.js";
 
-export interface NamesakesDeps {
+interface NamesakesDeps {
   readonly client: Pick<ConsulClient, "members">;
   readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;
@@ -118,7 +117,7 @@ export class Namesakes {
       );
     }
     if (news.length > MOST_TOLD)
-      log.error({ count: news.length }, "so are other nodes of names that are published here");
+      log.error({ count: news.length }, "more names published here are also published by other machines");
     const over = Array.from(before).filter(([key]) => !now.has(key));
     if (over.length > 0) {
       const nodes = over.slice(0, MOST_TOLD).map(([, { node }]) => node);

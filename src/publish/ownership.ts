@@ -1,7 +1,11 @@
 import { hostname } from "node:os";
 import type { ConsulClient } from "../consul/client.js";
+import type { Logger } from "../daemon/logger.js";
+import { ConsulError } from "../errors.js";
 import { bootId, networkNamespace } from "../os/machine.js";
-import { criticalIds, type HeldService, META_OWNER } from "./core/service-entry.js";
+import type { AgentState } from "./agent-state.js";
+import { abandoned, type EntryTimes, lapsed, type Survey } from "./core/reconcile.js";
+import { criticalIds, foundEntry, type HeldService, META_OWNER, sameEntry } from "./core/service-entry.js";
 
 /**
  * Whose an entry of the agent is.
@@ -36,4 +40,102 @@ export async function ownershipOf(
 export async function readOwner(port: number): Promise<string> {
   const [boot, namespace] = await Promise.all([bootId(), networkNamespace()]);
   return `${boot ?? hostname()}/${namespace ?? "-"}/${port}`;
+}
+
+interface LeftoversDeps {
+  readonly client: ConsulClient;
+  readonly owner: string;
+  /** Of the service ids of this instance: `srv-epmd:<instance>:`. */
+  readonly prefix: string;
+  readonly times: EntryTimes;
+  readonly agent: AgentState;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Entries at the agent that daemons which have ended left behind. */
+export class Leftovers {
+  readonly #deps: LeftoversDeps;
+  /** Entries of our instance that were dead at the start and are not removed yet. */
+  #abandoned: Set<string> | undefined;
+  /** Ids that were dead in the last survey, and whether they have been renewed. */
+  #lapsed: ReadonlyMap<string, boolean> = new Map();
+
+  constructor(deps: LeftoversDeps) {
+    this.#deps = deps;
+  }
+
+  /** @param sentAt when the survey began @throws ConsulError only when stopped */
+  async see(survey: Survey, sentAt: number): Promise<void> {
+    await this.#remove(survey, sentAt);
+    await this.#renew(survey);
+  }
+
+  /** Removes what was dead at the start. An entry that is critical later may be that of a VM that has just ended. */
+  async #remove(survey: Survey, sentAt: number): Promise<void> {
+    const { client, owner, prefix, agent, log, signal } = this.#deps;
+    const dead = abandoned(survey, owner, prefix);
+    const left = this.#abandoned ?? new Set(dead.map(({ id }) => id));
+    this.#abandoned = left;
+    for (const held of dead.filter(({ id }) => left.has(id))) {
+      const { id, service } = held;
+      try {
+        left.delete(id);
+        if (!(await this.#isDead(held))) continue;
+        // With our token: the token of its registration may be deleted, and then the servers would not learn of the removal.
+        await this.#register(held, survey);
+        await client.deregister(id, signal);
+        log.info({ serviceId: id }, "removed the entry of a daemon that ran here before the machine was restarted");
+      } catch (error) {
+        if (!(error instanceof ConsulError) || signal.aborted) throw error;
+        left.add(id);
+        agent.failed(error, { sentAt, service, action: "deregister" });
+      }
+    }
+  }
+
+  /**
+   * Registers entries again, of any instance, that were dead in two surveys. The agent removes such entries in the end,
+   * but tells the servers with the token of the registration, which may be deleted: a Nomad task's token ends with it.
+   */
+  async #renew(survey: Survey): Promise<void> {
+    const { owner, log, signal } = this.#deps;
+    const before = this.#lapsed;
+    const now = new Map<string, boolean>();
+    for (const held of lapsed(survey, owner)) {
+      const { id } = held;
+      const isDone = before.get(id);
+      now.set(id, isDone ?? false);
+      if (isDone !== false) continue;
+      now.set(id, true);
+      try {
+        if (!(await this.#isDead(held))) continue;
+        await this.#register(held, survey);
+      } catch (error) {
+        if (!(error instanceof ConsulError) || signal.aborted) throw error;
+        // Usually the token may not write that service, and the daemons of the service renew the entry.
+        log.debug(
+          { err: error, serviceId: id },
+          "could not register the dead entry of another daemon again; it is left unchanged",
+        );
+      }
+    }
+    this.#lapsed = now;
+  }
+
+  /**
+   * Whether the entry is still dead and as it was surveyed. A daemon that takes it over registers it first, and its
+   * check stays critical until it is passed.
+   */
+  async #isDead(surveyed: HeldService): Promise<boolean> {
+    const { client, owner, signal } = this.#deps;
+    const held = await client.service(surveyed.id, signal);
+    if (!held || !sameEntry(surveyed, held)) return false;
+    return (await ownershipOf(held, { client, owner }, signal)) === "abandoned";
+  }
+
+  async #register(held: HeldService, survey: Survey): Promise<void> {
+    const { client, times, signal } = this.#deps;
+    await client.register(foundEntry(held, survey.checks, times), signal);
+  }
 }

@@ -1,10 +1,9 @@
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
 import { Outages } from "./agent-state.js";
-import { obstacleOf } from "./core/obstacles.js";
 import type { Held } from "./core/reconcile.js";
-import type { HeldCheck, ServiceEntry } from "./core/service-entry.js";
-import type { Timings } from "./timings.js";
+import { type HeldCheck, obstacleOf, type ServiceEntry } from "./core/service-entry.js";
+import type { Timings } from "./timing.js";
 
 /** The state of one name that is alive here, at one moment. */
 export interface Standing {
@@ -20,7 +19,7 @@ export interface Standing {
   readonly isTold: boolean;
 }
 
-export interface PresenceDeps {
+interface PresenceDeps {
   readonly log: Logger;
   readonly timings: Pick<Timings, "patience" | "gather">;
   /** Monotonic milliseconds. */
@@ -84,8 +83,8 @@ export class Presence {
     if (ids.length === 0) return;
     const what =
       ids.length === 1
-        ? "another live daemon holds this service id; ours gets one of its own"
-        : `another live daemon holds ${ids.length} service ids of ours; they get others`;
+        ? "another running daemon already uses this service id; this daemon will use a different one"
+        : `other running daemons already use ${ids.length} service ids; this daemon will use different ones`;
     this.#deps.log.warn(named("serviceId", ids), `${what} (give one of the daemons another --instance)`);
   }
 

@@ -15,8 +15,8 @@ import {
 import { type ServiceEntry, sameEntry, withDistinctId } from "./core/service-entry.js";
 import type { Ownership } from "./ownership.js";
 import { Visible, type VisibleDeps } from "./presence.js";
-import { Retries, type RetryDeps } from "./retries.js";
 import { type StepDeps, takeStep } from "./step.js";
+import { Retries, type RetryDeps } from "./timing.js";
 import type { Caller, Rank, Turns } from "./turns.js";
 
 export interface PublisherDeps extends StepDeps, RetryDeps, VisibleDeps {

@@ -8,13 +8,12 @@ import { type Claim, Claims, type Holder } from "./core/claims.js";
 import { type DaemonIdentity, instanceOf, type PublicationSettings, publicationOf } from "./core/publication.js";
 import { nameKey, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
-import { Leftovers } from "./leftovers.js";
 import { Namesakes } from "./namesakes.js";
+import { Leftovers } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
 import { Publisher } from "./publisher.js";
-import { Throttle } from "./retries.js";
 import { type SharedServiceSettings, SharedServices } from "./shared-service.js";
-import { TIMINGS, type Timings } from "./timings.js";
+import { Throttle, TIMINGS, type Timings } from "./timing.js";
 import { Turns } from "./turns.js";
 
 /** The settings of the publication. */
@@ -24,7 +23,7 @@ export interface RegistrarSettings extends Omit<PublicationSettings, "nomad">, O
   readonly consulTokenFile: string | undefined;
 }
 
-export interface RegistrarDeps {
+interface RegistrarDeps {
   readonly registry: Registry;
   readonly settings: RegistrarSettings;
   readonly client: ConsulClient;

@@ -1,8 +1,7 @@
 import type { NomadEnvironment } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
-import { heldByOthers } from "../mesh/core/second-instance.js";
-import { destinationOf, isMeshed, type MeshSettings } from "../mesh/core/sidecar.js";
+import { destinationOf, heldByOthers, isMeshed, type MeshSettings } from "../mesh/core/upstreams.js";
 import { type DomainSettings, nodeDomain } from "../names/domains.js";
 import { META_PORT, type ServiceEntry } from "./core/service-entry.js";
 
@@ -13,7 +12,7 @@ export interface SharedServiceSettings
   readonly nomad: Pick<NomadEnvironment, "upstreams" | "allocId">;
 }
 
-export interface SharedServicesDeps {
+interface SharedServicesDeps {
   readonly client: Pick<ConsulClient, "healthService" | "localServices">;
   readonly settings: SharedServiceSettings;
   readonly log: Logger;

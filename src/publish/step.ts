@@ -15,7 +15,7 @@ export interface StepDeps extends OwnershipDeps {
 }
 
 /** The outcome of a step. */
-export interface StepOutcome {
+interface StepOutcome {
   /**
    * - `foreign`: the entry is another daemon's. Nothing was sent.
    * - `confirmed`: the entry is there, and only the agent's list had left it out. Nothing was sent.

@@ -5,7 +5,7 @@ export const MOST_CALLS = 32;
  * - `keep`: keeps DNS right: a check is passed again, or fails because its VM has gone.
  * - `change`: all other calls. There may be very many at once, and `keep` does not wait for them.
  */
-export type Lane = "keep" | "change";
+type Lane = "keep" | "change";
 
 /** Calls of one lane at once: some are always left for the other lane. */
 const MOST_OF_LANE = 24;

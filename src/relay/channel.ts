@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
-import { privateFolderFault } from "../os/private-folder.js";
+import { privateFolderFault } from "../os/files.js";
 import {
   encodeLine,
   lineReader,

@@ -4,7 +4,7 @@ import type { IpPort, PortRange } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
-import { makePrivateFolder } from "../os/private-folder.js";
+import { makePrivateFolder } from "../os/files.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
 import { NoRelayProcess, openChannel, type RelayChannel } from "./channel.js";

@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../daemon/logger.js";
 import { describeError, ListenError } from "../errors.js";
+import { makePrivateFolder, ownFolderIn } from "../os/files.js";
 import { networkNamespace } from "../os/machine.js";
-import { makePrivateFolder, ownFolderIn } from "../os/private-folder.js";
 import { lineReader, MAX_REPLY_LINE, parseRelayLine } from "./wire/protocol.js";
 
 /**
@@ -101,7 +101,10 @@ export class StandingSocket {
     } catch (error) {
       const complaint = describeError(error);
       if (this.#complaint !== complaint) {
-        log.error({ error: complaint }, "no daemon finds this process: it cannot listen on its control socket again");
+        log.error(
+          { error: complaint },
+          "cannot listen on the control socket again: no daemon can connect to this relay process",
+        );
       }
       this.#complaint = complaint;
       if (this.#taken || !(error instanceof ListenError) || error.code !== "LISTEN_IN_USE") return;

@@ -6,10 +6,10 @@ import type { Logger } from "../daemon/logger.js";
 import { exchangeLimit, type NameServer } from "../dns/exchange.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
 import { names, portPlease } from "../epmd/client.js";
-import { asksAgent, isMeshed } from "../mesh/core/sidecar.js";
+import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import { type DomainSettings, Domains } from "../names/domains.js";
-import { isHelperName } from "../names/helper-names.js";
+import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit, thisMachine } from "../os/machine.js";
@@ -48,7 +48,6 @@ export interface ResolutionDeps {
 export interface Resolving {
   readonly nodes: NodeResolver;
   readonly dns: Resolver;
-  readonly domains: Domains;
   readonly staticNodes: StaticSource;
   readonly close: () => Promise<void>;
 }
@@ -129,7 +128,6 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   return {
     nodes,
     dns,
-    domains,
     staticNodes,
     close: async () => {
       staticNodes.close();

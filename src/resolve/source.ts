@@ -23,7 +23,7 @@ export interface SourceTraits {
   readonly usesDomain: boolean;
   /** Several endpoints may be a node's old and new instance: the one that accepts connections goes first. */
   readonly mayProbe: boolean;
-  /** Its reason for an absent node replaces that of the source before it. */
+  /** When no source finds the node, the reason given by this source replaces the reason of the source asked before it. */
   readonly explainsAbsence: boolean;
 }
 

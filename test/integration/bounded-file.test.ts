@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { MEBIBYTE, readBounded } from "../../src/os/bounded-file.js";
+import { MEBIBYTE, readBounded } from "../../src/os/files.js";
 import { run } from "../support/child.js";
 import { runCommand } from "../support/command-line.js";
 import { PROGRAM } from "../support/source-program.js";

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseCidr } from "../../src/net/ip.js";
-import { MEBIBYTE } from "../../src/os/bounded-file.js";
+import { MEBIBYTE } from "../../src/os/files.js";
 import { HostsFile } from "../../src/os/hosts-file.js";
 import { run } from "../support/child.js";
 import { collectLog } from "../support/log-lines.js";

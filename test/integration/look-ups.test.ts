@@ -33,7 +33,14 @@ function told(name: string, resolution: Resolution, peer = LOCAL): unknown {
 test.each([
   ["a node that is found", "b@svc", FAR, LOCAL, "found", undefined],
   ["a node that this client would not reach", "b", FAR, LOCAL, "unreachable", /would dial 127\.0\.0\.1/],
-  ["a node here to which no port is mapped", "here", FAR, STRANGER, "unreachable", /no port of this bridge network/],
+  [
+    "a node here to which no port is mapped",
+    "here",
+    FAR,
+    STRANGER,
+    "unreachable",
+    /is not a mapped port of this bridge network/,
+  ],
   ["a node that is nowhere", "b", NOWHERE, LOCAL, "not-found", /no SRV record/],
   ["a node that cannot be looked up", "b", DOWN, LOCAL, "unavailable", /DNS is silent/],
   ["what is no name", "a b@", FAR, LOCAL, "refused", /not a name/],

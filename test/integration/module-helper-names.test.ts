@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { isHelperName } from "../../src/names/helper-names.js";
+import { isHelperName } from "../../src/names/node-name.js";
 import { run } from "../support/child.js";
 import { cleanEnvironment } from "../support/environment.js";
 import { requirePeer } from "../support/require-peer.js";

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, rmdir, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { ownFolderIn } from "../../src/os/private-folder.js";
+import { ownFolderIn } from "../../src/os/files.js";
 import { collectLog } from "../support/log-lines.js";
 import { temporaryFolder } from "../support/temporary.js";
 

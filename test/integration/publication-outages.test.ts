@@ -51,7 +51,7 @@ describe("an agent, or a proxy before it, that answers passes with", () => {
       bench.fake.misbehave(undefined);
       // Within a third of the TTL: a minute would be four TTLs.
       await isPublished(part);
-      expect(count(part, "takes the service's nodes again")).toBe(round);
+      expect(count(part, "accepts the nodes of this service again")).toBe(round);
     }
     expect(part.messages("error")[0]).toContain('service "svc" { policy = "write" }');
   });

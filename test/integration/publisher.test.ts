@@ -6,7 +6,7 @@ import { AgentState } from "../../src/publish/agent-state.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
 import { Publisher, type PublisherDeps } from "../../src/publish/publisher.js";
 import { Registrar } from "../../src/publish/registrar.js";
-import { TIMINGS } from "../../src/publish/timings.js";
+import { TIMINGS } from "../../src/publish/timing.js";
 import { Turns } from "../../src/publish/turns.js";
 import { collectLog } from "../support/log-lines.js";
 import { registration, serveConfig } from "../support/registered-node.js";

@@ -261,7 +261,9 @@ describe("a refusal", () => {
     bench.fake.misbehave(undefined);
     await isPublished(daemon);
     await isPublished(daemon, "node_b");
-    expect(daemon.messages().filter((message) => message.includes("takes the service's nodes again"))).toHaveLength(1);
+    expect(
+      daemon.messages().filter((message) => message.includes("accepts the nodes of this service again")),
+    ).toHaveLength(1);
   });
 
   test("ends when the token file holds a token that may", async () => {

@@ -243,7 +243,7 @@ test("a process whose path another one has taken keeps its links, says so once, 
   await client.closed;
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(logged.messages("error")).toEqual([
-    "no daemon finds this process: it cannot listen on its control socket again",
+    "cannot listen on the control socket again: no daemon can connect to this relay process",
   ]);
   expect(server.openLinks()).toBe(1);
   vm.resetAndDestroy();

@@ -135,7 +135,7 @@ describe("two daemons that want the same service id", () => {
     const [own] = second.registrar.status()[0]?.serviceIds ?? [];
     expect(own).toMatch(/^srv-epmd:box1~[0-9a-f]{8}:node_a$/);
     expect(bench.fake.services.get(own ?? "")?.Port).toBe(20002);
-    const told = () => second.messages("warn").filter((message) => message.includes("another live daemon"));
+    const told = () => second.messages("warn").filter((message) => message.includes("another running daemon"));
     await waitFor(() => told().length > 0, { what: "a line" });
     expect(told()).toHaveLength(1);
   });

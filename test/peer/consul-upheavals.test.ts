@@ -81,7 +81,7 @@ requirePeer("consul")("after an upheaval Consul holds exactly the live nodes, an
     await holds(NAMES, 20_001, 20_002);
     await waitFor(() => other.messages("warn").length > 0, { what: "a line" });
     // Both say that there are two nodes of a name, of three names at most, and that there are more.
-    const isOfTwo = (message: string) => /another node of the name|so are other nodes of names/.test(message);
+    const isOfTwo = (message: string) => /another node of the name|more names published here/.test(message);
     expect(
       part
         .messages()

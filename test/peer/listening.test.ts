@@ -63,7 +63,9 @@ requirePeer("epmd")("a port that a stock epmd has", () => {
     const epmd = await startStockEpmd(port);
     const daemon = await startDaemon({ port, args: ["--replace-epmd"] });
     expect(epmd.hasExited()).toBe(true);
-    expect(daemon.log().map(({ msg }) => msg)).toContain("ended a stock epmd without living nodes, to take its place");
+    expect(daemon.log().map(({ msg }) => msg)).toContain(
+      "stopped a stock epmd that had no registered nodes, to use its port",
+    );
     const node = await rawNode(port, { name: "rabbit" });
     expect(await liveNames(port)).toEqual(["rabbit"]);
     await node.close();

@@ -42,7 +42,7 @@ describe.concurrent("a signal", () => {
         "ready",
         "node registered",
         "stopping",
-        "node left for a successor",
+        "this daemon stops: the node is left for the next daemon",
         "stopped",
       ]);
     },

@@ -2,9 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { answersQuery } from "../../src/dns/wire/answer.js";
 import { ProtocolError } from "../../src/errors.js";
-import { addressResponse, codeResponse } from "../../src/gateway/core/answer.js";
-import { isGatewayHost } from "../../src/gateway/core/names.js";
-import { type GatewayQuestion, readGatewayQuestion } from "../../src/gateway/core/question.js";
+import { isGatewayHost } from "../../src/gateway/core/addresses.js";
+import {
+  addressResponse,
+  codeResponse,
+  type GatewayQuestion,
+  readGatewayQuestion,
+} from "../../src/gateway/core/message.js";
 import { message, nameOf, questionOf } from "../support/dns-query.js";
 
 const NAMES = ["svc.consul", "h.example"];

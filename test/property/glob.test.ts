@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseGlob } from "../../src/names/glob.js";
+import { parseGlob } from "../../src/text.js";
 
 const text = fc.array(fc.constantFrom("a", "b", "*", "?"), { maxLength: 8 }).map((parts) => parts.join(""));
 

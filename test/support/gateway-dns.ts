@@ -3,7 +3,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { isGatewayHost } from "../../src/gateway/core/names.js";
+import { isGatewayHost } from "../../src/gateway/core/addresses.js";
 import { type GatewayDns, type GatewayDnsOptions, startGatewayDns } from "../../src/gateway/dns.js";
 import { isLoopback } from "../../src/net/ip.js";
 import { framed } from "./dns-query.js";

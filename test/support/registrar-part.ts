@@ -5,7 +5,7 @@ import { ConsulClient } from "../../src/consul/client.js";
 import type { TransportOptions } from "../../src/consul/transport.js";
 import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
 import { Registrar } from "../../src/publish/registrar.js";
-import type { Timings } from "../../src/publish/timings.js";
+import type { Timings } from "../../src/publish/timing.js";
 import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
 import { collectLog, type LogLines } from "./log-lines.js";
 import { registration, serveConfig } from "./registered-node.js";

@@ -47,8 +47,8 @@ const REFUSED: readonly (readonly [path: string, code: string])[] = [
 ];
 
 const LEGAL: readonly (readonly [path: string, code: string])[] = [
-  ["src/names/x.ts", 'export { a } from "./glob.js";'],
-  ["src/config/x.ts", 'export { a } from "../gateway/core/names.js";'],
+  ["src/names/x.ts", 'export { a } from "./domains.js";'],
+  ["src/config/x.ts", 'export { a } from "../gateway/core/addresses.js";'],
   ["src/config/x.ts", 'export { a } from "../errors.js";'],
   ["src/net/x.ts", 'export { Buffer } from "node:buffer";'],
   ["src/dns/core/x.ts", 'export { a } from "./order.js";'],
@@ -160,7 +160,7 @@ test("only what puts the parts together knows the whole configuration; a part sa
 /** They read /proc, whose files the kernel makes. */
 const READERS_OF_PROC = ["os/machine.ts", "os/sockets.ts", "os/vm-process.ts"];
 
-test("every other file is read up to a bound (os/bounded-file.ts), so that a FIFO or a huge file holds nobody up", () => {
+test("every other file is read up to a bound (os/files.ts), so that a FIFO or a huge file holds nobody up", () => {
   const files = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" }).filter(
     (file) => file.endsWith(".ts") && !file.startsWith("build/"),
   );

@@ -1,16 +1,14 @@
 import { describe, expect, test } from "vitest";
 import {
   clusterNodes,
-  matchNodes,
   nextIndex,
-  nodesAlive,
   nodesOfService,
   type ServiceInstance,
   type ServiceMember,
 } from "../../src/consul/core/catalogue.js";
-import { Domains } from "../../src/names/domains.js";
-import { parseGlob } from "../../src/names/glob.js";
-import { parseServiceDomain } from "../../src/names/service-domain.js";
+import { matchNodes, nodesAlive } from "../../src/consul/core/matching.js";
+import { Domains, parseServiceDomain } from "../../src/names/domains.js";
+import { parseGlob } from "../../src/text.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
 
 const HOST = "svc.service.consul";

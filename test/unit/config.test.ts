@@ -312,6 +312,26 @@ describe("what is right alone can be wrong together", () => {
   });
 
   test.each([
+    [{ SRV_EPMD_GATEWAY_FORWARD: "10.0.0.1:53" }, "--gateway-forward is an option of the gateway"],
+    [{ SRV_EPMD_GATEWAY: "true" }, "--gateway needs to know which hosts"],
+    [{ SRV_EPMD_REGISTER: "consul" }, "--register consul needs --domain or --service"],
+    [{ SRV_EPMD_DNS_LISTEN: "127.0.0.1:53" }, "--dns-listen answers for the nodes under --domain"],
+    [{ SRV_EPMD_PUBLISH_NODE: "a@svc" }, "--publish-node needs ERL_DIST_PORT"],
+    [{ SRV_EPMD_ADVERTISE_ADDRESS: "10.0.0.1,10.0.0.2" }, "--advertise-address: 10.0.0.1, 10.0.0.2 has two IPv4"],
+  ])(
+    "in the environment of a daemon that has more flags: %j stops no other command, and doctor warns",
+    (env, message) => {
+      expect(complaint({ env })).toContain(message);
+      for (const command of ["resolve", "names", "wait", "hosts", "relay"] as const) {
+        expect(load({ command, env }).warnings).toEqual([]);
+      }
+      expect(load({ command: "doctor", env }).warnings).toEqual([
+        expect.stringMatching(`^serve does not start with these options; give doctor the flags .*: ${message}`),
+      ]);
+    },
+  );
+
+  test.each([
     { env: { CONSUL_CLIENT_CERT: "a.pem", CONSUL_CLIENT_KEY: "a.key" } },
     { flags: { dnsListen: "127.0.0.1:53", domain: ["demo.test"] } },
     { flags: { register: "consul", service: "svc" } },

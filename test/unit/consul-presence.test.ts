@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { AgentAnswer } from "../../src/consul/refusal.js";
+import { AgentAnswer } from "../../src/consul/transport.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
 import { Presence, type Standing } from "../../src/publish/presence.js";
-import { TIMINGS } from "../../src/publish/timings.js";
+import { TIMINGS } from "../../src/publish/timing.js";
 import { collectLog, type LogLines } from "../support/log-lines.js";
 
 let now: number;
@@ -114,7 +114,7 @@ test("entries that the agent has forgotten are told in two lines, and that they 
 test("ids that another daemon has are told in one line", () => {
   for (const name of NAMES) presence.evaded(`id:${name}`);
   expect(look(5, (name) => standing(name))).toEqual([
-    "another live daemon holds 40 service ids of ours; they get others (give one of the daemons another --instance)",
+    "other running daemons already use 40 service ids; this daemon will use different ones (give one of the daemons another --instance)",
   ]);
 });
 
@@ -168,14 +168,14 @@ describe("what is told of the agent", () => {
       "Consul does not know the token (ACL not found), it was deleted or has expired: give serve another",
       "Consul knows the token",
       'Consul refuses the token (Permission denied): it needs the policy service "svc" { policy = "write" }',
-      "Consul takes the service's nodes again",
+      "Consul accepts the nodes of this service again",
     ]);
   });
 
   test("is trouble, too, when it does not say what it holds", () => {
     const { state } = stateOf();
     state.failed(answer("CONSUL_UNAVAILABLE", "status 503"), { sentAt: now });
-    expect(state.trouble).toBe("the Consul agent does not say what it holds: status 503");
+    expect(state.trouble).toBe("the Consul agent does not list its services and checks: status 503");
     state.succeeded(call({ action: "pass" }));
     expect(state.trouble).toBeDefined();
     state.succeeded({ sentAt: now });

@@ -7,9 +7,8 @@ import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
 import { reachability } from "../../src/doctor/local-epmd.js";
 import { knowledgeOf } from "../../src/doctor/resolver.js";
-import { nearest } from "../../src/names/nearest.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
-import { listed } from "../../src/text.js";
+import { listed, nearest } from "../../src/text.js";
 
 describe("findings of one kind together", () => {
   test("count as the worst of them, which is told first, and say the same advice once", () => {

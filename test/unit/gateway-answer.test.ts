@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { addressResponse, codeResponse, noDataResponse, reverseResponse } from "../../src/gateway/core/answer.js";
-import { isRefusal, withId } from "../../src/gateway/core/forwarded.js";
+import {
+  addressResponse,
+  codeResponse,
+  isRefusal,
+  noDataResponse,
+  reverseResponse,
+  withId,
+} from "../../src/gateway/core/message.js";
 import { message, optRecord, queryFor } from "../support/dns-query.js";
 
 const hex = (text: string) => text.replaceAll(/\s/g, "");

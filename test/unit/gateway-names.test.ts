@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { isOwnServer } from "../../src/gateway/core/forwarded.js";
-import { gatewayDomains, isGatewayHost } from "../../src/gateway/core/names.js";
+import { gatewayDomains, isGatewayHost } from "../../src/gateway/core/addresses.js";
+import { isOwnServer } from "../../src/net/ip.js";
 
 const config = (flags: Record<string, string | string[]>) =>
   loadConfig({ command: "serve", flags: { gateway: "true", ...flags }, env: {} }).config;

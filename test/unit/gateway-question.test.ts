@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { isGatewayHost } from "../../src/gateway/core/names.js";
-import { readGatewayQuestion } from "../../src/gateway/core/question.js";
+import { isGatewayHost } from "../../src/gateway/core/addresses.js";
+import { readGatewayQuestion } from "../../src/gateway/core/message.js";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
 
 const NAMES = ["svc.service.consul", "only.example.org"];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseGlob } from "../../src/names/glob.js";
+import { parseGlob } from "../../src/text.js";
 
 describe("a glob", () => {
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isHelperName } from "../../src/names/helper-names.js";
+import { isHelperName } from "../../src/names/node-name.js";
 
 describe("names of VMs that live for one command", () => {
   test.each([

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { GatewayAddresses } from "../../src/gateway/core/addresses.js";
-import { hostsText, inetrcText, pairsFor } from "../../src/gateway/core/host-lines.js";
-import { hostsEntriesIn } from "../../src/os/core/hosts-file.js";
+import { GatewayAddresses, pairsFor } from "../../src/gateway/core/addresses.js";
+import { hostsEntriesIn, hostsText, inetrcText } from "../../src/os/core/hosts-file.js";
 
 const RANGE = { bytes: [127, 64, 0, 0], prefix: 10 };
 const PAIR = { host: "svc.service.consul", address: "127.64.1.2" };

@@ -1,15 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { heldByOthers, type LocalService } from "../../src/mesh/core/second-instance.js";
 import {
   asksAgent,
   destinationOf,
+  heldByOthers,
   isMeshed,
+  type LocalService,
   ownSidecars,
   type Sidecar,
   sidecarsOfNodes,
-} from "../../src/mesh/core/sidecar.js";
+} from "../../src/mesh/core/upstreams.js";
 import { serveConfig } from "../support/registered-node.js";
 
 type Flags = Partial<Record<OptionKey, string | readonly string[]>>;

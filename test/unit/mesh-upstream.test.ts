@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { nomadSpellings, readNomadEnvironment, readNomadUpstreams, withoutCleaned } from "../../src/config/nomad.js";
-import { listDestinations, resolveUpstream, upstreamsTo } from "../../src/mesh/core/upstream.js";
+import { listDestinations, resolveUpstream, upstreamsTo } from "../../src/mesh/core/upstreams.js";
 
 const upstream = (destination: string, port: number, address = "127.0.0.1") => ({ destination, address, port });
 const ANY = { family: "any" } as const;

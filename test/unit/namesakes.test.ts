@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceMember } from "../../src/consul/core/catalogue.js";
-import { hostOfEntry, membersByName, namesakes } from "../../src/publish/core/namesakes.js";
+import { hostOfEntry, membersByName, namesakes } from "../../src/publish/core/claims.js";
 import { serveConfig } from "../support/registered-node.js";
 import { OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
 

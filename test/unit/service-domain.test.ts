@@ -1,12 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { domainRule } from "../../src/config/network-values.js";
-import {
-  domainOf,
-  expandHost,
-  parseServiceDomain,
-  qualifiedDomain,
-  readConsulName,
-} from "../../src/names/service-domain.js";
+import { domainOf, expandHost, parseServiceDomain, qualifiedDomain, readConsulName } from "../../src/names/domains.js";
 
 describe("a host part", () => {
   const keep = new Set(["localhost", "box1"]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Throttle } from "../../src/publish/retries.js";
+import { Throttle } from "../../src/publish/timing.js";
 
 beforeEach(() => {
   vi.useFakeTimers();

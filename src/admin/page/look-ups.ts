@@ -31,7 +31,7 @@ const OUTCOME_TONES: Record<LookUp["outcome"], Tone> = {
 };
 
 /** `not found` */
-export function outcomeWords(outcome: LookUp["outcome"]): string {
+function outcomeWords(outcome: LookUp["outcome"]): string {
   return outcome.replace("-", " ");
 }
 

@@ -1,11 +1,7 @@
-import { isAliveName } from "../../config/network-values.js";
-import type { RegisteredNode } from "../../epmd/core/registry.js";
-import type { NamedPort } from "../../epmd/wire/messages.js";
-import type { DomainSettings } from "../../names/domains.js";
-import type { Glob } from "../../names/glob.js";
+import { type DomainSettings, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/domains.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
-import { parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/service-domain.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
+import type { Glob } from "../../text.js";
 
 /** An instance of a service as Consul's health API has it. */
 export interface ServiceInstance {
@@ -165,37 +161,8 @@ function aliveNamesOfTags(tags: readonly string[], suffix: string | undefined): 
     .filter((name) => TAG_NAME.test(name));
 }
 
-/**
- * The nodes alive here that are listed for a host.
- * @param hostOf the host part of the full name of a node; undefined: the node has another host
- * @param portOf the port that the client would dial; undefined: it cannot reach the node
- */
-export function nodesAlive(
-  nodes: readonly RegisteredNode[],
-  hostOf: (aliveName: string) => string | undefined,
-  portOf: (node: RegisteredNode) => number | undefined,
-): ListedNode[] {
-  return nodes.flatMap((node) => {
-    const { aliveName } = node;
-    // A name with spaces or an `@` would break the lines of the answer.
-    const host = isAliveName(aliveName) ? hostOf(aliveName) : undefined;
-    const port = host === undefined ? undefined : portOf(node);
-    return host === undefined || port === undefined ? [] : [{ aliveName, host, port }];
-  });
-}
-
-/** The nodes that match, sorted, once for each full name. Earlier lists take precedence. */
-export function matchNodes(glob: Glob, ...lists: readonly (readonly ListedNode[])[]): NamedPort[] {
-  const found = new Map<string, number>();
-  for (const node of lists.flat()) {
-    const name = formatNodeName(node);
-    if (!found.has(name) && glob.matches(node.aliveName)) found.set(name, node.port);
-  }
-  return Array.from(found, ([name, port]) => ({ name, port })).sort((a, b) => compare(a.name, b.name));
-}
-
 /** By code unit, which is the same order in all locales. */
-function compare(a: string, b: string): number {
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 

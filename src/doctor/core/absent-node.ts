@@ -1,8 +1,7 @@
 import type { ServiceMember } from "../../consul/core/catalogue.js";
-import { nearest } from "../../names/nearest.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
-import { listed } from "../../text.js";
+import { listed, nearest } from "../../text.js";
 import { type Finding, fail } from "./finding.js";
 
 interface AskedTag {

@@ -1,6 +1,41 @@
 import { Buffer } from "node:buffer";
+import { domainName } from "../../config/network-values.js";
+import { ValueError } from "../../config/values.js";
+import { ConfigError } from "../../errors.js";
+import { type DomainSettings, qualifiedDomain, servedDomains } from "../../names/domains.js";
 import { type Cidr, cidrContains, formatIp } from "../../net/ip.js";
 import { fnv1a } from "../../text.js";
+
+/** The settings that decide which hosts resolve to loopback addresses. */
+export interface GatewayNameSettings extends Pick<DomainSettings, "domain" | "consulDomain"> {
+  readonly gatewayDomain: readonly string[];
+}
+
+/**
+ * Domains whose hosts resolve to loopback addresses, they themselves included: --gateway-domain, else --domain. A word
+ * without a dot is a service, as in --domain. Lower case, without trailing dot.
+ */
+export function gatewayDomains(settings: GatewayNameSettings): string[] {
+  const { consulDomain, gatewayDomain } = settings;
+  const domains =
+    gatewayDomain.length > 0
+      ? gatewayDomain.map((name) => qualifiedDomain(name, consulDomain))
+      : servedDomains(settings);
+  // `localhost` keeps its own address.
+  return Array.from(new Set(domains)).filter((name) => name !== "localhost");
+}
+
+/** @param host a valid host name in lower case */
+export function isGatewayHost(domains: readonly string[], host: string): boolean {
+  return domains.some((domain) => host === domain || isHostUnder(host, domain));
+}
+
+function isHostUnder(host: string, domain: string): boolean {
+  if (!host.endsWith(`.${domain}`)) return false;
+  const labels = host.slice(0, -domain.length - 1).split(".");
+  // RFC 8552: names with labels such as _tcp have records about a host (SRV, TXT); they are not hosts.
+  return labels.every((label) => !label.startsWith("_"));
+}
 
 /** A host and the loopback address that stands for it. */
 export interface HostAddress {
@@ -132,4 +167,35 @@ function hash(text: string): number {
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
   return (value ^ (value >>> 16)) >>> 0;
+}
+
+/**
+ * The hosts of a command line with their addresses, each host once, in the order of the command line. A word without a
+ * dot is a service.
+ * @param addresses the pairs that are known; new ones are added
+ * @throws ConfigError that names the operand which is not a host
+ */
+export function pairsFor(
+  operands: readonly string[],
+  consulDomain: string,
+  addresses: GatewayAddresses,
+): readonly HostAddress[] {
+  const hosts = new Set(operands.map((operand) => hostOperand(operand, consulDomain)));
+  return Array.from(hosts, (host) => {
+    const address = addresses.assign(host);
+    if (address === undefined) throw new ConfigError("CONFIG_VALUE", `there is no room in --gateway-range for ${host}`);
+    return { host, address };
+  });
+}
+
+function hostOperand(operand: string, consulDomain: string): string {
+  const complain = (what: string) => new ConfigError("CONFIG_VALUE", `host ${JSON.stringify(operand)} ${what}`);
+  if (operand.includes("@")) throw complain("is a node: give its host, the part behind the @");
+  if (operand.toLowerCase() === "localhost") throw complain("is this machine, and stays 127.0.0.1");
+  try {
+    return domainName(qualifiedDomain(domainName(operand), consulDomain));
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw complain(error.message);
+  }
 }

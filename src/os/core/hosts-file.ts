@@ -1,6 +1,6 @@
 import { isDomainName } from "../../config/network-values.js";
 import type { HostAddress } from "../../gateway/core/addresses.js";
-import { type Cidr, canonicalIp, cidrContains } from "../../net/ip.js";
+import { type Cidr, canonicalIp, cidrContains, parseIp } from "../../net/ip.js";
 
 /**
  * Addresses of a name in the text of a hosts(5) file, canonical, in its order; names are compared without case. Only lines
@@ -39,4 +39,37 @@ function lineOf(line: string): { address: string; names: string[] } | undefined 
   const [literal = "", ...names] = line.replace(/#.*$/, "").trim().toLowerCase().split(/\s+/);
   const address = canonicalIp(literal);
   return address === undefined ? undefined : { address, names };
+}
+
+/**
+ * hosts(5): one line for VMs that ask for IPv4, and one for VMs with `-proto_dist inet6_tcp`, which do not read the first.
+ * glibc reads the second line for IPv4 too, musl does not.
+ */
+export function hostsText(pairs: readonly HostAddress[]): string {
+  return pairs.map(({ host, address }) => `${address} ${host}\n::ffff:${address} ${host}\n`).join("");
+}
+
+/** A complete inetrc (ERTS User's Guide, "Inet Configuration"): the VM looks in its hosts first, then asks the system's resolver. */
+export function inetrcText(pairs: readonly HostAddress[]): string {
+  const hosts = pairs.flatMap(({ host, address }) =>
+    [octets(address), mapped(address)].map((tuple) => `{host, {${tuple.join(",")}}, ["${host}"]}.\n`),
+  );
+  const flags = pairs.map(({ host }) => `--gateway-domain ${host}`).join(" ");
+  return [
+    "% for a VM started with ERL_INETRC=<this file>\n",
+    "% the VM does not ask the daemon for these names; start it with: srv-epmd serve --gateway --gateway-listen none\n",
+    `%   ${flags}\n`,
+    ...hosts,
+    "{lookup, [file, native]}.\n",
+  ].join("");
+}
+
+function octets(address: string): number[] {
+  return parseIp(address) ?? [];
+}
+
+/** The eight groups of the IPv4-mapped form. */
+function mapped(address: string): number[] {
+  const [a = 0, b = 0, c = 0, d = 0] = octets(address);
+  return [0, 0, 0, 0, 0, 0xffff, (a << 8) | b, (c << 8) | d];
 }

@@ -12,7 +12,7 @@ export interface Advertised {
   readonly addresses: readonly string[];
 }
 
-export type Reach =
+type Reach =
   | { readonly outcome: "reachable"; readonly advertised: Advertised }
   | { readonly outcome: "unreachable"; readonly reason: string };
 

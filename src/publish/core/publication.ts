@@ -1,8 +1,15 @@
 import type { NomadEnvironment } from "../../config/nomad.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
-import { type DomainSettings, nodeDomain, nodeHost, serviceOf } from "../../names/domains.js";
-import { isHelperName } from "../../names/helper-names.js";
-import { parseServiceDomain, qualifiedDomain } from "../../names/service-domain.js";
+import {
+  type DomainSettings,
+  nodeDomain,
+  nodeHost,
+  parseServiceDomain,
+  qualifiedDomain,
+  readConsulName,
+  serviceOf,
+} from "../../names/domains.js";
+import { isHelperName } from "../../names/node-name.js";
 import { EPMD_PORT } from "../../net/endpoint.js";
 import { familyOf, hostPort } from "../../net/ip.js";
 import { type AdvertiseSettings, reach } from "./advertised.js";
@@ -17,14 +24,14 @@ import {
 } from "./service-entry.js";
 
 /** The settings that decide whether nodes are published in Consul. */
-export interface RegisterSettings extends Pick<DomainSettings, "domain" | "publishNode" | "consulDomain"> {
+interface RegisterSettings extends Pick<DomainSettings, "domain" | "publishNode" | "consulDomain"> {
   readonly register: "consul" | "none" | undefined;
   /** Where the embedded DNS answers, if there is one. */
   readonly dnsListen: object | undefined;
 }
 
 /** The settings that decide the instance in the ids of entries. */
-export interface InstanceSettings {
+interface InstanceSettings {
   readonly instance: string | undefined;
   readonly nomad: Pick<NomadEnvironment, "shortAllocId">;
 }
@@ -173,4 +180,46 @@ function portWarning(
   const { erlDistPort } = nomad;
   if (erlDistPort === undefined || erlDistPort === node.port) return undefined;
   return `${node.aliveName} listens on port ${node.port}, while ERL_DIST_PORT=${erlDistPort} in srv-epmd's own environment: was it meant for the VM?`;
+}
+
+/** A domain under Consul's that does not do what its user probably expects. */
+interface DomainDoubt {
+  /** `unpublished`: no node is published under it. `dotted`: newer versions of Consul do not find its nodes. */
+  readonly kind: "unpublished" | "dotted";
+  /** What will not happen, and why. */
+  readonly evidence: string;
+  readonly advice: string;
+}
+
+type DoubtSettings = RegisterSettings & Pick<DomainSettings, "service">;
+
+/** Doubts about --domain and --publish-node. Empty where nothing is published, or the nodes are in the embedded zone. */
+export function domainDoubts(settings: DoubtSettings): DomainDoubt[] {
+  if (settings.register === "none" || (settings.register === undefined && settings.dnsListen !== undefined)) return [];
+  const written = [
+    ...settings.domain.map(({ domain }) => domain),
+    ...settings.publishNode.flatMap(({ host }) => host ?? []),
+  ];
+  return Array.from(new Set(written)).flatMap((domain) => doubtOf(domain, settings) ?? []);
+}
+
+function doubtOf(written: string, settings: DoubtSettings): DomainDoubt | undefined {
+  const { consulDomain, service } = settings;
+  const name = readConsulName(qualifiedDomain(written, consulDomain), consulDomain);
+  if (!name) return undefined;
+  if (name.kind === "other") {
+    // With --service the nodes are published, whatever the domain is.
+    if (service !== undefined && publishesToConsul(settings)) return undefined;
+    return {
+      kind: "unpublished",
+      evidence: `no node is published under ${written}, so others do not find those here by it: ${name.reason}`,
+      advice: `give the nodes a service of their own (--domain svc.service.${consulDomain}), or --register none where nothing is to be published`,
+    };
+  }
+  if (name.tagSuffix === undefined) return undefined;
+  return {
+    kind: "dotted",
+    evidence: `${written} makes tags with a dot, such as rabbit.${name.tagSuffix}, which newer versions of Consul do not find by DNS`,
+    advice: `give the nodes a service without a label before it (--domain ${service ?? name.service}.service.${consulDomain}), and tell them apart by alive name or by service`,
+  };
 }

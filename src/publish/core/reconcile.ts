@@ -11,7 +11,7 @@ import {
 /**
  * What Consul shall hold for one name. Times are monotonic milliseconds.
  * - `up`: the node is alive.
- * - `awaited`: our predecessor has published it, and its VM may return until then.
+ * - `awaited`: the daemon that ran before us published it. Its entry is kept until the time `until`, because its VM may register again.
  * - `leaving`: its VM has gone. The entry leaves DNS now and is removed then: a VM that lost its EPMD registers again
  *   after 2 s.
  * - `gone`: nothing.
@@ -26,7 +26,7 @@ export type Target =
  * - `unsure`: a registration got no answer, and may have arrived.
  * - `registered`: the check is not passed yet. A critical check stays critical when it is registered again.
  */
-export type Condition = "unsure" | "registered" | "passing" | "critical";
+type Condition = "unsure" | "registered" | "passing" | "critical";
 
 /** What we believe the agent holds under one id. */
 export interface Held {
@@ -55,7 +55,7 @@ export type Work =
   | { readonly action: "register" | "renew"; readonly id: string; readonly entry: ServiceEntry }
   | { readonly action: "pass" | "fail" | "deregister"; readonly id: string };
 
-export type Step =
+type Step =
   | Work
   /** Nothing is to be done before then, or at all (undefined). */
   | { readonly action: "wait"; readonly until: number | undefined };
@@ -207,7 +207,7 @@ export interface Survey {
   readonly critical: ReadonlySet<string>;
 }
 
-export interface Surveyed {
+interface Surveyed {
   readonly held: HeldMap;
   /** Ids of ours that another owner has overwritten. */
   readonly taken: readonly string[];

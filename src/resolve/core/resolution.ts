@@ -1,7 +1,7 @@
 import { canonicalName } from "../../dns/wire/record.js";
 import { ConsulError, type ConsulErrorCode, EpmdError, type EpmdErrorCode } from "../../errors.js";
+import { partsOf } from "../../names/domains.js";
 import type { NodeName } from "../../names/node-name.js";
-import { partsOf } from "../../names/service-domain.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { fillTemplate } from "../../text.js";
 

@@ -1,5 +1,10 @@
-import { GatewayAddresses, type HostAddress } from "../../gateway/core/addresses.js";
-import { type GatewayNameSettings, gatewayDomains, isGatewayHost } from "../../gateway/core/names.js";
+import {
+  GatewayAddresses,
+  type GatewayNameSettings,
+  gatewayDomains,
+  type HostAddress,
+  isGatewayHost,
+} from "../../gateway/core/addresses.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { type Cidr, cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
 

@@ -1,8 +1,70 @@
-import type { NomadEnvironment } from "../../config/nomad.js";
-import { type DomainSettings, nodeDomain, servedDomains } from "../../names/domains.js";
-import { parseServiceDomain, partsOf } from "../../names/service-domain.js";
+import type { IpPort } from "../../config/network-values.js";
+import { type DomainSettings, nodeDomain, parseServiceDomain, partsOf, servedDomains } from "../../names/domains.js";
+import type { Endpoint, Family } from "../../net/endpoint.js";
+import { familyOf, formatIp, hostPort, isLoopback, parseIp } from "../../net/ip.js";
+import { ID_PREFIX } from "../../publish/core/service-entry.js";
+import { type NodeQuestion, notFound, type Resolution } from "../../resolve/core/resolution.js";
 import { fillTemplate } from "../../text.js";
-import type { Upstream } from "./upstream.js";
+
+/** A listener of a Connect proxy here, through which a destination is reached. */
+export interface Upstream extends IpPort {
+  /** A service or a prepared query, as the registration writes it. */
+  readonly destination: string;
+}
+
+/** The most destinations in a reason: enough to find a misspelt one. */
+const MOST_LISTED = 12;
+
+/** @param spellings of the destination, in order: the first that an upstream has is used. Case is ignored, as in Consul */
+export function upstreamsTo(spellings: readonly string[], upstreams: readonly Upstream[]): Upstream[] {
+  for (const spelling of spellings) {
+    const wanted = spelling.toLowerCase();
+    const found = upstreams.filter(({ destination }) => destination.toLowerCase() === wanted);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/** @param sameHost the client is on this machine and can reach loopback addresses */
+export function resolveUpstream(
+  { family, onlyAddress }: Pick<NodeQuestion, "family" | "onlyAddress">,
+  sameHost: boolean,
+  found: readonly Upstream[],
+): Resolution {
+  const places = found.map(({ address, port }) => hostPort(address, port)).join(", ");
+  const reachable = found.filter(({ address }) => sameHost || !isLoopback(address));
+  const asked = reachable.filter(({ address }) => onlyAddress === undefined || address === onlyAddress);
+  const endpoints = asked.flatMap((upstream) => endpointOf(upstream, family) ?? []);
+  if (endpoints.length > 0) return { outcome: "found", source: "upstream", endpoints, ttl: 0, stale: false };
+  const why =
+    reachable.length === 0
+      ? "out of reach for a client on another machine"
+      : asked.length === 0
+        ? `not at ${onlyAddress}`
+        : `not an IPv${family} address`;
+  return notFound("UPSTREAM_NO_ADDRESS", `the upstream ${found[0]?.destination} listens at ${places}, ${why}`);
+}
+
+function endpointOf({ destination, address, port }: Upstream, asked: Family | "any"): Endpoint | undefined {
+  const family = familyOf(address) ?? 4;
+  const endpoint = { port, priority: 0, weight: 0, target: destination };
+  if (asked === "any" || asked === family) return { ...endpoint, address, family };
+  if (asked === 4) return undefined;
+  // RFC 4291 section 2.5.5.2: an inet6_tcp VM reaches the listener at the IPv4-mapped address.
+  return {
+    ...endpoint,
+    address: formatIp([...new Array<number>(10).fill(0), 0xff, 0xff, ...(parseIp(address) ?? [])]),
+    family: 6,
+  };
+}
+
+/** The destinations, as part of a reason why another one was not found. */
+export function listDestinations(upstreams: readonly Upstream[]): string {
+  const names = Array.from(new Set(upstreams.map(({ destination }) => destination))).sort();
+  if (names.length === 0) return "there are none";
+  const more = names.length > MOST_LISTED ? `, and ${names.length - MOST_LISTED} more` : "";
+  return `there are ${names.slice(0, MOST_LISTED).join(", ")}${more}`;
+}
 
 /** The registration of a Connect proxy with the agent. */
 export interface Sidecar {
@@ -22,7 +84,7 @@ export interface MeshSettings {
   readonly upstreamService: string;
   /** Options that were set. */
   readonly given: { has(option: "mesh" | "upstreamService"): boolean };
-  readonly nomad: Pick<NomadEnvironment, "upstreams">;
+  readonly nomad: { readonly upstreams: readonly Upstream[] };
 }
 
 /** The settings that decide which service in the mesh a node here has. */
@@ -32,7 +94,7 @@ interface ServiceSettings
 
 /** The settings that decide which proxies belong to nodes here. */
 export interface SidecarSettings extends ServiceSettings, Pick<DomainSettings, "service"> {
-  readonly nomad: Pick<NomadEnvironment, "allocId">;
+  readonly nomad: { readonly allocId: string | undefined };
 }
 
 /** With --mesh, or an option that implies it: nodes are reached through upstreams, and a look-up ends at a missing one. */
@@ -107,4 +169,34 @@ export function sidecarsOfNodes(
 function serviceOfNode(aliveName: string, settings: ServiceSettings): string | undefined {
   const host = nodeDomain(aliveName, settings);
   return host === undefined ? undefined : destinationOf(settings, { aliveName, host });
+}
+
+/** A service of the agent, registered by us or by another program. */
+export interface LocalService {
+  readonly id: string;
+  readonly service: string;
+  /** Of a Connect proxy: the id of its service instance. */
+  readonly proxyOf: string | undefined;
+  /** Connect-native: it needs no proxy. */
+  readonly native: boolean;
+}
+
+/**
+ * Ids of the instances that another program has registered for the nodes that we publish: those of services with these
+ * names that have a sidecar proxy, or that Nomad registered for our allocation.
+ */
+export function heldByOthers(
+  services: readonly LocalService[],
+  names: readonly string[],
+  allocId: string | undefined,
+): string[] {
+  const wanted = new Set(names.map((name) => name.toLowerCase()));
+  const proxied = new Set(services.map(({ proxyOf }) => proxyOf));
+  return services
+    .filter(
+      ({ id, service, proxyOf }) =>
+        !id.startsWith(ID_PREFIX) && proxyOf === undefined && wanted.has(service.toLowerCase()),
+    )
+    .filter(({ id, native }) => native || proxied.has(id) || (allocId !== undefined && id.includes(allocId)))
+    .map(({ id }) => id);
 }

@@ -67,7 +67,9 @@ test("doctor takes the options of serve, and says what is wrong with them as ser
   const serve = ["--replace-epmd", "--allow-kill", "--packet-timeout", "5s", "--deregister-on-stop", "--tcp-check"];
   const port = ["--port", String(await freePort())];
   expect((await runCommand(["doctor", ...port, ...serve])).code).toBe(1);
-  for (const wrong of [["--dns-listen", "127.0.0.1:5300"], ["--port", "0"], ["a@svc", "b@svc"], ["@svc"]]) {
+  const beside = await runCommand(["doctor", ...port, "--dns-listen", "127.0.0.1:5300"]);
+  expect([beside.code, beside.stderr]).toEqual([1, expect.stringContaining("serve does not start with these options")]);
+  for (const wrong of [["--fallback", "9100", "--fallback", "9200"], ["--port", "0"], ["a@svc", "b@svc"], ["@svc"]]) {
     const { code, stderr } = await runCommand(["doctor", ...wrong]);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^srv-epmd: /)]);
   }

@@ -3,7 +3,7 @@ import type { DnsServer } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { DNS_PORT } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
-import { MEBIBYTE, readBounded } from "../os/files.js";
+import { fileVersion, MEBIBYTE, readBounded } from "../os/files.js";
 import { DEFAULT_RESOLV_CONF, parseResolvConf, type ResolvConf, searchNames } from "./core/resolv-conf.js";
 import type { NameServer } from "./exchange.js";
 
@@ -127,8 +127,7 @@ export class NameServers {
   async #resolvConf(): Promise<ResolvConf> {
     const { resolvConf: path, log } = this.#options;
     try {
-      const { mtimeMs, size, ino } = await stat(path);
-      const version = `${mtimeMs} ${size} ${ino}`;
+      const version = fileVersion(await stat(path));
       if (this.#read?.version !== version) {
         const conf = parseResolvConf(await readBounded(path, { limit: MEBIBYTE }));
         this.#read = { version, conf };

@@ -24,8 +24,9 @@ export const domain: Check = {
   run: async ({ config }) => {
     const doubts = domainDoubts(config);
     if (doubts.length === 0) {
-      return publishesToConsul(config)
-        ? ok(`nodes are published under ${listed(servedDomains(config))}`)
+      const domains = servedDomains(config);
+      return publishesToConsul(config) && domains.length > 0
+        ? ok(`nodes are published under ${listed(domains)}`)
         : skip(NOTHING_PUBLISHED);
     }
     return together(

@@ -184,19 +184,18 @@ class EpmdListener implements Listener {
     const { allow, logs, onConnection } = this.#options;
     const peer = peerOf(socket, allow);
     if (!peer) return void socket.destroy();
-    const log = logs.about(peer);
     if (!peer.local && !strangers) {
-      log.debug({}, "connection closed: not a local peer, and --listen does not name this address");
+      logs.about(peer).debug({}, "connection closed: not a local peer, and --listen does not name this address");
       return void socket.destroy();
     }
     const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
     if (full) {
-      if (full.tell()) this.#logFull(full, log);
+      if (full.tell()) this.#logFull(full, logs.about(peer));
       return void socket.destroy();
     }
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    onConnection(socket, peer, log);
+    onConnection(socket, peer, logs.about(peer));
   }
 
   #logFull(full: Places, log: PeerLog): void {

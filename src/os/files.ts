@@ -12,6 +12,11 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /** Bytes. A file is read in parts until it ends or is too long: sizes in /proc are 0, and a file may grow. */
 const PART = 64 * 1024;
 
+/** Differs after each change of a file or its rights. By ctime too: chmod(1) leaves the time of modification, `cp -p` sets it back. */
+export function fileVersion({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
+}
+
 /** Bytes. */
 export const MEBIBYTE = 1024 * 1024;
 

@@ -3,7 +3,7 @@ import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
 import { type Cidr, cidrContains } from "../net/ip.js";
 import { addressesInHosts } from "./core/hosts-file.js";
-import { MEBIBYTE, readBounded, readBoundedSync } from "./files.js";
+import { fileVersion, MEBIBYTE, readBounded, readBoundedSync } from "./files.js";
 
 const HOSTS_FILE = "/etc/hosts";
 
@@ -74,8 +74,7 @@ export class HostsFile {
 
   #versionNow(): string {
     try {
-      const { ino, size, mtimeMs } = statSync(this.#path);
-      return `${ino} ${size} ${mtimeMs}`;
+      return fileVersion(statSync(this.#path));
     } catch {
       return ABSENT;
     }

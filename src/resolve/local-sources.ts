@@ -9,7 +9,7 @@ import { ConfigError, describeError } from "../errors.js";
 import type { Domains } from "../names/domains.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
-import { MEBIBYTE, readBounded, readBoundedSync } from "../os/files.js";
+import { fileVersion, MEBIBYTE, readBounded, readBoundedSync } from "../os/files.js";
 import type { Advertised } from "../publish/core/advertised.js";
 import { epmdErrorCode, type NodeQuestion, notFound, type Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
@@ -176,7 +176,7 @@ export function staticSource(
 
 /** Another one after each change of the file; undefined for a file that is missing or cannot be looked at. */
 function versionOf(stats: Stats | undefined): string | undefined {
-  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+  return stats && fileVersion(stats);
 }
 
 function versionAtStart(path: string): string | undefined {

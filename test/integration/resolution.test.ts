@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { renameSync } from "node:fs";
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -411,6 +411,20 @@ describe("a nodes file", () => {
     onTestFinished(() => source.close());
     renameSync(`${path}.new`, path);
     await waitFor(() => messages().includes("nodes file read"), { what: "the new file" });
+  });
+
+  test("is read again when its text has changed and its time of modification is set back, as cp -p does", async () => {
+    const path = join(await temporaryFolder("nodes"), "nodes");
+    const write = async (text: string) => {
+      await writeFile(path, text);
+      await utimes(path, 1_700_000_000, 1_700_000_000);
+    };
+    await write("a@svc.test=10.0.0.1:1\n");
+    const { log, messages } = collectLog();
+    const source = staticSource({ ...OPTIONS, nodesFile: path, log }, true);
+    onTestFinished(() => source.close());
+    await write("a@svc.test=10.0.0.1:2\n");
+    await waitFor(() => messages().includes("nodes file read"), { what: "the new text" });
   });
 
   test("is read again when another is renamed over it, and on request", async () => {

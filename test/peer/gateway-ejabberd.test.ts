@@ -6,7 +6,7 @@ import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** Milliseconds, on a busy machine. */
-const BOOT = 90_000;
+const BOOT = 300_000;
 const TEST = 60_000;
 
 requirePeer(

@@ -16,7 +16,7 @@ import { sharedLibraries, type UnpackedServer } from "../support/unpacked.js";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 /** Milliseconds: three brokers boot in 20 s on two cores with nothing else to do. */
-const TIMEOUT = 120_000;
+const TIMEOUT = 300_000;
 
 /**
  * Does what the README of an example shows, in a checkout that is built and whose srv-epmd is not on the PATH.

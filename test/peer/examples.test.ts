@@ -38,9 +38,9 @@ for (const [example, ...peers] of NEEDED) {
       const before = readdirSync(place.cwd);
       const output = shownIn(example).flatMap((shown) => [`$ ${shown.command}`, ...shown.output]);
       // The resolver's file is runShown's.
-      await runShown([{ command: "./run.sh", output }], { ...place, timeout: 60_000 });
+      await runShown([{ command: "./run.sh", output }], { ...place, timeout: 180_000 });
       expect(readdirSync(place.cwd).filter((name) => name !== "resolv.conf")).toEqual(before);
-    }, 70_000);
+    }, 200_000);
   });
 }
 
@@ -61,11 +61,11 @@ for (const [example, peer, command, typed, answer] of REMOTE) {
       const flags = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
       const env = cleanEnvironment({ PATH: `${bin}:${process.env.PATH}`, HOME: cwd, LANG: "C.UTF-8", TERM: "xterm" });
       const shell = startChild("unshare", [...flags, "bash", "-euc", script.join("\n")], { cwd, env });
-      await shell.waitForOutput(/\(node_a@demo\.test\)1?>/, 40_000);
+      await shell.waitForOutput(/\(node_a@demo\.test\)1?>/, 150_000);
       shell.write(`${typed}\n`);
       await shell.waitForOutput(answer);
       expect(shell.hasExited()).toBe(false);
       await shell.kill();
-    }, 60_000);
+    }, 200_000);
   });
 }

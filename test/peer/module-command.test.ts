@@ -55,8 +55,10 @@ requirePeer("rebar3")("srv-epmd module --app", () => {
     await mkdir(join(project, "_checkouts"), { recursive: true });
     await symlink(app, join(project, "_checkouts", "srv_epmd"));
     const script = `echo '{deps, [srv_epmd]}.' >rebar.config && rebar3 compile && find -L _build -name srv_epmd.beam`;
-    const built = await run("sh", ["-ec", script], { cwd: project, env: cleanEnvironment({ HOME: dirname(app) }) });
+    // On a busy machine rebar3 takes most of a minute.
+    const place = { cwd: project, env: cleanEnvironment({ HOME: dirname(app) }), timeout: 120_000 };
+    const built = await run("sh", ["-ec", script], place);
     expect(built.code, built.stdout).toBe(0);
     expect(built.stdout).toMatch(/checkouts\/srv_epmd\/ebin\/srv_epmd\.beam/);
-  });
+  }, 150_000);
 });

@@ -142,9 +142,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     if (config.gateway) {
       const { startGateway } = await import("../gateway/gateway.js");
       const { nodes } = running;
-      gateway = await startGateway({
-        ...{ settings: config, machine, registry, nodes, domains, listener, zones: zone, relay, log },
-      });
+      const shared = { settings: config, machine, registry, nodes, domains, listener, relay, log };
+      gateway = await startGateway({ ...shared, zones: zone });
       open();
     }
     admin = await startAdmin({
@@ -159,12 +158,12 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
-  const settings = await describeSettings(config, publishes, resolving.dns);
   if (publishes) consul.publish(registry, config, { hostName: machine.hostName, port: bound.port });
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
   void loadAhead(config, log);
   const stopFollowing = config.listen.length > 0 ? undefined : followOwnAddresses({ listener: bound, addresses, log });
+  const settings = await describeSettings(config, publishes, resolving.dns);
   return {
     port: bound.port,
     addresses: bound.addresses,

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { DnsServer } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
+import { isUnder } from "../names/domains.js";
 import { DNS_PORT } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import { fileVersion, MEBIBYTE, readBounded } from "../os/files.js";
@@ -61,11 +62,11 @@ export class NameServers {
   }
 
   /** All of them, as --dns has them: `domain=ip:port`, or `ip:port` for every other name. */
-  async all(now: number): Promise<string[]> {
+  async all(): Promise<string[]> {
     const named = this.#options.rules.filter(({ domain }) => domain !== undefined);
-    const { servers } = await this.serversFor("", now);
-    const at = (server: NameServer) => hostPort(server.address, server.port);
-    return [...named.map((rule) => `${rule.domain}=${at(rule)}`), ...servers.map(at)];
+    const general = this.#matching("");
+    const servers = general.length > 0 ? general : this.#systemServers(await this.#resolvConf());
+    return [...named.map((rule) => `${rule.domain}=${hostPort(rule)}`), ...servers.map((server) => hostPort(server))];
   }
 
   async serversFor(name: string, now: number): Promise<ServerSet> {
@@ -73,36 +74,42 @@ export class NameServers {
     if (matching.length > 0) {
       return { servers: this.#order(matching, now), timeout: undefined, attempts: undefined, useTcp: false };
     }
-    const { nameservers, timeout, attempts, useTcp, rotate } = await this.#resolvConf();
-    const { isOwn = () => false, otherwise = [] } = this.#options;
-    const others = nameservers.map((address) => ({ address, port: DNS_PORT })).filter((server) => !isOwn(server));
-    const servers = others.length > 0 ? others : otherwise;
+    const conf = await this.#resolvConf();
+    const { timeout, attempts, useTcp, rotate } = conf;
+    const servers = this.#systemServers(conf);
     const first = rotate && servers.length > 0 ? this.#turns++ % servers.length : 0;
     const turned = [...servers.slice(first), ...servers.slice(0, first)];
     return { servers: this.#order(turned, now), timeout, attempts, useTcp };
   }
 
+  /** Those of resolv.conf, without our own. */
+  #systemServers({ nameservers }: ResolvConf): readonly NameServer[] {
+    const { isOwn = () => false, otherwise = [] } = this.#options;
+    const others = nameservers.map((address) => ({ address, port: DNS_PORT })).filter((server) => !isOwn(server));
+    return others.length > 0 ? others : otherwise;
+  }
+
   failed(server: NameServer, now: number): void {
-    this.#failedAt.set(hostPort(server.address, server.port), now);
+    this.#failedAt.set(hostPort(server), now);
   }
 
   answered(server: NameServer): void {
-    this.#failedAt.delete(hostPort(server.address, server.port));
+    this.#failedAt.delete(hostPort(server));
   }
 
   /** The server was silent over UDP and answered over TCP. */
   lostUdp(server: NameServer, now: number): void {
-    this.#udpLostAt.set(hostPort(server.address, server.port), now);
+    this.#udpLostAt.set(hostPort(server), now);
   }
 
   /** The server is tried over UDP again. */
   foundUdp(server: NameServer): void {
-    this.#udpLostAt.delete(hostPort(server.address, server.port));
+    this.#udpLostAt.delete(hostPort(server));
   }
 
   /** Whether the server was silent over UDP a moment ago. */
   dropsUdp(server: NameServer, now: number): boolean {
-    const lostAt = this.#udpLostAt.get(hostPort(server.address, server.port));
+    const lostAt = this.#udpLostAt.get(hostPort(server));
     return lostAt !== undefined && now - lostAt < PENALTY;
   }
 
@@ -110,14 +117,14 @@ export class NameServers {
     const { rules } = this.#options;
     const suffixes = rules
       .map((rule) => rule.domain)
-      .filter((domain) => domain !== undefined && (name === domain || name.endsWith(`.${domain}`)))
+      .filter((domain) => domain !== undefined && isUnder(name, domain))
       .sort((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
     return rules.filter((rule) => rule.domain === suffixes[0]);
   }
 
   #order(servers: readonly NameServer[], now: number): NameServer[] {
     const penalised = (server: NameServer) => {
-      const failedAt = this.#failedAt.get(hostPort(server.address, server.port));
+      const failedAt = this.#failedAt.get(hostPort(server));
       return failedAt !== undefined && now - failedAt < PENALTY;
     };
     return Array.from(servers).sort((a, b) => Number(penalised(a)) - Number(penalised(b)));

@@ -208,7 +208,7 @@ export function createResolver(options: ResolverOptions): Resolver {
         lookup(qname, qtype, { ...query, deadline }, troubled),
       );
     },
-    nameServers: () => nameServers.all(now()),
+    nameServers: () => nameServers.all(),
     dropRecords(name, qtype, wrong, { search = false } = {}) {
       const asked = name.toLowerCase();
       for (const qname of search ? nameServers.knownNamesFor(asked) : [asked]) {

@@ -18,7 +18,7 @@ export function qualifiedDomain(domain: string, consulDomain: string): string {
 }
 
 /** Whether a name is a domain or lies under it; both lower case, without trailing dot. */
-function isUnder(name: string, domain: string): boolean {
+export function isUnder(name: string, domain: string): boolean {
   return name === domain || name.endsWith(`.${domain}`);
 }
 

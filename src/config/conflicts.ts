@@ -15,7 +15,7 @@ interface CheckedSettings extends Settings {
 /** Refuses settings that contradict each other. @throws ConfigError CONFIG_CONFLICT */
 export function checkCombinations(settings: CheckedSettings, command: Command): void {
   const checks = command === "serve" ? [...CHECKS, ...SERVE_CHECKS] : CHECKS;
-  const complaint = checks.map((check) => check(settings, command)).find((message) => message !== undefined);
+  const [complaint] = complaintsOf(checks, settings, command);
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
@@ -36,8 +36,7 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
     );
   }
   if (command === "doctor") {
-    const complaints = SERVE_CHECKS.map((check) => check(settings, command)).filter((message) => message !== undefined);
-    for (const complaint of complaints) {
+    for (const complaint of complaintsOf(SERVE_CHECKS, settings, command)) {
       doubts.push(`serve does not start with these options; give doctor the flags that serve has too: ${complaint}`);
     }
   }
@@ -65,6 +64,10 @@ const isOn = (value: Settings["fallback"] | Settings["helpers"]) =>
 const GATEWAY_ONLY = ["gatewayDomain", "gatewayListen", "gatewayForward"] as const;
 
 type Check = (settings: CheckedSettings, command: Command) => string | undefined;
+
+function complaintsOf(checks: readonly Check[], settings: CheckedSettings, command: Command): string[] {
+  return checks.flatMap((check) => check(settings, command) ?? []);
+}
 
 /** Conflicts that stop every command that has the options. */
 const CHECKS: readonly Check[] = [

@@ -1,23 +1,21 @@
 import { ConfigError } from "../errors.js";
 import { flagOf, OPTION_KEYS, optionOf, variableNamed } from "./options.js";
 
-/** Names that options had, without dashes, and how the same is written now. */
-const REPLACED: Readonly<Record<string, string>> = {
-  "no-admin": "--admin none",
-  "probe-endpoints": "--prefer-reachable",
-  "gateway-host": "--gateway-domain, for the domains of --domain too: it replaces them",
-  stdout: "--out -",
-  "fallback-epmd": "--fallback epmd",
-  "fallback-port": "--fallback N, the port",
-  "negative-ttl": "--max-ttl, which holds for all answers",
-};
+/** How an old name is written now, and how where it was switched off: `--no-probe-endpoints`, or `false` in a file. */
+interface Replacement {
+  readonly now: string;
+  readonly off?: string;
+}
 
-/** The same where it was switched off: `--no-probe-endpoints`, or `false` in a file or a variable. */
-const WHEN_OFF: Readonly<Record<string, string>> = {
-  "no-admin": "--admin IP:PORT",
-  "probe-endpoints": "--no-prefer-reachable",
-  stdout: "--out FILE",
-  "fallback-epmd": "nothing, which is the default",
+/** By the names that options had, without dashes. */
+const REPLACED: Readonly<Record<string, Replacement>> = {
+  "no-admin": { now: "--admin none", off: "--admin IP:PORT" },
+  "probe-endpoints": { now: "--prefer-reachable", off: "--no-prefer-reachable" },
+  "gateway-host": { now: "--gateway-domain, for the domains of --domain too: it replaces them" },
+  stdout: { now: "--out -", off: "--out DIR" },
+  "fallback-epmd": { now: "--fallback epmd", off: "nothing, which is the default" },
+  "fallback-port": { now: "--fallback N, the port" },
+  "negative-ttl": { now: "--max-ttl, which holds for all answers" },
 };
 
 /** Options that had a flag and have none. */
@@ -25,10 +23,10 @@ const WITHOUT_FLAG = OPTION_KEYS.filter((key) => optionOf(key).only === "variabl
 
 /** How an old name is written now; undefined: it is none. */
 function replacementOf(flag: string, isOff: boolean): string | undefined {
-  if (isOff && Object.hasOwn(WHEN_OFF, flag)) return WHEN_OFF[flag];
   const key = WITHOUT_FLAG.find((candidate) => flagOf(candidate) === flag);
   if (key !== undefined) return `${optionOf(key).variable}, or ${flag} in the configuration file`;
-  return Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
+  const replacement = Object.hasOwn(REPLACED, flag) ? REPLACED[flag] : undefined;
+  return isOff ? (replacement?.off ?? replacement?.now) : replacement?.now;
 }
 
 /**

@@ -190,7 +190,7 @@ describe("what nobody knows", () => {
 describe("an old name of an option stops, and names the new one", () => {
   test("which says the same where it was switched off", () => {
     expect(complaint({ contents: { "probe-endpoints": false } })).toContain("give --no-prefer-reachable");
-    expect(complaint({ env: { SRV_EPMD_STDOUT: "false" } })).toContain("give --out FILE");
+    expect(complaint({ env: { SRV_EPMD_STDOUT: "false" } })).toContain("give --out DIR");
   });
 
   test.each([

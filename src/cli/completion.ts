@@ -31,8 +31,7 @@ export function completions(words: readonly string[]): string[] {
 
 function flagBefore(words: readonly string[]): string | undefined {
   const before = words.slice(0, -1);
-  const isAssigned = words.at(-1) === "=" || before.at(-1) === "=";
-  const word = before.at(isAssigned && before.at(-1) === "=" ? -2 : -1);
+  const word = before.at(before.at(-1) === "=" ? -2 : -1);
   return /^--([a-z-]+)$/.exec(word ?? "")?.[1];
 }
 

@@ -11,7 +11,7 @@ import { readHostsFile } from "../os/hosts-file.js";
 import { thisMachine } from "../os/machine.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { epmdErrorCode, notFound, type ShownResolution, type Trace, unavailable } from "../resolve/core/resolution.js";
-import type { Way } from "../resolve/core/ways-in.js";
+import { type Way, waysIn } from "../resolve/core/ways-in.js";
 import { printable } from "../text.js";
 import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
@@ -95,11 +95,7 @@ async function waysOf(
   answer: Report["answer"],
   { config }: CommandContext,
 ): Promise<Way[]> {
-  const [{ waysIn }, { hostAddresses }, { askedWays }] = await Promise.all([
-    import("../resolve/core/ways-in.js"),
-    import("../resolve/asked-ways.js"),
-    import("../resolve/asked-ways.js"),
-  ]);
+  const { askedWays, hostAddresses } = await import("../resolve/asked-ways.js");
   const hostsText = await readHostsFile();
   const host = full.slice(full.indexOf("@") + 1);
   const ways = waysIn({

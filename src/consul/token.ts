@@ -72,7 +72,7 @@ export class AclToken {
 
   async #readFile(tokenFile: string): Promise<string> {
     const former = this.#known;
-    const found = (await readCredential(tokenFile, "token")).toString().trim();
+    const found = (await readCredential(tokenFile, "token")).trim();
     // The file was opened for writing and is not written yet.
     if (former !== undefined && found === "") return former;
     this.#known = found;

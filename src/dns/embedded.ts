@@ -4,8 +4,7 @@ import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { type DomainSettings, isLeftOut, nodeDomain, servedDomains } from "../names/domains.js";
 import { familyOf, hostPort, isLoopback, isWildcard } from "../net/ip.js";
 import { type AdvertiseSettings, advertised } from "../publish/core/advertised.js";
-import type { Zone, ZoneNode } from "./core/zone.js";
-import { answerFromZone } from "./core/zone.js";
+import { answerFromZone, type Zone, type ZoneNode } from "./core/zone.js";
 import { type Responder, startResponder } from "./responder.js";
 
 interface EmbeddedDnsSettings extends AdvertiseSettings, DomainSettings {

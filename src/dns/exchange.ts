@@ -3,7 +3,7 @@ import net from "node:net";
 import { ProtocolError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { type Answer, answersQuery, readAnswer, whyNoAnswer } from "./wire/answer.js";
-import { decodeMessage, encodeQuery, type Message } from "./wire/message.js";
+import { decodeMessage, encodeQuery, framed, type Message } from "./wire/message.js";
 import type { QueryType } from "./wire/record.js";
 
 /** Where a name server listens. */
@@ -91,6 +91,9 @@ function startUdp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settl
   };
 }
 
+/** The reason for a message over TCP that does not answer the query. */
+const MALFORMED = "malformed answer";
+
 function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
   const socket = net.connect({ host: server.address, port: server.port });
   const chunks: Buffer[] = [];
@@ -107,12 +110,9 @@ function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settl
     const received = Buffer.concat(chunks);
     const size = expected - 2;
     const answer = accept(received.subarray(2, 2 + size));
-    settle(answer !== undefined ? { kind: "answered", answer } : failed("malformed answer"));
+    settle(answer !== undefined ? { kind: "answered", answer } : failed(MALFORMED));
   });
-  const prefix = Buffer.alloc(2);
-  prefix.writeUInt16BE(query.length);
-  // RFC 7766 section 8: length and message in one segment.
-  socket.write(Buffer.concat([prefix, query]));
+  socket.write(framed(query));
   return () => socket.destroy();
 }
 
@@ -137,9 +137,6 @@ export type ExchangeResult =
       readonly size: number;
     }
   | Failed;
-
-/** The reason of `exchangeBytes` for a message over TCP that does not answer the query. */
-const MALFORMED = "malformed answer";
 
 /** One query to one server. Never rejects. @throws ProtocolError for a name that DNS cannot carry */
 export async function exchange(request: ExchangeRequest): Promise<ExchangeResult> {

@@ -6,7 +6,7 @@ import type { Logger } from "../daemon/logger.js";
 import { ProtocolError } from "../errors.js";
 import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";
-import { formatErrorFor, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/message.js";
+import { formatErrorFor, framed, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/message.js";
 import { isResponse } from "./wire/record.js";
 
 /** The client of a query. */
@@ -251,9 +251,7 @@ async function answerOne(socket: Socket, query: Buffer, peer: QueryPeer, respond
     socket.destroy();
     return;
   }
-  const prefix = Buffer.alloc(2);
-  prefix.writeUInt16BE(response.length);
-  if (socket.write(Buffer.concat([prefix, response]))) return;
+  if (socket.write(framed(response))) return;
   // A peer that does not read gets no further responses until it reads or the idle time-out closes the connection.
   await new Promise<void>((resolve) => {
     socket.once("drain", resolve);

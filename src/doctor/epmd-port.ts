@@ -2,12 +2,11 @@ import type { Config } from "../config/config.js";
 import { EPMD_PORT } from "../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { readHostsFile } from "../os/hosts-file.js";
-import { runningVms } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import type { Check, Examination } from "./examination.js";
-import { daemonStatus, type Holder, lookAt, lookAtEpmd, MOST_NODES, processWords } from "./local-epmd.js";
+import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
+import { daemonStatus, type Holder, isListening, lookAt, lookAtEpmd, MOST_NODES, processWords } from "./local-epmd.js";
 
 const START = "start srv-epmd serve here, in the network namespace of the VM, and let VMs wait for it (srv-epmd wait)";
 
@@ -85,10 +84,9 @@ export const loopbacks: Check = {
 };
 
 function compare(four: Holder, six: Holder): Finding {
-  const isThere = ({ kind }: Holder) => kind !== "nothing" && kind !== "no-address";
-  if (!isThere(four) && !isThere(six)) return skip("nothing listens on either loopback");
+  if (!isListening(four) && !isListening(six)) return skip("nothing listens on either loopback");
   if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
-  if (isThere(four) && isThere(six)) {
+  if (isListening(four) && isListening(six)) {
     // The same process, or the same kind where processes cannot be seen. (Names may have changed between the two requests.)
     const isSame = four.process?.pid === six.process?.pid && (four.process !== undefined || four.kind === six.kind);
     if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
@@ -97,7 +95,7 @@ function compare(four: Holder, six: Holder): Finding {
       "stop the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, with -proto_dist inet6_tcp over ::1",
     );
   }
-  const missing = isThere(four) ? six : four;
+  const missing = isListening(four) ? six : four;
   const who =
     missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
   return warn(
@@ -115,7 +113,6 @@ const KINDS: Record<Holder["kind"], string> = {
   other: "not an EPMD",
 };
 
-const RESOLVE_TIMEOUT = 2_000;
 /** Hosts that are looked at; each costs a look-up and a connection. */
 const MOST_HOSTS = 8;
 
@@ -124,32 +121,40 @@ export const ownAddress: Check = {
   title: "stock VMs named after this machine find its EPMD at the address that they ask",
   run: async (examination) => {
     const { config } = examination;
-    const vms = (await runningVms()).filter(({ asksResolver, epmdPort }) => asksResolver && epmdPort === config.port);
+    const vms = (await examination.vms()).filter(
+      ({ asksResolver, epmdPort }) => asksResolver && epmdPort === config.port,
+    );
     const hosts = new Map(
       vms.flatMap(({ aliveName, host }) => (host === undefined ? [] : [[host, aliveName] as const])),
     );
+    const hostsText = hosts.size > 0 ? await readHostsFile() : "";
     const findings = await Promise.all(
       Array.from(hosts)
         .slice(0, MOST_HOSTS)
-        .map(([host, aliveName]) => findEpmd(host, aliveName, examination)),
+        .map(([host, aliveName]) => findEpmd(host, aliveName, hostsText, examination)),
     );
     return together(findings.flat(), "no stock VM here has a host part that is this machine");
   },
 };
 
 /** A stock VM takes the first address of its family. Addresses of the gateway are examined by peer-ways. */
-async function findEpmd(host: string, aliveName: string, { config, machine }: Examination): Promise<Finding[]> {
+async function findEpmd(
+  host: string,
+  aliveName: string,
+  hostsText: string,
+  { config, machine }: Examination,
+): Promise<Finding[]> {
   const own = machine.addresses();
-  const all = await hostAddresses(host, await readHostsFile(), RESOLVE_TIMEOUT);
+  const all = await hostAddresses(host, hostsText, RESOLVE_TIMEOUT);
   const address = all.find((one) => familyOf(one) === 4) ?? all[0];
   if (address === undefined || cidrContains(config.gatewayRange, address)) return [];
   if (!isLoopback(address) && !own.includes(address)) return [];
   const at = hostPort(address, config.port);
   const node = `${aliveName}@${host}`;
-  const { kind, process } = await lookAt(address, config.port);
-  if (kind === "srv-epmd") return [ok(`VMs here ask srv-epmd at ${at} for ${node}`)];
+  const holder = await lookAt(address, config.port);
+  if (holder.kind === "srv-epmd") return [ok(`VMs here ask srv-epmd at ${at} for ${node}`)];
   const where = host === address ? at : `${at}, where ${host} is`;
-  if (kind === "nothing" || kind === "no-address") {
+  if (!isListening(holder)) {
     return [
       fail(
         `nothing listens on ${where}: VMs, consoles and erl_call here ask there for ${node}, and get pang`,
@@ -159,7 +164,7 @@ async function findEpmd(host: string, aliveName: string, { config, machine }: Ex
   }
   return [
     fail(
-      `no srv-epmd answers on ${where}${processWords(process)}: VMs, consoles and erl_call here ask there for ${node}`,
+      `no srv-epmd answers on ${where}${processWords(holder.process)}: VMs, consoles and erl_call here ask there for ${node}`,
       "stop the program that has the port there: srv-epmd takes it within seconds",
     ),
   ];

@@ -14,6 +14,7 @@ import type { Endpoint } from "../net/endpoint.js";
 import { isOwnServer } from "../net/ip.js";
 import { type Machine, thisMachine } from "../os/machine.js";
 import { readListeners } from "../os/sockets.js";
+import { type RunningVm, runningVms } from "../os/vm-process.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { Finding } from "./core/finding.js";
@@ -30,7 +31,8 @@ export interface AskedNode {
   readonly host: string;
 }
 
-interface Dialled {
+/** An endpoint, and who is there. */
+export interface Dialled {
   readonly endpoint: Endpoint;
   readonly probe: Probe;
 }
@@ -46,6 +48,8 @@ export interface Examination {
   readonly epmd: () => Promise<LocalEpmd>;
   /** The nodes registered with it. */
   readonly nodes: () => Promise<readonly LocalNode[]>;
+  /** VMs that run on this machine. */
+  readonly vms: () => Promise<readonly RunningVm[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
   readonly connect: () => Promise<ConsulClient>;
@@ -60,7 +64,7 @@ export interface Examination {
   /** Of the node asked about. */
   readonly resolution: () => Promise<Resolution>;
   /** Who is at its endpoints, in their order. */
-  readonly probes: () => Promise<readonly Probe[]>;
+  readonly probes: () => Promise<readonly Dialled[]>;
   /** Name servers of `--dns`, and the zone that serve would have. */
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
@@ -79,6 +83,8 @@ export interface Check {
 /** Limits of a look-up and of a call to Consul, so that all checks end within seconds. Milliseconds. */
 const LONGEST_LOOK_UP = 4_000;
 const CONSUL_TIMEOUT = 3_000;
+/** Of a host, as a VM on this machine resolves it. */
+export const RESOLVE_TIMEOUT = 2_000;
 /** For each endpoint; all are dialled at once. */
 const DIAL_TIMEOUT = 3_000;
 
@@ -105,11 +111,11 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     if (!asked || found.outcome !== "found") return [];
     const isAsked = isAskedNode(asked.name, asked.operand, asked.full);
     const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT };
-    return Promise.all(found.endpoints.map((endpoint) => probePlace(endpoint, how)));
+    return dialAll(found.endpoints, how);
   });
   return {
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
-    ...{ epmd, nodes, listeners, resolution, probes },
+    ...{ epmd, nodes, listeners, resolution, probes, vms: once(runningVms) },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {
@@ -117,11 +123,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
       // The host part is examined by node-name.
       const isAsked = (said: string) => said.startsWith(`${aliveName}@`);
       const serverName = full.slice(full.indexOf("@") + 1);
-      return Promise.all(
-        seen.endpoints.map(async (endpoint) => {
-          return { endpoint, probe: await probePlace(endpoint, { isAsked, serverName, timeout: DIAL_TIMEOUT }) };
-        }),
-      );
+      return dialAll(seen.endpoints, { isAsked, serverName, timeout: DIAL_TIMEOUT });
     },
     nameServers: [...config.dns, ...zone],
     isOwnServer: isOwn,
@@ -154,10 +156,13 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
+type DialOptions = Pick<ProbeOptions, "isAsked" | "serverName" | "timeout">;
+
+function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> {
+  return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probePlace(endpoint, how) })));
+}
+
 /** Asks who is there, with the first step of the distribution handshake. Never rejects. */
-export function probePlace(
-  place: IpPort,
-  how: Pick<ProbeOptions, "isAsked" | "serverName" | "timeout">,
-): Promise<Probe> {
+export function probePlace(place: IpPort, how: DialOptions): Promise<Probe> {
   return probeNode(place, { ...how, from: thisMachine().hostName, random: Math.random });
 }

@@ -45,8 +45,11 @@ const ASK_TIMEOUT = 2_000;
 export async function lookAtEpmd(port: number): Promise<LocalEpmd> {
   const holders = await Promise.all([lookAt("127.0.0.1", port), lookAt("::1", port)]);
   const [four, six] = holders;
-  const isThere = ({ kind }: Holder) => kind !== "nothing" && kind !== "no-address";
-  return { port, holders, holder: isThere(four) || !isThere(six) ? four : six };
+  return { port, holders, holder: isListening(four) || !isListening(six) ? four : six };
+}
+
+export function isListening({ kind }: Pick<Holder, "kind">): boolean {
+  return kind !== "nothing" && kind !== "no-address";
 }
 
 /** What listens at an address of this machine. Never rejects. */

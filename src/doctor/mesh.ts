@@ -2,6 +2,7 @@ import { isIntended } from "../consul/examine.js";
 import { ConsulError } from "../errors.js";
 import {
   destinationOf,
+  isInMesh,
   isMeshed,
   ownSidecars,
   type Sidecar,
@@ -15,19 +16,18 @@ import { probe } from "../resolve/node-resolver.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { NO_NODE } from "./local-epmd.js";
 import { NOT_NAMED } from "./peer.js";
 
 const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 /** Loopback answers at once. Milliseconds. */
 const CONNECT_TIMEOUT = 1_000;
 
-const isInMesh = ({ config }: Examination) => isMeshed(config) || config.nomad.upstreams.length > 0;
-
 export const meshUpstream: Check = {
   id: "mesh-upstream",
   title: "Connect: the sidecar proxy of the nodes here has upstreams and listens for them",
   run: async (examination) => {
-    if (!isInMesh(examination)) return NO_MESH;
+    if (!isInMesh(examination.config)) return NO_MESH;
     const { asked } = examination;
     if (asked) return upstreamOf(asked, examination);
     const upstreams = await upstreamsHere(examination);
@@ -111,7 +111,7 @@ export const meshIntention: Check = {
   id: "mesh-intention",
   title: "Connect: intentions allow both directions between the nodes here and the node asked for",
   run: async (examination) => {
-    if (!isInMesh(examination)) return NO_MESH;
+    if (!isInMesh(examination.config)) return NO_MESH;
     const { asked, config } = examination;
     if (!asked) return NOT_NAMED;
     if (!(await isThere(examination))) return skip(NO_AGENT);
@@ -123,7 +123,7 @@ export const meshIntention: Check = {
       [destination, source],
     ]);
     const findings = await Promise.all(pairs.map(([from = "", to = ""]) => intention(from, to, examination)));
-    return together(findings, "no node is registered here");
+    return together(findings, NO_NODE);
   },
 };
 

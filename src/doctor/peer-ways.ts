@@ -10,12 +10,10 @@ import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
 import { fail, ok, skip, warn } from "./core/finding.js";
-import type { Check, Examination } from "./examination.js";
+import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import { nameIn } from "./local-epmd.js";
-import { NOT_NAMED } from "./peer.js";
+import { NOT_NAMED, UNKNOWN } from "./peer.js";
 
-const NOT_FOUND = skip("no endpoint of the node is known");
-const RESOLVE_TIMEOUT = 2_000;
 /** The gateway waits a second for its relay process. Milliseconds. */
 const ASK_TIMEOUT = 3_000;
 
@@ -26,7 +24,7 @@ export const peerFamily: Check = {
     const { asked, config } = examination;
     if (!asked) return NOT_NAMED;
     const resolution = await examination.resolution();
-    if (resolution.outcome !== "found") return NOT_FOUND;
+    if (resolution.outcome !== "found") return skip(UNKNOWN);
     const { endpoints } = resolution;
     const families = new Set(endpoints.map(({ family }) => family));
     const [only] = families;
@@ -69,7 +67,7 @@ export const peerWays: Check = {
       examination.resolution(),
       hostAddresses(asked.host, hostsText, RESOLVE_TIMEOUT),
     ]);
-    if (resolution.outcome !== "found") return NOT_FOUND;
+    if (resolution.outcome !== "found") return skip(UNKNOWN);
     const expected = waysIn({
       settings: config,
       host: asked.host,

@@ -119,17 +119,7 @@ async function byAddress(
   );
 }
 
-const UNKNOWN = "no endpoint of the node is known";
-
-/** The endpoints of the node, with who is there. */
-async function dialled(examination: Examination): Promise<{ endpoint: Endpoint; probe: Probe }[]> {
-  const [resolution, probes] = await Promise.all([examination.resolution(), examination.probes()]);
-  if (resolution.outcome !== "found") return [];
-  return resolution.endpoints.flatMap((endpoint, index) => {
-    const probe = probes[index];
-    return probe ? [{ endpoint, probe }] : [];
-  });
-}
+export const UNKNOWN = "no endpoint of the node is known";
 
 const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
 
@@ -138,7 +128,7 @@ export const peerTcp: Check = {
   title: "a TCP connection to each endpoint of the node",
   run: async (examination) => {
     if (!examination.asked) return NOT_NAMED;
-    const all = await dialled(examination);
+    const all = await examination.probes();
     if (all.length === 0) return skip(UNKNOWN);
     const resolution = await examination.resolution();
     const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
@@ -183,7 +173,7 @@ export const peerHandshake: Check = {
   run: async (examination) => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
-    const all = (await dialled(examination)).filter(accepts);
+    const all = (await examination.probes()).filter(accepts);
     if (all.length === 0) return skip("no endpoint of the node accepts connections");
     const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
     const isThere = all.some(({ probe }) => probe.result === "node");

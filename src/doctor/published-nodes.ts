@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
 import { isLeftOut, nodeDomain } from "../names/domains.js";
@@ -117,7 +118,7 @@ export async function publishedNodes(here: NodesHere & { readonly resolving: Res
       const full = `${aliveName}@${host}`;
       let resolution = await lookUp(full);
       if (resolution.outcome === "not-found") {
-        await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
+        await sleep(SECOND_LOOK);
         resolution = await lookUp(full);
       }
       return { aliveName, full, places, resolution };

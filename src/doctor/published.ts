@@ -77,7 +77,8 @@ export const registrationDns: Check = {
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
     const nodes = await examination.published();
-    const reasons = await whereToLook(examination);
+    const isMissing = nodes.some(({ resolution }) => resolution.outcome === "not-found");
+    const reasons = isMissing ? await whereToLook(examination) : new Map<string, string>();
     return together(
       nodes.map((node) => visible(node, reasons.get(node.aliveName), examination)),
       NO_PUBLISHED_NODE,

@@ -6,9 +6,7 @@ import { isBroker } from "../os/vm-process.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { ok, skip, warn } from "./core/finding.js";
-import type { Check } from "./examination.js";
-
-const RESOLVE_TIMEOUT = 2_000;
+import { type Check, RESOLVE_TIMEOUT } from "./examination.js";
 
 /**
  * Streams replicate outside the Erlang distribution: the leader dials a port of 6000-6500 at the IPv4 addresses that the

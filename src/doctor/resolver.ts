@@ -3,7 +3,7 @@ import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import type { Message } from "../dns/wire/message.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
-import { servedDomains } from "../names/domains.js";
+import { isUnder, servedDomains } from "../names/domains.js";
 import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
 import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
@@ -156,7 +156,7 @@ export function knowledgeOf(domain: string, { rcode, authorities, answers }: Mes
   if (answers.length > 0) return { kind: "knows", said: rcode };
   const soa = authorities.find(({ type }) => type === "SOA");
   if (!soa) return { kind: rcode === "NXDOMAIN" ? "vague" : "knows", said: rcode };
-  const isAbove = soa.owner !== "" && (domain === soa.owner || domain.endsWith(`.${soa.owner}`));
+  const isAbove = soa.owner !== "" && isUnder(domain, soa.owner);
   const zone = soa.owner === "" ? "the root of DNS" : `the zone ${soa.owner}`;
   return { kind: isAbove ? "knows" : "foreign", said: `${rcode} from ${zone}` };
 }

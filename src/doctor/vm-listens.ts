@@ -1,9 +1,8 @@
 import type { IpPort } from "../config/network-values.js";
-import { isMeshed } from "../mesh/core/upstreams.js";
+import { isInMesh } from "../mesh/core/upstreams.js";
 import { isHelperName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import { findListener } from "../os/sockets.js";
-import { runningVms } from "../os/vm-process.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
@@ -24,11 +23,11 @@ export const vmListens: Check = {
 };
 
 /** VMs whose command line names a node that the srv-epmd here does not have. */
-async function unregistered({ epmd, config }: Examination): Promise<Finding[]> {
+async function unregistered({ epmd, vms: running, config }: Examination): Promise<Finding[]> {
   const { holder } = await epmd();
   if (holder.kind !== "srv-epmd") return [];
   const names = new Set(holder.names.map(({ name }) => name));
-  const vms = (await runningVms()).filter(
+  const vms = (await running()).filter(
     ({ aliveName }) => !names.has(aliveName) && !isHelperName(aliveName, (name) => names.has(name)),
   );
   return vms.flatMap(({ pid, aliveName, epmdPort }) => {
@@ -73,7 +72,7 @@ function listening(
     );
   }
   if (!loopbackOnly) return ok(`${aliveName} listens on ${where}`);
-  if (isMeshed(config) || config.nomad.upstreams.length > 0) {
+  if (isInMesh(config)) {
     return ok(`${aliveName} listens on ${where}, where its sidecar proxy reaches it`);
   }
   const evidence = `${aliveName} listens on ${where} alone: peers on other machines are refused`;

@@ -1,17 +1,9 @@
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
-import {
-  type Cidr,
-  canonicalIp,
-  cidrContains,
-  familyOf,
-  hostPort,
-  isLoopback,
-  isWildcard,
-  parseCidr,
-} from "../net/ip.js";
+import { canonicalIp, familyOf, hostPort, isLinkLocal, isLoopback, isWildcard } from "../net/ip.js";
 import { addressesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
+import { getent } from "../os/machine.js";
 import type { ListenAddress, Listener } from "./listener.js";
 
 /** Milliseconds: a resolver that does not answer must not keep nodes from registering on the loopback addresses. */
@@ -59,26 +51,11 @@ export async function listenAddresses(
 /** From /etc/hosts, else from the system's resolver within a second. Never rejects. */
 export async function addressesOfHostName(hostName: string): Promise<string[]> {
   const inHosts = addressesInHosts(await readHostsFile(), hostName);
-  return inHosts.length > 0 ? inHosts : askSystem(hostName);
+  if (inHosts.length > 0) return inHosts;
+  const lines = (await getent("ahosts", hostName, HOST_NAME_LOOKUP_LIMIT)).split("\n");
+  return lines.flatMap((line) => canonicalIp(line.replace(/\s.*$/s, "")) ?? []);
 }
 
-/**
- * In another process, because getaddrinfo cannot be aborted: while name servers are silent it would keep this process
- * from ending. Where there is no getent (it belongs to the C library on Linux) the result is empty.
- */
-async function askSystem(hostName: string): Promise<string[]> {
-  const { execFile } = await import("node:child_process");
-  const limit = { timeout: HOST_NAME_LOOKUP_LIMIT, killSignal: "SIGKILL" } as const;
-  return new Promise((resolve) => {
-    execFile("getent", ["ahosts", hostName], limit, (_error, stdout) => {
-      const addresses = stdout.split("\n").map((line) => canonicalIp(line.replace(/\s.*$/s, "")));
-      resolve(addresses.filter((address) => address !== undefined));
-    });
-  });
-}
-
-/** Link-local addresses need a zone, and no node is named after one. */
-const LINK_LOCAL_6 = parseCidr("fe80::/10") as Cidr;
 /** A machine may have many addresses (virtual services of a load balancer), and each takes a socket. */
 const MOST_ADDRESSES = 64;
 /** Milliseconds between two checks: the machine may get an address after our start, for example by DHCP. */
@@ -86,7 +63,8 @@ const LOOK = 2_000;
 
 /** Those of the machine's addresses at which a VM here may ask for a node that is named after one. */
 export function listenableOwn(addresses: readonly string[]): string[] {
-  const usable = addresses.filter((address) => !isLoopback(address) && !cidrContains(LINK_LOCAL_6, address));
+  // Link-local addresses need a zone, and no node is named after one.
+  const usable = addresses.filter((address) => !isLoopback(address) && !isLinkLocal(address));
   return Array.from(new Set(usable)).slice(0, MOST_ADDRESSES);
 }
 
@@ -104,8 +82,9 @@ export function followOwnAddresses({ listener, addresses, log, look = LOOK }: Ow
   const at = (address: string) => hostPort({ address, port: listener.port });
   const isBound = (address: string) => listener.addresses.includes(at(address));
   // The listener has started with these addresses, and has logged which it could not bind.
-  let followed = new Set(listenableOwn(addresses()).filter(isBound));
-  const failed = new Set(listenableOwn(addresses()).filter((address) => !isBound(address)));
+  const own = listenableOwn(addresses());
+  let followed = new Set(own.filter(isBound));
+  const failed = new Set(own.filter((address) => !isBound(address)));
   const add = async (address: string) => {
     try {
       await listener.add(address);
@@ -122,11 +101,11 @@ export function followOwnAddresses({ listener, addresses, log, look = LOOK }: Ow
   };
   const timer = setInterval(() => {
     const now = new Set(listenableOwn(addresses()));
-    const [before, after] = [followed, now];
-    for (const address of before) if (!after.has(address)) void listener.remove(address);
-    for (const address of failed) if (!after.has(address)) failed.delete(address);
+    const before = followed;
+    for (const address of before) if (!now.has(address)) void listener.remove(address);
+    for (const address of failed) if (!now.has(address)) failed.delete(address);
     followed = now;
-    for (const address of after) if (!before.has(address)) void add(address);
+    for (const address of now) if (!before.has(address)) void add(address);
   }, look);
   return () => clearInterval(timer);
 }

@@ -64,10 +64,9 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
   const way = withHost ? "module" : "host";
   // A name with a host part goes through the resolver: `web@other.service.consul` is not the local `web`.
   const local = withHost ? undefined : deps.registry.get(name);
-  if (local && local.address === undefined)
-    return answerLocal(local, { way, asked: name, node: parseRequestedName(name) }, peer, deps);
   const node = parseRequestedName(name);
   const asked = { way, asked: name, node } as const;
+  if (local && local.address === undefined) return answerLocal(local, asked, peer, deps);
   if (!node) return refusal(asked, { outcome: "refused", reason: "not a name that can be looked up" });
   const refused = refusedName(node, peer);
   if (refused !== undefined) return refusal(asked, { outcome: "refused", reason: refused });

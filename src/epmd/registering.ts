@@ -42,7 +42,7 @@ export interface RegisteringDeps {
 }
 
 /** Names on one connection. A VM has one. */
-export const MAX_NAMES = 16;
+const MAX_NAMES = 16;
 
 /**
  * Milliseconds in which a registration with the holder's own port may replace the holder once. Two VMs behind one address

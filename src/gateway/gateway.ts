@@ -100,13 +100,14 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     const text = await readHostsFile();
     await hosts.know(hostsEntriesIn(text, settings.gatewayRange), "/etc/hosts");
   };
+  const names = gatewayDomains(settings);
   let dns: GatewayDns | undefined;
   try {
     // First the pairs of our predecessor: VMs use these addresses already.
     await relays.ready;
     await knowHostsFile();
-    await hosts.preload(gatewayDomains(settings));
-    dns = await startDns(deps, hosts, addresses);
+    await hosts.preload(names);
+    dns = await startDns(deps, names, hosts, addresses);
   } catch (error) {
     await relays.close();
     throw error;
@@ -139,10 +140,10 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
 
 function startDns(
   { settings, machine, zones, log }: GatewayDeps,
+  domains: readonly string[],
   hosts: GatewayHosts,
   addresses: GatewayAddresses,
 ): Promise<GatewayDns> | undefined {
-  const domains = gatewayDomains(settings);
   if (settings.gatewayListen === undefined) return undefined;
   return startGatewayDns({
     at: settings.gatewayListen,

@@ -218,9 +218,9 @@ export class GatewayHosts {
    */
   async #giveUpOldest(): Promise<boolean> {
     const { addresses, stopListening } = this.#options;
-    const quota = Math.max(1, Math.min(MAX_UNASKED, addresses.pairs().length >> 3));
-    const oldest =
-      this.#unasked().length > quota ? this.#unasked()[0] : ((await this.#oldestIdle()) ?? this.#unasked()[0]);
+    const quota = Math.max(1, Math.min(MAX_UNASKED, addresses.size >> 3));
+    const unasked = this.#unasked();
+    const oldest = unasked.length > quota ? unasked[0] : ((await this.#oldestIdle()) ?? this.#unasked()[0]);
     if (oldest === undefined) return false;
     this.#asked.delete(oldest);
     const host = addresses.forget(oldest);
@@ -255,7 +255,7 @@ export class GatewayHosts {
     if (this.#full) return;
     this.#full = true;
     this.#options.log.error(
-      { host, hosts: this.#options.addresses.pairs().length },
+      { host, hosts: this.#options.addresses.size },
       "no gateway address is free: too many hosts are in use; narrow --gateway-domain, or raise the limit of open files",
     );
   }

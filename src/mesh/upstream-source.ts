@@ -77,11 +77,10 @@ function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSou
   // The proxies that are registered now are known when the first VM asks.
   load().catch(() => {});
 
-  function find(destination: string, sidecars: readonly Sidecar[], alive: readonly string[]): Upstream[] {
-    const chosen = sidecarsOfNodes(sidecars, alive, settings);
+  function find(destination: string, sidecars: readonly Sidecar[]): Upstream[] {
     return upstreamsTo(
       [destination],
-      chosen.flatMap(({ upstreams }) => upstreams),
+      sidecars.flatMap(({ upstreams }) => upstreams),
     );
   }
 
@@ -94,9 +93,9 @@ function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSou
     } catch (error) {
       return unavailable(consulErrorCode(error), `the upstream ${destination}: ${describeError(error)}`);
     }
-    const found = find(destination, sidecars, alive);
-    if (found.length > 0) return resolveUpstream(question, sameHost, found);
     const looked = sidecarsOfNodes(sidecars, alive, settings);
+    const found = find(destination, looked);
+    if (found.length > 0) return resolveUpstream(question, sameHost, found);
     const code = looked.length === 0 ? "UPSTREAM_NO_SIDECAR" : "UPSTREAM_NONE";
     return notFound(code, `no upstream ${destination}${describeSidecars(looked)}`);
   }
@@ -108,7 +107,7 @@ function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSou
       const known = loaded?.known;
       const alive = aliveNames();
       if (!known || alive instanceof Promise) return ask(question, context);
-      const found = find(destinationOf(settings, question.node), known, alive);
+      const found = find(destinationOf(settings, question.node), sidecarsOfNodes(known, alive, settings));
       // A missing upstream may have been registered just now.
       return found.length > 0 ? resolveUpstream(question, context.sameHost, found) : ask(question, context);
     },

@@ -82,7 +82,7 @@ async function uidOf(user: number | string): Promise<number> {
   if (typeof user === "number") return user;
   const uid =
     findUser(await readBounded("/etc/passwd", { limit: MEBIBYTE }).catch(() => ""), user) ??
-    findUser(await askSystem(user), user);
+    findUser(await getent("passwd", user, USER_LOOKUP_LIMIT), user);
   if (uid === undefined) {
     throw new ConfigError(
       "CONFIG_VALUE",
@@ -101,12 +101,14 @@ function findUser(passwd: string, name: string): number | undefined {
   return uid !== undefined && /^[0-9]+$/.test(uid) ? Number(uid) : undefined;
 }
 
-/** For users that are not in the file: of LDAP, systemd and the like. */
-async function askSystem(name: string): Promise<string> {
+/**
+ * What the system knows of a key, from LDAP, systemd, DNS and the like: getent(1), in another process, because
+ * getaddrinfo(3) cannot be aborted, and a silent server would keep this process from ending. Empty where there is no
+ * getent (it belongs to the C library on Linux). It is killed after `limit` milliseconds. Never rejects.
+ */
+export async function getent(database: string, key: string, limit: number): Promise<string> {
   const { execFile } = await import("node:child_process");
   return new Promise((resolve) => {
-    execFile("getent", ["passwd", name], { timeout: USER_LOOKUP_LIMIT, killSignal: "SIGKILL" }, (_error, stdout) =>
-      resolve(stdout),
-    );
+    execFile("getent", [database, key], { timeout: limit, killSignal: "SIGKILL" }, (_error, stdout) => resolve(stdout));
   });
 }

@@ -44,7 +44,7 @@ async function words(pid: string, file: "cmdline" | "environ"): Promise<string[]
 }
 
 /** A VM in this network namespace, by its command line. */
-interface RunningVm {
+export interface RunningVm {
   readonly pid: number;
   readonly aliveName: string;
   /** Host part of `-name`; undefined when it has none, as with `-sname`. */

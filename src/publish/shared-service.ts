@@ -1,7 +1,7 @@
 import type { NomadEnvironment } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
-import { destinationOf, heldByOthers, isMeshed, type MeshSettings } from "../mesh/core/upstreams.js";
+import { destinationOf, heldByOthers, isInMesh, type MeshSettings } from "../mesh/core/upstreams.js";
 import { type DomainSettings, nodeDomain } from "../names/domains.js";
 import { META_PORT, type ServiceEntry } from "./core/service-entry.js";
 
@@ -53,8 +53,7 @@ export class SharedServices {
   #serviceInMesh(aliveName: string): string[] {
     const { settings } = this.#deps;
     const host = nodeDomain(aliveName, settings);
-    const isInMesh = isMeshed(settings) || settings.nomad.upstreams.length > 0;
-    return isInMesh && host !== undefined ? [destinationOf(settings, { aliveName, host })] : [];
+    return isInMesh(settings) && host !== undefined ? [destinationOf(settings, { aliveName, host })] : [];
   }
 
   async #lookHere(names: readonly string[]): Promise<string[]> {

@@ -82,21 +82,10 @@ export class AddressLookup {
     const queries = families.map(async (family) => {
       const result = await this.#query(name, family, context, search);
       results.push(result);
-      return result;
+      // RFC 8020: a name that does not exist has no record of the other family either.
+      return result.kind === "records" || result.kind === "nxdomain";
     });
-    let timer: NodeJS.Timeout | undefined;
-    const enough = new Promise<void>((resolve) => {
-      const startDelay = (result: DnsResult) => {
-        // RFC 8020: a name that does not exist has no record of the other family either.
-        if (result.kind === "records" || result.kind === "nxdomain") timer ??= setTimeout(resolve, RESOLUTION_DELAY);
-      };
-      for (const query of queries) query.then(startDelay, () => {});
-    });
-    try {
-      await Promise.race([Promise.all(queries), enough]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await enough(queries, false);
     return combine(results);
   }
 
@@ -208,10 +197,18 @@ export async function enough(lookUps: readonly Promise<boolean>[], anyKnown: boo
       timer ??= setTimeout(resolve, RESOLUTION_DELAY);
     };
     if (anyKnown) start();
-    else for (const lookUp of lookUps) lookUp.then((found) => found && start());
+    else
+      for (const lookUp of lookUps)
+        lookUp.then(
+          (found) => found && start(),
+          () => {},
+        );
   });
-  await Promise.race([Promise.all(lookUps), delay]);
-  clearTimeout(timer);
+  try {
+    await Promise.race([Promise.all(lookUps), delay]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function combine(results: readonly DnsResult[]): Addresses {

@@ -3,7 +3,14 @@ import { nameProblem } from "../dns/wire/record.js";
 import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { familyOf, isLinkLocal } from "../net/ip.js";
-import { type Addresses, type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
+import {
+  type Addresses,
+  type AddressLookup,
+  dialledAddress,
+  enough,
+  neededFamilies,
+  wantedFamilies,
+} from "./addresses.js";
 import {
   Bounds,
   epmdErrorCode,
@@ -132,33 +139,23 @@ export function createFallbackSource(options: FallbackOptions): Source {
   async function askEpmds(addresses: readonly string[], aliveName: string, deadline: number, bounds: Bounds) {
     const known = new Map<string, EpmdAnswer>();
     let failure: Unavailable | undefined;
-    let timer: NodeJS.Timeout | undefined;
     // Our own EPMD would start the same look-up again.
     const others = bounds.take(
       "EPMDs",
       addresses.filter((address) => !isOwn(address)),
       MAX_EPMDS,
     );
-    await new Promise<void>((resolve) => {
-      let open = others.length;
-      if (open === 0) resolve();
-      const ended = () => {
-        open -= 1;
-        if (open === 0) resolve();
-        else if (known.size > 0) timer ??= setTimeout(resolve, ENOUGH_DELAY);
-      };
-      for (const address of others) {
-        Promise.resolve(epmd?.(address, aliveName, deadline))
-          .then(
-            (answer) => answer && known.set(address, answer),
-            (error: unknown) => {
-              failure ??= unavailable(epmdErrorCode(error), `EPMD at ${address}: ${describeError(error)}`);
-            },
-          )
-          .then(ended, ended);
+    const asked = others.map(async (address) => {
+      try {
+        const answer = await epmd?.(address, aliveName, deadline);
+        if (answer) known.set(address, answer);
+        return answer !== undefined;
+      } catch (error) {
+        failure ??= unavailable(epmdErrorCode(error), `EPMD at ${address}: ${describeError(error)}`);
+        return false;
       }
     });
-    clearTimeout(timer);
+    await enough(asked, false);
     return { known, failure };
   }
 
@@ -168,9 +165,6 @@ export function createFallbackSource(options: FallbackOptions): Source {
     lookUp,
   };
 }
-
-/** How long the answer of the first EPMD that knows the node waits for the others, milliseconds. */
-const ENOUGH_DELAY = 50;
 
 /** A link-local address cannot be dialled without a zone. */
 function isUsable({ addresses }: Addresses): boolean {

@@ -29,7 +29,7 @@ export function registrySource({ registry, domains, advertised }: RegistrySource
     lookUp: ({ node: { aliveName, host }, family }: NodeQuestion, context: LookupContext): Resolution => {
       const node = registry.get(aliveName);
       if (!node) return notFound("NODE_NOT_REGISTERED", `${aliveName} is not registered here`);
-      if (host !== undefined && !domains.isOurs(aliveName, host)) {
+      if (!domains.isOurs(aliveName, host)) {
         return notFound("NODE_OTHER_HOST", `${aliveName} is registered here, but ${host} is not served here`);
       }
       const endpoints = (context.sameHost ? loopbackEndpoints(node) : advertisedEndpoints(node, context)).filter(
@@ -166,7 +166,7 @@ export function staticSource(
     lookUp: ({ node, family }, { dialled }) => {
       const endpoints = (entries.get(node.aliveName) ?? [])
         .filter((entry) => isMeant(entry, node, dialled))
-        .map(toEndpoint)
+        .map(({ address, port }) => endpointAt(address, familyOf(address) ?? 4, port, address))
         .filter((endpoint) => family === "any" || endpoint.family === family);
       if (endpoints.length === 0) return notFound("STATIC_NO_ENTRY", `no static entry for ${node.aliveName}`);
       return { outcome: "found", source: "static", endpoints, ttl: 0, stale: false };
@@ -195,10 +195,6 @@ function byAliveName(nodes: readonly StaticNode[]): ReadonlyMap<string, readonly
     else found.set(node.aliveName, [node]);
   }
   return found;
-}
-
-function toEndpoint({ address, port }: StaticNode): Endpoint {
-  return { address, port, family: familyOf(address) ?? 4, priority: 0, weight: 0, target: address };
 }
 
 /**

@@ -5,10 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as packet from "dns-packet";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLogger } from "../../src/daemon/logger.js";
-import type { Zone } from "../../src/dns/core/zone.js";
-import { answerFromZone } from "../../src/dns/core/zone.js";
+import { answerFromZone, type Zone } from "../../src/dns/core/zone.js";
 import { createResolver } from "../../src/dns/resolver.js";
 import { type Responder, type ResponderOptions, startResponder } from "../../src/dns/responder.js";
+import { framed } from "../support/dns-query.js";
+import { askUdp } from "../support/gateway-dns.js";
 import { collectLog } from "../support/log-lines.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -71,21 +72,6 @@ function query(name: string, udpPayloadSize?: number, type: packet.RecordType = 
 
 /** What a fault in who answers might give. */
 const NO_BYTES = { length: 12 } as Buffer;
-
-const framed = (message: Buffer) => Buffer.concat([Buffer.from([message.length >> 8, message.length & 0xff]), message]);
-
-async function askUdp({ port, address }: Responder, bytes: Buffer, wait = 2_000): Promise<Buffer | undefined> {
-  const socket = dgram.createSocket(net.isIPv6(address) ? "udp6" : "udp4");
-  try {
-    socket.send(bytes, port, address);
-    const [answer] = (await once(socket, "message", { signal: AbortSignal.timeout(wait) })) as [Buffer];
-    return answer;
-  } catch {
-    return undefined;
-  } finally {
-    socket.close();
-  }
-}
 
 function connect({ port, address }: Responder): { socket: net.Socket; received: () => Buffer } {
   const socket = net.connect({ port, host: address, allowHalfOpen: true });

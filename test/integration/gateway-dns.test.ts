@@ -3,9 +3,8 @@ import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
-import { askTcp, askUdp, gatewayDns, rawNameServer } from "../support/gateway-dns.js";
+import { askTcp, askUdp, gatewayDns, rawNameServer, rcode } from "../support/gateway-dns.js";
 
-const rcode = (response: Buffer | undefined) => (response === undefined ? undefined : response.readUInt16BE(2) & 0xf);
 const tail = (response: Buffer | undefined, octets: number) => response?.subarray(-octets).toString("hex");
 
 /** A name server that must not be asked. */

@@ -8,11 +8,10 @@ import { createForwarder } from "../../src/gateway/forward.js";
 import { isOwnServer } from "../../src/net/ip.js";
 import { message, nameOf, optRecord, queryFor, questionOf } from "../support/dns-query.js";
 import { freePort } from "../support/free-port.js";
-import { askTcp, askUdp, gatewayDns, rawNameServer } from "../support/gateway-dns.js";
+import { askTcp, askUdp, gatewayDns, rawNameServer, rcode } from "../support/gateway-dns.js";
 import type { RawHandler, RawQuery } from "../support/raw-name-server.js";
 import { temporaryFolder } from "../support/temporary.js";
 
-const rcode = (response: Buffer | undefined) => (response === undefined ? undefined : response.readUInt16BE(2) & 0xf);
 const hasName = (text: string) => (query: RawQuery) => query.bytes.includes(text);
 
 /** The query turned into a response, with something of our own behind it. */

@@ -66,6 +66,10 @@ export async function askUdp({ port, address }: At, query: Buffer, wait = 8_000)
   }
 }
 
+/** RCODE of the header; undefined without a response. */
+export const rcode = (response: Buffer | undefined) =>
+  response === undefined ? undefined : response.readUInt16BE(2) & 0xf;
+
 /** Sends all queries in one piece, and waits for as many responses. */
 export async function askTcp({ port, address }: At, ...queries: readonly Buffer[]): Promise<Buffer[]> {
   const socket = net.connect({ port, host: address });

@@ -78,8 +78,8 @@ export interface Status {
   readonly relays: RelayStatus | undefined;
 }
 
-/** Look-ups that are kept, as many as the page shows. */
-const KEPT = 100;
+/** Look-ups that are kept, and that the page shows. */
+export const KEPT = 100;
 
 /** The last look-ups. */
 export class RecentLookUps {

@@ -1,6 +1,6 @@
 import type { LookUp } from "../../daemon/core/observations.js";
 import { hostPort } from "../../net/ip.js";
-import type { Status } from "../core/status.js";
+import { KEPT, type Status } from "../core/status.js";
 import {
   age,
   ageText,
@@ -19,8 +19,6 @@ import {
   type Tone,
   table,
 } from "./html.js";
-
-const SHOWN = 100;
 
 const OUTCOME_TONES: Record<LookUp["outcome"], Tone> = {
   found: "good",
@@ -45,8 +43,8 @@ export function lookUpSection({ lookUps, epmd }: Status, now: number): Markup {
     const how = html`A VM asks here before it connects to another one. Try it: ${ask}.`;
     return section("look-ups", "Recent look-ups", "", nothing("No node has been asked for yet. ", how));
   }
-  const shown = lookUps.slice(0, SHOWN);
-  const beside = shown.length < lookUps.length ? `the last ${SHOWN}` : counted(shown.length, "look-up");
+  const shown = lookUps.slice(0, KEPT);
+  const beside = shown.length < lookUps.length ? `the last ${KEPT}` : counted(shown.length, "look-up");
   return section("look-ups", "Recent look-ups", html`${beside}; times are UTC`, lookUpTable(shown, now));
 }
 
@@ -160,7 +158,7 @@ const MOST_PAIRS = 24;
 /** Height of a label, in rem; page.css has the same. */
 const ROW = 2;
 
-const OUTCOMES: readonly LookUp["outcome"][] = ["found", "not-found", "unreachable", "unavailable", "refused"];
+const OUTCOMES = Object.keys(OUTCOME_TONES) as LookUp["outcome"][];
 
 /**
  * Which node asked for which: askers to the left, nodes to the right, a line for each pair. The labels are text of the page,

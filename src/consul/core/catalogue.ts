@@ -1,4 +1,10 @@
-import { type DomainSettings, parseServiceDomain, qualifiedDomain, type ServiceDomain } from "../../names/domains.js";
+import {
+  type DomainSettings,
+  isUnder,
+  parseServiceDomain,
+  qualifiedDomain,
+  type ServiceDomain,
+} from "../../names/domains.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
 import type { Glob } from "../../text.js";
@@ -85,7 +91,7 @@ function mayHaveHost(
   const isSameService =
     theirs?.service === service &&
     (theirs.datacenter === undefined || datacenter === undefined || theirs.datacenter === datacenter);
-  const isBelow = host === asked.host || host.endsWith(`.${asked.host}`);
+  const isBelow = isUnder(host, asked.host);
   const isOwn = own !== undefined && qualifiedDomain(own, consulDomain) === qualifiedDomain(host, consulDomain);
   return isBelow || isSameService || isOwn || host === address.toLowerCase();
 }

@@ -5,6 +5,7 @@ import {
   cidrContains,
   commonPrefixLength,
   familyOf,
+  isLinkLocal,
   isLoopback,
   parseCidr,
   parseIp,
@@ -71,7 +72,6 @@ const DEFAULT_POLICY = { precedence: 40, label: 1 } as const;
 /** RFC 6724 section 3.1; an IPv4 loopback or 169.254/16 address is link-local (section 3.2). */
 const SCOPE = { linkLocal: 2, global: 14 } as const;
 const LINK_LOCAL = ["fe80::/10", "::1/128", "127.0.0.0/8", "169.254.0.0/16"].map(network);
-const UNICAST_LINK_LOCAL_6 = network("fe80::/10");
 /** No connection can be made to these. */
 const NO_DESTINATION = ["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::/128", "ff00::/8"].map(network);
 
@@ -127,7 +127,7 @@ function describe(address: string, sources: readonly string[]): Destination {
   const scope = scopeOf(address);
   const source = sourceFor(address, bytes, sources);
   // RFC 4007: a link-local address needs an interface, which an answer from DNS cannot name.
-  const needsZone = cidrContains(UNICAST_LINK_LOCAL_6, address);
+  const needsZone = isLinkLocal(address);
   return {
     address,
     usable: source !== undefined && !needsZone,

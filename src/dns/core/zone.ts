@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isUnder } from "../../names/domains.js";
 import { canonicalIp, familyOf, formatIp, parseIp } from "../../net/ip.js";
 import { decodeMessage, encodeResponse, type Message, type ResponseFields } from "../wire/message.js";
 import { type AddressRecord, canonicalName, type KnownRecord, type Question, type SoaRecord } from "../wire/record.js";
@@ -103,7 +104,7 @@ function absent(qname: string, domain: string, zone: Zone, addresses: readonly s
     addresses.length > 0 ||
     qname === domain ||
     qname === `${ADDRESS_LABEL}.${domain}` ||
-    zone.nodes.some(({ owner }) => canonicalName(owner) === qname || canonicalName(owner).endsWith(`.${qname}`));
+    zone.nodes.some(({ owner }) => isUnder(canonicalName(owner), qname));
   return { ...authoritative(exists ? "NOERROR" : "NXDOMAIN", []), authorities: [soa(domain)] };
 }
 
@@ -124,7 +125,7 @@ function refused(): ResponseFields {
 function enclosingDomain(qname: string, domains: readonly string[]): string | undefined {
   return domains
     .map(canonicalName)
-    .filter((domain) => qname === domain || qname.endsWith(`.${domain}`))
+    .filter((domain) => isUnder(qname, domain))
     .sort((a, b) => b.length - a.length)
     .at(0);
 }

@@ -256,6 +256,13 @@ export const MIN_UDP_PAYLOAD = 512;
 /** The length of a message over TCP stands in two octets (RFC 1035 section 4.2.2). */
 export const MAX_TCP_SIZE = 65_535;
 
+/** A message as TCP carries it: two octets of length before it. RFC 7766 section 8: both in one segment. */
+export function framed(message: Buffer): Buffer {
+  const prefix = Buffer.alloc(2);
+  prefix.writeUInt16BE(message.length);
+  return Buffer.concat([prefix, message]);
+}
+
 /** FORMERR for bytes that are no message; undefined when they are no query either. */
 export function formatErrorFor(bytes: Buffer): Buffer | undefined {
   if (bytes.length < HEADER_LENGTH || isResponse(bytes)) return undefined;

@@ -74,6 +74,11 @@ export class GatewayAddresses {
     this.#limit = limit;
   }
 
+  /** How many hosts have an address. */
+  get size(): number {
+    return this.#hosts.size;
+  }
+
   /** How many more addresses may be given. */
   get room(): number {
     return this.#limit - this.#hosts.size;
@@ -141,16 +146,16 @@ export class GatewayAddresses {
 
   /** Any address of the range. @param random from 0 to below 1 */
   anyAddress(random: number): string {
-    return this.#addressAt(Math.floor(random * this.#size));
+    return this.#addressAt(Math.floor(random * this.#rangeSize));
   }
 
   /** Every address of the range but its first and its last, which look like a network's own and its broadcast address. */
   *#candidates(host: string): Generator<string> {
-    const start = hash(host) % this.#size;
-    for (let offset = 0; offset < this.#size; offset++) yield this.#addressAt((start + offset) % this.#size);
+    const start = hash(host) % this.#rangeSize;
+    for (let offset = 0; offset < this.#rangeSize; offset++) yield this.#addressAt((start + offset) % this.#rangeSize);
   }
 
-  get #size(): number {
+  get #rangeSize(): number {
     return 2 ** (32 - this.#range.prefix) - 2;
   }
 

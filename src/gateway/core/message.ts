@@ -67,10 +67,9 @@ export function readGatewayQuestion(query: Buffer, isGatewayHost: (host: string)
   }
   const labels = labelsAt(query, question.nameOffset);
   const texts = labels.map((label) => label.toString("latin1").toLowerCase());
-  const type = query.readUInt16BE(question.typeOffset);
+  const { type } = question;
   const qtype = ADDRESS_TYPES[type];
-  const isInternet =
-    opcode === OPCODE_QUERY && second === undefined && query.readUInt16BE(question.typeOffset + 2) === CLASS_IN;
+  const isInternet = opcode === OPCODE_QUERY && second === undefined && question.class === CLASS_IN;
   if (isInternet && qtype !== undefined) {
     const host = texts.join(".");
     const canBeHost = texts.every(isLabel) && isDomainName(host);

@@ -4,7 +4,7 @@ import type { Endpoint, Family } from "../../net/endpoint.js";
 import { familyOf, formatIp, hostPort, isLoopback, parseIp } from "../../net/ip.js";
 import { ID_PREFIX } from "../../publish/core/service-entry.js";
 import { type NodeQuestion, notFound, type Resolution } from "../../resolve/core/resolution.js";
-import { fillTemplate } from "../../text.js";
+import { fillTemplate, listed } from "../../text.js";
 
 /** A listener of a Connect proxy here, through which a destination is reached. */
 export interface Upstream extends IpPort {
@@ -62,8 +62,7 @@ function endpointOf({ destination, address, port }: Upstream, asked: Family | "a
 export function listDestinations(upstreams: readonly Upstream[]): string {
   const names = Array.from(new Set(upstreams.map(({ destination }) => destination))).sort();
   if (names.length === 0) return "there are none";
-  const more = names.length > MOST_LISTED ? `, and ${names.length - MOST_LISTED} more` : "";
-  return `there are ${names.slice(0, MOST_LISTED).join(", ")}${more}`;
+  return `there are ${listed(names, MOST_LISTED)}`;
 }
 
 /** The registration of a Connect proxy with the agent. */
@@ -100,6 +99,11 @@ export interface SidecarSettings extends ServiceSettings, Pick<DomainSettings, "
 /** With --mesh, or an option that implies it: nodes are reached through upstreams, and a look-up ends at a missing one. */
 export function isMeshed({ mesh, given }: Pick<MeshSettings, "mesh" | "given">): boolean {
   return given.has("mesh") ? mesh : given.has("upstreamService");
+}
+
+/** With --mesh, or beside upstreams of Nomad, which --mesh may leave unused. */
+export function isInMesh(settings: Pick<MeshSettings, "mesh" | "given" | "nomad">): boolean {
+  return isMeshed(settings) || settings.nomad.upstreams.length > 0;
 }
 
 /** Whether the agent is asked for upstreams. Not when Nomad's variables have them: these are complete for the allocation. */

@@ -69,13 +69,16 @@ export type Publication =
   /** The node is not meant to be published. */
   | { readonly outcome: "skip"; readonly reason: string };
 
+/** The domains of --domain and the hosts of --publish-node, as written. */
+function writtenDomains({ domain, publishNode }: Pick<RegisterSettings, "domain" | "publishNode">): string[] {
+  return [...domain.map((rule) => rule.domain), ...publishNode.flatMap(({ host }) => host ?? [])];
+}
+
 /** `--register`; without it: consul when a domain lies under Consul's and no zone is embedded. */
 export function publishesToConsul(settings: RegisterSettings): boolean {
   if (settings.register !== undefined) return settings.register === "consul";
   if (settings.dnsListen) return false;
-  const hosts = [...settings.domain.map((rule) => rule.domain), ...settings.publishNode.map((node) => node.host)];
-  return hosts.some((host) => {
-    if (host === undefined) return false;
+  return writtenDomains(settings).some((host) => {
     return parseServiceDomain(qualifiedDomain(host, settings.consulDomain), settings.consulDomain);
   });
 }
@@ -196,11 +199,7 @@ type DoubtSettings = RegisterSettings & Pick<DomainSettings, "service">;
 /** Doubts about --domain and --publish-node. Empty where nothing is published, or the nodes are in the embedded zone. */
 export function domainDoubts(settings: DoubtSettings): DomainDoubt[] {
   if (settings.register === "none" || (settings.register === undefined && settings.dnsListen !== undefined)) return [];
-  const written = [
-    ...settings.domain.map(({ domain }) => domain),
-    ...settings.publishNode.flatMap(({ host }) => host ?? []),
-  ];
-  return Array.from(new Set(written)).flatMap((domain) => doubtOf(domain, settings) ?? []);
+  return Array.from(new Set(writtenDomains(settings))).flatMap((domain) => doubtOf(domain, settings) ?? []);
 }
 
 function doubtOf(written: string, settings: DoubtSettings): DomainDoubt | undefined {

@@ -134,7 +134,9 @@ describe.skipIf(findProgram("script") === undefined)("on a terminal", () => {
   test("Ctrl-C is the pager's", async () => {
     const pager = "trap 'echo interrupted; exit 0' INT; echo reading; while :; do sleep 0.1; done";
     const env = cleanEnvironment({ TERM: "xterm", PAGER: pager });
-    const terminal = startChild("script", ["-qec", `${process.execPath} ${BIN} help options`, "/dev/null"], { env });
+    // exec: Ctrl-C would end a shell that waits for the command (dash, with $SHELL unset), and its exit code would be seen.
+    const command = `exec ${process.execPath} ${BIN} help options`;
+    const terminal = startChild("script", ["-qec", command, "/dev/null"], { env });
     await terminal.waitForOutput(/reading/);
     terminal.write("\u0003");
     await terminal.waitForOutput(/interrupted/);

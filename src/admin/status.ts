@@ -6,6 +6,7 @@ import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain, qualifiedDomain } from "../names/domains.js";
 import type { Machine } from "../os/machine.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
@@ -72,6 +73,7 @@ export class DaemonStatus {
       dns,
       consul: { url: config.consul, publishes, answers: registrar?.agentAnswers ?? false },
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
+      mesh: isMeshed(config),
       readiness,
       nodes,
       left,

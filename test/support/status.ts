@@ -69,6 +69,7 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     dns: { embedded: undefined, gateway: undefined },
     consul: { url: "http://127.0.0.1:8500", publishes: true, answers: true },
     domains: [],
+    mesh: false,
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],

@@ -68,6 +68,8 @@ export interface Status {
   /** The agent that nodes are published with. */
   readonly consul: { readonly url: string; readonly publishes: boolean; readonly answers: boolean };
   readonly domains: readonly string[];
+  /** --mesh: nodes on other machines are reached through upstreams alone. */
+  readonly mesh: boolean;
   readonly readiness: Readiness;
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];

@@ -38,3 +38,24 @@ export interface CatalogueBackend {
   /** What it means when it lists no instance of a service, and DNS has nodes there; undefined: DNS is not asked. */
   readonly emptyMeans?: string;
 }
+
+/**
+ * `current`: the back end would have told of a change. `broken`: it does not answer, for no longer than the time that it may
+ * hold a query. `behind`: for longer.
+ */
+export type FollowState = "current" | "broken" | "behind";
+
+/** Of a followed service; `unknown`: the back end has not answered yet. */
+export const FOLLOW_STATES = ["current", "broken", "behind", "unknown"] as const satisfies readonly (
+  | FollowState
+  | "unknown"
+)[];
+
+/** A followed service, for metrics and the API. */
+export interface FollowedStatus extends CatalogueQuery {
+  /** Whose catalogue it is. */
+  readonly catalogue: CatalogueBackend["name"];
+  readonly state: (typeof FOLLOW_STATES)[number];
+  /** Undefined while unknown. */
+  readonly instances: number | undefined;
+}

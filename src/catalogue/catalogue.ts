@@ -166,6 +166,7 @@ export class Catalogue {
       },
     });
     const idle = setTimeout(() => this.#drop(key), this.#timings.idle);
+    this.#log.debug({ ...query }, `${this.backend.title} is asked which nodes the service has, from now on`);
     const entry: Entry = { service, idle, askedAt: this.#now(), forPattern: false, isTold: false };
     return entry;
   }

@@ -93,7 +93,8 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
   }
 
   function trace({ query, tag }: CatalogueQuestion, view: ServiceView | undefined, context: LookupContext): void {
-    context.trace?.({
+    if (!context.trace) return;
+    context.trace({
       step: "catalogue",
       ...{ title, ...query, tag, state: view?.state ?? "unknown", ageMs: view?.age },
       instances: view?.instances.length,

@@ -123,6 +123,10 @@ requirePeer("erl", "consul")("Consul's catalogue, followed", () => {
     await waitFor(async () => (await look(other, "node_a@svc")).source === "catalogue", { what: "the node" });
     const resolved = await runCli(["resolve", "node_a@svc", "--consul", consul.socketUrl, ...noDns, "--json"]);
     expect(JSON.parse(resolved.stdout)).toMatchObject({ outcome: "found", source: "catalogue", stale: false });
+    const traced = await runCli(["resolve", "node_a@svc", "--consul", consul.socketUrl, ...noDns, "--trace"]);
+    expect(traced.stdout).toMatch(
+      /^- catalogue of Consul, service svc: 1 instance, 1 not critical with the tag node_a, told/m,
+    );
     const waited = await runCli(["wait", "node_a@svc", "--consul", consul.socketUrl, ...noDns, "--timeout", "5s"]);
     expect(waited.code).toBe(0);
   });

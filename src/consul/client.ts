@@ -1,3 +1,5 @@
+import type { CatalogueSnapshot } from "../catalogue/core/backend.js";
+import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
 import { ConsulError } from "../errors.js";
 import type { LocalService, Sidecar } from "../mesh/core/upstreams.js";
 import {
@@ -9,7 +11,6 @@ import {
   ttlCheckId,
 } from "../publish/core/service-entry.js";
 import { aclApi } from "./acl-api.js";
-import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
 import { Login } from "./login.js";
 import {
   parseChecks,
@@ -34,13 +35,6 @@ export interface ServiceQuery {
 }
 
 export interface ClientOptions extends TransportOptions, TokenOptions {}
-
-interface ServiceSnapshot {
-  /** Empty, too, for what the token may not read. */
-  readonly instances: readonly ServiceInstance[];
-  /** X-Consul-Index; 0 when there is none. */
-  readonly index: number;
-}
 
 interface SidecarSnapshot {
   /** Undefined when the agent has no such proxy. */
@@ -140,7 +134,7 @@ export class ConsulClient {
     index: number,
     wait: number,
     signal?: AbortSignal,
-  ): Promise<ServiceSnapshot> {
+  ): Promise<CatalogueSnapshot> {
     const query = {
       // As in Consul's DNS: any server answers, also while there is no leader.
       stale: "",

@@ -1,8 +1,8 @@
+import { retryDelay } from "../catalogue/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
 import type { AclApi, Grant } from "./acl-api.js";
 import { jwtFault, renewAfter } from "./core/login.js";
-import { retryDelay } from "./follower.js";
 import { type LoginSettings, readCredential, type TokenNeed, type TokenSource, UnreadableFile } from "./token.js";
 
 interface LoginDeps extends LoginSettings {

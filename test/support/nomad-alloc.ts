@@ -68,8 +68,8 @@ export interface AllocationOptions {
   readonly token?: string;
 }
 
-/** What the release's task runs in the jobs: the release alone, or in a shell and behind a command of srv-epmd's. */
-const RELEASE = /^(?:\/bin\/sh -c local\/srv-epmd (.+) && exec )?local\/release\/bin\/svc start$/;
+/** What the release's task runs in the jobs: the release alone, or in a shell, behind a script. */
+const RELEASE = /^(?:\/bin\/bash -c (.+); exec )?local\/release\/bin\/svc start$/;
 
 /** Nomad's exec driver runs tasks as nobody, with few capabilities, that of port 53 among them. */
 const AS_NOBODY = [
@@ -139,11 +139,7 @@ export async function createAllocation(
             return { ...each, running: await start(each.name) };
           }),
       );
-      if (before !== undefined) {
-        const { child } = await startTask({ ...release, args: before.split(" ") }, environment(release), netns);
-        const { code } = await child.exited;
-        if (code !== 0) throw new Error(`srv-epmd ${before} ended with ${code}:\n${child.stderr()}`);
-      }
+      if (before !== undefined) await netns.run("bash", "-c", before);
       const vm = await node();
       return {
         sidecar: (name) => {

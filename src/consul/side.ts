@@ -8,6 +8,7 @@ import type { Registrar, RegistrarSettings } from "../publish/registrar.js";
 import type { Catalogue } from "./catalogue.js";
 import type { ConsulClient, ServiceQuery } from "./client.js";
 import type { ServiceInstance } from "./core/catalogue.js";
+import type { LoginSettings } from "./token.js";
 
 /** Where the agent is, and how it is spoken to. */
 export interface AgentSettings {
@@ -15,6 +16,9 @@ export interface AgentSettings {
   readonly consul: string;
   readonly consulToken: string | undefined;
   readonly consulTokenFile: string | undefined;
+  /** Name of the auth method to log in with; undefined: no login. */
+  readonly consulAuthMethod: string | undefined;
+  readonly consulBearerTokenFile: string | undefined;
   readonly consulCa: string | undefined;
   readonly consulCert: string | undefined;
   readonly consulKey: string | undefined;
@@ -45,6 +49,8 @@ export class ConsulSide {
   #client: ConsulClient | undefined;
   #catalogue: Catalogue | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
+  /** Entries stay at the agent, which needs the token of their registration. */
+  #keepsToken = false;
 
   constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
     this.#agent = agent;
@@ -63,9 +69,9 @@ export class ConsulSide {
     return this.#registrar;
   }
 
-  /** Reads the token file again. Never rejects. */
+  /** Reads the token file again, or logs in again. Never rejects. */
   async reload(): Promise<void> {
-    await (await this.#registrar)?.reload();
+    await this.#client?.lookForToken("reload");
   }
 
   /** As Catalogue.instances. Never rejects. */
@@ -82,14 +88,16 @@ export class ConsulSide {
   /** Ends the publication; see Registrar.stop. Never rejects. */
   async stopPublishing(): Promise<void> {
     this.#closing.abort();
-    await (await this.#registrar)?.stop();
+    const registrar = await this.#registrar;
+    await registrar?.stop();
+    this.#keepsToken = registrar?.hasEntries ?? false;
   }
 
-  /** To be called after stopPublishing. Never rejects. */
+  /** Logs out, unless entries stay. To be called after stopPublishing. Never rejects. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#catalogue?.close();
-    this.#client?.close();
+    await this.#client?.close(this.#keepsToken);
   }
 
   /** Tries until the registrar is started: without it no node is published. Undefined: the daemon stops before that. */
@@ -129,6 +137,7 @@ export class ConsulSide {
       url: agent.consul,
       token: agent.consulToken,
       tokenFile: agent.consulTokenFile,
+      login: loginOf(agent),
       ca: agent.consulCa,
       cert: agent.consulCert,
       key: agent.consulKey,
@@ -140,6 +149,11 @@ export class ConsulSide {
     });
     return this.#client;
   }
+}
+
+function loginOf({ consulAuthMethod, consulBearerTokenFile }: AgentSettings): LoginSettings | undefined {
+  if (consulAuthMethod === undefined || consulBearerTokenFile === undefined) return undefined;
+  return { authMethod: consulAuthMethod, bearerTokenFile: consulBearerTokenFile };
 }
 
 /** Loads all parts that are used later. Rejects when one cannot be loaded. */

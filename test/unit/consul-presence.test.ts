@@ -124,7 +124,13 @@ describe("what is told of the agent", () => {
     new ConsulError(code, `PUT /v1/agent: ${said}`, { cause: new AgentAnswer(said) });
   const stateOf = (hasTokenFile = true) => {
     let recovered = 0;
-    const state = new AgentState({ log: told.log, now: () => now, recovered: () => recovered++, hasTokenFile });
+    const state = new AgentState({
+      log: told.log,
+      now: () => now,
+      recovered: () => recovered++,
+      hasTokenFile,
+      logsIn: false,
+    });
     return { state, recovered: () => recovered };
   };
   const call = (over: object = {}) => ({ sentAt: now, service: "svc", action: "register", ...over }) as const;

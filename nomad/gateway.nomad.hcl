@@ -137,8 +137,14 @@ job "svc" {
         command = "local/srv-epmd"
         args    = ["serve"]
       }
-      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows.
-      consul {}
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and gets another token when its own is gone. The role
+      # of the tasks needs what consul-policy.hcl allows. Without ACLs nothing is needed, and nothing is asked.
+      identity {
+        name = "consul"
+        aud  = ["consul.io"]
+        file = true
+        ttl  = "1h"
+      }
       # Variables and no arguments, for doctor in this task too: nomad alloc exec gives it the environment alone.
       env {
         SRV_EPMD_GATEWAY    = "true"
@@ -149,6 +155,9 @@ job "svc" {
         SRV_EPMD_DNS             = "consul=${attr.unique.network.ip-address}:8600"
         SRV_EPMD_GATEWAY_FORWARD = join(",", var.name_servers)
         SRV_EPMD_RELAY_SOCKET    = "${NOMAD_ALLOC_DIR}/srv-epmd/relay.sock"
+        # The auth method for tasks that nomad setup consul makes.
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "nomad-workloads"
+        SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       restart {
         attempts = 10

@@ -75,8 +75,14 @@ job "srv-epmd" {
         command = "local/srv-epmd"
         args    = ["serve", "--replace-epmd"]
       }
-      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows, for each of the services.
-      consul {}
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and gets another token when its own is gone. The role
+      # of the tasks needs what consul-policy.hcl allows, for each of the services. Without ACLs nothing is needed, and nothing is asked.
+      identity {
+        name = "consul"
+        aud  = ["consul.io"]
+        file = true
+        ttl  = "1h"
+      }
       env {
         SRV_EPMD_DOMAIN = join(",", var.domains)
         SRV_EPMD_PORT   = "${NOMAD_PORT_epmd}"
@@ -86,6 +92,9 @@ job "srv-epmd" {
         SRV_EPMD_DNS               = "consul=127.0.0.1:8600"
         # The default, the allocation, would name the entries of the same nodes anew at each update.
         SRV_EPMD_INSTANCE = "${node.unique.name}"
+        # The auth method for tasks that nomad setup consul makes.
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "nomad-workloads"
+        SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       restart {
         attempts = 10

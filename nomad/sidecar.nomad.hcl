@@ -109,8 +109,14 @@ job "svc" {
         command = "local/srv-epmd"
         args    = ["serve"]
       }
-      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows.
-      consul {}
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and gets another token when its own is gone. The role
+      # of the tasks needs what consul-policy.hcl allows. Without ACLs nothing is needed, and nothing is asked.
+      identity {
+        name = "consul"
+        aud  = ["consul.io"]
+        file = true
+        ttl  = "1h"
+      }
       env {
         SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
         SRV_EPMD_PORT_LABEL = "dist"
@@ -118,6 +124,9 @@ job "svc" {
         # The client's agent. 127.0.0.1 is the allocation's own here.
         SRV_EPMD_CONSUL = "http://${attr.unique.network.ip-address}:8500"
         SRV_EPMD_DNS    = "consul=${attr.unique.network.ip-address}:8600"
+        # The auth method for tasks that nomad setup consul makes.
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "nomad-workloads"
+        SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       # The VM comes back to it 2 s after a restart. A sidecar that has no restarts left would end the allocation.
       restart {

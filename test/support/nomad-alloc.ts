@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Child, type Exit, startChild } from "./child.js";
@@ -64,8 +64,8 @@ export interface RunningAllocation {
 
 export interface AllocationOptions {
   readonly variables?: Values;
-  /** What Nomad gives tasks with a `consul` block where Consul has ACLs. */
-  readonly token?: string;
+  /** What Nomad writes for the identity of a task. */
+  readonly jwt?: string;
 }
 
 /** What the release's task runs in the jobs: the release alone, or in a shell, behind a script. */
@@ -80,7 +80,7 @@ const AS_NOBODY = [
 export async function createAllocation(
   client: Client,
   file: JobFile,
-  { variables = {}, token }: AllocationOptions = {},
+  { variables = {}, jwt }: AllocationOptions = {},
 ): Promise<Allocation> {
   const given = Object.fromEntries(Object.keys(file.variables).map((name) => [name, "not-fetched"]));
   const values = { ...given, ...defaultsOf(file), ...variables };
@@ -96,10 +96,9 @@ export async function createAllocation(
     if (!found) throw new Error(`there is no task ${name}`);
     return found;
   };
-  const environment = ({ name, env, hasToken }: Omit<Task, "command" | "args">): Record<string, string> => ({
+  const environment = ({ name, env }: Omit<Task, "command" | "args">): Record<string, string> => ({
     ...nomad,
     NOMAD_TASK_NAME: name,
-    ...(hasToken && token !== undefined && { CONSUL_HTTP_TOKEN: token }),
     ...env,
   });
   const commandOf = ({ command, args }: Task) => RELEASE.exec([command, ...args].join(" "));
@@ -122,6 +121,12 @@ export async function createAllocation(
     });
   };
   await mkdir(join(placement.allocDir, "logs"));
+  const secrets = secretsOf(placement);
+  await mkdir(secrets);
+  if (jwt !== undefined) {
+    const names = tasks.flatMap(({ identities }) => identities);
+    await Promise.all(names.map((name) => writeFile(join(secrets, `nomad_${name}.jwt`), jwt)));
+  }
   return {
     ...placement,
     shortId,
@@ -183,6 +188,9 @@ export async function startTask(
   return { pid, child, log: () => parse(child.stderr()), stop: () => end(killSignal), killAll: () => end("SIGKILL") };
 }
 
+/** One for all tasks. */
+const secretsOf = ({ allocDir }: Pick<Placement, "allocDir">) => join(allocDir, "..", "secrets");
+
 /** NOMAD_UPSTREAM_*, by the name of the destination as it is and cleaned. */
 function ofUpstreams(upstreams: MeshService["upstreams"]): Record<string, string> {
   const entries = upstreams.flatMap(({ destination, port }) =>
@@ -206,7 +214,7 @@ function ofAllocation({ id, ip, ports, allocDir }: Placement, { address }: Clien
     NOMAD_JOB_NAME: "svc",
     NOMAD_ALLOC_DIR: allocDir,
     NOMAD_TASK_DIR: "/local",
-    NOMAD_SECRETS_DIR: "/secrets",
+    NOMAD_SECRETS_DIR: secretsOf({ allocDir }),
   };
   for (const { label: asWritten, hostPort, taskPort } of ports) {
     const label = asWritten.replaceAll(/\W/g, "_");

@@ -164,6 +164,18 @@ describe.each(NAMES)("%s", (name) => {
     expect([vm.command, ...vm.args].join(" ")).toMatch(new RegExp(`^${waits}local/release/bin/svc start$`));
   });
 
+  test("where it asks Consul, logs in with a JWT of an identity that Nomad itself has no use for", () => {
+    for (const { name: task, args, env, identities } of ours()) {
+      const asks = args[0] === "serve" && env.SRV_EPMD_REGISTER !== "none";
+      // For one called consul_default Nomad logs in too, and fails where Consul's ACLs are off.
+      expect(identities, task).toEqual(asks ? ["consul"] : []);
+      const [identity] = (blocks(group, "task")[task]?.identity ?? []) as Body[];
+      // Without env and change_mode, a new JWT restarts nothing.
+      if (asks) expect(identity).toEqual({ name: "consul", aud: ["consul.io"], file: true, ttl: "1h" });
+      expect(env.SRV_EPMD_CONSUL_BEARER_TOKEN_FILE, task).toBe(asks ? "abcd1234/nomad_consul.jwt" : undefined);
+    }
+  });
+
   test("at a stop takes its services out of Consul before it stops a task", () => {
     expect(servicesOf(group)).not.toEqual([]);
     expect(String(group.shutdown_delay)).toMatch(/^[1-9][0-9]*s$/);

@@ -137,8 +137,8 @@ job "svc" {
         command = "local/srv-epmd"
         args    = ["serve"]
       }
-      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and gets another token when its own is gone. The role
-      # of the tasks needs what consul-policy.hcl allows. Without ACLs nothing is needed, and nothing is asked.
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and again whenever its token is gone: README.md says what
+      # to set up. Without ACLs that is not needed, and the job is the same.
       identity {
         name = "consul"
         aud  = ["consul.io"]
@@ -151,12 +151,11 @@ job "svc" {
         SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
         SRV_EPMD_PORT_LABEL = "dist"
         # The client's agent. 127.0.0.1 is the allocation's own here.
-        SRV_EPMD_CONSUL          = "http://${attr.unique.network.ip-address}:8500"
-        SRV_EPMD_DNS             = "consul=${attr.unique.network.ip-address}:8600"
-        SRV_EPMD_GATEWAY_FORWARD = join(",", var.name_servers)
-        SRV_EPMD_RELAY_SOCKET    = "${NOMAD_ALLOC_DIR}/srv-epmd/relay.sock"
-        # The auth method for tasks that nomad setup consul makes.
-        SRV_EPMD_CONSUL_AUTH_METHOD       = "nomad-workloads"
+        SRV_EPMD_CONSUL                   = "http://${attr.unique.network.ip-address}:8500"
+        SRV_EPMD_DNS                      = "consul=${attr.unique.network.ip-address}:8600"
+        SRV_EPMD_GATEWAY_FORWARD          = join(",", var.name_servers)
+        SRV_EPMD_RELAY_SOCKET             = "${NOMAD_ALLOC_DIR}/srv-epmd/relay.sock"
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "srv-epmd"
         SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       restart {

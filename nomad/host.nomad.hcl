@@ -75,8 +75,8 @@ job "srv-epmd" {
         command = "local/srv-epmd"
         args    = ["serve", "--replace-epmd"]
       }
-      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and gets another token when its own is gone. The role
-      # of the tasks needs what consul-policy.hcl allows, for each of the services. Without ACLs nothing is needed, and nothing is asked.
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and again whenever its token is gone: README.md says what
+      # to set up. Without ACLs that is not needed, and the job is the same.
       identity {
         name = "consul"
         aud  = ["consul.io"]
@@ -91,9 +91,8 @@ job "srv-epmd" {
         SRV_EPMD_ADVERTISE_ADDRESS = "${NOMAD_IP_epmd}"
         SRV_EPMD_DNS               = "consul=127.0.0.1:8600"
         # The default, the allocation, would name the entries of the same nodes anew at each update.
-        SRV_EPMD_INSTANCE = "${node.unique.name}"
-        # The auth method for tasks that nomad setup consul makes.
-        SRV_EPMD_CONSUL_AUTH_METHOD       = "nomad-workloads"
+        SRV_EPMD_INSTANCE                 = "${node.unique.name}"
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "srv-epmd"
         SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       restart {

@@ -36,6 +36,7 @@ requirePeer(
     const reading = await aclToken(clients[0].consul, DNS_RULES);
     for (const { consul } of clients) await consul.request("PUT", "/v1/agent/token/default", { Token: reading });
     const method = await createAuthMethod(clients[0].consul, {
+      name: "srv-epmd",
       rules: await readFile(`${JOBS}consul-policy.hcl`, "utf8"),
     });
     jwt = method.jwt();
@@ -126,7 +127,9 @@ requirePeer(
 
   test("no token with less than the policy would do", async () => {
     const weak = await createAuthMethod(clients[0].consul, { name: "weak", rules: DNS_RULES });
-    const edited = await readJob("sidecar.nomad.hcl", (text) => text.replace("nomad-workloads", weak.name));
+    const edited = await readJob("sidecar.nomad.hcl", (text) =>
+      text.replace(/(AUTH_METHOD +=) "srv-epmd"/, `$1 "${weak.name}"`),
+    );
     const third = await createAllocation(clients[0], edited, { jwt: weak.jwt() });
     const refused = await third.start("srv-epmd");
     const vm = await third.node();

@@ -172,6 +172,7 @@ describe.each(NAMES)("%s", (name) => {
       const [identity] = (blocks(group, "task")[task]?.identity ?? []) as Body[];
       // Without env and change_mode, a new JWT restarts nothing.
       if (asks) expect(identity).toEqual({ name: "consul", aud: ["consul.io"], file: true, ttl: "1h" });
+      expect(env.SRV_EPMD_CONSUL_AUTH_METHOD, task).toBe(asks ? "srv-epmd" : undefined);
       expect(env.SRV_EPMD_CONSUL_BEARER_TOKEN_FILE, task).toBe(asks ? "abcd1234/nomad_consul.jwt" : undefined);
     }
   });

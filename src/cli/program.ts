@@ -113,7 +113,7 @@ const OTHERS_ENTER = 0o001;
 
 /** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
 async function exposedSecrets(
-  { consulTokenFile, consulBearerTokenFile, consulKey }: Config,
+  { consulTokenFile, consulBearerTokenFile, consulKey, nomad }: Config,
   file?: ConfigInput["file"],
 ): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
@@ -125,7 +125,9 @@ async function exposedSecrets(
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {
-    if (path === undefined || !(await othersMayRead(path))) return undefined;
+    // Nobody can choose the modes of the files that Nomad writes into a task's folder of secrets.
+    const isNomads = nomad.secretsDir !== undefined && path?.startsWith(`${nomad.secretsDir}/`);
+    if (path === undefined || isNomads || !(await othersMayRead(path))) return undefined;
     return `${flag}: every user of this machine may read ${path}, and act as srv-epmd in Consul with what is in it: chmod o-r ${path}`;
   });
   return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);

@@ -123,10 +123,7 @@ export async function createAllocation(
   await mkdir(join(placement.allocDir, "logs"));
   const secrets = secretsOf(placement);
   await mkdir(secrets);
-  if (jwt !== undefined) {
-    const names = tasks.flatMap(({ identities }) => identities);
-    await Promise.all(names.map((name) => writeFile(join(secrets, `nomad_${name}.jwt`), jwt)));
-  }
+  for (const each of tasks) await writeIdentities(each, secrets, jwt);
   return {
     ...placement,
     shortId,
@@ -186,6 +183,11 @@ export async function startTask(
     return child.exited;
   };
   return { pid, child, log: () => parse(child.stderr()), stop: () => end(killSignal), killAll: () => end("SIGKILL") };
+}
+
+/** What Nomad writes into a task's folder of secrets. @param jwt any will do where Consul has no ACLs */
+export async function writeIdentities({ identities }: Task, folder: string, jwt = "e30.e30.e30"): Promise<void> {
+  for (const name of identities) await writeFile(join(folder, `nomad_${name}.jwt`), jwt);
 }
 
 /** One for all tasks. */

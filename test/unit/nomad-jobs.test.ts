@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { flagKeysOf } from "../../src/cli/parse.js";
+import { flagOf } from "../../src/config/options.js";
 import { complaintsOf, foreignToModule } from "../support/calls.js";
 import {
   type Body,
@@ -114,6 +116,18 @@ describe.each(NAMES)("%s", (name) => {
     for (const { args } of script.filter(({ type }) => type === "script")) {
       const [, line = ""] = /^\/local\/srv-epmd (\w+(?: --[a-z-]+)*) \|/.exec((args as string[])[1] ?? "") ?? [];
       expect(complaintsOf(line.split(" "))).toEqual([]);
+    }
+  });
+
+  test("gives what resolve, names and wait need as variables: nomad alloc exec gives them the environment alone", () => {
+    const tools = (["resolve", "names", "wait"] as const).flatMap((tool) =>
+      flagKeysOf(tool).map((key) => `--${flagOf(key)}`),
+    );
+    for (const { name: task, args } of ours()) {
+      expect(
+        args.filter((arg) => tools.includes(arg.split("=")[0] ?? "")),
+        task,
+      ).toEqual([]);
     }
   });
 

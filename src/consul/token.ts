@@ -1,9 +1,6 @@
+import { readCredential } from "../api/credential.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
-import { MEBIBYTE, readBounded } from "../os/files.js";
-
-/** The cause of a ConsulError when the agent was not asked at all: a file of the token or of TLS cannot be read. */
-export class UnreadableFile extends Error {}
 
 export interface TokenOptions {
   readonly token?: string | undefined;
@@ -72,7 +69,7 @@ export class AclToken {
 
   async #readFile(tokenFile: string): Promise<string> {
     const former = this.#known;
-    const found = (await readCredential(tokenFile, "token")).trim();
+    const found = (await readTokenFile(tokenFile)).trim();
     // The file was opened for writing and is not written yet.
     if (former !== undefined && found === "") return former;
     this.#known = found;
@@ -86,15 +83,11 @@ export class AclToken {
   }
 }
 
-/**
- * @param what names the file in the error: "token", "client key"
- * @throws ConsulError CONSUL_UNAVAILABLE, caused by UnreadableFile: the file may be there at the next try
- */
-export async function readCredential(path: string, what: string): Promise<string> {
+/** @throws ConsulError CONSUL_UNAVAILABLE, caused by UnreadableFile: the file may be there at the next try */
+async function readTokenFile(path: string): Promise<string> {
   try {
-    return await readBounded(path, { limit: MEBIBYTE });
+    return await readCredential(path, "token");
   } catch (error) {
-    const message = `the ${what} file cannot be read: ${describeError(error)}`;
-    throw new ConsulError("CONSUL_UNAVAILABLE", message, { cause: new UnreadableFile(message, { cause: error }) });
+    throw new ConsulError("CONSUL_UNAVAILABLE", describeError(error), { cause: error });
   }
 }

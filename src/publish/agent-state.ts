@@ -1,4 +1,4 @@
-import { UnreadableFile } from "../consul/token.js";
+import { UnreadableFile } from "../api/credential.js";
 import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";

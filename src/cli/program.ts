@@ -106,17 +106,19 @@ const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 
 /** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
-async function exposedSecrets({ consulTokenFile, consulKey }: Config, file?: ConfigInput["file"]): Promise<string[]> {
+async function exposedSecrets(config: Config, file?: ConfigInput["file"]): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
   const secrets = [
-    { flag: "--consul-token-file", path: consulTokenFile },
-    { flag: "CONSUL_CLIENT_KEY", path: consulKey },
+    { flag: "--consul-token-file", path: config.consulTokenFile },
+    { flag: "CONSUL_CLIENT_KEY", path: config.consulKey },
+    { flag: "--nomad-token-file", path: config.nomadTokenFile },
+    { flag: "NOMAD_CLIENT_KEY", path: config.nomadKey },
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {
     if (path === undefined || !(await othersMayRead(path))) return undefined;
-    return `${flag}: every user of this machine may read ${path}, and act as srv-epmd in Consul with what is in it: chmod o-r ${path}`;
+    return `${flag}: every user of this machine may read ${path}, and act as srv-epmd with what is in it: chmod o-r ${path}`;
   });
   return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);
 }

@@ -12,6 +12,7 @@ import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { Domains, qualifiedDomain, servedDomains } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
+import { loadNomadSide } from "../nomad/side.js";
 import { thisMachine, uidsOf } from "../os/machine.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
 import { advertised } from "../publish/core/advertised.js";
@@ -245,7 +246,7 @@ async function nodesGone(registry: Registry): Promise<void> {
  */
 async function loadAhead({ admin }: Pick<Config, "admin">, log: Logger): Promise<void> {
   try {
-    await Promise.all([loadConsulSide(), admin && loadAdmin()]);
+    await Promise.all([loadConsulSide(), loadNomadSide(), admin && loadAdmin()]);
     log.debug("all parts of the program are loaded");
   } catch (error) {
     log.error({ err: error }, "a part of the program cannot be loaded, and is missing until the next start");

@@ -25,7 +25,7 @@ export interface AskedService {
 /** The service of a pattern such as `node_*@svc`. @param ownNames `localhost` and the machine's, which are no services @throws ConfigError */
 export function serviceOfPattern(pattern: string, consulDomain: string, ownNames: ReadonlySet<string>): AskedService {
   const { glob, host } = parseNamePattern(pattern);
-  return asked(glob, expandHost(host, consulDomain, ownNames), consulDomain);
+  return asked(glob, expandHost(host, `service.${consulDomain}`, ownNames), consulDomain);
 }
 
 /** The services of `--domain`, each with its glob. @throws ConfigError for a domain that is not under Consul's */

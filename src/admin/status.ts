@@ -1,7 +1,7 @@
+import type { ClusterNode } from "../catalogue/core/instances.js";
+import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { nodesInConsul } from "../consul/catalogue.js";
-import type { ClusterNode } from "../consul/core/catalogue.js";
-import { type AskedService, serviceOfPattern, servicesOfDomains } from "../consul/core/matching.js";
+import { nodesInConsul } from "../consul/cluster.js";
 import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";

@@ -1,3 +1,5 @@
+import type { CatalogueSnapshot } from "../catalogue/core/backend.js";
+import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
 import { ConsulError } from "../errors.js";
 import type { LocalService, Sidecar } from "../mesh/core/upstreams.js";
 import {
@@ -8,7 +10,6 @@ import {
   tcpCheckId,
   ttlCheckId,
 } from "../publish/core/service-entry.js";
-import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
 import {
   parseChecks,
   parseHealth,
@@ -28,13 +29,6 @@ export interface ServiceQuery {
   readonly service: string;
   /** Undefined: the agent's own. */
   readonly datacenter: string | undefined;
-}
-
-interface ServiceSnapshot {
-  /** Empty, too, for what the token may not read. */
-  readonly instances: readonly ServiceInstance[];
-  /** X-Consul-Index; 0 when there is none. */
-  readonly index: number;
 }
 
 interface SidecarSnapshot {
@@ -135,7 +129,7 @@ export class ConsulClient {
     index: number,
     wait: number,
     signal?: AbortSignal,
-  ): Promise<ServiceSnapshot> {
+  ): Promise<CatalogueSnapshot> {
     const query = {
       // As in Consul's DNS: any server answers, also while there is no leader.
       stale: "",

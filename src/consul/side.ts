@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Catalogue } from "../catalogue/catalogue.js";
+import type { CatalogueQuery } from "../catalogue/core/backend.js";
+import type { ServiceInstance } from "../catalogue/core/instances.js";
 import type { Observe } from "../daemon/core/observations.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { DaemonIdentity } from "../publish/core/publication.js";
 import type { Registrar, RegistrarSettings } from "../publish/registrar.js";
-import type { Catalogue } from "./catalogue.js";
-import type { ConsulClient, ServiceQuery } from "./client.js";
-import type { ServiceInstance } from "./core/catalogue.js";
+import type { ConsulClient } from "./client.js";
 
 /** Where the agent is, and how it is spoken to. */
 export interface AgentSettings {
@@ -26,6 +27,8 @@ interface ConsulSideOptions {
   readonly observe?: Observe;
   /** Milliseconds for one call; the client's default when not given. */
   readonly timeoutMs?: number;
+  /** Default true. False: the catalogue asks for each service once, and follows none. */
+  readonly follow?: boolean;
 }
 
 /** Between two attempts to start the registrar, milliseconds. */
@@ -38,19 +41,22 @@ export class ConsulSide {
   readonly #log: Logger;
   readonly #observe: Observe | undefined;
   readonly #timeoutMs: number | undefined;
+  readonly #follow: boolean;
   /** The client, for other questions to the agent. */
   readonly connect = lazily(() => this.#createClient());
-  readonly #openCatalogue = lazily(() => this.#startCatalogue());
+  /** The catalogue of services, when `catalogue` does not have it yet. Rejects when it cannot be loaded. */
+  readonly openCatalogue = lazily(() => this.#startCatalogue());
   readonly #closing = new AbortController();
   #client: ConsulClient | undefined;
   #catalogue: Catalogue | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
 
-  constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
+  constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs, follow = true }: ConsulSideOptions = {}) {
     this.#agent = agent;
     this.#log = log;
     this.#observe = observe;
     this.#timeoutMs = timeoutMs;
+    this.#follow = follow;
   }
 
   /** Publishes the nodes alive here from now on. Returns at once: nodes can register while the registrar is being loaded. */
@@ -68,11 +74,16 @@ export class ConsulSide {
     await (await this.#registrar)?.reload();
   }
 
+  /** The catalogue of services; undefined before its first use. */
+  get catalogue(): Catalogue | undefined {
+    return this.#catalogue;
+  }
+
   /** As Catalogue.instances. Never rejects. */
-  async instances(query: ServiceQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
+  async instances(query: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     if (this.#closing.signal.aborted) return undefined;
     try {
-      return (await this.#openCatalogue()).instances(query, limit);
+      return (await this.openCatalogue()).instances(query, limit);
     } catch (error) {
       this.#log.error({ err: error }, "patterns get the nodes here only: the Consul side cannot be started");
       return undefined;
@@ -117,8 +128,10 @@ export class ConsulSide {
   }
 
   async #startCatalogue(): Promise<Catalogue> {
-    const [client, { Catalogue }] = await Promise.all([this.connect(), cataloguePart()]);
-    this.#catalogue = new Catalogue({ client, log: this.#log });
+    const [client, [{ Catalogue }, { consulBackend }]] = await Promise.all([this.connect(), cataloguePart()]);
+    // Begun before the end, and loaded after it.
+    if (this.#closing.signal.aborted) throw new Error("srv-epmd is stopping");
+    this.#catalogue = new Catalogue({ backend: consulBackend(client), log: this.#log, follow: this.#follow });
     return this.#catalogue;
   }
 
@@ -149,6 +162,6 @@ export async function loadConsulSide(): Promise<void> {
 }
 
 const clientPart = () => import("./client.js");
-const cataloguePart = () => import("./catalogue.js");
+const cataloguePart = () => Promise.all([import("../catalogue/catalogue.js"), import("./backend.js")] as const);
 const registrarParts = () =>
   Promise.all([import("../publish/registrar.js"), import("../publish/ownership.js")] as const);

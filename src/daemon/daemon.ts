@@ -1,6 +1,6 @@
 import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
+import { createMatching } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { createMatching } from "../consul/core/matching.js";
 import { ConsulSide, loadConsulSide } from "../consul/side.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";

@@ -2,6 +2,7 @@ import { UnreadableFile } from "../api/credential.js";
 import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
+import { Outages } from "../sampling.js";
 import type { Work } from "./core/reconcile.js";
 
 /** Why the agent cannot be called: it does not answer, or a file of the token or of TLS cannot be read. */
@@ -154,39 +155,4 @@ function recovery(trouble: Trouble, hasAnswered: boolean): string {
 function callKind(service: string | undefined, action: Work["action"] | undefined): string {
   const kind = action === "pass" || action === "fail" ? "check" : action === "renew" ? "register" : action;
   return `${kind} ${service}`;
-}
-
-/** Outages that are logged one after the other. */
-const ALLOWANCE = 4;
-/** Milliseconds after which one more is logged: what comes and goes all the time must not fill the log. */
-const INTERVAL = 30_000;
-
-/** Which outages are logged, and so which of their ends. */
-export class Outages {
-  readonly #now: () => number;
-  readonly #told = new Set<string>();
-  #allowance = ALLOWANCE;
-  #at: number;
-
-  /** @param now monotonic milliseconds */
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#at = now();
-  }
-
-  /** @returns whether the beginning is to be logged */
-  begin(what: string): boolean {
-    const now = this.#now();
-    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (now - this.#at) / INTERVAL);
-    this.#at = now;
-    if (this.#allowance < 1) return false;
-    this.#allowance--;
-    this.#told.add(what);
-    return true;
-  }
-
-  /** @returns whether the end is to be logged, as its beginning was */
-  end(what: string): boolean {
-    return this.#told.delete(what);
-  }
 }

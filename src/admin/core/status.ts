@@ -1,4 +1,4 @@
-import type { ClusterNode } from "../../consul/core/catalogue.js";
+import type { ClusterNode } from "../../catalogue/core/instances.js";
 import type { LookUp } from "../../daemon/core/observations.js";
 import type { RelayStatus } from "../../relay/wire/protocol.js";
 import { listed } from "../../text.js";

@@ -1,6 +1,11 @@
+import type { Catalogue } from "../catalogue/catalogue.js";
+import type { CatalogueBackend, CatalogueQuery } from "../catalogue/core/backend.js";
+import type { ServiceInstance } from "../catalogue/core/instances.js";
 import type { NomadEnvironment } from "../config/nomad.js";
 import { lazily } from "../daemon/lazily.js";
-import type { NomadClient, NomadServiceQuery } from "./client.js";
+import type { Logger } from "../daemon/logger.js";
+import { NomadError } from "../errors.js";
+import type { NomadClient } from "./client.js";
 
 /** Where Nomad's HTTP API is, and how it is spoken to. */
 export interface NomadApiSettings {
@@ -33,23 +38,89 @@ export function namespaceOf(
   return namespace ?? nomadNamespace ?? "default";
 }
 
-export type { NomadServiceQuery };
+interface NomadSideOptions {
+  /** Milliseconds for one call; the client's default when not given. */
+  readonly timeoutMs?: number;
+  /** Default true. False: the catalogue asks for each service once, and follows none. */
+  readonly follow?: boolean;
+}
 
-/** The client of Nomad's API, loaded when it is used first. */
+/** What has to do with Nomad: the client and the catalogue, each loaded when it is used first. */
 export class NomadSide {
   readonly #settings: NomadApiSettings;
+  readonly #log: Logger;
   readonly #timeoutMs: number | undefined;
+  readonly #follow: boolean;
   readonly connect = lazily(() => this.#createClient());
+  /** The catalogue of services, when `catalogue` does not have it yet. Rejects when it cannot be loaded. */
+  readonly openCatalogue = lazily(() => this.#startCatalogue());
   #client: NomadClient | undefined;
+  #catalogue: Catalogue | undefined;
+  #trouble: NomadError | undefined;
+  #closed = false;
 
-  /** @param timeoutMs for one call; the client's default when not given */
-  constructor(settings: NomadApiSettings, { timeoutMs }: { readonly timeoutMs?: number } = {}) {
+  constructor(settings: NomadApiSettings, log: Logger, { timeoutMs, follow = true }: NomadSideOptions = {}) {
     this.#settings = settings;
+    this.#log = log;
     this.#timeoutMs = timeoutMs;
+    this.#follow = follow;
   }
 
-  close(): void {
+  /** The catalogue of services; undefined before its first use. */
+  get catalogue(): Catalogue | undefined {
+    return this.#catalogue;
+  }
+
+  /** Why Nomad does not tell what its catalogue has, as of the last query; undefined while it does. */
+  get trouble(): NomadError | undefined {
+    return this.#trouble;
+  }
+
+  /** As Catalogue.instances. Never rejects. */
+  async instances(query: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
+    if (this.#closed) return undefined;
+    try {
+      return await (await this.openCatalogue()).instances(query, limit);
+    } catch (error) {
+      this.#log.error(
+        { err: error },
+        "what Nomad's catalogue has is not known: its part of the program cannot be loaded",
+      );
+      return undefined;
+    }
+  }
+
+  /** Never rejects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#catalogue?.close();
     this.#client?.close();
+  }
+
+  async #startCatalogue(): Promise<Catalogue> {
+    const [client, [{ Catalogue }, { nomadBackend }]] = await Promise.all([this.connect(), cataloguePart()]);
+    // Begun before the end, and loaded after it.
+    if (this.#closed) throw new Error("srv-epmd is stopping");
+    const backend = nomadBackend(client, namespaceOf({ namespace: undefined }, this.#settings));
+    this.#catalogue = new Catalogue({ backend: this.#watched(backend), log: this.#log, follow: this.#follow });
+    return this.#catalogue;
+  }
+
+  #watched(backend: CatalogueBackend): CatalogueBackend {
+    return {
+      ...backend,
+      follow: async (query, index, wait, signal) => {
+        try {
+          const answer = await backend.follow(query, index, wait, signal);
+          this.#trouble = undefined;
+          return answer;
+        } catch (error) {
+          // A query that was given up here says nothing about Nomad.
+          if (!signal.aborted && error instanceof NomadError) this.#trouble = error;
+          throw error;
+        }
+      },
+    };
   }
 
   async #createClient(): Promise<NomadClient> {
@@ -71,9 +142,10 @@ export class NomadSide {
   }
 }
 
-const clientPart = () => import("./client.js");
-
-/** Loads the parts that are used later. Rejects when one cannot be loaded. */
+/** Loads all parts that are used later. Rejects when one cannot be loaded. */
 export async function loadNomadSide(): Promise<void> {
-  await clientPart();
+  await Promise.all([clientPart(), cataloguePart()]);
 }
+
+const clientPart = () => import("./client.js");
+const cataloguePart = () => Promise.all([import("../catalogue/catalogue.js"), import("./backend.js")] as const);

@@ -37,7 +37,7 @@ export interface EntryFault {
   readonly advice: string;
 }
 
-interface EntrySettings extends AdvertiseSettings {
+export interface EntrySettings extends AdvertiseSettings {
   readonly nomad: Pick<NomadEnvironment, "ports" | "allocId">;
 }
 

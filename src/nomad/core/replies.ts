@@ -15,6 +15,8 @@ export interface NomadInstance {
   /** Of the Nomad client. */
   readonly nodeId: string;
   readonly jobId: string;
+  /** ModifyIndex: another one after each change of the entry. */
+  readonly version: number;
 }
 
 /** GET /v1/service/:name. Nomad's JSON is not trusted: what has another shape is left out. */
@@ -34,6 +36,7 @@ export function parseInstances(value: unknown): NomadInstance[] {
       allocId: text(one.AllocID),
       nodeId: text(one.NodeID),
       jobId: text(one.JobID),
+      version: Number(one.ModifyIndex ?? 0) || 0,
     };
   });
 }

@@ -56,6 +56,9 @@ job "svc" {
   group "node" {
     count = var.count
 
+    # At a stop the services leave Consul first, requests end meanwhile, and then the VM is told to stop.
+    shutdown_delay = "5s"
+
     network {
       mode = "bridge"
       # All tasks ask the gateway, which passes on what is not its own. In bridge mode this stands here, not in a task.
@@ -161,12 +164,10 @@ job "svc" {
       }
     }
 
-    # Nomad waits until a sidecar runs, not until it answers, and a VM that starts without its EPMD ends.
-    task "wait-for-epmd" {
+    # Nomad waits until a sidecar runs, not until it answers, and a stock VM that starts without its EPMD ends: so srv-epmd wait
+    # comes before it, in the same task, since each task costs a copy of the chroot.
+    task "svc" {
       driver = "exec"
-      lifecycle {
-        hook = "prestart"
-      }
       artifact {
         source      = var.srv_epmd
         destination = "local/srv-epmd"
@@ -175,18 +176,6 @@ job "svc" {
           checksum = var.srv_epmd_checksum
         }
       }
-      config {
-        command = "local/srv-epmd"
-        args    = ["wait", "--timeout", "2m"]
-      }
-      resources {
-        cpu    = 100
-        memory = 128
-      }
-    }
-
-    task "svc" {
-      driver = "exec"
       artifact {
         source      = var.release
         destination = "local/release"
@@ -195,8 +184,8 @@ job "svc" {
         }
       }
       config {
-        command = "local/release/bin/svc"
-        args    = ["start"]
+        command = "/bin/sh"
+        args    = ["-c", "local/srv-epmd wait --timeout 2m && exec local/release/bin/svc start"]
       }
       env {
         RELEASE_DISTRIBUTION = "name"

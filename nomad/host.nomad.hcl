@@ -40,6 +40,9 @@ job "srv-epmd" {
   }
 
   group "srv-epmd" {
+    # It answers until its service has left Consul.
+    shutdown_delay = "1s"
+
     network {
       mode = "host"
       port "epmd" {

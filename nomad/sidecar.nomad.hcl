@@ -50,6 +50,9 @@ job "svc" {
   group "node" {
     count = var.count
 
+    # At a stop the services leave Consul first, requests end meanwhile, and then the VM is told to stop.
+    shutdown_delay = "5s"
+
     network {
       mode = "bridge"
       # -1: the same number inside and outside, so that a node listens on the port that its peers dial.
@@ -131,30 +134,7 @@ job "svc" {
       }
     }
 
-    # Nomad waits until a sidecar runs, not until it answers, and a VM that starts without its EPMD ends.
-    task "wait-for-epmd" {
-      driver = "exec"
-      lifecycle {
-        hook = "prestart"
-      }
-      artifact {
-        source      = var.srv_epmd
-        destination = "local/srv-epmd"
-        mode        = "file"
-        options {
-          checksum = var.srv_epmd_checksum
-        }
-      }
-      config {
-        command = "local/srv-epmd"
-        args    = ["wait", "--timeout", "2m"]
-      }
-      resources {
-        cpu    = 100
-        memory = 128
-      }
-    }
-
+    # Nomad waits until a sidecar runs, not until it answers: the module waits for it, 10 s at most (SRV_EPMD_WAIT).
     task "svc" {
       driver = "exec"
       artifact {

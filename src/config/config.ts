@@ -45,7 +45,7 @@ interface Written {
 }
 
 /** Variables of the Erlang module, which share our prefix. */
-const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG"]);
+const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG", "SRV_EPMD_WAIT"]);
 
 /**
  * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then default.

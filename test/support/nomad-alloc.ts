@@ -46,12 +46,12 @@ export interface Allocation extends Placement {
   }) => Promise<ErlangNode>;
   /** Full name of the release's node. */
   readonly nodeName: string;
-  /** In Nomad's order: the sidecars and the other prestart tasks at once, the release once those have ended well. */
+  /** In Nomad's order: the sidecars at once, the release when they run, whether they answer or not. */
   readonly run: (options?: RunOptions) => Promise<RunningAllocation>;
 }
 
 export interface RunOptions {
-  /** Milliseconds by which prestart tasks start later than the others, as when their artifact takes its time. */
+  /** Milliseconds by which sidecars start later than the others, as when their artifact takes its time. */
   readonly late?: Readonly<Record<string, number>>;
 }
 
@@ -68,8 +68,8 @@ export interface AllocationOptions {
   readonly token?: string;
 }
 
-/** What the release's task runs in the jobs. */
-const RELEASE = "local/release/bin/svc";
+/** What the release's task runs in the jobs: the release alone, or in a shell and behind a command of srv-epmd's. */
+const RELEASE = /^(?:\/bin\/sh -c local\/srv-epmd (.+) && exec )?local\/release\/bin\/svc start$/;
 
 /** Nomad's exec driver runs tasks as nobody, with few capabilities, that of port 53 among them. */
 const AS_NOBODY = [
@@ -102,8 +102,10 @@ export async function createAllocation(
     ...(hasToken && token !== undefined && { CONSUL_HTTP_TOKEN: token }),
     ...env,
   });
-  const release = tasks.find(({ command }) => command === RELEASE);
+  const commandOf = ({ command, args }: Task) => RELEASE.exec([command, ...args].join(" "));
+  const release = tasks.find((each) => commandOf(each) !== null);
   if (!release?.env.RELEASE_NODE) throw new Error(`no task runs ${RELEASE}`);
+  const [, before] = commandOf(release) ?? [];
   const nodeName = release.env.RELEASE_NODE;
 
   const start: Allocation["start"] = async (name) => startTask(task(name), environment(task(name)), netns);
@@ -129,19 +131,18 @@ export async function createAllocation(
     node,
     nodeName,
     run: async ({ late = {} } = {}) => {
-      const before = tasks.filter(({ lifecycle }) => lifecycle !== "main");
-      const started = await Promise.all(
-        before.map(async (each) => {
-          await sleep(late[each.name] ?? 0);
-          return { ...each, running: await start(each.name) };
-        }),
+      const sidecars = await Promise.all(
+        tasks
+          .filter(({ lifecycle }) => lifecycle === "sidecar")
+          .map(async (each) => {
+            await sleep(late[each.name] ?? 0);
+            return { ...each, running: await start(each.name) };
+          }),
       );
-      const sidecars = started.filter(({ lifecycle }) => lifecycle === "sidecar");
-      for (const { name, lifecycle, running } of started) {
-        if (lifecycle === "sidecar") continue;
-        const { code } = await running.child.exited;
-        const logs = started.map((each) => `${each.name}: ${each.running.child.stderr()}`).join("\n");
-        if (code !== 0) throw new Error(`task ${name} ended with ${code}:\n${logs}`);
+      if (before !== undefined) {
+        const { child } = await startTask({ ...release, args: before.split(" ") }, environment(release), netns);
+        const { code } = await child.exited;
+        if (code !== 0) throw new Error(`srv-epmd ${before} ended with ${code}:\n${child.stderr()}`);
       }
       const vm = await node();
       return {

@@ -127,12 +127,16 @@ describe.each(NAMES)("%s", (name) => {
   });
 
   test("fetches what each task runs, checked, to where its command says", () => {
-    for (const [task, body] of Object.entries(blocks(group, "task"))) {
-      const artifact = block(body, "artifact") ?? {};
-      expect(block(artifact, "options")?.checksum, task).toMatch(/^\$\{var\.\w+_checksum\}$/);
-      const destination = String(artifact.destination);
-      expect(String(block(body, "config")?.command).startsWith(destination), task).toBe(true);
-      expect(artifact.mode, task).toBe(destination === "local/srv-epmd" ? "file" : undefined);
+    for (const { name: task, command, args } of tasks()) {
+      const artifacts = (blocks(group, "task")[task]?.artifact ?? []) as Body[];
+      const destinations = artifacts.map(({ destination }) => String(destination));
+      const run = [command, ...args].flatMap((words) => words.split(" ")).filter((word) => word.startsWith("local/"));
+      const fetched = run.map((program) => destinations.find((destination) => program.startsWith(destination)));
+      expect(fetched.sort(), task).toEqual(destinations.sort());
+      for (const artifact of artifacts) {
+        expect(block(artifact, "options")?.checksum, task).toMatch(/^\$\{var\.\w+_checksum\}$/);
+        expect(artifact.mode, task).toBe(artifact.destination === "local/srv-epmd" ? "file" : undefined);
+      }
     }
   });
 
@@ -144,12 +148,26 @@ describe.each(NAMES)("%s", (name) => {
     }
   });
 
-  test("with a VM: runs srv-epmd beside it, and waits for it before the VM", () => {
-    const hasVm = tasks().some(({ command }) => command !== "local/srv-epmd");
+  test("with a VM: runs srv-epmd beside it, which the module waits for, and before a stock VM the command wait", () => {
     const lifecycles = Object.fromEntries(ours().map(({ args, lifecycle }) => [args[0], lifecycle]));
-    if (hasVm) expect(lifecycles).toMatchObject({ serve: "sidecar", wait: "prestart" });
-    else expect(lifecycles).toEqual({ serve: "main" });
+    const vm = tasks().find(({ command }) => command !== "local/srv-epmd");
+    if (!vm) {
+      expect(lifecycles).toEqual({ serve: "main" });
+      return;
+    }
+    expect(lifecycles.serve).toBe("sidecar");
     expect([undefined, "sidecar"]).toContain(lifecycles.relay);
+    // A task costs a copy of the chroot: none has nothing to do but to wait.
+    expect(Object.keys(lifecycles)).not.toContain("wait");
+    const hasModule = /-epmd_module srv_epmd/.test(vm.env.ERL_ZFLAGS ?? "");
+    const [, waits] = /^local\/srv-epmd (wait .*) && exec local\/release\/bin\/svc start$/.exec(vm.args[1] ?? "") ?? [];
+    expect(waits === undefined).toBe(hasModule);
+    if (waits !== undefined) expect(complaintsOf(waits.split(" "), vm.env)).toEqual([]);
+  });
+
+  test("at a stop takes its services out of Consul before it stops a task", () => {
+    expect(servicesOf(group)).not.toEqual([]);
+    expect(String(group.shutdown_delay)).toMatch(/^[1-9][0-9]*s$/);
   });
 });
 

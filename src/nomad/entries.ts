@@ -134,6 +134,7 @@ export class NomadEntries {
   #tell(standings: readonly (readonly [RegisteredNode, NomadStanding])[]): void {
     for (const name of this.#told.keys()) if (!this.#standings.has(name)) this.#told.delete(name);
     const changed = standings.filter(([node, standing]) => this.#isNews(node, standing));
+    const gone = changed.flatMap(([node, standing]) => (this.#isGone(node, standing) ? node.aliveName : []));
     for (const [node, standing] of changed) {
       this.#told.set(node.aliveName, {
         node,
@@ -143,14 +144,22 @@ export class NomadEntries {
     const found = changed.flatMap(([{ aliveName }, { state }]) => (state === "in-nomad" ? aliveName : []));
     if (found.length > 0) this.#tellFound(found);
     const faults = new Map<string, { readonly fault: EntryFault; readonly names: string[] }>();
+    if (gone.length > 0) this.#deps.log.info(named(gone), GONE);
     for (const [{ aliveName }, standing] of changed) {
-      if (standing.state !== "not-in-nomad") continue;
+      if (standing.state !== "not-in-nomad" || gone.includes(aliveName)) continue;
       const { fault } = standing;
       const same = faults.get(fault.code) ?? { fault, names: [] };
       same.names.push(aliveName);
       faults.set(fault.code, same);
     }
     for (const { fault, names } of faults.values()) this.#tellFault(fault, names);
+  }
+
+  /** Its entry was right, and Nomad has taken it away. */
+  #isGone(node: RegisteredNode, standing: NomadStanding): boolean {
+    if (standing.state !== "not-in-nomad" || standing.fault.code !== "NOMAD_NO_ENTRY") return false;
+    const before = this.#told.get(node.aliveName);
+    return before?.node === node && before.code === undefined;
   }
 
   #isNews(node: RegisteredNode, standing: NomadStanding): boolean {
@@ -181,6 +190,9 @@ export class NomadEntries {
   }
 }
 
+/** At the stop of an allocation Nomad takes its services away first (`shutdown_delay`), so this is no fault. */
+const GONE =
+  "Nomad has taken the entry of this allocation out of its catalogue, as it does when the allocation is to stop";
 /** Names in one line. */
 const MOST_NAMED = 8;
 

@@ -96,6 +96,11 @@ export class Catalogue {
     return this.#followed.get(keyOf(query))?.service.view;
   }
 
+  /** Why the last query for a service that is followed failed; undefined when it did not. */
+  failure(query: CatalogueQuery): unknown {
+    return this.#followed.get(keyOf(query))?.service.failure;
+  }
+
   /** An instance refused a connection: look-ups leave it out until it changes in the catalogue. */
   refused(query: CatalogueQuery, endpoint: { readonly address: string; readonly port: number }): void {
     this.#followed.get(keyOf(query))?.service.refused(endpoint);

@@ -76,6 +76,7 @@ export class FollowedService {
   #firstAt = Number.POSITIVE_INFINITY;
   #failingSince: number | undefined;
   #everHeld = false;
+  #failure: unknown;
 
   constructor(query: CatalogueQuery, deps: FollowedDeps) {
     const { backend, now, random, timings } = deps;
@@ -107,6 +108,11 @@ export class FollowedService {
 
   get isBroken(): boolean {
     return this.#brokenSince() !== undefined;
+  }
+
+  /** Why the last query failed; undefined when it did not. */
+  get failure(): unknown {
+    return this.#failure;
   }
 
   /** The list has been empty from the beginning, for longer than DNS and the catalogue differ while a node registers. */
@@ -162,6 +168,7 @@ export class FollowedService {
     this.#instances = instances;
     this.#everHeld ||= instances.length > 0;
     this.#failingSince = undefined;
+    this.#failure = undefined;
     answered(index === 0, this.#answeredAt - at);
     if (!follow) void this.#follower.close();
     this.#settle();
@@ -171,6 +178,7 @@ export class FollowedService {
     const { now, follow, failed } = this.#deps;
     this.#failingSince ??= this.#brokenSince() ?? now();
     this.#asked = undefined;
+    this.#failure = error;
     failed(error);
     if (!follow) void this.#follower.close();
     this.#settle();

@@ -199,6 +199,14 @@ const OPTIONS = {
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
   }),
+  catalogue: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "where nodes are looked up before DNS is asked: auto follows the services of Consul's catalogue, through --consul, that look-ups name; none asks DNS alone",
+    placeholder: "auto|none",
+    parse: values.oneOf("auto", "none"),
+    default: "auto",
+  }),
   family: one({
     group: "resolve",
     commands: RESOLVING,

@@ -117,6 +117,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         aliveNames: () => registry.nodes().map(({ aliveName }) => aliveName),
         follow: true,
       },
+      consul,
       isOwnServer: (server) => gateway?.isOwnServer(server) ?? false,
       watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,

@@ -118,6 +118,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         follow: true,
       },
       consul,
+      nomad,
       isOwnServer: (server) => gateway?.isOwnServer(server) ?? false,
       watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,

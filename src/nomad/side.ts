@@ -76,10 +76,15 @@ export class NomadSide {
     return this.#trouble;
   }
 
-  /** As Catalogue.instances. Never rejects. */
-  async instances(query: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
+  /** As Catalogue.instances; a service whose host names no namespace is in the one of this allocation. Never rejects. */
+  async instances(
+    { service, namespace }: CatalogueQuery,
+    limit: number,
+  ): Promise<readonly ServiceInstance[] | undefined> {
     if (this.#closed) return undefined;
     try {
+      // The same service must not be followed twice.
+      const query = { service, namespace: namespaceOf({ namespace }, this.#settings) };
       return await (await this.openCatalogue()).instances(query, limit);
     } catch (error) {
       this.#log.error(
@@ -101,8 +106,8 @@ export class NomadSide {
     const [client, [{ Catalogue }, { nomadBackend }]] = await Promise.all([this.connect(), cataloguePart()]);
     // Begun before the end, and loaded after it.
     if (this.#closed) throw new Error("srv-epmd is stopping");
-    const backend = nomadBackend(client, namespaceOf({ namespace: undefined }, this.#settings));
-    this.#catalogue = new Catalogue({ backend: this.#watched(backend), log: this.#log, follow: this.#follow });
+    const backend = this.#watched(nomadBackend(client));
+    this.#catalogue = new Catalogue({ backend, log: this.#log, follow: this.#follow });
     return this.#catalogue;
   }
 

@@ -192,6 +192,9 @@ describe("the nodes of a service", () => {
     // A word is a service of Nomad's where each --domain is.
     expect(await list("*f@svc-dist")).toHaveLength(1);
     expect(await list("*@none.service.nomad")).toEqual([]);
+    // Each service is followed once, whoever asks for it.
+    const firsts = fake.requests.filter(({ path }) => !path.includes("index=")).map(({ path }) => path);
+    expect(firsts).toEqual(Array.from(new Set(firsts)));
   });
 
   test("are in /v1/cluster, and on the page", async () => {

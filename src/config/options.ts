@@ -164,7 +164,7 @@ const OPTIONS = {
   domain: list({
     group: "resolve",
     commands: CONSUL,
-    help: "domain of the nodes here, svc.service.consul or just svc; <glob>=<domain> chooses by alive name",
+    help: "domain of the nodes here, svc.service.consul or just svc, or svc.service.nomad in Nomad's catalogue; <glob>=<domain> chooses by alive name",
     placeholder: "[GLOB=]DOMAIN",
     parse: network.domainRule,
   }),
@@ -270,14 +270,14 @@ const OPTIONS = {
   match: maybe({
     group: "resolve",
     commands: ["names"],
-    help: "list the nodes on all machines that match, such as node_*@svc; ask a srv-epmd, or Consul with --cluster",
+    help: "list the nodes on all machines that match, such as node_*@svc; ask a srv-epmd, or Consul or Nomad with --cluster",
     placeholder: "PATTERN",
     parse: namePattern,
   }),
   cluster: one({
     group: "resolve",
     commands: ["names"],
-    help: "ask Consul: the instances of the service that --match or --domain names, with their health",
+    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the service that --match or --domain names, with their health",
     parse: values.boolean,
     default: "false",
   }),

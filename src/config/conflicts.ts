@@ -80,6 +80,10 @@ const CHECKS: readonly Check[] = [
     (consulCert === undefined) === (consulKey === undefined)
       ? undefined
       : "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file) go together: give both or none",
+  ({ consulAuthMethod, consulBearerTokenFile }) =>
+    consulAuthMethod !== undefined && consulBearerTokenFile === undefined
+      ? "--consul-auth-method needs a JWT to log in with: give --consul-bearer-token-file too (in Kubernetes /var/run/secrets/kubernetes.io/serviceaccount/token)"
+      : undefined,
   ({ nomadCert, nomadKey }) =>
     (nomadCert === undefined) === (nomadKey === undefined)
       ? undefined
@@ -127,6 +131,10 @@ const SERVE_CHECKS: readonly Check[] = [
   ({ register, service, domain, publishNode }) =>
     register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)
       ? "--register consul needs --domain or --service, to know under which service the nodes are published"
+      : undefined,
+  ({ consulAuthMethod, given }) =>
+    consulAuthMethod === undefined && given.has("consulBearerTokenFile")
+      ? "--consul-bearer-token-file holds a JWT for a login: give --consul-auth-method too, the name of an auth method in Consul"
       : undefined,
   twoOfOneFamily,
   ({ gateway, given }) => {

@@ -21,7 +21,7 @@ export interface NomadEnvironment {
   /** NOMAD_ALLOC_ID, which is part of the ids of the services that Nomad registers for the allocation. */
   readonly allocId: string | undefined;
   readonly shortAllocId: string | undefined;
-  /** NOMAD_SECRETS_DIR: the task API's socket and the identity's token are in it. */
+  /** NOMAD_SECRETS_DIR, as this task sees it: the socket of the task API and the tokens of the identities are in it. */
   readonly secretsDir: string | undefined;
   /** NOMAD_UPSTREAM_*: where the Connect proxy of the allocation listens for each destination. */
   readonly upstreams: readonly Upstream[];
@@ -58,6 +58,11 @@ export function readNomadEnvironment(env: Environment): NomadEnvironment {
     upstreams: readNomadUpstreams(env),
     erlDistPort: portNumber(env.ERL_DIST_PORT),
   };
+}
+
+/** The JWT of `identity { name = "consul_default" file = true }` (nomad/structs/workload_id.go); undefined outside Nomad. */
+export function nomadJwt({ secretsDir }: Pick<NomadEnvironment, "secretsDir">): string | undefined {
+  return secretsDir === undefined ? undefined : `${secretsDir}/nomad_consul_default.jwt`;
 }
 
 /** A bridge network: the task's address is not the host's, so only mapped ports can be reached. */

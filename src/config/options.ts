@@ -482,6 +482,21 @@ const OPTIONS = {
     parse: values.text,
     variable: "CONSUL_HTTP_TOKEN_FILE",
   }),
+  consulAuthMethod: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "log in to Consul by this auth method, with the JWT of --consul-bearer-token-file, and out again at the end",
+    placeholder: "NAME",
+    parse: values.text,
+  }),
+  consulBearerTokenFile: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "file with the JWT to log in with, read at each login",
+    placeholder: "FILE",
+    parse: values.text,
+    defaultText: "nomad_consul_default.jwt in NOMAD_SECRETS_DIR, in a Nomad task",
+  }),
   consulCa: maybe({
     group: "consul",
     commands: CONSUL,

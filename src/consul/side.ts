@@ -9,6 +9,7 @@ import type { Registry } from "../epmd/core/registry.js";
 import type { DaemonIdentity } from "../publish/core/publication.js";
 import type { Registrar, RegistrarSettings } from "../publish/registrar.js";
 import type { ConsulClient } from "./client.js";
+import type { LoginSettings } from "./token.js";
 
 /** Where the agent is, and how it is spoken to. */
 export interface AgentSettings {
@@ -16,6 +17,9 @@ export interface AgentSettings {
   readonly consul: string;
   readonly consulToken: string | undefined;
   readonly consulTokenFile: string | undefined;
+  /** Name of the auth method to log in with; undefined: no login. */
+  readonly consulAuthMethod: string | undefined;
+  readonly consulBearerTokenFile: string | undefined;
   readonly consulCa: string | undefined;
   readonly consulCert: string | undefined;
   readonly consulKey: string | undefined;
@@ -50,6 +54,8 @@ export class ConsulSide {
   #client: ConsulClient | undefined;
   #catalogue: Catalogue | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
+  /** Entries stay at the agent, which needs the token of their registration. */
+  #keepsToken = false;
 
   constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs, follow = true }: ConsulSideOptions = {}) {
     this.#agent = agent;
@@ -69,9 +75,9 @@ export class ConsulSide {
     return this.#registrar;
   }
 
-  /** Reads the token file again. Never rejects. */
+  /** Reads the token file again, or logs in again. Never rejects. */
   async reload(): Promise<void> {
-    await (await this.#registrar)?.reload();
+    await this.#client?.lookForToken("reload");
   }
 
   /** The catalogue of services; undefined before its first use. */
@@ -93,14 +99,16 @@ export class ConsulSide {
   /** Ends the publication; see Registrar.stop. Never rejects. */
   async stopPublishing(): Promise<void> {
     this.#closing.abort();
-    await (await this.#registrar)?.stop();
+    const registrar = await this.#registrar;
+    await registrar?.stop();
+    this.#keepsToken = registrar?.hasEntries ?? false;
   }
 
-  /** To be called after stopPublishing. Never rejects. */
+  /** Logs out, unless entries stay. To be called after stopPublishing. Never rejects. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#catalogue?.close();
-    this.#client?.close();
+    await this.#client?.close(this.#keepsToken);
   }
 
   /** Tries until the registrar is started: without it no node is published. Undefined: the daemon stops before that. */
@@ -142,6 +150,7 @@ export class ConsulSide {
       url: agent.consul,
       token: agent.consulToken,
       tokenFile: agent.consulTokenFile,
+      login: loginOf(agent),
       ca: agent.consulCa,
       cert: agent.consulCert,
       key: agent.consulKey,
@@ -153,6 +162,11 @@ export class ConsulSide {
     });
     return this.#client;
   }
+}
+
+function loginOf({ consulAuthMethod, consulBearerTokenFile }: AgentSettings): LoginSettings | undefined {
+  if (consulAuthMethod === undefined || consulBearerTokenFile === undefined) return undefined;
+  return { authMethod: consulAuthMethod, bearerTokenFile: consulBearerTokenFile };
 }
 
 /** Loads all parts that are used later. Rejects when one cannot be loaded. */

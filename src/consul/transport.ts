@@ -1,21 +1,25 @@
 import { type ApiAddress, type ApiCall, ApiConnection, ApiFailure, type ApiReply, wordsOf } from "../api/connection.js";
 import type { Observe } from "../daemon/core/observations.js";
+import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
 import { MOST_CALLS } from "../publish/turns.js";
-import { AclToken, type TokenOptions } from "./token.js";
+import { AclToken, type TokenSource } from "./token.js";
 
 export { loadLibrary } from "../api/connection.js";
 
-export interface TransportOptions extends ApiAddress, TokenOptions {
+export interface TransportOptions extends ApiAddress {
   /** Milliseconds for one whole call. */
   readonly timeoutMs?: number;
+  readonly log: Logger;
   /** Called at the end of each call. */
   readonly observe?: Observe;
 }
 
 export interface ConsulCall extends ApiCall {
-  /** Is not tried again, after a refusal, with another token of the token file. */
+  /** Is not tried again, after a refusal, with another token. */
   readonly oneToken?: boolean;
+  /** Is left out of errors, as the token is. */
+  readonly secret?: string;
 }
 
 export type ConsulReply = ApiReply;
@@ -35,21 +39,22 @@ export class ConsulTransport {
   readonly #observe: Observe;
   readonly token: AclToken;
 
-  constructor(options: TransportOptions) {
+  /** @param source where the token comes from; it may send calls of its own */
+  constructor(options: TransportOptions, source: (transport: ConsulTransport) => TokenSource) {
     this.#connection = new ApiConnection({ ...options, maxSockets: MAX_SOCKETS });
     this.#observe = options.observe ?? (() => {});
-    this.token = new AclToken(options);
+    this.token = new AclToken(source(this), options.log);
   }
 
   async call(call: ConsulCall, signal?: AbortSignal): Promise<ConsulReply> {
     const used = await this.token.read();
     try {
-      return await this.#send(call, used, signal);
+      return await this.send(call, used, signal);
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
-      const fresh = await this.token.afterRefusal(used);
+      const fresh = await this.token.afterRefusal(used, isUnknownToken(error) ? "unknown" : "denied");
       if (fresh === used || call.oneToken) throw error;
-      return await this.#send(call, fresh, signal);
+      return await this.send(call, fresh, signal);
     }
   }
 
@@ -58,14 +63,15 @@ export class ConsulTransport {
     this.#connection.close();
   }
 
-  async #send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
+  /** One call with this token, once. */
+  async send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
     try {
       const headers: Record<string, string> = token === undefined || token === "" ? {} : { "x-consul-token": token };
       const reply = await this.#connection.send(call, headers, signal);
       this.#observe({ type: "consul-call", result: "ok" });
       return reply;
     } catch (error) {
-      const failure = callError(error, token);
+      const failure = callError(error, call.secret ?? token);
       // A call that was given up here says nothing about the agent.
       if (!signal?.aborted) this.#observe({ type: "consul-call", result: CALL_RESULTS[failure.code] ?? "unavailable" });
       throw failure;
@@ -87,12 +93,12 @@ export class AgentAnswer extends Error {
 
 /**
  * The error of a call that failed.
- * @param token is left out of the message, also where the agent repeats it
+ * @param secret is left out of the message, also where the agent repeats it
  */
-function callError(error: unknown, token: string | undefined): ConsulError {
+function callError(error: unknown, secret: string | undefined): ConsulError {
   if (!(error instanceof ApiFailure) || !error.answer) return unavailableError(error);
   const { status } = error.answer;
-  const { words, said } = wordsOf(error.answer, token);
+  const { words, said } = wordsOf(error.answer, secret);
   const message = `${error.message}: ${said} (${status})`;
   return new ConsulError(codeOf(status, words), message, { cause: new AgentAnswer(said) });
 }

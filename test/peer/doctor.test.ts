@@ -256,11 +256,16 @@ requirePeer(
   test("a node here whose check is critical", async () => {
     const { body } = await cluster.consul.request("GET", "/v1/agent/services");
     const id = Object.keys(body as object).find((one) => one.endsWith("box2:node_b")) ?? "";
-    // Its srv-epmd puts that right within a second.
-    const { code, of } = await untilFails("registration", async () => {
-      await cluster.consul.request("PUT", `/v1/agent/check/fail/service:${encodeURIComponent(id)}`);
-      return doctor();
+    // Its srv-epmd puts that right within a second, and doctor may need longer: the check is failed all the while.
+    let isOver = false;
+    const failing = (async () => {
+      while (!isOver) await cluster.consul.request("PUT", `/v1/agent/check/fail/service:${encodeURIComponent(id)}`);
+    })();
+    const { code, of } = await untilFails("registration", () => doctor()).finally(() => {
+      isOver = true;
     });
+    await failing;
+    await waitFor(async () => (await doctor()).of("registration").result !== "fail", { what: "the repair" });
     expect(code).toBe(1);
     expect(of("registration").evidence).toContain(`its check service:${id} is critical`);
     expect(of("registration").advice).toContain("no srv-epmd refreshes it");

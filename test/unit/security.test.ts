@@ -37,6 +37,8 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["4,096 relays", "src/relay/limits.ts", "MAX_RELAYS = 4096;"],
   ["32 endpoints for each", "src/relay/wire/protocol.ts", "MAX_ENDPOINTS = 32;"],
   ["passed on: 512", "src/gateway/forward.ts", "MAX_FORWARDS = 512;"],
+  ["a JWT may be 64 KiB", "src/consul/core/login.ts", "MAX_JWT = 64 * 1024;"],
+  ["pauses that grow to 30 s", "src/consul/login.ts", "LONGEST_PAUSE = 30_000;"],
   ["1,280 bytes", "src/distribution/wire/handshake.ts", "MAX_MESSAGE = 1280;"],
 ];
 

@@ -71,7 +71,7 @@ function readiness({ readiness: { ready } }: Status): Markup {
 
 /** What this daemon is, where it answers, and why it is not ready. */
 function overview(status: Status, now: number): Markup {
-  const { epmd, dns, consul, nomad, domains, readiness, since } = status;
+  const { epmd, dns, consul, nomad, followed, domains, readiness, since } = status;
   const failed = readiness.checks.filter(({ ok }) => !ok);
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
@@ -82,6 +82,7 @@ function overview(status: Status, now: number): Markup {
     ["Domains", domains.length === 0 ? undefined : fewOf(domains, 6)],
     ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul)],
     ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers)}`],
+    ["Catalogue", followedWords(followed)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
     ["Readiness", checks.length === 0 ? undefined : checks],
@@ -106,6 +107,14 @@ function consulWords({ url, publishes, answers }: Status["consul"]): Content {
 
 function answersPill(answers: boolean): Markup {
   return answers ? pill("good", "answers") : pill("bad", "does not answer");
+}
+
+/** How many services are followed, and whether the catalogue tells of their changes; undefined while none is. */
+function followedWords(followed: Status["followed"]): Content {
+  if (followed.length === 0) return undefined;
+  const silent = followed.filter(({ state }) => state !== "current").length;
+  const state = silent === 0 ? pill("good", "current") : pill("doubtful", `${silent} not current`);
+  return html`${counted(followed.length, "service")} followed ${state}`;
 }
 
 /** The relays of the gateway; nothing without a relay process. */

@@ -1,3 +1,4 @@
+import type { FollowedStatus } from "../catalogue/core/backend.js";
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
@@ -82,6 +83,7 @@ export class DaemonStatus {
       nodes,
       left,
       cluster,
+      followed: this.followed(),
       lookUps: recent.list(),
       relays,
     };
@@ -135,12 +137,18 @@ export class DaemonStatus {
     return this.#deps.gateway?.relayStatus();
   }
 
+  /** The services that are followed in a catalogue. */
+  followed(): readonly FollowedStatus[] {
+    const { consul, nomad } = this.#deps;
+    return [consul, nomad].flatMap(({ catalogue }) => catalogue?.status() ?? []);
+  }
+
   /** What the page shows and no event reports, as text to compare. */
   async standing(): Promise<string> {
-    const { readiness, nodes, left, cluster, relays } = await this.all();
+    const { readiness, nodes, left, cluster, followed, relays } = await this.all();
     const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
-    return JSON.stringify([readiness, nodes, left, inCluster, links]);
+    return JSON.stringify([readiness, nodes, left, inCluster, followed, links]);
   }
 
   /** The nodes of the services of `--domain`. Never rejects. */

@@ -1,8 +1,8 @@
 import type { Logger } from "../daemon/logger.js";
 import { Outages } from "../sampling.js";
-import type { CatalogueBackend, CatalogueQuery } from "./core/backend.js";
+import type { CatalogueBackend, CatalogueQuery, FollowedStatus } from "./core/backend.js";
 import type { ServiceInstance } from "./core/instances.js";
-import { type CatalogueTimings, FollowedService, type FollowedStatus, type ServiceView, TIMINGS } from "./followed.js";
+import { type CatalogueTimings, FollowedService, type ServiceView, TIMINGS } from "./followed.js";
 
 /** Services that are followed at once: each costs a connection to the agent. */
 const MAX_SERVICES = 64;
@@ -166,6 +166,7 @@ export class Catalogue {
       },
     });
     const idle = setTimeout(() => this.#drop(key), this.#timings.idle);
+    this.#log.debug({ ...query }, `${this.backend.title} is asked which nodes the service has, from now on`);
     const entry: Entry = { service, idle, askedAt: this.#now(), forPattern: false, isTold: false };
     return entry;
   }

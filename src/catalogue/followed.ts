@@ -1,5 +1,5 @@
 import { canonicalIp } from "../net/ip.js";
-import type { CatalogueBackend, CatalogueQuery } from "./core/backend.js";
+import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
 import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
 
@@ -30,21 +30,9 @@ export interface ServiceView {
   readonly refused: ReadonlySet<ServiceInstance>;
   /** Milliseconds since the last answer of the back end. */
   readonly age: number;
-  /**
-   * `current`: the back end would have told of a change. `broken`: it does not answer, for no longer than the time that it
-   * may hold a query. `behind`: for longer.
-   */
-  readonly state: "current" | "broken" | "behind";
+  readonly state: FollowState;
   /** Milliseconds for which it has been broken or behind; 0 while current. */
   readonly broken: number;
-}
-
-/** A followed service, for metrics and the API. */
-export interface FollowedStatus extends CatalogueQuery {
-  /** `unknown`: the back end has not answered yet. */
-  readonly state: ServiceView["state"] | "unknown";
-  /** Undefined while unknown. */
-  readonly instances: number | undefined;
 }
 
 interface FollowedDeps {
@@ -122,7 +110,12 @@ export class FollowedService {
   }
 
   status(): FollowedStatus {
-    return { ...this.#query, state: this.view?.state ?? "unknown", instances: this.#instances?.length };
+    return {
+      catalogue: this.#deps.backend.name,
+      ...this.#query,
+      state: this.view?.state ?? "unknown",
+      instances: this.#instances?.length,
+    };
   }
 
   /** Ends the pause before a retry. */

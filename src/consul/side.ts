@@ -136,7 +136,12 @@ export class ConsulSide {
   }
 
   async #startCatalogue(): Promise<Catalogue> {
-    const [client, [{ Catalogue }, { consulBackend }]] = await Promise.all([this.connect(), cataloguePart()]);
+    const [client, [{ Catalogue }, { consulBackend }]] = await Promise.all([
+      this.connect(),
+      cataloguePart(),
+      // Before a look-up counts how long it waits for the first answer.
+      clientPart().then(({ loadLibrary }) => loadLibrary()),
+    ]);
     // Begun before the end, and loaded after it.
     if (this.#closing.signal.aborted) throw new Error("srv-epmd is stopping");
     this.#catalogue = new Catalogue({ backend: consulBackend(client), log: this.#log, follow: this.#follow });

@@ -93,7 +93,8 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
   }
 
   function trace({ query, tag }: CatalogueQuestion, view: ServiceView | undefined, context: LookupContext): void {
-    context.trace?.({
+    if (!context.trace) return;
+    context.trace({
       step: "catalogue",
       ...{ title, ...query, tag, state: view?.state ?? "unknown", ageMs: view?.age },
       instances: view?.instances.length,
@@ -116,12 +117,19 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     return notFound("CATALOGUE_UNKNOWN", `${title} has not told ${since} which nodes ${asked.query.service} has${why}`);
   }
 
+  /** The first look-up loads the catalogue. @param limit milliseconds for all of it */
   async function openAndLook({ query }: CatalogueQuestion, limit: number): Promise<ServiceView | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), Math.max(0, limit));
+    });
     try {
-      return await (await access.openCatalogue()).look(query, limit);
+      return await Promise.race([access.openCatalogue().then((catalogue) => catalogue.look(query, limit)), late]);
     } catch {
       // The daemon logs at its start what it cannot load.
       return undefined;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -118,7 +118,9 @@ describe("a failure has a code, and says what was asked and what was answered", 
     ["100 MB", () => ({ bytes: 100 * 1024 * 1024 }), /longer than/],
   ])("%s", async (_, how, said) => {
     fake.misbehave(how);
-    const error = await failureOf(client({ token: TOKEN, timeoutMs: 2_000 }).instances(SVC, {}));
+    const error = await failureOf(
+      client({ token: TOKEN, timeoutMs: said.source.startsWith("longer") ? 20_000 : 1_000 }).instances(SVC, {}),
+    );
     expect(error.code).toBe("NOMAD_UNAVAILABLE");
     expect(error.message).toMatch(said);
     expect(error.message).not.toMatch(/consul/i);

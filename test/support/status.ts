@@ -74,6 +74,7 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     nodes: [],
     left: [],
     cluster: { outcome: "none", reason: "no --domain lies under Consul's domain, service.consul" },
+    followed: [],
     lookUps: [],
     relays: undefined,
     ...own,

@@ -40,3 +40,24 @@ export interface CatalogueBackend {
   /** What is done while it does not answer, for the log: of a service that was known, and of another. */
   readonly meanwhile: { readonly known: string; readonly unknown: string };
 }
+
+/**
+ * `current`: the back end would have told of a change. `broken`: it does not answer, for no longer than the time that it may
+ * hold a query. `behind`: for longer.
+ */
+export type FollowState = "current" | "broken" | "behind";
+
+/** Of a followed service; `unknown`: the back end has not answered yet. */
+export const FOLLOW_STATES = ["current", "broken", "behind", "unknown"] as const satisfies readonly (
+  | FollowState
+  | "unknown"
+)[];
+
+/** A followed service, for metrics and the API. */
+export interface FollowedStatus extends CatalogueQuery {
+  /** Whose catalogue it is. */
+  readonly catalogue: CatalogueBackend["name"];
+  readonly state: (typeof FOLLOW_STATES)[number];
+  /** Undefined while unknown. */
+  readonly instances: number | undefined;
+}

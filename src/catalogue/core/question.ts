@@ -27,7 +27,7 @@ export function consulQuestion(owner: string, consulDomain: string): CatalogueQu
 /** The instances that are in Consul's DNS under a tag. It compares tags whatever their case, and leaves out critical ones. */
 export function instancesInDns(instances: readonly ServiceInstance[], tag: string | undefined): ServiceInstance[] {
   const wanted = tag?.toLowerCase();
-  return instances.filter(
-    ({ critical, tags }) => !critical && (wanted === undefined || tags.some((one) => one.toLowerCase() === wanted)),
-  );
+  // The length first: a service may have thousands of instances.
+  const isWanted = (one: string) => one.length === wanted?.length && one.toLowerCase() === wanted;
+  return instances.filter(({ critical, tags }) => !critical && (wanted === undefined || tags.some(isWanted)));
 }

@@ -547,7 +547,7 @@ const OPTIONS = {
   nomadToken: maybe({
     group: "nomad",
     commands: CONSUL,
-    help: "ACL token, or the identity that Nomad gives a task; in an allocation the file of the identity comes first",
+    help: "ACL token, or the identity that Nomad gives a task; in an allocation the file of the identity comes first, unless NOMAD_ADDR is set",
     placeholder: "TOKEN",
     parse: values.token,
     variable: "NOMAD_TOKEN",

@@ -224,9 +224,9 @@ async function describeSettings(config: Config, publishes: boolean, dns: Resolve
   };
 }
 
-/** Whether nodes here are found in Nomad's catalogue. */
-function usesNomad({ domain, consulDomain }: Pick<Config, "domain" | "consulDomain">): boolean {
-  return domain.some((rule) => isNomadHost(rule.domain, consulDomain));
+/** Whether nodes here are found in Nomad's catalogue. In a mesh they are found by upstreams. */
+function usesNomad(config: Config): boolean {
+  return !isMeshed(config) && config.domain.some((rule) => isNomadHost(rule.domain, config.consulDomain));
 }
 
 async function startZone(config: Config, registry: Registry, log: Logger): Promise<Responder | undefined> {

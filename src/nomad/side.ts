@@ -131,11 +131,14 @@ export class NomadSide {
   async #createClient(): Promise<NomadClient> {
     const { NomadClient } = await clientPart();
     const { nomad, ...settings } = this.#settings;
+    // Who gives another address and a token for it means that token.
+    const hasOwnToken = settings.nomadAddr !== undefined && settings.nomadToken !== undefined;
+    const isInTask = nomad.secretsDir !== undefined && !hasOwnToken;
     this.#client = new NomadClient({
       url: nomadUrl(this.#settings),
       token: settings.nomadToken,
       tokenFile: settings.nomadTokenFile,
-      identityFile: nomad.secretsDir === undefined ? undefined : `${nomad.secretsDir}/nomad_token`,
+      identityFile: isInTask ? `${nomad.secretsDir}/nomad_token` : undefined,
       ca: settings.nomadCa,
       cert: settings.nomadCert,
       key: settings.nomadKey,

@@ -1,8 +1,13 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NomadError } from "../../src/errors.js";
 import { NomadClient, type NomadClientOptions } from "../../src/nomad/client.js";
+import { createCertificates } from "../support/certificates.js";
 import { type FakeNomad, startFakeNomad } from "../support/fake-nomad.js";
 import { removeFolder, temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
@@ -178,4 +183,34 @@ describe("the token", () => {
     await rm(identityFile);
     expect(fake.requests.map(({ token }) => token)).toEqual(["env", "env"]);
   });
+});
+
+test("TLS is Nomad's own: a CA, a client certificate, and the name server.<region>.nomad in place of the address", async () => {
+  const certificates = await createCertificates();
+  const [server, own] = [
+    await certificates.issue("server.global.nomad", "DNS:server.global.nomad"),
+    await certificates.issue("cli"),
+  ];
+  const files = { key: readFileSync(server.key), cert: readFileSync(server.cert), ca: readFileSync(certificates.ca) };
+  const https = createServer({ ...files, requestCert: true, rejectUnauthorized: true }, (_, response) => {
+    response.writeHead(200, { "content-type": "application/json" }).end("[]");
+  });
+  https.listen(0, "127.0.0.1");
+  await once(https, "listening");
+  const url = `https://127.0.0.1:${(https.address() as AddressInfo).port}`;
+  const over = (options: Partial<NomadClientOptions>) => client({ url, ...own, ...options }).instances(SVC, {});
+  try {
+    await expect(over({ ca: certificates.ca, tlsServerName: "server.global.nomad" })).resolves.toEqual({
+      instances: [],
+      index: 0,
+    });
+    await expect(over({ sslVerify: false })).resolves.toBeDefined();
+    for (const wrong of [{}, { ca: certificates.ca }, { ca: join(folder, "none.pem") }]) {
+      expect((await failureOf(over(wrong))).code).toBe("NOMAD_UNAVAILABLE");
+    }
+    expect((await failureOf(over({ ca: join(folder, "none.pem") }))).message).toContain("CA file cannot be read");
+  } finally {
+    https.closeAllConnections();
+    https.close();
+  }
 });

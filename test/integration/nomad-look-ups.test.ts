@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -193,7 +194,12 @@ describe("while Nomad does not answer", () => {
     ],
     ["another program", () => fake.misbehave(() => ({ status: 404, body: "nope" })), "NOMAD_UNKNOWN", /nope \(404\)/],
     ["silence", () => fake.misbehave(() => "hang"), "NOMAD_UNAVAILABLE", /timed out|does not tell/],
-    ["100 MB", () => fake.misbehave(() => ({ bytes: 100 << 20 })), "NOMAD_UNAVAILABLE", /longer than|timed out|does not tell/],
+    [
+      "100 MB",
+      () => fake.misbehave(() => ({ bytes: 100 << 20 })),
+      "NOMAD_UNAVAILABLE",
+      /longer than|timed out|does not tell/,
+    ],
   ])(
     "and never has (%s): unavailable, with the code and the reason, within the time of the look-up",
     async (_, breakIt, code, cause) => {
@@ -268,6 +274,18 @@ describe("the commands", () => {
       2,
       expect.stringContaining('NOMAD_NAMESPACE: "my ns" must be a namespace'),
     ]);
+  });
+
+  test("the token is the identity's, and where an address is given with a token, that one", async () => {
+    await writeFile(join(secrets, "nomad_token"), "from-file");
+    const tokens = async (more: NodeJS.ProcessEnv) => {
+      const before = fake.requests.length;
+      await runCommand(["resolve", "x@svc.service.nomad"], { env: { ...env(), ...more } });
+      return new Set(fake.requests.slice(before).map(({ token }) => token));
+    };
+    expect(await tokens({})).toEqual(new Set(["from-file"]));
+    expect(await tokens({ NOMAD_ADDR: fake.url })).toEqual(new Set(["identity"]));
+    expect(await tokens({ NOMAD_ADDR: fake.url, NOMAD_TOKEN: "" })).toEqual(new Set(["from-file"]));
   });
 
   test("wait ends when the node's task starts", async () => {

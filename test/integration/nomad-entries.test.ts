@@ -106,6 +106,17 @@ describe("the entry of this allocation", () => {
     expect(lines.filter(({ msg }) => msg === "Nomad's catalogue leads to the node again")).toHaveLength(1);
   });
 
+  test("that goes away after it was right, as at the stop of an allocation: not ready, and no warning", async () => {
+    const id = entry();
+    const { running, readiness, nodes, lines } = await daemon();
+    await register(running);
+    await waitFor(async () => (await nodes())[0]?.publication === "in-nomad", { what: "the entry" });
+    fake.deregister(id);
+    await waitFor(() => lines.some(({ msg }) => /Nomad has taken the entry/.test(String(msg))), { what: "the line" });
+    expect((await readiness()).ready).toBe(false);
+    expect(lines.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
   test("leaves helpers and names that --publish leaves out alone", async () => {
     const { running, readiness, nodes } = await daemon({ publish: ["svc-*"] });
     await register(running, "rpc-1a2b-svc", 20005);

@@ -188,7 +188,7 @@ export class Catalogue {
     entry.isTold = isKnown || forPattern;
     this.#log[isNews ? "warn" : "debug"](
       { ...query, err },
-      `${this.backend.title} does not tell which nodes the service has: ${isKnown ? "patterns get what was known, look-ups are not answered from it" : "patterns get the nodes here"}`,
+      `${this.backend.title} does not tell which nodes the service has: ${this.backend.meanwhile[isKnown ? "known" : "unknown"]}`,
     );
   }
 

@@ -21,7 +21,7 @@ export interface NomadEnvironment {
   /** NOMAD_ALLOC_ID, which is part of the ids of the services that Nomad registers for the allocation. */
   readonly allocId: string | undefined;
   readonly shortAllocId: string | undefined;
-  /** NOMAD_SECRETS_DIR, as this task sees it. */
+  /** NOMAD_SECRETS_DIR, as this task sees it: the socket of the task API and the tokens of the identities are in it. */
   readonly secretsDir: string | undefined;
   /** NOMAD_UPSTREAM_*: where the Connect proxy of the allocation listens for each destination. */
   readonly upstreams: readonly Upstream[];

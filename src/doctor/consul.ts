@@ -1,6 +1,6 @@
+import { UnreadableFile } from "../api/credential.js";
 import { LoginRefused } from "../consul/acl-api.js";
 import { writeRights } from "../consul/examine.js";
-import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";

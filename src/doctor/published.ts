@@ -10,6 +10,7 @@ import { differencesOf } from "./catalogue.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { NO_NODE } from "./local-epmd.js";
+import { usesNomad } from "./nomad.js";
 import {
   isOwn,
   NO_PUBLISHED_NODE,
@@ -68,6 +69,7 @@ export const portMapping: Check = {
 function whyNothingPublished({ config }: Examination): Finding | undefined {
   if (isMeshed(config)) return skip("in a mesh nodes are found by upstreams");
   if (publishesToConsul(config) || config.dnsListen) return undefined;
+  if (usesNomad({ config })) return skip("Nomad registers the nodes here: see nomad-entry");
   return skip("nothing is published with these options (--domain under Consul's, or --dns-listen)");
 }
 

@@ -4,6 +4,7 @@ import { NameServers } from "../dns/name-servers.js";
 import type { Message } from "../dns/wire/message.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { isUnder, parseServiceDomain, servedDomains } from "../names/domains.js";
+import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
 import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
@@ -22,7 +23,10 @@ export const resolver: Check = {
     const { config, asked } = examination;
     if (isMeshed(config)) return skip("in a mesh no name server is asked");
     const ofAsked = asked?.host.includes(".") && familyOf(asked.host) === undefined ? [asked.host] : [];
-    const domains = Array.from(new Set([...servedDomains(config), ...ofAsked]));
+    const hosts = Array.from(new Set([...servedDomains(config), ...ofAsked]));
+    const domains = hosts.filter((host) => !isNomadHost(host, config.consulDomain));
+    if (hosts.length > 0 && domains.length === 0)
+      return skip("no name server is asked for service.nomad: see nomad-api");
     const findings = await Promise.all(domains.map((domain) => askFor(domain, examination)));
     return together(findings, "there is no --domain, and no node with a host part was named");
   },

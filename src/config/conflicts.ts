@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
+import { isNomadHost, readNomadName } from "../names/nomad-domain.js";
 import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
 import { domainDoubts } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";
@@ -79,6 +80,21 @@ const CHECKS: readonly Check[] = [
     (consulCert === undefined) === (consulKey === undefined)
       ? undefined
       : "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file) go together: give both or none",
+  ({ consulAuthMethod, consulBearerTokenFile }) =>
+    consulAuthMethod !== undefined && consulBearerTokenFile === undefined
+      ? "--consul-auth-method needs a JWT to log in with: give --consul-bearer-token-file too (in Kubernetes /var/run/secrets/kubernetes.io/serviceaccount/token)"
+      : undefined,
+  ({ nomadCert, nomadKey }) =>
+    (nomadCert === undefined) === (nomadKey === undefined)
+      ? undefined
+      : "NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY (nomad-cert and nomad-key in a file) go together: give both or none",
+  ({ domain, consulDomain }) => {
+    const wrong = domain.flatMap(({ domain: name }) => {
+      const read = readNomadName(name, consulDomain);
+      return read?.kind === "other" ? `--domain ${name}: ${read.reason}` : [];
+    });
+    return wrong[0];
+  },
   ({ fallback }) => {
     const ports = fallback.filter((how) => how !== "epmd");
     return ports.length > 1 ? `--fallback: ${ports.join(" and ")} are two ports; give one` : undefined;
@@ -104,10 +120,21 @@ const SERVE_CHECKS: readonly Check[] = [
     dnsListen && domain.length === 0
       ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"
       : undefined,
+  ({ dnsListen, domain, consulDomain }) => {
+    const nomads = dnsListen && domain.find((rule) => isNomadHost(rule.domain, consulDomain));
+    return (
+      nomads &&
+      `--dns-listen does not answer for ${nomads.domain}, which is looked up in Nomad's catalogue alone: leave out --dns-listen, or give another --domain`
+    );
+  },
   unreachedDomain,
   ({ register, service, domain, publishNode }) =>
     register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)
       ? "--register consul needs --domain or --service, to know under which service the nodes are published"
+      : undefined,
+  ({ consulAuthMethod, given }) =>
+    consulAuthMethod === undefined && given.has("consulBearerTokenFile")
+      ? "--consul-bearer-token-file holds a JWT for a login: give --consul-auth-method too, the name of an auth method in Consul"
       : undefined,
   twoOfOneFamily,
   ({ gateway, given }) => {

@@ -42,6 +42,8 @@ export interface NomadEnvironment {
   /** NOMAD_ALLOC_ID, which is part of the ids of the services that Nomad registers for the allocation. */
   readonly allocId: string | undefined;
   readonly shortAllocId: string | undefined;
+  /** NOMAD_SECRETS_DIR, as this task sees it: the socket of the task API and the tokens of the identities are in it. */
+  readonly secretsDir: string | undefined;
   /** NOMAD_UPSTREAM_*: where the Connect proxy of the allocation listens for each destination, once each. */
   readonly upstreams: readonly Upstream[];
   /** ERL_DIST_PORT: the distribution port that releases give their VM (relx, ejabberdctl). */
@@ -65,6 +67,7 @@ export function readNomadEnvironment(env: Environment): NomadEnvironment {
     task: allocId ? readTask(allocId, env) : undefined,
     allocId: allocId || undefined,
     shortAllocId: env.NOMAD_SHORT_ALLOC_ID || allocId?.slice(0, 8) || undefined,
+    secretsDir: env.NOMAD_SECRETS_DIR || undefined,
     upstreams: withoutCleaned(readUpstreams(env)),
     erlDistPort: portNumber(env.ERL_DIST_PORT),
   };
@@ -122,6 +125,11 @@ export function isForTasks({ label }: NomadPort): boolean {
 /** The services of this allocation that have a Connect proxy. */
 export function proxiedServices(ports: readonly NomadPort[]): string[] {
   return ports.flatMap(({ label }) => PROXY_LABEL.exec(label)?.[1] ?? []);
+}
+
+/** The JWT of `identity { name = "consul_default" file = true }` (nomad/structs/workload_id.go); undefined outside Nomad. */
+export function nomadJwt({ secretsDir }: Pick<NomadEnvironment, "secretsDir">): string | undefined {
+  return secretsDir === undefined ? undefined : `${secretsDir}/nomad_consul_default.jwt`;
 }
 
 /** A bridge network: the task's address is not the host's, so only mapped ports can be reached. */

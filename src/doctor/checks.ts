@@ -5,6 +5,7 @@ import type { Check } from "./examination.js";
 import { meshUpstream } from "./mesh.js";
 import { meshIntention } from "./mesh-intention.js";
 import { nodeName } from "./node-name.js";
+import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
 import { peerHandshake } from "./peer-handshake.js";
@@ -22,7 +23,9 @@ export const CHECKS: readonly Check[] = [
   ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens],
   besideUpstreams(portMapping),
   nodeName,
-  ...[domain, resolver, consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
+  ...[domain, resolver].map(besideUpstreams),
+  ...[nomadApi, nomadEntry],
+  ...[consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
   sameName,
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],

@@ -1,6 +1,7 @@
+import { UnreadableFile } from "../api/credential.js";
 import type { Config } from "../config/config.js";
+import { LoginRefused } from "../consul/acl-api.js";
 import { writeRights } from "../consul/examine.js";
-import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
@@ -57,8 +58,12 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): { readonly evide
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
     const advice =
-      "give a file that this user may read: --consul-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
+      "give a file that this user may read: --consul-token-file, --consul-bearer-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
     return { evidence: message, advice };
+  }
+  if (cause instanceof LoginRefused) {
+    const advice = "srv-epmd help publication says what the auth method, its binding rules and the JWT need";
+    return { evidence: `${consul} answers, and gives no token: ${message}`, advice };
   }
   if (cause instanceof AgentAnswer) {
     // The words of Go's net/http, with status 400.
@@ -140,7 +145,7 @@ export const consulToken: Check = {
         case "token-unknown":
           return fail(
             `Consul does not know ${token} (ACL not found)`,
-            `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE`,
+            `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
           );
         case "known":
           if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
@@ -173,6 +178,7 @@ async function denied(examination: Examination, services: readonly string[], pol
 const NO_TOKEN = "the anonymous token (none is configured)";
 
 function tokenWords({ config }: Examination): string {
+  if (config.consulAuthMethod !== undefined) return `the token of a login by ${config.consulAuthMethod}`;
   if (config.consulTokenFile !== undefined) return `the token in ${config.consulTokenFile}`;
   return config.consulToken !== undefined ? "the token" : NO_TOKEN;
 }

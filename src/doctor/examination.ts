@@ -12,6 +12,9 @@ import { Domains, servedDomains } from "../names/domains.js";
 import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { isOwnServer } from "../net/ip.js";
+import type { NomadServiceQuery } from "../nomad/client.js";
+import type { NomadInstance } from "../nomad/core/replies.js";
+import { NomadSide } from "../nomad/side.js";
 import { type Machine, thisMachine } from "../os/machine.js";
 import { readListeners } from "../os/sockets.js";
 import { type RunningVm, runningVms } from "../os/vm-process.js";
@@ -37,7 +40,7 @@ export interface Dialled {
   readonly probe: Probe;
 }
 
-/** What the checks look at. Each part is found when the first check asks for it, once. Only `leader` and `connect` reject. */
+/** What the checks look at. Each part is found when the first check asks for it, once. Only `leader`, `connect` and those of Nomad reject. */
 export interface Examination {
   readonly config: Config;
   readonly machine: Machine;
@@ -55,6 +58,9 @@ export interface Examination {
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
   readonly connect: () => Promise<ConsulClient>;
+  readonly nomad: Pick<NomadSide, "connect">;
+  /** What Nomad's catalogue has of a service, asked for once. @throws NomadError */
+  readonly instancesInNomad: (query: NomadServiceQuery) => Promise<readonly NomadInstance[]>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;
   /** Nomad's bridge network: the host's addresses are not those of the task. */
@@ -95,9 +101,10 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const config: Config = { ...given, timeout: Math.min(given.timeout, LONGEST_LOOK_UP) };
   const machine = thisMachine();
   const consul = new ConsulSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
+  const nomad = new NomadSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
   const zone = zoneOf(config);
   const isOwn = (server: NameServer) => isGatewayItself(config, machine, server);
-  const resolving = composeForLookUps(config, log, { servers: zone, isOwnServer: isOwn });
+  const resolving = composeForLookUps(config, log, { follow: true, servers: zone, isOwnServer: isOwn });
   const full = name && resolving.nodes.fullName(name);
   const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
 
@@ -134,9 +141,11 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     nameServers: [...config.dns, ...zone],
     isOwnServer: isOwn,
     connect: () => consul.connect(),
+    nomad,
+    instancesInNomad: onceEach(async (query) => (await (await nomad.connect()).instances(query, {})).instances),
     leader: once(async () => leader(await consul.connect())),
     close: async () => {
-      await Promise.all([resolving.close(), consul.close()]);
+      await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },
   };
 }
@@ -159,6 +168,19 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   return () => {
     found ??= find();
     return found;
+  };
+}
+
+/** As once, for each service. */
+function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: NomadServiceQuery) => Promise<T> {
+  const found = new Map<string, Promise<T>>();
+  return (query) => {
+    const key = `${query.service}.${query.namespace}`;
+    const before = found.get(key);
+    if (before) return before;
+    const finding = find(query);
+    found.set(key, finding);
+    return finding;
   };
 }
 

@@ -9,7 +9,7 @@ import {
 } from "../mesh/core/upstreams.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { NotFound } from "../resolve/core/resolution.js";
-import { probe } from "../resolve/node-resolver.js";
+import { probe } from "../resolve/probe.js";
 import { messageOf } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";

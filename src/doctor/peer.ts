@@ -3,6 +3,7 @@ import type { Probe } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain } from "../names/domains.js";
+import { isNomadHost } from "../names/nomad-domain.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
@@ -10,6 +11,7 @@ import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { SEE_API, whyNotInNomad } from "./nomad.js";
 
 export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
 /** For A and AAAA of a name without SRV, milliseconds. */
@@ -29,7 +31,10 @@ export const peerRecords: Check = {
         const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
-        return warn([evidence, "every name server fails, this is the last good answer"], "see resolver");
+        return warn(
+          [evidence, "this is the last good answer, because nobody who could know better answers"],
+          isNomadHost(asked.host, config.consulDomain) ? SEE_API : "see resolver",
+        );
       }
       case "unavailable":
         return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
@@ -43,6 +48,7 @@ export const peerRecords: Check = {
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
 function unavailableAdvice({ code }: Unavailable): string {
+  if (code.startsWith("NOMAD_")) return SEE_API;
   return code.startsWith("EPMD_")
     ? "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)"
     : "see resolver: start the name server, or give another one with --dns";
@@ -64,6 +70,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       "give --domain, under which the alive name has SRV records that lead to this address, or --fallback epmd where an EPMD runs there",
     );
   }
+  if (isNomadHost(host, config.consulDomain)) return whyNotInNomad(asked, reason, examination);
   if (nameProblem(owner) !== undefined) return fail(`${full}: ${reason}`, "see node-name");
   const domain = parseServiceDomain(host, config.consulDomain);
   if (domain && !config.dnsListen && (await isThere(examination))) {

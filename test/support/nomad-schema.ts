@@ -68,6 +68,10 @@ const TASK: Kind = {
       blocks: { options: { attributes: ["checksum"] } },
     },
     consul: { attributes: ["cluster", "namespace", "partition"] },
+    identity: {
+      // Without a name it is Nomad's own, which has no other audience.
+      attributes: ["name", "aud", "env", "file", "filepath", "ttl", "change_mode", "change_signal"],
+    },
     env: { free: true },
     restart: RESTART,
     resources: { attributes: ["cpu", "memory", "memory_max"], required: ["cpu", "memory"] },

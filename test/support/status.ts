@@ -1,5 +1,5 @@
 import type { LocalNode, Status } from "../../src/admin/core/status.js";
-import type { ClusterNode } from "../../src/consul/core/catalogue.js";
+import type { ClusterNode } from "../../src/catalogue/core/instances.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
 
 /** 2025-03-14T14:03:22Z: what the fixtures call now. */
@@ -68,12 +68,14 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     epmd: { port: 4369, addresses: ["127.0.0.1:4369", "[::1]:4369"] },
     dns: { embedded: undefined, gateway: undefined },
     consul: { url: "http://127.0.0.1:8500", publishes: true, answers: true },
+    nomad: undefined,
     domains: [],
     mesh: false,
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],
     cluster: { outcome: "none", reason: "no --domain lies under Consul's domain, service.consul" },
+    followed: [],
     lookUps: [],
     relays: undefined,
     ...own,
@@ -267,6 +269,7 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
   const busy = busyStatus();
   return {
     ...busy,
+    nomad: undefined,
     consul: { ...busy.consul, answers: false },
     readiness: {
       ready: false,

@@ -9,23 +9,28 @@ import { formatNodeName, parseNodeName } from "../../names/node-name.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
 import type { Glob } from "../../text.js";
 
-/** An instance of a service as Consul's health API has it. */
+/** An instance of a service as a catalogue has it. */
 export interface ServiceInstance {
   readonly serviceId: string;
   readonly tags: readonly string[];
   /** 0: none. */
   readonly port: number;
   readonly meta: Readonly<Record<string, string>>;
-  /** That of the instance, else of its machine: the one that Consul's DNS gives. */
+  /** That of the instance, else of its machine: the one that Consul's DNS gives. It may be a host name. */
   readonly address: string;
-  /** A check of the instance or of its machine is critical: Consul's DNS leaves it out. */
+  /** A check of the instance or of its machine is critical: Consul's DNS leaves it out. False where a catalogue has no health. */
   readonly critical: boolean;
+  /** The weight of its SRV record, which in Consul depends on its health; 1 where a catalogue has none. */
+  readonly weight: number;
+  /** Another one after each change of the entry or of the status of a check (ModifyIndex); 0: not known. */
+  readonly version: number;
 }
 
 /** The same with its health and its machine, for people. */
 export interface ServiceMember extends ServiceInstance {
-  readonly health: "passing" | "warning" | "critical";
-  /** Name of the Consul node at which it is registered. */
+  /** `unknown` where a catalogue has none. */
+  readonly health: "passing" | "warning" | "critical" | "unknown";
+  /** Name of the Consul node at which it is registered, or id of the Nomad client. */
   readonly machine: string;
 }
 
@@ -37,7 +42,7 @@ export interface ClusterNode {
   readonly port: number;
   /** Seconds since it was published; undefined for an entry that no srv-epmd made. */
   readonly age: number | undefined;
-  /** The instance of the srv-epmd that published it, else the service id. */
+  /** The instance of the srv-epmd that published it, else the service id; in Nomad the allocation. */
   readonly instance: string;
   readonly machine: string;
 }
@@ -62,7 +67,7 @@ const MOST_NAMES = 4;
  */
 export function nodesOfService(
   instances: readonly ServiceInstance[],
-  asked: { readonly host: string; readonly domain: ServiceDomain },
+  asked: ServedBy,
   settings: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): ListedNode[] {
   return [...instances]
@@ -83,7 +88,7 @@ export function nodesOfService(
 function mayHaveHost(
   host: string,
   { address }: ServiceInstance,
-  asked: { readonly host: string; readonly domain: ServiceDomain },
+  asked: ServedBy,
   { consulDomain, nodeHost: own }: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): boolean {
   const { service, datacenter } = asked.domain;
@@ -99,7 +104,7 @@ function mayHaveHost(
 function nodesOfInstance(
   instance: ServiceInstance,
   host: string,
-  { tagSuffix }: Pick<ServiceDomain, "tagSuffix">,
+  { tagSuffix }: Partial<Pick<ServiceDomain, "tagSuffix">>,
 ): ListedNode[] {
   const tagged = aliveNamesOfTags(instance.tags, tagSuffix);
   const named = nameInMeta(instance);
@@ -112,10 +117,16 @@ function nodesOfInstance(
   return isAsked ? [{ ...named, port: instance.port }] : [];
 }
 
+/** A host that stands for a service. */
+interface ServedBy {
+  readonly host: string;
+  readonly domain: Partial<ServiceDomain> & Pick<ServiceDomain, "service">;
+}
+
 /** All nodes of a service that match, critical ones too, sorted by name. @param now milliseconds since the epoch */
 export function clusterNodes(
   members: readonly ServiceMember[],
-  { host, domain, glob }: { readonly host: string; readonly domain: ServiceDomain; readonly glob: Glob },
+  { host, domain, glob }: ServedBy & { readonly glob: Glob },
   now: number,
 ): ClusterNode[] {
   const listed = members.flatMap((member) =>

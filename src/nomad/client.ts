@@ -5,7 +5,7 @@ import { type NomadInstance, parseInstances, parseServiceNames } from "./core/re
 
 export interface NomadClientOptions extends ApiAddress {
   readonly token?: string | undefined;
-  /** Takes precedence over `token`. Read for each call, because Nomad writes it anew before the identity expires. */
+  /** Takes precedence over `token`. Read for each call: whoever wrote it may write another. */
   readonly tokenFile?: string | undefined;
   /** Is used in place of `token` while it is there: the identity of the allocation. */
   readonly identityFile?: string | undefined;

@@ -153,6 +153,17 @@ describe("few logins", () => {
     expect([api.logins.length, api.good.size]).toEqual([2, 1]);
   });
 
+  test("where SIGHUP comes again and again: the entries are taken over from one token at a time", async () => {
+    token.onNew(() => {});
+    await token.read();
+    for (let signals = 0; signals < 10; signals++) await token.look("reload");
+    expect([api.logins.length, api.good.size]).toEqual([2, 2]);
+    token.release();
+    await pass(0);
+    await token.look("reload");
+    expect(api.logins).toHaveLength(3);
+  });
+
   test("none where an agent is not there: it is tried with each call, and the token had once it is back", async () => {
     api.fault = noAgent();
     for (let tries = 0; tries < 5; tries++) await token.read().catch(() => {});

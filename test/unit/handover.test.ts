@@ -48,12 +48,13 @@ describe("from one token to the next", () => {
     handover.look();
     expect(released).toBe(0);
     publisher.held.set("a", held(false));
-    publisher.isChanging = true;
-    handover.look();
-    publisher.isChanging = false;
     handover.look();
     expect(released).toBe(0);
     leftover.delete("former");
+    publisher.isChanging = true;
+    handover.look();
+    expect(released).toBe(0);
+    publisher.isChanging = false;
     handover.look();
     expect(released).toBe(1);
   });

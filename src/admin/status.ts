@@ -6,6 +6,7 @@ import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { nodesInCatalogues } from "../nomad/cluster.js";
 import type { NomadEntries, NomadStanding } from "../nomad/entries.js";
@@ -79,6 +80,7 @@ export class DaemonStatus {
       consul: { url: config.consul, publishes, answers: registrar?.agentAnswers ?? false },
       nomad: entries && { url: nomadUrl(config), answers: entries.trouble === undefined },
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
+      mesh: isMeshed(config),
       readiness,
       nodes,
       left,

@@ -20,6 +20,11 @@ export function checkCombinations(settings: CheckedSettings, command: Command): 
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
+/** Conflicts for which serve would not start with these settings, for a command that starts beside it. */
+export function refusedByServe(settings: CheckedSettings): string[] {
+  return complaintsOf(SERVE_CHECKS, settings, "serve");
+}
+
 /** doctor warns of the same settings as serve. */
 const isServing = (command: Command) => command === "serve" || command === "doctor";
 
@@ -35,11 +40,6 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
     doubts.push(
       "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
     );
-  }
-  if (command === "doctor") {
-    for (const complaint of complaintsOf(SERVE_CHECKS, settings, command)) {
-      doubts.push(`serve does not start with these options; give doctor the flags that serve has too: ${complaint}`);
-    }
   }
   if (isServing(command)) {
     for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);

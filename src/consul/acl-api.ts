@@ -1,9 +1,12 @@
 import { ConsulError } from "../errors.js";
-import { AgentAnswer, type ConsulTransport, isUnknownToken } from "./transport.js";
+import { AgentAnswer, areAclsOff, type ConsulReply, type ConsulTransport, isUnknownToken } from "./transport.js";
+
+/** Calls are made without a token: Consul's ACLs are off, and it wants none. */
+export const ANONYMOUS = "";
 
 /** What a login has given (POST /v1/acl/login). */
 export interface Grant {
-  /** SecretID */
+  /** SecretID, or ANONYMOUS */
   readonly token: string;
   /** Milliseconds for which Consul keeps the token; undefined: the auth method has no MaxTokenTTL. */
   readonly life: number | undefined;
@@ -15,7 +18,7 @@ export class LoginRefused extends Error {}
 /** Consul's calls for logins. Each throws ConsulError. */
 export interface AclApi {
   /**
-   * A token for a JWT (POST /v1/acl/login).
+   * A token for a JWT (POST /v1/acl/login); ANONYMOUS where Consul's ACLs are off.
    * @throws ConsulError CONSUL_UNAVAILABLE, caused by LoginRefused when Consul has answered
    */
   login(authMethod: string, jwt: string): Promise<Grant>;
@@ -29,14 +32,15 @@ export function aclApi(transport: Pick<ConsulTransport, "send">): AclApi {
   return {
     login: async (authMethod, jwt) => {
       const body = { AuthMethod: authMethod, BearerToken: jwt };
-      const reply = await transport
-        .send({ method: "_post", path: "/acl/login", body, secret: jwt }, undefined)
-        .catch((error: ConsulError) => {
-          const { cause } = error;
-          throw cause instanceof AgentAnswer
-            ? refused(whyRefused(error, cause.message, authMethod), cause.message)
-            : error;
-        });
+      let reply: ConsulReply;
+      try {
+        reply = await transport.send({ method: "_post", path: "/acl/login", body, secret: jwt }, undefined);
+      } catch (error) {
+        if (!(error instanceof ConsulError && error.cause instanceof AgentAnswer)) throw error;
+        if (areAclsOff(error)) return { token: ANONYMOUS, life: undefined };
+        const said = error.cause.message;
+        throw refused(whyRefused(error, said, authMethod), said);
+      }
       const grant = readGrant(reply.body);
       if (!grant) throw refused("the answer to the login holds no token: is --consul a Consul agent?", "no token");
       return grant;

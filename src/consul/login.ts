@@ -2,7 +2,7 @@ import { UnreadableFile } from "../api/credential.js";
 import { retryDelay } from "../catalogue/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
-import type { AclApi, Grant } from "./acl-api.js";
+import { type AclApi, ANONYMOUS, type Grant } from "./acl-api.js";
 import { jwtFault, renewAfter } from "./core/login.js";
 import { type LoginSettings, readCredential, type TokenNeed, type TokenSource } from "./token.js";
 
@@ -82,7 +82,8 @@ export class Login implements TokenSource {
     // The agent itself may take a deleted token for 30 s (acl.token_ttl): the servers are asked.
     const isGone = need === "unknown" || (need === "look" && (await this.#isGone(session)));
     if (isGone) this.#goneAt ??= this.#now();
-    const isTooNew = need === "denied" && this.#now() - session.since < DENIED_PAUSE;
+    // Whoever is refused without a token needs one: Consul's ACLs are on by now.
+    const isTooNew = need === "denied" && session.token !== ANONYMOUS && this.#now() - session.since < DENIED_PAUSE;
     // The entries are taken over from one token at a time.
     const isBusy = (need === "denied" || need === "reload") && this.#replaced.length > 0;
     if ((need === "look" && !isGone) || isTooNew || isBusy) return session.token;
@@ -162,7 +163,7 @@ export class Login implements TokenSource {
     this.#session = { ...grant, since, renewAt };
     this.#goneAt = undefined;
     if (former && need !== "unknown") this.#replaced = [...this.#replaced, former];
-    await this.#propagated(grant.token);
+    if (grant.token !== ANONYMOUS) await this.#propagated(grant.token);
     this.#tell(former, need);
     this.#failure = undefined;
     return grant.token;
@@ -214,7 +215,8 @@ export class Login implements TokenSource {
     const { log, authMethod } = this.#deps;
     const life = this.#session?.life;
     const fields = { authMethod, ...(life !== undefined && { expiresInMs: life }) };
-    if (!former) log.info(fields, "logged in to Consul");
+    if (this.#session?.token === ANONYMOUS) log.info(fields, "no login to Consul: its ACLs are off");
+    else if (!former) log.info(fields, "logged in to Consul");
     else if (need === "unknown") {
       log.info(
         fields,
@@ -235,6 +237,7 @@ export class Login implements TokenSource {
   }
 
   async #isGone({ token }: Session): Promise<boolean> {
+    if (token === ANONYMOUS) return false;
     return this.#deps.api.knows(token).then(
       (isKnown) => !isKnown,
       () => false,
@@ -243,7 +246,7 @@ export class Login implements TokenSource {
 
   /** @returns false: it is to be tried again. Never rejects. */
   async #logOut({ token, since, life }: Session): Promise<boolean> {
-    if (life !== undefined && this.#now() - since > life) return true;
+    if (token === ANONYMOUS || (life !== undefined && this.#now() - since > life)) return true;
     try {
       await this.#deps.api.logout(token);
       return true;

@@ -21,7 +21,7 @@ import { type RunningVm, runningVms } from "../os/vm-process.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { Finding } from "./core/finding.js";
-import { type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
+import { type DaemonReport, daemonStatus, type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -49,6 +49,8 @@ export interface Examination {
   readonly resolving: Resolving;
   readonly asked: AskedNode | undefined;
   readonly epmd: () => Promise<LocalEpmd>;
+  /** Status of the srv-epmd that has the EPMD port; undefined where its HTTP side does not answer. */
+  readonly daemon: () => Promise<DaemonReport | undefined>;
   /** The nodes registered with it. */
   readonly nodes: () => Promise<readonly LocalNode[]>;
   /** VMs that run on this machine. */
@@ -107,6 +109,10 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
 
   const epmd = once(() => lookAtEpmd(config.port));
+  const daemon = once(async () => {
+    const status = await daemonStatus(config);
+    return status?.epmd.port === config.port ? status : undefined;
+  });
   const listeners = once(readListeners);
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
   const resolution = once(async (): Promise<Resolution> => {
@@ -122,7 +128,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   });
   return {
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
-    ...{ epmd, nodes, listeners, resolution, probes, vms: once(runningVms) },
+    ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {

@@ -1,5 +1,5 @@
 import { serviceNames } from "../consul/examine.js";
-import { type Probe, probeWords } from "../distribution/words.js";
+import type { Probe } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain } from "../names/domains.js";
@@ -128,7 +128,7 @@ async function byAddress(
 
 export const UNKNOWN = "no endpoint of the node is known";
 
-const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
+export const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
 
 export const peerTcp: Check = {
   id: "peer-tcp",
@@ -146,7 +146,7 @@ export const peerTcp: Check = {
 };
 
 /** During a rolling update the old and the new instance share a name, so an endpoint that fails beside a good one is a warning. */
-function softened(findings: readonly Finding[], another: boolean): Finding[] {
+export function softened(findings: readonly Finding[], another: boolean): Finding[] {
   return findings.map((finding) => (another && finding.result === "fail" ? { ...finding, result: "warn" } : finding));
 }
 
@@ -171,49 +171,5 @@ function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, i
         `${place} does not answer a connection attempt`,
         "a firewall drops it, the machine is down, or the address is wrong: open the distribution port between the machines",
       );
-  }
-}
-
-export const peerHandshake: Check = {
-  id: "peer-handshake",
-  title: "the distribution handshake: the node asked for is the one that answers",
-  run: async (examination) => {
-    const { asked } = examination;
-    if (!asked) return NOT_NAMED;
-    const all = (await examination.probes()).filter(accepts);
-    if (all.length === 0) return skip("no endpoint of the node accepts connections");
-    const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
-    const isThere = all.some(({ probe }) => probe.result === "node");
-    return together(softened(findings, isThere), UNKNOWN);
-  },
-};
-
-function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
-  const evidence = `${hostPort(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
-  switch (probe.result) {
-    case "node":
-      return ok(evidence);
-    case "tls":
-      return ok(`${evidence}: its name cannot be seen`);
-    case "erlang":
-      return warn(evidence, ["it does not tell its name to doctor", "it may accept VMs whose names it allows"]);
-    case "other-node": {
-      const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
-      // DNS ignores case, a VM does not.
-      const sameAlive = aliveName(probe.name) === aliveName(asked);
-      return fail(
-        evidence,
-        sameAlive
-          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
-          : `another node has that port: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly? Run srv-epmd doctor on that machine`,
-      );
-    }
-    case "closed":
-      return fail(
-        evidence,
-        "a proxy or port mapping accepts the connection and reaches no VM: see that the VM runs, and in a mesh see mesh-intention",
-      );
-    default:
-      return fail(evidence, "another program has that port: is it mapped wrongly? Run srv-epmd doctor on that machine");
   }
 }

@@ -250,12 +250,16 @@ describe("a follow that is broken", () => {
   });
 
   test("is noticed when the agent says nothing any more, not even that nothing has changed", async () => {
+    client.close();
+    // The call itself does not end.
+    client = new ConsulClient({ url: fake.url, timeoutMs: 60_000, log: logged.log });
     await register("node_a");
     const { lookUp, catalogue } = lookUps({ wait: 200, margin: 100 });
     expect(words(await lookUp())).toBe("catalogue 10.0.0.1:20001");
     fake.misbehave(() => "hang");
     await waitFor(() => catalogue.status()[0]?.state === "broken", { what: "the silence to be noticed" });
     await waitFor(() => catalogue.status()[0]?.state === "behind", { what: "the silence to last" });
+    expect(catalogue.failure({ service: "svc" })).toBeUndefined();
     expect(words(await lookUp())).toBe("SRV_NXDOMAIN");
   });
 

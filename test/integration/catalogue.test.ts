@@ -20,7 +20,7 @@ let logged: ReturnType<typeof collectLog>;
 beforeEach(async () => {
   fake = await startFakeConsul();
   logged = collectLog();
-  client = new ConsulClient({ url: fake.url, timeoutMs: 400, log: logged.log });
+  client = new ConsulClient({ url: fake.url, timeoutMs: 2_000, log: logged.log });
   open = [];
 });
 afterEach(async () => {
@@ -254,6 +254,6 @@ test("queries that wait keep no call of the registrar waiting", async () => {
     Array.from({ length: 20 }, (_, i) => catalogue.instances({ service: `s${i}`, datacenter: undefined }, LIMIT)),
   );
   await waitFor(() => fake.held === 20, { what: "20 blocking queries" });
-  // It would fail after its 400 ms if it had to wait for a connection.
+  // It would fail after its 2 s if it had to wait for a connection.
   expect(await client.services()).toEqual([]);
 });

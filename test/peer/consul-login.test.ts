@@ -268,3 +268,21 @@ requirePeer("consul")("a daemon that logs in to Consul", () => {
     expect(agent).toContain("answers, and gives no token: cannot log in to Consul: it has no auth method");
   }, 60_000);
 });
+
+requirePeer("consul")("a daemon that is to log in to a Consul whose ACLs are off", () => {
+  test("publishes without a token, and says that there is no login", async () => {
+    const consul = await startConsul();
+    const jwtFile = join(await temporaryFolder("consul-jwt"), "jwt");
+    await writeFile(jwtFile, "e30.e30.e30");
+    const flags = ["--consul-auth-method", "nomad-workloads", "--consul-bearer-token-file", jwtFile];
+    const daemon = await startDaemon({ args: [...flags, "--domain", "svc", "--consul", consul.url] });
+    await daemon.waitForLog(({ msg }) => msg === "no login to Consul: its ACLs are off", "why there is none");
+    const node = await rawNode(daemon.port, { name: "node_a" });
+    await daemon.waitForLog(({ msg }) => msg === "published", "the publication");
+    node.close();
+    await daemon.waitForLog(({ msg }) => msg === "withdrawn", "its end");
+    expect(await daemon.stop()).toMatchObject({ code: 0 });
+    expect(daemon.log().filter(({ level }) => level !== "info")).toEqual([]);
+    await consul.kill();
+  });
+});

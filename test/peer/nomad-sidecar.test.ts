@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { aclToken, DNS_RULES } from "../support/acl-token.js";
+import { createAuthMethod } from "../support/auth-method.js";
 import type { ErlangNode } from "../support/erlang.js";
 import { type Allocation, createAllocation, type RunningAllocation, type RunningTask } from "../support/nomad-alloc.js";
 import { type Client, startClients } from "../support/nomad-client.js";
@@ -22,7 +23,7 @@ requirePeer(
 )("the job sidecar.nomad.hcl in allocations of two clients, with Consul's ACLs", () => {
   let file: JobFile;
   let clients: readonly [Client, Client];
-  let token: string;
+  let jwt: string;
   let first: Allocation;
   let second: Allocation;
   let daemon: RunningTask;
@@ -34,10 +35,14 @@ requirePeer(
     clients = (await startClients(2, { acl: true })) as [Client, Client];
     const reading = await aclToken(clients[0].consul, DNS_RULES);
     for (const { consul } of clients) await consul.request("PUT", "/v1/agent/token/default", { Token: reading });
-    token = await aclToken(clients[0].consul, await readFile(`${JOBS}consul-policy.hcl`, "utf8"));
+    const method = await createAuthMethod(clients[0].consul, {
+      name: "srv-epmd",
+      rules: await readFile(`${JOBS}consul-policy.hcl`, "utf8"),
+    });
+    jwt = method.jwt();
     [first, second] = await Promise.all([
-      createAllocation(clients[0], file, { token }),
-      createAllocation(clients[1], file, { token }),
+      createAllocation(clients[0], file, { jwt }),
+      createAllocation(clients[1], file, { jwt }),
     ]);
   });
 
@@ -121,8 +126,11 @@ requirePeer(
   });
 
   test("no token with less than the policy would do", async () => {
-    const weak = await aclToken(clients[0].consul, DNS_RULES);
-    const third = await createAllocation(clients[0], file, { token: weak });
+    const weak = await createAuthMethod(clients[0].consul, { name: "weak", rules: DNS_RULES });
+    const edited = await readJob("sidecar.nomad.hcl", (text) =>
+      text.replace(/(AUTH_METHOD +=) "srv-epmd"/, `$1 "${weak.name}"`),
+    );
+    const third = await createAllocation(clients[0], edited, { jwt: weak.jwt() });
     const refused = await third.start("srv-epmd");
     const vm = await third.node();
     await waitFor(() => refused.log().some((line) => JSON.stringify(line).includes("service:write on svc-dist")), {

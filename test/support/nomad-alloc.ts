@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Child, type Exit, startChild } from "./child.js";
@@ -64,12 +64,12 @@ export interface RunningAllocation {
 
 export interface AllocationOptions {
   readonly variables?: Values;
-  /** What Nomad gives tasks with a `consul` block where Consul has ACLs. */
-  readonly token?: string;
+  /** What Nomad writes for the identity of a task. */
+  readonly jwt?: string;
 }
 
-/** What the release's task runs in the jobs: the release alone, or in a shell and behind a command of srv-epmd's. */
-const RELEASE = /^(?:\/bin\/sh -c local\/srv-epmd (.+) && exec )?local\/release\/bin\/svc start$/;
+/** What the release's task runs in the jobs: the release alone, or in a shell, behind a script. */
+const RELEASE = /^(?:\/bin\/bash -c (.+); exec )?local\/release\/bin\/svc start$/;
 
 /** Nomad's exec driver runs tasks as nobody, with few capabilities, that of port 53 among them. */
 const AS_NOBODY = [
@@ -80,7 +80,7 @@ const AS_NOBODY = [
 export async function createAllocation(
   client: Client,
   file: JobFile,
-  { variables = {}, token }: AllocationOptions = {},
+  { variables = {}, jwt }: AllocationOptions = {},
 ): Promise<Allocation> {
   const given = Object.fromEntries(Object.keys(file.variables).map((name) => [name, "not-fetched"]));
   const values = { ...given, ...defaultsOf(file), ...variables };
@@ -96,10 +96,9 @@ export async function createAllocation(
     if (!found) throw new Error(`there is no task ${name}`);
     return found;
   };
-  const environment = ({ name, env, hasToken }: Omit<Task, "command" | "args">): Record<string, string> => ({
+  const environment = ({ name, env }: Omit<Task, "command" | "args">): Record<string, string> => ({
     ...nomad,
     NOMAD_TASK_NAME: name,
-    ...(hasToken && token !== undefined && { CONSUL_HTTP_TOKEN: token }),
     ...env,
   });
   const commandOf = ({ command, args }: Task) => RELEASE.exec([command, ...args].join(" "));
@@ -122,6 +121,9 @@ export async function createAllocation(
     });
   };
   await mkdir(join(placement.allocDir, "logs"));
+  const secrets = secretsOf(placement);
+  await mkdir(secrets);
+  for (const each of tasks) await writeIdentities(each, secrets, jwt);
   return {
     ...placement,
     shortId,
@@ -139,11 +141,7 @@ export async function createAllocation(
             return { ...each, running: await start(each.name) };
           }),
       );
-      if (before !== undefined) {
-        const { child } = await startTask({ ...release, args: before.split(" ") }, environment(release), netns);
-        const { code } = await child.exited;
-        if (code !== 0) throw new Error(`srv-epmd ${before} ended with ${code}:\n${child.stderr()}`);
-      }
+      if (before !== undefined) await netns.run("bash", "-c", before);
       const vm = await node();
       return {
         sidecar: (name) => {
@@ -187,6 +185,14 @@ export async function startTask(
   return { pid, child, log: () => parse(child.stderr()), stop: () => end(killSignal), killAll: () => end("SIGKILL") };
 }
 
+/** What Nomad writes into a task's folder of secrets. @param jwt any will do where Consul has no ACLs */
+export async function writeIdentities({ identities }: Task, folder: string, jwt = "e30.e30.e30"): Promise<void> {
+  for (const name of identities) await writeFile(join(folder, `nomad_${name}.jwt`), jwt);
+}
+
+/** One for all tasks. */
+const secretsOf = ({ allocDir }: Pick<Placement, "allocDir">) => join(allocDir, "..", "secrets");
+
 /** NOMAD_UPSTREAM_*, by the name of the destination as it is and cleaned. */
 function ofUpstreams(upstreams: MeshService["upstreams"]): Record<string, string> {
   const entries = upstreams.flatMap(({ destination, port }) =>
@@ -207,19 +213,24 @@ function ofAllocation({ id, ip, ports, allocDir }: Placement, { address }: Clien
     NOMAD_ALLOC_NAME: "svc.node[0]",
     NOMAD_ALLOC_INDEX: "0",
     NOMAD_GROUP_NAME: "node",
+    NOMAD_JOB_ID: "svc",
     NOMAD_JOB_NAME: "svc",
+    NOMAD_NAMESPACE: "default",
+    NOMAD_DC: "dc1",
+    NOMAD_REGION: "global",
     NOMAD_ALLOC_DIR: allocDir,
     NOMAD_TASK_DIR: "/local",
-    NOMAD_SECRETS_DIR: "/secrets",
+    NOMAD_SECRETS_DIR: secretsOf({ allocDir }),
   };
-  for (const { label: asWritten, hostPort, taskPort } of ports) {
-    const label = asWritten.replaceAll(/\W/g, "_");
-    for (const side of ["", "HOST_"]) {
-      env[`NOMAD_${side}IP_${label}`] = address;
-      env[`NOMAD_${side}ADDR_${label}`] = `${address}:${hostPort}`;
-    }
-    env[`NOMAD_HOST_PORT_${label}`] = String(hostPort);
-    env[`NOMAD_PORT_${label}`] = String(taskPort);
+  for (const { label, hostPort, taskPort } of ports) {
+    // Nomad cleans the label in these four alone.
+    const cleaned = label.replaceAll(/\W/g, "_");
+    env[`NOMAD_IP_${cleaned}`] = address;
+    env[`NOMAD_ADDR_${cleaned}`] = `${address}:${hostPort}`;
+    env[`NOMAD_HOST_PORT_${cleaned}`] = String(hostPort);
+    env[`NOMAD_PORT_${cleaned}`] = String(taskPort);
+    env[`NOMAD_HOST_IP_${label}`] = address;
+    env[`NOMAD_HOST_ADDR_${label}`] = `${address}:${hostPort}`;
     env[`NOMAD_ALLOC_PORT_${label}`] = String(taskPort);
     env[`NOMAD_ALLOC_IP_${label}`] = ip;
     env[`NOMAD_ALLOC_ADDR_${label}`] = `${ip}:${taskPort}`;

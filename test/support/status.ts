@@ -70,6 +70,7 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     consul: { url: "http://127.0.0.1:8500", publishes: true, answers: true },
     nomad: undefined,
     domains: [],
+    mesh: false,
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],

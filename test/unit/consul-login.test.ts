@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type AclApi, LoginRefused } from "../../src/consul/acl-api.js";
+import { type AclApi, ANONYMOUS, LoginRefused } from "../../src/consul/acl-api.js";
 import { jwtFault, renewAfter } from "../../src/consul/core/login.js";
 import { Login } from "../../src/consul/login.js";
 import { AclToken } from "../../src/consul/token.js";
@@ -16,12 +16,15 @@ class FakeAcl implements AclApi {
   life: number | undefined;
   /** Thrown by each call. */
   fault: ConsulError | undefined;
+  /** ACLs are off, and there is no token. */
+  isOff = false;
   /** Calls of `knows` that a server answers which has not heard of the token yet. */
   lag = 0;
 
   async login(_: string, jwt: string) {
     this.logins.push({ at: Date.now(), jwt });
     if (this.fault) throw this.fault;
+    if (this.isOff) return { token: ANONYMOUS, life: undefined };
     const token = `token-${this.logins.length}`;
     this.good.add(token);
     return { token, life: this.life };
@@ -79,6 +82,19 @@ describe("a login", () => {
     expect([new Set(read), api.logins.length]).toEqual([new Set(["token-1"]), 1]);
     await pass(60 * MINUTE);
     expect(api.logins).toHaveLength(1);
+  });
+
+  test("is not needed where ACLs are off: calls go without a token, and one refusal is enough when they are on", async () => {
+    api.isOff = true;
+    expect([await token.read(), await token.read()]).toEqual([ANONYMOUS, ANONYMOUS]);
+    await token.look();
+    await pass(60 * MINUTE);
+    expect(api.logins).toHaveLength(1);
+    expect(told.lines.map(({ msg }) => msg)).toEqual(["no login to Consul: its ACLs are off"]);
+    api.isOff = false;
+    expect(await token.afterRefusal(ANONYMOUS, "denied")).toBe("token-2");
+    await token.close(false);
+    expect([api.good.size, told.lines.filter(({ level }) => level === "warn")]).toEqual([0, []]);
   });
 
   test("reads the file each time, without the newline at its end", async () => {

@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { flagKeysOf } from "../../src/cli/parse.js";
+import { flagOf } from "../../src/config/options.js";
 import { complaintsOf, foreignToModule } from "../support/calls.js";
 import {
   type Body,
@@ -121,6 +123,18 @@ describe.each(NAMES)("%s", (name) => {
     }
   });
 
+  test("gives what resolve, names and wait need as variables: nomad alloc exec gives them the environment alone", () => {
+    const tools = (["resolve", "names", "wait"] as const).flatMap((tool) =>
+      flagKeysOf(tool).map((key) => `--${flagOf(key)}`),
+    );
+    for (const { name: task, args } of ours()) {
+      expect(
+        args.filter((arg) => tools.includes(arg.split("=")[0] ?? "")),
+        task,
+      ).toEqual([]);
+    }
+  });
+
   test("gives a VM no variable of srv-epmd but the module's, keeps it from starting an EPMD, and stops it in order", () => {
     for (const { command, env, killSignal } of tasks()) {
       if (command === "local/srv-epmd") continue;
@@ -152,7 +166,7 @@ describe.each(NAMES)("%s", (name) => {
     }
   });
 
-  test("with a VM: runs srv-epmd beside it, which the module waits for, and before a stock VM the command wait", () => {
+  test("with a VM: runs srv-epmd beside it, which the module waits for, or a shell before a stock VM", () => {
     const lifecycles = Object.fromEntries(ours().map(({ args, lifecycle }) => [args[0], lifecycle]));
     const vm = tasks().find(({ command }) => command !== "local/srv-epmd");
     if (!vm) {
@@ -164,9 +178,21 @@ describe.each(NAMES)("%s", (name) => {
     // A task costs a copy of the chroot: none has nothing to do but to wait.
     expect(Object.keys(lifecycles)).not.toContain("wait");
     const hasModule = /-epmd_module srv_epmd/.test(vm.env.ERL_ZFLAGS ?? "");
-    const [, waits] = /^local\/srv-epmd (wait .*) && exec local\/release\/bin\/svc start$/.exec(vm.args[1] ?? "") ?? [];
-    expect(waits === undefined).toBe(hasModule);
-    if (waits !== undefined) expect(complaintsOf(waits.split(" "), vm.env)).toEqual([]);
+    const waits = hasModule ? "" : "/bin/bash -c for .+ </dev/tcp/127\\.0\\.0\\.1/4369 .+; exec ";
+    expect([vm.command, ...vm.args].join(" ")).toMatch(new RegExp(`^${waits}local/release/bin/svc start$`));
+  });
+
+  test("where it asks Consul, logs in with a JWT of an identity that Nomad itself has no use for", () => {
+    for (const { name: task, args, env, identities } of ours()) {
+      const asks = args[0] === "serve" && env.SRV_EPMD_REGISTER !== "none";
+      // For one called consul_default Nomad logs in too, and fails where Consul's ACLs are off.
+      expect(identities, task).toEqual(asks ? ["consul"] : []);
+      const [identity] = (blocks(group, "task")[task]?.identity ?? []) as Body[];
+      // Without env and change_mode, a new JWT restarts nothing.
+      if (asks) expect(identity).toEqual({ name: "consul", aud: ["consul.io"], file: true, ttl: "1h" });
+      expect(env.SRV_EPMD_CONSUL_AUTH_METHOD, task).toBe(asks ? "srv-epmd" : undefined);
+      expect(env.SRV_EPMD_CONSUL_BEARER_TOKEN_FILE, task).toBe(asks ? "abcd1234/nomad_consul.jwt" : undefined);
+    }
   });
 
   test("at a stop takes its services out of Consul before it stops a task", () => {

@@ -82,6 +82,8 @@ export interface Status {
   /** Nomad's API, where a `--domain` is in its catalogue. */
   readonly nomad: { readonly url: string; readonly answers: boolean } | undefined;
   readonly domains: readonly string[];
+  /** --mesh: nodes on other machines are reached through upstreams alone. */
+  readonly mesh: boolean;
   readonly readiness: Readiness;
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];

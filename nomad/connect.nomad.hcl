@@ -57,6 +57,9 @@ job "svc" {
   }
 
   group "node" {
+    # At a stop the services leave Consul first, requests end meanwhile, and then the VM is told to stop.
+    shutdown_delay = "5s"
+
     network {
       # No port: only the proxy is reached from outside.
       mode = "bridge"
@@ -129,30 +132,7 @@ job "svc" {
       }
     }
 
-    # Nomad waits until a sidecar runs, not until it answers, and a VM that starts without its EPMD ends.
-    task "wait-for-epmd" {
-      driver = "exec"
-      lifecycle {
-        hook = "prestart"
-      }
-      artifact {
-        source      = var.srv_epmd
-        destination = "local/srv-epmd"
-        mode        = "file"
-        options {
-          checksum = var.srv_epmd_checksum
-        }
-      }
-      config {
-        command = "local/srv-epmd"
-        args    = ["wait", "--timeout", "2m"]
-      }
-      resources {
-        cpu    = 100
-        memory = 128
-      }
-    }
-
+    # Nomad waits until a sidecar runs, not until it answers: the module waits for it, 10 s at most (SRV_EPMD_WAIT).
     task "svc" {
       driver = "exec"
       artifact {

@@ -56,6 +56,9 @@ job "svc" {
   group "node" {
     count = var.count
 
+    # At a stop the services leave Consul first, requests end meanwhile, and then the VM is told to stop.
+    shutdown_delay = "5s"
+
     network {
       mode = "bridge"
       # All tasks ask the gateway, which passes on what is not its own. In bridge mode this stands here, not in a task.
@@ -134,18 +137,26 @@ job "svc" {
         command = "local/srv-epmd"
         args    = ["serve"]
       }
-      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows.
-      consul {}
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and again whenever its token is gone: README.md says what
+      # to set up. Without ACLs that is not needed, and the job is the same.
+      identity {
+        name = "consul"
+        aud  = ["consul.io"]
+        file = true
+        ttl  = "1h"
+      }
       # Variables and no arguments, for doctor in this task too: nomad alloc exec gives it the environment alone.
       env {
         SRV_EPMD_GATEWAY    = "true"
         SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
         SRV_EPMD_PORT_LABEL = "dist"
         # The client's agent. 127.0.0.1 is the allocation's own here.
-        SRV_EPMD_CONSUL          = "http://${attr.unique.network.ip-address}:8500"
-        SRV_EPMD_DNS             = "consul=${attr.unique.network.ip-address}:8600"
-        SRV_EPMD_GATEWAY_FORWARD = join(",", var.name_servers)
-        SRV_EPMD_RELAY_SOCKET    = "${NOMAD_ALLOC_DIR}/srv-epmd/relay.sock"
+        SRV_EPMD_CONSUL                   = "http://${attr.unique.network.ip-address}:8500"
+        SRV_EPMD_DNS                      = "consul=${attr.unique.network.ip-address}:8600"
+        SRV_EPMD_GATEWAY_FORWARD          = join(",", var.name_servers)
+        SRV_EPMD_RELAY_SOCKET             = "${NOMAD_ALLOC_DIR}/srv-epmd/relay.sock"
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "srv-epmd"
+        SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       restart {
         attempts = 10
@@ -155,30 +166,6 @@ job "svc" {
       }
       # It leaves Consul as it should be within 4 s.
       kill_timeout = "10s"
-      resources {
-        cpu    = 100
-        memory = 128
-      }
-    }
-
-    # Nomad waits until a sidecar runs, not until it answers, and a VM that starts without its EPMD ends.
-    task "wait-for-epmd" {
-      driver = "exec"
-      lifecycle {
-        hook = "prestart"
-      }
-      artifact {
-        source      = var.srv_epmd
-        destination = "local/srv-epmd"
-        mode        = "file"
-        options {
-          checksum = var.srv_epmd_checksum
-        }
-      }
-      config {
-        command = "local/srv-epmd"
-        args    = ["wait", "--timeout", "2m"]
-      }
       resources {
         cpu    = 100
         memory = 128
@@ -195,8 +182,10 @@ job "svc" {
         }
       }
       config {
-        command = "local/release/bin/svc"
-        args    = ["start"]
+        # Nomad waits until a sidecar runs, not until it answers, and a stock VM that starts without its EPMD ends. So its task
+        # waits, 2 minutes at most, until the port accepts; a task for that alone would cost a copy of the chroot.
+        command = "/bin/bash"
+        args    = ["-c", "for _ in {1..600}; do : </dev/tcp/127.0.0.1/4369 && break; sleep 0.2; done 2>/dev/null; exec local/release/bin/svc start"]
       }
       env {
         RELEASE_DISTRIBUTION = "name"

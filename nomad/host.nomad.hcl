@@ -40,6 +40,9 @@ job "srv-epmd" {
   }
 
   group "srv-epmd" {
+    # It answers until its service has left Consul.
+    shutdown_delay = "1s"
+
     network {
       mode = "host"
       port "epmd" {
@@ -72,8 +75,14 @@ job "srv-epmd" {
         command = "local/srv-epmd"
         args    = ["serve", "--replace-epmd"]
       }
-      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows, for each of the services.
-      consul {}
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and again whenever its token is gone: README.md says what
+      # to set up. Without ACLs that is not needed, and the job is the same.
+      identity {
+        name = "consul"
+        aud  = ["consul.io"]
+        file = true
+        ttl  = "1h"
+      }
       env {
         SRV_EPMD_DOMAIN = join(",", var.domains)
         SRV_EPMD_PORT   = "${NOMAD_PORT_epmd}"
@@ -82,7 +91,9 @@ job "srv-epmd" {
         SRV_EPMD_ADVERTISE_ADDRESS = "${NOMAD_IP_epmd}"
         SRV_EPMD_DNS               = "consul=127.0.0.1:8600"
         # The default, the allocation, would name the entries of the same nodes anew at each update.
-        SRV_EPMD_INSTANCE = "${node.unique.name}"
+        SRV_EPMD_INSTANCE                 = "${node.unique.name}"
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "srv-epmd"
+        SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       restart {
         attempts = 10

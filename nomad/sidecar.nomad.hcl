@@ -50,6 +50,9 @@ job "svc" {
   group "node" {
     count = var.count
 
+    # At a stop the services leave Consul first, requests end meanwhile, and then the VM is told to stop.
+    shutdown_delay = "5s"
+
     network {
       mode = "bridge"
       # -1: the same number inside and outside, so that a node listens on the port that its peers dial.
@@ -106,15 +109,23 @@ job "svc" {
         command = "local/srv-epmd"
         args    = ["serve"]
       }
-      # With Consul's ACLs Nomad gives the task CONSUL_HTTP_TOKEN; it needs what consul-policy.hcl allows.
-      consul {}
+      # With Consul's ACLs srv-epmd logs in with this JWT, which Nomad renews, and again whenever its token is gone: README.md says what
+      # to set up. Without ACLs that is not needed, and the job is the same.
+      identity {
+        name = "consul"
+        aud  = ["consul.io"]
+        file = true
+        ttl  = "1h"
+      }
       env {
         SRV_EPMD_DOMAIN     = "${var.service}.service.consul"
         SRV_EPMD_PORT_LABEL = "dist"
         SRV_EPMD_ADMIN      = "0.0.0.0:${NOMAD_PORT_admin}"
         # The client's agent. 127.0.0.1 is the allocation's own here.
-        SRV_EPMD_CONSUL = "http://${attr.unique.network.ip-address}:8500"
-        SRV_EPMD_DNS    = "consul=${attr.unique.network.ip-address}:8600"
+        SRV_EPMD_CONSUL                   = "http://${attr.unique.network.ip-address}:8500"
+        SRV_EPMD_DNS                      = "consul=${attr.unique.network.ip-address}:8600"
+        SRV_EPMD_CONSUL_AUTH_METHOD       = "srv-epmd"
+        SRV_EPMD_CONSUL_BEARER_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_consul.jwt"
       }
       # The VM comes back to it 2 s after a restart. A sidecar that has no restarts left would end the allocation.
       restart {
@@ -131,30 +142,7 @@ job "svc" {
       }
     }
 
-    # Nomad waits until a sidecar runs, not until it answers, and a VM that starts without its EPMD ends.
-    task "wait-for-epmd" {
-      driver = "exec"
-      lifecycle {
-        hook = "prestart"
-      }
-      artifact {
-        source      = var.srv_epmd
-        destination = "local/srv-epmd"
-        mode        = "file"
-        options {
-          checksum = var.srv_epmd_checksum
-        }
-      }
-      config {
-        command = "local/srv-epmd"
-        args    = ["wait", "--timeout", "2m"]
-      }
-      resources {
-        cpu    = 100
-        memory = 128
-      }
-    }
-
+    # Nomad waits until a sidecar runs, not until it answers: the module waits for it, 10 s at most (SRV_EPMD_WAIT).
     task "svc" {
       driver = "exec"
       artifact {

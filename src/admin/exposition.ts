@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import { FOLLOW_STATES, type FollowedStatus } from "../catalogue/core/backend.js";
 import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
 import { version } from "../version.js";
 import type { LocalNode } from "./core/status.js";
@@ -92,6 +93,7 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
     srv_epmd_published_nodes: one(inState("in-consul")),
     srv_epmd_missing_nodes: one(inState("not-in-consul", "unknown")),
     srv_epmd_consul_up: one(consul?.ok ?? true),
+    srv_epmd_followed_services: followedByState(status.followed()),
     ...(relays && {
       srv_epmd_relay_listeners: one(relays.relays.length),
       srv_epmd_relay_links: one(relays.totals.openLinks),
@@ -103,6 +105,17 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
       srv_epmd_relay_dials_failed_total: one(relays.totals.dialsFailed),
     }),
   };
+}
+
+/** A series for each state, so that one that has come to an end is 0. */
+function followedByState(followed: readonly FollowedStatus[]): readonly Series[] {
+  const catalogues = new Set(followed.map(({ catalogue }) => catalogue));
+  return Array.from(catalogues).flatMap((catalogue) =>
+    FOLLOW_STATES.map((state) => {
+      const value = followed.filter((one) => one.catalogue === catalogue && one.state === state).length;
+      return { labels: { catalogue, state }, value };
+    }),
+  );
 }
 
 function one(value: number | boolean): readonly Series[] {

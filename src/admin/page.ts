@@ -69,7 +69,7 @@ function readiness({ readiness: { ready } }: Status): Markup {
 
 /** What this daemon is, where it answers, and why it is not ready. */
 function overview(status: Status, now: number): Markup {
-  const { epmd, dns, consul, domains, readiness, since } = status;
+  const { epmd, dns, consul, followed, domains, readiness, since } = status;
   const failed = readiness.checks.filter(({ ok }) => !ok);
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
@@ -79,6 +79,7 @@ function overview(status: Status, now: number): Markup {
     ["Up for", age(Date.parse(since), now)],
     ["Domains", domains.length === 0 ? undefined : fewOf(domains, 6)],
     ["Consul", consulWords(consul)],
+    ["Catalogue", followedWords(followed)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
     ["Readiness", checks.length === 0 ? undefined : checks],
@@ -99,6 +100,14 @@ function reasons(failed: readonly ReadyCheck[]): Markup {
 function consulWords({ url, publishes, answers }: Status["consul"]): Content {
   if (!publishes) return html`<span class="quiet">nothing is published</span>`;
   return html`${code(url)} ${answers ? pill("good", "answers") : pill("bad", "does not answer")}`;
+}
+
+/** How many services are followed, and whether the catalogue tells of their changes; undefined while none is. */
+function followedWords(followed: Status["followed"]): Content {
+  if (followed.length === 0) return undefined;
+  const silent = followed.filter(({ state }) => state !== "current").length;
+  const state = silent === 0 ? pill("good", "current") : pill("doubtful", `${silent} not current`);
+  return html`${counted(followed.length, "service")} followed ${state}`;
 }
 
 /** The relays of the gateway; nothing without a relay process. */

@@ -1,7 +1,8 @@
+import type { FollowedStatus } from "../catalogue/core/backend.js";
+import type { ClusterNode } from "../catalogue/core/instances.js";
+import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { nodesInConsul } from "../consul/catalogue.js";
-import type { ClusterNode } from "../consul/core/catalogue.js";
-import { type AskedService, serviceOfPattern, servicesOfDomains } from "../consul/core/matching.js";
+import { nodesInConsul } from "../consul/cluster.js";
 import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
@@ -76,6 +77,7 @@ export class DaemonStatus {
       nodes,
       left,
       cluster,
+      followed: this.followed(),
       lookUps: recent.list(),
       relays,
     };
@@ -127,12 +129,17 @@ export class DaemonStatus {
     return this.#deps.gateway?.relayStatus();
   }
 
+  /** The services that are followed in a catalogue. */
+  followed(): readonly FollowedStatus[] {
+    return this.#deps.consul.catalogue?.status() ?? [];
+  }
+
   /** What the page shows and no event reports, as text to compare. */
   async standing(): Promise<string> {
-    const { readiness, nodes, left, cluster, relays } = await this.all();
+    const { readiness, nodes, left, cluster, followed, relays } = await this.all();
     const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
-    return JSON.stringify([readiness, nodes, left, inCluster, links]);
+    return JSON.stringify([readiness, nodes, left, inCluster, followed, links]);
   }
 
   /** The nodes of the services of `--domain`. Never rejects. */

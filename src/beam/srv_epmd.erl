@@ -6,6 +6,7 @@
 %%   ERL_DIST_PORT         port to listen on; helpers take another one, and so does a node when a node here has the port
 %%   SRV_EPMD_ADDRESS      a srv-epmd on another address than the loopbacks; it must --allow this machine
 %%   SRV_EPMD_CONNECT      pattern such as *@svc.service.consul: keep connected to every node that matches
+%%   SRV_EPMD_WAIT         how long a node waits at its start for a srv-epmd that is not up yet: 10s unless given, 0 for not at all
 %%   SRV_EPMD_LOG=debug    log each call and its result
 -module(srv_epmd).
 
@@ -30,6 +31,10 @@
 -define(RECONNECT_TIME, 2000).
 %% Between two requests for the nodes that match SRV_EPMD_CONNECT, on average.
 -define(POLL, 1000).
+%% How long a node waits at its start, unless SRV_EPMD_WAIT says else, and the pause between two attempts to register.
+-define(WAIT, "10s").
+-define(LONGEST_WAIT, 3600000).
+-define(ATTEMPT_PAUSE, 100).
 
 start_link() ->
     persistent_term:get(?MODULE, undefined) =:= undefined andalso persistent_term:put(?MODULE, atomics:new(3, [])),
@@ -42,13 +47,9 @@ register_node(Name, Port) ->
     register_node(Name, Port, inet_tcp).
 
 register_node(Name, Port, Driver) ->
-    Size = tuple_size(loopback(Driver)),
-    Result = case {whereis(?MODULE), sidecar(Driver)} of
-                 {undefined, _} -> erl_epmd:register_node(Name, Port, Driver);
-                 {Pid, {Address, _}} when tuple_size(Address) =:= Size ->
-                     gen_server:call(Pid, {register, text(Name), Port}, infinity);
-                 %% A registration over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
-                 _ -> {error, {unfit, maps:get(Size, #{4 => "IPv4", 8 => "IPv6"})}}
+    Result = case longest_wait(text(Name)) of
+                 {ok, Longest} -> register_within(Longest, Name, Port, Driver);
+                 Unfit -> Unfit
              end,
     case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
         {{ok, _}, Pattern} when Pattern =/= "" ->
@@ -59,16 +60,33 @@ register_node(Name, Port, Driver) ->
     end,
     debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
 
+register_once(Name, Port, Driver) ->
+    Size = tuple_size(loopback(Driver)),
+    case {whereis(?MODULE), sidecar(Driver)} of
+        {undefined, _} -> erl_epmd:register_node(Name, Port, Driver);
+        {Pid, {Address, _}} when tuple_size(Address) =:= Size ->
+            gen_server:call(Pid, {register, text(Name), Port}, infinity);
+        %% A registration over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
+        _ -> {error, {unfit, maps:get(Size, #{4 => "IPv4", 8 => "IPv6"})}}
+    end.
+
 %% net_kernel prints the reason when the boot fails; other log lines are lost by then. An atom is printed on one line.
 readable({error, Reason} = Error, Driver) when Reason =/= duplicate_name, Reason =/= already_registered ->
     Address = os:getenv("SRV_EPMD_ADDRESS", ""),
+    Allow = [", and --allow this machine" || Address =/= ""],
     Said = case Reason of
                {unfit, Family} ->
                    Must = "must be an address of the family of -proto_dist, ~s here; it is ~ts",
                    format("srv_epmd: SRV_EPMD_ADDRESS " ++ Must, [Family, string:slice(Address, 0, 100)]);
+               {no_time, Text} ->
+                   Must = "must be a time such as 500ms, 10s or 2m, at most 1h, or 0 for no wait; it is ~ts",
+                   format("srv_epmd: SRV_EPMD_WAIT " ++ Must, [string:slice(Text, 0, 100)]);
+               {absent, Why, Waited} ->
+                   Must = "srv_epmd: no srv-epmd answered at ~ts within ~ts (~0p): start it~s, or wait longer with SRV_EPMD_WAIT",
+                   format(Must, [place(Driver), seconds(Waited), Why, Allow]);
                _ ->
-                   Must = ["be up before this node is", [", and --allow this machine" || Address =/= ""]],
-                   format("srv_epmd: no srv-epmd answers at ~ts (~0p); it must ~s", [place(Driver), Reason, Must])
+                   Must = "srv_epmd: no srv-epmd answers at ~ts (~0p); it must be up before this node is~s",
+                   format(Must, [place(Driver), Reason, Allow])
            end,
     try {error, list_to_atom(Said)} catch error:_ -> Error end;
 readable(Result, _) ->
@@ -147,6 +165,105 @@ port_please(Name, Host, Timeout) ->
                  _ -> noport
              end,
     debug(port_please, [Name, Host], Result).
+
+%% ---- the wait at the start of a node ------------------------------------------------------------------------------
+
+%% {ok, Milliseconds} | {error, _}. Who asks a running node for something wants to know at once that nothing answers, so
+%% helpers and remote shells do not wait. RabbitMQ's prelaunch is the start of the broker.
+longest_wait(Name) ->
+    Asks = (is_own_helper(Name) andalso re:run(Name, "_prelaunch_[0-9]+$", [{capture, none}]) =:= nomatch)
+        orelse init:get_argument(remsh) =/= error
+        orelse init:get_plain_arguments() -- ["--remsh", "--rpc-eval"] =/= init:get_plain_arguments(),
+    Text = case os:getenv("SRV_EPMD_WAIT", "") of
+               "" -> ?WAIT;
+               Given -> Given
+           end,
+    case milliseconds(Text) of
+        _ when Asks -> {ok, 0};
+        Time when Time =< ?LONGEST_WAIT -> {ok, Time};
+        _ -> {error, {no_time, Text}}
+    end.
+
+%% As srv-epmd takes them: a bare number is seconds. An atom, which is greater than any number, for what is no time.
+milliseconds(Text) ->
+    case re:run(Text, "^([0-9]{1,7}(?:\\.[0-9]{1,3})?)(ms|s|m|h|)$", [unicode, {capture, all_but_first, list}]) of
+        {match, [Number, Unit]} ->
+            {Value, _} = case lists:member($., Number) of
+                             true -> string:to_float(Number);
+                             false -> string:to_integer(Number)
+                         end,
+            round(Value * maps:get(Unit, #{"ms" => 1, "s" => 1000, "" => 1000, "m" => 60000, "h" => 3600000}));
+        nomatch -> none
+    end.
+
+%% Only for a srv-epmd that is not there yet: whatever one answers is the result.
+register_within(Longest, Name, Port, Driver) ->
+    case register_once(Name, Port, Driver) of
+        {error, Reason} = Error when Longest > 0 ->
+            case is_absence(Reason) of
+                true -> register_later(Longest, Name, Port, Driver, Reason);
+                false -> Error
+            end;
+        Result -> Result
+    end.
+
+register_later(Longest, Name, Port, Driver, Reason) ->
+    Message = "srv_epmd: no srv-epmd answers at ~ts yet (~0p); ~ts waits for it, at most ~ts (SRV_EPMD_WAIT)",
+    logger:notice(format(Message, [place(Driver), Reason, Name, seconds(Longest)])),
+    Since = now_ms(),
+    Signals = take_signals(),
+    Result = register_until(Since + Longest, Name, Port, Driver),
+    leave_signals(Signals),
+    Waited = now_ms() - Since,
+    case Result of
+        {ok, _} ->
+            logger:notice(format("srv_epmd: ~ts is registered after a wait of ~ts", [Name, seconds(Waited)])),
+            Result;
+        {error, {absent, Last}} -> {error, {absent, Last, Waited}};
+        _ -> Result
+    end.
+
+register_until(End, Name, Port, Driver) ->
+    receive after ?ATTEMPT_PAUSE -> ok end,
+    case register_once(Name, Port, Driver) of
+        {error, Reason} = Error ->
+            case {is_absence(Reason), now_ms() < End} of
+                {true, true} -> register_until(End, Name, Port, Driver);
+                {true, false} -> {error, {absent, Reason}};
+                {false, _} -> Error
+            end;
+        Result -> Result
+    end.
+
+%% What a connection to an address ends with where nothing listens, or where the machine is not up.
+is_absence(Reason) ->
+    lists:member(Reason, [econnrefused, timeout, etimedout, ehostunreach, enetunreach, ehostdown, enetdown]).
+
+%% kernel starts erl_signal_server after distribution. Until then OTP drops SIGTERM, and a VM that was told to stop
+%% during the wait would boot when the wait is over.
+take_signals() ->
+    case whereis(erl_signal_server) of
+        undefined ->
+            Pid = spawn(fun await_sigterm/0),
+            register(erl_signal_server, Pid),
+            Pid;
+        _ -> none
+    end.
+
+await_sigterm() ->
+    receive
+        {notify, sigterm} -> erlang:halt(0);
+        leave -> ok;
+        _ -> await_sigterm()
+    end.
+
+leave_signals(none) -> ok;
+leave_signals(Pid) ->
+    unregister(erl_signal_server),
+    Pid ! leave.
+
+seconds(Time) ->
+    format("~.1f s", [Time / 1000]).
 
 %% ---- look-up ------------------------------------------------------------------------------------------------------
 
@@ -332,6 +449,8 @@ alive2(Name, Port) ->
     end.
 
 refusal({ok, <<118, _/binary>>}) -> {error, duplicate_name};
+%% Not the reason of a connection that nobody takes.
+refusal({error, timeout}) -> {error, no_answer};
 refusal({ok, Other}) -> {error, {unexpected_answer, Other}};
 refusal(Error) -> Error.
 

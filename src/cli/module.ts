@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import source from "../beam/srv_epmd.erl";
 import { ConfigError, describeError } from "../errors.js";
+import { makeFolder } from "../os/files.js";
 import { version } from "../version.js";
 import { type CommandContext, EXIT, type ExitCode, type Io } from "./io.js";
 
@@ -47,7 +48,7 @@ async function writeAndCompile(folder: string, { env, stdout: say }: Io): Promis
 async function writeFiles(folder: string, files: Readonly<Record<string, string>>, flag: string): Promise<void> {
   try {
     for (const [name, text] of Object.entries(files)) {
-      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await makeFolder(dirname(join(folder, name)));
       await writeFile(join(folder, name), text);
     }
   } catch (error) {

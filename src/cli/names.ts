@@ -1,7 +1,7 @@
+import type { ClusterNode } from "../catalogue/core/instances.js";
+import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { IpPort } from "../config/network-values.js";
-import { nodesInConsul } from "../consul/catalogue.js";
-import type { ClusterNode } from "../consul/core/catalogue.js";
-import { type AskedService, serviceOfPattern, servicesOfDomains } from "../consul/core/matching.js";
+import { nodesInConsul } from "../consul/cluster.js";
 import { ConsulSide } from "../consul/side.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";

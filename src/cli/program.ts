@@ -74,7 +74,12 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   const { flags, operands } = parseArguments(command, args);
   const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
   const file = path ? await readConfigFile(path) : undefined;
-  const { config, warnings } = loadConfig({ command: command.name, flags, env: io.env, ...(file && { file }) });
+  const { config, warnings, remarks } = loadConfig({
+    command: command.name,
+    flags,
+    env: io.env,
+    ...(file && { file }),
+  });
   const format = config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json");
   const log = createLogger({
     level: config.logLevel,
@@ -82,6 +87,7 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
     write: io.stderr,
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
+  for (const remark of remarks) log.debug(remark);
   const runCommand = await command.load();
   try {
     return await runCommand({ config, operands, io, log });
@@ -106,16 +112,22 @@ const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 
 /** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
-async function exposedSecrets({ consulTokenFile, consulKey }: Config, file?: ConfigInput["file"]): Promise<string[]> {
+async function exposedSecrets(
+  { consulTokenFile, consulBearerTokenFile, consulKey, nomad }: Config,
+  file?: ConfigInput["file"],
+): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
   const secrets = [
     { flag: "--consul-token-file", path: consulTokenFile },
+    { flag: "--consul-bearer-token-file", path: consulBearerTokenFile },
     { flag: "CONSUL_CLIENT_KEY", path: consulKey },
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {
-    if (path === undefined || !(await othersMayRead(path))) return undefined;
+    // Nobody can choose the modes of the files that Nomad writes into a task's folder of secrets.
+    const isNomads = nomad.secretsDir !== undefined && path?.startsWith(`${nomad.secretsDir}/`);
+    if (path === undefined || isNomads || !(await othersMayRead(path))) return undefined;
     return `${flag}: every user of this machine may read ${path}, and act as srv-epmd in Consul with what is in it: chmod o-r ${path}`;
   });
   return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);

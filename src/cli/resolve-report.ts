@@ -82,8 +82,14 @@ export function outcomeWords({ answer, via }: Report): string {
   if (answer.outcome === "not-found") return `not found${via ? ` by ${epmdWords(via)}` : ""}`;
   if (answer.outcome === "unavailable") return "cannot be looked up";
   const by = via ? epmdWords(via) : answer.source;
-  return `found by ${by}${answer.stale ? ", stale: no name server answers" : ""}`;
+  return `found by ${by}${answer.stale ? `, stale: ${STALE[answer.source] ?? STALE.srv}` : ""}`;
 }
+
+/** Instances of a catalogue that `--trace` shows. */
+const MAX_HELD = 32;
+
+/** Why the last good answer of a source is used. */
+const STALE = { srv: "no name server answers", catalogue: "the catalogue does not answer" } as Record<string, string>;
 
 function endpointLines(
   { node, probes }: Report,
@@ -93,7 +99,8 @@ function endpointLines(
   const width = Math.max(...places.map((place) => place.length));
   return endpoints.flatMap((endpoint, index): Line[] => {
     const { priority, weight, target } = endpoint;
-    const record = source === "srv" ? `priority ${priority}  weight ${weight}  ${target}` : target;
+    const order = `priority ${priority}  weight ${weight}`;
+    const record = source === "srv" ? `${order}  ${target}` : source === "catalogue" ? order : target;
     const line = { text: `  ${(places[index] ?? "").padEnd(width)}  ${record}` };
     const probe = probes?.[index];
     return probe ? [line, { text: `    ${probeWords(probe, node, endpoint)}`, tone: probeTone(probe) }] : [line];
@@ -148,6 +155,8 @@ export function traceLines(event: TraceEvent): string[] {
         `- query ${qname} ${qtype}: the truncated answer of ${server} is used, ${some}; TCP gave no complete answer`,
       ];
     }
+    case "catalogue":
+      return catalogueLines(event);
     case "hosts-file":
       return [`- /etc/hosts: ${event.name} is ${event.addresses.join(", ")}`];
     case "left-out":
@@ -165,9 +174,24 @@ export function traceLines(event: TraceEvent): string[] {
   }
 }
 
+function catalogueLines(event: Extract<TraceEvent, { step: "catalogue" }>): string[] {
+  const { title, service, datacenter, namespace, tag, state, ageMs, instances = 0, held } = event;
+  const place = [datacenter, namespace].filter((one) => one !== undefined).map((one) => ` in ${one}`);
+  const what = `- catalogue of ${title}, service ${service}${place.join("")}`;
+  if (ageMs === undefined) return [`${what}: no answer yet`];
+  const all = `${instances} ${instances === 1 ? "instance" : "instances"}`;
+  const tagged = tag === undefined ? "" : `, ${held.length} not critical with the tag ${tag}`;
+  const since = `told ${(ageMs / 1000).toFixed(1)} s ago${state === "current" ? "" : `, and does not answer now (${state})`}`;
+  const shown = held
+    .slice(0, MAX_HELD)
+    .map(({ address, port, weight }) => `    ${hostPort(address, port)} weight ${weight}`);
+  const rest = held.length > MAX_HELD ? [`    and ${held.length - MAX_HELD} more`] : [];
+  return [`${what}: ${all}${tagged}, ${since}`, ...shown, ...rest];
+}
+
 function orderLines(source: SourceName, endpoints: readonly Endpoint[]): string[] {
   const order = `- order: ${endpoints.map((endpoint) => hostPort(endpoint)).join(", then ")}`;
-  if (source !== "srv" || endpoints.length < 2) return [order];
+  if ((source !== "srv" && source !== "catalogue") || endpoints.length < 2) return [order];
   return [
     order,
     "    RFC 2782: the lowest priority first, within one by weight at random; addresses of one target as RFC 6724 prefers them",

@@ -25,7 +25,7 @@ const LONGEST_SILENCE = 30_000;
 export async function wait(context: CommandContext): Promise<ExitCode> {
   const { config, operands, io } = context;
   const [node] = nodeOperands(operands);
-  const resolving = node && composeForLookUps(context.config, context.log);
+  const resolving = node && composeForLookUps(context.config, context.log, { follow: true });
   const what = node ? operands[0] : `the EPMD on port ${config.port}`;
   const attempt: Attempt = async (timeLeft) => {
     if (!node || !resolving) return askEpmd(config.port, Math.min(EPMD_TIMEOUT, timeLeft));

@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.js";
 import { checkCombinations, doubtfulSettings } from "./conflicts.js";
-import { type Environment, type NomadEnvironment, readNomadEnvironment } from "./nomad.js";
+import { type Place, unusedCredentials } from "./credentials.js";
+import { type Environment, type NomadEnvironment, nomadJwt, readNomadEnvironment } from "./nomad.js";
 import { refuseOldName, refuseOldVariables } from "./old-names.js";
 import {
   type Command,
@@ -36,16 +37,19 @@ interface ConfigOutput {
   readonly config: Config;
   /** For the log: settings that are doubtful and do not stop the start. */
   readonly warnings: readonly string[];
+  /** For the log of those who look for a fault. */
+  readonly remarks: readonly string[];
 }
 
 /** A value as written, and where: every complaint about it says so. */
 interface Written {
+  readonly place: Place;
   readonly where: string;
   readonly texts: readonly string[];
 }
 
 /** Variables of the Erlang module, which share our prefix. */
-const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG"]);
+const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG", "SRV_EPMD_WAIT"]);
 
 /**
  * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then default.
@@ -67,16 +71,24 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
     if (written) given.set(key, written);
     settings[key] = written ? parseWritten(key, written) : defaultValue(key, input.command);
   }
+  const unused = unusedCredentials(given);
+  for (const key of unused.keys) {
+    settings[key] = undefined;
+    given.delete(key);
+  }
+  const nomad = readNomadEnvironment(input.env);
+  if (settings.consulAuthMethod !== undefined) settings.consulBearerTokenFile ??= nomadJwt(nomad);
   if (settings.consulSsl === true && !namesScheme(given.get("consul"))) {
     settings.consul = String(settings.consul).replace(/^http:/, "https:");
   }
   const config = Object.freeze({
     ...(settings as unknown as Settings),
-    nomad: readNomadEnvironment(input.env),
+    nomad,
     given: new Set(given.keys()),
   });
   checkCombinations(config, input.command);
-  return { config, warnings: [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)] };
+  const warnings = [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)];
+  return { config, warnings, remarks: unused.remark === undefined ? [] : [unused.remark] };
 }
 
 /** CONSUL_HTTP_SSL decides for an address without a scheme, and for the default, as in Consul's own commands. */
@@ -87,15 +99,18 @@ function namesScheme(consul: Written | undefined): boolean {
 function findWritten(key: OptionKey, input: ConfigInput, file: Map<OptionKey, Written>): Written | undefined {
   const option = optionOf(key);
   const flag = input.flags[key];
-  if (flag !== undefined) return { where: `--${flagOf(key)}`, texts: typeof flag === "string" ? [flag] : flag };
+  if (flag !== undefined)
+    return { place: "flag", where: `--${flagOf(key)}`, texts: typeof flag === "string" ? [flag] : flag };
   const own = hasFlag(key) ? input.env[variableOf(key)] : undefined;
-  if (own !== undefined && own !== "") return { where: variableOf(key), texts: option.list ? splitList(own) : [own] };
+  if (own !== undefined && own !== "")
+    return { place: "variable", where: variableOf(key), texts: option.list ? splitList(own) : [own] };
   const inFile = file.get(key);
   if (inFile) return inFile;
   const theirs = option.variable === undefined ? undefined : input.env[option.variable];
   if (option.variable === undefined || theirs === undefined || theirs === "") return undefined;
   // ERL_EPMD_ADDRESS is separated by commas and blanks (epmd's manual).
   return {
+    place: "ecosystem",
     where: option.variable,
     texts: option.list ? theirs.split(/[\s,]+/).filter((text) => text !== "") : [theirs],
   };
@@ -152,7 +167,7 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
       if (["string", "number", "boolean"].includes(typeof item)) return String(item);
       throw new ConfigError("CONFIG_VALUE", `${where}: must be text, a number, true or false, or a list of those`);
     });
-    found.set(key, { where, texts });
+    found.set(key, { place: "file", where, texts });
   }
   return found;
 }

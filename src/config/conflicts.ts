@@ -79,6 +79,10 @@ const CHECKS: readonly Check[] = [
     (consulCert === undefined) === (consulKey === undefined)
       ? undefined
       : "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY (consul-cert and consul-key in a file) go together: give both or none",
+  ({ consulAuthMethod, consulBearerTokenFile }) =>
+    consulAuthMethod !== undefined && consulBearerTokenFile === undefined
+      ? "--consul-auth-method needs a JWT to log in with: give --consul-bearer-token-file too (in Kubernetes /var/run/secrets/kubernetes.io/serviceaccount/token)"
+      : undefined,
   ({ fallback }) => {
     const ports = fallback.filter((how) => how !== "epmd");
     return ports.length > 1 ? `--fallback: ${ports.join(" and ")} are two ports; give one` : undefined;
@@ -108,6 +112,10 @@ const SERVE_CHECKS: readonly Check[] = [
   ({ register, service, domain, publishNode }) =>
     register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)
       ? "--register consul needs --domain or --service, to know under which service the nodes are published"
+      : undefined,
+  ({ consulAuthMethod, given }) =>
+    consulAuthMethod === undefined && given.has("consulBearerTokenFile")
+      ? "--consul-bearer-token-file holds a JWT for a login: give --consul-auth-method too, the name of an auth method in Consul"
       : undefined,
   twoOfOneFamily,
   ({ gateway, given }) => {

@@ -21,6 +21,8 @@ export interface NomadEnvironment {
   /** NOMAD_ALLOC_ID, which is part of the ids of the services that Nomad registers for the allocation. */
   readonly allocId: string | undefined;
   readonly shortAllocId: string | undefined;
+  /** NOMAD_SECRETS_DIR, as this task sees it. */
+  readonly secretsDir: string | undefined;
   /** NOMAD_UPSTREAM_*: where the Connect proxy of the allocation listens for each destination. */
   readonly upstreams: readonly Upstream[];
   /** ERL_DIST_PORT: the distribution port that releases give their VM (relx, ejabberdctl). */
@@ -52,9 +54,15 @@ export function readNomadEnvironment(env: Environment): NomadEnvironment {
     ports,
     allocId: env.NOMAD_ALLOC_ID || undefined,
     shortAllocId: env.NOMAD_SHORT_ALLOC_ID || env.NOMAD_ALLOC_ID?.slice(0, 8) || undefined,
+    secretsDir: env.NOMAD_SECRETS_DIR || undefined,
     upstreams: readNomadUpstreams(env),
     erlDistPort: portNumber(env.ERL_DIST_PORT),
   };
+}
+
+/** The JWT of `identity { name = "consul_default" file = true }` (nomad/structs/workload_id.go); undefined outside Nomad. */
+export function nomadJwt({ secretsDir }: Pick<NomadEnvironment, "secretsDir">): string | undefined {
+  return secretsDir === undefined ? undefined : `${secretsDir}/nomad_consul_default.jwt`;
 }
 
 /** A bridge network: the task's address is not the host's, so only mapped ports can be reached. */

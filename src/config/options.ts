@@ -198,6 +198,14 @@ const OPTIONS = {
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
   }),
+  catalogue: one({
+    group: "resolve",
+    commands: RESOLVING,
+    help: "where nodes are looked up before DNS is asked: auto follows the services of Consul's catalogue, through --consul, that look-ups name; none asks DNS alone",
+    placeholder: "auto|none",
+    parse: values.oneOf("auto", "none"),
+    default: "auto",
+  }),
   family: one({
     group: "resolve",
     commands: RESOLVING,
@@ -472,6 +480,21 @@ const OPTIONS = {
     placeholder: "FILE",
     parse: values.text,
     variable: "CONSUL_HTTP_TOKEN_FILE",
+  }),
+  consulAuthMethod: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "log in to Consul by this auth method, with the JWT of --consul-bearer-token-file, and out again at the end",
+    placeholder: "NAME",
+    parse: values.text,
+  }),
+  consulBearerTokenFile: maybe({
+    group: "consul",
+    commands: CONSUL,
+    help: "file with the JWT to log in with, read at each login",
+    placeholder: "FILE",
+    parse: values.text,
+    defaultText: "nomad_consul_default.jwt in NOMAD_SECRETS_DIR, in a Nomad task",
   }),
   consulCa: maybe({
     group: "consul",

@@ -1,3 +1,5 @@
+import type { CatalogueSnapshot } from "../catalogue/core/backend.js";
+import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
 import { ConsulError } from "../errors.js";
 import type { LocalService, Sidecar } from "../mesh/core/upstreams.js";
 import {
@@ -8,7 +10,8 @@ import {
   tcpCheckId,
   ttlCheckId,
 } from "../publish/core/service-entry.js";
-import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
+import { aclApi } from "./acl-api.js";
+import { Login } from "./login.js";
 import {
   parseChecks,
   parseHealth,
@@ -20,6 +23,7 @@ import {
   parseSidecars,
   registration,
 } from "./replies.js";
+import { fixedToken, type TokenOptions, type TokenSource, tokenInFile } from "./token.js";
 import { type ConsulCall, type ConsulReply, ConsulTransport, type TransportOptions } from "./transport.js";
 
 export { loadLibrary } from "./transport.js";
@@ -30,12 +34,7 @@ export interface ServiceQuery {
   readonly datacenter: string | undefined;
 }
 
-interface ServiceSnapshot {
-  /** Empty, too, for what the token may not read. */
-  readonly instances: readonly ServiceInstance[];
-  /** X-Consul-Index; 0 when there is none. */
-  readonly index: number;
-}
+export interface ClientOptions extends TransportOptions, TokenOptions {}
 
 interface SidecarSnapshot {
   /** Undefined when the agent has no such proxy. */
@@ -62,8 +61,8 @@ const FAIL_NOTE = "the VM has left srv-epmd";
 export class ConsulClient {
   readonly #transport: ConsulTransport;
 
-  constructor(options: TransportOptions) {
-    this.#transport = new ConsulTransport(options);
+  constructor(options: ClientOptions) {
+    this.#transport = new ConsulTransport(options, (transport) => tokenSource(options, transport));
   }
 
   /** Checks of the service that are not in the entry stay: maintenance mode is one. */
@@ -135,7 +134,7 @@ export class ConsulClient {
     index: number,
     wait: number,
     signal?: AbortSignal,
-  ): Promise<ServiceSnapshot> {
+  ): Promise<CatalogueSnapshot> {
     const query = {
       // As in Consul's DNS: any server answers, also while there is no leader.
       stale: "",
@@ -178,17 +177,27 @@ export class ConsulClient {
     return this.#transport.call(question, signal);
   }
 
-  /** @param listener called when the token file holds another token, before a call is made with it */
+  /** @param listener called when there is another token, before a call is made with it; see AclToken.onNew */
   onNewToken(listener: () => void): void {
     this.#transport.token.onNew(listener);
   }
 
-  /** Reads the token file again. Never rejects. */
-  lookForToken(): Promise<void> {
-    return this.#transport.token.look();
+  /** Finds out whether there is another token. Never rejects. */
+  lookForToken(need?: "look" | "reload"): Promise<void> {
+    return this.#transport.token.look(need);
   }
 
-  close(): void {
+  /** All entries are registered with the token in use: those before it are logged out. */
+  releaseTokens(): void {
+    this.#transport.token.release();
+  }
+
+  /**
+   * Logs out. Never rejects; takes less than a second.
+   * @param keepsToken entries stay at the agent that were registered with the token, so it has to stay too
+   */
+  async close(keepsToken = false): Promise<void> {
+    await this.#transport.token.close(keepsToken);
     this.#transport.close();
   }
 
@@ -205,4 +214,9 @@ export class ConsulClient {
       throw error;
     }
   }
+}
+
+function tokenSource({ token, tokenFile, login, log }: ClientOptions, transport: ConsulTransport): TokenSource {
+  if (login) return new Login({ ...login, api: aclApi(transport), log });
+  return tokenFile === undefined ? fixedToken(token) : tokenInFile(tokenFile, log);
 }

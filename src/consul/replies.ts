@@ -1,3 +1,4 @@
+import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
 import type { LocalService, Sidecar, Upstream } from "../mesh/core/upstreams.js";
 import { canonicalIp } from "../net/ip.js";
 import {
@@ -7,7 +8,6 @@ import {
   tcpCheckId,
   ttlCheckId,
 } from "../publish/core/service-entry.js";
-import type { ServiceInstance, ServiceMember } from "./core/catalogue.js";
 
 /** Parsers of Consul's JSON. They do not trust it: what has another shape is left out. */
 
@@ -23,6 +23,11 @@ function list(value: unknown): unknown[] {
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
+}
+
+/** A whole number from 0 on, else another one. */
+function whole(value: unknown, otherwise: number): number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
 }
 
 function texts(value: unknown): Record<string, string> {
@@ -66,8 +71,8 @@ export function parseChecks(value: unknown): HeldCheck[] {
 
 /** GET /v1/health/service/:name, without Connect proxies. */
 export function parseHealth(value: unknown): ServiceInstance[] {
-  return parseMembers(value).map(({ serviceId, tags, port, meta, address, critical }) => {
-    return { serviceId, tags, port, meta, address, critical };
+  return parseMembers(value).map(({ serviceId, tags, port, meta, address, critical, weight, version }) => {
+    return { serviceId, tags, port, meta, address, critical, weight, version };
   });
 }
 
@@ -78,16 +83,23 @@ export function parseMembers(value: unknown): ServiceMember[] {
     if (!service || text(record(record(item)?.Service)?.Kind) !== "") return [];
     const { id, tags, port, meta } = service;
     const node = record(record(item)?.Node);
-    const states = list(record(item)?.Checks).map((check) => text(record(check)?.Status));
+    const checks = list(record(item)?.Checks).map(record);
+    const states = checks.map((check) => text(check?.Status));
     // As in Consul: the worst status of the checks of the instance and of its machine.
     const health = (["critical", "warning"] as const).find((state) => states.includes(state)) ?? "passing";
     const address = service.address ?? text(node?.Address);
+    const weights = record(record(record(item)?.Service)?.Weights);
+    // As in Consul's DNS (agent/dns.go, findWeight).
+    const weight = whole(health === "warning" ? weights?.Warning : weights?.Passing, 1);
+    const versions = [record(record(item)?.Service), ...checks].map((one) => whole(one?.ModifyIndex, 0));
     return {
       serviceId: id,
       tags,
       port,
       meta,
       critical: health === "critical",
+      weight: Math.min(weight, 65535),
+      version: Math.max(...versions),
       health,
       address,
       machine: text(node?.Node),

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Catalogue } from "../catalogue/catalogue.js";
+import type { CatalogueQuery } from "../catalogue/core/backend.js";
+import type { ServiceInstance } from "../catalogue/core/instances.js";
 import type { Observe } from "../daemon/core/observations.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { DaemonIdentity } from "../publish/core/publication.js";
 import type { Registrar, RegistrarSettings } from "../publish/registrar.js";
-import type { Catalogue } from "./catalogue.js";
-import type { ConsulClient, ServiceQuery } from "./client.js";
-import type { ServiceInstance } from "./core/catalogue.js";
+import type { ConsulClient } from "./client.js";
+import type { LoginSettings } from "./token.js";
 
 /** Where the agent is, and how it is spoken to. */
 export interface AgentSettings {
@@ -15,6 +17,9 @@ export interface AgentSettings {
   readonly consul: string;
   readonly consulToken: string | undefined;
   readonly consulTokenFile: string | undefined;
+  /** Name of the auth method to log in with; undefined: no login. */
+  readonly consulAuthMethod: string | undefined;
+  readonly consulBearerTokenFile: string | undefined;
   readonly consulCa: string | undefined;
   readonly consulCert: string | undefined;
   readonly consulKey: string | undefined;
@@ -26,6 +31,8 @@ interface ConsulSideOptions {
   readonly observe?: Observe;
   /** Milliseconds for one call; the client's default when not given. */
   readonly timeoutMs?: number;
+  /** Default true. False: the catalogue asks for each service once, and follows none. */
+  readonly follow?: boolean;
 }
 
 /** Between two attempts to start the registrar, milliseconds. */
@@ -38,19 +45,24 @@ export class ConsulSide {
   readonly #log: Logger;
   readonly #observe: Observe | undefined;
   readonly #timeoutMs: number | undefined;
+  readonly #follow: boolean;
   /** The client, for other questions to the agent. */
   readonly connect = lazily(() => this.#createClient());
-  readonly #openCatalogue = lazily(() => this.#startCatalogue());
+  /** The catalogue of services, when `catalogue` does not have it yet. Rejects when it cannot be loaded. */
+  readonly openCatalogue = lazily(() => this.#startCatalogue());
   readonly #closing = new AbortController();
   #client: ConsulClient | undefined;
   #catalogue: Catalogue | undefined;
   #registrar: Promise<Registrar | undefined> | undefined;
+  /** Entries stay at the agent, which needs the token of their registration. */
+  #keepsToken = false;
 
-  constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs }: ConsulSideOptions = {}) {
+  constructor(agent: AgentSettings, log: Logger, { observe, timeoutMs, follow = true }: ConsulSideOptions = {}) {
     this.#agent = agent;
     this.#log = log;
     this.#observe = observe;
     this.#timeoutMs = timeoutMs;
+    this.#follow = follow;
   }
 
   /** Publishes the nodes alive here from now on. Returns at once: nodes can register while the registrar is being loaded. */
@@ -63,16 +75,21 @@ export class ConsulSide {
     return this.#registrar;
   }
 
-  /** Reads the token file again. Never rejects. */
+  /** Reads the token file again, or logs in again. Never rejects. */
   async reload(): Promise<void> {
-    await (await this.#registrar)?.reload();
+    await this.#client?.lookForToken("reload");
+  }
+
+  /** The catalogue of services; undefined before its first use. */
+  get catalogue(): Catalogue | undefined {
+    return this.#catalogue;
   }
 
   /** As Catalogue.instances. Never rejects. */
-  async instances(query: ServiceQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
+  async instances(query: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     if (this.#closing.signal.aborted) return undefined;
     try {
-      return (await this.#openCatalogue()).instances(query, limit);
+      return (await this.openCatalogue()).instances(query, limit);
     } catch (error) {
       this.#log.error({ err: error }, "patterns get the nodes here only: the Consul side cannot be started");
       return undefined;
@@ -82,14 +99,16 @@ export class ConsulSide {
   /** Ends the publication; see Registrar.stop. Never rejects. */
   async stopPublishing(): Promise<void> {
     this.#closing.abort();
-    await (await this.#registrar)?.stop();
+    const registrar = await this.#registrar;
+    await registrar?.stop();
+    this.#keepsToken = registrar?.hasEntries ?? false;
   }
 
-  /** To be called after stopPublishing. Never rejects. */
+  /** Logs out, unless entries stay. To be called after stopPublishing. Never rejects. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#catalogue?.close();
-    this.#client?.close();
+    await this.#client?.close(this.#keepsToken);
   }
 
   /** Tries until the registrar is started: without it no node is published. Undefined: the daemon stops before that. */
@@ -117,8 +136,15 @@ export class ConsulSide {
   }
 
   async #startCatalogue(): Promise<Catalogue> {
-    const [client, { Catalogue }] = await Promise.all([this.connect(), cataloguePart()]);
-    this.#catalogue = new Catalogue({ client, log: this.#log });
+    const [client, [{ Catalogue }, { consulBackend }]] = await Promise.all([
+      this.connect(),
+      cataloguePart(),
+      // Before a look-up counts how long it waits for the first answer.
+      clientPart().then(({ loadLibrary }) => loadLibrary()),
+    ]);
+    // Begun before the end, and loaded after it.
+    if (this.#closing.signal.aborted) throw new Error("srv-epmd is stopping");
+    this.#catalogue = new Catalogue({ backend: consulBackend(client), log: this.#log, follow: this.#follow });
     return this.#catalogue;
   }
 
@@ -129,6 +155,7 @@ export class ConsulSide {
       url: agent.consul,
       token: agent.consulToken,
       tokenFile: agent.consulTokenFile,
+      login: loginOf(agent),
       ca: agent.consulCa,
       cert: agent.consulCert,
       key: agent.consulKey,
@@ -142,6 +169,11 @@ export class ConsulSide {
   }
 }
 
+function loginOf({ consulAuthMethod, consulBearerTokenFile }: AgentSettings): LoginSettings | undefined {
+  if (consulAuthMethod === undefined || consulBearerTokenFile === undefined) return undefined;
+  return { authMethod: consulAuthMethod, bearerTokenFile: consulBearerTokenFile };
+}
+
 /** Loads all parts that are used later. Rejects when one cannot be loaded. */
 export async function loadConsulSide(): Promise<void> {
   const [{ loadLibrary }] = await Promise.all([clientPart(), cataloguePart(), registrarParts()]);
@@ -149,6 +181,6 @@ export async function loadConsulSide(): Promise<void> {
 }
 
 const clientPart = () => import("./client.js");
-const cataloguePart = () => import("./catalogue.js");
+const cataloguePart = () => Promise.all([import("../catalogue/catalogue.js"), import("./backend.js")] as const);
 const registrarParts = () =>
   Promise.all([import("../publish/registrar.js"), import("../publish/ownership.js")] as const);

@@ -5,11 +5,69 @@ import { MEBIBYTE, readBounded } from "../os/files.js";
 /** The cause of a ConsulError when the agent was not asked at all: a file of the token or of TLS cannot be read. */
 export class UnreadableFile extends Error {}
 
+/** How srv-epmd logs in to Consul. */
+export interface LoginSettings {
+  /** Name of an auth method in Consul. */
+  readonly authMethod: string;
+  /** Path of a file with a JWT, read at each login. */
+  readonly bearerTokenFile: string;
+}
+
+/** Where the token comes from. */
 export interface TokenOptions {
   readonly token?: string | undefined;
   /** Takes precedence over `token`, as in Consul's own client. Read at the first call, after a 403, and by look(). */
   readonly tokenFile?: string | undefined;
-  readonly log: Logger;
+  /** Takes precedence over both. */
+  readonly login?: LoginSettings | undefined;
+}
+
+/**
+ * Why a source is asked for the token.
+ * - `none`: there is none yet.
+ * - `unknown`: Consul does not know the one in use: it was deleted or has expired.
+ * - `denied`: the one in use lacks a right.
+ * - `look`: nothing was refused. There may be another one all the same, or the one in use may have been deleted.
+ * - `due`: the time that the source itself gave has come.
+ * - `reload`: SIGHUP.
+ */
+export type TokenNeed = "none" | "unknown" | "denied" | "look" | "due" | "reload";
+
+/** Where the token of a client comes from: it is fixed, or in a file, or given by a login. */
+export interface TokenSource {
+  /**
+   * The token to use from now on; never called twice at a time.
+   * @param known the one in use
+   * @returns the same one when there is no other; undefined: none is configured
+   * @throws ConsulError when there is none to use
+   */
+  next(known: string | undefined, need: TokenNeed): Promise<string | undefined>;
+  /** Milliseconds until it wants to be asked; undefined: it does not. */
+  readonly dueIn?: number | undefined;
+  /** No entry depends any more on the tokens before the one in use. */
+  release?(): void;
+  /** @param keeps whether entries stay at the agent that depend on its tokens. Never rejects */
+  close?(keeps: boolean): Promise<void>;
+}
+
+/** The same token as long as the process runs, or none. */
+export function fixedToken(token: string | undefined): TokenSource {
+  return { next: async () => token };
+}
+
+/** The token that a file holds. */
+export function tokenInFile(path: string, log: Logger): TokenSource {
+  return {
+    next: async (known) => {
+      const found = (await readCredential(path, "token")).trim();
+      // The file was opened for writing and is not written yet.
+      if (known !== undefined && found === "") return known;
+      if (known !== undefined && found !== known) {
+        log.info("the Consul token file holds another token: the entries here are registered again with it");
+      }
+      return found;
+    },
+  };
 }
 
 /**
@@ -19,70 +77,89 @@ export interface TokenOptions {
  * token, and none may be removed before that.
  */
 export class AclToken {
-  readonly #options: TokenOptions;
+  readonly #source: TokenSource;
+  readonly #log: Logger;
   readonly #listeners = new Set<() => void>();
-  /** The token in the file when it was read last. */
   #known: string | undefined;
-  #looking: Promise<string> | undefined;
+  #asking: Promise<string | undefined> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  constructor(options: TokenOptions) {
-    this.#options = options;
+  constructor(source: TokenSource, log: Logger) {
+    this.#source = source;
+    this.#log = log;
   }
 
-  /** @param listener called when the file holds another token, before any call is made with it */
+  /**
+   * @param listener called when there is another token, before any call is made with it. Whoever listens says with
+   *   release() when the former one is not needed any more
+   */
   onNew(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
-  /** The token to call with; undefined: none is configured. @throws ConsulError when the file cannot be read */
+  /** The token to call with; undefined: none is configured. @throws ConsulError when there is none to use */
   async read(): Promise<string | undefined> {
-    const { tokenFile, token } = this.#options;
-    return tokenFile === undefined ? token : (this.#known ?? this.#look(tokenFile));
+    return this.#known ?? this.#ask("none");
   }
 
   /**
-   * The token to try after one was refused: that of the file now, which may be the same.
-   * @throws ConsulError when the file cannot be read
+   * The token to try after one was refused. It may be the same.
+   * @param need why it was refused
+   * @throws ConsulError when there is none to use
    */
-  async afterRefusal(refused: string | undefined): Promise<string | undefined> {
-    const { tokenFile } = this.#options;
-    if (tokenFile === undefined) return refused;
-    return this.#known === refused ? this.#look(tokenFile) : this.read();
+  async afterRefusal(refused: string | undefined, need: "unknown" | "denied"): Promise<string | undefined> {
+    return this.#known === refused ? this.#ask(need) : this.read();
   }
 
   /**
-   * Reads the file again, while the former token may still be valid and nothing is refused. Never rejects: while the file
-   * cannot be read, the known token stays in use.
+   * Finds out whether there is another token, while the former may still be valid and nothing is refused. Never rejects:
+   * where none can be had, the known token stays in use.
    */
-  async look(): Promise<void> {
-    const { tokenFile, log } = this.#options;
-    if (tokenFile === undefined || this.#known === undefined) return;
-    await this.#look(tokenFile).catch((error: unknown) =>
-      log.debug({ err: error }, "the token file cannot be read: the known token stays in use"),
+  async look(need: "look" | "due" | "reload" = "look"): Promise<void> {
+    if (this.#known === undefined) return;
+    await this.#ask(need).catch((error: unknown) =>
+      this.#log.debug({ err: error }, "there is no other token: the known one stays in use"),
     );
   }
 
-  /** Concurrent calls share one read: of two, the later could find the new token, and the earlier end last. */
-  #look(tokenFile: string): Promise<string> {
-    this.#looking ??= this.#readFile(tokenFile).finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+  /** Every entry is registered with the token in use: the former ones can be given back. */
+  release(): void {
+    this.#source.release?.();
   }
 
-  async #readFile(tokenFile: string): Promise<string> {
+  /** @param keeps whether entries stay at the agent that were registered with the token. Never rejects */
+  async close(keeps: boolean): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#source.close?.(keeps);
+  }
+
+  /** Concurrent calls share one question: of two, the later could find the new token, and the earlier end last. */
+  #ask(need: TokenNeed): Promise<string | undefined> {
+    this.#asking ??= this.#next(need).finally(() => {
+      this.#asking = undefined;
+      this.#schedule();
+    });
+    return this.#asking;
+  }
+
+  async #next(need: TokenNeed): Promise<string | undefined> {
     const former = this.#known;
-    const found = (await readCredential(tokenFile, "token")).trim();
-    // The file was opened for writing and is not written yet.
-    if (former !== undefined && found === "") return former;
-    this.#known = found;
-    if (former !== undefined && found !== former) {
-      this.#options.log.info(
-        "the Consul token file holds another token: the entries here are registered again with it",
-      );
+    this.#known = await this.#source.next(former, need);
+    if (former !== undefined && this.#known !== former) {
       for (const listener of this.#listeners) listener();
+      if (this.#listeners.size === 0) this.#source.release?.();
     }
-    return found;
+    return this.#known;
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const { dueIn } = this.#source;
+    if (dueIn === undefined || this.#closed) return;
+    // A command that has done its work does not wait for it.
+    this.#timer = setTimeout(() => void this.look("due"), dueIn).unref();
   }
 }
 

@@ -2,9 +2,10 @@ import { EventEmitter } from "node:events";
 import { type ClientRequest, Agent as HttpAgent, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { Observe } from "../daemon/core/observations.js";
+import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
 import { MOST_CALLS } from "../publish/turns.js";
-import { AclToken, readCredential, type TokenOptions } from "./token.js";
+import { AclToken, readCredential, type TokenSource } from "./token.js";
 
 interface ConsulAddress {
   /** `http://host:port`, `https://host:port` or `unix:///path`. */
@@ -17,9 +18,10 @@ interface ConsulAddress {
   readonly tlsServerName?: string | undefined;
 }
 
-export interface TransportOptions extends ConsulAddress, TokenOptions {
+export interface TransportOptions extends ConsulAddress {
   /** Milliseconds for one whole call. */
   readonly timeoutMs?: number;
+  readonly log: Logger;
   /** Called at the end of each call. */
   readonly observe?: Observe;
 }
@@ -34,8 +36,10 @@ export interface ConsulCall {
   readonly body?: unknown;
   /** Milliseconds for which the agent may hold the query; undefined: it answers at once. */
   readonly longestWait?: number;
-  /** Is not tried again, after a refusal, with another token of the token file. */
+  /** Is not tried again, after a refusal, with another token. */
   readonly oneToken?: boolean;
+  /** Is left out of errors, as the token is. */
+  readonly secret?: string;
 }
 
 export interface ConsulReply {
@@ -72,20 +76,21 @@ export class ConsulTransport {
   readonly #generic = new Map<keyof typeof MAX_SOCKETS, Promise<GenericClient>>();
   readonly token: AclToken;
 
-  constructor(options: TransportOptions) {
+  /** @param source where the token comes from; it may send calls of its own */
+  constructor(options: TransportOptions, source: (transport: ConsulTransport) => TokenSource) {
     this.#options = options;
-    this.token = new AclToken(options);
+    this.token = new AclToken(source(this), options.log);
   }
 
   async call(call: ConsulCall, signal?: AbortSignal): Promise<ConsulReply> {
     const used = await this.token.read();
     try {
-      return await this.#send(call, used, signal);
+      return await this.send(call, used, signal);
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
-      const fresh = await this.token.afterRefusal(used);
+      const fresh = await this.token.afterRefusal(used, isUnknownToken(error) ? "unknown" : "denied");
       if (fresh === used || call.oneToken) throw error;
-      return await this.#send(call, fresh, signal);
+      return await this.send(call, fresh, signal);
     }
   }
 
@@ -100,7 +105,8 @@ export class ConsulTransport {
     this.#generic.clear();
   }
 
-  async #send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
+  /** One call with this token, once. */
+  async send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
     const generic = await this.#connect(call.longestWait === undefined ? "call" : "wait");
     if (signal?.aborted) throw unavailableError("the call was given up", signal.reason);
     // The package takes no AbortSignal: an event of this emitter ends the request.
@@ -123,7 +129,7 @@ export class ConsulTransport {
       observe({ type: "consul-call", result: "ok" });
       return reply;
     } catch (error) {
-      const failure = this.#errorOf(call, error, token);
+      const failure = this.#errorOf(call, error, call.secret ?? token);
       // A call that was given up here says nothing about the agent.
       if (!signal?.aborted) observe({ type: "consul-call", result: CALL_RESULTS[failure.code] ?? "unavailable" });
       throw failure;
@@ -151,11 +157,11 @@ export class ConsulTransport {
     return new Consul(options as object) as unknown as GenericClient;
   }
 
-  #errorOf(call: ConsulCall, error: unknown, token: string | undefined): ConsulError {
+  #errorOf(call: ConsulCall, error: unknown, secret: string | undefined): ConsulError {
     // Certificate files are read when a connection is opened: after a failed handshake they are read again.
     if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
     const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) => call.params?.[name] ?? name);
-    return callError(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, token);
+    return callError(`${call.method.slice(1).toUpperCase()} ${this.#options.url} /v1${path}`, error, secret);
   }
 }
 
@@ -252,15 +258,15 @@ const MAX_WORDS = 300;
  * The error of a call that failed.
  * @param where the call, for the message
  * @param error as papi throws it: with a response when the agent did answer
- * @param token is left out of the message, also where the agent repeats it
+ * @param secret is left out of the message, also where the agent repeats it
  */
-function callError(where: string, error: unknown, token: string | undefined): ConsulError {
+function callError(where: string, error: unknown, secret: string | undefined): ConsulError {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
   if (!response) return unavailableError(`${where}: ${describeError(error)}`, error);
   const status = response.statusCode ?? 0;
   const raw = Buffer.isBuffer(response.body) ? response.body.toString() : response.body;
   const body = typeof raw === "string" ? raw : JSON.stringify(raw ?? "");
-  const words = (token ? body.replaceAll(token, "<token>") : body).trim().slice(0, MAX_WORDS);
+  const words = (secret ? body.replaceAll(secret, "<token>") : body).trim().slice(0, MAX_WORDS);
   const said = words === "" ? `status ${status}` : words;
   return new ConsulError(codeOf(status, words), `${where}: ${said} (${status})`, { cause: new AgentAnswer(said) });
 }

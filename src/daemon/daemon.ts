@@ -1,6 +1,6 @@
 import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
+import { createMatching } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { createMatching } from "../consul/core/matching.js";
 import { ConsulSide, loadConsulSide } from "../consul/side.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
@@ -110,6 +110,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         aliveNames: () => registry.nodes().map(({ aliveName }) => aliveName),
         follow: true,
       },
+      consul,
       isOwnServer: (server) => gateway?.isOwnServer(server) ?? false,
       watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,

@@ -26,7 +26,7 @@ export const METRICS = {
   ),
   srv_epmd_look_up_duration_seconds: histogram("time of a look-up by the source of its answer", "source"),
   srv_epmd_stale_answers_total: counter(
-    "look-ups answered from the last good answer, because every name server failed",
+    "look-ups answered from the last good answer, because nobody who could know better answers",
   ),
   srv_epmd_dns_queries_total: counter("DNS queries sent, by transport and by what came back", "transport", "rcode"),
   srv_epmd_dns_query_duration_seconds: histogram("time of a DNS query", "transport"),
@@ -39,6 +39,11 @@ export const METRICS = {
   srv_epmd_missing_nodes: gauge("nodes alive here that should be in Consul's DNS and are not"),
   srv_epmd_consul_calls_total: counter("calls of the Consul agent by result", "result"),
   srv_epmd_consul_up: gauge("1 while the Consul agent answers or was not needed yet, else 0"),
+  srv_epmd_followed_services: gauge(
+    "services that are followed in a catalogue, by whether it would tell of a change",
+    "catalogue",
+    "state",
+  ),
   srv_epmd_relay_listeners: gauge("relays of the gateway that listen"),
   srv_epmd_relay_links: gauge("links through relays that are open"),
   srv_epmd_relay_links_total: counter("links through relays since the relay process started"),

@@ -62,7 +62,7 @@ export interface ResolverOptions {
 }
 
 /** RFC 8767 section 5: how long a client waits for a new answer when there is a stale one, milliseconds. */
-const CLIENT_RESPONSE_TIMER = 1_800;
+export const CLIENT_RESPONSE_TIMER = 1_800;
 /** A result is given this much before the deadline, so that its client does not give up in the same moment. Milliseconds. */
 const MARGIN = 10;
 const MAX_EXCHANGES = 128;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServiceMember } from "../consul/core/catalogue.js";
+import type { ServiceMember } from "../catalogue/core/instances.js";
 import { readsMachines } from "../consul/examine.js";
 import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, serviceId } from "../publish/core/service-entry.js";

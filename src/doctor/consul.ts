@@ -1,3 +1,4 @@
+import { LoginRefused } from "../consul/acl-api.js";
 import { writeRights } from "../consul/examine.js";
 import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer } from "../consul/transport.js";
@@ -47,8 +48,12 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
     const advice =
-      "give a file that this user may read: --consul-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
+      "give a file that this user may read: --consul-token-file, --consul-bearer-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
     return { evidence: message, advice };
+  }
+  if (cause instanceof LoginRefused) {
+    const advice = "srv-epmd help publication says what the auth method, its binding rules and the JWT need";
+    return { evidence: `${consul} answers, and gives no token: ${message}`, advice };
   }
   if (cause instanceof AgentAnswer) {
     // The words of Go's net/http, with status 400.
@@ -129,7 +134,7 @@ export const consulToken: Check = {
         case "token-unknown":
           return fail(
             `Consul does not know ${token} (ACL not found)`,
-            `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE`,
+            `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
           );
         case "known":
           if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
@@ -162,6 +167,7 @@ async function denied(examination: Examination, services: readonly string[], pol
 const NO_TOKEN = "the anonymous token (none is configured)";
 
 function tokenWords({ config }: Examination): string {
+  if (config.consulAuthMethod !== undefined) return `the token of a login by ${config.consulAuthMethod}`;
   if (config.consulTokenFile !== undefined) return `the token in ${config.consulTokenFile}`;
   return config.consulToken !== undefined ? "the token" : NO_TOKEN;
 }

@@ -95,7 +95,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const consul = new ConsulSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
   const zone = zoneOf(config);
   const isOwn = (server: NameServer) => isGatewayItself(config, machine, server);
-  const resolving = composeForLookUps(config, log, { servers: zone, isOwnServer: isOwn });
+  const resolving = composeForLookUps(config, log, { follow: true, servers: zone, isOwnServer: isOwn });
   const full = name && resolving.nodes.fullName(name);
   const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
 

@@ -12,7 +12,7 @@ import {
 import { nodeDomain } from "../names/domains.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { NotFound } from "../resolve/core/resolution.js";
-import { probe } from "../resolve/node-resolver.js";
+import { probe } from "../resolve/probe.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";

@@ -29,7 +29,10 @@ export const peerRecords: Check = {
         const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
-        return warn([evidence, "every name server fails, this is the last good answer"], "see resolver");
+        return warn(
+          [evidence, "this is the last good answer, because nobody who could know better answers"],
+          "see resolver",
+        );
       }
       case "unavailable":
         return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));

@@ -20,7 +20,7 @@ import {
 } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
 import type { Resolving } from "../resolve/compose.js";
-import type { Resolution } from "../resolve/core/resolution.js";
+import type { Resolution, SourceName } from "../resolve/core/resolution.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
 
 export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
@@ -98,8 +98,10 @@ export interface PublishedNode {
   readonly full: string;
   /** Where it should be found. `address` is undefined where the agent or DNS chooses it. */
   readonly places: readonly { readonly address: string | undefined; readonly port: number }[];
-  /** From DNS alone, as if the node did not live here. */
+  /** As if the node did not live here: from DNS, else from Consul's catalogue. */
   readonly resolution: Resolution;
+  /** From DNS alone. */
+  readonly inDns: Resolution;
 }
 
 /**
@@ -108,20 +110,22 @@ export interface PublishedNode {
  */
 const SECOND_LOOK = 1_100;
 
-/** Looks up the nodes here in Consul's DNS, or in the zone of --dns-listen. Never rejects. */
+/** Looks up the nodes here in Consul's DNS, or in the zone of --dns-listen; and in Consul's catalogue. Never rejects. */
 export async function publishedNodes(here: NodesHere & { readonly resolving: Resolving }): Promise<PublishedNode[]> {
-  const lookUp = (full: string) => {
-    return here.resolving.nodes.resolve(parseNodeName(full), { sameHost: true, only: "srv" });
+  const lookUp = (full: string, only: SourceName = "srv") => {
+    return here.resolving.nodes.resolve(parseNodeName(full), { sameHost: true, only });
   };
   return Promise.all(
     (await expectedNodes(here)).map(async ({ aliveName, host, places }) => {
       const full = `${aliveName}@${host}`;
-      let resolution = await lookUp(full);
-      if (resolution.outcome === "not-found") {
+      let inDns = await lookUp(full);
+      if (inDns.outcome === "not-found") {
         await sleep(SECOND_LOOK);
-        resolution = await lookUp(full);
+        inDns = await lookUp(full);
       }
-      return { aliveName, full, places, resolution };
+      const inCatalogue = inDns.outcome === "found" ? undefined : await lookUp(full, "catalogue");
+      const resolution = inCatalogue?.outcome === "found" ? inCatalogue : inDns;
+      return { aliveName, full, places, resolution, inDns };
     }),
   );
 }

@@ -4,6 +4,7 @@ import { servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { reach } from "../publish/core/advertised.js";
 import { domainDoubts, publishesToConsul } from "../publish/core/publication.js";
+import { resolutionWords } from "../resolve/core/resolution.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
@@ -77,7 +78,7 @@ export const registrationDns: Check = {
     const nothing = whyNothingPublished(examination);
     if (nothing) return nothing;
     const nodes = await examination.published();
-    const isMissing = nodes.some(({ resolution }) => resolution.outcome === "not-found");
+    const isMissing = nodes.some(({ inDns }) => inDns.outcome === "not-found");
     const reasons = isMissing ? await whereToLook(examination) : new Map<string, string>();
     return together(
       nodes.map((node) => visible(node, reasons.get(node.aliveName), examination)),
@@ -98,8 +99,14 @@ async function whereToLook(examination: Examination): Promise<ReadonlyMap<string
   ]);
 }
 
+const NOT_IN_DNS = [
+  "the name server must belong to that Consul (see resolver)",
+  'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
+  "or the token is gone that the entry was registered with (see catalogue)",
+];
+
 function visible(node: PublishedNode, advice: string | undefined, { config }: Examination): Finding {
-  const { full, resolution } = node;
+  const { full, resolution, inDns } = node;
   switch (resolution.outcome) {
     case "unavailable":
       return fail(`${full} cannot be looked up: ${resolution.cause}`, "see resolver");
@@ -107,17 +114,17 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
       if (advice !== undefined) return fail(resolution.reason, advice);
       return fail(
         resolution.reason,
-        config.dnsListen
-          ? "check that serve runs with this --dns-listen and --domain"
-          : [
-              "the name server must belong to that Consul (see resolver)",
-              'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
-              "or the token is gone that the entry was registered with (see catalogue)",
-            ],
+        config.dnsListen ? "check that serve runs with this --dns-listen and --domain" : NOT_IN_DNS,
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => hostPort(endpoint)));
-      if (resolution.endpoints.some((endpoint) => isOwn(node, endpoint))) return ok(`${full} is at ${places}`);
+      if (resolution.endpoints.some((endpoint) => isOwn(node, endpoint))) {
+        if (inDns.outcome === "found") return ok(`${full} is at ${places}`);
+        return warn(
+          `${resolutionWords(inDns)}; but look-ups find ${full} in Consul's catalogue, at ${places}`,
+          advice ?? (inDns.outcome === "not-found" ? NOT_IN_DNS : "see resolver"),
+        );
+      }
       const wanted = node.places.map(({ address, port }) =>
         address === undefined ? `port ${port}` : hostPort(address, port),
       );

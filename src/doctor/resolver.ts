@@ -3,7 +3,7 @@ import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import type { Message } from "../dns/wire/message.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
-import { isUnder, servedDomains } from "../names/domains.js";
+import { isUnder, parseServiceDomain, servedDomains } from "../names/domains.js";
 import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
 import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
@@ -28,7 +28,8 @@ export const resolver: Check = {
   },
 };
 
-async function askFor(domain: string, { config, nameServers, isOwnServer, log }: Examination): Promise<Finding> {
+async function askFor(domain: string, examination: Examination): Promise<Finding> {
+  const { config, nameServers, isOwnServer, log } = examination;
   const servers = await new NameServers({
     rules: nameServers,
     resolvConf: "/etc/resolv.conf",
@@ -41,7 +42,28 @@ async function askFor(domain: string, { config, nameServers, isOwnServer, log }:
   const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
   const finding = judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
-  return fail(finding.evidence, (await agentAdvice(config, said)) ?? finding.advice);
+  const advice = (await agentAdvice(config, said)) ?? finding.advice;
+  const listed = await inCatalogue(domain, examination);
+  if (listed === 0) return fail(finding.evidence, advice);
+  const instances = listed === 1 ? "an instance" : `${listed} instances`;
+  return warn(
+    [...finding.evidence, `look-ups are answered from Consul's catalogue, which lists ${instances} there`],
+    [
+      "DNS is asked only for what the catalogue does not hold, and while Consul's agent does not answer",
+      ...(typeof advice === "string" ? [advice] : advice),
+    ],
+  );
+}
+
+/** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */
+async function inCatalogue(domain: string, { config, connect }: Examination): Promise<number> {
+  const asked = parseServiceDomain(domain, config.consulDomain);
+  if (!asked || config.catalogue === "none" || config.srvTarget !== undefined || config.dnsListen) return 0;
+  try {
+    return (await (await connect()).members(asked)).length;
+  } catch {
+    return 0;
+  }
 }
 
 /** Advice from what answers at the default address of the agent's DNS; undefined where nothing answers. */

@@ -79,7 +79,7 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
     const question = readGatewayQuestion(query, options.isGatewayHost);
     switch (question.kind) {
       case "host": {
-        const address = await addressOf(question.host);
+        const address = await options.addressFor(question.host);
         return address === undefined
           ? codeResponse(query, "SERVFAIL")
           : addressResponse(query, question.host, question.qtype, address);
@@ -111,15 +111,6 @@ export async function startGatewayDns(options: GatewayDnsOptions): Promise<Gatew
     const { servers } = await nameServers.serversFor(qname, performance.now());
     // The host exists. Without another name server it has its addresses and no other data.
     return servers.length === 0 ? noDataResponse(query) : undefined;
-  }
-
-  async function addressOf(host: string): Promise<string | undefined> {
-    try {
-      return await options.addressFor(host);
-    } catch (err) {
-      log.error({ host, err }, "no gateway address");
-      return undefined;
-    }
   }
 
   const responder = await startResponder({ ...at, answer, maxUdpSize: MAX_UDP_SIZE, log }).catch((error: unknown) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "../catalogue/follower.js";
 import type { ConsulClient } from "../consul/client.js";
-import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
 import { listDestinations, type Sidecar } from "./core/upstreams.js";

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { type FileHandle, lstat, mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../daemon/logger.js";
 
@@ -111,6 +111,27 @@ function assertRegular(stats: Stats): void {
   if (!stats.isFile()) throw new Error("is not a regular file");
 }
 
+/**
+ * Makes a folder and those above it, as `mkdir -p`. Node's own `recursive` tries for ever, and takes a processor, where the
+ * working directory or the root has been deleted under the process, as a scheduler does with an allocation that it has lost.
+ * @throws the error of the system
+ */
+export async function makeFolder(path: string, mode = 0o777): Promise<void> {
+  const make = () =>
+    mkdir(path, { mode }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+      // What is there may be a file: using it then fails with ENOTDIR.
+    });
+  try {
+    await make();
+  } catch (error) {
+    const parent = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || parent === path) throw error;
+    await makeFolder(parent, mode);
+    await make();
+  }
+}
+
 /** Group and others: no right of any kind. */
 const OTHERS = 0o077;
 
@@ -121,7 +142,7 @@ const OTHERS = 0o077;
  */
 export async function makePrivateFolder(path: string): Promise<string | undefined> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path, 0o700);
   } catch (error) {
     return `the folder ${path} cannot be made: ${(error as Error).message}`;
   }

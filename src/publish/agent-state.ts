@@ -1,11 +1,13 @@
+import { LoginRefused } from "../consul/acl-api.js";
 import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
+import { Outages } from "../sampling.js";
 import type { Work } from "./core/reconcile.js";
 
-/** Why the agent cannot be called: it does not answer, or a file of the token or of TLS cannot be read. */
-type Trouble = "silent" | "unreadable";
+/** Why the agent cannot be called: it does not answer, a file of the token or of TLS cannot be read, or there is no token. */
+type Trouble = "silent" | "unreadable" | "refused";
 
 /** A call of the agent; without a service it is a survey. */
 interface AgentCall {
@@ -23,6 +25,7 @@ interface AgentStateDeps {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly hasTokenFile: boolean;
+  readonly logsIn: boolean;
 }
 
 /**
@@ -36,6 +39,8 @@ export class AgentState {
   readonly #refused = new Set<string>();
   #isTokenUnknown = false;
   #trouble: Trouble | undefined;
+  /** Consul's answer to the login. */
+  #loginAnswer = "";
   /** The answer of the agent, or of a proxy before it, to a survey that failed. */
   #fault: string | undefined;
   /** When the latest call that was answered was sent. */
@@ -49,6 +54,7 @@ export class AgentState {
   /** Why the agent cannot be called, or does not say what it holds; undefined while it answers. */
   get trouble(): string | undefined {
     if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
+    if (this.#trouble === "refused") return this.#loginAnswer;
     if (this.#trouble === "silent") return "the Consul agent does not answer";
     return this.#fault === undefined
       ? undefined
@@ -102,7 +108,8 @@ export class AgentState {
   #unavailable(error: ConsulError, sentAt: number): void {
     // A call that was sent later has been answered.
     if (sentAt < this.#answeredAt) return;
-    const trouble = error.cause instanceof UnreadableFile ? "unreadable" : "silent";
+    const trouble = troubleOf(error);
+    if (trouble === "refused") this.#loginAnswer = error.message;
     if (this.#trouble === trouble) return;
     const before = this.#trouble;
     this.#trouble = trouble;
@@ -124,15 +131,14 @@ export class AgentState {
   }
 
   #forbidden(error: ConsulError, service: string | undefined, action: Work["action"] | undefined): void {
-    const { log, hasTokenFile } = this.#deps;
+    const { log, hasTokenFile, logsIn } = this.#deps;
     const said = describeError(error.cause ?? error);
     if (isUnknownToken(error)) {
       const isNews = !this.#isTokenUnknown;
       this.#isTokenUnknown = true;
       if (!isNews || !this.#outages.begin("token")) return;
-      const cure = hasTokenFile
-        ? "the token file is read again until it holds one that is known"
-        : "give serve another";
+      const again = hasTokenFile ? "the token file is read again until it holds one that is known" : undefined;
+      const cure = logsIn ? "srv-epmd logs in again" : (again ?? "give serve another");
       log.error({ err: error }, `Consul does not know the token (${said}), it was deleted or has expired: ${cure}`);
       return;
     }
@@ -145,7 +151,13 @@ export class AgentState {
   }
 }
 
+function troubleOf({ cause }: ConsulError): Trouble {
+  if (cause instanceof LoginRefused) return "refused";
+  return cause instanceof UnreadableFile ? "unreadable" : "silent";
+}
+
 function recovery(trouble: Trouble, hasAnswered: boolean): string {
+  if (trouble === "refused") return "srv-epmd has logged in to Consul";
   if (trouble === "unreadable") return "the files for Consul can be read, and its agent answers";
   return hasAnswered ? "the Consul agent answers again" : "the Consul agent answers";
 }
@@ -154,39 +166,4 @@ function recovery(trouble: Trouble, hasAnswered: boolean): string {
 function callKind(service: string | undefined, action: Work["action"] | undefined): string {
   const kind = action === "pass" || action === "fail" ? "check" : action === "renew" ? "register" : action;
   return `${kind} ${service}`;
-}
-
-/** Outages that are logged one after the other. */
-const ALLOWANCE = 4;
-/** Milliseconds after which one more is logged: what comes and goes all the time must not fill the log. */
-const INTERVAL = 30_000;
-
-/** Which outages are logged, and so which of their ends. */
-export class Outages {
-  readonly #now: () => number;
-  readonly #told = new Set<string>();
-  #allowance = ALLOWANCE;
-  #at: number;
-
-  /** @param now monotonic milliseconds */
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#at = now();
-  }
-
-  /** @returns whether the beginning is to be logged */
-  begin(what: string): boolean {
-    const now = this.#now();
-    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (now - this.#at) / INTERVAL);
-    this.#at = now;
-    if (this.#allowance < 1) return false;
-    this.#allowance--;
-    this.#told.add(what);
-    return true;
-  }
-
-  /** @returns whether the end is to be logged, as its beginning was */
-  end(what: string): boolean {
-    return this.#told.delete(what);
-  }
 }

@@ -1,5 +1,5 @@
+import { retryDelay } from "../catalogue/follower.js";
 import type { ConsulClient } from "../consul/client.js";
-import { retryDelay } from "../consul/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError } from "../errors.js";
 import type { AgentState } from "./agent-state.js";

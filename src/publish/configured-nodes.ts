@@ -80,7 +80,6 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
       abort.abort();
       clearTimeout(timer);
       await looking;
-      clearTimeout(timer);
       leave();
     },
   };

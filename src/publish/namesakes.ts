@@ -1,5 +1,5 @@
+import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { ConsulClient } from "../consul/client.js";
-import type { ServiceMember } from "../consul/core/catalogue.js";
 import type { Logger } from "../daemon/logger.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";

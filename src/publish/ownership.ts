@@ -53,16 +53,40 @@ interface LeftoversDeps {
   readonly signal: AbortSignal;
 }
 
+/**
+ * What became of a dead entry.
+ * - `seen`: it was dead in one survey.
+ * - `renewed`: it is registered with our token; `former`: with one that we had before.
+ * - `left`: we could not register it.
+ */
+type Renewal = "seen" | "renewed" | "former" | "left";
+
+function withFormerToken(renewals: ReadonlyMap<string, Renewal>): Map<string, Renewal> {
+  return new Map(Array.from(renewals, ([id, renewal]) => [id, renewal === "renewed" ? "former" : renewal]));
+}
+
 /** Entries at the agent that daemons which have ended left behind. */
 export class Leftovers {
   readonly #deps: LeftoversDeps;
   /** Entries of our instance that were dead at the start and are not removed yet. */
   #abandoned: Set<string> | undefined;
-  /** Ids that were dead in the last survey, and whether they have been renewed. */
-  #lapsed: ReadonlyMap<string, boolean> = new Map();
+  /** Ids that were dead in the last survey. */
+  #lapsed: ReadonlyMap<string, Renewal> = new Map();
+  #tokens = 0;
 
   constructor(deps: LeftoversDeps) {
     this.#deps = deps;
+  }
+
+  /** There is another token: what was renewed is to be renewed again with it. */
+  anotherToken(): void {
+    this.#tokens++;
+    this.#lapsed = withFormerToken(this.#lapsed);
+  }
+
+  /** Whether entries are left that were registered with the token in use, or with a former one. */
+  hasAny(renewal: "renewed" | "former"): boolean {
+    return Array.from(this.#lapsed.values()).includes(renewal);
   }
 
   /** @param sentAt when the survey began @throws ConsulError only when stopped */
@@ -101,16 +125,18 @@ export class Leftovers {
   async #renew(survey: Survey): Promise<void> {
     const { owner, log, signal } = this.#deps;
     const before = this.#lapsed;
-    const now = new Map<string, boolean>();
+    const tokens = this.#tokens;
+    const now = new Map<string, Renewal>();
     for (const held of lapsed(survey, owner)) {
       const { id } = held;
-      const isDone = before.get(id);
-      now.set(id, isDone ?? false);
-      if (isDone !== false) continue;
-      now.set(id, true);
+      const renewal = before.get(id);
+      now.set(id, renewal ?? "seen");
+      if (renewal !== "seen" && renewal !== "former") continue;
+      now.set(id, "left");
       try {
         if (!(await this.#isDead(held))) continue;
         await this.#register(held, survey);
+        now.set(id, "renewed");
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
         // Usually the token may not write that service, and the daemons of the service renew the entry.
@@ -120,7 +146,8 @@ export class Leftovers {
         );
       }
     }
-    this.#lapsed = now;
+    // It is not known which of the two tokens was used.
+    this.#lapsed = tokens === this.#tokens ? now : withFormerToken(now);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Logger } from "../daemon/logger.js";
 import { hostPort } from "../net/ip.js";
-import { Outages } from "./agent-state.js";
+import { Outages } from "../sampling.js";
 import type { Held } from "./core/reconcile.js";
 import { type HeldCheck, obstacleOf, type ServiceEntry } from "./core/service-entry.js";
 import type { Timings } from "./timing.js";

@@ -97,6 +97,16 @@ export class Publisher implements Caller {
     return this.#changes;
   }
 
+  /** By service id. */
+  get held(): HeldMap {
+    return this.#held;
+  }
+
+  /** A step is under way that changes an entry. */
+  get isChanging(): boolean {
+    return this.#running !== undefined && !this.#isRefreshing;
+  }
+
   /** @param share see Rank */
   aim(target: Target, share?: string): void {
     this.#target = this.#withOwnIds(target);
@@ -123,7 +133,7 @@ export class Publisher implements Caller {
   surveyed(survey: Survey, changes: number): void {
     this.#visible.surveyed(new Set([...this.#held.keys(), ...this.wanted]), survey.checks);
     // A refresh changes nothing that a survey shows. Refreshes are frequent: without this, every survey might be discarded.
-    if ((this.#running && !this.#isRefreshing) || changes !== this.#changes) return;
+    if (this.isChanging || changes !== this.#changes) return;
     const { now, owner } = this.#deps;
     const { held, taken, listed } = afterSurvey(this.#held, this.#key, survey, owner, now(), this.#deps);
     this.#held = held;
@@ -222,7 +232,6 @@ export class Publisher implements Caller {
     if (error && signal.aborted) return;
     if (ownership !== undefined) this.#learn(step.id, ownership);
     if (result === "foreign") return this.#leave(step);
-    if (result === "confirmed") return this.#confirm(step.id);
     if (error) this.#failed(step, error, result, tokens);
     if (!isRefresh || result !== "done") this.#changes++;
     this.#held = afterStep(this.#held, step, result, sentAt, this.#deps.ttl);
@@ -246,20 +255,10 @@ export class Publisher implements Caller {
     else if (ownership === "free" && this.#held.get(id)?.unlisted) this.#visible.doubt(id);
   }
 
-  #confirm(id: string): void {
-    const held = this.#held.get(id);
-    if (!held) return;
-    const { unlisted: _, ...confirmed } = held;
-    this.#held = new Map(this.#held).set(id, confirmed);
-    this.#changes++;
-  }
-
   /** The entry under the id is another daemon's. */
   #leave({ id, action }: Work): void {
     this.#changes++;
-    const held = new Map(this.#held);
-    held.delete(id);
-    this.#held = held;
+    this.#held = new Map(Array.from(this.#held).filter(([other]) => other !== id));
     this.#visible.believe(id);
     if (action === "register" || action === "renew") this.#evade(id);
   }
@@ -268,11 +267,10 @@ export class Publisher implements Caller {
   #evade(id: string): void {
     if (this.#taken.has(id)) return;
     this.#taken.add(id);
-    if (this.#target.state !== "up") return;
-    const index = this.#target.entries.findIndex((entry) => entry.id === id);
-    const entries = this.#target.entries.map((entry) => this.#distinct(entry));
-    this.#target = { state: "up", entries };
-    this.#visible.evaded(id, entries[index]);
+    const before = this.#target;
+    this.#target = this.#withOwnIds(before);
+    if (before.state !== "up" || this.#target.state !== "up") return;
+    this.#visible.evaded(id, this.#target.entries[before.entries.findIndex((entry) => entry.id === id)]);
   }
 
   #withOwnIds(target: Target): Target {

@@ -8,6 +8,7 @@ import { type Claim, Claims, type Holder } from "./core/claims.js";
 import { type DaemonIdentity, instanceOf, type PublicationSettings, publicationOf } from "./core/publication.js";
 import { nameKey, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
+import { Handover } from "./handover.js";
 import { Namesakes } from "./namesakes.js";
 import { Leftovers } from "./ownership.js";
 import { Presence, type Standing } from "./presence.js";
@@ -21,6 +22,7 @@ export interface RegistrarSettings extends Omit<PublicationSettings, "nomad">, O
   readonly nomad: PublicationSettings["nomad"] & SharedServiceSettings["nomad"];
   readonly deregisterOnStop: boolean;
   readonly consulTokenFile: string | undefined;
+  readonly consulAuthMethod: string | undefined;
 }
 
 interface RegistrarDeps {
@@ -71,6 +73,7 @@ export class Registrar {
   readonly #namesakes: Namesakes;
   readonly #unsubscribe: () => void;
   readonly #audits: Audits;
+  readonly #handover: Handover;
   readonly #turns = new Turns();
   readonly #presence: Presence;
   readonly #looks: NodeJS.Timeout;
@@ -96,9 +99,7 @@ export class Registrar {
       recovered: () => this.#retryAll.request(),
       now: this.#now,
       hasTokenFile: deps.settings.consulTokenFile !== undefined,
-    });
-    deps.client.onNewToken(() => {
-      for (const publisher of this.#publishers.values()) publisher.anotherToken();
+      logsIn: deps.settings.consulAuthMethod !== undefined,
     });
     this.#presence = new Presence({ log: deps.log, now: this.#now, timings: this.#timings });
     this.#looks = setInterval(() => this.#look(), this.#timings.look);
@@ -114,11 +115,14 @@ export class Registrar {
     const { signal } = this.#abort;
     const prefix = serviceId(instanceOf(deps.settings, deps.identity), "");
     const common = { ...deps, owner, agent: this.#agent, signal };
+    const leftovers = new Leftovers({ ...common, prefix, times: deps.settings });
+    const { client } = deps;
+    this.#handover = new Handover({ client, publishers: this.#publishers, leftovers });
     this.#audits = new Audits({
       ...common,
       publishers: this.#publishers,
       adopt: (key) => this.#publisher(key, { state: "awaited", until: adoptUntil }),
-      leftovers: new Leftovers({ ...common, prefix, times: deps.settings }),
+      leftovers,
       ttl: deps.settings.ttl,
       now: this.#now,
       random: this.#random,
@@ -136,9 +140,9 @@ export class Registrar {
     return this.#agent.trouble;
   }
 
-  /** Reads the token file again. Never rejects. */
-  reload(): Promise<void> {
-    return this.#deps.client.lookForToken();
+  /** Entries stay at the agent, as far as is known. */
+  get hasEntries(): boolean {
+    return this.#handover.hasEntries;
   }
 
   status(): NameStatus[] {
@@ -236,6 +240,7 @@ export class Registrar {
 
   /** Logs what has changed since the last look. */
   #look(): void {
+    this.#handover.look();
     const standings = this.#claims.all().flatMap((claim): Standing[] => {
       const publisher = this.#publisherOf(claim);
       if (!publisher) return [];

@@ -16,11 +16,8 @@ export interface StepDeps extends OwnershipDeps {
 
 /** The outcome of a step. */
 interface StepOutcome {
-  /**
-   * - `foreign`: the entry is another daemon's. Nothing was sent.
-   * - `confirmed`: the entry is there, and only the agent's list had left it out. Nothing was sent.
-   */
-  readonly result: StepResult | "foreign" | "confirmed";
+  /** `foreign`: the entry is another daemon's. Nothing was sent. */
+  readonly result: StepResult | "foreign";
   /** Whose the entry was before; undefined: not asked, or not answered. */
   readonly ownership: Ownership | undefined;
   /** When the step's call was sent. */
@@ -107,6 +104,12 @@ async function send(
     }
     case "renew":
       return client.register(step.entry, signal);
+    case "fail":
+      await client.fail(id, signal);
+      // The agent tells the servers with the token of the registration, and does not say when that is gone. With another
+      // token the entry is registered again. DNS does not wait for this.
+      void client.lookForToken();
+      return;
     case "deregister": {
       // A token is deleted after the file has the next one, and the agent tells the servers of the removal with the
       // token of the registration: an entry that is removed with a deleted token stays in the catalogue.

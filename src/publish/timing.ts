@@ -1,4 +1,4 @@
-import { retryDelay } from "../consul/follower.js";
+import { retryDelay } from "../catalogue/follower.js";
 import type { ConsulError } from "../errors.js";
 import type { Work } from "./core/reconcile.js";
 

@@ -1,3 +1,4 @@
+import { consulQuestion } from "../catalogue/core/question.js";
 import type { DnsServer } from "../config/network-values.js";
 import type { Settings } from "../config/options.js";
 import { type AgentSettings, ConsulSide } from "../consul/side.js";
@@ -5,15 +6,18 @@ import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import { exchangeLimit, type NameServer } from "../dns/exchange.js";
 import { createResolver, type Resolver } from "../dns/resolver.js";
+import { nameProblem } from "../dns/wire/record.js";
 import { names, portPlease } from "../epmd/client.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
-import { type DomainSettings, Domains } from "../names/domains.js";
+import { type DomainSettings, Domains, isUnder } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit, thisMachine } from "../os/machine.js";
 import { AddressLookup } from "./addresses.js";
+import { type CatalogueAccess, createCatalogueSource } from "./catalogue-source.js";
+import { srvOwner } from "./core/resolution.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
 import { epmdSource, type StaticSource, staticSource } from "./local-sources.js";
 import { NodeResolver } from "./node-resolver.js";
@@ -22,6 +26,7 @@ import { createSrvSource } from "./srv-source.js";
 
 export type ResolutionSettings = UpstreamSettings &
   Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
+  Pick<Settings, "catalogue" | "consulDomain"> &
   Pick<Settings, "dns" | "gatewayForward" | "gatewayRange" | "maxTtl" | "staleTtl" | "fallback" | "helpers" | "port">;
 
 export interface ResolutionDeps {
@@ -40,6 +45,8 @@ export interface ResolutionDeps {
   readonly ownPort: () => number | undefined;
   /** For the Connect upstreams of the Consul agent. */
   readonly upstreams: Pick<UpstreamSourceDeps, "connect" | "aliveNames" | "follow">;
+  /** Consul's catalogue of services; undefined: look-ups do not use it. */
+  readonly consul?: CatalogueAccess;
   /** Called for DNS queries. */
   readonly observe?: Observe;
   readonly log: Logger;
@@ -92,6 +99,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
     addressesToo: hasFallback,
     now,
   });
+  const catalogue = consulCatalogue(deps, now);
   const askEpmd = async (address: string, aliveName: string, deadline: number) => {
     const port = ownPort() ?? settings.port;
     const answer = await portPlease({ address, port }, aliveName, { timeout: deadline - now(), forwarded: true });
@@ -108,7 +116,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
       now,
     });
   // Helpers are not published: the EPMD at one of the service's instances knows them.
-  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: (aliveName) => isHelperName(aliveName) };
+  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: ({ node }) => isHelperName(node.aliveName) };
   const fallback = fallbackTo({
     port: settings.fallback.find((how) => how !== "epmd"),
     epmd: settings.fallback.includes("epmd") ? askEpmd : undefined,
@@ -116,7 +124,12 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   const hasUpstreams = asksAgent(settings) || settings.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, settings, log }) : undefined;
   // In a mesh a node without an upstream is not found: another source would lead around the mesh.
-  const unmeshed = [srv, ...(settings.helpers === "ask" ? [helpers] : []), ...(hasFallback ? [fallback] : [])];
+  const unmeshed = [
+    ...(catalogue ? [catalogue] : []),
+    srv,
+    ...(settings.helpers === "ask" ? [helpers] : []),
+    ...(hasFallback ? [fallback] : []),
+  ];
   const nodes = new NodeResolver({
     sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(settings) ? [] : unmeshed)],
     domains,
@@ -136,9 +149,35 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   };
 }
 
+/** Undefined where look-ups do not use it: the target of an SRV record is none of the things that the catalogue has. */
+function consulCatalogue(
+  { settings, machine, servers, consul }: ResolutionDeps,
+  now: () => number,
+): Source | undefined {
+  const { catalogue, srvName, srvTarget, consulDomain, family, staleTtl } = settings;
+  if (!consul || catalogue === "none" || srvTarget !== undefined) return undefined;
+  const isInZone = (host: string) => servers.some(({ domain }) => domain !== undefined && isUnder(host, domain));
+  const { addresses: localAddresses } = machine;
+  return createCatalogueSource({
+    title: "Consul",
+    access: consul,
+    read: ({ node }) => {
+      const owner = srvOwner(srvName, node);
+      return isInZone(node.host) || nameProblem(owner) !== undefined ? undefined : consulQuestion(owner, consulDomain);
+    },
+    ...{ family, staleTtl, random: Math.random, localAddresses, now },
+  });
+}
+
 interface LookUpSettings extends ResolutionSettings, AgentSettings, DomainSettings {
   /** Follow the nodes file. */
   readonly watch: boolean;
+}
+
+/** Name servers of a daemon with this configuration that is running now, and how long the look-ups go on. */
+interface LookUpOptions extends Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> {
+  /** Look-ups go on: services in the catalogue are followed, not asked for once. Default `--watch`. */
+  readonly follow?: boolean;
 }
 
 /** An EPMD on this machine answers at once. Milliseconds. */
@@ -146,17 +185,16 @@ const NAMES_TIMEOUT = 500;
 
 /**
  * Look-ups as the daemon would make them; the nodes alive here are those that the EPMD of this machine has.
- * @param running name servers of a daemon with this configuration that is running now
  * @throws ConfigError
  */
 export function composeForLookUps(
   settings: LookUpSettings,
   log: Logger,
-  running: Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> = {},
+  { follow, ...running }: LookUpOptions = {},
 ): Resolving {
   const machine = thisMachine();
   const domains = new Domains(settings, machine);
-  const consul = new ConsulSide(settings, log);
+  const consul = new ConsulSide(settings, log, { follow: follow ?? settings.watch });
   const resolving = composeResolution({
     settings,
     machine,
@@ -165,6 +203,7 @@ export function composeForLookUps(
     servers: [],
     ...running,
     upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(settings.port), follow: false },
+    consul,
     watchNodesFile: settings.watch,
     ownPort: () => undefined,
     log,

@@ -1,8 +1,8 @@
-import { connect, type Socket } from "node:net";
+import { CLIENT_RESPONSE_TIMER } from "../dns/resolver.js";
 import type { Domains } from "../names/domains.js";
 import { formatNodeName, type NodeName } from "../names/node-name.js";
-import { CONNECTION_ATTEMPT_DELAY, type Endpoint, type Family, hadItsTime, SilentAddresses } from "../net/endpoint.js";
-import { familyOf, hostPort } from "../net/ip.js";
+import { type Endpoint, type Family, SilentAddresses } from "../net/endpoint.js";
+import { familyOf } from "../net/ip.js";
 import {
   Bounds,
   type Found,
@@ -14,6 +14,7 @@ import {
   type Trace,
   unavailable,
 } from "./core/resolution.js";
+import { probe } from "./probe.js";
 import type { LookupContext, Source } from "./source.js";
 
 /** Milliseconds: silent endpoints must leave time for the answer. */
@@ -85,17 +86,17 @@ export class NodeResolver {
       (source) =>
         (!forStranger || source.forStrangers) &&
         (only === undefined || source.name === only) &&
-        isAskable(source, question) &&
-        (source.serves?.(name.aliveName) ?? true),
+        isAskable(source, question),
     );
     const answered = this.#ask(question, sources, context, undefined);
     const arrange = (answer: Answered) =>
       answer.resolution.outcome === "found"
         ? this.#arrange(answer.resolution, answer, context, options)
         : answer.resolution;
-    if (!(answered instanceof Promise)) return arrange(answered);
+    const settle = (answer: Answered) => this.#settle(answer, question, sources, context);
+    if (!(answered instanceof Promise)) return arrange(settle(answered));
     // The time-out is for the sources only: a node that was found stays found.
-    return this.#inTime(answered, question, context, options).then(arrange);
+    return this.#inTime(answered.then(settle), settle, question, context, options).then(arrange);
   }
 
   /** The name with its host as it is looked up. */
@@ -146,6 +147,7 @@ export class NodeResolver {
     }
     const asked = this.#prepare(source, question);
     if ("outcome" in asked) return this.#ask(question, others, context, better(before, asked, source));
+    if (source.serves?.(asked) === false) return this.#ask(question, others, context, before);
     const take = (resolution: Resolution) => {
       context.trace?.({ step: "source", source: source.name, result: resolutionWords(resolution) });
       if (resolution.outcome === "found") return { resolution, asked, source };
@@ -153,6 +155,27 @@ export class NodeResolver {
     };
     const result = source.lookUp(asked, context);
     return result instanceof Promise ? result.then(take) : take(result);
+  }
+
+  /** Tells the sources that were asked in vain; without an answer takes the last good one that a source has. */
+  #settle(answer: Answered, question: NodeQuestion, sources: readonly Source[], context: LookupContext): Answered {
+    const { resolution } = answer;
+    for (const source of sources) {
+      if (source === answer.source) break;
+      const { lastGood, foundLater } = source;
+      if (!lastGood && !foundLater) continue;
+      const asked = this.#prepare(source, question);
+      if ("outcome" in asked) continue;
+      if (resolution.outcome === "found") {
+        foundLater?.(asked, resolution);
+        continue;
+      }
+      const found = lastGood?.(asked, context, resolution);
+      if (!found) continue;
+      context.trace?.({ step: "source", source: source.name, result: resolutionWords(found) });
+      return { resolution: found, asked, source };
+    }
+    return answer;
   }
 
   /** An address as host part means the endpoints of the alive name's own domain that have this address. */
@@ -197,18 +220,31 @@ export class NodeResolver {
     });
   }
 
+  /** @param settle takes the last good answer instead, as soon as a client should wait no longer for another one */
   #inTime(
     answered: Promise<Answered>,
+    settle: (answer: Answered) => Answered,
     asked: NodeQuestion,
     { deadline }: LookupContext,
     options: ResolveOptions,
   ): Promise<Answered> {
     const { timeout = this.#options.timeout } = options;
     const { now } = this.#options;
+    const resolution = unavailable("LOOKUP_TIMEOUT", `no answer within ${timeout} ms`);
+    const late: Answered = { resolution, asked, source: undefined };
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<Answered>((resolve) => {
-      const late = unavailable("LOOKUP_TIMEOUT", `no answer within ${timeout} ms`);
-      timer = setTimeout(resolve, Math.max(0, deadline - now()), { resolution: late, asked, source: undefined });
+      const end = () => resolve(settle(late));
+      const remaining = deadline - now();
+      const look = () => {
+        const settled = settle(late);
+        if (settled !== late) resolve(settled);
+        else timer = setTimeout(end, Math.max(0, deadline - now()));
+      };
+      timer =
+        remaining > CLIENT_RESPONSE_TIMER
+          ? setTimeout(look, CLIENT_RESPONSE_TIMER)
+          : setTimeout(end, Math.max(0, remaining));
     });
     return Promise.race([answered, limit]).finally(() => clearTimeout(timer));
   }
@@ -223,69 +259,4 @@ function isAskable({ needsFullName }: Source, { node: { host } }: NodeQuestion):
 function better(before: Resolution | undefined, now: Resolution, { explainsAbsence }: Source): Resolution {
   if (before?.outcome === "unavailable") return before;
   return explainsAbsence ? now : (before ?? now);
-}
-
-export interface ProbeOutcome {
-  /** The first endpoint that accepted a connection; undefined when none did in time. */
-  readonly accepting: Endpoint | undefined;
-  /** No program listens there. */
-  readonly refused: readonly Endpoint[];
-  /** The connection failed for another reason, perhaps of this machine: no route, no address, no descriptor. */
-  readonly failed: readonly Endpoint[];
-  /** No answer within the Connection Attempt Delay. */
-  readonly silent: readonly Endpoint[];
-}
-
-/**
- * Connects to the endpoints one after the other, until one accepts. The next attempt starts when the one before has
- * failed, or was silent for 250 ms. Nothing is sent.
- * @param limit milliseconds for all of it
- */
-export function probe(endpoints: readonly Endpoint[], limit: number, trace?: Trace): Promise<ProbeOutcome> {
-  return new Promise((resolve) => {
-    const waiting = [...endpoints];
-    const sockets = new Map<Socket, { endpoint: Endpoint; startedAt: number }>();
-    const refused: Endpoint[] = [];
-    const failed: Endpoint[] = [];
-    let stagger: NodeJS.Timeout | undefined;
-
-    const settle = (accepting: Endpoint | undefined) => {
-      clearTimeout(stagger);
-      clearTimeout(whole);
-      const now = performance.now();
-      const silent = Array.from(sockets.values())
-        .filter(({ endpoint, startedAt }) => endpoint !== accepting && hadItsTime(startedAt, now))
-        .map(({ endpoint }) => endpoint);
-      for (const socket of sockets.keys()) socket.destroy();
-      resolve({ accepting, refused, failed, silent });
-    };
-    const whole = setTimeout(settle, limit, undefined);
-
-    const next = () => {
-      clearTimeout(stagger);
-      const endpoint = waiting.shift();
-      if (!endpoint) {
-        if (sockets.size === 0) settle(undefined);
-        return;
-      }
-      const startedAt = performance.now();
-      const where = hostPort(endpoint.address, endpoint.port);
-      const report = (result: string) =>
-        trace?.({ step: "probe", endpoint, result, elapsedMs: performance.now() - startedAt });
-      const socket = connect({ host: endpoint.address, port: endpoint.port });
-      sockets.set(socket, { endpoint, startedAt });
-      socket.on("connect", () => {
-        report(`${where} accepts connections`);
-        settle(endpoint);
-      });
-      socket.on("error", (error: NodeJS.ErrnoException) => {
-        report(`${where}: ${error.code ?? error.message}`);
-        sockets.delete(socket);
-        (error.code === "ECONNREFUSED" ? refused : failed).push(endpoint);
-        next();
-      });
-      stagger = setTimeout(next, CONNECTION_ATTEMPT_DELAY);
-    };
-    next();
-  });
 }

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../net/endpoint.js";
-import type { NodeQuestion, Resolution, SourceName, Trace } from "./core/resolution.js";
+import type { Found, NodeQuestion, Resolution, SourceName, Trace } from "./core/resolution.js";
 
 export interface LookupContext {
   /** When the answer is due, milliseconds on the clock of the look-up. */
@@ -52,6 +52,15 @@ export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
     mayProbe: true,
     explainsAbsence: true,
   },
+  catalogue: {
+    // It has what DNS has.
+    forStrangers: true,
+    needsFullName: true,
+    usesDomain: true,
+    mayProbe: true,
+    // DNS is asked next, and its reason is the one to act on.
+    explainsAbsence: false,
+  },
   srv: {
     forStrangers: true,
     needsFullName: true,
@@ -68,12 +77,19 @@ export const TRAITS: Readonly<Record<SourceName, SourceTraits>> = {
   },
 };
 
+/** A look-up in which no source found the node. */
+export type Unfound = Exclude<Resolution, Found>;
+
 /** A source of endpoints. Its look-up is synchronous where it needs no I/O. */
 export interface Source extends SourceTraits {
   readonly name: SourceName;
   /** An endpoint that it gave refused a connection: its cached records are out of date. */
   readonly onRefused?: (question: NodeQuestion, endpoint: Pick<Endpoint, "address" | "port">) => void;
-  /** Which nodes it is asked for, by alive name; absent: all. */
-  readonly serves?: (aliveName: string) => boolean;
+  /** Which nodes it is asked for; absent: all. */
+  readonly serves?: (question: NodeQuestion) => boolean;
   readonly lookUp: (question: NodeQuestion, context: LookupContext) => Resolution | Promise<Resolution>;
+  /** An answer that may be out of date, for a look-up in which no source found the node. */
+  readonly lastGood?: (question: NodeQuestion, context: LookupContext, instead: Unfound) => Found | undefined;
+  /** A source that is asked later has found a node that this one did not. */
+  readonly foundLater?: (question: NodeQuestion, found: Found) => void;
 }

@@ -1,4 +1,4 @@
-import { orderSrv, preferAddresses } from "../dns/core/order.js";
+import { orderSrv } from "../dns/core/order.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Records } from "../dns/wire/answer.js";
 import { nameProblem, type ResourceRecord, type SrvRecord } from "../dns/wire/record.js";
@@ -13,6 +13,7 @@ import {
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
+import { endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
 import { Bounds, type NodeQuestion, notFound, type Resolution, srvOwner, unavailable } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
@@ -39,10 +40,6 @@ export interface SrvSourceOptions {
 /** Entries of `withoutAddresses`. */
 const MAX_REMEMBERED = 10_000;
 
-/** Records of an answer that are used. 64 KiB of records (RFC 1035 section 4.2.2) would make thousands of queries and connections. */
-const MAX_RECORDS = 32;
-/** Of both families for each record. */
-const MAX_ENDPOINTS = 2 * MAX_RECORDS;
 /** SRV's share of the time of a look-up when a fallback follows: some servers drop only the questions for SRV. */
 const SRV_SHARE = 0.5;
 
@@ -136,20 +133,15 @@ export function createSrvSource(options: SrvSourceOptions): Source {
       return notFound("SRV_OTHER_TARGET", reason);
     }
     const bounds = new Bounds(context.trace);
-    const ordered = firstOf(orderSrv(meant, random), answer, wanted, bounds);
+    const isDialled = ({ target }: SrvRecord) =>
+      wanted !== undefined && glueOf(target, answer).addresses.map(canonicalIp).includes(wanted);
+    const ordered = firstOffers("SRV records", orderSrv(meant, random), isDialled, bounds);
     const targets = Array.from(new Set(ordered.map((record) => record.target)));
     const known = await addressesOf(owner, targets, answer, families, wanted, context);
-    const endpoints = ordered.flatMap(({ target, port, priority, weight }) =>
-      preferAddresses(known.get(target)?.addresses ?? [], {
-        family: families.length === 1 && families[0] !== undefined ? families[0] : "any",
-        sources: localAddresses(),
-      }).map((address): Endpoint => ({ address, port, family: familyOf(address) ?? 4, priority, weight, target })),
-    );
-    const all = distinct(endpoints).filter(
-      ({ address }) => !isLinkLocal(address) && (onlyAddress === undefined || address === onlyAddress),
-    );
-    if (all.length === 0) return withoutEndpoint(owner, targets, needed, known, endpoints, onlyAddress);
-    const chosen = bounds.take("endpoints", all, MAX_ENDPOINTS);
+    const offers = ordered.map((record) => ({ ...record, addresses: known.get(record.target)?.addresses ?? [] }));
+    const { all, usable } = endpointsOf(offers, { families, onlyAddress, sources: localAddresses() });
+    if (usable.length === 0) return withoutEndpoint(owner, targets, needed, known, all, onlyAddress);
+    const chosen = bounds.take("endpoints", usable, MAX_ENDPOINTS);
     const used = chosen.flatMap(({ target }) => known.get(target) ?? []);
     return {
       outcome: "found",
@@ -192,26 +184,6 @@ export function createSrvSource(options: SrvSourceOptions): Source {
   };
 }
 
-/**
- * The first records, at most MAX_RECORDS, in their order.
- * @param wanted the only address that the client can dial: records with it are kept before others
- */
-function firstOf(
-  records: readonly SrvRecord[],
-  answer: Records,
-  wanted: string | undefined,
-  bounds: Bounds,
-): readonly SrvRecord[] {
-  if (records.length <= MAX_RECORDS) return records;
-  const leads = new Set(
-    records.filter(
-      ({ target }) => wanted !== undefined && glueOf(target, answer).addresses.map(canonicalIp).includes(wanted),
-    ),
-  );
-  const chosen = new Set(bounds.take("SRV records", Array.from(new Set([...leads, ...records])), MAX_RECORDS));
-  return records.filter((record) => chosen.has(record));
-}
-
 function isOffered({ target, port }: SrvRecord): boolean {
   // RFC 2782: target "." means not offered. Consul gives port 0 to a service registered without a port.
   return target !== "" && port !== 0;
@@ -246,13 +218,4 @@ function withoutEndpoint(
   }
   const kind = families.length === 1 ? `IPv${families[0]} address` : "address";
   return notFound("SRV_NO_ADDRESS", `${owner} has no ${kind}: its SRV target ${targets.join(", ")} has none`);
-}
-
-function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
-  const seen = new Map<string, Endpoint>();
-  for (const endpoint of endpoints) {
-    const key = `${endpoint.address} ${endpoint.port}`;
-    if (!seen.has(key)) seen.set(key, endpoint);
-  }
-  return Array.from(seen.values());
 }

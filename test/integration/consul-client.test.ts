@@ -98,7 +98,10 @@ test("a blocking query is given its wait beside the time of a call", async () =>
   const query = { service: "svc", datacenter: "dc1" };
   const { instances, index } = await client.followService(query, 0, 60_000);
   expect(instances).toEqual([
-    { serviceId: ENTRY.id, tags: ["node_a"], port: 20001, meta: ENTRY.meta, address: ENTRY.address, critical: true },
+    {
+      ...{ serviceId: ENTRY.id, tags: ["node_a"], port: 20001, meta: ENTRY.meta, address: ENTRY.address },
+      ...{ critical: true, weight: 7, version: 12 },
+    },
   ]);
   const before = performance.now();
   expect(await client.followService(query, index, TIMEOUT + 100)).toEqual({ instances, index });

@@ -33,16 +33,9 @@ describe("a host of the gateway", () => {
     }
   });
 
-  test("is SERVFAIL when there is no address for it, for whatever reason", async () => {
-    const { dns, log } = await gatewayDns({
-      addressFor: async (host) => {
-        if (host === "bad.svc.test") throw new Error("nothing can be bound");
-        return undefined;
-      },
-    });
+  test("is SERVFAIL when it cannot get an address", async () => {
+    const { dns } = await gatewayDns({ addressFor: async () => undefined });
     expect(rcode(await askUdp(dns, queryFor("full.svc.test")))).toBe(2);
-    expect(rcode(await askUdp(dns, queryFor("bad.svc.test")))).toBe(2);
-    expect(log.messages("error")).toEqual(["no gateway address"]);
   });
 
   test("is answered while its address is awaited for another", async () => {

@@ -16,7 +16,7 @@ import { waitFor } from "../support/wait-for.js";
 const ENTRY = serviceEntry("a");
 
 /** What else the registrar calls. */
-type RegistrarCalls = "services" | "healthService" | "members" | "localServices" | "onNewToken";
+type RegistrarCalls = "services" | "healthService" | "members" | "localServices" | "onNewToken" | "releaseTokens";
 
 /** An agent that answers within the same moment. */
 function promptAgent() {
@@ -46,6 +46,7 @@ function promptAgent() {
     members: async () => [],
     localServices: async () => [],
     onNewToken: () => {},
+    releaseTokens: () => {},
   };
   return { client, calls };
 }
@@ -53,7 +54,7 @@ function promptAgent() {
 function publish(client: PublisherDeps["client"]): Publisher {
   const { log } = collectLog();
   const now = () => performance.now();
-  const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false });
+  const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false, logsIn: false });
   const presence = { forgotten: () => {}, evaded: () => {} };
   return new Publisher(
     "a",

@@ -1,5 +1,5 @@
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { runCommand } from "../support/command-line.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -56,6 +56,14 @@ test("so is a client key, and a file behind a link", async () => {
   const linked = join(folder, "link");
   await symlink(await secretFile("behind", 0o644), linked);
   expect(await warnings("--consul-token-file", linked)).toEqual([expect.stringContaining(linked)]);
+});
+
+test("so is a JWT, unless it is Nomad's own file, whose mode nobody can choose", async () => {
+  const jwt = await secretFile("nomad_consul_default.jwt", 0o644);
+  const flags = ["--consul-auth-method", "m", "--consul-bearer-token-file", jwt];
+  expect(await warnings(...flags)).toEqual([expect.stringMatching(/^--consul-bearer-token-file: .*chmod o-r/)]);
+  expect(await warningsWith({ NOMAD_SECRETS_DIR: dirname(jwt) }, ...flags)).toEqual([]);
+  expect(await warningsWith({ NOMAD_SECRETS_DIR: "/elsewhere" }, ...flags)).toHaveLength(1);
 });
 
 test("a configuration without a secret may be read by all, and a file that is not there is no such complaint", async () => {

@@ -188,7 +188,7 @@ requirePeer(
     const get = async (path: string) =>
       (await cluster.host(0).run("curl", "-s", `http://127.0.0.1:9369${path}`)).stdout;
     const metrics = await get("/metrics");
-    expect(metrics).toMatch(/^srv_epmd_look_ups_total\{way="gateway",source="srv",outcome="found"\} 1$/m);
+    expect(metrics).toMatch(/^srv_epmd_look_ups_total\{way="gateway",source="catalogue",outcome="found"\} 1$/m);
     expect(metrics).toMatch(/^srv_epmd_relay_listeners 1$/m);
     expect(metrics).toMatch(/^srv_epmd_relay_links 1$/m);
     expect(Number(/^srv_epmd_relay_bytes_total\{direction="to_node"\} (.*)$/m.exec(metrics)?.[1])).toBeGreaterThan(100);

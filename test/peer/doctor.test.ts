@@ -208,12 +208,23 @@ requirePeer(
   test("DNS down: the name server that does not answer, and which to ask", async () => {
     const nobody = await freePort();
     const down = [...flags.slice(0, -1), `127.0.0.1:${nobody}`, "node_a@svc"];
-    const { code, of, with: having } = await examine(down, { netns: cluster.host(HERE) });
+    const { code, of, with: having } = await examine([...down, "--catalogue", "none"], { netns: cluster.host(HERE) });
     expect(code).toBe(1);
     expect(having("fail")).toEqual(["resolver", "registration-dns", "peer-records"]);
     expect(of("resolver").evidence).toContain(`127.0.0.1:${nobody} does not answer (ECONNREFUSED)`);
     expect(of("resolver").advice).toMatch(/--dns consul=127\.0\.0\.1:8600/);
     expect(of("peer-records").advice).toContain("see resolver");
+    // With Consul's catalogue look-ups go on, and that is all that is wrong.
+    const { code: usual, ...told } = await examine(down, { netns: cluster.host(HERE) });
+    expect([usual, told.with("fail")]).toEqual([0, []]);
+    expect(told.of("resolver")).toMatchObject({
+      result: "warn",
+      evidence: expect.stringMatching(
+        /does not answer.*look-ups are answered from Consul's catalogue, which lists [0-9]+ inst/,
+      ),
+    });
+    expect(told.of("registration-dns")).toMatchObject({ result: "warn", advice: "see resolver" });
+    expect(told.of("peer-records").evidence).toContain("found by catalogue");
   });
 
   describe("a VM bound to loopback", () => {
@@ -256,11 +267,16 @@ requirePeer(
   test("a node here whose check is critical", async () => {
     const { body } = await cluster.consul.request("GET", "/v1/agent/services");
     const id = Object.keys(body as object).find((one) => one.endsWith("box2:node_b")) ?? "";
-    // Its srv-epmd puts that right within a second.
-    const { code, of } = await untilFails("registration", async () => {
-      await cluster.consul.request("PUT", `/v1/agent/check/fail/service:${encodeURIComponent(id)}`);
-      return doctor();
+    // Its srv-epmd puts that right within a second, and doctor may need longer: the check is failed all the while.
+    let isOver = false;
+    const failing = (async () => {
+      while (!isOver) await cluster.consul.request("PUT", `/v1/agent/check/fail/service:${encodeURIComponent(id)}`);
+    })();
+    const { code, of } = await untilFails("registration", () => doctor()).finally(() => {
+      isOver = true;
     });
+    await failing;
+    await waitFor(async () => (await doctor()).of("registration").result !== "fail", { what: "the repair" });
     expect(code).toBe(1);
     expect(of("registration").evidence).toContain(`its check service:${id} is critical`);
     expect(of("registration").advice).toContain("no srv-epmd refreshes it");

@@ -176,7 +176,7 @@ requirePeer("epmd")("patterns and stock EPMD", () => {
     }
     const warnings = daemon.log().filter(({ level }) => level === "warn");
     expect(warnings.map(({ msg }) => msg)).toEqual([
-      "Consul does not tell which nodes the service has; patterns get the nodes here",
+      "Consul does not tell which nodes the service has: patterns get the nodes here",
     ]);
     expect((await daemon.stop()).code).toBe(0);
   });

@@ -1,18 +1,24 @@
+import { chmod } from "node:fs/promises";
 import { beforeAll, expect, test } from "vitest";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { moduleFolder } from "../support/module-folder.js";
-import { type RunningTask, startTask } from "../support/nomad-alloc.js";
+import { type RunningTask, startTask, writeIdentities } from "../support/nomad-alloc.js";
 import { type Client, startClients } from "../support/nomad-client.js";
 import { defaultsOf, type JobFile, readJob, tasksOf } from "../support/nomad-job.js";
 import { requirePeer } from "../support/require-peer.js";
+import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** The system job's task on a client, with what Nomad gives in a host network. */
 async function startHostTask({ address, host }: Client, file: JobFile, index: number): Promise<RunningTask> {
+  const secrets = await temporaryFolder("secrets");
+  // As Nomad makes it: the task's user reads it.
+  await chmod(secrets, 0o755);
   const nomad: Record<string, string> = {
     NOMAD_ALLOC_ID: "5f6e7d8c-0000-4000-8000-000000000000",
     NOMAD_SHORT_ALLOC_ID: "5f6e7d8c",
     NOMAD_ALLOC_DIR: "/alloc",
+    NOMAD_SECRETS_DIR: secrets,
     NOMAD_PORT_epmd: "4369",
     NOMAD_HOST_PORT_epmd: "4369",
     NOMAD_IP_epmd: address,
@@ -22,6 +28,7 @@ async function startHostTask({ address, host }: Client, file: JobFile, index: nu
   const runtime = { ...nomad, "node.unique.name": `client${index + 1}` };
   const [task] = tasksOf(file, { variables: defaultsOf(file), runtime });
   if (!task) throw new Error("no task");
+  await writeIdentities(task, secrets);
   const running = await startTask(task, { ...nomad, ...task.env }, host);
   await running.child.waitForOutput(/"ready"/);
   return running;

@@ -1,10 +1,11 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type Child, startChild } from "../support/child.js";
+import { type Child, run, startChild } from "../support/child.js";
 import { cleanEnvironment, findProgram } from "../support/environment.js";
 import { freePort } from "../support/free-port.js";
 import { programForAll } from "../support/program-for-all.js";
+import { BIN } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const NOBODY = 65_534;
@@ -40,3 +41,18 @@ describe.skipIf(!canBecomeNobody)("$TMPDIR/srv-epmd-<uid>", () => {
     );
   });
 });
+
+test.each([
+  ["relay --relay-socket a/b/relay.sock", 3, "the folder a/b cannot be made: ENOENT"],
+  ["module --out a/b", 2, "--out: cannot write to a/b: ENOENT"],
+  ["module --app a/b", 2, "--app: cannot write to a/b: ENOENT"],
+])(
+  "a working directory that was deleted under the process ends `%s`: Node's own mkdir would try for ever",
+  async (command, code, said) => {
+    const folder = await temporaryFolder("deleted");
+    const script = `mkdir gone && cd gone && rmdir ../gone && exec ${process.execPath} ${BIN} ${command}`;
+    const result = await run("sh", ["-c", script], { env: cleanEnvironment(), cwd: folder, timeout: 20_000 });
+    expect(result).toMatchObject({ code, stdout: "" });
+    expect(result.stderr).toContain(said);
+  },
+);

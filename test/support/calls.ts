@@ -4,7 +4,7 @@ import { loadConfig } from "../../src/config/config.js";
 import { variableOf } from "../../src/config/options.js";
 
 /** Variables of the VM that srv-epmd's module reads. */
-export const OF_MODULE = ["SRV_EPMD_CONNECT", "SRV_EPMD_ADDRESS", "SRV_EPMD_LOG"];
+export const OF_MODULE = ["SRV_EPMD_CONNECT", "SRV_EPMD_ADDRESS", "SRV_EPMD_LOG", "SRV_EPMD_WAIT"];
 
 const ofOurs = (env: NodeJS.ProcessEnv) => Object.keys(env).filter((variable) => variable.startsWith("SRV_EPMD_"));
 

@@ -1,7 +1,6 @@
 import { afterEach } from "vitest";
 import type { OptionKey } from "../../src/config/options.js";
-import { ConsulClient } from "../../src/consul/client.js";
-import type { TransportOptions } from "../../src/consul/transport.js";
+import { type ClientOptions, ConsulClient } from "../../src/consul/client.js";
 import { type RegisteredNode, Registry } from "../../src/epmd/core/registry.js";
 import { Registrar } from "../../src/publish/registrar.js";
 import type { Timings } from "../../src/publish/timing.js";
@@ -11,7 +10,7 @@ import { registration, serveConfig } from "./registered-node.js";
 
 export interface ConsulPartOptions {
   readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
-  readonly client?: Partial<TransportOptions>;
+  readonly client?: Partial<ClientOptions>;
   readonly owner?: string;
   readonly timings?: Partial<Timings>;
 }
@@ -36,7 +35,7 @@ export function useConsulParts() {
     });
     const stop = async () => {
       await registrar.stop();
-      client.close();
+      await client.close(registrar.hasEntries);
     };
     stops.push(stop);
     const up = (name: string, over: Parameters<typeof registration>[2] = {}, port = 20001) =>

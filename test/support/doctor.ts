@@ -19,7 +19,7 @@ export interface Examined {
 }
 
 /** Examines until a check fails: what was broken a moment ago is seen when its time has come. */
-export function untilFails(check: string, look: () => Promise<Examined>, timeout = 10_000): Promise<Examined> {
+export function untilFails(check: string, look: () => Promise<Examined>, timeout = 20_000): Promise<Examined> {
   const failed = async () => {
     const examined = await look();
     return examined.of(check).result === "fail" && examined;

@@ -27,6 +27,7 @@ interface FakeService {
   readonly Port: number;
   readonly Meta: Record<string, string>;
   readonly Weights: { readonly Passing: number; readonly Warning: number };
+  readonly ModifyIndex?: number;
   readonly Kind?: string;
   readonly Proxy?: {
     readonly DestinationServiceName: string;
@@ -41,6 +42,7 @@ interface FakeCheck {
   Status: string;
   Output: string;
   readonly Notes?: string;
+  ModifyIndex?: number;
 }
 
 export interface FakeConsul {
@@ -120,7 +122,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     if (path === "/v1/agent/service/register") {
       const entry = JSON.parse(body) as FakeService & { Name: string; Checks: FakeCheck[] };
       registrations.push(entry as unknown as Record<string, unknown>);
-      services.set(entry.ID, { ...entry, Service: entry.Name, Address: entry.Address ?? "" });
+      services.set(entry.ID, { ...entry, Service: entry.Name, Address: entry.Address ?? "", ModifyIndex: index + 1 });
       if (url.searchParams.has("replace-existing-checks")) {
         const given = entry.Checks.map(({ CheckID }) => CheckID);
         for (const [id, check] of checks) if (check.ServiceID === entry.ID && !given.includes(id)) checks.delete(id);
@@ -148,6 +150,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     const check = update ? checks.get(update[2] ?? "") : undefined;
     if (!check) return { status: 500, body: `CheckID "${last}" does not have associated TTL` };
     check.Status = update?.[1] === "pass" ? "passing" : "critical";
+    check.ModifyIndex = index + 1;
     check.Output = url.searchParams.get("note") ?? "";
     return { status: 200, body: "" };
   };

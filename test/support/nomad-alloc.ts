@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Child, type Exit, startChild } from "./child.js";
@@ -46,12 +46,12 @@ export interface Allocation extends Placement {
   }) => Promise<ErlangNode>;
   /** Full name of the release's node. */
   readonly nodeName: string;
-  /** In Nomad's order: the sidecars and the other prestart tasks at once, the release once those have ended well. */
+  /** In Nomad's order: the sidecars at once, the release when they run, whether they answer or not. */
   readonly run: (options?: RunOptions) => Promise<RunningAllocation>;
 }
 
 export interface RunOptions {
-  /** Milliseconds by which prestart tasks start later than the others, as when their artifact takes its time. */
+  /** Milliseconds by which sidecars start later than the others, as when their artifact takes its time. */
   readonly late?: Readonly<Record<string, number>>;
 }
 
@@ -64,12 +64,12 @@ export interface RunningAllocation {
 
 export interface AllocationOptions {
   readonly variables?: Values;
-  /** What Nomad gives tasks with a `consul` block where Consul has ACLs. */
-  readonly token?: string;
+  /** What Nomad writes for the identity of a task. */
+  readonly jwt?: string;
 }
 
-/** What the release's task runs in the jobs. */
-const RELEASE = "local/release/bin/svc";
+/** What the release's task runs in the jobs: the release alone, or in a shell, behind a script. */
+const RELEASE = /^(?:\/bin\/bash -c (.+); exec )?local\/release\/bin\/svc start$/;
 
 /** Nomad's exec driver runs tasks as nobody, with few capabilities, that of port 53 among them. */
 const AS_NOBODY = [
@@ -80,7 +80,7 @@ const AS_NOBODY = [
 export async function createAllocation(
   client: Client,
   file: JobFile,
-  { variables = {}, token }: AllocationOptions = {},
+  { variables = {}, jwt }: AllocationOptions = {},
 ): Promise<Allocation> {
   const given = Object.fromEntries(Object.keys(file.variables).map((name) => [name, "not-fetched"]));
   const values = { ...given, ...defaultsOf(file), ...variables };
@@ -96,14 +96,15 @@ export async function createAllocation(
     if (!found) throw new Error(`there is no task ${name}`);
     return found;
   };
-  const environment = ({ name, env, hasToken }: Omit<Task, "command" | "args">): Record<string, string> => ({
+  const environment = ({ name, env }: Omit<Task, "command" | "args">): Record<string, string> => ({
     ...nomad,
     NOMAD_TASK_NAME: name,
-    ...(hasToken && token !== undefined && { CONSUL_HTTP_TOKEN: token }),
     ...env,
   });
-  const release = tasks.find(({ command }) => command === RELEASE);
+  const commandOf = ({ command, args }: Task) => RELEASE.exec([command, ...args].join(" "));
+  const release = tasks.find((each) => commandOf(each) !== null);
   if (!release?.env.RELEASE_NODE) throw new Error(`no task runs ${RELEASE}`);
+  const [, before] = commandOf(release) ?? [];
   const nodeName = release.env.RELEASE_NODE;
 
   const start: Allocation["start"] = async (name) => startTask(task(name), environment(task(name)), netns);
@@ -120,6 +121,9 @@ export async function createAllocation(
     });
   };
   await mkdir(join(placement.allocDir, "logs"));
+  const secrets = secretsOf(placement);
+  await mkdir(secrets);
+  for (const each of tasks) await writeIdentities(each, secrets, jwt);
   return {
     ...placement,
     shortId,
@@ -129,20 +133,15 @@ export async function createAllocation(
     node,
     nodeName,
     run: async ({ late = {} } = {}) => {
-      const before = tasks.filter(({ lifecycle }) => lifecycle !== "main");
-      const started = await Promise.all(
-        before.map(async (each) => {
-          await sleep(late[each.name] ?? 0);
-          return { ...each, running: await start(each.name) };
-        }),
+      const sidecars = await Promise.all(
+        tasks
+          .filter(({ lifecycle }) => lifecycle === "sidecar")
+          .map(async (each) => {
+            await sleep(late[each.name] ?? 0);
+            return { ...each, running: await start(each.name) };
+          }),
       );
-      const sidecars = started.filter(({ lifecycle }) => lifecycle === "sidecar");
-      for (const { name, lifecycle, running } of started) {
-        if (lifecycle === "sidecar") continue;
-        const { code } = await running.child.exited;
-        const logs = started.map((each) => `${each.name}: ${each.running.child.stderr()}`).join("\n");
-        if (code !== 0) throw new Error(`task ${name} ended with ${code}:\n${logs}`);
-      }
+      if (before !== undefined) await netns.run("bash", "-c", before);
       const vm = await node();
       return {
         sidecar: (name) => {
@@ -186,6 +185,14 @@ export async function startTask(
   return { pid, child, log: () => parse(child.stderr()), stop: () => end(killSignal), killAll: () => end("SIGKILL") };
 }
 
+/** What Nomad writes into a task's folder of secrets. @param jwt any will do where Consul has no ACLs */
+export async function writeIdentities({ identities }: Task, folder: string, jwt = "e30.e30.e30"): Promise<void> {
+  for (const name of identities) await writeFile(join(folder, `nomad_${name}.jwt`), jwt);
+}
+
+/** One for all tasks. */
+const secretsOf = ({ allocDir }: Pick<Placement, "allocDir">) => join(allocDir, "..", "secrets");
+
 /** NOMAD_UPSTREAM_*, by the name of the destination as it is and cleaned. */
 function ofUpstreams(upstreams: MeshService["upstreams"]): Record<string, string> {
   const entries = upstreams.flatMap(({ destination, port }) =>
@@ -209,7 +216,7 @@ function ofAllocation({ id, ip, ports, allocDir }: Placement, { address }: Clien
     NOMAD_JOB_NAME: "svc",
     NOMAD_ALLOC_DIR: allocDir,
     NOMAD_TASK_DIR: "/local",
-    NOMAD_SECRETS_DIR: "/secrets",
+    NOMAD_SECRETS_DIR: secretsOf({ allocDir }),
   };
   for (const { label: asWritten, hostPort, taskPort } of ports) {
     const label = asWritten.replaceAll(/\W/g, "_");

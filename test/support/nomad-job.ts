@@ -19,9 +19,12 @@ export interface JobFile {
   readonly jobs: Readonly<Record<string, readonly Body[]>>;
 }
 
-/** @throws where it is no HCL, with line and column */
-export async function readJob(name: string): Promise<JobFile> {
-  const text = await readFile(`${JOBS}${name}`, "utf8");
+/**
+ * @param edit what a user changes in the file
+ * @throws where it is no HCL, with line and column
+ */
+export async function readJob(name: string, edit = (text: string) => text): Promise<JobFile> {
+  const text = edit(await readFile(`${JOBS}${name}`, "utf8"));
   const file = (await parse(name, text)) as { variable?: Record<string, Body[]>; job?: JobFile["jobs"] };
   const variables = Object.fromEntries(Object.entries(file.variable ?? {}).map(([key, body]) => [key, first(body)]));
   return { text, variables, jobs: file.job ?? {} };
@@ -83,8 +86,8 @@ export interface Task {
   /** Of its `env` block. */
   readonly env: Readonly<Record<string, string>>;
   readonly killSignal: NodeJS.Signals;
-  /** It has a `consul` block, so Nomad gives it a token where Consul has ACLs. */
-  readonly hasToken: boolean;
+  /** Names of its identities whose JWT Nomad writes into a file. */
+  readonly identities: readonly string[];
 }
 
 /** The tasks of the job's only group, in the order of the file. */
@@ -100,7 +103,9 @@ export function tasksOf(file: JobFile, scope: Scope): Task[] {
       env: Object.fromEntries(Object.entries(block(body, "env") ?? {}).map(([key, text]) => [key, fill(text, scope)])),
       // Nomad's default for every driver but docker.
       killSignal: (body.kill_signal ?? "SIGINT") as NodeJS.Signals,
-      hasToken: block(body, "consul") !== undefined,
+      identities: ((body.identity ?? []) as Body[])
+        .filter(({ file }) => file === true)
+        .map(({ name: own }) => String(own)),
     };
   });
 }

@@ -68,6 +68,10 @@ const TASK: Kind = {
       blocks: { options: { attributes: ["checksum"] } },
     },
     consul: { attributes: ["cluster", "namespace", "partition"] },
+    identity: {
+      attributes: ["name", "aud", "env", "file", "filepath", "ttl", "change_mode", "change_signal"],
+      required: ["aud"],
+    },
     env: { free: true },
     restart: RESTART,
     resources: { attributes: ["cpu", "memory", "memory_max"], required: ["cpu", "memory"] },

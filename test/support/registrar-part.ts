@@ -1,8 +1,7 @@
 import { afterEach, beforeEach } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
-import { ConsulClient } from "../../src/consul/client.js";
-import type { TransportOptions } from "../../src/consul/transport.js";
+import { type ClientOptions, ConsulClient } from "../../src/consul/client.js";
 import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
 import { Registrar } from "../../src/publish/registrar.js";
 import type { Timings } from "../../src/publish/timing.js";
@@ -35,7 +34,7 @@ export interface PartOptions {
   readonly owner?: string;
   readonly flags?: Partial<Record<OptionKey, string | readonly string[]>>;
   readonly env?: Environment;
-  readonly client?: Partial<TransportOptions>;
+  readonly client?: Partial<ClientOptions>;
   readonly timings?: Partial<Timings>;
   readonly mostPublished?: number;
 }
@@ -74,7 +73,7 @@ export function useRegistrars(): Bench {
   afterEach(async () => {
     for (const { registrar, client } of parts) {
       await registrar.stop();
-      client.close();
+      await client.close();
     }
     parts.clear();
     await fake.close();

@@ -1,5 +1,5 @@
 import type { LocalNode, Status } from "../../src/admin/core/status.js";
-import type { ClusterNode } from "../../src/consul/core/catalogue.js";
+import type { ClusterNode } from "../../src/catalogue/core/instances.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
 
 /** 2025-03-14T14:03:22Z: what the fixtures call now. */
@@ -73,6 +73,7 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     nodes: [],
     left: [],
     cluster: { outcome: "none", reason: "no --domain lies under Consul's domain, service.consul" },
+    followed: [],
     lookUps: [],
     relays: undefined,
     ...own,

@@ -5,8 +5,8 @@ import {
   nodesOfService,
   type ServiceInstance,
   type ServiceMember,
-} from "../../src/consul/core/catalogue.js";
-import { matchNodes, nodesAlive } from "../../src/consul/core/matching.js";
+} from "../../src/catalogue/core/instances.js";
+import { matchNodes, nodesAlive } from "../../src/catalogue/core/matching.js";
 import { Domains, parseServiceDomain } from "../../src/names/domains.js";
 import { parseGlob } from "../../src/text.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
@@ -15,7 +15,17 @@ const HOST = "svc.service.consul";
 const WHOLE = { tagSuffix: undefined };
 
 function instance(over: Partial<ServiceInstance> = {}): ServiceInstance {
-  return { serviceId: "id", tags: [], port: 20001, meta: {}, address: "10.0.0.1", critical: false, ...over };
+  return {
+    serviceId: "id",
+    tags: [],
+    port: 20001,
+    meta: {},
+    address: "10.0.0.1",
+    critical: false,
+    weight: 1,
+    version: 0,
+    ...over,
+  };
 }
 
 /** `name@host:port` of each node. */

@@ -178,7 +178,7 @@ describe("what nobody knows", () => {
   });
 
   test("does not warn when it belongs to the Erlang module", () => {
-    const env = { SRV_EPMD_ADDRESS: "127.0.0.1", SRV_EPMD_CONNECT: "x", SRV_EPMD_LOG: "debug" };
+    const env = { SRV_EPMD_ADDRESS: "127.0.0.1", SRV_EPMD_CONNECT: "x", SRV_EPMD_LOG: "debug", SRV_EPMD_WAIT: "1m" };
     expect(load({ env }).warnings).toEqual([]);
   });
 

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { LoginRefused } from "../../src/consul/acl-api.js";
 import { AgentAnswer } from "../../src/consul/transport.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
@@ -124,7 +125,13 @@ describe("what is told of the agent", () => {
     new ConsulError(code, `PUT /v1/agent: ${said}`, { cause: new AgentAnswer(said) });
   const stateOf = (hasTokenFile = true) => {
     let recovered = 0;
-    const state = new AgentState({ log: told.log, now: () => now, recovered: () => recovered++, hasTokenFile });
+    const state = new AgentState({
+      log: told.log,
+      now: () => now,
+      recovered: () => recovered++,
+      hasTokenFile,
+      logsIn: false,
+    });
     return { state, recovered: () => recovered };
   };
   const call = (over: object = {}) => ({ sentAt: now, service: "svc", action: "register", ...over }) as const;
@@ -169,6 +176,26 @@ describe("what is told of the agent", () => {
       "Consul knows the token",
       'Consul refuses the token (Permission denied): it needs the policy service "svc" { policy = "write" }',
       "Consul accepts the nodes of this service again",
+    ]);
+  });
+
+  test("is a login that Consul refuses: why is told once, and until it gives a token", () => {
+    let recovered = 0;
+    const state = new AgentState({
+      ...{ log: told.log, now: () => now, recovered: () => recovered++, hasTokenFile: false, logsIn: true },
+    });
+    const refused = (why: string) =>
+      new ConsulError("CONSUL_UNAVAILABLE", `cannot log in to Consul: ${why}`, { cause: new LoginRefused(why) });
+    for (const name of NAMES) state.failed(refused(`no rule ${name === NAMES[0] ? 1 : 2}`), call());
+    // The latest reason is shown, the first one is in the log.
+    expect([state.trouble, state.isSilent]).toEqual(["cannot log in to Consul: no rule 2", true]);
+    state.succeeded(call());
+    expect([state.trouble, recovered]).toEqual([undefined, 1]);
+    state.failed(answer("CONSUL_FORBIDDEN", "ACL not found"), call());
+    expect(told.messages()).toEqual([
+      "cannot log in to Consul: no rule 1; nodes are registered here and published later",
+      "srv-epmd has logged in to Consul",
+      "Consul does not know the token (ACL not found), it was deleted or has expired: srv-epmd logs in again",
     ]);
   });
 

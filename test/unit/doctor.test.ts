@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ServiceMember } from "../../src/consul/core/catalogue.js";
+import type { ServiceMember } from "../../src/catalogue/core/instances.js";
 import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
@@ -134,7 +134,7 @@ describe("why Consul has no SRV record for a node", () => {
   const asked = { full: "node_a@svc.service.consul", aliveName: "node_a", tag: "node_a", service: "svc" };
   const member = (over: Partial<ServiceMember>): ServiceMember => ({
     ...{ serviceId: "id", tags: ["node_b"], port: 9100, meta: {}, critical: false, health: "passing" },
-    ...{ address: "10.0.0.1", machine: "box1" },
+    ...{ address: "10.0.0.1", machine: "box1", weight: 1, version: 0 },
     ...over,
   });
   const why = (members: readonly ServiceMember[], services: readonly string[] = []) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ServiceMember } from "../../src/consul/core/catalogue.js";
+import type { ServiceMember } from "../../src/catalogue/core/instances.js";
 import { hostOfEntry, membersByName, namesakes } from "../../src/publish/core/claims.js";
 import { serveConfig } from "../support/registered-node.js";
 import { OWNER, STRANGER, serviceEntry } from "../support/service-entry.js";
@@ -10,7 +10,7 @@ function member(over: Partial<ServiceMember> & { readonly node?: string; readonl
   const { node, owner, ...rest } = over;
   return {
     ...{ serviceId: "id", tags: ["node_b"], port: 20_001, critical: false, health: "passing", address: "10.0.0.1" },
-    machine: "box1",
+    ...{ machine: "box1", weight: 1, version: 0 },
     meta: {
       ...(node !== undefined && { "erlang-node": node }),
       ...(owner !== undefined && { "srv-epmd-owner": owner }),

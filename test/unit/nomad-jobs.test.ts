@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { flagKeysOf } from "../../src/cli/parse.js";
+import { flagOf } from "../../src/config/options.js";
 import { complaintsOf, foreignToModule } from "../support/calls.js";
 import {
   type Body,
@@ -117,6 +119,18 @@ describe.each(NAMES)("%s", (name) => {
     }
   });
 
+  test("gives what resolve, names and wait need as variables: nomad alloc exec gives them the environment alone", () => {
+    const tools = (["resolve", "names", "wait"] as const).flatMap((tool) =>
+      flagKeysOf(tool).map((key) => `--${flagOf(key)}`),
+    );
+    for (const { name: task, args } of ours()) {
+      expect(
+        args.filter((arg) => tools.includes(arg.split("=")[0] ?? "")),
+        task,
+      ).toEqual([]);
+    }
+  });
+
   test("gives a VM no variable of srv-epmd but the module's, keeps it from starting an EPMD, and stops it in order", () => {
     for (const { command, env, killSignal } of tasks()) {
       if (command === "local/srv-epmd") continue;
@@ -127,12 +141,16 @@ describe.each(NAMES)("%s", (name) => {
   });
 
   test("fetches what each task runs, checked, to where its command says", () => {
-    for (const [task, body] of Object.entries(blocks(group, "task"))) {
-      const artifact = block(body, "artifact") ?? {};
-      expect(block(artifact, "options")?.checksum, task).toMatch(/^\$\{var\.\w+_checksum\}$/);
-      const destination = String(artifact.destination);
-      expect(String(block(body, "config")?.command).startsWith(destination), task).toBe(true);
-      expect(artifact.mode, task).toBe(destination === "local/srv-epmd" ? "file" : undefined);
+    for (const { name: task, command, args } of tasks()) {
+      const artifacts = (blocks(group, "task")[task]?.artifact ?? []) as Body[];
+      const destinations = artifacts.map(({ destination }) => String(destination));
+      const run = [command, ...args].flatMap((words) => words.split(" ")).filter((word) => word.startsWith("local/"));
+      const fetched = run.map((program) => destinations.find((destination) => program.startsWith(destination)));
+      expect(fetched.sort(), task).toEqual(destinations.sort());
+      for (const artifact of artifacts) {
+        expect(block(artifact, "options")?.checksum, task).toMatch(/^\$\{var\.\w+_checksum\}$/);
+        expect(artifact.mode, task).toBe(artifact.destination === "local/srv-epmd" ? "file" : undefined);
+      }
     }
   });
 
@@ -144,12 +162,38 @@ describe.each(NAMES)("%s", (name) => {
     }
   });
 
-  test("with a VM: runs srv-epmd beside it, and waits for it before the VM", () => {
-    const hasVm = tasks().some(({ command }) => command !== "local/srv-epmd");
+  test("with a VM: runs srv-epmd beside it, which the module waits for, or a shell before a stock VM", () => {
     const lifecycles = Object.fromEntries(ours().map(({ args, lifecycle }) => [args[0], lifecycle]));
-    if (hasVm) expect(lifecycles).toMatchObject({ serve: "sidecar", wait: "prestart" });
-    else expect(lifecycles).toEqual({ serve: "main" });
+    const vm = tasks().find(({ command }) => command !== "local/srv-epmd");
+    if (!vm) {
+      expect(lifecycles).toEqual({ serve: "main" });
+      return;
+    }
+    expect(lifecycles.serve).toBe("sidecar");
     expect([undefined, "sidecar"]).toContain(lifecycles.relay);
+    // A task costs a copy of the chroot: none has nothing to do but to wait.
+    expect(Object.keys(lifecycles)).not.toContain("wait");
+    const hasModule = /-epmd_module srv_epmd/.test(vm.env.ERL_ZFLAGS ?? "");
+    const waits = hasModule ? "" : "/bin/bash -c for .+ </dev/tcp/127\\.0\\.0\\.1/4369 .+; exec ";
+    expect([vm.command, ...vm.args].join(" ")).toMatch(new RegExp(`^${waits}local/release/bin/svc start$`));
+  });
+
+  test("where it asks Consul, logs in with a JWT of an identity that Nomad itself has no use for", () => {
+    for (const { name: task, args, env, identities } of ours()) {
+      const asks = args[0] === "serve" && env.SRV_EPMD_REGISTER !== "none";
+      // For one called consul_default Nomad logs in too, and fails where Consul's ACLs are off.
+      expect(identities, task).toEqual(asks ? ["consul"] : []);
+      const [identity] = (blocks(group, "task")[task]?.identity ?? []) as Body[];
+      // Without env and change_mode, a new JWT restarts nothing.
+      if (asks) expect(identity).toEqual({ name: "consul", aud: ["consul.io"], file: true, ttl: "1h" });
+      expect(env.SRV_EPMD_CONSUL_AUTH_METHOD, task).toBe(asks ? "srv-epmd" : undefined);
+      expect(env.SRV_EPMD_CONSUL_BEARER_TOKEN_FILE, task).toBe(asks ? "abcd1234/nomad_consul.jwt" : undefined);
+    }
+  });
+
+  test("at a stop takes its services out of Consul before it stops a task", () => {
+    expect(servicesOf(group)).not.toEqual([]);
+    expect(String(group.shutdown_delay)).toMatch(/^[1-9][0-9]*s$/);
   });
 });
 

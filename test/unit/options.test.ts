@@ -9,6 +9,7 @@ import {
   variableOf,
 } from "../../src/config/options.js";
 import { boolean } from "../../src/config/values.js";
+import { OF_MODULE } from "../support/calls.js";
 
 const COMMANDS: readonly Command[] = ["serve", "resolve", "names", "wait"];
 
@@ -45,7 +46,7 @@ describe("the table of options", () => {
 
   test("keeps the variables of the Erlang module free", () => {
     const variables = OPTION_KEYS.map(variableOf);
-    for (const name of ["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG"]) expect(variables).not.toContain(name);
+    for (const name of OF_MODULE) expect(variables).not.toContain(name);
   });
 
   test("marks every option that carries a secret itself", () => {

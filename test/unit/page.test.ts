@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import PAGE_JS from "../../src/admin/page/page.client.js";
 import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
+import type { FollowedStatus } from "../../src/catalogue/core/backend.js";
 import { rowsOf, tagsOf, textOf } from "../support/markup.js";
 import {
   busyStatus,
@@ -80,6 +81,16 @@ describe("what stands at the top", () => {
   test("that it publishes nothing", () => {
     const { consul } = busyStatus();
     expect(textOf(page(busyStatus({ consul: { ...consul, publishes: false } })))).toContain("nothing is published");
+  });
+
+  test("how many services are followed, and whether their catalogue answers", () => {
+    const of = (service: string, state: FollowedStatus["state"]): FollowedStatus => {
+      return { catalogue: "consul", service, state, instances: 3 };
+    };
+    expect(textOf(page(busyStatus()))).not.toContain("followed");
+    expect(textOf(page(busyStatus({ followed: [of("svc", "current")] })))).toContain("1 service followed current");
+    const followed = [of("svc", "current"), of("a", "broken"), of("b", "unknown")];
+    expect(textOf(page(busyStatus({ followed })))).toContain("3 services followed 2 not current");
   });
 });
 

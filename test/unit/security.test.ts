@@ -13,7 +13,9 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_AHEAD = 64 * 1024;"],
   ["64 KiB, 1 MiB", "src/epmd/connection.ts", "MAX_UNREAD = 1024 * 1024;"],
   ["32 MiB; the one", "src/epmd/connection.ts", "MAX_UNREAD_OF_ALL = 32 * 1024 * 1024;"],
-  ["32 SRV records, 64 endpoints", "src/resolve/srv-source.ts", "MAX_RECORDS = 32;"],
+  ["32 SRV records or instances, 64 endpoints", "src/resolve/core/endpoints.ts", "MAX_OFFERS = 32;"],
+  ["| 64, forgotten", "src/catalogue/catalogue.ts", "MAX_SERVICES = 64;"],
+  ["forgotten 10 minutes", "src/catalogue/followed.ts", "idle: 600_000,"],
   ["8 probes", "src/resolve/node-resolver.ts", "MAX_PROBES = 8;"],
   ["16 address queries", "src/resolve/addresses.ts", "MAX_QUERIES = 16;"],
   ["8 attempts at once", "src/relay/dial.ts", "MAX_ATTEMPTS = 8;"],
@@ -35,6 +37,8 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["4,096 relays", "src/relay/limits.ts", "MAX_RELAYS = 4096;"],
   ["32 endpoints for each", "src/relay/wire/protocol.ts", "MAX_ENDPOINTS = 32;"],
   ["passed on: 512", "src/gateway/forward.ts", "MAX_FORWARDS = 512;"],
+  ["a JWT may be 64 KiB", "src/consul/core/login.ts", "MAX_JWT = 64 * 1024;"],
+  ["pauses that grow to 30 s", "src/consul/login.ts", "LONGEST_PAUSE = 30_000;"],
   ["1,280 bytes", "src/distribution/wire/handshake.ts", "MAX_MESSAGE = 1280;"],
 ];
 

@@ -1,4 +1,5 @@
-import type { ClusterNode } from "../../consul/core/catalogue.js";
+import type { FollowedStatus } from "../../catalogue/core/backend.js";
+import type { ClusterNode } from "../../catalogue/core/instances.js";
 import type { LookUp } from "../../daemon/core/observations.js";
 import type { RelayStatus } from "../../relay/wire/protocol.js";
 import { listed } from "../../text.js";
@@ -72,6 +73,8 @@ export interface Status {
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];
   readonly cluster: Cluster;
+  /** The services that look-ups and patterns follow. */
+  readonly followed: readonly FollowedStatus[];
   /** Newest first. */
   readonly lookUps: readonly LookUp[];
   /** Undefined without a gateway, and without a relay process. */

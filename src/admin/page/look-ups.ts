@@ -71,7 +71,7 @@ function asker(lookUp: LookUp): Content {
 }
 
 function sourceWords({ source, stale }: LookUp): Content {
-  const why = "the last good answer, because every name server failed";
+  const why = "the last good answer, because nobody who could know better answers";
   return stale ? html`${source} <span title="${why}">${pill("doubtful", "stale")}</span>` : source;
 }
 

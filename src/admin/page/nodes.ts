@@ -1,4 +1,4 @@
-import type { ClusterNode } from "../../consul/core/catalogue.js";
+import type { ClusterNode } from "../../catalogue/core/instances.js";
 import { hostPort } from "../../net/ip.js";
 import type { LeftEntry, LocalNode, Status } from "../core/status.js";
 import {

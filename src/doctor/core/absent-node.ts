@@ -1,4 +1,4 @@
-import type { ServiceMember } from "../../consul/core/catalogue.js";
+import type { ServiceMember } from "../../catalogue/core/instances.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
 import { listed, nearest } from "../../text.js";

@@ -1,4 +1,4 @@
-import { nodesOfService, type ServiceMember } from "../../consul/core/catalogue.js";
+import { nodesOfService, type ServiceMember } from "../../catalogue/core/instances.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import { type DomainSettings, nodeDomain, parseServiceDomain } from "../../names/domains.js";
 import { formatNodeName } from "../../names/node-name.js";

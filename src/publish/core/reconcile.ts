@@ -60,8 +60,11 @@ type Step =
   /** Nothing is to be done before then, or at all (undefined). */
   | { readonly action: "wait"; readonly until: number | undefined };
 
-/** `unknown`: the agent has no such service or check. `unsure`: no answer. `refused`: the agent refused the call. */
-export type StepResult = "done" | "unknown" | "unsure" | "refused";
+/**
+ * `unknown`: the agent has no such service or check. `unsure`: no answer. `refused`: the agent refused the call.
+ * `confirmed`: nothing was sent, since the agent has the entry that its list had left out.
+ */
+export type StepResult = "done" | "unknown" | "unsure" | "refused" | "confirmed";
 
 /**
  * The next step that brings Consul closer to the target.
@@ -172,6 +175,11 @@ function* removals(held: HeldMap): Generator<Work> {
 export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt: number, ttl: number): HeldMap {
   const next = new Map(held);
   const before = held.get(step.id);
+  if (result === "confirmed") {
+    if (!before) return held;
+    const { unlisted: _, ...listed } = before;
+    return next.set(step.id, listed);
+  }
   const times = { refreshAt: sentAt + ttl / 3, expiresAt: sentAt + ttl };
   if (step.action === "register") {
     const { entry } = step;

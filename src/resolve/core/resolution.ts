@@ -6,7 +6,7 @@ import type { Endpoint, Family } from "../../net/endpoint.js";
 import { fillTemplate } from "../../text.js";
 
 /** The sources, in the order in which they are asked. */
-export type SourceName = "registry" | "static" | "upstream" | "srv" | "fallback";
+export type SourceName = "registry" | "static" | "upstream" | "catalogue" | "srv" | "fallback";
 
 /** The fields of ALIVE2_REQ and PORT2_RESP beside port and name. */
 export interface NodeDescription {
@@ -19,7 +19,7 @@ export interface NodeDescription {
 
 /** What was left out at a bound of a look-up. */
 export interface LeftOut {
-  readonly what: "SRV records" | "endpoints" | "EPMDs" | "probes";
+  readonly what: "SRV records" | "instances" | "endpoints" | "EPMDs" | "probes";
   readonly count: number;
   readonly of: number;
 }
@@ -31,7 +31,7 @@ export interface Found {
   readonly endpoints: readonly Endpoint[];
   /** Seconds for which the answer may be kept. */
   readonly ttl: number;
-  /** Every name server failed, and this is the last good answer (RFC 8767). */
+  /** The last good answer, because every name server failed (RFC 8767), or no source that answers has the node. */
   readonly stale: boolean;
   /** As the node registered it, here or with another EPMD; undefined: the response has synthetic values. */
   readonly description?: NodeDescription;
@@ -52,6 +52,9 @@ export const NOT_FOUND_CODES = [
   "UPSTREAM_NONE",
   "UPSTREAM_NO_SIDECAR",
   "UPSTREAM_NO_ADDRESS",
+  "CATALOGUE_UNKNOWN",
+  "CATALOGUE_NO_NODE",
+  "CATALOGUE_NO_ADDRESS",
   "SRV_NXDOMAIN",
   "SRV_NODATA",
   "SRV_NOT_OFFERED",
@@ -200,6 +203,22 @@ export type TraceEvent =
       readonly qtype: string;
       /** Those of the type asked for. */
       readonly records: number;
+    }
+  | {
+      readonly step: "catalogue";
+      /** `Consul` */
+      readonly title: string;
+      readonly service: string;
+      readonly datacenter?: string | undefined;
+      readonly namespace?: string | undefined;
+      readonly tag: string | undefined;
+      /** `current`, `broken`, `behind` or `unknown`: see ServiceView. */
+      readonly state: string;
+      /** Milliseconds since its last answer, and the instances of the service in it; undefined when unknown. */
+      readonly ageMs: number | undefined;
+      readonly instances: number | undefined;
+      /** Those with the tag that are not critical. */
+      readonly held: readonly { readonly address: string; readonly port: number; readonly weight: number }[];
     }
   | { readonly step: "hosts-file"; readonly name: string; readonly addresses: readonly string[] }
   /** A bound of a look-up was reached. */

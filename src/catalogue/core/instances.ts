@@ -9,17 +9,21 @@ import { formatNodeName, parseNodeName } from "../../names/node-name.js";
 import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
 import type { Glob } from "../../text.js";
 
-/** An instance of a service as Consul's health API has it. */
+/** An instance of a service as a catalogue has it. */
 export interface ServiceInstance {
   readonly serviceId: string;
   readonly tags: readonly string[];
   /** 0: none. */
   readonly port: number;
   readonly meta: Readonly<Record<string, string>>;
-  /** That of the instance, else of its machine: the one that Consul's DNS gives. */
+  /** That of the instance, else of its machine: the one that Consul's DNS gives. It may be a host name. */
   readonly address: string;
-  /** A check of the instance or of its machine is critical: Consul's DNS leaves it out. */
+  /** A check of the instance or of its machine is critical: Consul's DNS leaves it out. False where a catalogue has no health. */
   readonly critical: boolean;
+  /** The weight of its SRV record, which in Consul depends on its health; 1 where a catalogue has none. */
+  readonly weight: number;
+  /** Another one after each change of the entry or of the status of a check (ModifyIndex); 0: not known. */
+  readonly version: number;
 }
 
 /** The same with its health and its machine, for people. */

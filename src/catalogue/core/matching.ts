@@ -12,7 +12,7 @@ import {
 } from "../../names/domains.js";
 import { formatNodeName, parseNamePattern } from "../../names/node-name.js";
 import type { Glob } from "../../text.js";
-import { compare, type ListedNode, nodesOfService, type ServiceInstance } from "./catalogue.js";
+import { compare, type ListedNode, nodesOfService, type ServiceInstance } from "./instances.js";
 
 /** A question for nodes of a Consul service. */
 export interface AskedService {

@@ -1,0 +1,33 @@
+import { readConsulName } from "../../names/domains.js";
+import type { CatalogueQuery } from "./backend.js";
+import type { ServiceInstance } from "./instances.js";
+
+/** What a look-up asks a catalogue for. */
+export interface CatalogueQuestion {
+  readonly query: CatalogueQuery;
+  /** Only instances with this tag; undefined: all. */
+  readonly tag: string | undefined;
+}
+
+/**
+ * What Consul's DNS would look up for a name: `n1.svc.service.dc1.consul` is the tag n1 of svc in dc1.
+ * @param owner lower case, without trailing dot
+ * @returns undefined for a name that is no service's, and for one that names a partition, a namespace or a peer
+ */
+export function consulQuestion(owner: string, consulDomain: string): CatalogueQuestion | undefined {
+  const name = readConsulName(owner, consulDomain);
+  if (name?.kind !== "service") return undefined;
+  const { service, tagSuffix, datacenter } = name;
+  const labels = [...(tagSuffix === undefined ? [] : [tagSuffix]), service, "service"];
+  const forms = datacenter === undefined ? [[]] : [[datacenter], [datacenter, "dc"]];
+  if (!forms.some((place) => [...labels, ...place, consulDomain].join(".") === owner)) return undefined;
+  return { query: { service, datacenter }, tag: tagSuffix };
+}
+
+/** The instances that are in Consul's DNS under a tag. It compares tags whatever their case, and leaves out critical ones. */
+export function instancesInDns(instances: readonly ServiceInstance[], tag: string | undefined): ServiceInstance[] {
+  const wanted = tag?.toLowerCase();
+  // The length first: a service may have thousands of instances.
+  const isWanted = (one: string) => one.length === wanted?.length && one.toLowerCase() === wanted;
+  return instances.filter(({ critical, tags }) => !critical && (wanted === undefined || tags.some(isWanted)));
+}

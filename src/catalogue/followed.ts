@@ -1,0 +1,203 @@
+import { canonicalIp } from "../net/ip.js";
+import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
+import { nextIndex, type ServiceInstance } from "./core/instances.js";
+import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
+
+/** Milliseconds. */
+export interface CatalogueTimings extends FollowTimings {
+  /** A service for which nobody has asked for this long is no longer followed. */
+  readonly idle: number;
+  /** How long look-ups wait for the first answer, counted from the first of them. */
+  readonly firstAnswer: number;
+  /** How late an answer may be before the follow counts as broken. */
+  readonly margin: number;
+  /** A list must be empty for this long, while DNS has nodes, before it counts as unreadable. */
+  readonly settle: number;
+}
+
+export const TIMINGS: CatalogueTimings = {
+  ...FOLLOW_TIMINGS,
+  idle: 600_000,
+  firstAnswer: 300,
+  margin: 2_000,
+  settle: 2_000,
+};
+
+/** What is known of a service at one moment. */
+export interface ServiceView {
+  readonly instances: readonly ServiceInstance[];
+  /** Of these: they refused a connection, and have not changed since. */
+  readonly refused: ReadonlySet<ServiceInstance>;
+  /** Milliseconds since the last answer of the back end. */
+  readonly age: number;
+  readonly state: FollowState;
+  /** Milliseconds for which it has been broken or behind; 0 while current. */
+  readonly broken: number;
+}
+
+interface FollowedDeps {
+  readonly backend: CatalogueBackend;
+  /** False: one query. */
+  readonly follow: boolean;
+  readonly timings: CatalogueTimings;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** @param isFirst the query was to be answered at once @param elapsed milliseconds of the query */
+  readonly answered: (isFirst: boolean, elapsed: number) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** The instances of one service, followed from the construction until the end. */
+export class FollowedService {
+  readonly #query: CatalogueQuery;
+  readonly #deps: FollowedDeps;
+  readonly #follower: Follower<readonly ServiceInstance[], number>;
+  /** Requests that wait for the first answer. */
+  readonly #waiting = new Set<() => void>();
+  readonly beganAt: number;
+  #instances: readonly ServiceInstance[] | undefined;
+  #refused: ReadonlySet<ServiceInstance> = new Set();
+  /** The query under way. */
+  #asked: { readonly at: number; readonly index: number } | undefined;
+  #answeredAt: number;
+  /** Of the first answer. */
+  #firstAt = Number.POSITIVE_INFINITY;
+  #failingSince: number | undefined;
+  #everHeld = false;
+  #failure: unknown;
+
+  constructor(query: CatalogueQuery, deps: FollowedDeps) {
+    const { backend, now, random, timings } = deps;
+    this.#query = query;
+    this.#deps = deps;
+    this.beganAt = now();
+    this.#answeredAt = this.beganAt;
+    this.#follower = new Follower<readonly ServiceInstance[], number>({
+      ...{ now, random, timings },
+      query: async (index = 0, wait, signal) => {
+        this.#asked = { at: now(), index };
+        const answer = await backend.follow(query, index, wait, signal);
+        return { value: answer.instances, position: nextIndex(index, answer.index) };
+      },
+      answered: (instances) => this.#answered(instances),
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  /** Undefined before the first answer. */
+  get view(): ServiceView | undefined {
+    if (this.#instances === undefined) return undefined;
+    const since = this.#brokenSince();
+    const now = this.#deps.now();
+    const broken = since === undefined ? 0 : now - since;
+    const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
+    return { instances: this.#instances, refused: this.#refused, age: now - this.#answeredAt, state, broken };
+  }
+
+  get isBroken(): boolean {
+    return this.#brokenSince() !== undefined;
+  }
+
+  /** Why the last query failed; undefined when it did not. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** The list has been empty from the beginning, for longer than DNS and the catalogue differ while a node registers. */
+  get seemsUnreadable(): boolean {
+    const { now, timings } = this.#deps;
+    return !this.#everHeld && !this.isBroken && now() - this.#firstAt >= timings.settle;
+  }
+
+  status(): FollowedStatus {
+    return {
+      catalogue: this.#deps.backend.name,
+      ...this.#query,
+      state: this.view?.state ?? "unknown",
+      instances: this.#instances?.length,
+    };
+  }
+
+  /** Ends the pause before a retry. */
+  hasten(): void {
+    this.#follower.hasten();
+  }
+
+  refused({ address, port }: { readonly address: string; readonly port: number }): void {
+    const isThere = (instance: ServiceInstance) =>
+      instance.port === port && canonicalIp(instance.address) === canonicalIp(address);
+    this.#refused = new Set([...this.#refused, ...(this.#instances ?? []).filter(isThere)]);
+  }
+
+  /** Resolves with the next answer or failure, or when the time is over. @returns whether the time is over */
+  outcome(limit: number): Promise<boolean> {
+    if (this.#follower.isClosed) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const end = (isOver: boolean) => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve(isOver);
+      };
+      const done = () => end(false);
+      const timer = setTimeout(end, Math.max(0, limit), true);
+      this.#waiting.add(done);
+    });
+  }
+
+  /** Never rejects. */
+  async close(): Promise<void> {
+    const closed = this.#follower.close();
+    this.#settle();
+    await closed;
+  }
+
+  #answered(instances: readonly ServiceInstance[]): void {
+    const { now, follow, answered } = this.#deps;
+    const { at, index } = this.#asked ?? { at: this.beganAt, index: 0 };
+    this.#asked = undefined;
+    this.#answeredAt = now();
+    this.#firstAt = Math.min(this.#firstAt, this.#answeredAt);
+    this.#refused = unchanged(this.#refused, instances);
+    this.#instances = instances;
+    this.#everHeld ||= instances.length > 0;
+    this.#failingSince = undefined;
+    this.#failure = undefined;
+    answered(index === 0, this.#answeredAt - at);
+    if (!follow) void this.#follower.close();
+    this.#settle();
+  }
+
+  #failed(error: unknown): void {
+    const { now, follow, failed } = this.#deps;
+    this.#failingSince ??= this.#brokenSince() ?? now();
+    this.#asked = undefined;
+    this.#failure = error;
+    failed(error);
+    if (!follow) void this.#follower.close();
+    this.#settle();
+  }
+
+  /** When the back end failed, or should have answered. */
+  #brokenSince(): number | undefined {
+    if (this.#failingSince !== undefined) return this.#failingSince;
+    if (this.#asked === undefined) return undefined;
+    const { wait, margin } = this.#deps.timings;
+    const { at, index } = this.#asked;
+    const due = at + (index === 0 ? 0 : wait + wait / 16) + margin;
+    return this.#deps.now() > due ? due : undefined;
+  }
+
+  #settle(): void {
+    for (const done of Array.from(this.#waiting)) done();
+  }
+}
+
+/** Those of the instances that are as they were when they refused a connection. */
+function unchanged(
+  refused: ReadonlySet<ServiceInstance>,
+  instances: readonly ServiceInstance[],
+): ReadonlySet<ServiceInstance> {
+  if (refused.size === 0) return refused;
+  const known = new Set(Array.from(refused, (instance) => JSON.stringify(instance)));
+  return new Set(instances.filter((instance) => known.has(JSON.stringify(instance))));
+}

@@ -1,0 +1,174 @@
+import type { Catalogue } from "../catalogue/catalogue.js";
+import type { ServiceInstance } from "../catalogue/core/instances.js";
+import { type CatalogueQuestion, instancesInDns } from "../catalogue/core/question.js";
+import type { ServiceView } from "../catalogue/followed.js";
+import { orderSrv } from "../dns/core/order.js";
+import { describeError } from "../errors.js";
+import type { Endpoint, Family } from "../net/endpoint.js";
+import { canonicalIp, familyOf } from "../net/ip.js";
+import { dialledAddress, wantedFamilies } from "./addresses.js";
+import { endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
+import { Bounds, type Found, type NodeQuestion, type NotFound, notFound, type Resolution } from "./core/resolution.js";
+import { type LookupContext, type Source, TRAITS, type Unfound } from "./source.js";
+
+/** A catalogue that is loaded when it is used first. */
+export interface CatalogueAccess {
+  /** Undefined before its first use. */
+  readonly catalogue: Catalogue | undefined;
+  /** Rejects when it cannot be loaded. */
+  readonly openCatalogue: () => Promise<Catalogue>;
+}
+
+export interface CatalogueSourceOptions {
+  /** The catalogue in sentences: `Consul`. */
+  readonly title: string;
+  readonly access: CatalogueAccess;
+  /** What to ask for a node; undefined: the catalogue has no such names. */
+  readonly read: (question: NodeQuestion) => CatalogueQuestion | undefined;
+  /** `--family`. */
+  readonly family: Family | "any";
+  /** Milliseconds for which the last answer serves when neither the catalogue nor a later source answers. */
+  readonly staleTtl: number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Addresses of this machine, loopbacks included. */
+  readonly localAddresses: () => readonly string[];
+  /** Milliseconds on the clock of the look-ups' deadlines. */
+  readonly now: () => number;
+}
+
+/** The share of a look-up's time that it may wait for the first answer of a catalogue. */
+const WAIT_SHARE = 0.25;
+/** As in the SRV records of Consul's DNS. */
+const PRIORITY = 1;
+
+/** The nodes that a followed catalogue holds, from memory. */
+export function createCatalogueSource(options: CatalogueSourceOptions): Source {
+  const { title, access, read, staleTtl, random, localAddresses, now } = options;
+
+  /** The endpoints of a node in what the catalogue told, whatever its age. */
+  function find(
+    { query, tag }: CatalogueQuestion,
+    { instances, refused }: ServiceView,
+    question: NodeQuestion,
+    context: LookupContext,
+  ): Found | NotFound {
+    const held = instancesInDns(instances, tag);
+    const what = tag === undefined ? `an instance of ${query.service}` : `${tag} in ${query.service}`;
+    if (held.length === 0) return notFound("CATALOGUE_NO_NODE", `${title} does not list ${what}`);
+    // What a host name stands for only DNS knows, and all instances of a node belong into one answer.
+    const named = held.find(({ address }) => familyOf(address) === undefined);
+    if (named)
+      return notFound("CATALOGUE_NO_ADDRESS", `${title} lists ${what} at ${named.address}, which is no address`);
+    const bounds = new Bounds(context.trace);
+    const usable = endpointsIn(
+      held.filter((instance) => !refused.has(instance)),
+      question,
+      context,
+      bounds,
+    );
+    if (usable.length === 0) {
+      return notFound("CATALOGUE_NO_ADDRESS", `${title} lists ${what}, at no endpoint that can be dialled`);
+    }
+    const endpoints = bounds.take("endpoints", usable, MAX_ENDPOINTS);
+    return { outcome: "found", source: "catalogue", endpoints, ttl: 0, stale: false, ...bounds.told };
+  }
+
+  function endpointsIn(
+    instances: readonly ServiceInstance[],
+    question: NodeQuestion,
+    context: LookupContext,
+    bounds: Bounds,
+  ): readonly Endpoint[] {
+    const wanted = dialledAddress(question, context);
+    const offers = instances
+      .filter(({ port }) => Number.isInteger(port) && port >= 1 && port <= 65535)
+      .map(({ address, port, weight }) => {
+        return { ...{ address, port, weight, priority: PRIORITY }, target: address, addresses: [address] };
+      });
+    const isDialled = ({ address }: { readonly address: string }) => canonicalIp(address) === wanted;
+    const chosen = firstOffers("instances", orderSrv(offers, random), isDialled, bounds);
+    const families = wantedFamilies(question.family, options.family);
+    return endpointsOf(chosen, { families, onlyAddress: question.onlyAddress, sources: localAddresses() }).usable;
+  }
+
+  function trace({ query, tag }: CatalogueQuestion, view: ServiceView | undefined, context: LookupContext): void {
+    if (!context.trace) return;
+    context.trace({
+      step: "catalogue",
+      ...{ title, ...query, tag, state: view?.state ?? "unknown", ageMs: view?.age },
+      instances: view?.instances.length,
+      held: instancesInDns(view?.instances ?? [], tag).map(({ address, port, weight }) => ({ address, port, weight })),
+    });
+  }
+
+  /** A catalogue that might have missed a change answers nothing, so that the sources behind it are asked. */
+  function conclude(
+    asked: CatalogueQuestion,
+    view: ServiceView | undefined,
+    question: NodeQuestion,
+    context: LookupContext,
+  ): Resolution {
+    trace(asked, view, context);
+    if (view?.state === "current") return find(asked, view, question, context);
+    const since = view ? `for ${(view.broken / 1000).toFixed(1)} s` : "yet";
+    const failure = access.catalogue?.failure(asked.query);
+    const why = failure === undefined ? "" : `: ${describeError(failure)}`;
+    return notFound("CATALOGUE_UNKNOWN", `${title} has not told ${since} which nodes ${asked.query.service} has${why}`);
+  }
+
+  /** The first look-up loads the catalogue. @param limit milliseconds for all of it */
+  async function openAndLook({ query }: CatalogueQuestion, limit: number): Promise<ServiceView | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), Math.max(0, limit));
+    });
+    try {
+      return await Promise.race([access.openCatalogue().then((catalogue) => catalogue.look(query, limit)), late]);
+    } catch {
+      // The daemon logs at its start what it cannot load.
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function lookUp(question: NodeQuestion, context: LookupContext): Resolution | Promise<Resolution> {
+    const asked = read(question);
+    if (!asked) return notFound("CATALOGUE_NO_NODE", `${title} has no names like ${question.node.host}`);
+    const limit = (context.deadline - now()) * WAIT_SHARE;
+    const view = access.catalogue ? access.catalogue.look(asked.query, limit) : openAndLook(asked, limit);
+    return view instanceof Promise
+      ? view.then((known) => conclude(asked, known, question, context))
+      : conclude(asked, view, question, context);
+  }
+
+  /**
+   * While the catalogue has not answered for a short time, it may know a node that no later source does: where DNS cannot
+   * be reached, or does not have Consul's domain. Later it only helps when nobody answers, as stale records do (RFC 8767).
+   */
+  function lastGood(question: NodeQuestion, context: LookupContext, instead: Unfound): Found | undefined {
+    const asked = read(question);
+    const view = asked && access.catalogue?.known(asked.query);
+    if (!asked || !view || view.state === "current") return undefined;
+    const serves = view.state === "broken" || (instead.outcome === "unavailable" && view.broken <= staleTtl);
+    const found = serves ? find(asked, view, question, context) : undefined;
+    return found?.outcome === "found" ? { ...found, stale: true } : undefined;
+  }
+
+  return {
+    name: "catalogue",
+    ...TRAITS.catalogue,
+    serves: (question) => read(question) !== undefined,
+    lookUp,
+    lastGood,
+    onRefused: (question, endpoint) => {
+      const asked = read(question);
+      if (asked) access.catalogue?.refused(asked.query, endpoint);
+    },
+    foundLater: (question, { source, stale }) => {
+      const asked = source === "srv" && !stale ? read(question) : undefined;
+      if (asked) access.catalogue?.isInDns(asked.query);
+    },
+  };
+}

@@ -62,7 +62,7 @@ function apiAdvice({ code }: NomadError, { config }: Examination): string | read
       return isInAllocation
         ? [
             "give the task in which srv-epmd runs identity { env = true, file = true }",
-            "a token that was refused may have expired: Nomad writes secrets/nomad_token anew when it renews the identity (ttl)",
+            "a token that was refused belongs to an allocation that has ended, or its key is lost to Nomad's servers: a new allocation has another",
           ]
         : 'give NOMAD_TOKEN or --nomad-token-file a token that may read the services: namespace "<name>" { policy = "read" }';
     case "NOMAD_UNKNOWN":

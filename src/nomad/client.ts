@@ -5,7 +5,7 @@ import { type NomadInstance, parseInstances, parseServiceNames } from "./core/re
 
 export interface NomadClientOptions extends ApiAddress {
   readonly token?: string | undefined;
-  /** Takes precedence over `token`. Read for each call, because Nomad writes it anew before the identity expires. */
+  /** Takes precedence over `token`. Read for each call: whoever wrote it may write another. */
   readonly tokenFile?: string | undefined;
   /** Is used in place of `token` while it is there: the identity of the allocation. */
   readonly identityFile?: string | undefined;
@@ -105,23 +105,11 @@ function nomadError(error: unknown, token: string | undefined): NomadError {
   const { status } = error.answer;
   const { said } = wordsOf(error.answer, token);
   const hint = status === 401 && token === undefined ? `; ${NO_TOKEN}` : "";
-  return new NomadError(codeOf(status), `${error.message}: ${said} (${status})${hint}`, {
-    cause: new NomadAnswer(status, said),
-  });
+  return new NomadError(codeOf(status), `${error.message}: ${said} (${status})${hint}`);
 }
 
 const NO_TOKEN =
   "no token was sent: give the task identity { env = true file = true }, or set NOMAD_TOKEN or --nomad-token-file";
-
-/** The cause of a NomadError when Nomad, or a proxy before it, did answer. */
-export class NomadAnswer extends Error {
-  readonly status: number;
-
-  constructor(status: number, said: string) {
-    super(said);
-    this.status = status;
-  }
-}
 
 function codeOf(status: number): NomadErrorCode {
   if (status === 401 || status === 403) return "NOMAD_FORBIDDEN";

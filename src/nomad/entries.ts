@@ -143,10 +143,15 @@ export class NomadEntries {
     }
     const found = changed.flatMap(([{ aliveName }, { state }]) => (state === "in-nomad" ? aliveName : []));
     if (found.length > 0) this.#tellFound(found);
-    const faults = new Map<string, { readonly fault: EntryFault; readonly names: string[] }>();
     if (gone.length > 0) this.#deps.log.info(named(gone), GONE);
+    this.#tellFaults(changed.filter(([{ aliveName }]) => !gone.includes(aliveName)));
+  }
+
+  /** One line for each kind of fault. */
+  #tellFaults(changed: readonly (readonly [RegisteredNode, NomadStanding])[]): void {
+    const faults = new Map<string, { readonly fault: EntryFault; readonly names: string[] }>();
     for (const [{ aliveName }, standing] of changed) {
-      if (standing.state !== "not-in-nomad" || gone.includes(aliveName)) continue;
+      if (standing.state !== "not-in-nomad") continue;
       const { fault } = standing;
       const same = faults.get(fault.code) ?? { fault, names: [] };
       same.names.push(aliveName);

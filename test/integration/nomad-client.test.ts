@@ -156,7 +156,7 @@ describe("a failure has a code, and says what was asked and what was answered", 
 describe("the token", () => {
   const FILES = ["tokenFile", "identityFile"] as const;
 
-  test.each(FILES)("of %s is read for each call, because Nomad writes it anew", async (key) => {
+  test.each(FILES)("of %s is read for each call: another may have been written", async (key) => {
     const file = join(folder, "nomad_token");
     const one = client({ [key]: file, token: "old" });
     await writeFile(file, "first\n");

@@ -77,7 +77,7 @@ requirePeer("erl")("srv-epmd doctor, where nodes are in Nomad's catalogue", () =
       () => nomad.misbehave(() => ({ status: 403, body: "Forbidden" })),
       {},
       /Forbidden \(403\)/,
-      /nomad_token/,
+      /a new allocation has another/,
     ],
     ["no socket", () => nomad.stop(), {}, /api\.sock.*ENOENT/, /Nomad 1\.5/],
     ["an old Nomad", () => nomad.misbehave(() => ({ status: 404, body: "?" })), {}, /\(404\)/, /Nomad 1\.3/],

@@ -71,7 +71,8 @@ requirePeer(
     expect([having("fail"), having("warn"), stderr]).toEqual([[], [], ""]);
     expect(code).toBe(0);
     expect(having("skip")).toEqual([
-      ...["nomad-task", "own-address", "hairpin", "mesh-upstream", "mesh-intention", "rabbitmq-streams"],
+      ...["nomad-task", "own-address", "nomad-api", "nomad-entry", "hairpin"],
+      ...["mesh-upstream", "mesh-intention", "rabbitmq-streams"],
     ]);
     expect(of("registration").evidence).toMatch(
       /^node_b is registered as svc at 10\.90\.0\.2:[0-9]+ with the tag node_b$/,

@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 
 /** Only tests of the built program wait for a build. */
 const BUILT = "test/peer/**/*.test.ts";
+/** `npm run test:nomad` alone runs these (vitest.nomad.config.ts). */
+const ON_NOMAD = "test/nomad/**/*.test.ts";
 
 /** As the bundler's text loader. Another ending, because files that end in .css are taken for the tests' own styles. */
 const asText = {
@@ -27,7 +29,7 @@ export default defineConfig({
     maxWorkers: 3,
     reporters: ["default", "./test/support/counting-reporter.ts"],
     projects: [
-      { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT] } },
+      { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT, ON_NOMAD] } },
       { extends: true, test: { name: "built", include: [BUILT], globalSetup: ["test/support/build.ts"] } },
     ],
   },

@@ -29,8 +29,6 @@ export interface NomadTask {
   readonly namespace: string | undefined;
   readonly datacenter: string | undefined;
   readonly region: string | undefined;
-  /** NOMAD_SECRETS_DIR, as this task sees it. */
-  readonly secretsDir: string | undefined;
   /** Whether NOMAD_TOKEN is set: the task's identity, as a JWT. */
   readonly hasToken: boolean;
 }
@@ -85,7 +83,6 @@ function readTask(allocId: string, env: Environment): NomadTask {
     namespace: text("NOMAD_NAMESPACE"),
     datacenter: text("NOMAD_DC"),
     region: text("NOMAD_REGION"),
-    secretsDir: text("NOMAD_SECRETS_DIR"),
     hasToken: text("NOMAD_TOKEN") !== undefined,
   };
 }

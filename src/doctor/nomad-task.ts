@@ -5,16 +5,16 @@ import { isInMesh } from "../mesh/core/upstreams.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { ok, skip, warn } from "./core/finding.js";
 import { type NomadPlace, placeFacts, placeWords } from "./core/nomad-place.js";
-import type { Check, Examination } from "./examination.js";
+import type { Check } from "./examination.js";
 
 export const nomadTask: Check = {
   id: "nomad-task",
   title: "in Nomad: the job, the allocation and the client that this is, the ports of the group, Nomad's API for tasks",
   run: async ({ config, machine }) => {
-    const { task, ports } = config.nomad;
+    const { task, ports, secretsDir } = config.nomad;
     if (!task) return skip("this is not a task of Nomad: there is no NOMAD_ALLOC_ID");
     const { hostName } = machine;
-    const place = { task, ports, hostName, api: await apiOf(task) };
+    const place = { task, ports, hostName, api: await apiOf(secretsDir ?? "/secrets", task.hasToken) };
     const words = placeWords(place);
     const facts = placeFacts(place);
     if (publishesToConsul(config) && !isInMesh(config) && ports.some(isBridged) && !ports.some(isForTasks)) {
@@ -31,8 +31,7 @@ export const nomadTask: Check = {
 };
 
 /** Nomad makes both in the secrets folder of a task (client/allocrunner/taskrunner/api_hook.go and identity_hook.go). */
-async function apiOf({ secretsDir, hasToken }: NonNullable<Examination["config"]["nomad"]["task"]>) {
-  const folder = secretsDir ?? "/secrets";
+async function apiOf(folder: string, hasToken: boolean) {
   const path = join(folder, "api.sock");
   const [socket, token] = await Promise.all([statOf(path), statOf(join(folder, "nomad_token"))]);
   const api: NomadPlace["api"] = {

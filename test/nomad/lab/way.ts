@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import type { LabOptions } from "./agents.js";
+import { type Job, nomadJob, type Variables } from "./job.js";
+import { type Lab, startLab } from "./lab.js";
+import type { Observer } from "./observer.js";
+import { elixirRelease, executable } from "./releases.js";
+import type { ReleaseName, Way } from "./scenarios.js";
+import { observeDns, tellStoryOf, whenComplete } from "./service.js";
+
+export interface WayOptions {
+  /** In the folder nomad/. */
+  readonly file: string;
+  /** The release has the srv_epmd module, and connects by itself. */
+  readonly hasModule: boolean;
+  readonly lab?: LabOptions;
+  readonly variables?: Variables;
+  readonly observe?: (lab: Lab) => Observer;
+}
+
+const VERSIONS: Readonly<Record<ReleaseName, string>> = { one: "1.0.0", two: "2.0.0", nameless: "3.0.0" };
+
+/** The domain of the jobs' default for the variable `service`. */
+export const DOMAIN = "svc-dist.service.consul";
+
+/**
+ * A lab for the tests of a suite, with a job of nomad/ in it that runs three nodes of the first release whenever a test begins:
+ * each test can be run by itself.
+ */
+export function useWay({
+  file,
+  hasModule,
+  lab: labOptions,
+  variables,
+  observe = (lab) => observeDns(lab, DOMAIN),
+}: WayOptions): () => Way {
+  let way: Way | undefined;
+  const theWay = () => {
+    if (way === undefined) throw new Error("the lab is not there");
+    return way;
+  };
+
+  beforeAll(async () => {
+    const program = await executable();
+    const archives: Partial<Record<ReleaseName, string>> = {};
+    for (const [name, version] of Object.entries(VERSIONS) as [ReleaseName, string][])
+      archives[name] = await elixirRelease({ version, hasModule, isNoNode: name === "nameless" });
+    const lab = await startLab(labOptions);
+    const job: Job = nomadJob(lab, file, "svc");
+    const own = await lab.artifacts.offer(program);
+    way = {
+      lab,
+      job,
+      observer: observe(lab),
+      run: async (count, release = "one", edit) => {
+        const { url, checksum } = await lab.artifacts.offer(archives[release] ?? "");
+        const artifacts = {
+          srv_epmd: own.url,
+          srv_epmd_checksum: own.checksum,
+          release: url,
+          release_checksum: checksum,
+        };
+        await job.run({ ...variables, ...artifacts, count }, edit);
+      },
+      complete: (count, wanted) => whenComplete(job, { count, connect: !hasModule, ...wanted }),
+    };
+  });
+  afterAll(async () => {
+    await way?.observer.stop();
+    await way?.lab.down();
+  });
+  beforeEach(async () => {
+    const { job, run, complete, observer } = theWay();
+    tellStoryOf(job);
+    await run(3);
+    expect(await job.deployed()).toBe("successful");
+    await complete(3, { version: VERSIONS.one });
+    observer.report();
+  });
+  return theWay;
+}

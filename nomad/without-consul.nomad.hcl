@@ -119,7 +119,7 @@ job "svc" {
         command = "local/srv-epmd"
         args    = ["serve"]
       }
-      # Nomad's API answers in the allocation (secrets/api.sock), and this token may read the services of its namespace.
+      # Nomad's API answers in the allocation (secrets/api.sock), and this token may read services.
       identity {
         env  = true
         file = true

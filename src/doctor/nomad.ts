@@ -44,7 +44,7 @@ export const nomadApi: Check = {
         if (instances.length > 0) return ok(`${url} answers: ${service} has ${count} in the namespace ${namespace}`);
         return warn(`${url} answers: ${service} has no instance in the namespace ${namespace}`, [
           'its job must be running, with service { provider = "nomad" }',
-          "a namespace that does not exist, or that this token may not read, looks empty: an identity reads its own namespace alone, unless a policy gives it more",
+          "a namespace that does not exist looks empty: is its name right?",
         ]);
       } catch (error) {
         if (!(error instanceof NomadError)) throw error;

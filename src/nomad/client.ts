@@ -41,7 +41,7 @@ export class NomadClient {
   }
 
   /**
-   * All instances of a service, by a blocking query. Empty, too, for a namespace that does not exist or may not be read.
+   * All instances of a service, by a blocking query. Empty, too, for a namespace that does not exist.
    * @param index of the last answer; 0: answered at once
    * @param wait milliseconds, to which Nomad adds a sixteenth at most
    */

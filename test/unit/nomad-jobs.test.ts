@@ -207,6 +207,9 @@ test("without Consul each node has a tag that is its alive name, and all that is
   const scope = scopeFor(file);
   const services = servicesOf(groupOf(file));
   expect(services.map(({ provider }) => provider)).toEqual(["nomad", "nomad", "nomad"]);
+  const identities = blocks(groupOf(file), "task")["srv-epmd"]?.identity as Body[];
+  // Nomad's own: without a name, and without another audience.
+  expect(identities).toEqual([{ env: true, file: true }]);
   const node = tasksOf(file, scope).find(({ env }) => env.RELEASE_NODE)?.env.RELEASE_NODE ?? "";
   const tags = services.filter(({ port }) => port === "dist").flatMap((entry) => entry.tags as string[]);
   const given = tags.map((tag) => tag.replace(`\${NOMAD_SHORT_ALLOC_ID}`, "abcd1234"));

@@ -4,6 +4,9 @@ import { useWay } from "./lab/way.js";
 
 requireLab("consul", "mix")("the gateway job, with a release as it is", () => {
   const way = useWay({ file: "gateway.nomad.hcl", hasModule: false });
-  // Links live in the relay, and come back when a node connects again. The entries do not depend on it.
-  commonScenarios(way, { killed: { "srv-epmd": { fewest: 3 }, relay: { fewest: 3 }, svc: { fewest: 2 } } });
+  commonScenarios(way, {
+    // Links live in the relay, and come back when a node connects again. The entries do not depend on it.
+    killed: { "srv-epmd": { fewest: 3 }, relay: { fewest: 3 }, svc: { fewest: 2 } },
+    failing: { what: "a release that does not start", release: "broken", changes: [] },
+  });
 });

@@ -39,7 +39,7 @@ function forBroker(name: string, machine: string): (text: string) => string {
         SVC_STATE = "\${NOMAD_ALLOC_DIR}/data/broker"`,
       ],
       [/ *ERL_AFLAGS = .*\n/, ""],
-      [/ *PORT +=.*\n/, ""],
+      [/^ *PORT +=.*\n/m, ""],
       [
         /(task "svc" \{\n *driver = "exec"\n)/,
         `$1      template {
@@ -95,7 +95,7 @@ requireLab("consul", "rabbitmq")("three RabbitMQ brokers in the gateway job", ()
     waitFor(
       async () => {
         for (const index of NAMES.keys()) {
-          const running = await evaluate(index, "lists:sort(rabbit_nodes:list_running()).");
+          const running = await evaluate(index, "lists:sort(rabbit_nodes:all_running()).");
           if (NODES.some((node) => !running.includes(node))) throw new Error(`${NAMES[index]} sees ${running}`);
         }
         return true;
@@ -130,7 +130,7 @@ requireLab("consul", "rabbitmq")("three RabbitMQ brokers in the gateway job", ()
   test("a broker that is killed comes back with its messages", async () => {
     await start();
     await lab.nomad("alloc", "signal", "-s", "SIGKILL", "-task", "svc", await allocationOf(1));
-    const isGone = async () => !(await evaluate(0, "rabbit_nodes:list_running().")).includes(NODES[1] ?? "");
+    const isGone = async () => !(await evaluate(0, "rabbit_nodes:all_running().")).includes(NODES[1] ?? "");
     await waitFor(isGone, { what: "a cluster of two", timeout: 60_000, interval: 500 });
     await whenClustered();
     expect(await messages(1)).toBe(String(MESSAGES));

@@ -144,9 +144,15 @@ async function removeLeft(folder: string): Promise<void> {
   const ids = folders.flatMap((each) => readdirSync(each)).filter((name) => /^[0-9a-f-]{36}$/.test(name));
   const { stdout } = await run("find", ["/sys/fs/cgroup", "-type", "d"]);
   const paths = stdout.split("\n").filter((path) => ids.some((id) => path.includes(id)));
-  // The deepest first.
-  for (const path of paths.sort((a, b) => b.length - a.length)) rmdirSync(path);
   await rm(folder, { recursive: true, force: true });
+  // The deepest first. The kernel lets go of one a moment after its last process.
+  for (const path of paths.sort((a, b) => b.length - a.length))
+    await waitFor(() => removed(path), { what: `the removal of ${path}` });
+}
+
+function removed(path: string): boolean {
+  if (existsSync(path)) rmdirSync(path);
+  return true;
 }
 
 /** Of test processes that were killed. Their machines have ended with them. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { type Child, type Place, run, startChild } from "../../support/child.js";
 import { waitFor } from "../../support/wait-for.js";
 
@@ -101,6 +101,8 @@ export async function bootMachine(number: number): Promise<Machine> {
     heal: () => ip("link", "set", port, "up"),
     end: async () => {
       await holder.kill();
+      // The first process ends after all others of the machine.
+      await waitFor(() => !existsSync(`/proc/${first}`), { what: `the end of ${name}`, timeout: 30_000 });
     },
   };
 }

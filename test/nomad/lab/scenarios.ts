@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { waitFor } from "../../support/wait-for.js";
 import type { AgentKind } from "./agents.js";
-import { type Allocation, isRunning, type Job } from "./job.js";
+import { type Allocation, edited, isRunning, type Job } from "./job.js";
 import type { Lab, LabMachine } from "./lab.js";
 import { type Bounds, expectSteady, type Observer } from "./observer.js";
 import { seesAll, stateOf, type Wanted } from "./service.js";
@@ -16,12 +16,18 @@ export interface Way {
   readonly complete: (count: number, wanted?: Partial<Wanted>) => Promise<void>;
 }
 
-/** `nameless`: its VM is no node, so that srv-epmd is never ready. */
-export type ReleaseName = "one" | "two" | "nameless";
+/** `broken`: its VM does not start. */
+export type ReleaseName = "one" | "two" | "broken";
 
 export interface WaySettings {
   /** Names of the tasks that are killed, each with what may be seen of it. */
   readonly killed: Readonly<Record<string, Bounds>>;
+  /** An update whose canary never gets healthy. */
+  readonly failing: {
+    readonly what: string;
+    readonly release?: ReleaseName;
+    readonly changes: readonly (readonly [pattern: RegExp, by: string])[];
+  };
   /** Nomad's own catalogue is the only one. */
   readonly withoutConsul?: boolean;
 }
@@ -47,7 +53,7 @@ const CLIENT_AWAY = 120_000;
 const FAILURE_SEEN = 60_000;
 
 /** Every test starts with three nodes of the first release. @param way called when the tests run */
-export function commonScenarios(way: () => Way, { killed, withoutConsul = false }: WaySettings): void {
+export function commonScenarios(way: () => Way, { killed, failing, withoutConsul = false }: WaySettings): void {
   test("3 nodes become 9, and 3 again", async () => {
     const { run, complete, observer } = way();
     await run(9);
@@ -67,14 +73,20 @@ export function commonScenarios(way: () => Way, { killed, withoutConsul = false 
     expectSteady(observer.report(), { fewest: 2 });
   });
 
-  test("an update whose nodes are never ready fails, and the job goes back", async () => {
+  test(`an update to ${failing.what} fails, and the job goes back`, async () => {
     const { run, complete, observer, job } = way();
     // As they are it takes ten minutes.
     const impatient = (text: string) =>
-      text.replace(/( *)min_healthy_time .*/, '$&\n$1healthy_deadline = "90s"\n$1progress_deadline = "2m"');
-    await run(3, "nameless", impatient);
+      edited(
+        text,
+        [/( *)min_healthy_time .*/, '$&\n$1healthy_deadline = "90s"\n$1progress_deadline = "2m"'],
+        ...failing.changes,
+      );
+    const before = await job.running();
+    await run(3, failing.release, impatient);
     expect(await job.deployed()).toBe("failed");
     await complete(3, { version: "1.0.0" });
+    expect((await job.running()).map(({ ID }) => ID).sort()).toEqual(before.map(({ ID }) => ID).sort());
     expectSteady(observer.report(), { fewest: 3 });
   });
 

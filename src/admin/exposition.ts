@@ -107,10 +107,11 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
   };
 }
 
-/** A series for each state, so that one that has come to an end is 0. */
+const CATALOGUES = ["consul", "nomad"] as const;
+
+/** A series for each catalogue and state, so that one that has come to an end is 0. */
 function followedByState(followed: readonly FollowedStatus[]): readonly Series[] {
-  const catalogues = new Set(followed.map(({ catalogue }) => catalogue));
-  return Array.from(catalogues).flatMap((catalogue) =>
+  return CATALOGUES.flatMap((catalogue) =>
     FOLLOW_STATES.map((state) => {
       const value = followed.filter((one) => one.catalogue === catalogue && one.state === state).length;
       return { labels: { catalogue, state }, value };

@@ -67,9 +67,9 @@ export class Catalogue {
     if (!entry) return undefined;
     entry.forPattern = true;
     const { service } = entry;
-    // The first request finds a back end that is there again: it does not wait for the end of the pause.
-    service.hasten();
-    if (!service.view) await service.outcome(limit);
+    // The first request that may wait finds a back end that is there again: it does not wait for the end of the pause.
+    if (limit > 0) service.hasten();
+    if (!service.view && limit > 0) await service.outcome(limit);
     return service.view?.instances;
   }
 

@@ -13,6 +13,8 @@ export interface CatalogueTimings extends FollowTimings {
   readonly margin: number;
   /** A list must be empty for this long, while DNS has nodes, before it counts as unreadable. */
   readonly settle: number;
+  /** For how long an instance that refused a connection is left out, unless it changes before: without a check its entry never does. */
+  readonly refusal: number;
 }
 
 export const TIMINGS: CatalogueTimings = {
@@ -21,12 +23,13 @@ export const TIMINGS: CatalogueTimings = {
   firstAnswer: 300,
   margin: 2_000,
   settle: 2_000,
+  refusal: 10_000,
 };
 
 /** What is known of a service at one moment. */
 export interface ServiceView {
   readonly instances: readonly ServiceInstance[];
-  /** Of these: they refused a connection, and have not changed since. */
+  /** Of these: they refused a connection a moment ago, and have not changed since. */
   readonly refused: ReadonlySet<ServiceInstance>;
   /** Milliseconds since the last answer of the back end. */
   readonly age: number;
@@ -56,7 +59,8 @@ export class FollowedService {
   readonly #waiting = new Set<() => void>();
   readonly beganAt: number;
   #instances: readonly ServiceInstance[] | undefined;
-  #refused: ReadonlySet<ServiceInstance> = new Set();
+  /** Instances that refused a connection, and when. */
+  #refused: ReadonlyMap<ServiceInstance, number> = new Map();
   /** The query under way. */
   #asked: { readonly at: number; readonly index: number } | undefined;
   #answeredAt: number;
@@ -91,7 +95,8 @@ export class FollowedService {
     const now = this.#deps.now();
     const broken = since === undefined ? 0 : now - since;
     const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
-    return { instances: this.#instances, refused: this.#refused, age: now - this.#answeredAt, state, broken };
+    const refused = this.#refusedSince(now - this.#deps.timings.refusal);
+    return { instances: this.#instances, refused, age: now - this.#answeredAt, state, broken };
   }
 
   get isBroken(): boolean {
@@ -126,7 +131,14 @@ export class FollowedService {
   refused({ address, port }: { readonly address: string; readonly port: number }): void {
     const isThere = (instance: ServiceInstance) =>
       instance.port === port && canonicalIp(instance.address) === canonicalIp(address);
-    this.#refused = new Set([...this.#refused, ...(this.#instances ?? []).filter(isThere)]);
+    const at = this.#deps.now();
+    const refused = (this.#instances ?? []).filter(isThere).map((instance) => [instance, at] as const);
+    this.#refused = new Map([...this.#refused, ...refused]);
+  }
+
+  #refusedSince(since: number): ReadonlySet<ServiceInstance> {
+    if (this.#refused.size === 0) return NONE;
+    return new Set(Array.from(this.#refused).flatMap(([instance, at]) => (at >= since ? instance : [])));
   }
 
   /** Resolves with the next answer or failure, or when the time is over. @returns whether the time is over */
@@ -192,12 +204,19 @@ export class FollowedService {
   }
 }
 
+const NONE: ReadonlySet<ServiceInstance> = new Set();
+
 /** Those of the instances that are as they were when they refused a connection. */
 function unchanged(
-  refused: ReadonlySet<ServiceInstance>,
+  refused: ReadonlyMap<ServiceInstance, number>,
   instances: readonly ServiceInstance[],
-): ReadonlySet<ServiceInstance> {
+): ReadonlyMap<ServiceInstance, number> {
   if (refused.size === 0) return refused;
-  const known = new Set(Array.from(refused, (instance) => JSON.stringify(instance)));
-  return new Set(instances.filter((instance) => known.has(JSON.stringify(instance))));
+  const known = new Map(Array.from(refused, ([instance, at]) => [JSON.stringify(instance), at]));
+  return new Map(
+    instances.flatMap((instance) => {
+      const at = known.get(JSON.stringify(instance));
+      return at === undefined ? [] : [[instance, at] as const];
+    }),
+  );
 }

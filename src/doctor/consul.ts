@@ -5,7 +5,7 @@ import { writeRights } from "../consul/examine.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
-import { nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";
+import { nodeDomain, parseServiceDomain, qualifiedDomain, servedDomains, serviceOf } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
@@ -17,15 +17,22 @@ import { nameIn } from "./local-epmd.js";
 import { ownRegistrations } from "./published-nodes.js";
 import { inMeshOr, whyUnpublished } from "./way.js";
 
-const UNUSED = "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
+const UNUSED = "Consul is not used: no --domain and no node asked for is under its domain, or --dns-listen serves them";
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
 
-/** `needed`: by the daemon. `helpful`: it explains why a node is not found. */
-function useOf({ config, asked }: Examination): "needed" | "helpful" | "none" {
+/** `needed`: by the daemon. `looks-up`: look-ups use its catalogue, and DNS without it. `explains`: doctor asks why a node is not found. */
+function useOf({ config, asked }: Examination): "needed" | "looks-up" | "explains" | "none" {
   if (publishesToConsul(config) || asksAgent(config)) return "needed";
   if (config.dnsListen || isMeshed(config)) return "none";
-  return asked && parseServiceDomain(asked.host, config.consulDomain) ? "helpful" : "none";
+  const hosts = [...servedDomains(config), ...(asked ? [asked.host] : [])];
+  if (!hosts.some((host) => parseServiceDomain(host, config.consulDomain))) return "none";
+  return config.catalogue === "none" || config.srvTarget !== undefined ? "explains" : "looks-up";
 }
+
+const LESS = {
+  "looks-up": "look-ups are left to DNS; --catalogue none is for where there is no agent",
+  explains: "doctor would only use it to explain what DNS answers",
+} as const;
 
 export const consulAgent: Check = {
   id: "consul-agent",
@@ -42,7 +49,7 @@ export const consulAgent: Check = {
       const { evidence, advice } = whyNoAgent(config, error);
       return use === "needed"
         ? fail(evidence, [...unwanted(config), ...partsOf(advice)])
-        : warn(`${evidence} (doctor would only use it to explain what DNS answers)`, advice);
+        : warn(`${evidence} (${LESS[use]})`, advice);
     }
   },
 };

@@ -37,7 +37,7 @@ export const peerRecords: Check = {
         );
       }
       case "unavailable":
-        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution));
+        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution, asked, examination));
       case "not-found":
         return await whyNot(asked, resolution.reason, examination);
       default:
@@ -47,11 +47,16 @@ export const peerRecords: Check = {
 };
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
-function unavailableAdvice({ code }: Unavailable): string {
+function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config }: Examination): string {
   if (code.startsWith("NOMAD_")) return SEE_API;
-  return code.startsWith("EPMD_")
-    ? "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)"
-    : "see resolver: start the name server, or give another one with --dns";
+  if (code.startsWith("EPMD_")) {
+    return "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)";
+  }
+  const usesCatalogue = config.catalogue !== "none" && parseServiceDomain(host, config.consulDomain) !== undefined;
+  const advice = "start the name server, or give another one with --dns";
+  return usesCatalogue
+    ? `see resolver and consul-agent: ${advice}; Consul's catalogue serves too`
+    : `see resolver: ${advice}`;
 }
 
 async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {

@@ -1,3 +1,4 @@
+import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { Config } from "../config/config.js";
 import { isBridged } from "../config/nomad.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
@@ -67,7 +68,11 @@ async function inCatalogue(domain: string, { config, connect }: Examination): Pr
   const asked = parseServiceDomain(domain, config.consulDomain);
   if (!asked || config.catalogue === "none" || config.srvTarget !== undefined || config.dnsListen) return 0;
   try {
-    return (await (await connect()).members(asked)).length;
+    const suffix = asked.tagSuffix === undefined ? "" : `.${asked.tagSuffix}`.toLowerCase();
+    const members = await (await connect()).members(asked);
+    const isAnswered = ({ critical, port, tags }: ServiceMember) =>
+      !critical && port > 0 && tags.some((tag) => tag.toLowerCase().endsWith(suffix));
+    return members.filter(isAnswered).length;
   } catch {
     return 0;
   }

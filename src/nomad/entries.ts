@@ -1,10 +1,16 @@
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { describeError } from "../errors.js";
 import type { DomainSettings } from "../names/domains.js";
 import { type NomadService, parseNomadService } from "../names/nomad-domain.js";
 import { Outages } from "../sampling.js";
 import { type EntryFault, type EntrySettings, entryFault, nomadServiceOf } from "./core/entries.js";
 import { type NomadApiSettings, type NomadSide, namespaceOf } from "./side.js";
+
+interface ServiceOfNomad {
+  readonly service: string;
+  readonly namespace: string;
+}
 
 /** How a node that is alive here stands in Nomad's catalogue. */
 export type NomadStanding =
@@ -18,7 +24,7 @@ export type NomadStanding =
 interface EntriesDeps {
   readonly registry: Registry;
   readonly settings: EntrySettings & Pick<DomainSettings, "publish"> & Pick<NomadApiSettings, "nomadNamespace">;
-  readonly nomad: Pick<NomadSide, "instances" | "trouble">;
+  readonly nomad: Pick<NomadSide, "instances" | "catalogue">;
   readonly log: Logger;
   readonly timings?: Partial<EntryTimings>;
   /** Milliseconds since the epoch. */
@@ -55,8 +61,8 @@ export class NomadEntries {
   readonly #unsubscribe: () => void;
   readonly #told = new Map<string, Told>();
   #standings: ReadonlyMap<string, NomadStanding> = new Map();
-  /** Services that were asked for and of which nothing is known. */
-  #unknown = new Set<string>();
+  /** The services of the nodes here and of --domain, and whether anything is known of them. */
+  #asked: readonly { readonly query: ServiceOfNomad; readonly isKnown: boolean }[] = [];
   #looking: Promise<void> | undefined;
   #closed = false;
 
@@ -84,10 +90,12 @@ export class NomadEntries {
 
   /** Why nothing is known of a service here; undefined while Nomad tells. */
   get trouble(): string | undefined {
-    const { trouble } = this.#deps.nomad;
-    if (trouble) return `Nomad does not tell what its catalogue has: ${trouble.message}`;
-    const [unknown] = this.#unknown;
-    return unknown === undefined ? undefined : `Nomad has not told yet which instances ${unknown} has`;
+    const { catalogue } = this.#deps.nomad;
+    const failures = this.#asked.map(({ query }) => catalogue?.failure(query));
+    const failure = failures.find((one) => one !== undefined);
+    if (failure !== undefined) return `Nomad does not tell what its catalogue has: ${describeError(failure)}`;
+    const unknown = this.#asked.find(({ isKnown }) => !isKnown)?.query;
+    return unknown && `Nomad has not told yet which instances ${unknown.service}.${unknown.namespace} has`;
   }
 
   close(): void {
@@ -119,7 +127,7 @@ export class NomadEntries {
       await Promise.all(Array.from(queries, async ([key, query]) => [key, await nomad.instances(query, 0)] as const)),
     );
     if (this.#closed) return;
-    this.#unknown = new Set(Array.from(lists).flatMap(([key, list]) => (list ? [] : key)));
+    this.#asked = Array.from(queries, ([key, query]) => ({ query, isKnown: lists.get(key) !== undefined }));
     const standings = nodes.map(({ node, service }): readonly [RegisteredNode, NomadStanding] => {
       const query = { service: service.service, namespace: namespaceOf(service, settings) };
       const entries = lists.get(`${query.service}.${query.namespace}`);

@@ -1,10 +1,9 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
-import type { CatalogueBackend, CatalogueQuery } from "../catalogue/core/backend.js";
+import type { CatalogueQuery } from "../catalogue/core/backend.js";
 import type { ServiceInstance } from "../catalogue/core/instances.js";
 import type { NomadEnvironment } from "../config/nomad.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
-import { NomadError } from "../errors.js";
 import type { NomadClient } from "./client.js";
 
 /** Where Nomad's HTTP API is, and how it is spoken to. */
@@ -56,7 +55,6 @@ export class NomadSide {
   readonly openCatalogue = lazily(() => this.#startCatalogue());
   #client: NomadClient | undefined;
   #catalogue: Catalogue | undefined;
-  #trouble: NomadError | undefined;
   #closed = false;
 
   constructor(settings: NomadApiSettings, log: Logger, { timeoutMs, follow = true }: NomadSideOptions = {}) {
@@ -69,11 +67,6 @@ export class NomadSide {
   /** The catalogue of services; undefined before its first use. */
   get catalogue(): Catalogue | undefined {
     return this.#catalogue;
-  }
-
-  /** Why Nomad does not tell what its catalogue has, as of the last query; undefined while it does. */
-  get trouble(): NomadError | undefined {
-    return this.#trouble;
   }
 
   /** As Catalogue.instances; a service whose host names no namespace is in the one of this allocation. Never rejects. */
@@ -106,26 +99,8 @@ export class NomadSide {
     const [client, [{ Catalogue }, { nomadBackend }]] = await Promise.all([this.connect(), cataloguePart()]);
     // Begun before the end, and loaded after it.
     if (this.#closed) throw new Error("srv-epmd is stopping");
-    const backend = this.#watched(nomadBackend(client));
-    this.#catalogue = new Catalogue({ backend, log: this.#log, follow: this.#follow });
+    this.#catalogue = new Catalogue({ backend: nomadBackend(client), log: this.#log, follow: this.#follow });
     return this.#catalogue;
-  }
-
-  #watched(backend: CatalogueBackend): CatalogueBackend {
-    return {
-      ...backend,
-      follow: async (query, index, wait, signal) => {
-        try {
-          const answer = await backend.follow(query, index, wait, signal);
-          this.#trouble = undefined;
-          return answer;
-        } catch (error) {
-          // A query that was given up here says nothing about Nomad.
-          if (!signal.aborted && error instanceof NomadError) this.#trouble = error;
-          throw error;
-        }
-      },
-    };
   }
 
   async #createClient(): Promise<NomadClient> {

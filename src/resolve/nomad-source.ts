@@ -4,11 +4,18 @@ import type { ServiceInstance } from "../catalogue/core/instances.js";
 import { instancesInDns } from "../catalogue/core/question.js";
 import type { ServiceView } from "../catalogue/followed.js";
 import { orderSrv } from "../dns/core/order.js";
-import type { NomadError } from "../errors.js";
-import { isNomadHost, readNomadName } from "../names/nomad-domain.js";
+import { describeError, NomadError } from "../errors.js";
+import { isNomadHost, type NomadService, parseNomadService, readNomadName } from "../names/nomad-domain.js";
 import type { Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf } from "../net/ip.js";
-import { type AddressLookup, dialledAddress, neededFamilies, wantedFamilies } from "./addresses.js";
+import {
+  type Addresses,
+  type AddressLookup,
+  dialledAddress,
+  enough,
+  neededFamilies,
+  wantedFamilies,
+} from "./addresses.js";
 import { endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
 import { Bounds, type NodeQuestion, notFound, type Resolution, unavailable } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
@@ -19,8 +26,6 @@ export interface NomadCatalogue {
   readonly catalogue: Catalogue | undefined;
   /** As Catalogue.instances. Never rejects. */
   readonly instances: (query: CatalogueQuery, limit: number) => Promise<readonly ServiceInstance[] | undefined>;
-  /** Why Nomad does not tell, as of the last query. */
-  readonly trouble: NomadError | undefined;
 }
 
 export interface NomadSourceOptions {
@@ -54,6 +59,8 @@ const PRIORITY = 1;
 export function createNomadSource(options: NomadSourceOptions): Source {
   const { nomad, consulDomain, addresses, staleTtl, random, localAddresses, now } = options;
 
+  const queryOf = ({ service, namespace = options.namespace }: NomadService) => ({ service, namespace });
+
   function lookUp(question: NodeQuestion, context: LookupContext): Resolution | Promise<Resolution> {
     const { host } = question.node;
     const name = readNomadName(host, consulDomain);
@@ -63,7 +70,7 @@ export function createNomadSource(options: NomadSourceOptions): Source {
         `${host} cannot be asked for in Nomad: ${name?.reason ?? "it is another domain's"}`,
       );
     }
-    const query = { service: name.service, namespace: name.namespace ?? options.namespace };
+    const query = queryOf(name);
     const known = nomad.catalogue?.look(query, 0);
     // With no time to wait it answers at once.
     if (known && !(known instanceof Promise)) return conclude(query, known, question, context);
@@ -87,17 +94,20 @@ export function createNomadSource(options: NomadSourceOptions): Source {
       held: held.map(({ address, port, weight }) => ({ address, port, weight })),
     });
     const where = `the service ${query.service} in the namespace ${query.namespace}`;
-    if (!view || view.broken > staleTtl) return silent(`Nomad does not tell which instances ${where} has`);
+    if (!view || view.broken > staleTtl) return silent(query, `Nomad does not tell which instances ${where} has`);
     if (held.length > 0) return endpoints(held, view, question, context);
-    if (view.state !== "current") return silent(`Nomad's catalogue had no ${tag} in ${where} when it answered last`);
+    if (view.state !== "current") {
+      return silent(query, `Nomad's catalogue had no ${tag} in ${where} when it answered last`);
+    }
     return view.instances.length === 0
       ? notFound("CATALOGUE_NO_SERVICE", `Nomad's catalogue has no instance of ${where}`)
       : notFound("CATALOGUE_NO_NODE", `no instance of ${where} has the tag ${tag} in Nomad's catalogue`);
   }
 
-  function silent(what: string): Resolution {
-    const { trouble } = nomad;
-    return unavailable(trouble?.code ?? "NOMAD_UNAVAILABLE", trouble ? `${what}: ${trouble.message}` : what);
+  function silent(query: CatalogueQuery, what: string): Resolution {
+    const failure = nomad.catalogue?.failure(query);
+    const code = failure instanceof NomadError ? failure.code : "NOMAD_UNAVAILABLE";
+    return unavailable(code, failure === undefined ? what : `${what}: ${describeError(failure)}`);
   }
 
   function endpoints(
@@ -109,21 +119,29 @@ export function createNomadSource(options: NomadSourceOptions): Source {
     const bounds = new Bounds(context.trace);
     const wanted = dialledAddress(question, context);
     const isDialled = ({ address }: ServiceInstance) => canonicalIp(address) === wanted;
-    const ordered = orderSrv(
-      held.map((instance) => ({ ...instance, priority: PRIORITY })),
-      random,
+    // Nomad knows no health: what refused a connection comes last, until its entry changes. No other source is asked.
+    const ordered = [false, true].flatMap((refused) =>
+      orderSrv(
+        held
+          .filter((instance) => view.refused.has(instance) === refused)
+          .map((instance) => ({ ...instance, priority: PRIORITY })),
+        random,
+      ),
     );
     const chosen = firstOffers("instances", ordered, isDialled, bounds);
     const named = new Set(chosen.map(({ address }) => address).filter((address) => familyOf(address) === undefined));
     const families = wantedFamilies(question.family, options.family);
 
-    const answer = (resolved: ReadonlyMap<string, readonly string[]>): Resolution => {
+    const answer = (resolved: ReadonlyMap<string, Addresses>): Resolution => {
       const offers = chosen.map(({ address, port, weight, priority }) => {
-        return { port, weight, priority, target: address, addresses: resolved.get(address) ?? [address] };
+        const own = named.has(address) ? [] : [address];
+        return { port, weight, priority, target: address, addresses: resolved.get(address)?.addresses ?? own };
       });
       const { onlyAddress } = question;
       const { all, usable } = endpointsOf(offers, { families, onlyAddress, sources: localAddresses() });
       if (usable.length === 0) {
+        const silent = Array.from(resolved.values()).find(({ unavailable }) => unavailable !== undefined);
+        if (silent?.unavailable) return silent.unavailable;
         const places = all.length > 0 ? all : chosen;
         const listed = Array.from(new Set(places.map(({ address }) => address))).join(", ");
         const reason = `Nomad has ${question.node.aliveName} at ${listed}, which this client cannot dial`;
@@ -136,10 +154,14 @@ export function createNomadSource(options: NomadSourceOptions): Source {
     if (named.size === 0) return answer(new Map());
     // `address` of a service block may be a host name.
     const needed = neededFamilies(families, wanted);
+    const found = new Map<string, Addresses>();
     const lookUps = Array.from(named, async (name) => {
-      return [name, (await addresses.lookUp(name, needed, context)).addresses] as const;
+      const resolved = await addresses.lookUp(name, needed, context);
+      found.set(name, resolved);
+      return resolved.addresses.length > 0;
     });
-    return Promise.all(lookUps).then((found) => answer(new Map(found)));
+    // A copy: late answers must not change it.
+    return enough(lookUps, named.size < chosen.length).then(() => answer(new Map(found)));
   }
 
   return {
@@ -148,5 +170,9 @@ export function createNomadSource(options: NomadSourceOptions): Source {
     explainsAbsence: true,
     serves: ({ node }) => isNomadHost(node.host, consulDomain),
     lookUp,
+    onRefused: ({ node }, endpoint) => {
+      const service = parseNomadService(node.host, consulDomain);
+      if (service) nomad.catalogue?.refused(queryOf(service), endpoint);
+    },
   };
 }

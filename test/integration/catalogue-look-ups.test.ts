@@ -334,6 +334,15 @@ describe("an endpoint that refused a connection", () => {
     await waitFor(async () => (await ports()) === "catalogue 10.0.0.1:1111", { what: "the entry that has changed" });
   });
 
+  test("is back after a while: an entry without a check never changes", async () => {
+    await register("node_a", { port: 1111 });
+    const { lookUp, nodes } = lookUps({ refusal: 500 });
+    expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");
+    nodes.refused(NODE, { address: "10.0.0.1", port: 1111 });
+    expect(words(await lookUp())).toBe("SRV_NXDOMAIN");
+    await waitFor(async () => words(await lookUp()) === "catalogue 10.0.0.1:1111", { what: "its return" });
+  });
+
   test("is found by the probe of a look-up", async () => {
     const server = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

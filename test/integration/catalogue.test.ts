@@ -150,6 +150,17 @@ describe("an agent in trouble", () => {
     expect(logged.messages()).toContain("Consul tells again which nodes the service has");
   });
 
+  test("that fails is asked again sooner only by who waits for the answer", async () => {
+    fake.misbehave(() => ({ status: 500, body: "No cluster leader" }));
+    const catalogue = catalogueOf({ firstRetry: 60_000, maxRetry: 60_000 });
+    const asked = () => fake.requests.filter(({ path }) => path.startsWith("/v1/health/")).length;
+    expect(await catalogue.instances(SVC, LIMIT)).toBeUndefined();
+    for (let i = 0; i < 20; i++) expect(await catalogue.instances(SVC, 0)).toBeUndefined();
+    expect(asked()).toBe(1);
+    expect(await catalogue.instances(SVC, LIMIT)).toBeUndefined();
+    expect(asked()).toBe(2);
+  });
+
   test("that hangs costs the first who asks no more than the time that was given", async () => {
     fake.misbehave(() => "hang");
     const catalogue = catalogueOf();

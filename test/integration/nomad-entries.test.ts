@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
 import { type Daemon, start } from "../../src/daemon/daemon.js";
-import { names as askNames } from "../../src/epmd/client.js";
+import { names as askNames, portPlease } from "../../src/epmd/client.js";
 import { runCommand } from "../support/command-line.js";
 import { type FakeNomad, startFakeNomad } from "../support/fake-nomad.js";
 import { http } from "../support/http.js";
@@ -125,6 +125,21 @@ describe("the entry of this allocation", () => {
     await waitFor(async () => (await readiness()).ready, { what: "readiness" });
     expect((await nodes()).map(({ publication }) => publication)).toEqual(["off", "off"]);
   });
+});
+
+test("a service that the token may not read makes nothing else not ready", async () => {
+  entry();
+  fake.misbehave(({ path }) => (path.includes("namespace=other") ? { status: 403, body: "Forbidden" } : undefined));
+  const { running, readiness, nodes } = await daemon();
+  await register(running);
+  await waitFor(async () => (await nodes())[0]?.publication === "in-nomad", { what: "the entry" });
+  const at = { address: "127.0.0.1", port: running.port };
+  const asked = await portPlease(at, "x@svc.other.service.nomad", { timeout: 5_000 });
+  expect(asked).toBeUndefined();
+  await waitFor(() => fake.requests.filter(({ path }) => path.includes("namespace=other")).length > 1, {
+    what: "a retry",
+  });
+  expect(await readiness()).toEqual({ ready: true, faults: {} });
 });
 
 describe("an API that does not tell", () => {

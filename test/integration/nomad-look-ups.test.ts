@@ -104,6 +104,22 @@ describe("a node under service.nomad", () => {
     });
   });
 
+  test("whose address is a host name that no name server answers for: other entries do not wait for it", async () => {
+    dns.handle(() => undefined);
+    const id = fake.register({ Tags: ["a"], Address: "box9.example", Port: 1001 });
+    const find = look({ timeout: "3s" });
+    expect(await find("a@svc")).toMatchObject({
+      outcome: "unavailable",
+      code: expect.stringMatching(/^DNS_|^LOOKUP_/),
+    });
+    fake.register({ Tags: ["a"], Address: "10.0.0.7", Port: 1002 });
+    await waitFor(async () => (await find("a@svc")).outcome === "found", { what: "the other entry" });
+    const before = performance.now();
+    expect(await find("a@svc")).toMatchObject({ endpoints: [{ address: "10.0.0.7" }] });
+    expect(performance.now() - before).toBeLessThan(2_000);
+    fake.deregister(id);
+  });
+
   test.each([
     [
       "no service",
@@ -173,6 +189,10 @@ describe("a node under service.nomad", () => {
     for (let i = 0; i < 8; i++) {
       const found = await find("a@svc", { mayProbe: true });
       expect(found).toMatchObject({ outcome: "found", endpoints: [{ port: alive }, { port: dead }] });
+    }
+    // Strangers too, for whom nothing is probed, get what refused a connection last.
+    for (let i = 0; i < 8; i++) {
+      expect(await find("a@svc")).toMatchObject({ endpoints: [{ port: alive }, { port: dead }] });
     }
   });
 });

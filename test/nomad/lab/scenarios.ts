@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { waitFor } from "../../support/wait-for.js";
 import type { AgentKind } from "./agents.js";
-import { type Allocation, edited, isRunning, type Job } from "./job.js";
+import { type Allocation, edited, isRunning, type Job, killTask } from "./job.js";
 import type { Lab, LabMachine } from "./lab.js";
 import { type Bounds, expectSteady, type Observer } from "./observer.js";
 import { seesAll, stateOf, type Wanted } from "./service.js";
@@ -108,16 +108,10 @@ export function commonScenarios(way: () => Way, { killed, failing, withoutConsul
   test.each(Object.entries(killed))("SIGKILL of %s", async (task, bounds) => {
     const { lab, complete, observer, job } = way();
     const [allocation] = await job.running();
-    const restarts = async () => {
-      const { TaskStates } = await lab.ask<Allocation>("nomad", `/v1/allocation/${allocation?.ID}`);
-      return TaskStates?.[task]?.State === "running" ? TaskStates[task].Restarts : undefined;
-    };
-    const before = (await restarts()) ?? 0;
-    await lab.nomad("alloc", "signal", "-s", "SIGKILL", "-task", task, allocation?.ID ?? "");
-    const isBack = async () => ((await restarts()) ?? 0) > before;
-    await waitFor(isBack, { what: `task ${task} to be back`, timeout: 180_000, interval: 200 });
+    if (allocation === undefined) throw new Error("no allocation runs");
+    await killTask(lab, allocation, task);
     await complete(3);
-    if (allocation) await whenRegistered(lab, allocation);
+    await whenRegistered(lab, allocation);
     expectSteady(observer.report(), bounds);
   });
 

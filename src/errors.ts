@@ -22,6 +22,14 @@ export class ConsulError extends SrvEpmdError {
   declare readonly code: ConsulErrorCode;
 }
 
+/** Codes of a NomadError. */
+export type NomadErrorCode = "NOMAD_FORBIDDEN" | "NOMAD_UNKNOWN" | "NOMAD_REJECTED" | "NOMAD_UNAVAILABLE";
+
+/** Nomad's HTTP API refused a call, or did not answer. */
+export class NomadError extends SrvEpmdError {
+  declare readonly code: NomadErrorCode;
+}
+
 export type EpmdErrorCode = "EPMD_UNREACHABLE" | "EPMD_ANSWER" | "EPMD_TIMEOUT";
 
 /** An EPMD that cannot be reached, or whose answer is not one of an EPMD. */

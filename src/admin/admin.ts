@@ -7,6 +7,7 @@ import type { Listener } from "../epmd/listener.js";
 import { type Peer, PeerLogs, peerOf } from "../epmd/peer.js";
 import { ListenError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
+import { nomadUrl } from "../nomad/side.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { Exposition } from "./exposition.js";
@@ -125,6 +126,7 @@ async function openHttp(
       status,
       nodes,
       consulUrl: config.consul,
+      nomadUrl: nomadUrl(config),
       exposition,
       onReadyAsked: (ready) => lameDuck.asked(ready),
     }),

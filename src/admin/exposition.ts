@@ -90,8 +90,8 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
     srv_epmd_ready: one(ready),
     srv_epmd_connections: one(connections),
     srv_epmd_registered_nodes: one(nodes.length),
-    srv_epmd_published_nodes: one(inState("in-consul")),
-    srv_epmd_missing_nodes: one(inState("not-in-consul", "unknown")),
+    srv_epmd_published_nodes: one(inState("in-consul", "in-nomad")),
+    srv_epmd_missing_nodes: one(inState("not-in-consul", "not-in-nomad", "unknown")),
     srv_epmd_consul_up: one(consul?.ok ?? true),
     srv_epmd_followed_services: followedByState(status.followed()),
     ...(relays && {

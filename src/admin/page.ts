@@ -61,6 +61,8 @@ const CHECKS: Record<ReadyCheck["name"], string> = {
   gateway: "gateway",
   consul: "Consul",
   published: "published",
+  nomad: "Nomad",
+  entry: "entry in Nomad",
 };
 
 function readiness({ readiness: { ready } }: Status): Markup {
@@ -69,7 +71,7 @@ function readiness({ readiness: { ready } }: Status): Markup {
 
 /** What this daemon is, where it answers, and why it is not ready. */
 function overview(status: Status, now: number): Markup {
-  const { epmd, dns, consul, followed, domains, readiness, since } = status;
+  const { epmd, dns, consul, nomad, followed, domains, readiness, since } = status;
   const failed = readiness.checks.filter(({ ok }) => !ok);
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
@@ -78,7 +80,8 @@ function overview(status: Status, now: number): Markup {
     ["EPMD", html`port ${code(epmd.port)} at ${fewOf(epmd.addresses.map(ipOf), 6)}`],
     ["Up for", age(Date.parse(since), now)],
     ["Domains", domains.length === 0 ? undefined : fewOf(domains, 6)],
-    ["Consul", consulWords(consul)],
+    ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul)],
+    ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers)}`],
     ["Catalogue", followedWords(followed)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
@@ -99,7 +102,11 @@ function reasons(failed: readonly ReadyCheck[]): Markup {
 
 function consulWords({ url, publishes, answers }: Status["consul"]): Content {
   if (!publishes) return html`<span class="quiet">nothing is published</span>`;
-  return html`${code(url)} ${answers ? pill("good", "answers") : pill("bad", "does not answer")}`;
+  return html`${code(url)} ${answersPill(answers)}`;
+}
+
+function answersPill(answers: boolean): Markup {
+  return answers ? pill("good", "answers") : pill("bad", "does not answer");
 }
 
 /** How many services are followed, and whether the catalogue tells of their changes; undefined while none is. */

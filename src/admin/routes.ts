@@ -1,7 +1,7 @@
 import { ValueError } from "../config/values.js";
 import { refusedName } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
-import { ConfigError, ConsulError, describeError } from "../errors.js";
+import { ConfigError, ConsulError, describeError, NomadError } from "../errors.js";
 import { namePattern, parseNodeName } from "../names/node-name.js";
 import { resolutionObject } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
@@ -30,6 +30,7 @@ interface RouteDeps {
   readonly nodes: NodeResolver;
   readonly exposition: () => Promise<Exposition>;
   readonly consulUrl: string;
+  readonly nomadUrl: string;
   /** /readyz was answered. */
   readonly onReadyAsked: (ready: boolean) => void;
 }
@@ -45,7 +46,14 @@ const UNKNOWN_PAGE =
 const HTML = "text/html; charset=utf-8";
 
 /** The answers by path, but for the stream /v1/events. */
-export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAsked }: RouteDeps): Record<string, Route> {
+export function createRoutes({
+  status,
+  nodes,
+  exposition,
+  consulUrl,
+  nomadUrl,
+  onReadyAsked,
+}: RouteDeps): Record<string, Route> {
   return {
     "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
     "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).css }),
@@ -69,7 +77,8 @@ export function createRoutes({ status, nodes, exposition, consulUrl, onReadyAske
       // As EPMD does: with patterns a stranger could read all of the catalog that our token may read.
       if (!peer.local) return text(403, `only local peers may use patterns (--allow ${peer.address})`);
       try {
-        return json(200, { consul: consulUrl, nodes: await status.matching(namePattern(match)) });
+        const { catalogue, nodes } = await status.matching(namePattern(match));
+        return json(200, { ...(catalogue === "nomad" ? { nomad: nomadUrl } : { consul: consulUrl }), nodes });
       } catch (error) {
         return complaint(error, `match=${JSON.stringify(match)}`);
       }
@@ -119,6 +128,6 @@ async function resolveFor(written: string, peer: Peer, nodes: NodeResolver): Pro
 function complaint(error: unknown, asked: string): Reply {
   if (error instanceof ValueError) return text(400, `${asked} ${error.message}`);
   if (error instanceof ConfigError) return text(400, error.message);
-  if (error instanceof ConsulError) return text(503, describeError(error));
+  if (error instanceof ConsulError || error instanceof NomadError) return text(503, describeError(error));
   throw error;
 }

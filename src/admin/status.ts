@@ -1,13 +1,16 @@
 import type { FollowedStatus } from "../catalogue/core/backend.js";
 import type { ClusterNode } from "../catalogue/core/instances.js";
-import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
+import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { nodesInConsul } from "../consul/cluster.js";
 import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
-import { parseServiceDomain, qualifiedDomain } from "../names/domains.js";
+import { isMeshed } from "../mesh/core/upstreams.js";
+import { qualifiedDomain } from "../names/domains.js";
+import { nodesInCatalogues } from "../nomad/cluster.js";
+import type { NomadEntries, NomadStanding } from "../nomad/entries.js";
+import { type NomadSide, nomadUrl } from "../nomad/side.js";
 import type { Machine } from "../os/machine.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
@@ -27,6 +30,9 @@ export interface StatusDeps {
   readonly machine: Machine;
   readonly registry: Registry;
   readonly consul: ConsulSide;
+  readonly nomad: NomadSide;
+  /** Undefined where no `--domain` is in Nomad's catalogue. */
+  readonly entries: NomadEntries | undefined;
   /** Nodes are published into Consul. */
   readonly publishes: boolean;
   readonly epmd: Status["epmd"];
@@ -45,7 +51,7 @@ const CLUSTER_TIMEOUT = 2_000;
 /** How long an answer of Consul is used, milliseconds: open pages ask again with every event. */
 const CLUSTER_LIFETIME = 1_000;
 
-type InConsul = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "elsewhere">;
+type Published = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "code" | "elsewhere">;
 
 /** The status of the daemon, whole or in parts. */
 export class DaemonStatus {
@@ -57,7 +63,7 @@ export class DaemonStatus {
   }
 
   async all(): Promise<Status> {
-    const { config, machine, epmd, dns, recent, publishes, since } = this.#deps;
+    const { config, machine, epmd, dns, recent, publishes, entries, since } = this.#deps;
     const [readiness, { nodes, left }, registrar, cluster, relays] = await Promise.all([
       this.readiness(),
       this.nodes(),
@@ -72,7 +78,9 @@ export class DaemonStatus {
       epmd,
       dns,
       consul: { url: config.consul, publishes, answers: registrar?.agentAnswers ?? false },
+      nomad: entries && { url: nomadUrl(config), answers: entries.trouble === undefined },
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
+      mesh: isMeshed(config),
       readiness,
       nodes,
       left,
@@ -84,7 +92,7 @@ export class DaemonStatus {
   }
 
   async readiness(): Promise<Readiness> {
-    const { gateway, publishes, isStopping } = this.#deps;
+    const { gateway, publishes, entries, isStopping } = this.#deps;
     const [registrar, relays] = await Promise.all([this.#registrar(), this.relays()]);
     return readinessOf({
       stopping: isStopping(),
@@ -98,11 +106,12 @@ export class DaemonStatus {
               .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
           }
         : undefined,
+      nomad: entries && { trouble: entries.trouble, missing: this.#missingInNomad(entries) },
     });
   }
 
   async nodes(): Promise<{ readonly nodes: readonly LocalNode[]; readonly left: readonly LeftEntry[] }> {
-    const { registry, publishes } = this.#deps;
+    const { registry, publishes, entries } = this.#deps;
     const alive = registry.nodes();
     const registrar = await this.#registrar();
     const standing = registrar?.status();
@@ -115,7 +124,8 @@ export class DaemonStatus {
         return {
           ...{ name: aliveName, port, creation, family, origin, since: new Date(since).toISOString() },
           ...(address !== undefined && { address }),
-          ...inConsul(statuses?.get(aliveName), publishes, registrar?.agentTrouble),
+          ...(inNomad(entries?.standing(node), entries?.trouble) ??
+            inConsul(statuses?.get(aliveName), publishes, registrar?.agentTrouble)),
         };
       }),
       left: (standing ?? [])
@@ -131,7 +141,8 @@ export class DaemonStatus {
 
   /** The services that are followed in a catalogue. */
   followed(): readonly FollowedStatus[] {
-    return this.#deps.consul.catalogue?.status() ?? [];
+    const { consul, nomad } = this.#deps;
+    return [consul, nomad].flatMap(({ catalogue }) => catalogue?.status() ?? []);
   }
 
   /** What the page shows and no event reports, as text to compare. */
@@ -151,30 +162,39 @@ export class DaemonStatus {
     return this.#cluster.pending;
   }
 
-  /** The nodes in Consul that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, ValueError */
-  async matching(pattern: string): Promise<readonly ClusterNode[]> {
+  /** The nodes in Consul or Nomad that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, NomadError, ValueError */
+  async matching(
+    pattern: string,
+  ): Promise<{ readonly catalogue: AskedService["catalogue"]; readonly nodes: readonly ClusterNode[] }> {
     const { config, machine } = this.#deps;
-    return this.#inConsul([serviceOfPattern(pattern, config.consulDomain, machine.names)]);
+    const asked = serviceOfPattern(pattern, config, machine.names);
+    return { catalogue: asked.catalogue, nodes: await this.#inCatalogues([asked]) };
   }
 
   async #askCluster(): Promise<Cluster> {
     const { domain, consulDomain } = this.#deps.config;
-    const ofConsul = domain.filter((rule) =>
-      parseServiceDomain(qualifiedDomain(rule.domain, consulDomain), consulDomain),
-    );
-    if (ofConsul.length === 0) return { outcome: "none", reason: `no --domain is a service under ${consulDomain}` };
-    const services = servicesOfDomains({ domain: ofConsul, consulDomain });
+    const known = domain.filter((rule) => readService(qualifiedDomain(rule.domain, consulDomain), consulDomain));
+    if (known.length === 0) return { outcome: "none", reason: `no --domain is a service under ${consulDomain}` };
+    const services = servicesOfDomains({ domain: known, consulDomain });
     const patterns = services.map(({ glob, host }) => `${glob.pattern}@${host}`);
     try {
-      return { outcome: "listed", patterns, nodes: await this.#inConsul(services) };
+      return { outcome: "listed", patterns, nodes: await this.#inCatalogues(services) };
     } catch (error) {
       return { outcome: "unavailable", cause: describeError(error) };
     }
   }
 
-  async #inConsul(services: readonly AskedService[]): Promise<ClusterNode[]> {
-    const { consul, now } = this.#deps;
-    return nodesInConsul(await consul.connect(), services, { timeout: CLUSTER_TIMEOUT, now: now() });
+  async #inCatalogues(services: readonly AskedService[]): Promise<ClusterNode[]> {
+    const { config, consul, nomad, now } = this.#deps;
+    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: CLUSTER_TIMEOUT, now: now() };
+    return nodesInCatalogues(services, deps);
+  }
+
+  #missingInNomad(entries: NomadEntries): { readonly name: string; readonly reason: string | undefined }[] {
+    return this.#deps.registry.nodes().flatMap((node) => {
+      const standing = entries.standing(node);
+      return standing?.state === "not-in-nomad" ? { name: node.aliveName, reason: standing.fault.reason } : [];
+    });
   }
 
   async #registrar(): Promise<Registrar | undefined> {
@@ -182,8 +202,23 @@ export class DaemonStatus {
   }
 }
 
+/** Undefined for a node that is not meant to be in Nomad's catalogue. @param trouble why Nomad does not tell what it has */
+function inNomad(standing: NomadStanding | undefined, trouble: string | undefined): Published | undefined {
+  if (!standing) return undefined;
+  switch (standing.state) {
+    case "not-in-nomad": {
+      const { code, reason, advice } = standing.fault;
+      return { publication: "not-in-nomad", serviceIds: [], code, reason: `${reason}; ${advice}` };
+    }
+    case "unknown":
+      return { publication: "unknown", serviceIds: [], ...(trouble !== undefined && { reason: trouble }) };
+    default:
+      return { publication: standing.state, serviceIds: [] };
+  }
+}
+
 /** @param trouble why the agent does not say what it holds; undefined while it does */
-function inConsul(status: NameStatus | undefined, publishes: boolean, trouble: string | undefined): InConsul {
+function inConsul(status: NameStatus | undefined, publishes: boolean, trouble: string | undefined): Published {
   if (!status) return { publication: publishes ? "unknown" : "off", serviceIds: [] };
   const { serviceIds, elsewhere } = status;
   const reason = status.reason ?? (isMissing(status) ? (status.lastError ?? trouble) : undefined);

@@ -96,6 +96,12 @@ export class Catalogue {
     return this.#followed.get(keyOf(query))?.service.view;
   }
 
+  /** Waits for the first answer about a service that is followed, unless it fails. @param limit milliseconds to wait at most */
+  async firstAnswer(query: CatalogueQuery, limit: number): Promise<void> {
+    const service = this.#followed.get(keyOf(query))?.service;
+    if (service && !service.view && !service.isBroken) await service.outcome(limit);
+  }
+
   /** Why the last query for a service that is followed failed; undefined when it did not. */
   failure(query: CatalogueQuery): unknown {
     return this.#followed.get(keyOf(query))?.service.failure;
@@ -188,7 +194,7 @@ export class Catalogue {
     entry.isTold = isKnown || forPattern;
     this.#log[isNews ? "warn" : "debug"](
       { ...query, err },
-      `${this.backend.title} does not tell which nodes the service has: ${isKnown ? "patterns get what was known, look-ups are not answered from it" : "patterns get the nodes here"}`,
+      `${this.backend.title} does not tell which nodes the service has: ${this.backend.meanwhile[isKnown ? "known" : "unknown"]}`,
     );
   }
 

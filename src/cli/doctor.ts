@@ -54,9 +54,9 @@ const textOf = (parts: readonly string[]) => parts.join("; ");
 
 function jsonLines(io: Io): Report {
   return {
-    tell: ({ id, result, evidence, ...rest }) => {
+    tell: ({ id, result, evidence, facts, ...rest }) => {
       const advice = "advice" in rest ? { advice: textOf(rest.advice) } : {};
-      writeJson(io, { check: id, result, evidence: textOf(evidence), ...advice });
+      writeJson(io, { check: id, result, evidence: textOf(evidence), ...advice, ...(facts && { facts }) });
     },
     sumUp: () => {},
   };

@@ -1,12 +1,14 @@
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
+import type { Config } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
-import { nodesInConsul } from "../consul/cluster.js";
 import { ConsulSide } from "../consul/side.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";
 import { ConfigError, EpmdError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
+import { nodesInCatalogues } from "../nomad/cluster.js";
+import { NomadSide, nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
 import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
@@ -57,33 +59,52 @@ export async function firstAnswer(
   throw first;
 }
 
-/** The nodes of a service as Consul has them, whatever their health. @throws ConfigError, ConsulError */
+/** The nodes of a service as Consul or Nomad has them, whatever their health. @throws ConfigError, ConsulError, NomadError */
 async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
   if (operands[0] !== undefined) {
-    throw new ConfigError("CONFIG_CONFLICT", `--cluster asks Consul, not the EPMD at ${operands[0]}: give one of them`);
+    throw new ConfigError(
+      "CONFIG_CONFLICT",
+      `--cluster asks Consul or Nomad, not the EPMD at ${operands[0]}: give one of them`,
+    );
   }
-  const { match, consulDomain } = config;
+  const { match, timeout } = config;
   const asked =
-    match === undefined ? servicesOfDomains(config) : [serviceOfPattern(match, consulDomain, thisMachine().names)];
-  const consul = new ConsulSide(config, log);
+    match === undefined ? servicesOfDomains(config) : [serviceOfPattern(match, config, thisMachine().names)];
+  const [consul, nomad] = [new ConsulSide(config, log), new NomadSide(config, log)];
   try {
-    const client = await consul.connect();
-    const nodes = await nodesInConsul(client, asked, { timeout: config.timeout, now: Date.now() });
-    if (config.json) writeJson(io, { consul: config.consul, nodes });
+    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout, now: Date.now() };
+    const nodes = await nodesInCatalogues(asked, deps);
+    if (config.json) writeJson(io, { ...askedUrls(asked, config), nodes });
     else io.stdout(`${[heading(nodes, asked), ...table(nodes)].map(painter(io)).join("\n")}\n`);
     return EXIT.done;
   } finally {
-    await consul.close();
+    await Promise.all([consul.close(), nomad.close()]);
   }
+}
+
+const isIn = (asked: readonly AskedService[], wanted: AskedService["catalogue"]) =>
+  asked.some(({ catalogue }) => catalogue === wanted);
+
+function askedUrls(asked: readonly AskedService[], config: Config): object {
+  return {
+    ...(isIn(asked, "consul") && { consul: config.consul }),
+    ...(isIn(asked, "nomad") && { nomad: nomadUrl(config) }),
+  };
 }
 
 function heading(nodes: readonly ClusterNode[], asked: readonly AskedService[]): Line {
   const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
   const patterns = asked.map(({ glob, host }) => `${glob.pattern}@${host}`).join(", ");
-  return { text: `${patterns}: ${count} in Consul` };
+  const where = [isIn(asked, "consul") ? "Consul" : [], isIn(asked, "nomad") ? "Nomad" : []].flat().join(" and ");
+  return { text: `${patterns}: ${count} in ${where}` };
 }
 
-const TONES: Record<ClusterNode["health"], Tone> = { passing: "good", warning: "doubtful", critical: "bad" };
+const TONES: Record<ClusterNode["health"], Tone> = {
+  passing: "good",
+  warning: "doubtful",
+  critical: "bad",
+  unknown: "quiet",
+};
 
 function table(nodes: readonly ClusterNode[]): Line[] {
   const cells = nodes.map(({ node, health, address, port, age, instance, machine }) => {
@@ -91,7 +112,7 @@ function table(nodes: readonly ClusterNode[]): Line[] {
     // Columns are as wide as what is shown.
     return [node, health, hostPort(address, port), since, instance, machine].map(printable);
   });
-  const head = ["node", "health", "address", "age", "instance", "consul node"];
+  const head = ["node", "health", "address", "age", "instance", "machine"];
   const rows = nodes.length === 0 ? [] : [head, ...cells];
   const widths = head.map((_, column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row, index) => ({

@@ -112,23 +112,23 @@ const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 
 /** Complaints about files with a secret that every user of this machine may read. @param file of `--config` */
-async function exposedSecrets(
-  { consulTokenFile, consulBearerTokenFile, consulKey, nomad }: Config,
-  file?: ConfigInput["file"],
-): Promise<string[]> {
+async function exposedSecrets(config: Config, file?: ConfigInput["file"]): Promise<string[]> {
   const secretKeys = OPTION_KEYS.filter((key) => optionOf(key).secret).map(flagOf);
   const hasSecret = secretKeys.some((key) => Object.hasOwn(Object(file?.contents), key));
   const secrets = [
-    { flag: "--consul-token-file", path: consulTokenFile },
-    { flag: "--consul-bearer-token-file", path: consulBearerTokenFile },
-    { flag: "CONSUL_CLIENT_KEY", path: consulKey },
+    { flag: "--consul-token-file", path: config.consulTokenFile },
+    { flag: "--consul-bearer-token-file", path: config.consulBearerTokenFile },
+    { flag: "CONSUL_CLIENT_KEY", path: config.consulKey },
+    { flag: "--nomad-token-file", path: config.nomadTokenFile },
+    { flag: "NOMAD_CLIENT_KEY", path: config.nomadKey },
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {
     // Nobody can choose the modes of the files that Nomad writes into a task's folder of secrets.
-    const isNomads = nomad.secretsDir !== undefined && path?.startsWith(`${nomad.secretsDir}/`);
+    const { secretsDir } = config.nomad;
+    const isNomads = secretsDir !== undefined && path?.startsWith(`${secretsDir}/`);
     if (path === undefined || isNomads || !(await othersMayRead(path))) return undefined;
-    return `${flag}: every user of this machine may read ${path}, and act as srv-epmd in Consul with what is in it: chmod o-r ${path}`;
+    return `${flag}: every user of this machine may read ${path}, and act as srv-epmd with what is in it: chmod o-r ${path}`;
   });
   return (await Promise.all(complaints)).filter((complaint) => complaint !== undefined);
 }

@@ -140,7 +140,9 @@ function parseWritten(key: OptionKey, { where, texts }: Written): unknown {
 
 /** Complaints are logged, so a password or a token in a URL is left out. */
 function shownOf(key: OptionKey, text: string): string {
-  return key === "consul" ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@").replace(/[?#].*/s, "?...") : text;
+  return key === "consul" || key === "nomadAddr"
+    ? text.replace(/^([a-z]+:\/\/)?.*@/is, "$1...@").replace(/[?#].*/s, "?...")
+    : text;
 }
 
 function defaultValue(key: OptionKey, command: Command): unknown {

@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
+import { isNomadHost, readNomadName } from "../names/nomad-domain.js";
 import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
 import { domainDoubts } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";
@@ -19,6 +20,11 @@ export function checkCombinations(settings: CheckedSettings, command: Command): 
   if (complaint !== undefined) throw new ConfigError("CONFIG_CONFLICT", complaint);
 }
 
+/** Conflicts for which serve would not start with these settings, for a command that starts beside it. */
+export function refusedByServe(settings: CheckedSettings): string[] {
+  return complaintsOf(SERVE_CHECKS, settings, "serve");
+}
+
 /** doctor warns of the same settings as serve. */
 const isServing = (command: Command) => command === "serve" || command === "doctor";
 
@@ -34,11 +40,6 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
     doubts.push(
       "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
     );
-  }
-  if (command === "doctor") {
-    for (const complaint of complaintsOf(SERVE_CHECKS, settings, command)) {
-      doubts.push(`serve does not start with these options; give doctor the flags that serve has too: ${complaint}`);
-    }
   }
   if (isServing(command)) {
     for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);
@@ -83,6 +84,17 @@ const CHECKS: readonly Check[] = [
     consulAuthMethod !== undefined && consulBearerTokenFile === undefined
       ? "--consul-auth-method needs a JWT to log in with: give --consul-bearer-token-file too (in Kubernetes /var/run/secrets/kubernetes.io/serviceaccount/token)"
       : undefined,
+  ({ nomadCert, nomadKey }) =>
+    (nomadCert === undefined) === (nomadKey === undefined)
+      ? undefined
+      : "NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY (nomad-cert and nomad-key in a file) go together: give both or none",
+  ({ domain, consulDomain }) => {
+    const wrong = domain.flatMap(({ domain: name }) => {
+      const read = readNomadName(name, consulDomain);
+      return read?.kind === "other" ? `--domain ${name}: ${read.reason}` : [];
+    });
+    return wrong[0];
+  },
   ({ fallback }) => {
     const ports = fallback.filter((how) => how !== "epmd");
     return ports.length > 1 ? `--fallback: ${ports.join(" and ")} are two ports; give one` : undefined;
@@ -108,6 +120,13 @@ const SERVE_CHECKS: readonly Check[] = [
     dnsListen && domain.length === 0
       ? "--dns-listen answers for the nodes under --domain: give --domain too, such as --domain demo.test"
       : undefined,
+  ({ dnsListen, domain, consulDomain }) => {
+    const nomads = dnsListen && domain.find((rule) => isNomadHost(rule.domain, consulDomain));
+    return (
+      nomads &&
+      `--dns-listen does not answer for ${nomads.domain}, which is looked up in Nomad's catalogue alone: leave out --dns-listen, or give another --domain`
+    );
+  },
   unreachedDomain,
   ({ register, service, domain, publishNode }) =>
     register === "consul" && service === undefined && domain.length === 0 && publishNode.every(({ host }) => !host)

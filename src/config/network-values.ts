@@ -134,11 +134,18 @@ export function isDomainName(name: string): boolean {
   return !/\.[0-9]+$/.test(name) && name.length <= 253 && name.split(".").every(isLabel);
 }
 
+/** The limit that a name is over (RFC 1035 section 2.3.4), for a message; "" when it is something else. */
+function overLimit(name: string): string {
+  const longest = Math.max(...name.split(".").map((part) => part.length));
+  if (longest > 63) return `, with at most 63 characters between two dots (here are ${longest})`;
+  return name.length > 253 ? `, of at most 253 characters (here are ${name.length})` : "";
+}
+
 /** A DNS name, lower case, without trailing dot. */
 export function domainName(value: string): string {
   const name = value.toLowerCase().replace(/\.$/, "");
-  if (!isDomainName(name)) throw new ValueError("must be a domain name such as svc.service.consul");
-  return name;
+  if (isDomainName(name)) return name;
+  throw new ValueError(`must be a domain name such as svc.service.consul${overLimit(name)}`);
 }
 
 /** One label of a domain name, as written: Consul's DNS finds a service whatever its case, and none with a dot in its name. */
@@ -172,7 +179,8 @@ export function hostName(value: string): string {
   try {
     return domainName(value);
   } catch (error) {
-    throw new ValueError("must be a host name such as svc.service.consul, or an IP address", { cause: error });
+    const limit = overLimit(value);
+    throw new ValueError(`must be a host name such as svc.service.consul${limit}, or an IP address`, { cause: error });
   }
 }
 
@@ -239,8 +247,15 @@ export function addressOrTemplate(value: string): string {
   return value;
 }
 
-/** URL of a Consul agent: `http://`, `https://`, `unix:///path`, or host:port as CONSUL_HTTP_ADDR has it. */
-export function consulUrl(value: string): string {
+/** Nomad allows 128 characters (nomad/structs/structs.go). `*`, all of them, is for commands that list; here it is the default. */
+export function nomadNamespace(value: string): string {
+  if (value === "*") return "default";
+  if (/^[A-Za-z0-9-]{1,128}$/.test(value)) return value;
+  throw new ValueError("must be a namespace of Nomad's: 1 to 128 letters, digits and -");
+}
+
+/** URL of an agent's HTTP API: `http://`, `https://`, `unix:///path`, or host:port as CONSUL_HTTP_ADDR has it. */
+export function agentUrl(value: string): string {
   if (/^unix:\/\/\/?[^/]/.test(value)) return value;
   const url = /^[a-z]+:\/\//i.test(value)
     ? value.replace(/^[a-z]+/i, (scheme) => scheme.toLowerCase())

@@ -8,6 +8,10 @@ export function consulBackend(client: Pick<ConsulClient, "followService">): Cata
     title: "Consul",
     follow: ({ service, datacenter }, index, wait, signal) =>
       client.followService({ service, datacenter }, index, wait, signal),
+    meanwhile: {
+      known: "patterns get what was known, look-ups are not answered from it",
+      unknown: "patterns get the nodes here",
+    },
     emptyMeans:
       "Consul lists no instance of the service, and its DNS has nodes there: the token may not read them (service:read and node:read), so look-ups ask DNS",
   };

@@ -5,7 +5,7 @@ import type { ConsulClient } from "./client.js";
 /** The nodes of services in Consul, of any health. @param now milliseconds since the epoch @throws ConsulError */
 export async function nodesInConsul(
   client: ConsulClient,
-  services: readonly AskedService[],
+  services: readonly Extract<AskedService, { readonly catalogue: "consul" }>[],
   { timeout, now }: { readonly timeout: number; readonly now: number },
 ): Promise<ClusterNode[]> {
   const members = await Promise.all(

@@ -1,9 +1,10 @@
+import { UnreadableFile } from "../api/credential.js";
 import { retryDelay } from "../catalogue/follower.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
 import { type AclApi, ANONYMOUS, type Grant } from "./acl-api.js";
 import { jwtFault, renewAfter } from "./core/login.js";
-import { type LoginSettings, readCredential, type TokenNeed, type TokenSource, UnreadableFile } from "./token.js";
+import { type LoginSettings, readCredential, type TokenNeed, type TokenSource } from "./token.js";
 
 interface LoginDeps extends LoginSettings {
   readonly api: AclApi;

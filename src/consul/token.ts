@@ -1,9 +1,6 @@
+import { readCredential as readBoundedSecret } from "../api/credential.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
-import { MEBIBYTE, readBounded } from "../os/files.js";
-
-/** The cause of a ConsulError when the agent was not asked at all: a file of the token or of TLS cannot be read. */
-export class UnreadableFile extends Error {}
 
 /** How srv-epmd logs in to Consul. */
 export interface LoginSettings {
@@ -164,14 +161,13 @@ export class AclToken {
 }
 
 /**
- * @param what names the file in the error: "token", "client key"
+ * @param what names the file in the error: "token"
  * @throws ConsulError CONSUL_UNAVAILABLE, caused by UnreadableFile: the file may be there at the next try
  */
 export async function readCredential(path: string, what: string): Promise<string> {
   try {
-    return await readBounded(path, { limit: MEBIBYTE });
+    return await readBoundedSecret(path, what);
   } catch (error) {
-    const message = `the ${what} file cannot be read: ${describeError(error)}`;
-    throw new ConsulError("CONSUL_UNAVAILABLE", message, { cause: new UnreadableFile(message, { cause: error }) });
+    throw new ConsulError("CONSUL_UNAVAILABLE", describeError(error), { cause: error });
   }
 }

@@ -11,7 +11,10 @@ import { startEpmdServer } from "../epmd/server.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { Domains, qualifiedDomain, servedDomains } from "../names/domains.js";
+import { isNomadHost } from "../names/nomad-domain.js";
 import { hostPort } from "../net/ip.js";
+import { NomadEntries } from "../nomad/entries.js";
+import { loadNomadSide, NomadSide, nomadUrl } from "../nomad/side.js";
 import { thisMachine, uidsOf } from "../os/machine.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
 import { advertised } from "../publish/core/advertised.js";
@@ -63,10 +66,12 @@ interface DaemonSettings {
   readonly domain: readonly string[];
   /** As --dns has them: `[domain=]ip:port`; undefined in a mesh, where none is asked. */
   readonly nameServers: readonly string[] | undefined;
-  /** Where the nodes that register here are published: Consul's DNS, our own zone, or nowhere. */
-  readonly publish: "consul" | "zone" | "none";
+  /** Where the nodes that register here are published: Consul's DNS, our own zone, by Nomad itself in its catalogue, or nowhere. */
+  readonly publish: "consul" | "zone" | "nomad" | "none";
   /** URL of the agent that they are published to. */
   readonly consul: string | undefined;
+  /** URL of Nomad's API, where a --domain is in its catalogue. */
+  readonly nomad: string | undefined;
   readonly ways: readonly LookUp["way"][];
   /** Nodes that do not live here are reached through Connect upstreams alone. */
   readonly mesh: boolean;
@@ -79,6 +84,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   const observed = observeDaemon(registry);
   const observe = observed.observations.emit;
   const consul = new ConsulSide(config, log, { observe });
+  const nomad = new NomadSide(config, log);
   const publishes = publishesToConsul(config);
   const advertisedPort = (node: RegisteredNode) => advertised(node, config)?.port;
   let listener: Listener | undefined;
@@ -86,6 +92,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   let resolving: Resolving | undefined;
   let gateway: Gateway | undefined;
   let admin: Admin | undefined;
+  let entries: NomadEntries | undefined;
   let stopping = false;
   const domains = new Domains(config, machine);
   let open: () => void = () => {};
@@ -111,6 +118,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         follow: true,
       },
       consul,
+      nomad,
       isOwnServer: (server) => gateway?.isOwnServer(server) ?? false,
       watchNodesFile: true,
       ownPort: () => listener?.port ?? config.port,
@@ -132,7 +140,10 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
         domains,
         registry,
         zoneDomains: zone.map(({ domain }) => domain),
-        instances: (query, limit) => consul.instances(query, limit),
+        instances: {
+          consul: (query, limit) => consul.instances(query, limit),
+          nomad: (query, limit) => nomad.instances(query, limit),
+        },
         advertisedPort,
       }),
       observe,
@@ -147,15 +158,18 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       gateway = await startGateway({ ...shared, zones: zone });
       open();
     }
+    if (usesNomad(config)) entries = new NomadEntries({ registry, settings: config, nomad, log });
     admin = await startAdmin({
-      ...{ config, machine, registry, consul, publishes, gateway, observed, listener, log },
+      ...{ config, machine, registry, consul, nomad, entries, publishes, gateway, observed, listener, log },
       nodes: running.nodes,
       dns: { embedded: dns && hostPort(dns), gateway: gateway?.dnsAddress },
       isStopping: () => stopping,
       now: Date.now,
     });
   } catch (error) {
-    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolving?.close(), consul.close()]);
+    entries?.close();
+    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolving?.close()]);
+    await Promise.all([consul.close(), nomad.close()]);
     throw error;
   }
   const bound = listener;
@@ -185,8 +199,9 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       await Promise.all([publishes && nodesGone(registry), admin?.lameDuck()]);
       // Before the sockets are closed: that ends the registrations, and the nodes stay published for a successor.
       await consul.stopPublishing();
+      entries?.close();
       await Promise.all([
-        ...[consul.close(), configured?.close(), bound.close(), admin?.close()],
+        ...[consul.close(), nomad.close(), configured?.close(), bound.close(), admin?.close()],
         ...[gateway?.close(), dns?.close(), resolving?.close()],
       ]);
     },
@@ -201,11 +216,17 @@ async function describeSettings(config: Config, publishes: boolean, dns: Resolve
       return glob.pattern === "*" ? qualified : `${glob.pattern}=${qualified}`;
     }),
     nameServers: mesh ? undefined : await dns.nameServers(),
-    publish: publishes ? "consul" : config.dnsListen ? "zone" : "none",
+    publish: publishes ? "consul" : config.dnsListen ? "zone" : usesNomad(config) ? "nomad" : "none",
     consul: publishes ? config.consul : undefined,
+    nomad: usesNomad(config) ? nomadUrl(config) : undefined,
     ways: config.gateway ? ["module", "host", "gateway"] : ["module", "host"],
     mesh,
   };
+}
+
+/** Whether nodes here are found in Nomad's catalogue. In a mesh they are found by upstreams. */
+function usesNomad(config: Config): boolean {
+  return !isMeshed(config) && config.domain.some((rule) => isNomadHost(rule.domain, config.consulDomain));
 }
 
 async function startZone(config: Config, registry: Registry, log: Logger): Promise<Responder | undefined> {
@@ -246,7 +267,7 @@ async function nodesGone(registry: Registry): Promise<void> {
  */
 async function loadAhead({ admin }: Pick<Config, "admin">, log: Logger): Promise<void> {
   try {
-    await Promise.all([loadConsulSide(), admin && loadAdmin()]);
+    await Promise.all([loadConsulSide(), loadNomadSide(), admin && loadAdmin()]);
     log.debug("all parts of the program are loaded");
   } catch (error) {
     log.error({ err: error }, "a part of the program cannot be loaded, and is missing until the next start");

@@ -6,7 +6,8 @@ import { META_NODE, serviceId } from "../publish/core/service-entry.js";
 import { isThere, messageOf, NO_AGENT, servicesToWrite } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { NO_PUBLISHED_NODE, NOTHING_PUBLISHED, ownRegistrations, whyCritical } from "./published-nodes.js";
+import { NO_PUBLISHED_NODE, ownRegistrations, whyCritical } from "./published-nodes.js";
+import { whyUnpublished } from "./way.js";
 
 /** An entry reaches the servers a moment after the agent, and a server that is not the leader later. Milliseconds. */
 const PATIENCE = 1_500;
@@ -35,7 +36,8 @@ export const catalogue: Check = {
   id: "catalogue",
   title: "Consul's servers have the same entries for the nodes here as the agent, and none of dead nodes",
   run: async (examination): Promise<Finding> => {
-    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
+    const unpublished = whyUnpublished(examination.config);
+    if (unpublished) return unpublished;
     if (!(await isThere(examination))) return skip(NO_AGENT);
     try {
       const differences = await differencesOf(examination);

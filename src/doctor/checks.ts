@@ -2,21 +2,32 @@ import { catalogue } from "./catalogue.js";
 import { clock, consulAgent, consulLeader, consulToken } from "./consul.js";
 import { epmdPort, loopbacks, ownAddress } from "./epmd-port.js";
 import type { Check } from "./examination.js";
-import { meshIntention, meshUpstream } from "./mesh.js";
+import { meshUpstream } from "./mesh.js";
+import { meshIntention } from "./mesh-intention.js";
 import { nodeName } from "./node-name.js";
-import { peerHandshake, peerRecords, peerTcp } from "./peer.js";
+import { nomadApi, nomadEntry } from "./nomad.js";
+import { nomadTask } from "./nomad-task.js";
+import { peerRecords, peerTcp } from "./peer.js";
+import { peerHandshake } from "./peer-handshake.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
 import { domain, hairpin, portMapping, publishedEndpoint, registrationDns } from "./published.js";
 import { rabbitmqStreams } from "./rabbitmq-streams.js";
 import { registration, sameName } from "./registration.js";
 import { resolver } from "./resolver.js";
+import { serveOptions } from "./serve-options.js";
 import { vmListens } from "./vm-listens.js";
+import { besideUpstreams } from "./way.js";
 
-/** In the order of the report: from this machine to the node asked for. A new check gets its place here. */
+/** In the order of the report: what explains others first, then from this machine to the node asked for. A new check gets its place here. */
 export const CHECKS: readonly Check[] = [
-  ...[epmdPort, loopbacks, ownAddress, vmListens, portMapping, nodeName, domain],
-  ...[resolver, consulAgent, consulLeader, consulToken],
-  ...[registration, catalogue, sameName, registrationDns, publishedEndpoint, hairpin],
+  ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens],
+  besideUpstreams(portMapping),
+  nodeName,
+  ...[domain, resolver].map(besideUpstreams),
+  ...[nomadApi, nomadEntry],
+  ...[consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
+  sameName,
+  ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
   ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
   ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
 ];

@@ -1,6 +1,7 @@
+import { UnreadableFile } from "../api/credential.js";
+import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
 import { writeRights } from "../consul/examine.js";
-import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
@@ -9,10 +10,12 @@ import { isHelperName } from "../names/node-name.js";
 import { isLoopback } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
-import { type Finding, fail, ok, type Parts, skip, warn } from "./core/finding.js";
+import { type Finding, fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
+import { clientAddress } from "./core/nomad-place.js";
 import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-epmd.js";
-import { NOTHING_PUBLISHED, ownRegistrations } from "./published-nodes.js";
+import { ownRegistrations } from "./published-nodes.js";
+import { inMeshOr, whyUnpublished } from "./way.js";
 
 const UNUSED = "Consul is not used: no --domain is under its domain, or --register none or --dns-listen is given";
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
@@ -29,21 +32,28 @@ export const consulAgent: Check = {
   title: "the Consul agent answers",
   run: async (examination) => {
     const use = useOf(examination);
-    if (use === "none") return skip(UNUSED);
-    const { consul } = examination.config;
+    const { config } = examination;
+    const { consul } = config;
+    if (use === "none") return skip(inMeshOr(config, UNUSED));
     try {
       await examination.leader();
       return ok(`${consul} answers`);
     } catch (error) {
-      const { evidence, advice } = whyNoAgent(consul, error);
+      const { evidence, advice } = whyNoAgent(config, error);
       return use === "needed"
-        ? fail(evidence, advice)
+        ? fail(evidence, [...unwanted(config), ...partsOf(advice)])
         : warn(`${evidence} (doctor would only use it to explain what DNS answers)`, advice);
     }
   },
 };
 
-function whyNoAgent(consul: string, error: unknown): { readonly evidence: string; readonly advice: Parts } {
+/** In a mesh, what runs the proxies registers the services: serve is probably not meant to publish anything. */
+function unwanted(config: Config): string[] {
+  if (!isMeshed(config) || asksAgent(config)) return [];
+  return ["Nomad registers the services of a mesh: give serve --register none (SRV_EPMD_REGISTER=none)"];
+}
+
+function whyNoAgent({ consul, nomad }: Config, error: unknown): { readonly evidence: string; readonly advice: Parts } {
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
@@ -81,7 +91,7 @@ function whyNoAgent(consul: string, error: unknown): { readonly evidence: string
   const host = agentHost(consul);
   const bridge =
     host === "localhost" || isLoopback(host)
-      ? "in a container or Nomad's bridge network that address is the task itself: give --consul http://<address of the host>:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration"
+      ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
       : undefined;
   return { evidence, advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])] };
 }
@@ -97,7 +107,7 @@ export const consulLeader: Check = {
   id: "consul-leader",
   title: "Consul's servers have a leader; without one nothing new is published",
   run: async (examination) => {
-    if (useOf(examination) === "none") return skip(UNUSED);
+    if (useOf(examination) === "none") return skip(inMeshOr(examination.config, UNUSED));
     try {
       const { address, said } = await examination.leader();
       if (address !== undefined) return ok(`the leader is ${address}`);
@@ -119,7 +129,8 @@ export const consulToken: Check = {
   title: "the token may write the services of the nodes here",
   run: async (examination) => {
     const { config, connect } = examination;
-    if (!publishesToConsul(config)) return skip(NOTHING_PUBLISHED);
+    const unpublished = whyUnpublished(config);
+    if (unpublished) return unpublished;
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const services = await servicesToWrite(examination);
     if (services.length === 0) return skip("the service is not known: give --domain or --service");
@@ -214,8 +225,8 @@ export const clock: Check = {
   id: "clock",
   title: "this machine's clock against the Consul agent's",
   run: async (examination) => {
-    if (useOf(examination) === "none") return skip(UNUSED);
     const { config, leader } = examination;
+    if (useOf(examination) === "none") return skip(inMeshOr(config, UNUSED));
     let answer: Awaited<ReturnType<typeof leader>>;
     try {
       answer = await leader();

@@ -12,13 +12,16 @@ import { Domains, servedDomains } from "../names/domains.js";
 import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { isOwnServer } from "../net/ip.js";
+import type { NomadServiceQuery } from "../nomad/client.js";
+import type { NomadInstance } from "../nomad/core/replies.js";
+import { NomadSide } from "../nomad/side.js";
 import { type Machine, thisMachine } from "../os/machine.js";
 import { readListeners } from "../os/sockets.js";
 import { type RunningVm, runningVms } from "../os/vm-process.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { Finding } from "./core/finding.js";
-import { type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
+import { type DaemonReport, daemonStatus, type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -37,7 +40,7 @@ export interface Dialled {
   readonly probe: Probe;
 }
 
-/** What the checks look at. Each part is found when the first check asks for it, once. Only `leader` and `connect` reject. */
+/** What the checks look at. Each part is found when the first check asks for it, once. Only `leader`, `connect` and those of Nomad reject. */
 export interface Examination {
   readonly config: Config;
   readonly machine: Machine;
@@ -46,6 +49,8 @@ export interface Examination {
   readonly resolving: Resolving;
   readonly asked: AskedNode | undefined;
   readonly epmd: () => Promise<LocalEpmd>;
+  /** Status of the srv-epmd that has the EPMD port; undefined where its HTTP side does not answer. */
+  readonly daemon: () => Promise<DaemonReport | undefined>;
   /** The nodes registered with it. */
   readonly nodes: () => Promise<readonly LocalNode[]>;
   /** VMs that run on this machine. */
@@ -53,6 +58,9 @@ export interface Examination {
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
   readonly connect: () => Promise<ConsulClient>;
+  readonly nomad: Pick<NomadSide, "connect">;
+  /** What Nomad's catalogue has of a service, asked for once. @throws NomadError */
+  readonly instancesInNomad: (query: NomadServiceQuery) => Promise<readonly NomadInstance[]>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;
   /** Nomad's bridge network: the host's addresses are not those of the task. */
@@ -93,6 +101,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const config: Config = { ...given, timeout: Math.min(given.timeout, LONGEST_LOOK_UP) };
   const machine = thisMachine();
   const consul = new ConsulSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
+  const nomad = new NomadSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
   const zone = zoneOf(config);
   const isOwn = (server: NameServer) => isGatewayItself(config, machine, server);
   const resolving = composeForLookUps(config, log, { follow: true, servers: zone, isOwnServer: isOwn });
@@ -100,6 +109,10 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
 
   const epmd = once(() => lookAtEpmd(config.port));
+  const daemon = once(async () => {
+    const status = await daemonStatus(config);
+    return status?.epmd.port === config.port ? status : undefined;
+  });
   const listeners = once(readListeners);
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
   const resolution = once(async (): Promise<Resolution> => {
@@ -115,7 +128,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   });
   return {
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
-    ...{ epmd, nodes, listeners, resolution, probes, vms: once(runningVms) },
+    ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {
@@ -128,9 +141,11 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     nameServers: [...config.dns, ...zone],
     isOwnServer: isOwn,
     connect: () => consul.connect(),
+    nomad,
+    instancesInNomad: onceEach(async (query) => (await (await nomad.connect()).instances(query, {})).instances),
     leader: once(async () => leader(await consul.connect())),
     close: async () => {
-      await Promise.all([resolving.close(), consul.close()]);
+      await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },
   };
 }
@@ -153,6 +168,19 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   return () => {
     found ??= find();
     return found;
+  };
+}
+
+/** As once, for each service. */
+function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: NomadServiceQuery) => Promise<T> {
+  const found = new Map<string, Promise<T>>();
+  return (query) => {
+    const key = `${query.service}.${query.namespace}`;
+    const before = found.get(key);
+    if (before) return before;
+    const finding = find(query);
+    found.set(key, finding);
+    return finding;
   };
 }
 

@@ -1,5 +1,3 @@
-import { isIntended } from "../consul/examine.js";
-import { ConsulError } from "../errors.js";
 import {
   destinationOf,
   isInMesh,
@@ -9,17 +7,14 @@ import {
   sidecarsOfNodes,
   type Upstream,
 } from "../mesh/core/upstreams.js";
-import { nodeDomain } from "../names/domains.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
-import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import { messageOf } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { NO_NODE } from "./local-epmd.js";
-import { NOT_NAMED } from "./peer.js";
 
-const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
+export const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 /** Loopback answers at once. Milliseconds. */
 const CONNECT_TIMEOUT = 1_000;
 
@@ -84,7 +79,7 @@ async function upstreamsHere(examination: Examination): Promise<readonly Upstrea
   }
 }
 
-async function sidecarsHere({ config, connect: agent, nodes }: Examination): Promise<readonly Sidecar[]> {
+export async function sidecarsHere({ config, connect: agent, nodes }: Examination): Promise<readonly Sidecar[]> {
   const all = (await (await agent()).sidecars()).filter(ownSidecars(config));
   return sidecarsOfNodes(
     all,
@@ -105,49 +100,4 @@ async function listens({ destination, address, port }: Upstream): Promise<Findin
       "look at its log: without a certificate from Consul it does not listen",
     ],
   );
-}
-
-export const meshIntention: Check = {
-  id: "mesh-intention",
-  title: "Connect: intentions allow both directions between the nodes here and the node asked for",
-  run: async (examination) => {
-    if (!isInMesh(examination.config)) return NO_MESH;
-    const { asked, config } = examination;
-    if (!asked) return NOT_NAMED;
-    if (!(await isThere(examination))) return skip(NO_AGENT);
-    const destination = destinationOf(config, { ...asked.name, host: asked.host });
-    const sources = await sourcesHere(examination);
-    if (sources.length === 0) return skip("the service of the nodes here is not known: give --service");
-    const pairs = sources.flatMap((source) => [
-      [source, destination],
-      [destination, source],
-    ]);
-    const findings = await Promise.all(pairs.map(([from = "", to = ""]) => intention(from, to, examination)));
-    return together(findings, NO_NODE);
-  },
-};
-
-async function sourcesHere(examination: Examination): Promise<string[]> {
-  const { config, nodes } = examination;
-  const sidecars = config.nomad.upstreams.length > 0 ? [] : await sidecarsHere(examination).catch(() => []);
-  const ofNodes = (await nodes()).flatMap(({ aliveName }) => {
-    const host = nodeDomain(aliveName, config);
-    return host === undefined ? [] : [destinationOf(config, { aliveName, host })];
-  });
-  const names = sidecars.length > 0 ? sidecars.map(({ service }) => service) : ofNodes;
-  return Array.from(new Set(names)).filter((name) => name !== "");
-}
-
-async function intention(source: string, destination: string, { connect: agent }: Examination): Promise<Finding> {
-  try {
-    if (await isIntended(await agent(), source, destination)) return ok(`${source} may connect to ${destination}`);
-    return fail(
-      `an intention, or the default, does not let ${source} connect to ${destination}`,
-      `allow both directions, because either node may dial the other: consul intention create -allow ${source} ${destination}; consul intention create -allow ${destination} ${source}`,
-    );
-  } catch (error) {
-    const rights = `service "${destination}" { policy = "read" intentions = "read" }`;
-    const isRight = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
-    return skip(`the token may not read intentions${isRight ? ` (${rights} lets it)` : `: ${messageOf(error)}`}`);
-  }
 }

@@ -1,10 +1,14 @@
+import type { Config } from "../config/config.js";
 import { nameProblem } from "../dns/wire/record.js";
+import { isInMesh } from "../mesh/core/upstreams.js";
 import { nodeHost, parseServiceDomain } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";
 import { familyOf } from "../net/ip.js";
-import { reach } from "../publish/core/advertised.js";
+import { vmProcess } from "../os/vm-process.js";
+import { advertised, reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
+import { judgeHost, type OwnPlace } from "./core/node-host.js";
 import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
 
@@ -41,11 +45,8 @@ function askedName({ name: { aliveName }, operand, full, host }: AskedNode): Fin
   return ok(`${full} is a legal name`);
 }
 
-async function localName(
-  node: LocalNode,
-  here: readonly LocalNode[],
-  { config, machine }: Examination,
-): Promise<Finding[]> {
+async function localName(node: LocalNode, here: readonly LocalNode[], examination: Examination): Promise<Finding[]> {
+  const { config, machine } = examination;
   const { aliveName, port, family, address } = node;
   if (isHelperName(aliveName, nameIn(here))) return [];
   const at = address ?? (family === 6 ? "::1" : "127.0.0.1");
@@ -76,24 +77,32 @@ async function localName(
   const probe = await probePlace({ address: at, port }, { isAsked, serverName: known, timeout: PROBE_TIMEOUT });
   if (probe.result !== "node" && probe.result !== "other-node") return [];
   const itsHost = probe.name.slice(probe.name.indexOf("@") + 1);
-  if (published === undefined && parseServiceDomain(itsHost, config.consulDomain)) {
-    return [
-      warn(`the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`, [
-        `give serve and doctor --domain ${itsHost}`,
-        `nothing is to be done where all its peers are on this machine`,
-      ]),
-    ];
-  }
-  if (published === undefined || probe.result === "node")
-    return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
-  const same = probe.name.startsWith(`${aliveName}@`);
-  if (!same)
+  if (probe.result === "node") return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
+  if (!probe.name.startsWith(`${aliveName}@`)) {
     return [
       fail(
         `${aliveName} has registered port ${port}, and ${probe.name} listens there`,
         "one of the two VMs has ended or moved: restart both",
       ),
     ];
+  }
+  const named = {
+    ...{ aliveName, host: itsHost, publishedName: published, publishedAt: publishedAddresses(node, config) },
+    isStock: (await vmProcess(port))?.asksResolver === true,
+  };
+  // The addresses here do not describe a node that lives elsewhere.
+  const byHost = address === undefined ? judgeHost(named, placeOf(examination)) : undefined;
+  if (byHost) return [byHost];
+  if (published === undefined) {
+    if (!parseServiceDomain(itsHost, config.consulDomain))
+      return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
+    return [
+      warn(`the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`, [
+        `give serve and doctor --domain ${itsHost}`,
+        "nothing is to be done where all its peers are on this machine",
+      ]),
+    ];
+  }
   return [
     warn(
       `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name closes the connection`,
@@ -103,4 +112,18 @@ async function localName(
       ],
     ),
   ];
+}
+
+/** Empty: the agent's address. */
+function publishedAddresses(node: LocalNode, config: Config): string[] {
+  if (!publishesToConsul(config)) return [];
+  const { addresses = [] } = advertised(node, config) ?? {};
+  return addresses.filter((address) => familyOf(address) !== undefined);
+}
+
+function placeOf({ config, machine, isBridged }: Examination): OwnPlace {
+  return {
+    ...{ names: machine.names, addresses: machine.addresses(), served: config.listen },
+    ...{ isGateway: config.gateway, isBridged, isMeshed: isInMesh(config) },
+  };
 }

@@ -1,8 +1,9 @@
 import { serviceNames } from "../consul/examine.js";
-import { type Probe, probeWords } from "../distribution/words.js";
+import type { Probe } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain } from "../names/domains.js";
+import { isNomadHost } from "../names/nomad-domain.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
@@ -10,6 +11,7 @@ import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { SEE_API, whyNotInNomad } from "./nomad.js";
 
 export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
 /** For A and AAAA of a name without SRV, milliseconds. */
@@ -31,7 +33,7 @@ export const peerRecords: Check = {
         if (!stale) return ok(evidence);
         return warn(
           [evidence, "this is the last good answer, because nobody who could know better answers"],
-          "see resolver",
+          isNomadHost(asked.host, config.consulDomain) ? SEE_API : "see resolver",
         );
       }
       case "unavailable":
@@ -46,6 +48,7 @@ export const peerRecords: Check = {
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
 function unavailableAdvice({ code }: Unavailable): string {
+  if (code.startsWith("NOMAD_")) return SEE_API;
   return code.startsWith("EPMD_")
     ? "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)"
     : "see resolver: start the name server, or give another one with --dns";
@@ -67,6 +70,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       "give --domain, under which the alive name has SRV records that lead to this address, or --fallback epmd where an EPMD runs there",
     );
   }
+  if (isNomadHost(host, config.consulDomain)) return whyNotInNomad(asked, reason, examination);
   if (nameProblem(owner) !== undefined) return fail(`${full}: ${reason}`, "see node-name");
   const domain = parseServiceDomain(host, config.consulDomain);
   if (domain && !config.dnsListen && (await isThere(examination))) {
@@ -124,7 +128,7 @@ async function byAddress(
 
 export const UNKNOWN = "no endpoint of the node is known";
 
-const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
+export const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
 
 export const peerTcp: Check = {
   id: "peer-tcp",
@@ -142,7 +146,7 @@ export const peerTcp: Check = {
 };
 
 /** During a rolling update the old and the new instance share a name, so an endpoint that fails beside a good one is a warning. */
-function softened(findings: readonly Finding[], another: boolean): Finding[] {
+export function softened(findings: readonly Finding[], another: boolean): Finding[] {
   return findings.map((finding) => (another && finding.result === "fail" ? { ...finding, result: "warn" } : finding));
 }
 
@@ -167,49 +171,5 @@ function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, i
         `${place} does not answer a connection attempt`,
         "a firewall drops it, the machine is down, or the address is wrong: open the distribution port between the machines",
       );
-  }
-}
-
-export const peerHandshake: Check = {
-  id: "peer-handshake",
-  title: "the distribution handshake: the node asked for is the one that answers",
-  run: async (examination) => {
-    const { asked } = examination;
-    if (!asked) return NOT_NAMED;
-    const all = (await examination.probes()).filter(accepts);
-    if (all.length === 0) return skip("no endpoint of the node accepts connections");
-    const findings = all.map(({ endpoint, probe }) => handshake(endpoint, probe, asked.full));
-    const isThere = all.some(({ probe }) => probe.result === "node");
-    return together(softened(findings, isThere), UNKNOWN);
-  },
-};
-
-function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
-  const evidence = `${hostPort(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
-  switch (probe.result) {
-    case "node":
-      return ok(evidence);
-    case "tls":
-      return ok(`${evidence}: its name cannot be seen`);
-    case "erlang":
-      return warn(evidence, ["it does not tell its name to doctor", "it may accept VMs whose names it allows"]);
-    case "other-node": {
-      const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
-      // DNS ignores case, a VM does not.
-      const sameAlive = aliveName(probe.name) === aliveName(asked);
-      return fail(
-        evidence,
-        sameAlive
-          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
-          : `another node has that port: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly? Run srv-epmd doctor on that machine`,
-      );
-    }
-    case "closed":
-      return fail(
-        evidence,
-        "a proxy or port mapping accepts the connection and reaches no VM: see that the VM runs, and in a mesh see mesh-intention",
-      );
-    default:
-      return fail(evidence, "another program has that port: is it mapped wrongly? Run srv-epmd doctor on that machine");
   }
 }

@@ -23,7 +23,6 @@ import type { Resolving } from "../resolve/compose.js";
 import type { Resolution, SourceName } from "../resolve/core/resolution.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
 
-export const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
 export const NO_PUBLISHED_NODE = "no node is registered here that would be published";
 
 /** The nodes here, and the options by which they are published. */

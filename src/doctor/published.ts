@@ -1,23 +1,20 @@
+import type { Config } from "../config/config.js";
+import { isForTasks, type NomadPort, portOfLabel } from "../config/nomad.js";
 import { probeWords } from "../distribution/words.js";
-import { isMeshed } from "../mesh/core/upstreams.js";
+import { isInMesh, isMeshed } from "../mesh/core/upstreams.js";
 import { servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";
-import { reach } from "../publish/core/advertised.js";
+import { noSuchLabel, reach } from "../publish/core/advertised.js";
 import { domainDoubts, publishesToConsul } from "../publish/core/publication.js";
 import { resolutionWords } from "../resolve/core/resolution.js";
-import { listed } from "../text.js";
+import { listed, nearest } from "../text.js";
 import { differencesOf } from "./catalogue.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { NO_NODE } from "./local-epmd.js";
-import {
-  isOwn,
-  NO_PUBLISHED_NODE,
-  NOTHING_PUBLISHED,
-  ownRegistrations,
-  type PublishedNode,
-  whyCritical,
-} from "./published-nodes.js";
+import { type LocalNode, NO_NODE } from "./local-epmd.js";
+import { usesNomad } from "./nomad.js";
+import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
+import { NOT_IN_MESH, whyUnpublished } from "./way.js";
 
 export const domain: Check = {
   id: "domain",
@@ -28,7 +25,7 @@ export const domain: Check = {
       const domains = servedDomains(config);
       return publishesToConsul(config) && domains.length > 0
         ? ok(`nodes are published under ${listed(domains)}`)
-        : skip(NOTHING_PUBLISHED);
+        : (whyUnpublished(config) ?? skip("there is no --domain"));
     }
     return together(
       doubts.map(({ kind, evidence, advice }) =>
@@ -43,7 +40,11 @@ export const portMapping: Check = {
   id: "port-mapping",
   title: "Nomad's port mapping, --advertise-port and --advertise-address, against the ports of the nodes here",
   run: async ({ config, nodes }) => {
-    const { nomad, advertisePort, advertiseAddress } = config;
+    const { nomad, advertisePort, advertiseAddress, portLabel } = config;
+    if (isInMesh(config) && !publishesToConsul(config)) return skip(NOT_IN_MESH);
+    if (portLabel !== undefined && !portOfLabel(nomad.ports, portLabel)) {
+      return fail(noSuchLabel(portLabel, nomad.ports), labelAdvice(portLabel, nomad.ports));
+    }
     const advice =
       nomad.ports.length === 0
         ? "say where peers reach it with --advertise-address, of the family in which its VM listens, and --advertise-port"
@@ -56,7 +57,8 @@ export const portMapping: Check = {
       if (reached.outcome === "reachable") {
         const { port, addresses } = reached.advertised;
         const places = addresses.map((address) => hostPort(address, port)).join(" and ");
-        return ok(`${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`);
+        const told = `${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`;
+        return unreserved(node, config, told) ?? ok(told);
       }
       return fail(`peers cannot reach ${node.aliveName}: ${reached.reason}`, advice);
     });
@@ -64,10 +66,34 @@ export const portMapping: Check = {
   },
 };
 
+/** In the host's network a node is reached at any port, and only Nomad's own are kept free for the task. */
+function unreserved({ port, address }: LocalNode, config: Config, told: string): Finding | undefined {
+  const { portLabel, nomad, advertisePort } = config;
+  const label = portLabel === undefined ? undefined : portOfLabel(nomad.ports, portLabel);
+  if (!label || label.taskPort === port || advertisePort !== undefined || address !== undefined) return undefined;
+  return warn(
+    [
+      told,
+      `that is not the port of the label ${label.label}, ${label.taskPort}: Nomad may give ${port} to another task`,
+    ],
+    `let the VM listen on ${label.taskPort} (ERL_DIST_PORT=${label.taskPort} with the srv_epmd module, else -kernel inet_dist_listen_min ${label.taskPort} inet_dist_listen_max ${label.taskPort})`,
+  );
+}
+
+function labelAdvice(wanted: string, ports: readonly NomadPort[]): string {
+  const labels = ports.filter(isForTasks).map(({ label }) => label);
+  const meant = nearest(wanted, labels);
+  if (labels.length === 0)
+    return 'give the group a port (network { port "dist" { to = -1 } }), or leave --port-label out';
+  const was = meant === undefined ? "" : `was ${meant} meant? Else `;
+  return `${was}give the group a port of that label, or leave --port-label out: then the port is used on which the VM listens`;
+}
+
 /** Undefined where nodes are published. */
 function whyNothingPublished({ config }: Examination): Finding | undefined {
-  if (isMeshed(config)) return skip("in a mesh nodes are found by upstreams");
+  if (isMeshed(config)) return skip(NOT_IN_MESH);
   if (publishesToConsul(config) || config.dnsListen) return undefined;
+  if (usesNomad({ config })) return skip("Nomad registers the nodes here: see nomad-entry");
   return skip("nothing is published with these options (--domain under Consul's, or --dns-listen)");
 }
 
@@ -80,10 +106,8 @@ export const registrationDns: Check = {
     const nodes = await examination.published();
     const isMissing = nodes.some(({ inDns }) => inDns.outcome === "not-found");
     const reasons = isMissing ? await whereToLook(examination) : new Map<string, string>();
-    return together(
-      nodes.map((node) => visible(node, reasons.get(node.aliveName), examination)),
-      NO_PUBLISHED_NODE,
-    );
+    const findings = nodes.map((node) => visible(node, reasons.get(node.aliveName), examination));
+    return together(findings, NO_PUBLISHED_NODE);
   },
 };
 

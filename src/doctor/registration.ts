@@ -1,22 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hostPort } from "../net/ip.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/claims.js";
-import { publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, type Obstacle, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
 import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { type DaemonReport, daemonStatus } from "./local-epmd.js";
+import type { DaemonReport } from "./local-epmd.js";
 import {
   NO_PUBLISHED_NODE,
-  NOTHING_PUBLISHED,
   type OwnRegistration,
   ownRegistrations,
   wantedEntries,
   whyCritical,
 } from "./published-nodes.js";
+import { whyUnpublished } from "./way.js";
 
 /** Time for a node that has just registered to be published. Milliseconds. */
 const PATIENCE = 2_000;
@@ -26,12 +25,13 @@ export const registration: Check = {
   id: "registration",
   title: "the nodes here are registered with the Consul agent: tag, address, port, health",
   run: async (examination) => {
-    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
+    const unpublished = whyUnpublished(examination.config);
+    if (unpublished) return unpublished;
     if (!(await isThere(examination))) return skip(NO_AGENT);
     try {
       const { holder } = await examination.epmd();
       const found = await patiently(examination);
-      const told = found.every(({ held }) => held) ? undefined : await statusHere(examination);
+      const told = found.every(({ held }) => held) ? undefined : await examination.daemon();
       return together(
         found.map((one) => judge(one, holder.kind === "srv-epmd", daemonReason(one, told))),
         NO_PUBLISHED_NODE,
@@ -52,12 +52,6 @@ async function patiently(examination: Examination): Promise<OwnRegistration[]> {
     if (found.every(({ held }) => held) || performance.now() > end) return found;
     await sleep(PAUSE);
   }
-}
-
-/** The status of the daemon that has the EPMD port. */
-async function statusHere({ config }: Examination): Promise<DaemonReport | undefined> {
-  const status = await daemonStatus(config);
-  return status?.epmd.port === config.port ? status : undefined;
 }
 
 /** Why the daemon has not published a node: the agent as a whole, or this node. */
@@ -113,7 +107,8 @@ export const sameName: Check = {
   id: "same-name",
   title: "no other daemon publishes a node of the same name as one here",
   run: async (examination) => {
-    if (!publishesToConsul(examination.config)) return skip(NOTHING_PUBLISHED);
+    const unpublished = whyUnpublished(examination.config);
+    if (unpublished) return unpublished;
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const wanted = await wantedEntries(examination);
     const services = Array.from(new Set(wanted.map(({ service }) => service)));

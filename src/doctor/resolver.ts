@@ -1,13 +1,17 @@
 import type { Config } from "../config/config.js";
+import { isBridged } from "../config/nomad.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import type { Message } from "../dns/wire/message.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { isUnder, parseServiceDomain, servedDomains } from "../names/domains.js";
-import { canonicalIp, familyOf, hostPort } from "../net/ip.js";
+import { isNomadHost } from "../names/nomad-domain.js";
+import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { agentHost } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { clientAddress } from "./core/nomad-place.js";
 import type { Check, Examination } from "./examination.js";
+import { NOT_IN_MESH } from "./way.js";
 
 /** For one try; a datagram may get lost, so there are two. Milliseconds. */
 const TRY_TIMEOUT = 1_500;
@@ -20,9 +24,12 @@ export const resolver: Check = {
   title: "the name servers that are asked for the domains: each answers and knows the domain",
   run: async (examination) => {
     const { config, asked } = examination;
-    if (isMeshed(config)) return skip("in a mesh no name server is asked");
+    if (isMeshed(config)) return skip(NOT_IN_MESH);
     const ofAsked = asked?.host.includes(".") && familyOf(asked.host) === undefined ? [asked.host] : [];
-    const domains = Array.from(new Set([...servedDomains(config), ...ofAsked]));
+    const hosts = Array.from(new Set([...servedDomains(config), ...ofAsked]));
+    const domains = hosts.filter((host) => !isNomadHost(host, config.consulDomain));
+    if (hosts.length > 0 && domains.length === 0)
+      return skip("no name server is asked for service.nomad: see nomad-api");
     const findings = await Promise.all(domains.map((domain) => askFor(domain, examination)));
     return together(findings, "there is no --domain, and no node with a host part was named");
   },
@@ -40,7 +47,7 @@ async function askFor(domain: string, examination: Examination): Promise<Finding
   const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
   const whence = isNamed ? "" : " (resolv.conf)";
   const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
-  const finding = judge(domain, said, whence, examinedAdvice(domain, config.consulDomain, config.consul));
+  const finding = judge(domain, said, whence, examinedAdvice(domain, config));
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
   const advice = (await agentAdvice(config, said)) ?? finding.advice;
   const listed = await inCatalogue(domain, examination);
@@ -68,12 +75,13 @@ async function inCatalogue(domain: string, { config, connect }: Examination): Pr
 
 /** Advice from what answers at the default address of the agent's DNS; undefined where nothing answers. */
 async function agentAdvice(
-  { consul, consulDomain }: Config,
+  config: Config,
   asked: readonly { readonly server: NameServer; readonly said: ServerState }[],
 ): Promise<string | undefined> {
-  const agent = consulDns(consul);
-  const at = hostPort(agent.address, agent.port);
-  const own = asked.find(({ server }) => hostPort(server.address, server.port) === at)?.said;
+  const agent = consulDns(config);
+  const { consulDomain } = config;
+  const at = hostPort(agent);
+  const own = asked.find(({ server }) => hostPort(server) === at)?.said;
   if (own?.kind === "dead")
     return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
   if (own)
@@ -94,9 +102,7 @@ function judge(
       "give --gateway-forward or --dns",
     );
   }
-  const words = answers
-    .map(({ server, said }) => `${hostPort(server.address, server.port)}${whence} ${verb(said)}`)
-    .join(", ");
+  const words = answers.map(({ server, said }) => `${hostPort(server)}${whence} ${verb(said)}`).join(", ");
   const evidence = `${domain}: ${words}`;
   const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(evidence, advice);
@@ -123,17 +129,19 @@ function verb(said: ServerState): string {
   }
 }
 
-/** The default: port 8600 of the machine where the agent answers HTTP. */
-function consulDns(consul: string): NameServer {
-  return { address: canonicalIp(agentHost(consul)) ?? "127.0.0.1", port: 8600 };
+/** The default: port 8600 of the machine where the agent answers HTTP. In a bridge network loopback is the task itself. */
+function consulDns({ consul, nomad }: Config): NameServer {
+  const address = canonicalIp(agentHost(consul)) ?? "127.0.0.1";
+  const client = isLoopback(address) && nomad.ports.some(isBridged) ? clientAddress(nomad.ports) : undefined;
+  return { address: client ?? address, port: 8600 };
 }
 
-function examinedAdvice(domain: string, consulDomain: string, consul: string): string[] {
+function examinedAdvice(domain: string, config: Config): string[] {
+  const { consulDomain } = config;
   if (!domain.endsWith(`.${consulDomain}`))
     return ["give a name server that knows the domain: --dns [domain=]ip[:port]"];
-  const { address, port } = consulDns(consul);
   return [
-    `ask Consul's agent: --dns ${consulDomain}=${hostPort(address, port)} (the port is ports.dns of its configuration), and check that it runs`,
+    `ask Consul's agent: --dns ${consulDomain}=${hostPort(consulDns(config))} (the port is ports.dns of its configuration), and check that it runs`,
     `or let the name server forward ${consulDomain}`,
   ];
 }

@@ -7,6 +7,7 @@ export const TOPIC_NAMES = [
   "rabbitmq",
   "mesh",
   "nomad",
+  "catalogues",
   "commands",
   "resolve",
   "doctor",

@@ -1,3 +1,4 @@
+import catalogues from "./catalogues.md";
 import commands from "./commands.md";
 import doctor from "./doctor.md";
 import gateway from "./gateway.md";
@@ -28,6 +29,7 @@ export const TOPICS: Readonly<Record<TopicName, string>> = {
   rabbitmq,
   mesh,
   nomad,
+  catalogues,
   commands,
   resolve,
   doctor,

@@ -1,4 +1,4 @@
-import { type NomadEnvironment, nomadSpellings, withoutCleaned } from "../config/nomad.js";
+import { type NomadEnvironment, nomadUpstreamsTo } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
@@ -57,9 +57,9 @@ function nomadSource(settings: Pick<MeshSettings, "upstreamService" | "nomad">):
     ...TRAITS.upstream,
     lookUp: (question, { sameHost }) => {
       const destination = destinationOf(settings, question.node);
-      const found = upstreamsTo(nomadSpellings(destination), upstreams);
+      const found = nomadUpstreamsTo(destination, upstreams);
       if (found.length > 0) return resolveUpstream(question, sameHost, found);
-      const others = listDestinations(withoutCleaned(upstreams));
+      const others = listDestinations(upstreams);
       return notFound("UPSTREAM_NONE", `no upstream ${destination} in NOMAD_UPSTREAM_*: ${others}`);
     },
     close: async () => {},
@@ -79,7 +79,7 @@ function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSou
 
   function find(destination: string, sidecars: readonly Sidecar[]): Upstream[] {
     return upstreamsTo(
-      [destination],
+      destination,
       sidecars.flatMap(({ upstreams }) => upstreams),
     );
   }

@@ -2,19 +2,32 @@ import type { DomainRule } from "../config/network-values.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import type { Glob } from "../text.js";
 import { isHelperName, type NodeName } from "./node-name.js";
+import { isNomadHost, NOMAD_DOMAIN, parseNomadService } from "./nomad-domain.js";
 
 /**
- * Expands a host part as it is written in a node name: a word without a dot is a Consul service.
+ * Expands a host part as it is written in a node name: a word without a dot is a service.
+ * @param serviceDomain what stands behind the service, see serviceDomainOf
  * @param keep names that stay as they are: `localhost` and the machine's own, lower case
  */
-export function expandHost(host: string, consulDomain: string, keep: ReadonlySet<string>): string {
+export function expandHost(host: string, serviceDomain: string, keep: ReadonlySet<string>): string {
   if (host.includes(".") || familyOf(host) !== undefined || keep.has(host)) return host;
-  return `${host}.service.${consulDomain}`;
+  return `${host}.${serviceDomain}`;
 }
 
 /** A domain as it is written in --domain, fully qualified; `localhost` is no service. */
 export function qualifiedDomain(domain: string, consulDomain: string): string {
-  return expandHost(domain, consulDomain, new Set(["localhost"]));
+  return expandHost(domain, `service.${consulDomain}`, new Set(["localhost"]));
+}
+
+/**
+ * The domain of the services that are written as a word: `service.consul`. Where each --domain is Nomad's, it is Nomad's,
+ * in the namespace of the first: `service.nomad`, `prod.service.nomad`.
+ */
+export function serviceDomainOf({ domain, consulDomain }: Pick<DomainSettings, "domain" | "consulDomain">): string {
+  const [first] = domain;
+  if (!first || !domain.every((rule) => isNomadHost(rule.domain, consulDomain))) return `service.${consulDomain}`;
+  const namespace = parseNomadService(first.domain, consulDomain)?.namespace;
+  return namespace === undefined ? NOMAD_DOMAIN : `${namespace}.${NOMAD_DOMAIN}`;
 }
 
 /** Whether a name is a domain or lies under it; both lower case, without trailing dot. */
@@ -189,7 +202,7 @@ export class Domains {
 
   /** A host as it is written in a node name, in full: a word without a dot is a service, unless it names this machine. */
   expand(host: string): string {
-    return expandHost(host, this.#settings.consulDomain, this.#machine.names);
+    return expandHost(host, serviceDomainOf(this.#settings), this.#machine.names);
   }
 
   /**
@@ -198,8 +211,9 @@ export class Domains {
    */
   isRelative({ aliveName, host, absolute }: NodeName): boolean {
     if (host === undefined || absolute || familyOf(host) !== undefined) return false;
-    const known = [this.#settings.consulDomain, this.of(aliveName)].filter((domain) => domain !== undefined);
     const expanded = this.expand(host);
+    if (isNomadHost(expanded, this.#settings.consulDomain)) return false;
+    const known = [this.#settings.consulDomain, this.of(aliveName)].filter((domain) => domain !== undefined);
     return !known.some((domain) => isUnder(expanded, domain));
   }
 

@@ -45,9 +45,8 @@ function parseHost(host: string): string {
   try {
     return hostName(host);
   } catch (error) {
-    throw new ValueError("must be a node name such as node_a@svc.service.consul: the host part is no domain name", {
-      cause: error,
-    });
+    const why = error instanceof ValueError ? `: its host part ${error.message}` : "";
+    throw new ValueError(`must be a node name such as node_a@svc.service.consul${why}`, { cause: error });
   }
 }
 

@@ -1,5 +1,5 @@
+import { UnreadableFile } from "../api/credential.js";
 import { LoginRefused } from "../consul/acl-api.js";
-import { UnreadableFile } from "../consul/token.js";
 import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";

@@ -39,6 +39,8 @@ export interface CatalogueSourceOptions {
 
 /** The share of a look-up's time that it may wait for the first answer of a catalogue. */
 const WAIT_SHARE = 0.25;
+/** A late answer comes this much before the deadline of the look-up, milliseconds. */
+const LATE_MARGIN = 50;
 /** As in the SRV records of Consul's DNS. */
 const PRIORITY = 1;
 
@@ -156,9 +158,33 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     return found?.outcome === "found" ? { ...found, stale: true } : undefined;
   }
 
+  /**
+   * The first answer may have come while later sources were asked. It is waited for where these do not answer either: a
+   * catalogue that is slow once is better than none.
+   */
+  async function lateAnswer(
+    question: NodeQuestion,
+    context: LookupContext,
+    instead: Unfound,
+  ): Promise<Found | undefined> {
+    const asked = read(question);
+    if (!asked) return undefined;
+    const catalogue = access.catalogue ?? (await access.openCatalogue().catch(() => undefined));
+    if (instead.outcome === "unavailable") {
+      await catalogue?.firstAnswer(asked.query, context.deadline - now() - LATE_MARGIN);
+    }
+    const view = catalogue?.known(asked.query);
+    if (view?.state !== "current") return undefined;
+    const found = find(asked, view, question, context);
+    if (found.outcome !== "found") return undefined;
+    trace(asked, view, context);
+    return found;
+  }
+
   return {
     name: "catalogue",
     ...TRAITS.catalogue,
+    lateAnswer,
     serves: (question) => read(question) !== undefined,
     lookUp,
     lastGood,

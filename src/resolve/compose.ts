@@ -12,21 +12,24 @@ import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { createUpstreamSource, type UpstreamSettings, type UpstreamSourceDeps } from "../mesh/upstream-source.js";
 import { type DomainSettings, Domains, isUnder } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";
+import { isNomadHost } from "../names/nomad-domain.js";
 import { isLoopback } from "../net/ip.js";
+import { type NomadApiSettings, NomadSide, namespaceOf } from "../nomad/side.js";
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit, thisMachine } from "../os/machine.js";
 import { AddressLookup } from "./addresses.js";
 import { type CatalogueAccess, createCatalogueSource } from "./catalogue-source.js";
-import { srvOwner } from "./core/resolution.js";
+import { type NodeQuestion, srvOwner } from "./core/resolution.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
 import { epmdSource, type StaticSource, staticSource } from "./local-sources.js";
 import { NodeResolver } from "./node-resolver.js";
+import { createNomadSource, type NomadCatalogue } from "./nomad-source.js";
 import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
 
 export type ResolutionSettings = UpstreamSettings &
   Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
-  Pick<Settings, "catalogue" | "consulDomain"> &
+  Pick<Settings, "catalogue" | "consulDomain" | "nomadNamespace"> &
   Pick<Settings, "dns" | "gatewayForward" | "gatewayRange" | "maxTtl" | "staleTtl" | "fallback" | "helpers" | "port">;
 
 export interface ResolutionDeps {
@@ -47,6 +50,8 @@ export interface ResolutionDeps {
   readonly upstreams: Pick<UpstreamSourceDeps, "connect" | "aliveNames" | "follow">;
   /** Consul's catalogue of services; undefined: look-ups do not use it. */
   readonly consul?: CatalogueAccess;
+  /** Nomad's; undefined: its hosts are not looked up. */
+  readonly nomad?: NomadCatalogue;
   /** Called for DNS queries. */
   readonly observe?: Observe;
   readonly log: Logger;
@@ -124,11 +129,19 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   const hasUpstreams = asksAgent(settings) || settings.nomad.upstreams.length > 0;
   const upstream = hasUpstreams ? createUpstreamSource({ ...deps.upstreams, settings, log }) : undefined;
   // In a mesh a node without an upstream is not found: another source would lead around the mesh.
-  const unmeshed = [
+  const others = [
     ...(catalogue ? [catalogue] : []),
     srv,
     ...(settings.helpers === "ask" ? [helpers] : []),
     ...(hasFallback ? [fallback] : []),
+  ];
+  // Nomad's catalogue is the whole truth for its hosts.
+  const isNomads = ({ node }: NodeQuestion) => isNomadHost(node.host, settings.consulDomain);
+  const unmeshed = [
+    ...nomadCatalogue(deps, addresses, now),
+    ...others.map((source) => {
+      return { ...source, serves: (asked: NodeQuestion) => !isNomads(asked) && (source.serves?.(asked) ?? true) };
+    }),
   ];
   const nodes = new NodeResolver({
     sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(settings) ? [] : unmeshed)],
@@ -169,7 +182,21 @@ function consulCatalogue(
   });
 }
 
-interface LookUpSettings extends ResolutionSettings, AgentSettings, DomainSettings {
+function nomadCatalogue(
+  { settings, machine, nomad }: ResolutionDeps,
+  addresses: AddressLookup,
+  now: () => number,
+): Source[] {
+  if (!nomad) return [];
+  const { consulDomain, family, staleTtl } = settings;
+  const namespace = namespaceOf({ namespace: undefined }, settings);
+  const { addresses: localAddresses } = machine;
+  const options = { nomad, consulDomain, namespace, addresses, family, staleTtl, localAddresses };
+  return [createNomadSource({ ...options, random: Math.random, now })];
+}
+
+interface LookUpSettings extends ResolutionSettings, AgentSettings, NomadApiSettings, DomainSettings {
+  readonly nomad: ResolutionSettings["nomad"] & NomadApiSettings["nomad"];
   /** Follow the nodes file. */
   readonly watch: boolean;
 }
@@ -195,6 +222,7 @@ export function composeForLookUps(
   const machine = thisMachine();
   const domains = new Domains(settings, machine);
   const consul = new ConsulSide(settings, log, { follow: follow ?? settings.watch });
+  const nomad = new NomadSide(settings, log, { follow: follow ?? settings.watch });
   const resolving = composeResolution({
     settings,
     machine,
@@ -204,13 +232,14 @@ export function composeForLookUps(
     ...running,
     upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(settings.port), follow: false },
     consul,
+    nomad,
     watchNodesFile: settings.watch,
     ownPort: () => undefined,
     log,
   });
   const close = async () => {
     await resolving.close();
-    await consul.close();
+    await Promise.all([consul.close(), nomad.close()]);
   };
   return { ...resolving, close };
 }

@@ -96,7 +96,8 @@ export class NodeResolver {
     const settle = (answer: Answered) => this.#settle(answer, question, sources, context);
     if (!(answered instanceof Promise)) return arrange(settle(answered));
     // The time-out is for the sources only: a node that was found stays found.
-    return this.#inTime(answered.then(settle), settle, question, context, options).then(arrange);
+    const concluded = answered.then(settle).then((answer) => this.#late(answer, question, sources, context));
+    return this.#inTime(concluded, settle, question, context, options).then(arrange);
   }
 
   /** The name with its host as it is looked up. */
@@ -171,6 +172,26 @@ export class NodeResolver {
         continue;
       }
       const found = lastGood?.(asked, context, resolution);
+      if (!found) continue;
+      context.trace?.({ step: "source", source: source.name, result: resolutionWords(found) });
+      return { resolution: found, asked, source };
+    }
+    return answer;
+  }
+
+  /** Takes what a source has learnt since it was asked, when no source has found the node. */
+  async #late(
+    answer: Answered,
+    question: NodeQuestion,
+    sources: readonly Source[],
+    context: LookupContext,
+  ): Promise<Answered> {
+    const { resolution } = answer;
+    if (resolution.outcome === "found") return answer;
+    for (const source of sources) {
+      const asked = this.#prepare(source, question);
+      if (!source.lateAnswer || "outcome" in asked) continue;
+      const found = await source.lateAnswer(asked, context, resolution);
       if (!found) continue;
       context.trace?.({ step: "source", source: source.name, result: resolutionWords(found) });
       return { resolution: found, asked, source };

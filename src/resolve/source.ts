@@ -90,6 +90,12 @@ export interface Source extends SourceTraits {
   readonly lookUp: (question: NodeQuestion, context: LookupContext) => Resolution | Promise<Resolution>;
   /** An answer that may be out of date, for a look-up in which no source found the node. */
   readonly lastGood?: (question: NodeQuestion, context: LookupContext, instead: Unfound) => Found | undefined;
+  /** An answer that has come since the look-up, which no source has ended with one. May wait until shortly before the deadline. */
+  readonly lateAnswer?: (
+    question: NodeQuestion,
+    context: LookupContext,
+    instead: Unfound,
+  ) => Promise<Found | undefined>;
   /** A source that is asked later has found a node that this one did not. */
   readonly foundLater?: (question: NodeQuestion, found: Found) => void;
 }

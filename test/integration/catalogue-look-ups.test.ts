@@ -162,6 +162,23 @@ describe("an agent", () => {
     }
   });
 
+  test("that is slow is waited for where no name server answers, and heard where DNS is slower and has no such node", async () => {
+    await register("node_a");
+    fake.misbehave(() => ({ delay: 600 }));
+    const down = unavailable("DNS_UNREACHABLE", "no name server answers");
+    expect(words(await lookUps({ firstAnswer: 100 }, async () => down).lookUp())).toBe("catalogue 10.0.0.1:20001");
+    const slower = lookUps({ firstAnswer: 100 }, async () => {
+      await waitFor(() => slower.catalogue.known({ service: "svc", datacenter: undefined }), { what: "the catalogue" });
+      return ABSENT;
+    });
+    expect(words(await slower.lookUp())).toBe("catalogue 10.0.0.1:20001");
+    // A name that DNS does not have costs no more than the first 100 ms.
+    const none = lookUps({ firstAnswer: 100 }, async () => ABSENT);
+    expect(words(await none.lookUp())).toBe("SRV_NXDOMAIN");
+    fake.misbehave(() => ({ status: 403, body: "Permission denied" }));
+    expect(words(await lookUps({}, async () => down).lookUp())).toBe("DNS_UNREACHABLE");
+  });
+
   test("that was slow once is waited for again after a prompt first answer", async () => {
     fake.misbehave(({ path }) => (path.includes("/svc?") ? "hang" : undefined));
     await register("node_a", { service: "other" });

@@ -22,8 +22,9 @@ test("doctor tells every check on a line, in order, with advice below what is no
   expect(lines.find((line) => line.startsWith("skip  peer-records"))).toMatch(
     /ask srv-epmd doctor node@host \(also peer-tcp, peer-handshake, peer-family, peer-ways\)$/,
   );
-  expect(lines[0]).toBe(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
-  expect(lines[1]).toMatch(/^ {6}start srv-epmd serve here/);
+  expect(lines[0]).toBe("ok    serve-options       serve starts with these options");
+  const at = lines.indexOf(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
+  expect(lines[at + 1]).toMatch(/^ {6}start srv-epmd serve here/);
   expect(lines.at(-1)).toBe(`1 of ${IDS.length} checks failed: epmd-port`);
 });
 
@@ -33,7 +34,8 @@ test("doctor paints on a terminal alone, and not where NO_COLOR is set", async (
     runCommand(args, { stdoutIsTerminal: true }),
     runCommand(args, { stdoutIsTerminal: true, env: { NO_COLOR: "1" } }),
   ]);
-  expect(painted.stdout.startsWith("\x1b[31mfail  epmd-port")).toBe(true);
+  expect(painted.stdout.startsWith("\x1b[32mok    serve-options")).toBe(true);
+  expect(painted.stdout).toContain("\n\x1b[31mfail  epmd-port");
   expect(painted.stdout).toContain("\x1b[2mskip  loopbacks");
   expect(plain.stdout).not.toContain("\x1b");
 });
@@ -67,8 +69,14 @@ test("doctor takes the options of serve, and says what is wrong with them as ser
   const serve = ["--replace-epmd", "--allow-kill", "--packet-timeout", "5s", "--deregister-on-stop", "--tcp-check"];
   const port = ["--port", String(await freePort())];
   expect((await runCommand(["doctor", ...port, ...serve])).code).toBe(1);
-  const beside = await runCommand(["doctor", ...port, "--dns-listen", "127.0.0.1:5300"]);
-  expect([beside.code, beside.stderr]).toEqual([1, expect.stringContaining("serve does not start with these options")]);
+  const beside = await runCommand(["doctor", ...port, "--dns-listen", "127.0.0.1:5300", "--json"]);
+  expect([beside.code, beside.stderr]).toEqual([1, ""]);
+  // First, since nothing else is right before that is.
+  expect(JSON.parse(beside.stdout.split("\n")[0] ?? "")).toEqual({
+    ...{ check: "serve-options", result: "fail", facts: { code: "CONFIG_CONFLICT" } },
+    evidence: expect.stringMatching(/^serve does not start with these options: --dns-listen .*give --domain too/),
+    advice: expect.stringContaining("start serve"),
+  });
   for (const wrong of [["--fallback", "9100", "--fallback", "9200"], ["--port", "0"], ["a@svc", "b@svc"], ["@svc"]]) {
     const { code, stderr } = await runCommand(["doctor", ...wrong]);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^srv-epmd: /)]);

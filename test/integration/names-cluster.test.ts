@@ -63,7 +63,7 @@ test("a Consul that cannot be asked is exit 3", async () => {
 test.each([
   [["--cluster"], /--cluster needs to know which service/],
   [["--cluster", "--match", "*@example.org"], /example\.org is no service of Consul/],
-  [["--cluster", "--match", "*@svc", "127.0.0.1"], /--cluster asks Consul, not the EPMD at 127\.0\.0\.1/],
+  [["--cluster", "--match", "*@svc", "127.0.0.1"], /--cluster asks Consul or Nomad, not the EPMD at 127\.0\.0\.1/],
 ])("%j is exit 2", async (args, message) => {
   const { code, stderr } = await runCommand(["names", ...args]);
   expect(stderr).toMatch(message);

@@ -65,6 +65,67 @@ requirePeer(
     expect(of("peer-handshake").evidence).toContain(`is ${second.nodeName}`);
   });
 
+  test("says in which job and on which client it stands, and that the group has no port of a label that serve is given", async () => {
+    const { code, of, with: having } = await here("--port-label", "distt");
+    expect([code, having("fail")]).toEqual([1, ["port-mapping"]]);
+    expect(of("port-mapping").evidence).toMatch(
+      /^--port-label distt: there is no port of that label; this group has .*dist/,
+    );
+    expect(of("port-mapping").advice).toMatch(/^was dist meant\? Else give the group a port/);
+    const { evidence, facts } = of("nomad-task");
+    expect(evidence).toContain(
+      `task srv-epmd of allocation ${first.shortId} (svc.node[0]) of the job svc in the namespace default`,
+    );
+    expect(evidence).toContain(`on the client ${first.client.address} (`);
+    expect(evidence).toContain(`in its bridge network as ${first.ip}`);
+    const dist = first.ports.find(({ label }) => label === "dist");
+    expect(facts).toMatchObject({
+      ...{ job: { id: "svc", name: "svc" }, group: "node", task: "srv-epmd", network: "bridge" },
+      ...{ allocation: { id: first.id }, client: { address: first.client.address } },
+      ports: expect.arrayContaining([
+        { label: "dist", port: dist?.taskPort, hostPort: dist?.hostPort, hostAddress: first.client.address },
+      ]),
+      taskApi: { socket: false, token: false },
+    });
+  });
+
+  test("a group without a port, and a VM named after the bridge network: no peer on another client reaches it", async () => {
+    await node.kill();
+    const lost = await first.node({ env: { RELEASE_NODE: `lost@${first.ip}` } });
+    const { code, of, with: having } = await here();
+    await lost.kill();
+    node = await first.node();
+    await waitFor(async () => (await published()).length === 2, { what: "both in Consul again" });
+    expect([code, having("fail")]).toEqual([1, ["node-name"]]);
+    expect(of("node-name").evidence).toContain(`${first.ip} is the allocation's own address`);
+    const bare = await examine([], {
+      netns: second.netns,
+      env: {
+        ...{ SRV_EPMD_DOMAIN: "web.service.consul", NOMAD_ALLOC_ID: "77e0a3c1-1111-2222-3333-444455556666" },
+        ...{ NOMAD_PORT_connect_proxy_web: "20999", NOMAD_IP_connect_proxy_web: second.client.address },
+        NOMAD_ALLOC_IP_connect_proxy_web: second.ip,
+      },
+    });
+    expect(bare.of("nomad-task")).toMatchObject({
+      ...{ result: "warn", evidence: expect.stringContaining("the group maps no port into its bridge network") },
+      advice: expect.stringContaining('network { port "dist" { to = -1 } }'),
+    });
+  });
+
+  test("without the variables that the task has: the srv-epmd here has other options", async () => {
+    const admin = `127.0.0.1:${first.ports.find(({ label }) => label === "admin")?.taskPort}`;
+    const { of } = await examine(["--domain", "other", "--register", "none", "--admin", admin], { netns: first.netns });
+    expect(of("serve-options")).toMatchObject({
+      result: "warn",
+      advice: expect.stringContaining("SRV_EPMD_DOMAIN=svc-dist.service.consul SRV_EPMD_REGISTER=consul"),
+    });
+    const refused = await examine(["--gateway-domain", "x.test"], { netns: first.netns });
+    expect(refused.told[0]).toMatchObject({
+      ...{ check: "serve-options", result: "warn", facts: { code: "CONFIG_CONFLICT" } },
+      evidence: expect.stringMatching(/--gateway-domain is an option of the gateway.*; a srv-epmd runs here/),
+    });
+  });
+
   test("a VM on a port that is not mapped: nobody can reach it, and how to give it the port", async () => {
     await node.kill();
     node = await first.node({

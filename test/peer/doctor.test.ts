@@ -70,7 +70,10 @@ requirePeer(
     const { code, with: having, of, stderr } = await doctor("node_a@svc");
     expect([having("fail"), having("warn"), stderr]).toEqual([[], [], ""]);
     expect(code).toBe(0);
-    expect(having("skip")).toEqual(["own-address", "hairpin", "mesh-upstream", "mesh-intention", "rabbitmq-streams"]);
+    expect(having("skip")).toEqual([
+      ...["nomad-task", "own-address", "nomad-api", "nomad-entry", "hairpin"],
+      ...["mesh-upstream", "mesh-intention", "rabbitmq-streams"],
+    ]);
     expect(of("registration").evidence).toMatch(
       /^node_b is registered as svc at 10\.90\.0\.2:[0-9]+ with the tag node_b$/,
     );
@@ -302,13 +305,36 @@ requirePeer(
     });
 
     test("of a node here: that its peers will hang up", async () => {
-      const other = await cluster.node(HERE, "other", { host: "10.90.0.2", way: "gateway" });
+      const other = await cluster.node(HERE, "other", { host: "elsewhere.test" });
       const { code, of, with: having } = await doctor();
+      await other.kill();
       expect([code, having("warn")]).toEqual([0, ["node-name"]]);
       expect(of("node-name").evidence).toContain(
-        "calls itself other@10.90.0.2, and its name by these options is other@svc.service.consul",
+        "calls itself other@elsewhere.test, and its name by these options is other@svc.service.consul",
       );
-      expect(of("node-name").advice).toMatch(/-name other@svc\.service\.consul.*--node-host 10\.90\.0\.2/);
+      expect(of("node-name").advice).toMatch(/-name other@svc\.service\.consul.*--node-host elsewhere\.test/);
+    });
+
+    test("of a node here, the address at which it is published: that is right, and a peer elsewhere reaches it", async () => {
+      const other = await cluster.node(HERE, "other", { host: "10.90.0.2" });
+      await published("other");
+      const { code, of, with: having } = await doctor();
+      expect([code, having("warn")]).toEqual([0, []]);
+      expect(of("node-name").evidence).toContain("calls itself other@10.90.0.2, an address of this machine");
+      expect(await a.ping("other@10.90.0.2")).toBe("pong");
+      const moved = ["--domain", HOST, "--consul", cluster.consul.socketUrl, "--advertise-address", "10.90.0.77"];
+      const { of: ofMoved } = await examine(moved, { netns: cluster.host(HERE) });
+      expect(ofMoved("node-name").evidence).toContain("published at 10.90.0.77: stock VMs find it by that name");
+      await other.kill();
+    });
+
+    test("of a node here, an address that leads elsewhere: it fails there and here", async () => {
+      const other = await cluster.node(HERE, "other", { host: "10.90.0.1" });
+      await published("other");
+      const { code, of, with: having } = await doctor();
+      expect([code, having("warn")]).toEqual([0, ["node-name"]]);
+      expect(of("node-name").evidence).toContain("this machine has no address 10.90.0.1, nor is it published there");
+      expect(await a.ping("other@10.90.0.1")).toBe("pang");
       await other.kill();
     });
 

@@ -6,6 +6,7 @@ export interface Told {
   readonly result: "ok" | "warn" | "fail" | "skip";
   readonly evidence: string;
   readonly advice?: string;
+  readonly facts?: Readonly<Record<string, unknown>>;
 }
 
 export interface Examined {

@@ -213,19 +213,24 @@ function ofAllocation({ id, ip, ports, allocDir }: Placement, { address }: Clien
     NOMAD_ALLOC_NAME: "svc.node[0]",
     NOMAD_ALLOC_INDEX: "0",
     NOMAD_GROUP_NAME: "node",
+    NOMAD_JOB_ID: "svc",
     NOMAD_JOB_NAME: "svc",
+    NOMAD_NAMESPACE: "default",
+    NOMAD_DC: "dc1",
+    NOMAD_REGION: "global",
     NOMAD_ALLOC_DIR: allocDir,
     NOMAD_TASK_DIR: "/local",
     NOMAD_SECRETS_DIR: secretsOf({ allocDir }),
   };
-  for (const { label: asWritten, hostPort, taskPort } of ports) {
-    const label = asWritten.replaceAll(/\W/g, "_");
-    for (const side of ["", "HOST_"]) {
-      env[`NOMAD_${side}IP_${label}`] = address;
-      env[`NOMAD_${side}ADDR_${label}`] = `${address}:${hostPort}`;
-    }
-    env[`NOMAD_HOST_PORT_${label}`] = String(hostPort);
-    env[`NOMAD_PORT_${label}`] = String(taskPort);
+  for (const { label, hostPort, taskPort } of ports) {
+    // Nomad cleans the label in these four alone.
+    const cleaned = label.replaceAll(/\W/g, "_");
+    env[`NOMAD_IP_${cleaned}`] = address;
+    env[`NOMAD_ADDR_${cleaned}`] = `${address}:${hostPort}`;
+    env[`NOMAD_HOST_PORT_${cleaned}`] = String(hostPort);
+    env[`NOMAD_PORT_${cleaned}`] = String(taskPort);
+    env[`NOMAD_HOST_IP_${label}`] = address;
+    env[`NOMAD_HOST_ADDR_${label}`] = `${address}:${hostPort}`;
     env[`NOMAD_ALLOC_PORT_${label}`] = String(taskPort);
     env[`NOMAD_ALLOC_IP_${label}`] = ip;
     env[`NOMAD_ALLOC_ADDR_${label}`] = `${ip}:${taskPort}`;

@@ -86,7 +86,7 @@ export interface Task {
   /** Of its `env` block. */
   readonly env: Readonly<Record<string, string>>;
   readonly killSignal: NodeJS.Signals;
-  /** Names of its identities whose JWT Nomad writes into a file. */
+  /** Names of its identities whose JWT Nomad writes into a file; the one without a name is for Nomad itself. */
   readonly identities: readonly string[];
 }
 
@@ -104,7 +104,7 @@ export function tasksOf(file: JobFile, scope: Scope): Task[] {
       // Nomad's default for every driver but docker.
       killSignal: (body.kill_signal ?? "SIGINT") as NodeJS.Signals,
       identities: ((body.identity ?? []) as Body[])
-        .filter(({ file }) => file === true)
+        .filter(({ file, name: own }) => file === true && own !== undefined)
         .map(({ name: own }) => String(own)),
     };
   });

@@ -69,8 +69,8 @@ const TASK: Kind = {
     },
     consul: { attributes: ["cluster", "namespace", "partition"] },
     identity: {
+      // Without a name it is Nomad's own, which has no other audience.
       attributes: ["name", "aud", "env", "file", "filepath", "ttl", "change_mode", "change_signal"],
-      required: ["aud"],
     },
     env: { free: true },
     restart: RESTART,

@@ -68,7 +68,9 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     epmd: { port: 4369, addresses: ["127.0.0.1:4369", "[::1]:4369"] },
     dns: { embedded: undefined, gateway: undefined },
     consul: { url: "http://127.0.0.1:8500", publishes: true, answers: true },
+    nomad: undefined,
     domains: [],
+    mesh: false,
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],
@@ -267,6 +269,7 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
   const busy = busyStatus();
   return {
     ...busy,
+    nomad: undefined,
     consul: { ...busy.consul, answers: false },
     readiness: {
       ready: false,

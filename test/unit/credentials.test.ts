@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ConfigInput, loadConfig } from "../../src/config/config.js";
+import { refusedByServe } from "../../src/config/conflicts.js";
 
 const SECRET = "s3cr3t-t0ken";
 const load = (input: Partial<ConfigInput>, command: ConfigInput["command"] = "names") =>
@@ -38,7 +39,7 @@ describe("a login for Consul", () => {
   test("with a JWT and no method does not start serve; a tool in its environment does without", () => {
     const env = { SRV_EPMD_CONSUL_BEARER_TOKEN_FILE: "/jwt" };
     expect(() => load({ env }, "serve")).toThrow("give --consul-auth-method too");
-    expect(load({ env }, "doctor").warnings.join()).toContain("give --consul-auth-method too");
+    expect(refusedByServe(load({ env }, "doctor").config).join()).toContain("give --consul-auth-method too");
     expect(credentials({ env }).method).toBeUndefined();
   });
 

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
 
 /** What these import when they need it is loaded by loadAhead. */
-const AHEAD = ["admin/admin.ts", "admin/routes.ts", "consul/side.ts", "consul/transport.ts"];
+const AHEAD = ["admin/admin.ts", "admin/routes.ts", "api/connection.ts", "consul/side.ts", "nomad/side.ts"];
 /** Imports while the daemon starts, before it is ready, or when its start fails. */
 const AT_THE_START = ["daemon/daemon.ts", "mesh/upstream-source.ts"];
 /** Commands end before their files can be taken away; the build and the doctor's probe are no part of the daemon. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { nomadSpellings, readNomadEnvironment, readNomadUpstreams, withoutCleaned } from "../../src/config/nomad.js";
+import { nomadUpstreamsTo, readNomadEnvironment } from "../../src/config/nomad.js";
 import { listDestinations, resolveUpstream, upstreamsTo } from "../../src/mesh/core/upstreams.js";
 
 const upstream = (destination: string, port: number, address = "127.0.0.1") => ({ destination, address, port });
@@ -16,7 +16,8 @@ describe("Nomad's variables of an upstream", () => {
     NOMAD_UPSTREAM_PORT_svc_node_b: "21002",
   };
   const find = (destination: string, env: Record<string, string>) =>
-    upstreamsTo(nomadSpellings(destination), readNomadEnvironment(env).upstreams);
+    nomadUpstreamsTo(destination, readNomadEnvironment(env).upstreams);
+  const read = (env: Record<string, string>) => readNomadEnvironment(env).upstreams;
 
   test("are found under the destination as it is written", () => {
     expect(find("svc-node-b", NOMAD)).toEqual([upstream("svc-node-b", 21002)]);
@@ -42,7 +43,7 @@ describe("Nomad's variables of an upstream", () => {
 
   test("may be address and port in two variables, or the port alone", () => {
     const split = { NOMAD_UPSTREAM_IP_b: "127.0.0.7", NOMAD_UPSTREAM_PORT_b: "21002", NOMAD_UPSTREAM_PORT_c: "21003" };
-    expect(readNomadUpstreams(split)).toEqual([upstream("b", 21002, "127.0.0.7"), upstream("c", 21003)]);
+    expect(read(split)).toEqual([upstream("b", 21002, "127.0.0.7"), upstream("c", 21003)]);
   });
 
   test("have the lowest port and the highest, IPv6 in brackets, and are not taken from variables that only look alike", () => {
@@ -54,8 +55,8 @@ describe("Nomad's variables of an upstream", () => {
       NOMAD_UPSTREAM_ADDR_: "127.0.0.1:3",
     };
     const six = upstream("six", 21002, "fd00::7");
-    expect(readNomadUpstreams(env)).toEqual([upstream("low", 1), upstream("high", 65_535), six]);
-    expect(readNomadUpstreams({ NOMAD_UPSTREAM_PORT_b: "21002x", NOMAD_UPSTREAM_PORT_c: "x21002" })).toEqual([]);
+    expect(read(env)).toEqual([upstream("low", 1), upstream("high", 65_535), six]);
+    expect(read({ NOMAD_UPSTREAM_PORT_b: "21002x", NOMAD_UPSTREAM_PORT_c: "x21002" })).toEqual([]);
   });
 
   test.each([
@@ -69,16 +70,33 @@ describe("Nomad's variables of an upstream", () => {
     "host:1",
     ":21002",
   ])("%j is none", (text) => {
-    expect(readNomadUpstreams({ NOMAD_UPSTREAM_ADDR_b: text })).toEqual([]);
+    expect(read({ NOMAD_UPSTREAM_ADDR_b: text })).toEqual([]);
   });
 
   test("are listed once, as they are written", () => {
-    expect(listDestinations(withoutCleaned(readNomadUpstreams(NOMAD)))).toBe("there are svc-node-b");
+    expect(read(NOMAD)).toEqual([upstream("svc-node-b", 21002)]);
+    expect(read(Object.fromEntries(Object.entries(NOMAD).reverse()))).toEqual([upstream("svc-node-b", 21002)]);
+    expect(listDestinations(read(NOMAD))).toBe("there are svc-node-b");
+  });
+
+  test("of two destinations that are cleaned to one name are both there, and that name alone means neither", () => {
+    // As Nomad sets them for svc-x.y and svc-x-y: the cleaned variable has the value of one of the two.
+    const both = {
+      "NOMAD_UPSTREAM_ADDR_svc-x.y": "127.0.0.1:21005",
+      "NOMAD_UPSTREAM_ADDR_svc-x-y": "127.0.0.1:21006",
+      NOMAD_UPSTREAM_ADDR_svc_x_y: "127.0.0.1:21006",
+    };
+    expect(read(both)).toEqual([upstream("svc-x.y", 21005), upstream("svc-x-y", 21006)]);
+    expect([find("svc-x.y", both), find("svc-x-y", both), find("svc-x_y", both)]).toEqual([
+      [upstream("svc-x.y", 21005)],
+      [upstream("svc-x-y", 21006)],
+      [],
+    ]);
   });
 });
 
 test("a destination is found in any case, as Consul finds it", () => {
-  expect(upstreamsTo(["svc-Node1"], [upstream("SVC-node1", 1)])).toHaveLength(1);
+  expect(upstreamsTo("svc-Node1", [upstream("SVC-node1", 1)])).toHaveLength(1);
 });
 
 describe("what a look-up gets of a listener", () => {

@@ -49,7 +49,9 @@ function scopeFor(file: JobFile): Scope {
 }
 
 test("there is a job for each way to run, and the README names each", () => {
-  expect(NAMES.sort()).toEqual(["connect.nomad.hcl", "gateway.nomad.hcl", "host.nomad.hcl", "sidecar.nomad.hcl"]);
+  expect(NAMES.sort()).toEqual([
+    ...["connect.nomad.hcl", "gateway.nomad.hcl", "host.nomad.hcl", "sidecar.nomad.hcl", "without-consul.nomad.hcl"],
+  ]);
   const readme = readFileSync(`${JOBS}README.md`, "utf8");
   for (const name of [...NAMES, "consul-policy.hcl"]) expect(readme).toContain(`](${name})`);
 });
@@ -97,7 +99,9 @@ describe.each(NAMES)("%s", (name) => {
       // In a mesh a label is refused.
       expect(inMesh ? /^[0-9]+$/.test(port) : portsOf(group).includes(port), `service ${service.name}`).toBe(true);
       const checks = (service.check ?? []) as Body[];
-      expect(checks, `checks of ${service.name}`).not.toHaveLength(0);
+      // A check of Nomad's would connect to the distribution port all the time, and the entry stays whatever it says.
+      const isDistribution = service.provider === "nomad" && service.port === "dist";
+      expect(checks.length > 0, `checks of ${service.name}`).toBe(!isDistribution);
       // A check of a group's service that runs a command says in which task.
       for (const check of checks) {
         if (check.type === "script") expect(Object.keys(blocks(group, "task"))).toContain(check.task);
@@ -180,7 +184,8 @@ describe.each(NAMES)("%s", (name) => {
 
   test("where it asks Consul, logs in with a JWT of an identity that Nomad itself has no use for", () => {
     for (const { name: task, args, env, identities } of ours()) {
-      const asks = args[0] === "serve" && env.SRV_EPMD_REGISTER !== "none";
+      const isNomads = /service\.nomad$/.test(env.SRV_EPMD_DOMAIN ?? "");
+      const asks = args[0] === "serve" && env.SRV_EPMD_REGISTER !== "none" && !isNomads;
       // For one called consul_default Nomad logs in too, and fails where Consul's ACLs are off.
       expect(identities, task).toEqual(asks ? ["consul"] : []);
       const [identity] = (blocks(group, "task")[task]?.identity ?? []) as Body[];
@@ -197,24 +202,40 @@ describe.each(NAMES)("%s", (name) => {
   });
 });
 
+test("without Consul each node has a tag that is its alive name, and all that is registered is Nomad's", async () => {
+  const file = await readJob("without-consul.nomad.hcl");
+  const scope = scopeFor(file);
+  const services = servicesOf(groupOf(file));
+  expect(services.map(({ provider }) => provider)).toEqual(["nomad", "nomad", "nomad"]);
+  const identities = blocks(groupOf(file), "task")["srv-epmd"]?.identity as Body[];
+  // Nomad's own: without a name, and without another audience.
+  expect(identities).toEqual([{ env: true, file: true }]);
+  const node = tasksOf(file, scope).find(({ env }) => env.RELEASE_NODE)?.env.RELEASE_NODE ?? "";
+  const tags = services.filter(({ port }) => port === "dist").flatMap((entry) => entry.tags as string[]);
+  const given = tags.map((tag) => tag.replace(`\${NOMAD_SHORT_ALLOC_ID}`, "abcd1234"));
+  expect(given).toEqual([node.split("@")[0]]);
+  expect(file.text.replaceAll(/^\s*#.*$/gm, "")).not.toMatch(/consul/i);
+});
+
 describe("names of nodes", () => {
-  test.each(["sidecar.nomad.hcl", "gateway.nomad.hcl"])(
-    "of %s are the allocation's own, also while a canary runs",
-    async (name) => {
-      const file = await readJob(name);
-      const scope = scopeFor(file);
-      const nameIn = (alloc: string) =>
-        tasksOf(file, { ...scope, runtime: { ...scope.runtime, NOMAD_SHORT_ALLOC_ID: alloc } }).find(
-          ({ env }) => env.RELEASE_NODE,
-        )?.env.RELEASE_NODE;
-      expect([nameIn("0a1b2c3d"), nameIn("ffffffff")]).toEqual([
-        "svc-0a1b2c3d@svc-dist.service.consul",
-        "svc-ffffffff@svc-dist.service.consul",
-      ]);
-      const job = Object.values(file.jobs).flat()[0] ?? {};
-      expect(block(job, "update")).toMatchObject({ canary: 1, max_parallel: 1 });
-    },
-  );
+  test.each([
+    ["sidecar.nomad.hcl", "consul"],
+    ["gateway.nomad.hcl", "consul"],
+    ["without-consul.nomad.hcl", "nomad"],
+  ])("of %s are the allocation's own, also while a canary runs", async (name, catalogue) => {
+    const file = await readJob(name);
+    const scope = scopeFor(file);
+    const nameIn = (alloc: string) =>
+      tasksOf(file, { ...scope, runtime: { ...scope.runtime, NOMAD_SHORT_ALLOC_ID: alloc } }).find(
+        ({ env }) => env.RELEASE_NODE,
+      )?.env.RELEASE_NODE;
+    expect([nameIn("0a1b2c3d"), nameIn("ffffffff")]).toEqual([
+      `svc-0a1b2c3d@svc-dist.service.${catalogue}`,
+      `svc-ffffffff@svc-dist.service.${catalogue}`,
+    ]);
+    const job = Object.values(file.jobs).flat()[0] ?? {};
+    expect(block(job, "update")).toMatchObject({ canary: 1, max_parallel: 1 });
+  });
 
   test("in the mesh are those that the upstreams of the others name, and there is no canary behind the same service", async () => {
     const file = await readJob("connect.nomad.hcl");

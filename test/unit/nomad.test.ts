@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { isBridged, readNomadEnvironment } from "../../src/config/nomad.js";
+import {
+  isBridged,
+  isForTasks,
+  portOfLabel,
+  proxiedServices,
+  readNomadEnvironment,
+  uncleaned,
+} from "../../src/config/nomad.js";
 
 describe("Nomad's environment", () => {
   test("gives each port with the host side that it is mapped to", () => {
@@ -38,9 +45,45 @@ describe("Nomad's environment", () => {
     expect(isBridged({ ...one, hostIp: undefined, allocIp: "172.26.64.3" })).toBe(false);
   });
 
-  test("keeps labels as they are written", () => {
-    const { ports } = readNomadEnvironment({ NOMAD_PORT_erl_dist: "1", "NOMAD_PORT_erl-dist": "1" });
-    expect(ports.map(({ label }) => label)).toEqual(["erl_dist", "erl-dist"]);
+  /** As client/taskenv/env.go sets them: it cleans the label in some of the variables. */
+  const HYPHEN = {
+    NOMAD_PORT_erl_dist: "9100",
+    NOMAD_HOST_PORT_erl_dist: "23456",
+    NOMAD_IP_erl_dist: "192.0.2.9",
+    NOMAD_ADDR_erl_dist: "192.0.2.9:23456",
+    "NOMAD_HOST_IP_erl-dist": "192.0.2.9",
+    "NOMAD_HOST_ADDR_erl-dist": "192.0.2.9:23456",
+    "NOMAD_ALLOC_PORT_erl-dist": "9100",
+    "NOMAD_ALLOC_IP_erl-dist": "172.26.64.7",
+    "NOMAD_ALLOC_ADDR_erl-dist": "172.26.64.7:9100",
+  };
+
+  test("has a label once, as the job writes it, whatever Nomad makes of it in a variable", () => {
+    const port = { label: "erl-dist", taskPort: 9100, hostPort: 23_456, hostIp: "192.0.2.9", allocIp: "172.26.64.7" };
+    for (const env of [HYPHEN, Object.fromEntries(Object.entries(HYPHEN).reverse())]) {
+      const { ports } = readNomadEnvironment(env);
+      expect(ports).toEqual([port]);
+      expect(ports.map(isBridged)).toEqual([true]);
+      expect(
+        ["erl-dist", "erl_dist", "erl.dist", "erl", "dist"].map((label) => portOfLabel(ports, label)?.label),
+      ).toEqual(["erl-dist", "erl-dist", "erl-dist", undefined, undefined]);
+    }
+    const plain = readNomadEnvironment({ NOMAD_PORT_erl_dist: "1", "NOMAD_PORT_erl-dist": "1" });
+    expect(plain.ports.map(({ label }) => label)).toEqual(["erl-dist"]);
+  });
+
+  test("tells the ports of Connect proxies from those of the tasks, and which services have a proxy", () => {
+    const { ports } = readNomadEnvironment({
+      NOMAD_PORT_web: "8080",
+      NOMAD_PORT_connect_proxy_rmq_dist_x: "21111",
+      "NOMAD_HOST_IP_connect-proxy-rmq-dist-x": "192.0.2.9",
+    });
+    expect(ports.filter(isForTasks).map(({ label }) => label)).toEqual(["web"]);
+    expect(proxiedServices(ports)).toEqual(["rmq-dist-x"]);
+    expect(uncleaned("rmq_dist_x", ["rmq-dist", "Rmq-dist-x"])).toBe("Rmq-dist-x");
+    expect([uncleaned("rmq-dist_x", ["rmq.dist-x"]), uncleaned("a_b", ["a-c"])]).toEqual(["rmq-dist_x", "a_b"]);
+    // Where no variable has it as it is written.
+    expect(proxiedServices(readNomadEnvironment({ NOMAD_PORT_connect_proxy_a_b: "1" }).ports)).toEqual(["a_b"]);
   });
 
   test.each(["", "0", "65536", "http", "-1", "1.5"])("does not take %j for a port", (text) => {
@@ -56,9 +99,31 @@ describe("Nomad's environment", () => {
     });
   });
 
+  test("says which task of which allocation this is", () => {
+    const { task } = readNomadEnvironment({
+      NOMAD_ALLOC_ID: "0123abcd-5f6e-7d8c",
+      NOMAD_ALLOC_NAME: "chat.web[2]",
+      NOMAD_TASK_NAME: "epmd",
+      NOMAD_GROUP_NAME: "web",
+      NOMAD_JOB_ID: "chat-eu",
+      NOMAD_JOB_NAME: "chat",
+      NOMAD_NAMESPACE: "prod",
+      NOMAD_DC: "ams1",
+      NOMAD_REGION: "",
+      NOMAD_SECRETS_DIR: "/secrets",
+      NOMAD_TOKEN: "not to be kept",
+    });
+    expect(task).toEqual({
+      ...{ allocId: "0123abcd-5f6e-7d8c", allocName: "chat.web[2]", task: "epmd", group: "web" },
+      ...{ jobId: "chat-eu", jobName: "chat", namespace: "prod", datacenter: "ams1", region: undefined },
+      hasToken: true,
+    });
+  });
+
   test("is empty elsewhere", () => {
     expect(readNomadEnvironment({ PATH: "/bin" })).toEqual({
       ports: [],
+      task: undefined,
       allocId: undefined,
       shortAllocId: undefined,
       upstreams: [],

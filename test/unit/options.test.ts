@@ -50,7 +50,7 @@ describe("the table of options", () => {
   });
 
   test("marks every option that carries a secret itself", () => {
-    expect(OPTION_KEYS.filter((key) => optionOf(key).secret)).toEqual(["consulToken"]);
+    expect(OPTION_KEYS.filter((key) => optionOf(key).secret)).toEqual(["consulToken", "nomadToken"]);
   });
 
   test("has no flag that gives a secret, which ps would show to every user", () => {

@@ -171,7 +171,9 @@ describe("the port and address of a node", () => {
   });
 
   test("refuse a --port-label that Nomad does not know", () => {
-    expect(reasonOf(publish("a", 4370, { domain: ["svc"], portLabel: "nope" }, BRIDGE))).toContain("NOMAD_PORT_nope");
+    expect(reasonOf(publish("a", 4370, { domain: ["svc"], portLabel: "nope" }, BRIDGE))).toContain(
+      "this group has dist, epmd",
+    );
   });
 
   test("are what --advertise-port and --advertise-address say, with placeholders filled", () => {

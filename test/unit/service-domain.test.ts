@@ -14,11 +14,11 @@ describe("a host part", () => {
     ["10.0.0.1", "10.0.0.1"],
     ["::1", "::1"],
   ])("%s stands for %s", (host, expanded) => {
-    expect(expandHost(host, "consul", keep)).toBe(expanded);
+    expect(expandHost(host, "service.consul", keep)).toBe(expanded);
   });
 
   test("takes Consul's domain as it is configured", () => {
-    expect(expandHost("svc", "cluster.example", keep)).toBe("svc.service.cluster.example");
+    expect(expandHost("svc", "service.cluster.example", keep)).toBe("svc.service.cluster.example");
   });
 });
 

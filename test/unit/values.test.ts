@@ -293,7 +293,7 @@ describe("the Consul agent", () => {
     ["[::1]:8500", "http://[::1]:8500"],
     ["unix:///alloc/tmp/consul_http.sock", "unix:///alloc/tmp/consul_http.sock"],
   ])("at %s is %s", (text, url) => {
-    expect(network.consulUrl(text)).toBe(url);
+    expect(network.agentUrl(text)).toBe(url);
   });
 
   test.each([
@@ -308,7 +308,7 @@ describe("the Consul agent", () => {
     "http://x?token=t",
     "x:8500/#t",
   ])("cannot be at %j", (text) => {
-    expect(complaint(network.consulUrl, text)).toContain("http://host:port");
+    expect(complaint(network.agentUrl, text)).toContain("http://host:port");
   });
 });
 

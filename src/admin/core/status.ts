@@ -6,7 +6,7 @@ import { listed } from "../../text.js";
 
 /** A condition of readiness. */
 export interface ReadyCheck {
-  readonly name: "stopping" | "gateway" | "consul" | "published";
+  readonly name: "stopping" | "gateway" | "consul" | "published" | "nomad" | "entry";
   readonly ok: boolean;
   /** Why it is not met. */
   readonly reason?: string;
@@ -36,10 +36,21 @@ export interface LocalNode {
    * `in-consul`: in Consul's DNS as it should be. `not-in-consul`: it should be there and is not.
    * `unknown`: it should be there, and the agent does not say what it holds. `pending`: it has registered a moment ago.
    * `local`: it is not meant to be there. `off`: this daemon publishes nothing. `reason` says why, where it is known.
+   * `in-nomad`, `not-in-nomad`: Nomad's catalogue leads to it, or should and does not; Nomad registers it.
    */
-  readonly publication: "in-consul" | "not-in-consul" | "unknown" | "pending" | "local" | "off";
+  readonly publication:
+    | "in-consul"
+    | "not-in-consul"
+    | "in-nomad"
+    | "not-in-nomad"
+    | "unknown"
+    | "pending"
+    | "local"
+    | "off";
   readonly serviceIds: readonly string[];
   readonly reason?: string;
+  /** Of an entry in Nomad that is missing or wrong: NOMAD_NO_ENTRY, NOMAD_NO_TAG, NOMAD_OTHER_PORT, NODE_UNREACHABLE. */
+  readonly code?: string;
   /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */
   readonly elsewhere?: readonly string[];
 }
@@ -53,7 +64,7 @@ export interface LeftEntry {
 /** The nodes of the services of `--domain`, or why they are not known. */
 export type Cluster =
   | { readonly outcome: "listed"; readonly patterns: readonly string[]; readonly nodes: readonly ClusterNode[] }
-  /** No `--domain` lies under Consul's. */
+  /** No `--domain` is a service of Consul's or Nomad's. */
   | { readonly outcome: "none"; readonly reason: string }
   | { readonly outcome: "unavailable"; readonly cause: string };
 
@@ -68,7 +79,11 @@ export interface Status {
   readonly dns: { readonly embedded: string | undefined; readonly gateway: string | undefined };
   /** The agent that nodes are published with. */
   readonly consul: { readonly url: string; readonly publishes: boolean; readonly answers: boolean };
+  /** Nomad's API, where a `--domain` is in its catalogue. */
+  readonly nomad: { readonly url: string; readonly answers: boolean } | undefined;
   readonly domains: readonly string[];
+  /** --mesh: nodes on other machines are reached through upstreams alone. */
+  readonly mesh: boolean;
   readonly readiness: Readiness;
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];
@@ -112,17 +127,25 @@ export interface ReadinessInput {
         /** Why nothing is known from the agent, as of the last call; undefined while it answers as it should. */
         readonly trouble: string | undefined;
         /** Nodes that should be in Consul's DNS by now and are not, with the reason as far as it is known. */
-        readonly missing: readonly { readonly name: string; readonly reason: string | undefined }[];
+        readonly missing: readonly MissingNode[];
       }
     | undefined;
+  /** Undefined where no `--domain` is in Nomad's catalogue. */
+  readonly nomad?: { readonly trouble: string | undefined; readonly missing: readonly MissingNode[] } | undefined;
+}
+
+interface MissingNode {
+  readonly name: string;
+  readonly reason: string | undefined;
 }
 
 /** Readiness: the daemon does all that its VMs and their peers need. (Liveness: it answers at all.) */
-export function readinessOf({ stopping, gateway, consul }: ReadinessInput): Readiness {
+export function readinessOf({ stopping, gateway, consul, nomad }: ReadinessInput): Readiness {
   const checks = [
     check("stopping", !stopping, "srv-epmd is stopping"),
     ...(gateway ? [gatewayCheck(gateway)] : []),
     ...(consul ? consulChecks(consul) : []),
+    ...(nomad ? nomadChecks(nomad) : []),
   ];
   return { ready: checks.every(({ ok }) => ok), checks };
 }
@@ -136,11 +159,22 @@ function gatewayCheck({ hasRelayProcess, trouble }: NonNullable<ReadinessInput["
 const MOST_NAMED = 20;
 
 function consulChecks({ started, trouble, missing }: NonNullable<ReadinessInput["consul"]>): ReadyCheck[] {
-  const names = missing.map(({ name, reason }) => (reason === undefined ? name : `${name} (${reason})`));
   return [
     check("consul", started && trouble === undefined, trouble ?? "not asked yet"),
-    check("published", missing.length === 0, `not in Consul's DNS: ${listed(names, MOST_NAMED)}`),
+    check("published", missing.length === 0, `not in Consul's DNS: ${namesOf(missing)}`),
   ];
+}
+
+function nomadChecks({ trouble, missing }: NonNullable<ReadinessInput["nomad"]>): ReadyCheck[] {
+  return [
+    check("nomad", trouble === undefined, trouble ?? ""),
+    check("entry", missing.length === 0, `Nomad's catalogue does not lead to: ${namesOf(missing)}`),
+  ];
+}
+
+function namesOf(missing: readonly MissingNode[]): string {
+  const names = missing.map(({ name, reason }) => (reason === undefined ? name : `${name} (${reason})`));
+  return listed(names, MOST_NAMED);
 }
 
 function check(name: ReadyCheck["name"], ok: boolean, reason: string): ReadyCheck {

@@ -20,20 +20,24 @@ import {
 const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; readonly words: string }> = {
   "in-consul": { tone: "good", words: "in Consul" },
   "not-in-consul": { tone: "bad", words: "not in Consul" },
+  "in-nomad": { tone: "good", words: "in Nomad" },
+  "not-in-nomad": { tone: "bad", words: "not in Nomad" },
   unknown: { tone: "bad", words: "unknown" },
   pending: { tone: "doubtful", words: "pending" },
   local: { tone: "quiet", words: "local" },
   off: { tone: "quiet", words: "off" },
 };
 
-/** The nodes alive here, and how each stands in Consul. */
-export function aliveNodes({ nodes, consul }: Status, now: number): Markup {
+/** The nodes alive here, and how each stands in Consul or Nomad. */
+export function aliveNodes({ nodes, consul, nomad }: Status, now: number): Markup {
   const inState = (state: LocalNode["publication"]) => nodes.filter(({ publication }) => publication === state).length;
-  const [missing, unknown] = [inState("not-in-consul"), inState("unknown")];
+  const [missing, misled, unknown] = [inState("not-in-consul"), inState("not-in-nomad"), inState("unknown")];
   const beside: Content = [
     counted(nodes.length, "node"),
     consul.publishes && nodes.length > 0 ? html`, ${inState("in-consul")} in Consul` : undefined,
+    nomad && nodes.length > 0 ? html`, ${inState("in-nomad")} in Nomad` : undefined,
     missing > 0 ? html`, <b class="bad">${missing} not in Consul</b>` : undefined,
+    misled > 0 ? html`, <b class="bad">${misled} not in Nomad</b>` : undefined,
     unknown > 0 ? html`, <b class="bad">${unknown} unknown</b>` : undefined,
   ];
   if (nodes.length === 0) {
@@ -91,20 +95,26 @@ export function leftEntries({ left }: Status): Content {
   return section("left", "Published without a VM", "the VM may return; if it does not, the entry is removed", body);
 }
 
-const HEALTH_TONES: Record<ClusterNode["health"], Tone> = { passing: "good", warning: "doubtful", critical: "bad" };
+const HEALTH_TONES: Record<ClusterNode["health"], Tone> = {
+  passing: "good",
+  warning: "doubtful",
+  critical: "bad",
+  unknown: "quiet",
+};
 
-/** The nodes of the cluster in Consul, of any health. */
-export function clusterSection({ cluster }: Status, now: number): Markup {
+/** The nodes of the cluster in Consul or Nomad, of any health. */
+export function clusterSection({ cluster, nomad }: Status, now: number): Markup {
+  const catalogue = nomad ? "Nomad" : "Consul";
   const part = (beside: Content, body: Content) => section("cluster", "Cluster", beside, body);
   switch (cluster.outcome) {
     case "none":
       return part("", nothing("The nodes of the cluster are not known: ", cluster.reason));
     case "unavailable":
-      return part(pill("bad", "not known"), nothing("Consul does not list the nodes: ", cluster.cause));
+      return part(pill("bad", "not known"), nothing(`${catalogue} does not list the nodes: `, cluster.cause));
     case "listed": {
       const { nodes, patterns } = cluster;
       const asked = html`<span class="names">${fewOf(patterns, 4)}</span>`;
-      if (nodes.length === 0) return part(asked, nothing("Consul has no node of these services."));
+      if (nodes.length === 0) return part(asked, nothing(`${catalogue} has no node of these services.`));
       return part(html`${counted(nodes.length, "node")} of ${asked}${unwell(nodes)}`, clusterTable(nodes, now));
     }
     default:
@@ -136,7 +146,7 @@ function clusterTable(nodes: readonly ClusterNode[], now: number): Markup {
         kind: "number",
       },
       { title: "Instance", cell: ({ instance }) => code(instance) },
-      { title: "Consul node", cell: ({ machine }) => code(machine) },
+      { title: "Machine", cell: ({ machine }) => code(machine) },
     ],
     rows: nodes,
     keyOf: ({ node, instance, address, port }) => `${node} ${instance} ${hostPort(address, port)}`,

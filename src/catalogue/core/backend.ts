@@ -37,6 +37,8 @@ export interface CatalogueBackend {
   ) => Promise<CatalogueSnapshot>;
   /** What it means when it lists no instance of a service, and DNS has nodes there; undefined: DNS is not asked. */
   readonly emptyMeans?: string;
+  /** What is done while it does not answer, for the log: of a service that was known, and of another. */
+  readonly meanwhile: { readonly known: string; readonly unknown: string };
 }
 
 /**

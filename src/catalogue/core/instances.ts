@@ -28,8 +28,9 @@ export interface ServiceInstance {
 
 /** The same with its health and its machine, for people. */
 export interface ServiceMember extends ServiceInstance {
-  readonly health: "passing" | "warning" | "critical";
-  /** Name of the Consul node at which it is registered. */
+  /** `unknown` where a catalogue has none. */
+  readonly health: "passing" | "warning" | "critical" | "unknown";
+  /** Name of the Consul node at which it is registered, or id of the Nomad client. */
   readonly machine: string;
 }
 
@@ -41,7 +42,7 @@ export interface ClusterNode {
   readonly port: number;
   /** Seconds since it was published; undefined for an entry that no srv-epmd made. */
   readonly age: number | undefined;
-  /** The instance of the srv-epmd that published it, else the service id. */
+  /** The instance of the srv-epmd that published it, else the service id; in Nomad the allocation. */
   readonly instance: string;
   readonly machine: string;
 }
@@ -66,7 +67,7 @@ const MOST_NAMES = 4;
  */
 export function nodesOfService(
   instances: readonly ServiceInstance[],
-  asked: { readonly host: string; readonly domain: ServiceDomain },
+  asked: ServedBy,
   settings: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): ListedNode[] {
   return [...instances]
@@ -87,7 +88,7 @@ export function nodesOfService(
 function mayHaveHost(
   host: string,
   { address }: ServiceInstance,
-  asked: { readonly host: string; readonly domain: ServiceDomain },
+  asked: ServedBy,
   { consulDomain, nodeHost: own }: Pick<DomainSettings, "consulDomain" | "nodeHost">,
 ): boolean {
   const { service, datacenter } = asked.domain;
@@ -103,7 +104,7 @@ function mayHaveHost(
 function nodesOfInstance(
   instance: ServiceInstance,
   host: string,
-  { tagSuffix }: Pick<ServiceDomain, "tagSuffix">,
+  { tagSuffix }: Partial<Pick<ServiceDomain, "tagSuffix">>,
 ): ListedNode[] {
   const tagged = aliveNamesOfTags(instance.tags, tagSuffix);
   const named = nameInMeta(instance);
@@ -116,10 +117,16 @@ function nodesOfInstance(
   return isAsked ? [{ ...named, port: instance.port }] : [];
 }
 
+/** A host that stands for a service. */
+interface ServedBy {
+  readonly host: string;
+  readonly domain: Partial<ServiceDomain> & Pick<ServiceDomain, "service">;
+}
+
 /** All nodes of a service that match, critical ones too, sorted by name. @param now milliseconds since the epoch */
 export function clusterNodes(
   members: readonly ServiceMember[],
-  { host, domain, glob }: { readonly host: string; readonly domain: ServiceDomain; readonly glob: Glob },
+  { host, domain, glob }: ServedBy & { readonly glob: Glob },
   now: number,
 ): ClusterNode[] {
   const listed = members.flatMap((member) =>

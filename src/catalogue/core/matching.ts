@@ -9,26 +9,44 @@ import {
   parseServiceDomain,
   qualifiedDomain,
   type ServiceDomain,
+  serviceDomainOf,
 } from "../../names/domains.js";
 import { formatNodeName, parseNamePattern } from "../../names/node-name.js";
+import { type NomadService, parseNomadService, readNomadName } from "../../names/nomad-domain.js";
 import type { Glob } from "../../text.js";
+import type { CatalogueQuery } from "./backend.js";
 import { compare, type ListedNode, nodesOfService, type ServiceInstance } from "./instances.js";
 
-/** A question for nodes of a Consul service. */
-export interface AskedService {
+/** A question for nodes of a service, and whose it is. */
+export type AskedService = {
   readonly glob: Glob;
   /** Expanded: `svc.service.consul` */
   readonly host: string;
-  readonly domain: ServiceDomain;
-}
+} & AskedDomain;
+
+type AskedDomain =
+  | { readonly catalogue: "consul"; readonly domain: ServiceDomain }
+  | { readonly catalogue: "nomad"; readonly domain: NomadService };
 
 /** The service of a pattern such as `node_*@svc`. @param ownNames `localhost` and the machine's, which are no services @throws ConfigError */
-export function serviceOfPattern(pattern: string, consulDomain: string, ownNames: ReadonlySet<string>): AskedService {
+export function serviceOfPattern(
+  pattern: string,
+  settings: Pick<DomainSettings, "domain" | "consulDomain">,
+  ownNames: ReadonlySet<string>,
+): AskedService {
   const { glob, host } = parseNamePattern(pattern);
-  return asked(glob, expandHost(host, consulDomain, ownNames), consulDomain);
+  return asked(glob, expandHost(host, serviceDomainOf(settings), ownNames), settings.consulDomain);
 }
 
-/** The services of `--domain`, each with its glob. @throws ConfigError for a domain that is not under Consul's */
+/** Undefined for a host that stands for no service of Consul's or Nomad's. */
+export function readService(host: string, consulDomain: string): AskedDomain | undefined {
+  const nomads = parseNomadService(host, consulDomain);
+  if (nomads) return { catalogue: "nomad", domain: nomads };
+  const domain = parseServiceDomain(host, consulDomain);
+  return domain && { catalogue: "consul", domain };
+}
+
+/** The services of `--domain`, each with its glob. @throws ConfigError for a domain that is neither Consul's nor Nomad's */
 export function servicesOfDomains({
   domain,
   consulDomain,
@@ -37,9 +55,15 @@ export function servicesOfDomains({
 }
 
 function asked(glob: Glob, host: string, consulDomain: string): AskedService {
-  const domain = parseServiceDomain(host, consulDomain);
-  if (domain) return { glob, host, domain };
-  throw new ConfigError("CONFIG_VALUE", `${host} is no service of Consul: it is not <service>.service.${consulDomain}`);
+  const service = readService(host, consulDomain);
+  if (service) return { glob, host, ...service };
+  const nomads = readNomadName(host, consulDomain);
+  throw new ConfigError(
+    "CONFIG_VALUE",
+    nomads?.kind === "other"
+      ? `${host} is no service of Nomad: ${nomads.reason}`
+      : `${host} is no service of Consul: it is not <service>.service.${consulDomain}`,
+  );
 }
 
 /**
@@ -80,11 +104,13 @@ interface MatchingDeps {
   readonly registry: Registry;
   /** Domains of the embedded zone, which has the nodes alive here and no others. */
   readonly zoneDomains: readonly string[];
-  /** The instances of a service in Consul; undefined when nothing is known. Never rejects. */
-  readonly instances: (
-    query: { readonly service: string; readonly datacenter: string | undefined },
-    limit: number,
-  ) => Promise<readonly ServiceInstance[] | undefined>;
+  /** The instances of a service in each catalogue; undefined when nothing is known. Never reject. */
+  readonly instances: Readonly<
+    Record<
+      AskedDomain["catalogue"],
+      (query: CatalogueQuery, limit: number) => Promise<readonly ServiceInstance[] | undefined>
+    >
+  >;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
 }
@@ -101,7 +127,7 @@ export function createMatching(deps: MatchingDeps): Match {
   return (pattern, sameHost) => {
     const { glob, host: written } = parseNamePattern(pattern);
     const host = domains.expand(written);
-    const domain = parseServiceDomain(host, consulDomain);
+    const service = readService(host, consulDomain);
     // Read when the answer is made: a node that has ended meanwhile is not listed.
     const alive = () =>
       nodesAlive(
@@ -109,9 +135,10 @@ export function createMatching(deps: MatchingDeps): Match {
         (aliveName) => domains.listedHost(aliveName, host),
         (node) => (sameHost ? node.port : deps.advertisedPort(node)),
       );
-    if (!domain || domains.isMachine(host) || zoneDomains.includes(host)) return matchNodes(glob, alive());
-    return deps
-      .instances(domain, timeout)
-      .then((instances = []) => matchNodes(glob, alive(), nodesOfService(instances, { host, domain }, deps)));
+    if (!service || domains.isMachine(host) || zoneDomains.includes(host)) return matchNodes(glob, alive());
+    const { catalogue, domain } = service;
+    return deps.instances[catalogue](domain, timeout).then((instances = []) =>
+      matchNodes(glob, alive(), nodesOfService(instances, { host, domain }, deps)),
+    );
   };
 }

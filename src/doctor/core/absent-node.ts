@@ -27,7 +27,7 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
   const [first] = tagged;
   if (first && tagged.every(({ critical }) => critical)) {
     return fail(
-      `${full} is registered at ${hostPort(first.address, first.port)} on ${first.machine}, and its check is critical, so Consul's DNS leaves it out`,
+      `${full} is registered at ${hostPort(first)} on ${first.machine}, and its check is critical, so Consul's DNS leaves it out`,
       `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor on ${first.machine}`,
     );
   }

@@ -1,16 +1,20 @@
 /** What a check has found, with advice where something is to be done: parts that a report puts on a line each. */
-export type Finding =
+export type Finding = (
   | { readonly result: "ok"; readonly evidence: readonly string[] }
   /** The check does not apply or cannot be made; the evidence says why. */
   | { readonly result: "skip"; readonly evidence: readonly string[] }
-  | { readonly result: "warn" | "fail"; readonly evidence: readonly string[]; readonly advice: readonly string[] };
+  | { readonly result: "warn" | "fail"; readonly evidence: readonly string[]; readonly advice: readonly string[] }
+) & { readonly facts?: Facts };
+
+/** What was found, for programs: values of JSON by stable names. */
+export type Facts = Readonly<Record<string, unknown>>;
 
 export type FindingResult = Finding["result"];
 
 /** One part, or several. */
 export type Parts = string | readonly string[];
 
-const partsOf = (parts: Parts): readonly string[] => (typeof parts === "string" ? [parts] : parts);
+export const partsOf = (parts: Parts): readonly string[] => (typeof parts === "string" ? [parts] : parts);
 
 export const ok = (evidence: Parts): Finding => ({ result: "ok", evidence: partsOf(evidence) });
 export const skip = (evidence: Parts): Finding => ({ result: "skip", evidence: partsOf(evidence) });

@@ -2,7 +2,13 @@ import { Buffer } from "node:buffer";
 import { domainName } from "../../config/network-values.js";
 import { ValueError } from "../../config/values.js";
 import { ConfigError } from "../../errors.js";
-import { type DomainSettings, qualifiedDomain, servedDomains } from "../../names/domains.js";
+import {
+  type DomainSettings,
+  expandHost,
+  qualifiedDomain,
+  servedDomains,
+  serviceDomainOf,
+} from "../../names/domains.js";
 import { type Cidr, cidrContains, formatIp } from "../../net/ip.js";
 import { fnv1a } from "../../text.js";
 
@@ -16,10 +22,10 @@ export interface GatewayNameSettings extends Pick<DomainSettings, "domain" | "co
  * without a dot is a service, as in --domain. Lower case, without trailing dot.
  */
 export function gatewayDomains(settings: GatewayNameSettings): string[] {
-  const { consulDomain, gatewayDomain } = settings;
+  const { gatewayDomain } = settings;
   const domains =
     gatewayDomain.length > 0
-      ? gatewayDomain.map((name) => qualifiedDomain(name, consulDomain))
+      ? gatewayDomain.map((name) => expandHost(name, serviceDomainOf(settings), new Set(["localhost"])))
       : servedDomains(settings);
   // `localhost` keeps its own address.
   return Array.from(new Set(domains)).filter((name) => name !== "localhost");

@@ -15,14 +15,10 @@ export interface Upstream extends IpPort {
 /** The most destinations in a reason: enough to find a misspelt one. */
 const MOST_LISTED = 12;
 
-/** @param spellings of the destination, in order: the first that an upstream has is used. Case is ignored, as in Consul */
-export function upstreamsTo(spellings: readonly string[], upstreams: readonly Upstream[]): Upstream[] {
-  for (const spelling of spellings) {
-    const wanted = spelling.toLowerCase();
-    const found = upstreams.filter(({ destination }) => destination.toLowerCase() === wanted);
-    if (found.length > 0) return found;
-  }
-  return [];
+/** The upstreams of a destination. Case is ignored, as in Consul. */
+export function upstreamsTo(destination: string, upstreams: readonly Upstream[]): Upstream[] {
+  const wanted = destination.toLowerCase();
+  return upstreams.filter((one) => one.destination.toLowerCase() === wanted);
 }
 
 /** @param sameHost the client is on this machine and can reach loopback addresses */

@@ -1,9 +1,9 @@
-import { isBridged, type NomadEnvironment, type NomadPort } from "../../config/nomad.js";
+import { isBridged, isForTasks, type NomadEnvironment, type NomadPort, portOfLabel } from "../../config/nomad.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import { type DomainSettings, nodeHost, serviceOf } from "../../names/domains.js";
 import type { Family } from "../../net/endpoint.js";
 import { canonicalIp, familyOf } from "../../net/ip.js";
-import { fillTemplate } from "../../text.js";
+import { fillTemplate, listed } from "../../text.js";
 
 /** The address at which peers on other machines dial a node that is alive here. */
 export interface Advertised {
@@ -69,22 +69,29 @@ export function reach(node: DialledNode, settings: AdvertiseSettings): Reach {
 function findLabel(node: DialledNode, settings: AdvertiseSettings): NomadPort | undefined | string {
   const { ports } = settings.nomad;
   const wanted = settings.portLabel;
-  const chosen = wanted === undefined ? undefined : ports.find(({ label }) => label === wanted);
-  if (wanted !== undefined && !chosen) return `--port-label ${wanted}: there is no NOMAD_PORT_${wanted}`;
+  const chosen = wanted === undefined ? undefined : portOfLabel(ports, wanted);
+  if (wanted !== undefined && !chosen) return noSuchLabel(wanted, ports);
   const mapped = chosen ?? ports.find(({ taskPort }) => taskPort === node.port);
   if (mapped?.taskPort === node.port || settings.advertisePort !== undefined) return mapped;
   const bridged = ports.filter(isBridged);
   // Without a bridge the task has the host's ports: the node's own port can be dialled.
   if (bridged.length === 0) return chosen;
-  const labels = chosen ? [chosen] : bridged.filter(({ taskPort }) => taskPort !== settings.port);
+  const labels = chosen ? [chosen] : bridged.filter((port) => port.taskPort !== settings.port && isForTasks(port));
   const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
   const [first] = choices;
-  const listed = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
+  const variables = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
   // Plain erl does not read ERL_DIST_PORT, and a relx release with it asks no EPMD for its peers.
   const advice = first
-    ? `start the VM with ${listed} and the srv_epmd module, else with -kernel inet_dist_listen_min ${first[0]} inet_dist_listen_max ${first[0]}`
+    ? `start the VM with ${variables} and the srv_epmd module, else with -kernel inet_dist_listen_min ${first[0]} inet_dist_listen_max ${first[0]}`
     : "give the group a port for it";
   return `the node listens on port ${node.port}, to which no port of this bridge network is mapped: ${advice}`;
+}
+
+/** Why a value of --port-label is none of the group's ports. */
+export function noSuchLabel(wanted: string, ports: readonly NomadPort[]): string {
+  const labels = ports.filter(isForTasks).map(({ label }) => label);
+  const known = labels.length === 0 ? "Nomad gives this task no port" : `this group has ${listed(labels)}`;
+  return `--port-label ${wanted}: there is no port of that label; ${known}`;
 }
 
 function onePerFamily(addresses: readonly string[], family: Family): string[] {

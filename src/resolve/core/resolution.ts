@@ -1,5 +1,5 @@
 import { canonicalName } from "../../dns/wire/record.js";
-import { ConsulError, type ConsulErrorCode, EpmdError, type EpmdErrorCode } from "../../errors.js";
+import { ConsulError, type ConsulErrorCode, EpmdError, type EpmdErrorCode, type NomadErrorCode } from "../../errors.js";
 import { partsOf } from "../../names/domains.js";
 import type { NodeName } from "../../names/node-name.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
@@ -45,6 +45,7 @@ export const NOT_FOUND_CODES = [
   "NAME_NO_DOMAIN",
   "NAME_NO_SOURCE",
   "NAME_NOT_DNS",
+  "NAME_NOT_NOMAD",
   "NODE_NOT_REGISTERED",
   "NODE_OTHER_HOST",
   "NODE_NO_ADDRESS",
@@ -53,6 +54,7 @@ export const NOT_FOUND_CODES = [
   "UPSTREAM_NO_SIDECAR",
   "UPSTREAM_NO_ADDRESS",
   "CATALOGUE_UNKNOWN",
+  "CATALOGUE_NO_SERVICE",
   "CATALOGUE_NO_NODE",
   "CATALOGUE_NO_ADDRESS",
   "SRV_NXDOMAIN",
@@ -80,8 +82,8 @@ export const UNAVAILABLE_CODES = [
   "DNS_UNREACHABLE",
 ] as const;
 
-/** EPMD_ codes of an EpmdError and CONSUL_ codes of a ConsulError too. */
-export type UnavailableCode = (typeof UNAVAILABLE_CODES)[number] | EpmdErrorCode | ConsulErrorCode;
+/** EPMD_ codes of an EpmdError, CONSUL_ codes of a ConsulError and NOMAD_ codes of a NomadError too. */
+export type UnavailableCode = (typeof UNAVAILABLE_CODES)[number] | EpmdErrorCode | ConsulErrorCode | NomadErrorCode;
 
 export interface NotFound {
   readonly outcome: "not-found";

@@ -16,18 +16,18 @@ export interface Way {
   readonly complete: (count: number, wanted?: Partial<Wanted>) => Promise<void>;
 }
 
-/** `broken`: its VM does not start. */
-export type ReleaseName = "one" | "two" | "broken";
+/** `broken`: its VM does not start. `nameless`: its VM is no node. */
+export type ReleaseName = "one" | "two" | "broken" | "nameless";
 
 export interface WaySettings {
   /** Names of the tasks that are killed, each with what may be seen of it. */
   readonly killed: Readonly<Record<string, Bounds>>;
-  /** An update whose canary never gets healthy. */
-  readonly failing: {
+  /** Updates whose canary never gets healthy. */
+  readonly failing: readonly {
     readonly what: string;
     readonly release?: ReleaseName;
-    readonly changes: readonly (readonly [pattern: RegExp, by: string])[];
-  };
+    readonly changes?: readonly (readonly [pattern: RegExp, by: string])[];
+  }[];
   /** Nomad's own catalogue is the only one. */
   readonly withoutConsul?: boolean;
   /** For every scenario, unless it has its own. */
@@ -78,17 +78,17 @@ export function commonScenarios(way: () => Way, settings: WaySettings): void {
     expectBounds(observer.report(), { fewest: 2 });
   });
 
-  test(`an update to ${failing.what} fails, and the job goes back`, async () => {
+  test.each(failing)("an update to $what fails, and the job goes back", async ({ release, changes = [] }) => {
     const { run, complete, observer, job } = way();
     // As they are it takes ten minutes.
     const impatient = (text: string) =>
       edited(
         text,
         [/( *)min_healthy_time .*/, '$&\n$1healthy_deadline = "90s"\n$1progress_deadline = "2m"'],
-        ...failing.changes,
+        ...changes,
       );
     const before = await job.running();
-    await run(3, failing.release, impatient);
+    await run(3, release, impatient);
     expect(await job.deployed()).toBe("failed");
     await complete(3, { version: "1.0.0" });
     expect((await job.running()).map(({ ID }) => ID).sort()).toEqual(before.map(({ ID }) => ID).sort());

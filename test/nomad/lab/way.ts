@@ -17,7 +17,17 @@ export interface WayOptions {
   readonly observe?: (lab: Lab) => Observer;
 }
 
-const VERSIONS: Readonly<Record<ReleaseName, string>> = { one: "1.0.0", two: "2.0.0", broken: "3.0.0" };
+const VERSIONS: Readonly<Record<ReleaseName, string>> = {
+  one: "1.0.0",
+  two: "2.0.0",
+  broken: "3.0.0",
+  nameless: "4.0.0",
+};
+
+const MISTAKES: Readonly<Partial<Record<ReleaseName, { readonly envSh: string }>>> = {
+  broken: { envSh: "exit 1" },
+  nameless: { envSh: "export RELEASE_DISTRIBUTION=none" },
+};
 
 /** The domain of the jobs' default for the variable `service`. */
 export const DOMAIN = "svc-dist.service.consul";
@@ -43,7 +53,7 @@ export function useWay({
     const program = await executable();
     const archives: Partial<Record<ReleaseName, string>> = {};
     for (const [name, version] of Object.entries(VERSIONS) as [ReleaseName, string][])
-      archives[name] = await elixirRelease({ version, hasModule, isBroken: name === "broken" });
+      archives[name] = await elixirRelease({ version, hasModule, ...MISTAKES[name] });
     const lab = await startLab(labOptions);
     const job: Job = nomadJob(lab, file, "svc");
     const own = await lab.artifacts.offer(program);

@@ -187,7 +187,6 @@ describe("an agent that", () => {
       path.includes("/register") ? { status: 500, body: "No cluster leader" } : undefined,
     );
     daemon.up("node_a");
-    daemon.up("node_b");
     const tries = () => bench.fake.requests.filter(({ path }) => path.includes("/register")).length;
     await waitFor(() => tries() >= 6 && daemon.messages("warn").length > 0, { what: "more tries, and a line" });
     bench.fake.misbehave(undefined);

@@ -117,7 +117,7 @@ requirePeer(
     expect(await disconnectAndPing(await node("c", { way: "gateway" }), fullName("b"))).toBe("pong");
   });
 
-  test("commands see what the daemon sees: the upstreams of the proxy beside it, or DNS without a mesh", async () => {
+  test("commands see what the daemon sees: the upstreams of the proxy beside it, or the catalogue without a mesh", async () => {
     await node("a", { way: "module" });
     const port = mesh.listener("a", "c");
     const found = await cli("resolve", "c@svc", "--mesh", "--json");
@@ -126,7 +126,7 @@ requirePeer(
       endpoints: [{ address: "127.0.0.1", port, target: "svc-c" }],
     });
     expect(JSON.parse((await cli("resolve", "c@svc", "--json")).stdout)).toMatchObject({
-      ...{ outcome: "found", source: "srv" },
+      ...{ outcome: "found", source: "catalogue" },
       endpoints: [{ address: "10.90.0.3", port: mesh.port("c") }],
     });
     const missing = await cli("resolve", "d@svc", "--mesh");

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import { waitFor } from "../../support/wait-for.js";
 import type { LabOptions } from "./agents.js";
 import { type Job, nomadJob, type Variables } from "./job.js";
 import { type Lab, startLab } from "./lab.js";
@@ -6,6 +7,7 @@ import type { Observer } from "./observer.js";
 import { elixirRelease, executable } from "./releases.js";
 import type { ReleaseName, Way } from "./scenarios.js";
 import { observeDns, tellStoryOf, whenComplete } from "./service.js";
+import { watchVms } from "./vms.js";
 
 export interface WayOptions {
   /** In the folder nomad/. */
@@ -57,6 +59,7 @@ export function useWay({
     const lab = await startLab(labOptions);
     const job: Job = nomadJob(lab, file, "svc");
     const own = await lab.artifacts.offer(program);
+    const vms = watchVms(lab.folder);
     way = {
       lab,
       job,
@@ -71,7 +74,11 @@ export function useWay({
         };
         await job.run({ ...variables, ...artifacts, count }, edit);
       },
-      complete: (count, wanted) => whenComplete(job, { count, connect: !hasModule, ...wanted }),
+      complete: async (count, wanted) => {
+        await whenComplete(job, { count, connect: !hasModule, ...wanted });
+        // One that is stopped leaves the catalogue some seconds before it ends.
+        await waitFor(() => vms().length === count, { what: `the end of all but ${count} VMs`, timeout: 120_000 });
+      },
     };
   });
   afterAll(async () => {

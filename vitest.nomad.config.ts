@@ -10,6 +10,8 @@ export default defineConfig({
     ...common,
     include: ["test/nomad/**/*.test.ts"],
     fileParallelism: false,
+    // With the process everything ends, a lab too. A process of its own for each file would outlive it.
+    pool: "threads",
     // An update of three nodes takes two minutes where a task's root folder is copied slowly.
     testTimeout: 1_200_000,
     hookTimeout: 600_000,

@@ -89,7 +89,8 @@ job "svc" {
         command  = "/bin/sh"
         args     = ["-c", "/local/srv-epmd names --json | grep -q '\"name\":\"${var.node}\"'"]
         interval = "10s"
-        timeout  = "5s"
+        # Long, for a busy client: when a check is over its time, Nomad (seen with 2.0.6) may end the task in which it runs.
+        timeout = "30s"
       }
     }
 

@@ -58,6 +58,7 @@ ${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${cluste
 
 const CHECKS: Record<ReadyCheck["name"], string> = {
   stopping: "stopping",
+  node: "node",
   gateway: "gateway",
   consul: "Consul",
   published: "published",

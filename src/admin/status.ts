@@ -92,10 +92,12 @@ export class DaemonStatus {
   }
 
   async readiness(): Promise<Readiness> {
-    const { gateway, publishes, entries, isStopping } = this.#deps;
+    const { config, registry, gateway, publishes, entries, isStopping } = this.#deps;
     const [registrar, relays] = await Promise.all([this.#registrar(), this.relays()]);
+    const isHere = registry.nodes().length > 0 || (registrar?.status() ?? []).some(({ published }) => published);
     return readinessOf({
       stopping: isStopping(),
+      node: config.portLabel === undefined ? undefined : { label: config.portLabel, isHere },
       gateway: gateway && { hasRelayProcess: relays !== undefined, trouble: gateway.relayTrouble() },
       consul: publishes
         ? {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../support/wait-for.js";
-import { edited, type Job, nomadJob, type Variables } from "./lab/job.js";
+import { edited, type Job, killTask, nomadJob, type Variables } from "./lab/job.js";
 import { type Lab, startLab } from "./lab/lab.js";
 import { requireLab } from "./lab/needs.js";
 import { elixirRelease, executable } from "./lab/releases.js";
@@ -89,7 +89,7 @@ requireLab("consul", "mix")("the mesh job", () => {
 
     for (const [from, to] of bothWays) await lab.consul("intention", "create", "-deny", serviceOf(from), serviceOf(to));
     // A link that is there stays: intentions are asked when one begins.
-    await lab.nomad("alloc", "signal", "-s", "SIGKILL", "-task", "svc", (await allocationOf("a")).ID);
+    await killTask(lab, await allocationOf("a"), "svc");
     const isDenied = async () => !(await connect("a", "b")) && !(await connect("b", "a"));
     await waitFor(isDenied, { what: "a node that is kept off", timeout: 120_000, interval: 1_000 });
     expect((await stateOf("a")).nodes).not.toContain(nodeOf("b"));

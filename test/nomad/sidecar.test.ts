@@ -7,7 +7,11 @@ requireLab("consul", "mix")("the sidecar job", () => {
   commonScenarios(way, {
     // The VM registers again when srv-epmd is back: its entry stays. A VM that is killed is out of Consul at once.
     killed: { "srv-epmd": { fewest: 3 }, svc: { fewest: 2 } },
-    // Its nodes are registered, and cannot be published: /readyz says so.
-    failing: { what: "a label that no port has", changes: [[/(SRV_EPMD_PORT_LABEL +=) "dist"/, '$1 "dits"']] },
+    // /readyz says of both why.
+    failing: [
+      // Its node is registered, and cannot be found.
+      { what: "a label that no port has", changes: [[/(SRV_EPMD_PORT_LABEL +=) "dist"/, '$1 "dits"']] },
+      { what: "a release whose VM is no node", release: "nameless" },
+    ],
   });
 });

@@ -39,3 +39,10 @@ test("one with a gateway needs the relay process", () => {
     gateway: "the relay process does not answer: /run/srv-epmd is open to other users",
   });
 });
+
+test("one in a Nomad allocation with a port for a node needs the node", () => {
+  expect(faults({ node: { label: "dist", isHere: true } })).toEqual({});
+  expect(faults({ node: { label: "dist", isHere: false }, consul: CONSUL })).toEqual({
+    node: "no node is registered, and the port dist is for one",
+  });
+});

@@ -6,7 +6,7 @@ import { listed } from "../../text.js";
 
 /** A condition of readiness. */
 export interface ReadyCheck {
-  readonly name: "stopping" | "gateway" | "consul" | "published" | "nomad" | "entry";
+  readonly name: "stopping" | "gateway" | "node" | "consul" | "published" | "nomad" | "entry";
   readonly ok: boolean;
   /** Why it is not met. */
   readonly reason?: string;
@@ -117,6 +117,8 @@ export class RecentLookUps {
 /** What readiness depends on. */
 export interface ReadinessInput {
   readonly stopping: boolean;
+  /** The node of this Nomad allocation, or its entry that is kept while it comes back. Undefined without `--port-label`. */
+  readonly node?: { readonly label: string; readonly isHere: boolean } | undefined;
   /** Undefined without a gateway. */
   readonly gateway: { readonly hasRelayProcess: boolean; readonly trouble: string | undefined } | undefined;
   /** Undefined when nothing is published. */
@@ -140,9 +142,11 @@ interface MissingNode {
 }
 
 /** Readiness: the daemon does all that its VMs and their peers need. (Liveness: it answers at all.) */
-export function readinessOf({ stopping, gateway, consul, nomad }: ReadinessInput): Readiness {
+export function readinessOf({ stopping, node, gateway, consul, nomad }: ReadinessInput): Readiness {
   const checks = [
     check("stopping", !stopping, "srv-epmd is stopping"),
+    // A VM that never registers is nowhere to be found, and would pass every check of what is published.
+    ...(node ? [check("node", node.isHere, `no node is registered, and the port ${node.label} is for one`)] : []),
     ...(gateway ? [gatewayCheck(gateway)] : []),
     ...(consul ? consulChecks(consul) : []),
     ...(nomad ? nomadChecks(nomad) : []),

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import type { Machine } from "./machine.js";
+import { dirname, join } from "node:path";
+import { type Machine, PATH } from "./machine.js";
 import { findConsulProgram, findNomad, findPlugins } from "./needs.js";
 
 export type AgentKind = "consul" | "nomad";
@@ -47,8 +47,9 @@ export async function configureAgents(options: AgentsOptions): Promise<Agents> {
       const log = `exec "$0" "$@" >>${folder}/${kind}.log 2>&1`;
       const config = kind === "nomad" ? "-config" : "-config-file";
       const agent = ["sh", "-c", log, programs[kind], "agent", `${config}=${folder}/${kind}.json`];
-      // Where Nomad has the sockets of its plug-ins.
-      pids.set(kind, (await machine.start("env", [`TMPDIR=${folder}/tmp`, ...agent])).pid);
+      // Nomad has the sockets of its plug-ins in TMPDIR, and calls `consul` for a proxy.
+      const env = [`TMPDIR=${folder}/tmp`, `PATH=${dirname(programs.consul)}:${PATH}`];
+      pids.set(kind, (await machine.start("env", [...env, ...agent])).pid);
     },
     killAgent: (kind) => {
       const pid = pids.get(kind);

@@ -71,9 +71,10 @@ export function nomadJob(lab: Lab, file: string, id: string): Job {
     deployed: async () => {
       const wanted = await version();
       const ended = async () => {
-        const found = await lab.ask<{ JobVersion: number; Status: string } | null>("nomad", `/v1/job/${id}/deployment`);
-        if (found?.JobVersion !== wanted) return undefined;
-        return (["successful", "failed", "cancelled"] as const).find((outcome) => outcome === found.Status);
+        // Not the last alone: a job that goes back to what it was has another at once.
+        const all = await lab.ask<{ JobVersion: number; Status: string }[]>("nomad", `/v1/job/${id}/deployments`);
+        const found = all.find(({ JobVersion }) => JobVersion === wanted);
+        return (["successful", "failed", "cancelled"] as const).find((outcome) => outcome === found?.Status);
       };
       return waitFor(ended, { what: `the end of the deployment of ${id}`, timeout: DEPLOYMENT, interval: 500 });
     },
@@ -119,6 +120,21 @@ export function portOf({ ID, AllocatedResources }: Allocation, label: string): s
   const port = AllocatedResources.Shared.Ports?.find(({ Label }) => Label === label);
   if (port === undefined) throw new Error(`allocation ${ID} has no port ${label}`);
   return `${port.HostIP}:${port.Value}`;
+}
+
+/**
+ * SIGKILL to a task; returns when Nomad has started it again. Nothing may be executed in the task meanwhile: a session of
+ * `nomad alloc exec` that begins as its task ends does not end, and Nomad then does not start the task again (seen with 2.0.6).
+ */
+export async function killTask(lab: Lab, { ID }: Allocation, task: string): Promise<void> {
+  const restarts = async () => {
+    const { TaskStates } = await lab.ask<Allocation>("nomad", `/v1/allocation/${ID}`);
+    return TaskStates?.[task]?.State === "running" ? TaskStates[task].Restarts : -1;
+  };
+  const before = await restarts();
+  await lab.nomad("alloc", "signal", "-s", "SIGKILL", "-task", task, ID);
+  const isBack = async () => (await restarts()) > before;
+  await waitFor(isBack, { what: `task ${task} to be back`, timeout: 180_000, interval: 200 });
 }
 
 /** What a user would change in a job file. @throws when one of the patterns is not there */

@@ -107,12 +107,10 @@ export async function bootMachine(number: number): Promise<Machine> {
   };
 }
 
+export const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** Nothing of the terminal that runs the tests: Nomad's agent takes settings from many variables. */
-const ENVIRONMENT = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  HOME: "/root",
-  LANG: "C.UTF-8",
-};
+const ENVIRONMENT = { PATH, HOME: "/root", LANG: "C.UTF-8" };
 
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);

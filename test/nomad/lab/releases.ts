@@ -44,13 +44,13 @@ export interface ReleaseOptions {
   readonly version: string;
   /** The srv_epmd module, as `srv-epmd module --app` writes it. */
   readonly hasModule: boolean;
-  /** Its env.sh ends the start script. */
-  readonly isBroken?: boolean;
+  /** Its env.sh, which the start script reads after the job's variables are there: a mistake of who built it. */
+  readonly envSh?: string;
 }
 
 /** A Mix release of test/nomad/release, with its own Erlang. @returns path of the archive, with bin/svc in it */
 export async function elixirRelease(options: ReleaseOptions): Promise<string> {
-  const { version, hasModule, isBroken = false } = options;
+  const { version, hasModule, envSh } = options;
   const name = `svc-${version}${hasModule ? "" : "-plain"}`;
   const program = await executable();
   const sources = await Promise.all(
@@ -67,7 +67,7 @@ export async function elixirRelease(options: ReleaseOptions): Promise<string> {
       MIX_ENV: "prod",
       SVC_VERSION: version,
       ...(hasModule && { SVC_MODULE: "vendor/srv_epmd" }),
-      ...(isBroken && { SVC_BROKEN: "true" }),
+      ...(envSh !== undefined && { SVC_ENV_SH: envSh }),
     });
     await succeed("mix", ["release", "--quiet", "--path", join(out, "svc")], { cwd: project, env });
     await archive(join(out, "svc"), join(out, `${name}.tar.gz`));

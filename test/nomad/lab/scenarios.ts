@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { waitFor } from "../../support/wait-for.js";
 import type { AgentKind } from "./agents.js";
-import { type Allocation, edited, isRunning, type Job } from "./job.js";
+import { type Allocation, edited, isRunning, type Job, killTask } from "./job.js";
 import type { Lab, LabMachine } from "./lab.js";
-import { type Bounds, expectSteady, type Observer } from "./observer.js";
+import { type Bounds, expectSteady, type Observer, type Report } from "./observer.js";
 import { seesAll, stateOf, type Wanted } from "./service.js";
 
 /** A job of nomad/ that runs nodes of a service, and what the scenarios need to know of it. */
@@ -16,20 +16,22 @@ export interface Way {
   readonly complete: (count: number, wanted?: Partial<Wanted>) => Promise<void>;
 }
 
-/** `broken`: its VM does not start. */
-export type ReleaseName = "one" | "two" | "broken";
+/** `broken`: its VM does not start. `nameless`: its VM is no node. */
+export type ReleaseName = "one" | "two" | "broken" | "nameless";
 
 export interface WaySettings {
   /** Names of the tasks that are killed, each with what may be seen of it. */
   readonly killed: Readonly<Record<string, Bounds>>;
-  /** An update whose canary never gets healthy. */
-  readonly failing: {
+  /** Updates whose canary never gets healthy. */
+  readonly failing: readonly {
     readonly what: string;
     readonly release?: ReleaseName;
-    readonly changes: readonly (readonly [pattern: RegExp, by: string])[];
-  };
+    readonly changes?: readonly (readonly [pattern: RegExp, by: string])[];
+  }[];
   /** Nomad's own catalogue is the only one. */
   readonly withoutConsul?: boolean;
+  /** For every scenario, unless it has its own. */
+  readonly bounds?: Bounds;
 }
 
 /** Agents that are killed, and the index of their machine. */
@@ -53,15 +55,18 @@ const CLIENT_AWAY = 120_000;
 const FAILURE_SEEN = 60_000;
 
 /** Every test starts with three nodes of the first release. @param way called when the tests run */
-export function commonScenarios(way: () => Way, { killed, failing, withoutConsul = false }: WaySettings): void {
+export function commonScenarios(way: () => Way, settings: WaySettings): void {
+  const { killed, failing, withoutConsul = false } = settings;
+  const expectBounds = (report: Report, bounds: Bounds = {}) => expectSteady(report, { ...settings.bounds, ...bounds });
+
   test("3 nodes become 9, and 3 again", async () => {
     const { run, complete, observer } = way();
     await run(9);
     await complete(9);
-    expectSteady(observer.report(), { fewest: 3 });
+    expectBounds(observer.report(), { fewest: 3 });
     await run(3);
     await complete(3);
-    expectSteady(observer.report(), { fewest: 3 });
+    expectBounds(observer.report(), { fewest: 3 });
   });
 
   test("a canary update to another release", async () => {
@@ -70,24 +75,24 @@ export function commonScenarios(way: () => Way, { killed, failing, withoutConsul
     expect(await job.deployed()).toBe("successful");
     await complete(3, { version: "2.0.0" });
     // Once the canary is promoted, Nomad stops each of the others before its successor starts.
-    expectSteady(observer.report(), { fewest: 2 });
+    expectBounds(observer.report(), { fewest: 2 });
   });
 
-  test(`an update to ${failing.what} fails, and the job goes back`, async () => {
+  test.each(failing)("an update to $what fails, and the job goes back", async ({ release, changes = [] }) => {
     const { run, complete, observer, job } = way();
     // As they are it takes ten minutes.
     const impatient = (text: string) =>
       edited(
         text,
         [/( *)min_healthy_time .*/, '$&\n$1healthy_deadline = "90s"\n$1progress_deadline = "2m"'],
-        ...failing.changes,
+        ...changes,
       );
     const before = await job.running();
-    await run(3, failing.release, impatient);
+    await run(3, release, impatient);
     expect(await job.deployed()).toBe("failed");
     await complete(3, { version: "1.0.0" });
     expect((await job.running()).map(({ ID }) => ID).sort()).toEqual(before.map(({ ID }) => ID).sort());
-    expectSteady(observer.report(), { fewest: 3 });
+    expectBounds(observer.report(), { fewest: 3 });
   });
 
   test("a client is drained", async () => {
@@ -99,7 +104,7 @@ export function commonScenarios(way: () => Way, { killed, failing, withoutConsul
         (await job.allocations()).every((each) => each.NodeID !== nodeId || each.ClientStatus !== "running");
       await waitFor(isEmpty, { what: "the end of the drain", timeout: 600_000, interval: 500 });
       await complete(3);
-      expectSteady(observer.report(), { fewest: 2 });
+      expectBounds(observer.report(), { fewest: 2 });
     } finally {
       await lab.nomad("node", "drain", "-disable", "-yes", nodeId);
     }
@@ -108,17 +113,11 @@ export function commonScenarios(way: () => Way, { killed, failing, withoutConsul
   test.each(Object.entries(killed))("SIGKILL of %s", async (task, bounds) => {
     const { lab, complete, observer, job } = way();
     const [allocation] = await job.running();
-    const restarts = async () => {
-      const { TaskStates } = await lab.ask<Allocation>("nomad", `/v1/allocation/${allocation?.ID}`);
-      return TaskStates?.[task]?.State === "running" ? TaskStates[task].Restarts : undefined;
-    };
-    const before = (await restarts()) ?? 0;
-    await lab.nomad("alloc", "signal", "-s", "SIGKILL", "-task", task, allocation?.ID ?? "");
-    const isBack = async () => ((await restarts()) ?? 0) > before;
-    await waitFor(isBack, { what: `task ${task} to be back`, timeout: 180_000, interval: 200 });
+    if (allocation === undefined) throw new Error("no allocation runs");
+    await killTask(lab, allocation, task);
     await complete(3);
-    if (allocation) await whenRegistered(lab, allocation);
-    expectSteady(observer.report(), bounds);
+    await whenRegistered(lab, allocation);
+    expectBounds(observer.report(), bounds);
   });
 
   test.each([...(withoutConsul ? [] : CONSULS_AGENTS), ...NOMADS_AGENTS])(
@@ -134,7 +133,7 @@ export function commonScenarios(way: () => Way, { killed, failing, withoutConsul
       await keepLinks(allocations, AGENT_AWAY);
       await complete(3);
       expect((await job.running()).map(({ ID }) => ID).sort()).toEqual(allocations.map(({ ID }) => ID).sort());
-      expectSteady(observer.report(), bounds);
+      expectBounds(observer.report(), bounds);
     },
   );
 
@@ -154,14 +153,14 @@ export function commonScenarios(way: () => Way, { killed, failing, withoutConsul
       observer.reachable(address);
     }
     await complete(3);
-    expectSteady(observer.report(), { dead: FAILURE_SEEN, fewest: 2, missing: FAILURE_SEEN });
+    expectBounds(observer.report(), { dead: FAILURE_SEEN, fewest: 2, missing: FAILURE_SEEN });
   });
 
   test(`a job that is stopped leaves nothing in ${withoutConsul ? "Nomad's catalogue" : "Consul"}`, async () => {
     const { lab, observer, job } = way();
     await job.stop();
     await whenNothingIsListed(lab, withoutConsul);
-    expectSteady(observer.report());
+    expectBounds(observer.report());
   });
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import { waitFor } from "../../support/wait-for.js";
 import type { LabOptions } from "./agents.js";
 import { type Job, nomadJob, type Variables } from "./job.js";
 import { type Lab, startLab } from "./lab.js";
@@ -6,6 +7,7 @@ import type { Observer } from "./observer.js";
 import { elixirRelease, executable } from "./releases.js";
 import type { ReleaseName, Way } from "./scenarios.js";
 import { observeDns, tellStoryOf, whenComplete } from "./service.js";
+import { watchVms } from "./vms.js";
 
 export interface WayOptions {
   /** In the folder nomad/. */
@@ -17,7 +19,17 @@ export interface WayOptions {
   readonly observe?: (lab: Lab) => Observer;
 }
 
-const VERSIONS: Readonly<Record<ReleaseName, string>> = { one: "1.0.0", two: "2.0.0", broken: "3.0.0" };
+const VERSIONS: Readonly<Record<ReleaseName, string>> = {
+  one: "1.0.0",
+  two: "2.0.0",
+  broken: "3.0.0",
+  nameless: "4.0.0",
+};
+
+const MISTAKES: Readonly<Partial<Record<ReleaseName, { readonly envSh: string }>>> = {
+  broken: { envSh: "exit 1" },
+  nameless: { envSh: "export RELEASE_DISTRIBUTION=none" },
+};
 
 /** The domain of the jobs' default for the variable `service`. */
 export const DOMAIN = "svc-dist.service.consul";
@@ -43,10 +55,11 @@ export function useWay({
     const program = await executable();
     const archives: Partial<Record<ReleaseName, string>> = {};
     for (const [name, version] of Object.entries(VERSIONS) as [ReleaseName, string][])
-      archives[name] = await elixirRelease({ version, hasModule, isBroken: name === "broken" });
+      archives[name] = await elixirRelease({ version, hasModule, ...MISTAKES[name] });
     const lab = await startLab(labOptions);
     const job: Job = nomadJob(lab, file, "svc");
     const own = await lab.artifacts.offer(program);
+    const vms = watchVms(lab.folder);
     way = {
       lab,
       job,
@@ -61,7 +74,11 @@ export function useWay({
         };
         await job.run({ ...variables, ...artifacts, count }, edit);
       },
-      complete: (count, wanted) => whenComplete(job, { count, connect: !hasModule, ...wanted }),
+      complete: async (count, wanted) => {
+        await whenComplete(job, { count, connect: !hasModule, ...wanted });
+        // One that is stopped leaves the catalogue some seconds before it ends.
+        await waitFor(() => vms().length === count, { what: `the end of all but ${count} VMs`, timeout: 120_000 });
+      },
     };
   });
   afterAll(async () => {

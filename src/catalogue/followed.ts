@@ -36,6 +36,8 @@ export interface ServiceView {
   readonly state: FollowState;
   /** Milliseconds for which it has been broken or behind; 0 while current. */
   readonly broken: number;
+  /** The service changes so fast that it is asked for once in a while: this may be up to a second old. */
+  readonly isPaused: boolean;
 }
 
 interface FollowedDeps {
@@ -96,7 +98,8 @@ export class FollowedService {
     const broken = since === undefined ? 0 : now - since;
     const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
     const refused = this.#refusedSince(now - this.#deps.timings.refusal);
-    return { instances: this.#instances, refused, age: now - this.#answeredAt, state, broken };
+    const { isPaused } = this.#follower;
+    return { instances: this.#instances, refused, age: now - this.#answeredAt, state, broken, isPaused };
   }
 
   get isBroken(): boolean {
@@ -121,6 +124,11 @@ export class FollowedService {
       state: this.view?.state ?? "unknown",
       instances: this.#instances?.length,
     };
+  }
+
+  /** Asks at once for what has changed since the last answer. */
+  resume(): void {
+    this.#follower.resume();
   }
 
   /** Ends the pause before a retry. */

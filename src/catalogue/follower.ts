@@ -38,6 +38,8 @@ export class Follower<T, P> {
   readonly #ended: Promise<void>;
   /** Ends the pause before a retry. */
   #retryNow: (() => void) | undefined;
+  /** Ends the pause that keeps the pace. */
+  #resume: (() => void) | undefined;
   #allowance = ALLOWANCE;
   /** When the allowance was reckoned last. */
   #at: number;
@@ -50,6 +52,16 @@ export class Follower<T, P> {
 
   get isClosed(): boolean {
     return this.#abort.signal.aborted;
+  }
+
+  /** No query is under way, because changes come too fast: the last answer may be out of date. */
+  get isPaused(): boolean {
+    return this.#resume !== undefined;
+  }
+
+  /** Ends the pause that keeps the pace. */
+  resume(): void {
+    this.#resume?.();
   }
 
   /** Ends the pause before a retry. */
@@ -75,13 +87,13 @@ export class Follower<T, P> {
         position = answer.position;
         failures = 0;
         answered(answer.value);
-        await this.#pause(this.#paceDelay());
+        await this.#pause(this.#paceDelay(), "pace");
       } catch (error) {
         if (signal.aborted) return;
         // After a restart the agent or the servers count from the beginning: a query with the former position would miss changes.
         position = undefined;
         failed(error);
-        await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, random), true);
+        await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, random), "retry");
       }
     }
   }
@@ -98,7 +110,7 @@ export class Follower<T, P> {
     return Math.max(0, -this.#allowance * timings.pace);
   }
 
-  #pause(milliseconds: number, isRetry = false): Promise<void> {
+  #pause(milliseconds: number, reason: "pace" | "retry"): Promise<void> {
     const { signal } = this.#abort;
     if (signal.aborted || milliseconds === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -106,11 +118,13 @@ export class Follower<T, P> {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);
         this.#retryNow = undefined;
+        this.#resume = undefined;
         resolve();
       };
       const timer = setTimeout(done, milliseconds);
       signal.addEventListener("abort", done);
-      if (isRetry) this.#retryNow = done;
+      if (reason === "retry") this.#retryNow = done;
+      else this.#resume = done;
     });
   }
 }

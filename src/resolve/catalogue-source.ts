@@ -112,8 +112,8 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     context: LookupContext,
   ): Resolution {
     trace(asked, view, context);
-    if (view?.state === "current") return find(asked, view, question, context);
-    const since = view ? `for ${(view.broken / 1000).toFixed(1)} s` : "yet";
+    if (view && isCurrent(view)) return find(asked, view, question, context);
+    const since = view ? `for ${((view.isPaused ? view.age : view.broken) / 1000).toFixed(1)} s` : "yet";
     const failure = access.catalogue?.failure(asked.query);
     const why = failure === undefined ? "" : `: ${describeError(failure)}`;
     return notFound("CATALOGUE_UNKNOWN", `${title} has not told ${since} which nodes ${asked.query.service} has${why}`);
@@ -152,8 +152,8 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
   function lastGood(question: NodeQuestion, context: LookupContext, instead: Unfound): Found | undefined {
     const asked = read(question);
     const view = asked && access.catalogue?.known(asked.query);
-    if (!asked || !view || view.state === "current") return undefined;
-    const serves = view.state === "broken" || (instead.outcome === "unavailable" && view.broken <= staleTtl);
+    if (!asked || !view || isCurrent(view)) return undefined;
+    const serves = view.state !== "behind" || (instead.outcome === "unavailable" && view.broken <= staleTtl);
     const found = serves ? find(asked, view, question, context) : undefined;
     return found?.outcome === "found" ? { ...found, stale: true } : undefined;
   }
@@ -174,7 +174,7 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
       await catalogue?.firstAnswer(asked.query, context.deadline - now() - LATE_MARGIN);
     }
     const view = catalogue?.known(asked.query);
-    if (view?.state !== "current") return undefined;
+    if (!view || !isCurrent(view)) return undefined;
     const found = find(asked, view, question, context);
     if (found.outcome !== "found") return undefined;
     trace(asked, view, context);
@@ -197,4 +197,9 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
       if (asked) access.catalogue?.isInDns(asked.query);
     },
   };
+}
+
+/** Whether Consul's DNS would say the same: any change would have ended the query that is under way. */
+function isCurrent({ state, isPaused }: ServiceView): boolean {
+  return state === "current" && !isPaused;
 }

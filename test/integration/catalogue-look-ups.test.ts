@@ -146,6 +146,22 @@ test("what the catalogue does not hold is asked of DNS", async () => {
   expect(askedDns).toEqual(["svc.service.consul"]);
 });
 
+test("a service that changes all the time is asked for once in a while: until then DNS is asked", async () => {
+  await register("node_a", { port: 1111 });
+  const { catalogue, lookUp } = lookUps({ pace: 60_000 }, () => IN_DNS);
+  expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");
+  const view = () => catalogue.known({ service: "svc", datacenter: undefined });
+  let others = 0;
+  while (!view()?.isPaused) {
+    await register(`other_${others++}`);
+    await waitFor(() => view()?.instances.length === 1 + others, { what: "the change" });
+  }
+  await register("node_a", { port: 2222 });
+  expect(words(await lookUp())).toBe("srv 10.8.8.8:8888");
+  // The look-up has ended the pause.
+  await waitFor(async () => words(await lookUp()) === "catalogue 10.0.0.1:2222", { what: "the new port" });
+});
+
 describe("an agent", () => {
   test("that never answers costs the first look-ups 300 ms together, and later ones nothing", async () => {
     fake.misbehave(() => "hang");

@@ -13,7 +13,7 @@ export function instance(over: Partial<ServiceInstance> = {}): ServiceInstance {
 }
 
 export function viewOf(instances: readonly ServiceInstance[], over: Partial<ServiceView> = {}): ServiceView {
-  return { instances, refused: new Set(), age: 0, state: "current", broken: 0, ...over };
+  return { instances, refused: new Set(), age: 0, state: "current", broken: 0, isPaused: false, ...over };
 }
 
 export function questionOf(text: string, over: Partial<NodeQuestion> = {}): NodeQuestion {

@@ -47,12 +47,12 @@ export class ConsulTransport {
   }
 
   async call(call: ConsulCall, signal?: AbortSignal): Promise<ConsulReply> {
-    const used = await this.token.read();
+    const used = await this.token.read(signal);
     try {
       return await this.send(call, used, signal);
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
-      const fresh = await this.token.afterRefusal(used, isUnknownToken(error) ? "unknown" : "denied");
+      const fresh = await this.token.afterRefusal(used, isUnknownToken(error) ? "unknown" : "denied", signal);
       if (fresh === used || call.oneToken) throw error;
       return await this.send(call, fresh, signal);
     }

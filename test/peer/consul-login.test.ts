@@ -141,7 +141,11 @@ requirePeer("consul")("a daemon that logs in to Consul", () => {
     ["is empty", () => "", /the bearer token file .* is empty/],
     ["is no JWT", () => "sesame", /holds no JWT/],
     ["is too long", () => "a".repeat(1_000_000), /is longer than 64 KiB/],
-    ["has expired", () => method.jwt({ exp: 1_700_000_000 }), /gives no token for the JWT \(.*token is expired \(exp\)\)/],
+    [
+      "has expired",
+      () => method.jwt({ exp: 1_700_000_000 }),
+      /gives no token for the JWT \(.*token is expired \(exp\)\)/,
+    ],
     ["is signed by others", () => method.forged(), /gives no token for the JWT \(.*signature\)/],
     ["is for others", () => method.jwt({ aud: ["vault.io"] }), /gives no token for the JWT \(.*audience\)/],
     [

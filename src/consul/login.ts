@@ -35,6 +35,8 @@ const DENIED_PAUSE = 600_000;
 const DUE_PAUSE = 5_000;
 /** How long the servers may take to tell each other of a new token, milliseconds for each try. */
 const PROPAGATION = [50, 100, 200, 400, 800, 1_600];
+/** Replaced tokens that are kept, where one after the other is gone and no entry can be registered with the next. */
+const MOST_REPLACED = 8;
 /** For all that is sent at the end. */
 const CLOSE_LIMIT = 800;
 
@@ -143,11 +145,12 @@ export class Login implements TokenSource {
   async #logIn(need: TokenNeed): Promise<string> {
     const { api, authMethod } = this.#deps;
     const former = this.#session;
-    if (this.#closed) throw new ConsulError("CONSUL_UNAVAILABLE", "srv-epmd is logging out of Consul");
     const isPaused = this.#now() < this.#notBefore && need !== "reload";
     if (isPaused && this.#failure) throw this.#failure;
     if (isPaused && former) return former.token;
     const jwt = await this.#readJwt(need);
+    // close() waits for a login that was sent before, and for no other.
+    if (this.#closed) throw new ConsulError("CONSUL_UNAVAILABLE", "srv-epmd is logging out of Consul");
     if (former && !this.#failure && (this.#goneAt ?? this.#now()) - former.since >= CALM) this.#inRow = 0;
     const since = this.#now();
     let grant: Grant;
@@ -162,11 +165,18 @@ export class Login implements TokenSource {
     const renewAt = grant.life === undefined ? undefined : since + renewAfter(grant.life, this.#random());
     this.#session = { ...grant, since, renewAt };
     this.#goneAt = undefined;
-    if (former && need !== "unknown") this.#replaced = [...this.#replaced, former];
+    if (former) this.#replace(former);
     if (grant.token !== ANONYMOUS) await this.#propagated(grant.token);
     this.#tell(former, need);
     this.#failure = undefined;
     return grant.token;
+  }
+
+  /** A token that is said to be gone is logged out too: a server or the agent may be behind the others. */
+  #replace(session: Session): void {
+    const replaced = [...this.#replaced, session];
+    this.#replaced = replaced.slice(-MOST_REPLACED);
+    for (const oldest of replaced.slice(0, -MOST_REPLACED)) void this.#logOut(oldest);
   }
 
   async #readJwt(need: TokenNeed): Promise<string> {

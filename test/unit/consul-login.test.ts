@@ -49,6 +49,8 @@ const noAgent = () =>
 let api: FakeAcl;
 /** What the file holds. */
 let jwt: string;
+/** What it will hold, where reading takes time. */
+let reading: Promise<string> | undefined;
 let told: ReturnType<typeof collectLog>;
 let token: AclToken;
 
@@ -57,7 +59,8 @@ beforeEach(() => {
   jwt = JWT;
   told = collectLog();
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
-  const read = async () => jwt;
+  reading = undefined;
+  const read = async () => reading ?? jwt;
   const login = new Login({ authMethod: "m", bearerTokenFile: "/jwt", read, api, log: told.log, random: () => 0.5 });
   token = new AclToken(login, told.log);
 });
@@ -112,6 +115,25 @@ describe("a login", () => {
     expect(await token.afterRefusal(used, "unknown")).toBe("token-2");
     expect([heard, await token.afterRefusal(used, "unknown")]).toEqual([["new"], "token-2"]);
     expect(api.logins).toHaveLength(2);
+  });
+
+  test("ends a token too that was only thought to be gone, when no entry needs it any more", async () => {
+    token.onNew(() => {});
+    const used = await token.read();
+    await token.afterRefusal(used, "unknown");
+    expect(api.good.size).toBe(2);
+    token.release();
+    await pass(0);
+    expect(api.good).toEqual(new Set(["token-2"]));
+  });
+
+  test("keeps few tokens where one after the other is thought to be gone, and no entry can be registered", async () => {
+    token.onNew(() => {});
+    await refusedFor(30 * MINUTE);
+    expect(api.logins.length).toBeGreaterThan(20);
+    expect(api.good.size).toBe(9);
+    await token.close(false);
+    expect(api.good.size).toBe(0);
   });
 
   test("is made again by a look when the servers do not know the token, and not when they do not answer", async () => {
@@ -264,6 +286,19 @@ describe("the end", () => {
     await pass(500);
     await Promise.all([reading, closing]);
     expect([api.logins.length, api.good.size]).toEqual([1, 0]);
+  });
+
+  test("while the file is read logs in no more", async () => {
+    let finish: ((text: string) => void) | undefined;
+    reading = new Promise<string>((resolve) => {
+      finish = resolve;
+    });
+    const failed = token.read().catch(String);
+    const closing = token.close(false);
+    finish?.(JWT);
+    await closing;
+    expect(await failed).toContain("logging out");
+    expect([api.logins.length, api.good.size]).toEqual([0, 0]);
   });
 
   test("with a Consul that does not answer ends within a second, and says what is left", async () => {

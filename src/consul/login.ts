@@ -53,6 +53,8 @@ export class Login implements TokenSource {
   #replaced: readonly Session[] = [];
   /** Why the last login has failed; undefined: it has not. */
   #failure: ConsulError | undefined;
+  /** It was said that the token in use could not be replaced when it was due. */
+  #isDueTold = false;
   /** Logins that followed each other without CALM. */
   #inRow = 0;
   /** When the token in use was first seen to be gone. */
@@ -109,13 +111,9 @@ export class Login implements TokenSource {
   async close(keeps: boolean): Promise<void> {
     this.#closed = true;
     const { log } = this.#deps;
-    if (keeps && this.#session) {
-      const { life } = this.#session;
-      const until =
-        life === undefined
-          ? "it never expires, for the auth method has no MaxTokenTTL"
-          : `it expires in ${this.#secondsLeft(life)} s`;
-      log.info(`entries stay here, and so does the Consul token that they were registered with: ${until}`);
+    if (keeps && this.#session && this.#session.token !== ANONYMOUS) {
+      const until = this.#until(this.#session);
+      log.info(`entries stay here, and so does the Consul token that they were registered with, which ${until}`);
       return;
     }
     let timer: NodeJS.Timeout | undefined;
@@ -124,7 +122,14 @@ export class Login implements TokenSource {
     });
     const isDone = await Promise.race([this.#logOutOfAll(), late]);
     clearTimeout(timer);
-    if (!isDone) log.warn("Consul has not confirmed the logout: the token is left until it expires");
+    if (isDone) return;
+    const until = this.#session ? this.#until(this.#session) : "may never expire";
+    log.warn(`Consul has not confirmed the logout, and may keep the token, which ${until}`);
+  }
+
+  #until({ life }: Session): string {
+    if (life === undefined) return "never expires, for the auth method has no MaxTokenTTL";
+    return `expires in ${this.#secondsLeft(life)} s`;
   }
 
   /** @returns whether no token is left */
@@ -169,6 +174,7 @@ export class Login implements TokenSource {
     if (grant.token !== ANONYMOUS) await this.#propagated(grant.token);
     this.#tell(former, need);
     this.#failure = undefined;
+    this.#isDueTold = false;
     return grant.token;
   }
 
@@ -201,16 +207,15 @@ export class Login implements TokenSource {
   }
 
   #remember(error: ConsulError, need: TokenNeed): ConsulError {
-    const isNews = this.#failure === undefined;
     this.#failure = error;
+    const { log } = this.#deps;
     // Others are told by whoever makes the call that needs the token.
-    const { life } = this.#session ?? {};
-    if (isNews && need === "due" && life !== undefined) {
-      const left = this.#secondsLeft(life);
-      this.#deps.log.warn(
-        { err: error },
-        `the Consul token cannot be replaced yet, and expires in ${left} s: ${error.message}`,
-      );
+    if (need === "reload") {
+      log.warn({ err: error }, `the Consul token cannot be replaced, and stays in use: ${error.message}`);
+    } else if (need === "due" && this.#session && !this.#isDueTold) {
+      this.#isDueTold = true;
+      const until = this.#until(this.#session);
+      log.warn({ err: error }, `the Consul token cannot be replaced yet, and ${until}: ${error.message}`);
     }
     return error;
   }

@@ -125,7 +125,8 @@ export class AclToken {
    */
   async look(need: "look" | "due" | "reload" = "look", signal?: AbortSignal): Promise<void> {
     if (this.#known === undefined) return;
-    await unlessAborted(this.#ask(need), signal).catch((error: unknown) =>
+    const asked = need === "reload" ? this.#reload() : this.#ask(need);
+    await unlessAborted(asked, signal).catch((error: unknown) =>
       this.#log.debug({ err: error }, "there is no other token: the known one stays in use"),
     );
   }
@@ -149,6 +150,12 @@ export class AclToken {
       this.#schedule();
     });
     return this.#asking;
+  }
+
+  /** A question that is under way may have read the file already. */
+  async #reload(): Promise<string | undefined> {
+    while (this.#asking) await this.#asking.catch(() => undefined);
+    return this.#ask("reload");
   }
 
   async #next(need: TokenNeed): Promise<string | undefined> {

@@ -229,7 +229,7 @@ requirePeer("consul")("a daemon that logs in to Consul", () => {
       await passing();
       expect(await method.tokens()).toHaveLength(1);
       expect(daemon.log().map(({ msg }) => msg)).toContain(
-        "entries stay here, and so does the Consul token that they were registered with: it never expires, for the auth method has no MaxTokenTTL",
+        "entries stay here, and so does the Consul token that they were registered with, which never expires, for the auth method has no MaxTokenTTL",
       );
       daemon = await startDaemon({ port, args: args() });
       node = await rawNode(port, { name: "node_a" });

@@ -136,6 +136,13 @@ describe("a login", () => {
     expect(api.good.size).toBe(0);
   });
 
+  test("is made at SIGHUP also when a look is under way", async () => {
+    await token.read();
+    jwt = `${JWT}2`;
+    await Promise.all([token.look(), token.look("reload")]);
+    expect(api.logins.map(({ jwt }) => jwt)).toEqual([JWT, `${JWT}2`]);
+  });
+
   test("is made again by a look when the servers do not know the token, and not when they do not answer", async () => {
     await token.read();
     api.fault = noAgent();
@@ -254,6 +261,16 @@ describe("a token that expires", () => {
     expect(told.messages("warn")).toHaveLength(1);
   });
 
+  test("that cannot be replaced at SIGHUP is told of, and again when it is due", async () => {
+    api.fault = refusal();
+    await token.look("reload");
+    expect(told.messages("warn")).toEqual([
+      "the Consul token cannot be replaced, and stays in use: cannot log in to Consul: no",
+    ]);
+    await pass(50_000);
+    expect(told.messages("warn").slice(1)).toEqual([expect.stringContaining("cannot be replaced yet, and expires in")]);
+  });
+
   test("no longer wakes anybody when it is closed", async () => {
     await token.close(false);
     await pass(10 * MINUTE);
@@ -307,7 +324,16 @@ describe("the end", () => {
     const closing = token.close(false);
     await pass(900);
     await closing;
-    expect(told.messages("warn")).toEqual(["Consul has not confirmed the logout: the token is left until it expires"]);
+    expect(told.messages("warn")).toEqual([
+      "Consul has not confirmed the logout, and may keep the token, which never expires, for the auth method has no MaxTokenTTL",
+    ]);
+  });
+
+  test("where ACLs are off says nothing of a token, though entries stay", async () => {
+    api.isOff = true;
+    await token.read();
+    await token.close(true);
+    expect(told.lines.map(({ msg }) => msg)).toEqual(["no login to Consul: its ACLs are off"]);
   });
 
   test("with entries that stay keeps the token, and says for how long", async () => {
@@ -316,7 +342,7 @@ describe("the end", () => {
     await pass(MINUTE);
     await token.close(true);
     expect(api.good.size).toBe(1);
-    expect(told.messages("info").at(-1)).toMatch(/^entries stay here, .*: it expires in 5[34]\d s$/);
+    expect(told.messages("info").at(-1)).toMatch(/^entries stay here, .*, which expires in 5[34]\d s$/);
   });
 });
 

@@ -252,7 +252,9 @@ take_signals() ->
 
 await_sigterm() ->
     receive
-        {notify, sigterm} -> erlang:halt(0);
+        %% Not halt: heart would take it for a crash and start the VM again. This process lives until the VM stops it, and
+        %% may be told again.
+        {notify, sigterm} -> init:stop(), await_sigterm();
         leave -> ok;
         _ -> await_sigterm()
     end.

@@ -19,7 +19,7 @@ export class LoginRefused extends Error {}
 export interface AclApi {
   /**
    * A token for a JWT (POST /v1/acl/login); ANONYMOUS where Consul's ACLs are off.
-   * @throws ConsulError CONSUL_UNAVAILABLE, caused by LoginRefused when Consul has answered
+   * @throws ConsulError CONSUL_UNAVAILABLE, caused by LoginRefused when Consul gives no token for the JWT
    */
   login(authMethod: string, jwt: string): Promise<Grant>;
   /** Ends a token that a login has given (POST /v1/acl/logout). CONSUL_FORBIDDEN: Consul does not know it. */
@@ -39,6 +39,9 @@ export function aclApi(transport: Pick<ConsulTransport, "send">): AclApi {
         if (!(error instanceof ConsulError && error.cause instanceof AgentAnswer)) throw error;
         if (areAclsOff(error)) return { token: ANONYMOUS, life: undefined };
         const said = error.cause.message;
+        // Not its code: 404 would mean that the agent has no such service.
+        if (isFromElsewhere(error.cause))
+          throw new ConsulError("CONSUL_UNAVAILABLE", error.message, { cause: error.cause });
         throw refused(whyRefused(error, said, authMethod), said);
       }
       const grant = readGrant(reply.body);
@@ -73,6 +76,17 @@ function readGrant(body: unknown): Grant | undefined {
   return { token: SecretID, life: life > 0 ? life : undefined };
 }
 
+/** Another program or path, too many requests, or a proxy without an agent. */
+const NOT_OF_THE_METHOD = [404, 429, 502, 503, 504];
+/** With status 500: the agent has not reached a server, or there is no leader (Consul: agent/consul/rpc.go, agent/pool). */
+const NO_SERVER =
+  /No cluster leader|No known Consul servers|rpc error getting client|rpc error making call: (stream closed|EOF)/i;
+
+/** Nobody has looked at the JWT. */
+function isFromElsewhere({ status, message }: AgentAnswer): boolean {
+  return NOT_OF_THE_METHOD.includes(status) || (status >= 500 && NO_SERVER.test(message));
+}
+
 /** @param said Consul's words */
 function refused(why: string, said: string): ConsulError {
   return new ConsulError("CONSUL_UNAVAILABLE", `cannot log in to Consul: ${why}`, { cause: new LoginRefused(said) });
@@ -86,5 +100,5 @@ function whyRefused(error: ConsulError, said: string, authMethod: string): strin
   if (error.code === "CONSUL_FORBIDDEN") {
     return `no binding rule of the auth method ${authMethod} gives this JWT a role or a service identity that exists (${said}): consul acl binding-rule list -method ${authMethod}`;
   }
-  return `the auth method ${authMethod} does not accept the JWT (${said})`;
+  return `the auth method ${authMethod} gives no token for the JWT (${said})`;
 }

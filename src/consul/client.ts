@@ -182,9 +182,9 @@ export class ConsulClient {
     this.#transport.token.onNew(listener);
   }
 
-  /** Finds out whether there is another token. Never rejects. */
-  lookForToken(need?: "look" | "reload"): Promise<void> {
-    return this.#transport.token.look(need);
+  /** Finds out whether there is another token. Never rejects. @param signal ends it */
+  lookForToken(need?: "look" | "reload", signal?: AbortSignal): Promise<void> {
+    return this.#transport.token.look(need, signal);
   }
 
   /** All entries are registered with the token in use: those before it are logged out. */

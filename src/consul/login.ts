@@ -35,6 +35,8 @@ const DENIED_PAUSE = 600_000;
 const DUE_PAUSE = 5_000;
 /** How long the servers may take to tell each other of a new token, milliseconds for each try. */
 const PROPAGATION = [50, 100, 200, 400, 800, 1_600];
+/** Replaced tokens that are kept, where one after the other is gone and no entry can be registered with the next. */
+const MOST_REPLACED = 8;
 /** For all that is sent at the end. */
 const CLOSE_LIMIT = 800;
 
@@ -51,6 +53,8 @@ export class Login implements TokenSource {
   #replaced: readonly Session[] = [];
   /** Why the last login has failed; undefined: it has not. */
   #failure: ConsulError | undefined;
+  /** It was said that the token in use could not be replaced when it was due. */
+  #isDueTold = false;
   /** Logins that followed each other without CALM. */
   #inRow = 0;
   /** When the token in use was first seen to be gone. */
@@ -107,13 +111,9 @@ export class Login implements TokenSource {
   async close(keeps: boolean): Promise<void> {
     this.#closed = true;
     const { log } = this.#deps;
-    if (keeps && this.#session) {
-      const { life } = this.#session;
-      const until =
-        life === undefined
-          ? "it never expires, for the auth method has no MaxTokenTTL"
-          : `it expires in ${this.#secondsLeft(life)} s`;
-      log.info(`entries stay here, and so does the Consul token that they were registered with: ${until}`);
+    if (keeps && this.#session && this.#session.token !== ANONYMOUS) {
+      const until = this.#until(this.#session);
+      log.info(`entries stay here, and so does the Consul token that they were registered with, which ${until}`);
       return;
     }
     let timer: NodeJS.Timeout | undefined;
@@ -122,7 +122,14 @@ export class Login implements TokenSource {
     });
     const isDone = await Promise.race([this.#logOutOfAll(), late]);
     clearTimeout(timer);
-    if (!isDone) log.warn("Consul has not confirmed the logout: the token is left until it expires");
+    if (isDone) return;
+    const until = this.#session ? this.#until(this.#session) : "may never expire";
+    log.warn(`Consul has not confirmed the logout, and may keep the token, which ${until}`);
+  }
+
+  #until({ life }: Session): string {
+    if (life === undefined) return "never expires, for the auth method has no MaxTokenTTL";
+    return `expires in ${this.#secondsLeft(life)} s`;
   }
 
   /** @returns whether no token is left */
@@ -143,11 +150,12 @@ export class Login implements TokenSource {
   async #logIn(need: TokenNeed): Promise<string> {
     const { api, authMethod } = this.#deps;
     const former = this.#session;
-    if (this.#closed) throw new ConsulError("CONSUL_UNAVAILABLE", "srv-epmd is logging out of Consul");
     const isPaused = this.#now() < this.#notBefore && need !== "reload";
     if (isPaused && this.#failure) throw this.#failure;
     if (isPaused && former) return former.token;
     const jwt = await this.#readJwt(need);
+    // close() waits for a login that was sent before, and for no other.
+    if (this.#closed) throw new ConsulError("CONSUL_UNAVAILABLE", "srv-epmd is logging out of Consul");
     if (former && !this.#failure && (this.#goneAt ?? this.#now()) - former.since >= CALM) this.#inRow = 0;
     const since = this.#now();
     let grant: Grant;
@@ -162,11 +170,19 @@ export class Login implements TokenSource {
     const renewAt = grant.life === undefined ? undefined : since + renewAfter(grant.life, this.#random());
     this.#session = { ...grant, since, renewAt };
     this.#goneAt = undefined;
-    if (former && need !== "unknown") this.#replaced = [...this.#replaced, former];
+    if (former) this.#replace(former);
     if (grant.token !== ANONYMOUS) await this.#propagated(grant.token);
     this.#tell(former, need);
     this.#failure = undefined;
+    this.#isDueTold = false;
     return grant.token;
+  }
+
+  /** A token that is said to be gone is logged out too: a server or the agent may be behind the others. */
+  #replace(session: Session): void {
+    const replaced = [...this.#replaced, session];
+    this.#replaced = replaced.slice(-MOST_REPLACED);
+    for (const oldest of replaced.slice(0, -MOST_REPLACED)) void this.#logOut(oldest);
   }
 
   async #readJwt(need: TokenNeed): Promise<string> {
@@ -191,16 +207,15 @@ export class Login implements TokenSource {
   }
 
   #remember(error: ConsulError, need: TokenNeed): ConsulError {
-    const isNews = this.#failure === undefined;
     this.#failure = error;
+    const { log } = this.#deps;
     // Others are told by whoever makes the call that needs the token.
-    const { life } = this.#session ?? {};
-    if (isNews && need === "due" && life !== undefined) {
-      const left = this.#secondsLeft(life);
-      this.#deps.log.warn(
-        { err: error },
-        `the Consul token cannot be replaced yet, and expires in ${left} s: ${error.message}`,
-      );
+    if (need === "reload") {
+      log.warn({ err: error }, `the Consul token cannot be replaced, and stays in use: ${error.message}`);
+    } else if (need === "due" && this.#session && !this.#isDueTold) {
+      this.#isDueTold = true;
+      const until = this.#until(this.#session);
+      log.warn({ err: error }, `the Consul token cannot be replaced yet, and ${until}: ${error.message}`);
     }
     return error;
   }

@@ -95,27 +95,38 @@ export class AclToken {
     this.#listeners.add(listener);
   }
 
-  /** The token to call with; undefined: none is configured. @throws ConsulError when there is none to use */
-  async read(): Promise<string | undefined> {
-    return this.#known ?? this.#ask("none");
+  /**
+   * The token to call with; undefined: none is configured.
+   * @param signal gives up waiting for it
+   * @throws ConsulError when there is none to use
+   */
+  async read(signal?: AbortSignal): Promise<string | undefined> {
+    return this.#known ?? unlessAborted(this.#ask("none"), signal);
   }
 
   /**
    * The token to try after one was refused. It may be the same.
    * @param need why it was refused
+   * @param signal gives up waiting for it
    * @throws ConsulError when there is none to use
    */
-  async afterRefusal(refused: string | undefined, need: "unknown" | "denied"): Promise<string | undefined> {
-    return this.#known === refused ? this.#ask(need) : this.read();
+  async afterRefusal(
+    refused: string | undefined,
+    need: "unknown" | "denied",
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    return this.#known === refused ? unlessAborted(this.#ask(need), signal) : this.read(signal);
   }
 
   /**
    * Finds out whether there is another token, while the former may still be valid and nothing is refused. Never rejects:
    * where none can be had, the known token stays in use.
+   * @param signal ends it: a look may be a call to Consul's servers
    */
-  async look(need: "look" | "due" | "reload" = "look"): Promise<void> {
+  async look(need: "look" | "due" | "reload" = "look", signal?: AbortSignal): Promise<void> {
     if (this.#known === undefined) return;
-    await this.#ask(need).catch((error: unknown) =>
+    const asked = need === "reload" ? this.#reload() : this.#ask(need);
+    await unlessAborted(asked, signal).catch((error: unknown) =>
       this.#log.debug({ err: error }, "there is no other token: the known one stays in use"),
     );
   }
@@ -141,6 +152,12 @@ export class AclToken {
     return this.#asking;
   }
 
+  /** A question that is under way may have read the file already. */
+  async #reload(): Promise<string | undefined> {
+    while (this.#asking) await this.#asking.catch(() => undefined);
+    return this.#ask("reload");
+  }
+
   async #next(need: TokenNeed): Promise<string | undefined> {
     const former = this.#known;
     this.#known = await this.#source.next(former, need);
@@ -158,6 +175,20 @@ export class AclToken {
     // A command that has done its work does not wait for it.
     this.#timer = setTimeout(() => void this.look("due"), dueIn).unref();
   }
+}
+
+/** @throws ConsulError also when the signal is aborted first */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const giveUp = () => {
+      reject(new ConsulError("CONSUL_UNAVAILABLE", describeError(signal.reason), { cause: signal.reason }));
+    };
+    if (signal.aborted) giveUp();
+    signal.addEventListener("abort", giveUp, { once: true });
+    const done = () => signal.removeEventListener("abort", giveUp);
+    work.then(resolve, reject).finally(done);
+  });
 }
 
 /**

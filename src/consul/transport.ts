@@ -47,12 +47,16 @@ export class ConsulTransport {
   }
 
   async call(call: ConsulCall, signal?: AbortSignal): Promise<ConsulReply> {
-    const used = await this.token.read();
+    const used = await this.token.read(signal);
     try {
       return await this.send(call, used, signal);
     } catch (error) {
       if (!(error instanceof ConsulError) || error.code !== "CONSUL_FORBIDDEN") throw error;
-      const fresh = await this.token.afterRefusal(used, isUnknownToken(error) ? "unknown" : "denied");
+      const isUnknown = isUnknownToken(error);
+      const fresh = await this.token.afterRefusal(used, isUnknown ? "unknown" : "denied", signal).catch((failure) => {
+        // The agent knows the token and has refused the call, whatever keeps us from another token.
+        throw used && !isUnknown ? error : failure;
+      });
       if (fresh === used || call.oneToken) throw error;
       return await this.send(call, fresh, signal);
     }
@@ -81,11 +85,13 @@ export class ConsulTransport {
 
 /** The cause of a ConsulError when the agent, or a proxy before it, did answer: its own words. */
 export class AgentAnswer extends Error {
+  readonly status: number;
   /** What Consul's words mean where the status alone does not tell. */
   readonly meaning: "token-unknown" | "acls-off" | undefined;
 
-  constructor(words: string) {
+  constructor(status: number, words: string) {
     super(words);
+    this.status = status;
     if (/ACL not found/i.test(words)) this.meaning = "token-unknown";
     else if (/ACL support disabled/i.test(words)) this.meaning = "acls-off";
   }
@@ -100,7 +106,7 @@ function callError(error: unknown, secret: string | undefined): ConsulError {
   const { status } = error.answer;
   const { words, said } = wordsOf(error.answer, secret);
   const message = `${error.message}: ${said} (${status})`;
-  return new ConsulError(codeOf(status, words), message, { cause: new AgentAnswer(said) });
+  return new ConsulError(codeOf(status, words), message, { cause: new AgentAnswer(status, said) });
 }
 
 /** The token was deleted or has expired; a token that lacks a right is known. */

@@ -87,7 +87,7 @@ export class Audits {
   /** @returns milliseconds to the next audit at the latest */
   async #compare(): Promise<number> {
     const { client, agent, signal, now, timings, ttl, random } = this.#deps;
-    await client.lookForToken();
+    await client.lookForToken("look", signal);
     const sentAt = now();
     try {
       await this.#survey(sentAt);

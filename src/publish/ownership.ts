@@ -56,22 +56,19 @@ interface LeftoversDeps {
 /**
  * What became of a dead entry.
  * - `seen`: it was dead in one survey.
- * - `renewed`: it is registered with our token; `former`: with one that we had before.
- * - `left`: we could not register it.
+ * - `renewed`: it is registered with our token.
+ * - `former`: it is, or may be, registered with one that we had before, and is to be registered again.
+ * - `left`: the agent refuses its registration.
  */
 type Renewal = "seen" | "renewed" | "former" | "left";
-
-function withFormerToken(renewals: ReadonlyMap<string, Renewal>): Map<string, Renewal> {
-  return new Map(Array.from(renewals, ([id, renewal]) => [id, renewal === "renewed" ? "former" : renewal]));
-}
 
 /** Entries at the agent that daemons which have ended left behind. */
 export class Leftovers {
   readonly #deps: LeftoversDeps;
   /** Entries of our instance that were dead at the start and are not removed yet. */
   #abandoned: Set<string> | undefined;
-  /** Ids that were dead in the last survey. */
-  #lapsed: ReadonlyMap<string, Renewal> = new Map();
+  /** Ids that were dead in the last survey. It changes with each call: a token may arrive, or a stop, during a survey. */
+  readonly #lapsed = new Map<string, Renewal>();
   #tokens = 0;
 
   constructor(deps: LeftoversDeps) {
@@ -81,7 +78,7 @@ export class Leftovers {
   /** There is another token: what was renewed is to be renewed again with it. */
   anotherToken(): void {
     this.#tokens++;
-    this.#lapsed = withFormerToken(this.#lapsed);
+    for (const [id, renewal] of this.#lapsed) if (renewal === "renewed") this.#lapsed.set(id, "former");
   }
 
   /** Whether entries are left that were registered with the token in use, or with a former one. */
@@ -109,6 +106,7 @@ export class Leftovers {
         // With our token: the token of its registration may be deleted, and then the servers would not learn of the removal.
         await this.#register(held, survey);
         await client.deregister(id, signal);
+        this.#lapsed.delete(id);
         log.info({ serviceId: id }, "removed the entry of a daemon that ran here before the machine was restarted");
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
@@ -124,30 +122,22 @@ export class Leftovers {
    */
   async #renew(survey: Survey): Promise<void> {
     const { owner, log, signal } = this.#deps;
-    const before = this.#lapsed;
-    const tokens = this.#tokens;
-    const now = new Map<string, Renewal>();
+    for (const id of this.#lapsed.keys()) if (!survey.critical.has(id)) this.#lapsed.delete(id);
     for (const held of lapsed(survey, owner)) {
       const { id } = held;
-      const renewal = before.get(id);
-      now.set(id, renewal ?? "seen");
+      const renewal = this.#lapsed.get(id);
+      if (renewal === undefined) this.#lapsed.set(id, "seen");
       if (renewal !== "seen" && renewal !== "former") continue;
-      now.set(id, "left");
       try {
-        if (!(await this.#isDead(held))) continue;
-        await this.#register(held, survey);
-        now.set(id, "renewed");
+        if (await this.#isDead(held)) await this.#register(held, survey);
+        else this.#lapsed.delete(id);
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
         // Usually the token may not write that service, and the daemons of the service renew the entry.
-        log.debug(
-          { err: error, serviceId: id },
-          "could not register the dead entry of another daemon again; it is left unchanged",
-        );
+        if (isRefusal(error)) this.#lapsed.set(id, "left");
+        log.debug({ err: error, serviceId: id }, "could not register the dead entry of another daemon again");
       }
     }
-    // It is not known which of the two tokens was used.
-    this.#lapsed = tokens === this.#tokens ? now : withFormerToken(now);
   }
 
   /**
@@ -161,8 +151,28 @@ export class Leftovers {
     return (await ownershipOf(held, { client, owner }, signal)) === "abandoned";
   }
 
+  /** @throws ConsulError */
   async #register(held: HeldService, survey: Survey): Promise<void> {
     const { client, times, signal } = this.#deps;
-    await client.register(foundEntry(held, survey.checks, times), signal);
+    const { id } = held;
+    const before = this.#lapsed.get(id);
+    const tokens = this.#tokens;
+    // Without an answer it is not known with which token the entry is registered.
+    this.#lapsed.set(id, "former");
+    try {
+      await client.register(foundEntry(held, survey.checks, times), signal);
+    } catch (error) {
+      if (isRefusal(error)) {
+        if (before) this.#lapsed.set(id, before);
+        else this.#lapsed.delete(id);
+      }
+      throw error;
+    }
+    if (tokens === this.#tokens) this.#lapsed.set(id, "renewed");
   }
+}
+
+/** Nothing has changed at the agent. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ConsulError && (error.code === "CONSUL_FORBIDDEN" || error.code === "CONSUL_REJECTED");
 }

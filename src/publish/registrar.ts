@@ -67,6 +67,7 @@ export class Registrar {
   readonly #random: () => number;
   readonly #agent: AgentState;
   readonly #abort = new AbortController();
+  readonly #endOfLooks = new AbortController();
   readonly #publishers = new Map<string, Publisher>();
   readonly #claims: Claims;
   readonly #shared: SharedServices;
@@ -191,12 +192,13 @@ export class Registrar {
       lastAudit,
       this.#namesakes.close(),
     ]);
+    const looks = setTimeout(() => this.#endOfLooks.abort(), this.#timings.stop / 3);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#timings.stop);
     });
     await Promise.race([work, late]);
-    clearTimeout(timer);
+    for (const pending of [timer, looks]) clearTimeout(pending);
     for (const publisher of publishers) publisher.close();
     await work;
   }
@@ -267,6 +269,7 @@ export class Registrar {
         ttl: this.#deps.settings.ttl,
         deregisterAfter: this.#deps.settings.deregisterAfter,
         agent: this.#agent,
+        lookSignal: this.#endOfLooks.signal,
         turns: this.#turns,
         presence: this.#presence,
         now: this.#now,

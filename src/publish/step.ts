@@ -10,6 +10,8 @@ export interface StepDeps extends OwnershipDeps {
     "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "service" | "checks" | "lookForToken"
   >;
   readonly agent: AgentState;
+  /** Ends a look for another token: a stop does not wait for Consul's servers. */
+  readonly lookSignal: AbortSignal;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -54,7 +56,7 @@ export async function takeStep(
     }
     sent = true;
     sentAt = now();
-    await send(step, ownership, held, client, signal);
+    await send(step, ownership, held, deps, signal);
     // After the call, because an agent that answers the query for the entry may still refuse the call.
     agent.succeeded({ sentAt, service, action: step.action });
     return { result: "done", ownership, sentAt, error: undefined };
@@ -89,7 +91,7 @@ async function send(
   step: Work,
   ownership: Ownership | undefined,
   held: () => Held | undefined,
-  client: StepDeps["client"],
+  { client, lookSignal }: StepDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const { action, id } = step;
@@ -113,7 +115,7 @@ async function send(
     case "deregister": {
       // A token is deleted after the file has the next one, and the agent tells the servers of the removal with the
       // token of the registration: an entry that is removed with a deleted token stays in the catalogue.
-      await client.lookForToken();
+      await client.lookForToken("look", lookSignal);
       const now = held();
       const entry = now?.entry ?? now?.found;
       if (now?.stale && entry) await client.register(entry, signal);

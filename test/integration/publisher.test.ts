@@ -60,6 +60,7 @@ function publish(client: PublisherDeps["client"]): Publisher {
     "a",
     { state: "gone" },
     {
+      lookSignal: new AbortController().signal,
       ...{ client, agent, presence, log, now, owner: OWNER, ttl: 15_000, deregisterAfter: 300_000 },
       ...{ turns: new Turns(), random: () => 0.5, timings: TIMINGS, published: () => {}, emptied: () => {} },
     },

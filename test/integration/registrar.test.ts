@@ -407,6 +407,44 @@ test("an id that two daemons found free in the same moment: the one whose entry 
 });
 
 describe("the stop", () => {
+  /** A published node, and an agent whose calls of this path hang, as those do that Consul's servers answer. */
+  const hanging = async (path: string) => {
+    const bearerTokenFile = join(await temporaryFolder("jwt"), "jwt");
+    await writeFile(bearerTokenFile, "a.b.c");
+    const client = { login: { authMethod: "m", bearerTokenFile }, timeoutMs: 4_000 };
+    const daemon = start({ client, timings: { audit: 60_000 } });
+    const node = daemon.up("node_a");
+    await isPublished(daemon);
+    bench.fake.requests.length = 0;
+    const isAsked = () => bench.fake.requests.some((request) => request.path.startsWith(path));
+    const how = (refused: string) => {
+      bench.fake.misbehave((request) => {
+        if (request.path.startsWith(path)) return "hang";
+        return request.path.includes(refused) ? { status: 403, body: "ACL not found" } : undefined;
+      });
+    };
+    return { daemon, node, isAsked, how };
+  };
+
+  test("does not wait for Consul's servers before it removes what has gone", async () => {
+    const { daemon, node, isAsked, how } = await hanging("/v1/acl/token/self");
+    how("no call");
+    daemon.down(node);
+    const before = performance.now();
+    await daemon.registrar.stop();
+    expect(performance.now() - before).toBeLessThan(FAST.stop + 1_000);
+    expect([isAsked(), bench.fake.services.size]).toEqual([true, 0]);
+  });
+
+  test("does not wait for a login that is under way", async () => {
+    const { daemon, isAsked, how } = await hanging("/v1/acl/login");
+    how("/check/pass/");
+    await waitFor(isAsked, { what: "the login" });
+    const before = performance.now();
+    await daemon.registrar.stop();
+    expect(performance.now() - before).toBeLessThan(FAST.stop + 1_000);
+  });
+
   test("removes what has gone without waiting for the grace time, and leaves what is alive with a fresh TTL", async () => {
     const daemon = start({ timings: { grace: 60_000 } });
     const node = daemon.up("node_a");

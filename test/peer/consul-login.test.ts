@@ -141,9 +141,13 @@ requirePeer("consul")("a daemon that logs in to Consul", () => {
     ["is empty", () => "", /the bearer token file .* is empty/],
     ["is no JWT", () => "sesame", /holds no JWT/],
     ["is too long", () => "a".repeat(1_000_000), /is longer than 64 KiB/],
-    ["has expired", () => method.jwt({ exp: 1_700_000_000 }), /does not accept the JWT \(.*token is expired \(exp\)\)/],
-    ["is signed by others", () => method.forged(), /does not accept the JWT \(.*signature\)/],
-    ["is for others", () => method.jwt({ aud: ["vault.io"] }), /does not accept the JWT \(.*audience\)/],
+    [
+      "has expired",
+      () => method.jwt({ exp: 1_700_000_000 }),
+      /gives no token for the JWT \(.*token is expired \(exp\)\)/,
+    ],
+    ["is signed by others", () => method.forged(), /gives no token for the JWT \(.*signature\)/],
+    ["is for others", () => method.jwt({ aud: ["vault.io"] }), /gives no token for the JWT \(.*audience\)/],
     [
       "has no role",
       () => method.jwt({ nomad_namespace: "other" }),
@@ -225,7 +229,7 @@ requirePeer("consul")("a daemon that logs in to Consul", () => {
       await passing();
       expect(await method.tokens()).toHaveLength(1);
       expect(daemon.log().map(({ msg }) => msg)).toContain(
-        "entries stay here, and so does the Consul token that they were registered with: it never expires, for the auth method has no MaxTokenTTL",
+        "entries stay here, and so does the Consul token that they were registered with, which never expires, for the auth method has no MaxTokenTTL",
       );
       daemon = await startDaemon({ port, args: args() });
       node = await rawNode(port, { name: "node_a" });

@@ -1,3 +1,5 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type Child, startChild } from "../support/child.js";
@@ -88,6 +90,17 @@ for (const release of [23, 25, 27, 29]) {
       expect(await node.stop("SIGTERM")).toMatchObject({ code: 0, signal: null });
       // It is killed after 5 s.
       expect(performance.now() - toldAt).toBeLessThan(4_000);
+    }, 30_000);
+
+    test.concurrent("and that is told to stop meanwhile is not started again by heart", async () => {
+      const restarted = join(await temporaryFolder("heart"), "restarted");
+      const env = { SRV_EPMD_WAIT: "1m", HEART_COMMAND: `touch ${restarted}`, HEART_NO_KILL: "TRUE" };
+      const node = await begin({ release, epmdPort: await freePort(), env, args: ["-heart"] });
+      await node.waitForOutput(/waits for it/);
+      expect(await node.stop("SIGTERM")).toMatchObject({ code: 0, signal: null });
+      // heart is another process, and runs the command at once when it does.
+      await sleep(1_000);
+      await expect(access(restarted)).rejects.toThrow("ENOENT");
     }, 30_000);
 
     test.concurrent("does not wait when it is a helper or a remote shell, or registers no name", async () => {

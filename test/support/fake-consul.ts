@@ -107,6 +107,8 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
   const answer = (url: URL, body: string): { status: number; body: unknown } => {
     const path = decodeURIComponent(url.pathname);
     const last = lastPart(url);
+    if (path === "/v1/acl/login") return { status: 200, body: { SecretID: `token-${requests.length}` } };
+    if (path.startsWith("/v1/acl/")) return { status: 200, body: {} };
     if (path === "/v1/agent/services") {
       const proxiesOnly = url.searchParams.get("filter") === 'Kind == "connect-proxy"';
       const listed = [...services].filter(([, { Kind }]) => !proxiesOnly || Kind === "connect-proxy");

@@ -49,6 +49,8 @@ const noAgent = () =>
 let api: FakeAcl;
 /** What the file holds. */
 let jwt: string;
+/** What it will hold, where reading takes time. */
+let reading: Promise<string> | undefined;
 let told: ReturnType<typeof collectLog>;
 let token: AclToken;
 
@@ -57,7 +59,8 @@ beforeEach(() => {
   jwt = JWT;
   told = collectLog();
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
-  const read = async () => jwt;
+  reading = undefined;
+  const read = async () => reading ?? jwt;
   const login = new Login({ authMethod: "m", bearerTokenFile: "/jwt", read, api, log: told.log, random: () => 0.5 });
   token = new AclToken(login, told.log);
 });
@@ -112,6 +115,32 @@ describe("a login", () => {
     expect(await token.afterRefusal(used, "unknown")).toBe("token-2");
     expect([heard, await token.afterRefusal(used, "unknown")]).toEqual([["new"], "token-2"]);
     expect(api.logins).toHaveLength(2);
+  });
+
+  test("ends a token too that was only thought to be gone, when no entry needs it any more", async () => {
+    token.onNew(() => {});
+    const used = await token.read();
+    await token.afterRefusal(used, "unknown");
+    expect(api.good.size).toBe(2);
+    token.release();
+    await pass(0);
+    expect(api.good).toEqual(new Set(["token-2"]));
+  });
+
+  test("keeps few tokens where one after the other is thought to be gone, and no entry can be registered", async () => {
+    token.onNew(() => {});
+    await refusedFor(30 * MINUTE);
+    expect(api.logins.length).toBeGreaterThan(20);
+    expect(api.good.size).toBe(9);
+    await token.close(false);
+    expect(api.good.size).toBe(0);
+  });
+
+  test("is made at SIGHUP also when a look is under way", async () => {
+    await token.read();
+    jwt = `${JWT}2`;
+    await Promise.all([token.look(), token.look("reload")]);
+    expect(api.logins.map(({ jwt }) => jwt)).toEqual([JWT, `${JWT}2`]);
   });
 
   test("is made again by a look when the servers do not know the token, and not when they do not answer", async () => {
@@ -232,6 +261,16 @@ describe("a token that expires", () => {
     expect(told.messages("warn")).toHaveLength(1);
   });
 
+  test("that cannot be replaced at SIGHUP is told of, and again when it is due", async () => {
+    api.fault = refusal();
+    await token.look("reload");
+    expect(told.messages("warn")).toEqual([
+      "the Consul token cannot be replaced, and stays in use: cannot log in to Consul: no",
+    ]);
+    await pass(50_000);
+    expect(told.messages("warn").slice(1)).toEqual([expect.stringContaining("cannot be replaced yet, and expires in")]);
+  });
+
   test("no longer wakes anybody when it is closed", async () => {
     await token.close(false);
     await pass(10 * MINUTE);
@@ -266,13 +305,35 @@ describe("the end", () => {
     expect([api.logins.length, api.good.size]).toEqual([1, 0]);
   });
 
+  test("while the file is read logs in no more", async () => {
+    let finish: ((text: string) => void) | undefined;
+    reading = new Promise<string>((resolve) => {
+      finish = resolve;
+    });
+    const failed = token.read().catch(String);
+    const closing = token.close(false);
+    finish?.(JWT);
+    await closing;
+    expect(await failed).toContain("logging out");
+    expect([api.logins.length, api.good.size]).toEqual([0, 0]);
+  });
+
   test("with a Consul that does not answer ends within a second, and says what is left", async () => {
     await token.read();
     api.logout = () => new Promise(() => {});
     const closing = token.close(false);
     await pass(900);
     await closing;
-    expect(told.messages("warn")).toEqual(["Consul has not confirmed the logout: the token is left until it expires"]);
+    expect(told.messages("warn")).toEqual([
+      "Consul has not confirmed the logout, and may keep the token, which never expires, for the auth method has no MaxTokenTTL",
+    ]);
+  });
+
+  test("where ACLs are off says nothing of a token, though entries stay", async () => {
+    api.isOff = true;
+    await token.read();
+    await token.close(true);
+    expect(told.lines.map(({ msg }) => msg)).toEqual(["no login to Consul: its ACLs are off"]);
   });
 
   test("with entries that stay keeps the token, and says for how long", async () => {
@@ -281,7 +342,7 @@ describe("the end", () => {
     await pass(MINUTE);
     await token.close(true);
     expect(api.good.size).toBe(1);
-    expect(told.messages("info").at(-1)).toMatch(/^entries stay here, .*: it expires in 5[34]\d s$/);
+    expect(told.messages("info").at(-1)).toMatch(/^entries stay here, .*, which expires in 5[34]\d s$/);
   });
 });
 

@@ -122,7 +122,7 @@ test("ids that another daemon has are told in one line", () => {
 describe("what is told of the agent", () => {
   const silent = () => new ConsulError("CONSUL_UNAVAILABLE", "ECONNREFUSED");
   const answer = (code: string, said: string) =>
-    new ConsulError(code, `PUT /v1/agent: ${said}`, { cause: new AgentAnswer(said) });
+    new ConsulError(code, `PUT /v1/agent: ${said}`, { cause: new AgentAnswer(403, said) });
   const stateOf = (hasTokenFile = true) => {
     let recovered = 0;
     const state = new AgentState({

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { ConsulClient } from "../../src/consul/client.js";
+import { ConsulError } from "../../src/errors.js";
 import type { Held } from "../../src/publish/core/reconcile.js";
 import { criticalIds, type HeldCheck, type HeldService } from "../../src/publish/core/service-entry.js";
 import { Handover } from "../../src/publish/handover.js";
@@ -72,30 +73,45 @@ describe("from one token to the next", () => {
 describe("dead entries of others, which are registered with our token so that the servers hear of their removal", () => {
   const DEAD = heldService(serviceEntry("z"), STRANGER);
   const checkId = `service:${DEAD.id}`;
-  const CHECKS: HeldCheck[] = [{ checkId, serviceId: DEAD.id, status: "critical", notes: "", output: "TTL expired" }];
+  const check = { checkId, serviceId: DEAD.id, status: "critical", notes: "", output: "TTL expired" };
+  const CHECKS: HeldCheck[] = [check, { ...check, checkId: "service:srv-epmd:own:z", serviceId: "srv-epmd:own:z" }];
+  /** Of our own instance, from before a restart: it is removed. */
+  const OURS = { ...DEAD, id: "srv-epmd:own:z" };
   let registrations: number;
-  let refused: boolean;
+  /** How a registration fails. */
+  let fault: ConsulError | undefined;
+  /** Done during a call, before its answer. */
+  let during: { register?: () => void; deregister?: () => void };
+  let stop: AbortController;
   let leftovers: Leftovers;
 
   beforeEach(() => {
     registrations = 0;
-    refused = false;
+    fault = undefined;
+    during = {};
+    stop = new AbortController();
     const client = {
-      service: async (): Promise<HeldService> => DEAD,
+      service: async (id: string): Promise<HeldService> => (id === OURS.id ? OURS : DEAD),
       checks: async () => CHECKS,
       register: async () => {
-        if (refused) throw new Error("refused");
+        during.register?.();
+        if (fault) throw fault;
         registrations++;
+      },
+      deregister: async () => {
+        during.deregister?.();
+        if (fault) throw fault;
       },
     };
     leftovers = new Leftovers({
       client: client as unknown as ConsulClient,
-      ...{ owner: OWNER, prefix: "srv-epmd:other:", times: { ttl: 15_000, deregisterAfter: 60_000 } },
-      agent: {} as never,
+      ...{ owner: OWNER, prefix: "srv-epmd:own:", times: { ttl: 15_000, deregisterAfter: 60_000 } },
+      agent: { failed: () => {} } as never,
       log: collectLog().log,
-      signal: new AbortController().signal,
+      signal: stop.signal,
     });
   });
+  const depends = () => (["former", "renewed"] as const).filter((renewal) => leftovers.hasAny(renewal));
   const survey = (services: readonly HeldService[] = [DEAD]) =>
     leftovers.see({ services, checks: CHECKS, critical: criticalIds(CHECKS) }, 0);
 
@@ -115,7 +131,66 @@ describe("dead entries of others, which are registered with our token so that th
     await survey();
     await survey();
     leftovers.anotherToken();
-    await survey([]);
-    expect([leftovers.hasAny("former"), leftovers.hasAny("renewed")]).toEqual([false, false]);
+    await leftovers.see({ services: [], checks: [], critical: new Set() }, 0);
+    expect(depends()).toEqual([]);
+  });
+
+  test("need the former token until they are registered with the new one, though a call fails meanwhile", async () => {
+    await survey();
+    await survey();
+    leftovers.anotherToken();
+    fault = new ConsulError("CONSUL_UNAVAILABLE", "no leader");
+    await survey();
+    expect(depends()).toEqual(["former"]);
+    fault = undefined;
+    await survey();
+    expect(depends()).toEqual(["renewed"]);
+    expect(registrations).toBe(2);
+  });
+
+  test.each(["CONSUL_FORBIDDEN", "CONSUL_REJECTED"])("are left where the agent refuses them (%s)", async (code) => {
+    await survey();
+    fault = new ConsulError(code, "no");
+    await survey();
+    fault = undefined;
+    await survey();
+    expect([registrations, depends()]).toEqual([0, []]);
+  });
+
+  test("may depend on either token when the next one comes during the registration, and are registered again", async () => {
+    await survey();
+    during.register = () => leftovers.anotherToken();
+    await survey();
+    expect(depends()).toEqual(["former"]);
+    during = {};
+    await survey();
+    expect([registrations, depends()]).toEqual([2, ["renewed"]]);
+  });
+
+  test("are seen to depend on the token while a survey runs", async () => {
+    const seen: string[][] = [];
+    during.deregister = () => {
+      seen.push(depends());
+      leftovers.anotherToken();
+      seen.push(depends());
+    };
+    await survey([OURS]);
+    expect(seen).toEqual([["renewed"], ["former"]]);
+    expect(depends()).toEqual([]);
+  });
+
+  test("keep the token where their removal fails, or a stop comes in between", async () => {
+    during.deregister = () => {
+      fault = new ConsulError("CONSUL_UNAVAILABLE", "no leader");
+    };
+    await survey([OURS]);
+    expect(depends()).toEqual(["renewed"]);
+    fault = undefined;
+    during.deregister = () => {
+      stop.abort();
+      fault = new ConsulError("CONSUL_UNAVAILABLE", "stopped");
+    };
+    await expect(survey([OURS])).rejects.toThrow("stopped");
+    expect(depends()).toEqual(["renewed"]);
   });
 });

@@ -146,6 +146,15 @@ describe("an entry that was registered with another token, of which the servers 
     expect(after.get(ENTRY.id)).toMatchObject({ condition: "critical", stale: false });
   });
 
+  test("is what was passed after its TTL: other daemons register what is critical, with their tokens", () => {
+    const pass = { action: "pass", id: ENTRY.id } as const;
+    const up = { state: "up", entries: [ENTRY] } as const;
+    const passed = (at: number) => nextStep(up, afterStep(holding("passing"), pass, "done", at, TTL), at);
+    expect(passed(15_000)).toMatchObject({ action: "wait" });
+    expect(passed(15_001)).toEqual(renewed);
+    expect(nextStep(up, afterStep(holding("registered"), pass, "done", 15_001, TTL), 15_001)).toEqual(renewed);
+  });
+
   test("is not brought back when the agent does not have it any more", () => {
     expect(afterStep(found("passing"), renewed, "unknown", 0, TTL).size).toBe(0);
   });

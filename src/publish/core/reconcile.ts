@@ -195,7 +195,9 @@ export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt:
     else if (step.action === "pass") {
       // An entry that a survey found different during the pass stays unsure.
       const condition = before.condition === "unsure" ? "unsure" : "passing";
-      next.set(step.id, { ...before, condition, ...times });
+      // While its check was critical, another daemon may have registered it with its own token: see Leftovers.
+      const stale = before.stale || sentAt > before.expiresAt;
+      next.set(step.id, { ...before, condition, ...times, stale });
     } else next.set(step.id, { ...before, condition: "critical" });
   }
   return next;
@@ -295,7 +297,5 @@ export function abandoned(survey: Survey, owner: string, prefix: string): HeldSe
 
 /** Entries of other owners, of any instance, whose TTL check is critical. */
 export function lapsed(survey: Survey, owner: string): HeldService[] {
-  return survey.services.filter(({ id, meta }) => {
-    return meta[META_OWNER] !== undefined && meta[META_OWNER] !== owner && survey.critical.has(id);
-  });
+  return abandoned(survey, owner, "").filter(({ meta }) => meta[META_OWNER] !== undefined);
 }

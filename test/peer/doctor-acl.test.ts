@@ -62,7 +62,12 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
 
   describe("a refused token", () => {
     test("that lacks a right: the node that is not published, and the policy that is missing", async () => {
-      const { code, of, with: having, stderr } = await doctor("--consul-token-file", tokenFile);
+      // The page of the daemon has the reason when the agent has refused the registration.
+      const examined = async () => {
+        const found = await doctor("--consul-token-file", tokenFile);
+        return found.of("registration").evidence.includes("srv-epmd says") && found;
+      };
+      const { code, of, with: having, stderr } = await waitFor(examined, { what: "the daemon's reason" });
       expect([code, having("fail")]).toEqual([1, ["consul-token", "registration", "registration-dns"]]);
       expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may not write the service svc`);
       expect(of("consul-token").advice).toBe('give it the policy service "svc" { policy = "write" }');
@@ -169,6 +174,9 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
         response.writeHead(answer.statusCode ?? 500, { ...answer.headers, date });
         answer.pipe(response);
       });
+      // doctor may end, and leave a blocking query behind.
+      passed.on("error", () => response.destroy());
+      response.on("close", () => passed.destroy());
       incoming.pipe(passed);
     }).listen(0, "127.0.0.1");
     await once(proxy, "listening");

@@ -28,6 +28,14 @@ export interface ApiCall {
   readonly longestWait?: number;
 }
 
+/**
+ * The longest time for which a blocking query is held, milliseconds: Consul and Nomad add up to a sixteenth of the wait at
+ * random, so that not all queries end at once.
+ */
+export function longestHold(wait: number): number {
+  return wait + wait / 16;
+}
+
 export interface ApiReply {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string | undefined>>;

@@ -1,3 +1,4 @@
+import { longestHold } from "../api/connection.js";
 import { canonicalIp } from "../net/ip.js";
 import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
@@ -203,7 +204,7 @@ export class FollowedService {
     if (this.#asked === undefined) return undefined;
     const { wait, margin } = this.#deps.timings;
     const { at, index } = this.#asked;
-    const due = at + (index === 0 ? 0 : wait + wait / 16) + margin;
+    const due = at + (index === 0 ? 0 : longestHold(wait)) + margin;
     return this.#deps.now() > due ? due : undefined;
   }
 

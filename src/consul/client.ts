@@ -1,3 +1,4 @@
+import { longestHold } from "../api/connection.js";
 import type { CatalogueSnapshot } from "../catalogue/core/backend.js";
 import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
 import { ConsulError } from "../errors.js";
@@ -141,8 +142,7 @@ export class ConsulClient {
       ...(datacenter !== undefined && { dc: datacenter }),
       ...(index > 0 && { index: String(index), wait: `${wait}ms` }),
     };
-    // The agent adds up to a sixteenth of the wait at random, so that not all queries end at once.
-    const longestWait = index > 0 ? wait + wait / 16 : 0;
+    const longestWait = index > 0 ? longestHold(wait) : 0;
     const call = { method: "_get", path: HEALTH_PATH, params: { service }, query, longestWait } as const;
     const { body, headers } = await this.#transport.call(call, signal);
     return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
@@ -166,7 +166,7 @@ export class ConsulClient {
    */
   async followSidecar(id: string, hash: string, wait: number, signal?: AbortSignal): Promise<SidecarSnapshot> {
     const query = hash === "" ? {} : { hash, wait: `${wait}ms` };
-    const longestWait = hash === "" ? 0 : wait + wait / 16;
+    const longestWait = hash === "" ? 0 : longestHold(wait);
     const call = { method: "_get", path: SERVICE_PATH, params: { id }, query, longestWait } as const;
     const reply = await this.#unlessUnknown(call, signal);
     return { sidecar: parseSidecar(reply?.body), hash: reply?.headers?.["x-consul-contenthash"] ?? "" };

@@ -1,3 +1,4 @@
+import { list, record, text } from "../api/core/json.js";
 import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
 import type { LocalService, Sidecar, Upstream } from "../mesh/core/upstreams.js";
 import { canonicalIp } from "../net/ip.js";
@@ -10,20 +11,6 @@ import {
 } from "../publish/core/service-entry.js";
 
 /** Parsers of Consul's JSON. They do not trust it: what has another shape is left out. */
-
-type Json = Readonly<Record<string, unknown>>;
-
-function record(value: unknown): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
-}
-
-function list(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
 
 /** A whole number from 0 on, else another one. */
 function whole(value: unknown, otherwise: number): number {

@@ -1,4 +1,5 @@
 import { UnreadableFile } from "../api/credential.js";
+import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
 import { writeRights } from "../consul/examine.js";
@@ -26,7 +27,7 @@ function useOf({ config, asked }: Examination): "needed" | "looks-up" | "explain
   if (config.dnsListen || isMeshed(config)) return "none";
   const hosts = [...servedDomains(config), ...(asked ? [asked.host] : [])];
   if (!hosts.some((host) => parseServiceDomain(host, config.consulDomain))) return "none";
-  return config.catalogue === "none" || config.srvTarget !== undefined ? "explains" : "looks-up";
+  return usesConsulCatalogue(config) ? "looks-up" : "explains";
 }
 
 const LESS = {

@@ -1,9 +1,10 @@
 import { NomadError } from "../errors.js";
 import { isNomadHost, type NomadService, parseNomadService, readNomadName } from "../names/nomad-domain.js";
 import { hostPort } from "../net/ip.js";
+import type { NomadServiceQuery } from "../nomad/client.js";
 import { entryFault, nomadServiceOf } from "../nomad/core/entries.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
-import { namespaceOf, nomadUrl } from "../nomad/side.js";
+import { nomadUrl, queryOf } from "../nomad/side.js";
 import { listed, nearest } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
@@ -18,15 +19,11 @@ export function usesNomad({ config }: Pick<Examination, "config">): boolean {
 }
 
 /** The services of --domain and of the node asked for, each with its namespace. */
-function servicesHere({ config, asked }: Examination): { readonly service: string; readonly namespace: string }[] {
+function servicesHere({ config, asked }: Examination): NomadServiceQuery[] {
   const hosts = [...config.domain.map(({ domain }) => domain), ...(asked ? [asked.host] : [])];
   const services = hosts.flatMap((host) => parseNomadService(host, config.consulDomain) ?? []);
-  const queries = services.map((service) => queryOf(service, { config }));
+  const queries = services.map((service) => queryOf(service, config));
   return Array.from(new Map(queries.map((query) => [`${query.service}.${query.namespace}`, query])).values());
-}
-
-function queryOf(service: NomadService, { config }: Pick<Examination, "config">) {
-  return { service: service.service, namespace: namespaceOf(service, config) };
 }
 
 export const nomadApi: Check = {
@@ -100,7 +97,7 @@ async function entryOf(
   service: NomadService,
   examination: Examination,
 ): Promise<Finding> {
-  const query = queryOf(service, examination);
+  const query = queryOf(service, examination.config);
   let instances: readonly NomadInstance[];
   try {
     instances = await examination.instancesInNomad(query);
@@ -123,7 +120,7 @@ export async function whyNotInNomad(asked: AskedNode, reason: string, examinatio
       "a node's host is <service>.service.nomad, or <service>.<namespace>.service.nomad",
     );
   }
-  const query = queryOf(name, examination);
+  const query = queryOf(name, examination.config);
   try {
     const [instances, services] = await Promise.all([
       examination.instancesInNomad(query),
@@ -145,11 +142,7 @@ export async function whyNotInNomad(asked: AskedNode, reason: string, examinatio
   }
 }
 
-function noInstance(
-  reason: string,
-  { service, namespace }: { readonly service: string; readonly namespace: string },
-  services: readonly string[],
-): Finding {
+function noInstance(reason: string, { service, namespace }: NomadServiceQuery, services: readonly string[]): Finding {
   const meant = nearest(service, services);
   if (meant !== undefined) return fail(reason, `was the service ${meant} meant?`);
   const known = services.length === 0 ? "none" : listed(services);

@@ -1,3 +1,4 @@
+import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import { serviceNames } from "../consul/examine.js";
 import type { Probe } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
@@ -52,7 +53,7 @@ function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config 
   if (code.startsWith("EPMD_")) {
     return "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)";
   }
-  const usesCatalogue = config.catalogue !== "none" && parseServiceDomain(host, config.consulDomain) !== undefined;
+  const usesCatalogue = usesConsulCatalogue(config) && parseServiceDomain(host, config.consulDomain) !== undefined;
   const advice = "start the name server, or give another one with --dns";
   return usesCatalogue
     ? `see resolver and consul-agent: ${advice}; Consul's catalogue serves too`

@@ -1,4 +1,5 @@
 import type { ServiceMember } from "../catalogue/core/instances.js";
+import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { isBridged } from "../config/nomad.js";
 import { exchange, type NameServer } from "../dns/exchange.js";
@@ -66,7 +67,7 @@ async function askFor(domain: string, examination: Examination): Promise<Finding
 /** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */
 async function inCatalogue(domain: string, { config, connect }: Examination): Promise<number> {
   const asked = parseServiceDomain(domain, config.consulDomain);
-  if (!asked || config.catalogue === "none" || config.srvTarget !== undefined || config.dnsListen) return 0;
+  if (!asked || !usesConsulCatalogue(config) || config.dnsListen) return 0;
   try {
     const suffix = asked.tagSuffix === undefined ? "" : `.${asked.tagSuffix}`.toLowerCase();
     const members = await (await connect()).members(asked);

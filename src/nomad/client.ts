@@ -1,4 +1,12 @@
-import { type ApiAddress, type ApiCall, ApiConnection, ApiFailure, type ApiReply, wordsOf } from "../api/connection.js";
+import {
+  type ApiAddress,
+  type ApiCall,
+  ApiConnection,
+  ApiFailure,
+  type ApiReply,
+  longestHold,
+  wordsOf,
+} from "../api/connection.js";
 import { readCredential } from "../api/credential.js";
 import { describeError, NomadError, type NomadErrorCode } from "../errors.js";
 import { type NomadInstance, parseInstances, parseServiceNames } from "./core/replies.js";
@@ -51,7 +59,7 @@ export class NomadClient {
   ): Promise<NomadSnapshot> {
     // stale: any server answers, also while there is no leader.
     const query = { stale: "", namespace, ...(index > 0 && { index: String(index), wait: `${wait}ms` }) };
-    const held = index > 0 && { longestWait: wait + wait / 16 };
+    const held = index > 0 && { longestWait: longestHold(wait) };
     const call = { method: "_get", path: "/service/{service}", params: { service }, query, ...held } as const;
     const { body, headers } = await this.#list(call, signal);
     return { instances: parseInstances(body), index: Number(headers?.["x-nomad-index"] ?? 0) || 0 };

@@ -2,7 +2,7 @@ import { type ClusterNode, clusterNodes } from "../catalogue/core/instances.js";
 import type { AskedService } from "../catalogue/core/matching.js";
 import type { ConsulClient } from "../consul/client.js";
 import { nodesInConsul } from "../consul/cluster.js";
-import { type NomadApiSettings, type NomadSide, namespaceOf } from "./side.js";
+import { type NomadApiSettings, type NomadSide, queryOf } from "./side.js";
 
 interface ClusterDeps {
   /** Connected where a service of Consul's is asked for. */
@@ -22,7 +22,7 @@ export async function nodesInCatalogues(
 ): Promise<ClusterNode[]> {
   const lists = services.map(async (asked): Promise<ClusterNode[]> => {
     if (asked.catalogue === "consul") return nodesInConsul(await consul(), [asked], { timeout, now });
-    const query = { service: asked.domain.service, namespace: namespaceOf(asked.domain, settings) };
+    const query = queryOf(asked.domain, settings);
     const { instances } = await (await nomad.connect()).instances(query, { signal: AbortSignal.timeout(timeout) });
     const members = instances.map(({ id, allocId, nodeId, ...rest }) => {
       const place = { serviceId: allocId.slice(0, SHORT_ID) || id, machine: nodeId.slice(0, SHORT_ID) };

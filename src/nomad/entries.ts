@@ -4,13 +4,9 @@ import { describeError } from "../errors.js";
 import type { DomainSettings } from "../names/domains.js";
 import { type NomadService, parseNomadService } from "../names/nomad-domain.js";
 import { Outages } from "../sampling.js";
+import type { NomadServiceQuery } from "./client.js";
 import { type EntryFault, type EntrySettings, entryFault, nomadServiceOf } from "./core/entries.js";
-import { type NomadApiSettings, type NomadSide, namespaceOf } from "./side.js";
-
-interface ServiceOfNomad {
-  readonly service: string;
-  readonly namespace: string;
-}
+import { type NomadApiSettings, type NomadSide, queryOf } from "./side.js";
 
 /** How a node that is alive here stands in Nomad's catalogue. */
 export type NomadStanding =
@@ -62,7 +58,7 @@ export class NomadEntries {
   readonly #told = new Map<string, Told>();
   #standings: ReadonlyMap<string, NomadStanding> = new Map();
   /** The services of the nodes here and of --domain, and whether anything is known of them. */
-  #asked: readonly { readonly query: ServiceOfNomad; readonly isKnown: boolean }[] = [];
+  #asked: readonly { readonly query: NomadServiceQuery; readonly isKnown: boolean }[] = [];
   #looking: Promise<void> | undefined;
   #closed = false;
 
@@ -95,7 +91,7 @@ export class NomadEntries {
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) return `Nomad does not tell what its catalogue has: ${describeError(failure)}`;
     const unknown = this.#asked.find(({ isKnown }) => !isKnown)?.query;
-    return unknown && `Nomad has not told yet which instances ${unknown.service}.${unknown.namespace} has`;
+    return unknown && `Nomad has not told yet which instances ${nameOf(unknown)} has`;
   }
 
   close(): void {
@@ -114,23 +110,22 @@ export class NomadEntries {
     const { registry, settings, nomad } = this.#deps;
     const nodes = registry.nodes().flatMap((node) => {
       const service = this.#serviceOf(node);
-      return service ? [{ node, service }] : [];
+      return service ? [{ node, query: queryOf(service, settings) }] : [];
     });
     const configured = settings.domain.flatMap(({ domain }) => parseNomadService(domain, settings.consulDomain) ?? []);
     const queries = new Map(
-      [...configured, ...nodes.map(({ service }) => service)].map(({ service, namespace: written }) => {
-        const namespace = namespaceOf({ namespace: written }, settings);
-        return [`${service}.${namespace}`, { service, namespace }];
-      }),
+      [...configured.map((service) => queryOf(service, settings)), ...nodes.map(({ query }) => query)].map((query) => [
+        nameOf(query),
+        query,
+      ]),
     );
     const lists = new Map(
       await Promise.all(Array.from(queries, async ([key, query]) => [key, await nomad.instances(query, 0)] as const)),
     );
     if (this.#closed) return;
     this.#asked = Array.from(queries, ([key, query]) => ({ query, isKnown: lists.get(key) !== undefined }));
-    const standings = nodes.map(({ node, service }): readonly [RegisteredNode, NomadStanding] => {
-      const query = { service: service.service, namespace: namespaceOf(service, settings) };
-      const entries = lists.get(`${query.service}.${query.namespace}`);
+    const standings = nodes.map(({ node, query }): readonly [RegisteredNode, NomadStanding] => {
+      const entries = lists.get(nameOf(query));
       if (!entries) return [node, { state: "unknown" }];
       const fault = entryFault(node, query, entries, settings);
       return [node, fault ? { state: "not-in-nomad", fault } : { state: "in-nomad" }];
@@ -206,6 +201,11 @@ export class NomadEntries {
 /** At the stop of an allocation Nomad takes its services away first (`shutdown_delay`), so this is no fault. */
 const GONE =
   "Nomad has taken the entry of this allocation out of its catalogue, as it does when the allocation is to stop";
+/** A service in its namespace. */
+function nameOf({ service, namespace }: NomadServiceQuery): string {
+  return `${service}.${namespace}`;
+}
+
 /** Names in one line. */
 const MOST_NAMED = 8;
 

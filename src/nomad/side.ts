@@ -4,7 +4,7 @@ import type { ServiceInstance } from "../catalogue/core/instances.js";
 import type { NomadEnvironment } from "../config/nomad.js";
 import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
-import type { NomadClient } from "./client.js";
+import type { NomadClient, NomadServiceQuery } from "./client.js";
 
 /** Where Nomad's HTTP API is, and how it is spoken to. */
 export interface NomadApiSettings {
@@ -35,6 +35,14 @@ export function namespaceOf(
   { nomadNamespace }: Pick<NomadApiSettings, "nomadNamespace">,
 ): string {
   return namespace ?? nomadNamespace ?? "default";
+}
+
+/** What to ask Nomad for a service, as its host names it. */
+export function queryOf(
+  { service, namespace }: { readonly service: string; readonly namespace?: string | undefined },
+  settings: Pick<NomadApiSettings, "nomadNamespace">,
+): NomadServiceQuery {
+  return { service, namespace: namespaceOf({ namespace }, settings) };
 }
 
 interface NomadSideOptions {
@@ -70,15 +78,11 @@ export class NomadSide {
   }
 
   /** As Catalogue.instances; a service whose host names no namespace is in the one of this allocation. Never rejects. */
-  async instances(
-    { service, namespace }: CatalogueQuery,
-    limit: number,
-  ): Promise<readonly ServiceInstance[] | undefined> {
+  async instances(asked: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     if (this.#closed) return undefined;
     try {
       // The same service must not be followed twice.
-      const query = { service, namespace: namespaceOf({ namespace }, this.#settings) };
-      return await (await this.openCatalogue()).instances(query, limit);
+      return await (await this.openCatalogue()).instances(queryOf(asked, this.#settings), limit);
     } catch (error) {
       this.#log.error(
         { err: error },

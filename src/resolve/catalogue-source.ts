@@ -7,7 +7,7 @@ import { describeError } from "../errors.js";
 import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf } from "../net/ip.js";
 import { dialledAddress, wantedFamilies } from "./addresses.js";
-import { endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
+import { CATALOGUE_PRIORITY, endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
 import { Bounds, type Found, type NodeQuestion, type NotFound, notFound, type Resolution } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS, type Unfound } from "./source.js";
 
@@ -41,8 +41,6 @@ export interface CatalogueSourceOptions {
 const WAIT_SHARE = 0.25;
 /** A late answer comes this much before the deadline of the look-up, milliseconds. */
 const LATE_MARGIN = 50;
-/** As in the SRV records of Consul's DNS. */
-const PRIORITY = 1;
 
 /** The nodes that a followed catalogue holds, from memory. */
 export function createCatalogueSource(options: CatalogueSourceOptions): Source {
@@ -86,7 +84,7 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     const offers = instances
       .filter(({ port }) => Number.isInteger(port) && port >= 1 && port <= 65535)
       .map(({ address, port, weight }) => {
-        return { ...{ address, port, weight, priority: PRIORITY }, target: address, addresses: [address] };
+        return { ...{ address, port, weight, priority: CATALOGUE_PRIORITY }, target: address, addresses: [address] };
       });
     const isDialled = ({ address }: { readonly address: string }) => canonicalIp(address) === wanted;
     const chosen = firstOffers("instances", orderSrv(offers, random), isDialled, bounds);

@@ -1,4 +1,4 @@
-import { consulQuestion } from "../catalogue/core/question.js";
+import { consulQuestion, usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { DnsServer } from "../config/network-values.js";
 import type { Settings } from "../config/options.js";
 import { type AgentSettings, ConsulSide } from "../consul/side.js";
@@ -162,13 +162,13 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   };
 }
 
-/** Undefined where look-ups do not use it: the target of an SRV record is none of the things that the catalogue has. */
+/** Undefined where look-ups do not use it. */
 function consulCatalogue(
   { settings, machine, servers, consul }: ResolutionDeps,
   now: () => number,
 ): Source | undefined {
-  const { catalogue, srvName, srvTarget, consulDomain, family, staleTtl } = settings;
-  if (!consul || catalogue === "none" || srvTarget !== undefined) return undefined;
+  const { srvName, consulDomain, family, staleTtl } = settings;
+  if (!consul || !usesConsulCatalogue(settings)) return undefined;
   const isInZone = (host: string) => servers.some(({ domain }) => domain !== undefined && isUnder(host, domain));
   const { addresses: localAddresses } = machine;
   return createCatalogueSource({

@@ -16,7 +16,7 @@ import {
   neededFamilies,
   wantedFamilies,
 } from "./addresses.js";
-import { endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
+import { CATALOGUE_PRIORITY, endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
 import { Bounds, type NodeQuestion, notFound, type Resolution, unavailable } from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS } from "./source.js";
 
@@ -49,8 +49,6 @@ export interface NomadSourceOptions {
 
 /** A wait for Nomad's first answer ends this much before the deadline of the look-up, milliseconds. */
 const MARGIN = 100;
-/** As in the SRV records of Consul's DNS; the catalogue has no order of its own. */
-const PRIORITY = 1;
 
 /**
  * The nodes under `service.nomad`, of which Nomad's catalogue is the whole truth: a node's alive name is a tag of its
@@ -124,7 +122,7 @@ export function createNomadSource(options: NomadSourceOptions): Source {
       orderSrv(
         held
           .filter((instance) => view.refused.has(instance) === refused)
-          .map((instance) => ({ ...instance, priority: PRIORITY })),
+          .map((instance) => ({ ...instance, priority: CATALOGUE_PRIORITY })),
         random,
       ),
     );

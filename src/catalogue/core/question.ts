@@ -9,6 +9,17 @@ export interface CatalogueQuestion {
   readonly tag: string | undefined;
 }
 
+/** Whether look-ups use Consul's catalogue: the target of an SRV record (`--srv-target`) is nothing that it has. */
+export function usesConsulCatalogue({
+  catalogue,
+  srvTarget,
+}: {
+  readonly catalogue: "auto" | "none";
+  readonly srvTarget: string | undefined;
+}): boolean {
+  return catalogue !== "none" && srvTarget === undefined;
+}
+
 /**
  * What Consul's DNS would look up for a name: `n1.svc.service.dc1.consul` is the tag n1 of svc in dc1.
  * @param owner lower case, without trailing dot

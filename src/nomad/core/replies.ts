@@ -1,3 +1,4 @@
+import { list, record, text } from "../../api/core/json.js";
 import { canonicalIp } from "../../net/ip.js";
 
 /** An instance of a service as Nomad's catalogue has it: from its task's start to its end, whatever its health is. */
@@ -21,8 +22,7 @@ export interface NomadInstance {
 
 /** GET /v1/service/:name. Nomad's JSON is not trusted: what has another shape is left out. */
 export function parseInstances(value: unknown): NomadInstance[] {
-  if (!Array.isArray(value)) return [];
-  return value.flatMap((item: unknown) => {
+  return list(value).flatMap((item) => {
     const one = record(item);
     const [id, address, port] = [text(one?.ID), text(one?.Address), Number(one?.Port ?? 0)];
     if (!one || id === "" || address === "" || !Number.isInteger(port) || port < 1 || port > 65535) return [];
@@ -30,7 +30,7 @@ export function parseInstances(value: unknown): NomadInstance[] {
       id,
       service: text(one.ServiceName),
       namespace: text(one.Namespace),
-      tags: Array.isArray(one.Tags) ? one.Tags.filter((tag): tag is string => typeof tag === "string") : [],
+      tags: list(one.Tags).filter((tag) => typeof tag === "string"),
       address: canonicalIp(address) ?? address.toLowerCase(),
       port,
       allocId: text(one.AllocID),
@@ -43,20 +43,7 @@ export function parseInstances(value: unknown): NomadInstance[] {
 
 /** GET /v1/services: `[{Namespace, Services: [{ServiceName, Tags}]}]`. Names of the services. */
 export function parseServiceNames(value: unknown): string[] {
-  if (!Array.isArray(value)) return [];
-  return value.flatMap((item: unknown) => {
-    const services = record(item)?.Services;
-    if (!Array.isArray(services)) return [];
-    return services.flatMap((service: unknown) => text(record(service)?.ServiceName) || []);
-  });
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : undefined;
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  return list(value).flatMap((item) =>
+    list(record(item)?.Services).flatMap((service) => text(record(service)?.ServiceName) || []),
+  );
 }

@@ -13,6 +13,9 @@ export interface Offer {
   readonly addresses: readonly string[];
 }
 
+/** Of every instance in a catalogue, as in the SRV records of Consul's DNS. */
+export const CATALOGUE_PRIORITY = 1;
+
 /** Offers that are used. 64 KiB of records (RFC 1035 section 4.2.2) would make thousands of queries and connections. */
 export const MAX_OFFERS = 32;
 /** Of both families for each offer. */

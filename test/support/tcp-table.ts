@@ -15,12 +15,13 @@ const STATES: Readonly<Record<string, string>> = {
   "0B": "CLOSING",
 };
 
-/** States of this machine's IPv4 connections to a port. */
+/** States of this machine's IPv4 connections to a port, each connection once: while the table changes it may be listed twice. */
 export function statesTo(port: number): string[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return readFileSync("/proc/net/tcp", "utf8")
+  const connections = readFileSync("/proc/net/tcp", "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .filter((columns) => columns[2]?.endsWith(suffix))
-    .map((columns) => STATES[columns[3] ?? ""] ?? "?");
+    .map(([, local, remote, state = ""]) => [`${local} ${remote}`, STATES[state] ?? "?"] as const);
+  return Array.from(new Map(connections).values());
 }

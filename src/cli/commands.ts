@@ -80,7 +80,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "doctor",
     usage: "doctor [name]",
-    summary: "examine this machine, its publication and the way to a node; takes what serve was given",
+    summary: "say what is wrong here or on the way to a node, the root cause first; takes what serve was given",
     operands: { least: 0, most: 1, describe: "node that is not reached: name@host" },
     examples: [
       [
@@ -89,7 +89,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ],
       ["srv-epmd doctor node_b@svc", "why a VM here does not reach node_b@svc"],
     ],
-    first: ["domain", "consul", "consulTokenFile", "json"],
+    first: ["domain", "consul", "consulTokenFile", "all", "json"],
     load: async () => (await import("./doctor.js")).doctor,
   },
   {

@@ -790,6 +790,13 @@ const OPTIONS = {
     parse: values.boolean,
     default: "false",
   }),
+  all: one({
+    group: "all",
+    commands: ["doctor"],
+    help: "show what each check has found, before the verdict",
+    parse: values.boolean,
+    default: "false",
+  }),
 } as const;
 
 export type OptionKey = keyof typeof OPTIONS;

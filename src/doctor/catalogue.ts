@@ -16,10 +16,11 @@ const PAUSE = 300;
 const CAUSE =
   "the agent syncs an entry with the token that registered it, and that token was deleted or has lost its right (the agent's log: ACL not found, blocked by ACLs)";
 const REGISTER_AGAIN =
-  "give serve a token that Consul knows (see consul-token) and restart it, or write it into the token file and send SIGHUP: it registers the entries again";
+  "give serve a token that Consul knows and that may write the service, and restart it, or write it into the token file and send SIGHUP: it registers the entries again";
 
 /** A difference between agent and servers. */
 interface Difference {
+  readonly code: "CATALOGUE_DIFFERS" | "CATALOGUE_ORPHAN";
   readonly aliveName: string;
   readonly evidence: string;
   readonly advice: string;
@@ -49,7 +50,7 @@ export const catalogue: Check = {
       const { found, compared } = differences;
       if (found.length > 0)
         return together(
-          found.map(({ evidence, advice }) => fail(evidence, advice)),
+          found.map(({ code, aliveName, evidence, advice }) => fail(code, evidence, advice, aliveName)),
           "",
         );
       if (compared === 0) return skip(NO_PUBLISHED_NODE);
@@ -102,7 +103,12 @@ async function compare(examination: Examination): Promise<Differences | undefine
 function differs(aliveName: string, isAlive: boolean, member: ServiceMember | undefined): Difference | undefined {
   const agents = `the agent has ${aliveName}${isAlive ? "" : ", critical"}`;
   const told = (servers: string): Difference => {
-    return { aliveName, evidence: `${agents}, and Consul's servers ${servers}: ${CAUSE}`, advice: REGISTER_AGAIN };
+    return {
+      code: "CATALOGUE_DIFFERS",
+      aliveName,
+      evidence: `${agents}, and Consul's servers ${servers}: ${CAUSE}`,
+      advice: REGISTER_AGAIN,
+    };
   };
   if (!member) return told("do not");
   if (!isAlive && !member.critical) return told("have it passing");
@@ -115,6 +121,7 @@ function orphan({ serviceId: id, meta, machine, critical }: ServiceMember): Diff
   const node = meta[META_NODE] ?? id;
   const body = JSON.stringify({ Node: machine, ServiceID: id });
   return {
+    code: "CATALOGUE_ORPHAN",
     aliveName: node.slice(0, node.indexOf("@")),
     evidence: `Consul's servers have ${node} (${id}, ${critical ? "critical" : "passing"}), and the agent does not: ${CAUSE}`,
     advice: `remove it through Consul's API: PUT /v1/catalog/deregister ${body}, with a token that may write the service`,

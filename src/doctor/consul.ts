@@ -13,6 +13,7 @@ import { publishesToConsul } from "../publish/core/publication.js";
 import { listed } from "../text.js";
 import { type Finding, fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
+import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import { nameIn } from "./local-epmd.js";
 import { ownRegistrations } from "./published-nodes.js";
@@ -20,6 +21,8 @@ import { inMeshOr, whyUnpublished } from "./way.js";
 
 const UNUSED = "Consul is not used: no --domain and no node asked for is under its domain, or --dns-listen serves them";
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
+export const NO_AGENT_ADVICE =
+  "the agent fails now and then, or refuses the token: consul-agent and consul-token say how it answers now";
 
 /** `needed`: by the daemon. `looks-up`: look-ups use its catalogue, and DNS without it. `explains`: doctor asks why a node is not found. */
 function useOf({ config, asked }: Examination): "needed" | "looks-up" | "explains" | "none" {
@@ -47,10 +50,10 @@ export const consulAgent: Check = {
       await examination.leader();
       return ok(`${consul} answers`);
     } catch (error) {
-      const { evidence, advice } = whyNoAgent(config, error);
+      const { code, evidence, advice } = whyNoAgent(config, error);
       return use === "needed"
-        ? fail(evidence, [...unwanted(config), ...partsOf(advice)])
-        : warn(`${evidence} (${LESS[use]})`, advice);
+        ? fail(code, evidence, [...unwanted(config), ...partsOf(advice)])
+        : warn(code, `${evidence} (${LESS[use]})`, advice);
     }
   },
 };
@@ -61,31 +64,38 @@ function unwanted(config: Config): string[] {
   return ["Nomad registers the services of a mesh: give serve --register none (SRV_EPMD_REGISTER=none)"];
 }
 
-function whyNoAgent({ consul, nomad }: Config, error: unknown): { readonly evidence: string; readonly advice: Parts } {
+interface NoAgent {
+  readonly code: ProblemCode;
+  readonly evidence: string;
+  readonly advice: Parts;
+}
+
+function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
     const advice =
       "give a file that this user may read: --consul-token-file, --consul-bearer-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
-    return { evidence: message, advice };
+    return { code: "CONSUL_CREDENTIAL", evidence: message, advice };
   }
   if (cause instanceof LoginRefused) {
-    const advice = "srv-epmd help publication says what the auth method, its binding rules and the JWT need";
-    return { evidence: `${consul} answers, and gives no token: ${message}`, advice };
+    const advice =
+      "compare the auth method and its binding rules with the claims of the JWT: srv-epmd help publication (section on logins) has a set that works";
+    return { code: "CONSUL_LOGIN", evidence: `${consul} answers, and gives no token: ${message}`, advice };
   }
   if (cause instanceof AgentAnswer) {
     // The words of Go's net/http, with status 400.
     const advice = /HTTP request to an HTTPS server/.test(cause.message)
       ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (CONSUL_CACERT)`
       : `is that a Consul agent? ${WHERE}`;
-    return { evidence: message, advice };
+    return { code: "CONSUL_NOT_AGENT", evidence: message, advice };
   }
   // The library puts its name before the words of the system.
   const said = describeError(cause ?? error).replace(/^consul: /, "");
   // OpenSSL's words for an answer that is not TLS.
   if (/^https:/.test(consul) && /wrong version number/i.test(said)) {
     const plain = consul.replace(/^https:/, "http:");
-    return { evidence: `${consul} does not speak TLS`, advice: `give --consul ${plain}` };
+    return { code: "CONSUL_TLS", evidence: `${consul} does not speak TLS`, advice: `give --consul ${plain}` };
   }
   const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
   const evidence = `${consul} does not answer: ${said}`;
@@ -94,14 +104,18 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): { readonly evide
       "give --consul with https:// where the agent speaks TLS, else with http://",
       "with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)",
     ];
-    return { evidence, advice };
+    return { code: "CONSUL_TLS", evidence, advice };
   }
   const host = agentHost(consul);
   const bridge =
     host === "localhost" || isLoopback(host)
       ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
       : undefined;
-  return { evidence, advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])] };
+  return {
+    code: "CONSUL_DOWN",
+    evidence,
+    advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])],
+  };
 }
 
 /** Host name or IP literal in the agent's URL; empty for a Unix socket. */
@@ -120,6 +134,7 @@ export const consulLeader: Check = {
       const { address, said } = await examination.leader();
       if (address !== undefined) return ok(`the leader is ${address}`);
       return fail(
+        "CONSUL_NO_LEADER",
         `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: nobody sees what is registered now`,
         [
           "bring back a majority of the servers (consul operator raft list-peers, consul members)",
@@ -152,6 +167,7 @@ export const consulToken: Check = {
           return ok("ACLs are off in Consul: everybody may write");
         case "token-unknown":
           return fail(
+            "TOKEN_UNKNOWN",
             `Consul does not know ${token} (ACL not found)`,
             `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
           );
@@ -164,7 +180,11 @@ export const consulToken: Check = {
           return rights satisfies never;
       }
     } catch (error) {
-      return warn(`the rights of the token cannot be asked: ${messageOf(error)}`, `it needs ${policies(services)}`);
+      return warn(
+        "TOKEN_UNTOLD",
+        `the rights of the token cannot be asked: ${messageOf(error)}`,
+        `it needs ${policies(services)}`,
+      );
     }
   },
 };
@@ -175,9 +195,9 @@ async function denied(examination: Examination, services: readonly string[], pol
   const evidence = `${token} may not write the service ${listed(services)}`;
   const registrations = await ownRegistrations(examination).catch(() => []);
   if (registrations.length === 0 || !registrations.every(({ held }) => held)) {
-    return fail(evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
+    return fail("TOKEN_DENIED", evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
   }
-  return warn(`${evidence}, and the nodes here are published: serve has another token`, [
+  return warn("TOKEN_OTHER", `${evidence}, and the nodes here are published: serve has another token`, [
     `give doctor the token that serve has`,
     `if this is that token, it needs the policy ${policy}`,
   ]);
@@ -195,7 +215,11 @@ function tokenWords({ config }: Examination): string {
 async function byRegistration(examination: Examination, said: string, policy: string): Promise<Finding> {
   const registrations = await ownRegistrations(examination);
   if (registrations.some(({ held }) => held !== undefined)) return ok("the token has published the nodes here");
-  return warn(`this Consul does not tell the rights of the token: ${said}`, `check that its policy has ${policy}`);
+  return warn(
+    "TOKEN_UNTOLD",
+    `this Consul does not tell the rights of the token: ${said}`,
+    `check that its policy has ${policy}`,
+  );
 }
 
 /** Services under which nodes are published here: of the domains, and of the nodes alive here. */
@@ -248,6 +272,7 @@ export const clock: Check = {
     if (Math.abs(difference) <= TOLERANCE)
       return ok(`the clocks here and at ${config.consul} agree within ${TOLERANCE / 1000} s`);
     return warn(
+      "CLOCK_DIFFERS",
       `the clock here is ${seconds} s ${difference > 0 ? "ahead of" : "behind"} the one at ${config.consul}`,
       "synchronize both clocks (NTP): with a wrong clock, certificates (-proto_dist inet_tls, Connect) and ACL tokens are not yet valid or expired, and names --cluster shows wrong ages",
     );

@@ -20,6 +20,7 @@ export const epmdPort: Check = {
     const other = await otherPort(port, config);
     if (other === undefined) return finding;
     return fail(
+      "EPMD_OTHER_PORT",
       `nothing listens on ${holder.at}, while srv-epmd answers on port ${other}`,
       `srv-epmd, every VM here and doctor need the same port: ERL_EPMD_PORT=${other} for VMs and doctor, or srv-epmd serve --port ${port}`,
     );
@@ -44,12 +45,13 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
       return ok([`srv-epmd answers on ${at}, with ${nodes}`, ...limit]);
     case "stock":
       return fail(
+        "EPMD_STOCK",
         `a stock epmd answers on ${at}${by}, with ${nodes}`,
         stockAdvice(port, process?.pid, names.length > 0),
       );
     case "nothing":
     case "no-address":
-      return fail(`nothing listens on ${at}`, [
+      return fail("EPMD_NOTHING", `nothing listens on ${at}`, [
         `${START}`,
         `for another port give --port to srv-epmd, and ERL_EPMD_PORT to the VMs`,
       ]);
@@ -57,6 +59,7 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
     case "other": {
       const what = kind === "silent" ? "accepts connections and does not answer" : "is not an EPMD";
       return fail(
+        "EPMD_NOT_EPMD",
         `what listens on ${at} ${what}${by}`,
         "stop it, or use another port: --port for srv-epmd, and ERL_EPMD_PORT for every VM",
       );
@@ -91,6 +94,7 @@ function compare(four: Holder, six: Holder): Finding {
     const isSame = four.process?.pid === six.process?.pid && (four.process !== undefined || four.kind === six.kind);
     if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
     return fail(
+      "LOOPBACKS_DIFFER",
       `${four.at} is ${KINDS[four.kind]}${processWords(four.process)}, and ${six.at} is ${KINDS[six.kind]}${processWords(six.process)}`,
       "stop the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, with -proto_dist inet6_tcp over ::1",
     );
@@ -99,6 +103,7 @@ function compare(four: Holder, six: Holder): Finding {
   const who =
     missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
   return warn(
+    "LOOPBACK_UNSERVED",
     `nothing listens on ${missing.at}`,
     `${who} register here: restart srv-epmd, which listens on both addresses`,
   );
@@ -157,6 +162,7 @@ async function findEpmd(
   if (!isListening(holder)) {
     return [
       fail(
+        "OWN_ADDRESS_UNSERVED",
         `nothing listens on ${where}: VMs, consoles and erl_call here ask there for ${node}, and get pang`,
         `start srv-epmd without --listen and ERL_EPMD_ADDRESS, so that it listens on the addresses of this machine, or with --listen ${address} too`,
       ),
@@ -164,6 +170,7 @@ async function findEpmd(
   }
   return [
     fail(
+      "OWN_ADDRESS_TAKEN",
       `no srv-epmd answers on ${where}${processWords(holder.process)}: VMs, consoles and erl_call here ask there for ${node}`,
       "stop the program that has the port there: srv-epmd takes it within seconds",
     ),

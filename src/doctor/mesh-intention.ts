@@ -76,6 +76,7 @@ async function intention(link: Link, { connect: agent }: Examination): Promise<F
     if (await isIntended(await agent(), source, destination)) return ok(`${source} may connect to ${destination}`);
     const back = { source: destination, destination: source };
     return fail(
+      "INTENTION_DENIES",
       `an intention, or the default, does not let ${source} connect to ${destination}`,
       `allow both directions, because either node may dial the other: ${allowCommand(link)}; ${allowCommand(back)}`,
     );

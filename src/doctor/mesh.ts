@@ -10,7 +10,7 @@ import {
 import { familyOf, hostPort } from "../net/ip.js";
 import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
-import { messageOf } from "./consul.js";
+import { messageOf, NO_AGENT_ADVICE } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 
@@ -26,7 +26,7 @@ export const meshUpstream: Check = {
     const { asked } = examination;
     if (asked) return upstreamOf(asked, examination);
     const upstreams = await upstreamsHere(examination);
-    if (typeof upstreams === "string") return fail(upstreams, SIDECAR_ADVICE);
+    if (typeof upstreams === "string") return fail("UPSTREAM_NO_PROXY", upstreams, SIDECAR_ADVICE);
     return together(await Promise.all(upstreams.map(listens)), "the sidecar proxy has no upstream");
   },
 };
@@ -35,7 +35,7 @@ async function upstreamOf({ name, host, full }: AskedNode, examination: Examinat
   const resolution = await examination.resolution();
   switch (resolution.outcome) {
     case "unavailable":
-      return fail(resolution.cause, "see consul-agent");
+      return fail("UPSTREAM_UNKNOWN", resolution.cause, NO_AGENT_ADVICE);
     case "not-found":
       // With NOMAD_UPSTREAM_* and without --mesh, DNS is asked after the upstreams.
       if (!isMeshed(examination.config)) return skip("the node has no upstream: see peer-records");
@@ -59,8 +59,9 @@ const SIDECAR_ADVICE = [
 ];
 
 function noUpstream({ code, reason }: NotFound, destination: string): Finding {
-  if (code === "UPSTREAM_NO_SIDECAR") return fail(reason, SIDECAR_ADVICE);
+  if (code === "UPSTREAM_NO_SIDECAR") return fail("UPSTREAM_NO_PROXY", reason, SIDECAR_ADVICE);
   return fail(
+    "UPSTREAM_MISSING",
     reason,
     `give the sidecar proxy here an upstream with the destination ${destination} (destination_name in its registration, upstreams in a Nomad job), or give the pattern of destinations with --upstream-service`,
   );
@@ -94,6 +95,7 @@ async function listens({ destination, address, port }: Upstream): Promise<Findin
   if ((await probe([endpoint], CONNECT_TIMEOUT)).accepting)
     return ok(`the upstream ${destination} listens on ${place}`);
   return fail(
+    "UPSTREAM_CLOSED",
     `nothing listens on ${place}, the upstream ${destination} of the sidecar proxy: the proxy does not run here`,
     [
       "start the sidecar proxy in this network namespace (consul connect proxy -sidecar-for <service id>, or Envoy, under Nomad the task connect-proxy-<service>)",

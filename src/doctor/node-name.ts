@@ -31,13 +31,19 @@ export const nodeName: Check = {
 /** net_kernel:valid_name_head/1; and RFC 1035 for what stands in DNS as a label. */
 function askedName({ name: { aliveName }, operand, full, host }: AskedNode): Finding {
   if (!/^[0-9A-Za-z_-]+$/.test(aliveName)) {
-    return fail(`no VM can be called ${full}`, "the part before the @ is made of letters, digits, _ and -");
+    return fail(
+      "NAME_ILLEGAL",
+      `no VM can be called ${full}`,
+      "the part before the @ is made of letters, digits, _ and -",
+    );
   }
   const problem = familyOf(host) === undefined ? nameProblem(`${aliveName}.${host}`) : undefined;
-  if (problem !== undefined) return fail(`${full} is not possible in DNS: ${problem}`, "give the VM a shorter name");
+  if (problem !== undefined)
+    return fail("NAME_NOT_IN_DNS", `${full} is not possible in DNS: ${problem}`, "give the VM a shorter name");
   const written = operand.replace(/^[^@]*@?/, "").replace(/\/[46]$/, "");
   if (written !== written.toLowerCase()) {
     return warn(
+      "NAME_CAPITALS",
       `the host part of ${operand} has capitals`,
       "DNS ignores case, a VM does not: it refuses a peer whose own name differs in one letter. Write the name as that VM has it",
     );
@@ -58,8 +64,10 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
     if (publication.outcome === "skip") {
       return [
         warn(
+          "NODE_LEFT_OUT",
           `${aliveName} is not published: ${publication.reason}`,
           "if others should find it, give a --domain (or --publish) that matches its name",
+          aliveName,
         ),
       ];
     }
@@ -67,8 +75,10 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
     if (publication.outcome === "refuse" && reach(node, config).outcome === "reachable") {
       return [
         fail(
+          "NODE_REFUSED",
           `${aliveName} cannot be published: ${publication.reason}`,
           "give the VM another name: -name or RELEASE_NODE",
+          aliveName,
         ),
       ];
     }
@@ -81,8 +91,10 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
   if (!probe.name.startsWith(`${aliveName}@`)) {
     return [
       fail(
+        "NODE_OTHER_ON_PORT",
         `${aliveName} has registered port ${port}, and ${probe.name} listens there`,
         "one of the two VMs has ended or moved: restart both",
+        aliveName,
       ),
     ];
   }
@@ -97,19 +109,23 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
     if (!parseServiceDomain(itsHost, config.consulDomain))
       return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
     return [
-      warn(`the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`, [
-        `give serve and doctor --domain ${itsHost}`,
-        "nothing is to be done where all its peers are on this machine",
-      ]),
+      warn(
+        "HOST_WITHOUT_DOMAIN",
+        `the VM of ${aliveName} calls itself ${probe.name}, and without --domain it is not published`,
+        [`give serve and doctor --domain ${itsHost}`, "nothing is to be done where all its peers are on this machine"],
+        aliveName,
+      ),
     ];
   }
   return [
     warn(
+      "HOST_DIFFERS",
       `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name closes the connection`,
       [
         `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}`,
         `nothing is to be done where its peers use ${probe.name}`,
       ],
+      aliveName,
     ),
   ];
 }

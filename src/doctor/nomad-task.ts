@@ -20,6 +20,7 @@ export const nomadTask: Check = {
     if (publishesToConsul(config) && !isInMesh(config) && ports.some(isBridged) && !ports.some(isForTasks)) {
       return {
         ...warn(
+          "TASK_NO_PORT",
           [...words, "the group maps no port into its bridge network, so no VM in it can be dialled from elsewhere"],
           'give the group a port, network { port "dist" { to = -1 } }, and let the VM listen on $NOMAD_PORT_dist',
         ),

@@ -11,7 +11,8 @@ import type { AskedNode, Check, Examination } from "./examination.js";
 import { nameIn } from "./local-epmd.js";
 
 const UNUSED = "Nomad's catalogue is not used: no --domain and no node asked for is under service.nomad";
-export const SEE_API = "see nomad-api";
+const SEE_API = "see nomad-api";
+export const API_ADVICE = "nomad-api says how Nomad's API answers: it must list the services of the namespace";
 
 /** Whether the nodes of a --domain are in Nomad's catalogue. */
 export function usesNomad({ config }: Pick<Examination, "config">): boolean {
@@ -39,13 +40,13 @@ export const nomadApi: Check = {
         const instances = await examination.instancesInNomad(query);
         const count = instances.length === 1 ? "1 instance" : `${instances.length} instances`;
         if (instances.length > 0) return ok(`${url} answers: ${service} has ${count} in the namespace ${namespace}`);
-        return warn(`${url} answers: ${service} has no instance in the namespace ${namespace}`, [
+        return warn("NOMAD_NO_INSTANCE", `${url} answers: ${service} has no instance in the namespace ${namespace}`, [
           'its job must be running, with service { provider = "nomad" }',
           "a namespace that does not exist looks empty: is its name right?",
         ]);
       } catch (error) {
         if (!(error instanceof NomadError)) throw error;
-        return fail(error.message, apiAdvice(error, examination));
+        return fail("NOMAD_API", error.message, apiAdvice(error, examination));
       }
     });
     return together(await Promise.all(findings), UNUSED);
@@ -107,7 +108,7 @@ async function entryOf(
   const entries = instances.map(({ id, ...entry }) => ({ ...entry, serviceId: id }));
   const fault = entryFault(node, query, entries, examination.config);
   if (!fault) return ok(`Nomad's catalogue leads to ${node.aliveName}, as ${query.service} in ${query.namespace}`);
-  return fail(`${fault.reason} (${fault.code})`, fault.advice);
+  return fail(fault.code, `${fault.reason} (${fault.code})`, fault.advice, node.aliveName);
 }
 
 /** Why a node under service.nomad is not found. */
@@ -116,6 +117,7 @@ export async function whyNotInNomad(asked: AskedNode, reason: string, examinatio
   const name = readNomadName(asked.host, examination.config.consulDomain);
   if (name?.kind !== "service") {
     return fail(
+      "PEER_NO_HOST",
       `${asked.full}: ${reason}`,
       "a node's host is <service>.service.nomad, or <service>.<namespace>.service.nomad",
     );
@@ -131,6 +133,7 @@ export async function whyNotInNomad(asked: AskedNode, reason: string, examinatio
     const meant = nearest(aliveName, tags);
     const places = listed(instances.map((one) => `${hostPort(one)} (${one.allocId.slice(0, 8)})`));
     return fail(
+      "PEER_NOT_IN_NOMAD",
       [reason, `the tags are ${tags.length === 0 ? "none" : listed(tags)}, at ${places}`],
       meant === undefined
         ? `start ${aliveName} in an allocation whose service ${query.service} has the tag ${aliveName}`
@@ -138,15 +141,15 @@ export async function whyNotInNomad(asked: AskedNode, reason: string, examinatio
     );
   } catch (error) {
     if (!(error instanceof NomadError)) throw error;
-    return fail(`${asked.full}: ${reason}`, SEE_API);
+    return fail("PEER_UNAVAILABLE", `${asked.full}: ${reason}`, API_ADVICE);
   }
 }
 
 function noInstance(reason: string, { service, namespace }: NomadServiceQuery, services: readonly string[]): Finding {
   const meant = nearest(service, services);
-  if (meant !== undefined) return fail(reason, `was the service ${meant} meant?`);
+  if (meant !== undefined) return fail("PEER_NOT_IN_NOMAD", reason, `was the service ${meant} meant?`);
   const known = services.length === 0 ? "none" : listed(services);
-  return fail(`${reason}; the services of ${namespace} that the token may read: ${known}`, [
+  return fail("PEER_NOT_IN_NOMAD", `${reason}; the services of ${namespace} that the token may read: ${known}`, [
     'the job must run, with service { provider = "nomad" }; in Consul\'s catalogue it would be under .service.consul',
     "a service of another namespace has it in the host: svc.<namespace>.service.nomad",
   ]);

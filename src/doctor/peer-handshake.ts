@@ -45,24 +45,38 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
     case "tls":
       return ok(`${evidence}: its name cannot be seen`);
     case "erlang":
-      return warn(evidence, ["it does not tell its name to doctor", "it may accept VMs whose names it allows"]);
+      return warn("PEER_NAMELESS", evidence, [
+        "compare its net_kernel:allow/1 with the names of the VMs here: it does not tell its name to doctor, and may accept VMs that it allows",
+      ]);
     case "other-node": {
       const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
       // DNS ignores case, a VM does not.
       const sameAlive = aliveName(probe.name) === aliveName(asked);
       return fail(
+        sameAlive ? "PEER_OTHER_NAME" : "PEER_OTHER_NODE",
         evidence,
         sameAlive
           ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
-          : `another node has that port: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly? Run srv-epmd doctor on that machine`,
+          : `another node has that port: run srv-epmd doctor on that machine, and look at same-name, catalogue and port-mapping there: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly?`,
       );
     }
     case "closed":
       return fail(
+        "PEER_CLOSES",
         evidence,
         "a proxy or port mapping accepts the connection and reaches no VM: see that the VM runs, and in a mesh that intentions allow the connection",
       );
+    case "silent":
+      return fail(
+        "PEER_SAYS_NOTHING",
+        evidence,
+        "look at that VM: in ps its state is T where it was stopped (kill -CONT <its process> continues it), and R or D where it is busy; if it is no VM, its port is mapped wrongly",
+      );
     default:
-      return fail(evidence, "another program has that port: is it mapped wrongly? Run srv-epmd doctor on that machine");
+      return fail(
+        "PEER_NOT_ERLANG",
+        evidence,
+        "another program has that port: run srv-epmd doctor on that machine, and compare the port there (vm-listens, port-mapping) with this one",
+      );
   }
 }

@@ -50,7 +50,7 @@ export const peerFamily: Check = {
         ? [evidence, `${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`]
         : `${evidence}: VMs without -proto_dist cannot dial them`;
     const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays connect both families`;
-    return local.length > 0 ? fail(told, advice) : warn(told, advice);
+    return (local.length > 0 ? fail : warn)("PEER_FAMILY", told, advice);
   },
 };
 
@@ -83,6 +83,7 @@ export const peerWays: Check = {
     const gateway = ways.find(({ way }) => way === "gateway");
     if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayDomains(config), asked.host)) {
       return fail(
+        silent ? "PEER_EPMD_SILENT" : "PEER_GATEWAY_UNUSED",
         evidence,
         silent
           ? silentAdvice(silent)
@@ -98,6 +99,7 @@ export const peerWays: Check = {
       const module = "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release";
       const resolver = "or let srv-epmd serve --gateway be its resolver";
       return fail(
+        silent ? "PEER_EPMD_SILENT" : "PEER_NO_WAY",
         [`for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node`, ...evidence],
         silent ? [silentAdvice(silent), `or ${module}`, resolver] : [module, resolver],
       );
@@ -106,14 +108,18 @@ export const peerWays: Check = {
     const doubt =
       unseen.length > 0 && !isForStock ? [`this user may not see whether ${listed(unseen)} here has the module`] : [];
     if (ways.some(({ dials }) => dials !== undefined)) return ok([...evidence, ...doubt]);
-    return warn(evidence, "no VM here can reach the node: see peer-family, and use the module or the gateway");
+    return fail(
+      "PEER_NO_WAY",
+      ["no VM here can reach the node", ...evidence],
+      "give the VMs here the module (srv-epmd module), or let srv-epmd serve --gateway be their resolver: its relays connect IPv4 and IPv6",
+    );
   },
 };
 
 /** Advice for an EPMD that should answer with the node's port and does not. */
 function silentAdvice({ way, asks }: Way): string {
   if (way === "gateway" || asks === undefined) {
-    return "see that the gateway's relay process runs (srv-epmd relay, with the --relay-socket of serve), and look for it in the log of srv-epmd";
+    return "start the gateway's relay process (srv-epmd relay, with the --relay-socket of serve); the log of serve has 'the relay process does not answer' with the reason";
   }
   const { address } = ipPort(undefined)(asks);
   return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address}`;

@@ -10,9 +10,10 @@ import { familyOf, hostPort } from "../net/ip.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
 import { isThere } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { after, type Finding, fail, ok, skip, softer, together, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { SEE_API, whyNotInNomad } from "./nomad.js";
+import { API_ADVICE, whyNotInNomad } from "./nomad.js";
+import { SEE_RESOLVER } from "./resolver.js";
 
 export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
 /** For A and AAAA of a name without SRV, milliseconds. */
@@ -33,12 +34,17 @@ export const peerRecords: Check = {
         const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
         if (!stale) return ok(evidence);
         return warn(
+          "PEER_STALE",
           [evidence, "this is the last good answer, because nobody who could know better answers"],
-          isNomadHost(asked.host, config.consulDomain) ? SEE_API : "see resolver",
+          isNomadHost(asked.host, config.consulDomain) ? API_ADVICE : SEE_RESOLVER,
         );
       }
       case "unavailable":
-        return fail(`${asked.full}: ${resolution.cause}`, unavailableAdvice(resolution, asked, examination));
+        return fail(
+          "PEER_UNAVAILABLE",
+          `${asked.full}: ${resolution.cause}`,
+          unavailableAdvice(resolution, asked, examination),
+        );
       case "not-found":
         return await whyNot(asked, resolution.reason, examination);
       default:
@@ -49,15 +55,15 @@ export const peerRecords: Check = {
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
 function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config }: Examination): string {
-  if (code.startsWith("NOMAD_")) return SEE_API;
+  if (code.startsWith("NOMAD_")) return API_ADVICE;
   if (code.startsWith("EPMD_")) {
     return "--fallback epmd asks the EPMD of that host: it must run, and serve other machines (there: srv-epmd serve --listen <its address>)";
   }
   const usesCatalogue = usesConsulCatalogue(config) && parseServiceDomain(host, config.consulDomain) !== undefined;
   const advice = "start the name server, or give another one with --dns";
   return usesCatalogue
-    ? `see resolver and consul-agent: ${advice}; Consul's catalogue serves too`
-    : `see resolver: ${advice}`;
+    ? `${advice} (resolver shows how each answers); the Consul agent's catalogue serves too`
+    : `${advice} (resolver shows how each answers)`;
 }
 
 async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {
@@ -66,18 +72,21 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
   const owner = srvOwner(config.srvName, { ...name, host });
   if (host === "localhost" || (familyOf(host) === undefined && !host.includes("."))) {
     return fail(
+      "PEER_NO_HOST",
       `${full}: ${reason}, and no name server is asked for the host part ${host}`,
       "give a host part (node@svc.service.consul), or --domain, under which bare names are looked up",
     );
   }
   if (familyOf(host) !== undefined) {
     return fail(
+      "PEER_NOT_FOUND",
       `${full}: ${reason}`,
       "give --domain, under which the alive name has SRV records that lead to this address, or --fallback epmd where an EPMD runs there",
     );
   }
   if (isNomadHost(host, config.consulDomain)) return whyNotInNomad(asked, reason, examination);
-  if (nameProblem(owner) !== undefined) return fail(`${full}: ${reason}`, "see node-name");
+  if (nameProblem(owner) !== undefined)
+    return fail("PEER_NOT_FOUND", `${full}: ${reason}`, "give the VM a name that is possible in DNS");
   const domain = parseServiceDomain(host, config.consulDomain);
   if (domain && !config.dnsListen && (await isThere(examination))) {
     try {
@@ -89,7 +98,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       ]);
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
-      return { ...why, evidence: [reason, ...why.evidence] };
+      return after([reason], why);
     } catch {
       // consul-agent examines the agent; DNS may tell more.
     }
@@ -119,16 +128,18 @@ async function byAddress(
   const addresses = found.flat();
   if (addresses.length > 0) {
     return fail(
+      "PEER_NO_PORT",
       `${reason}, but there are addresses: ${addresses.join(", ")}. Without an SRV record the port is unknown`,
       "publish the node with an SRV record (a srv-epmd beside it does so), or give --fallback epmd where an EPMD runs at those addresses, or --fallback N where nodes listen on a fixed port",
     );
   }
   const inConsul = host.endsWith(`.${config.consulDomain}`);
   return fail(
+    "PEER_NOT_FOUND",
     `${reason}, and ${host} has no address`,
     inConsul
-      ? "check that the node runs beside a srv-epmd, and the spelling (srv-epmd names --cluster lists the nodes of a service)"
-      : "check the spelling, and that the name server knows the domain (see resolver)",
+      ? "compare the spelling with what srv-epmd names --cluster lists, and start the node beside a srv-epmd where it is not there"
+      : "compare the spelling, and give a name server that knows the domain: --dns [domain=]ip[:port]",
   );
 }
 
@@ -153,29 +164,31 @@ export const peerTcp: Check = {
 
 /** During a rolling update the old and the new instance share a name, so an endpoint that fails beside a good one is a warning. */
 export function softened(findings: readonly Finding[], another: boolean): Finding[] {
-  return findings.map((finding) => (another && finding.result === "fail" ? { ...finding, result: "warn" } : finding));
+  return findings.map((finding) => (another ? softer(finding) : finding));
 }
 
 function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
   const place = hostPort(endpoint);
   if (probe.connectMs !== undefined) return ok(`${place} accepts connections (${probe.connectMs.toFixed(1)} ms)`);
   const refused = isUpstream
-    ? "see mesh-upstream"
-    : "the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor on its machine (vm-listens, port-mapping), and compare the port there with this one";
+    ? "start the sidecar proxy here, which listens there for the node"
+    : "the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor on its machine, and compare the address and port that vm-listens and port-mapping show there with this one";
   switch (probe.result) {
     case "refused":
-      return fail(`${place} refuses connections: nothing listens there`, refused);
+      return fail("PEER_REFUSED", `${place} refuses connections: nothing listens there`, refused);
     case "unreachable":
       return fail(
+        "PEER_NO_ROUTE",
         `${place} cannot be reached from here (${probe.code})`,
         endpoint.family === 6
           ? "this machine has no route to that IPv6 address: publish an IPv4 address too (--advertise-address), or give this machine IPv6"
-          : "this machine has no route to that address: was a private address published? Check --advertise-address there",
+          : "this machine has no route to that address: was a private address published? Compare --advertise-address of serve there with the addresses of that machine",
       );
     default:
       return fail(
+        "PEER_NO_ANSWER",
         `${place} does not answer a connection attempt`,
-        "a firewall drops it, the machine is down, or the address is wrong: open the distribution port between the machines",
+        "open the distribution port between the machines: a firewall drops it, the machine is down, or the address is wrong",
       );
   }
 }

@@ -14,6 +14,7 @@ import type { Check, Examination } from "./examination.js";
 import { type LocalNode, NO_NODE } from "./local-epmd.js";
 import { usesNomad } from "./nomad.js";
 import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
+import { SEE_RESOLVER } from "./resolver.js";
 import { NOT_IN_MESH, whyUnpublished } from "./way.js";
 
 export const domain: Check = {
@@ -29,7 +30,9 @@ export const domain: Check = {
     }
     return together(
       doubts.map(({ kind, evidence, advice }) =>
-        kind === "unpublished" ? fail(evidence, advice) : warn(evidence, advice),
+        kind === "unpublished"
+          ? fail("DOMAIN_UNPUBLISHED", evidence, advice)
+          : warn("DOMAIN_DOUBTFUL", evidence, advice),
       ),
       "",
     );
@@ -43,7 +46,7 @@ export const portMapping: Check = {
     const { nomad, advertisePort, advertiseAddress, portLabel } = config;
     if (isInMesh(config) && !publishesToConsul(config)) return skip(NOT_IN_MESH);
     if (portLabel !== undefined && !portOfLabel(nomad.ports, portLabel)) {
-      return fail(noSuchLabel(portLabel, nomad.ports), labelAdvice(portLabel, nomad.ports));
+      return fail("PORT_NO_LABEL", noSuchLabel(portLabel, nomad.ports), labelAdvice(portLabel, nomad.ports));
     }
     const advice =
       nomad.ports.length === 0
@@ -60,23 +63,25 @@ export const portMapping: Check = {
         const told = `${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`;
         return unreserved(node, config, told) ?? ok(told);
       }
-      return fail(`peers cannot reach ${node.aliveName}: ${reached.reason}`, advice);
+      return fail("PORT_UNMAPPED", `peers cannot reach ${node.aliveName}: ${reached.reason}`, advice, node.aliveName);
     });
     return together(findings, NO_NODE);
   },
 };
 
 /** In the host's network a node is reached at any port, and only Nomad's own are kept free for the task. */
-function unreserved({ port, address }: LocalNode, config: Config, told: string): Finding | undefined {
+function unreserved({ aliveName, port, address }: LocalNode, config: Config, told: string): Finding | undefined {
   const { portLabel, nomad, advertisePort } = config;
   const label = portLabel === undefined ? undefined : portOfLabel(nomad.ports, portLabel);
   if (!label || label.taskPort === port || advertisePort !== undefined || address !== undefined) return undefined;
   return warn(
+    "PORT_UNRESERVED",
     [
       told,
       `that is not the port of the label ${label.label}, ${label.taskPort}: Nomad may give ${port} to another task`,
     ],
     `let the VM listen on ${label.taskPort} (ERL_DIST_PORT=${label.taskPort} with the srv_epmd module, else -kernel inet_dist_listen_min ${label.taskPort} inet_dist_listen_max ${label.taskPort})`,
+    aliveName,
   );
 }
 
@@ -111,51 +116,64 @@ export const registrationDns: Check = {
   },
 };
 
-/** By alive name: the check that explains why a node is not in DNS, where the cause is not DNS. */
+/** By alive name: what to do about a node that is not in DNS, where another check knows the cause. */
 async function whereToLook(examination: Examination): Promise<ReadonlyMap<string, string>> {
   const registrations = await ownRegistrations(examination).catch(() => []);
   const differences = await differencesOf(examination).catch(() => undefined);
   return new Map([
-    ...(differences?.found ?? []).map(({ aliveName }) => [aliveName, "see catalogue"] as const),
+    ...(differences?.found ?? []).map(
+      ({ aliveName }) => [aliveName, "see catalogue: Consul's servers differ from the agent"] as const,
+    ),
     ...registrations
       .filter((one) => !one.held || whyCritical(one) !== undefined)
-      .map(({ wanted }) => [wanted.aliveName, "see registration"] as const),
+      .map(
+        ({ wanted }) => [wanted.aliveName, "see registration: the agent does not have it, or has it critical"] as const,
+      ),
   ]);
 }
 
 const NOT_IN_DNS = [
-  "the name server must belong to that Consul (see resolver)",
+  "ask the DNS of that Consul: --dns consul=<address of the agent>:8600; another Consul does not have the node",
   'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
   "or the token is gone that the entry was registered with (see catalogue)",
 ];
 
 function visible(node: PublishedNode, advice: string | undefined, { config }: Examination): Finding {
-  const { full, resolution, inDns } = node;
+  const { full, aliveName, resolution, inDns } = node;
   switch (resolution.outcome) {
     case "unavailable":
-      return fail(`${full} cannot be looked up: ${resolution.cause}`, "see resolver");
+      return fail("DNS_UNAVAILABLE", `${full} cannot be looked up: ${resolution.cause}`, SEE_RESOLVER);
     case "not-found":
-      if (advice !== undefined) return fail(resolution.reason, advice);
+      if (advice !== undefined) return fail("DNS_MISSING", resolution.reason, advice, aliveName);
       return fail(
+        "DNS_MISSING",
         resolution.reason,
-        config.dnsListen ? "check that serve runs with this --dns-listen and --domain" : NOT_IN_DNS,
+        config.dnsListen ? "start serve with this --dns-listen and --domain" : NOT_IN_DNS,
+        aliveName,
       );
     case "found": {
       const places = listed(resolution.endpoints.map((endpoint) => hostPort(endpoint)));
       if (resolution.endpoints.some((endpoint) => isOwn(node, endpoint))) {
         if (inDns.outcome === "found") return ok(`${full} is at ${places}`);
         return warn(
+          "DNS_LEAVES_OUT",
           `${resolutionWords(inDns)}; but look-ups find ${full} in Consul's catalogue, at ${places}`,
-          advice ?? (inDns.outcome === "not-found" ? NOT_IN_DNS : "see resolver"),
+          advice ?? (inDns.outcome === "not-found" ? NOT_IN_DNS : SEE_RESOLVER),
+          aliveName,
         );
       }
       const wanted = node.places.map(({ address, port }) =>
         address === undefined ? `port ${port}` : hostPort(address, port),
       );
-      return warn(`${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`, [
-        "give doctor the options and the environment of serve",
-        "or another machine has published a node of this name",
-      ]);
+      return warn(
+        "DNS_ELSEWHERE",
+        `${full} is at ${places}, but by these options it is at ${wanted.join(" and ")}`,
+        [
+          "give doctor the options and the environment of serve",
+          "or another machine has published a node of this name",
+        ],
+        aliveName,
+      );
     }
     default:
       return resolution satisfies never;
@@ -184,16 +202,20 @@ async function dialled(node: PublishedNode, examination: Examination): Promise<F
     const { full } = node;
     if (!isOwn(node, endpoint)) return ok(`${full} is also at ${place}, on another machine`);
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
-      return fail(`${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`, [
-        "see vm-listens",
-        "else the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
-      ]);
+      const evidence = `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`;
+      const advice = [
+        "the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
+        "or the VM does not listen there: vm-listens shows where it does",
+      ];
+      return fail("PUBLISHED_NOT_REACHED", evidence, advice, node.aliveName);
     }
     if (isLoopback(endpoint.address) && !examination.config.dnsListen) {
-      return warn(`${full} is published at ${place}, a loopback address: peers on other machines dial themselves`, [
+      const evidence = `${full} is published at ${place}, a loopback address: peers on other machines dial themselves`;
+      const advice = [
         "give --advertise-address, or the Consul agent an address of the machine (bind_addr, advertise_addr)",
         "if all nodes are on this machine, nothing needs to be done",
-      ]);
+      ];
+      return warn("PUBLISHED_LOOPBACK", evidence, advice, node.aliveName);
     }
     return ok(`${full} is reached at ${place}`);
   });
@@ -224,6 +246,7 @@ async function throughHost(node: PublishedNode, examination: Examination): Promi
       case "other-node":
       case "not-erlang":
         return fail(
+          "HAIRPIN_OTHER",
           `${node.full} is published at ${place}: ${probeWords(probe, node.full, endpoint)}`,
           "the port is mapped to another program: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
         );

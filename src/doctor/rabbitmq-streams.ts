@@ -40,6 +40,7 @@ export const rabbitmqStreams: Check = {
         : `${own}, the name of this machine, is ${listed(four)} here: a stream leader that dials it reaches its own machine, so streams get no replica on ${broker.aliveName}`;
     const address = machine.addresses().find((one) => familyOf(one) === 4 && isReached(one)) ?? "10.0.0.1";
     return warn(
+      "STREAMS_HOST",
       evidence,
       `if you use streams: give ${own} an address that the other brokers reach, such as ${address} ${own} in /etc/hosts, open TCP 6000-6500 between the brokers, and with TLS put ${own} into the certificate`,
     );

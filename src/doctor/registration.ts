@@ -4,8 +4,9 @@ import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../pu
 import { META_NODE, type Obstacle, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
 import { listed } from "../text.js";
-import { isThere, messageOf, NO_AGENT } from "./consul.js";
+import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import type { DaemonReport } from "./local-epmd.js";
 import {
@@ -38,8 +39,9 @@ export const registration: Check = {
       );
     } catch (error) {
       return fail(
+        "REGISTRATION_UNTOLD",
         `the agent does not list what is registered: ${messageOf(error)}`,
-        "see consul-agent and consul-token",
+        NO_AGENT_ADVICE,
       );
     }
   },
@@ -60,11 +62,27 @@ function daemonReason({ wanted }: OwnRegistration, status: DaemonReport | undefi
   return consul?.reason ?? status?.nodes.find(({ name }) => name === wanted.aliveName)?.reason;
 }
 
-const ADVICE: Readonly<Record<Obstacle["kind"] | "not-passed", string>> = {
-  "not-passed": "no srv-epmd refreshes it: check that the daemon runs and reaches the agent",
-  maintenance: "end the maintenance when the work is done: consul maint -disable, for an entry with -service=<its id>",
-  tcp: "the agent cannot connect to that endpoint: see vm-listens and port-mapping, or run serve without --tcp-check",
-  other: "look at that check: Consul's DNS leaves out every entry that has a critical check",
+const OBSTACLES: Readonly<
+  Record<Obstacle["kind"] | "not-passed", { readonly code: ProblemCode; readonly advice: string }>
+> = {
+  "not-passed": {
+    code: "REGISTRATION_NOT_PASSED",
+    advice:
+      "no srv-epmd refreshes it: see that serve runs here, and look for 'the Consul agent does not answer' and 'refuses the token' in its log",
+  },
+  maintenance: {
+    code: "REGISTRATION_MAINTENANCE",
+    advice: "end the maintenance when the work is done: consul maint -disable, for an entry with -service=<its id>",
+  },
+  tcp: {
+    code: "REGISTRATION_TCP",
+    advice:
+      "the agent cannot connect to that endpoint: let the VM listen there (vm-listens and port-mapping show where it does), or run serve without --tcp-check",
+  },
+  other: {
+    code: "REGISTRATION_OTHER_CHECK",
+    advice: "put right what that check tests: Consul's DNS leaves out every entry that has a critical check",
+  },
 };
 
 function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string): Finding {
@@ -72,22 +90,26 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   const { aliveName, service, port, address, tags } = wanted;
   if (!held) {
     const evidence = `${aliveName} is registered here, but not in Consul as an instance of ${service}`;
-    if (!daemonRuns) return fail(evidence, "only srv-epmd publishes nodes: see epmd-port");
-    return fail(why === undefined ? evidence : [evidence, `srv-epmd says: ${why}`], [
-      "see consul-token",
+    if (!daemonRuns) {
+      const advice = "only srv-epmd publishes nodes: start srv-epmd serve, and let the VM register with it";
+      return fail("REGISTRATION_MISSING", evidence, advice, aliveName);
+    }
+    const said = why === undefined ? evidence : [evidence, `srv-epmd says: ${why}`];
+    const advice = [
+      `look for ${aliveName} in the log of serve: its line 'not published' has the reason`,
       "start serve with the same --domain as doctor",
-      "its log says which nodes are not published, and why",
-    ]);
+      `it needs a token that may write the service: service "${service}" { policy = "write" }`,
+    ];
+    return fail("REGISTRATION_MISSING", said, advice, aliveName);
   }
   const where =
     held.address === undefined ? `port ${held.port} of the agent's address` : hostPort(held.address, held.port);
   const critical = whyCritical(registration);
   if (critical !== undefined) {
     const words = critical === "not-passed" ? `its check ${ttlCheckId(held.id)} is critical` : critical.words;
-    return fail(
-      `${aliveName} is registered at ${where}, and Consul's DNS leaves it out: ${words}`,
-      ADVICE[critical === "not-passed" ? critical : critical.kind],
-    );
+    const { code, advice } = OBSTACLES[critical === "not-passed" ? critical : critical.kind];
+    const evidence = `${aliveName} is registered at ${where}, and Consul's DNS leaves it out: ${words}`;
+    return fail(code, evidence, advice, aliveName);
   }
   const same =
     held.port === port &&
@@ -98,8 +120,10 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
   if (same) return ok(told);
   const meant = address === undefined ? `port ${port} of the agent's address` : hostPort(address, port);
   return warn(
+    "REGISTRATION_DIFFERS",
     [told, `by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`],
     "give doctor the options and the environment of serve, or restart serve with these",
+    aliveName,
   );
 }
 
@@ -116,7 +140,7 @@ export const sameName: Check = {
       const findings = await Promise.all(services.map((service) => ofService(service, wanted, examination)));
       return together(findings.flat(), NO_PUBLISHED_NODE);
     } catch (error) {
-      return warn(`the agent does not list other instances: ${messageOf(error)}`, "see consul-agent");
+      return warn("NAME_UNTOLD", `the agent does not list other instances: ${messageOf(error)}`, NO_AGENT_ADVICE);
     }
   },
 };
@@ -142,7 +166,9 @@ function judgeName(entry: ServiceEntry, members: MembersByName, owner: string): 
   if (others === undefined) return skip(`Consul does not list ${node} to this token, or not yet: see registration`);
   if (others.length === 0) return ok(`${node} is published only from here`);
   return fail(
+    "NAME_TWICE",
     `another ${node} is published at ${listed(others.map(({ place, serviceId }) => `${place} (${serviceId})`))}: look-ups lead to either`,
     "two nodes of one name cannot be in one cluster: stop one of them, or give it another name. If nobody started a second one, one of the two may be an impostor: --register-uid names the users whose processes may register here",
+    entry.aliveName,
   );
 }

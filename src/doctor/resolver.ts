@@ -10,14 +10,18 @@ import { isUnder, parseServiceDomain, servedDomains } from "../names/domains.js"
 import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { agentHost } from "./consul.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
+import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import { NOT_IN_MESH } from "./way.js";
 
 /** For one try; a datagram may get lost, so there are two. Milliseconds. */
 const TRY_TIMEOUT = 1_500;
 const TRIES = 2;
+
+export const SEE_RESOLVER =
+  "give a name server that answers: --dns [domain=]ip[:port]; resolver shows how each that is asked does";
 
 type ServerState = Knowledge | { readonly kind: "dead"; readonly said: string };
 
@@ -49,19 +53,30 @@ async function askFor(domain: string, examination: Examination): Promise<Finding
   const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
   const whence = isNamed ? "" : " (resolv.conf)";
   const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
-  const finding = judge(domain, said, whence, examinedAdvice(domain, config));
+  const code = codeOf(said, config);
+  const finding = judge(domain, said, whence, examinedAdvice(domain, config), code);
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
-  const advice = (await agentAdvice(config, said)) ?? finding.advice;
+  const advice = partsOf((await agentAdvice(config, said)) ?? finding.advice);
   const listed = await inCatalogue(domain, examination);
-  if (listed === 0) return fail(finding.evidence, advice);
+  if (listed === 0) return fail(code, finding.evidence, advice);
   const instances = listed === 1 ? "an instance" : `${listed} instances`;
   return warn(
+    code,
     [...finding.evidence, `look-ups are answered from Consul's catalogue, which lists ${instances} there`],
-    [
-      "DNS is asked only for what the catalogue does not hold, and while Consul's agent does not answer",
-      ...(typeof advice === "string" ? [advice] : advice),
-    ],
+    [...advice, "DNS is asked only for what the catalogue does not hold, and while Consul's agent does not answer"],
   );
+}
+
+type Asked = readonly { readonly server: NameServer; readonly said: ServerState }[];
+
+/** Why no name server knows the domain. */
+function codeOf(asked: Asked, config: Config): ProblemCode {
+  const agent = consulDns(config);
+  const kinds = new Set(asked.map(({ said }) => said.kind));
+  if (asked.length === 0) return "RESOLVER_NONE";
+  if (asked.every(({ server }) => server.address === agent.address)) return "RESOLVER_AGENT";
+  if (kinds.has("foreign")) return "RESOLVER_FOREIGN";
+  return kinds.has("refuses") ? "RESOLVER_REFUSES" : "RESOLVER_DEAD";
 }
 
 /** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */
@@ -80,10 +95,7 @@ async function inCatalogue(domain: string, { config, connect }: Examination): Pr
 }
 
 /** Advice from what answers at the default address of the agent's DNS; undefined where nothing answers. */
-async function agentAdvice(
-  config: Config,
-  asked: readonly { readonly server: NameServer; readonly said: ServerState }[],
-): Promise<string | undefined> {
+async function agentAdvice(config: Config, asked: Asked): Promise<string | undefined> {
   const agent = consulDns(config);
   const { consulDomain } = config;
   const at = hostPort(agent);
@@ -96,14 +108,10 @@ async function agentAdvice(
   return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
-function judge(
-  domain: string,
-  answers: readonly { readonly server: NameServer; readonly said: ServerState }[],
-  whence: string,
-  advice: readonly string[],
-): Finding {
+function judge(domain: string, answers: Asked, whence: string, advice: readonly string[], code: ProblemCode): Finding {
   if (answers.length === 0) {
     return fail(
+      "RESOLVER_NONE",
       `no name server is asked for ${domain}: resolv.conf names only the gateway`,
       "give --gateway-forward or --dns",
     );
@@ -111,10 +119,17 @@ function judge(
   const words = answers.map(({ server, said }) => `${hostPort(server)}${whence} ${verb(said)}`).join(", ");
   const evidence = `${domain}: ${words}`;
   const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
-  if (!has("knows", "vague")) return fail(evidence, advice);
+  if (!has("knows", "vague")) return fail(code, evidence, advice);
   if (has("foreign", "vague"))
-    return warn(evidence, ["an answer of a server that does not know the domain counts like any other", ...advice]);
-  if (has("dead", "refuses")) return warn(evidence, ["look-ups lose time with the server that fails", ...advice]);
+    return warn("RESOLVER_FOREIGN", evidence, [
+      ...advice,
+      "an answer of a server that does not know the domain counts like any other",
+    ]);
+  if (has("dead", "refuses"))
+    return warn("RESOLVER_DEAD", evidence, [
+      "take the server that fails out of --dns or resolv.conf, or start it: look-ups lose time with it",
+      ...advice,
+    ]);
   return ok(evidence);
 }
 

@@ -29,8 +29,8 @@ export const serveOptions: Check = {
 /** Where one runs, it was started with other options. */
 function whyRefused(complaints: readonly string[], runs: boolean): Finding {
   const evidence = complaints.map((complaint) => `serve does not start with these options: ${complaint}`);
-  if (!runs) return fail(evidence, "put that right and start serve: its log says the same");
-  return warn([...evidence, "a srv-epmd runs here, so it has other options"], GIVE);
+  if (!runs) return fail("OPTIONS_REFUSED", evidence, "put that right and start serve: its log says the same");
+  return warn("OPTIONS_REFUSED", [...evidence, "a srv-epmd runs here, so it has other options"], GIVE);
 }
 
 async function compare({ config, daemon }: Examination): Promise<Finding> {
@@ -39,6 +39,7 @@ async function compare({ config, daemon }: Examination): Promise<Finding> {
   const differences = otherOptions(wayOf(status), wayHere(config));
   if (differences.length === 0) return ok(`${STARTS}, and the srv-epmd here has the same`);
   return warn(
+    "OPTIONS_DIFFER",
     ["the srv-epmd here has other options than doctor", ...differences.map(({ evidence }) => evidence)],
     `${GIVE}: ${differences.map(({ variable }) => variable).join(" ")}`,
   );

@@ -34,15 +34,19 @@ async function unregistered({ epmd, vms: running, config }: Examination): Promis
     const evidence = `a VM runs here as ${aliveName} (process ${pid}), and is not registered`;
     if (epmdPort === config.port) {
       return warn(
+        "VM_UNREGISTERED",
         evidence,
         "it started before srv-epmd, or lost its connection: VMs since OTP 25 register again within 2 s, an older one has to be restarted",
+        aliveName,
       );
     }
     // Where srv-epmd has nodes, the VM may belong to another EPMD on purpose.
     if (names.size > 0) return [];
     return warn(
+      "VM_OTHER_EPMD",
       `${evidence}: it asks the EPMD on port ${epmdPort}, and srv-epmd has ${config.port}`,
       `give it ERL_EPMD_PORT=${config.port}, or start srv-epmd with --port ${epmdPort}`,
+      aliveName,
     );
   });
 }
@@ -52,6 +56,7 @@ function asksNone({ config }: Examination, listeners: readonly IpPort[]): Findin
   const port = config.nomad.erlDistPort;
   if (port === undefined || reachability(listeners, port).addresses.length === 0) return undefined;
   return warn(
+    "VM_ASKS_NO_EPMD",
     `no node is registered here, and something listens on ERL_DIST_PORT=${port}${processWords(findListener(port))}`,
     "if it is a VM: it started before srv-epmd, or uses no EPMD (-erl_epmd_port, which relx sets with ERL_DIST_PORT). Restart it, or publish it with --publish-node",
   );
@@ -67,8 +72,10 @@ function listening(
   const where = addresses.map((one) => hostPort(one, port)).join(" and ");
   if (addresses.length === 0) {
     return fail(
+      "VM_PORT_CLOSED",
       `${aliveName} has registered port ${port}, and nothing listens there`,
-      "its VM is in another network namespace, or has closed its listener: run srv-epmd in the network namespace of the VM, and look at the VM",
+      "its VM is in another network namespace, or has closed its listener: run srv-epmd in the network namespace of the VM (nsenter --net -t <its process>). In the same one, the VM hangs or its listener is closed: restart it",
+      aliveName,
     );
   }
   if (!loopbackOnly) return ok(`${aliveName} listens on ${where}`);
@@ -80,7 +87,8 @@ function listening(
     "start its VM without -kernel inet_dist_use_interface '{127,0,0,1}', or with '{0,0,0,0}' there ('{0,0,0,0,0,0,0,0}' for inet6_tcp)",
     "in a mesh, give --mesh",
   ];
-  return publishesToConsul(config) ? fail(evidence, advice) : warn(evidence, advice);
+  const say = publishesToConsul(config) ? fail : warn;
+  return say("VM_ON_LOOPBACK", evidence, advice, aliveName);
 }
 
 function otherPort({ config }: Examination, nodes: readonly LocalNode[]): Finding[] {
@@ -88,6 +96,7 @@ function otherPort({ config }: Examination, nodes: readonly LocalNode[]): Findin
   if (port === undefined || nodes.some((node) => node.port === port)) return [];
   return [
     warn(
+      "VM_DIST_PORT_UNUSED",
       `ERL_DIST_PORT=${port} is in this environment, and no node listens there`,
       `was it meant for the VM? Plain erl ignores it: give the VM -kernel inet_dist_listen_min ${port} inet_dist_listen_max ${port}, or the srv_epmd module`,
     ),

@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.js";
 import { isInMesh, isMeshed } from "../mesh/core/upstreams.js";
 import { publishesToConsul } from "../publish/core/publication.js";
-import { type Finding, skip, warn } from "./core/finding.js";
+import { type Finding, skip, softer } from "./core/finding.js";
 import type { Check } from "./examination.js";
 
 const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
@@ -28,8 +28,7 @@ export function besideUpstreams(check: Check): Check {
 
 function softened(finding: Finding, config: Config): Finding {
   if (finding.result !== "fail" || isMeshed(config) || !isInMesh(config)) return finding;
-  return warn(finding.evidence, [
+  return softer(finding, [
     "no node that is behind an upstream needs it: where each peer has one, give serve --mesh and --register none (SRV_EPMD_MESH=true, SRV_EPMD_REGISTER=none)",
-    ...finding.advice,
   ]);
 }

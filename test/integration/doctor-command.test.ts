@@ -8,11 +8,51 @@ import { freePort } from "../support/free-port.js";
 
 const IDS = CHECKS.map(({ id }) => id);
 
-test("doctor tells every check on a line, in order, with advice below what is not well, and sums up", async () => {
+test("doctor gives the verdict: each problem with its evidence and one action, and how many checks are well", async () => {
   const port = await freePort();
   const { code, stdout, stderr } = await runCommand(["doctor", "--port", String(port)]);
   expect([code, stderr]).toEqual([1, ""]);
-  const lines = stdout.split("\n").slice(0, -1);
+  const [problem, action, sum, ...rest] = stdout.split("\n");
+  expect(problem).toBe(`fail  nothing listens on 127.0.0.1:${port} (epmd-port)`);
+  expect(action).toMatch(/^ {6}do: {2}start srv-epmd serve here/);
+  expect(sum).toMatch(/^1 problem; \d+ ok, \d+ skipped \(--all\)$/);
+  const [ok = 0, skipped = 0] = (sum?.match(/\d+(?= ok| skipped)/g) ?? []).map(Number);
+  expect([ok + skipped, rest]).toEqual([IDS.length - 1, [""]]);
+});
+
+test("doctor tells what follows from a problem under it, and not as a problem of its own", async () => {
+  // Both are the machine of the agent, on which nothing answers.
+  const dead = String(await freePort());
+  const consul = ["--domain", "svc", "--consul", `http://127.0.0.1:${dead}`, "--dns", `127.0.0.1:${dead}`];
+  const args = ["doctor", "--port", String(await freePort()), ...consul, "node_b@svc"];
+  const [{ code, stdout }, { stdout: json }] = await Promise.all([runCommand(args), runCommand([...args, "--json"])]);
+  expect(code).toBe(1);
+  const lines = stdout.split("\n");
+  const problems = lines.filter((line) => /^(fail|warn)/.test(line));
+  expect(problems).toEqual([expect.stringMatching(/\(consul-agent\)$/), expect.stringMatching(/\(epmd-port\)$/)]);
+  expect(lines.slice(2, 4)).toEqual([
+    expect.stringMatching(/^ {6}so: {2}resolver: svc\.service\.consul: 127\.0\.0\.1:\d+ does not answer/),
+    expect.stringMatching(/^ {11}peer-records: node_b@svc\.service\.consul: /),
+  ]);
+  expect(lines).toContain("VMs here do not reach node_b@svc.service.consul");
+  const told = new Map(
+    json
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => [JSON.parse(line).check, JSON.parse(line)] as const),
+  );
+  expect(told.get("consul-agent")).toMatchObject({ code: "CONSUL_DOWN" });
+  expect(told.get("consul-agent")).not.toHaveProperty("follows");
+  expect(told.get("resolver")).toMatchObject({ code: "RESOLVER_AGENT", follows: "CONSUL_DOWN" });
+  expect(told.get("peer-records")).toMatchObject({ code: "PEER_UNAVAILABLE", follows: "RESOLVER_AGENT" });
+});
+
+test("doctor --all tells every check on a line, in order, with advice below what is not well, then the verdict", async () => {
+  const port = await freePort();
+  const { code, stdout, stderr } = await runCommand(["doctor", "--all", "--port", String(port)]);
+  expect([code, stderr]).toEqual([1, ""]);
+  const [all = "", verdict = ""] = stdout.split("\n\n");
+  const lines = all.split("\n");
   // Neighbours that are skipped for one reason share a line.
   const ids = lines.flatMap((line) => {
     const [, id, also = ""] = /^(?:ok|warn|fail|skip) +([a-z-]+) {2,}\S.*?(?: \(also (.*)\))?$/.exec(line) ?? [];
@@ -25,11 +65,11 @@ test("doctor tells every check on a line, in order, with advice below what is no
   expect(lines[0]).toBe("ok    serve-options       serve starts with these options");
   const at = lines.indexOf(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
   expect(lines[at + 1]).toMatch(/^ {6}start srv-epmd serve here/);
-  expect(lines.at(-1)).toBe(`1 of ${IDS.length} checks failed: epmd-port`);
+  expect(verdict).toMatch(/^fail {2}nothing listens .*\(epmd-port\)\n[\s\S]*\n1 problem; \d+ ok, \d+ skipped\n$/);
 });
 
 test("doctor paints on a terminal alone, and not where NO_COLOR is set", async () => {
-  const args = ["doctor", "--port", String(await freePort())];
+  const args = ["doctor", "--all", "--port", String(await freePort())];
   const [painted, plain] = await Promise.all([
     runCommand(args, { stdoutIsTerminal: true }),
     runCommand(args, { stdoutIsTerminal: true, env: { NO_COLOR: "1" } }),
@@ -41,7 +81,7 @@ test("doctor paints on a terminal alone, and not where NO_COLOR is set", async (
 });
 
 test("doctor breaks its lines between words on a terminal, so that columns stay columns", async () => {
-  const args = ["doctor", "--port", String(await freePort())];
+  const args = ["doctor", "--all", "--port", String(await freePort())];
   const { stdout } = await runCommand(args, { stdoutIsTerminal: true, columns: 80, env: { NO_COLOR: "1" } });
   const lines = stdout.split("\n");
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
@@ -73,7 +113,7 @@ test("doctor takes the options of serve, and says what is wrong with them as ser
   expect([beside.code, beside.stderr]).toEqual([1, ""]);
   // First, since nothing else is right before that is.
   expect(JSON.parse(beside.stdout.split("\n")[0] ?? "")).toEqual({
-    ...{ check: "serve-options", result: "fail", facts: { code: "CONFIG_CONFLICT" } },
+    ...{ check: "serve-options", result: "fail", code: "OPTIONS_REFUSED", facts: { code: "CONFIG_CONFLICT" } },
     evidence: expect.stringMatching(/^serve does not start with these options: --dns-listen .*give --domain too/),
     advice: expect.stringContaining("start serve"),
   });
@@ -94,9 +134,10 @@ test("doctor does not let a name from the network drive the terminal, or break a
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const port = (server.address() as { port: number }).port;
-  const { stdout } = await runCommand(["doctor", "--port", String(port)]);
+  const { stdout } = await runCommand(["doctor", "--all", "--port", String(port)]);
   server.close();
   expect(stdout).toContain("with the nodes evil\\x1b[2J; none\n");
+  expect(stdout).toContain("with the nodes evil\\x1b[2J; none (epmd-port)\n");
   expect(stdout).not.toContain("\x1b");
 });
 

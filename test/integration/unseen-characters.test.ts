@@ -100,7 +100,7 @@ describe("a name with characters that are not seen is written out", () => {
 
   test("by doctor", async () => {
     const { port } = await daemon();
-    const args = ["doctor", "--port", String(port), "--admin", "none", "--consul", "http://127.0.0.1:1"];
+    const args = ["doctor", "--all", "--port", String(port), "--admin", "none", "--consul", "http://127.0.0.1:1"];
     await expectShown(args, SHOWN);
     await expectShown([...args, "--json"], IN_JSON);
   });

@@ -59,7 +59,7 @@ requirePeer("consul")("srv-epmd doctor, where Consul's servers and its agent dif
     );
     expect(of("registration").advice).toContain("consul maint -disable");
     expect(of("catalogue").result).toBe("ok");
-    expect(of("registration-dns")).toMatchObject({ result: "fail", advice: "see registration" });
+    expect(of("registration-dns")).toMatchObject({ result: "fail", follows: "REGISTRATION_MAINTENANCE" });
   });
 
   test("the token that the entry was registered with is gone: the catalogue says so, and not the rights of DNS", async () => {
@@ -73,7 +73,7 @@ requirePeer("consul")("srv-epmd doctor, where Consul's servers and its agent dif
       /^the agent has node_a, and Consul's servers do not: .* with the token that registered it, and that token was deleted/,
     );
     expect(of("catalogue").advice).toContain("it registers the entries again");
-    expect(of("registration-dns")).toMatchObject({ result: "fail", advice: "see catalogue" });
+    expect(of("registration-dns")).toMatchObject({ result: "fail", follows: "CATALOGUE_DIFFERS" });
   });
 
   test("a token that may not see the servers' catalogue: that it may not, and what could be", async () => {

@@ -153,7 +153,7 @@ requirePeer(
     expect([code, having("fail")]).toEqual([1, ["peer-tcp", "mesh-upstream"]]);
     expect(of("mesh-upstream").evidence).toContain(`nothing listens on 127.0.0.1:${listener}`);
     expect(of("mesh-upstream").advice).toMatch(/consul connect proxy -sidecar-for .*connect-proxy-<service>/);
-    expect(of("peer-tcp").advice).toBe("see mesh-upstream");
+    expect(of("peer-tcp")).toMatchObject({ code: "PEER_REFUSED", follows: "UPSTREAM_CLOSED" });
     const { code: resolved, stdout } = await runCli(
       ["resolve", "b@svc", "--mesh", "--trace", "--probe", "--consul", cluster.consul.socketUrl],
       { netns: cluster.host(0) },

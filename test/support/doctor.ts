@@ -4,6 +4,9 @@ import { waitFor } from "./wait-for.js";
 export interface Told {
   readonly check: string;
   readonly result: "ok" | "warn" | "fail" | "skip";
+  readonly code?: string;
+  /** Code of the problem that it follows from. */
+  readonly follows?: string;
   readonly evidence: string;
   readonly advice?: string;
   readonly facts?: Readonly<Record<string, unknown>>;

@@ -4,7 +4,7 @@ import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
-import { fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { after, fail, ok, problemsOf, skip, softer, together, warn } from "../../src/doctor/core/finding.js";
 import { reachability } from "../../src/doctor/local-epmd.js";
 import { knowledgeOf } from "../../src/doctor/resolver.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
@@ -12,17 +12,30 @@ import { listed, nearest } from "../../src/text.js";
 
 describe("findings of one kind together", () => {
   test("count as the worst of them, which is told first, and say the same advice once", () => {
-    const all = [ok("a is well"), fail("b is not", "do x"), warn("c may be", "do y"), fail("d is not", "do x")];
-    expect(together(all, "none")).toEqual(fail(["b is not", "d is not", "c may be", "a is well"], ["do x", "do y"]));
+    const all = [
+      ok("a is well"),
+      fail("VM_PORT_CLOSED", "b is not", "do x", "b"),
+      warn("VM_ON_LOOPBACK", "c may be", "do y"),
+      fail("VM_PORT_CLOSED", "d is not", "do x", "d"),
+    ];
+    const one = together(all, "none");
+    expect(one).toMatchObject({ result: "fail", evidence: ["b is not", "d is not", "c may be", "a is well"] });
+    expect(one).toMatchObject({ advice: ["do x", "do y"] });
+    expect(problemsOf(one).map(({ code, result, about }) => [code, result, about])).toEqual([
+      ["VM_PORT_CLOSED", "fail", "b"],
+      ["VM_PORT_CLOSED", "fail", "d"],
+      ["VM_ON_LOOPBACK", "warn", undefined],
+    ]);
     expect(together([skip("s"), ok("a")], "none")).toEqual(ok(["a", "s"]));
     expect(together([], "none")).toEqual(skip("none"));
   });
 
   test("are not told all where there are many", () => {
-    const many = Array.from({ length: 40 }, (_, n) => fail(`n${n}`, `do ${n}`));
-    expect(together(many, "none")).toEqual(
-      fail(["n0", "n1", "n2", "n3", "and 36 more"], ["do 0", "do 1", "do 2", "do 3"]),
-    );
+    const many = Array.from({ length: 40 }, (_, n) => fail("VM_PORT_CLOSED", `n${n}`, `do ${n}`));
+    expect(together(many, "none")).toMatchObject({
+      ...{ result: "fail", evidence: ["n0", "n1", "n2", "n3", "and 36 more"] },
+      advice: ["do 0", "do 1", "do 2", "do 3"],
+    });
     expect([listed(["a", "b"]), listed(["a", "b", "c"], 2)]).toEqual(["a, b", "a, b, and 1 more"]);
   });
 });
@@ -45,6 +58,17 @@ test.each([
   ["consul", ["c"], undefined],
 ])("of %s and %j what was probably meant is %s", (written, names, expected) => {
   expect(nearest(written, names)).toBe(expected);
+});
+
+test("a failure becomes a warning with its evidence and its code, and with evidence that comes first", () => {
+  const failed = together([ok("a is well"), fail("PEER_REFUSED", "b is not", "do x")], "none");
+  expect(softer(failed, ["or do nothing"])).toEqual({
+    ...{ result: "warn", evidence: ["b is not", "a is well"], advice: ["or do nothing", "do x"] },
+    problems: [{ ...problemsOf(failed)[0], result: "warn", advice: ["or do nothing", "do x"] }],
+  });
+  expect(softer(ok("a"))).toEqual(ok("a"));
+  expect(after(["first"], fail("PEER_REFUSED", "b", "do x"))).toEqual(fail("PEER_REFUSED", ["first", "b"], "do x"));
+  expect(after(["first"], ok("b"))).toEqual(ok(["first", "b"]));
 });
 
 describe("the kernel's table of sockets", () => {

@@ -1,9 +1,28 @@
+import type { ProblemCode } from "./problems.js";
+
+/** Something that is not as it should be. */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly result: "warn" | "fail";
+  readonly evidence: readonly string[];
+  /** What to do; the first part is the one action of a verdict, the others are told with all checks. */
+  readonly advice: readonly string[];
+  /** Alive name of the node, or the domain: problems of different ones do not follow from each other. */
+  readonly about?: string | undefined;
+}
+
 /** What a check has found, with advice where something is to be done: parts that a report puts on a line each. */
 export type Finding = (
   | { readonly result: "ok"; readonly evidence: readonly string[] }
   /** The check does not apply or cannot be made; the evidence says why. */
   | { readonly result: "skip"; readonly evidence: readonly string[] }
-  | { readonly result: "warn" | "fail"; readonly evidence: readonly string[]; readonly advice: readonly string[] }
+  | {
+      readonly result: "warn" | "fail";
+      readonly evidence: readonly string[];
+      readonly advice: readonly string[];
+      /** At least one; the worst first. */
+      readonly problems: readonly Problem[];
+    }
 ) & { readonly facts?: Facts };
 
 /** What was found, for programs: values of JSON by stable names. */
@@ -18,16 +37,44 @@ export const partsOf = (parts: Parts): readonly string[] => (typeof parts === "s
 
 export const ok = (evidence: Parts): Finding => ({ result: "ok", evidence: partsOf(evidence) });
 export const skip = (evidence: Parts): Finding => ({ result: "skip", evidence: partsOf(evidence) });
-export const warn = (evidence: Parts, advice: Parts): Finding => advised("warn", evidence, advice);
-export const fail = (evidence: Parts, advice: Parts): Finding => advised("fail", evidence, advice);
 
-function advised(result: "warn" | "fail", evidence: Parts, advice: Parts): Finding {
-  return { result, evidence: partsOf(evidence), advice: partsOf(advice) };
+/** @param about alive name of the node, or the domain */
+export const warn = (code: ProblemCode, evidence: Parts, advice: Parts, about?: string): Finding =>
+  ofProblem({ code, result: "warn", evidence: partsOf(evidence), advice: partsOf(advice), about });
+
+/** @param about alive name of the node, or the domain */
+export const fail = (code: ProblemCode, evidence: Parts, advice: Parts, about?: string): Finding =>
+  ofProblem({ code, result: "fail", evidence: partsOf(evidence), advice: partsOf(advice), about });
+
+function ofProblem(problem: Problem): Finding {
+  const { result, evidence, advice } = problem;
+  return { result, evidence, advice, problems: [problem] };
+}
+
+export function problemsOf(finding: Finding): readonly Problem[] {
+  return "problems" in finding ? finding.problems : [];
+}
+
+/** A failure as a warning. @param first advice that comes before the other */
+export function softer(finding: Finding, first: readonly string[] = []): Finding {
+  if (finding.result !== "fail") return finding;
+  const problems = finding.problems.map((problem): Problem => {
+    return problem.result === "warn" ? problem : { ...problem, result: "warn", advice: [...first, ...problem.advice] };
+  });
+  return { ...finding, result: "warn", advice: [...first, ...finding.advice], problems };
+}
+
+/** The finding with evidence before its own. */
+export function after(first: readonly string[], finding: Finding): Finding {
+  const evidence = [...first, ...finding.evidence];
+  if (!("problems" in finding)) return { ...finding, evidence };
+  const problems = finding.problems.map((problem) => ({ ...problem, evidence: [...first, ...problem.evidence] }));
+  return { ...finding, evidence, problems };
 }
 
 const SEVERITY: readonly FindingResult[] = ["fail", "warn", "ok", "skip"];
 /** Findings that are told of one check: a machine may have hundreds of nodes. */
-const MOST_TOLD = 4;
+export const MOST_TOLD = 4;
 
 /**
  * Makes one finding of several. It has the worst result, tells the worst first, and gives the same advice once.
@@ -41,5 +88,6 @@ export function together(findings: readonly Finding[], none: string): Finding {
   const evidence = [...sorted.slice(0, MOST_TOLD).flatMap((finding) => finding.evidence), ...more];
   if (worst.result === "ok" || worst.result === "skip") return { result: worst.result, evidence };
   const advice = new Set(sorted.flatMap((finding) => ("advice" in finding ? finding.advice : [])));
-  return { result: worst.result, evidence, advice: Array.from(advice).slice(0, MOST_TOLD) };
+  const problems = sorted.flatMap(problemsOf);
+  return { result: worst.result, evidence, advice: Array.from(advice).slice(0, MOST_TOLD), problems };
 }

@@ -31,20 +31,20 @@ export function hungUp(place: string, destination: string, links: readonly Inten
   const taken = `${place}: the sidecar proxy here accepts the connection, and ends it without a word`;
   const behind = [
     `see that the proxy of ${destination} runs and is healthy in Consul (under Nomad its task connect-proxy-${destination})`,
-    `see that a VM listens behind it, at the port of the service ${destination}: run srv-epmd doctor on its machine`,
+    `see that a VM listens behind it, at the port of the service ${destination}: vm-listens of srv-epmd doctor on its machine shows where it does`,
   ];
   const [denied] = links.filter(({ isAllowed }) => isAllowed === false);
   if (denied) {
     const evidence = [taken, `an intention, or the default, does not let ${denied.source} connect to ${destination}`];
-    return fail(evidence, [
+    return fail("MESH_DENIED", evidence, [
       `allow it: ${allowCommand(denied)}`,
       ...behind.map((text) => `if that does not help, ${text}`),
     ]);
   }
   const unknown = links.filter(({ isAllowed }) => isAllowed === undefined);
-  if (links.length > 0 && unknown.length === 0) return fail([taken, "intentions allow it"], behind);
+  if (links.length > 0 && unknown.length === 0) return fail("MESH_HUNG_UP", [taken, "intentions allow it"], behind);
   const asked = links.length > 0 ? unknown : [{ source: "<service of the nodes here>", destination }];
-  return fail(taken, [
+  return fail("MESH_HUNG_UP", taken, [
     `probably an intention denies it: ask on the client, or on any machine with a Consul agent, ${asked.map(checkCommand).join("; ")}`,
     `if Consul says Denied: ${asked.map(allowCommand).join("; ")}`,
     ...behind.map((text) => `if it says Allowed, ${text}`),

@@ -38,10 +38,15 @@ export function judgeHost(node: NamedNode, place: OwnPlace): Finding | undefined
   if (place.isMeshed) return undefined;
   const address = canonicalIp(host);
   if (host === "localhost" || (address !== undefined && isLoopback(address))) {
-    return warn(`${calls}, which is this machine for every machine that dials it: peers elsewhere do not reach it`, [
-      `give it a host part that leads here from elsewhere: -name ${node.publishedName ?? `${node.aliveName}@<service or address>`}`,
-      "nothing is to be done where all its peers are on this machine",
-    ]);
+    return warn(
+      "HOST_LOOPBACK",
+      `${calls}, which is this machine for every machine that dials it: peers elsewhere do not reach it`,
+      [
+        `give it a host part that leads here from elsewhere: -name ${node.publishedName ?? `${node.aliveName}@<service or address>`}`,
+        "nothing is to be done where all its peers are on this machine",
+      ],
+      node.aliveName,
+    );
   }
   if (address === undefined) {
     // A VM elsewhere with the module has no records of such a name, and in a bridge network it leads to the client.
@@ -69,11 +74,13 @@ function ownAddress(calls: string, address: string, node: NamedNode, { served }:
     ]);
   }
   return warn(
+    "HOST_NOT_PUBLISHED",
     `${calls}, an address of this machine, and it is published at ${publishedAt.join(" and ")}: stock VMs find it by that name, VMs with the module do not`,
     [
       `publish it at that address (--advertise-address ${address}), or give the VM -name ${aliveName}@${publishedAt[0]}`,
       "nothing is to be done where no peer has the module",
     ],
+    aliveName,
   );
 }
 
@@ -82,10 +89,12 @@ function machineName(calls: string, { publishedName }: NamedNode): Finding {
   return ok(publishedName === undefined ? evidence : [evidence, `whoever dials ${publishedName} gets pang`]);
 }
 
-function bridgeAddress(calls: string, address: string, { publishedName }: NamedNode): Finding {
+function bridgeAddress(calls: string, address: string, { aliveName, publishedName }: NamedNode): Finding {
   return fail(
+    "HOST_BRIDGE",
     `${calls}, and ${address} is the allocation's own address in its client's bridge network: no peer on another client reaches it`,
     `start it with -name ${publishedName ?? "<name>@<service>"} (RELEASE_NODE) and the srv_epmd module, or with the gateway`,
+    aliveName,
   );
 }
 
@@ -93,10 +102,12 @@ function elsewhere(calls: string, address: string, { aliveName, publishedName, p
   const where = publishedAt.length === 0 ? "" : `, nor is it published there (it is at ${publishedAt.join(" and ")})`;
   const names = [publishedName, ...publishedAt.slice(0, 1).map((one) => `${aliveName}@${one}`)].filter(Boolean);
   return warn(
+    "HOST_ELSEWHERE",
     `${calls}, and this machine has no address ${address}${where}: peers that dial that name ask another machine`,
     [
       names.length > 0 ? `start it with -name ${names.join(" or ")}` : "give it a host part that leads to this machine",
       `nothing is to be done where ${address} leads here by a port mapping of yours`,
     ],
+    aliveName,
   );
 }

@@ -1,0 +1,148 @@
+import { CHECKS } from "../doctor/checks.js";
+import { type FindingResult, problemsOf } from "../doctor/core/finding.js";
+import { isOfPeer } from "../doctor/core/problems.js";
+import {
+  causeOf,
+  type FoundProblem,
+  foundProblems,
+  type RootProblem,
+  type Told,
+  verdictOf,
+} from "../doctor/core/verdict.js";
+import { printable } from "../text.js";
+import { type Io, type Line, painter, type Tone, wrap, writeJson } from "./io.js";
+
+export interface DoctorReport {
+  /** In the order of the checks, as each is done. */
+  readonly tell: (told: Told) => void;
+  /** @param asked the node that was asked for, in full */
+  readonly sumUp: (all: readonly Told[], asked: string | undefined) => void;
+}
+
+const WIDTH = Math.max(...CHECKS.map(({ id }) => id.length));
+const TONES: Record<FindingResult, Tone> = { ok: "good", warn: "doubtful", fail: "bad", skip: "quiet" };
+const INDENT = " ".repeat(6);
+
+const textOf = (parts: readonly string[]) => parts.join("; ");
+
+/** A line for each check. A problem may follow from one of a later check, so all lines are written at the end. */
+export function jsonReport(io: Io): DoctorReport {
+  return {
+    tell: () => {},
+    sumUp: (told) => {
+      const all = foundProblems(told);
+      for (const one of told) writeJson(io, jsonOf(one, all));
+    },
+  };
+}
+
+function jsonOf(told: Told, all: readonly FoundProblem[]): object {
+  const { id, result, evidence, facts } = told;
+  const own = problemsOf(told).map((problem) => ({ ...problem, check: id }));
+  const [first] = own;
+  const problem = (found: FoundProblem) => {
+    const cause = causeOf(found, all);
+    return { code: found.code, ...(cause && { follows: cause.code }) };
+  };
+  return {
+    ...{ check: id, result },
+    ...(first && problem(first)),
+    evidence: textOf(evidence),
+    ...("advice" in told && { advice: textOf(told.advice) }),
+    ...(own.length > 1 && {
+      problems: own.map((one) => {
+        const { about, result: its, evidence: seen, advice } = one;
+        return { ...problem(one), result: its, about, evidence: textOf(seen), advice: textOf(advice) };
+      }),
+    }),
+    ...(facts && { facts }),
+  };
+}
+
+/** The verdict. @param all a line for each check before it; neighbours that are skipped for the same reason share one */
+export function plainReport(io: Io, all: boolean): DoctorReport {
+  const paint = painter(io);
+  const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
+  const write = (lines: readonly Line[]) => {
+    const wrapped = lines.flatMap(({ text, tone }) =>
+      wrap(printable(text), width).map((part) => paint({ text: part, tone })),
+    );
+    if (wrapped.length > 0) io.stdout(`${wrapped.join("\n")}\n`);
+  };
+  let skipped: Told[] = [];
+  const writeSkipped = () => {
+    const [first, ...others] = skipped;
+    const also = others.length > 0 ? ` (also ${others.map(({ id }) => id).join(", ")})` : "";
+    if (first) {
+      const last = `${first.evidence.at(-1)}${also}`;
+      write(findingLines({ ...first, evidence: [...first.evidence.slice(0, -1), last] }));
+    }
+    skipped = [];
+  };
+  return {
+    tell: (told) => {
+      if (!all) return;
+      if (told.result !== "skip" || textOf(skipped[0]?.evidence ?? []) !== textOf(told.evidence)) writeSkipped();
+      if (told.result === "skip") skipped.push(told);
+      else write(findingLines(told));
+    },
+    sumUp: (told, asked) => {
+      writeSkipped();
+      if (all) io.stdout("\n");
+      write(verdictLines(told, asked, all));
+    },
+  };
+}
+
+function findingLines({ id, ...finding }: Told): Line[] {
+  const tone = TONES[finding.result];
+  // Findings about several nodes or places stand below each other.
+  const evidence = finding.evidence.map((text, index): Line => {
+    const head = index === 0 ? `${finding.result.padEnd(5)} ${id.padEnd(WIDTH)}` : " ".repeat(6 + WIDTH);
+    return { text: `${head}  ${text}`, tone };
+  });
+  const advice = "advice" in finding ? finding.advice : [];
+  return [...evidence, ...advice.map((text): Line => ({ text: `${INDENT}${text}` }))];
+}
+
+function verdictLines(told: readonly Told[], asked: string | undefined, all: boolean): Line[] {
+  const { problems, counts } = verdictOf(told);
+  const { ok, skip } = counts;
+  const doubts = problems.length > 0 ? `${problems.length} ${problems.length === 1 ? "problem" : "problems"}; ` : "";
+  const tone: Tone = counts.fail > 0 ? "bad" : problems.length > 0 ? "doubtful" : "good";
+  return [
+    ...problems.flatMap(problemLines),
+    ...(asked === undefined ? [] : askedLines(asked, problems, counts.fail === 0)),
+    { text: `${doubts}${ok} ok, ${skip} skipped${all ? "" : " (--all)"}`, tone },
+  ];
+}
+
+function problemLines(problem: RootProblem): Line[] {
+  const { result, check, evidence, advice, effects } = problem;
+  const isFailure = [problem, ...effects].some((one) => one.result === "fail");
+  const tone = TONES[isFailure ? "fail" : result];
+  const [first = "", ...others] = evidence;
+  return [
+    { text: `${(isFailure ? "fail" : result).padEnd(5)} ${first} (${check})`, tone },
+    ...others.map((text): Line => ({ text: `${INDENT}${text}`, tone })),
+    { text: `${INDENT}do:  ${advice[0] ?? ""}` },
+    ...effects.map(({ check: its, evidence: seen }, index): Line => {
+      return { text: `${INDENT}${index === 0 ? "so:" : "   "}  ${its}: ${textOf(seen)}`, tone: "quiet" };
+    }),
+  ];
+}
+
+/** What is known of the way to the node as a whole. */
+function askedLines(asked: string, problems: readonly RootProblem[], isWell: boolean): Line[] {
+  const all = problems.flatMap((problem) => [problem, ...problem.effects]);
+  if (all.some(({ code, result }) => result === "fail" && isOfPeer(code))) {
+    return [{ text: `VMs here do not reach ${asked}`, tone: "bad" }];
+  }
+  if (!isWell) return [];
+  return [
+    {
+      text: `${asked}: all but the cookie was checked; look for "Invalid challenge reply" in the log of its VM`,
+      tone: "good",
+    },
+  ];
+}

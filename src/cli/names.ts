@@ -1,5 +1,6 @@
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
+import { type TwiceNamed, twiceNamed, twiceWords } from "../catalogue/core/twice.js";
 import type { Config } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
 import { ConsulSide } from "../consul/side.js";
@@ -74,8 +75,12 @@ async function clusterNames({ config, operands, io, log }: CommandContext): Prom
   try {
     const deps = { consul: () => consul.connect(), nomad, settings: config, timeout, now: Date.now() };
     const nodes = await nodesInCatalogues(asked, deps);
-    if (config.json) writeJson(io, { ...askedUrls(asked, config), nodes });
-    else io.stdout(`${[heading(nodes, asked), ...table(nodes)].map(painter(io)).join("\n")}\n`);
+    const twice = twiceNamed(nodes);
+    if (config.json) {
+      writeJson(io, { ...askedUrls(asked, config), nodes, ...(twice.length > 0 && { twice: twice.map(nameOf) }) });
+    } else {
+      io.stdout(`${[heading(nodes, asked), ...table(nodes), ...twiceLines(twice)].map(painter(io)).join("\n")}\n`);
+    }
     return EXIT.done;
   } finally {
     await Promise.all([consul.close(), nomad.close()]);
@@ -97,6 +102,15 @@ function heading(nodes: readonly ClusterNode[], asked: readonly AskedService[]):
   const patterns = asked.map(({ glob, host }) => `${glob.pattern}@${host}`).join(", ");
   const where = [isIn(asked, "consul") ? "Consul" : [], isIn(asked, "nomad") ? "Nomad" : []].flat().join(" and ");
   return { text: `${patterns}: ${count} in ${where}` };
+}
+
+const nameOf = ({ node }: TwiceNamed) => node;
+
+function twiceLines(twice: readonly TwiceNamed[]): Line[] {
+  if (twice.length === 0) return [];
+  const why =
+    "two nodes of one name cannot be in one cluster, and a look-up leads to either: srv-epmd doctor tells more";
+  return [...twice.map((one): Line => ({ text: twiceWords(one), tone: "bad" })), { text: why, tone: "quiet" }];
 }
 
 const TONES: Record<ClusterNode["health"], Tone> = {

@@ -1,3 +1,4 @@
+import { differentVms } from "../distribution/core/twins.js";
 import { isFailure, type Probe, probeWords } from "../distribution/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
@@ -66,7 +67,7 @@ export function plainReport(report: Report): Line[] {
       : [];
   switch (answer.outcome) {
     case "found":
-      return [heading, ...endpointLines(report, answer), ...via, ...ways, ...next];
+      return [heading, ...endpointLines(report, answer), ...twinLines(report, answer), ...via, ...ways, ...next];
     // A node that is not found is not dialled: no ways.
     case "not-found":
       return [heading, { text: `  ${answer.reason}` }, ...via, ...next];
@@ -105,6 +106,19 @@ function endpointLines(
     const probe = probes?.[index];
     return probe ? [line, { text: `    ${probeWords(probe, node, endpoint)}`, tone: probeTone(probe) }] : [line];
   });
+}
+
+/** Two VMs of the name that is asked for. */
+function twinLines({ node, probes = [] }: Report, { endpoints }: { readonly endpoints: readonly Endpoint[] }): Line[] {
+  const named = endpoints.flatMap((endpoint, index) => {
+    const probe = probes[index];
+    return probe?.result === "node" ? [{ ...endpoint, creation: probe.creation }] : [];
+  });
+  const different = differentVms(named);
+  if (different.length < 2) return [];
+  const places = different.map((place) => hostPort(place)).join(" and ");
+  const text = `  ${different.length} VMs are called ${node}, at ${places}: a look-up leads to either, and one cluster cannot have both`;
+  return [{ text, tone: "bad" }];
 }
 
 function epmdWords({ epmd, kind }: ViaSeen): string {

@@ -31,6 +31,23 @@ export async function leader(client: ConsulClient): Promise<Leader> {
   }
 }
 
+/** The datacenter of the agent; undefined where it does not tell: with ACLs that needs agent:read. Never rejects. */
+export async function datacenterOf(client: ConsulClient): Promise<string | undefined> {
+  try {
+    const { body } = await client.ask({ method: "_get", path: "/agent/self" });
+    const { Config: config } = (body ?? {}) as { readonly Config?: { readonly Datacenter?: unknown } };
+    return typeof config?.Datacenter === "string" ? config.Datacenter : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The datacenters that the servers know, which everybody may ask. */
+export async function datacenters(client: ConsulClient): Promise<string[]> {
+  const { body } = await client.ask({ method: "_get", path: "/catalog/datacenters" });
+  return Array.isArray(body) ? body.filter((one): one is string => typeof one === "string") : [];
+}
+
 type Rights =
   | { readonly kind: "acls-off" }
   /** The services that the token may not write. */

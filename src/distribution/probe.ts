@@ -30,6 +30,8 @@ export interface ProbeOptions {
   readonly from: string;
   /** Server name for TLS (SNI): the host part that was asked for. */
   readonly serverName?: string | undefined;
+  /** Flags that the probe has; those of ASKING_FLAGS when not given. */
+  readonly flags?: bigint;
   /** Begin with TLS, because the last probe found TLS. */
   readonly tlsFirst?: boolean;
   /** In [0, 1). */
@@ -69,7 +71,12 @@ type Attempt =
 export async function probeNode({ address, port }: IpPort, options: ProbeOptions): Promise<Probe> {
   const startedAt = performance.now();
   const left = () => options.timeout - (performance.now() - startedAt);
-  const greet = (version: DistVersion) => ({ version, flags: ASKING_FLAGS, creation: 1, name: ownName(options) });
+  const greet = (version: DistVersion) => ({
+    version,
+    flags: options.flags ?? ASKING_FLAGS,
+    creation: 1,
+    name: ownName(options),
+  });
 
   const plain = (version: DistVersion) =>
     withOtherNames((limit) => {

@@ -121,7 +121,7 @@ interface NodeSeen {
   readonly hidden: boolean;
   /** The flags of `DIST_FLAG` that it has. */
   readonly flags: readonly string[];
-  /** `OTP 25 or newer` */
+  /** `OTP 25, 26 or 27` */
   readonly release: string;
   readonly status: string;
   readonly tls?: TlsSeen;

@@ -9,6 +9,9 @@ import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
 import { peerHandshake } from "./peer-handshake.js";
+import { peerRelease } from "./peer-release.js";
+import { peerTls } from "./peer-tls.js";
+import { peerTwice } from "./peer-twice.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
 import { domain, hairpin, portMapping, publishedEndpoint, registrationDns } from "./published.js";
 import { rabbitmqStreams } from "./rabbitmq-streams.js";
@@ -16,11 +19,12 @@ import { registration, sameName } from "./registration.js";
 import { resolver } from "./resolver.js";
 import { serveOptions } from "./serve-options.js";
 import { vmListens } from "./vm-listens.js";
+import { vmState } from "./vm-state.js";
 import { besideUpstreams } from "./way.js";
 
 /** In the order of the report: what explains others first, then from this machine to the node asked for. A new check gets its place here. */
 export const CHECKS: readonly Check[] = [
-  ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens],
+  ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens, vmState],
   besideUpstreams(portMapping),
   nodeName,
   ...[domain, resolver].map(besideUpstreams),
@@ -28,6 +32,6 @@ export const CHECKS: readonly Check[] = [
   ...[consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
   sameName,
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
-  ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
+  ...[peerRecords, peerTcp, peerHandshake, peerTls, peerRelease, peerTwice, peerFamily, peerWays],
   ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
 ];

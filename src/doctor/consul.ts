@@ -2,7 +2,7 @@ import { UnreadableFile } from "../api/credential.js";
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
-import { writeRights } from "../consul/examine.js";
+import { datacenterOf, writeRights } from "../consul/examine.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
@@ -132,7 +132,7 @@ export const consulLeader: Check = {
     if (useOf(examination) === "none") return skip(inMeshOr(examination.config, UNUSED));
     try {
       const { address, said } = await examination.leader();
-      if (address !== undefined) return ok(`the leader is ${address}`);
+      if (address !== undefined) return ok(`the leader ${await ofDatacenter(examination)}is ${address}`);
       return fail(
         "CONSUL_NO_LEADER",
         `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: nobody sees what is registered now`,
@@ -146,6 +146,24 @@ export const consulLeader: Check = {
     }
   },
 };
+
+/** `of dc1 `; empty where the agent does not tell. */
+async function ofDatacenter({ connect }: Examination): Promise<string> {
+  const name = await datacenterOf(await connect());
+  return name === undefined ? "" : `of ${name} `;
+}
+
+/** Which Consul it is, to be compared with that of another machine; undefined where it does not tell. */
+export async function thisConsul(examination: Examination): Promise<string | undefined> {
+  try {
+    const { address } = await examination.leader();
+    return address === undefined
+      ? undefined
+      : `the Consul here: the leader ${await ofDatacenter(examination)}is ${address}`;
+  } catch {
+    return undefined;
+  }
+}
 
 export const consulToken: Check = {
   id: "consul-token",

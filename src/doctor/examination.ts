@@ -22,6 +22,7 @@ import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { Finding } from "./core/finding.js";
 import { type DaemonReport, daemonStatus, type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
+import { type LocalVm, localVms } from "./local-vms.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -53,10 +54,16 @@ export interface Examination {
   readonly daemon: () => Promise<DaemonReport | undefined>;
   /** The nodes registered with it. */
   readonly nodes: () => Promise<readonly LocalNode[]>;
+  /** Their VMs, as peers see them; without helpers and nodes that live elsewhere. */
+  readonly localVms: () => Promise<readonly LocalVm[]>;
+  /** The same without the node asked about: a node does not dial itself. */
+  readonly peersOfAsked: () => Promise<readonly LocalVm[]>;
   /** VMs that run on this machine. */
   readonly vms: () => Promise<readonly RunningVm[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly connect: () => Promise<ConsulClient>;
   readonly nomad: Pick<NomadSide, "connect">;
   /** What Nomad's catalogue has of a service, asked for once. @throws NomadError */
@@ -126,9 +133,17 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT };
     return dialAll(found.endpoints, how);
   });
+  const local = once(async () => localVms(await nodes(), asked ? asked.host : undefined));
   return {
+    localVms: local,
+    peersOfAsked: async () => {
+      const found = await resolution();
+      const isItself = found.outcome === "found" && found.source === "registry" ? name?.aliveName : undefined;
+      return (await local()).filter(({ node }) => node.aliveName !== isItself);
+    },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
+    ...{ now: Date.now },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {
@@ -184,7 +199,7 @@ function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: No
   };
 }
 
-type DialOptions = Pick<ProbeOptions, "isAsked" | "serverName" | "timeout">;
+type DialOptions = Pick<ProbeOptions, "isAsked" | "serverName" | "timeout" | "flags" | "tlsFirst">;
 
 function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> {
   return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probePlace(endpoint, how) })));

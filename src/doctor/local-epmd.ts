@@ -78,7 +78,8 @@ export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
 }
 
-const STATUS_TIMEOUT = 1_000;
+/** A gateway waits a second for its relay process. Milliseconds. */
+const STATUS_TIMEOUT = 3_000;
 /** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;
 

@@ -1,10 +1,10 @@
 import type { Config } from "../config/config.js";
+import type { Probe } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isInMesh } from "../mesh/core/upstreams.js";
 import { nodeHost, parseServiceDomain } from "../names/domains.js";
 import { isHelperName } from "../names/node-name.js";
 import { familyOf } from "../net/ip.js";
-import { vmProcess } from "../os/vm-process.js";
 import { advertised, reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
@@ -53,9 +53,8 @@ function askedName({ name: { aliveName }, operand, full, host }: AskedNode): Fin
 
 async function localName(node: LocalNode, here: readonly LocalNode[], examination: Examination): Promise<Finding[]> {
   const { config, machine } = examination;
-  const { aliveName, port, family, address } = node;
+  const { aliveName, port, address } = node;
   if (isHelperName(aliveName, nameIn(here))) return [];
-  const at = address ?? (family === 6 ? "::1" : "127.0.0.1");
   const known = nodeHost(aliveName, config);
   const published = known === undefined ? undefined : `${aliveName}@${known}`;
   if (publishesToConsul(config)) {
@@ -83,11 +82,10 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
       ];
     }
   }
-  const isAsked = (name: string) => name === published;
-  const probe = await probePlace({ address: at, port }, { isAsked, serverName: known, timeout: PROBE_TIMEOUT });
+  const { probe, isStock } = await seen(node, examination);
   if (probe.result !== "node" && probe.result !== "other-node") return [];
   const itsHost = probe.name.slice(probe.name.indexOf("@") + 1);
-  if (probe.result === "node") return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
+  if (probe.name === published) return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
   if (!probe.name.startsWith(`${aliveName}@`)) {
     return [
       fail(
@@ -100,7 +98,7 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
   }
   const named = {
     ...{ aliveName, host: itsHost, publishedName: published, publishedAt: publishedAddresses(node, config) },
-    isStock: (await vmProcess(port))?.asksResolver === true,
+    isStock,
   };
   // The addresses here do not describe a node that lives elsewhere.
   const byHost = address === undefined ? judgeHost(named, placeOf(examination)) : undefined;
@@ -117,18 +115,36 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
       ),
     ];
   }
+  const isPublished = publishesToConsul(config) ? "it is published as" : "by these options its name is";
+  const option = parseServiceDomain(itsHost, config.consulDomain)
+    ? `--domain ${itsHost}, under which it is then published`
+    : `--node-host ${itsHost}`;
   return [
-    warn(
+    fail(
       "HOST_DIFFERS",
-      `the VM of ${aliveName} calls itself ${probe.name}, and its name by these options is ${published}: a peer that dials that name closes the connection`,
-      [
-        `start it with -name ${published}, or publish it under its own host part with --node-host ${itsHost}`,
-        `nothing is to be done where its peers use ${probe.name}`,
-      ],
+      `the VM of ${aliveName} calls itself ${probe.name}, and ${isPublished} ${published}: a peer that dials that name closes the connection, since names must be the same`,
+      `start the VM with -name ${published} (RELEASE_NODE), or give serve ${option}`,
       aliveName,
     ),
   ];
 }
+
+/** Who listens where the node has registered, and whether its VM has no module. */
+async function seen(node: LocalNode, { localVms, config }: Examination) {
+  const { aliveName, port, address } = node;
+  if (address === undefined) {
+    const vm = (await localVms()).find((one) => one.node === node);
+    return { probe: vm?.probe ?? UNSEEN, isStock: vm?.process?.asksResolver === true };
+  }
+  const serverName = nodeHost(aliveName, config);
+  const isAsked = (name: string) => name.startsWith(`${aliveName}@`);
+  return {
+    probe: await probePlace({ address, port }, { isAsked, serverName, timeout: PROBE_TIMEOUT }),
+    isStock: false,
+  };
+}
+
+const UNSEEN: Probe = { result: "unreachable", code: "unseen", elapsedMs: 0 };
 
 /** Empty: the agent's address. */
 function publishedAddresses(node: LocalNode, config: Config): string[] {

@@ -5,7 +5,6 @@ import type { Family } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
-import { vmProcess } from "../os/vm-process.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
@@ -79,6 +78,10 @@ export const peerWays: Check = {
     });
     const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
     const evidence = ways.map(wayWords);
+    const relayTrouble = await gatewayTrouble(examination);
+    if (relayTrouble !== undefined && ways.some(({ way, asks }) => way === "gateway" && asks !== undefined)) {
+      return fail("PEER_RELAY_DOWN", [relayTrouble, ...evidence], RELAY_ADVICE);
+    }
     const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");
     if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayDomains(config), asked.host)) {
@@ -90,10 +93,7 @@ export const peerWays: Check = {
           : "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
       );
     }
-    // A node does not dial itself.
-    const itself = resolution.source === "registry" ? asked.name.aliveName : undefined;
-    const here = await nodesHere(examination);
-    const stock = here.stock.filter((aliveName) => aliveName !== itself);
+    const { stock, unseen } = await nodesHere(examination);
     const isForStock = ways.some(({ way, dials }) => way !== "module" && dials !== undefined);
     if (stock.length > 0 && !isForStock) {
       const module = "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release";
@@ -104,7 +104,6 @@ export const peerWays: Check = {
         silent ? [silentAdvice(silent), `or ${module}`, resolver] : [module, resolver],
       );
     }
-    const unseen = here.unseen.filter((aliveName) => aliveName !== itself);
     const doubt =
       unseen.length > 0 && !isForStock ? [`this user may not see whether ${listed(unseen)} here has the module`] : [];
     if (ways.some(({ dials }) => dials !== undefined)) return ok([...evidence, ...doubt]);
@@ -116,10 +115,19 @@ export const peerWays: Check = {
   },
 };
 
+const RELAY_ADVICE =
+  "start the gateway's relay process: srv-epmd relay, with the --relay-socket of serve; /readyz and the log of serve have the reason why it does not answer";
+
+/** What the daemon here says of its relay process; undefined where it answers, or nothing is said. */
+async function gatewayTrouble({ daemon }: Examination): Promise<string | undefined> {
+  const status = await daemon();
+  return status?.readiness.checks.find(({ name, ok: isWell }) => name === "gateway" && !isWell)?.reason;
+}
+
 /** Advice for an EPMD that should answer with the node's port and does not. */
 function silentAdvice({ way, asks }: Way): string {
   if (way === "gateway" || asks === undefined) {
-    return "start the gateway's relay process (srv-epmd relay, with the --relay-socket of serve); the log of serve has 'the relay process does not answer' with the reason";
+    return RELAY_ADVICE;
   }
   const { address } = ipPort(undefined)(asks);
   return `stock VMs ask the EPMD at ${asks}: let the srv-epmd there serve others, with --listen ${address}`;
@@ -132,12 +140,10 @@ interface NodesHere {
   readonly unseen: readonly string[];
 }
 
-async function nodesHere({ nodes }: Examination): Promise<NodesHere> {
-  const all = await nodes();
-  const local = all.filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName, nameIn(all)));
-  const seen = await Promise.all(local.map(async ({ aliveName, port }) => ({ aliveName, vm: await vmProcess(port) })));
+async function nodesHere({ peersOfAsked }: Examination): Promise<NodesHere> {
+  const seen = await peersOfAsked();
   return {
-    stock: seen.filter(({ vm }) => vm?.asksResolver).map(({ aliveName }) => aliveName),
-    unseen: seen.filter(({ vm }) => !vm).map(({ aliveName }) => aliveName),
+    stock: seen.filter(({ process }) => process?.asksResolver).map(({ node }) => node.aliveName),
+    unseen: seen.filter(({ process }) => !process).map(({ node }) => node.aliveName),
   };
 }

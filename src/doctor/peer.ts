@@ -1,5 +1,5 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
-import { serviceNames } from "../consul/examine.js";
+import { datacenters, serviceNames } from "../consul/examine.js";
 import type { Probe } from "../distribution/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
@@ -8,9 +8,10 @@ import { isNomadHost } from "../names/nomad-domain.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
-import { isThere } from "./consul.js";
+import { listed } from "../text.js";
+import { isThere, thisConsul } from "./consul.js";
 import { whyNoRecord } from "./core/absent-node.js";
-import { after, type Finding, fail, ok, skip, softer, together, warn } from "./core/finding.js";
+import { after, behind, type Finding, fail, ok, problemsOf, skip, softer, together, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 import { API_ADVICE, whyNotInNomad } from "./nomad.js";
 import { SEE_RESOLVER } from "./resolver.js";
@@ -40,13 +41,19 @@ export const peerRecords: Check = {
         );
       }
       case "unavailable":
-        return fail(
-          "PEER_UNAVAILABLE",
-          `${asked.full}: ${resolution.cause}`,
-          unavailableAdvice(resolution, asked, examination),
+        return (
+          (await otherDatacenter(asked, resolution.cause, examination)) ??
+          fail(
+            "PEER_UNAVAILABLE",
+            `${asked.full}: ${resolution.cause}`,
+            unavailableAdvice(resolution, asked, examination),
+          )
         );
       case "not-found":
-        return await whyNot(asked, resolution.reason, examination);
+        return (
+          (await otherDatacenter(asked, resolution.reason, examination)) ??
+          (await whyNot(asked, resolution.reason, examination))
+        );
       default:
         return resolution satisfies never;
     }
@@ -98,12 +105,47 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       ]);
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
-      return after([reason], why);
+      return after([reason], withOwn(why, await ownConsul(examination)));
     } catch {
       // consul-agent examines the agent; DNS may tell more.
     }
   }
   return await byAddress(owner, reason, asked, examination);
+}
+
+/** Of a Consul that does not know the other, all that is there is missing here. */
+function withOwn(why: Finding, here: readonly string[]): Finding {
+  const isAbsent = problemsOf(why).some(({ code }) => code === "PEER_NO_SERVICE" || code === "PEER_NO_TAG");
+  return isAbsent ? behind(why, here) : why;
+}
+
+/** The Consul here; empty where it does not tell. */
+async function ownConsul(examination: Examination): Promise<string[]> {
+  const own = await thisConsul(examination);
+  return own === undefined ? [] : [own];
+}
+
+/** The node is asked for in a datacenter that Consul's servers here do not know. */
+async function otherDatacenter(
+  asked: AskedNode,
+  reason: string,
+  examination: Examination,
+): Promise<Finding | undefined> {
+  const { config } = examination;
+  const { datacenter } = parseServiceDomain(asked.host, config.consulDomain) ?? {};
+  if (datacenter === undefined || config.dnsListen || !(await isThere(examination))) return undefined;
+  const known = await datacenters(await examination.connect()).catch((): string[] => []);
+  if (known.length === 0 || known.includes(datacenter)) return undefined;
+  const evidence = `Consul's servers here know the datacenters ${listed(known)}, and not ${datacenter}`;
+  return fail(
+    "PEER_OTHER_CONSUL",
+    [`${asked.full}: ${reason}`, evidence, ...(await ownConsul(examination))],
+    otherConsul(datacenter),
+  );
+}
+
+function otherConsul(datacenter: string): string {
+  return `join the servers of ${datacenter} (consul join -wan), or ask for the node under a datacenter that is known; consul-leader of srv-epmd doctor on its machine has the datacenter and the leader there`;
 }
 
 /** A host that has addresses exists; only the port of the node is unknown. */

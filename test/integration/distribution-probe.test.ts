@@ -31,7 +31,7 @@ describe("a node", () => {
       creation: 7,
       hidden: false,
       flags: expect.arrayContaining(["PUBLISHED", "HANDSHAKE_23", "MANDATORY_25_DIGEST"]),
-      release: "OTP 25 or newer",
+      release: "OTP 25, 26 or 27",
       status: "ok",
       elapsedMs: expect.any(Number),
       connectMs: expect.any(Number),

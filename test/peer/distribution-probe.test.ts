@@ -65,7 +65,7 @@ for (const release of [23, 25, 27, 29]) {
         probe: {
           ...{ result: "node", name: "a@127.0.0.1", version: 6, hidden: false, status: "ok" },
           flags: expect.arrayContaining(["PUBLISHED", "HANDSHAKE_23"]),
-          release: release === 23 ? "OTP 23 or 24" : "OTP 25 or newer",
+          release: { 23: "OTP 23", 29: "OTP 29 or newer" }[release] ?? "OTP 25, 26 or 27",
         },
       });
       expect(await vm.eval("erlang:system_info(creation)")).toBe(String(seen.probe.creation));

@@ -67,6 +67,20 @@ requirePeer(
     expect(of("peer-ways").evidence).toContain("where a relay leads to the node");
   });
 
+  test("the relay process is down: with the reason that /readyz has", async () => {
+    const own = [...flags, "--relay-socket", "/dev/null/relay.sock", "--admin", "127.0.0.1:19369"];
+    const second = await startDaemon({ port: 14369, netns: host, args: own });
+    const { code, of, with: having } = await examine([...own, "--port", "14369", "node_b@svc"], { netns: host });
+    const read = "fetch('http://127.0.0.1:19369/readyz').then((answer) => answer.text()).then(console.log)";
+    const ready = await host.run(process.execPath, "-e", read);
+    await second.kill();
+    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect(of("peer-ways").code).toBe("PEER_RELAY_DOWN");
+    const [reason = ""] = of("peer-ways").evidence.split("; ");
+    expect(reason).toMatch(/^the relay process does not answer: /);
+    expect(ready.stdout).toContain(reason);
+  });
+
   test("says that no relay leads to a node: without its process the EPMD gives no port", async () => {
     // A folder that nobody can make, root neither.
     const own = ["--relay-socket", "/dev/null/relay.sock"];

@@ -133,7 +133,7 @@ requirePeer(
   test("without a node it looks at this machine alone", async () => {
     const { code, with: having, of } = await doctor();
     expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
-    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(5);
+    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(8);
     expect(of("peer-tcp").evidence).toContain("no node was named");
   });
 
@@ -181,6 +181,16 @@ requirePeer(
       });
       expect(of("peer-records").evidence).toContain("has the tags v1");
     });
+  });
+
+  test("Consul's servers here do not know the datacenter: which they know, and which is here", async () => {
+    const { code, of } = await doctor("x@svc.service.dc2.consul");
+    expect([code, of("peer-records").code]).toEqual([1, "PEER_OTHER_CONSUL"]);
+    expect(of("peer-records").evidence).toMatch(
+      /know the datacenters dc1, and not dc2; the Consul here: the leader of dc1 is 10\.90\.0\.1:\d+$/,
+    );
+    expect(of("consul-leader").evidence).toMatch(/^the leader of dc1 is 10\.90\.0\.1:\d+$/);
+    expect((await doctor("x@nowhere")).of("peer-records").evidence).toMatch(/the leader of dc1 is 10\.90\.0\.1:\d+$/);
   });
 
   describe("a missing SRV record", () => {
@@ -316,12 +326,21 @@ requirePeer(
       const other = await cluster.node(HERE, "other", { host: "elsewhere.test" });
       const { code, of, with: having } = await doctor();
       await other.kill();
-      expect([code, having("warn")]).toEqual([0, ["node-name"]]);
+      expect([code, having("fail")]).toEqual([1, ["node-name"]]);
       expect(of("node-name").code).toBe("HOST_DIFFERS");
       expect(of("node-name").evidence).toContain(
-        "calls itself other@elsewhere.test, and its name by these options is other@svc.service.consul",
+        "calls itself other@elsewhere.test, and it is published as other@svc.service.consul",
       );
       expect(of("node-name").advice).toMatch(/-name other@svc\.service\.consul.*--node-host elsewhere\.test/);
+    });
+
+    test("of a node here that calls itself after another service: the --domain with which it is published there", async () => {
+      const other = await cluster.node(HERE, "other", { host: "rabbit.service.consul" });
+      const { of } = await doctor();
+      await other.kill();
+      expect(of("node-name").advice).toContain(
+        "-name other@svc.service.consul (RELEASE_NODE), or give serve --domain rabbit.service.consul",
+      );
     });
 
     test("of a node here, the address at which it is published: that is right, and a peer elsewhere reaches it", async () => {

@@ -5,8 +5,10 @@ import {
   decodeStatus,
   encodeSendName,
   flagNames,
+  flagsOf,
   readMessage,
   releaseOf,
+  withoutOwn,
 } from "../../src/distribution/wire/handshake.js";
 import { ProtocolError } from "../../src/errors.js";
 
@@ -155,10 +157,19 @@ describe("flags", () => {
     expect(flagNames(ASKING_FLAGS)).not.toContain("PUBLISHED");
   });
 
+  test("have names, and of a node without what is its own", () => {
+    expect(flagsOf(["HANDSHAKE_23", "PUBLISHED", "NO_SUCH_FLAG"])).toBe(0x100_0001n);
+    expect(flagsOf(flagNames(ASKING_FLAGS))).toBe(ASKING_FLAGS);
+    expect(withoutOwn(0x2_0100_0001n)).toBe(0x100_0000n);
+  });
+
   test.each([
-    [0x6d07df7fbdn, "OTP 25 or newer", true],
-    [0x0d07df7fbcn, "OTP 25 or newer", false],
-    [0x0101df7fbdn, "OTP 23 or 24", true],
+    [0x6507df7fbdn, "OTP 29 or newer", true],
+    [0x2d07df7fbdn, "OTP 28", true],
+    [0x0d03df7fbdn, "OTP 24", true],
+    [0x6d07df7fbdn, "OTP 29 or newer", true],
+    [0x0d07df7fbcn, "OTP 25, 26 or 27", false],
+    [0x0101df7fbdn, "OTP 23", true],
     [0x0007dfbdn, "OTP 22 or older", true],
   ])("%s are those of %s", (flags, release, published) => {
     expect(releaseOf(flags)).toBe(release);

@@ -134,20 +134,24 @@ export function clusterNodes(
       .filter(({ aliveName }) => glob.matches(aliveName))
       .map((node): ClusterNode => {
         const { health, address, machine, port, meta } = member;
-        const since = /^[0-9]{1,11}$/.test(meta[META_SINCE] ?? "") ? Number(meta[META_SINCE]) : undefined;
-        const age = since === undefined ? undefined : Math.max(0, Math.round(now / 1000 - since));
         return {
           node: formatNodeName(node),
           health,
           address,
           port,
-          age,
+          age: ageOf(meta, now),
           instance: instanceName(member, node),
           machine,
         };
       }),
   );
   return listed.sort((a, b) => compare(a.node, b.node) || compare(a.instance, b.instance));
+}
+
+/** Seconds since a node was published; undefined for an entry that no srv-epmd made. @param now milliseconds since the epoch */
+export function ageOf(meta: ServiceInstance["meta"], now: number): number | undefined {
+  const since = meta[META_SINCE] ?? "";
+  return /^[0-9]{1,11}$/.test(since) ? Math.max(0, Math.round(now / 1000 - Number(since))) : undefined;
 }
 
 /** `box1` of `srv-epmd:box1:node_a`. The name may be followed by a family. */

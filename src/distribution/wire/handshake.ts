@@ -163,12 +163,16 @@ export const DIST_FLAG = {
   NAME_ME: 0x2_0000_0000n,
   V4_NC: 0x4_0000_0000n,
   ALIAS: 0x8_0000_0000n,
+  /** OTP 28: priority messages. */
+  ALTACT_SIG: 0x20_0000_0000n,
+  /** OTP 29. */
+  NATIVE_RECORDS: 0x40_0000_0000n,
 } as const;
 
 type DistFlag = keyof typeof DIST_FLAG;
 
 /** What releases up to OTP 29 demand of a node that connects (dist.hrl: DFLAGS_MANDATORY; OTP 22 demands a part). */
-const MANDATORY: readonly DistFlag[] = [
+export const MANDATORY: readonly DistFlag[] = [
   ...(["EXTENDED_REFERENCES", "FUN_TAGS", "EXTENDED_PIDS_PORTS", "NEW_FUN_TAGS", "EXPORT_PTR_TAG"] as const),
   ...(["BIT_BINARIES", "NEW_FLOATS", "UTF8_ATOMS", "MAP_TAG", "BIG_CREATION", "HANDSHAKE_23"] as const),
   ...(["MANDATORY_25_DIGEST", "V4_NC", "UNLINK_ID"] as const),
@@ -182,8 +186,23 @@ export function flagNames(flags: bigint): DistFlag[] {
   return (Object.keys(DIST_FLAG) as DistFlag[]).filter((name) => (flags & DIST_FLAG[name]) !== 0n);
 }
 
+/** Flags by their names. Others than those of the table are left out. */
+export function flagsOf(names: readonly string[]): bigint {
+  const all = Object.entries(DIST_FLAG).filter(([name]) => names.includes(name));
+  return all.reduce((flags, [, flag]) => flags | flag, 0n);
+}
+
+/** The flags of a node for somebody who asks in its place: not to be listed in nodes(), and not to be given a name. */
+export function withoutOwn(flags: bigint): bigint {
+  return flags & ~(DIST_FLAG.PUBLISHED | DIST_FLAG.NAME_ME);
+}
+
 /** The releases whose nodes have these flags. */
 export function releaseOf(flags: bigint): string {
-  if ((flags & DIST_FLAG.MANDATORY_25_DIGEST) !== 0n) return "OTP 25 or newer";
-  return (flags & DIST_FLAG.HANDSHAKE_23) !== 0n ? "OTP 23 or 24" : "OTP 22 or older";
+  const has = (flag: DistFlag) => (flags & DIST_FLAG[flag]) !== 0n;
+  if (has("NATIVE_RECORDS")) return "OTP 29 or newer";
+  if (has("ALTACT_SIG")) return "OTP 28";
+  if (has("MANDATORY_25_DIGEST")) return "OTP 25, 26 or 27";
+  if (!has("HANDSHAKE_23")) return "OTP 22 or older";
+  return has("V4_NC") ? "OTP 24" : "OTP 23";
 }

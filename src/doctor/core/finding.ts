@@ -65,10 +65,17 @@ export function softer(finding: Finding, first: readonly string[] = []): Finding
 }
 
 /** The finding with evidence before its own. */
-export function after(first: readonly string[], finding: Finding): Finding {
-  const evidence = [...first, ...finding.evidence];
+export const after = (first: readonly string[], finding: Finding): Finding =>
+  withEvidence(finding, (evidence) => [...first, ...evidence]);
+
+/** The finding with evidence behind its own. */
+export const behind = (finding: Finding, last: readonly string[]): Finding =>
+  withEvidence(finding, (evidence) => [...evidence, ...last]);
+
+function withEvidence(finding: Finding, change: (evidence: readonly string[]) => readonly string[]): Finding {
+  const evidence = change(finding.evidence);
   if (!("problems" in finding)) return { ...finding, evidence };
-  const problems = finding.problems.map((problem) => ({ ...problem, evidence: [...first, ...problem.evidence] }));
+  const problems = finding.problems.map((problem) => ({ ...problem, evidence: change(problem.evidence) }));
   return { ...finding, evidence, problems };
 }
 

@@ -1,0 +1,22 @@
+import type { Family } from "../../net/endpoint.js";
+
+/** A place at which a VM has told its name. */
+export interface NamedPlace {
+  readonly port: number;
+  readonly family: Family;
+  /** Undefined in version 5 of the handshake. */
+  readonly creation: number | undefined;
+}
+
+/**
+ * The places of different VMs among those of one name: the first of each VM. A VM that is found at an address of either
+ * family has one creation at both; two VMs that have registered in the same second at two EPMDs may have the same one.
+ */
+export function differentVms<T extends NamedPlace>(places: readonly T[]): T[] {
+  return places.filter((place, index) => !places.slice(0, index).some((other) => isSameVm(place, other)));
+}
+
+function isSameVm(a: NamedPlace, b: NamedPlace): boolean {
+  if (a.creation !== b.creation) return false;
+  return a.family !== b.family || a.port === b.port;
+}

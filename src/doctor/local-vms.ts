@@ -1,0 +1,43 @@
+import { probeNode } from "../distribution/probe.js";
+import type { Probe } from "../distribution/words.js";
+import { isHelperName } from "../names/node-name.js";
+import { thisMachine } from "../os/machine.js";
+import { type VmProcess, vmProcess } from "../os/vm-process.js";
+import { type LocalNode, nameIn } from "./local-epmd.js";
+
+/** A VM that lives here, as a peer sees it that dials it, and its process. */
+export interface LocalVm {
+  readonly node: LocalNode;
+  readonly probe: Probe;
+  /** Undefined where this user may not see it. */
+  readonly process: VmProcess | undefined;
+}
+
+/** Loopback answers at once. Milliseconds. */
+const PROBE_TIMEOUT = 3_000;
+
+/** The VMs of the nodes here, without helpers and without nodes that live elsewhere. Never rejects. */
+export function localVms(nodes: readonly LocalNode[], serverName: string | undefined): Promise<LocalVm[]> {
+  const isAlive = nameIn(nodes);
+  const here = nodes.filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName, isAlive));
+  return Promise.all(
+    here.map(async (node): Promise<LocalVm> => {
+      const { aliveName, port, family } = node;
+      const place = { address: family === 6 ? "::1" : "127.0.0.1", port };
+      const [probe, process] = await Promise.all([
+        probeNode(place, {
+          isAsked: (name) => name.startsWith(`${aliveName}@`),
+          ...{ timeout: PROBE_TIMEOUT, from: thisMachine().hostName, serverName, random: Math.random },
+        }),
+        vmProcess(port),
+      ]);
+      return { node, probe, process };
+    }),
+  );
+}
+
+/** Whether a node speaks TLS; undefined where a probe does not tell. */
+export function speaksTls(probe: Probe): boolean | undefined {
+  if (probe.result === "tls" || ("tls" in probe && probe.tls)) return true;
+  return probe.result === "node" || probe.result === "other-node" || probe.result === "erlang" ? false : undefined;
+}

@@ -1,0 +1,58 @@
+import { ageOf } from "../catalogue/core/instances.js";
+import { differentVms } from "../distribution/core/twins.js";
+import { parseServiceDomain } from "../names/domains.js";
+import { hostPort } from "../net/ip.js";
+import { ageWords, listed } from "../text.js";
+import { fail, ok, skip } from "./core/finding.js";
+import type { AskedNode, Check, Examination } from "./examination.js";
+import { NOT_NAMED, UNKNOWN } from "./peer.js";
+
+export const STOP_ONE =
+  "two nodes of one name cannot be in one cluster, and a look-up leads to either: stop the one that should not be, or give it another name. In a rolling update the older one ends by itself";
+
+export const peerTwice: Check = {
+  id: "peer-twice",
+  title: "one VM has the name of the node, and not two on two machines",
+  run: async (examination) => {
+    const { asked } = examination;
+    if (!asked) return NOT_NAMED;
+    const named = (await examination.probes()).flatMap(({ endpoint, probe }) =>
+      probe.result === "node" ? [{ ...endpoint, creation: probe.creation }] : [],
+    );
+    if (named.length === 0) return skip(UNKNOWN);
+    const different = differentVms(named);
+    if (different.length === 1) return ok(`one VM has the name ${asked.full}`);
+    const since = await publishedSince(asked, examination);
+    const places = different.map((place) => {
+      const { at, machine } = since.get(hostPort(place)) ?? {};
+      const age = at === undefined ? "" : `, published ${ageWords(at)} ago`;
+      const creation = place.creation === undefined ? "" : `, creation ${place.creation}`;
+      return `${hostPort(place)}${machine === undefined ? "" : ` on ${machine}`}${age}${creation}`;
+    });
+    return fail("PEER_TWICE", `${different.length} VMs are called ${asked.full}: ${listed(places)}`, STOP_ONE);
+  },
+};
+
+interface Since {
+  /** Age in seconds; undefined for an entry that no srv-epmd made. */
+  readonly at: number | undefined;
+  readonly machine: string;
+}
+
+/** By `ip:port`; empty where Consul does not tell. */
+async function publishedSince(
+  { host }: AskedNode,
+  { config, connect, now }: Examination,
+): Promise<ReadonlyMap<string, Since>> {
+  const domain = parseServiceDomain(host, config.consulDomain);
+  if (!domain) return new Map();
+  try {
+    const { service, datacenter } = domain;
+    const members = await (await connect()).members({ service, datacenter });
+    return new Map(
+      members.map((member) => [hostPort(member), { at: ageOf(member.meta, now()), machine: member.machine }]),
+    );
+  } catch {
+    return new Map();
+  }
+}

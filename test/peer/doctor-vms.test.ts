@@ -1,0 +1,236 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type Certificates, createCertificates } from "../support/certificates.js";
+import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
+import { examine, untilFails } from "../support/doctor.js";
+import { findOtp } from "../support/otp.js";
+import { requirePeer } from "../support/require-peer.js";
+import { runCli } from "../support/srv-epmd.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
+
+/** Two machines with a srv-epmd each and one Consul. */
+const [HERE, THERE] = [1, 0];
+const ADMIN = "127.0.0.1:9369";
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+  "openssl",
+)("srv-epmd doctor, about VMs that are found and do not connect", () => {
+  let cluster: Cluster;
+  let certificates: Certificates;
+  let tls: readonly string[];
+
+  const flags = () => {
+    const own = ["10.90.0.2", "fd90::2"].flatMap((address) => ["--advertise-address", address]);
+    return ["--domain", HOST, "--consul", cluster.consul.socketUrl, "--dns", cluster.dns, ...own];
+  };
+  const doctor = (...args: readonly string[]) => examine([...flags(), ...args], { netns: cluster.host(HERE) });
+  const verdict = async (node: string) => {
+    const { stdout } = await runCli(["doctor", ...flags(), node], { netns: cluster.host(HERE) });
+    return stdout;
+  };
+  const published = (...names: readonly string[]) =>
+    waitFor(
+      async () => {
+        const there = await cluster.published();
+        return names.every((name) => there.includes(name));
+      },
+      { what: `${names} in Consul` },
+    );
+
+  beforeAll(async () => {
+    cluster = await startCluster({ hosts: 2, args: ["--admin", ADMIN] });
+    certificates = await createCertificates();
+    const pair = await certificates.issue("node.test", "DNS:node.test");
+    const file = join(await temporaryFolder("tls-dist"), "ssl_dist.conf");
+    await writeFile(file, `[{server, [{certfile, "${pair.cert}"}, {keyfile, "${pair.key}"}]}].\n`);
+    tls = ["-proto_dist", "inet_tls", "-ssl_dist_optfile", file];
+  });
+  afterEach(() => cluster.killNodes());
+  afterAll(() => certificates.remove());
+
+  test.each([
+    ["here", "there"],
+    ["there", "here"],
+  ])("TLS %s and not %s: which side speaks it, which does not, and the flag", async (secure) => {
+    const [there, here] = [secure === "there" ? tls : [], secure === "here" ? tls : []];
+    const [, b] = await Promise.all([
+      cluster.node(THERE, "t_there", { args: there }),
+      cluster.node(HERE, "t_here", { args: here }),
+    ]);
+    await published("t_there", "t_here");
+    expect(await b.ping(fullName("t_there"))).toBe("pang");
+    const { code, with: having, of } = await doctor("t_there@svc");
+    expect([code, having("fail")]).toEqual([1, ["peer-tls"]]);
+    const [who, other] =
+      secure === "there"
+        ? [`${fullName("t_there")} at 10.90.0.1:`, "t_here here"]
+        : ["t_here here", fullName("t_there")];
+    const { code: problem, evidence, advice } = of("peer-tls");
+    expect(problem).toBe("PEER_TLS");
+    expect(evidence).toContain(`${who}`);
+    expect(evidence.indexOf("speaks TLS")).toBeGreaterThan(evidence.indexOf(who));
+    expect(evidence.indexOf("does not")).toBeGreaterThan(evidence.indexOf(other));
+    expect(advice).toMatch(/-proto_dist inet_tls and -ssl_dist_optfile/);
+    expect(await verdict("t_there@svc")).toMatch(
+      /^fail {2}.* speaks TLS, .* \(peer-tls\)\n {6}do: .*\nVMs here do not reach/,
+    );
+  });
+
+  test("TLS on both sides is right", async () => {
+    await Promise.all([cluster.node(THERE, "t_there", { args: tls }), cluster.node(HERE, "t_here", { args: tls })]);
+    await published("t_there", "t_here");
+    const { of } = await doctor("t_there@svc");
+    expect(of("peer-tls")).toMatchObject({ result: "ok", evidence: expect.stringContaining("speaks TLS, and so") });
+  });
+
+  test("two live nodes of one name on two machines: both places, their ages and creations", async () => {
+    const [first, second] = [await cluster.node(THERE, "dup"), await cluster.node(HERE, "dup")];
+    await waitFor(async () => (await cluster.published()).filter((tag) => tag === "dup").length >= 2, {
+      what: "both in Consul",
+    });
+    const creations = await Promise.all([first, second].map((node) => node.eval("erlang:system_info(creation)")));
+    // Asked where neither of them lives, as from any other machine; and where one of them does.
+    const asked = ["--port", "14369", "dup@svc"];
+    const elsewhere = await untilFails("peer-twice", () => doctor(...asked));
+    expect(elsewhere.of("peer-twice")).toMatchObject({ code: "PEER_TWICE" });
+    for (const evidence of [
+      elsewhere.of("peer-twice").evidence,
+      (await untilFails("same-name", () => doctor())).of("same-name").evidence,
+    ]) {
+      for (const creation of creations) expect(evidence).toContain(`creation ${creation}`);
+      expect(evidence).toMatch(/10\.90\.0\.1:\d+ on \S+, published \d+[sm] ago/);
+      expect(evidence).toMatch(/10\.90\.0\.2:\d+ on \S+, published \d+[sm] ago/);
+    }
+    const consul = ["--consul", cluster.consul.socketUrl];
+    const listed = await runCli(["names", "--cluster", "--match", "*@svc", ...consul], { netns: cluster.host(HERE) });
+    expect(listed.stdout).toMatch(
+      /\ndup@svc\.service\.consul is there twice: 10\.90\.0\.\d:\d+ on \S+ \(\d+s\), 10\.90\.0\.\d:/,
+    );
+    const json = await runCli(["names", "--cluster", "--match", "*@svc", "--json", ...consul], {
+      netns: cluster.host(HERE),
+    });
+    expect(JSON.parse(json.stdout).twice).toEqual([fullName("dup")]);
+    const resolved = await runCli(["resolve", "dup@svc", "--probe", "--dns", cluster.dns], {
+      netns: cluster.host(HERE),
+    });
+    expect(resolved.stdout).toMatch(
+      /2 VMs are called dup@svc\.service\.consul, at 10\.90\.0\.\d:\d+ and 10\.90\.0\.\d:\d+/,
+    );
+  });
+
+  test("a VM here that is stopped: by which signal, and how it goes on", async () => {
+    const stopped = await cluster.node(HERE, "stopped");
+    await published("stopped");
+    stopped.child.signal("SIGSTOP");
+    const { of, with: having } = await waitFor(
+      async () => {
+        const examined = await doctor();
+        return examined.of("vm-state").result === "warn" && examined;
+      },
+      { what: "the state to be seen" },
+    );
+    expect(of("vm-state")).toMatchObject({
+      code: "VM_STOPPED",
+      advice: expect.stringMatching(/^continue it: kill -CONT \d+$/),
+    });
+    expect(of("vm-state").evidence).toContain("is stopped by a signal (SIGSTOP, SIGTSTP)");
+    expect(of("published-endpoint").follows).toBe("VM_STOPPED");
+    expect(having("fail")).toEqual(["published-endpoint"]);
+    stopped.child.signal("SIGCONT");
+  });
+
+  test("a hidden node, and VMs that do not connect by themselves: what that means", async () => {
+    const config = join(await temporaryFolder("sys-config"), "sys.config");
+    await writeFile(config, "[{kernel, [{dist_auto_connect, once}]}].\n");
+    await Promise.all([
+      cluster.node(HERE, "hidden", { args: ["-hidden"] }),
+      cluster.node(HERE, "never", { args: ["-kernel", "dist_auto_connect", "never"] }),
+      cluster.node(HERE, "once", { args: ["-config", config.replace(/\.config$/, "")] }),
+      cluster.node(HERE, "plain"),
+    ]);
+    const { code, of } = await doctor();
+    expect([code, of("vm-state").result]).toEqual([0, "warn"]);
+    const { evidence } = of("vm-state");
+    expect(evidence).toContain("hidden is a hidden node (-hidden): it is in no nodes()");
+    expect(evidence).toContain("never has dist_auto_connect never: it dials no node by itself");
+    expect(evidence).toContain("once has dist_auto_connect once: it dials a node once");
+    expect(evidence).toContain("the VM of plain runs");
+  });
+
+  test.each([
+    ["the entry", "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting"],
+    ["the machine", "/v1/agent/maintenance"],
+  ])("consul maint of %s: its reason, and no srv-epmd calls the node published meanwhile", async (what, path) => {
+    await cluster.node(HERE, "resting");
+    await published("resting");
+    const ask = (page: string) => {
+      const read = `fetch("http://${ADMIN}${page}").then((answer) => answer.text()).then(console.log)`;
+      return cluster.host(HERE).run(process.execPath, "-e", read);
+    };
+    await waitFor(async () => (await ask("/readyz")).stdout.includes('"ready":true'), { what: "to be ready" });
+    await cluster.consul.request("PUT", `${path}?enable=true&reason=new%20disks`);
+    const { code, of } = await untilFails("registration", () => doctor());
+    expect([code, of("registration").code]).toEqual([1, "REGISTRATION_MAINTENANCE"]);
+    expect(of("registration").evidence).toContain(`${what} is in Consul's maintenance mode: new disks`);
+    expect(of("registration-dns").follows).toBe("REGISTRATION_MAINTENANCE");
+    const words = `${what} is in Consul's maintenance mode: new disks`;
+    await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
+    const { stdout } = await ask("/v1/nodes");
+    expect(JSON.parse(stdout).nodes).toContainEqual(
+      expect.objectContaining({
+        name: "resting",
+        publication: "not-in-consul",
+        reason: expect.stringContaining(words),
+      }),
+    );
+    await cluster.consul.request("PUT", `${path}?enable=false`);
+    await waitFor(async () => (await ask("/readyz")).stdout.includes('"ready":true'), {
+      what: "its end",
+      timeout: 40_000,
+    });
+  });
+
+  requirePeer("otp23", "otp29")("of releases that refuse each other", () => {
+    test.each([
+      [23, 29],
+      [29, 23],
+    ] as const)("OTP %i here and OTP %i there: both releases, and the flags that are missing", async (here, there) => {
+      const of = (release: number) => {
+        const otp = findOtp(release);
+        return otp ? { otp } : {};
+      };
+      await cluster.host(HERE).setHosts(["10.90.0.2 box2", `127.0.0.1 ${HOST}`]);
+      const [, own] = await Promise.all([
+        cluster.node(THERE, "r_there", of(there)),
+        cluster.node(HERE, "r_here", of(here)),
+      ]);
+      await published("r_there", "r_here");
+      expect(await own.ping(fullName("r_there"))).toBe("pang");
+      const examined = await doctor("r_there@svc");
+      await cluster.host(HERE).setHosts(["10.90.0.2 box2"]);
+      expect([examined.code, examined.with("fail")]).toEqual([1, ["peer-release"]]);
+      const { code, evidence } = examined.of("peer-release");
+      expect(code).toBe("PEER_RELEASE");
+      const [mine, other] =
+        here === 23
+          ? [/r_here here \(OTP 23\.[0-9.]+\)/, /\(OTP 29 or newer\)/]
+          : [/r_here here \(OTP 29[0-9.]*\)/, /\(OTP 23\)/];
+      expect(evidence).toMatch(mine);
+      expect(evidence).toMatch(other);
+      expect(evidence).toContain("has not MANDATORY_25_DIGEST, V4_NC, UNLINK_ID");
+    });
+
+    test("of those that do not, nothing is said: 23 and 25", async () => {
+      const otp = findOtp(23);
+      await Promise.all([cluster.node(THERE, "r_there", otp ? { otp } : {}), cluster.node(HERE, "r_here")]);
+      await published("r_there", "r_here");
+      const { of } = await doctor("r_there@svc");
+      expect(of("peer-release")).toMatchObject({ result: "ok" });
+    });
+  });
+});

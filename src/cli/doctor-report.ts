@@ -9,6 +9,7 @@ import {
   type Told,
   verdictOf,
 } from "../doctor/core/verdict.js";
+import { PEER_LINK } from "../doctor/peer-link.js";
 import { printable } from "../text.js";
 import { type Io, type Line, painter, type Tone, wrap, writeJson } from "./io.js";
 
@@ -112,7 +113,7 @@ function verdictLines(told: readonly Told[], asked: string | undefined, all: boo
   const tone: Tone = counts.fail > 0 ? "bad" : problems.length > 0 ? "doubtful" : "good";
   return [
     ...problems.flatMap(problemLines),
-    ...(asked === undefined ? [] : askedLines(asked, problems, counts.fail === 0)),
+    ...(asked === undefined ? [] : [...askedLines(asked, problems, counts.fail === 0), ...knownLines(told)]),
     { text: `${doubts}${ok} ok, ${skip} skipped${all ? "" : " (--all)"}`, tone },
   ];
 }
@@ -130,6 +131,12 @@ function problemLines(problem: RootProblem): Line[] {
       return { text: `${INDENT}${index === 0 ? "so:" : "   "}  ${its}: ${textOf(seen)}`, tone: "quiet" };
     }),
   ];
+}
+
+/** Of the node that was asked for: links that stand, and who asked for it. */
+function knownLines(told: readonly Told[]): Line[] {
+  const known = told.find(({ id, result }) => id === PEER_LINK && result === "ok");
+  return (known?.evidence ?? []).map((text): Line => ({ text: `${INDENT}${text}`, tone: "quiet" }));
 }
 
 /** What is known of the way to the node as a whole. */

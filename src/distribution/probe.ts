@@ -32,6 +32,8 @@ export interface ProbeOptions {
   readonly serverName?: string | undefined;
   /** Flags that the probe has; those of ASKING_FLAGS when not given. */
   readonly flags?: bigint;
+  /** Octets that make its first message longer, where the node has version 6 of the handshake. */
+  readonly padding?: number;
   /** Begin with TLS, because the last probe found TLS. */
   readonly tlsFirst?: boolean;
   /** In [0, 1). */
@@ -76,6 +78,7 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
     flags: options.flags ?? ASKING_FLAGS,
     creation: 1,
     name: ownName(options),
+    padding: options.padding,
   });
 
   const plain = (version: DistVersion) =>

@@ -9,7 +9,10 @@ import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
 import { peerHandshake } from "./peer-handshake.js";
+import { peerHosts } from "./peer-hosts.js";
+import { peerLink } from "./peer-link.js";
 import { peerRelease } from "./peer-release.js";
+import { peerSize } from "./peer-size.js";
 import { peerTls } from "./peer-tls.js";
 import { peerTwice } from "./peer-twice.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
@@ -18,13 +21,14 @@ import { rabbitmqStreams } from "./rabbitmq-streams.js";
 import { registration, sameName } from "./registration.js";
 import { resolver } from "./resolver.js";
 import { serveOptions } from "./serve-options.js";
+import { vmLinks } from "./vm-links.js";
 import { vmListens } from "./vm-listens.js";
 import { vmState } from "./vm-state.js";
 import { besideUpstreams } from "./way.js";
 
 /** In the order of the report: what explains others first, then from this machine to the node asked for. A new check gets its place here. */
 export const CHECKS: readonly Check[] = [
-  ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens, vmState],
+  ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens, vmState, vmLinks],
   besideUpstreams(portMapping),
   nodeName,
   ...[domain, resolver].map(besideUpstreams),
@@ -32,6 +36,18 @@ export const CHECKS: readonly Check[] = [
   ...[consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
   sameName,
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
-  ...[peerRecords, peerTcp, peerHandshake, peerTls, peerRelease, peerTwice, peerFamily, peerWays],
+  ...[
+    peerRecords,
+    peerTcp,
+    peerHandshake,
+    peerSize,
+    peerTls,
+    peerRelease,
+    peerTwice,
+    peerFamily,
+    peerHosts,
+    peerWays,
+    peerLink,
+  ],
   ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
 ];

@@ -15,8 +15,9 @@ import { isOwnServer } from "../net/ip.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
 import { NomadSide } from "../nomad/side.js";
+import type { Connection } from "../os/core/connections.js";
 import { type Machine, thisMachine } from "../os/machine.js";
-import { readListeners } from "../os/sockets.js";
+import { readConnections, readListeners } from "../os/sockets.js";
 import { type RunningVm, runningVms } from "../os/vm-process.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
@@ -62,8 +63,12 @@ export interface Examination {
   readonly vms: () => Promise<readonly RunningVm[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
+  /** Established connections of this machine; empty where there is no /proc. */
+  readonly connections: () => Promise<readonly Connection[]>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Of the examination. Milliseconds since the epoch. */
+  readonly startedAt: number;
   readonly connect: () => Promise<ConsulClient>;
   readonly nomad: Pick<NomadSide, "connect">;
   /** What Nomad's catalogue has of a service, asked for once. @throws NomadError */
@@ -143,7 +148,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
-    ...{ now: Date.now },
+    ...{ connections: once(readConnections), now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {
@@ -199,7 +204,7 @@ function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: No
   };
 }
 
-type DialOptions = Pick<ProbeOptions, "isAsked" | "serverName" | "timeout" | "flags" | "tlsFirst">;
+type DialOptions = Pick<ProbeOptions, "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst">;
 
 function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> {
   return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probePlace(endpoint, how) })));

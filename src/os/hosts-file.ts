@@ -5,7 +5,7 @@ import { type Cidr, cidrContains } from "../net/ip.js";
 import { addressesInHosts } from "./core/hosts-file.js";
 import { fileVersion, MEBIBYTE, readBounded, readBoundedSync } from "./files.js";
 
-const HOSTS_FILE = "/etc/hosts";
+export const HOSTS_FILE = "/etc/hosts";
 
 /** How often the file is checked for changes, milliseconds. */
 const LOOK_INTERVAL = 1000;

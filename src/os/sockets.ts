@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import { ListenError } from "../errors.js";
 import { hostPort, isWildcard } from "../net/ip.js";
+import { type Connection, connectionsIn } from "./core/connections.js";
 import { listenersIn, parseTcpTable, uidAtEnd } from "./core/tcp-table.js";
 
 /** The tables of this network namespace, also where a systemd unit hides the rest of /proc (ProcSubset=pid). */
@@ -27,6 +28,17 @@ export async function readListeners(): Promise<readonly IpPort[] | undefined> {
  */
 export async function uidOfSocket(local: IpPort, remote: IpPort): Promise<number | undefined> {
   return uidAtEnd(await readTables(), local, remote);
+}
+
+/** Connections that are established here; empty where the system has no tables. */
+export async function readConnections(): Promise<Connection[]> {
+  return (await readTables()).flatMap((table) => connectionsIn(table));
+}
+
+/** The sockets of a process, by their inodes; empty where this user may not see them. */
+export function socketsOf(pid: number): ReadonlySet<number> {
+  const links = list(`/proc/${pid}/fd`).map((descriptor) => link(`/proc/${pid}/fd/${descriptor}`));
+  return new Set(links.flatMap((target) => Number(/^socket:\[([0-9]+)\]$/.exec(target)?.[1]) || []));
 }
 
 async function readTables(): Promise<string[]> {

@@ -67,6 +67,34 @@ requirePeer(
     expect(of("peer-ways").evidence).toContain("where a relay leads to the node");
   });
 
+  test("a line of /etc/hosts that hides DNS, or the gateway: file, line and both addresses", async () => {
+    await host.setHosts(["10.91.0.1 box1", "# moved", "10.91.0.99 svc.service.consul"]);
+    const { code, of, with: having } = await doctor();
+    expect([code, having("fail")]).toEqual([1, ["peer-hosts", "peer-ways"]]);
+    expect(of("peer-hosts").code).toBe("PEER_HOSTS_LINE");
+    // Two lines of the file's own come before them.
+    expect(of("peer-hosts").evidence).toMatch(
+      /^\/etc\/hosts, line 5, has 10\.91\.0\.99 for svc\.service\.consul, and DNS has 10\.91\.0\.\d.*so does node_a$/,
+    );
+    expect(of("peer-hosts").advice).toMatch(/^take line 5 out of \/etc\/hosts, or put 10\.91\.0\.\d into it$/);
+    expect(of("peer-ways").follows).toBe("PEER_HOSTS_LINE");
+    const [port, admin] = [14369, "127.0.0.1:19369"];
+    const dns = ["--gateway-listen", "127.0.0.1:5353", "--admin", admin];
+    const own = [...flags.slice(0, -2), ...dns, "--relay-socket", "/dev/null/relay.sock"];
+    const second = await startDaemon({ port, netns: host, args: own });
+    const told = await examine([...own, "--port", String(port), "node_b@svc"], { netns: host });
+    await second.kill();
+    // No VM is registered there.
+    expect(told.of("peer-hosts")).toMatchObject({
+      result: "warn",
+      evidence: expect.stringMatching(
+        /has 10\.91\.0\.99 .*, and the gateway has 127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+/,
+      ),
+    });
+    const { stdout } = await runCli(["hosts", "svc.service.consul"]);
+    await host.setHosts(["10.91.0.1 box1", ...stdout.trim().split("\n")]);
+  });
+
   test("the relay process is down: with the reason that /readyz has", async () => {
     const own = [...flags, "--relay-socket", "/dev/null/relay.sock", "--admin", "127.0.0.1:19369"];
     const second = await startDaemon({ port: 14369, netns: host, args: own });

@@ -162,6 +162,24 @@ requirePeer(
     expect(evidence).toContain("the VM of plain runs");
   });
 
+  test("what is known besides: a link that stands, and what a VM here was told when it asked", async () => {
+    const [, asker] = await Promise.all([cluster.node(THERE, "known"), cluster.node(HERE, "asker")]);
+    await published("known", "asker");
+    const before = await doctor("known@svc", "--admin", ADMIN);
+    expect(before.of("peer-link").evidence).toContain("no link with the node is seen here");
+    expect(await asker.ping(fullName("known"))).toBe("pong");
+    const { of } = await doctor("known@svc", "--admin", ADMIN);
+    expect(of("peer-link").evidence).toMatch(
+      /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told port \d+ of 10\.90\.0\.1:\d+/,
+    );
+    await asker.ping(fullName("nobody"));
+    const absent = await doctor("nobody@svc", "--admin", ADMIN);
+    expect(absent.of("peer-link").evidence).toMatch(
+      /last asked for from here \d+s ago \(module\), and told not-found: /,
+    );
+    expect(of("vm-links")).toMatchObject({ result: "ok" });
+  });
+
   test.each([
     ["the entry", "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting"],
     ["the machine", "/v1/agent/maintenance"],
@@ -231,6 +249,26 @@ requirePeer(
       await published("r_there", "r_here");
       const { of } = await doctor("r_there@svc");
       expect(of("peer-release")).toMatchObject({ result: "ok" });
+    });
+
+    test("OTP 23 here with the module, and nothing that resolves the host part: the line for /etc/hosts", async () => {
+      const otp = findOtp(23);
+      const [, old] = await Promise.all([
+        cluster.node(THERE, "r_there"),
+        cluster.node(HERE, "r_here", otp ? { otp } : {}),
+      ]);
+      await published("r_there", "r_here");
+      expect(await old.ping(fullName("r_there"))).toBe("pang");
+      const { code, of, with: having } = await doctor("r_there@svc");
+      expect([code, having("fail")]).toEqual([1, ["peer-hosts"]]);
+      expect(of("peer-hosts")).toMatchObject({
+        code: "PEER_HOST_UNKNOWN",
+        advice: expect.stringMatching(/: 127\.0\.0\.1 svc\.service\.consul$/),
+      });
+      await cluster.host(HERE).setHosts(["10.90.0.2 box2", `127.0.0.1 ${HOST}`]);
+      expect(await old.ping(fullName("r_there"))).toBe("pong");
+      expect((await doctor("r_there@svc")).of("peer-hosts").result).toBe("ok");
+      await cluster.host(HERE).setHosts(["10.90.0.2 box2"]);
     });
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addressesInHosts, hostsEntriesIn } from "../../src/os/core/hosts-file.js";
+import { addressesInHosts, hostsEntriesIn, linesInHosts } from "../../src/os/core/hosts-file.js";
 
 const HOSTS = `
 # Debian's default
@@ -45,4 +45,14 @@ test("the hosts of a range are those with an address in it, in either form, each
     { host: "a.example", address: "127.64.0.2" },
     { host: "d.example", address: "127.64.0.3" },
   ]);
+});
+
+test("the lines of a name are told by their numbers, and no line of a name that only contains it", () => {
+  const text =
+    "127.0.0.1 localhost\n\n10.0.0.9 Svc.test other # svc.test\nfd00::9 svc.test\n10.0.0.1 xsvc.test\n#10.0.0.2 svc.test";
+  expect(linesInHosts(text, "svc.TEST")).toEqual([
+    { line: 3, address: "10.0.0.9" },
+    { line: 4, address: "fd00::9" },
+  ]);
+  expect(linesInHosts("", "svc.test")).toEqual([]);
 });

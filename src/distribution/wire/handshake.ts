@@ -22,15 +22,27 @@ export interface SendName {
   /** 32 bits; only version 6 carries it. */
   readonly creation: number;
   readonly name: string;
+  /** Zero octets behind the name, which only version 6 allows: a node ignores them (dist_util:recv_name_new/2). */
+  readonly padding?: number | undefined;
 }
 
 /** The message with its length before it. */
-export function encodeSendName({ version, flags, creation, name }: SendName, lengthOctets: LengthOctets): Buffer {
+export function encodeSendName(
+  { version, flags, creation, name, padding = 0 }: SendName,
+  lengthOctets: LengthOctets,
+): Buffer {
   const bytes = Buffer.from(name);
   const body =
     version === 6
       ? // dist_util:send_name/1: <<$N, Flags:64, Creation:32, NameLen:16>>, name
-        Buffer.concat([Buffer.from("N"), uint64(flags), uint32(creation), uint16(bytes.length), bytes])
+        Buffer.concat([
+          Buffer.from("N"),
+          uint64(flags),
+          uint32(creation),
+          uint16(bytes.length),
+          bytes,
+          Buffer.alloc(padding),
+        ])
       : // dist_util:recv_name_old/2: <<$n, Version:16, Flags:32>>, name to the end
         Buffer.concat([Buffer.from("n"), uint16(5), uint32(Number(flags & 0xffff_ffffn)), bytes]);
   return Buffer.concat([lengthOctets === 2 ? uint16(body.length) : uint32(body.length), body]);

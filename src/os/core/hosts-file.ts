@@ -20,6 +20,15 @@ export function addressesInHosts(text: string, name: string): string[] {
   return Array.from(found);
 }
 
+/** The lines of a hosts(5) file that have a name, counted from 1, with their addresses, canonical. */
+export function linesInHosts(text: string, name: string): { readonly line: number; readonly address: string }[] {
+  const wanted = name.toLowerCase();
+  return text.split("\n").flatMap((written, index) => {
+    const line = written.toLowerCase().includes(wanted) ? lineOf(written) : undefined;
+    return line?.names.includes(wanted) ? [{ line: index + 1, address: line.address }] : [];
+  });
+}
+
 /**
  * The hosts of a hosts(5) file whose address is in a range, IPv4-mapped forms included, each pair once, in its order.
  * Words that are no host name are skipped.

@@ -1,4 +1,5 @@
 import { ConsulError } from "../errors.js";
+import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
 import { AgentAnswer, areAclsOff, isUnknownToken } from "./transport.js";
 
@@ -46,6 +47,14 @@ export async function datacenterOf(client: ConsulClient): Promise<string | undef
 export async function datacenters(client: ConsulClient): Promise<string[]> {
   const { body } = await client.ask({ method: "_get", path: "/catalog/datacenters" });
   return Array.isArray(body) ? body.filter((one): one is string => typeof one === "string") : [];
+}
+
+/** Addresses of the servers that the agent's Consul knows, as IP literals. Everybody may ask. */
+export async function serverAddresses(client: ConsulClient): Promise<string[]> {
+  const { body } = await client.ask({ method: "_get", path: "/status/peers" });
+  const peers = Array.isArray(body) ? body.filter((one): one is string => typeof one === "string") : [];
+  // `10.0.0.1:8300`, `[fd00::1]:8300`
+  return peers.flatMap((peer) => canonicalIp(peer.replace(/:[0-9]+$/, "").replace(/^\[(.*)\]$/, "$1")) ?? []);
 }
 
 type Rights =

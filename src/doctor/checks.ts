@@ -1,5 +1,6 @@
 import { catalogue } from "./catalogue.js";
 import { clock, consulAgent, consulLeader, consulToken } from "./consul.js";
+import { consulCluster } from "./consul-cluster.js";
 import { epmdPort, loopbacks, ownAddress } from "./epmd-port.js";
 import type { Check } from "./examination.js";
 import { meshUpstream } from "./mesh.js";
@@ -33,7 +34,7 @@ export const CHECKS: readonly Check[] = [
   nodeName,
   ...[domain, resolver].map(besideUpstreams),
   ...[nomadApi, nomadEntry],
-  ...[consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
+  ...[consulAgent, consulLeader, consulCluster, consulToken, registration, catalogue].map(besideUpstreams),
   sameName,
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
   ...[

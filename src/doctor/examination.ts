@@ -126,6 +126,8 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     return status?.epmd.port === config.port ? status : undefined;
   });
   const listeners = once(readListeners);
+  // Before there are probes, whose connections look like links.
+  const connections = readConnections();
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
   const resolution = once(async (): Promise<Resolution> => {
     if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
@@ -148,7 +150,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
-    ...{ connections: once(readConnections), now: Date.now, startedAt: Date.now() },
+    ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {

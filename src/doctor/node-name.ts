@@ -115,7 +115,9 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
       ),
     ];
   }
-  const isPublished = publishesToConsul(config) ? "it is published as" : "by these options its name is";
+  const isPublished = publishesToConsul(config)
+    ? "by these options it is published as"
+    : "by these options its name is";
   const option = parseServiceDomain(itsHost, config.consulDomain)
     ? `--domain ${itsHost}, under which it is then published`
     : `--node-host ${itsHost}`;

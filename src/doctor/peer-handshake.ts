@@ -21,6 +21,9 @@ export const peerHandshake: Check = {
   },
 };
 
+const HIDDEN =
+  "it is a hidden node (-hidden, or a C node): nodes() of the VMs here does not list it, nodes(hidden) does, and global, pg and libraries that follow nodes() leave it out; start it without -hidden if it is to be a member";
+
 /** A proxy accepts for a node that it does not reach. */
 async function throughProxy({ endpoint, probe }: Dialled, examination: Examination): Promise<Finding> {
   const { asked } = examination;
@@ -41,7 +44,7 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
   const evidence = `${hostPort(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
   switch (probe.result) {
     case "node":
-      return ok(evidence);
+      return probe.hidden ? warn("PEER_HIDDEN", evidence, HIDDEN, probe.name.split("@")[0]) : ok(evidence);
     case "tls":
       return ok(`${evidence}: its name cannot be seen`);
     case "erlang":

@@ -30,7 +30,11 @@ async function linkWords(examination: Examination): Promise<string | undefined> 
   const addresses = new Set(endpoints.map(({ address }) => address));
   const out = links.filter(({ connection, isInbound }) => !isInbound && places.has(hostPort(connection.remote)));
   // Whoever dialled the VM has a port of its own: only the machine is known.
-  const into = links.filter(({ connection, isInbound }) => isInbound && addresses.has(connection.remote.address));
+  const into = links.filter(({ connection: { local, remote }, isInbound }) => {
+    // Of a link on this machine both ends are here.
+    const isOut = out.some(({ connection }) => hostPort(connection.local) === hostPort(remote));
+    return isInbound && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
+  });
   const told = [
     ...out.map((link) => `${who(link)} to ${hostPort(link.connection.remote)}`),
     ...into.map((link) => `from its machine (${hostPort(link.connection.remote)}) to ${link.aliveName}`),
@@ -52,7 +56,7 @@ async function lookUpWords(
   const last = lookUps.find(
     ({ node, here, at }) => here && at < startedAt && (node.toLowerCase() === wanted || node === name.aliveName),
   );
-  if (!last) return `nobody here has asked for it in the last ${lookUps.length} look-ups that srv-epmd knows`;
+  if (!last) return `nobody here has asked for it, as far as srv-epmd remembers (${lookUps.length} look-ups)`;
   const age = ageWords(Math.max(0, Math.round((now() - last.at) / 1000)));
   const told =
     last.outcome === "found"

@@ -30,9 +30,12 @@ export async function uidOfSocket(local: IpPort, remote: IpPort): Promise<number
   return uidAtEnd(await readTables(), local, remote);
 }
 
-/** Connections that are established here; empty where the system has no tables. */
+/** Connections that are established here, without those of this process; empty where the system has no tables. */
 export async function readConnections(): Promise<Connection[]> {
-  return (await readTables()).flatMap((table) => connectionsIn(table));
+  const all = (await readTables()).flatMap((table) => connectionsIn(table));
+  const sockets = socketsOf(process.pid);
+  const ends = new Set(all.filter(({ inode }) => sockets.has(inode)).map(({ local }) => hostPort(local)));
+  return all.filter(({ inode, remote }) => !sockets.has(inode) && !ends.has(hostPort(remote)));
 }
 
 /** The sockets of a process, by their inodes; empty where this user may not see them. */

@@ -137,7 +137,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       expect(of("registration")).toMatchObject({ result: "warn", advice: expect.stringContaining("of serve") });
     }
     const { of } = same;
-    expect(of("node-name").evidence).toContain("its name by these options is node_a@svx.service.consul");
+    expect(of("node-name").evidence).toContain("by these options it is published as node_a@svx.service.consul");
   });
 
   test("an agent that does not answer", async () => {

@@ -155,6 +155,11 @@ requirePeer(
     ]);
     const { code, of } = await doctor();
     expect([code, of("vm-state").result]).toEqual([0, "warn"]);
+    await cluster.node(THERE, "far", { args: ["-hidden"] });
+    await published("far");
+    expect((await doctor("far@svc")).of("peer-handshake")).toMatchObject({
+      ...{ result: "warn", code: "PEER_HIDDEN", advice: expect.stringContaining("nodes(hidden)") },
+    });
     const { evidence } = of("vm-state");
     expect(evidence).toContain("hidden is a hidden node (-hidden): it is in no nodes()");
     expect(evidence).toContain("never has dist_auto_connect never: it dials no node by itself");
@@ -232,6 +237,7 @@ requirePeer(
       const examined = await doctor("r_there@svc");
       await cluster.host(HERE).setHosts(["10.90.0.2 box2"]);
       expect([examined.code, examined.with("fail")]).toEqual([1, ["peer-release"]]);
+      expect(examined.of("peer-size").result).toBe("ok");
       const { code, evidence } = examined.of("peer-release");
       expect(code).toBe("PEER_RELEASE");
       const [mine, other] =

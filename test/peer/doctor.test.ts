@@ -329,7 +329,7 @@ requirePeer(
       expect([code, having("fail")]).toEqual([1, ["node-name"]]);
       expect(of("node-name").code).toBe("HOST_DIFFERS");
       expect(of("node-name").evidence).toContain(
-        "calls itself other@elsewhere.test, and it is published as other@svc.service.consul",
+        "calls itself other@elsewhere.test, and by these options it is published as other@svc.service.consul",
       );
       expect(of("node-name").advice).toMatch(/-name other@svc\.service\.consul.*--node-host elsewhere\.test/);
     });

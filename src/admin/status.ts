@@ -77,7 +77,7 @@ export class DaemonStatus {
       since: since.toISOString(),
       epmd,
       dns,
-      consul: { url: config.consul, publishes, answers: registrar?.agentAnswers ?? false },
+      consul: { url: config.consul, publishes, answers: registrar !== undefined && registrar.agent.trouble === undefined },
       nomad: entries && { url: nomadUrl(config), answers: entries.trouble === undefined },
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
       mesh: isMeshed(config),
@@ -102,7 +102,7 @@ export class DaemonStatus {
       consul: publishes
         ? {
             started: registrar !== undefined,
-            trouble: registrar?.agentTrouble,
+            trouble: registrar?.agent.trouble,
             missing: (registrar?.status() ?? [])
               .filter((status) => isMissing(status) && !status.isBeyondLimit)
               .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
@@ -127,7 +127,7 @@ export class DaemonStatus {
           ...{ name: aliveName, port, creation, family, origin, since: new Date(since).toISOString() },
           ...(address !== undefined && { address }),
           ...(inNomad(entries?.standing(node), entries?.trouble) ??
-            inConsul(statuses?.get(aliveName), publishes, registrar?.agentTrouble)),
+            inConsul(statuses?.get(aliveName), publishes, registrar?.agent.trouble)),
         };
       }),
       left: (standing ?? [])

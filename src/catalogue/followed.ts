@@ -119,11 +119,11 @@ export class FollowedService {
   }
 
   status(): FollowedStatus {
+    const { view } = this;
+    const { state = "unknown", broken = 0 } = view ?? {};
     return {
-      catalogue: this.#deps.backend.name,
-      ...this.#query,
-      state: this.view?.state ?? "unknown",
-      instances: this.#instances?.length,
+      ...{ catalogue: this.#deps.backend.name, ...this.#query, state, instances: view?.instances.length },
+      ...((state === "broken" || state === "behind") && { brokenSeconds: Math.floor(broken / 1000) }),
     };
   }
 

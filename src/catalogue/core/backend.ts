@@ -60,4 +60,6 @@ export interface FollowedStatus extends CatalogueQuery {
   readonly state: (typeof FOLLOW_STATES)[number];
   /** Undefined while unknown. */
   readonly instances: number | undefined;
+  /** Whole seconds for which it has been broken or behind; absent while current or unknown. */
+  readonly brokenSeconds?: number;
 }

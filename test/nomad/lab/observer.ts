@@ -98,10 +98,13 @@ export function observe({ look, vms }: ObserverOptions): Observer {
     reachable: (address) => cut.delete(address),
     report: () => {
       const now = performance.now();
+      const living = livingOf(vms(), cut, names);
       const going = (kind: "missing" | "dead") =>
         Array.from(open[kind], ([address, since]): Difference => {
           open[kind].set(address, now);
-          return { node: names.get(address) ?? address, ms: Math.round(now - since), end: "none" };
+          // One that was missing may have ended since the last look.
+          const end = kind === "missing" && !living.has(address) ? "vm" : "none";
+          return { node: names.get(address) ?? address, ms: Math.round(now - since), end };
         });
       const report = {
         ...found,

@@ -1,4 +1,5 @@
 import { longestHold } from "../api/connection.js";
+import { SrvEpmdError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
@@ -84,6 +85,7 @@ export class FollowedService {
       query: async (index = 0, wait, signal) => {
         this.#asked = { at: now(), index };
         const answer = await backend.follow(query, index, wait, signal);
+        if (!answer.hasLeader) this.#refuseUnlessNew(answer.instances);
         return { value: answer.instances, position: nextIndex(index, answer.index) };
       },
       answered: (instances) => this.#answered(instances),
@@ -170,6 +172,13 @@ export class FollowedService {
     const closed = this.#follower.close();
     this.#settle();
     await closed;
+  }
+
+  /** Of a server that knows no leader a list is used only where nothing is known yet. @throws otherwise */
+  #refuseUnlessNew(instances: readonly ServiceInstance[]): void {
+    if (this.#instances === undefined && instances.length > 0) return;
+    const { title } = this.#deps.backend;
+    throw new SrvEpmdError("CATALOGUE_NO_LEADER", `${title}'s server knows no leader, so its list may lack nodes`);
   }
 
   #answered(instances: readonly ServiceInstance[]): void {

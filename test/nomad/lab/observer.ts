@@ -88,7 +88,9 @@ export function observe({ look, vms }: ObserverOptions): Observer {
     found.looks++;
     const nodes = Array.from(listed).filter((address) => living.has(address)).length;
     if (nodes >= found.fewest.nodes) return;
-    const without = Array.from(living).flatMap((address) => (listed.has(address) ? [] : (names.get(address) ?? address)));
+    const without = Array.from(living).flatMap((address) =>
+      listed.has(address) ? [] : (names.get(address) ?? address),
+    );
     found.fewest = { nodes, at: new Date().toISOString().slice(11, 23), without };
   };
   const watching = (async () => {

@@ -262,6 +262,10 @@ describe("while Consul does not answer", () => {
     expect(textOf(text)).toMatch(/5 nodes, 1 in Consul, 4 not known ?, as of 12 s ago/);
     expect(textOf(text)).toMatch(/Cluster 4 nodes of .*, as of 12 s ago/);
     expect(rowsOf(text, "Nodes of the cluster")).toHaveLength(4);
+    // Why is told once, at the top.
+    expect(rowsOf(text, "Nodes alive here").map((row) => row[3])).toEqual([
+      ...["not known", "not known", "in Consul", "not known", "not known"],
+    ]);
     // An age belongs to the moment of the list: 9,000 s then are 9,012 s now.
     expect(rowsOf(text, "Nodes of the cluster")[2]?.[4]).toBe("5 m");
   });
@@ -328,6 +332,12 @@ describe("recent look-ups", () => {
   test("the port of a node here, which has no address in its answer", () => {
     const lookUps = [lookUp({ endpoints: [], source: "registry", port: 20_003 })];
     expect(rows(page(busyStatus({ lookUps })))[0]?.[4]).toBe("port 20003");
+  });
+
+  test("by whose catalogue it is known", () => {
+    const of = (node: string) => lookUp({ node, source: "catalogue" });
+    const lookUps = [of("a@svc.service.consul"), of("a@svc.service.nomad"), of("a@svc.prod.service.nomad")];
+    expect(rows(page(busyStatus({ lookUps }))).map((row) => row[5])).toEqual(["Consul", "Nomad", "Nomad"]);
   });
 
   test("not found: why", () => {

@@ -1,4 +1,5 @@
 import type { LookUp } from "../../daemon/core/observations.js";
+import { NOMAD_DOMAIN } from "../../names/nomad-domain.js";
 import { hostPort } from "../../net/ip.js";
 import type { SourceName } from "../../resolve/core/resolution.js";
 import { type FoundLookUps, KINDS, type LookUpFilter } from "../core/recent-look-ups.js";
@@ -29,11 +30,10 @@ const OUTCOME_TONES: Record<LookUp["outcome"], Tone> = {
   refused: "quiet",
 };
 
-const SOURCES: Record<SourceName, string> = {
+const SOURCES: Record<Exclude<SourceName, "catalogue">, string> = {
   registry: "alive here",
   static: "--node",
   upstream: "sidecar proxy",
-  catalogue: "catalogue",
   srv: "DNS",
   fallback: "fallback",
 };
@@ -122,8 +122,10 @@ function outcome({ outcome }: LookUp): Markup {
   return pill(OUTCOME_TONES[outcome], outcome.replace("-", " "));
 }
 
-function sourceWords({ source, stale }: LookUp): Content {
-  const words = source && html`<span title="${source}">${SOURCES[source]}</span>`;
+function sourceWords({ node, source, stale }: LookUp): Content {
+  const catalogue = node.endsWith(`.${NOMAD_DOMAIN}`) ? "Nomad" : "Consul";
+  const told = source === "catalogue" ? catalogue : source && SOURCES[source];
+  const words = told && html`<span title="${source}">${told}</span>`;
   const why = "the last good answer, because nobody who could know better answers";
   return stale ? html`${words} <span title="${why}">${pill("doubtful", "old")}</span>` : words;
 }

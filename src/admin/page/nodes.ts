@@ -74,7 +74,9 @@ function publication({ publication, reason, elsewhere }: LocalNode, silence: Sil
     elsewhere &&
     html`; ${pill("bad", "same name")}: <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
   const { tone, words } = PUBLICATIONS[publication];
-  return html`${pill(agedTone(tone, silence), words)}${reason === undefined ? undefined : html`: <span>${reason}</span>`}${other}`;
+  // The agent's silence is told at the top.
+  const why = publication === "unknown" && silence ? undefined : reason;
+  return html`${pill(agedTone(tone, silence), words)}${why === undefined ? undefined : html`: <span>${why}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {

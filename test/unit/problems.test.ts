@@ -244,6 +244,18 @@ describe("look-ups", () => {
     expect(codes({ problems: told(silent) })).toEqual(["RELAY_SILENT"]);
   });
 
+  test("without an answer are told with the reason of the last one", () => {
+    const silent = (node: string, at: number) =>
+      failedLookUp("unavailable", `no name server answers for ${node}`, { node, at, code: "DNS_TIMEOUT" });
+    expect(asked(silent("a@x.example", NOW - 1), silent("b@x.example", NOW - 2))).toMatchObject([
+      {
+        ...{ code: "LOOK_UP_FAILED", level: "error", nodes: ["a@x.example", "b@x.example"], at: NOW - 1 },
+        sentence: "Look-ups of a@x.example, b@x.example had no answer lately: no name server answers for a@x.example.",
+        advice: expect.stringContaining("srv-epmd resolve a@x.example --trace"),
+      },
+    ]);
+  });
+
   test("that were refused tell of the asker, and are no problem", () => {
     expect(asked(failedLookUp("refused", "a stranger", { here: false }))).toEqual([]);
   });

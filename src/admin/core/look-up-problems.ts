@@ -51,8 +51,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
       return grouped(failed, ({ code }) => String(code)).map((group) =>
         about(
           group,
-          (names) =>
-            `Asked for lately, and nobody could say where: ${names} (${group[0].reason ?? "the log says why"}).`,
+          (names) => `Look-ups of ${names} had no answer lately: ${group[0].reason ?? "the log says why"}.`,
           adviceFor(group[0]),
         ),
       );

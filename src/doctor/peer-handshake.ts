@@ -1,4 +1,5 @@
 import { type Probe, probeWords } from "../distribution/words.js";
+import { isLongName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
@@ -53,7 +54,7 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
       return fail(
         evidence,
         sameAlive
-          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
+          ? nameAdvice(probe.name, asked)
           : `another node has that port: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly? Run srv-epmd doctor on that machine`,
       );
     }
@@ -65,4 +66,15 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
     default:
       return fail(evidence, "another program has that port: is it mapped wrongly? Run srv-epmd doctor on that machine");
   }
+}
+
+/** @param own name of a VM that has the alive name that was asked for */
+function nameAdvice(own: string, asked: string): string {
+  if (!neverConnect(own, asked)) {
+    return `ask for ${own}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`;
+  }
+  if (isLongName(own)) {
+    return `short and long names never connect: start the VMs that ask with -name in place of -sname, and ask for ${own}`;
+  }
+  return `short and long names never connect: start that VM with -name ${asked} in place of -sname (a Mix release with RELEASE_DISTRIBUTION=name and RELEASE_NODE=${asked})`;
 }

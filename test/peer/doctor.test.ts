@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
 import { examine, untilFails } from "../support/doctor.js";
-import type { ErlangNode } from "../support/erlang.js";
+import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { programForAll } from "../support/program-for-all.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -302,6 +302,21 @@ requirePeer(
       expect(of("peer-handshake").advice).toContain(
         `ask for ${fullName("node_a")}, or start that VM with -name node_a@10.90.0.1`,
       );
+    });
+
+    test("a node with a short name that is asked for by its long one: that the two never connect", async () => {
+      const short = await startNode({ sname: "shorty", netns: cluster.host(THERE) });
+      await published("shorty");
+      const { code, of, with: having } = await doctor("shorty@svc");
+      const { stdout } = await resolve("shorty@svc");
+      expect(await short.ping(fullName("node_a"))).toBe("pang");
+      await short.kill();
+      expect([code, having("fail")]).toEqual([1, ["peer-handshake"]]);
+      expect(of("peer-handshake").evidence).toContain("is shorty@box1, not shorty@svc.service.consul");
+      expect(of("peer-handshake").advice).toBe(
+        "short and long names never connect: start that VM with -name shorty@svc.service.consul in place of -sname (a Mix release with RELEASE_DISTRIBUTION=name and RELEASE_NODE=shorty@svc.service.consul)",
+      );
+      expect(stdout).toContain("short and long names never connect");
     });
 
     test("of a node here: that its peers will hang up", async () => {

@@ -277,7 +277,7 @@ const OPTIONS = {
   cluster: one({
     group: "resolve",
     commands: ["names"],
-    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the service that --match or --domain names, with their health",
+    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the services that --match or --domain names, with their health",
     parse: values.boolean,
     default: "false",
   }),

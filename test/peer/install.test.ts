@@ -73,22 +73,21 @@ beforeAll(async () => {
 }, 20_000);
 
 test.each([
-  ["npm pack", (clone: string) => ["pack", "--silent", clone], "."],
-  ["npm install --global", (clone: string) => ["install", "--global", clone], "prefix/bin"],
+  ["npm pack", ["pack", "--silent"], ["dist/srv-epmd.js"]],
+  ["npm install --global .", ["install", "--global", "."], ["../prefix/bin/srv-epmd"]],
 ] as const)(
   "%s works in a fresh clone, in which nothing is installed",
-  async (_, argsOf, place) => {
+  async (_, args, program) => {
     const own = await temporaryFolder("fresh");
     const clone = join(own, "srv-epmd");
     await cp(join(home, "srv-epmd"), clone, { recursive: true, filter: (path) => !path.endsWith("node_modules") });
     const env = cleanEnvironment({ HOME: home, ...npmConfiguration(join(own, "prefix")) });
-    const { code, stdout, stderr } = await run(NPM, argsOf(clone), { cwd: own, env, timeout: 240_000 });
+    const { code, stdout, stderr } = await run(NPM, args, { cwd: clone, env, timeout: 240_000 });
     expect(code, stderr).toBe(0);
     // A script reads the name of the file.
-    if (place === ".") expect(stdout).toBe(`srv-epmd-${version}.tgz\n`);
-    const args = place === "." ? [join(clone, "dist/srv-epmd.js"), "--version"] : ["--version"];
-    const program = place === "." ? process.execPath : join(own, place, "srv-epmd");
-    expect(await run(program, args, { env })).toMatchObject({ code: 0, stdout: `${version}\n` });
+    if (args[0] === "pack") expect(stdout).toBe(`srv-epmd-${version}.tgz\n`);
+    const told = await run(process.execPath, [...program, "--version"], { cwd: clone, env });
+    expect(told).toMatchObject({ code: 0, stdout: `${version}\n` });
   },
   260_000,
 );

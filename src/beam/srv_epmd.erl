@@ -631,13 +631,15 @@ matching(Patterns) ->
     [Full || {_, Full} <- lists:sublist(Shuffled, ?MOST_LISTED)].
 
 %% Asked for at the same time: several catalogues that do not answer take no longer than one.
+answers([Pattern]) ->
+    [answer(Pattern)];
 answers(Patterns) ->
     Asking = self(),
-    Ask = fun(Pattern) ->
-              Request = [$n, unicode:characters_to_binary(Pattern)],
-              spawn_link(fun() -> Asking ! {self(), exchange(inet, Request, ?ANSWER_TIMEOUT, ?LONGEST_LIST)} end)
-          end,
-    [receive {Pid, Answer} -> Answer end || Pid <- lists:map(Ask, Patterns)].
+    Pids = [spawn_link(fun() -> Asking ! {self(), answer(Pattern)} end) || Pattern <- Patterns],
+    [receive {Pid, Answer} -> Answer end || Pid <- Pids].
+
+answer(Pattern) ->
+    exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT, ?LONGEST_LIST).
 
 is_cut(Answer) -> element(1, Answer) =:= cut.
 

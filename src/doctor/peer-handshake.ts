@@ -1,10 +1,11 @@
 import { type Probe, probeWords } from "../distribution/words.js";
-import { isLongName, neverConnect } from "../names/node-name.js";
+import { isHelperName, isLongName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
+import { listed } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { hungUp } from "./core/hung-up.js";
-import type { Check, Dialled, Examination } from "./examination.js";
+import type { AskedNode, Check, Dialled, Examination } from "./examination.js";
 import { destinationOfNode, intendedLinks } from "./mesh-intention.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./peer.js";
 
@@ -18,9 +19,23 @@ export const peerHandshake: Check = {
     if (all.length === 0) return skip("no endpoint of the node accepts connections");
     const findings = await Promise.all(all.map((one) => throughProxy(one, examination)));
     const isThere = all.some(({ probe }) => probe.result === "node");
-    return together(softened(findings, isThere), UNKNOWN);
+    return together([...softened(findings, isThere), ...(await shortNamesHere(asked, examination))], UNKNOWN);
   },
 };
+
+/** VMs here that dial no long name, whoever answers. */
+async function shortNamesHere({ name, full }: AskedNode, { vms: running, config }: Examination): Promise<Finding[]> {
+  if (!isLongName(full)) return [];
+  const vms = (await running()).filter(
+    ({ aliveName, epmdPort }) => epmdPort === config.port && aliveName !== name.aliveName && !isHelperName(aliveName),
+  );
+  const short = vms.filter(({ isShort }) => isShort);
+  if (short.length === 0) return [];
+  const who = listed(short.map(({ aliveName }) => aliveName));
+  const evidence = `${who} here: a short name (-sname), and ${full} is a long one: short and long names never connect`;
+  const advice = `start ${who} with -name in place of -sname (a Mix release with RELEASE_DISTRIBUTION=name)`;
+  return [short.length === vms.length ? fail(evidence, advice) : warn(evidence, advice)];
+}
 
 /** A proxy accepts for a node that it does not reach. */
 async function throughProxy({ endpoint, probe }: Dialled, examination: Examination): Promise<Finding> {

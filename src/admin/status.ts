@@ -2,6 +2,7 @@ import type { FollowedStatus } from "../catalogue/core/backend.js";
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
+import { settingsToTell, type ToldSettings } from "../config/told.js";
 import type { ConsulSide } from "../consul/side.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
@@ -81,6 +82,7 @@ export class DaemonStatus {
       nomad: entries && { url: nomadUrl(config), answers: entries.trouble === undefined },
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
       mesh: isMeshed(config),
+      settings: this.settings(),
       readiness,
       nodes,
       left,
@@ -89,6 +91,21 @@ export class DaemonStatus {
       lookUps: recent.list(),
       relays,
     };
+  }
+
+  get epmdPort(): number {
+    return this.#deps.epmd.port;
+  }
+
+  /** The daemon's options as they are in use. */
+  settings(): Pick<ToldSettings, "options" | "withheld"> {
+    const { config, epmd, dns } = this.#deps;
+    return settingsToTell(config, {
+      port: epmd.port,
+      dnsListen: dns.embedded,
+      gatewayListen: dns.gateway,
+      dns: [],
+    });
   }
 
   async readiness(): Promise<Readiness> {

@@ -71,6 +71,7 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     nomad: undefined,
     domains: [],
     mesh: false,
+    settings: { options: { port: "4369" }, withheld: [] },
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],

@@ -1,5 +1,6 @@
 import type { FollowedStatus } from "../../catalogue/core/backend.js";
 import type { ClusterNode } from "../../catalogue/core/instances.js";
+import type { ToldSettings } from "../../config/told.js";
 import type { LookUp } from "../../daemon/core/observations.js";
 import type { RelayStatus } from "../../relay/wire/protocol.js";
 import { listed } from "../../text.js";
@@ -84,6 +85,8 @@ export interface Status {
   readonly domains: readonly string[];
   /** --mesh: nodes on other machines are reached through upstreams alone. */
   readonly mesh: boolean;
+  /** Its options, for the commands that look up as it does. */
+  readonly settings: Pick<ToldSettings, "options" | "withheld">;
   readonly readiness: Readiness;
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];

@@ -72,7 +72,7 @@ function readiness({ readiness: { ready } }: Status): Markup {
 
 /** What this daemon is, where it answers, and why it is not ready. */
 function overview(status: Status, now: number): Markup {
-  const { epmd, dns, consul, nomad, followed, domains, readiness, since } = status;
+  const { epmd, dns, consul, nomad, followed, domains, resolver, readiness, since } = status;
   const failed = readiness.checks.filter(({ ok }) => !ok);
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
@@ -84,13 +84,14 @@ function overview(status: Status, now: number): Markup {
     ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul)],
     ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers)}`],
     ["Catalogue", followedWords(followed)],
+    ["Name servers", resolverWords(resolver)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
     ["Readiness", checks.length === 0 ? undefined : checks],
   ];
   const shown = facts.filter(([, content]) => content !== undefined);
   return html`<section id="overview" aria-label="This daemon">
-${failed.length > 0 ? reasons(failed) : undefined}
+${failed.length > 0 ? reasons(failed) : undefined}${unknownDomains(resolver)}
 <dl>${shown.map(([title, content]) => html`<div><dt>${title}</dt><dd>${content}</dd></div>\n`)}</dl>
 </section>
 `;
@@ -116,6 +117,27 @@ function followedWords(followed: Status["followed"]): Content {
   const silent = followed.filter(({ state }) => state !== "current").length;
   const state = silent === 0 ? pill("good", "current") : pill("doubtful", `${silent} not current`);
   return html`${counted(followed.length, "service")} followed ${state}`;
+}
+
+/** Whether the name servers know the domains; undefined where none is left to them. */
+function resolverWords(resolver: Status["resolver"]): Content {
+  if (resolver.length === 0) return undefined;
+  const unknown = resolver.filter(({ state }) => state === "unknown").length;
+  if (unknown > 0) return pill("bad", resolver.length === 1 ? "do not know it" : `do not know ${unknown} domains`);
+  const agent = resolver.find(({ state }) => state === "agent")?.agent;
+  if (agent === undefined) return pill("good", resolver.length === 1 ? "know the domain" : "know the domains");
+  return html`${pill("good", "Consul's agent")} ${code(agent)}`;
+}
+
+/** What to do about domains that no name server knows. */
+function unknownDomains(resolver: Status["resolver"]): Content {
+  const unknown = resolver.filter(({ state }) => state === "unknown");
+  if (unknown.length === 0) return undefined;
+  const lines = unknown.map(({ domain, servers, reason, advice }) => {
+    const said = servers.length === 0 ? "no name server is asked for it" : servers.join(", ");
+    return html`<li><b>${domain}</b>: ${[said, reason, advice].filter((part) => part !== undefined).join("; ")}</li>`;
+  });
+  return html`<div class="notice"><p>No name server knows (nodes there are not found by DNS):</p><ul>${lines}</ul></div>`;
 }
 
 /** The relays of the gateway; nothing without a relay process. */

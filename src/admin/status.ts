@@ -15,6 +15,7 @@ import { type NomadSide, nomadUrl } from "../nomad/side.js";
 import type { Machine } from "../os/machine.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
+import type { KnownDomains } from "../resolve/known-domains.js";
 import { version } from "../version.js";
 import {
   type Cluster,
@@ -39,6 +40,8 @@ export interface StatusDeps {
   readonly epmd: Status["epmd"];
   readonly dns: Status["dns"];
   readonly gateway: Gateway | undefined;
+  /** How the name servers stand to the domains; undefined in a mesh. */
+  readonly resolver: Pick<KnownDomains, "states" | "standIn"> | undefined;
   readonly recent: RecentLookUps;
   readonly isStopping: () => boolean;
   /** When the daemon started. */
@@ -64,7 +67,7 @@ export class DaemonStatus {
   }
 
   async all(): Promise<Status> {
-    const { config, machine, epmd, dns, recent, publishes, entries, since } = this.#deps;
+    const { config, machine, epmd, dns, resolver, recent, publishes, entries, since } = this.#deps;
     const [readiness, { nodes, left }, registrar, cluster, relays] = await Promise.all([
       this.readiness(),
       this.nodes(),
@@ -83,6 +86,7 @@ export class DaemonStatus {
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
       mesh: isMeshed(config),
       settings: this.settings(),
+      resolver: resolver?.states() ?? [],
       readiness,
       nodes,
       left,
@@ -99,12 +103,13 @@ export class DaemonStatus {
 
   /** The daemon's options as they are in use. */
   settings(): Pick<ToldSettings, "options" | "withheld"> {
-    const { config, epmd, dns } = this.#deps;
+    const { config, epmd, dns, resolver } = this.#deps;
+    const standIn = resolver?.standIn();
     return settingsToTell(config, {
       port: epmd.port,
       dnsListen: dns.embedded,
       gatewayListen: dns.gateway,
-      dns: [],
+      dns: standIn === undefined ? [] : [standIn],
     });
   }
 
@@ -166,10 +171,10 @@ export class DaemonStatus {
 
   /** What the page shows and no event reports, as text to compare. */
   async standing(): Promise<string> {
-    const { readiness, nodes, left, cluster, followed, relays } = await this.all();
+    const { readiness, nodes, left, cluster, followed, relays, resolver } = await this.all();
     const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
-    return JSON.stringify([readiness, nodes, left, inCluster, followed, links]);
+    return JSON.stringify([readiness, nodes, left, inCluster, followed, links, resolver]);
   }
 
   /** The nodes of the services of `--domain`. Never rejects. */

@@ -72,6 +72,7 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     domains: [],
     mesh: false,
     settings: { options: { port: "4369" }, withheld: [] },
+    resolver: [],
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],

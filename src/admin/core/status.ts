@@ -3,6 +3,7 @@ import type { ClusterNode } from "../../catalogue/core/instances.js";
 import type { ToldSettings } from "../../config/told.js";
 import type { LookUp } from "../../daemon/core/observations.js";
 import type { RelayStatus } from "../../relay/wire/protocol.js";
+import type { KnownDomain } from "../../resolve/core/known-domain.js";
 import { listed } from "../../text.js";
 
 /** A condition of readiness. */
@@ -87,6 +88,8 @@ export interface Status {
   readonly mesh: boolean;
   /** Its options, for the commands that look up as it does. */
   readonly settings: Pick<ToldSettings, "options" | "withheld">;
+  /** How the name servers stand to the domains; empty before they were asked, and where none is left to DNS. */
+  readonly resolver: readonly KnownDomain[];
   readonly readiness: Readiness;
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];

@@ -53,8 +53,8 @@ export async function configure(input: ConfigInput, use: Use): Promise<Configure
   const nothing = { line: undefined, missing: undefined };
   if (use === "none") return { ...loadConfig(input), ...nothing };
   const admin = settingByHand("admin", input).value;
-  if (!admin || admin.port === 0) return { ...loadConfig(input), ...nothing };
   const port = settingByHand("port", input);
+  if (!admin || admin.port === 0 || (use === "port" && port.isGiven)) return { ...loadConfig(input), ...nothing };
   const answer = await askDaemon(admin, { port: port.value, isGiven: port.isGiven });
   if ("why" in answer) return { ...loadConfig(input), ...nothing, missing: answer };
   const daemon = use === "all" ? answer : portAlone(answer);

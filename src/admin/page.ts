@@ -123,7 +123,8 @@ function followedWords(followed: Status["followed"]): Content {
 function resolverWords(resolver: Status["resolver"]): Content {
   if (resolver.length === 0) return undefined;
   const unknown = resolver.filter(({ state }) => state === "unknown").length;
-  if (unknown > 0) return pill("bad", resolver.length === 1 ? "do not know it" : `do not know ${unknown} domains`);
+  if (unknown > 0)
+    return pill("bad", resolver.length === 1 ? "do not know it" : `do not know ${counted(unknown, "domain")}`);
   const agent = resolver.find(({ state }) => state === "agent")?.agent;
   if (agent === undefined) return pill("good", resolver.length === 1 ? "know the domain" : "know the domains");
   return html`${pill("good", "Consul's agent")} ${code(agent)}`;

@@ -53,7 +53,7 @@ const portPlease = ({ port }: Daemon, name: string) => ask(port, request("z", na
 describe("the paths", () => {
   test("every answer forbids caches, guesses of its type and whatever comes from elsewhere", async () => {
     const { get } = await daemon();
-    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/nodes"]) {
+    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/settings"]) {
       const { status, headers } = await get(path);
       expect({ path, status }).toEqual({ path, status: 200 });
       expect(headers).toMatchObject({

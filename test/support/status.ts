@@ -283,6 +283,14 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
     },
     nodes: busy.nodes.map((node) => ({ ...node, publication: "unknown", reason: "Consul does not answer" })),
     cluster: { outcome: "unavailable", cause: "http://127.0.0.1:8500 does not answer: ECONNREFUSED" },
+    resolver: [
+      {
+        ...{ domain: "svc.service.consul", state: "unknown" },
+        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
+        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
+        advice: "give the agent with --consul, or the address of its DNS: --dns consul=ip[:port]",
+      },
+    ],
     relays: undefined,
     ...own,
   };
@@ -349,6 +357,9 @@ export function hostileStatus(): Status {
       localNode({ name, reason: texts(index + 1), address: texts(index + 2), serviceIds: [texts(index + 3)] }),
     ),
     left: [{ name: texts(4), serviceIds: HOSTILE }],
+    resolver: HOSTILE.map((domain, index) => {
+      return { domain, state: "unknown", servers: HOSTILE, reason: texts(index + 1), advice: texts(index + 2) };
+    }),
     cluster: {
       outcome: "listed",
       patterns: HOSTILE,

@@ -3,6 +3,7 @@ import PAGE_JS from "../../src/admin/page/page.client.js";
 import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
 import type { FollowedStatus } from "../../src/catalogue/core/backend.js";
+import type { KnownDomain } from "../../src/resolve/core/known-domain.js";
 import { rowsOf, tagsOf, textOf } from "../support/markup.js";
 import {
   busyStatus,
@@ -81,6 +82,27 @@ describe("what stands at the top", () => {
   test("that it publishes nothing", () => {
     const { consul } = busyStatus();
     expect(textOf(page(busyStatus({ consul: { ...consul, publishes: false } })))).toContain("nothing is published");
+  });
+
+  test("whether name servers know the domains, and what to do where none does", () => {
+    const known: KnownDomain = { domain: "a.service.consul", state: "known", servers: ["10.0.0.2:53 answers"] };
+    const asked: KnownDomain = { ...known, domain: "b.service.consul", state: "agent", agent: "127.0.0.1:8600" };
+    const unknown: KnownDomain = {
+      domain: "svc.service.consul",
+      state: "unknown",
+      servers: ["10.0.0.2:53 refuses (REFUSED)"],
+      reason: "Consul's agent has no DNS",
+      advice: "give --dns consul=ip[:port]",
+    };
+    const text = (...resolver: KnownDomain[]) => textOf(page(busyStatus({ resolver })));
+    expect(text()).not.toContain("Name servers");
+    expect(text(known)).toContain("Name servers know the domain");
+    expect(text(known, asked)).toContain("Name servers Consul's agent 127.0.0.1:8600");
+    expect(text(known, asked, unknown)).toContain("Name servers do not know 1 domain");
+    expect(text(unknown)).toContain(
+      "No name server knows (nodes there are not found by DNS): svc.service.consul : 10.0.0.2:53 refuses (REFUSED); Consul's agent has no DNS; give --dns consul=ip[:port]",
+    );
+    expect(text({ ...unknown, servers: [] })).toContain("svc.service.consul : no name server is asked for it;");
   });
 
   test("how many services are followed, and whether their catalogue answers", () => {

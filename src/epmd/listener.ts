@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { EpmdError, ListenError } from "../errors.js";
-import { type Cidr, familyOf, hostPort } from "../net/ip.js";
+import { type Cidr, familyOf, hostPort, isWildcard } from "../net/ip.js";
 import { findListener, isAbsent, listenError, Places, takePlaces } from "../os/sockets.js";
 import { listed } from "../text.js";
 import { kill, knowsFullNames, names } from "./client.js";
@@ -87,6 +87,13 @@ async function bindAll(addresses: readonly ListenAddress[], port: number, option
   }
 }
 
+/** What the listening socket says of its connections. */
+interface Accept {
+  readonly strangers: boolean;
+  /** Its address; undefined for a wildcard. */
+  readonly listened: string | undefined;
+}
+
 class EpmdListener implements Listener {
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
@@ -160,7 +167,8 @@ class EpmdListener implements Listener {
   }
 
   #bind({ address, strangers }: Pick<ListenAddress, "address" | "strangers">): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, strangers));
+    const accept: Accept = { strangers, listened: isWildcard(address) ? undefined : address };
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, accept));
     const bound = new Promise<Server>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
@@ -180,9 +188,9 @@ class EpmdListener implements Listener {
     return bound;
   }
 
-  #accept(socket: Socket, strangers: boolean): void {
+  #accept(socket: Socket, { strangers, listened }: Accept): void {
     const { allow, logs, onConnection } = this.#options;
-    const peer = peerOf(socket, allow);
+    const peer = peerOf(socket, allow, listened);
     if (!peer) return void socket.destroy();
     if (!peer.local && !strangers) {
       logs.about(peer).debug({}, "connection closed: not a local peer, and --listen does not name this address");

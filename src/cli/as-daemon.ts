@@ -4,6 +4,7 @@ import type { IpPort } from "../config/network-values.js";
 import { OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { type DaemonSettings, readToldSettings, toldLine } from "../config/told.js";
 import type { Logger } from "../daemon/logger.js";
+import { knowsFullNames } from "../epmd/client.js";
 import { ConfigError } from "../errors.js";
 import { familyOf, hostPort, isLoopback, isWildcard } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
@@ -151,9 +152,24 @@ export function sayBeside(
   else complain(io, line);
 }
 
-/** What to say when a command has not found what it looked for, and no setting that decides a look-up was given. */
-export function missingLine({ config, missing }: Pick<Configured, "config" | "missing">): string | undefined {
+/**
+ * What to say when a command has not found what it looked for, and no setting that decides a look-up was given. Never
+ * rejects.
+ */
+export async function missingLine({
+  config,
+  missing,
+}: Pick<Configured, "config" | "missing">): Promise<string | undefined> {
   const decides = (key: OptionKey) => optionOf(key).group === "resolve" && optionOf(key).told !== undefined;
   if (!missing || OPTION_KEYS.some((key) => decides(key) && config.given.has(key))) return undefined;
-  return `the settings of serve are not known here, only the defaults: ${missing.why}. Run it where srv-epmd runs, or give what serve has (--domain, --dns, ...)`;
+  const advice = (await hasSrvEpmd(config.port))
+    ? `A srv-epmd has the EPMD port ${config.port}: give its --admin (SRV_EPMD_ADMIN), or what else it has (--domain, --dns, ...)`
+    : "Run it where srv-epmd runs, or give what serve has (--domain, --dns, ...)";
+  return `the settings of serve are not known here, only the defaults: ${missing.why}. ${advice}`;
+}
+
+/** Whether the EPMD of this machine is a srv-epmd. Never rejects. */
+async function hasSrvEpmd(port: number): Promise<boolean> {
+  const asked = ["127.0.0.1", "::1"].map((address) => knowsFullNames({ address, port }, { timeout: ASK_TIMEOUT }));
+  return (await Promise.allSettled(asked)).some((one) => one.status === "fulfilled" && one.value);
 }

@@ -102,7 +102,7 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   // Doctor's check serve-options says the same.
   const isSought = use === "all" && command.name !== "doctor";
   if (isSought && (code === EXIT.notFound || code === EXIT.unavailable)) {
-    sayBeside({ config, io, log }, missingLine(configured));
+    sayBeside({ config, io, log }, await missingLine(configured));
   }
   return code;
 }

@@ -45,7 +45,8 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
   if (isServing(command)) {
     for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);
   }
-  const detours = isMeshed(settings) ? DETOURS.filter((key) => isOn(settings[key])) : [];
+  // The daemon has said it of what it tells.
+  const detours = isMeshed(settings) ? DETOURS.filter((key) => isOn(settings[key]) && !settings.told.has(key)) : [];
   if (detours.length > 0) {
     doubts.push(
       `in a mesh (--mesh) nodes are reached through upstreams only: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,

@@ -38,7 +38,7 @@ requirePeer("consul", "netns")("commands without options, on a machine with a sr
     const { code, stdout, stderr } = await cli(["resolve", "node_b@svc", "--json"]);
     expect(code).not.toBe(0);
     expect(JSON.parse(stdout).outcome).not.toBe("found");
-    expect(stderr).toContain("nothing listens on 127.0.0.1:9369");
+    expect(stderr).toMatch(/nothing listens on 127\.0\.0\.1:9369\. Run it where srv-epmd runs/);
   });
 
   test("look up as it does, by its catalogue and by its DNS", async () => {
@@ -116,6 +116,17 @@ requirePeer("consul", "netns")("commands without options, on a machine with a sr
     // The resolver of the machine does not answer.
     expect([code, JSON.parse(stdout)]).toEqual([1, expect.objectContaining({ code: "SRV_NXDOMAIN" })]);
     expect(stderr).toMatch(/--dns-listen 127\.0\.0\.1:[1-9]/);
+    await daemon.kill();
+  });
+
+  test("are told that it is there, where it serves no HTTP", async () => {
+    daemon = await startDaemon({ port: 4369, netns: host, args: flags.slice(0, -2) });
+    const { stderr } = await cli(["resolve", "node_b@svc"]);
+    expect(stderr).toMatch(
+      /nothing listens on 127\.0\.0\.1:9369\. A srv-epmd has the EPMD port 4369: give its --admin/,
+    );
+    const { of } = await examine([], { netns: host });
+    expect(of("serve-options").evidence).toContain("those of the srv-epmd here are not known");
     await daemon.kill();
   });
 

@@ -179,6 +179,12 @@ describe("a command beside a daemon", () => {
     }
   });
 
+  test("is not warned of what the daemon was warned of", () => {
+    const told = { mesh: "true", fallback: ["epmd"], helpers: "ask", register: "consul", "dns-listen": "127.0.0.1:53" };
+    expect(beside(told).warnings).toEqual([]);
+    expect(beside({ mesh: "true" }, { flags: { fallback: "epmd" } }).warnings).toHaveLength(1);
+  });
+
   test("is refused nothing by the daemon's own surroundings: --publish-node needs its ERL_DIST_PORT, not ours", () => {
     expect(beside({ "publish-node": ["a@svc"] }, { command: "doctor" }).config.publishNode).toHaveLength(1);
   });

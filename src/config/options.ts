@@ -109,7 +109,7 @@ const OPTIONS = {
     commands: SERVE,
     help: "close a connection that is silent for this long before its request is complete",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom("100ms", "in which a client on a busy machine sends its request"),
     default: "60s",
   }),
   maxConnections: one({
@@ -188,7 +188,7 @@ const OPTIONS = {
     group: "resolve",
     commands: RESOLVING,
     told: "value",
-    help: "name server, for everything or for names under a domain; the longest matching domain wins",
+    help: "name server, for everything or for names under a domain; the longest matching domain wins, and localhost is 127.0.0.1",
     placeholder: "[DOMAIN=]IP[:PORT]",
     parse: network.dnsServer,
     defaultText: "/etc/resolv.conf",
@@ -233,7 +233,7 @@ const OPTIONS = {
     commands: EPMD,
     help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom("100ms", "because name servers and other programs are asked within it"),
     default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
@@ -294,7 +294,7 @@ const OPTIONS = {
   cluster: one({
     group: "resolve",
     commands: ["names"],
-    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the service that --match or --domain names, with their health",
+    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the services that --match or --domain names, with their health",
     parse: values.boolean,
     default: "false",
   }),
@@ -432,7 +432,10 @@ const OPTIONS = {
     told: "value",
     help: "TTL of the Consul check, which is passed after each third of it",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom(
+      "1s",
+      "because the check is passed each third of it, and a node whose check is late drops out of DNS",
+    ),
     default: "15s",
   }),
   tcpCheck: one({
@@ -448,7 +451,7 @@ const OPTIONS = {
     commands: SERVE,
     help: "let Consul remove an entry that has been critical for this long (Consul's minimum is 1m)",
     placeholder: "TIME",
-    parse: values.deregisterAfter,
+    parse: values.durationFrom("1m", "which is Consul's minimum"),
     default: "5m",
   }),
   deregisterOnStop: one({

@@ -231,6 +231,27 @@ describe("/metrics", () => {
     expect(body).toContain("nodejs_eventloop_lag_p99_seconds ");
   });
 
+  test("has no values that nothing can have, at the first request and at those that follow at once", async () => {
+    const { get } = await daemon();
+    // Two at once: between them the event loop's delay is not sampled.
+    const bodies = await Promise.all([get("/metrics"), get("/metrics")]);
+    bodies.push(await get("/metrics"));
+    for (const { body } of bodies) {
+      const values = Array.from(body.matchAll(/^([a-z_0-9]+)(?:\{.*\})? (\S+)$/gm), ([, name = "", value]) => ({
+        name,
+        value,
+      }));
+      expect(values.length).toBeGreaterThan(40);
+      expect(values.filter(({ value }) => !Number.isFinite(Number(value)))).toEqual([]);
+      const times = values.filter(({ name }) => name.endsWith("_seconds") && !name.startsWith("process_start_time"));
+      expect(times.filter(({ value }) => Number(value) < 0 || Number(value) > 3_600)).toEqual([]);
+    }
+    await waitFor(async () => /^nodejs_eventloop_lag_min_seconds [0-9.e-]+$/m.test((await get("/metrics")).body), {
+      what: "the least delay",
+      interval: 100,
+    });
+  });
+
   test("counts what happened before it was first asked for, and what happens then", async () => {
     const { running, get } = await daemon();
     await register(running, "node_a");

@@ -78,6 +78,6 @@ async function guessed(
   }
   const first = isForbidden
     ? "give the token the right to read the agent (agent:read)"
-    : "give the agent with --consul";
+    : "start Consul's agent or give its address with --consul";
   return { evidence, advice: `${first}, or the address of its DNS: --dns ${consulDomain}=ip[:port]` };
 }

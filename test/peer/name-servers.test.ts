@@ -130,7 +130,9 @@ requirePeer("consul")("serve, with name servers that know nothing of Consul", ()
       await consul.child().kill();
       const { daemon, state, becomes } = await serve(dns, consul);
       await becomes("unknown");
-      expect((await state())?.advice).toMatch(/^give the agent with --consul, or .*--dns consul=ip\[:port\]$/);
+      expect((await state())?.advice).toMatch(
+        /^start Consul's agent or give its address with --consul, or .*--dns consul=ip\[:port\]$/,
+      );
       await consul.restart();
       await becomes("agent");
       expect([about(daemon, "warn").length, about(daemon, "info").length]).toEqual([1, 1]);

@@ -288,7 +288,8 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
         ...{ domain: "svc.service.consul", state: "unknown" },
         servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
         reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
-        advice: "give the agent with --consul, or the address of its DNS: --dns consul=ip[:port]",
+        advice:
+          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
       },
     ],
     relays: undefined,

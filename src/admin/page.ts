@@ -84,7 +84,7 @@ const CHECKS: Record<ReadyCheck["name"], readonly [met: string, failed: string]>
 
 /** What this daemon is, where it answers, and what its readiness depends on. */
 function overview(status: Status, now: number): Markup {
-  const { epmd, dns, consul, nomad, followed, domains, readiness, since } = status;
+  const { epmd, dns, consul, nomad, followed, domains, resolver, readiness, since } = status;
   const { consul: consulSilence, nomad: nomadSilence } = silences(status);
   const silenceOf: Partial<Record<ReadyCheck["name"], Silence | undefined>> = {
     ...{ consul: consulSilence, published: consulSilence, nomad: nomadSilence, entry: nomadSilence },
@@ -102,6 +102,7 @@ function overview(status: Status, now: number): Markup {
     ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul, consulSilence, now)],
     ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers, nomadSilence, now)}`],
     ["Followed", followedWords(followed)],
+    ["Name servers", resolverWords(resolver)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
     ["Readiness", checks.length === 0 ? undefined : checks],
@@ -134,6 +135,18 @@ function followedWords(followed: Status["followed"]): Content {
   const silent = followed.filter(({ state }) => state !== "current").length;
   const state = silent === 0 ? pill("good", "up to date") : pill("doubtful", `${silent} not up to date`);
   return html`${counted(followed.length, "service")} ${state}`;
+}
+
+/** Whether the name servers know the domains; undefined where none is left to them. */
+function resolverWords(resolver: Status["resolver"]): Content {
+  if (resolver.length === 0) return undefined;
+  const unknown = resolver.filter(({ state }) => state === "unknown").length;
+  if (unknown > 0)
+    return pill("bad", resolver.length === 1 ? "do not know it" : `do not know ${counted(unknown, "domain")}`);
+  const agent = resolver.find(({ state }) => state === "agent")?.agent;
+  // They are asked now and then: no green, which is for what is known of this moment.
+  if (agent === undefined) return resolver.length === 1 ? "know the domain" : "know the domains";
+  return html`Consul's agent ${code(agent)}`;
 }
 
 /** The relays of the gateway; nothing without a relay process. */

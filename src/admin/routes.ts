@@ -1,3 +1,4 @@
+import type { ToldSettings } from "../config/told.js";
 import { ValueError } from "../config/values.js";
 import { refusedName } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
@@ -6,6 +7,7 @@ import { namePattern, parseNodeName } from "../names/node-name.js";
 import { resolutionObject } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { printable, printableJson } from "../text.js";
+import { version } from "../version.js";
 import { lookUpFilter } from "./core/recent-look-ups.js";
 import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
@@ -72,7 +74,16 @@ export function createRoutes({
       const { contentType, text: body } = await exposition();
       return { status: 200, type: contentType, body: await body() };
     },
-    "/v1/status": async () => json(200, await status.all()),
+    "/v1/status": async ({ peer }) => {
+      const { settings, ...all } = await status.all();
+      return json(200, peer.local ? { ...all, settings } : all);
+    },
+    // Apart from the status, which waits for Consul.
+    "/v1/settings": ({ peer }) => {
+      if (!peer.local) return text(403, `only local peers are told the settings (--allow ${peer.address})`);
+      const told: ToldSettings = { version, epmd: { port: status.epmdPort }, ...status.settings() };
+      return json(200, told);
+    },
     "/v1/nodes": async () => json(200, await status.nodes()),
     "/v1/cluster": async ({ query, peer, forUnknownPage }) => {
       const match = query.get("match");

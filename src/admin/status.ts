@@ -1,4 +1,5 @@
 import type { FollowedStatus } from "../catalogue/core/backend.js";
+import { settingsToTell, type ToldSettings } from "../config/told.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
@@ -8,6 +9,7 @@ import { nomadUrl } from "../nomad/side.js";
 import { instanceOf } from "../publish/core/publication.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
+import type { KnownDomains } from "../resolve/known-domains.js";
 import { version } from "../version.js";
 import { ClusterListing, type Listing, type ListingDeps } from "./cluster-listing.js";
 import { problemsOf } from "./core/problems.js";
@@ -37,6 +39,8 @@ export interface StatusDeps extends ListingDeps {
   readonly epmd: Status["epmd"];
   readonly dns: Status["dns"];
   readonly gateway: Gateway | undefined;
+  /** How the name servers stand to the domains; undefined in a mesh. */
+  readonly resolver: Pick<KnownDomains, "states" | "standIn"> | undefined;
   readonly recent: RecentLookUps;
   readonly isStopping: () => boolean;
   /** When the daemon started. */
@@ -56,7 +60,7 @@ export class DaemonStatus {
   }
 
   async all(): Promise<Status> {
-    const { config, machine, epmd, dns, recent, since, now } = this.#deps;
+    const { config, machine, epmd, dns, resolver, recent, since, now } = this.#deps;
     const [readiness, { nodes, left }, registrar, listing, relays] = await Promise.all([
       this.readiness(),
       this.nodes(),
@@ -76,6 +80,8 @@ export class DaemonStatus {
       nomad: this.#nomad(listing),
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
       mesh: isMeshed(config),
+      settings: this.settings(),
+      resolver: resolver?.states() ?? [],
       readiness,
       nodes,
       left,
@@ -90,6 +96,22 @@ export class DaemonStatus {
   /** Among all that are kept; `all` has the last ones only. */
   lookUps(filter: LookUpFilter): FoundLookUps {
     return findLookUps(this.#deps.recent.list(), filter);
+  }
+
+  get epmdPort(): number {
+    return this.#deps.epmd.port;
+  }
+
+  /** The daemon's options as they are in use. */
+  settings(): Pick<ToldSettings, "options" | "withheld"> {
+    const { config, epmd, dns, resolver } = this.#deps;
+    const standIn = resolver?.standIn();
+    return settingsToTell(config, {
+      port: epmd.port,
+      dnsListen: dns.embedded,
+      gatewayListen: dns.gateway,
+      dns: standIn === undefined ? [] : [standIn],
+    });
   }
 
   async readiness(): Promise<Readiness> {
@@ -150,7 +172,7 @@ export class DaemonStatus {
 
   /** What the page shows and no event reports, as text to compare. While an agent is silent it changes each second. */
   async standing(): Promise<string> {
-    const { readiness, problems, nodes, left, cluster, followed, relays, consul, nomad } = await this.all();
+    const { readiness, problems, nodes, left, cluster, followed, relays, consul, nomad, resolver } = await this.all();
     const listed = cluster.outcome === "listed" ? cluster.nodes : cluster.outcome === "unavailable" ? cluster.last : [];
     const inCluster = JSON.stringify([cluster.outcome, listed], (key, value) => (key === "age" ? undefined : value));
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
@@ -159,7 +181,7 @@ export class DaemonStatus {
       const { trouble, answeredAt } = one ?? {};
       return trouble && answeredAt !== undefined && Math.floor((now - Date.parse(answeredAt)) / 1000);
     });
-    return JSON.stringify([readiness, problems, nodes, left, inCluster, followed, links, silences]);
+    return JSON.stringify([readiness, problems, nodes, left, inCluster, followed, links, silences, resolver]);
   }
 
   /** The nodes of the services of `--domain`. Never rejects. */

@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Config, type ConfigInput, loadConfig } from "../config/config.js";
+import type { Config, ConfigInput } from "../config/config.js";
 import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
@@ -86,12 +86,11 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   const { flags, operands } = parseArguments(command, args);
   const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
   const file = path ? await readConfigFile(path) : undefined;
-  const { config, warnings, remarks } = loadConfig({
-    command: command.name,
-    flags,
-    env: io.env,
-    ...(file && { file }),
-  });
+  const input = { command: command.name, flags, env: io.env, ...(file && { file }) };
+  const { configure, missingLine, sayBeside, useOfDaemon } = await import("./as-daemon.js");
+  const use = useOfDaemon(input, operands);
+  let configured = await configure(input, use);
+  const { config, warnings, remarks } = configured;
   const format = config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json");
   const log = createLogger({
     level: config.logLevel,
@@ -100,13 +99,24 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   for (const remark of remarks) log.debug(remark);
+  sayBeside({ config, io, log }, configured.line);
+  const askAgain = async () => {
+    if (!configured.missing?.mayCome) return undefined;
+    configured = await configure(input, use);
+    sayBeside({ config, io, log }, configured.line);
+    return configured.missing ? undefined : configured.config;
+  };
   const runCommand = await command.load();
-  try {
-    return await runCommand({ config, operands, io, log });
-  } catch (error) {
+  const code = await runCommand({ config, operands, io, log, askAgain }).catch((error: unknown) =>
     // The stderr of a service is its log, and JSON unless it is a terminal.
-    return fail(error, io, (command.isService ? format : config.logFormat) === "json");
+    fail(error, io, (command.isService ? format : config.logFormat) === "json"),
+  );
+  // Doctor's check serve-options says the same.
+  const isSought = use === "all" && command.name !== "doctor";
+  if (isSought && (code === EXIT.notFound || code === EXIT.unavailable)) {
+    sayBeside({ config, io, log }, await missingLine(configured));
   }
+  return code;
 }
 
 /** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */

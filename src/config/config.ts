@@ -16,13 +16,16 @@ import {
   type Settings,
   variableOf,
 } from "./options.js";
+import { type DaemonSettings, type Taken, takeTold } from "./told.js";
 import { ValueError } from "./values.js";
 
 /** Everything that a command runs with; frozen. */
 export interface Config extends Settings {
   readonly nomad: NomadEnvironment;
-  /** Options that were set; the others have their defaults. */
-  readonly given: ReadonlySet<OptionKey>;
+  /** Options that were set, as they were written, secrets included; the others have their defaults. */
+  readonly given: ReadonlyMap<OptionKey, readonly string[]>;
+  /** Those of them that were not set by hand, but told by the daemon of this machine. */
+  readonly told: ReadonlySet<OptionKey>;
 }
 
 export interface ConfigInput {
@@ -32,14 +35,18 @@ export interface ConfigInput {
   readonly env: Environment;
   /** Contents of `--config`, by flag name. */
   readonly file?: { readonly path: string; readonly contents: unknown };
+  /** Settings of the daemon of this machine, used where nothing is set here. */
+  readonly daemon?: DaemonSettings;
 }
 
-interface ConfigOutput {
+export interface ConfigOutput {
   readonly config: Config;
   /** For the log: settings that are doubtful and do not stop the start. */
   readonly warnings: readonly string[];
   /** For the log of those who look for a fault. */
   readonly remarks: readonly string[];
+  /** Of the daemon's settings; undefined without a daemon. */
+  readonly taken: Taken | undefined;
 }
 
 /** A value as written, and where: every complaint about it says so. */
@@ -55,7 +62,7 @@ const PREFIX = "SRV_EPMD_";
 const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG", "SRV_EPMD_WAIT"]);
 
 /**
- * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then default.
+ * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then what the daemon of this machine told, then default.
  * @throws ConfigError that names the option, where it was written, the value and what would be right.
  */
 export function loadConfig(input: ConfigInput): ConfigOutput {
@@ -80,6 +87,12 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
     given.delete(key);
   }
   const nomad = readNomadEnvironment(input.env);
+  const taken = input.daemon && takeTold(input.command, input.daemon, { given, secretsDir: nomad.secretsDir });
+  for (const [key, texts] of taken?.texts ?? []) {
+    const written: Written = { place: "daemon", where: `${input.daemon?.at}: ${flagOf(key)}`, texts };
+    given.set(key, written);
+    settings[key] = parseWritten(key, written);
+  }
   if (settings.consulAuthMethod !== undefined) settings.consulBearerTokenFile ??= nomadJwt(nomad);
   if (settings.consulSsl === true && !namesScheme(given.get("consul"))) {
     settings.consul = String(settings.consul).replace(/^http:/, "https:");
@@ -87,11 +100,22 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
   const config = Object.freeze({
     ...(settings as unknown as Settings),
     nomad,
-    given: new Set(given.keys()),
+    given: new Map(Array.from(given, ([key, { texts }]) => [key, texts])),
+    told: new Set(taken?.texts.keys()),
   });
   checkCombinations(config, input.command);
   const warnings = [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)];
-  return { config, warnings, remarks: unused.remark === undefined ? [] : [unused.remark] };
+  return { config, warnings, remarks: unused.remark === undefined ? [] : [unused.remark], taken };
+}
+
+/** The value of one option as it was set by hand, or its default. @throws ConfigError as loadConfig */
+export function settingByHand<K extends OptionKey>(
+  key: K,
+  input: ConfigInput,
+): { readonly value: Settings[K]; readonly isGiven: boolean } {
+  const written = findWritten(key, input, readFileKeys(input.file));
+  const value = written ? parseWritten(key, written) : defaultValue(key, input.command);
+  return { value: value as Settings[K], isGiven: written !== undefined };
 }
 
 /** CONSUL_HTTP_SSL decides for an address without a scheme, and for the default, as in Consul's own commands. */

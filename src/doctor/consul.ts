@@ -2,6 +2,7 @@ import { UnreadableFile } from "../api/credential.js";
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
+import { agentHost } from "../consul/core/agent-dns.js";
 import { writeRights } from "../consul/examine.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
@@ -102,11 +103,6 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): { readonly evide
       ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
       : undefined;
   return { evidence, advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])] };
-}
-
-/** Host name or IP literal in the agent's URL; empty for a Unix socket. */
-export function agentHost(consul: string): string {
-  return consul.startsWith("http") ? new URL(consul).hostname.replaceAll(/[[\]]/g, "") : "";
 }
 
 const WHERE = "give its address with --consul or CONSUL_HTTP_ADDR";

@@ -17,6 +17,13 @@ export const epmdPort: Check = {
   run: async ({ epmd, config }) => {
     const { holder, port } = await epmd();
     const finding = holderFinding(holder, port);
+    // Doctor has found the port by itself; a VM has to be given it.
+    if (finding.result === "ok" && config.told.has("port") && holder.names.length === 0) {
+      return warn(
+        [...finding.evidence, `nothing listens on port ${EPMD_PORT}, where a VM asks that has no ERL_EPMD_PORT`],
+        `every VM here needs ERL_EPMD_PORT=${port}, unless srv-epmd serve has --port ${EPMD_PORT}`,
+      );
+    }
     if (holder.kind !== "nothing") return finding;
     const other = await otherPort(port, config);
     if (other === undefined) return finding;

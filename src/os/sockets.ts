@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import { ListenError } from "../errors.js";
 import { hostPort, isWildcard } from "../net/ip.js";
-import { listenersIn, parseTcpTable, uidAtEnd } from "./core/tcp-table.js";
+import { listenersIn, parseTcpTable, uidAtEnd, uidsListeningAt } from "./core/tcp-table.js";
 
 /** The tables of this network namespace, also where a systemd unit hides the rest of /proc (ProcSubset=pid). */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -27,6 +27,12 @@ export async function readListeners(): Promise<readonly IpPort[] | undefined> {
  */
 export async function uidOfSocket(local: IpPort, remote: IpPort): Promise<number | undefined> {
   return uidAtEnd(await readTables(), local, remote);
+}
+
+/** The users of the processes that listen at each of these places of this machine; undefined where the system has no tables. */
+export async function listeningUids(places: readonly IpPort[]): Promise<readonly ReadonlySet<number>[] | undefined> {
+  const tables = await readTables();
+  return tables.length === 0 ? undefined : places.map((place) => uidsListeningAt(tables, place));
 }
 
 async function readTables(): Promise<string[]> {

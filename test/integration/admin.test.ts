@@ -4,6 +4,7 @@ import type { OptionKey } from "../../src/config/options.js";
 import { type Daemon, start } from "../../src/daemon/daemon.js";
 import { METRICS } from "../../src/daemon/metrics.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
+import { startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 import { type HttpOptions, http, readEvents } from "../support/http.js";
 import { collectLog } from "../support/log-lines.js";
@@ -35,11 +36,11 @@ async function withConsul(
   flags: Partial<Record<OptionKey, string>> = {},
 ): Promise<{ fake: FakeConsul } & Awaited<ReturnType<typeof daemon>>> {
   const fake = await startFakeConsul();
-  open.push(fake);
-  return {
-    fake,
-    ...(await daemon({ domain: ["svc"], consul: fake.url, consulToken: TOKEN, instance: "box1", ...flags })),
-  };
+  // It knows every name, and no record of it.
+  const dns = await startFakeDns(() => ({}));
+  open.push(fake, dns);
+  const settings = { domain: ["svc"], dns: [`127.0.0.1:${dns.port}`], consul: fake.url, consulToken: TOKEN };
+  return { fake, ...(await daemon({ ...settings, instance: "box1", ...flags })) };
 }
 
 async function register(running: Daemon, name: string, port = 20001) {
@@ -53,7 +54,7 @@ const portPlease = ({ port }: Daemon, name: string) => ask(port, request("z", na
 describe("the paths", () => {
   test("every answer forbids caches, guesses of its type and whatever comes from elsewhere", async () => {
     const { get } = await daemon();
-    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/nodes"]) {
+    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/settings"]) {
       const { status, headers } = await get(path);
       expect({ path, status }).toEqual({ path, status: 200 });
       expect(headers).toMatchObject({

@@ -458,9 +458,8 @@ describe("put together", () => {
   });
 
   test("a host of the zone that the daemon serves is not asked of Consul", async () => {
-    const config = settings({ domain: ["svc"] });
-    const zone = { domain: "svc.service.consul", address: "127.0.0.1", port: 1 };
-    const resolving = composeForLookUps(config, logged.log, { servers: [zone] });
+    const config = { ...settings({ domain: ["svc"] }), dnsListen: { address: "127.0.0.1", port: 1 } };
+    const resolving = composeForLookUps(config, logged.log);
     onTestFinished(() => resolving.close());
     await register("node_a");
     await resolving.nodes.resolve(parseNodeName("node_a@svc"), { sameHost: true });

@@ -143,9 +143,20 @@ requirePeer("erl", "netns")("srv-epmd doctor, about VMs that are not where srv-e
 
   test("a srv-epmd on another port than VMs and doctor ask: which it has", async () => {
     const daemon = await startDaemon({ port: 14369, netns: host, args: ["--admin", "127.0.0.1:9369"] });
-    const { of } = await doctor();
+    const { of } = await doctor("--port", "4369");
     expect(of("epmd-port").evidence).toBe("nothing listens on 127.0.0.1:4369, while srv-epmd answers on port 14369");
     expect(of("epmd-port").advice).toContain("ERL_EPMD_PORT=14369 for VMs");
+    const { of: found } = await doctor();
+    expect(found("epmd-port")).toMatchObject({
+      result: "warn",
+      evidence: expect.stringMatching(
+        /^srv-epmd answers on 127\.0\.0\.1:14369, with no nodes; nothing listens on port 4369/,
+      ),
+      advice: expect.stringContaining("every VM here needs ERL_EPMD_PORT=14369"),
+    });
+    const vm = await startNode({ name: "told@127.0.0.1", epmdPort: 14369, netns: host });
+    expect((await doctor()).of("epmd-port").result).toBe("ok");
+    await vm.kill();
     await daemon.kill();
   });
 

@@ -214,19 +214,19 @@ requirePeer(
     const down = [...flags.slice(0, -1), `127.0.0.1:${nobody}`, "node_a@svc"];
     const { code, of, with: having } = await examine([...down, "--catalogue", "none"], { netns: cluster.host(HERE) });
     expect(code).toBe(1);
-    expect(having("fail")).toEqual(["resolver", "registration-dns", "peer-records"]);
-    expect(of("resolver").evidence).toContain(`127.0.0.1:${nobody} does not answer (ECONNREFUSED)`);
-    expect(of("resolver").advice).toMatch(/--dns consul=127\.0\.0\.1:8600/);
+    expect(having("fail")).toEqual(["registration-dns", "peer-records"]);
+    expect(of("resolver")).toMatchObject({
+      result: "warn",
+      evidence: expect.stringMatching(
+        /does not answer \(ECONNREFUSED\).*serve asks the DNS of Consul's agent in its place/,
+      ),
+      advice: expect.stringContaining(`give --dns consul=${cluster.dns}`),
+    });
     expect(of("peer-records").advice).toContain("see resolver");
     // With Consul's catalogue look-ups go on, and that is all that is wrong.
     const { code: usual, ...told } = await examine(down, { netns: cluster.host(HERE) });
     expect([usual, told.with("fail")]).toEqual([0, []]);
-    expect(told.of("resolver")).toMatchObject({
-      result: "warn",
-      evidence: expect.stringMatching(
-        /does not answer.*look-ups are answered from Consul's catalogue, which lists [0-9]+ inst/,
-      ),
-    });
+    expect(told.of("resolver").result).toBe("warn");
     expect(told.of("registration-dns")).toMatchObject({ result: "warn", advice: "see resolver" });
     expect(told.of("peer-records").evidence).toContain("found by catalogue");
   });

@@ -79,6 +79,8 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     nomad: undefined,
     domains: [],
     mesh: false,
+    settings: { options: { port: "4369" }, withheld: [] },
+    resolver: [],
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],
@@ -333,6 +335,15 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
       ...{ outcome: "unavailable", cause, code: "CONSUL_UNAVAILABLE" },
       ...(last && { last: { at: last.at, patterns: last.patterns, nodes: last.nodes } }),
     },
+    resolver: [
+      {
+        ...{ domain: "svc.service.consul", state: "unknown" },
+        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
+        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
+        advice:
+          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
+      },
+    ],
     relays: undefined,
     ...own,
   });
@@ -370,6 +381,15 @@ export function worstStatus(own: Partial<Status> = {}): Status {
       patterns: ["*@svc.service.consul"],
       nodes: [...(busy.cluster.outcome === "listed" ? busy.cluster.nodes : []), twin],
     },
+    resolver: [
+      {
+        ...{ domain: "svc.service.consul", state: "unknown" },
+        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
+        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
+        advice:
+          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
+      },
+    ],
     followed: [{ catalogue: "consul", service: "svc", state: "behind", instances: 3, brokenSeconds: 75 }],
     lookUps: [
       ...busy.lookUps,
@@ -443,6 +463,9 @@ export function hostileStatus(): Status {
       localNode({ name, reason: texts(index + 1), address: texts(index + 2), serviceIds: [texts(index + 3)] }),
     ),
     left: [{ name: texts(4), serviceIds: HOSTILE }],
+    resolver: HOSTILE.map((domain, index) => {
+      return { domain, state: "unknown", servers: HOSTILE, reason: texts(index + 1), advice: texts(index + 2) };
+    }),
     cluster: {
       outcome: "listed",
       patterns: HOSTILE,

@@ -5,6 +5,7 @@ import PAGE_JS from "../../src/admin/page/page.client.js";
 import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
 import type { FollowedStatus } from "../../src/catalogue/core/backend.js";
+import type { KnownDomain } from "../../src/resolve/core/known-domain.js";
 import { rowsOf, tagsOf, textOf } from "../support/markup.js";
 import {
   busyStatus,
@@ -81,13 +82,13 @@ describe("what stands at the top", () => {
 
   test("what is wrong, before all else, and what to do", () => {
     const text = textOf(page(worstStatus()));
-    expect(text.indexOf("12 problems")).toBeGreaterThan(0);
-    expect(text.indexOf("12 problems")).toBeLessThan(text.indexOf("port 4369"));
+    expect(text.indexOf("13 problems")).toBeGreaterThan(0);
+    expect(text.indexOf("13 problems")).toBeLessThan(text.indexOf("port 4369"));
     expect(text).toContain("error Two nodes are called node_a@svc.service.consul, at 10.1.2.3:43183 on box1");
     expect(text).toMatch(
       /warning node_z@svc.service.consul was asked for lately and not found: .*NXDOMAIN.*\. 40 s ago If it runs,/s,
     );
-    expect(text).toContain("not ready, 12 problems");
+    expect(text).toContain("not ready, 13 problems");
     expect(page(worstStatus())).toContain("<title>not ready: srv-epmd at box1</title>");
     expect(page(busyStatus())).toContain("<title>5 problems: srv-epmd at box1</title>");
   });
@@ -105,6 +106,27 @@ describe("what stands at the top", () => {
   test("that it publishes nothing", () => {
     const { consul } = busyStatus();
     expect(textOf(page(busyStatus({ consul: { ...consul, publishes: false } })))).toContain("nothing is published");
+  });
+
+  test("whether name servers know the domains, and what to do where none does", () => {
+    const known: KnownDomain = { domain: "a.service.consul", state: "known", servers: ["10.0.0.2:53 answers"] };
+    const asked: KnownDomain = { ...known, domain: "b.service.consul", state: "agent", agent: "127.0.0.1:8600" };
+    const unknown: KnownDomain = {
+      domain: "svc.service.consul",
+      state: "unknown",
+      servers: ["10.0.0.2:53 refuses (REFUSED)"],
+      reason: "Consul's agent has no DNS",
+      advice: "give --dns consul=ip[:port]",
+    };
+    const text = (...resolver: KnownDomain[]) => textOf(page(busyStatus({ resolver })));
+    expect(text()).not.toContain("Name servers");
+    expect(text(known)).toContain("Name servers know the domain");
+    expect(text(known, asked)).toContain("Name servers Consul's agent 127.0.0.1:8600");
+    expect(text(known, asked, unknown)).toContain("Name servers do not know 1 domain");
+    expect(text(unknown)).toContain(
+      "No name server knows svc.service.consul, so nodes there are not found by DNS: 10.0.0.2:53 refuses (REFUSED); Consul's agent has no DNS. Give --dns consul=ip[:port].",
+    );
+    expect(text({ ...unknown, servers: [] })).toContain("are not found by DNS: none is asked for it;");
   });
 
   test("how many services are followed, and whether their catalogue answers", () => {

@@ -1,5 +1,5 @@
 import { listed } from "../../text.js";
-import { failedCheck, MOST_NAMED, problem, type Rule } from "./rule.js";
+import { asSentence, failedCheck, MOST_NAMED, problem, type Rule } from "./rule.js";
 import type { Status } from "./status.js";
 
 type Consul = Status["consul"];
@@ -120,6 +120,23 @@ export const AGENT_RULES: readonly Rule[] = [
             ),
           ]
         : [],
+  },
+  {
+    code: "DOMAIN_UNKNOWN",
+    level: "error",
+    find: ({ status: { consul, resolver } }) =>
+      resolver.flatMap(({ domain, state, servers, reason, advice }) => {
+        // An agent that answers has a DNS that can be asked.
+        if (state !== "unknown" || consul.trouble) return [];
+        const said = servers.length === 0 ? ["none is asked for it"] : servers;
+        const why = [...said, ...(reason === undefined ? [] : [reason])].join("; ");
+        return [
+          problem(
+            `No name server knows ${domain}, so nodes there are not found by DNS: ${why}.`,
+            asSentence(advice ?? "name one that knows it with --dns"),
+          ),
+        ];
+      }),
   },
   {
     code: "CLUSTER_UNKNOWN",

@@ -1,6 +1,6 @@
 import { listed } from "../../text.js";
 import { listedNodes } from "./cluster-picture.js";
-import { are, type Facts, grouped, MOST_NAMED, type Rule } from "./rule.js";
+import { are, asSentence, type Facts, grouped, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
 import { namesakesIn } from "./twice.js";
 
@@ -91,7 +91,7 @@ function ofPublication(
     const advice = adviceOf(first);
     return {
       sentence: `${are(names, listed(names, MOST_NAMED))} alive here and not in ${place}, so VMs on other machines do not find ${names.length === 1 ? "it" : "them"}${why}.`,
-      advice: `${advice.charAt(0).toUpperCase()}${advice.slice(1)}.`,
+      advice: asSentence(advice),
       nodes: names,
     };
   });

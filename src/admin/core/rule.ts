@@ -28,6 +28,11 @@ export function problem(sentence: string, advice: string): FoundProblem {
   return { sentence, advice, nodes: [] };
 }
 
+/** A sentence of an advice that another part gave: lower case, without a full stop. */
+export function asSentence(advice: string): string {
+  return `${advice.charAt(0).toUpperCase()}${advice.slice(1)}.`;
+}
+
 /** Names in a sentence: a machine may have thousands. */
 export const MOST_NAMED = 4;
 

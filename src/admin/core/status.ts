@@ -1,7 +1,9 @@
 import type { FollowedStatus } from "../../catalogue/core/backend.js";
 import type { ClusterNode } from "../../catalogue/core/instances.js";
+import type { ToldSettings } from "../../config/told.js";
 import type { LookUp } from "../../daemon/core/observations.js";
 import type { RelayStatus } from "../../relay/wire/protocol.js";
+import type { KnownDomain } from "../../resolve/core/known-domain.js";
 import { listed } from "../../text.js";
 import type { Problem } from "./problem.js";
 
@@ -121,6 +123,10 @@ export interface Status {
   readonly domains: readonly string[];
   /** --mesh: nodes on other machines are reached through upstreams alone. */
   readonly mesh: boolean;
+  /** Its options, for the commands that look up as it does. */
+  readonly settings: Pick<ToldSettings, "options" | "withheld">;
+  /** How the name servers stand to the domains; empty before they were asked, and where none is left to DNS. */
+  readonly resolver: readonly KnownDomain[];
   readonly readiness: Readiness;
   /** What is wrong, the root cause first. */
   readonly problems: readonly Problem[];

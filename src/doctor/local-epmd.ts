@@ -1,4 +1,6 @@
+import { askHttp } from "../admin/client.js";
 import type { Status } from "../admin/core/status.js";
+import { record } from "../api/core/json.js";
 import type { Config } from "../config/config.js";
 import { type IpPort, isAliveName } from "../config/network-values.js";
 import { knowsFullNames, names, portPlease } from "../epmd/client.js";
@@ -78,7 +80,7 @@ export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
 }
 
-/** A gateway waits a second for its relay process. Milliseconds. */
+/** The status waits for Consul, 2 s at most, and a gateway's for its relay process. Milliseconds. */
 const STATUS_TIMEOUT = 3_000;
 /** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -86,35 +88,15 @@ const MOST_BYTES = 8 * 1024 * 1024;
 /** What doctor reads of it. */
 export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
   // Of an older version some may be missing.
-  Partial<Pick<Status, "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster">>;
+  Partial<Pick<Status, "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster" | "resolver">>;
 
 /** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
 export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonReport | undefined> {
   if (!admin) return undefined;
-  const { address, port } = admin;
-  try {
-    const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
-      signal: AbortSignal.timeout(STATUS_TIMEOUT),
-      redirect: "error",
-    });
-    const said = JSON.parse(await bounded(answer)) as Partial<DaemonReport>;
-    const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
-    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** @throws when the body is too long */
-async function bounded({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new RangeError(`more than ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+  const answer = await askHttp(admin, "/v1/status", { timeout: STATUS_TIMEOUT, limit: MOST_BYTES });
+  const said = answer.outcome === "answered" ? (record(answer.json) as Partial<DaemonReport> | undefined) : undefined;
+  const isStatus = Array.isArray(said?.readiness?.checks) && Array.isArray(said?.nodes);
+  return typeof said?.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
 }
 
 interface Reachability {

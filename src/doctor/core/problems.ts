@@ -14,7 +14,9 @@ const ofPeer = (...from: readonly string[]): Kind => ({ from, ofPeer: true });
 const NO_CONSUL = ["CONSUL_DOWN", "CONSUL_TLS", "CONSUL_NOT_AGENT", "CONSUL_CREDENTIAL", "CONSUL_LOGIN"] as const;
 /** Nothing is known from Consul, or it takes nothing new. */
 const CONSUL = [...NO_CONSUL, "CONSUL_NO_LEADER"] as const;
-const RESOLVER = ["RESOLVER_NONE", "RESOLVER_AGENT", "RESOLVER_DEAD", "RESOLVER_REFUSES", "RESOLVER_FOREIGN"] as const;
+const RESOLVER = [
+  ...["RESOLVER_NONE", "RESOLVER_AGENT", "RESOLVER_DEAD", "RESOLVER_REFUSES", "RESOLVER_FOREIGN", "RESOLVER_DAEMON"],
+] as const;
 /** No srv-epmd has the EPMD port. */
 const NO_EPMD = ["EPMD_NOTHING", "EPMD_STOCK", "EPMD_NOT_EPMD", "EPMD_OTHER_PORT"] as const;
 const UNREGISTERED = ["REGISTRATION_MISSING", "REGISTRATION_NOT_PASSED", "REGISTRATION_MAINTENANCE"] as const;
@@ -32,6 +34,8 @@ export const PROBLEMS = {
   EPMD_NOTHING: after("OPTIONS_REFUSED"),
   EPMD_OTHER_PORT: root,
   EPMD_STOCK: root,
+  /** VMs ask at 4369 unless they are told. */
+  EPMD_UNUSUAL_PORT: root,
   EPMD_NOT_EPMD: root,
   LOOPBACKS_DIFFER: after(...NO_EPMD),
   LOOPBACK_UNSERVED: after(...NO_EPMD),
@@ -76,6 +80,8 @@ export const PROBLEMS = {
   RESOLVER_DEAD: root,
   RESOLVER_REFUSES: root,
   RESOLVER_FOREIGN: root,
+  /** Those of the srv-epmd here, which has others than doctor. */
+  RESOLVER_DAEMON: root,
 
   NOMAD_API: root,
   NOMAD_NO_INSTANCE: root,
@@ -140,6 +146,8 @@ export const PROBLEMS = {
   PEER_NO_ANSWER: ofPeer(),
   PEER_NAMELESS: root,
   PEER_HIDDEN: after("VM_HIDDEN"),
+  /** Short and long names never connect. */
+  PEER_LONG_NAME: ofPeer(),
   PEER_OTHER_NAME: ofPeer("HOST_DIFFERS", "NAME_CAPITALS"),
   PEER_OTHER_NODE: ofPeer("NODE_OTHER_ON_PORT"),
   PEER_CLOSES: ofPeer("UPSTREAM_CLOSED"),

@@ -52,7 +52,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ["srv-epmd resolve node_b@svc --trace --probe", "every step, and who is really there"],
       ["srv-epmd resolve node_b@svc --via 10.0.0.1", "what the EPMD on 10.0.0.1 says"],
     ],
-    first: ["domain", "dns", "node", "fallback", "timeout", "via", "probe", "trace", "watch", "json"],
+    first: ["domain", "dns", "node", "fallback", "timeout", "via", "probe", "cookieFile", "trace", "watch", "json"],
     load: async () => (await import("./resolve.js")).resolve,
   },
   {
@@ -89,7 +89,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ],
       ["srv-epmd doctor node_b@svc", "why a VM here does not reach node_b@svc"],
     ],
-    first: ["domain", "consul", "consulTokenFile", "json"],
+    first: ["domain", "consul", "consulTokenFile", "cookieFile", "cookieEnv", "json"],
     load: async () => (await import("./doctor.js")).doctor,
   },
   {

@@ -1,3 +1,4 @@
+import { readCookie } from "../distribution/cookie.js";
 import { CHECKS } from "../doctor/checks.js";
 import { type Finding, type FindingResult, fail } from "../doctor/core/finding.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
@@ -26,7 +27,8 @@ const TONES: Record<FindingResult, Tone> = { ok: "good", warn: "doubtful", fail:
 /** Makes all checks at once, and prints their findings in order. It changes nothing. */
 export async function doctor({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
   const [name] = nodeOperands(operands);
-  const examination = examine(config, name, operands[0] ?? "", log);
+  const cookie = await readCookie(config, io.env);
+  const examination = examine(config, name, operands[0] ?? "", log, cookie);
   const report = config.json ? jsonLines(io) : plainLines(io);
   const pending = CHECKS.map((check) => ({ id: check.id, finding: runCheck(check, examination) }));
   const told: Told[] = [];

@@ -1,4 +1,4 @@
-import { isFailure, type Probe, probeWords } from "../distribution/words.js";
+import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import {

@@ -67,6 +67,7 @@ const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown)
 const SERVE = ["serve", "doctor"] as const;
 const RESOLVING = [...SERVE, "resolve", "wait"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
+const PROBING = ["resolve", "doctor"] as const;
 const EPMD = [...SERVE, "resolve", "names", "wait"] as const;
 const GATEWAY = [...SERVE, "resolve"] as const;
 const RELAYING = [...SERVE, "relay"] as const;
@@ -294,6 +295,20 @@ const OPTIONS = {
     help: "ask each endpoint who is there, with the first step of the distribution handshake",
     parse: values.boolean,
     default: "false",
+  }),
+  cookieFile: maybe({
+    group: "resolve",
+    commands: PROBING,
+    help: "file with the cookie of the cluster, as ~/.erlang.cookie: nodes that are probed are joined for a moment, and their cookie compared",
+    placeholder: "FILE",
+    parse: values.text,
+  }),
+  cookieEnv: maybe({
+    group: "resolve",
+    commands: PROBING,
+    help: "the same with the cookie in the variable of this name",
+    placeholder: "NAME",
+    parse: values.text,
   }),
   watch: one({
     group: "resolve",

@@ -8,6 +8,7 @@ import { nodeName } from "./node-name.js";
 import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
+import { peerCookie } from "./peer-cookie.js";
 import { peerHandshake } from "./peer-handshake.js";
 import { peerFamily, peerWays } from "./peer-ways.js";
 import { domain, hairpin, portMapping, publishedEndpoint, registrationDns } from "./published.js";
@@ -28,6 +29,6 @@ export const CHECKS: readonly Check[] = [
   ...[consulAgent, consulLeader, consulToken, registration, catalogue].map(besideUpstreams),
   sameName,
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
-  ...[peerRecords, peerTcp, peerHandshake, peerFamily, peerWays],
+  ...[peerRecords, peerTcp, peerHandshake, peerCookie, peerFamily, peerWays],
   ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
 ];

@@ -20,7 +20,7 @@ test("doctor tells every check on a line, in order, with advice below what is no
   });
   expect(ids).toEqual(IDS);
   expect(lines.find((line) => line.startsWith("skip  peer-records"))).toMatch(
-    /ask srv-epmd doctor node@host \(also peer-tcp, peer-handshake, peer-family, peer-ways\)$/,
+    /ask srv-epmd doctor node@host \(also peer-tcp, peer-handshake, peer-cookie, peer-family, peer-ways\)$/,
   );
   expect(lines[0]).toBe("ok    serve-options       serve starts with these options");
   const at = lines.indexOf(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);

@@ -93,6 +93,21 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import("./doctor.js")).doctor,
   },
   {
+    name: "ping",
+    usage: "ping <name>",
+    summary: "look a node up, connect and shake hands with it, every second until Ctrl-C, as ping(8) does",
+    operands: { least: 1, most: 1, describe: "node: name@host, or a bare name with --domain" },
+    examples: [
+      ["srv-epmd ping node_b@svc", "is it there, where, and how fast does it answer"],
+      [
+        "srv-epmd ping node_b@svc --count 3 --cookie-file ~/.erlang.cookie",
+        "three times, and whether it has this cookie",
+      ],
+    ],
+    first: ["count", "cookieFile", "cookieEnv", "domain", "dns", "timeout", "json"],
+    load: async () => (await import("./ping.js")).ping,
+  },
+  {
     name: "module",
     usage: "module",
     summary: "write the Erlang module through which a VM reaches every node (-epmd_module srv_epmd)",

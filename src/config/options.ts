@@ -8,7 +8,7 @@ import * as values from "./values.js";
  * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the manual.
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
-export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
+export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "ping" | "module" | "hosts" | "relay";
 /** Titles of the topics that options are shown under. */
 export const GROUPS = {
   listen: "Listening",
@@ -65,10 +65,10 @@ const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown)
 
 /** doctor takes every option of serve, also those that it has no use for: in a command line only the word `serve` is replaced. */
 const SERVE = ["serve", "doctor"] as const;
-const RESOLVING = [...SERVE, "resolve", "wait"] as const;
+const RESOLVING = [...SERVE, "resolve", "wait", "ping"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
-const PROBING = ["resolve", "doctor"] as const;
-const EPMD = [...SERVE, "resolve", "names", "wait"] as const;
+const PROBING = ["resolve", "doctor", "ping"] as const;
+const EPMD = [...SERVE, "resolve", "names", "wait", "ping"] as const;
 const GATEWAY = [...SERVE, "resolve"] as const;
 const RELAYING = [...SERVE, "relay"] as const;
 const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
@@ -222,7 +222,7 @@ const OPTIONS = {
     help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
     parse: values.positiveDuration,
-    default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
+    default: { serve: "4s", doctor: "4s", resolve: "4s", ping: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
     group: "resolve",
@@ -309,6 +309,14 @@ const OPTIONS = {
     help: "the same with the cookie in the variable of this name",
     placeholder: "NAME",
     parse: values.text,
+  }),
+  count: maybe({
+    group: "resolve",
+    commands: ["ping"],
+    help: "end after this many tries",
+    placeholder: "N",
+    parse: values.integer(1, 1_000_000_000),
+    defaultText: "until Ctrl-C",
   }),
   watch: one({
     group: "resolve",
@@ -779,6 +787,7 @@ const OPTIONS = {
       names: "warn",
       wait: "warn",
       doctor: "warn",
+      ping: "warn",
       module: "warn",
       hosts: "warn",
     },
@@ -793,7 +802,7 @@ const OPTIONS = {
   }),
   json: one({
     group: "all",
-    commands: ["resolve", "names", "wait", "doctor"],
+    commands: ["resolve", "names", "wait", "doctor", "ping"],
     help: "results as JSON, one object a line",
     parse: values.boolean,
     default: "false",

@@ -26,7 +26,7 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 
 describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
   test.each<[string, string[], RegExp]>([
-    ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, module, hosts, relay, help/],
+    ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, ping, module, hosts, relay, help/],
     ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
     [
       "an unknown flag",

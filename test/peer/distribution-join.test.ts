@@ -168,4 +168,15 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
       await certificates.remove();
     });
   });
+
+  test("is pinged with its cookie until it ends, and after it has come again", async () => {
+    const a = await nodes.start("a");
+    const args = ["ping", a.name, ...nodes.entries(a), "--cookie-file", nodes.cookieFile, "--count", "2"];
+    const { code, stdout } = await runCli(args);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("2 tries, 2 answered, 0% lost")]);
+    expect(stdout.match(/the cookie is right; OTP 25, linked with 0 nodes/g)).toHaveLength(2);
+    await a.vm.kill();
+    const gone = await runCli([...args.slice(0, -1), "1"]);
+    expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining("the connection was refused")]);
+  });
 });

@@ -79,17 +79,25 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "doctor",
-    usage: "doctor [name]",
+    usage: "doctor [name..]",
     summary: "examine this machine, its publication and the way to a node; takes what serve was given",
-    operands: { least: 0, most: 1, describe: "node that is not reached: name@host" },
+    operands: {
+      least: 0,
+      most: Number.POSITIVE_INFINITY,
+      describe: "node that is not reached: name@host; with --cluster nodes, or patterns such as '*@svc'",
+    },
     examples: [
       [
         "srv-epmd doctor --domain svc.service.consul",
         "what serve --domain svc.service.consul needs here, and whether it works",
       ],
       ["srv-epmd doctor node_b@svc", "why a VM here does not reach node_b@svc"],
+      [
+        "srv-epmd doctor --cluster '*@svc' --cookie-file ~/.erlang.cookie",
+        "who is linked with whom in the whole cluster, who is missing where, and why",
+      ],
     ],
-    first: ["domain", "consul", "consulTokenFile", "cookieFile", "cookieEnv", "json"],
+    first: ["domain", "consul", "consulTokenFile", "cookieFile", "cookieEnv", "cluster", "watch", "json"],
     load: async () => (await import("./doctor.js")).doctor,
   },
   {

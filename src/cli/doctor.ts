@@ -2,7 +2,7 @@ import { readCookie } from "../distribution/cookie.js";
 import { CHECKS } from "../doctor/checks.js";
 import { type Finding, type FindingResult, fail } from "../doctor/core/finding.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
-import { describeError } from "../errors.js";
+import { ConfigError, describeError } from "../errors.js";
 import { printable } from "../text.js";
 import {
   type CommandContext,
@@ -25,8 +25,11 @@ const UNSEEN = "still pang? Compare the cookies, which no check sees, and run do
 const TONES: Record<FindingResult, Tone> = { ok: "good", warn: "doubtful", fail: "bad", skip: "quiet" };
 
 /** Makes all checks at once, and prints their findings in order. It changes nothing. */
-export async function doctor({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
-  const [name] = nodeOperands(operands);
+export async function doctor(context: CommandContext): Promise<ExitCode> {
+  const { config, operands, io, log } = context;
+  if (config.cluster) return (await import("./doctor-cluster.js")).doctorCluster(context);
+  const [name, another] = nodeOperands(operands);
+  if (another) throw new ConfigError("CONFIG_VALUE", "doctor looks at one node; with --cluster at several");
   const cookie = await readCookie(config, io.env);
   const examination = examine(config, name, operands[0] ?? "", log, cookie);
   const report = config.json ? jsonLines(io) : plainLines(io);

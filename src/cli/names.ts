@@ -20,11 +20,10 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   if (config.cluster) return clusterNames(context);
   const { match: pattern, timeout } = config;
   const candidates = epmdCandidates(operands[0], config.port);
-  const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });
-  if (pattern !== undefined && !(await isMatch(epmd, answer, timeout))) {
-    const message = `the EPMD at ${hostPort(epmd)} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
-    throw new EpmdError("EPMD_ANSWER", message);
-  }
+  const { epmd, answer } =
+    pattern === undefined
+      ? await firstAnswer(candidates, { timeout })
+      : await matchingNames(candidates, pattern, timeout);
   if (config.json) {
     writeJson(io, { epmd: hostPort(epmd), port: answer.epmdPort, names: answer.names });
     return EXIT.done;
@@ -37,16 +36,31 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   return EXIT.done;
 }
 
+/** The nodes on all machines that match a pattern, as a srv-epmd knows them. @throws EpmdError also for an EPMD that knows no patterns */
+export async function matchingNames(
+  candidates: readonly IpPort[],
+  pattern: string,
+  timeout: number,
+): Promise<Answered> {
+  const answered = await firstAnswer(candidates, { timeout, pattern });
+  if (await isMatch(answered.epmd, answered.answer, timeout)) return answered;
+  const where = hostPort(answered.epmd);
+  const message = `the EPMD at ${where} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
+  throw new EpmdError("EPMD_ANSWER", message);
+}
+
+interface Answered {
+  readonly epmd: IpPort;
+  readonly answer: NamesAnswer;
+}
+
 /** An EPMD that knows patterns lists full names; another lists its own names, or nothing. */
 async function isMatch(epmd: IpPort, { names: listed }: NamesAnswer, timeout: number): Promise<boolean> {
   return listed.length > 0 ? listed.every(({ name }) => name.includes("@")) : knowsFullNames(epmd, { timeout });
 }
 
 /** @throws EpmdError of the first candidate when none answers */
-export async function firstAnswer(
-  candidates: readonly IpPort[],
-  options: AskNamesOptions,
-): Promise<{ epmd: IpPort; answer: NamesAnswer }> {
+export async function firstAnswer(candidates: readonly IpPort[], options: AskNamesOptions): Promise<Answered> {
   let first: unknown;
   for (const epmd of candidates) {
     try {

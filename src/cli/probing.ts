@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { CookieSettings } from "../distribution/cookie.js";
 import type { Probe } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
@@ -25,6 +26,8 @@ export async function createProbe(
   const { probeNode } = await import("../distribution/probe.js");
   const { readCookie } = await import("../distribution/cookie.js");
   const cookie = await readCookie(settings, env);
+  // Each connection listens to it: Node warns of more than ten.
+  if (signal) setMaxListeners(0, signal);
   const secured = new Set<string>();
   return async (endpoint, isAsked, host) => {
     const place = `${endpoint.address} ${endpoint.port}`;

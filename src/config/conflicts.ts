@@ -111,6 +111,10 @@ const CHECKS: readonly Check[] = [
     command === "resolve" && !probe && (cookieFile !== undefined || cookieEnv !== undefined)
       ? `--${cookieFile === undefined ? "cookie-env" : "cookie-file"}: the cookie is compared with that of the node that a probe finds: give --probe too`
       : undefined,
+  ({ watch, cluster }, command) =>
+    command === "doctor" && watch && !cluster
+      ? "--watch is for doctor --cluster; resolve --watch follows single nodes"
+      : undefined,
   ({ watch, trace }) =>
     watch && trace ? "--watch shows changes and --trace every step of one look-up: give one of them" : undefined,
   ({ cluster, match, domain }, command) =>

@@ -277,8 +277,8 @@ const OPTIONS = {
   }),
   cluster: one({
     group: "resolve",
-    commands: ["names"],
-    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the service that --match or --domain names, with their health",
+    commands: ["names", "doctor"],
+    help: "names: ask Consul, or Nomad for a service under service.nomad, for the instances of the service that --match or --domain names, with their health; doctor: a verdict on all nodes that are named or match",
     parse: values.boolean,
     default: "false",
   }),
@@ -320,8 +320,8 @@ const OPTIONS = {
   }),
   watch: one({
     group: "resolve",
-    commands: ["resolve"],
-    help: "look again every second and show what changes, until Ctrl-C",
+    commands: ["resolve", "doctor"],
+    help: "look again every second (doctor --cluster: every two) and show what changes, until Ctrl-C",
     parse: values.boolean,
     default: "false",
   }),

@@ -44,6 +44,7 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["4 MiB in all", "src/distribution/join.ts", "MAX_RECEIVED = 4 * 1024 * 1024;"],
   ["nested 32 deep", "src/distribution/wire/term.ts", "MAX_DEPTH = 32;"],
   ["20,000 in number", "src/distribution/wire/term.ts", "MAX_TERMS = 20_000;"],
+  ["within 2 s", "src/cli/doctor-cluster.ts", "PROBE_TIMEOUT = 2_000;"],
 ];
 
 test.each(LIMITS)("SECURITY.md says %s, as %s has it: %s", (said, file, line) => {

@@ -182,6 +182,21 @@ describe("a node", () => {
     expect(verdict.links).toEqual({ found: 3, expected: 6 });
   });
 
+  test("and others that refuse the cookie are one problem, and if all do, the cookie that was given is wrong", () => {
+    const refusing = (node: string) => member(node, nodeProbe(node, { joined: { cookie: "refused" } }));
+    const [some] = judgeCluster([linked(A, [B]), linked(B, [A]), refusing(C), refusing(D)]).problems;
+    expect(some).toMatchObject({
+      code: "OTHER_COOKIE",
+      nodes: [C, D],
+      text: `${C}, ${D} refuse the cookie: theirs is another one`,
+    });
+    const verdict = judgeCluster(NAMES.map(refusing));
+    expect(verdict.summary).toBe(
+      "4 nodes; all 4 nodes that answer refuse the cookie: the one that was given here is another than theirs",
+    );
+    expect(verdict.links).toBeUndefined();
+  });
+
   test("whose VM does not answer is told, and known by what the others say", () => {
     const members = broken(D, nodeProbe(D, { joined: { cookie: "same", why: "silent" } }));
     expect(codes(members)).toEqual(["SPLIT", "NOT_ASKED"]);
@@ -234,6 +249,18 @@ describe("nodes that cannot be linked", () => {
       { code: "RELEASES_REFUSE", text: `${B} (OTP ${recent}) refuses ${A} (OTP ${old}), which lacks ${missing}` },
     ]);
     expect(notes.map(({ code }) => code)).toEqual(["RELEASES_DIFFER"]);
+  });
+
+  test("are the cause of links that global has ended because of them", () => {
+    // As OTP 23, 25 and 27 stand when the one between them was linked with both.
+    const [old, recent] = [{ release: "23", preventsPartitions: undefined }, { release: "27" }];
+    const members = [linked(A, [], { flags: OTP23 }, old), linked(B, [C]), linked(C, [B], {}, recent)];
+    expect(judgeCluster(members)).toMatchObject({
+      ...{ links: { found: 1, expected: 3 }, problems: [{ code: "RELEASES_REFUSE", nodes: [C, A] }] },
+    });
+    const free = { preventsPartitions: false };
+    const others = [linked(A, [], { flags: OTP23 }, old), linked(B, [C], {}, free), linked(C, [B], {}, recent)];
+    expect(codes(others)).toEqual(["RELEASES_REFUSE", "SPLIT"]);
   });
 
   test("but not OTP 23 and 25, which accept each other", () => {

@@ -53,15 +53,31 @@ export function ownProblem(member: Member, members: readonly Member[]): ClusterP
   const answer = member.answer;
   if (!answer) return [absent(member, members, inCatalogue)];
   const { joined } = answer;
-  if (joined && hasOtherCookie(member)) {
-    const advice =
-      "give all nodes one cookie (-setcookie, RELEASE_COOKIE or ~/.erlang.cookie); where all refuse it, the cookie that was given here is the wrong one";
-    return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, advice)];
-  }
+  // Those that refuse are told together.
+  if (joined?.cookie === "refused") return [];
+  if (joined?.cookie === "other") return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, ONE_COOKIE)];
   if (joined && member.state === undefined) {
     return [problem("NOT_ASKED", `${node}: ${cookieWords(joined)}`, "look at that VM: it is busy, stopped or ending")];
   }
   return [];
+}
+
+const ONE_COOKIE = "give all nodes one cookie: -setcookie, RELEASE_COOKIE or ~/.erlang.cookie";
+
+/** The nodes that refuse the cookie: one problem, and another one where nobody accepts it. */
+export function refusals(members: readonly Member[]): ClusterProblem[] {
+  const joined = members.filter(({ answer }) => answer?.joined !== undefined);
+  const nodes = joined.filter(({ answer }) => answer?.joined?.cookie === "refused").map(({ node }) => node);
+  if (nodes.length === 0) return [];
+  if (nodes.length === joined.length && nodes.length > 1) {
+    const text = `all ${nodes.length} nodes that answer refuse the cookie: the one that was given here is another than theirs`;
+    return [{ code: "OTHER_COOKIE", nodes, text, advice: "give the cookie that the VMs were started with" }];
+  }
+  const text =
+    nodes.length === 1
+      ? `${nodes[0]} refuses the cookie: its own is another one`
+      : `${listed(nodes)} refuse the cookie: theirs is another one`;
+  return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
 function creationsOf(probes: readonly Probe[]): Set<number | undefined> {

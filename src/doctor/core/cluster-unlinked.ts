@@ -55,14 +55,42 @@ export function barred(pairs: readonly Pair[], missing: readonly Pair[]): Cluste
 /** Parts of a cluster, or nodes without links, that are told one by one. */
 const MOST_TOLD = 8;
 
+/**
+ * Which links are missing only because others cannot be: global ends the links of a node that not all others see
+ * (prevent_overlapping_partitions, since OTP 25).
+ */
+function consequences(missing: readonly Pair[], pairs: readonly Pair[]): (pair: Pair) => boolean {
+  const barredFrom = new Map<Member, Set<Member>>();
+  for (const { one, other } of missing) {
+    if (!obstacleBetween(one, other)) continue;
+    barredFrom.set(one, (barredFrom.get(one) ?? new Set()).add(other));
+    barredFrom.set(other, (barredFrom.get(other) ?? new Set()).add(one));
+  }
+  if (barredFrom.size === 0) return () => false;
+  const linked = new Map<Member, Set<Member>>();
+  for (const { one, other, link } of pairs) {
+    if (link !== "linked") continue;
+    linked.set(one, (linked.get(one) ?? new Set()).add(other));
+    linked.set(other, (linked.get(other) ?? new Set()).add(one));
+  }
+  const cuts = (barred: Member, from: Member) =>
+    from.state?.preventsPartitions === true &&
+    Array.from(barredFrom.get(barred) ?? []).some((third) => linked.get(from)?.has(third));
+  return ({ one, other }) => cuts(one, other) || cuts(other, one);
+}
+
 /** Nodes that could be linked and are not. */
 export function unlinked(
   members: readonly Member[],
   pairs: readonly Pair[],
   missing: readonly Pair[],
 ): ClusterProblem[] {
+  const follows = consequences(missing, pairs);
   const open = missing.filter(
-    ({ one, other }) => obstacleBetween(one, other) === undefined && ![one, other].some(hasOtherCookie),
+    (pair) =>
+      obstacleBetween(pair.one, pair.other) === undefined &&
+      ![pair.one, pair.other].some(hasOtherCookie) &&
+      !follows(pair),
   );
   if (open.length === 0) return [];
   const problems: ClusterProblem[] = [];
@@ -78,7 +106,7 @@ export function unlinked(
     problems.push({
       ...{ code: "SPLIT", nodes: Array.from(touched) },
       text: `the cluster is in ${parts.length} parts without a link between them: ${names.join(" | ")}${more}${attempts(across)}`,
-      advice: adviceOn(across),
+      advice: `${adviceOn(across)}${hasPrevention(across) ? PREVENTION : ""}`,
     });
   }
   let rest = open.filter((pair) => !isAcross(pair));
@@ -129,6 +157,13 @@ function adviceOn(pairs: readonly Pair[]): string {
   const [from, to] = attempt ?? [first?.one.node, first?.other.node];
   const why = attempt ? "the way there is blocked" : "nobody has connected them, or the way between them is blocked";
   return `${why}: run srv-epmd doctor ${to} on the machine of ${from}, and the other way round; net_adm:ping/1 there connects them`;
+}
+
+const PREVENTION =
+  "; global ends the links of a node that not all others see (prevent_overlapping_partitions), so that one blocked way can be the cause";
+
+function hasPrevention(pairs: readonly Pair[]): boolean {
+  return pairs.some(({ one, other }) => [one, other].some(({ state }) => state?.preventsPartitions));
 }
 
 export function oneSided({ one, other }: Pair): ClusterProblem {

@@ -1,6 +1,6 @@
 import { listed } from "../../text.js";
 import { isExpected, type Member, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, ownProblem, RANKS } from "./cluster-problems.js";
+import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { barred, oneSided, unlinked } from "./cluster-unlinked.js";
 
 export interface ClusterVerdict {
@@ -21,6 +21,7 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const problems = [
     ...(members.length === 0 ? [NOBODY] : []),
     ...members.flatMap((member) => ownProblem(member, members)),
+    ...refusals(members),
     ...barred(pairs, missing),
     ...unlinked(members, pairs, missing),
     ...pairs.filter(({ link }) => link === "one-sided").map(oneSided),
@@ -58,14 +59,14 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
   note(
     "HIDDEN",
     hidden,
-    "hidden (-hidden)",
+    hidden.length === 1 ? "is hidden (-hidden)" : "are hidden (-hidden)",
     "others do not connect to it by themselves, and do not list it in nodes()",
   );
   const manual = members.filter((member) => {
     const state = member.state;
     return state && (!state.connectAll || state.autoConnect !== undefined);
   });
-  const why = "connect_all false or dist_auto_connect set";
+  const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect set`;
   note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
   const releases = new Map<string, string[]>();
   for (const member of members) {

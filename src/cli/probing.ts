@@ -23,12 +23,13 @@ export async function createProbe(
   { env }: Pick<Io, "env">,
   signal?: AbortSignal,
 ): Promise<ProbeEndpoint> {
-  const { probeNode } = await import("../distribution/probe.js");
+  const { namesInTurn, probeNode } = await import("../distribution/probe.js");
   const { readCookie } = await import("../distribution/cookie.js");
   const cookie = await readCookie(settings, env);
   // Each connection listens to it: Node warns of more than ten.
   if (signal) setMaxListeners(0, signal);
   const secured = new Set<string>();
+  const nextName = namesInTurn(Math.random);
   return async (endpoint, isAsked, host) => {
     const place = `${endpoint.address} ${endpoint.port}`;
     const probe = await probeNode(endpoint, {
@@ -37,6 +38,7 @@ export async function createProbe(
       serverName: host,
       tlsFirst: secured.has(place),
       random: Math.random,
+      nextName,
     });
     if ("tls" in probe && probe.tls) secured.add(place);
     else secured.delete(place);

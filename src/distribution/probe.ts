@@ -23,6 +23,8 @@ export interface ProbeOptions {
   readonly cookie?: Cookie | undefined;
   /** In [0, 1). */
   readonly random: () => number;
+  /** In [0, 1): chooses our name; random when not given. */
+  readonly nextName?: () => number;
   /** Ends the probe, as the end of its time does. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,6 +34,12 @@ export interface ProbeOptions {
  * so a machine has few. The number is random: two probes at once rarely have the same name.
  */
 const NAMES = 64;
+/** Names for many probes at once: each name comes again after all others. @param random in [0, 1) */
+export function namesInTurn(random: () => number): () => number {
+  let next = Math.floor(random() * NAMES);
+  return () => (next++ % NAMES) / NAMES;
+}
+
 /** A node drops one of two connections with the same name; the probe then tries another name. */
 const MAX_TRIES = 4;
 /** Milliseconds. An old node reads TLS as the start of a long message and waits for its end, so TLS gets a part of the time. */
@@ -134,11 +142,20 @@ async function tryProtocols(
 
 /** Tries other names as long as the node has another connection with ours. */
 async function withOtherNames(once: (limit: number) => Promise<Attempt>, left: () => number): Promise<Attempt> {
+  let wasDropped = false;
   for (let tries = 1; ; tries++) {
     const result = await once(Math.max(1, left()));
     const isNameTaken =
-      (result.kind === "refusal" && result.status.status === "nok") ||
+      // `alive`: another of us is linked under that name.
+      (result.kind === "refusal" && (result.status.status === "nok" || result.status.status === "alive")) ||
       (result.kind === "closed" && result.status !== undefined);
+    // So does a node that drops one of two of us while they shake hands. One with another cookie refuses the second name too.
+    const joined = result.kind === "challenge" ? result.joined : undefined;
+    const isDropped = joined?.cookie === "refused" || (joined?.cookie === "same" && joined.why === "closed");
+    if (isDropped && !wasDropped && left() > 0) {
+      wasDropped = true;
+      continue;
+    }
     if (!isNameTaken || tries === MAX_TRIES || left() <= 0) return result;
   }
 }
@@ -249,7 +266,7 @@ function tlsSeen(socket: TLSSocket): TlsSeen {
 }
 
 /** `srv-epmd-probe-17@box1`: no node has such a name, and a reader of a trace sees what it was. */
-function ownName({ from, random }: ProbeOptions): string {
+function ownName({ from, random, nextName = random }: ProbeOptions): string {
   const host = from.replaceAll(/[^0-9A-Za-z.-]/g, "-").slice(0, 200) || "localhost";
-  return `srv-epmd-probe-${Math.floor(random() * NAMES)}@${host}`;
+  return `srv-epmd-probe-${Math.floor(nextName() * NAMES)}@${host}`;
 }

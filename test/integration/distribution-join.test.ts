@@ -64,6 +64,29 @@ test("a node with another cookie refuses ours", async () => {
   expect(await join(port)).toMatchObject({ result: "node", joined: { cookie: "refused" } });
 });
 
+test("a node that drops one of two of us while they shake hands is asked again, under another name", async () => {
+  const names: string[] = [];
+  const port = await fakePeer((peer, us) => {
+    if (peer.isFirst) names.push(us);
+    if (names.length === 1) return void peer.socket.end();
+    if (!acknowledge(peer, "secret") || !peer.isFirst) return;
+    for (const [id, answer] of ANSWERS.entries()) peer.socket.write(rexReply(us, id, answer));
+  });
+  let next = 0;
+  expect(await join(port, { nextName: () => next++ / 64 })).toMatchObject({ joined: { cookie: "same", state: {} } });
+  expect(names).toEqual(["srv-epmd-probe-0@box", "srv-epmd-probe-1@box"]);
+});
+
+test("a node with another cookie is asked twice, and no more", async () => {
+  let replies = 0;
+  const port = await fakePeer((peer) => {
+    replies++;
+    acknowledge(peer, "other");
+  });
+  expect(await join(port)).toMatchObject({ joined: { cookie: "refused" } });
+  expect(replies).toBe(2);
+});
+
 test("a node that does not prove that it has the cookie is told from one that does", async () => {
   const port = await fakePeer(({ socket, reply }) =>
     socket.write(framed(Buffer.concat([Buffer.from("a"), Buffer.from(digestOf("other", reply.challenge), "hex")]))),

@@ -133,6 +133,27 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
     });
   }
 
+  test("is joined by many at once, who find names of their own", async () => {
+    const a = await nodes.start("a");
+    const names = Array.from({ length: 24 }, (_, index) => `a@alias${index}.test`);
+    // Twenty-four entries for one VM: all of them are asked in the same moment.
+    const entries = names.flatMap((name) => ["--node", `${name}=127.0.0.1:${a.port}`]);
+    const { stdout } = await runCli([
+      "resolve",
+      ...names,
+      ...entries,
+      "--probe",
+      "--json",
+      "--cookie-file",
+      nodes.cookieFile,
+    ]);
+    expect(stdout.match(/"result":"other-node","name":"a@127\.0\.0\.1"/g)).toHaveLength(24);
+    const same = Array.from({ length: 24 }, () => a.name);
+    const args = ["resolve", ...same, ...nodes.entries(a), "--probe", "--json", "--cookie-file", nodes.cookieFile];
+    expect((await runCli(args)).stdout.match(/"cookie":"same","state"/g)).toHaveLength(24);
+    await waitFor(async () => (await a.vm.eval("nodes([visible, hidden, connected])")) === "[]", { what: "no links" });
+  });
+
   test("takes a cookie by a variable, in which it may be for one command", async () => {
     const a = await nodes.start("a");
     const args = ["resolve", a.name, ...nodes.entries(a), "--probe", "--cookie-env", "THE_COOKIE"];

@@ -6,6 +6,7 @@ import { namePattern, parseNodeName } from "../names/node-name.js";
 import { resolutionObject } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { printable, printableJson } from "../text.js";
+import { lookUpFilter } from "./core/recent-look-ups.js";
 import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";
@@ -55,7 +56,10 @@ export function createRoutes({
   onReadyAsked,
 }: RouteDeps): Record<string, Route> {
   return {
-    "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
+    "/": async ({ query }) => {
+      const all = await status.all();
+      return { status: 200, type: HTML, body: renderPage(all, Date.now(), status.lookUps(lookUpFilter(query))) };
+    },
     "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).css }),
     "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).script }),
     "/livez": () => text(200, "alive"),

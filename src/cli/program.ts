@@ -5,6 +5,7 @@ import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
 import { MEBIBYTE, readBounded } from "../os/files.js";
+import { nearest } from "../text.js";
 import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { complain, EXIT, type ExitCode, type Io } from "./io.js";
@@ -24,6 +25,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
       return EXIT.done;
     }
     if (args.some((arg) => HELP_FLAGS.has(arg))) {
+      if (word !== undefined && !word.startsWith("-") && !WORDS.includes(word)) throw unknownCommand(args);
       const { helpText } = await import("./help.js");
       io.stdout(`${helpText(word, args.includes("--help-all"), io.columns)}\n`);
       return EXIT.done;
@@ -41,7 +43,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
       const { manual } = await import("./manual.js");
       return await manual(others, io);
     }
-    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
+    if (!command) throw unknownCommand(args);
     return await execute(command, others, io);
   } catch (error) {
     return fail(error, io, asksForJson(args, io.env));
@@ -65,9 +67,19 @@ function fail(error: unknown, io: Io, asJson: boolean): ExitCode {
   return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
 }
 
-function unknownCommand(word: string | undefined): string {
-  const known = COMMANDS.map(({ name }) => name).join(", ");
-  return `${word === undefined ? "no command" : `${JSON.stringify(word)} is not a command`}; give one of ${known}, help`;
+/** What may stand first on the command line. */
+const WORDS: readonly string[] = [...COMMANDS.map(({ name }) => name), "help", "completion"];
+
+function unknownCommand([word, ...others]: readonly string[]): ConfigError {
+  const known = `give one of ${WORDS.join(", ")}`;
+  if (word === undefined) return new ConfigError("CONFIG_UNKNOWN", `no command; ${known}`);
+  const late = word.startsWith("-") ? others.find((other) => WORDS.includes(other)) : undefined;
+  const meant = late ?? nearest(word, [...WORDS, ...HELP_FLAGS, ...VERSION_FLAGS]);
+  const hint = late === undefined ? `was ${meant} meant?` : `${late} comes before its options:`;
+  return new ConfigError(
+    "CONFIG_UNKNOWN",
+    `${JSON.stringify(word)} is not a command; ${meant === undefined ? known : `${hint} see srv-epmd --help`}`,
+  );
 }
 
 async function execute(command: CommandDefinition, args: readonly string[], io: Io): Promise<ExitCode> {

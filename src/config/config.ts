@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.js";
+import { nearest } from "../text.js";
 import { checkCombinations, doubtfulSettings } from "./conflicts.js";
 import { type Place, unusedCredentials } from "./credentials.js";
 import { type Environment, type NomadEnvironment, nomadJwt, readNomadEnvironment } from "./nomad.js";
@@ -47,6 +48,8 @@ interface Written {
   readonly where: string;
   readonly texts: readonly string[];
 }
+
+const PREFIX = "SRV_EPMD_";
 
 /** Variables of the Erlang module, which share our prefix. */
 const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG", "SRV_EPMD_WAIT"]);
@@ -163,7 +166,9 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
     const where = `${file.path}: ${name}`;
     const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && isFileKey(candidate));
     if (key === undefined) refuseOldName(where, name, value === false);
-    if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
+    if (key === undefined || key === "config") {
+      throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option${hintFor(name)}`);
+    }
     const items: unknown[] = Array.isArray(value) ? value : [value];
     const texts = items.map((item) => {
       if (["string", "number", "boolean"].includes(typeof item)) return String(item);
@@ -174,9 +179,23 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   return found;
 }
 
+/** @param name a key of the file that is none */
+function hintFor(name: string): string {
+  const other = OPTION_KEYS.find((key) => flagOf(key) === name);
+  if (other === "config") return " of the file itself";
+  if (other !== undefined) return `; it is set by the variable ${optionOf(other).variable} alone`;
+  const meant = nearest(name, OPTION_KEYS.filter((key) => isFileKey(key) && key !== "config").map(flagOf));
+  return meant === undefined ? "" : `; was ${meant} meant?`;
+}
+
 function unknownVariables(env: Environment): string[] {
-  const known = new Set(OPTION_KEYS.filter(hasFlag).map(variableOf));
+  const known = new Set([...OPTION_KEYS.filter(hasFlag).map(variableOf), ...MODULE_VARIABLES]);
   return Object.keys(env)
-    .filter((name) => name.startsWith("SRV_EPMD_") && !known.has(name) && !MODULE_VARIABLES.has(name))
-    .map((name) => `${name} is not a variable of srv-epmd; is it misspelt?`);
+    .filter((name) => name.startsWith(PREFIX) && !known.has(name))
+    .map((name) => {
+      // Without the prefix, which is no sign of likeness.
+      const [written, ...all] = [name, ...known].map((variable) => variable.slice(PREFIX.length));
+      const meant = nearest(written ?? "", all);
+      return `${name} is not a variable of srv-epmd; ${meant === undefined ? "is it misspelt?" : `was ${PREFIX}${meant} meant?`}`;
+    });
 }

@@ -119,7 +119,7 @@ const CHECKS: readonly Check[] = [
     watch && trace ? "--watch shows changes and --trace every step of one look-up: give one of them" : undefined,
   ({ cluster, match, domain }, command) =>
     command === "names" && cluster && match === undefined && domain.length === 0
-      ? "--cluster needs to know which service: give --match '*@svc', or --domain svc"
+      ? "--cluster needs to know which service: give --match '*@svc', or --domain svc; names alone lists the nodes that are registered here"
       : undefined,
 ];
 

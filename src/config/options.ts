@@ -104,7 +104,7 @@ const OPTIONS = {
     commands: SERVE,
     help: "close a connection that is silent for this long before its request is complete",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom("100ms", "in which a client on a busy machine sends its request"),
     default: "60s",
   }),
   maxConnections: one({
@@ -180,7 +180,7 @@ const OPTIONS = {
   dns: list({
     group: "resolve",
     commands: RESOLVING,
-    help: "name server, for everything or for names under a domain; the longest matching domain wins",
+    help: "name server, for everything or for names under a domain; the longest matching domain wins, and localhost is 127.0.0.1",
     placeholder: "[DOMAIN=]IP[:PORT]",
     parse: network.dnsServer,
     defaultText: "/etc/resolv.conf",
@@ -221,7 +221,7 @@ const OPTIONS = {
     commands: EPMD,
     help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom("100ms", "because name servers and other programs are asked within it"),
     default: { serve: "4s", doctor: "4s", resolve: "4s", ping: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
@@ -278,7 +278,7 @@ const OPTIONS = {
   cluster: one({
     group: "resolve",
     commands: ["names", "doctor"],
-    help: "names: ask Consul, or Nomad for a service under service.nomad, for the instances of the service that --match or --domain names, with their health; doctor: a verdict on all nodes that are named or match",
+    help: "names: ask Consul, or Nomad for a service under service.nomad, for the instances of the services that --match or --domain names, with their health; doctor: a verdict on all nodes that are named or match",
     parse: values.boolean,
     default: "false",
   }),
@@ -425,7 +425,10 @@ const OPTIONS = {
     commands: SERVE,
     help: "TTL of the Consul check, which is passed after each third of it",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom(
+      "1s",
+      "because the check is passed each third of it, and a node whose check is late drops out of DNS",
+    ),
     default: "15s",
   }),
   tcpCheck: one({
@@ -440,7 +443,7 @@ const OPTIONS = {
     commands: SERVE,
     help: "let Consul remove an entry that has been critical for this long (Consul's minimum is 1m)",
     placeholder: "TIME",
-    parse: values.deregisterAfter,
+    parse: values.durationFrom("1m", "which is Consul's minimum"),
     default: "5m",
   }),
   deregisterOnStop: one({

@@ -12,14 +12,14 @@ interface JoinOptions {
   readonly cookie: Cookie;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Milliseconds for all of it. */
+  /** Milliseconds until the VM must have answered. */
   readonly timeout: number;
+  /** Milliseconds until the node must have seen that we leave. */
+  readonly leaveTimeout: number;
 }
 
 /** Octets that a node may send until it has answered. */
 const MAX_RECEIVED = 4 * 1024 * 1024;
-/** Milliseconds until a node has seen that we leave. */
-const LEAVE_LIMIT = 200;
 
 /**
  * Finishes the handshake with a node that has sent its challenge, asks its VM how it is linked, and leaves. The node has
@@ -37,7 +37,7 @@ export async function join(
   if (!stream.writable) return joined;
   stream.resume();
   stream.end();
-  await once(stream, "close", { signal: AbortSignal.timeout(LEAVE_LIMIT) }).catch(() => undefined);
+  await once(stream, "close", { signal: AbortSignal.timeout(options.leaveTimeout) }).catch(() => undefined);
   return joined;
 }
 

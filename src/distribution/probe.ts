@@ -44,8 +44,9 @@ export function namesInTurn(random: () => number): () => number {
 const MAX_TRIES = 4;
 /** Milliseconds. An old node reads TLS as the start of a long message and waits for its end, so TLS gets a part of the time. */
 const TLS_LIMIT = 1500;
-/** Milliseconds before the end of the time, in which a node that does not answer any more is left. */
-const SPARE = 200;
+/** Milliseconds, or a part of the whole time if that is less: for leaving a node that does not answer any more. */
+const SPARE = 300;
+const SPARE_PART = 1 / 3;
 /** Of our pids. */
 const CREATION = 1;
 /** Octets of another protocol that are shown. */
@@ -75,6 +76,7 @@ type Attempt =
 export async function probeNode({ address, port }: IpPort, options: ProbeOptions): Promise<Probe> {
   const startedAt = performance.now();
   const { signal } = options;
+  const spare = Math.min(SPARE, options.timeout * SPARE_PART);
   const left = () => (signal?.aborted ? 0 : options.timeout - (performance.now() - startedAt));
   const greet = (version: DistVersion) => ({
     version,
@@ -88,7 +90,7 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
     // A VM, too, shows its digest only to a node of the name that it wants.
     if (!options.cookie || reply.kind !== "challenge" || !options.isAsked(reply.challenge.name)) return reply;
     const { cookie, random } = options;
-    const joining = { cookie, random, timeout: timeout - (performance.now() - begunAt) };
+    const joining = { cookie, random, timeout: timeout - (performance.now() - begunAt), leaveTimeout: spare / 2 };
     return { ...reply, joined: await join(socket, said, reply, joining) };
   };
 
@@ -96,7 +98,7 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
     withOtherNames((limit) => {
       const socket = connectTcp({ host: address, port, noDelay: true });
       const said = { ...greet(version), lengthOctets: 2 } as const;
-      return attempt(socket, "connect", () => talk(socket, said, left() - SPARE), { limit, signal });
+      return attempt(socket, "connect", () => talk(socket, said, left() - spare), { limit, signal });
     }, left);
   const tls = () =>
     withOtherNames(async (limit) => {
@@ -106,7 +108,7 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
       const said = { ...greet(6), lengthOctets: 4 } as const;
       const rest = () => end - performance.now();
       const seen = () => tlsSeen(socket);
-      return attempt(socket, "secureConnect", () => talk(socket, said, rest() - SPARE), {
+      return attempt(socket, "secureConnect", () => talk(socket, said, rest() - spare), {
         limit: rest(),
         signal,
         seen,

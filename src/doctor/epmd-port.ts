@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.js";
+import { nodesWords, takeOver } from "../epmd/stock-epmd.js";
 import { EPMD_PORT } from "../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { readHostsFile } from "../os/hosts-file.js";
@@ -43,10 +44,7 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
     case "srv-epmd":
       return ok([`srv-epmd answers on ${at}, with ${nodes}`, ...limit]);
     case "stock":
-      return fail(
-        `a stock epmd answers on ${at}${by}, with ${nodes}`,
-        stockAdvice(port, process?.pid, names.length > 0),
-      );
+      return fail(`a stock epmd answers on ${at}${by}, with ${nodesWords(names)}`, takeOver({ names, port, process }));
     case "nothing":
     case "no-address":
       return fail(`nothing listens on ${at}`, [
@@ -64,14 +62,6 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
     default:
       return kind satisfies never;
   }
-}
-
-/** `epmd -kill` is refused while nodes are registered. VMs since OTP 25 register again with the EPMD that has the port 2 s later. */
-function stockAdvice(port: number, pid: number | undefined, hasNodes: boolean): string {
-  const end = hasNodes
-    ? `stop it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
-    : `stop it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
-  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), else they start a stock epmd again`;
 }
 
 export const loopbacks: Check = {

@@ -124,7 +124,8 @@ export function listenError(at: IpPort, error: unknown, transport?: "udp" | "tcp
   const { code, message } = error as NodeJS.ErrnoException;
   const where = `${hostPort(at.address, at.port)}${transport === undefined ? "" : `/${transport}`}`;
   if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
-  const why = isAbsent(code) ? "this machine has no such address" : message;
+  const refused = code === "EACCES" ? `${message}; ${rightToPort(at.port)}` : message;
+  const why = isAbsent(code) ? "this machine has no such address" : refused;
   return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
 }
 
@@ -158,6 +159,12 @@ export class Places {
     this.#logged = true;
     return first;
   }
+}
+
+/** What to do where a user may not listen on a port (below 1024, by default). */
+export function rightToPort(port: number): string {
+  const start = `net.ipv4.ip_unprivileged_port_start=${port}`;
+  return `give srv-epmd CAP_NET_BIND_SERVICE (AmbientCapabilities in a systemd unit, or setcap); in a container run it as root (docker run --user 0, user = "root" of a Nomad task), or with the sysctl ${start} (docker run --sysctl, securityContext.sysctls of a Kubernetes pod)`;
 }
 
 /** Takes a place of each kind until the connection emits `close`. @returns the kind that is full, else undefined */

@@ -238,6 +238,11 @@ describe("nodes that cannot be linked", () => {
     ]);
   });
 
+  test("but an IPv6 address as host part is a long name", () => {
+    expect(judgeCluster([linked(A, ["b@::1"]), linked("b@::1", [A])]).isWell).toBe(true);
+    expect(codes([linked(A, []), linked("b@::1", [])])).toEqual(["SPLIT"]);
+  });
+
   test.each([
     ["23", OTP23, "27", "DFLAG_UNLINK_ID, DFLAG_V4_NC, DFLAG_MANDATORY_25_DIGEST"],
     ["24", [...OTP23, "UNLINK_ID", "V4_NC"], "29", "DFLAG_MANDATORY_25_DIGEST"],

@@ -27,6 +27,7 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["4 more of each kind", "src/admin/admin.ts", "SPARE = 4;"],
   ["32 event streams (strangers 16)", "src/admin/event-streams.ts", "MAX_STREAMS = 32;"],
   ["256 KiB unread", "src/admin/event-streams.ts", "MAX_UNREAD = 256 * 1024;"],
+  ["the last 500 look-ups", "src/admin/core/recent-look-ups.ts", "KEPT = 500;"],
   ["one a minute", "src/epmd/peer.ts", "MINUTE = 60_000;"],
   ["| 8 |", "src/resolve/fallback-source.ts", "MAX_EPMDS = 8;"],
   ["| 128, fewer", "src/dns/exchange.ts", "MOST_EXCHANGES = 128;"],

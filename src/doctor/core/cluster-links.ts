@@ -1,6 +1,7 @@
 import { refusedFor } from "../../distribution/core/releases.js";
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
+import { neverConnect } from "../../names/node-name.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
 export interface MemberPlace {
@@ -86,14 +87,12 @@ export type Obstacle =
   /** `by` refuses `of`. */
   | { readonly code: "RELEASES_REFUSE"; readonly by: Member; readonly of: Member; readonly flags: readonly string[] };
 
-export const isShortName = (node: string) => !node.slice(node.indexOf("@") + 1).includes(".");
-
 /** Undefined: nothing that is seen stands between the two. */
 export function obstacleBetween(one: Member, other: Member): Obstacle | undefined {
   const [a, b] = [one.answer, other.answer];
   if (!a || !b) return undefined;
   if ((a.tls === undefined) !== (b.tls === undefined)) return { code: "TLS_DIFFERS" };
-  if (isShortName(one.node) !== isShortName(other.node)) return { code: "NAMES_DIFFER" };
+  if (neverConnect(one.node, other.node)) return { code: "NAMES_DIFFER" };
   const released = (member: Member, { flags }: NodeProbe) => ({ flags, release: member.state?.release });
   const refusals = [
     { by: one, of: other, flags: refusedFor(released(one, a), released(other, b)) },

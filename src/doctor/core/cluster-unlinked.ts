@@ -1,5 +1,6 @@
+import { isLongName } from "../../names/node-name.js";
 import { listed } from "../../text.js";
-import { isShortName, type Member, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
+import { type Member, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
 import { type ClusterProblem, hasOtherCookie, releaseWords } from "./cluster-problems.js";
 
 /** `a@h, b@h speak` */
@@ -31,7 +32,7 @@ export function barred(pairs: readonly Pair[], missing: readonly Pair[]): Cluste
   }
   const named = having("NAMES_DIFFER");
   if (named.length > 0) {
-    const [short, long] = sides(({ node }) => isShortName(node), named);
+    const [short, long] = sides(({ node }) => !isLongName(node), named);
     problems.push({
       ...{ code: "NAMES_DIFFER", nodes: [...short, ...long] },
       text: `${does(short, "has a short name", "have short names")}, ${does(long, "a long one", "long ones")}: a VM of one kind never connects to one of the other`,

@@ -90,7 +90,12 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
     // A VM, too, shows its digest only to a node of the name that it wants.
     if (!options.cookie || reply.kind !== "challenge" || !options.isAsked(reply.challenge.name)) return reply;
     const { cookie, random } = options;
-    const joining = { cookie, random, timeout: timeout - (performance.now() - begunAt), leaveTimeout: spare / 2 };
+    const joining = {
+      cookie,
+      random,
+      timeout: timeout - (performance.now() - begunAt),
+      leaveTimeout: Math.floor(spare / 2),
+    };
     return { ...reply, joined: await join(socket, said, reply, joining) };
   };
 

@@ -117,6 +117,16 @@ test.each([
   expect(await join(port, { timeout: 600 })).toMatchObject({ result: "node", joined });
 });
 
+test("a node that hangs is told from one that is not there, however short the time is", async () => {
+  const port = await fakePeer(() => undefined);
+  for (const timeout of [250, 301.5, 400]) {
+    expect(await join(port, { timeout })).toMatchObject({
+      result: "node",
+      joined: { cookie: "unknown", why: "silent" },
+    });
+  }
+});
+
 test("ticks are answered while the VM takes its time", async () => {
   let ticks = 0;
   const port = await fakePeer((peer, us) => {

@@ -72,7 +72,7 @@ requirePeer(
     expect([having("fail"), having("warn"), stderr]).toEqual([[], [], ""]);
     expect(code).toBe(0);
     expect(having("skip")).toEqual([
-      ...["nomad-task", "own-address", "nomad-api", "nomad-entry", "hairpin"],
+      ...["nomad-task", "own-address", "nomad-api", "nomad-entry", "hairpin", "peer-cookie"],
       ...["mesh-upstream", "mesh-intention", "rabbitmq-streams"],
     ]);
     expect(of("registration").evidence).toMatch(
@@ -132,7 +132,7 @@ requirePeer(
   test("without a node it looks at this machine alone", async () => {
     const { code, with: having, of } = await doctor();
     expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
-    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(5);
+    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(6);
     expect(of("peer-tcp").evidence).toContain("no node was named");
   });
 

@@ -52,7 +52,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ["srv-epmd resolve node_b@svc --trace --probe", "every step, and who is really there"],
       ["srv-epmd resolve node_b@svc --via 10.0.0.1", "what the EPMD on 10.0.0.1 says"],
     ],
-    first: ["domain", "dns", "node", "fallback", "timeout", "via", "probe", "trace", "watch", "json"],
+    first: ["domain", "dns", "node", "fallback", "timeout", "via", "probe", "cookieFile", "trace", "watch", "json"],
     load: async () => (await import("./resolve.js")).resolve,
   },
   {
@@ -79,18 +79,41 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "doctor",
-    usage: "doctor [name]",
+    usage: "doctor [name..]",
     summary: "say what is wrong here or on the way to a node, the root cause first; takes what serve was given",
-    operands: { least: 0, most: 1, describe: "node that is not reached: name@host" },
+    operands: {
+      least: 0,
+      most: Number.POSITIVE_INFINITY,
+      describe: "node that is not reached: name@host; with --cluster nodes, or patterns such as '*@svc'",
+    },
     examples: [
       [
         "srv-epmd doctor --domain svc.service.consul",
         "what serve --domain svc.service.consul needs here, and whether it works",
       ],
       ["srv-epmd doctor node_b@svc", "why a VM here does not reach node_b@svc"],
+      [
+        "srv-epmd doctor --cluster '*@svc' --cookie-file ~/.erlang.cookie",
+        "who is linked with whom in the whole cluster, who is missing where, and why",
+      ],
     ],
-    first: ["domain", "consul", "consulTokenFile", "all", "json"],
+    first: ["domain", "consul", "consulTokenFile", "cookieFile", "cookieEnv", "cluster", "watch", "all", "json"],
     load: async () => (await import("./doctor.js")).doctor,
+  },
+  {
+    name: "ping",
+    usage: "ping <name>",
+    summary: "look a node up, connect and shake hands with it, every second until Ctrl-C, as ping(8) does",
+    operands: { least: 1, most: 1, describe: "node: name@host, or a bare name with --domain" },
+    examples: [
+      ["srv-epmd ping node_b@svc", "is it there, where, and how fast does it answer"],
+      [
+        "srv-epmd ping node_b@svc --count 3 --cookie-file ~/.erlang.cookie",
+        "three times, and whether it has this cookie",
+      ],
+    ],
+    first: ["count", "cookieFile", "cookieEnv", "domain", "dns", "timeout", "json"],
+    load: async () => (await import("./ping.js")).ping,
   },
   {
     name: "module",

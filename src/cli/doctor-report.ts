@@ -9,6 +9,7 @@ import {
   type Told,
   verdictOf,
 } from "../doctor/core/verdict.js";
+import { PEER_COOKIE } from "../doctor/peer-cookie.js";
 import { PEER_LINK } from "../doctor/peer-link.js";
 import { printable } from "../text.js";
 import { type Io, type Line, painter, type Tone, wrap, writeJson } from "./io.js";
@@ -113,7 +114,7 @@ function verdictLines(told: readonly Told[], asked: string | undefined, all: boo
   const tone: Tone = counts.fail > 0 ? "bad" : problems.length > 0 ? "doubtful" : "good";
   return [
     ...problems.flatMap(problemLines),
-    ...(asked === undefined ? [] : [...askedLines(asked, problems, counts.fail === 0), ...knownLines(told)]),
+    ...(asked === undefined ? [] : [...askedLines(asked, problems, told), ...knownLines(told)]),
     { text: `${doubts}${ok} ok, ${skip} skipped${all ? "" : " (--all)"}`, tone },
   ];
 }
@@ -140,16 +141,15 @@ function knownLines(told: readonly Told[]): Line[] {
 }
 
 /** What is known of the way to the node as a whole. */
-function askedLines(asked: string, problems: readonly RootProblem[], isWell: boolean): Line[] {
+function askedLines(asked: string, problems: readonly RootProblem[], told: readonly Told[]): Line[] {
   const all = problems.flatMap((problem) => [problem, ...problem.effects]);
   if (all.some(({ code, result }) => result === "fail" && isOfPeer(code))) {
     return [{ text: `VMs here do not reach ${asked}`, tone: "bad" }];
   }
-  if (!isWell) return [];
-  return [
-    {
-      text: `${asked}: all but the cookie was checked; look for "Invalid challenge reply" in the log of its VM`,
-      tone: "good",
-    },
-  ];
+  if (told.some(({ result }) => result === "fail")) return [];
+  const isCookieKnown = told.some(({ id, result }) => id === PEER_COOKIE && result === "ok");
+  const text = isCookieKnown
+    ? `${asked}: all was checked, the cookie too`
+    : `${asked}: all but the cookie was checked (--cookie-file); look for "Invalid challenge reply" in the log of its VM`;
+  return [{ text, tone: "good" }];
 }

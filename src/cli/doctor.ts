@@ -1,8 +1,9 @@
+import { readCookie } from "../distribution/cookie.js";
 import { CHECKS } from "../doctor/checks.js";
 import { type Finding, fail } from "../doctor/core/finding.js";
 import type { Told } from "../doctor/core/verdict.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
-import { describeError } from "../errors.js";
+import { ConfigError, describeError } from "../errors.js";
 import { type DoctorReport, jsonReport, plainReport } from "./doctor-report.js";
 import { type CommandContext, EXIT, type ExitCode } from "./io.js";
 import { nodeOperands } from "./operands.js";
@@ -11,9 +12,13 @@ import { nodeOperands } from "./operands.js";
 const CHECK_LIMIT = 12_000;
 
 /** Makes all checks at once, and prints a verdict, or their findings in order. It changes nothing. */
-export async function doctor({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
-  const [name] = nodeOperands(operands);
-  const examination = examine(config, name, operands[0] ?? "", log);
+export async function doctor(context: CommandContext): Promise<ExitCode> {
+  const { config, operands, io, log } = context;
+  if (config.cluster) return (await import("./doctor-cluster.js")).doctorCluster(context);
+  const [name, another] = nodeOperands(operands);
+  if (another) throw new ConfigError("CONFIG_VALUE", "doctor looks at one node; with --cluster at several");
+  const cookie = await readCookie(config, io.env);
+  const examination = examine(config, name, operands[0] ?? "", log, cookie);
   const report: DoctorReport = config.json ? jsonReport(io) : plainReport(io, config.all);
   const pending = CHECKS.map((check) => ({ id: check.id, finding: runCheck(check, examination) }));
   const told: Told[] = [];

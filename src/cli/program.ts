@@ -143,6 +143,7 @@ async function exposedSecrets(config: Config, file?: ConfigInput["file"]): Promi
     { flag: "CONSUL_CLIENT_KEY", path: config.consulKey },
     { flag: "--nomad-token-file", path: config.nomadTokenFile },
     { flag: "NOMAD_CLIENT_KEY", path: config.nomadKey },
+    { flag: "--cookie-file", path: config.cookieFile },
     { flag: "--config", path: hasSecret ? file?.path : undefined },
   ];
   const complaints = secrets.map(async ({ flag, path }) => {

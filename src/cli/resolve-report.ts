@@ -1,5 +1,5 @@
 import { differentVms } from "../distribution/core/twins.js";
-import { isFailure, type Probe, probeWords } from "../distribution/words.js";
+import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import {

@@ -1,5 +1,5 @@
 import type { IpPort } from "../config/network-values.js";
-import { isAskedNode, type Probe } from "../distribution/words.js";
+import { isAskedNode } from "../distribution/core/words.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
 import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
 import { describeError } from "../errors.js";
@@ -15,14 +15,16 @@ import { type Way, waysIn } from "../resolve/core/ways-in.js";
 import { printable } from "../text.js";
 import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
+import { createProbe, type ProbeEndpoint } from "./probing.js";
 import { exitCodeOf, jsonReport, plainReport, type Report, traceLines, type ViaSeen } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */
 export async function resolve(context: CommandContext): Promise<ExitCode> {
   const { config, io } = context;
   const nodes = nodeOperands(context.operands);
+  const probe = config.probe ? await createProbe(config, io) : undefined;
   const resolving = composeForLookUps(context.config, context.log);
-  const lookUp = createLookUp(context, resolving);
+  const lookUp = createLookUp(context, resolving, probe);
   try {
     if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
     const paint = painter(io);
@@ -42,9 +44,8 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
 }
 
 /** Makes a look-up with its probes, ways and trace, as the flags say. */
-function createLookUp(context: CommandContext, { nodes }: Resolving) {
+function createLookUp(context: CommandContext, { nodes }: Resolving, probe: ProbeEndpoint | undefined) {
   const { config, operands } = context;
-  const probeOf = createProbe(context);
   const [via] = config.via === undefined ? [] : epmdCandidates(config.via, config.port);
   const trace = traceTo(context);
 
@@ -61,31 +62,11 @@ function createLookUp(context: CommandContext, { nodes }: Resolving) {
     const { answer } = answered;
     const isAsked = isAskedNode(node, operands[index] ?? "", full);
     const probes =
-      config.probe && answer.outcome === "found"
-        ? await Promise.all(answer.endpoints.map((endpoint) => probeOf(endpoint, isAsked, node.host)))
+      probe && answer.outcome === "found"
+        ? await Promise.all(answer.endpoints.map((endpoint) => probe(endpoint, isAsked, node.host)))
         : undefined;
     const ways = trace && !via ? await waysOf(full, node.aliveName, answer, context) : undefined;
     return { node: full, ...answered, elapsedMs, ...(probes && { probes }), ...(ways && { ways }) };
-  };
-}
-
-/** Probes an endpoint; one that spoke TLS the last time is asked in TLS at once, because it logs a plain try. */
-function createProbe({ config }: CommandContext) {
-  const secured = new Set<string>();
-  return async (endpoint: Endpoint, isAsked: (name: string) => boolean, host: string | undefined): Promise<Probe> => {
-    const { probeNode } = await import("../distribution/probe.js");
-    const place = `${endpoint.address} ${endpoint.port}`;
-    const probe = await probeNode(endpoint, {
-      isAsked,
-      timeout: config.timeout,
-      from: thisMachine().hostName,
-      serverName: host,
-      tlsFirst: secured.has(place),
-      random: Math.random,
-    });
-    if ("tls" in probe && probe.tls) secured.add(place);
-    else secured.delete(place);
-    return probe;
   };
 }
 

@@ -105,6 +105,18 @@ const CHECKS: readonly Check[] = [
     command === "module" && (out === undefined) === (app === undefined)
       ? "module: say where it goes: --out DIR, --out - to print it, or --app DIR"
       : undefined,
+  ({ cookieFile, cookieEnv }) =>
+    cookieFile !== undefined && cookieEnv !== undefined
+      ? "--cookie-file and --cookie-env are two ways to give the cookie: give one of them"
+      : undefined,
+  ({ probe, cookieFile, cookieEnv }, command) =>
+    command === "resolve" && !probe && (cookieFile !== undefined || cookieEnv !== undefined)
+      ? `--${cookieFile === undefined ? "cookie-env" : "cookie-file"}: the cookie is compared with that of the node that a probe finds: give --probe too`
+      : undefined,
+  ({ watch, cluster }, command) =>
+    command === "doctor" && watch && !cluster
+      ? "--watch is for doctor --cluster; resolve --watch follows single nodes"
+      : undefined,
   ({ watch, trace }) =>
     watch && trace ? "--watch shows changes and --trace every step of one look-up: give one of them" : undefined,
   ({ cluster, match, domain }, command) =>

@@ -8,7 +8,7 @@ import * as values from "./values.js";
  * The one table of options: it drives the command line, `--help`, the merge with variables and files, and the manual.
  * A key is the flag in camelCase: `maxTtl` is `--max-ttl`, SRV_EPMD_MAX_TTL and `max-ttl` in a file.
  */
-export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "module" | "hosts" | "relay";
+export type Command = "serve" | "resolve" | "names" | "wait" | "doctor" | "ping" | "module" | "hosts" | "relay";
 /** Titles of the topics that options are shown under. */
 export const GROUPS = {
   listen: "Listening",
@@ -70,9 +70,10 @@ const isBoolean = (spec: Spec<never> | Spec<unknown>) => (spec.parse as unknown)
 
 /** doctor takes every option of serve, also those that it has no use for: in a command line only the word `serve` is replaced. */
 const SERVE = ["serve", "doctor"] as const;
-const RESOLVING = [...SERVE, "resolve", "wait"] as const;
+const RESOLVING = [...SERVE, "resolve", "wait", "ping"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
-const EPMD = [...SERVE, "resolve", "names", "wait"] as const;
+const PROBING = ["resolve", "doctor", "ping"] as const;
+const EPMD = [...SERVE, "resolve", "names", "wait", "ping"] as const;
 const RELAYING = [...SERVE, "relay"] as const;
 const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
 
@@ -234,7 +235,7 @@ const OPTIONS = {
     help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
     parse: values.durationFrom("100ms", "because name servers and other programs are asked within it"),
-    default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
+    default: { serve: "4s", doctor: "4s", resolve: "4s", ping: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
     group: "resolve",
@@ -293,8 +294,8 @@ const OPTIONS = {
   }),
   cluster: one({
     group: "resolve",
-    commands: ["names"],
-    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the services that --match or --domain names, with their health",
+    commands: ["names", "doctor"],
+    help: "names: ask Consul, or Nomad for a service under service.nomad, for the instances of the services that --match or --domain names, with their health; doctor: a verdict on all nodes that are named or match",
     parse: values.boolean,
     default: "false",
   }),
@@ -312,10 +313,32 @@ const OPTIONS = {
     parse: values.boolean,
     default: "false",
   }),
+  cookieFile: maybe({
+    group: "resolve",
+    commands: PROBING,
+    help: "file with the cookie of the cluster, as ~/.erlang.cookie: nodes that are probed are joined for a moment, and their cookie compared",
+    placeholder: "FILE",
+    parse: values.text,
+  }),
+  cookieEnv: maybe({
+    group: "resolve",
+    commands: PROBING,
+    help: "the same with the cookie in the variable of this name",
+    placeholder: "NAME",
+    parse: values.text,
+  }),
+  count: maybe({
+    group: "resolve",
+    commands: ["ping"],
+    help: "end after this many tries",
+    placeholder: "N",
+    parse: values.integer(1, 1_000_000_000),
+    defaultText: "until Ctrl-C",
+  }),
   watch: one({
     group: "resolve",
-    commands: ["resolve"],
-    help: "look again every second and show what changes, until Ctrl-C",
+    commands: ["resolve", "doctor"],
+    help: "look again every second (doctor --cluster: every two) and show what changes, until Ctrl-C",
     parse: values.boolean,
     default: "false",
   }),
@@ -825,6 +848,7 @@ const OPTIONS = {
       names: "warn",
       wait: "warn",
       doctor: "warn",
+      ping: "warn",
       module: "warn",
       hosts: "warn",
     },
@@ -839,7 +863,7 @@ const OPTIONS = {
   }),
   json: one({
     group: "all",
-    commands: ["resolve", "names", "wait", "doctor"],
+    commands: ["resolve", "names", "wait", "doctor", "ping"],
     help: "results as JSON, one object a line",
     parse: values.boolean,
     default: "false",

@@ -1,25 +1,12 @@
 import { connect as connectTcp, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { IpPort } from "../config/network-values.js";
-import { ProtocolError } from "../errors.js";
 import { familyOf } from "../net/ip.js";
-import {
-  ASKING_FLAGS,
-  type Challenge,
-  DIST_FLAG,
-  type DistVersion,
-  decodeChallenge,
-  decodeStatus,
-  encodeSendName,
-  flagNames,
-  type LengthOctets,
-  readMessage,
-  releaseOf,
-  type SendName,
-  type Status,
-} from "./wire/handshake.js";
-import type { Probe, ProbeTimes, TlsSeen } from "./words.js";
+import type { Cookie } from "./cookie.js";
+import type { Joined, Probe, ProbeTimes, TlsSeen } from "./core/words.js";
+import { converse, type Greeting, type HandshakeReply } from "./greeting.js";
+import { join } from "./join.js";
+import { ASKING_FLAGS, DIST_FLAG, type DistVersion, flagNames, releaseOf } from "./wire/handshake.js";
 
 export interface ProbeOptions {
   /** Whether a node of this name is the node that was asked for. */
@@ -36,8 +23,14 @@ export interface ProbeOptions {
   readonly padding?: number;
   /** Begin with TLS, because the last probe found TLS. */
   readonly tlsFirst?: boolean;
+  /** Joins the node that was asked for, for a moment: it shows whether its cookie is this one, and how its VM is linked. */
+  readonly cookie?: Cookie | undefined;
   /** In [0, 1). */
   readonly random: () => number;
+  /** In [0, 1): chooses our name; random when not given. */
+  readonly nextName?: () => number;
+  /** Ends the probe, as the end of its time does. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -45,10 +38,21 @@ export interface ProbeOptions {
  * so a machine has few. The number is random: two probes at once rarely have the same name.
  */
 const NAMES = 64;
+/** Names for many probes at once: each name comes again after all others. @param random in [0, 1) */
+export function namesInTurn(random: () => number): () => number {
+  let next = Math.floor(random() * NAMES);
+  return () => (next++ % NAMES) / NAMES;
+}
+
 /** A node drops one of two connections with the same name; the probe then tries another name. */
 const MAX_TRIES = 4;
 /** Milliseconds. An old node reads TLS as the start of a long message and waits for its end, so TLS gets a part of the time. */
 const TLS_LIMIT = 1500;
+/** Milliseconds, or a part of the whole time if that is less: for leaving a node that does not answer any more. */
+const SPARE = 300;
+const SPARE_PART = 1 / 3;
+/** Of our pids. */
+const CREATION = 1;
 /** Octets of another protocol that are shown. */
 const FIRST_BYTES = 48;
 /** A TLS record with an alert in it (RFC 8446 section 5.1): the answer to a record of unknown type. */
@@ -57,9 +61,12 @@ const isTlsAlert = (bytes: Buffer) => bytes[0] === 0x15 && bytes[1] === 0x03;
 /** OpenSSL's code for an alert that the peer has sent. */
 const isAlertCode = (code: string) => /^ERR_SSL_.*ALERT/.test(code);
 
+/** What was said on a connection. */
+type Talk = HandshakeReply & { readonly joined?: Joined };
+
 /** The result of one connection. */
 type Attempt =
-  | (HandshakeReply & { readonly connectMs: number; readonly tls?: TlsSeen })
+  | (Talk & { readonly connectMs: number; readonly tls?: TlsSeen })
   | { readonly kind: "failed"; readonly code: string }
   /** It answered as TLS does, and did not complete a TLS connection. */
   | { readonly kind: "no-tls"; readonly code: string }
@@ -68,30 +75,54 @@ type Attempt =
 /**
  * Finds out which node listens at an address, with the first step of the distribution handshake, and closes before any
  * authentication. The node logs nothing and its nodes() does not change; nodes(known) has our name for a minute. A node
- * with TLS logs a notice about the first try, which is plain. Never rejects.
+ * with TLS logs a notice about the first try, which is plain. With a cookie see join(). Never rejects.
  */
 export async function probeNode({ address, port }: IpPort, options: ProbeOptions): Promise<Probe> {
   const startedAt = performance.now();
-  const left = () => options.timeout - (performance.now() - startedAt);
+  const { signal } = options;
+  const spare = Math.min(SPARE, options.timeout * SPARE_PART);
+  const left = () => (signal?.aborted ? 0 : options.timeout - (performance.now() - startedAt));
   const greet = (version: DistVersion) => ({
     version,
     flags: options.flags ?? ASKING_FLAGS,
-    creation: 1,
+    creation: CREATION,
     name: ownName(options),
     padding: options.padding,
   });
+  const talk = async (socket: Socket, said: Greeting, timeout: number): Promise<Talk> => {
+    const begunAt = performance.now();
+    const reply = await converse(socket, said);
+    // A VM, too, shows its digest only to a node of the name that it wants.
+    if (!options.cookie || reply.kind !== "challenge" || !options.isAsked(reply.challenge.name)) return reply;
+    const { cookie, random } = options;
+    const joining = {
+      cookie,
+      random,
+      timeout: timeout - (performance.now() - begunAt),
+      leaveTimeout: Math.floor(spare / 2),
+    };
+    return { ...reply, joined: await join(socket, said, reply, joining) };
+  };
 
   const plain = (version: DistVersion) =>
     withOtherNames((limit) => {
       const socket = connectTcp({ host: address, port, noDelay: true });
-      return attempt(socket, "connect", () => converse(socket, { ...greet(version), lengthOctets: 2 }), limit);
+      const said = { ...greet(version), lengthOctets: 2 } as const;
+      return attempt(socket, "connect", () => talk(socket, said, left() - spare), { limit, signal });
     }, left);
   const tls = () =>
     withOtherNames(async (limit) => {
+      const end = performance.now() + Math.min(limit, TLS_LIMIT);
       const socket = await openTls({ address, port }, options.serverName);
       // inet_tls_dist: over TLS the length before a message has four octets.
-      const talk = () => converse(socket, { ...greet(6), lengthOctets: 4 });
-      return attempt(socket, "secureConnect", talk, Math.min(limit, TLS_LIMIT), () => tlsSeen(socket));
+      const said = { ...greet(6), lengthOctets: 4 } as const;
+      const rest = () => end - performance.now();
+      const seen = () => tlsSeen(socket);
+      return attempt(socket, "secureConnect", () => talk(socket, said, rest() - spare), {
+        limit: rest(),
+        signal,
+        seen,
+      });
     }, left);
 
   const result = await tryProtocols(plain, tls, left, options.tlsFirst ?? false);
@@ -123,22 +154,37 @@ async function tryProtocols(
 
 /** Tries other names as long as the node has another connection with ours. */
 async function withOtherNames(once: (limit: number) => Promise<Attempt>, left: () => number): Promise<Attempt> {
+  let wasDropped = false;
   for (let tries = 1; ; tries++) {
     const result = await once(Math.max(1, left()));
     const isNameTaken =
-      (result.kind === "refusal" && result.status.status === "nok") ||
+      // `alive`: another of us is linked under that name.
+      (result.kind === "refusal" && (result.status.status === "nok" || result.status.status === "alive")) ||
       (result.kind === "closed" && result.status !== undefined);
+    // So does a node that drops one of two of us while they shake hands. One with another cookie refuses the second name too.
+    const joined = result.kind === "challenge" ? result.joined : undefined;
+    const isDropped = joined?.cookie === "refused" || (joined?.cookie === "same" && joined.why === "closed");
+    if (isDropped && !wasDropped && left() > 0) {
+      wasDropped = true;
+      continue;
+    }
     if (!isNameTaken || tries === MAX_TRIES || left() <= 0) return result;
   }
+}
+
+interface Bounds {
+  /** Milliseconds. */
+  readonly limit: number;
+  readonly signal: AbortSignal | undefined;
+  readonly seen?: () => TlsSeen | undefined;
 }
 
 /** Makes one connection, talks, and closes it. Never rejects. */
 function attempt(
   socket: Socket,
   ready: "connect" | "secureConnect",
-  talk: () => Promise<HandshakeReply>,
-  limit: number,
-  seen: () => TlsSeen | undefined = () => undefined,
+  talk: () => Promise<Talk>,
+  { limit, signal, seen }: Bounds,
 ): Promise<Attempt> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
@@ -146,13 +192,13 @@ function attempt(
     let tls: TlsSeen | undefined;
     const settle = (result: Attempt) => {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", late);
       socket.destroy();
       resolve(result);
     };
-    const timer = setTimeout(
-      () => settle({ kind: "late", ...(connectMs !== undefined && { connectMs }), ...(tls && { tls }) }),
-      limit,
-    );
+    const late = () => settle({ kind: "late", ...(connectMs !== undefined && { connectMs }), ...(tls && { tls }) });
+    const timer = setTimeout(late, limit);
+    signal?.addEventListener("abort", late);
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (connectMs === undefined) settle({ kind: "failed", code: error.code ?? error.message });
     });
@@ -161,7 +207,7 @@ function attempt(
     });
     socket.once(ready, () => {
       connectMs = performance.now() - startedAt;
-      tls = seen();
+      tls = seen?.();
       const connected = { connectMs, ...(tls && { tls }) };
       void talk().then((reply) => settle({ ...reply, ...connected }));
     });
@@ -199,6 +245,7 @@ function interpret(attempt: Attempt, isAsked: (name: string) => boolean): Withou
         release: releaseOf(flags),
         status: attempt.status.status,
         ...tls,
+        ...(attempt.joined && { joined: attempt.joined }),
       };
     }
     default:
@@ -231,70 +278,7 @@ function tlsSeen(socket: TLSSocket): TlsSeen {
 }
 
 /** `srv-epmd-probe-17@box1`: no node has such a name, and a reader of a trace sees what it was. */
-function ownName({ from, random }: ProbeOptions): string {
+function ownName({ from, random, nextName = random }: ProbeOptions): string {
   const host = from.replaceAll(/[^0-9A-Za-z.-]/g, "-").slice(0, 200) || "localhost";
-  return `srv-epmd-probe-${Math.floor(random() * NAMES)}@${host}`;
-}
-
-/** What a peer replied to a name. */
-type HandshakeReply =
-  | { readonly kind: "challenge"; readonly status: Status; readonly challenge: Challenge }
-  /** An Erlang node, which does not go on with that name. */
-  | { readonly kind: "refusal"; readonly status: Status }
-  /** It closed the connection before its reply was complete. */
-  | {
-      readonly kind: "closed";
-      /** Undefined: it closed before its status. */
-      readonly status: Status | undefined;
-      /** `ECONNRESET`, or a code of TLS; undefined after a regular end. */
-      readonly code: string | undefined;
-    }
-  /** The first bytes of another protocol. */
-  | { readonly kind: "garbage"; readonly bytes: Buffer };
-
-interface Greeting extends SendName {
-  readonly lengthOctets: LengthOctets;
-}
-
-/** Statuses that a challenge follows (dist_util:handshake_other_started/1). */
-const GOES_ON = new Set<Status["status"]>(["ok", "ok_simultaneous", "named"]);
-
-/** Sends a name and reads the reply, up to the challenge; the caller ends the stream. Never rejects; settles when the stream ends. */
-export function converse(stream: Duplex, { lengthOctets, ...name }: Greeting): Promise<HandshakeReply> {
-  return new Promise((resolve) => {
-    let received: Buffer = Buffer.alloc(0);
-    let status: Status | undefined;
-
-    /** Undefined while bytes are missing. */
-    const read = (): HandshakeReply | undefined => {
-      for (let rest = received; ; ) {
-        const framed = readMessage(rest, lengthOctets);
-        if (framed.kind === "more") return undefined;
-        if (framed.kind === "invalid") return { kind: "garbage", bytes: received };
-        if (status) return { kind: "challenge", status, challenge: decodeChallenge(framed.message) };
-        status = decodeStatus(framed.message);
-        if (!GOES_ON.has(status.status)) return { kind: "refusal", status };
-        rest = received = framed.rest;
-      }
-    };
-    const closed = (code?: string): HandshakeReply => {
-      if (received.length > 0) return { kind: "garbage", bytes: received };
-      return { kind: "closed", status, code };
-    };
-
-    stream.on("data", (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk]);
-      try {
-        const reply = read();
-        if (reply) resolve(reply);
-      } catch (error) {
-        // Any other error is a bug here; the caller must not wait for ever because of it.
-        resolve(error instanceof ProtocolError ? { kind: "garbage", bytes: received } : closed(String(error)));
-      }
-    });
-    stream.on("error", (error: NodeJS.ErrnoException) => resolve(closed(error.code ?? error.message)));
-    stream.on("end", () => resolve(closed()));
-    stream.on("close", () => resolve(closed()));
-    stream.write(encodeSendName(name, lengthOctets));
-  });
+  return `srv-epmd-probe-${Math.floor(nextName() * NAMES)}@${host}`;
 }

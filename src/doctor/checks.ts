@@ -9,6 +9,7 @@ import { nodeName } from "./node-name.js";
 import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
+import { peerCookie } from "./peer-cookie.js";
 import { peerHandshake } from "./peer-handshake.js";
 import { peerHosts } from "./peer-hosts.js";
 import { peerLink } from "./peer-link.js";
@@ -41,6 +42,7 @@ export const CHECKS: readonly Check[] = [
     peerRecords,
     peerTcp,
     peerHandshake,
+    peerCookie,
     peerSize,
     peerTls,
     peerRelease,

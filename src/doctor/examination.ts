@@ -5,8 +5,9 @@ import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
+import type { Cookie } from "../distribution/cookie.js";
+import { isAskedNode, type Probe } from "../distribution/core/words.js";
 import { type ProbeOptions, probeNode } from "../distribution/probe.js";
-import { isAskedNode, type Probe } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
 import { Domains } from "../names/domains.js";
 import type { NodeName } from "../names/node-name.js";
@@ -50,6 +51,8 @@ export interface Examination {
   readonly log: Logger;
   readonly resolving: Resolving;
   readonly asked: AskedNode | undefined;
+  /** Probes compare the cookie of the node asked about. */
+  readonly hasCookie: boolean;
   readonly epmd: () => Promise<LocalEpmd>;
   /** Status of the srv-epmd that has the EPMD port; undefined where its HTTP side does not answer. */
   readonly daemon: () => Promise<DaemonReport | undefined>;
@@ -108,8 +111,14 @@ export const RESOLVE_TIMEOUT = 2_000;
 /** For each endpoint; all are dialled at once. */
 const DIAL_TIMEOUT = 3_000;
 
-/** @throws ConfigError */
-export function examine(given: Config, name: NodeName | undefined, operand: string, log: Logger): Examination {
+/** @param cookie of the cluster, for the node that is asked about. @throws ConfigError */
+export function examine(
+  given: Config,
+  name: NodeName | undefined,
+  operand: string,
+  log: Logger,
+  cookie?: Cookie,
+): Examination {
   const config: Config = { ...given, timeout: Math.min(given.timeout, LONGEST_LOOK_UP) };
   const machine = thisMachine();
   const consul = new ConsulSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
@@ -137,7 +146,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
     const found = await resolution();
     if (!asked || found.outcome !== "found") return [];
     const isAsked = isAskedNode(asked.name, asked.operand, asked.full);
-    const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT };
+    const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT, cookie };
     return dialAll(found.endpoints, how);
   });
   const local = once(async () => localVms(await nodes(), asked ? asked.host : undefined));
@@ -149,6 +158,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
       return (await local()).filter(({ node }) => node.aliveName !== isItself);
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
+    hasCookie: cookie !== undefined,
     ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
     ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
@@ -193,7 +203,10 @@ function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: No
   };
 }
 
-type DialOptions = Pick<ProbeOptions, "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst">;
+type DialOptions = Pick<
+  ProbeOptions,
+  "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst" | "cookie"
+>;
 
 function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> {
   return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probePlace(endpoint, how) })));

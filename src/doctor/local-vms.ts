@@ -1,5 +1,5 @@
+import type { Probe } from "../distribution/core/words.js";
 import { probeNode } from "../distribution/probe.js";
-import type { Probe } from "../distribution/words.js";
 import { isHelperName } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import { type VmProcess, vmProcess } from "../os/vm-process.js";

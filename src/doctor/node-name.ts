@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.js";
-import type { Probe } from "../distribution/words.js";
+import type { Probe } from "../distribution/core/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isInMesh } from "../mesh/core/upstreams.js";
 import { nodeHost, parseServiceDomain } from "../names/domains.js";

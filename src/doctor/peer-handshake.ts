@@ -1,4 +1,4 @@
-import { type Probe, probeWords } from "../distribution/words.js";
+import { type Probe, probeWords } from "../distribution/core/words.js";
 import { isHelperName, isLongName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";

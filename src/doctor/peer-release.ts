@@ -1,5 +1,5 @@
+import type { Probe } from "../distribution/core/words.js";
 import { flagsOf, MANDATORY, withoutOwn } from "../distribution/wire/handshake.js";
-import type { Probe } from "../distribution/words.js";
 import { hostPort } from "../net/ip.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { type AskedNode, type Check, type Dialled, probePlace } from "./examination.js";

@@ -1,6 +1,6 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import { datacenters, serviceNames } from "../consul/examine.js";
-import type { Probe } from "../distribution/words.js";
+import type { Probe } from "../distribution/core/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain } from "../names/domains.js";

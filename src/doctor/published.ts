@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.js";
 import { isForTasks, type NomadPort, portOfLabel } from "../config/nomad.js";
-import { probeWords } from "../distribution/words.js";
+import { probeWords } from "../distribution/core/words.js";
 import { isInMesh, isMeshed } from "../mesh/core/upstreams.js";
 import { servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";

@@ -11,6 +11,7 @@ export const TOPIC_NAMES = [
   "commands",
   "resolve",
   "doctor",
+  "cluster",
   "status",
   "options",
   "resolution",

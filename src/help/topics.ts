@@ -1,4 +1,5 @@
 import catalogues from "./catalogues.md";
+import cluster from "./cluster.md";
 import commands from "./commands.md";
 import doctor from "./doctor.md";
 import gateway from "./gateway.md";
@@ -33,6 +34,7 @@ export const TOPICS: Readonly<Record<TopicName, string>> = {
   commands,
   resolve,
   doctor,
+  cluster,
   status,
   options,
   resolution,

@@ -26,7 +26,7 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 
 describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
   test.each<[string, string[], RegExp]>([
-    ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, module, hosts, relay, help/],
+    ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, ping, module, hosts, relay, help/],
     ["a misspelt command", ["server"], /"server" is not a command; was serve meant\? see srv-epmd --help\n$/],
     ["a misspelt command with --help", ["docotr", "--help"], /"docotr" is not a command; was doctor meant\?/],
     ["a flag without its dashes", ["version"], /"version" is not a command; was --version meant\?/],

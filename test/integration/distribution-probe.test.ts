@@ -99,6 +99,13 @@ describe("a node", () => {
     expect(names).toEqual(["srv-epmd-probe-0@box", "srv-epmd-probe-1@box", "srv-epmd-probe-2@box"]);
   });
 
+  test("that is linked with another of us under one name is asked under another", async () => {
+    const port = await fakeNode((socket, _, connection) => {
+      socket.write(connection === 0 ? framed("salive") : Buffer.concat([framed("sok"), framed(challenge6("a@h"))]));
+    });
+    expect(await probe(port)).toMatchObject({ result: "node", name: "a@h" });
+  });
+
   test("that hangs up each time after its status is one, whatever its name", async () => {
     const port = await fakeNode((socket) => socket.end(framed("sok")));
     expect(await probe(port)).toMatchObject({ result: "erlang", status: "ok" });

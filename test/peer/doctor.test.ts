@@ -72,7 +72,7 @@ requirePeer(
     expect([having("fail"), having("warn"), stderr]).toEqual([[], [], ""]);
     expect(code).toBe(0);
     expect(having("skip")).toEqual([
-      ...["nomad-task", "own-address", "vm-links", "nomad-api", "nomad-entry", "hairpin"],
+      ...["nomad-task", "own-address", "vm-links", "nomad-api", "nomad-entry", "hairpin", "peer-cookie"],
       ...["peer-hosts", "peer-link", "mesh-upstream", "mesh-intention", "rabbitmq-streams"],
     ]);
     expect(of("registration").evidence).toMatch(
@@ -82,7 +82,7 @@ requirePeer(
     expect(await a.ping(fullName("node_b"))).toBe("pong");
     const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
     expect(told.stdout).toMatch(
-      /^node_a@svc\.service\.consul: all but the cookie was checked; look for "Invalid challenge reply" in the log of its VM\n(?: {6}.*\n)*\d+ ok, \d+ skipped \(--all\)\n$/,
+      /^node_a@svc\.service\.consul: all but the cookie was checked \(--cookie-file\); look for "Invalid challenge reply" in the log of its VM\n(?: {6}.*\n)*\d+ ok, \d+ skipped \(--all\)\n$/,
     );
   });
 
@@ -134,7 +134,7 @@ requirePeer(
   test("without a node it looks at this machine alone", async () => {
     const { code, with: having, of } = await doctor();
     expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
-    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(11);
+    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(12);
     expect(of("peer-tcp").evidence).toContain("no node was named");
   });
 

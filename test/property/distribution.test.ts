@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { converse } from "../../src/distribution/probe.js";
+import { converse } from "../../src/distribution/greeting.js";
 import { decodeChallenge, decodeStatus, readMessage } from "../../src/distribution/wire/handshake.js";
 import { ProtocolError } from "../../src/errors.js";
 

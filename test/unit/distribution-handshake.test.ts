@@ -1,8 +1,12 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { Cookie } from "../../src/distribution/cookie.js";
 import {
   ASKING_FLAGS,
   decodeChallenge,
+  decodeChallengeAck,
   decodeStatus,
+  encodeChallengeReply,
   encodeSendName,
   flagNames,
   flagsOf,
@@ -109,6 +113,7 @@ describe("challenge", () => {
     expect(decodeChallenge(CHALLENGE_6)).toEqual({
       version: 6,
       flags: 0x6d07df7fbdn,
+      challenge: 0x89771e8f,
       creation: 0x235cceef,
       name: "n@h",
     });
@@ -117,7 +122,9 @@ describe("challenge", () => {
   });
 
   test("of version 5 has no creation", () => {
-    expect(decodeChallenge(CHALLENGE_5)).toEqual({ version: 5, flags: 0x7dfbdn, creation: undefined, name: "n@h" });
+    expect(decodeChallenge(CHALLENGE_5)).toEqual({
+      ...{ version: 5, flags: 0x7dfbdn, challenge: 0x01020304, creation: undefined, name: "n@h" },
+    });
   });
 
   test("is refused at whatever octet it ends too early", () => {
@@ -147,6 +154,47 @@ describe("challenge", () => {
     const named = (name: string) => Buffer.concat([CHALLENGE_5.subarray(0, 11), bytes(name)]);
     expect(decodeChallenge(named("c3a94068")).name).toBe("é@h");
     expect(decodeChallenge(named("e94068")).name).toBe("é@h");
+  });
+});
+
+describe("the second half", () => {
+  const digest = bytes("24d92202cd3724fb37808c885f4e2298");
+  const said = { flags: 0x4_0707_0f94n, creation: 7, name: "a@h" } as const;
+  const reply = { challenge: 0x0a0b0c0d, digest };
+
+  test("answers a challenge with a digest and our own challenge", () => {
+    const sent = encodeChallengeReply({ ...said, version: 6 }, 0x1000001n, reply, 2);
+    expect(sent).toEqual(bytes("0015 72 0a0b0c0d 24d92202cd3724fb37808c885f4e2298"));
+    const overTls = encodeChallengeReply({ ...said, version: 6 }, 0x1000001n, reply, 4);
+    expect(overTls).toEqual(bytes("00000015 72 0a0b0c0d 24d92202cd3724fb37808c885f4e2298"));
+  });
+
+  test("sends what an n had no place for to a node that knows the newer handshake", () => {
+    const amended = encodeChallengeReply({ ...said, version: 5 }, 0x1000001n, reply, 2);
+    expect(amended).toEqual(bytes("0009 63 00000004 00000007 0015 72 0a0b0c0d 24d92202cd3724fb37808c885f4e2298"));
+    expect(encodeChallengeReply({ ...said, version: 5 }, 0x7dfbdn, reply, 2)).toEqual(amended.subarray(11));
+  });
+
+  test("reads the digest of the acknowledgement", () => {
+    expect(decodeChallengeAck(Buffer.concat([latin1("a"), digest]))).toEqual(digest);
+    expect(() => decodeChallengeAck(Buffer.concat([latin1("a"), digest.subarray(1)]))).toThrow(ProtocolError);
+    expect(() => decodeChallengeAck(Buffer.concat([latin1("s"), digest]))).toThrow("not an acknowledgement");
+    expect(() => decodeChallengeAck(Buffer.alloc(0))).toThrow(ProtocolError);
+  });
+
+  // md5sum of the cookie and the digits.
+  test.each([
+    ["secret", 16909060, "24d92202cd3724fb37808c885f4e2298"],
+    ["secret", 4294967295, "5dfd181e69aa587cc812eb333e6536b6"],
+    ["abc", 2309430927, "497db4088308f5df26e7a81b43e5e10f"],
+  ])("has the digest of %s and %d", (cookie, challenge, wanted) => {
+    expect(new Cookie(cookie).digest(challenge).toString("hex")).toBe(wanted);
+  });
+
+  test("has a cookie that nobody can print", () => {
+    const cookie = new Cookie("secret");
+    const printed = [inspect(cookie, { showHidden: true, depth: 9 }), JSON.stringify({ cookie }), `${cookie}`];
+    expect(printed.join()).not.toContain("secret");
   });
 });
 

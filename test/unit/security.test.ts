@@ -43,6 +43,11 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["a JWT may be 64 KiB", "src/consul/core/login.ts", "MAX_JWT = 64 * 1024;"],
   ["pauses that grow to 30 s", "src/consul/login.ts", "LONGEST_PAUSE = 30_000;"],
   ["1,280 bytes", "src/distribution/wire/handshake.ts", "MAX_MESSAGE = 1280;"],
+  ["messages of 1 MiB", "src/distribution/wire/link.ts", "MAX_MESSAGE = 1024 * 1024;"],
+  ["4 MiB in all", "src/distribution/join.ts", "MAX_RECEIVED = 4 * 1024 * 1024;"],
+  ["nested 32 deep", "src/distribution/wire/term.ts", "MAX_DEPTH = 32;"],
+  ["20,000 in number", "src/distribution/wire/term.ts", "MAX_TERMS = 20_000;"],
+  ["within 2 s", "src/cli/doctor-cluster.ts", "PROBE_TIMEOUT = 2_000;"],
 ];
 
 test.each(LIMITS)("SECURITY.md says %s, as %s has it: %s", (said, file, line) => {

@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
-import { ByteReader, decodeUtf8, uint16, uint32 } from "../../epmd/wire/codec.js";
+import { decodeUtf8, uint16, uint32 } from "../../epmd/wire/codec.js";
 import { ProtocolError } from "../../errors.js";
+import { inBounds } from "./bounds.js";
 
 /**
- * The first step of the distribution handshake (ERTS User's Guide, "Distribution Protocol"; kernel's dist_util.erl):
- * we send send_name, the node sends a status and a challenge. No cookie is needed.
+ * The distribution handshake of the node that connects (ERTS User's Guide, "Distribution Protocol"; kernel's
+ * dist_util.erl). We send send_name, the node sends a status and a challenge: no cookie is needed up to there. With the
+ * cookie we send a reply with our own challenge, and the node acknowledges.
  */
 
 /** 5: `n` messages, up to OTP 22. 6: `N` messages, since OTP 23. */
@@ -45,6 +47,10 @@ export function encodeSendName(
         ])
       : // dist_util:recv_name_old/2: <<$n, Version:16, Flags:32>>, name to the end
         Buffer.concat([Buffer.from("n"), uint16(5), uint32(Number(flags & 0xffff_ffffn)), bytes]);
+  return framed(body, lengthOctets);
+}
+
+function framed(body: Buffer, lengthOctets: LengthOctets): Buffer {
   return Buffer.concat([lengthOctets === 2 ? uint16(body.length) : uint32(body.length), body]);
 }
 
@@ -98,29 +104,31 @@ export function decodeStatus(message: Buffer): Status {
 export interface Challenge {
   readonly version: DistVersion;
   readonly flags: bigint;
+  /** 32 bits; the digest of the cookie is made with it. */
+  readonly challenge: number;
   /** Undefined in version 5. */
   readonly creation: number | undefined;
   /** Full name of the node: a VM that wanted another name closes here (dist_util:recv_challenge/1). */
   readonly name: string;
 }
 
-/** The challenge number is skipped: an answer to it would be authentication. @throws ProtocolError DIST_MESSAGE */
+/** @throws ProtocolError DIST_MESSAGE */
 export function decodeChallenge(message: Buffer): Challenge {
   return inBounds(message, (reader) => {
     const tag = reader.uint8();
     if (tag === 0x4e /* N */) {
       // <<$N, Flags:64, Challenge:32, Creation:32, NameLen:16>>, name; more may follow
       const flags = reader.take(8).readBigUInt64BE();
-      reader.uint32();
+      const challenge = reader.uint32();
       const creation = reader.uint32();
-      return { version: 6, flags, creation, name: nameOf(reader.counted()) };
+      return { version: 6, flags, challenge, creation, name: nameOf(reader.counted()) };
     }
     if (tag !== 0x6e /* n */) throw new ProtocolError("DIST_MESSAGE", "not a challenge message");
     // <<$n, Version:16, Flags:32, Challenge:32>>, name to the end
     reader.uint16();
     const flags = BigInt(reader.uint32());
-    reader.uint32();
-    return { version: 5, flags, creation: undefined, name: nameOf(reader.remaining()) };
+    const challenge = reader.uint32();
+    return { version: 5, flags, challenge, creation: undefined, name: nameOf(reader.remaining()) };
   });
 }
 
@@ -132,13 +140,35 @@ function nameOf(bytes: Buffer): string {
   return name;
 }
 
-function inBounds<T>(message: Buffer, read: (reader: ByteReader) => T): T {
-  try {
-    return read(new ByteReader(message));
-  } catch (error) {
-    if (!(error instanceof ProtocolError) || error.code === "DIST_MESSAGE") throw error;
-    throw new ProtocolError("DIST_MESSAGE", "the message is too short", { cause: error });
-  }
+/** Octets of an MD5 digest. */
+const DIGEST = 16;
+
+/**
+ * What follows a challenge (dist_util:send_complement/2, send_challenge_reply/3), with the lengths.
+ * @param said our send_name
+ * @param theirs flags of the node
+ * @param challenge ours, 32 bits
+ * @param digest of the cookie and the node's challenge
+ */
+export function encodeChallengeReply(
+  { version, flags, creation }: SendName,
+  theirs: bigint,
+  { challenge, digest }: { readonly challenge: number; readonly digest: Buffer },
+  lengthOctets: LengthOctets,
+): Buffer {
+  const isAmended = version === 5 && (theirs & DIST_FLAG.HANDSHAKE_23) !== 0n;
+  // <<$c, FlagsHigh:32, Creation:32>>: what an `n` has no place for.
+  const complement = Buffer.concat([Buffer.from("c"), uint32(Number(flags >> 32n)), uint32(creation)]);
+  const reply = Buffer.concat([Buffer.from("r"), uint32(challenge), digest]);
+  return Buffer.concat([...(isAmended ? [framed(complement, lengthOctets)] : []), framed(reply, lengthOctets)]);
+}
+
+/** The digest in challenge_ack, of the cookie and our challenge. @throws ProtocolError DIST_MESSAGE */
+export function decodeChallengeAck(message: Buffer): Buffer {
+  return inBounds(message, (reader) => {
+    if (reader.uint8() !== 0x61 /* a */) throw new ProtocolError("DIST_MESSAGE", "not an acknowledgement");
+    return reader.take(DIGEST);
+  });
 }
 
 function uint64(value: bigint): Buffer {
@@ -190,7 +220,10 @@ export const MANDATORY: readonly DistFlag[] = [
   ...(["MANDATORY_25_DIGEST", "V4_NC", "UNLINK_ID"] as const),
 ];
 
-/** Flags of a probe. Without the mandatory ones the node refuses it and logs an error; without PUBLISHED it is a hidden node. */
+/**
+ * Flags of a probe, and of a link that it makes. Without the mandatory ones the node refuses it and logs an error; without PUBLISHED it is a
+ * hidden node; without DIST_HDR_ATOM_CACHE and FRAGMENTS a linked node sends whole messages with whole atoms.
+ */
 export const ASKING_FLAGS = MANDATORY.reduce((flags, name) => flags | DIST_FLAG[name], 0n);
 
 /** The names of the flags that are set, in the order of the table. */

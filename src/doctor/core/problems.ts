@@ -154,6 +154,8 @@ export const PROBLEMS = {
   PEER_NOT_ERLANG: ofPeer(),
   PEER_SAYS_NOTHING: ofPeer("VM_STOPPED", "VM_SILENT"),
   PEER_LARGE_LOST: ofPeer(),
+  PEER_COOKIE: ofPeer(),
+  PEER_COOKIE_UNTOLD: root,
   PEER_TLS: ofPeer(),
   /** Two VMs have the name. */
   PEER_TWICE: after("NAME_TWICE"),

@@ -1,6 +1,7 @@
-import { type NodeName, neverConnect } from "../names/node-name.js";
-import type { Endpoint } from "../net/endpoint.js";
-import type { DistVersion } from "./wire/handshake.js";
+import { type NodeName, neverConnect } from "../../names/node-name.js";
+import type { Endpoint } from "../../net/endpoint.js";
+import type { DistVersion } from "../wire/handshake.js";
+import type { VmState } from "./vm-state.js";
 
 /**
  * Whether a node's own name is the name that was asked for. A VM compares the whole name, letter by letter
@@ -14,9 +15,10 @@ export function isAskedNode({ aliveName, form }: NodeName, operand: string, full
   return (name) => name === full || name === written;
 }
 
-/** The probe shows that the node is not there. */
-export function isFailure({ result }: Probe): boolean {
-  return !["node", "erlang", "tls"].includes(result);
+/** The probe shows that the node is not there, or that it has another cookie. */
+export function isFailure(probe: Probe): boolean {
+  if ("joined" in probe && (probe.joined?.cookie === "refused" || probe.joined?.cookie === "other")) return true;
+  return !["node", "erlang", "tls"].includes(probe.result);
 }
 
 /** `IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */
@@ -27,7 +29,7 @@ export function probeWords(probe: Probe, asked: string, { family }: Pick<Endpoin
 function verdict(probe: Probe, asked: string): string {
   switch (probe.result) {
     case "node":
-      return `is ${probe.name} ${about(probe)}`;
+      return `is ${probe.name} ${about(probe)}${probe.joined ? `; ${cookieWords(probe.joined)}` : ""}`;
     case "other-node":
       return `is ${probe.name}, not ${asked}: a VM that dials ${difference(probe.name, asked)} closes the connection ${about(probe)}`;
     case "erlang":
@@ -51,12 +53,65 @@ function verdict(probe: Probe, asked: string): string {
   }
 }
 
+/** Why a node is not reached, in few words: `refused` */
+export function probeReason(probe: Probe): string {
+  switch (probe.result) {
+    case "node":
+    case "other-node":
+      return `${probe.name} answers`;
+    case "erlang":
+      return `an Erlang node answers ${probe.status}${STATUS_WORDS[probe.status] ?? ""}`;
+    case "refused":
+      return "refused";
+    case "unreachable":
+      return `no way (${probe.code})`;
+    case "silent":
+      return probe.stage === "connect" ? "no answer" : "connected, and no answer";
+    case "closed":
+      return "connected, and closed without an answer";
+    case "tls":
+      return `TLS that ends the handshake (${probe.code}), as one that asks for a client certificate`;
+    case "not-erlang":
+      return "no Erlang node";
+    default:
+      return probe satisfies never;
+  }
+}
+
 const STATUS_WORDS: Record<string, string> = {
   ok: ", and closes before it tells its name",
   not_allowed: ": it accepts only the nodes of its net_kernel:allow/1, so it does not tell its name",
   nok: ": it is connecting to a node of our name itself",
   alive: ": it has a connection to a node of our name already",
 };
+
+const WHY = {
+  silent: "does not answer in time",
+  closed: "ends the connection",
+  garbage: "answers with something else",
+};
+
+/** What the second half of the handshake shows. */
+export function cookieWords(joined: Joined): string {
+  switch (joined.cookie) {
+    case "refused":
+      return "it refuses the cookie: its own is another one";
+    case "other":
+      return "it accepts the cookie and does not prove that it has it: it has another one for this machine, or is not the node that it says it is";
+    case "unknown":
+      return `its cookie is not known: it ${WHY[joined.why]}`;
+    case "same": {
+      if (!joined.state)
+        return `the cookie is right, and its VM ${WHY[joined.why ?? "silent"]} when it is asked for its links`;
+      const { release, visible, hidden } = joined.state;
+      const nodes = `${visible.length} ${visible.length === 1 ? "node" : "nodes"}`;
+      const links = `linked with ${nodes}${hidden.length > 0 ? ` and ${hidden.length} hidden` : ""}`;
+      return `the cookie is right; ${release === undefined ? "" : `OTP ${release}, `}${links}`;
+    }
+    default:
+      return joined satisfies never;
+  }
+}
 
 /** Says which part of the name differs. */
 function difference(name: string, asked: string): string {
@@ -126,7 +181,23 @@ interface NodeSeen {
   readonly release: string;
   readonly status: string;
   readonly tls?: TlsSeen;
+  /** With a cookie, of the node that was asked for. */
+  readonly joined?: Joined;
 }
+
+/** What the rest of the handshake shows, and what the VM says then. */
+export type Joined =
+  | {
+      readonly cookie: "same";
+      readonly state?: VmState;
+      /** Where there is no state. */
+      readonly why?: "silent" | "closed" | "garbage";
+    }
+  /** The node closes the connection on our digest. */
+  | { readonly cookie: "refused" }
+  /** The node accepts our digest, and its own is of another cookie. */
+  | { readonly cookie: "other" }
+  | { readonly cookie: "unknown"; readonly why: "silent" | "closed" | "garbage" };
 
 export interface TlsSeen {
   /** `TLSv1.3` */

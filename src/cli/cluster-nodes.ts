@@ -1,0 +1,89 @@
+import type { ClusterNode } from "../catalogue/core/instances.js";
+import { serviceOfPattern } from "../catalogue/core/matching.js";
+import { ConsulSide } from "../consul/side.js";
+import type { NamedMember } from "../doctor/cluster.js";
+import { ConfigError, ConsulError, NomadError } from "../errors.js";
+import { qualifiedDomain } from "../names/domains.js";
+import { isNamePattern } from "../names/node-name.js";
+import { nodesInCatalogues } from "../nomad/cluster.js";
+import { NomadSide } from "../nomad/side.js";
+import { thisMachine } from "../os/machine.js";
+import type { Resolving } from "../resolve/compose.js";
+import { type CommandContext, complain } from "./io.js";
+import { matchingNames } from "./names.js";
+import { epmdCandidates, nodeOperands } from "./operands.js";
+
+/** Nodes that are looked at: each has its connections and a row of the matrix. */
+const MOST_NODES = 200;
+
+type Context = Pick<CommandContext, "config" | "operands" | "io" | "log">;
+
+/**
+ * The nodes of a cluster: those that are named, and those that match a pattern in a catalogue or in the zone of the
+ * srv-epmd here. Without operands those of `--domain`. Sorted by name.
+ * @throws ConfigError, ConsulError, NomadError, EpmdError
+ */
+export async function clusterMembers(context: Context, { nodes }: Resolving): Promise<NamedMember[]> {
+  const { config, operands, io } = context;
+  const domains = config.domain.map(
+    ({ glob, domain }) => `${glob.pattern}@${qualifiedDomain(domain, config.consulDomain)}`,
+  );
+  const asked = operands.length > 0 ? operands : domains;
+  if (asked.length === 0) {
+    const message = "--cluster needs to know which nodes: give '*@svc', names of nodes, or --domain svc";
+    throw new ConfigError("CONFIG_VALUE", message);
+  }
+  const patterns = asked.filter((operand) => /[*?]/.test(operand));
+  const wrong = patterns.find((pattern) => !isNamePattern(pattern));
+  if (wrong !== undefined) {
+    throw new ConfigError("CONFIG_VALUE", `${JSON.stringify(wrong)} must be a pattern such as '*@svc', or a node name`);
+  }
+  const named = nodeOperands(asked.filter((operand) => !patterns.includes(operand)));
+  const lists = await Promise.all(patterns.map((pattern) => matching(pattern, context)));
+  const all = new Map<string, NamedMember>();
+  for (const member of [...named.map((name): NamedMember => ({ node: nodes.fullName(name) })), ...lists.flat()]) {
+    const before = all.get(member.node);
+    // Of two entries the better one: the other is that of a VM that has ended.
+    if (!before || member.health === "passing") all.set(member.node, member);
+  }
+  if (all.size > MOST_NODES) {
+    complain(io, `${all.size} nodes match, and the first ${MOST_NODES} are looked at: give a narrower pattern`);
+  }
+  return Array.from(all.values())
+    .sort((a, b) => (a.node < b.node ? -1 : 1))
+    .slice(0, MOST_NODES);
+}
+
+/** In the catalogue of the service; the srv-epmd here knows the nodes of its own zone, and what it last had of a catalogue. */
+async function matching(pattern: string, { config, io, log }: Context): Promise<NamedMember[]> {
+  const inEpmd = async () => {
+    const { answer } = await matchingNames(epmdCandidates(undefined, config.port), pattern, config.timeout);
+    return answer.names.map(({ name }): NamedMember => ({ node: name }));
+  };
+  const service = serviceIn(pattern, config);
+  if (!service) return inEpmd();
+  const [consul, nomad] = [new ConsulSide(config, log), new NomadSide(config, log)];
+  try {
+    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: config.timeout, now: Date.now() };
+    return (await nodesInCatalogues([service], deps)).map(({ node, health }: ClusterNode) => ({ node, health }));
+  } catch (error) {
+    if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
+    const names = await inEpmd().catch(() => undefined);
+    if (!names) throw error;
+    complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
+    return names;
+  } finally {
+    await Promise.all([consul.close(), nomad.close()]);
+  }
+}
+
+/** Undefined for a host that is no service of a catalogue, or whose zone the daemon here has. */
+function serviceIn(pattern: string, config: Context["config"]) {
+  if (config.dnsListen) return undefined;
+  try {
+    return serviceOfPattern(pattern, config, thisMachine().names);
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
+import { SrvEpmdError } from "../errors.js";
+import { composeForLookUps } from "../resolve/compose.js";
+import { printable } from "../text.js";
+import { clusterMembers } from "./cluster-nodes.js";
+import { clusterLines, clusterObject } from "./cluster-report.js";
+import {
+  type CommandContext,
+  complain,
+  EXIT,
+  type ExitCode,
+  type Io,
+  type Line,
+  painter,
+  wrap,
+  writeJson,
+} from "./io.js";
+import { createProbe } from "./probing.js";
+import { onStopSignal } from "./supervisor.js";
+
+/** Milliseconds: of 200 nodes some may be gone, and the verdict is to come within seconds. */
+const PROBE_TIMEOUT = 2_000;
+/** Milliseconds from the beginning of one look to that of the next. */
+const INTERVAL = 2_000;
+
+/** Says what is wrong with a whole cluster, once or again and again. It changes nothing. */
+export async function doctorCluster(context: CommandContext): Promise<ExitCode> {
+  const { config, io } = context;
+  const timeout = Math.min(config.timeout, PROBE_TIMEOUT);
+  const stop = new AbortController();
+  const probe = await createProbe({ ...config, timeout }, io, stop.signal);
+  const resolving = composeForLookUps(config, context.log, { follow: true });
+  const look = async () => examineCluster(await clusterMembers(context, resolving), { nodes: resolving.nodes, probe });
+  try {
+    if (config.watch) return await watchCluster(look, stop, context);
+    const seen = await look();
+    if (config.json) writeJson(io, clusterObject(seen));
+    else io.stdout(`${painted(clusterLines(seen), io).join("\n")}\n`);
+    return exitCodeOf(seen);
+  } finally {
+    await resolving.close();
+  }
+}
+
+function exitCodeOf({ verdict }: ClusterExamination): ExitCode {
+  return verdict.isWell ? EXIT.done : EXIT.notFound;
+}
+
+/** Lines as wide as the terminal. */
+function painted(lines: readonly Line[], io: Io): string[] {
+  const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
+  const paint = painter(io);
+  return lines.flatMap(({ text, tone }) => wrap(printable(text), width).map((part) => paint({ text: part, tone })));
+}
+
+/** Shows the verdict in place on a terminal, else each time it changes, until a signal; the last one decides the exit code. */
+async function watchCluster(
+  look: () => Promise<ClusterExamination>,
+  stop: AbortController,
+  { config, io, log }: CommandContext,
+): Promise<ExitCode> {
+  const { stopped, settle } = onStopSignal(io, log, () => stop.abort());
+  void stopped.then(() => stop.abort());
+  io.unread?.addEventListener("abort", () => stop.abort());
+  const ended = new Promise<undefined>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(undefined));
+  });
+  let code: ExitCode = EXIT.unavailable;
+  let before = "";
+  let height = 0;
+  const show = (seen: ClusterExamination) => {
+    const essence = JSON.stringify([seen.verdict.summary, seen.verdict.problems, seen.verdict.notes]);
+    const at = new Date();
+    if (config.json) {
+      if (essence !== before) writeJson(io, { at: at.toISOString(), ...clusterObject(seen) });
+    } else if (io.stdoutIsTerminal) {
+      const lines = painted(
+        [...clusterLines(seen), { text: `at ${at.toLocaleTimeString("en-GB")}`, tone: "quiet" }],
+        io,
+      );
+      // ECMA-48: CUU and ED, back to our first line and erase from there.
+      io.stdout(`${height > 0 ? `\x1b[${height}A\x1b[J` : ""}${lines.join("\n")}\n`);
+      height = lines.length;
+    } else if (essence !== before) {
+      io.stdout(`${painted([{ text: `${at.toISOString()} ${seen.verdict.summary}` }], io).join("\n")}\n`);
+    }
+    before = essence;
+  };
+  while (!stop.signal.aborted) {
+    const startedAt = performance.now();
+    const seen = await Promise.race([lookAgain(look, io), ended]);
+    if (seen) {
+      show(seen);
+      code = exitCodeOf(seen);
+    }
+    const rest = INTERVAL - (performance.now() - startedAt);
+    await sleep(Math.max(0, rest), undefined, { signal: stop.signal }).catch(() => undefined);
+  }
+  await settle();
+  return code;
+}
+
+/** Undefined while a catalogue does not answer: the next look may succeed. @throws what is no fault of a peer */
+async function lookAgain(look: () => Promise<ClusterExamination>, io: Io): Promise<ClusterExamination | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof SrvEpmdError) || error.code.startsWith("CONFIG_")) throw error;
+    complain(io, error.message);
+    return undefined;
+  }
+}

@@ -1,0 +1,115 @@
+import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
+import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
+import type { ShownResolution } from "../resolve/core/resolution.js";
+import type { Line } from "./io.js";
+
+/** One try to reach a node. Times are milliseconds. */
+export interface Try {
+  /** From 1. */
+  readonly seq: number;
+  readonly at: Date;
+  /** With its host expanded. */
+  readonly node: string;
+  readonly answer: ShownResolution;
+  readonly lookUpMs: number;
+  /** The endpoint at which the node answers, else the first one; undefined where none is known. */
+  readonly reached?: { readonly endpoint: Endpoint; readonly probe: Probe };
+}
+
+/** What all tries have shown. */
+export interface Tally {
+  readonly tries: number;
+  readonly answered: number;
+  /** Tries for which nobody who could know the node answered: no name server, no Consul. */
+  readonly unavailable: number;
+  readonly least: number;
+  readonly most: number;
+  readonly sum: number;
+  /** Creation of the node that answered last. */
+  readonly creation: number | undefined;
+  /** How often a VM with another creation has answered. */
+  readonly restarts: number;
+}
+
+export const NO_TRIES: Tally = {
+  ...{ tries: 0, answered: 0, unavailable: 0, least: Number.POSITIVE_INFINITY, most: 0, sum: 0 },
+  ...{ creation: undefined, restarts: 0 },
+};
+
+export function isAnswer({ reached }: Try): boolean {
+  return reached !== undefined && !isFailure(reached.probe);
+}
+
+function creationOf({ reached }: Try): number | undefined {
+  return reached && "creation" in reached.probe ? reached.probe.creation : undefined;
+}
+
+/** Whether another VM answers than the one before. */
+export function isRestarted(one: Try, { creation }: Tally): boolean {
+  const now = creationOf(one);
+  return isAnswer(one) && creation !== undefined && now !== undefined && now !== creation;
+}
+
+export function tally(before: Tally, one: Try): Tally {
+  const tries = before.tries + 1;
+  const unavailable = before.unavailable + (one.answer.outcome === "unavailable" ? 1 : 0);
+  if (!isAnswer(one)) return { ...before, tries, unavailable };
+  const time = one.reached?.probe.elapsedMs ?? 0;
+  return {
+    ...{ tries, unavailable, answered: before.answered + 1 },
+    ...{ least: Math.min(before.least, time), most: Math.max(before.most, time), sum: before.sum + time },
+    creation: creationOf(one) ?? before.creation,
+    restarts: before.restarts + (isRestarted(one, before) ? 1 : 0),
+  };
+}
+
+/** `1: 10.1.2.4:20002 by srv, IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */
+export function tryLine(one: Try, before: Tally): Line {
+  const { seq, node, answer, reached } = one;
+  if (answer.outcome === "not-found") return { text: `${seq}: not found: ${answer.reason}`, tone: "bad" };
+  if (answer.outcome === "unavailable") return { text: `${seq}: cannot be looked up: ${answer.cause}`, tone: "bad" };
+  if (!reached) return { text: `${seq}: found by ${answer.source}, without an endpoint`, tone: "bad" };
+  const { endpoint, probe } = reached;
+  const restarted = isRestarted(one, before) ? "; it has been restarted" : "";
+  const text = `${seq}: ${hostPort(endpoint)} by ${answer.source}, ${probeWords(probe, node, endpoint)}${restarted}`;
+  return { text, tone: isAnswer(one) ? (restarted || answer.stale ? "doubtful" : "good") : "bad" };
+}
+
+export function tryObject({ seq, at, node, answer, lookUpMs, reached }: Try): object {
+  const found = answer.outcome === "found" ? { source: answer.source, stale: answer.stale } : answer;
+  const { address, port } = reached?.endpoint ?? {};
+  return {
+    ...{ seq, at: at.toISOString(), node, outcome: answer.outcome, ...found },
+    ...(reached && { address, port, probe: reached.probe }),
+    lookUpMs: tenths(lookUpMs),
+  };
+}
+
+export function summaryLines(node: string, all: Tally): Line[] {
+  const { tries, answered, restarts } = all;
+  const lost = tries === 0 ? 0 : Math.round((100 * (tries - answered)) / tries);
+  const head: Line = { text: `--- ${node} ---`, tone: "quiet" };
+  const again = restarts === 0 ? "" : `, restarted ${restarts === 1 ? "once" : `${restarts} times`}`;
+  const count: Line = {
+    text: `${tries} ${tries === 1 ? "try" : "tries"}, ${answered} answered, ${lost}% lost${again}`,
+    tone: answered === 0 ? "bad" : answered < tries ? "doubtful" : "good",
+  };
+  const { least, average, most } = times(all);
+  if (answered === 0) return [head, count];
+  return [head, count, { text: `min/avg/max ${least?.toFixed(1)}/${average?.toFixed(1)}/${most?.toFixed(1)} ms` }];
+}
+
+export function summaryObject(node: string, all: Tally): object {
+  const { tries, answered, restarts } = all;
+  const { least, average, most } = times(all);
+  return { node, tries, answered, restarts, ...(answered > 0 && { leastMs: least, averageMs: average, mostMs: most }) };
+}
+
+function times({ answered, least, most, sum }: Tally) {
+  return answered === 0 ? {} : { least: tenths(least), average: tenths(sum / answered), most: tenths(most) };
+}
+
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}

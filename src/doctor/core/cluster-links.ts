@@ -1,0 +1,118 @@
+import { refusedFor } from "../../distribution/core/releases.js";
+import type { VmState } from "../../distribution/core/vm-state.js";
+import type { Probe } from "../../distribution/core/words.js";
+import { neverConnect } from "../../names/node-name.js";
+
+/** A place where a node of the cluster was looked for, and who is there. */
+export interface MemberPlace {
+  /** `10.1.2.4:20002` */
+  readonly place: string;
+  readonly probe: Probe;
+}
+
+/** A node of the cluster as it was looked for. */
+export interface LookedFor {
+  /** Full name, as it is published or was asked for. */
+  readonly node: string;
+  /** Health in the catalogue, where that has one. */
+  readonly health?: string | undefined;
+  /** Why no place of it is known. */
+  readonly missing?: string;
+  readonly places: readonly MemberPlace[];
+}
+
+/** The same with what its VM says. */
+export interface Member extends LookedFor {
+  /** The probe of the place where the node answers; undefined: it answers nowhere. */
+  readonly answer: NodeProbe | undefined;
+  /** What its VM says; undefined: it is not known. */
+  readonly state: VmState | undefined;
+  /** The nodes in its lists, hidden ones too. */
+  readonly linked: ReadonlySet<string>;
+}
+
+type NodeProbe = Extract<Probe, { readonly name: string }>;
+
+export function memberOf(found: LookedFor): Member {
+  const answers = found.places.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
+  const answer = answers.find(({ joined }) => joined?.cookie === "same") ?? answers[0];
+  const state = answer?.joined?.cookie === "same" ? answer.joined.state : undefined;
+  return { ...found, answer, state, linked: new Set(state && [...state.visible, ...state.hidden]) };
+}
+
+/** Two nodes, and what their VMs say of the link between them. */
+export interface Pair {
+  readonly one: Member;
+  readonly other: Member;
+  /**
+   * `one-sided`: only one of two VMs that were asked has the other in its list. `unknown`: neither VM was asked.
+   */
+  readonly link: "linked" | "missing" | "one-sided" | "unknown";
+}
+
+/** Whether a VM has another in its lists; undefined: it was not asked. */
+export function sees(one: Member, other: Member): boolean | undefined {
+  return one.state && one.linked.has(other.node);
+}
+
+/** All pairs of the nodes that answer. */
+export function pairsOf(members: readonly Member[]): Pair[] {
+  const present = members.filter(({ answer }) => answer);
+  return present.flatMap((one, index) =>
+    present.slice(index + 1).map((other) => ({ one, other, link: link(one, other) })),
+  );
+}
+
+function link(one: Member, other: Member): Pair["link"] {
+  const told = [sees(one, other), sees(other, one)].filter((seen) => seen !== undefined);
+  if (told.length === 0) return "unknown";
+  if (told.every(Boolean)) return "linked";
+  return told.some(Boolean) ? "one-sided" : "missing";
+}
+
+/**
+ * Whether the two would be linked in a cluster that is well. Hidden nodes, and those that do not connect by themselves,
+ * are linked when a program says so.
+ */
+export function isExpected({ one, other }: Pick<Pair, "one" | "other">): boolean {
+  return [one, other].every((member) => {
+    const state = member.state;
+    return !member.answer?.hidden && (state === undefined || (state.connectAll && state.autoConnect === undefined));
+  });
+}
+
+/** What the nodes themselves have by which they cannot be linked. */
+export type Obstacle =
+  | { readonly code: "TLS_DIFFERS" | "NAMES_DIFFER" }
+  /** `by` refuses `of`. */
+  | { readonly code: "RELEASES_REFUSE"; readonly by: Member; readonly of: Member; readonly flags: readonly string[] };
+
+/** Undefined: nothing that is seen stands between the two. */
+export function obstacleBetween(one: Member, other: Member): Obstacle | undefined {
+  const [a, b] = [one.answer, other.answer];
+  if (!a || !b) return undefined;
+  if ((a.tls === undefined) !== (b.tls === undefined)) return { code: "TLS_DIFFERS" };
+  if (neverConnect(one.node, other.node)) return { code: "NAMES_DIFFER" };
+  const released = (member: Member, { flags }: NodeProbe) => ({ flags, release: member.state?.release });
+  const refusals = [
+    { by: one, of: other, flags: refusedFor(released(one, a), released(other, b)) },
+    { by: other, of: one, flags: refusedFor(released(other, b), released(one, a)) },
+  ];
+  const refusal = refusals.find(({ flags }) => flags.length > 0);
+  return refusal && { code: "RELEASES_REFUSE", ...refusal };
+}
+
+/** The parts of the cluster that no link joins, the largest first; one part: it is whole. */
+export function partsOf(members: readonly Member[], pairs: readonly Pair[]): Member[][] {
+  const part = new Map(members.map((member) => [member, new Set([member])]));
+  for (const { one, other, link } of pairs) {
+    const [a, b] = [part.get(one), part.get(other)];
+    if ((link !== "linked" && link !== "one-sided") || !a || !b || a === b) continue;
+    for (const member of b) {
+      a.add(member);
+      part.set(member, a);
+    }
+  }
+  const parts = Array.from(new Set(part.values()), (set) => Array.from(set));
+  return parts.sort((a, b) => b.length - a.length);
+}

@@ -1,0 +1,178 @@
+import { isLongName } from "../../names/node-name.js";
+import { listed } from "../../text.js";
+import { type Member, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
+import { type ClusterProblem, hasOtherCookie, releaseWords } from "./cluster-problems.js";
+
+/** `a@h, b@h speak` */
+function does(names: readonly string[], one: string, several: string): string {
+  return `${listed(names)} ${names.length === 1 ? one : several}`;
+}
+
+/** Nodes that cannot be linked, by what they are: one problem for each kind. */
+export function barred(pairs: readonly Pair[], missing: readonly Pair[]): ClusterProblem[] {
+  const found = (pairs.some(({ link }) => link !== "unknown") ? missing : pairs).flatMap(({ one, other }) => {
+    const obstacle = obstacleBetween(one, other);
+    return obstacle ? [{ one, other, obstacle }] : [];
+  });
+  const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map(({ node }) => node)));
+  const sides = (isFirst: (member: Member) => boolean, of: typeof found) => {
+    const all = of.flatMap(({ one, other }) => [one, other]);
+    return [namesOf(all.filter(isFirst)), namesOf(all.filter((member) => !isFirst(member)))] as const;
+  };
+  const having = (code: string) => found.filter(({ obstacle }) => obstacle.code === code);
+  const problems: ClusterProblem[] = [];
+  const overTls = having("TLS_DIFFERS");
+  if (overTls.length > 0) {
+    const [tls, plain] = sides((member) => member.answer?.tls !== undefined, overTls);
+    problems.push({
+      ...{ code: "TLS_DIFFERS", nodes: [...tls, ...plain] },
+      text: `${does(tls, "speaks", "speak")} TLS, ${does(plain, "does", "do")} not: they cannot be linked`,
+      advice: "start all of them with -proto_dist inet_tls, or none",
+    });
+  }
+  const named = having("NAMES_DIFFER");
+  if (named.length > 0) {
+    const [short, long] = sides(({ node }) => !isLongName(node), named);
+    problems.push({
+      ...{ code: "NAMES_DIFFER", nodes: [...short, ...long] },
+      text: `${does(short, "has a short name", "have short names")}, ${does(long, "a long one", "long ones")}: a VM of one kind never connects to one of the other`,
+      advice: "start all of them with -name, or all with -sname",
+    });
+  }
+  const refused = found.flatMap(({ obstacle }) => (obstacle.code === "RELEASES_REFUSE" ? [obstacle] : []));
+  if (refused.length > 0) {
+    const [first] = refused;
+    const [by, of] = [namesOf(refused.map((one) => one.by)), namesOf(refused.map((one) => one.of))];
+    const flags = first ? first.flags.map((flag) => `DFLAG_${flag}`).join(", ") : "";
+    problems.push({
+      ...{ code: "RELEASES_REFUSE", nodes: [...by, ...of] },
+      text: `${listed(by)} (${releaseWords(first?.by)}) ${by.length === 1 ? "refuses" : "refuse"} ${listed(of)} (${releaseWords(first?.of)}), which ${of.length === 1 ? "lacks" : "lack"} ${flags}`,
+      advice: "an OTP release connects with the two before it: bring the older nodes up first",
+    });
+  }
+  return problems;
+}
+
+/** Parts of a cluster, or nodes without links, that are told one by one. */
+const MOST_TOLD = 8;
+
+/**
+ * Which links are missing only because others cannot be: global ends the links of a node that not all others see
+ * (prevent_overlapping_partitions, since OTP 25).
+ */
+function consequences(missing: readonly Pair[], pairs: readonly Pair[]): (pair: Pair) => boolean {
+  const barredFrom = new Map<Member, Set<Member>>();
+  for (const { one, other } of missing) {
+    if (!obstacleBetween(one, other)) continue;
+    barredFrom.set(one, (barredFrom.get(one) ?? new Set()).add(other));
+    barredFrom.set(other, (barredFrom.get(other) ?? new Set()).add(one));
+  }
+  if (barredFrom.size === 0) return () => false;
+  const linked = new Map<Member, Set<Member>>();
+  for (const { one, other, link } of pairs) {
+    if (link !== "linked") continue;
+    linked.set(one, (linked.get(one) ?? new Set()).add(other));
+    linked.set(other, (linked.get(other) ?? new Set()).add(one));
+  }
+  const cuts = (barred: Member, from: Member) =>
+    from.state?.preventsPartitions === true &&
+    Array.from(barredFrom.get(barred) ?? []).some((third) => linked.get(from)?.has(third));
+  return ({ one, other }) => cuts(one, other) || cuts(other, one);
+}
+
+/** Nodes that could be linked and are not. */
+export function unlinked(
+  members: readonly Member[],
+  pairs: readonly Pair[],
+  missing: readonly Pair[],
+): ClusterProblem[] {
+  const follows = consequences(missing, pairs);
+  const open = missing.filter(
+    (pair) =>
+      obstacleBetween(pair.one, pair.other) === undefined &&
+      ![pair.one, pair.other].some(hasOtherCookie) &&
+      !follows(pair),
+  );
+  if (open.length === 0) return [];
+  const problems: ClusterProblem[] = [];
+  const able = members.filter((member) => member.answer?.hidden === false && !hasOtherCookie(member));
+  const parts = partsOf(able, pairs);
+  const partOf = new Map(parts.flatMap((part, index) => part.map((member) => [member, index] as const)));
+  const isAcross = ({ one, other }: Pair) => partOf.get(one) !== partOf.get(other);
+  const across = open.filter(isAcross);
+  if (parts.length > 1 && across.length > 0) {
+    const names = parts.slice(0, MOST_TOLD).map((part) => listed(part.map(({ node }) => node)));
+    const more = parts.length > MOST_TOLD ? ` | and ${parts.length - MOST_TOLD} more` : "";
+    const touched = new Set(across.flatMap(({ one, other }) => [one.node, other.node]));
+    problems.push({
+      ...{ code: "SPLIT", nodes: Array.from(touched) },
+      text: `the cluster is in ${parts.length} parts without a link between them: ${names.join(" | ")}${more}${attempts(across)}`,
+      advice: `${adviceOn(across)}${hasPrevention(across) ? PREVENTION : ""}`,
+    });
+  }
+  let rest = open.filter((pair) => !isAcross(pair));
+  while (rest.length > 0 && problems.length < MOST_TOLD) {
+    const counts = new Map<Member, number>();
+    for (const member of rest.flatMap(({ one, other }) => [one, other])) {
+      counts.set(member, (counts.get(member) ?? 0) + 1);
+    }
+    const [worst] = Array.from(counts).sort(([, a], [, b]) => b - a)[0] ?? [];
+    const its = rest.filter(({ one, other }) => one === worst || other === worst);
+    if (!worst) break;
+    const others = its.map(({ one, other }) => (one === worst ? other : one).node);
+    problems.push({
+      ...{ code: "NO_LINK", nodes: [worst.node, ...others] },
+      text: `${worst.node} does not see ${listed(others)}${attempts(its)}`,
+      advice: adviceOn(its),
+    });
+    rest = rest.filter(({ one, other }) => one !== worst && other !== worst);
+  }
+  if (rest.length > 0) {
+    const nodes = Array.from(new Set(rest.flatMap(({ one, other }) => [one.node, other.node])));
+    const text = `${rest.length} more links are missing, between ${listed(nodes)}`;
+    problems.push({ code: "NO_LINK", nodes, text, advice: adviceOn(rest) });
+  }
+  return problems;
+}
+
+/** Who is trying to reach whom: an attempt that is seen has no answer yet, so something drops its packets. */
+function attemptsIn(pairs: readonly Pair[]): (readonly [from: string, to: string])[] {
+  return pairs.flatMap(({ one, other }) =>
+    [
+      [one, other],
+      [other, one],
+    ].flatMap(([from, to]) =>
+      from && to && from.state?.connecting.includes(to.node) ? [[from.node, to.node] as const] : [],
+    ),
+  );
+}
+
+function attempts(pairs: readonly Pair[]): string {
+  const seen = attemptsIn(pairs).map(([from, to]) => `${from} tries to reach ${to} and has no answer`);
+  return seen.length === 0 ? "" : `; ${listed(seen, 3)}`;
+}
+
+function adviceOn(pairs: readonly Pair[]): string {
+  const [first] = pairs;
+  const [attempt] = attemptsIn(pairs);
+  const [from, to] = attempt ?? [first?.one.node, first?.other.node];
+  const why = attempt ? "the way there is blocked" : "nobody has connected them, or the way between them is blocked";
+  return `${why}: run srv-epmd doctor ${to} on the machine of ${from}, and the other way round; net_adm:ping/1 there connects them`;
+}
+
+const PREVENTION =
+  "; global ends the links of a node that not all others see (prevent_overlapping_partitions), so that one blocked way can be the cause";
+
+function hasPrevention(pairs: readonly Pair[]): boolean {
+  return pairs.some(({ one, other }) => [one, other].some(({ state }) => state?.preventsPartitions));
+}
+
+export function oneSided({ one, other }: Pair): ClusterProblem {
+  const [has, lacks] = sees(one, other) ? [one, other] : [other, one];
+  return {
+    ...{ code: "ONE_SIDED", nodes: [has.node, lacks.node] },
+    text: `${has.node} lists ${lacks.node}, which does not list it`,
+    advice:
+      "a link that has broken on one side: the other notices it within net_ticktime (60 s); where it stays, packets are dropped in one direction",
+  };
+}

@@ -1,0 +1,111 @@
+import { listed } from "../../text.js";
+import { isExpected, type Member, type Pair, pairsOf } from "./cluster-links.js";
+import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { barred, oneSided, unlinked } from "./cluster-unlinked.js";
+
+export interface ClusterVerdict {
+  readonly summary: string;
+  readonly isWell: boolean;
+  /** Links that are there, of those that should be; undefined: no VM was asked. */
+  readonly links: { readonly found: number; readonly expected: number } | undefined;
+  /** In the order of their gravity. */
+  readonly problems: readonly ClusterProblem[];
+  readonly notes: readonly ClusterProblem[];
+  readonly pairs: readonly Pair[];
+}
+
+/** Says what is wrong with a cluster. */
+export function judgeCluster(members: readonly Member[]): ClusterVerdict {
+  const pairs = pairsOf(members);
+  const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
+  const problems = [
+    ...(members.length === 0 ? [NOBODY] : []),
+    ...members.flatMap((member) => ownProblem(member, members)),
+    ...refusals(members),
+    ...barred(pairs, missing),
+    ...unlinked(members, pairs, missing),
+    ...pairs.filter(({ link }) => link === "one-sided").map(oneSided),
+  ].sort((a, b) => rank(a) - rank(b));
+  const expected = pairs.filter((pair) => pair.link !== "unknown" && (isExpected(pair) || pair.link !== "missing"));
+  const found = expected.filter(({ link }) => link === "linked").length;
+  const isAsked = members.some((member) => member.state);
+  const links = isAsked ? { found, expected: expected.length } : undefined;
+  const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members), pairs };
+  return { summary: summaryOf(members, verdict), ...verdict };
+}
+
+const NOBODY: ClusterProblem = {
+  ...{ code: "NOT_FOUND", nodes: [] },
+  text: "no node matches",
+  advice:
+    "srv-epmd names --cluster lists the nodes that a catalogue has of a service, and names --match those that the srv-epmd here knows",
+};
+
+const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[number]);
+
+/** What may be meant that way, and explains links that are not there. */
+function notesOf(members: readonly Member[]): ClusterProblem[] {
+  const notes: ClusterProblem[] = [];
+  const note = (code: ClusterProblem["code"], of: readonly Member[], text: string, advice: string) => {
+    if (of.length > 0)
+      notes.push({
+        code,
+        nodes: of.map(({ node }) => node),
+        text: `${listed(of.map(({ node }) => node))} ${text}`,
+        advice,
+      });
+  };
+  const hidden = members.filter((member) => member.answer?.hidden);
+  note(
+    "HIDDEN",
+    hidden,
+    hidden.length === 1 ? "is hidden (-hidden)" : "are hidden (-hidden)",
+    "others do not connect to it by themselves, and do not list it in nodes()",
+  );
+  const manual = members.filter((member) => {
+    const state = member.state;
+    return state && (!state.connectAll || state.autoConnect !== undefined);
+  });
+  const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect set`;
+  note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
+  const releases = new Map<string, string[]>();
+  for (const member of members) {
+    const release = member.state?.release;
+    if (release !== undefined) releases.set(release, [...(releases.get(release) ?? []), member.node]);
+  }
+  if (releases.size > 1) {
+    const texts = Array.from(releases, ([release, nodes]) => `OTP ${release}: ${listed(nodes, 3)}`);
+    const advice = "right during an update; a release connects with the two before and after it";
+    notes.push({ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice });
+  }
+  const known = new Set(members.map(({ node }) => node));
+  const strangers = new Set(
+    members.flatMap((member) => member.state?.visible.filter((name) => !known.has(name)) ?? []),
+  );
+  if (strangers.size > 0) {
+    const text = `linked with nodes that were not asked for: ${listed(Array.from(strangers).sort())}`;
+    notes.push({
+      code: "STRANGERS",
+      nodes: Array.from(strangers).sort(),
+      text,
+      advice: "nodes of another service, consoles, or another cluster that has the same cookie",
+    });
+  }
+  return notes;
+}
+
+/** `5 nodes, 9 of 10 links; node_d@… does not see node_a@…` */
+function summaryOf(
+  members: readonly Member[],
+  { links, problems }: Pick<ClusterVerdict, "links" | "problems">,
+): string {
+  const count = members.length === 1 ? "1 node" : `${members.length} nodes`;
+  const present = members.filter(({ answer }) => answer).length;
+  const there = present === members.length ? "" : `, ${present} of them there`;
+  const linked = links ? `, ${links.found} of ${links.expected} links` : "";
+  const [first, ...others] = problems;
+  const more = others.length === 0 ? "" : `; and ${others.length} more ${others.length === 1 ? "problem" : "problems"}`;
+  const isWithoutCookie = members.every((member) => member.answer?.joined === undefined);
+  const unseen = isWithoutCookie && present > 1 ? "; who is linked with whom is seen with --cookie-file" : "";
+  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : "nothing is wrong"}${unseen}`;
+}

@@ -1,0 +1,125 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { runCommand, startCommand } from "../support/command-line.js";
+import { ANSWERS, acknowledge, fakePeer, rexReply, uint32 } from "../support/fake-link.js";
+import { freePort } from "../support/free-port.js";
+import { temporaryFolder } from "../support/temporary.js";
+
+const COOKIE = "MONSTERCOOKIE";
+let folder: string;
+let cookieFile: string;
+beforeAll(async () => {
+  folder = await temporaryFolder("cluster");
+  cookieFile = join(folder, "cookie");
+  await writeFile(cookieFile, COOKIE, { mode: 0o600 });
+});
+
+/** A list of node names as a term. */
+function nodeList(names: readonly string[]): Buffer {
+  const atoms = names.map((name) => Buffer.concat([Buffer.of(119, Buffer.byteLength(name)), Buffer.from(name)]));
+  return names.length === 0
+    ? Buffer.of(106)
+    : Buffer.concat([Buffer.of(108), uint32(names.length), ...atoms, Buffer.of(106)]);
+}
+
+interface Fake {
+  readonly name: string;
+  readonly linked: () => readonly string[];
+  readonly cookie?: string;
+}
+
+let open = 0;
+let most = 0;
+/** Nodes that are linked as they say. @returns the file with their places */
+async function fakes(nodes: readonly Fake[]): Promise<string> {
+  const lines = nodes.map(async ({ name, linked, cookie = COOKIE }) => {
+    const port = await fakePeer((peer, us) => {
+      if (peer.isFirst) {
+        most = Math.max(most, ++open);
+        peer.socket.on("close", () => open--);
+      }
+      if (!acknowledge(peer, cookie) || !peer.isFirst) return;
+      const answers = ANSWERS.with(0, nodeList(linked()));
+      peer.socket.write(Buffer.concat(answers.map((answer, id) => rexReply(us, id, answer))));
+    }, name);
+    return `${name}=127.0.0.1:${port}`;
+  });
+  const file = join(folder, `nodes-${nodes.length}-${nodes[0]?.name}`);
+  await writeFile(file, `${(await Promise.all(lines)).join("\n")}\n`);
+  return file;
+}
+
+const names = (count: number, host: string) => Array.from({ length: count }, (_, index) => `n${index}@${host}`);
+const mesh = (all: readonly string[]): Fake[] =>
+  all.map((name) => ({ name, linked: () => all.filter((other) => other !== name) }));
+
+async function doctor(all: readonly string[], file: string, ...more: readonly string[]) {
+  const flags = ["--nodes-file", file, "--cookie-file", cookieFile, "--port", String(await freePort())];
+  const result = await runCommand(["doctor", "--cluster", ...all, ...flags, ...more]);
+  expect(result.stdout + result.stderr).not.toContain(COOKIE);
+  return result;
+}
+
+test("two hundred nodes are judged within seconds, sixteen at once", async () => {
+  const all = names(200, "many.test");
+  const file = await fakes(mesh(all));
+  [open, most] = [0, 0];
+  const before = performance.now();
+  const { code, stdout, stderr } = await doctor(all, file);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout.split("\n")[0]).toBe("200 nodes, 19900 of 19900 links; nothing is wrong");
+  expect(most).toBeLessThanOrEqual(16);
+  expect(performance.now() - before).toBeLessThan(30_000);
+}, 60_000);
+
+test("of more nodes the first two hundred are judged, and it says so", async () => {
+  const all = names(201, "more.test");
+  const entries = join(folder, "more");
+  await writeFile(entries, all.map((name) => `${name}=127.0.0.1:1`).join("\n"));
+  const { stdout, stderr } = await doctor(all, entries, "--json");
+  expect(stderr).toContain("201 nodes match, and the first 200 are looked at");
+  expect(JSON.parse(stdout).nodes).toHaveLength(200);
+}, 60_000);
+
+test("what two VMs say differently is asked a second time", async () => {
+  const [a = "", b = ""] = names(2, "sided.test");
+  let looks = 0;
+  // The link comes up while the VMs are asked.
+  const file = await fakes([
+    { name: a, linked: () => (++looks === 1 ? [] : [b]) },
+    { name: b, linked: () => [a] },
+  ]);
+  expect((await doctor([a, b], file)).stdout).toContain("2 nodes, 1 of 1 links; nothing is wrong");
+  const broken = await fakes([
+    { name: a, linked: () => [] },
+    { name: b, linked: () => [a] },
+  ]);
+  const { code, stdout } = await doctor([a, b], broken);
+  expect([code, stdout.split("\n")[0]]).toEqual([1, `2 nodes, 0 of 1 links; ${b} lists ${a}, which does not list it`]);
+});
+
+test("what a node says cannot write on the terminal", async () => {
+  const [a = ""] = names(1, "evil.test");
+  const evil = "x@\x1b[2J\nfail\u202e";
+  const file = await fakes([{ name: a, linked: () => [evil] }]);
+  for (const json of [[], ["--json"]]) {
+    const { stdout } = await doctor([a], file, ...json);
+    for (const character of ["\x1b", "\u202e"]) expect(stdout).not.toContain(character);
+    expect(stdout).not.toContain("\nfail\n");
+    expect(stdout).toContain("[2J");
+  }
+});
+
+test("on a terminal --watch shows the verdict in place, until Ctrl-C", async () => {
+  const all = names(2, "watch.test");
+  const file = await fakes(mesh(all));
+  const flags = ["--nodes-file", file, "--cookie-file", cookieFile, "--port", String(await freePort()), "--watch"];
+  const watch = startCommand(["doctor", "--cluster", ...all, ...flags], {
+    ...{ stdoutIsTerminal: true, columns: 100, env: { NO_COLOR: "1" } },
+  });
+  await watch.waitForOutput(/\[\d+A.\[J2 nodes, 1 of 1 links/);
+  watch.signal("SIGINT");
+  expect(await watch.done).toBe(0);
+  expect(watch.stdout().startsWith("2 nodes, 1 of 1 links; nothing is wrong\n")).toBe(true);
+}, 30_000);

@@ -1,0 +1,286 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { createCertificates } from "../support/certificates.js";
+import { startChild } from "../support/child.js";
+import { fullName, startCluster } from "../support/cluster.js";
+import { startConsul } from "../support/consul-agent.js";
+import { cleanEnvironment } from "../support/environment.js";
+import { startNode, waitForNodes } from "../support/erlang.js";
+import { type LinkedNode, type LinkedNodes, startLinkedNodes, writeCookie } from "../support/linked-nodes.js";
+import { moduleFolder } from "../support/module-folder.js";
+import { findOtp } from "../support/otp.js";
+import { requirePeer } from "../support/require-peer.js";
+import { BIN, runCli, startDaemon } from "../support/srv-epmd.js";
+import { temporaryFolder } from "../support/temporary.js";
+import { waitFor } from "../support/wait-for.js";
+
+let nodes: LinkedNodes;
+
+const command = (members: readonly LinkedNode[], ...more: readonly string[]) => [
+  ...["doctor", "--cluster", ...members.map(({ name }) => name), ...nodes.entries(...members)],
+  ...["--port", String(nodes.epmdPort), ...more],
+];
+
+/** `srv-epmd doctor --cluster` of these nodes, with the cookie. */
+async function judge(members: readonly LinkedNode[], ...more: readonly string[]) {
+  const { code, stdout, stderr } = await runCli(command(members, "--cookie-file", nodes.cookieFile, "--json", ...more));
+  expect([stderr, stdout.includes("srv-epmd-test")]).toEqual(["", false]);
+  return { code, verdict: JSON.parse(stdout) };
+}
+
+/** Global ends no links by itself, so that one can be missing. */
+const FREE = ["-kernel", "prevent_overlapping_partitions", "false"];
+
+requirePeer("erl", "epmd")("doctor --cluster", () => {
+  beforeAll(async () => {
+    nodes = await startLinkedNodes();
+  });
+  afterEach(() => nodes.killAll());
+
+  const three = async () => {
+    const all = [
+      await nodes.start("a", { args: FREE }),
+      await nodes.start("b", { args: FREE }),
+      await nodes.start("c", { args: FREE }),
+    ] as const;
+    const [a, b, c] = all;
+    await a.vm.ping(b.name);
+    await b.vm.ping(c.name);
+    await waitForNodes(a.vm, b.name, c.name);
+    await waitForNodes(c.vm, a.name, b.name);
+    return all;
+  };
+
+  test("finds nothing wrong with a whole cluster, and then each thing that is broken", async () => {
+    const [a, b, c] = await three();
+    expect(await judge([a, b, c])).toMatchObject({
+      code: 0,
+      verdict: {
+        ...{ summary: "3 nodes, 3 of 3 links; nothing is wrong", well: true, links: { found: 3, expected: 3 } },
+        nodes: [
+          { node: a.name, release: "25", hidden: false, tls: false, cookie: "same", connectAll: true },
+          { node: b.name },
+          { node: c.name },
+        ],
+        ...{ unlinked: [], problems: [], notes: [] },
+      },
+    });
+
+    await b.vm.eval(`erlang:disconnect_node('${c.name}')`);
+    const cut = await waitFor(
+      async () => {
+        const seen = await judge([a, b, c]);
+        return seen.verdict.well ? undefined : seen;
+      },
+      { what: "the missing link" },
+    );
+    expect(cut).toMatchObject({
+      code: 1,
+      verdict: {
+        summary: `3 nodes, 2 of 3 links; ${b.name} does not see ${c.name}`,
+        unlinked: [{ nodes: [b.name, c.name], link: "missing", expected: true }],
+        problems: [{ code: "NO_LINK", nodes: [b.name, c.name] }],
+      },
+    });
+
+    await a.vm.eval(`erlang:disconnect_node('${c.name}')`);
+    const split = await judge([a, b, c]);
+    expect(split.verdict.problems).toMatchObject([
+      { code: "SPLIT", text: expect.stringContaining(`${a.name}, ${b.name} | ${c.name}`) },
+    ]);
+
+    await c.vm.kill();
+    const { code, stdout } = await runCli(command([a, b, c], "--cookie-file", nodes.cookieFile));
+    expect(code).toBe(1);
+    expect(stdout.split("\n")[0]).toBe(
+      `3 nodes, 2 of them there, 1 of 1 links; ${c.name} is not reached: refused at 127.0.0.1:${c.port}`,
+    );
+    expect(stdout).toMatch(
+      /^ {5}1 2 3\n {2}1 {4}x x {2}c@127\.0\.0\.1 .* - +refused\n {2}2 {2}x {3}\+ {2}a@127\.0\.0\.1 .* OTP 25\n/m,
+    );
+
+    // Nobody has us in a list.
+    expect(await a.vm.eval("nodes([visible, hidden, connected])")).toBe(`['${b.name}']`);
+  });
+
+  test("tells another cookie, and a hidden node and one that connects to nobody from broken links", async () => {
+    const a = await nodes.start("a");
+    const other = await nodes.start("other", { cookie: "another" });
+    const hidden = await nodes.start("h", { args: ["-hidden"] });
+    const manual = await nodes.start("m", { args: ["-connect_all", "false"] });
+    const { code, verdict } = await judge([a, other, hidden, manual]);
+    expect(code).toBe(1);
+    expect(verdict.problems).toMatchObject([{ code: "OTHER_COOKIE", nodes: [other.name] }]);
+    expect(verdict.notes.map((note: { code: string }) => note.code)).toEqual(["HIDDEN", "NOT_CONNECTING"]);
+  });
+
+  test("without a cookie tells who is there, and how more is seen", async () => {
+    const [a, b] = [await nodes.start("a"), await nodes.start("b")];
+    const { code, stdout } = await runCli(command([a, b]));
+    expect(code).toBe(0);
+    expect(stdout.split("\n")[0]).toBe("2 nodes; nothing is wrong; who is linked with whom is seen with --cookie-file");
+    const wrong = await runCli(command([a, b], "--cookie-file", await writeCookie("another"), "--json"));
+    expect(wrong.code).toBe(1);
+    expect(JSON.parse(wrong.stdout).links).toBeNull();
+  });
+
+  requirePeer("otp23", "otp29")("of releases that refuse each other", () => {
+    test("names both, and the flags", async () => {
+      const [old, recent] = [findOtp(23), findOtp(29)];
+      const a = await nodes.start("a", old ? { otp: old } : {});
+      const b = await nodes.start("b", recent ? { otp: recent } : {});
+      expect(await b.vm.ping(a.name)).toBe("pang");
+      expect((await judge([a, b])).verdict.problems).toMatchObject([
+        {
+          code: "RELEASES_REFUSE",
+          text: `${b.name} (OTP 29) refuses ${a.name} (OTP 23), which lacks DFLAG_UNLINK_ID, DFLAG_V4_NC, DFLAG_MANDATORY_25_DIGEST`,
+        },
+      ]);
+    });
+  });
+
+  requirePeer("openssl")("of which one node speaks TLS", () => {
+    test("names it", async () => {
+      const certificates = await createCertificates();
+      const pair = await certificates.issue("node.test", "DNS:node.test");
+      const file = join(await temporaryFolder("tls-dist"), "ssl_dist.conf");
+      await writeFile(file, `[{server, [{certfile, "${pair.cert}"}, {keyfile, "${pair.key}"}]}].\n`);
+      const a = await nodes.start("a", { args: ["-proto_dist", "inet_tls", "-ssl_dist_optfile", file] });
+      const [b, c] = [await nodes.start("b"), await nodes.start("c")];
+      expect(await b.vm.ping(c.name)).toBe("pong");
+      const { verdict } = await judge([a, b, c]);
+      expect(verdict.links).toEqual({ found: 1, expected: 3 });
+      expect(verdict.problems).toMatchObject([
+        { code: "TLS_DIFFERS", text: `${a.name} speaks TLS, ${b.name}, ${c.name} do not: they cannot be linked` },
+      ]);
+      await certificates.remove();
+    });
+  });
+
+  test("--watch tells each change, and ends with the last verdict", async () => {
+    const [a, b] = [await nodes.start("a"), await nodes.start("b")];
+    await a.vm.ping(b.name);
+    const args = command([a, b], "--cookie-file", nodes.cookieFile, "--watch");
+    const watch = startChild(process.execPath, [BIN, ...args], { env: cleanEnvironment() });
+    await watch.waitForOutput(/Z 2 nodes, 1 of 1 links; nothing is wrong\n/, 20_000);
+    await b.vm.kill();
+    await watch.waitForOutput(/Z 2 nodes, 1 of them there, .* is not reached: refused at /, 20_000);
+    const { code } = await watch.stop("SIGINT");
+    expect(code).toBe(1);
+    expect(watch.stdout().trimEnd().split("\n")).toHaveLength(2);
+  });
+
+  test("refuses what it cannot use", async () => {
+    const none = await runCli(["doctor", "--cluster"]);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("which nodes: give '*@svc'")]);
+    const wrong = await runCli(["doctor", "--cluster", "*"]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("must be a pattern such as '*@svc'")]);
+    const several = await runCli(["doctor", "a@svc", "b@svc"]);
+    expect([several.code, several.stderr]).toEqual([2, expect.stringContaining("with --cluster at several")]);
+    const watch = await runCli(["doctor", "a@svc", "--watch"]);
+    expect([watch.code, watch.stderr]).toEqual([2, expect.stringContaining("--watch is for doctor --cluster")]);
+  });
+});
+
+requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
+  test("finds the nodes in Consul, and in the srv-epmd here when Consul is away", async () => {
+    const consul = await startConsul();
+    const dns = ["--dns", `127.0.0.1:${consul.dnsPort}`, "--consul", consul.url];
+    const daemon = await startDaemon({ args: ["--domain", "svc", ...dns] });
+    const module = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd"];
+    const start = (name: string) =>
+      startNode({ name: `${name}@svc.service.consul`, epmdPort: daemon.port, args: module });
+    const [a, b] = [await start("a"), await start("b")];
+    const published = () => daemon.log().filter(({ msg }) => msg === "published").length === 2;
+    await waitFor(published, { what: "both nodes in Consul" });
+    await waitFor(async () => (await a.ping("b@svc.service.consul")) === "pong", { what: "the link" });
+    const args = [
+      "doctor",
+      "--cluster",
+      "*@svc",
+      ...dns,
+      "--port",
+      String(daemon.port),
+      "--cookie-file",
+      await writeCookie(),
+    ];
+    const { code, stdout, stderr } = await runCli([...args, "--json"]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      summary: "2 nodes, 1 of 1 links; nothing is wrong",
+      nodes: [
+        { node: "a@svc.service.consul", health: "passing", linked: { visible: ["b@svc.service.consul"] } },
+        { node: "b@svc.service.consul", health: "passing" },
+      ],
+    });
+    // The services of --domain are the cluster when none is named.
+    const whole = await runCli(["doctor", "--cluster", "--domain", "svc", ...args.slice(3)]);
+    expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining("2 nodes, 1 of 1 links")]);
+
+    await consul.stop();
+    const away = await runCli([...args, "--json"]);
+    expect(away.stderr).toContain("the nodes are those that the srv-epmd here knows");
+    expect(JSON.parse(away.stdout).nodes).toMatchObject([
+      { node: "a@svc.service.consul" },
+      { node: "b@svc.service.consul" },
+    ]);
+    await b.kill();
+    await a.kill();
+    await daemon.stop();
+  });
+
+  test("finds those of the embedded zone", async () => {
+    const zone = ["--domain", "demo.test", "--dns-listen", "127.0.0.1:0"];
+    const daemon = await startDaemon({ args: zone });
+    const a = await startNode({ name: "a@demo.test", epmdPort: daemon.port });
+    const args = ["doctor", "--cluster", "*@demo.test", "--domain", "demo.test", "--port", String(daemon.port)];
+    const { code, stdout } = await runCli([...args, "--cookie-file", await writeCookie(), "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      summary: "1 node, 0 of 0 links; nothing is wrong",
+      nodes: [{ node: "a@demo.test" }],
+    });
+    expect(code).toBe(0);
+    await a.kill();
+    await daemon.stop();
+  });
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("doctor --cluster over three machines", () => {
+  test("names the way that drops packets in one direction", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    // Answers of the first machine to the second get lost.
+    await cluster.host(0).run("ip", "route", "add", "blackhole", "10.90.0.2/32");
+    const [a, b, c] = await Promise.all([0, 1, 2].map((at) => cluster.node(at, "abc"[at] ?? "", { args: FREE })));
+    if (!a || !b || !c) throw new Error("no nodes");
+    const [nameA, nameB] = [fullName("a"), fullName("b")];
+    await waitFor(async () => (await cluster.published()).length === 3, { what: "all nodes in Consul" });
+    await waitFor(async () => (await a.ping(fullName("c"))) === "pong", { what: "a link" });
+    await waitFor(async () => (await b.ping(fullName("c"))) === "pong", { what: "another link" });
+    await b.eval(`spawn(fun Try() -> net_kernel:connect_node('${nameA}'), Try() end)`);
+    const flags = ["--consul", cluster.consul.url, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const judgement = async () => {
+      const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
+      const verdict = JSON.parse(stdout);
+      return verdict.problems[0]?.text.includes("tries to reach") ? verdict : undefined;
+    };
+    const verdict = await waitFor(judgement, { what: "the attempt to be seen", timeout: 30_000 });
+    expect(verdict).toMatchObject({
+      links: { found: 2, expected: 3 },
+      problems: [
+        {
+          ...{ code: "NO_LINK", nodes: [nameA, nameB] },
+          text: `${nameA} does not see ${nameB}; ${nameB} tries to reach ${nameA} and has no answer`,
+          advice: expect.stringContaining(
+            `the way there is blocked: run srv-epmd doctor ${nameA} on the machine of ${nameB}`,
+          ),
+        },
+      ],
+    });
+    await cluster.killNodes();
+  }, 90_000);
+});

@@ -1,0 +1,368 @@
+import { describe, expect, test } from "vitest";
+import { clusterLines, clusterObject } from "../../src/cli/cluster-report.js";
+import type { VmState } from "../../src/distribution/core/vm-state.js";
+import type { Joined, Probe } from "../../src/distribution/core/words.js";
+import { type LookedFor, type Member, memberOf } from "../../src/doctor/core/cluster-links.js";
+import { judgeCluster } from "../../src/doctor/core/cluster-verdict.js";
+
+const OTP25 = ["PUBLISHED", "BIG_CREATION", "HANDSHAKE_23", "UNLINK_ID", "MANDATORY_25_DIGEST", "V4_NC"];
+const OTP23 = ["PUBLISHED", "BIG_CREATION", "HANDSHAKE_23"];
+type Answer = Extract<Probe, { result: "node" | "other-node" }>;
+
+const nodeProbe = (name: string, more: Partial<Answer> = {}): Answer =>
+  ({
+    ...{ result: "node", name, version: 6, creation: 7, hidden: false, flags: OTP25, release: "OTP 25 or newer" },
+    ...{ status: "ok", elapsedMs: 1, ...more },
+  }) as Answer;
+
+const state = (visible: readonly string[], more: Partial<VmState> = {}): Joined => ({
+  cookie: "same",
+  state: {
+    ...{ release: "25", visible, hidden: [], connecting: [], connectAll: true, autoConnect: undefined },
+    ...{ preventsPartitions: true, ...more },
+  },
+});
+
+const member = (node: string, probe: Probe, more: Partial<LookedFor> = {}): Member =>
+  memberOf({ ...{ node, places: [{ place: "10.0.0.1:20001", probe }] }, ...more });
+
+/** A node of the cluster that is joined and linked with these. */
+const linked = (node: string, to: readonly string[], more: Partial<Answer> = {}, vm: Partial<VmState> = {}) =>
+  member(node, nodeProbe(node, { joined: state(to, vm), ...more }));
+
+const NAMES = ["a@svc.test", "b@svc.test", "c@svc.test", "d@svc.test"];
+const [A = "", B = "", C = "", D = ""] = NAMES;
+/** A whole cluster, but for these pairs. */
+const without = (...pairs: readonly (readonly [string, string])[]) =>
+  NAMES.map((node) => {
+    const others = NAMES.filter(
+      (other) => other !== node && !pairs.some((pair) => pair.includes(node) && pair.includes(other)),
+    );
+    return linked(node, others);
+  });
+const codes = (members: readonly Member[]) => judgeCluster(members).problems.map(({ code }) => code);
+
+describe("a cluster", () => {
+  test("that is whole has nothing wrong, and a sentence that says so", () => {
+    const verdict = judgeCluster(without());
+    expect(verdict).toMatchObject({ isWell: true, links: { found: 6, expected: 6 }, problems: [], notes: [] });
+    expect(verdict.summary).toBe("4 nodes, 6 of 6 links; nothing is wrong");
+  });
+
+  test("without a cookie is judged by who is there, and says how more is seen", () => {
+    const verdict = judgeCluster(NAMES.map((node) => member(node, nodeProbe(node))));
+    expect(verdict.isWell).toBe(true);
+    expect(verdict.links).toBeUndefined();
+    expect(verdict.summary).toBe("4 nodes; nothing is wrong; who is linked with whom is seen with --cookie-file");
+  });
+
+  test("of which nobody is there is not well", () => {
+    expect(judgeCluster([])).toMatchObject({ isWell: false, summary: "0 nodes; no node matches" });
+  });
+
+  test("of one node has no links to miss", () => {
+    expect(judgeCluster([linked(A, [])]).summary).toBe("1 node, 0 of 0 links; nothing is wrong");
+  });
+
+  test("with a missing link names both, and what to run where", () => {
+    const verdict = judgeCluster(without([A, D]));
+    expect(verdict.summary).toBe(`4 nodes, 5 of 6 links; ${A} does not see ${D}`);
+    expect(verdict.problems).toEqual([
+      expect.objectContaining({
+        code: "NO_LINK",
+        nodes: [A, D],
+        advice: expect.stringContaining(`doctor ${D} on the machine of ${A}`),
+      }),
+    ]);
+  });
+
+  test("whose links are missing at one node names that node once", () => {
+    const verdict = judgeCluster(without([A, C], [B, C]));
+    expect(verdict.problems).toHaveLength(1);
+    expect(verdict.summary).toBe(`4 nodes, 4 of 6 links; ${C} does not see ${A}, ${B}`);
+  });
+
+  test("in two parts is one problem, not four", () => {
+    const verdict = judgeCluster(without([A, C], [A, D], [B, C], [B, D]));
+    expect(verdict.problems.map(({ code }) => code)).toEqual(["SPLIT"]);
+    expect(verdict.problems[0]?.text).toBe(
+      `the cluster is in 2 parts without a link between them: ${A}, ${B} | ${C}, ${D}`,
+    );
+  });
+
+  test("says who tries in vain to reach whom", () => {
+    const members = without([A, D]).map((one) => (one.node === D ? linked(D, [B, C], {}, { connecting: [A] }) : one));
+    const [problem] = judgeCluster(members).problems;
+    expect(problem?.text).toBe(`${A} does not see ${D}; ${D} tries to reach ${A} and has no answer`);
+    expect(problem?.advice).toMatch(
+      new RegExp(`^the way there is blocked: run srv-epmd doctor ${A} on the machine of ${D}`),
+    );
+  });
+
+  test("whose link is known to one of its ends only has it on one side", () => {
+    const members = without().map((one) => (one.node === D ? linked(D, [B, C]) : one));
+    const verdict = judgeCluster(members);
+    expect(verdict.links).toEqual({ found: 5, expected: 6 });
+    expect(verdict.problems).toMatchObject([
+      { code: "ONE_SIDED", nodes: [A, D], text: `${A} lists ${D}, which does not list it` },
+    ]);
+  });
+
+  test("with hidden links counts them as links", () => {
+    const members = [linked(A, [], {}, { hidden: [B] }), linked(B, [], {}, { hidden: [A] })];
+    expect(judgeCluster(members)).toMatchObject({ isWell: true, links: { found: 1, expected: 1 } });
+  });
+});
+
+describe("a node", () => {
+  const broken = (node: string, probe: Probe, more: Partial<LookedFor> = {}) => [
+    ...without()
+      .slice(0, 3)
+      .map((one) =>
+        linked(
+          one.node,
+          [A, B, C].filter((other) => other !== one.node),
+        ),
+      ),
+    member(node, probe, more),
+  ];
+  const refused: Probe = { result: "refused", elapsedMs: 1 };
+
+  test("that is not found, and one that is refused, come first", () => {
+    const members = [
+      ...broken(D, refused),
+      memberOf({ node: "e@svc.test", missing: "it has no SRV record", places: [] }),
+    ];
+    const verdict = judgeCluster(members);
+    expect(verdict.summary).toBe(
+      "5 nodes, 3 of them there, 3 of 3 links; e@svc.test is not found: it has no SRV record; and 1 more problem",
+    );
+    expect(verdict.problems.map(({ code }) => code)).toEqual(["NOT_FOUND", "NOT_THERE"]);
+    expect(verdict.problems[1]?.text).toBe(`${D} is not reached: refused at 10.0.0.1:20001`);
+  });
+
+  test("that is critical in the catalogue says so", () => {
+    const [problem] = judgeCluster(broken(D, refused, { health: "critical" })).problems;
+    expect(problem?.text).toBe(`${D} is not reached (critical in the catalogue): refused at 10.0.0.1:20001`);
+  });
+
+  test("that is refused here and linked with others lives: its place is wrong", () => {
+    const [problem] = judgeCluster([linked(A, [B]), member(B, refused)]).problems;
+    expect(problem?.advice).toMatch(
+      new RegExp(`^${A} is linked with it: it lives, and the place that is published is wrong`),
+    );
+  });
+
+  test("of another name than the published one is named with both", () => {
+    const verdict = judgeCluster(broken(D, nodeProbe("d@other.test", { result: "other-node" })));
+    expect(verdict.problems).toMatchObject([
+      { code: "OTHER_NAME", text: `${D} is published at 10.0.0.1:20001, and the VM there is d@other.test` },
+    ]);
+  });
+
+  test("that is there twice is named with both places; one that has two addresses is not", () => {
+    const at = (place: string, creation: number) => ({ place, probe: nodeProbe(A, { creation }) });
+    const twice = memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("10.0.0.2:1", 8)] });
+    expect(judgeCluster([twice]).problems).toMatchObject([
+      { code: "TWICE", text: `${A} is there twice: at 10.0.0.1:1 and 10.0.0.2:1` },
+    ]);
+    expect(judgeCluster([memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("[fd00::1]:1", 7)] })]).isWell).toBe(
+      true,
+    );
+    // During an update the old place of a node refuses.
+    expect(
+      judgeCluster([memberOf({ node: A, places: [at("10.0.0.1:1", 7), { place: "10.0.0.2:1", probe: refused }] })])
+        .isWell,
+    ).toBe(true);
+  });
+
+  test.each(["refused", "other"] as const)("with another cookie (%s) is the cause of its missing links", (cookie) => {
+    const verdict = judgeCluster(broken(D, nodeProbe(D, { joined: { cookie } })));
+    expect(verdict.problems.map(({ code }) => code)).toEqual(["OTHER_COOKIE"]);
+    expect(verdict.links).toEqual({ found: 3, expected: 6 });
+  });
+
+  test("and others that refuse the cookie are one problem, and if all do, the cookie that was given is wrong", () => {
+    const refusing = (node: string) => member(node, nodeProbe(node, { joined: { cookie: "refused" } }));
+    const [some] = judgeCluster([linked(A, [B]), linked(B, [A]), refusing(C), refusing(D)]).problems;
+    expect(some).toMatchObject({
+      code: "OTHER_COOKIE",
+      nodes: [C, D],
+      text: `${C}, ${D} refuse the cookie: theirs is another one`,
+    });
+    const verdict = judgeCluster(NAMES.map(refusing));
+    expect(verdict.summary).toBe(
+      "4 nodes; all 4 nodes that answer refuse the cookie: the one that was given here is another than theirs",
+    );
+    expect(verdict.links).toBeUndefined();
+  });
+
+  test("whose VM does not answer is told, and known by what the others say", () => {
+    const members = broken(D, nodeProbe(D, { joined: { cookie: "same", why: "silent" } }));
+    expect(codes(members)).toEqual(["SPLIT", "NOT_ASKED"]);
+    const all = [
+      ...[A, B, C].map((node) =>
+        linked(
+          node,
+          NAMES.filter((other) => other !== node),
+        ),
+      ),
+      ...members.slice(3),
+    ];
+    expect(judgeCluster(all)).toMatchObject({ links: { found: 6, expected: 6 }, problems: [{ code: "NOT_ASKED" }] });
+  });
+
+  test.each([
+    ["an Erlang node that allows few", { result: "erlang", status: "not_allowed", elapsedMs: 1 }],
+    ["TLS that wants a certificate", { result: "tls", code: "ERR_SSL_X", elapsedMs: 1 }],
+  ] as const)("behind %s is not known", (_, probe) => {
+    expect(codes([member(A, probe)])).toEqual(["NOT_ASKED"]);
+  });
+});
+
+describe("nodes that cannot be linked", () => {
+  const tls = { protocol: "TLSv1.3", names: ["n"] };
+
+  test("because some speak TLS are one problem", () => {
+    const members = [linked(A, [B], { tls }), linked(B, [A], { tls }), linked(C, [])];
+    expect(judgeCluster(members).problems).toMatchObject([
+      { code: "TLS_DIFFERS", text: `${A}, ${B} speak TLS, ${C} does not: they cannot be linked` },
+    ]);
+    // Without a cookie too.
+    expect(codes([member(A, nodeProbe(A, { tls })), member(C, nodeProbe(C))])).toEqual(["TLS_DIFFERS"]);
+  });
+
+  test("because one has a short name", () => {
+    expect(judgeCluster([linked(A, []), linked("b@box", [])]).problems).toMatchObject([
+      { code: "NAMES_DIFFER", text: expect.stringContaining(`b@box has a short name, ${A} a long one`) },
+    ]);
+  });
+
+  test("but an IPv6 address as host part is a long name", () => {
+    expect(judgeCluster([linked(A, ["b@::1"]), linked("b@::1", [A])]).isWell).toBe(true);
+    expect(codes([linked(A, []), linked("b@::1", [])])).toEqual(["SPLIT"]);
+  });
+
+  test.each([
+    ["23", OTP23, "27", "DFLAG_UNLINK_ID, DFLAG_V4_NC, DFLAG_MANDATORY_25_DIGEST"],
+    ["24", [...OTP23, "UNLINK_ID", "V4_NC"], "29", "DFLAG_MANDATORY_25_DIGEST"],
+    ["23", OTP23, "26", "DFLAG_UNLINK_ID, DFLAG_V4_NC"],
+  ])("because OTP %s is too old for %#", (old, flags, recent, missing) => {
+    const members = [linked(A, [], { flags }, { release: old }), linked(B, [], {}, { release: recent })];
+    const { problems, notes } = judgeCluster(members);
+    expect(problems).toMatchObject([
+      { code: "RELEASES_REFUSE", text: `${B} (OTP ${recent}) refuses ${A} (OTP ${old}), which lacks ${missing}` },
+    ]);
+    expect(notes.map(({ code }) => code)).toEqual(["RELEASES_DIFFER"]);
+  });
+
+  test("are the cause of links that global has ended because of them", () => {
+    // As OTP 23, 25 and 27 stand when the one between them was linked with both.
+    const [old, recent] = [{ release: "23", preventsPartitions: undefined }, { release: "27" }];
+    const members = [linked(A, [], { flags: OTP23 }, old), linked(B, [C]), linked(C, [B], {}, recent)];
+    expect(judgeCluster(members)).toMatchObject({
+      ...{ links: { found: 1, expected: 3 }, problems: [{ code: "RELEASES_REFUSE", nodes: [C, A] }] },
+    });
+    const free = { preventsPartitions: false };
+    const others = [linked(A, [], { flags: OTP23 }, old), linked(B, [C], {}, free), linked(C, [B], {}, recent)];
+    expect(codes(others)).toEqual(["RELEASES_REFUSE", "SPLIT"]);
+  });
+
+  test("but not OTP 23 and 25, which accept each other", () => {
+    const members = [linked(A, [B], { flags: OTP23 }, { release: "23" }), linked(B, [A])];
+    expect(judgeCluster(members)).toMatchObject({ isWell: true, notes: [{ code: "RELEASES_DIFFER" }] });
+  });
+});
+
+describe("links that programs make", () => {
+  test.each([{ connectAll: false }, { autoConnect: "never" }, { autoConnect: "once" }] as const)(
+    "are not missed where %j",
+    (vm) => {
+      const verdict = judgeCluster([linked(A, [], {}, vm), linked(B, [])]);
+      expect(verdict).toMatchObject({
+        isWell: true,
+        links: { found: 0, expected: 0 },
+        notes: [{ code: "NOT_CONNECTING", nodes: [A] }],
+      });
+    },
+  );
+
+  test("are not missed at hidden nodes, and count where they are", () => {
+    expect(judgeCluster([linked(A, [], { hidden: true }), linked(B, [])])).toMatchObject({
+      ...{ isWell: true, links: { found: 0, expected: 0 }, notes: [{ code: "HIDDEN" }] },
+    });
+    const both = [linked(A, [], { hidden: true }, { hidden: [B] }), linked(B, [], {}, { hidden: [A] })];
+    expect(judgeCluster(both).links).toEqual({ found: 1, expected: 1 });
+  });
+
+  test("with nodes that were not asked for are told", () => {
+    expect(judgeCluster([linked(A, [B, "x@other.test"]), linked(B, [A])]).notes).toMatchObject([
+      { code: "STRANGERS", nodes: ["x@other.test"] },
+    ]);
+  });
+});
+
+describe("the report", () => {
+  const lines = (members: readonly Member[]) =>
+    clusterLines({ members, verdict: judgeCluster(members) }).map(({ text }) => text);
+
+  test("is a matrix with the worst nodes first", () => {
+    const [summary, empty, ...rest] = lines(without([C, D]));
+    expect([summary, empty]).toEqual([`4 nodes, 5 of 6 links; ${C} does not see ${D}`, ""]);
+    expect(rest.slice(0, 5)).toEqual([
+      "     1 2 3 4",
+      "  1    - + +  c@svc.test  10.0.0.1:20001  OTP 25",
+      "  2  -   + +  d@svc.test  10.0.0.1:20001  OTP 25",
+      "  3  + +   +  a@svc.test  10.0.0.1:20001  OTP 25",
+      "  4  + + +    b@svc.test  10.0.0.1:20001  OTP 25",
+    ]);
+    expect(rest.slice(6)).toEqual([
+      "",
+      `fail  ${C} does not see ${D}`,
+      expect.stringMatching(/^ {6}nobody has connected/),
+    ]);
+  });
+
+  test("shows no characters of a node's choosing as they are", () => {
+    const evil = "a@\x1b[31mh";
+    const seen = [linked(A, [evil]), linked(B, [A])];
+    const json = JSON.stringify(clusterObject({ members: seen, verdict: judgeCluster(seen) }));
+    // Escaped where it is written: printable() and printableJson(); here it is data.
+    expect(json).toContain("\\u001b");
+    expect(lines(seen).join("\n")).toContain("linked with nodes that were not asked for");
+  });
+
+  test("of two hundred nodes has no matrix, and is made at once", () => {
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}@svc.test`);
+    const members = names.map((node) =>
+      linked(
+        node,
+        names.filter((other) => other !== node),
+      ),
+    );
+    const before = performance.now();
+    const text = lines(members);
+    expect(text[0]).toBe("200 nodes, 19900 of 19900 links; nothing is wrong");
+    expect(text).toHaveLength(202);
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  test("of two hundred nodes that one alone is linked with tells the worst, and how many more", () => {
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}@svc.test`);
+    const [hub = ""] = names;
+    const before = performance.now();
+    const star = names.map((node) => linked(node, node === hub ? names.slice(1) : [hub]));
+    const { problems, links } = judgeCluster(star);
+    expect(links).toEqual({ found: 199, expected: 19_900 });
+    expect(problems).toHaveLength(9);
+    expect(problems.at(-1)?.text).toMatch(/^[0-9]+ more links are missing, between /);
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  test("of two hundred nodes without any link is made at once too", () => {
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}@svc.test`);
+    const before = performance.now();
+    expect(judgeCluster(names.map((node) => linked(node, []))).problems.map(({ code }) => code)).toEqual(["SPLIT"]);
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+});

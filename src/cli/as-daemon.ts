@@ -77,7 +77,7 @@ function portAlone(settings: DaemonSettings): DaemonSettings {
 }
 
 /** Milliseconds: a daemon answers within a few; what hangs must not hold a command up. */
-const ASK_TIMEOUT = 500;
+const ASK_TIMEOUT = 1_000;
 /** Room for thousands of static nodes. Bytes. */
 const MOST_BYTES = 256 * 1024;
 /** Milliseconds: a connection to loopback. */

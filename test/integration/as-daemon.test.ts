@@ -162,8 +162,8 @@ describe("where no daemon tells its settings", () => {
       },
       /answered with more than 262144 bytes/,
     ],
-    ["the answer comes a byte at a time", (_, response) => drip(response), /did not answer within 500 ms/],
-    ["no answer comes", () => {}, /did not answer within 500 ms/],
+    ["the answer comes a byte at a time", (_, response) => drip(response), /did not answer within 1000 ms/],
+    ["no answer comes", () => {}, /did not answer within 1000 ms/],
   ])("%s: it says why", async (_, answer, expected) => {
     const admin = await fakeHttp(answer);
     const { why, took } = await withoutDaemon("--admin", `127.0.0.1:${admin}`, "--port", String(await epmdPort()));

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { bareRoot } from "../support/bare-root.js";
 import { type Child, type Place, run, startChild } from "../support/child.js";
-import { findProgram } from "../support/environment.js";
+import { askingNoDaemon, findProgram } from "../support/environment.js";
 import { freePort } from "../support/free-port.js";
 import { http } from "../support/http.js";
 import { createHosts } from "../support/netns.js";
@@ -71,7 +71,7 @@ describe.concurrent.each([
   };
   const srvEpmd = (...args: readonly string[]) => {
     const [program = "", ...first] = programOf();
-    return run(program, [...first, ...args], place());
+    return run(program, [...first, ...args], { ...place(), env: askingNoDaemon(args) });
   };
   const portOf = async (daemon: Child) => Number((await daemon.waitForOutput(/"port":([0-9]+),.*"msg":"ready"/))[1]);
 

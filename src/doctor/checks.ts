@@ -9,6 +9,7 @@ import { nodeName } from "./node-name.js";
 import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
+import { peerDaemon } from "./peer-daemon.js";
 import { peerHandshake } from "./peer-handshake.js";
 import { peerHosts } from "./peer-hosts.js";
 import { peerLink } from "./peer-link.js";
@@ -39,6 +40,7 @@ export const CHECKS: readonly Check[] = [
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
   ...[
     peerRecords,
+    peerDaemon,
     peerTcp,
     peerHandshake,
     peerSize,

@@ -78,8 +78,8 @@ export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
 }
 
-/** A gateway waits a second for its relay process. Milliseconds. */
-const STATUS_TIMEOUT = 3_000;
+/** A gateway waits a second for its relay process, and a look-up takes some seconds. Milliseconds. */
+const STATUS_TIMEOUT = 5_000;
 /** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
@@ -90,19 +90,50 @@ export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
 
 /** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
 export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonReport | undefined> {
-  if (!admin) return undefined;
-  const { address, port } = admin;
   try {
-    const answer = await fetch(`http://${hostPort(address, port)}/v1/status`, {
-      signal: AbortSignal.timeout(STATUS_TIMEOUT),
-      redirect: "error",
-    });
-    const said = JSON.parse(await bounded(answer)) as Partial<DaemonReport>;
+    const said = (await askDaemon(admin, "/v1/status")) as Partial<DaemonReport>;
     const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
     return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** How the daemon finds a node. */
+export type DaemonAnswer =
+  | { readonly outcome: "found"; readonly endpoints: readonly IpPort[] }
+  | { readonly outcome: "not-found" | "unavailable"; readonly reason: string | undefined };
+
+/** How the daemon at --admin finds a node; undefined where it does not tell. It does not count as a look-up of a VM. */
+export async function resolvedByDaemon(
+  { admin }: Pick<Config, "admin">,
+  node: string,
+): Promise<DaemonAnswer | undefined> {
+  try {
+    const said = await askDaemon(admin, `/v1/resolve?node=${encodeURIComponent(node)}`);
+    const { outcome, endpoints, reason, cause } = said as Record<string, unknown>;
+    if (outcome === "found" && Array.isArray(endpoints)) return { outcome, endpoints: endpoints.filter(isPlace) };
+    if (outcome !== "not-found" && outcome !== "unavailable") return undefined;
+    const why = reason ?? cause;
+    return { outcome, reason: typeof why === "string" ? why : undefined };
+  } catch {
+    return undefined;
+  }
+}
+
+function isPlace(value: unknown): value is IpPort {
+  const { address, port } = (value ?? {}) as Record<string, unknown>;
+  return typeof address === "string" && typeof port === "number";
+}
+
+/** @throws when it does not answer with JSON in time */
+async function askDaemon(admin: Config["admin"], path: string): Promise<unknown> {
+  if (!admin) throw new Error("there is no --admin");
+  const answer = await fetch(`http://${hostPort(admin.address, admin.port)}${path}`, {
+    signal: AbortSignal.timeout(STATUS_TIMEOUT),
+    redirect: "error",
+  });
+  return JSON.parse(await bounded(answer));
 }
 
 /** @throws when the body is too long */

@@ -10,6 +10,7 @@ import { nomadApi, nomadEntry } from "./nomad.js";
 import { nomadTask } from "./nomad-task.js";
 import { peerRecords, peerTcp } from "./peer.js";
 import { peerCookie } from "./peer-cookie.js";
+import { peerDaemon } from "./peer-daemon.js";
 import { peerHandshake } from "./peer-handshake.js";
 import { peerHosts } from "./peer-hosts.js";
 import { peerLink } from "./peer-link.js";
@@ -40,6 +41,7 @@ export const CHECKS: readonly Check[] = [
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
   ...[
     peerRecords,
+    peerDaemon,
     peerTcp,
     peerHandshake,
     peerCookie,

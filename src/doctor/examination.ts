@@ -23,7 +23,16 @@ import { isGatewayItself, zoneOf } from "../resolve/beside-daemon.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { Finding } from "./core/finding.js";
-import { type DaemonReport, daemonStatus, type LocalEpmd, type LocalNode, lookAtEpmd, nodesOf } from "./local-epmd.js";
+import {
+  type DaemonAnswer,
+  type DaemonReport,
+  daemonStatus,
+  type LocalEpmd,
+  type LocalNode,
+  lookAtEpmd,
+  nodesOf,
+  resolvedByDaemon,
+} from "./local-epmd.js";
 import { type LocalVm, localVms } from "./local-vms.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
@@ -86,6 +95,8 @@ export interface Examination {
   readonly dial: (node: PublishedNode) => Promise<readonly Dialled[]>;
   /** Of the node asked about. */
   readonly resolution: () => Promise<Resolution>;
+  /** How the srv-epmd here finds it; undefined where none tells. */
+  readonly toldByDaemon: () => Promise<DaemonAnswer | undefined>;
   /** Who is at its endpoints, in their order. */
   readonly probes: () => Promise<readonly Dialled[]>;
   /** Name servers of `--dns`, and the zone that serve would have. */
@@ -102,6 +113,8 @@ export interface Check {
   readonly title: string;
   readonly run: (examination: Examination) => Promise<Finding>;
 }
+
+const LOOPBACKS = ["127.0.0.1", "::1"];
 
 /** Limits of a look-up and of a call to Consul, so that all checks end within seconds. Milliseconds. */
 const LONGEST_LOOK_UP = 4_000;
@@ -154,12 +167,16 @@ export function examine(
     localVms: local,
     peersOfAsked: async () => {
       const found = await resolution();
-      const isItself = found.outcome === "found" && found.source === "registry" ? name?.aliveName : undefined;
-      return (await local()).filter(({ node }) => node.aliveName !== isItself);
+      const places = found.outcome === "found" ? found.endpoints : [];
+      const own = [...LOOPBACKS, ...machine.addresses()];
+      const isItself = ({ aliveName, port }: LocalNode) =>
+        aliveName === name?.aliveName && places.some((place) => place.port === port && own.includes(place.address));
+      return (await local()).filter(({ node }) => !isItself(node));
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     hasCookie: cookie !== undefined,
     ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
+    toldByDaemon: once(async () => (asked && (await daemon()) ? resolvedByDaemon(config, asked.full) : undefined)),
     ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     published: once(() => publishedNodes({ config, machine, nodes, resolving })),

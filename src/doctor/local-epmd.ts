@@ -80,8 +80,8 @@ export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
 }
 
-/** The status waits for Consul, 2 s at most, and a gateway's for its relay process. Milliseconds. */
-const STATUS_TIMEOUT = 3_000;
+/** The status waits for Consul, 2 s at most, and a gateway's for its relay process; a look-up takes some seconds. Milliseconds. */
+const STATUS_TIMEOUT = 5_000;
 /** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
@@ -92,11 +92,39 @@ export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
 
 /** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
 export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonReport | undefined> {
-  if (!admin) return undefined;
-  const answer = await askHttp(admin, "/v1/status", { timeout: STATUS_TIMEOUT, limit: MOST_BYTES });
-  const said = answer.outcome === "answered" ? (record(answer.json) as Partial<DaemonReport> | undefined) : undefined;
+  const said = (await askDaemon(admin, "/v1/status")) as Partial<DaemonReport> | undefined;
   const isStatus = Array.isArray(said?.readiness?.checks) && Array.isArray(said?.nodes);
   return typeof said?.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
+}
+
+/** How the daemon finds a node. */
+export type DaemonAnswer =
+  | { readonly outcome: "found"; readonly endpoints: readonly IpPort[] }
+  | { readonly outcome: "not-found" | "unavailable"; readonly reason: string | undefined };
+
+/** How the daemon at --admin finds a node; undefined where it does not tell. It does not count as a look-up of a VM. */
+export async function resolvedByDaemon(
+  { admin }: Pick<Config, "admin">,
+  node: string,
+): Promise<DaemonAnswer | undefined> {
+  const { outcome, endpoints, reason, cause } =
+    (await askDaemon(admin, `/v1/resolve?node=${encodeURIComponent(node)}`)) ?? {};
+  if (outcome === "found" && Array.isArray(endpoints)) return { outcome, endpoints: endpoints.filter(isPlace) };
+  if (outcome !== "not-found" && outcome !== "unavailable") return undefined;
+  const why = reason ?? cause;
+  return { outcome, reason: typeof why === "string" ? why : undefined };
+}
+
+function isPlace(value: unknown): value is IpPort {
+  const { address, port } = (value ?? {}) as Record<string, unknown>;
+  return typeof address === "string" && typeof port === "number";
+}
+
+/** A JSON object that the daemon answers; undefined where none comes in time. */
+async function askDaemon(admin: Config["admin"], path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (!admin) return undefined;
+  const answer = await askHttp(admin, path, { timeout: STATUS_TIMEOUT, limit: MOST_BYTES });
+  return answer.outcome === "answered" ? record(answer.json) : undefined;
 }
 
 interface Reachability {

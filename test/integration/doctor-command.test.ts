@@ -60,7 +60,7 @@ test("doctor --all tells every check on a line, in order, with advice below what
   });
   expect(ids).toEqual(IDS);
   expect(lines.find((line) => line.startsWith("skip  peer-records"))).toMatch(
-    /ask srv-epmd doctor node@host \(also peer-tcp, peer-handshake, .*, peer-ways, peer-link\)$/,
+    /ask srv-epmd doctor node@host \(also peer-daemon, peer-tcp, .*, peer-ways, peer-link\)$/,
   );
   expect(lines[0]).toBe("ok    serve-options       serve starts with these options");
   const at = lines.indexOf(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);

@@ -6,7 +6,7 @@ import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.j
 import { examine, untilFails } from "../support/doctor.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
-import { runCli } from "../support/srv-epmd.js";
+import { runCli, startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -121,6 +121,25 @@ requirePeer(
     expect(resolved.stdout).toMatch(
       /2 VMs are called dup@svc\.service\.consul, at 10\.90\.0\.\d:\d+ and 10\.90\.0\.\d:\d+/,
     );
+  });
+
+  test("a srv-epmd here that does not find what doctor finds: what it says, and where doctor finds it", async () => {
+    await cluster.node(THERE, "seen");
+    await published("seen");
+    const [port, admin] = [14369, "127.0.0.1:19369"];
+    const blind = ["--domain", HOST, "--dns", "127.0.0.1:1", "--catalogue", "none", "--register", "none"];
+    const daemon = await startDaemon({ port, netns: cluster.host(HERE), args: [...blind, "--admin", admin] });
+    const own = ["--register", "none", "--port", String(port), "--admin", admin, "seen@svc"];
+    const { code, of } = await doctor(...own);
+    await daemon.kill();
+    expect([code, of("peer-daemon").code]).toEqual([1, "PEER_DAEMON_DIFFERS"]);
+    expect(of("peer-daemon").evidence).toMatch(
+      /does not find seen@svc\.service\.consul: no name server could answer .*; doctor finds it by \w+ at 10\.90\.0\.1:\d+/,
+    );
+    expect(of("peer-records").result).toBe("ok");
+    expect((await doctor("seen@svc")).of("peer-daemon")).toMatchObject({
+      ...{ result: "ok", evidence: expect.stringMatching(/^the srv-epmd here finds it at 10\.90\.0\.1:\d+/) },
+    });
   });
 
   test("a VM here that is stopped: by which signal, and how it goes on", async () => {

@@ -73,7 +73,7 @@ requirePeer(
     expect(code).toBe(0);
     expect(having("skip")).toEqual([
       ...["nomad-task", "own-address", "vm-links", "nomad-api", "nomad-entry", "hairpin", "peer-cookie"],
-      ...["peer-hosts", "peer-link", "mesh-upstream", "mesh-intention", "rabbitmq-streams"],
+      ...["peer-daemon", "peer-hosts", "peer-link", "mesh-upstream", "mesh-intention", "rabbitmq-streams"],
     ]);
     expect(of("registration").evidence).toMatch(
       /^node_b is registered as svc at 10\.90\.0\.2:[0-9]+ with the tag node_b$/,
@@ -134,7 +134,7 @@ requirePeer(
   test("without a node it looks at this machine alone", async () => {
     const { code, with: having, of } = await doctor();
     expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
-    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(12);
+    expect(having("skip").filter((check) => check.startsWith("peer-"))).toHaveLength(13);
     expect(of("peer-tcp").evidence).toContain("no node was named");
   });
 

@@ -1,0 +1,33 @@
+import { hostPort } from "../net/ip.js";
+import { listed } from "../text.js";
+import { fail, ok, skip } from "./core/finding.js";
+import type { Check } from "./examination.js";
+import { NOT_NAMED, UNKNOWN } from "./peer.js";
+
+export const peerDaemon: Check = {
+  id: "peer-daemon",
+  title: "the srv-epmd here, which the VMs ask, finds the node where doctor does",
+  run: async (examination) => {
+    const { asked } = examination;
+    if (!asked) return NOT_NAMED;
+    const [found, told] = await Promise.all([examination.resolution(), examination.toldByDaemon()]);
+    if (!told) return skip("no srv-epmd here tells over HTTP how it finds the node (--admin)");
+    if (found.outcome !== "found") return skip(UNKNOWN);
+    const own = found.endpoints.map((endpoint) => hostPort(endpoint));
+    if (told.outcome !== "found") {
+      const why = told.reason === undefined ? "" : `: ${told.reason}`;
+      return fail(
+        "PEER_DAEMON_DIFFERS",
+        `the srv-epmd here, which the VMs ask, does not find ${asked.full}${why}; doctor finds it by ${found.source} at ${listed(own)}`,
+        "give serve the options and the environment with which doctor finds it, and restart it: serve-options shows what differs",
+      );
+    }
+    const places = told.endpoints.map((endpoint) => hostPort(endpoint));
+    if (places.some((place) => own.includes(place))) return ok(`the srv-epmd here finds it at ${listed(places)}`);
+    return fail(
+      "PEER_DAEMON_DIFFERS",
+      `the srv-epmd here leads VMs to ${listed(places)}, and doctor finds ${asked.full} by ${found.source} at ${listed(own)}`,
+      "give serve and doctor the same options and environment: serve-options shows what differs; a node that moved a moment ago is found by both within seconds",
+    );
+  },
+};

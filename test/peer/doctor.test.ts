@@ -356,7 +356,7 @@ requirePeer(
       await cluster.node(HERE, "node_b");
       await published("node_b");
       // node_b here has a long name.
-      expect([code, of("peer-handshake").result]).toEqual([0, "warn"]);
+      expect([code, of("peer-handshake").result, of("node-name").code]).toEqual([1, "warn", "HOST_DIFFERS"]);
       expect(of("peer-handshake").evidence).toMatch(
         /^shorty here: a short name \(-sname\), and node_a@svc\.service\.consul is a long one: short and long names never connect; .*is node_a@svc/,
       );

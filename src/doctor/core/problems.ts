@@ -81,7 +81,7 @@ export const PROBLEMS = {
   RESOLVER_REFUSES: root,
   RESOLVER_FOREIGN: root,
   /** Those of the srv-epmd here, which has others than doctor. */
-  RESOLVER_DAEMON: root,
+  RESOLVER_DAEMON: after(...OPTIONS),
 
   NOMAD_API: root,
   NOMAD_NO_INSTANCE: root,

@@ -41,12 +41,12 @@ agent() {
   ip link set dev "$name" master bridge up
   if [[ -z ${server:-} ]]; then consul=(-dev) server=$address; fi
   consul+=(-node="$name" -bind="$address" -retry-join="$server" -retry-interval=1s -log-level=err)
-  on "$name" consul agent "${consul[@]}" >"/run/consul-$name.log" &
+  background "/run/consul-$name.log" on "$name" consul agent "${consul[@]}"
 }
 
 # serve MACHINE FLAG...
 serve() {
-  on "$1" srv-epmd serve "${@:2}" 2>"/run/srv-epmd-$1.log" &
+  background "/run/srv-epmd-$1.log" on "$1" srv-epmd serve "${@:2}"
 }
 
 # are_up MACHINE...

@@ -13,7 +13,7 @@ declare -A machine_of
 # node MACHINE NODE FLAG...: it is there when this returns
 node() {
   local machine=$1 node=$2
-  on "$machine" erl -name "$node" -setcookie example -noinput "${@:3}" >"/run/$node.log" 2>&1 &
+  background "/run/$node.log" on "$machine" erl -name "$node" -setcookie example -noinput "${@:3}"
   machine_of[$node]=$machine
   eventually evaluate "$node" ok
 }

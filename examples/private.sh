@@ -24,10 +24,34 @@ if [[ ${MACHINES:-} != private ]]; then
   MACHINES=private exec unshare "${flags[@]}" bash "$0" "$@"
 fi
 unset "${!SRV_EPMD_@}" "${!CONSUL_@}"
-trap 'exit 130' INT TERM
-# Nothing is left to look at afterwards.
-trap '[[ $? =~ ^(0|130)$ ]] || tail -n 5 /run/{,example/}*.log >&2 2>/dev/null || :' EXIT
 mount -t tmpfs tmpfs /run
+trap ': >/run/over; exit 130' INT TERM
+trap at_end EXIT
+# A VM that fails would leave it in the folder from which this was started.
+export ERL_CRASH_DUMP=/dev/null
+
+# background LOG COMMAND...: when it ends with an error, so does the example
+background() { { "${@:2}" >"$1" 2>&1 || failed $? "${@:2}"; } & }
+
+# failed CODE COMMAND...: ends what the script waits for, and so the script. What was killed was meant to end.
+failed() {
+  [[ $1 -lt 128 && ! -e /run/over ]] || return 0
+  echo "$BASHPID" >/run/over
+  echo "ended with $1: ${*:2}" >&2
+  # All processes of the namespace but this one and the script, which may be about to start the next.
+  while kill -- -1; do sleep 0.05; done
+}
+
+# Nothing is left to look at afterwards.
+at_end() {
+  local code=$?
+  if [[ -s /run/over ]]; then
+    code=1
+    { kill -9 "$(</run/over)" && wait "$(</run/over)"; } 2>/dev/null || :
+  fi
+  [[ $code =~ ^(0|130)$ ]] || tail -n 5 /run/{,example/}*.log >&2 2>/dev/null || :
+  exit "$code"
+}
 resolver=$(readlink -m /etc/resolv.conf)
 [[ -e $resolver ]] || { mkdir -p "${resolver%/*}" && touch "$resolver"; }
 echo 'nameserver 127.0.0.1' >/run/resolv.conf

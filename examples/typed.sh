@@ -14,6 +14,8 @@ type_readme() {
   mapfile -t commands < <(awk '/^```/ { shown = $0 == "```console" } shown && sub(/^[$] /, "")' README.md)
   for command in "${commands[@]}"; do
     echo "$ $command"
+    # What is started in the background may fail, and what follows would wait for it.
+    [[ $command != *' &' ]] || command="{ ${command%&} || failed \$? ${command@Q}; } &"
     eval "$command"
   done
 }

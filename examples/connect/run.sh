@@ -43,7 +43,7 @@ are_up "${names[@]}"
 for i in 0 1 2; do
   registration "$i" >"/run/svc-${names[i]}.hcl"
   on "${names[i]}" consul services register "/run/svc-${names[i]}.hcl" >/dev/null
-  on "${names[i]}" consul connect proxy -sidecar-for "svc-${names[i]}" >"/run/proxy-${names[i]}.log" 2>&1 &
+  background "/run/proxy-${names[i]}.log" on "${names[i]}" consul connect proxy -sidecar-for "svc-${names[i]}"
 done
 for name in b c; do on a srv-epmd wait "$name@svc" --mesh --domain svc >/dev/null; done
 show a srv-epmd resolve b@svc c@svc --mesh --domain svc

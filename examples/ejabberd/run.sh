@@ -34,7 +34,7 @@ done
 are_up e1 e2
 
 say "a node on each"
-for name in e1 e2; do ejabberdctl "$name" foreground >"/run/$name.out" & done
+for name in e1 e2; do background "/run/$name.log" ejabberdctl "$name" foreground; done
 for name in e1 e2; do ctl "$name" started; done
 show e1 srv-epmd names --match '*@ej'
 

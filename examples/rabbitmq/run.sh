@@ -21,7 +21,7 @@ rabbitmq() {
 
 # Any port will do; the others learn it from Consul.
 broker() {
-  RABBITMQ_DIST_PORT=$(shuf -i 20000-29999 -n 1) rabbitmq "$1" rabbitmq-server >"/run/$1.log" 2>&1 &
+  RABBITMQ_DIST_PORT=$(shuf -i 20000-29999 -n 1) background "/run/$1.log" rabbitmq "$1" rabbitmq-server
 }
 
 rabbitmqctl() {

@@ -26,6 +26,7 @@ interface Value {
 export function createExposition(metrics: Metrics, read: () => Promise<Readings>): Exposition {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  hideUnsampled(registry);
   let readings: Readings = {};
   for (const name of Object.keys(METRICS) as MetricName[]) {
     const { type, help } = METRICS[name];
@@ -46,6 +47,30 @@ export function createExposition(metrics: Metrics, read: () => Promise<Readings>
       return registry.metrics();
     },
   };
+}
+
+/** Of the event loop's delay: `nodejs_eventloop_lag_min_seconds`, but not `nodejs_eventloop_lag_seconds`. */
+const DELAY = /^nodejs_eventloop_lag_[a-z0-9]+_seconds$/;
+/** What Node's histogram gives as its least value while it has none: 2^63 - 1 ns, in seconds. */
+const UNSAMPLED = 9_223_372_036;
+
+/**
+ * Leaves the statistics of the event loop's delay out of a scrape between whose begin and the one before, or the first
+ * request, nothing was sampled: the library gives 292 years and NaN then.
+ */
+function hideUnsampled(registry: Registry): void {
+  const statistics = registry.getMetricsAsArray().flatMap(({ name }) => {
+    const metric = DELAY.test(name) ? registry.getSingleMetric(name) : undefined;
+    return metric ? [{ metric, read: metric.get.bind(metric) }] : [];
+  });
+  const readLeast = statistics[0]?.read;
+  for (const { metric, read } of statistics) {
+    metric.get = async () => {
+      const [own, least] = [await read(), await readLeast?.()];
+      const isSampled = least?.values.some(({ value }) => value < UNSAMPLED);
+      return isSampled ? own : { ...own, values: [] };
+    };
+  }
 }
 
 function valuesOf(name: MetricName, series: readonly Series[]): Value[] {

@@ -25,9 +25,9 @@ const HEALTH: ReadonlySet<string | undefined> = new Set(["/livez", "/readyz"]);
 const IDLE = 60_000;
 /** A request is written in one piece; Prometheus sends the next one up to a minute later. */
 const LIMITS: TurnLimits = { first: 10_000, next: IDLE + 10_000 };
-/** Nothing from other sites, nothing inline, and no frame of another page. */
+/** Nothing from other sites, nothing inline, no form to elsewhere, and no frame of another page. */
 export const POLICY =
-  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const ALL_IN_USE = `all connections are in use: only ${[...HEALTH].join(" and ")} are answered`;
 /** In every response. */

@@ -1,6 +1,8 @@
 import { hostPort } from "../net/ip.js";
 import type { RelayState } from "../relay/wire/protocol.js";
+import { type FoundLookUps, findLookUps } from "./core/recent-look-ups.js";
 import type { ReadyCheck, Status } from "./core/status.js";
+import { clusterSection } from "./page/cluster.js";
 import {
   age,
   bytes,
@@ -18,8 +20,10 @@ import {
   table,
   timeOfDay,
 } from "./page/html.js";
-import { lookUpSection, pictureSection } from "./page/look-ups.js";
-import { aliveNodes, clusterSection, leftEntries } from "./page/nodes.js";
+import { lookUpSection } from "./page/look-ups.js";
+import { aliveNodes, leftEntries } from "./page/nodes.js";
+import { problemSection, readinessPill } from "./page/problems.js";
+import { agedTone, lastAnswer, type Silence, silences } from "./page/silence.js";
 
 /** Two nodes and the line between them. */
 const ICON =
@@ -27,15 +31,17 @@ const ICON =
 
 /**
  * The status page. It is complete without JavaScript; with it, page.client.js fetches the page again when something has
- * happened and replaces what has changed. @param now milliseconds since the epoch
+ * happened and replaces what has changed.
+ * @param now milliseconds since the epoch
+ * @param found the look-ups to show; those of the status unless given
  */
-export function renderPage(status: Status, now: number): string {
-  const { version, hostName, lookUps } = status;
+export function renderPage(status: Status, now: number, found: FoundLookUps = allOf(status)): string {
+  const { version, hostName } = status;
   return html`<!DOCTYPE html>
 <html lang="en" data-version="${version}">
 <head>
 <meta charset="utf-8">
-<title>${status.readiness.ready ? "" : "not ready: "}srv-epmd at ${hostName}</title>
+<title>${titlePrefix(status)}srv-epmd at ${hostName}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="${ICON}">
@@ -45,77 +51,102 @@ export function renderPage(status: Status, now: number): string {
 <body>
 <header>
 <h1><span>srv-epmd</span> <b>${hostName}</b> <small>${version}</small></h1>
-${readiness(status)}
+<p id="readiness">${readinessPill(status)}</p>
 <p id="live"><span id="live-word" role="status">as loaded</span> <span id="as-of">${timeOfDay(now)}</span></p>
 <noscript><p>Without JavaScript the page does not update itself: reload it.</p></noscript>
 </header>
 <main>
-${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${clusterSection(status, now)}${pictureSection(lookUps, now)}${lookUpSection(status, now)}${relaySection(status, now)}</main>
+${problemSection(status, now)}${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${clusterSection(status, now)}${relaySection(status, now)}${lookUpSection(status, found, now)}</main>
 </body>
 </html>
 `.text;
 }
 
-const CHECKS: Record<ReadyCheck["name"], string> = {
-  stopping: "stopping",
-  node: "node",
-  gateway: "gateway",
-  consul: "Consul",
-  published: "published",
-  nomad: "Nomad",
-  entry: "entry in Nomad",
-};
-
-function readiness({ readiness: { ready } }: Status): Markup {
-  return html`<p id="readiness">${ready ? pill("good", "ready") : pill("bad", "not ready")}</p>`;
+function allOf({ lookUps }: Status): FoundLookUps {
+  return findLookUps(lookUps, { text: "", kind: "all" });
 }
 
-/** What this daemon is, where it answers, and why it is not ready. */
+function titlePrefix({ readiness, problems }: Status): string {
+  if (!readiness.ready) return "not ready: ";
+  return problems.length === 0 ? "" : `${counted(problems.length, "problem")}: `;
+}
+
+/** In words, when a condition of readiness is met, and when it is not. */
+const CHECKS: Record<ReadyCheck["name"], readonly [met: string, failed: string]> = {
+  stopping: ["running", "stopping"],
+  node: ["a node is here", "no node is here"],
+  gateway: ["relay process answers", "relay process does not answer"],
+  consul: ["Consul answers", "Consul does not answer"],
+  published: ["nodes are in Consul", "nodes are missing in Consul"],
+  nomad: ["Nomad answers", "Nomad does not answer"],
+  entry: ["nodes are in Nomad", "nodes are missing in Nomad"],
+};
+
+/** What this daemon is, where it answers, and what its readiness depends on. */
 function overview(status: Status, now: number): Markup {
-  const { epmd, dns, consul, nomad, followed, domains, readiness, since } = status;
-  const failed = readiness.checks.filter(({ ok }) => !ok);
+  const { epmd, dns, consul, nomad, followed, domains, resolver, readiness, since } = status;
+  const { consul: consulSilence, nomad: nomadSilence } = silences(status);
+  const silenceOf: Partial<Record<ReadyCheck["name"], Silence | undefined>> = {
+    ...{ consul: consulSilence, published: consulSilence, nomad: nomadSilence, entry: nomadSilence },
+  };
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
-    .map(({ name, ok }) => html`${pill(ok ? "good" : "bad", CHECKS[name])} `);
+    .map(({ name, ok }) => {
+      const [met, failed] = CHECKS[name];
+      return html`${ok ? pill(agedTone("good", silenceOf[name]), met) : pill("bad", failed)} `;
+    });
   const facts: readonly (readonly [title: string, content: Content])[] = [
     ["EPMD", html`port ${code(epmd.port)} at ${fewOf(epmd.addresses.map(ipOf), 6)}`],
     ["Up for", age(Date.parse(since), now)],
     ["Domains", domains.length === 0 ? undefined : fewOf(domains, 6)],
-    ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul)],
-    ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers)}`],
-    ["Catalogue", followedWords(followed)],
+    ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul, consulSilence, now)],
+    ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers, nomadSilence, now)}`],
+    ["Followed", followedWords(followed)],
+    ["Name servers", resolverWords(resolver)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
     ["Readiness", checks.length === 0 ? undefined : checks],
   ];
   const shown = facts.filter(([, content]) => content !== undefined);
-  return html`<section id="overview" aria-label="This daemon">
-${failed.length > 0 ? reasons(failed) : undefined}
+  return html`<section id="overview" aria-label="This srv-epmd">
 <dl>${shown.map(([title, content]) => html`<div><dt>${title}</dt><dd>${content}</dd></div>\n`)}</dl>
 </section>
 `;
 }
 
-function reasons(failed: readonly ReadyCheck[]): Markup {
-  const lines = failed.map(({ name, reason }) => html`<li><b>${CHECKS[name]}</b>: ${reason ?? "not met"}</li>`);
-  return html`<div class="notice"><p>Not ready (${counted(failed.length, "reason")}):</p><ul>${lines}</ul></div>`;
+function consulWords(
+  { url, publishes, answers }: Status["consul"],
+  silence: Silence | undefined,
+  now: number,
+): Content {
+  if (publishes) return html`${code(url)} ${answersPill(answers, silence, now)}`;
+  const quiet = html`<span class="quiet">nothing is published</span>`;
+  return silence ? html`${code(url)} ${answersPill(answers, silence, now)} ${quiet}` : quiet;
 }
 
-function consulWords({ url, publishes, answers }: Status["consul"]): Content {
-  if (!publishes) return html`<span class="quiet">nothing is published</span>`;
-  return html`${code(url)} ${answersPill(answers)}`;
-}
-
-function answersPill(answers: boolean): Markup {
-  return answers ? pill("good", "answers") : pill("bad", "does not answer");
+function answersPill(answers: boolean, silence: Silence | undefined, now: number): Markup {
+  if (silence) return html`${pill("bad", "does not answer")} ${lastAnswer(silence, now)}`;
+  return answers ? pill("good", "answers") : pill("quiet", "not asked yet");
 }
 
 /** How many services are followed, and whether the catalogue tells of their changes; undefined while none is. */
 function followedWords(followed: Status["followed"]): Content {
   if (followed.length === 0) return undefined;
   const silent = followed.filter(({ state }) => state !== "current").length;
-  const state = silent === 0 ? pill("good", "current") : pill("doubtful", `${silent} not current`);
-  return html`${counted(followed.length, "service")} followed ${state}`;
+  const state = silent === 0 ? pill("good", "up to date") : pill("doubtful", `${silent} not up to date`);
+  return html`${counted(followed.length, "service")} ${state}`;
+}
+
+/** Whether the name servers know the domains; undefined where none is left to them. */
+function resolverWords(resolver: Status["resolver"]): Content {
+  if (resolver.length === 0) return undefined;
+  const unknown = resolver.filter(({ state }) => state === "unknown").length;
+  if (unknown > 0)
+    return pill("bad", resolver.length === 1 ? "do not know it" : `do not know ${counted(unknown, "domain")}`);
+  const agent = resolver.find(({ state }) => state === "agent")?.agent;
+  // They are asked now and then: no green, which is for what is known of this moment.
+  if (agent === undefined) return resolver.length === 1 ? "know the domain" : "know the domains";
+  return html`Consul's agent ${code(agent)}`;
 }
 
 /** The relays of the gateway; nothing without a relay process. */

@@ -1,3 +1,4 @@
+import type { ToldSettings } from "../config/told.js";
 import { ValueError } from "../config/values.js";
 import { refusedName } from "../epmd/look-up.js";
 import type { Peer } from "../epmd/peer.js";
@@ -6,6 +7,8 @@ import { namePattern, parseNodeName } from "../names/node-name.js";
 import { resolutionObject } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import { printable, printableJson } from "../text.js";
+import { version } from "../version.js";
+import { lookUpFilter } from "./core/recent-look-ups.js";
 import type { Exposition } from "./exposition.js";
 import { renderPage } from "./page.js";
 import type { DaemonStatus } from "./status.js";
@@ -55,7 +58,10 @@ export function createRoutes({
   onReadyAsked,
 }: RouteDeps): Record<string, Route> {
   return {
-    "/": async () => ({ status: 200, type: HTML, body: renderPage(await status.all(), Date.now()) }),
+    "/": async ({ query }) => {
+      const all = await status.all();
+      return { status: 200, type: HTML, body: renderPage(all, Date.now(), status.lookUps(lookUpFilter(query))) };
+    },
     "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).css }),
     "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).script }),
     "/livez": () => text(200, "alive"),
@@ -68,7 +74,16 @@ export function createRoutes({
       const { contentType, text: body } = await exposition();
       return { status: 200, type: contentType, body: await body() };
     },
-    "/v1/status": async () => json(200, await status.all()),
+    "/v1/status": async ({ peer }) => {
+      const { settings, ...all } = await status.all();
+      return json(200, peer.local ? { ...all, settings } : all);
+    },
+    // Apart from the status, which waits for Consul.
+    "/v1/settings": ({ peer }) => {
+      if (!peer.local) return text(403, `only local peers are told the settings (--allow ${peer.address})`);
+      const told: ToldSettings = { version, epmd: { port: status.epmdPort }, ...status.settings() };
+      return json(200, told);
+    },
     "/v1/nodes": async () => json(200, await status.nodes()),
     "/v1/cluster": async ({ query, peer, forUnknownPage }) => {
       const match = query.get("match");

@@ -1,36 +1,37 @@
 import type { FollowedStatus } from "../catalogue/core/backend.js";
-import type { ClusterNode } from "../catalogue/core/instances.js";
-import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
-import type { Config } from "../config/config.js";
-import type { ConsulSide } from "../consul/side.js";
+import { settingsToTell, type ToldSettings } from "../config/told.js";
 import type { Registry } from "../epmd/core/registry.js";
-import { describeError } from "../errors.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { qualifiedDomain } from "../names/domains.js";
-import { nodesInCatalogues } from "../nomad/cluster.js";
 import type { NomadEntries, NomadStanding } from "../nomad/entries.js";
-import { type NomadSide, nomadUrl } from "../nomad/side.js";
-import type { Machine } from "../os/machine.js";
+import { nomadUrl } from "../nomad/side.js";
+import { instanceOf } from "../publish/core/publication.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
 import type { RelayStatus } from "../relay/wire/protocol.js";
+import type { KnownDomains } from "../resolve/known-domains.js";
 import { version } from "../version.js";
+import { ClusterListing, type Listing, type ListingDeps } from "./cluster-listing.js";
+import { problemsOf } from "./core/problems.js";
+import {
+  type FoundLookUps,
+  findLookUps,
+  type LookUpFilter,
+  type RecentLookUps,
+  SHOWN,
+} from "./core/recent-look-ups.js";
 import {
   type Cluster,
   type LeftEntry,
   type LocalNode,
   type Readiness,
-  type RecentLookUps,
   readinessOf,
   type Status,
+  type Trouble,
 } from "./core/status.js";
 
-export interface StatusDeps {
-  readonly config: Config;
-  readonly machine: Machine;
+export interface StatusDeps extends ListingDeps {
   readonly registry: Registry;
-  readonly consul: ConsulSide;
-  readonly nomad: NomadSide;
   /** Undefined where no `--domain` is in Nomad's catalogue. */
   readonly entries: NomadEntries | undefined;
   /** Nodes are published into Consul. */
@@ -38,57 +39,79 @@ export interface StatusDeps {
   readonly epmd: Status["epmd"];
   readonly dns: Status["dns"];
   readonly gateway: Gateway | undefined;
+  /** How the name servers stand to the domains; undefined in a mesh. */
+  readonly resolver: Pick<KnownDomains, "states" | "standIn"> | undefined;
   readonly recent: RecentLookUps;
   readonly isStopping: () => boolean;
   /** When the daemon started. */
   readonly since: Date;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
 }
 
-/** For one call of the agent, milliseconds: the page waits no longer for a part of it. */
-const CLUSTER_TIMEOUT = 2_000;
-/** How long an answer of Consul is used, milliseconds: open pages ask again with every event. */
-const CLUSTER_LIFETIME = 1_000;
-
-type Published = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "code" | "elsewhere">;
+type Published = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "code" | "advice" | "elsewhere">;
 
 /** The status of the daemon, whole or in parts. */
 export class DaemonStatus {
   readonly #deps: StatusDeps;
-  #cluster: { readonly pending: Promise<Cluster>; readonly until: number } | undefined;
+  readonly #listing: ClusterListing;
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
+    this.#listing = new ClusterListing(deps);
   }
 
   async all(): Promise<Status> {
-    const { config, machine, epmd, dns, recent, publishes, entries, since } = this.#deps;
-    const [readiness, { nodes, left }, registrar, cluster, relays] = await Promise.all([
+    const { config, machine, epmd, dns, resolver, recent, since, now } = this.#deps;
+    const [readiness, { nodes, left }, registrar, listing, relays] = await Promise.all([
       this.readiness(),
       this.nodes(),
       this.#registrar(),
-      this.cluster(),
+      this.#listing.now(),
       this.relays(),
     ]);
-    return {
+    const lookUps = recent.list();
+    const status = {
       version,
       hostName: machine.hostName,
+      instance: instanceOf(config, { hostName: machine.hostName, port: epmd.port }),
       since: since.toISOString(),
       epmd,
       dns,
-      consul: { url: config.consul, publishes, answers: registrar?.agentAnswers ?? false },
-      nomad: entries && { url: nomadUrl(config), answers: entries.trouble === undefined },
+      consul: this.#consul(registrar, listing),
+      nomad: this.#nomad(listing),
       domains: config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
       mesh: isMeshed(config),
+      settings: this.settings(),
+      resolver: resolver?.states() ?? [],
       readiness,
       nodes,
       left,
-      cluster,
+      cluster: listing.cluster,
       followed: this.followed(),
-      lookUps: recent.list(),
+      lookUps: lookUps.slice(0, SHOWN),
       relays,
     };
+    return { ...status, problems: problemsOf({ status, lookUps, now: now() }) };
+  }
+
+  /** Among all that are kept; `all` has the last ones only. */
+  lookUps(filter: LookUpFilter): FoundLookUps {
+    return findLookUps(this.#deps.recent.list(), filter);
+  }
+
+  get epmdPort(): number {
+    return this.#deps.epmd.port;
+  }
+
+  /** The daemon's options as they are in use. */
+  settings(): Pick<ToldSettings, "options" | "withheld"> {
+    const { config, epmd, dns, resolver } = this.#deps;
+    const standIn = resolver?.standIn();
+    return settingsToTell(config, {
+      port: epmd.port,
+      dnsListen: dns.embedded,
+      gatewayListen: dns.gateway,
+      dns: standIn === undefined ? [] : [standIn],
+    });
   }
 
   async readiness(): Promise<Readiness> {
@@ -102,7 +125,7 @@ export class DaemonStatus {
       consul: publishes
         ? {
             started: registrar !== undefined,
-            trouble: registrar?.agentTrouble,
+            trouble: registrar?.agent.trouble,
             missing: (registrar?.status() ?? [])
               .filter((status) => isMissing(status) && !status.isBeyondLimit)
               .map(({ name, reason, lastError }) => ({ name, reason: reason ?? lastError })),
@@ -127,7 +150,7 @@ export class DaemonStatus {
           ...{ name: aliveName, port, creation, family, origin, since: new Date(since).toISOString() },
           ...(address !== undefined && { address }),
           ...(inNomad(entries?.standing(node), entries?.trouble) ??
-            inConsul(statuses?.get(aliveName), publishes, registrar?.agentTrouble)),
+            inConsul(statuses?.get(aliveName), publishes, registrar?.agent.trouble)),
         };
       }),
       left: (standing ?? [])
@@ -147,49 +170,61 @@ export class DaemonStatus {
     return [consul, nomad].flatMap(({ catalogue }) => catalogue?.status() ?? []);
   }
 
-  /** What the page shows and no event reports, as text to compare. */
+  /** What the page shows and no event reports, as text to compare. While an agent is silent it changes each second. */
   async standing(): Promise<string> {
-    const { readiness, nodes, left, cluster, followed, relays } = await this.all();
-    const inCluster = cluster.outcome === "listed" ? cluster.nodes.map(({ age: _, ...node }) => node) : cluster;
+    const { readiness, problems, nodes, left, cluster, followed, relays, consul, nomad, resolver } = await this.all();
+    const listed = cluster.outcome === "listed" ? cluster.nodes : cluster.outcome === "unavailable" ? cluster.last : [];
+    const inCluster = JSON.stringify([cluster.outcome, listed], (key, value) => (key === "age" ? undefined : value));
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
-    return JSON.stringify([readiness, nodes, left, inCluster, followed, links]);
+    const now = this.#deps.now();
+    const silences = [consul, nomad].map((one) => {
+      const { trouble, answeredAt } = one ?? {};
+      return trouble && answeredAt !== undefined && Math.floor((now - Date.parse(answeredAt)) / 1000);
+    });
+    return JSON.stringify([readiness, problems, nodes, left, inCluster, followed, links, silences, resolver]);
   }
 
   /** The nodes of the services of `--domain`. Never rejects. */
-  cluster(): Promise<Cluster> {
-    const now = performance.now();
-    if (!this.#cluster || this.#cluster.until <= now) {
-      this.#cluster = { pending: this.#askCluster(), until: now + CLUSTER_LIFETIME };
-    }
-    return this.#cluster.pending;
+  async cluster(): Promise<Cluster> {
+    return (await this.#listing.now()).cluster;
   }
 
-  /** The nodes in Consul or Nomad that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, NomadError, ValueError */
-  async matching(
-    pattern: string,
-  ): Promise<{ readonly catalogue: AskedService["catalogue"]; readonly nodes: readonly ClusterNode[] }> {
-    const { config, machine } = this.#deps;
-    const asked = serviceOfPattern(pattern, config, machine.names);
-    return { catalogue: asked.catalogue, nodes: await this.#inCatalogues([asked]) };
+  /** As ClusterListing.matching. */
+  matching(pattern: string): ReturnType<ClusterListing["matching"]> {
+    return this.#listing.matching(pattern);
   }
 
-  async #askCluster(): Promise<Cluster> {
-    const { domain, consulDomain } = this.#deps.config;
-    const known = domain.filter((rule) => readService(qualifiedDomain(rule.domain, consulDomain), consulDomain));
-    if (known.length === 0) return { outcome: "none", reason: `no --domain is a service under ${consulDomain}` };
-    const services = servicesOfDomains({ domain: known, consulDomain });
-    const patterns = services.map(({ glob, host }) => `${glob.pattern}@${host}`);
-    try {
-      return { outcome: "listed", patterns, nodes: await this.#inCatalogues(services) };
-    } catch (error) {
-      return { outcome: "unavailable", cause: describeError(error) };
-    }
+  /** What the publication knows of the agent, and what the listing of the cluster has shown since. */
+  #consul(registrar: Registrar | undefined, listing: Listing): Status["consul"] {
+    const { config, publishes, entries, now } = this.#deps;
+    const trouble = registrar?.agent.troubleSaid ?? troubleWith("consul", listing);
+    const answeredAt = registrar?.agent.answeredAt;
+    const published = answeredAt === undefined ? undefined : now() - (performance.now() - answeredAt);
+    const at = latest(published, entries ? undefined : this.#listing.listedAt);
+    return {
+      ...{ url: config.consul, publishes, answers: registrar !== undefined && trouble === undefined },
+      ...(trouble && { trouble }),
+      ...(at !== undefined && { answeredAt: at }),
+    };
   }
 
-  async #inCatalogues(services: readonly AskedService[]): Promise<ClusterNode[]> {
-    const { config, consul, nomad, now } = this.#deps;
-    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: CLUSTER_TIMEOUT, now: now() };
-    return nodesInCatalogues(services, deps);
+  /** Undefined where no `--domain` is in Nomad's catalogue. */
+  #nomad(listing: Listing): Status["nomad"] {
+    const { config, entries, nomad, now } = this.#deps;
+    if (!entries) return undefined;
+    const reason = entries.trouble;
+    const trouble = reason === undefined ? troubleWith("nomad", listing) : { code: "NOMAD_SILENT", reason };
+    // A query that is held says that nothing has changed, but not once another call has failed.
+    const told = (nomad.catalogue?.status() ?? []).flatMap(({ state, brokenSeconds }) => {
+      if (brokenSeconds !== undefined) return now() - brokenSeconds * 1000;
+      return state === "current" && !trouble ? now() : [];
+    });
+    const at = latest(...told, this.#listing.listedAt);
+    return {
+      ...{ url: nomadUrl(config), answers: trouble === undefined },
+      ...(trouble && { trouble }),
+      ...(at !== undefined && { answeredAt: at }),
+    };
   }
 
   #missingInNomad(entries: NomadEntries): { readonly name: string; readonly reason: string | undefined }[] {
@@ -204,13 +239,23 @@ export class DaemonStatus {
   }
 }
 
+function troubleWith(agent: "consul" | "nomad", { trouble }: Listing): Trouble | undefined {
+  return trouble?.of === agent ? { code: trouble.code, reason: trouble.reason } : undefined;
+}
+
+/** The latest of some moments, ISO 8601. */
+function latest(...moments: readonly (number | undefined)[]): string | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : new Date(Math.max(...known)).toISOString();
+}
+
 /** Undefined for a node that is not meant to be in Nomad's catalogue. @param trouble why Nomad does not tell what it has */
 function inNomad(standing: NomadStanding | undefined, trouble: string | undefined): Published | undefined {
   if (!standing) return undefined;
   switch (standing.state) {
     case "not-in-nomad": {
       const { code, reason, advice } = standing.fault;
-      return { publication: "not-in-nomad", serviceIds: [], code, reason: `${reason}; ${advice}` };
+      return { publication: "not-in-nomad", serviceIds: [], code, reason, advice };
     }
     case "unknown":
       return { publication: "unknown", serviceIds: [], ...(trouble !== undefined && { reason: trouble }) };
@@ -223,11 +268,13 @@ function inNomad(standing: NomadStanding | undefined, trouble: string | undefine
 function inConsul(status: NameStatus | undefined, publishes: boolean, trouble: string | undefined): Published {
   if (!status) return { publication: publishes ? "unknown" : "off", serviceIds: [] };
   const { serviceIds, elsewhere } = status;
+  const code = isMissing(status) ? status.code : undefined;
   const reason = status.reason ?? (isMissing(status) ? (status.lastError ?? trouble) : undefined);
   return {
     publication: publicationOf(status, trouble),
     serviceIds,
     ...(reason !== undefined && { reason }),
+    ...(code !== undefined && { code }),
     ...(elsewhere.length > 0 && { elsewhere }),
   };
 }

@@ -5,9 +5,12 @@
 %%
 %%   ERL_DIST_PORT         port to listen on; helpers take another one, and so does a node when a node here has the port
 %%   SRV_EPMD_ADDRESS      a srv-epmd on another address than the loopbacks; it must --allow this machine
-%%   SRV_EPMD_CONNECT      pattern such as *@svc.service.consul: keep connected to every node that matches
+%%   SRV_EPMD_CONNECT      pattern such as *@svc.service.consul, or several with commas between them: keep connected to
+%%                         every node that matches one of them
 %%   SRV_EPMD_WAIT         how long a node waits at its start for a srv-epmd that is not up yet: 10s unless given, 0 for not at all
 %%   SRV_EPMD_LOG=debug    log each call and its result
+%%
+%% A value that none of these can have ends the start of the node.
 -module(srv_epmd).
 
 -export([start_link/0, names/1, register_node/2, register_node/3, port_please/2, port_please/3, address_please/3,
@@ -35,6 +38,10 @@
 -define(WAIT, "10s").
 -define(LONGEST_WAIT, 3600000).
 -define(ATTEMPT_PAUSE, 100).
+%% Characters of a value that are shown: the reason why a start ends is an atom, which has room for 255.
+-define(SHOWN, 100).
+%% Of SRV_EPMD_LOG, as of OTP's logger; each of them is above debug.
+-define(OTHER_LEVELS, ["info", "notice", "warning", "error", "critical", "alert", "emergency", "none"]).
 
 start_link() ->
     persistent_term:get(?MODULE, undefined) =:= undefined andalso persistent_term:put(?MODULE, atomics:new(3, [])),
@@ -47,48 +54,39 @@ register_node(Name, Port) ->
     register_node(Name, Port, inet_tcp).
 
 register_node(Name, Port, Driver) ->
-    Result = case longest_wait(text(Name)) of
-                 {ok, Longest} -> register_within(Longest, Name, Port, Driver);
-                 Unfit -> Unfit
+    Result = case unfit_variables(text(Name), Driver) of
+                 [] -> with_fault_of_ipv6(register_within(longest_wait(text(Name)), Name, Port, Driver), Driver);
+                 [First | _] -> {error, {said, First}}
              end,
     case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
-        {{ok, _}, Pattern} when Pattern =/= "" ->
+        {{ok, _}, Patterns} when Patterns =/= "" ->
             %% Linked to the caller, net_kernel: the connector ends when distribution stops, and starts again when
             %% distribution starts again.
-            is_own_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Pattern}});
+            is_own_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Patterns}});
         _ -> ok
     end,
     debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
 
 register_once(Name, Port, Driver) ->
-    Size = tuple_size(loopback(Driver)),
-    case {whereis(?MODULE), sidecar(Driver)} of
-        {undefined, _} -> erl_epmd:register_node(Name, Port, Driver);
-        {Pid, {Address, _}} when tuple_size(Address) =:= Size ->
-            gen_server:call(Pid, {register, text(Name), Port}, infinity);
-        %% A registration over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
-        _ -> {error, {unfit, maps:get(Size, #{4 => "IPv4", 8 => "IPv6"})}}
+    case whereis(?MODULE) of
+        undefined -> erl_epmd:register_node(Name, Port, Driver);
+        Pid -> gen_server:call(Pid, {register, text(Name), Port}, infinity)
     end.
 
 %% net_kernel prints the reason when the boot fails; other log lines are lost by then. An atom is printed on one line.
 readable({error, Reason} = Error, Driver) when Reason =/= duplicate_name, Reason =/= already_registered ->
-    Address = os:getenv("SRV_EPMD_ADDRESS", ""),
-    Allow = [", and --allow this machine" || Address =/= ""],
+    Allow = [", and --allow this machine" || os:getenv("SRV_EPMD_ADDRESS", "") =/= ""],
     Said = case Reason of
-               {unfit, Family} ->
-                   Must = "must be an address of the family of -proto_dist, ~s here; it is ~ts",
-                   format("srv_epmd: SRV_EPMD_ADDRESS " ++ Must, [Family, string:slice(Address, 0, 100)]);
-               {no_time, Text} ->
-                   Must = "must be a time such as 500ms, 10s or 2m, at most 1h, or 0 for no wait; it is ~ts",
-                   format("srv_epmd: SRV_EPMD_WAIT " ++ Must, [string:slice(Text, 0, 100)]);
+               {said, Sentence} ->
+                   Sentence;
                {absent, Why, Waited} ->
-                   Must = "srv_epmd: no srv-epmd answered at ~ts within ~ts (~0p): start it~s, or wait longer with SRV_EPMD_WAIT",
+                   Must = "no srv-epmd answered at ~ts within ~ts (~0p): start it~s, or wait longer with SRV_EPMD_WAIT",
                    format(Must, [place(Driver), seconds(Waited), Why, Allow]);
                _ ->
-                   Must = "srv_epmd: no srv-epmd answers at ~ts (~0p); it must be up before this node is~s",
+                   Must = "no srv-epmd answers at ~ts (~0p); it must be up before this node is~s",
                    format(Must, [place(Driver), Reason, Allow])
            end,
-    try {error, list_to_atom(Said)} catch error:_ -> Error end;
+    try {error, list_to_atom("srv_epmd: " ++ Said)} catch error:_ -> Error end;
 readable(Result, _) ->
     Result.
 
@@ -110,8 +108,8 @@ listen_port_please(Name, Host) ->
     debug(listen_port_please, [Name, Host], Result).
 
 dist_port(Name, Text) ->
-    case {is_own_helper(Name), string:to_integer(Text)} of
-        {false, {Port, []}} when Port > 0, Port < 65536 ->
+    case not is_own_helper(Name) andalso port(Text) of
+        Port when is_integer(Port), Port > 0 ->
             case holder(Port, Name) of
                 none ->
                     Port;
@@ -120,6 +118,7 @@ dist_port(Name, Text) ->
                     logger:notice(format(Message, [Name, Port, Other])),
                     0
             end;
+        %% register_node refuses what is no port.
         _ -> 0
     end.
 
@@ -166,27 +165,81 @@ port_please(Name, Host, Timeout) ->
              end,
     debug(port_please, [Name, Host], Result).
 
+%% ---- variables ----------------------------------------------------------------------------------------------------
+
+%% A sentence for each variable that this node uses and whose value it cannot have. To go on without it would look as if
+%% it were not given: a node on any port, that connects to no other.
+unfit_variables(Name, Driver) ->
+    IsNode = not is_own_helper(Name),
+    Family = maps:get(tuple_size(loopback(Driver)), #{4 => "IPv4", 8 => "IPv6"}),
+    %% A registration over IPv4 is published with an IPv4 address, where an IPv6 node does not listen.
+    Rules = [{"ERL_DIST_PORT", IsNode, fun(Text) -> port(Text) =/= none end,
+              "a port from 1 to 65535, or 0 for any free one"},
+             {"ERL_EPMD_PORT", true, fun(Text) -> not lists:member(port(Text), [none, 0]) end,
+              "a port from 1 to 65535"},
+             {"SRV_EPMD_ADDRESS", true, fun(Text) -> address_size(Text) =:= tuple_size(loopback(Driver)) end,
+              ["an IP address, without a port, of the family of -proto_dist, ", Family, " here"]},
+             {"SRV_EPMD_CONNECT", IsNode, fun(Text) -> lists:all(fun is_pattern/1, patterns(Text)) end,
+              "a pattern such as *@svc.service.consul, or several with commas between them"},
+             {"SRV_EPMD_WAIT", not is_asking(Name), fun(Text) -> milliseconds(Text) =< ?LONGEST_WAIT end,
+              "a time such as 500ms, 10s or 2m, at most 1h, or 0 for no wait"},
+             {"SRV_EPMD_LOG", true, fun(Text) -> lists:member(Text, ["debug" | ?OTHER_LEVELS]) end,
+              "debug, to log each call, or a higher level of the logger, to log none"}],
+    [format("~s must be ~s; it is \"~ts\"", [Variable, Must, string:slice(Text, 0, ?SHOWN)])
+     || {Variable, true, IsFit, Must} <- Rules, Text <- [os:getenv(Variable, "")], Text =/= "", not IsFit(Text)].
+
+%% none for what is no port. 0 is any free port.
+port(Text) ->
+    case fits(Text, "[0-9]{1,5}") andalso list_to_integer(Text) of
+        Port when is_integer(Port), Port < 65536 -> Port;
+        _ -> none
+    end.
+
+address_size(Text) ->
+    case inet:parse_strict_address(Text) of
+        {ok, Address} -> tuple_size(Address);
+        {error, _} -> 0
+    end.
+
+patterns(Text) ->
+    [string:trim(Pattern) || Pattern <- string:split(Text, ",", all)].
+
+%% As srv-epmd takes them: only the part before the @ has * and ?.
+is_pattern(Text) ->
+    case string:split(Text, "@") of
+        [Name, Host] -> fits(Name, "[^@\\s]{1,255}") andalso (address_size(Host) > 0 orelse is_host(Host));
+        _ -> false
+    end.
+
+%% RFC 1035. A name whose last label is a number is a mistyped address.
+is_host(Text) ->
+    Label = "[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?",
+    fits(Text, ["(?:", Label, "\\.)*", Label, "\\.?"]) andalso not fits(Text, ".*\\.[0-9]+\\.?").
+
+%% Whether an expression matches the whole text.
+fits(Text, Expression) ->
+    re:run(Text, ["^(?:", Expression, ")$"], [unicode, dollar_endonly, {capture, none}]) =:= match.
+
 %% ---- the wait at the start of a node ------------------------------------------------------------------------------
 
-%% {ok, Milliseconds} | {error, _}. Who asks a running node for something wants to know at once that nothing answers, so
-%% helpers and remote shells do not wait. RabbitMQ's prelaunch is the start of the broker.
+%% Milliseconds. Who asks a running node for something wants to know at once that nothing answers.
 longest_wait(Name) ->
-    Asks = (is_own_helper(Name) andalso re:run(Name, "_prelaunch_[0-9]+$", [{capture, none}]) =:= nomatch)
-        orelse init:get_argument(remsh) =/= error
-        orelse init:get_plain_arguments() -- ["--remsh", "--rpc-eval"] =/= init:get_plain_arguments(),
-    Text = case os:getenv("SRV_EPMD_WAIT", "") of
-               "" -> ?WAIT;
-               Given -> Given
-           end,
-    case milliseconds(Text) of
-        _ when Asks -> {ok, 0};
-        Time when Time =< ?LONGEST_WAIT -> {ok, Time};
-        _ -> {error, {no_time, Text}}
+    case {is_asking(Name), os:getenv("SRV_EPMD_WAIT", "")} of
+        {true, _} -> 0;
+        {false, ""} -> milliseconds(?WAIT);
+        {false, Text} -> milliseconds(Text)
     end.
+
+%% Helpers and remote shells. RabbitMQ's prelaunch is the start of the broker.
+is_asking(Name) ->
+    (is_own_helper(Name) andalso re:run(Name, "_prelaunch_[0-9]+$", [{capture, none}]) =:= nomatch)
+        orelse init:get_argument(remsh) =/= error
+        orelse init:get_plain_arguments() -- ["--remsh", "--rpc-eval"] =/= init:get_plain_arguments().
 
 %% As srv-epmd takes them: a bare number is seconds. An atom, which is greater than any number, for what is no time.
 milliseconds(Text) ->
-    case re:run(Text, "^([0-9]{1,7}(?:\\.[0-9]{1,3})?)(ms|s|m|h|)$", [unicode, {capture, all_but_first, list}]) of
+    Time = "^([0-9]{1,7}(?:\\.[0-9]{1,3})?)(ms|s|m|h|)$",
+    case re:run(Text, Time, [unicode, dollar_endonly, {capture, all_but_first, list}]) of
         {match, [Number, Unit]} ->
             {Value, _} = case lists:member($., Number) of
                              true -> string:to_float(Number);
@@ -208,8 +261,9 @@ register_within(Longest, Name, Port, Driver) ->
     end.
 
 register_later(Longest, Name, Port, Driver, Reason) ->
-    Message = "srv_epmd: no srv-epmd answers at ~ts yet (~0p); ~ts waits for it, at most ~ts (SRV_EPMD_WAIT)",
-    logger:notice(format(Message, [place(Driver), Reason, Name, seconds(Longest)])),
+    But = ["; an EPMD answers at 127.0.0.1" || is_at_ipv4_alone(Driver)],
+    Message = "srv_epmd: no srv-epmd answers at ~ts yet (~0p)~s; ~ts waits for it, at most ~ts (SRV_EPMD_WAIT)",
+    logger:notice(format(Message, [place(Driver), Reason, But, Name, seconds(Longest)])),
     Since = now_ms(),
     Signals = take_signals(),
     Result = register_until(Since + Longest, Name, Port, Driver),
@@ -263,6 +317,37 @@ leave_signals(none) -> ok;
 leave_signals(Pid) ->
     unregister(erl_signal_server),
     Pid ! leave.
+
+%% A node with -proto_dist inet6_tcp registers at ::1 and nowhere else, where an EPMD that is up may not listen.
+with_fault_of_ipv6({error, Reason} = Error, Driver) ->
+    Why = case Reason of
+              {absent, Last, _} -> Last;
+              _ -> Reason
+          end,
+    HasNone = is_at_ipv6(Driver) andalso lists:member(Why, [eaddrnotavail, eafnosupport]),
+    case HasNone orelse (is_absence(Why) andalso is_at_ipv4_alone(Driver)) of
+        false -> Error;
+        true when HasNone ->
+            Message = "this machine has no ::1 (~0p), where a node with inet6_tcp registers: switch IPv6 on there "
+                      "(sysctl net.ipv6.conf.lo.disable_ipv6=0), or start the node with inet_tcp",
+            {error, {said, format(Message, [Why])}};
+        true ->
+            Message = "the EPMD at ~ts does not listen on ::1 (~0p), where a node with inet6_tcp registers: "
+                      "see that this machine has ::1, and restart srv-epmd",
+            {error, {said, format(Message, [place(inet), Why])}}
+    end;
+with_fault_of_ipv6(Result, _) ->
+    Result.
+
+is_at_ipv6(Driver) ->
+    loopback(Driver) =:= loopback(inet6) andalso os:getenv("SRV_EPMD_ADDRESS", "") =:= "".
+
+%% Called where nothing answers at ::1.
+is_at_ipv4_alone(Driver) ->
+    is_at_ipv6(Driver) andalso case exchange(inet, [$n], ?CONNECT_TIMEOUT, ?LONGEST_LIST) of
+                                   {error, _} -> false;
+                                   {_, Answer} -> byte_size(Answer) >= 4
+                               end.
 
 seconds(Time) ->
     format("~.1f s", [Time / 1000]).
@@ -376,10 +461,10 @@ init(registrar) ->
 init({supervise, Connector}) ->
     Child = #{id => connector, start => {gen_server, start_link, [?MODULE, Connector, []]}},
     {ok, {#{intensity => 10, period => 60}, [Child]}};
-init({connector, Pattern}) ->
+init({connector, Patterns}) ->
     ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
     erlang:send_after(?POLL div 10, self(), look),
-    {ok, {Pattern, #{}, #{}, []}}.
+    {ok, {Patterns, #{}, #{}, []}}.
 
 %% State: the socket of the registration, and the name and port that were registered.
 handle_call({register, Name, Port}, _From, {undefined, _}) ->
@@ -404,23 +489,23 @@ handle_info({'DOWN', _, process, _, {{ok, _}, Socket}}, {undefined, Node}) ->
 handle_info({'DOWN', _, process, _, _}, {undefined, _} = State) ->
     erlang:send_after(?RECONNECT_TIME, self(), reconnect),
     {noreply, State};
-%% State of the connector: a pattern, the paused nodes, the attempts, and the nodes that come next. Nodes are kept by
-%% their names as text: only an attempt needs an atom.
-handle_info(look, {Pattern, _, _, _} = State) ->
-    spawn_monitor(fun() -> exit({found, matching(Pattern)}) end),
+%% State of the connector: the patterns as they were given, the paused nodes, the attempts, and the nodes that come
+%% next. Nodes are kept by their names as text: only an attempt needs an atom.
+handle_info(look, {Patterns, _, _, _} = State) ->
+    spawn_monitor(fun() -> exit({found, matching(Patterns)}) end),
     {noreply, State};
 %% An attempt or a request for the list has ended, or was killed.
-handle_info({'DOWN', Ended, process, _, Reason}, {Pattern, Paused, Attempts, Next} = State) ->
+handle_info({'DOWN', Ended, process, _, Reason}, {Patterns, Paused, Attempts, Next} = State) ->
     case maps:take(Ended, Attempts) of
         {{Name, _, _}, Others} ->
-            {noreply, attempt({Pattern, tried(Name, Paused), Others, Next})};
+            {noreply, attempt({Patterns, tried(Name, Paused), Others, Next})};
         error ->
             erlang:send_after(?POLL div 2 + rand:uniform(?POLL), self(), look),
             {noreply, attempt(due([Name || {found, Names} <- [Reason], Name <- Names], State))}
     end;
 %% The node or its machine may have stopped, or global may have cut the link on purpose.
-handle_info({nodedown, Node, _}, {Pattern, Paused, Attempts, Next}) ->
-    {noreply, {Pattern, delay(text(Node), Paused), Attempts, Next}};
+handle_info({nodedown, Node, _}, {Patterns, Paused, Attempts, Next}) ->
+    {noreply, {Patterns, delay(text(Node), Paused), Attempts, Next}};
 handle_info(_, State) ->
     {noreply, State}.
 
@@ -473,7 +558,7 @@ refusal(Error) -> Error.
 -define(CROWD_SILENCE, 3600000).
 
 %% Paused: each node that is not tried for now, with the end and the length of its pause.
-due(Matching, {Pattern, Before, Attempts, _}) ->
+due(Matching, {Patterns, Before, Attempts, _}) ->
     Now = now_ms(),
     %% net_kernel ends a set-up after 7 s; an attempt that is older hangs. Its end is handled like any other.
     _ = [exit(Pid, kill) || {_, Pid, Since} <- maps:values(Attempts), Now - Since > ?LONGEST_PAUSE],
@@ -483,21 +568,21 @@ due(Matching, {Pattern, Before, Attempts, _}) ->
     Due = [Name || Name <- Matching -- Running, element(1, paused(Name, Paused)) =< now_ms()],
     %% Nodes that failed least come first: a healthy node does not wait behind many dead ones.
     Order = lists:sort([{element(2, paused(Name, Paused)), rand:uniform(), Name} || Name <- Due]),
-    {Pattern, Paused, Attempts, [Name || {_, _, Name} <- Order]}.
+    {Patterns, Paused, Attempts, [Name || {_, _, Name} <- Order]}.
 
-attempt({Pattern, Paused, Attempts, [Name | Next]}) when map_size(Attempts) < ?MOST_ATTEMPTS ->
-    case node_of(Name, Pattern) of
+attempt({Patterns, Paused, Attempts, [Name | Next]}) when map_size(Attempts) < ?MOST_ATTEMPTS ->
+    case node_of(Name, Patterns) of
         undefined ->
-            attempt({Pattern, Paused, Attempts, Next});
+            attempt({Patterns, Paused, Attempts, Next});
         Node ->
             {Pid, Monitor} = spawn_monitor(net_kernel, connect_node, [Node]),
-            attempt({Pattern, Paused, Attempts#{Monitor => {Name, Pid, now_ms()}}, Next})
+            attempt({Patterns, Paused, Attempts#{Monitor => {Name, Pid, now_ms()}}, Next})
     end;
 attempt(State) ->
     State.
 
 %% The atom of a name; undefined for a new name when there were too many.
-node_of(Name, Pattern) ->
+node_of(Name, Patterns) ->
     try list_to_existing_atom(Name)
     catch error:badarg ->
         case atomics:add_get(persistent_term:get(?MODULE), ?NAMES_MADE, 1) of
@@ -507,7 +592,7 @@ node_of(Name, Pattern) ->
                 Message = "srv_epmd: SRV_EPMD_CONNECT (~ts) has given this VM ~b new names, which stay in its memory: "
                           "until it is started again it connects to no further new one, such as ~ts. "
                           "Does an entry of the service have ever new tags?",
-                Made =:= ?MOST_NAMES + 1 andalso logger:warning(format(Message, [Pattern, ?MOST_NAMES, Name])),
+                Made =:= ?MOST_NAMES + 1 andalso logger:warning(format(Message, [Patterns, ?MOST_NAMES, Name])),
                 undefined
         end
     end.
@@ -529,9 +614,9 @@ delay(Name, Paused) ->
 
 %% Full names of the nodes that match and are not connected. A stock EPMD does not know patterns: it lists its own
 %% nodes, without hosts.
-matching(Pattern) ->
-    Answer = exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT, ?LONGEST_LIST),
-    Listed = lines(Answer, "([0-9A-Za-z_-]+)@([0-9A-Za-z._:-]+)", "[0-9]+"),
+matching(Patterns) ->
+    Answers = answers(lists:usort(patterns(Patterns))),
+    Listed = [Line || Answer <- Answers, Line <- lines(Answer, "([0-9A-Za-z_-]+)@([0-9A-Za-z._:-]+)", "[0-9]+")],
     All = maps:from_list([{{Name, Host}, []} || [Name, Host] <- Listed]),
     Known = maps:from_list([{text(Node), []} || Node <- [node() | nodes(connected)]]),
     New = [Full || {Name, Host} <- maps:keys(All),
@@ -539,10 +624,22 @@ matching(Pattern) ->
                    Full <- [binary_to_list(<<Name/binary, $@, Host/binary>>)],
                    length(Full) < 256, not maps:is_key(Full, Known)],
     Message = "srv_epmd: ~b nodes~ts match SRV_EPMD_CONNECT (~ts) and are not connected: each look takes ~b of them",
+    More = [" or more" || lists:any(fun is_cut/1, Answers)],
     length(New) > ?MOST_LISTED andalso seldom(?CROWD_SAID, ?CROWD_SILENCE) andalso
-        logger:warning(format(Message, [length(New), [" or more" || is_cut(Answer)], Pattern, ?MOST_LISTED])),
+        logger:warning(format(Message, [length(New), More, Patterns, ?MOST_LISTED])),
     Shuffled = lists:sort([{rand:uniform(), Full} || Full <- New]),
     [Full || {_, Full} <- lists:sublist(Shuffled, ?MOST_LISTED)].
+
+%% Asked for at the same time: several catalogues that do not answer take no longer than one.
+answers([Pattern]) ->
+    [answer(Pattern)];
+answers(Patterns) ->
+    Asking = self(),
+    Pids = [spawn_link(fun() -> Asking ! {self(), answer(Pattern)} end) || Pattern <- Patterns],
+    [receive {Pid, Answer} -> Answer end || Pid <- Pids].
+
+answer(Pattern) ->
+    exchange(inet, [$n, unicode:characters_to_binary(Pattern)], ?ANSWER_TIMEOUT, ?LONGEST_LIST).
 
 is_cut(Answer) -> element(1, Answer) =:= cut.
 

@@ -82,10 +82,9 @@ export class Catalogue {
     const entry = this.#ask(query, (oldest) => this.#now() - oldest.askedAt > IN_USE);
     if (!entry) return undefined;
     const { service } = entry;
-    const { view } = service;
-    // The next look-up is to find what has changed.
-    if (view?.isPaused) service.resume();
-    if (view) return view;
+    const caughtUp = service.catchUp(limit);
+    if (caughtUp) return caughtUp.then(() => service.view);
+    if (service.view) return service.view;
     const remaining = Math.min(limit, service.beganAt + this.#timings.firstAnswer - this.#now());
     if (!this.#isPrompt || service.isBroken || remaining <= 0) return undefined;
     return service.outcome(remaining).then((isOver) => {

@@ -1,4 +1,5 @@
 import { longestHold } from "../api/connection.js";
+import { SrvEpmdError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { CatalogueBackend, CatalogueQuery, FollowedStatus, FollowState } from "./core/backend.js";
 import { nextIndex, type ServiceInstance } from "./core/instances.js";
@@ -10,6 +11,8 @@ export interface CatalogueTimings extends FollowTimings {
   readonly idle: number;
   /** How long look-ups wait for the first answer, counted from the first of them. */
   readonly firstAnswer: number;
+  /** How long look-ups wait for what has changed during a pause: an agent tells of it at once, and holds the query if nothing has. */
+  readonly catchUp: number;
   /** How late an answer may be before the follow counts as broken. */
   readonly margin: number;
   /** A list must be empty for this long, while DNS has nodes, before it counts as unreadable. */
@@ -22,6 +25,7 @@ export const TIMINGS: CatalogueTimings = {
   ...FOLLOW_TIMINGS,
   idle: 600_000,
   firstAnswer: 300,
+  catchUp: 100,
   margin: 2_000,
   settle: 2_000,
   refusal: 10_000,
@@ -37,7 +41,7 @@ export interface ServiceView {
   readonly state: FollowState;
   /** Milliseconds for which it has been broken or behind; 0 while current. */
   readonly broken: number;
-  /** The service changes so fast that it is asked for once in a while: this may be up to a second old. */
+  /** The service changes so fast that it is asked for once in a while, and this is not the last moment's list. */
   readonly isPaused: boolean;
 }
 
@@ -71,6 +75,7 @@ export class FollowedService {
   #firstAt = Number.POSITIVE_INFINITY;
   #failingSince: number | undefined;
   #everHeld = false;
+  #catchingUp: Promise<void> | undefined;
   #failure: unknown;
 
   constructor(query: CatalogueQuery, deps: FollowedDeps) {
@@ -84,6 +89,7 @@ export class FollowedService {
       query: async (index = 0, wait, signal) => {
         this.#asked = { at: now(), index };
         const answer = await backend.follow(query, index, wait, signal);
+        if (!answer.hasLeader) this.#refuseUnlessNew(answer.instances);
         return { value: answer.instances, position: nextIndex(index, answer.index) };
       },
       answered: (instances) => this.#answered(instances),
@@ -99,8 +105,9 @@ export class FollowedService {
     const broken = since === undefined ? 0 : now - since;
     const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
     const refused = this.#refusedSince(now - this.#deps.timings.refusal);
-    const { isPaused } = this.#follower;
-    return { instances: this.#instances, refused, age: now - this.#answeredAt, state, broken, isPaused };
+    const age = now - this.#answeredAt;
+    const isPaused = this.#follower.isPaused && age > this.#deps.timings.catchUp;
+    return { instances: this.#instances, refused, age, state, broken, isPaused };
   }
 
   get isBroken(): boolean {
@@ -119,17 +126,26 @@ export class FollowedService {
   }
 
   status(): FollowedStatus {
+    const { view } = this;
+    const { state = "unknown", broken = 0 } = view ?? {};
     return {
-      catalogue: this.#deps.backend.name,
-      ...this.#query,
-      state: this.view?.state ?? "unknown",
-      instances: this.#instances?.length,
+      ...{ catalogue: this.#deps.backend.name, ...this.#query, state, instances: view?.instances.length },
+      ...((state === "broken" || state === "behind") && { brokenSeconds: Math.floor(broken / 1000) }),
     };
   }
 
-  /** Asks at once for what has changed since the last answer. */
-  resume(): void {
-    this.#follower.resume();
+  /**
+   * Ends a pause. Resolves when the list has what changed during it: with the next answer, or when the back end would have
+   * given one. Undefined when there is no pause. @param limit milliseconds
+   */
+  catchUp(limit: number): Promise<void> | undefined {
+    if (!this.#catchingUp && this.view?.isPaused) {
+      this.#follower.resume();
+      this.#catchingUp = this.outcome(Math.min(limit, this.#deps.timings.catchUp)).then(() => {
+        this.#catchingUp = undefined;
+      });
+    }
+    return this.#catchingUp;
   }
 
   /** Ends the pause before a retry. */
@@ -170,6 +186,13 @@ export class FollowedService {
     const closed = this.#follower.close();
     this.#settle();
     await closed;
+  }
+
+  /** Of a server that knows no leader a list is used only where nothing is known yet. @throws otherwise */
+  #refuseUnlessNew(instances: readonly ServiceInstance[]): void {
+    if (this.#instances === undefined && instances.length > 0) return;
+    const { title } = this.#deps.backend;
+    throw new SrvEpmdError("CATALOGUE_NO_LEADER", `${title}'s server knows no leader, so its list may lack nodes`);
   }
 
   #answered(instances: readonly ServiceInstance[]): void {

@@ -59,7 +59,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: "names",
     usage: "names [epmd]",
     summary: "list the nodes registered with an EPMD, ours or stock",
-    operands: { least: 0, most: 1, describe: "ip[:port] of the EPMD; default this machine's" },
+    operands: { least: 0, most: 1, describe: "ip[:port] of the EPMD, or localhost[:port]; default this machine's" },
     examples: [
       ["srv-epmd names 10.0.0.1", "the nodes that live on 10.0.0.1"],
       ["srv-epmd names --match 'node_*@svc'", "the nodes of the service, wherever they live"],

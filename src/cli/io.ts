@@ -48,6 +48,8 @@ export interface CommandContext {
   readonly operands: readonly string[];
   readonly io: Io;
   readonly log: Logger;
+  /** Asks for the settings of the daemon here again, where nothing listened for that question. @returns undefined: nothing has changed */
+  readonly askAgain: () => Promise<Config | undefined>;
 }
 
 /** A result for programs, on a line of its own. */

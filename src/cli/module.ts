@@ -4,9 +4,13 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import source from "../beam/srv_epmd.erl";
 import { ConfigError, describeError } from "../errors.js";
-import { makeFolder } from "../os/files.js";
+import { MEBIBYTE, makeFolder, readBounded } from "../os/files.js";
 import { version } from "../version.js";
 import { type CommandContext, EXIT, type ExitCode, type Io } from "./io.js";
+import { applicationFiles, type Files, isReplaceable, moduleFiles } from "./module-files.js";
+
+/** Mix releases take short names unless they are told otherwise, and short names do not reach long ones. */
+const MIX_NAME = "RELEASE_DISTRIBUTION=name RELEASE_NODE=node_a@svc.service.consul";
 
 /** Writes the Erlang module: alone (`--out DIR`), to stdout (`--out -`), or as an application (`--app DIR`). */
 export async function writeModule({ config, io }: CommandContext): Promise<ExitCode> {
@@ -17,8 +21,9 @@ export async function writeModule({ config, io }: CommandContext): Promise<ExitC
     io.stdout(`wrote the application srv_epmd to ${app}: releases need the module in them (examples/elixir-release, examples/relx)
   Mix     mix.exs: {:srv_epmd, path: "${app}"}
           rel/vm.args.eex and rel/remote.vm.args.eex: -start_epmd false -epmd_module srv_epmd
+          rel/env.sh.eex: export ${MIX_NAME}
   rebar3  a folder or link _checkouts/srv_epmd; rebar.config: {deps, [srv_epmd]}, and srv_epmd in the release
-          config/vm.args.src: -start_epmd false -epmd_module srv_epmd
+          config/vm.args.src: -name node_a@svc.service.consul -start_epmd false -epmd_module srv_epmd
 `);
     return EXIT.done;
   }
@@ -28,8 +33,10 @@ export async function writeModule({ config, io }: CommandContext): Promise<ExitC
 
 async function writeAndCompile(folder: string, { env, stdout: say }: Io): Promise<ExitCode> {
   const file = join(folder, "srv_epmd.erl");
-  await writeFiles(folder, { "srv_epmd.erl": source }, "--out");
-  const start = `  erl -pa ${resolve(folder)} -start_epmd false -epmd_module srv_epmd ...\n`;
+  await writeFiles(folder, moduleFiles(source, version), "--out");
+  const start = `  erl -name node_a@svc.service.consul -pa ${resolve(folder)} -start_epmd false -epmd_module srv_epmd ...
+  releases need the module in them (--app), and those of Mix ${MIX_NAME}
+`;
   try {
     await promisify(execFile)("erlc", ["-o", folder, file], {
       env: { ...env, ERL_FLAGS: "", ERL_AFLAGS: "", ERL_ZFLAGS: "" },
@@ -44,42 +51,42 @@ async function writeAndCompile(folder: string, { env, stdout: say }: Io): Promis
   return EXIT.done;
 }
 
-/** @throws ConfigError when the folder cannot be written */
-async function writeFiles(folder: string, files: Readonly<Record<string, string>>, flag: string): Promise<void> {
+/** @throws ConfigError when the folder cannot be written, or has a file of a user's in a place of ours: nothing is written then */
+async function writeFiles(folder: string, files: Files, flag: string): Promise<void> {
   try {
-    for (const [name, text] of Object.entries(files)) {
-      await makeFolder(dirname(join(folder, name)));
-      await writeFile(join(folder, name), text);
+    const paths = Object.keys(files);
+    const held = await Promise.all(paths.map((path) => textOf(join(folder, path))));
+    const foreign = paths.filter((path, index) => {
+      const text = held[index];
+      return text !== undefined && !isReplaceable(text, files[path] ?? "");
+    });
+    if (foreign.length > 0) throw new ConfigError("CONFIG_FILE", refusal(folder, foreign, flag));
+    for (const [index, path] of paths.entries()) {
+      await makeFolder(dirname(join(folder, path)));
+      // A file that has come meanwhile is not replaced either.
+      await writeFile(join(folder, path), files[path] ?? "", { flag: held[index] === undefined ? "wx" : "w" });
     }
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError("CONFIG_FILE", `${flag}: cannot write to ${folder}: ${describeError(error)}`, {
       cause: error,
     });
   }
 }
 
-/** The files of an OTP application with the module, for releases: rebar3 uses the app.src and Mix the mix.exs, as a path dependency. */
-function applicationFiles(source: string, version: string): Record<string, string> {
-  return {
-    "src/srv_epmd.erl": source,
-    "src/srv_epmd.app.src": `{application, srv_epmd,
- [{description, "Nodes find each other through srv-epmd"},
-  {vsn, "${version}"},
-  {registered, []},
-  {modules, [srv_epmd]},
-  {applications, [kernel, stdlib]},
-  {licenses, ["Apache-2.0"]}]}.
-`,
-    "rebar.config": "{erl_opts, [debug_info]}.\n",
-    "mix.exs": `defmodule SrvEpmd.MixProject do
-  use Mix.Project
+function refusal(folder: string, foreign: readonly string[], flag: string): string {
+  const [are, them] = foreign.length === 1 ? ["is not a file", "it"] : ["are not files", "them"];
+  const files = foreign.map((path) => join(folder, path)).join(" and ");
+  const place = flag === "--app" ? "a folder for this application alone, such as deps/srv_epmd" : "another folder";
+  return `${flag}: ${files} ${are} that srv-epmd wrote and nobody changed, so nothing was written: give ${place}, or remove ${them}`;
+}
 
-  def project do
-    [app: :srv_epmd, version: "${version}", language: :erlang, erlc_options: [:debug_info], deps: []]
-  end
-
-  def application, do: []
-end
-`,
-  };
+/** Undefined where there is no such file. */
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await readBounded(path, { limit: MEBIBYTE });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }

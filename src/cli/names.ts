@@ -1,5 +1,5 @@
 import type { ClusterNode } from "../catalogue/core/instances.js";
-import { type AskedService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
+import { type AskedService, readPattern, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import { type TwiceNamed, twiceNamed, twiceWords } from "../catalogue/core/twice.js";
 import type { Config } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
@@ -7,13 +7,16 @@ import { ConsulSide } from "../consul/side.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";
 import { ConfigError, EpmdError } from "../errors.js";
-import { hostPort } from "../net/ip.js";
+import { isUnder, qualifiedDomain } from "../names/domains.js";
+import { isNomadHost } from "../names/nomad-domain.js";
+import { familyOf, hostPort } from "../net/ip.js";
 import { nodesInCatalogues } from "../nomad/cluster.js";
 import { NomadSide, nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
 import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
 import { epmdCandidates } from "./operands.js";
+import { nodesInZones, type ZoneDomain } from "./zone-nodes.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
 export async function names(context: CommandContext): Promise<ExitCode> {
@@ -21,11 +24,10 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   if (config.cluster) return clusterNames(context);
   const { match: pattern, timeout } = config;
   const candidates = epmdCandidates(operands[0], config.port);
-  const { epmd, answer } = await firstAnswer(candidates, { timeout, ...(pattern !== undefined && { pattern }) });
-  if (pattern !== undefined && !(await isMatch(epmd, answer, timeout))) {
-    const message = `the EPMD at ${hostPort(epmd)} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
-    throw new EpmdError("EPMD_ANSWER", message);
-  }
+  const { epmd, answer } =
+    pattern === undefined
+      ? await firstAnswer(candidates, { timeout })
+      : await matchingNames(candidates, pattern, timeout);
   if (config.json) {
     writeJson(io, { epmd: hostPort(epmd), port: answer.epmdPort, names: answer.names });
     return EXIT.done;
@@ -38,16 +40,31 @@ export async function names(context: CommandContext): Promise<ExitCode> {
   return EXIT.done;
 }
 
+/** The nodes on all machines that match a pattern, as a srv-epmd knows them. @throws EpmdError also for an EPMD that knows no patterns */
+export async function matchingNames(
+  candidates: readonly IpPort[],
+  pattern: string,
+  timeout: number,
+): Promise<Answered> {
+  const answered = await firstAnswer(candidates, { timeout, pattern });
+  if (await isMatch(answered.epmd, answered.answer, timeout)) return answered;
+  const where = hostPort(answered.epmd);
+  const message = `the EPMD at ${where} does not know patterns: it is no srv-epmd, or this machine is no local peer of it`;
+  throw new EpmdError("EPMD_ANSWER", message);
+}
+
+interface Answered {
+  readonly epmd: IpPort;
+  readonly answer: NamesAnswer;
+}
+
 /** An EPMD that knows patterns lists full names; another lists its own names, or nothing. */
 async function isMatch(epmd: IpPort, { names: listed }: NamesAnswer, timeout: number): Promise<boolean> {
   return listed.length > 0 ? listed.every(({ name }) => name.includes("@")) : knowsFullNames(epmd, { timeout });
 }
 
 /** @throws EpmdError of the first candidate when none answers */
-export async function firstAnswer(
-  candidates: readonly IpPort[],
-  options: AskNamesOptions,
-): Promise<{ epmd: IpPort; answer: NamesAnswer }> {
+export async function firstAnswer(candidates: readonly IpPort[], options: AskNamesOptions): Promise<Answered> {
   let first: unknown;
   for (const epmd of candidates) {
     try {
@@ -60,7 +77,10 @@ export async function firstAnswer(
   throw first;
 }
 
-/** The nodes of a service as Consul or Nomad has them, whatever their health. @throws ConfigError, ConsulError, NomadError */
+/**
+ * The nodes of services as Consul or Nomad has them, whatever their health; of a domain that is in neither those that the
+ * srv-epmd of this machine has. @throws ConfigError, ConsulError, NomadError, EpmdError
+ */
 async function clusterNames({ config, operands, io, log }: CommandContext): Promise<ExitCode> {
   if (operands[0] !== undefined) {
     throw new ConfigError(
@@ -68,18 +88,24 @@ async function clusterNames({ config, operands, io, log }: CommandContext): Prom
       `--cluster asks Consul or Nomad, not the EPMD at ${operands[0]}: give one of them`,
     );
   }
-  const { match, timeout } = config;
-  const asked =
-    match === undefined ? servicesOfDomains(config) : [serviceOfPattern(match, config, thisMachine().names)];
+  const { timeout } = config;
+  const { services, zones } = askedOf(config);
   const [consul, nomad] = [new ConsulSide(config, log), new NomadSide(config, log)];
   try {
     const deps = { consul: () => consul.connect(), nomad, settings: config, timeout, now: Date.now() };
-    const nodes = await nodesInCatalogues(asked, deps);
+    const candidates = epmdCandidates(undefined, config.port);
+    const zoneDeps = {
+      list: (pattern: string) => matchingNames(candidates, pattern, timeout),
+      ...{ timeout, machine: thisMachine().hostName },
+    };
+    const [listed, own] = await Promise.all([nodesInCatalogues(services, deps), nodesInZones(zones, zoneDeps)]);
+    const nodes = [...listed, ...own];
     const twice = twiceNamed(nodes);
     if (config.json) {
-      writeJson(io, { ...askedUrls(asked, config), nodes, ...(twice.length > 0 && { twice: twice.map(nameOf) }) });
+      writeJson(io, { ...askedUrls(services, config), nodes, ...(twice.length > 0 && { twice: twice.map(nameOf) }) });
     } else {
-      io.stdout(`${[heading(nodes, asked), ...table(nodes), ...twiceLines(twice)].map(painter(io)).join("\n")}\n`);
+      const lines = [heading(nodes, services, zones), ...table(nodes), ...twiceLines(twice)];
+      io.stdout(`${lines.map(painter(io)).join("\n")}\n`);
     }
     return EXIT.done;
   } finally {
@@ -90,6 +116,25 @@ async function clusterNames({ config, operands, io, log }: CommandContext): Prom
 const isIn = (asked: readonly AskedService[], wanted: AskedService["catalogue"]) =>
   asked.some(({ catalogue }) => catalogue === wanted);
 
+/** What is asked of catalogues, and what of the srv-epmd here. @throws ConfigError for a service that neither has */
+function askedOf(config: Config): { readonly services: AskedService[]; readonly zones: ZoneDomain[] } {
+  const { domain, consulDomain, match } = config;
+  const isZone = (host: string) => !isUnder(host, consulDomain) && !isNomadHost(host, consulDomain) && !familyOf(host);
+  const served = domain.map((rule) => ({ ...rule, domain: qualifiedDomain(rule.domain, consulDomain) }));
+  if (match === undefined) {
+    return {
+      services: servicesOfDomains({ ...config, domain: served.filter((rule) => !isZone(rule.domain)) }),
+      zones: served.flatMap(({ glob, domain: host }) => (isZone(host) ? [{ glob, host }] : [])),
+    };
+  }
+  const { names: ownNames } = thisMachine();
+  const asked = readPattern(match, config, ownNames);
+  const isOwnZone = isZone(asked.host) && served.some((rule) => rule.domain === asked.host);
+  return isOwnZone
+    ? { services: [], zones: [asked] }
+    : { services: [serviceOfPattern(match, config, ownNames)], zones: [] };
+}
+
 function askedUrls(asked: readonly AskedService[], config: Config): object {
   return {
     ...(isIn(asked, "consul") && { consul: config.consul }),
@@ -97,11 +142,15 @@ function askedUrls(asked: readonly AskedService[], config: Config): object {
   };
 }
 
-function heading(nodes: readonly ClusterNode[], asked: readonly AskedService[]): Line {
+function heading(nodes: readonly ClusterNode[], asked: readonly AskedService[], zones: readonly ZoneDomain[]): Line {
   const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
-  const patterns = asked.map(({ glob, host }) => `${glob.pattern}@${host}`).join(", ");
-  const where = [isIn(asked, "consul") ? "Consul" : [], isIn(asked, "nomad") ? "Nomad" : []].flat().join(" and ");
-  return { text: `${patterns}: ${count} in ${where}` };
+  const patterns = [...asked, ...zones].map(({ glob, host }) => `${glob.pattern}@${host}`).join(", ");
+  const places = [
+    ...(isIn(asked, "consul") ? ["Consul"] : []),
+    ...(isIn(asked, "nomad") ? ["Nomad"] : []),
+    ...(zones.length > 0 ? ["the srv-epmd here"] : []),
+  ];
+  return { text: `${patterns}: ${count} in ${places.join(" and ")}` };
 }
 
 const nameOf = ({ node }: TwiceNamed) => node;

@@ -15,11 +15,12 @@ export function nodeOperands(operands: readonly string[]): NodeName[] {
   });
 }
 
-/** The EPMD that was named, or both loopbacks: a machine may have only one of the families. */
+/** The EPMD that was named. For `localhost`, and without a name, both loopbacks: a machine may have only one of the families. */
 export function epmdCandidates(operand: string | undefined, port: number): IpPort[] {
-  if (operand === undefined) return ["127.0.0.1", "::1"].map((address) => ({ address, port }));
   try {
-    return [ipPort(port)(operand)];
+    const named = ipPort(port)(operand ?? "localhost");
+    const isHere = operand === undefined || /^localhost(:|$)/i.test(operand);
+    return isHere ? ["127.0.0.1", "::1"].map((address) => ({ address, port: named.port })) : [named];
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
     throw new ConfigError("CONFIG_VALUE", `EPMD ${JSON.stringify(operand)} ${error.message}`);

@@ -1,10 +1,11 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Config, type ConfigInput, loadConfig } from "../config/config.js";
+import type { Config, ConfigInput } from "../config/config.js";
 import { flagOf, OPTION_KEYS, optionOf } from "../config/options.js";
 import { createLogger } from "../daemon/logger.js";
 import { ConfigError, describeError, SrvEpmdError } from "../errors.js";
 import { MEBIBYTE, readBounded } from "../os/files.js";
+import { nearest } from "../text.js";
 import { version } from "../version.js";
 import { COMMANDS, type CommandDefinition } from "./commands.js";
 import { complain, EXIT, type ExitCode, type Io } from "./io.js";
@@ -24,6 +25,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
       return EXIT.done;
     }
     if (args.some((arg) => HELP_FLAGS.has(arg))) {
+      if (word !== undefined && !word.startsWith("-") && !WORDS.includes(word)) throw unknownCommand(args);
       const { helpText } = await import("./help.js");
       io.stdout(`${helpText(word, args.includes("--help-all"), io.columns)}\n`);
       return EXIT.done;
@@ -41,7 +43,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
       const { manual } = await import("./manual.js");
       return await manual(others, io);
     }
-    if (!command) throw new ConfigError("CONFIG_UNKNOWN", unknownCommand(word));
+    if (!command) throw unknownCommand(args);
     return await execute(command, others, io);
   } catch (error) {
     return fail(error, io, asksForJson(args, io.env));
@@ -65,21 +67,30 @@ function fail(error: unknown, io: Io, asJson: boolean): ExitCode {
   return error instanceof ConfigError ? EXIT.usage : EXIT.unavailable;
 }
 
-function unknownCommand(word: string | undefined): string {
-  const known = COMMANDS.map(({ name }) => name).join(", ");
-  return `${word === undefined ? "no command" : `${JSON.stringify(word)} is not a command`}; give one of ${known}, help`;
+/** What may stand first on the command line. */
+const WORDS: readonly string[] = [...COMMANDS.map(({ name }) => name), "help", "completion"];
+
+function unknownCommand([word, ...others]: readonly string[]): ConfigError {
+  const known = `give one of ${WORDS.join(", ")}`;
+  if (word === undefined) return new ConfigError("CONFIG_UNKNOWN", `no command; ${known}`);
+  const late = word.startsWith("-") ? others.find((other) => WORDS.includes(other)) : undefined;
+  const meant = late ?? nearest(word, [...WORDS, ...HELP_FLAGS, ...VERSION_FLAGS]);
+  const hint = late === undefined ? `was ${meant} meant?` : `${late} comes before its options:`;
+  return new ConfigError(
+    "CONFIG_UNKNOWN",
+    `${JSON.stringify(word)} is not a command; ${meant === undefined ? known : `${hint} see srv-epmd --help`}`,
+  );
 }
 
 async function execute(command: CommandDefinition, args: readonly string[], io: Io): Promise<ExitCode> {
   const { flags, operands } = parseArguments(command, args);
   const path = typeof flags.config === "string" ? flags.config : io.env.SRV_EPMD_CONFIG;
   const file = path ? await readConfigFile(path) : undefined;
-  const { config, warnings, remarks } = loadConfig({
-    command: command.name,
-    flags,
-    env: io.env,
-    ...(file && { file }),
-  });
+  const input = { command: command.name, flags, env: io.env, ...(file && { file }) };
+  const { configure, missingLine, sayBeside, useOfDaemon } = await import("./as-daemon.js");
+  const use = useOfDaemon(input, operands);
+  let configured = await configure(input, use);
+  const { config, warnings, remarks } = configured;
   const format = config.logFormat ?? (io.stderrIsTerminal ? "pretty" : "json");
   const log = createLogger({
     level: config.logLevel,
@@ -88,13 +99,24 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   for (const remark of remarks) log.debug(remark);
+  sayBeside({ config, io, log }, configured.line);
+  const askAgain = async () => {
+    if (!configured.missing?.mayCome) return undefined;
+    configured = await configure(input, use);
+    sayBeside({ config, io, log }, configured.line);
+    return configured.missing ? undefined : configured.config;
+  };
   const runCommand = await command.load();
-  try {
-    return await runCommand({ config, operands, io, log });
-  } catch (error) {
+  const code = await runCommand({ config, operands, io, log, askAgain }).catch((error: unknown) =>
     // The stderr of a service is its log, and JSON unless it is a terminal.
-    return fail(error, io, (command.isService ? format : config.logFormat) === "json");
+    fail(error, io, (command.isService ? format : config.logFormat) === "json"),
+  );
+  // Doctor's check serve-options says the same.
+  const isSought = use === "all" && command.name !== "doctor";
+  if (isSought && (code === EXIT.notFound || code === EXIT.unavailable)) {
+    sayBeside({ config, io, log }, await missingLine(configured));
   }
+  return code;
 }
 
 /** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */

@@ -23,11 +23,19 @@ const LONGEST_SILENCE = 30_000;
 
 /** Waits until this machine's EPMD answers, or until a node resolves. */
 export async function wait(context: CommandContext): Promise<ExitCode> {
-  const { config, operands, io } = context;
+  const { operands, io, log } = context;
+  let { config } = context;
   const [node] = nodeOperands(operands);
-  const resolving = node && composeForLookUps(context.config, context.log, { follow: true });
-  const what = node ? operands[0] : `the EPMD on port ${config.port}`;
+  let resolving = node && composeForLookUps(config, log, { follow: true });
+  const what = () => (node ? operands[0] : `the EPMD on port ${config.port}`);
   const attempt: Attempt = async (timeLeft) => {
+    // The daemon may start after us: its settings are known then.
+    const told = await context.askAgain();
+    if (told) {
+      config = told;
+      await resolving?.close();
+      resolving = node && composeForLookUps(config, log, { follow: true });
+    }
     if (!node || !resolving) return askEpmd(config.port, Math.min(EPMD_TIMEOUT, timeLeft));
     const timeout = Math.min(LOOK_UP_TIMEOUT, timeLeft);
     const resolution = await resolving.nodes.resolve(node, { sameHost: true, timeout });
@@ -36,13 +44,13 @@ export async function wait(context: CommandContext): Promise<ExitCode> {
   };
   try {
     const progress = createProgress((seconds, reason) => {
-      complain(io, `waiting for ${what} (${seconds} s): ${reason}`);
+      complain(io, `waiting for ${what()} (${seconds} s): ${reason}`);
     });
     const { reason, elapsedMs } = await attemptUntil(attempt, config.timeout, progress);
     const waitedMs = Math.round(elapsedMs);
-    if (config.json) writeJson(io, { for: what, there: reason === undefined, reason, waitedMs });
-    else if (reason === undefined) io.stdout(`${printable(`${what} is there (${waitedMs} ms)`)}\n`);
-    else complain(io, `gave up after ${(elapsedMs / 1000).toFixed(1)} s: ${what}: ${reason}`);
+    if (config.json) writeJson(io, { for: what(), there: reason === undefined, reason, waitedMs });
+    else if (reason === undefined) io.stdout(`${printable(`${what()} is there (${waitedMs} ms)`)}\n`);
+    else complain(io, `gave up after ${(elapsedMs / 1000).toFixed(1)} s: ${what()}: ${reason}`);
     return reason === undefined ? EXIT.done : EXIT.notFound;
   } finally {
     await resolving?.close();

@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.js";
+import { nearest } from "../text.js";
 import { checkCombinations, doubtfulSettings } from "./conflicts.js";
 import { type Place, unusedCredentials } from "./credentials.js";
 import { type Environment, type NomadEnvironment, nomadJwt, readNomadEnvironment } from "./nomad.js";
@@ -15,13 +16,16 @@ import {
   type Settings,
   variableOf,
 } from "./options.js";
+import { type DaemonSettings, type Taken, takeTold } from "./told.js";
 import { ValueError } from "./values.js";
 
 /** Everything that a command runs with; frozen. */
 export interface Config extends Settings {
   readonly nomad: NomadEnvironment;
-  /** Options that were set; the others have their defaults. */
-  readonly given: ReadonlySet<OptionKey>;
+  /** Options that were set, as they were written, secrets included; the others have their defaults. */
+  readonly given: ReadonlyMap<OptionKey, readonly string[]>;
+  /** Those of them that were not set by hand, but told by the daemon of this machine. */
+  readonly told: ReadonlySet<OptionKey>;
 }
 
 export interface ConfigInput {
@@ -31,14 +35,18 @@ export interface ConfigInput {
   readonly env: Environment;
   /** Contents of `--config`, by flag name. */
   readonly file?: { readonly path: string; readonly contents: unknown };
+  /** Settings of the daemon of this machine, used where nothing is set here. */
+  readonly daemon?: DaemonSettings;
 }
 
-interface ConfigOutput {
+export interface ConfigOutput {
   readonly config: Config;
   /** For the log: settings that are doubtful and do not stop the start. */
   readonly warnings: readonly string[];
   /** For the log of those who look for a fault. */
   readonly remarks: readonly string[];
+  /** Of the daemon's settings; undefined without a daemon. */
+  readonly taken: Taken | undefined;
 }
 
 /** A value as written, and where: every complaint about it says so. */
@@ -48,11 +56,13 @@ interface Written {
   readonly texts: readonly string[];
 }
 
+const PREFIX = "SRV_EPMD_";
+
 /** Variables of the Erlang module, which share our prefix. */
 const MODULE_VARIABLES = new Set(["SRV_EPMD_ADDRESS", "SRV_EPMD_CONNECT", "SRV_EPMD_LOG", "SRV_EPMD_WAIT"]);
 
 /**
- * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then default.
+ * Flag, then SRV_EPMD_*, then file, then the ecosystem's variable, then what the daemon of this machine told, then default.
  * @throws ConfigError that names the option, where it was written, the value and what would be right.
  */
 export function loadConfig(input: ConfigInput): ConfigOutput {
@@ -77,6 +87,12 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
     given.delete(key);
   }
   const nomad = readNomadEnvironment(input.env);
+  const taken = input.daemon && takeTold(input.command, input.daemon, { given, secretsDir: nomad.secretsDir });
+  for (const [key, texts] of taken?.texts ?? []) {
+    const written: Written = { place: "daemon", where: `${input.daemon?.at}: ${flagOf(key)}`, texts };
+    given.set(key, written);
+    settings[key] = parseWritten(key, written);
+  }
   if (settings.consulAuthMethod !== undefined) settings.consulBearerTokenFile ??= nomadJwt(nomad);
   if (settings.consulSsl === true && !namesScheme(given.get("consul"))) {
     settings.consul = String(settings.consul).replace(/^http:/, "https:");
@@ -84,11 +100,22 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
   const config = Object.freeze({
     ...(settings as unknown as Settings),
     nomad,
-    given: new Set(given.keys()),
+    given: new Map(Array.from(given, ([key, { texts }]) => [key, texts])),
+    told: new Set(taken?.texts.keys()),
   });
   checkCombinations(config, input.command);
   const warnings = [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)];
-  return { config, warnings, remarks: unused.remark === undefined ? [] : [unused.remark] };
+  return { config, warnings, remarks: unused.remark === undefined ? [] : [unused.remark], taken };
+}
+
+/** The value of one option as it was set by hand, or its default. @throws ConfigError as loadConfig */
+export function settingByHand<K extends OptionKey>(
+  key: K,
+  input: ConfigInput,
+): { readonly value: Settings[K]; readonly isGiven: boolean } {
+  const written = findWritten(key, input, readFileKeys(input.file));
+  const value = written ? parseWritten(key, written) : defaultValue(key, input.command);
+  return { value: value as Settings[K], isGiven: written !== undefined };
 }
 
 /** CONSUL_HTTP_SSL decides for an address without a scheme, and for the default, as in Consul's own commands. */
@@ -163,7 +190,9 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
     const where = `${file.path}: ${name}`;
     const key = OPTION_KEYS.find((candidate) => flagOf(candidate) === name && isFileKey(candidate));
     if (key === undefined) refuseOldName(where, name, value === false);
-    if (key === undefined || key === "config") throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option`);
+    if (key === undefined || key === "config") {
+      throw new ConfigError("CONFIG_UNKNOWN", `${where} is not an option${hintFor(name)}`);
+    }
     const items: unknown[] = Array.isArray(value) ? value : [value];
     const texts = items.map((item) => {
       if (["string", "number", "boolean"].includes(typeof item)) return String(item);
@@ -174,9 +203,23 @@ function readFileKeys(file: ConfigInput["file"]): Map<OptionKey, Written> {
   return found;
 }
 
+/** @param name a key of the file that is none */
+function hintFor(name: string): string {
+  const other = OPTION_KEYS.find((key) => flagOf(key) === name);
+  if (other === "config") return " of the file itself";
+  if (other !== undefined) return `; it is set by the variable ${optionOf(other).variable} alone`;
+  const meant = nearest(name, OPTION_KEYS.filter((key) => isFileKey(key) && key !== "config").map(flagOf));
+  return meant === undefined ? "" : `; was ${meant} meant?`;
+}
+
 function unknownVariables(env: Environment): string[] {
-  const known = new Set(OPTION_KEYS.filter(hasFlag).map(variableOf));
+  const known = new Set([...OPTION_KEYS.filter(hasFlag).map(variableOf), ...MODULE_VARIABLES]);
   return Object.keys(env)
-    .filter((name) => name.startsWith("SRV_EPMD_") && !known.has(name) && !MODULE_VARIABLES.has(name))
-    .map((name) => `${name} is not a variable of srv-epmd; is it misspelt?`);
+    .filter((name) => name.startsWith(PREFIX) && !known.has(name))
+    .map((name) => {
+      // Without the prefix, which is no sign of likeness.
+      const [written, ...all] = [name, ...known].map((variable) => variable.slice(PREFIX.length));
+      const meant = nearest(written ?? "", all);
+      return `${name} is not a variable of srv-epmd; ${meant === undefined ? "is it misspelt?" : `was ${PREFIX}${meant} meant?`}`;
+    });
 }

@@ -10,7 +10,8 @@ import { type Command, flagOf, type OptionKey, type Settings } from "./options.j
 /** What is checked: all options, which of them were set, and Nomad's part. */
 interface CheckedSettings extends Settings {
   readonly nomad: Pick<NomadEnvironment, "erlDistPort">;
-  readonly given: ReadonlySet<OptionKey>;
+  readonly given: { has(key: OptionKey): boolean };
+  readonly told: ReadonlySet<OptionKey>;
 }
 
 /** Refuses settings that contradict each other. @throws ConfigError CONFIG_CONFLICT */
@@ -36,7 +37,7 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
       `--timeout: a VM gives up after 7 s (net_setuptime), so an answer after ${settings.timeout} ms comes too late`,
     );
   }
-  if (settings.register === "consul" && settings.dnsListen !== undefined) {
+  if (isServing(command) && settings.register === "consul" && settings.dnsListen !== undefined) {
     doubts.push(
       "--dns-listen with --register consul: names under --domain are asked of the embedded DNS alone, which knows the nodes here; those that only Consul knows are not found",
     );
@@ -44,7 +45,8 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
   if (isServing(command)) {
     for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);
   }
-  const detours = isMeshed(settings) ? DETOURS.filter((key) => isOn(settings[key])) : [];
+  // The daemon has said it of what it tells.
+  const detours = isMeshed(settings) ? DETOURS.filter((key) => isOn(settings[key]) && !settings.told.has(key)) : [];
   if (detours.length > 0) {
     doubts.push(
       `in a mesh (--mesh) nodes are reached through upstreams only: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,
@@ -107,7 +109,7 @@ const CHECKS: readonly Check[] = [
     watch && trace ? "--watch shows changes and --trace every step of one look-up: give one of them" : undefined,
   ({ cluster, match, domain }, command) =>
     command === "names" && cluster && match === undefined && domain.length === 0
-      ? "--cluster needs to know which service: give --match '*@svc', or --domain svc"
+      ? "--cluster needs to know which service: give --match '*@svc', or --domain svc; names alone lists the nodes that are registered here"
       : undefined,
 ];
 
@@ -147,8 +149,9 @@ const SERVE_CHECKS: readonly Check[] = [
       : undefined,
   asksItself,
   sharedPort,
-  ({ publishNode, nomad }) =>
-    publishNode.length > 0 && nomad.erlDistPort === undefined
+  // The daemon that told it has the variable.
+  ({ publishNode, nomad, told }) =>
+    publishNode.length > 0 && nomad.erlDistPort === undefined && !told.has("publishNode")
       ? "--publish-node needs ERL_DIST_PORT in the environment, a port from 1 to 65535: where that node listens"
       : undefined,
   ({ publishNode, register, dnsListen }) =>

@@ -2,7 +2,7 @@ import { ConfigError } from "../errors.js";
 import type { OptionKey } from "./options.js";
 
 /** Where an option was set; the earlier place wins. */
-const PLACES = ["flag", "variable", "file", "ecosystem"] as const;
+const PLACES = ["flag", "variable", "file", "ecosystem", "daemon"] as const;
 export type Place = (typeof PLACES)[number];
 
 /** An option that was set, and how a complaint names it. */

@@ -44,9 +44,12 @@ function literal(value: string): string | undefined {
   return value.includes("%") ? undefined : canonicalIp(value);
 }
 
+/** `localhost`, where a place on this machine is meant: IPv4, which servers listen on by default. */
+const LOCALHOST = /^localhost(?=:|$)/i;
+
 /** Canonical IP literal. */
 export function ip(value: string): string {
-  const address = literal(value);
+  const address = literal(value.replace(LOCALHOST, "127.0.0.1"));
   if (address === undefined) {
     throw new ValueError("must be an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1");
   }
@@ -59,9 +62,10 @@ export function cidr(value: string): Cidr {
   return parsed;
 }
 
-/** `ip`, `ip:port`, `[ipv6]:port`, or a bare IPv6 address. */
+/** `ip`, `ip:port`, `[ipv6]:port`, or a bare IPv6 address; `localhost` for 127.0.0.1. */
 export function ipPort(defaultPort: number | undefined, parsePort = port): (value: string) => IpPort {
-  return (value) => {
+  return (written) => {
+    const value = written.replace(LOCALHOST, "127.0.0.1");
     const match = /^\[([^\]]*)\](?::([0-9]+))?$/.exec(value) ?? /^([^:]*)(?::([0-9]+))?$/.exec(value);
     const address = literal(match ? (match[1] ?? "") : value);
     const portText = match?.[2];

@@ -46,6 +46,11 @@ interface Spec<T> {
   readonly only?: "variable" | "variable or file";
   /** Set by this program when it starts itself, and not shown. */
   readonly hidden?: boolean;
+  /**
+   * What the daemon tells of it to the commands that look up as it does: its value; the URL of an API, which they use only
+   * when they have nothing secret to send there; or only that it was set. Nothing by default.
+   */
+  readonly told?: "value" | "url" | "name";
 }
 
 interface Option<T> extends Spec<T> {
@@ -68,7 +73,6 @@ const SERVE = ["serve", "doctor"] as const;
 const RESOLVING = [...SERVE, "resolve", "wait"] as const;
 const CONSUL = [...RESOLVING, "names"] as const;
 const EPMD = [...SERVE, "resolve", "names", "wait"] as const;
-const GATEWAY = [...SERVE, "resolve"] as const;
 const RELAYING = [...SERVE, "relay"] as const;
 const EVERY = [...EPMD, "module", "hosts", "relay"] as const;
 
@@ -76,6 +80,7 @@ const OPTIONS = {
   port: one({
     group: "listen",
     commands: [...EPMD, "relay"],
+    told: "value",
     help: "EPMD port; for serve 0 takes any free one",
     placeholder: "N",
     parse: values.listenPort,
@@ -85,6 +90,7 @@ const OPTIONS = {
   listen: list({
     group: "listen",
     commands: SERVE,
+    told: "value",
     help: "listen on this address too and let strangers look up nodes there; a wildcard (0.0.0.0, ::) covers all",
     placeholder: "IP",
     parse: network.ip,
@@ -103,7 +109,7 @@ const OPTIONS = {
     commands: SERVE,
     help: "close a connection that is silent for this long before its request is complete",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom("100ms", "in which a client on a busy machine sends its request"),
     default: "60s",
   }),
   maxConnections: one({
@@ -164,6 +170,7 @@ const OPTIONS = {
   domain: list({
     group: "resolve",
     commands: CONSUL,
+    told: "value",
     help: "domain of the nodes here, svc.service.consul or just svc, or svc.service.nomad in Nomad's catalogue; <glob>=<domain> chooses by alive name",
     placeholder: "[GLOB=]DOMAIN",
     parse: network.domainRule,
@@ -171,6 +178,7 @@ const OPTIONS = {
   consulDomain: one({
     group: "resolve",
     commands: [...CONSUL, "hosts"],
+    told: "value",
     help: "Consul's DNS domain: node@svc means node@svc.service.<this>",
     placeholder: "DOMAIN",
     parse: network.domainName,
@@ -179,7 +187,8 @@ const OPTIONS = {
   dns: list({
     group: "resolve",
     commands: RESOLVING,
-    help: "name server, for everything or for names under a domain; the longest matching domain wins",
+    told: "value",
+    help: "name server, for everything or for names under a domain; the longest matching domain wins, and localhost is 127.0.0.1",
     placeholder: "[DOMAIN=]IP[:PORT]",
     parse: network.dnsServer,
     defaultText: "/etc/resolv.conf",
@@ -187,6 +196,7 @@ const OPTIONS = {
   srvName: one({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "name whose SRV records are asked; {name}, {host} and {service} stand for parts of the node name",
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
@@ -195,6 +205,7 @@ const OPTIONS = {
   srvTarget: maybe({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "use only SRV records with this target, when one name has the records of all nodes, as in Kubernetes; placeholders as in --srv-name",
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
@@ -202,6 +213,7 @@ const OPTIONS = {
   catalogue: one({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "where nodes are looked up before DNS is asked: auto follows the services of Consul's catalogue, through --consul, that look-ups name; none asks DNS alone",
     placeholder: "auto|none",
     parse: values.oneOf("auto", "none"),
@@ -210,6 +222,7 @@ const OPTIONS = {
   family: one({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "address family that endpoints must have",
     placeholder: "any|4|6",
     parse: network.family,
@@ -220,7 +233,7 @@ const OPTIONS = {
     commands: EPMD,
     help: "longest time of one look-up; for wait, how long to wait",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom("100ms", "because name servers and other programs are asked within it"),
     default: { serve: "4s", doctor: "4s", resolve: "4s", names: "5s", wait: "60s" },
   }),
   maxTtl: one({
@@ -242,6 +255,7 @@ const OPTIONS = {
   preferReachable: one({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "of several endpoints, the one that accepts a connection comes first",
     parse: values.boolean,
     default: "true",
@@ -249,6 +263,7 @@ const OPTIONS = {
   node: list({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "static entry name@host=address:port",
     placeholder: "ENTRY",
     parse: network.staticNode,
@@ -256,6 +271,7 @@ const OPTIONS = {
   nodesFile: maybe({
     group: "resolve",
     commands: RESOLVING,
+    told: "name",
     help: "file of static entries, one a line, read again when it changes and on SIGHUP",
     placeholder: "FILE",
     parse: values.text,
@@ -263,6 +279,7 @@ const OPTIONS = {
   fallback: list({
     group: "resolve",
     commands: RESOLVING,
+    told: "value",
     help: "for a host without SRV records: its own addresses, with the port that the EPMD there gives (epmd), else with port N",
     placeholder: "epmd|N",
     parse: network.fallback,
@@ -277,7 +294,7 @@ const OPTIONS = {
   cluster: one({
     group: "resolve",
     commands: ["names"],
-    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the service that --match or --domain names, with their health",
+    help: "ask Consul, or Nomad for a service under service.nomad: the instances of the services that --match or --domain names, with their health",
     parse: values.boolean,
     default: "false",
   }),
@@ -306,6 +323,7 @@ const OPTIONS = {
   register: maybe({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "where nodes are published",
     placeholder: "consul|none",
     parse: values.oneOf("consul", "none"),
@@ -314,6 +332,7 @@ const OPTIONS = {
   service: maybe({
     group: "publish",
     commands: RESOLVING,
+    told: "value",
     help: "Consul service of the nodes; in a mesh the one, by name or id, whose sidecar proxy has the upstreams",
     placeholder: "NAME",
     parse: network.label,
@@ -322,6 +341,7 @@ const OPTIONS = {
   instance: maybe({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "distinguishes the entries of this daemon from those of others: their ids are srv-epmd:<instance>:<name>",
     placeholder: "ID",
     parse: values.text,
@@ -329,7 +349,8 @@ const OPTIONS = {
   }),
   nodeHost: maybe({
     group: "publish",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "host part of the published nodes' names",
     placeholder: "HOST",
     parse: network.hostName,
@@ -338,6 +359,7 @@ const OPTIONS = {
   tag: list({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "an additional tag of every published node",
     placeholder: "TAG",
     parse: values.text,
@@ -345,6 +367,7 @@ const OPTIONS = {
   weight: one({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "SRV weight of the published nodes",
     placeholder: "N",
     parse: values.integer(1, 65535),
@@ -352,7 +375,8 @@ const OPTIONS = {
   }),
   helpers: one({
     group: "publish",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "short-lived nodes (rpc-, rabbitmqcli-, ...): local keeps them out of Consul, ask also looks those of others up at the EPMDs of their service, publish publishes them",
     placeholder: "local|ask|publish",
     parse: values.oneOf("local", "ask", "publish"),
@@ -361,6 +385,7 @@ const OPTIONS = {
   publish: list({
     group: "publish",
     commands: RESOLVING,
+    told: "value",
     help: "publish only nodes whose alive name matches; look-ups of a service do not use other nodes here; an exact name publishes a helper too",
     placeholder: "GLOB",
     parse: values.glob,
@@ -368,7 +393,8 @@ const OPTIONS = {
   }),
   publishNode: list({
     group: "publish",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "a node that never speaks EPMD, alive while ERL_DIST_PORT accepts connections",
     placeholder: "NODE",
     parse: network.configuredNode,
@@ -376,6 +402,7 @@ const OPTIONS = {
   advertiseAddress: list({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "address that peers dial, one a family; {name}, {host} and {service} may stand in a host name",
     placeholder: "ADDRESS",
     parse: network.addressOrTemplate,
@@ -384,6 +411,7 @@ const OPTIONS = {
   advertisePort: maybe({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "port that peers dial",
     placeholder: "N",
     parse: values.port,
@@ -392,6 +420,7 @@ const OPTIONS = {
   portLabel: maybe({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "label of the Nomad port that is mapped to the nodes' distribution port",
     placeholder: "LABEL",
     parse: values.text,
@@ -400,14 +429,19 @@ const OPTIONS = {
   ttl: one({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "TTL of the Consul check, which is passed after each third of it",
     placeholder: "TIME",
-    parse: values.positiveDuration,
+    parse: values.durationFrom(
+      "1s",
+      "because the check is passed each third of it, and a node whose check is late drops out of DNS",
+    ),
     default: "15s",
   }),
   tcpCheck: one({
     group: "publish",
     commands: SERVE,
+    told: "value",
     help: "let Consul probe the distribution port too",
     parse: values.boolean,
     default: "false",
@@ -417,7 +451,7 @@ const OPTIONS = {
     commands: SERVE,
     help: "let Consul remove an entry that has been critical for this long (Consul's minimum is 1m)",
     placeholder: "TIME",
-    parse: values.deregisterAfter,
+    parse: values.durationFrom("1m", "which is Consul's minimum"),
     default: "5m",
   }),
   deregisterOnStop: one({
@@ -431,6 +465,7 @@ const OPTIONS = {
   consul: one({
     group: "consul",
     commands: CONSUL,
+    told: "url",
     help: "the Consul agent: http://host:port, https://host:port or unix:///path",
     placeholder: "URL",
     parse: network.agentUrl,
@@ -449,6 +484,7 @@ const OPTIONS = {
   consulSslVerify: one({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "verify the agent's certificate",
     parse: values.boolean,
     default: "true",
@@ -458,6 +494,7 @@ const OPTIONS = {
   consulTlsServerName: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "name that the agent's certificate must carry",
     placeholder: "NAME",
     parse: values.text,
@@ -467,6 +504,7 @@ const OPTIONS = {
   consulToken: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "ACL token",
     placeholder: "TOKEN",
     parse: values.token,
@@ -477,6 +515,7 @@ const OPTIONS = {
   consulTokenFile: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "file with the ACL token, read again after a refusal, every 30 s and on SIGHUP",
     placeholder: "FILE",
     parse: values.text,
@@ -485,6 +524,7 @@ const OPTIONS = {
   consulAuthMethod: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "log in to Consul by this auth method, with the JWT of --consul-bearer-token-file, and out again at the end",
     placeholder: "NAME",
     parse: values.text,
@@ -492,6 +532,7 @@ const OPTIONS = {
   consulBearerTokenFile: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "file with the JWT to log in with, read at each login",
     placeholder: "FILE",
     parse: values.text,
@@ -500,6 +541,7 @@ const OPTIONS = {
   consulCa: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "file with the CA certificates that the agent's is checked against",
     placeholder: "FILE",
     parse: values.text,
@@ -509,6 +551,7 @@ const OPTIONS = {
   consulCert: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "file with the client certificate",
     placeholder: "FILE",
     parse: values.text,
@@ -518,6 +561,7 @@ const OPTIONS = {
   consulKey: maybe({
     group: "consul",
     commands: CONSUL,
+    told: "name",
     help: "file with the client certificate's key",
     placeholder: "FILE",
     parse: values.text,
@@ -528,6 +572,7 @@ const OPTIONS = {
   nomadAddr: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "url",
     help: "Nomad's HTTP API, which is asked for nodes under service.nomad: http://host:port, https://host:port or unix:///path",
     placeholder: "URL",
     parse: network.agentUrl,
@@ -537,6 +582,7 @@ const OPTIONS = {
   nomadNamespace: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "value",
     help: "namespace of svc.service.nomad; another is written in the host, svc.other.service.nomad",
     placeholder: "NAME",
     parse: network.nomadNamespace,
@@ -547,6 +593,7 @@ const OPTIONS = {
   nomadToken: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "ACL token, or the identity that Nomad gives a task; in an allocation the file of the identity comes first, unless NOMAD_ADDR is set",
     placeholder: "TOKEN",
     parse: values.token,
@@ -557,6 +604,7 @@ const OPTIONS = {
   nomadTokenFile: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "file with the token, read for each request",
     placeholder: "FILE",
     parse: values.text,
@@ -565,6 +613,7 @@ const OPTIONS = {
   nomadCa: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "file with the CA certificates that Nomad's is checked against",
     placeholder: "FILE",
     parse: values.text,
@@ -574,6 +623,7 @@ const OPTIONS = {
   nomadCert: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "file with the client certificate",
     placeholder: "FILE",
     parse: values.text,
@@ -583,6 +633,7 @@ const OPTIONS = {
   nomadKey: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "file with the client certificate's key",
     placeholder: "FILE",
     parse: values.text,
@@ -592,6 +643,7 @@ const OPTIONS = {
   nomadTlsServerName: maybe({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "name that Nomad's certificate must carry",
     placeholder: "NAME",
     parse: values.text,
@@ -601,6 +653,7 @@ const OPTIONS = {
   nomadSkipVerify: one({
     group: "nomad",
     commands: CONSUL,
+    told: "name",
     help: "do not verify Nomad's certificate",
     parse: values.boolean,
     default: "false",
@@ -610,7 +663,8 @@ const OPTIONS = {
 
   dnsListen: maybe({
     group: "embedded",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "answer SRV, A and AAAA for the nodes here on this address, over UDP and TCP: no Consul needed",
     placeholder: "IP:PORT",
     parse: network.ipListenPort,
@@ -618,14 +672,16 @@ const OPTIONS = {
 
   gateway: one({
     group: "gateway",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "serve unmodified VMs: peer host names resolve to loopback addresses, and relays there lead to the peers",
     parse: values.boolean,
     default: "false",
   }),
   gatewayDomain: list({
     group: "gateway",
-    commands: GATEWAY,
+    commands: RESOLVING,
+    told: "value",
     help: "the host of this name, and all hosts under it, resolve to loopback addresses",
     placeholder: "DOMAIN",
     parse: network.domainName,
@@ -633,7 +689,8 @@ const OPTIONS = {
   }),
   gatewayRange: one({
     group: "gateway",
-    commands: [...GATEWAY, "hosts"],
+    commands: [...RESOLVING, "hosts"],
+    told: "value",
     help: "loopback addresses that stand for hosts",
     placeholder: "CIDR",
     parse: loopbackRange,
@@ -641,7 +698,8 @@ const OPTIONS = {
   }),
   gatewayListen: one({
     group: "gateway",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "address of the gateway's DNS, over UDP and TCP; none when VMs use /etc/hosts or an inetrc instead (srv-epmd hosts)",
     placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(DNS_PORT),
@@ -649,7 +707,8 @@ const OPTIONS = {
   }),
   gatewayForward: list({
     group: "gateway",
-    commands: SERVE,
+    commands: RESOLVING,
+    told: "value",
     help: "name server for every question that is not the gateway's",
     placeholder: "IP[:PORT]",
     parse: network.ipPort(DNS_PORT),
@@ -700,6 +759,7 @@ const OPTIONS = {
   mesh: one({
     group: "mesh",
     commands: RESOLVING,
+    told: "value",
     help: "reach nodes that do not live here through Connect upstreams only: a missing one is not found",
     parse: values.boolean,
     default: "false",
@@ -707,6 +767,7 @@ const OPTIONS = {
   upstreamService: one({
     group: "mesh",
     commands: RESOLVING,
+    told: "value",
     help: "destination of a node's upstream; {name}, {host} and {service} stand for parts of the node name; implies --mesh",
     placeholder: "TEMPLATE",
     parse: values.template("name", "host", "service"),
@@ -715,8 +776,8 @@ const OPTIONS = {
 
   admin: one({
     group: "admin",
-    commands: SERVE,
-    help: "where the status page, health, metrics and the JSON API are served over HTTP, or none",
+    commands: EPMD,
+    help: "where the status page, health, metrics and the JSON API are served over HTTP, or none; resolve, wait, names and doctor ask there for the settings of the srv-epmd here",
     placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(undefined),
     default: `127.0.0.1:${ADMIN_PORT}`,

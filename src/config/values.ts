@@ -24,10 +24,18 @@ export function duration(text: string): number {
   return milliseconds;
 }
 
-export function positiveDuration(text: string): number {
-  const milliseconds = duration(text);
-  if (milliseconds === 0) throw new ValueError("must be a duration above zero such as 500ms, 5s or 1m");
-  return milliseconds;
+/**
+ * A duration with a least value.
+ * @param least as a user would write it
+ * @param why what makes a shorter one useless, as the end of a sentence
+ */
+export function durationFrom(least: string, why: string): (text: string) => number {
+  const limit = duration(least);
+  return (text) => {
+    const milliseconds = duration(text);
+    if (milliseconds < limit) throw new ValueError(`must be at least ${least}, ${why}`);
+    return milliseconds;
+  };
 }
 
 /** Linux takes whole seconds, and no more than 32767 of them (tcp(7), TCP_KEEPIDLE). */
@@ -36,13 +44,6 @@ export function keepAlive(text: string): number {
   if (milliseconds < UNITS.s || milliseconds > 32_767 * UNITS.s) {
     throw new ValueError("must be a duration from 1s to 9h");
   }
-  return milliseconds;
-}
-
-/** Consul raises anything shorter to a minute. */
-export function deregisterAfter(text: string): number {
-  const milliseconds = duration(text);
-  if (milliseconds < UNITS.m) throw new ValueError("must be at least 1m, which is Consul's minimum");
   return milliseconds;
 }
 

@@ -145,7 +145,11 @@ export class ConsulClient {
     const longestWait = index > 0 ? longestHold(wait) : 0;
     const call = { method: "_get", path: HEALTH_PATH, params: { service }, query, longestWait } as const;
     const { body, headers } = await this.#transport.call(call, signal);
-    return { instances: parseHealth(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
+    return {
+      instances: parseHealth(body),
+      index: Number(headers?.["x-consul-index"] ?? 0) || 0,
+      hasLeader: headers?.["x-consul-knownleader"] !== "false",
+    };
   }
 
   /** All services of the agent. */

@@ -1,9 +1,10 @@
-import { ConsulError } from "../errors.js";
+import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
+import { parseAgentDns, type ToldDns } from "./core/agent-dns.js";
 import { AgentAnswer, areAclsOff, isUnknownToken } from "./transport.js";
 
-/** Questions of doctor. None of them changes anything. Each throws ConsulError. */
+/** Questions that change nothing, most of them doctor's. Each throws ConsulError unless it says otherwise. */
 
 export interface Leader {
   /** Undefined while the servers have no leader, or the agent reaches no server. */
@@ -115,4 +116,21 @@ export async function serviceNames(client: ConsulClient, datacenter: string | un
   const query = { stale: "", ...(datacenter !== undefined && { dc: datacenter }) };
   const { body } = await client.ask({ method: "_get", path: "/catalog/services", query });
   return Object.keys(typeof body === "object" && body !== null ? body : {});
+}
+
+/** What the agent says of its own DNS, or why it does not; the right for it is `agent:read`. Never rejects. */
+export async function agentDns(
+  connect: () => Promise<ConsulClient>,
+  signal?: AbortSignal,
+): Promise<
+  { readonly told: ToldDns } | { readonly told?: undefined; readonly isForbidden: boolean; readonly why: string }
+> {
+  try {
+    const { body } = await (await connect()).ask({ method: "_get", path: "/agent/self" }, signal);
+    const told = parseAgentDns(body);
+    return told ? { told } : { isForbidden: false, why: "Consul's agent does not say where its DNS is" };
+  } catch (error) {
+    const isForbidden = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
+    return { isForbidden, why: describeError(error) };
+  }
 }

@@ -21,10 +21,12 @@ import { advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
+import type { KnownDomains } from "../resolve/known-domains.js";
 import { registrySource } from "../resolve/local-sources.js";
 import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
 import { observeDaemon } from "./metrics.js";
+import { watchNameServers } from "./name-servers.js";
 
 /**
  * Milliseconds for which a stopping daemon waits for VMs that are stopping too: Nomad and systemd end both at the same
@@ -93,6 +95,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   let gateway: Gateway | undefined;
   let admin: Admin | undefined;
   let entries: NomadEntries | undefined;
+  let resolver: KnownDomains | undefined;
   let stopping = false;
   const domains = new Domains(config, machine);
   let open: () => void = () => {};
@@ -126,6 +129,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       log,
     });
     resolving = running;
+    const { observations } = observed;
+    resolver = watchNameServers(config, { machine, domains, consul, dns: running.dns, observations, log });
     listener = await startEpmdServer({
       ...config,
       addresses: await listenAddresses(config.listen, machine.hostName, machine.addresses()),
@@ -163,12 +168,13 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       ...{ config, machine, registry, consul, nomad, entries, publishes, gateway, observed, listener, log },
       nodes: running.nodes,
       dns: { embedded: dns && hostPort(dns), gateway: gateway?.dnsAddress },
+      resolver,
       isStopping: () => stopping,
       now: Date.now,
     });
   } catch (error) {
     entries?.close();
-    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolving?.close()]);
+    await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolver?.close(), resolving?.close()]);
     await Promise.all([consul.close(), nomad.close()]);
     throw error;
   }
@@ -202,7 +208,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       entries?.close();
       await Promise.all([
         ...[consul.close(), nomad.close(), configured?.close(), bound.close(), admin?.close()],
-        ...[gateway?.close(), dns?.close(), resolving?.close()],
+        ...[gateway?.close(), dns?.close(), resolver?.close(), resolving?.close()],
       ]);
     },
   };

@@ -1,4 +1,4 @@
-import { RecentLookUps } from "../admin/core/status.js";
+import { RecentLookUps } from "../admin/core/recent-look-ups.js";
 import type { Registry } from "../epmd/core/registry.js";
 import { type DaemonEvent, type LookUp, Observations } from "./core/observations.js";
 

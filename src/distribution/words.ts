@@ -1,4 +1,4 @@
-import type { NodeName } from "../names/node-name.js";
+import { type NodeName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import type { DistVersion } from "./wire/handshake.js";
 
@@ -62,6 +62,7 @@ const STATUS_WORDS: Record<string, string> = {
 function difference(name: string, asked: string): string {
   const at = (full: string) => full.indexOf("@");
   const sameAlive = name.slice(0, at(name)) === asked.slice(0, Math.max(0, at(asked)));
+  if (sameAlive && neverConnect(name, asked)) return `${asked} finds that short and long names never connect, and`;
   return sameAlive ? `${asked} compares the host part too, and` : asked;
 }
 

@@ -20,6 +20,13 @@ export interface ServerSet {
   readonly useTcp: boolean;
 }
 
+/** The servers that are set for a name. */
+export interface SetServers {
+  readonly servers: readonly NameServer[];
+  /** Whether `--dns` names them: for this domain, or for every name; undefined: they are those of resolv.conf. */
+  readonly named: "domain" | "every name" | undefined;
+}
+
 export interface NameServersOptions {
   /** From `--dns`. */
   readonly rules: readonly DnsServer[];
@@ -46,9 +53,22 @@ export class NameServers {
   /** Of `options rotate`. */
   #turns = 0;
   #read: { readonly version: string; readonly conf: ResolvConf } | undefined;
+  #standIn: DnsServer | undefined;
 
   constructor(options: NameServersOptions) {
     this.#options = options;
+  }
+
+  /** Has a server asked for the names under its domain, in place of those that are set and do not know it. @param server undefined: none any more */
+  standIn(server: DnsServer | undefined): void {
+    this.#standIn = server;
+  }
+
+  /** The servers that are set for a name, without the one that stands in for them. */
+  async setFor(name: string): Promise<SetServers> {
+    const matching = this.#matching(name, this.#options.rules);
+    if (matching.length === 0) return { servers: this.#systemServers(await this.#resolvConf()), named: undefined };
+    return { servers: matching, named: matching.some(({ domain }) => domain !== undefined) ? "domain" : "every name" };
   }
 
   /** The names to ask for: with the search list of resolv.conf, when its servers are asked for the name. */
@@ -63,7 +83,7 @@ export class NameServers {
 
   /** All of them, as --dns has them: `domain=ip:port`, or `ip:port` for every other name. */
   async all(): Promise<string[]> {
-    const named = this.#options.rules.filter(({ domain }) => domain !== undefined);
+    const named = this.#rules().filter(({ domain }) => domain !== undefined);
     const general = this.#matching("");
     const servers = general.length > 0 ? general : this.#systemServers(await this.#resolvConf());
     return [...named.map((rule) => `${rule.domain}=${hostPort(rule)}`), ...servers.map((server) => hostPort(server))];
@@ -113,8 +133,12 @@ export class NameServers {
     return lostAt !== undefined && now - lostAt < PENALTY;
   }
 
-  #matching(name: string): NameServer[] {
+  #rules(): readonly DnsServer[] {
     const { rules } = this.#options;
+    return this.#standIn ? [...rules, this.#standIn] : rules;
+  }
+
+  #matching(name: string, rules = this.#rules()): DnsServer[] {
     const suffixes = rules
       .map((rule) => rule.domain)
       .filter((domain) => domain !== undefined && isUnder(name, domain))

@@ -5,7 +5,7 @@ import type { Logger } from "../daemon/logger.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { AnswerCache } from "./core/cache.js";
 import { ExchangeSlots, type NameServer } from "./exchange.js";
-import { NameServers } from "./name-servers.js";
+import { NameServers, type SetServers } from "./name-servers.js";
 import { Search } from "./search.js";
 import { type QueryEnd, SharedQuery } from "./shared-query.js";
 import { type Absence, type DnsResult, presentRecord, type Records } from "./wire/answer.js";
@@ -33,6 +33,10 @@ export interface Resolver {
   ) => void;
   /** The servers that are asked, as --dns has them: `[domain=]ip:port`. */
   readonly nameServers: () => Promise<readonly string[]>;
+  /** The servers that are set for a name, without the one that stands in for them. */
+  readonly setFor: (name: string) => Promise<SetServers>;
+  /** Has a server asked for the names under its domain, in place of those that are set and do not know it; undefined: none any more. */
+  readonly standIn: (server: DnsServer | undefined) => void;
   /** Ends the queries under way; their result is `unavailable`. */
   readonly close: () => Promise<void>;
 }
@@ -209,6 +213,8 @@ export function createResolver(options: ResolverOptions): Resolver {
       );
     },
     nameServers: () => nameServers.all(),
+    setFor: (name) => nameServers.setFor(name),
+    standIn: (server) => nameServers.standIn(server),
     dropRecords(name, qtype, wrong, { search = false } = {}) {
       const asked = name.toLowerCase();
       for (const qname of search ? nameServers.knownNamesFor(asked) : [asked]) {

@@ -88,7 +88,7 @@ async function compare(examination: Examination): Promise<Differences | undefine
   // A list leaves out without notice what the token may not read.
   if (mine.length < registrations.length && !(await readsMachines(client))) return undefined;
   const local = new Set((await client.services()).map(({ id }) => id));
-  const prefix = serviceId(instanceOf(config, { hostName: machine.hostName, port: config.port, owner: "" }), "");
+  const prefix = serviceId(instanceOf(config, { hostName: machine.hostName, port: config.port }), "");
   const left = members.filter(({ serviceId: id }) => id.startsWith(prefix) && !local.has(id));
   const found = [
     ...registrations.flatMap((registration) => {

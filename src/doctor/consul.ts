@@ -2,6 +2,7 @@ import { UnreadableFile } from "../api/credential.js";
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
+import { agentHost } from "../consul/core/agent-dns.js";
 import { datacenterOf, writeRights } from "../consul/examine.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
@@ -116,11 +117,6 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
     evidence,
     advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])],
   };
-}
-
-/** Host name or IP literal in the agent's URL; empty for a Unix socket. */
-export function agentHost(consul: string): string {
-  return consul.startsWith("http") ? new URL(consul).hostname.replaceAll(/[[\]]/g, "") : "";
 }
 
 const WHERE = "give its address with --consul or CONSUL_HTTP_ADDR";

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.js";
+import { nodesWords, takeOver } from "../epmd/stock-epmd.js";
 import { EPMD_PORT } from "../net/endpoint.js";
 import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { readHostsFile } from "../os/hosts-file.js";
@@ -16,6 +17,14 @@ export const epmdPort: Check = {
   run: async ({ epmd, config }) => {
     const { holder, port } = await epmd();
     const finding = holderFinding(holder, port);
+    // Doctor has found the port by itself; a VM has to be given it.
+    if (finding.result === "ok" && config.told.has("port") && holder.names.length === 0) {
+      return warn(
+        "EPMD_PORT_UNUSUAL",
+        [...finding.evidence, `nothing listens on port ${EPMD_PORT}, where a VM asks that has no ERL_EPMD_PORT`],
+        `every VM here needs ERL_EPMD_PORT=${port}, unless srv-epmd serve has --port ${EPMD_PORT}`,
+      );
+    }
     if (holder.kind !== "nothing") return finding;
     const other = await otherPort(port, config);
     if (other === undefined) return finding;
@@ -46,8 +55,8 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
     case "stock":
       return fail(
         "EPMD_STOCK",
-        `a stock epmd answers on ${at}${by}, with ${nodes}`,
-        stockAdvice(port, process?.pid, names.length > 0),
+        `a stock epmd answers on ${at}${by}, with ${nodesWords(names)}`,
+        takeOver({ names, port, process }),
       );
     case "nothing":
     case "no-address":
@@ -67,14 +76,6 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
     default:
       return kind satisfies never;
   }
-}
-
-/** `epmd -kill` is refused while nodes are registered. VMs since OTP 25 register again with the EPMD that has the port 2 s later. */
-function stockAdvice(port: number, pid: number | undefined, hasNodes: boolean): string {
-  const end = hasNodes
-    ? `stop it (kill ${pid ?? "<its process>"}) and start srv-epmd: VMs since OTP 25 register again within 2 s`
-    : `stop it (epmd -port ${port} -kill) and start srv-epmd, or start it with --replace-epmd`;
-  return `${end}. Start VMs with -start_epmd false (ERL_ZFLAGS="-start_epmd false"), else they start a stock epmd again`;
 }
 
 export const loopbacks: Check = {

@@ -8,10 +8,9 @@ import type { Logger } from "../daemon/logger.js";
 import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import { isAskedNode, type Probe } from "../distribution/words.js";
 import type { NameServer } from "../dns/exchange.js";
-import { Domains, servedDomains } from "../names/domains.js";
+import { Domains } from "../names/domains.js";
 import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
-import { isOwnServer } from "../net/ip.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
 import { NomadSide } from "../nomad/side.js";
@@ -19,6 +18,7 @@ import type { Connection } from "../os/core/connections.js";
 import { type Machine, thisMachine } from "../os/machine.js";
 import { readConnections, readListeners } from "../os/sockets.js";
 import { type RunningVm, runningVms } from "../os/vm-process.js";
+import { isGatewayItself, zoneOf } from "../resolve/beside-daemon.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { Finding } from "./core/finding.js";
@@ -129,7 +129,7 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
   const nomad = new NomadSide(config, log, { timeoutMs: CONSUL_TIMEOUT });
   const zone = zoneOf(config);
   const isOwn = (server: NameServer) => isGatewayItself(config, machine, server);
-  const resolving = composeForLookUps(config, log, { follow: true, servers: zone, isOwnServer: isOwn });
+  const resolving = composeForLookUps(config, log, { follow: true });
   const full = name && resolving.nodes.fullName(name);
   const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
 
@@ -187,19 +187,6 @@ export function examine(given: Config, name: NodeName | undefined, operand: stri
       await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },
   };
-}
-
-/** Names under the domains of --dns-listen are asked there. */
-function zoneOf(config: Config): DnsServer[] {
-  const { dnsListen } = config;
-  if (!dnsListen || dnsListen.port === 0) return [];
-  return servedDomains(config).map((domain) => ({ ...dnsListen, domain }));
-}
-
-/** The gateway's DNS may be in resolv.conf. It forwards what it does not know, so it is not asked. */
-function isGatewayItself({ gateway, gatewayListen }: Config, machine: Machine, server: NameServer): boolean {
-  if (!gateway || !gatewayListen) return false;
-  return isOwnServer(gatewayListen, server, (address) => machine.addresses().includes(address));
 }
 
 function once<T>(find: () => Promise<T>): () => Promise<T> {

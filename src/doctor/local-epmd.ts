@@ -1,4 +1,6 @@
+import { askHttp } from "../admin/client.js";
 import type { Status } from "../admin/core/status.js";
+import { record } from "../api/core/json.js";
 import type { Config } from "../config/config.js";
 import { type IpPort, isAliveName } from "../config/network-values.js";
 import { knowsFullNames, names, portPlease } from "../epmd/client.js";
@@ -78,7 +80,7 @@ export function processWords(process: ListeningProcess | undefined): string {
   return process ? ` (process ${process.pid}: ${process.command})` : "";
 }
 
-/** A gateway waits a second for its relay process, and a look-up takes some seconds. Milliseconds. */
+/** The status waits for Consul, 2 s at most, and for the relay process; a look-up takes some seconds. Milliseconds. */
 const STATUS_TIMEOUT = 5_000;
 /** Enough for thousands of nodes. The port may belong to another program that sends more. Bytes. */
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -86,17 +88,15 @@ const MOST_BYTES = 8 * 1024 * 1024;
 /** What doctor reads of it. */
 export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
   // Of an older version some may be missing.
-  Partial<Pick<Status, "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster">>;
+  Partial<Pick<Status, "dns" | "consul" | "domains" | "mesh" | "resolver" | "lookUps" | "cluster">>;
 
 /** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
 export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonReport | undefined> {
-  try {
-    const said = (await askDaemon(admin, "/v1/status")) as Partial<DaemonReport>;
-    const isStatus = Array.isArray(said.readiness?.checks) && Array.isArray(said.nodes);
-    return typeof said.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
-  } catch {
-    return undefined;
-  }
+  if (!admin) return undefined;
+  const answer = await askHttp(admin, "/v1/status", { timeout: STATUS_TIMEOUT, limit: MOST_BYTES });
+  const said = answer.outcome === "answered" ? (record(answer.json) as Partial<DaemonReport> | undefined) : undefined;
+  const isStatus = Array.isArray(said?.readiness?.checks) && Array.isArray(said?.nodes);
+  return typeof said?.epmd?.port === "number" && isStatus ? (said as DaemonReport) : undefined;
 }
 
 /** How the daemon finds a node. */
@@ -109,43 +109,19 @@ export async function resolvedByDaemon(
   { admin }: Pick<Config, "admin">,
   node: string,
 ): Promise<DaemonAnswer | undefined> {
-  try {
-    const said = await askDaemon(admin, `/v1/resolve?node=${encodeURIComponent(node)}`);
-    const { outcome, endpoints, reason, cause } = said as Record<string, unknown>;
-    if (outcome === "found" && Array.isArray(endpoints)) return { outcome, endpoints: endpoints.filter(isPlace) };
-    if (outcome !== "not-found" && outcome !== "unavailable") return undefined;
-    const why = reason ?? cause;
-    return { outcome, reason: typeof why === "string" ? why : undefined };
-  } catch {
-    return undefined;
-  }
+  if (!admin) return undefined;
+  const path = `/v1/resolve?node=${encodeURIComponent(node)}`;
+  const answer = await askHttp(admin, path, { timeout: STATUS_TIMEOUT, limit: MOST_BYTES });
+  const { outcome, endpoints, reason, cause } = (answer.outcome === "answered" && record(answer.json)) || {};
+  if (outcome === "found" && Array.isArray(endpoints)) return { outcome, endpoints: endpoints.filter(isPlace) };
+  if (outcome !== "not-found" && outcome !== "unavailable") return undefined;
+  const why = reason ?? cause;
+  return { outcome, reason: typeof why === "string" ? why : undefined };
 }
 
 function isPlace(value: unknown): value is IpPort {
   const { address, port } = (value ?? {}) as Record<string, unknown>;
   return typeof address === "string" && typeof port === "number";
-}
-
-/** @throws when it does not answer with JSON in time */
-async function askDaemon(admin: Config["admin"], path: string): Promise<unknown> {
-  if (!admin) throw new Error("there is no --admin");
-  const answer = await fetch(`http://${hostPort(admin.address, admin.port)}${path}`, {
-    signal: AbortSignal.timeout(STATUS_TIMEOUT),
-    redirect: "error",
-  });
-  return JSON.parse(await bounded(answer));
-}
-
-/** @throws when the body is too long */
-async function bounded({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new RangeError(`more than ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 interface Reachability {

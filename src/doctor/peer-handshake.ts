@@ -1,9 +1,11 @@
 import { type Probe, probeWords } from "../distribution/words.js";
+import { isHelperName, isLongName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
+import { listed } from "../text.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { hungUp } from "./core/hung-up.js";
-import type { Check, Dialled, Examination } from "./examination.js";
+import type { AskedNode, Check, Dialled, Examination } from "./examination.js";
 import { destinationOfNode, intendedLinks } from "./mesh-intention.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./peer.js";
 
@@ -17,12 +19,26 @@ export const peerHandshake: Check = {
     if (all.length === 0) return skip("no endpoint of the node accepts connections");
     const findings = await Promise.all(all.map((one) => throughProxy(one, examination)));
     const isThere = all.some(({ probe }) => probe.result === "node");
-    return together(softened(findings, isThere), UNKNOWN);
+    return together([...softened(findings, isThere), ...(await shortNamesHere(asked, examination))], UNKNOWN);
   },
 };
 
 const HIDDEN =
   "it is a hidden node (-hidden, or a C node): nodes() of the VMs here does not list it, nodes(hidden) does, and global, pg and libraries that follow nodes() leave it out; start it without -hidden if it is to be a member";
+
+/** VMs here that dial no long name, whoever answers. */
+async function shortNamesHere({ name, full }: AskedNode, { vms: running, config }: Examination): Promise<Finding[]> {
+  if (!isLongName(full)) return [];
+  const vms = (await running()).filter(
+    ({ aliveName, epmdPort }) => epmdPort === config.port && aliveName !== name.aliveName && !isHelperName(aliveName),
+  );
+  const short = vms.filter(({ isShort }) => isShort);
+  if (short.length === 0) return [];
+  const who = listed(short.map(({ aliveName }) => aliveName));
+  const evidence = `${who} here: a short name (-sname), and ${full} is a long one: short and long names never connect`;
+  const advice = `start ${who} with -name in place of -sname (a Mix release with RELEASE_DISTRIBUTION=name)`;
+  return [(short.length === vms.length ? fail : warn)("PEER_SHORT_NAME", evidence, advice)];
+}
 
 /** A proxy accepts for a node that it does not reach. */
 async function throughProxy({ endpoint, probe }: Dialled, examination: Examination): Promise<Finding> {
@@ -59,7 +75,7 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
         sameAlive ? "PEER_OTHER_NAME" : "PEER_OTHER_NODE",
         evidence,
         sameAlive
-          ? `ask for ${probe.name}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`
+          ? nameAdvice(probe.name, asked)
           : `another node has that port: run srv-epmd doctor on that machine, and look at same-name, catalogue and port-mapping there: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly?`,
       );
     }
@@ -82,4 +98,15 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
         "another program has that port: run srv-epmd doctor on that machine, and compare the port there (vm-listens, port-mapping) with this one",
       );
   }
+}
+
+/** @param own name of a VM that has the alive name that was asked for */
+function nameAdvice(own: string, asked: string): string {
+  if (!neverConnect(own, asked)) {
+    return `ask for ${own}, or start that VM with -name ${asked}: the whole name must be the same, host part and capitals included`;
+  }
+  if (isLongName(own)) {
+    return `short and long names never connect: start the VMs that ask with -name in place of -sname, and ask for ${own}`;
+  }
+  return `short and long names never connect: start that VM with -name ${asked} in place of -sname (a Mix release with RELEASE_DISTRIBUTION=name and RELEASE_NODE=${asked})`;
 }

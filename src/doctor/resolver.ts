@@ -1,29 +1,27 @@
+import { list, record, text } from "../api/core/json.js";
 import type { ServiceMember } from "../catalogue/core/instances.js";
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { isBridged } from "../config/nomad.js";
-import { exchange, type NameServer } from "../dns/exchange.js";
+import { agentHost } from "../consul/core/agent-dns.js";
+import { agentDns } from "../consul/examine.js";
+import { askKnowledge } from "../dns/ask-knowledge.js";
+import { type ServerState, stateWords } from "../dns/core/knowledge.js";
+import type { NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
-import type { Message } from "../dns/wire/message.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { isUnder, parseServiceDomain, servedDomains } from "../names/domains.js";
 import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { agentHost } from "./consul.js";
-import { type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
+import { findAgentDns } from "../resolve/agent-dns.js";
+import { behind, type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import { NOT_IN_MESH } from "./way.js";
 
-/** For one try; a datagram may get lost, so there are two. Milliseconds. */
-const TRY_TIMEOUT = 1_500;
-const TRIES = 2;
-
 export const SEE_RESOLVER =
   "give a name server that answers: --dns [domain=]ip[:port]; resolver shows how each that is asked does";
-
-type ServerState = Knowledge | { readonly kind: "dead"; readonly said: string };
 
 export const resolver: Check = {
   id: "resolver",
@@ -36,10 +34,29 @@ export const resolver: Check = {
     const domains = hosts.filter((host) => !isNomadHost(host, config.consulDomain));
     if (hosts.length > 0 && domains.length === 0)
       return skip("no name server is asked for service.nomad: see nomad-api");
-    const findings = await Promise.all(domains.map((domain) => askFor(domain, examination)));
+    const findings = await Promise.all(
+      domains.map(async (domain) => besideDaemon(domain, await askFor(domain, examination), examination)),
+    );
     return together(findings, "there is no --domain, and no node with a host part was named");
   },
 };
+
+/** With what the srv-epmd here has found out by itself: it may have other name servers. */
+async function besideDaemon(domain: string, finding: Finding, { daemon }: Examination): Promise<Finding> {
+  const seen = list((await daemon())?.resolver).map(record);
+  const own = seen.find((one) => one?.domain === domain);
+  const said = list(own?.servers).map(text).join(", ") || "none is asked";
+  if (own?.state === "agent") {
+    const instead = `the srv-epmd here asks Consul's agent at ${text(own.agent)}, because of those that are set none knows it: ${said}`;
+    return behind(finding, [instead]);
+  }
+  if (own?.state !== "unknown" || finding.result !== "ok") return finding;
+  return warn(
+    "RESOLVER_DAEMON",
+    [...finding.evidence, `the srv-epmd here has no name server that knows it: ${said}`],
+    `give serve what doctor has: ${text(own.advice)}`,
+  );
+}
 
 async function askFor(domain: string, examination: Examination): Promise<Finding> {
   const { config, nameServers, isOwnServer, log } = examination;
@@ -52,10 +69,21 @@ async function askFor(domain: string, examination: Examination): Promise<Finding
   }).serversFor(domain, performance.now());
   const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
   const whence = isNamed ? "" : " (resolv.conf)";
-  const said = await Promise.all(servers.servers.map(async (server) => ({ server, said: await ask(server, domain) })));
+  const said = await Promise.all(
+    servers.servers.map(async (server) => ({ server, said: await askKnowledge(server, domain) })),
+  );
   const code = codeOf(said, config);
   const finding = judge(domain, said, whence, examinedAdvice(domain, config), code);
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
+  const isNamedForIt = nameServers.some((rule) => rule.domain !== undefined && isUnder(domain, rule.domain));
+  const standIn = isNamedForIt ? undefined : await standInFor(domain, examination);
+  if (standIn !== undefined) {
+    return warn(
+      code,
+      [...finding.evidence, `serve asks the DNS of Consul's agent in its place, at ${standIn}`],
+      `give --dns ${config.consulDomain}=${standIn}: resolve and doctor do not look for it themselves`,
+    );
+  }
   const advice = partsOf((await agentAdvice(config, said)) ?? finding.advice);
   const listed = await inCatalogue(domain, examination);
   if (listed === 0) return fail(code, finding.evidence, advice);
@@ -77,6 +105,19 @@ function codeOf(asked: Asked, config: Config): ProblemCode {
   if (asked.every(({ server }) => server.address === agent.address)) return "RESOLVER_AGENT";
   if (kinds.has("foreign")) return "RESOLVER_FOREIGN";
   return kinds.has("refuses") ? "RESOLVER_REFUSES" : "RESOLVER_DEAD";
+}
+
+/** Where serve would ask the agent's own DNS. */
+async function standInFor(domain: string, { config, machine, connect }: Examination): Promise<string | undefined> {
+  const answer = await agentDns(connect);
+  if (!answer.told) return undefined;
+  const found = await findAgentDns(domain, {
+    settings: config,
+    isOwn: (address) => machine.addresses().includes(address),
+    agentDns: async () => answer,
+    ask: askKnowledge,
+  });
+  return found.server && hostPort(found.server);
 }
 
 /** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */
@@ -104,7 +145,7 @@ async function agentAdvice(config: Config, asked: Asked): Promise<string | undef
     return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
   if (own)
     return "Consul answers for one domain only: give the `domain` of its configuration (default consul) with --consul-domain";
-  if ((await ask(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;
+  if ((await askKnowledge(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;
   return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
@@ -116,7 +157,7 @@ function judge(domain: string, answers: Asked, whence: string, advice: readonly 
       "give --gateway-forward or --dns",
     );
   }
-  const words = answers.map(({ server, said }) => `${hostPort(server)}${whence} ${verb(said)}`).join(", ");
+  const words = answers.map(({ server, said }) => `${hostPort(server)}${whence} ${stateWords(said)}`).join(", ");
   const evidence = `${domain}: ${words}`;
   const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(code, evidence, advice);
@@ -131,23 +172,6 @@ function judge(domain: string, answers: Asked, whence: string, advice: readonly 
       ...advice,
     ]);
   return ok(evidence);
-}
-
-function verb(said: ServerState): string {
-  switch (said.kind) {
-    case "knows":
-      return "answers";
-    case "vague":
-      return `answers ${said.said} without naming the zone: it may not know the domain`;
-    case "foreign":
-      return `does not know it (${said.said})`;
-    case "refuses":
-      return `refuses (${said.said})`;
-    case "dead":
-      return `does not answer (${said.said})`;
-    default:
-      return said satisfies never;
-  }
 }
 
 /** The default: port 8600 of the machine where the agent answers HTTP. In a bridge network loopback is the task itself. */
@@ -165,49 +189,4 @@ function examinedAdvice(domain: string, config: Config): string[] {
     `ask Consul's agent: --dns ${consulDomain}=${hostPort(consulDns(config))} (the port is ports.dns of its configuration), and check that it runs`,
     `or let the name server forward ${consulDomain}`,
   ];
-}
-
-async function ask(server: NameServer, qname: string): Promise<ServerState> {
-  let said = "";
-  for (let tries = 0; tries < TRIES; tries++) {
-    const { signal } = new AbortController();
-    const result = await exchange({
-      server,
-      qname,
-      qtype: "A",
-      transport: "udp",
-      edns: true,
-      timeout: TRY_TIMEOUT,
-      signal,
-    });
-    if (result.kind === "message") return knowledgeOf(qname, result.message);
-    said = result.reason;
-    if (said !== "timeout") break;
-  }
-  return { kind: "dead", said };
-}
-
-/** What a name server knows of a domain, from its answer to a query for the domain itself. */
-type Knowledge =
-  /** It answers for the domain, or knows who does. */
-  | { readonly kind: "knows"; readonly said: string }
-  /** It says that the domain does not exist, with the SOA of another zone: it belongs to another part of DNS. */
-  | { readonly kind: "foreign"; readonly said: string }
-  /** It says that the domain does not exist, without an SOA: some caches leave it out, Consul does not. */
-  | { readonly kind: "vague"; readonly said: string }
-  /** REFUSED, SERVFAIL or another error. */
-  | { readonly kind: "refuses"; readonly said: string };
-
-/**
- * RFC 2308 section 2: NXDOMAIN and NODATA come with the SOA of the zone. That of Consul is `consul`. In the DNS of the
- * Internet `consul` does not exist, so the SOA is that of the root.
- */
-export function knowledgeOf(domain: string, { rcode, authorities, answers }: Message): Knowledge {
-  if (rcode !== "NOERROR" && rcode !== "NXDOMAIN") return { kind: "refuses", said: rcode };
-  if (answers.length > 0) return { kind: "knows", said: rcode };
-  const soa = authorities.find(({ type }) => type === "SOA");
-  if (!soa) return { kind: rcode === "NXDOMAIN" ? "vague" : "knows", said: rcode };
-  const isAbove = soa.owner !== "" && isUnder(domain, soa.owner);
-  const zone = soa.owner === "" ? "the root of DNS" : `the zone ${soa.owner}`;
-  return { kind: isAbove ? "knows" : "foreign", said: `${rcode} from ${zone}` };
 }

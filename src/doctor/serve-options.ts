@@ -2,6 +2,7 @@ import type { Config } from "../config/config.js";
 import { refusedByServe } from "../config/conflicts.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { qualifiedDomain } from "../names/domains.js";
+import { hostPort } from "../net/ip.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, fail, ok, warn } from "./core/finding.js";
 import { otherOptions, type Way, wayOf } from "./core/other-options.js";
@@ -35,7 +36,7 @@ function whyRefused(complaints: readonly string[], runs: boolean): Finding {
 
 async function compare({ config, daemon }: Examination): Promise<Finding> {
   const status = await daemon();
-  if (!status) return ok(STARTS);
+  if (!status) return ok(`${STARTS}; those of the srv-epmd here are not known: ${whyUntold(config)}`);
   const differences = otherOptions(wayOf(status), wayHere(config));
   if (differences.length === 0) return ok(`${STARTS}, and the srv-epmd here has the same`);
   return warn(
@@ -43,6 +44,11 @@ async function compare({ config, daemon }: Examination): Promise<Finding> {
     ["the srv-epmd here has other options than doctor", ...differences.map(({ evidence }) => evidence)],
     `${GIVE}: ${differences.map(({ variable }) => variable).join(" ")}`,
   );
+}
+
+function whyUntold({ admin }: Config): string {
+  if (!admin) return "--admin none, so it is not asked for them";
+  return `none of this EPMD port answers HTTP at ${hostPort(admin)} (give its --admin)`;
 }
 
 function wayHere(config: Config): Way {

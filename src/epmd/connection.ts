@@ -71,10 +71,15 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   let timer: NodeJS.Timeout | undefined;
 
   const restartTimer = () => {
-    clearTimeout(timer);
+    if (timer) return void timer.refresh();
     // epmd_srv.c compares whole seconds, so a client has up to a second more than the time-out: a request that
     // comes a byte a second with -packet_timeout 1 is answered (epmd_SUITE, slow_get_port_nr).
-    timer = setTimeout(() => drop("packet-timeout"), Math.min(deps.packetTimeout + 1000, LONGEST_TIMER));
+    timer = setTimeout(drop, Math.min(deps.packetTimeout + 1000, LONGEST_TIMER), "packet-timeout");
+  };
+
+  const stopTimer = () => {
+    clearTimeout(timer);
+    timer = undefined;
   };
 
   const unregister = () => {
@@ -147,7 +152,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     const result = answer(request, deps.peer, { names: nodes.length, isOpen: () => !duplex.destroyed }, deps.answering);
     if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
     answering = request.type;
-    clearTimeout(timer);
+    stopTimer();
     result
       .then((settled) => {
         if (duplex.destroyed) return;
@@ -168,7 +173,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
       if (read.kind === "more") {
         // A connection that holds a node may be silent for ever between requests, not within one.
         if (state === "request" || pending.length > 0) restartTimer();
-        else clearTimeout(timer);
+        else stopTimer();
         if (ended) finish(undefined);
         return;
       }
@@ -207,7 +212,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   });
   duplex.on("error", (error) => log.debug({ err: error }, "connection failed"));
   duplex.on("close", () => {
-    clearTimeout(timer);
+    stopTimer();
     clearImmediate(nextTurn);
     state = "closing";
     unregister();

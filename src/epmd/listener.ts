@@ -2,11 +2,11 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { EpmdError, ListenError } from "../errors.js";
-import { type Cidr, familyOf, hostPort } from "../net/ip.js";
+import { type Cidr, familyOf, hostPort, isWildcard } from "../net/ip.js";
 import { findListener, isAbsent, listenError, Places, takePlaces } from "../os/sockets.js";
-import { listed } from "../text.js";
 import { kill, knowsFullNames, names } from "./client.js";
 import { type Peer, type PeerLog, type PeerLogs, peerOf } from "./peer.js";
+import { nodesWords, takeOver } from "./stock-epmd.js";
 
 /** An address to listen on. */
 export interface ListenAddress {
@@ -87,6 +87,13 @@ async function bindAll(addresses: readonly ListenAddress[], port: number, option
   }
 }
 
+/** What the listening socket says of its connections. */
+interface Accept {
+  readonly strangers: boolean;
+  /** Its address; undefined for a wildcard. */
+  readonly listened: string | undefined;
+}
+
 class EpmdListener implements Listener {
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
@@ -160,7 +167,8 @@ class EpmdListener implements Listener {
   }
 
   #bind({ address, strangers }: Pick<ListenAddress, "address" | "strangers">): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, strangers));
+    const accept: Accept = { strangers, listened: isWildcard(address) ? undefined : address };
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, accept));
     const bound = new Promise<Server>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
@@ -180,9 +188,9 @@ class EpmdListener implements Listener {
     return bound;
   }
 
-  #accept(socket: Socket, strangers: boolean): void {
+  #accept(socket: Socket, { strangers, listened }: Accept): void {
     const { allow, logs, onConnection } = this.#options;
-    const peer = peerOf(socket, allow);
+    const peer = peerOf(socket, allow, listened);
     if (!peer) return void socket.destroy();
     if (!peer.local && !strangers) {
       logs.about(peer).debug({}, "connection closed: not a local peer, and --listen does not name this address");
@@ -230,22 +238,20 @@ const REPLACE_ATTEMPTS = 3;
 const KILL_GRACE = 2000;
 const KILL_POLL = 20;
 
-/** Describes the program that has our port, as far as NAMES (for an EPMD) and /proc (for the process) tell. */
+/** Describes the program that has our port, as far as NAMES (for an EPMD) and /proc (for the process) tell, and what to do. */
 async function describePortHolder(at: IpPort): Promise<string> {
-  const program = findListener(at.port);
-  const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
+  const process = findListener(at.port);
+  const by = process === undefined ? "" : ` (process ${process.pid}: ${process.command})`;
+  const otherPort = "stop it, or choose another port with --port, and ERL_EPMD_PORT for the VMs";
   try {
     const { names: live } = await names(at, { timeout: ASK_TIMEOUT });
-    const nodes = live.length === 0 ? "no live nodes" : `live nodes ${listed(live.map(({ name }) => name))}`;
-    const kind = kindOf(program?.command ?? "");
-    const advice =
-      live.length === 0 && kind === "a stock epmd"
-        ? `; --replace-epmd takes its place, or stop it with: epmd -port ${at.port} -kill`
-        : "; choose another port with --port";
-    return `${kind} with ${nodes} is there${by}${advice}`;
+    if (/srv-epmd/.test(process?.command ?? "") || (await knowsFullNames(at, { timeout: ASK_TIMEOUT }))) {
+      return `another srv-epmd with ${nodesWords(live)} is there${by}; ${otherPort}`;
+    }
+    return `a stock epmd with ${nodesWords(live)} is there${by}; ${takeOver({ names: live, port: at.port, process })}`;
   } catch (error) {
     if (!(error instanceof EpmdError)) throw error;
-    return `something that is no EPMD is there${by}; choose another port with --port`;
+    return `something that is no EPMD is there${by}; ${otherPort}`;
   }
 }
 
@@ -286,9 +292,4 @@ async function bindInItsPlace(bind: () => Promise<Listener>, log: Logger): Promi
       await new Promise((resolve) => setTimeout(resolve, KILL_POLL));
     }
   }
-}
-
-function kindOf(command: string): string {
-  if (/srv-epmd/.test(command)) return "another srv-epmd";
-  return /(^|\/)epmd( |$)/.test(command) ? "a stock epmd" : "an EPMD";
 }

@@ -233,6 +233,7 @@ export function recordLookUp(
     port: response.result === 0 ? response.port : undefined,
     endpoints: found?.endpoints.map((endpoint) => hostPort(endpoint)) ?? NONE,
     reason: noPort?.reason,
+    ...(resolution && resolution.outcome !== "found" && { code: resolution.code }),
     elapsedMs: timing.elapsedMs,
   });
 }

@@ -20,10 +20,13 @@ export function identifyPeer(address: string, port: number, dialled: string, all
   return { address, port, dialled, sameHost, local: sameHost || allow.some((cidr) => cidrContains(cidr, address)) };
 }
 
-/** Undefined when the connection has ended. */
-export function peerOf(socket: Socket, allow: readonly Cidr[]): Peer | undefined {
+/**
+ * Undefined when the connection has ended.
+ * @param listened the canonical address of the listening socket, where that is no wildcard: the connection has the same
+ */
+export function peerOf(socket: Socket, allow: readonly Cidr[], listened?: string): Peer | undefined {
   const address = canonicalIp(socket.remoteAddress ?? "");
-  const dialled = canonicalIp(socket.localAddress ?? "");
+  const dialled = listened ?? canonicalIp(socket.localAddress ?? "");
   if (address === undefined || dialled === undefined) return undefined;
   return identifyPeer(address, socket.remotePort ?? 0, dialled, allow);
 }
@@ -50,7 +53,7 @@ export class PeerLogs {
 
   constructor(log: Logger) {
     this.#log = log;
-    this.#strangers = this.#sampled({});
+    this.#strangers = this.#sampled();
   }
 
   /** For lines that name the peer themselves: no logger is made for each peer. */
@@ -60,13 +63,11 @@ export class PeerLogs {
 
   /** Every line has the field `peer`. */
   about(peer: Peer): PeerLog {
-    const fields = { peer: hostPort(peer) };
-    return peer.local ? this.#log.child(fields) : this.#sampled(fields);
+    return new LogAboutPeer(this.of(peer), peer);
   }
 
-  #sampled(common: object): PeerLog {
-    const at = (level: Level) => (fields: object, message: string) =>
-      this.#write(level, { ...common, ...fields }, message);
+  #sampled(): PeerLog {
+    const at = (level: Level) => (fields: object, message: string) => this.#write(level, fields, message);
     return {
       debug: at("debug"),
       info: at("info"),
@@ -100,5 +101,40 @@ export class PeerLogs {
       this.#count(level, message);
     };
     setTimeout(end, MINUTE).unref();
+  }
+}
+
+/** Adds the peer to each line. Nothing is made before a line is written, since few connections write one. */
+class LogAboutPeer implements PeerLog {
+  readonly #log: PeerLog;
+  readonly #peer: Peer;
+
+  constructor(log: PeerLog, peer: Peer) {
+    this.#log = log;
+    this.#peer = peer;
+  }
+
+  isLevelEnabled(level: Level): boolean {
+    return this.#log.isLevelEnabled(level);
+  }
+
+  debug(fields: object, message: string): void {
+    this.#write("debug", fields, message);
+  }
+
+  info(fields: object, message: string): void {
+    this.#write("info", fields, message);
+  }
+
+  warn(fields: object, message: string): void {
+    this.#write("warn", fields, message);
+  }
+
+  error(fields: object, message: string): void {
+    this.#write("error", fields, message);
+  }
+
+  #write(level: Level, fields: object, message: string): void {
+    if (this.#log.isLevelEnabled(level)) this.#log[level]({ peer: hostPort(this.#peer), ...fields }, message);
   }
 }

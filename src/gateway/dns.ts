@@ -5,7 +5,7 @@ import { NameServers } from "../dns/name-servers.js";
 import { type QueryPeer, type Responder, startResponder } from "../dns/responder.js";
 import { ConfigError, describeError, ListenError } from "../errors.js";
 import { hostPort, isOwnServer } from "../net/ip.js";
-import { findListener } from "../os/sockets.js";
+import { findListener, rightToPort } from "../os/sockets.js";
 import type { GatewayAddresses } from "./core/addresses.js";
 import {
   addressResponse,
@@ -156,7 +156,7 @@ function withAdvice(error: unknown, at: IpPort): unknown {
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
   const where = hostPort(at.address, at.port);
   if (code === "EACCES") {
-    const message = `the gateway's DNS is not allowed to listen on ${where}: ${describeError(error.cause)}; give srv-epmd CAP_NET_BIND_SERVICE (AmbientCapabilities in a systemd unit, or setcap), or ${ELSEWHERE}`;
+    const message = `the gateway's DNS is not allowed to listen on ${where}: ${describeError(error.cause)}; ${rightToPort(at.port)}; or ${ELSEWHERE}`;
     return new ListenError("LISTEN_FAILED", message, { cause: error, at });
   }
   if (code === "EADDRINUSE") {

@@ -1,6 +1,7 @@
 import { hostName, isAliveName } from "../config/network-values.js";
 import { ValueError } from "../config/values.js";
 import type { Family } from "../net/endpoint.js";
+import { familyOf } from "../net/ip.js";
 import { type Glob, parseGlob } from "../text.js";
 
 /** A node name as it was asked for. The alive name is the part before the `@`. */
@@ -53,6 +54,17 @@ function parseHost(host: string): string {
 /** `node_a@svc.service.consul`, or the alive name alone. */
 export function formatNodeName({ aliveName, host }: Pick<NodeName, "aliveName" | "host">): string {
   return host === undefined ? aliveName : `${aliveName}@${host}`;
+}
+
+/** Whether a full name is a long one, as of `-name`: its host part has a dot, or is an address (splitnode/3 in OTP's inet_tcp_dist.erl). */
+export function isLongName(full: string): boolean {
+  const host = full.slice(full.indexOf("@") + 1);
+  return host.includes(".") || familyOf(host) !== undefined;
+}
+
+/** VMs with a short and with a long name never connect: each refuses the host part of the other, whatever resolves. */
+export function neverConnect(one: string, other: string): boolean {
+  return isLongName(one) !== isLongName(other);
 }
 
 /** `<glob>@<host>`: the nodes of the host whose alive names match the glob. */

@@ -8,14 +8,31 @@ export interface Cidr {
   readonly prefix: number;
 }
 
-const OCTET = /^(0|[1-9][0-9]{0,2})$/;
 const HEXTET = /^[0-9a-f]{1,4}$/i;
 
+const [ZERO, NINE, DOT] = [0x30, 0x39, 0x2e];
+
+/** In one pass: each EPMD connection and each address of a DNS answer comes through here. */
 function parseIpv4(text: string): number[] | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  const bytes = parts.map((part) => (OCTET.test(part) ? Number(part) : 256));
-  return bytes.every((byte) => byte < 256) ? bytes : undefined;
+  if (text.length > 15) return undefined;
+  const bytes: number[] = [];
+  let digits = 0;
+  let value = 0;
+  for (let index = 0; index <= text.length; index++) {
+    const char = index === text.length ? DOT : text.charCodeAt(index);
+    if (char === DOT) {
+      if (digits === 0 || bytes.push(value) > 4) return undefined;
+      digits = 0;
+      value = 0;
+      continue;
+    }
+    // No leading zeros: some readers take such an octet for octal (RFC 6943, 3.1.1).
+    if (char < ZERO || char > NINE || (digits > 0 && value === 0)) return undefined;
+    value = value * 10 + char - ZERO;
+    if (value > 255) return undefined;
+    digits++;
+  }
+  return bytes.length === 4 ? bytes : undefined;
 }
 
 function parseHextets(text: string): number[] | undefined {
@@ -83,7 +100,11 @@ function unmap(bytes: number[]): number[] {
 
 /** Canonical text of an address: zone dropped, IPv4-mapped unmapped, RFC 5952. Undefined for other text. */
 export function canonicalIp(text: string): string | undefined {
-  const bytes = parseIp(text.replace(/%.*$/, ""));
+  const zone = text.indexOf("%");
+  const address = zone < 0 ? text : text.slice(0, zone);
+  // Of IPv4 there is one form only.
+  if (!address.includes(":")) return parseIpv4(address) && address;
+  const bytes = parseIpv6(address);
   return bytes && formatIp(unmap(bytes));
 }
 
@@ -95,9 +116,7 @@ export function familyOf(text: string): Family | undefined {
 
 /** 127.0.0.0/8 or ::1. */
 export function isLoopback(canonical: string): boolean {
-  const bytes = parseIp(canonical);
-  if (!bytes) return false;
-  return bytes.length === 4 ? bytes[0] === 127 : formatIpv6(bytes) === "::1";
+  return canonical === "::1" || (canonical.startsWith("127.") && parseIpv4(canonical) !== undefined);
 }
 
 /** 0.0.0.0 or `::`: every address of the machine. */

@@ -11,7 +11,7 @@ export function nomadBackend(client: Pick<NomadClient, "instances">): CatalogueB
     meanwhile: { known: "what was known is used", unknown: "nodes elsewhere are not found" },
     follow: async ({ service, namespace = "default" }, index, wait, signal) => {
       const answer = await client.instances({ service, namespace }, { index, wait, signal });
-      return { instances: answer.instances.map(instanceOf), index: answer.index };
+      return { ...answer, instances: answer.instances.map(instanceOf) };
     },
   };
 }

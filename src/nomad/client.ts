@@ -30,6 +30,8 @@ interface NomadSnapshot {
   readonly instances: readonly NomadInstance[];
   /** X-Nomad-Index; 0 when there is none. */
   readonly index: number;
+  /** X-Nomad-KnownLeader. */
+  readonly hasLeader: boolean;
 }
 
 /** An agent takes 100 connections from an address (limits.http_max_conns_per_client); a task's socket has no limit. */
@@ -62,7 +64,11 @@ export class NomadClient {
     const held = index > 0 && { longestWait: longestHold(wait) };
     const call = { method: "_get", path: "/service/{service}", params: { service }, query, ...held } as const;
     const { body, headers } = await this.#list(call, signal);
-    return { instances: parseInstances(body), index: Number(headers?.["x-nomad-index"] ?? 0) || 0 };
+    return {
+      instances: parseInstances(body),
+      index: Number(headers?.["x-nomad-index"] ?? 0) || 0,
+      hasLeader: headers?.["x-nomad-knownleader"] !== "false",
+    };
   }
 
   /** Names of the services of a namespace. */

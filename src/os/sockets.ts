@@ -6,7 +6,7 @@ import type { IpPort } from "../config/network-values.js";
 import { ListenError } from "../errors.js";
 import { hostPort, isWildcard } from "../net/ip.js";
 import { type Connection, connectionsIn } from "./core/connections.js";
-import { listenersIn, parseTcpTable, uidAtEnd } from "./core/tcp-table.js";
+import { listenersIn, parseTcpTable, uidAtEnd, uidsListeningAt } from "./core/tcp-table.js";
 
 /** The tables of this network namespace, also where a systemd unit hides the rest of /proc (ProcSubset=pid). */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -42,6 +42,12 @@ export async function readConnections(): Promise<Connection[]> {
 export function socketsOf(pid: number): ReadonlySet<number> {
   const links = list(`/proc/${pid}/fd`).map((descriptor) => link(`/proc/${pid}/fd/${descriptor}`));
   return new Set(links.flatMap((target) => Number(/^socket:\[([0-9]+)\]$/.exec(target)?.[1]) || []));
+}
+
+/** The users of the processes that listen at each of these places of this machine; undefined where the system has no tables. */
+export async function listeningUids(places: readonly IpPort[]): Promise<readonly ReadonlySet<number>[] | undefined> {
+  const tables = await readTables();
+  return tables.length === 0 ? undefined : places.map((place) => uidsListeningAt(tables, place));
 }
 
 async function readTables(): Promise<string[]> {
@@ -139,7 +145,8 @@ export function listenError(at: IpPort, error: unknown, transport?: "udp" | "tcp
   const { code, message } = error as NodeJS.ErrnoException;
   const where = `${hostPort(at.address, at.port)}${transport === undefined ? "" : `/${transport}`}`;
   if (code === "EADDRINUSE") return new ListenError("LISTEN_IN_USE", `${where} is in use`, { cause: error, at });
-  const why = isAbsent(code) ? "this machine has no such address" : message;
+  const refused = code === "EACCES" ? `${message}; ${rightToPort(at.port)}` : message;
+  const why = isAbsent(code) ? "this machine has no such address" : refused;
   return new ListenError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
 }
 
@@ -173,6 +180,12 @@ export class Places {
     this.#logged = true;
     return first;
   }
+}
+
+/** What to do where a user may not listen on a port (below 1024, by default). */
+export function rightToPort(port: number): string {
+  const start = `net.ipv4.ip_unprivileged_port_start=${port}`;
+  return `give srv-epmd CAP_NET_BIND_SERVICE (AmbientCapabilities in a systemd unit, or setcap); in a container run it as root (docker run --user 0, user = "root" of a Nomad task), or with the sysctl ${start} (docker run --sysctl, securityContext.sysctls of a Kubernetes pod)`;
 }
 
 /** Takes a place of each kind until the connection emits `close`. @returns the kind that is full, else undefined */

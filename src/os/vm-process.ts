@@ -110,6 +110,8 @@ export interface RunningVm {
   readonly aliveName: string;
   /** Host part of `-name`; undefined when it has none, as with `-sname`. */
   readonly host: string | undefined;
+  /** It has a short name, by `-sname`: it dials no node with a long one. */
+  readonly isShort: boolean;
   /** It asks for its peers at the addresses of their host parts: it has no EPMD module and no inetrc. */
   readonly asksResolver: boolean;
   /** Of the EPMD that it asks. */
@@ -143,7 +145,8 @@ export async function runningVms(): Promise<RunningVm[]> {
         if (!isAliveName(aliveName) || aliveName === "undefined" || module !== "srv_epmd" || isSilent) return [];
         if (env.length < 2 || value("SRV_EPMD_ADDRESS") !== undefined) return [];
         const epmdPort = Number(value("ERL_EPMD_PORT") ?? EPMD_PORT);
-        return [{ pid: Number(pid), aliveName, host, asksResolver: asksResolver(args, env), epmdPort }];
+        const isShort = args.includes("-sname");
+        return [{ pid: Number(pid), aliveName, host, isShort, asksResolver: asksResolver(args, env), epmdPort }];
       }),
   );
   return found.flat();

@@ -18,6 +18,19 @@ interface AgentCall {
   readonly action?: Work["action"];
 }
 
+/** What is wrong with the agent, for programs and for people. */
+export interface AgentTrouble {
+  /**
+   * `CONSUL_SILENT`: it does not answer. `CONSUL_FILE`: a file of the token or of TLS cannot be read. `CONSUL_LOGIN`: it gives
+   * no token. `CONSUL_ERRORS`: it does not list its services and checks.
+   */
+  readonly code: "CONSUL_SILENT" | "CONSUL_FILE" | "CONSUL_LOGIN" | "CONSUL_ERRORS";
+  /** What the last call said. */
+  readonly reason: string;
+}
+
+const TROUBLE_CODES = { silent: "CONSUL_SILENT", unreadable: "CONSUL_FILE", refused: "CONSUL_LOGIN" } as const;
+
 interface AgentStateDeps {
   readonly log: Logger;
   /** Called when the agent answers again, or takes calls again that it has refused. */
@@ -39,8 +52,8 @@ export class AgentState {
   readonly #refused = new Set<string>();
   #isTokenUnknown = false;
   #trouble: Trouble | undefined;
-  /** Consul's answer to the login. */
-  #loginAnswer = "";
+  /** What the last call said that could not be made. */
+  #said = "";
   /** The answer of the agent, or of a proxy before it, to a survey that failed. */
   #fault: string | undefined;
   /** When the latest call that was answered was sent. */
@@ -51,14 +64,25 @@ export class AgentState {
     this.#outages = new Outages(deps.now);
   }
 
-  /** Why the agent cannot be called, or does not say what it holds; undefined while it answers. */
+  /** Why the agent cannot be called, or does not say what it holds, for readiness; undefined while it answers. */
   get trouble(): string | undefined {
     if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
-    if (this.#trouble === "refused") return this.#loginAnswer;
+    if (this.#trouble === "refused") return this.#said;
     if (this.#trouble === "silent") return "the Consul agent does not answer";
     return this.#fault === undefined
       ? undefined
       : `the Consul agent does not list its services and checks: ${this.#fault}`;
+  }
+
+  /** The same with what the last call said. */
+  get troubleSaid(): AgentTrouble | undefined {
+    if (this.#trouble !== undefined) return { code: TROUBLE_CODES[this.#trouble], reason: this.#said };
+    return this.#fault === undefined ? undefined : { code: "CONSUL_ERRORS", reason: this.#fault };
+  }
+
+  /** When the latest call that was answered was sent, milliseconds of now(); undefined: none was. */
+  get answeredAt(): number | undefined {
+    return this.#answeredAt === -Infinity ? undefined : this.#answeredAt;
   }
 
   /** The agent cannot be called, and the log says so. */
@@ -109,7 +133,7 @@ export class AgentState {
     // A call that was sent later has been answered.
     if (sentAt < this.#answeredAt) return;
     const trouble = troubleOf(error);
-    if (trouble === "refused") this.#loginAnswer = error.message;
+    this.#said = trouble === "silent" ? describeError(error.cause ?? error) : error.message;
     if (this.#trouble === trouble) return;
     const before = this.#trouble;
     this.#trouble = trouble;

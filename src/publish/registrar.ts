@@ -55,6 +55,8 @@ export interface NameStatus {
   /** Why it is not published although it is alive. */
   readonly reason: string | undefined;
   readonly lastError: string | undefined;
+  /** Of the ConsulError of the last call, where that is why it is not published. */
+  readonly code?: string | undefined;
   /** Other places at which a node of the same name is published: a look-up gives any of them. */
   readonly elsewhere: readonly string[];
 }
@@ -131,14 +133,9 @@ export class Registrar {
     });
   }
 
-  /** False while the agent does not answer, or answers with errors. */
-  get agentAnswers(): boolean {
-    return this.#agent.trouble === undefined;
-  }
-
-  /** Why `agentAnswers` is false. */
-  get agentTrouble(): string | undefined {
-    return this.#agent.trouble;
+  /** Whether the agent answers, and since when it does not. */
+  get agent(): Pick<AgentState, "trouble" | "troubleSaid" | "answeredAt"> {
+    return this.#agent;
   }
 
   /** Entries stay at the agent, as far as is known. */
@@ -158,6 +155,7 @@ export class Registrar {
         pending: wanted && !known.published && reason === undefined && age < this.#timings.patience,
         isBeyondLimit: this.#claims.isBeyondLimit(claim),
         reason: reason ?? (known.published ? undefined : publisher?.obstacle),
+        code: reason === undefined && publisher?.obstacle === undefined ? publisher?.lastError?.code : undefined,
         elsewhere: publisher ? this.#namesakes.of(claim.node.aliveName) : [],
       };
     });

@@ -1,5 +1,5 @@
 import { consulQuestion, usesConsulCatalogue } from "../catalogue/core/question.js";
-import type { DnsServer } from "../config/network-values.js";
+import type { DnsServer, IpPort } from "../config/network-values.js";
 import type { Settings } from "../config/options.js";
 import { type AgentSettings, ConsulSide } from "../consul/side.js";
 import type { Observe } from "../daemon/core/observations.js";
@@ -18,6 +18,7 @@ import { type NomadApiSettings, NomadSide, namespaceOf } from "../nomad/side.js"
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit, thisMachine } from "../os/machine.js";
 import { AddressLookup } from "./addresses.js";
+import { type GatewayDns, isGatewayItself, zoneOf } from "./beside-daemon.js";
 import { type CatalogueAccess, createCatalogueSource } from "./catalogue-source.js";
 import { type NodeQuestion, srvOwner } from "./core/resolution.js";
 import { createFallbackSource, type FallbackOptions } from "./fallback-source.js";
@@ -195,14 +196,15 @@ function nomadCatalogue(
   return [createNomadSource({ ...options, random: Math.random, now })];
 }
 
-interface LookUpSettings extends ResolutionSettings, AgentSettings, NomadApiSettings, DomainSettings {
+interface LookUpSettings extends ResolutionSettings, AgentSettings, NomadApiSettings, DomainSettings, GatewayDns {
   readonly nomad: ResolutionSettings["nomad"] & NomadApiSettings["nomad"];
+  /** Where the zone of the daemon beside it answers. */
+  readonly dnsListen: IpPort | undefined;
   /** Follow the nodes file. */
   readonly watch: boolean;
 }
 
-/** Name servers of a daemon with this configuration that is running now, and how long the look-ups go on. */
-interface LookUpOptions extends Partial<Pick<ResolutionDeps, "servers" | "isOwnServer">> {
+interface LookUpOptions {
   /** Look-ups go on: services in the catalogue are followed, not asked for once. Default `--watch`. */
   readonly follow?: boolean;
 }
@@ -214,11 +216,7 @@ const NAMES_TIMEOUT = 500;
  * Look-ups as the daemon would make them; the nodes alive here are those that the EPMD of this machine has.
  * @throws ConfigError
  */
-export function composeForLookUps(
-  settings: LookUpSettings,
-  log: Logger,
-  { follow, ...running }: LookUpOptions = {},
-): Resolving {
+export function composeForLookUps(settings: LookUpSettings, log: Logger, { follow }: LookUpOptions = {}): Resolving {
   const machine = thisMachine();
   const domains = new Domains(settings, machine);
   const consul = new ConsulSide(settings, log, { follow: follow ?? settings.watch });
@@ -228,8 +226,8 @@ export function composeForLookUps(
     machine,
     domains,
     registry: epmdSource(settings.port, domains),
-    servers: [],
-    ...running,
+    servers: zoneOf(settings),
+    isOwnServer: (server) => isGatewayItself(settings, machine, server),
     upstreams: { connect: () => consul.connect(), aliveNames: () => aliveNames(settings.port), follow: false },
     consul,
     nomad,

@@ -1,71 +1,75 @@
-import { connect } from "node:net";
+import { type Child, startChild } from "../support/child.js";
+import { cleanEnvironment } from "../support/environment.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { freePort } from "../support/free-port.js";
 import { rawNode } from "../support/raw-epmd.js";
 import { startDaemon } from "../support/srv-epmd.js";
+import { type Load, prepareLoad } from "./load.js";
 import { cpuMs, median, type Row, report } from "./measure.js";
 
-const ROUNDS = 5;
-const LOOKUPS = 6000;
+const ROUNDS = 7;
+const LOOKUPS = 20_000;
 const AT_ONCE = 32;
-/** PORT_PLEASE2_REQ of `bench`. */
-const REQUEST = Buffer.from("00067a62656e6368", "hex");
+
+/** Writes a constant PORT2_RESP to whoever sends something: what any server in one process of Node does at least. */
+const BARE_SERVER = `
+const answer = Buffer.from("7700" + "4e20" + "4d" + "00" + "0006" + "0005" + "0005" + Buffer.from("bench").toString("hex") + "0000", "hex");
+const serve = (socket) => socket.once("data", () => socket.end(answer)).on("error", () => {});
+const server = require("node:net").createServer({ noDelay: true, allowHalfOpen: true }, serve);
+server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 }, () => console.log("port " + server.address().port));
+`;
+
+interface Server {
+  readonly port: number;
+  readonly pid: number;
+}
 
 interface Round {
   readonly perSecond: number;
   readonly cpuUs: number;
 }
 
-function lookUp(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => socket.write(REQUEST));
-    let bytes = 0;
-    socket.on("data", (chunk) => {
-      bytes += chunk.length;
-    });
-    socket.on("error", reject);
-    socket.on("close", () => (bytes > 2 ? resolve() : reject(new Error(`${bytes} bytes from port ${port}`))));
-  });
-}
-
-async function round(port: number, pid: number): Promise<Round> {
+async function round(load: Load, { port, pid }: Server): Promise<Round> {
   const cpu = cpuMs(pid);
-  const started = performance.now();
-  let left = LOOKUPS;
-  const worker = async () => {
-    while (left-- > 0) await lookUp(port);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return {
-    perSecond: (LOOKUPS / (performance.now() - started)) * 1000,
-    cpuUs: ((cpuMs(pid) - cpu) / LOOKUPS) * 1000,
-  };
+  const elapsed = await load.lookUp(port, LOOKUPS, AT_ONCE);
+  return { perSecond: (LOOKUPS / elapsed) * 1000, cpuUs: ((cpuMs(pid) - cpu) / LOOKUPS) * 1000 };
 }
 
-/** Look-ups of a node alive here, one connection each, as stock clients make them. */
+async function startBareServer(): Promise<Child & Server> {
+  const child = startChild(process.execPath, ["--eval", BARE_SERVER], { env: cleanEnvironment() });
+  const [, port] = await child.waitForOutput(/^port ([0-9]+)$/m);
+  return { ...child, port: Number(port) };
+}
+
+/**
+ * Look-ups of a node alive here, one connection each, as stock clients make them. Stock epmd shows what C does; the bare server is the
+ * limit of one process of Node, which no server in it exceeds.
+ */
 export async function benchLookups(): Promise<void> {
+  const load = await prepareLoad();
   const daemon = await startDaemon();
   const stockPort = await freePort();
   const stock = await startStockEpmd(stockPort);
+  const bare = await startBareServer();
   const nodes = [await rawNode(daemon.port, { name: "bench" }), await rawNode(stockPort, { name: "bench" })];
-  const ours: Round[] = [];
-  const theirs: Round[] = [];
+  const servers = [{ port: daemon.port, pid: daemon.child.pid }, { port: stockPort, pid: stock.pid }, bare];
+  const rounds: Round[][] = servers.map(() => []);
   // The first round of each warms up.
   for (let index = 0; index <= ROUNDS; index++) {
-    ours.push(await round(daemon.port, daemon.child.pid));
-    theirs.push(await round(stockPort, stock.pid));
+    for (const [which, server] of servers.entries()) rounds[which]?.push(await round(load, server));
   }
-  const row = (what: string, unit: string, key: "perSecond" | "cpuUs"): Row => ({
-    what,
-    unit,
-    ours: median(ours.slice(1).map((result) => result[key])),
-    peer: median(theirs.slice(1).map((result) => result[key])),
-    peerName: "epmd",
+  const of = (which: number, key: keyof Round) => median((rounds[which] ?? []).slice(1).map((one) => one[key]));
+  const peers = ["epmd", "bare server"].map((peerName, index) => ({ peerName, which: index + 1 }));
+  const rows = peers.flatMap(({ peerName, which }): Row[] => {
+    const row = (what: string, unit: string, key: keyof Round): Row => {
+      return { what, unit, ours: of(0, key), peer: of(which, key), peerName };
+    };
+    return [row("look-ups per second", "/s", "perSecond"), row("CPU time per look-up", "µs", "cpuUs")];
   });
-  report(`Look-ups of a registered node: median of ${ROUNDS} rounds of ${LOOKUPS}, ${AT_ONCE} at once`, [
-    row("look-ups per second", "/s", "perSecond"),
-    row("CPU time per look-up", "µs", "cpuUs"),
-  ]);
+  report(
+    `Look-ups of a registered node: median of ${ROUNDS} rounds of ${LOOKUPS}, ${AT_ONCE} at once, by ${load.title}`,
+    rows,
+  );
   await Promise.all(nodes.map((node) => node.close()));
-  await Promise.all([daemon.stop(), stock.stop()]);
+  await Promise.all([daemon.stop(), stock.stop(), bare.stop()]);
 }

@@ -170,3 +170,19 @@ test("a stranger may not look through the catalog with patterns", async () => {
     body: expect.stringContaining("--allow 10.9.9.9"),
   });
 });
+
+test("a stranger is not told the settings; local peers are", async () => {
+  const settings = { options: { domain: ["svc"] }, withheld: ["nodes-file"] };
+  const status = { epmdPort: 4369, settings: () => settings, all: async () => ({ hostName: "box1", settings }) };
+  const routes = createRoutes({ status } as unknown as Parameters<typeof createRoutes>[0]);
+  const get = async (path: string, local: boolean) => {
+    const asked = { query: new URLSearchParams(), peer: { ...peer, local }, forUnknownPage: false };
+    const reply = await routes[path]?.(asked);
+    return [reply?.status, reply?.status === 200 ? JSON.parse(reply.body) : reply?.body] as const;
+  };
+  expect(await get("/v1/settings", false)).toEqual([403, expect.stringContaining("--allow 10.9.9.9")]);
+  expect(await get("/v1/status", false)).toEqual([200, { hostName: "box1" }]);
+  expect(await get("/v1/status", true)).toEqual([200, { hostName: "box1", settings }]);
+  const told = { version: expect.any(String), epmd: { port: 4369 }, ...settings };
+  expect(await get("/v1/settings", true)).toEqual([200, told]);
+});

@@ -8,8 +8,9 @@ import { type Part, useRegistrars } from "../support/registrar-part.js";
 import { waitFor } from "../support/wait-for.js";
 
 const bench = useRegistrars();
+const ANSWERS = { trouble: undefined, troubleSaid: undefined, answeredAt: 0 };
 
-function statusOf(registry: Registry, registrar: Pick<Part["registrar"], "status" | "agentTrouble">): DaemonStatus {
+function statusOf(registry: Registry, registrar: Pick<Part["registrar"], "status" | "agent">): DaemonStatus {
   const consul = { registrar: async () => registrar } as unknown as ConsulSide;
   const deps: Partial<StatusDeps> = { config: serveConfig(), registry, consul, publishes: true };
   return new DaemonStatus({ ...deps, gateway: undefined, isStopping: () => false } as StatusDeps);
@@ -28,7 +29,7 @@ test("of a thousand nodes each is found in Consul's list without reading all of 
     ...{ wanted: true, published: true, pending: false, isBeyondLimit: false, serviceIds: [`srv-epmd:box1:${name}`] },
     ...{ reason: undefined, lastError: undefined, elsewhere: [] },
   })) satisfies NameStatus[];
-  const { nodes } = await statusOf(registry, { status: () => standing, agentTrouble: undefined }).nodes();
+  const { nodes } = await statusOf(registry, { status: () => standing, agent: ANSWERS }).nodes();
   expect(nodes).toHaveLength(1_000);
   expect(nodes.every(({ name, serviceIds }) => serviceIds[0] === `srv-epmd:box1:${name}`)).toBe(true);
   expect(reads).toBeLessThan(10_000);

@@ -4,6 +4,7 @@ import type { OptionKey } from "../../src/config/options.js";
 import { type Daemon, start } from "../../src/daemon/daemon.js";
 import { METRICS } from "../../src/daemon/metrics.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
+import { startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 import { type HttpOptions, http, readEvents } from "../support/http.js";
 import { collectLog } from "../support/log-lines.js";
@@ -35,11 +36,11 @@ async function withConsul(
   flags: Partial<Record<OptionKey, string>> = {},
 ): Promise<{ fake: FakeConsul } & Awaited<ReturnType<typeof daemon>>> {
   const fake = await startFakeConsul();
-  open.push(fake);
-  return {
-    fake,
-    ...(await daemon({ domain: ["svc"], consul: fake.url, consulToken: TOKEN, instance: "box1", ...flags })),
-  };
+  // It knows every name, and no record of it.
+  const dns = await startFakeDns(() => ({}));
+  open.push(fake, dns);
+  const settings = { domain: ["svc"], dns: [`127.0.0.1:${dns.port}`], consul: fake.url, consulToken: TOKEN };
+  return { fake, ...(await daemon({ ...settings, instance: "box1", ...flags })) };
 }
 
 async function register(running: Daemon, name: string, port = 20001) {
@@ -53,7 +54,7 @@ const portPlease = ({ port }: Daemon, name: string) => ask(port, request("z", na
 describe("the paths", () => {
   test("every answer forbids caches, guesses of its type and whatever comes from elsewhere", async () => {
     const { get } = await daemon();
-    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/nodes"]) {
+    for (const path of ["/", "/page.css", "/page.js", "/livez", "/readyz", "/metrics", "/v1/status", "/v1/settings"]) {
       const { status, headers } = await get(path);
       expect({ path, status }).toEqual({ path, status: 200 });
       expect(headers).toMatchObject({
@@ -210,6 +211,73 @@ describe("readiness", () => {
   });
 });
 
+describe("the page", () => {
+  test("and the status say what is wrong, and since when Consul does not answer; then it is good again", async () => {
+    const { running, get, json, fake } = await withConsul({ ttl: "1s" });
+    await register(running, "node_a");
+    await waitFor(async () => (await json("/v1/cluster")).nodes.length === 1, { what: "the node in the cluster" });
+    const before = await json("/v1/status");
+    expect(before).toMatchObject({ instance: "box1", problems: [], consul: { answers: true } });
+    expect(Date.now() - Date.parse(before.consul.answeredAt)).toBeLessThan(20_000);
+    expect((await get("/")).body).toContain('class="pill good">ready<');
+    await fake.close();
+    await waitFor(async () => (await json("/v1/status")).problems.length > 0, { what: "the problem" });
+    // The list of the cluster is kept for a second: it is not shown as good even then.
+    expect((await get("/")).body).not.toContain('class="pill good"');
+    await waitFor(async () => (await json("/v1/status")).cluster.outcome === "unavailable", {
+      what: "the list to fail",
+    });
+    const silent = await json("/v1/status");
+    expect(silent.problems.map(({ code }: { code: string }) => code)).toEqual(["CONSUL_SILENT"]);
+    expect(silent).toMatchObject({
+      consul: { answers: false, trouble: { code: "CONSUL_SILENT" } },
+      cluster: { outcome: "unavailable", code: "CONSUL_UNAVAILABLE", last: { nodes: [{ instance: "box1" }] } },
+    });
+    expect(Date.parse(silent.consul.answeredAt)).toBeGreaterThanOrEqual(Date.parse(before.consul.answeredAt) - 1);
+    const { body } = await get("/");
+    expect(body).toMatch(/as of <time[^>]*>\d+ s<\/time> ago/);
+    expect(body).not.toContain('class="pill good"');
+    open.push(await startFakeConsul(Number(new URL(fake.url).port)));
+    await waitFor(async () => (await json("/v1/status")).problems.length === 0, { what: "the end of the problem" });
+    expect((await get("/")).body).toContain('class="pill good">ready<');
+  });
+
+  test("calls an agent that answers with errors so, and a refusal a refusal", async () => {
+    const { json, fake } = await withConsul({ ttl: "1s" });
+    const codes = async () => (await json("/v1/status")).problems.map(({ code }: { code: string }) => code);
+    fake.misbehave(() => ({ status: 500, body: "No cluster leader" }));
+    await waitFor(async () => (await codes()).join() === "CONSUL_ERRORS", { what: "the errors" });
+    fake.misbehave(({ path }) => (path.includes("/health/") ? { status: 403, body: "Permission denied" } : undefined));
+    await waitFor(async () => (await codes()).join() === "CLUSTER_UNKNOWN", { what: "the refusal" });
+  });
+
+  test("searches more look-ups than the status lists", async () => {
+    const { running, get, json } = await daemon();
+    await portPlease(running, "needle@demo.test");
+    await register(running, "node_a");
+    for (let asked = 0; asked < 120; asked++) await portPlease(running, "node_a");
+    const { lookUps, problems } = await json("/v1/status");
+    expect(lookUps).toHaveLength(100);
+    expect(lookUps.some(({ node }: { node: string }) => node.startsWith("needle"))).toBe(false);
+    // The problem is older than the list, too.
+    expect(problems).toMatchObject([{ code: "NOT_FOUND_LATELY", nodes: ["needle@demo.test"] }]);
+    const { body } = await get("/?q=needle&show=failed");
+    expect(body).toContain("1 of 121 look-ups");
+    expect((await get("/?q=%00%3Cscript%3E&show=nonsense")).status).toBe(200);
+  });
+
+  test("tells open pages each second while an agent is silent, so that the age of what they show grows", async () => {
+    const { running, at, json, fake } = await withConsul({ ttl: "1s" });
+    await register(running, "node_a");
+    await waitFor(async () => (await json("/v1/cluster")).nodes.length === 1, { what: "the node in the cluster" });
+    await fake.close();
+    await waitFor(async () => (await json("/v1/status")).problems.length > 0, { what: "the problem" });
+    const { events, close } = await readEvents(at, "/v1/events");
+    await waitFor(() => events.filter(({ type }) => type === "status").length >= 3, { what: "three updates" });
+    close();
+  });
+});
+
 describe("/metrics", () => {
   /** Samples by name and labels. */
   const samples = async (get: (path: string) => Promise<{ body: string }>) =>
@@ -229,6 +297,27 @@ describe("/metrics", () => {
     }
     expect(body).toContain("process_resident_memory_bytes ");
     expect(body).toContain("nodejs_eventloop_lag_p99_seconds ");
+  });
+
+  test("has no values that nothing can have, at the first request and at those that follow at once", async () => {
+    const { get } = await daemon();
+    // Two at once: between them the event loop's delay is not sampled.
+    const bodies = await Promise.all([get("/metrics"), get("/metrics")]);
+    bodies.push(await get("/metrics"));
+    for (const { body } of bodies) {
+      const values = Array.from(body.matchAll(/^([a-z_0-9]+)(?:\{.*\})? (\S+)$/gm), ([, name = "", value]) => ({
+        name,
+        value,
+      }));
+      expect(values.length).toBeGreaterThan(40);
+      expect(values.filter(({ value }) => !Number.isFinite(Number(value)))).toEqual([]);
+      const times = values.filter(({ name }) => name.endsWith("_seconds") && !name.startsWith("process_start_time"));
+      expect(times.filter(({ value }) => Number(value) < 0 || Number(value) > 3_600)).toEqual([]);
+    }
+    await waitFor(async () => /^nodejs_eventloop_lag_min_seconds [0-9.e-]+$/m.test((await get("/metrics")).body), {
+      what: "the least delay",
+      interval: 100,
+    });
   });
 
   test("counts what happened before it was first asked for, and what happens then", async () => {

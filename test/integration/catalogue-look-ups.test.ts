@@ -146,20 +146,37 @@ test("what the catalogue does not hold is asked of DNS", async () => {
   expect(askedDns).toEqual(["svc.service.consul"]);
 });
 
-test("a service that changes all the time is asked for once in a while: until then DNS is asked", async () => {
-  await register("node_a", { port: 1111 });
-  const { catalogue, lookUp } = lookUps({ pace: 60_000 }, () => IN_DNS);
-  expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");
+/** Changes the service until the follow pauses, and the last list is no longer of the last moment. */
+async function changeUntilPaused(catalogue: Catalogue): Promise<void> {
   const view = () => catalogue.known({ service: "svc", datacenter: undefined });
-  let others = 0;
-  while (!view()?.isPaused) {
-    await register(`other_${others++}`);
-    await waitFor(() => view()?.instances.length === 1 + others, { what: "the change" });
+  const first = view()?.instances.length ?? 0;
+  for (let others = 1; !view()?.isPaused; others++) {
+    await register(`other_${others}`);
+    await waitFor(() => view()?.instances.length === first + others, { what: "the change" });
+    await waitFor(() => fake.held === 1 || view()?.isPaused, { what: "the next query, or a pause" });
   }
+}
+
+test("a service that changes all the time is asked for once in a while, and at once by look-ups", async () => {
+  await register("node_a", { port: 1111 });
+  // DNS would give what its cache has.
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000, catchUp: 1_000 }, () => IN_DNS);
+  expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");
+  await changeUntilPaused(catalogue);
   await register("node_a", { port: 2222 });
-  expect(words(await lookUp())).toBe("srv 10.8.8.8:8888");
-  // The look-up has ended the pause.
-  await waitFor(async () => words(await lookUp()) === "catalogue 10.0.0.1:2222", { what: "the new port" });
+  const found = await Promise.all(Array.from({ length: 5 }, () => lookUp()));
+  expect(found.map(words)).toEqual(Array.from({ length: 5 }, () => "catalogue 10.0.0.1:2222"));
+  expect(askedDns).toEqual([]);
+});
+
+test("where nothing has changed during a pause the list is used", async () => {
+  await register("node_a", { port: 1111 });
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000, catchUp: 50 }, () => IN_DNS);
+  await lookUp();
+  await changeUntilPaused(catalogue);
+  expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");
+  await waitFor(() => fake.held === 1, { what: "the query that the look-up has sent" });
+  expect(askedDns).toEqual([]);
 });
 
 describe("an agent", () => {
@@ -441,9 +458,8 @@ describe("put together", () => {
   });
 
   test("a host of the zone that the daemon serves is not asked of Consul", async () => {
-    const config = settings({ domain: ["svc"] });
-    const zone = { domain: "svc.service.consul", address: "127.0.0.1", port: 1 };
-    const resolving = composeForLookUps(config, logged.log, { servers: [zone] });
+    const config = { ...settings({ domain: ["svc"] }), dnsListen: { address: "127.0.0.1", port: 1 } };
+    const resolving = composeForLookUps(config, logged.log);
     onTestFinished(() => resolving.close());
     await register("node_a");
     await resolving.nodes.resolve(parseNodeName("node_a@svc"), { sameHost: true });

@@ -185,6 +185,24 @@ describe("an agent in trouble", () => {
     await waitFor(async () => (await tags(catalogue))?.join() === "b", { what: "what the new agent says" });
   });
 
+  test("whose server knows no leader: its list counts only where nothing is known yet", async () => {
+    fake.hasLeader = false;
+    const catalogue = catalogueOf({ firstRetry: 5, maxRetry: 10 });
+    // A server that has just started: it has not read its log yet, or has nothing.
+    expect(await tags(catalogue)).toBeUndefined();
+    await register("a");
+    await waitFor(async () => (await tags(catalogue))?.join() === "a", { what: "the first list with a node" });
+
+    await client.deregister("srv-epmd:box1:svc:a");
+    await waitFor(() => catalogue.failure(SVC) !== undefined, { what: "the refusal of the next list" });
+    expect(catalogue.failure(SVC)).toMatchObject({ code: "CATALOGUE_NO_LEADER" });
+    expect(await tags(catalogue)).toEqual(["a"]);
+    expect(catalogue.known(SVC)?.state).toBe("broken");
+    fake.hasLeader = true;
+    await waitFor(async () => (await tags(catalogue))?.length === 0, { what: "the list of a server with a leader" });
+    expect(catalogue.known(SVC)?.state).toBe("current");
+  });
+
   test("is asked again after pauses that grow, from the start of the index", async () => {
     const catalogue = catalogueOf({ firstRetry: 40, maxRetry: 100 });
     await tags(catalogue);
@@ -226,7 +244,7 @@ test("of more than 64 services the one that was asked longest ago is given up", 
     followService: (query: { service: string }, index: number, _wait: number, signal?: AbortSignal) => {
       if (index === 0) {
         followed.add(query.service);
-        return Promise.resolve({ instances: [], index: 1 });
+        return Promise.resolve({ instances: [], index: 1, hasLeader: true });
       }
       return new Promise<never>((_, reject) => {
         signal?.addEventListener("abort", () => {

@@ -27,7 +27,15 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
 describe("bad usage stops with exit 2 and says what is wrong and what would be right", () => {
   test.each<[string, string[], RegExp]>([
     ["no command", [], /no command; give one of serve, resolve, names, wait, doctor, module, hosts, relay, help/],
-    ["an unknown command", ["server"], /"server" is not a command; give one of serve/],
+    ["a misspelt command", ["server"], /"server" is not a command; was serve meant\? see srv-epmd --help\n$/],
+    ["a misspelt command with --help", ["docotr", "--help"], /"docotr" is not a command; was doctor meant\?/],
+    ["a flag without its dashes", ["version"], /"version" is not a command; was --version meant\?/],
+    [
+      "a command behind its options",
+      ["--domain", "svc", "serve"],
+      /"--domain" is not a command; serve comes before its/,
+    ],
+    ["an unknown command", ["frobnicate"], /"frobnicate" is not a command; give one of serve, .*, help, completion\n$/],
     [
       "an unknown flag",
       ["serve", "--prot", "1"],
@@ -49,11 +57,7 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["a port that is none", ["serve", "--port", "70000"], /--port: "70000" must be a whole number from 0 to 65535/],
     ["a flag given twice", ["serve", "--port", "1", "--port", "2"], /--port is given 2 times \(1, 2\); give it once/],
     ["a boolean that is none", ["resolve", "a@b", "--json=perhaps"], /--json: "perhaps" must be true or false/],
-    [
-      "an address that is none",
-      ["serve", "--listen", "localhost"],
-      /--listen: "localhost" must be an IPv4 or IPv6 address/,
-    ],
+    ["an address that is none", ["serve", "--listen", "box1"], /--listen: "box1" must be an IPv4 or IPv6 address/],
     [
       "a duration that is none",
       ["resolve", "a@b", "--timeout", "4 s"],
@@ -327,7 +331,7 @@ describe("values come from flag, variable and file", () => {
   test("a file with a key that is no option, or that is broken, stops with exit 2", async () => {
     const wrong = file("wrong.json", '{"nod": []}');
     expect((await cli(["resolve", "a@h", "--config", wrong])).stderr).toBe(
-      `srv-epmd: ${wrong}: nod is not an option\n`,
+      `srv-epmd: ${wrong}: nod is not an option; was node meant?\n`,
     );
     const broken = await cli(["resolve", "a@h"], { SRV_EPMD_CONFIG: file("broken.json", "{") });
     expect(broken.code).toBe(2);
@@ -388,6 +392,9 @@ describe("results", () => {
       code: 1,
       stderr: expect.stringMatching(new RegExp(`gave up after 0\\.\\d s: the EPMD on port ${port}: .*ECONNREFUSED`)),
     });
+    for (const place of [["localhost", "--port", port], [`localhost:${port}`]]) {
+      expect((await cli(["names", ...place])).stderr).toContain(`cannot ask the EPMD at 127.0.0.1:${port}`);
+    }
     const json = await cli(["wait", "--port", port, "--timeout", "200ms", "--json"]);
     expect(JSON.parse(json.stdout)).toMatchObject({ there: false, waitedMs: expect.any(Number) });
   });

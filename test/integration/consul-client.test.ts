@@ -104,7 +104,7 @@ test("a blocking query is given its wait beside the time of a call", async () =>
     },
   ]);
   const before = performance.now();
-  expect(await client.followService(query, index, TIMEOUT + 100)).toEqual({ instances, index });
+  expect(await client.followService(query, index, TIMEOUT + 100)).toEqual({ instances, index, hasLeader: true });
   expect(performance.now() - before).toBeGreaterThan(TIMEOUT);
   expect(fake.requests.slice(-2).map(({ path }) => path)).toEqual([
     "/v1/health/service/svc?stale=&dc=dc1",

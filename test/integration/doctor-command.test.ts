@@ -136,8 +136,8 @@ test("doctor does not let a name from the network drive the terminal, or break a
   const port = (server.address() as { port: number }).port;
   const { stdout } = await runCommand(["doctor", "--all", "--port", String(port)]);
   server.close();
-  expect(stdout).toContain("with the nodes evil\\x1b[2J; none\n");
-  expect(stdout).toContain("with the nodes evil\\x1b[2J; none (epmd-port)\n");
+  expect(stdout).toContain("with the nodes evil\\x1b[2J; none (port 5)\n");
+  expect(stdout).toContain("with the nodes evil\\x1b[2J; none (port 5) (epmd-port)\n");
   expect(stdout).not.toContain("\x1b");
 });
 

@@ -46,6 +46,17 @@ describe("an EPMD whose answer does not end is hung up on as soon as it has said
   });
 });
 
+test("names localhost asks the EPMD of this machine at either loopback", async () => {
+  const port = await fakeNode((socket) => {
+    socket.end(Buffer.concat([Buffer.from("00001111", "hex"), Buffer.from("name a at port 20001\n")]));
+  });
+  for (const place of [["localhost", "--port", String(port)], [`localhost:${port}`], [`LOCALHOST:${port}`]]) {
+    const { code, stdout } = await runCommand(["names", ...place, "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ epmd: `127.0.0.1:${port}`, names: [{ name: "a", port: 20001 }] });
+  }
+});
+
 type Epmd = { readonly address: string; readonly port: number };
 
 test("the longest answers that an EPMD can give are taken", async () => {

@@ -17,7 +17,7 @@ test.skipIf(!canBecomeNobody)(
         code: "LISTEN_FAILED",
         at: { address: "127.0.0.1", port: 53 },
         message: expect.stringMatching(
-          /^the gateway's DNS is not allowed to listen on 127\.0\.0\.1:53: .*EACCES.*; give srv-epmd CAP_NET_BIND_SERVICE \(AmbientCapabilities in a systemd unit, or setcap\), or use --gateway-listen 127\.0\.0\.1:5300 .*--gateway-listen none .*srv-epmd hosts/,
+          /^the gateway's DNS is not allowed to listen on 127\.0\.0\.1:53: .*EACCES[^;]*; give srv-epmd CAP_NET_BIND_SERVICE \(AmbientCapabilities in a systemd unit, or setcap\); in a container run it as root \(docker run --user 0, .*ip_unprivileged_port_start=53 \(docker run --sysctl,.*\); or use --gateway-listen 127\.0\.0\.1:5300 .*--gateway-listen none .*srv-epmd hosts/,
         ),
       });
     } finally {

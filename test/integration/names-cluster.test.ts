@@ -1,8 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ConsulClient } from "../../src/consul/client.js";
+import { start } from "../../src/daemon/daemon.js";
 import { runCommand } from "../support/command-line.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
+import { freePort } from "../support/free-port.js";
 import { collectLog } from "../support/log-lines.js";
+import { rawNode } from "../support/raw-epmd.js";
+import { serveConfig } from "../support/registered-node.js";
 import { serviceEntry } from "../support/service-entry.js";
 
 let fake: FakeConsul;
@@ -58,6 +62,44 @@ test("a Consul that cannot be asked is exit 3", async () => {
   ]);
   expect(code).toBe(3);
   expect(stderr).toMatch(/ECONNREFUSED/);
+});
+
+test("the domains of a daemon that serves a zone beside Consul: each where it is known", async () => {
+  const config = serveConfig({ port: "0", admin: "none", domain: ["demo.test"], dnsListen: "127.0.0.1:0" });
+  const daemon = await start(config, { log: collectLog().log });
+  const nodes = [
+    await rawNode(daemon.port, { name: "shop", port: 20009 }),
+    await rawNode(daemon.port, { name: "x", port: 20008 }),
+  ];
+  const port = String(daemon.port);
+  const given = { SRV_EPMD_DOMAIN: "s*=demo.test,node_a=svc", SRV_EPMD_PORT: port };
+  const { code, stdout } = await runCommand(["names", "--cluster", "--consul", fake.url], { env: given });
+  const one = await names("--domain", "demo.test", "--match", "x*@demo.test", "--port", port, "--json");
+  const stranger = await names("--domain", "demo.test", "--match", "*@other.test", "--port", port);
+  for (const node of nodes) await node.close();
+  await daemon.close();
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^node_a@svc\.service\.consul, s\*@demo\.test: 2 nodes in Consul and the srv-epmd here\n.*\n {2}node_a@svc\.service\.consul +passing +10\.0\.0\.1:20001 .*\n {2}shop@demo\.test +passing +127\.0\.0\.1:20009 +- +127\.0\.0\.1:[0-9]+ +\S+\n$/,
+  );
+  expect(JSON.parse(one.stdout)).toEqual({
+    nodes: [
+      {
+        node: "x@demo.test",
+        health: "passing",
+        address: "127.0.0.1",
+        port: 20008,
+        instance: `127.0.0.1:${port}`,
+        machine: expect.any(String),
+      },
+    ],
+  });
+  expect([stranger.code, stranger.stderr]).toEqual([2, expect.stringContaining("other.test is no service of Consul")]);
+});
+
+test("a domain in no catalogue, where no srv-epmd answers: exit 3 with the reason", async () => {
+  const nobody = await names("--domain", "demo.test", "--port", String(await freePort()));
+  expect([nobody.code, nobody.stderr]).toEqual([3, expect.stringContaining("ECONNREFUSED")]);
 });
 
 test.each([

@@ -203,6 +203,8 @@ test("TLS is Nomad's own: a CA, a client certificate, and the name server.<regio
     await expect(over({ ca: certificates.ca, tlsServerName: "server.global.nomad" })).resolves.toEqual({
       instances: [],
       index: 0,
+      // Without the header nothing else is known.
+      hasLeader: true,
     });
     await expect(over({ sslVerify: false })).resolves.toBeDefined();
     for (const wrong of [{}, { ca: certificates.ca }, { ca: join(folder, "none.pem") }]) {

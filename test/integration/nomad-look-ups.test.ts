@@ -76,6 +76,19 @@ describe("a node under service.nomad", () => {
     expect(dns.queries).toEqual([]);
   });
 
+  test("is found while the servers have no leader, and one of them has lost it", async () => {
+    const id = fake.register({ Tags: ["a"], Address: "10.0.0.7", Port: 20001 });
+    const find = look();
+    expect(await find("a@svc")).toMatchObject({ outcome: "found" });
+    fake.hasLeader = false;
+    fake.deregister(id);
+    await waitFor(() => fake.requests.length > 2, { what: "the refusal of the list, and another query" });
+    expect(await find("a@svc")).toMatchObject({ outcome: "found", endpoints: [{ port: 20001 }], stale: true });
+    // The log of the servers is read to its end: it is really gone.
+    fake.hasLeader = true;
+    await waitFor(async () => (await find("a@svc")).outcome === "not-found", { what: "the end of the node" });
+  });
+
   test("is looked up in the namespace of the host, else in that of the allocation", async () => {
     fake.register({ Tags: ["a"], Port: 1001, Namespace: "default" });
     fake.register({ Tags: ["a"], Port: 1002, Namespace: "prod" });

@@ -28,7 +28,7 @@ test("what is as it should be is no difference", async () => {
   observed();
   await looked();
   const report = observer.report();
-  expect(report).toMatchObject({ fewest: 2, missing: [], dead: [] });
+  expect(report).toMatchObject({ fewest: { nodes: 2 }, missing: [], dead: [] });
   expectSteady(report, { fewest: 2 });
 });
 
@@ -43,8 +43,16 @@ test("a living node that is missing is told with its time, whether it comes back
   await looked();
   const report = observer.report();
   expect(report.missing).toMatchObject([{ node: nameOf(B), end: "entry" }]);
-  expect(report.fewest).toBe(1);
+  expect(report.fewest).toMatchObject({ nodes: 1, without: [nameOf(B)] });
   expect(() => expectSteady(report)).toThrow();
+});
+
+test("one that has left and ended since the last look is not missing", async () => {
+  const seen = observed();
+  seen.listed = [A];
+  await sleep(700);
+  seen.living = [A];
+  expect(observer.report().missing).toMatchObject([{ node: nameOf(B), end: "vm" }]);
 });
 
 test("an entry of a node that has ended is told, and of one that nobody reaches", async () => {

@@ -189,7 +189,7 @@ describe("the log of twenty nodes", () => {
   test("whose agent was away and has lost its state", async () => {
     const { part, before } = await startAll();
     const startAgent = await bench.stopAgent();
-    await waitFor(() => !part.registrar.agentAnswers, { what: "the loss" });
+    await waitFor(() => part.registrar.agent.trouble, { what: "the loss" });
     await startAgent();
     await areBack(part);
     await waitFor(() => part.messages().includes("published again"), { what: "the end of it" });

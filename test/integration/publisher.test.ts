@@ -186,7 +186,7 @@ test("an agent that takes passes and fails registrations is not asked by all tha
   };
   const registry = new Registry();
   const registrar = new Registrar({
-    ...{ registry, settings: serveConfig({ domain: ["svc"], ttl: "600ms" }), log: collectLog().log },
+    ...{ registry, settings: { ...serveConfig({ domain: ["svc"] }), ttl: 600 }, log: collectLog().log },
     client: { ...client, ...choosy } as unknown as ConsulClient,
     identity: { hostName: "box1", port: 4369, owner: OWNER },
   });

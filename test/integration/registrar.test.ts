@@ -115,11 +115,11 @@ describe("an agent that", () => {
       what: "failed tries",
     });
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(daemon.registrar.agentAnswers).toBe(false);
+    expect(daemon.registrar.agent.trouble).toBeDefined();
     await startAgent();
     await isPassing();
     await isPassing("srv-epmd:box1:node_b");
-    await waitFor(() => daemon.registrar.agentAnswers, { what: "the agent to answer" });
+    await waitFor(() => daemon.registrar.agent.trouble === undefined, { what: "the agent to answer" });
     expect(daemon.messages("warn")).toHaveLength(1);
     expect(daemon.messages().filter((message) => message === "the Consul agent answers")).toHaveLength(1);
   });
@@ -220,7 +220,7 @@ describe("a token file that cannot be read", () => {
     await writeFile(tokenFile, "sesame");
     await isPassing();
     await isPassing("srv-epmd:box1:node_b");
-    await waitFor(() => daemon.registrar.agentAnswers, { what: "the agent to answer" });
+    await waitFor(() => daemon.registrar.agent.trouble === undefined, { what: "the agent to answer" });
     expect(daemon.messages("warn")).toHaveLength(1);
     expect(daemon.messages().filter((message) => message.includes("can be read"))).toHaveLength(1);
   });

@@ -40,6 +40,15 @@ describe("resolve --probe", () => {
     expect(code).toBe(1);
   });
 
+  test("says of a short name that it and a long one never connect", async () => {
+    const port = await nodeOf("a@box1");
+    const { code, stdout } = await runCommand(["resolve", "a@h.test", ...at("a@h.test", port), "--probe"]);
+    expect(stdout).toContain(
+      "is a@box1, not a@h.test: a VM that dials a@h.test finds that short and long names never connect",
+    );
+    expect(code).toBe(1);
+  });
+
   test.each([
     ["as it was written", "a@svc", "a@svc", 0],
     ["with its host expanded", "a@svc", "a@svc.service.consul", 0],

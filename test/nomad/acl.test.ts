@@ -105,7 +105,11 @@ requireLab("consul", "mix")("the sidecar job where Consul has ACLs", () => {
     const { lab, job } = way();
     await job.stop();
     await whenNothingIsListed(lab);
-    const areGone = async () => (await tokensOfTasks()).length === 0;
+    const areGone = async () => {
+      const left = await tokensOfTasks();
+      if (left.length > 0) throw new Error(`left: ${JSON.stringify(left)}`);
+      return true;
+    };
     await waitFor(areGone, { what: "the end of the tasks' tokens", timeout: 60_000 });
   });
 });

@@ -53,7 +53,11 @@ requireLab("consul", "mix")("the host job, under a job with a release as it is",
     await stock.run(release);
     expect(await stock.deployed()).toBe("successful");
     await whenComplete(stock, { count: 3, connect: true });
-    await waitFor(() => observer.report().fewest === 3, { what: "three nodes in DNS", timeout: 60_000, interval: 500 });
+    await waitFor(() => observer.report().fewest.nodes === 3, {
+      what: "three nodes in DNS",
+      timeout: 60_000,
+      interval: 500,
+    });
   };
 
   test("its update, client after client, loses no name and no link", async () => {

@@ -101,6 +101,18 @@ requirePeer("erl", "consul")("a daemon with a VM and Consul", () => {
     });
     expect(await metricsOf(daemon)).toMatchObject({ srv_epmd_consul_up: 0, srv_epmd_ready: 0 });
     expect((await http(adminOf(daemon), "/livez")).status).toBe(200);
+    // The page has what Consul said last, and shows none of it as good.
+    expect(await json("/v1/status")).toMatchObject({
+      problems: [
+        { code: "CONSUL_SILENT", sentence: expect.stringContaining("ECONNREFUSED") },
+        // Of the ping before.
+        { code: "NOT_FOUND_LATELY", nodes: [fullName("nobody")] },
+      ],
+      consul: { answers: false, answeredAt: expect.stringMatching(/^\d{4}-.*Z$/) },
+    });
+    const { body } = await http(adminOf(daemon), "/");
+    expect(body).toMatch(/as of <time[^>]*>\d+ s<\/time> ago/);
+    expect(body).not.toContain('class="pill good"');
     await consul.restart();
     await waitFor(async () => (await http(adminOf(daemon), "/readyz")).status === 200, {
       what: "readiness",

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { consoleBlocks, installInto, runShown } from "../support/console-blocks.js";
 import { findConsul } from "../support/consul-agent.js";
-import { cleanEnvironment } from "../support/environment.js";
+import { cleanEnvironment, findProgram } from "../support/environment.js";
 import { programForAll } from "../support/program-for-all.js";
 import { requirePeer } from "../support/require-peer.js";
 import { BIN } from "../support/srv-epmd.js";
@@ -85,6 +85,48 @@ requirePeer(
       expect(await example.exited).toMatchObject({ code });
       await waitFor(() => processesWith(mark).length === 0, { what: "their end" });
     });
+
+    test.each([
+      ["a daemon", "consul", "serve", 2],
+      ["a daemon, of commands that are typed", "erlang", "serve", 3],
+    ])(
+      "and does not wait where what was started has failed: %s",
+      async (_, name, command, exit) => {
+        const { cwd, bin } = await copyOf(name);
+        const broken = await temporaryFolder("broken");
+        const script = `#!/bin/sh\n[ "$1" != ${command} ] || { echo "why it fails" >&2; exit ${exit}; }\nexec ${process.execPath} ${BIN} "$@"\n`;
+        await writeFile(join(broken, "srv-epmd"), script, { mode: 0o755 });
+        const example = start(cwd, `${broken}:${bin}`);
+        const { code, ms } = await example.exited;
+        expect(code).toBe(1);
+        expect(example.stderr()).toMatch(new RegExp(`ended with ${exit}: .*srv-epmd serve`));
+        expect(example.stderr()).toContain("why it fails");
+        // srv-epmd wait would wait a minute.
+        expect(ms).toBeLessThan(25_000);
+        await waitFor(() => processesWith(mark).length === 0, { what: "their end" });
+      },
+      40_000,
+    );
+
+    test.each(["consul", "erlang"])(
+      "at %s whose VMs fail: no crash dump, and no wait for them",
+      async (name) => {
+        const { cwd, bin } = await copyOf(name);
+        const before = readdirSync(cwd);
+        const broken = await temporaryFolder("broken");
+        // erlc runs it too.
+        const erl = `#!/bin/sh\ncase "$*" in *-name*) set -- "$@" -s no_such_module;; esac\nexec ${findProgram("erl")} "$@"\n`;
+        await writeFile(join(broken, "erl"), erl, { mode: 0o755 });
+        const example = start(cwd, `${broken}:${bin}`);
+        const { code, ms } = await example.exited;
+        expect(code).toBe(1);
+        expect(example.stderr()).toMatch(/ended with 1: .*erl /);
+        expect(ms).toBeLessThan(25_000);
+        expect(readdirSync(cwd)).toEqual(before);
+        await waitFor(() => processesWith(mark).length === 0, { what: "their end" });
+      },
+      40_000,
+    );
 
     test("when something fails, whose log is shown", async () => {
       const { cwd, bin } = await copyOf("consul");

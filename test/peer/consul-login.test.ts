@@ -123,8 +123,8 @@ requirePeer("consul")("a daemon that logs in to Consul", () => {
     const node = part.up("node_a");
     await becomes(["node_a"], "the node");
     await method.remove();
-    await waitFor(() => part.registrar.agentTrouble !== undefined, { what: "the trouble", timeout: 10_000 });
-    expect(part.registrar.agentTrouble).toBe(
+    await waitFor(() => part.registrar.agent.trouble !== undefined, { what: "the trouble", timeout: 10_000 });
+    expect(part.registrar.agent.trouble).toBe(
       `cannot log in to Consul: it has no auth method ${method.name}: give --consul-auth-method the name of one (consul acl auth-method list)`,
     );
     part.registry.unregister(node);

@@ -304,7 +304,7 @@ requirePeer("consul", "openssl")("publication into a Consul with ACLs and HTTPS"
     const token = consul.masterToken;
     const daemon = startPart(consul, { client: { ...tls, token, ...change() } });
     daemon.up("node_c");
-    await waitFor(() => !daemon.registrar.agentAnswers, { what: "the failure" });
+    await waitFor(() => daemon.registrar.agent.trouble, { what: "the failure" });
     expect(daemon.messages("warn")).toHaveLength(1);
   });
 

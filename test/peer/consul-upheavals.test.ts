@@ -51,7 +51,7 @@ requirePeer("consul")("after an upheaval Consul holds exactly the live nodes, an
     const all = await startAll();
     const { part, nodes, before } = all;
     const restarted = consul.restart();
-    await waitFor(() => !part.registrar.agentAnswers, { what: "the loss", timeout: 8_000 }).catch(() => undefined);
+    await waitFor(() => part.registrar.agent.trouble, { what: "the loss", timeout: 8_000 }).catch(() => undefined);
     part.registry.unregister(nodes[0] as NonNullable<(typeof nodes)[0]>);
     await restarted;
     await holds(NAMES.slice(1), 20_001);

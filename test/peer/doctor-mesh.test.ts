@@ -109,8 +109,16 @@ requirePeer(
       );
     });
 
-    test("without --mesh: what nodes behind upstreams do not need is no fault, and what serve has is told", async () => {
-      const { code, of, with: having } = await examineTask({}, "b@svc");
+    test("without options: it has those of serve", async () => {
+      const { code, of, with: having, stderr } = await examineTask({}, "b@svc");
+      expect([code, having("fail"), having("warn")]).toEqual([0, [], []]);
+      expect(of("serve-options").evidence).toContain("the srv-epmd here has the same");
+      expect(stderr).toMatch(/with the settings of .* --mesh true/);
+    });
+
+    test("with other ones by hand: what nodes behind upstreams do not need is no fault, and what serve has is told", async () => {
+      const other = { SRV_EPMD_MESH: "false", SRV_EPMD_REGISTER: "consul", SRV_EPMD_DNS: "127.0.0.1:9" };
+      const { code, of, with: having } = await examineTask(other, "b@svc");
       expect([code, having("fail")]).toEqual([0, []]);
       expect(having("warn")).toEqual(expect.arrayContaining(["serve-options", "resolver", "consul-agent"]));
       expect(of("serve-options").advice).toContain("SRV_EPMD_MESH=true SRV_EPMD_REGISTER=none");

@@ -115,8 +115,10 @@ requirePeer(
       netns: cluster.host(HERE),
     });
     expect(JSON.parse(json.stdout).twice).toEqual([fullName("dup")]);
-    const resolved = await runCli(["resolve", "dup@svc", "--probe", "--dns", cluster.dns], {
-      netns: cluster.host(HERE),
+    // Where neither of them lives, as above.
+    const from = ["--port", "14369", "--dns", cluster.dns];
+    const resolved = await runCli(["resolve", "dup@svc", "--probe", ...from], {
+      ...{ netns: cluster.host(HERE), env: { SRV_EPMD_ADMIN: "none" } },
     });
     expect(resolved.stdout).toMatch(
       /2 VMs are called dup@svc\.service\.consul, at 10\.90\.0\.\d:\d+ and 10\.90\.0\.\d:\d+/,
@@ -207,35 +209,39 @@ requirePeer(
   test.each([
     ["the entry", "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting"],
     ["the machine", "/v1/agent/maintenance"],
-  ])("consul maint of %s: its reason, and no srv-epmd calls the node published meanwhile", async (what, path) => {
-    await cluster.node(HERE, "resting");
-    await published("resting");
-    const ask = (page: string) => {
-      const read = `fetch("http://${ADMIN}${page}").then((answer) => answer.text()).then(console.log)`;
-      return cluster.host(HERE).run(process.execPath, "-e", read);
-    };
-    await waitFor(async () => (await ask("/readyz")).stdout.includes('"ready":true'), { what: "to be ready" });
-    await cluster.consul.request("PUT", `${path}?enable=true&reason=new%20disks`);
-    const { code, of } = await untilFails("registration", () => doctor());
-    expect([code, of("registration").code]).toEqual([1, "REGISTRATION_MAINTENANCE"]);
-    expect(of("registration").evidence).toContain(`${what} is in Consul's maintenance mode: new disks`);
-    expect(of("registration-dns").follows).toBe("REGISTRATION_MAINTENANCE");
-    const words = `${what} is in Consul's maintenance mode: new disks`;
-    await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
-    const { stdout } = await ask("/v1/nodes");
-    expect(JSON.parse(stdout).nodes).toContainEqual(
-      expect.objectContaining({
-        name: "resting",
-        publication: "not-in-consul",
-        reason: expect.stringContaining(words),
-      }),
-    );
-    await cluster.consul.request("PUT", `${path}?enable=false`);
-    await waitFor(async () => (await ask("/readyz")).stdout.includes('"ready":true'), {
-      what: "its end",
-      timeout: 40_000,
-    });
-  });
+  ])(
+    "consul maint of %s: its reason, and no srv-epmd calls the node published meanwhile",
+    async (what, path) => {
+      await cluster.node(HERE, "resting");
+      await published("resting");
+      const ask = (page: string) => {
+        const read = `fetch("http://${ADMIN}${page}").then((answer) => answer.text()).then(console.log)`;
+        return cluster.host(HERE).run(process.execPath, "-e", read);
+      };
+      await waitFor(async () => (await ask("/readyz")).stdout.includes('"ready":true'), { what: "to be ready" });
+      await cluster.consul.request("PUT", `${path}?enable=true&reason=new%20disks`);
+      const { code, of } = await untilFails("registration", () => doctor());
+      expect([code, of("registration").code]).toEqual([1, "REGISTRATION_MAINTENANCE"]);
+      expect(of("registration").evidence).toContain(`${what} is in Consul's maintenance mode: new disks`);
+      expect(of("registration-dns").follows).toBe("REGISTRATION_MAINTENANCE");
+      const words = `${what} is in Consul's maintenance mode: new disks`;
+      await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
+      const { stdout } = await ask("/v1/nodes");
+      expect(JSON.parse(stdout).nodes).toContainEqual(
+        expect.objectContaining({
+          name: "resting",
+          publication: "not-in-consul",
+          reason: expect.stringContaining(words),
+        }),
+      );
+      await cluster.consul.request("PUT", `${path}?enable=false`);
+      await waitFor(async () => (await ask("/readyz")).stdout.includes('"ready":true'), {
+        what: "its end",
+        timeout: 40_000,
+      });
+    },
+    90_000,
+  );
 
   requirePeer("otp23", "otp29")("of releases that refuse each other", () => {
     test.each([

@@ -33,6 +33,14 @@ echo "docker $*: what is that?" >&2
 exit 1
 `;
 
+/** Where a global installation goes; the rest of the user's configuration stays. */
+const npmConfiguration = (prefix: string) => ({
+  npm_config_prefix: prefix,
+  npm_config_userconfig: process.env.npm_config_userconfig ?? `${process.env.HOME}/.npmrc`,
+  npm_config_cache: process.env.npm_config_cache ?? `${process.env.HOME}/.npm`,
+  npm_config_prefer_offline: "true",
+});
+
 let home = "";
 let version = "";
 
@@ -64,6 +72,26 @@ beforeAll(async () => {
   await writeFile(join(home, "bin/docker"), DOCKER, { mode: 0o755 });
 }, 20_000);
 
+test.each([
+  ["npm pack", ["pack", "--silent"], ["dist/srv-epmd.js"]],
+  ["npm install --global .", ["install", "--global", "."], ["../prefix/bin/srv-epmd"]],
+] as const)(
+  "%s works in a fresh clone, in which nothing is installed",
+  async (_, args, program) => {
+    const own = await temporaryFolder("fresh");
+    const clone = join(own, "srv-epmd");
+    await cp(join(home, "srv-epmd"), clone, { recursive: true, filter: (path) => !path.endsWith("node_modules") });
+    const env = cleanEnvironment({ HOME: home, ...npmConfiguration(join(own, "prefix")) });
+    const { code, stdout, stderr } = await run(NPM, args, { cwd: clone, env, timeout: 240_000 });
+    expect(code, stderr).toBe(0);
+    // A script reads the name of the file.
+    if (args[0] === "pack") expect(stdout).toBe(`srv-epmd-${version}.tgz\n`);
+    const told = await run(process.execPath, [...program, "--version"], { cwd: clone, env });
+    expect(told).toMatchObject({ code: 0, stdout: `${version}\n` });
+  },
+  260_000,
+);
+
 test("the README installs in four ways", () => {
   expect(blocks.map(({ last }) => last)).toEqual([
     "srv-epmd --version",
@@ -81,11 +109,7 @@ test.each(blocks)(
     const env = cleanEnvironment({
       HOME: home,
       PATH: `${home}/bin:${prefix}/bin:${process.env.PATH}`,
-      // Where a global installation goes; the rest of the user's configuration stays.
-      npm_config_prefix: prefix,
-      npm_config_userconfig: process.env.npm_config_userconfig ?? `${process.env.HOME}/.npmrc`,
-      npm_config_cache: process.env.npm_config_cache ?? `${process.env.HOME}/.npm`,
-      npm_config_prefer_offline: "true",
+      ...npmConfiguration(prefix),
     });
     const { code, stdout, stderr } = await run("bash", ["-euc", script], { cwd, env, timeout: 80_000 });
     expect(code, stderr).toBe(0);

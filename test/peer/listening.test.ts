@@ -6,6 +6,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Place } from "../support/child.js";
+import { examine } from "../support/doctor.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { freePort } from "../support/free-port.js";
 import { createHosts } from "../support/netns.js";
@@ -48,14 +49,22 @@ requirePeer("epmd")("a port that a stock epmd has", () => {
     const epmd = await startStockEpmd(port);
     const idle = await complaint("--port", String(port));
     expect(idle).toContain(
-      `127.0.0.1:${port} is in use: a stock epmd with no live nodes is there (process ${epmd.pid}: epmd`,
+      `127.0.0.1:${port} is in use: a stock epmd with no nodes is there (process ${epmd.pid}: epmd`,
     );
-    expect(idle).toMatch(/stop it with: epmd -port [0-9]+ -kill/);
-    const node = await rawNode(port, { name: "rabbit" });
+    expect(idle).toMatch(
+      /stop it \(epmd -port [0-9]+ -kill\) and start srv-epmd, or .*--replace-epmd\. Start VMs with/,
+    );
+    const nodes = [
+      await rawNode(port, { name: "rabbit", port: 25672 }),
+      await rawNode(port, { name: "web", port: 9100 }),
+    ];
     const busy = await complaint("--port", String(port));
-    expect(busy).toContain("a stock epmd with live nodes rabbit is there");
-    expect(busy).toContain("choose another port with --port");
-    await node.close();
+    expect(busy).toMatch(/a stock epmd with the nodes (rabbit \(port 25672\)|web \(port 9100\)|, ){3} is there/);
+    // doctor says the same.
+    const { of } = await examine(["--port", String(port)]);
+    expect(of("epmd-port").advice).toContain(`move its nodes: stop it (kill ${epmd.pid}; epmd -kill is refused`);
+    expect(busy).toContain(of("epmd-port").advice);
+    for (const node of nodes) await node.close();
   });
 
   test.concurrent("is taken over with --replace-epmd when no node lives there", async () => {
@@ -75,7 +84,7 @@ requirePeer("epmd")("a port that a stock epmd has", () => {
     const port = await freePort();
     const epmd = await startStockEpmd(port);
     const node = await rawNode(port, { name: "rabbit" });
-    expect(await complaint("--port", String(port), "--replace-epmd")).toContain("with live nodes rabbit is there");
+    expect(await complaint("--port", String(port), "--replace-epmd")).toContain("with the nodes rabbit (port");
     expect([epmd.hasExited(), node.isClosed()]).toEqual([false, false]);
     await node.close();
   });
@@ -86,14 +95,16 @@ describe.concurrent("a port that is taken", () => {
     const { port, child } = await startDaemon();
     const node = await rawNode(port, { name: "rabbit" });
     const told = await complaint("--port", String(port));
-    expect(told).toContain(`another srv-epmd with live nodes rabbit is there (process ${child.pid}:`);
+    expect(told).toMatch(
+      new RegExp(`another srv-epmd with the nodes rabbit \\(port [0-9]+\\) is there \\(process ${child.pid}:.*--port`),
+    );
     await node.close();
   });
 
   test("by another srv-epmd that would obey KILL: --replace-epmd replaces stock ones only", async () => {
     const { port, child } = await startDaemon({ args: ["--allow-kill"] });
     const told = await complaint("--port", String(port), "--replace-epmd");
-    expect(told).toContain("another srv-epmd with no live nodes is there");
+    expect(told).toContain("another srv-epmd with no nodes is there");
     expect(child.hasExited()).toBe(false);
   });
 

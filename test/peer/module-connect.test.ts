@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { type Cluster, HOST, startCluster, waitForMesh } from "../support/cluster.js";
+import { type Cluster, fullName, HOST, startCluster, waitForMesh } from "../support/cluster.js";
 import { startStockEpmd } from "../support/epmd.js";
-import type { ErlangNode } from "../support/erlang.js";
+import { type ErlangNode, waitForNodes } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -39,6 +39,18 @@ requirePeer(
     expect(await helper.nodes()).toEqual([]);
     // Nothing was lost and nothing is worth a line.
     for (const node of Object.values(nodes)) expect(node.child.stderr()).toBe("");
+  });
+
+  test("take several patterns, with commas between them", async () => {
+    const patterns = { SRV_EPMD_CONNECT: `b*@${HOST}, c?@svc,c1@${HOST}` };
+    const [a] = await Promise.all([
+      cluster.node(0, "a", { env: patterns }),
+      ...["b1", "c1", "d1"].map((name, index) => cluster.node(index + 1, name)),
+    ]);
+    await waitForNodes(a, fullName("b1"), fullName("c1"));
+    // Longer than between two looks.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect((await a.nodes()).sort()).toEqual([fullName("b1"), fullName("c1")]);
   });
 
   requirePeer(

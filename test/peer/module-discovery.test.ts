@@ -20,8 +20,8 @@ interface Epmd {
 }
 
 interface Answers {
-  /** Full names for the list number n. */
-  readonly list: (n: number) => Iterable<string>;
+  /** Full names for the list number n; undefined: that list is not given. */
+  readonly list: (n: number, pattern: string) => Iterable<string> | undefined;
   readonly lookUp: (socket: Socket, name: string) => void;
 }
 
@@ -39,7 +39,9 @@ async function startEpmd({ list, lookUp }: Answers): Promise<Epmd> {
       const [opcode, text] = [bytes.toString("latin1", 2, 3), bytes.toString("latin1", 3)];
       if (opcode === "x") socket.write(Buffer.from([118, 0, 0, 0, 0, 9]));
       else if (opcode === "n") {
-        const lines = Array.from(text === "" ? [] : list(lists++), (name) => `name ${name} at port 9\n`);
+        const names = text === "" ? [] : list(lists++, text);
+        if (!names) return;
+        const lines = Array.from(names, (name) => `name ${name} at port 9\n`);
         socket.end(Buffer.concat([Buffer.from([0, 0, 0x11, 0x11]), Buffer.from(lines.join(""))]));
       } else {
         asked.push(text.replace(/\/[46]$/, ""));
@@ -89,12 +91,12 @@ for (const release of [23, 25, 27, 29] as const) {
     const otp = findOtp(release);
     let node: ErlangNode;
     let epmd: Epmd;
-    const start = async (answers: Answers) => {
+    const start = async (answers: Answers, patterns = "*@127.0.0.1") => {
       epmd = await startEpmd(answers);
       node = await startNode({
         name: "a@127.0.0.1",
         epmdPort: epmd.port,
-        env: { SRV_EPMD_CONNECT: "*@127.0.0.1" },
+        env: { SRV_EPMD_CONNECT: patterns },
         args: ["-pa", await moduleFolder(otp), "-epmd_module", "srv_epmd"],
         ...(otp && { otp }),
       });
@@ -119,6 +121,15 @@ for (const release of [23, 25, 27, 29] as const) {
         /srv_epmd: 8000 nodes match SRV_EPMD_CONNECT \(\*@127\.0\.0\.1\) and are not connected: each look takes 256 of them/,
       );
       expect(said(/not connected: each look takes/g), "one line for all looks").toBe(1);
+    });
+
+    test("with several patterns asks for all of them at once, and for each once", async () => {
+      const list = (_: number, pattern: string) => (pattern === "*@127.0.0.1" ? ["b@127.0.0.1"] : undefined);
+      await start({ list, lookUp: notFound }, "c*@silent.test,*@127.0.0.1, d*@silent.test,c*@silent.test");
+      await waitFor(() => epmd.lists() > 0, { what: "the first list" });
+      // A list without an answer is given up after 6 s.
+      await waitFor(() => epmd.lists() === 3, { what: "three lists", timeout: 5_000 });
+      await waitFor(() => epmd.asked.includes("b@127.0.0.1"), { what: "a look-up", timeout: 20_000 });
     });
 
     test("reaches one that is new before all that have failed, however many those are", async () => {

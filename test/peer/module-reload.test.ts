@@ -76,12 +76,18 @@ requirePeer(
     });
   }
 
-  test("a node that waits for its srv-epmd's answer meanwhile goes on connecting", async () => {
-    const a = await cluster.node(0, "a", { env: { SRV_EPMD_CONNECT: `*@${HOST}` } });
+  test.each([
+    ["its srv-epmd's answer", `*@${HOST}`, 1],
+    ["its srv-epmd's answers for two patterns", `*@${HOST},x*@${HOST}`, 3],
+  ])("a node that waits for %s meanwhile goes on connecting", async (_, patterns, processes) => {
+    const a = await cluster.node(0, "a", { env: { SRV_EPMD_CONNECT: patterns } });
     cluster.daemon(0).child.signal("SIGSTOP");
-    await waitFor(async () => Number(await a.eval(WAITING)) === 1, { what: "a question" });
-    expect(await a.eval(LOAD_AND_PURGE_TWICE)).toBe("ok");
-    cluster.daemon(0).child.signal("SIGCONT");
+    try {
+      await waitFor(async () => Number(await a.eval(WAITING)) === processes, { what: "a question" });
+      expect(await a.eval(LOAD_AND_PURGE_TWICE)).toBe("ok");
+    } finally {
+      cluster.daemon(0).child.signal("SIGCONT");
+    }
     await cluster.node(1, "b");
     await waitFor(async () => (await a.nodes()).includes(fullName("b")), { what: "a link to b" });
     expect(words(a)).toBe("");

@@ -120,7 +120,7 @@ requirePeer(
             (error: unknown) => String(error),
           );
         const said = (family: string, address: string) =>
-          `'srv_epmd: SRV_EPMD_ADDRESS must be an address of the family of -proto_dist, ${family} here; it is ${address}'`;
+          `'srv_epmd: SRV_EPMD_ADDRESS must be an IP address, without a port, of the family of -proto_dist, ${family} here; it is "${address}"'`;
         // There is a srv-epmd at the first.
         const [loopback, ...others] = await Promise.all([
           refused("127.0.0.1", "-proto_dist", "inet6_tcp"),

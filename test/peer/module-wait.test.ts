@@ -2,51 +2,17 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type Child, startChild } from "../support/child.js";
-import { cleanEnvironment } from "../support/environment.js";
+import { beginVm, bootVm } from "../support/booting-vm.js";
 import { epmdNames, startStockEpmd } from "../support/epmd.js";
-import { DEFAULT_COOKIE, startElixirNode, startNode } from "../support/erlang.js";
+import { startElixirNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { moduleFolder } from "../support/module-folder.js";
-import { findOtp } from "../support/otp.js";
 import { type Peer, requirePeer } from "../support/require-peer.js";
 import { startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 /** Milliseconds: longer than OTP's limits (5 s for a call, 7 s for the set-up of a connection) and than the usual wait. */
 const LATE = 12_000;
-
-interface Start {
-  readonly release?: number;
-  readonly epmdPort: number;
-  readonly name?: string;
-  readonly env?: NodeJS.ProcessEnv;
-  readonly args?: readonly string[];
-}
-
-/** A VM with the module, which may wait: it prints `up as NAME` when it is up. */
-async function begin({ release = 25, epmdPort, name = "a@127.0.0.1", env = {}, args = [] }: Start): Promise<Child> {
-  const otp = findOtp(release);
-  const module_ = ["-pa", await moduleFolder(otp), "-start_epmd", "false", "-epmd_module", "srv_epmd"];
-  const named = ["-name", name, "-setcookie", DEFAULT_COOKIE];
-  const says = ["-eval", `io:format("up as ~p~n", [node()])`];
-  return startChild(otp?.program("erl") ?? "erl", ["-noshell", ...named, ...module_, ...says, ...args], {
-    env: cleanEnvironment({
-      HOME: await temporaryFolder("erl"),
-      ERL_CRASH_DUMP: "/dev/null",
-      LANG: "C.UTF-8",
-      ERL_EPMD_PORT: String(epmdPort),
-      ...env,
-    }),
-  });
-}
-
-/** To its end, which it comes to by itself. */
-async function run(options: Start) {
-  const child = await begin({ ...options, args: ["-s", "erlang", "halt", ...(options.args ?? [])] });
-  const { code, ms } = await child.exited;
-  return { code, ms, said: child.stderr() + child.stdout() };
-}
 
 const isListed = async (port: number, name: string) =>
   new RegExp(`^name ${name} at`, "m").test((await epmdNames(port)).stdout);
@@ -56,7 +22,7 @@ for (const release of [23, 25, 27, 29]) {
   requirePeer(...peers)(`a node with the module on OTP ${release} whose EPMD is not up yet`, () => {
     test.concurrent("waits, says so, and is registered when it is up, also after longer than OTP's own limits", async () => {
       const epmdPort = await freePort();
-      const node = await begin({ release, epmdPort, env: { SRV_EPMD_WAIT: "1m" } });
+      const node = await beginVm({ release, epmdPort, env: { SRV_EPMD_WAIT: "1m" } });
       await node.waitForOutput(
         /no srv-epmd answers at 127\.0\.0\.1 port [0-9]+ yet \(econnrefused\); a waits for it, at most 60\.0 s \(SRV_EPMD_WAIT\)/,
       );
@@ -72,7 +38,7 @@ for (const release of [23, 25, 27, 29]) {
 
     test.concurrent("ends when the time is over, with one line that says what to do", async () => {
       const epmdPort = await freePort();
-      const { code, ms, said } = await run({ release, epmdPort, env: { SRV_EPMD_WAIT: "1500ms" } });
+      const { code, ms, said } = await bootVm({ release, epmdPort, env: { SRV_EPMD_WAIT: "1500ms" } });
       expect(code).toBe(1);
       expect(ms).toBeGreaterThan(1_500);
       const place = `127\\.0\\.0\\.1 port ${epmdPort}`;
@@ -84,7 +50,7 @@ for (const release of [23, 25, 27, 29]) {
     }, 30_000);
 
     test.concurrent("and that is told to stop meanwhile ends at once", async () => {
-      const node = await begin({ release, epmdPort: await freePort(), env: { SRV_EPMD_WAIT: "1m" } });
+      const node = await beginVm({ release, epmdPort: await freePort(), env: { SRV_EPMD_WAIT: "1m" } });
       await node.waitForOutput(/waits for it/);
       const toldAt = performance.now();
       expect(await node.stop("SIGTERM")).toMatchObject({ code: 0, signal: null });
@@ -95,7 +61,7 @@ for (const release of [23, 25, 27, 29]) {
     test.concurrent("and that is told to stop meanwhile is not started again by heart", async () => {
       const restarted = join(await temporaryFolder("heart"), "restarted");
       const env = { SRV_EPMD_WAIT: "1m", HEART_COMMAND: `touch ${restarted}`, HEART_NO_KILL: "TRUE" };
-      const node = await begin({ release, epmdPort: await freePort(), env, args: ["-heart"] });
+      const node = await beginVm({ release, epmdPort: await freePort(), env, args: ["-heart"] });
       await node.waitForOutput(/waits for it/);
       expect(await node.stop("SIGTERM")).toMatchObject({ code: 0, signal: null });
       // heart is another process, and runs the command at once when it does.
@@ -106,11 +72,11 @@ for (const release of [23, 25, 27, 29]) {
     test.concurrent("does not wait when it is a helper or a remote shell, or registers no name", async () => {
       const [epmdPort, env] = [await freePort(), { SRV_EPMD_WAIT: "1m" }];
       const [dynamic, ...asking] = await Promise.all([
-        run({ release, epmdPort, env, name: "undefined@127.0.0.1" }),
-        run({ release, epmdPort, env, name: "rpc-1a2b3c-a@127.0.0.1" }),
-        run({ release, epmdPort, env, args: ["-remsh", "b@127.0.0.1"] }),
-        run({ release, epmdPort, env, args: ["-extra", "--remsh", "b@127.0.0.1"] }),
-        run({ release, epmdPort, env, args: ["-extra", "--rpc-eval", "b@127.0.0.1", "node()"] }),
+        bootVm({ release, epmdPort, env, name: "undefined@127.0.0.1" }),
+        bootVm({ release, epmdPort, env, name: "rpc-1a2b3c-a@127.0.0.1" }),
+        bootVm({ release, epmdPort, env, args: ["-remsh", "b@127.0.0.1"] }),
+        bootVm({ release, epmdPort, env, args: ["-extra", "--remsh", "b@127.0.0.1"] }),
+        bootVm({ release, epmdPort, env, args: ["-extra", "--rpc-eval", "b@127.0.0.1", "node()"] }),
       ]);
       expect(dynamic.code).toBe(0);
       for (const { code, said } of asking) {
@@ -124,7 +90,7 @@ for (const release of [23, 25, 27, 29]) {
 
 requirePeer("erl", "epmd")("the wait of a node for its EPMD", () => {
   test.concurrent("is 10 s long where nothing else is said", async () => {
-    const node = await begin({ epmdPort: await freePort() });
+    const node = await beginVm({ epmdPort: await freePort() });
     await node.waitForOutput(/a waits for it, at most 10\.0 s/);
     const { code, ms } = await node.exited;
     expect(code).toBe(1);
@@ -134,16 +100,16 @@ requirePeer("erl", "epmd")("the wait of a node for its EPMD", () => {
   test.concurrent("is refused when it is no time, also where the EPMD is up", async () => {
     const { port: epmdPort } = await startDaemon();
     for (const text of ["soon", "-1s", "2h", "10 s", "1.5.s", "99999999", "10 сек"]) {
-      const { code, said } = await run({ epmdPort, env: { SRV_EPMD_WAIT: text } });
+      const { code, said } = await bootVm({ epmdPort, env: { SRV_EPMD_WAIT: text } });
       expect([code, said]).toEqual([
         1,
         expect.stringContaining(
-          `'srv_epmd: SRV_EPMD_WAIT must be a time such as 500ms, 10s or 2m, at most 1h, or 0 for no wait; it is ${text}'`,
+          `'srv_epmd: SRV_EPMD_WAIT must be a time such as 500ms, 10s or 2m, at most 1h, or 0 for no wait; it is "${text}"'`,
         ),
       ]);
     }
     for (const text of ["", "0", "0s", "10", "2.5s", "1h"]) {
-      expect(await run({ epmdPort, env: { SRV_EPMD_WAIT: text } })).toMatchObject({ code: 0 });
+      expect(await bootVm({ epmdPort, env: { SRV_EPMD_WAIT: text } })).toMatchObject({ code: 0 });
     }
   }, 60_000);
 
@@ -151,7 +117,7 @@ requirePeer("erl", "epmd")("the wait of a node for its EPMD", () => {
     const epmdPort = await freePort();
     await startStockEpmd(epmdPort);
     const holder = await startNode({ name: "a@127.0.0.1", epmdPort });
-    const { code, said } = await run({ epmdPort, env: { SRV_EPMD_WAIT: "1m" } });
+    const { code, said } = await bootVm({ epmdPort, env: { SRV_EPMD_WAIT: "1m" } });
     expect(code).toBe(1);
     expect(said).toContain("seems to be in use by another Erlang node");
     expect(said).not.toContain("waits");
@@ -162,8 +128,8 @@ requirePeer("erl", "epmd")("the wait of a node for its EPMD", () => {
     const epmdPort = await freePort();
     const env = { SRV_EPMD_ADDRESS: "127.0.0.2", SRV_EPMD_WAIT: "30s" };
     const [node, broker] = await Promise.all([
-      begin({ epmdPort, env }),
-      begin({ epmdPort, env, name: "rabbit_prelaunch_4711@127.0.0.1" }),
+      beginVm({ epmdPort, env }),
+      beginVm({ epmdPort, env, name: "rabbit_prelaunch_4711@127.0.0.1" }),
     ]);
     for (const child of [node, broker]) {
       await child.waitForOutput(/no srv-epmd answers at 127\.0\.0\.2 port [0-9]+ yet \(econnrefused\)/);

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Status } from "../../src/admin/core/status.js";
 import { type Browser, type OpenOptions, type OpenPage, startBrowser } from "../support/browser.js";
 import { contrasts } from "../support/contrast.js";
@@ -11,19 +11,21 @@ import {
   busyStatus,
   emptyStatus,
   failedLookUp,
+  healthyStatus,
   hostileStatus,
   largeStatus,
   localNode,
   lookUp,
   NOW,
   troubledStatus,
+  worstStatus,
 } from "../support/status.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
 /** Chromium has to start, and shares the machine with other tests. */
 const TIMEOUT = 60_000;
-const PHONE = 375;
+const PHONE = 390;
 
 requirePeer("chromium")("the status page in a browser", () => {
   let browser: Browser;
@@ -67,13 +69,22 @@ requirePeer("chromium")("the status page in a browser", () => {
     waitFor(async () => (await rows(page, section).count()) === count, { what: `${count} rows of ${section}` });
 
   const CASES: readonly (readonly [name: string, status: () => Status, options: OpenOptions])[] = [
-    ["light", busyStatus, {}],
-    ["dark", busyStatus, { dark: true }],
-    ["phone", busyStatus, { width: PHONE }],
-    ["phone-dark", troubledStatus, { width: PHONE, dark: true }],
+    ["healthy", healthyStatus, {}],
+    ["healthy-dark", healthyStatus, { dark: true }],
+    ["healthy-phone", healthyStatus, { width: PHONE }],
+    ["healthy-phone-dark", healthyStatus, { width: PHONE, dark: true }],
+    ["worst", worstStatus, {}],
+    ["worst-dark", worstStatus, { dark: true }],
+    ["worst-phone", worstStatus, { width: PHONE }],
+    ["worst-phone-dark", worstStatus, { width: PHONE, dark: true }],
+    ["silent", troubledStatus, {}],
+    ["silent-dark", troubledStatus, { dark: true }],
+    ["silent-phone", troubledStatus, { width: PHONE }],
+    ["silent-phone-dark", troubledStatus, { width: PHONE, dark: true }],
+    ["busy", busyStatus, {}],
+    ["busy-phone", busyStatus, { width: PHONE }],
     ["empty", emptyStatus, {}],
     ["empty-phone", emptyStatus, { width: PHONE }],
-    ["trouble", troubledStatus, {}],
     ["large", largeStatus, {}],
     ["large-phone", largeStatus, { width: PHONE }],
     ["tablet", largeStatus, { width: 800, dark: true }],
@@ -114,7 +125,8 @@ requirePeer("chromium")("the status page in a browser", () => {
     const { page } = await open(busyStatus(), { javaScript: false });
     expect(await rows(page, "nodes").count()).toBe(5);
     expect(await rows(page, "look-ups").count()).toBe(17);
-    expect(await page.locator("#picture .picture .line").count()).toBe(8);
+    expect(await page.locator("#problems li").count()).toBe(5);
+    expect(await page.locator("#cluster .machine").count()).toBe(5);
     expect(await page.locator("noscript").isVisible()).toBe(true);
     expect(await word(page)).toBe("as loaded");
   });
@@ -133,11 +145,10 @@ requirePeer("chromium")("the status page in a browser", () => {
     server.show(emptyStatus({ nodes: [localNode()], lookUps: [lookUp()] }), NOW);
     server.send("look-up", lookUp());
     await hasRows(page, "look-ups", 1);
-    expect(await page.locator("#picture .picture .line").count()).toBe(1);
     server.show(troubledStatus(), NOW);
     server.send("status");
-    await page.getByText("Not ready (2 reasons):").waitFor();
-    expect(await page.locator("#readiness").textContent()).toBe("not ready");
+    await page.getByText("The Consul agent at http://127.0.0.1:8500 does not answer: connect ECONNREFUSED").waitFor();
+    expect(await page.locator("#readiness").textContent()).toMatch(/^not ready, \d problems$/);
     expect(await page.title()).toBe("not ready: srv-epmd at box1");
     expect(problems()).toEqual([]);
   });
@@ -162,44 +173,137 @@ requirePeer("chromium")("the status page in a browser", () => {
     server.stream("refused");
     await waitFor(async () => (await word(page))?.startsWith("connection lost"), { what: "the loss to be shown" });
     expect(await page.locator("#live").getAttribute("class")).toBe("lost");
+    // What is shown is old: nothing of it is green.
+    const filter = () => page.evaluate(`getComputedStyle(document.querySelector("main")).filter`);
+    expect(await filter()).toBe("grayscale(1)");
     // What happened meanwhile is shown when it is back.
     server.show(emptyStatus({ nodes: [localNode()] }), NOW);
     server.stream("served");
     await isLive(page);
     await hasRows(page, "nodes", 1);
+    expect(await filter()).toBe("none");
   });
 
   test("an update takes away neither focus, selection, place nor what is open", async () => {
     const { nodes } = busyStatus();
-    const { lookUps } = largeStatus();
-    const { page, problems } = await openLive(busyStatus({ lookUps }));
-    await page.locator("#picture summary").focus();
+    const { lookUps, cluster } = largeStatus();
+    const { page, problems } = await openLive(busyStatus({ lookUps, cluster }));
+    await page.locator("#cluster summary").first().focus();
     await page.keyboard.press("Enter");
     await page.evaluate(`{
-      document.querySelector("#look-ups .box").scrollTop = 300;
+      document.querySelector("#cluster .box").scrollTop = 300;
       scrollTo(0, 300);
       getSelection().selectAllChildren(document.querySelector("#cluster tbody tr:nth-child(2) code"));
     }`);
     const added = failedLookUp("not-found", "no SRV record", { at: NOW, node: "new@svc.service.consul" });
-    // A part goes and another one changes: all below it move.
-    server.show(busyStatus({ left: [], nodes: nodes.slice(1), lookUps: [added, ...lookUps] }), NOW);
+    // Parts go and another one changes: all below them move.
+    server.show(busyStatus({ left: [], nodes: nodes.slice(0, 1), cluster, lookUps: [added, ...lookUps] }), NOW);
     server.send("look-up", added);
     await rows(page, "look-ups").getByText("new@svc.service.consul").waitFor({ state: "attached" });
     expect(await rows(page, "left").count()).toBe(0);
-    expect(await rows(page, "nodes").count()).toBe(4);
+    expect(await rows(page, "nodes").count()).toBe(1);
     expect(
       await page.evaluate(`[
         document.activeElement.tagName,
-        document.querySelector("#picture details").open,
-        document.querySelector("#look-ups .box").scrollTop >= 300,
+        document.querySelector("#cluster details").open,
+        document.querySelector("#cluster .box").scrollTop >= 300,
         scrollY > 0,
         getSelection().toString(),
       ]`),
-    ).toEqual(["SUMMARY", true, true, true, "node_b@svc.service.consul"]);
+    ).toEqual(["SUMMARY", true, true, true, "worker_1@svc.service.consul"]);
     // And the keyboard goes on from there.
     await page.keyboard.press("Enter");
-    expect(await page.evaluate(`document.querySelector("#picture details").open`)).toBe(false);
+    expect(await page.evaluate(`document.querySelector("#cluster details").open`)).toBe(false);
     expect(problems()).toEqual([]);
+  });
+
+  test("the box of look-ups is as high as its table, and a long list of nodes scrolls in its own", async () => {
+    const { page } = await open(largeStatus());
+    const scrolls = (section: string) =>
+      page.evaluate(`{ const box = document.querySelector("#${section} .box"); box.scrollHeight > box.clientHeight; }`);
+    expect(await scrolls("look-ups")).toBe(false);
+    expect(await scrolls("cluster")).toBe(true);
+  });
+
+  test.each([
+    ["silent", troubledStatus()],
+    ["silent, and the publication has not noticed", troubledStatus({ readiness: busyStatus().readiness })],
+  ])("what Consul has is never green while it is %s", async (_, status) => {
+    const green = `Array.from(document.querySelectorAll("#nodes .pill, #cluster .pill, #overview .pill, #readiness .pill"))
+      .filter((pill) => getComputedStyle(pill).color === getComputedStyle(document.querySelector("#probe")).color)
+      .map((pill) => pill.textContent)`;
+    const { page } = await openLive(busyStatus());
+    await page.evaluate(`document.body.insertAdjacentHTML("beforeend", '<p id="probe" class="pill good">green</p>')`);
+    expect(await page.evaluate(green)).toContain("in Consul");
+    server.show({ ...status, relays: undefined }, NOW);
+    server.send("status");
+    await page.locator("#cluster").getByText("as of 12 s ago").waitFor();
+    // The relay process is no part of Consul.
+    expect(await page.evaluate(green)).toEqual(status.readiness.ready ? ["relay process answers"] : []);
+  });
+
+  describe("the search", () => {
+    const found = async (page: Page) =>
+      (await rows(page, "look-ups").locator("th").allTextContents()).map((text) => text.trim());
+
+    test("without JavaScript: a form and links, and the page is whole", async () => {
+      const { page, problems } = await open(busyStatus(), { javaScript: false });
+      await page.getByRole("searchbox", { name: "Search look-ups" }).fill("node_d unavailable");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/\?q=node_d\+unavailable#look-ups$/);
+      expect(await found(page)).toEqual(["node_d@svc.service.consul"]);
+      expect(await page.getByRole("searchbox").inputValue()).toBe("node_d unavailable");
+      expect(await rows(page, "nodes").count()).toBe(5);
+      await page.getByRole("searchbox").fill("node_d");
+      await page.getByRole("button", { name: "Search" }).click();
+      await page.getByRole("link", { name: "without an answer" }).click();
+      await page.waitForURL(/\?q=node_d&show=failed#look-ups$/);
+      expect(await found(page)).toEqual(["node_d@svc.service.consul"]);
+      // The kind stays when other words are searched for.
+      await page.getByRole("searchbox").fill("node_z");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/\?q=node_z&show=failed#look-ups$/);
+      expect(await found(page)).toEqual(["node_z@svc.service.consul"]);
+      expect(problems()).toEqual([]);
+    });
+
+    test("with JavaScript: while it is typed, in the same page, and updates keep it", async () => {
+      const { page, problems } = await openLive(busyStatus());
+      await page.evaluate("window.before = true");
+      const box = page.getByRole("searchbox");
+      await box.pressSequentially("node_z");
+      await hasRows(page, "look-ups", 1);
+      await page.getByRole("link", { name: "found", exact: false }).first().click();
+      await page.getByText("No look-up of the last 17 is like that.").waitFor();
+      await page.getByRole("link", { name: "all", exact: false }).first().click();
+      await hasRows(page, "look-ups", 1);
+      expect(await page.evaluate("[location.search, window.before, document.activeElement.name ?? null]")).toEqual([
+        "?q=node_z",
+        true,
+        null,
+      ]);
+      const { lookUps } = busyStatus();
+      server.show(
+        busyStatus({ lookUps: [lookUp({ node: "node_z@svc" }), lookUp({ node: "other@svc" }), ...lookUps] }),
+        NOW,
+      );
+      server.send("look-up", lookUp());
+      await hasRows(page, "look-ups", 2);
+      expect(await box.inputValue()).toBe("node_z");
+      await box.fill("");
+      await hasRows(page, "look-ups", 19);
+      expect(await page.evaluate("location.search")).toBe("");
+      expect(problems()).toEqual([]);
+    });
+
+    test("a problem leads to its look-ups", async () => {
+      const { page, problems } = await openLive(busyStatus());
+      await page.locator("#problems li", { hasText: "not found" }).getByRole("link", { name: "Its look-ups" }).click();
+      await hasRows(page, "look-ups", 1);
+      expect(await page.getByRole("searchbox").inputValue()).toBe("node_z@svc.service.consul");
+      await waitFor(async () => (await page.evaluate("scrollY")) !== 0, { what: "the look-ups to be in view" });
+      expect(problems()).toEqual([]);
+    });
   });
 
   test(
@@ -207,7 +311,14 @@ requirePeer("chromium")("the status page in a browser", () => {
     async () => {
       const body = (page: Page) => page.evaluate(`document.querySelector("main").innerHTML`);
       const { page } = await openLive(busyStatus());
-      for (const status of [largeStatus(), troubledStatus(), hostileStatus(), emptyStatus(), busyStatus()]) {
+      for (const status of [
+        largeStatus(),
+        troubledStatus(),
+        worstStatus(),
+        hostileStatus(),
+        emptyStatus(),
+        busyStatus(),
+      ]) {
         const before = server.pages();
         server.show(status, NOW);
         server.send("status");
@@ -246,20 +357,16 @@ requirePeer("chromium")("the status page in a browser", () => {
 
   test("every part can be reached by the keyboard, and is called something", async () => {
     const { page } = await open(busyStatus());
-    const reached: (string | null)[] = [];
-    for (let pressed = 0; pressed < 7; pressed++) {
+    const reached: string[] = [];
+    for (let pressed = 0; pressed < 16; pressed++) {
       await page.keyboard.press("Tab");
-      reached.push(
-        (await page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")) as string,
-      );
+      const name = "document.activeElement.ariaLabel ?? document.activeElement.textContent";
+      reached.push(((await page.evaluate(name)) as string).trim());
     }
-    expect(reached).toEqual([
-      "Nodes alive here",
-      "Published without a VM",
-      "Nodes of the cluster",
-      "As a table",
-      "Recent look-ups",
-      "Relays of the gateway",
+    expect(reached.slice(0, 15)).toEqual([
+      ...Array(3).fill("Its look-ups"),
+      ...["Nodes alive here", "Published without a VM", "Nodes of the cluster", "Relays of the gateway"],
+      ...["Search look-ups", "Search", "all 17", "without an answer 4", "found 13", "old answers 1", "Recent look-ups"],
       expect.anything(),
     ]);
     await page.getByRole("table", { name: "Nodes alive here" }).getByRole("rowheader", { name: "node_a" }).waitFor();
@@ -269,6 +376,6 @@ requirePeer("chromium")("the status page in a browser", () => {
     const { page } = await open(busyStatus(), { width: PHONE });
     const table = page.getByRole("table", { name: "Nodes alive here" });
     expect(await table.getByRole("row").count()).toBe(6);
-    expect(await table.getByRole("cell", { name: "43183" }).count()).toBe(1);
+    expect(await table.getByRole("cell", { name: "port 43183" }).count()).toBe(1);
   });
 });

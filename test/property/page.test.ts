@@ -49,7 +49,10 @@ test("what was written can be read again: nothing but escaping happens to plain 
 
 /** The status with every text in it that comes from outside replaced. Words of ours choose what is shown, and stay. */
 function withTexts<T>(value: T, next: () => string, key = ""): T {
-  if (typeof value === "string" && !/^(type|outcome|publication|origin|way|source|health|name:check)$/.test(key)) {
+  if (
+    typeof value === "string" &&
+    !/^(type|outcome|publication|origin|way|source|health|level|name:check)$/.test(key)
+  ) {
     return next() as T;
   }
   if (Array.isArray(value)) return value.map((item) => withTexts(item, next, key)) as T;
@@ -60,9 +63,13 @@ function withTexts<T>(value: T, next: () => string, key = ""): T {
   return Object.fromEntries(entries) as T;
 }
 
-/** Elements and the names of their attributes; which line of the picture comes first is up to the names. */
+/** Elements and the names of their attributes; which node of the picture comes first is up to the names. */
 function shapeOf(status: Status): string[] {
-  return tagsOf(renderPage(status, NOW)).map(({ name, attributes }) => [name, ...Object.keys(attributes)].join(" "));
+  const page = renderPage(status, NOW);
+  const [before = "", picture = "", after = ""] = page.split(/<\/?figure>/);
+  const shape = (part: string) =>
+    tagsOf(part).map(({ name, attributes }) => [name, ...Object.keys(attributes)].join(" "));
+  return [...shape(before), ...shape(picture).sort(), ...shape(after)];
 }
 
 test("no name, reason, address or tag changes what the page is made of", () => {

@@ -1,4 +1,5 @@
 import { run } from "../../src/cli/program.js";
+import { askingNoDaemon } from "./environment.js";
 import { waitFor } from "./wait-for.js";
 
 export interface Terminal {
@@ -28,7 +29,7 @@ export function startCommand(
   const unread = new AbortController();
   const done = run(args, {
     ...terminal,
-    env,
+    env: { ...askingNoDaemon(args), ...env },
     columns,
     program: [],
     stdout: (text) => out.push(text),

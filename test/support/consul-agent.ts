@@ -30,6 +30,8 @@ export interface ConsulOptions {
   readonly tls?: ConsulTls;
   /** State kept on disk, so that a restart can find it again; slower to start than the default in memory. */
   readonly dataDir?: boolean;
+  /** Its DNS is off. */
+  readonly withoutDns?: boolean;
   /** Merged into `dns_config`. */
   readonly dnsConfig?: object;
   /** Merged into the whole configuration. */
@@ -96,7 +98,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
       ports: {
         http: httpPort,
         https: options.tls ? httpsPort : -1,
-        dns: dnsPort,
+        dns: options.withoutDns ? -1 : dnsPort,
         grpc: -1,
         serf_lan: serfPort,
         serf_wan: -1,

@@ -31,14 +31,9 @@ export function untilFails(check: string, look: () => Promise<Examined>, timeout
   return waitFor(failed, { what: `${check} to fail`, timeout, interval: 50 });
 }
 
-/**
- * `srv-epmd doctor --json` as a process. On the host that all tests share it asks no HTTP side but one that is named:
- * at the usual port there may be the daemon of another test.
- */
+/** `srv-epmd doctor --json` as a process. */
 export async function examine(args: readonly string[], options: CommandOptions = {}): Promise<Examined> {
-  const isAlone = options.netns !== undefined || args.includes("--admin");
-  const env = { ...(isAlone ? {} : { SRV_EPMD_ADMIN: "none" }), ...options.env };
-  const { code, stdout, stderr } = await runCli(["doctor", "--json", ...args], { ...options, env });
+  const { code, stdout, stderr } = await runCli(["doctor", "--json", ...args], options);
   const lines = stdout.split("\n").slice(0, -1);
   const told = lines.map((line) => JSON.parse(line) as Told);
   return {

@@ -18,3 +18,14 @@ export function findProgram(name: string, ...folders: readonly string[]): string
     .map((folder) => join(folder, name))
     .find((file) => existsSync(file));
 }
+
+/** These ask the srv-epmd of the machine for its settings. */
+const AS_DAEMON = new Set(["resolve", "names", "wait", "doctor"]);
+
+/**
+ * For a command on the host that all tests share: it asks no daemon but one that is named, for at the usual port there may
+ * be that of another test.
+ */
+export function askingNoDaemon(args: readonly string[]): NodeJS.ProcessEnv {
+  return AS_DAEMON.has(args[0] ?? "") && !args.includes("--admin") ? { SRV_EPMD_ADMIN: "none" } : {};
+}

@@ -57,6 +57,8 @@ export interface FakeConsul {
   status(serviceId: string): string | undefined;
   /** X-Consul-Index of the health API; setting it ends the queries that wait for another one, or for what has changed. */
   index: number;
+  /** Of the servers, as X-Consul-KnownLeader says. */
+  hasLeader: boolean;
   /** Queries that are being held. */
   readonly held: number;
   /** Asked for each request, before it is done. */
@@ -73,6 +75,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
   const requests: SeenRequest[] = [];
   const registrations: Record<string, unknown>[] = [];
   let index = 10;
+  let hasLeader = true;
   let closing = false;
   const waiting = new Set<() => void>();
   const changed = (to = index + 1) => {
@@ -183,7 +186,7 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     const isText = typeof result.body === "string";
     response.writeHead(result.status, {
       "content-type": isText ? "text/plain" : "application/json",
-      ...(isHealth && { "x-consul-index": index }),
+      ...(isHealth && { "x-consul-index": index, "x-consul-knownleader": String(hasLeader) }),
       ...(url.pathname.startsWith("/v1/agent/service/") && { "x-consul-contenthash": hashOf(lastPart(url)) }),
     });
     response.end(isText ? (result.body as string) : JSON.stringify(result.body));
@@ -207,6 +210,12 @@ export async function startFakeConsul(port = 0): Promise<FakeConsul> {
     },
     set index(to) {
       changed(to);
+    },
+    get hasLeader() {
+      return hasLeader;
+    },
+    set hasLeader(to) {
+      hasLeader = to;
     },
     get held() {
       return waiting.size;

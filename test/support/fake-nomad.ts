@@ -45,6 +45,8 @@ export interface FakeNomad {
   /** Queries that are being held. */
   readonly held: number;
   readonly index: number;
+  /** Of the servers, as X-Nomad-KnownLeader says. */
+  hasLeader: boolean;
   /** Registers an instance, as Nomad does when a task starts, and ends the queries that wait. @returns its id */
   register(instance: Partial<FakeRegistration> & Pick<FakeRegistration, "Tags" | "Port">): string;
   deregister(id: string): void;
@@ -96,6 +98,7 @@ export async function startFakeNomad(path?: string): Promise<FakeNomad> {
       return path === undefined ? `http://127.0.0.1:${port}` : `unix://${path}`;
     },
     tokens: undefined,
+    hasLeader: true,
     requests,
     get held() {
       return waiting.size;
@@ -148,7 +151,7 @@ export async function startFakeNomad(path?: string): Promise<FakeNomad> {
       response.end(body);
     };
     const json = (value: unknown, at: number | undefined) => {
-      const header = at === undefined ? {} : { "x-nomad-index": at, "x-nomad-knownleader": "true" };
+      const header = at === undefined ? {} : { "x-nomad-index": at, "x-nomad-knownleader": String(fake.hasLeader) };
       response.writeHead(200, { "content-type": "application/json", ...header });
       response.end(JSON.stringify(value));
     };

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { findLookUps, lookUpFilter } from "../../src/admin/core/recent-look-ups.js";
 import type { Status } from "../../src/admin/core/status.js";
 import { POLICY } from "../../src/admin/http.js";
 import PAGE_JS from "../../src/admin/page/page.client.js";
@@ -27,18 +28,18 @@ export async function startPageServer(status: Status, now: number): Promise<Page
   let served = true;
   let pages = 0;
   const streams = new Set<ServerResponse>();
-  const texts: Readonly<Record<string, readonly [type: string, text: () => string]>> = {
-    "/": ["text/html", () => renderPage(shown.status, shown.now)],
+  const texts: Readonly<Record<string, readonly [type: string, text: (query: URLSearchParams) => string]>> = {
+    "/": ["text/html", (query) => pageOf(shown, query)],
     "/page.css": ["text/css", () => PAGE_CSS],
     "/page.js": ["text/javascript", () => PAGE_JS],
   };
   const server = createServer((request, response) => {
-    const path = request.url ?? "";
+    const [path = "", query = ""] = (request.url ?? "").split("?", 2);
     const file = texts[path];
     if (path === "/") pages++;
     if (file !== undefined) {
       const headers = { "Content-Type": `${file[0]}; charset=utf-8`, "Content-Security-Policy": POLICY };
-      response.writeHead(200, headers).end(file[1]());
+      response.writeHead(200, headers).end(file[1](new URLSearchParams(query)));
     } else if (path === "/v1/events" && served) {
       response.writeHead(200, { "Content-Type": "text/event-stream" }).write("retry: 200\n\n");
       streams.add(response);
@@ -69,4 +70,9 @@ export async function startPageServer(status: Status, now: number): Promise<Page
       await once(server, "close");
     },
   };
+}
+
+/** As the route of the daemon makes it. */
+function pageOf({ status, now }: { readonly status: Status; readonly now: number }, query: URLSearchParams): string {
+  return renderPage(status, now, findLookUps(status.lookUps, lookUpFilter(query)));
 }

@@ -107,14 +107,16 @@ export function useRegistrars(): Bench {
 
 function startPart(
   fake: FakeConsul,
-  { owner = OWNER, flags, env, client: over, timings, mostPublished }: PartOptions = {},
+  { owner = OWNER, flags = {}, env, client: over, timings, mostPublished }: PartOptions = {},
 ): Part {
   const registry = new Registry();
+  const config = serveConfig({ domain: ["svc"], ...flags }, env);
   const { log, lines, messages } = collectLog();
   const client = new ConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
   const registrar = new Registrar({
     registry,
-    settings: serveConfig({ domain: ["svc"], ttl: "300ms", ...flags }, env),
+    // Shorter than a user may choose: many tests wait for its end.
+    settings: { ...config, ttl: flags.ttl === undefined ? 300 : config.ttl },
     client,
     identity: { hostName: "box1", port: 4369, owner },
     log,

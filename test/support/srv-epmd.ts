@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { type Child, type Exit, type Place, type RunResult, run, startChild } from "./child.js";
-import { cleanEnvironment } from "./environment.js";
+import { askingNoDaemon, cleanEnvironment } from "./environment.js";
 import { waitFor } from "./wait-for.js";
 
 /** The built program: the file that `npm install` puts on the user's PATH. */
@@ -73,12 +73,13 @@ export async function startDaemon({ args = [], port = 0, ...options }: DaemonOpt
   }
 }
 
-/** Any command of srv-epmd, to its end. */
+/** Any command of srv-epmd, to its end. On the host that all tests share it asks no daemon but one that is named. */
 export function runCli(
   args: readonly string[],
   { input = "", ...options }: CommandOptions & { readonly input?: string; readonly timeout?: number } = {},
 ): Promise<RunResult> {
-  return run(process.execPath, [BIN, ...args], { ...childOptions(options), input, ...timeoutOf(options) });
+  const env = { ...(options.netns ? {} : askingNoDaemon(args)), ...options.env };
+  return run(process.execPath, [BIN, ...args], { ...childOptions({ ...options, env }), input, ...timeoutOf(options) });
 }
 
 function childOptions({ env, netns, cwd }: CommandOptions) {

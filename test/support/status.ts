@@ -1,3 +1,4 @@
+import { problemsOf } from "../../src/admin/core/problems.js";
 import type { LocalNode, Status } from "../../src/admin/core/status.js";
 import type { ClusterNode } from "../../src/catalogue/core/instances.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
@@ -59,18 +60,27 @@ export function clusterNode(own: Partial<ClusterNode> = {}): ClusterNode {
   };
 }
 
+/** With the problems that follow from all else, as the daemon finds them. */
+function withProblems(status: Omit<Status, "problems">, own: Partial<Status>): Status {
+  const { problems: _, ...rest } = { problems: [], ...status, ...own };
+  return { ...rest, problems: own.problems ?? problemsOf({ status: rest, lookUps: rest.lookUps, now: NOW }) };
+}
+
 /** A daemon that has just started: ready, and nobody has come yet. */
 export function emptyStatus(own: Partial<Status> = {}): Status {
-  return {
+  const status = {
     version: "0.1.0",
     hostName: "box1",
+    instance: "box1",
     since: ago(5),
     epmd: { port: 4369, addresses: ["127.0.0.1:4369", "[::1]:4369"] },
     dns: { embedded: undefined, gateway: undefined },
-    consul: { url: "http://127.0.0.1:8500", publishes: true, answers: true },
+    consul: { url: "http://127.0.0.1:8500", publishes: true, answers: true, answeredAt: ago(2) },
     nomad: undefined,
     domains: [],
     mesh: false,
+    settings: { options: { port: "4369" }, withheld: [] },
+    resolver: [],
     readiness: { ready: true, checks: [{ name: "stopping", ok: true }] },
     nodes: [],
     left: [],
@@ -78,8 +88,8 @@ export function emptyStatus(own: Partial<Status> = {}): Status {
     followed: [],
     lookUps: [],
     relays: undefined,
-    ...own,
-  };
+  } as const;
+  return withProblems(status, own);
 }
 
 /** A daemon at work, with one of everything. */
@@ -108,6 +118,7 @@ export function busyStatus(own: Partial<Status> = {}): Status {
         since: ago(42),
         publication: "not-in-consul",
         reason: "Consul refused it: 403 Permission denied, token lacks service:write on svc",
+        code: "CONSUL_FORBIDDEN",
         serviceIds: [],
       }),
       localNode({
@@ -184,6 +195,7 @@ export function busyStatus(own: Partial<Status> = {}): Status {
         elapsedMs: 0.2,
       }),
       failedLookUp("not-found", "node_z.svc.service.consul has no SRV record (NXDOMAIN from 127.0.0.1:8600)", {
+        code: "SRV_NXDOMAIN",
         at: NOW - 40_000,
         node: "node_z@svc.service.consul",
         elapsedMs: 21.5,
@@ -264,26 +276,130 @@ export function busyStatus(own: Partial<Status> = {}): Status {
   });
 }
 
-/** A daemon in trouble. */
+/** A cluster of which nothing is wrong. */
+export function healthyStatus(own: Partial<Status> = {}): Status {
+  const busy = busyStatus();
+  const passing = (index: number, machine: string) =>
+    clusterNode({
+      node: `node_${"abcdef"[index]}@svc.service.consul`,
+      address: `10.1.2.${3 + index}`,
+      port: 20_000 + index,
+      age: 9_000 + index * 40_000,
+      instance: machine,
+      machine,
+    });
+  return busyStatus({
+    nodes: [
+      localNode(),
+      localNode({ name: "rem-2f81-console", port: 38_007, since: ago(9), publication: "local", serviceIds: [] }),
+    ],
+    left: [],
+    cluster: {
+      outcome: "listed",
+      patterns: ["*@svc.service.consul"],
+      nodes: ["box1", "box2", "box2", "box3", "box3", "box3"].map((machine, index) => passing(index, machine)),
+    },
+    followed: [{ catalogue: "consul", service: "svc", state: "current", instances: 6 }],
+    lookUps: busy.lookUps.filter(({ outcome, stale }) => outcome === "found" && !stale),
+    relays: busy.relays && {
+      ...busy.relays,
+      relays: busy.relays.relays.map((relay, index) => ({ ...relay, node: `node_${"bd"[index]}@svc.service.consul` })),
+    },
+    ...own,
+  });
+}
+
+/** A daemon whose Consul agent went away 12 s ago. */
 export function troubledStatus(own: Partial<Status> = {}): Status {
   const busy = busyStatus();
-  return {
-    ...busy,
-    nomad: undefined,
-    consul: { ...busy.consul, answers: false },
+  const last = busy.cluster.outcome === "listed" ? { at: ago(12), ...busy.cluster } : undefined;
+  const cause = "GET http://127.0.0.1:8500 /health/service/{service}: connect ECONNREFUSED 127.0.0.1:8500";
+  return busyStatus({
+    consul: {
+      ...{ url: "http://127.0.0.1:8500", publishes: true, answers: false, answeredAt: ago(12) },
+      trouble: { code: "CONSUL_SILENT", reason: "connect ECONNREFUSED 127.0.0.1:8500" },
+    },
     readiness: {
       ready: false,
       checks: [
         { name: "stopping", ok: true },
-        { name: "consul", ok: false, reason: "http://127.0.0.1:8500 does not answer: ECONNREFUSED" },
-        { name: "published", ok: false, reason: "node_a and node_c are not in Consul" },
+        { name: "consul", ok: false, reason: "the Consul agent does not answer" },
+        { name: "published", ok: false, reason: "not in Consul's DNS: node_a, node_c" },
       ],
     },
-    nodes: busy.nodes.map((node) => ({ ...node, publication: "unknown", reason: "Consul does not answer" })),
-    cluster: { outcome: "unavailable", cause: "http://127.0.0.1:8500 does not answer: ECONNREFUSED" },
+    nodes: busy.nodes.map((node, index) =>
+      index === 2 ? node : { ...node, publication: "unknown", reason: "the Consul agent does not answer" },
+    ),
+    left: [],
+    cluster: {
+      ...{ outcome: "unavailable", cause, code: "CONSUL_UNAVAILABLE" },
+      ...(last && { last: { at: last.at, patterns: last.patterns, nodes: last.nodes } }),
+    },
+    resolver: [
+      {
+        ...{ domain: "svc.service.consul", state: "unknown" },
+        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
+        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
+        advice:
+          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
+      },
+    ],
     relays: undefined,
     ...own,
-  };
+  });
+}
+
+/** Every problem that another one does not hide, but for those of Consul's agent (troubledStatus). */
+export function worstStatus(own: Partial<Status> = {}): Status {
+  const busy = busyStatus();
+  const failed = (name: Status["readiness"]["checks"][number]["name"], reason: string) => ({ name, ok: false, reason });
+  const twin = clusterNode({ address: "10.1.2.7", port: 43_183, instance: "box4", machine: "box4", age: 600 });
+  return busyStatus({
+    readiness: {
+      ready: false,
+      checks: [
+        failed("stopping", "srv-epmd is stopping"),
+        failed("node", "no node is registered, and the port dist is for one"),
+        failed("gateway", "the relay process does not answer: connect ENOENT /run/srv-epmd/relay.sock"),
+        { name: "consul", ok: true },
+        failed("published", "not in Consul's DNS: node_c (Permission denied)"),
+        { name: "nomad", ok: true },
+        failed("entry", "Nomad's catalogue does not lead to: node_n (no tag)"),
+      ],
+    },
+    nomad: { url: "unix:///secrets/api.sock", answers: true, answeredAt: ago(0) },
+    nodes: [
+      ...busy.nodes,
+      localNode({
+        ...{ name: "node_n", port: 20_009, publication: "not-in-nomad", serviceIds: [], code: "NOMAD_NO_TAG" },
+        reason: "Nomad's entry of the service svc has the tags web, and not node_n",
+        advice: "give the service block the tag node_n",
+      }),
+    ],
+    cluster: {
+      outcome: "listed",
+      patterns: ["*@svc.service.consul"],
+      nodes: [...(busy.cluster.outcome === "listed" ? busy.cluster.nodes : []), twin],
+    },
+    resolver: [
+      {
+        ...{ domain: "svc.service.consul", state: "unknown" },
+        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
+        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
+        advice:
+          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
+      },
+    ],
+    followed: [{ catalogue: "consul", service: "svc", state: "behind", instances: 3, brokenSeconds: 75 }],
+    lookUps: [
+      ...busy.lookUps,
+      failedLookUp("unavailable", "no name server answers: 10.0.0.53:53 (timeout)", {
+        ...{ at: NOW - 20_000, node: "node_q@other.example", code: "DNS_TIMEOUT", elapsedMs: 4_000 },
+      }),
+    ],
+    relays: undefined,
+    ...own,
+  });
 }
 
 /** A machine with many nodes in a cluster of hundreds, all of which ask. */
@@ -347,6 +463,9 @@ export function hostileStatus(): Status {
       localNode({ name, reason: texts(index + 1), address: texts(index + 2), serviceIds: [texts(index + 3)] }),
     ),
     left: [{ name: texts(4), serviceIds: HOSTILE }],
+    resolver: HOSTILE.map((domain, index) => {
+      return { domain, state: "unknown", servers: HOSTILE, reason: texts(index + 1), advice: texts(index + 2) };
+    }),
     cluster: {
       outcome: "listed",
       patterns: HOSTILE,

@@ -138,7 +138,7 @@ test("a configuration is frozen, lists included", () => {
 });
 
 test("every option has a value or is known to have none", () => {
-  expect(Object.keys(load().config).sort()).toEqual([...OPTION_KEYS, "given", "nomad"].sort());
+  expect(Object.keys(load().config).sort()).toEqual([...OPTION_KEYS, "told", "given", "nomad"].sort());
 });
 
 test("a file speaks in numbers and truth values as well", () => {
@@ -171,10 +171,13 @@ describe("other commands' options", () => {
 
 describe("what nobody knows", () => {
   test("warns as a variable", () => {
-    const { warnings } = load({ env: { SRV_EPMD_PROT: "1", SRV_EPMD_CONSUL_SSL: "true", SRV_EPMDX: "1", PATH: "/" } });
+    const env = { SRV_EPMD_PROT: "1", SRV_EPMD_CONECT: "*@svc", SRV_EPMD_CONSUL_SSL: "true", SRV_EPMD_QUX: "1" };
+    const { warnings } = load({ env: { ...env, SRV_EPMDX: "1", PATH: "/" } });
     expect(warnings).toEqual([
-      "SRV_EPMD_PROT is not a variable of srv-epmd; is it misspelt?",
+      "SRV_EPMD_PROT is not a variable of srv-epmd; was SRV_EPMD_PORT meant?",
+      "SRV_EPMD_CONECT is not a variable of srv-epmd; was SRV_EPMD_CONNECT meant?",
       "SRV_EPMD_CONSUL_SSL is not a variable of srv-epmd; is it misspelt?",
+      "SRV_EPMD_QUX is not a variable of srv-epmd; is it misspelt?",
     ]);
   });
 
@@ -183,8 +186,15 @@ describe("what nobody knows", () => {
     expect(load({ env }).warnings).toEqual([]);
   });
 
-  test.each(["prot", "maxTtl", "max_ttl", "config", "consul-ssl"])("stops as the key %s of a file", (key) => {
-    expect(complaint({ contents: { [key]: "1" } })).toBe(`CONFIG_UNKNOWN srv.yaml: ${key} is not an option`);
+  test.each([
+    ["prot", "; was port meant?"],
+    ["maxTtl", "; was max-ttl meant?"],
+    ["max_ttl", "; was max-ttl meant?"],
+    ["frobnicate", ""],
+    ["config", " of the file itself"],
+    ["consul-ssl", "; it is set by the variable CONSUL_HTTP_SSL alone"],
+  ])("stops as the key %s of a file", (key, hint) => {
+    expect(complaint({ contents: { [key]: "1" } })).toBe(`CONFIG_UNKNOWN srv.yaml: ${key} is not an option${hint}`);
   });
 });
 

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { UnreadableFile } from "../../src/api/credential.js";
 import { LoginRefused } from "../../src/consul/acl-api.js";
 import { AgentAnswer } from "../../src/consul/transport.js";
 import { ConsulError } from "../../src/errors.js";
@@ -189,6 +190,7 @@ describe("what is told of the agent", () => {
     for (const name of NAMES) state.failed(refused(`no rule ${name === NAMES[0] ? 1 : 2}`), call());
     // The latest reason is shown, the first one is in the log.
     expect([state.trouble, state.isSilent]).toEqual(["cannot log in to Consul: no rule 2", true]);
+    expect(state.troubleSaid).toEqual({ code: "CONSUL_LOGIN", reason: "cannot log in to Consul: no rule 2" });
     state.succeeded(call());
     expect([state.trouble, recovered]).toEqual([undefined, 1]);
     state.failed(answer("CONSUL_FORBIDDEN", "ACL not found"), call());
@@ -203,10 +205,29 @@ describe("what is told of the agent", () => {
     const { state } = stateOf();
     state.failed(answer("CONSUL_UNAVAILABLE", "status 503"), { sentAt: now });
     expect(state.trouble).toBe("the Consul agent does not list its services and checks: status 503");
+    expect(state.troubleSaid).toEqual({ code: "CONSUL_ERRORS", reason: "status 503" });
     state.succeeded(call({ action: "pass" }));
     expect(state.trouble).toBeDefined();
     state.succeeded({ sentAt: now });
     expect(state.trouble).toBeUndefined();
     expect(told.messages()).toHaveLength(2);
+  });
+
+  test("has a code, what the last call said, and when one was answered last", () => {
+    const { state } = stateOf();
+    expect([state.troubleSaid, state.answeredAt]).toEqual([undefined, undefined]);
+    now = 3_000;
+    state.succeeded(call());
+    now = 9_000;
+    const unreadable = new UnreadableFile("cannot read the token: EACCES");
+    state.failed(new ConsulError("CONSUL_UNAVAILABLE", unreadable.message, { cause: unreadable }), call());
+    expect(state.troubleSaid).toEqual({ code: "CONSUL_FILE", reason: "cannot read the token: EACCES" });
+    state.failed(silent(), call());
+    expect(state.troubleSaid).toEqual({ code: "CONSUL_SILENT", reason: expect.stringContaining("ECONNREFUSED") });
+    // A refusal is an answer of the agent, and no sign that it tells what it has.
+    state.failed(answer("CONSUL_FORBIDDEN", "Permission denied"), call());
+    expect(state.answeredAt).toBe(3_000);
+    state.succeeded(call());
+    expect([state.troubleSaid, state.answeredAt]).toEqual([undefined, 9_000]);
   });
 });

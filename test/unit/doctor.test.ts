@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceMember } from "../../src/catalogue/core/instances.js";
+import { knowledgeOf } from "../../src/dns/core/knowledge.js";
 import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { after, fail, ok, problemsOf, skip, softer, together, warn } from "../../src/doctor/core/finding.js";
 import { reachability } from "../../src/doctor/local-epmd.js";
-import { knowledgeOf } from "../../src/doctor/resolver.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
 import { listed, nearest } from "../../src/text.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatNodeName, parseNodeName } from "../../src/names/node-name.js";
+import { formatNodeName, isLongName, neverConnect, parseNodeName } from "../../src/names/node-name.js";
 
 describe("a node name as asked for", () => {
   test.each([
@@ -36,6 +36,21 @@ describe("a node name as asked for", () => {
   ])("%j is none", (text) =>
     expect(() => parseNodeName(text)).toThrow(/must be a node name such as node_a@svc.service.consul/),
   );
+});
+
+test("short and long names never connect", () => {
+  for (const long of ["a@svc.service.consul", "a@10.0.0.1", "a@fd00::1"]) {
+    expect(isLongName(long)).toBe(true);
+    for (const short of ["a@box1", "b@localhost"]) {
+      expect(isLongName(short)).toBe(false);
+      expect([neverConnect(long, short), neverConnect(short, long), neverConnect(short, short)]).toEqual([
+        true,
+        true,
+        false,
+      ]);
+    }
+    expect(neverConnect(long, "b@other.test")).toBe(false);
+  }
 });
 
 test("a name is written with its host, and without one when it has none", () => {

@@ -1,19 +1,25 @@
 import { describe, expect, test } from "vitest";
+import { findLookUps, lookUpFilter } from "../../src/admin/core/recent-look-ups.js";
+import type { Status } from "../../src/admin/core/status.js";
 import PAGE_JS from "../../src/admin/page/page.client.js";
 import PAGE_CSS from "../../src/admin/page/page.css";
 import { renderPage } from "../../src/admin/page.js";
 import type { FollowedStatus } from "../../src/catalogue/core/backend.js";
+import type { KnownDomain } from "../../src/resolve/core/known-domain.js";
 import { rowsOf, tagsOf, textOf } from "../support/markup.js";
 import {
   busyStatus,
   clusterNode,
   emptyStatus,
   failedLookUp,
+  HOSTILE,
+  healthyStatus,
   largeStatus,
   localNode,
   lookUp,
   NOW,
   troubledStatus,
+  worstStatus,
 } from "../support/status.js";
 
 const page = (status = busyStatus()) => renderPage(status, NOW);
@@ -27,14 +33,19 @@ describe("the document", () => {
       tags.flatMap(({ attributes }) => Object.keys(attributes)).filter((key) => /^(style|on.*)$/.test(key)),
     ).toEqual([]);
     const addresses = tags.flatMap(({ attributes: { src, href } }) => [src ?? [], href ?? []].flat());
-    expect(addresses.map((address) => address.slice(0, 10))).toEqual(["data:image", "page.css", "page.js"]);
+    const searches = addresses.filter((address) => address.startsWith("?"));
+    expect(searches.length).toBeGreaterThan(4);
+    expect(addresses.filter((address) => !searches.includes(address)).map((address) => address.slice(0, 10))).toEqual([
+      ...["data:image", "page.css", "page.js"],
+    ]);
+    expect(tags.flatMap(({ attributes }) => attributes.action ?? [])).toEqual(["#look-ups"]);
     expect(page().match(/<script.*?<\/script>/gs)).toEqual(['<script src="page.js" type="module"></script>']);
   });
 
   test("closes what it opens", () => {
     const open: string[] = [];
     for (const { name } of tagsOf(page())) {
-      if (/^(meta|link|wbr|path)$/.test(name)) continue;
+      if (/^(meta|link|wbr|input)$/.test(name)) continue;
       if (name.startsWith("/")) expect(open.pop()).toBe(name.slice(1));
       else open.push(name);
     }
@@ -63,19 +74,33 @@ describe("what stands at the top", () => {
     const text = textOf(page());
     expect(text).toContain("srv-epmd box1 0.1.0");
     expect(text).toContain("port 4369 at 127.0.0.1 , ::1 , 10.1.2.3 ");
-    expect(text).toMatch(/Up for 3d/);
+    expect(text).toMatch(/Up for 3 d/);
     expect(text).toMatch(/Consul http:\/\/127.0.0.1:8500 answers/);
     expect(text).toContain("14:03:22 UTC");
-    expect(page()).toContain("<title>srv-epmd at box1</title>");
+    expect(page(healthyStatus())).toContain("<title>srv-epmd at box1</title>");
   });
 
-  test("why it is not ready", () => {
-    const text = textOf(page(troubledStatus()));
-    expect(text).toContain("not ready");
-    expect(text).toContain("Not ready (2 reasons): Consul : http://127.0.0.1:8500 does not answer: ECONNREFUSED");
-    expect(text).toContain("published : node_a and node_c are not in Consul");
-    expect(text).toMatch(/8500 does not answer /);
-    expect(page(troubledStatus())).toContain("<title>not ready: srv-epmd at box1</title>");
+  test("what is wrong, before all else, and what to do", () => {
+    const text = textOf(page(worstStatus()));
+    expect(text.indexOf("13 problems")).toBeGreaterThan(0);
+    expect(text.indexOf("13 problems")).toBeLessThan(text.indexOf("port 4369"));
+    expect(text).toContain("error Two nodes are called node_a@svc.service.consul, at 10.1.2.3:43183 on box1");
+    expect(text).toMatch(
+      /warning node_z@svc.service.consul was asked for lately and not found: .*NXDOMAIN.*\. 40 s ago If it runs,/s,
+    );
+    expect(text).toContain("not ready, 13 problems");
+    expect(page(worstStatus())).toContain("<title>not ready: srv-epmd at box1</title>");
+    expect(page(busyStatus())).toContain("<title>5 problems: srv-epmd at box1</title>");
+  });
+
+  test("no word of problems where there are none", () => {
+    expect(headings(page(healthyStatus()))).not.toContainEqual(expect.stringContaining("problem"));
+    expect(page(healthyStatus())).toContain('<span class="pill good">ready</span>');
+    expect(page(busyStatus())).toContain('<span class="pill doubtful">ready, 5 problems</span>');
+  });
+
+  test("a problem of a look-up leads to the look-ups of that node", () => {
+    expect(page()).toContain('<a href="?q=node_z%40svc.service.consul#look-ups">Its look-ups</a>');
   });
 
   test("that it publishes nothing", () => {
@@ -83,29 +108,50 @@ describe("what stands at the top", () => {
     expect(textOf(page(busyStatus({ consul: { ...consul, publishes: false } })))).toContain("nothing is published");
   });
 
+  test("whether name servers know the domains, and what to do where none does", () => {
+    const known: KnownDomain = { domain: "a.service.consul", state: "known", servers: ["10.0.0.2:53 answers"] };
+    const asked: KnownDomain = { ...known, domain: "b.service.consul", state: "agent", agent: "127.0.0.1:8600" };
+    const unknown: KnownDomain = {
+      domain: "svc.service.consul",
+      state: "unknown",
+      servers: ["10.0.0.2:53 refuses (REFUSED)"],
+      reason: "Consul's agent has no DNS",
+      advice: "give --dns consul=ip[:port]",
+    };
+    const text = (...resolver: KnownDomain[]) => textOf(page(busyStatus({ resolver })));
+    expect(text()).not.toContain("Name servers");
+    expect(text(known)).toContain("Name servers know the domain");
+    expect(text(known, asked)).toContain("Name servers Consul's agent 127.0.0.1:8600");
+    expect(text(known, asked, unknown)).toContain("Name servers do not know 1 domain");
+    expect(text(unknown)).toContain(
+      "No name server knows svc.service.consul, so nodes there are not found by DNS: 10.0.0.2:53 refuses (REFUSED); Consul's agent has no DNS. Give --dns consul=ip[:port].",
+    );
+    expect(text({ ...unknown, servers: [] })).toContain("are not found by DNS: none is asked for it;");
+  });
+
   test("how many services are followed, and whether their catalogue answers", () => {
     const of = (service: string, state: FollowedStatus["state"]): FollowedStatus => {
       return { catalogue: "consul", service, state, instances: 3 };
     };
-    expect(textOf(page(busyStatus()))).not.toContain("followed");
-    expect(textOf(page(busyStatus({ followed: [of("svc", "current")] })))).toContain("1 service followed current");
+    expect(textOf(page(busyStatus()))).not.toContain("Followed");
+    expect(textOf(page(busyStatus({ followed: [of("svc", "current")] })))).toContain("1 service up to date");
     const followed = [of("svc", "current"), of("a", "broken"), of("b", "unknown")];
-    expect(textOf(page(busyStatus({ followed })))).toContain("3 services followed 2 not current");
+    expect(textOf(page(busyStatus({ followed })))).toContain("3 services 2 not up to date");
   });
 });
 
 describe("nodes alive here", () => {
-  test("each with its port, family, age, creation and how it stands in Consul", () => {
+  test("each with where it listens, its age and how it stands in Consul", () => {
     expect(rowsOf(page(), "Nodes alive here")).toEqual([
-      ["node_a", "43183", "IPv4", "2h30m", "7", "in Consul", "srv-epmd:box1:node_a"],
+      ["node_a", "port 43183", "2 h 30 m", "in Consul", "srv-epmd:box1:node_a"],
       [
-        ...["node_c", "40211", "IPv6", "42s", "8"],
+        ...["node_c", "port 40211 IPv6", "42 s"],
         "not in Consul : Consul refused it: 403 Permission denied, token lacks service:write on svc",
         "",
       ],
-      ["rabbit", "35672", "IPv4", "2d", "3", "in Consul", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
-      ["rem-2f81-console", "38007", "IPv4", "9s", "12", "local : no --publish pattern matches it", ""],
-      ["legacy configured", "10.1.2.9:9100", "IPv4", "2d", "0", "in Consul", "srv-epmd:box1:legacy"],
+      ["rabbit", "port 35672", "2 d", "in Consul", "srv-epmd:box1:rabbit , srv-epmd:box1:rabbit:6"],
+      ["rem-2f81-console", "port 38007", "9 s", "only here : no --publish pattern matches it", ""],
+      ["legacy configured", "10.1.2.9:9100", "2 d", "in Consul", "srv-epmd:box1:legacy"],
     ]);
     expect(textOf(page())).toContain("5 nodes, 3 in Consul, 1 not in Consul");
   });
@@ -113,7 +159,7 @@ describe("nodes alive here", () => {
   test("marks one whose name another machine publishes too, with where", () => {
     const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
     const text = page(busyStatus({ nodes }));
-    expect(rowsOf(text, "Nodes alive here")[0]?.[5]).toBe(
+    expect(rowsOf(text, "Nodes alive here")[0]?.[3]).toBe(
       "in Consul ; same name : another node of this name is at 10.0.0.9:20002 on box2",
     );
     expect(text).toContain('class="pill bad">same name<');
@@ -123,12 +169,12 @@ describe("nodes alive here", () => {
     const { consul } = busyStatus();
     const nodes = [localNode({ publication: "off", serviceIds: [] })];
     const text = textOf(page(busyStatus({ consul: { ...consul, publishes: false }, nodes })));
-    expect(text).not.toContain("in Consul");
+    expect(text).not.toMatch(/\d in Consul/);
     expect(text).toMatch(/Nodes alive here 1 node /);
   });
 
   test("says how a node gets there when there is none", () => {
-    expect(textOf(page(emptyStatus()))).toContain("No node is registered with this daemon.");
+    expect(textOf(page(emptyStatus()))).toContain("No node is registered with this srv-epmd.");
     expect(textOf(page(emptyStatus()))).toContain("erl -sname a -start_epmd false");
   });
 
@@ -139,13 +185,13 @@ describe("nodes alive here", () => {
 });
 
 describe("the cluster", () => {
-  test("each node with health, address, age, instance and where it is registered", () => {
+  test("each node with health, address, machine, age and who published it", () => {
     expect(rowsOf(page(), "Nodes of the cluster").slice(1)).toEqual([
-      ["node_b@svc.service.consul", "passing", "10.1.2.4:20002", "2d", "box2", "box2"],
-      ["node_d@svc.service.consul", "critical", "10.1.2.5:31544", "5m", "box3", "box3"],
+      ["node_b@svc.service.consul", "passing", "10.1.2.4:20002", "box2", "2 d", "its srv-epmd"],
+      ["node_d@svc.service.consul", "critical", "10.1.2.5:31544", "box3", "5 m", "its srv-epmd"],
       [
-        ...["rabbit@rmq.service.consul", "warning", "[fd00:12::4]:35672", ""],
-        ...["_nomad-task-5e8b2f1c-9d0a-4c61-group-rabbit-dist", "box2.eu-west-1"],
+        ...["rabbit@rmq.service.consul", "warning", "[fd00:12::4]:35672", "box2.eu-west-1", ""],
+        "_nomad-task-5e8b2f1c-9d0a-4c61-group-rabbit-dist",
       ],
     ]);
     expect(textOf(page())).toMatch(
@@ -154,11 +200,14 @@ describe("the cluster", () => {
   });
 
   test.each([
-    [{ outcome: "none", reason: "no --domain lies under Consul's domain" }, "not known: no --domain lies"],
-    [{ outcome: "unavailable", cause: "ECONNREFUSED" }, "Consul does not list the nodes: ECONNREFUSED"],
-    [{ outcome: "listed", patterns: ["*@svc"], nodes: [] }, "Consul has no node of these services"],
-  ] as const)("or why there is none: %j", (cluster, words) => {
-    expect(textOf(page(busyStatus({ cluster })))).toContain(words);
+    [
+      { outcome: "none", reason: "no --domain lies under Consul's domain" },
+      /not known here: no --domain lies under Consul's domain\. Give serve --domain svc/,
+    ],
+    [{ outcome: "unavailable", cause: "ECONNREFUSED" }, /Consul does not list the nodes: ECONNREFUSED\./],
+    [{ outcome: "listed", patterns: ["*@svc"], nodes: [] }, /Consul has no node of these services\. A node is listed/],
+  ] as const)("or why there is none, and what to do: %j", (cluster, words) => {
+    expect(textOf(page(busyStatus({ cluster })))).toMatch(words);
   });
 
   test("one node in the words for one", () => {
@@ -167,34 +216,189 @@ describe("the cluster", () => {
   });
 });
 
+describe("the picture of the cluster", () => {
+  /** `box1 this machine 2 nodes: ...` */
+  const machines = (text: string) =>
+    Array.from(
+      text.matchAll(/<li class="machine.*?<p>(.*?)<\/p>\n(.*?)\n<\/li>\n(?=<li class="machine|<\/ul>\n<figcap)/gs),
+      ([, title = "", body = ""]) => [
+        textOf(title).trim(),
+        ...Array.from(body.matchAll(/<li [^>]*>(.*?)<\/li>/gs), ([, node = ""]) => textOf(node).trim()),
+      ],
+    );
+
+  test("has machines with their nodes, this one first, and what is known of links", () => {
+    expect(machines(page(worstStatus({ relays: busyStatus().relays })))).toEqual([
+      [
+        "box1 this machine 5 nodes",
+        "passing: node_a@svc.service.consul twice",
+        "not published: node_c not published",
+        "not published: node_n not published",
+        "passing: rabbit",
+        "only here: rem-2f81-console",
+      ],
+      ["10.1.2.9 1 node", "passing: legacy registered here"],
+      ["box2 1 node", "passing: node_b@svc.service.consul"],
+      ["box2.eu-west-1 1 node", "warning: rabbit@rmq.service.consul warning ⇄ 2 links"],
+      ["box3 1 node", "critical: node_d@svc.service.consul critical"],
+      ["box4 1 node", "passing: node_a@svc.service.consul twice"],
+    ]);
+  });
+
+  test("says that links are not seen where there is no gateway", () => {
+    expect(textOf(page(healthyStatus({ relays: undefined })))).toContain("Links between nodes are not drawn");
+    expect(textOf(page())).toContain("⇄ is a link that the gateway of this machine carries");
+  });
+
+  test("leaves the host part away that most nodes have", () => {
+    expect(textOf(page(healthyStatus()))).toContain("passing: node_b");
+    expect(textOf(page(healthyStatus()))).toContain("Names without a host part end in @svc.service.consul.");
+    expect(textOf(page())).toContain("passing: node_b@svc.service.consul");
+  });
+
+  test("shows 12 nodes of a machine and the others on demand, those that are not well first", () => {
+    const nodes = Array.from({ length: 60 }, (_, index) =>
+      clusterNode({
+        node: `n${String(index).padStart(2, "0")}@svc.service.consul`,
+        health: index === 59 ? "critical" : "passing",
+        ...{ address: `10.0.0.${index}`, instance: `alloc${index}`, machine: "box9" },
+      }),
+    );
+    const text = page(emptyStatus({ cluster: { outcome: "listed", patterns: ["*@svc.service.consul"], nodes } }));
+    const card = text.slice(text.indexOf('data-key="box9"'), text.indexOf("<details>"));
+    expect(card.match(/class="pill/g)).toHaveLength(12);
+    expect(card).toContain("n59");
+    expect(text).toContain("<summary>and 48 more</summary>");
+    for (const { node } of nodes) expect(text).toContain(`title="${node} at `);
+  });
+
+  test("is not there where there is no node", () => {
+    expect(page(emptyStatus())).not.toContain("<figure>");
+  });
+});
+
+describe("while Consul does not answer", () => {
+  test("the page says since when, and shows what Consul said last", () => {
+    const text = page(troubledStatus());
+    expect(textOf(text)).toContain("http://127.0.0.1:8500 does not answer last answer 12 s ago");
+    expect(textOf(text)).toMatch(/5 nodes, 1 in Consul, 4 not known ?, as of 12 s ago/);
+    expect(textOf(text)).toMatch(/Cluster 4 nodes of .*, as of 12 s ago/);
+    expect(rowsOf(text, "Nodes of the cluster")).toHaveLength(4);
+    // Why is told once, at the top.
+    expect(rowsOf(text, "Nodes alive here").map((row) => row[3])).toEqual([
+      ...["not known", "not known", "in Consul", "not known", "not known"],
+    ]);
+    // An age belongs to the moment of the list: 9,000 s then are 9,012 s now.
+    expect(rowsOf(text, "Nodes of the cluster")[2]?.[4]).toBe("5 m");
+  });
+
+  test("nothing of it is green", () => {
+    const green = (status: Status) =>
+      Array.from(page(status).matchAll(/<span class="pill good">(.*?)<\/span>/gs), ([, word]) => word);
+    const own = { lookUps: [], relays: undefined };
+    const troubled = troubledStatus(own);
+    expect(green(troubled)).toEqual([]);
+    expect(green(busyStatus(own)).length).toBeGreaterThan(6);
+    // Also where only the list of the cluster has failed, and the publication has not noticed yet.
+    const { consul, cluster } = troubled;
+    const ready = [
+      { name: "consul", ok: true },
+      { name: "published", ok: true },
+    ] as const;
+    const early = busyStatus({ ...own, consul, cluster, readiness: { ready: true, checks: ready } });
+    expect(green(early)).toEqual([]);
+  });
+
+  test("of Nomad it says the same", () => {
+    const trouble = { code: "NOMAD_SILENT", reason: "Nomad does not tell what its catalogue has: ECONNREFUSED" };
+    const nomad = {
+      url: "http://127.0.0.1:4646",
+      answers: false,
+      answeredAt: new Date(NOW - 75_000).toISOString(),
+      trouble,
+    };
+    const nodes = [localNode({ publication: "in-nomad", serviceIds: [] })];
+    const consul = { ...busyStatus().consul, publishes: false };
+    const text = page(emptyStatus({ nomad, consul, nodes }));
+    expect(textOf(text)).toContain("http://127.0.0.1:4646 does not answer last answer 1 m ago");
+    expect(textOf(text)).toContain("1 node, 1 in Nomad, as of 1 m ago");
+    expect(text).not.toContain('class="pill good"');
+  });
+
+  test("an agent that has never answered is told so", () => {
+    const { answeredAt: _, ...consul } = troubledStatus().consul;
+    const text = textOf(page(troubledStatus({ consul, cluster: { outcome: "unavailable", cause: "no" } })));
+    expect(text).toContain("does not answer no answer yet");
+  });
+});
+
 describe("recent look-ups", () => {
   const rows = (text: string) => rowsOf(text, "Recent look-ups");
+  const searched = (query: string, status = busyStatus()) =>
+    renderPage(status, NOW, findLookUps(status.lookUps, lookUpFilter(new URLSearchParams(query))));
 
-  test("found: the port, where it leads, and who told", () => {
+  test("found: where the node is, once, and who told", () => {
     expect(rows(page())[0]).toEqual([
-      ...["node_b@svc.service.consul", "14:03:10 12s ago", "this machine", "module", "found"],
-      ...["srv", "1.8", "20002 10.1.2.4:20002"],
+      ...["node_b@svc.service.consul", "14:03:10 12 s ago", "this machine module", "found"],
+      ...["10.1.2.4:20002", "DNS", "1.8"],
     ]);
-    expect(rows(page())[5]?.slice(5)).toEqual([
-      "srv stale",
+    expect(rows(page())[5]?.slice(4)).toEqual([
+      "port 20002 10.1.2.5:31544 , [fd00:12::5]:31544 and 2 more",
+      "DNS old",
       "1802",
-      "20002 10.1.2.5:31544 , [fd00:12::5]:31544 and 2 more",
     ]);
+    expect(rows(page())[1]?.[4]).toBe("relay 61004 10.1.2.4:20002");
+    expect(rows(page())[2]?.slice(4, 6)).toEqual(["10.1.2.3:43183", "alive here"]);
+  });
+
+  test("the port of a node here, which has no address in its answer", () => {
+    const lookUps = [lookUp({ endpoints: [], source: "registry", port: 20_003 })];
+    expect(rows(page(busyStatus({ lookUps })))[0]?.[4]).toBe("port 20003");
+  });
+
+  test("by whose catalogue it is known", () => {
+    const of = (node: string) => lookUp({ node, source: "catalogue" });
+    const lookUps = [of("a@svc.service.consul"), of("a@svc.service.nomad"), of("a@svc.prod.service.nomad")];
+    expect(rows(page(busyStatus({ lookUps }))).map((row) => row[5])).toEqual(["Consul", "Nomad", "Nomad"]);
   });
 
   test("not found: why", () => {
     const reason = "node_z.svc.service.consul has no SRV record (NXDOMAIN from 127.0.0.1:8600)";
-    expect(rows(page())[3]?.slice(4)).toEqual(["not found", "", "21.5", reason]);
-    expect(rows(page())[6]?.slice(2, 5)).toEqual(["10.1.2.7", "host", "unavailable"]);
+    expect(rows(page())[3]?.slice(3)).toEqual(["not found", reason, "", "21.5"]);
+    expect(rows(page())[6]?.slice(2, 4)).toEqual(["10.1.2.7 host", "unavailable"]);
   });
 
   test("those of another day with their date", () => {
-    expect(rows(page())[8]?.[1]).toBe("03-13 13:03 1d ago");
+    expect(rows(page())[8]?.[1]).toBe("03-13 13:03 1 d ago");
   });
 
   test("at most a hundred", () => {
     expect(rows(page(largeStatus()))).toHaveLength(100);
-    expect(textOf(page(largeStatus()))).toContain("the last 100; times are UTC");
+    expect(textOf(page(largeStatus()))).toContain("the last 100 of 200 look-ups; times are UTC");
+  });
+
+  test("those that a search leaves, with what was searched for and how many there are of each kind", () => {
+    const text = searched("q=node_d&show=failed");
+    expect(rows(text).map(([node]) => node)).toEqual(["node_d@svc.service.consul"]);
+    expect(textOf(text)).toContain("1 of 17 look-ups; times are UTC");
+    expect(textOf(text)).toContain("all 2 without an answer 1 found 1 old answers 1");
+    expect(text).toContain('name="q" value="node_d"');
+    expect(text).toContain('<input type="hidden" name="show" value="failed">');
+    expect(text).toContain('<a href="?q=node_d&amp;show=failed#look-ups" aria-current="true">without an answer');
+    expect(text).toContain('<a href="?q=node_d#look-ups">all');
+  });
+
+  test("or that none is like that", () => {
+    const text = textOf(searched("q=no+such+node"));
+    expect(text).toContain("0 of 17 look-ups");
+    expect(text).toContain("No look-up of the last 17 is like that.");
+  });
+
+  test("what is searched for makes no markup", () => {
+    for (const hostile of HOSTILE) {
+      const text = searched(new URLSearchParams({ q: hostile }).toString());
+      expect(tagsOf(text).map(({ name }) => name)).toEqual(tagsOf(searched("q=no+such+node")).map(({ name }) => name));
+    }
   });
 
   test("or how there will be some", () => {
@@ -208,11 +412,11 @@ describe("relays of the gateway", () => {
     expect(rowsOf(page(), "Relays of the gateway")).toEqual([
       [
         ...["rabbit@rmq.service.consul", "127.100.220.76:61004", "[fd00:12::4]:35672"],
-        ...["2", "30", "1.3 GB", "48.3 MB", "2d"],
+        ...["2", "30", "1.3 GB", "48.3 MB", "2 d"],
       ],
       [
         ...["node_b@svc.service.consul", "127.93.4.18:61005", "10.1.2.4:20002 , [fd00:12::9]:20002 and 1 more"],
-        ...["0", "1", "1.2 kB", "382 B", "1m"],
+        ...["0", "1", "1.2 kB", "382 B", "1 m"],
       ],
     ]);
     expect(textOf(page())).toContain(
@@ -240,6 +444,6 @@ describe("times that are none", () => {
 
   test("of a clock that was set back are now", () => {
     const lookUps = [failedLookUp("refused", "no", { at: NOW + 60_000 })];
-    expect(textOf(page(emptyStatus({ lookUps })))).toContain("14:04:22 0s ago");
+    expect(textOf(page(emptyStatus({ lookUps })))).toContain("14:04:22 0 s ago");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseTcpTable, uidAtEnd } from "../../src/os/core/tcp-table.js";
+import { parseTcpTable, uidAtEnd, uidsListeningAt } from "../../src/os/core/tcp-table.js";
 
 /** Both ends of a connection of user 1000 to port 4369, one that is being closed, and one that listens; little-endian. */
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -34,6 +34,29 @@ describe("the user at the other end of a connection", () => {
     ["our own end", "127.0.0.1", 4369],
   ])("is nobody for %s", (_, address, port) => {
     expect(userAt(address, port)).toBeUndefined();
+  });
+});
+
+describe("the users that listen at a place", () => {
+  const LISTENING = `   0: 0100007F:2499 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1001 1 0 100 0 0 10 0
+   1: 00000000:249A 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1001        0 1002 1 0 100 0 0 10 0
+   2: 0100007F:9C40 0100007F:2499 01 00000000:00000000 00:00000000 00000000  1002        0 1003 1 0 20 4 30 10 -1
+   3: 0100007F:2499 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1003        0 1004 1 0 20 4 30 10 -1
+`;
+  const LISTENING6 = `   0: 00000000000000000000000000000000:2499 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1004        0 1005 1 0 100 0 0 10 0
+`;
+  const users = (tables: readonly string[], address: string, port = 0x2499) =>
+    Array.from(uidsListeningAt(tables, { address, port })).sort();
+
+  test.each<[string, readonly string[], string, number, number[]]>([
+    ["at the address", [LISTENING], "127.0.0.1", 0x2499, [1000]],
+    ["at every address", [LISTENING], "127.0.0.1", 0x249a, [1001]],
+    ["there, and another at a wildcard that may cover it", [LISTENING, LISTENING6], "127.0.0.1", 0x2499, [1000, 1004]],
+    ["at another address", [LISTENING], "127.0.0.2", 0x2499, []],
+    ["at the wildcard of IPv6", [LISTENING, LISTENING6], "::1", 0x2499, [1004]],
+    ["nowhere: it has a connection from that port", [LISTENING], "127.0.0.1", 0x9c40, []],
+  ])("%s", (_, tables, address, port, expected) => {
+    expect(users(tables, address, port)).toEqual(expected);
   });
 });
 

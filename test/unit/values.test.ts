@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as network from "../../src/config/network-values.js";
 import { loopbackRange } from "../../src/config/network-values.js";
+import { optionOf } from "../../src/config/options.js";
 import * as values from "../../src/config/values.js";
 import { fillTemplate } from "../../src/text.js";
 
@@ -34,16 +35,22 @@ describe("a duration", () => {
     expect(complaint(values.duration, text)).toContain("500ms, 5s or 1m");
   });
 
-  test("of a removal is no less than Consul's minimum", () => {
-    expect(values.deregisterAfter("60s")).toBe(60_000);
-    expect(complaint(values.deregisterAfter, "59s")).toBe("must be at least 1m, which is Consul's minimum");
-  });
-
-  test("may have to be above zero", () => {
-    expect(values.positiveDuration("1ms")).toBe(1);
-    expect(complaint(values.positiveDuration, "0s")).toContain("above zero");
-    expect(complaint(values.positiveDuration, "0.1ms")).toContain("above zero");
-  });
+  test.each([
+    ["deregisterAfter", "60s", "59s", "1m, which is Consul's minimum"],
+    ["ttl", "1s", "1ms", "1s, because the check is passed each third of it"],
+    ["ttl", "1.5s", "999ms", "1s, because"],
+    ["timeout", "100ms", "99ms", "100ms, because"],
+    ["timeout", "0.1", "0", "100ms, because"],
+    ["packetTimeout", "100ms", "1ms", "100ms, in which"],
+  ] as const)(
+    "of --%s may be %s, and not %s, which is told with the least that makes sense",
+    (key, least, less, why) => {
+      const { parse } = optionOf(key);
+      expect(parse(least)).toBe(values.duration(least));
+      expect(complaint(parse, less)).toContain(`must be at least ${why}`);
+      expect(complaint(parse, "soon")).toContain("must be a duration");
+    },
+  );
 });
 
 test.each(["1s", "15", "9h", "32767s"])("a keep-alive of %s is one that Linux takes", (text) => {
@@ -109,11 +116,15 @@ describe("a token", () => {
 describe("an address", () => {
   test("is made canonical", () => {
     expect(["10.0.0.1", "FD00:0::1", "::ffff:10.0.0.1"].map(network.ip)).toEqual(["10.0.0.1", "fd00::1", "10.0.0.1"]);
+    expect(["localhost", "LocalHost"].map(network.ip)).toEqual(["127.0.0.1", "127.0.0.1"]);
   });
 
-  test.each(["", "localhost", "10.0.0", "10.0.0.1:80", "fe80::1%eth0", "10.0.0.1%x"])("%j is none", (text) => {
-    expect(complaint(network.ip, text)).toContain("such as 10.0.0.1 or fd00::1");
-  });
+  test.each(["", "localhosts", "localhost:80", "10.0.0", "10.0.0.1:80", "fe80::1%eth0", "10.0.0.1%x"])(
+    "%j is none",
+    (text) => {
+      expect(complaint(network.ip, text)).toContain("such as 10.0.0.1 or fd00::1");
+    },
+  );
 
   const withPort = network.ipPort(8600);
   test.each([
@@ -123,16 +134,26 @@ describe("an address", () => {
     ["[::1]", "::1", 8600],
     ["[::1]:53", "::1", 53],
     ["fd00::1:53", "fd00::1:53", 8600],
+    ["localhost", "127.0.0.1", 8600],
+    ["localhost:53", "127.0.0.1", 53],
   ])("with a port may be written %s", (text, address, port) => {
     expect(withPort(text)).toEqual({ address, port });
   });
 
-  test.each(["", ":53", "[]:53", "localhost:53", "127.0.0.1:", "[::1]53", "[::1", "fe80::1%eth0", "10.0.0.1%x:53"])(
-    "%j is none with a port",
-    (text) => {
-      expect(complaint(withPort, text)).toContain("such as 10.0.0.1 or [::1]:8600");
-    },
-  );
+  test.each([
+    "",
+    ":53",
+    "[]:53",
+    "localhost.:53",
+    "[localhost]:53",
+    "127.0.0.1:",
+    "[::1]53",
+    "[::1",
+    "fe80::1%eth0",
+    "10.0.0.1%x:53",
+  ])("%j is none with a port", (text) => {
+    expect(complaint(withPort, text)).toContain("such as 10.0.0.1 or [::1]:8600");
+  });
 
   test("may need its port", () => {
     expect(complaint(network.ipListenPort, "127.0.0.1")).toContain("with a port such as 127.0.0.1:8653");
@@ -216,6 +237,8 @@ describe("a domain", () => {
   test("may have a name server of its own", () => {
     expect(network.dnsServer("consul=[::1]:8600")).toEqual({ domain: "consul", address: "::1", port: 8600 });
     expect(network.dnsServer("10.0.0.2")).toEqual({ domain: undefined, address: "10.0.0.2", port: 53 });
+    expect(network.dnsServer("consul=localhost:8600")).toEqual({ domain: "consul", address: "127.0.0.1", port: 8600 });
+    expect(network.dnsServer("localhost")).toEqual({ domain: undefined, address: "127.0.0.1", port: 53 });
     expect(complaint(network.dnsServer, "=10.0.0.2")).toContain('has the domain ""');
     complaint(network.dnsServer, "consul=");
   });

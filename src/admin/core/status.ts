@@ -1,8 +1,11 @@
 import type { FollowedStatus } from "../../catalogue/core/backend.js";
 import type { ClusterNode } from "../../catalogue/core/instances.js";
+import type { ToldSettings } from "../../config/told.js";
 import type { LookUp } from "../../daemon/core/observations.js";
 import type { RelayStatus } from "../../relay/wire/protocol.js";
+import type { KnownDomain } from "../../resolve/core/known-domain.js";
 import { listed } from "../../text.js";
+import type { Problem } from "./problem.js";
 
 /** A condition of readiness. */
 export interface ReadyCheck {
@@ -49,8 +52,13 @@ export interface LocalNode {
     | "off";
   readonly serviceIds: readonly string[];
   readonly reason?: string;
-  /** Of an entry in Nomad that is missing or wrong: NOMAD_NO_ENTRY, NOMAD_NO_TAG, NOMAD_OTHER_PORT, NODE_UNREACHABLE. */
+  /**
+   * Of an entry in Nomad that is missing or wrong: NOMAD_NO_ENTRY, NOMAD_NO_TAG, NOMAD_OTHER_PORT, NODE_UNREACHABLE. Of a node
+   * that is not in Consul: the code of the ConsulError of the last call.
+   */
   readonly code?: string;
+  /** What to do about the reason, where it is known: a clause without a full stop. */
+  readonly advice?: string;
   /** Where else Consul has a node of the same name, `10.0.0.9:20002 on box2`: look-ups lead to either. Absent: nowhere. */
   readonly elsewhere?: readonly string[];
 }
@@ -66,25 +74,62 @@ export type Cluster =
   | { readonly outcome: "listed"; readonly patterns: readonly string[]; readonly nodes: readonly ClusterNode[] }
   /** No `--domain` is a service of Consul's or Nomad's. */
   | { readonly outcome: "none"; readonly reason: string }
-  | { readonly outcome: "unavailable"; readonly cause: string };
+  | {
+      readonly outcome: "unavailable";
+      readonly cause: string;
+      /** Of a ConsulError or NomadError. */
+      readonly code?: string;
+      /** What was listed last, at the time `at` (ISO 8601). */
+      readonly last?: {
+        readonly at: string;
+        readonly patterns: readonly string[];
+        readonly nodes: readonly ClusterNode[];
+      };
+    };
+
+/** Why an agent does not tell what it has. */
+export interface Trouble {
+  /** Of Consul: see AgentTrouble in src/publish/agent-state.ts. Of Nomad: NOMAD_SILENT. */
+  readonly code: string;
+  /** For people. */
+  readonly reason: string;
+}
+
+/** Whether an agent answers. */
+interface Answering {
+  readonly url: string;
+  readonly answers: boolean;
+  /** Absent while it answers. */
+  readonly trouble?: Trouble;
+  /** When it told last what it has, ISO 8601. Absent: never. */
+  readonly answeredAt?: string;
+}
 
 /** All that the status page shows, at one moment. */
 export interface Status {
   readonly version: string;
   readonly hostName: string;
+  /** In the ids of this daemon's entries in Consul: `srv-epmd:<instance>:<name>`. */
+  readonly instance: string;
   /** ISO 8601. */
   readonly since: string;
   readonly epmd: { readonly port: number; readonly addresses: readonly string[] };
   /** `ip:port`; of --dns-listen and of the gateway. */
   readonly dns: { readonly embedded: string | undefined; readonly gateway: string | undefined };
   /** The agent that nodes are published with. */
-  readonly consul: { readonly url: string; readonly publishes: boolean; readonly answers: boolean };
+  readonly consul: Answering & { readonly publishes: boolean };
   /** Nomad's API, where a `--domain` is in its catalogue. */
-  readonly nomad: { readonly url: string; readonly answers: boolean } | undefined;
+  readonly nomad: Answering | undefined;
   readonly domains: readonly string[];
   /** --mesh: nodes on other machines are reached through upstreams alone. */
   readonly mesh: boolean;
+  /** Its options, for the commands that look up as it does. */
+  readonly settings: Pick<ToldSettings, "options" | "withheld">;
+  /** How the name servers stand to the domains; empty before they were asked, and where none is left to DNS. */
+  readonly resolver: readonly KnownDomain[];
   readonly readiness: Readiness;
+  /** What is wrong, the root cause first. */
+  readonly problems: readonly Problem[];
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];
   readonly cluster: Cluster;
@@ -94,24 +139,6 @@ export interface Status {
   readonly lookUps: readonly LookUp[];
   /** Undefined without a gateway, and without a relay process. */
   readonly relays: RelayStatus | undefined;
-}
-
-/** Look-ups that are kept, and that the page shows. */
-export const KEPT = 100;
-
-/** The last look-ups. */
-export class RecentLookUps {
-  readonly #kept: LookUp[] = [];
-
-  add(lookUp: LookUp): void {
-    this.#kept.push(lookUp);
-    if (this.#kept.length > KEPT) this.#kept.shift();
-  }
-
-  /** Newest first. */
-  list(): LookUp[] {
-    return this.#kept.toReversed();
-  }
 }
 
 /** What readiness depends on. */

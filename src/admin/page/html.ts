@@ -45,6 +45,8 @@ interface Column<Row> {
   readonly cell: (row: Row) => Content;
   /** Numbers are aligned to the right; numbers and words stay on one line; `wide` takes the free space. Names have no kind. */
   readonly kind?: "number" | "word" | "address" | "wide";
+  /** What is in it says what it is: on a phone it stands without the title. */
+  readonly isPlain?: boolean;
 }
 
 interface Table<Row> {
@@ -55,13 +57,19 @@ interface Table<Row> {
   readonly rows: readonly Row[];
   /** Identifies a row when the page is updated. */
   readonly keyOf: (row: Row) => string;
+  /** The box is as high as the table: the page scrolls, and not the box. Default: a long table scrolls in its box. */
+  readonly isWhole?: boolean;
 }
+
+/** Rows of a table that does not scroll in its box. */
+const SHORT_TABLE = 20;
 
 /**
  * A table in a box that scrolls when the table is too wide. On a phone its rows are cards, so each cell carries the title of
  * its column. The roles are explicit because browsers do not expose a table that is laid out as cards to screen readers.
  */
-export function table<Row>({ label, columns, rows, keyOf }: Table<Row>): Markup {
+export function table<Row>({ label, columns, rows, keyOf, isWhole }: Table<Row>): Markup {
+  const whole = isWhole || rows.length <= SHORT_TABLE ? " whole" : "";
   const head = columns.map(({ title, kind }) => {
     return html`<th role="columnheader" scope="col" class="${kind}">${title}</th>`;
   });
@@ -69,15 +77,15 @@ export function table<Row>({ label, columns, rows, keyOf }: Table<Row>): Markup 
     const cells = columns.map((column, index) => cell(column, row, index === 0));
     return html`<tr role="row" data-key="${keyOf(row)}">${cells}</tr>\n`;
   });
-  return html`<div class="box" role="region" aria-label="${label}" tabindex="0"><table role="table" aria-label="${label}">
+  return html`<div class="box${whole}" role="region" aria-label="${label}" tabindex="0"><table role="table" aria-label="${label}">
 <thead role="rowgroup"><tr role="row">${head}</tr></thead>
 <tbody role="rowgroup">
 ${body}</tbody></table></div>`;
 }
 
-function cell<Row>({ title, cell, kind }: Column<Row>, row: Row, isFirst: boolean): Markup {
+function cell<Row>({ title, cell, kind, isPlain }: Column<Row>, row: Row, isFirst: boolean): Markup {
   const content = cell(row);
-  const classes = `${kind ?? ""}${content === undefined ? " empty" : ""}`.trim();
+  const classes = `${kind ?? ""}${isPlain ? " plain" : ""}${content === undefined ? " empty" : ""}`.trim();
   if (isFirst) return html`<th role="rowheader" scope="row" class="${classes}">${content}</th>`;
   return html`<td role="cell" class="${classes}" data-label="${title}">${content}</td>`;
 }
@@ -101,9 +109,14 @@ export function age(at: number, now: number): Markup {
   return moment(at, ageText(at, now));
 }
 
-/** `12s` */
-export function ageText(at: number, now: number): string {
-  return isMoment(at) ? ageWords(Math.max(0, Math.round((now - at) / 1000))) : UNKNOWN;
+/** `12 s`, `3 h 20 m` */
+function ageText(at: number, now: number): string {
+  if (!isMoment(at)) return UNKNOWN;
+  const words = ageWords(Math.max(0, Math.round((now - at) / 1000)));
+  return words.replaceAll(
+    /([0-9]+)([a-z])(?=(.?))/g,
+    (_, count, unit, more) => `${count} ${unit}${more === "" ? "" : " "}`,
+  );
 }
 
 /** A moment as time of day, with the date when that is not today. */
@@ -169,7 +182,7 @@ function lengthClass(text: string): string | undefined {
 
 /** `name@host`, with a place to break behind the @. */
 export function nodeName(text: string): Markup {
-  const end = text.indexOf("@") + 1;
+  const end = text.includes("@") ? text.indexOf("@") + 1 : text.length;
   return html`<code class="${lengthClass(text)}">${text.slice(0, end)}<wbr>${text.slice(end)}</code>`;
 }
 

@@ -1,4 +1,3 @@
-import type { ClusterNode } from "../../catalogue/core/instances.js";
 import { hostPort } from "../../net/ip.js";
 import type { LeftEntry, LocalNode, Status } from "../core/status.js";
 import {
@@ -9,27 +8,29 @@ import {
   fewOf,
   html,
   type Markup,
-  nodeName,
   nothing,
   pill,
   section,
   type Tone,
   table,
 } from "./html.js";
+import { agedTone, alsoAsOf, type Silence, silences } from "./silence.js";
 
 const PUBLICATIONS: Record<LocalNode["publication"], { readonly tone: Tone; readonly words: string }> = {
   "in-consul": { tone: "good", words: "in Consul" },
   "not-in-consul": { tone: "bad", words: "not in Consul" },
   "in-nomad": { tone: "good", words: "in Nomad" },
   "not-in-nomad": { tone: "bad", words: "not in Nomad" },
-  unknown: { tone: "bad", words: "unknown" },
-  pending: { tone: "doubtful", words: "pending" },
-  local: { tone: "quiet", words: "local" },
-  off: { tone: "quiet", words: "off" },
+  unknown: { tone: "bad", words: "not known" },
+  pending: { tone: "doubtful", words: "registering" },
+  local: { tone: "quiet", words: "only here" },
+  off: { tone: "quiet", words: "not published" },
 };
 
 /** The nodes alive here, and how each stands in Consul or Nomad. */
-export function aliveNodes({ nodes, consul, nomad }: Status, now: number): Markup {
+export function aliveNodes(status: Status, now: number): Markup {
+  const { nodes, consul, nomad } = status;
+  const silence = silences(status).publication;
   const inState = (state: LocalNode["publication"]) => nodes.filter(({ publication }) => publication === state).length;
   const [missing, misled, unknown] = [inState("not-in-consul"), inState("not-in-nomad"), inState("unknown")];
   const beside: Content = [
@@ -38,26 +39,21 @@ export function aliveNodes({ nodes, consul, nomad }: Status, now: number): Marku
     nomad && nodes.length > 0 ? html`, ${inState("in-nomad")} in Nomad` : undefined,
     missing > 0 ? html`, <b class="bad">${missing} not in Consul</b>` : undefined,
     misled > 0 ? html`, <b class="bad">${misled} not in Nomad</b>` : undefined,
-    unknown > 0 ? html`, <b class="bad">${unknown} unknown</b>` : undefined,
+    unknown > 0 ? html`, <b class="bad">${unknown} not known</b>` : undefined,
+    nodes.length > 0 ? alsoAsOf(silence, now) : undefined,
   ];
   if (nodes.length === 0) {
     const how = html`A VM registers when it starts with a name: ${code("erl -sname a -start_epmd false")}.`;
-    return section("nodes", "Nodes alive here", beside, nothing("No node is registered with this daemon. ", how));
+    return section("nodes", "Nodes alive here", beside, nothing("No node is registered with this srv-epmd. ", how));
   }
   const body = table<LocalNode>({
     label: "Nodes alive here",
     columns: [
       { title: "Name", cell: ({ name, origin }) => [code(name), origin === "configured" ? configured : undefined] },
-      {
-        title: "Port",
-        cell: ({ address, port }) => code(address === undefined ? port : hostPort(address, port)),
-        kind: "word",
-      },
-      { title: "Family", cell: ({ family }) => `IPv${family}`, kind: "word" },
+      { title: "Listens on", cell: listensOn, kind: "word" },
       { title: "Alive for", cell: ({ since }) => age(Date.parse(since), now), kind: "number" },
-      { title: "Creation", cell: ({ creation }) => creation, kind: "number" },
-      { title: "Publication", cell: publication, kind: "wide" },
-      { title: "Service ids", cell: ({ serviceIds }) => ids(serviceIds) },
+      { title: "Other machines find it", cell: (node) => publication(node, silence), kind: "wide" },
+      { title: "Service id", cell: ({ serviceIds }) => ids(serviceIds) },
     ],
     rows: nodes,
     keyOf: ({ name }) => name,
@@ -67,13 +63,20 @@ export function aliveNodes({ nodes, consul, nomad }: Status, now: number): Marku
 
 const configured = html` <span class="note" title="from --publish-node: its VM does not use EPMD">configured</span>`;
 
+function listensOn({ address, port, family }: LocalNode): Content {
+  const place = code(address === undefined ? `port ${port}` : hostPort(address, port));
+  return family === 6 ? html`${place} <small>IPv6</small>` : place;
+}
+
 /** Punctuation between state and reason: a screen reader pauses there. */
-function publication({ publication, reason, elsewhere }: LocalNode): Markup {
+function publication({ publication, reason, elsewhere }: LocalNode, silence: Silence | undefined): Markup {
   const other =
     elsewhere &&
     html`; ${pill("bad", "same name")}: <span>another node of this name is at ${fewOf(elsewhere, 3)}</span>`;
   const { tone, words } = PUBLICATIONS[publication];
-  return html`${pill(tone, words)}${reason === undefined ? undefined : html`: <span>${reason}</span>`}${other}`;
+  // The agent's silence is told at the top.
+  const why = publication === "unknown" && silence ? undefined : reason;
+  return html`${pill(agedTone(tone, silence), words)}${why === undefined ? undefined : html`: <span>${why}</span>`}${other}`;
 }
 
 function ids(serviceIds: readonly string[]): Content {
@@ -87,68 +90,10 @@ export function leftEntries({ left }: Status): Content {
     label: "Published without a VM",
     columns: [
       { title: "Name", cell: ({ name }) => code(name) },
-      { title: "Service ids", cell: ({ serviceIds }) => ids(serviceIds), kind: "wide" },
+      { title: "Service id", cell: ({ serviceIds }) => ids(serviceIds), kind: "wide" },
     ],
     rows: left,
     keyOf: ({ name }) => name,
   });
   return section("left", "Published without a VM", "the VM may return; if it does not, the entry is removed", body);
-}
-
-const HEALTH_TONES: Record<ClusterNode["health"], Tone> = {
-  passing: "good",
-  warning: "doubtful",
-  critical: "bad",
-  unknown: "quiet",
-};
-
-/** The nodes of the cluster in Consul or Nomad, of any health. */
-export function clusterSection({ cluster, nomad }: Status, now: number): Markup {
-  const catalogue = nomad ? "Nomad" : "Consul";
-  const part = (beside: Content, body: Content) => section("cluster", "Cluster", beside, body);
-  switch (cluster.outcome) {
-    case "none":
-      return part("", nothing("The nodes of the cluster are not known: ", cluster.reason));
-    case "unavailable":
-      return part(pill("bad", "not known"), nothing(`${catalogue} does not list the nodes: `, cluster.cause));
-    case "listed": {
-      const { nodes, patterns } = cluster;
-      const asked = html`<span class="names">${fewOf(patterns, 4)}</span>`;
-      if (nodes.length === 0) return part(asked, nothing(`${catalogue} has no node of these services.`));
-      return part(html`${counted(nodes.length, "node")} of ${asked}${unwell(nodes)}`, clusterTable(nodes, now));
-    }
-    default:
-      return cluster satisfies never;
-  }
-}
-
-function unwell(nodes: readonly ClusterNode[]): Content {
-  const states = ["warning", "critical"] as const;
-  const counts = states.map((health) => ({ health, count: nodes.filter((node) => node.health === health).length }));
-  return counts
-    .filter(({ count }) => count > 0)
-    .map(
-      ({ health, count }, index) =>
-        html`${index === 0 ? ": " : ", "}<b class="${HEALTH_TONES[health]}">${count} ${health}</b>`,
-    );
-}
-
-function clusterTable(nodes: readonly ClusterNode[], now: number): Markup {
-  return table<ClusterNode>({
-    label: "Nodes of the cluster",
-    columns: [
-      { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
-      { title: "Health", cell: ({ health }) => pill(HEALTH_TONES[health], health), kind: "word" },
-      { title: "Address", cell: ({ address, port }) => code(hostPort(address, port)), kind: "address" },
-      {
-        title: "Published for",
-        cell: ({ age: seconds }) => (seconds === undefined ? undefined : age(now - seconds * 1000, now)),
-        kind: "number",
-      },
-      { title: "Instance", cell: ({ instance }) => code(instance) },
-      { title: "Machine", cell: ({ machine }) => code(machine) },
-    ],
-    rows: nodes,
-    keyOf: ({ node, instance, address, port }) => `${node} ${instance} ${hostPort(address, port)}`,
-  });
 }

@@ -22,6 +22,7 @@ let timer;
 let last = 0;
 
 follow();
+search();
 setInterval(update, REPEAT);
 document.addEventListener("visibilitychange", () => wanted && update());
 
@@ -42,9 +43,40 @@ function follow() {
   for (const type of ["look-up", "node", "status"]) events.addEventListener(type, update);
 }
 
+/** Searches while the user types, without leaving the page: the address has the search, and the next update shows it. */
+function search() {
+  const main = document.querySelector("main");
+  main.addEventListener("input", ({ target }) => searchFor(new FormData(target.form)));
+  main.addEventListener("submit", (event) => {
+    event.preventDefault();
+    searchFor(new FormData(event.target));
+  });
+  main.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='?']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const query = new URLSearchParams(link.search);
+    const box = document.querySelector("#search input[type=search]");
+    // Links of the form keep what is being typed; others say what is to be searched for.
+    if (link.closest("#search")) query.set("q", box.value);
+    else if (box) box.value = query.get("q");
+    searchFor(query);
+    if (link.hash) document.querySelector(link.hash)?.scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
+  });
+}
+
+/** @param query `q`, `show` */
+function searchFor(query) {
+  const written = Array.from(query).filter(([, value]) => value !== "");
+  const search = written.length === 0 ? "" : `?${new URLSearchParams(written)}`;
+  history.replaceState(null, "", location.pathname + search);
+  update();
+}
+
 /** Shows in the header whether the page is live. */
 function say() {
   const live = connected && !failed;
+  document.documentElement.classList.toggle("stale", !live);
   const word = live ? "live" : "connection lost, trying again; as of";
   document.getElementById("live").className = live ? "live" : "lost";
   // Set only when it differs: screen readers announce it.
@@ -65,7 +97,7 @@ async function fetchPage() {
   wanted = false;
   try {
     const signal = AbortSignal.timeout(FETCH_TIMEOUT);
-    const response = await fetch(location.pathname, { cache: "no-store", signal });
+    const response = await fetch(location.pathname + location.search, { cache: "no-store", signal });
     if (!response.ok) throw new Error(`status ${response.status}`);
     show(new DOMParser().parseFromString(await response.text(), "text/html"));
     failed = false;

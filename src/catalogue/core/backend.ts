@@ -15,6 +15,11 @@ export interface CatalogueSnapshot {
   readonly instances: readonly ServiceInstance[];
   /** Position of the catalogue (X-Consul-Index, X-Nomad-Index); 0 when the answer has none. */
   readonly index: number;
+  /**
+   * False: the server that answered knows no leader (X-Consul-KnownLeader, X-Nomad-KnownLeader). After its start it then has none of
+   * what its raft log holds, so the list may lack instances.
+   */
+  readonly hasLeader: boolean;
 }
 
 /** A program that has a catalogue of services, and answers blocking queries for it. */
@@ -60,4 +65,6 @@ export interface FollowedStatus extends CatalogueQuery {
   readonly state: (typeof FOLLOW_STATES)[number];
   /** Undefined while unknown. */
   readonly instances: number | undefined;
+  /** Whole seconds for which it has been broken or behind; absent while current or unknown. */
+  readonly brokenSeconds?: number;
 }

@@ -34,8 +34,18 @@ export function serviceOfPattern(
   settings: Pick<DomainSettings, "domain" | "consulDomain">,
   ownNames: ReadonlySet<string>,
 ): AskedService {
+  const { glob, host } = readPattern(pattern, settings, ownNames);
+  return asked(glob, host, settings.consulDomain);
+}
+
+/** A pattern with its host expanded. @param ownNames as of serviceOfPattern */
+export function readPattern(
+  pattern: string,
+  settings: Pick<DomainSettings, "domain" | "consulDomain">,
+  ownNames: ReadonlySet<string>,
+): { readonly glob: Glob; readonly host: string } {
   const { glob, host } = parseNamePattern(pattern);
-  return asked(glob, expandHost(host, serviceDomainOf(settings), ownNames), settings.consulDomain);
+  return { glob, host: expandHost(host, serviceDomainOf(settings), ownNames) };
 }
 
 /** Undefined for a host that stands for no service of Consul's or Nomad's. */

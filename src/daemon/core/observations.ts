@@ -26,6 +26,8 @@ export interface LookUp {
   readonly endpoints: readonly string[];
   /** Why there is no port. */
   readonly reason: string | undefined;
+  /** The code of the resolution that gave none (src/resolve/core/resolution.ts); undefined: there was none, or it found the node. */
+  readonly code?: string | undefined;
   readonly elapsedMs: number;
 }
 

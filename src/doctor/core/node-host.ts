@@ -1,3 +1,4 @@
+import { neverConnect } from "../../names/node-name.js";
 import { canonicalIp, isLoopback, isWildcard } from "../../net/ip.js";
 import { type Finding, fail, ok, warn } from "./finding.js";
 
@@ -84,9 +85,11 @@ function ownAddress(calls: string, address: string, node: NamedNode, { served }:
   );
 }
 
-function machineName(calls: string, { publishedName }: NamedNode): Finding {
+function machineName(calls: string, { host, publishedName }: NamedNode): Finding {
   const evidence = `${calls}, a name of this machine: stock VMs find it where that name resolves to this machine`;
-  return ok(publishedName === undefined ? evidence : [evidence, `whoever dials ${publishedName} gets pang`]);
+  if (publishedName === undefined) return ok(evidence);
+  const why = neverConnect(host, publishedName) ? ": short and long names never connect" : "";
+  return ok([evidence, `whoever dials ${publishedName} gets pang${why}`]);
 }
 
 function bridgeAddress(calls: string, address: string, { aliveName, publishedName }: NamedNode): Finding {

@@ -31,6 +31,7 @@ export const PROBLEMS = {
 
   EPMD_NOTHING: after("OPTIONS_REFUSED"),
   EPMD_OTHER_PORT: root,
+  EPMD_PORT_UNUSUAL: root,
   EPMD_STOCK: root,
   EPMD_NOT_EPMD: root,
   LOOPBACKS_DIFFER: after(...NO_EPMD),
@@ -76,6 +77,8 @@ export const PROBLEMS = {
   RESOLVER_DEAD: root,
   RESOLVER_REFUSES: root,
   RESOLVER_FOREIGN: root,
+  /** Of the srv-epmd here, and not of doctor. */
+  RESOLVER_DAEMON: after(...OPTIONS),
 
   NOMAD_API: root,
   NOMAD_NO_INSTANCE: root,
@@ -132,7 +135,7 @@ export const PROBLEMS = {
   PEER_OTHER_TAG: ofPeer(),
   PEER_CRITICAL: ofPeer(...REGISTRATION),
   PEER_NOT_IN_DNS: ofPeer(...RESOLVER, ...CONSUL, "CONSUL_TWO_CLUSTERS", "CATALOGUE_DIFFERS"),
-  PEER_DAEMON_DIFFERS: ofPeer(...OPTIONS, ...CONSUL, ...RESOLVER),
+  PEER_DAEMON_DIFFERS: ofPeer(...OPTIONS, "RESOLVER_DAEMON", ...CONSUL, ...RESOLVER),
   PEER_NO_PORT: ofPeer(),
   PEER_NOT_IN_NOMAD: ofPeer("NOMAD_API", "NOMAD_NO_INSTANCE", "NOMAD_NO_ENTRY", "NOMAD_NO_TAG"),
 
@@ -140,6 +143,7 @@ export const PROBLEMS = {
   PEER_NO_ROUTE: ofPeer(),
   PEER_NO_ANSWER: ofPeer(),
   PEER_NAMELESS: root,
+  PEER_SHORT_NAME: ofPeer(),
   PEER_HIDDEN: after("VM_HIDDEN"),
   PEER_OTHER_NAME: ofPeer("HOST_DIFFERS", "NAME_CAPITALS"),
   PEER_OTHER_NODE: ofPeer("NODE_OTHER_ON_PORT"),

@@ -58,10 +58,12 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
+const STRICT_UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** Strict UTF-8, as epmd_srv.c checks it; undefined when the bytes are not. A BOM is a character like any other. */
 export function decodeUtf8(bytes: Buffer): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return STRICT_UTF8.decode(bytes);
   } catch {
     return undefined;
   }
@@ -253,13 +255,17 @@ function encodePort2Response(response: Extract<EpmdResponse, { type: "PORT2_RESP
 
 /** The fields that ALIVE2_REQ and PORT2_RESP have in common, in the same order. */
 function encodeNode(node: NodeDescription & { readonly port: number; readonly aliveName: string }): Buffer {
-  const name = Buffer.from(node.aliveName);
-  return Buffer.concat([
-    uint16(node.port),
-    Buffer.of(node.nodeType, node.protocol),
-    uint16(node.highestVersion, node.lowestVersion, name.length),
-    name,
-    uint16(node.extra.length),
-    node.extra,
-  ]);
+  const { extra } = node;
+  const nameLength = Buffer.byteLength(node.aliveName);
+  const bytes = Buffer.alloc(12 + nameLength + extra.length);
+  bytes.writeUInt16BE(node.port, 0);
+  bytes.writeUInt8(node.nodeType, 2);
+  bytes.writeUInt8(node.protocol, 3);
+  bytes.writeUInt16BE(node.highestVersion, 4);
+  bytes.writeUInt16BE(node.lowestVersion, 6);
+  bytes.writeUInt16BE(nameLength, 8);
+  bytes.write(node.aliveName, 10);
+  bytes.writeUInt16BE(extra.length, 10 + nameLength);
+  bytes.set(extra, 12 + nameLength);
+  return bytes;
 }

@@ -1,5 +1,5 @@
 import type { IpPort } from "../../config/network-values.js";
-import { canonicalIp, formatIp } from "../../net/ip.js";
+import { canonicalIp, formatIp, isWildcard } from "../../net/ip.js";
 
 /** A socket in /proc/net/tcp or tcp6; addresses are canonical. Columns as in proc(5). */
 interface TcpSocket {
@@ -42,6 +42,15 @@ export function uidAtEnd(tables: readonly string[], local: IpPort, remote: IpPor
   const isHeld = (socket: TcpSocket) =>
     socket.inode > 0 && isSame(socket.local, local) && isSame(socket.remote, remote);
   return sockets.find(isHeld)?.uid;
+}
+
+/** The users of the processes that listen at an address and port of this machine, or at a wildcard that may cover it. */
+export function uidsListeningAt(tables: readonly string[], { address, port }: IpPort): ReadonlySet<number> {
+  const isWanted = (line: string) => line.includes(portText(port));
+  const sockets = tables.flatMap((table) => parseTcpTable(table, isWanted));
+  const isReached = ({ local, isListening, inode }: TcpSocket) =>
+    isListening && inode > 0 && local.port === port && (local.address === address || isWildcard(local.address));
+  return new Set(sockets.filter(isReached).map(({ uid }) => uid));
 }
 
 function isSame(a: IpPort, b: IpPort): boolean {

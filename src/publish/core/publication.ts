@@ -84,7 +84,7 @@ export function publishesToConsul(settings: RegisterSettings): boolean {
 }
 
 /** The instance in the ids of this daemon's entries: `srv-epmd:<instance>:<name>`. */
-export function instanceOf(settings: InstanceSettings, daemon: DaemonIdentity): string {
+export function instanceOf(settings: InstanceSettings, daemon: Pick<DaemonIdentity, "hostName" | "port">): string {
   if (settings.instance !== undefined) return settings.instance;
   if (settings.nomad.shortAllocId !== undefined) return settings.nomad.shortAllocId;
   // Another port tells two daemons of one host apart.

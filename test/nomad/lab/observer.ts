@@ -13,12 +13,20 @@ export interface Difference {
   readonly end: "entry" | "vm" | "none";
 }
 
+/** The answer that had the fewest living nodes. */
+interface Fewest {
+  readonly nodes: number;
+  /** Time of day, as logs have it. */
+  readonly at: string;
+  /** The living nodes that it did not have. */
+  readonly without: readonly string[];
+}
+
 export interface Report {
   readonly looks: number;
   /** The longest time without an answer, in milliseconds. */
   readonly silence: number;
-  /** The lowest number of living nodes in an answer. */
-  readonly fewest: number;
+  readonly fewest: Fewest;
   /** VMs that lived and had been in the catalogue, and were not in it. */
   readonly missing: readonly Difference[];
   /** Entries whose VM did not live, or could not be reached. */
@@ -40,6 +48,8 @@ export interface Observer {
   readonly stop: () => Promise<void>;
 }
 
+const NONE_SEEN: Fewest = { nodes: Number.POSITIVE_INFINITY, at: "", without: [] };
+
 /** Compares all the time what the catalogue has with the VMs that live. */
 export function observe({ look, vms }: ObserverOptions): Observer {
   const cut = new Set<string>();
@@ -47,13 +57,14 @@ export function observe({ look, vms }: ObserverOptions): Observer {
   const names = new Map<string, string>();
   const seen = new Set<string>();
   const open = { missing: new Map<string, number>(), dead: new Map<string, number>() };
-  let found = {
+  const nothing = () => ({
     looks: 0,
     silence: 0,
-    fewest: Number.POSITIVE_INFINITY,
+    fewest: NONE_SEEN,
     missing: [] as Difference[],
     dead: [] as Difference[],
-  };
+  });
+  let found = nothing();
   let lastAnswer = performance.now();
   let stopped = false;
 
@@ -75,7 +86,12 @@ export function observe({ look, vms }: ObserverOptions): Observer {
       if (!lives && !isListed) seen.delete(address);
     }
     found.looks++;
-    found.fewest = Math.min(found.fewest, Array.from(listed).filter((address) => living.has(address)).length);
+    const nodes = Array.from(listed).filter((address) => living.has(address)).length;
+    if (nodes >= found.fewest.nodes) return;
+    const without = Array.from(living).flatMap((address) =>
+      listed.has(address) ? [] : (names.get(address) ?? address),
+    );
+    found.fewest = { nodes, at: new Date().toISOString().slice(11, 23), without };
   };
   const watching = (async () => {
     while (!stopped) {
@@ -98,17 +114,20 @@ export function observe({ look, vms }: ObserverOptions): Observer {
     reachable: (address) => cut.delete(address),
     report: () => {
       const now = performance.now();
+      const living = livingOf(vms(), cut, names);
       const going = (kind: "missing" | "dead") =>
         Array.from(open[kind], ([address, since]): Difference => {
           open[kind].set(address, now);
-          return { node: names.get(address) ?? address, ms: Math.round(now - since), end: "none" };
+          // One that was missing may have ended since the last look.
+          const end = kind === "missing" && !living.has(address) ? "vm" : "none";
+          return { node: names.get(address) ?? address, ms: Math.round(now - since), end };
         });
       const report = {
         ...found,
         missing: [...found.missing, ...going("missing")],
         dead: [...found.dead, ...going("dead")],
       };
-      found = { looks: 0, silence: 0, fewest: Number.POSITIVE_INFINITY, missing: [], dead: [] };
+      found = nothing();
       return report;
     },
     stop: async () => {
@@ -146,5 +165,6 @@ export function expectSteady(report: Report, bounds: Bounds = {}): void {
   };
   expect(report.looks).toBeGreaterThan(0);
   expect(long).toEqual({ missing: [], dead: [] });
-  expect(report.fewest, "living nodes in the catalogue").toBeGreaterThanOrEqual(fewest);
+  const { nodes, at, without } = report.fewest;
+  expect(nodes, `living nodes in the catalogue at ${at}, without ${without.join(", ")}`).toBeGreaterThanOrEqual(fewest);
 }

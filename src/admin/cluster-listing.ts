@@ -1,0 +1,106 @@
+import type { ClusterNode } from "../catalogue/core/instances.js";
+import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
+import type { Config } from "../config/config.js";
+import type { ConsulSide } from "../consul/side.js";
+import { AgentAnswer } from "../consul/transport.js";
+import { ConsulError, describeError, NomadError } from "../errors.js";
+import { qualifiedDomain } from "../names/domains.js";
+import { nodesInCatalogues } from "../nomad/cluster.js";
+import type { NomadSide } from "../nomad/side.js";
+import type { Machine } from "../os/machine.js";
+import type { Cluster, Trouble } from "./core/status.js";
+
+/** For one call of the agent, milliseconds: the page waits no longer for a part of it. */
+const TIMEOUT = 2_000;
+/** How long an answer is used, milliseconds: open pages ask again with every event. */
+const LIFETIME = 1_000;
+
+export interface ListingDeps {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly consul: ConsulSide;
+  readonly nomad: NomadSide;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+type Last = NonNullable<Extract<Cluster, { readonly outcome: "unavailable" }>["last"]>;
+
+export interface Listing {
+  readonly cluster: Cluster;
+  /** The agent that did not answer. */
+  readonly trouble?: Trouble & { readonly of: "consul" | "nomad" };
+}
+
+/** The nodes of the services of `--domain`, as the catalogues list them, and what was listed last. */
+export class ClusterListing {
+  readonly #deps: ListingDeps;
+  #current: { readonly pending: Promise<Listing>; readonly until: number } | undefined;
+  #last: Last | undefined;
+
+  constructor(deps: ListingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Never rejects. */
+  now(): Promise<Listing> {
+    const now = performance.now();
+    if (!this.#current || this.#current.until <= now) {
+      this.#current = { pending: this.#ask(), until: now + LIFETIME };
+    }
+    return this.#current.pending;
+  }
+
+  /** When a catalogue listed the nodes last, milliseconds since the epoch; undefined: it never did. */
+  get listedAt(): number | undefined {
+    return this.#last && Date.parse(this.#last.at);
+  }
+
+  /** The nodes in Consul or Nomad that match. @param pattern `node_*@svc` @throws ConfigError, ConsulError, NomadError, ValueError */
+  async matching(
+    pattern: string,
+  ): Promise<{ readonly catalogue: AskedService["catalogue"]; readonly nodes: readonly ClusterNode[] }> {
+    const { config, machine } = this.#deps;
+    const asked = serviceOfPattern(pattern, config, machine.names);
+    return { catalogue: asked.catalogue, nodes: await this.#list([asked]) };
+  }
+
+  async #ask(): Promise<Listing> {
+    const { domain, consulDomain } = this.#deps.config;
+    const known = domain.filter((rule) => readService(qualifiedDomain(rule.domain, consulDomain), consulDomain));
+    if (known.length === 0) {
+      return { cluster: { outcome: "none", reason: `no --domain is a service under ${consulDomain}` } };
+    }
+    const services = servicesOfDomains({ domain: known, consulDomain });
+    const patterns = services.map(({ glob, host }) => `${glob.pattern}@${host}`);
+    try {
+      const nodes = await this.#list(services);
+      this.#last = { at: new Date(this.#deps.now()).toISOString(), patterns, nodes };
+      return { cluster: { outcome: "listed", patterns, nodes } };
+    } catch (error) {
+      const trouble = troubleOf(error);
+      const code = error instanceof ConsulError || error instanceof NomadError ? { code: error.code } : undefined;
+      const last = this.#last && { last: this.#last };
+      return {
+        cluster: { outcome: "unavailable", cause: describeError(error), ...code, ...last },
+        ...(trouble && { trouble }),
+      };
+    }
+  }
+
+  async #list(services: readonly AskedService[]): Promise<ClusterNode[]> {
+    const { config, consul, nomad, now } = this.#deps;
+    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: TIMEOUT, now: now() };
+    return nodesInCatalogues(services, deps);
+  }
+}
+
+/** Undefined for a refusal, which is an answer. */
+function troubleOf(error: unknown): Listing["trouble"] {
+  const reason = describeError(error);
+  if (error instanceof NomadError && error.code === "NOMAD_UNAVAILABLE") {
+    return { of: "nomad", code: "NOMAD_SILENT", reason };
+  }
+  if (!(error instanceof ConsulError) || error.code !== "CONSUL_UNAVAILABLE") return undefined;
+  return { of: "consul", code: error.cause instanceof AgentAnswer ? "CONSUL_ERRORS" : "CONSUL_SILENT", reason };
+}

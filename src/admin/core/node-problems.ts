@@ -1,0 +1,117 @@
+import { listed } from "../../text.js";
+import { listedNodes } from "./cluster-picture.js";
+import { are, asSentence, type Facts, grouped, MOST_NAMED, type Rule } from "./rule.js";
+import type { LocalNode } from "./status.js";
+import { namesakesIn } from "./twice.js";
+
+/** How the nodes here, and those of the cluster, stand in the catalogue. */
+export const NODE_RULES: readonly Rule[] = [
+  {
+    code: "NODE_TWICE",
+    level: "error",
+    find: (facts) =>
+      twice(facts).map(({ node, places }) => ({
+        sentence: `Two nodes are called ${node}, at ${listed(places, MOST_NAMED)}: who dials that name reaches either.`,
+        advice:
+          "Stop one of them or give it another name, for two nodes of one name cannot be in one cluster. During a rolling update this may be so for a moment. Where nobody has started a second one, one of them is an impostor: --register-uid says who may register here.",
+        nodes: [node],
+      })),
+  },
+  {
+    code: "NODE_NOT_IN_CONSUL",
+    level: "error",
+    explains: ["published"],
+    find: ({ status }) => ofPublication(status.nodes, "not-in-consul", "Consul", adviceForConsul),
+  },
+  {
+    code: "NODE_NOT_IN_NOMAD",
+    level: "error",
+    explains: ["entry"],
+    find: ({ status }) =>
+      ofPublication(
+        status.nodes,
+        "not-in-nomad",
+        "Nomad's catalogue",
+        ({ advice }) => advice ?? "see the service block of the group in the job file",
+      ),
+  },
+  {
+    code: "NODE_CRITICAL",
+    level: "warning",
+    find: (facts) => {
+      if (facts.status.cluster.outcome !== "listed") return [];
+      const nodes = facts.status.cluster.nodes;
+      // An old instance that is about to be removed does no harm beside one that is well.
+      const well = new Set(nodes.flatMap(({ node, health }) => (health === "critical" ? [] : node.toLowerCase())));
+      const sick = nodes.filter(({ node, health }) => health === "critical" && !well.has(node.toLowerCase()));
+      const names = Array.from(new Set(sick.map(({ node }) => node)));
+      if (names.length === 0) return [];
+      const machines = Array.from(new Set(sick.map(({ machine }) => machine)));
+      return [
+        {
+          sentence: `${are(names, listed(names, MOST_NAMED))} critical in Consul, so nobody finds ${names.length === 1 ? "it" : "them"}.`,
+          advice: `If ${names.length === 1 ? "its VM" : "the VMs"} should run, see on ${listed(machines, MOST_NAMED)} whether VM and srv-epmd run there, and what their logs say. Consul removes an entry that stays critical (--deregister-after).`,
+          nodes: names,
+        },
+      ];
+    },
+  },
+];
+
+interface Twice {
+  readonly node: string;
+  readonly places: readonly string[];
+}
+
+/** By what the catalogue lists, and of nodes here by what the publication has seen. */
+function twice({ status }: Facts): Twice[] {
+  const nodes = listedNodes(status);
+  const listedTwice = Array.from(namesakesIn(nodes), ([key, places]): Twice => {
+    return { node: nodes.find(({ node }) => node.toLowerCase() === key)?.node ?? key, places };
+  });
+  const isTold = (name: string) => listedTwice.some(({ node }) => node.slice(0, node.indexOf("@")) === name);
+  const seen = status.nodes.flatMap(({ name, elsewhere = [] }): Twice[] =>
+    elsewhere.length === 0 || isTold(name) ? [] : [{ node: name, places: ["this machine", ...elsewhere] }],
+  );
+  return [...listedTwice, ...seen];
+}
+
+/** One problem for the nodes of each reason. @param adviceOf without a full stop, lower case */
+function ofPublication(
+  nodes: readonly LocalNode[],
+  publication: LocalNode["publication"],
+  place: string,
+  adviceOf: (node: LocalNode) => string,
+) {
+  const missing = nodes.filter((node) => node.publication === publication);
+  return grouped(missing, ({ reason, code }) => `${code} ${reason}`).map((group) => {
+    const [first] = group;
+    const names = group.map(({ name }) => name);
+    const why = first.reason === undefined ? "" : `: ${first.reason}`;
+    const advice = adviceOf(first);
+    return {
+      sentence: `${are(names, listed(names, MOST_NAMED))} alive here and not in ${place}, so VMs on other machines do not find ${names.length === 1 ? "it" : "them"}${why}.`,
+      advice: asSentence(advice),
+      nodes: names,
+    };
+  });
+}
+
+const CONSUL_ADVICE: Readonly<Record<string, string>> = {
+  CONSUL_FORBIDDEN:
+    'give the token of srv-epmd the policy service "<service>" { policy = "write" } for the service of --domain, or another token (--consul-token-file)',
+  CONSUL_REJECTED:
+    "give what Consul names in its answer another value: name, tags and meta come from --service, --tag and --node-host",
+  CONSUL_UNAVAILABLE: "see what the log of the Consul agent says; srv-epmd tries again by itself",
+  CONSUL_UNKNOWN:
+    "see why the Consul agent forgets what it is given: its log says when it was restarted, and its data_dir must stay",
+};
+
+/** A node that no call was refused for is kept out by its name, its port or a check, which the reason names. */
+function adviceForConsul({ advice, code = "" }: LocalNode): string {
+  return (
+    advice ??
+    CONSUL_ADVICE[code] ??
+    "mend what the reason names: a check by the program that it checks, maintenance by consul maint -disable, a name or a port at the VM"
+  );
+}

@@ -1,0 +1,297 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { PROBLEM_CODES, problemsOf, RULES } from "../../src/admin/core/problems.js";
+import type { ReadyCheck, Status } from "../../src/admin/core/status.js";
+import type { LookUp } from "../../src/daemon/core/observations.js";
+import { NOT_FOUND_CODES, UNAVAILABLE_CODES } from "../../src/resolve/core/resolution.js";
+import {
+  busyStatus,
+  clusterNode,
+  emptyStatus,
+  failedLookUp,
+  healthyStatus,
+  localNode,
+  lookUp,
+  NOW,
+  troubledStatus,
+  worstStatus,
+} from "../support/status.js";
+
+const codes = ({ problems }: Pick<Status, "problems">) => problems.map(({ code }) => code);
+const told = (own: Partial<Status>) => emptyStatus(own).problems;
+const asked = (...lookUps: LookUp[]) => told({ lookUps });
+const listed = (...nodes: ReturnType<typeof clusterNode>[]): Partial<Status> => ({
+  cluster: { outcome: "listed", patterns: ["*@svc.service.consul"], nodes },
+});
+const failed = (name: ReadyCheck["name"], reason?: string): Partial<Status> => ({
+  readiness: { ready: false, checks: [{ name, ok: false, ...(reason !== undefined && { reason }) }] },
+});
+
+test("nothing is wrong where nothing is", () => {
+  expect(codes(emptyStatus())).toEqual([]);
+  expect(codes(healthyStatus())).toEqual([]);
+});
+
+test("each problem has a code that the manual has too, and says what is wrong and what to do in sentences", () => {
+  const manual = readFileSync(new URL("../../src/help/status.md", import.meta.url), "utf8");
+  const rows = Array.from(manual.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, code]) => code);
+  expect(rows).toEqual(PROBLEM_CODES);
+  const consul = ["CONSUL_FILE", "CONSUL_LOGIN", "CONSUL_ERRORS"].map((code) =>
+    emptyStatus({ consul: { ...emptyStatus().consul, answers: false, trouble: { code, reason: "it says so" } } }),
+  );
+  const others = [
+    ...[failed("consul", "not asked yet"), { ...failed("nomad"), nomad: silentNomad }],
+    { cluster: { outcome: "unavailable", cause: "Permission denied", code: "CONSUL_FORBIDDEN" } as const },
+    { lookUps: [failedLookUp("unreachable", "no port is free", { way: "gateway" })] },
+  ].map(emptyStatus);
+  const all = [worstStatus(), troubledStatus(), ...consul, ...others].flatMap(({ problems }) => problems);
+  expect(new Set(all.map(({ code }) => code))).toEqual(new Set(PROBLEM_CODES.filter((code) => code !== "NOT_READY")));
+  for (const { sentence, advice } of all) {
+    for (const text of [sentence, advice]) {
+      expect(text).toMatch(/^[A-Za-z0-9].*[^.]\.$/s);
+      expect(text).not.toMatch(/undefined|null|NaN|\[object| {2}/);
+    }
+  }
+});
+
+const silentNomad = {
+  url: "http://127.0.0.1:4646",
+  answers: false,
+  trouble: { code: "NOMAD_SILENT", reason: "Nomad does not tell what its catalogue has: ECONNREFUSED" },
+};
+
+test("errors come before warnings", () => {
+  const levels = worstStatus().problems.map(({ level }) => level);
+  expect(levels).toContain("error");
+  expect(levels).toContain("warning");
+  expect(levels).toEqual(levels.toSorted());
+});
+
+describe("readiness", () => {
+  const names: ReadyCheck["name"][] = ["stopping", "gateway", "node", "consul", "published", "nomad", "entry"];
+
+  test.each(names)("is not lost by %s without a problem, whatever else is known", (name) => {
+    const [first, ...more] = told(failed(name, "because"));
+    expect(first?.code).toBeDefined();
+    expect(more).toEqual([]);
+  });
+
+  test("the same reason is not told twice", () => {
+    const reason = "Permission denied";
+    const node = localNode({ publication: "not-in-consul", reason, code: "CONSUL_FORBIDDEN", serviceIds: [] });
+    const found = told({ ...failed("published", `not in Consul's DNS: node_a (${reason})`), nodes: [node] });
+    expect(codes({ problems: found })).toEqual(["NODE_NOT_IN_CONSUL"]);
+    expect(found[0]).toMatchObject({
+      level: "error",
+      nodes: ["node_a"],
+      advice: expect.stringContaining('policy = "write"'),
+    });
+  });
+
+  test("a port other than 4369 is named where the VM must know it", () => {
+    const epmd = { port: 4370, addresses: ["127.0.0.1:4370"] };
+    expect(told({ ...failed("node", "no node"), epmd })[0]?.advice).toContain("ERL_EPMD_PORT=4370");
+    expect(told(failed("node", "no node"))[0]?.advice).not.toContain("ERL_EPMD_PORT");
+  });
+});
+
+describe("a silent agent", () => {
+  test("is one problem, not four: nodes, cluster, catalogue and look-ups follow from it", () => {
+    const status = troubledStatus({
+      followed: [{ catalogue: "consul", service: "svc", state: "behind", instances: 3, brokenSeconds: 75 }],
+      lookUps: [failedLookUp("unavailable", "no name server answers"), lookUp({ node: "old@svc", stale: true })],
+    });
+    expect(codes(status)).toEqual(["CONSUL_SILENT"]);
+    expect(status.problems[0]?.sentence).toContain("connect ECONNREFUSED 127.0.0.1:8500");
+  });
+
+  test("hides nothing that has another cause", () => {
+    const nodes = [localNode({ elsewhere: ["10.0.0.9:20002 on box2"] })];
+    const lookUps = [failedLookUp("not-found", "no such node", { node: "x@svc", code: "SRV_NXDOMAIN" })];
+    expect(codes(troubledStatus({ nodes, lookUps, cluster: { outcome: "unavailable", cause: "no" } }))).toEqual([
+      "CONSUL_SILENT",
+      "NODE_TWICE",
+      "NOT_FOUND_LATELY",
+    ]);
+  });
+
+  test("of Nomad is Nomad's", () => {
+    const found = told({ nomad: silentNomad, ...failed("nomad", silentNomad.trouble.reason) });
+    expect(codes({ problems: found })).toEqual(["NOMAD_SILENT"]);
+  });
+
+  test("a refusal to list the nodes is no silence: it says which right is missing", () => {
+    const refused = { outcome: "unavailable", cause: "Permission denied", code: "CONSUL_FORBIDDEN" } as const;
+    expect(told({ cluster: refused })).toMatchObject([
+      { code: "CLUSTER_UNKNOWN", advice: expect.stringContaining("node_prefix") },
+    ]);
+  });
+});
+
+describe("two nodes of one name", () => {
+  const twin = clusterNode({ address: "10.1.2.9", instance: "box9", machine: "box9" });
+
+  test("are told with both places", () => {
+    expect(told(listed(clusterNode(), twin))).toMatchObject([
+      {
+        ...{ code: "NODE_TWICE", level: "error", nodes: ["node_a@svc.service.consul"] },
+        sentence: expect.stringContaining("at 10.1.2.3:43183 on box1, 10.1.2.9:43183 on box9:"),
+      },
+    ]);
+  });
+
+  test("also where the case differs, and where Consul is silent now", () => {
+    const other = { ...twin, node: "NODE_A@svc.service.consul" };
+    expect(codes({ problems: told(listed(clusterNode(), other)) })).toEqual(["NODE_TWICE"]);
+    const last = { at: new Date(NOW - 12_000).toISOString(), patterns: ["*@svc"], nodes: [clusterNode(), twin] };
+    const cluster = { outcome: "unavailable", cause: "no", code: "CONSUL_UNAVAILABLE", last } as const;
+    expect(codes(troubledStatus({ cluster, lookUps: [] }))).toEqual(["CONSUL_SILENT", "NODE_TWICE"]);
+  });
+
+  test.each([
+    ["entries for two IP versions", clusterNode({ address: "fd00::3" })],
+    ["an entry of Nomad for the same place", clusterNode({ instance: "_nomad-task-1", machine: "box1" })],
+    ["one that DNS leaves out", { ...twin, health: "critical" as const }],
+    ["a node of another host part", { ...twin, node: "node_a@other.service.consul" }],
+  ])("are not %s", (_, other) => {
+    expect(told(listed(clusterNode(), other))).toEqual([]);
+  });
+
+  test("are told once where the publication has seen them too", () => {
+    const nodes = [localNode({ elsewhere: ["10.1.2.9:43183 on box9"] })];
+    expect(codes({ problems: told({ nodes, ...listed(clusterNode(), twin) }) })).toEqual(["NODE_TWICE"]);
+  });
+});
+
+describe("nodes that nobody finds", () => {
+  test("are one problem for each reason", () => {
+    const node = (name: string, reason: string) =>
+      localNode({ name, reason, publication: "not-in-consul", serviceIds: [] });
+    const nodes = [node("a", "no port"), node("b", "maintenance"), node("c", "no port")];
+    expect(told({ nodes }).map(({ nodes }) => nodes)).toEqual([["a", "c"], ["b"]]);
+    const many = Array.from({ length: 9 }, (_, index) => node(`n${index}`, "no port"));
+    expect(told({ nodes: many })[0]?.sentence).toContain("n0, n1, n2, n3, and 5 more are alive here");
+  });
+
+  test("that registered a moment ago, or are not meant to be found, are none", () => {
+    const nodes = (["pending", "local", "off", "in-consul", "in-nomad"] as const).map((publication) =>
+      localNode({ name: publication, publication }),
+    );
+    expect(told({ nodes })).toEqual([]);
+  });
+
+  test("critical ones are told, unless another instance of the name is well", () => {
+    const critical = clusterNode({ node: "b@svc", health: "critical", instance: "old", address: "10.0.0.8" });
+    expect(told(listed(clusterNode(), critical))).toMatchObject([{ code: "NODE_CRITICAL", nodes: ["b@svc"] }]);
+    expect(told(listed(critical, clusterNode({ node: "b@svc", instance: "new" })))).toEqual([]);
+  });
+});
+
+describe("look-ups", () => {
+  const missed = (own: Partial<LookUp> = {}) =>
+    failedLookUp("not-found", "no SRV record", { node: "x@svc.service.consul", code: "SRV_NXDOMAIN", ...own });
+
+  test("a node that was asked for and not found is told with the time, for ten minutes", () => {
+    expect(asked(missed())).toMatchObject([
+      { code: "NOT_FOUND_LATELY", level: "warning", nodes: ["x@svc.service.consul"], at: NOW - 12_000 },
+    ]);
+    expect(asked(missed({ at: NOW - 599_000 }))).toHaveLength(1);
+    expect(asked(missed({ at: NOW - 601_000 }))).toEqual([]);
+  });
+
+  test("one that was found afterwards is not, and one that was found before is", () => {
+    const found = lookUp({ node: "x@svc.service.consul" });
+    expect(asked(found, missed())).toEqual([]);
+    expect(codes({ problems: asked(missed(), found) })).toEqual(["NOT_FOUND_LATELY"]);
+  });
+
+  test("one that has come since then is not", () => {
+    const lookUps = [missed({ at: NOW - 60_000 })];
+    const node = (age: number) => clusterNode({ node: "x@svc.service.consul", age });
+    expect(told({ lookUps, ...listed(node(30)) })).toEqual([]);
+    expect(codes({ problems: told({ lookUps, ...listed(node(90)) }) })).toEqual(["NOT_FOUND_LATELY"]);
+    const here = { nodes: [localNode({ name: "x" })], domains: ["svc.service.consul"] };
+    expect(told({ lookUps, ...here })).toEqual([]);
+    expect(told({ lookUps, ...here, domains: [] })).toHaveLength(1);
+  });
+
+  test("one problem for each reason, whatever strangers ask for", () => {
+    const lookUps = Array.from({ length: 300 }, (_, index) => missed({ node: `x${index}@svc`, here: false }));
+    const found = asked(...lookUps, missed({ node: "y@svc", code: "NAME_NO_SOURCE" }));
+    expect(found.map(({ nodes }) => nodes.length)).toEqual([300, 1]);
+    expect(found[0]?.sentence.length).toBeLessThan(200);
+  });
+
+  test("a VM without the module that dials the wrong address is told, and where it is", () => {
+    const unreached = (own: Partial<LookUp>) =>
+      failedLookUp("unreachable", "the node is at 10.0.0.9:20002, but this client would dial 127.0.0.1", {
+        ...{ way: "host", node: "node_b" },
+        ...own,
+      });
+    const found = asked(unreached({}), unreached({ here: false, asker: "10.0.0.7", node: "node_c" }));
+    expect(found.map(({ code, nodes }) => [code, nodes])).toEqual([
+      ["VM_WITHOUT_MODULE", ["node_b"]],
+      ["VM_WITHOUT_MODULE", ["node_c"]],
+    ]);
+    expect(found[0]?.sentence).toMatch(/^A VM here asks by the name alone/);
+    expect(found[1]?.sentence).toMatch(/^VMs on 10\.0\.0\.7 ask by the name alone/);
+  });
+
+  test("at the gateway it is the relay, and not the module", () => {
+    const failedRelay = failedLookUp("unreachable", "no port of 61000-64999 is free", { way: "gateway" });
+    expect(codes({ problems: asked(failedRelay) })).toEqual(["RELAY_FAILED"]);
+    const silent = { ...failed("gateway", "the relay process does not answer"), lookUps: [failedRelay] };
+    expect(codes({ problems: told(silent) })).toEqual(["RELAY_SILENT"]);
+  });
+
+  test("without an answer are told with the reason of the last one", () => {
+    const silent = (node: string, at: number) =>
+      failedLookUp("unavailable", `no name server answers for ${node}`, { node, at, code: "DNS_TIMEOUT" });
+    expect(asked(silent("a@x.example", NOW - 1), silent("b@x.example", NOW - 2))).toMatchObject([
+      {
+        ...{ code: "LOOK_UP_FAILED", level: "error", nodes: ["a@x.example", "b@x.example"], at: NOW - 1 },
+        sentence: "Look-ups of a@x.example, b@x.example had no answer lately: no name server answers for a@x.example.",
+        advice: expect.stringContaining("srv-epmd resolve a@x.example --trace"),
+      },
+    ]);
+  });
+
+  test("that were refused tell of the asker, and are no problem", () => {
+    expect(asked(failedLookUp("refused", "a stranger", { here: false }))).toEqual([]);
+  });
+
+  test("no command to copy has a name in it that a shell would take for more than a name", () => {
+    for (const node of ["a;reboot@svc", "$(reboot)@svc", "-x@svc", "a b@svc", "a`b`@svc", "a'@svc", "a\nb@svc"]) {
+      const found = asked(
+        missed({ node }),
+        missed({ node, code: "DNS_TIMEOUT" }),
+        lookUp({ node: `${node}.x`, stale: true }),
+      );
+      expect(found.length).toBeGreaterThan(0);
+      for (const { advice, nodes } of found) {
+        expect(advice).not.toContain(node);
+        expect(nodes[0]).toContain(node);
+      }
+    }
+  });
+
+  test.each([...NOT_FOUND_CODES, ...UNAVAILABLE_CODES, "", "constructor", undefined])(
+    "whatever the code is, something is to be done: %s",
+    (code) => {
+      const [found] = asked(missed({ code }));
+      expect(found?.advice).toMatch(/^[A-Za-z].+\.$/);
+    },
+  );
+});
+
+test("a rule says something only of its own kind: busy daemons have the problems that they have", () => {
+  expect(codes(busyStatus())).toEqual([
+    "NODE_NOT_IN_CONSUL",
+    "VM_WITHOUT_MODULE",
+    "NODE_CRITICAL",
+    "NOT_FOUND_LATELY",
+    "OLD_ANSWERS",
+  ]);
+  expect(new Set(RULES.map(({ code }) => code)).size).toBe(RULES.length);
+  expect(problemsOf({ status: emptyStatus(), lookUps: [], now: NOW })).toEqual([]);
+});

@@ -22,7 +22,7 @@ test("ping tells way, endpoint and time of each try, and sums up", async () => {
   const { code, stdout, stderr } = await runCommand(ping(port, "--count", "2"));
   expect([code, stderr]).toEqual([0, ""]);
   const [first, second, head, count, times, end] = stdout.split("\n");
-  const line = `127\\.0\\.0\\.1:${port} by static, IPv4, [0-9.]+ ms: is a@127\\.0\\.0\\.1 \\(.*OTP 25 or newer, published, creation 7\\)`;
+  const line = `127\\.0\\.0\\.1:${port} by static, IPv4, [0-9.]+ ms: is a@127\\.0\\.0\\.1 \\(.*OTP 25, 26 or 27, published, creation 7\\)`;
   expect(first).toMatch(new RegExp(`^1: ${line}$`));
   expect(second).toMatch(new RegExp(`^2: ${line}$`));
   expect(head).toBe(`--- ${NODE} ---`);

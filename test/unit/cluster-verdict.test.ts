@@ -11,7 +11,7 @@ type Answer = Extract<Probe, { result: "node" | "other-node" }>;
 
 const nodeProbe = (name: string, more: Partial<Answer> = {}): Answer =>
   ({
-    ...{ result: "node", name, version: 6, creation: 7, hidden: false, flags: OTP25, release: "OTP 25 or newer" },
+    ...{ result: "node", name, version: 6, creation: 7, hidden: false, flags: OTP25, release: "OTP 25, 26 or 27" },
     ...{ status: "ok", elapsedMs: 1, ...more },
   }) as Answer;
 

@@ -84,7 +84,8 @@ export class Catalogue {
     const { service } = entry;
     const caughtUp = service.catchUp(limit);
     if (caughtUp) return caughtUp.then(() => service.view);
-    if (service.view) return service.view;
+    const { view } = service;
+    if (view) return view;
     const remaining = Math.min(limit, service.beganAt + this.#timings.firstAnswer - this.#now());
     if (!this.#isPrompt || service.isBroken || remaining <= 0) return undefined;
     return service.outcome(remaining).then((isOver) => {

@@ -106,8 +106,7 @@ export class FollowedService {
     const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
     const refused = this.#refusedSince(now - this.#deps.timings.refusal);
     const age = now - this.#answeredAt;
-    const isPaused = this.#follower.isPaused && age > this.#deps.timings.catchUp;
-    return { instances: this.#instances, refused, age, state, broken, isPaused };
+    return { instances: this.#instances, refused, age, state, broken, isPaused: this.#isPaused };
   }
 
   get isBroken(): boolean {
@@ -139,13 +138,17 @@ export class FollowedService {
    * given one. Undefined when there is no pause. @param limit milliseconds
    */
   catchUp(limit: number): Promise<void> | undefined {
-    if (!this.#catchingUp && this.view?.isPaused) {
+    if (!this.#catchingUp && this.#isPaused) {
       this.#follower.resume();
       this.#catchingUp = this.outcome(Math.min(limit, this.#deps.timings.catchUp)).then(() => {
         this.#catchingUp = undefined;
       });
     }
     return this.#catchingUp;
+  }
+
+  get #isPaused(): boolean {
+    return this.#follower.isPaused && this.#deps.now() - this.#answeredAt > this.#deps.timings.catchUp;
   }
 
   /** Ends the pause before a retry. */
@@ -188,7 +191,7 @@ export class FollowedService {
     await closed;
   }
 
-  /** Of a server that knows no leader a list is used only where nothing is known yet. @throws otherwise */
+  /** A list from a server that knows no leader is used only while nothing else is known. @throws where it is not used */
   #refuseUnlessNew(instances: readonly ServiceInstance[]): void {
     if (this.#instances === undefined && instances.length > 0) return;
     const { title } = this.#deps.backend;

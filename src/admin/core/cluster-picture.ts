@@ -1,7 +1,7 @@
 import { type ClusterNode, compare } from "../../catalogue/core/instances.js";
+import { twiceNamed } from "../../catalogue/core/twice.js";
 import { hostPort } from "../../net/ip.js";
 import type { LocalNode, Status } from "./status.js";
-import { namesakesIn } from "./twice.js";
 
 /**
  * How a node stands in the catalogue: its health there, or, of a node that is alive here and not listed, `pending` (it has
@@ -52,7 +52,7 @@ type PictureInput = Pick<Status, "hostName" | "instance" | "nodes" | "cluster" |
 export function clusterPicture(status: PictureInput): ClusterPicture {
   const { hostName, nodes, relays } = status;
   const listed = listedNodes(status);
-  const twice = namesakesIn(listed);
+  const twice = new Set(twiceNamed(listed).map(({ node }) => node.toLowerCase()));
   const isTwice = (node: string) => twice.has(node.toLowerCase());
   const alive = new Map(nodes.map((local) => [local.name, local]));
   const pairs = listed.map((entry) => {
@@ -99,7 +99,7 @@ export function listedNodes({ cluster }: Pick<Status, "cluster">): readonly Clus
   return (cluster.outcome === "unavailable" && cluster.last?.nodes) || [];
 }
 
-function aliveNameOf(node: string): string {
+export function aliveNameOf(node: string): string {
   return node.slice(0, Math.max(0, node.indexOf("@")));
 }
 

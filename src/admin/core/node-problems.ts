@@ -1,8 +1,8 @@
+import { placeWords, twiceNamed } from "../../catalogue/core/twice.js";
 import { listed } from "../../text.js";
-import { listedNodes } from "./cluster-picture.js";
+import { aliveNameOf, listedNodes } from "./cluster-picture.js";
 import { are, asSentence, type Facts, grouped, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
-import { namesakesIn } from "./twice.js";
 
 /** How the nodes here, and those of the cluster, stand in the catalogue. */
 export const NODE_RULES: readonly Rule[] = [
@@ -65,11 +65,10 @@ interface Twice {
 
 /** By what the catalogue lists, and of nodes here by what the publication has seen. */
 function twice({ status }: Facts): Twice[] {
-  const nodes = listedNodes(status);
-  const listedTwice = Array.from(namesakesIn(nodes), ([key, places]): Twice => {
-    return { node: nodes.find(({ node }) => node.toLowerCase() === key)?.node ?? key, places };
+  const listedTwice = twiceNamed(listedNodes(status)).map(({ node, entries }): Twice => {
+    return { node, places: entries.map(placeWords) };
   });
-  const isTold = (name: string) => listedTwice.some(({ node }) => node.slice(0, node.indexOf("@")) === name);
+  const isTold = (name: string) => listedTwice.some(({ node }) => aliveNameOf(node) === name);
   const seen = status.nodes.flatMap(({ name, elsewhere = [] }): Twice[] =>
     elsewhere.length === 0 || isTold(name) ? [] : [{ node: name, places: ["this machine", ...elsewhere] }],
   );

@@ -129,8 +129,8 @@ async function hasListener(port: number): Promise<boolean> {
 }
 
 /**
- * Any user may listen at the port of a daemon that serves no HTTP. He is not the EPMD of this machine, unless he has its
- * port too. True where it cannot be known: the system has no tables, or both ports lead into a container.
+ * Any user may listen on the HTTP port of a daemon that serves none, so an answer counts only where the same user has the
+ * EPMD port. True where that cannot be known: the system has no tables, or both ports lead into a container.
  */
 async function isOfOneUser(at: IpPort, epmdPort: number): Promise<boolean> {
   // VMs register at 127.0.0.1, or with inet6_tcp at ::1.

@@ -1,16 +1,12 @@
-import type { ClusterNode } from "../catalogue/core/instances.js";
 import { serviceOfPattern } from "../catalogue/core/matching.js";
-import { ConsulSide } from "../consul/side.js";
 import type { NamedMember } from "../doctor/cluster.js";
 import { ConfigError, ConsulError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { isNamePattern } from "../names/node-name.js";
-import { nodesInCatalogues } from "../nomad/cluster.js";
-import { NomadSide } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { type CommandContext, complain } from "./io.js";
-import { matchingNames } from "./names.js";
+import { listInCatalogues, matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
 
 /** Nodes that are looked at: each has its connections and a row of the matrix. */
@@ -62,18 +58,14 @@ async function matching(pattern: string, { config, io, log }: Context): Promise<
   };
   const service = serviceIn(pattern, config);
   if (!service) return inEpmd();
-  const [consul, nomad] = [new ConsulSide(config, log), new NomadSide(config, log)];
   try {
-    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: config.timeout, now: Date.now() };
-    return (await nodesInCatalogues([service], deps)).map(({ node, health }: ClusterNode) => ({ node, health }));
+    return (await listInCatalogues([service], { config, log })).map(({ node, health }) => ({ node, health }));
   } catch (error) {
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const names = await inEpmd().catch(() => undefined);
     if (!names) throw error;
     complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
     return names;
-  } finally {
-    await Promise.all([consul.close(), nomad.close()]);
   }
 }
 

@@ -1,23 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
 import { composeForLookUps } from "../resolve/compose.js";
-import { printable } from "../text.js";
 import { clusterMembers } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
-import {
-  type CommandContext,
-  complain,
-  EXIT,
-  type ExitCode,
-  type Io,
-  type Line,
-  painter,
-  wrap,
-  writeJson,
-} from "./io.js";
+import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
 import { createProbe } from "./probing.js";
-import { onStopSignal } from "./supervisor.js";
+import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds: of 200 nodes some may be gone, and the verdict is to come within seconds. */
 const PROBE_TIMEOUT = 2_000;
@@ -47,25 +35,13 @@ function exitCodeOf({ verdict }: ClusterExamination): ExitCode {
   return verdict.isWell ? EXIT.done : EXIT.notFound;
 }
 
-/** Lines as wide as the terminal. */
-function painted(lines: readonly Line[], io: Io): string[] {
-  const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
-  const paint = painter(io);
-  return lines.flatMap(({ text, tone }) => wrap(printable(text), width).map((part) => paint({ text: part, tone })));
-}
-
 /** Shows the verdict in place on a terminal, else each time it changes, until a signal; the last one decides the exit code. */
 async function watchCluster(
   look: () => Promise<ClusterExamination>,
   stop: AbortController,
   { config, io, log }: CommandContext,
 ): Promise<ExitCode> {
-  const { stopped, settle } = onStopSignal(io, log, () => stop.abort());
-  void stopped.then(() => stop.abort());
-  io.unread?.addEventListener("abort", () => stop.abort());
-  const ended = new Promise<undefined>((resolve) => {
-    stop.signal.addEventListener("abort", () => resolve(undefined));
-  });
+  const { unlessStopped, pause, settle } = untilStopped(stop, io, log);
   let code: ExitCode = EXIT.unavailable;
   let before = "";
   let height = 0;
@@ -89,13 +65,12 @@ async function watchCluster(
   };
   while (!stop.signal.aborted) {
     const startedAt = performance.now();
-    const seen = await Promise.race([lookAgain(look, io), ended]);
+    const seen = await unlessStopped(lookAgain(look, io));
     if (seen) {
       show(seen);
       code = exitCodeOf(seen);
     }
-    const rest = INTERVAL - (performance.now() - startedAt);
-    await sleep(Math.max(0, rest), undefined, { signal: stop.signal }).catch(() => undefined);
+    await pause(startedAt + INTERVAL);
   }
   await settle();
   return code;

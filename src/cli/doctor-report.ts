@@ -11,8 +11,7 @@ import {
 } from "../doctor/core/verdict.js";
 import { PEER_COOKIE } from "../doctor/peer-cookie.js";
 import { PEER_LINK } from "../doctor/peer-link.js";
-import { printable } from "../text.js";
-import { type Io, type Line, painter, type Tone, wrap, writeJson } from "./io.js";
+import { type Io, type Line, painted, type Tone, writeJson } from "./io.js";
 
 export interface DoctorReport {
   /** In the order of the checks, as each is done. */
@@ -63,13 +62,8 @@ function jsonOf(told: Told, all: readonly FoundProblem[]): object {
 
 /** The verdict. @param all a line for each check before it; neighbours that are skipped for the same reason share one */
 export function plainReport(io: Io, all: boolean): DoctorReport {
-  const paint = painter(io);
-  const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
   const write = (lines: readonly Line[]) => {
-    const wrapped = lines.flatMap(({ text, tone }) =>
-      wrap(printable(text), width).map((part) => paint({ text: part, tone })),
-    );
-    if (wrapped.length > 0) io.stdout(`${wrapped.join("\n")}\n`);
+    if (lines.length > 0) io.stdout(`${painted(lines, io).join("\n")}\n`);
   };
   let skipped: Told[] = [];
   const writeSkipped = () => {

@@ -106,3 +106,10 @@ export function wrap(text: string, columns: number): string[] {
   }
   return [...lines, line].map((part, index) => `${index === 0 ? text.slice(0, indent) : " ".repeat(indent)}${part}`);
 }
+
+/** Lines no wider than the terminal, in colour there. */
+export function painted(lines: readonly Line[], io: Pick<Io, "env" | "stdoutIsTerminal" | "columns">): string[] {
+  const width = io.stdoutIsTerminal ? io.columns : Number.POSITIVE_INFINITY;
+  const paint = painter(io);
+  return lines.flatMap(({ text, tone }) => wrap(printable(text), width).map((part) => paint({ text: part, tone })));
+}

@@ -90,25 +90,33 @@ async function clusterNames({ config, operands, io, log }: CommandContext): Prom
   }
   const { timeout } = config;
   const { services, zones } = askedOf(config);
+  const candidates = epmdCandidates(undefined, config.port);
+  const zoneDeps = {
+    list: (pattern: string) => matchingNames(candidates, pattern, timeout),
+    ...{ timeout, machine: thisMachine().hostName },
+  };
+  const [listed, own] = await Promise.all([listInCatalogues(services, { config, log }), nodesInZones(zones, zoneDeps)]);
+  const nodes = [...listed, ...own];
+  const twice = twiceNamed(nodes);
+  if (config.json) {
+    const named = twice.length > 0 && { twice: twice.map(nameOf) };
+    writeJson(io, { ...askedUrls(services, config), nodes, ...named });
+  } else {
+    const lines = [heading(nodes, services, zones), ...table(nodes), ...twiceLines(twice)];
+    io.stdout(`${lines.map(painter(io)).join("\n")}\n`);
+  }
+  return EXIT.done;
+}
+
+/** The nodes of services, each asked once of its catalogue. @throws ConsulError, NomadError */
+export async function listInCatalogues(
+  services: readonly AskedService[],
+  { config, log }: Pick<CommandContext, "config" | "log">,
+): Promise<ClusterNode[]> {
   const [consul, nomad] = [new ConsulSide(config, log), new NomadSide(config, log)];
   try {
-    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout, now: Date.now() };
-    const candidates = epmdCandidates(undefined, config.port);
-    const zoneDeps = {
-      list: (pattern: string) => matchingNames(candidates, pattern, timeout),
-      ...{ timeout, machine: thisMachine().hostName },
-    };
-    const [listed, own] = await Promise.all([nodesInCatalogues(services, deps), nodesInZones(zones, zoneDeps)]);
-    const nodes = [...listed, ...own];
-    const twice = twiceNamed(nodes);
-    if (config.json) {
-      const named = twice.length > 0 && { twice: twice.map(nameOf) };
-      writeJson(io, { ...askedUrls(services, config), nodes, ...named });
-    } else {
-      const lines = [heading(nodes, services, zones), ...table(nodes), ...twiceLines(twice)];
-      io.stdout(`${lines.map(painter(io)).join("\n")}\n`);
-    }
-    return EXIT.done;
+    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: config.timeout, now: Date.now() };
+    return await nodesInCatalogues(services, deps);
   } finally {
     await Promise.all([consul.close(), nomad.close()]);
   }

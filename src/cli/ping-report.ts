@@ -37,7 +37,7 @@ export const NO_TRIES: Tally = {
   ...{ creation: undefined, restarts: 0 },
 };
 
-export function isAnswer({ reached }: Try): boolean {
+function isAnswer({ reached }: Try): boolean {
   return reached !== undefined && !isFailure(reached.probe);
 }
 
@@ -46,7 +46,7 @@ function creationOf({ reached }: Try): number | undefined {
 }
 
 /** Whether another VM answers than the one before. */
-export function isRestarted(one: Try, { creation }: Tally): boolean {
+function isRestarted(one: Try, { creation }: Tally): boolean {
   const now = creationOf(one);
   return isAnswer(one) && creation !== undefined && now !== undefined && now !== creation;
 }

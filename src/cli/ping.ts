@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { isAskedNode, isFailure } from "../distribution/core/words.js";
 import type { NodeName } from "../names/node-name.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
@@ -15,7 +14,7 @@ import {
   tryObject,
 } from "./ping-report.js";
 import { createProbe, type ProbeEndpoint } from "./probing.js";
-import { onStopSignal } from "./supervisor.js";
+import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds from the beginning of one try to that of the next. */
 const INTERVAL = 1000;
@@ -30,28 +29,19 @@ export async function ping(context: CommandContext): Promise<ExitCode> {
   const full = resolving.nodes.fullName(node);
   const stop = new AbortController();
   const probe = await createProbe(config, io, stop.signal);
-  const { stopped, settle } = onStopSignal(io, log, () => stop.abort());
-  void stopped.then(() => stop.abort());
-  io.unread?.addEventListener("abort", () => stop.abort());
-  const ended = new Promise<undefined>((resolve) => {
-    stop.signal.addEventListener("abort", () => resolve(undefined));
-  });
+  const { unlessStopped, pause, settle } = untilStopped(stop, io, log);
   const paint = painter(io);
   let all: Tally = NO_TRIES;
   try {
     for (let seq = 1; !stop.signal.aborted && seq <= (config.count ?? Number.POSITIVE_INFINITY); seq++) {
       const startedAt = performance.now();
-      const one = await Promise.race([
-        tryOnce(seq, { node, full, operand: operands[0] ?? "" }, resolving, probe),
-        ended,
-      ]);
+      const one = await unlessStopped(tryOnce(seq, { node, full, operand: operands[0] ?? "" }, resolving, probe));
       if (!one) break;
       if (config.json) writeJson(io, tryObject(one));
       else io.stdout(`${paint(tryLine(one, all))}\n`);
       all = tally(all, one);
       if (seq === config.count) break;
-      const rest = INTERVAL - (performance.now() - startedAt);
-      await sleep(Math.max(0, rest), undefined, { signal: stop.signal }).catch(() => undefined);
+      await pause(startedAt + INTERVAL);
     }
     if (config.json) writeJson(io, summaryObject(full, all));
     else io.stdout(`${summaryLines(full, all).map(paint).join("\n")}\n`);

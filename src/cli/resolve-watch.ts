@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import { type CommandContext, EXIT, type ExitCode, type Line, painter, worst, writeJson } from "./io.js";
 import { exitCodeOf, jsonReport, outcomeWords, plainReport, type Report } from "./resolve-report.js";
-import { onStopSignal } from "./supervisor.js";
+import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds from the beginning of one look-up to that of the next. */
 const INTERVAL = 1000;
@@ -25,16 +24,14 @@ export async function watchNodes(
   { config, io, log }: CommandContext,
 ): Promise<ExitCode> {
   const stop = new AbortController();
-  const { stopped, settle } = onStopSignal(io, log, () => stop.abort());
-  void stopped.then(() => stop.abort());
-  io.unread?.addEventListener("abort", () => stop.abort());
+  const { unlessStopped, pause, settle } = untilStopped(stop, io, log);
 
   const states: (Watched | undefined)[] = nodes.map(() => undefined);
   const show = config.json || !io.stdoutIsTerminal ? oneByOne(io, config.json) : repainted(io, states);
   const follow = async (node: NodeName, index: number) => {
     while (!stop.signal.aborted) {
       const startedAt = performance.now();
-      const report = await Promise.race([lookUp(node, index), stopped.then(() => undefined)]);
+      const report = await unlessStopped(lookUp(node, index));
       if (!report || stop.signal.aborted) return;
       const last = states[index];
       const isChange = !last || essence(last.report) !== essence(report);
@@ -42,8 +39,7 @@ export async function watchNodes(
       const state = { report, before, changedAt: isChange ? new Date() : last.changedAt };
       states[index] = state;
       show(state, isChange);
-      const rest = INTERVAL - (performance.now() - startedAt);
-      await sleep(Math.max(0, rest), undefined, { signal: stop.signal }).catch(() => undefined);
+      await pause(startedAt + INTERVAL);
     }
   };
   await Promise.all(nodes.map(follow));

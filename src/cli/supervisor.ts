@@ -35,6 +35,31 @@ export function onStopSignal(io: Pick<Io, "onSignal">, log: Logger, onHangUp: ()
   };
 }
 
+/** What a command needs that goes on until a signal comes, or until nobody reads its output any more. */
+interface Stoppable extends Pick<StopSignal, "settle"> {
+  /** The result; undefined when the stop comes first. */
+  readonly unlessStopped: <T>(work: Promise<T>) => Promise<T | undefined>;
+  /** Waits until a moment on the clock of `performance`, or until the stop. */
+  readonly pause: (until: number) => Promise<void>;
+}
+
+/** @param stop aborted by a signal, and when the output has no reader */
+export function untilStopped(stop: AbortController, io: Pick<Io, "onSignal" | "unread">, log: Logger): Stoppable {
+  const { signal } = stop;
+  const end = () => stop.abort();
+  const { stopped, settle } = onStopSignal(io, log, end);
+  void stopped.then(end);
+  io.unread?.addEventListener("abort", end);
+  const ended = new Promise<undefined>((resolve) => {
+    signal.addEventListener("abort", () => resolve(undefined));
+  });
+  return {
+    settle,
+    unlessStopped: (work) => Promise.race([work, ended]),
+    pause: (until) => sleep(Math.max(0, until - performance.now()), undefined, { signal }).catch(() => undefined),
+  };
+}
+
 /**
  * Tells systemd about a change of state, as sd_notify(3) does, when it started this process with NOTIFY_SOCKET. Node has no
  * unix datagram sockets, so systemd-notify sends the message; the unit needs NotifyAccess=all. The state is an assignment,

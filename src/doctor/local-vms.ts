@@ -1,3 +1,4 @@
+import type { IpPort } from "../config/network-values.js";
 import type { Probe } from "../distribution/core/words.js";
 import { probeNode } from "../distribution/probe.js";
 import { isHelperName } from "../names/node-name.js";
@@ -8,6 +9,8 @@ import { type LocalNode, nameIn } from "./local-epmd.js";
 /** A VM that lives here, as a peer sees it that dials it, and its process. */
 export interface LocalVm {
   readonly node: LocalNode;
+  /** Where it is dialled on this machine. */
+  readonly place: IpPort;
   readonly probe: Probe;
   /** Undefined where this user may not see it. */
   readonly process: VmProcess | undefined;
@@ -31,7 +34,7 @@ export function localVms(nodes: readonly LocalNode[], serverName: string | undef
         }),
         vmProcess(port),
       ]);
-      return { node, probe, process };
+      return { node, place, probe, process };
     }),
   );
 }

@@ -7,7 +7,7 @@ import { NOT_NAMED } from "./peer.js";
 
 export const PEER_LINK = "peer-link";
 
-/** It judges nothing: it tells what is known besides. */
+/** Never warns or fails: it adds what is known to the verdict. */
 export const peerLink: Check = {
   id: PEER_LINK,
   title: "links with the node that stand already, and when it was last asked for from here, with the answer",

@@ -1,3 +1,4 @@
+import type { IpPort } from "../config/network-values.js";
 import type { Probe } from "../distribution/core/words.js";
 import { flagsOf, MANDATORY, withoutOwn } from "../distribution/wire/handshake.js";
 import { hostPort } from "../net/ip.js";
@@ -32,15 +33,15 @@ export const peerRelease: Check = {
 interface End {
   readonly words: string;
   readonly probe: NodeProbe;
-  readonly place: { readonly address: string; readonly port: number };
+  readonly place: IpPort;
 }
 
-async function compare({ node, probe, process }: LocalVm, there: Dialled, asked: AskedNode): Promise<Finding> {
+async function compare({ node, place, probe, process }: LocalVm, there: Dialled, asked: AskedNode): Promise<Finding> {
   if (!isNode(probe) || !isNode(there.probe)) return skip(UNKNOWN);
   const release = process?.otpVersion === undefined ? probe.release : `OTP ${process.otpVersion}`;
   const own: End = {
     words: `${node.aliveName} here (${release})`,
-    ...{ probe, place: { address: node.family === 6 ? "::1" : "127.0.0.1", port: node.port } },
+    ...{ probe, place },
   };
   const other: End = {
     words: `${asked.full} at ${hostPort(there.endpoint)} (${there.probe.release})`,

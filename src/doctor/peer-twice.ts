@@ -7,7 +7,7 @@ import { fail, ok, skip } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 import { NOT_NAMED, UNKNOWN } from "./peer.js";
 
-export const STOP_ONE =
+const STOP_ONE =
   "two nodes of one name cannot be in one cluster, and a look-up leads to either: stop the one that should not be, or give it another name. In a rolling update the older one ends by itself";
 
 export const peerTwice: Check = {

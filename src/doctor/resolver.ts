@@ -6,11 +6,11 @@ import { isBridged } from "../config/nomad.js";
 import { agentHost } from "../consul/core/agent-dns.js";
 import { agentDns } from "../consul/examine.js";
 import { askKnowledge } from "../dns/ask-knowledge.js";
-import { type ServerState, stateWords } from "../dns/core/knowledge.js";
+import { type ServerState, serverWords } from "../dns/core/knowledge.js";
 import type { NameServer } from "../dns/exchange.js";
-import { NameServers } from "../dns/name-servers.js";
+import { NameServers, type SetServers } from "../dns/name-servers.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
-import { isUnder, parseServiceDomain, servedDomains } from "../names/domains.js";
+import { parseServiceDomain, servedDomains } from "../names/domains.js";
 import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { findAgentDns } from "../resolve/agent-dns.js";
@@ -60,23 +60,18 @@ async function besideDaemon(domain: string, finding: Finding, { daemon }: Examin
 
 async function askFor(domain: string, examination: Examination): Promise<Finding> {
   const { config, nameServers, isOwnServer, log } = examination;
-  const servers = await new NameServers({
+  const { servers, named } = await new NameServers({
     rules: nameServers,
     resolvConf: "/etc/resolv.conf",
     isOwn: isOwnServer,
     otherwise: config.gatewayForward,
     log,
-  }).serversFor(domain, performance.now());
-  const isNamed = nameServers.some((rule) => !rule.domain || `.${domain}`.endsWith(`.${rule.domain}`));
-  const whence = isNamed ? "" : " (resolv.conf)";
-  const said = await Promise.all(
-    servers.servers.map(async (server) => ({ server, said: await askKnowledge(server, domain) })),
-  );
+  }).setFor(domain);
+  const said = await Promise.all(servers.map(async (server) => ({ server, said: await askKnowledge(server, domain) })));
   const code = codeOf(said, config);
-  const finding = judge(domain, said, whence, examinedAdvice(domain, config), code);
+  const finding = judge(domain, said, named, examinedAdvice(domain, config), code);
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
-  const isNamedForIt = nameServers.some((rule) => rule.domain !== undefined && isUnder(domain, rule.domain));
-  const standIn = isNamedForIt ? undefined : await standInFor(domain, examination);
+  const standIn = named === "domain" ? undefined : await standInFor(domain, examination);
   if (standIn !== undefined) {
     return warn(
       code,
@@ -149,7 +144,13 @@ async function agentAdvice(config: Config, asked: Asked): Promise<string | undef
   return `Consul's agent answers at ${at}: give --dns ${consulDomain}=${at}, or let the name server forward ${consulDomain} there`;
 }
 
-function judge(domain: string, answers: Asked, whence: string, advice: readonly string[], code: ProblemCode): Finding {
+function judge(
+  domain: string,
+  answers: Asked,
+  named: SetServers["named"],
+  advice: readonly string[],
+  code: ProblemCode,
+): Finding {
   if (answers.length === 0) {
     return fail(
       "RESOLVER_NONE",
@@ -157,8 +158,7 @@ function judge(domain: string, answers: Asked, whence: string, advice: readonly 
       "give --gateway-forward or --dns",
     );
   }
-  const words = answers.map(({ server, said }) => `${hostPort(server)}${whence} ${stateWords(said)}`).join(", ");
-  const evidence = `${domain}: ${words}`;
+  const evidence = `${domain}: ${answers.map(({ server, said }) => serverWords(server, named, said)).join(", ")}`;
   const has = (...kinds: readonly ServerState["kind"][]) => answers.some(({ said }) => kinds.includes(said.kind));
   if (!has("knows", "vague")) return fail(code, evidence, advice);
   if (has("foreign", "vague"))

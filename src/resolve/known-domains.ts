@@ -1,7 +1,7 @@
 import type { DnsServer } from "../config/network-values.js";
 import type { LookUp } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
-import { decidingServer, mayKnow, type ServerState, stateWords } from "../dns/core/knowledge.js";
+import { decidingServer, mayKnow, type ServerState, serverWords } from "../dns/core/knowledge.js";
 import type { NameServer } from "../dns/exchange.js";
 import type { SetServers } from "../dns/name-servers.js";
 import { isUnder } from "../names/domains.js";
@@ -143,10 +143,7 @@ export class KnownDomains {
   async #askServers(domain: string): Promise<Seen> {
     const { servers, named } = await this.#options.setFor(domain);
     const states = await Promise.all(servers.map((server) => this.#askServer(server, domain)));
-    const whence = named === undefined ? " (resolv.conf)" : "";
-    const words = servers.map(
-      (server, index) => `${hostPort(server)}${whence} ${stateWords(states[index] ?? NOT_ASKED)}`,
-    );
+    const words = servers.map((server, index) => serverWords(server, named, states[index] ?? NOT_ASKED));
     const deciding = decidingServer(states);
     return {
       domain,

@@ -1,4 +1,6 @@
+import type { IpPort } from "../../config/network-values.js";
 import { isUnder } from "../../names/domains.js";
+import { hostPort } from "../../net/ip.js";
 import type { Message } from "../wire/message.js";
 
 /** What a name server knows of a domain, from its answer to a query for the domain itself. */
@@ -40,6 +42,14 @@ export function mayKnow({ kind }: ServerState): boolean {
 /** Of servers in the order in which they are asked: the first whose answer ends a query. REFUSED and SERVFAIL do not. */
 export function decidingServer(states: readonly ServerState[]): ServerState | undefined {
   return states.find(({ kind }) => kind !== "dead" && kind !== "refuses");
+}
+
+/**
+ * `10.0.0.2:53 (resolv.conf) does not answer (timeout)`
+ * @param named whether `--dns` names the server; undefined: resolv.conf does
+ */
+export function serverWords(server: IpPort, named: string | undefined, state: ServerState): string {
+  return `${hostPort(server)}${named === undefined ? " (resolv.conf)" : ""} ${stateWords(state)}`;
 }
 
 /** In words, behind the server's address. */

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { createCertificates } from "../support/certificates.js";
-import { type LinkedNode, type LinkedNodes, startLinkedNodes, writeCookie } from "../support/linked-nodes.js";
+import { type LinkedNode, type LinkedNodes, startLinkedNodes, WATCH, writeCookie } from "../support/linked-nodes.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli } from "../support/srv-epmd.js";
@@ -17,19 +17,6 @@ async function probe(nodes: LinkedNodes, node: LinkedNode, cookieFile = nodes.co
   return { code, probe: JSON.parse(stdout).endpoints[0].probe };
 }
 
-/** Puts a copy of all that is logged, and of all news of nodes, where they can be read. */
-const WATCH = `
-  Self = self(),
-  Keep = spawn(fun() ->
-    ets:new(seen, [named_table]),
-    net_kernel:monitor_nodes(true, [{node_type, all}]),
-    Self ! ready,
-    (fun Loop() -> receive News -> ets:insert(seen, {erlang:unique_integer([monotonic]), News}), Loop() end end)()
-  end),
-  receive ready -> ok end,
-  logger:set_primary_config(level, all),
-  ok = logger:add_primary_filter(seen, {fun(Event, _) -> Keep ! {log, maps:get(msg, Event)}, ignore end, none}),
-  ok`;
 const SEEN = `lists:usort([case News of {log, _} -> News; _ -> {element(1, News), hd(string:split(atom_to_list(element(2, News)), "-probe"))} end
   || {_, News} <- ets:tab2list(seen), string:find(io_lib:format("~p", [News]), "progress") =:= nomatch])`;
 

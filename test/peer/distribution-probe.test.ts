@@ -8,6 +8,7 @@ import { startConsul } from "../support/consul-agent.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
+import { WATCH } from "../support/linked-nodes.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli, startDaemon } from "../support/srv-epmd.js";
@@ -34,19 +35,6 @@ async function startOn(port: number, options: Partial<Parameters<typeof startNod
   return startNode({ ...vm, args: ["-erl_epmd_port", String(port), ...args] });
 }
 
-/** Puts a copy of all that is logged and of all news of nodes where they can be read. */
-const WATCH = `
-  Self = self(),
-  Keep = spawn(fun() ->
-    ets:new(seen, [named_table]),
-    net_kernel:monitor_nodes(true, [{node_type, all}]),
-    Self ! ready,
-    (fun Loop() -> receive News -> ets:insert(seen, {make_ref(), News}), Loop() end end)()
-  end),
-  receive ready -> ok end,
-  logger:set_primary_config(level, all),
-  ok = logger:add_primary_filter(seen, {fun(Event, _) -> Keep ! {log, maps:get(msg, Event)}, ignore end, none}),
-  ok`;
 /** Progress reports are the VM's own, of applications that it starts by the way. */
 const SEEN = `[News || {_, News} <- ets:tab2list(seen), string:find(io_lib:format("~p", [News]), "progress") =:= nomatch]`;
 

@@ -33,14 +33,7 @@ requirePeer(
     const { stdout } = await runCli(["doctor", ...flags(), node], { netns: cluster.host(HERE) });
     return stdout;
   };
-  const published = (...names: readonly string[]) =>
-    waitFor(
-      async () => {
-        const there = await cluster.published();
-        return names.every((name) => there.includes(name));
-      },
-      { what: `${names} in Consul` },
-    );
+  const published: Cluster["whenPublished"] = (...names) => cluster.whenPublished(...names);
 
   beforeAll(async () => {
     cluster = await startCluster({ hosts: 2, args: ["--admin", ADMIN] });

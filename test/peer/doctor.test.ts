@@ -39,14 +39,7 @@ requirePeer(
       ...{ ID: `by-hand-${name}`, Name: over.service ?? "svc", Tags: over.tags ?? [name] },
       ...{ Address: over.address ?? whereA.address, Port: over.port ?? whereA.port },
     });
-  const published = (...names: readonly string[]) =>
-    waitFor(
-      async () => {
-        const there = await cluster.published();
-        return names.every((name) => there.includes(name));
-      },
-      { what: `${names} in Consul` },
-    );
+  const published: Cluster["whenPublished"] = (...names) => cluster.whenPublished(...names);
 
   beforeAll(async () => {
     cluster = await startCluster({ hosts: 2 });

@@ -35,14 +35,7 @@ requirePeer(
   });
   afterEach(() => cluster.killNodes());
 
-  const published = (...names: string[]) =>
-    waitFor(
-      async () => {
-        const tags = await cluster.published();
-        return names.every((name) => tags.includes(name));
-      },
-      { what: `the publication of ${names}` },
-    );
+  const published: Cluster["whenPublished"] = (...names) => cluster.whenPublished(...names);
 
   /** a, b and c on a machine each. What is reached by IPv6 listens there; to its peers that makes no difference. */
   const start = async (options: Pick<ClusterNodeOptions, "args"> = {}, last = INET6) => {

@@ -44,6 +44,8 @@ export interface Cluster {
   readonly killNodes: () => Promise<void>;
   /** Instances of the service that Consul's health API has and that pass, by tag. */
   readonly published: () => Promise<string[]>;
+  /** Waits until it has nodes of all these alive names. */
+  readonly whenPublished: (...names: readonly string[]) => Promise<unknown>;
 }
 
 export interface ClusterNodeOptions extends Omit<NodeOptions, "name" | "netns"> {
@@ -94,6 +96,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const relays = way === "gateway" ? hosts.map((each, index) => startRelay(each, socket(index))) : [];
   await Promise.all(relays.map((relay) => relay.waitForOutput(/"ready"/)));
   await Promise.all(Array.from({ length: daemons }, (_, index) => serve(index)));
+  const published = async () => {
+    const { body } = await consul.request("GET", "/v1/health/service/svc?passing=1");
+    return (body as { Service: { Tags: string[] } }[]).map(({ Service }) => Service.Tags.join()).sort();
+  };
   return {
     consul,
     dns,
@@ -115,10 +121,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       await Promise.all(Array.from(nodes.values(), (node) => node.kill()));
       nodes.clear();
     },
-    published: async () => {
-      const { body } = await consul.request("GET", "/v1/health/service/svc?passing=1");
-      return (body as { Service: { Tags: string[] } }[]).map(({ Service }) => Service.Tags.join()).sort();
-    },
+    published,
+    whenPublished: (...names) =>
+      waitFor(
+        async () => {
+          const there = await published();
+          return names.every((name) => there.includes(name));
+        },
+        { what: `${names} in Consul` },
+      ),
   };
 }
 

@@ -55,3 +55,17 @@ export async function startLinkedNodes(): Promise<LinkedNodes> {
     },
   };
 }
+
+/** Erlang: puts a copy of all that is logged, and of all news of nodes, into the table `seen`, `{Number, News}`. */
+export const WATCH = `
+  Self = self(),
+  Keep = spawn(fun() ->
+    ets:new(seen, [named_table]),
+    net_kernel:monitor_nodes(true, [{node_type, all}]),
+    Self ! ready,
+    (fun Loop() -> receive News -> ets:insert(seen, {erlang:unique_integer([monotonic]), News}), Loop() end end)()
+  end),
+  receive ready -> ok end,
+  logger:set_primary_config(level, all),
+  ok = logger:add_primary_filter(seen, {fun(Event, _) -> Keep ! {log, maps:get(msg, Event)}, ignore end, none}),
+  ok`;

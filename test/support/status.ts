@@ -2,6 +2,7 @@ import { problemsOf } from "../../src/admin/core/problems.js";
 import type { LocalNode, Status } from "../../src/admin/core/status.js";
 import type { ClusterNode } from "../../src/catalogue/core/instances.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
+import type { KnownDomain } from "../../src/resolve/core/known-domain.js";
 
 /** 2025-03-14T14:03:22Z: what the fixtures call now. */
 export const NOW = Date.UTC(2025, 2, 14, 14, 3, 22);
@@ -309,6 +310,14 @@ export function healthyStatus(own: Partial<Status> = {}): Status {
   });
 }
 
+const UNKNOWN_DOMAIN: KnownDomain = {
+  domain: "svc.service.consul",
+  state: "unknown",
+  servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
+  reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
+  advice: "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
+};
+
 /** A daemon whose Consul agent went away 12 s ago. */
 export function troubledStatus(own: Partial<Status> = {}): Status {
   const busy = busyStatus();
@@ -335,15 +344,7 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
       ...{ outcome: "unavailable", cause, code: "CONSUL_UNAVAILABLE" },
       ...(last && { last: { at: last.at, patterns: last.patterns, nodes: last.nodes } }),
     },
-    resolver: [
-      {
-        ...{ domain: "svc.service.consul", state: "unknown" },
-        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
-        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
-        advice:
-          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
-      },
-    ],
+    resolver: [UNKNOWN_DOMAIN],
     relays: undefined,
     ...own,
   });
@@ -381,15 +382,7 @@ export function worstStatus(own: Partial<Status> = {}): Status {
       patterns: ["*@svc.service.consul"],
       nodes: [...(busy.cluster.outcome === "listed" ? busy.cluster.nodes : []), twin],
     },
-    resolver: [
-      {
-        ...{ domain: "svc.service.consul", state: "unknown" },
-        servers: ["10.0.0.2:53 (resolv.conf) does not know it (NXDOMAIN from the root of DNS)"],
-        reason: "Consul's agent does not say where its DNS is: ECONNREFUSED",
-        advice:
-          "start Consul's agent or give its address with --consul, or the address of its DNS: --dns consul=ip[:port]",
-      },
-    ],
+    resolver: [UNKNOWN_DOMAIN],
     followed: [{ catalogue: "consul", service: "svc", state: "behind", instances: 3, brokenSeconds: 75 }],
     lookUps: [
       ...busy.lookUps,

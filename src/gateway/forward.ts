@@ -71,7 +71,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       try {
         // RFC 5452: with the client's own id and port, another program could answer in the server's place.
         const mine = withId(query, await randomId());
-        const request = { server, transport: over, timeout: Math.max(1, left()), signal };
+        // The signal ends it earlier, together with the whole question.
+        const request = { server, transport: over, timeout: limit, signal };
         const result = await exchangeBytes(request, mine, (bytes) => (answersQuery(bytes, mine) ? bytes : undefined));
         if (result.kind === "answered") {
           nameServers.answered(server);

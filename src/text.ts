@@ -53,9 +53,9 @@ export function fnv1a(text: string): number {
 }
 
 /** `a, b, c, and 4 more` */
-export function listed(names: readonly string[], most = 8): string {
+export function listed(names: readonly string[], most = 8, separator = ", "): string {
   const rest = names.length - most;
-  return `${names.slice(0, most).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
+  return `${names.slice(0, most).join(separator)}${rest > 0 ? `${separator}and ${rest} more` : ""}`;
 }
 
 /** Fills `{name}` and the like in a template, which `template` in config/values.ts has checked. */

@@ -65,10 +65,19 @@ export function createRoutes({
     "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).css }),
     "/page.js": async () => ({ status: 200, type: "text/javascript; charset=utf-8", body: (await assets()).script }),
     "/livez": () => text(200, "alive"),
-    "/readyz": async () => {
-      const readiness = await status.readiness();
-      onReadyAsked(readiness.ready);
-      return json(readiness.ready ? 200 : 503, readiness);
+    "/readyz": async ({ query, peer, forUnknownPage }) => {
+      const patterns = query.getAll("cluster");
+      if (patterns.length > 0 && forUnknownPage) return text(403, UNKNOWN_PAGE);
+      try {
+        if (!peer.local && !patterns.every((pattern) => status.inCluster.isServed(pattern))) {
+          return text(403, `only local peers may ask for nodes of others than --domain (--allow ${peer.address})`);
+        }
+        const readiness = await readinessIn(patterns, status);
+        onReadyAsked(readiness.ready);
+        return json(readiness.ready ? 200 : 503, readiness);
+      } catch (error) {
+        return complaint(error, `cluster=${patterns.map((pattern) => JSON.stringify(pattern)).join("&cluster=")}`);
+      }
     },
     "/metrics": async () => {
       const { contentType, text: body } = await exposition();
@@ -113,6 +122,15 @@ export function text(status: number, body: string): Reply {
 
 function json(status: number, body: object): Reply {
   return { status, type: "application/json; charset=utf-8", body: `${printableJson(body)}\n` };
+}
+
+/** @throws ConfigError, ValueError for what is no pattern of nodes */
+async function readinessIn(patterns: readonly string[], status: DaemonStatus) {
+  const [{ ready, checks }, ...more] = await Promise.all([
+    status.readiness(),
+    ...patterns.map((pattern) => status.inCluster.check(pattern)),
+  ]);
+  return { ready: ready && more.every(({ ok }) => ok), checks: [...checks, ...more] };
 }
 
 async function clusterOf(status: DaemonStatus): Promise<Reply> {

@@ -12,6 +12,7 @@ import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { KnownDomains } from "../resolve/known-domains.js";
 import { version } from "../version.js";
 import { ClusterListing, type Listing, type ListingDeps } from "./cluster-listing.js";
+import { ClusterReadiness, type ClusterReadinessDeps } from "./cluster-readiness.js";
 import { problemsOf } from "./core/problems.js";
 import {
   type FoundLookUps,
@@ -30,7 +31,7 @@ import {
   type Trouble,
 } from "./core/status.js";
 
-export interface StatusDeps extends ListingDeps {
+export interface StatusDeps extends ListingDeps, Omit<ClusterReadinessDeps, "list"> {
   readonly registry: Registry;
   /** Undefined where no `--domain` is in Nomad's catalogue. */
   readonly entries: NomadEntries | undefined;
@@ -53,10 +54,16 @@ type Published = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "code
 export class DaemonStatus {
   readonly #deps: StatusDeps;
   readonly #listing: ClusterListing;
+  /** For `/readyz?cluster=`. */
+  readonly inCluster: ClusterReadiness;
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
     this.#listing = new ClusterListing(deps);
+    this.inCluster = new ClusterReadiness({
+      ...deps,
+      list: async (pattern) => (await this.#listing.matching(pattern)).nodes,
+    });
   }
 
   async all(): Promise<Status> {

@@ -15,8 +15,9 @@
 
 -export([start_link/0, names/1, register_node/2, register_node/3, port_please/2, port_please/3, address_please/3,
          listen_port_please/2]).
-%% One process holds a registration at SRV_EPMD_ADDRESS, another keeps the node connected. Both wait in OTP's code, and
-%% long work has its own process: a process that runs old code is killed when that code is purged.
+%% One process holds a registration at SRV_EPMD_ADDRESS, another keeps the node connected, a third says with whom it is
+%% linked. They wait in OTP's code, and long work has its own process: a process that runs old code is killed when that
+%% code is purged.
 -behaviour(gen_server).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
@@ -34,6 +35,8 @@
 -define(RECONNECT_TIME, 2000).
 %% Between two requests for the nodes that match SRV_EPMD_CONNECT, on average.
 -define(POLL, 1000).
+%% A node offers to say with whom it is linked again at the latest after this, where its EPMD does not want to know.
+-define(LONGEST_OFFER_PAUSE, 60000).
 %% How long a node waits at its start, unless SRV_EPMD_WAIT says else, and the pause between two attempts to register.
 -define(WAIT, "10s").
 -define(LONGEST_WAIT, 3600000).
@@ -58,11 +61,12 @@ register_node(Name, Port, Driver) ->
                  [] -> with_fault_of_ipv6(register_within(longest_wait(text(Name)), Name, Port, Driver), Driver);
                  [First | _] -> {error, {said, First}}
              end,
-    case {Result, os:getenv("SRV_EPMD_CONNECT", "")} of
-        {{ok, _}, Patterns} when Patterns =/= "" ->
-            %% Linked to the caller, net_kernel: the connector ends when distribution stops, and starts again when
-            %% distribution starts again.
-            is_own_helper(text(Name)) orelse supervisor:start_link(?MODULE, {supervise, {connector, Patterns}});
+    case {Result, is_own_helper(text(Name))} of
+        {{ok, _}, false} ->
+            Connectors = [{connector, Patterns} || Patterns <- [os:getenv("SRV_EPMD_CONNECT", "")], Patterns =/= ""],
+            %% Linked to the caller, net_kernel: they end when distribution stops, and start again when distribution
+            %% starts again.
+            supervisor:start_link(?MODULE, {supervise, [{teller, text(Name)} | Connectors]});
         _ -> ok
     end,
     debug(register_node, [Name, Port, Driver], readable(Result, Driver)).
@@ -458,9 +462,12 @@ loopback(_) -> {127, 0, 0, 1}.
 
 init(registrar) ->
     {ok, {undefined, undefined}};
-init({supervise, Connector}) ->
-    Child = #{id => connector, start => {gen_server, start_link, [?MODULE, Connector, []]}},
-    {ok, {#{intensity => 10, period => 60}, [Child]}};
+init({supervise, Parts}) ->
+    Children = [#{id => Id, start => {gen_server, start_link, [?MODULE, Part, []]}} || {Id, _} = Part <- Parts],
+    {ok, {#{intensity => 10, period => 60}, Children}};
+init({teller, Name}) ->
+    self() ! offer,
+    {ok, #{name => Name, socket => none, pause => ?RECONNECT_TIME}};
 init({connector, Patterns}) ->
     ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
     erlang:send_after(?POLL div 10, self(), look),
@@ -476,6 +483,21 @@ handle_call({register, _, _}, _From, State) ->
 handle_cast(_, State) ->
     {noreply, State}.
 
+%% State of the teller: the name, the connection on which srv-epmd asks, and the pause before the next one. An EPMD that does
+%% not know the offer closes the connection.
+handle_info(offer, #{name := Name} = State) ->
+    {noreply, offered(connect(inet), Name, State)};
+handle_info({tcp, Socket, _Question}, #{socket := Socket} = State) ->
+    Linked = unicode:characters_to_binary(lists:join($\n, [text(Node) || Node <- [node() | nodes(connected)]])),
+    {noreply, case gen_tcp:send(Socket, [<<(byte_size(Linked)):32>>, Linked]) of
+                  ok ->
+                      State#{pause := ?RECONNECT_TIME};
+                  {error, _} ->
+                      gen_tcp:close(Socket),
+                      offer_later(State)
+              end};
+handle_info({tcp_closed, Socket}, #{socket := Socket} = State) ->
+    {noreply, offer_later(State)};
 handle_info({tcp_closed, Socket}, {Socket, Node}) ->
     erlang:send_after(?RECONNECT_TIME, self(), reconnect),
     {noreply, {undefined, Node}};
@@ -508,6 +530,18 @@ handle_info({nodedown, Node, _}, {Patterns, Paused, Attempts, Next}) ->
     {noreply, {Patterns, delay(text(Node), Paused), Attempts, Next}};
 handle_info(_, State) ->
     {noreply, State}.
+
+offered({ok, Socket}, Name, State) ->
+    Offer = [$l, unicode:characters_to_binary(Name)],
+    _ = gen_tcp:send(Socket, [<<(iolist_size(Offer)):16>>, Offer]),
+    _ = inet:setopts(Socket, [{send_timeout, ?CONNECT_TIMEOUT}]),
+    State#{socket := hold(Socket)};
+offered({error, _}, _, State) ->
+    offer_later(State).
+
+offer_later(#{pause := Pause} = State) ->
+    erlang:send_after(Pause, self(), offer),
+    State#{socket := none, pause := min(2 * Pause, ?LONGEST_OFFER_PAUSE)}.
 
 alive2_for(Holder, Name, Port) ->
     {Answer, Socket} = alive2(Name, Port),

@@ -1,10 +1,10 @@
+import { createProbe } from "../distribution/prober.js";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
 import { composeForLookUps } from "../resolve/compose.js";
 import { clusterMembers } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
 import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
-import { createProbe } from "./probing.js";
 import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds: of 200 nodes some may be gone, and the verdict is to come within seconds. */

@@ -1,4 +1,5 @@
 import { isAskedNode, isFailure } from "../distribution/core/words.js";
+import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import type { NodeName } from "../names/node-name.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { type CommandContext, EXIT, type ExitCode, painter, writeJson } from "./io.js";
@@ -13,7 +14,6 @@ import {
   tryLine,
   tryObject,
 } from "./ping-report.js";
-import { createProbe, type ProbeEndpoint } from "./probing.js";
 import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds from the beginning of one try to that of the next. */

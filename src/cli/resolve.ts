@@ -1,5 +1,6 @@
 import type { IpPort } from "../config/network-values.js";
 import { isAskedNode } from "../distribution/core/words.js";
+import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
 import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
 import { describeError } from "../errors.js";
@@ -15,7 +16,6 @@ import { type Way, waysIn } from "../resolve/core/ways-in.js";
 import { printable } from "../text.js";
 import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
-import { createProbe, type ProbeEndpoint } from "./probing.js";
 import { exitCodeOf, jsonReport, plainReport, type Report, traceLines, type ViaSeen } from "./resolve-report.js";
 
 /** Looks nodes up as the daemon would, and prints them in the order in which they were named. */

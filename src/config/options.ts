@@ -315,8 +315,8 @@ const OPTIONS = {
   }),
   cookieFile: maybe({
     group: "resolve",
-    commands: PROBING,
-    help: "file with the cookie of the cluster, as ~/.erlang.cookie: nodes that are probed are joined for a moment, and their cookie compared",
+    commands: [...SERVE, ...PROBING],
+    help: "file with the cookie of the cluster, as ~/.erlang.cookie: nodes that are probed are joined for a moment, and their cookie compared; serve asks the VMs here, for /readyz?cluster=",
     placeholder: "FILE",
     parse: values.text,
   }),

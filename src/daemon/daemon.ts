@@ -131,7 +131,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     resolving = running;
     const { observations } = observed;
     resolver = watchNameServers(config, { machine, domains, consul, dns: running.dns, observations, log });
-    listener = await startEpmdServer({
+    const epmd = await startEpmdServer({
       ...config,
       addresses: await listenAddresses(config.listen, machine.hostName, machine.addresses()),
       uids: await uidsOf(config.registerUid),
@@ -156,6 +156,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       now: Date.now,
       log,
     });
+    listener = epmd.listener;
     if (config.gateway) {
       const { startGateway } = await import("../gateway/gateway.js");
       const { nodes } = running;
@@ -167,6 +168,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     admin = await startAdmin({
       ...{ config, machine, registry, consul, nomad, entries, publishes, gateway, observed, listener, log },
       nodes: running.nodes,
+      domains,
+      links: epmd.links,
       dns: { embedded: dns && hostPort(dns), gateway: gateway?.dnsAddress },
       resolver,
       isStopping: () => stopping,

@@ -2,7 +2,7 @@ import type { DaemonEvent } from "../daemon/core/observations.js";
 import type { RegisteredNode } from "./core/registry.js";
 import { answerLookUp, type RecordedLookUpDeps } from "./look-up.js";
 import type { Peer } from "./peer.js";
-import type { Holding, Register, Registered } from "./registering.js";
+import type { Holding, MayRegister, Register, Registered } from "./registering.js";
 import { type EpmdRequest, type EpmdResponse, type NamedPort, REFUSED_CREATION } from "./wire/messages.js";
 
 /** The response to a request, and what happens to the connection and to the daemon. */
@@ -10,8 +10,13 @@ export type RequestResult =
   | { readonly action: "reply"; readonly response: EpmdResponse }
   /** Reply, and keep the connection: it is the registration from now on. */
   | { readonly action: "hold"; readonly response: EpmdResponse; readonly node: RegisteredNode }
+  /** Keep the connection: on it the VM of this node says with whom it is linked. */
+  | { readonly action: "tell"; readonly node: RegisteredNode }
   /** Close without an answer, as stock EPMD does where a peer may not ask. */
-  | { readonly action: "close"; readonly reason: "not-local" | "stop-not-allowed" | "uid" | "gone" }
+  | {
+      readonly action: "close";
+      readonly reason: "not-local" | "stop-not-allowed" | "uid" | "gone" | "not-registered";
+    }
   /** Reply, then end the daemon. */
   | { readonly action: "exit"; readonly response: EpmdResponse };
 
@@ -20,6 +25,7 @@ export interface AnswerDeps extends RecordedLookUpDeps {
   readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
   /** ALIVE2 of a local peer. */
   readonly register: Register;
+  readonly mayRegister: MayRegister;
   /** Ends the connection that holds a node; for STOP. */
   readonly release: (node: RegisteredNode) => void;
   /** The port that we listen on: NAMES and DUMP begin with it. */
@@ -54,7 +60,7 @@ export function answer(
       return found instanceof Promise ? found.then(list) : list(found);
     }
     default:
-      return peer.local ? answerLocal(request, peer, holding, deps) : { action: "close", reason: "not-local" };
+      return peer.local ? answerLocal(request, peer, holding, deps) : close("not-local");
   }
 }
 
@@ -97,12 +103,19 @@ function answerLocal(
         return reply({ type: "KILL_RESP", text: "NO" });
       return { action: "exit", response: { type: "KILL_RESP", text: "OK" } };
     case "STOP_REQ": {
-      if (!deps.relaxedCommandCheck) return { action: "close", reason: "stop-not-allowed" };
+      if (!deps.relaxedCommandCheck) return close("stop-not-allowed");
       const node = registry.get(request.aliveName);
       // A node of --publish-node has no connection that can be ended.
       if (node?.origin !== "alive2") return reply({ type: "STOP_RESP", text: "NOEXIST" });
       deps.release(node);
       return reply({ type: "STOP_RESP", text: "STOPPED" });
+    }
+    case "LINKS_REQ": {
+      const { aliveName } = request;
+      const told = (isAllowed: boolean) => (isAllowed ? tell(registry.get(aliveName)) : close("uid"));
+      // What it tells decides as much as a registration does.
+      const allowed = deps.mayRegister(aliveName, peer);
+      return allowed instanceof Promise ? allowed.then(told) : told(allowed);
     }
     default:
       return request satisfies never;
@@ -119,10 +132,18 @@ function alive2Answer(registered: Registered, highestVersion: number): RequestRe
     case "refused":
       return reply(refusal(highestVersion));
     case "denied":
-      return { action: "close", reason: registered.reason };
+      return close(registered.reason);
     default:
       return registered satisfies never;
   }
+}
+
+function tell(node: RegisteredNode | undefined): RequestResult {
+  return node ? { action: "tell", node } : close("not-registered");
+}
+
+function close(reason: Extract<RequestResult, { action: "close" }>["reason"]): RequestResult {
+  return { action: "close", reason };
 }
 
 function reply(response: EpmdResponse): RequestResult {
@@ -142,7 +163,8 @@ function refusal(highestVersion: number): EpmdResponse {
 export function requestEvent(request: EpmdRequest, result: RequestResult): DaemonEvent {
   // An ALIVE2_REQ, whatever the reason of its refusal.
   const type = request.type === "ALIVE2_REQ_REFUSED" ? "ALIVE2_REQ" : request.type;
-  return { type: "request", request: type, result: result.action === "close" ? "closed" : resultOf(result.response) };
+  const done = result.action === "close" ? "closed" : result.action === "tell" ? "ok" : resultOf(result.response);
+  return { type: "request", request: type, result: done };
 }
 
 function resultOf(response: EpmdResponse): "ok" | "not-found" | "refused" {
@@ -170,7 +192,8 @@ export function describeRequest(request: EpmdRequest): string {
     case "PORT_PLEASE2_REQ":
       return `PORT_PLEASE2_REQ ${request.name}`;
     case "STOP_REQ":
-      return `STOP_REQ ${request.aliveName}`;
+    case "LINKS_REQ":
+      return `${request.type} ${request.aliveName}`;
     case "NAMES_REQ":
       return request.pattern === undefined ? request.type : `${request.type} ${request.pattern}`;
     default:
@@ -180,6 +203,7 @@ export function describeRequest(request: EpmdRequest): string {
 
 export function describeResult(result: RequestResult): string {
   if (result.action === "close") return `closed: ${result.reason}`;
+  if (result.action === "tell") return "kept, to ask with whom the node is linked";
   return describeResponse(result.response);
 }
 

@@ -22,6 +22,8 @@ export interface ConnectionDeps {
   readonly hold: (node: RegisteredNode, release: () => void) => void;
   /** The connection that held this node has ended. */
   readonly unregister: (node: RegisteredNode) => void;
+  /** From now on the VM of this node says on the connection with whom it is linked. */
+  readonly tell: (node: RegisteredNode) => void;
   /** The answer to a KILL that is obeyed has been sent. */
   readonly exit: () => void;
   /** A connection whose request is incomplete is closed after this many milliseconds without a byte. */
@@ -37,9 +39,10 @@ export interface ConnectionDeps {
  * stays and *is* the registration.
  * - `request`: waiting for (the rest of) the first request
  * - `held`: nodes are registered on it; further well-formed requests are answered in order
+ * - `telling`: what arrives is no request: see LinkTellers
  * - `closing`: the last bytes are on their way
  */
-type State = "request" | "held" | "closing";
+type State = "request" | "held" | "telling" | "closing";
 
 /** The longest time that a timer of Node takes, milliseconds: a longer one fires at once. */
 const LONGEST_TIMER = 0x7fffffff;
@@ -124,6 +127,13 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     switch (result.action) {
       case "close":
         return drop(result.reason);
+      case "tell":
+        // On a connection that is a registration the VM may send further requests.
+        if (state === "held") return dropInvalid("LINKS_REQ on the connection of a node");
+        if (ended) return finish(undefined);
+        state = "telling";
+        stopTimer();
+        return deps.tell(result.node);
       case "exit":
         return finish(encodeResponse(result.response), deps.exit);
       case "hold":
@@ -167,7 +177,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
 
   /** Handles what has arrived, one request at a time; in a loop, because a registered client may send thousands at once. */
   const advance = () => {
-    while (!answering && !nextTurn && state !== "closing") {
+    while (!answering && !nextTurn && state !== "closing" && state !== "telling") {
       const read = readFrame(pending);
       if (read.kind === "invalid") return dropInvalid(read.reason);
       if (read.kind === "more") {
@@ -198,7 +208,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   };
 
   duplex.on("data", (chunk: Buffer) => {
-    if (state === "closing") return;
+    if (state === "closing" || state === "telling") return;
     // Only a registration may be followed by further requests: its connection stays.
     if (state === "request" && answering && answering !== "ALIVE2_REQ") return;
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);

@@ -24,6 +24,14 @@ export type Registered =
 /** Registers a node for a local peer, or logs why it does not. */
 export type Register = (request: Alive2Request, peer: Peer, holding: Holding) => Registered | Promise<Registered>;
 
+/** Whether a local peer may register, known at once where no `--register-uid` is given; logs why not. */
+export type MayRegister = (aliveName: string, peer: Peer) => boolean | Promise<boolean>;
+
+export interface Registering {
+  readonly register: Register;
+  readonly mayRegister: MayRegister;
+}
+
 export interface RegisteringDeps {
   readonly registry: Registry;
   /** Names that can be registered at once. */
@@ -54,7 +62,7 @@ const MAX_GAVE_WAY = 1000;
 
 const REFUSED: Registered = { outcome: "refused" };
 
-export function createRegister(deps: RegisteringDeps): Register {
+export function createRegistering(deps: RegisteringDeps): Registering {
   const { registry, maxNodes, uids, now, log } = deps;
   const sampling = new Sampling();
   /** When a registration with the holder's port last replaced the holder, by name, the oldest first. */
@@ -119,27 +127,27 @@ export function createRegister(deps: RegisteringDeps): Register {
     deps.release(holder);
   };
 
-  const mayRegister = async (request: Alive2Request, peer: Peer): Promise<boolean> => {
-    if (!uids) return true;
+  const isAllowed = async (node: string, peer: Peer, allowed: ReadonlySet<number>): Promise<boolean> => {
     const uid = await deps.uidOf(peer);
     // A peer on another machine has no user here: --allow decides for it.
-    if (uid === undefined ? !peer.sameHost : uids.has(uid)) return true;
+    if (uid === undefined ? !peer.sameHost : allowed.has(uid)) return true;
     const why =
       uid === undefined
         ? "the user of its process is unknown, and --register-uid is given"
         : `--register-uid does not name the user ${uid} of its process`;
-    logRefusal(`uid ${uid}`, { node: request.aliveName, port: request.port, peer: hostPort(peer), uid }, why);
+    logRefusal(`uid ${uid}`, { node, peer: hostPort(peer), uid }, why);
     return false;
   };
+  const mayRegister: MayRegister = (aliveName, peer) => !uids || isAllowed(aliveName, peer, uids);
 
   const registerLate = async (request: Alive2Request, peer: Peer, { isOpen }: Holding): Promise<Registered> => {
-    if (!(await mayRegister(request, peer))) return { outcome: "denied", reason: "uid" };
+    if (!(await mayRegister(request.aliveName, peer))) return { outcome: "denied", reason: "uid" };
     if (isOpen()) await giveWay(request, peer);
     // A node that is registered after its connection has ended would never be unregistered.
     return isOpen() ? register(request, peer) : { outcome: "denied", reason: "gone" };
   };
 
-  return (request, peer, holding) => {
+  const take: Register = (request, peer, holding) => {
     const { aliveName: node, port } = request;
     if (holding.names >= MAX_NAMES) {
       logRefusal("names", { node, port, peer: hostPort(peer) }, `its connection holds ${MAX_NAMES} names`);
@@ -148,6 +156,7 @@ export function createRegister(deps: RegisteringDeps): Register {
     // At once where nothing has to be asked first: the VM waits for the answer.
     return uids || isOfPeer(registry.get(node), peer) ? registerLate(request, peer, holding) : register(request, peer);
   };
+  return { register: take, mayRegister };
 }
 
 /** Whether the holder of a name registered from the machine of this peer, and that machine is not ours. */

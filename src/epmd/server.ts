@@ -10,10 +10,11 @@ import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { AnswerDeps } from "./answer.js";
 import { handleConnection, UnreadAnswers } from "./connection.js";
 import type { RegisteredNode, Registry } from "./core/registry.js";
+import { LinkTellers } from "./link-tellers.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import type { GatewayWay } from "./look-up.js";
 import { type Peer, type PeerLog, PeerLogs } from "./peer.js";
-import { createRegister, isClosedPort } from "./registering.js";
+import { createRegistering, isClosedPort } from "./registering.js";
 import type { NamedPort } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
@@ -54,8 +55,13 @@ export interface EpmdServerOptions {
   readonly log: Logger;
 }
 
+export interface EpmdServer {
+  readonly listener: Listener;
+  readonly links: Pick<LinkTellers, "ask">;
+}
+
 /** The EPMD server: sockets, connections, and the names that they hold. @throws ListenError that says who has the port */
-export async function startEpmdServer(options: EpmdServerOptions): Promise<Listener> {
+export async function startEpmdServer(options: EpmdServerOptions): Promise<EpmdServer> {
   const { registry, log } = options;
   const holders = new Map<RegisteredNode, () => void>();
   const maxConnections = connectionLimit(options.maxConnections, openFileLimit(), options.gateway);
@@ -63,11 +69,13 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const port = () => listener?.port ?? options.port;
   const logs = new PeerLogs(log);
   const unread = new UnreadAnswers();
+  const links = new LinkTellers();
 
   // Subscribed before the publication: the registration of a node is logged before what follows from it.
   registry.subscribe(({ type, node }) => {
     const { aliveName, port: nodePort, creation, origin } = node;
     if (origin !== "alive2") return;
+    if (type === "unregistered") links.end(node);
     if (type === "registered") log.info({ node: aliveName, port: nodePort, creation }, "node registered");
     else
       log.info(
@@ -81,7 +89,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
   const { maxNodes, uids } = options;
   const answering: AnswerDeps = {
     ...{ registry, nodes, advertisedPort, gateway, observe, logs, now },
-    register: createRegister({
+    ...createRegistering({
       ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
       uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port: port() }),
     }),
@@ -104,6 +112,10 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
       unregister: (node) => {
         holders.delete(node);
         registry.unregister(node);
+      },
+      tell: (node) => {
+        links.hold(node, socket);
+        socket.setKeepAlive(true, options.keepAlive);
       },
       exit: options.onKill,
       packetTimeout: options.packetTimeout,
@@ -131,7 +143,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<Liste
       "fewer connections than --max-connections: the limit of open files (ulimit -n) is low",
     );
   }
-  return listener;
+  return { listener, links };
 }
 
 /** File descriptors for everything but connections and DNS queries: listening sockets, a DNS zone, Consul, logs. */

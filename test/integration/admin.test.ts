@@ -420,7 +420,7 @@ describe("who is answered", () => {
     const { get } = await daemon();
     const headers = { host: "0.0.0.0:9369", "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36" };
     expect((await get("/", { headers })).status).toBe(200);
-    for (const path of ["/v1/resolve?node=node_a@demo.test", "/v1/cluster?match=*@svc"]) {
+    for (const path of ["/v1/resolve?node=node_a@demo.test", "/v1/cluster?match=*@svc", "/readyz?cluster=*@svc"]) {
       expect(await get(path, { headers })).toMatchObject({ status: 403, body: expect.stringContaining("curl") });
     }
     expect((await get("/metrics")).body).not.toContain("srv_epmd_dns_cache_total{");
@@ -494,5 +494,63 @@ describe("the place", () => {
     expect((await portPlease(running, "node_a")).toString("hex")).toBe("7701");
     for (const socket of sockets) socket.destroy();
     await waitFor(async () => (await get("/v1/status").catch(() => undefined))?.status === 200, { what: "room" });
+  });
+});
+
+describe("/readyz?cluster=", () => {
+  const readyz = (pattern: string) => `/readyz?cluster=${encodeURIComponent(pattern)}`;
+  const condition = ({ body }: { readonly body: string }) =>
+    (JSON.parse(body) as { checks: { name: string }[] }).checks.find(({ name }) => name === "cluster");
+
+  test("is 503 where it is not known with whom a node is linked, and adds nothing to /readyz without it", async () => {
+    const { running, get } = await daemon();
+    await register(running, "node_a");
+    const answer = await get(readyz("*@demo.test"));
+    expect(answer.status).toBe(503);
+    expect(condition(answer)).toEqual({
+      name: "cluster",
+      ok: false,
+      reason: expect.stringMatching(/^it is not known with whom node_a@demo\.test is linked: .* no --cookie-file/),
+    });
+    const plain = await get("/readyz");
+    expect([plain.status, condition(plain)]).toEqual([200, undefined]);
+  });
+
+  test("has a condition for each pattern", async () => {
+    const { get } = await daemon();
+    const { checks } = JSON.parse((await get("/readyz?cluster=*@demo.test&cluster=node_*@demo.test")).body);
+    const reasons = checks.map(({ reason }: { reason?: string }) => reason).filter(Boolean);
+    const none = "no node that is registered here matches";
+    expect(reasons).toEqual([`${none} *@demo.test`, `${none} node_*@demo.test`]);
+  });
+
+  test.each([
+    ["", "must be a pattern such as 'node_*@svc'"],
+    ["node_a", "must be a pattern such as 'node_*@svc'"],
+    ["*@two words", "what stands behind the @ is no host name"],
+    ["*@elsewhere.example", "elsewhere.example is no service of Consul"],
+  ])("refuses %j, and says what would be right", async (pattern, why) => {
+    const { get } = await daemon();
+    expect(await get(readyz(pattern))).toMatchObject({ status: 400, body: expect.stringContaining(why) });
+  });
+
+  test("is 503 with the reason where the catalogue does not answer", async () => {
+    const { running, fake, get } = await withConsul();
+    await register(running, "node_a");
+    fake.misbehave(() => ({ status: 500, body: "No cluster leader" }));
+    const answer = await get(readyz("*@svc"));
+    expect(answer.status).toBe(503);
+    expect(condition(answer)).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/^the nodes of svc\.service\.consul are not known: .*No cluster leader/),
+    });
+  });
+
+  test("says that the cookie file cannot be read, whose name it tells and whose text it does not", async () => {
+    const { running, get } = await daemon({ cookieFile: "/nowhere/cookie" });
+    await register(running, "node_a");
+    expect(condition(await get(readyz("*@demo.test")))).toMatchObject({
+      reason: expect.stringContaining("--cookie-file: cannot use /nowhere/cookie"),
+    });
   });
 });

@@ -37,6 +37,7 @@ interface Options {
   readonly allowKill?: boolean;
   readonly unread?: ConnectionDeps["unread"];
   readonly rules?: Partial<RegisteringDeps>;
+  readonly tell?: ConnectionDeps["tell"];
 }
 
 /** An EPMD without a port: any Duplex is a peer. */
@@ -49,6 +50,7 @@ function epmd({
   allowKill = false,
   unread = new UnreadAnswers(),
   rules = {},
+  tell = () => {},
 }: Options = {}) {
   const registry = new Registry();
   const holders = new Map<unknown, () => void>();
@@ -70,7 +72,7 @@ function epmd({
       peer,
       answering: {
         registry,
-        register: registering(registry, rules),
+        ...registering(registry, rules),
         nodes: { resolve, fullName: formatNodeName },
         advertisedPort: ({ port }) => port,
         logs: { of: () => log },
@@ -85,6 +87,7 @@ function epmd({
       },
       hold: (node, release) => void holders.set(node, release),
       unregister: (node) => registry.unregister(node),
+      tell,
       exit: () => {
         killed = true;
       },
@@ -587,4 +590,54 @@ test("every request is told of with how it was answered, and bytes that are none
     "invalid closed",
     "invalid closed",
   ]);
+});
+
+describe("the offer of a VM to say with whom it is linked", () => {
+  const OFFER = hex("0002 6c 61");
+
+  test("keeps the connection beyond the packet time-out, and its bytes are no requests", async () => {
+    const told: string[] = [];
+    const { connect, events } = epmd({ packetTimeout: 10, tell: ({ aliveName }) => void told.push(aliveName) });
+    await register(connect());
+    const teller = connect();
+    teller.send(OFFER);
+    await waitFor(() => told.length === 1, { what: "the offer" });
+    expect(told).toEqual(["a"]);
+    teller.send(hex("0001 ff"));
+    await sleep(1_100);
+    expect(teller.isClosed()).toBe(false);
+    expect(events).toContainEqual({ type: "request", request: "LINKS_REQ", result: "ok" });
+    teller.halfClose();
+    await teller.closed();
+  });
+
+  test.each([
+    ["for a name that is not registered", {}, "0002 6c 62"],
+    ["with a second request behind it", {}, "0002 6c 61 0001 6e"],
+    ["without a name", {}, "0001 6c"],
+    ["with a NUL in the name", {}, "0003 6c 61 00"],
+    [
+      "of a user who may not register",
+      { rules: { uids: new Set([1]), uidOf: () => Promise.resolve(2) } },
+      "0002 6c 61",
+    ],
+    ["of a stranger", { peerAddress: "192.0.2.1" }, "0002 6c 61"],
+  ])("%s is closed without an answer", async (_, options, bytes) => {
+    const told: string[] = [];
+    const { connect, registry } = epmd({ ...options, tell: ({ aliveName }) => void told.push(aliveName) });
+    registry.register(registration("a", 4711), 0);
+    const teller = connect();
+    teller.send(hex(bytes));
+    await teller.closed();
+    expect([told, teller.bytes().length, registry.size]).toEqual([[], 0, 1]);
+  });
+
+  test("on the connection of a node ends it: what comes on that are requests", async () => {
+    const { connect, registry } = epmd();
+    const node = connect();
+    await register(node);
+    node.send(OFFER);
+    await node.closed();
+    expect(registry.size).toBe(0);
+  });
 });

@@ -200,7 +200,7 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
           peer,
           answering: {
             registry,
-            register: registering(registry),
+            ...registering(registry),
             nodes: {
               resolve: () => Promise.resolve(notFound("SRV_NXDOMAIN", "no SRV record")),
               fullName: formatNodeName,
@@ -218,6 +218,7 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
           },
           hold: () => {},
           unregister: (node) => registry.unregister(node),
+          tell: () => {},
           exit: () => {},
           observe: () => {},
           packetTimeout: 60_000,

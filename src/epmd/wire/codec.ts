@@ -115,6 +115,8 @@ export function decodeRequest(frame: Buffer): EpmdRequest {
       return { type: "KILL_REQ" };
     case TAG.STOP_REQ:
       return { type: "STOP_REQ", aliveName: decodeName(dropTrailingNul(reader.remaining())) };
+    case TAG.LINKS_REQ:
+      return { type: "LINKS_REQ", aliveName: decodeName(reader.remaining()) };
     default:
       throw new ProtocolError("EPMD_MESSAGE", `unknown request ${opcode}`);
   }
@@ -191,7 +193,8 @@ function encodeRequestBody(request: SentRequest): Buffer {
     case "PORT_PLEASE2_REQ":
       return Buffer.from(`${String.fromCharCode(TAG.PORT_PLEASE2_REQ)}${request.name}${request.forwarded ? "\0" : ""}`);
     case "STOP_REQ":
-      return Buffer.from(`${String.fromCharCode(TAG.STOP_REQ)}${request.aliveName}`);
+    case "LINKS_REQ":
+      return Buffer.from(`${String.fromCharCode(TAG[request.type])}${request.aliveName}`);
     case "NAMES_REQ":
       return Buffer.from(`${String.fromCharCode(TAG.NAMES_REQ)}${request.pattern ?? ""}`);
     case "DUMP_REQ":

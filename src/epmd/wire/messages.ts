@@ -12,6 +12,8 @@ export const TAG = {
   DUMP_REQ: 100,
   KILL_REQ: 107,
   STOP_REQ: 115,
+  /** Not OTP's: of clients of the module. */
+  LINKS_REQ: 108,
 } as const;
 
 const NODE_TYPE_NORMAL = 77;
@@ -62,7 +64,9 @@ export type EpmdRequest =
     }
   | { readonly type: "DUMP_REQ" }
   | { readonly type: "KILL_REQ" }
-  | { readonly type: "STOP_REQ"; readonly aliveName: string };
+  | { readonly type: "STOP_REQ"; readonly aliveName: string }
+  /** A VM with the module offers to say, on this connection, with whom it is linked. Stock EPMDs close it. */
+  | { readonly type: "LINKS_REQ"; readonly aliveName: string };
 
 export type PortPlease2Response =
   | {

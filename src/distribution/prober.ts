@@ -1,13 +1,12 @@
 import { setMaxListeners } from "node:events";
-import type { CookieSettings } from "../distribution/cookie.js";
-import type { Probe } from "../distribution/core/words.js";
-import type { Endpoint } from "../net/endpoint.js";
+import type { IpPort } from "../config/network-values.js";
 import { thisMachine } from "../os/machine.js";
-import type { Io } from "./io.js";
+import type { CookieSettings } from "./cookie.js";
+import type { Probe } from "./core/words.js";
 
 /** @param host as it was asked for; undefined: not known. Never rejects */
 export type ProbeEndpoint = (
-  endpoint: Endpoint,
+  endpoint: IpPort,
   isAsked: (name: string) => boolean,
   host: string | undefined,
 ) => Promise<Probe>;
@@ -20,11 +19,11 @@ export type ProbeEndpoint = (
  */
 export async function createProbe(
   { timeout, ...settings }: CookieSettings & { readonly timeout: number },
-  { env }: Pick<Io, "env">,
+  { env }: { readonly env: Readonly<Record<string, string | undefined>> },
   signal?: AbortSignal,
 ): Promise<ProbeEndpoint> {
-  const { namesInTurn, probeNode } = await import("../distribution/probe.js");
-  const { readCookie } = await import("../distribution/cookie.js");
+  const { namesInTurn, probeNode } = await import("./probe.js");
+  const { readCookie } = await import("./cookie.js");
   const cookie = await readCookie(settings, env);
   // Each connection listens to it: Node warns of more than ten.
   if (signal) setMaxListeners(0, signal);

@@ -1,0 +1,144 @@
+import type { ClusterNode } from "../catalogue/core/instances.js";
+import { readPattern } from "../catalogue/core/matching.js";
+import type { Config } from "../config/config.js";
+import { cookieWords, probeReason } from "../distribution/core/words.js";
+import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import type { LinkTellers } from "../epmd/link-tellers.js";
+import { ConfigError, describeError } from "../errors.js";
+import { type Domains, servedDomains } from "../names/domains.js";
+import { formatNodeName, isHelperName } from "../names/node-name.js";
+import type { Machine } from "../os/machine.js";
+import { type Glob, parseGlob } from "../text.js";
+import { type ClusterCheck, clusterCheck, type LocalLinks, notReady } from "./core/cluster-readiness.js";
+
+export interface ClusterReadinessDeps {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly registry: Registry;
+  readonly domains: Domains;
+  /** VMs with the module, which say themselves with whom they are linked. */
+  readonly links: Pick<LinkTellers, "ask">;
+  /** The nodes that a catalogue has. @throws ConfigError, ConsulError, NomadError */
+  readonly list: (pattern: string) => Promise<readonly ClusterNode[]>;
+}
+
+/** Milliseconds: a VM on this machine answers at once, and a health check waits for a second or two. */
+const PROBE_TIMEOUT = 1_500;
+/** How long an answer is used, milliseconds: several programs may ask for health. */
+const LIFETIME = 1_000;
+
+/**
+ * Whether the nodes here are linked with a whole cluster. A VM with the module says with whom it is linked; any other is
+ * joined for a moment, with the cookie of `--cookie-file`.
+ */
+export class ClusterReadiness {
+  readonly #deps: ClusterReadinessDeps;
+  readonly #peers = new Lately<string, readonly string[]>();
+  readonly #links = new Lately<RegisteredNode, LocalLinks>();
+  #probe: ProbeEndpoint | undefined;
+
+  constructor(deps: ClusterReadinessDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether a pattern is for nodes of `--domain`, which /v1/cluster lists for strangers too. @throws ValueError */
+  isServed(pattern: string): boolean {
+    return servedDomains(this.#deps.config).includes(this.#read(pattern).host);
+  }
+
+  /** @throws ValueError for what is no pattern, ConfigError for a host that is no service */
+  async check(pattern: string): Promise<ClusterCheck> {
+    const { glob, host } = this.#read(pattern);
+    const here = this.#nodesHere(glob, host);
+    const links = Promise.all(here.map(({ node, full }) => this.#links.get(node, () => this.#linksOf(node, full))));
+    try {
+      const peers = await this.#peers.get(host, () => this.#peersAt(host));
+      const matching = peers.filter((name) => glob.matches(name.slice(0, name.lastIndexOf("@"))));
+      return clusterCheck(`${glob.pattern}@${host}`, matching, await links);
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      return notReady(`the nodes of ${host} are not known: ${describeError(error)}`);
+    }
+  }
+
+  #read(pattern: string): { readonly glob: Glob; readonly host: string } {
+    const { config, machine } = this.#deps;
+    return readPattern(pattern, config, machine.names);
+  }
+
+  #nodesHere(glob: Glob, host: string): { readonly node: RegisteredNode; readonly full: string }[] {
+    const { registry, domains } = this.#deps;
+    const isAlive = (name: string) => registry.get(name) !== undefined;
+    return registry.nodes().flatMap((node) => {
+      const { aliveName } = node;
+      const own = domains.listedHost(aliveName, host);
+      if (own === undefined || !glob.matches(aliveName) || isHelperName(aliveName, isAlive)) return [];
+      return [{ node, full: formatNodeName({ aliveName, host: own }) }];
+    });
+  }
+
+  /** Full names of the nodes that are up. @throws ConfigError, ConsulError, NomadError */
+  async #peersAt(host: string): Promise<readonly string[]> {
+    const { config, list } = this.#deps;
+    // The embedded zone has the nodes here and no others.
+    if (config.dnsListen && servedDomains(config).includes(host)) {
+      return this.#nodesHere(parseGlob("*"), host).map(({ full }) => full);
+    }
+    const nodes = await list(`*@${host}`);
+    return Array.from(new Set(nodes.filter(({ health }) => health !== "critical").map(({ node }) => node)));
+  }
+
+  /** Never rejects. */
+  async #linksOf(node: RegisteredNode, full: string): Promise<LocalLinks> {
+    const told = await this.#deps.links.ask(node);
+    if (typeof told !== "string") return told;
+    const { cookieFile } = this.#deps.config;
+    if (cookieFile !== undefined) return this.#joined(node, full, cookieFile);
+    const unknown =
+      told === "silent"
+        ? "its VM does not answer"
+        : "its VM does not say it, as one with the module srv_epmd does, and serve has no --cookie-file to ask it with";
+    return { node: full, unknown };
+  }
+
+  async #joined(
+    { aliveName, address, family, port }: RegisteredNode,
+    full: string,
+    cookieFile: string,
+  ): Promise<LocalLinks> {
+    try {
+      const settings = { cookieFile, cookieEnv: undefined, timeout: PROBE_TIMEOUT };
+      this.#probe ??= await createProbe(settings, { env: {} });
+      const place = { address: address ?? (family === 6 ? "::1" : "127.0.0.1"), port };
+      const probe = await this.#probe(
+        place,
+        (name) => name.startsWith(`${aliveName}@`),
+        full.slice(full.indexOf("@") + 1),
+      );
+      const joined = "joined" in probe ? probe.joined : undefined;
+      if (probe.result === "node" && joined?.cookie === "same" && joined.state) {
+        const { visible, hidden } = joined.state;
+        return { node: probe.name, linked: new Set([...visible, ...hidden]) };
+      }
+      // The file may have another cookie by now.
+      this.#probe = undefined;
+      return { node: full, unknown: joined ? cookieWords(joined) : probeReason(probe) };
+    } catch (error) {
+      return { node: full, unknown: describeError(error) };
+    }
+  }
+}
+
+/** The last answers to questions. Equal questions within a second have one answer. */
+class Lately<Key, Answer> {
+  readonly #answers = new Map<Key, { readonly answer: Promise<Answer>; readonly until: number }>();
+
+  get(key: Key, ask: () => Promise<Answer>): Promise<Answer> {
+    const now = performance.now();
+    for (const [old, { until }] of this.#answers) if (until <= now) this.#answers.delete(old);
+    const answer = this.#answers.get(key)?.answer ?? ask();
+    if (!this.#answers.has(key)) this.#answers.set(key, { answer, until: now + LIFETIME });
+    return answer;
+  }
+}

@@ -1,0 +1,145 @@
+import { writeFile } from "node:fs/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Consul, startConsul } from "../support/consul-agent.js";
+import { type ErlangNode, type NodeOptions, startNode } from "../support/erlang.js";
+import { http } from "../support/http.js";
+import { writeCookie } from "../support/linked-nodes.js";
+import { moduleFolder } from "../support/module-folder.js";
+import { findOtp } from "../support/otp.js";
+import { requirePeer } from "../support/require-peer.js";
+import { type Daemon, startDaemon } from "../support/srv-epmd.js";
+import { waitFor } from "../support/wait-for.js";
+
+const full = (name: string) => `${name}@svc.service.consul`;
+
+requirePeer("erl", "consul")("/readyz?cluster=", () => {
+  let consul: Consul;
+  const running: { readonly stop: () => Promise<unknown> }[] = [];
+  const begun = <T extends { readonly stop: () => Promise<unknown> }>(one: T): T => {
+    running.unshift(one);
+    return one;
+  };
+  beforeAll(async () => {
+    consul = await startConsul();
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one.stop();
+  });
+  afterAll(() => consul?.stop());
+
+  const serve = async (instance: string, ...args: readonly string[]) => serveAt(0, instance, ...args);
+  const serveAt = async (port: number, instance: string, ...args: readonly string[]) =>
+    begun(
+      await startDaemon({
+        port,
+        args: [
+          ...["--domain", "svc", "--consul", consul.url, "--dns", `127.0.0.1:${consul.dnsPort}`, "--ttl", "3s"],
+          ...["--instance", instance, "--admin", "127.0.0.1:0", ...args],
+        ],
+      }),
+    );
+  const vm = async (name: string, daemon: Daemon, options: Partial<NodeOptions> = {}) => {
+    const module = ["-pa", await moduleFolder(options.otp), "-epmd_module", "srv_epmd"];
+    const args = [...module, ...(options.args ?? [])];
+    return begun(await startNode({ ...options, name: full(name), epmdPort: daemon.port, args }));
+  };
+  const stockVm = async (name: string, daemon: Daemon, options: Partial<NodeOptions> = {}) =>
+    begun(await startNode({ ...options, name: full(name), epmdPort: daemon.port }));
+
+  /** The condition, with the status of the whole answer before it. */
+  const seen = async (daemon: Daemon, pattern = "*@svc") => {
+    const admin = String(daemon.log().find(({ msg }) => msg === "ready")?.admin);
+    const { status, body } = await http(admin, `/readyz?cluster=${encodeURIComponent(pattern)}`);
+    const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; reason?: string }[] };
+    const { ok, reason } = checks.find(({ name }) => name === "cluster") ?? {};
+    return `${status} ${ok} ${reason ?? ""}`.trim();
+  };
+  const becomes = async (daemon: Daemon, expected: string, timeout = 15_000) => {
+    let last = "";
+    const isSo = async () => {
+      last = await seen(daemon);
+      return last === expected;
+    };
+    await waitFor(isSo, { what: expected, timeout }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; at last: ${last}`);
+    });
+  };
+
+  test("is 503 until the node here is linked with all that pass, and again when a link breaks", async () => {
+    const [here, there] = await Promise.all([serve("here"), serve("there")]);
+    expect(await seen(here)).toBe("503 false no node that is registered here matches *@svc.service.consul");
+    const a = await vm("node_a", here);
+    await becomes(here, "200 true");
+    const b = await vm("node_b", there);
+    await becomes(here, `503 false ${full("node_a")} is not linked with ${full("node_b")}`);
+    await becomes(there, `503 false ${full("node_b")} is not linked with ${full("node_a")}`);
+    expect(await a.ping(full("node_b"))).toBe("pong");
+    await Promise.all([becomes(here, "200 true"), becomes(there, "200 true")]);
+    await b.eval(`erlang:disconnect_node('${full("node_a")}')`);
+    await becomes(here, `503 false ${full("node_a")} is not linked with ${full("node_b")}`);
+    // A node that has ended is no peer any more, once Consul knows it.
+    await b.kill();
+    await becomes(here, "200 true");
+  });
+
+  test("asks a VM again after its daemon was restarted, and knows nothing of one that is stopped", async () => {
+    const first = await serve("here");
+    const a = await vm("node_a", first);
+    await becomes(first, "200 true");
+    await first.stop();
+    const again = await serveAt(first.port, "here");
+    await becomes(again, "200 true");
+    a.child.signal("SIGSTOP");
+    try {
+      await becomes(again, `503 false it is not known with whom ${full("node_a")} is linked: its VM does not answer`);
+    } finally {
+      a.child.signal("SIGCONT");
+    }
+    await becomes(again, "200 true");
+  });
+
+  test("holds for hidden links and for each of several nodes here", async () => {
+    const here = await serve("here");
+    const [a] = [await vm("node_a", here), await vm("node_b", here, { args: ["-hidden"] })];
+    await waitFor(async () => (await seen(here)).includes("; "), { what: "both reasons" });
+    expect(await a.ping(full("node_b"))).toBe("pong");
+    await becomes(here, "200 true");
+    expect(await seen(here, "node_a@svc")).toBe("200 true");
+    expect(await seen(here, "node_c*@svc")).toMatch(/^503 false no node that is registered here matches node_c\*@svc/);
+  });
+
+  describe("of a stock VM", () => {
+    test("is 503 without its cookie, and says what is missing", async () => {
+      const here = await serve("here");
+      await stockVm("node_a", here);
+      await waitFor(async () => (await seen(here)).includes("--cookie-file"), { what: "the reason" });
+    });
+
+    test("is known with the cookie, which is read again when it was not the right one", async () => {
+      const cookieFile = await writeCookie("another");
+      const [here, there] = await Promise.all([serve("here", "--cookie-file", cookieFile), serve("there")]);
+      await stockVm("node_a", here);
+      await vm("node_b", there);
+      await waitFor(async () => (await seen(here)).includes("refuses the cookie"), { what: "the refusal" });
+      await writeFile(cookieFile, "srv-epmd-test\n");
+      await becomes(here, `503 false ${full("node_a")} is not linked with ${full("node_b")}`);
+      expect(here.child.stderr()).not.toContain("srv-epmd-test");
+    });
+  });
+
+  for (const release of [23, 27, 29]) {
+    requirePeer(`otp${release}`)(`OTP ${release}`, () => {
+      test("says with whom it is linked", async () => {
+        const otp = findOtp(release);
+        const here = await serve("here");
+        const nodes: ErlangNode[] = [];
+        // OTP 23 asks the system for the host's address before it asks the module.
+        const inetrc = `{host, {127,0,0,1}, ["svc.service.consul"]}. {lookup, [file]}.`;
+        for (const name of ["node_a", "node_b"]) nodes.push(await vm(name, here, { inetrc, ...(otp && { otp }) }));
+        await waitFor(async () => (await seen(here)).startsWith("503 false"), { what: "the missing link" });
+        await waitFor(async () => (await nodes[0]?.ping(full("node_b"))) === "pong", { what: "pong" });
+        await becomes(here, "200 true");
+      });
+    });
+  }
+});

@@ -171,6 +171,25 @@ test("a stranger may not look through the catalog with patterns", async () => {
   });
 });
 
+test("a stranger may ask whether the nodes of --domain are linked, and those of no other service", async () => {
+  const inCluster = {
+    isServed: (pattern: string) => pattern.endsWith("@svc"),
+    check: async () => ({ name: "cluster", ok: true }),
+  };
+  const status = { inCluster, readiness: async () => ({ ready: true, checks: [] }) };
+  const deps = { status, onReadyAsked: () => {} };
+  const routes = createRoutes(deps as unknown as Parameters<typeof createRoutes>[0]);
+  const get = async (query: string, local = false) => {
+    const asked = { query: new URLSearchParams(query), peer: { ...peer, local }, forUnknownPage: false };
+    const reply = await routes["/readyz"]?.(asked);
+    return `${reply?.status} ${reply?.body.includes("--allow 10.9.9.9")}`;
+  };
+  expect(await get("cluster=*@svc")).toBe("200 false");
+  expect(await get("cluster=*@secret")).toBe("403 true");
+  expect(await get("cluster=*@svc&cluster=*@secret")).toBe("403 true");
+  expect(await get("cluster=*@secret", true)).toBe("200 false");
+});
+
 test("a stranger is not told the settings; local peers are", async () => {
   const settings = { options: { domain: ["svc"] }, withheld: ["nodes-file"] };
   const status = { epmdPort: 4369, settings: () => settings, all: async () => ({ hostName: "box1", settings }) };

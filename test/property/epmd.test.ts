@@ -48,6 +48,7 @@ const anyRequest = fc.oneof(
   alive2Request,
   fc.record({ name: aliveName, forwarded: fc.boolean() }).map(({ name, forwarded }) => portPlease2(name, forwarded)),
   fc.record({ type: fc.constant("STOP_REQ" as const), aliveName }),
+  fc.record({ type: fc.constant("LINKS_REQ" as const), aliveName }),
   fc.record({ type: fc.constant("NAMES_REQ" as const), pattern }),
   fc.constantFrom({ type: "NAMES_REQ" } as const, { type: "DUMP_REQ" } as const, { type: "KILL_REQ" } as const),
 );

@@ -47,14 +47,21 @@ const who = ({ aliveName, connection }: Link) => `from ${aliveName ?? hostPort(c
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */
 async function lookUpWords(
   { full, name }: AskedNode,
-  { daemon, now, startedAt }: Examination,
+  { daemon, now, startedAt, peersOfAsked }: Examination,
 ): Promise<string | undefined> {
   const lookUps = (await daemon())?.lookUps;
   if (!lookUps) return undefined;
   const wanted = full.toLowerCase();
-  // Checks ask the EPMD too.
+  const vms = await peersOfAsked();
+  const haveModule = vms.some(({ process }) => process?.hasModule !== false);
+  const areStock = vms.some(({ process }) => process?.asksResolver !== false);
+  // Checks ask the EPMD too: now, and in ways that no VM here has when this command was run before.
   const last = lookUps.find(
-    ({ node, here, at }) => here && at < startedAt && (node.toLowerCase() === wanted || node === name.aliveName),
+    ({ node, here, at, way }) =>
+      here &&
+      at < startedAt &&
+      (way === "module" ? haveModule : areStock) &&
+      (node.toLowerCase() === wanted || node === name.aliveName),
   );
   if (!last) return `nobody here has asked for it, as far as srv-epmd remembers (${lookUps.length} look-ups)`;
   const age = ageWords(Math.max(0, Math.round((now() - last.at) / 1000)));

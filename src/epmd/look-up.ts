@@ -167,7 +167,10 @@ export interface RecordedLookUpDeps extends LookUpDeps {
   readonly now: () => number;
 }
 
-/** Looks up, and records the look-up. No promise for a node that lives here: it is answered at once. */
+/**
+ * Looks up, and records the look-up, unless a srv-epmd asks: the VM for which that asks is in the records there, and behind a
+ * command there is none. No promise for a node that lives here: it is answered at once.
+ */
 export function answerLookUp(
   request: PortPlease2Request,
   peer: Peer,
@@ -177,6 +180,7 @@ export function answerLookUp(
   const at = deps.now();
   const startedAt = performance.now();
   const record = (lookedUp: LookedUp) => {
+    if (request.forwarded) return lookedUp.response;
     const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
     recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log: logs.of(peer) });
     return lookedUp.response;

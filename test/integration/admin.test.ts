@@ -278,6 +278,14 @@ describe("the page", () => {
   });
 });
 
+test("a question of a command, or of another srv-epmd, is no look-up of a VM, and no problem on the page", async () => {
+  const { running, json } = await withConsul();
+  await portPlease(running, "node_z\0");
+  expect(await json("/v1/status")).toMatchObject({ lookUps: [], problems: [] });
+  await portPlease(running, "node_z");
+  expect((await json("/v1/status")).lookUps).toMatchObject([{ node: "node_z@svc.service.consul" }]);
+});
+
 describe("/metrics", () => {
   /** Samples by name and labels. */
   const samples = async (get: (path: string) => Promise<{ body: string }>) =>

@@ -191,6 +191,9 @@ requirePeer(
     expect(of("peer-link").evidence).toMatch(
       /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told port \d+ of 10\.90\.0\.1:\d+/,
     );
+    // The commands ask the EPMD as well, and are no VM.
+    await runCli(["resolve", "known@svc", "--domain", "svc", "--dns", cluster.dns], { netns: cluster.host(HERE) });
+    expect((await doctor("known@svc", "--admin", ADMIN)).of("peer-link").evidence).toContain("(module)");
     await asker.ping(fullName("nobody"));
     const absent = await doctor("nobody@svc", "--admin", ADMIN);
     expect(absent.of("peer-link").evidence).toMatch(

@@ -153,6 +153,27 @@ requirePeer("chromium")("the status page in a browser", () => {
     expect(problems()).toEqual([]);
   });
 
+  test.each([
+    ["light", false],
+    ["dark", true],
+  ])("what is new can be read while it is marked (%s)", async (_, dark) => {
+    const { page } = await openLive(emptyStatus({ nodes: [localNode()], lookUps: [lookUp()] }), { dark });
+    // Marks last for two seconds: they must be there when the colours are read.
+    await page.evaluate(`(() => {
+      const animate = Element.prototype.animate;
+      Element.prototype.animate = function (...how) {
+        const animation = animate.apply(this, how);
+        animation.pause();
+        return animation;
+      };
+    })()`);
+    server.show(busyStatus(), NOW);
+    server.send("status");
+    await hasRows(page, "look-ups", 17);
+    expect(await page.evaluate("document.getAnimations().length")).toBeGreaterThan(5);
+    expect((await contrasts(page, "marked")).filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+  });
+
   test("many events are few requests", async () => {
     const { page } = await openLive(emptyStatus());
     const before = server.pages();

@@ -8,7 +8,12 @@ export interface TextContrast {
 type Colour = readonly [red: number, green: number, blue: number];
 
 /** Of every text that is shown: its colour, and the first ground under it that is not see-through. */
-const COLOURS = `(() => {
+const COLOURS = (moment: Moment) => `(() => {
+  for (const animation of document.getAnimations()) {
+    if ("${moment}" === "settled") { animation.finish(); continue; }
+    animation.pause();
+    animation.currentTime = 0;
+  }
   const solid = (element) => {
     for (let under = element; under; under = under.parentElement) {
       const ground = getComputedStyle(under).backgroundColor;
@@ -26,9 +31,12 @@ const COLOURS = `(() => {
   return found;
 })()`;
 
+/** `settled`: when what is new is not marked any more. `marked`: at the first moment of the marks that there are. */
+type Moment = "settled" | "marked";
+
 /** How well each text of a page stands out, as WCAG 2 measures it: 1 is not at all, 21 is black on white. */
-export async function contrasts(page: Page): Promise<TextContrast[]> {
-  const texts = (await page.evaluate(COLOURS)) as { text: string; colour: string; ground: string }[];
+export async function contrasts(page: Page, moment: Moment = "settled"): Promise<TextContrast[]> {
+  const texts = (await page.evaluate(COLOURS(moment))) as { text: string; colour: string; ground: string }[];
   return texts.map(({ text, colour, ground }) => ({ text, ratio: contrast(parse(colour), parse(ground)) }));
 }
 

@@ -5,6 +5,7 @@ import { canonicalIp } from "../net/ip.js";
 import {
   type HeldCheck,
   type HeldService,
+  obstacleOf,
   type ServiceEntry,
   tcpCheckId,
   ttlCheckId,
@@ -88,6 +89,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
       weight: Math.min(weight, 65535),
       version: Math.max(...versions),
       health,
+      obstacle: obstacleOf(id, parseChecks(record(item)?.Checks)),
       address,
       machine: text(node?.Node),
     };

@@ -7,6 +7,7 @@ import { readOwner } from "../publish/ownership.js";
 import { ageWords, listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { OBSTACLE_ADVICE } from "./core/obstacles.js";
 import type { ProblemCode } from "./core/problems.js";
 import { type Check, type Examination, probePlace } from "./examination.js";
 import type { DaemonReport } from "./local-epmd.js";
@@ -75,19 +76,9 @@ const OBSTACLES: Readonly<
     advice:
       "no srv-epmd refreshes it: see that serve runs here, and look for 'the Consul agent does not answer' and 'refuses the token' in its log",
   },
-  maintenance: {
-    code: "REGISTRATION_MAINTENANCE",
-    advice: "end the maintenance when the work is done: consul maint -disable, for an entry with -service=<its id>",
-  },
-  tcp: {
-    code: "REGISTRATION_TCP",
-    advice:
-      "the agent cannot connect to that endpoint: let the VM listen there (vm-listens and port-mapping show where it does), or run serve without --tcp-check",
-  },
-  other: {
-    code: "REGISTRATION_OTHER_CHECK",
-    advice: "put right what that check tests: Consul's DNS leaves out every entry that has a critical check",
-  },
+  maintenance: { code: "REGISTRATION_MAINTENANCE", advice: OBSTACLE_ADVICE.maintenance },
+  tcp: { code: "REGISTRATION_TCP", advice: OBSTACLE_ADVICE.tcp },
+  other: { code: "REGISTRATION_OTHER_CHECK", advice: OBSTACLE_ADVICE.other },
 };
 
 function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string): Finding {

@@ -43,6 +43,9 @@ async function startEpmd({ list, lookUp }: Answers): Promise<Epmd> {
         if (!names) return;
         const lines = Array.from(names, (name) => `name ${name} at port 9\n`);
         socket.end(Buffer.concat([Buffer.from([0, 0, 0x11, 0x11]), Buffer.from(lines.join(""))]));
+      } else if (opcode === "l") {
+        // As an EPMD that does not know the request.
+        socket.end();
       } else {
         asked.push(text.replace(/\/[46]$/, ""));
         most = Math.max(most, ++open);

@@ -14,9 +14,10 @@ const LOAD_AND_PURGE_TWICE = `
   {Module, Code, File} = code:get_object_code(srv_epmd),
   [begin code:purge(Module), {module, Module} = code:load_binary(Module, File, Code), code:purge(Module) end || _ <- [1, 2]],
   {file, File} = code:is_loaded(Module), ok`;
-const KILL_CONNECTOR = `
-  [Connector] = [Pid || Pid <- processes(), element(1, proc_lib:translate_initial_call(Pid)) =:= srv_epmd],
-  exit(Connector, kill)`;
+/** The processes of the module: the connector, and the one that says with whom the node is linked. */
+const KILL_BOTH = `
+  [_, _] = Ours = [Pid || Pid <- processes(), element(1, proc_lib:translate_initial_call(Pid)) =:= srv_epmd],
+  [exit(Pid, kill) || Pid <- Ours], ok`;
 /** Processes that wait for an answer of the srv-epmd. */
 const WAITING = `
   length([Pid || Pid <- processes(), {_, Stack} <- [process_info(Pid, current_stacktrace)],
@@ -69,7 +70,7 @@ requirePeer(
         await waitForLink("purged");
         expect(words(a)).toBe("");
 
-        await a.eval(KILL_CONNECTOR);
+        await a.eval(KILL_BOTH);
         await start(1, "killed");
         await waitForLink("killed");
       });

@@ -174,8 +174,17 @@ describe("why Consul has no SRV record for a node", () => {
 
   test("its instance is critical", () => {
     const [evidence, advice] = why([member({ tags: ["Node_A"], critical: true })]);
-    expect(evidence).toContain("registered at 10.0.0.1:9100 on box1, and its check is critical");
+    expect(evidence).toContain(
+      "registered at 10.0.0.1:9100 on box1, and Consul's DNS leaves it out: its check is critical",
+    );
     expect(advice).toContain("srv-epmd doctor");
+  });
+
+  test("another check than its own keeps it out, which is named", () => {
+    const obstacle = { kind: "maintenance", words: "the entry is in Consul's maintenance mode: disk full" } as const;
+    const [evidence, advice] = why([member({ tags: ["node_a"], critical: true, obstacle })]);
+    expect(evidence).toMatch(/Consul's DNS leaves it out: the entry is in Consul's maintenance mode: disk full$/);
+    expect(advice).toContain("consul maint -disable");
   });
 
   test("its instance passes, so DNS may not see it", () => {

@@ -6,7 +6,7 @@ import {
   type ServiceDomain,
 } from "../../names/domains.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
-import { ID_PREFIX, META_NODE, META_SINCE } from "../../publish/core/service-entry.js";
+import { ID_PREFIX, META_NODE, META_SINCE, type Obstacle } from "../../publish/core/service-entry.js";
 import type { Glob } from "../../text.js";
 
 /** An instance of a service as a catalogue has it. */
@@ -30,6 +30,8 @@ export interface ServiceInstance {
 export interface ServiceMember extends ServiceInstance {
   /** `unknown` where a catalogue has none. */
   readonly health: "passing" | "warning" | "critical" | "unknown";
+  /** The critical check because of which Consul's DNS leaves it out, when that is not the TTL check of srv-epmd. */
+  readonly obstacle?: Obstacle | undefined;
   /** Name of the Consul node at which it is registered, or id of the Nomad client. */
   readonly machine: string;
 }

@@ -3,6 +3,7 @@ import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
 import { listed, nearest } from "../../text.js";
 import { type Finding, fail } from "./finding.js";
+import { OBSTACLE_ADVICE } from "./obstacles.js";
 
 interface AskedTag {
   /** As the node was asked for, in full. */
@@ -27,10 +28,13 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
   const tagged = members.filter(({ tags }) => tags.some((one) => one.toLowerCase() === tag.toLowerCase()));
   const [first] = tagged;
   if (first && tagged.every(({ critical }) => critical)) {
+    const { obstacle } = first;
     return fail(
       "PEER_CRITICAL",
-      `${full} is registered at ${hostPort(first)} on ${first.machine}, and its check is critical, so Consul's DNS leaves it out`,
-      `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor on ${first.machine}, and look at registration there, which has the check that is critical`,
+      `${full} is registered at ${hostPort(first)} on ${first.machine}, and Consul's DNS leaves it out: ${obstacle?.words ?? "its check is critical"}`,
+      obstacle
+        ? OBSTACLE_ADVICE[obstacle.kind]
+        : `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor on ${first.machine}, and look at registration there, which has the check that is critical`,
     );
   }
   if (first) {

@@ -111,10 +111,9 @@ function answerLocal(
       return reply({ type: "STOP_RESP", text: "STOPPED" });
     }
     case "LINKS_REQ": {
-      const { aliveName } = request;
-      const told = (isAllowed: boolean) => (isAllowed ? tell(registry.get(aliveName)) : close("uid"));
+      const told = (isAllowed: boolean) => (isAllowed ? tell(registry.get(request.aliveName)) : close("uid"));
       // What it tells decides as much as a registration does.
-      const allowed = deps.mayRegister(aliveName, peer);
+      const allowed = deps.mayRegister({ aliveName: request.aliveName }, peer);
       return allowed instanceof Promise ? allowed.then(told) : told(allowed);
     }
     default:

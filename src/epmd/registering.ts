@@ -25,7 +25,10 @@ export type Registered =
 export type Register = (request: Alive2Request, peer: Peer, holding: Holding) => Registered | Promise<Registered>;
 
 /** Whether a local peer may register, known at once where no `--register-uid` is given; logs why not. */
-export type MayRegister = (aliveName: string, peer: Peer) => boolean | Promise<boolean>;
+export type MayRegister = (asked: AskedRegistration, peer: Peer) => boolean | Promise<boolean>;
+
+/** As the log has it. */
+type AskedRegistration = Pick<Alive2Request, "aliveName"> & Partial<Pick<Alive2Request, "port">>;
 
 export interface Registering {
   readonly register: Register;
@@ -127,7 +130,11 @@ export function createRegistering(deps: RegisteringDeps): Registering {
     deps.release(holder);
   };
 
-  const isAllowed = async (node: string, peer: Peer, allowed: ReadonlySet<number>): Promise<boolean> => {
+  const isAllowed = async (
+    { aliveName: node, port }: AskedRegistration,
+    peer: Peer,
+    allowed: ReadonlySet<number>,
+  ): Promise<boolean> => {
     const uid = await deps.uidOf(peer);
     // A peer on another machine has no user here: --allow decides for it.
     if (uid === undefined ? !peer.sameHost : allowed.has(uid)) return true;
@@ -135,13 +142,13 @@ export function createRegistering(deps: RegisteringDeps): Registering {
       uid === undefined
         ? "the user of its process is unknown, and --register-uid is given"
         : `--register-uid does not name the user ${uid} of its process`;
-    logRefusal(`uid ${uid}`, { node, peer: hostPort(peer), uid }, why);
+    logRefusal(`uid ${uid}`, { node, port, peer: hostPort(peer), uid }, why);
     return false;
   };
-  const mayRegister: MayRegister = (aliveName, peer) => !uids || isAllowed(aliveName, peer, uids);
+  const mayRegister: MayRegister = (asked, peer) => !uids || isAllowed(asked, peer, uids);
 
   const registerLate = async (request: Alive2Request, peer: Peer, { isOpen }: Holding): Promise<Registered> => {
-    if (!(await mayRegister(request.aliveName, peer))) return { outcome: "denied", reason: "uid" };
+    if (!(await mayRegister(request, peer))) return { outcome: "denied", reason: "uid" };
     if (isOpen()) await giveWay(request, peer);
     // A node that is registered after its connection has ended would never be unregistered.
     return isOpen() ? register(request, peer) : { outcome: "denied", reason: "gone" };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { longestHold } from "../api/connection.js";
 import { SrvEpmdError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
@@ -13,6 +14,8 @@ export interface CatalogueTimings extends FollowTimings {
   readonly firstAnswer: number;
   /** How long look-ups wait for what has changed during a pause: an agent tells of it at once, and holds the query if nothing has. */
   readonly catchUp: number;
+  /** The least time from an answer to the end of a pause: look-ups must not have a service asked for without a rest. */
+  readonly rest: number;
   /** How late an answer may be before the follow counts as broken. */
   readonly margin: number;
   /** A list must be empty for this long, while DNS has nodes, before it counts as unreadable. */
@@ -26,6 +29,7 @@ export const TIMINGS: CatalogueTimings = {
   idle: 600_000,
   firstAnswer: 300,
   catchUp: 100,
+  rest: 25,
   margin: 2_000,
   settle: 2_000,
   refusal: 10_000,
@@ -41,7 +45,7 @@ export interface ServiceView {
   readonly state: FollowState;
   /** Milliseconds for which it has been broken or behind; 0 while current. */
   readonly broken: number;
-  /** The service changes so fast that it is asked for once in a while, and this is not the last moment's list. */
+  /** The service changes so fast that it is asked for once in a while: this list may lack what changed since. */
   readonly isPaused: boolean;
 }
 
@@ -69,13 +73,15 @@ export class FollowedService {
   /** Instances that refused a connection, and when. */
   #refused: ReadonlyMap<ServiceInstance, number> = new Map();
   /** The query under way. */
-  #asked: { readonly at: number; readonly index: number } | undefined;
+  #asked: { readonly at: number; readonly index: number; readonly isAfterPause: boolean } | undefined;
   #answeredAt: number;
   /** Of the first answer. */
   #firstAt = Number.POSITIVE_INFINITY;
   #failingSince: number | undefined;
   #everHeld = false;
   #catchingUp: Promise<void> | undefined;
+  /** When a look-up had all that had changed during a pause. */
+  #caughtUpAt = Number.NEGATIVE_INFINITY;
   #failure: unknown;
 
   constructor(query: CatalogueQuery, deps: FollowedDeps) {
@@ -87,7 +93,8 @@ export class FollowedService {
     this.#follower = new Follower<readonly ServiceInstance[], number>({
       ...{ now, random, timings },
       query: async (index = 0, wait, signal) => {
-        this.#asked = { at: now(), index };
+        const at = now();
+        this.#asked = { at, index, isAfterPause: index > 0 && at - this.#answeredAt > AT_ONCE };
         const answer = await backend.follow(query, index, wait, signal);
         if (!answer.hasLeader) this.#refuseUnlessNew(answer.instances);
         return { value: answer.instances, position: nextIndex(index, answer.index) };
@@ -106,7 +113,8 @@ export class FollowedService {
     const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
     const refused = this.#refusedSince(now - this.#deps.timings.refusal);
     const age = now - this.#answeredAt;
-    return { instances: this.#instances, refused, age, state, broken, isPaused: this.#isPaused };
+    const isPaused = this.#mayLackChanges && now - this.#caughtUpAt > this.#deps.timings.rest;
+    return { instances: this.#instances, refused, age, state, broken, isPaused };
   }
 
   get isBroken(): boolean {
@@ -138,17 +146,33 @@ export class FollowedService {
    * given one. Undefined when there is no pause. @param limit milliseconds
    */
   catchUp(limit: number): Promise<void> | undefined {
-    if (!this.#catchingUp && this.#isPaused) {
-      this.#follower.resume();
-      this.#catchingUp = this.outcome(Math.min(limit, this.#deps.timings.catchUp)).then(() => {
+    if (!this.#catchingUp && this.#mayLackChanges) {
+      this.#catchingUp = this.#caughtUp(limit).finally(() => {
         this.#catchingUp = undefined;
       });
     }
     return this.#catchingUp;
   }
 
-  get #isPaused(): boolean {
-    return this.#follower.isPaused && this.#deps.now() - this.#answeredAt > this.#deps.timings.catchUp;
+  async #caughtUp(limit: number): Promise<void> {
+    const { now, timings } = this.#deps;
+    const end = now() + limit;
+    if (this.#follower.isPaused) {
+      const rest = Math.min(this.#answeredAt + timings.rest - now(), limit);
+      if (rest > 0) await sleep(rest);
+      this.#follower.resume();
+    }
+    const due = (this.#asked?.at ?? now()) + timings.catchUp;
+    const isOver = await this.outcome(Math.min(due, end) - now());
+    // The back end has not said that anything changed: nothing has, unless the time was too short for it.
+    if (!isOver || due <= end) this.#caughtUpAt = now();
+  }
+
+  /** No query is under way, or one that was sent after a pause, so that the answer may be on its way. */
+  get #mayLackChanges(): boolean {
+    if (this.#follower.isPaused) return true;
+    const { now, timings } = this.#deps;
+    return this.#asked?.isAfterPause === true && now() - this.#asked.at < timings.catchUp;
   }
 
   /** Ends the pause before a retry. */
@@ -240,6 +264,8 @@ export class FollowedService {
 }
 
 const NONE: ReadonlySet<ServiceInstance> = new Set();
+/** Milliseconds: a query that is sent so soon after an answer misses nothing. */
+const AT_ONCE = 2;
 
 /** Those of the instances that are as they were when they refused a connection. */
 function unchanged(

@@ -169,6 +169,19 @@ test("a service that changes all the time is asked for once in a while, and at o
   expect(askedDns).toEqual([]);
 });
 
+test("what has changed during a pause is waited for, too, while the query after it is on its way", async () => {
+  await register("node_a", { port: 1111 });
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 600, catchUp: 400 }, () => IN_DNS);
+  await lookUp();
+  await changeUntilPaused(catalogue);
+  const before = queries().length;
+  await register("node_a", { port: 2222 });
+  fake.misbehave(({ path }) => (path.includes("index=") ? { delay: 200 } : undefined));
+  await waitFor(() => queries().length > before, { what: "the query after the pause", interval: 1 });
+  expect(words(await lookUp())).toBe("catalogue 10.0.0.1:2222");
+  expect(askedDns).toEqual([]);
+});
+
 test("where nothing has changed during a pause the list is used", async () => {
   await register("node_a", { port: 1111 });
   const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000, catchUp: 50 }, () => IN_DNS);

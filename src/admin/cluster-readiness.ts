@@ -1,14 +1,17 @@
+import { stat } from "node:fs/promises";
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { readPattern } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
 import { cookieWords, probeReason } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
+import { eachOf } from "../each-of.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import type { LinkTellers } from "../epmd/link-tellers.js";
 import { ConfigError, describeError } from "../errors.js";
 import { type Domains, servedDomains } from "../names/domains.js";
 import { formatNodeName, isHelperName } from "../names/node-name.js";
 import type { Machine } from "../os/machine.js";
+import { usersOfPort } from "../os/sockets.js";
 import { type Glob, parseGlob } from "../text.js";
 import { type ClusterCheck, clusterCheck, type LocalLinks, notReady } from "./core/cluster-readiness.js";
 
@@ -47,11 +50,15 @@ export class ClusterReadiness {
     return servedDomains(this.#deps.config).includes(this.#read(pattern).host);
   }
 
-  /** @throws ValueError for what is no pattern, ConfigError for a host that is no service */
-  async check(pattern: string): Promise<ClusterCheck> {
+  /**
+   * @param isLocal strangers are not told why nothing is known of a VM
+   * @throws ValueError for what is no pattern, ConfigError for a host that is no service
+   */
+  async check(pattern: string, isLocal: boolean): Promise<ClusterCheck> {
     const { glob, host } = this.#read(pattern);
     const here = this.#nodesHere(glob, host);
-    const links = Promise.all(here.map(({ node, full }) => this.#links.get(node, () => this.#linksOf(node, full))));
+    const asked = eachOf(here, ({ node, full }) => this.#links.get(node, () => this.#linksOf(node, full)));
+    const links = asked.then((all) => (isLocal ? all : all.map(untold)));
     try {
       const peers = await this.#peers.get(host, () => this.#peersAt(host));
       const matching = peers.filter((name) => glob.matches(name.slice(0, name.lastIndexOf("@"))));
@@ -108,6 +115,9 @@ export class ClusterReadiness {
     cookieFile: string,
   ): Promise<LocalLinks> {
     try {
+      // A node that is joined gets a digest of the cookie for a challenge of its choice, which may be that of another VM.
+      const fault = await whyNotTrusted(cookieFile, port, address);
+      if (fault !== undefined) return { node: full, unknown: fault };
       const settings = { cookieFile, cookieEnv: undefined, timeout: PROBE_TIMEOUT };
       this.#probe ??= await createProbe(settings, { env: {} });
       const place = { address: address ?? (family === 6 ? "::1" : "127.0.0.1"), port };
@@ -128,6 +138,23 @@ export class ClusterReadiness {
       return { node: full, unknown: describeError(error) };
     }
   }
+}
+
+function untold(one: LocalLinks): LocalLinks {
+  return "unknown" in one ? { node: one.node, unknown: "ask from its own machine, which is told more" } : one;
+}
+
+/** Why a VM is not joined: only the user whose cookie it is may be at its port; undefined: it is. */
+async function whyNotTrusted(
+  cookieFile: string,
+  port: number,
+  address: string | undefined,
+): Promise<string | undefined> {
+  if (address !== undefined) return "its VM is on another machine, and is not joined with the cookie";
+  const [{ uid: owner }, users] = await Promise.all([stat(cookieFile), usersOfPort(port)]);
+  const others = Array.from(users ?? []).filter((uid) => uid !== owner && uid !== 0);
+  if (others.length === 0) return undefined;
+  return `the user ${others.join(", ")} has its port, not ${owner}, whose file the cookie is in (--cookie-file): it is not joined`;
 }
 
 /** The last answers to questions. Equal questions within a second have one answer. */

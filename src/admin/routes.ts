@@ -68,13 +68,15 @@ export function createRoutes({
     "/readyz": async ({ query, peer, forUnknownPage }) => {
       const patterns = query.getAll("cluster");
       if (patterns.length > 0 && forUnknownPage) return text(403, UNKNOWN_PAGE);
+      if (patterns.length > MOST_PATTERNS)
+        return text(400, `cluster= is given ${patterns.length} times, and ${MOST_PATTERNS} are answered`);
       try {
         if (!peer.local && !patterns.every((pattern) => status.inCluster.isServed(pattern))) {
           return text(403, `only local peers may ask for nodes of others than --domain (--allow ${peer.address})`);
         }
-        const readiness = await readinessIn(patterns, status);
-        onReadyAsked(readiness.ready);
-        return json(readiness.ready ? 200 : 503, readiness);
+        const { ready, checks, isItselfReady } = await readinessIn(patterns, peer.local, status);
+        onReadyAsked(isItselfReady);
+        return json(ready ? 200 : 503, { ready, checks });
       } catch (error) {
         return complaint(error, `cluster=${patterns.map((pattern) => JSON.stringify(pattern)).join("&cluster=")}`);
       }
@@ -116,6 +118,9 @@ export function createRoutes({
   };
 }
 
+/** Patterns of one request: each costs a list of the catalogue, and a question to each VM here that matches. */
+const MOST_PATTERNS = 16;
+
 export function text(status: number, body: string): Reply {
   return { status, type: TEXT, body: `${printable(body)}\n` };
 }
@@ -125,12 +130,13 @@ function json(status: number, body: object): Reply {
 }
 
 /** @throws ConfigError, ValueError for what is no pattern of nodes */
-async function readinessIn(patterns: readonly string[], status: DaemonStatus) {
+async function readinessIn(patterns: readonly string[], isLocal: boolean, status: DaemonStatus) {
   const [{ ready, checks }, ...more] = await Promise.all([
     status.readiness(),
-    ...patterns.map((pattern) => status.inCluster.check(pattern)),
+    ...patterns.map((pattern) => status.inCluster.check(pattern, isLocal)),
   ]);
-  return { ready: ready && more.every(({ ok }) => ok), checks: [...checks, ...more] };
+  // A stop is told by what concerns this daemon alone: the cluster may be in trouble before.
+  return { ready: ready && more.every(({ ok }) => ok), checks: [...checks, ...more], isItselfReady: ready };
 }
 
 async function clusterOf(status: DaemonStatus): Promise<Reply> {

@@ -35,6 +35,7 @@ type Use = "all" | "port" | "none";
 export function useOfDaemon(input: ConfigInput, operands: readonly string[]): Use {
   switch (input.command) {
     case "doctor":
+    case "ping":
       return "all";
     case "resolve":
       // The EPMD that is asked has settings of its own.

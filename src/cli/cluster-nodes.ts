@@ -37,7 +37,10 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
   const named = nodeOperands(asked.filter((operand) => !patterns.includes(operand)));
   const lists = await Promise.all(patterns.map((pattern) => matching(pattern, context)));
   const all = new Map<string, NamedMember>();
-  for (const member of [...named.map((name): NamedMember => ({ node: nodes.fullName(name) })), ...lists.flat()]) {
+  for (const member of [
+    ...named.map((name): NamedMember => ({ node: nodes.fullName(name), isBare: name.form === "bare" })),
+    ...lists.flat(),
+  ]) {
     const before = all.get(member.node);
     // Of two entries the better one: the other is that of a VM that has ended.
     if (!before || member.health === "passing") all.set(member.node, member);

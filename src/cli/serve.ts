@@ -1,5 +1,7 @@
 import type { Config } from "../config/config.js";
 import { type Daemon, start } from "../daemon/daemon.js";
+import type { Logger } from "../daemon/logger.js";
+import { describeError } from "../errors.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { type CommandContext, EXIT, type ExitCode, type Io } from "./io.js";
 import { notify, onStopSignal } from "./supervisor.js";
@@ -12,6 +14,7 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   const killed = new Promise<string>((resolve) => {
     kill = resolve;
   });
+  await checkCookie(config, log);
   const relay = config.gateway ? await relayStart(config, io) : undefined;
   daemon = await start(config, { log, onKill: () => kill("KILL request"), ...(relay && { relay }) });
   const { addresses, port, dnsAddress: dns, gatewayDnsAddress: gateway, adminAddress: admin } = daemon;
@@ -24,6 +27,15 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
   log.info("stopped");
   await signal.settle();
   return EXIT.done;
+}
+
+/** The file is read when somebody asks, and the VM may write it first: what is wrong now is only warned of. */
+async function checkCookie({ cookieFile }: Config, log: Logger): Promise<void> {
+  if (cookieFile === undefined) return;
+  const { readCookie } = await import("../distribution/cookie.js");
+  await readCookie({ cookieFile, cookieEnv: undefined }, {}).catch((error: unknown) => {
+    log.warn(`${describeError(error)}; until that is right /readyz?cluster= is not ready for VMs without the module`);
+  });
 }
 
 /** How a relay process is started here; undefined where a supervisor starts it. */

@@ -800,7 +800,7 @@ const OPTIONS = {
   admin: one({
     group: "admin",
     commands: EPMD,
-    help: "where the status page, health, metrics and the JSON API are served over HTTP, or none; resolve, wait, names and doctor ask there for the settings of the srv-epmd here",
+    help: "where the status page, health, metrics and the JSON API are served over HTTP, or none; resolve, wait, names, ping and doctor ask there for the settings of the srv-epmd here",
     placeholder: "IP:PORT|none",
     parse: network.ipPortOrNone(undefined),
     default: `127.0.0.1:${ADMIN_PORT}`,

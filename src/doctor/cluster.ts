@@ -1,4 +1,5 @@
 import type { Probe } from "../distribution/core/words.js";
+import { eachOf } from "../each-of.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
@@ -10,6 +11,8 @@ import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 export interface NamedMember {
   /** Full name. */
   readonly node: string;
+  /** It was named without a host part: the VM says which host it has. */
+  readonly isBare?: boolean;
   readonly health?: string | undefined;
 }
 
@@ -19,8 +22,6 @@ interface ClusterDeps {
   readonly probe: (endpoint: Endpoint, isAsked: (name: string) => boolean, host: string | undefined) => Promise<Probe>;
 }
 
-/** Nodes that are looked for at once. */
-const AT_ONCE = 16;
 /** Places of one node that are probed. */
 const MAX_PLACES = 4;
 /** Milliseconds: two VMs are asked one after the other, and a link may come up or go down between. */
@@ -36,8 +37,12 @@ export async function examineCluster(named: readonly NamedMember[], deps: Cluste
   const doubtful = new Set(verdict.problems.flatMap(({ code, nodes }) => (code === "ONE_SIDED" ? nodes : [])));
   if (doubtful.size === 0) return { members, verdict };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
-  const again = await eachOf(members, async (member) =>
-    doubtful.has(member.node) ? examineMember(member, deps) : member,
+  const pairs = named.flatMap((one, index) => {
+    const member = members[index];
+    return member ? [{ one, member }] : [];
+  });
+  const again = await eachOf(pairs, async ({ one, member }) =>
+    doubtful.has(member.node) ? examineMember(one, deps) : member,
   );
   return { members: again, verdict: judgeCluster(again) };
 }
@@ -48,10 +53,11 @@ export interface ClusterExamination {
 }
 
 async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Member> {
-  return memberOf(await lookFor(named, deps));
+  const member = memberOf(await lookFor(named, deps));
+  return named.isBare && member.answer ? { ...member, node: member.answer.name } : member;
 }
 
-async function lookFor({ node, health }: NamedMember, { nodes, probe }: ClusterDeps): Promise<LookedFor> {
+async function lookFor({ node, isBare, health }: NamedMember, { nodes, probe }: ClusterDeps): Promise<LookedFor> {
   const member = { node, ...(health !== undefined && { health }) };
   const name = parseNodeName(node);
   const answer = await nodes.resolve(name, { sameHost: true });
@@ -61,19 +67,12 @@ async function lookFor({ node, health }: NamedMember, { nodes, probe }: ClusterD
   const places = await Promise.all(
     endpoints.map(async (endpoint) => ({
       place: hostPort(endpoint),
-      probe: await probe(endpoint, (said) => said === node, name.host),
+      probe: await probe(
+        endpoint,
+        (said) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`)),
+        name.host,
+      ),
     })),
   );
   return { ...member, places };
-}
-
-/** As Promise.all, some at a time. */
-async function eachOf<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const waiting = items.entries();
-  const take = async () => {
-    for (const [index, item] of waiting) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, take));
-  return results;
 }

@@ -2,7 +2,7 @@ import type { DaemonEvent } from "../daemon/core/observations.js";
 import type { RegisteredNode } from "./core/registry.js";
 import { answerLookUp, type RecordedLookUpDeps } from "./look-up.js";
 import type { Peer } from "./peer.js";
-import type { Holding, MayRegister, Register, Registered } from "./registering.js";
+import type { Holding, Register, Registered } from "./registering.js";
 import { type EpmdRequest, type EpmdResponse, type NamedPort, REFUSED_CREATION } from "./wire/messages.js";
 
 /** The response to a request, and what happens to the connection and to the daemon. */
@@ -25,7 +25,8 @@ export interface AnswerDeps extends RecordedLookUpDeps {
   readonly match: (pattern: string, sameHost: boolean) => readonly NamedPort[] | Promise<readonly NamedPort[]>;
   /** ALIVE2 of a local peer. */
   readonly register: Register;
-  readonly mayRegister: MayRegister;
+  /** Whether a local peer is the VM of this node, which is known from the system. */
+  readonly isVmOf: (node: RegisteredNode, peer: Peer) => Promise<boolean>;
   /** Ends the connection that holds a node; for STOP. */
   readonly release: (node: RegisteredNode) => void;
   /** The port that we listen on: NAMES and DUMP begin with it. */
@@ -111,10 +112,10 @@ function answerLocal(
       return reply({ type: "STOP_RESP", text: "STOPPED" });
     }
     case "LINKS_REQ": {
-      const told = (isAllowed: boolean) => (isAllowed ? tell(registry.get(request.aliveName)) : close("uid"));
-      // What it tells decides as much as a registration does.
-      const allowed = deps.mayRegister({ aliveName: request.aliveName }, peer);
-      return allowed instanceof Promise ? allowed.then(told) : told(allowed);
+      const node = registry.get(request.aliveName);
+      if (!node) return close("not-registered");
+      // What it tells decides as much as a registration does, and another process could tell it.
+      return deps.isVmOf(node, peer).then((isVm) => (isVm ? { action: "tell", node } : close("uid")));
     }
     default:
       return request satisfies never;
@@ -135,10 +136,6 @@ function alive2Answer(registered: Registered, highestVersion: number): RequestRe
     default:
       return registered satisfies never;
   }
-}
-
-function tell(node: RegisteredNode | undefined): RequestResult {
-  return node ? { action: "tell", node } : close("not-registered");
 }
 
 function close(reason: Extract<RequestResult, { action: "close" }>["reason"]): RequestResult {

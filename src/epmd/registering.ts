@@ -24,17 +24,6 @@ export type Registered =
 /** Registers a node for a local peer, or logs why it does not. */
 export type Register = (request: Alive2Request, peer: Peer, holding: Holding) => Registered | Promise<Registered>;
 
-/** Whether a local peer may register, known at once where no `--register-uid` is given; logs why not. */
-export type MayRegister = (asked: AskedRegistration, peer: Peer) => boolean | Promise<boolean>;
-
-/** As the log has it. */
-type AskedRegistration = Pick<Alive2Request, "aliveName"> & Partial<Pick<Alive2Request, "port">>;
-
-export interface Registering {
-  readonly register: Register;
-  readonly mayRegister: MayRegister;
-}
-
 export interface RegisteringDeps {
   readonly registry: Registry;
   /** Names that can be registered at once. */
@@ -65,7 +54,7 @@ const MAX_GAVE_WAY = 1000;
 
 const REFUSED: Registered = { outcome: "refused" };
 
-export function createRegistering(deps: RegisteringDeps): Registering {
+export function createRegister(deps: RegisteringDeps): Register {
   const { registry, maxNodes, uids, now, log } = deps;
   const sampling = new Sampling();
   /** When a registration with the holder's port last replaced the holder, by name, the oldest first. */
@@ -130,14 +119,11 @@ export function createRegistering(deps: RegisteringDeps): Registering {
     deps.release(holder);
   };
 
-  const isAllowed = async (
-    { aliveName: node, port }: AskedRegistration,
-    peer: Peer,
-    allowed: ReadonlySet<number>,
-  ): Promise<boolean> => {
+  const mayRegister = async ({ aliveName: node, port }: Alive2Request, peer: Peer): Promise<boolean> => {
+    if (!uids) return true;
     const uid = await deps.uidOf(peer);
     // A peer on another machine has no user here: --allow decides for it.
-    if (uid === undefined ? !peer.sameHost : allowed.has(uid)) return true;
+    if (uid === undefined ? !peer.sameHost : uids.has(uid)) return true;
     const why =
       uid === undefined
         ? "the user of its process is unknown, and --register-uid is given"
@@ -145,7 +131,6 @@ export function createRegistering(deps: RegisteringDeps): Registering {
     logRefusal(`uid ${uid}`, { node, port, peer: hostPort(peer), uid }, why);
     return false;
   };
-  const mayRegister: MayRegister = (asked, peer) => !uids || isAllowed(asked, peer, uids);
 
   const registerLate = async (request: Alive2Request, peer: Peer, { isOpen }: Holding): Promise<Registered> => {
     if (!(await mayRegister(request, peer))) return { outcome: "denied", reason: "uid" };
@@ -154,7 +139,7 @@ export function createRegistering(deps: RegisteringDeps): Registering {
     return isOpen() ? register(request, peer) : { outcome: "denied", reason: "gone" };
   };
 
-  const take: Register = (request, peer, holding) => {
+  return (request, peer, holding) => {
     const { aliveName: node, port } = request;
     if (holding.names >= MAX_NAMES) {
       logRefusal("names", { node, port, peer: hostPort(peer) }, `its connection holds ${MAX_NAMES} names`);
@@ -163,7 +148,6 @@ export function createRegistering(deps: RegisteringDeps): Registering {
     // At once where nothing has to be asked first: the VM waits for the answer.
     return uids || isOfPeer(registry.get(node), peer) ? registerLate(request, peer, holding) : register(request, peer);
   };
-  return { register: take, mayRegister };
 }
 
 /** Whether the holder of a name registered from the machine of this peer, and that machine is not ours. */

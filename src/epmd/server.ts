@@ -5,7 +5,7 @@ import { exchangeLimit } from "../dns/exchange.js";
 import { hostLimit } from "../gateway/core/addresses.js";
 import type { Cidr } from "../net/ip.js";
 import { openFileLimit } from "../os/machine.js";
-import { uidOfSocket } from "../os/sockets.js";
+import { uidOfSocket, usersOfPort } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { AnswerDeps } from "./answer.js";
 import { handleConnection, UnreadAnswers } from "./connection.js";
@@ -14,7 +14,7 @@ import { LinkTellers } from "./link-tellers.js";
 import { type ListenAddress, type Listener, listen } from "./listener.js";
 import type { GatewayWay } from "./look-up.js";
 import { type Peer, type PeerLog, PeerLogs } from "./peer.js";
-import { createRegistering, isClosedPort } from "./registering.js";
+import { createRegister, isClosedPort } from "./registering.js";
 import type { NamedPort } from "./wire/messages.js";
 
 export interface EpmdServerOptions {
@@ -87,12 +87,19 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<EpmdS
   const { nodes, observe, now, advertisedPort, match, gatewayWay: gateway = () => undefined } = options;
   const release = (node: RegisteredNode) => holders.get(node)?.();
   const { maxNodes, uids } = options;
+  const uidOf = (peer: Peer) => uidOfSocket(peer, { address: peer.dialled, port: port() });
   const answering: AnswerDeps = {
     ...{ registry, nodes, advertisedPort, gateway, observe, logs, now },
-    ...createRegistering({
+    register: createRegister({
       ...{ registry, maxNodes, uids, release, now, log, isClosed: (at) => isClosedPort(at) },
-      uidOf: (peer) => uidOfSocket(peer, { address: peer.dialled, port: port() }),
+      uidOf,
     }),
+    isVmOf: async (node, peer) => {
+      // Of a VM on another machine only the address is known.
+      if (node.address !== undefined || !peer.sameHost) return peer.address === node.address;
+      const [listening, uid] = [await usersOfPort(node.port), await uidOf(peer)];
+      return listening === undefined || (uid !== undefined && listening.has(uid));
+    },
     match,
     release,
     epmdPort: port,

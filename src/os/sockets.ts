@@ -6,7 +6,7 @@ import type { IpPort } from "../config/network-values.js";
 import { ListenError } from "../errors.js";
 import { hostPort, isWildcard } from "../net/ip.js";
 import { type Connection, connectionsIn } from "./core/connections.js";
-import { listenersIn, parseTcpTable, uidAtEnd, uidsListeningAt } from "./core/tcp-table.js";
+import { listenersIn, parseTcpTable, uidAtEnd, uidsListeningAt, uidsListeningOn } from "./core/tcp-table.js";
 
 /** The tables of this network namespace, also where a systemd unit hides the rest of /proc (ProcSubset=pid). */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -48,6 +48,12 @@ export function socketsOf(pid: number): ReadonlySet<number> {
 export async function listeningUids(places: readonly IpPort[]): Promise<readonly ReadonlySet<number>[] | undefined> {
   const tables = await readTables();
   return tables.length === 0 ? undefined : places.map((place) => uidsListeningAt(tables, place));
+}
+
+/** The users of the processes that listen on a port, at any address of this machine; undefined where the system has no tables. */
+export async function usersOfPort(port: number): Promise<ReadonlySet<number> | undefined> {
+  const tables = await readTables();
+  return tables.length === 0 ? undefined : uidsListeningOn(tables, port);
 }
 
 async function readTables(): Promise<string[]> {

@@ -554,6 +554,24 @@ describe("/readyz?cluster=", () => {
     });
   });
 
+  test("answers 16 patterns, and no more", async () => {
+    const { get } = await daemon();
+    const many = (count: number) => `/readyz?${Array.from({ length: count }, () => "cluster=*@demo.test").join("&")}`;
+    expect((await get(many(16))).status).toBe(503);
+    expect(await get(many(17))).toMatchObject({ status: 400, body: expect.stringContaining("16 are answered") });
+  });
+
+  test("does not take the wait of a stop away from checks of the daemon alone", async () => {
+    const { running, get } = await daemon();
+    expect((await get("/readyz")).status).toBe(200);
+    expect((await get(readyz("*@demo.test"))).status).toBe(503);
+    const index = open.indexOf(running);
+    open.splice(index, 1);
+    const stopped = running.close();
+    await waitFor(async () => (await get("/readyz")).body.includes("srv-epmd is stopping"), { what: "the stop" });
+    await stopped;
+  });
+
   test("says that the cookie file cannot be read, whose name it tells and whose text it does not", async () => {
     const { running, get } = await daemon({ cookieFile: "/nowhere/cookie" });
     await register(running, "node_a");

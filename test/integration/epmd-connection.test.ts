@@ -38,6 +38,8 @@ interface Options {
   readonly unread?: ConnectionDeps["unread"];
   readonly rules?: Partial<RegisteringDeps>;
   readonly tell?: ConnectionDeps["tell"];
+  /** Whether each local peer is the VM of each node. */
+  readonly isVm?: boolean;
 }
 
 /** An EPMD without a port: any Duplex is a peer. */
@@ -51,6 +53,7 @@ function epmd({
   unread = new UnreadAnswers(),
   rules = {},
   tell = () => {},
+  isVm = true,
 }: Options = {}) {
   const registry = new Registry();
   const holders = new Map<unknown, () => void>();
@@ -72,7 +75,8 @@ function epmd({
       peer,
       answering: {
         registry,
-        ...registering(registry, rules),
+        register: registering(registry, rules),
+        isVmOf: async () => isVm,
         nodes: { resolve, fullName: formatNodeName },
         advertisedPort: ({ port }) => port,
         logs: { of: () => log },
@@ -616,11 +620,7 @@ describe("the offer of a VM to say with whom it is linked", () => {
     ["with a second request behind it", {}, "0002 6c 61 0001 6e"],
     ["without a name", {}, "0001 6c"],
     ["with a NUL in the name", {}, "0003 6c 61 00"],
-    [
-      "of a user who may not register",
-      { rules: { uids: new Set([1]), uidOf: () => Promise.resolve(2) } },
-      "0002 6c 61",
-    ],
+    ["of a process that is not the VM of the node", { isVm: false }, "0002 6c 61"],
     ["of a stranger", { peerAddress: "192.0.2.1" }, "0002 6c 61"],
   ])("%s is closed without an answer", async (_, options, bytes) => {
     const told: string[] = [];

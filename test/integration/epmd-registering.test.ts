@@ -25,7 +25,7 @@ function start(over: Partial<RegisteringDeps> = {}) {
   const { log, lines, messages } = collectLog();
   const probed: string[] = [];
   const released: RegisteredNode[] = [];
-  const { register } = registering(registry, {
+  const register = registering(registry, {
     log,
     release: (node) => {
       released.push(node);

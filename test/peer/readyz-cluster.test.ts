@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { startChild } from "../support/child.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { type ErlangNode, type NodeOptions, startNode } from "../support/erlang.js";
 import { http } from "../support/http.js";
@@ -142,4 +143,45 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
       });
     });
   }
+});
+
+/** As another user: registers `evil` at a port of its own and tells of each connection there; then offers to speak for `node_a`. */
+const ANOTHER = `
+  const net = require("node:net");
+  const epmd = Number(process.argv[1]);
+  const vm = net.createServer((socket) => { console.log("connection"); socket.destroy(); }).listen(0, "127.0.0.1", () => {
+    const name = Buffer.from("evil"), port = vm.address().port, body = Buffer.alloc(13 + name.length);
+    body.writeUInt8(120, 0); body.writeUInt16BE(port, 1); body.writeUInt8(77, 3); body.writeUInt16BE(6, 5);
+    body.writeUInt16BE(5, 7); body.writeUInt16BE(name.length, 9); name.copy(body, 11);
+    const frame = (bytes) => Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+    const held = net.connect(epmd, "127.0.0.1", () => held.write(frame(body)));
+    held.once("data", () => {
+      console.log("registered");
+      const offer = net.connect(epmd, "127.0.0.1", () => offer.write(frame(Buffer.from("lnode_a"))));
+      offer.on("data", () => console.log("asked")).on("end", () => console.log("closed"));
+    });
+  });`;
+
+requirePeer("erl", "netns")("another user of the machine", () => {
+  test("speaks for no VM of others, and gets no digest of a cookie that is not its own", async () => {
+    const cookieFile = await writeCookie();
+    const zone = ["--domain", "svc.service.consul", "--register", "none", "--dns-listen", "127.0.0.1:0"];
+    const daemon = await startDaemon({ args: [...zone, "--admin", "127.0.0.1:0", "--cookie-file", cookieFile] });
+    const args = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd"];
+    const a = await startNode({ name: full("node_a"), epmdPort: daemon.port, args });
+    const other = startChild("setpriv", [
+      ...["--reuid=54321", "--regid=54321", "--clear-groups", process.execPath, "-e", ANOTHER, String(daemon.port)],
+    ]);
+    try {
+      await other.waitForOutput(/registered\s+closed/);
+      const admin = String(daemon.log().find(({ msg }) => msg === "ready")?.admin);
+      const { body } = await http(admin, "/readyz?cluster=*@svc.service.consul");
+      expect(body).toContain("the user 54321 has its port, not 0");
+      expect(body).toContain(`${full("node_a")} is not linked with ${full("evil")}`);
+      expect(other.stdout()).not.toMatch(/asked|connection/);
+    } finally {
+      await Promise.all([a.kill(), other.stop()]);
+      await daemon.stop();
+    }
+  });
 });

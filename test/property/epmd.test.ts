@@ -201,7 +201,8 @@ test("whatever clients send, in whatever pieces, a name lives exactly as long as
           peer,
           answering: {
             registry,
-            ...registering(registry),
+            register: registering(registry),
+            isVmOf: async () => true,
             nodes: {
               resolve: () => Promise.resolve(notFound("SRV_NXDOMAIN", "no SRV record")),
               fullName: formatNodeName,

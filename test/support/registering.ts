@@ -1,10 +1,10 @@
 import { pino } from "pino";
 import type { Registry } from "../../src/epmd/core/registry.js";
-import { createRegistering, type Registering, type RegisteringDeps } from "../../src/epmd/registering.js";
+import { createRegister, type Register, type RegisteringDeps } from "../../src/epmd/registering.js";
 
 /** Every local peer may register. */
-export function registering(registry: Registry, over: Partial<RegisteringDeps> = {}): Registering {
-  return createRegistering({
+export function registering(registry: Registry, over: Partial<RegisteringDeps> = {}): Register {
+  return createRegister({
     registry,
     maxNodes: 4096,
     uids: undefined,

@@ -163,6 +163,9 @@ describe("a node", () => {
   test("that is there twice is named with both places; one that has two addresses is not", () => {
     const at = (place: string, creation: number) => ({ place, probe: nodeProbe(A, { creation }) });
     const twice = memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("10.0.0.2:1", 8)] });
+    // Registered in the same second, at two EPMDs.
+    const sameSecond = memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("10.0.0.2:2", 7)] });
+    expect(judgeCluster([sameSecond]).problems).toMatchObject([{ code: "TWICE" }]);
     expect(judgeCluster([twice]).problems).toMatchObject([
       { code: "TWICE", text: `${A} is there twice: at 10.0.0.1:1 and 10.0.0.2:1` },
     ]);

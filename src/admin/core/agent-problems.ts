@@ -149,7 +149,7 @@ export const AGENT_RULES: readonly Rule[] = [
           `The nodes of the cluster are not known: ${cluster.cause}.`,
           isRefused
             ? 'Give the token the right to read: in Consul service "<service>" { policy = "read" } and node_prefix "" { policy = "read" }, in Nomad namespace "<namespace>" { capabilities = ["read-job"] }.'
-            : "See that the servers of the datacenter or region answer, and what the log of the agent says.",
+            : "See that its servers answer and have a leader: consul operator raft list-peers, or nomad server members.",
         ),
       ];
     },

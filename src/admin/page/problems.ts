@@ -22,7 +22,9 @@ function item(problem: Problem, now: number): Markup {
   const seen = at === undefined ? undefined : html` <small>${age(at, now)} ago</small>`;
   const [node] = nodes;
   const link = at === undefined || node === undefined ? undefined : html` <a href="${searchOf(node)}">Its look-ups</a>`;
-  return html`<li class="problem ${level}" data-key="${code} ${nodes.join(" ")}">
+  // Without nodes there may be several of a code.
+  const key = `${code} ${nodes.length === 0 ? sentence : nodes.join(" ")}`;
+  return html`<li class="problem ${level}" data-key="${key}">
 <p>${pill(tone, word)} <span>${sentence}</span>${seen}</p>
 <p class="advice">${advice}${link}</p>
 </li>

@@ -1,4 +1,6 @@
+import { differentVms } from "../../distribution/core/twins.js";
 import { cookieWords, type Probe, probeReason } from "../../distribution/core/words.js";
+import type { Family } from "../../net/endpoint.js";
 import { listed } from "../../text.js";
 import type { Member } from "./cluster-links.js";
 
@@ -44,8 +46,9 @@ export function ownProblem(member: Member, members: readonly Member[]): ClusterP
     return [problem("NOT_FOUND", `${node} is not found${inCatalogue}: ${missing}`, advice)];
   }
   const answers = places.filter(({ probe }) => probe.result === "node");
-  if (answers.length > 1 && creationsOf(answers.map(({ probe }) => probe)).size > 1) {
-    const where = answers.map(({ place }) => place).join(" and ");
+  const vms = differentVms(answers.flatMap(({ place, probe }) => namedPlace(place, probe)));
+  if (vms.length > 1) {
+    const where = vms.map(({ place }) => place).join(" and ");
     const advice =
       "end one of them: only one can be linked with each of the others; srv-epmd doctor on their machines tells their ages";
     return [problem("TWICE", `${node} is there twice: at ${where}`, advice)];
@@ -57,7 +60,13 @@ export function ownProblem(member: Member, members: readonly Member[]): ClusterP
   if (joined?.cookie === "refused") return [];
   if (joined?.cookie === "other") return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, ONE_COOKIE)];
   if (joined && member.state === undefined) {
-    return [problem("NOT_ASKED", `${node}: ${cookieWords(joined)}`, "look at that VM: it is busy, stopped or ending")];
+    return [
+      problem(
+        "NOT_ASKED",
+        `${node}: ${cookieWords(joined)}`,
+        `srv-epmd doctor on its machine shows in vm-state whether it is stopped; else it is busy or ending`,
+      ),
+    ];
   }
   return [];
 }
@@ -80,8 +89,22 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
-function creationsOf(probes: readonly Probe[]): Set<number | undefined> {
-  return new Set(probes.map((probe) => ("creation" in probe ? probe.creation : undefined)));
+/** @param place `10.1.2.4:20002` */
+function namedPlace(place: string, probe: Probe) {
+  if (probe.result !== "node") return [];
+  const family: Family = place.startsWith("[") ? 6 : 4;
+  return [{ place, port: Number(place.slice(place.lastIndexOf(":") + 1)), family, creation: probe.creation }];
+}
+
+/** By what is at its places, the kindest first. */
+function unreachedAdvice(places: Member["places"]): string {
+  const isThere = (result: Probe["result"]) => places.some(({ probe }) => probe.result === result);
+  const look = "run srv-epmd doctor on its machine";
+  if (isThere("not-erlang"))
+    return `another program has that port: ${look}, and compare its vm-listens and registration with it`;
+  if (isThere("silent") || isThere("unreachable"))
+    return `its VM hangs, its machine is down, or the way to it is blocked: ${look}`;
+  return `its VM has ended, or its port is published wrongly: ${look}`;
 }
 
 /** A node that is found and answers at no place. */
@@ -104,7 +127,7 @@ function absent({ node, places }: Member, members: readonly Member[], inCatalogu
   const advice =
     linked.length > 0
       ? `${listed(linked)} ${linked.length === 1 ? "is" : "are"} linked with it: it lives, and the place that is published is wrong, or the way from this machine is blocked; run srv-epmd doctor on its machine`
-      : "its VM has ended, hangs, or the way to it is blocked: run srv-epmd doctor on its machine";
+      : unreachedAdvice(places);
   return { code: "NOT_THERE", nodes: [node], text: `${node} is not reached${inCatalogue}: ${why}`, advice };
 }
 

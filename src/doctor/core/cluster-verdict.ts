@@ -38,7 +38,7 @@ const NOBODY: ClusterProblem = {
   ...{ code: "NOT_FOUND", nodes: [] },
   text: "no node matches",
   advice:
-    "srv-epmd names --cluster lists the nodes that a catalogue has of a service, and names --match those that the srv-epmd here knows",
+    "srv-epmd names --match shows, with the same pattern, the nodes that the srv-epmd here knows; with --cluster it shows those that Consul or Nomad has of a service, and how they are",
 };
 
 const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[number]);

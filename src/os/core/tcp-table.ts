@@ -53,6 +53,13 @@ export function uidsListeningAt(tables: readonly string[], { address, port }: Ip
   return new Set(sockets.filter(isReached).map(({ uid }) => uid));
 }
 
+/** The same at any address of this machine. */
+export function uidsListeningOn(tables: readonly string[], port: number): ReadonlySet<number> {
+  const sockets = tables.flatMap((table) => parseTcpTable(table, (line) => line.includes(portText(port))));
+  const listening = sockets.filter(({ local, isListening, inode }) => isListening && inode > 0 && local.port === port);
+  return new Set(listening.map(({ uid }) => uid));
+}
+
 function isSame(a: IpPort, b: IpPort): boolean {
   return a.address === b.address && a.port === b.port;
 }

@@ -140,6 +140,13 @@ export class ClusterReadiness {
   }
 }
 
+async function ownerOf(file: string): Promise<number | undefined> {
+  return stat(file).then(
+    ({ uid }) => uid,
+    () => undefined,
+  );
+}
+
 function untold(one: LocalLinks): LocalLinks {
   return "unknown" in one ? { node: one.node, unknown: "ask from its own machine, which is told more" } : one;
 }
@@ -151,7 +158,9 @@ async function whyNotTrusted(
   address: string | undefined,
 ): Promise<string | undefined> {
   if (address !== undefined) return "its VM is on another machine, and is not joined with the cookie";
-  const [{ uid: owner }, users] = await Promise.all([stat(cookieFile), usersOfPort(port)]);
+  const [owner, users] = await Promise.all([ownerOf(cookieFile), usersOfPort(port)]);
+  // The reader of the file says what is wrong with it.
+  if (owner === undefined) return undefined;
   const others = Array.from(users ?? []).filter((uid) => uid !== owner && uid !== 0);
   if (others.length === 0) return undefined;
   return `the user ${others.join(", ")} has its port, not ${owner}, whose file the cookie is in (--cookie-file): it is not joined`;

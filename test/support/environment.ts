@@ -20,7 +20,7 @@ export function findProgram(name: string, ...folders: readonly string[]): string
 }
 
 /** These ask the srv-epmd of the machine for its settings. */
-const AS_DAEMON = new Set(["resolve", "names", "wait", "doctor"]);
+const AS_DAEMON = new Set(["resolve", "names", "wait", "ping", "doctor"]);
 
 /**
  * For a command on the host that all tests share: it asks no daemon but one that is named, for at the usual port there may

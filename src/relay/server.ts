@@ -101,7 +101,10 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     }
   };
 
+  let isClosing = false;
   const accept = (stream: Socket) => {
+    // A daemon connects again at once, while the path is still there.
+    if (isClosing) return void stream.destroy();
     const connection = new ControlConnection(stream, {
       pairs: () => Array.from(pairs.values()),
       handle,
@@ -148,6 +151,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     idle,
     openLinks: () => relays.openLinks,
     close: async () => {
+      isClosing = true;
       clearInterval(timer);
       const closed = control.close();
       for (const stream of connections.values()) stream.destroy();

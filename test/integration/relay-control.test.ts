@@ -273,3 +273,13 @@ test("a process without --until-idle stays", async () => {
   const waited = new Promise((resolve) => setTimeout(resolve, 250, "still here"));
   expect(await Promise.race([server.idle, waited])).toBe("still here");
 });
+
+test("a relay process that stops does not wait for a daemon that connects in that moment", async () => {
+  const { path, server } = await startRelay();
+  const before = await daemon(path);
+  const closing = server.close();
+  // As a daemon does at once when its connection ends.
+  const late = await Promise.all(Array.from({ length: 20 }, () => controlClient(path, HELLO)));
+  await closing;
+  for (const { closed } of [before, ...late]) await closed;
+});

@@ -33,9 +33,7 @@ requirePeer(
     const [a, b, c] = await Promise.all(["a", "b", "c"].map(start));
     if (!a || !b || !c) throw new Error("no nodes");
     const nodes = { a, b, c };
-    await waitFor(async () => (await cluster.published()).filter((tag) => /^[abc]$/.test(tag)).length >= 3, {
-      what: "their publication",
-    });
+    await cluster.whenPublished("a", "b", "c");
     expect([await a.ping(fullName("b")), await a.ping(fullName("c"))]).toEqual(["pong", "pong"]);
     await waitForMesh(nodes);
     expect(await b.eval(boxOf("c"))).toBe('"box3"');

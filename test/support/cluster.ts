@@ -40,7 +40,7 @@ export interface Cluster {
   /** A VM on a host. @param name alive name */
   readonly node: (index: number, name: string, options?: ClusterNodeOptions) => Promise<ErlangNode>;
   readonly killNode: (name: string) => Promise<void>;
-  /** Kills all VMs, so that the next test may use their names. */
+  /** Kills all VMs, and waits until Consul no longer has them: the next test may use their names. */
   readonly killNodes: () => Promise<void>;
   /** Instances of the service that Consul's health API has and that pass, by tag. */
   readonly published: () => Promise<string[]>;
@@ -75,7 +75,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   });
   const dns = `${address(0)}:${consul.dnsPort}`;
   const running: Daemon[] = [];
-  const nodes = new Map<string, ErlangNode>();
+  const nodes: { readonly name: string; readonly node: ErlangNode }[] = [];
   const sockets = await temporaryFolder("relay");
   const socket = (index: number) => join(sockets, `${index}.sock`);
   const serve = async (index: number, ...more: string[]) => {
@@ -96,10 +96,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const relays = way === "gateway" ? hosts.map((each, index) => startRelay(each, socket(index))) : [];
   await Promise.all(relays.map((relay) => relay.waitForOutput(/"ready"/)));
   await Promise.all(Array.from({ length: daemons }, (_, index) => serve(index)));
-  const published = async () => {
+  const passing = async () => {
     const { body } = await consul.request("GET", "/v1/health/service/svc?passing=1");
-    return (body as { Service: { Tags: string[] } }[]).map(({ Service }) => Service.Tags.join()).sort();
+    return (body as { Service: { ID: string; Tags: string[] } }[]).map(({ Service }) => Service);
   };
+  const published = async () => (await passing()).map(({ Tags }) => Tags.join()).sort();
+  /** Without what tests register by themselves. */
+  const ownTags = async () => (await passing()).flatMap(({ ID, Tags }) => (ID.startsWith("srv-epmd:") ? Tags : []));
   return {
     consul,
     dns,
@@ -111,15 +114,18 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       const module = own === "module" ? ["-pa", await moduleFolder(node.otp), "-epmd_module", "srv_epmd"] : [];
       const more = [...module, ...extra];
       const started = await startNode({ ...node, name: `${name}@${of}`, netns: host(index), args: more });
-      nodes.set(name, started);
+      nodes.push({ name, node: started });
       return started;
     },
     killNode: async (name) => {
-      await nodes.get(name)?.kill();
+      await Promise.all(nodes.filter((one) => one.name === name).map(({ node }) => node.kill()));
     },
     killNodes: async () => {
-      await Promise.all(Array.from(nodes.values(), (node) => node.kill()));
-      nodes.clear();
+      const ended = nodes.splice(0);
+      await Promise.all(ended.map(({ node }) => node.kill()));
+      // An entry of theirs would be taken for that of a new node. Without its daemon it stays for the time of its TTL check.
+      const areGone = async () => !(await ownTags()).some((tag) => ended.some(({ name }) => name === tag));
+      await waitFor(areGone, { what: "the end of all in Consul", timeout: 25_000 });
     },
     published,
     whenPublished: (...names) =>

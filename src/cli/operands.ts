@@ -6,6 +6,11 @@ import { type NodeName, parseNodeName } from "../names/node-name.js";
 /** Node names of a command line. @throws ConfigError that names the one that is wrong */
 export function nodeOperands(operands: readonly string[]): NodeName[] {
   return operands.map((operand) => {
+    if (/[*?]/.test(operand)) {
+      const quoted = `'${operand}'`;
+      const others = `srv-epmd names --match ${quoted} lists its nodes, and srv-epmd doctor --cluster ${quoted} looks at all of them`;
+      throw new ConfigError("CONFIG_VALUE", `${quoted} is a pattern, and one node is asked for: ${others}`);
+    }
     try {
       return parseNodeName(operand);
     } catch (error) {

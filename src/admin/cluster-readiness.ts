@@ -9,7 +9,8 @@ import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import type { LinkTellers } from "../epmd/link-tellers.js";
 import { ConfigError, describeError } from "../errors.js";
 import { type Domains, servedDomains } from "../names/domains.js";
-import { formatNodeName, isHelperName } from "../names/node-name.js";
+import { formatNodeName, hostPartOf, isHelperName } from "../names/node-name.js";
+import { LOOPBACK } from "../net/endpoint.js";
 import type { Machine } from "../os/machine.js";
 import { usersOfPort } from "../os/sockets.js";
 import { type Glob, parseGlob } from "../text.js";
@@ -120,12 +121,8 @@ export class ClusterReadiness {
       if (fault !== undefined) return { node: full, unknown: fault };
       const settings = { cookieFile, cookieEnv: undefined, timeout: PROBE_TIMEOUT };
       this.#probe ??= await createProbe(settings, { env: {} });
-      const place = { address: address ?? (family === 6 ? "::1" : "127.0.0.1"), port };
-      const probe = await this.#probe(
-        place,
-        (name) => name.startsWith(`${aliveName}@`),
-        full.slice(full.indexOf("@") + 1),
-      );
+      const place = { address: address ?? LOOPBACK[family], port };
+      const probe = await this.#probe(place, (name) => name.startsWith(`${aliveName}@`), hostPartOf(full));
       const joined = "joined" in probe ? probe.joined : undefined;
       if (probe.result === "node" && joined?.cookie === "same" && joined.state) {
         const { visible, hidden } = joined.state;

@@ -3,6 +3,7 @@ import type { ClusterExamination } from "../doctor/cluster.js";
 import { isExpected, type Member, type Pair } from "../doctor/core/cluster-links.js";
 import { type ClusterProblem, releaseWords } from "../doctor/core/cluster-problems.js";
 import type { ClusterVerdict } from "../doctor/core/cluster-verdict.js";
+import { hostPort } from "../net/ip.js";
 import { printable } from "../text.js";
 import type { Line } from "./io.js";
 
@@ -101,7 +102,7 @@ function factsOf(member: Member): string[] {
     ...(state?.autoConnect ? [`dist_auto_connect ${state.autoConnect}`] : []),
     ...(health === undefined || health === "passing" ? [] : [health]),
   ];
-  return [node, at?.place ?? "-", releaseWords(member) || "-", special.join(", ")];
+  return [node, at ? hostPort(at.endpoint) : "-", releaseWords(member) || "-", special.join(", ")];
 }
 
 /** For programs; the shape is part of the contract. */
@@ -129,7 +130,9 @@ function nodeObject(member: Member): object {
     node,
     ...(health !== undefined && { health }),
     ...(missing !== undefined && { missing }),
-    places: places.map(({ place, probe }) => ({ place, result: probe.result, elapsedMs: probe.elapsedMs })),
+    places: places.map(({ endpoint, probe }) => {
+      return { place: hostPort(endpoint), result: probe.result, elapsedMs: probe.elapsedMs };
+    }),
     ...(answer && {
       ...{ release: state?.release ?? null, hidden: answer.hidden, tls: answer.tls !== undefined },
       ...{ creation: answer.creation ?? null, cookie: answer.joined?.cookie ?? null },

@@ -4,7 +4,7 @@ import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
 import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
 import { describeError } from "../errors.js";
-import { formatNodeName, type NodeName } from "../names/node-name.js";
+import { formatNodeName, hostPartOf, type NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
@@ -78,7 +78,7 @@ async function waysOf(
 ): Promise<Way[]> {
   const { askedWays, hostAddresses } = await import("../resolve/asked-ways.js");
   const hostsText = await readHostsFile();
-  const host = full.slice(full.indexOf("@") + 1);
+  const host = hostPartOf(full);
   const ways = waysIn({
     settings: config,
     host,

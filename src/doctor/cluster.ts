@@ -2,7 +2,6 @@ import type { Probe } from "../distribution/core/words.js";
 import { eachOf } from "../each-of.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
-import { hostPort } from "../net/ip.js";
 import type { Resolving } from "../resolve/compose.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
 import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
@@ -37,13 +36,10 @@ export async function examineCluster(named: readonly NamedMember[], deps: Cluste
   const doubtful = new Set(verdict.problems.flatMap(({ code, nodes }) => (code === "ONE_SIDED" ? nodes : [])));
   if (doubtful.size === 0) return { members, verdict };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
-  const pairs = named.flatMap((one, index) => {
+  const again = await eachOf(Array.from(named.entries()), async ([index, one]) => {
     const member = members[index];
-    return member ? [{ one, member }] : [];
+    return member && !doubtful.has(member.node) ? member : examineMember(one, deps);
   });
-  const again = await eachOf(pairs, async ({ one, member }) =>
-    doubtful.has(member.node) ? examineMember(one, deps) : member,
-  );
   return { members: again, verdict: judgeCluster(again) };
 }
 
@@ -66,7 +62,7 @@ async function lookFor({ node, isBare, health }: NamedMember, { nodes, probe }: 
   const endpoints = answer.endpoints.slice(0, MAX_PLACES);
   const places = await Promise.all(
     endpoints.map(async (endpoint) => ({
-      place: hostPort(endpoint),
+      endpoint,
       probe: await probe(
         endpoint,
         (said) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`)),

@@ -10,7 +10,7 @@ import { isAskedNode, type Probe } from "../distribution/core/words.js";
 import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import type { NameServer } from "../dns/exchange.js";
 import { Domains } from "../names/domains.js";
-import type { NodeName } from "../names/node-name.js";
+import { hostPartOf, type NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
@@ -140,7 +140,7 @@ export function examine(
   const isOwn = (server: NameServer) => isGatewayItself(config, machine, server);
   const resolving = composeForLookUps(config, log, { follow: true });
   const full = name && resolving.nodes.fullName(name);
-  const asked = name && full && { name, operand, full, host: full.slice(full.indexOf("@") + 1) };
+  const asked = name && full && { name, operand, full, host: hostPartOf(full) };
 
   const epmd = once(() => lookAtEpmd(config.port));
   const daemon = once(async () => {
@@ -184,7 +184,7 @@ export function examine(
       if (seen.outcome !== "found") return [];
       // The host part is examined by node-name.
       const isAsked = (said: string) => said.startsWith(`${aliveName}@`);
-      const serverName = full.slice(full.indexOf("@") + 1);
+      const serverName = hostPartOf(full);
       return dialAll(seen.endpoints, { isAsked, serverName, timeout: DIAL_TIMEOUT });
     },
     nameServers: [...config.dns, ...zone],

@@ -2,6 +2,7 @@ import type { IpPort } from "../config/network-values.js";
 import type { Probe } from "../distribution/core/words.js";
 import { probeNode } from "../distribution/probe.js";
 import { isHelperName } from "../names/node-name.js";
+import { LOOPBACK } from "../net/endpoint.js";
 import { thisMachine } from "../os/machine.js";
 import { type VmProcess, vmProcess } from "../os/vm-process.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
@@ -26,7 +27,7 @@ export function localVms(nodes: readonly LocalNode[], serverName: string | undef
   return Promise.all(
     here.map(async (node): Promise<LocalVm> => {
       const { aliveName, port, family } = node;
-      const place = { address: family === 6 ? "::1" : "127.0.0.1", port };
+      const place = { address: LOOPBACK[family], port };
       const [probe, process] = await Promise.all([
         probeNode(place, {
           isAsked: (name) => name.startsWith(`${aliveName}@`),

@@ -3,7 +3,7 @@ import type { Probe } from "../distribution/core/words.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { isInMesh } from "../mesh/core/upstreams.js";
 import { nodeHost, parseServiceDomain } from "../names/domains.js";
-import { isHelperName } from "../names/node-name.js";
+import { hostPartOf, isHelperName } from "../names/node-name.js";
 import { familyOf } from "../net/ip.js";
 import { advertised, reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
@@ -84,7 +84,7 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
   }
   const { probe, isStock } = await seen(node, examination);
   if (probe.result !== "node" && probe.result !== "other-node") return [];
-  const itsHost = probe.name.slice(probe.name.indexOf("@") + 1);
+  const itsHost = hostPartOf(probe.name);
   if (probe.name === published) return [ok(`the VM of ${aliveName} calls itself ${probe.name}`)];
   if (!probe.name.startsWith(`${aliveName}@`)) {
     return [

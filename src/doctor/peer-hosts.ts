@@ -1,6 +1,6 @@
 import { ipPort } from "../config/network-values.js";
 import { exchange } from "../dns/exchange.js";
-import type { Family } from "../net/endpoint.js";
+import { type Family, LOOPBACK } from "../net/endpoint.js";
 import { cidrContains, familyOf, isWildcard } from "../net/ip.js";
 import { linesInHosts } from "../os/core/hosts-file.js";
 import { HOSTS_FILE, readHostsFile } from "../os/hosts-file.js";
@@ -40,7 +40,7 @@ async function unresolved({ host, full }: AskedNode, text: string, vms: readonly
       fail(
         "PEER_HOST_UNKNOWN",
         `${listed(names)} here runs OTP 23, which resolves ${host} itself before it asks the module, and nothing here has an address of IPv${family} for it: it gets pang for ${full}`,
-        `put this line into ${HOSTS_FILE}; the address does not matter: ${family === 6 ? "::1" : "127.0.0.1"} ${host}`,
+        `put this line into ${HOSTS_FILE}; the address does not matter: ${LOOPBACK[family]} ${host}`,
       ),
     ];
   });

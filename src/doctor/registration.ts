@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ageOf } from "../catalogue/core/instances.js";
+import { hostPartOf } from "../names/node-name.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/claims.js";
 import { META_NODE, type Obstacle, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
@@ -186,7 +187,7 @@ async function agesOf(node: string, members: MembersByName, { now }: Examination
     named.slice(0, MOST_NAMED).map(async ({ address, port, machine, meta }) => {
       const age = ageOf(meta, now());
       const isAsked = (name: string) => name.toLowerCase() === node.toLowerCase();
-      const how = { isAsked, serverName: node.slice(node.indexOf("@") + 1), timeout: PROBE_TIMEOUT };
+      const how = { isAsked, serverName: hostPartOf(node), timeout: PROBE_TIMEOUT };
       const probe = familyOf(address) === undefined ? undefined : await probePlace({ address, port }, how);
       const seen = probe?.result === "node" ? `creation ${probe.creation ?? "not told"}` : "no such VM answers there";
       return `${hostPort(address, port)} on ${machine}${age === undefined ? "" : `, published ${ageWords(age)} ago`}: ${seen}`;

@@ -56,9 +56,14 @@ export function formatNodeName({ aliveName, host }: Pick<NodeName, "aliveName" |
   return host === undefined ? aliveName : `${aliveName}@${host}`;
 }
 
+/** Host part of a full name: `svc.service.consul` of `node_a@svc.service.consul`. */
+export function hostPartOf(full: string): string {
+  return full.slice(full.indexOf("@") + 1);
+}
+
 /** Whether a full name is a long one, as of `-name`: its host part has a dot, or is an address (splitnode/3 in OTP's inet_tcp_dist.erl). */
 export function isLongName(full: string): boolean {
-  const host = full.slice(full.indexOf("@") + 1);
+  const host = hostPartOf(full);
   return host.includes(".") || familyOf(host) !== undefined;
 }
 

@@ -7,6 +7,9 @@ export const ADMIN_PORT = 9369;
 /** IP address family, written as EPMD extras and `--family` write it. */
 export type Family = 4 | 6;
 
+/** The loopback address of a family. */
+export const LOOPBACK: Readonly<Record<Family, string>> = { 4: "127.0.0.1", 6: "::1" };
+
 /** An address and port where a node accepts distribution connections, with the SRV data it came from. */
 export interface Endpoint {
   /** IP literal: IPv4 dotted, or IPv6 in RFC 5952 form, without zone. */

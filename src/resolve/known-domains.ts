@@ -5,6 +5,7 @@ import { decidingServer, mayKnow, type ServerState, serverWords } from "../dns/c
 import type { NameServer } from "../dns/exchange.js";
 import type { SetServers } from "../dns/name-servers.js";
 import { isUnder } from "../names/domains.js";
+import { hostPartOf } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import { Outages } from "../sampling.js";
 import { listed } from "../text.js";
@@ -94,7 +95,7 @@ export class KnownDomains {
   readonly take = ({ outcome, node, source }: Pick<LookUp, "outcome" | "node" | "source">): void => {
     if (source === "srv") this.#pause = this.#pauses.least;
     if (outcome !== "not-found" && outcome !== "unavailable") return;
-    const host = node.slice(node.indexOf("@") + 1);
+    const host = hostPartOf(node);
     const { consulDomain } = this.#options;
     const isServed = (domain: string) => Array.from(this.#domains).some((one) => isUnder(one, domain));
     // The module asks for nodes of services that no --domain names.

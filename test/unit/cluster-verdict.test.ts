@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { clusterLines, clusterObject } from "../../src/cli/cluster-report.js";
 import type { VmState } from "../../src/distribution/core/vm-state.js";
 import type { Joined, Probe } from "../../src/distribution/core/words.js";
-import { type LookedFor, type Member, memberOf } from "../../src/doctor/core/cluster-links.js";
+import { type LookedFor, type Member, type MemberPlace, memberOf } from "../../src/doctor/core/cluster-links.js";
 import { judgeCluster } from "../../src/doctor/core/cluster-verdict.js";
+import { familyOf } from "../../src/net/ip.js";
 
 const OTP25 = ["PUBLISHED", "BIG_CREATION", "HANDSHAKE_23", "UNLINK_ID", "MANDATORY_25_DIGEST", "V4_NC"];
 const OTP23 = ["PUBLISHED", "BIG_CREATION", "HANDSHAKE_23"];
@@ -23,8 +24,12 @@ const state = (visible: readonly string[], more: Partial<VmState> = {}): Joined 
   },
 });
 
+const placeAt = (address: string, port: number, probe: Probe): MemberPlace => {
+  return { endpoint: { address, port, family: familyOf(address) ?? 4 }, probe };
+};
+
 const member = (node: string, probe: Probe, more: Partial<LookedFor> = {}): Member =>
-  memberOf({ ...{ node, places: [{ place: "10.0.0.1:20001", probe }] }, ...more });
+  memberOf({ ...{ node, places: [placeAt("10.0.0.1", 20_001, probe)] }, ...more });
 
 /** A node of the cluster that is joined and linked with these. */
 const linked = (node: string, to: readonly string[], more: Partial<Answer> = {}, vm: Partial<VmState> = {}) =>
@@ -161,21 +166,20 @@ describe("a node", () => {
   });
 
   test("that is there twice is named with both places; one that has two addresses is not", () => {
-    const at = (place: string, creation: number) => ({ place, probe: nodeProbe(A, { creation }) });
-    const twice = memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("10.0.0.2:1", 8)] });
+    const at = (address: string, port: number, creation: number) => placeAt(address, port, nodeProbe(A, { creation }));
+    const twice = memberOf({ node: A, places: [at("10.0.0.1", 1, 7), at("10.0.0.2", 1, 8)] });
     // Registered in the same second, at two EPMDs.
-    const sameSecond = memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("10.0.0.2:2", 7)] });
+    const sameSecond = memberOf({ node: A, places: [at("10.0.0.1", 1, 7), at("10.0.0.2", 2, 7)] });
     expect(judgeCluster([sameSecond]).problems).toMatchObject([{ code: "TWICE" }]);
     expect(judgeCluster([twice]).problems).toMatchObject([
       { code: "TWICE", text: `${A} is there twice: at 10.0.0.1:1 and 10.0.0.2:1` },
     ]);
-    expect(judgeCluster([memberOf({ node: A, places: [at("10.0.0.1:1", 7), at("[fd00::1]:1", 7)] })]).isWell).toBe(
+    expect(judgeCluster([memberOf({ node: A, places: [at("10.0.0.1", 1, 7), at("fd00::1", 1, 7)] })]).isWell).toBe(
       true,
     );
     // During an update the old place of a node refuses.
     expect(
-      judgeCluster([memberOf({ node: A, places: [at("10.0.0.1:1", 7), { place: "10.0.0.2:1", probe: refused }] })])
-        .isWell,
+      judgeCluster([memberOf({ node: A, places: [at("10.0.0.1", 1, 7), placeAt("10.0.0.2", 1, refused)] })]).isWell,
     ).toBe(true);
   });
 

@@ -2,11 +2,11 @@ import { refusedFor } from "../../distribution/core/releases.js";
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
+import type { Endpoint } from "../../net/endpoint.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
 export interface MemberPlace {
-  /** `10.1.2.4:20002` */
-  readonly place: string;
+  readonly endpoint: Pick<Endpoint, "address" | "port" | "family">;
   readonly probe: Probe;
 }
 

@@ -1,8 +1,8 @@
 import { differentVms } from "../../distribution/core/twins.js";
 import { cookieWords, type Probe, probeReason } from "../../distribution/core/words.js";
-import type { Family } from "../../net/endpoint.js";
+import { hostPort } from "../../net/ip.js";
 import { listed } from "../../text.js";
-import type { Member } from "./cluster-links.js";
+import type { Member, MemberPlace } from "./cluster-links.js";
 
 /** What is wrong, worst first. */
 export const RANKS = [
@@ -46,7 +46,7 @@ export function ownProblem(member: Member, members: readonly Member[]): ClusterP
     return [problem("NOT_FOUND", `${node} is not found${inCatalogue}: ${missing}`, advice)];
   }
   const answers = places.filter(({ probe }) => probe.result === "node");
-  const vms = differentVms(answers.flatMap(({ place, probe }) => namedPlace(place, probe)));
+  const vms = differentVms(answers.flatMap(vmAt));
   if (vms.length > 1) {
     const where = vms.map(({ place }) => place).join(" and ");
     const advice =
@@ -64,7 +64,7 @@ export function ownProblem(member: Member, members: readonly Member[]): ClusterP
       problem(
         "NOT_ASKED",
         `${node}: ${cookieWords(joined)}`,
-        `srv-epmd doctor on its machine shows in vm-state whether it is stopped; else it is busy or ending`,
+        "srv-epmd doctor on its machine shows in vm-state whether it is stopped; else it is busy or ending",
       ),
     ];
   }
@@ -89,14 +89,13 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
-/** @param place `10.1.2.4:20002` */
-function namedPlace(place: string, probe: Probe) {
+function vmAt({ endpoint, probe }: MemberPlace) {
   if (probe.result !== "node") return [];
-  const family: Family = place.startsWith("[") ? 6 : 4;
-  return [{ place, port: Number(place.slice(place.lastIndexOf(":") + 1)), family, creation: probe.creation }];
+  const { port, family } = endpoint;
+  return [{ place: hostPort(endpoint), port, family, creation: probe.creation }];
 }
 
-/** By what is at its places, the kindest first. */
+/** What is at one of its places says more than that nobody is at another. */
 function unreachedAdvice(places: Member["places"]): string {
   const isThere = (result: Probe["result"]) => places.some(({ probe }) => probe.result === result);
   const look = "run srv-epmd doctor on its machine";
@@ -111,18 +110,18 @@ function unreachedAdvice(places: Member["places"]): string {
 function absent({ node, places }: Member, members: readonly Member[], inCatalogue: string): ClusterProblem {
   const other = places.find(({ probe }) => probe.result === "other-node");
   if (other?.probe.result === "other-node") {
-    const text = `${node} is published at ${other.place}, and the VM there is ${other.probe.name}`;
+    const text = `${node} is published at ${hostPort(other.endpoint)}, and the VM there is ${other.probe.name}`;
     const advice =
       "a VM connects to a node of the very name that it asked for: give that VM the published name with -name, or publish it under its own (--node-host)";
     return { code: "OTHER_NAME", nodes: [node], text, advice };
   }
   const unnamed = places.find(({ probe }) => probe.result === "erlang" || probe.result === "tls");
   if (unnamed) {
-    const text = `${node} is not seen behind ${unnamed.place}: ${probeReason(unnamed.probe)}`;
+    const text = `${node} is not seen behind ${hostPort(unnamed.endpoint)}: ${probeReason(unnamed.probe)}`;
     const advice = "ask on its machine: srv-epmd doctor there looks at the VM from the other side";
     return { code: "NOT_ASKED", nodes: [node], text, advice };
   }
-  const why = places.map(({ place, probe }) => `${probeReason(probe)} at ${place}`).join("; ");
+  const why = places.map(({ endpoint, probe }) => `${probeReason(probe)} at ${hostPort(endpoint)}`).join("; ");
   const linked = members.filter((one) => one.state?.visible.includes(node)).map((one) => one.node);
   const advice =
     linked.length > 0

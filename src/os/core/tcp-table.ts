@@ -46,18 +46,22 @@ export function uidAtEnd(tables: readonly string[], local: IpPort, remote: IpPor
 
 /** The users of the processes that listen at an address and port of this machine, or at a wildcard that may cover it. */
 export function uidsListeningAt(tables: readonly string[], { address, port }: IpPort): ReadonlySet<number> {
-  const isWanted = (line: string) => line.includes(portText(port));
-  const sockets = tables.flatMap((table) => parseTcpTable(table, isWanted));
-  const isReached = ({ local, isListening, inode }: TcpSocket) =>
-    isListening && inode > 0 && local.port === port && (local.address === address || isWildcard(local.address));
-  return new Set(sockets.filter(isReached).map(({ uid }) => uid));
+  const isReached = ({ local }: TcpSocket) => local.address === address || isWildcard(local.address);
+  return uidsOf(listenersOn(tables, port).filter(isReached));
 }
 
 /** The same at any address of this machine. */
 export function uidsListeningOn(tables: readonly string[], port: number): ReadonlySet<number> {
+  return uidsOf(listenersOn(tables, port));
+}
+
+function listenersOn(tables: readonly string[], port: number): TcpSocket[] {
   const sockets = tables.flatMap((table) => parseTcpTable(table, (line) => line.includes(portText(port))));
-  const listening = sockets.filter(({ local, isListening, inode }) => isListening && inode > 0 && local.port === port);
-  return new Set(listening.map(({ uid }) => uid));
+  return sockets.filter(({ local, isListening, inode }) => isListening && inode > 0 && local.port === port);
+}
+
+function uidsOf(sockets: readonly TcpSocket[]): ReadonlySet<number> {
+  return new Set(sockets.map(({ uid }) => uid));
 }
 
 function isSame(a: IpPort, b: IpPort): boolean {

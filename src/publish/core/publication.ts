@@ -10,7 +10,7 @@ import {
   serviceOf,
 } from "../../names/domains.js";
 import { isHelperName } from "../../names/node-name.js";
-import { EPMD_PORT } from "../../net/endpoint.js";
+import { EPMD_PORT, LOOPBACK } from "../../net/endpoint.js";
 import { familyOf, hostPort } from "../../net/ip.js";
 import { type AdvertiseSettings, reach } from "./advertised.js";
 import {
@@ -144,7 +144,7 @@ export function publicationOf(
       },
       ttl: settings.ttl,
       deregisterAfter: settings.deregisterAfter,
-      tcpCheck: settings.tcpCheck ? hostPort(address ?? (node.family === 6 ? "::1" : "127.0.0.1"), port) : undefined,
+      tcpCheck: settings.tcpCheck ? hostPort(address ?? LOOPBACK[node.family], port) : undefined,
     };
   });
   return { outcome: "publish", entries, warning: isHelper ? undefined : portWarning(node, settings) };

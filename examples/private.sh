@@ -35,11 +35,13 @@ background() { { "${@:2}" >"$1" 2>&1 || failed $? "${@:2}"; } & }
 
 # failed CODE COMMAND...: ends what the script waits for, and so the script. What was killed was meant to end.
 failed() {
-  [[ $1 -lt 128 && ! -e /run/over ]] || return 0
-  echo "$BASHPID" >/run/over
+  [[ $1 -lt 128 ]] || return 0
+  # Of several that fail in the same moment one does it: they would end each other.
+  local own=$BASHPID
+  (set -o noclobber && echo "$own" >/run/over) 2>/dev/null || return 0
   echo "ended with $1: ${*:2}" >&2
-  # All processes of the namespace but this one and the script, which may be about to start the next.
-  while kill -- -1; do sleep 0.05; done
+  # All processes of the namespace but this one and the script, which may be about to start the next; until the script ends.
+  while sleep 0.05; do kill -- -1 2>/dev/null || :; done
 }
 
 # Nothing is left to look at afterwards.

@@ -36,7 +36,7 @@ background() { { "${@:2}" >"$1" 2>&1 || failed $? "${@:2}"; } & }
 # failed CODE COMMAND...: ends what the script waits for, and so the script. What was killed was meant to end.
 failed() {
   [[ $1 -lt 128 ]] || return 0
-  # Of several that fail in the same moment one does it: they would end each other.
+  # Where several fail at the same moment, only the first kills: they would kill each other, and nobody the rest.
   local own=$BASHPID
   (set -o noclobber && echo "$own" >/run/over) 2>/dev/null || return 0
   echo "ended with $1: ${*:2}" >&2

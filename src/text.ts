@@ -69,6 +69,11 @@ export interface Glob {
   readonly matches: (text: string) => boolean;
 }
 
+/** Whether a text is meant as a pattern: it has a `*` or a `?`. */
+export function hasWildcard(text: string): boolean {
+  return /[*?]/.test(text);
+}
+
 export function parseGlob(pattern: string): Glob {
   const characters = Array.from(pattern);
   return { pattern, matches: (text) => matches(characters, Array.from(text)) };

@@ -6,6 +6,7 @@ import { type DaemonSettings, readToldSettings, toldLine } from "../config/told.
 import type { Logger } from "../daemon/logger.js";
 import { knowsFullNames } from "../epmd/client.js";
 import { ConfigError } from "../errors.js";
+import { LOOPBACK, LOOPBACKS } from "../net/endpoint.js";
 import { familyOf, hostPort, isLoopback, isWildcard } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import { accepts, listeningUids } from "../os/sockets.js";
@@ -121,11 +122,11 @@ const WORDS: Readonly<Record<number, string>> = {
 /** A wildcard is reached at the loopback of its family. */
 function reachable(address: string): string {
   if (!isWildcard(address)) return address;
-  return familyOf(address) === 4 ? "127.0.0.1" : "::1";
+  return LOOPBACK[familyOf(address) ?? 6];
 }
 
 async function hasListener(port: number): Promise<boolean> {
-  const found = await Promise.all(["127.0.0.1", "::1"].map((address) => accepts({ address, port }, ACCEPT_TIMEOUT)));
+  const found = await Promise.all(LOOPBACKS.map((address) => accepts({ address, port }, ACCEPT_TIMEOUT)));
   return found.some((one) => one !== false);
 }
 
@@ -135,7 +136,7 @@ async function hasListener(port: number): Promise<boolean> {
  */
 async function isOfOneUser(at: IpPort, epmdPort: number): Promise<boolean> {
   // VMs register at 127.0.0.1, or with inet6_tcp at ::1.
-  const loopbacks = ["127.0.0.1", "::1"].map((address) => ({ address, port: epmdPort }));
+  const loopbacks = LOOPBACKS.map((address) => ({ address, port: epmdPort }));
   const uids = await listeningUids([at, ...loopbacks]);
   if (!uids) return true;
   const [http = new Set(), four = new Set(), six = new Set()] = uids;
@@ -171,6 +172,6 @@ export async function missingLine({
 
 /** Whether the EPMD of this machine is a srv-epmd. Never rejects. */
 async function hasSrvEpmd(port: number): Promise<boolean> {
-  const asked = ["127.0.0.1", "::1"].map((address) => knowsFullNames({ address, port }, { timeout: ASK_TIMEOUT }));
+  const asked = LOOPBACKS.map((address) => knowsFullNames({ address, port }, { timeout: ASK_TIMEOUT }));
   return (await Promise.allSettled(asked)).some((one) => one.status === "fulfilled" && one.value);
 }

@@ -5,6 +5,7 @@ import { qualifiedDomain } from "../names/domains.js";
 import { isNamePattern } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
+import { hasWildcard } from "../text.js";
 import { type CommandContext, complain } from "./io.js";
 import { listInCatalogues, matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
@@ -29,7 +30,7 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
     const message = "--cluster needs to know which nodes: give '*@svc', names of nodes, or --domain svc";
     throw new ConfigError("CONFIG_VALUE", message);
   }
-  const patterns = asked.filter((operand) => /[*?]/.test(operand));
+  const patterns = asked.filter(hasWildcard);
   const wrong = patterns.find((pattern) => !isNamePattern(pattern));
   if (wrong !== undefined) {
     throw new ConfigError("CONFIG_VALUE", `${JSON.stringify(wrong)} must be a pattern such as '*@svc', or a node name`);

@@ -11,7 +11,7 @@ import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import type { NameServer } from "../dns/exchange.js";
 import { Domains } from "../names/domains.js";
 import { hostPartOf, type NodeName } from "../names/node-name.js";
-import type { Endpoint } from "../net/endpoint.js";
+import { type Endpoint, LOOPBACKS } from "../net/endpoint.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
 import { NomadSide } from "../nomad/side.js";
@@ -113,8 +113,6 @@ export interface Check {
   readonly title: string;
   readonly run: (examination: Examination) => Promise<Finding>;
 }
-
-const LOOPBACKS = ["127.0.0.1", "::1"];
 
 /** Limits of a look-up and of a call to Consul, so that all checks end within seconds. Milliseconds. */
 const LONGEST_LOOK_UP = 4_000;

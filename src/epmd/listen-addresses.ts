@@ -1,5 +1,6 @@
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
+import { LOOPBACKS } from "../net/endpoint.js";
 import { canonicalIp, familyOf, hostPort, isLinkLocal, isLoopback, isWildcard } from "../net/ip.js";
 import { addressesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
@@ -23,7 +24,7 @@ export async function listenAddresses(
   const named = listen.includes("::") ? [] : await addressesOfHostName(hostName);
   const wildcard = { 4: listen.some(isWildcard), 6: listen.includes("::") };
   const wanted: ListenAddress[] = [
-    ...["127.0.0.1", "::1", ...named].map((address) => ({
+    ...[...LOOPBACKS, ...named].map((address) => ({
       address,
       strangers: listen.includes(address),
       implied: true,

@@ -9,6 +9,8 @@ export type Family = 4 | 6;
 
 /** The loopback address of a family. */
 export const LOOPBACK: Readonly<Record<Family, string>> = { 4: "127.0.0.1", 6: "::1" };
+/** Both of them: a machine may have only one of the families. */
+export const LOOPBACKS = [LOOPBACK[4], LOOPBACK[6]] as const;
 
 /** An address and port where a node accepts distribution connections, with the SRV data it came from. */
 export interface Endpoint {

@@ -1,7 +1,7 @@
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { SYNTHETIC_DESCRIPTION } from "../epmd/wire/messages.js";
-import type { Family } from "../net/endpoint.js";
+import { type Family, LOOPBACKS } from "../net/endpoint.js";
 import { accepts } from "../os/sockets.js";
 
 interface ConfiguredNodesDeps {
@@ -88,7 +88,7 @@ export function startConfiguredNodes(deps: ConfiguredNodesDeps): ConfiguredNodes
 /** A VM that accepts on ::1 (inet6_tcp) listens on both families and counts as IPv6. */
 async function listeningFamily(port: number, signal: AbortSignal): Promise<Family | undefined> {
   const [four, six] = await Promise.all(
-    ["127.0.0.1", "::1"].map((address) => accepts({ address, port }, CONNECT_TIMEOUT, signal)),
+    LOOPBACKS.map((address) => accepts({ address, port }, CONNECT_TIMEOUT, signal)),
   );
   if (six) return 6;
   return four ? 4 : undefined;

@@ -7,7 +7,7 @@ import { portPlease } from "../epmd/client.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { ConfigError, describeError } from "../errors.js";
 import type { Domains } from "../names/domains.js";
-import type { Endpoint, Family } from "../net/endpoint.js";
+import { type Endpoint, type Family, LOOPBACK } from "../net/endpoint.js";
 import { familyOf, isLoopback } from "../net/ip.js";
 import { fileVersion, MEBIBYTE, readBounded, readBoundedSync } from "../os/files.js";
 import type { Advertised } from "../publish/core/advertised.js";
@@ -47,7 +47,7 @@ export function registrySource({ registry, domains, advertised }: RegistrySource
     if (node.address !== undefined) return [endpointAt(node.address, node.family, node.port, node.address)];
     // A VM that registered over IPv6 (inet6_tcp) listens on `::`, which on most systems accepts IPv4 too.
     const families: Family[] = node.family === 6 ? [6, 4] : [4];
-    return families.map((family) => endpointAt(family === 4 ? "127.0.0.1" : "::1", family, node.port, "localhost"));
+    return families.map((family) => endpointAt(LOOPBACK[family], family, node.port, "localhost"));
   }
 
   function advertisedEndpoints(node: RegisteredNode, { dialled }: LookupContext): Endpoint[] {
@@ -74,7 +74,8 @@ export function epmdSource(port: number, domains: Pick<Domains, "isOurs">): Sour
     ...TRAITS.registry,
     lookUp: async ({ node: { aliveName, host }, family }): Promise<Resolution> => {
       if (!domains.isOurs(aliveName, host)) return notFound("NODE_OTHER_HOST", `${host} is not this machine`);
-      const [address, kind]: [string, Family] = family === 6 ? ["::1", 6] : ["127.0.0.1", 4];
+      const kind: Family = family === 6 ? 6 : 4;
+      const address = LOOPBACK[kind];
       try {
         const answer = await portPlease({ address, port }, aliveName, { timeout: ASK_TIMEOUT, forwarded: true });
         if (!answer) {

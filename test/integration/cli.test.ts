@@ -81,7 +81,11 @@ describe("bad usage stops with exit 2 and says what is wrong and what would be r
     ["one name too many", ["wait", "a@b", "c@d"], /"c@d" is one argument too many; usage: srv-epmd wait \[name\]/],
     ["a node name that is none", ["resolve", "@svc"], /node "@svc" must be a node name such as node_a@svc/],
     ["a pattern for one node", ["ping", "*@svc"], /'\*@svc' is a pattern.*srv-epmd names --match '\*@svc'/],
-    ["the same", ["wait", "node_?"], /'node_\?' is a pattern, and one node is asked for.*doctor --cluster 'node_\?'/],
+    [
+      "a pattern for the node to wait for",
+      ["wait", "node_?"],
+      /'node_\?' is a pattern, and one node is asked for.*doctor --cluster 'node_\?'/,
+    ],
     ["an EPMD that is none", ["names", "here"], /EPMD "here" must be an address/],
     [
       "a pattern that is none",

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ID_PREFIX } from "../../src/publish/core/service-entry.js";
 import { type Child, startChild } from "./child.js";
 import { type Consul, startConsul } from "./consul-agent.js";
 import { cleanEnvironment } from "./environment.js";
@@ -102,7 +103,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   };
   const published = async () => (await passing()).map(({ Tags }) => Tags.join()).sort();
   /** Without what tests register by themselves. */
-  const ownTags = async () => (await passing()).flatMap(({ ID, Tags }) => (ID.startsWith("srv-epmd:") ? Tags : []));
+  const ownTags = async () => (await passing()).flatMap(({ ID, Tags }) => (ID.startsWith(ID_PREFIX) ? Tags : []));
   return {
     consul,
     dns,
@@ -125,7 +126,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       await Promise.all(ended.map(({ node }) => node.kill()));
       // An entry of theirs would be taken for that of a new node. Without its daemon it stays for the time of its TTL check.
       const areGone = async () => !(await ownTags()).some((tag) => ended.some(({ name }) => name === tag));
-      await waitFor(areGone, { what: "the end of all in Consul", timeout: 25_000 });
+      await waitFor(areGone, { what: "the end of the killed nodes in Consul", timeout: 25_000 });
     },
     published,
     whenPublished: (...names) =>

@@ -95,7 +95,7 @@ function vmAt({ endpoint, probe }: MemberPlace) {
   return [{ place: hostPort(endpoint), port, family, creation: probe.creation }];
 }
 
-/** What is at one of its places says more than that nobody is at another. */
+/** A place at which another program answers, or nothing does, tells more of the cause than one that refuses. */
 function unreachedAdvice(places: Member["places"]): string {
   const isThere = (result: Probe["result"]) => places.some(({ probe }) => probe.result === result);
   const look = "run srv-epmd doctor on its machine";

@@ -158,7 +158,7 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
 
   /**
    * The first answer may have come while later sources were asked. It is waited for where these do not answer either: a
-   * catalogue that is slow once is better than none.
+   * catalogue that is slow once is better than none. What changed since is waited for as in any look-up.
    */
   async function lateAnswer(
     question: NodeQuestion,
@@ -168,10 +168,10 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     const asked = read(question);
     if (!asked) return undefined;
     const catalogue = access.catalogue ?? (await access.openCatalogue().catch(() => undefined));
-    if (instead.outcome === "unavailable") {
-      await catalogue?.firstAnswer(asked.query, context.deadline - now() - LATE_MARGIN);
-    }
-    const view = catalogue?.known(asked.query);
+    const remaining = () => context.deadline - now() - LATE_MARGIN;
+    if (instead.outcome === "unavailable") await catalogue?.firstAnswer(asked.query, remaining());
+    if (!catalogue?.known(asked.query)) return undefined;
+    const view = await catalogue.look(asked.query, remaining());
     if (!view || !isCurrent(view)) return undefined;
     const found = find(asked, view, question, context);
     if (found.outcome !== "found") return undefined;

@@ -96,7 +96,7 @@ export class NodeResolver {
     const settle = (answer: Answered) => this.#settle(answer, question, sources, context);
     if (!(answered instanceof Promise)) return arrange(settle(answered));
     // The time-out is for the sources only: a node that was found stays found.
-    const concluded = answered.then(settle).then((answer) => this.#late(answer, question, sources, context));
+    const concluded = answered.then((answer) => this.#late(answer, question, sources, context)).then(settle);
     return this.#inTime(concluded, settle, question, context, options).then(arrange);
   }
 

@@ -53,11 +53,13 @@ function lookUps(
   timings: Partial<CatalogueTimings> = {},
   dns: () => Resolution | Promise<Resolution> = () => ABSENT,
   random = () => 0.5,
+  now?: () => number,
 ) {
   const catalogue = new Catalogue({
     backend: consulBackend(client),
     log: logged.log,
     random: () => 0.5,
+    ...(now && { now }),
     timings: { firstAnswer: 5_000, ...timings },
   });
   const askedDns: string[] = [];
@@ -223,6 +225,20 @@ describe("an agent", () => {
     expect(words(await none.lookUp())).toBe("SRV_NXDOMAIN");
     fake.misbehave(() => ({ status: 403, body: "Permission denied" }));
     expect(words(await lookUps({}, async () => down).lookUp())).toBe("DNS_UNREACHABLE");
+  });
+
+  test("that is slow is believed, too, where the next query left a moment after its first answer", async () => {
+    await register("node_a");
+    fake.misbehave(({ path }) => (path.includes("index=") ? undefined : { delay: 300 }));
+    // A machine under load: 3 ms pass between any two steps, so that the node may have changed before the next query.
+    let steps = 0;
+    const now = () => performance.now() + ++steps * 3;
+    const dns = async () => {
+      await waitFor(() => fake.held === 1, { what: "the query after the first answer", interval: 1 });
+      return ABSENT;
+    };
+    const { lookUp } = lookUps({ firstAnswer: 100 }, dns, () => 0.5, now);
+    expect(words(await lookUp())).toBe("catalogue 10.0.0.1:20001");
   });
 
   test("that was slow once is waited for again after a prompt first answer", async () => {

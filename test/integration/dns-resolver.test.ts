@@ -567,10 +567,11 @@ describe("the cache", () => {
     await ask(resolver);
     server.handle(() => undefined);
     const started = performance.now();
-    expect(await ask(resolver)).toMatchObject({ kind: "records", stale: true });
+    // Time for a try after that moment, however long the ones before it happen to be.
+    expect(await ask(resolver, 6_000)).toMatchObject({ kind: "records", stale: true });
     const waited = performance.now() - started;
     expect(waited).toBeGreaterThan(1_750);
-    expect(waited).toBeLessThan(2_100);
+    expect(waited).toBeLessThan(2_900);
     const before = server.queries.length;
     server.handle(() => ({ answers: [srv(NAME, "new.consul", 9200, { ttl: 60 })] }));
     await waitFor(() => server.queries.length > before, { what: "a further query" });

@@ -278,7 +278,7 @@ describe("an agent", () => {
     await fake.close();
     const { lookUp } = lookUps({}, () => IN_DNS);
     expect(words(await lookUp())).toBe("srv 10.8.8.8:8888");
-    expect(await elapsedOf(() => lookUp())).toBeLessThan(50);
+    expect(await elapsedOf(() => lookUp())).toBeLessThan(1_000);
     expect(logged.messages("warn")).toEqual([]);
   });
 

@@ -470,7 +470,7 @@ describe("the fallback", () => {
     );
     const started = performance.now();
     expect(places(await bothLookUp())).toEqual(["10.0.0.1 9100"]);
-    expect(performance.now() - started).toBeLessThan(300);
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
 

@@ -37,6 +37,11 @@ export class EpmdError extends SrvEpmdError {
   declare readonly code: EpmdErrorCode;
 }
 
+/** Mutual TLS of Consul Connect that is not made with a peer: TLS, or NO_CERTIFICATE of our own. */
+export class ConnectError extends SrvEpmdError {
+  declare readonly code: "TLS" | "NO_CERTIFICATE";
+}
+
 /** A socket that cannot be opened for listening: LISTEN_IN_USE, LISTEN_FAILED. */
 export class ListenError extends SrvEpmdError {
   /** The address that cannot be listened on. */

@@ -61,6 +61,7 @@ missing_packages() {
   have dig || echo bind9-dnsutils
   have nft || echo nftables
   have openssl || echo openssl
+  have tcpdump || echo tcpdump
   have chromium || echo chromium
   have groff || echo groff-base
   have zsh || echo zsh
@@ -107,7 +108,7 @@ fetch_consul() {
 by_hand() {
   say "$1. Missing here: $2."
   say "Install them by hand (Erlang/OTP 25 or later with ssl, Elixir, rebar3, Consul, HAProxy, Chromium, gcc, and on Linux ip, curl, dig,"
-  say "nft, openssl, groff, zsh, fish); on Debian this script does it as root, and RabbitMQ and ejabberd too: sudo bash test/install-peers.sh"
+  say "nft, openssl, tcpdump, groff, zsh, fish); on Debian this script does it as root, and RabbitMQ and ejabberd too: sudo bash test/install-peers.sh"
   if [[ ${CI:-} = true ]]; then
     say "CI=true: every peer has to be there"
     exit 1

@@ -1,6 +1,18 @@
 #!/bin/bash
 # Three brokers on three machines, which are network namespaces here. Nothing in it is needed on real machines.
+# With the word connect all links go by mutual TLS of Consul Connect.
 # RABBITMQ_SCRIPTS_DIR is the folder of rabbitmq-server and rabbitmqctl, that of the Debian package by default.
+flags=(--gateway --domain rmq --dns consul=127.0.0.1:8600 --helpers ask)
+case ${1-} in
+  '') flags+=(--listen 0.0.0.0) ;;
+  connect)
+    flags+=(--connect-native)
+    # Nothing of a VM is reached from another machine but by the relay processes.
+    export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
+    export RABBITMQ_CTL_ERL_ARGS=$RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS
+    ;;
+  *) echo "usage: $0 [connect]" >&2 && exit 2 ;;
+esac
 here=$(readlink -f "$(dirname "$0")")
 source "$here/../machines.sh"
 scripts=${RABBITMQ_SCRIPTS_DIR:-/usr/lib/rabbitmq/bin}
@@ -35,7 +47,7 @@ mount --bind /run/hosts /etc/hosts
 
 say "three machines, each with a Consul agent and srv-epmd"
 for i in 1 2 3; do
-  machine "n$i" "10.90.0.$i" --gateway --domain rmq --dns consul=127.0.0.1:8600 --listen 0.0.0.0 --helpers ask
+  machine "n$i" "10.90.0.$i" "${flags[@]}"
 done
 are_up n1 n2 n3
 

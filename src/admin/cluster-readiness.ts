@@ -9,7 +9,7 @@ import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import type { LinkTellers } from "../epmd/link-tellers.js";
 import { ConfigError, describeError } from "../errors.js";
 import { type Domains, servedDomains } from "../names/domains.js";
-import { formatNodeName, hostPartOf, isHelperName } from "../names/node-name.js";
+import { formatNodeName, isHelperName } from "../names/node-name.js";
 import { LOOPBACK } from "../net/endpoint.js";
 import type { Machine } from "../os/machine.js";
 import { usersOfPort } from "../os/sockets.js";
@@ -122,7 +122,7 @@ export class ClusterReadiness {
       const settings = { cookieFile, cookieEnv: undefined, timeout: PROBE_TIMEOUT };
       this.#probe ??= await createProbe(settings, { env: {} });
       const place = { address: address ?? LOOPBACK[family], port };
-      const probe = await this.#probe(place, (name) => name.startsWith(`${aliveName}@`), hostPartOf(full));
+      const probe = await this.#probe(place, (name) => name.startsWith(`${aliveName}@`), full);
       const joined = "joined" in probe ? probe.joined : undefined;
       if (probe.result === "node" && joined?.cookie === "same" && joined.state) {
         const { visible, hidden } = joined.state;

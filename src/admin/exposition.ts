@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import { FOLLOW_STATES, type FollowedStatus } from "../catalogue/core/backend.js";
+import { REFUSALS } from "../connect/core/inbound.js";
 import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
 import { version } from "../version.js";
 import type { LocalNode } from "./core/status.js";
@@ -128,6 +129,15 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
         { labels: { direction: "from_node" }, value: relays.totals.bytesFromNode },
       ],
       srv_epmd_relay_dials_failed_total: one(relays.totals.dialsFailed),
+    }),
+    ...(relays?.native && {
+      srv_epmd_connect_links: one(relays.native.links.length),
+      srv_epmd_connect_refused_total: REFUSALS.map((reason) => {
+        return { labels: { reason }, value: relays.native?.refused[reason] ?? 0 };
+      }),
+      srv_epmd_connect_certificate_expiry_seconds: relays.native.certificates.map(({ service, validBefore }) => {
+        return { labels: { service }, value: Date.parse(validBefore) / 1000 };
+      }),
     }),
   };
 }

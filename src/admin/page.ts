@@ -1,3 +1,4 @@
+import type { InboundLink } from "../connect/core/inbound.js";
 import { hostPort } from "../net/ip.js";
 import type { RelayState } from "../relay/wire/protocol.js";
 import { type FoundLookUps, findLookUps } from "./core/recent-look-ups.js";
@@ -56,7 +57,7 @@ export function renderPage(status: Status, now: number, found: FoundLookUps = al
 <noscript><p>Without JavaScript the page does not update itself: reload it.</p></noscript>
 </header>
 <main>
-${problemSection(status, now)}${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${clusterSection(status, now)}${relaySection(status, now)}${lookUpSection(status, found, now)}</main>
+${problemSection(status, now)}${overview(status, now)}${aliveNodes(status, now)}${leftEntries(status)}${clusterSection(status, now)}${relaySection(status, now)}${connectSection(status, now)}${lookUpSection(status, found, now)}</main>
 </body>
 </html>
 `.text;
@@ -76,6 +77,7 @@ const CHECKS: Record<ReadyCheck["name"], readonly [met: string, failed: string]>
   stopping: ["running", "stopping"],
   node: ["a node is here", "no node is here"],
   gateway: ["relay process answers", "relay process does not answer"],
+  connect: ["certificates of Consul Connect are there", "no end of Consul Connect"],
   consul: ["Consul answers", "Consul does not answer"],
   published: ["nodes are in Consul", "nodes are missing in Consul"],
   nomad: ["Nomad answers", "Nomad does not answer"],
@@ -149,6 +151,37 @@ function resolverWords(resolver: Status["resolver"]): Content {
   return html`Consul's agent ${code(agent)}`;
 }
 
+/** The native end of Consul Connect: its certificates, and who has come in. */
+function connectSection({ relays }: Status, now: number): Content {
+  const native = relays?.native;
+  if (!native) return undefined;
+  const { port, certificates, links, refused } = native;
+  const turned = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
+  const beside = html`callers come in at port ${port}${turned.length === 0 ? "" : html`; not let in: ${turned.join(", ")}`}`;
+  const valid = certificates.map(
+    ({ service, uri, validBefore }) =>
+      html`<p>Certificate of ${code(service)}: ${code(uri)}, for ${age(now, Date.parse(validBefore))} more.</p>`,
+  );
+  if (links.length === 0)
+    return section(
+      "connect",
+      "Consul Connect",
+      beside,
+      html`${valid}${nothing("Nobody has come in. ", "A link is made when a VM elsewhere dials a node here.")}`,
+    );
+  const body = table<InboundLink>({
+    label: "Callers that came in by Consul Connect",
+    columns: [
+      { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
+      { title: "Caller", cell: ({ caller }) => code(caller), kind: "wide" },
+      { title: "For", cell: ({ since }) => age(since, now), kind: "number" },
+    ],
+    rows: links,
+    keyOf: ({ node, caller, since }) => `${node} ${caller} ${since}`,
+  });
+  return section("connect", "Consul Connect", beside, html`${valid}${body}`);
+}
+
 /** The relays of the gateway; nothing without a relay process. */
 function relaySection({ relays: status }: Status, now: number): Content {
   if (status === undefined) return undefined;
@@ -157,10 +190,10 @@ function relaySection({ relays: status }: Status, now: number): Content {
 ${totals.links} since then, ${bytes(totals.bytesToNode)} to nodes, ${bytes(totals.bytesFromNode)} from them, ${counted(totals.dialsFailed, "failed dial")}`;
   if (relays.length === 0) {
     const how = "A relay is opened when a VM asks for a node on another machine.";
-    return section("relays", "Relays of the gateway", beside, nothing("No relay is open. ", how));
+    return section("relays", "Relays", beside, nothing("No relay is open. ", how));
   }
   const body = table<RelayState>({
-    label: "Relays of the gateway",
+    label: "Relays",
     columns: [
       { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
       { title: "Listens on", cell: ({ address, port }) => code(hostPort(address, port)), kind: "address" },
@@ -181,5 +214,5 @@ ${totals.links} since then, ${bytes(totals.bytesToNode)} to nodes, ${bytes(total
     rows: relays,
     keyOf: ({ address, port }) => hostPort(address, port),
   });
-  return section("relays", "Relays of the gateway", beside, body);
+  return section("relays", "Relays", beside, body);
 }

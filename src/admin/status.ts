@@ -1,5 +1,6 @@
 import type { FollowedStatus } from "../catalogue/core/backend.js";
 import { settingsToTell, type ToldSettings } from "../config/told.js";
+import type { NativeSide } from "../connect/native.js";
 import type { Registry } from "../epmd/core/registry.js";
 import type { Gateway } from "../gateway/gateway.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
@@ -40,6 +41,8 @@ export interface StatusDeps extends ListingDeps, Omit<ClusterReadinessDeps, "lis
   readonly epmd: Status["epmd"];
   readonly dns: Status["dns"];
   readonly gateway: Gateway | undefined;
+  /** Undefined where this is no native end of Consul Connect. */
+  readonly native: Pick<NativeSide, "status" | "trouble"> | undefined;
   /** How the name servers stand to the domains; undefined in a mesh. */
   readonly resolver: Pick<KnownDomains, "states" | "standIn"> | undefined;
   readonly recent: RecentLookUps;
@@ -122,13 +125,14 @@ export class DaemonStatus {
   }
 
   async readiness(): Promise<Readiness> {
-    const { config, registry, gateway, publishes, entries, isStopping } = this.#deps;
+    const { config, registry, gateway, native, publishes, entries, isStopping } = this.#deps;
     const [registrar, relays] = await Promise.all([this.#registrar(), this.relays()]);
     const isHere = registry.nodes().length > 0 || (registrar?.status() ?? []).some(({ published }) => published);
     return readinessOf({
       stopping: isStopping(),
       node: config.portLabel === undefined ? undefined : { label: config.portLabel, isHere },
       gateway: gateway && { hasRelayProcess: relays !== undefined, trouble: gateway.relayTrouble() },
+      native: native && { process: relays, trouble: native.trouble },
       consul: publishes
         ? {
             started: registrar !== undefined,
@@ -166,9 +170,10 @@ export class DaemonStatus {
     };
   }
 
-  /** Undefined without a gateway, or without a relay process. */
+  /** Undefined without gateway and native end, or without a relay process. */
   async relays(): Promise<RelayStatus | undefined> {
-    return this.#deps.gateway?.relayStatus();
+    const { gateway, native } = this.#deps;
+    return gateway ? gateway.relayStatus() : native?.status();
   }
 
   /** The services that are followed in a catalogue. */

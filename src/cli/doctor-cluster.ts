@@ -17,8 +17,9 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const { config, io } = context;
   const timeout = Math.min(config.timeout, PROBE_TIMEOUT);
   const stop = new AbortController();
-  const probe = await createProbe({ ...config, timeout }, io, stop.signal);
   const resolving = composeForLookUps(config, context.log, { follow: true });
+  const { connect } = resolving;
+  const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
   const look = async () => examineCluster(await clusterMembers(context, resolving), { nodes: resolving.nodes, probe });
   try {
     if (config.watch) return await watchCluster(look, stop, context);

@@ -28,7 +28,7 @@ export async function ping(context: CommandContext): Promise<ExitCode> {
   const resolving = composeForLookUps(config, log, { follow: true });
   const full = resolving.nodes.fullName(node);
   const stop = new AbortController();
-  const probe = await createProbe(config, io, stop.signal);
+  const probe = await createProbe(config, { env: io.env, connect: resolving.connect }, stop.signal);
   const { unlessStopped, pause, settle } = untilStopped(stop, io, log);
   const paint = painter(io);
   let all: Tally = NO_TRIES;
@@ -80,7 +80,7 @@ async function tryOnce(
   const isAsked = isAskedNode(node, operand, full);
   let first: Try["reached"];
   for (const endpoint of answer.endpoints) {
-    const reached = { endpoint, probe: await probe(endpoint, isAsked, node.host) };
+    const reached = { endpoint, probe: await probe(endpoint, isAsked, full) };
     if (!isFailure(reached.probe)) return { ...one, reached };
     first ??= reached;
   }

@@ -22,8 +22,9 @@ import { exitCodeOf, jsonReport, plainReport, type Report, traceLines, type ViaS
 export async function resolve(context: CommandContext): Promise<ExitCode> {
   const { config, io } = context;
   const nodes = nodeOperands(context.operands);
-  const probe = config.probe ? await createProbe(config, io) : undefined;
   const resolving = composeForLookUps(context.config, context.log);
+  const { connect } = resolving;
+  const probe = config.probe ? await createProbe(config, { env: io.env, connect }) : undefined;
   const lookUp = createLookUp(context, resolving, probe);
   try {
     if (config.watch) return await (await import("./resolve-watch.js")).watchNodes(nodes, lookUp, context);
@@ -63,7 +64,7 @@ function createLookUp(context: CommandContext, { nodes }: Resolving, probe: Prob
     const isAsked = isAskedNode(node, operands[index] ?? "", full);
     const probes =
       probe && answer.outcome === "found"
-        ? await Promise.all(answer.endpoints.map((endpoint) => probe(endpoint, isAsked, node.host)))
+        ? await Promise.all(answer.endpoints.map((endpoint) => probe(endpoint, isAsked, full)))
         : undefined;
     const ways = trace && !via ? await waysOf(full, node.aliveName, answer, context) : undefined;
     return { node: full, ...answered, elapsedMs, ...(probes && { probes }), ...(ways && { ways }) };

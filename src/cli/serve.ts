@@ -15,7 +15,7 @@ export async function serve({ config, io, log }: CommandContext): Promise<ExitCo
     kill = resolve;
   });
   await checkCookie(config, log);
-  const relay = config.gateway ? await relayStart(config, io) : undefined;
+  const relay = config.gateway || config.connectNative ? await relayStart(config, io) : undefined;
   daemon = await start(config, { log, onKill: () => kill("KILL request"), ...(relay && { relay }) });
   const { addresses, port, dnsAddress: dns, gatewayDnsAddress: gateway, adminAddress: admin } = daemon;
   log.info({ addresses, port, dns, gateway, admin, ...daemon.settings }, "ready");

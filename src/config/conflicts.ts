@@ -1,8 +1,9 @@
 import { ConfigError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
+import { ownServices } from "../names/domains.js";
 import { isNomadHost, readNomadName } from "../names/nomad-domain.js";
 import { familyOf, hostPort, isLoopback, isOwnServer } from "../net/ip.js";
-import { domainDoubts } from "../publish/core/publication.js";
+import { domainDoubts, publishesToConsul } from "../publish/core/publication.js";
 import type { IpPort } from "./network-values.js";
 import type { NomadEnvironment } from "./nomad.js";
 import { type Command, flagOf, type OptionKey, type Settings } from "./options.js";
@@ -46,10 +47,18 @@ export function doubtfulSettings(settings: CheckedSettings, command: Command): s
     for (const { evidence, advice } of domainDoubts(settings)) doubts.push(`--domain: ${evidence}; ${advice}`);
   }
   // The daemon has said it of what it tells.
-  const detours = isMeshed(settings) ? DETOURS.filter((key) => isOn(settings[key]) && !settings.told.has(key)) : [];
-  if (detours.length > 0) {
+  const idle = (keys: readonly Detour[]) =>
+    keys.filter((key) => isOn(settings[key]) && !settings.told.has(key)).map((key) => `--${flagOf(key)}`);
+  const [inMesh, native] = [
+    isMeshed(settings) ? idle(DETOURS) : [],
+    settings.connectNative ? idle(NATIVE_DETOURS) : [],
+  ];
+  if (inMesh.length > 0) {
+    doubts.push(`in a mesh (--mesh) nodes are reached through upstreams only: ${inMesh.join(", ")} will not be used`);
+  }
+  if (native.length > 0) {
     doubts.push(
-      `in a mesh (--mesh) nodes are reached through upstreams only: ${detours.map((key) => `--${flagOf(key)}`).join(", ")} will not be used`,
+      `with --connect-native nodes are looked up in Consul's catalogue only: ${native.join(", ")} will not be used`,
     );
   }
   return doubts;
@@ -60,8 +69,11 @@ const VM_PATIENCE = 6500;
 
 /** Options that would lead past a mesh. */
 const DETOURS = ["fallback", "helpers"] as const;
-const isOn = (value: Settings["fallback"] | Settings["helpers"]) =>
-  value === "ask" || (Array.isArray(value) && value.length > 0);
+/** And past the mutual TLS of a native end. */
+const NATIVE_DETOURS = ["fallback", "node", "nodesFile"] as const;
+type Detour = (typeof DETOURS)[number] | (typeof NATIVE_DETOURS)[number];
+const isOn = (value: Settings[Detour]) =>
+  Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "local" && value !== "publish";
 
 /** What only the gateway reads. */
 const GATEWAY_ONLY = ["gatewayDomain", "gatewayListen", "gatewayForward"] as const;
@@ -104,6 +116,10 @@ const CHECKS: readonly Check[] = [
   ({ out, app }, command) =>
     command === "module" && (out === undefined) === (app === undefined)
       ? "module: say where it goes: --out DIR, --out - to print it, or --app DIR"
+      : undefined,
+  ({ connectNative, mesh, given }) =>
+    connectNative && (mesh || given.has("upstreamService"))
+      ? "--connect-native and --mesh are two ways through Consul Connect, without a proxy and with one: give one of them"
       : undefined,
   ({ cookieFile, cookieEnv }) =>
     cookieFile !== undefined && cookieEnv !== undefined
@@ -151,6 +167,21 @@ const SERVE_CHECKS: readonly Check[] = [
       ? "--consul-bearer-token-file holds a JWT for a login: give --consul-auth-method too, the name of an auth method in Consul"
       : undefined,
   twoOfOneFamily,
+  ({ connectNative, given }) => {
+    const idle = connectNative
+      ? undefined
+      : (["connectListen", "connectRecheck"] as const).find((key) => given.has(key));
+    return idle === undefined ? undefined : `--${flagOf(idle)} is an option of a native end: give --connect-native too`;
+  },
+  nativeService,
+  ({ connectNative, allow }) =>
+    connectNative && allow.length > 0
+      ? "--connect-native reaches nodes of this machine alone for others, and --allow lets other machines register nodes here: leave it out"
+      : undefined,
+  ({ connectNative, catalogue }) =>
+    connectNative && catalogue === "none"
+      ? "--connect-native finds nodes in Consul's catalogue alone, which says who speaks mutual TLS: leave out --catalogue none"
+      : undefined,
   ({ gateway, given }) => {
     const idle = gateway ? undefined : GATEWAY_ONLY.find((key) => given.has(key));
     return idle === undefined ? undefined : `--${flagOf(idle)} is an option of the gateway: give --gateway too`;
@@ -171,6 +202,17 @@ const SERVE_CHECKS: readonly Check[] = [
       ? "--publish-node has nowhere to publish to: --register is none, and there is no --dns-listen"
       : undefined,
 ];
+
+/** The certificate of one service is shown to peers, whichever VM here dials. */
+function nativeService(settings: CheckedSettings): string | undefined {
+  if (!settings.connectNative) return undefined;
+  const services = ownServices(settings);
+  if (!publishesToConsul(settings) || services.length === 0) {
+    return "--connect-native needs nodes that are published in Consul: give --domain, a service of Consul, without --dns-listen and --register none";
+  }
+  if (services.length === 1) return undefined;
+  return `--connect-native shows the certificate of one service, and ${services.join(" and ")} are given: run a srv-epmd for each`;
+}
 
 /** The first rule that matches wins, so one that matches every name must be the last. */
 function unreachedDomain({ domain }: Settings): string | undefined {

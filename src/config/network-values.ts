@@ -102,6 +102,11 @@ export function epmdAddress(value: string): string {
 /** An address to listen on; port 0 takes any free one. */
 export const ipListenPort = ipPort(undefined, listenPort);
 
+/** `PORT`, at all addresses of this machine, or `IP:PORT`. Port 0 takes any free one. */
+export function listenPlace(value: string): IpPort {
+  return /^[0-9]+$/.test(value) ? { address: "::", port: listenPort(value) } : ipListenPort(value);
+}
+
 /** An address to listen on, or `none`: undefined. @param defaultPort undefined: the port must be given */
 export function ipPortOrNone(defaultPort: number | undefined): (value: string) => IpPort | undefined {
   const parse = ipPort(defaultPort, listenPort);

@@ -38,6 +38,12 @@ export function durationFrom(least: string, why: string): (text: string) => numb
   };
 }
 
+/** A time, or `none`: 0. @param least a time that makes sense */
+export function durationOrNone(least: string, why: string): (text: string) => number {
+  const parse = durationFrom(least, why);
+  return (text) => (text === "none" ? 0 : parse(text));
+}
+
 /** Linux takes whole seconds, and no more than 32767 of them (tcp(7), TCP_KEEPIDLE). */
 export function keepAlive(text: string): number {
   const milliseconds = duration(text);

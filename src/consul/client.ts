@@ -1,6 +1,7 @@
 import { longestHold } from "../api/connection.js";
 import type { CatalogueSnapshot } from "../catalogue/core/backend.js";
 import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
+import type { Authorization, Leaf, Roots, Told } from "../connect/core/credentials.js";
 import { ConsulError } from "../errors.js";
 import type { LocalService, Sidecar } from "../mesh/core/upstreams.js";
 import {
@@ -14,10 +15,13 @@ import {
 import { aclApi } from "./acl-api.js";
 import { Login } from "./login.js";
 import {
+  parseAuthorization,
   parseChecks,
   parseHealth,
+  parseLeaf,
   parseLocalServices,
   parseMembers,
+  parseRoots,
   parseService,
   parseServices,
   parseSidecar,
@@ -176,9 +180,45 @@ export class ConsulClient {
     return { sidecar: parseSidecar(reply?.body), hash: reply?.headers?.["x-consul-contenthash"] ?? "" };
   }
 
+  /**
+   * The certificate of a service in Connect, with its key, by a blocking query.
+   * @param index of the last answer; 0: answered at once
+   * @param wait milliseconds, to which the agent adds a sixteenth at most
+   */
+  async leaf(service: string, index: number, wait: number, signal?: AbortSignal): Promise<Told<Leaf>> {
+    return this.#blocking(
+      { path: "/agent/connect/ca/leaf/{service}", params: { service } },
+      index,
+      wait,
+      parseLeaf,
+      signal,
+    );
+  }
+
+  /** The certificates of Connect's CA, by a blocking query. */
+  async roots(index: number, wait: number, signal?: AbortSignal): Promise<Told<Roots>> {
+    return this.#blocking({ path: "/agent/connect/ca/roots" }, index, wait, parseRoots, signal);
+  }
+
+  /** Whether intentions let a caller into a service. @param caller URI and serial number of its certificate */
+  async authorize(
+    service: string,
+    caller: { readonly uri: string; readonly serial: string },
+    signal?: AbortSignal,
+  ): Promise<Authorization> {
+    const body = { Target: service, ClientCertURI: caller.uri, ClientCertSerial: caller.serial };
+    const call = { method: "_post", path: "/agent/connect/authorize", body } as const;
+    return parseAuthorization((await this.#transport.call(call, signal)).body);
+  }
+
   /** A question of an examination. Its reply is not parsed. */
   ask(question: ConsulQuestion, signal?: AbortSignal): Promise<ConsulReply> {
     return this.#transport.call(question, signal);
+  }
+
+  /** The token in use, which the first call looks for; undefined: none is needed. @throws ConsulError when there is none to use */
+  token(signal?: AbortSignal): Promise<string | undefined> {
+    return this.#transport.token.read(signal);
   }
 
   /** @param listener called when there is another token, before a call is made with it; see AclToken.onNew */
@@ -203,6 +243,19 @@ export class ConsulClient {
   async close(keepsToken = false): Promise<void> {
     await this.#transport.token.close(keepsToken);
     this.#transport.close();
+  }
+
+  async #blocking<T>(
+    asked: Pick<ConsulCall, "path" | "params">,
+    index: number,
+    wait: number,
+    parse: (body: unknown) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<Told<T>> {
+    const query = index > 0 ? { index: String(index), wait: `${wait}ms` } : {};
+    const longestWait = index > 0 ? longestHold(wait) : 0;
+    const { body, headers } = await this.#transport.call({ method: "_get", ...asked, query, longestWait }, signal);
+    return { value: parse(body), index: Number(headers?.["x-consul-index"] ?? 0) || 0 };
   }
 
   async #updateCheck(state: "pass" | "fail", serviceId: string, note: string, signal?: AbortSignal): Promise<void> {

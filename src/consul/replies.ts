@@ -1,5 +1,7 @@
 import { list, record, text } from "../api/core/json.js";
 import type { ServiceInstance, ServiceMember } from "../catalogue/core/instances.js";
+import type { Authorization, Leaf, Roots } from "../connect/core/credentials.js";
+import { ConsulError } from "../errors.js";
 import type { LocalService, Sidecar, Upstream } from "../mesh/core/upstreams.js";
 import { canonicalIp } from "../net/ip.js";
 import {
@@ -34,6 +36,7 @@ export function parseService(value: unknown): HeldService | undefined {
     port: Number(service.Port ?? 0),
     weight: Number(record(service.Weights)?.Passing ?? 1),
     meta: texts(service.Meta),
+    isNative: isNative(service),
   };
 }
 
@@ -59,9 +62,7 @@ export function parseChecks(value: unknown): HeldCheck[] {
 
 /** GET /v1/health/service/:name, without Connect proxies. */
 export function parseHealth(value: unknown): ServiceInstance[] {
-  return parseMembers(value).map(({ serviceId, tags, port, meta, address, critical, weight, version }) => {
-    return { serviceId, tags, port, meta, address, critical, weight, version };
-  });
+  return parseMembers(value).map(({ health: _, obstacle: __, machine: ___, ...instance }) => instance);
 }
 
 /** The same with the health and the machine of each instance. */
@@ -85,6 +86,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
       tags,
       port,
       meta,
+      ...(isNative(record(item)?.Service) && { isNative: true }),
       critical: health === "critical",
       weight: Math.min(weight, 65535),
       version: Math.max(...versions),
@@ -94,6 +96,10 @@ export function parseMembers(value: unknown): ServiceMember[] {
       machine: text(node?.Node),
     };
   });
+}
+
+function isNative(service: unknown): boolean {
+  return record(record(service)?.Connect)?.Native === true;
 }
 
 /** GET /v1/agent/services, for the services of others. */
@@ -106,7 +112,7 @@ export function parseLocalServices(value: unknown): LocalService[] {
       id: service.ID,
       service: text(service.Service),
       proxyOf: proxy && text(proxy.DestinationServiceID),
-      native: record(service.Connect)?.Native === true,
+      native: isNative(service),
     };
   });
 }
@@ -168,8 +174,41 @@ export function registration(entry: ServiceEntry): object {
     Tags: entry.tags,
     ...(entry.address !== undefined && { Address: entry.address }),
     Port: entry.port,
+    ...(entry.isNative && { Connect: { Native: true } }),
     Meta: entry.meta,
     Weights: { Passing: entry.weight, Warning: entry.weight },
     Checks: checks,
   };
+}
+
+/** GET /v1/agent/connect/ca/leaf/:service. @throws ConsulError for what is no certificate */
+export function parseLeaf(value: unknown): Leaf {
+  const leaf = record(value);
+  const [certificate, key, uri] = [text(leaf?.CertPEM), text(leaf?.PrivateKeyPEM), text(leaf?.ServiceURI)];
+  if (certificate === "" || key === "" || uri === "") throw unreadable("no certificate with a key");
+  return { certificate, key, uri, validBefore: text(leaf?.ValidBefore) };
+}
+
+/** GET /v1/agent/connect/ca/roots. @throws ConsulError for what has no root */
+export function parseRoots(value: unknown): Roots {
+  const roots = list(record(value)?.Roots).map(record);
+  const certificates = roots.flatMap((root) => {
+    // An intermediate is in the leaf; roots of Consul's own have them too.
+    const own = text(root?.RootCert);
+    return own === "" ? [] : [own];
+  });
+  if (certificates.length === 0) throw unreadable("no root certificate: Connect may be off (connect.enabled)");
+  return { certificates };
+}
+
+/** POST /v1/agent/connect/authorize. @throws ConsulError for what says neither yes nor no */
+export function parseAuthorization(value: unknown): Authorization {
+  const answer = record(value);
+  const isAllowed = answer?.Authorized;
+  if (typeof isAllowed !== "boolean") throw unreadable("no answer whether a caller may come in");
+  return { isAllowed, reason: text(answer?.Reason) || "no reason given" };
+}
+
+function unreadable(what: string): ConsulError {
+  return new ConsulError("CONSUL_REJECTED", `the Consul agent gives ${what}`);
 }

@@ -1,6 +1,8 @@
 import { type Admin, loadAdmin, startAdmin } from "../admin/admin.js";
 import { createMatching } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
+import { portOfLabel } from "../config/nomad.js";
+import type { NativeSide } from "../connect/native.js";
 import { ConsulSide, loadConsulSide } from "../consul/side.js";
 import type { Resolver } from "../dns/resolver.js";
 import type { Responder } from "../dns/responder.js";
@@ -17,9 +19,10 @@ import { NomadEntries } from "../nomad/entries.js";
 import { loadNomadSide, NomadSide, nomadUrl } from "../nomad/side.js";
 import { thisMachine, uidsOf } from "../os/machine.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
-import { advertised } from "../publish/core/advertised.js";
+import { type AdvertiseSettings, advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
+import type { RelayClient } from "../relay/client.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
 import type { KnownDomains } from "../resolve/known-domains.js";
 import { registrySource } from "../resolve/local-sources.js";
@@ -77,6 +80,8 @@ interface DaemonSettings {
   readonly ways: readonly LookUp["way"][];
   /** Nodes that do not live here are reached through Connect upstreams alone. */
   readonly mesh: boolean;
+  /** Nodes on other machines are reached by mutual TLS of Connect alone. */
+  readonly connectNative: boolean;
 }
 
 /** The daemon: everything that `serve` runs, put together. @throws ListenError, ConfigError */
@@ -96,6 +101,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   let admin: Admin | undefined;
   let entries: NomadEntries | undefined;
   let resolver: KnownDomains | undefined;
+  let native: NativeSide | undefined;
+  let relays: RelayClient | undefined;
   let stopping = false;
   const domains = new Domains(config, machine);
   let open: () => void = () => {};
@@ -112,7 +119,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       registry: registrySource({
         registry,
         domains,
-        advertised: (node) => advertised(node, config),
+        // A native end is reached by its catalogue entry alone: nobody else is told where a VM listens.
+        advertised: (node) => (config.connectNative ? undefined : advertised(node, config)),
       }),
       servers: zone,
       upstreams: {
@@ -131,13 +139,20 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     resolving = running;
     const { observations } = observed;
     resolver = watchNameServers(config, { machine, domains, consul, dns: running.dns, observations, log });
+    if (config.connectNative) {
+      const { NativeSide } = await import("../connect/native.js");
+      const { nodes } = running;
+      const defaultPort = portOfLabel(config.nomad.ports, config.portLabel ?? "")?.taskPort;
+      native = new NativeSide({ settings: config, defaultPort, registry, nodes, consul, log });
+    }
     const epmd = await startEpmdServer({
       ...config,
       addresses: await listenAddresses(config.listen, machine.hostName, machine.addresses()),
       uids: await uidsOf(config.registerUid),
       registry,
-      nodes: running.nodes,
-      advertisedPort,
+      nodes: native?.nodes ?? running.nodes,
+      // The VMs here listen for this machine alone, and the relay process speaks TLS.
+      advertisedPort: native ? () => undefined : advertisedPort,
       opened: config.gateway ? opened : undefined,
       gatewayWay: () => gateway,
       match: createMatching({
@@ -160,13 +175,14 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     if (config.gateway) {
       const { startGateway } = await import("../gateway/gateway.js");
       const { nodes } = running;
-      const shared = { settings: config, machine, registry, nodes, domains, listener, relay, log };
+      const shared = { settings: config, machine, registry, nodes, domains, listener, native, relay, log };
       gateway = await startGateway({ ...shared, zones: zone });
       open();
     }
+    if (native && !gateway) relays = await startNativeRelays(native, config, { port: listener.port, relay, log });
     if (usesNomad(config)) entries = new NomadEntries({ registry, settings: config, nomad, log });
     admin = await startAdmin({
-      ...{ config, machine, registry, consul, nomad, entries, publishes, gateway, observed, listener, log },
+      ...{ config, machine, registry, consul, nomad, entries, publishes, gateway, native, observed, listener, log },
       nodes: running.nodes,
       domains,
       links: epmd.links,
@@ -177,12 +193,18 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     });
   } catch (error) {
     entries?.close();
+    native?.close();
     await Promise.all([listener?.close(), gateway?.close(), dns?.close(), resolver?.close(), resolving?.close()]);
+    await relays?.close();
     await Promise.all([consul.close(), nomad.close()]);
     throw error;
   }
   const bound = listener;
-  if (publishes) consul.publish(registry, config, { hostName: machine.hostName, port: bound.port });
+  const publish = (settings: Config & Pick<AdvertiseSettings, "connectPort">) => {
+    if (publishes) consul.publish(registry, settings, { hostName: machine.hostName, port: bound.port });
+  };
+  if (native) void native.port.then((connectPort) => publish({ ...config, connectPort }));
+  else publish(config);
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
   void loadAhead(config, log);
@@ -211,10 +233,36 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       entries?.close();
       await Promise.all([
         ...[consul.close(), nomad.close(), configured?.close(), bound.close(), admin?.close()],
-        ...[gateway?.close(), dns?.close(), resolver?.close(), resolving?.close()],
+        ...[gateway?.close(), relays?.close(), dns?.close(), resolver?.close(), resolving?.close()],
       ]);
+      native?.close();
     },
   };
+}
+
+/** The relay process of a native end without a gateway. */
+async function startNativeRelays(
+  native: NativeSide,
+  config: Config,
+  { port, relay, log }: { readonly port: number; readonly relay: RelayStart | undefined; readonly log: Logger },
+): Promise<RelayClient> {
+  const [{ startRelayClient }, { relaySocketPath }] = await Promise.all([
+    import("../relay/client.js"),
+    import("../relay/control-socket.js"),
+  ]);
+  const relays = startRelayClient({
+    socket: await relaySocketPath(config, port, log),
+    ports: config.relayPorts,
+    start: relay,
+    onPairs: () => {},
+    ownPairs: () => [],
+    onConnected: native.greet,
+    onCallerRefused: native.refused,
+    onDialFailed: native.dialFailed,
+    log,
+  });
+  native.use(relays);
+  return relays;
 }
 
 async function describeSettings(config: Config, publishes: boolean, dns: Resolver): Promise<DaemonSettings> {
@@ -230,6 +278,7 @@ async function describeSettings(config: Config, publishes: boolean, dns: Resolve
     nomad: usesNomad(config) ? nomadUrl(config) : undefined,
     ways: config.gateway ? ["module", "host", "gateway"] : ["module", "host"],
     mesh,
+    connectNative: config.connectNative,
   };
 }
 

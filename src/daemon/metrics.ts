@@ -49,6 +49,15 @@ export const METRICS = {
   srv_epmd_relay_links_total: counter("links through relays since the relay process started"),
   srv_epmd_relay_bytes_total: counter("bytes through relays since the relay process started", "direction"),
   srv_epmd_relay_dials_failed_total: counter("endpoints that relays could not reach since the relay process started"),
+  srv_epmd_connect_links: gauge("links of callers that came in by Consul Connect and are open"),
+  srv_epmd_connect_refused_total: counter(
+    "callers that were not let in by Consul Connect, or cut off, since the relay process started, by the reason",
+    "reason",
+  ),
+  srv_epmd_connect_certificate_expiry_seconds: gauge(
+    "when the certificate of a service in Consul Connect expires, seconds since 1970",
+    "service",
+  ),
 } as const satisfies Record<string, MetricSpec>;
 
 export type MetricName = keyof typeof METRICS;

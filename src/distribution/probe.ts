@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { IpPort } from "../config/network-values.js";
+import type { ConnectWay } from "../connect/credentials.js";
 import { familyOf } from "../net/ip.js";
 import type { Cookie } from "./cookie.js";
 import type { Joined, Probe, ProbeTimes, TlsSeen } from "./core/words.js";
@@ -23,6 +24,8 @@ export interface ProbeOptions {
   readonly padding?: number;
   /** Begin with TLS, because the last probe found TLS. */
   readonly tlsFirst?: boolean;
+  /** Goes inside the mutual TLS of Consul Connect first, where the node speaks as without TLS. */
+  readonly connect?: ConnectWay | undefined;
   /** Joins the node that was asked for, for a moment: it shows whether its cookie is this one, and how its VM is linked. */
   readonly cookie?: Cookie | undefined;
   /** In [0, 1). */
@@ -105,9 +108,15 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
   };
 
   const plain = (version: DistVersion) =>
-    withOtherNames((limit) => {
-      const socket = connectTcp({ host: address, port, noDelay: true });
+    withOtherNames(async (limit) => {
       const said = { ...greet(version), lengthOctets: 2 } as const;
+      const { connect, serverName = "" } = options;
+      if (connect) {
+        const socket = await openConnect({ address, port }, connect, serverName);
+        const inside = () => talk(socket, said, left() - spare);
+        return attempt(socket, "secureConnect", inside, { limit, signal, seen: () => connectSeen(socket) });
+      }
+      const socket = connectTcp({ host: address, port, noDelay: true });
       return attempt(socket, "connect", () => talk(socket, said, left() - spare), { limit, signal });
     }, left);
   const tls = () =>
@@ -125,8 +134,9 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
       });
     }, left);
 
-  const result = await tryProtocols(plain, tls, left, options.tlsFirst ?? false);
-  return { ...interpret(result, options.isAsked), ...timesOf(result, performance.now() - startedAt) };
+  const result = options.connect ? await plain(6) : await tryProtocols(plain, tls, left, options.tlsFirst ?? false);
+  const meant = (options.connect && connectFault(result)) ?? interpret(result, options.isAsked);
+  return { ...meant, ...timesOf(result, performance.now() - startedAt) };
 }
 
 /** Tries version 6, which every release since OTP 23 accepts; then version 5, for older nodes, and TLS. */
@@ -253,6 +263,15 @@ function interpret(attempt: Attempt, isAsked: (name: string) => boolean): Withou
   }
 }
 
+/** What keeps us out of the mutual TLS of Consul Connect; undefined: we were inside, or the place was not reached. */
+function connectFault(attempt: Attempt): { readonly result: "connect"; readonly reason: string } | undefined {
+  if (attempt.kind === "failed" && !/^E[A-Z]+$/.test(attempt.code)) return { result: "connect", reason: attempt.code };
+  if (attempt.kind !== "closed" || attempt.status) return undefined;
+  const reason =
+    "the peer takes our certificate and closes before a byte of the node: an intention denies it, or no VM is there";
+  return { result: "connect", reason };
+}
+
 function timesOf(attempt: Attempt, elapsedMs: number): ProbeTimes {
   const connectMs = "connectMs" in attempt ? attempt.connectMs : undefined;
   return { elapsedMs: tenths(elapsedMs), ...(connectMs !== undefined && { connectMs: tenths(connectMs) }) };
@@ -262,11 +281,26 @@ function tenths(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10;
 }
 
+/** By the certificates of Consul: ours is shown, and only that of the service that was asked for is accepted. */
+async function openConnect(
+  place: IpPort,
+  { credentials, expected }: ConnectWay,
+  serverName: string,
+): Promise<TLSSocket> {
+  const [{ connect }, { connectOptions }] = await Promise.all([import("node:tls"), import("../connect/outbound.js")]);
+  return connect({ host: place.address, port: place.port, ...connectOptions(credentials, expected, serverName) });
+}
+
 /** Any certificate is accepted: the probe asks who listens, and tells the peer no secret. */
 async function openTls({ address, port }: IpPort, serverName: string | undefined): Promise<TLSSocket> {
   const { connect } = await import("node:tls");
   const named = serverName === undefined || familyOf(serverName) !== undefined ? {} : { servername: serverName };
   return connect({ host: address, port, rejectUnauthorized: false, ...named });
+}
+
+function connectSeen(socket: TLSSocket): TlsSeen {
+  const { protocol, names } = tlsSeen(socket);
+  return { protocol, names: names.filter((name) => name.startsWith("spiffe:")), isConnect: true };
 }
 
 function tlsSeen(socket: TLSSocket): TlsSeen {

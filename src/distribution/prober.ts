@@ -1,15 +1,15 @@
 import { setMaxListeners } from "node:events";
 import type { IpPort } from "../config/network-values.js";
+import { serverNameOf } from "../connect/core/inbound.js";
+import type { ConnectWays } from "../connect/credentials.js";
+import { hostPartOf } from "../names/node-name.js";
+import { isLoopback } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import type { CookieSettings } from "./cookie.js";
 import type { Probe } from "./core/words.js";
 
-/** @param host as it was asked for; undefined: not known. Never rejects */
-export type ProbeEndpoint = (
-  endpoint: IpPort,
-  isAsked: (name: string) => boolean,
-  host: string | undefined,
-) => Promise<Probe>;
+/** @param node full name. Never rejects */
+export type ProbeEndpoint = (endpoint: IpPort, isAsked: (name: string) => boolean, node: string) => Promise<Probe>;
 
 /**
  * Probes endpoints, with the cookie where one is given. One that spoke TLS the last time is asked in TLS at once, because it
@@ -19,7 +19,14 @@ export type ProbeEndpoint = (
  */
 export async function createProbe(
   { timeout, ...settings }: CookieSettings & { readonly timeout: number },
-  { env }: { readonly env: Readonly<Record<string, string | undefined>> },
+  {
+    env,
+    connect,
+  }: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    /** Where nodes are behind mutual TLS of Consul Connect. */
+    readonly connect?: Pick<ConnectWays, "to"> | undefined;
+  },
   signal?: AbortSignal,
 ): Promise<ProbeEndpoint> {
   const { namesInTurn, probeNode } = await import("./probe.js");
@@ -29,12 +36,15 @@ export async function createProbe(
   if (signal) setMaxListeners(0, signal);
   const secured = new Set<string>();
   const nextName = namesInTurn(Math.random);
-  return async (endpoint, isAsked, host) => {
+  return async (endpoint, isAsked, node) => {
+    const host = hostPartOf(node);
     const place = `${endpoint.address} ${endpoint.port}`;
+    const way = connect && !isLoopback(endpoint.address) ? await connect.to(host) : undefined;
+    if (typeof way === "string") return { result: "connect", reason: way, elapsedMs: 0 };
     const probe = await probeNode(endpoint, {
-      ...{ isAsked, timeout, cookie, signal },
+      ...{ isAsked, timeout, cookie, signal, connect: way },
       from: thisMachine().hostName,
-      serverName: host,
+      serverName: way ? serverNameOf(node) : host,
       tlsFirst: secured.has(place),
       random: Math.random,
       nextName,

@@ -1,4 +1,5 @@
 import { catalogue } from "./catalogue.js";
+import { connectCertificate, connectRelay } from "./connect.js";
 import { clock, consulAgent, consulLeader, consulToken } from "./consul.js";
 import { consulCluster } from "./consul-cluster.js";
 import { epmdPort, loopbacks, ownAddress } from "./epmd-port.js";
@@ -54,5 +55,6 @@ export const CHECKS: readonly Check[] = [
     peerWays,
     peerLink,
   ],
+  ...[connectCertificate, connectRelay],
   ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
 ];

@@ -18,7 +18,7 @@ export interface NamedMember {
 interface ClusterDeps {
   readonly nodes: Resolving["nodes"];
   /** Never rejects. */
-  readonly probe: (endpoint: Endpoint, isAsked: (name: string) => boolean, host: string | undefined) => Promise<Probe>;
+  readonly probe: (endpoint: Endpoint, isAsked: (name: string) => boolean, node: string) => Promise<Probe>;
 }
 
 /** Places of one node that are probed. */
@@ -66,7 +66,7 @@ async function lookFor({ node, isBare, health }: NamedMember, { nodes, probe }: 
       probe: await probe(
         endpoint,
         (said) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`)),
-        name.host,
+        node,
       ),
     })),
   );

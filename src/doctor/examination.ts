@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.js";
 import type { DnsServer, IpPort } from "../config/network-values.js";
 import { isBridged } from "../config/nomad.js";
+import { serverNameOf } from "../connect/core/inbound.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
 import { ConsulSide } from "../consul/side.js";
@@ -12,6 +13,7 @@ import type { NameServer } from "../dns/exchange.js";
 import { Domains } from "../names/domains.js";
 import { hostPartOf, type NodeName } from "../names/node-name.js";
 import { type Endpoint, LOOPBACKS } from "../net/endpoint.js";
+import { isLoopback } from "../net/ip.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
 import { NomadSide } from "../nomad/side.js";
@@ -89,6 +91,8 @@ export interface Examination {
   readonly leader: () => Promise<Leader>;
   /** Nomad's bridge network: the host's addresses are not those of the task. */
   readonly isBridged: boolean;
+  /** Where a native end of Connect takes callers; undefined: it is not known, or there is none. */
+  readonly connectPort: () => Promise<number | undefined>;
   /** The nodes here, as others find them. */
   readonly published: () => Promise<readonly PublishedNode[]>;
   /** Who is at the endpoints of a node that is published here. */
@@ -153,13 +157,23 @@ export function examine(
     if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
+  /** Inside the mutual TLS of Connect, where nodes elsewhere are behind that. */
+  const dialNode = async (full: string, endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> => {
+    const isElsewhere = endpoints.some(({ address }) => !isLoopback(address));
+    const way = isElsewhere ? await resolving.connect?.to(hostPartOf(full)) : undefined;
+    if (typeof way !== "string") {
+      return dialAll(endpoints, { ...how, ...(way && { connect: way, serverName: serverNameOf(full) }) });
+    }
+    return endpoints.map((endpoint) => ({ endpoint, probe: { result: "connect", reason: way, elapsedMs: 0 } }));
+  };
   const probes = once(async () => {
     const found = await resolution();
     if (!asked || found.outcome !== "found") return [];
     const isAsked = isAskedNode(asked.name, asked.operand, asked.full);
     const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT, cookie };
-    return dialAll(found.endpoints, how);
+    return dialNode(asked.full, found.endpoints, how);
   });
+  const connectPort = once(async () => (await daemon())?.relays?.native?.port);
   const local = once(async () => localVms(await nodes(), asked ? asked.host : undefined));
   return {
     localVms: local,
@@ -177,13 +191,14 @@ export function examine(
     toldByDaemon: once(async () => (asked && (await daemon()) ? resolvedByDaemon(config, asked.full) : undefined)),
     ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
-    published: once(() => publishedNodes({ config, machine, nodes, resolving })),
+    connectPort,
+    published: once(() => publishedNodes({ config, machine, nodes, connectPort, resolving })),
     dial: async ({ full, aliveName, resolution: seen }) => {
       if (seen.outcome !== "found") return [];
       // The host part is examined by node-name.
       const isAsked = (said: string) => said.startsWith(`${aliveName}@`);
       const serverName = hostPartOf(full);
-      return dialAll(seen.endpoints, { isAsked, serverName, timeout: DIAL_TIMEOUT });
+      return dialNode(full, seen.endpoints, { isAsked, serverName, timeout: DIAL_TIMEOUT });
     },
     nameServers: [...config.dns, ...zone],
     isOwnServer: isOwn,
@@ -220,7 +235,7 @@ function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: No
 
 type DialOptions = Pick<
   ProbeOptions,
-  "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst" | "cookie"
+  "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst" | "cookie" | "connect"
 >;
 
 function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> {

@@ -42,6 +42,6 @@ export function localVms(nodes: readonly LocalNode[], serverName: string | undef
 
 /** Whether a node speaks TLS; undefined where a probe does not tell. */
 export function speaksTls(probe: Probe): boolean | undefined {
-  if (probe.result === "tls" || ("tls" in probe && probe.tls)) return true;
+  if (probe.result === "tls" || ("tls" in probe && probe.tls && !probe.tls.isConnect)) return true;
   return probe.result === "node" || probe.result === "other-node" || probe.result === "erlang" ? false : undefined;
 }

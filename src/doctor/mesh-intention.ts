@@ -2,7 +2,7 @@ import { proxiedServices, uncleaned } from "../config/nomad.js";
 import { isIntended } from "../consul/examine.js";
 import { ConsulError } from "../errors.js";
 import { destinationOf, isInMesh } from "../mesh/core/upstreams.js";
-import { nodeDomain } from "../names/domains.js";
+import { nodeDomain, ownServices, parseServiceDomain } from "../names/domains.js";
 import { isThere, messageOf } from "./consul.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { allowCommand, checkCommand, type IntendedLink, type Link } from "./core/hung-up.js";
@@ -15,12 +15,15 @@ export const meshIntention: Check = {
   id: "mesh-intention",
   title: "Connect: intentions allow both directions between the nodes here and the node asked for",
   run: async (examination) => {
-    if (!isInMesh(examination.config)) return NO_MESH;
+    const { config } = examination;
+    if (!isInMesh(config) && !config.connectNative) return NO_MESH;
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
     const resolution = await examination.resolution();
     if (resolution.outcome === "found" && resolution.source === "registry") return skip("the node lives here");
-    const [destination, sources] = [await destinationOfNode(asked, examination), await sourcesHere(examination)];
+    const [destination, sources] = config.connectNative
+      ? [parseServiceDomain(asked.host, config.consulDomain)?.service ?? asked.host, ownServices(config)]
+      : [await destinationOfNode(asked, examination), await sourcesHere(examination)];
     if (sources.length === 0) return skip("the service of the nodes here is not known: give --service");
     const links = sources.flatMap((source): Link[] => [
       { source, destination },

@@ -87,6 +87,12 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
         evidence,
         "a proxy or port mapping accepts the connection and reaches no VM: see that the VM runs, and in a mesh that intentions allow the connection",
       );
+    case "connect":
+      return fail(
+        "PEER_CONNECT",
+        evidence,
+        "connect-certificate and mesh-intention say whether the fault is here; if not, run srv-epmd doctor on that machine, and look at connect-relay and vm-listens there",
+      );
     case "silent":
       return fail(
         "PEER_SAYS_NOTHING",

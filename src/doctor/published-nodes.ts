@@ -30,15 +30,21 @@ interface NodesHere {
   readonly config: Config;
   readonly machine: Machine;
   readonly nodes: () => Promise<readonly LocalNode[]>;
+  /** Where a native end of Connect takes callers; undefined: it is not known, or there is none. */
+  readonly connectPort: () => Promise<number | undefined>;
 }
 
 /** The entries that should be in Consul for the nodes here. Empty where nothing is published. */
-export async function wantedEntries({ config, machine, nodes }: NodesHere): Promise<ServiceEntry[]> {
+export async function wantedEntries({ config, machine, nodes, connectPort }: NodesHere): Promise<ServiceEntry[]> {
   if (!publishesToConsul(config)) return [];
+  const port = config.connectNative ? await connectPort() : undefined;
+  // Only the srv-epmd that runs here knows at which port it is published.
+  if (config.connectNative && port === undefined) return [];
+  const settings = { ...config, connectPort: port };
   const identity = { hostName: machine.hostName, port: config.port, owner: await readOwner(config.port) };
   const here = await nodes();
   return here.flatMap((node) => {
-    const publication = publicationOf(node, config, identity, nameIn(here));
+    const publication = publicationOf(node, settings, identity, nameIn(here));
     return publication.outcome === "publish" ? publication.entries : [];
   });
 }
@@ -117,10 +123,12 @@ export async function publishedNodes(here: NodesHere & { readonly resolving: Res
   return Promise.all(
     (await expectedNodes(here)).map(async ({ aliveName, host, places }) => {
       const full = `${aliveName}@${host}`;
-      let inDns = await lookUp(full);
+      // DNS does not say whether a port speaks mutual TLS.
+      const source = here.config.connectNative ? "catalogue" : "srv";
+      let inDns = await lookUp(full, source);
       if (inDns.outcome === "not-found") {
         await sleep(SECOND_LOOK);
-        inDns = await lookUp(full);
+        inDns = await lookUp(full, source);
       }
       const inCatalogue = inDns.outcome === "found" ? undefined : await lookUp(full, "catalogue");
       const resolution = inCatalogue?.outcome === "found" ? inCatalogue : inDns;

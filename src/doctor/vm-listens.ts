@@ -78,6 +78,15 @@ function listening(
       aliveName,
     );
   }
+  if (config.connectNative) {
+    if (loopbackOnly) return ok(`${aliveName} listens on ${where}, where the relay process reaches it`);
+    return warn(
+      "VM_OPEN",
+      `${aliveName} listens on ${where}: other machines reach it past Connect, in plain text and whatever intentions say`,
+      "start its VM with -kernel inet_dist_use_interface '{127,0,0,1}' ('{0,0,0,0,0,0,0,1}' for inet6_tcp)",
+      aliveName,
+    );
+  }
   if (!loopbackOnly) return ok(`${aliveName} listens on ${where}`);
   if (isInMesh(config)) {
     return ok(`${aliveName} listens on ${where}, where its sidecar proxy reaches it`);

@@ -96,7 +96,8 @@ function answerLocal(node: RegisteredNode, asked: Requested, peer: Peer, deps: L
   if (port !== undefined) return portAnswer(asked, node.aliveName, port, node, undefined);
   return refusal(asked, {
     outcome: "unreachable",
-    reason: "the node's port is not a mapped port of this bridge network, so other machines cannot reach it",
+    reason:
+      "other machines cannot dial the node: its port is not a mapped port of this bridge network, or it is reached by Connect alone (--connect-native)",
   });
 }
 

@@ -36,7 +36,7 @@ export interface EpmdServerOptions {
   /** A stock epmd without living nodes that has the port is killed. */
   readonly replaceEpmd: boolean;
   readonly registry: Registry;
-  readonly nodes: NodeResolver;
+  readonly nodes: Pick<NodeResolver, "resolve" | "fullName">;
   /** Port at which others reach a node that lives here; undefined when nobody can. */
   readonly advertisedPort: (node: RegisteredNode) => number | undefined;
   /** The nodes that match the pattern of a NAMES request. */

@@ -1,5 +1,6 @@
 import type { DnsServer } from "../config/network-values.js";
 import type { Settings } from "../config/options.js";
+import type { NativeSide } from "../connect/native.js";
 import type { Logger } from "../daemon/logger.js";
 import type { NameServer } from "../dns/exchange.js";
 import type { Registry } from "../epmd/core/registry.js";
@@ -14,7 +15,7 @@ import { type Machine, openFileLimit } from "../os/machine.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/control-socket.js";
-import type { RelayStatus } from "../relay/wire/protocol.js";
+import { isUnanswered, type RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import {
   GatewayAddresses,
@@ -43,6 +44,8 @@ interface GatewayDeps {
   readonly listener: Listener;
   /** Name servers of the zones that we serve. */
   readonly zones: readonly DnsServer[];
+  /** Nodes elsewhere are reached by mutual TLS. */
+  readonly native?: NativeSide | undefined;
   /** How to start a relay process; undefined: it is started elsewhere. */
   readonly relay: RelayStart | undefined;
   readonly log: Logger;
@@ -77,12 +80,15 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     start: deps.relay,
     onPairs: (pairs) => hosts.know(pairs, "relay"),
     ownPairs: () => hosts.pairs,
-    onDialFailed: (node, endpoint, { code, reason }) => {
+    onDialFailed: (node, endpoint, failure) => {
+      const { code, reason } = failure;
       log.info({ node, address: hostPort(endpoint), reason: code, error: reason }, "relay cannot reach the node");
-      nodes.refused(parseNodeName(node), endpoint);
+      if (isUnanswered(failure)) nodes.refused(parseNodeName(node), endpoint);
     },
+    ...(deps.native && { onConnected: deps.native.greet, onCallerRefused: deps.native.refused }),
     log,
   });
+  deps.native?.use(relays);
   const hosts = new GatewayHosts({
     addresses,
     listen: (address) => listener.add(address),
@@ -117,6 +123,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     nodes,
     hostOf: (address) => addresses.hostOf(address),
     relay: relays.ensure,
+    peerOf: deps.native && ((host) => deps.native?.peerOf(host)),
     accepts,
   };
   return {

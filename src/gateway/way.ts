@@ -5,6 +5,7 @@ import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../epmd/wire/mes
 import { formatNodeName, type NodeName } from "../names/node-name.js";
 import { accepts } from "../os/sockets.js";
 import type { RelayClient } from "../relay/client.js";
+import type { RelayPeer } from "../relay/wire/protocol.js";
 import type { Found } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 
@@ -14,6 +15,8 @@ export interface GatewayLookUpDeps {
   /** The host of an address of the gateway. */
   readonly hostOf: (address: string) => string | undefined;
   readonly relay: RelayClient["ensure"];
+  /** The service at the other end of mutual TLS to a host's nodes; absent: nodes are dialled themselves. */
+  readonly peerOf?: ((host: string) => RelayPeer | undefined) | undefined;
   /** Whether a node that lives here accepts connections at the addresses of the gateway. */
   readonly accepts: (node: RegisteredNode) => Promise<boolean>;
 }
@@ -69,10 +72,16 @@ async function answerFound(
   // A Connect proxy may listen at the address that stands for the host.
   const here = found.source === "upstream" && found.endpoints.find(({ address }) => address === peer.dialled);
   if (here) return portAnswer(asked, aliveName, here.port, description, found);
+  const service = found.source === "catalogue" ? deps.peerOf?.(asked.node.host ?? "") : undefined;
+  if (deps.peerOf && found.source === "catalogue" && !service) {
+    const reason = "it is no node of a service of Consul, whose certificate it would show";
+    return refusal(asked, { outcome: "unreachable", reason }, found);
+  }
   const relayed = await deps.relay({
     node: formatNodeName(asked.node),
     address: peer.dialled,
     endpoints: found.endpoints,
+    ...(service && { peer: service }),
   });
   if (relayed.outcome === "relayed") return portAnswer(asked, aliveName, relayed.port, description, found);
   return refusal(asked, { outcome: "unreachable", reason: relayed.reason }, found);

@@ -5,6 +5,7 @@ export const TOPIC_NAMES = [
   "module",
   "gateway",
   "rabbitmq",
+  "connect",
   "mesh",
   "nomad",
   "catalogues",

@@ -1,6 +1,7 @@
 import catalogues from "./catalogues.md";
 import cluster from "./cluster.md";
 import commands from "./commands.md";
+import connect from "./connect.md";
 import doctor from "./doctor.md";
 import gateway from "./gateway.md";
 import host from "./host.md";
@@ -28,6 +29,7 @@ export const TOPICS: Readonly<Record<TopicName, string>> = {
   module,
   gateway,
   rabbitmq,
+  connect,
   mesh,
   nomad,
   catalogues,

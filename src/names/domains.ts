@@ -161,6 +161,21 @@ export function servedDomains({ domain, consulDomain }: Pick<DomainSettings, "do
   return Array.from(new Set(domains.filter((served) => familyOf(served) === undefined)));
 }
 
+/** The Consul services under which nodes here may be published: --service, else those of the domains. */
+export function ownServices({
+  domain,
+  publishNode,
+  service,
+  consulDomain,
+}: Pick<DomainSettings, "domain" | "publishNode" | "service" | "consulDomain">): string[] {
+  if (service !== undefined) return [service];
+  const written = [...domain.map((rule) => rule.domain), ...publishNode.flatMap(({ host }) => host ?? [])];
+  const services = written.flatMap((host) => {
+    return parseServiceDomain(qualifiedDomain(host, consulDomain), consulDomain)?.service ?? [];
+  });
+  return Array.from(new Set(services));
+}
+
 /** The Consul service of an alive name: --service, else the one in its domain. */
 export function serviceOf(
   aliveName: string,

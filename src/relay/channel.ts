@@ -27,7 +27,7 @@ export interface RelayChannel {
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
-type RequestBody = WithoutId<RelayRequest>;
+export type RequestBody = WithoutId<RelayRequest>;
 
 /** No process listens at the control socket. Other errors mean a process that we cannot talk to. */
 export class NoRelayProcess extends Error {}

@@ -7,12 +7,14 @@ import type { HostAddress } from "../gateway/core/addresses.js";
 import { makePrivateFolder } from "../os/files.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
-import { NoRelayProcess, openChannel, type RelayChannel } from "./channel.js";
+import { NoRelayProcess, openChannel, type RelayChannel, type RequestBody } from "./channel.js";
 import {
+  type CallerRefused,
   type DialFailure,
   MAX_ENDPOINTS,
   type RelayEvent,
   type Relayed,
+  type RelayReply,
   type RelayStatus,
   type RelayTarget,
 } from "./wire/protocol.js";
@@ -29,11 +31,19 @@ export interface RelayClientOptions {
   /** Pairs that the relay process is to remember: it is sent them at each connection. */
   readonly ownPairs: () => readonly HostAddress[];
   readonly onDialFailed: (node: string, endpoint: IpPort, failure: DialFailure) => void;
+  /** Tells a relay process what it has to know, at each connection; `ready` waits for its end. @returns why that failed */
+  readonly onConnected?: (ask: AskRelay) => Promise<string | undefined>;
+  readonly onCallerRefused?: (refusal: CallerRefused) => void;
   readonly log: Logger;
   readonly timings?: Partial<ClientTimings>;
 }
 
+/** Undefined: no relay process answers. */
+export type AskRelay = (body: RequestBody) => Promise<RelayReply | undefined>;
+
 export interface RelayClient {
+  /** A request of a native end. Never rejects. */
+  readonly ask: AskRelay;
   /** Asks for a relay to a node. Never rejects. */
   readonly ensure: (target: RelayTarget) => Promise<Relayed>;
   /** Makes the relay process remember a pair. Without a connection it gets the pair at the next one, through `ownPairs`. */
@@ -122,7 +132,12 @@ class Client implements RelayClient {
     }
   }
 
-  readonly ensure = async ({ node, address, endpoints }: RelayTarget): Promise<Relayed> => {
+  readonly ask: AskRelay = async (body) => {
+    const channel = await this.#connected(this.#timings.request);
+    return channel?.request(body, this.#timings.request);
+  };
+
+  readonly ensure = async ({ node, address, endpoints, peer }: RelayTarget): Promise<Relayed> => {
     // Without the SRV data, which the protocol does not have.
     const targets = endpoints
       .slice(0, MAX_ENDPOINTS)
@@ -136,7 +151,10 @@ class Client implements RelayClient {
           outcome: "failed",
           reason: `there is no relay process: ${this.#complaint ?? `nothing answers at ${this.#options.socket} yet`}`,
         };
-      const reply = await channel.request({ type: "ensure", node, address, endpoints: targets }, left());
+      const reply = await channel.request(
+        { type: "ensure", node, address, endpoints: targets, ...(peer && { peer }) },
+        left(),
+      );
       if (reply?.type === "ensured") return { outcome: "relayed", port: reply.port };
       if (reply?.type === "refused") return { outcome: "failed", reason: reply.reason };
       if (channel.isOpen()) return { outcome: "failed", reason: "the relay process does not answer" };
@@ -176,7 +194,9 @@ class Client implements RelayClient {
       channel.close();
       throw error;
     }
-    if (this.#stopping.signal.aborted) return channel.close();
+    const fault = await this.#options.onConnected?.((body) => channel.request(body, this.#timings.request));
+    if (fault !== undefined) this.#complain(fault);
+    if (this.#stopping.signal.aborted || fault !== undefined) return channel.close();
     this.#channel = channel;
     this.#complaint = undefined;
     this.#unanswered = false;
@@ -198,6 +218,7 @@ class Client implements RelayClient {
   #take(event: RelayEvent): void {
     const { onDialFailed } = this.#options;
     if (event.type === "dial-failed") onDialFailed(event.node, event.endpoint, event);
+    if (event.type === "caller-refused") this.#options.onCallerRefused?.(event);
     if (event.type === "notice") this.#tell("warn", {}, `relay process: ${event.message}`);
   }
 

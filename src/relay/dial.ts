@@ -12,8 +12,8 @@ interface DialOptions {
   /** Descriptors for further attempts; the first one uses the descriptor of the link. */
   readonly spare: SpareDescriptors;
   readonly timings: Pick<RelayTimings, "dial" | "keepAlive">;
-  /** How the socket is read. */
-  readonly onread: OnReadOpts;
+  /** How the socket is read; absent: as a stream. */
+  readonly onread?: OnReadOpts;
   readonly onFailed: (endpoint: IpPort, failure: DialFailure) => void;
   /** Called once, before any other event of the socket. Undefined: no endpoint accepted in time. */
   readonly onDone: (socket: Socket | undefined) => void;
@@ -102,7 +102,7 @@ export function dial(options: DialOptions): () => void {
     const socket = connect({
       host: endpoint.address,
       port: endpoint.port,
-      onread,
+      ...(onread && { onread }),
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,

@@ -5,7 +5,17 @@ import { dial, type SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
 import type { DialFailure } from "./wire/protocol.js";
 
-interface LinkOptions {
+/** A link of a relay, however its far end is spoken to. */
+export interface RelayLink {
+  readonly bytesToNode: number;
+  readonly bytesFromNode: number;
+  /** Since when one side has not read what the other sent; milliseconds of performance.now(). */
+  readonly stalledSince: number | undefined;
+  /** Ends both connections. */
+  readonly cut: () => void;
+}
+
+export interface LinkOptions {
   readonly endpoints: readonly IpPort[];
   /** Shared by all links of the process. */
   readonly silent: SilentAddresses;
@@ -13,11 +23,11 @@ interface LinkOptions {
   readonly timings: RelayTimings;
   readonly onDialFailed: (endpoint: IpPort, failure: DialFailure) => void;
   /** Both connections are closed. */
-  readonly onEnd: (link: Link) => void;
+  readonly onEnd: (link: RelayLink) => void;
 }
 
 /** The connection of a VM here together with the connection to its peer, until both have ended. */
-export class Link {
+export class Link implements RelayLink {
   readonly #near: Socket;
   #far: Socket | undefined;
   readonly #options: LinkOptions;
@@ -87,7 +97,7 @@ export class Link {
 }
 
 /** libuv refuses a reset while it hands a FIN to the system, and the descriptor would leak: wait for that, one turn. */
-function reset(socket: Socket): void {
+export function reset(socket: Socket): void {
   const finishing = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
   if (finishing && !socket.destroyed) socket.once("finish", () => socket.resetAndDestroy());
   else socket.resetAndDestroy();

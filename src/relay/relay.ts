@@ -4,7 +4,9 @@ import type { SilentAddresses } from "../net/endpoint.js";
 import { canonicalIp, isLoopback } from "../net/ip.js";
 import type { SpareDescriptors } from "./dial.js";
 import type { RelayTimings } from "./limits.js";
-import { Link } from "./link.js";
+import { Link, type LinkOptions, type RelayLink } from "./link.js";
+import type { MakeSecure } from "./native-end.js";
+import { SecureLink } from "./secure-link.js";
 import type { DialFailure, RelayState, RelayTarget } from "./wire/protocol.js";
 
 const BACKLOG = 1024;
@@ -16,6 +18,7 @@ interface RelayOptions {
   readonly spare: SpareDescriptors;
   /** Whether there is room for a further link; counts it. */
   readonly admit: () => boolean;
+  readonly secure: MakeSecure;
   readonly onDialFailed: (endpoint: IpPort, failure: DialFailure) => void;
   readonly onLinkEnd: () => void;
   /** The listening socket has failed. */
@@ -25,7 +28,7 @@ interface RelayOptions {
 /** A listener through which a node is reached, and its links. */
 export class Relay {
   readonly #server: Server;
-  readonly #links = new Set<Link>();
+  readonly #links = new Set<RelayLink>();
   readonly #options: RelayOptions;
   readonly #since = Date.now();
   #target: RelayTarget;
@@ -65,7 +68,7 @@ export class Relay {
     return (this.#server.address() as { port: number }).port;
   }
 
-  get links(): ReadonlySet<Link> {
+  get links(): ReadonlySet<RelayLink> {
     return this.#links;
   }
 
@@ -95,6 +98,12 @@ export class Relay {
     await closed;
   }
 
+  #link(near: Socket, options: LinkOptions): RelayLink {
+    const { node, peer } = this.#target;
+    if (!peer) return new Link(near, options);
+    return new SecureLink(near, { ...options, secure: (far) => this.#options.secure(far, node, peer) });
+  }
+
   #accept(near: Socket): void {
     // With net.ipv4.conf.*.route_localnet other machines reach loopback addresses.
     const isFromHere = isLoopback(canonicalIp(near.remoteAddress ?? "") ?? "");
@@ -104,13 +113,15 @@ export class Relay {
       return;
     }
     const { timings, silent, spare, onDialFailed } = this.#options;
-    const onEnd = (link: Link) => {
+    const onEnd = (link: RelayLink) => {
       this.#links.delete(link);
       this.#past.links += 1;
       this.#past.bytesToNode += link.bytesToNode;
       this.#past.bytesFromNode += link.bytesFromNode;
       this.#options.onLinkEnd();
     };
-    this.#links.add(new Link(near, { endpoints: this.#target.endpoints, silent, spare, timings, onDialFailed, onEnd }));
+    this.#links.add(
+      this.#link(near, { endpoints: this.#target.endpoints, silent, spare, timings, onDialFailed, onEnd }),
+    );
   }
 }

@@ -3,6 +3,7 @@ import { describeError } from "../errors.js";
 import { SilentAddresses } from "../net/endpoint.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { MAX_RELAYS, type RelayTimings } from "./limits.js";
+import type { MakeSecure } from "./native-end.js";
 import { Relay } from "./relay.js";
 import type { DialFailure, Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
 
@@ -13,6 +14,7 @@ interface RelaysOptions {
   /** Descriptors that listeners (one each), links (two each) and further connection attempts may take together. */
   readonly descriptors: number;
   readonly timings: RelayTimings;
+  readonly secure: MakeSecure;
   readonly onDialFailed: (node: string, endpoint: IpPort, failure: DialFailure) => void;
   /** A warning for the log; of each kind at most one in 30 s. */
   readonly onNotice: (message: string) => void;
@@ -36,6 +38,8 @@ export class Relays {
   #linksRefused = 0;
   readonly #noticed = new Map<string, number>();
   #openLinks = 0;
+  /** Of a native end, that are not let in yet. */
+  #callers = 0;
   /** Connection attempts beside the first of their link. */
   #furtherAttempts = 0;
   #closed = false;
@@ -74,7 +78,7 @@ export class Relays {
     const sum = (key: "links" | "bytesToNode" | "bytesFromNode") =>
       states.reduce((total, state) => total + state[key], this.#past[key]);
     return {
-      openLinks: this.#openLinks,
+      openLinks: states.reduce((total, state) => total + state.openLinks, 0),
       links: sum("links"),
       bytesToNode: sum("bytesToNode"),
       bytesFromNode: sum("bytesFromNode"),
@@ -154,9 +158,10 @@ export class Relays {
   }
 
   #relayOptions(node: string) {
-    const { timings, onDialFailed, onNotice } = this.#options;
+    const { timings, secure, onDialFailed, onNotice } = this.#options;
     return {
       timings,
+      secure,
       silent: this.#silent,
       spare: {
         take: () => this.#admitAttempt(),
@@ -164,19 +169,29 @@ export class Relays {
           this.#furtherAttempts -= 1;
         },
       },
-      admit: () => this.#admit(),
+      admit: () => this.admit(),
       onDialFailed: (endpoint: IpPort, failure: DialFailure) => {
         this.#dialsFailed += 1;
         onDialFailed(node, endpoint, failure);
       },
-      onLinkEnd: () => {
-        this.#openLinks -= 1;
-      },
+      onLinkEnd: () => this.linkEnded(),
       onError: (error: Error) => onNotice(`the listener for ${node} failed: ${describeError(error)}`),
     };
   }
 
-  #admit(): boolean {
+  /** A link has ended that was admitted. */
+  linkEnded(): void {
+    this.#openLinks -= 1;
+  }
+
+  /** Whether there are descriptors for so many callers that are not let in yet; counts them. */
+  hasRoomFor(callers: number): boolean {
+    this.#callers = callers;
+    return this.#descriptorsLeft() >= 0;
+  }
+
+  /** Whether there are descriptors for a further link; counts it. */
+  admit(): boolean {
     if (this.#descriptorsLeft() < 2) {
       this.#linksRefused += 1;
       this.#notice("files", `connection closed: ${OPEN_FILES}`);
@@ -196,7 +211,7 @@ export class Relays {
 
   #descriptorsLeft(): number {
     const listeners = this.#relays.size + this.#opening.size;
-    return this.#options.descriptors - listeners - 2 * this.#openLinks - this.#furtherAttempts;
+    return this.#options.descriptors - listeners - 2 * this.#openLinks - this.#furtherAttempts - this.#callers;
   }
 
   #full(kind: string, reason: string): Relayed {

@@ -5,8 +5,10 @@ import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
 import { hostPort } from "../net/ip.js";
+import { Sampling } from "../sampling.js";
 import { StandingSocket } from "./control-socket.js";
 import { MAX_CONTROL_CONNECTIONS, MAX_PAIRS, MAX_RELAYS, RELAY_TIMINGS, type RelayTimings } from "./limits.js";
+import type { NativeEnd } from "./native-end.js";
 import { Relays } from "./relays.js";
 import {
   encodeLine,
@@ -41,6 +43,8 @@ export interface RelayServer {
   readonly close: () => Promise<void>;
 }
 
+/** Characters of a reason that is told: the protocol's texts have 1024 at most. */
+const MAX_TEXT = 1_000;
 /** Between two sweeps, milliseconds; less with shorter timings. */
 const SWEEP_INTERVAL = 5_000;
 
@@ -55,21 +59,55 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const tell = (event: RelayEvent) => {
     for (const daemon of daemons) daemon.send(event);
   };
+  const onNotice = (message: string) => {
+    log.warn(message);
+    tell({ type: "notice", message });
+  };
   const relays = new Relays({
     ports,
+    secure: async (far, node, peer) => (await nativeEnd()).secure(far, node, peer),
     limit,
     descriptors,
     timings,
-    onDialFailed: (node, endpoint, failure) => {
+    onDialFailed: (node, endpoint, { code, reason }) => {
       const address = hostPort(endpoint.address, endpoint.port);
-      log.debug({ node, address, reason: failure.code, error: failure.reason }, "endpoint not reached");
+      log.debug({ node, address, reason: code, error: reason }, "endpoint not reached");
+      // What a peer's certificate says may be longer than a text of the protocol.
+      const failure = { reason: reason.slice(0, MAX_TEXT) || "no reason given", ...(code !== undefined && { code }) };
       tell({ type: "dial-failed", node, endpoint, ...failure });
     },
-    onNotice: (message) => {
-      log.warn(message);
-      tell({ type: "notice", message });
-    },
+    onNotice,
   });
+
+  const sampling = new Sampling();
+  let native: NativeEnd | undefined;
+  let loading: Promise<NativeEnd> | undefined;
+  /** All that it needs is loaded at once: the files of this release may be gone later. */
+  const nativeEnd = (): Promise<NativeEnd> => {
+    loading ??= import("./native-end.js").then((parts) => {
+      native = new parts.NativeEnd({
+        linger: timings.linger,
+        admit: () => relays.admit(),
+        onLinkEnd: () => relays.linkEnded(),
+        hasRoomFor: (callers) => relays.hasRoomFor(callers),
+        onRefused: (refusal) => {
+          const { code, caller, node } = refusal;
+          // It may try again and again.
+          const leftOut = sampling.take(`${code} ${caller ?? ""} ${node ?? ""}`, performance.now());
+          if (leftOut === undefined) return;
+          log.info(
+            { ...refusal, ...(leftOut > 0 && { leftOut }) },
+            code === "CUT" ? "a link is cut" : "a caller is not let in",
+          );
+          tell({ type: "caller-refused", ...refusal, leftOut });
+        },
+        onNotice,
+        log,
+      });
+      return native;
+    });
+    return loading;
+  };
 
   const remember = ({ host, address }: HostAddress): void => {
     // In the order of their last mention; beyond the limit the oldest is forgotten.
@@ -79,12 +117,13 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     if (pairs.size > MAX_PAIRS && oldest !== undefined) pairs.delete(oldest);
   };
 
-  const handle = async (request: RelayRequest): Promise<RelayReply> => {
+  /** @param daemon who asks */
+  const handle = async (request: RelayRequest, daemon: ControlConnection): Promise<RelayReply> => {
     const { id } = request;
     switch (request.type) {
       case "ensure": {
-        const { node, address, endpoints } = request;
-        const relayed = await relays.ensure({ node, address, endpoints });
+        const { node, address, endpoints, peer } = request;
+        const relayed = await relays.ensure({ node, address, endpoints, ...(peer && { peer }) });
         if (relayed.outcome === "failed") return { type: "refused", id, reason: relayed.reason };
         return { type: "ensured", id, port: relayed.port };
       }
@@ -93,9 +132,18 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
         return { type: "kept", id };
       case "status": {
         const { states, totals } = relays;
+        const ends = native?.status;
         const status = { pid: process.pid, since, daemons: daemons.size, relays: states, totals };
-        return { type: "status", id, status };
+        return { type: "status", id, status: { ...status, ...(ends && { native: ends }) } };
       }
+      case "native":
+        return { type: "native", id, port: await (await nativeEnd()).configure(request, daemon) };
+      case "serve":
+        (await nativeEnd()).serve(request, daemon);
+        return { type: "kept", id };
+      case "drop":
+        (await loading)?.drop(request.node, daemon);
+        return { type: "kept", id };
       default:
         return request satisfies never;
     }
@@ -105,9 +153,9 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const accept = (stream: Socket) => {
     // A daemon connects again at once, while the path is still there.
     if (isClosing) return void stream.destroy();
-    const connection = new ControlConnection(stream, {
+    const connection: ControlConnection = new ControlConnection(stream, {
       pairs: () => Array.from(pairs.values()),
-      handle,
+      handle: (request) => handle(request, connection),
       helloLimit: timings.hello,
       log,
       onDaemon: (pid) => {
@@ -120,6 +168,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     stream.once("close", () => {
       connections.delete(connection);
       daemons.delete(connection);
+      native?.left(connection);
     });
     if (connections.size > MAX_CONTROL_CONNECTIONS) connection.fail("too many connections to the control socket");
   };
@@ -140,6 +189,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   let idleSince = performance.now();
   const sweep = async () => {
     relays.sweep();
+    native?.sweep(timings.stall);
     await control.keep();
     if (daemons.size > 0 || relays.openLinks > 0) idleSince = performance.now();
     if ((untilIdle || control.isTaken) && performance.now() - idleSince >= timings.idleProcess) announceIdle("idle");
@@ -155,7 +205,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
       clearInterval(timer);
       const closed = control.close();
       for (const stream of connections.values()) stream.destroy();
-      await Promise.all([relays.close(), closed]);
+      await Promise.all([relays.close(), native?.close(), closed]);
     },
   };
 }

@@ -26,6 +26,7 @@ async function askedWay(way: Way, aliveName: string, timeout: number): Promise<W
     const answer = await portPlease(epmd, aliveName, { timeout });
     if (!answer) return none(`the EPMD at ${asks} gives no port for ${aliveName}`);
     const told = hostPort(epmd.address, answer.port);
+    if (way.byConnect) return way;
     // Only that EPMD knows the port of a relay.
     if (way.way === "gateway" || told === dials) return { ...way, dials: told };
     return none(`the EPMD at ${asks} gives port ${answer.port}, and the node is at ${dials}`);

@@ -8,7 +8,15 @@ import type { Endpoint, Family } from "../net/endpoint.js";
 import { canonicalIp, familyOf } from "../net/ip.js";
 import { dialledAddress, wantedFamilies } from "./addresses.js";
 import { CATALOGUE_PRIORITY, endpointsOf, firstOffers, MAX_ENDPOINTS } from "./core/endpoints.js";
-import { Bounds, type Found, type NodeQuestion, type NotFound, notFound, type Resolution } from "./core/resolution.js";
+import {
+  Bounds,
+  type Found,
+  type NodeQuestion,
+  type NotFound,
+  notFound,
+  type Resolution,
+  unavailable,
+} from "./core/resolution.js";
 import { type LookupContext, type Source, TRAITS, type Unfound } from "./source.js";
 
 /** A catalogue that is loaded when it is used first. */
@@ -25,6 +33,10 @@ export interface CatalogueSourceOptions {
   readonly access: CatalogueAccess;
   /** What to ask for a node; undefined: the catalogue has no such names. */
   readonly read: (question: NodeQuestion) => CatalogueQuestion | undefined;
+  /** Only native ends of Consul Connect are dialled; no source is asked behind it. */
+  readonly onlyNative?: boolean;
+  /** Whether a node that is not listed may be behind any instance of its service; absent: none is. */
+  readonly mayBeAnywhere?: (aliveName: string) => boolean;
   /** `--family`. */
   readonly family: Family | "any";
   /** Milliseconds for which the last answer serves when neither the catalogue nor a later source answers. */
@@ -44,7 +56,17 @@ const LATE_MARGIN = 50;
 
 /** The nodes that a followed catalogue holds, from memory. */
 export function createCatalogueSource(options: CatalogueSourceOptions): Source {
-  const { title, access, read, staleTtl, random, localAddresses, now } = options;
+  const {
+    title,
+    access,
+    read,
+    onlyNative = false,
+    mayBeAnywhere = () => false,
+    staleTtl,
+    random,
+    localAddresses,
+    now,
+  } = options;
 
   /** The endpoints of a node in what the catalogue told, whatever its age. */
   function find(
@@ -53,8 +75,15 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     question: NodeQuestion,
     context: LookupContext,
   ): Found | NotFound {
-    const held = instancesInDns(instances, tag);
+    const listed = instancesInDns(instances, tag);
+    const isElsewhere = listed.length === 0 && mayBeAnywhere(question.node.aliveName);
+    const all = isElsewhere ? distinctPlaces(instancesInDns(instances, undefined)) : listed;
+    const held = onlyNative ? all.filter(({ isNative }) => isNative) : all;
     const what = tag === undefined ? `an instance of ${query.service}` : `${tag} in ${query.service}`;
+    if (held.length === 0 && all.length > 0) {
+      const reason = `${title} lists ${what} without Connect: it would be dialled without TLS, which --connect-native does not do`;
+      return notFound("CATALOGUE_NOT_NATIVE", reason);
+    }
     if (held.length === 0) return notFound("CATALOGUE_NO_NODE", `${title} does not list ${what}`);
     // What a host name stands for only DNS knows, and all instances of a node belong into one answer.
     const named = held.find(({ address }) => familyOf(address) === undefined);
@@ -114,7 +143,8 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     const since = view ? `for ${((view.isPaused ? view.age : view.broken) / 1000).toFixed(1)} s` : "yet";
     const failure = access.catalogue?.failure(asked.query);
     const why = failure === undefined ? "" : `: ${describeError(failure)}`;
-    return notFound("CATALOGUE_UNKNOWN", `${title} has not told ${since} which nodes ${asked.query.service} has${why}`);
+    const told = `${title} has not told ${since} which nodes ${asked.query.service} has${why}`;
+    return onlyNative ? unavailable("CONSUL_UNAVAILABLE", told) : notFound("CATALOGUE_UNKNOWN", told);
   }
 
   /** The first look-up loads the catalogue. @param limit milliseconds for all of it */
@@ -182,6 +212,7 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
   return {
     name: "catalogue",
     ...TRAITS.catalogue,
+    ...(onlyNative && { explainsAbsence: true, mayProbe: false }),
     lateAnswer,
     serves: (question) => read(question) !== undefined,
     lookUp,
@@ -195,6 +226,11 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
       if (asked) access.catalogue?.isInDns(asked.query);
     },
   };
+}
+
+/** One instance of each place: the ends of Consul Connect of a machine have one port. */
+function distinctPlaces(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
+  return Array.from(new Map(instances.map((instance) => [`${instance.address} ${instance.port}`, instance])).values());
 }
 
 /** Whether Consul's DNS would say the same: any change would have ended the query that is under way. */

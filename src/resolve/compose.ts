@@ -1,6 +1,7 @@
 import { consulQuestion, usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { DnsServer, IpPort } from "../config/network-values.js";
 import type { Settings } from "../config/options.js";
+import { ConnectWays } from "../connect/credentials.js";
 import { type AgentSettings, ConsulSide } from "../consul/side.js";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
@@ -30,7 +31,7 @@ import { createSrvSource } from "./srv-source.js";
 
 export type ResolutionSettings = UpstreamSettings &
   Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
-  Pick<Settings, "catalogue" | "consulDomain" | "nomadNamespace"> &
+  Pick<Settings, "catalogue" | "connectNative" | "consulDomain" | "nomadNamespace"> &
   Pick<Settings, "dns" | "gatewayForward" | "gatewayRange" | "maxTtl" | "staleTtl" | "fallback" | "helpers" | "port">;
 
 export interface ResolutionDeps {
@@ -56,6 +57,12 @@ export interface ResolutionDeps {
   /** Called for DNS queries. */
   readonly observe?: Observe;
   readonly log: Logger;
+}
+
+/** Look-ups of a command. */
+export interface LookUps extends Resolving {
+  /** The way inside the mutual TLS of Consul Connect; undefined where nodes are dialled themselves. */
+  readonly connect: ConnectWays | undefined;
 }
 
 export interface Resolving {
@@ -122,7 +129,7 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
       now,
     });
   // Helpers are not published: the EPMD at one of the service's instances knows them.
-  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: ({ node }) => isHelperName(node.aliveName) };
+  const helpers: Source = { ...fallbackTo({ epmd: askEpmd }), serves: ({ node }) => isHelper(node.aliveName) };
   const fallback = fallbackTo({
     port: settings.fallback.find((how) => how !== "epmd"),
     epmd: settings.fallback.includes("epmd") ? askEpmd : undefined,
@@ -144,8 +151,11 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
       return { ...source, serves: (asked: NodeQuestion) => !isNomads(asked) && (source.serves?.(asked) ?? true) };
     }),
   ];
+  const nativeEnds = [registry, ...(catalogue ? [catalogue] : [])];
+  const all = [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(settings) ? [] : unmeshed)];
   const nodes = new NodeResolver({
-    sources: [registry, staticNodes, ...(upstream ? [upstream] : []), ...(isMeshed(settings) ? [] : unmeshed)],
+    // Every other source leads to places that do not speak mutual TLS, or does not say whether they do.
+    sources: settings.connectNative ? nativeEnds : all,
     domains,
     family,
     preferReachable: settings.preferReachable,
@@ -164,6 +174,8 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
 }
 
 /** Undefined where look-ups do not use it. */
+const isHelper = (aliveName: string) => isHelperName(aliveName);
+
 function consulCatalogue(
   { settings, machine, servers, consul }: ResolutionDeps,
   now: () => number,
@@ -179,6 +191,11 @@ function consulCatalogue(
       const owner = srvOwner(srvName, node);
       return isInZone(node.host) || nameProblem(owner) !== undefined ? undefined : consulQuestion(owner, consulDomain);
     },
+    // Helpers are not published: the relay process of one of the service's machines knows them.
+    ...(settings.connectNative && {
+      onlyNative: true,
+      ...(settings.helpers === "ask" && { mayBeAnywhere: isHelper }),
+    }),
     ...{ family, staleTtl, random: Math.random, localAddresses, now },
   });
 }
@@ -216,7 +233,7 @@ const NAMES_TIMEOUT = 500;
  * Look-ups as the daemon would make them; the nodes alive here are those that the EPMD of this machine has.
  * @throws ConfigError
  */
-export function composeForLookUps(settings: LookUpSettings, log: Logger, { follow }: LookUpOptions = {}): Resolving {
+export function composeForLookUps(settings: LookUpSettings, log: Logger, { follow }: LookUpOptions = {}): LookUps {
   const machine = thisMachine();
   const domains = new Domains(settings, machine);
   const consul = new ConsulSide(settings, log, { follow: follow ?? settings.watch });
@@ -239,7 +256,7 @@ export function composeForLookUps(settings: LookUpSettings, log: Logger, { follo
     await resolving.close();
     await Promise.all([consul.close(), nomad.close()]);
   };
-  return { ...resolving, close };
+  return { ...resolving, connect: settings.connectNative ? new ConnectWays(settings, consul) : undefined, close };
 }
 
 /** Of the nodes that the EPMD of this machine has; none when it does not answer. */

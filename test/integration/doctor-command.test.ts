@@ -62,8 +62,8 @@ test("doctor --all tells every check on a line, in order, with advice below what
   expect(lines.find((line) => line.startsWith("skip  peer-records"))).toMatch(
     /ask srv-epmd doctor node@host \(also peer-daemon, peer-tcp, .*, peer-ways, peer-link\)$/,
   );
-  expect(lines[0]).toBe("ok    serve-options       serve starts with these options");
-  const at = lines.indexOf(`fail  epmd-port           nothing listens on 127.0.0.1:${port}`);
+  expect(lines[0]).toBe("ok    serve-options        serve starts with these options");
+  const at = lines.indexOf(`fail  epmd-port            nothing listens on 127.0.0.1:${port}`);
   expect(lines[at + 1]).toMatch(/^ {6}start srv-epmd serve here/);
   expect(verdict).toMatch(/^fail {2}nothing listens .*\(epmd-port\)\n[\s\S]*\n1 problem; \d+ ok, \d+ skipped\n$/);
 });
@@ -87,8 +87,8 @@ test("doctor breaks its lines between words on a terminal, so that columns stay 
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   const at = lines.findIndex((line) => line.startsWith("skip  port-mapping"));
   expect(lines.slice(at, at + 2)).toEqual([
-    "skip  port-mapping        no port is mapped: there is no NOMAD_PORT_<label>,",
-    "                          --advertise-port or --advertise-address",
+    "skip  port-mapping         no port is mapped: there is no NOMAD_PORT_<label>,",
+    "                           --advertise-port or --advertise-address",
   ]);
 });
 

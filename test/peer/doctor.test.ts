@@ -71,6 +71,8 @@ requirePeer(
         "peer-cookie",
         "peer-hosts",
         "peer-link",
+        "connect-certificate",
+        "connect-relay",
         "mesh-upstream",
         "mesh-intention",
         "rabbitmq-streams",

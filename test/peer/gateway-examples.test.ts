@@ -19,14 +19,14 @@ const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const TIMEOUT = 300_000;
 
 /**
- * Does what the README of an example shows, in a checkout that is built and whose srv-epmd is not on the PATH.
+ * A checkout with one example that is built and whose srv-epmd is not on the PATH.
  * @param prepare the environment in which an unpacked server is as if installed
  */
-async function runExample(
+async function checkout(
   example: string,
   server: UnpackedServer | undefined,
   prepare: (server: UnpackedServer, folder: string) => NodeJS.ProcessEnv | Promise<NodeJS.ProcessEnv>,
-): Promise<void> {
+): Promise<{ readonly cwd: string; readonly bin: string; readonly env: NodeJS.ProcessEnv }> {
   if (server === undefined) throw new Error(`${example} is not there: bash test/install-peers.sh`);
   const folder = await temporaryFolder(example);
   const [cwd, bin] = [join(folder, "examples", example), join(folder, "bin")];
@@ -39,6 +39,12 @@ async function runExample(
     LD_LIBRARY_PATH: sharedLibraries(server),
     ...(await prepare(server, folder)),
   };
+  return { cwd, bin, env };
+}
+
+/** Does what the README of an example shows. */
+async function runExample(...of: Parameters<typeof checkout>): Promise<void> {
+  const { cwd, bin, env } = await checkout(...of);
   const shown = consoleBlocks(readFileSync(join(cwd, "README.md"), "utf8")).flatMap((block) => block.shown);
   await runShown(shown, { cwd, bin, env, timeout: TIMEOUT });
 }
@@ -48,13 +54,31 @@ requirePeer(
   "consul",
   "netns",
 )("the example rabbitmq", () => {
+  const asInstalled = (server: UnpackedServer) => ({
+    RABBITMQ_SCRIPTS_DIR: server.path("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin"),
+    ERL_LIBS: server.path("usr/lib/erlang/lib"),
+  });
+
   test(
     "does and prints what its README shows, in a checkout without srv-epmd on the PATH",
-    () =>
-      runExample("rabbitmq", findRabbitmq(), (server) => ({
-        RABBITMQ_SCRIPTS_DIR: server.path("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin"),
-        ERL_LIBS: server.path("usr/lib/erlang/lib"),
-      })),
+    () => runExample("rabbitmq", findRabbitmq(), asInstalled),
+    TIMEOUT,
+  );
+
+  test(
+    "does the same by mutual TLS of Consul Connect",
+    async () => {
+      const { cwd, env } = await checkout("rabbitmq", findRabbitmq(), asInstalled);
+      const { code, stdout, stderr } = await run("./run.sh", ["connect"], {
+        cwd,
+        env: cleanEnvironment(env),
+        timeout: TIMEOUT,
+      });
+      expect(code, stderr).toBe(0);
+      // On n1, n2 and n3, and again on n3 after its broker has come back.
+      expect(stdout.match(/^orders {2}quorum {2}running$/gm), stdout).toHaveLength(4);
+      expect(stdout).toMatch(/^orders {2}\[n.@rmq[^\]]*, n.@rmq[^\]]*, n.@rmq[^\]]*\]$/m);
+    },
     TIMEOUT,
   );
 });

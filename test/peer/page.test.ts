@@ -386,7 +386,7 @@ requirePeer("chromium")("the status page in a browser", () => {
     }
     expect(reached.slice(0, 15)).toEqual([
       ...Array(3).fill("Its look-ups"),
-      ...["Nodes alive here", "Published without a VM", "Nodes of the cluster", "Relays of the gateway"],
+      ...["Nodes alive here", "Published without a VM", "Nodes of the cluster", "Relays"],
       ...["Search look-ups", "Search", "all 17", "without an answer 4", "found 13", "old answers 1", "Recent look-ups"],
       expect.anything(),
     ]);

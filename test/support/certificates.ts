@@ -10,10 +10,13 @@ export interface KeyPair {
 }
 
 export interface Certificates {
-  /** PEM file of the authority. */
+  /** PEM files of the authority. */
   readonly ca: string;
+  readonly caKey: string;
   /** @param names `DNS:localhost`, `IP:127.0.0.1` */
   readonly issue: (commonName: string, ...names: readonly string[]) => Promise<KeyPair>;
+  /** One whose time is over. */
+  readonly issueExpired: (commonName: string, ...names: readonly string[]) => Promise<KeyPair>;
   readonly remove: () => Promise<void>;
 }
 
@@ -23,17 +26,20 @@ export async function createCertificates(): Promise<Certificates> {
   const ca = join(folder, "ca.pem");
   const caKey = join(folder, "ca.key");
   await openssl("req", "-x509", ...newKey(caKey), "-subj", "/CN=Test Authority", "-days", "2", "-out", ca);
+  const sign = async (days: number, commonName: string, names: readonly string[]) => {
+    const file = (extension: string) => join(folder, `${commonName.replaceAll(/[^a-z0-9.-]/gi, "_")}.${extension}`);
+    const pair = { cert: file("pem"), key: file("key") };
+    await openssl("req", ...newKey(pair.key), "-subj", `/CN=${commonName}`, "-out", file("csr"));
+    await writeFile(file("ext"), names.length > 0 ? `subjectAltName=${names.join(",")}\n` : "");
+    const signed = ["-CA", ca, "-CAkey", caKey, "-CAcreateserial", "-days", String(days), "-extfile", file("ext")];
+    await openssl("x509", "-req", "-in", file("csr"), ...signed, "-out", pair.cert);
+    return pair;
+  };
   return {
     ca,
-    issue: async (commonName, ...names) => {
-      const file = (extension: string) => join(folder, `${commonName.replaceAll(/[^a-z0-9.-]/gi, "_")}.${extension}`);
-      const pair = { cert: file("pem"), key: file("key") };
-      await openssl("req", ...newKey(pair.key), "-subj", `/CN=${commonName}`, "-out", file("csr"));
-      await writeFile(file("ext"), names.length > 0 ? `subjectAltName=${names.join(",")}\n` : "");
-      const signed = ["-CA", ca, "-CAkey", caKey, "-CAcreateserial", "-days", "2", "-extfile", file("ext")];
-      await openssl("x509", "-req", "-in", file("csr"), ...signed, "-out", pair.cert);
-      return pair;
-    },
+    caKey,
+    issue: (commonName, ...names) => sign(2, commonName, names),
+    issueExpired: (commonName, ...names) => sign(-1, commonName, names),
     remove: () => removeFolder(folder),
   };
 }

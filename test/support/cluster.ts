@@ -19,6 +19,8 @@ export interface ClusterOptions {
   readonly hosts: number;
   /** How VMs reach each other: by the module in them, or unmodified, through the gateway of their machine. */
   readonly way?: "module" | "gateway";
+  /** Nodes on other machines are reached by mutual TLS (`--connect-native`). */
+  readonly native?: boolean;
   /** What a machine publishes as its addresses; both of its own when not given. */
   readonly advertise?: (index: number, own: readonly string[]) => readonly string[];
   /** Each daemon listens on the addresses of its machine too, so that those of the others may ask it. */
@@ -38,6 +40,8 @@ export interface Cluster {
   readonly serve: (index: number, ...args: string[]) => Promise<Daemon>;
   /** The process with the relays of a host, for the gateway's way. */
   readonly relay: (index: number) => Child;
+  /** Its control socket. */
+  readonly relaySocket: (index: number) => string;
   /** A VM on a host. @param name alive name */
   readonly node: (index: number, name: string, options?: ClusterNodeOptions) => Promise<ErlangNode>;
   readonly killNode: (name: string) => Promise<void>;
@@ -75,6 +79,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     config: { client_addr: `127.0.0.1 ${address(0)}` },
   });
   const dns = `${address(0)}:${consul.dnsPort}`;
+  const hasRelays = way === "gateway" || options.native === true;
   const running: Daemon[] = [];
   const nodes: { readonly name: string; readonly node: ErlangNode }[] = [];
   const sockets = await temporaryFolder("relay");
@@ -85,7 +90,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const addresses = options.advertise?.(index, own) ?? own;
     const advertised = addresses.flatMap((each) => ["--advertise-address", each]);
     const listen = options.listen ? own.flatMap((each) => ["--listen", each]) : [];
-    const gateway = way === "gateway" ? ["--gateway", "--relay-socket", socket(index)] : [];
+    const gateway = [
+      ...(way === "gateway" ? ["--gateway"] : []),
+      ...(options.native ? ["--connect-native"] : []),
+      ...(hasRelays ? ["--relay-socket", socket(index)] : []),
+    ];
     const daemon = await startDaemon({
       port: 4369,
       netns: host(index),
@@ -94,7 +103,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     running[index] = daemon;
     return daemon;
   };
-  const relays = way === "gateway" ? hosts.map((each, index) => startRelay(each, socket(index))) : [];
+  const relays = hasRelays ? hosts.map((each, index) => startRelay(each, socket(index))) : [];
   await Promise.all(relays.map((relay) => relay.waitForOutput(/"ready"/)));
   await Promise.all(Array.from({ length: daemons }, (_, index) => serve(index)));
   const passing = async () => {
@@ -111,6 +120,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     daemon: (index) => at(running, index),
     serve,
     relay: (index) => at(relays, index),
+    relaySocket: socket,
     node: async (index, name, { host: of = HOST, args: extra = [], way: own = way, ...node } = {}) => {
       const module = own === "module" ? ["-pa", await moduleFolder(node.otp), "-epmd_module", "srv_epmd"] : [];
       const more = [...module, ...extra];

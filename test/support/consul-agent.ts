@@ -42,6 +42,8 @@ export interface ConsulOptions {
   readonly usualPorts?: boolean;
   /** A client agent of this server. */
   readonly join?: Consul;
+  /** One of several datacenters: the CA of the primary one is that of all. */
+  readonly datacenter?: { readonly name: string; readonly primary: string; readonly joinWan?: Consul };
   readonly node?: string;
   readonly netns?: Place;
 }
@@ -62,6 +64,7 @@ export interface Consul {
   readonly socketUrl: string;
   readonly address: string;
   readonly serfPort: number;
+  readonly serfWanPort: number;
   readonly masterToken: string;
   readonly child: () => Child;
   /** Speaks to the agent from wherever it runs; with the master token where there are ACLs. @param body sent as JSON */
@@ -79,8 +82,8 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
   const program = findConsul();
   if (program === undefined) throw new Error("consul is not installed: bash test/install-peers.sh");
   const folder = await temporaryFolder("consul");
-  const ports = options.usualPorts ? [8500, 8501, 8600, 8301, 8300] : await freePorts(5);
-  const [httpPort = 0, httpsPort = 0, dnsPort = 0, serfPort = 0, serverPort = 0] = ports;
+  const ports = options.usualPorts ? [8500, 8501, 8600, 8301, 8300, 8302] : await freePorts(6);
+  const [httpPort = 0, httpsPort = 0, dnsPort = 0, serfPort = 0, serverPort = 0, serfWanPort = 0] = ports;
   const address = options.bind ?? "127.0.0.1";
   const client = options.usualPorts ? `127.0.0.1 ${address}` : "127.0.0.1";
   const socket = join(folder, "http.sock");
@@ -101,13 +104,14 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
         dns: options.withoutDns ? -1 : dnsPort,
         grpc: -1,
         serf_lan: serfPort,
-        serf_wan: -1,
+        serf_wan: options.datacenter ? serfWanPort : -1,
         server: serverPort,
       },
       ...(inMemory ? {} : { data_dir: dataDir }),
       ...(options.join
         ? { retry_join: [`${options.join.address}:${options.join.serfPort}`], retry_interval: "1s" }
         : { server: true, ...(inMemory ? {} : { bootstrap_expect: 1 }) }),
+      ...(options.datacenter && wanOf(options.datacenter)),
       performance: { raft_multiplier: 1 },
       disable_update_check: true,
       dns_config: options.dnsConfig ?? {},
@@ -161,6 +165,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
     socketUrl: `unix://${socket}`,
     address,
     serfPort,
+    serfWanPort,
     masterToken: MASTER_TOKEN,
     child: () => running,
     request: call,
@@ -172,6 +177,15 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
     },
     stop: () => leave(running.stop("SIGINT")),
     kill: () => leave(running.kill()),
+  };
+}
+
+function wanOf({ name, primary, joinWan }: NonNullable<ConsulOptions["datacenter"]>): object {
+  const join = joinWan && [`${joinWan.address}:${joinWan.serfWanPort}`];
+  return {
+    datacenter: name,
+    primary_datacenter: primary,
+    ...(join && { retry_join_wan: join, retry_interval_wan: "1s" }),
   };
 }
 

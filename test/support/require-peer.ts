@@ -24,6 +24,7 @@ export type Peer =
       | "nft"
       | "openssl"
       | "netns"
+      | "tcpdump"
       | "rabbitmq"
       | "rabbitmq4"
       | "ejabberd"

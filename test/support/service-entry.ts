@@ -11,6 +11,7 @@ export function serviceEntry(aliveName: string, over: Partial<ServiceEntry> = {}
     tags: [aliveName],
     address: "10.0.0.1",
     port: 20001,
+    isNative: false,
     weight: 1,
     meta: { "erlang-node": `${aliveName}@svc.service.consul`, "erlang-dist-port": "20001", "srv-epmd-owner": OWNER },
     ttl: 15_000,
@@ -22,6 +23,6 @@ export function serviceEntry(aliveName: string, over: Partial<ServiceEntry> = {}
 
 /** The entry as the agent lists it. */
 export function heldService(entry: ServiceEntry, owner = OWNER): HeldService {
-  const { id, service, tags, address, port, weight, meta } = entry;
-  return { id, service, tags, address, port, weight, meta: { ...meta, "srv-epmd-owner": owner } };
+  const { id, service, tags, address, port, weight, isNative, meta } = entry;
+  return { id, service, tags, address, port, weight, isNative, meta: { ...meta, "srv-epmd-owner": owner } };
 }

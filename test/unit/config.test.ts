@@ -318,6 +318,18 @@ describe("what is right alone can be wrong together", () => {
     [{ flags: { gateway: "true" } }, "--gateway needs to know which hosts resolve to loopback addresses"],
     [{ flags: { gatewayDomain: ["n1.svc"] } }, "--gateway-domain is an option of the gateway: give --gateway too"],
     [{ env: { SRV_EPMD_GATEWAY_LISTEN: "none" } }, "--gateway-listen is an option of the gateway"],
+    [{ flags: { connectListen: "9100" } }, "--connect-listen is an option of a native end: give --connect-native too"],
+    [{ env: { SRV_EPMD_CONNECT_RECHECK: "none" } }, "--connect-recheck is an option of a native end"],
+    [{ flags: { connectNative: "true", mesh: "true" } }, "--connect-native and --mesh are two ways through Consul"],
+    [{ flags: { connectNative: "true" } }, "--connect-native needs nodes that are published in Consul"],
+    [{ flags: { connectNative: "true", domain: ["svc"], register: "none" } }, "--connect-native needs nodes that are"],
+    [{ flags: { connectNative: "true", domain: ["svc.service.nomad"] } }, "--connect-native needs nodes that are"],
+    [{ flags: { connectNative: "true", domain: ["a*=one", "two"] } }, "--connect-native shows the certificate of one"],
+    [{ flags: { connectNative: "true", domain: ["svc"], allow: ["10.0.0.0/8"] } }, "--connect-native reaches nodes of"],
+    [
+      { flags: { connectNative: "true", domain: ["svc"], catalogue: "none" } },
+      "--connect-native finds nodes in Consul's",
+    ],
   ] as const)("%j", (input, message) => {
     expect(complaint(input)).toContain(`CONFIG_CONFLICT ${message}`);
   });

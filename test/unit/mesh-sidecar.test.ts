@@ -135,3 +135,18 @@ test("what only a look-up outside of a mesh uses is said to have no effect in on
   ]);
   expect(loadConfig({ command: "serve", flags: { mesh: "true" }, env: {} }).warnings).toEqual([]);
 });
+
+test("what only a look-up in plaintext uses is said to have no effect on a native end", () => {
+  const native = { connectNative: "true", domain: ["svc"] };
+  const flags = {
+    ...native,
+    fallback: ["epmd"],
+    helpers: "ask",
+    node: ["a@h=10.0.0.1:20001"],
+    nodesFile: "nodes.yaml",
+  };
+  expect(loadConfig({ command: "serve", flags, env: {} }).warnings).toEqual([
+    "with --connect-native nodes are looked up in Consul's catalogue only: --fallback, --node, --nodes-file will not be used",
+  ]);
+  expect(loadConfig({ command: "serve", flags: { ...native, helpers: "publish" }, env: {} }).warnings).toEqual([]);
+});

@@ -409,7 +409,7 @@ describe("recent look-ups", () => {
 
 describe("relays of the gateway", () => {
   test("each with what it carries", () => {
-    expect(rowsOf(page(), "Relays of the gateway")).toEqual([
+    expect(rowsOf(page(), "Relays")).toEqual([
       [
         ...["rabbit@rmq.service.consul", "127.100.220.76:61004", "[fd00:12::4]:35672"],
         ...["2", "30", "1.3 GB", "48.3 MB", "2 d"],
@@ -425,7 +425,7 @@ describe("relays of the gateway", () => {
   });
 
   test("no word of them without a relay process", () => {
-    expect(headings(page(emptyStatus()))).not.toContain("Relays of the gateway");
+    expect(headings(page(emptyStatus()))).not.toContain("Relays");
   });
 
   test("none yet", () => {

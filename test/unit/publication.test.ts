@@ -56,6 +56,7 @@ describe("a published node", () => {
       tags: ["node_a", "blue"],
       address: undefined,
       port: 20001,
+      isNative: false,
       weight: 7,
       meta: {
         "erlang-node": "node_a@svc.service.consul",

@@ -36,6 +36,18 @@ describe("a daemon's lines", () => {
       { type: "pair", id: 0, host: "svc.test", address: "127.64.0.1" },
     ],
     ['{"type":"status","id":3}', { type: "status", id: 3 }],
+    [
+      '{"type":"native","id":4,"service":"svc","agent":{"url":"http://127.0.0.1:8500","token":"t","later":1},"listen":{"address":"::","port":0},"recheck":0}',
+      {
+        ...{ type: "native", id: 4, service: "svc", agent: { url: "http://127.0.0.1:8500", token: "t" } },
+        ...{ listen: { address: "::", port: 0 }, recheck: 0 },
+      },
+    ],
+    [
+      '{"type":"serve","id":5,"node":"b@svc.test","place":{"address":"127.0.0.1","port":9100}}',
+      { type: "serve", id: 5, node: "b@svc.test", place: { address: "127.0.0.1", port: 9100 } },
+    ],
+    ['{"type":"drop","id":6,"node":"b@svc.test"}', { type: "drop", id: 6, node: "b@svc.test" }],
     ['{"type":"paint","id":3,"colour":"red"}', { type: "unknown", id: 3, name: "paint" }],
   ])("%s", (line, parsed) => {
     expect(parseDaemonLine(line)).toEqual(parsed);
@@ -43,6 +55,20 @@ describe("a daemon's lines", () => {
 
   test.each([
     ["", "a line is not JSON"],
+    [ENSURE.replace('"id":7', '"id":7,"peer":{"as":"svc"}'), "service is not a text"],
+    [
+      '{"type":"native","id":4,"service":"svc","agent":{},"listen":{"address":"::","port":0},"recheck":0}',
+      "url is not a text",
+    ],
+    [
+      '{"type":"native","id":4,"agent":{"url":"x"},"listen":{"address":"::","port":0},"recheck":0}',
+      "service is not a text",
+    ],
+    [
+      '{"type":"native","id":4,"service":"svc","agent":{"url":"x"},"listen":{"address":"::","port":65536},"recheck":0}',
+      "port is not 0..65535",
+    ],
+    ['{"type":"serve","id":5,"node":"b@svc.test"}', "place is not a JSON object"],
     ["null", "a line is not a JSON object"],
     ["[]", "a line is not a JSON object"],
     ["{}", "id is not a whole number"],

@@ -9,7 +9,7 @@ import type { Problem } from "./problem.js";
 
 /** A condition of readiness. */
 export interface ReadyCheck {
-  readonly name: "stopping" | "gateway" | "node" | "consul" | "published" | "nomad" | "entry";
+  readonly name: "stopping" | "gateway" | "connect" | "node" | "consul" | "published" | "nomad" | "entry";
   readonly ok: boolean;
   /** Why it is not met. */
   readonly reason?: string;
@@ -148,6 +148,8 @@ export interface ReadinessInput {
   readonly node?: { readonly label: string; readonly isHere: boolean } | undefined;
   /** Undefined without a gateway. */
   readonly gateway: { readonly hasRelayProcess: boolean; readonly trouble: string | undefined } | undefined;
+  /** Undefined where this is no native end of Consul Connect; `process` is undefined without a relay process. */
+  readonly native?: { readonly process: RelayStatus | undefined; readonly trouble: string | undefined } | undefined;
   /** Undefined when nothing is published. */
   readonly consul:
     | {
@@ -169,12 +171,13 @@ interface MissingNode {
 }
 
 /** Readiness: the daemon does all that its VMs and their peers need. (Liveness: it answers at all.) */
-export function readinessOf({ stopping, node, gateway, consul, nomad }: ReadinessInput): Readiness {
+export function readinessOf({ stopping, node, gateway, native, consul, nomad }: ReadinessInput): Readiness {
   const checks = [
     check("stopping", !stopping, "srv-epmd is stopping"),
     // A VM that never registers is nowhere to be found, and would pass every check of what is published.
     ...(node ? [check("node", node.isHere, `no node is registered, and the port ${node.label} is for one`)] : []),
     ...(gateway ? [gatewayCheck(gateway)] : []),
+    ...(native ? [connectCheck(native)] : []),
     ...(consul ? consulChecks(consul) : []),
     ...(nomad ? nomadChecks(nomad) : []),
   ];
@@ -184,6 +187,18 @@ export function readinessOf({ stopping, node, gateway, consul, nomad }: Readines
 function gatewayCheck({ hasRelayProcess, trouble }: NonNullable<ReadinessInput["gateway"]>): ReadyCheck {
   const why = trouble === undefined ? "" : `: ${trouble}`;
   return check("gateway", hasRelayProcess, `the relay process does not answer${why}`);
+}
+
+function connectCheck({ process, trouble }: NonNullable<ReadinessInput["native"]>): ReadyCheck {
+  const why = process
+    ? whyNotNative(process.native)
+    : `the relay process does not answer${trouble === undefined ? "" : `: ${trouble}`}`;
+  return check("connect", why === undefined, why ?? "");
+}
+
+/** Undefined: callers are let in, and VMs here reach others. */
+function whyNotNative(native: RelayStatus["native"]): string | undefined {
+  return native ? native.trouble : "the relay process is no native end of Consul Connect yet";
 }
 
 /** Nodes that are named: a machine may have thousands. */

@@ -22,6 +22,8 @@ export interface ServiceInstance {
   readonly critical: boolean;
   /** The weight of its SRV record, which in Consul depends on its health; 1 where a catalogue has none. */
   readonly weight: number;
+  /** A native end of Consul Connect: its port speaks mutual TLS. Absent: it does not. */
+  readonly isNative?: boolean;
   /** Another one after each change of the entry or of the status of a check (ModifyIndex); 0: not known. */
   readonly version: number;
 }

@@ -46,6 +46,8 @@ function verdict(probe: Probe, asked: string): string {
       return `${over(probe.tls)}accepts the connection and closes it without an answer: no Erlang node, or a proxy that reaches no node`;
     case "tls":
       return `${over(probe.tls) || "speaks TLS: "}it ends the handshake (${probe.code}): probably -proto_dist inet_tls that asks for a client certificate`;
+    case "connect":
+      return `mutual TLS of Consul Connect fails: ${probe.reason}`;
     case "not-erlang":
       return `${over(probe.tls)}listens, but is no Erlang node: it says ${JSON.stringify(probe.said)}`;
     default:
@@ -71,6 +73,8 @@ export function probeReason(probe: Probe): string {
       return "connected, and closed without an answer";
     case "tls":
       return `TLS that ends the handshake (${probe.code}), as one that asks for a client certificate`;
+    case "connect":
+      return `mutual TLS of Consul Connect fails: ${probe.reason}`;
     case "not-erlang":
       return "no Erlang node";
     default:
@@ -131,7 +135,9 @@ function tlsWords({ protocol, names }: TlsSeen): string {
 
 function about(probe: Extract<Probe, { result: "node" | "other-node" }>): string {
   const facts = [
-    ...(probe.tls ? [`-proto_dist inet_tls: ${tlsWords(probe.tls)}`] : []),
+    ...(probe.tls
+      ? [`${probe.tls.isConnect ? "inside Consul Connect" : "-proto_dist inet_tls"}: ${tlsWords(probe.tls)}`]
+      : []),
     `handshake version ${probe.version}`,
     probe.release,
     probe.hidden ? "hidden" : "published",
@@ -157,6 +163,8 @@ export type Probe = ProbeTimes &
     | { readonly result: "closed"; readonly tls?: TlsSeen }
     /** TLS that does not complete the handshake with us. */
     | { readonly result: "tls"; readonly code: string; readonly tls?: TlsSeen }
+    /** It does not let us into its mutual TLS of Consul Connect, or out of that to a node. */
+    | { readonly result: "connect"; readonly reason: string }
     /** It sends something that no node sends. */
     | { readonly result: "not-erlang"; readonly said: string; readonly tls?: TlsSeen }
   );
@@ -204,4 +212,6 @@ export interface TlsSeen {
   readonly protocol: string;
   /** Names in the certificate, which is not verified. */
   readonly names: readonly string[];
+  /** Of Consul Connect: the node itself speaks no TLS. */
+  readonly isConnect?: true;
 }

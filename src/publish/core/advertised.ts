@@ -24,6 +24,8 @@ export interface AdvertiseSettings extends Omit<DomainSettings, "publish"> {
   readonly advertiseAddress: readonly string[];
   readonly advertisePort: number | undefined;
   readonly portLabel: string | undefined;
+  /** Where the relay process takes mutual TLS for all nodes here; undefined: peers dial the VMs themselves. */
+  readonly connectPort?: number | undefined;
   readonly nomad: Pick<NomadEnvironment, "ports">;
 }
 
@@ -36,7 +38,11 @@ export function advertised(node: DialledNode, settings: AdvertiseSettings): Adve
   return result.outcome === "reachable" ? result.advertised : undefined;
 }
 
-export function reach(node: DialledNode, settings: AdvertiseSettings): Reach {
+export function reach(dialled: DialledNode, settings: AdvertiseSettings): Reach {
+  const { connectPort } = settings;
+  // The VM listens at a port that only this machine reaches; the relay process listens for it, on both families.
+  const node: DialledNode =
+    connectPort === undefined || dialled.port === 0 ? dialled : { ...dialled, port: connectPort, family: 6 };
   // epmd_srv.c registers port 0 like any other; --advertise-port cannot help a node that listens nowhere.
   if (node.port === 0) {
     return {

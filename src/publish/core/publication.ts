@@ -18,7 +18,9 @@ import {
   META_NODE_NAME,
   META_OWNER,
   META_PORT,
+  META_PROTOCOL,
   META_SINCE,
+  NATIVE,
   type ServiceEntry,
   serviceId,
 } from "./service-entry.js";
@@ -122,6 +124,7 @@ export function publicationOf(
   if (reached.outcome === "unreachable") return { outcome: "refuse", reason: reached.reason };
 
   const { port, addresses } = reached.advertised;
+  const isNative = settings.connectPort !== undefined;
   const instance = instanceOf(settings, daemon);
   const fullName = `${aliveName}@${nodeHost(aliveName, settings)}`;
   const entries = (addresses.length > 0 ? addresses : [undefined]).map((address, index): ServiceEntry => {
@@ -141,7 +144,9 @@ export function publicationOf(
         [META_PORT]: String(port),
         [META_OWNER]: daemon.owner,
         [META_SINCE]: String(Math.floor(node.since / 1000)),
+        ...(isNative && { [META_PROTOCOL]: NATIVE }),
       },
+      isNative,
       ttl: settings.ttl,
       deregisterAfter: settings.deregisterAfter,
       tcpCheck: settings.tcpCheck ? hostPort(address ?? LOOPBACK[node.family], port) : undefined,

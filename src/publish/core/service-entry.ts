@@ -10,6 +10,10 @@ export const META_OWNER = "srv-epmd-owner";
 /** When the node registered, seconds since the epoch: Consul keeps no times. */
 export const META_SINCE = "srv-epmd-since";
 
+/** How the port is spoken to, where that is not the distribution protocol itself; `connect`: mutual TLS of Consul Connect around it. */
+export const META_PROTOCOL = "srv-epmd-protocol";
+export const NATIVE = "connect";
+
 /** One service instance as the agent is to hold it. */
 export interface ServiceEntry {
   readonly id: string;
@@ -23,6 +27,8 @@ export interface ServiceEntry {
   /** 1..65535, for passing and warning alike. */
   readonly weight: number;
   readonly meta: Readonly<Record<string, string>>;
+  /** The port speaks mutual TLS of Consul Connect. */
+  readonly isNative: boolean;
   /** Milliseconds. */
   readonly ttl: number;
   /** Milliseconds; Consul's minimum is one minute. */
@@ -40,6 +46,7 @@ export interface HeldService {
   readonly port: number;
   readonly weight: number;
   readonly meta: Readonly<Record<string, string>>;
+  readonly isNative: boolean;
 }
 
 /** A check as the agent holds it. */
@@ -110,6 +117,7 @@ export function sameEntry(entry: HeldService, held: HeldService): boolean {
     entry.address === held.address &&
     entry.port === held.port &&
     entry.weight === held.weight &&
+    entry.isNative === held.isNative &&
     entry.tags.length === held.tags.length &&
     entry.tags.every((tag) => held.tags.includes(tag)) &&
     meta.length === metaKeys(held).length &&

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { type IpPort, isAliveName } from "../../config/network-values.js";
+import type { InboundLink, Refusal, ServedNode } from "../../connect/core/inbound.js";
 import { ProtocolError } from "../../errors.js";
 import type { HostAddress } from "../../gateway/core/addresses.js";
 import { canonicalIp } from "../../net/ip.js";
@@ -27,6 +28,38 @@ export interface RelayTarget {
   readonly address: string;
   /** In the order in which they are tried; at least one. */
   readonly endpoints: readonly IpPort[];
+  /** The endpoints speak mutual TLS with certificates of Consul Connect; undefined: the node itself is there. */
+  readonly peer?: RelayPeer | undefined;
+}
+
+/** The service of Consul that is at the other end of a link. */
+export interface RelayPeer {
+  readonly service: string;
+  /** Undefined: ours. */
+  readonly datacenter?: string | undefined;
+}
+
+/** How the relay process speaks to the Consul agent. Files are named, not sent; a token is sent where no file has it. */
+export interface RelayAgent {
+  readonly url: string;
+  readonly token?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly sslVerify?: boolean;
+  readonly tlsServerName?: string | undefined;
+}
+
+/** What makes the relay process a native end of Consul Connect. */
+export interface NativeSettings {
+  /** Service of Consul of all nodes here, which is in our certificate. */
+  readonly service: string;
+  readonly agent: RelayAgent;
+  /** Where callers connect. Port 0: any free one, the same for the life of the process. */
+  readonly listen: IpPort;
+  /** Milliseconds after which standing links are asked about again; 0: never. */
+  readonly recheck: number;
 }
 
 /** The result of a request for a relay, with the port on its address. */
@@ -37,6 +70,10 @@ export type Relayed =
 export type RelayRequest =
   | ({ readonly type: "ensure"; readonly id: number } & RelayTarget)
   | ({ readonly type: "pair"; readonly id: number } & HostAddress)
+  | ({ readonly type: "native"; readonly id: number } & NativeSettings)
+  /** Callers of this node are joined with its VM from now on. */
+  | ({ readonly type: "serve"; readonly id: number } & ServedNode)
+  | { readonly type: "drop"; readonly id: number; readonly node: string }
   | { readonly type: "status"; readonly id: number };
 
 /** A line of a daemon. `unknown`: a request that a later release may have. */
@@ -51,6 +88,7 @@ export interface Hello {
 export type RelayReply =
   | { readonly type: "ensured"; readonly id: number; readonly port: number }
   | { readonly type: "kept"; readonly id: number }
+  | { readonly type: "native"; readonly id: number; readonly port: number }
   | { readonly type: "status"; readonly id: number; readonly status: RelayStatus }
   | { readonly type: "refused"; readonly id: number; readonly reason: string };
 
@@ -62,9 +100,25 @@ export interface DialFailure {
   readonly reason: string;
 }
 
+/** Codes of failures that are not those of the place: it took the connection, or was not tried. */
+const OF_CONNECT: ReadonlySet<string | undefined> = new Set(["NO_CERTIFICATE", "TLS"]);
+
+/** Whether a failure shows that nobody takes connections there. */
+export function isUnanswered({ code }: DialFailure): boolean {
+  return !OF_CONNECT.has(code);
+}
+
+/** Of many of one kind only some are told. */
+export type CallerRefused = {
+  readonly type: "caller-refused" /** Since the last that was told. */;
+  readonly leftOut: number;
+} & Refusal;
+
 export type RelayEvent =
   /** An endpoint refused a connection or did not answer. */
   | ({ readonly type: "dial-failed"; readonly node: string; readonly endpoint: IpPort } & DialFailure)
+  /** A caller was not let in by the native end, or its link was cut. */
+  | CallerRefused
   /** A warning for the log of the daemon: the output of a relay process that a daemon started is discarded. */
   | { readonly type: "notice"; readonly message: string }
   /** The daemon broke the protocol; the connection ends. */
@@ -82,6 +136,22 @@ export interface RelayStatus {
   readonly relays: readonly RelayState[];
   /** Since the start, with closed relays; `openLinks`: now. */
   readonly totals: RelayTraffic & { readonly dialsFailed: number; readonly linksRefused: number };
+  /** Absent while it is no native end. */
+  readonly native?: NativeStatus;
+}
+
+/** Of a native end of Consul Connect. */
+export interface NativeStatus {
+  readonly port: number;
+  /** Why there are no certificates, or why they are not renewed; or why nobody can be let in. */
+  readonly trouble?: string | undefined;
+  /** Our certificates. */
+  readonly certificates: readonly { readonly service: string; readonly uri: string; readonly validBefore: string }[];
+  readonly nodes: readonly string[];
+  /** From callers. */
+  readonly links: readonly InboundLink[];
+  /** Callers that were not let in since the start, by code. */
+  readonly refused: Readonly<Partial<Record<Refusal["code"], number>>>;
 }
 
 interface RelayTraffic {
@@ -166,6 +236,14 @@ export function parseDaemonLine(line: string): DaemonLine {
       return { type: "pair", id, ...pair(fields) };
     case "status":
       return { type: "status", id };
+    case "native":
+      return { type: "native", id, ...nativeSettings(fields) };
+    case "serve": {
+      const place = endpoint(object(fields.place, "place"));
+      return { type: "serve", id, node: text(fields, "node"), place };
+    }
+    case "drop":
+      return { type: "drop", id, node: text(fields, "node") };
     default:
       return { type: "unknown", id, name: text(fields, "type") };
   }
@@ -181,6 +259,11 @@ export function parseRelayLine(line: string): RelayLine | undefined {
       return { type: "ensured", id: natural(fields, "id"), port: port(fields) };
     case "kept":
       return { type: "kept", id: natural(fields, "id") };
+    case "native":
+      return { type: "native", id: natural(fields, "id"), port: port(fields) };
+    case "caller-refused":
+      // Not checked, as a status.
+      return { reason: "", from: "", leftOut: 0, ...fields, type: fields.type } as CallerRefused;
     case "status":
       // Not checked: it comes from a process of our own user, and is only displayed.
       return {
@@ -240,6 +323,35 @@ function text(fields: Fields, key: string): string {
   return value;
 }
 
+/** The text of a key that may be missing. */
+function optional<K extends string>(fields: Fields, key: K): Partial<Record<K, string>> {
+  return fields[key] === undefined ? {} : ({ [key]: text(fields, key) } as Record<K, string>);
+}
+
+/** Keys of RelayAgent that are texts. */
+const AGENT_TEXTS = ["token", "tokenFile", "ca", "cert", "key", "tlsServerName"] as const;
+
+function nativeSettings(fields: Fields): NativeSettings {
+  const agent = object(fields.agent, "agent");
+  const listen = object(fields.listen, "listen");
+  const listenPort = natural(listen, "port");
+  if (listenPort > 65535) throw invalid("port is not 0..65535");
+  return {
+    service: text(fields, "service"),
+    agent: {
+      url: text(agent, "url"),
+      ...Object.assign({}, ...AGENT_TEXTS.map((key) => optional(agent, key))),
+      ...(typeof agent.sslVerify === "boolean" && { sslVerify: agent.sslVerify }),
+    },
+    listen: { address: address(listen), port: listenPort },
+    recheck: natural(fields, "recheck"),
+  };
+}
+
+function relayPeer(fields: Fields): RelayPeer {
+  return { service: text(fields, "service"), ...optional(fields, "datacenter") };
+}
+
 function natural(fields: Fields, key: string): number {
   const value = fields[key];
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${key} is not a whole number`);
@@ -275,5 +387,6 @@ function target(fields: Fields): RelayTarget {
   if (!isAliveName(node.slice(0, Math.max(0, node.indexOf("@"))))) throw invalid("node is not of the form name@host");
   const endpoints = list(fields, "endpoints").map((item) => endpoint(object(item, "endpoint")));
   if (endpoints.length < 1 || endpoints.length > MAX_ENDPOINTS) throw invalid(`endpoints are not 1..${MAX_ENDPOINTS}`);
-  return { node, address: address(fields), endpoints };
+  const peer = fields.peer === undefined ? undefined : relayPeer(object(fields.peer, "peer"));
+  return { node, address: address(fields), endpoints, ...(peer && { peer }) };
 }

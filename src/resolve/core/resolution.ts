@@ -57,6 +57,7 @@ export const NOT_FOUND_CODES = [
   "CATALOGUE_NO_SERVICE",
   "CATALOGUE_NO_NODE",
   "CATALOGUE_NO_ADDRESS",
+  "CATALOGUE_NOT_NATIVE",
   "SRV_NXDOMAIN",
   "SRV_NODATA",
   "SRV_NOT_OFFERED",
@@ -80,6 +81,7 @@ export const UNAVAILABLE_CODES = [
   "DNS_SERVFAIL",
   "DNS_BAD_ANSWER",
   "DNS_UNREACHABLE",
+  "CONNECT_NO_RELAY",
 ] as const;
 
 /** EPMD_ codes of an EpmdError, CONSUL_ codes of a ConsulError and NOMAD_ codes of a NomadError too. */

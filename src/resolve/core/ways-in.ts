@@ -17,6 +17,8 @@ export interface Way {
   readonly asks?: string;
   /** `ip:port`; with the gateway only the address, until its EPMD, which chooses the port, has been asked. */
   readonly dials?: string;
+  /** A relay here is dialled in its place, which goes there by mutual TLS of Consul Connect. */
+  readonly byConnect?: true;
   readonly reason?: string;
 }
 
@@ -25,6 +27,7 @@ export interface WaysInput {
     /** Port of the EPMD. */
     readonly port: number;
     readonly gatewayRange: Cidr;
+    readonly connectNative: boolean;
   };
   /** Expanded. */
   readonly host: string;
@@ -45,7 +48,12 @@ export function waysIn(input: WaysInput): Way[] {
   return [...([4, 6] as const).map((family) => moduleWay(family, input)), ...hostWays(input), gatewayWay(input)];
 }
 
-function moduleWay(family: Family, { endpoints }: WaysInput): Way {
+function moduleWay(family: Family, { settings, endpoints, isLocal }: WaysInput): Way {
+  const [first] = endpoints;
+  // The relay is on both loopbacks, and reaches either family.
+  if (settings.connectNative && !isLocal && first) {
+    return { way: "module", family, dials: hostPort(first.address, first.port), byConnect: true };
+  }
   const endpoint = endpoints.find((one) => one.family === family);
   if (endpoint) return { way: "module", family, dials: hostPort(endpoint.address, endpoint.port) };
   return { way: "module", family, reason: endpoints.length > 0 ? `no IPv${family} endpoint` : "not found" };
@@ -67,6 +75,15 @@ function hostWay(family: Family, addresses: readonly string[], input: WaysInput)
   const { settings, host, endpoints, isLocal, ownAddresses } = input;
   const [address = ""] = addresses;
   const asks = hostPort(address, settings.port);
+  if (settings.connectNative && !isLocal) {
+    const [first] = endpoints;
+    // The srv-epmd here answers at its loopback address with the port of a relay.
+    if (first && isLoopback(address) && !cidrContains(settings.gatewayRange, address)) {
+      return { way: "host", family, asks, dials: hostPort(first.address, first.port), byConnect: true };
+    }
+    const reason = "with --connect-native nodes are reached by relays here, and it would dial another machine";
+    if (first && !isLoopback(address)) return { way: "host", family, asks, reason };
+  }
   if (cidrContains(settings.gatewayRange, address)) {
     return { way: "host", family, asks, reason: `${host} resolves to a gateway address here` };
   }
@@ -107,9 +124,12 @@ const VM: Record<Way["way"], string> = {
 };
 
 /** `module, IPv4: a VM with -epmd_module srv_epmd dials 10.1.2.4:20002` */
-export function wayWords({ way, family, asks, dials, reason }: Way): string {
+export function wayWords({ way, family, asks, dials, byConnect, reason }: Way): string {
   const head = family === undefined ? way : `${way}, IPv${family}`;
   const asking = asks === undefined ? "" : `asks the EPMD at ${asks} and `;
+  if (dials !== undefined && byConnect) {
+    return `${head}: ${VM[way]} ${asking}dials a relay here, which makes mutual TLS of Consul Connect with ${dials}`;
+  }
   if (dials !== undefined) {
     const relay = way === "gateway" ? ", where a relay leads to the node" : "";
     return `${head}: ${VM[way]} ${asking}dials ${dials}${relay}`;

@@ -1,0 +1,252 @@
+import { resolve } from "node:path";
+import type { IpPort } from "../config/network-values.js";
+import type { AgentSettings, ConsulSide } from "../consul/side.js";
+import type { Logger } from "../daemon/logger.js";
+import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { describeError } from "../errors.js";
+import {
+  type DomainSettings,
+  isLeftOut,
+  nodeDomain,
+  ownServices,
+  parseServiceDomain,
+  serviceOf,
+} from "../names/domains.js";
+import { hostPartOf, type NodeName, parseNodeName } from "../names/node-name.js";
+import { type Family, LOOPBACK } from "../net/endpoint.js";
+import { familyOf, hostPort } from "../net/ip.js";
+import type { AskRelay, RelayClient } from "../relay/client.js";
+import {
+  type CallerRefused,
+  type DialFailure,
+  isUnanswered,
+  type RelayPeer,
+  type RelayStatus,
+  type RelayTarget,
+} from "../relay/wire/protocol.js";
+import { type Found, type Resolution, unavailable } from "../resolve/core/resolution.js";
+import type { NodeResolver, ResolveOptions } from "../resolve/node-resolver.js";
+import type { ServedNode } from "./core/inbound.js";
+
+interface NativeSideSettings extends AgentSettings, DomainSettings {
+  readonly connectListen: IpPort | undefined;
+  /** Milliseconds; 0: never. */
+  readonly connectRecheck: number;
+}
+
+export interface NativeSideDeps {
+  readonly settings: NativeSideSettings;
+  /** Where callers are taken unless `--connect-listen` says else; undefined: at any free port. */
+  readonly defaultPort: number | undefined;
+  readonly registry: Registry;
+  readonly nodes: Pick<NodeResolver, "resolve" | "fullName" | "refused">;
+  readonly consul: ConsulSide;
+  readonly log: Logger;
+}
+
+/** A stock client asks for no family: it dials the address at which it asked. */
+function familyAsked({ family }: NodeName, { dialled }: ResolveOptions): Family {
+  return family ?? familyOf(dialled ?? "") ?? 4;
+}
+
+/**
+ * The daemon's part of a native end of Consul Connect. The relay process holds the certificates and the links; the daemon tells it
+ * how to reach the agent and which nodes are here, and sends VMs to its relays.
+ */
+export class NativeSide {
+  readonly #deps: NativeSideDeps;
+  readonly #service: string;
+  readonly #stopFollowing: () => void;
+  #relays: RelayClient | undefined;
+  #port: number | undefined;
+  #announce: (port: number) => void = () => {};
+  /** The port for callers; it does not change while this daemon lives. */
+  readonly port: Promise<number>;
+
+  constructor(deps: NativeSideDeps) {
+    this.#deps = deps;
+    // config/conflicts lets one alone through.
+    [this.#service = ""] = ownServices(deps.settings);
+    this.port = new Promise((resolve) => {
+      this.#announce = resolve;
+    });
+    this.#stopFollowing = deps.registry.subscribe(({ type, node }) => {
+      if (type !== "registered") {
+        void this.#relays?.ask({ type: "drop", node: this.#fullName(node) });
+        return;
+      }
+      const served = this.#served(node);
+      if (served) void this.#relays?.ask({ type: "serve", ...served });
+    });
+  }
+
+  /** The client of the relay process, which calls `greet` at each connection. */
+  use(relays: RelayClient): void {
+    this.#relays = relays;
+    void this.#deps.consul.connect().then(
+      (client) => client.onNewToken(() => void this.greet(relays.ask)),
+      (error: unknown) => this.#deps.log.error({ err: error }, "the Consul side cannot be started"),
+    );
+  }
+
+  /** Tells a relay process all that it has to know. @returns why it cannot be a native end */
+  readonly greet = async (ask: AskRelay): Promise<string | undefined> => {
+    const { settings, defaultPort, registry } = this.#deps;
+    const { address = "::", port = defaultPort ?? 0 } = settings.connectListen ?? {};
+    try {
+      const agent = await this.#agent();
+      const listen = { address, port: this.#port ?? port };
+      const reply = await ask({
+        type: "native",
+        service: this.#service,
+        agent,
+        listen,
+        recheck: settings.connectRecheck,
+      });
+      if (reply?.type === "refused") return `it cannot be a native end of Connect: ${reply.reason}`;
+      if (reply?.type !== "native") return "it does not answer";
+      this.#port = reply.port;
+      this.#announce(reply.port);
+    } catch (error) {
+      return describeError(error);
+    }
+    for (const node of registry.nodes()) {
+      const served = this.#served(node);
+      if (served) await ask({ type: "serve", ...served });
+    }
+    return undefined;
+  };
+
+  /** As the resolver, with a relay here in place of each node elsewhere: VMs dial that. */
+  readonly nodes: Pick<NodeResolver, "resolve" | "fullName"> = {
+    fullName: (name) => this.#deps.nodes.fullName(name),
+    resolve: (name, options) => {
+      const raw = this.#deps.nodes.resolve(name, { ...options, mayProbe: false });
+      return raw instanceof Promise
+        ? raw.then((found) => this.#relayed(name, found, options))
+        : this.#relayed(name, raw, options);
+    },
+  };
+
+  /** The service that has to be at the other end of a link to a node; undefined: its host is no service of Consul's. */
+  peerOf(host: string): RelayPeer | undefined {
+    const asked = parseServiceDomain(host, this.#deps.settings.consulDomain);
+    return asked && { service: asked.service, datacenter: asked.datacenter };
+  }
+
+  /** A caller was not let in. */
+  readonly refused = ({ code, reason, node, service, caller, from, leftOut }: CallerRefused): void => {
+    const more = leftOut > 0 && { leftOut };
+    // Who looks for a helper asks at each machine.
+    this.#deps.log[code === "TLS" || code === "NO_NODE" ? "info" : "warn"](
+      { node, service, caller, ...(from !== "" && { from }), code, reason, ...more },
+      code === "CUT" ? "a link of Connect is cut" : "a caller of Connect is not let in",
+    );
+  };
+
+  /** Undefined: no relay process answers. */
+  async status(): Promise<RelayStatus | undefined> {
+    return this.#relays?.status();
+  }
+
+  /** Why there is no relay process that is a native end, when that is known. */
+  get trouble(): string | undefined {
+    return this.#relays?.trouble();
+  }
+
+  /** An endpoint did not take the connection of a relay. */
+  readonly dialFailed = (node: string, endpoint: IpPort, failure: DialFailure): void => {
+    const { log, nodes } = this.#deps;
+    const { code, reason } = failure;
+    log.info({ node, address: hostPort(endpoint), reason: code, error: reason }, "relay cannot reach the node");
+    if (isUnanswered(failure)) nodes.refused(parseNodeName(node), endpoint);
+  };
+
+  close(): void {
+    this.#stopFollowing();
+  }
+
+  #relayed(name: NodeName, found: Resolution, options: ResolveOptions): Resolution | Promise<Resolution> {
+    // Another EPMD, or a command, wants to know where the node is.
+    if (found.outcome !== "found" || options.forStranger) return found;
+    if (found.source === "catalogue") return this.#throughRelay(name, found, options);
+    return this.#toOtherFamily(name, found, options);
+  }
+
+  /** A node here listens on the loopback address of its own family alone. */
+  #toOtherFamily(name: NodeName, found: Found, options: ResolveOptions): Resolution | Promise<Resolution> {
+    const node = found.source === "registry" ? this.#deps.registry.get(name.aliveName) : undefined;
+    const family = familyAsked(name, options);
+    if (!node || node.address !== undefined || node.family === family || !options.sameHost) return found;
+    const endpoints = [{ address: LOOPBACK[node.family], port: node.port }];
+    return this.#relay(this.#deps.nodes.fullName(name), family, found, { endpoints });
+  }
+
+  async #throughRelay(name: NodeName, found: Found, options: ResolveOptions): Promise<Resolution> {
+    const full = this.#deps.nodes.fullName(name);
+    const peer = this.peerOf(hostPartOf(full));
+    if (!peer)
+      return unavailable(
+        "CONNECT_NO_RELAY",
+        `${full} is no node of a service of Consul, whose certificate it would show`,
+      );
+    if (!options.sameHost) return unavailable("CONNECT_NO_RELAY", "a relay serves processes of this machine alone");
+    return this.#relay(full, familyAsked(name, options), found, { endpoints: found.endpoints, peer });
+  }
+
+  async #relay(
+    node: string,
+    family: Family,
+    found: Found,
+    target: Pick<RelayTarget, "endpoints" | "peer">,
+  ): Promise<Resolution> {
+    const address = LOOPBACK[family];
+    const relayed = await this.#relays?.ensure({ node, address, ...target });
+    if (relayed?.outcome !== "relayed")
+      return unavailable("CONNECT_NO_RELAY", relayed?.reason ?? "there is no relay process yet");
+    const endpoint = { address, family, port: relayed.port, priority: 0, weight: 0, target: node };
+    return { ...found, endpoints: [endpoint] };
+  }
+
+  /** Undefined for a node that is not published. Helpers are not either, and may be asked for by --helpers ask. */
+  #served(node: RegisteredNode): ServedNode | undefined {
+    const { settings } = this.#deps;
+    const { aliveName, port, address, family } = node;
+    if (serviceOf(aliveName, settings) === undefined || port === 0 || address !== undefined) return undefined;
+    if (isLeftOut(aliveName, settings)) return undefined;
+    return { node: this.#fullName(node), place: { address: LOOPBACK[family], port } };
+  }
+
+  /** As it is looked up, whatever its own host part is (--node-host). */
+  #fullName({ aliveName }: RegisteredNode): string {
+    const { settings } = this.#deps;
+    return `${aliveName}@${nodeDomain(aliveName, settings) ?? `${this.#service}.service.${settings.consulDomain}`}`;
+  }
+
+  /** The relay process speaks to the same agent, with the token that is in use. */
+  async #agent() {
+    const { settings, consul } = this.#deps;
+    const client = await consul.connect();
+    const token = settings.consulTokenFile === undefined ? await client.token() : undefined;
+    return {
+      url: settings.consul,
+      ...(token !== undefined && token !== "" && { token }),
+      ...files({
+        tokenFile: settings.consulTokenFile,
+        ca: settings.consulCa,
+        cert: settings.consulCert,
+        key: settings.consulKey,
+      }),
+      sslVerify: settings.consulSslVerify,
+      ...(settings.consulTlsServerName !== undefined && { tlsServerName: settings.consulTlsServerName }),
+    };
+  }
+}
+
+/** A relay process has another working directory. */
+function files<K extends string>(paths: Readonly<Record<K, string | undefined>>): Partial<Record<K, string>> {
+  const given = Object.entries<string | undefined>(paths).flatMap(([key, path]) =>
+    path === undefined ? [] : [[key, resolve(path)]],
+  );
+  return Object.fromEntries(given);
+}

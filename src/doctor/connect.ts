@@ -1,0 +1,68 @@
+import { ConsulError } from "../errors.js";
+import { ownServices } from "../names/domains.js";
+import { listed } from "../text.js";
+import { messageOf } from "./consul.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import type { Check } from "./examination.js";
+
+export const NOT_NATIVE = skip("this is no native end of Consul Connect (--connect-native)");
+
+/** Milliseconds. The agent renews a certificate of 72 h long before this. */
+const SOON = 60 * 60_000;
+
+export const connectCertificate: Check = {
+  id: "connect-certificate",
+  title: "Connect: the agent gives a certificate for the service of the nodes here, and its CA",
+  run: async (examination) => {
+    const { config, connect, now } = examination;
+    if (!config.connectNative) return NOT_NATIVE;
+    const services = ownServices(config);
+    if (services.length === 0) return skip("no --domain is a service of Consul, and no --service is given");
+    const findings = services.map(async (service): Promise<Finding> => {
+      try {
+        const client = await connect();
+        const [{ value: leaf }] = await Promise.all([client.leaf(service, 0, 0), client.roots(0, 0)]);
+        const left = Date.parse(leaf.validBefore) - now();
+        const evidence = `the certificate of ${service} is that of ${leaf.uri}, valid until ${leaf.validBefore}`;
+        if (left > SOON) return ok(evidence);
+        const advice = "see the log of the Consul servers: they should have renewed it; compare the clocks (clock)";
+        return warn("CONNECT_EXPIRES", evidence, advice, service);
+      } catch (error) {
+        return noCertificate(service, error);
+      }
+    });
+    return together(await Promise.all(findings), "");
+  },
+};
+
+function noCertificate(service: string, error: unknown): Finding {
+  const evidence = `there is no certificate for ${service}: ${messageOf(error)}`;
+  const isRight = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
+  const advice = isRight
+    ? `give the token the right: service "${service}" { policy = "write" }`
+    : "see that Connect is on at the Consul servers (connect { enabled = true }), and that consul-agent is well here";
+  return fail("CONNECT_NO_CERTIFICATE", evidence, advice, service);
+}
+
+export const connectRelay: Check = {
+  id: "connect-relay",
+  title: "Connect: the relay process of the srv-epmd here takes callers, and has a certificate",
+  run: async ({ config, daemon }) => {
+    if (!config.connectNative) return NOT_NATIVE;
+    const status = await daemon();
+    if (!status) return skip("no srv-epmd here tells it");
+    const condition = status.readiness.checks.find(({ name }) => name === "connect");
+    if (!condition) return skip("the srv-epmd here has no --connect-native: see serve-options");
+    const native = status.relays?.native;
+    if (!condition.ok) {
+      return fail("CONNECT_NO_RELAY", condition.reason ?? "it is not ready", [
+        "see the log of serve and of srv-epmd relay: the lines have the reason since when",
+        "in Nomad and systemd run srv-epmd relay as a task or unit of its own, with the same --relay-socket",
+      ]);
+    }
+    const links = native?.links.length ?? 0;
+    const refused = Object.entries(native?.refused ?? {}).map(([code, count]) => `${count} ${code}`);
+    const turned = refused.length === 0 ? "" : `; callers that were not let in: ${listed(refused)}`;
+    return ok(`it takes callers at port ${native?.port} for ${listed(native?.nodes ?? [])}: ${links} links${turned}`);
+  },
+};

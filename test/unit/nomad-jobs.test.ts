@@ -50,7 +50,8 @@ function scopeFor(file: JobFile): Scope {
 
 test("there is a job for each way to run, and the README names each", () => {
   expect(NAMES.sort()).toEqual([
-    ...["connect.nomad.hcl", "gateway.nomad.hcl", "host.nomad.hcl", "sidecar.nomad.hcl", "without-consul.nomad.hcl"],
+    ...["connect.nomad.hcl", "gateway.nomad.hcl", "host.nomad.hcl"],
+    ...["native.nomad.hcl", "sidecar.nomad.hcl", "without-consul.nomad.hcl"],
   ]);
   const readme = readFileSync(`${JOBS}README.md`, "utf8");
   for (const name of [...NAMES, "consul-policy.hcl"]) expect(readme).toContain(`](${name})`);
@@ -221,6 +222,7 @@ describe("names of nodes", () => {
   test.each([
     ["sidecar.nomad.hcl", "consul"],
     ["gateway.nomad.hcl", "consul"],
+    ["native.nomad.hcl", "consul"],
     ["without-consul.nomad.hcl", "nomad"],
   ])("of %s are the allocation's own, also while a canary runs", async (name, catalogue) => {
     const file = await readJob(name);

@@ -1,12 +1,13 @@
 import { stopChildren } from "../support/child.js";
 import { benchColdResolution } from "./cold.js";
+import { benchConnect } from "./connect.js";
 import { benchFootprint } from "./footprint.js";
 import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
 import { benchRelay } from "./relay.js";
 
 /** `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio. */
-const BENCHES = [benchFootprint, benchColdResolution, benchLookups, benchModule, benchRelay];
+const BENCHES = [benchFootprint, benchColdResolution, benchLookups, benchModule, benchRelay, benchConnect];
 
 for (const [index, bench] of BENCHES.entries()) {
   process.stderr.write(`[${index + 1}/${BENCHES.length}] ${bench.name} ...\n`);

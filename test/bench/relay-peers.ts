@@ -21,7 +21,10 @@ require("node:net").createServer({ noDelay: true }, (socket) => {
 }).listen(Number(process.argv[1]), "127.0.0.1", () => console.log("listening"));
 `;
 
-/** One line of commands, one line of result: "send host port MiB" in MiB/s, "rtt host port count" in microseconds. */
+/**
+ * One line of commands, one line of result: "send host port MiB" in MiB/s, "rtt host port count" in microseconds, "burst host port
+ * count" in milliseconds until each of count connections has had its echo.
+ */
 const CLIENT = `
 const { connect } = require("node:net");
 const chunk = Buffer.alloc(256 * 1024);
@@ -59,9 +62,28 @@ const rtt = (host, port, count) => new Promise((resolve, reject) => {
     resolve(sorted[sorted.length >> 1] * 1000);
   });
 });
+const burst = (host, port, count) => new Promise((resolve, reject) => {
+  const started = performance.now();
+  const sockets = [];
+  let waiting = count;
+  for (let n = 0; n < count; n++) {
+    const socket = connect({ host, port, noDelay: true });
+    sockets.push(socket);
+    let got = 0;
+    socket.write(chunk.subarray(0, 64));
+    socket.on("error", reject);
+    socket.on("data", (bytes) => {
+      got += bytes.length;
+      if (got < 64 || --waiting > 0) return;
+      const took = performance.now() - started;
+      for (const one of sockets) one.destroy();
+      resolve(took);
+    });
+  }
+});
 require("node:readline").createInterface(process.stdin).on("line", async (line) => {
   const [what, host, port, count] = line.split(" ");
-  const done = (what === "send" ? send : rtt)(host, Number(port), Number(count));
+  const done = { send, rtt, burst }[what](host, Number(port), Number(count));
   console.log(await done.catch((error) => error.message));
 });
 `;
@@ -71,6 +93,8 @@ export interface BenchPeers {
   readonly send: (host: string, port: number, mib: number) => Promise<number>;
   /** Median round trip of 64 bytes with the echo through `host:port`, microseconds. */
   readonly roundTrip: (host: string, port: number, count: number) => Promise<number>;
+  /** Milliseconds until each of so many connections that begin at once has had its echo. */
+  readonly burst: (host: string, port: number, count: number) => Promise<number>;
   readonly stop: () => Promise<void>;
 }
 
@@ -92,6 +116,7 @@ export async function startBenchPeers(sink: number, echo: number): Promise<Bench
   return {
     send: (host, port, mib) => ask(`send ${host} ${port} ${mib}`),
     roundTrip: (host, port, count) => ask(`rtt ${host} ${port} ${count}`),
+    burst: (host, port, count) => ask(`burst ${host} ${port} ${count}`),
     stop: async () => {
       await Promise.all([...servers, client].map((child) => child.kill()));
     },

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { IpPort } from "../../src/config/network-values.js";
 import { createLogger } from "../../src/daemon/logger.js";
 import { startRelayClient } from "../../src/relay/client.js";
+import type { RelayPeer } from "../../src/relay/wire/protocol.js";
 import { startChild } from "../support/child.js";
 import { cleanEnvironment } from "../support/environment.js";
 import { freePorts } from "../support/free-port.js";
@@ -17,12 +18,12 @@ const ROUNDS = 9;
 const MIB = 1024;
 const ROUND_TRIPS = 3000;
 const MANY = 1000;
-const ADDRESS = "127.64.0.1";
+export const ADDRESS = "127.64.0.1";
 /** Long enough for what was loaded or given up to have settled, milliseconds. */
 const SETTLE = 2000;
 
 /** The relay process, and a function that makes a relay there. */
-async function startRelayProcess() {
+export async function startRelayProcess() {
   const socket = join(await temporaryFolder("bench"), "run", "relay.sock");
   const child = startChild(process.execPath, [BIN, "relay", "--relay-socket", socket, "--log-format", "json"], {
     env: cleanEnvironment(),
@@ -38,12 +39,12 @@ async function startRelayProcess() {
     log: createLogger({ level: "silent", format: "json", write: () => {} }),
   });
   await client.ready;
-  const relay = async (node: string, endpoint: IpPort) => {
-    const relayed = await client.ensure({ node: `${node}@bench.test`, address: ADDRESS, endpoints: [endpoint] });
+  const relay = async (node: string, endpoint: IpPort, peer?: RelayPeer) => {
+    const relayed = await client.ensure({ node: `${node}@bench.test`, address: ADDRESS, endpoints: [endpoint], peer });
     if (relayed.outcome === "failed") throw new Error(relayed.reason);
     return relayed.port;
   };
-  return { pid: child.pid, relay, stop: () => Promise.all([client.close(), child.stop()]) };
+  return { pid: child.pid, client, relay, stop: () => Promise.all([client.close(), child.stop()]) };
 }
 
 /** A link through each port, idle after an exchange of 64 bytes. */

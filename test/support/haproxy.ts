@@ -11,7 +11,16 @@ export interface HaproxyOptions {
   /** IPv4 address and port: `127.0.0.1:9000`. */
   readonly listen: string;
   readonly target: string;
+  /** It takes mutual TLS, and no other; PEM files, the certificate with its key behind it. */
+  readonly takesTls?: TlsFiles;
+  /** It makes mutual TLS with the target. */
+  readonly makesTls?: TlsFiles;
   readonly netns?: Place;
+}
+
+interface TlsFiles {
+  readonly pair: string;
+  readonly ca: string;
 }
 
 export interface Haproxy {
@@ -35,12 +44,13 @@ export function findHaproxy(): Program | undefined {
 }
 
 /** HAProxy in TCP mode with one thread: a relay as good as they come. It accepts when this returns. */
-export async function startHaproxy({ listen, target, netns }: HaproxyOptions): Promise<Haproxy> {
+export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
+  const { listen, netns } = options;
   const program = findHaproxy();
   if (program === undefined) throw new Error("HAProxy is not there: bash test/install-peers.sh");
   const folder = await temporaryFolder("haproxy");
   const file = join(folder, "haproxy.cfg");
-  await writeFile(file, config(listen, target));
+  await writeFile(file, config(options));
   const env = cleanEnvironment(program.env);
   const child = startChild(program.path, ["-db", "-f", file], { env, ...(netns && { netns }) });
   const leave = async (exit: Promise<Exit>) => {
@@ -59,7 +69,9 @@ export async function startHaproxy({ listen, target, netns }: HaproxyOptions): P
   return { child, stop: () => leave(child.stop("SIGTERM")) };
 }
 
-function config(listen: string, target: string): string {
+function config({ listen, target, takesTls, makesTls }: HaproxyOptions): string {
+  const bind = takesTls ? ` ssl crt ${takesTls.pair} ca-file ${takesTls.ca} verify required` : "";
+  const server = makesTls ? ` ssl crt ${makesTls.pair} ca-file ${makesTls.ca} verify required` : "";
   return `global
   nbthread 1
 defaults
@@ -68,8 +80,8 @@ defaults
   timeout client 1h
   timeout server 1h
 listen relay
-  bind ${listen}
-  server node ${target}
+  bind ${listen}${bind}
+  server node ${target}${server}
 `;
 }
 

@@ -210,6 +210,11 @@ function nativeService(settings: CheckedSettings): string | undefined {
   if (!publishesToConsul(settings) || services.length === 0) {
     return "--connect-native needs nodes that are published in Consul: give --domain, a service of Consul, without --dns-listen and --register none";
   }
+  const { service } = settings;
+  const looked = ownServices({ ...settings, service: undefined });
+  if (service !== undefined && looked.some((one) => one !== service)) {
+    return `--connect-native: nodes are published as ${service} (--service), and peers look for them in ${looked.join(" and ")} (--domain): give one service`;
+  }
   if (services.length === 1) return undefined;
   return `--connect-native shows the certificate of one service, and ${services.join(" and ")} are given: run a srv-epmd for each`;
 }

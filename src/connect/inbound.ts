@@ -113,11 +113,15 @@ export class Inbound {
 
   #listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.#server.off("error", reject).on("error", this.#options.onError);
+      const failed = (error: Error) => {
+        this.#server.off("listening", listening);
+        reject(error);
+      };
+      const listening = () => {
+        this.#server.off("error", failed).on("error", this.#options.onError);
         resolve((this.#server.address() as { port: number }).port);
-      });
+      };
+      this.#server.once("error", failed).once("listening", listening).listen({ host, port, backlog: BACKLOG });
     });
   }
 
@@ -166,8 +170,13 @@ export class Inbound {
       const { code, reason } = pending.fault ?? { code: "TLS", reason: "it ends the connection during the handshake" };
       this.#refuse({ code, reason, from: caller });
     });
-    const [oldest] = this.#pending.values();
-    if (this.#pending.size > mostPending) oldest?.socket.destroy();
+    if (this.#pending.size > mostPending) this.#leastWanted()?.socket.destroy();
+  }
+
+  /** The oldest that says nothing, else the oldest whose handshake is not complete, else the oldest. */
+  #leastWanted(): Pending | undefined {
+    const all = Array.from(this.#pending.values());
+    return all.find(({ socket }) => socket.bytesRead === 0) ?? all.find(({ isSecure }) => !isSecure) ?? all[0];
   }
 
   /** The caller is let in, or gone. */

@@ -24,7 +24,7 @@ import {
   type RelayStatus,
   type RelayTarget,
 } from "../relay/wire/protocol.js";
-import { type Found, type Resolution, unavailable } from "../resolve/core/resolution.js";
+import { type Found, notFound, type Resolution, unavailable } from "../resolve/core/resolution.js";
 import type { NodeResolver, ResolveOptions } from "../resolve/node-resolver.js";
 import type { ServedNode } from "./core/inbound.js";
 
@@ -112,7 +112,8 @@ export class NativeSide {
     }
     for (const node of registry.nodes()) {
       const served = this.#served(node);
-      if (served) await ask({ type: "serve", ...served });
+      // It may have ended, or registered anew, while the relay process took the others.
+      if (served && registry.get(node.aliveName) === node) await ask({ type: "serve", ...served });
     }
     return undefined;
   };
@@ -121,7 +122,8 @@ export class NativeSide {
   readonly nodes: Pick<NodeResolver, "resolve" | "fullName"> = {
     fullName: (name) => this.#deps.nodes.fullName(name),
     resolve: (name, options) => {
-      const raw = this.#deps.nodes.resolve(name, { ...options, mayProbe: false });
+      // A relay is on the loopback address of either family, whatever that of the node is.
+      const raw = this.#deps.nodes.resolve({ ...name, family: undefined }, { ...options, mayProbe: false });
       return raw instanceof Promise
         ? raw.then((found) => this.#relayed(name, found, options))
         : this.#relayed(name, raw, options);
@@ -167,8 +169,9 @@ export class NativeSide {
   }
 
   #relayed(name: NodeName, found: Resolution, options: ResolveOptions): Resolution | Promise<Resolution> {
+    if (found.outcome !== "found") return found;
     // Another EPMD, or a command, wants to know where the node is.
-    if (found.outcome !== "found" || options.forStranger) return found;
+    if (options.forStranger) return ofFamily(name, found);
     if (found.source === "catalogue") return this.#throughRelay(name, found, options);
     return this.#toOtherFamily(name, found, options);
   }
@@ -177,7 +180,9 @@ export class NativeSide {
   #toOtherFamily(name: NodeName, found: Found, options: ResolveOptions): Resolution | Promise<Resolution> {
     const node = found.source === "registry" ? this.#deps.registry.get(name.aliveName) : undefined;
     const family = familyAsked(name, options);
-    if (!node || node.address !== undefined || node.family === family || !options.sameHost) return found;
+    if (!node || node.address !== undefined || node.family === family || !options.sameHost) {
+      return ofFamily(name, found);
+    }
     const endpoints = [{ address: LOOPBACK[node.family], port: node.port }];
     return this.#relay(this.#deps.nodes.fullName(name), family, found, { endpoints });
   }
@@ -241,6 +246,14 @@ export class NativeSide {
       ...(settings.consulTlsServerName !== undefined && { tlsServerName: settings.consulTlsServerName }),
     };
   }
+}
+
+/** The endpoints that a client can use that has asked for one family. */
+function ofFamily({ aliveName, family }: NodeName, found: Found): Resolution {
+  if (family === undefined) return found;
+  const endpoints = found.endpoints.filter((endpoint) => endpoint.family === family);
+  if (endpoints.length > 0) return { ...found, endpoints };
+  return notFound("NODE_NO_ADDRESS", `${aliveName} has no IPv${family} address`);
 }
 
 /** A relay process has another working directory. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { ConsulClient } from "../consul/client.js";
-import { describeError } from "../errors.js";
-import type { Leaf, Roots, Told } from "./core/credentials.js";
+import { ConsulError, describeError } from "../errors.js";
+import { type Leaf, leafPolicy, type Roots, type Told } from "./core/credentials.js";
 import { parseServiceUri, type ServiceUri } from "./core/service-uri.js";
 
 /** What a native end of Consul Connect needs for one service: its certificate, and those that it trusts. */
@@ -60,12 +60,14 @@ class Followed<T> {
     const { signal } = this.#stopping;
     let index = 0;
     let pause = FIRST_PAUSE;
+    let failures = 0;
     while (!signal.aborted) {
       try {
         const { value, index: next } = await ask(index, WAIT, signal);
         // An index that goes backwards is that of servers that have lost their state.
         index = next >= index ? next : 0;
         pause = FIRST_PAUSE;
+        failures = 0;
         this.trouble = undefined;
         this.hasFailed = false;
         this.#value = value;
@@ -74,9 +76,12 @@ class Followed<T> {
       } catch (error) {
         if (signal.aborted) return;
         index = 0;
-        this.hasFailed = true;
-        this.trouble = describeError(error);
-        this.#onChange();
+        // One failure is that of a query which ended with its client, when the token changed.
+        if (++failures > 1 || this.#value === undefined) {
+          this.hasFailed = true;
+          this.trouble = describeError(error);
+          this.#onChange();
+        }
         // Many relay processes lose the agent of their machine at the same moment.
         await sleep(pause / 2 + (Math.random() * pause) / 2, undefined, { signal }).catch(() => {});
         pause = Math.min(2 * pause, LONGEST_PAUSE);
@@ -100,7 +105,12 @@ export class ServiceCredentials {
   constructor(service: string, agent: Agent, onChange: () => void) {
     this.#onChange = onChange;
     const changed = () => this.#changed();
-    this.#leaf = new Followed((index, wait, signal) => agent.leaf(service, index, wait, signal), changed);
+    const leaf = (index: number, wait: number, signal: AbortSignal) =>
+      agent.leaf(service, index, wait, signal).catch((error: unknown) => {
+        const isForbidden = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
+        throw isForbidden ? new Error(`${describeError(error)}: the token needs ${leafPolicy(service)}`) : error;
+      });
+    this.#leaf = new Followed(leaf, changed);
     this.#roots = new Followed((index, wait, signal) => agent.roots(index, wait, signal), changed);
   }
 

@@ -186,7 +186,7 @@ export function parseLeaf(value: unknown): Leaf {
   const leaf = record(value);
   const [certificate, key, uri] = [text(leaf?.CertPEM), text(leaf?.PrivateKeyPEM), text(leaf?.ServiceURI)];
   if (certificate === "" || key === "" || uri === "") throw unreadable("no certificate with a key");
-  return { certificate, key, uri, validBefore: text(leaf?.ValidBefore) };
+  return { certificate, key, uri, validAfter: text(leaf?.ValidAfter), validBefore: text(leaf?.ValidBefore) };
 }
 
 /** GET /v1/agent/connect/ca/roots. @throws ConsulError for what has no root */

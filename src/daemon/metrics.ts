@@ -44,7 +44,7 @@ export const METRICS = {
     "catalogue",
     "state",
   ),
-  srv_epmd_relay_listeners: gauge("relays of the gateway that listen"),
+  srv_epmd_relay_listeners: gauge("relays that listen"),
   srv_epmd_relay_links: gauge("links through relays that are open"),
   srv_epmd_relay_links_total: counter("links through relays since the relay process started"),
   srv_epmd_relay_bytes_total: counter("bytes through relays since the relay process started", "direction"),

@@ -1,3 +1,4 @@
+import { leafPolicy } from "../connect/core/credentials.js";
 import { ConsulError } from "../errors.js";
 import { ownServices } from "../names/domains.js";
 import { listed } from "../text.js";
@@ -7,8 +8,8 @@ import type { Check } from "./examination.js";
 
 export const NOT_NATIVE = skip("this is no native end of Consul Connect (--connect-native)");
 
-/** Milliseconds. The agent renews a certificate of 72 h long before this. */
-const SOON = 60 * 60_000;
+/** The agent renews a certificate long before this share of its time is left. */
+const SOON = 0.05;
 
 export const connectCertificate: Check = {
   id: "connect-certificate",
@@ -24,7 +25,8 @@ export const connectCertificate: Check = {
         const [{ value: leaf }] = await Promise.all([client.leaf(service, 0, 0), client.roots(0, 0)]);
         const left = Date.parse(leaf.validBefore) - now();
         const evidence = `the certificate of ${service} is that of ${leaf.uri}, valid until ${leaf.validBefore}`;
-        if (left > SOON) return ok(evidence);
+        const life = Date.parse(leaf.validBefore) - Date.parse(leaf.validAfter);
+        if (left > life * SOON) return ok(evidence);
         const advice = "see the log of the Consul servers: they should have renewed it; compare the clocks (clock)";
         return warn("CONNECT_EXPIRES", evidence, advice, service);
       } catch (error) {
@@ -39,7 +41,7 @@ function noCertificate(service: string, error: unknown): Finding {
   const evidence = `there is no certificate for ${service}: ${messageOf(error)}`;
   const isRight = error instanceof ConsulError && error.code === "CONSUL_FORBIDDEN";
   const advice = isRight
-    ? `give the token the right: service "${service}" { policy = "write" }`
+    ? `give the token the right: ${leafPolicy(service)}`
     : "see that Connect is on at the Consul servers (connect { enabled = true }), and that consul-agent is well here";
   return fail("CONNECT_NO_CERTIFICATE", evidence, advice, service);
 }

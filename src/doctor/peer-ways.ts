@@ -31,7 +31,7 @@ export const peerFamily: Check = {
       return ok("the node has IPv4 and IPv6 endpoints: every VM can dial it");
     const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
     const evidence = `the node has IPv${only} endpoints only (${places})`;
-    if (config.gateway) return ok(`${evidence}: the gateway's relays reach it for every VM`);
+    if (config.gateway || config.connectNative) return ok(`${evidence}: relays here reach it for every VM`);
     if (resolution.source === "registry") return ok(`${evidence}, and lives here`);
     if (resolution.source === "upstream") return ok(`${evidence} of the sidecar proxy, which every VM can dial`);
     const nodes = await examination.nodes();

@@ -117,6 +117,12 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     if (pairs.size > MAX_PAIRS && oldest !== undefined) pairs.delete(oldest);
   };
 
+  /** @throws where the daemon has gone meanwhile: it would stay in charge */
+  const nativeEndFor = async (daemon: ControlConnection): Promise<NativeEnd> => {
+    const end = await nativeEnd();
+    if (!connections.has(daemon)) throw new Error("the daemon has gone");
+    return end;
+  };
   /** @param daemon who asks */
   const handle = async (request: RelayRequest, daemon: ControlConnection): Promise<RelayReply> => {
     const { id } = request;
@@ -137,9 +143,9 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
         return { type: "status", id, status: { ...status, ...(ends && { native: ends }) } };
       }
       case "native":
-        return { type: "native", id, port: await (await nativeEnd()).configure(request, daemon) };
+        return { type: "native", id, port: await (await nativeEndFor(daemon)).configure(request, daemon) };
       case "serve":
-        (await nativeEnd()).serve(request, daemon);
+        (await nativeEndFor(daemon)).serve(request, daemon);
         return { type: "kept", id };
       case "drop":
         (await loading)?.drop(request.node, daemon);

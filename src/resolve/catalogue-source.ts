@@ -90,8 +90,10 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     if (named)
       return notFound("CATALOGUE_NO_ADDRESS", `${title} lists ${what} at ${named.address}, which is no address`);
     const bounds = new Bounds(context.trace);
+    const open = held.filter((instance) => !refused.has(instance));
     const usable = endpointsIn(
-      held.filter((instance) => !refused.has(instance)),
+      // All nodes of a machine have one native end, which may be back by now, and no other source knows better.
+      onlyNative && open.length === 0 ? held : open,
       question,
       context,
       bounds,

@@ -173,9 +173,9 @@ export function composeResolution(deps: ResolutionDeps): Resolving {
   };
 }
 
-/** Undefined where look-ups do not use it. */
 const isHelper = (aliveName: string) => isHelperName(aliveName);
 
+/** Undefined where look-ups do not use it. */
 function consulCatalogue(
   { settings, machine, servers, consul }: ResolutionDeps,
   now: () => number,

@@ -9,6 +9,7 @@ import { Inbound } from "../../src/connect/inbound.js";
 import { secure } from "../../src/connect/outbound.js";
 import { type Credentials, ServiceCredentials } from "../../src/connect/trust.js";
 import { ConsulClient } from "../../src/consul/client.js";
+import { ConsulError } from "../../src/errors.js";
 import { type Certificates, createCertificates, type KeyPair } from "../support/certificates.js";
 import { startChild } from "../support/child.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
@@ -82,7 +83,13 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
     mostPending,
     service = "svc",
     node = NODE,
+    vmPort = echo.port,
+    agent = client,
+    admit = () => true,
   }: {
+    readonly vmPort?: number;
+    readonly agent?: Pick<ConsulClient, "authorize">;
+    readonly admit?: () => boolean;
     readonly recheck?: number;
     readonly mostPending?: number;
     readonly service?: string;
@@ -91,13 +98,14 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
     const refusals: Refusal[] = [];
     let links = 0;
     const inbound = new Inbound({
-      agent: client,
+      agent,
       own: () => ({ service, credentials: credentials.get(service) as ServiceCredentials }),
       ...(mostPending !== undefined && { mostPending }),
       linger: 10_000,
       admit: () => {
-        links += 1;
-        return true;
+        const isAdmitted = admit();
+        links += isAdmitted ? 1 : 0;
+        return isAdmitted;
       },
       onLinkEnd: () => {
         links -= 1;
@@ -111,7 +119,7 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
     opened.push(inbound);
     inbound.recheckEvery(recheck);
     inbound.renew();
-    inbound.serve({ node, place: { address: "127.0.0.1", port: echo.port } });
+    inbound.serve({ node, place: { address: "127.0.0.1", port: vmPort } });
     const port = await inbound.listen({ address: "127.0.0.1", port: 0 });
     return { inbound, refusals, port, links: () => links };
   }
@@ -160,6 +168,45 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
     const { port } = await listening({ service: "late", node });
     expect(credentials.get("late")?.now).toBeUndefined();
     expect(await answer(await dial(port, "web", node, "late"))).toBe("hello");
+  });
+
+  test.each([
+    [
+      "the agent does not answer",
+      "AGENT",
+      /does not say whether it may come in: away/,
+      { agent: { authorize: () => Promise.reject(new Error("away")) } },
+    ],
+    ["there is no room", "FULL", /as many files open as it may/, { admit: () => false }],
+    ["its VM does not listen", "VM", /127\.0\.0\.1:1 does not take the connection/, { vmPort: 1 }],
+  ] as const)("let nobody in where %s, and leave nothing behind", async (_, code, reason, how) => {
+    const { port, refusals, links, inbound } = await listening(how);
+    expect(await answer(await dial(port))).toBeUndefined();
+    await waitFor(() => refusals.length > 0, { what: "the refusal" });
+    expect(refusals).toEqual([expect.objectContaining({ code, node: NODE, reason: expect.stringMatching(reason) })]);
+    expect([links(), inbound.links]).toEqual([0, []]);
+  });
+
+  test("say nothing of one question for a certificate that fails, as when the token changes, and of lasting ones why", async () => {
+    let failures = 1;
+    const flaky = {
+      leaf: async (...asked: Parameters<ConsulClient["leaf"]>) => {
+        if (asked[1] > 0 && failures-- > 0) throw new Error("the client is closed");
+        return client.leaf(...asked);
+      },
+      roots: (...asked: Parameters<ConsulClient["roots"]>) => client.roots(...asked),
+    };
+    const said: (string | undefined)[] = [];
+    const own: ServiceCredentials = new ServiceCredentials("flaky", flaky, () => said.push(own.trouble));
+    await waitFor(() => own.now && failures < 0, { what: "a certificate, and the next question" });
+    await waitFor(() => said.length > 2, { what: "the answer after the failure" });
+    own.stop();
+    expect(said.slice(said.indexOf(undefined))).toEqual(said.slice(said.indexOf(undefined)).map(() => undefined));
+    const forbidden = () => Promise.reject(new ConsulError("CONSUL_FORBIDDEN", "Permission denied"));
+    const refused = new ServiceCredentials("web", { leaf: forbidden, roots: forbidden }, () => {});
+    expect(await refused.first()).toBeUndefined();
+    expect(refused.trouble).toBe('Permission denied: the token needs service "web" { policy = "write" }');
+    refused.stop();
   });
 
   test("keep those that are in, however many others come and are not let in", async () => {

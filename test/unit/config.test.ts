@@ -325,6 +325,10 @@ describe("what is right alone can be wrong together", () => {
     [{ flags: { connectNative: "true", domain: ["svc"], register: "none" } }, "--connect-native needs nodes that are"],
     [{ flags: { connectNative: "true", domain: ["svc.service.nomad"] } }, "--connect-native needs nodes that are"],
     [{ flags: { connectNative: "true", domain: ["a*=one", "two"] } }, "--connect-native shows the certificate of one"],
+    [
+      { flags: { connectNative: "true", domain: ["other"], service: "svc" } },
+      "--connect-native: nodes are published as svc (--service), and peers look for them in other (--domain)",
+    ],
     [{ flags: { connectNative: "true", domain: ["svc"], allow: ["10.0.0.0/8"] } }, "--connect-native reaches nodes of"],
     [
       { flags: { connectNative: "true", domain: ["svc"], catalogue: "none" } },

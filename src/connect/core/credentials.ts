@@ -4,8 +4,14 @@ export interface Leaf {
   readonly key: string;
   /** `spiffe://…` */
   readonly uri: string;
-  /** ISO 8601 */
+  /** ISO 8601, as the next. */
+  readonly validAfter: string;
   readonly validBefore: string;
+}
+
+/** What a token's policy needs for the certificate of a service. */
+export function leafPolicy(service: string): string {
+  return `service "${service}" { policy = "write" }`;
 }
 
 /** The certificates of the CA. While it is rotated there are several, and all are trusted. */

@@ -1,8 +1,9 @@
+import type { IpPort } from "../../config/network-values.js";
 import { isBridged, isForTasks, type NomadEnvironment, type NomadPort, portOfLabel } from "../../config/nomad.js";
 import type { RegisteredNode } from "../../epmd/core/registry.js";
 import { type DomainSettings, nodeHost, serviceOf } from "../../names/domains.js";
 import type { Family } from "../../net/endpoint.js";
-import { canonicalIp, familyOf } from "../../net/ip.js";
+import { canonicalIp, familyOf, isWildcard } from "../../net/ip.js";
 import { fillTemplate, listed } from "../../text.js";
 
 /** The address at which peers on other machines dial a node that is alive here. */
@@ -26,6 +27,8 @@ export interface AdvertiseSettings extends Omit<DomainSettings, "publish"> {
   readonly portLabel: string | undefined;
   /** Where the relay process takes mutual TLS for all nodes here; undefined: peers dial the VMs themselves. */
   readonly connectPort?: number | undefined;
+  /** `--connect-listen`: one address, which is published unless another is given, or a wildcard. */
+  readonly connectListen?: IpPort | undefined;
   readonly nomad: Pick<NomadEnvironment, "ports">;
 }
 
@@ -59,7 +62,9 @@ export function reach(dialled: DialledNode, settings: AdvertiseSettings): Reach 
   const port = settings.advertisePort ?? (mapped?.taskPort === node.port ? mapped.hostPort : node.port);
   const given = settings.advertiseAddress.map((address) => fillAddress(address, node.aliveName, settings));
   const hostIp = mapped?.hostIp === undefined ? undefined : (canonicalIp(mapped.hostIp) ?? mapped.hostIp);
-  const candidates = given.length > 0 ? given : hostIp === undefined ? [] : [hostIp];
+  const { address: listening = "::" } = (connectPort !== undefined && settings.connectListen) || {};
+  const own = isWildcard(listening) ? [] : [listening];
+  const candidates = given.length > 0 ? given : hostIp === undefined ? own : [hostIp];
   const addresses = onePerFamily(candidates, node.family);
   if (candidates.length > 0 && addresses.length === 0) {
     const source = given.length > 0 ? "--advertise-address" : `NOMAD_HOST_IP_${mapped?.label}`;

@@ -168,7 +168,7 @@ export class Inbound {
       // Who connects and says nothing, as the TCP check of Consul's agent, is no caller.
       if (pending.isSecure || socket.bytesRead === 0) return;
       const { code, reason } = pending.fault ?? { code: "TLS", reason: "it ends the connection during the handshake" };
-      this.#refuse({ code, reason, from: caller });
+      this.#options.onRefused({ code, reason, from: caller });
     });
     if (this.#pending.size > mostPending) this.#leastWanted()?.socket.destroy();
   }
@@ -246,7 +246,7 @@ export class Inbound {
     if (!certificate) return refuse("TLS", "it shows no certificate");
     // A text, such as CERT_HAS_EXPIRED, whatever Node's types say.
     if (!socket.authorized) return refuse("TLS", `its certificate is not accepted: ${socket.authorizationError}`);
-    const uris = urisOf(certificate?.subjectAltName);
+    const uris = urisOf(certificate.subjectAltName);
     const [caller = ""] = uris;
     const peer = uris.length === 1 ? parseServiceUri(caller) : undefined;
     if (!own || peer?.trustDomain !== own.own.trustDomain) {
@@ -341,12 +341,8 @@ export class Inbound {
     const own = this.#options.own().credentials.now?.uri;
     for (const { node, joined } of links) {
       joined.cut();
-      this.#refuse({ code: "CUT", reason: answer.reason, node, service: own, caller, from: "" });
+      this.#options.onRefused({ code: "CUT", reason: answer.reason, node, service: own, caller, from: "" });
     }
-  }
-
-  #refuse(refusal: Refusal): void {
-    this.#options.onRefused(refusal);
   }
 }
 

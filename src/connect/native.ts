@@ -12,18 +12,11 @@ import {
   parseServiceDomain,
   serviceOf,
 } from "../names/domains.js";
-import { hostPartOf, type NodeName, parseNodeName } from "../names/node-name.js";
+import { hostPartOf, type NodeName } from "../names/node-name.js";
 import { type Family, LOOPBACK } from "../net/endpoint.js";
-import { familyOf, hostPort } from "../net/ip.js";
+import { familyOf } from "../net/ip.js";
 import type { AskRelay, RelayClient } from "../relay/client.js";
-import {
-  type CallerRefused,
-  type DialFailure,
-  isUnanswered,
-  type RelayPeer,
-  type RelayStatus,
-  type RelayTarget,
-} from "../relay/wire/protocol.js";
+import type { CallerRefused, RelayPeer, RelayStatus, RelayTarget } from "../relay/wire/protocol.js";
 import { type Found, notFound, type Resolution, unavailable } from "../resolve/core/resolution.js";
 import type { NodeResolver, ResolveOptions } from "../resolve/node-resolver.js";
 import type { ServedNode } from "./core/inbound.js";
@@ -39,7 +32,7 @@ export interface NativeSideDeps {
   /** Where callers are taken unless `--connect-listen` says else; undefined: at any free port. */
   readonly defaultPort: number | undefined;
   readonly registry: Registry;
-  readonly nodes: Pick<NodeResolver, "resolve" | "fullName" | "refused">;
+  readonly nodes: Pick<NodeResolver, "resolve" | "fullName">;
   readonly consul: ConsulSide;
   readonly log: Logger;
 }
@@ -155,14 +148,6 @@ export class NativeSide {
   get trouble(): string | undefined {
     return this.#relays?.trouble();
   }
-
-  /** An endpoint did not take the connection of a relay. */
-  readonly dialFailed = (node: string, endpoint: IpPort, failure: DialFailure): void => {
-    const { log, nodes } = this.#deps;
-    const { code, reason } = failure;
-    log.info({ node, address: hostPort(endpoint), reason: code, error: reason }, "relay cannot reach the node");
-    if (isUnanswered(failure)) nodes.refused(parseNodeName(node), endpoint);
-  };
 
   close(): void {
     this.#stopFollowing();

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { nextIndex } from "../catalogue/core/instances.js";
+import { Follower, type FollowTimings } from "../catalogue/follower.js";
 import type { ConsulClient } from "../consul/client.js";
 import { ConsulError, describeError } from "../errors.js";
 import { type Leaf, leafPolicy, type Roots, type Told } from "./core/credentials.js";
@@ -24,28 +25,45 @@ export const NO_TICKET = 1 << 14;
 
 type Agent = Pick<ConsulClient, "leaf" | "roots">;
 
-/** For how long the agent may hold a query, milliseconds. */
-const WAIT = 300_000;
-/** Between two attempts while the agent does not answer, milliseconds. */
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 15_000;
-/** The least time between two answers: the agent may answer at once again and again. */
-const LEAST_PAUSE = 100;
+/** Milliseconds. A certificate changes every few hours. */
+const TIMINGS: FollowTimings = { wait: 300_000, firstRetry: 500, maxRetry: 15_000, pace: 100 };
 /** Milliseconds: the agent makes a first certificate within a second. */
 const PATIENCE = 3_000;
 
 /** Follows something that the agent tells by blocking queries, until it is stopped. */
 class Followed<T> {
-  readonly #stopping = new AbortController();
-  readonly #onChange: () => void;
+  readonly #follower: Follower<T, number>;
   #value: T | undefined;
+  #failures = 0;
   /** Why the agent does not tell it; undefined while it does. */
   trouble: string | undefined = "the Consul agent has not answered yet";
   hasFailed = false;
 
   constructor(ask: (index: number, wait: number, signal: AbortSignal) => Promise<Told<T>>, onChange: () => void) {
-    this.#onChange = onChange;
-    void this.#run(ask);
+    this.#follower = new Follower<T, number>({
+      query: async (before = 0, wait, signal) => {
+        const { value, index } = await ask(before, wait, signal);
+        return { value, position: nextIndex(before, index) };
+      },
+      answered: (value) => {
+        this.#failures = 0;
+        this.trouble = undefined;
+        this.hasFailed = false;
+        this.#value = value;
+        onChange();
+      },
+      failed: (error) => {
+        this.#failures += 1;
+        // One failure is that of a query which ended with its client, when the token changed.
+        if (this.#failures === 1 && this.#value !== undefined) return;
+        this.hasFailed = true;
+        this.trouble = describeError(error);
+        onChange();
+      },
+      timings: TIMINGS,
+      now: () => performance.now(),
+      random: Math.random,
+    });
   }
 
   get value(): T | undefined {
@@ -53,40 +71,7 @@ class Followed<T> {
   }
 
   stop(): void {
-    this.#stopping.abort();
-  }
-
-  async #run(ask: (index: number, wait: number, signal: AbortSignal) => Promise<Told<T>>): Promise<void> {
-    const { signal } = this.#stopping;
-    let index = 0;
-    let pause = FIRST_PAUSE;
-    let failures = 0;
-    while (!signal.aborted) {
-      try {
-        const { value, index: next } = await ask(index, WAIT, signal);
-        // An index that goes backwards is that of servers that have lost their state.
-        index = next >= index ? next : 0;
-        pause = FIRST_PAUSE;
-        failures = 0;
-        this.trouble = undefined;
-        this.hasFailed = false;
-        this.#value = value;
-        this.#onChange();
-        await sleep(LEAST_PAUSE, undefined, { signal }).catch(() => {});
-      } catch (error) {
-        if (signal.aborted) return;
-        index = 0;
-        // One failure is that of a query which ended with its client, when the token changed.
-        if (++failures > 1 || this.#value === undefined) {
-          this.hasFailed = true;
-          this.trouble = describeError(error);
-          this.#onChange();
-        }
-        // Many relay processes lose the agent of their machine at the same moment.
-        await sleep(pause / 2 + (Math.random() * pause) / 2, undefined, { signal }).catch(() => {});
-        pause = Math.min(2 * pause, LONGEST_PAUSE);
-      }
-    }
+    void this.#follower.close();
   }
 }
 

@@ -26,6 +26,7 @@ import type { RelayClient } from "../relay/client.js";
 import { composeResolution, type Resolving } from "../resolve/compose.js";
 import type { KnownDomains } from "../resolve/known-domains.js";
 import { registrySource } from "../resolve/local-sources.js";
+import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { LookUp } from "./core/observations.js";
 import type { Logger } from "./logger.js";
 import { observeDaemon } from "./metrics.js";
@@ -179,7 +180,10 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
       gateway = await startGateway({ ...shared, zones: zone });
       open();
     }
-    if (native && !gateway) relays = await startNativeRelays(native, config, { port: listener.port, relay, log });
+    if (native && !gateway) {
+      const { nodes } = running;
+      relays = await startNativeRelays(native, config, { nodes, port: listener.port, relay, log });
+    }
     if (usesNomad(config)) entries = new NomadEntries({ registry, settings: config, nomad, log });
     admin = await startAdmin({
       ...{ config, machine, registry, consul, nomad, entries, publishes, gateway, native, observed, listener, log },
@@ -244,10 +248,21 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
 async function startNativeRelays(
   native: NativeSide,
   config: Config,
-  { port, relay, log }: { readonly port: number; readonly relay: RelayStart | undefined; readonly log: Logger },
+  {
+    nodes,
+    port,
+    relay,
+    log,
+  }: {
+    readonly nodes: NodeResolver;
+    readonly port: number;
+    readonly relay: RelayStart | undefined;
+    readonly log: Logger;
+  },
 ): Promise<RelayClient> {
-  const [{ startRelayClient }, { relaySocketPath }] = await Promise.all([
+  const [{ startRelayClient }, { onDialFailed }, { relaySocketPath }] = await Promise.all([
     import("../relay/client.js"),
+    import("../relay/dial-failed.js"),
     import("../relay/control-socket.js"),
   ]);
   const relays = startRelayClient({
@@ -258,7 +273,7 @@ async function startNativeRelays(
     ownPairs: () => [],
     onConnected: native.greet,
     onCallerRefused: native.refused,
-    onDialFailed: native.dialFailed,
+    onDialFailed: onDialFailed(log, nodes),
     log,
   });
   native.use(relays);

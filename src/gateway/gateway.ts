@@ -7,7 +7,6 @@ import type { Registry } from "../epmd/core/registry.js";
 import type { Listener } from "../epmd/listener.js";
 import type { GatewayWay } from "../epmd/look-up.js";
 import type { Domains } from "../names/domains.js";
-import { parseNodeName } from "../names/node-name.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
@@ -15,7 +14,8 @@ import { type Machine, openFileLimit } from "../os/machine.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/control-socket.js";
-import { isUnanswered, type RelayStatus } from "../relay/wire/protocol.js";
+import { onDialFailed } from "../relay/dial-failed.js";
+import type { RelayStatus } from "../relay/wire/protocol.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import {
   GatewayAddresses,
@@ -80,11 +80,7 @@ export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
     start: deps.relay,
     onPairs: (pairs) => hosts.know(pairs, "relay"),
     ownPairs: () => hosts.pairs,
-    onDialFailed: (node, endpoint, failure) => {
-      const { code, reason } = failure;
-      log.info({ node, address: hostPort(endpoint), reason: code, error: reason }, "relay cannot reach the node");
-      if (isUnanswered(failure)) nodes.refused(parseNodeName(node), endpoint);
-    },
+    onDialFailed: onDialFailed(log, nodes),
     ...(deps.native && { onConnected: deps.native.greet, onCallerRefused: deps.native.refused }),
     log,
   });

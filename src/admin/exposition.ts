@@ -2,6 +2,7 @@ import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import { FOLLOW_STATES, type FollowedStatus } from "../catalogue/core/backend.js";
 import { REFUSALS } from "../connect/core/inbound.js";
 import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
+import type { NativeStatus } from "../relay/wire/protocol.js";
 import { version } from "../version.js";
 import type { LocalNode } from "./core/status.js";
 import type { DaemonStatus } from "./status.js";
@@ -135,11 +136,14 @@ export async function readNow(status: DaemonStatus, connections: number): Promis
       srv_epmd_connect_refused_total: REFUSALS.map((reason) => {
         return { labels: { reason }, value: relays.native?.refused[reason] ?? 0 };
       }),
-      srv_epmd_connect_certificate_expiry_seconds: relays.native.certificates.map(({ service, validBefore }) => {
-        return { labels: { service }, value: Date.parse(validBefore) / 1000 };
-      }),
+      srv_epmd_connect_certificate_expiry_seconds: certificateExpiry(relays.native),
     }),
   };
+}
+
+function certificateExpiry({ certificate }: NativeStatus): readonly Series[] {
+  if (!certificate) return [];
+  return [{ labels: { service: certificate.service }, value: Date.parse(certificate.validBefore) / 1000 }];
 }
 
 const CATALOGUES = ["consul", "nomad"] as const;

@@ -151,17 +151,16 @@ function resolverWords(resolver: Status["resolver"]): Content {
   return html`Consul's agent ${code(agent)}`;
 }
 
-/** The native end of Consul Connect: its certificates, and who has come in. */
+/** The native end of Consul Connect: its certificate, and who has come in. */
 function connectSection({ relays }: Status, now: number): Content {
   const native = relays?.native;
   if (!native) return undefined;
-  const { port, certificates, links, refused } = native;
+  const { port, certificate, links, refused } = native;
   const turned = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
   const beside = html`callers come in at port ${port}${turned.length === 0 ? "" : html`; not let in: ${turned.join(", ")}`}`;
-  const valid = certificates.map(
-    ({ service, uri, validBefore }) =>
-      html`<p>Certificate of ${code(service)}: ${code(uri)}, for ${age(now, Date.parse(validBefore))} more.</p>`,
-  );
+  const valid =
+    certificate &&
+    html`<p>Certificate of ${code(certificate.service)}: ${code(certificate.uri)}, for ${age(now, Date.parse(certificate.validBefore))} more.</p>`;
   if (links.length === 0)
     return section(
       "connect",

@@ -15,13 +15,14 @@ import {
 import { hostPartOf, type NodeName } from "../names/node-name.js";
 import { type Family, LOOPBACK } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
+import { type SelectionSettings, whyLeftOut } from "../publish/core/publication.js";
 import type { AskRelay, RelayClient } from "../relay/client.js";
 import type { CallerRefused, RelayPeer, RelayStatus, RelayTarget } from "../relay/wire/protocol.js";
 import { type Found, notFound, type Resolution, unavailable } from "../resolve/core/resolution.js";
 import type { NodeResolver, ResolveOptions } from "../resolve/node-resolver.js";
 import type { ServedNode } from "./core/inbound.js";
 
-interface NativeSideSettings extends AgentSettings, DomainSettings {
+interface NativeSideSettings extends AgentSettings, DomainSettings, SelectionSettings {
   readonly connectListen: IpPort | undefined;
   /** Milliseconds; 0: never. */
   readonly connectRecheck: number;
@@ -52,17 +53,12 @@ export class NativeSide {
   readonly #stopFollowing: () => void;
   #relays: RelayClient | undefined;
   #port: number | undefined;
-  #announce: (port: number) => void = () => {};
-  /** The port for callers; it does not change while this daemon lives. */
-  readonly port: Promise<number>;
+  #onPort: (port: number) => void = () => {};
 
   constructor(deps: NativeSideDeps) {
     this.#deps = deps;
     // config/conflicts lets one alone through.
     [this.#service = ""] = ownServices(deps.settings);
-    this.port = new Promise((resolve) => {
-      this.#announce = resolve;
-    });
     this.#stopFollowing = deps.registry.subscribe(({ type, node }) => {
       if (type !== "registered") {
         void this.#relays?.ask({ type: "drop", node: this.#fullName(node) });
@@ -71,6 +67,15 @@ export class NativeSide {
       const served = this.#served(node);
       if (served) void this.#relays?.ask({ type: "serve", ...served });
     });
+  }
+
+  /**
+   * Calls the listener with the port for callers, as soon as there is one. It is called again when there is another: a relay process
+   * that is started anew may find the former port taken.
+   */
+  onPort(listener: (port: number) => void): void {
+    this.#onPort = listener;
+    if (this.#port !== undefined) listener(this.#port);
   }
 
   /** The client of the relay process, which calls `greet` at each connection. */
@@ -88,18 +93,17 @@ export class NativeSide {
     const { address = "::", port = defaultPort ?? 0 } = settings.connectListen ?? {};
     try {
       const agent = await this.#agent();
-      const listen = { address, port: this.#port ?? port };
       const reply = await ask({
         type: "native",
         service: this.#service,
         agent,
-        listen,
+        listen: { address, port },
+        formerPort: this.#port,
         recheck: settings.connectRecheck,
       });
       if (reply?.type === "refused") return `it cannot be a native end of Connect: ${reply.reason}`;
       if (reply?.type !== "native") return "it does not answer";
-      this.#port = reply.port;
-      this.#announce(reply.port);
+      this.#listensAt(reply.port);
     } catch (error) {
       return describeError(error);
     }
@@ -153,6 +157,12 @@ export class NativeSide {
     this.#stopFollowing();
   }
 
+  #listensAt(port: number): void {
+    if (port === this.#port) return;
+    this.#port = port;
+    this.#onPort(port);
+  }
+
   #relayed(name: NodeName, found: Resolution, options: ResolveOptions): Resolution | Promise<Resolution> {
     if (found.outcome !== "found") return found;
     // Another EPMD, or a command, wants to know where the node is.
@@ -204,7 +214,9 @@ export class NativeSide {
     const { aliveName, port, address, family } = node;
     if (serviceOf(aliveName, settings) === undefined || port === 0 || address !== undefined) return undefined;
     if (isLeftOut(aliveName, settings)) return undefined;
-    return { node: this.#fullName(node), place: { address: LOOPBACK[family], port } };
+    const isAlive = (name: string) => this.#deps.registry.get(name) !== undefined;
+    const isHelper = whyLeftOut(aliveName, isAlive, settings) !== undefined;
+    return { node: this.#fullName(node), place: { address: LOOPBACK[family], port }, isHelper };
   }
 
   /** As it is looked up, whatever its own host part is (--node-host). */

@@ -65,9 +65,13 @@ export class ConsulSide {
     this.#follow = follow;
   }
 
-  /** Publishes the nodes alive here from now on. Returns at once: nodes can register while the registrar is being loaded. */
+  /**
+   * Publishes the nodes alive here from now on; a further call does so with other settings. Returns at once: nodes can register while the
+   * registrar is being loaded.
+   */
   publish(registry: Registry, settings: RegistrarSettings, place: Pick<DaemonIdentity, "hostName" | "port">): void {
-    this.#registrar ??= this.#startAtLast(() => this.#startRegistrar(registry, settings, place));
+    if (this.#registrar) void this.#registrar.then((registrar) => registrar?.use(settings));
+    else this.#registrar = this.#startAtLast(() => this.#startRegistrar(registry, settings, place));
   }
 
   /** Undefined while nothing is published. Never rejects. */

@@ -207,7 +207,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   const publish = (settings: Config & Pick<AdvertiseSettings, "connectPort">) => {
     if (publishes) consul.publish(registry, settings, { hostName: machine.hostName, port: bound.port });
   };
-  if (native) void native.port.then((connectPort) => publish({ ...config, connectPort }));
+  if (native) native.onPort((connectPort) => publish({ ...config, connectPort }));
   else publish(config);
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;

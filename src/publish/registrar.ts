@@ -5,7 +5,13 @@ import { describeError } from "../errors.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Claim, Claims, type Holder } from "./core/claims.js";
-import { type DaemonIdentity, instanceOf, type PublicationSettings, publicationOf } from "./core/publication.js";
+import {
+  type DaemonIdentity,
+  instanceOf,
+  type Publication,
+  type PublicationSettings,
+  publicationOf,
+} from "./core/publication.js";
 import { nameKey, type Target } from "./core/reconcile.js";
 import { serviceId } from "./core/service-entry.js";
 import { Handover } from "./handover.js";
@@ -82,12 +88,14 @@ export class Registrar {
   readonly #looks: NodeJS.Timeout;
   /** Ends the pauses of all names. An agent that fails every other call recovers many times a second. */
   readonly #retryAll: Throttle;
+  #settings: RegistrarSettings;
   /** When the nodes alive here were first seen. */
   readonly #since = new WeakMap<RegisteredNode, number>();
   #stopping: Promise<void> | undefined;
 
   constructor(deps: RegistrarDeps) {
     this.#deps = deps;
+    this.#settings = deps.settings;
     this.#claims = new Claims(deps.mostPublished);
     this.#timings = { ...TIMINGS, ...deps.timings };
     this.#now = deps.now ?? (() => performance.now());
@@ -136,6 +144,15 @@ export class Registrar {
   /** Whether the agent answers, and since when it does not. */
   get agent(): Pick<AgentState, "trouble" | "troubleSaid" | "answeredAt"> {
     return this.#agent;
+  }
+
+  /** Publishes the nodes with other settings that say where they are reached. An entry changes in one call: no node is out of DNS meanwhile. */
+  use(settings: RegistrarSettings): void {
+    this.#settings = settings;
+    for (const { node } of this.#claims.all()) {
+      const holder = this.#claims.update({ node, publication: this.#publicationOf(node) });
+      if (holder) this.#aimUp(holder);
+    }
   }
 
   /** Entries stay at the agent, as far as is known. */
@@ -202,9 +219,9 @@ export class Registrar {
   }
 
   #appeared(node: RegisteredNode): void {
-    const { settings, identity, log, registry } = this.#deps;
+    const { log } = this.#deps;
     const { aliveName, port } = node;
-    const publication = publicationOf(node, settings, identity, (name) => registry.get(name) !== undefined);
+    const publication = this.#publicationOf(node);
     const claim = { node, publication };
     this.#since.set(node, this.#now());
     const holder = this.#claims.add(claim);
@@ -216,6 +233,11 @@ export class Registrar {
     else if (publication.outcome === "publish" && publication.warning !== undefined) {
       log.warn({ node: aliveName, port }, publication.warning);
     }
+  }
+
+  #publicationOf(node: RegisteredNode): Publication {
+    const { identity, registry } = this.#deps;
+    return publicationOf(node, this.#settings, identity, (name) => registry.get(name) !== undefined);
   }
 
   #left(node: RegisteredNode): void {

@@ -118,7 +118,7 @@ export class NativeEnd {
     return {
       port: this.#listening.port,
       trouble: this.#agentTrouble ?? (trouble === undefined ? undefined : `${this.#settings.service}: ${trouble}`),
-      certificates: now ? [{ service: this.#settings.service, uri: now.uri, validBefore: now.validBefore }] : [],
+      certificate: now && { service: this.#settings.service, uri: now.uri, validBefore: now.validBefore },
       nodes: Array.from(this.#nodes.keys()),
       links: this.#inbound.links,
       refused: { ...this.#refused },
@@ -162,8 +162,19 @@ export class NativeEnd {
     this.#settings = settings;
     this.#daemon = by;
     this.#inbound.recheckEvery(recheck);
-    this.#listening ??= { address: listen.address, port: await this.#inbound.listen(listen) };
+    this.#listening ??= { address: listen.address, port: await this.#listen(settings) };
     return this.#listening.port;
+  }
+
+  async #listen({ listen, formerPort }: NativeSettings): Promise<number> {
+    if (listen.port === 0 && formerPort !== undefined) {
+      try {
+        return await this.#inbound.listen({ ...listen, port: formerPort });
+      } catch (error) {
+        this.#options.onNotice(`callers get another port: ${describeError(error)}`);
+      }
+    }
+    return this.#inbound.listen(listen);
   }
 
   /** The client before it ends when its calls have had their time; its blocking queries go on with this one. */

@@ -100,7 +100,7 @@ async function startEnds(
     for (const [name, port] of Object.entries(nodes)) {
       await client.ask({ type: "serve", node: `${name}@bench.test`, place: at(port) });
     }
-    const hasCertificate = async () => ((await client.status())?.native?.certificates.length ?? 0) > 0;
+    const hasCertificate = async () => (await client.status())?.native?.certificate !== undefined;
     await waitFor(hasCertificate, { what: "a certificate of Connect" });
     return reply.port;
   };

@@ -41,6 +41,16 @@ test("another service is taken when the daemon of the first has gone", async () 
   await expect.poll(() => end.status?.trouble).toMatch(/^web: /);
 });
 
+test("the port of an earlier relay process is taken again, or another one where a program has it now", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const formerPort = (server.address() as { port: number }).port;
+  const [end, later, daemon] = [startEnd(), startEnd(), {}];
+  expect(await end.configure({ ...SETTINGS, formerPort }, daemon)).not.toBe(formerPort);
+  await new Promise((resolve) => server.close(resolve));
+  expect(await later.configure({ ...SETTINGS, formerPort }, daemon)).toBe(formerPort);
+});
+
 test("a port that is taken is said, and is tried again by the next settings", async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

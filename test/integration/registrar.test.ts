@@ -63,6 +63,19 @@ describe("a node", () => {
     expect(bench.fake.requests.some(({ path }) => path.includes("deregister"))).toBe(false);
   });
 
+  test("that is reached at another port from now on has its entry changed in place", async () => {
+    const daemon = start({ flags: { advertisePort: "30001" } });
+    daemon.up("node_a");
+    await isPublished(daemon);
+    daemon.registrar.use({ ...daemon.settings, advertisePort: 30002 });
+    await waitFor(() => bench.fake.services.get(ID)?.Port === 30002, { what: "the other port" });
+    await isPublished(daemon);
+    expect(bench.fake.requests.filter(({ path }) => /deregister|fail/.test(path))).toEqual([]);
+    daemon.up("node_b", 20002);
+    await isPassing("srv-epmd:box1:node_b");
+    expect(bench.fake.services.get("srv-epmd:box1:node_b")?.Port).toBe(30002);
+  });
+
   test("that lives 10 ms leaves nothing behind, although its end comes before its registration is through", async () => {
     const daemon = start();
     bench.fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 50 } : undefined));

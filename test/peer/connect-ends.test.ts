@@ -352,6 +352,13 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
       const { port, inbound, refusals } = await listening();
       const nameless = () => tls(port, { secureContext: of("web").context, servername: "" });
       expect(await answer(nameless())).toBe("hello");
+      // Not published: nobody who gives no name means it.
+      inbound.serve({
+        node: "rabbitmqcli-1@svc.service.consul",
+        place: { address: "127.0.0.1", port: 1 },
+        isHelper: true,
+      });
+      expect(await answer(nameless())).toBe("hello");
       inbound.serve({ node: "node_b@svc.service.consul", place: { address: "127.0.0.1", port: 1 } });
       expect(await answer(nameless())).toBeUndefined();
       await waitFor(() => refusals.length > 0, { what: "the refusal" });

@@ -170,14 +170,35 @@ requirePeer(
       expect(await lostLinks(a)).toEqual(["[]"]);
     }, 60_000);
 
+    /** It runs until the end of this file: further tests need it. */
+    const startRelay = (index: number) => {
+      const flags = ["relay", "--relay-socket", String(cluster.relaySocket(index)), "--log-format", "json"];
+      return startChild(process.execPath, [BIN, ...flags], { env: cleanEnvironment(), netns: cluster.host(index) });
+    };
+
     test("end with the relay process, and come back with the next", async () => {
       const { a } = await two();
       await cluster.relay(0).kill();
       await waitFor(async () => (await a.nodes()).length === 0, { what: "the end of the link" });
-      const flags = ["relay", "--relay-socket", String(cluster.relaySocket(0)), "--log-format", "json"];
-      const next = startChild(process.execPath, [BIN, ...flags], { env: cleanEnvironment(), netns: cluster.host(0) });
+      startRelay(0);
       await pongs(a, "node_b");
-      await next.stop();
+    });
+
+    test("come back at another port where a program has taken that of the relay process before", async () => {
+      const { a } = await two();
+      const portOfB = async () => {
+        const { body } = await cluster.consul.request("GET", "/v1/health/service/svc?passing&tag=node_b");
+        return (body as { Service: { Port: number } }[])[0]?.Service.Port;
+      };
+      const port = await portOfB();
+      await cluster.relay(1).kill();
+      const program = `require("net").createServer((socket) => socket.end()).listen(${port}, "::", () => console.log("up"))`;
+      const other = startChild(process.execPath, ["-e", program], { netns: cluster.host(1) });
+      await other.waitForOutput(/up/);
+      startRelay(1);
+      await waitFor(async () => ![undefined, port].includes(await portOfB()), { what: "another port in Consul" });
+      await pongs(a, "node_b");
+      await other.stop();
     });
   });
 });

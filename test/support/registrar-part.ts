@@ -3,7 +3,7 @@ import type { Environment } from "../../src/config/nomad.js";
 import type { OptionKey } from "../../src/config/options.js";
 import { type ClientOptions, ConsulClient } from "../../src/consul/client.js";
 import { type RegisteredNode, type Registration, Registry } from "../../src/epmd/core/registry.js";
-import { Registrar } from "../../src/publish/registrar.js";
+import { Registrar, type RegistrarSettings } from "../../src/publish/registrar.js";
 import type { Timings } from "../../src/publish/timing.js";
 import { type FakeConsul, startFakeConsul } from "./fake-consul.js";
 import { collectLog, type LogLines } from "./log-lines.js";
@@ -43,6 +43,7 @@ export interface PartOptions {
 export interface Part extends Pick<LogLines, "lines" | "messages"> {
   readonly registry: Registry;
   readonly registrar: Registrar;
+  readonly settings: RegistrarSettings;
   readonly client: ConsulClient;
   readonly up: (name: string, port?: number, over?: Partial<Registration>) => RegisteredNode;
   readonly down: (node: RegisteredNode) => void;
@@ -113,10 +114,11 @@ function startPart(
   const config = serveConfig({ domain: ["svc"], ...flags }, env);
   const { log, lines, messages } = collectLog();
   const client = new ConsulClient({ url: fake.url, timeoutMs: 300, log, ...over });
+  // Shorter than a user may choose: many tests wait for its end.
+  const settings = { ...config, ttl: flags.ttl === undefined ? 300 : config.ttl };
   const registrar = new Registrar({
     registry,
-    // Shorter than a user may choose: many tests wait for its end.
-    settings: { ...config, ttl: flags.ttl === undefined ? 300 : config.ttl },
+    settings,
     client,
     identity: { hostName: "box1", port: 4369, owner },
     log,
@@ -127,6 +129,7 @@ function startPart(
   return {
     registry,
     registrar,
+    settings,
     client,
     messages,
     lines,

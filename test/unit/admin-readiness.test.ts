@@ -34,7 +34,7 @@ test("one that publishes needs an agent that answers, and every node in Consul",
 test("a native end of Consul Connect needs the relay process, and its certificates", () => {
   const totals = { openLinks: 0, links: 0, bytesToNode: 0, bytesFromNode: 0, dialsFailed: 0, linksRefused: 0 };
   const process = { pid: 1, since: 0, daemons: 1, relays: [], totals };
-  const native = { port: 20_000, certificates: [], nodes: [], links: [], refused: {} };
+  const native = { port: 20_000, nodes: [], links: [], refused: {} };
   const faultOf = (input: ReadinessInput["native"]) => faults({ native: input }).connect;
   expect(faults({ native: { process: { ...process, native }, trouble: undefined } })).toEqual({});
   expect(faultOf({ process: undefined, trouble: "start srv-epmd relay" })).toBe(

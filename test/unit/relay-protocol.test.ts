@@ -37,15 +37,19 @@ describe("a daemon's lines", () => {
     ],
     ['{"type":"status","id":3}', { type: "status", id: 3 }],
     [
-      '{"type":"native","id":4,"service":"svc","agent":{"url":"http://127.0.0.1:8500","token":"t","later":1},"listen":{"address":"::","port":0},"recheck":0}',
+      '{"type":"native","id":4,"service":"svc","agent":{"url":"http://127.0.0.1:8500","token":"t","later":1},"listen":{"address":"::","port":0},"formerPort":20001,"recheck":0}',
       {
         ...{ type: "native", id: 4, service: "svc", agent: { url: "http://127.0.0.1:8500", token: "t" } },
-        ...{ listen: { address: "::", port: 0 }, recheck: 0 },
+        ...{ listen: { address: "::", port: 0 }, formerPort: 20001, recheck: 0 },
       },
     ],
     [
       '{"type":"serve","id":5,"node":"b@svc.test","place":{"address":"127.0.0.1","port":9100}}',
       { type: "serve", id: 5, node: "b@svc.test", place: { address: "127.0.0.1", port: 9100 } },
+    ],
+    [
+      '{"type":"serve","id":5,"node":"rabbitmqcli-1@svc.test","place":{"address":"::1","port":9100},"isHelper":true}',
+      { type: "serve", id: 5, node: "rabbitmqcli-1@svc.test", place: { address: "::1", port: 9100 }, isHelper: true },
     ],
     ['{"type":"drop","id":6,"node":"b@svc.test"}', { type: "drop", id: 6, node: "b@svc.test" }],
     ['{"type":"paint","id":3,"colour":"red"}', { type: "unknown", id: 3, name: "paint" }],

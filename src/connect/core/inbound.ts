@@ -6,6 +6,8 @@ export interface ServedNode {
   readonly node: string;
   /** Where its VM listens. */
   readonly place: IpPort;
+  /** It is a short-lived helper that is not published: callers have to name it. */
+  readonly isHelper?: boolean | undefined;
 }
 
 /** A caller that was let in. */

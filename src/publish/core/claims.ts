@@ -54,6 +54,17 @@ export class Claims {
     return this.#holders.has(key) ? undefined : this.#choose(key);
   }
 
+  /** The node is published otherwise from now on. @returns its holder, with other entries; undefined: it does not hold its name */
+  update(claim: Claim): Holder | undefined {
+    const key = nameKey(claim.node.aliveName);
+    const updated = (this.#claims.get(key) ?? []).map((other) => (other.node === claim.node ? claim : other));
+    this.#claims.set(key, updated);
+    if (this.#holders.get(key)?.node !== claim.node || claim.publication.outcome !== "publish") return undefined;
+    const holder = { node: claim.node, entries: claim.publication.entries };
+    this.#holders.set(key, holder);
+    return holder;
+  }
+
   /** @returns whether the node held its name; `holder` then gives its successor */
   remove(node: RegisteredNode): boolean {
     const key = nameKey(node.aliveName);

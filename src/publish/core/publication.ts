@@ -104,8 +104,7 @@ export function publicationOf(
   isAlive: (aliveName: string) => boolean,
 ): Publication {
   const { aliveName } = node;
-  const isHelper = isHelperName(aliveName, isAlive);
-  const skipped = skipReason(aliveName, isHelper, settings);
+  const skipped = whyLeftOut(aliveName, isAlive, settings);
   if (skipped !== undefined) return { outcome: "skip", reason: skipped };
   const service = serviceOf(aliveName, settings);
   const domain = nodeDomain(aliveName, settings);
@@ -152,20 +151,28 @@ export function publicationOf(
       tcpCheck: settings.tcpCheck ? hostPort(address ?? LOOPBACK[node.family], port) : undefined,
     };
   });
-  return { outcome: "publish", entries, warning: isHelper ? undefined : portWarning(node, settings) };
+  return {
+    outcome: "publish",
+    entries,
+    warning: isHelperName(aliveName, isAlive) ? undefined : portWarning(node, settings),
+  };
 }
 
-function skipReason(
+/** The settings that decide which of the nodes alive here are meant to be published. */
+export type SelectionSettings = Pick<PublicationSettings, "publish" | "publishNode" | "helpers">;
+
+/** Why a node that is alive here is not meant to be published; undefined: it is. @param isAlive see publicationOf */
+export function whyLeftOut(
   aliveName: string,
-  isHelper: boolean,
-  settings: Pick<PublicationSettings, "publish" | "publishNode" | "helpers">,
+  isAlive: (aliveName: string) => boolean,
+  settings: SelectionSettings,
 ): string | undefined {
   const { publish } = settings;
   if (publish.length > 0 && !publish.some((glob) => glob.matches(aliveName))) return "no --publish matches its name";
   const exact =
     publish.some((glob) => glob.pattern === aliveName) ||
     settings.publishNode.some((configured) => configured.aliveName === aliveName);
-  if (settings.helpers !== "publish" && !exact && isHelper) {
+  if (settings.helpers !== "publish" && !exact && isHelperName(aliveName, isAlive)) {
     return "its name is that of a short-lived helper (--helpers publish, or --publish with its exact name, publishes it)";
   }
   return undefined;

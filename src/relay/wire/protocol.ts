@@ -58,6 +58,8 @@ export interface NativeSettings {
   readonly agent: RelayAgent;
   /** Where callers connect. Port 0: any free one, the same for the life of the process. */
   readonly listen: IpPort;
+  /** With port 0: the port of an earlier relay process, at which the nodes are published. It is taken if it is free. */
+  readonly formerPort?: number | undefined;
   /** Milliseconds after which standing links are asked about again; 0: never. */
   readonly recheck: number;
 }
@@ -143,10 +145,10 @@ export interface RelayStatus {
 /** Of a native end of Consul Connect. */
 export interface NativeStatus {
   readonly port: number;
-  /** Why there are no certificates, or why they are not renewed; or why nobody can be let in. */
+  /** Why there is no certificate, or why it is not renewed; or why nobody can be let in. */
   readonly trouble?: string | undefined;
-  /** Our certificates. */
-  readonly certificates: readonly { readonly service: string; readonly uri: string; readonly validBefore: string }[];
+  /** Ours, once there is one. */
+  readonly certificate?: { readonly service: string; readonly uri: string; readonly validBefore: string } | undefined;
   readonly nodes: readonly string[];
   /** From callers. */
   readonly links: readonly InboundLink[];
@@ -240,7 +242,13 @@ export function parseDaemonLine(line: string): DaemonLine {
       return { type: "native", id, ...nativeSettings(fields) };
     case "serve": {
       const place = endpoint(object(fields.place, "place"));
-      return { type: "serve", id, node: text(fields, "node"), place };
+      return {
+        type: "serve",
+        id,
+        node: text(fields, "node"),
+        place,
+        ...(fields.isHelper === true && { isHelper: true }),
+      };
     }
     case "drop":
       return { type: "drop", id, node: text(fields, "node") };
@@ -344,6 +352,7 @@ function nativeSettings(fields: Fields): NativeSettings {
       ...(typeof agent.sslVerify === "boolean" && { sslVerify: agent.sslVerify }),
     },
     listen: { address: address(listen), port: listenPort },
+    ...(fields.formerPort !== undefined && { formerPort: natural(fields, "formerPort") }),
     recheck: natural(fields, "recheck"),
   };
 }

@@ -39,29 +39,36 @@ export const domain: Check = {
   },
 };
 
+const NO_CONNECT_PORT = "the relay process does not say at which port it takes callers (see connect-certificate)";
+const CONNECT_PORT_ADVICE =
+  "take callers at the task side of a mapped port (--port-label with its label, or --connect-listen), or say where peers reach it with --advertise-port and --advertise-address";
+
 export const portMapping: Check = {
   id: "port-mapping",
   title: "Nomad's port mapping, --advertise-port and --advertise-address, against the ports of the nodes here",
-  run: async ({ config, nodes }) => {
+  run: async ({ config, nodes, connectPort: askConnectPort }) => {
     const { nomad, advertisePort, advertiseAddress, portLabel } = config;
     if (isInMesh(config) && !publishesToConsul(config)) return skip(NOT_IN_MESH);
     if (portLabel !== undefined && !portOfLabel(nomad.ports, portLabel)) {
       return fail("PORT_NO_LABEL", noSuchLabel(portLabel, nomad.ports), labelAdvice(portLabel, nomad.ports));
     }
-    const advice =
-      nomad.ports.length === 0
+    const connectPort = config.connectNative ? await askConnectPort() : undefined;
+    if (config.connectNative && connectPort === undefined) return skip(NO_CONNECT_PORT);
+    const advice = config.connectNative
+      ? CONNECT_PORT_ADVICE
+      : nomad.ports.length === 0
         ? "say where peers reach it with --advertise-address, of the family in which its VM listens, and --advertise-port"
         : 'let the VM listen on the task side of a mapped port (ERL_AFLAGS="-kernel inet_dist_listen_min $NOMAD_PORT_<label> inet_dist_listen_max $NOMAD_PORT_<label>"), or say where peers reach it with --port-label, --advertise-port and --advertise-address';
     if (nomad.ports.length === 0 && advertisePort === undefined && advertiseAddress.length === 0) {
       return skip("no port is mapped: there is no NOMAD_PORT_<label>, --advertise-port or --advertise-address");
     }
     const findings = (await nodes()).map((node): Finding => {
-      const reached = reach(node, config);
+      const reached = reach(node, { ...config, connectPort });
       if (reached.outcome === "reachable") {
         const { port, addresses } = reached.advertised;
         const places = addresses.map((address) => hostPort(address, port)).join(" and ");
-        const told = `${node.aliveName}: port ${node.port} here is ${places || `port ${port}`} to its peers`;
-        return unreserved(node, config, told) ?? ok(told);
+        const told = `${node.aliveName}: port ${connectPort ?? node.port} here is ${places || `port ${port}`} to its peers`;
+        return (connectPort === undefined ? unreserved(node, config, told) : undefined) ?? ok(told);
       }
       return fail("PORT_UNMAPPED", `peers cannot reach ${node.aliveName}: ${reached.reason}`, advice, node.aliveName);
     });

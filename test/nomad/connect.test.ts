@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { problemsOf } from "../support/doctor.js";
 import { waitFor } from "../support/wait-for.js";
+import { askInside, examineInside } from "./lab/inside.js";
 import { edited, type Job, killTask, nomadJob, type Variables } from "./lab/job.js";
 import { type Lab, startLab } from "./lab/lab.js";
 import { requireLab } from "./lab/needs.js";
 import { elixirRelease, executable } from "./lab/releases.js";
-import { askInside, type NodeState, tellStoryOf } from "./lab/service.js";
+import { type NodeState, tellStoryOf } from "./lab/service.js";
 
 const NAMES = ["a", "b", "c"] as const;
 type Name = (typeof NAMES)[number];
@@ -86,6 +88,8 @@ requireLab("consul", "mix")("the mesh job", () => {
       await job.run({ ...artifacts, node: NAMES[index] ?? "" }, withBuiltInProxy(NAMES[index] ?? "a"));
     for (const job of jobs) expect(await job.deployed()).toBe("successful");
     await whenLinked();
+    const doctor = async () => examineInside(lab, await allocationOf("a"), nodeOf("b"));
+    expect(problemsOf(await doctor())).toEqual([]);
 
     for (const [from, to] of bothWays) await lab.consul("intention", "create", "-deny", serviceOf(from), serviceOf(to));
     // A link that is there stays: intentions are asked when one begins.
@@ -93,6 +97,7 @@ requireLab("consul", "mix")("the mesh job", () => {
     const isDenied = async () => !(await connect("a", "b")) && !(await connect("b", "a"));
     await waitFor(isDenied, { what: "a node that is kept off", timeout: 120_000, interval: 1_000 });
     expect((await stateOf("a")).nodes).not.toContain(nodeOf("b"));
+    expect(problemsOf(await doctor())).toEqual([expect.stringMatching(/^fail .*intention/)]);
 
     for (const [from, to] of bothWays) await lab.consul("intention", "delete", serviceOf(from), serviceOf(to));
     await whenLinked();

@@ -16,7 +16,11 @@ requireLab("consul", "mix")("the sidecar job", () => {
     // /readyz says of both why.
     failing: [
       // Its node is registered, and cannot be found.
-      { what: "a label that no port has", changes: [[/(SRV_EPMD_PORT_LABEL +=) "dist"/, '$1 "dits"']] },
+      {
+        what: "a label that no port has",
+        changes: [[/(SRV_EPMD_PORT_LABEL +=) "dist"/, '$1 "dits"']],
+        fails: "port-mapping",
+      },
       { what: "a release whose VM is no node", release: "nameless" },
       // All that the first condition asks for holds.
       { what: "a cookie that the others do not have", changes: [WAITS_FOR_CLUSTER, OTHER_COOKIE] },

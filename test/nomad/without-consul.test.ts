@@ -18,7 +18,11 @@ requireLab("mix")("the job without Consul, where Nomad has ACLs", () => {
     // /readyz says of both why.
     failing: [
       // Its node is registered, and cannot be found.
-      { what: "a label that no port has", changes: [[/(SRV_EPMD_PORT_LABEL +=) "dist"/, '$1 "dits"']] },
+      {
+        what: "a label that no port has",
+        changes: [[/(SRV_EPMD_PORT_LABEL +=) "dist"/, '$1 "dits"']],
+        fails: "port-mapping",
+      },
       { what: "a release whose VM is no node", release: "nameless" },
     ],
   });

@@ -1,3 +1,4 @@
+import type { RunResult } from "./child.js";
 import { type CommandOptions, runCli } from "./srv-epmd.js";
 import { waitFor } from "./wait-for.js";
 
@@ -13,6 +14,7 @@ export interface Told {
 }
 
 export interface Examined {
+  /** Exit code. */
   readonly code: number | null;
   readonly stderr: string;
   readonly told: readonly Told[];
@@ -20,6 +22,12 @@ export interface Examined {
   readonly of: (check: string) => Told;
   /** Checks with a result, in their order. */
   readonly with: (result: Told["result"]) => string[];
+}
+
+/** What is warned of and what fails, in words. */
+export function problemsOf({ told }: Examined): string[] {
+  const problems = told.filter(({ result }) => result === "fail" || result === "warn");
+  return problems.map(({ check, result, evidence }) => `${result} ${check}: ${evidence}`);
 }
 
 /** Examines until a check fails: what was broken a moment ago is seen when its time has come. */
@@ -33,7 +41,11 @@ export function untilFails(check: string, look: () => Promise<Examined>, timeout
 
 /** `srv-epmd doctor --json` as a process. */
 export async function examine(args: readonly string[], options: CommandOptions = {}): Promise<Examined> {
-  const { code, stdout, stderr } = await runCli(["doctor", "--json", ...args], options);
+  return readExamined(await runCli(["doctor", "--json", ...args], options));
+}
+
+/** What `srv-epmd doctor --json` has printed. */
+export function readExamined({ code, stdout, stderr }: RunResult): Examined {
   const lines = stdout.split("\n").slice(0, -1);
   const told = lines.map((line) => JSON.parse(line) as Told);
   return {

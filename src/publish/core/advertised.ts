@@ -90,6 +90,10 @@ function findLabel(node: DialledNode, settings: AdvertiseSettings): NomadPort | 
   const labels = chosen ? [chosen] : bridged.filter((port) => port.taskPort !== settings.port && isForTasks(port));
   const choices = Array.from(new Map(labels.map((port) => [port.taskPort, port.label])));
   const [first] = choices;
+  if (settings.connectPort !== undefined) {
+    const label = first ? `give --port-label ${first[1]}` : "give the group a port, and its label as --port-label";
+    return `callers are taken at port ${node.port}, to which no port of this bridge network is mapped: ${label}`;
+  }
   const variables = choices.map(([taskPort, label]) => `ERL_DIST_PORT=${taskPort} (${label})`).join(" or ");
   // Plain erl does not read ERL_DIST_PORT, and a relx release with it asks no EPMD for its peers.
   const advice = first

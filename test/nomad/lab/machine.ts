@@ -103,6 +103,8 @@ export async function bootMachine(number: number): Promise<Machine> {
       await holder.kill();
       // The first process ends after all others of the machine.
       await waitFor(() => !existsSync(`/proc/${first}`), { what: `the end of ${name}`, timeout: 30_000 });
+      // The kernel takes the network away, and the cable with it, some time after the last process: the next lab would find it here.
+      await run("ip", ["link", "delete", port]);
     },
   };
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { problemsOf } from "../../support/doctor.js";
 import { waitFor } from "../../support/wait-for.js";
 import type { AgentKind } from "./agents.js";
+import { examineInside } from "./inside.js";
 import { type Allocation, edited, isRunning, type Job, killTask } from "./job.js";
 import type { Lab, LabMachine } from "./lab.js";
 import { type Bounds, expectSteady, type Observer, type Report } from "./observer.js";
@@ -27,6 +29,8 @@ export interface WaySettings {
     readonly what: string;
     readonly release?: ReleaseName;
     readonly changes?: readonly (readonly [pattern: RegExp, by: string])[];
+    /** The check of `doctor` that fails in the canary. */
+    readonly fails?: string;
   }[];
   /** Nomad's own catalogue is the only one. */
   readonly withoutConsul?: boolean;
@@ -78,7 +82,18 @@ export function commonScenarios(way: () => Way, settings: WaySettings): void {
     expectBounds(observer.report(), { fewest: 2 });
   });
 
-  test.each(failing)("an update to $what fails, and the job goes back", async ({ release, changes = [] }) => {
+  /** In the allocation that is to take the place of others. */
+  const whenDoctorSees = async (check: string) => {
+    const { lab, job } = way();
+    const looks = async () => {
+      const version = await job.version();
+      const canary = (await job.running()).find(({ JobVersion }) => JobVersion === version);
+      return canary !== undefined && (await examineInside(lab, canary)).of(check).result === "fail";
+    };
+    await waitFor(looks, { what: `doctor to fail ${check} in the canary`, timeout: 120_000, interval: 2_000 });
+  };
+
+  test.each(failing)("an update to $what fails, and the job goes back", async ({ release, changes = [], fails }) => {
     const { run, complete, observer, job } = way();
     // As they are it takes ten minutes.
     const impatient = (text: string) =>
@@ -89,10 +104,19 @@ export function commonScenarios(way: () => Way, settings: WaySettings): void {
       );
     const before = await job.running();
     await run(3, release, impatient);
+    if (fails !== undefined) await whenDoctorSees(fails);
     expect(await job.deployed()).toBe("failed");
     await complete(3, { version: "1.0.0" });
     expect((await job.running()).map(({ ID }) => ID).sort()).toEqual(before.map(({ ID }) => ID).sort());
     expectBounds(observer.report(), { fewest: 3 });
+  });
+
+  test("doctor in an allocation finds nothing wrong, and reaches the node of another one", async () => {
+    const { lab, job } = way();
+    const [here, there] = (await job.running()) as [Allocation, Allocation];
+    const examined = await examineInside(lab, here, (await stateOf(there)).node);
+    expect(problemsOf(examined)).toEqual([]);
+    expect(examined.code).toBe(0);
   });
 
   test("a client is drained", async () => {

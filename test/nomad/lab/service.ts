@@ -27,24 +27,6 @@ async function askRelease<T>(allocation: Allocation, path: string): Promise<T> {
   return (await (await fetch(`http://${portOf(allocation, "http")}${path}`, { signal })).json()) as T;
 }
 
-/** The same from inside of the allocation, where no port is mapped. */
-export async function askInside<T>(lab: Lab, { ID }: Allocation, path: string): Promise<T> {
-  const request = `exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
-  const answer = await lab.nomad(
-    "alloc",
-    "exec",
-    "-i=false",
-    "-t=false",
-    "-task",
-    "svc",
-    ID,
-    "/bin/bash",
-    "-c",
-    request,
-  );
-  return JSON.parse(answer.slice(answer.indexOf("{"))) as T;
-}
-
 export interface Wanted {
   readonly count: number;
   readonly version?: string;

@@ -118,6 +118,36 @@ requirePeer(
     );
   });
 
+  test("two live nodes of one name, asked on the machine of one: its EPMD hides the other, which is told of", async () => {
+    // As in a release that fixes its port: whatever the creations are, the places differ.
+    const port = { args: ["-kernel", "inet_dist_listen_min", "20123", "inet_dist_listen_max", "20123"] };
+    await Promise.all([cluster.node(THERE, "dup", port), cluster.node(HERE, "dup", port)]);
+    await waitFor(async () => (await cluster.published()).filter((tag) => tag === "dup").length >= 2, {
+      what: "both in Consul",
+    });
+    const places = /2 VMs are called dup@svc\.service\.consul, at 127\.0\.0\.1:20123 \(here\) and 10\.90\.0\.1:20123: /;
+    const beside = { netns: cluster.host(HERE) };
+    const resolve = (...args: readonly string[]) => runCli(["resolve", "dup@svc", "--probe", ...args], beside);
+    await waitFor(async () => places.test((await resolve()).stdout), { what: "both places to be told of" });
+    // DNS alone, and an agent that does not answer: the published address tells.
+    const dnsAlone = ["--consul", "http://127.0.0.1:1", "--catalogue", "none"];
+    expect((await resolve(...dnsAlone)).stdout).toMatch(places);
+    const told = JSON.parse((await resolve("--json")).stdout);
+    expect(told.twins).toMatchObject([{ address: "10.90.0.1", port: 20123, probe: { result: "node" } }]);
+    const twice = (await doctor("dup@svc")).of("peer-twice");
+    expect(twice).toMatchObject({ code: "PEER_TWICE", follows: "NAME_TWICE" });
+    expect(twice.evidence).toMatch(
+      /127\.0\.0\.1:20123 here, creation \d+, 10\.90\.0\.1:20123 on \S+, published \d+s ago/,
+    );
+    const picture = await runCli(["doctor", "--cluster", "*@svc"], beside);
+    expect(picture.stdout).toContain("dup@svc.service.consul is there twice: at 127.0.0.1:20123 and 10.90.0.1:20123");
+    // A node that is published from here alone has none.
+    await cluster.node(HERE, "lone");
+    await published("lone");
+    expect((await runCli(["resolve", "lone@svc", "--probe"], beside)).stdout).not.toContain("VMs are called");
+    expect((await doctor("lone@svc")).of("peer-twice")).toMatchObject({ result: "ok" });
+  });
+
   test("a srv-epmd here that does not find what doctor finds: what it says, and where doctor finds it", async () => {
     await cluster.node(THERE, "seen");
     await published("seen");

@@ -233,11 +233,15 @@ requirePeer(
   });
 
   test.each([
-    ["the entry", "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting"],
-    ["the machine", "/v1/agent/maintenance"],
+    [
+      "the entry",
+      "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting",
+      "service maintenance, consul maint, check _service_maintenance:srv-epmd:box2:resting",
+    ],
+    ["the machine", "/v1/agent/maintenance", "node maintenance, consul maint, check _node_maintenance"],
   ])(
-    "consul maint of %s: its reason, and no srv-epmd calls the node published meanwhile",
-    async (what, path) => {
+    "consul maint of %s: its check and its reason, and no srv-epmd calls the node published meanwhile",
+    async (what, path, mode) => {
       await cluster.node(HERE, "resting");
       await published("resting");
       const ask = (page: string) => {
@@ -248,9 +252,15 @@ requirePeer(
       await cluster.consul.request("PUT", `${path}?enable=true&reason=new%20disks`);
       const { code, of } = await untilFails("registration", () => doctor());
       expect([code, of("registration").code]).toEqual([1, "REGISTRATION_MAINTENANCE"]);
-      expect(of("registration").evidence).toContain(`${what} is in Consul's maintenance mode: new disks`);
+      const words = `${what} is in Consul's maintenance mode (${mode}): new disks`;
+      expect(of("registration").evidence).toContain(words);
       expect(of("registration-dns").follows).toBe("REGISTRATION_MAINTENANCE");
-      const words = `${what} is in Consul's maintenance mode: new disks`;
+      // Asked about from elsewhere, as a node that is not found.
+      const asked = await examine(["resting@svc", "--port", "14369", ...flags()], { netns: cluster.host(THERE) });
+      expect(asked.of("peer-records")).toMatchObject({
+        ...{ code: "PEER_CRITICAL", evidence: expect.stringContaining(words) },
+        advice: expect.stringContaining("consul maint -disable"),
+      });
       await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
       const { stdout } = await ask("/v1/nodes");
       expect(JSON.parse(stdout).nodes).toContainEqual(

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Certificates, createCertificates } from "../support/certificates.js";
 import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
-import { examine, untilFails } from "../support/doctor.js";
+import { examine, examineAsNobody, untilFails } from "../support/doctor.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli, startDaemon } from "../support/srv-epmd.js";
@@ -331,6 +331,12 @@ requirePeer(
       expect(of("peer-hosts")).toMatchObject({
         code: "PEER_HOST_UNKNOWN",
         advice: expect.stringMatching(/: 127\.0\.0\.1 svc\.service\.consul$/),
+      });
+      // Whoever may not read its process cannot know whether it has the module, and says so.
+      const asNobody = () => examineAsNobody([...flags(), "r_there@svc"], cluster.host(HERE));
+      expect((await asNobody()).of("peer-hosts")).toMatchObject({
+        ...{ result: "warn", code: "PEER_HOSTS_UNTOLD", advice: expect.stringContaining("doctor as root") },
+        evidence: expect.stringMatching(/^it is not known how r_here here .* With the module and OTP 23 it gets pang/),
       });
       await cluster.host(HERE).setHosts(["10.90.0.2 box2", `127.0.0.1 ${HOST}`]);
       expect(await old.ping(fullName("r_there"))).toBe("pong");

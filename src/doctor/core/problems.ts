@@ -168,6 +168,8 @@ export const PROBLEMS = {
   PEER_TWICE: after("NAME_TWICE"),
   PEER_HOST_UNKNOWN: ofPeer(),
   PEER_HOSTS_LINE: ofPeer(),
+  /** Processes of VMs cannot be read. */
+  PEER_HOSTS_UNTOLD: root,
   PEER_RELAY_DOWN: ofPeer(...NO_EPMD),
   PEER_RELEASE: ofPeer(),
   PEER_FAMILY: ofPeer(),

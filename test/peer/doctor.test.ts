@@ -399,7 +399,9 @@ requirePeer(
       expect(await a.ping("other@10.90.0.2")).toBe("pong");
       const moved = ["--domain", HOST, "--consul", cluster.consul.socketUrl, "--advertise-address", "10.90.0.77"];
       const { of: ofMoved } = await examine(moved, { netns: cluster.host(HERE) });
-      expect(ofMoved("node-name").evidence).toContain("published at 10.90.0.77: stock VMs find it by that name");
+      expect(ofMoved("node-name").evidence).toContain(
+        "it is published as other@svc.service.consul at 10.90.0.77: no VM",
+      );
       await other.kill();
     });
 
@@ -407,7 +409,7 @@ requirePeer(
       const other = await cluster.node(HERE, "other", { host: "10.90.0.1" });
       await published("other");
       const { code, of, with: having } = await doctor();
-      expect([code, having("warn")]).toEqual([0, ["node-name"]]);
+      expect([code, having("fail")]).toEqual([1, ["node-name"]]);
       expect(of("node-name").evidence).toContain("this machine has no address 10.90.0.1, nor is it published there");
       expect(await a.ping("other@10.90.0.1")).toBe("pang");
       await other.kill();

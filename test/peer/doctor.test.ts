@@ -69,7 +69,7 @@ requirePeer(
     );
     expect(code).toBe(0);
     expect(having("skip")).toEqual([
-      ...["nomad-task", "own-address", "vm-links", "nomad-api", "nomad-entry", "hairpin"],
+      ...["nomad-task", "dns-listen", "own-address", "vm-links", "nomad-api", "nomad-entry", "hairpin"],
       ...[
         "peer-daemon",
         "peer-cookie",

@@ -31,7 +31,11 @@ export const PROBLEMS = {
   OPTIONS_DIFFER: root,
   TASK_NO_PORT: root,
 
-  EPMD_NOTHING: after("OPTIONS_REFUSED"),
+  /** serve does not start. */
+  DNS_LISTEN_DENIED: root,
+  DNS_LISTEN_FAILS: root,
+
+  EPMD_NOTHING: after("OPTIONS_REFUSED", "DNS_LISTEN_DENIED", "DNS_LISTEN_FAILS"),
   EPMD_OTHER_PORT: root,
   EPMD_STOCK: root,
   /** VMs ask at 4369 unless they are told. */

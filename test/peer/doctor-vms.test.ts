@@ -188,6 +188,27 @@ requirePeer(
     stopped.child.signal("SIGCONT");
   });
 
+  test("a VM on another machine that is stopped: silent from here, and there by which signal", async () => {
+    const [silent] = await Promise.all([cluster.node(THERE, "asleep"), cluster.node(HERE, "awake")]);
+    await published("asleep", "awake");
+    silent.child.signal("SIGSTOP");
+    const here = await untilFails("peer-handshake", () => doctor("asleep@svc"));
+    const there = await examine(["--domain", HOST, "--consul", cluster.consul.socketUrl, "--dns", cluster.dns], {
+      netns: cluster.host(THERE),
+    });
+    silent.child.signal("SIGCONT");
+    expect([here.code, here.of("peer-handshake").code]).toEqual([1, "PEER_SAYS_NOTHING"]);
+    // Its machine takes the connection.
+    expect(here.of("peer-tcp").result).toBe("ok");
+    expect(here.of("peer-handshake").evidence).toMatch(
+      /^10\.90\.0\.1:\d+, .* accepts the connection and sends nothing/,
+    );
+    expect(here.of("peer-handshake").advice).toContain("kill -CONT <its process>");
+    expect(there.of("vm-state")).toMatchObject({
+      ...{ code: "VM_STOPPED", advice: expect.stringMatching(/^continue it: kill -CONT \d+$/) },
+    });
+  });
+
   test("a hidden node, and VMs that do not connect by themselves: what that means", async () => {
     const config = join(await temporaryFolder("sys-config"), "sys.config");
     await writeFile(config, "[{kernel, [{dist_auto_connect, once}]}].\n");

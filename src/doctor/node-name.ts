@@ -15,6 +15,7 @@ import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import { type AskedThere, judgeHost, type OwnPlace } from "./core/node-host.js";
 import { type AskedNode, type Check, type Examination, probePlace, RESOLVE_TIMEOUT } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
+import { usesNomad } from "./nomad.js";
 
 const PROBE_TIMEOUT = 3_000;
 
@@ -103,7 +104,7 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
   const publishedAt = publishedAddresses(node, config);
   const named = {
     ...{ aliveName, host: itsHost, publishedName: published, publishedAt, isStock },
-    isPublished: publishesToConsul(config) || (config.dnsListen !== undefined && !isLoopback(config.dnsListen.address)),
+    isPublished: isForOthers(examination),
     leadsHere: isStock && (await leadsHere(itsHost, examination)),
     askedThere: await lookThere(itsHost, { aliveName, probe, publishedAt }, examination),
   };
@@ -136,6 +137,14 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
       aliveName,
     ),
   ];
+}
+
+/** In Consul, in Nomad, or in a zone that other machines can ask. */
+function isForOthers({ config }: Examination): boolean {
+  const { dnsListen } = config;
+  return (
+    publishesToConsul(config) || usesNomad({ config }) || (dnsListen !== undefined && !isLoopback(dnsListen.address))
+  );
 }
 
 interface Lookout {

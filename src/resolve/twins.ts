@@ -39,7 +39,7 @@ export interface TwinDeps {
 
 /** Places that are probed. */
 const MAX_PLACES = 4;
-/** For the agent, milliseconds. */
+/** For name servers and the agent: the node was found without them. Milliseconds. */
 const TIMEOUT = 2_000;
 
 /**
@@ -64,11 +64,10 @@ export async function twinsElsewhere(node: FoundNode, deps: TwinDeps): Promise<P
 async function publishedPlaces(name: NodeName, { nodes, settings }: TwinDeps): Promise<readonly Endpoint[]> {
   // DNS does not say whether a port speaks mutual TLS.
   const sources = settings.connectNative ? (["catalogue"] as const) : (["srv", "catalogue"] as const);
-  for (const only of sources) {
-    const found = await nodes.resolve(name, { sameHost: true, only });
-    if (found.outcome === "found") return found.endpoints;
-  }
-  return [];
+  const answers = await Promise.all(
+    sources.map((only) => nodes.resolve(name, { sameHost: true, only, timeout: TIMEOUT })),
+  );
+  return answers.find((answer) => answer.outcome === "found")?.endpoints ?? [];
 }
 
 async function ownPlaces(full: string, { port }: Endpoint, deps: TwinDeps): Promise<OwnPlaces> {

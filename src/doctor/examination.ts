@@ -37,6 +37,7 @@ import {
   resolvedByDaemon,
 } from "./local-epmd.js";
 import { type LocalVm, localVms } from "./local-vms.js";
+import { once, onceEach } from "./once.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -222,27 +223,6 @@ export function examine(
     close: async () => {
       await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },
-  };
-}
-
-function once<T>(find: () => Promise<T>): () => Promise<T> {
-  let found: Promise<T> | undefined;
-  return () => {
-    found ??= find();
-    return found;
-  };
-}
-
-/** As once, for each service. */
-function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: NomadServiceQuery) => Promise<T> {
-  const found = new Map<string, Promise<T>>();
-  return (query) => {
-    const key = `${query.service}.${query.namespace}`;
-    const before = found.get(key);
-    if (before) return before;
-    const finding = find(query);
-    found.set(key, finding);
-    return finding;
   };
 }
 

@@ -12,11 +12,15 @@ import {
 } from "../config/options.js";
 import { METRICS, type MetricSpec } from "../daemon/metrics.js";
 import { CHECKS } from "../doctor/checks.js";
+import type { Kind } from "../doctor/core/problem-kind.js";
+import { PROBLEMS_HERE } from "../doctor/core/problems-here.js";
+import { PROBLEMS_OF_PEER } from "../doctor/core/problems-of-peer.js";
+import { PROBLEMS_PUBLISHED } from "../doctor/core/problems-published.js";
 import { ROOT } from "./settings.js";
 
-const TABLES = { options: optionTables, checks: checkTable, metrics: metricTable };
+const TABLES = { options: optionTables, checks: checkTable, problems: problemTables, metrics: metricTable };
 
-/** A topic with its tables made anew: of options, of the checks of doctor, or of metrics. Most have none. */
+/** A topic with its tables made anew: of options, of the checks and problems of doctor, or of metrics. Most have none. */
 export function withTables(topic: string): string {
   return Object.entries(TABLES).reduce((text, [name, table]) => withTable(text, name, table), topic);
 }
@@ -33,6 +37,21 @@ function withTable(topic: string, name: string, table: () => string): string {
 function checkTable(): string {
   const rows = CHECKS.map(({ id, title }, index) => `| ${index + 1} | \`${id}\` | ${forTable(title)} |`);
   return ["", "| | check | what it looks at |", "|---|---|---|", ...rows, "", ""].join("\n");
+}
+
+function problemTables(): string {
+  const table = (title: string, kinds: Readonly<Record<string, Kind>>) => {
+    const rows = Object.entries(kinds).map(
+      ([code, { means, action }]) => `| ${code} | ${forTable(means)} | ${forTable(action)} |`,
+    );
+    return ["", `### ${title}`, "", "| code | what is wrong | what to do |", "|---|---|---|", ...rows, ""].join("\n");
+  };
+  const tables = [
+    table("Of this machine and its VMs", PROBLEMS_HERE),
+    table("Of what is published", PROBLEMS_PUBLISHED),
+    table("Of the node that is asked for", PROBLEMS_OF_PEER),
+  ];
+  return `${tables.join("")}\n`;
 }
 
 function optionTables(): string {

@@ -1,7 +1,7 @@
 import { askHttp } from "../admin/client.js";
 import { type Config, type ConfigInput, type ConfigOutput, loadConfig, settingByHand } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
-import { OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
+import { type Command, OPTION_KEYS, type OptionKey, optionOf } from "../config/options.js";
 import { type DaemonSettings, readToldSettings, toldLine } from "../config/told.js";
 import type { Logger } from "../daemon/logger.js";
 import { knowsFullNames } from "../epmd/client.js";
@@ -20,7 +20,7 @@ import { complain, type Io } from "./io.js";
 export interface Configured extends ConfigOutput {
   /** For people: the settings that were taken, or why none were though a daemon told them. */
   readonly line: string | undefined;
-  /** Why no daemon's settings are known; undefined: they are, or the command does without. */
+  /** Why no daemon's settings are known; undefined: they are, or the command does without them. */
   readonly missing: Missing | undefined;
 }
 
@@ -28,6 +28,8 @@ interface Missing {
   readonly why: string;
   /** Nothing listens there: the daemon may not have started yet. */
   readonly mayCome: boolean;
+  /** None is to be asked. */
+  readonly isWished: boolean;
 }
 
 /** What a command uses of the settings: all that it has options for, the EPMD port alone, or nothing. */
@@ -57,8 +59,11 @@ export async function configure(input: ConfigInput, use: Use): Promise<Configure
   if (use === "none") return { ...loadConfig(input), ...nothing };
   const admin = settingByHand("admin", input).value;
   const port = settingByHand("port", input);
-  if (!admin || admin.port === 0 || (use === "port" && port.isGiven)) return { ...loadConfig(input), ...nothing };
-  const answer = await askDaemon(admin, { port: port.value, isGiven: port.isGiven });
+  if (use === "port" && port.isGiven) return { ...loadConfig(input), ...nothing };
+  const answer =
+    admin && admin.port !== 0
+      ? await askDaemon(admin, { port: port.value, isGiven: port.isGiven })
+      : { why: admin ? "--admin has no fixed port" : "--admin is none", mayCome: false, isWished: true };
   if ("why" in answer) return { ...loadConfig(input), ...nothing, missing: answer };
   const daemon = use === "all" ? answer : portAlone(answer);
   try {
@@ -93,7 +98,7 @@ async function askDaemon(
   admin: IpPort,
   epmd: { readonly port: number; readonly isGiven: boolean },
 ): Promise<DaemonSettings | Missing> {
-  const none = (why: string, mayCome = false): Missing => ({ why, mayCome });
+  const none = (why: string, mayCome = false): Missing => ({ why, mayCome, isWished: false });
   const at = { ...admin, address: reachable(admin.address) };
   const where = hostPort(at);
   if (!isLoopback(at.address) && !thisMachine().addresses().includes(at.address)) {
@@ -155,19 +160,25 @@ export function sayBeside(
 }
 
 /**
- * What to say when a command has not found what it looked for, and no setting that decides a look-up was given. Never
- * rejects.
+ * What to say where no daemon tells its settings; undefined: nothing. Look-ups that were told by hand do without, and
+ * doctor examines what serve has, whatever was given. Never rejects.
  */
-export async function missingLine({
-  config,
-  missing,
-}: Pick<Configured, "config" | "missing">): Promise<string | undefined> {
+export async function missingLine(
+  { config, missing }: Pick<Configured, "config" | "missing">,
+  { command, use }: { readonly command: Command; readonly use: Use },
+): Promise<string | undefined> {
+  if (!missing || use !== "all") return undefined;
   const decides = (key: OptionKey) => optionOf(key).group === "resolve" && optionOf(key).told !== undefined;
-  if (!missing || OPTION_KEYS.some((key) => decides(key) && config.given.has(key))) return undefined;
-  const advice = (await hasSrvEpmd(config.port))
+  const isGiven = OPTION_KEYS.some((key) => decides(key) && config.given.has(key));
+  const examinesServe = command === "doctor" && !config.cluster;
+  if (isGiven && !examinesServe) return undefined;
+  const runs = await hasSrvEpmd(config.port);
+  if (missing.isWished && !runs) return undefined;
+  const used = isGiven ? "only the defaults and what is given" : "only the defaults";
+  const advice = runs
     ? `A srv-epmd has the EPMD port ${config.port}: give its --admin (SRV_EPMD_ADMIN), or what else it has (--domain, --dns, ...)`
     : "Run it where srv-epmd runs, or give what serve has (--domain, --dns, ...)";
-  return `the settings of serve are not known here, only the defaults: ${missing.why}. ${advice}`;
+  return `the settings of serve are not known here, ${used}: ${missing.why}. ${advice}`;
 }
 
 /** Whether the EPMD of this machine is a srv-epmd. Never rejects. */

@@ -1,7 +1,9 @@
 import { createProbe } from "../distribution/prober.js";
-import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
+import { type ClusterDeps, type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
+import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
+import { twinsElsewhere } from "../resolve/twins.js";
 import { clusterMembers } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
 import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
@@ -20,7 +22,10 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const resolving = composeForLookUps(config, context.log, { follow: true });
   const { connect } = resolving;
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
-  const look = async () => examineCluster(await clusterMembers(context, resolving), { nodes: resolving.nodes, probe });
+  const { nodes, agent } = resolving;
+  const twinDeps = { nodes, connect: agent, settings: config, ownAddresses: thisMachine().addresses() };
+  const twins: ClusterDeps["twins"] = (node, dial) => twinsElsewhere(node, { ...twinDeps, dial });
+  const look = async () => examineCluster(await clusterMembers(context, resolving), { nodes, probe, twins });
   try {
     if (config.watch) return await watchCluster(look, stop, context);
     const seen = await look();

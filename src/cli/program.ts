@@ -99,7 +99,7 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
   });
   for (const warning of [...warnings, ...(await exposedSecrets(config, file))]) log.warn(warning);
   for (const remark of remarks) log.debug(remark);
-  sayBeside({ config, io, log }, configured.line);
+  sayBeside({ config, io, log }, configured.line ?? (await missingLine(configured, { command: command.name, use })));
   const askAgain = async () => {
     if (!configured.missing?.mayCome) return undefined;
     configured = await configure(input, use);
@@ -107,16 +107,10 @@ async function execute(command: CommandDefinition, args: readonly string[], io: 
     return configured.missing ? undefined : configured.config;
   };
   const runCommand = await command.load();
-  const code = await runCommand({ config, operands, io, log, askAgain }).catch((error: unknown) =>
+  return runCommand({ config, operands, io, log, askAgain }).catch((error: unknown) =>
     // The stderr of a service is its log, and JSON unless it is a terminal.
     fail(error, io, (command.isService ? format : config.logFormat) === "json"),
   );
-  // Doctor's check serve-options says the same.
-  const isSought = use === "all" && command.name !== "doctor";
-  if (isSought && (code === EXIT.notFound || code === EXIT.unavailable)) {
-    sayBeside({ config, io, log }, await missingLine(configured));
-  }
-  return code;
 }
 
 /** Reads `--config`: YAML by its ending, else JSON. @throws ConfigError CONFIG_FILE */

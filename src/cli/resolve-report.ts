@@ -9,6 +9,7 @@ import {
   type TraceEvent,
 } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
+import type { ProbedPlace } from "../resolve/twins.js";
 import { EXIT, type ExitCode, type Line, type Tone } from "./io.js";
 
 /** Which EPMD was asked, and what a stock VM is told there. */
@@ -29,6 +30,8 @@ export interface Report {
   readonly elapsedMs: number;
   /** Of each endpoint, in their order: `--probe`. */
   readonly probes?: readonly Probe[];
+  /** VMs elsewhere with the name of a node that lives here: `--probe`. Never empty. */
+  readonly twins?: readonly ProbedPlace[];
   /** `--trace` */
   readonly ways?: readonly Way[];
   /** `--via` */
@@ -43,8 +46,9 @@ export function exitCodeOf({ answer, probes }: Pick<Report, "answer" | "probes">
 }
 
 /** The object of a node; the shape is part of the contract. */
-export function jsonReport({ node, answer, elapsedMs, probes, ways, via }: Report): object {
-  const added = { ...(via && { via }), ...(ways && { ways }) };
+export function jsonReport({ node, answer, elapsedMs, probes, twins, ways, via }: Report): object {
+  const elsewhere = twins && { twins: twins.map(({ endpoint, probe }) => ({ ...endpoint, probe })) };
+  const added = { ...(via && { via }), ...elsewhere, ...(ways && { ways }) };
   return resolutionObject(node, answer, elapsedMs, {
     added,
     ofEndpoint: (index) => probes && { probe: probes[index] },
@@ -108,17 +112,27 @@ function endpointLines(
   });
 }
 
-/** Two VMs of the name that is asked for. */
-function twinLines({ node, probes = [] }: Report, { endpoints }: { readonly endpoints: readonly Endpoint[] }): Line[] {
-  const named = endpoints.flatMap((endpoint, index) => {
-    const probe = probes[index];
-    return probe?.result === "node" ? [{ ...endpoint, creation: probe.creation }] : [];
-  });
+/** Several VMs of the name that is asked for. */
+function twinLines(
+  { node, probes = [], twins = [] }: Report,
+  { endpoints }: { readonly endpoints: readonly Endpoint[] },
+): Line[] {
+  const named = [
+    ...endpoints.flatMap((endpoint, index) => namedPlace(endpoint, probes[index])),
+    ...twins.flatMap(({ endpoint, probe }) => namedPlace(endpoint, probe, true)),
+  ];
   const different = differentVms(named);
   if (different.length < 2) return [];
-  const places = different.map((place) => hostPort(place)).join(" and ");
-  const text = `  ${different.length} VMs are called ${node}, at ${places}: a look-up leads to either, and one cluster cannot have both`;
+  const places = different
+    .map((place) => `${hostPort(place)}${twins.length > 0 && !place.isElsewhere ? " (here)" : ""}`)
+    .join(" and ");
+  const leads = twins.length > 0 ? "a look-up elsewhere leads to either" : "a look-up leads to either";
+  const text = `  ${different.length} VMs are called ${node}, at ${places}: ${leads}, and one cluster cannot have both`;
   return [{ text, tone: "bad" }];
+}
+
+function namedPlace(endpoint: Endpoint, probe: Probe | undefined, isElsewhere = false) {
+  return probe?.result === "node" ? [{ ...endpoint, creation: probe.creation, isElsewhere }] : [];
 }
 
 function epmdWords({ epmd, kind }: ViaSeen): string {

@@ -1,5 +1,5 @@
 import type { IpPort } from "../config/network-values.js";
-import { isAskedNode } from "../distribution/core/words.js";
+import { isAskedNode, type Probe } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
 import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
@@ -10,9 +10,10 @@ import { familyOf, hostPort } from "../net/ip.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { thisMachine } from "../os/machine.js";
-import { composeForLookUps, type Resolving } from "../resolve/compose.js";
+import { composeForLookUps, type LookUps } from "../resolve/compose.js";
 import { epmdErrorCode, notFound, type ShownResolution, type Trace, unavailable } from "../resolve/core/resolution.js";
 import { type Way, waysIn } from "../resolve/core/ways-in.js";
+import { type TwinDeps, twinsElsewhere } from "../resolve/twins.js";
 import { printable } from "../text.js";
 import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
@@ -45,10 +46,11 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
 }
 
 /** Makes a look-up with its probes, ways and trace, as the flags say. */
-function createLookUp(context: CommandContext, { nodes }: Resolving, probe: ProbeEndpoint | undefined) {
+function createLookUp(context: CommandContext, { nodes, agent }: LookUps, probe: ProbeEndpoint | undefined) {
   const { config, operands } = context;
   const [via] = config.via === undefined ? [] : epmdCandidates(config.via, config.port);
   const trace = traceTo(context);
+  const twinDeps = { nodes, connect: agent, settings: config, ownAddresses: thisMachine().addresses() };
 
   return async (node: NodeName, index: number): Promise<Report> => {
     const startedAt = performance.now();
@@ -62,13 +64,32 @@ function createLookUp(context: CommandContext, { nodes }: Resolving, probe: Prob
     const elapsedMs = performance.now() - startedAt;
     const { answer } = answered;
     const isAsked = isAskedNode(node, operands[index] ?? "", full);
-    const probes =
+    const dialled =
       probe && answer.outcome === "found"
-        ? await Promise.all(answer.endpoints.map((endpoint) => probe(endpoint, isAsked, full)))
-        : undefined;
+        ? await dialNode({ name: node, full, answer }, (endpoint) => probe(endpoint, isAsked, full), twinDeps)
+        : {};
     const ways = trace && !via ? await waysOf(full, node.aliveName, answer, context) : undefined;
-    return { node: full, ...answered, elapsedMs, ...(probes && { probes }), ...(ways && { ways }) };
+    return { node: full, ...answered, elapsedMs, ...dialled, ...(ways && { ways }) };
   };
+}
+
+interface FoundNode {
+  readonly name: NodeName;
+  readonly full: string;
+  readonly answer: Extract<Report["answer"], { outcome: "found" }>;
+}
+
+/** Asks at each endpoint who is there, and who has the name elsewhere. Never rejects. */
+async function dialNode(
+  { name, full, answer }: FoundNode,
+  probe: (endpoint: Endpoint) => Promise<Probe>,
+  deps: Omit<TwinDeps, "dial">,
+): Promise<Pick<Report, "probes" | "twins">> {
+  const dial = (endpoints: readonly Endpoint[]) =>
+    Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probe(endpoint) })));
+  const places = await dial(answer.endpoints);
+  const twins = await twinsElsewhere({ name, full, source: answer.source, places }, { ...deps, dial });
+  return { probes: places.map((place) => place.probe), ...(twins.length > 0 && { twins }) };
 }
 
 async function waysOf(

@@ -47,17 +47,21 @@ export function parseServices(value: unknown): HeldService[] {
 
 /** GET /v1/agent/checks: by check id. */
 export function parseChecks(value: unknown): HeldCheck[] {
-  return Object.values(record(value) ?? {}).flatMap((item) => {
-    const check = record(item);
-    if (!check) return [];
-    return {
+  return Object.values(record(value) ?? {}).flatMap(parseCheck);
+}
+
+function parseCheck(item: unknown): HeldCheck[] {
+  const check = record(item);
+  if (!check) return [];
+  return [
+    {
       checkId: text(check.CheckID),
       serviceId: text(check.ServiceID),
       status: text(check.Status),
       notes: text(check.Notes),
       output: text(check.Output),
-    };
-  });
+    },
+  ];
 }
 
 /** GET /v1/health/service/:name, without Connect proxies. */
@@ -91,7 +95,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
       weight: Math.min(weight, 65535),
       version: Math.max(...versions),
       health,
-      obstacle: obstacleOf(id, parseChecks(record(item)?.Checks)),
+      obstacle: obstacleOf(id, list(record(item)?.Checks).flatMap(parseCheck)),
       address,
       machine: text(node?.Node),
     };

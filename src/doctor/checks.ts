@@ -2,6 +2,7 @@ import { catalogue } from "./catalogue.js";
 import { connectCertificate, connectRelay } from "./connect.js";
 import { clock, consulAgent, consulLeader, consulToken } from "./consul.js";
 import { consulCluster } from "./consul-cluster.js";
+import { dnsListen } from "./dns-listen.js";
 import { epmdPort, loopbacks, ownAddress } from "./epmd-port.js";
 import type { Check } from "./examination.js";
 import { meshUpstream } from "./mesh.js";
@@ -32,7 +33,7 @@ import { besideUpstreams } from "./way.js";
 
 /** In the order of the report: what explains others first, then from this machine to the node asked for. A new check gets its place here. */
 export const CHECKS: readonly Check[] = [
-  ...[serveOptions, nomadTask, epmdPort, loopbacks, ownAddress, vmListens, vmState, vmLinks],
+  ...[serveOptions, nomadTask, dnsListen, epmdPort, loopbacks, ownAddress, vmListens, vmState, vmLinks],
   besideUpstreams(portMapping),
   nodeName,
   ...[domain, resolver].map(besideUpstreams),

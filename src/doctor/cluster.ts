@@ -3,6 +3,7 @@ import { eachOf } from "../each-of.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import type { Resolving } from "../resolve/compose.js";
+import type { FoundNode, ProbedPlace, TwinDeps } from "../resolve/twins.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
 import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 
@@ -15,10 +16,12 @@ export interface NamedMember {
   readonly health?: string | undefined;
 }
 
-interface ClusterDeps {
+export interface ClusterDeps {
   readonly nodes: Resolving["nodes"];
   /** Never rejects. */
   readonly probe: (endpoint: Endpoint, isAsked: (name: string) => boolean, node: string) => Promise<Probe>;
+  /** VMs elsewhere with the name of a node that lives here. Never rejects. */
+  readonly twins: (node: FoundNode, dial: TwinDeps["dial"]) => Promise<readonly ProbedPlace[]>;
 }
 
 /** Places of one node that are probed. */
@@ -53,22 +56,19 @@ async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Mem
   return named.isBare && member.answer ? { ...member, node: member.answer.name } : member;
 }
 
-async function lookFor({ node, isBare, health }: NamedMember, { nodes, probe }: ClusterDeps): Promise<LookedFor> {
+async function lookFor(
+  { node, isBare, health }: NamedMember,
+  { nodes, probe, twins }: ClusterDeps,
+): Promise<LookedFor> {
   const member = { node, ...(health !== undefined && { health }) };
   const name = parseNodeName(node);
   const answer = await nodes.resolve(name, { sameHost: true });
   if (answer.outcome === "not-found") return { ...member, missing: answer.reason, places: [] };
   if (answer.outcome === "unavailable") return { ...member, missing: answer.cause, places: [] };
-  const endpoints = answer.endpoints.slice(0, MAX_PLACES);
-  const places = await Promise.all(
-    endpoints.map(async (endpoint) => ({
-      endpoint,
-      probe: await probe(
-        endpoint,
-        (said) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`)),
-        node,
-      ),
-    })),
-  );
-  return { ...member, places };
+  const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
+  const dial = (endpoints: readonly Endpoint[]) =>
+    Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probe(endpoint, isAsked, node) })));
+  const places = await dial(answer.endpoints.slice(0, MAX_PLACES));
+  const others = await twins({ name, full: node, source: answer.source, places }, dial);
+  return { ...member, places: [...places, ...others.map((place) => ({ ...place, isElsewhere: true }))] };
 }

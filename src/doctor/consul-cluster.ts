@@ -1,14 +1,15 @@
 import { serverAddresses } from "../consul/examine.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain, servedDomains } from "../names/domains.js";
-import { hostPort } from "../net/ip.js";
+import { hostPort, isLoopback } from "../net/ip.js";
 import { listed } from "../text.js";
 import { isThere, NO_AGENT, thisConsul } from "./consul.js";
 import { fail, ok, skip } from "./core/finding.js";
+import { howToAsk, type OtherConsul, otherWords } from "./core/other-consul.js";
 import type { Check, Examination } from "./examination.js";
 import { inMeshOr } from "./way.js";
 
-/** For a question to the name servers, and to the HTTP API of one of their Consul servers. Milliseconds. */
+/** For a question to the name servers, and to the HTTP API of their Consul. Milliseconds. */
 const TIMEOUT = 2_000;
 const HTTP_PORT = 8500;
 
@@ -29,14 +30,19 @@ export const consulCluster: Check = {
     }
     if (inDns.servers.some((address) => own.includes(address)))
       return ok(`agent and DNS know ${listed(own)} as servers`);
+    const other = await otherConsul(inDns, examination);
+    const untold = other.leader === undefined ? [howToAsk(other)] : [];
     return fail(
       "CONSUL_TWO_CLUSTERS",
       [
         "the Consul agent and the name servers belong to two Consul clusters: what is published with one is not in the other's DNS",
         (await thisConsul(examination)) ?? `the agent's servers are ${listed(own)}`,
-        await otherSide(inDns),
+        otherWords(other),
       ],
-      `ask the DNS of the agent's Consul (--dns ${config.consulDomain}=<address of the agent>:8600), or give the agent of the other one (--consul), or join the two (consul join -wan) and name the datacenter in the host part`,
+      [
+        `ask the DNS of the agent's Consul (--dns ${config.consulDomain}=<address of the agent>:8600), or give the agent of the other one (--consul), or join the two (consul join -wan) and name the datacenter in the host part`,
+        ...untold,
+      ],
     );
   },
 };
@@ -75,17 +81,24 @@ async function ofDns({ resolving, config }: Examination): Promise<DnsSide> {
   return { servers, datacenter };
 }
 
-async function otherSide({ servers, datacenter }: DnsSide): Promise<string> {
-  const where = datacenter === undefined ? "" : ` of ${datacenter}`;
-  const leader = await leaderAt(servers[0] ?? "");
-  const rest =
-    leader === undefined
-      ? `its servers are ${listed(servers)}, and do not tell their leader here`
-      : `the leader${where} is ${leader}`;
-  return `the Consul of the name servers${leader === undefined ? where : ""}: ${rest}`;
+/** Who is asked for the leader: its servers and, since one setting opens DNS and HTTP of an agent, the name servers. */
+async function otherConsul({ servers, datacenter }: DnsSide, { resolving, config }: Examination): Promise<OtherConsul> {
+  const named = (await resolving.dns.setFor(config.consulDomain)).servers.map(({ address }) => address);
+  // At a loopback address is the agent here, whatever the DNS beside it forwards.
+  const remote = named.filter((address) => !isLoopback(address));
+  const asked = Array.from(new Set([...servers, ...remote])).slice(0, MOST_ASKED);
+  const told = await Promise.all(asked.map(leaderAt));
+  const isOfDns = (leader: string | undefined) => servers.some((address) => leader?.startsWith(hostOf(address)));
+  return { servers, datacenter, asked, leader: told.find(isOfDns) };
 }
 
-/** The HTTP API of a server, where it listens on its address; undefined where it does not answer. */
+/** Before the port. */
+const hostOf = (address: string) => hostPort(address, 0).slice(0, -1);
+
+/** Agents that are asked at once. */
+const MOST_ASKED = 6;
+
+/** The HTTP API of an agent, where it listens on its address; undefined where it does not answer. */
 async function leaderAt(address: string): Promise<string | undefined> {
   try {
     const signal = AbortSignal.timeout(TIMEOUT);

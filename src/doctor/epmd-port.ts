@@ -139,7 +139,12 @@ export const ownAddress: Check = {
         .slice(0, MOST_HOSTS)
         .map(([host, aliveName]) => findEpmd(host, aliveName, hostsText, examination)),
     );
-    return together(findings.flat(), "no stock VM here has a host part that is this machine");
+    const unseen = (await examination.localVms()).filter(({ process }) => !process).map(({ node }) => node.aliveName);
+    const none =
+      unseen.length > 0
+        ? `this user may not read the process of ${listed(unseen)}, so it is not known where VMs here ask: run doctor as root`
+        : "no stock VM here has a host part that is this machine";
+    return together(findings.flat(), none);
   },
 };
 

@@ -24,6 +24,7 @@ import { type RunningVm, runningVms } from "../os/vm-process.js";
 import { isGatewayItself, zoneOf } from "../resolve/beside-daemon.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
+import { type ProbedPlace, twinsElsewhere } from "../resolve/twins.js";
 import type { Finding } from "./core/finding.js";
 import {
   type DaemonAnswer,
@@ -36,6 +37,7 @@ import {
   resolvedByDaemon,
 } from "./local-epmd.js";
 import { type LocalVm, localVms } from "./local-vms.js";
+import { once, onceEach } from "./once.js";
 import { type PublishedNode, publishedNodes } from "./published-nodes.js";
 
 /** The node that is asked about. */
@@ -49,10 +51,7 @@ export interface AskedNode {
 }
 
 /** An endpoint, and who is there. */
-export interface Dialled {
-  readonly endpoint: Endpoint;
-  readonly probe: Probe;
-}
+export type Dialled = ProbedPlace;
 
 /** What the checks look at. Each part is found when the first check asks for it, once. Only `leader`, `connect` and those of Nomad reject. */
 export interface Examination {
@@ -103,6 +102,8 @@ export interface Examination {
   readonly toldByDaemon: () => Promise<DaemonAnswer | undefined>;
   /** Who is at its endpoints, in their order. */
   readonly probes: () => Promise<readonly Dialled[]>;
+  /** VMs elsewhere that have its name; empty where it does not live here. */
+  readonly twins: () => Promise<readonly Dialled[]>;
   /** Name servers of `--dns`, and the zone that serve would have. */
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
@@ -166,12 +167,25 @@ export function examine(
     }
     return endpoints.map((endpoint) => ({ endpoint, probe: { result: "connect", reason: way, elapsedMs: 0 } }));
   };
+  const dialAsked = async (node: AskedNode, endpoints: readonly Endpoint[]) => {
+    const isAsked = isAskedNode(node.name, node.operand, node.full);
+    return dialNode(node.full, endpoints, { isAsked, serverName: node.host, timeout: DIAL_TIMEOUT, cookie });
+  };
   const probes = once(async () => {
     const found = await resolution();
+    return asked && found.outcome === "found" ? dialAsked(asked, found.endpoints) : [];
+  });
+  const twins = once(async () => {
+    const found = await resolution();
     if (!asked || found.outcome !== "found") return [];
-    const isAsked = isAskedNode(asked.name, asked.operand, asked.full);
-    const how = { isAsked, serverName: asked.host, timeout: DIAL_TIMEOUT, cookie };
-    return dialNode(asked.full, found.endpoints, how);
+    return twinsElsewhere(
+      { name: asked.name, full: asked.full, source: found.source, places: await probes() },
+      {
+        ...{ nodes: resolving.nodes, settings: config, ownAddresses: machine.addresses() },
+        connect: () => consul.connect(),
+        dial: (endpoints) => dialAsked(asked, endpoints),
+      },
+    );
   });
   const connectPort = once(async () => (await daemon())?.relays?.native?.port);
   const local = once(async () => localVms(await nodes(), asked ? asked.host : undefined));
@@ -187,7 +201,7 @@ export function examine(
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     hasCookie: cookie !== undefined,
-    ...{ epmd, daemon, nodes, listeners, resolution, probes, vms: once(runningVms) },
+    ...{ epmd, daemon, nodes, listeners, resolution, probes, twins, vms: once(runningVms) },
     toldByDaemon: once(async () => (asked && (await daemon()) ? resolvedByDaemon(config, asked.full) : undefined)),
     ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
@@ -209,27 +223,6 @@ export function examine(
     close: async () => {
       await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },
-  };
-}
-
-function once<T>(find: () => Promise<T>): () => Promise<T> {
-  let found: Promise<T> | undefined;
-  return () => {
-    found ??= find();
-    return found;
-  };
-}
-
-/** As once, for each service. */
-function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: NomadServiceQuery) => Promise<T> {
-  const found = new Map<string, Promise<T>>();
-  return (query) => {
-    const key = `${query.service}.${query.namespace}`;
-    const before = found.get(key);
-    if (before) return before;
-    const finding = find(query);
-    found.set(key, finding);
-    return finding;
   };
 }
 

@@ -1,16 +1,21 @@
 import type { Config } from "../config/config.js";
 import type { Probe } from "../distribution/core/words.js";
 import { nameProblem } from "../dns/wire/record.js";
+import { portPlease } from "../epmd/client.js";
+import { EpmdError } from "../errors.js";
 import { isInMesh } from "../mesh/core/upstreams.js";
 import { nodeHost, parseServiceDomain } from "../names/domains.js";
 import { hostPartOf, isHelperName } from "../names/node-name.js";
-import { familyOf } from "../net/ip.js";
+import { canonicalIp, cidrContains, familyOf, isLoopback } from "../net/ip.js";
+import { readHostsFile } from "../os/hosts-file.js";
 import { advertised, reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
+import { hostAddresses } from "../resolve/asked-ways.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
-import { judgeHost, type OwnPlace } from "./core/node-host.js";
-import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
+import { type AskedThere, judgeHost, type OwnPlace } from "./core/node-host.js";
+import { type AskedNode, type Check, type Examination, probePlace, RESOLVE_TIMEOUT } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
+import { usesNomad } from "./nomad.js";
 
 const PROBE_TIMEOUT = 3_000;
 
@@ -96,9 +101,12 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
       ),
     ];
   }
+  const publishedAt = publishedAddresses(node, config);
   const named = {
-    ...{ aliveName, host: itsHost, publishedName: published, publishedAt: publishedAddresses(node, config) },
-    isStock,
+    ...{ aliveName, host: itsHost, publishedName: published, publishedAt, isStock },
+    isPublished: isForOthers(examination),
+    leadsHere: isStock && (await leadsHere(itsHost, examination)),
+    askedThere: await lookThere(itsHost, { aliveName, probe, publishedAt }, examination),
   };
   // The addresses here do not describe a node that lives elsewhere.
   const byHost = address === undefined ? judgeHost(named, placeOf(examination)) : undefined;
@@ -129,6 +137,56 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
       aliveName,
     ),
   ];
+}
+
+/** In Consul, in Nomad, or in a zone that other machines can ask. */
+function isForOthers({ config }: Examination): boolean {
+  const { dnsListen } = config;
+  return (
+    publishesToConsul(config) || usesNomad({ config }) || (dnsListen !== undefined && !isLoopback(dnsListen.address))
+  );
+}
+
+interface Lookout {
+  readonly aliveName: string;
+  /** Of its VM, here. */
+  readonly probe: Extract<Probe, { readonly name: string }>;
+  readonly publishedAt: readonly string[];
+}
+
+/** Asks as a stock VM does that dials the host part, where that is an address which is not of this machine. */
+async function lookThere(
+  host: string,
+  { aliveName, probe, publishedAt }: Lookout,
+  { config, machine }: Examination,
+): Promise<AskedThere | undefined> {
+  const address = canonicalIp(host);
+  if (address === undefined || isLoopback(address)) return undefined;
+  if (machine.addresses().includes(address) || publishedAt.includes(address)) return undefined;
+  try {
+    const answer = await portPlease({ address, port: config.port }, aliveName, { timeout: PROBE_TIMEOUT });
+    if (!answer) return "another";
+    const isAsked = (name: string) => name === probe.name;
+    const seen = await probePlace(
+      { address, port: answer.port },
+      { isAsked, serverName: host, timeout: PROBE_TIMEOUT },
+    );
+    if (seen.result === "silent" || seen.result === "unreachable") return "unknown";
+    return seen.result === "node" && seen.creation === probe.creation ? "itself" : "another";
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    const isSilent = error instanceof EpmdError && error.code === "EPMD_TIMEOUT";
+    // What refuses this machine refuses other strangers too.
+    return isSilent || ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"].includes(code ?? "") ? "unknown" : "another";
+  }
+}
+
+/** As a stock VM here resolves it. */
+async function leadsHere(host: string, { config, machine }: Examination): Promise<boolean> {
+  if (familyOf(host) !== undefined || parseServiceDomain(host, config.consulDomain)) return false;
+  const [address] = await hostAddresses(host, await readHostsFile(), RESOLVE_TIMEOUT);
+  if (address === undefined || cidrContains(config.gatewayRange, address)) return false;
+  return isLoopback(address) || machine.addresses().includes(address);
 }
 
 /** Who listens where the node has registered, and whether its VM has no module. */

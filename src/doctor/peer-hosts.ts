@@ -26,30 +26,61 @@ export const peerHosts: Check = {
 };
 
 /** A VM with the module and OTP 23 resolves the host before it asks the module, and dials what the module says. */
-async function unresolved({ host, full }: AskedNode, text: string, vms: readonly LocalVm[]): Promise<Finding[]> {
-  const old = vms.filter(({ process, probe }) => process?.hasModule && isOtp23(process.otpVersion, probe));
+async function unresolved(asked: AskedNode, text: string, vms: readonly LocalVm[]): Promise<Finding[]> {
+  const old = vms.filter(({ process, probe }) => {
+    return process ? process.hasModule && isOtp23(process.otpVersion, probe) : mayBeOtp23(probe);
+  });
   if (old.length === 0) return [];
-  const addresses = await hostAddresses(host, text, RESOLVE_TIMEOUT);
+  const addresses = await hostAddresses(asked.host, text, RESOLVE_TIMEOUT);
   return ([4, 6] as const).flatMap((family): Finding[] => {
-    const names = old.filter(({ node }) => node.family === family).map(({ node }) => node.aliveName);
-    if (names.length === 0) return [];
+    const own = old.filter(({ node }) => node.family === family);
+    const [seen, unseen] = [namesOf(own.filter((vm) => vm.process)), namesOf(own.filter((vm) => !vm.process))];
     const address = addresses.find((one) => familyOf(one) === family);
-    if (address !== undefined)
-      return [ok(`${listed(names)} of OTP 23 gets ${address} for ${host}: any address will do`)];
-    return [
-      fail(
-        "PEER_HOST_UNKNOWN",
-        `${listed(names)} here runs OTP 23, which resolves ${host} itself before it asks the module, and nothing here has an address of IPv${family} for it: it gets pang for ${full}`,
-        `put this line into ${HOSTS_FILE}; the address does not matter: ${LOOPBACK[family]} ${host}`,
-      ),
-    ];
+    if (address === undefined) {
+      return [
+        ...(seen.length > 0 ? [unknownHost(seen, family, asked)] : []),
+        ...(unseen.length > 0 ? [untoldModule(unseen, family, asked)] : []),
+      ];
+    }
+    return seen.length > 0
+      ? [ok(`${listed(seen)} of OTP 23 gets ${address} for ${asked.host}: any address will do`)]
+      : [];
   });
 }
 
-function isOtp23(version: string | undefined, probe: LocalVm["probe"]): boolean {
-  if (version !== undefined) return version.startsWith("23");
-  return "release" in probe && probe.release === "OTP 23";
+function unknownHost(names: readonly string[], family: Family, { host, full }: AskedNode): Finding {
+  return fail(
+    "PEER_HOST_UNKNOWN",
+    `${listed(names)} here runs OTP 23, which resolves ${host} itself before it asks the module, and nothing here has an address of IPv${family} for it: it gets pang for ${full}`,
+    `put this line into ${HOSTS_FILE}; the address does not matter: ${LOOPBACK[family]} ${host}`,
+  );
 }
+
+function untoldModule(names: readonly string[], family: Family, { host, full }: AskedNode): Finding {
+  return warn(
+    "PEER_HOSTS_UNTOLD",
+    `${unread(names)}. With the module and OTP 23 it gets pang for ${full}: nothing here has an address of IPv${family} for ${host}`,
+    LOOK_AS,
+  );
+}
+
+function isOtp23(version: string | undefined, probe: LocalVm["probe"]): boolean {
+  return version === undefined ? "release" in probe && mayBeOtp23(probe) : version.startsWith("23");
+}
+
+/** Also where the handshake does not tell the release. */
+function mayBeOtp23(probe: LocalVm["probe"]): boolean {
+  return !("release" in probe) || probe.release === "OTP 23";
+}
+
+const namesOf = (vms: readonly LocalVm[]) => vms.map(({ node }) => node.aliveName);
+
+/** Another user's processes, or /proc mounted with hidepid. */
+function unread(names: readonly string[]): string {
+  return `it is not known how ${listed(names)} here finds its peers: this user may not read its process`;
+}
+
+const LOOK_AS = "run srv-epmd doctor as root, or as the user of the VM";
 
 /** The first line for a family is the one that VMs of that family use. */
 async function stale(
@@ -60,17 +91,17 @@ async function stale(
 ): Promise<Finding[]> {
   const lines = linesInHosts(text, asked.host);
   const used = ([4, 6] as const).flatMap((family) => lines.find(({ address }) => familyOf(address) === family) ?? []);
-  const stock = vms.filter(({ process }) => process?.asksResolver).map(({ node }) => node.aliveName);
+  const stock = namesOf(vms.filter(({ process }) => process?.asksResolver));
+  const unseen = namesOf(vms.filter(({ process }) => !process));
   const findings = used.map(async ({ line, address }): Promise<Finding> => {
     const right = await expected(asked, address, examination);
     const where = `${HOSTS_FILE}, line ${line}, has ${address} for ${asked.host}`;
     if (right === undefined) return ok(where);
     const evidence = `${where}, and ${right.whose} ${listed(right.addresses)}: unmodified VMs here use the line`;
-    if (stock.length === 0 && vms.length > 0) return ok([evidence, "no VM here is unmodified"]);
     const advice = `take line ${line} out of ${HOSTS_FILE}, or put ${right.addresses[0]} into it`;
-    return stock.length === 0
-      ? warn("PEER_HOSTS_LINE", evidence, advice)
-      : fail("PEER_HOSTS_LINE", `${evidence}, so does ${listed(stock)}`, advice);
+    if (stock.length > 0) return fail("PEER_HOSTS_LINE", `${evidence}, so does ${listed(stock)}`, advice);
+    if (unseen.length > 0) return warn("PEER_HOSTS_UNTOLD", [evidence, unread(unseen)], [advice, LOOK_AS]);
+    return vms.length > 0 ? ok([evidence, "no VM here is unmodified"]) : warn("PEER_HOSTS_LINE", evidence, advice);
   });
   return Promise.all(findings);
 }

@@ -16,8 +16,12 @@ export const peerTwice: Check = {
   run: async (examination) => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
-    const named = (await examination.probes()).flatMap(({ endpoint, probe }) =>
-      probe.result === "node" ? [{ ...endpoint, creation: probe.creation }] : [],
+    const [probes, twins] = [await examination.probes(), await examination.twins()];
+    const named = [
+      ...probes.map((one) => ({ ...one, isElsewhere: false })),
+      ...twins.map((one) => ({ ...one, isElsewhere: true })),
+    ].flatMap(({ endpoint, probe, isElsewhere }) =>
+      probe.result === "node" ? [{ ...endpoint, creation: probe.creation, isElsewhere }] : [],
     );
     if (named.length === 0) return skip(UNKNOWN);
     const different = differentVms(named);
@@ -27,7 +31,8 @@ export const peerTwice: Check = {
       const { at, machine } = since.get(hostPort(place)) ?? {};
       const age = at === undefined ? "" : `, published ${ageWords(at)} ago`;
       const creation = place.creation === undefined ? "" : `, creation ${place.creation}`;
-      return `${hostPort(place)}${machine === undefined ? "" : ` on ${machine}`}${age}${creation}`;
+      const where = machine === undefined ? "" : ` on ${machine}`;
+      return `${hostPort(place)}${twins.length > 0 && !place.isElsewhere ? " here" : where}${age}${creation}`;
     });
     return fail("PEER_TWICE", `${different.length} VMs are called ${asked.full}: ${listed(places)}`, STOP_ONE);
   },

@@ -3,9 +3,8 @@ import type { Logger } from "../daemon/logger.js";
 import type { NameServer } from "../dns/exchange.js";
 import { NameServers } from "../dns/name-servers.js";
 import { type QueryPeer, type Responder, startResponder } from "../dns/responder.js";
-import { ConfigError, describeError, ListenError } from "../errors.js";
+import { ConfigError, ListenError } from "../errors.js";
 import { hostPort, isOwnServer } from "../net/ip.js";
-import { findListener, rightToPort } from "../os/sockets.js";
 import type { GatewayAddresses } from "./core/addresses.js";
 import {
   addressResponse,
@@ -17,6 +16,7 @@ import {
   withoutNxdomain,
 } from "./core/message.js";
 import { createForwarder } from "./forward.js";
+import { listenTrouble } from "./listen-trouble.js";
 import { describeLoop, LoopCheck } from "./loop-check.js";
 
 export interface GatewayDnsOptions {
@@ -153,20 +153,8 @@ function originOf(
 /** The same error with advice. */
 function withAdvice(error: unknown, at: IpPort): unknown {
   if (!(error instanceof ListenError)) return error;
-  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
-  const where = hostPort(at.address, at.port);
-  if (code === "EACCES") {
-    const message = `the gateway's DNS is not allowed to listen on ${where}: ${describeError(error.cause)}; ${rightToPort(at.port)}; or ${ELSEWHERE}`;
-    return new ListenError("LISTEN_FAILED", message, { cause: error, at });
-  }
-  if (code === "EADDRINUSE") {
-    const program = findListener(at.port, at.address);
-    const by = program === undefined ? "" : ` (process ${program.pid}: ${program.command})`;
-    const message = `the gateway's DNS cannot listen on ${where}: another name server listens there${by}; stop it, or ${ELSEWHERE}`;
-    return new ListenError("LISTEN_IN_USE", message, { cause: error, at });
-  }
-  return error;
+  const trouble = listenTrouble((error.cause ?? {}) as NodeJS.ErrnoException, at);
+  if (!trouble) return error;
+  const { code, why, advice } = trouble;
+  return new ListenError(code, `the gateway's DNS ${why}; ${advice}`, { cause: error, at });
 }
-
-const ELSEWHERE =
-  "use --gateway-listen 127.0.0.1:5300 and let the machine's name server forward the gateway's domains there, or --gateway-listen none and put the lines of `srv-epmd hosts` into /etc/hosts";

@@ -63,6 +63,8 @@ export interface ResolutionDeps {
 export interface LookUps extends Resolving {
   /** The way inside the mutual TLS of Consul Connect; undefined where nodes are dialled themselves. */
   readonly connect: ConnectWays | undefined;
+  /** Consul's agent, for other questions. */
+  readonly agent: ConsulSide["connect"];
 }
 
 export interface Resolving {
@@ -256,7 +258,8 @@ export function composeForLookUps(settings: LookUpSettings, log: Logger, { follo
     await resolving.close();
     await Promise.all([consul.close(), nomad.close()]);
   };
-  return { ...resolving, connect: settings.connectNative ? new ConnectWays(settings, consul) : undefined, close };
+  const connect = settings.connectNative ? new ConnectWays(settings, consul) : undefined;
+  return { ...resolving, connect, agent: consul.connect, close };
 }
 
 /** Of the nodes that the EPMD of this machine has; none when it does not answer. */

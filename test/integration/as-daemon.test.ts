@@ -5,6 +5,7 @@ import { runCommand, startCommand } from "../support/command-line.js";
 import { startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 import { silentPort } from "../support/silent-port.js";
+import { waitFor } from "../support/wait-for.js";
 
 const NODE = "a@h.test";
 const ENTRY = `${NODE}=127.0.0.1:20001`;
@@ -128,7 +129,7 @@ describe("a command asks the daemon of this machine for its settings", () => {
 });
 
 describe("where no daemon tells its settings", () => {
-  /** As it was before, with a line after the result: nothing that decides a look-up was given. */
+  /** As it was before, with a line before the result: nothing that decides a look-up was given. */
   async function withoutDaemon(...args: readonly string[]) {
     const startedAt = performance.now();
     // No name server is asked for it.
@@ -192,7 +193,36 @@ describe("where no daemon tells its settings", () => {
     expect((await withoutDaemon("--admin", "192.0.2.1:9369")).why).toContain("is no address of this machine");
   });
 
-  test("nothing is said of it when the node is found, when look-ups were told by hand, and where it does not matter", async () => {
+  test("it says so as well when the node is found, before the result", async () => {
+    // PORT2_RESP of the node a, at port 20001.
+    const answer = Buffer.from([119, 0, 0x4e, 0x21, 77, 0, 0, 6, 0, 5, 0, 1, 97, 0, 0]);
+    const epmd = await listen(createTcpServer((socket) => socket.on("data", () => socket.end(answer))));
+    const at = ["--admin", `127.0.0.1:${await freePort()}`, "--port", String(epmd)];
+    const { code, stdout, stderr } = await runCommand(["resolve", "a@localhost", "--json", ...at]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ source: "registry" })]);
+    expect(stderr).toMatch(/^srv-epmd: the settings of serve are not known here, only the defaults: nothing listens/);
+    const waited = await runCommand(["wait", "a@localhost", "--timeout", "1s", ...at]);
+    expect(waited.stderr).toMatch(/^srv-epmd: the settings of serve are not known here/);
+    expect((await runCommand(["resolve", "a@localhost", ...at, "--log-level", "error"])).stderr).toBe("");
+  });
+
+  test("doctor says so whatever was given, and of --admin none where a srv-epmd runs", async () => {
+    const nobody = ["--admin", `127.0.0.1:${await freePort()}`, "--port", String(await freePort())];
+    const { stderr } = await runCommand(["doctor", "--domain", "svc", "--dns", "127.0.0.1:1", ...nobody]);
+    expect(stderr).toMatch(
+      /^srv-epmd: the settings of serve are not known here, only the defaults and what is given: nothing listens on .*\n$/,
+    );
+    const none = ["--admin", "none", "--port", String(await freePort())];
+    expect((await runCommand(["doctor", "--domain", "svc", ...none])).stderr).toBe("");
+    const serving = startCommand(["serve", ...none, "--log-format", "json"]);
+    await waitFor(() => serving.stderr().includes('"ready"'), { what: "serve" });
+    const beside = await runCommand(["doctor", ...none]);
+    serving.signal("SIGTERM");
+    await serving.done;
+    expect(beside.stderr).toMatch(/only the defaults: --admin is none\. A srv-epmd has the EPMD port \d+: give its/);
+  });
+
+  test("nothing is said of it when look-ups were told by hand, and where it does not matter", async () => {
     const admin = ["--admin", `127.0.0.1:${await freePort()}`];
     expect((await resolve(...admin, "--node", ENTRY)).stderr).toBe("");
     const dns = await startFakeDns(() => ({ rcode: 3 }));

@@ -215,9 +215,15 @@ describe("maintenance mode", () => {
       `_service_maintenance:${ID}`,
       ID,
       { Notes: "disk" },
-      "the entry is in Consul's maintenance mode: disk",
+      `the entry is in Consul's maintenance mode (service maintenance, consul maint, check _service_maintenance:${ID}): disk`,
     ],
-    ["of the machine", "_node_maintenance", "", { Notes: "disk" }, "the machine is in Consul's maintenance mode: disk"],
+    [
+      "of the machine",
+      "_node_maintenance",
+      "",
+      { Notes: "disk" },
+      "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance): disk",
+    ],
     [
       "nothing of it, but its TCP check",
       `service:${ID}:tcp`,

@@ -125,7 +125,10 @@ requirePeer("consul", "netns")("commands without options, on a machine with a sr
     expect(stderr).toMatch(
       /nothing listens on 127\.0\.0\.1:9369\. A srv-epmd has the EPMD port 4369: give its --admin/,
     );
-    const { of } = await examine([], { netns: host });
+    const { of, stderr: line } = await examine(["--dns", "127.0.0.1:1"], { netns: host });
+    expect(line).toMatch(
+      /not known here, only the defaults and what is given: nothing listens on 127\.0\.0\.1:9369\. A /,
+    );
     expect(of("serve-options").evidence).toContain("those of the srv-epmd here are not known");
     await daemon.kill();
   });

@@ -48,14 +48,18 @@ requirePeer("consul")("srv-epmd doctor, where Consul's servers and its agent dif
   });
 
   test.each([
-    ["the entry", `/v1/agent/service/maintenance/${encodeURIComponent(ID)}`],
-    ["the machine", "/v1/agent/maintenance"],
-  ])("maintenance mode of %s: that it is that, its reason, and how it ends", async (whose, path) => {
+    [
+      "the entry",
+      `/v1/agent/service/maintenance/${encodeURIComponent(ID)}`,
+      `service maintenance, consul maint, check _service_maintenance:${ID}`,
+    ],
+    ["the machine", "/v1/agent/maintenance", "node maintenance, consul maint, check _node_maintenance"],
+  ])("maintenance mode of %s: that it is that, its check, its reason, and how it ends", async (whose, path, what) => {
     await consul.request("PUT", `${path}?enable=true&reason=new+disk`);
     const { of } = await untilFails("registration", () => doctor());
     await consul.request("PUT", `${path}?enable=false`);
     expect(of("registration").evidence).toContain(
-      `DNS leaves it out: ${whose} is in Consul's maintenance mode: new disk`,
+      `DNS leaves it out: ${whose} is in Consul's maintenance mode (${what}): new disk`,
     );
     expect(of("registration").advice).toContain("consul maint -disable");
     expect(of("catalogue").result).toBe("ok");

@@ -20,11 +20,34 @@ requirePeer("erl", "epmd")("the cookie that doctor is given", () => {
     const wrong = await doctor("--cookie-file", await writeCookie("another"));
     expect(wrong.code).toBe(1);
     expect(wrong.of("peer-cookie")).toMatchObject({
-      result: "fail",
+      ...{ result: "fail", code: "PEER_COOKIE" },
       evidence: expect.stringContaining("it refuses the cookie"),
       advice: expect.stringContaining("-setcookie"),
     });
     expect(wrong.of("peer-handshake").result).toBe("ok");
+    await nodes.killAll();
+  });
+
+  test("is not compared where none is given: of VMs that refuse each other JSON says that it was not", async () => {
+    const nodes = await startLinkedNodes();
+    const [a, b] = [await nodes.start("a"), await nodes.start("b", { cookie: "another" })];
+    expect(await a.vm.ping(b.name)).toBe("pang");
+    const alone = ["--port", String(nodes.epmdPort), "--register", "none"];
+    const args = [b.name, ...nodes.entries(b), ...alone];
+    const { of, with: having } = await examine(args);
+    // The EPMD here is a stock one, which is another matter.
+    const ofPeer = (failed: readonly string[]) => failed.filter((id) => id.startsWith("peer-"));
+    expect(ofPeer([...having("fail"), ...having("warn")])).toEqual([]);
+    expect(of("peer-handshake").result).toBe("ok");
+    expect(of("peer-cookie")).toEqual({
+      ...{ check: "peer-cookie", result: "skip" },
+      evidence: "no cookie was given: with --cookie-file FILE it is compared with that of the node",
+    });
+    const given = await examine([...args, "--cookie-file", nodes.cookieFile]);
+    expect([given.code, given.of("peer-cookie").code, ofPeer(given.with("fail"))]).toEqual([
+      ...[1, "PEER_COOKIE"],
+      ["peer-cookie"],
+    ]);
     await nodes.killAll();
   });
 });

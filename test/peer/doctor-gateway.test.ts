@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { type Consul, startConsul } from "../support/consul-agent.js";
-import { examine } from "../support/doctor.js";
+import { examine, examineAsNobody } from "../support/doctor.js";
 import { startNode } from "../support/erlang.js";
 import { createHosts, type Host } from "../support/netns.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -78,6 +78,16 @@ requirePeer(
     );
     expect(of("peer-hosts").advice).toMatch(/^take line 5 out of \/etc\/hosts, or put 10\.91\.0\.\d into it$/);
     expect(of("peer-ways").follows).toBe("PEER_HOSTS_LINE");
+    const unseen = await examineAsNobody([...flags, "node_b@svc"], host);
+    expect(unseen.of("peer-hosts")).toMatchObject({
+      ...{
+        result: "warn",
+        code: "PEER_HOSTS_UNTOLD",
+        advice: expect.stringMatching(/^take line 5 out.*doctor as root/),
+      },
+      evidence: expect.stringMatching(/^\/etc\/hosts, line 5, .*; it is not known how node_a here finds its peers/),
+    });
+    expect(unseen.of("own-address").evidence).toContain("may not read the process of node_a");
     const [port, admin] = [14369, "127.0.0.1:19369"];
     const dns = ["--gateway-listen", "127.0.0.1:5353", "--admin", admin];
     const own = [...flags.slice(0, -2), ...dns, "--relay-socket", "/dev/null/relay.sock"];

@@ -11,8 +11,10 @@ requirePeer(
   "erl",
   "consul",
   "netns",
+  "nft",
 )("srv-epmd doctor, about two Consul clusters that do not know each other", () => {
   let hosts: readonly [Host, Host];
+  let third: Host;
   let consuls: readonly [Consul, Consul];
   /** @param dns whose DNS is asked */
   const doctor = (agent: 0 | 1, dns: 0 | 1, node: string) => {
@@ -22,8 +24,8 @@ requirePeer(
   };
 
   beforeAll(async () => {
-    const { hosts: made } = await createHosts([{ addresses: ["10.93.0.1/24"] }, { addresses: ["10.93.0.2/24"] }]);
-    hosts = made as [Host, Host];
+    const { hosts: made } = await createHosts([1, 2, 3].map((last) => ({ addresses: [`10.93.0.${last}/24`] })));
+    [hosts, third] = [made as unknown as [Host, Host], made[2] as Host];
     const start = (index: 0 | 1, datacenter: string) => {
       const bind = `10.93.0.${index + 1}`;
       const config = { datacenter, client_addr: `127.0.0.1 ${bind}` };
@@ -60,5 +62,27 @@ requirePeer(
     );
     expect(of("peer-records").follows).toBe("CONSUL_TWO_CLUSTERS");
     expect(of("registration-dns").follows).toBe("CONSUL_TWO_CLUSTERS");
+  });
+
+  test("the other one answers DNS alone: its datacenter and server, what was not told, and the command to run there", async () => {
+    await hosts[1].run("nft", "add table ip closed; add chain ip closed in { type filter hook input priority 0; }");
+    await hosts[1].run("nft", 'add rule ip closed in iifname "eth0" tcp dport 8500 reject');
+    const { of } = await doctor(0, 1, "node_c@svc");
+    // An agent whose DNS is open has its HTTP API open as well, unless somebody wants it otherwise.
+    const client = await startConsul({
+      ...{ netns: third, bind: "10.93.0.3", node: "client", usualPorts: true, join: consuls[1] },
+      config: { datacenter: "fra1" },
+    });
+    const flags = ["--domain", "svc", "--consul", consuls[0].socketUrl, "--dns", "10.93.0.3:8600"];
+    const byClient = await examine(flags, { netns: hosts[0] });
+    await client.stop();
+    await hosts[1].run("nft", "delete table ip closed");
+    expect(byClient.of("consul-cluster").evidence).toContain(
+      "the Consul of the name servers: the leader of fra1 is 10.93.0.2:8300",
+    );
+    expect(of("consul-cluster").evidence).toMatch(
+      /; the Consul of the name servers: the only server of fra1 is 10\.93\.0\.2, by its DNS; .* no HTTP API on port 8500 of 10\.93\.0\.2 tells it\.$/,
+    );
+    expect(of("consul-cluster").advice).toMatch(/; on 10\.93\.0\.2, consul operator raft list-peers names the leader/);
   });
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Certificates, createCertificates } from "../support/certificates.js";
 import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
-import { examine, untilFails } from "../support/doctor.js";
+import { examine, examineAsNobody, untilFails } from "../support/doctor.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli, startDaemon } from "../support/srv-epmd.js";
@@ -118,6 +118,36 @@ requirePeer(
     );
   });
 
+  test("two live nodes of one name, asked on the machine of one: its EPMD hides the other, which is told of", async () => {
+    // As in a release that fixes its port: whatever the creations are, the places differ.
+    const port = { args: ["-kernel", "inet_dist_listen_min", "20123", "inet_dist_listen_max", "20123"] };
+    await Promise.all([cluster.node(THERE, "dup", port), cluster.node(HERE, "dup", port)]);
+    await waitFor(async () => (await cluster.published()).filter((tag) => tag === "dup").length >= 2, {
+      what: "both in Consul",
+    });
+    const places = /2 VMs are called dup@svc\.service\.consul, at 127\.0\.0\.1:20123 \(here\) and 10\.90\.0\.1:20123: /;
+    const beside = { netns: cluster.host(HERE) };
+    const resolve = (...args: readonly string[]) => runCli(["resolve", "dup@svc", "--probe", ...args], beside);
+    await waitFor(async () => places.test((await resolve()).stdout), { what: "both places to be told of" });
+    // DNS alone, and an agent that does not answer: the published address tells.
+    const dnsAlone = ["--consul", "http://127.0.0.1:1", "--catalogue", "none"];
+    expect((await resolve(...dnsAlone)).stdout).toMatch(places);
+    const told = JSON.parse((await resolve("--json")).stdout);
+    expect(told.twins).toMatchObject([{ address: "10.90.0.1", port: 20123, probe: { result: "node" } }]);
+    const twice = (await doctor("dup@svc")).of("peer-twice");
+    expect(twice).toMatchObject({ code: "PEER_TWICE", follows: "NAME_TWICE" });
+    expect(twice.evidence).toMatch(
+      /127\.0\.0\.1:20123 here, creation \d+, 10\.90\.0\.1:20123 on \S+, published \d+s ago/,
+    );
+    const picture = await runCli(["doctor", "--cluster", "*@svc"], beside);
+    expect(picture.stdout).toContain("dup@svc.service.consul is there twice: at 127.0.0.1:20123 and 10.90.0.1:20123");
+    // A node that is published from here alone has none.
+    await cluster.node(HERE, "lone");
+    await published("lone");
+    expect((await runCli(["resolve", "lone@svc", "--probe"], beside)).stdout).not.toContain("VMs are called");
+    expect((await doctor("lone@svc")).of("peer-twice")).toMatchObject({ result: "ok" });
+  });
+
   test("a srv-epmd here that does not find what doctor finds: what it says, and where doctor finds it", async () => {
     await cluster.node(THERE, "seen");
     await published("seen");
@@ -156,6 +186,27 @@ requirePeer(
     expect(of("published-endpoint").follows).toBe("VM_STOPPED");
     expect(having("fail")).toEqual(["published-endpoint"]);
     stopped.child.signal("SIGCONT");
+  });
+
+  test("a VM on another machine that is stopped: silent from here, and there by which signal", async () => {
+    const [silent] = await Promise.all([cluster.node(THERE, "asleep"), cluster.node(HERE, "awake")]);
+    await published("asleep", "awake");
+    silent.child.signal("SIGSTOP");
+    const here = await untilFails("peer-handshake", () => doctor("asleep@svc"));
+    const there = await examine(["--domain", HOST, "--consul", cluster.consul.socketUrl, "--dns", cluster.dns], {
+      netns: cluster.host(THERE),
+    });
+    silent.child.signal("SIGCONT");
+    expect([here.code, here.of("peer-handshake").code]).toEqual([1, "PEER_SAYS_NOTHING"]);
+    // Its machine takes the connection.
+    expect(here.of("peer-tcp").result).toBe("ok");
+    expect(here.of("peer-handshake").evidence).toMatch(
+      /^10\.90\.0\.1:\d+, .* accepts the connection and sends nothing/,
+    );
+    expect(here.of("peer-handshake").advice).toContain("kill -CONT <its process>");
+    expect(there.of("vm-state")).toMatchObject({
+      ...{ code: "VM_STOPPED", advice: expect.stringMatching(/^continue it: kill -CONT \d+$/) },
+    });
   });
 
   test("a hidden node, and VMs that do not connect by themselves: what that means", async () => {
@@ -203,11 +254,15 @@ requirePeer(
   });
 
   test.each([
-    ["the entry", "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting"],
-    ["the machine", "/v1/agent/maintenance"],
+    [
+      "the entry",
+      "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting",
+      "service maintenance, consul maint, check _service_maintenance:srv-epmd:box2:resting",
+    ],
+    ["the machine", "/v1/agent/maintenance", "node maintenance, consul maint, check _node_maintenance"],
   ])(
-    "consul maint of %s: its reason, and no srv-epmd calls the node published meanwhile",
-    async (what, path) => {
+    "consul maint of %s: its check and its reason, and no srv-epmd calls the node published meanwhile",
+    async (what, path, mode) => {
       await cluster.node(HERE, "resting");
       await published("resting");
       const ask = (page: string) => {
@@ -218,9 +273,15 @@ requirePeer(
       await cluster.consul.request("PUT", `${path}?enable=true&reason=new%20disks`);
       const { code, of } = await untilFails("registration", () => doctor());
       expect([code, of("registration").code]).toEqual([1, "REGISTRATION_MAINTENANCE"]);
-      expect(of("registration").evidence).toContain(`${what} is in Consul's maintenance mode: new disks`);
+      const words = `${what} is in Consul's maintenance mode (${mode}): new disks`;
+      expect(of("registration").evidence).toContain(words);
       expect(of("registration-dns").follows).toBe("REGISTRATION_MAINTENANCE");
-      const words = `${what} is in Consul's maintenance mode: new disks`;
+      // Asked about from elsewhere, as a node that is not found.
+      const asked = await examine(["resting@svc", "--port", "14369", ...flags()], { netns: cluster.host(THERE) });
+      expect(asked.of("peer-records")).toMatchObject({
+        ...{ code: "PEER_CRITICAL", evidence: expect.stringContaining(words) },
+        advice: expect.stringContaining("consul maint -disable"),
+      });
       await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
       const { stdout } = await ask("/v1/nodes");
       expect(JSON.parse(stdout).nodes).toContainEqual(
@@ -291,6 +352,12 @@ requirePeer(
       expect(of("peer-hosts")).toMatchObject({
         code: "PEER_HOST_UNKNOWN",
         advice: expect.stringMatching(/: 127\.0\.0\.1 svc\.service\.consul$/),
+      });
+      // Whoever may not read its process cannot know whether it has the module, and says so.
+      const asNobody = () => examineAsNobody([...flags(), "r_there@svc"], cluster.host(HERE));
+      expect((await asNobody()).of("peer-hosts")).toMatchObject({
+        ...{ result: "warn", code: "PEER_HOSTS_UNTOLD", advice: expect.stringContaining("doctor as root") },
+        evidence: expect.stringMatching(/^it is not known how r_here here .* With the module and OTP 23 it gets pang/),
       });
       await cluster.host(HERE).setHosts(["10.90.0.2 box2", `127.0.0.1 ${HOST}`]);
       expect(await old.ping(fullName("r_there"))).toBe("pong");

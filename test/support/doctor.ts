@@ -1,4 +1,6 @@
-import type { RunResult } from "./child.js";
+import { type Place, type RunResult, run } from "./child.js";
+import { cleanEnvironment } from "./environment.js";
+import { programForAll } from "./program-for-all.js";
 import { type CommandOptions, runCli } from "./srv-epmd.js";
 import { waitFor } from "./wait-for.js";
 
@@ -42,6 +44,13 @@ export function untilFails(check: string, look: () => Promise<Examined>, timeout
 /** `srv-epmd doctor --json` as a process. */
 export async function examine(args: readonly string[], options: CommandOptions = {}): Promise<Examined> {
   return readExamined(await runCli(["doctor", "--json", ...args], options));
+}
+
+/** The same as a user who may read no process of another one. Needs root. */
+export async function examineAsNobody(args: readonly string[], netns: Place): Promise<Examined> {
+  const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+  const program = [process.execPath, await programForAll(), "doctor", "--json", ...args];
+  return readExamined(await run("setpriv", [...nobody, ...program], { netns, env: cleanEnvironment() }));
 }
 
 /** What `srv-epmd doctor --json` has printed. */

@@ -61,7 +61,7 @@ describe("a connection that a sidecar proxy accepts and ends without a word", ()
 describe("the host part of a VM's own name", () => {
   const node: NamedNode = {
     ...{ aliveName: "n1", host: "192.0.2.7", publishedName: "n1@chat.service.consul" },
-    ...{ publishedAt: ["192.0.2.7"], isStock: true },
+    ...{ publishedAt: ["192.0.2.7"], isPublished: true, isStock: true },
   };
   const place: OwnPlace = {
     ...{ names: new Set(["localhost", "box7"]), addresses: ["127.0.0.1", "192.0.2.7", "2001:db8::7"] },
@@ -94,16 +94,20 @@ describe("the host part of a VM's own name", () => {
     const finding = judge({ publishedAt: ["203.0.113.9"] });
     expect(finding?.result).toBe("warn");
     expect(finding?.evidence[0]).toContain(
-      "published at 203.0.113.9: stock VMs find it by that name, VMs with the module do not",
+      "at 203.0.113.9: stock VMs that reach 192.0.2.7 find it by that name, VMs with the module on other machines do not",
     );
+    expect(judge({ publishedAt: ["203.0.113.9"] }, { served: [] })?.result).toBe("fail");
     expect(finding && adviceOf(finding)[0]).toMatch(/--advertise-address 192\.0\.2\.7\), or .*-name n1@203\.0\.113\.9/);
   });
 
   test.each(["localhost", "127.0.0.1", "127.1.2.3", "::1"])("%s leads each machine to itself", (host) => {
     expect(judge({ host })).toMatchObject({
-      result: "warn",
-      advice: [expect.stringContaining("-name n1@chat.service.consul"), expect.any(String)],
+      result: "fail",
+      advice: [expect.stringContaining("-name n1@chat.service.consul"), expect.stringContaining("--publish")],
     });
+    const alone = judge({ host, isPublished: false });
+    expect(alone).toMatchObject({ result: "warn", advice: [expect.stringContaining("-name"), expect.any(String)] });
+    expect(alone?.evidence[0]).toMatch(/: it works where all its peers are on this machine$/);
   });
 
   test("an address of the allocation's bridge is reached from no other client", () => {
@@ -112,23 +116,28 @@ describe("the host part of a VM's own name", () => {
     expect(finding?.evidence[0]).toContain("the allocation's own address in its client's bridge network");
   });
 
-  test("an address that leads elsewhere is another machine's", () => {
-    const finding = judge({ host: "192.0.2.99" });
-    expect(finding).toMatchObject({
-      result: "warn",
-      evidence: [expect.stringContaining("has no address 192.0.2.99, nor is it published there (it is at 192.0.2.7)")],
-      advice: [expect.stringContaining("-name n1@chat.service.consul or n1@192.0.2.7"), expect.any(String)],
+  test("an address that leads elsewhere is another machine's, unless it is mapped to this place", () => {
+    const host = "192.0.2.99";
+    const evidence = [
+      expect.stringContaining("has no address 192.0.2.99, nor is it published there (it is at 192.0.2.7)"),
+    ];
+    const rename = expect.stringContaining("-name n1@chat.service.consul or n1@192.0.2.7");
+    expect(judge({ host, askedThere: "another" })).toMatchObject({ result: "fail", evidence, advice: [rename] });
+    expect(judge({ host, askedThere: "itself" })).toMatchObject({ result: "warn", evidence });
+    expect(judge({ host, askedThere: "unknown" })).toMatchObject({
+      ...{ result: "warn", evidence },
+      advice: [rename, expect.stringMatching(/^it works for stock VMs alone, where a port mapping/)],
     });
   });
 
-  test("a name of this machine is right for stock VMs in the host's network, and for no others", () => {
-    expect(judge({ host: "Box7" })).toMatchObject({
-      result: "ok",
-      evidence: [
-        expect.any(String),
-        "whoever dials n1@chat.service.consul gets pang: short and long names never connect",
-      ],
-    });
+  test("a name of this machine is for stock VMs in the host's network that srv-epmd serves, and for no others", () => {
+    const told = [expect.any(String), expect.stringMatching(/n1@chat\.service\.consul.* pang: short and long names/)];
+    expect(judge({ host: "Box7" })).toMatchObject({ result: "warn", evidence: told });
+    expect(judge({ host: "Box7" }, { served: [] })).toMatchObject({ result: "fail", evidence: told });
+    expect(judge({ host: "Box7" }, { served: ["127.0.0.1"] })?.result).toBe("fail");
+    expect(judge({ host: "box7.example", leadsHere: true })?.evidence[1]).toMatch(/whoever dials that gets pang$/);
+    // Nobody is told another name.
+    expect(judge({ host: "box7", isPublished: false })?.result).toBe("ok");
     expect(judge({ host: "box7", isStock: false })).toBeUndefined();
     expect(judge({ host: "box7" }, { isBridged: true })).toBeUndefined();
     expect(judge({ host: "box7" }, { isGateway: true })).toBeUndefined();

@@ -9,6 +9,7 @@ import { parseArguments } from "../../src/cli/parse.js";
 import { loadConfig } from "../../src/config/config.js";
 import { flagOf, hasFlag, isFileKey, OPTION_KEYS, optionOf } from "../../src/config/options.js";
 import { CHECKS } from "../../src/doctor/checks.js";
+import { PROBLEMS } from "../../src/doctor/core/problems.js";
 import { titleOf } from "../../src/help/markdown.js";
 import { forTerminal } from "../../src/help/terminal.js";
 import { TOPIC_NAMES } from "../../src/help/topic-names.js";
@@ -123,6 +124,17 @@ describe("the topic doctor", () => {
     const named = rows.map((row) => / \| `([a-z-]+)` \| /.exec(row)?.[1]);
     // Where there is no hairpin nothing is wrong.
     expect(new Set(named)).toEqual(new Set(CHECKS.map(({ id }) => id).filter((id) => id !== "hairpin")));
+  });
+
+  test("has each code once, with what is wrong and what to do, and none that nothing tells", () => {
+    const table = TOPICS.doctor.slice(TOPICS.doctor.indexOf("<!-- problems"));
+    const rows = Array.from(table.matchAll(/^\| ([A-Z0-9_]+) \| \S[^|]{4,} \| \S[^|]{3,} \|$/gm), ([, code]) => code);
+    expect(rows).toEqual(Object.keys(PROBLEMS));
+    const files = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" }).filter(
+      (file) => file.endsWith(".ts") && !/\/problems-[a-z-]+\.ts$/.test(file),
+    );
+    const told = new Set(files.flatMap((file) => read(`src/${file}`).match(/\b[A-Z0-9]+(_[A-Z0-9]+)+\b/g) ?? []));
+    expect(rows.filter((code) => !told.has(code ?? ""))).toEqual([]);
   });
 
   test("lists checks that a test breaks for real", () => {

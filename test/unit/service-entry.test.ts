@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { aliveNameOf, META_SINCE, sameEntry, tcpCheckId, ttlCheckId } from "../../src/publish/core/service-entry.js";
+import {
+  aliveNameOf,
+  META_SINCE,
+  obstacleOf,
+  sameEntry,
+  tcpCheckId,
+  ttlCheckId,
+} from "../../src/publish/core/service-entry.js";
 import { heldService, serviceEntry } from "../support/service-entry.js";
 
 const ENTRY = serviceEntry("a", { tags: ["a", "blue"] });
@@ -42,4 +49,24 @@ test("the checks have names of their own", () => {
     "service:srv-epmd:x:a",
     "service:srv-epmd:x:a:tcp",
   ]);
+});
+
+test("maintenance is told before another check that is critical, and not that of another entry", () => {
+  const id = "srv-epmd:x:a";
+  const check = (checkId: string, serviceId: string, over = {}) => {
+    return { checkId, serviceId, status: "critical", notes: "", output: "", ...over };
+  };
+  const failing = check("disk", id, { output: "full" });
+  const machine = check("_node_maintenance", "", { notes: "new disks" });
+  const service = check(`_service_maintenance:${id}`, id);
+  expect(obstacleOf(id, [failing, machine])).toEqual({
+    kind: "maintenance",
+    words:
+      "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance): new disks",
+  });
+  expect(obstacleOf(id, [failing, service])?.words).toBe(
+    `the entry is in Consul's maintenance mode (service maintenance, consul maint, check _service_maintenance:${id})`,
+  );
+  expect(obstacleOf(id, [failing])).toEqual({ kind: "other", words: "its check disk is critical: full" });
+  expect(obstacleOf(id, [check("_service_maintenance:other", "other"), check(ttlCheckId(id), id)])).toBeUndefined();
 });

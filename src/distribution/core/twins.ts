@@ -6,6 +6,8 @@ export interface NamedPlace {
   readonly family: Family;
   /** Undefined in version 5 of the handshake. */
   readonly creation: number | undefined;
+  /** It is known not to be the VM that lives here, whatever its creation. */
+  readonly isElsewhere?: boolean;
 }
 
 /**
@@ -17,6 +19,6 @@ export function differentVms<T extends NamedPlace>(places: readonly T[]): T[] {
 }
 
 function isSameVm(a: NamedPlace, b: NamedPlace): boolean {
-  if (a.creation !== b.creation) return false;
+  if (a.creation !== b.creation || a.isElsewhere !== b.isElsewhere) return false;
   return a.family !== b.family || a.port === b.port;
 }

@@ -8,6 +8,8 @@ import type { Endpoint } from "../../net/endpoint.js";
 export interface MemberPlace {
   readonly endpoint: Pick<Endpoint, "address" | "port" | "family">;
   readonly probe: Probe;
+  /** Of another VM than the one that lives here. */
+  readonly isElsewhere?: boolean;
 }
 
 /** A node of the cluster as it was looked for. */

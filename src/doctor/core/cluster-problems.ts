@@ -89,10 +89,10 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
-function vmAt({ endpoint, probe }: MemberPlace) {
+function vmAt({ endpoint, probe, isElsewhere = false }: MemberPlace) {
   if (probe.result !== "node") return [];
   const { port, family } = endpoint;
-  return [{ place: hostPort(endpoint), port, family, creation: probe.creation }];
+  return [{ place: hostPort(endpoint), port, family, creation: probe.creation, isElsewhere }];
 }
 
 /** A place at which another program answers, or nothing does, tells more of the cause than one that refuses. */

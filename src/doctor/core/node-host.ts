@@ -9,11 +9,23 @@ export interface NamedNode {
   readonly host: string;
   /** The node's name by the options here; undefined where it has none. */
   readonly publishedName: string | undefined;
+  /** By the options here other machines find it by that name. */
+  readonly isPublished: boolean;
   /** Where it is published, as IP literals; empty: at the address of the Consul agent, which is not known. */
   readonly publishedAt: readonly string[];
   /** Its VM has neither the module nor an inetrc: it is in the host's way, or behind the gateway. */
   readonly isStock: boolean;
+  /** Its host part is a name that resolves to this machine here, and none of Consul's services. */
+  readonly leadsHere?: boolean;
+  /** Who is asked by a stock VM that dials its host part; undefined where that is no address, or not looked at. */
+  readonly askedThere?: AskedThere | undefined;
 }
+
+/**
+ * What the EPMD at an address leads to. `itself`: to the node, so the address is mapped to this place. `another`: to
+ * another node or none, or there is no EPMD. `unknown`: nothing answers from here.
+ */
+export type AskedThere = "itself" | "another" | "unknown";
 
 /** The machine or task that the node lives on. */
 export interface OwnPlace {
@@ -38,21 +50,13 @@ export function judgeHost(node: NamedNode, place: OwnPlace): Finding | undefined
   const calls = `the VM of ${node.aliveName} calls itself ${name}`;
   if (place.isMeshed) return undefined;
   const address = canonicalIp(host);
-  if (host === "localhost" || (address !== undefined && isLoopback(address))) {
-    return warn(
-      "HOST_LOOPBACK",
-      `${calls}, which is this machine for every machine that dials it: peers elsewhere do not reach it`,
-      [
-        `give it a host part that leads here from elsewhere: -name ${node.publishedName ?? `${node.aliveName}@<service or address>`}`,
-        "nothing is to be done where all its peers are on this machine",
-      ],
-      node.aliveName,
-    );
-  }
+  if (host === "localhost" || (address !== undefined && isLoopback(address))) return loopback(calls, node);
   if (address === undefined) {
     // A VM elsewhere with the module has no records of such a name, and in a bridge network it leads to the client.
     const isHostWay = node.isStock && !place.isGateway && !place.isBridged;
-    return isHostWay && place.names.has(host.toLowerCase()) ? machineName(calls, node) : undefined;
+    return isHostWay && (node.leadsHere || place.names.has(host.toLowerCase()))
+      ? machineName(calls, node, place)
+      : undefined;
   }
   if (place.addresses.includes(address)) {
     return place.isBridged ? bridgeAddress(calls, address, node) : ownAddress(calls, address, node, place);
@@ -62,6 +66,31 @@ export function judgeHost(node: NamedNode, place: OwnPlace): Finding | undefined
     return ok(`${calls}, the address at which it is published: VMs with the module find it by that name`);
   }
   return elsewhere(calls, address, node);
+}
+
+/** Names must be the same, so nobody reaches a node by another one than its VM has. */
+function loopback(calls: string, { aliveName, publishedName, isPublished }: NamedNode): Finding {
+  const evidence = `${calls}, which is this machine for every machine that dials it`;
+  if (publishedName !== undefined && isPublished) {
+    return fail(
+      "HOST_LOOPBACK",
+      `${evidence}, and it is published as ${publishedName}: a peer that dials that name closes the connection, so no other machine reaches it`,
+      [
+        `start it with -name ${publishedName} (RELEASE_NODE)`,
+        "where all its peers are on this machine, leave it out of what is published: --publish with a pattern of the others",
+      ],
+      aliveName,
+    );
+  }
+  return warn(
+    "HOST_LOOPBACK",
+    `${evidence}: it works where all its peers are on this machine`,
+    [
+      `for peers elsewhere give it a host part that leads here: -name ${publishedName ?? `${aliveName}@<service or address>`}`,
+      "nothing is to be done where it has none",
+    ],
+    aliveName,
+  );
 }
 
 /** A VM elsewhere asks the EPMD at the address; with the module it asks for the entries of the alive name at that address. */
@@ -74,22 +103,49 @@ function ownAddress(calls: string, address: string, node: NamedNode, { served }:
       ...(isServed ? [] : [`stock VMs on other machines do where srv-epmd serves them: --listen ${address}`]),
     ]);
   }
+  const evidence = `${calls}, an address of this machine, and it is published as ${publishedName} at ${publishedAt.join(" and ")}`;
+  const advice = `publish it at that address (--advertise-address ${address}), or give the VM -name ${aliveName}@${publishedAt[0]} or ${publishedName}`;
+  if (!isServed) {
+    return fail(
+      "HOST_NOT_PUBLISHED",
+      `${evidence}: no VM on another machine finds it by that name, with the module for it looks for what is published, and without for srv-epmd serves none of them there`,
+      [advice, `for stock VMs alone: let srv-epmd serve them, --listen ${address}`],
+      aliveName,
+    );
+  }
   return warn(
     "HOST_NOT_PUBLISHED",
-    `${calls}, an address of this machine, and it is published at ${publishedAt.join(" and ")}: stock VMs find it by that name, VMs with the module do not`,
-    [
-      `publish it at that address (--advertise-address ${address}), or give the VM -name ${aliveName}@${publishedAt[0]}`,
-      "nothing is to be done where no peer has the module",
-    ],
+    `${evidence}: stock VMs that reach ${address} find it by that name, VMs with the module on other machines do not`,
+    [advice, "nothing is to be done where no peer elsewhere has the module"],
     aliveName,
   );
 }
 
-function machineName(calls: string, { host, publishedName }: NamedNode): Finding {
-  const evidence = `${calls}, a name of this machine: stock VMs find it where that name resolves to this machine`;
-  if (publishedName === undefined) return ok(evidence);
-  const why = neverConnect(host, publishedName) ? ": short and long names never connect" : "";
-  return ok([evidence, `whoever dials ${publishedName} gets pang${why}`]);
+/** Stock VMs elsewhere resolve the name themselves, and ask the EPMD here. */
+function machineName(
+  calls: string,
+  { aliveName, host, publishedName, isPublished }: NamedNode,
+  { served }: OwnPlace,
+): Finding {
+  const evidence = `${calls}, a name of this machine`;
+  const isServed = served.some((one) => !isLoopback(one));
+  const way = isServed
+    ? "stock VMs find it where that name resolves to this machine"
+    : "VMs on other machines do not find it by that name, for srv-epmd serves none of them (--listen)";
+  if (publishedName === undefined || !isPublished) return ok([`${evidence}: ${way}`]);
+  const short = neverConnect(host, publishedName) ? ": short and long names never connect" : "";
+  const told = [`${evidence}: ${way}`, `it is published as ${publishedName}, and whoever dials that gets pang${short}`];
+  const advice = [
+    `start it with -name ${publishedName} and the srv_epmd module, or with the gateway; or publish it as it is: --node-host ${host}`,
+    `for stock VMs that dial ${aliveName}@${host} srv-epmd has to serve them: --listen <address of this machine>`,
+  ];
+  if (!isServed) return fail("HOST_MACHINE_NAME", told, advice, aliveName);
+  return warn(
+    "HOST_MACHINE_NAME",
+    told,
+    [...advice.slice(0, 1), `nothing is to be done where all peers are stock VMs that dial ${aliveName}@${host}`],
+    aliveName,
+  );
 }
 
 function bridgeAddress(calls: string, address: string, { aliveName, publishedName }: NamedNode): Finding {
@@ -101,16 +157,40 @@ function bridgeAddress(calls: string, address: string, { aliveName, publishedNam
   );
 }
 
-function elsewhere(calls: string, address: string, { aliveName, publishedName, publishedAt }: NamedNode): Finding {
+function elsewhere(calls: string, address: string, node: NamedNode): Finding {
+  const { aliveName, publishedName, publishedAt, askedThere } = node;
   const where = publishedAt.length === 0 ? "" : `, nor is it published there (it is at ${publishedAt.join(" and ")})`;
+  const evidence = `${calls}, and this machine has no address ${address}${where}`;
   const names = [publishedName, ...publishedAt.slice(0, 1).map((one) => `${aliveName}@${one}`)].filter(Boolean);
-  return warn(
-    "HOST_ELSEWHERE",
-    `${calls}, and this machine has no address ${address}${where}: peers that dial that name ask another machine`,
-    [
-      names.length > 0 ? `start it with -name ${names.join(" or ")}` : "give it a host part that leads to this machine",
-      `nothing is to be done where ${address} leads here by a port mapping of yours`,
-    ],
-    aliveName,
-  );
+  const rename =
+    names.length > 0 ? `start it with -name ${names.join(" or ")}` : "give it a host part that leads to this machine";
+  switch (askedThere) {
+    case "itself":
+      return warn(
+        "HOST_ELSEWHERE",
+        `${evidence}: a port mapping leads from there to it, so stock VMs find it by that name, and VMs with the module do not`,
+        [
+          `publish it at that address (--advertise-address ${address}), or ${rename}`,
+          "nothing is to be done where no peer has the module",
+        ],
+        aliveName,
+      );
+    case "another":
+      return fail(
+        "HOST_ELSEWHERE",
+        `${evidence}: peers that dial that name get pang, for what they ask at ${address} has no port of it for them`,
+        rename,
+        aliveName,
+      );
+    default:
+      return warn(
+        "HOST_ELSEWHERE",
+        `${evidence}: peers that dial that name ask at ${address}, where nothing answers this machine`,
+        [
+          rename,
+          `it works for stock VMs alone, where a port mapping of yours leads from ${address} to the EPMD and the node here`,
+        ],
+        aliveName,
+      );
+  }
 }

@@ -153,22 +153,29 @@ export interface Obstacle {
 
 /**
  * Why Consul's DNS leaves out an entry whose TTL check passes: another check of the entry or of the machine is critical.
+ * Maintenance is somebody's wish, so it is told before what else may fail meanwhile.
  */
 export function obstacleOf(serviceId: string, checks: readonly HeldCheck[]): Obstacle | undefined {
-  const critical = checks.find((check) => {
+  const all = checks.filter((check) => {
     const concerns = check.serviceId === serviceId || check.serviceId === "";
     return concerns && check.status === "critical" && check.checkId !== ttlCheckId(serviceId);
   });
+  const critical = all.find(isMaintenance) ?? all[0];
   if (!critical) return undefined;
   const { checkId, notes, output } = critical;
   const ofMachine = critical.serviceId === "";
-  if (checkId === MACHINE_MAINTENANCE || checkId.startsWith(SERVICE_MAINTENANCE)) {
-    const what = ofMachine ? "the machine" : "the entry";
-    return { kind: "maintenance", words: `${what} is in Consul's maintenance mode${said(notes)}` };
+  if (isMaintenance(critical)) {
+    const [what, mode] = ofMachine ? ["the machine", "node maintenance"] : ["the entry", "service maintenance"];
+    const words = `${what} is in Consul's maintenance mode (${mode}, consul maint, check ${checkId})${said(notes)}`;
+    return { kind: "maintenance", words };
   }
   const kind = checkId === tcpCheckId(serviceId) ? "tcp" : "other";
   const whose = ofMachine ? "the machine's check" : "its check";
   return { kind, words: `${whose} ${checkId} is critical${said(output)}` };
+}
+
+function isMaintenance({ checkId }: HeldCheck): boolean {
+  return checkId === MACHINE_MAINTENANCE || checkId.startsWith(SERVICE_MAINTENANCE);
 }
 
 function said(text: string): string {

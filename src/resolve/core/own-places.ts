@@ -1,0 +1,48 @@
+import type { IpPort } from "../../config/network-values.js";
+import type { Endpoint } from "../../net/endpoint.js";
+import { familyOf, hostPort, isLoopback } from "../../net/ip.js";
+import type { Advertised } from "../../publish/core/advertised.js";
+
+/** What tells at which published places a node that lives here is found. */
+export interface OwnPlaces {
+  /** On which it listens. */
+  readonly port: number;
+  /** Of all interfaces here. */
+  readonly addresses: readonly string[];
+  /** Where it is published by the settings; undefined: nowhere. */
+  readonly advertised: Advertised | undefined;
+  /** `ip:port` of what the daemon here has registered for it; empty where that is not known. */
+  readonly registered: ReadonlySet<string>;
+}
+
+/** A place at which a node of the name is published, and which is not known to be that of the node here. */
+export interface OtherPlace<T> {
+  readonly place: T;
+  /** False: it may lead to the node here through a port mapping, for nothing says where that is published. */
+  readonly isCertain: boolean;
+}
+
+/** The published places without those of the node here. */
+export function otherPlaces<T extends Pick<Endpoint, "address" | "port" | "family">>(
+  places: readonly T[],
+  own: OwnPlaces,
+): OtherPlace<T>[] {
+  const ours = places.filter((place) => isOwn(place, own));
+  const { addresses = [] } = own.advertised ?? {};
+  // A host name may stand for any address.
+  const isGiven = addresses.length > 0 && addresses.every((one) => familyOf(one) !== undefined);
+  const isKnown = own.registered.size > 0 || isGiven;
+  return places
+    .filter((place) => !ours.includes(place))
+    .map((place) => {
+      // A node is published at one place of each family.
+      return { place, isCertain: isKnown || ours.some(({ family }) => family === place.family) };
+    });
+}
+
+function isOwn(place: IpPort, { port: itsPort, addresses, advertised, registered }: OwnPlaces): boolean {
+  const { address, port } = place;
+  if (registered.has(hostPort(place))) return true;
+  if (port === itsPort && (isLoopback(address) || addresses.includes(address))) return true;
+  return port === advertised?.port && advertised.addresses.includes(address);
+}

@@ -23,6 +23,8 @@ interface ClusterDeps {
 
 /** Places of one node that are probed. */
 const MAX_PLACES = 4;
+/** Milliseconds: nodes that say nothing for this long are not among those of which some are asked at once. */
+const PATIENCE = 250;
 /** Milliseconds: two VMs are asked one after the other, and a link may come up or go down between. */
 const SECOND_LOOK = 500;
 
@@ -31,15 +33,16 @@ const SECOND_LOOK = 500;
  * asked once more. Never rejects.
  */
 export async function examineCluster(named: readonly NamedMember[], deps: ClusterDeps): Promise<ClusterExamination> {
-  const members = await eachOf(named, (one) => examineMember(one, deps));
+  const members = await eachOf(named, (one) => examineMember(one, deps), PATIENCE);
   const verdict = judgeCluster(members);
   const doubtful = new Set(verdict.problems.flatMap(({ code, nodes }) => (code === "ONE_SIDED" ? nodes : [])));
   if (doubtful.size === 0) return { members, verdict };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
-  const again = await eachOf(Array.from(named.entries()), async ([index, one]) => {
+  const lookAgain = async ([index, one]: [number, NamedMember]) => {
     const member = members[index];
     return member && !doubtful.has(member.node) ? member : examineMember(one, deps);
-  });
+  };
+  const again = await eachOf(Array.from(named.entries()), lookAgain, PATIENCE);
   return { members: again, verdict: judgeCluster(again) };
 }
 

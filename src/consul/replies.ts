@@ -45,9 +45,9 @@ export function parseServices(value: unknown): HeldService[] {
   return Object.values(record(value) ?? {}).flatMap((item) => parseService(item) ?? []);
 }
 
-/** GET /v1/agent/checks: by check id. */
+/** GET /v1/agent/checks: by check id; GET /v1/health/service/:name has a list of them for each instance. */
 export function parseChecks(value: unknown): HeldCheck[] {
-  return Object.values(record(value) ?? {}).flatMap((item) => {
+  return Object.values(record(value) ?? list(value)).flatMap((item) => {
     const check = record(item);
     if (!check) return [];
     return {

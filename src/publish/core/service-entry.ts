@@ -10,6 +10,9 @@ export const META_OWNER = "srv-epmd-owner";
 /** When the node registered, seconds since the epoch: Consul keeps no times. */
 export const META_SINCE = "srv-epmd-since";
 
+/** Of a node that registers as hidden, as C nodes do: it has no links but those that programs make. */
+export const META_NODE_TYPE = "srv-epmd-node-type";
+export const HIDDEN = "hidden";
 /** How the port is spoken to, where that is not the distribution protocol itself; `connect`: mutual TLS of Consul Connect around it. */
 export const META_PROTOCOL = "srv-epmd-protocol";
 export const NATIVE = "connect";

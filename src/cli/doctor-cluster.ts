@@ -1,6 +1,7 @@
 import { createProbe } from "../distribution/prober.js";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
+import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
 import { clusterMembers } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
@@ -20,7 +21,8 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const resolving = composeForLookUps(config, context.log, { follow: true });
   const { connect } = resolving;
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
-  const look = async () => examineCluster(await clusterMembers(context, resolving), { nodes: resolving.nodes, probe });
+  const deps = { nodes: resolving.nodes, probe, from: thisMachine().hostName };
+  const look = async () => examineCluster(await clusterMembers(context, resolving), deps);
   try {
     if (config.watch) return await watchCluster(look, stop, context);
     const seen = await look();

@@ -1,7 +1,9 @@
+import type { ClusterNode } from "../catalogue/core/instances.js";
 import type { Probe } from "../distribution/core/words.js";
 import { eachOf } from "../each-of.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
+import { hostPort } from "../net/ip.js";
 import type { Resolving } from "../resolve/compose.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
 import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
@@ -12,10 +14,15 @@ export interface NamedMember {
   readonly node: string;
   /** It was named without a host part: the VM says which host it has. */
   readonly isBare?: boolean;
-  readonly health?: string | undefined;
+  /** What a catalogue has of it; of several entries the best. */
+  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "instance" | "address">;
+  /** Who has published a place, by `ip:port`. */
+  readonly publishers?: ReadonlyMap<string, string>;
 }
 
 interface ClusterDeps {
+  /** Name of this machine. */
+  readonly from: string;
   readonly nodes: Resolving["nodes"];
   /** Never rejects. */
   readonly probe: (endpoint: Endpoint, isAsked: (name: string) => boolean, node: string) => Promise<Probe>;
@@ -36,19 +43,22 @@ export async function examineCluster(named: readonly NamedMember[], deps: Cluste
   const members = await eachOf(named, (one) => examineMember(one, deps), PATIENCE);
   const verdict = judgeCluster(members);
   const doubtful = new Set(verdict.problems.flatMap(({ code, nodes }) => (code === "ONE_SIDED" ? nodes : [])));
-  if (doubtful.size === 0) return { members, verdict };
+  const from = deps.from;
+  if (doubtful.size === 0) return { members, verdict, from };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
   const lookAgain = async ([index, one]: [number, NamedMember]) => {
     const member = members[index];
     return member && !doubtful.has(member.node) ? member : examineMember(one, deps);
   };
   const again = await eachOf(Array.from(named.entries()), lookAgain, PATIENCE);
-  return { members: again, verdict: judgeCluster(again) };
+  return { members: again, verdict: judgeCluster(again), from };
 }
 
 export interface ClusterExamination {
   readonly members: readonly Member[];
   readonly verdict: ClusterVerdict;
+  /** Name of the machine that looked. */
+  readonly from: string;
 }
 
 async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Member> {
@@ -56,8 +66,12 @@ async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Mem
   return named.isBare && member.answer ? { ...member, node: member.answer.name } : member;
 }
 
-async function lookFor({ node, isBare, health }: NamedMember, { nodes, probe }: ClusterDeps): Promise<LookedFor> {
-  const member = { node, ...(health !== undefined && { health }) };
+async function lookFor(
+  { node, isBare, entry, publishers }: NamedMember,
+  { nodes, probe }: ClusterDeps,
+): Promise<LookedFor> {
+  const machine = entry && `${entry.instance}, ${entry.address}`;
+  const member = { node, ...(entry && { health: entry.health, obstacle: entry.obstacle, machine }) };
   const name = parseNodeName(node);
   const answer = await nodes.resolve(name, { sameHost: true });
   if (answer.outcome === "not-found") return { ...member, missing: answer.reason, places: [] };
@@ -66,6 +80,7 @@ async function lookFor({ node, isBare, health }: NamedMember, { nodes, probe }: 
   const places = await Promise.all(
     endpoints.map(async (endpoint) => ({
       endpoint,
+      publisher: publishers?.get(hostPort(endpoint)),
       probe: await probe(
         endpoint,
         (said) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`)),

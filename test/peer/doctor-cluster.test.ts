@@ -214,6 +214,28 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
         { node: "b@svc.service.consul", health: "passing" },
       ],
     });
+    // Another check than ours leaves a node out of look-ups, and its links stand.
+    const { body: services } = await consul.request("GET", "/v1/agent/services");
+    const ServiceID = Object.keys(services as object).find((id) => id.endsWith(":b"));
+    const disk = { Name: "disk", ID: "disk", ServiceID, TTL: "1h", Status: "critical" };
+    await consul.request("PUT", "/v1/agent/check/register", disk);
+    const kept = await waitFor(
+      async () => {
+        const { stdout } = await runCli([...args, "--json"]);
+        const [problem] = JSON.parse(stdout).problems;
+        return problem?.text.includes("disk") ? problem : undefined;
+      },
+      { what: "the check in the verdict" },
+    );
+    expect(kept).toMatchObject({
+      ...{ code: "NOT_FOUND", nodes: ["b@svc.service.consul"] },
+      text: "b@svc.service.consul is not found: its check disk is critical, so look-ups leave it out; a@svc.service.consul is linked with it",
+      advice: expect.stringMatching(/^put right what that check tests/),
+    });
+    await consul.request("PUT", "/v1/agent/check/deregister/disk");
+    const isBack = async () => JSON.parse((await runCli([...args, "--json"])).stdout).well;
+    await waitFor(isBack, { what: "a verdict that is well again" });
+
     // The services of --domain are the cluster when none is named.
     const whole = await runCli(["doctor", "--cluster", "--domain", "svc", ...args.slice(3)]);
     expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining("2 nodes, 1 of 1 links")]);
@@ -276,7 +298,7 @@ requirePeer(
           ...{ code: "NO_LINK", nodes: [nameA, nameB] },
           text: `${nameA} does not see ${nameB}; ${nameB} tries to reach ${nameA} and has no answer`,
           advice: expect.stringContaining(
-            `the way there is blocked: run srv-epmd doctor ${nameA} on the machine of ${nameB}`,
+            `while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}. If it lists an address of ${nameB}, the answers are dropped`,
           ),
         },
       ],

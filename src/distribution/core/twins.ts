@@ -6,11 +6,14 @@ export interface NamedPlace {
   readonly family: Family;
   /** Undefined in version 5 of the handshake. */
   readonly creation: number | undefined;
+  /** Who has published the place; undefined: it is not known. */
+  readonly publisher?: string | undefined;
 }
 
 /**
  * The places of different VMs among those of one name: the first of each VM. A VM that is found at an address of either
- * family has one creation at both; two VMs that have registered in the same second at two EPMDs may have the same one.
+ * family has one creation at both; two VMs that have registered in the same second at two EPMDs may have the same one, and with it
+ * the same port; then they are told apart by who has published them.
  */
 export function differentVms<T extends NamedPlace>(places: readonly T[]): T[] {
   return places.filter((place, index) => !places.slice(0, index).some((other) => isSameVm(place, other)));
@@ -18,5 +21,6 @@ export function differentVms<T extends NamedPlace>(places: readonly T[]): T[] {
 
 function isSameVm(a: NamedPlace, b: NamedPlace): boolean {
   if (a.creation !== b.creation) return false;
+  if (a.publisher !== undefined && b.publisher !== undefined && a.publisher !== b.publisher) return false;
   return a.family !== b.family || a.port === b.port;
 }

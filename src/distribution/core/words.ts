@@ -105,6 +105,7 @@ export function cookieWords(joined: Joined): string {
     case "unknown":
       return `its cookie is not known: it ${WHY[joined.why]}`;
     case "same": {
+      if (joined.why === "no-vm") return "the cookie is right; it is a C node or the like, which has no links to tell";
       if (!joined.state)
         return `the cookie is right, and its VM ${WHY[joined.why ?? "silent"]} when it is asked for its links`;
       const { release, visible, hidden } = joined.state;
@@ -198,8 +199,8 @@ export type Joined =
   | {
       readonly cookie: "same";
       readonly state?: VmState;
-      /** Where there is no state. */
-      readonly why?: "silent" | "closed" | "garbage";
+      /** Where there is no state; `no-vm`: a C node and the like, which is not asked. */
+      readonly why?: "silent" | "closed" | "garbage" | "no-vm";
     }
   /** The node closes the connection on our digest. */
   | { readonly cookie: "refused" }

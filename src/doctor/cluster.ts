@@ -1,4 +1,4 @@
-import type { ClusterNode } from "../catalogue/core/instances.js";
+import { type ClusterNode, compare } from "../catalogue/core/instances.js";
 import type { Probe } from "../distribution/core/words.js";
 import { eachOf } from "../each-of.js";
 import { parseNodeName } from "../names/node-name.js";
@@ -88,5 +88,6 @@ async function lookFor(
       ),
     })),
   );
-  return { ...member, places };
+  // Each look-up may have them in another order: the verdict is to be the same.
+  return { ...member, places: places.sort((a, b) => compare(hostPort(a.endpoint), hostPort(b.endpoint))) };
 }

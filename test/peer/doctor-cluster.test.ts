@@ -306,3 +306,28 @@ requirePeer(
     await cluster.killNodes();
   }, 90_000);
 });
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("doctor --cluster of two VMs of one name", () => {
+  test("tells them apart where they have one creation and one port, by who has published them", async () => {
+    const cluster = await startCluster({ hosts: 2, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    const fixed = ["-kernel", "inet_dist_listen_min", "20001", "inet_dist_listen_max", "20001"];
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns];
+    // srv-epmd gives the time in seconds: two VMs that start together mostly have the same.
+    for (;;) {
+      const twins = await Promise.all([0, 1].map((at) => cluster.node(at, "a", { args: fixed })));
+      const [one, other] = await Promise.all(twins.map((vm) => vm.eval("erlang:system_info(creation)")));
+      if (one === other) break;
+      await cluster.killNodes();
+    }
+    await waitFor(async () => (await cluster.published()).length === 2, { what: "both in Consul" });
+    const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(0) });
+    expect(JSON.parse(stdout).problems).toMatchObject([
+      { code: "TWICE", text: `${fullName("a")} is there twice: at 10.90.0.1:20001 and 10.90.0.2:20001` },
+    ]);
+    await cluster.killNodes();
+  }, 120_000);
+});

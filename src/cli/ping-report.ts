@@ -1,5 +1,5 @@
 import { leftBehind, probeNames } from "../distribution/core/probe-names.js";
-import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
+import { isFailure, type Probe, probeWords, wasJoined } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import type { ShownResolution } from "../resolve/core/resolution.js";
@@ -64,7 +64,7 @@ export function tally(before: Tally, one: Try): Tally {
     ...{ least: Math.min(before.least, time), most: Math.max(before.most, time), sum: before.sum + time },
     creation: creationOf(one) ?? before.creation,
     restarts: before.restarts + (isRestarted(one, before) ? 1 : 0),
-    isJoined: before.isJoined || (one.reached?.probe.result === "node" && one.reached.probe.joined !== undefined),
+    isJoined: before.isJoined || (one.reached !== undefined && wasJoined(one.reached.probe)),
   };
 }
 

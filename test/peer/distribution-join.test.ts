@@ -185,6 +185,9 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
     const args = ["resolve", a.name, ...nodes.entries(a), "--probe", "--cookie-env", "THE_COOKIE"];
     const { code, stdout } = await runCli(args, { env: { THE_COOKIE: "srv-epmd-test" } });
     expect([code, stdout]).toEqual([0, expect.stringContaining("the cookie is right; OTP 25, linked with 0 nodes")]);
+    // What stays in the VM is said where it is joined, and there alone.
+    expect(stdout).toContain(`srv-epmd-probe-<0..63>@${hostname()}; each keeps that name in its atom table`);
+    expect((await runCli(args.slice(0, -2))).stdout).not.toContain("atom table");
   });
 
   requirePeer("elixir")("of Elixir", () => {
@@ -222,6 +225,7 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
     const { code, stdout } = await runCli(args);
     expect([code, stdout]).toEqual([0, expect.stringContaining("2 tries, 2 answered, 0% lost")]);
     expect(stdout.match(/the cookie is right; OTP 25, linked with 0 nodes/g)).toHaveLength(2);
+    expect(stdout.match(/each keeps that name in its atom table/g)).toHaveLength(1);
     await a.vm.kill();
     const gone = await runCli([...args.slice(0, -1), "1"]);
     expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining("the connection was refused")]);

@@ -311,6 +311,68 @@ requirePeer(
   "erl",
   "consul",
   "netns",
+  "nft",
+)("doctor --cluster where a firewall drops packets", () => {
+  const drops = (hook: "input" | "output", what: string) =>
+    `add table ip t; add chain ip t c { type filter hook ${hook} priority 0; }; add rule ip t c ${what} drop`;
+
+  test("tells a node that is kept from this machine alone, and by its advice in which direction a way is blocked", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    const [a, b, c] = await Promise.all([0, 1, 2].map((at) => cluster.node(at, "abc"[at] ?? "", { args: FREE })));
+    if (!a || !b || !c) throw new Error("no nodes");
+    const [nameA, nameB, nameC] = ["a", "b", "c"].map(fullName);
+    await cluster.whenPublished("a", "b", "c");
+    for (const vm of [b, c]) await waitFor(async () => (await vm.ping(String(nameA))) === "pong", { what: "a link" });
+    await waitForNodes(b, String(nameA), String(nameC));
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const problem = async () => {
+      const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
+      return JSON.parse(stdout).problems[0];
+    };
+    expect(await problem()).toBeUndefined();
+
+    await cluster.host(0).run("nft", drops("input", "ip saddr 10.90.0.3 tcp dport != 4369 tcp flags syn / syn,ack"));
+    expect(await problem()).toMatchObject({
+      ...{
+        code: "NOT_THERE",
+        text: expect.stringMatching(/is not reached: no answer at .*; b@\S+, c@\S+ are linked with it$/),
+      },
+      advice: expect.stringMatching(
+        /^b@\S+, c@\S+ dialled it at 10\.90\.0\.1:\d+, so that place is right: .* that drops packets of this/,
+      ),
+    });
+
+    // The advice says how ss on the machine of a tells the two apart.
+    const between = "10.90.0.2 tcp";
+    const answersDropped = [
+      [drops("input", `ip saddr ${between} dport != 4369`), false],
+      [drops("output", `ip daddr ${between} sport != 4369`), true],
+    ] as const;
+    await b.eval(`spawn(fun Try() -> net_kernel:connect_node('${nameA}'), Try() end)`);
+    for (const [rule, isListed] of answersDropped) {
+      await cluster.host(0).run("nft", `flush ruleset; ${rule}`);
+      await b.eval(`erlang:disconnect_node('${nameA}')`);
+      const seen = await waitFor(
+        async () => {
+          const found = await problem();
+          return found?.text.includes(`${nameB} tries to reach ${nameA}`) ? found : undefined;
+        },
+        { what: "the attempt", timeout: 30_000 },
+      );
+      expect(seen.advice).toContain(`while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}`);
+      const listed = async () =>
+        (await cluster.host(0).run("ss", "-tn", "state", "syn-recv")).stdout.includes("10.90.0.2:");
+      if (isListed) await waitFor(listed, { what: "the attempt on the other side", timeout: 10_000 });
+      else expect(await listed()).toBe(false);
+    }
+    await cluster.killNodes();
+  }, 120_000);
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
 )("doctor --cluster of two VMs of one name", () => {
   test("tells them apart where they have one creation and one port, by who has published them", async () => {
     const cluster = await startCluster({ hosts: 2, advertise: (_, [ipv4 = ""]) => [ipv4] });

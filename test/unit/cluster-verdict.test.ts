@@ -215,7 +215,7 @@ describe("a node", () => {
       advice: expect.stringMatching(/^the agent cannot connect to that endpoint/),
     });
     expect(found({})?.advice).toContain(
-      "doctor on its machine (box1, 10.0.0.1); vm-listens says whether the VM runs, registration why",
+      "doctor on its machine (box1, 10.0.0.1); vm-listens says whether the VM runs, registration and",
     );
     expect(found({ health: "passing" })).toMatchObject({
       text: expect.stringContaining("it has no SRV record"),

@@ -21,6 +21,11 @@ export function isFailure(probe: Probe): boolean {
   return !["node", "erlang", "tls"].includes(probe.result);
 }
 
+/** The node was joined with a cookie. */
+export function wasJoined(probe: Probe): boolean {
+  return probe.result === "node" && probe.joined !== undefined;
+}
+
 /** `IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */
 export function probeWords(probe: Probe, asked: string, { family }: Pick<Endpoint, "family">): string {
   return `IPv${family}, ${probe.elapsedMs.toFixed(1)} ms: ${verdict(probe, asked)}`;

@@ -16,8 +16,8 @@ export function notFound(member: Member, reason: string, members: readonly Membe
   if (obstacle) return problem(`${obstacle.words}, so look-ups leave it out`, OBSTACLE_ADVICE[obstacle.kind]);
   if (health === "critical") {
     return problem(
-      "the check by which its srv-epmd keeps it in Consul is critical",
-      `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor ${onMachine(member)}; vm-listens says whether the VM runs, registration why the check is critical`,
+      "its TTL check in Consul is critical: no srv-epmd refreshes it",
+      `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor ${onMachine(member)}; vm-listens says whether the VM runs, registration and consul-agent why nobody refreshes the check`,
     );
   }
   return problem(reason, `run srv-epmd doctor ${node} here: peer-records says why look-ups do not find it`);
@@ -103,8 +103,8 @@ function isSilent({ places }: Member, stage: "connect" | "handshake"): boolean {
 function unreached(member: Member): string {
   const isThere = (result: Probe["result"]) => member.places.some(({ probe }) => probe.result === result);
   const look = `run srv-epmd doctor ${onMachine(member)}`;
-  if (isThere("not-erlang"))
-    return `another program has that port: ${look}; vm-listens has the port of the VM, registration the one that is published`;
+  if (isThere("not-erlang") || isThere("closed"))
+    return `another program, or a proxy that reaches no VM, has that port: ${look}; vm-listens has the port of the VM, registration the one that is published`;
   if (isSilent(member, "handshake"))
     return `its machine answers and its VM does not: ${look}; vm-state says whether the VM is stopped or hangs`;
   if (isSilent(member, "connect") || isThere("unreachable"))
@@ -116,7 +116,7 @@ function unreached(member: Member): string {
 
 function unnamedAdvice(probe: MemberPlace["probe"], member: Member): string {
   if (probe.result === "tls") {
-    return `run srv-epmd doctor ${onMachine(member)}, and look at vm-state; its links are in nodes() of its own shell: a probe shows no certificate`;
+    return `a probe shows no certificate: nodes() in its own shell has its links; vm-state of srv-epmd doctor ${onMachine(member)} says whether it runs`;
   }
-  return `look at net_kernel:allowed/0 in its own shell, which lists the nodes that it lets in, and at nodes()`;
+  return "net_kernel:allowed/0 in its own shell lists the nodes that it lets in, and nodes() has its links";
 }

@@ -52,7 +52,10 @@ export function ownProblem(member: Member): ClusterProblem[] {
   const joined = answer?.joined;
   // Those that refuse are told together.
   if (joined?.cookie === "refused") return [];
-  if (joined?.cookie === "other") return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, ONE_COOKIE)];
+  if (joined?.cookie === "other") {
+    const advice = "look for erlang:set_cookie/2 in the code of that node, which sets a cookie for single nodes";
+    return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, advice)];
+  }
   if (joined && member.state === undefined && !isNoVm(joined)) {
     const advice = `run srv-epmd doctor ${onMachine(member)}: vm-state says whether the VM is stopped; else it is busy or ending`;
     return [problem("NOT_ASKED", `${node}: ${cookieWords(joined)}`, advice)];

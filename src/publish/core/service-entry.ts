@@ -156,11 +156,13 @@ export interface Obstacle {
 
 /**
  * Why Consul's DNS leaves out an entry whose TTL check passes: another check of the entry or of the machine is critical.
+ * The only check of an entry that another program made may have the id of our TTL check, for Consul names it so.
  */
 export function obstacleOf(serviceId: string, checks: readonly HeldCheck[]): Obstacle | undefined {
   const critical = checks.find((check) => {
     const concerns = check.serviceId === serviceId || check.serviceId === "";
-    return concerns && check.status === "critical" && check.checkId !== ttlCheckId(serviceId);
+    const isOwn = serviceId.startsWith(ID_PREFIX) && check.checkId === ttlCheckId(serviceId);
+    return concerns && check.status === "critical" && !isOwn;
   });
   if (!critical) return undefined;
   const { checkId, notes, output } = critical;

@@ -59,15 +59,16 @@ function table({ members, verdict }: ClusterExamination): Line[] {
   const shown = members.length > WIDEST ? worstPart(sorted, verdict, WIDEST) : sorted;
   const isDrawn = verdict.links !== undefined && shown.length > 0;
   const width = String(shown.length).length;
+  // Wide ones are to fit a terminal beside the names.
+  const gap = width === 1 ? " " : "";
   const sign = signs(verdict.pairs);
   const cells = shown.map((member, index) => [
     String(index + 1).padStart(width),
-    ...(isDrawn ? [shown.map((other) => sign(member, other).padStart(width)).join(" ")] : []),
+    ...(isDrawn ? [shown.map((other) => sign(member, other)).join(gap)] : []),
     ...factsOf(member).map(printable),
   ]);
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const wrong = new Set(verdict.problems.flatMap(({ nodes }) => nodes));
-  const numbers = shown.map((_, at) => String(at + 1).padStart(width)).join(" ");
   const rows = cells.map(
     (row, index): Line => ({
       text: `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
@@ -76,11 +77,21 @@ function table({ members, verdict }: ClusterExamination): Line[] {
   );
   const left = members.filter((member) => !shown.includes(member));
   return [
-    ...(isDrawn ? [{ text: `${" ".repeat(width + 4)}${numbers}`, tone: "quiet" } as const] : []),
+    ...(isDrawn
+      ? heads(shown.length, gap).map((text) => ({ text: `${" ".repeat(width + 4)}${text}`, tone: "quiet" as const }))
+      : []),
     ...rows,
     ...(left.length > 0 ? [{ text: leftOut(left, wrong, shown.length === 0), tone: "quiet" } as const] : []),
     ...(isDrawn ? [{ text: LEGEND, tone: "quiet" } as const] : []),
   ];
+}
+
+/** The numbers of the columns: their last digits, above those the tens where there are. */
+function heads(count: number, gap: string): string[] {
+  const numbers = Array.from({ length: count }, (_, at) => at + 1);
+  const tens = numbers.map((number) => (number % 10 === 0 ? String(number / 10) : " ")).join(gap);
+  const units = numbers.map((number) => String(number % 10)).join(gap);
+  return count > 9 ? [tens.trimEnd(), units] : [units];
 }
 
 /** `  168 more nodes, 8 of them with something wrong (--json lists all)` */

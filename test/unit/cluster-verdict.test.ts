@@ -487,10 +487,24 @@ describe("the report", () => {
   test.each([40, 200])("of %i nodes in two halves shows both sides of the cut", (count) => {
     const before = performance.now();
     const text = lines(large(count, (a, b) => a < count / 2 === b < count / 2));
-    expect(text[3]).toMatch(/^ {3}1 {6}(\+ {2}){15}(- {2}){16}n0@svc\.test /);
-    expect(text[34]).toMatch(/^ {2}32 {3}(- {2}){16}(\+ {2}){15} {3}n/);
-    expect(text[35]).toBe(`  ${count - 32} more nodes, ${count - 32} of them with something wrong (--json lists all)`);
+    expect(text.slice(2, 4)).toEqual([
+      `      ${" ".repeat(9)}1${" ".repeat(9)}2${" ".repeat(9)}3`,
+      `      ${"1234567890".repeat(3)}12`,
+    ]);
+    expect(text[4]).toBe(
+      `   1   ${"+".repeat(15)}${"-".repeat(16)}  n0@svc.test ${count > 99 ? " " : ""}  10.0.0.1:20001  OTP 25`,
+    );
+    expect(text[35]).toMatch(/^ {2}32 {2}-{16}\+{15} {3}n/);
+    expect(text[36]).toBe(`  ${count - 32} more nodes, ${count - 32} of them with something wrong (--json lists all)`);
     expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  test("of a large cluster that has come apart has the nodes that are not there too", () => {
+    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+    const halves = large(60, (a, b) => a < 30 === b < 30);
+    const text = lines([...halves, member("gone1@svc.test", silent), member("gone2@svc.test", silent)]);
+    expect(text[4]).toMatch(/^ {3}1 {3}x{31} {2}gone1@svc\.test /);
+    expect(text[6]).toMatch(/^ {3}3 {2}xx \+{14}-{15} {2}n0@svc\.test /);
   });
 
   test("of two hundred nodes that are not there tells some, and the names of others", () => {

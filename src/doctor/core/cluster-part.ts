@@ -12,8 +12,8 @@ export function worstFirst(members: readonly Member[], { problems }: Judged): Me
 }
 
 /**
- * The part of a large cluster that is shown: nodes with which something is wrong, and of those first the ones between
- * which most links are missing, so that a matrix of them shows how the cluster has come apart.
+ * The part of a large cluster that is shown: nodes between which most links are missing, so that a matrix of them shows
+ * how the cluster has come apart, and others with which something is wrong, which have half of it if they need that.
  * @param sorted the worst first
  */
 export function worstPart(sorted: readonly Member[], { problems, pairs }: Judged, most: number): Member[] {
@@ -22,9 +22,12 @@ export function worstPart(sorted: readonly Member[], { problems, pairs }: Judged
     partners.set(one, (partners.get(one) ?? new Set()).add(other));
     partners.set(other, (partners.get(other) ?? new Set()).add(one));
   }
+  const named = new Set(problems.flatMap(({ nodes }) => nodes));
+  const others = sorted.filter((member) => named.has(member.node) && !partners.has(member));
+  const room = most - Math.min(others.length, most / 2);
   const shown = new Set<Member>();
   const inShown = (member: Member) => Array.from(shown).filter((other) => partners.get(member)?.has(other)).length;
-  while (shown.size < most) {
+  while (shown.size < room) {
     const left = sorted.filter((member) => partners.has(member) && !shown.has(member));
     const weights = new Map(
       left.map((member) => [member, [inShown(member), partners.get(member)?.size ?? 0] as const]),
@@ -33,8 +36,7 @@ export function worstPart(sorted: readonly Member[], { problems, pairs }: Judged
     if (!next) break;
     shown.add(next);
   }
-  const named = new Set(problems.flatMap(({ nodes }) => nodes));
-  for (const member of sorted) if (named.has(member.node) && shown.size < most) shown.add(member);
+  for (const member of others) if (shown.size < most) shown.add(member);
   return sorted.filter((member) => shown.has(member));
 }
 

@@ -91,7 +91,9 @@ export class ClusterListing {
   async #list(services: readonly AskedService[]): Promise<ClusterNode[]> {
     const { config, consul, nomad, now } = this.#deps;
     const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: TIMEOUT, now: now() };
-    return nodesInCatalogues(services, deps);
+    const nodes = await nodesInCatalogues(services, deps);
+    // What a check says is not for strangers, who may see the list.
+    return nodes.map(({ obstacle: _, ...node }) => node);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Config } from "../config/config.js";
 import { cookieWords, probeReason } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { eachOf } from "../each-of.js";
-import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
+import { isHiddenNode, type RegisteredNode, type Registry } from "../epmd/core/registry.js";
 import type { LinkTellers } from "../epmd/link-tellers.js";
 import { ConfigError, describeError } from "../errors.js";
 import { type Domains, servedDomains } from "../names/domains.js";
@@ -14,7 +14,13 @@ import { LOOPBACK } from "../net/endpoint.js";
 import type { Machine } from "../os/machine.js";
 import { usersOfPort } from "../os/sockets.js";
 import { type Glob, parseGlob } from "../text.js";
-import { type ClusterCheck, clusterCheck, type LocalLinks, notReady } from "./core/cluster-readiness.js";
+import {
+  type ClusterCheck,
+  type ClusterPeer,
+  clusterCheck,
+  type LocalLinks,
+  notReady,
+} from "./core/cluster-readiness.js";
 
 export interface ClusterReadinessDeps {
   readonly config: Config;
@@ -38,7 +44,7 @@ const LIFETIME = 1_000;
  */
 export class ClusterReadiness {
   readonly #deps: ClusterReadinessDeps;
-  readonly #peers = new Lately<string, readonly string[]>();
+  readonly #peers = new Lately<string, readonly ClusterPeer[]>();
   readonly #links = new Lately<RegisteredNode, LocalLinks>();
   #probe: ProbeEndpoint | undefined;
 
@@ -62,7 +68,7 @@ export class ClusterReadiness {
     const links = asked.then((all) => (isLocal ? all : all.map(untold)));
     try {
       const peers = await this.#peers.get(host, () => this.#peersAt(host));
-      const matching = peers.filter((name) => glob.matches(name.slice(0, name.lastIndexOf("@"))));
+      const matching = peers.filter(({ node }) => glob.matches(node.slice(0, node.lastIndexOf("@"))));
       return clusterCheck(`${glob.pattern}@${host}`, matching, await links);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
@@ -86,53 +92,61 @@ export class ClusterReadiness {
     });
   }
 
-  /** Full names of the nodes that are up. @throws ConfigError, ConsulError, NomadError */
-  async #peersAt(host: string): Promise<readonly string[]> {
+  /** The nodes that are up, each once. @throws ConfigError, ConsulError, NomadError */
+  async #peersAt(host: string): Promise<readonly ClusterPeer[]> {
     const { config, list } = this.#deps;
     // The embedded zone has the nodes here and no others.
     if (config.dnsListen && servedDomains(config).includes(host)) {
-      return this.#nodesHere(parseGlob("*"), host).map(({ full }) => full);
+      return this.#nodesHere(parseGlob("*"), host).map(({ node, full }) => ({
+        node: full,
+        hidden: isHiddenNode(node),
+      }));
     }
-    const nodes = await list(`*@${host}`);
-    return Array.from(new Set(nodes.filter(({ health }) => health !== "critical").map(({ node }) => node)));
+    const nodes = (await list(`*@${host}`)).filter(({ health }) => health !== "critical");
+    const peers = new Map(nodes.map(({ node, hidden = false }) => [node, { node, hidden }]));
+    return Array.from(peers.values());
   }
 
   /** Never rejects. */
   async #linksOf(node: RegisteredNode, full: string): Promise<LocalLinks> {
+    const hidden = isHiddenNode(node);
     const told = await this.#deps.links.ask(node);
-    if (typeof told !== "string") return told;
+    if (typeof told !== "string") return { ...told, hidden };
     const { cookieFile } = this.#deps.config;
     if (cookieFile !== undefined) return this.#joined(node, full, cookieFile);
     const unknown =
       told === "silent"
         ? "its VM does not answer"
         : "its VM does not say it, as one with the module srv_epmd does, and serve has no --cookie-file to ask it with";
-    return { node: full, unknown };
+    return { node: full, hidden, unknown };
   }
 
-  async #joined(
-    { aliveName, address, family, port }: RegisteredNode,
-    full: string,
-    cookieFile: string,
-  ): Promise<LocalLinks> {
+  async #joined(node: RegisteredNode, full: string, cookieFile: string): Promise<LocalLinks> {
+    const { aliveName, address, family, port } = node;
+    const hidden = isHiddenNode(node);
     try {
       // A node that is joined gets a digest of the cookie for a challenge of its choice, which may be that of another VM.
       const fault = await whyNotTrusted(cookieFile, port, address);
-      if (fault !== undefined) return { node: full, unknown: fault };
+      if (fault !== undefined) return { node: full, hidden, unknown: fault };
       const settings = { cookieFile, cookieEnv: undefined, timeout: PROBE_TIMEOUT };
       this.#probe ??= await createProbe(settings, { env: {} });
       const place = { address: address ?? LOOPBACK[family], port };
       const probe = await this.#probe(place, (name) => name.startsWith(`${aliveName}@`), full);
       const joined = "joined" in probe ? probe.joined : undefined;
       if (probe.result === "node" && joined?.cookie === "same" && joined.state) {
-        const { visible, hidden } = joined.state;
-        return { node: probe.name, linked: new Set([...visible, ...hidden]) };
+        const { state } = joined;
+        // A VM registers as a normal node, hidden or not.
+        return {
+          node: probe.name,
+          hidden: hidden || probe.hidden,
+          linked: new Set([...state.visible, ...state.hidden]),
+        };
       }
       // The file may have another cookie by now.
       this.#probe = undefined;
-      return { node: full, unknown: joined ? cookieWords(joined) : probeReason(probe) };
+      return { node: full, hidden, unknown: joined ? cookieWords(joined) : probeReason(probe) };
     } catch (error) {
-      return { node: full, unknown: describeError(error) };
+      return { node: full, hidden, unknown: describeError(error) };
     }
   }
 }
@@ -145,7 +159,7 @@ async function ownerOf(file: string): Promise<number | undefined> {
 }
 
 function untold(one: LocalLinks): LocalLinks {
-  return "unknown" in one ? { node: one.node, unknown: "ask from its own machine, which is told more" } : one;
+  return "unknown" in one ? { ...one, unknown: "ask from its own machine, which is told more" } : one;
 }
 
 /** Why a VM is not joined: only the user whose cookie it is may be at its port; undefined: it is. */

@@ -1,75 +1,105 @@
+import { leftBehind, probeNames } from "../distribution/core/probe-names.js";
 import { probeReason } from "../distribution/core/words.js";
 import type { ClusterExamination } from "../doctor/cluster.js";
 import { isExpected, type Member, type Pair } from "../doctor/core/cluster-links.js";
-import { type ClusterProblem, releaseWords } from "../doctor/core/cluster-problems.js";
-import type { ClusterVerdict } from "../doctor/core/cluster-verdict.js";
+import { worstFirst, worstPart } from "../doctor/core/cluster-part.js";
+import { type ClusterProblem, isNoVm, releaseWords } from "../doctor/core/cluster-problems.js";
 import { hostPort } from "../net/ip.js";
-import { printable } from "../text.js";
+import { listed, printable } from "../text.js";
 import type { Line } from "./io.js";
 
-/** Nodes up to which the matrix is drawn: a wider one is not read. */
+/** Nodes of the matrix: a wider one is not read. */
 const WIDEST = 32;
 
 const LEGEND =
   "+ linked   - not linked   ! one of the two lists the other   . not linked, not expected   x not there   ? not known";
 
+/** Problems of one code, and nodes in a list of names. */
+const MOST_TOLD = 8;
+
 /** The summary, the matrix with the worst nodes first, then problems and notes. */
-export function clusterLines({ members, verdict }: ClusterExamination): Line[] {
-  const sorted = sortedMembers(members, verdict);
-  const problems = verdict.problems.flatMap((problem) => problemLines("fail", problem));
+export function clusterLines(examination: ClusterExamination): Line[] {
+  const { members, verdict, from } = examination;
+  const problems = toldProblems(verdict.problems);
   const notes = verdict.notes.flatMap((problem) => problemLines("note", problem));
-  const rows = table(sorted, verdict);
-  const legend: Line[] = rows.length > 0 && hasMatrix(members, verdict) ? [{ text: LEGEND, tone: "quiet" }] : [];
+  const rows = table(examination);
+  const left: Line[] = isJoined(members) ? [{ text: "" }, { text: leftBehind(from), tone: "quiet" }] : [];
   return [
     { text: verdict.summary, tone: verdict.isWell ? "good" : "bad" },
-    ...(rows.length > 0 ? [{ text: "" }, ...rows, ...legend] : []),
+    ...(rows.length > 0 ? [{ text: "" }, ...rows] : []),
     ...(problems.length + notes.length > 0 ? [{ text: "" }, ...problems, ...notes] : []),
+    ...left,
   ];
 }
 
-/** The nodes with the gravest problems first, then by name. */
-function sortedMembers(members: readonly Member[], { problems }: ClusterVerdict): Member[] {
-  const rank = ({ node }: Member) => {
-    const at = problems.findIndex(({ nodes }) => nodes.includes(node));
-    return at < 0 ? problems.length : at;
-  };
-  return [...members].sort((a, b) => rank(a) - rank(b));
+/** Of one code the first are told; of the others the names. */
+function toldProblems(problems: readonly ClusterProblem[]): Line[] {
+  const byCode = new Map<string, ClusterProblem[]>();
+  for (const problem of problems) byCode.set(problem.code, [...(byCode.get(problem.code) ?? []), problem]);
+  return Array.from(byCode).flatMap(([code, all]) => {
+    const rest = all.slice(MOST_TOLD);
+    const nodes = Array.from(new Set(rest.flatMap((problem) => problem.nodes)));
+    const more: Line[] =
+      rest.length > 0
+        ? [{ text: `fail  ${rest.length} more are ${code}: ${listed(nodes, MOST_TOLD)}`, tone: "bad" }]
+        : [];
+    return [...all.slice(0, MOST_TOLD).flatMap((problem) => problemLines("fail", problem)), ...more];
+  });
 }
 
 function problemLines(word: "fail" | "note", { text, advice }: ClusterProblem): Line[] {
   return [{ text: `${word}  ${text}`, tone: word === "fail" ? "bad" : "doubtful" }, { text: `      ${advice}` }];
 }
 
-const hasMatrix = (members: readonly Member[], { links }: ClusterVerdict) =>
-  links !== undefined && members.length <= WIDEST;
+const isJoined = (members: readonly Member[]) => members.some(({ answer }) => answer?.joined);
 
-function table(members: readonly Member[], verdict: ClusterVerdict): Line[] {
-  const isDrawn = hasMatrix(members, verdict);
-  const width = String(members.length).length;
+/** The nodes and how they are linked; of a cluster that is wider than the matrix those with which something is wrong. */
+function table({ members, verdict }: ClusterExamination): Line[] {
+  const sorted = worstFirst(members, verdict);
+  const shown = members.length > WIDEST ? worstPart(sorted, verdict, WIDEST) : sorted;
+  const isDrawn = verdict.links !== undefined && shown.length > 0;
+  const width = String(shown.length).length;
+  // Wide ones are to fit a terminal beside the names.
+  const gap = width === 1 ? " " : "";
   const sign = signs(verdict.pairs);
-  const cells = members.map((member, index) => [
+  const cells = shown.map((member, index) => [
     String(index + 1).padStart(width),
-    ...(isDrawn ? [members.map((other) => sign(member, other).padStart(width)).join(" ")] : []),
+    ...(isDrawn ? [shown.map((other) => sign(member, other)).join(gap)] : []),
     ...factsOf(member).map(printable),
   ]);
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const wrong = new Set(verdict.problems.flatMap(({ nodes }) => nodes));
-  const head: Line[] =
-    isDrawn && cells.length > 0
-      ? [
-          {
-            text: `${" ".repeat(width + 4)}${members.map((_, at) => String(at + 1).padStart(width)).join(" ")}`,
-            tone: "quiet",
-          },
-        ]
-      : [];
   const rows = cells.map(
     (row, index): Line => ({
       text: `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
-      tone: wrong.has(members[index]?.node ?? "") ? "bad" : "good",
+      tone: wrong.has(shown[index]?.node ?? "") ? "bad" : "good",
     }),
   );
-  return [...head, ...rows];
+  const left = members.filter((member) => !shown.includes(member));
+  return [
+    ...(isDrawn
+      ? heads(shown.length, gap).map((text) => ({ text: `${" ".repeat(width + 4)}${text}`, tone: "quiet" as const }))
+      : []),
+    ...rows,
+    ...(left.length > 0 ? [{ text: leftOut(left, wrong, shown.length === 0), tone: "quiet" } as const] : []),
+    ...(isDrawn ? [{ text: LEGEND, tone: "quiet" } as const] : []),
+  ];
+}
+
+/** The numbers of the columns: their last digits, above those the tens where there are. */
+function heads(count: number, gap: string): string[] {
+  const numbers = Array.from({ length: count }, (_, at) => at + 1);
+  const tens = numbers.map((number) => (number % 10 === 0 ? String(number / 10) : " ")).join(gap);
+  const units = numbers.map((number) => String(number % 10)).join(gap);
+  return count > 9 ? [tens.trimEnd(), units] : [units];
+}
+
+/** `  168 more nodes, 8 of them with something wrong (--json lists all)` */
+function leftOut(left: readonly Member[], wrong: ReadonlySet<string>, areAll: boolean): string {
+  if (areAll) return "  --json lists the nodes";
+  const bad = left.filter(({ node }) => wrong.has(node)).length;
+  const how = bad === 0 ? "nothing is wrong with them" : `${bad} of them with something wrong`;
+  return `  ${left.length} more ${left.length === 1 ? "node" : "nodes"}, ${how} (--json lists all)`;
 }
 
 /** What stands in the row of one node and the column of another. */
@@ -96,7 +126,7 @@ function factsOf(member: Member): string[] {
     ...(missing === undefined ? [] : ["not found"]),
     ...(answer || !at ? [] : [probeReason(at.probe)]),
     ...(answer?.tls ? ["TLS"] : []),
-    ...(answer?.hidden ? ["hidden"] : []),
+    ...(answer?.hidden ? [isNoVm(answer.joined) ? "hidden, a C node" : "hidden"] : []),
     ...(answer?.joined?.cookie === "refused" || answer?.joined?.cookie === "other" ? ["other cookie"] : []),
     ...(state && !state.connectAll ? ["connect_all false"] : []),
     ...(state?.autoConnect ? [`dist_auto_connect ${state.autoConnect}`] : []),
@@ -106,7 +136,7 @@ function factsOf(member: Member): string[] {
 }
 
 /** For programs; the shape is part of the contract. */
-export function clusterObject({ members, verdict }: ClusterExamination): object {
+export function clusterObject({ members, verdict, from }: ClusterExamination): object {
   const { summary, isWell, links, problems, notes, pairs } = verdict;
   const unlinked = pairs.filter(({ link }) => link !== "linked" && link !== "unknown");
   return {
@@ -119,6 +149,7 @@ export function clusterObject({ members, verdict }: ClusterExamination): object 
       expected: isExpected(pair),
     })),
     ...{ problems, notes },
+    joinedAs: isJoined(members) ? probeNames(from) : null,
   };
 }
 
@@ -141,6 +172,7 @@ function nodeObject(member: Member): object {
       ...{ connectAll: state.connectAll, autoConnect: state.autoConnect ?? null },
       preventsPartitions: state.preventsPartitions ?? null,
       linked: { visible: state.visible, hidden: state.hidden, connecting: state.connecting },
+      ends: Object.fromEntries(state.ends.map((end) => [end.node, hostPort(end)])),
     }),
   };
 }

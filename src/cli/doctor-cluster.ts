@@ -23,9 +23,11 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const { connect } = resolving;
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
   const { nodes, agent } = resolving;
-  const twinDeps = { nodes, connect: agent, settings: config, ownAddresses: thisMachine().addresses() };
+  const { hostName, addresses } = thisMachine();
+  const twinDeps = { nodes, connect: agent, settings: config, ownAddresses: addresses() };
   const twins: ClusterDeps["twins"] = (node, dial) => twinsElsewhere(node, { ...twinDeps, dial });
-  const look = async () => examineCluster(await clusterMembers(context, resolving), { nodes, probe, twins });
+  const deps = { nodes, probe, twins, from: hostName };
+  const look = async () => examineCluster(await clusterMembers(context, resolving), deps);
   try {
     if (config.watch) return await watchCluster(look, stop, context);
     const seen = await look();

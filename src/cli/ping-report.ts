@@ -1,4 +1,5 @@
-import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
+import { leftBehind, probeNames } from "../distribution/core/probe-names.js";
+import { isFailure, type Probe, probeWords, wasJoined } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import type { ShownResolution } from "../resolve/core/resolution.js";
@@ -30,11 +31,13 @@ export interface Tally {
   readonly creation: number | undefined;
   /** How often a VM with another creation has answered. */
   readonly restarts: number;
+  /** A VM was joined with the cookie. */
+  readonly isJoined: boolean;
 }
 
 export const NO_TRIES: Tally = {
   ...{ tries: 0, answered: 0, unavailable: 0, least: Number.POSITIVE_INFINITY, most: 0, sum: 0 },
-  ...{ creation: undefined, restarts: 0 },
+  ...{ creation: undefined, restarts: 0, isJoined: false },
 };
 
 function isAnswer({ reached }: Try): boolean {
@@ -61,6 +64,7 @@ export function tally(before: Tally, one: Try): Tally {
     ...{ least: Math.min(before.least, time), most: Math.max(before.most, time), sum: before.sum + time },
     creation: creationOf(one) ?? before.creation,
     restarts: before.restarts + (isRestarted(one, before) ? 1 : 0),
+    isJoined: before.isJoined || (one.reached !== undefined && wasJoined(one.reached.probe)),
   };
 }
 
@@ -86,8 +90,9 @@ export function tryObject({ seq, at, node, answer, lookUpMs, reached }: Try): ob
   };
 }
 
-export function summaryLines(node: string, all: Tally): Line[] {
-  const { tries, answered, restarts } = all;
+/** @param from name of this machine */
+export function summaryLines(node: string, all: Tally, from: string): Line[] {
+  const { tries, answered, restarts, isJoined } = all;
   const lost = tries === 0 ? 0 : Math.round((100 * (tries - answered)) / tries);
   const head: Line = { text: `--- ${node} ---`, tone: "quiet" };
   const again = restarts === 0 ? "" : `, restarted ${restarts === 1 ? "once" : `${restarts} times`}`;
@@ -97,13 +102,18 @@ export function summaryLines(node: string, all: Tally): Line[] {
   };
   const { least, average, most } = times(all);
   if (answered === 0) return [head, count];
-  return [head, count, { text: `min/avg/max ${least?.toFixed(1)}/${average?.toFixed(1)}/${most?.toFixed(1)} ms` }];
+  const time: Line = { text: `min/avg/max ${least?.toFixed(1)}/${average?.toFixed(1)}/${most?.toFixed(1)} ms` };
+  return [head, count, time, ...(isJoined ? [{ text: leftBehind(from), tone: "quiet" } as const] : [])];
 }
 
-export function summaryObject(node: string, all: Tally): object {
-  const { tries, answered, restarts } = all;
+export function summaryObject(node: string, all: Tally, from: string): object {
+  const { tries, answered, restarts, isJoined } = all;
   const { least, average, most } = times(all);
-  return { node, tries, answered, restarts, ...(answered > 0 && { leastMs: least, averageMs: average, mostMs: most }) };
+  return {
+    ...{ node, tries, answered, restarts },
+    ...(answered > 0 && { leastMs: least, averageMs: average, mostMs: most }),
+    ...(isJoined && { joinedAs: probeNames(from) }),
+  };
 }
 
 function times({ answered, least, most, sum }: Tally) {

@@ -1,6 +1,7 @@
 import { isAskedNode, isFailure } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import type { NodeName } from "../names/node-name.js";
+import { thisMachine } from "../os/machine.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { type CommandContext, EXIT, type ExitCode, painter, writeJson } from "./io.js";
 import { nodeOperands } from "./operands.js";
@@ -43,8 +44,9 @@ export async function ping(context: CommandContext): Promise<ExitCode> {
       if (seq === config.count) break;
       await pause(startedAt + INTERVAL);
     }
-    if (config.json) writeJson(io, summaryObject(full, all));
-    else io.stdout(`${summaryLines(full, all).map(paint).join("\n")}\n`);
+    const from = thisMachine().hostName;
+    if (config.json) writeJson(io, summaryObject(full, all, from));
+    else io.stdout(`${summaryLines(full, all, from).map(paint).join("\n")}\n`);
     if (stop.signal.aborted) await settle();
     return exitCodeOf(all);
   } finally {

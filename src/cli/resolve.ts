@@ -1,5 +1,6 @@
 import type { IpPort } from "../config/network-values.js";
-import { isAskedNode, type Probe } from "../distribution/core/words.js";
+import { leftBehind } from "../distribution/core/probe-names.js";
+import { isAskedNode, type Probe, wasJoined } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
 import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
@@ -33,12 +34,16 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
     // With --trace one after the other, so that the steps of each stay together.
     const pending = config.trace ? [] : nodes.map((node, index) => lookUp(node, index));
     const codes: ExitCode[] = [];
+    let isAnyJoined = false;
     for (const [index, node] of nodes.entries()) {
       const report = await (pending[index] ?? lookUp(node, index));
       if (config.json) writeJson(io, jsonReport(report));
       else io.stdout(`${plainReport(report).map(paint).join("\n")}\n`);
       codes.push(exitCodeOf(report));
+      isAnyJoined ||= report.probes?.some(wasJoined) ?? false;
     }
+    if (isAnyJoined && !config.json)
+      io.stdout(`${paint({ text: leftBehind(thisMachine().hostName), tone: "quiet" })}\n`);
     return worst(codes);
   } finally {
     await resolving.close();

@@ -45,23 +45,19 @@ export function parseServices(value: unknown): HeldService[] {
   return Object.values(record(value) ?? {}).flatMap((item) => parseService(item) ?? []);
 }
 
-/** GET /v1/agent/checks: by check id. */
+/** GET /v1/agent/checks: by check id; GET /v1/health/service/:name has a list of them for each instance. */
 export function parseChecks(value: unknown): HeldCheck[] {
-  return Object.values(record(value) ?? {}).flatMap(parseCheck);
-}
-
-function parseCheck(item: unknown): HeldCheck[] {
-  const check = record(item);
-  if (!check) return [];
-  return [
-    {
+  return Object.values(record(value) ?? list(value)).flatMap((item) => {
+    const check = record(item);
+    if (!check) return [];
+    return {
       checkId: text(check.CheckID),
       serviceId: text(check.ServiceID),
       status: text(check.Status),
       notes: text(check.Notes),
       output: text(check.Output),
-    },
-  ];
+    };
+  });
 }
 
 /** GET /v1/health/service/:name, without Connect proxies. */
@@ -95,7 +91,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
       weight: Math.min(weight, 65535),
       version: Math.max(...versions),
       health,
-      obstacle: obstacleOf(id, list(record(item)?.Checks).flatMap(parseCheck)),
+      obstacle: obstacleOf(id, parseChecks(record(item)?.Checks)),
       address,
       machine: text(node?.Node),
     };

@@ -4,7 +4,7 @@ import type { Cookie } from "./cookie.js";
 import { questions, vmState } from "./core/vm-state.js";
 import type { Joined } from "./core/words.js";
 import type { Greeting, HandshakeReply } from "./greeting.js";
-import { decodeChallengeAck, encodeChallengeReply, flagNames, readMessage } from "./wire/handshake.js";
+import { decodeChallengeAck, encodeChallengeReply, flagNames, isVm, readMessage } from "./wire/handshake.js";
 import { decodeReply, encodeCall, readLinkMessage, TICK } from "./wire/link.js";
 import type { Term } from "./wire/term.js";
 
@@ -24,7 +24,8 @@ const MAX_RECEIVED = 4 * 1024 * 1024;
 /**
  * Finishes the handshake with a node that has sent its challenge, asks its VM how it is linked, and leaves. The node has
  * us in nodes(hidden) meanwhile and tells those that monitor hidden nodes; its nodes() does not change. One with another
- * cookie logs an error. Never rejects; the stream has ended afterwards.
+ * cookie logs an error. A C node is not asked: it has no rpc server, and may end at a message that it does not know.
+ * Never rejects; the stream has ended afterwards.
  * @param said our send_name
  */
 export async function join(
@@ -49,7 +50,8 @@ function talk(
 ): Promise<Joined> {
   return new Promise((resolve) => {
     const challenge = Math.floor(random() * 2 ** 32);
-    const calls = questions(flagNames(theirs.flags));
+    const flags = flagNames(theirs.flags);
+    const calls = questions(flags);
     const answers = new Map<number, Term>();
     let received: Buffer = rest;
     let octets = 0;
@@ -74,6 +76,7 @@ function talk(
       if (!decodeChallengeAck(framed.message).equals(cookie.digest(challenge))) return { cookie: "other" };
       received = framed.rest;
       isLinked = true;
+      if (!isVm(flags)) return { cookie: "same", why: "no-vm" };
       for (const [id, call] of calls.entries()) {
         // Replies come in any order: each call has a pid of its own.
         stream.write(encodeCall({ node: said.name, id, serial: 0, creation: said.creation }, call));

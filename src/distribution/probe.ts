@@ -4,6 +4,7 @@ import type { IpPort } from "../config/network-values.js";
 import type { ConnectWay } from "../connect/credentials.js";
 import { familyOf } from "../net/ip.js";
 import type { Cookie } from "./cookie.js";
+import { NAMES, probeName } from "./core/probe-names.js";
 import type { Joined, Probe, ProbeTimes, TlsSeen } from "./core/words.js";
 import { converse, type Greeting, type HandshakeReply } from "./greeting.js";
 import { join } from "./join.js";
@@ -36,11 +37,6 @@ export interface ProbeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * Our names differ in a number below this. Each becomes an atom in the node that is probed, and atoms are never freed,
- * so a machine has few. The number is random: two probes at once rarely have the same name.
- */
-const NAMES = 64;
 /** Names for many probes at once: each name comes again after all others. @param random in [0, 1) */
 export function namesInTurn(random: () => number): () => number {
   let next = Math.floor(random() * NAMES);
@@ -311,8 +307,7 @@ function tlsSeen(socket: TLSSocket): TlsSeen {
   return { protocol: socket.getProtocol() ?? "TLS", names: Array.from(new Set(names as string[])) };
 }
 
-/** `srv-epmd-probe-17@box1`: no node has such a name, and a reader of a trace sees what it was. */
+/** The number is random: two probes at once rarely have the same name. */
 function ownName({ from, random, nextName = random }: ProbeOptions): string {
-  const host = from.replaceAll(/[^0-9A-Za-z.-]/g, "-").slice(0, 200) || "localhost";
-  return `srv-epmd-probe-${Math.floor(nextName() * NAMES)}@${host}`;
+  return probeName(Math.floor(nextName() * NAMES), from);
 }

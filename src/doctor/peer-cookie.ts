@@ -25,7 +25,7 @@ function comparison({ endpoint }: Pick<Dialled, "endpoint">, joined: Joined): Fi
   const evidence = `${hostPort(endpoint)}: ${cookieWords(joined)}`;
   switch (joined.cookie) {
     case "same":
-      return joined.state
+      return joined.state || joined.why === "no-vm"
         ? ok(evidence)
         : warn("PEER_SAYS_NOTHING", evidence, "the VM is overloaded or hangs: look at its load on its machine (top)");
     case "refused":

@@ -59,6 +59,21 @@ test("the calls are written once, and after them the connection is ended in orde
   expect(sent.toString("latin1")).not.toContain("secret");
 });
 
+test("a C node with the cookie gets no message: it may end at one that it does not know", async () => {
+  let sent = 0;
+  const port = await fakePeer(
+    (peer) => {
+      sent += peer.sent.length;
+      acknowledge(peer, "secret");
+    },
+    "a@h",
+    // Of the library ei of OTP 25: neither PUBLISHED nor FRAGMENTS.
+    "0000000d075f7fbc",
+  );
+  expect(await join(port)).toMatchObject({ hidden: true, joined: { cookie: "same", why: "no-vm" } });
+  expect(sent).toBe(0);
+});
+
 test("a node with another cookie refuses ours", async () => {
   const port = await fakePeer((peer) => void acknowledge(peer, "other"));
   expect(await join(port)).toMatchObject({ result: "node", joined: { cookie: "refused" } });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { runCommand, startCommand } from "../support/command-line.js";
 import { ANSWERS, acknowledge, fakePeer, rexReply, uint32 } from "../support/fake-link.js";
+import { challenge6, fakeNode, framed, listenWith } from "../support/fake-node.js";
 import { freePort } from "../support/free-port.js";
 import { temporaryFolder } from "../support/temporary.js";
 
@@ -71,6 +72,26 @@ test("two hundred nodes are judged within seconds, sixteen at once", async () =>
   expect(stdout.split("\n")[0]).toBe("200 nodes, 19900 of 19900 links; nothing is wrong");
   expect(most).toBeLessThanOrEqual(16);
   expect(performance.now() - before).toBeLessThan(30_000);
+}, 60_000);
+
+test("two hundred nodes that say nothing take some seconds, and one that takes its time is not given up", async () => {
+  const silent = names(200, "silent.test").slice(1);
+  const [slow = ""] = names(1, "silent.test");
+  const [hole, late] = [
+    await listenWith(() => undefined),
+    await fakeNode((socket) =>
+      setTimeout(() => socket.write(Buffer.concat([framed("sok"), framed(challenge6(slow))])), 1_500),
+    ),
+  ];
+  const file = join(folder, "silent");
+  await writeFile(file, [`${slow}=127.0.0.1:${late}`, ...silent.map((name) => `${name}=127.0.0.1:${hole}`)].join("\n"));
+  const before = performance.now();
+  const { code, stdout } = await doctor([slow, ...silent], file, "--json");
+  const { nodes } = JSON.parse(stdout) as { nodes: { node: string; places: { result: string }[] }[] };
+  const there = nodes.filter(({ places }) => places[0]?.result === "node").map(({ node }) => node);
+  expect([code, there]).toEqual([1, [slow]]);
+  // Sixteen after sixteen they would take 26 s.
+  expect(performance.now() - before).toBeLessThan(15_000);
 }, 60_000);
 
 test("of more nodes the first two hundred are judged, and it says so", async () => {

@@ -1,6 +1,10 @@
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { ASKING_FLAGS, encodeSendName } from "../../src/distribution/wire/handshake.js";
 import { createCertificates } from "../support/certificates.js";
 import { type LinkedNode, type LinkedNodes, startLinkedNodes, WATCH, writeCookie } from "../support/linked-nodes.js";
 import { findOtp } from "../support/otp.js";
@@ -67,8 +71,13 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
             },
           },
         });
-        // The other end of the link sees it too.
-        expect((await probe(nodes, b)).probe.joined.state).toMatchObject({ visible: [a.name] });
+        // The other end of the link sees it too, and has the place that it dialled.
+        expect((await probe(nodes, b)).probe.joined.state).toMatchObject({
+          ...{ visible: [a.name], ends: [{ node: a.name, address: "127.0.0.1", port: a.port }] },
+        });
+        const dialling = seen.probe.joined.state.ends;
+        expect(dialling.map(({ node }: { node: string }) => node).sort()).toEqual([b.name, hidden.name]);
+        expect(dialling.map(({ port }: { port: number }) => port)).not.toContain(b.port);
 
         await waitFor(async () => (await count()) === before, { what: "the VM to be as it was" });
         expect((await a.vm.nodes()).sort()).toEqual([b.name, hidden.name]);
@@ -78,14 +87,28 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
         expect(await b.vm.eval("nodes()")).toBe(`['${a.name}']`);
       });
 
-      test("has 64 names in its atom table at most, however often it is asked", async () => {
+      test("has 64 new atoms at most, all of them names of ours, however often it is asked", async () => {
         const a = await nodes.start("a", of);
-        await probe(nodes, a);
         const count = async () => Number(await a.vm.eval("erlang:system_info(atom_count)"));
-        // The first evaluations load modules, which have atoms.
+        // The first link and the first evaluations load modules, which have atoms.
+        await probe(nodes, a);
         const before = await settled(count);
-        for (let round = 0; round < 6; round++) await Promise.all([1, 2, 3].map(() => probe(nodes, a)));
-        expect((await count()) - before).toBeLessThanOrEqual(18);
+        const names = (to: number) =>
+          Array.from({ length: 64 }, (_, number) => `srv-epmd-probe-${number}@${hostname()}`).slice(0, to);
+        // One command takes the names in their turn: with so many questions each of them.
+        const ask = async (times: number) => {
+          const asked = Array.from({ length: times }, () => a.name);
+          const cookie = ["--probe", "--json", "--cookie-file", nodes.cookieFile];
+          const { stdout } = await runCli(["resolve", ...asked, ...nodes.entries(a), ...cookie]);
+          expect(stdout.match(/"cookie":"same","state"/g)).toHaveLength(times);
+        };
+        await ask(70);
+        expect((await count()) - before).toBe(63);
+        await ask(70);
+        expect((await count()) - before).toBe(63);
+        // An atom that is there can be made without a new one.
+        for (const name of names(64))
+          expect(await a.vm.eval(`is_atom(catch list_to_existing_atom("${name}"))`)).toBe("true");
       });
 
       test("with another cookie refuses, and logs it", async () => {
@@ -117,6 +140,22 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
         ).toEqual([b.name]);
         b.vm.child.signal("SIGCONT");
       });
+
+      test("does not take a node that dials it for one that it dials", async () => {
+        const a = await nodes.start("a", of);
+        const name = "z@127.0.0.1";
+        const said = { version: 6, flags: ASKING_FLAGS, creation: 1, name } as const;
+        const dialling = connect(a.port, "127.0.0.1", () => dialling.write(encodeSendName(said, 2)));
+        try {
+          // It waits for the reply to its challenge.
+          await once(dialling, "data");
+          const pending = `[N || T <- ets:tab2list(sys_dist), element(4, T) =:= pending, N <- [element(2, T)]]`;
+          expect(await a.vm.eval(pending)).toBe(`['${name}']`);
+          expect((await probe(nodes, a)).probe.joined.state).toMatchObject({ connecting: [] });
+        } finally {
+          dialling.destroy();
+        }
+      });
     });
   }
 
@@ -146,6 +185,9 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
     const args = ["resolve", a.name, ...nodes.entries(a), "--probe", "--cookie-env", "THE_COOKIE"];
     const { code, stdout } = await runCli(args, { env: { THE_COOKIE: "srv-epmd-test" } });
     expect([code, stdout]).toEqual([0, expect.stringContaining("the cookie is right; OTP 25, linked with 0 nodes")]);
+    // What stays in the VM is said where it is joined, and there alone.
+    expect(stdout).toContain(`srv-epmd-probe-<0..63>@${hostname()}; each keeps that name in its atom table`);
+    expect((await runCli(args.slice(0, -2))).stdout).not.toContain("atom table");
   });
 
   requirePeer("elixir")("of Elixir", () => {
@@ -183,6 +225,7 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
     const { code, stdout } = await runCli(args);
     expect([code, stdout]).toEqual([0, expect.stringContaining("2 tries, 2 answered, 0% lost")]);
     expect(stdout.match(/the cookie is right; OTP 25, linked with 0 nodes/g)).toHaveLength(2);
+    expect(stdout.match(/each keeps that name in its atom table/g)).toHaveLength(1);
     await a.vm.kill();
     const gone = await runCli([...args.slice(0, -1), "1"]);
     expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining("the connection was refused")]);

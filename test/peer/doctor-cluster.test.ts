@@ -214,6 +214,28 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
         { node: "b@svc.service.consul", health: "passing" },
       ],
     });
+    // Another check than ours leaves a node out of look-ups, and its links stand.
+    const { body: services } = await consul.request("GET", "/v1/agent/services");
+    const ServiceID = Object.keys(services as object).find((id) => id.endsWith(":b"));
+    const disk = { Name: "disk", ID: "disk", ServiceID, TTL: "1h", Status: "critical" };
+    await consul.request("PUT", "/v1/agent/check/register", disk);
+    const kept = await waitFor(
+      async () => {
+        const { stdout } = await runCli([...args, "--json"]);
+        const [problem] = JSON.parse(stdout).problems;
+        return problem?.text.includes("disk") ? problem : undefined;
+      },
+      { what: "the check in the verdict" },
+    );
+    expect(kept).toMatchObject({
+      ...{ code: "NOT_FOUND", nodes: ["b@svc.service.consul"] },
+      text: "b@svc.service.consul is not found: its check disk is critical, so look-ups leave it out; a@svc.service.consul is linked with it",
+      advice: expect.stringMatching(/^put right what that check tests/),
+    });
+    await consul.request("PUT", "/v1/agent/check/deregister/disk");
+    const isBack = async () => JSON.parse((await runCli([...args, "--json"])).stdout).well;
+    await waitFor(isBack, { what: "a verdict that is well again" });
+
     // The services of --domain are the cluster when none is named.
     const whole = await runCli(["doctor", "--cluster", "--domain", "svc", ...args.slice(3)]);
     expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining("2 nodes, 1 of 1 links")]);
@@ -276,11 +298,98 @@ requirePeer(
           ...{ code: "NO_LINK", nodes: [nameA, nameB] },
           text: `${nameA} does not see ${nameB}; ${nameB} tries to reach ${nameA} and has no answer`,
           advice: expect.stringContaining(
-            `the way there is blocked: run srv-epmd doctor ${nameA} on the machine of ${nameB}`,
+            `while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}. If it lists an address of ${nameB}, the answers are dropped`,
           ),
         },
       ],
     });
     await cluster.killNodes();
   }, 90_000);
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+  "nft",
+)("doctor --cluster where a firewall drops packets", () => {
+  const drops = (hook: "input" | "output", what: string) =>
+    `add table ip t; add chain ip t c { type filter hook ${hook} priority 0; }; add rule ip t c ${what} drop`;
+
+  test("tells a node that is kept from this machine alone, and by its advice in which direction a way is blocked", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    const [a, b, c] = await Promise.all([0, 1, 2].map((at) => cluster.node(at, "abc"[at] ?? "", { args: FREE })));
+    if (!a || !b || !c) throw new Error("no nodes");
+    const [nameA, nameB, nameC] = ["a", "b", "c"].map(fullName);
+    await cluster.whenPublished("a", "b", "c");
+    for (const vm of [b, c]) await waitFor(async () => (await vm.ping(String(nameA))) === "pong", { what: "a link" });
+    await waitForNodes(b, String(nameA), String(nameC));
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const problem = async () => {
+      const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
+      return JSON.parse(stdout).problems[0];
+    };
+    expect(await problem()).toBeUndefined();
+
+    await cluster.host(0).run("nft", drops("input", "ip saddr 10.90.0.3 tcp dport != 4369 tcp flags syn / syn,ack"));
+    expect(await problem()).toMatchObject({
+      ...{
+        code: "NOT_THERE",
+        text: expect.stringMatching(/is not reached: no answer at .*; b@\S+, c@\S+ are linked with it$/),
+      },
+      advice: expect.stringMatching(
+        /^b@\S+, c@\S+ dialled it at 10\.90\.0\.1:\d+, so that place is right: .* that drops packets of this/,
+      ),
+    });
+
+    // The advice says how ss on the machine of a tells the two apart.
+    const between = "10.90.0.2 tcp";
+    const answersDropped = [
+      [drops("input", `ip saddr ${between} dport != 4369`), false],
+      [drops("output", `ip daddr ${between} sport != 4369`), true],
+    ] as const;
+    await b.eval(`spawn(fun Try() -> net_kernel:connect_node('${nameA}'), Try() end)`);
+    for (const [rule, isListed] of answersDropped) {
+      await cluster.host(0).run("nft", `flush ruleset; ${rule}`);
+      await b.eval(`erlang:disconnect_node('${nameA}')`);
+      const seen = await waitFor(
+        async () => {
+          const found = await problem();
+          return found?.text.includes(`${nameB} tries to reach ${nameA}`) ? found : undefined;
+        },
+        { what: "the attempt", timeout: 30_000 },
+      );
+      expect(seen.advice).toContain(`while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}`);
+      const listed = async () =>
+        (await cluster.host(0).run("ss", "-tn", "state", "syn-recv")).stdout.includes("10.90.0.2:");
+      if (isListed) await waitFor(listed, { what: "the attempt on the other side", timeout: 10_000 });
+      else expect(await listed()).toBe(false);
+    }
+    await cluster.killNodes();
+  }, 120_000);
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("doctor --cluster of two VMs of one name", () => {
+  test("tells them apart where they have one creation and one port, by who has published them", async () => {
+    const cluster = await startCluster({ hosts: 2, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    const fixed = ["-kernel", "inet_dist_listen_min", "20001", "inet_dist_listen_max", "20001"];
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns];
+    // srv-epmd gives the time in seconds: two VMs that start together mostly have the same.
+    for (;;) {
+      const twins = await Promise.all([0, 1].map((at) => cluster.node(at, "a", { args: fixed })));
+      const [one, other] = await Promise.all(twins.map((vm) => vm.eval("erlang:system_info(creation)")));
+      if (one === other) break;
+      await cluster.killNodes();
+    }
+    await waitFor(async () => (await cluster.published()).length === 2, { what: "both in Consul" });
+    const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(0) });
+    expect(JSON.parse(stdout).problems).toMatchObject([
+      { code: "TWICE", text: `${fullName("a")} is there twice: at 10.90.0.1:20001 and 10.90.0.2:20001` },
+    ]);
+    await cluster.killNodes();
+  }, 120_000);
 });

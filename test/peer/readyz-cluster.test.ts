@@ -7,6 +7,7 @@ import { http } from "../support/http.js";
 import { writeCookie } from "../support/linked-nodes.js";
 import { moduleFolder } from "../support/module-folder.js";
 import { findOtp } from "../support/otp.js";
+import { rawNode } from "../support/raw-epmd.js";
 import { requirePeer } from "../support/require-peer.js";
 import { type Daemon, startDaemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
@@ -99,14 +100,26 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
     await becomes(again, "200 true");
   });
 
-  test("holds for hidden links and for each of several nodes here", async () => {
-    const here = await serve("here");
-    const [a] = [await vm("node_a", here), await vm("node_b", here, { args: ["-hidden"] })];
+  test("holds for each of several nodes here, and waits for no links of hidden ones", async () => {
+    const cookieFile = await writeCookie();
+    const [here, there] = await Promise.all([serve("here", "--cookie-file", cookieFile), serve("there")]);
+    const [a] = [await vm("node_a", here), await vm("node_b", here)];
+    // As a C node registers.
+    const cNode = await rawNode(there.port, { name: "node_c", type: 72 });
+    begun({ stop: cNode.close });
+    const published = (daemon: Daemon) => daemon.log().filter(({ msg }) => msg === "published").length;
+    await waitFor(() => published(here) === 2 && published(there) === 1, { what: "all nodes in Consul" });
     await waitFor(async () => (await seen(here)).includes("; "), { what: "both reasons" });
+    expect(await seen(here)).not.toContain(full("node_c"));
     expect(await a.ping(full("node_b"))).toBe("pong");
-    await becomes(here, "200 true");
+    await Promise.all([becomes(here, "200 true"), becomes(there, "200 true")]);
     expect(await seen(here, "node_a@svc")).toBe("200 true");
-    expect(await seen(here, "node_c*@svc")).toMatch(/^503 false no node that is registered here matches node_c\*@svc/);
+    expect(await seen(here, "node_d*@svc")).toMatch(/^503 false no node that is registered here matches node_d\*@svc/);
+    await stockVm("hidden", here, { args: ["-hidden"] });
+    await waitFor(async () => (await seen(here)).includes(`is not linked with ${full("hidden")}`), {
+      what: "a link to wait for",
+    });
+    expect(await seen(here, "hid*@svc")).toBe("200 true");
   });
 
   describe("of a stock VM", () => {

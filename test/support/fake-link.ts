@@ -53,15 +53,20 @@ export function nameIn(received: Buffer): string {
 /**
  * A node, a@h unless another name is given, that sends a challenge, and does what it is told with the reply.
  * @param onReply called with the reply, and with all that comes after it
+ * @param flags as challenge6() has them
  * @returns its port
  */
-export function fakePeer(onReply: (peer: LinkedPeer, us: string) => void, name = "a@h"): Promise<number> {
+export function fakePeer(
+  onReply: (peer: LinkedPeer, us: string) => void,
+  name = "a@h",
+  flags?: string,
+): Promise<number> {
   const linked = new WeakSet<Duplex>();
   return fakeNode((socket, received) => {
     const first = received.length < 2 ? Number.POSITIVE_INFINITY : 2 + received.readUInt16BE();
     if (received.length < first) return;
     if (received.length === first) {
-      socket.write(Buffer.concat([framed("sok"), framed(challenge6(name))]));
+      socket.write(Buffer.concat([framed("sok"), framed(challenge6(name, flags))]));
       return;
     }
     if (received.length < first + 23) return;

@@ -84,12 +84,14 @@ export interface Alive2Fields {
   readonly name: string | Buffer;
   readonly port?: number;
   readonly version?: number;
+  /** 77: a normal node. */
+  readonly type?: number;
   readonly extra?: Buffer;
 }
 
-/** ALIVE2_REQ with its length, laid out as erl_dist_protocol has it: type 77, protocol 0. */
-export function alive2({ name, port = 4711, version = 5, extra = Buffer.alloc(0) }: Alive2Fields): Buffer {
-  const fixed = [0x4d, 0x00, 0x00, version, 0x00, 0x05];
+/** ALIVE2_REQ with its length, laid out as erl_dist_protocol has it: protocol 0. */
+export function alive2({ name, port = 4711, version = 5, type = 77, extra = Buffer.alloc(0) }: Alive2Fields): Buffer {
+  const fixed = [type, 0x00, 0x00, version, 0x00, 0x05];
   return request(
     "x",
     u16(port),

@@ -204,6 +204,14 @@ describe("the cluster", () => {
     ]);
   });
 
+  test("tells the check that keeps a node out, and that a node is hidden", () => {
+    const obstacle = { kind: "tcp", words: "its check is critical" } as const;
+    const meta = { "erlang-node": `node_a@${HOST}`, "srv-epmd-node-type": "hidden" };
+    expect(cluster("*", member({ obstacle }))).toMatchObject([{ obstacle }]);
+    expect(cluster("*", member({ meta }))).toMatchObject([{ hidden: true }]);
+    expect(Object.keys(cluster("*", member({}))[0] ?? {})).not.toEqual(expect.arrayContaining(["hidden", "obstacle"]));
+  });
+
   test.each([
     ["srv-epmd:box1:4370:node_a", "box1:4370"],
     ["srv-epmd:box1:node_a:6", "box1"],

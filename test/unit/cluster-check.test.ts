@@ -1,8 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { clusterCheck, type LocalLinks } from "../../src/admin/core/cluster-readiness.js";
+import { type ClusterPeer, clusterCheck, type LocalLinks } from "../../src/admin/core/cluster-readiness.js";
 
-const linked = (node: string, ...others: readonly string[]): LocalLinks => ({ node, linked: new Set(others) });
-const check = (peers: readonly string[], ...here: readonly LocalLinks[]) => clusterCheck("*@svc.test", peers, here);
+const linked = (node: string, ...others: readonly string[]): LocalLinks => {
+  return { node, hidden: false, linked: new Set(others) };
+};
+const visible = (nodes: readonly string[]) => nodes.map((node): ClusterPeer => ({ node, hidden: false }));
+const check = (peers: readonly string[], ...here: readonly LocalLinks[]) =>
+  clusterCheck("*@svc.test", visible(peers), here);
 
 describe("the condition of a cluster", () => {
   test("is met when each node here is linked with all others that are up", () => {
@@ -34,7 +38,7 @@ describe("the condition of a cluster", () => {
   });
 
   test("is not met where it is not known, whatever else is", () => {
-    const unknown = { node: "b@svc.test", unknown: "its VM does not answer" };
+    const unknown = { node: "b@svc.test", hidden: false, unknown: "its VM does not answer" };
     expect(check([], linked("a@svc.test"), unknown)).toEqual({
       name: "cluster",
       ok: false,
@@ -48,6 +52,16 @@ describe("the condition of a cluster", () => {
       ok: false,
       reason: "no node that is registered here matches *@svc.test",
     });
+  });
+
+  test("waits for no link with a hidden node, nor of one: nothing makes them by itself", () => {
+    const peers = [...visible(["a@svc.test", "b@svc.test"]), { node: "h@svc.test", hidden: true }];
+    const hidden: LocalLinks = { node: "h@svc.test", hidden: true, unknown: "its VM does not answer" };
+    expect(clusterCheck("*@svc.test", peers, [linked("a@svc.test", "b@svc.test"), hidden]).ok).toBe(true);
+    expect(clusterCheck("*@svc.test", peers, [hidden]).ok).toBe(true);
+    expect(clusterCheck("*@svc.test", peers, [linked("a@svc.test"), hidden]).reason).toBe(
+      "a@svc.test is not linked with b@svc.test",
+    );
   });
 
   test("names some of many", () => {

@@ -71,6 +71,15 @@ describe("a published node", () => {
     });
   });
 
+  test("says that it is hidden", () => {
+    const hidden = { ...registeredNode("node_a", 20_001), nodeType: 72 };
+    const of = (node: typeof hidden) =>
+      entriesOf(publicationOf(node, serveConfig({ domain: ["svc"] }), DAEMON, () => false))[0]?.meta[
+        "srv-epmd-node-type"
+      ];
+    expect([of(hidden), of({ ...hidden, nodeType: 77 })]).toEqual(["hidden", undefined]);
+  });
+
   test("carries the labels before the service in its tag", () => {
     const [entry] = entriesOf(publish("rabbit", 25672, { domain: ["n1.rmq.service.dc1.consul"] }));
     expect(entry).toMatchObject({ service: "rmq", tags: ["rabbit.n1"] });

@@ -8,14 +8,15 @@ const list = (...elements: Term[]): Term => ({ kind: "list", elements });
 const text = (value: string): Term => ({ kind: "string", text: value });
 const ok = (value: Term) => tuple(atom("ok"), value);
 const badrpc = tuple(atom("badrpc"), atom("nodedown"));
-const record = (node: string, state: string) =>
-  tuple(atom("connection"), atom(node), { kind: "reference" }, atom(state), {
-    kind: "pid",
-    node,
-    id: 1,
-    serial: 0,
-    creation: 1,
-  });
+const number = (value: number): Term => ({ kind: "integer", value: BigInt(value) });
+const UNDEFINED = atom("undefined");
+/** Of net_kernel's table in OTP 23 to 29. @param ip groups of the address of the other end */
+const record = (node: string, state: string, ip?: readonly number[], port = 0, protocol = atom("tcp")) => {
+  const address = ip ? tuple(tuple(...ip.map(number)), number(port)) : UNDEFINED;
+  const at = tuple(atom("net_address"), address, UNDEFINED, protocol, atom("inet"));
+  const owner: Term = { kind: "pid", node, id: 1, serial: 0, creation: 1 };
+  return tuple(atom("connection"), atom(node), { kind: "reference" }, atom(state), owner, UNDEFINED, UNDEFINED, at);
+};
 
 /** As an OTP 25 that nobody has told anything answers. */
 const ANSWERS: readonly Term[] = [
@@ -25,7 +26,14 @@ const ANSWERS: readonly Term[] = [
   atom("undefined"),
   atom("error"),
   atom("undefined"),
-  list(record("b@h", "up"), record("d@h", "pending"), record("srv-epmd-probe-7@box", "pending")),
+  list(
+    record("b@h", "up", [10, 0, 0, 2], 20_002),
+    record("c@h", "up", [0xfd00, 0, 0, 0, 0, 0, 0, 3], 40_001),
+    record("d@h", "pending"),
+    // It dials the VM, and its handshake has begun.
+    record("e@h", "pending", undefined, 0, UNDEFINED),
+    record("srv-epmd-probe-7@box", "pending"),
+  ),
   atom("undefined"),
 ];
 const state = (index: number, answer: Term) => vmState(ANSWERS.with(index, answer));
@@ -33,8 +41,20 @@ const state = (index: number, answer: Term) => vmState(ANSWERS.with(index, answe
 test("what a VM says of itself: our own probes are no nodes", () => {
   expect(vmState(ANSWERS)).toEqual({
     ...{ release: "25", visible: ["b@h", "c@h"], hidden: ["console@h"], connecting: ["d@h"] },
+    ends: [
+      { node: "b@h", address: "10.0.0.2", port: 20_002 },
+      { node: "c@h", address: "fd00::3", port: 40_001 },
+    ],
     ...{ connectAll: true, autoConnect: undefined, preventsPartitions: true },
   });
+});
+
+test("the other end of a link is known where the table has an address", () => {
+  const ends = (...records: Term[]) => state(6, list(...records))?.ends;
+  expect(ends(record("b@h", "up"), record("c@h", "up", [1, 2, 3], 4), record("d@h", "up", [256, 0, 0, 1], 4))).toEqual(
+    [],
+  );
+  expect(ends(record("b@h", "up", [10, 0, 0, 1], 65_536), record("c@h", "up_pending", [10, 0, 0, 1], 4))).toEqual([]);
 });
 
 test("connect_all is off by the parameter, or else by the flag", () => {

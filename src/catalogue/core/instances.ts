@@ -6,7 +6,14 @@ import {
   type ServiceDomain,
 } from "../../names/domains.js";
 import { formatNodeName, parseNodeName } from "../../names/node-name.js";
-import { ID_PREFIX, META_NODE, META_SINCE, type Obstacle } from "../../publish/core/service-entry.js";
+import {
+  HIDDEN,
+  ID_PREFIX,
+  META_NODE,
+  META_NODE_TYPE,
+  META_SINCE,
+  type Obstacle,
+} from "../../publish/core/service-entry.js";
 import type { Glob } from "../../text.js";
 
 /** An instance of a service as a catalogue has it. */
@@ -49,6 +56,10 @@ export interface ClusterNode {
   /** The instance of the srv-epmd that published it, else the service id; in Nomad the allocation. */
   readonly instance: string;
   readonly machine: string;
+  /** It registered as a hidden node. */
+  readonly hidden?: true;
+  /** As of the instance. */
+  readonly obstacle?: Obstacle;
 }
 
 /** A node that is compared with a pattern. */
@@ -137,7 +148,7 @@ export function clusterNodes(
     nodesOfInstance(member, host, domain)
       .filter(({ aliveName }) => glob.matches(aliveName))
       .map((node): ClusterNode => {
-        const { health, address, machine, port, meta } = member;
+        const { health, address, machine, port, meta, obstacle } = member;
         return {
           node: formatNodeName(node),
           health,
@@ -146,6 +157,8 @@ export function clusterNodes(
           age: ageOf(meta, now),
           instance: instanceName(member, node),
           machine,
+          ...(meta[META_NODE_TYPE] === HIDDEN && { hidden: true }),
+          ...(obstacle && { obstacle }),
         };
       }),
   );

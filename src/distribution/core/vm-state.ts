@@ -1,5 +1,7 @@
+import { formatIp } from "../../net/ip.js";
 import type { Call } from "../wire/link.js";
 import { atom, type Term } from "../wire/term.js";
+import { isProbeName } from "./probe-names.js";
 
 /** What a VM says of itself and its links. Names are as the VM has them: they may hold any character. */
 export interface VmState {
@@ -8,14 +10,23 @@ export interface VmState {
   /** Nodes that it is linked with, without those of this program. */
   readonly visible: readonly string[];
   readonly hidden: readonly string[];
-  /** Nodes to which it is making a connection now, or one is being made from there: no answer has come yet. */
+  /** Nodes that it is dialling now: no answer has come yet. */
   readonly connecting: readonly string[];
+  /** The other end of each of its links. */
+  readonly ends: readonly LinkEnd[];
   /** False with `-connect_all false` or the parameter of kernel: links are made one by one. */
   readonly connectAll: boolean;
   /** `dist_auto_connect` of kernel; undefined: links are made when a message is sent. */
   readonly autoConnect: "never" | "once" | undefined;
   /** `prevent_overlapping_partitions` of kernel, since OTP 25: global ends links of nodes that do not all see each other. */
   readonly preventsPartitions: boolean | undefined;
+}
+
+/** Where the other end of a link is: the place that was dialled, or the port of the moment from which that node has dialled. */
+export interface LinkEnd {
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 const call = (module: string, name: string, ...args: readonly string[]): Call => ({
@@ -54,33 +65,56 @@ export function vmState(answers: readonly Term[]): VmState | undefined {
     release: release?.kind === "string" && /^[0-9]{1,3}$/.test(release.text) ? release.text : undefined,
     visible: shown,
     hidden: unshown,
-    connecting: connecting(links),
+    ...connectionsIn(links),
     connectAll: connectsAll(atomIn(parameter(connectAll)), argument),
     autoConnect: auto === "never" || auto === "once" ? auto : undefined,
     preventsPartitions: prevents && atomIn(parameter(prevents)) !== "false",
   };
 }
 
-/** Names of this program's own probes. */
-const OWN = /^srv-epmd-probe-[0-9]+@/;
-
 /** Undefined when it is no list of node names. */
 function nodesIn(term: Term | undefined): string[] | undefined {
   if (term?.kind !== "list" || term.tail) return undefined;
   const names = term.elements.map(atomIn);
   if (names.some((name) => name === undefined || !/^[^@]+@[^@]+$/s.test(name))) return undefined;
-  return (names as string[]).filter((name) => !OWN.test(name));
+  return (names as string[]).filter((name) => !isProbeName(name));
 }
 
-/** Of net_kernel's table, whose records begin with `{connection, Node, Id, State` in OTP 23 to 29. */
-function connecting(table: Term | undefined): string[] {
-  if (table?.kind !== "list") return [];
-  return table.elements.flatMap((record) => {
-    const [tag, node, , state] = record.kind === "tuple" ? record.elements : [];
+/**
+ * Of net_kernel's table, whose records begin with `{connection, Node, Id, State, Owner, Controller, PendingOwner,
+ * {net_address, {Ip, Port}, Host, Protocol, Family}` in OTP 23 to 29. Of a link that is being made there is no address; the
+ * protocol is there where the VM dials, and not where it is dialled.
+ */
+function connectionsIn(table: Term | undefined): Pick<VmState, "connecting" | "ends"> {
+  const connecting: string[] = [];
+  const ends: LinkEnd[] = [];
+  for (const record of table?.kind === "list" ? table.elements : []) {
+    const [tag, node, , state, , , , at] = record.kind === "tuple" ? record.elements : [];
     const name = atomIn(node);
-    const isPending = atomIn(tag) === "connection" && atomIn(state) === "pending";
-    return isPending && name !== undefined && !OWN.test(name) ? [name] : [];
-  });
+    if (atomIn(tag) !== "connection" || name === undefined || isProbeName(name)) continue;
+    const [, address, , protocol] = at?.kind === "tuple" ? at.elements : [];
+    const place = placeIn(address);
+    if (atomIn(state) === "pending" && atomIn(protocol) !== "undefined") connecting.push(name);
+    if (atomIn(state) === "up" && place) ends.push({ node: name, ...place });
+  }
+  return { connecting, ends };
+}
+
+/** `{Ip, Port}` */
+function placeIn(term: Term | undefined): Pick<LinkEnd, "address" | "port"> | undefined {
+  const [ip, port] = term?.kind === "tuple" ? term.elements : [];
+  const groups = ip?.kind === "tuple" ? ip.elements.flatMap(numberIn) : [];
+  const [number] = numberIn(port);
+  if (number === undefined) return undefined;
+  if (groups.length === 4 && groups.every((octet) => octet < 256)) return { address: formatIp(groups), port: number };
+  return groups.length === 8
+    ? { address: formatIp(groups.flatMap((group) => [group >> 8, group & 0xff])), port: number }
+    : undefined;
+}
+
+/** A number of 16 bits. */
+function numberIn(term: Term | undefined): number[] {
+  return term?.kind === "integer" && term.value >= 0n && term.value <= 0xffffn ? [Number(term.value)] : [];
 }
 
 const atomIn = (term: Term | undefined) => (term?.kind === "atom" ? term.name : undefined);

@@ -21,6 +21,11 @@ export function isFailure(probe: Probe): boolean {
   return !["node", "erlang", "tls"].includes(probe.result);
 }
 
+/** The node was joined with a cookie. */
+export function wasJoined(probe: Probe): boolean {
+  return probe.result === "node" && probe.joined !== undefined;
+}
+
 /** `IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */
 export function probeWords(probe: Probe, asked: string, { family }: Pick<Endpoint, "family">): string {
   return `IPv${family}, ${probe.elapsedMs.toFixed(1)} ms: ${verdict(probe, asked)}`;
@@ -105,6 +110,7 @@ export function cookieWords(joined: Joined): string {
     case "unknown":
       return `its cookie is not known: it ${WHY[joined.why]}`;
     case "same": {
+      if (joined.why === "no-vm") return "the cookie is right; it is a C node or the like, which has no links to tell";
       if (!joined.state)
         return `the cookie is right, and its VM ${WHY[joined.why ?? "silent"]} when it is asked for its links`;
       const { release, visible, hidden } = joined.state;
@@ -198,8 +204,8 @@ export type Joined =
   | {
       readonly cookie: "same";
       readonly state?: VmState;
-      /** Where there is no state. */
-      readonly why?: "silent" | "closed" | "garbage";
+      /** Where there is no state; `no-vm`: a C node and the like, which is not asked. */
+      readonly why?: "silent" | "closed" | "garbage" | "no-vm";
     }
   /** The node closes the connection on our digest. */
   | { readonly cookie: "refused" }

@@ -231,6 +231,14 @@ export function flagNames(flags: bigint): DistFlag[] {
   return (Object.keys(DIST_FLAG) as DistFlag[]).filter((name) => (flags & DIST_FLAG[name]) !== 0n);
 }
 
+/**
+ * Whether a node with these flags is a VM. The libraries for C and Java nodes, which are hidden, cannot put fragments
+ * together, as every VM since OTP 22 does.
+ */
+export function isVm(flags: readonly string[]): boolean {
+  return flags.includes("PUBLISHED") || flags.includes("FRAGMENTS");
+}
+
 /** Flags by their names. Others than those of the table are left out. */
 export function flagsOf(names: readonly string[]): bigint {
   const all = Object.entries(DIST_FLAG).filter(([name]) => names.includes(name));

@@ -1,8 +1,10 @@
 import { refusedFor } from "../../distribution/core/releases.js";
+import { areLinkedByThemselves, isLinkedByItself, type LinkTraits } from "../../distribution/core/self-linking.js";
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
 import type { Endpoint } from "../../net/endpoint.js";
+import type { Obstacle as Check } from "../../publish/core/service-entry.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
 export interface MemberPlace {
@@ -10,6 +12,8 @@ export interface MemberPlace {
   readonly probe: Probe;
   /** Of another VM than the one that lives here. */
   readonly isElsewhere?: boolean;
+  /** Who has published the place; undefined: it is not known. */
+  readonly publisher?: string | undefined;
 }
 
 /** A node of the cluster as it was looked for. */
@@ -18,6 +22,10 @@ export interface LookedFor {
   readonly node: string;
   /** Health in the catalogue, where that has one. */
   readonly health?: string | undefined;
+  /** The check that keeps it out of look-ups, where that is not the one by which its srv-epmd keeps it in Consul. */
+  readonly obstacle?: Check | undefined;
+  /** What the catalogue tells of its machine: `box1, 10.0.0.1` */
+  readonly machine?: string | undefined;
   /** Why no place of it is known. */
   readonly missing?: string;
   readonly places: readonly MemberPlace[];
@@ -72,15 +80,18 @@ function link(one: Member, other: Member): Pair["link"] {
   return told.some(Boolean) ? "one-sided" : "missing";
 }
 
-/**
- * Whether the two would be linked in a cluster that is well. Hidden nodes, and those that do not connect by themselves,
- * are linked when a program says so.
- */
+function traitsOf({ answer, state }: Member): LinkTraits {
+  return { hidden: answer?.hidden ?? false, connectAll: state?.connectAll, autoConnect: state?.autoConnect };
+}
+
+/** Whether the two would be linked in a cluster that is well. */
 export function isExpected({ one, other }: Pick<Pair, "one" | "other">): boolean {
-  return [one, other].every((member) => {
-    const state = member.state;
-    return !member.answer?.hidden && (state === undefined || (state.connectAll && state.autoConnect === undefined));
-  });
+  return areLinkedByThemselves(traitsOf(one), traitsOf(other));
+}
+
+/** Whether a node that answers would be linked with others in a cluster that is well. */
+export function needsLinks(member: Member): boolean {
+  return member.answer !== undefined && isLinkedByItself(traitsOf(member));
 }
 
 /** What the nodes themselves have by which they cannot be linked. */

@@ -1,5 +1,5 @@
 import { differentVms } from "../../distribution/core/twins.js";
-import { cookieWords, type Probe, probeReason } from "../../distribution/core/words.js";
+import { cookieWords, type Joined } from "../../distribution/core/words.js";
 import { hostPort } from "../../net/ip.js";
 import { listed } from "../../text.js";
 import type { Member, MemberPlace } from "./cluster-links.js";
@@ -31,42 +31,34 @@ export interface ClusterProblem {
   readonly advice: string;
 }
 
-/** Of a node alone. */
-export function ownProblem(member: Member, members: readonly Member[]): ClusterProblem[] {
-  const { node, places, missing, health } = member;
+/** Of a node alone that answers. */
+export function ownProblem(member: Member): ClusterProblem[] {
+  const { node, places, answer } = member;
   const problem = (code: ClusterProblem["code"], text: string, advice: string) => ({
     code,
     nodes: [node],
     text,
     advice,
   });
-  const inCatalogue = health === undefined || health === "passing" ? "" : ` (${health} in the catalogue)`;
-  if (missing !== undefined) {
-    const advice = `srv-epmd doctor ${node} looks for the reason`;
-    return [problem("NOT_FOUND", `${node} is not found${inCatalogue}: ${missing}`, advice)];
-  }
   const answers = places.filter(({ probe }) => probe.result === "node");
   const vms = differentVms(answers.flatMap(vmAt));
   if (vms.length > 1) {
     const where = vms.map(({ place }) => place).join(" and ");
-    const advice =
-      "end one of them: only one can be linked with each of the others; srv-epmd doctor on their machines tells their ages";
-    return [problem("TWICE", `${node} is there twice: at ${where}`, advice)];
+    const advice = `end one of them: only one can be linked with each of the others; peer-twice of srv-epmd doctor ${node}, run here, tells how long each has been published`;
+    return [
+      problem("TWICE", `${node} is there ${vms.length === 2 ? "twice" : `${vms.length} times`}: at ${where}`, advice),
+    ];
   }
-  const answer = member.answer;
-  if (!answer) return [absent(member, members, inCatalogue)];
-  const { joined } = answer;
+  const joined = answer?.joined;
   // Those that refuse are told together.
   if (joined?.cookie === "refused") return [];
-  if (joined?.cookie === "other") return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, ONE_COOKIE)];
-  if (joined && member.state === undefined) {
-    return [
-      problem(
-        "NOT_ASKED",
-        `${node}: ${cookieWords(joined)}`,
-        "srv-epmd doctor on its machine shows in vm-state whether it is stopped; else it is busy or ending",
-      ),
-    ];
+  if (joined?.cookie === "other") {
+    const advice = "look for erlang:set_cookie/2 in the code of that node, which sets a cookie for single nodes";
+    return [problem("OTHER_COOKIE", `${node}: ${cookieWords(joined)}`, advice)];
+  }
+  if (joined && member.state === undefined && !isNoVm(joined)) {
+    const advice = `run srv-epmd doctor ${onMachine(member)}: vm-state says whether the VM is stopped; else it is busy or ending`;
+    return [problem("NOT_ASKED", `${node}: ${cookieWords(joined)}`, advice)];
   }
   return [];
 }
@@ -80,7 +72,15 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   if (nodes.length === 0) return [];
   if (nodes.length === joined.length && nodes.length > 1) {
     const text = `all ${nodes.length} nodes that answer refuse the cookie: the one that was given here is another than theirs`;
-    return [{ code: "OTHER_COOKIE", nodes, text, advice: "give the cookie that the VMs were started with" }];
+    return [
+      {
+        code: "OTHER_COOKIE",
+        nodes,
+        text,
+        advice:
+          "give the cookie that the VMs were started with: RELEASE_COOKIE, -setcookie, or ~/.erlang.cookie of their user",
+      },
+    ];
   }
   const text =
     nodes.length === 1
@@ -89,51 +89,26 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
-function vmAt({ endpoint, probe, isElsewhere = false }: MemberPlace) {
+function vmAt({ endpoint, probe, isElsewhere = false, publisher }: MemberPlace) {
   if (probe.result !== "node") return [];
   const { port, family } = endpoint;
-  return [{ place: hostPort(endpoint), port, family, creation: probe.creation, isElsewhere }];
+  return [{ place: hostPort(endpoint), port, family, creation: probe.creation, isElsewhere, publisher }];
 }
 
-/** A place at which another program answers, or nothing does, tells more of the cause than one that refuses. */
-function unreachedAdvice(places: Member["places"]): string {
-  const isThere = (result: Probe["result"]) => places.some(({ probe }) => probe.result === result);
-  const look = "run srv-epmd doctor on its machine";
-  if (isThere("not-erlang"))
-    return `another program has that port: ${look}, and compare its vm-listens and registration with it`;
-  if (isThere("silent") || isThere("unreachable"))
-    return `its VM hangs, its machine is down, or the way to it is blocked: ${look}`;
-  return `its VM has ended, or its port is published wrongly: ${look}`;
-}
-
-/** A node that is found and answers at no place. */
-function absent({ node, places }: Member, members: readonly Member[], inCatalogue: string): ClusterProblem {
-  const other = places.find(({ probe }) => probe.result === "other-node");
-  if (other?.probe.result === "other-node") {
-    const text = `${node} is published at ${hostPort(other.endpoint)}, and the VM there is ${other.probe.name}`;
-    const advice =
-      "a VM connects to a node of the very name that it asked for: give that VM the published name with -name, or publish it under its own (--node-host)";
-    return { code: "OTHER_NAME", nodes: [node], text, advice };
-  }
-  const unnamed = places.find(({ probe }) => probe.result === "erlang" || probe.result === "tls");
-  if (unnamed) {
-    const text = `${node} is not seen behind ${hostPort(unnamed.endpoint)}: ${probeReason(unnamed.probe)}`;
-    const advice = "ask on its machine: srv-epmd doctor there looks at the VM from the other side";
-    return { code: "NOT_ASKED", nodes: [node], text, advice };
-  }
-  const why = places.map(({ endpoint, probe }) => `${probeReason(probe)} at ${hostPort(endpoint)}`).join("; ");
-  const linked = members.filter((one) => one.state?.visible.includes(node)).map((one) => one.node);
-  const advice =
-    linked.length > 0
-      ? `${listed(linked)} ${linked.length === 1 ? "is" : "are"} linked with it: it lives, and the place that is published is wrong, or the way from this machine is blocked; run srv-epmd doctor on its machine`
-      : unreachedAdvice(places);
-  return { code: "NOT_THERE", nodes: [node], text: `${node} is not reached${inCatalogue}: ${why}`, advice };
+/** Where to run a command: `on its machine (box1, 10.0.0.1)` */
+export function onMachine({ machine }: Member): string {
+  return machine === undefined ? "on its machine" : `on its machine (${machine})`;
 }
 
 /** `OTP 27`, or what the handshake tells. */
 export function releaseWords(member: Member | undefined): string {
   const release = member?.state?.release;
   return release === undefined ? (member?.answer?.release ?? "") : `OTP ${release}`;
+}
+
+/** A C node and the like: it has no links to tell. */
+export function isNoVm(joined: Joined | undefined): boolean {
+  return joined?.cookie === "same" && joined.why === "no-vm";
 }
 
 /** Another cookie explains every link that the node does not have. */

@@ -1,6 +1,6 @@
 import { isLongName } from "../../names/node-name.js";
 import { listed } from "../../text.js";
-import { type Member, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
+import { type Member, needsLinks, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
 import { type ClusterProblem, hasOtherCookie, releaseWords } from "./cluster-problems.js";
 
 /** `a@h, b@h speak` */
@@ -8,13 +8,14 @@ function does(names: readonly string[], one: string, several: string): string {
   return `${listed(names)} ${names.length === 1 ? one : several}`;
 }
 
+const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map(({ node }) => node)));
+
 /** Nodes that cannot be linked, by what they are: one problem for each kind. */
 export function barred(pairs: readonly Pair[], missing: readonly Pair[]): ClusterProblem[] {
   const found = (pairs.some(({ link }) => link !== "unknown") ? missing : pairs).flatMap(({ one, other }) => {
     const obstacle = obstacleBetween(one, other);
     return obstacle ? [{ one, other, obstacle }] : [];
   });
-  const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map(({ node }) => node)));
   const sides = (isFirst: (member: Member) => boolean, of: typeof found) => {
     const all = of.flatMap(({ one, other }) => [one, other]);
     return [namesOf(all.filter(isFirst)), namesOf(all.filter((member) => !isFirst(member)))] as const;
@@ -95,7 +96,7 @@ export function unlinked(
   );
   if (open.length === 0) return [];
   const problems: ClusterProblem[] = [];
-  const able = members.filter((member) => member.answer?.hidden === false && !hasOtherCookie(member));
+  const able = members.filter((member) => needsLinks(member) && !hasOtherCookie(member));
   const parts = partsOf(able, pairs);
   const partOf = new Map(parts.flatMap((part, index) => part.map((member) => [member, index] as const)));
   const isAcross = ({ one, other }: Pair) => partOf.get(one) !== partOf.get(other);
@@ -103,9 +104,9 @@ export function unlinked(
   if (parts.length > 1 && across.length > 0) {
     const names = parts.slice(0, MOST_TOLD).map((part) => listed(part.map(({ node }) => node)));
     const more = parts.length > MOST_TOLD ? ` | and ${parts.length - MOST_TOLD} more` : "";
-    const touched = new Set(across.flatMap(({ one, other }) => [one.node, other.node]));
+    const touched = new Set(across.flatMap(({ one, other }) => [one, other]));
     problems.push({
-      ...{ code: "SPLIT", nodes: Array.from(touched) },
+      ...{ code: "SPLIT", nodes: namesOf(parts.flat().filter((member) => touched.has(member))) },
       text: `the cluster is in ${parts.length} parts without a link between them: ${names.join(" | ")}${more}${attempts(across)}`,
       advice: `${adviceOn(across)}${hasPrevention(across) ? PREVENTION : ""}`,
     });
@@ -135,44 +136,56 @@ export function unlinked(
   return problems;
 }
 
-/** Who is trying to reach whom: an attempt that is seen has no answer yet, so something drops its packets. */
-function attemptsIn(pairs: readonly Pair[]): (readonly [from: string, to: string])[] {
+/** Who is dialling whom: an attempt that is seen has no answer yet, so something drops its packets, or those of the answer. */
+function attemptsIn(pairs: readonly Pair[]): (readonly [from: Member, to: Member])[] {
   return pairs.flatMap(({ one, other }) =>
-    [
-      [one, other],
-      [other, one],
-    ].flatMap(([from, to]) =>
-      from && to && from.state?.connecting.includes(to.node) ? [[from.node, to.node] as const] : [],
-    ),
+    (
+      [
+        [one, other],
+        [other, one],
+      ] as const
+    ).filter(([from, to]) => from.state?.connecting.includes(to.node)),
   );
 }
 
 function attempts(pairs: readonly Pair[]): string {
-  const seen = attemptsIn(pairs).map(([from, to]) => `${from} tries to reach ${to} and has no answer`);
+  const seen = attemptsIn(pairs).map(([from, to]) => `${from.node} tries to reach ${to.node} and has no answer`);
   return seen.length === 0 ? "" : `; ${listed(seen, 3)}`;
 }
 
+/**
+ * What to do about links that are missing. Which direction is blocked is not seen from a third machine: an attempt looks
+ * the same to a VM whether its packets are dropped or the answers to them.
+ */
 function adviceOn(pairs: readonly Pair[]): string {
   const [first] = pairs;
   const [attempt] = attemptsIn(pairs);
-  const [from, to] = attempt ?? [first?.one.node, first?.other.node];
-  const why = attempt ? "the way there is blocked" : "nobody has connected them, or the way between them is blocked";
-  return `${why}: run srv-epmd doctor ${to} on the machine of ${from}, and the other way round; net_adm:ping/1 there connects them`;
+  if (!first) return "";
+  if (attempt) {
+    const [from, to] = attempt;
+    return `packets between the two are dropped: while ${from.node} tries, run ss -tn state syn-recv on the machine of ${to.node}. If it lists an address of ${from.node}, the answers are dropped: the way to ${from.node} is blocked; if not, the way to ${to.node} is`;
+  }
+  const [from, to] = [first.one, first.other];
+  const once = [from, to].some(({ state }) => state?.autoConnect === "once")
+    ? ". With dist_auto_connect once a link that is lost does not come back by itself"
+    : "";
+  return `neither dials the other at this moment, so no blocked way is seen: run srv-epmd doctor ${to.node} on the machine of ${from.node}, and srv-epmd doctor ${from.node} on that of ${to.node}; peer-tcp and peer-handshake there say whether the way is open in that direction. If both are, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
 }
 
 const PREVENTION =
-  "; global ends the links of a node that not all others see (prevent_overlapping_partitions), so that one blocked way can be the cause";
+  ". Where two nodes cannot reach each other, global ends their links with others too (prevent_overlapping_partitions): its warnings in the logs of the VMs name the two";
 
 function hasPrevention(pairs: readonly Pair[]): boolean {
   return pairs.some(({ one, other }) => [one, other].some(({ state }) => state?.preventsPartitions));
 }
 
-export function oneSided({ one, other }: Pair): ClusterProblem {
+export function oneSided(pair: Pair): ClusterProblem {
+  const { one, other } = pair;
   const [has, lacks] = sees(one, other) ? [one, other] : [other, one];
+  const broken = `a link that has broken: ${has.node} notices it within net_ticktime (75 s at most, if it is not set)`;
   return {
     ...{ code: "ONE_SIDED", nodes: [has.node, lacks.node] },
-    text: `${has.node} lists ${lacks.node}, which does not list it`,
-    advice:
-      "a link that has broken on one side: the other notices it within net_ticktime (60 s); where it stays, packets are dropped in one direction",
+    text: `${has.node} lists ${lacks.node}, which does not list it${attempts([pair])}`,
+    advice: attemptsIn([pair]).length > 0 ? `${broken}; ${adviceOn([pair])}` : `${broken}; look again then`,
   };
 }

@@ -1,5 +1,6 @@
 import { listed } from "../../text.js";
-import { isExpected, type Member, type Pair, pairsOf } from "./cluster-links.js";
+import { notFound, notThere } from "./cluster-absent.js";
+import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
 import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { barred, oneSided, unlinked } from "./cluster-unlinked.js";
 
@@ -20,7 +21,10 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
   const problems = [
     ...(members.length === 0 ? [NOBODY] : []),
-    ...members.flatMap((member) => ownProblem(member, members)),
+    ...members.flatMap((member) => {
+      if (member.missing !== undefined) return [notFound(member, member.missing, members)];
+      return member.answer ? ownProblem(member) : [notThere(member, members)];
+    }),
     ...refusals(members),
     ...barred(pairs, missing),
     ...unlinked(members, pairs, missing),
@@ -59,15 +63,16 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
   note(
     "HIDDEN",
     hidden,
-    hidden.length === 1 ? "is hidden (-hidden)" : "are hidden (-hidden)",
-    "others do not connect to it by themselves, and do not list it in nodes()",
+    hidden.length === 1 ? "is a hidden node" : "are hidden nodes",
+    "a link that is missing there is not counted: programs make the links of hidden VMs (-hidden) and C nodes",
   );
-  const manual = members.filter((member) => {
-    const state = member.state;
-    return state && (!state.connectAll || state.autoConnect !== undefined);
-  });
-  const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect set`;
-  note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
+  const manual = members.filter((member) => member.answer?.hidden === false && !needsLinks(member));
+  const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect never`;
+  const never = manual.some(({ state }) => state?.connectAll) && manual.length < members.length;
+  const cuts = never
+    ? ". Where a node alone has dist_auto_connect never, global ends links between the others because of it: give all nodes the same, with connect_all false"
+    : "";
+  note("NOT_CONNECTING", manual, why, `a link that is missing there is not counted: programs make the links${cuts}`);
   const releases = new Map<string, string[]>();
   for (const member of members) {
     const release = member.state?.release;

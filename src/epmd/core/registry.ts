@@ -19,6 +19,14 @@ export interface RegisteredNode extends NodeDescription {
   readonly origin: "alive2" | "configured";
 }
 
+/** NodeType in ALIVE2_REQ (ERTS User's Guide, "EPMD Protocol"): 77 is a normal node. */
+const NODE_TYPE_HIDDEN = 72;
+
+/** C nodes register as hidden; a VM registers as a normal node, with `-hidden` too (erl_epmd:do_register_node/3). */
+export function isHiddenNode({ nodeType }: Pick<RegisteredNode, "nodeType">): boolean {
+  return nodeType === NODE_TYPE_HIDDEN;
+}
+
 /** A name that was registered before: DUMP lists it, and the next registration of the name gets its creation plus one. */
 export interface FormerNode {
   readonly aliveName: string;

@@ -1,5 +1,5 @@
 import type { NomadEnvironment } from "../../config/nomad.js";
-import type { RegisteredNode } from "../../epmd/core/registry.js";
+import { isHiddenNode, type RegisteredNode } from "../../epmd/core/registry.js";
 import {
   type DomainSettings,
   nodeDomain,
@@ -14,8 +14,10 @@ import { EPMD_PORT, LOOPBACK } from "../../net/endpoint.js";
 import { familyOf, hostPort } from "../../net/ip.js";
 import { type AdvertiseSettings, reach } from "./advertised.js";
 import {
+  HIDDEN,
   META_NODE,
   META_NODE_NAME,
+  META_NODE_TYPE,
   META_OWNER,
   META_PORT,
   META_PROTOCOL,
@@ -143,6 +145,7 @@ export function publicationOf(
         [META_PORT]: String(port),
         [META_OWNER]: daemon.owner,
         [META_SINCE]: String(Math.floor(node.since / 1000)),
+        ...(isHiddenNode(node) && { [META_NODE_TYPE]: HIDDEN }),
         ...(isNative && { [META_PROTOCOL]: NATIVE }),
       },
       isNative,

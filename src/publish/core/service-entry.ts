@@ -10,6 +10,9 @@ export const META_OWNER = "srv-epmd-owner";
 /** When the node registered, seconds since the epoch: Consul keeps no times. */
 export const META_SINCE = "srv-epmd-since";
 
+/** Of a node that registers as hidden, as C nodes do: it has no links but those that programs make. */
+export const META_NODE_TYPE = "srv-epmd-node-type";
+export const HIDDEN = "hidden";
 /** How the port is spoken to, where that is not the distribution protocol itself; `connect`: mutual TLS of Consul Connect around it. */
 export const META_PROTOCOL = "srv-epmd-protocol";
 export const NATIVE = "connect";
@@ -154,11 +157,13 @@ export interface Obstacle {
 /**
  * Why Consul's DNS leaves out an entry whose TTL check passes: another check of the entry or of the machine is critical.
  * Maintenance is somebody's wish, so it is told before what else may fail meanwhile.
+ * The only check of an entry that another program made may have the id of our TTL check, for Consul names it so.
  */
 export function obstacleOf(serviceId: string, checks: readonly HeldCheck[]): Obstacle | undefined {
   const all = checks.filter((check) => {
     const concerns = check.serviceId === serviceId || check.serviceId === "";
-    return concerns && check.status === "critical" && check.checkId !== ttlCheckId(serviceId);
+    const isOwn = serviceId.startsWith(ID_PREFIX) && check.checkId === ttlCheckId(serviceId);
+    return concerns && check.status === "critical" && !isOwn;
   });
   const critical = all.find(isMaintenance) ?? all[0];
   if (!critical) return undefined;

@@ -1,0 +1,122 @@
+import { type Probe, probeReason } from "../../distribution/core/words.js";
+import { hostPort, isLoopback } from "../../net/ip.js";
+import { listed } from "../../text.js";
+import type { Member, MemberPlace } from "./cluster-links.js";
+import { type ClusterProblem, onMachine } from "./cluster-problems.js";
+import { OBSTACLE_ADVICE } from "./obstacles.js";
+
+/** A node that no look-up finds. @param reason as the look-up says it */
+export function notFound(member: Member, reason: string, members: readonly Member[]): ClusterProblem {
+  const { node, health, obstacle } = member;
+  const problem = (why: string, advice: string): ClusterProblem => ({
+    ...{ code: "NOT_FOUND", nodes: [node] },
+    text: `${node} is not found: ${why}${linkedWords(linkedWith(member, members))}`,
+    advice,
+  });
+  if (obstacle) return problem(`${obstacle.words}, so look-ups leave it out`, OBSTACLE_ADVICE[obstacle.kind]);
+  if (health === "critical") {
+    return problem(
+      "its TTL check in Consul is critical: no srv-epmd refreshes it",
+      `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor ${onMachine(member)}; vm-listens says whether the VM runs, registration and consul-agent why nobody refreshes the check`,
+    );
+  }
+  return problem(reason, `run srv-epmd doctor ${node} here: peer-records says why look-ups do not find it`);
+}
+
+/** A node that is found and answers at no place. */
+export function notThere(member: Member, members: readonly Member[]): ClusterProblem {
+  const { node, places } = member;
+  const other = places.find(({ probe }) => probe.result === "other-node");
+  if (other?.probe.result === "other-node") {
+    const text = `${node} is published at ${hostPort(other.endpoint)}, and the VM there is ${other.probe.name}`;
+    const advice =
+      "a VM connects to a node of the very name that it asked for: give that VM the published name with -name, or publish it under its own (--node-host)";
+    return { code: "OTHER_NAME", nodes: [node], text, advice };
+  }
+  const unnamed = places.find(({ probe }) => probe.result === "erlang" || probe.result === "tls");
+  if (unnamed) {
+    const text = `${node} is not seen behind ${hostPort(unnamed.endpoint)}: ${probeReason(unnamed.probe)}`;
+    return { code: "NOT_ASKED", nodes: [node], text, advice: unnamedAdvice(unnamed.probe, member) };
+  }
+  const why = places.map(({ endpoint, probe }) => `${probeReason(probe)} at ${hostPort(endpoint)}`).join("; ");
+  const linked = linkedWith(member, members);
+  return {
+    ...{ code: "NOT_THERE", nodes: [node] },
+    text: `${node} is not reached${inCatalogue(member)}: ${why}${linkedWords(linked)}`,
+    advice: linked.length > 0 ? unreachedFromHere(member, linked) : unreached(member),
+  };
+}
+
+function inCatalogue({ health, obstacle }: Member): string {
+  if (health === undefined || health === "passing") return "";
+  return ` (${health} in the catalogue${obstacle ? `: ${obstacle.words}` : ""})`;
+}
+
+function linkedWith({ node }: Member, members: readonly Member[]): Member[] {
+  return members.filter((member) => member.linked.has(node));
+}
+
+function linkedWords(linked: readonly Member[]): string {
+  if (linked.length === 0) return "";
+  return `; ${namesOf(linked)} ${linked.length === 1 ? "is" : "are"} linked with it`;
+}
+
+const namesOf = (members: readonly Member[]) => listed(members.map(({ node }) => node));
+
+/**
+ * The place at which others have dialled a node. The other end of a link is either that, or the port of the moment from
+ * which the node has dialled them: then no two of them have the same, and it is not a place that is published.
+ */
+function dialledAt({ node, places }: Member, linked: readonly Member[]) {
+  const byPlace = new Map<string, Member[]>();
+  for (const member of linked) {
+    for (const end of member.state?.ends ?? []) {
+      // Behind the gateway and in a mesh a loopback address leads to other machines.
+      if (end.node !== node || isLoopback(end.address)) continue;
+      byPlace.set(hostPort(end), [...(byPlace.get(hostPort(end)) ?? []), member]);
+    }
+  }
+  const published = places.map(({ endpoint }) => hostPort(endpoint));
+  const all = Array.from(byPlace, ([place, by]) => ({ place, by, isPublished: published.includes(place) }));
+  return all.find(({ isPublished }) => isPublished) ?? all.find(({ by }) => by.length > 1);
+}
+
+/** A node that others are linked with, and that does not answer to this machine. */
+function unreachedFromHere(member: Member, linked: readonly Member[]): string {
+  const dialled = dialledAt(member, linked);
+  if (isSilent(member, "handshake")) return unreached(member);
+  if (dialled?.isPublished) {
+    const refused = member.places.some(({ probe }) => probe.result === "refused");
+    return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so that place is right: look for a firewall rule that ${refused ? "refuses" : "drops"} packets of this machine there (nft list ruleset, a security group)`;
+  }
+  if (dialled) {
+    return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so the place that is published is wrong: run srv-epmd doctor ${onMachine(member)}; published-endpoint and port-mapping say what to publish`;
+  }
+  return `run srv-epmd doctor ${onMachine(member)}: published-endpoint says whether the published place leads to it; if it does, a firewall keeps this machine out`;
+}
+
+function isSilent({ places }: Member, stage: "connect" | "handshake"): boolean {
+  return places.some(({ probe }) => probe.result === "silent" && probe.stage === stage);
+}
+
+/** A place at which another program answers, or nothing does, tells more of the cause than one that refuses. */
+function unreached(member: Member): string {
+  const isThere = (result: Probe["result"]) => member.places.some(({ probe }) => probe.result === result);
+  const look = `run srv-epmd doctor ${onMachine(member)}`;
+  if (isThere("not-erlang") || isThere("closed"))
+    return `another program, or a proxy that reaches no VM, has that port: ${look}; vm-listens has the port of the VM, registration the one that is published`;
+  if (isSilent(member, "handshake"))
+    return `its machine answers and its VM does not: ${look}; vm-state says whether the VM is stopped or hangs`;
+  if (isSilent(member, "connect") || isThere("unreachable"))
+    return `its machine is down, or the way to it is blocked: ${look}; if vm-listens and published-endpoint are ok there, look for a firewall between this machine and that place`;
+  if (isThere("connect"))
+    return `${look}: connect-relay has the callers that were not let in, connect-certificate its certificate`;
+  return `its VM has ended, or its port is published wrongly: ${look}; vm-listens has the port of the VM, registration the one that is published`;
+}
+
+function unnamedAdvice(probe: MemberPlace["probe"], member: Member): string {
+  if (probe.result === "tls") {
+    return `a probe shows no certificate: nodes() in its own shell has its links; vm-state of srv-epmd doctor ${onMachine(member)} says whether it runs`;
+  }
+  return "net_kernel:allowed/0 in its own shell lists the nodes that it lets in, and nodes() has its links";
+}

@@ -195,7 +195,8 @@ export function hostName(value: string): string {
 
 /** At most 255 characters (epmd_srv.c), without those that end an alive name or are not allowed in it. */
 export function isAliveName(value: string): boolean {
-  return value !== "" && !/[@.\0\s/]/.test(value) && Array.from(value).length <= 255;
+  const isShort = value.length <= 255 || Array.from(value).length <= 255;
+  return value !== "" && isShort && !/[@.\0\s/]/.test(value);
 }
 
 export function aliveName(value: string): string {

@@ -66,6 +66,7 @@ export type MetricName = keyof typeof METRICS;
 export const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] as const;
 
 type Labels = Readonly<Record<string, string>>;
+type LabelValues = readonly [first?: string, second?: string, third?: string];
 
 export interface Series {
   readonly labels: Labels;
@@ -75,34 +76,39 @@ export interface Series {
   count?: number;
 }
 
+interface CountedSeries extends Series {
+  /** Of the labels, in the order of the table. */
+  readonly values: LabelValues;
+}
+
 /** Counts events. Plain numbers: the library that formats them is loaded at the first request for /metrics. */
 export class Metrics {
-  readonly #series = new Map<MetricName, Map<string, Series>>();
+  readonly #series = new Map<MetricName, CountedSeries[]>();
 
   /** The series of a metric, in the order of their first event. */
   series(name: MetricName): readonly Series[] {
-    return Array.from(this.#series.get(name)?.values() ?? []);
+    return Array.from(this.#series.get(name) ?? []);
   }
 
   readonly take = (event: DaemonEvent): void => {
     switch (event.type) {
       case "request":
-        this.#count("srv_epmd_requests_total", { type: event.request, result: event.result });
+        this.#count("srv_epmd_requests_total", event.request, event.result);
         break;
       case "look-up":
         this.#lookUp(event);
         break;
       case "query": {
         const { transport, rcode, elapsedMs } = event;
-        this.#count("srv_epmd_dns_queries_total", { transport, rcode });
-        this.#observe("srv_epmd_dns_query_duration_seconds", { transport }, elapsedMs / 1000);
+        this.#count("srv_epmd_dns_queries_total", transport, rcode);
+        this.#observe("srv_epmd_dns_query_duration_seconds", transport, elapsedMs / 1000);
         break;
       }
       case "cache":
-        this.#count("srv_epmd_dns_cache_total", { result: event.result });
+        this.#count("srv_epmd_dns_cache_total", event.result);
         break;
       case "consul-call":
-        this.#count("srv_epmd_consul_calls_total", { result: event.result });
+        this.#count("srv_epmd_consul_calls_total", event.result);
         break;
       case "node":
         break;
@@ -111,19 +117,20 @@ export class Metrics {
     }
   };
 
-  #lookUp({ way, outcome, stale, elapsedMs, ...answer }: LookUp): void {
-    const source = answer.source ?? "none";
-    this.#count("srv_epmd_look_ups_total", { way, source, outcome });
-    if (stale) this.#count("srv_epmd_stale_answers_total", {});
-    this.#observe("srv_epmd_look_up_duration_seconds", { source }, elapsedMs / 1000);
+  #lookUp({ way, source: answeredBy, outcome, stale, elapsedMs }: LookUp): void {
+    const source = answeredBy ?? "none";
+    this.#count("srv_epmd_look_ups_total", way, source, outcome);
+    if (stale) this.#count("srv_epmd_stale_answers_total");
+    this.#observe("srv_epmd_look_up_duration_seconds", source, elapsedMs / 1000);
   }
 
-  #count(name: MetricName, labels: Labels): void {
-    this.#find(name, labels).value++;
+  #count(name: MetricName, ...values: LabelValues): void {
+    this.#find(name, values).value++;
   }
 
-  #observe(name: MetricName, labels: Labels, seconds: number): void {
-    const series = this.#find(name, labels);
+  /** @param value of the one label that a histogram has */
+  #observe(name: MetricName, value: string, seconds: number): void {
+    const series = this.#find(name, [value]);
     series.value += seconds;
     series.count = (series.count ?? 0) + 1;
     // Only the smallest bucket that holds it: the sums over the buckets are made when they are read.
@@ -131,18 +138,23 @@ export class Metrics {
     if (series.buckets && index >= 0) series.buckets[index] = (series.buckets[index] ?? 0) + 1;
   }
 
-  #find(name: MetricName, labels: Labels): Series {
+  #find(name: MetricName, values: LabelValues): Series {
     let all = this.#series.get(name);
     if (!all) {
-      all = new Map();
+      all = [];
       this.#series.set(name, all);
     }
-    const key = Object.values(labels).join(" ");
-    let series = all.get(key);
-    if (!series) {
-      series = { labels, value: 0, ...(METRICS[name].type === "histogram" && { buckets: BUCKETS.map(() => 0) }) };
-      all.set(key, series);
+    const [first, second, third] = values;
+    // A metric has few series. To put a key together for a map would cost more than to look through them.
+    for (const series of all) {
+      const known = series.values;
+      if (known[0] === first && known[1] === second && known[2] === third) return series;
     }
+    const { type, labels } = METRICS[name];
+    const named = Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ""]));
+    const buckets = type === "histogram" ? { buckets: BUCKETS.map(() => 0) } : {};
+    const series = { labels: named, values, value: 0, ...buckets };
+    all.push(series);
     return series;
   }
 }

@@ -1,5 +1,6 @@
 import dgram from "node:dgram";
 import net from "node:net";
+import { lazily } from "../daemon/lazily.js";
 import { ProtocolError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
 import { type Answer, answersQuery, readAnswer, whyNoAnswer } from "./wire/answer.js";
@@ -42,11 +43,12 @@ type Settle<T> = (result: BytesResult<T>) => void;
 export const failed = (reason: string): Failed => ({ kind: "failed", reason });
 const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? error.message;
 
+/** Loaded with the first query, because it takes 2 MiB; kept, because to find it again would take longer than to draw. */
+const crypto = lazily(() => import("node:crypto"));
+
 /** RFC 5452: an id that cannot be guessed, and with UDP a port that the system draws. */
 export async function randomId(): Promise<number> {
-  // Loaded with the first query, because it takes 2 MiB.
-  const { randomInt } = await import("node:crypto");
-  return randomInt(0x10000);
+  return (await crypto()).randomInt(0x10000);
 }
 
 /** One message to one server, from a port of its own. Never rejects. */

@@ -86,6 +86,7 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
   };
 
   const unregister = () => {
+    if (nodes.length === 0) return;
     for (const node of nodes.splice(0)) deps.unregister(node);
   };
 

@@ -103,15 +103,17 @@ class EpmdListener implements Listener {
   readonly #leaving = new Map<string, Promise<void>>();
   #closed = false;
   readonly #places: Places;
-  readonly #strangerPlaces: Places;
+  readonly #forLocal: readonly Places[];
+  readonly #forStrangers: readonly Places[];
   port = 0;
   readonly addresses: string[] = [];
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#places = new Places(options.maxConnections);
+    this.#forLocal = [this.#places];
     // Strangers get half of all places: they must not keep the nodes here from registering.
-    this.#strangerPlaces = new Places(Math.floor(options.maxConnections / 2));
+    this.#forStrangers = [this.#places, new Places(Math.floor(options.maxConnections / 2))];
   }
 
   async bindAll(addresses: readonly ListenAddress[], port: number): Promise<void> {
@@ -168,7 +170,7 @@ class EpmdListener implements Listener {
 
   #bind({ address, strangers }: Pick<ListenAddress, "address" | "strangers">): Promise<Server> {
     const accept: Accept = { strangers, listened: isWildcard(address) ? undefined : address };
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, accept));
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, accept));
     const bound = new Promise<Server>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: address, port: this.port, backlog: BACKLOG, ipv6Only: familyOf(address) === 6 }, () => {
@@ -196,14 +198,15 @@ class EpmdListener implements Listener {
       logs.about(peer).debug({}, "connection closed: not a local peer, and --listen does not name this address");
       return void socket.destroy();
     }
-    const full = takePlaces(peer.local ? [this.#places] : [this.#places, this.#strangerPlaces], socket);
+    const full = takePlaces(peer.local ? this.#forLocal : this.#forStrangers, socket);
+    const log = logs.about(peer);
     if (full) {
-      if (full.tell()) this.#logFull(full, logs.about(peer));
+      if (full.tell()) this.#logFull(full, log);
       return void socket.destroy();
     }
     this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
-    onConnection(socket, peer, logs.about(peer));
+    socket.on("close", () => this.#sockets.delete(socket));
+    onConnection(socket, peer, log);
   }
 
   #logFull(full: Places, log: PeerLog): void {

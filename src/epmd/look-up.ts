@@ -51,6 +51,16 @@ export interface GatewayWay {
 /** The part of a look-up's result that the request alone decides. */
 type Requested = Pick<LookedUp, "way" | "asked" | "node">;
 
+/** Spelled out, not spread: every look-up passes here, and V8 copies a spread object slowly. */
+function lookedUp(
+  { way, asked, node }: Requested,
+  response: PortPlease2Response,
+  resolution: Resolution | undefined,
+  noPort: NoPort | undefined,
+): LookedUp {
+  return { response, way, asked, node, resolution, noPort };
+}
+
 const NOT_FOUND = { type: "PORT2_RESP", result: 1 } as const;
 
 /**
@@ -143,13 +153,22 @@ export function portAnswer(
   { nodeType, protocol, highestVersion, lowestVersion, extra }: NodeDescription,
   resolution: Resolution | undefined,
 ): LookedUp {
-  const versions = { protocol, highestVersion, lowestVersion };
-  const response = { type: "PORT2_RESP", result: 0, port, aliveName, nodeType, ...versions, extra } as const;
-  return { ...asked, response, resolution, noPort: undefined };
+  const response = {
+    type: "PORT2_RESP",
+    result: 0,
+    port,
+    aliveName,
+    nodeType,
+    protocol,
+    highestVersion,
+    lowestVersion,
+    extra,
+  } as const;
+  return lookedUp(asked, response, resolution, undefined);
 }
 
 export function refusal(asked: Requested, noPort: NoPort, resolution?: Resolution): LookedUp {
-  return { ...asked, response: NOT_FOUND, resolution, noPort };
+  return lookedUp(asked, NOT_FOUND, resolution, noPort);
 }
 
 /** @param withHost the client reads a reason behind the result */
@@ -157,7 +176,7 @@ export function unresolved(asked: Requested, resolution: Exclude<Resolution, Fou
   const { outcome } = resolution;
   const reason = outcome === "unavailable" ? resolution.cause : resolution.reason;
   const response = withHost ? { ...NOT_FOUND, reason } : NOT_FOUND;
-  return { ...asked, response, resolution, noPort: { outcome, reason } };
+  return lookedUp(asked, response, resolution, { outcome, reason });
 }
 
 export interface RecordedLookUpDeps extends LookUpDeps {
@@ -180,14 +199,14 @@ export function answerLookUp(
   const { nodes, observe, logs } = deps;
   const at = deps.now();
   const startedAt = performance.now();
-  const record = (lookedUp: LookedUp) => {
-    if (request.forwarded) return lookedUp.response;
+  const record = (result: LookedUp) => {
+    if (request.forwarded) return result.response;
     const elapsedMs = Math.round((performance.now() - startedAt) * 100) / 100;
-    recordLookUp(lookedUp, peer, { at, elapsedMs }, { nodes, observe, log: logs.of(peer) });
-    return lookedUp.response;
+    recordLookUp(result, peer, { at, elapsedMs }, { nodes, observe, log: logs.of(peer) });
+    return result.response;
   };
-  const lookedUp = lookUp(request, peer, deps);
-  return lookedUp instanceof Promise ? lookedUp.then(record) : record(lookedUp);
+  const result = lookUp(request, peer, deps);
+  return result instanceof Promise ? result.then(record) : record(result);
 }
 
 /** Endpoints of a look-up that found none. */
@@ -209,14 +228,9 @@ interface Timing {
 }
 
 /** Logs a look-up, and reports it to the metrics and the status page. */
-export function recordLookUp(
-  lookedUp: LookedUp,
-  peer: Peer,
-  timing: Timing,
-  { nodes, observe, log }: RecordDeps,
-): void {
-  logNoPort(lookedUp, peer, log);
-  const { response, way, asked, node, resolution, noPort } = lookedUp;
+export function recordLookUp(result: LookedUp, peer: Peer, timing: Timing, { nodes, observe, log }: RecordDeps): void {
+  logNoPort(result, peer, log);
+  const { response, way, asked, node, resolution, noPort } = result;
   const found = resolution?.outcome === "found" ? resolution : undefined;
   const name = node ? nodes.fullName(node) : asked.slice(0, LONGEST_LOGGED_NAME);
   if (found?.leftOut)
@@ -238,7 +252,7 @@ export function recordLookUp(
     port: response.result === 0 ? response.port : undefined,
     endpoints: found?.endpoints.map((endpoint) => hostPort(endpoint)) ?? NONE,
     reason: noPort?.reason,
-    ...(resolution && resolution.outcome !== "found" && { code: resolution.code }),
+    code: resolution?.outcome === "found" ? undefined : resolution?.code,
     elapsedMs: timing.elapsedMs,
   });
 }

@@ -107,14 +107,20 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<EpmdS
     allowKill: options.allowKill,
   };
 
+  const stays = (socket: Socket) => {
+    // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
+    socket.setKeepAlive(true, options.keepAlive);
+    // Only a connection that stays has several answers. The one answer of the others is followed by their end: nothing waits.
+    socket.setNoDelay(true);
+  };
+
   const serve = (socket: Socket, peer: Peer, peerLog: PeerLog) =>
     handleConnection(socket, {
       peer,
       answering,
       hold: (node, release) => {
         holders.set(node, release);
-        // A machine that loses power sends no FIN. Linux probes after two hours by default (tcp(7), tcp_keepalive_time).
-        socket.setKeepAlive(true, options.keepAlive);
+        stays(socket);
       },
       unregister: (node) => {
         holders.delete(node);
@@ -122,7 +128,7 @@ export async function startEpmdServer(options: EpmdServerOptions): Promise<EpmdS
       },
       tell: (node) => {
         links.hold(node, socket);
-        socket.setKeepAlive(true, options.keepAlive);
+        stays(socket);
       },
       exit: options.onKill,
       packetTimeout: options.packetTimeout,

@@ -22,24 +22,33 @@ export interface NodeName {
  * @throws ValueError that says what would be right
  */
 export function parseNodeName(text: string): NodeName {
-  const full = /^([^@]*)@(.*?)(?:\/([46]))?$/s.exec(text);
-  const [name, host, form] = full
-    ? [full[1] ?? "", full[2] ?? "", "full" as const]
-    : text.includes(".")
-      ? [text.slice(0, text.indexOf(".")), text.slice(text.indexOf(".") + 1), "dotted" as const]
-      : [text, undefined, "bare" as const];
-  if (!isAliveName(name)) {
+  const full = FULL_NAME.exec(text);
+  if (full) return nodeName(full[1] ?? "", full[2] ?? "", familyOfSuffix(full[3]), "full");
+  const dot = text.indexOf(".");
+  if (dot < 0) return nodeName(text, undefined, undefined, "bare");
+  return nodeName(text.slice(0, dot), text.slice(dot + 1), undefined, "dotted");
+}
+
+const FULL_NAME = /^([^@]*)@(.*?)(?:\/([46]))?$/s;
+
+function familyOfSuffix(suffix: string | undefined): Family | undefined {
+  return suffix === undefined ? undefined : suffix === "4" ? 4 : 6;
+}
+
+function nodeName(
+  aliveName: string,
+  host: string | undefined,
+  family: Family | undefined,
+  form: NodeName["form"],
+): NodeName {
+  if (!isAliveName(aliveName)) {
     throw new ValueError(
       "must be a node name such as node_a@svc.service.consul: the part before the @ is not a node's",
     );
   }
-  return {
-    aliveName: name,
-    host: host === undefined ? undefined : parseHost(host),
-    ...(host?.endsWith(".") ? { absolute: true } : {}),
-    family: full?.[3] === undefined ? undefined : full[3] === "4" ? 4 : 6,
-    form,
-  };
+  if (host === undefined) return { aliveName, host, family, form };
+  const parsed = { aliveName, host: parseHost(host), family, form };
+  return host.endsWith(".") ? { ...parsed, absolute: true } : parsed;
 }
 
 function parseHost(host: string): string {

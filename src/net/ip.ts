@@ -150,7 +150,11 @@ export function commonPrefixLength(a: ArrayLike<number>, b: ArrayLike<number>): 
 
 export function cidrContains(cidr: Cidr, canonical: string): boolean {
   const bytes = parseIp(canonical);
-  return bytes?.length === cidr.bytes.length && commonPrefixLength(cidr.bytes, bytes) >= cidr.prefix;
+  return bytes !== undefined && cidrContainsBytes(cidr, bytes);
+}
+
+export function cidrContainsBytes(cidr: Cidr, bytes: readonly number[]): boolean {
+  return bytes.length === cidr.bytes.length && commonPrefixLength(cidr.bytes, bytes) >= cidr.prefix;
 }
 
 /** RFC 4291 section 2.5.6, fe80::/10: such an address needs a zone. */

@@ -8,15 +8,17 @@ export const SHOWN = 100;
 /** The last look-ups. */
 export class RecentLookUps {
   readonly #kept: LookUp[] = [];
+  /** Where the next one goes, in place of the oldest when all places are taken. */
+  #next = 0;
 
   add(lookUp: LookUp): void {
-    this.#kept.push(lookUp);
-    if (this.#kept.length > KEPT) this.#kept.shift();
+    this.#kept[this.#next] = lookUp;
+    this.#next = (this.#next + 1) % KEPT;
   }
 
   /** Newest first. */
   list(): LookUp[] {
-    return this.#kept.toReversed();
+    return [...this.#kept.slice(this.#next), ...this.#kept.slice(0, this.#next)].reverse();
   }
 }
 

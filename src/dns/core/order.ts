@@ -2,9 +2,8 @@ import type { Family } from "../../net/endpoint.js";
 import {
   type Cidr,
   canonicalIp,
-  cidrContains,
+  cidrContainsBytes,
   commonPrefixLength,
-  familyOf,
   isLinkLocal,
   isLoopback,
   parseCidr,
@@ -94,12 +93,32 @@ interface Destination {
  */
 export function preferAddresses(candidates: readonly string[], preference: AddressPreference): string[] {
   const canonical = candidates.map(canonicalIp).filter((address) => address !== undefined);
-  const destinations = Array.from(new Set(canonical))
-    .filter((address) => preference.family === "any" || familyOf(address) === preference.family)
-    .filter((address) => !NO_DESTINATION.some((range) => cidrContains(range, address)))
-    .map((address) => describe(address, preference.sources));
+  const dialled = Array.from(new Set(canonical), parsed)
+    .filter(({ bytes }) => preference.family === "any" || familyOfBytes(bytes) === preference.family)
+    .filter(({ bytes }) => !NO_DESTINATION.some((range) => cidrContainsBytes(range, bytes)));
+  // Most nodes have one address, which needs no order. The rules look at each address of this machine.
+  if (dialled.length < 2) return dialled.map(({ address }) => address);
+  const sources = preference.sources
+    .map((source) => canonicalIp(source))
+    .filter((source) => source !== undefined)
+    .map(parsed);
+  const destinations = dialled.map((destination) => describe(destination, sources));
   // Rule 10: the sort is stable, so equals keep the order of the answer.
   return destinations.sort(compareDestinations).map((destination) => destination.address);
+}
+
+/** A canonical address and its octets: each is parsed once. */
+interface Parsed {
+  readonly address: string;
+  readonly bytes: readonly number[];
+}
+
+function parsed(address: string): Parsed {
+  return { address, bytes: parseIp(address) ?? [] };
+}
+
+function familyOfBytes(bytes: readonly number[]): Family {
+  return bytes.length === 4 ? 4 : 6;
 }
 
 function compareDestinations(a: Destination, b: Destination): number {
@@ -120,12 +139,11 @@ function compareDestinations(a: Destination, b: Destination): number {
   );
 }
 
-function describe(address: string, sources: readonly string[]): Destination {
-  const bytes = parseIp(address) ?? [];
+function describe({ address, bytes }: Parsed, sources: readonly Parsed[]): Destination {
   const loopback = isLoopback(address);
-  const { precedence, label } = policyOf(address);
-  const scope = scopeOf(address);
-  const source = sourceFor(address, bytes, sources);
+  const { precedence, label } = policyOf(bytes);
+  const scope = scopeOf(bytes);
+  const source = sourceFor({ address, bytes }, sources);
   // RFC 4007: a link-local address needs an interface, which an answer from DNS cannot name.
   const needsZone = isLinkLocal(address);
   return {
@@ -133,35 +151,34 @@ function describe(address: string, sources: readonly string[]): Destination {
     usable: source !== undefined && !needsZone,
     loopback,
     scope,
-    scopeMatches: source !== undefined && scopeOf(source) === scope,
-    labelMatches: source !== undefined && policyOf(source).label === label,
+    scopeMatches: source !== undefined && scopeOf(source.bytes) === scope,
+    labelMatches: source !== undefined && policyOf(source.bytes).label === label,
     precedence,
-    sharedBits: source === undefined || bytes.length === 4 ? 0 : commonPrefixLength(bytes, parseIp(source) ?? []),
+    sharedBits: source === undefined || bytes.length === 4 ? 0 : commonPrefixLength(bytes, source.bytes),
   };
 }
 
 /** RFC 6724 section 5, shortened: the address itself, then the same scope, then the longest shared prefix. */
-function sourceFor(address: string, bytes: readonly number[], sources: readonly string[]): string | undefined {
+function sourceFor(destination: Parsed, sources: readonly Parsed[]): Parsed | undefined {
+  const { address, bytes } = destination;
   // All of 127.0.0.0/8 is this machine's, also addresses that no interface lists.
-  if (isLoopback(address)) return address;
-  const scope = scopeOf(address);
-  const rank = (source: string) =>
-    (source === address ? 1000 : 0) +
-    (scopeOf(source) === scope ? 500 : 0) +
-    commonPrefixLength(bytes, parseIp(source) ?? []);
+  if (isLoopback(address)) return destination;
+  const scope = scopeOf(bytes);
+  const rank = (source: Parsed) =>
+    (source.address === address ? 1000 : 0) +
+    (scopeOf(source.bytes) === scope ? 500 : 0) +
+    commonPrefixLength(bytes, source.bytes);
   return sources
-    .map((source) => canonicalIp(source))
-    .filter((source) => source !== undefined)
-    .filter((source) => familyOf(source) === familyOf(address) && !isLoopback(source))
+    .filter((source) => source.bytes.length === bytes.length && !isLoopback(source.address))
     .sort((a, b) => rank(b) - rank(a))
     .at(0);
 }
 
-function policyOf(address: string): { readonly precedence: number; readonly label: number } {
-  if (familyOf(address) === 4) return IPV4_POLICY;
-  return POLICY_TABLE.find(({ prefix }) => cidrContains(prefix, address)) ?? DEFAULT_POLICY;
+function policyOf(bytes: readonly number[]): { readonly precedence: number; readonly label: number } {
+  if (familyOfBytes(bytes) === 4) return IPV4_POLICY;
+  return POLICY_TABLE.find(({ prefix }) => cidrContainsBytes(prefix, bytes)) ?? DEFAULT_POLICY;
 }
 
-function scopeOf(address: string): number {
-  return LINK_LOCAL.some((range) => cidrContains(range, address)) ? SCOPE.linkLocal : SCOPE.global;
+function scopeOf(bytes: readonly number[]): number {
+  return LINK_LOCAL.some((range) => cidrContainsBytes(range, bytes)) ? SCOPE.linkLocal : SCOPE.global;
 }

@@ -132,8 +132,10 @@ function toRecord(record: packet.Answer, layout: RecordLayout): ResourceRecord {
   if (layout.class !== CLASS_IN) return { type: "other", owner, ttl, typeCode: layout.type };
   switch (record.type) {
     case "A":
+      // Of IPv4 there is one form only.
+      return { type: "A", owner, ttl, address: record.data };
     case "AAAA":
-      return { type: record.type, owner, ttl, address: formatIp(parseIp(record.data) ?? []) };
+      return { type: "AAAA", owner, ttl, address: formatIp(parseIp(record.data) ?? []) };
     case "CNAME":
       return { type: "CNAME", owner, ttl, target: canonicalName(record.data) };
     case "SRV": {

@@ -17,23 +17,20 @@ export class ByteReader {
   }
 
   uint8(): number {
-    return this.take(1).readUInt8(0);
+    return this.#bytes.readUInt8(this.#pass(1));
   }
 
   uint16(): number {
-    return this.take(2).readUInt16BE(0);
+    return this.#bytes.readUInt16BE(this.#pass(2));
   }
 
   uint32(): number {
-    return this.take(4).readUInt32BE(0);
+    return this.#bytes.readUInt32BE(this.#pass(4));
   }
 
   take(length: number): Buffer {
-    if (length > this.left) {
-      throw new ProtocolError("EPMD_MESSAGE", `message ends ${length - this.left} bytes too early`);
-    }
-    this.#offset += length;
-    return this.#bytes.subarray(this.#offset - length, this.#offset);
+    const start = this.#pass(length);
+    return this.#bytes.subarray(start, start + length);
   }
 
   /** A 16-bit length and that many bytes. */
@@ -43,6 +40,16 @@ export class ByteReader {
 
   remaining(): Buffer {
     return this.take(this.left);
+  }
+
+  /** @returns where these bytes begin */
+  #pass(length: number): number {
+    if (length > this.left) {
+      throw new ProtocolError("EPMD_MESSAGE", `message ends ${length - this.left} bytes too early`);
+    }
+    const start = this.#offset;
+    this.#offset += length;
+    return start;
   }
 }
 
@@ -80,6 +87,8 @@ export type FrameRead =
   | { readonly kind: "more" }
   | { readonly kind: "invalid"; readonly reason: string };
 
+const NOTHING = Buffer.alloc(0);
+
 /** Takes the first frame off the bytes that have arrived. */
 export function readFrame(bytes: Buffer): FrameRead {
   if (bytes.length < 2) return { kind: "more" };
@@ -88,7 +97,8 @@ export function readFrame(bytes: Buffer): FrameRead {
     return { kind: "invalid", reason: `request length ${length} is not 1..${MAX_REQUEST}` };
   }
   if (bytes.length < 2 + length) return { kind: "more" };
-  return { kind: "frame", frame: bytes.subarray(2, 2 + length), rest: bytes.subarray(2 + length) };
+  const end = 2 + length;
+  return { kind: "frame", frame: bytes.subarray(2, end), rest: bytes.length === end ? NOTHING : bytes.subarray(end) };
 }
 
 /** epmd_int.h: MAXSYMLEN, 255 characters of up to 4 bytes. The same limit holds for extra. */
@@ -137,7 +147,7 @@ function decodeAlive2(reader: ByteReader, length: number): EpmdRequest {
   if (extra.length > MAX_SYMBOL_BYTES) return refused(`extra of ${extra.length} bytes`);
   const aliveName = decodeUtf8(nameBytes);
   if (aliveName === undefined) return refused("name is not UTF-8");
-  if (countCharacters(aliveName) > MAX_NAME_CHARACTERS) return refused("name of more than 255 characters");
+  if (hasMoreCharacters(aliveName, MAX_NAME_CHARACTERS)) return refused("name of more than 255 characters");
   return { type: "ALIVE2_REQ", port, nodeType, protocol, highestVersion, lowestVersion, aliveName, extra };
 }
 
@@ -150,17 +160,18 @@ function decodeNames(bytes: Buffer): EpmdRequest {
 function decodePortPlease2(bytes: Buffer): EpmdRequest {
   const nameBytes = dropTrailingNul(bytes);
   const name = decodeName(nameBytes);
-  // Without the host part, which clients of the module send behind an @.
-  if (countCharacters(name.replace(/@.*$/s, "")) > MAX_NAME_CHARACTERS) {
+  // Clients of the module send a host part behind an @.
+  const at = name.indexOf("@");
+  if (hasMoreCharacters(at < 0 ? name : name.slice(0, at), MAX_NAME_CHARACTERS)) {
     throw new ProtocolError("EPMD_MESSAGE", "name of more than 255 characters");
   }
   const forwarded = nameBytes.length < bytes.length;
-  return { type: "PORT_PLEASE2_REQ", name, withHost: name.includes("@"), forwarded };
+  return { type: "PORT_PLEASE2_REQ", name, withHost: at >= 0, forwarded };
 }
 
 /** epmd_srv.c tolerates one NUL behind a name. */
 function dropTrailingNul(bytes: Buffer): Buffer {
-  return bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
+  return bytes[bytes.length - 1] === 0 ? bytes.subarray(0, -1) : bytes;
 }
 
 function decodeName(bytes: Buffer): string {
@@ -169,10 +180,9 @@ function decodeName(bytes: Buffer): string {
   return name;
 }
 
-function countCharacters(text: string): number {
-  let count = 0;
-  for (const _ of text) count++;
-  return count;
+/** A character is one or two units of a string's length. */
+function hasMoreCharacters(text: string, most: number): boolean {
+  return text.length > most && Array.from(text).length > most;
 }
 
 /** A request as a client gives it: `withHost` follows from the name, and is set by the decoder. */
@@ -189,7 +199,7 @@ export function encodeRequest(request: SentRequest): Buffer {
 function encodeRequestBody(request: SentRequest): Buffer {
   switch (request.type) {
     case "ALIVE2_REQ":
-      return Buffer.concat([Buffer.of(TAG.ALIVE2_REQ), encodeNode(request)]);
+      return encodeAlive2Request(request);
     case "PORT_PLEASE2_REQ":
       return Buffer.from(`${String.fromCharCode(TAG.PORT_PLEASE2_REQ)}${request.name}${request.forwarded ? "\0" : ""}`);
     case "STOP_REQ":
@@ -252,23 +262,37 @@ function encodeAlive2Response({ extended, result, creation }: Extract<EpmdRespon
       Buffer.concat([Buffer.of(TAG.ALIVE2_RESP, result), uint16(result === 0 ? (creation % 3) + 1 : creation)]);
 }
 
-function encodePort2Response(response: Extract<EpmdResponse, { type: "PORT2_RESP"; result: 0 }>): Buffer {
-  return Buffer.concat([Buffer.of(TAG.PORT2_RESP, 0), encodeNode(response)]);
+type EncodedNode = NodeDescription & { readonly port: number; readonly aliveName: string };
+
+const NODE_FIXED_LENGTH = 12;
+
+function encodePort2Response(response: EncodedNode): Buffer {
+  const nameLength = Buffer.byteLength(response.aliveName);
+  const bytes = Buffer.allocUnsafe(2 + NODE_FIXED_LENGTH + nameLength + response.extra.length);
+  bytes.writeUInt8(TAG.PORT2_RESP, 0);
+  bytes.writeUInt8(0, 1);
+  writeNode(bytes, 2, response, nameLength);
+  return bytes;
 }
 
-/** The fields that ALIVE2_REQ and PORT2_RESP have in common, in the same order. */
-function encodeNode(node: NodeDescription & { readonly port: number; readonly aliveName: string }): Buffer {
-  const { extra } = node;
-  const nameLength = Buffer.byteLength(node.aliveName);
-  const bytes = Buffer.alloc(12 + nameLength + extra.length);
-  bytes.writeUInt16BE(node.port, 0);
-  bytes.writeUInt8(node.nodeType, 2);
-  bytes.writeUInt8(node.protocol, 3);
-  bytes.writeUInt16BE(node.highestVersion, 4);
-  bytes.writeUInt16BE(node.lowestVersion, 6);
-  bytes.writeUInt16BE(nameLength, 8);
-  bytes.write(node.aliveName, 10);
-  bytes.writeUInt16BE(extra.length, 10 + nameLength);
-  bytes.set(extra, 12 + nameLength);
+function encodeAlive2Request(request: EncodedNode): Buffer {
+  const nameLength = Buffer.byteLength(request.aliveName);
+  const bytes = Buffer.allocUnsafe(1 + NODE_FIXED_LENGTH + nameLength + request.extra.length);
+  bytes.writeUInt8(TAG.ALIVE2_REQ, 0);
+  writeNode(bytes, 1, request, nameLength);
   return bytes;
+}
+
+/** The fields that ALIVE2_REQ and PORT2_RESP have in common, in the same order. @param nameLength bytes */
+function writeNode(bytes: Buffer, start: number, node: EncodedNode, nameLength: number): void {
+  const { extra } = node;
+  bytes.writeUInt16BE(node.port, start);
+  bytes.writeUInt8(node.nodeType, start + 2);
+  bytes.writeUInt8(node.protocol, start + 3);
+  bytes.writeUInt16BE(node.highestVersion, start + 4);
+  bytes.writeUInt16BE(node.lowestVersion, start + 6);
+  bytes.writeUInt16BE(nameLength, start + 8);
+  bytes.write(node.aliveName, start + 10);
+  bytes.writeUInt16BE(extra.length, start + 10 + nameLength);
+  bytes.set(extra, start + NODE_FIXED_LENGTH + nameLength);
 }

@@ -90,7 +90,11 @@ async function lookFor(
     );
   const found = await dial(answer.endpoints.slice(0, MAX_PLACES));
   const others = await twins({ name, full: node, source: answer.source, places: found }, dial);
-  const places = [...found, ...others.map((place) => ({ ...place, isElsewhere: true }))];
-  // Each look-up may have them in another order: the verdict is to be the same.
-  return { ...member, places: places.sort((a, b) => compare(hostPort(a.endpoint), hostPort(b.endpoint))) };
+  const elsewhere = others.map((place) => ({ ...place, isElsewhere: true }));
+  return { ...member, places: [...inOrder(found), ...inOrder(elsewhere)] };
+}
+
+/** Each look-up may have them in another order: the verdict is to be the same. */
+function inOrder<T extends { readonly endpoint: Endpoint }>(places: readonly T[]): T[] {
+  return places.toSorted((a, b) => compare(hostPort(a.endpoint), hostPort(b.endpoint)));
 }

@@ -39,7 +39,7 @@ export const domain: Check = {
   },
 };
 
-const NO_CONNECT_PORT = "the relay process does not say at which port it takes callers (see connect-certificate)";
+const NO_CONNECT_PORT = "the relay process does not say at which port it takes callers (see connect-relay)";
 const CONNECT_PORT_ADVICE =
   "take callers at the task side of a mapped port (--port-label with its label, or --connect-listen), or say where peers reach it with --advertise-port and --advertise-address";
 

@@ -20,13 +20,10 @@ requirePeer(
   });
   afterEach(() => cluster.killNodes());
 
-  const doctor = (...args: readonly string[]) =>
-    examine(
-      [...args, "--domain", "svc", "--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--connect-native"],
-      {
-        netns: cluster.host(0),
-      },
-    );
+  const doctor = ({ node = [] as readonly string[], env = {} } = {}) => {
+    const settings = ["--domain", "svc", "--consul", cluster.consul.socketUrl, "--dns", cluster.dns];
+    return examine([...node, ...settings, "--connect-native"], { netns: cluster.host(0), env });
+  };
   const two = async (args: readonly string[] = LOCAL) => {
     await Promise.all([cluster.node(0, "node_a", { args }), cluster.node(1, "node_b", { args })]);
     await cluster.whenPublished("node_a", "node_b");
@@ -36,7 +33,7 @@ requirePeer(
     await two();
     const intention = { SourceName: "svc", DestinationName: "svc", SourceType: "consul", Action: "deny" };
     const { body } = await cluster.consul.request("POST", "/v1/connect/intentions", intention);
-    const { of } = await untilFails("peer-handshake", () => doctor("node_b@svc"));
+    const { of } = await untilFails("peer-handshake", () => doctor({ node: ["node_b@svc"] }));
     expect(of("peer-handshake")).toMatchObject({ code: "PEER_CONNECT", follows: "INTENTION_DENIES" });
     expect(of("mesh-intention").advice).toContain("consul intention create -allow");
     await cluster.consul.request("DELETE", `/v1/connect/intentions/${(body as { ID: string }).ID}`);
@@ -49,11 +46,30 @@ requirePeer(
     });
   });
 
+  test("takes the port for callers, not that of the VM, for the one that Nomad has to map", async () => {
+    await two();
+    const { body } = await cluster.consul.request("GET", "/v1/health/service/svc?tag=node_a");
+    const port = (body as { Service: { Port: number } }[])[0]?.Service.Port;
+    const mapped = { NOMAD_IP_dist: "10.90.0.1", NOMAD_HOST_IP_dist: "10.90.0.1", NOMAD_HOST_PORT_dist: "30001" };
+    const env = { ...mapped, NOMAD_ALLOC_IP_dist: "172.26.64.5", NOMAD_PORT_dist: String(port) };
+    expect((await doctor({ env })).of("port-mapping")).toMatchObject({
+      ...{ result: "ok", evidence: expect.stringMatching(`^node_a: port ${port} here is 10.90.0.1:30001`) },
+    });
+    const elsewhere = { ...env, NOMAD_PORT_dist: String(Number(port) ^ 1) };
+    expect((await doctor({ env: elsewhere })).of("port-mapping")).toMatchObject({
+      ...{
+        result: "fail",
+        code: "PORT_UNMAPPED",
+        evidence: expect.stringContaining(`callers are taken at port ${port}`),
+      },
+    });
+  });
+
   test("says that the relay process is gone", async () => {
     await two();
     expect((await doctor()).of("connect-relay")).toMatchObject({ result: "ok" });
     await cluster.relay(0).kill();
-    const { of } = await untilFails("connect-relay", () => doctor("node_b@svc"));
+    const { of } = await untilFails("connect-relay", () => doctor({ node: ["node_b@svc"] }));
     expect(of("connect-relay").evidence).toContain("the relay process does not answer");
   });
 });

@@ -161,6 +161,15 @@ describe("the port and address of a node", () => {
     expect(advertised(registeredNode("a", 41234), serveConfig({}, BRIDGE))).toBeUndefined();
   });
 
+  test("are those of the relay process where it takes callers for the node, and its port is the one to be mapped", () => {
+    const native = (connectPort: number) => ({ ...serveConfig({ domain: ["svc"] }, BRIDGE), connectPort });
+    const node = registeredNode("a", 41234);
+    expect(advertised(node, native(4370))).toEqual({ port: 23456, addresses: ["10.1.2.3"] });
+    expect(reasonOf(publicationOf(node, native(29000), DAEMON, () => false))).toBe(
+      "refuse: callers are taken at port 29000, to which no port of this bridge network is mapped: give --port-label dist",
+    );
+  });
+
   test("name no EPMD port as the one for distribution", () => {
     const { NOMAD_PORT_epmd, NOMAD_HOST_PORT_epmd, NOMAD_HOST_IP_epmd, NOMAD_ALLOC_IP_epmd } = BRIDGE;
     const only = { NOMAD_PORT_epmd, NOMAD_HOST_PORT_epmd, NOMAD_HOST_IP_epmd, NOMAD_ALLOC_IP_epmd };

@@ -4,11 +4,16 @@ import { run } from "../support/child.js";
 import { findProgram } from "../support/environment.js";
 import { temporaryFolder } from "../support/temporary.js";
 
-/** Looks `bench` up, so many times with so many connections at once. @returns milliseconds @throws when one is not answered with a port */
+/** Look-ups, one connection each. */
 export interface Load {
   /** For the report. */
   readonly title: string;
-  readonly lookUp: (port: number, count: number, atOnce: number) => Promise<number>;
+  /**
+   * Looks `bench` up so many times, with so many connections at once.
+   * @param nodes n0@bench.test, n1@bench.test, ... in place of `bench`: so many
+   * @returns milliseconds @throws when one is not answered with a port
+   */
+  readonly lookUp: (port: number, count: number, atOnce: number, nodes?: number) => Promise<number>;
 }
 
 const source = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -20,9 +25,9 @@ const PROCESSES = 3;
 export async function prepareLoad(): Promise<Load> {
   const gcc = findProgram("gcc");
   if (gcc === undefined) {
-    const lookUp: Load["lookUp"] = async (port, count, atOnce) => {
+    const lookUp: Load["lookUp"] = async (port, count, atOnce, nodes = 0) => {
       const share = (all: number) => String(Math.ceil(all / PROCESSES));
-      const args = [source("look-up-load.mjs"), String(port), share(count), share(atOnce)];
+      const args = [source("look-up-load.mjs"), String(port), share(count), share(atOnce), String(nodes)];
       return Math.max(...(await Promise.all(Array.from({ length: PROCESSES }, () => timed(process.execPath, args)))));
     };
     return { title: `${PROCESSES} processes of Node, since there is no gcc`, lookUp };
@@ -32,7 +37,7 @@ export async function prepareLoad(): Promise<Load> {
   if (code !== 0) throw new Error(stderr);
   return {
     title: "a program in C",
-    lookUp: (port, count, atOnce) => timed(program, [String(port), String(count), String(atOnce)]),
+    lookUp: (port, count, atOnce, nodes = 0) => timed(program, [port, count, atOnce, nodes].map(String)),
   };
 }
 

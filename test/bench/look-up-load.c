@@ -1,6 +1,6 @@
 /*
- * look-up-load PORT COUNT AT_ONCE: looks up the node `bench` at the EPMD on 127.0.0.1:PORT, COUNT times, one connection each as stock
- * clients do, AT_ONCE at a time. Prints the milliseconds that it took. It polls without sleeping: to wake a client that sleeps costs the
+ * look-up-load PORT COUNT AT_ONCE [NODES]: looks up the node `bench` at the EPMD on 127.0.0.1:PORT, COUNT times, one connection each as
+ * stock clients do, AT_ONCE at a time. With NODES it looks up n0@bench.test to n<NODES-1>@bench.test in turn, as the module does. Prints the milliseconds that it took. It polls without sleeping: to wake a client that sleeps costs the
  * server up to 10 us for each answer, and a client sleeps more the slower its server is, so the slower server would pay twice.
  */
 #include <arpa/inet.h>
@@ -15,8 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* PORT_PLEASE2_REQ of `bench`. */
-static const unsigned char REQUEST[] = {0x00, 0x06, 0x7a, 'b', 'e', 'n', 'c', 'h'};
+enum { PORT_PLEASE2_REQ = 122, LONGEST_NAME = 60 };
 /* PORT2_RESP, the result 0, and at least a port. */
 enum { TAG = 119, SHORTEST = 4, MOST = 1024 };
 /* Milliseconds without any answer. */
@@ -43,8 +42,16 @@ static void begin(struct connection *one, int events, const struct sockaddr_in *
   if (epoll_ctl(events, EPOLL_CTL_ADD, one->fd, &event) != 0) fail("epoll_ctl");
 }
 
-static void ask(struct connection *one, int events) {
-  if (write(one->fd, REQUEST, sizeof REQUEST) != sizeof REQUEST) fail("write");
+/* Looks up the next node. @param nodes 0: `bench` alone */
+static void ask(struct connection *one, int events, int nodes) {
+  static int asked = 0;
+  unsigned char request[3 + LONGEST_NAME];
+  char *name = (char *)request + 3;
+  int length = nodes == 0 ? snprintf(name, LONGEST_NAME, "bench") : snprintf(name, LONGEST_NAME, "n%d@bench.test", asked++ % nodes);
+  request[0] = 0;
+  request[1] = length + 1;
+  request[2] = PORT_PLEASE2_REQ;
+  if (write(one->fd, request, 3 + length) != 3 + length) fail("write");
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = one};
   if (epoll_ctl(events, EPOLL_CTL_MOD, one->fd, &event) != 0) fail("epoll_ctl");
 }
@@ -79,11 +86,12 @@ static int take(struct connection *one) {
 }
 
 int main(int count_of_arguments, char **arguments) {
-  if (count_of_arguments != 4) {
-    fprintf(stderr, "usage: look-up-load PORT COUNT AT_ONCE\n");
+  if (count_of_arguments != 4 && count_of_arguments != 5) {
+    fprintf(stderr, "usage: look-up-load PORT COUNT AT_ONCE [NODES]\n");
     return 2;
   }
   const int count = atoi(arguments[2]), at_once = atoi(arguments[3]);
+  const int nodes = count_of_arguments == 5 ? atoi(arguments[4]) : 0;
   struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
   server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   struct connection *all = calloc(at_once, sizeof *all);
@@ -103,7 +111,7 @@ int main(int count_of_arguments, char **arguments) {
     for (int index = 0; index < found; index++) {
       struct connection *one = ready[index].data.ptr;
       if (ready[index].events & EPOLLOUT) {
-        ask(one, events);
+        ask(one, events, nodes);
         continue;
       }
       if (!take(one)) continue;

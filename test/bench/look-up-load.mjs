@@ -1,15 +1,20 @@
 // The same as look-up-load.c, where there is no C compiler. It costs more than a server does: several of it have to run at once.
 import { connect } from "node:net";
 
-const [port = 0, count = 0, atOnce = 0] = process.argv.slice(2).map(Number);
-/** PORT_PLEASE2_REQ of `bench`. */
-const REQUEST = Buffer.from("00067a62656e6368", "hex");
+const [port = 0, count = 0, atOnce = 0, nodes = 0] = process.argv.slice(2).map(Number);
+const PORT_PLEASE2_REQ = 122;
 /** PORT2_RESP with the result 0. */
 const FOUND = Buffer.from([119, 0]);
 
+let asked = 0;
+function request() {
+  const name = Buffer.from(nodes === 0 ? "bench" : `n${asked++ % nodes}@bench.test`);
+  return Buffer.concat([Buffer.of(0, name.length + 1, PORT_PLEASE2_REQ), name]);
+}
+
 function lookUp() {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => socket.write(REQUEST));
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => socket.write(request()));
     let answer = Buffer.alloc(0);
     socket.on("data", (chunk) => {
       answer = Buffer.concat([answer, chunk]);

@@ -44,7 +44,10 @@ export class LinkTellers {
   }
 }
 
-/** One connection. Equal questions at the same time have one answer. */
+/**
+ * One connection. Equal questions at the same time have one answer. The module answers what it has received since its last answer
+ * once, so one question is under way at a time.
+ */
 class Teller {
   readonly #connection: Duplex;
   readonly #timeout: number;
@@ -52,6 +55,8 @@ class Teller {
   #asked:
     | { readonly answer: Promise<Links | undefined>; readonly settle: (links: Links | undefined) => void }
     | undefined;
+  /** The VM owes the answer to a question that was given up, as one does that is stopped. */
+  #isLate = false;
 
   constructor(connection: Duplex, timeout: number) {
     this.#connection = connection;
@@ -60,12 +65,15 @@ class Teller {
     connection.once("close", () => this.#asked?.settle(undefined));
   }
 
-  /** Undefined: the VM does not answer, and its connection is closed. */
+  /** Undefined: the VM does not answer. */
   ask(): Promise<Links | undefined> {
     if (this.#asked) return this.#asked.answer;
     let settle: (links: Links | undefined) => void = () => {};
     const answer = new Promise<Links | undefined>((resolve) => {
-      const timer = setTimeout(() => this.end(), this.#timeout);
+      const timer = setTimeout(() => {
+        this.#isLate = true;
+        settle(undefined);
+      }, this.#timeout);
       settle = (links) => {
         clearTimeout(timer);
         this.#asked = undefined;
@@ -73,18 +81,18 @@ class Teller {
       };
     });
     this.#asked = { answer, settle };
-    this.#connection.write(LINKS_QUESTION);
+    if (!this.#isLate) this.#connection.write(LINKS_QUESTION);
     return answer;
   }
 
   end(): void {
-    // A late answer would be taken for that to the next question.
     this.#connection.destroy();
     this.#asked?.settle(undefined);
   }
 
   #take(chunk: Buffer): void {
-    if (!this.#asked) {
+    // What nobody has asked for would pass for the next answer.
+    if (!this.#asked && !this.#isLate) {
       this.end();
       return;
     }
@@ -92,7 +100,12 @@ class Teller {
     const read = readLinks(this.#received);
     if (read.kind === "more") return;
     this.#received = Buffer.alloc(0);
-    if (read.kind === "links") this.#asked.settle(read.links);
-    else this.end();
+    if (read.kind === "invalid") this.end();
+    else if (!this.#isLate) this.#asked?.settle(read.links);
+    else {
+      // It says how things were before somebody asked again.
+      this.#isLate = false;
+      if (this.#asked) this.#connection.write(LINKS_QUESTION);
+    }
   }
 }

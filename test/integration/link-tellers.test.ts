@@ -61,7 +61,6 @@ test("an answer may come in pieces of any size", async () => {
 });
 
 test.each<[string, () => Buffer | undefined]>([
-  ["does not answer", () => undefined],
   ["announces more than a VM has", () => Buffer.from("7fffffff", "hex")],
   ["sends more than the answer", () => Buffer.concat([told("a@h.test"), Buffer.of(0)])],
   ["sends no names", () => told("a@h.test", "no name")],
@@ -72,6 +71,30 @@ test.each<[string, () => Buffer | undefined]>([
   expect(await tellers.ask(node)).toBe("silent");
   await waitFor(isClosed, { what: "the close" });
   expect(await tellers.ask(node)).toBe("not-offered");
+});
+
+test("a VM that does not answer stays known as one that offers, and tells again when it goes on", async () => {
+  let isStopped = false;
+  let owed = 0;
+  const names = ["b@h.test"];
+  const answer = () => told("a@h.test", ...names);
+  const { tellers, vm, questions, isClosed } = offer(() => {
+    if (!isStopped) return answer();
+    owed++;
+    return undefined;
+  });
+  expect(await tellers.ask(node)).toMatchObject({ linked: new Set(["b@h.test"]) });
+  isStopped = true;
+  expect([await tellers.ask(node), await tellers.ask(node)]).toEqual(["silent", "silent"]);
+  // It has not read the first question, and would answer two at once.
+  expect([owed, questions(), isClosed()]).toEqual([1, 2, false]);
+  const waiting = tellers.ask(node);
+  isStopped = false;
+  const late = answer();
+  names.push("c@h.test");
+  vm.write(late);
+  expect(await waiting).toMatchObject({ linked: new Set(["b@h.test", "c@h.test"]) });
+  expect(await tellers.ask(node)).toMatchObject({ linked: new Set(["b@h.test", "c@h.test"]) });
 });
 
 test("what nobody has asked for ends the connection: it would pass for the next answer", async () => {

@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
@@ -93,7 +94,11 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
     await becomes(again, "200 true");
     a.child.signal("SIGSTOP");
     try {
-      await becomes(again, `503 false it is not known with whom ${full("node_a")} is linked: its VM does not answer`);
+      const unknown = `503 false it is not known with whom ${full("node_a")} is linked: its VM does not answer`;
+      await becomes(again, unknown);
+      // An answer holds for a second: the next question is asked anew, with the one before unanswered.
+      await sleep(1_200);
+      expect(await seen(again)).toBe(unknown);
     } finally {
       a.child.signal("SIGCONT");
     }

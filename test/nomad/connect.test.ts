@@ -97,7 +97,10 @@ requireLab("consul", "mix")("the mesh job", () => {
     const isDenied = async () => !(await connect("a", "b")) && !(await connect("b", "a"));
     await waitFor(isDenied, { what: "a node that is kept off", timeout: 120_000, interval: 1_000 });
     expect((await stateOf("a")).nodes).not.toContain(nodeOf("b"));
-    expect(problemsOf(await doctor())).toEqual([expect.stringMatching(/^fail .*intention/)]);
+    // Nobody in the allocation can ask Consul: doctor says what to ask on the client.
+    const denied = await doctor();
+    expect(problemsOf(denied)).toEqual([expect.stringMatching(/^fail peer-handshake: .* ends it without a word$/)]);
+    expect(denied.of("peer-handshake").advice).toContain("consul intention check svc-dist-a svc-dist-b");
 
     for (const [from, to] of bothWays) await lab.consul("intention", "delete", serviceOf(from), serviceOf(to));
     await whenLinked();

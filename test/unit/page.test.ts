@@ -245,8 +245,12 @@ describe("the picture of the cluster", () => {
     ]);
   });
 
-  test("says that links are not seen where there is no gateway", () => {
-    expect(textOf(page(healthyStatus({ relays: undefined })))).toContain("Links between nodes are not drawn");
+  test("says why links are not drawn: no VM tells them, or the reader is a stranger", () => {
+    expect(textOf(page(healthyStatus({ links: [] })))).toContain(
+      "Links between nodes are not drawn: VMs with the module",
+    );
+    expect(textOf(page(healthyStatus()))).toContain("Links between nodes are shown to local peers alone");
+    for (const own of [{}, { links: [] }]) expect(page(healthyStatus(own))).not.toContain("matrix");
     expect(textOf(page())).toContain("⇄ is a link that the gateway of this machine carries");
   });
 

@@ -353,7 +353,7 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
 export function toldLinks(
   name: string,
   linked: readonly string[],
-  own: { hidden?: boolean; at?: string } = {},
+  own: { hidden?: boolean; at?: string; node?: string } = {},
 ): NodeLinks {
   const full = (alive: string) => (alive.includes("@") ? alive : `${alive}@svc.service.consul`);
   return { name, hidden: false, state: "told", node: full(name), linked: linked.map(full), at: ago(2), ...own };
@@ -388,7 +388,7 @@ export function linkedStatus(own: Partial<Status> = {}): Status {
 }
 
 /** A machine with many nodes in a cluster of hundreds: one of them has lost all its links, another a few. */
-export function largeLinkedStatus(): Status {
+export function largeLinkedStatus(own: Partial<Status> = {}): Status {
   const { nodes, cluster } = largeStatus();
   const all = cluster.outcome === "listed" ? cluster.nodes : [];
   const listed = all.map((one, index) => ({
@@ -406,6 +406,7 @@ export function largeLinkedStatus(): Status {
         names.filter((other) => other !== names[index] && other !== names[20] && !missing(other)),
       );
     }),
+    ...own,
   });
 }
 
@@ -525,6 +526,7 @@ export function hostileStatus(): Status {
         clusterNode({ node, address: texts(index + 1), instance: texts(index + 2), machine: texts(index + 3) }),
       ),
     },
+    links: HOSTILE.map((name, index) => toldLinks(name, HOSTILE.slice(index), { node: texts(index + 1) })),
     lookUps: HOSTILE.map((node, index) =>
       failedLookUp("unavailable", texts(index + 1), { node, asker: texts(index + 2), here: false, endpoints: HOSTILE }),
     ),

@@ -1,5 +1,5 @@
 import { type ClusterLinks, type LinkEnd, type LinkState, unlinkedNodes } from "../core/cluster-links.js";
-import { age, type Content, code, html, type Markup, nodeName } from "./html.js";
+import { age, type Content, code, counted, html, type Markup, nodeName } from "./html.js";
 
 /** What is drawn at most: a cluster may have hundreds of nodes. */
 const MOST_ROWS = 16;
@@ -18,7 +18,9 @@ const WORDS: Record<LinkState | "self", string> = {
   self: "itself",
 };
 
-/** The mark of each state is in page.css. */
+/** Which mark each state has is in page.css. A screen reader has its words. */
+const MARK = html`<i aria-hidden="true"></i>`;
+
 const LEGEND: readonly (readonly [state: LinkState, words: string])[] = [
   ["linked", "linked"],
   ["missing", "should be linked, and is not"],
@@ -44,7 +46,7 @@ export function linkMatrix(links: ClusterLinks, options: MatrixOptions): Content
   const cell = (one: LinkEnd, other: LinkEnd) => {
     const state = one === other ? "self" : links.between(one, other);
     if (state !== "self") used.add(state);
-    return html`<td role="cell" class="cell plain ${state}"><span class="unseen">${WORDS[state]}</span></td>`;
+    return html`<td role="cell" class="cell plain ${state}">${MARK}<span class="unseen">${WORDS[state]}</span></td>`;
   };
   const head = columns.map(
     (end) =>
@@ -56,9 +58,9 @@ export function linkMatrix(links: ClusterLinks, options: MatrixOptions): Content
 `;
   });
   const legend = LEGEND.filter(([state]) => used.has(state)).map(
-    ([state, words]) => html`<span class="cell ${state}">${words}</span> `,
+    ([state, words]) => html`<span class="cell ${state}">${MARK}${words}</span> `,
   );
-  return html`${unlinkedWords(links, options)}<div class="box whole" role="region" aria-label="Links of the nodes here" tabindex="0"><table role="table" class="matrix" aria-label="Links of the nodes here">
+  return html`${unlinkedWords(links, options)}<div class="box whole matrix" role="region" aria-label="Links of the nodes here" tabindex="0"><table role="table" aria-label="Links of the nodes here">
 <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Node here</th><th role="columnheader" scope="col">Linked with</th>${head}</tr></thead>
 <tbody role="rowgroup">
 ${body}${othersRow(ends, columns)}</tbody></table></div>
@@ -81,15 +83,15 @@ function othersRow(ends: readonly LinkEnd[], columns: readonly LinkEnd[]): Conte
   const cells = columns.map(({ placed }) =>
     placed.here
       ? html`<td role="cell" class="cell plain"><span class="unseen">see its row</span></td>`
-      : html`<td role="cell" class="cell plain unknown"><span class="unseen">${WORDS.unknown}</span></td>`,
+      : html`<td role="cell" class="cell plain unknown">${MARK}<span class="unseen">${WORDS.unknown}</span></td>`,
   );
-  return html`<tr role="row" data-key="elsewhere"><th role="rowheader" scope="row">${count} elsewhere</th><td role="cell" class="plain told"><span class="quiet">not known here: their machines' pages say</span></td>${cells}</tr>
+  return html`<tr role="row" data-key="elsewhere"><th role="rowheader" scope="row"><small>${count} elsewhere</small></th><td role="cell" class="plain told"><span class="quiet">not known here: see the page there</span></td>${cells}</tr>
 `;
 }
 
 function leftOut(rows: number, columns: number): Content {
   if (rows === 0 && columns === 0) return undefined;
-  const parts = [rows > 0 && `${rows} more rows`, columns > 0 && `${columns} more columns`].filter(Boolean);
+  const parts = [rows > 0 && counted(rows, "more row"), columns > 0 && counted(columns, "more column")].filter(Boolean);
   return html`<p class="note">Not drawn: ${parts.join(" and ")}. Nodes that miss links come first; the numbers count all nodes.</p>
 `;
 }

@@ -24,7 +24,7 @@ export async function eachOf<T, R>(
 }
 
 /** Until the work is done, or for a time. */
-async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+export async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise((resolve) => {
     timer = setTimeout(resolve, milliseconds);

@@ -120,7 +120,7 @@ async function openHttp(
   const [{ createHttp }, { createRoutes }, { EventStreams }, { DaemonStatus }] = await httpParts();
   const status = new DaemonStatus({ ...deps, recent, epmd: { port: listener.port, addresses: listener.addresses } });
   const exposition = lazily(() => loadExposition(metrics, status, listener));
-  const streams = new EventStreams(observations, () => status.standing(), log);
+  const streams = new EventStreams(observations, (isLocal) => status.standing(isLocal), log);
   const server = createHttp({
     routes: createRoutes({
       status,

@@ -18,19 +18,20 @@ const MAX_UNREAD = 256 * 1024;
 
 /** Readers of /v1/events: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 export class EventStreams {
-  readonly #streams = new Set<ServerResponse>();
+  /** With whether its reader is local. */
+  readonly #streams = new Map<ServerResponse, boolean>();
   readonly #places = new Places(MAX_STREAMS);
   readonly #strangerPlaces = new Places(MAX_STREAMS / 2);
   readonly #observations: Observations;
-  readonly #standing: () => Promise<string>;
+  readonly #standing: (isLocal: boolean) => Promise<string>;
   readonly #log: Logger;
   #unsubscribe: (() => void) | undefined;
   #timers: NodeJS.Timeout[] = [];
   #last: string | undefined;
   #looking = false;
 
-  /** @param standing text that changes with everything on the page for which there is no event */
-  constructor(observations: Observations, standing: () => Promise<string>, log: Logger) {
+  /** @param standing text that changes with everything on the page for which there is no event; strangers see less */
+  constructor(observations: Observations, standing: (isLocal: boolean) => Promise<string>, log: Logger) {
     this.#observations = observations;
     this.#standing = standing;
     this.#log = log;
@@ -46,7 +47,7 @@ export class EventStreams {
     response.writeHead(200, { ...headers, "content-type": "text/event-stream; charset=utf-8" });
     response.write("retry: 1000\n\n");
     if (this.#streams.size === 0) this.#start();
-    this.#streams.add(response);
+    this.#streams.set(response, local);
     response.once("close", () => {
       this.#streams.delete(response);
       if (this.#streams.size === 0) this.#stop();
@@ -55,7 +56,7 @@ export class EventStreams {
   }
 
   close(): void {
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of this.#streams.keys()) stream.destroy();
     this.#stop();
   }
 
@@ -86,7 +87,7 @@ export class EventStreams {
     if (this.#looking) return;
     this.#looking = true;
     try {
-      const standing = await this.#standing();
+      const standing = await this.#standing(Array.from(this.#streams.values()).some((isLocal) => isLocal));
       if (this.#last !== undefined && this.#last !== standing && this.#streams.size > 0) this.#send("status", {});
       this.#last = standing;
     } catch (error) {
@@ -101,7 +102,7 @@ export class EventStreams {
   }
 
   #write(text: string): void {
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.keys()) {
       if (stream.writableLength > MAX_UNREAD) stream.destroy();
       else stream.write(text);
     }

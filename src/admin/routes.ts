@@ -58,8 +58,8 @@ export function createRoutes({
   onReadyAsked,
 }: RouteDeps): Record<string, Route> {
   return {
-    "/": async ({ query }) => {
-      const all = await status.all();
+    "/": async ({ query, peer }) => {
+      const all = await status.all(peer.local);
       return { status: 200, type: HTML, body: renderPage(all, Date.now(), status.lookUps(lookUpFilter(query))) };
     },
     "/page.css": async () => ({ status: 200, type: "text/css; charset=utf-8", body: (await assets()).css }),
@@ -86,7 +86,7 @@ export function createRoutes({
       return { status: 200, type: contentType, body: await body() };
     },
     "/v1/status": async ({ peer }) => {
-      const { settings, ...all } = await status.all();
+      const { settings, ...all } = await status.all(peer.local);
       return json(200, peer.local ? { ...all, settings } : all);
     },
     // Apart from the status, which waits for Consul.

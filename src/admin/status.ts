@@ -31,6 +31,7 @@ import {
   type Status,
   type Trouble,
 } from "./core/status.js";
+import { VmLinks } from "./vm-links.js";
 
 export interface StatusDeps extends ListingDeps, Omit<ClusterReadinessDeps, "list"> {
   readonly registry: Registry;
@@ -57,26 +58,30 @@ type Published = Pick<LocalNode, "publication" | "serviceIds" | "reason" | "code
 export class DaemonStatus {
   readonly #deps: StatusDeps;
   readonly #listing: ClusterListing;
+  readonly #vmLinks: VmLinks;
   /** For `/readyz?cluster=`. */
   readonly inCluster: ClusterReadiness;
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
     this.#listing = new ClusterListing(deps);
+    this.#vmLinks = new VmLinks(deps);
     this.inCluster = new ClusterReadiness({
       ...deps,
       list: async (pattern) => (await this.#listing.matching(pattern)).nodes,
     });
   }
 
-  async all(): Promise<Status> {
+  /** @param isLocal strangers are not told with whom nodes are linked, and no VM is asked for them */
+  async all(isLocal: boolean): Promise<Status> {
     const { config, machine, epmd, dns, resolver, recent, since, now } = this.#deps;
-    const [readiness, { nodes, left }, registrar, listing, relays] = await Promise.all([
+    const [readiness, { nodes, left }, registrar, listing, relays, links] = await Promise.all([
       this.readiness(),
       this.nodes(),
       this.#registrar(),
       this.#listing.now(),
       this.relays(),
+      isLocal ? this.#vmLinks.now() : undefined,
     ]);
     const lookUps = recent.list();
     const status = {
@@ -96,6 +101,7 @@ export class DaemonStatus {
       nodes,
       left,
       cluster: listing.cluster,
+      ...(links && { links }),
       followed: this.followed(),
       lookUps: lookUps.slice(0, SHOWN),
       relays,
@@ -182,9 +188,13 @@ export class DaemonStatus {
     return [consul, nomad].flatMap(({ catalogue }) => catalogue?.status() ?? []);
   }
 
-  /** What the page shows and no event reports, as text to compare. While an agent is silent it changes each second. */
-  async standing(): Promise<string> {
-    const { readiness, problems, nodes, left, cluster, followed, relays, consul, nomad, resolver } = await this.all();
+  /**
+   * What the page shows and no event reports, as text to compare. While an agent is silent it changes each second.
+   * @param isLocal as of `all`
+   */
+  async standing(isLocal: boolean): Promise<string> {
+    const { readiness, problems, nodes, left, cluster, followed, relays, consul, nomad, resolver } =
+      await this.all(isLocal);
     const listed = cluster.outcome === "listed" ? cluster.nodes : cluster.outcome === "unavailable" ? cluster.last : [];
     const inCluster = JSON.stringify([cluster.outcome, listed], (key, value) => (key === "age" ? undefined : value));
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);
@@ -193,7 +203,18 @@ export class DaemonStatus {
       const { trouble, answeredAt } = one ?? {};
       return trouble && answeredAt !== undefined && Math.floor((now - Date.parse(answeredAt)) / 1000);
     });
-    return JSON.stringify([readiness, problems, nodes, left, inCluster, followed, links, silences, resolver]);
+    return JSON.stringify([
+      readiness,
+      problems,
+      nodes,
+      left,
+      inCluster,
+      followed,
+      links,
+      silences,
+      resolver,
+      this.#vmLinks.changes,
+    ]);
   }
 
   /** The nodes of the services of `--domain`. Never rejects. */

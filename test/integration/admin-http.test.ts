@@ -1,12 +1,14 @@
 import { Agent, request } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { findLookUps } from "../../src/admin/core/recent-look-ups.js";
 import { EventStreams } from "../../src/admin/event-streams.js";
 import { createHttp } from "../../src/admin/http.js";
 import { createRoutes, type Route, text } from "../../src/admin/routes.js";
 import { Observations } from "../../src/daemon/core/observations.js";
 import { type Peer, PeerLogs } from "../../src/epmd/peer.js";
 import { collectLog } from "../support/log-lines.js";
+import { linkedStatus } from "../support/status.js";
 import { waitFor } from "../support/wait-for.js";
 
 const open: (() => void)[] = [];
@@ -190,9 +192,11 @@ test("a stranger may ask whether the nodes of --domain are linked, and those of 
   expect(await get("cluster=*@secret", true)).toBe("200 false");
 });
 
-test("a stranger is not told the settings; local peers are", async () => {
+test("a stranger is not told the settings, nor the links of nodes; local peers are", async () => {
   const settings = { options: { domain: ["svc"] }, withheld: ["nodes-file"] };
-  const status = { epmdPort: 4369, settings: () => settings, all: async () => ({ hostName: "box1", settings }) };
+  const links = [{ name: "node_a", state: "not-offered" }];
+  const all = async (isLocal: boolean) => ({ hostName: "box1", settings, ...(isLocal && { links }) });
+  const status = { epmdPort: 4369, settings: () => settings, all };
   const routes = createRoutes({ status } as unknown as Parameters<typeof createRoutes>[0]);
   const get = async (path: string, local: boolean) => {
     const asked = { query: new URLSearchParams(), peer: { ...peer, local }, forUnknownPage: false };
@@ -201,7 +205,21 @@ test("a stranger is not told the settings; local peers are", async () => {
   };
   expect(await get("/v1/settings", false)).toEqual([403, expect.stringContaining("--allow 10.9.9.9")]);
   expect(await get("/v1/status", false)).toEqual([200, { hostName: "box1" }]);
-  expect(await get("/v1/status", true)).toEqual([200, { hostName: "box1", settings }]);
+  expect(await get("/v1/status", true)).toEqual([200, { hostName: "box1", links, settings }]);
   const told = { version: expect.any(String), epmd: { port: 4369 }, ...settings };
   expect(await get("/v1/settings", true)).toEqual([200, told]);
+});
+
+test.each([
+  [true, "2 links missing"],
+  [false, "shown to local peers alone"],
+])("the page draws links for local peers alone (local: %s)", async (local, words) => {
+  const { links, ...without } = linkedStatus();
+  const one = links?.filter(({ name }) => name !== "node_b") ?? [];
+  const all = async (isLocal: boolean) => ({ ...without, ...(isLocal && { links: one }) });
+  const status = { all, lookUps: () => findLookUps([], { text: "", kind: "all" }) };
+  const routes = createRoutes({ status } as unknown as Parameters<typeof createRoutes>[0]);
+  const reply = await routes["/"]?.({ query: new URLSearchParams(), peer: { ...peer, local }, forUnknownPage: false });
+  expect(reply?.body).toContain(words);
+  expect(reply?.body.includes("not linked")).toBe(local);
 });

@@ -84,3 +84,14 @@ test("strangers leave half of the streams to local peers, whose places come back
   expect(add(STRANGER).added).toBe(true);
   streams.close();
 });
+
+test("what only local peers may see is looked at for them alone", async () => {
+  const looks: boolean[] = [];
+  const streams = new EventStreams(new Observations(), async (isLocal) => String(looks.push(isLocal)), log);
+  streams.add(reader().asResponse, STRANGER);
+  await waitFor(() => looks.length === 2, { what: "two looks" });
+  expect(looks).toEqual([false, false]);
+  streams.add(reader().asResponse, LOCAL);
+  await waitFor(() => looks.at(-1), { what: "a look for the local one" });
+  streams.close();
+});

@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Status } from "../../src/admin/core/status.js";
 import { type Browser, type OpenOptions, type OpenPage, startBrowser } from "../support/browser.js";
-import { contrasts } from "../support/contrast.js";
+import { contrastOf, contrasts } from "../support/contrast.js";
 import { type PageServer, startPageServer } from "../support/page-server.js";
 import { requirePeer } from "../support/require-peer.js";
 import {
@@ -13,7 +13,9 @@ import {
   failedLookUp,
   healthyStatus,
   hostileStatus,
+  largeLinkedStatus,
   largeStatus,
+  linkedStatus,
   localNode,
   lookUp,
   NOW,
@@ -85,6 +87,12 @@ requirePeer("chromium")("the status page in a browser", () => {
     ["busy-phone", busyStatus, { width: PHONE }],
     ["empty", emptyStatus, {}],
     ["empty-phone", emptyStatus, { width: PHONE }],
+    ["linked", linkedStatus, {}],
+    ["linked-dark", linkedStatus, { dark: true }],
+    ["linked-phone", linkedStatus, { width: PHONE }],
+    ["linked-phone-dark", linkedStatus, { width: PHONE, dark: true }],
+    ["large-linked", largeLinkedStatus, {}],
+    ["large-linked-phone", largeLinkedStatus, { width: PHONE, dark: true }],
     ["large", largeStatus, {}],
     ["large-phone", largeStatus, { width: PHONE }],
     ["tablet", largeStatus, { width: 800, dark: true }],
@@ -334,6 +342,8 @@ requirePeer("chromium")("the status page in a browser", () => {
       const { page } = await openLive(busyStatus());
       for (const status of [
         largeStatus(),
+        linkedStatus(),
+        largeLinkedStatus(),
         troubledStatus(),
         worstStatus(),
         hostileStatus(),
@@ -398,5 +408,45 @@ requirePeer("chromium")("the status page in a browser", () => {
     const table = page.getByRole("table", { name: "Nodes alive here" });
     expect(await table.getByRole("row").count()).toBe(6);
     expect(await table.getByRole("cell", { name: "port 43183" }).count()).toBe(1);
+  });
+
+  test.each([
+    ["on a desk", {}],
+    ["on a phone", { width: PHONE }],
+    ["without JavaScript", { javaScript: false }],
+  ])("the matrix of links is a table to a screen reader, and says in words what is marked (%s)", async (_, options) => {
+    const { page } = await open(linkedStatus(), options);
+    const table = page.getByRole("table", { name: "Links of the nodes here" });
+    expect(await table.getByRole("columnheader", { name: "node_c" }).count()).toBe(1);
+    const row = table.getByRole("row").filter({ has: page.getByRole("rowheader", { name: "node_b" }) });
+    expect(await row.getByRole("cell", { name: "not linked", exact: true }).count()).toBe(2);
+    expect(await row.getByRole("cell", { name: "linked", exact: true }).count()).toBe(5);
+    const missing = page.getByRole("list", { name: "Missing links" }).getByRole("listitem");
+    expect(await missing.allTextContents()).toEqual([
+      "node_b is not linked with node_c, node_g",
+      "node_c is not linked with node_e",
+    ]);
+  });
+
+  test("the mark of a missing link stands out from its ground, and no other has one", async () => {
+    for (const dark of [false, true]) {
+      const { page } = await open(linkedStatus(), { dark });
+      const marks = (await page.evaluate(`Array.from(document.querySelectorAll("td.cell"), (cell) => {
+        const { color, backgroundColor } = getComputedStyle(cell.querySelector("i") ?? cell, "::before");
+        return [cell.className.split(" ").at(-1), color, backgroundColor];
+      })`)) as string[][];
+      const ground = (await page.evaluate(
+        `getComputedStyle(document.querySelector(".matrix")).backgroundColor`,
+      )) as string;
+      const own = marks.map(([state, colour = "", under = ""]) => ({ state, colour, under }));
+      const states = own.filter(({ under }) => !under.endsWith(", 0)")).map(({ state }) => state);
+      expect(new Set(states)).toEqual(new Set(["missing"]));
+      expect(states).toHaveLength(5);
+      for (const { state, colour, under } of own.filter(({ state }) => state !== "self" && state !== "plain")) {
+        expect({ state, ratio: contrastOf(colour, state === "missing" ? under : ground) }).toMatchObject({
+          ratio: expect.toSatisfy((ratio: number) => ratio >= 4.5),
+        });
+      }
+    }
   });
 });

@@ -37,7 +37,12 @@ type Moment = "settled" | "marked";
 /** How well each text of a page stands out, as WCAG 2 measures it: 1 is not at all, 21 is black on white. */
 export async function contrasts(page: Page, moment: Moment = "settled"): Promise<TextContrast[]> {
   const texts = (await page.evaluate(COLOURS(moment))) as { text: string; colour: string; ground: string }[];
-  return texts.map(({ text, colour, ground }) => ({ text, ratio: contrast(parse(colour), parse(ground)) }));
+  return texts.map(({ text, colour, ground }) => ({ text, ratio: contrastOf(colour, ground) }));
+}
+
+/** @param colour as getComputedStyle has it, such as `rgb(1, 2, 3)`; so is `ground` */
+export function contrastOf(colour: string, ground: string): number {
+  return contrast(parse(colour), parse(ground));
 }
 
 /** @throws for a colour that is see-through: what shows would have to be known */

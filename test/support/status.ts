@@ -1,5 +1,5 @@
 import { problemsOf } from "../../src/admin/core/problems.js";
-import type { LocalNode, Status } from "../../src/admin/core/status.js";
+import type { LocalNode, NodeLinks, Status } from "../../src/admin/core/status.js";
 import type { ClusterNode } from "../../src/catalogue/core/instances.js";
 import type { LookUp } from "../../src/daemon/core/observations.js";
 import type { KnownDomain } from "../../src/resolve/core/known-domain.js";
@@ -350,6 +350,66 @@ export function troubledStatus(own: Partial<Status> = {}): Status {
   });
 }
 
+export function toldLinks(
+  name: string,
+  linked: readonly string[],
+  own: { hidden?: boolean; at?: string; node?: string } = {},
+): NodeLinks {
+  const full = (alive: string) => (alive.includes("@") ? alive : `${alive}@svc.service.consul`);
+  return { name, hidden: false, state: "told", node: full(name), linked: linked.map(full), at: ago(2), ...own };
+}
+
+/** Three VMs here that tell their links, of which one is missing, one that is silent and one without the module; and three elsewhere. */
+export function linkedStatus(own: Partial<Status> = {}): Status {
+  const here = ["node_a", "node_b", "node_c", "node_d", "node_e"];
+  const names = [...here, "node_f", "node_g", "node_h"];
+  const others = (name: string, ...without: readonly string[]) =>
+    names.filter((one) => one !== name && !without.includes(one));
+  return healthyStatus({
+    nodes: here.map((name, index) => localNode({ name, port: 20_000 + index })),
+    cluster: {
+      outcome: "listed",
+      patterns: ["*@svc.service.consul"],
+      nodes: names.map((name, index) => {
+        const machine = index < here.length ? "box1" : index === 7 ? "box3" : "box2";
+        const place = { address: `10.1.2.${machine.at(-1)}`, port: 20_000 + index, instance: machine, machine };
+        return clusterNode({ node: `${name}@svc.service.consul`, ...place });
+      }),
+    },
+    links: [
+      toldLinks("node_a", others("node_a")),
+      toldLinks("node_b", others("node_b", "node_c", "node_g")),
+      toldLinks("node_c", [...others("node_c", "node_b", "node_e"), "remsh-1@box1.example"]),
+      { name: "node_d", hidden: false, state: "silent", at: ago(14) },
+      { name: "node_e", hidden: false, state: "not-offered" },
+    ],
+    ...own,
+  });
+}
+
+/** A machine with many nodes in a cluster of hundreds: one of them has lost all its links, another a few. */
+export function largeLinkedStatus(own: Partial<Status> = {}): Status {
+  const { nodes, cluster } = largeStatus();
+  const all = cluster.outcome === "listed" ? cluster.nodes : [];
+  const listed = all.map((one, index) => ({
+    ...one,
+    ...(index < nodes.length && { instance: "box1", machine: "box1" }),
+  }));
+  const names = listed.map(({ node }) => node);
+  return busyStatus({
+    nodes,
+    cluster: { outcome: "listed", patterns: ["*@svc.service.consul"], nodes: listed },
+    links: nodes.map(({ name }, index) => {
+      const missing = index === 20 ? () => true : (other: string) => names.indexOf(other) % 100 === index;
+      return toldLinks(
+        name,
+        names.filter((other) => other !== names[index] && other !== names[20] && !missing(other)),
+      );
+    }),
+    ...own,
+  });
+}
+
 /** Every problem that another one does not hide, but for those of Consul's agent (troubledStatus). */
 export function worstStatus(own: Partial<Status> = {}): Status {
   const busy = busyStatus();
@@ -466,6 +526,7 @@ export function hostileStatus(): Status {
         clusterNode({ node, address: texts(index + 1), instance: texts(index + 2), machine: texts(index + 3) }),
       ),
     },
+    links: HOSTILE.map((name, index) => toldLinks(name, HOSTILE.slice(index), { node: texts(index + 1) })),
     lookUps: HOSTILE.map((node, index) =>
       failedLookUp("unavailable", texts(index + 1), { node, asker: texts(index + 2), here: false, endpoints: HOSTILE }),
     ),

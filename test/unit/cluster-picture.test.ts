@@ -60,6 +60,7 @@ describe("machines", () => {
     expect(machine?.nodes).toEqual([
       {
         ...{ node: "a@svc.service.consul", state: "warning", here: false, isTwice: false },
+        ...{ isPublished: true, hidden: false },
         places: ["10.0.0.4:43183", "[fd00::2]:43183"],
       },
     ]);

@@ -14,7 +14,9 @@ import {
   failedLookUp,
   HOSTILE,
   healthyStatus,
+  largeLinkedStatus,
   largeStatus,
+  linkedStatus,
   localNode,
   lookUp,
   NOW,
@@ -245,9 +247,69 @@ describe("the picture of the cluster", () => {
     ]);
   });
 
-  test("says that links are not seen where there is no gateway", () => {
-    expect(textOf(page(healthyStatus({ relays: undefined })))).toContain("Links between nodes are not drawn");
+  test("says why links are not drawn: no VM tells them, or the reader is a stranger", () => {
+    expect(textOf(page(healthyStatus({ links: [] })))).toContain(
+      "Links between nodes are not drawn: VMs with the module",
+    );
+    expect(textOf(page(healthyStatus()))).toContain("Links between nodes are shown to local peers alone");
+    for (const own of [{}, { links: [] }]) expect(page(healthyStatus(own))).not.toContain("Links of the nodes here");
     expect(textOf(page())).toContain("⇄ is a link that the gateway of this machine carries");
+  });
+
+  describe("draws links", () => {
+    const LABEL = "Links of the nodes here";
+    /** `node_b: 5 of 7 ... | linked, itself, not linked` */
+    const matrix = (status: Status) =>
+      rowsOf(page(status), LABEL).map(([name, told, ...cells]) => `${name}: ${told} | ${cells.join(", ")}`);
+
+    test("as a table that says in words what its marks say: each node here with each node", () => {
+      const rows = matrix(linkedStatus());
+      expect(rows[0]).toBe("node_a: 7 of 7 | itself, linked, linked, linked, linked, linked, linked, linked");
+      expect(rows[1]).toBe(
+        "node_b: 5 of 7, 2 missing | linked, itself, not linked, linked, linked, linked, not linked, linked",
+      );
+      const ofSilent = "linked, linked, linked, itself, not known, not known, not known, not known";
+      expect(rows[3]).toBe(`node_d: does not answer , told 14 s ago | ${ofSilent}`);
+      const ofStock = "linked, linked, not linked, not known, itself, not known, not known, not known";
+      expect(rows[4]).toBe(`node_e: does not tell | ${ofStock}`);
+      const elsewhere = `${"see its row, ".repeat(5)}not known, not known, not known`;
+      expect(rows[5]).toBe(`3 elsewhere: not known here: see the page there | ${elsewhere}`);
+      expect(rows).toHaveLength(6);
+    });
+
+    test("names each missing one in a sentence, and how many there are beside the title", () => {
+      const text = textOf(page(linkedStatus()));
+      expect(text).toMatch(/node_b is not linked with node_c ?, node_g node_c is not linked with node_e/);
+      expect(text).toContain("8 nodes of *@svc.service.consul , 3 links missing");
+    });
+
+    test("says of when they are, what is missing, and with whom else nodes here are linked", () => {
+      const text = textOf(page(linkedStatus()));
+      expect(text).toContain("Links are as the VMs here told them 2 s ago. One is missing where two nodes");
+      expect(text).toContain("also linked with remsh-1@box1.example, not listed above");
+    });
+
+    test("of hundreds of nodes in a table that stays small, with what misses most in it", () => {
+      const text = page(largeLinkedStatus());
+      const rows = rowsOf(text, LABEL);
+      expect(rows).toHaveLength(17);
+      expect(rows.every(({ length }) => length === 2 + 24)).toBe(true);
+      expect(rows.find(([name]) => name?.startsWith("worker_20"))?.[1]).toMatch(/^0 of 500, \d{3} missing$/);
+      expect(textOf(text)).toContain("Not drawn: 44 more rows and 477 more columns.");
+      expect(textOf(text)).toMatch(/worker_20 is not linked with .* and \d+ more links are missing/);
+      const without = page(largeLinkedStatus({ links: [] }));
+      expect(text.length - without.length).toBeLessThan(60_000);
+    });
+
+    test("of a single node not at all", () => {
+      const { links = [] } = linkedStatus();
+      const own = {
+        nodes: [localNode()],
+        links: links.slice(0, 1),
+        cluster: { outcome: "none", reason: "no" },
+      } as const;
+      expect(page(emptyStatus(own))).not.toContain(LABEL);
+    });
   });
 
   test("leaves the host part away that most nodes have", () => {

@@ -47,6 +47,9 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["4 MiB in all", "src/distribution/join.ts", "MAX_RECEIVED = 4 * 1024 * 1024;"],
   ["nested 32 deep", "src/distribution/wire/term.ts", "MAX_DEPTH = 32;"],
   ["20,000 in number", "src/distribution/wire/term.ts", "MAX_TERMS = 20_000;"],
+  ["for the page 64 VMs every 3 s", "src/admin/vm-links.ts", "MOST_ASKED = 64;"],
+  ["for the page 64 VMs every 3 s", "src/admin/vm-links.ts", "PAUSE = 3_000;"],
+  ["of each 64 KiB of names are kept", "src/admin/vm-links.ts", "MOST_KEPT = 64 * 1024;"],
   ["within 2 s", "src/cli/doctor-cluster.ts", "PROBE_TIMEOUT = 2_000;"],
 ];
 

@@ -17,6 +17,10 @@ export interface PlacedNode {
   readonly places: readonly string[];
   /** It is registered with this srv-epmd. */
   readonly here: boolean;
+  /** The catalogue leads to it. */
+  readonly isPublished: boolean;
+  /** The catalogue has it as a hidden node. */
+  readonly hidden: boolean;
   /** Nodes of this name live at several places. */
   readonly isTwice: boolean;
 }
@@ -63,11 +67,12 @@ export function clusterPicture(status: PictureInput): ClusterPicture {
   const spots = new Spots();
   const names = new Map<LocalNode, string>();
   for (const { entry, local } of pairs) {
-    const { node, health, address, port, instance } = entry;
+    const { node, health, address, port, instance, hidden = false } = entry;
     if (local) names.set(local, node);
+    const state = local && stateOf(local) === "missing" ? "missing" : health;
     spots.add(local?.address ?? entry.machine, instance, {
-      ...{ node, places: [hostPort(address, port)], here: local !== undefined, isTwice: isTwice(node) },
-      state: local && stateOf(local) === "missing" ? "missing" : health,
+      ...{ node, state, places: [hostPort(address, port)], here: local !== undefined, isTwice: isTwice(node) },
+      ...{ isPublished: state !== "missing" && state !== "critical", hidden },
     });
   }
   for (const local of nodes) {
@@ -75,15 +80,15 @@ export function clusterPicture(status: PictureInput): ClusterPicture {
     const { name: node, address, port, elsewhere = [] } = local;
     const places = [address === undefined ? String(port) : hostPort(address, port)];
     const state = stateOf(local);
-    spots.add(address ?? own, "", { node, state, places, here: true, isTwice: elsewhere.length > 0 });
+    spots.add(address ?? own, "", { ...UNLISTED, node, state, places, here: true, isTwice: elsewhere.length > 0 });
   }
   const links = new Map<string, PictureLink>();
   for (const { node, openLinks, endpoints } of relays?.relays ?? []) {
     const [place] = endpoints;
     if (openLinks === 0 || !place) continue;
     if (!spots.has(node)) {
-      const beyond = { node, state: "unknown", places: [hostPort(place)], here: false, isTwice: false } as const;
-      spots.add(place.address, "", beyond);
+      const beyond = { node, places: [hostPort(place)], here: false, isTwice: false };
+      spots.add(place.address, "", { ...UNLISTED, ...beyond, state: "unknown" });
     }
     links.set(node, { from: own, to: node, kind: "relay", count: (links.get(node)?.count ?? 0) + openLinks });
   }
@@ -92,6 +97,9 @@ export function clusterPicture(status: PictureInput): ClusterPicture {
     .map((local): PictureLink => ({ from: own, to: names.get(local) ?? local.name, kind: "held", count: 1 }));
   return { machines: spots.machines(own), links: [...links.values(), ...held] };
 }
+
+/** Of a node that the catalogue does not list. */
+const UNLISTED = { isPublished: false, hidden: false } as const;
 
 /** What the catalogue lists, or has listed before it fell silent. */
 export function listedNodes({ cluster }: Pick<Status, "cluster">): readonly ClusterNode[] {
@@ -178,6 +186,8 @@ function merged(one: PlacedNode, other: PlacedNode): PlacedNode {
     state: WORST.find((state) => state === one.state || state === other.state) ?? one.state,
     places: Array.from(new Set([...one.places, ...other.places])),
     here: one.here || other.here,
+    isPublished: one.isPublished || other.isPublished,
+    hidden: one.hidden || other.hidden,
     isTwice: one.isTwice || other.isTwice,
   };
 }

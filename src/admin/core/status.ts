@@ -63,6 +63,30 @@ export interface LocalNode {
   readonly elsewhere?: readonly string[];
 }
 
+/** What the VM of a node here has said of its links. */
+export type NodeLinks = {
+  /** Alive name, as in `nodes`. */
+  readonly name: string;
+  /** It registered as a hidden node. */
+  readonly hidden: boolean;
+} & (
+  | {
+      readonly state: "told";
+      /** Full name, as the VM has it. */
+      readonly node: string;
+      /** Full names of the nodes that it is linked with, hidden ones too. */
+      readonly linked: readonly string[];
+      /** When it said so, ISO 8601. */
+      readonly at: string;
+    }
+  /** It told before (`at`), or offered to, and does not answer now. */
+  | { readonly state: "silent"; readonly at?: string }
+  /** It does not offer to tell: it has no module, or an older one. */
+  | { readonly state: "not-offered" }
+  /** It names more nodes than are kept. */
+  | { readonly state: "too-many" }
+);
+
 /** An entry of this daemon in Consul whose VM is gone. It is removed unless the VM returns. */
 export interface LeftEntry {
   readonly name: string;
@@ -133,6 +157,8 @@ export interface Status {
   readonly nodes: readonly LocalNode[];
   readonly left: readonly LeftEntry[];
   readonly cluster: Cluster;
+  /** With whom the nodes here are linked; absent for strangers. */
+  readonly links?: readonly NodeLinks[];
   /** The services that look-ups and patterns follow. */
   readonly followed: readonly FollowedStatus[];
   /** Newest first. */

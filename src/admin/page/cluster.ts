@@ -1,5 +1,6 @@
 import type { ClusterNode } from "../../catalogue/core/instances.js";
 import { hostPort } from "../../net/ip.js";
+import { type ClusterLinks, clusterLinks } from "../core/cluster-links.js";
 import {
   type ClusterPicture,
   clusterPicture,
@@ -24,6 +25,7 @@ import {
   type Tone,
   table,
 } from "./html.js";
+import { linkMatrix, linkWords, shortName } from "./links.js";
 import { agedTone, alsoAsOf, asOf, type Silence, silences } from "./silence.js";
 
 const STATES: Record<NodeState, { readonly tone: Tone; readonly words: string }> = {
@@ -41,7 +43,9 @@ export function clusterSection(status: Status, now: number): Markup {
   const { cluster, nomad } = status;
   const catalogue = nomad ? "Nomad" : "Consul";
   const { cluster: silence, publication } = silences(status);
-  const figure = drawn(clusterPicture(status), status, silence ?? publication);
+  const picture = clusterPicture(status);
+  const links = status.links && clusterLinks(picture, status.links);
+  const figure = drawn(picture, links, { status, silence: silence ?? publication, now });
   const part = (beside: Content, body: Content) => section("cluster", "Cluster", beside, [figure, body]);
   switch (cluster.outcome) {
     case "none":
@@ -65,7 +69,7 @@ export function clusterSection(status: Status, now: number): Markup {
         const how = "A node is listed once it is alive beside a srv-epmd with the same --domain.";
         return part(asked, nothing(`${catalogue} has no node of these services. `, how));
       }
-      const count = html`${counted(nodes.length, "node")} of ${asked}${unwell(nodes)}${alsoAsOf(silence, now)}`;
+      const count = html`${counted(nodes.length, "node")} of ${asked}${unwell(nodes)}${unlinked(links)}${alsoAsOf(silence, now)}`;
       return part(count, clusterTable(nodes, now, now, silence));
     }
     default:
@@ -88,20 +92,33 @@ function unwell(nodes: readonly ClusterNode[]): Content {
     );
 }
 
-/** Machines as cards with their nodes; nothing where there is no node at all. */
-function drawn(picture: ClusterPicture, { relays }: Pick<Status, "relays">, silence: Silence | undefined): Content {
-  const { machines, links } = picture;
+function unlinked(links: ClusterLinks | undefined): Content {
+  const count = links?.missing.length ?? 0;
+  return count === 0 ? undefined : html`, <b class="bad">${counted(count, "link")} missing</b>`;
+}
+
+interface DrawnOptions {
+  readonly status: Pick<Status, "relays">;
+  readonly silence: Silence | undefined;
+  readonly now: number;
+}
+
+/** Links as a matrix, and machines as cards with their nodes; nothing where there is no node at all. */
+function drawn(
+  { machines, links: relayed }: ClusterPicture,
+  links: ClusterLinks | undefined,
+  { status: { relays }, silence, now }: DrawnOptions,
+): Content {
   const nodes = machines.flatMap((one) => one.nodes);
   if (nodes.length === 0) return undefined;
   const shared = commonHost(nodes);
-  const cards = machines.map((one) => card(one, links, { shared, silence }));
-  const known = relays
-    ? "⇄ is a link that the gateway of this machine carries. "
-    : "Links between nodes are not drawn: they go from VM to VM, and this srv-epmd does not see them. ";
+  const cards = machines.map((one) => card(one, relayed, { shared, silence }));
   return html`<figure>
-<ul class="machines" aria-label="Nodes by machine">
+${links && linkMatrix(links, { shared, now })}<ul class="machines" aria-label="Nodes by machine">
 ${cards}</ul>
-<figcaption>${known}${shared === undefined ? undefined : `Names without a host part end in ${shared}.`}</figcaption>
+<figcaption>${relays && "⇄ is a link that the gateway of this machine carries. "}${linkWords(links, now)}${
+    shared === undefined ? undefined : `Names without a host part end in ${shared}.`
+  }</figcaption>
 </figure>
 `;
 }
@@ -148,7 +165,7 @@ ${content}${more}
 function chip(placed: PlacedNode, links: readonly PictureLink[], { shared, silence }: CardOptions): Markup {
   const { node, state, places, isTwice } = placed;
   const { tone, words } = STATES[state];
-  const name = shared !== undefined && node.endsWith(shared) ? node.slice(0, -shared.length) : node;
+  const name = shortName(node, shared);
   const to = links.filter((link) => link.to === node);
   const counts = { relay: 0, held: 0 };
   for (const { kind, count } of to) counts[kind] += count;
@@ -159,9 +176,7 @@ function chip(placed: PlacedNode, links: readonly PictureLink[], { shared, silen
   return html`<li data-key="${places.join(" ")} ${node}" title="${node} at ${places.join(", ")}: ${words}">
 <span class="pill ${agedTone(tone, silence)}"><span class="unseen">${words}: </span>${nodeName(name)}</span>${
     notes.length > 0 ? html` <small>${notes.join(", ")}</small>` : undefined
-  }${isTwice ? html` ${pill("bad", "twice")}` : undefined}${
-    counts.relay > 0 ? html` <b class="link">⇄ ${counted(counts.relay, "link")}</b>` : undefined
-  }
+  }${isTwice ? html` ${pill("bad", "twice")}` : undefined}${counts.relay > 0 ? html` <b class="link">⇄ ${counted(counts.relay, "link")}</b>` : undefined}
 </li>
 `;
 }

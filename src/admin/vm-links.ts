@@ -27,7 +27,7 @@ export interface VmLinksDeps {
  */
 export class VmLinks {
   readonly #deps: VmLinksDeps;
-  readonly #kept = new Map<RegisteredNode, NodeLinks>();
+  readonly #kept = new WeakMap<RegisteredNode, NodeLinks>();
   #round: Promise<void> | undefined;
   /** Of the last round, by performance.now(). */
   #startedAt = Number.NEGATIVE_INFINITY;
@@ -60,7 +60,6 @@ export class VmLinks {
   async #askAll(): Promise<void> {
     const { registry } = this.#deps;
     const nodes = registry.nodes().reverse().slice(0, MOST_ASKED);
-    for (const node of this.#kept.keys()) if (!nodes.includes(node)) this.#kept.delete(node);
     await eachOf(nodes, async (node) => this.#keep(node, await this.#ask(node)));
   }
 

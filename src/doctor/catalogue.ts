@@ -3,10 +3,10 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 import { readsMachines } from "../consul/examine.js";
 import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
 import { META_NODE, serviceId } from "../publish/core/service-entry.js";
-import { isThere, messageOf, NO_AGENT, servicesToWrite } from "./consul.js";
+import { isThere, messageOf, NO_AGENT } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
-import { NO_PUBLISHED_NODE, ownRegistrations, whyCritical } from "./published-nodes.js";
+import { NO_PUBLISHED_NODE, ownRegistrations, servicesToWrite, whyCritical } from "./published-nodes.js";
 import { whyUnpublished } from "./way.js";
 
 /** An entry reaches the servers a moment after the agent, and a server that is not the leader later. Milliseconds. */

@@ -3,10 +3,11 @@ import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain, servedDomains } from "../names/domains.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { listed } from "../text.js";
-import { isThere, NO_AGENT, thisConsul } from "./consul.js";
+import { isThere, NO_AGENT } from "./consul-reachable.js";
 import { fail, ok, skip } from "./core/finding.js";
 import { howToAsk, type OtherConsul, otherWords } from "./core/other-consul.js";
 import type { Check, Examination } from "./examination.js";
+import { thisConsul } from "./this-consul.js";
 import { inMeshOr } from "./way.js";
 
 /** For a question to the name servers, and to the HTTP API of their Consul. Milliseconds. */

@@ -1,13 +1,10 @@
 import type { Config } from "../config/config.js";
 import { nodesWords, takeOver } from "../epmd/stock-epmd.js";
 import { EPMD_PORT } from "../net/endpoint.js";
-import { cidrContains, familyOf, hostPort, isLoopback } from "../net/ip.js";
-import { readHostsFile } from "../os/hosts-file.js";
-import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
-import { daemonStatus, type Holder, isListening, lookAt, lookAtEpmd, MOST_NODES, processWords } from "./local-epmd.js";
+import { type Finding, fail, ok, warn } from "./core/finding.js";
+import type { Check } from "./examination.js";
+import { daemonStatus, type Holder, lookAtEpmd, MOST_NODES, processWords } from "./local-epmd.js";
 
 const START = "start srv-epmd serve here, in the network namespace of the VM, and let VMs wait for it (srv-epmd wait)";
 
@@ -76,109 +73,4 @@ function holderFinding({ at, kind, names, process }: Holder, port: number): Find
     default:
       return kind satisfies never;
   }
-}
-
-export const loopbacks: Check = {
-  id: "loopbacks",
-  title: "both loopbacks, 127.0.0.1 and ::1, lead to one EPMD: VMs with -proto_dist inet6_tcp register over ::1",
-  run: async ({ epmd }) => {
-    const { holders } = await epmd();
-    return compare(...holders);
-  },
-};
-
-function compare(four: Holder, six: Holder): Finding {
-  if (!isListening(four) && !isListening(six)) return skip("nothing listens on either loopback");
-  if (six.kind === "no-address") return ok(`${four.at} answers, and this machine has no ::1`);
-  if (isListening(four) && isListening(six)) {
-    // The same process, or the same kind where processes cannot be seen. (Names may have changed between the two requests.)
-    const isSame = four.process?.pid === six.process?.pid && (four.process !== undefined || four.kind === six.kind);
-    if (isSame) return ok(`${four.at} and ${six.at} lead to the same EPMD`);
-    return fail(
-      "LOOPBACKS_DIFFER",
-      `${four.at} is ${KINDS[four.kind]}${processWords(four.process)}, and ${six.at} is ${KINDS[six.kind]}${processWords(six.process)}`,
-      "stop the one that is not srv-epmd, and restart srv-epmd: VMs register over 127.0.0.1, with -proto_dist inet6_tcp over ::1",
-    );
-  }
-  const missing = isListening(four) ? six : four;
-  const who =
-    missing === six ? "VMs with -proto_dist inet6_tcp cannot" : "VMs cannot, unless they have -proto_dist inet6_tcp,";
-  return warn(
-    "LOOPBACK_UNSERVED",
-    `nothing listens on ${missing.at}`,
-    `${who} register here: restart srv-epmd, which listens on both addresses`,
-  );
-}
-
-const KINDS: Record<Holder["kind"], string> = {
-  "srv-epmd": "srv-epmd",
-  stock: "a stock epmd",
-  nothing: "nothing",
-  "no-address": "nothing",
-  silent: "a program that does not answer",
-  other: "not an EPMD",
-};
-
-/** Hosts that are looked at; each costs a look-up and a connection. */
-const MOST_HOSTS = 8;
-
-export const ownAddress: Check = {
-  id: "own-address",
-  title: "stock VMs named after this machine find its EPMD at the address that they ask",
-  run: async (examination) => {
-    const { config } = examination;
-    const vms = (await examination.vms()).filter(
-      ({ asksResolver, epmdPort }) => asksResolver && epmdPort === config.port,
-    );
-    const hosts = new Map(
-      vms.flatMap(({ aliveName, host }) => (host === undefined ? [] : [[host, aliveName] as const])),
-    );
-    const hostsText = hosts.size > 0 ? await readHostsFile() : "";
-    const findings = await Promise.all(
-      Array.from(hosts)
-        .slice(0, MOST_HOSTS)
-        .map(([host, aliveName]) => findEpmd(host, aliveName, hostsText, examination)),
-    );
-    const unseen = (await examination.localVms()).filter(({ process }) => !process).map(({ node }) => node.aliveName);
-    const none =
-      unseen.length > 0
-        ? `this user may not read the process of ${listed(unseen)}, so it is not known where VMs here ask: run doctor as root`
-        : "no stock VM here has a host part that is this machine";
-    return together(findings.flat(), none);
-  },
-};
-
-/** A stock VM takes the first address of its family. Addresses of the gateway are examined by peer-ways. */
-async function findEpmd(
-  host: string,
-  aliveName: string,
-  hostsText: string,
-  { config, machine }: Examination,
-): Promise<Finding[]> {
-  const own = machine.addresses();
-  const all = await hostAddresses(host, hostsText, RESOLVE_TIMEOUT);
-  const address = all.find((one) => familyOf(one) === 4) ?? all[0];
-  if (address === undefined || cidrContains(config.gatewayRange, address)) return [];
-  if (!isLoopback(address) && !own.includes(address)) return [];
-  const at = hostPort(address, config.port);
-  const node = `${aliveName}@${host}`;
-  const holder = await lookAt(address, config.port);
-  if (holder.kind === "srv-epmd") return [ok(`VMs here ask srv-epmd at ${at} for ${node}`)];
-  const where = host === address ? at : `${at}, where ${host} is`;
-  if (!isListening(holder)) {
-    return [
-      fail(
-        "OWN_ADDRESS_UNSERVED",
-        `nothing listens on ${where}: VMs, consoles and erl_call here ask there for ${node}, and get pang`,
-        `start srv-epmd without --listen and ERL_EPMD_ADDRESS, so that it listens on the addresses of this machine, or with --listen ${address} too`,
-      ),
-    ];
-  }
-  return [
-    fail(
-      "OWN_ADDRESS_TAKEN",
-      `no srv-epmd answers on ${where}${processWords(holder.process)}: VMs, consoles and erl_call here ask there for ${node}`,
-      "stop the program that has the port there: srv-epmd takes it within seconds",
-    ),
-  ];
 }

@@ -3,13 +3,14 @@ import { isIntended } from "../consul/examine.js";
 import { ConsulError } from "../errors.js";
 import { destinationOf, isInMesh } from "../mesh/core/upstreams.js";
 import { nodeDomain, ownServices, parseServiceDomain } from "../names/domains.js";
-import { isThere, messageOf } from "./consul.js";
+import { NOT_NAMED } from "./asked-node.js";
+import { isThere, messageOf } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { allowCommand, checkCommand, type IntendedLink, type Link } from "./core/hung-up.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 import { NO_NODE } from "./local-epmd.js";
-import { NO_MESH, sidecarsHere } from "./mesh.js";
-import { NOT_NAMED } from "./peer.js";
+import { sidecarsHere } from "./sidecars.js";
+import { NO_MESH } from "./way.js";
 
 export const meshIntention: Check = {
   id: "mesh-intention",

@@ -15,7 +15,7 @@ import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import { type AskedThere, judgeHost, type OwnPlace } from "./core/node-host.js";
 import { type AskedNode, type Check, type Examination, probePlace, RESOLVE_TIMEOUT } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
-import { usesNomad } from "./nomad.js";
+import { usesNomad } from "./nomad-use.js";
 
 const PROBE_TIMEOUT = 3_000;
 

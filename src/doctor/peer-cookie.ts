@@ -1,8 +1,8 @@
 import { cookieWords, type Joined } from "../distribution/core/words.js";
 import { hostPort } from "../net/ip.js";
+import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Dialled } from "./examination.js";
-import { NOT_NAMED, UNKNOWN } from "./peer.js";
 
 export const PEER_COOKIE = "peer-cookie";
 

@@ -1,8 +1,8 @@
 import { hostPort } from "../net/ip.js";
 import { listed } from "../text.js";
+import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
-import { NOT_NAMED, UNKNOWN } from "./peer.js";
 
 export const peerDaemon: Check = {
   id: "peer-daemon",

@@ -3,11 +3,11 @@ import { isHelperName, isLongName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import { listed } from "../text.js";
+import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { hungUp } from "./core/hung-up.js";
 import type { AskedNode, Check, Dialled, Examination } from "./examination.js";
 import { destinationOfNode, intendedLinks } from "./mesh-intention.js";
-import { accepts, NOT_NAMED, softened, UNKNOWN } from "./peer.js";
 
 export const peerHandshake: Check = {
   id: "peer-handshake",

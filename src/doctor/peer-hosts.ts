@@ -6,10 +6,10 @@ import { linesInHosts } from "../os/core/hosts-file.js";
 import { HOSTS_FILE, readHostsFile } from "../os/hosts-file.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
+import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { type AskedNode, type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import type { LocalVm } from "./local-vms.js";
-import { NOT_NAMED } from "./peer.js";
 
 export const peerHosts: Check = {
   id: "peer-hosts",

@@ -1,9 +1,9 @@
 import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
+import { NOT_NAMED } from "./asked-node.js";
 import { ok, skip } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 import { type Link, linksHere } from "./links.js";
-import { NOT_NAMED } from "./peer.js";
 
 export const PEER_LINK = "peer-link";
 

@@ -2,10 +2,10 @@ import type { IpPort } from "../config/network-values.js";
 import type { Probe } from "../distribution/core/words.js";
 import { flagsOf, MANDATORY, withoutOwn } from "../distribution/wire/handshake.js";
 import { hostPort } from "../net/ip.js";
+import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { type AskedNode, type Check, type Dialled, probePlace } from "./examination.js";
 import type { LocalVm } from "./local-vms.js";
-import { NOT_NAMED, UNKNOWN } from "./peer.js";
 
 type NodeProbe = Extract<Probe, { result: "node" | "other-node" }>;
 

@@ -1,7 +1,7 @@
 import { hostPort } from "../net/ip.js";
+import { NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { type AskedNode, type Check, type Dialled, probePlace } from "./examination.js";
-import { NOT_NAMED, softened, UNKNOWN } from "./peer.js";
 
 /** Of a message that fits into a packet of 1500 octets, and into none of 1280 (RFC 8200 section 5: every path of IPv6 takes those). */
 const LARGE = 1_400;

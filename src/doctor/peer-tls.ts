@@ -1,9 +1,9 @@
 import { hostPort } from "../net/ip.js";
 import { listed } from "../text.js";
+import { accepts, NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { speaksTls } from "./local-vms.js";
-import { accepts, NOT_NAMED, UNKNOWN } from "./peer.js";
 
 export const peerTls: Check = {
   id: "peer-tls",

@@ -3,9 +3,9 @@ import { differentVms } from "../distribution/core/twins.js";
 import { parseServiceDomain } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
+import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { NOT_NAMED, UNKNOWN } from "./peer.js";
 
 const STOP_ONE =
   "two nodes of one name cannot be in one cluster, and a look-up leads to either: stop the one that should not be, or give it another name. In a rolling update the older one ends by itself";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
-import { isLeftOut, nodeDomain } from "../names/domains.js";
+import { isLeftOut, nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";
 import { isHelperName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
@@ -174,4 +174,20 @@ export function isOwn({ places }: PublishedNode, endpoint: Pick<Endpoint, "addre
   return places.some(
     ({ address, port }) => port === endpoint.port && (address === undefined || address === endpoint.address),
   );
+}
+
+/** Services under which nodes are published here: of the domains, and of the nodes alive here. */
+export async function servicesToWrite({ config, nodes }: Pick<NodesHere, "config" | "nodes">): Promise<string[]> {
+  if (config.service !== undefined) return [config.service];
+  const here = await nodes();
+  const names = here.map(({ aliveName }) => aliveName).filter((name) => !isHelperName(name, nameIn(here)));
+  const domains = [
+    ...config.domain.map(({ domain }) => qualifiedDomain(domain, config.consulDomain)),
+    ...config.publishNode.flatMap(({ aliveName }) => nodeDomain(aliveName, config) ?? []),
+  ];
+  const services = [
+    ...domains.flatMap((domain) => parseServiceDomain(domain, config.consulDomain)?.service ?? []),
+    ...names.flatMap((name) => serviceOf(name, config) ?? []),
+  ];
+  return Array.from(new Set(services));
 }

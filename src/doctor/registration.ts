@@ -1,33 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ageOf } from "../catalogue/core/instances.js";
-import { hostPartOf } from "../names/node-name.js";
-import { familyOf, hostPort } from "../net/ip.js";
-import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/claims.js";
-import { META_NODE, type Obstacle, type ServiceEntry, ttlCheckId } from "../publish/core/service-entry.js";
-import { readOwner } from "../publish/ownership.js";
-import { ageWords, listed } from "../text.js";
-import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul.js";
+import { hostPort } from "../net/ip.js";
+import { type Obstacle, ttlCheckId } from "../publish/core/service-entry.js";
+import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { OBSTACLE_ADVICE } from "./core/obstacles.js";
 import type { ProblemCode } from "./core/problems.js";
-import { type Check, type Examination, probePlace } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
 import type { DaemonReport } from "./local-epmd.js";
-import {
-  NO_PUBLISHED_NODE,
-  type OwnRegistration,
-  ownRegistrations,
-  wantedEntries,
-  whyCritical,
-} from "./published-nodes.js";
+import { NO_PUBLISHED_NODE, type OwnRegistration, ownRegistrations, whyCritical } from "./published-nodes.js";
 import { whyUnpublished } from "./way.js";
 
 /** Time for a node that has just registered to be published. Milliseconds. */
 const PATIENCE = 2_000;
 const PAUSE = 250;
-/** Of a VM of the name, milliseconds. */
-const PROBE_TIMEOUT = 2_000;
-/** VMs of one name that are looked at. */
-const MOST_NAMED = 4;
 
 export const registration: Check = {
   id: "registration",
@@ -121,76 +106,5 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
     [told, `by these options it is ${service} at ${meant} with the tag ${tags.join(", ")}`],
     "give doctor the options and the environment of serve, or restart serve with these",
     aliveName,
-  );
-}
-
-export const sameName: Check = {
-  id: "same-name",
-  title: "no other daemon publishes a node of the same name as one here",
-  run: async (examination) => {
-    const unpublished = whyUnpublished(examination.config);
-    if (unpublished) return unpublished;
-    if (!(await isThere(examination))) return skip(NO_AGENT);
-    const wanted = await wantedEntries(examination);
-    const services = Array.from(new Set(wanted.map(({ service }) => service)));
-    try {
-      const findings = await Promise.all(services.map((service) => ofService(service, wanted, examination)));
-      return together(findings.flat(), NO_PUBLISHED_NODE);
-    } catch (error) {
-      return warn("NAME_UNTOLD", `the agent does not list other instances: ${messageOf(error)}`, NO_AGENT_ADVICE);
-    }
-  },
-};
-
-/** @throws ConsulError */
-async function ofService(
-  service: string,
-  wanted: readonly ServiceEntry[],
-  examination: Examination,
-): Promise<Finding[]> {
-  const { config, connect } = examination;
-  const members = await (await connect()).members({ service, datacenter: undefined });
-  const owner = await readOwner(config.port);
-  // A node has an entry for each family, under one name.
-  const entries = new Map(wanted.filter((entry) => entry.service === service).map((entry) => [entry.aliveName, entry]));
-  const findings = Array.from(entries.values(), (entry) =>
-    judgeName(entry, membersByName(members, hostOfEntry(entry, config), config), owner, examination),
-  );
-  return Promise.all(findings);
-}
-
-async function judgeName(
-  entry: ServiceEntry,
-  members: MembersByName,
-  owner: string,
-  examination: Examination,
-): Promise<Finding> {
-  const node = entry.meta[META_NODE] ?? entry.aliveName;
-  const others = namesakes(entry, members, owner);
-  if (others === undefined) return skip(`Consul does not list ${node} to this token, or not yet: see registration`);
-  if (others.length === 0) return ok(`${node} is published only from here`);
-  return fail(
-    "NAME_TWICE",
-    [
-      `another ${node} is published at ${listed(others.map(({ place, serviceId }) => `${place} (${serviceId})`))}: look-ups lead to either`,
-      ...(await agesOf(node, members, examination)),
-    ],
-    "two nodes of one name cannot be in one cluster: stop one of them, or give it another name. If nobody started a second one, one of the two may be an impostor: --register-uid names the users whose processes may register here",
-    entry.aliveName,
-  );
-}
-
-/** Of the VMs of one name: where each is, since when, and its creation. */
-async function agesOf(node: string, members: MembersByName, { now }: Examination): Promise<string[]> {
-  const named = members.get(node.toLowerCase()) ?? [];
-  return Promise.all(
-    named.slice(0, MOST_NAMED).map(async ({ address, port, machine, meta }) => {
-      const age = ageOf(meta, now());
-      const isAsked = (name: string) => name.toLowerCase() === node.toLowerCase();
-      const how = { isAsked, serverName: hostPartOf(node), timeout: PROBE_TIMEOUT };
-      const probe = familyOf(address) === undefined ? undefined : await probePlace({ address, port }, how);
-      const seen = probe?.result === "node" ? `creation ${probe.creation ?? "not told"}` : "no such VM answers there";
-      return `${hostPort(address, port)} on ${machine}${age === undefined ? "" : `, published ${ageWords(age)} ago`}: ${seen}`;
-    }),
   );
 }

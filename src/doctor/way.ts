@@ -2,15 +2,26 @@ import type { Config } from "../config/config.js";
 import { isInMesh, isMeshed } from "../mesh/core/upstreams.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import { type Finding, skip, softer } from "./core/finding.js";
-import type { Check } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import { usesNomad } from "./nomad-use.js";
 
 const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
 export const NOT_IN_MESH =
   "does not apply in a mesh: nodes are reached through upstreams, and what runs the proxies registers their services";
+export const NOT_NATIVE = skip("this is no native end of Consul Connect (--connect-native)");
+export const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 
 /** For checks of what is published in Consul: why they do not apply; undefined where nodes are published there. */
 export function whyUnpublished(config: Config): Finding | undefined {
   return publishesToConsul(config) ? undefined : skip(inMeshOr(config, NOTHING_PUBLISHED));
+}
+
+/** Undefined where nodes are published. */
+export function whyNothingPublished({ config }: Examination): Finding | undefined {
+  if (isMeshed(config)) return skip(NOT_IN_MESH);
+  if (publishesToConsul(config) || config.dnsListen) return undefined;
+  if (usesNomad({ config })) return skip("Nomad registers the nodes here: see nomad-entry");
+  return skip("nothing is published with these options (--domain under Consul's, or --dns-listen)");
 }
 
 /** Why a check does not apply: the mesh, else another reason. */

@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, write
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { CHECKS } from "../../src/doctor/checks.js";
 import { run } from "../support/child.js";
 import { temporaryFolder } from "../support/temporary.js";
 
@@ -155,6 +156,12 @@ test("only what puts the parts together knows the whole configuration; a part sa
   const knowing = SOURCES.filter((file) => importsOf(file).includes("config/config.ts"));
   expect(knowing.length).toBeGreaterThan(5);
   expect(knowing.filter((file) => !/^(admin|cli|daemon|doctor)\/|^index\.ts$/.test(file))).toEqual([]);
+});
+
+test.each(CHECKS.map(({ id }) => id))("doctor's check %s has a file of its own, named after it", async (id) => {
+  const exported = Object.values(await import(`../../src/doctor/${id}.ts`)).map(Object);
+  const checks = exported.filter((one) => "id" in one && "run" in one);
+  expect(checks).toMatchObject([{ id }]);
 });
 
 /** They read /proc, whose files the kernel makes. */

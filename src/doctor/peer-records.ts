@@ -1,22 +1,23 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import { datacenters, serviceNames } from "../consul/examine.js";
-import type { Probe } from "../distribution/core/words.js";
 import { nameProblem } from "../dns/wire/record.js";
+import { NomadError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain } from "../names/domains.js";
-import { isNomadHost } from "../names/nomad-domain.js";
-import type { Endpoint } from "../net/endpoint.js";
+import { isNomadHost, readNomadName } from "../names/nomad-domain.js";
 import { familyOf, hostPort } from "../net/ip.js";
+import type { NomadServiceQuery } from "../nomad/client.js";
+import { queryOf } from "../nomad/side.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
-import { listed } from "../text.js";
-import { isThere, thisConsul } from "./consul.js";
+import { listed, nearest } from "../text.js";
+import { NOT_NAMED } from "./asked-node.js";
+import { isThere } from "./consul-reachable.js";
 import { whyNoRecord } from "./core/absent-node.js";
-import { after, behind, type Finding, fail, ok, problemsOf, skip, softer, together, warn } from "./core/finding.js";
+import { after, behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { API_ADVICE, whyNotInNomad } from "./nomad.js";
 import { SEE_RESOLVER } from "./resolver.js";
+import { thisConsul } from "./this-consul.js";
 
-export const NOT_NAMED = skip("no node was named: ask srv-epmd doctor node@host");
 /** For A and AAAA of a name without SRV, milliseconds. */
 const ADDRESS_TIMEOUT = 2_000;
 
@@ -185,52 +186,48 @@ async function byAddress(
   );
 }
 
-export const UNKNOWN = "no endpoint of the node is known";
+const API_ADVICE = "nomad-api says how Nomad's API answers: it must list the services of the namespace";
 
-export const accepts = ({ probe }: { readonly probe: Probe }) => probe.connectMs !== undefined;
-
-export const peerTcp: Check = {
-  id: "peer-tcp",
-  title: "a TCP connection to each endpoint of the node",
-  run: async (examination) => {
-    if (!examination.asked) return NOT_NAMED;
-    const all = await examination.probes();
-    if (all.length === 0) return skip(UNKNOWN);
-    const resolution = await examination.resolution();
-    const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
-    const findings = all.map((one) => connection(one, isUpstream));
-    // One endpoint that answers is enough: look-ups put it first.
-    return together(softened(findings, all.some(accepts)), UNKNOWN);
-  },
-};
-
-/** During a rolling update the old and the new instance share a name, so an endpoint that fails beside a good one is a warning. */
-export function softened(findings: readonly Finding[], another: boolean): Finding[] {
-  return findings.map((finding) => (another ? softer(finding) : finding));
+/** Why a node under service.nomad is not found. */
+async function whyNotInNomad(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {
+  const { aliveName } = asked.name;
+  const name = readNomadName(asked.host, examination.config.consulDomain);
+  if (name?.kind !== "service") {
+    return fail(
+      "PEER_NO_HOST",
+      `${asked.full}: ${reason}`,
+      "a node's host is <service>.service.nomad, or <service>.<namespace>.service.nomad",
+    );
+  }
+  const query = queryOf(name, examination.config);
+  try {
+    const [instances, services] = await Promise.all([
+      examination.instancesInNomad(query),
+      examination.nomad.connect().then((client) => client.serviceNames(query.namespace)),
+    ]);
+    if (instances.length === 0) return noInstance(reason, query, services);
+    const tags = Array.from(new Set(instances.flatMap((one) => one.tags))).sort();
+    const meant = nearest(aliveName, tags);
+    const places = listed(instances.map((one) => `${hostPort(one)} (${one.allocId.slice(0, 8)})`));
+    return fail(
+      "PEER_NOT_IN_NOMAD",
+      [reason, `the tags are ${tags.length === 0 ? "none" : listed(tags)}, at ${places}`],
+      meant === undefined
+        ? `start ${aliveName} in an allocation whose service ${query.service} has the tag ${aliveName}`
+        : `was ${meant}@${asked.host} meant? A node is found by the tag that is its name before the @`,
+    );
+  } catch (error) {
+    if (!(error instanceof NomadError)) throw error;
+    return fail("PEER_UNAVAILABLE", `${asked.full}: ${reason}`, API_ADVICE);
+  }
 }
 
-function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
-  const place = hostPort(endpoint);
-  if (probe.connectMs !== undefined) return ok(`${place} accepts connections (${probe.connectMs.toFixed(1)} ms)`);
-  const refused = isUpstream
-    ? "start the sidecar proxy here, which listens there for the node"
-    : "the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor on its machine, and compare the address and port that vm-listens and port-mapping show there with this one";
-  switch (probe.result) {
-    case "refused":
-      return fail("PEER_REFUSED", `${place} refuses connections: nothing listens there`, refused);
-    case "unreachable":
-      return fail(
-        "PEER_NO_ROUTE",
-        `${place} cannot be reached from here (${probe.code})`,
-        endpoint.family === 6
-          ? "this machine has no route to that IPv6 address: publish an IPv4 address too (--advertise-address), or give this machine IPv6"
-          : "this machine has no route to that address: was a private address published? Compare --advertise-address of serve there with the addresses of that machine",
-      );
-    default:
-      return fail(
-        "PEER_NO_ANSWER",
-        `${place} does not answer a connection attempt`,
-        "open the distribution port between the machines: a firewall drops it, the machine is down, or the address is wrong",
-      );
-  }
+function noInstance(reason: string, { service, namespace }: NomadServiceQuery, services: readonly string[]): Finding {
+  const meant = nearest(service, services);
+  if (meant !== undefined) return fail("PEER_NOT_IN_NOMAD", reason, `was the service ${meant} meant?`);
+  const known = services.length === 0 ? "none" : listed(services);
+  return fail("PEER_NOT_IN_NOMAD", `${reason}; the services of ${namespace} that the token may read: ${known}`, [
+    'the job must run, with service { provider = "nomad" }; in Consul\'s catalogue it would be under .service.consul',
+    "a service of another namespace has it in the host: svc.<namespace>.service.nomad",
+  ]);
 }

@@ -1,12 +1,10 @@
 import { leafPolicy } from "../connect/core/credentials.js";
 import { ConsulError } from "../errors.js";
 import { ownServices } from "../names/domains.js";
-import { listed } from "../text.js";
-import { messageOf } from "./consul.js";
+import { messageOf } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check } from "./examination.js";
-
-export const NOT_NATIVE = skip("this is no native end of Consul Connect (--connect-native)");
+import { NOT_NATIVE } from "./way.js";
 
 /** The agent renews a certificate long before this share of its time is left. */
 const SOON = 0.05;
@@ -45,26 +43,3 @@ function noCertificate(service: string, error: unknown): Finding {
     : "see that Connect is on at the Consul servers (connect { enabled = true }), and that consul-agent is well here";
   return fail("CONNECT_NO_CERTIFICATE", evidence, advice, service);
 }
-
-export const connectRelay: Check = {
-  id: "connect-relay",
-  title: "Connect: the relay process of the srv-epmd here takes callers, and has a certificate",
-  run: async ({ config, daemon }) => {
-    if (!config.connectNative) return NOT_NATIVE;
-    const status = await daemon();
-    if (!status) return skip("no srv-epmd here tells it");
-    const condition = status.readiness.checks.find(({ name }) => name === "connect");
-    if (!condition) return skip("the srv-epmd here has no --connect-native: see serve-options");
-    const native = status.relays?.native;
-    if (!condition.ok) {
-      return fail("CONNECT_NO_RELAY", condition.reason ?? "it is not ready", [
-        "see the log of serve and of srv-epmd relay: the lines have the reason since when",
-        "in Nomad and systemd run srv-epmd relay as a task or unit of its own, with the same --relay-socket",
-      ]);
-    }
-    const links = native?.links.length ?? 0;
-    const refused = Object.entries(native?.refused ?? {}).map(([code, count]) => `${count} ${code}`);
-    const turned = refused.length === 0 ? "" : `; callers that were not let in: ${listed(refused)}`;
-    return ok(`it takes callers at port ${native?.port} for ${listed(native?.nodes ?? [])}: ${links} links${turned}`);
-  },
-};

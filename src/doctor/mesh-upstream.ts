@@ -1,20 +1,13 @@
-import {
-  destinationOf,
-  isInMesh,
-  isMeshed,
-  ownSidecars,
-  type Sidecar,
-  sidecarsOfNodes,
-  type Upstream,
-} from "../mesh/core/upstreams.js";
+import { destinationOf, isInMesh, isMeshed, type Upstream } from "../mesh/core/upstreams.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
-import { messageOf, NO_AGENT_ADVICE } from "./consul.js";
+import { messageOf, NO_AGENT_ADVICE } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { sidecarsHere } from "./sidecars.js";
+import { NO_MESH } from "./way.js";
 
-export const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 /** Loopback answers at once. Milliseconds. */
 const CONNECT_TIMEOUT = 1_000;
 
@@ -78,15 +71,6 @@ async function upstreamsHere(examination: Examination): Promise<readonly Upstrea
   } catch (error) {
     return `the Consul agent does not list the sidecar proxies: ${messageOf(error)}`;
   }
-}
-
-export async function sidecarsHere({ config, connect: agent, nodes }: Examination): Promise<readonly Sidecar[]> {
-  const all = (await (await agent()).sidecars()).filter(ownSidecars(config));
-  return sidecarsOfNodes(
-    all,
-    (await nodes()).map(({ aliveName }) => aliveName),
-    config,
-  );
 }
 
 async function listens({ destination, address, port }: Upstream): Promise<Finding> {

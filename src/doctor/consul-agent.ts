@@ -1,0 +1,102 @@
+import { UnreadableFile } from "../api/credential.js";
+import type { Config } from "../config/config.js";
+import { LoginRefused } from "../consul/acl-api.js";
+import { agentHost } from "../consul/core/agent-dns.js";
+import { AgentAnswer } from "../consul/transport.js";
+import { ConsulError, describeError } from "../errors.js";
+import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
+import { isLoopback } from "../net/ip.js";
+import { messageOf } from "./consul-reachable.js";
+import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
+import { fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
+import { clientAddress } from "./core/nomad-place.js";
+import type { ProblemCode } from "./core/problems.js";
+import type { Check } from "./examination.js";
+import { inMeshOr } from "./way.js";
+
+const LESS = {
+  "looks-up": "look-ups are left to DNS; --catalogue none is for where there is no agent",
+  explains: "doctor would only use it to explain what DNS answers",
+} as const;
+
+export const consulAgent: Check = {
+  id: "consul-agent",
+  title: "the Consul agent answers",
+  run: async (examination) => {
+    const use = useOfConsul(examination);
+    const { config } = examination;
+    const { consul } = config;
+    if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
+    try {
+      await examination.leader();
+      return ok(`${consul} answers`);
+    } catch (error) {
+      const { code, evidence, advice } = whyNoAgent(config, error);
+      return use === "needed"
+        ? fail(code, evidence, [...unwanted(config), ...partsOf(advice)])
+        : warn(code, `${evidence} (${LESS[use]})`, advice);
+    }
+  },
+};
+
+/** In a mesh, what runs the proxies registers the services: serve is probably not meant to publish anything. */
+function unwanted(config: Config): string[] {
+  if (!isMeshed(config) || asksAgent(config)) return [];
+  return ["Nomad registers the services of a mesh: give serve --register none (SRV_EPMD_REGISTER=none)"];
+}
+
+interface NoAgent {
+  readonly code: ProblemCode;
+  readonly evidence: string;
+  readonly advice: Parts;
+}
+
+function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
+  const message = messageOf(error);
+  const cause = error instanceof ConsulError ? error.cause : undefined;
+  if (cause instanceof UnreadableFile) {
+    const advice =
+      "give a file that this user may read: --consul-token-file, --consul-bearer-token-file, CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY";
+    return { code: "CONSUL_CREDENTIAL", evidence: message, advice };
+  }
+  if (cause instanceof LoginRefused) {
+    const advice =
+      "compare the auth method and its binding rules with the claims of the JWT: srv-epmd help publication (section on logins) has a set that works";
+    return { code: "CONSUL_LOGIN", evidence: `${consul} answers, and gives no token: ${message}`, advice };
+  }
+  if (cause instanceof AgentAnswer) {
+    // The words of Go's net/http, with status 400.
+    const advice = /HTTP request to an HTTPS server/.test(cause.message)
+      ? `give --consul ${consul.replace(/^http:/, "https:")}, with its CA (CONSUL_CACERT)`
+      : `is that a Consul agent? ${WHERE}`;
+    return { code: "CONSUL_NOT_AGENT", evidence: message, advice };
+  }
+  // The library puts its name before the words of the system.
+  const said = describeError(cause ?? error).replace(/^consul: /, "");
+  // OpenSSL's words for an answer that is not TLS.
+  if (/^https:/.test(consul) && /wrong version number/i.test(said)) {
+    const plain = consul.replace(/^https:/, "http:");
+    return { code: "CONSUL_TLS", evidence: `${consul} does not speak TLS`, advice: `give --consul ${plain}` };
+  }
+  const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
+  const evidence = `${consul} does not answer: ${said}`;
+  if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test(code)) {
+    const advice = [
+      "give --consul with https:// where the agent speaks TLS, else with http://",
+      "with https:// give its CA (CONSUL_CACERT), the name in its certificate (CONSUL_TLS_SERVER_NAME), and a client certificate if the agent asks for one (CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY)",
+    ];
+    return { code: "CONSUL_TLS", evidence, advice };
+  }
+  const host = agentHost(consul);
+  const bridge =
+    host === "localhost" || isLoopback(host)
+      ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
+      : undefined;
+  return {
+    code: "CONSUL_DOWN",
+    evidence,
+    advice: [`start the agent, or ${WHERE}`, ...(bridge === undefined ? [] : [bridge])],
+  };
+}
+
+const WHERE = "give its address with --consul or CONSUL_HTTP_ADDR";

@@ -4,6 +4,7 @@ import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.j
 import type { ErlangNode } from "../support/erlang.js";
 import { findOtp } from "../support/otp.js";
 import { type Peer, requirePeer } from "../support/require-peer.js";
+import { runCli } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
 const RELEASES = [23, 25, 27, 29] as const;
@@ -81,6 +82,9 @@ requirePeer(
     ["its srv-epmd's answer", `*@${HOST}`, 1],
     ["its srv-epmd's answers for two patterns", `*@${HOST},x*@${HOST}`, 3],
   ])("a node that waits for %s meanwhile goes on connecting", async (_, patterns, processes) => {
+    // A node of the test before in the list would be looked up, and that look-up be waited for, too.
+    const listed = async () => (await runCli(["names", "--match", "*@svc"], { netns: cluster.host(0) })).stdout;
+    await waitFor(async () => /: 0 names$/m.test(await listed()), { what: "an empty list" });
     const a = await cluster.node(0, "a", { env: { SRV_EPMD_CONNECT: patterns } });
     cluster.daemon(0).child.signal("SIGSTOP");
     try {

@@ -83,11 +83,10 @@ export class ClusterReadiness {
 
   #nodesHere(glob: Glob, host: string): { readonly node: RegisteredNode; readonly full: string }[] {
     const { registry, domains } = this.#deps;
-    const isAlive = (name: string) => registry.get(name) !== undefined;
     return registry.nodes().flatMap((node) => {
       const { aliveName } = node;
       const own = domains.listedHost(aliveName, host);
-      if (own === undefined || !glob.matches(aliveName) || isHelperName(aliveName, isAlive)) return [];
+      if (own === undefined || !glob.matches(aliveName) || isHelperName(aliveName, registry.isAlive)) return [];
       return [{ node, full: formatNodeName({ aliveName, host: own }) }];
     });
   }

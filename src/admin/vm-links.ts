@@ -73,7 +73,7 @@ export class VmLinks {
       return { ...of, state: "told", node: told.node, linked, at: new Date(this.#deps.now()).toISOString() };
     }
     const before = this.#kept.get(node);
-    // Its connection was closed when it did not answer, so it has no offer until it goes on.
+    // Its connection has ended, and the module offers again in time.
     if (told === "not-offered" && (before === undefined || before.state === "not-offered")) {
       return { ...of, state: "not-offered" };
     }

@@ -1,4 +1,4 @@
-import { differentVms } from "../distribution/core/twins.js";
+import { differentVms, vmAt } from "../distribution/core/twins.js";
 import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
@@ -118,8 +118,8 @@ function twinLines(
   { endpoints }: { readonly endpoints: readonly Endpoint[] },
 ): Line[] {
   const named = [
-    ...endpoints.flatMap((endpoint, index) => namedPlace(endpoint, probes[index])),
-    ...twins.flatMap(({ endpoint, probe }) => namedPlace(endpoint, probe, true)),
+    ...endpoints.flatMap((endpoint, index) => vmAt(endpoint, probes[index])),
+    ...twins.flatMap(({ endpoint, probe }) => vmAt(endpoint, probe, { isElsewhere: true })),
   ];
   const different = differentVms(named);
   if (different.length < 2) return [];
@@ -129,10 +129,6 @@ function twinLines(
   const leads = twins.length > 0 ? "a look-up elsewhere leads to either" : "a look-up leads to either";
   const text = `  ${different.length} VMs are called ${node}, at ${places}: ${leads}, and one cluster cannot have both`;
   return [{ text, tone: "bad" }];
-}
-
-function namedPlace(endpoint: Endpoint, probe: Probe | undefined, isElsewhere = false) {
-  return probe?.result === "node" ? [{ ...endpoint, creation: probe.creation, isElsewhere }] : [];
 }
 
 function epmdWords({ epmd, kind }: ViaSeen): string {

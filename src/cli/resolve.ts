@@ -78,7 +78,7 @@ function createLookUp(context: CommandContext, { nodes, agent }: LookUps, probe:
   };
 }
 
-interface FoundNode {
+interface AnsweredNode {
   readonly name: NodeName;
   readonly full: string;
   readonly answer: Extract<Report["answer"], { outcome: "found" }>;
@@ -86,7 +86,7 @@ interface FoundNode {
 
 /** Asks at each endpoint who is there, and who has the name elsewhere. Never rejects. */
 async function dialNode(
-  { name, full, answer }: FoundNode,
+  { name, full, answer }: AnsweredNode,
   probe: (endpoint: Endpoint) => Promise<Probe>,
   deps: Omit<TwinDeps, "dial">,
 ): Promise<Pick<Report, "probes" | "twins">> {

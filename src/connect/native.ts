@@ -210,12 +210,11 @@ export class NativeSide {
 
   /** Undefined for a node that is not published. Helpers are not either, and may be asked for by --helpers ask. */
   #served(node: RegisteredNode): ServedNode | undefined {
-    const { settings } = this.#deps;
+    const { settings, registry } = this.#deps;
     const { aliveName, port, address, family } = node;
     if (serviceOf(aliveName, settings) === undefined || port === 0 || address !== undefined) return undefined;
     if (isLeftOut(aliveName, settings)) return undefined;
-    const isAlive = (name: string) => this.#deps.registry.get(name) !== undefined;
-    const isHelper = whyLeftOut(aliveName, isAlive, settings) !== undefined;
+    const isHelper = whyLeftOut(aliveName, registry.isAlive, settings) !== undefined;
     return { node: this.#fullName(node), place: { address: LOOPBACK[family], port }, isHelper };
   }
 

@@ -50,9 +50,6 @@ export interface AskedNode {
   readonly host: string;
 }
 
-/** An endpoint, and who is there. */
-export type Dialled = ProbedPlace;
-
 /** What the checks look at. Each part is found when the first check asks for it, once. Only `leader`, `connect` and those of Nomad reject. */
 export interface Examination {
   readonly config: Config;
@@ -95,15 +92,15 @@ export interface Examination {
   /** The nodes here, as others find them. */
   readonly published: () => Promise<readonly PublishedNode[]>;
   /** Who is at the endpoints of a node that is published here. */
-  readonly dial: (node: PublishedNode) => Promise<readonly Dialled[]>;
+  readonly dial: (node: PublishedNode) => Promise<readonly ProbedPlace[]>;
   /** Of the node asked about. */
   readonly resolution: () => Promise<Resolution>;
   /** How the srv-epmd here finds it; undefined where none tells. */
   readonly toldByDaemon: () => Promise<DaemonAnswer | undefined>;
   /** Who is at its endpoints, in their order. */
-  readonly probes: () => Promise<readonly Dialled[]>;
+  readonly probes: () => Promise<readonly ProbedPlace[]>;
   /** VMs elsewhere that have its name; empty where it does not live here. */
-  readonly twins: () => Promise<readonly Dialled[]>;
+  readonly twins: () => Promise<readonly ProbedPlace[]>;
   /** Name servers of `--dns`, and the zone that serve would have. */
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
@@ -159,7 +156,7 @@ export function examine(
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
   /** Inside the mutual TLS of Connect, where nodes elsewhere are behind that. */
-  const dialNode = async (full: string, endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> => {
+  const dialNode = async (full: string, endpoints: readonly Endpoint[], how: DialOptions): Promise<ProbedPlace[]> => {
     const isElsewhere = endpoints.some(({ address }) => !isLoopback(address));
     const way = isElsewhere ? await resolving.connect?.to(hostPartOf(full)) : undefined;
     if (typeof way !== "string") {
@@ -231,7 +228,7 @@ type DialOptions = Pick<
   "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst" | "cookie" | "connect"
 >;
 
-function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<Dialled[]> {
+function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<ProbedPlace[]> {
   return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probePlace(endpoint, how) })));
 }
 

@@ -1,8 +1,9 @@
 import { cookieWords, type Joined } from "../distribution/core/words.js";
 import { hostPort } from "../net/ip.js";
+import type { ProbedPlace } from "../resolve/twins.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import type { Check, Dialled } from "./examination.js";
+import type { Check } from "./examination.js";
 
 export const PEER_COOKIE = "peer-cookie";
 
@@ -21,7 +22,7 @@ export const peerCookie: Check = {
   },
 };
 
-function comparison({ endpoint }: Pick<Dialled, "endpoint">, joined: Joined): Finding {
+function comparison({ endpoint }: Pick<ProbedPlace, "endpoint">, joined: Joined): Finding {
   const evidence = `${hostPort(endpoint)}: ${cookieWords(joined)}`;
   switch (joined.cookie) {
     case "same":

@@ -2,11 +2,12 @@ import { type Probe, probeWords } from "../distribution/core/words.js";
 import { isHelperName, isLongName, neverConnect } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
+import type { ProbedPlace } from "../resolve/twins.js";
 import { listed } from "../text.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { hungUp } from "./core/hung-up.js";
-import type { AskedNode, Check, Dialled, Examination } from "./examination.js";
+import type { AskedNode, Check, Examination } from "./examination.js";
 import { destinationOfNode, intendedLinks } from "./mesh-intention.js";
 
 export const peerHandshake: Check = {
@@ -43,7 +44,7 @@ async function shortNamesHere({ name, full }: AskedNode, { vms: running, config 
 }
 
 /** A proxy accepts for a node that it does not reach. */
-async function throughProxy({ endpoint, probe }: Dialled, examination: Examination): Promise<Finding> {
+async function throughProxy({ endpoint, probe }: ProbedPlace, examination: Examination): Promise<Finding> {
   const { asked } = examination;
   const full = asked?.full ?? "";
   const resolution = await examination.resolution();

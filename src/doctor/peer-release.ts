@@ -2,9 +2,10 @@ import type { IpPort } from "../config/network-values.js";
 import type { Probe } from "../distribution/core/words.js";
 import { flagsOf, MANDATORY, withoutOwn } from "../distribution/wire/handshake.js";
 import { hostPort } from "../net/ip.js";
+import type { ProbedPlace } from "../resolve/twins.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import { type AskedNode, type Check, type Dialled, probePlace } from "./examination.js";
+import { type AskedNode, type Check, probePlace } from "./examination.js";
 import type { LocalVm } from "./local-vms.js";
 
 type NodeProbe = Extract<Probe, { result: "node" | "other-node" }>;
@@ -36,7 +37,11 @@ interface End {
   readonly place: IpPort;
 }
 
-async function compare({ node, place, probe, process }: LocalVm, there: Dialled, asked: AskedNode): Promise<Finding> {
+async function compare(
+  { node, place, probe, process }: LocalVm,
+  there: ProbedPlace,
+  asked: AskedNode,
+): Promise<Finding> {
   if (!isNode(probe) || !isNode(there.probe)) return skip(UNKNOWN);
   const release = process?.otpVersion === undefined ? probe.release : `OTP ${process.otpVersion}`;
   const own: End = {

@@ -1,7 +1,8 @@
 import { hostPort } from "../net/ip.js";
+import type { ProbedPlace } from "../resolve/twins.js";
 import { NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import { type AskedNode, type Check, type Dialled, probePlace } from "./examination.js";
+import { type AskedNode, type Check, probePlace } from "./examination.js";
 
 /** Of a message that fits into a packet of 1500 octets, and into none of 1280 (RFC 8200 section 5: every path of IPv6 takes those). */
 const LARGE = 1_400;
@@ -21,7 +22,7 @@ export const peerSize: Check = {
   },
 };
 
-async function askLarge({ endpoint, probe: small }: Dialled, { host }: AskedNode): Promise<Finding> {
+async function askLarge({ endpoint, probe: small }: ProbedPlace, { host }: AskedNode): Promise<Finding> {
   const place = hostPort(endpoint);
   if (!("version" in small) || small.version !== 6) {
     return skip(`${place}: the handshake of OTP 22 and older has no room for a large message, so this cannot be told`);

@@ -1,5 +1,5 @@
 import { ageOf } from "../catalogue/core/instances.js";
-import { differentVms } from "../distribution/core/twins.js";
+import { differentVms, vmAt } from "../distribution/core/twins.js";
 import { parseServiceDomain } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
@@ -18,11 +18,9 @@ export const peerTwice: Check = {
     if (!asked) return NOT_NAMED;
     const [probes, twins] = [await examination.probes(), await examination.twins()];
     const named = [
-      ...probes.map((one) => ({ ...one, isElsewhere: false })),
-      ...twins.map((one) => ({ ...one, isElsewhere: true })),
-    ].flatMap(({ endpoint, probe, isElsewhere }) =>
-      probe.result === "node" ? [{ ...endpoint, creation: probe.creation, isElsewhere }] : [],
-    );
+      ...probes.flatMap(({ endpoint, probe }) => vmAt(endpoint, probe)),
+      ...twins.flatMap(({ endpoint, probe }) => vmAt(endpoint, probe, { isElsewhere: true })),
+    ];
     if (named.length === 0) return skip(UNKNOWN);
     const different = differentVms(named);
     if (different.length === 1) return ok(`one VM has the name ${asked.full}`);

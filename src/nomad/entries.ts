@@ -102,7 +102,7 @@ export class NomadEntries {
 
   #serviceOf({ aliveName }: RegisteredNode): NomadService | undefined {
     const { registry, settings } = this.#deps;
-    return nomadServiceOf(aliveName, settings, (name) => registry.get(name) !== undefined);
+    return nomadServiceOf(aliveName, settings, registry.isAlive);
   }
 
   /** The services of --domain are asked for before a node registers: readiness tells early that Nomad does not answer. */

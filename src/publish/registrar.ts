@@ -237,7 +237,7 @@ export class Registrar {
 
   #publicationOf(node: RegisteredNode): Publication {
     const { identity, registry } = this.#deps;
-    return publicationOf(node, this.#settings, identity, (name) => registry.get(name) !== undefined);
+    return publicationOf(node, this.#settings, identity, registry.isAlive);
   }
 
   #left(node: RegisteredNode): void {

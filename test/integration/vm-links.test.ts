@@ -98,7 +98,7 @@ test("a VM that told before and is not there any more is silent until it tells a
   ]);
   answer = "silent";
   expect((await seen())[1]).toEqual(["a", "silent", at(3)]);
-  // Its connection was closed for that.
+  // Its connection has ended since.
   answer = "not-offered";
   expect((await seen())[1]).toEqual(["a", "silent", at(3)]);
   answer = told("a@h.test");

@@ -1,4 +1,5 @@
 import type { Family } from "../../net/endpoint.js";
+import type { Probe } from "./words.js";
 
 /** A place at which a VM has told its name. */
 export interface NamedPlace {
@@ -10,6 +11,15 @@ export interface NamedPlace {
   readonly isElsewhere?: boolean;
   /** Who has published the place; undefined: it is not known. */
   readonly publisher?: string | undefined;
+}
+
+/** The place with the VM that a probe has found there; nothing where none has told its name. @param whose where that is known */
+export function vmAt<E extends Pick<NamedPlace, "port" | "family">>(
+  endpoint: E,
+  probe: Probe | undefined,
+  { isElsewhere = false, publisher }: Pick<NamedPlace, "isElsewhere" | "publisher"> = {},
+): (E & NamedPlace)[] {
+  return probe?.result === "node" ? [{ ...endpoint, creation: probe.creation, isElsewhere, publisher }] : [];
 }
 
 /**

@@ -1,5 +1,6 @@
 import { refusedFor } from "../../distribution/core/releases.js";
 import { areLinkedByThemselves, isLinkedByItself, type LinkTraits } from "../../distribution/core/self-linking.js";
+import type { NamedPlace } from "../../distribution/core/twins.js";
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
@@ -7,13 +8,9 @@ import type { Endpoint } from "../../net/endpoint.js";
 import type { Obstacle as Check } from "../../publish/core/service-entry.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
-export interface MemberPlace {
+export interface MemberPlace extends Pick<NamedPlace, "isElsewhere" | "publisher"> {
   readonly endpoint: Pick<Endpoint, "address" | "port" | "family">;
   readonly probe: Probe;
-  /** Of another VM than the one that lives here. */
-  readonly isElsewhere?: boolean;
-  /** Who has published the place; undefined: it is not known. */
-  readonly publisher?: string | undefined;
 }
 
 /** A node of the cluster as it was looked for. */

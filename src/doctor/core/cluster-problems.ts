@@ -1,8 +1,8 @@
-import { differentVms } from "../../distribution/core/twins.js";
+import { differentVms, vmAt } from "../../distribution/core/twins.js";
 import { cookieWords, type Joined } from "../../distribution/core/words.js";
 import { hostPort } from "../../net/ip.js";
 import { listed } from "../../text.js";
-import type { Member, MemberPlace } from "./cluster-links.js";
+import type { Member } from "./cluster-links.js";
 
 /** What is wrong, worst first. */
 export const RANKS = [
@@ -41,9 +41,9 @@ export function ownProblem(member: Member): ClusterProblem[] {
     advice,
   });
   const answers = places.filter(({ probe }) => probe.result === "node");
-  const vms = differentVms(answers.flatMap(vmAt));
+  const vms = differentVms(answers.flatMap((place) => vmAt(place.endpoint, place.probe, place)));
   if (vms.length > 1) {
-    const where = vms.map(({ place }) => place).join(" and ");
+    const where = vms.map((place) => hostPort(place)).join(" and ");
     const advice = `end one of them: only one can be linked with each of the others; peer-twice of srv-epmd doctor ${node}, run here, tells how long each has been published`;
     return [
       problem("TWICE", `${node} is there ${vms.length === 2 ? "twice" : `${vms.length} times`}: at ${where}`, advice),
@@ -87,12 +87,6 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
       ? `${nodes[0]} refuses the cookie: its own is another one`
       : `${listed(nodes)} refuse the cookie: theirs is another one`;
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
-}
-
-function vmAt({ endpoint, probe, isElsewhere = false, publisher }: MemberPlace) {
-  if (probe.result !== "node") return [];
-  const { port, family } = endpoint;
-  return [{ place: hostPort(endpoint), port, family, creation: probe.creation, isElsewhere, publisher }];
 }
 
 /** Where to run a command: `on its machine (box1, 10.0.0.1)` */

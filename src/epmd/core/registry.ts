@@ -53,6 +53,9 @@ export class Registry {
     return this.#alive.get(aliveName);
   }
 
+  /** Whether a node of the name is alive here. */
+  readonly isAlive = (aliveName: string): boolean => this.#alive.has(aliveName);
+
   get size(): number {
     return this.#alive.size;
   }

@@ -1,52 +1,20 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Status } from "../../src/admin/core/status.js";
-import { type Consul, startConsul } from "../support/consul-agent.js";
-import { type NodeOptions, startNode } from "../support/erlang.js";
+import { adminOf, useCatalogueDaemons } from "../support/catalogue-daemons.js";
+import { fullName } from "../support/cluster.js";
 import { http } from "../support/http.js";
 import { rowsOf, textOf } from "../support/markup.js";
-import { moduleFolder } from "../support/module-folder.js";
 import { requirePeer } from "../support/require-peer.js";
-import { type Daemon, startDaemon } from "../support/srv-epmd.js";
+import type { Daemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
-const full = (name: string) => `${name}@svc.service.consul`;
-
 requirePeer("erl", "consul")("the status page of a cluster", () => {
-  let consul: Consul;
-  const running: { readonly stop: () => Promise<unknown> }[] = [];
-  const begun = <T extends { readonly stop: () => Promise<unknown> }>(one: T): T => {
-    running.unshift(one);
-    return one;
-  };
-  beforeAll(async () => {
-    consul = await startConsul();
-  });
-  afterEach(async () => {
-    for (const one of running.splice(0)) await one.stop();
-  });
-  afterAll(() => consul?.stop());
-
-  const serve = async (instance: string, port = 0) =>
-    begun(
-      await startDaemon({
-        port,
-        args: [
-          ...["--domain", "svc", "--consul", consul.url, "--dns", `127.0.0.1:${consul.dnsPort}`, "--ttl", "3s"],
-          ...["--instance", instance, "--admin", "127.0.0.1:0"],
-        ],
-      }),
-    );
-  const stockVm = async (name: string, daemon: Daemon, options: Partial<NodeOptions> = {}) =>
-    begun(await startNode({ ...options, name: full(name), epmdPort: daemon.port }));
-  const vm = async (name: string, daemon: Daemon) => {
-    // Else global cuts further links when one is cut.
-    const apart = ["-kernel", "prevent_overlapping_partitions", "false"];
-    const args = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd", ...apart];
-    return stockVm(name, daemon, { args });
-  };
+  const { serve, stockVm, vm: moduleVm } = useCatalogueDaemons();
+  // Else global cuts further links when one is cut.
+  const apart = ["-kernel", "prevent_overlapping_partitions", "false"];
+  const vm = (name: string, daemon: Daemon) => moduleVm(name, daemon, { args: apart });
   const get = async (daemon: Daemon, path: string) => {
-    const admin = String(daemon.log().find(({ msg }) => msg === "ready")?.admin);
-    return (await http(admin, path)).body;
+    return (await http(adminOf(daemon), path)).body;
   };
   /** `node_a: 3 of 3 | itself, linked` */
   const matrix = async (daemon: Daemon) =>
@@ -75,7 +43,8 @@ requirePeer("erl", "consul")("the status page of a cluster", () => {
       [b, ["node_c", "node_d"]],
       [c, ["node_d"]],
     ] as const) {
-      for (const other of others) await waitFor(async () => (await one.ping(full(other))) === "pong", { what: other });
+      for (const other of others)
+        await waitFor(async () => (await one.ping(fullName(other))) === "pong", { what: other });
     }
     // Both daemons are on this machine, and the catalogue has the nodes of either at it.
     await becomes(
@@ -84,7 +53,7 @@ requirePeer("erl", "consul")("the status page of a cluster", () => {
       "node_b: 3 of 3 | linked, itself, linked, linked",
       "node_d: does not tell | linked, linked, not known, itself",
     );
-    await a.eval(`erlang:disconnect_node('${full("node_b")}')`);
+    await a.eval(`erlang:disconnect_node('${fullName("node_b")}')`);
     await becomes(
       here,
       "node_a: 2 of 3, 1 missing | itself, not linked, linked, linked",
@@ -95,11 +64,16 @@ requirePeer("erl", "consul")("the status page of a cluster", () => {
     const { links } = JSON.parse(await get(here, "/v1/status")) as Status;
     expect(links).toMatchObject([
       { name: "node_d", state: "not-offered" },
-      { name: "node_b", state: "told", node: full("node_b"), linked: expect.not.arrayContaining([full("node_a")]) },
-      { name: "node_a", state: "told", linked: expect.arrayContaining([full("node_c"), full("node_d")]) },
+      {
+        name: "node_b",
+        state: "told",
+        node: fullName("node_b"),
+        linked: expect.not.arrayContaining([fullName("node_a")]),
+      },
+      { name: "node_a", state: "told", linked: expect.arrayContaining([fullName("node_c"), fullName("node_d")]) },
     ]);
 
-    expect(await a.ping(full("node_b"))).toBe("pong");
+    expect(await a.ping(fullName("node_b"))).toBe("pong");
     a.child.signal("SIGSTOP");
     try {
       await becomes(
@@ -132,14 +106,14 @@ requirePeer("erl", "consul")("the status page of a cluster", () => {
     await waitFor(async () => (await problems()).some(({ code }) => code === "NODE_TWICE"), { what: "the problem" });
     expect(await problems()).toMatchObject([
       {
-        ...{ code: "NODE_TWICE", level: "error", nodes: [full("node_a")] },
+        ...{ code: "NODE_TWICE", level: "error", nodes: [fullName("node_a")] },
         sentence: expect.stringMatching(
           /^Two nodes are called node_a@svc\.service\.consul, at \S+:\d+ on \S+, \S+:\d+ on \S+: /,
         ),
       },
     ]);
     const text = textOf(await get(here, "/"));
-    expect(text).toContain(`Two nodes are called ${full("node_a")}`);
+    expect(text).toContain(`Two nodes are called ${fullName("node_a")}`);
     expect(text.match(/passing: node_a(@svc\.service\.consul)? twice/g)).toHaveLength(2);
   });
 });

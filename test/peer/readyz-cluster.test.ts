@@ -1,9 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { adminOf, useCatalogueDaemons } from "../support/catalogue-daemons.js";
 import { startChild } from "../support/child.js";
-import { type Consul, startConsul } from "../support/consul-agent.js";
-import { type ErlangNode, type NodeOptions, startNode } from "../support/erlang.js";
+import { fullName } from "../support/cluster.js";
+import { type ErlangNode, startNode } from "../support/erlang.js";
 import { http } from "../support/http.js";
 import { writeCookie } from "../support/linked-nodes.js";
 import { moduleFolder } from "../support/module-folder.js";
@@ -13,46 +14,13 @@ import { requirePeer } from "../support/require-peer.js";
 import { type Daemon, startDaemon } from "../support/srv-epmd.js";
 import { waitFor } from "../support/wait-for.js";
 
-const full = (name: string) => `${name}@svc.service.consul`;
-
 requirePeer("erl", "consul")("/readyz?cluster=", () => {
-  let consul: Consul;
-  const running: { readonly stop: () => Promise<unknown> }[] = [];
-  const begun = <T extends { readonly stop: () => Promise<unknown> }>(one: T): T => {
-    running.unshift(one);
-    return one;
-  };
-  beforeAll(async () => {
-    consul = await startConsul();
-  });
-  afterEach(async () => {
-    for (const one of running.splice(0)) await one.stop();
-  });
-  afterAll(() => consul?.stop());
-
-  const serve = async (instance: string, ...args: readonly string[]) => serveAt(0, instance, ...args);
-  const serveAt = async (port: number, instance: string, ...args: readonly string[]) =>
-    begun(
-      await startDaemon({
-        port,
-        args: [
-          ...["--domain", "svc", "--consul", consul.url, "--dns", `127.0.0.1:${consul.dnsPort}`, "--ttl", "3s"],
-          ...["--instance", instance, "--admin", "127.0.0.1:0", ...args],
-        ],
-      }),
-    );
-  const vm = async (name: string, daemon: Daemon, options: Partial<NodeOptions> = {}) => {
-    const module = ["-pa", await moduleFolder(options.otp), "-epmd_module", "srv_epmd"];
-    const args = [...module, ...(options.args ?? [])];
-    return begun(await startNode({ ...options, name: full(name), epmdPort: daemon.port, args }));
-  };
-  const stockVm = async (name: string, daemon: Daemon, options: Partial<NodeOptions> = {}) =>
-    begun(await startNode({ ...options, name: full(name), epmdPort: daemon.port }));
+  const { begun, serve: serveAt, stockVm, vm } = useCatalogueDaemons();
+  const serve = (instance: string, ...args: readonly string[]) => serveAt(instance, 0, ...args);
 
   /** The condition, with the status of the whole answer before it. */
   const seen = async (daemon: Daemon, pattern = "*@svc") => {
-    const admin = String(daemon.log().find(({ msg }) => msg === "ready")?.admin);
-    const { status, body } = await http(admin, `/readyz?cluster=${encodeURIComponent(pattern)}`);
+    const { status, body } = await http(adminOf(daemon), `/readyz?cluster=${encodeURIComponent(pattern)}`);
     const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; reason?: string }[] };
     const { ok, reason } = checks.find(({ name }) => name === "cluster") ?? {};
     return `${status} ${ok} ${reason ?? ""}`.trim();
@@ -74,12 +42,12 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
     const a = await vm("node_a", here);
     await becomes(here, "200 true");
     const b = await vm("node_b", there);
-    await becomes(here, `503 false ${full("node_a")} is not linked with ${full("node_b")}`);
-    await becomes(there, `503 false ${full("node_b")} is not linked with ${full("node_a")}`);
-    expect(await a.ping(full("node_b"))).toBe("pong");
+    await becomes(here, `503 false ${fullName("node_a")} is not linked with ${fullName("node_b")}`);
+    await becomes(there, `503 false ${fullName("node_b")} is not linked with ${fullName("node_a")}`);
+    expect(await a.ping(fullName("node_b"))).toBe("pong");
     await Promise.all([becomes(here, "200 true"), becomes(there, "200 true")]);
-    await b.eval(`erlang:disconnect_node('${full("node_a")}')`);
-    await becomes(here, `503 false ${full("node_a")} is not linked with ${full("node_b")}`);
+    await b.eval(`erlang:disconnect_node('${fullName("node_a")}')`);
+    await becomes(here, `503 false ${fullName("node_a")} is not linked with ${fullName("node_b")}`);
     // A node that has ended is no peer any more, once Consul knows it.
     await b.kill();
     await becomes(here, "200 true");
@@ -90,11 +58,11 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
     const a = await vm("node_a", first);
     await becomes(first, "200 true");
     await first.stop();
-    const again = await serveAt(first.port, "here");
+    const again = await serveAt("here", first.port);
     await becomes(again, "200 true");
     a.child.signal("SIGSTOP");
     try {
-      const unknown = `503 false it is not known with whom ${full("node_a")} is linked: its VM does not answer`;
+      const unknown = `503 false it is not known with whom ${fullName("node_a")} is linked: its VM does not answer`;
       await becomes(again, unknown);
       // An answer holds for a second: the next question is asked anew, with the one before unanswered.
       await sleep(1_200);
@@ -115,13 +83,13 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
     const published = (daemon: Daemon) => daemon.log().filter(({ msg }) => msg === "published").length;
     await waitFor(() => published(here) === 2 && published(there) === 1, { what: "all nodes in Consul" });
     await waitFor(async () => (await seen(here)).includes("; "), { what: "both reasons" });
-    expect(await seen(here)).not.toContain(full("node_c"));
-    expect(await a.ping(full("node_b"))).toBe("pong");
+    expect(await seen(here)).not.toContain(fullName("node_c"));
+    expect(await a.ping(fullName("node_b"))).toBe("pong");
     await Promise.all([becomes(here, "200 true"), becomes(there, "200 true")]);
     expect(await seen(here, "node_a@svc")).toBe("200 true");
     expect(await seen(here, "node_d*@svc")).toMatch(/^503 false no node that is registered here matches node_d\*@svc/);
     await stockVm("hidden", here, { args: ["-hidden"] });
-    await waitFor(async () => (await seen(here)).includes(`is not linked with ${full("hidden")}`), {
+    await waitFor(async () => (await seen(here)).includes(`is not linked with ${fullName("hidden")}`), {
       what: "a link to wait for",
     });
     expect(await seen(here, "hid*@svc")).toBe("200 true");
@@ -141,7 +109,7 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
       await vm("node_b", there);
       await waitFor(async () => (await seen(here)).includes("refuses the cookie"), { what: "the refusal" });
       await writeFile(cookieFile, "srv-epmd-test\n");
-      await becomes(here, `503 false ${full("node_a")} is not linked with ${full("node_b")}`);
+      await becomes(here, `503 false ${fullName("node_a")} is not linked with ${fullName("node_b")}`);
       expect(here.child.stderr()).not.toContain("srv-epmd-test");
     });
   });
@@ -156,7 +124,7 @@ requirePeer("erl", "consul")("/readyz?cluster=", () => {
         const inetrc = `{host, {127,0,0,1}, ["svc.service.consul"]}. {lookup, [file]}.`;
         for (const name of ["node_a", "node_b"]) nodes.push(await vm(name, here, { inetrc, ...(otp && { otp }) }));
         await waitFor(async () => (await seen(here)).startsWith("503 false"), { what: "the missing link" });
-        await waitFor(async () => (await nodes[0]?.ping(full("node_b"))) === "pong", { what: "pong" });
+        await waitFor(async () => (await nodes[0]?.ping(fullName("node_b"))) === "pong", { what: "pong" });
         await becomes(here, "200 true");
       });
     });
@@ -186,7 +154,7 @@ requirePeer("erl", "netns")("another user of the machine", () => {
     const zone = ["--domain", "svc.service.consul", "--register", "none", "--dns-listen", "127.0.0.1:0"];
     const daemon = await startDaemon({ args: [...zone, "--admin", "127.0.0.1:0", "--cookie-file", cookieFile] });
     const args = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd"];
-    const a = await startNode({ name: full("node_a"), epmdPort: daemon.port, args });
+    const a = await startNode({ name: fullName("node_a"), epmdPort: daemon.port, args });
     const other = startChild("setpriv", [
       ...["--reuid=54321", "--regid=54321", "--clear-groups", process.execPath, "-e", ANOTHER, String(daemon.port)],
     ]);
@@ -195,7 +163,7 @@ requirePeer("erl", "netns")("another user of the machine", () => {
       const admin = String(daemon.log().find(({ msg }) => msg === "ready")?.admin);
       const { body } = await http(admin, "/readyz?cluster=*@svc.service.consul");
       expect(body).toContain("the user 54321 has its port, not 0");
-      expect(body).toContain(`${full("node_a")} is not linked with ${full("evil")}`);
+      expect(body).toContain(`${fullName("node_a")} is not linked with ${fullName("evil")}`);
       expect(other.stdout()).not.toMatch(/asked|connection/);
     } finally {
       await Promise.all([a.kill(), other.stop()]);

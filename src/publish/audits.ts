@@ -104,6 +104,8 @@ export class Audits {
     const { client, owner, publishers, adopt, leftovers, agent, log, signal } = this.#deps;
     const changes = new Map(Array.from(publishers, ([key, publisher]) => [key, publisher.changes]));
     const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
+    // They may have arrived just before a stop, which ends the publishers that there are by then.
+    signal.throwIfAborted();
     agent.succeeded({ sentAt });
     const survey: Survey = { services, checks, critical: criticalIds(checks) };
     const left = Array.from(ownedKeys(survey, owner)).filter((key) => !publishers.has(key));

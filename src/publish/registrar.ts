@@ -146,8 +146,12 @@ export class Registrar {
     return this.#agent;
   }
 
-  /** Publishes the nodes with other settings that say where they are reached. An entry changes in one call: no node is out of DNS meanwhile. */
+  /**
+   * Publishes the nodes with other settings that say where they are reached. An entry changes in one call: no node is out
+   * of DNS meanwhile. After the stop has begun nothing changes any more: our successor publishes with its own settings.
+   */
   use(settings: RegistrarSettings): void {
+    if (this.#stopping) return;
     this.#settings = settings;
     for (const { node } of this.#claims.all()) {
       const holder = this.#claims.update({ node, publication: this.#publicationOf(node) });

@@ -504,6 +504,42 @@ describe("the stop", () => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(bench.fake.requests).toHaveLength(length);
   });
+
+  test("takes no other settings: a relay process that comes back at another port then changes no entry", async () => {
+    const daemon = start({ flags: { advertisePort: "30001" } });
+    daemon.up("node_a");
+    await isPublished(daemon);
+    const stopped = daemon.registrar.stop();
+    daemon.registrar.use({ ...daemon.settings, advertisePort: 30002 });
+    await stopped;
+    daemon.registrar.use({ ...daemon.settings, advertisePort: 30002 });
+    expect(bench.fake.services.get(ID)?.Port).toBe(30001);
+    expect(bench.fake.status(ID)).toBe("passing");
+  });
+
+  test("adopts nothing by a survey that was answered as it began", async () => {
+    const before = start();
+    before.up("node_a");
+    await isPublished(before);
+    bench.abandon(before);
+    await before.registrar.stop();
+    await before.client.close();
+
+    const daemon = start();
+    let answer: (() => void) | undefined;
+    const { services, checks } = daemon.client;
+    // As if both answers had arrived when the stop begins.
+    daemon.client.services = () => services.call(daemon.client);
+    daemon.client.checks = () =>
+      new Promise((resolve, reject) => {
+        answer = () => checks.call(daemon.client).then(resolve, reject);
+      });
+    const late = await waitFor(() => answer, { what: "the survey" });
+    const stopped = daemon.registrar.stop();
+    late();
+    await stopped;
+    expect(daemon.registrar.status()).toEqual([]);
+  });
 });
 
 test("a service that also has other instances is warned of, once", async () => {

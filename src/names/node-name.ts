@@ -156,6 +156,11 @@ const RANDOM_NAME = /^(.+)-[1-9][0-9]*-[1-9][0-9]*$/;
  * @param isAlive whether a node of that name is registered here: `n1-33-4711` is a helper only beside a node `n1`
  */
 export function isHelperName(aliveName: string, isAlive: (aliveName: string) => boolean = () => false): boolean {
-  const origin = RANDOM_NAME.exec(aliveName)?.[1];
+  const origin = originOf(aliveName);
   return HELPERS.some((pattern) => pattern.test(aliveName)) || (origin !== undefined && isAlive(origin));
+}
+
+/** The node beside which, while it is alive here, a name is that of a helper: `n1` of `n1-33-4711`. */
+export function originOf(aliveName: string): string | undefined {
+  return RANDOM_NAME.exec(aliveName)?.[1];
 }

@@ -2,9 +2,10 @@ import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
+import { originOf } from "../names/node-name.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
-import { type Claim, Claims, type Holder } from "./core/claims.js";
+import { type Change, type Claim, Claims } from "./core/claims.js";
 import {
   type DaemonIdentity,
   instanceOf,
@@ -53,7 +54,7 @@ export interface NameStatus {
   readonly wanted: boolean;
   /** It is in Consul's DNS as far as is known: its check was passed within the TTL, and no other check keeps it out. */
   readonly published: boolean;
-  /** It registered a moment ago, and its publication is under way. */
+  /** It is to be published, or otherwise, since a moment ago, and that is under way. */
   readonly pending: boolean;
   /** Only the limit of names keeps it out. A peer that may register can cause that. */
   readonly isBeyondLimit: boolean;
@@ -89,7 +90,7 @@ export class Registrar {
   /** Ends the pauses of all names. An agent that fails every other call recovers many times a second. */
   readonly #retryAll: Throttle;
   #settings: RegistrarSettings;
-  /** When the nodes alive here were first seen. */
+  /** When the nodes that hold a name were given it, or other entries. */
   readonly #since = new WeakMap<RegisteredNode, number>();
   #stopping: Promise<void> | undefined;
 
@@ -120,7 +121,8 @@ export class Registrar {
     this.#namesakes = new Namesakes({ ...deps, owner, holders, timings: this.#timings });
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
       if (type === "registered") this.#appeared(node);
-      else this.#left(node);
+      else this.#apply(this.#claims.remove(node));
+      this.#reviseHelpersOf(node.aliveName);
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
     const { signal } = this.#abort;
@@ -153,10 +155,7 @@ export class Registrar {
   use(settings: RegistrarSettings): void {
     if (this.#stopping) return;
     this.#settings = settings;
-    for (const { node } of this.#claims.all()) {
-      const holder = this.#claims.update({ node, publication: this.#publicationOf(node) });
-      if (holder) this.#aimUp(holder);
-    }
+    for (const claim of this.#claims.all()) this.#revise(claim, this.#publicationOf(claim.node));
   }
 
   /** Entries stay at the agent, as far as is known. */
@@ -223,13 +222,32 @@ export class Registrar {
   }
 
   #appeared(node: RegisteredNode): void {
+    const claim = { node, publication: this.#publicationOf(node) };
+    this.#apply(this.#claims.add(claim));
+    this.#tell(claim);
+  }
+
+  /** A node that is alive here is published otherwise from now on, or not any more, or at last. */
+  #revise(before: Claim, publication: Publication): void {
+    const claim = { node: before.node, publication };
+    this.#apply(this.#claims.update(claim));
+    if (publication.outcome !== before.publication.outcome) this.#tell(claim);
+  }
+
+  /** Some names are those of helpers only beside a node that is alive: it has just appeared, or left. */
+  #reviseHelpersOf(aliveName: string): void {
+    for (const claim of this.#claims.all()) {
+      if (originOf(claim.node.aliveName) !== aliveName) continue;
+      const publication = this.#publicationOf(claim.node);
+      if (publication.outcome !== claim.publication.outcome) this.#revise(claim, publication);
+    }
+  }
+
+  /** Logs why a node is not published, or what is doubtful. */
+  #tell(claim: Claim): void {
     const { log } = this.#deps;
+    const { node, publication } = claim;
     const { aliveName, port } = node;
-    const publication = this.#publicationOf(node);
-    const claim = { node, publication };
-    this.#since.set(node, this.#now());
-    const holder = this.#claims.add(claim);
-    if (holder) this.#aimUp(holder);
     const reason = this.#claims.reason(claim);
     if (publication.outcome === "skip") log.info({ node: aliveName, port, reason }, "not published");
     else if (reason !== undefined)
@@ -244,19 +262,15 @@ export class Registrar {
     return publicationOf(node, this.#settings, identity, registry.isAlive);
   }
 
-  #left(node: RegisteredNode): void {
-    if (!this.#claims.remove(node)) return;
-    const key = nameKey(node.aliveName);
-    const holder = this.#claims.holder(key);
-    if (holder) this.#aimUp(holder);
-    else this.#publishers.get(key)?.aim({ state: "leaving", until: this.#now() + this.#timings.grace });
-    const next = holder ? undefined : this.#claims.promote();
-    if (next) this.#aimUp(next);
-  }
-
-  #aimUp({ node, entries }: Holder): void {
-    // A name without a connection is one of --publish-node.
-    this.#publisher(nameKey(node.aliveName)).aim({ state: "up", entries }, node.connection ?? "configured");
+  #apply(changes: readonly Change[]): void {
+    for (const { key, holder } of changes) {
+      if (holder) {
+        this.#since.set(holder.node, this.#now());
+        // A name without a connection is one of --publish-node.
+        const share = holder.node.connection ?? "configured";
+        this.#publisher(key).aim({ state: "up", entries: holder.entries }, share);
+      } else this.#publishers.get(key)?.aim({ state: "leaving", until: this.#now() + this.#timings.grace });
+    }
   }
 
   #publisherOf({ node }: Claim): Publisher | undefined {

@@ -76,6 +76,36 @@ describe("a node", () => {
     expect(bench.fake.services.get("srv-epmd:box1:node_b")?.Port).toBe(30002);
   });
 
+  test("that counts as a helper while another node is alive is published exactly while it does not", async () => {
+    const daemon = start();
+    const [name, id] = ["n1-33-4711", "srv-epmd:box1:n1-33-4711"];
+    daemon.up(name);
+    await isPublished(daemon, name);
+    const origin = daemon.up("n1", 20002);
+    await bench.isGone(id);
+    expect(daemon.lines.filter(({ msg }) => msg === "not published")).toMatchObject([
+      { node: name, reason: expect.stringContaining("short-lived helper") },
+    ]);
+    await isPublished(daemon, "n1");
+    daemon.down(origin);
+    expect(daemon.registrar.status().find((one) => one.name === name)).toMatchObject({ wanted: true, pending: true });
+    await isPassing(id);
+    await isPublished(daemon, name);
+  });
+
+  test("that other settings leave out, or take in, leaves Consul or comes to it", async () => {
+    const daemon = start({ mostPublished: 1 });
+    const [name, id] = ["rpc-1a2b-node_a", "srv-epmd:box1:rpc-1a2b-node_a"];
+    daemon.up(name);
+    daemon.registrar.use({ ...daemon.settings, helpers: "publish" });
+    await isPassing(id);
+    daemon.up("node_b", 20002);
+    daemon.registrar.use({ ...daemon.settings, advertisePort: 30002 });
+    await bench.isGone(id);
+    await isPassing("srv-epmd:box1:node_b");
+    expect(bench.fake.services.get("srv-epmd:box1:node_b")?.Port).toBe(30002);
+  });
+
   test("that lives 10 ms leaves nothing behind, although its end comes before its registration is through", async () => {
     const daemon = start();
     bench.fake.misbehave(({ path }) => (path.includes("/register") ? { delay: 50 } : undefined));

@@ -18,12 +18,21 @@ export interface Holder {
   readonly entries: readonly ServiceEntry[];
 }
 
+/** Who holds a name from now on, and with which entries. */
+export interface Change {
+  /** The name without case. */
+  readonly key: string;
+  /** Undefined: nobody. */
+  readonly holder: Holder | undefined;
+}
+
 /** Nodes that are published at once. Each costs a call to the agent every few seconds, and any local user may register nodes. */
 const MAX_PUBLISHED = 1024;
 
 /**
  * Which of the nodes alive here holds a name in Consul. Ids that differ only in case overwrite each other in the
- * catalogue, and tags match in any case: of such nodes the oldest holds the name until it goes.
+ * catalogue, and tags match in any case: of such nodes the oldest holds the name until it goes, or is not to be published
+ * any more. The room of a name that nobody holds any more goes to the oldest node that waits for some.
  */
 export class Claims {
   /** By name without case, oldest first. */
@@ -47,44 +56,34 @@ export class Claims {
     return Array.from(this.#claims.values()).flat();
   }
 
-  /** @returns the holder, if the name had none before */
-  add(claim: Claim): Holder | undefined {
+  add(claim: Claim): Change[] {
     const key = nameKey(claim.node.aliveName);
     this.#claims.set(key, [...(this.#claims.get(key) ?? []), claim]);
-    return this.#holders.has(key) ? undefined : this.#choose(key);
+    return this.#take(key);
   }
 
-  /** The node is published otherwise from now on. @returns its holder, with other entries; undefined: it does not hold its name */
-  update(claim: Claim): Holder | undefined {
-    const key = nameKey(claim.node.aliveName);
-    const updated = (this.#claims.get(key) ?? []).map((other) => (other.node === claim.node ? claim : other));
-    this.#claims.set(key, updated);
-    if (this.#holders.get(key)?.node !== claim.node || claim.publication.outcome !== "publish") return undefined;
-    const holder = { node: claim.node, entries: claim.publication.entries };
+  /** The node is published otherwise from now on, or not any more, or at last. */
+  update(claim: Claim): Change[] {
+    const { node, publication } = claim;
+    const key = nameKey(node.aliveName);
+    const claims = this.#claims.get(key) ?? [];
+    this.#claims.set(
+      key,
+      claims.map((other) => (other.node === node ? claim : other)),
+    );
+    if (this.#holders.get(key)?.node !== node) return this.#take(key);
+    if (publication.outcome !== "publish") return this.#passOn(key);
+    const holder = { node, entries: publication.entries };
     this.#holders.set(key, holder);
-    return holder;
+    return [{ key, holder }];
   }
 
-  /** @returns whether the node held its name; `holder` then gives its successor */
-  remove(node: RegisteredNode): boolean {
+  remove(node: RegisteredNode): Change[] {
     const key = nameKey(node.aliveName);
     const rest = (this.#claims.get(key) ?? []).filter((claim) => claim.node !== node);
     if (rest.length > 0) this.#claims.set(key, rest);
     else this.#claims.delete(key);
-    if (this.#holders.get(key)?.node !== node) return false;
-    this.#holders.delete(key);
-    this.#choose(key);
-    return true;
-  }
-
-  /** Gives a name to the oldest node that waits for room. @returns its holder; undefined: no room, or no such node */
-  promote(): Holder | undefined {
-    if (this.#holders.size >= this.#most) return undefined;
-    for (const key of this.#claims.keys()) {
-      const holder = this.#holders.has(key) ? undefined : this.#choose(key);
-      if (holder) return holder;
-    }
-    return undefined;
+    return this.#holders.get(key)?.node === node ? this.#passOn(key) : [];
   }
 
   /** Whether only the limit keeps a node from being published. */
@@ -102,15 +101,33 @@ export class Claims {
     return `its name differs only in case from ${holder.aliveName}, and Consul cannot tell the two apart; it is published when that one goes`;
   }
 
-  #choose(key: string): Holder | undefined {
-    if (this.#holders.size >= this.#most) return undefined;
+  /** Gives a name that nobody holds to its oldest node that is to be published, if there is one and room for it. */
+  #take(key: string): Change[] {
+    if (this.#holders.has(key) || this.#holders.size >= this.#most) return [];
     for (const { node, publication } of this.#claims.get(key) ?? []) {
       if (publication.outcome !== "publish") continue;
       const holder = { node, entries: publication.entries };
       this.#holders.set(key, holder);
-      return holder;
+      return [{ key, holder }];
     }
-    return undefined;
+    return [];
+  }
+
+  /** Takes a name from its holder. */
+  #passOn(key: string): Change[] {
+    this.#holders.delete(key);
+    const taken = this.#take(key);
+    if (taken.length > 0) return taken;
+    return [{ key, holder: undefined }, ...this.#promote()];
+  }
+
+  /** Gives the room of one name to the oldest that waits for it. */
+  #promote(): Change[] {
+    for (const key of this.#claims.keys()) {
+      const taken = this.#take(key);
+      if (taken.length > 0) return taken;
+    }
+    return [];
   }
 }
 

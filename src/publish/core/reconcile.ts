@@ -12,8 +12,8 @@ import {
  * What Consul shall hold for one name. Times are monotonic milliseconds.
  * - `up`: the node is alive.
  * - `awaited`: the daemon that ran before us published it. Its entry is kept until the time `until`, because its VM may register again.
- * - `leaving`: its VM has gone. The entry leaves DNS now and is removed then: a VM that lost its EPMD registers again
- *   after 2 s.
+ * - `leaving`: its VM has gone, or is not to be published any more. The entry leaves DNS now and is removed then: a VM that
+ *   lost its EPMD registers again after 2 s.
  * - `gone`: nothing.
  */
 export type Target =

@@ -2,7 +2,7 @@ import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import { FOLLOW_STATES, type FollowedStatus } from "../catalogue/core/backend.js";
 import { REFUSALS } from "../connect/core/inbound.js";
 import { BUCKETS, METRICS, type MetricName, type Metrics, type Series } from "../daemon/metrics.js";
-import type { NativeStatus } from "../relay/wire/protocol.js";
+import type { NativeStatus } from "../relay/wire/status.js";
 import { version } from "../version.js";
 import type { LocalNode } from "./core/status.js";
 import type { DaemonStatus } from "./status.js";

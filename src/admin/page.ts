@@ -1,6 +1,6 @@
 import type { InboundLink } from "../connect/core/inbound.js";
 import { hostPort } from "../net/ip.js";
-import type { RelayState } from "../relay/wire/protocol.js";
+import type { RelayState } from "../relay/wire/status.js";
 import { type FoundLookUps, findLookUps } from "./core/recent-look-ups.js";
 import type { ReadyCheck, Status } from "./core/status.js";
 import { clusterSection } from "./page/cluster.js";

@@ -9,7 +9,7 @@ import type { NomadEntries, NomadStanding } from "../nomad/entries.js";
 import { nomadUrl } from "../nomad/side.js";
 import { instanceOf } from "../publish/core/publication.js";
 import type { NameStatus, Registrar } from "../publish/registrar.js";
-import type { RelayStatus } from "../relay/wire/protocol.js";
+import type { RelayStatus } from "../relay/wire/status.js";
 import type { KnownDomains } from "../resolve/known-domains.js";
 import { version } from "../version.js";
 import { ClusterListing, type Listing, type ListingDeps } from "./cluster-listing.js";

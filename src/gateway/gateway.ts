@@ -15,7 +15,7 @@ import type { RelayStart } from "../relay/autostart.js";
 import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/control-socket.js";
 import { onDialFailed } from "../relay/dial-failed.js";
-import type { RelayStatus } from "../relay/wire/protocol.js";
+import type { RelayStatus } from "../relay/wire/status.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import {
   GatewayAddresses,

@@ -5,7 +5,7 @@ import { type PortPlease2Request, SYNTHETIC_DESCRIPTION } from "../epmd/wire/mes
 import { formatNodeName, type NodeName } from "../names/node-name.js";
 import { accepts } from "../os/sockets.js";
 import type { RelayClient } from "../relay/client.js";
-import type { RelayPeer } from "../relay/wire/protocol.js";
+import type { RelayPeer } from "../relay/wire/target.js";
 import type { Found } from "../resolve/core/resolution.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 

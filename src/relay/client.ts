@@ -8,16 +8,9 @@ import { makePrivateFolder } from "../os/files.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
 import { NoRelayProcess, openChannel, type RelayChannel, type RequestBody } from "./channel.js";
-import {
-  type CallerRefused,
-  type DialFailure,
-  MAX_ENDPOINTS,
-  type RelayEvent,
-  type Relayed,
-  type RelayReply,
-  type RelayStatus,
-  type RelayTarget,
-} from "./wire/protocol.js";
+import type { CallerRefused, DialFailure, RelayEvent, Relayed, RelayReply } from "./wire/protocol.js";
+import type { RelayStatus } from "./wire/status.js";
+import { MAX_ENDPOINTS, type RelayTarget } from "./wire/target.js";
 
 export interface RelayClientOptions {
   /** Path of the control socket. */
@@ -48,9 +41,9 @@ export interface RelayClient {
   readonly ensure: (target: RelayTarget) => Promise<Relayed>;
   /** Makes the relay process remember a pair. Without a connection it gets the pair at the next one, through `ownPairs`. */
   readonly keep: (pair: HostAddress) => void;
-  /** Undefined: no relay process answers. */
+  /** Undefined: no relay process answers, or `trouble` says why what it answers is of no use. */
   readonly status: () => Promise<RelayStatus | undefined>;
-  /** Why there is no relay process, when that is known. */
+  /** Why there is no relay process, or no status of it, when that is known. */
   readonly trouble: () => string | undefined;
   /** Whether a relay process was connected soon after the start. */
   readonly ready: Promise<boolean>;
@@ -104,6 +97,8 @@ class Client implements RelayClient {
   #unanswered = false;
   /** Why there is no relay process, as it was logged. */
   #complaint: string | undefined;
+  /** Why the one that there is does not say how it is. */
+  #statusFault: string | undefined;
   readonly #sampling = new Sampling();
 
   constructor(options: RelayClientOptions) {
@@ -171,10 +166,14 @@ class Client implements RelayClient {
     });
   };
 
-  readonly trouble = (): string | undefined => this.#complaint;
+  readonly trouble = (): string | undefined => this.#complaint ?? this.#statusFault;
 
   readonly status = async (): Promise<RelayStatus | undefined> => {
     const reply = await this.#channel?.request({ type: "status" }, this.#timings.request);
+    const fault = reply?.type === "refused" ? reply.reason : undefined;
+    if (fault !== undefined && fault !== this.#statusFault)
+      this.#tell("warn", { error: fault }, "no status of the relay process");
+    this.#statusFault = fault;
     return reply?.type === "status" ? reply.status : undefined;
   };
 

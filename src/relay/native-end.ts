@@ -9,7 +9,9 @@ import { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConnectError, describeError } from "../errors.js";
 import { hostPort } from "../net/ip.js";
-import type { NativeSettings, NativeStatus, RelayPeer } from "./wire/protocol.js";
+import type { NativeSettings } from "./wire/protocol.js";
+import type { NativeStatus } from "./wire/status.js";
+import type { RelayPeer } from "./wire/target.js";
 
 interface NativeEndOptions {
   /** Milliseconds for the other direction of a link, when one has ended. */

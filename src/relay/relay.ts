@@ -7,7 +7,9 @@ import type { RelayTimings } from "./limits.js";
 import { Link, type LinkOptions, type RelayLink } from "./link.js";
 import type { MakeSecure } from "./native-end.js";
 import { SecureLink } from "./secure-link.js";
-import type { DialFailure, RelayState, RelayTarget } from "./wire/protocol.js";
+import type { DialFailure } from "./wire/protocol.js";
+import type { RelayState } from "./wire/status.js";
+import type { RelayTarget } from "./wire/target.js";
 
 const BACKLOG = 1024;
 

@@ -5,7 +5,9 @@ import { hostPort, isLoopback } from "../net/ip.js";
 import { MAX_RELAYS, type RelayTimings } from "./limits.js";
 import type { MakeSecure } from "./native-end.js";
 import { Relay } from "./relay.js";
-import type { DialFailure, Relayed, RelayState, RelayStatus, RelayTarget } from "./wire/protocol.js";
+import type { DialFailure, Relayed } from "./wire/protocol.js";
+import type { RelayState, RelayStatus } from "./wire/status.js";
+import type { RelayTarget } from "./wire/target.js";
 
 interface RelaysOptions {
   readonly ports: PortRange;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { IpPort } from "../../src/config/network-values.js";
 import { createLogger } from "../../src/daemon/logger.js";
 import { startRelayClient } from "../../src/relay/client.js";
-import type { RelayPeer } from "../../src/relay/wire/protocol.js";
+import type { RelayPeer } from "../../src/relay/wire/target.js";
 import { startChild } from "../support/child.js";
 import { cleanEnvironment } from "../support/environment.js";
 import { freePorts } from "../support/free-port.js";

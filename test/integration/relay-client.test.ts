@@ -189,6 +189,42 @@ test("a relay process that does not answer is said to", async () => {
   expect(await relays.status()).toBeUndefined();
 });
 
+test("one of another release, whose status is not understood, is used on, and that is said once", async () => {
+  const path = await relaySocket();
+  await mkdir(dirname(path), { mode: 0o700 });
+  const statuses = [
+    { pid: 77, native: { certificates: [] } },
+    { pid: 77, native: { certificates: [] } },
+  ];
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections++;
+    socket.write(`${JSON.stringify({ type: "hello", version: 1, pid: 77, pairs: [] })}\n`);
+    socket
+      .on("error", () => {})
+      .on("data", (bytes) => {
+        for (const line of String(bytes).trim().split("\n")) {
+          const { type, id } = JSON.parse(line);
+          const reply = type === "status" ? { type, id, status: statuses.pop() } : { type: "ensured", id, port: 61000 };
+          if (type !== "hello") socket.write(`${JSON.stringify(reply)}\n`);
+        }
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(() => void server.close());
+  const relays = client(path);
+  expect(await relays.ready).toBe(true);
+  expect([await relays.status(), await relays.status()]).toEqual([undefined, undefined]);
+  const why = "its status is not understood, it is of another release: totals is not a JSON object";
+  expect(relays.trouble()).toBe(why);
+  expect(relays.logged.lines.filter(({ level }) => level === "warn")).toEqual([
+    expect.objectContaining({ msg: "no status of the relay process", error: why }),
+  ]);
+  const endpoints = [{ address: "127.0.0.1", port: 1 }];
+  expect(await relays.ensure({ node: NODE, address: ADDRESS, endpoints })).toMatchObject({ outcome: "relayed" });
+  expect(connections).toBe(1);
+});
+
 test("one that greets and then breaks the protocol is told of once, and not asked without a pause", async () => {
   const path = await relaySocket();
   await mkdir(dirname(path), { mode: 0o700 });

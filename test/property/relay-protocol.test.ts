@@ -67,6 +67,7 @@ const anyText = fc.oneof(
         version: fc.anything(),
         pid: fc.anything(),
         pairs: fc.anything(),
+        status: fc.anything(),
         node: fc.anything(),
         address: fc.anything(),
         endpoints: fc.anything(),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { clusterPicture } from "../../src/admin/core/cluster-picture.js";
 import type { Status } from "../../src/admin/core/status.js";
-import type { RelayStatus } from "../../src/relay/wire/protocol.js";
+import type { RelayStatus } from "../../src/relay/wire/status.js";
 import { busyStatus, clusterNode, emptyStatus, localNode, troubledStatus } from "../support/status.js";
 
 const pictured = (own: Partial<Status>) => clusterPicture(emptyStatus(own));

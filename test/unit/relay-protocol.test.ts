@@ -105,7 +105,6 @@ describe("the relay process's lines", () => {
     ['{"type":"ensured","id":7,"port":61000}', { type: "ensured", id: 7, port: 61000 }],
     ['{"type":"refused","id":7,"reason":"no"}', { type: "refused", id: 7, reason: "no" }],
     ['{"type":"kept","id":7}', { type: "kept", id: 7 }],
-    ['{"type":"status","id":7,"status":{"pid":42}}', { type: "status", id: 7, status: { pid: 42 } }],
     [
       '{"type":"dial-failed","node":"b@svc.test","endpoint":{"address":"10.0.0.1","port":9100},"reason":"no answer"}',
       {
@@ -138,9 +137,62 @@ describe("the relay process's lines", () => {
     ['{"type":"hello","version":1,"pid":42,"pairs":[1]}', "pairs is not a JSON object"],
     ['{"type":"ensured","id":7,"port":0}', "port is not 1..65535"],
     ['{"type":"dial-failed","node":"b@svc.test","endpoint":1,"reason":"no"}', "endpoint is not a JSON object"],
-    ['{"type":"status","id":7}', "status is not a JSON object"],
   ])("%s is refused", (line, message) => {
     expect(() => parseRelayLine(line)).toThrow(new ProtocolError("RELAY_LINE", message));
+  });
+});
+
+describe("a status of the relay process", () => {
+  const STATUS = {
+    ...{ pid: 42, since: 1_700_000_000_000, daemons: 1 },
+    relays: [
+      {
+        ...{ node: "b@svc.test", address: "127.64.0.1", port: 61000, since: 1_700_000_000_001 },
+        ...{ endpoints: [{ address: "10.0.0.1", port: 9100 }], peer: { service: "svc", datacenter: "dc2" } },
+        ...{ openLinks: 1, links: 2, bytesToNode: 3, bytesFromNode: 4 },
+      },
+    ],
+    totals: { openLinks: 1, links: 2, bytesToNode: 3, bytesFromNode: 4, dialsFailed: 5, linksRefused: 6 },
+    native: {
+      ...{ port: 62000, trouble: "svc: no answer", nodes: ["a@svc.test"] },
+      certificate: { service: "svc", uri: `spiffe://${"x".repeat(2000)}`, validBefore: "2030-01-01T00:00:00Z" },
+      links: [{ node: "a@svc.test", caller: "spiffe://t/ns/default/dc/dc1/svc/web", since: 1_700_000_000_002 }],
+      refused: { DENIED: 7, OF_A_LATER_RELEASE: 1 },
+    },
+  };
+  const read = (status: unknown) => parseRelayLine(JSON.stringify({ type: "status", id: 7, status }));
+
+  test("is read as it was written, without what a later release adds", () => {
+    expect(read({ ...STATUS, later: 1 })).toEqual({ type: "status", id: 7, status: STATUS });
+    const { native: _, ...gatewayAlone } = { ...STATUS, relays: [] };
+    expect(read(gatewayAlone)).toEqual({ type: "status", id: 7, status: gatewayAlone });
+    const { certificate: _none, trouble: _fine, ...young } = STATUS.native;
+    expect(read({ ...STATUS, native: young })).toEqual({
+      type: "status",
+      id: 7,
+      status: { ...STATUS, native: young },
+    });
+  });
+
+  const { links: _, ...linkless } = STATUS.native;
+  test.each([
+    ["none", undefined, "status is not a JSON object"],
+    ["a part that is missing", { ...STATUS, native: linkless }, "links is not a list"],
+    [
+      "a part of another kind",
+      { ...STATUS, native: { ...STATUS.native, certificate: [] } },
+      "certificate is not a JSON object",
+    ],
+    ["a text that is a number", { ...STATUS, native: { ...STATUS.native, nodes: [1] } }, "node is not a text"],
+    ["a count that is a text", { ...STATUS, totals: { ...STATUS.totals, links: "2" } }, "links is not a whole number"],
+    [
+      "a relay without its endpoints",
+      { ...STATUS, relays: [{ ...STATUS.relays[0], endpoints: null }] },
+      "endpoints is not a list",
+    ],
+  ])("with %s is refused, and the connection goes on", (_what, status, why) => {
+    const reason = `its status is not understood, it is of another release: ${why}`;
+    expect(read(status)).toEqual({ type: "refused", id: 7, reason });
   });
 });
 

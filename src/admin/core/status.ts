@@ -2,7 +2,7 @@ import type { FollowedStatus } from "../../catalogue/core/backend.js";
 import type { ClusterNode } from "../../catalogue/core/instances.js";
 import type { ToldSettings } from "../../config/told.js";
 import type { LookUp } from "../../daemon/core/observations.js";
-import type { RelayStatus } from "../../relay/wire/protocol.js";
+import type { RelayStatus } from "../../relay/wire/status.js";
 import type { KnownDomain } from "../../resolve/core/known-domain.js";
 import { listed } from "../../text.js";
 import type { Problem } from "./problem.js";

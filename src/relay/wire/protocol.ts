@@ -1,9 +1,23 @@
 import { Buffer } from "node:buffer";
-import { type IpPort, isAliveName } from "../../config/network-values.js";
-import type { InboundLink, Refusal, ServedNode } from "../../connect/core/inbound.js";
+import type { IpPort } from "../../config/network-values.js";
+import type { Refusal, ServedNode } from "../../connect/core/inbound.js";
 import { ProtocolError } from "../../errors.js";
 import type { HostAddress } from "../../gateway/core/addresses.js";
-import { canonicalIp } from "../../net/ip.js";
+import {
+  address,
+  endpoint,
+  type Fields,
+  invalid,
+  list,
+  natural,
+  object,
+  optional,
+  parseObject,
+  port,
+  text,
+} from "./fields.js";
+import { type RelayStatus, relayStatus } from "./status.js";
+import { type RelayTarget, target } from "./target.js";
 
 /**
  * The protocol between daemons and the relay process: each line is a JSON object. Both send `hello` first. Then the daemon
@@ -16,28 +30,6 @@ export const RELAY_PROTOCOL_VERSION = 1;
 export const MAX_REQUEST_LINE = 64 * 1024;
 /** Longest line of the relay process, bytes: the status of the most relays. */
 export const MAX_REPLY_LINE = 16 * 1024 * 1024;
-/** A VM does not wait for a connection until more endpoints are tried. */
-export const MAX_ENDPOINTS = 32;
-const MAX_NAME = 1024;
-
-/** A relay: connections to `address`, which stands for the node's host, go to one of the endpoints. */
-export interface RelayTarget {
-  /** `node_a@svc.service.consul` */
-  readonly node: string;
-  /** Loopback address to listen on, canonical. */
-  readonly address: string;
-  /** In the order in which they are tried; at least one. */
-  readonly endpoints: readonly IpPort[];
-  /** The endpoints speak mutual TLS with certificates of Consul Connect; undefined: the node itself is there. */
-  readonly peer?: RelayPeer | undefined;
-}
-
-/** The service of Consul that is at the other end of a link. */
-export interface RelayPeer {
-  readonly service: string;
-  /** Undefined: ours. */
-  readonly datacenter?: string | undefined;
-}
 
 /** How the relay process speaks to the Consul agent. Files are named, not sent; a token is sent where no file has it. */
 export interface RelayAgent {
@@ -128,47 +120,6 @@ export type RelayEvent =
 
 /** A line of the relay process. */
 export type RelayLine = (Hello & { readonly pairs: readonly HostAddress[] }) | RelayReply | RelayEvent;
-
-export interface RelayStatus {
-  readonly pid: number;
-  /** Start of the process, milliseconds since 1970. */
-  readonly since: number;
-  /** Daemons connected now. */
-  readonly daemons: number;
-  readonly relays: readonly RelayState[];
-  /** Since the start, with closed relays; `openLinks`: now. */
-  readonly totals: RelayTraffic & { readonly dialsFailed: number; readonly linksRefused: number };
-  /** Absent while it is no native end. */
-  readonly native?: NativeStatus;
-}
-
-/** Of a native end of Consul Connect. */
-export interface NativeStatus {
-  readonly port: number;
-  /** Why there is no certificate, or why it is not renewed; or why nobody can be let in. */
-  readonly trouble?: string | undefined;
-  /** Ours, once there is one. */
-  readonly certificate?: { readonly service: string; readonly uri: string; readonly validBefore: string } | undefined;
-  readonly nodes: readonly string[];
-  /** From callers. */
-  readonly links: readonly InboundLink[];
-  /** Callers that were not let in since the start, by code. */
-  readonly refused: Readonly<Partial<Record<Refusal["code"], number>>>;
-}
-
-interface RelayTraffic {
-  readonly openLinks: number;
-  /** All links, also those whose endpoints could not be reached. */
-  readonly links: number;
-  readonly bytesToNode: number;
-  readonly bytesFromNode: number;
-}
-
-export interface RelayState extends RelayTarget, RelayTraffic {
-  readonly port: number;
-  /** Milliseconds since 1970. */
-  readonly since: number;
-}
 
 type LineRead =
   | { readonly kind: "line"; readonly line: string; readonly rest: Buffer }
@@ -270,15 +221,10 @@ export function parseRelayLine(line: string): RelayLine | undefined {
     case "native":
       return { type: "native", id: natural(fields, "id"), port: port(fields) };
     case "caller-refused":
-      // Not checked, as a status.
+      // Not checked: it comes from a process of our own user, and is only logged.
       return { reason: "", from: "", leftOut: 0, ...fields, type: fields.type } as CallerRefused;
     case "status":
-      // Not checked: it comes from a process of our own user, and is only displayed.
-      return {
-        type: "status",
-        id: natural(fields, "id"),
-        status: object(fields.status, "status") as unknown as RelayStatus,
-      };
+      return statusReply(natural(fields, "id"), fields);
     case "refused":
       return { type: "refused", id: natural(fields, "id"), reason: text(fields, "reason") };
     case "dial-failed":
@@ -297,43 +243,14 @@ export function parseRelayLine(line: string): RelayLine | undefined {
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function invalid(what: string): ProtocolError {
-  return new ProtocolError("RELAY_LINE", what);
-}
-
-function parseObject(line: string): Fields {
-  let value: unknown;
+/** The rest of the protocol goes on where only the status is of another release. */
+function statusReply(id: number, fields: Fields): RelayReply {
   try {
-    value = JSON.parse(line);
-  } catch {
-    throw invalid("a line is not JSON");
+    return { type: "status", id, status: relayStatus(object(fields.status, "status")) };
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return { type: "refused", id, reason: `its status is not understood, it is of another release: ${error.message}` };
   }
-  return object(value, "a line");
-}
-
-function object(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw invalid(`${what} is not a JSON object`);
-  return value as Fields;
-}
-
-function list(fields: Fields, key: string): readonly unknown[] {
-  const value = fields[key];
-  if (!Array.isArray(value)) throw invalid(`${key} is not a list`);
-  return value;
-}
-
-function text(fields: Fields, key: string): string {
-  const value = fields[key];
-  if (typeof value !== "string" || value === "" || value.length > MAX_NAME) throw invalid(`${key} is not a text`);
-  return value;
-}
-
-/** The text of a key that may be missing. */
-function optional<K extends string>(fields: Fields, key: K): Partial<Record<K, string>> {
-  return fields[key] === undefined ? {} : ({ [key]: text(fields, key) } as Record<K, string>);
 }
 
 /** Keys of RelayAgent that are texts. */
@@ -357,45 +274,10 @@ function nativeSettings(fields: Fields): NativeSettings {
   };
 }
 
-function relayPeer(fields: Fields): RelayPeer {
-  return { service: text(fields, "service"), ...optional(fields, "datacenter") };
-}
-
-function natural(fields: Fields, key: string): number {
-  const value = fields[key];
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${key} is not a whole number`);
-  return value as number;
-}
-
-function port(fields: Fields): number {
-  const value = natural(fields, "port");
-  if (value < 1 || value > 65535) throw invalid("port is not 1..65535");
-  return value;
-}
-
-function address(fields: Fields): string {
-  const value = text(fields, "address");
-  if (canonicalIp(value) !== value) throw invalid("address is not an IP address in its canonical form");
-  return value;
-}
-
 function hello(fields: Fields): Hello {
   return { type: "hello", version: natural(fields, "version"), pid: natural(fields, "pid") };
 }
 
-function endpoint(fields: Fields): IpPort {
-  return { address: address(fields), port: port(fields) };
-}
-
 function pair(fields: Fields): HostAddress {
   return { host: text(fields, "host"), address: address(fields) };
-}
-
-function target(fields: Fields): RelayTarget {
-  const node = text(fields, "node");
-  if (!isAliveName(node.slice(0, Math.max(0, node.indexOf("@"))))) throw invalid("node is not of the form name@host");
-  const endpoints = list(fields, "endpoints").map((item) => endpoint(object(item, "endpoint")));
-  if (endpoints.length < 1 || endpoints.length > MAX_ENDPOINTS) throw invalid(`endpoints are not 1..${MAX_ENDPOINTS}`);
-  const peer = fields.peer === undefined ? undefined : relayPeer(object(fields.peer, "peer"));
-  return { node, address: address(fields), endpoints, ...(peer && { peer }) };
 }

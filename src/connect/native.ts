@@ -12,7 +12,7 @@ import {
   parseServiceDomain,
   serviceOf,
 } from "../names/domains.js";
-import { hostPartOf, type NodeName } from "../names/node-name.js";
+import { hostPartOf, type NodeName, originOf } from "../names/node-name.js";
 import { type Family, LOOPBACK } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { type SelectionSettings, whyLeftOut } from "../publish/core/publication.js";
@@ -62,12 +62,10 @@ export class NativeSide {
     // config/conflicts lets one alone through.
     [this.#service = ""] = ownServices(deps.settings);
     this.#stopFollowing = deps.registry.subscribe(({ type, node }) => {
-      if (type !== "registered") {
-        void this.#relays?.ask({ type: "drop", node: this.#fullName(node) });
-        return;
-      }
-      const served = this.#served(node);
-      if (served) void this.#relays?.ask({ type: "serve", ...served });
+      if (type === "registered") this.#tell(node);
+      else void this.#relays?.ask({ type: "drop", node: this.#fullName(node) });
+      // Others may be helpers only while this one is alive.
+      for (const other of deps.registry.nodes()) if (originOf(other.aliveName) === node.aliveName) this.#tell(other);
     });
   }
 
@@ -159,6 +157,11 @@ export class NativeSide {
     this.#stopFollowing();
   }
 
+  #tell(node: RegisteredNode): void {
+    const served = this.#served(node);
+    if (served) void this.#relays?.ask({ type: "serve", ...served });
+  }
+
   #listensAt(port: number): void {
     if (port === this.#port) return;
     this.#port = port;
@@ -210,7 +213,7 @@ export class NativeSide {
     return { ...found, endpoints: [endpoint] };
   }
 
-  /** Undefined for a node that is not published. Helpers are not either, and may be asked for by --helpers ask. */
+  /** Undefined for a node that callers cannot ask for. Helpers are not published, and may be asked for by --helpers ask. */
   #served(node: RegisteredNode): ServedNode | undefined {
     const { settings, registry } = this.#deps;
     const { aliveName, port, address, family } = node;

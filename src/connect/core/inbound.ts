@@ -6,7 +6,10 @@ export interface ServedNode {
   readonly node: string;
   /** Where its VM listens. */
   readonly place: IpPort;
-  /** It is a short-lived helper that is not published: callers have to name it. */
+  /**
+   * It is not published, because its name is that of a short-lived helper now: callers have to name it. Some names are so
+   * only while another node is alive; when that changes, the daemon tells the node again.
+   */
   readonly isHelper?: boolean | undefined;
 }
 

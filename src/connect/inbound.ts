@@ -56,8 +56,8 @@ export class Inbound {
     this.#pending = new PendingCallers(options);
     this.#standing = new StandingLinks({
       ...{ linger, onLinkEnd },
-      authorize: (caller) => this.#authorize(caller),
-      onCut: (cut) => onRefused({ code: "CUT", service: options.own().credentials.now?.uri, from: "", ...cut }),
+      authorize: (service, caller) => this.#authorize(service, caller),
+      onCut: (cut) => onRefused({ code: "CUT", from: "", ...cut }),
     });
     this.#server = createServer({
       allowHalfOpen: true,
@@ -158,10 +158,13 @@ export class Inbound {
     return now.context;
   }
 
-  /** The only published node here, for callers that give no server name. */
-  #sole(): ServedNode | undefined {
-    const [first, ...others] = Array.from(this.#nodes.values()).filter(({ isHelper }) => !isHelper);
-    return others.length === 0 ? first : undefined;
+  /** The node that a caller asks for, or why there is none. @param name undefined: the only one that is published is meant */
+  #nodeFor(name: string | undefined): ServedNode | string {
+    if (name !== undefined) return this.#nodes.get(serverKey(name)) ?? noNode(name);
+    const published = Array.from(this.#nodes.values()).filter(({ isHelper }) => !isHelper);
+    const [only] = published;
+    if (only && published.length === 1) return only;
+    return `it gives no server name (SNI), and ${published.length} published nodes are here`;
   }
 
   /** There are other credentials: callers without a server name get them from now on. */
@@ -174,18 +177,16 @@ export class Inbound {
     const place = placeOf(socket);
     if (!this.#pending.secured(place)) return void socket.destroy();
     const name = typeof socket.servername === "string" ? socket.servername : undefined;
-    const here = () => (name === undefined ? this.#sole() : this.#nodes.get(serverKey(name)));
-    const node = here();
+    const node = this.#nodeFor(name);
     socket.on("error", () => {});
     const refuse = (code: Refusal["code"], reason: string, more: Partial<Refusal> = {}) => {
       socket.destroy();
-      this.#options.onRefused({ code, reason, node: node?.node, from: place, ...more });
+      const asked = typeof node === "string" ? undefined : node.node;
+      this.#options.onRefused({ code, reason, node: asked, from: place, ...more });
     };
-    if (!node) {
-      const several = "it gives no server name (SNI), and several nodes are here";
-      return refuse("NO_NODE", name === undefined ? several : noNode(name));
-    }
-    const own = this.#options.own().credentials.now;
+    if (typeof node === "string") return refuse("NO_NODE", node);
+    const { service, credentials } = this.#options.own();
+    const own = credentials.now;
     const certificate = socket.getPeerX509Certificate();
     if (!certificate) return refuse("TLS", "it shows no certificate");
     // A text, such as CERT_HAS_EXPIRED, whatever Node's types say.
@@ -199,14 +200,14 @@ export class Inbound {
     const serial = serialText(certificate.serialNumber);
     const both = { service: own.uri, caller };
     try {
-      const { isAllowed, reason } = await this.#authorize({ uri: caller, serial });
+      const { isAllowed, reason } = await this.#authorize(service, { uri: caller, serial });
       if (!isAllowed) return refuse("DENIED", reason, both);
     } catch (error) {
       return refuse("AGENT", `the Consul agent does not say whether it may come in: ${describeError(error)}`, both);
     }
     if (socket.destroyed) return;
     // It may have ended, or registered at another port, while the agent was asked.
-    const vmPlace = here()?.place;
+    const vmPlace = this.#nodes.get(serverKey(serverNameOf(node.node)))?.place;
     if (!vmPlace) return refuse("NO_NODE", `${node.node} has ended`, both);
     if (!this.#options.admit()) return refuse("FULL", "the relay process has as many files open as it may", both);
     const vm = connect({
@@ -232,13 +233,12 @@ export class Inbound {
       if (socket.destroyed) return abandon();
       vm.off("error", onError).off("timeout", onTimeout).setTimeout(0);
       this.#pending.remove(place);
-      this.#standing.join(socket, vm, node.node, { uri: caller, serial });
+      this.#standing.join(socket, vm, node.node, { uri: caller, serial, service, own: own.uri });
     });
   }
 
   /** Equal questions at the same time have one answer: thousands of links may come at once. */
-  #authorize(caller: Caller) {
-    const { service } = this.#options.own();
+  #authorize(service: string, caller: Caller) {
     const key = `${service} ${caller.serial} ${caller.uri}`;
     const asking = this.#asking.get(key) ?? this.#options.agent.authorize(service, caller);
     this.#asking.set(key, asking);

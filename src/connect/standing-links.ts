@@ -10,21 +10,32 @@ export interface Caller {
   readonly serial: string;
 }
 
+/** A caller that was let in. */
+export interface Admitted extends Caller {
+  /** The service that it was let in to. */
+  readonly service: string;
+  /** `spiffe://…` of that service, as our certificate had it. */
+  readonly own: string;
+}
+
 interface StandingLinksOptions {
   /** Milliseconds for the other direction of a link, when one has ended. */
   readonly linger: number;
-  readonly authorize: (caller: Caller) => Promise<Authorization>;
+  readonly authorize: (service: string, caller: Caller) => Promise<Authorization>;
   readonly onLinkEnd: () => void;
   /** A link is cut, since its caller may not come in any more. */
-  readonly onCut: (cut: Pick<Refusal, "reason" | "node" | "caller">) => void;
+  readonly onCut: (cut: Pick<Refusal, "reason" | "node" | "service" | "caller">) => void;
 }
 
 interface Standing extends InboundLink {
-  readonly serial: string;
+  readonly admitted: Admitted;
   readonly joined: Joined;
 }
 
-/** Links between callers that were let in and VMs here. An intention that comes later ends them. */
+/**
+ * Links between callers that were let in and VMs here. An intention that comes later ends them: one of the service that
+ * the caller was let in to, even when the nodes here are of another service by now.
+ */
 export class StandingLinks {
   readonly #options: StandingLinksOptions;
   readonly #standing = new Set<Standing>();
@@ -40,7 +51,7 @@ export class StandingLinks {
   }
 
   /** @param node full name of the VM's node */
-  join(socket: TLSSocket, vm: Socket, node: string, { uri, serial }: Caller): void {
+  join(socket: TLSSocket, vm: Socket, node: string, admitted: Admitted): void {
     const joined = new Joined(socket, vm, {
       linger: this.#options.linger,
       onEnd: () => {
@@ -48,7 +59,7 @@ export class StandingLinks {
         this.#options.onLinkEnd();
       },
     });
-    const standing: Standing = { node, caller: uri, serial, since: Date.now(), joined };
+    const standing: Standing = { node, caller: admitted.uri, since: Date.now(), admitted, joined };
     this.#standing.add(standing);
   }
 
@@ -72,32 +83,44 @@ export class StandingLinks {
     for (const { joined } of this.#standing) joined.cut();
   }
 
-  /** An agent that does not answer ends none. */
+  /** Cuts the links whose callers may not come in any more. While the agent does not say so, a link stays. */
   async #recheck(): Promise<void> {
     // An agent that is slow may need longer for all links than the time between two turns.
     if (this.#isRechecking) return;
     this.#isRechecking = true;
-    await Promise.all(Array.from(this.#byCaller().values(), (links) => this.#recheckLinks(links)));
-    this.#isRechecking = false;
+    try {
+      await Promise.all(Array.from(this.#byCaller().values(), (links) => this.#recheckLinks(links)));
+    } finally {
+      this.#isRechecking = false;
+    }
   }
 
-  #byCaller(): Map<string, Standing[]> {
-    const callers = new Map<string, Standing[]>();
+  /** The links of each caller to each service. */
+  #byCaller(): Map<string, [Standing, ...Standing[]]> {
+    const callers = new Map<string, [Standing, ...Standing[]]>();
     for (const standing of this.#standing) {
-      const key = `${standing.serial} ${standing.caller}`;
-      callers.set(key, [...(callers.get(key) ?? []), standing]);
+      const { service, serial, uri } = standing.admitted;
+      const key = `${service} ${serial} ${uri}`;
+      const links = callers.get(key);
+      if (links) links.push(standing);
+      else callers.set(key, [standing]);
     }
     return callers;
   }
 
-  /** @param links of one caller */
-  async #recheckLinks(links: readonly Standing[]): Promise<void> {
-    const [{ caller, serial } = { caller: "", serial: "" }] = links;
-    const answer = await this.#options.authorize({ uri: caller, serial }).catch(() => undefined);
-    if (!answer || answer.isAllowed) return;
-    for (const { node, joined } of links) {
+  /** Never rejects. @param links of one caller to one service */
+  async #recheckLinks(links: readonly [Standing, ...Standing[]]): Promise<void> {
+    const { service, uri, serial } = links[0].admitted;
+    let answer: Authorization;
+    try {
+      answer = await this.#options.authorize(service, { uri, serial });
+    } catch {
+      return;
+    }
+    if (answer.isAllowed) return;
+    for (const { node, caller, admitted, joined } of links) {
       joined.cut();
-      this.#options.onCut({ reason: answer.reason, node, caller });
+      this.#options.onCut({ reason: answer.reason, node, service: admitted.own, caller });
     }
   }
 }

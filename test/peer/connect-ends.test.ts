@@ -362,7 +362,22 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
       inbound.serve({ node: "node_b@svc.service.consul", place: { address: "127.0.0.1", port: 1 } });
       expect(await answer(nameless())).toBeUndefined();
       await waitFor(() => refusals.length > 0, { what: "the refusal" });
-      expect(refusals).toEqual([expect.objectContaining({ code: "NO_NODE" })]);
+      const reason = "it gives no server name (SNI), and 2 published nodes are here";
+      expect(refusals).toEqual([expect.objectContaining({ code: "NO_NODE", reason })]);
+    });
+
+    test("one that names no node, when that which it would get has ended while the agent was asked, and another is here", async () => {
+      const agent: Pick<ConsulClient, "authorize"> = {
+        authorize: (...asked) => {
+          inbound.drop(NODE);
+          inbound.serve({ node: "node_b@svc.service.consul", place: { address: "127.0.0.1", port: echo.port } });
+          return client.authorize(...asked);
+        },
+      };
+      const { port, inbound, refusals } = await listening({ agent });
+      expect(await answer(tls(port, { secureContext: of("web").context, servername: "" }))).toBeUndefined();
+      await waitFor(() => refusals.length > 0, { what: "the refusal" });
+      expect(refusals).toEqual([expect.objectContaining({ code: "NO_NODE", reason: `${NODE} has ended`, node: NODE })]);
     });
 
     test("one whose handshake is cut at any octet, and others come in meanwhile", async () => {

@@ -160,6 +160,7 @@ export class NativeEnd {
     if (service !== before?.service) {
       this.#credentials?.stop();
       this.#credentials = new ServiceCredentials(service, this.#agent, () => this.#inbound.renew());
+      this.#agentTrouble = undefined;
     }
     this.#settings = settings;
     this.#daemon = by;
@@ -198,19 +199,26 @@ export class NativeEnd {
   };
 
   async #authorize(...asked: Parameters<ConsulClient["authorize"]>): ReturnType<ConsulClient["authorize"]> {
+    const [service] = asked;
+    // A link to the service before may stand for long, and the token of now may not ask about it.
+    const isOfNow = () => service === this.#settings?.service;
     try {
       const answer = await this.#current().authorize(...asked);
-      this.#agentTrouble = undefined;
+      if (isOfNow()) this.#agentTrouble = undefined;
       return answer;
     } catch (error) {
-      this.#agentTrouble = `nobody can be let in: ${describeError(error)}`;
-      // Another caller may not come for long, and what is said of readiness must become true again.
-      this.#again ??= setTimeout(() => {
-        this.#again = undefined;
-        if (this.#agentTrouble !== undefined) void this.#authorize(...asked).catch(() => {});
-      }, ASK_AGAIN).unref();
+      if (isOfNow()) this.#troubled(error, asked);
       throw error;
     }
+  }
+
+  #troubled(error: unknown, asked: Parameters<ConsulClient["authorize"]>): void {
+    this.#agentTrouble = `nobody can be let in: ${describeError(error)}`;
+    // Another caller may not come for long, and what is said of readiness must become true again.
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      if (this.#agentTrouble !== undefined) void this.#authorize(...asked).catch(() => {});
+    }, ASK_AGAIN).unref();
   }
 
   #current(): ConsulClient {

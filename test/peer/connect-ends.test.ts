@@ -1,7 +1,8 @@
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Refusal, serverNameOf } from "../../src/connect/core/inbound.js";
@@ -10,6 +11,7 @@ import { secure } from "../../src/connect/outbound.js";
 import { type Credentials, ServiceCredentials } from "../../src/connect/trust.js";
 import { ConsulClient } from "../../src/consul/client.js";
 import { ConsulError } from "../../src/errors.js";
+import { NativeEnd } from "../../src/relay/native-end.js";
 import { type Certificates, createCertificates, type KeyPair } from "../support/certificates.js";
 import { startChild } from "../support/child.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
@@ -255,6 +257,60 @@ requirePeer("consul", "openssl")("the ends of mutual TLS with certificates of a 
     await waitFor(() => web.destroyed || web.readableEnded, { what: "the cut" });
     expect(refusals).toEqual([expect.objectContaining({ code: "CUT", reason: expect.stringContaining("DENY") })]);
     expect(await answer(other, "still here")).toContain("still here");
+  });
+
+  test("are ready for callers of the service of now, though the agent refuses the question about a link to the service before", async () => {
+    let refused = 0;
+    let refuses = false;
+    const agent = createHttpServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const body = Buffer.concat(chunks).toString();
+      if (refuses && body.includes('"Target":"svc"')) {
+        refused++;
+        response.writeHead(403).end("Permission denied");
+        return;
+      }
+      const answered = await fetch(`${consul.url}${request.url}`, {
+        method: request.method ?? "GET",
+        ...(body !== "" && { body }),
+      }).catch(() => undefined);
+      const headers = Object.fromEntries(
+        ["x-consul-index", "content-type"].map((name) => [name, answered?.headers.get(name) ?? ""]),
+      );
+      response.writeHead(answered?.status ?? 502, headers);
+      response.end(await answered?.text());
+    }).listen(0, "127.0.0.1");
+    await once(agent, "listening");
+    opened.push({ close: () => agent.closeAllConnections() }, agent);
+    const end = new NativeEnd({
+      ...{ linger: 1_000, admit: () => true, onLinkEnd: () => undefined, hasRoomFor: () => true },
+      ...{ onRefused: () => undefined, onNotice: () => undefined, log: collectLog().log },
+    });
+    opened.push(end);
+    const { port: agentPort } = agent.address() as AddressInfo;
+    const settings = {
+      agent: { url: `http://127.0.0.1:${agentPort}` },
+      listen: { address: "127.0.0.1", port: 0 },
+      recheck: 50,
+    };
+    const daemon = {};
+    const port = await end.configure({ ...settings, service: "svc" }, daemon);
+    end.serve({ node: NODE, place: { address: "127.0.0.1", port: echo.port } }, daemon);
+    const isEndOf = (service: string) =>
+      waitFor(() => end.status?.trouble === undefined && end.status?.certificate?.service === service, {
+        what: `the certificate of ${service}`,
+      });
+    await isEndOf("svc");
+    expect(await answer(await dial(port))).toBe("hello");
+    refuses = true;
+    await waitFor(() => end.status?.trouble?.includes("Permission denied"), { what: "a refusal that concerns all" });
+    await end.configure({ ...settings, service: "other" }, daemon);
+    await isEndOf("other");
+    const before = refused;
+    await waitFor(() => refused >= before + 3, { what: "further questions about the link" });
+    expect([end.status?.trouble, end.status?.links.length]).toEqual([undefined, 1]);
+    expect(await answer(await dial(port, "web", NODE, "other"))).toBe("hello");
   });
 
   test("do not dial on where the certificate is that of another service, or of another datacenter", async () => {

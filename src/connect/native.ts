@@ -40,6 +40,9 @@ export interface NativeSideDeps {
   readonly log: Logger;
 }
 
+/** @param former undefined: the listener has not been told a port yet */
+type OnPort = (port: number, former: number | undefined) => void;
+
 /** A stock client asks for no family: it dials the address at which it asked. */
 function familyAsked({ family }: NodeName, { dialled }: ResolveOptions): Family {
   return family ?? familyOf(dialled ?? "") ?? 4;
@@ -55,7 +58,7 @@ export class NativeSide {
   readonly #stopFollowing: () => void;
   #relays: RelayClient | undefined;
   #port: number | undefined;
-  #onPort: (port: number) => void = () => {};
+  #onPort: OnPort = () => {};
 
   constructor(deps: NativeSideDeps) {
     this.#deps = deps;
@@ -73,9 +76,9 @@ export class NativeSide {
    * Calls the listener with the port for callers, as soon as there is one. It is called again when there is another: a relay process
    * that is started anew may find the former port taken.
    */
-  onPort(listener: (port: number) => void): void {
+  onPort(listener: OnPort): void {
     this.#onPort = listener;
-    if (this.#port !== undefined) listener(this.#port);
+    if (this.#port !== undefined) listener(this.#port, undefined);
   }
 
   /** The client of the relay process, which calls `greet` at each connection. */
@@ -163,9 +166,10 @@ export class NativeSide {
   }
 
   #listensAt(port: number): void {
-    if (port === this.#port) return;
+    const former = this.#port;
+    if (port === former) return;
     this.#port = port;
-    this.#onPort(port);
+    this.#onPort(port, former);
   }
 
   #relayed(name: NodeName, found: Resolution, options: ResolveOptions): Resolution | Promise<Resolution> {

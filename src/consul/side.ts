@@ -65,13 +65,14 @@ export class ConsulSide {
     this.#follow = follow;
   }
 
-  /**
-   * Publishes the nodes alive here from now on; a further call does so with other settings. Returns at once: nodes can register while the
-   * registrar is being loaded.
-   */
+  /** Publishes the nodes alive here from now on. Returns at once: nodes can register while the registrar is being loaded. */
   publish(registry: Registry, settings: RegistrarSettings, place: Pick<DaemonIdentity, "hostName" | "port">): void {
-    if (this.#registrar) void this.#registrar.then((registrar) => registrar?.use(settings));
-    else this.#registrar = this.#startAtLast(() => this.#startRegistrar(registry, settings, place));
+    this.#registrar ??= this.#startAtLast(() => this.#startRegistrar(registry, settings, place));
+  }
+
+  /** As Registrar.use, as soon as the registrar is loaded. To be called after `publish`. */
+  use(settings: RegistrarSettings): void {
+    void this.#registrar?.then((registrar) => registrar?.use(settings));
   }
 
   /** Undefined while nothing is published. Never rejects. */

@@ -19,7 +19,7 @@ import { NomadEntries } from "../nomad/entries.js";
 import { loadNomadSide, NomadSide, nomadUrl } from "../nomad/side.js";
 import { thisMachine, uidsOf } from "../os/machine.js";
 import { type ConfiguredNodes, startConfiguredNodes } from "../publish/configured-nodes.js";
-import { type AdvertiseSettings, advertised } from "../publish/core/advertised.js";
+import { advertised } from "../publish/core/advertised.js";
 import { publishesToConsul } from "../publish/core/publication.js";
 import type { RelayStart } from "../relay/autostart.js";
 import type { RelayClient } from "../relay/client.js";
@@ -204,11 +204,13 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
-  const publish = (settings: Config & Pick<AdvertiseSettings, "connectPort">) => {
-    if (publishes) consul.publish(registry, settings, { hostName: machine.hostName, port: bound.port });
-  };
-  if (native) native.onPort((connectPort) => publish({ ...config, connectPort }));
-  else publish(config);
+  const place = { hostName: machine.hostName, port: bound.port };
+  if (publishes && native) {
+    native.onPort((connectPort, former) => {
+      if (former === undefined) consul.publish(registry, { ...config, connectPort }, place);
+      else consul.use({ ...config, connectPort });
+    });
+  } else if (publishes) consul.publish(registry, config, place);
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
   void loadAhead(config, log);

@@ -13,6 +13,7 @@ const place = (port: number) => ({ address: "127.0.0.1", port });
 function startSide(flags: Parameters<typeof serveConfig>[0] = {}) {
   const registry = new Registry();
   const asked: RequestBody[] = [];
+  let connectPort = 61000;
   const settings = serveConfig({ domain: ["svc"], connectNative: "true", ...flags });
   const consul = { connect: async () => ({ onNewToken: () => undefined, token: async () => undefined }) };
   const nodes = { resolve: () => Promise.reject(new Error("not asked")), fullName: () => "" };
@@ -21,7 +22,7 @@ function startSide(flags: Parameters<typeof serveConfig>[0] = {}) {
   onTestFinished(() => side.close());
   const ask: RelayClient["ask"] = async (body) => {
     asked.push(body);
-    return body.type === "native" ? { type: "native", id: 1, port: 61000 } : { type: "kept", id: 1 };
+    return body.type === "native" ? { type: "native", id: 1, port: connectPort } : { type: "kept", id: 1 };
   };
   side.use({ ask } as RelayClient);
   const up = (name: string, port: number) => {
@@ -29,7 +30,10 @@ function startSide(flags: Parameters<typeof serveConfig>[0] = {}) {
     if (!node) throw new Error(`${name} is taken`);
     return node;
   };
-  return { side, registry, up, ask, told: () => asked.splice(0) };
+  const listenAt = (port: number) => {
+    connectPort = port;
+  };
+  return { side, registry, up, ask, listenAt, told: () => asked.splice(0) };
 }
 
 test("a node that is a helper only beside another is told again when that one comes and goes", () => {
@@ -57,5 +61,20 @@ test("a helper that is published by its exact name is none, whoever is alive", a
   expect(served).toEqual([
     [`n1@${HOST}`, false],
     [`n1-33-4711@${HOST}`, false],
+  ]);
+});
+
+test("the port for callers is told with the one before: at the first the nodes are published, at others they move", async () => {
+  const { side, ask, listenAt } = startSide();
+  const ports: unknown[] = [];
+  await side.greet(ask);
+  side.onPort((...told) => void ports.push(told));
+  await side.greet(ask);
+  expect(ports).toEqual([[61000, undefined]]);
+  listenAt(61001);
+  await side.greet(ask);
+  expect(ports).toEqual([
+    [61000, undefined],
+    [61001, 61000],
   ]);
 });

@@ -12,7 +12,7 @@ import {
   parseServiceDomain,
   serviceOf,
 } from "../names/domains.js";
-import { hostPartOf, type NodeName, originOf } from "../names/node-name.js";
+import { hostPartOf, isHelperBeside, type NodeName } from "../names/node-name.js";
 import { type Family, LOOPBACK } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { type SelectionSettings, whyLeftOut } from "../publish/core/publication.js";
@@ -68,7 +68,7 @@ export class NativeSide {
       if (type === "registered") this.#tell(node);
       else void this.#relays?.ask({ type: "drop", node: this.#fullName(node) });
       // Others may be helpers only while this one is alive.
-      for (const other of deps.registry.nodes()) if (originOf(other.aliveName) === node.aliveName) this.#tell(other);
+      for (const other of deps.registry.nodes()) if (isHelperBeside(other.aliveName, node.aliveName)) this.#tell(other);
     });
   }
 

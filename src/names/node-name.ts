@@ -160,7 +160,11 @@ export function isHelperName(aliveName: string, isAlive: (aliveName: string) => 
   return HELPERS.some((pattern) => pattern.test(aliveName)) || (origin !== undefined && isAlive(origin));
 }
 
-/** The node beside which, while it is alive here, a name is that of a helper: `n1` of `n1-33-4711`. */
-export function originOf(aliveName: string): string | undefined {
+function originOf(aliveName: string): string | undefined {
   return RANDOM_NAME.exec(aliveName)?.[1];
+}
+
+/** Whether a name is that of a helper while the other is alive here: `n1-33-4711` is one beside `n1`. Each registration asks for all names. */
+export function isHelperBeside(aliveName: string, other: string): boolean {
+  return aliveName.length > other.length && aliveName.startsWith(other) && originOf(aliveName) === other;
 }

@@ -2,7 +2,7 @@ import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
-import { originOf } from "../names/node-name.js";
+import { isHelperBeside } from "../names/node-name.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Change, type Claim, Claims } from "./core/claims.js";
@@ -237,7 +237,7 @@ export class Registrar {
   /** Some names are those of helpers only beside a node that is alive: it has just appeared, or left. */
   #reviseHelpersOf(aliveName: string): void {
     for (const claim of this.#claims.all()) {
-      if (originOf(claim.node.aliveName) !== aliveName) continue;
+      if (!isHelperBeside(claim.node.aliveName, aliveName)) continue;
       const publication = this.#publicationOf(claim.node);
       if (publication.outcome !== claim.publication.outcome) this.#revise(claim, publication);
     }

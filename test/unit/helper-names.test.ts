@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isHelperName } from "../../src/names/node-name.js";
+import { isHelperBeside, isHelperName } from "../../src/names/node-name.js";
 
 describe("names of VMs that live for one command", () => {
   test.each([
@@ -70,5 +70,27 @@ describe("names of VMs that live for one command", () => {
       expect(isHelperName(name, beside("n1", "130", "")), name).toBe(false);
     }
     expect(isHelperName("n1-130-26011", beside("n", "n1-130", "n1-130-26011"))).toBe(false);
+  });
+
+  test("the other beside which a name is one is told from all others", () => {
+    const names = [
+      "n1",
+      "n1-130",
+      "n1-130-26011",
+      "n1-0130-26011",
+      "n1-1-2-3-4",
+      "n1-1-2",
+      "N1",
+      "n",
+      "",
+      "-130-26011",
+    ];
+    for (const name of names) {
+      for (const other of names) {
+        const isOne = isHelperName(name, (alive) => alive === other);
+        expect(isHelperBeside(name, other), `${name} beside ${other}`).toBe(isOne);
+      }
+    }
+    expect(isHelperBeside("n1-1-2-3-4", "n1-1-2")).toBe(true);
   });
 });

@@ -53,7 +53,10 @@ export class Claims {
   }
 
   all(): Claim[] {
-    return Array.from(this.#claims.values()).flat();
+    // Each registration asks for all: flat() takes ten times as long.
+    const all: Claim[] = [];
+    for (const claims of this.#claims.values()) all.push(...claims);
+    return all;
   }
 
   add(claim: Claim): Change[] {

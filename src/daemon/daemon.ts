@@ -204,6 +204,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
+  // What follows loads further parts of the program. They are parsed after the line "ready", which nothing of them changes.
+  const settings = await describeSettings(config, publishes, resolving.dns);
   const publish = (settings: Config & Pick<AdvertiseSettings, "connectPort">) => {
     if (publishes) consul.publish(registry, settings, { hostName: machine.hostName, port: bound.port });
   };
@@ -211,9 +213,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   else publish(config);
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
-  void loadAhead(config, log);
   const stopFollowing = config.listen.length > 0 ? undefined : followOwnAddresses({ listener: bound, addresses, log });
-  const settings = await describeSettings(config, publishes, resolving.dns);
+  setImmediate(() => void loadAhead(config, log));
   return {
     port: bound.port,
     addresses: bound.addresses,

@@ -204,6 +204,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
+  // What follows loads further parts of the program. They are parsed after the line "ready", which nothing of them changes.
+  const settings = await describeSettings(config, publishes, resolving.dns);
   const place = { hostName: machine.hostName, port: bound.port };
   if (publishes && native) {
     native.onPort((connectPort, former) => {
@@ -213,9 +215,8 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
   } else if (publishes) consul.publish(registry, config, place);
   const configured = watchConfiguredNodes(config, registry, log);
   const { addresses } = machine;
-  void loadAhead(config, log);
   const stopFollowing = config.listen.length > 0 ? undefined : followOwnAddresses({ listener: bound, addresses, log });
-  const settings = await describeSettings(config, publishes, resolving.dns);
+  setImmediate(() => void loadAhead(config, log));
   return {
     port: bound.port,
     addresses: bound.addresses,

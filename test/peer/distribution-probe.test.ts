@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildCNode, C_NODE } from "../support/c-node.js";
@@ -40,6 +42,25 @@ const SEEN = `[News || {_, News} <- ets:tab2list(seen), string:find(io_lib:forma
 
 for (const release of [23, 25, 27, 29]) {
   requirePeer(`otp${release}`)(`a VM of OTP ${release}`, () => {
+    test("is one VM at two places: it refuses the second of two handshakes under one name", async () => {
+      const otp = findOtp(release);
+      const [port, mapped] = [await freePort(), await freePort()];
+      const vm = await startOn(port, otp ? { otp } : {});
+      const mapping = createServer((socket) => {
+        const toVm = connect(port, "127.0.0.1");
+        socket.on("error", () => toVm.destroy()).pipe(toVm);
+        toVm.on("error", () => socket.destroy()).pipe(socket);
+      });
+      mapping.listen(mapped, "127.0.0.1");
+      await once(mapping, "listening");
+      const both = [port, mapped].flatMap((place) => ["--node", `a@127.0.0.1=127.0.0.1:${place}`]);
+      const { stdout } = await runCli(["resolve", "a@127.0.0.1", ...both, "--probe"]);
+      mapping.close();
+      expect(stdout.match(/is a@127\.0\.0\.1/g)).toHaveLength(2);
+      expect(stdout).not.toContain("VMs are called");
+      await vm.kill();
+    });
+
     test("says its name, version and creation, and knows nothing of it afterwards", async () => {
       const otp = findOtp(release);
       const port = await freePort();

@@ -1,4 +1,5 @@
 import type { ConsulClient } from "../consul/client.js";
+import { atMost } from "../each-of.js";
 import { parseServiceDomain } from "../names/domains.js";
 import { hostPartOf, type NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
@@ -54,11 +55,11 @@ async function ownPlaces({ full, port }: NodeHere, deps: PublishedDeps): Promise
     port,
     addresses: ownAddresses(),
     advertised: advertised(node, settings),
-    registered: await registeredFromHere(full, deps),
+    registered: (await atMost(TIMEOUT, registeredFromHere(full, deps))) ?? new Set(),
   };
 }
 
-/** Places at which the daemon here has registered the node with Consul; empty where that does not tell. */
+/** Places at which the daemon here has registered the node with Consul; empty where that does not tell. Never rejects. */
 async function registeredFromHere(full: string, { settings, agent }: PublishedDeps): Promise<ReadonlySet<string>> {
   const domain = parseServiceDomain(hostPartOf(full), settings.consulDomain);
   if (!domain) return new Set();

@@ -1,3 +1,4 @@
+import type { probeNames } from "../distribution/core/probe-names.js";
 import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
@@ -31,6 +32,8 @@ export interface Report {
   readonly probes?: readonly Probe[];
   /** The VMs that have its name: `--probe`. */
   readonly vms?: readonly NamedVm[];
+  /** The names under which its VM was joined, and how many there are at most: `--probe` with a cookie. */
+  readonly joinedAs?: ReturnType<typeof probeNames>;
   /** `--trace` */
   readonly ways?: readonly Way[];
   /** `--via` */
@@ -45,11 +48,12 @@ export function exitCodeOf({ answer, probes }: Pick<Report, "answer" | "probes">
 }
 
 /** The object of a node; the shape is part of the contract. */
-export function jsonReport({ node, answer, elapsedMs, probes, vms = [], ways, via }: Report): object {
+export function jsonReport({ node, answer, elapsedMs, probes, vms = [], joinedAs, ways, via }: Report): object {
   const elsewhere = vms.filter(({ origin }) => origin === "elsewhere");
   const twins = elsewhere.map(({ endpoint, probe }) => ({ ...endpoint, probe }));
   const isTwice = elsewhere.length > 0 && elsewhere.length < vms.length;
-  const added = { ...(via && { via }), ...(isTwice && { twins }), ...(ways && { ways }) };
+  const ofProbe = { ...(isTwice && { twins }), ...(joinedAs && { joinedAs }) };
+  const added = { ...(via && { via }), ...ofProbe, ...(ways && { ways }) };
   return resolutionObject(node, answer, elapsedMs, {
     added,
     ofEndpoint: (index) => probes && { probe: probes[index] },

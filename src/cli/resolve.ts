@@ -1,5 +1,5 @@
 import type { IpPort } from "../config/network-values.js";
-import { leftBehind } from "../distribution/core/probe-names.js";
+import { leftBehind, probeNames } from "../distribution/core/probe-names.js";
 import { isAskedNode, wasJoined } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
@@ -40,7 +40,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
       if (config.json) writeJson(io, jsonReport(report));
       else io.stdout(`${plainReport(report).map(paint).join("\n")}\n`);
       codes.push(exitCodeOf(report));
-      isAnyJoined ||= report.probes?.some(wasJoined) ?? false;
+      isAnyJoined ||= report.joinedAs !== undefined;
     }
     if (isAnyJoined && !config.json)
       io.stdout(`${paint({ text: leftBehind(thisMachine().hostName), tone: "quiet" })}\n`);
@@ -92,12 +92,13 @@ async function dialNode(
   { name, full, answer }: AnsweredNode,
   ask: AskPlace,
   vmsNamed: LookUps["vmsNamed"],
-): Promise<Pick<Report, "probes" | "vms">> {
+): Promise<Pick<Report, "probes" | "vms" | "joinedAs">> {
   const places = await Promise.all(
     answer.endpoints.map(async (endpoint) => ({ endpoint, probe: await ask(endpoint) })),
   );
   const vms = await vmsNamed({ name, full, source: answer.source, places }, ask);
-  return { probes: places.map(({ probe }) => probe), vms };
+  const probes = places.map(({ probe }) => probe);
+  return { probes, vms, ...(probes.some(wasJoined) && { joinedAs: probeNames(thisMachine().hostName) }) };
 }
 
 async function waysOf(

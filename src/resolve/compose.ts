@@ -29,7 +29,7 @@ import { NodeResolver } from "./node-resolver.js";
 import { createNomadSource, type NomadCatalogue } from "./nomad-source.js";
 import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
-import type { AskPlace, FoundNode, NamedVm } from "./twins.js";
+import { type AskPlace, type FoundNode, type NamedVm, vmsNamed } from "./twins.js";
 
 export type ResolutionSettings = UpstreamSettings &
   Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
@@ -269,11 +269,7 @@ export function composeForLookUps(settings: LookUpSettings, log: Logger, { follo
   const connect = settings.connectNative ? new ConnectWays(settings, consul) : undefined;
   const { nodes } = resolving;
   const published = { nodes, settings, ownAddresses: machine.addresses, agent: consul.connect };
-  const vmsNamed: LookUps["vmsNamed"] = async (node, ask) => {
-    const twins = await import("./twins.js");
-    return twins.vmsNamed(node, ask, published);
-  };
-  return { ...resolving, connect, vmsNamed, close };
+  return { ...resolving, connect, vmsNamed: (node, ask) => vmsNamed(node, ask, published), close };
 }
 
 /** Of the nodes that the EPMD of this machine has; none when it does not answer. */

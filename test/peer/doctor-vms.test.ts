@@ -139,7 +139,12 @@ requirePeer(
       const beside = await runCli(["resolve", "one@svc", "--probe", "--json"], { netns: cluster.host(HERE) });
       const { endpoints, twins } = JSON.parse(beside.stdout);
       expect([endpoints[0].probe.result, twins]).toEqual(["node", undefined]);
-      expect((await doctor("one@svc")).of("peer-twice")).toMatchObject({ result: "ok" });
+      const examined = await doctor("one@svc");
+      expect([examined.of("peer-twice").result, examined.with("fail")]).toEqual(["ok", []]);
+      expect(examined.of("same-name")).toMatchObject({
+        result: "ok",
+        evidence: expect.stringContaining("at 10.90.0.77:30999"),
+      });
       // Where it does not live, a look-up finds both places.
       const from = ["--port", "14369", "--dns", cluster.dns];
       const elsewhere = await runCli(["resolve", "one@svc", "--probe", ...from], {

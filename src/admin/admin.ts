@@ -1,11 +1,11 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { IpPort } from "../config/network-values.js";
-import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Metrics, Observed } from "../daemon/metrics.js";
 import type { Listener } from "../epmd/listener.js";
 import { type Peer, PeerLogs, peerOf } from "../epmd/peer.js";
 import { ListenError } from "../errors.js";
+import { lazily } from "../lazily.js";
 import { hostPort } from "../net/ip.js";
 import { nomadUrl } from "../nomad/side.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";

@@ -1,10 +1,8 @@
-import type { ClusterNode } from "../catalogue/core/instances.js";
 import { serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedMember } from "../doctor/cluster.js";
 import { ConfigError, ConsulError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { isNamePattern } from "../names/node-name.js";
-import { hostPort } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
@@ -45,10 +43,8 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
     ...lists.flat(),
   ]) {
     const before = all.get(member.node);
-    const publishers = new Map([...(before?.publishers ?? []), ...(member.publishers ?? [])]);
     // Of two entries the better one: the other is that of a VM that has ended.
-    const better = !before || member.entry?.health === "passing" ? member : before;
-    all.set(member.node, { ...better, publishers });
+    if (!before || member.entry?.health === "passing") all.set(member.node, member);
   }
   if (all.size > MOST_NODES) {
     complain(io, `${all.size} nodes match, and the first ${MOST_NODES} are looked at: give a narrower pattern`);
@@ -67,7 +63,7 @@ async function matching(pattern: string, { config, io, log }: Context): Promise<
   const service = serviceIn(pattern, config);
   if (!service) return inEpmd();
   try {
-    return (await listInCatalogues([service], { config, log })).map(memberOfEntry);
+    return (await listInCatalogues([service], { config, log })).map((entry) => ({ node: entry.node, entry }));
   } catch (error) {
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const names = await inEpmd().catch(() => undefined);
@@ -75,11 +71,6 @@ async function matching(pattern: string, { config, io, log }: Context): Promise<
     complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
     return names;
   }
-}
-
-function memberOfEntry(entry: ClusterNode): NamedMember {
-  const { node, instance, machine } = entry;
-  return { node, entry, publishers: new Map([[hostPort(entry), `${instance} on ${machine}`]]) };
 }
 
 /** Undefined for a host that is no service of a catalogue, or whose zone the daemon here has. */

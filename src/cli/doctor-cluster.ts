@@ -1,9 +1,8 @@
 import { createProbe } from "../distribution/prober.js";
-import { type ClusterDeps, type ClusterExamination, examineCluster } from "../doctor/cluster.js";
+import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
 import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
-import { twinsElsewhere } from "../resolve/twins.js";
 import { clusterMembers } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
 import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
@@ -22,11 +21,8 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const resolving = composeForLookUps(config, context.log, { follow: true });
   const { connect } = resolving;
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
-  const { nodes, agent } = resolving;
-  const { hostName, addresses } = thisMachine();
-  const twinDeps = { nodes, connect: agent, settings: config, ownAddresses: addresses() };
-  const twins: ClusterDeps["twins"] = (node, dial) => twinsElsewhere(node, { ...twinDeps, dial });
-  const deps = { nodes, probe, twins, from: hostName };
+  const { nodes, vmsNamed } = resolving;
+  const deps = { nodes, probe, vmsNamed, from: thisMachine().hostName };
   const look = async () => examineCluster(await clusterMembers(context, resolving), deps);
   try {
     if (config.watch) return await watchCluster(look, stop, context);

@@ -1,4 +1,4 @@
-import { differentVms, vmAt } from "../distribution/core/twins.js";
+import type { probeNames } from "../distribution/core/probe-names.js";
 import { isFailure, type Probe, probeWords } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
@@ -9,7 +9,7 @@ import {
   type TraceEvent,
 } from "../resolve/core/resolution.js";
 import { type Way, wayWords } from "../resolve/core/ways-in.js";
-import type { ProbedPlace } from "../resolve/twins.js";
+import type { NamedVm } from "../resolve/twins.js";
 import { EXIT, type ExitCode, type Line, type Tone } from "./io.js";
 
 /** Which EPMD was asked, and what a stock VM is told there. */
@@ -30,8 +30,10 @@ export interface Report {
   readonly elapsedMs: number;
   /** Of each endpoint, in their order: `--probe`. */
   readonly probes?: readonly Probe[];
-  /** VMs elsewhere with the name of a node that lives here: `--probe`. Never empty. */
-  readonly twins?: readonly ProbedPlace[];
+  /** The VMs that have its name: `--probe`. */
+  readonly vms?: readonly NamedVm[];
+  /** The names under which its VM was joined, and how many there are at most: `--probe` with a cookie. */
+  readonly joinedAs?: ReturnType<typeof probeNames>;
   /** `--trace` */
   readonly ways?: readonly Way[];
   /** `--via` */
@@ -46,9 +48,12 @@ export function exitCodeOf({ answer, probes }: Pick<Report, "answer" | "probes">
 }
 
 /** The object of a node; the shape is part of the contract. */
-export function jsonReport({ node, answer, elapsedMs, probes, twins, ways, via }: Report): object {
-  const elsewhere = twins && { twins: twins.map(({ endpoint, probe }) => ({ ...endpoint, probe })) };
-  const added = { ...(via && { via }), ...elsewhere, ...(ways && { ways }) };
+export function jsonReport({ node, answer, elapsedMs, probes, vms = [], joinedAs, ways, via }: Report): object {
+  const elsewhere = vms.filter(({ origin }) => origin === "elsewhere");
+  const twins = elsewhere.map(({ endpoint, probe }) => ({ ...endpoint, probe }));
+  const isTwice = elsewhere.length > 0 && elsewhere.length < vms.length;
+  const ofProbe = { ...(isTwice && { twins }), ...(joinedAs && { joinedAs }) };
+  const added = { ...(via && { via }), ...ofProbe, ...(ways && { ways }) };
   return resolutionObject(node, answer, elapsedMs, {
     added,
     ofEndpoint: (index) => probes && { probe: probes[index] },
@@ -71,7 +76,7 @@ export function plainReport(report: Report): Line[] {
       : [];
   switch (answer.outcome) {
     case "found":
-      return [heading, ...endpointLines(report, answer), ...twinLines(report, answer), ...via, ...ways, ...next];
+      return [heading, ...endpointLines(report, answer), ...twinLines(report), ...via, ...ways, ...next];
     // A node that is not found is not dialled: no ways.
     case "not-found":
       return [heading, { text: `  ${answer.reason}` }, ...via, ...next];
@@ -113,21 +118,14 @@ function endpointLines(
 }
 
 /** Several VMs of the name that is asked for. */
-function twinLines(
-  { node, probes = [], twins = [] }: Report,
-  { endpoints }: { readonly endpoints: readonly Endpoint[] },
-): Line[] {
-  const named = [
-    ...endpoints.flatMap((endpoint, index) => vmAt(endpoint, probes[index])),
-    ...twins.flatMap(({ endpoint, probe }) => vmAt(endpoint, probe, { isElsewhere: true })),
-  ];
-  const different = differentVms(named);
-  if (different.length < 2) return [];
-  const places = different
-    .map((place) => `${hostPort(place)}${twins.length > 0 && !place.isElsewhere ? " (here)" : ""}`)
+function twinLines({ node, vms = [] }: Report): Line[] {
+  if (vms.length < 2) return [];
+  const places = vms
+    .map(({ endpoint, origin }) => `${hostPort(endpoint)}${origin === "here" ? " (here)" : ""}`)
     .join(" and ");
-  const leads = twins.length > 0 ? "a look-up elsewhere leads to either" : "a look-up leads to either";
-  const text = `  ${different.length} VMs are called ${node}, at ${places}: ${leads}, and one cluster cannot have both`;
+  const isOneHere = vms.some(({ origin }) => origin === "here");
+  const leads = isOneHere ? "a look-up elsewhere leads to either" : "a look-up leads to either";
+  const text = `  ${vms.length} VMs are called ${node}, at ${places}: ${leads}, and one cluster cannot have both`;
   return [{ text, tone: "bad" }];
 }
 

@@ -1,6 +1,6 @@
 import type { IpPort } from "../config/network-values.js";
-import { leftBehind } from "../distribution/core/probe-names.js";
-import { isAskedNode, type Probe, wasJoined } from "../distribution/core/words.js";
+import { leftBehind, probeNames } from "../distribution/core/probe-names.js";
+import { isAskedNode, wasJoined } from "../distribution/core/words.js";
 import { createProbe, type ProbeEndpoint } from "../distribution/prober.js";
 import { portPleaseWhy, type WhyAnswer } from "../epmd/client.js";
 import { decodeEndpoints, type Port2Answer } from "../epmd/wire/responses.js";
@@ -14,7 +14,7 @@ import { thisMachine } from "../os/machine.js";
 import { composeForLookUps, type LookUps } from "../resolve/compose.js";
 import { epmdErrorCode, notFound, type ShownResolution, type Trace, unavailable } from "../resolve/core/resolution.js";
 import { type Way, waysIn } from "../resolve/core/ways-in.js";
-import { type TwinDeps, twinsElsewhere } from "../resolve/twins.js";
+import type { AskPlace } from "../resolve/twins.js";
 import { printable } from "../text.js";
 import { type CommandContext, type ExitCode, painter, worst, writeJson } from "./io.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
@@ -40,7 +40,7 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
       if (config.json) writeJson(io, jsonReport(report));
       else io.stdout(`${plainReport(report).map(paint).join("\n")}\n`);
       codes.push(exitCodeOf(report));
-      isAnyJoined ||= report.probes?.some(wasJoined) ?? false;
+      isAnyJoined ||= report.joinedAs !== undefined;
     }
     if (isAnyJoined && !config.json)
       io.stdout(`${paint({ text: leftBehind(thisMachine().hostName), tone: "quiet" })}\n`);
@@ -51,11 +51,10 @@ export async function resolve(context: CommandContext): Promise<ExitCode> {
 }
 
 /** Makes a look-up with its probes, ways and trace, as the flags say. */
-function createLookUp(context: CommandContext, { nodes, agent }: LookUps, probe: ProbeEndpoint | undefined) {
+function createLookUp(context: CommandContext, { nodes, vmsNamed }: LookUps, probe: ProbeEndpoint | undefined) {
   const { config, operands } = context;
   const [via] = config.via === undefined ? [] : epmdCandidates(config.via, config.port);
   const trace = traceTo(context);
-  const twinDeps = { nodes, connect: agent, settings: config, ownAddresses: thisMachine().addresses() };
 
   return async (node: NodeName, index: number): Promise<Report> => {
     const startedAt = performance.now();
@@ -71,7 +70,11 @@ function createLookUp(context: CommandContext, { nodes, agent }: LookUps, probe:
     const isAsked = isAskedNode(node, operands[index] ?? "", full);
     const dialled =
       probe && answer.outcome === "found"
-        ? await dialNode({ name: node, full, answer }, (endpoint) => probe(endpoint, isAsked, full), twinDeps)
+        ? await dialNode(
+            { name: node, full, answer },
+            (endpoint, again) => probe(endpoint, isAsked, full, again),
+            vmsNamed,
+          )
         : {};
     const ways = trace && !via ? await waysOf(full, node.aliveName, answer, context) : undefined;
     return { node: full, ...answered, elapsedMs, ...dialled, ...(ways && { ways }) };
@@ -84,17 +87,18 @@ interface AnsweredNode {
   readonly answer: Extract<Report["answer"], { outcome: "found" }>;
 }
 
-/** Asks at each endpoint who is there, and who has the name elsewhere. Never rejects. */
+/** Asks at each endpoint who is there, and which VMs have the name. Never rejects. */
 async function dialNode(
   { name, full, answer }: AnsweredNode,
-  probe: (endpoint: Endpoint) => Promise<Probe>,
-  deps: Omit<TwinDeps, "dial">,
-): Promise<Pick<Report, "probes" | "twins">> {
-  const dial = (endpoints: readonly Endpoint[]) =>
-    Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probe(endpoint) })));
-  const places = await dial(answer.endpoints);
-  const twins = await twinsElsewhere({ name, full, source: answer.source, places }, { ...deps, dial });
-  return { probes: places.map((place) => place.probe), ...(twins.length > 0 && { twins }) };
+  ask: AskPlace,
+  vmsNamed: LookUps["vmsNamed"],
+): Promise<Pick<Report, "probes" | "vms" | "joinedAs">> {
+  const places = await Promise.all(
+    answer.endpoints.map(async (endpoint) => ({ endpoint, probe: await ask(endpoint) })),
+  );
+  const vms = await vmsNamed({ name, full, source: answer.source, places }, ask);
+  const probes = places.map(({ probe }) => probe);
+  return { probes, vms, ...(probes.some(wasJoined) && { joinedAs: probeNames(thisMachine().hostName) }) };
 }
 
 async function waysOf(

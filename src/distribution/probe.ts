@@ -33,6 +33,8 @@ export interface ProbeOptions {
   readonly random: () => number;
   /** In [0, 1): chooses our name; random when not given. */
   readonly nextName?: () => number;
+  /** What is done while the node waits for our answer to its challenge. Never rejects. */
+  readonly meanwhile?: (() => Promise<unknown>) | undefined;
   /** Ends the probe, as the end of its time does. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -91,6 +93,7 @@ export async function probeNode({ address, port }: IpPort, options: ProbeOptions
   const talk = async (socket: Socket, said: Greeting, timeout: number): Promise<Talk> => {
     const begunAt = performance.now();
     const reply = await converse(socket, said);
+    if (reply.kind === "challenge") await options.meanwhile?.();
     // A VM, too, shows its digest only to a node of the name that it wants.
     if (!options.cookie || reply.kind !== "challenge" || !options.isAsked(reply.challenge.name)) return reply;
     const { cookie, random } = options;

@@ -7,9 +7,15 @@ import { isLoopback } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
 import type { CookieSettings } from "./cookie.js";
 import type { Probe } from "./core/words.js";
+import type { Again } from "./different-vms.js";
 
-/** @param node full name. Never rejects */
-export type ProbeEndpoint = (endpoint: IpPort, isAsked: (name: string) => boolean, node: string) => Promise<Probe>;
+/** @param node full name @param again of a place that was probed before: no node is joined. Never rejects */
+export type ProbeEndpoint = (
+  endpoint: IpPort,
+  isAsked: (name: string) => boolean,
+  node: string,
+  again?: Again,
+) => Promise<Probe>;
 
 /**
  * Probes endpoints, with the cookie where one is given. One that spoke TLS the last time is asked in TLS at once, because it
@@ -36,7 +42,7 @@ export async function createProbe(
   if (signal) setMaxListeners(0, signal);
   const secured = new Set<string>();
   const nextName = namesInTurn(Math.random);
-  return async (endpoint, isAsked, node) => {
+  return async (endpoint, isAsked, node, again) => {
     const host = hostPartOf(node);
     const place = `${endpoint.address} ${endpoint.port}`;
     const way = connect && !isLoopback(endpoint.address) ? await connect.to(host) : undefined;
@@ -48,6 +54,7 @@ export async function createProbe(
       tlsFirst: secured.has(place),
       random: Math.random,
       nextName,
+      ...(again && { ...again, cookie: undefined }),
     });
     if ("tls" in probe && probe.tls) secured.add(place);
     else secured.delete(place);

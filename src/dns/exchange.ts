@@ -1,7 +1,7 @@
 import dgram from "node:dgram";
 import net from "node:net";
-import { lazily } from "../daemon/lazily.js";
 import { ProtocolError } from "../errors.js";
+import { lazily } from "../lazily.js";
 import { hostPort } from "../net/ip.js";
 import { type Answer, answersQuery, readAnswer, whyNoAnswer } from "./wire/answer.js";
 import { decodeMessage, encodeQuery, framed, type Message } from "./wire/message.js";

@@ -1,11 +1,11 @@
 import { type ClusterNode, compare } from "../catalogue/core/instances.js";
-import type { Probe } from "../distribution/core/words.js";
+import type { ProbeEndpoint } from "../distribution/prober.js";
 import { eachOf } from "../each-of.js";
 import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
-import type { Resolving } from "../resolve/compose.js";
-import type { FoundNode, ProbedPlace, TwinDeps } from "../resolve/twins.js";
+import type { LookUps } from "../resolve/compose.js";
+import type { AskPlace } from "../resolve/twins.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
 import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 
@@ -17,18 +17,12 @@ export interface NamedMember {
   readonly isBare?: boolean;
   /** What a catalogue has of it; of several entries the best. */
   readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "instance" | "address">;
-  /** Who has published a place, by `ip:port`. */
-  readonly publishers?: ReadonlyMap<string, string>;
 }
 
-export interface ClusterDeps {
+export interface ClusterDeps extends Pick<LookUps, "nodes" | "vmsNamed"> {
   /** Name of this machine. */
   readonly from: string;
-  readonly nodes: Resolving["nodes"];
-  /** Never rejects. */
-  readonly probe: (endpoint: Endpoint, isAsked: (name: string) => boolean, node: string) => Promise<Probe>;
-  /** VMs elsewhere with the name of a node that lives here. Never rejects. */
-  readonly twins: (node: FoundNode, dial: TwinDeps["dial"]) => Promise<readonly ProbedPlace[]>;
+  readonly probe: ProbeEndpoint;
 }
 
 /** Places of one node that are probed. */
@@ -70,8 +64,8 @@ async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Mem
 }
 
 async function lookFor(
-  { node, isBare, entry, publishers }: NamedMember,
-  { nodes, probe, twins }: ClusterDeps,
+  { node, isBare, entry }: NamedMember,
+  { nodes, probe, vmsNamed }: ClusterDeps,
 ): Promise<LookedFor> {
   const machine = entry && `${entry.instance}, ${entry.address}`;
   const member = { node, ...(entry && { health: entry.health, obstacle: entry.obstacle, machine }) };
@@ -80,18 +74,14 @@ async function lookFor(
   if (answer.outcome === "not-found") return { ...member, missing: answer.reason, places: [] };
   if (answer.outcome === "unavailable") return { ...member, missing: answer.cause, places: [] };
   const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
-  const dial = (endpoints: readonly Endpoint[]) =>
-    Promise.all(
-      endpoints.map(async (endpoint) => ({
-        endpoint,
-        publisher: publishers?.get(hostPort(endpoint)),
-        probe: await probe(endpoint, isAsked, node),
-      })),
-    );
-  const found = await dial(answer.endpoints.slice(0, MAX_PLACES));
-  const others = await twins({ name, full: node, source: answer.source, places: found }, dial);
-  const elsewhere = others.map((place) => ({ ...place, isElsewhere: true }));
-  return { ...member, places: [...inOrder(found), ...inOrder(elsewhere)] };
+  const ask: AskPlace = (endpoint, again) => probe(endpoint, isAsked, node, again);
+  const endpoints = answer.endpoints.slice(0, MAX_PLACES);
+  const found = inOrder(
+    await Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await ask(endpoint) }))),
+  );
+  const vms = await vmsNamed({ name, full: node, source: answer.source, places: found }, ask);
+  const others = vms.filter(({ endpoint }) => !endpoints.includes(endpoint));
+  return { ...member, places: [...found, ...inOrder(others)], ...(vms.length > 1 && { vms }) };
 }
 
 /** Each look-up may have them in another order: the verdict is to be the same. */

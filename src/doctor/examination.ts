@@ -8,6 +8,7 @@ import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Cookie } from "../distribution/cookie.js";
 import { isAskedNode, type Probe } from "../distribution/core/words.js";
+import type { Again } from "../distribution/different-vms.js";
 import { type ProbeOptions, probeNode } from "../distribution/probe.js";
 import type { NameServer } from "../dns/exchange.js";
 import { Domains } from "../names/domains.js";
@@ -24,7 +25,7 @@ import { type RunningVm, runningVms } from "../os/vm-process.js";
 import { isGatewayItself, zoneOf } from "../resolve/beside-daemon.js";
 import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
-import { type ProbedPlace, twinsElsewhere } from "../resolve/twins.js";
+import type { NamedVm, ProbedPlace } from "../resolve/twins.js";
 import type { Finding } from "./core/finding.js";
 import {
   type DaemonAnswer,
@@ -99,8 +100,8 @@ export interface Examination {
   readonly toldByDaemon: () => Promise<DaemonAnswer | undefined>;
   /** Who is at its endpoints, in their order. */
   readonly probes: () => Promise<readonly ProbedPlace[]>;
-  /** VMs elsewhere that have its name; empty where it does not live here. */
-  readonly twins: () => Promise<readonly ProbedPlace[]>;
+  /** The VMs that have its name. */
+  readonly vmsNamed: () => Promise<readonly NamedVm[]>;
   /** Name servers of `--dns`, and the zone that serve would have. */
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
@@ -156,32 +157,27 @@ export function examine(
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
   /** Inside the mutual TLS of Connect, where nodes elsewhere are behind that. */
-  const dialNode = async (full: string, endpoints: readonly Endpoint[], how: DialOptions): Promise<ProbedPlace[]> => {
-    const isElsewhere = endpoints.some(({ address }) => !isLoopback(address));
-    const way = isElsewhere ? await resolving.connect?.to(hostPartOf(full)) : undefined;
-    if (typeof way !== "string") {
-      return dialAll(endpoints, { ...how, ...(way && { connect: way, serverName: serverNameOf(full) }) });
-    }
-    return endpoints.map((endpoint) => ({ endpoint, probe: { result: "connect", reason: way, elapsedMs: 0 } }));
+  const dialNode = async (full: string, endpoint: Endpoint, how: DialOptions): Promise<Probe> => {
+    const way = isLoopback(endpoint.address) ? undefined : await resolving.connect?.to(hostPartOf(full));
+    if (typeof way === "string") return { result: "connect", reason: way, elapsedMs: 0 };
+    return probePlace(endpoint, { ...how, ...(way && { connect: way, serverName: serverNameOf(full) }) });
   };
-  const dialAsked = async (node: AskedNode, endpoints: readonly Endpoint[]) => {
+  /** With the cookie the first time. */
+  const dialAsked = async (node: AskedNode, endpoint: Endpoint, again?: Again) => {
     const isAsked = isAskedNode(node.name, node.operand, node.full);
-    return dialNode(node.full, endpoints, { isAsked, serverName: node.host, timeout: DIAL_TIMEOUT, cookie });
+    const how = { isAsked, serverName: node.host, timeout: DIAL_TIMEOUT };
+    return dialNode(node.full, endpoint, { ...how, ...(again ?? { cookie }) });
   };
   const probes = once(async () => {
     const found = await resolution();
-    return asked && found.outcome === "found" ? dialAsked(asked, found.endpoints) : [];
+    return asked && found.outcome === "found" ? dialAll(found.endpoints, (endpoint) => dialAsked(asked, endpoint)) : [];
   });
-  const twins = once(async () => {
+  const vmsNamed = once(async () => {
     const found = await resolution();
     if (!asked || found.outcome !== "found") return [];
-    return twinsElsewhere(
-      { name: asked.name, full: asked.full, source: found.source, places: await probes() },
-      {
-        ...{ nodes: resolving.nodes, settings: config, ownAddresses: machine.addresses() },
-        connect: () => consul.connect(),
-        dial: (endpoints) => dialAsked(asked, endpoints),
-      },
+    const { name: its, full } = asked;
+    return resolving.vmsNamed({ name: its, full, source: found.source, places: await probes() }, (endpoint, again) =>
+      dialAsked(asked, endpoint, again),
     );
   });
   const connectPort = once(async () => (await daemon())?.relays?.native?.port);
@@ -198,7 +194,7 @@ export function examine(
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     hasCookie: cookie !== undefined,
-    ...{ epmd, daemon, nodes, listeners, resolution, probes, twins, vms: once(runningVms) },
+    ...{ epmd, daemon, nodes, listeners, resolution, probes, vmsNamed, vms: once(runningVms) },
     toldByDaemon: once(async () => (asked && (await daemon()) ? resolvedByDaemon(config, asked.full) : undefined)),
     ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
@@ -209,7 +205,8 @@ export function examine(
       // The host part is examined by node-name.
       const isAsked = (said: string) => said.startsWith(`${aliveName}@`);
       const serverName = hostPartOf(full);
-      return dialNode(full, seen.endpoints, { isAsked, serverName, timeout: DIAL_TIMEOUT });
+      const how = { isAsked, serverName, timeout: DIAL_TIMEOUT };
+      return dialAll(seen.endpoints, (endpoint) => dialNode(full, endpoint, how));
     },
     nameServers: [...config.dns, ...zone],
     isOwnServer: isOwn,
@@ -225,11 +222,11 @@ export function examine(
 
 type DialOptions = Pick<
   ProbeOptions,
-  "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "tlsFirst" | "cookie" | "connect"
+  "isAsked" | "serverName" | "timeout" | "flags" | "padding" | "cookie" | "connect" | keyof Again
 >;
 
-function dialAll(endpoints: readonly Endpoint[], how: DialOptions): Promise<ProbedPlace[]> {
-  return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await probePlace(endpoint, how) })));
+function dialAll(endpoints: readonly Endpoint[], dial: (endpoint: Endpoint) => Promise<Probe>): Promise<ProbedPlace[]> {
+  return Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await dial(endpoint) })));
 }
 
 /** Asks who is there, with the first step of the distribution handshake. Never rejects. */

@@ -171,13 +171,14 @@ async function lookThere(
       { address, port: answer.port },
       { isAsked, serverName: host, timeout: PROBE_TIMEOUT },
     );
-    if (seen.result === "silent" || seen.result === "unreachable") return "unknown";
+    if (seen.result === "silent" || seen.result === "unreachable") return "silent";
+    if (seen.result !== "node" && seen.result !== "other-node") return "refused";
     return seen.result === "node" && seen.creation === probe.creation ? "itself" : "another";
   } catch (error) {
+    // A router that maps the address to this machine for others may answer its own network in any way.
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
     const isSilent = error instanceof EpmdError && error.code === "EPMD_TIMEOUT";
-    // What refuses this machine refuses other strangers too.
-    return isSilent || ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"].includes(code ?? "") ? "unknown" : "another";
+    return isSilent || ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"].includes(code ?? "") ? "silent" : "refused";
   }
 }
 

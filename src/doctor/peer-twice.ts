@@ -1,5 +1,4 @@
 import { ageOf } from "../catalogue/core/instances.js";
-import { differentVms, vmAt } from "../distribution/core/twins.js";
 import { parseServiceDomain } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
@@ -16,23 +15,18 @@ export const peerTwice: Check = {
   run: async (examination) => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
-    const [probes, twins] = [await examination.probes(), await examination.twins()];
-    const named = [
-      ...probes.flatMap(({ endpoint, probe }) => vmAt(endpoint, probe)),
-      ...twins.flatMap(({ endpoint, probe }) => vmAt(endpoint, probe, { isElsewhere: true })),
-    ];
-    if (named.length === 0) return skip(UNKNOWN);
-    const different = differentVms(named);
-    if (different.length === 1) return ok(`one VM has the name ${asked.full}`);
+    const vms = await examination.vmsNamed();
+    if (vms.length === 0) return skip(UNKNOWN);
+    if (vms.length === 1) return ok(`one VM has the name ${asked.full}`);
     const since = await publishedSince(asked, examination);
-    const places = different.map((place) => {
-      const { at, machine } = since.get(hostPort(place)) ?? {};
+    const places = vms.map(({ endpoint, origin, probe }) => {
+      const { at, machine } = since.get(hostPort(endpoint)) ?? {};
       const age = at === undefined ? "" : `, published ${ageWords(at)} ago`;
-      const creation = place.creation === undefined ? "" : `, creation ${place.creation}`;
+      const creation = probe.result === "node" && probe.creation !== undefined ? `, creation ${probe.creation}` : "";
       const where = machine === undefined ? "" : ` on ${machine}`;
-      return `${hostPort(place)}${twins.length > 0 && !place.isElsewhere ? " here" : where}${age}${creation}`;
+      return `${hostPort(endpoint)}${origin === "here" ? " here" : where}${age}${creation}`;
     });
-    return fail("PEER_TWICE", `${different.length} VMs are called ${asked.full}: ${listed(places)}`, STOP_ONE);
+    return fail("PEER_TWICE", `${vms.length} VMs are called ${asked.full}: ${listed(places)}`, STOP_ONE);
   },
 };
 

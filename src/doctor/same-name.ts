@@ -1,4 +1,7 @@
-import { ageOf } from "../catalogue/core/instances.js";
+import { ageOf, type ServiceMember } from "../catalogue/core/instances.js";
+import type { IpPort } from "../config/network-values.js";
+import type { Probe } from "../distribution/core/words.js";
+import { type Again, type Ask, differentVms } from "../distribution/different-vms.js";
 import { hostPartOf } from "../names/node-name.js";
 import { familyOf, hostPort } from "../net/ip.js";
 import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../publish/core/claims.js";
@@ -18,7 +21,7 @@ const MOST_NAMED = 4;
 
 export const sameName: Check = {
   id: "same-name",
-  title: "no other daemon publishes a node of the same name as one here",
+  title: "nobody publishes another node of the same name as one here",
   run: async (examination) => {
     const unpublished = whyUnpublished(examination.config);
     if (unpublished) return unpublished;
@@ -55,34 +58,54 @@ async function judgeName(
   entry: ServiceEntry,
   members: MembersByName,
   owner: string,
-  examination: Examination,
+  { now }: Examination,
 ): Promise<Finding> {
   const node = entry.meta[META_NODE] ?? entry.aliveName;
   const others = namesakes(entry, members, owner);
   if (others === undefined) return skip(`Consul does not list ${node} to this token, or not yet: see registration`);
   if (others.length === 0) return ok(`${node} is published only from here`);
+  const where = listed(others.map(({ place, serviceId }) => `${place} (${serviceId})`));
+  const ask: Ask<NamedPlace> = ({ endpoint }, again) => askFor(node, endpoint, again);
+  const named = members.get(node.toLowerCase()) ?? [];
+  const places = await Promise.all(
+    named.slice(0, MOST_NAMED).map(async (member): Promise<NamedPlace> => {
+      return { member, endpoint: member, probe: await askFor(node, member) };
+    }),
+  );
+  const isEverywhere = named.length === places.length && places.every(({ probe }) => probe.result === "node");
+  if (isEverywhere && (await differentVms(places, ask)).length === 1) {
+    return ok(`${node} is published besides at ${where}: that leads to the same VM`);
+  }
   return fail(
     "NAME_TWICE",
     [
-      `another ${node} is published at ${listed(others.map(({ place, serviceId }) => `${place} (${serviceId})`))}: look-ups lead to either`,
-      ...(await agesOf(node, members, examination)),
+      `another ${node} is published at ${where}: look-ups lead to either`,
+      ...places.map((place) => words(place, now())),
     ],
     "two nodes of one name cannot be in one cluster: stop one of them, or give it another name. If nobody started a second one, one of the two may be an impostor: --register-uid names the users whose processes may register here",
     entry.aliveName,
   );
 }
 
-/** Of the VMs of one name: where each is, since when, and its creation. */
-async function agesOf(node: string, members: MembersByName, { now }: Examination): Promise<string[]> {
-  const named = members.get(node.toLowerCase()) ?? [];
-  return Promise.all(
-    named.slice(0, MOST_NAMED).map(async ({ address, port, machine, meta }) => {
-      const age = ageOf(meta, now());
-      const isAsked = (name: string) => name.toLowerCase() === node.toLowerCase();
-      const how = { isAsked, serverName: hostPartOf(node), timeout: PROBE_TIMEOUT };
-      const probe = familyOf(address) === undefined ? undefined : await probePlace({ address, port }, how);
-      const seen = probe?.result === "node" ? `creation ${probe.creation ?? "not told"}` : "no such VM answers there";
-      return `${hostPort(address, port)} on ${machine}${age === undefined ? "" : `, published ${ageWords(age)} ago`}: ${seen}`;
-    }),
-  );
+/** Where a node of the name is published. */
+interface NamedPlace {
+  readonly member: ServiceMember;
+  readonly endpoint: IpPort;
+  readonly probe: Probe;
+}
+
+/** Its address is a host name, which is not dialled. */
+const NOT_DIALLED: Probe = { result: "unreachable", code: "ENOTFOUND", elapsedMs: 0 };
+
+async function askFor(node: string, { address, port }: IpPort, again?: Again): Promise<Probe> {
+  if (familyOf(address) === undefined) return NOT_DIALLED;
+  const isAsked = (name: string) => name.toLowerCase() === node.toLowerCase();
+  return probePlace({ address, port }, { isAsked, serverName: hostPartOf(node), timeout: PROBE_TIMEOUT, ...again });
+}
+
+/** Where it is, since when, and its creation. */
+function words({ member, endpoint, probe }: NamedPlace, now: number): string {
+  const age = ageOf(member.meta, now);
+  const seen = probe.result === "node" ? `creation ${probe.creation ?? "not told"}` : "no such VM answers there";
+  return `${hostPort(endpoint)} on ${member.machine}${age === undefined ? "" : `, published ${ageWords(age)} ago`}: ${seen}`;
 }

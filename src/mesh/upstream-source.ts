@@ -1,8 +1,8 @@
 import { type NomadEnvironment, nomadUpstreamsTo } from "../config/nomad.js";
 import type { ConsulClient } from "../consul/client.js";
-import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
 import { describeError } from "../errors.js";
+import { lazily } from "../lazily.js";
 import {
   consulErrorCode,
   type NodeQuestion,

@@ -2,8 +2,8 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import type { CatalogueQuery } from "../catalogue/core/backend.js";
 import type { ServiceInstance } from "../catalogue/core/instances.js";
 import type { NomadEnvironment } from "../config/nomad.js";
-import { lazily } from "../daemon/lazily.js";
 import type { Logger } from "../daemon/logger.js";
+import { lazily } from "../lazily.js";
 import type { NomadClient, NomadServiceQuery } from "./client.js";
 
 /** Where Nomad's HTTP API is, and how it is spoken to. */

@@ -18,6 +18,7 @@ import { isLoopback } from "../net/ip.js";
 import { type NomadApiSettings, NomadSide, namespaceOf } from "../nomad/side.js";
 import { HostsFile } from "../os/hosts-file.js";
 import { type Machine, openFileLimit, thisMachine } from "../os/machine.js";
+import type { AdvertiseSettings } from "../publish/core/advertised.js";
 import { AddressLookup } from "./addresses.js";
 import { type GatewayDns, isGatewayItself, zoneOf } from "./beside-daemon.js";
 import { type CatalogueAccess, createCatalogueSource } from "./catalogue-source.js";
@@ -28,6 +29,7 @@ import { NodeResolver } from "./node-resolver.js";
 import { createNomadSource, type NomadCatalogue } from "./nomad-source.js";
 import type { Source } from "./source.js";
 import { createSrvSource } from "./srv-source.js";
+import { type AskPlace, type FoundNode, type NamedVm, vmsNamed } from "./twins.js";
 
 export type ResolutionSettings = UpstreamSettings &
   Pick<Settings, "node" | "nodesFile" | "srvName" | "srvTarget" | "family" | "preferReachable" | "timeout"> &
@@ -63,8 +65,8 @@ export interface ResolutionDeps {
 export interface LookUps extends Resolving {
   /** The way inside the mutual TLS of Consul Connect; undefined where nodes are dialled themselves. */
   readonly connect: ConnectWays | undefined;
-  /** Consul's agent, for other questions. */
-  readonly agent: ConsulSide["connect"];
+  /** The VMs that have the name of a node which was found. Never rejects. */
+  readonly vmsNamed: (node: FoundNode, ask: AskPlace) => Promise<NamedVm[]>;
 }
 
 export interface Resolving {
@@ -215,8 +217,14 @@ function nomadCatalogue(
   return [createNomadSource({ ...options, random: Math.random, now })];
 }
 
-interface LookUpSettings extends ResolutionSettings, AgentSettings, NomadApiSettings, DomainSettings, GatewayDns {
-  readonly nomad: ResolutionSettings["nomad"] & NomadApiSettings["nomad"];
+interface LookUpSettings
+  extends ResolutionSettings,
+    AgentSettings,
+    AdvertiseSettings,
+    NomadApiSettings,
+    DomainSettings,
+    GatewayDns {
+  readonly nomad: ResolutionSettings["nomad"] & AdvertiseSettings["nomad"] & NomadApiSettings["nomad"];
   /** Where the zone of the daemon beside it answers. */
   readonly dnsListen: IpPort | undefined;
   /** Follow the nodes file. */
@@ -259,7 +267,9 @@ export function composeForLookUps(settings: LookUpSettings, log: Logger, { follo
     await Promise.all([consul.close(), nomad.close()]);
   };
   const connect = settings.connectNative ? new ConnectWays(settings, consul) : undefined;
-  return { ...resolving, connect, agent: consul.connect, close };
+  const { nodes } = resolving;
+  const published = { nodes, settings, ownAddresses: machine.addresses, agent: consul.connect };
+  return { ...resolving, connect, vmsNamed: (node, ask) => vmsNamed(node, ask, published), close };
 }
 
 /** Of the nodes that the EPMD of this machine has; none when it does not answer. */

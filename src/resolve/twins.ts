@@ -1,15 +1,9 @@
-import type { ConsulClient } from "../consul/client.js";
 import type { Probe } from "../distribution/core/words.js";
-import { parseServiceDomain } from "../names/domains.js";
-import { hostPartOf, type NodeName } from "../names/node-name.js";
+import { type Again, differentVms } from "../distribution/different-vms.js";
+import type { NodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
-import { hostPort } from "../net/ip.js";
-import { type AdvertiseSettings, advertised } from "../publish/core/advertised.js";
-import { META_NODE, META_OWNER } from "../publish/core/service-entry.js";
-import { readOwner } from "../publish/ownership.js";
-import { type OwnPlaces, otherPlaces } from "./core/own-places.js";
 import type { SourceName } from "./core/resolution.js";
-import type { NodeResolver } from "./node-resolver.js";
+import { type PublishedDeps, publishedElsewhere } from "./published-elsewhere.js";
 
 /** A place at which a node is looked for, and who is there. */
 export interface ProbedPlace {
@@ -27,74 +21,33 @@ export interface FoundNode {
   readonly places: readonly ProbedPlace[];
 }
 
-export interface TwinDeps {
-  readonly nodes: Pick<NodeResolver, "resolve">;
-  readonly settings: AdvertiseSettings & { readonly connectNative: boolean };
-  /** Of all interfaces here. */
-  readonly ownAddresses: readonly string[];
-  readonly connect: () => Promise<Pick<ConsulClient, "members">>;
-  /** Asks who is at each. Never rejects. */
-  readonly dial: (endpoints: readonly Endpoint[]) => Promise<readonly ProbedPlace[]>;
+/** A VM that has the name of a node, by one of its places. */
+export interface NamedVm extends ProbedPlace {
+  /** `here`: it lives on this machine, so a look-up here leads to no other. */
+  readonly origin: "here" | "elsewhere";
 }
+
+/** Asks who is at an endpoint. Never rejects. */
+export type AskPlace = (endpoint: Endpoint, again?: Again) => Promise<Probe>;
 
 /** Places that are probed. */
 const MAX_PLACES = 4;
-/** For name servers and the agent: the node was found without them. Milliseconds. */
-const TIMEOUT = 2_000;
 
 /**
- * VMs elsewhere that have the name of a node which lives here. A look-up here ends at the EPMD of this machine, so it never
- * leads to them; one on another machine leads to either. Empty for a node that was not found here. Never rejects.
+ * The VMs that have the name of a node: those that the look-up has found and, where it ended at the EPMD of this machine,
+ * those to which one on another machine leads. Never rejects.
  */
-export async function twinsElsewhere(node: FoundNode, deps: TwinDeps): Promise<ProbedPlace[]> {
-  const { name, full, source } = node;
-  const [here] = node.places;
-  if (source !== "registry" || !here) return [];
-  const [published, own] = await Promise.all([publishedPlaces(name, deps), ownPlaces(full, here.endpoint, deps)]);
-  const others = otherPlaces(published, own).slice(0, MAX_PLACES);
-  const creation = here.probe.result === "node" ? here.probe.creation : undefined;
-  const dialled = await deps.dial(others.map(({ place }) => place));
-  return dialled.filter(({ probe }, index) => {
-    if (probe.result !== "node") return false;
-    return others[index]?.isCertain === true || (creation !== undefined && probe.creation !== creation);
-  });
-}
-
-/** As if the node did not live here. */
-async function publishedPlaces(name: NodeName, { nodes, settings }: TwinDeps): Promise<readonly Endpoint[]> {
-  // DNS does not say whether a port speaks mutual TLS.
-  const sources = settings.connectNative ? (["catalogue"] as const) : (["srv", "catalogue"] as const);
-  const answers = await Promise.all(
-    sources.map((only) => nodes.resolve(name, { sameHost: true, only, timeout: TIMEOUT })),
+export async function vmsNamed(node: FoundNode, ask: AskPlace, deps: PublishedDeps): Promise<NamedVm[]> {
+  const { name, full, source, places } = node;
+  const [first] = places;
+  const isHere = source === "registry" && first !== undefined;
+  const published = isHere ? await publishedElsewhere({ name, full, port: first.endpoint.port }, deps) : [];
+  const others = await Promise.all(
+    published.slice(0, MAX_PLACES).map(async (endpoint) => ({ endpoint, probe: await ask(endpoint) })),
   );
-  return answers.find((answer) => answer.outcome === "found")?.endpoints ?? [];
-}
-
-async function ownPlaces(full: string, { port }: Endpoint, deps: TwinDeps): Promise<OwnPlaces> {
-  const { settings, ownAddresses } = deps;
-  const [aliveName = ""] = full.split("@");
-  // A VM of either family: what it does not listen on is not published.
-  const node = { aliveName, port, family: 6 } as const;
-  return {
-    port,
-    addresses: ownAddresses,
-    advertised: advertised(node, settings),
-    registered: await registeredFromHere(full, deps),
-  };
-}
-
-/** Places at which the daemon here has registered the node with Consul; empty where that does not tell. */
-async function registeredFromHere(full: string, { settings, connect }: TwinDeps): Promise<ReadonlySet<string>> {
-  const domain = parseServiceDomain(hostPartOf(full), settings.consulDomain);
-  if (!domain) return new Set();
-  try {
-    const { service, datacenter } = domain;
-    const [owner, client] = await Promise.all([readOwner(settings.port), connect()]);
-    const members = await client.members({ service, datacenter }, AbortSignal.timeout(TIMEOUT));
-    const aliveName = full.slice(0, full.indexOf("@") + 1);
-    const own = members.filter(({ meta }) => meta[META_OWNER] === owner && meta[META_NODE]?.startsWith(aliveName));
-    return new Set(own.map((member) => hostPort(member)));
-  } catch {
-    return new Set();
-  }
+  const all: NamedVm[] = [
+    ...places.map((place) => ({ ...place, origin: isHere ? ("here" as const) : ("elsewhere" as const) })),
+    ...others.map((place) => ({ ...place, origin: "elsewhere" as const })),
+  ];
+  return differentVms(all, ({ endpoint }, again) => ask(endpoint, again));
 }

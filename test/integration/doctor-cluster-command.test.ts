@@ -62,7 +62,7 @@ async function doctor(all: readonly string[], file: string, ...more: readonly st
   return result;
 }
 
-test("two hundred nodes are judged within seconds, sixteen at once", async () => {
+test("two hundred nodes are judged within seconds, and never more than the ceiling are under way", async () => {
   const all = names(200, "many.test");
   const file = await fakes(mesh(all));
   [open, most] = [0, 0];
@@ -70,7 +70,7 @@ test("two hundred nodes are judged within seconds, sixteen at once", async () =>
   const { code, stdout, stderr } = await doctor(all, file);
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout.split("\n")[0]).toBe("200 nodes, 19900 of 19900 links; nothing is wrong");
-  expect(most).toBeLessThanOrEqual(16);
+  expect(most).toBeLessThanOrEqual(128);
   expect(performance.now() - before).toBeLessThan(30_000);
 }, 60_000);
 

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { problemsOf } from "../support/doctor.js";
 import { waitFor } from "../support/wait-for.js";
+import { examineInside } from "./lab/inside.js";
 import { type Allocation, isRunning, type Job, killTask, nomadJob, type Variables } from "./lab/job.js";
 import { type Lab, startLab } from "./lab/lab.js";
 import { requireLab } from "./lab/needs.js";
@@ -81,6 +83,18 @@ requireLab("consul", "mix")("the host job, under a job with a release as it is",
     }
     await update;
     expectSteady(observer.report(), { fewest: 3 });
+  });
+
+  test("doctor in its allocations finds nothing wrong, and reaches the node of another client", async () => {
+    await start();
+    const [nodes, epmds] = [await stock.running(), await epmd.running()];
+    expect(epmds).toHaveLength(3);
+    for (const here of epmds) {
+      const there = nodes.find(({ NodeID }) => NodeID !== here.NodeID) as Allocation;
+      const examined = await examineInside(lab, here, (await stateOf(there)).node);
+      expect(problemsOf(examined)).toEqual([]);
+      expect(examined.code).toBe(0);
+    }
   });
 
   test("a node that is killed is out of DNS, and back under the same name", async () => {

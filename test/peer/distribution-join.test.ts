@@ -18,7 +18,8 @@ async function probe(nodes: LinkedNodes, node: LinkedNode, cookieFile = nodes.co
   const args = ["resolve", node.name, ...nodes.entries(node), "--probe", "--json", "--cookie-file", cookieFile];
   const { code, stdout, stderr } = await runCli(args);
   expect(stdout + stderr).not.toContain("srv-epmd-test");
-  return { code, probe: JSON.parse(stdout).endpoints[0].probe };
+  const { endpoints, joinedAs } = JSON.parse(stdout);
+  return { code, joinedAs, probe: endpoints[0].probe };
 }
 
 const SEEN = `lists:usort([case News of {log, _} -> News; _ -> {element(1, News), hd(string:split(atom_to_list(element(2, News)), "-probe"))} end
@@ -60,6 +61,7 @@ requirePeer("erl", "epmd")("a VM that is joined for a moment", () => {
         const seen = await probe(nodes, a);
         expect(seen).toMatchObject({
           code: 0,
+          joinedAs: { names: `srv-epmd-probe-*@${hostname()}`, most: 64 },
           probe: {
             result: "node",
             joined: {

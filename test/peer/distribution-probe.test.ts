@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildCNode, C_NODE } from "../support/c-node.js";
@@ -7,6 +8,7 @@ import { startChild } from "../support/child.js";
 import { startConsul } from "../support/consul-agent.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
+import { listenWith } from "../support/fake-node.js";
 import { freePort } from "../support/free-port.js";
 import { WATCH } from "../support/linked-nodes.js";
 import { findOtp } from "../support/otp.js";
@@ -35,11 +37,42 @@ async function startOn(port: number, options: Partial<Parameters<typeof startNod
   return startNode({ ...vm, args: ["-erl_epmd_port", String(port), ...args] });
 }
 
+/** An EPMD that gives each VM the same creation. @returns its port */
+async function epmdOfOneCreation(): Promise<number> {
+  return listenWith((socket) => socket.once("data", () => socket.write(Buffer.of(118, 0, 0, 0, 0, 7))));
+}
+
+/** @param start a VM that listens on the port and registers with the EPMD */
+async function tellsVmsApart(start: (port: number, epmdPort: number) => Promise<ErlangNode>): Promise<void> {
+  const epmdPort = await epmdOfOneCreation();
+  const [port, other] = [await freePort(), await freePort()];
+  const vms = [await start(port, epmdPort), await start(other, epmdPort)];
+  const mapped = await listenWith((socket) => {
+    const toVm = connect(port, "127.0.0.1");
+    socket.on("close", () => toVm.destroy()).pipe(toVm);
+    toVm.on("error", () => socket.destroy()).pipe(socket);
+  });
+  const look = async (...places: readonly number[]) => {
+    const entries = places.flatMap((place) => ["--node", `a@127.0.0.1=127.0.0.1:${place}`]);
+    const { stdout } = await runCli(["resolve", "a@127.0.0.1", ...entries, "--probe"]);
+    expect(stdout.match(/is a@127\.0\.0\.1.*creation 7\b/g)).toHaveLength(places.length);
+    return /[0-9]+ VMs are called .* and 127.0.0.1:[0-9]+/.exec(stdout)?.[0];
+  };
+  expect(await look(port, mapped)).toBeUndefined();
+  expect(await look(port, other)).toBe(`2 VMs are called a@127.0.0.1, at 127.0.0.1:${port} and 127.0.0.1:${other}`);
+  await Promise.all(vms.map((vm) => vm.kill()));
+}
+
 /** Progress reports are the VM's own, of applications that it starts by the way. */
 const SEEN = `[News || {_, News} <- ets:tab2list(seen), string:find(io_lib:format("~p", [News]), "progress") =:= nomatch]`;
 
 for (const release of [23, 25, 27, 29]) {
   requirePeer(`otp${release}`)(`a VM of OTP ${release}`, () => {
+    test("is one VM at two places, and two are two where their creation and name are one", async () => {
+      const otp = findOtp(release);
+      await tellsVmsApart((port, epmdPort) => startOn(port, { epmdPort, ...(otp && { otp }) }));
+    });
+
     test("says its name, version and creation, and knows nothing of it afterwards", async () => {
       const otp = findOtp(release);
       const port = await freePort();
@@ -124,11 +157,11 @@ requirePeer("openssl", "erl")("a VM with -proto_dist inet_tls", () => {
   });
   afterAll(() => certificates.remove());
 
-  const startTls = async (port: number, further: string, otp = findOtp(25)) => {
+  const startTls = async (port: number, further: string, otp = findOtp(25), epmdPort?: number) => {
     const file = join(await temporaryFolder("tls-dist"), "ssl_dist.conf");
     await writeFile(file, `[{server, [{certfile, "${pair.cert}"}, {keyfile, "${pair.key}"}${further}]}].\n`);
     const args = ["-proto_dist", "inet_tls", "-ssl_dist_optfile", file];
-    return startOn(port, { args, ...(otp && { otp }) });
+    return startOn(port, { args, ...(otp && { otp }), ...(epmdPort !== undefined && { epmdPort }) });
   };
 
   test.each([23, 25, 27, 29])(
@@ -146,6 +179,10 @@ requirePeer("openssl", "erl")("a VM with -proto_dist inet_tls", () => {
       await vm.kill();
     },
   );
+
+  test("is one VM at two places, and two are two where their creation and name are one", async () => {
+    await tellsVmsApart((port, epmdPort) => startTls(port, "", findOtp(25), epmdPort));
+  });
 
   test("that wants a client certificate is told from one without TLS", async () => {
     const port = await freePort();

@@ -374,7 +374,7 @@ requirePeer(
   "consul",
   "netns",
 )("doctor --cluster of two VMs of one name", () => {
-  test("tells them apart where they have one creation and one port, by who has published them", async () => {
+  test("tells them apart where they have one creation and one port, by their handshakes", async () => {
     const cluster = await startCluster({ hosts: 2, advertise: (_, [ipv4 = ""]) => [ipv4] });
     const fixed = ["-kernel", "inet_dist_listen_min", "20001", "inet_dist_listen_max", "20001"];
     const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns];

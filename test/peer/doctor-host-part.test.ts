@@ -42,7 +42,7 @@ requirePeer(
   const pings = async (name: string) => [await withModule.ping(name), await stock.ping(name)];
 
   beforeAll(async () => {
-    cluster = await startCluster({ hosts: 2, daemons: 1 });
+    cluster = await startCluster({ hosts: 2, daemons: 1, listen: true });
     await cluster.host(THERE).setHosts(["10.90.0.1 box1", `${OWN} box2 box2.example`]);
     await cluster.host(HERE).setHosts([`${OWN} box2.example box2`, "10.90.0.1 box1"]);
     withModule = await startModule();
@@ -106,7 +106,7 @@ requirePeer(
     expect(await pings(`astray@${MAPPED}`)).toEqual(["pang", "pang"]);
     expect(nobodys.of("node-name")).toMatchObject({
       ...{ result: "warn", code: "HOST_ELSEWHERE" },
-      evidence: expect.stringContaining("where nothing answers this machine"),
+      evidence: expect.stringContaining("which does not answer this machine"),
     });
     for (const machine of [HERE, THERE]) {
       const nft = (rule: string) => cluster.host(machine).run("nft", rule);
@@ -114,8 +114,25 @@ requirePeer(
       await nft("add chain ip nat output { type nat hook output priority -100; }");
       await nft(`add rule ip nat output ip daddr ${MAPPED} dnat to ${OWN}`);
     }
-    const mapped = await examine(flags("--advertise-address", OWN, "--listen", OWN), { netns: cluster.host(HERE) });
+    const look = () => examine(flags("--advertise-address", OWN, "--listen", OWN), { netns: cluster.host(HERE) });
+    const mapped = await look();
     expect(await pings(`astray@${MAPPED}`)).toEqual(["pang", "pong"]);
+    // As a router does that maps the address for others and refuses its own network: all of it, or the port of the node.
+    const here = (rule: string) => cluster.host(HERE).run("nft", rule);
+    await here("flush chain ip nat output");
+    await here("add chain ip nat refusing { type filter hook output priority 0; }");
+    await here(`add rule ip nat refusing ip daddr ${MAPPED} meta l4proto tcp reject with tcp reset`);
+    const refusals = [await look()];
+    await here(`add rule ip nat output ip daddr ${MAPPED} tcp dport 4369 dnat to ${OWN}`);
+    refusals.push(await look());
+    expect(await pings(`astray@${MAPPED}`)).toEqual(["pang", "pong"]);
+    for (const refused of refusals) {
+      expect(refused.of("node-name")).toMatchObject({
+        ...{ result: "warn", code: "HOST_ELSEWHERE" },
+        evidence: expect.stringContaining("which refuses this machine"),
+        advice: expect.stringContaining(`run srv-epmd names ${MAPPED} outside of this network`),
+      });
+    }
     for (const machine of [HERE, THERE]) await cluster.host(machine).run("nft", "delete table ip nat");
     expect(mapped.of("node-name")).toMatchObject({
       ...{ result: "warn", code: "HOST_ELSEWHERE" },

@@ -18,6 +18,7 @@ requirePeer(
   "erl",
   "consul",
   "netns",
+  "nft",
   "openssl",
 )("srv-epmd doctor, about VMs that are found and do not connect", () => {
   let cluster: Cluster;
@@ -116,6 +117,47 @@ requirePeer(
     expect(resolved.stdout).toMatch(
       /2 VMs are called dup@svc\.service\.consul, at 10\.90\.0\.\d:\d+ and 10\.90\.0\.\d:\d+/,
     );
+  });
+
+  test("one VM that another program has published too, at a port that is mapped to it, is one", async () => {
+    await cluster.node(HERE, "one", {
+      args: ["-kernel", "inet_dist_listen_min", "20123", "inet_dist_listen_max", "20123"],
+    });
+    await published("one");
+    const nft = (rule: string) => cluster.host(HERE).run("nft", rule);
+    await nft("add table ip nat");
+    await nft("add chain ip nat output { type nat hook output priority -100; }");
+    await nft("add rule ip nat output ip daddr 10.90.0.77 tcp dport 30999 dnat to 10.90.0.2:20123");
+    await cluster.consul.request("PUT", "/v1/agent/service/register", {
+      ...{ ID: "other", Name: "svc", Tags: ["one"], Address: "10.90.0.77", Port: 30_999 },
+      Meta: { "erlang-node": fullName("one") },
+    });
+    try {
+      await waitFor(async () => (await cluster.published()).filter((tag) => tag === "one").length === 2, {
+        what: "both in Consul",
+      });
+      const beside = await runCli(["resolve", "one@svc", "--probe", "--json"], { netns: cluster.host(HERE) });
+      const { endpoints, twins } = JSON.parse(beside.stdout);
+      expect([endpoints[0].probe.result, twins]).toEqual(["node", undefined]);
+      const examined = await doctor("one@svc");
+      expect([examined.of("peer-twice").result, examined.with("fail")]).toEqual(["ok", []]);
+      expect(examined.of("same-name")).toMatchObject({
+        result: "ok",
+        evidence: expect.stringContaining("at 10.90.0.77:30999"),
+      });
+      // Where it does not live, a look-up finds both places.
+      const from = ["--port", "14369", "--dns", cluster.dns];
+      const elsewhere = await runCli(["resolve", "one@svc", "--probe", ...from], {
+        ...{ netns: cluster.host(HERE), env: { SRV_EPMD_ADMIN: "none" } },
+      });
+      expect(elsewhere.stdout.match(/is one@svc\.service\.consul/g)).toHaveLength(2);
+      expect(elsewhere.stdout).not.toContain("VMs are called");
+      const picture = await runCli(["doctor", "--cluster", "*@svc"], { netns: cluster.host(HERE) });
+      expect(picture.stdout).not.toContain("twice");
+    } finally {
+      await nft("delete table ip nat");
+      await cluster.consul.request("PUT", "/v1/agent/service/deregister/other");
+    }
   });
 
   test("two live nodes of one name, asked on the machine of one: its EPMD hides the other, which is told of", async () => {

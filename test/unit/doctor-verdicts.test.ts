@@ -124,10 +124,22 @@ describe("the host part of a VM's own name", () => {
     const rename = expect.stringContaining("-name n1@chat.service.consul or n1@192.0.2.7");
     expect(judge({ host, askedThere: "another" })).toMatchObject({ result: "fail", evidence, advice: [rename] });
     expect(judge({ host, askedThere: "itself" })).toMatchObject({ result: "warn", evidence });
-    expect(judge({ host, askedThere: "unknown" })).toMatchObject({
-      ...{ result: "warn", evidence },
-      advice: [rename, expect.stringMatching(/^it works for stock VMs alone, where a port mapping/)],
-    });
+  });
+
+  test("an address that refuses this machine, or is silent, may be one that is mapped to it for others", () => {
+    const host = "192.0.2.99";
+    for (const [askedThere, words] of [
+      ["refused", "which refuses this machine"],
+      ["silent", "which does not answer this machine"],
+    ] as const) {
+      const finding = judge({ host, askedThere });
+      expect(finding).toMatchObject({ result: "warn" });
+      expect(finding?.evidence[0]).toContain(`peers that dial that name ask at 192.0.2.99, ${words}`);
+      expect(finding?.evidence[1]).toMatch(/router .* keeps its own network from it/);
+      expect(finding && adviceOf(finding)[0]).toMatch(
+        /^run srv-epmd names 192\.0\.2\.99 outside of this network: .* n1, .*-name n1@chat\.service\.consul or n1@192\.0\.2\.7/,
+      );
+    }
   });
 
   test("a name of this machine is for stock VMs in the host's network that srv-epmd serves, and for no others", () => {

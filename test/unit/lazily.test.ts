@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { lazily } from "../../src/daemon/lazily.js";
+import { lazily } from "../../src/lazily.js";
 
 test("a part is made once, for all who ask", async () => {
   let made = 0;

@@ -1,23 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ClusterNode } from "../../src/catalogue/core/instances.js";
 import { twiceNamed, twiceWords } from "../../src/catalogue/core/twice.js";
-import { differentVms, type NamedPlace } from "../../src/distribution/core/twins.js";
-
-describe("VMs of one name, by their probes", () => {
-  const place = (over: Partial<NamedPlace>): NamedPlace => ({ port: 20001, family: 4, creation: 7, ...over });
-
-  test("are one where the creation is one: at an address of either family, and at two addresses", () => {
-    expect(differentVms([place({}), place({ family: 6, port: 30001 }), place({})])).toEqual([place({})]);
-  });
-
-  test("are several where the creations differ, or ports of one family do", () => {
-    const two = [place({}), place({ creation: 8 })];
-    expect(differentVms([...two, place({})])).toEqual(two);
-    const sameSecond = [place({}), place({ port: 20002 })];
-    expect(differentVms(sameSecond)).toEqual(sameSecond);
-    expect(differentVms([])).toEqual([]);
-  });
-});
 
 describe("nodes of one name in a catalogue", () => {
   const entry = (over: Partial<ClusterNode>): ClusterNode => ({

@@ -17,6 +17,7 @@ const LIMITS: readonly (readonly [said: string, file: string, line: string])[] =
   ["| 64, forgotten", "src/catalogue/catalogue.ts", "MAX_SERVICES = 64;"],
   ["forgotten 10 minutes", "src/catalogue/followed.ts", "idle: 600_000,"],
   ["8 probes", "src/resolve/node-resolver.ts", "MAX_PROBES = 8;"],
+  ["`doctor --cluster` looks at 200 nodes, 128 at once", "src/each-of.ts", "MOST_UNDER_WAY = 128;"],
   ["16 address queries", "src/resolve/addresses.ts", "MAX_QUERIES = 16;"],
   ["8 attempts at once", "src/relay/dial.ts", "MAX_ATTEMPTS = 8;"],
   ["`/etc/hosts` 8 MiB", "src/os/hosts-file.ts", "MAX_SIZE = 8 * MEBIBYTE;"],

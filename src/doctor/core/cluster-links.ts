@@ -1,6 +1,5 @@
 import { refusedFor } from "../../distribution/core/releases.js";
 import { areLinkedByThemselves, isLinkedByItself, type LinkTraits } from "../../distribution/core/self-linking.js";
-import type { NamedPlace } from "../../distribution/core/twins.js";
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
@@ -8,7 +7,7 @@ import type { Endpoint } from "../../net/endpoint.js";
 import type { Obstacle as Check } from "../../publish/core/service-entry.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
-export interface MemberPlace extends Pick<NamedPlace, "isElsewhere" | "publisher"> {
+export interface MemberPlace {
   readonly endpoint: Pick<Endpoint, "address" | "port" | "family">;
   readonly probe: Probe;
 }
@@ -26,6 +25,8 @@ export interface LookedFor {
   /** Why no place of it is known. */
   readonly missing?: string;
   readonly places: readonly MemberPlace[];
+  /** One place of each VM that has its name, where there are several. */
+  readonly vms?: readonly MemberPlace[];
 }
 
 /** The same with what its VM says. */

@@ -1,4 +1,3 @@
-import { differentVms, vmAt } from "../../distribution/core/twins.js";
 import { cookieWords, type Joined } from "../../distribution/core/words.js";
 import { hostPort } from "../../net/ip.js";
 import { listed } from "../../text.js";
@@ -33,17 +32,15 @@ export interface ClusterProblem {
 
 /** Of a node alone that answers. */
 export function ownProblem(member: Member): ClusterProblem[] {
-  const { node, places, answer } = member;
+  const { node, vms = [], answer } = member;
   const problem = (code: ClusterProblem["code"], text: string, advice: string) => ({
     code,
     nodes: [node],
     text,
     advice,
   });
-  const answers = places.filter(({ probe }) => probe.result === "node");
-  const vms = differentVms(answers.flatMap((place) => vmAt(place.endpoint, place.probe, place)));
   if (vms.length > 1) {
-    const where = vms.map((place) => hostPort(place)).join(" and ");
+    const where = vms.map(({ endpoint }) => hostPort(endpoint)).join(" and ");
     const advice = `end one of them: only one can be linked with each of the others; peer-twice of srv-epmd doctor ${node}, run here, tells how long each has been published`;
     return [
       problem("TWICE", `${node} is there ${vms.length === 2 ? "twice" : `${vms.length} times`}: at ${where}`, advice),

@@ -23,9 +23,9 @@ export interface NamedNode {
 
 /**
  * What the EPMD at an address leads to. `itself`: to the node, so the address is mapped to this place. `another`: to
- * another node or none, or there is no EPMD. `unknown`: nothing answers from here.
+ * another node or none. `refused`, `silent`: there is no EPMD for this machine, or no node at the port that it gives.
  */
-export type AskedThere = "itself" | "another" | "unknown";
+export type AskedThere = "itself" | "another" | "refused" | "silent";
 
 /** The machine or task that the node lives on. */
 export interface OwnPlace {
@@ -182,15 +182,19 @@ function elsewhere(calls: string, address: string, node: NamedNode): Finding {
         rename,
         aliveName,
       );
-    default:
+    default: {
+      const refuses = askedThere === "refused" ? "refuses" : "does not answer";
       return warn(
         "HOST_ELSEWHERE",
-        `${evidence}: peers that dial that name ask at ${address}, where nothing answers this machine`,
         [
-          rename,
-          `it works for stock VMs alone, where a port mapping of yours leads from ${address} to the EPMD and the node here`,
+          `${evidence}: peers that dial that name ask at ${address}, which ${refuses} this machine`,
+          "either nobody has the node there, or a router maps that address to this machine for others and keeps its own network from it (no hairpin NAT)",
+        ],
+        [
+          `run srv-epmd names ${address} outside of this network: where it lists ${aliveName}, stock VMs there find it; else ${rename}`,
         ],
         aliveName,
       );
+    }
   }
 }

@@ -15,29 +15,24 @@ export interface OwnPlaces {
   readonly registered: ReadonlySet<string>;
 }
 
-/** A place at which a node of the name is published, and which is not known to be that of the node here. */
-export interface OtherPlace<T> {
-  readonly place: T;
-  /** False: it may lead to the node here through a port mapping, for nothing says where that is published. */
-  readonly isCertain: boolean;
-}
-
-/** The published places without those of the node here. */
+/**
+ * The published places without those that are known to lead to the node here. Any of them may lead to it: another program
+ * may publish a port mapping. Those come last of which nothing says where the node here is published instead.
+ */
 export function otherPlaces<T extends Pick<Endpoint, "address" | "port" | "family">>(
   places: readonly T[],
   own: OwnPlaces,
-): OtherPlace<T>[] {
+): T[] {
   const ours = places.filter((place) => isOwn(place, own));
   const { addresses = [] } = own.advertised ?? {};
   // A host name may stand for any address.
   const isGiven = addresses.length > 0 && addresses.every((one) => familyOf(one) !== undefined);
   const isKnown = own.registered.size > 0 || isGiven;
+  // A node is published at one place of each family.
+  const isDoubtful = (place: T) => !isKnown && ours.every(({ family }) => family !== place.family);
   return places
     .filter((place) => !ours.includes(place))
-    .map((place) => {
-      // A node is published at one place of each family.
-      return { place, isCertain: isKnown || ours.some(({ family }) => family === place.family) };
-    });
+    .toSorted((a, b) => Number(isDoubtful(a)) - Number(isDoubtful(b)));
 }
 
 function isOwn(place: IpPort, { port: itsPort, addresses, advertised, registered }: OwnPlaces): boolean {

@@ -110,10 +110,15 @@ export class NativeSide {
     } catch (error) {
       return describeError(error);
     }
-    for (const node of registry.nodes()) {
-      const served = this.#served(node);
-      // It may have ended, or registered anew, while the relay process took the others.
-      if (served && registry.get(node.aliveName) === node) await ask({ type: "serve", ...served });
+    const told = new Set<RegisteredNode>();
+    // Nodes may register while the relay process takes the others: until it has all of them, nothing else reaches it.
+    for (let nodes = registry.nodes(); nodes.length > 0; nodes = registry.nodes().filter((node) => !told.has(node))) {
+      for (const node of nodes) {
+        told.add(node);
+        const served = this.#served(node);
+        // It may have ended, or registered anew.
+        if (served && registry.get(node.aliveName) === node) await ask({ type: "serve", ...served });
+      }
     }
     return undefined;
   };

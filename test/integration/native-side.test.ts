@@ -64,6 +64,22 @@ test("a helper that is published by its exact name is none, whoever is alive", a
   ]);
 });
 
+test("a node that registers while a relay process is told of the others is told of as well", async () => {
+  const { side, up, ask } = startSide();
+  const late = ["n3", "n4"];
+  const served: string[] = [];
+  for (const [index, name] of ["n1", "n2"].entries()) up(name, 20001 + index);
+  await side.greet(async (body) => {
+    if (body.type === "serve") {
+      served.push(body.node);
+      const name = late.pop();
+      if (name !== undefined) up(name, 20003 + late.length);
+    }
+    return ask(body);
+  });
+  expect(served.sort()).toEqual(["n1", "n2", "n3", "n4"].map((name) => `${name}@${HOST}`));
+});
+
 test("the port for callers is told with the one before: at the first the nodes are published, at others they move", async () => {
   const { side, ask, listenAt } = startSide();
   const ports: unknown[] = [];

@@ -3,6 +3,7 @@ import { hostPort } from "../net/ip.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { exchange, type Failed, type NameServer, type Transport } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
+import type { UdpSockets } from "./udp-sockets.js";
 import { type Answer, presentRecord, type Settled } from "./wire/answer.js";
 import { type Message, UDP_PAYLOAD_SIZE } from "./wire/message.js";
 import type { QueryType } from "./wire/record.js";
@@ -31,6 +32,7 @@ export interface TryResult {
 export type TryFailure = Pick<Failed, "reason" | "detail">;
 
 interface ExchangeContext {
+  readonly sockets: UdpSockets;
   readonly signal: AbortSignal;
   readonly trace: Trace;
 }
@@ -129,9 +131,9 @@ interface Exchanged {
 }
 
 /** One exchange with one server, traced. Never rejects. */
-async function tracedExchange(query: Query, how: How, { signal, trace }: ExchangeContext): Promise<Exchanged> {
+async function tracedExchange(query: Query, how: How, { signal, sockets, trace }: ExchangeContext): Promise<Exchanged> {
   const started = performance.now();
-  const result = await exchange({ ...how, ...query, signal });
+  const result = await exchange({ ...how, ...query, sockets, signal });
   const message = result.kind === "message" ? result.message : undefined;
   const answer = result.kind === "failed" ? result : result.answer;
   const exchanged = {

@@ -1,8 +1,8 @@
-import dgram from "node:dgram";
 import net from "node:net";
 import { ProtocolError } from "../errors.js";
 import { lazily } from "../lazily.js";
 import { hostPort } from "../net/ip.js";
+import { UdpSockets } from "./udp-sockets.js";
 import { type Answer, answersQuery, readAnswer, whyNoAnswer } from "./wire/answer.js";
 import { decodeMessage, encodeQuery, framed, type Message } from "./wire/message.js";
 import type { QueryType } from "./wire/record.js";
@@ -19,6 +19,8 @@ export type Transport = "udp" | "tcp";
 export interface BytesRequest {
   readonly server: NameServer;
   readonly transport: Transport;
+  /** Kept for further queries over UDP; default: none is kept. */
+  readonly sockets?: UdpSockets | undefined;
   /** Milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -59,38 +61,40 @@ export function exchangeBytes<T>(request: BytesRequest, query: Buffer, accept: A
     const settle: Settle<T> = (result) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
-      close();
+      close(result.kind === "answered");
       resolve(result);
     };
     const abort = () => settle(failed("aborted"));
     const timer = setTimeout(() => settle(failed("timeout")), timeout);
     signal.addEventListener("abort", abort, { once: true });
-    const start = request.transport === "udp" ? startUdp<T> : startTcp<T>;
-    const close = start(server, query, accept, settle);
+    const close =
+      request.transport === "udp"
+        ? startUdp(server, request.sockets ?? keepingNone(), query, accept, settle)
+        : startTcp(server, query, accept, settle);
   });
 }
 
-/** @returns a function that closes the socket */
-function startUdp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settle: Settle<T>): () => void {
-  const socket = dgram.createSocket(net.isIPv6(server.address) ? "udp6" : "udp4");
-  let open = true;
-  // A connected socket receives datagrams from this server only, and ICMP "port unreachable" as an error.
-  socket.on("error", (error) => settle(failed(codeOf(error))));
-  socket.on("message", (bytes) => {
+function keepingNone(): UdpSockets {
+  const sockets = new UdpSockets();
+  sockets.close();
+  return sockets;
+}
+
+/** @returns what ends the query */
+function startUdp<T>(
+  server: NameServer,
+  sockets: UdpSockets,
+  query: Buffer,
+  accept: Accept<T>,
+  settle: Settle<T>,
+): (isAnswered: boolean) => void {
+  const failedWith = (error: Error) => settle(failed(codeOf(error)));
+  const received = (bytes: Buffer) => {
     const answer = accept(bytes);
     // RFC 5452 section 9.1: any other message may be forged, and the exchange goes on.
     if (answer !== undefined) settle({ kind: "answered", answer });
-  });
-  socket.on("connect", () => {
-    socket.send(query, (error) => error && settle(failed(codeOf(error))));
-  });
-  // Without a callback a failure is an "error" event.
-  socket.connect(server.port, server.address);
-  return () => {
-    if (!open) return;
-    open = false;
-    socket.close();
   };
+  return sockets.send({ server, bytes: query, received, failed: failedWith });
 }
 
 /** The reason for a message over TCP that does not answer the query. */
@@ -118,15 +122,10 @@ function startTcp<T>(server: NameServer, query: Buffer, accept: Accept<T>, settl
   return () => socket.destroy();
 }
 
-export interface ExchangeRequest {
-  readonly server: NameServer;
-  readonly transport: Transport;
+export interface ExchangeRequest extends BytesRequest {
   readonly qname: string;
   readonly qtype: QueryType;
   readonly edns: boolean;
-  /** Milliseconds. */
-  readonly timeout: number;
-  readonly signal: AbortSignal;
 }
 
 export type ExchangeResult =

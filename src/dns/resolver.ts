@@ -8,6 +8,7 @@ import { ExchangeSlots, type NameServer } from "./exchange.js";
 import { NameServers, type SetServers } from "./name-servers.js";
 import { Search } from "./search.js";
 import { type QueryEnd, SharedQuery } from "./shared-query.js";
+import { UdpSockets } from "./udp-sockets.js";
 import { type Absence, type DnsResult, presentRecord, type Records } from "./wire/answer.js";
 import { canonicalName, nameProblem, type QueryType, type ResourceRecord } from "./wire/record.js";
 
@@ -57,7 +58,7 @@ export interface ResolverOptions {
   /** Called for each query that is sent, and for each question to the cache. */
   readonly observe?: Observe | undefined;
   readonly log: Logger;
-  /** Queries under way at once, each with a socket of its own; others wait. Default 128. */
+  /** Queries under way at once, each with a socket and a port of its own; others wait. Default 128. */
   readonly maxExchanges?: number;
   /** Milliseconds on a clock that is never set, so that no answer outlives its TTL; default performance.now. */
   readonly now?: () => number;
@@ -96,6 +97,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     maxRecords: MAX_CACHE_RECORDS,
   });
   const slots = new ExchangeSlots(options.maxExchanges ?? MAX_EXCHANGES);
+  const sockets = new UdpSockets();
   const underWay = new Map<string, SharedQuery>();
   const searching = new Search(now);
   const closing = new AbortController();
@@ -132,6 +134,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       {
         nameServers,
         slots,
+        sockets,
         now,
         random,
         closing: closing.signal,
@@ -229,6 +232,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     async close() {
       closing.abort();
       await Promise.all(Array.from(underWay.values(), (query) => query.end));
+      sockets.close();
     },
   };
 }

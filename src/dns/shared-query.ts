@@ -5,6 +5,7 @@ import { because, pauseFor, type Query } from "./ask-server.js";
 import { type AskContext, askServers, Tally } from "./ask-servers.js";
 import type { ExchangeSlots } from "./exchange.js";
 import type { NameServers } from "./name-servers.js";
+import type { UdpSockets } from "./udp-sockets.js";
 import type { Absence, DnsResult } from "./wire/answer.js";
 import { RCODES } from "./wire/message.js";
 
@@ -17,6 +18,7 @@ export interface QueryEnd {
 export interface SharedQueryDeps {
   readonly nameServers: NameServers;
   readonly slots: ExchangeSlots;
+  readonly sockets: UdpSockets;
   readonly now: () => number;
   readonly random: () => number;
   readonly closing: AbortSignal;
@@ -128,10 +130,11 @@ export class SharedQuery {
   }
 
   #context(): AskContext {
-    const { nameServers, slots, now, random, closing } = this.#deps;
+    const { nameServers, slots, sockets, now, random, closing } = this.#deps;
     return {
       nameServers,
       slots,
+      sockets,
       now,
       random,
       deadline: () => this.#deadline - MARGIN,

@@ -10,6 +10,7 @@ import {
   type Transport,
 } from "../dns/exchange.js";
 import type { NameServers } from "../dns/name-servers.js";
+import { UdpSockets } from "../dns/udp-sockets.js";
 import { answersQuery } from "../dns/wire/answer.js";
 import { openFileLimit } from "../os/machine.js";
 import { isRefusal, withId } from "./core/message.js";
@@ -47,6 +48,7 @@ const UDP_ROUNDS = 3;
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { nameServers, log, limit = LIMIT, maxForwards = MAX_FORWARDS } = options;
   const slots = new ExchangeSlots(exchangeLimit(openFileLimit()));
+  const sockets = new UdpSockets();
   const closing = new AbortController();
   // Each question adds a listener: Node must not warn of a leak.
   setMaxListeners(0, closing.signal);
@@ -72,7 +74,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         // RFC 5452: with the client's own id and port, another program could answer in the server's place.
         const mine = withId(query, await randomId());
         // The signal ends it earlier, together with the whole question.
-        const request = { server, transport: over, timeout: limit, signal };
+        const request = { server, transport: over, sockets, timeout: limit, signal };
         const result = await exchangeBytes(request, mine, (bytes) => (answersQuery(bytes, mine) ? bytes : undefined));
         if (result.kind === "answered") {
           nameServers.answered(server);
@@ -147,7 +149,10 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         if (waiting === 0) toldFull = false;
       }
     },
-    close: () => closing.abort(),
+    close: () => {
+      closing.abort();
+      sockets.close();
+    },
   };
 }
 

@@ -7,19 +7,26 @@ import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
 import { benchRelay } from "./relay.js";
 
-/** `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio. */
-const BENCHES = [
-  benchFootprint,
-  benchColdResolution,
-  benchLookups,
-  benchDnsLookups,
-  benchModule,
-  benchRelay,
-  benchConnect,
-];
+/**
+ * `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio.
+ * `npm run bench -- dns-lookups module` runs these only, named after their files.
+ */
+const BENCHES = new Map([
+  ["footprint", benchFootprint],
+  ["cold", benchColdResolution],
+  ["lookups", benchLookups],
+  ["dns-lookups", benchDnsLookups],
+  ["module", benchModule],
+  ["relay", benchRelay],
+  ["connect", benchConnect],
+]);
 
-for (const [index, bench] of BENCHES.entries()) {
-  process.stderr.write(`[${index + 1}/${BENCHES.length}] ${bench.name} ...\n`);
+const given = process.argv.slice(2);
+const names = given.length > 0 ? given : Array.from(BENCHES.keys());
+for (const [index, name] of names.entries()) {
+  const bench = BENCHES.get(name);
+  if (!bench) throw new Error(`no bench ${name}: there are ${Array.from(BENCHES.keys()).join(", ")}`);
+  process.stderr.write(`[${index + 1}/${names.length}] ${name} ...\n`);
   await bench();
 }
 await stopChildren();

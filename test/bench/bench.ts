@@ -7,19 +7,26 @@ import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
 import { benchRelay } from "./relay.js";
 
-/** `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio. */
-const BENCHES = [
-  benchFootprint,
-  benchColdResolution,
-  benchLookups,
-  benchDnsLookups,
-  benchModule,
-  benchRelay,
-  benchConnect,
-];
+/** `npm run bench`: each figure beside a peer's from the same run, where there is one; then what counts is the ratio. */
+const BENCHES = new Map([
+  ["footprint", benchFootprint],
+  ["cold", benchColdResolution],
+  ["lookups", benchLookups],
+  ["dns-lookups", benchDnsLookups],
+  ["module", benchModule],
+  ["relay", benchRelay],
+  ["connect", benchConnect],
+]);
 
-for (const [index, bench] of BENCHES.entries()) {
-  process.stderr.write(`[${index + 1}/${BENCHES.length}] ${bench.name} ...\n`);
+const named = process.argv.slice(2);
+const unknown = named.filter((name) => !BENCHES.has(name));
+if (unknown.length > 0) {
+  process.stderr.write(`no bench ${unknown.join(", ")}: there are ${Array.from(BENCHES.keys()).join(", ")}\n`);
+  process.exit(2);
+}
+const chosen = Array.from(BENCHES).filter(([name]) => named.length === 0 || named.includes(name));
+for (const [index, [name, bench]] of chosen.entries()) {
+  process.stderr.write(`[${index + 1}/${chosen.length}] ${name} ...\n`);
   await bench();
 }
 await stopChildren();

@@ -1,8 +1,12 @@
 import { stopChildren } from "../support/child.js";
+import { benchCatalogueLookups } from "./catalogue-lookups.js";
+import { benchClusterBurst } from "./cluster-burst.js";
+import { benchClusterStart } from "./cluster-start.js";
 import { benchColdResolution } from "./cold.js";
 import { benchConnect } from "./connect.js";
 import { benchDnsLookups } from "./dns-lookups.js";
 import { benchFootprint } from "./footprint.js";
+import { benchListings } from "./listings.js";
 import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
 import { benchRelay } from "./relay.js";
@@ -16,6 +20,10 @@ const BENCHES = new Map([
   ["module", benchModule],
   ["relay", benchRelay],
   ["connect", benchConnect],
+  ["catalogue-lookups", benchCatalogueLookups],
+  ["cluster-start", benchClusterStart],
+  ["cluster-burst", benchClusterBurst],
+  ["listings", benchListings],
 ]);
 
 const named = process.argv.slice(2);

@@ -6,6 +6,7 @@ import { benchColdResolution } from "./cold.js";
 import { benchConnect } from "./connect.js";
 import { benchDnsLookups } from "./dns-lookups.js";
 import { benchFootprint } from "./footprint.js";
+import { benchGrowth } from "./growth.js";
 import { benchListings } from "./listings.js";
 import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
@@ -24,6 +25,7 @@ const BENCHES = new Map([
   ["cluster-start", benchClusterStart],
   ["cluster-burst", benchClusterBurst],
   ["listings", benchListings],
+  ["growth", benchGrowth],
 ]);
 
 const named = process.argv.slice(2);

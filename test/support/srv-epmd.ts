@@ -37,7 +37,12 @@ export interface Daemon {
 }
 
 /** `srv-epmd serve`, ready; it serves no HTTP unless the test says where, for many run at once. @throws when it ends before, with its log */
-export async function startDaemon({ args = [], port = 0, nodeArgs = [], ...options }: DaemonOptions = {}): Promise<Daemon> {
+export async function startDaemon({
+  args = [],
+  port = 0,
+  nodeArgs = [],
+  ...options
+}: DaemonOptions = {}): Promise<Daemon> {
   const flags = ["serve", "--port", String(port), "--log-format", "json", ...args];
   const env = { ...(args.includes("--admin") ? {} : { SRV_EPMD_ADMIN: "none" }), ...options.env };
   const child = startChild(process.execPath, [...nodeArgs, BIN, ...flags], childOptions({ ...options, env }));

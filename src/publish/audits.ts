@@ -5,6 +5,7 @@ import { ConsulError } from "../errors.js";
 import type { AgentState } from "./agent-state.js";
 import { ownedKeys, type Survey } from "./core/reconcile.js";
 import { criticalIds } from "./core/service-entry.js";
+import { partsOf } from "./core/survey-parts.js";
 import type { Leftovers } from "./ownership.js";
 import type { Publisher } from "./publisher.js";
 import type { Timings } from "./timing.js";
@@ -114,7 +115,11 @@ export class Audits {
       log.info({ nodes: left.slice(0, MOST_NAMED) }, `kept ${what} of our predecessor: waiting for the VM to return`);
     }
     for (const key of left) changes.set(key, adopt(key).changes);
-    for (const [key, publisher] of publishers) publisher.surveyed(survey, changes.get(key) ?? -1);
+    const partOf = partsOf(survey, owner);
+    for (const [key, publisher] of publishers) {
+      const part = partOf(key, [...publisher.held.keys(), ...publisher.wanted]);
+      publisher.surveyed(part, changes.get(key) ?? -1);
+    }
     await leftovers.see(survey, sentAt);
   }
 

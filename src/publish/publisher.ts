@@ -196,9 +196,12 @@ export class Publisher implements Caller {
   }
 
   #rank(step: Work): Rank {
-    const expiresAt = this.#isRefresh(step) ? this.#held.get(step.id)?.expiresAt : undefined;
-    const lane = step.action === "fail" || expiresAt !== undefined ? "keep" : "change";
-    return { lane, share: this.#share, by: expiresAt ?? this.#deps.now() };
+    const now = this.#deps.now();
+    const held = this.#held.get(step.id);
+    // A registration puts the entry into DNS and its TTL runs: the pass after it may wait behind other registrations, but not for long.
+    const isUrgent = this.#isRefresh(step) || (step.action === "pass" && held !== undefined && held.refreshAt <= now);
+    const lane = step.action === "fail" || isUrgent ? "keep" : "change";
+    return { lane, share: this.#share, by: (isUrgent ? held?.expiresAt : undefined) ?? now };
   }
 
   #isRefresh({ action, id }: Work): boolean {

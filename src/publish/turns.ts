@@ -1,3 +1,5 @@
+import { Line, type Waiting } from "./core/line.js";
+
 /** Calls at once for what is published. An agent that takes a second for each call takes some 20 nodes a second. */
 export const MOST_CALLS = 32;
 
@@ -30,19 +32,31 @@ export interface Caller {
  * the least time left. A connection with thousands of names does not delay others.
  */
 export class Turns {
-  readonly #waiting = new Map<Caller, Rank>();
-  readonly #underWay: Rank[] = [];
+  readonly #lanes: Record<Lane, { readonly line: Line<Caller>; underWay: number }> = {
+    keep: { line: new Line(MOST_OF_SHARE), underWay: 0 },
+    change: { line: new Line(MOST_OF_SHARE), underWay: 0 },
+  };
+  readonly #waiting = new Map<Caller, Waiting<Caller> & { readonly lane: Lane }>();
+  #entered = 0;
   #looking = false;
 
   /** Waits for a turn. A caller that waits already gets the new rank, and keeps its earlier time within its lane. */
-  enter(caller: Caller, rank: Rank): void {
+  enter(caller: Caller, { lane, share, by }: Rank): void {
     const before = this.#waiting.get(caller);
-    const by = before?.lane === rank.lane ? Math.min(before.by, rank.by) : rank.by;
-    this.#waiting.set(caller, { ...rank, by });
+    if (before?.lane === lane && before.share === share && before.by <= by) return;
+    const isEarlier = before?.lane === lane && before.by < by;
+    this.leave(caller);
+    const time = isEarlier ? before.by : by;
+    const one = { caller, lane, share, by: time, order: this.#entered++, isWaiting: true };
+    this.#waiting.set(caller, one);
+    this.#lanes[lane].line.enter(one);
     this.#lookSoon();
   }
 
   leave(caller: Caller): void {
+    const one = this.#waiting.get(caller);
+    if (!one) return;
+    one.isWaiting = false;
     this.#waiting.delete(caller);
   }
 
@@ -52,39 +66,27 @@ export class Turns {
     this.#looking = true;
     queueMicrotask(() => {
       this.#looking = false;
-      for (let next = this.#next(); next !== undefined; next = this.#next()) this.#start(...next);
+      for (const lane of LANES) while (this.#startNext(lane));
     });
   }
 
-  #start(caller: Caller, rank: Rank): void {
-    this.#waiting.delete(caller);
-    this.#underWay.push(rank);
-    void caller.go().finally(() => {
-      this.#underWay.splice(this.#underWay.indexOf(rank), 1);
+  /** @returns whether a caller had its turn */
+  #startNext(lane: Lane): boolean {
+    const { keep, change } = this.#lanes;
+    const its = this.#lanes[lane];
+    if (keep.underWay + change.underWay >= MOST_CALLS || its.underWay >= MOST_OF_LANE) return false;
+    const one = its.line.next();
+    if (!one) return false;
+    this.#waiting.delete(one.caller);
+    its.underWay++;
+    void one.caller.go().finally(() => {
+      its.underWay--;
+      its.line.ended(one.share);
       this.#lookSoon();
     });
-  }
-
-  #next(): [Caller, Rank] | undefined {
-    if (this.#waiting.size === 0 || this.#underWay.length >= MOST_CALLS) return undefined;
-    const shares = new Map<string, number>();
-    const lanes: Record<Lane, number> = { keep: 0, change: 0 };
-    for (const { lane, share } of this.#underWay) {
-      lanes[lane]++;
-      shares.set(`${lane} ${share}`, (shares.get(`${lane} ${share}`) ?? 0) + 1);
-    }
-    let best: { readonly caller: Caller; readonly rank: Rank; readonly calls: number } | undefined;
-    for (const [caller, rank] of this.#waiting) {
-      const calls = shares.get(`${rank.lane} ${rank.share}`) ?? 0;
-      if (lanes[rank.lane] >= MOST_OF_LANE || calls >= MOST_OF_SHARE) continue;
-      if (best && !isBefore(rank, calls, best.rank, best.calls)) continue;
-      best = { caller, rank, calls };
-    }
-    return best && [best.caller, best.rank];
+    return true;
   }
 }
 
-function isBefore(one: Rank, calls: number, other: Rank, others: number): boolean {
-  if (one.lane !== other.lane) return one.lane === "keep";
-  return calls === others ? one.by < other.by : calls < others;
-}
+/** `keep` first. */
+const LANES: readonly Lane[] = ["keep", "change"];

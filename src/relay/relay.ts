@@ -29,6 +29,7 @@ interface RelayOptions {
 
 /** A listener through which a node is reached, and its links. */
 export class Relay {
+  readonly port: number;
   readonly #server: Server;
   readonly #links = new Set<RelayLink>();
   readonly #options: RelayOptions;
@@ -38,8 +39,9 @@ export class Relay {
   /** When a daemon last asked for it; milliseconds of performance.now(). */
   ensuredAt = performance.now();
 
-  private constructor(target: RelayTarget, options: RelayOptions) {
+  private constructor(target: RelayTarget, port: number, options: RelayOptions) {
     this.#target = target;
+    this.port = port;
     this.#options = options;
     const { keepAlive } = options.timings;
     this.#server = createServer(
@@ -50,7 +52,7 @@ export class Relay {
 
   /** @throws the error of the system */
   static open(target: RelayTarget, port: number, options: RelayOptions): Promise<Relay> {
-    const relay = new Relay(target, options);
+    const relay = new Relay(target, port, options);
     const server = relay.#server;
     return new Promise((resolve, reject) => {
       server.once("error", reject);
@@ -64,10 +66,6 @@ export class Relay {
 
   get target(): RelayTarget {
     return this.#target;
-  }
-
-  get port(): number {
-    return (this.#server.address() as { port: number }).port;
   }
 
   get links(): ReadonlySet<RelayLink> {

@@ -1,16 +1,18 @@
 import { stopChildren } from "../support/child.js";
+import { benchCatalogueLookups } from "./catalogue-lookups.js";
+import { benchClusterBurst } from "./cluster-burst.js";
+import { benchClusterStart } from "./cluster-start.js";
 import { benchColdResolution } from "./cold.js";
 import { benchConnect } from "./connect.js";
 import { benchDnsLookups } from "./dns-lookups.js";
 import { benchFootprint } from "./footprint.js";
+import { benchGrowth } from "./growth.js";
+import { benchListings } from "./listings.js";
 import { benchLookups } from "./lookups.js";
 import { benchModule } from "./module.js";
 import { benchRelay } from "./relay.js";
 
-/**
- * `npm run bench`: each figure beside a peer's from the same run; what counts is the ratio.
- * `npm run bench -- dns-lookups module` runs these only, named after their files.
- */
+/** `npm run bench`: each figure beside a peer's from the same run, where there is one; then what counts is the ratio. */
 const BENCHES = new Map([
   ["footprint", benchFootprint],
   ["cold", benchColdResolution],
@@ -19,14 +21,22 @@ const BENCHES = new Map([
   ["module", benchModule],
   ["relay", benchRelay],
   ["connect", benchConnect],
+  ["catalogue-lookups", benchCatalogueLookups],
+  ["cluster-start", benchClusterStart],
+  ["cluster-burst", benchClusterBurst],
+  ["listings", benchListings],
+  ["growth", benchGrowth],
 ]);
 
-const given = process.argv.slice(2);
-const names = given.length > 0 ? given : Array.from(BENCHES.keys());
-for (const [index, name] of names.entries()) {
-  const bench = BENCHES.get(name);
-  if (!bench) throw new Error(`no bench ${name}: there are ${Array.from(BENCHES.keys()).join(", ")}`);
-  process.stderr.write(`[${index + 1}/${names.length}] ${name} ...\n`);
+const named = process.argv.slice(2);
+const unknown = named.filter((name) => !BENCHES.has(name));
+if (unknown.length > 0) {
+  process.stderr.write(`no bench ${unknown.join(", ")}: there are ${Array.from(BENCHES.keys()).join(", ")}\n`);
+  process.exit(2);
+}
+const chosen = Array.from(BENCHES).filter(([name]) => named.length === 0 || named.includes(name));
+for (const [index, [name, bench]] of chosen.entries()) {
+  process.stderr.write(`[${index + 1}/${chosen.length}] ${name} ...\n`);
   await bench();
 }
 await stopChildren();

@@ -26,7 +26,7 @@ export async function benchDnsLookups(): Promise<void> {
   const node = await rawNode(daemon.port, { name: "bench" });
   const once = async (atOnce: number, nodes: number) => {
     const cpu = cpuMs(daemon.child.pid);
-    await load.lookUp(daemon.port, LOOKUPS, atOnce, nodes);
+    await load.lookUp(daemon.port, LOOKUPS, atOnce, { nodes });
     return ((cpuMs(daemon.child.pid) - cpu) / LOOKUPS) * 1000;
   };
   const rounds = AT_ONCE.map((atOnce) => ({ atOnce, dns: [] as number[], registered: [] as number[] }));

@@ -37,3 +37,22 @@ export function report(title: string, rows: readonly Row[]): void {
     process.stdout.write(`  ${line.join("").padEnd(96)}ratio ${(ours / peer).toFixed(2)}\n`);
   }
 }
+
+/** Absolute figures, where there is no peer. @param rows a name, and its figures */
+export function table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = columns.map((column, index) => {
+    return Math.max(column.length, ...rows.map((row) => row[index]?.length ?? 0));
+  });
+  process.stdout.write(`\n${title}\n`);
+  for (const row of [columns, ...rows]) {
+    const cells = row.map((cell, index) =>
+      index === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[index] ?? 0),
+    );
+    process.stdout.write(`  ${cells.join("  ").trimEnd()}\n`);
+  }
+}
+
+/** Three digits, or all of a whole number. */
+export function figure(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}

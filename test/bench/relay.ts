@@ -22,12 +22,11 @@ export const ADDRESS = "127.64.0.1";
 /** Long enough for what was loaded or given up to have settled, milliseconds. */
 const SETTLE = 2000;
 
-/** The relay process, and a function that makes a relay there. */
-export async function startRelayProcess() {
+/** The relay process, and a function that makes a relay there. @param nodeArgs flags of Node itself */
+export async function startRelayProcess(nodeArgs: readonly string[] = []) {
   const socket = join(await temporaryFolder("bench"), "run", "relay.sock");
-  const child = startChild(process.execPath, [BIN, "relay", "--relay-socket", socket, "--log-format", "json"], {
-    env: cleanEnvironment(),
-  });
+  const args = [...nodeArgs, BIN, "relay", "--relay-socket", socket, "--log-format", "json"];
+  const child = startChild(process.execPath, args, { env: cleanEnvironment() });
   await child.waitForOutput(/"msg":"ready"/);
   const client = startRelayClient({
     socket,
@@ -44,7 +43,7 @@ export async function startRelayProcess() {
     if (relayed.outcome === "failed") throw new Error(relayed.reason);
     return relayed.port;
   };
-  return { pid: child.pid, client, relay, stop: () => Promise.all([client.close(), child.stop()]) };
+  return { child, pid: child.pid, client, relay, stop: () => Promise.all([client.close(), child.stop()]) };
 }
 
 /** A link through each port, idle after an exchange of 64 bytes. */

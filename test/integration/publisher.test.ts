@@ -202,3 +202,35 @@ test("an agent that takes passes and fails registrations is not asked by all tha
   expect(failed).toBeGreaterThan(50);
   expect(failed).toBeLessThan(300);
 });
+
+test("registrations go before first passes, until a third of the TTL has gone since an entry was registered", async () => {
+  const { client } = promptAgent();
+  const calls: string[] = [];
+  const registered = new Set<string>();
+  const slow: Pick<ConsulClient, "service" | "services" | "register" | "pass"> = {
+    service: async () => undefined,
+    services: async () => [],
+    register: async ({ aliveName }) => {
+      calls.push("register");
+      registered.add(aliveName);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+    pass: async () => {
+      calls.push("pass");
+    },
+  };
+  const registry = new Registry();
+  const count = 1_000;
+  for (let index = 0; index < count; index++) registry.register(registration(`n${index}`, 20001), Date.now());
+  const registrar = new Registrar({
+    ...{ registry, settings: { ...serveConfig({ domain: ["svc"] }), ttl: 900 }, log: collectLog().log },
+    client: { ...client, ...slow } as unknown as ConsulClient,
+    identity: { hostName: "box1", port: 4369, owner: OWNER },
+  });
+  await waitFor(() => registered.size === count, { what: "all registrations" });
+  const made = [...calls];
+  await registrar.stop();
+  // At first there are 12 calls at once.
+  expect(made.indexOf("pass")).toBeGreaterThan(12);
+  expect(made.indexOf("pass")).toBeLessThan(count);
+});

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { freePort } from "../support/free-port.js";
 import {
   ADDRESS,
@@ -394,6 +394,17 @@ test("a port that somebody else has is passed over; when all are taken the daemo
   const { endpoint } = await startPeer();
   expect(await ensure(client, NODE, [endpoint])).toBe(first + 1);
   await expect(ensure(client, "c@svc.test", [endpoint])).rejects.toThrow(`every relay port of ${ADDRESS} is in use`);
+});
+
+test("the system is asked for the ports of no other relays when one is made: with thousands that would take longer than all else", async () => {
+  const relay = await startRelay();
+  const client = await daemon(relay.path);
+  const { endpoint } = await startPeer();
+  for (const node of ["a", "b", "c"]) await ensure(client, `${node}@svc.test`, [endpoint]);
+  const asked = vi.spyOn(Server.prototype, "address");
+  onTestFinished(() => asked.mockRestore());
+  await ensure(client, NODE, [endpoint]);
+  expect(asked).not.toHaveBeenCalled();
 });
 
 test("an address that is not loopback, and an endpoint that is a relay, are refused", async () => {

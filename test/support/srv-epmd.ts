@@ -18,6 +18,8 @@ export interface DaemonOptions extends CommandOptions {
   readonly args?: readonly string[];
   /** 0, the default, takes any free one. */
   readonly port?: number;
+  /** Flags of Node itself. */
+  readonly nodeArgs?: readonly string[];
 }
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string; readonly level?: string };
@@ -35,10 +37,15 @@ export interface Daemon {
 }
 
 /** `srv-epmd serve`, ready; it serves no HTTP unless the test says where, for many run at once. @throws when it ends before, with its log */
-export async function startDaemon({ args = [], port = 0, ...options }: DaemonOptions = {}): Promise<Daemon> {
+export async function startDaemon({
+  args = [],
+  port = 0,
+  nodeArgs = [],
+  ...options
+}: DaemonOptions = {}): Promise<Daemon> {
   const flags = ["serve", "--port", String(port), "--log-format", "json", ...args];
   const env = { ...(args.includes("--admin") ? {} : { SRV_EPMD_ADMIN: "none" }), ...options.env };
-  const child = startChild(process.execPath, [BIN, ...flags], childOptions({ ...options, env }));
+  const child = startChild(process.execPath, [...nodeArgs, BIN, ...flags], childOptions({ ...options, env }));
   const log = () => parseLog(child.stderr());
   const waitForLog: Daemon["waitForLog"] = async (matches, what, timeout = 10_000) => {
     const found = await waitFor(() => log().find(matches) ?? (child.hasExited() ? "ended" : undefined), {

@@ -220,3 +220,24 @@ test("the trace says what the catalogue told, and how old that is", () => {
     },
   ]);
 });
+
+test("a further look-up of a service of thousands looks at the instances of its node alone", () => {
+  let looks = 0;
+  const counted = (aliveName: string): ServiceInstance => {
+    const { tags, ...rest } = instance({ tags: [aliveName], port: 20_001 });
+    return {
+      ...rest,
+      get tags() {
+        looks++;
+        return tags;
+      },
+    };
+  };
+  const { source } = sourceOver(viewOf(Array.from({ length: 2_000 }, (_, index) => counted(`n${index}`))));
+  const found = (name: string) => source.lookUp(questionOf(`${name}@svc.service.consul`), CONTEXT);
+  expect(found("n1")).toMatchObject({ outcome: "found" });
+  looks = 0;
+  expect(found("N7")).toMatchObject({ outcome: "found" });
+  expect(found("n2000")).toMatchObject({ outcome: "not-found" });
+  expect(looks).toBeLessThan(10);
+});

@@ -36,9 +36,30 @@ export function consulQuestion(owner: string, consulDomain: string): CatalogueQu
 }
 
 /** The instances that are in Consul's DNS under a tag. It compares tags whatever their case, and leaves out critical ones. */
-export function instancesInDns(instances: readonly ServiceInstance[], tag: string | undefined): ServiceInstance[] {
-  const wanted = tag?.toLowerCase();
-  // The length first: a service may have thousands of instances.
-  const isWanted = (one: string) => one.length === wanted?.length && one.toLowerCase() === wanted;
-  return instances.filter(({ critical, tags }) => !critical && (wanted === undefined || tags.some(isWanted)));
+export function instancesInDns(
+  instances: readonly ServiceInstance[],
+  tag: string | undefined,
+): readonly ServiceInstance[] {
+  if (tag === undefined) return instances.filter(({ critical }) => !critical);
+  const byTag = indexes.get(instances) ?? indexByTag(instances);
+  indexes.set(instances, byTag);
+  return byTag.get(tag.toLowerCase()) ?? [];
+}
+
+type Index = ReadonlyMap<string, readonly ServiceInstance[]>;
+
+/** Made with the first look-up in a list, which never changes: a service may have thousands of instances. */
+const indexes = new WeakMap<readonly ServiceInstance[], Index>();
+
+function indexByTag(instances: readonly ServiceInstance[]): Index {
+  const byTag = new Map<string, ServiceInstance[]>();
+  for (const instance of instances) {
+    if (instance.critical) continue;
+    for (const tag of new Set(instance.tags.map((each) => each.toLowerCase()))) {
+      const same = byTag.get(tag);
+      if (same) same.push(instance);
+      else byTag.set(tag, [instance]);
+    }
+  }
+  return byTag;
 }

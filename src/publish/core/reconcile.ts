@@ -86,10 +86,11 @@ export function nextStep(
   return { action: "wait", until: until === Infinity ? undefined : until };
 }
 
-/** When the next refresh is due that is not due yet. */
+/** When the next refresh is due that is not due yet, the first pass after a registration included. */
 export function nextRefresh(target: Target, held: HeldMap, now: number): number | undefined {
   if (target.state === "leaving" || target.state === "gone") return undefined;
-  const times = Array.from(held.values(), ({ condition, refreshAt }) => (condition === "passing" ? refreshAt : 0));
+  const isTimed = ({ condition }: Held) => condition === "passing" || condition === "registered";
+  const times = Array.from(held.values(), (one) => (isTimed(one) ? one.refreshAt : 0));
   const next = Math.min(...times.filter((at) => at > now));
   return next === Infinity ? undefined : next;
 }

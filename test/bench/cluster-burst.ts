@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Consul, findConsul } from "../support/consul-agent.js";
+import { askedOf, askedSince, startCountedConsul } from "./counted-consul.js";
+import { idsInDns, startDaemons, whenInDns } from "./daemons.js";
+import { holdNodes } from "./held-nodes.js";
+import { figure, table } from "./measure.js";
+
+const DAEMONS = 20;
+/** So many stand, and as many come at once. */
+const NODES = 1_000;
+/** Long enough for the checks of all standing nodes to be passed several times, milliseconds. */
+const SETTLE = 20_000;
+/** Milliseconds between two looks at Consul. */
+const LOOK = 100;
+
+/** Whether nodes that stand stay in DNS while as many others start. */
+export async function benchClusterBurst(): Promise<void> {
+  if (findConsul() === undefined) {
+    process.stderr.write("skipped: Consul is not there (bash test/install-peers.sh)\n");
+    return;
+  }
+  const consul = await startCountedConsul();
+  const { ports, stop } = await startDaemons(consul, DAEMONS, "auto");
+  await holdNodes(ports, { count: NODES });
+  await whenInDns(consul, NODES);
+  const before = (await idsInDns(consul)) ?? new Set();
+  const calm = await watch(consul, before, () => sleep(SETTLE));
+  const began = performance.now();
+  const asked = await askedOf(consul);
+  let inDns = 0;
+  const burst = await watch(consul, before, async () => {
+    await holdNodes(ports, { count: NODES, from: NODES });
+    inDns = (await whenInDns(consul, 2 * NODES)) - began;
+  });
+  const passes = askedSince(asked, await askedOf(consul)).calls.get("PUT pass") ?? 0;
+  const after = await watch(consul, before, () => sleep(SETTLE));
+  const left = (what: string, { ids, most }: Watched) => [what, String(ids.size), String(most)];
+  table(
+    `${NODES} nodes start at ${DAEMONS} daemons while ${NODES} stand, with one Consul agent for all, on one machine`,
+    ["", ""],
+    [
+      ["the new ones in DNS, s", figure(inDns / 1000)],
+      ["passes until then", String(passes)],
+    ],
+  );
+  table(
+    "Standing nodes that left DNS",
+    ["", "in all", "at once"],
+    [left(`${SETTLE / 1000} s before`, calm), left("during the start", burst), left(`${SETTLE / 1000} s after`, after)],
+  );
+  await stop();
+  await consul.stop();
+}
+
+/** Which of some nodes left DNS meanwhile. */
+interface Watched {
+  readonly ids: ReadonlySet<string>;
+  /** At one look. */
+  readonly most: number;
+}
+
+async function watch(consul: Consul, nodes: ReadonlySet<string>, during: () => Promise<unknown>): Promise<Watched> {
+  const ids = new Set<string>();
+  let most = 0;
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver) {
+      const present = await idsInDns(consul);
+      const absent = present ? Array.from(nodes).filter((id) => !present.has(id)) : [];
+      for (const id of absent) ids.add(id);
+      most = Math.max(most, absent.length);
+      await sleep(LOOK);
+    }
+  })();
+  await during().finally(() => {
+    isOver = true;
+  });
+  await watching;
+  return { ids, most };
+}

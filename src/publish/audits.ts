@@ -8,7 +8,7 @@ import { criticalIds } from "./core/service-entry.js";
 import { partsOf } from "./core/survey-parts.js";
 import type { Leftovers } from "./ownership.js";
 import type { Publisher } from "./publisher.js";
-import type { Timings } from "./timing.js";
+import { restAfter, type Timings } from "./timing.js";
 
 interface AuditsDeps {
   readonly client: Pick<ConsulClient, "services" | "checks" | "lookForToken">;
@@ -43,6 +43,8 @@ export class Audits {
   /** Something was published since the last one began. */
   #recheck = false;
   #underWay = Promise.resolve();
+  /** Milliseconds that the last one took. */
+  #took = 0;
   #failures = 0;
   /** Surveys in a row in which the agent did not list what it had been given. */
   #doubts = 0;
@@ -60,7 +62,8 @@ export class Audits {
   soon(): void {
     this.#recheck = true;
     const { now, timings } = this.#deps;
-    if (this.#at !== undefined && this.#at > now() + timings.recheck) this.#schedule(timings.recheck);
+    const rest = restAfter(this.#took, timings);
+    if (this.#at !== undefined && this.#at > now() + rest) this.#schedule(rest);
   }
 
   /** Resolves with the end of the one that is under way. Never rejects. */
@@ -71,11 +74,14 @@ export class Audits {
   }
 
   #audit(): void {
+    const { now, timings } = this.#deps;
+    const startedAt = now();
     this.#at = undefined;
     this.#recheck = false;
-    this.#underWay = this.#compare().then((delay) =>
-      this.#schedule(this.#recheck ? Math.min(delay, this.#deps.timings.recheck) : delay),
-    );
+    this.#underWay = this.#compare().then((delay) => {
+      this.#took = now() - startedAt;
+      this.#schedule(this.#recheck ? Math.min(delay, restAfter(this.#took, timings)) : delay);
+    });
   }
 
   #schedule(delay: number): void {

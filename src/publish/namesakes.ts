@@ -6,7 +6,7 @@ import { listed } from "../text.js";
 import { type Holder, hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/claims.js";
 import { nameKey } from "./core/reconcile.js";
 import { META_NODE } from "./core/service-entry.js";
-import type { Timings } from "./timing.js";
+import { restAfter, type Timings } from "./timing.js";
 
 interface NamesakesDeps {
   readonly client: Pick<ConsulClient, "members">;
@@ -15,6 +15,8 @@ interface NamesakesDeps {
   /** The nodes that are published here. */
   readonly holders: () => readonly Holder[];
   readonly timings: Pick<Timings, "audit" | "recheck">;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   readonly log: Logger;
 }
 
@@ -36,13 +38,17 @@ export class Namesakes {
   readonly #abort = new AbortController();
   /** By name without case. */
   #told: ReadonlyMap<string, Told> = new Map();
-  #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
+  /** Something was published since the last look began. */
   #isSoon = false;
+  #isLooking = false;
+  /** Milliseconds that the last look took. */
+  #took = 0;
 
   constructor(deps: NamesakesDeps) {
     this.#deps = deps;
-    this.#timer = setTimeout(() => this.#look(), deps.timings.audit);
+    this.#schedule(deps.timings.audit);
   }
 
   /** Other places that publish a node of this name. */
@@ -52,11 +58,9 @@ export class Namesakes {
 
   /** Something was published: compare soon. */
   soon(): void {
-    if (this.#isSoon || this.#abort.signal.aborted) return;
+    if (this.#isSoon) return;
     this.#isSoon = true;
-    clearTimeout(this.#timer);
-    const { audit, recheck } = this.#deps.timings;
-    this.#timer = setTimeout(() => this.#look(), Math.min(audit, recheck));
+    if (!this.#isLooking) this.#schedule(restAfter(this.#took, this.#deps.timings));
   }
 
   /** Never rejects. */
@@ -66,16 +70,24 @@ export class Namesakes {
     await this.#looking;
   }
 
-  #look(): void {
-    this.#isSoon = false;
+  #schedule(delay: number): void {
+    if (this.#abort.signal.aborted) return;
     clearTimeout(this.#timer);
-    this.#looking = this.#looking
-      // After a failure the next look tries again.
-      .then(() => this.#compare().catch(() => {}))
-      .then(() => {
-        if (this.#isSoon || this.#abort.signal.aborted) return;
-        this.#timer = setTimeout(() => this.#look(), this.#deps.timings.audit);
-      });
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#look();
+    }, delay);
+  }
+
+  async #look(): Promise<void> {
+    const { now, timings } = this.#deps;
+    const startedAt = now();
+    this.#isSoon = false;
+    this.#isLooking = true;
+    // After a failure the next look tries again.
+    await this.#compare().catch(() => {});
+    this.#isLooking = false;
+    this.#took = now() - startedAt;
+    this.#schedule(this.#isSoon ? restAfter(this.#took, timings) : timings.audit);
   }
 
   async #compare(): Promise<void> {

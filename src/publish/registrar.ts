@@ -118,7 +118,7 @@ export class Registrar {
     this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
     const { owner } = deps.identity;
     const holders = () => this.#claims.holders();
-    this.#namesakes = new Namesakes({ ...deps, owner, holders, timings: this.#timings });
+    this.#namesakes = new Namesakes({ ...deps, owner, holders, timings: this.#timings, now: this.#now });
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
       if (type === "registered") this.#appeared(node);
       else this.#apply(this.#claims.remove(node));

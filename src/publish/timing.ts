@@ -9,7 +9,7 @@ export interface Timings {
   /** How long the VMs of our predecessor may take to return. */
   readonly adoption: number;
   readonly audit: number;
-  /** From a publication to the next audit: another daemon may have written the same id in the same moment. */
+  /** From a publication to the next audit, at least: another daemon may have written the same id in the same moment. */
   readonly recheck: number;
   /** From one audit to the next while another check keeps an entry out of DNS. */
   readonly watch: number;
@@ -41,6 +41,19 @@ export const TIMINGS: Timings = {
   refusalRetry: 30_000,
   stop: 800,
 };
+
+/** Of the time that a list of everything took, how many times that must pass before the next one. */
+const REST = 4;
+
+/**
+ * The pause after a list of all entries, which is asked for again since something was published. A list of a thousand entries
+ * costs the agent, or Consul's servers, a tenth of a second and more, and each daemon of a cluster that starts asks for it. Where it
+ * is slow it fills at most a fifth of the time: calls that keep nodes in DNS must not wait behind lists.
+ * @param took milliseconds of the last list
+ */
+export function restAfter(took: number, { audit, recheck }: Pick<Timings, "audit" | "recheck">): number {
+  return Math.min(audit, Math.max(recheck, took * REST));
+}
 
 export interface RetryDeps {
   readonly timings: Pick<Timings, "firstRetry" | "maxRetry" | "refusalRetry">;

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { bestOf } from "../support/best-of.js";
 import { FAST, ID, useRegistrars } from "../support/registrar-part.js";
@@ -447,6 +448,32 @@ test("an id that two daemons found free in the same moment: the one whose entry 
       .map(({ Port }) => Port)
       .sort();
   await waitFor(() => passing().join() === "20001,20002", { what: "both to be published" });
+});
+
+test("while nodes register, lists of everything leave an agent that is slow four fifths of the time", async () => {
+  const DELAY = 120;
+  const daemon = start({ timings: { audit: 60_000, recheck: 10 } });
+  // With the first node its service is looked at, once.
+  daemon.up("node_a");
+  await isPublished(daemon);
+  const asked = new Map<string, number[]>([
+    ["/v1/agent/services", []],
+    ["/v1/health/service/svc?stale=", []],
+  ]);
+  bench.fake.misbehave(({ path }) => {
+    asked.get(path)?.push(performance.now());
+    return asked.has(path) ? { delay: DELAY } : undefined;
+  });
+  for (let count = 0; Array.from(asked.values()).some((times) => times.length < 4); count++) {
+    daemon.up(`node_${count}`, 20_001 + count);
+    await sleep(20);
+  }
+  for (const times of asked.values()) {
+    // Of one that was under way the delay is not known.
+    const gaps = times.slice(2).map((time, index) => time - (times[index + 1] ?? 0));
+    // Timers of Node may be a millisecond early.
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(5 * DELAY - 5);
+  }
 });
 
 describe("the stop", () => {

@@ -8,6 +8,7 @@ import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { after, fail, ok, problemsOf, skip, softer, together, warn } from "../../src/doctor/core/finding.js";
 import { reachability } from "../../src/doctor/local-epmd.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
+import type { Obstacle } from "../../src/publish/core/service-entry.js";
 import { listed, nearest } from "../../src/text.js";
 
 describe("findings of one kind together", () => {
@@ -181,10 +182,13 @@ describe("why Consul has no SRV record for a node", () => {
   });
 
   test("another check than its own keeps it out, which is named", () => {
-    const obstacle = { kind: "maintenance", words: "the entry is in Consul's maintenance mode: disk full" } as const;
-    const [evidence, advice] = why([member({ tags: ["node_a"], critical: true, obstacle })]);
+    const words = "the entry is in Consul's maintenance mode: disk full";
+    const because = (obstacle: Obstacle) => why([member({ tags: ["node_a"], critical: true, obstacle })]);
+    const [evidence, advice] = because({ kind: "maintenance", words, entry: "srv-epmd:box1:node_a" });
     expect(evidence).toMatch(/Consul's DNS leaves it out: the entry is in Consul's maintenance mode: disk full$/);
-    expect(advice).toContain("consul maint -disable");
+    expect(advice).toContain("run consul maint -disable -service=srv-epmd:box1:node_a on box1");
+    expect(because({ kind: "maintenance", words })[1]).toContain("run consul maint -disable on box1");
+    expect(because({ kind: "agent", words })[1]).toMatch(/do not reach the agent on box1: .* 8301/);
   });
 
   test("its instance passes, so DNS may not see it", () => {

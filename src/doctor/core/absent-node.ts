@@ -3,7 +3,7 @@ import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
 import { listed, nearest } from "../../text.js";
 import { type Finding, fail } from "./finding.js";
-import { OBSTACLE_ADVICE } from "./obstacles.js";
+import { obstacleAdvice } from "./obstacles.js";
 
 interface AskedTag {
   /** As the node was asked for, in full. */
@@ -33,7 +33,7 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
       "PEER_CRITICAL",
       `${full} is registered at ${hostPort(first)} on ${first.machine}, and Consul's DNS leaves it out: ${obstacle?.words ?? "its check is critical"}`,
       obstacle
-        ? OBSTACLE_ADVICE[obstacle.kind]
+        ? obstacleAdvice(obstacle, `on ${first.machine}`)
         : `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor on ${first.machine}, and look at registration there, which has the check that is critical`,
     );
   }

@@ -295,16 +295,43 @@ requirePeer(
     expect(of("vm-links")).toMatchObject({ result: "ok" });
   });
 
+  test("a node that Consul has no more, and that was found before: its machine, and no other name", async () => {
+    const [gone, asker] = await Promise.all([cluster.node(THERE, "member_b"), cluster.node(HERE, "member_a")]);
+    await published("member_a", "member_b");
+    expect(await asker.ping(fullName("member_b"))).toBe("pong");
+    await gone.kill();
+    const absent = await waitFor(
+      async () => {
+        const examined = await doctor("member_b@svc", "--admin", ADMIN);
+        return examined.of("peer-records").code === "PEER_NO_TAG" && examined;
+      },
+      { what: "its entry to go", timeout: 20_000 },
+    );
+    const { evidence, advice } = absent.of("peer-records");
+    expect(evidence).toMatch(/^no instance of the service svc has the tag member_b: the tags are .*member_a/);
+    expect(advice).toMatch(
+      /^run srv-epmd doctor on its machine \(a look-up found it at 10\.90\.0\.1:\d+ before\): consul-agent .* registration .* consul-leader/,
+    );
+    // Also where nobody remembers it.
+    expect((await doctor("member_c@svc")).of("peer-records").advice).toMatch(/^start member_c beside a srv-epmd/);
+  });
+
   test.each([
     [
       "the entry",
       "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting",
       "service maintenance, consul maint, check _service_maintenance:srv-epmd:box2:resting",
+      /run consul maint -disable -service=srv-epmd:box2:resting on test-agent /,
     ],
-    ["the machine", "/v1/agent/maintenance", "node maintenance, consul maint, check _node_maintenance"],
+    [
+      "the machine",
+      "/v1/agent/maintenance",
+      "node maintenance, consul maint, check _node_maintenance",
+      /run consul maint -disable on test-agent /,
+    ],
   ])(
     "consul maint of %s: its check and its reason, and no srv-epmd calls the node published meanwhile",
-    async (what, path, mode) => {
+    async (what, path, mode, maintained) => {
       await cluster.node(HERE, "resting");
       await published("resting");
       const ask = (page: string) => {
@@ -321,8 +348,8 @@ requirePeer(
       // Asked about from elsewhere, as a node that is not found.
       const asked = await examine(["resting@svc", "--port", "14369", ...flags()], { netns: cluster.host(THERE) });
       expect(asked.of("peer-records")).toMatchObject({
-        ...{ code: "PEER_CRITICAL", evidence: expect.stringContaining(words) },
-        advice: expect.stringContaining("consul maint -disable"),
+        ...{ code: "PEER_CRITICAL", evidence: expect.stringMatching(/^resting@svc.service.consul is registered at /) },
+        advice: expect.stringMatching(maintained),
       });
       await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
       const { stdout } = await ask("/v1/nodes");

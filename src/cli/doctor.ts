@@ -19,6 +19,8 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   if (another) throw new ConfigError("CONFIG_VALUE", "doctor looks at one node; with --cluster at several");
   const cookie = await readCookie(config, io.env);
   const examination = examine(config, name, operands[0] ?? "", log, cookie);
+  // Before the checks, whose own connections look like links.
+  await examination.connections();
   const report: DoctorReport = config.json ? jsonReport(io) : plainReport(io, config.all);
   const pending = CHECKS.map((check) => ({ id: check.id, finding: runCheck(check, examination) }));
   const told: Told[] = [];

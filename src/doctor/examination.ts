@@ -74,7 +74,7 @@ export interface Examination {
   readonly vms: () => Promise<readonly RunningVm[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
-  /** Established connections of this machine; empty where there is no /proc. */
+  /** Established connections of this machine, asked for before the checks run; empty where there is no /proc. */
   readonly connections: () => Promise<readonly Connection[]>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -149,8 +149,7 @@ export function examine(
     return status?.epmd.port === config.port ? status : undefined;
   });
   const listeners = once(readListeners);
-  // Before there are probes, whose connections look like links.
-  const connections = readConnections();
+  const connections = once(() => readConnections());
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
   const resolution = once(async (): Promise<Resolution> => {
     if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
@@ -196,7 +195,7 @@ export function examine(
     hasCookie: cookie !== undefined,
     ...{ epmd, daemon, nodes, listeners, resolution, probes, vmsNamed, vms: once(runningVms) },
     toldByDaemon: once(async () => (asked && (await daemon()) ? resolvedByDaemon(config, asked.full) : undefined)),
-    ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
+    ...{ connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     connectPort,
     published: once(() => publishedNodes({ config, machine, nodes, connectPort, resolving })),

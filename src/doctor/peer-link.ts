@@ -1,9 +1,16 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { NodeLinks } from "../admin/core/status.js";
+import { ipPort } from "../config/network-values.js";
 import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
-import { ok, skip } from "./core/finding.js";
+import { type Finding, ok, skip } from "./core/finding.js";
+import { type LinksKnown, linksWith, type SeenConnection, type VmWord } from "./core/links-with.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { isOfNode } from "./known-of-node.js";
 import { type Link, linksHere } from "./links.js";
+import { daemonStatus } from "./local-epmd.js";
+import type { LocalVm } from "./local-vms.js";
 
 export const PEER_LINK = "peer-link";
 
@@ -11,63 +18,137 @@ export const PEER_LINK = "peer-link";
 export const peerLink: Check = {
   id: PEER_LINK,
   title: "links with the node that stand already, and when it was last asked for from here, with the answer",
-  run: async (examination) => {
+  run: async (examination): Promise<Finding> => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
-    const [links, lookUp] = await Promise.all([linkWords(examination), lookUpWords(asked, examination)]);
-    if (links === undefined && lookUp === undefined) {
+    const [links, lookUp] = await Promise.all([linksKnown(asked, examination), lastLookUp(asked, examination)]);
+    if (links.state === "none" && lookUp === undefined) {
       return skip("no link with the node is seen, and no srv-epmd here tells who asked for it");
     }
-    return ok([links ?? "no link with the node is seen here", lookUp ?? "no srv-epmd here tells who asked for it"]);
+    const facts = {
+      ...{ links: links.state, linked: links.linked },
+      ...(lookUp?.last && { lookUp: lookUp.last }),
+    };
+    return { ...ok([...links.words, lookUp?.words ?? "no srv-epmd here tells who asked for it"]), facts };
   },
 };
 
-/** Undefined where none is seen. */
-async function linkWords(examination: Examination): Promise<string | undefined> {
-  const [links, found] = await Promise.all([linksHere(examination), examination.resolution()]);
-  const endpoints = found.outcome === "found" ? found.endpoints : [];
-  const places = new Set(endpoints.map((endpoint) => hostPort(endpoint)));
-  const addresses = new Set(endpoints.map(({ address }) => address));
-  const out = links.filter(({ connection, isInbound }) => !isInbound && places.has(hostPort(connection.remote)));
-  // Whoever dialled the VM has a port of its own: only the machine is known.
-  const into = links.filter(({ connection: { local, remote }, isInbound }) => {
-    // Of a link on this machine both ends are here.
-    const isOut = out.some(({ connection }) => hostPort(connection.local) === hostPort(remote));
-    return isInbound && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
+/** A daemon asks its VMs every 3 s at most. Milliseconds. */
+const PATIENCE = 4_000;
+const PAUSE = 400;
+
+async function linksKnown(asked: AskedNode, examination: Examination): Promise<LinksKnown> {
+  const [vms, probes, status] = await Promise.all([
+    examination.peersOfAsked(),
+    examination.probes(),
+    examination.daemon(),
+  ]);
+  const connections = await connectionsWith(asked, vms, examination);
+  const isPlaceKnown = probes.some(({ probe }) => ["node", "erlang", "tls"].includes(probe.result));
+  const lists = probes.flatMap(({ probe }) => {
+    const state = probe.result === "node" && probe.joined?.cookie === "same" ? probe.joined.state : undefined;
+    return state ? [...state.visible, ...state.hidden] : [];
   });
-  const told = [
-    ...out.map((link) => `${who(link)} to ${hostPort(link.connection.remote)}`),
-    ...into.map((link) => `from its machine (${hostPort(link.connection.remote)}) to ${link.aliveName}`),
-  ];
-  return told.length === 0 ? undefined : `a link stands: ${listed(told)}`;
+  const wasJoined = probes.some(({ probe }) => probe.result === "node" && probe.joined?.cookie === "same");
+  const wordOf = ({ node, probe }: LocalVm, told: readonly NodeLinks[]): VmWord => {
+    const said = told.find(({ name }) => name === node.aliveName);
+    const byItself = said?.state === "told" ? said.linked.includes(asked.full) : undefined;
+    const byNode = wasJoined && "name" in probe ? lists.includes(probe.name) : undefined;
+    return { aliveName: node.aliveName, isLinked: byNode ?? byItself };
+  };
+  const known = (told: readonly NodeLinks[]) =>
+    linksWith({ vms: vms.map((vm) => wordOf(vm, told)), connections, isPlaceKnown });
+  const told = status?.links ?? [];
+  const first = known(told);
+  // What a VM said some seconds ago may be older than a connection that is seen now.
+  const isOld = first.state !== "linked" && connections.length > 0 && !isNew(told, vms, examination);
+  return isOld ? known(await freshlyTold(vms, examination)) : first;
 }
 
+/** Each VM was asked after the connections were looked at. */
+function isNew(told: readonly NodeLinks[], vms: readonly LocalVm[], { startedAt }: Examination): boolean {
+  return vms.every(({ node }) => {
+    const links = told.find(({ name }) => name === node.aliveName);
+    return links !== undefined && (links.state !== "told" || Date.parse(links.at) >= startedAt);
+  });
+}
+
+/** What the VMs here say of their links now; after PATIENCE what they said last. */
+async function freshlyTold(vms: readonly LocalVm[], examination: Examination): Promise<readonly NodeLinks[]> {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const links = (await daemonStatus(examination.config))?.links;
+    if (links === undefined || isNew(links, vms, examination) || performance.now() > end) return links ?? [];
+    await sleep(PAUSE);
+  }
+}
+
+/** Connections of the VMs here with the places where the node is, or was found before. */
+async function connectionsWith(
+  asked: AskedNode,
+  vms: readonly LocalVm[],
+  examination: Examination,
+): Promise<SeenConnection[]> {
+  const [links, found, status] = await Promise.all([
+    linksHere(examination),
+    examination.resolution(),
+    examination.daemon(),
+  ]);
+  const endpoints = found.outcome === "found" ? found.endpoints : [];
+  const before = status?.lookUps?.filter((lookUp) => isOfNode(lookUp, asked)).flatMap((one) => one.endpoints) ?? [];
+  const known = [...endpoints, ...before.map(ipPort(undefined))];
+  const places = new Set(known.map((endpoint) => hostPort(endpoint)));
+  const addresses = new Set(known.map(({ address }) => address));
+  const out = links.filter(({ connection, isInbound }) => !isInbound && places.has(hostPort(connection.remote)));
+  // Whoever dialled the VM has a port of its own: only the machine is known.
+  const into = links.filter(({ connection: { local, remote }, isInbound, aliveName }) => {
+    // Of a link on this machine both ends are here.
+    const isOut = out.some(({ connection }) => hostPort(connection.local) === hostPort(remote));
+    const isOfPeer = vms.some(({ node }) => node.aliveName === aliveName);
+    return isInbound && isOfPeer && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
+  });
+  return [
+    ...out.map((link) => seen(link, `${who(link)} to ${hostPort(link.connection.remote)}`)),
+    ...into.map((link) => seen(link, `from its machine (${hostPort(link.connection.remote)}) to ${link.aliveName}`)),
+  ];
+}
+
+const seen = ({ aliveName }: Link, words: string): SeenConnection => ({ words, aliveName });
 const who = ({ aliveName, connection }: Link) => `from ${aliveName ?? hostPort(connection.local)}`;
 
+interface LastLookUp {
+  readonly words: string;
+  /** Undefined: nobody has asked. */
+  readonly last?: { readonly secondsAgo: number; readonly outcome: string };
+}
+
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */
-async function lookUpWords(
-  { full, name }: AskedNode,
+async function lastLookUp(
+  asked: AskedNode,
   { daemon, now, startedAt, peersOfAsked }: Examination,
-): Promise<string | undefined> {
+): Promise<LastLookUp | undefined> {
   const lookUps = (await daemon())?.lookUps;
   if (!lookUps) return undefined;
-  const wanted = full.toLowerCase();
   const vms = await peersOfAsked();
   const haveModule = vms.some(({ process }) => process?.hasModule !== false);
   const areStock = vms.some(({ process }) => process?.asksResolver !== false);
   // Checks ask the EPMD too: now, and in ways that no VM here has when this command was run before.
   const last = lookUps.find(
-    ({ node, here, at, way }) =>
-      here &&
-      at < startedAt &&
-      (way === "module" ? haveModule : areStock) &&
-      (node.toLowerCase() === wanted || node === name.aliveName),
+    (lookUp) =>
+      lookUp.here &&
+      lookUp.at < startedAt &&
+      (lookUp.way === "module" ? haveModule : areStock) &&
+      isOfNode(lookUp, asked),
   );
-  if (!last) return `nobody here has asked for it, as far as srv-epmd remembers (${lookUps.length} look-ups)`;
-  const age = ageWords(Math.max(0, Math.round((now() - last.at) / 1000)));
+  if (!last) {
+    const count = `${lookUps.length} ${lookUps.length === 1 ? "look-up" : "look-ups"}`;
+    return { words: `nobody here has asked for it, as far as srv-epmd remembers (${count})` };
+  }
+  const secondsAgo = Math.max(0, Math.round((now() - last.at) / 1000));
   const told =
     last.outcome === "found"
       ? `port ${last.port}${last.endpoints.length > 0 ? ` of ${listed(last.endpoints)}` : ""}`
       : `${last.outcome}${last.reason === undefined ? "" : `: ${last.reason}`}`;
-  return `last asked for from here ${age} ago (${last.way}), and told ${told}`;
+  const words = `last asked for from here ${ageWords(secondsAgo)} ago (${last.way}), and told ${told}`;
+  return { words, last: { secondsAgo, outcome: last.outcome } };
 }

@@ -58,8 +58,12 @@ requirePeer(
     ]);
     await published("t_there", "t_here");
     expect(await b.ping(fullName("t_there"))).toBe("pang");
-    const { code, with: having, of } = await doctor("t_there@svc");
+    // A handshake is under way, and never done.
+    const pinging = b.ping(fullName("t_there"));
+    const { code, with: having, of } = await doctor("t_there@svc", "--admin", ADMIN);
     expect([code, having("fail")]).toEqual([1, ["peer-tls"]]);
+    expect(of("peer-link").facts).toMatchObject({ links: "none", linked: [] });
+    await pinging;
     const [who, other] =
       secure === "there"
         ? [`${fullName("t_there")} at 10.90.0.1:`, "t_here here"]
@@ -278,12 +282,15 @@ requirePeer(
     const [, asker] = await Promise.all([cluster.node(THERE, "known"), cluster.node(HERE, "asker")]);
     await published("known", "asker");
     const before = await doctor("known@svc", "--admin", ADMIN);
-    expect(before.of("peer-link").evidence).toContain("no link with the node is seen here");
+    expect(before.of("peer-link").evidence).toMatch(
+      /^no link with the node (is seen here|stands here: so says asker);/,
+    );
     expect(await asker.ping(fullName("known"))).toBe("pong");
     const { of } = await doctor("known@svc", "--admin", ADMIN);
     expect(of("peer-link").evidence).toMatch(
       /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told port \d+ of 10\.90\.0\.1:\d+/,
     );
+    expect(of("peer-link").facts).toMatchObject({ links: "linked", linked: ["asker"], lookUp: { outcome: "found" } });
     // The commands ask the EPMD as well, and are no VM.
     await runCli(["resolve", "known@svc", "--domain", "svc", "--dns", cluster.dns], { netns: cluster.host(HERE) });
     expect((await doctor("known@svc", "--admin", ADMIN)).of("peer-link").evidence).toContain("(module)");
@@ -293,6 +300,10 @@ requirePeer(
       /last asked for from here \d+s ago \(module\), and told not-found: /,
     );
     expect(of("vm-links")).toMatchObject({ result: "ok" });
+    // Its entry is left out, so nobody finds it: the link stands all the same.
+    await cluster.consul.request("PUT", "/v1/agent/service/maintenance/srv-epmd%3Abox1%3Aknown?enable=true");
+    const lost = await untilFails("peer-records", () => doctor("known@svc", "--admin", ADMIN));
+    expect(lost.of("peer-link").evidence).toMatch(/^a link stands: from asker to 10\.90\.0\.1:\d+;/);
   });
 
   test("a node that Consul has no more, and that was found before: its machine, and no other name", async () => {
@@ -321,13 +332,13 @@ requirePeer(
       "the entry",
       "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting",
       "service maintenance, consul maint, check _service_maintenance:srv-epmd:box2:resting",
-      /run consul maint -disable -service=srv-epmd:box2:resting on test-agent /,
+      /run consul maint -disable -service=srv-epmd:box2:resting on test-agent:/,
     ],
     [
       "the machine",
       "/v1/agent/maintenance",
       "node maintenance, consul maint, check _node_maintenance",
-      /run consul maint -disable on test-agent /,
+      /run consul maint -disable on test-agent:/,
     ],
   ])(
     "consul maint of %s: its check and its reason, and no srv-epmd calls the node published meanwhile",

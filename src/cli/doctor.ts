@@ -30,10 +30,12 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
       told.push(one);
       report.tell(one);
     }
+    const { asked, hasCookie, peersOfAsked } = examination;
+    const vms = asked ? (await peersOfAsked()).map(({ node }) => node.aliveName) : [];
+    report.sumUp(told, asked && { asked: asked.full, vms, hasCookie });
   } finally {
     await examination.close();
   }
-  report.sumUp(told, examination.asked?.full);
   return told.some(({ result }) => result === "fail") ? EXIT.notFound : EXIT.done;
 }
 

@@ -7,7 +7,7 @@ import { HOSTS_FILE, readHostsFile } from "../os/hosts-file.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
 import { type AskedNode, type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import type { LocalVm } from "./local-vms.js";
 
@@ -49,11 +49,12 @@ async function unresolved(asked: AskedNode, text: string, vms: readonly LocalVm[
 }
 
 function unknownHost(names: readonly string[], family: Family, { host, full }: AskedNode): Finding {
-  return fail(
+  const finding = fail(
     "PEER_HOST_UNKNOWN",
     `${listed(names)} here runs OTP 23, which resolves ${host} itself before it asks the module, and nothing here has an address of IPv${family} for it: it gets pang for ${full}`,
     `put this line into ${HOSTS_FILE}; the address does not matter: ${LOOPBACK[family]} ${host}`,
   );
+  return ofVms(names, finding);
 }
 
 function untoldModule(names: readonly string[], family: Family, { host, full }: AskedNode): Finding {
@@ -99,7 +100,9 @@ async function stale(
     if (right === undefined) return ok(where);
     const evidence = `${where}, and ${right.whose} ${listed(right.addresses)}: unmodified VMs here use the line`;
     const advice = `take line ${line} out of ${HOSTS_FILE}, or put ${right.addresses[0]} into it`;
-    if (stock.length > 0) return fail("PEER_HOSTS_LINE", `${evidence}, so does ${listed(stock)}`, advice);
+    if (stock.length > 0) {
+      return ofVms(stock, fail("PEER_HOSTS_LINE", `${evidence}, so does ${listed(stock)}`, advice));
+    }
     if (unseen.length > 0) return warn("PEER_HOSTS_UNTOLD", [evidence, unread(unseen)], [advice, LOOK_AS]);
     return vms.length > 0 ? ok([evidence, "no VM here is unmodified"]) : warn("PEER_HOSTS_LINE", evidence, advice);
   });

@@ -109,7 +109,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       ]);
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services, known);
-      return behind(withOwn(why, await ownConsul(examination)), [reason]);
+      return withOwn(behind(why, [reason]), await ownConsul(examination));
     } catch {
       // consul-agent examines the agent; DNS may tell more.
     }

@@ -278,6 +278,27 @@ requirePeer(
     expect(evidence).toContain("the VM of plain runs");
   });
 
+  test("a node that lets in few nodes (net_kernel:allow): a failure, unless a VM here is linked with it", async () => {
+    const [picky, asker] = await Promise.all([cluster.node(THERE, "picky"), cluster.node(HERE, "guest")]);
+    await published("picky", "guest");
+    await picky.eval(`net_kernel:allow(['friend@svc.service.consul'])`);
+    expect(await asker.ping(fullName("picky"))).toBe("pang");
+    const { code, with: having, of } = await doctor("picky@svc", "--admin", ADMIN);
+    expect([code, having("fail")]).toEqual([1, ["peer-handshake"]]);
+    expect(of("peer-handshake")).toMatchObject({
+      ...{ code: "PEER_NOT_ALLOWED", evidence: expect.stringMatching(/no VM here is linked with it/) },
+      advice: expect.stringMatching(/net_kernel:allowed\/0 .*; their names are guest@svc\.service\.consul$/),
+    });
+    expect(await verdict("picky@svc")).toContain(
+      `\nVMs here reach ${fullName("picky")} only if they are on its list, and none of them is linked with it\n`,
+    );
+    await picky.eval(`net_kernel:allow(['guest@svc.service.consul'])`);
+    expect(await asker.ping(fullName("picky"))).toBe("pong");
+    const linked = await doctor("picky@svc", "--admin", ADMIN);
+    expect([linked.code, linked.of("peer-handshake").result]).toEqual([0, "ok"]);
+    expect(linked.of("peer-handshake").evidence).toContain("guest here is on that list, being linked with it");
+  });
+
   test("what is known besides: a link that stands, and what a VM here was told when it asked", async () => {
     const [, asker] = await Promise.all([cluster.node(THERE, "known"), cluster.node(HERE, "asker")]);
     await published("known", "asker");

@@ -89,8 +89,21 @@ requirePeer(
     expect(await a.ping(fullName("node_b"))).toBe("pong");
     const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
     expect(told.stdout).toMatch(
-      /^node_a@svc\.service\.consul: all but the cookie was checked \(--cookie-file\); look for "Invalid challenge reply" in the log of its VM\n(?: {6}.*\n)*\d+ ok, \d+ skipped \(--all\)\n$/,
+      /^VMs here reach node_a@svc\.service\.consul; its cookie was not compared \(--cookie-file FILE\)\n(?: {6}.*\n)*\d+ ok, \d+ skipped \(--all\)\n$/,
     );
+  });
+
+  test("no srv-epmd answers the VMs here: that they do not reach the node, and why", async () => {
+    const { code, of } = await doctor("node_a@svc", "--port", "14369");
+    expect([code, of("peer-ways").code, of("peer-ways").follows]).toEqual([1, "PEER_NO_WAY", "EPMD_OTHER_PORT"]);
+    expect(of("peer-ways").evidence).toContain("reaches nothing: no srv-epmd answers on 127.0.0.1:14369");
+    const { stdout } = await runCli(["doctor", ...flags, "node_a@svc", "--port", "14369"], {
+      netns: cluster.host(HERE),
+    });
+    expect(stdout).toMatch(
+      /^fail {2}nothing listens on 127\.0\.0\.1:14369, while srv-epmd answers on port 4369 \(epmd-port\)\n/,
+    );
+    expect(stdout).toContain(`\nVMs here do not reach ${fullName("node_a")}\n`);
   });
 
   test("a name that differs from the VM's in capitals alone: what to ask for", async () => {
@@ -449,6 +462,8 @@ requirePeer(
     expect(of("peer-ways").evidence).toMatch(/^for stock here, without -epmd_module srv_epmd, there is no way/);
     expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
     expect(await stock.ping(fullName("node_a"))).toBe("pang");
+    const { stdout: verdict } = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
+    expect(verdict).toContain(`\nstock here does not reach ${fullName("node_a")}; node_b does\n`);
     // Whoever may not look at its process does not know.
     const nobody = [
       "setpriv",

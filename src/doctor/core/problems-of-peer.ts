@@ -89,7 +89,12 @@ export const PROBLEMS_OF_PEER = {
     action: "firewalls, its machine, its address",
     ofPeer: true,
   },
-  PEER_NAMELESS: { means: "it does not tell its name", action: "its net_kernel:allow/1" },
+  PEER_NAMELESS: { means: "it does not tell its name", action: "its net_kernel:allow/1, its log" },
+  PEER_NOT_ALLOWED: {
+    means: "it accepts only the nodes of its net_kernel:allow/1, and no VM here is linked with it",
+    action: "net_kernel:allowed/0 in its shell lists them; allow the VMs here",
+    ofPeer: true,
+  },
   PEER_HIDDEN: {
     means: "it is a hidden node",
     action: "start it without -hidden if it is to be a member",

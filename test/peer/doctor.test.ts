@@ -300,6 +300,22 @@ requirePeer(
     });
   });
 
+  test("an address that is published wrongly: where the node answers, and the option on its machine", async () => {
+    const strayed = await startNode({ name: "strayed@other.service.consul", netns: cluster.host(THERE) });
+    const port = Number(
+      await strayed.eval('{ok, Names} = erl_epmd:names(), {_, P} = lists:keyfind("strayed", 1, Names), P'),
+    );
+    await register("strayed", { service: "other", address: "10.90.0.77", port });
+    const { code, of } = await doctor("strayed@other");
+    await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-strayed");
+    await strayed.kill();
+    expect([code, of("peer-tcp").code]).toEqual([1, "PEER_WRONG_ADDRESS"]);
+    expect(of("peer-tcp").evidence).toContain(
+      `is published at 10.90.0.77:${port}, and it answers at 10.90.0.1:${port}, the address of its Consul agent on test-agent`,
+    );
+    expect(of("peer-tcp").advice).toMatch(/^on test-agent, .* --advertise-address 10\.90\.0\.1, or none/);
+  });
+
   test("an address that leads nowhere: no answer, or no route", async () => {
     await Promise.all([
       register("lost", { address: "10.90.0.77", port: 1 }),

@@ -89,6 +89,11 @@ export const PROBLEMS_OF_PEER = {
     action: "firewalls, its machine, its address",
     ofPeer: true,
   },
+  PEER_WRONG_ADDRESS: {
+    means: "it answers at the address of its Consul agent, and not where it is published",
+    action: "--advertise-address of serve on its machine",
+    ofPeer: true,
+  },
   PEER_NAMELESS: { means: "it does not tell its name", action: "its net_kernel:allow/1, its log" },
   PEER_NOT_ALLOWED: {
     means: "it accepts only the nodes of its net_kernel:allow/1, and no VM here is linked with it",

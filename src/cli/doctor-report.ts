@@ -17,7 +17,14 @@ import { type Io, type Line, painted, type Tone, writeJson } from "./io.js";
 export interface DoctorReport {
   /** In the order of the checks, as each is done. */
   readonly tell: (told: Told) => void;
-  readonly sumUp: (all: readonly Told[], asked: AskedFor | undefined) => void;
+  readonly sumUp: (all: readonly Told[], about: Examined) => void;
+}
+
+/** What was examined. */
+export interface Examined {
+  readonly asked: AskedFor | undefined;
+  /** A srv-epmd answers here, and no node is registered with it. */
+  readonly isEmpty: boolean;
 }
 
 /** The node that was asked for. */
@@ -88,10 +95,10 @@ export function plainReport(io: Io, all: boolean): DoctorReport {
       if (told.result === "skip") skipped.push(told);
       else write(findingLines(told));
     },
-    sumUp: (told, asked) => {
+    sumUp: (told, about) => {
       writeSkipped();
       if (all) io.stdout("\n");
-      write(verdictLines(told, asked, all));
+      write(verdictLines(told, about, all));
     },
   };
 }
@@ -107,7 +114,7 @@ function findingLines({ id, ...finding }: Told): Line[] {
   return [...evidence, ...advice.map((text): Line => ({ text: `${INDENT}${text}` }))];
 }
 
-function verdictLines(told: readonly Told[], asked: AskedFor | undefined, all: boolean): Line[] {
+function verdictLines(told: readonly Told[], { asked, isEmpty }: Examined, all: boolean): Line[] {
   const { problems, counts } = verdictOf(told);
   const { ok, skip } = counts;
   const doubts = problems.length > 0 ? `${problems.length} ${problems.length === 1 ? "problem" : "problems"}; ` : "";
@@ -115,9 +122,16 @@ function verdictLines(told: readonly Told[], asked: AskedFor | undefined, all: b
   return [
     ...problems.flatMap(problemLines),
     ...(asked === undefined ? [] : [...headline(asked, told), ...knownLines(told)]),
+    ...(asked === undefined && isEmpty ? [NO_NODE_HERE] : []),
     { text: `${doubts}${ok} ok, ${skip} skipped${all ? "" : " (--all)"}`, tone },
   ];
 }
+
+/** Else a machine whose VM has ended would be found well. */
+const NO_NODE_HERE: Line = {
+  text: "no node is registered here: a VM that should be has ended, or was not started, or registers with another EPMD",
+  tone: "doubtful",
+};
 
 function problemLines(problem: RootProblem): Line[] {
   const { result, check, evidence, advice, effects } = problem;

@@ -4,7 +4,7 @@ import { type Finding, fail } from "../doctor/core/finding.js";
 import type { Told } from "../doctor/core/verdict.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { ConfigError, describeError } from "../errors.js";
-import { type DoctorReport, jsonReport, plainReport } from "./doctor-report.js";
+import { type DoctorReport, type Examined, jsonReport, plainReport } from "./doctor-report.js";
 import { type CommandContext, EXIT, type ExitCode } from "./io.js";
 import { nodeOperands } from "./operands.js";
 
@@ -30,13 +30,19 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
       told.push(one);
       report.tell(one);
     }
-    const { asked, hasCookie, peersOfAsked } = examination;
-    const vms = asked ? (await peersOfAsked()).map(({ node }) => node.aliveName) : [];
-    report.sumUp(told, asked && { asked: asked.full, vms, hasCookie });
+    report.sumUp(told, await examined(examination));
   } finally {
     await examination.close();
   }
   return told.some(({ result }) => result === "fail") ? EXIT.notFound : EXIT.done;
+}
+
+async function examined({ asked, hasCookie, peersOfAsked, epmd, nodes }: Examination): Promise<Examined> {
+  const [{ holder }, here, vms] = await Promise.all([epmd(), nodes(), asked ? peersOfAsked() : []]);
+  return {
+    asked: asked && { asked: asked.full, vms: vms.map(({ node }) => node.aliveName), hasCookie },
+    isEmpty: holder.kind === "srv-epmd" && here.length === 0,
+  };
 }
 
 /** Never rejects, and ends within CHECK_LIMIT. */

@@ -9,6 +9,7 @@ import { familyOf, hostPort } from "../net/ip.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import { queryOf } from "../nomad/side.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
+import type { Unfound } from "../resolve/source.js";
 import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { isThere } from "./consul-reachable.js";
@@ -16,6 +17,7 @@ import { whyNoRecord } from "./core/absent-node.js";
 import { behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
 import { meantBy } from "./core/misspelt.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { foundByItsHost, untoldByItsHost } from "./found-by-host.js";
 import { knownOfNode } from "./known-of-node.js";
 import { SEE_RESOLVER } from "./resolver.js";
 import { thisConsul } from "./this-consul.js";
@@ -30,7 +32,12 @@ export const peerRecords: Check = {
     const { asked, config } = examination;
     if (!asked) return NOT_NAMED;
     if (isMeshed(config)) return skip("in a mesh a node is found by its upstream: see mesh-upstream");
-    const resolution = await examination.resolution();
+    const [resolution, epmds = []] = await Promise.all([examination.resolution(), examination.hostWay()]);
+    if (epmds.length > 0) {
+      return resolution.outcome === "found"
+        ? foundByItsHost(asked, epmds, examination)
+        : untoldByItsHost(asked, whyOf(resolution), epmds, config.port);
+    }
     switch (resolution.outcome) {
       case "found": {
         const { source, endpoints, stale } = resolution;
@@ -62,6 +69,8 @@ export const peerRecords: Check = {
     }
   },
 };
+
+const whyOf = (unfound: Unfound) => (unfound.outcome === "unavailable" ? unfound.cause : unfound.reason);
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
 function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config }: Examination): string {

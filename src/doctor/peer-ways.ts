@@ -35,7 +35,8 @@ export const peerWays: Check = {
       hostAddresses: addresses,
       hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
     });
-    const expected = holder.kind === "srv-epmd" ? possible : possible.map((way) => withoutModule(way, holder));
+    const unanswered = (await examination.hostWay()) ? NO_RECORD : whySilent(holder);
+    const expected = unanswered === undefined ? possible : possible.map((way) => withoutModule(way, unanswered));
     const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
     const evidence = wordsOf(ways);
     const relayTrouble = await gatewayTrouble(examination);
@@ -78,11 +79,17 @@ function wordsOf(ways: readonly Way[]): string[] {
   return [...ways.filter(({ dials }) => dials === undefined), ...ways.filter(({ dials }) => dials)].map(wayWords);
 }
 
-/** A VM with the module asks the srv-epmd of its machine. */
-function withoutModule(way: Way, { at }: Holder): Way {
+const NO_RECORD = "the srv-epmd here has no SRV record of it, and no --fallback epmd";
+
+/** Why no VM with the module is answered: it asks the srv-epmd of its machine. */
+function whySilent({ kind, at }: Holder): string | undefined {
+  return kind === "srv-epmd" ? undefined : `no srv-epmd answers on ${at}`;
+}
+
+function withoutModule(way: Way, reason: string): Way {
   if (way.way !== "module") return way;
   const { dials: _, ...rest } = way;
-  return { ...rest, reason: `no srv-epmd answers on ${at}` };
+  return { ...rest, reason };
 }
 
 function gatewayUnused(reason: string, evidence: readonly string[]): Finding {

@@ -18,6 +18,7 @@ import { behind, type Finding, fail, ok, partsOf, skip, together, warn } from ".
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
+import type { AskedEpmd } from "./host-way.js";
 import { NOT_IN_MESH } from "./way.js";
 
 export const SEE_RESOLVER =
@@ -29,7 +30,9 @@ export const resolver: Check = {
   run: async (examination) => {
     const { config, asked } = examination;
     if (isMeshed(config)) return skip(NOT_IN_MESH);
-    const ofAsked = asked?.host.includes(".") && familyOf(asked.host) === undefined ? [asked.host] : [];
+    const isInDns = asked?.host.includes(".") === true && familyOf(asked.host) === undefined;
+    // A host that this machine resolves without them is not theirs: /etc/hosts has it.
+    const ofAsked = isInDns && !isInHosts(await examination.hostWay()) ? [asked.host] : [];
     const hosts = Array.from(new Set([...servedDomains(config), ...ofAsked]));
     const domains = hosts.filter((host) => !isNomadHost(host, config.consulDomain));
     if (hosts.length > 0 && domains.length === 0)
@@ -40,6 +43,8 @@ export const resolver: Check = {
     return together(findings, "there is no --domain, and no node with a host part was named");
   },
 };
+
+const isInHosts = (epmds: readonly AskedEpmd[] | undefined) => epmds?.some(({ line }) => line !== undefined) === true;
 
 /** With what the srv-epmd here has found out by itself: it may have other name servers. */
 async function besideDaemon(domain: string, finding: Finding, { daemon }: Examination): Promise<Finding> {

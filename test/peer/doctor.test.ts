@@ -515,8 +515,10 @@ requirePeer(
   test("an address as host part that no SRV record leads to", async () => {
     const { code, of, with: having } = await doctor("node_a@10.90.0.9");
     expect([code, having("fail")]).toEqual([1, ["peer-records"]]);
-    expect(of("peer-records").evidence).toContain("lead to 10.90.0.1, not to 10.90.0.9");
-    expect(of("peer-records").advice).toContain("--fallback epmd");
+    expect(of("peer-records").evidence).toMatch(
+      /the EPMD at 10\.90\.0\.9:4369 gives no port: .*; .* lead to 10\.90\.0\.1, not to 10\.90\.0\.9/,
+    );
+    expect(of("peer-records").advice).toMatch(/^see that 10\.90\.0\.9 is its machine.*--fallback epmd/);
   });
 
   test("of two instances of one name one is gone: worth a look, since look-ups put the other first", async () => {

@@ -22,7 +22,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_NOT_FOUND: {
     means: "it is not found",
     action: "the spelling; start it beside a srv-epmd",
-    from: ["NAME_ILLEGAL", "NAME_NOT_IN_DNS", ...UNFOUND, "NOMAD_API"],
+    from: ["NAME_ILLEGAL", "NAME_NOT_IN_DNS", ...UNFOUND, "NOMAD_API", "PEER_HOSTS_LINE"],
     ofPeer: true,
   },
   PEER_OTHER_CONSUL: {
@@ -62,8 +62,9 @@ export const PROBLEMS_OF_PEER = {
     ofPeer: true,
   },
   PEER_NO_PORT: {
-    means: "its host has addresses, and no SRV record with a port",
-    action: "publish it, or --fallback",
+    means: "its host has addresses, and neither an SRV record nor the EPMD there tells its port",
+    action: "publish it, or --fallback; --listen for the srv-epmd there",
+    from: ["PEER_HOSTS_LINE"],
     ofPeer: true,
   },
   PEER_NOT_IN_NOMAD: {

@@ -31,16 +31,21 @@ export interface AskedEpmd {
   readonly reason?: string;
 }
 
+/** Stock VMs find a node by such a host: those of Consul's services and of Nomad's have SRV records or entries. */
+export function isForStock(host: string, config: Config): boolean {
+  const isOfCatalogue = parseServiceDomain(host, config.consulDomain) || isNomadHost(host, config.consulDomain);
+  return !isOfCatalogue && host !== "localhost" && !isMeshed(config) && !config.connectNative;
+}
+
 /**
  * Asks for a node as a stock VM here does: at the first address of each family that this machine has for its host. Undefined
- * where that is not the way to it: hosts of Consul's services and of Nomad's have SRV records or entries. Never rejects.
+ * where that is not the way to it. Never rejects.
  */
 export async function lookByHost(
   { host, aliveName }: Wanted,
   config: Config,
 ): Promise<readonly AskedEpmd[] | undefined> {
-  const isOfCatalogue = parseServiceDomain(host, config.consulDomain) || isNomadHost(host, config.consulDomain);
-  if (isOfCatalogue || host === "localhost" || isMeshed(config) || config.connectNative) return undefined;
+  if (!isForStock(host, config)) return undefined;
   const text = await readHostsFile();
   const addresses = (await hostAddresses(host, text, TIMEOUT)).filter(
     (address) => !cidrContains(config.gatewayRange, address),

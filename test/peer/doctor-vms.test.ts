@@ -327,6 +327,21 @@ requirePeer(
     expect(lost.of("peer-link").evidence).toMatch(/^a link stands: from asker to 10\.90\.0\.1:\d+;/);
   });
 
+  test("a link that stands while new connections are dropped: both in the line of the verdict", async () => {
+    const [far] = await Promise.all([cluster.node(THERE, "dropper"), cluster.node(HERE, "near")]);
+    await published("dropper", "near");
+    expect(await far.ping(fullName("near"))).toBe("pong");
+    const nft = (rule: string) => cluster.host(THERE).run("nft", rule);
+    await nft("add table ip dropper; add chain ip dropper in { type filter hook input priority 0; }");
+    await nft("add rule ip dropper in ip saddr 10.90.0.2 tcp flags syn / syn,ack drop");
+    const args = ["doctor", ...flags(), "--admin", ADMIN, "dropper@svc"];
+    const { stdout, code } = await runCli(args, { netns: cluster.host(HERE) });
+    await nft("delete table ip dropper");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n/);
+    expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
+  });
+
   test("a node that Consul has no more, and that was found before: its machine, and no other name", async () => {
     const [gone, asker] = await Promise.all([cluster.node(THERE, "member_b"), cluster.node(HERE, "member_a")]);
     await published("member_a", "member_b");

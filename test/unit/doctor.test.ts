@@ -257,6 +257,7 @@ describe("the name that was meant by one that is not there", () => {
     ["ndoe_a", "node_a", "node_a"],
     ["chat_sevrer", "chat_server", "chat_server"],
     ["scv", "svc", "svc"],
+    ["svc-dits", "svc-dist", "svc-dist"],
     // Members of one cluster.
     ["node_b", "node_a", undefined],
     ["node_bb", "node_a", undefined],

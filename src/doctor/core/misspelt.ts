@@ -20,8 +20,16 @@ function areSiblings(one: string, other: string): boolean {
   const [[first = "", ...rest], [otherFirst = "", ...otherRest]] = [partsOf(one), partsOf(other)];
   if (rest.length !== otherRest.length) return false;
   if (rest.length === 0) return first.length === otherFirst.length && first.slice(0, -1) === otherFirst.slice(0, -1);
-  const differing = rest.flatMap((part, index) => (part === otherRest[index] ? [] : [part, otherRest[index] ?? ""]));
-  return uncounted(first) === uncounted(otherFirst) && differing.every((part) => part.length <= LONGEST_COUNTER);
+  return (
+    uncounted(first) === uncounted(otherFirst) &&
+    rest.every((part, index) => part === otherRest[index] || areCounters(part, otherRest[index] ?? ""))
+  );
+}
+
+/** Short, and not the same letters in another order, which is a slip. */
+function areCounters(one: string, other: string): boolean {
+  const letters = (part: string) => Array.from(part).sort().join("");
+  return Math.max(one.length, other.length) <= LONGEST_COUNTER && letters(one) !== letters(other);
 }
 
 const uncounted = (name: string) => name.replaceAll(/[0-9]+/g, "");

@@ -162,7 +162,7 @@ export function examine(
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
   const hostWay = once(async () => {
-    if (!asked || config.fallback.includes("epmd") || (await bySources()).outcome === "found") return undefined;
+    if (!asked || (await bySources()).outcome === "found") return undefined;
     return lookByHost({ host: asked.host, aliveName: asked.name.aliveName }, config);
   });
   const resolution = once(async (): Promise<Resolution> => {

@@ -61,6 +61,8 @@ requirePeer(
 
   test("a stale line of /etc/hosts: file, line, its address and that of the machine", async () => {
     await here.setHosts(["10.95.0.1 box-a.lab", "10.95.0.1 box-b.lab"]);
+    // Also where serve asks that EPMD itself.
+    expect((await doctor("--fallback", "epmd")).of("peer-hosts").code).toBe("PEER_HOSTS_LINE");
     const { code, of } = await doctor();
     expect([code, of("peer-hosts").code, of("peer-records").follows]).toEqual([
       1,

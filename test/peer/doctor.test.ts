@@ -148,7 +148,8 @@ requirePeer(
 
   test("--fallback epmd, and nobody there: it is no name server that is to blame", async () => {
     const { of } = await doctor("x@10.90.0.1", "--fallback", "epmd");
-    expect(of("peer-records").advice).toMatch(/^--fallback epmd asks the EPMD .* --listen/);
+    expect(of("peer-records").evidence).toContain("the EPMD at 10.90.0.1:4369 gives no port: ");
+    expect(of("peer-records").advice).toMatch(/^see that 10\.90\.0\.1 is its machine, .* --listen 10\.90\.0\.1/);
   });
 
   test("without a node it looks at this machine alone", async () => {

@@ -1,6 +1,6 @@
 import { CHECKS } from "../doctor/checks.js";
 import { type FindingResult, problemsOf } from "../doctor/core/finding.js";
-import { isOfPeer } from "../doctor/core/problems.js";
+import { headlineOf, type WayKnown } from "../doctor/core/headline.js";
 import {
   causeOf,
   type FoundProblem,
@@ -10,14 +10,27 @@ import {
   verdictOf,
 } from "../doctor/core/verdict.js";
 import { PEER_COOKIE } from "../doctor/peer-cookie.js";
-import { PEER_LINK } from "../doctor/peer-link.js";
+import { PEER_HANDSHAKE } from "../doctor/peer-handshake.js";
+import { type LinkFacts, PEER_LINK } from "../doctor/peer-link.js";
 import { type Io, type Line, painted, type Tone, writeJson } from "./io.js";
 
 export interface DoctorReport {
   /** In the order of the checks, as each is done. */
   readonly tell: (told: Told) => void;
-  /** @param asked the node that was asked for, in full */
-  readonly sumUp: (all: readonly Told[], asked: string | undefined) => void;
+  readonly sumUp: (all: readonly Told[], about: Examined) => void;
+}
+
+/** What was examined. */
+export interface Examined {
+  readonly asked: AskedFor | undefined;
+  /** A srv-epmd answers here, and no node is registered with it. */
+  readonly isEmpty: boolean;
+}
+
+/** The node that was asked for. */
+export interface AskedFor extends Pick<WayKnown, "asked" | "vms"> {
+  /** A cookie was given. */
+  readonly hasCookie: boolean;
 }
 
 const WIDTH = Math.max(...CHECKS.map(({ id }) => id.length));
@@ -82,10 +95,10 @@ export function plainReport(io: Io, all: boolean): DoctorReport {
       if (told.result === "skip") skipped.push(told);
       else write(findingLines(told));
     },
-    sumUp: (told, asked) => {
+    sumUp: (told, about) => {
       writeSkipped();
       if (all) io.stdout("\n");
-      write(verdictLines(told, asked, all));
+      write(verdictLines(told, about, all));
     },
   };
 }
@@ -101,17 +114,24 @@ function findingLines({ id, ...finding }: Told): Line[] {
   return [...evidence, ...advice.map((text): Line => ({ text: `${INDENT}${text}` }))];
 }
 
-function verdictLines(told: readonly Told[], asked: string | undefined, all: boolean): Line[] {
+function verdictLines(told: readonly Told[], { asked, isEmpty }: Examined, all: boolean): Line[] {
   const { problems, counts } = verdictOf(told);
   const { ok, skip } = counts;
   const doubts = problems.length > 0 ? `${problems.length} ${problems.length === 1 ? "problem" : "problems"}; ` : "";
   const tone: Tone = counts.fail > 0 ? "bad" : problems.length > 0 ? "doubtful" : "good";
   return [
     ...problems.flatMap(problemLines),
-    ...(asked === undefined ? [] : [...askedLines(asked, problems, told), ...knownLines(told)]),
+    ...(asked === undefined ? [] : [...headline(asked, told), ...knownLines(told)]),
+    ...(asked === undefined && isEmpty ? [NO_NODE_HERE] : []),
     { text: `${doubts}${ok} ok, ${skip} skipped${all ? "" : " (--all)"}`, tone },
   ];
 }
+
+/** Else a machine whose VM has ended would be found well. */
+const NO_NODE_HERE: Line = {
+  text: "no node is registered here: a VM that should be has ended, or was not started, or registers with another EPMD",
+  tone: "doubtful",
+};
 
 function problemLines(problem: RootProblem): Line[] {
   const { result, check, evidence, advice, effects } = problem;
@@ -135,15 +155,16 @@ function knownLines(told: readonly Told[]): Line[] {
 }
 
 /** What is known of the way to the node as a whole. */
-function askedLines(asked: string, problems: readonly RootProblem[], told: readonly Told[]): Line[] {
-  const all = problems.flatMap((problem) => [problem, ...problem.effects]);
-  if (all.some(({ code, result }) => result === "fail" && isOfPeer(code))) {
-    return [{ text: `VMs here do not reach ${asked}`, tone: "bad" }];
-  }
-  if (told.some(({ result }) => result === "fail")) return [];
-  const isCookieKnown = told.some(({ id, result }) => id === PEER_COOKIE && result === "ok");
-  const text = isCookieKnown
-    ? `${asked}: all was checked, the cookie too`
-    : `${asked}: all but the cookie was checked (--cookie-file); look for "Invalid challenge reply" in the log of its VM`;
-  return [{ text, tone: "good" }];
+function headline({ hasCookie, ...asked }: AskedFor, told: readonly Told[]): Line[] {
+  const of = (check: string) => told.find(({ id }) => id === check);
+  const { links, linked = [], lookUp } = (of(PEER_LINK)?.facts ?? {}) as Partial<LinkFacts>;
+  const known = headlineOf({
+    ...asked,
+    problems: foundProblems(told),
+    handshake: of(PEER_HANDSHAKE)?.result,
+    cookie: hasCookie ? of(PEER_COOKIE)?.result : "not-given",
+    isDoubtful: told.some(({ id, result }) => id.startsWith("peer-") && result === "fail"),
+    ...{ links, linked, lookUp },
+  });
+  return known ? [{ text: known.text, tone: known.tone }] : [];
 }

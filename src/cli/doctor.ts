@@ -4,7 +4,7 @@ import { type Finding, fail } from "../doctor/core/finding.js";
 import type { Told } from "../doctor/core/verdict.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { ConfigError, describeError } from "../errors.js";
-import { type DoctorReport, jsonReport, plainReport } from "./doctor-report.js";
+import { type DoctorReport, type Examined, jsonReport, plainReport } from "./doctor-report.js";
 import { type CommandContext, EXIT, type ExitCode } from "./io.js";
 import { nodeOperands } from "./operands.js";
 
@@ -19,6 +19,8 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   if (another) throw new ConfigError("CONFIG_VALUE", "doctor looks at one node; with --cluster at several");
   const cookie = await readCookie(config, io.env);
   const examination = examine(config, name, operands[0] ?? "", log, cookie);
+  // Before the checks, whose own connections look like links.
+  await examination.connections();
   const report: DoctorReport = config.json ? jsonReport(io) : plainReport(io, config.all);
   const pending = CHECKS.map((check) => ({ id: check.id, finding: runCheck(check, examination) }));
   const told: Told[] = [];
@@ -28,11 +30,19 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
       told.push(one);
       report.tell(one);
     }
+    report.sumUp(told, await examined(examination));
   } finally {
     await examination.close();
   }
-  report.sumUp(told, examination.asked?.full);
   return told.some(({ result }) => result === "fail") ? EXIT.notFound : EXIT.done;
+}
+
+async function examined({ asked, hasCookie, peersOfAsked, epmd, nodes }: Examination): Promise<Examined> {
+  const [{ holder }, here, vms] = await Promise.all([epmd(), nodes(), asked ? peersOfAsked() : []]);
+  return {
+    asked: asked && { asked: asked.full, vms: vms.map(({ node }) => node.aliveName), hasCookie },
+    isEmpty: holder.kind === "srv-epmd" && here.length === 0,
+  };
 }
 
 /** Never rejects, and ends within CHECK_LIMIT. */

@@ -1,3 +1,4 @@
+import { record } from "../api/core/json.js";
 import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
@@ -109,6 +110,17 @@ export async function isIntended(client: ConsulClient, source: string, destinati
   const query = { source, destination };
   const { body } = await client.ask({ method: "_get", path: "/connect/intentions/check", query });
   return (body as { readonly Allowed?: unknown } | undefined)?.Allowed === true;
+}
+
+/** The address of a machine by its name in Consul; undefined where Consul has none, or the token may not read it. @throws ConsulError */
+export async function machineAddress(client: ConsulClient, machine: string): Promise<string | undefined> {
+  const { body } = await client.ask({
+    method: "_get",
+    path: `/catalog/node/${encodeURIComponent(machine)}`,
+    query: { stale: "" },
+  });
+  const address = record(record(body)?.Node)?.Address;
+  return typeof address === "string" ? canonicalIp(address) : undefined;
 }
 
 /** Names of all services that the token may read. */

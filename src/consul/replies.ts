@@ -62,7 +62,9 @@ export function parseChecks(value: unknown): HeldCheck[] {
 
 /** GET /v1/health/service/:name, without Connect proxies. */
 export function parseHealth(value: unknown): ServiceInstance[] {
-  return parseMembers(value).map(({ health: _, obstacle: __, machine: ___, ...instance }) => instance);
+  return parseMembers(value).map(
+    ({ health: _, obstacle: __, machine: ___, machineAddress: ____, ...instance }) => instance,
+  );
 }
 
 /** The same with the health and the machine of each instance. */
@@ -94,6 +96,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
       obstacle: obstacleOf(id, parseChecks(record(item)?.Checks)),
       address,
       machine: text(node?.Node),
+      machineAddress: text(node?.Address),
     };
   });
 }

@@ -27,6 +27,7 @@ import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { NamedVm, ProbedPlace } from "../resolve/twins.js";
 import type { Finding } from "./core/finding.js";
+import { type AskedEpmd, foundByHost, lookByHost } from "./host-way.js";
 import {
   type DaemonAnswer,
   type DaemonReport,
@@ -74,7 +75,7 @@ export interface Examination {
   readonly vms: () => Promise<readonly RunningVm[]>;
   /** Sockets that listen on this machine; undefined where there is no /proc. */
   readonly listeners: () => Promise<readonly IpPort[] | undefined>;
-  /** Established connections of this machine; empty where there is no /proc. */
+  /** Established connections of this machine, asked for before the checks run; empty where there is no /proc. */
   readonly connections: () => Promise<readonly Connection[]>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -96,6 +97,11 @@ export interface Examination {
   readonly dial: (node: PublishedNode) => Promise<readonly ProbedPlace[]>;
   /** Of the node asked about. */
   readonly resolution: () => Promise<Resolution>;
+  /**
+   * The EPMDs that stock VMs here ask for it at the address of its host, where no source of look-ups finds it; undefined
+   * where one does, or that is not the way to it.
+   */
+  readonly hostWay: () => Promise<readonly AskedEpmd[] | undefined>;
   /** How the srv-epmd here finds it; undefined where none tells. */
   readonly toldByDaemon: () => Promise<DaemonAnswer | undefined>;
   /** Who is at its endpoints, in their order. */
@@ -149,12 +155,19 @@ export function examine(
     return status?.epmd.port === config.port ? status : undefined;
   });
   const listeners = once(readListeners);
-  // Before there are probes, whose connections look like links.
-  const connections = readConnections();
+  const connections = once(() => readConnections());
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
-  const resolution = once(async (): Promise<Resolution> => {
+  const bySources = once(async (): Promise<Resolution> => {
     if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
     return resolving.nodes.resolve(asked.name, { sameHost: true });
+  });
+  const hostWay = once(async () => {
+    if (!asked || (await bySources()).outcome === "found") return undefined;
+    return lookByHost({ host: asked.host, aliveName: asked.name.aliveName }, config);
+  });
+  const resolution = once(async (): Promise<Resolution> => {
+    const epmds = await hostWay();
+    return (asked ? foundByHost(epmds ?? [], asked.host) : undefined) ?? (await bySources());
   });
   /** Inside the mutual TLS of Connect, where nodes elsewhere are behind that. */
   const dialNode = async (full: string, endpoint: Endpoint, how: DialOptions): Promise<Probe> => {
@@ -194,9 +207,9 @@ export function examine(
     },
     ...{ config, machine, domains: new Domains(config, machine), log, resolving, asked: asked || undefined },
     hasCookie: cookie !== undefined,
-    ...{ epmd, daemon, nodes, listeners, resolution, probes, vmsNamed, vms: once(runningVms) },
+    ...{ epmd, daemon, nodes, listeners, resolution, hostWay, probes, vmsNamed, vms: once(runningVms) },
     toldByDaemon: once(async () => (asked && (await daemon()) ? resolvedByDaemon(config, asked.full) : undefined)),
-    ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
+    ...{ connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     connectPort,
     published: once(() => publishedNodes({ config, machine, nodes, connectPort, resolving })),

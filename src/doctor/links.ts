@@ -1,3 +1,4 @@
+import { ipPort } from "../config/network-values.js";
 import { hostPort } from "../net/ip.js";
 import type { Connection } from "../os/core/connections.js";
 import { socketsOf } from "../os/sockets.js";
@@ -30,10 +31,11 @@ export async function linksHere(examination: Examination): Promise<Link[]> {
   });
 }
 
-/** Where the node asked about is, and the nodes that the srv-epmd here knows of. */
+/** Where the node asked about is, and the nodes that the srv-epmd here knows of, or that it has found for VMs here. */
 async function knownPlaces({ resolution, daemon }: Examination): Promise<ReadonlySet<string>> {
   const [found, status] = await Promise.all([resolution(), daemon()]);
   const asked = found.outcome === "found" ? found.endpoints : [];
   const cluster = status?.cluster?.outcome === "listed" ? status.cluster.nodes : [];
-  return new Set([...asked, ...cluster].map((place) => hostPort(place)));
+  const before = (status?.lookUps ?? []).flatMap(({ endpoints }) => endpoints.map(ipPort(undefined)));
+  return new Set([...asked, ...cluster, ...before].map((place) => hostPort(place)));
 }

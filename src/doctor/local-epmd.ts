@@ -88,7 +88,9 @@ const MOST_BYTES = 8 * 1024 * 1024;
 /** What doctor reads of it. */
 export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
   // Of an older version some may be missing.
-  Partial<Pick<Status, "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster" | "resolver" | "relays">>;
+  Partial<
+    Pick<Status, "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster" | "links" | "resolver" | "relays">
+  >;
 
 /** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */
 export async function daemonStatus({ admin }: Pick<Config, "admin">): Promise<DaemonReport | undefined> {

@@ -13,6 +13,8 @@ export const peerDaemon: Check = {
     const [found, told] = await Promise.all([examination.resolution(), examination.toldByDaemon()]);
     if (!told) return skip("no srv-epmd here tells over HTTP how it finds the node (--admin)");
     if (found.outcome !== "found") return skip(UNKNOWN);
+    if (await examination.hostWay())
+      return skip("stock VMs find it by its host, and do not ask the srv-epmd here for it");
     const own = found.endpoints.map((endpoint) => hostPort(endpoint));
     if (told.outcome !== "found") {
       const why = told.reason === undefined ? "" : `: ${told.reason}`;

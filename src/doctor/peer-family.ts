@@ -2,7 +2,7 @@ import { isHelperName } from "../names/node-name.js";
 import type { Family } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
-import { fail, ok, skip, warn } from "./core/finding.js";
+import { fail, ofVms, ok, skip, warn } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { nameIn } from "./local-epmd.js";
 
@@ -39,7 +39,9 @@ export const peerFamily: Check = {
         ? [evidence, `${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`]
         : `${evidence}: VMs without -proto_dist cannot dial them`;
     const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays connect both families`;
-    return (local.length > 0 ? fail : warn)("PEER_FAMILY", told, advice);
+    if (local.length === 0) return warn("PEER_FAMILY", told, advice);
+    const names = unable.map(({ aliveName }) => aliveName);
+    return ofVms(names, fail("PEER_FAMILY", told, advice));
   },
 };
 

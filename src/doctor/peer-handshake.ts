@@ -5,13 +5,16 @@ import { hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { listed } from "../text.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
 import { hungUp } from "./core/hung-up.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { linksKnown } from "./links-known.js";
 import { destinationOfNode, intendedLinks } from "./mesh-intention.js";
 
+export const PEER_HANDSHAKE = "peer-handshake";
+
 export const peerHandshake: Check = {
-  id: "peer-handshake",
+  id: PEER_HANDSHAKE,
   title: "the distribution handshake: the node asked for is the one that answers",
   run: async (examination) => {
     const { asked } = examination;
@@ -35,18 +38,20 @@ async function shortNamesHere({ name, full }: AskedNode, { vms: running, config 
   );
   const short = vms.filter(({ isShort }) => isShort);
   if (short.length === 0) return [];
-  const who = listed(short.map(({ aliveName }) => aliveName));
+  const names = short.map(({ aliveName }) => aliveName);
+  const who = listed(names);
   const evidence = `${who} here: a short name (-sname), and ${full} is a long one: short and long names never connect`;
   const advice = `start ${who} with -name in place of -sname (a Mix release with RELEASE_DISTRIBUTION=name)`;
-  return [
-    short.length === vms.length ? fail("PEER_LONG_NAME", evidence, advice) : warn("PEER_LONG_NAME", evidence, advice),
-  ];
+  return [ofVms(names, (short.length === vms.length ? fail : warn)("PEER_LONG_NAME", evidence, advice))];
 }
 
 /** A proxy accepts for a node that it does not reach. */
 async function throughProxy({ endpoint, probe }: ProbedPlace, examination: Examination): Promise<Finding> {
   const { asked } = examination;
   const full = asked?.full ?? "";
+  if (asked && probe.result === "erlang" && probe.status === "not_allowed") {
+    return notAllowed(`${hostPort(endpoint)}, ${probeWords(probe, full, endpoint)}`, asked, examination);
+  }
   const resolution = await examination.resolution();
   const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
   if (!isUpstream || probe.result !== "closed") return handshake(endpoint, probe, full);
@@ -59,6 +64,18 @@ async function throughProxy({ endpoint, probe }: ProbedPlace, examination: Exami
   );
 }
 
+/** It tells nobody else which nodes are on its list: a VM here that is linked with it must be. */
+async function notAllowed(evidence: string, asked: AskedNode, examination: Examination): Promise<Finding> {
+  const [{ state, linked }, vms] = await Promise.all([linksKnown(asked, examination), examination.peersOfAsked()]);
+  const advice = [
+    "net_kernel:allowed/0 in its own shell lists the nodes that it accepts: add the VMs here that are to reach it, with net_kernel:allow/1",
+    `their names are ${listed(vms.map(({ node, probe }) => ("name" in probe ? probe.name : node.aliveName)))}`,
+  ].slice(0, vms.length > 0 ? 2 : 1);
+  if (state === "linked") return ok([evidence, `${listed(linked)} here is on that list, being linked with it`]);
+  if (state !== "none") return warn("PEER_NAMELESS", evidence, advice);
+  return fail("PEER_NOT_ALLOWED", [evidence, "no VM here is linked with it: probably none is on that list"], advice);
+}
+
 function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
   const evidence = `${hostPort(endpoint)}, ${probeWords(probe, asked, endpoint)}`;
   switch (probe.result) {
@@ -67,9 +84,11 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
     case "tls":
       return ok(`${evidence}: its name cannot be seen`);
     case "erlang":
-      return warn("PEER_NAMELESS", evidence, [
-        "compare its net_kernel:allow/1 with the names of the VMs here: it does not tell its name to doctor, and may accept VMs that it allows",
-      ]);
+      return warn(
+        "PEER_NAMELESS",
+        evidence,
+        "ask again: it does not tell its name to doctor, and may accept the VMs here; if it goes on so, look at the log of its VM",
+      );
     case "other-node": {
       const aliveName = (name: string) => name.split("@")[0]?.toLowerCase();
       // DNS ignores case, a VM does not.

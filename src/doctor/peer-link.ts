@@ -1,73 +1,69 @@
-import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
-import { ok, skip } from "./core/finding.js";
+import { type Finding, ok, skip } from "./core/finding.js";
+import type { LinksKnown } from "./core/links-with.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
-import { type Link, linksHere } from "./links.js";
+import { isOfNode } from "./known-of-node.js";
+import { linksKnown } from "./links-known.js";
 
 export const PEER_LINK = "peer-link";
+
+/** What it tells programs. */
+export interface LinkFacts extends Pick<LinksKnown, "linked"> {
+  readonly links: LinksKnown["state"];
+  /** The last one of a VM here, of those that the srv-epmd here remembers. */
+  readonly lookUp?: { readonly secondsAgo: number; readonly outcome: string };
+}
 
 /** Never warns or fails: it adds what is known to the verdict. */
 export const peerLink: Check = {
   id: PEER_LINK,
   title: "links with the node that stand already, and when it was last asked for from here, with the answer",
-  run: async (examination) => {
+  run: async (examination): Promise<Finding> => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
-    const [links, lookUp] = await Promise.all([linkWords(examination), lookUpWords(asked, examination)]);
-    if (links === undefined && lookUp === undefined) {
+    const [links, lookUp] = await Promise.all([linksKnown(asked, examination), lastLookUp(asked, examination)]);
+    if ((links.state === "none" || links.state === "unknown") && lookUp === undefined) {
       return skip("no link with the node is seen, and no srv-epmd here tells who asked for it");
     }
-    return ok([links ?? "no link with the node is seen here", lookUp ?? "no srv-epmd here tells who asked for it"]);
+    const facts: LinkFacts = { links: links.state, linked: links.linked, ...(lookUp?.last && { lookUp: lookUp.last }) };
+    return { ...ok([...links.words, lookUp?.words ?? "no srv-epmd here tells who asked for it"]), facts: { ...facts } };
   },
 };
 
-/** Undefined where none is seen. */
-async function linkWords(examination: Examination): Promise<string | undefined> {
-  const [links, found] = await Promise.all([linksHere(examination), examination.resolution()]);
-  const endpoints = found.outcome === "found" ? found.endpoints : [];
-  const places = new Set(endpoints.map((endpoint) => hostPort(endpoint)));
-  const addresses = new Set(endpoints.map(({ address }) => address));
-  const out = links.filter(({ connection, isInbound }) => !isInbound && places.has(hostPort(connection.remote)));
-  // Whoever dialled the VM has a port of its own: only the machine is known.
-  const into = links.filter(({ connection: { local, remote }, isInbound }) => {
-    // Of a link on this machine both ends are here.
-    const isOut = out.some(({ connection }) => hostPort(connection.local) === hostPort(remote));
-    return isInbound && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
-  });
-  const told = [
-    ...out.map((link) => `${who(link)} to ${hostPort(link.connection.remote)}`),
-    ...into.map((link) => `from its machine (${hostPort(link.connection.remote)}) to ${link.aliveName}`),
-  ];
-  return told.length === 0 ? undefined : `a link stands: ${listed(told)}`;
+interface LastLookUp {
+  readonly words: string;
+  /** Undefined: nobody has asked. */
+  readonly last?: NonNullable<LinkFacts["lookUp"]>;
 }
 
-const who = ({ aliveName, connection }: Link) => `from ${aliveName ?? hostPort(connection.local)}`;
-
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */
-async function lookUpWords(
-  { full, name }: AskedNode,
+async function lastLookUp(
+  asked: AskedNode,
   { daemon, now, startedAt, peersOfAsked }: Examination,
-): Promise<string | undefined> {
+): Promise<LastLookUp | undefined> {
   const lookUps = (await daemon())?.lookUps;
   if (!lookUps) return undefined;
-  const wanted = full.toLowerCase();
   const vms = await peersOfAsked();
   const haveModule = vms.some(({ process }) => process?.hasModule !== false);
   const areStock = vms.some(({ process }) => process?.asksResolver !== false);
   // Checks ask the EPMD too: now, and in ways that no VM here has when this command was run before.
   const last = lookUps.find(
-    ({ node, here, at, way }) =>
-      here &&
-      at < startedAt &&
-      (way === "module" ? haveModule : areStock) &&
-      (node.toLowerCase() === wanted || node === name.aliveName),
+    (lookUp) =>
+      lookUp.here &&
+      lookUp.at < startedAt &&
+      (lookUp.way === "module" ? haveModule : areStock) &&
+      isOfNode(lookUp, asked),
   );
-  if (!last) return `nobody here has asked for it, as far as srv-epmd remembers (${lookUps.length} look-ups)`;
-  const age = ageWords(Math.max(0, Math.round((now() - last.at) / 1000)));
+  if (!last) {
+    const count = `${lookUps.length} ${lookUps.length === 1 ? "look-up" : "look-ups"}`;
+    return { words: `nobody here has asked for it, as far as srv-epmd remembers (${count})` };
+  }
+  const secondsAgo = Math.max(0, Math.round((now() - last.at) / 1000));
   const told =
     last.outcome === "found"
       ? `port ${last.port}${last.endpoints.length > 0 ? ` of ${listed(last.endpoints)}` : ""}`
       : `${last.outcome}${last.reason === undefined ? "" : `: ${last.reason}`}`;
-  return `last asked for from here ${age} ago (${last.way}), and told ${told}`;
+  const words = `last asked for from here ${ageWords(secondsAgo)} ago (${last.way}), and told ${told}`;
+  return { words, last: { secondsAgo, outcome: last.outcome } };
 }

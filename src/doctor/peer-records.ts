@@ -9,12 +9,16 @@ import { familyOf, hostPort } from "../net/ip.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import { queryOf } from "../nomad/side.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
-import { listed, nearest } from "../text.js";
+import type { Unfound } from "../resolve/source.js";
+import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { isThere } from "./consul-reachable.js";
 import { whyNoRecord } from "./core/absent-node.js";
-import { after, behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
+import { behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
+import { meantBy } from "./core/misspelt.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
+import { foundByItsHost, untoldByItsHost } from "./found-by-host.js";
+import { knownOfNode } from "./known-of-node.js";
 import { SEE_RESOLVER } from "./resolver.js";
 import { thisConsul } from "./this-consul.js";
 
@@ -28,7 +32,12 @@ export const peerRecords: Check = {
     const { asked, config } = examination;
     if (!asked) return NOT_NAMED;
     if (isMeshed(config)) return skip("in a mesh a node is found by its upstream: see mesh-upstream");
-    const resolution = await examination.resolution();
+    const [resolution, epmds = []] = await Promise.all([examination.resolution(), examination.hostWay()]);
+    if (epmds.length > 0) {
+      return resolution.outcome === "found"
+        ? foundByItsHost(asked, epmds, examination)
+        : untoldByItsHost(asked, whyOf(resolution), epmds, config.port);
+    }
     switch (resolution.outcome) {
       case "found": {
         const { source, endpoints, stale } = resolution;
@@ -60,6 +69,8 @@ export const peerRecords: Check = {
     }
   },
 };
+
+const whyOf = (unfound: Unfound) => (unfound.outcome === "unavailable" ? unfound.cause : unfound.reason);
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
 function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config }: Examination): string {
@@ -100,13 +111,14 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
     try {
       const { service, datacenter, tagSuffix } = domain;
       const client = await examination.connect();
-      const [members, services] = await Promise.all([
+      const [members, services, known] = await Promise.all([
         client.members({ service, datacenter }),
         serviceNames(client, datacenter).catch(() => []),
+        knownOfNode(asked, examination),
       ]);
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
-      const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services);
-      return after([reason], withOwn(why, await ownConsul(examination)));
+      const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services, known);
+      return withOwn(behind(why, [reason]), await ownConsul(examination));
     } catch {
       // consul-agent examines the agent; DNS may tell more.
     }
@@ -207,7 +219,9 @@ async function whyNotInNomad(asked: AskedNode, reason: string, examination: Exam
     ]);
     if (instances.length === 0) return noInstance(reason, query, services);
     const tags = Array.from(new Set(instances.flatMap((one) => one.tags))).sort();
-    const meant = nearest(aliveName, tags);
+    const { here, isItsName } = await knownOfNode(asked, examination);
+    const others = tags.filter((tag) => !here.includes(tag));
+    const meant = isItsName ? undefined : meantBy(aliveName, others);
     const places = listed(instances.map((one) => `${hostPort(one)} (${one.allocId.slice(0, 8)})`));
     return fail(
       "PEER_NOT_IN_NOMAD",
@@ -223,7 +237,7 @@ async function whyNotInNomad(asked: AskedNode, reason: string, examination: Exam
 }
 
 function noInstance(reason: string, { service, namespace }: NomadServiceQuery, services: readonly string[]): Finding {
-  const meant = nearest(service, services);
+  const meant = meantBy(service, services);
   if (meant !== undefined) return fail("PEER_NOT_IN_NOMAD", reason, `was the service ${meant} meant?`);
   const known = services.length === 0 ? "none" : listed(services);
   return fail("PEER_NOT_IN_NOMAD", `${reason}; the services of ${namespace} that the token may read: ${known}`, [

@@ -4,7 +4,7 @@ import { flagsOf, MANDATORY, withoutOwn } from "../distribution/wire/handshake.j
 import { hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
-import { type Finding, fail, ok, skip, together } from "./core/finding.js";
+import { type Finding, fail, ofVms, ok, skip, together } from "./core/finding.js";
 import { type AskedNode, type Check, probePlace } from "./examination.js";
 import type { LocalVm } from "./local-vms.js";
 
@@ -54,12 +54,13 @@ async function compare(
   };
   const missing = (await refuses(other, own, asked)) ?? (await refuses(own, other, asked));
   if (!missing) return ok(`${own.words} and ${other.words} accept each other`);
-  return fail(
+  const finding = fail(
     "PEER_RELEASE",
     `${own.words} and ${other.words} refuse each other: ${missing.lacks.words} has not ${missing.flags.join(", ")}, which ${missing.demands.words} demands`,
     `bring ${missing.lacks.words} to a release that the other accepts: each connects to those of two releases before and after it`,
     node.aliveName,
   );
+  return ofVms([node.aliveName], finding);
 }
 
 interface Missing {

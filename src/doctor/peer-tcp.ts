@@ -1,24 +1,53 @@
 import type { Probe } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
-import { hostPort } from "../net/ip.js";
+import { canonicalIp, hostPort } from "../net/ip.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import type { Check } from "./examination.js";
+import { entriesOf } from "./entries-of.js";
+import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
+
+const PROBE_TIMEOUT = 3_000;
 
 export const peerTcp: Check = {
   id: "peer-tcp",
   title: "a TCP connection to each endpoint of the node",
   run: async (examination) => {
-    if (!examination.asked) return NOT_NAMED;
+    const { asked } = examination;
+    if (!asked) return NOT_NAMED;
     const all = await examination.probes();
     if (all.length === 0) return skip(UNKNOWN);
     const resolution = await examination.resolution();
     const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
-    const findings = all.map((one) => connection(one, isUpstream));
+    const findings = await Promise.all(
+      all.map(async (one) => {
+        const elsewhere = accepts(one) || isUpstream ? undefined : await atItsAgent(one.endpoint, asked, examination);
+        return elsewhere ?? connection(one, isUpstream);
+      }),
+    );
     // One endpoint that answers is enough: look-ups put it first.
     return together(softened(findings, all.some(accepts)), UNKNOWN);
   },
 };
+
+/** A failure where the node answers at the address of the Consul agent that has its entry, which publishes another one. */
+async function atItsAgent(
+  endpoint: Endpoint,
+  asked: AskedNode,
+  examination: Examination,
+): Promise<Finding | undefined> {
+  const entry = (await entriesOf(asked, examination)).find((one) => hostPort(one) === hostPort(endpoint));
+  const address = canonicalIp(entry?.machineAddress ?? "");
+  if (!entry || address === undefined || address === endpoint.address) return undefined;
+  const place = { address, port: endpoint.port };
+  const isAsked = (name: string) => name.startsWith(`${asked.name.aliveName}@`);
+  const seen = await probePlace(place, { isAsked, serverName: asked.host, timeout: PROBE_TIMEOUT });
+  if (seen.result !== "node") return undefined;
+  return fail(
+    "PEER_WRONG_ADDRESS",
+    `${asked.full} is published at ${hostPort(endpoint)}, and it answers at ${hostPort(place)}, the address of its Consul agent on ${entry.machine}: the address that is published is wrong`,
+    `on ${entry.machine}, publish the address at which it answers: give serve --advertise-address ${address}, or none, which publishes that of the agent`,
+  );
+}
 
 function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
   const place = hostPort(endpoint);

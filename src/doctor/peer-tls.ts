@@ -1,7 +1,7 @@
 import { hostPort } from "../net/ip.js";
 import { listed } from "../text.js";
 import { accepts, NOT_NAMED, UNKNOWN } from "./asked-node.js";
-import { fail, ok, skip } from "./core/finding.js";
+import { fail, ofVms, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { speaksTls } from "./local-vms.js";
 
@@ -24,10 +24,8 @@ export const peerTls: Check = {
     const others = told.filter(({ tls }) => tls !== isSecure).map(({ name }) => name);
     if (others.length === 0) return ok(`${place} ${isSecure ? "speaks" : "does not speak"} TLS, and so the VMs here`);
     const [secure, plain] = isSecure ? [place, `${listed(others)} here`] : [`${listed(others)} here`, place];
-    return fail(
-      "PEER_TLS",
-      `${secure} speaks TLS, ${plain} does not: neither accepts the other's connections`,
-      `start the VM of ${isSecure ? listed(others) : asked.full} with -proto_dist ${there.endpoint.family === 6 ? "inet6_tls" : "inet_tls"} and -ssl_dist_optfile too, or the other one without`,
-    );
+    const start = `start the VM of ${isSecure ? listed(others) : asked.full} with -proto_dist ${there.endpoint.family === 6 ? "inet6_tls" : "inet_tls"} and -ssl_dist_optfile too, or the other one without`;
+    const evidence = `${secure} speaks TLS, ${plain} does not: neither accepts the other's connections`;
+    return ofVms(others, fail("PEER_TLS", evidence, start));
   },
 };

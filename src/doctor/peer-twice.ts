@@ -1,9 +1,9 @@
 import { ageOf } from "../catalogue/core/instances.js";
-import { parseServiceDomain } from "../names/domains.js";
 import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
+import { entriesOf } from "./entries-of.js";
 import type { AskedNode, Check, Examination } from "./examination.js";
 
 const STOP_ONE =
@@ -37,19 +37,8 @@ interface Since {
 }
 
 /** By `ip:port`; empty where Consul does not tell. */
-async function publishedSince(
-  { host }: AskedNode,
-  { config, connect, now }: Examination,
-): Promise<ReadonlyMap<string, Since>> {
-  const domain = parseServiceDomain(host, config.consulDomain);
-  if (!domain) return new Map();
-  try {
-    const { service, datacenter } = domain;
-    const members = await (await connect()).members({ service, datacenter });
-    return new Map(
-      members.map((member) => [hostPort(member), { at: ageOf(member.meta, now()), machine: member.machine }]),
-    );
-  } catch {
-    return new Map();
-  }
+async function publishedSince(asked: AskedNode, examination: Examination): Promise<ReadonlyMap<string, Since>> {
+  const members = await entriesOf(asked, examination);
+  const at = examination.now();
+  return new Map(members.map((member) => [hostPort(member), { at: ageOf(member.meta, at), machine: member.machine }]));
 }

@@ -6,8 +6,9 @@ import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
-import { fail, ok, skip } from "./core/finding.js";
+import { type Finding, fail, ofVms, ok, skip } from "./core/finding.js";
 import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
+import type { Holder } from "./local-epmd.js";
 
 /** The gateway waits a second for its relay process. Milliseconds. */
 const ASK_TIMEOUT = 3_000;
@@ -24,7 +25,8 @@ export const peerWays: Check = {
       hostAddresses(asked.host, hostsText, RESOLVE_TIMEOUT),
     ]);
     if (resolution.outcome !== "found") return skip(UNKNOWN);
-    const expected = waysIn({
+    const { holder } = await examination.epmd();
+    const possible = waysIn({
       settings: config,
       host: asked.host,
       endpoints: resolution.endpoints,
@@ -33,33 +35,33 @@ export const peerWays: Check = {
       hostAddresses: addresses,
       hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
     });
+    const unanswered = (await examination.hostWay()) ? NO_RECORD : whySilent(holder);
+    const expected = unanswered === undefined ? possible : possible.map((way) => withoutModule(way, unanswered));
     const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
-    const evidence = ways.map(wayWords);
+    const evidence = wordsOf(ways);
     const relayTrouble = await gatewayTrouble(examination);
     if (relayTrouble !== undefined && ways.some(({ way, asks }) => way === "gateway" && asks !== undefined)) {
       return fail("PEER_RELAY_DOWN", [relayTrouble, ...evidence], RELAY_ADVICE);
     }
     const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");
-    if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayDomains(config), asked.host)) {
-      return fail(
-        silent ? "PEER_EPMD_SILENT" : "PEER_GATEWAY_UNUSED",
-        evidence,
-        silent
-          ? silentAdvice(silent)
-          : "unmodified VMs need the gateway's addresses: make it this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
-      );
-    }
     const { stock, unseen } = await nodesHere(examination);
+    if (config.gateway && gateway?.dials === undefined && isGatewayHost(gatewayDomains(config), asked.host)) {
+      const finding = silent
+        ? fail("PEER_EPMD_SILENT", evidence, silentAdvice(silent))
+        : gatewayUnused(gateway?.reason ?? "", wordsOf(ways.filter((way) => way !== gateway)));
+      return stock.length + unseen.length > 0 ? ofVms([...stock, ...unseen], finding) : finding;
+    }
     const isForStock = ways.some(({ way, dials }) => way !== "module" && dials !== undefined);
     if (stock.length > 0 && !isForStock) {
       const module = "give its VM the module (srv-epmd module), with -epmd_module srv_epmd and -pa or in its release";
       const resolver = "or let srv-epmd serve --gateway be its resolver";
-      return fail(
+      const finding = fail(
         silent ? "PEER_EPMD_SILENT" : "PEER_NO_WAY",
         [`for ${listed(stock)} here, without -epmd_module srv_epmd, there is no way to the node`, ...evidence],
         silent ? [silentAdvice(silent), `or ${module}`, resolver] : [module, resolver],
       );
+      return ways.some(({ dials }) => dials !== undefined) ? ofVms(stock, finding) : finding;
     }
     const doubt =
       unseen.length > 0 && !isForStock ? [`this user may not see whether ${listed(unseen)} here has the module`] : [];
@@ -71,6 +73,32 @@ export const peerWays: Check = {
     );
   },
 };
+
+/** What does not lead there comes first: it is what a failure is about. */
+function wordsOf(ways: readonly Way[]): string[] {
+  return [...ways.filter(({ dials }) => dials === undefined), ...ways.filter(({ dials }) => dials)].map(wayWords);
+}
+
+const NO_RECORD = "the srv-epmd here has no SRV record of it, and no --fallback epmd";
+
+/** Why no VM with the module is answered: it asks the srv-epmd of its machine. */
+function whySilent({ kind, at }: Holder): string | undefined {
+  return kind === "srv-epmd" ? undefined : `no srv-epmd answers on ${at}`;
+}
+
+function withoutModule(way: Way, reason: string): Way {
+  if (way.way !== "module") return way;
+  const { dials: _, ...rest } = way;
+  return { ...rest, reason };
+}
+
+function gatewayUnused(reason: string, evidence: readonly string[]): Finding {
+  return fail(
+    "PEER_GATEWAY_UNUSED",
+    [`unmodified VMs here do not use the gateway: ${reason}`, ...evidence],
+    "make the gateway this machine's name server (nameserver 127.0.0.1 in resolv.conf), or put the lines of srv-epmd hosts into /etc/hosts",
+  );
+}
 
 const RELAY_ADVICE =
   "start the gateway's relay process: srv-epmd relay, with the --relay-socket of serve; /readyz and the log of serve have the reason why it does not answer";

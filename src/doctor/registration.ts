@@ -3,7 +3,7 @@ import { hostPort } from "../net/ip.js";
 import { type Obstacle, ttlCheckId } from "../publish/core/service-entry.js";
 import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { OBSTACLE_ADVICE } from "./core/obstacles.js";
+import { obstacleAdvice } from "./core/obstacles.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import type { DaemonReport } from "./local-epmd.js";
@@ -54,18 +54,15 @@ function daemonReason({ wanted }: OwnRegistration, status: DaemonReport | undefi
   return consul?.reason ?? status?.nodes.find(({ name }) => name === wanted.aliveName)?.reason;
 }
 
-const OBSTACLES: Readonly<
-  Record<Obstacle["kind"] | "not-passed", { readonly code: ProblemCode; readonly advice: string }>
-> = {
-  "not-passed": {
-    code: "REGISTRATION_NOT_PASSED",
-    advice:
-      "no srv-epmd refreshes it: see that serve runs here, and look for 'the Consul agent does not answer' and 'refuses the token' in its log",
-  },
-  maintenance: { code: "REGISTRATION_MAINTENANCE", advice: OBSTACLE_ADVICE.maintenance },
-  tcp: { code: "REGISTRATION_TCP", advice: OBSTACLE_ADVICE.tcp },
-  other: { code: "REGISTRATION_OTHER_CHECK", advice: OBSTACLE_ADVICE.other },
+const OBSTACLES: Readonly<Record<Obstacle["kind"], ProblemCode>> = {
+  maintenance: "REGISTRATION_MAINTENANCE",
+  tcp: "REGISTRATION_TCP",
+  agent: "REGISTRATION_OTHER_CHECK",
+  other: "REGISTRATION_OTHER_CHECK",
 };
+
+const NOT_PASSED =
+  "no srv-epmd refreshes it: see that serve runs here, and look for 'the Consul agent does not answer' and 'refuses the token' in its log";
 
 function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string): Finding {
   const { wanted, held } = registration;
@@ -88,10 +85,13 @@ function judge(registration: OwnRegistration, daemonRuns: boolean, why?: string)
     held.address === undefined ? `port ${held.port} of the agent's address` : hostPort(held.address, held.port);
   const critical = whyCritical(registration);
   if (critical !== undefined) {
-    const words = critical === "not-passed" ? `its check ${ttlCheckId(held.id)} is critical` : critical.words;
-    const { code, advice } = OBSTACLES[critical === "not-passed" ? critical : critical.kind];
-    const evidence = `${aliveName} is registered at ${where}, and Consul's DNS leaves it out: ${words}`;
-    return fail(code, evidence, advice, aliveName);
+    const leftOut = `${aliveName} is registered at ${where}, and Consul's DNS leaves it out`;
+    if (critical === "not-passed") {
+      const evidence = `${leftOut}: its check ${ttlCheckId(held.id)} is critical`;
+      return fail("REGISTRATION_NOT_PASSED", evidence, NOT_PASSED, aliveName);
+    }
+    const advice = obstacleAdvice(critical, "here");
+    return fail(OBSTACLES[critical.kind], `${leftOut}: ${critical.words}`, advice, aliveName);
   }
   const same =
     held.port === port &&

@@ -13,11 +13,14 @@ import { isMeshed } from "../mesh/core/upstreams.js";
 import { parseServiceDomain, servedDomains } from "../names/domains.js";
 import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
+import { linesInHosts } from "../os/core/hosts-file.js";
+import { readHostsFile } from "../os/hosts-file.js";
 import { findAgentDns } from "../resolve/agent-dns.js";
 import { behind, type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
+import { isForStock } from "./host-way.js";
 import { NOT_IN_MESH } from "./way.js";
 
 export const SEE_RESOLVER =
@@ -29,7 +32,9 @@ export const resolver: Check = {
   run: async (examination) => {
     const { config, asked } = examination;
     if (isMeshed(config)) return skip(NOT_IN_MESH);
-    const ofAsked = asked?.host.includes(".") && familyOf(asked.host) === undefined ? [asked.host] : [];
+    const isInDns = asked?.host.includes(".") === true && familyOf(asked.host) === undefined;
+    // A host that this machine resolves without them is not theirs: /etc/hosts has it.
+    const ofAsked = isInDns && !(await isInHosts(asked.host, config)) ? [asked.host] : [];
     const hosts = Array.from(new Set([...servedDomains(config), ...ofAsked]));
     const domains = hosts.filter((host) => !isNomadHost(host, config.consulDomain));
     if (hosts.length > 0 && domains.length === 0)
@@ -40,6 +45,10 @@ export const resolver: Check = {
     return together(findings, "there is no --domain, and no node with a host part was named");
   },
 };
+
+async function isInHosts(host: string, config: Config): Promise<boolean> {
+  return isForStock(host, config) && linesInHosts(await readHostsFile(), host).length > 0;
+}
 
 /** With what the srv-epmd here has found out by itself: it may have other name servers. */
 async function besideDaemon(domain: string, finding: Finding, { daemon }: Examination): Promise<Finding> {

@@ -11,7 +11,7 @@ import { createIsolated, type Host } from "../support/netns.js";
 import { rawNode } from "../support/raw-epmd.js";
 import { requirePeer } from "../support/require-peer.js";
 import { silentPort } from "../support/silent-port.js";
-import { startDaemon } from "../support/srv-epmd.js";
+import { runCli, startDaemon } from "../support/srv-epmd.js";
 
 requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
   let port: number;
@@ -145,6 +145,9 @@ requirePeer("erl", "netns")("srv-epmd doctor, about VMs that are not where srv-e
     const daemon = await startDaemon({ port: 14369, netns: host, args: ["--admin", "127.0.0.1:9369"] });
     const { of } = await doctor("--port", "4369");
     expect(of("epmd-port").evidence).toBe("nothing listens on 127.0.0.1:4369, while srv-epmd answers on port 14369");
+    // Each check is content: there is nothing to look at.
+    const empty = await runCli(["doctor", "--port", "14369"], { netns: host });
+    expect(empty.stdout).toMatch(/^no node is registered here: a VM that should be has ended, .*\n\d+ ok, /);
     expect(of("epmd-port").advice).toContain("ERL_EPMD_PORT=14369 for VMs");
     const { of: found } = await doctor();
     expect(found("epmd-port")).toMatchObject({

@@ -58,8 +58,12 @@ requirePeer(
     ]);
     await published("t_there", "t_here");
     expect(await b.ping(fullName("t_there"))).toBe("pang");
-    const { code, with: having, of } = await doctor("t_there@svc");
+    // A handshake is under way, and never done.
+    const pinging = b.ping(fullName("t_there"));
+    const { code, with: having, of } = await doctor("t_there@svc", "--admin", ADMIN);
     expect([code, having("fail")]).toEqual([1, ["peer-tls"]]);
+    expect(of("peer-link").facts).toMatchObject({ links: "none", linked: [] });
+    await pinging;
     const [who, other] =
       secure === "there"
         ? [`${fullName("t_there")} at 10.90.0.1:`, "t_here here"]
@@ -274,16 +278,40 @@ requirePeer(
     expect(evidence).toContain("the VM of plain runs");
   });
 
+  test("a node that lets in few nodes (net_kernel:allow): a failure, unless a VM here is linked with it", async () => {
+    const [picky, asker] = await Promise.all([cluster.node(THERE, "picky"), cluster.node(HERE, "guest")]);
+    await published("picky", "guest");
+    await picky.eval(`net_kernel:allow(['friend@svc.service.consul'])`);
+    expect(await asker.ping(fullName("picky"))).toBe("pang");
+    const { code, with: having, of } = await doctor("picky@svc", "--admin", ADMIN);
+    expect([code, having("fail")]).toEqual([1, ["peer-handshake"]]);
+    expect(of("peer-handshake")).toMatchObject({
+      ...{ code: "PEER_NOT_ALLOWED", evidence: expect.stringMatching(/no VM here is linked with it/) },
+      advice: expect.stringMatching(/net_kernel:allowed\/0 .*; their names are guest@svc\.service\.consul$/),
+    });
+    expect(await verdict("picky@svc")).toContain(
+      `\nVMs here reach ${fullName("picky")} only if they are on its list, and none of them is linked with it\n`,
+    );
+    await picky.eval(`net_kernel:allow(['guest@svc.service.consul'])`);
+    expect(await asker.ping(fullName("picky"))).toBe("pong");
+    const linked = await doctor("picky@svc", "--admin", ADMIN);
+    expect([linked.code, linked.of("peer-handshake").result]).toEqual([0, "ok"]);
+    expect(linked.of("peer-handshake").evidence).toContain("guest here is on that list, being linked with it");
+  });
+
   test("what is known besides: a link that stands, and what a VM here was told when it asked", async () => {
     const [, asker] = await Promise.all([cluster.node(THERE, "known"), cluster.node(HERE, "asker")]);
     await published("known", "asker");
     const before = await doctor("known@svc", "--admin", ADMIN);
-    expect(before.of("peer-link").evidence).toContain("no link with the node is seen here");
+    expect(before.of("peer-link").evidence).toMatch(
+      /^no link with the node (is seen here|stands here: so says asker);/,
+    );
     expect(await asker.ping(fullName("known"))).toBe("pong");
     const { of } = await doctor("known@svc", "--admin", ADMIN);
     expect(of("peer-link").evidence).toMatch(
       /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told port \d+ of 10\.90\.0\.1:\d+/,
     );
+    expect(of("peer-link").facts).toMatchObject({ links: "linked", linked: ["asker"], lookUp: { outcome: "found" } });
     // The commands ask the EPMD as well, and are no VM.
     await runCli(["resolve", "known@svc", "--domain", "svc", "--dns", cluster.dns], { netns: cluster.host(HERE) });
     expect((await doctor("known@svc", "--admin", ADMIN)).of("peer-link").evidence).toContain("(module)");
@@ -293,6 +321,46 @@ requirePeer(
       /last asked for from here \d+s ago \(module\), and told not-found: /,
     );
     expect(of("vm-links")).toMatchObject({ result: "ok" });
+    // Its entry is left out, so nobody finds it: the link stands all the same.
+    await cluster.consul.request("PUT", "/v1/agent/service/maintenance/srv-epmd%3Abox1%3Aknown?enable=true");
+    const lost = await untilFails("peer-records", () => doctor("known@svc", "--admin", ADMIN));
+    expect(lost.of("peer-link").evidence).toMatch(/^a link stands: from asker to 10\.90\.0\.1:\d+;/);
+  });
+
+  test("a link that stands while new connections are dropped: both in the line of the verdict", async () => {
+    const [far] = await Promise.all([cluster.node(THERE, "dropper"), cluster.node(HERE, "near")]);
+    await published("dropper", "near");
+    expect(await far.ping(fullName("near"))).toBe("pong");
+    const nft = (rule: string) => cluster.host(THERE).run("nft", rule);
+    await nft("add table ip dropper; add chain ip dropper in { type filter hook input priority 0; }");
+    await nft("add rule ip dropper in ip saddr 10.90.0.2 tcp flags syn / syn,ack drop");
+    const args = ["doctor", ...flags(), "--admin", ADMIN, "dropper@svc"];
+    const { stdout, code } = await runCli(args, { netns: cluster.host(HERE) });
+    await nft("delete table ip dropper");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n/);
+    expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
+  });
+
+  test("a node that Consul has no more, and that was found before: its machine, and no other name", async () => {
+    const [gone, asker] = await Promise.all([cluster.node(THERE, "member_b"), cluster.node(HERE, "member_a")]);
+    await published("member_a", "member_b");
+    expect(await asker.ping(fullName("member_b"))).toBe("pong");
+    await gone.kill();
+    const absent = await waitFor(
+      async () => {
+        const examined = await doctor("member_b@svc", "--admin", ADMIN);
+        return examined.of("peer-records").code === "PEER_NO_TAG" && examined;
+      },
+      { what: "its entry to go", timeout: 20_000 },
+    );
+    const { evidence, advice } = absent.of("peer-records");
+    expect(evidence).toMatch(/^no instance of the service svc has the tag member_b: the tags are .*member_a/);
+    expect(advice).toMatch(
+      /^run srv-epmd doctor on its machine \(a look-up found it at 10\.90\.0\.1:\d+ before\): consul-agent .* registration .* consul-leader/,
+    );
+    // Also where nobody remembers it.
+    expect((await doctor("member_c@svc")).of("peer-records").advice).toMatch(/^start member_c beside a srv-epmd/);
   });
 
   test.each([
@@ -300,11 +368,17 @@ requirePeer(
       "the entry",
       "/v1/agent/service/maintenance/srv-epmd%3Abox2%3Aresting",
       "service maintenance, consul maint, check _service_maintenance:srv-epmd:box2:resting",
+      /run consul maint -disable -service=srv-epmd:box2:resting on test-agent:/,
     ],
-    ["the machine", "/v1/agent/maintenance", "node maintenance, consul maint, check _node_maintenance"],
+    [
+      "the machine",
+      "/v1/agent/maintenance",
+      "node maintenance, consul maint, check _node_maintenance",
+      /run consul maint -disable on test-agent:/,
+    ],
   ])(
     "consul maint of %s: its check and its reason, and no srv-epmd calls the node published meanwhile",
-    async (what, path, mode) => {
+    async (what, path, mode, maintained) => {
       await cluster.node(HERE, "resting");
       await published("resting");
       const ask = (page: string) => {
@@ -321,8 +395,8 @@ requirePeer(
       // Asked about from elsewhere, as a node that is not found.
       const asked = await examine(["resting@svc", "--port", "14369", ...flags()], { netns: cluster.host(THERE) });
       expect(asked.of("peer-records")).toMatchObject({
-        ...{ code: "PEER_CRITICAL", evidence: expect.stringContaining(words) },
-        advice: expect.stringContaining("consul maint -disable"),
+        ...{ code: "PEER_CRITICAL", evidence: expect.stringMatching(/^resting@svc.service.consul is registered at /) },
+        advice: expect.stringMatching(maintained),
       });
       await waitFor(async () => (await ask("/readyz")).stdout.includes(words), { what: "readyz", timeout: 40_000 });
       const { stdout } = await ask("/v1/nodes");

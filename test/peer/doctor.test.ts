@@ -89,8 +89,21 @@ requirePeer(
     expect(await a.ping(fullName("node_b"))).toBe("pong");
     const told = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
     expect(told.stdout).toMatch(
-      /^node_a@svc\.service\.consul: all but the cookie was checked \(--cookie-file\); look for "Invalid challenge reply" in the log of its VM\n(?: {6}.*\n)*\d+ ok, \d+ skipped \(--all\)\n$/,
+      /^VMs here reach node_a@svc\.service\.consul; its cookie was not compared \(--cookie-file FILE\)\n(?: {6}.*\n)*\d+ ok, \d+ skipped \(--all\)\n$/,
     );
+  });
+
+  test("no srv-epmd answers the VMs here: that they do not reach the node, and why", async () => {
+    const { code, of } = await doctor("node_a@svc", "--port", "14369");
+    expect([code, of("peer-ways").code, of("peer-ways").follows]).toEqual([1, "PEER_NO_WAY", "EPMD_OTHER_PORT"]);
+    expect(of("peer-ways").evidence).toContain("reaches nothing: no srv-epmd answers on 127.0.0.1:14369");
+    const { stdout } = await runCli(["doctor", ...flags, "node_a@svc", "--port", "14369"], {
+      netns: cluster.host(HERE),
+    });
+    expect(stdout).toMatch(
+      /^fail {2}nothing listens on 127\.0\.0\.1:14369, while srv-epmd answers on port 4369 \(epmd-port\)\n/,
+    );
+    expect(stdout).toContain(`\nVMs here do not reach ${fullName("node_a")}\n`);
   });
 
   test("a name that differs from the VM's in capitals alone: what to ask for", async () => {
@@ -135,7 +148,8 @@ requirePeer(
 
   test("--fallback epmd, and nobody there: it is no name server that is to blame", async () => {
     const { of } = await doctor("x@10.90.0.1", "--fallback", "epmd");
-    expect(of("peer-records").advice).toMatch(/^--fallback epmd asks the EPMD .* --listen/);
+    expect(of("peer-records").evidence).toContain("the EPMD at 10.90.0.1:4369 gives no port: ");
+    expect(of("peer-records").advice).toMatch(/^see that 10\.90\.0\.1 is its machine, .* --listen 10\.90\.0\.1/);
   });
 
   test("without a node it looks at this machine alone", async () => {
@@ -285,6 +299,22 @@ requirePeer(
       const { code: resolved, stdout } = await resolve("refused@svc");
       expect([resolved, stdout]).toEqual([1, expect.stringContaining("nothing listens there")]);
     });
+  });
+
+  test("an address that is published wrongly: where the node answers, and the option on its machine", async () => {
+    const strayed = await startNode({ name: "strayed@other.service.consul", netns: cluster.host(THERE) });
+    const port = Number(
+      await strayed.eval('{ok, Names} = erl_epmd:names(), {_, P} = lists:keyfind("strayed", 1, Names), P'),
+    );
+    await register("strayed", { service: "other", address: "10.90.0.77", port });
+    const { code, of } = await doctor("strayed@other");
+    await cluster.consul.request("PUT", "/v1/agent/service/deregister/by-hand-strayed");
+    await strayed.kill();
+    expect([code, of("peer-tcp").code]).toEqual([1, "PEER_WRONG_ADDRESS"]);
+    expect(of("peer-tcp").evidence).toContain(
+      `is published at 10.90.0.77:${port}, and it answers at 10.90.0.1:${port}, the address of its Consul agent on test-agent`,
+    );
+    expect(of("peer-tcp").advice).toMatch(/^on test-agent, .* --advertise-address 10\.90\.0\.1, or none/);
   });
 
   test("an address that leads nowhere: no answer, or no route", async () => {
@@ -449,6 +479,8 @@ requirePeer(
     expect(of("peer-ways").evidence).toMatch(/^for stock here, without -epmd_module srv_epmd, there is no way/);
     expect(of("peer-ways").advice).toMatch(/srv-epmd module.*--gateway/);
     expect(await stock.ping(fullName("node_a"))).toBe("pang");
+    const { stdout: verdict } = await runCli(["doctor", ...flags, "node_a@svc"], { netns: cluster.host(HERE) });
+    expect(verdict).toContain(`\nstock here does not reach ${fullName("node_a")}; node_b does\n`);
     // Whoever may not look at its process does not know.
     const nobody = [
       "setpriv",
@@ -484,8 +516,10 @@ requirePeer(
   test("an address as host part that no SRV record leads to", async () => {
     const { code, of, with: having } = await doctor("node_a@10.90.0.9");
     expect([code, having("fail")]).toEqual([1, ["peer-records"]]);
-    expect(of("peer-records").evidence).toContain("lead to 10.90.0.1, not to 10.90.0.9");
-    expect(of("peer-records").advice).toContain("--fallback epmd");
+    expect(of("peer-records").evidence).toMatch(
+      /the EPMD at 10\.90\.0\.9:4369 gives no port: .*; .* lead to 10\.90\.0\.1, not to 10\.90\.0\.9/,
+    );
+    expect(of("peer-records").advice).toMatch(/^see that 10\.90\.0\.9 is its machine.*--fallback epmd/);
   });
 
   test("of two instances of one name one is gone: worth a look, since look-ups put the other first", async () => {

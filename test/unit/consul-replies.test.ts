@@ -19,7 +19,7 @@ test("the check that keeps an instance out is read from the list that /v1/health
     instance(id, ["serfHealth", "passing"], [`service:${id}`, "passing"], ["disk", "critical"]),
   );
   expect(members).toMatchObject([
-    { health: "critical", obstacle: { kind: "other", words: "its check disk is critical: 97% used" } },
+    { health: "critical", obstacle: { kind: "other", words: "its check disk is critical: 97% used", entry: id } },
   ]);
 });
 
@@ -27,5 +27,8 @@ test("the only check of an entry that another program made is no TTL check of ou
   const [own] = parseMembers(instance("srv-epmd:box1:node_a", ["service:srv-epmd:box1:node_a", "critical"]));
   expect(own).toMatchObject({ health: "critical", obstacle: undefined });
   const [other] = parseMembers(instance("web-1", ["service:web-1", "critical"]));
-  expect(other?.obstacle).toEqual({ kind: "other", words: "its check service:web-1 is critical: 97% used" });
+  expect(other?.obstacle).toEqual({
+    ...{ kind: "other", words: "its check service:web-1 is critical: 97% used" },
+    entry: "web-1",
+  });
 });

@@ -4,10 +4,12 @@ import { knowledgeOf } from "../../src/dns/core/knowledge.js";
 import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
-import { whyNoRecord } from "../../src/doctor/core/absent-node.js";
+import { type KnownOfNode, whyNoRecord } from "../../src/doctor/core/absent-node.js";
 import { after, fail, ok, problemsOf, skip, softer, together, warn } from "../../src/doctor/core/finding.js";
+import { meantBy } from "../../src/doctor/core/misspelt.js";
 import { reachability } from "../../src/doctor/local-epmd.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
+import type { Obstacle } from "../../src/publish/core/service-entry.js";
 import { listed, nearest } from "../../src/text.js";
 
 describe("findings of one kind together", () => {
@@ -161,15 +163,25 @@ describe("why Consul has no SRV record for a node", () => {
     ...{ address: "10.0.0.1", machine: "box1", weight: 1, version: 0 },
     ...over,
   });
-  const why = (members: readonly ServiceMember[], services: readonly string[] = []) => {
-    const finding = whyNoRecord(asked, members, services);
+  const nothing: KnownOfNode = {
+    ...{ isItsName: false, foundAt: undefined, here: [], agentHas: [], runsHere: false, wasHere: false },
+  };
+  const why = (
+    members: readonly ServiceMember[],
+    services: readonly string[] = [],
+    known: Partial<KnownOfNode> = {},
+    node = asked,
+  ) => {
+    const finding = whyNoRecord(node, members, services, { ...nothing, ...known });
     if (finding.result !== "fail") throw new Error(finding.result);
     return [finding.evidence.join("; "), finding.advice.join("; ")] as const;
   };
 
   test("nothing is registered under the service", () => {
-    expect(why([], ["consul"])[1]).toMatch(/srv-epmd serve --domain svc\.service\.consul; if it runs, srv-epmd doctor/);
-    expect(why([], ["consul", "sv"])[1]).toBe("was the service sv meant?");
+    expect(why([], ["consul"])[1]).toMatch(
+      /srv-epmd serve --domain svc\.service\.consul; if it runs, run srv-epmd doctor/,
+    );
+    expect(why([], ["consul", "sv"])[1]).toMatch(/^was the service sv meant\?; if it runs, run srv-epmd doctor on its/);
   });
 
   test("its instance is critical", () => {
@@ -177,14 +189,23 @@ describe("why Consul has no SRV record for a node", () => {
     expect(evidence).toContain(
       "registered at 10.0.0.1:9100 on box1, and Consul's DNS leaves it out: its check is critical",
     );
-    expect(advice).toContain("srv-epmd doctor");
+    expect(advice).toMatch(/run srv-epmd doctor node_a@svc\.service\.consul on box1, .* whether its VM runs there$/);
+  });
+
+  test("its instance is critical and of the agent here: whether its VM runs", () => {
+    const gone = [member({ tags: ["node_a"], critical: true })];
+    expect(why(gone, [], { agentHas: ["id"] })[1]).toMatch(/no VM of that name runs here: start it/);
+    expect(why(gone, [], { agentHas: ["id"], runsHere: true })[1]).toContain("registration says why");
   });
 
   test("another check than its own keeps it out, which is named", () => {
-    const obstacle = { kind: "maintenance", words: "the entry is in Consul's maintenance mode: disk full" } as const;
-    const [evidence, advice] = why([member({ tags: ["node_a"], critical: true, obstacle })]);
+    const words = "the entry is in Consul's maintenance mode: disk full";
+    const because = (obstacle: Obstacle) => why([member({ tags: ["node_a"], critical: true, obstacle })]);
+    const [evidence, advice] = because({ kind: "maintenance", words, entry: "srv-epmd:box1:node_a" });
     expect(evidence).toMatch(/Consul's DNS leaves it out: the entry is in Consul's maintenance mode: disk full$/);
-    expect(advice).toContain("consul maint -disable");
+    expect(advice).toContain("run consul maint -disable -service=srv-epmd:box1:node_a on box1");
+    expect(because({ kind: "maintenance", words })[1]).toContain("run consul maint -disable on box1");
+    expect(because({ kind: "agent", words })[1]).toMatch(/do not reach the agent on box1: .* 8301/);
   });
 
   test("its instance passes, so DNS may not see it", () => {
@@ -201,13 +222,53 @@ describe("why Consul has no SRV record for a node", () => {
   });
 
   test("another tag is near, or none is", () => {
-    expect(why([member({})])[1]).toMatch(
-      /was node_b@svc\.service\.consul meant\?.*; if it runs, srv-epmd doctor on its/,
+    expect(why([member({ tags: ["nodea"] })])[1]).toMatch(
+      /^was nodea@svc\.service\.consul meant\?.*; if it runs, run srv-epmd doctor on its machine/,
     );
     expect(why([member({ tags: ["web"] })])[1]).toContain(
       "start node_a beside a srv-epmd serve --domain svc.service.consul",
     );
     expect(why([member({ tags: [] })])[0]).toContain("none of them has a tag");
+  });
+
+  test("another member of the cluster, a node here, or a name that was found before is not what was meant", () => {
+    const sibling = why([member({})])[1];
+    expect(sibling).toMatch(/^start node_a beside .*; if it runs, run srv-epmd doctor on its machine: .*consul-leader/);
+    expect(why([member({ tags: ["nodea"] })], [], { here: ["nodea"] })[1]).toBe(sibling);
+    const known = { isItsName: true, foundAt: "10.0.0.2:9100" };
+    for (const [members, services] of [[[member({ tags: ["nodea"] })], []] as const, [[], ["sv"]] as const]) {
+      expect(why(members, services, known)[1]).toMatch(
+        /^run srv-epmd doctor on its machine \(a look-up found it at 10\.0\.0\.2:9100 before\): consul-agent .* registration .* consul-leader/,
+      );
+    }
+    expect(why([], [], { ...known, wasHere: true })[1]).toMatch(/^its VM was here, at 10\.0\.0\.2:9100, .*: start it$/);
+  });
+
+  test("of the tags of a suffix those of the nodes here are left out too", () => {
+    const node = { full: "node_a@x.svc.service.consul", aliveName: "node_a", tag: "node_a.x", service: "svc" };
+    expect(why([member({ tags: ["nodea.x"] })], [], {}, node)[1]).toMatch(/^was nodea@x\.svc\.service\.consul meant/);
+    expect(why([member({ tags: ["nodea.x"] })], [], { here: ["nodea"] }, node)[1]).not.toContain("meant");
+  });
+});
+
+describe("the name that was meant by one that is not there", () => {
+  test.each([
+    ["node_A_", "node_a", "node_a"],
+    ["ndoe_a", "node_a", "node_a"],
+    ["chat_sevrer", "chat_server", "chat_server"],
+    ["scv", "svc", "svc"],
+    ["svc-dits", "svc-dist", "svc-dist"],
+    // Members of one cluster.
+    ["node_b", "node_a", undefined],
+    ["node_bb", "node_a", undefined],
+    ["mq1", "mq2", undefined],
+    ["mq", "mq1", undefined],
+    ["WEB1a", "web2a", undefined],
+    ["nodea", "nodeb", undefined],
+    ["web-eu-1", "web-us-1", undefined],
+    ["node-east", "node-west", undefined],
+  ])("%s beside %s: %s", (written, name, expected) => {
+    expect(meantBy(written, [name])).toBe(expected);
   });
 });
 

@@ -67,6 +67,12 @@ test("maintenance is told before another check that is critical, and not that of
   expect(obstacleOf(id, [failing, service])?.words).toBe(
     `the entry is in Consul's maintenance mode (service maintenance, consul maint, check _service_maintenance:${id})`,
   );
-  expect(obstacleOf(id, [failing])).toEqual({ kind: "other", words: "its check disk is critical: full" });
+  expect(obstacleOf(id, [failing, service])?.entry).toBe(id);
+  expect(obstacleOf(id, [failing])).toEqual({ kind: "other", words: "its check disk is critical: full", entry: id });
+  const unreached = check("serfHealth", "", { output: "Agent not live or unreachable" });
+  expect(obstacleOf(id, [unreached])).toEqual({
+    kind: "agent",
+    words: "the machine's check serfHealth is critical: Agent not live or unreachable",
+  });
   expect(obstacleOf(id, [check("_service_maintenance:other", "other"), check(ttlCheckId(id), id)])).toBeUndefined();
 });

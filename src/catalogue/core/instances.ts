@@ -43,6 +43,8 @@ export interface ServiceMember extends ServiceInstance {
   readonly obstacle?: Obstacle | undefined;
   /** Name of the Consul node at which it is registered, or id of the Nomad client. */
   readonly machine: string;
+  /** That of the Consul node; absent in Nomad. */
+  readonly machineAddress?: string;
 }
 
 /** A node of a service as `names --cluster` lists it; there may be several of one name. */

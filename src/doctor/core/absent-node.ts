@@ -1,9 +1,10 @@
 import type { ServiceMember } from "../../catalogue/core/instances.js";
 import { hostPort } from "../../net/ip.js";
 import { META_NODE } from "../../publish/core/service-entry.js";
-import { listed, nearest } from "../../text.js";
+import { listed } from "../../text.js";
 import { type Finding, fail } from "./finding.js";
-import { OBSTACLE_ADVICE } from "./obstacles.js";
+import { meantBy } from "./misspelt.js";
+import { obstacleAdvice } from "./obstacles.js";
 
 interface AskedTag {
   /** As the node was asked for, in full. */
@@ -14,16 +15,50 @@ interface AskedTag {
   readonly service: string;
 }
 
-const IT_RUNS =
-  "if it runs, srv-epmd doctor on its machine says in registration why it is not published, and in consul-leader whether its agent belongs to this Consul";
+/** What is known of the node from elsewhere than Consul. */
+export interface KnownOfNode {
+  /** Look-ups here have found it, or VMs here say that they are linked with it: that is its name. */
+  readonly isItsName: boolean;
+  /** Where a look-up found it last, `ip:port`; undefined where none is remembered. */
+  readonly foundAt: string | undefined;
+  /** Alive names of the nodes here: whoever asks here for a node does not mean one of them. */
+  readonly here: readonly string[];
+  /** Ids of the entries of the agent here. */
+  readonly agentHas: readonly string[];
+  /** A VM of its alive name runs here. */
+  readonly runsHere: boolean;
+  /** The address at which it was found is one of this machine. */
+  readonly wasHere: boolean;
+}
+
+const LOOK_THERE =
+  "consul-agent says whether its agent runs, registration why the node is not published, and consul-leader whether that agent belongs to this Consul";
+const IT_RUNS = `if it runs, run srv-epmd doctor on its machine: ${LOOK_THERE}`;
+
+/** The first thing to do for a node that Consul does not have: a name that was found before is no misspelling. */
+function absentAdvice(
+  { isItsName, foundAt, wasHere, runsHere }: KnownOfNode,
+  meant: string | undefined,
+  start: string,
+): string | readonly string[] {
+  if (wasHere && !runsHere) return [`its VM was here, at ${foundAt}, and no VM of that name runs here now: start it`];
+  if (!isItsName) return meant === undefined ? `${start}; ${IT_RUNS}` : [meant, IT_RUNS];
+  const where = foundAt === undefined ? "" : ` (a look-up found it at ${foundAt} before)`;
+  return [`run srv-epmd doctor on its machine${where}: ${LOOK_THERE}`, start];
+}
 
 /**
  * Why Consul's DNS has no SRV record for a node, from the instances of its service.
  * @param services names of the services that the token may read
  */
-export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], services: readonly string[]): Finding {
+export function whyNoRecord(
+  asked: AskedTag,
+  members: readonly ServiceMember[],
+  services: readonly string[],
+  known: KnownOfNode,
+): Finding {
   const { full, aliveName, tag, service } = asked;
-  if (members.length === 0) return noInstance(asked, services);
+  if (members.length === 0) return noInstance(asked, services, known);
   const host = full.slice(aliveName.length);
   const tagged = members.filter(({ tags }) => tags.some((one) => one.toLowerCase() === tag.toLowerCase()));
   const [first] = tagged;
@@ -32,9 +67,7 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
     return fail(
       "PEER_CRITICAL",
       `${full} is registered at ${hostPort(first)} on ${first.machine}, and Consul's DNS leaves it out: ${obstacle?.words ?? "its check is critical"}`,
-      obstacle
-        ? OBSTACLE_ADVICE[obstacle.kind]
-        : `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor on ${first.machine}, and look at registration there, which has the check that is critical`,
+      obstacle ? obstacleAdvice(obstacle, `on ${first.machine}`) : criticalAdvice(full, first, known),
     );
   }
   if (first) {
@@ -54,21 +87,44 @@ export function whyNoRecord(asked: AskedTag, members: readonly ServiceMember[], 
     );
   }
   const tags = Array.from(new Set(members.flatMap((member) => member.tags))).sort();
-  const meant = nearest(tag, tags);
-  const known = tags.length === 0 ? "none of them has a tag" : `the tags are ${listed(tags)}`;
+  const suffix = tag.slice(aliveName.length);
+  const names = tags.filter((one) => one.endsWith(suffix)).map((one) => one.slice(0, one.length - suffix.length));
+  const meant = meantBy(
+    aliveName,
+    names.filter((name) => !known.here.includes(name)),
+  );
+  const told = tags.length === 0 ? "none of them has a tag" : `the tags are ${listed(tags)}`;
   return fail(
     "PEER_NO_TAG",
-    `no instance of the service ${service} has the tag ${tag}: ${known}`,
-    meant === undefined
-      ? `start ${aliveName} beside a srv-epmd serve --domain ${host.slice(1)}, or register it with the tag ${tag}; ${IT_RUNS}`
-      : [`was ${meant}${host} meant? A node is found by the tag that is its name before the @`, IT_RUNS],
+    `no instance of the service ${service} has the tag ${tag}: ${told}`,
+    absentAdvice(
+      known,
+      meant && `was ${meant}${host} meant? A node is found by the tag that is its name before the @`,
+      `start ${aliveName} beside a srv-epmd serve --domain ${host.slice(1)}, or register it with the tag ${tag}`,
+    ),
   );
 }
 
-function noInstance({ service, full, aliveName }: AskedTag, services: readonly string[]): Finding {
-  const meant = nearest(service, services);
+/** Its own check is critical: no srv-epmd refreshes it. */
+function criticalAdvice(full: string, { machine, serviceId }: ServiceMember, known: KnownOfNode): string {
+  if (!known.agentHas.includes(serviceId)) {
+    return `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor ${full} on ${machine}, which says whether its VM runs there`;
+  }
+  return known.runsHere
+    ? "its VM runs here: registration says why the check is not passed, vm-listens whether the VM is registered"
+    : "the agent here has it, and no VM of that name runs here: start it; if it is not to come back, Consul removes the entry by itself";
+}
+
+function noInstance({ service, full, aliveName }: AskedTag, services: readonly string[], known: KnownOfNode): Finding {
+  const meant = meantBy(service, services);
   const host = full.slice(aliveName.length + 1);
-  const evidence = `nothing is registered in Consul as the service ${service} that the token may read`;
-  if (meant !== undefined) return fail("PEER_NO_SERVICE", evidence, `was the service ${meant} meant?`);
-  return fail("PEER_NO_SERVICE", evidence, `start the node beside a srv-epmd serve --domain ${host}; ${IT_RUNS}`);
+  return fail(
+    "PEER_NO_SERVICE",
+    `nothing is registered in Consul as the service ${service} that the token may read`,
+    absentAdvice(
+      known,
+      meant && `was the service ${meant} meant?`,
+      `start the node beside a srv-epmd serve --domain ${host}`,
+    ),
+  );
 }

@@ -3,7 +3,7 @@ import { hostPort, isLoopback } from "../../net/ip.js";
 import { listed } from "../../text.js";
 import type { Member, MemberPlace } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
-import { OBSTACLE_ADVICE } from "./obstacles.js";
+import { obstacleAdvice } from "./obstacles.js";
 
 /** A node that no look-up finds. @param reason as the look-up says it */
 export function notFound(member: Member, reason: string, members: readonly Member[]): ClusterProblem {
@@ -13,7 +13,8 @@ export function notFound(member: Member, reason: string, members: readonly Membe
     text: `${node} is not found: ${why}${linkedWords(linkedWith(member, members))}`,
     advice,
   });
-  if (obstacle) return problem(`${obstacle.words}, so look-ups leave it out`, OBSTACLE_ADVICE[obstacle.kind]);
+  if (obstacle)
+    return problem(`${obstacle.words}, so look-ups leave it out`, obstacleAdvice(obstacle, onMachine(member)));
   if (health === "critical") {
     return problem(
       "its TTL check in Consul is critical: no srv-epmd refreshes it",

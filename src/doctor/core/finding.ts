@@ -9,6 +9,8 @@ export interface Problem {
   readonly advice: readonly string[];
   /** Alive name of the node, or the domain: problems of different ones do not follow from each other. */
   readonly about?: string | undefined;
+  /** Alive names of the VMs here that it keeps from the node asked for; absent: all, or none. */
+  readonly vms?: readonly string[];
 }
 
 /** What a check has found, with advice where something is to be done: parts that a report puts on a line each. */
@@ -53,6 +55,12 @@ function ofProblem(problem: Problem): Finding {
 
 export function problemsOf(finding: Finding): readonly Problem[] {
   return "problems" in finding ? finding.problems : [];
+}
+
+/** The finding of certain VMs here: others reach the node that was asked for. */
+export function ofVms(vms: readonly string[], finding: Finding): Finding {
+  if (!("problems" in finding)) return finding;
+  return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, vms })) };
 }
 
 /** A failure as a warning. @param first advice that comes before the other */

@@ -22,7 +22,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_NOT_FOUND: {
     means: "it is not found",
     action: "the spelling; start it beside a srv-epmd",
-    from: ["NAME_ILLEGAL", "NAME_NOT_IN_DNS", ...UNFOUND, "NOMAD_API"],
+    from: ["NAME_ILLEGAL", "NAME_NOT_IN_DNS", ...UNFOUND, "NOMAD_API", "PEER_HOSTS_LINE"],
     ofPeer: true,
   },
   PEER_OTHER_CONSUL: {
@@ -62,8 +62,9 @@ export const PROBLEMS_OF_PEER = {
     ofPeer: true,
   },
   PEER_NO_PORT: {
-    means: "its host has addresses, and no SRV record with a port",
-    action: "publish it, or --fallback",
+    means: "its host has addresses, and neither an SRV record nor the EPMD there tells its port",
+    action: "publish it, or --fallback; --listen for the srv-epmd there",
+    from: ["PEER_HOSTS_LINE"],
     ofPeer: true,
   },
   PEER_NOT_IN_NOMAD: {
@@ -89,7 +90,17 @@ export const PROBLEMS_OF_PEER = {
     action: "firewalls, its machine, its address",
     ofPeer: true,
   },
-  PEER_NAMELESS: { means: "it does not tell its name", action: "its net_kernel:allow/1" },
+  PEER_WRONG_ADDRESS: {
+    means: "it answers at the address of its Consul agent, and not where it is published",
+    action: "--advertise-address of serve on its machine",
+    ofPeer: true,
+  },
+  PEER_NAMELESS: { means: "it does not tell its name", action: "its net_kernel:allow/1, its log" },
+  PEER_NOT_ALLOWED: {
+    means: "it accepts only the nodes of its net_kernel:allow/1, and no VM here is linked with it",
+    action: "net_kernel:allowed/0 in its shell lists them; allow the VMs here",
+    ofPeer: true,
+  },
   PEER_HIDDEN: {
     means: "it is a hidden node",
     action: "start it without -hidden if it is to be a member",

@@ -20,8 +20,13 @@ export function addressesInHosts(text: string, name: string): string[] {
   return Array.from(found);
 }
 
-/** The lines of a hosts(5) file that have a name, counted from 1, with their addresses, canonical. */
-export function linesInHosts(text: string, name: string): { readonly line: number; readonly address: string }[] {
+/** A line of a hosts(5) file that has a name, counted from 1, with its address, canonical. */
+export interface HostsLine {
+  readonly line: number;
+  readonly address: string;
+}
+
+export function linesInHosts(text: string, name: string): HostsLine[] {
   const wanted = name.toLowerCase();
   return text.split("\n").flatMap((written, index) => {
     const line = written.toLowerCase().includes(wanted) ? lineOf(written) : undefined;

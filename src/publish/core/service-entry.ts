@@ -148,10 +148,15 @@ const MAX_WORDS = 120;
 /** Ids of the checks that `consul maint` makes (https://developer.hashicorp.com/consul/commands/maint). */
 const MACHINE_MAINTENANCE = "_node_maintenance";
 const SERVICE_MAINTENANCE = "_service_maintenance:";
+/** The check by which Consul's servers say whether they reach the agent of a machine. */
+const AGENT_CHECK = "serfHealth";
 
 export interface Obstacle {
-  readonly kind: "maintenance" | "tcp" | "other";
+  /** `agent`: Consul's servers do not reach the agent of its machine. */
+  readonly kind: "maintenance" | "tcp" | "agent" | "other";
   readonly words: string;
+  /** Id of the entry whose check it is; absent: it is one of the machine, and keeps out all entries there. */
+  readonly entry?: string;
 }
 
 /**
@@ -169,14 +174,16 @@ export function obstacleOf(serviceId: string, checks: readonly HeldCheck[]): Obs
   if (!critical) return undefined;
   const { checkId, notes, output } = critical;
   const ofMachine = critical.serviceId === "";
+  const of = ofMachine ? {} : { entry: critical.serviceId };
   if (isMaintenance(critical)) {
     const [what, mode] = ofMachine ? ["the machine", "node maintenance"] : ["the entry", "service maintenance"];
     const words = `${what} is in Consul's maintenance mode (${mode}, consul maint, check ${checkId})${said(notes)}`;
-    return { kind: "maintenance", words };
+    return { kind: "maintenance", words, ...of };
   }
-  const kind = checkId === tcpCheckId(serviceId) ? "tcp" : "other";
+  const ownKind = checkId === tcpCheckId(serviceId) ? "tcp" : "other";
+  const kind = ofMachine && checkId === AGENT_CHECK ? "agent" : ownKind;
   const whose = ofMachine ? "the machine's check" : "its check";
-  return { kind, words: `${whose} ${checkId} is critical${said(output)}` };
+  return { kind, words: `${whose} ${checkId} is critical${said(output)}`, ...of };
 }
 
 function isMaintenance({ checkId }: HeldCheck): boolean {

@@ -1,0 +1,78 @@
+import { ageWords, listed } from "../../text.js";
+import type { FindingResult } from "./finding.js";
+import type { LinksKnown } from "./links-with.js";
+import { isOfPeer } from "./problems.js";
+import type { FoundProblem } from "./verdict.js";
+
+/** What the verdict on the way to a node is made of. */
+export interface WayKnown {
+  /** Full name. */
+  readonly asked: string;
+  /** Alive names of the VMs here that may ask for it. */
+  readonly vms: readonly string[];
+  /** All, causes and effects alike. */
+  readonly problems: readonly FoundProblem[];
+  readonly handshake: FindingResult | undefined;
+  /** Of the comparison; `not-given`: doctor has no cookie. */
+  readonly cookie: FindingResult | "not-given" | undefined;
+  /** A check of the node has failed, or could not be made in time. */
+  readonly isDoubtful: boolean;
+  readonly links: LinksKnown["state"] | undefined;
+  readonly linked: readonly string[];
+  /** Of a VM here, the last one. */
+  readonly lookUp: { readonly secondsAgo: number; readonly outcome: string } | undefined;
+}
+
+export interface Headline {
+  readonly text: string;
+  readonly tone: "good" | "doubtful" | "bad";
+}
+
+/** A VM that has asked connects at once: so long after it a missing link is worth a question. Seconds. */
+const LATELY = 600;
+
+/** Whether the VMs here reach the node, in a line; undefined where the checks do not say. */
+export function headlineOf(way: WayKnown): Headline | undefined {
+  return badHeadline(way) ?? (way.isDoubtful || !isAnswered(way) ? undefined : goodHeadline(way));
+}
+
+const isAnswered = ({ handshake }: WayKnown) => handshake === "ok" || handshake === "warn";
+
+function badHeadline({ asked, vms, problems, linked }: WayKnown): Headline | undefined {
+  const inTheWay = problems.filter(({ code, result, vms: some }) => isOfPeer(code) && (result === "fail" || some));
+  if (inTheWay.length === 0) return undefined;
+  const bad = (text: string): Headline => ({ text, tone: "bad" });
+  const kept = new Set(inTheWay.flatMap(({ vms: some }) => some ?? vms));
+  const others = vms.filter((name) => !kept.has(name));
+  if (others.length > 0) {
+    const names = vms.filter((name) => kept.has(name));
+    return bad(`${listed(names)} here ${do3(names)} not reach ${asked}; ${listed(others)} ${do3(others)}`);
+  }
+  if (linked.length > 0) {
+    return bad(`${listed(linked)} here ${be3(linked)} linked with ${asked}, and VMs here do not reach it anew`);
+  }
+  if (inTheWay.every(({ code }) => code === "PEER_NOT_ALLOWED")) {
+    return bad(`VMs here reach ${asked} only if they are on its list, and none of them is linked with it`);
+  }
+  return bad(`VMs here do not reach ${asked}`);
+}
+
+function goodHeadline({ asked, vms, problems, cookie, links, linked, lookUp }: WayKnown): Headline {
+  const reach = vms.length === 0 ? `a VM here would reach ${asked}` : `VMs here reach ${asked}`;
+  if (linked.length > 0) return { text: `${reach}: ${listed(linked)} ${be3(linked)} linked with it`, tone: "good" };
+  if (cookie === "ok") return { text: `${reach}; its cookie is the one that was given`, tone: "good" };
+  if (links === "none" && lookUp?.outcome === "found" && lookUp.secondsAgo <= LATELY && vms.length > 0) {
+    const age = ageWords(lookUp.secondsAgo);
+    const ask = cookie === "not-given" ? "compare its cookie: --cookie-file FILE" : "see why in the logs of both VMs";
+    const text = `VMs here find ${asked}, and none is linked with it, though one asked for it ${age} ago: ${ask}`;
+    return { text, tone: "doubtful" };
+  }
+  const name = problems.some(({ code }) => code === "PEER_NAMELESS")
+    ? "neither its name nor its cookie was"
+    : "its cookie was not";
+  const how = cookie === "not-given" ? " (--cookie-file FILE)" : "";
+  return { text: `${reach}; ${name} compared${how}`, tone: "good" };
+}
+
+const do3 = (names: readonly string[]) => (names.length === 1 ? "does" : "do");
+const be3 = (names: readonly string[]) => (names.length === 1 ? "is" : "are");

@@ -1,0 +1,34 @@
+import { ipPort } from "../config/network-values.js";
+import type { LookUp } from "../daemon/core/observations.js";
+import type { KnownOfNode } from "./core/absent-node.js";
+import type { AskedNode, Examination } from "./examination.js";
+
+/** What this machine knows of the node that is asked about. Never rejects. */
+export async function knownOfNode(asked: AskedNode, examination: Examination): Promise<KnownOfNode> {
+  const { daemon, nodes, vms, connect, machine } = examination;
+  const { aliveName } = asked.name;
+  const [status, here, running, entries] = await Promise.all([
+    daemon(),
+    nodes(),
+    vms(),
+    connect()
+      .then((client) => client.services())
+      .catch(() => []),
+  ]);
+  const found = status?.lookUps?.find((lookUp) => lookUp.outcome === "found" && isOfNode(lookUp, asked));
+  const isLinked = (status?.links ?? []).some((one) => one.state === "told" && one.linked.includes(asked.full));
+  const [foundAt] = found?.endpoints ?? [];
+  return {
+    isItsName: found !== undefined || isLinked,
+    foundAt,
+    here: here.map((node) => node.aliveName),
+    agentHas: entries.map(({ id }) => id),
+    runsHere: [...here, ...running].some((one) => one.aliveName === aliveName),
+    wasHere: foundAt !== undefined && machine.addresses().includes(ipPort(undefined)(foundAt).address),
+  };
+}
+
+/** A stock VM asks for the alive name alone. */
+export function isOfNode({ node }: Pick<LookUp, "node">, { full, name }: AskedNode): boolean {
+  return node.toLowerCase() === full.toLowerCase() || node === name.aliveName;
+}

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { NodeLinks } from "../admin/core/status.js";
+import { ipPort } from "../config/network-values.js";
+import { hostPort } from "../net/ip.js";
+import { type LinksKnown, linksWith, type SeenConnection, type VmWord } from "./core/links-with.js";
+import type { AskedNode, Examination } from "./examination.js";
+import { isOfNode } from "./known-of-node.js";
+import { type Link, linksHere } from "./links.js";
+import { daemonStatus } from "./local-epmd.js";
+import type { LocalVm } from "./local-vms.js";
+
+/** A daemon asks its VMs every 3 s at most. Milliseconds. */
+const PATIENCE = 4_000;
+const PAUSE = 400;
+
+/** What is known of links between the VMs here and the node asked for. */
+export async function linksKnown(asked: AskedNode, examination: Examination): Promise<LinksKnown> {
+  const [vms, probes, status] = await Promise.all([
+    examination.peersOfAsked(),
+    examination.probes(),
+    examination.daemon(),
+  ]);
+  const connections = await connectionsWith(asked, vms, examination);
+  const isPlaceKnown = probes.some(({ probe }) => ["node", "erlang", "tls"].includes(probe.result));
+  const lists = probes.flatMap(({ probe }) => {
+    const state = probe.result === "node" && probe.joined?.cookie === "same" ? probe.joined.state : undefined;
+    return state ? [...state.visible, ...state.hidden] : [];
+  });
+  const wasJoined = probes.some(({ probe }) => probe.result === "node" && probe.joined?.cookie === "same");
+  const wordOf = ({ node, probe }: LocalVm, told: readonly NodeLinks[]): VmWord => {
+    const said = told.find(({ name }) => name === node.aliveName);
+    const byItself = said?.state === "told" ? said.linked.includes(asked.full) : undefined;
+    const byNode = wasJoined && "name" in probe ? lists.includes(probe.name) : undefined;
+    return { aliveName: node.aliveName, isLinked: byNode ?? byItself };
+  };
+  const known = (told: readonly NodeLinks[]) =>
+    linksWith({ vms: vms.map((vm) => wordOf(vm, told)), connections, isPlaceKnown });
+  const told = status?.links ?? [];
+  const first = known(told);
+  // What a VM said some seconds ago may be older than a connection that is seen now.
+  const isOld = first.state !== "linked" && connections.length > 0 && !isNew(told, vms, examination);
+  return isOld ? known(await freshlyTold(vms, examination)) : first;
+}
+
+/** Each VM was asked after the connections were looked at. */
+function isNew(told: readonly NodeLinks[], vms: readonly LocalVm[], { startedAt }: Examination): boolean {
+  return vms.every(({ node }) => {
+    const links = told.find(({ name }) => name === node.aliveName);
+    return links !== undefined && (links.state !== "told" || Date.parse(links.at) >= startedAt);
+  });
+}
+
+/** What the VMs here say of their links now; after PATIENCE what they said last. */
+async function freshlyTold(vms: readonly LocalVm[], examination: Examination): Promise<readonly NodeLinks[]> {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const links = (await daemonStatus(examination.config))?.links;
+    if (links === undefined || isNew(links, vms, examination) || performance.now() > end) return links ?? [];
+    await sleep(PAUSE);
+  }
+}
+
+/** Connections of the VMs here with the places where the node is, or was found before. */
+async function connectionsWith(
+  asked: AskedNode,
+  vms: readonly LocalVm[],
+  examination: Examination,
+): Promise<SeenConnection[]> {
+  const [links, found, status] = await Promise.all([
+    linksHere(examination),
+    examination.resolution(),
+    examination.daemon(),
+  ]);
+  const endpoints = found.outcome === "found" ? found.endpoints : [];
+  const before = status?.lookUps?.filter((lookUp) => isOfNode(lookUp, asked)).flatMap((one) => one.endpoints) ?? [];
+  const known = [...endpoints, ...before.map(ipPort(undefined))];
+  const places = new Set(known.map((endpoint) => hostPort(endpoint)));
+  const addresses = new Set(known.map(({ address }) => address));
+  const out = links.filter(({ connection, isInbound }) => !isInbound && places.has(hostPort(connection.remote)));
+  // Whoever dialled the VM has a port of its own: only the machine is known.
+  const into = links.filter(({ connection: { local, remote }, isInbound, aliveName }) => {
+    // Of a link on this machine both ends are here.
+    const isOut = out.some(({ connection }) => hostPort(connection.local) === hostPort(remote));
+    const isOfPeer = vms.some(({ node }) => node.aliveName === aliveName);
+    return isInbound && isOfPeer && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
+  });
+  return [
+    ...out.map((link) => seen(link, `${who(link)} to ${hostPort(link.connection.remote)}`)),
+    ...into.map((link) => seen(link, `from its machine (${hostPort(link.connection.remote)}) to ${link.aliveName}`)),
+  ];
+}
+
+const seen = ({ aliveName }: Link, words: string): SeenConnection => ({ words, aliveName });
+const who = ({ aliveName, connection }: Link) => `from ${aliveName ?? hostPort(connection.local)}`;

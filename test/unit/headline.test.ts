@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { headlineOf, type WayKnown } from "../../src/doctor/core/headline.js";
+import type { ProblemCode } from "../../src/doctor/core/problems.js";
+import type { FoundProblem } from "../../src/doctor/core/verdict.js";
+
+const ASKED = "node_b@svc.service.consul";
+const problem = (code: ProblemCode, vms?: readonly string[], result: "fail" | "warn" = "fail"): FoundProblem => ({
+  ...{ code, result, check: "peer", evidence: [], advice: [] },
+  ...(vms && { vms }),
+});
+const headline = (over: Partial<WayKnown>) =>
+  headlineOf({
+    ...{ asked: ASKED, vms: ["node_a", "node_s"], problems: [], handshake: "ok", cookie: "not-given" },
+    ...{ isDoubtful: false, links: undefined, linked: [], lookUp: undefined },
+    ...over,
+  });
+const text = (over: Partial<WayKnown>) => headline(over)?.text;
+
+describe("the line on the way to a node says that VMs here do not reach it", () => {
+  test("where something keeps all of them from it", () => {
+    const problems = [problem("PEER_REFUSED"), problem("PEER_NO_WAY", ["node_s"])];
+    expect(headline({ problems })).toEqual({ text: `VMs here do not reach ${ASKED}`, tone: "bad" });
+    expect(text({ problems: [problem("PEER_TLS", ["node_a", "node_s"])] })).toBe(`VMs here do not reach ${ASKED}`);
+    expect(text({ problems, handshake: undefined, vms: [] })).toBe(`VMs here do not reach ${ASKED}`);
+  });
+
+  test("and names the VM where others reach it", () => {
+    for (const result of ["fail", "warn"] as const) {
+      const problems = [problem("PEER_NO_WAY", ["node_s"], result)];
+      expect(text({ problems, isDoubtful: result === "fail" })).toBe(
+        `node_s here does not reach ${ASKED}; node_a does`,
+      );
+    }
+  });
+
+  test("and that a link stands where one does: packets are dropped one way", () => {
+    const over: Partial<WayKnown> = { problems: [problem("PEER_NO_ANSWER")], links: "linked", linked: ["node_a"] };
+    expect(text(over)).toBe(`node_a here is linked with ${ASKED}, and VMs here do not reach it anew`);
+  });
+
+  test("and that it depends on its list where it lets in few", () => {
+    expect(text({ problems: [problem("PEER_NOT_ALLOWED")], links: "none" })).toBe(
+      `VMs here reach ${ASKED} only if they are on its list, and none of them is linked with it`,
+    );
+  });
+
+  test("and nothing where a check of the node failed otherwise, or nobody answered", () => {
+    expect(headline({ isDoubtful: true, problems: [problem("CHECK_LATE")] })).toBeUndefined();
+    expect(headline({ handshake: "skip" })).toBeUndefined();
+  });
+});
+
+describe("the line on the way to a node says that VMs here reach it", () => {
+  test("with what was not compared", () => {
+    expect(headline({})).toEqual({
+      ...{ text: `VMs here reach ${ASKED}; its cookie was not compared (--cookie-file FILE)`, tone: "good" },
+    });
+    expect(text({ cookie: "skip" })).toBe(`VMs here reach ${ASKED}; its cookie was not compared`);
+    expect(text({ cookie: "ok" })).toBe(`VMs here reach ${ASKED}; its cookie is the one that was given`);
+    expect(text({ problems: [problem("PEER_NAMELESS", undefined, "warn")], handshake: "warn", cookie: "skip" })).toBe(
+      `VMs here reach ${ASKED}; neither its name nor its cookie was compared`,
+    );
+    expect(text({ vms: [] })).toMatch(/^a VM here would reach node_b@svc/);
+  });
+
+  test("with a problem of something else too", () => {
+    expect(text({ problems: [problem("REGISTRATION_MISSING")] })).toMatch(/^VMs here reach node_b@svc/);
+  });
+
+  test("and which are linked with it, which shows the cookie too", () => {
+    const links = { links: "linked", linked: ["node_a"], lookUp: { secondsAgo: 9, outcome: "found" } } as const;
+    expect(text(links)).toBe(`VMs here reach ${ASKED}: node_a is linked with it`);
+  });
+
+  test("and asks for the cookie where one asked lately, and no link stands", () => {
+    const lookUp = { secondsAgo: 12, outcome: "found" };
+    expect(headline({ links: "none", lookUp })).toEqual({
+      text: `VMs here find ${ASKED}, and none is linked with it, though one asked for it 12s ago: compare its cookie: --cookie-file FILE`,
+      tone: "doubtful",
+    });
+    for (const over of [
+      { links: "connected", lookUp },
+      { links: "none", lookUp: { ...lookUp, secondsAgo: 601 } },
+      { links: "none", lookUp: { ...lookUp, outcome: "not-found" } },
+      { links: "none", lookUp, cookie: "ok" },
+    ] as const) {
+      expect(headline(over)?.tone).toBe("good");
+    }
+  });
+});

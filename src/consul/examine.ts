@@ -1,3 +1,4 @@
+import { record, text } from "../api/core/json.js";
 import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
@@ -42,6 +43,18 @@ export async function datacenterOf(client: ConsulClient): Promise<string | undef
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The name of the agent's Consul node; undefined where it does not tell. With ACLs that needs agent:read, or the right to
+ * read one of its checks. Never rejects.
+ */
+export async function machineOf(client: ConsulClient): Promise<string | undefined> {
+  const ask = async (path: string) => record((await client.ask({ method: "_get", path }).catch(() => undefined))?.body);
+  const name = text(record((await ask("/agent/self"))?.Config)?.NodeName);
+  if (name !== "") return name;
+  const checks = Object.values((await ask("/agent/checks")) ?? {}).map((check) => text(record(check)?.Node));
+  return checks.find((node) => node !== "");
 }
 
 /** The datacenters that the servers know, which everybody may ask. */

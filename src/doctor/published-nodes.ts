@@ -67,8 +67,7 @@ export async function ownRegistrations(
   const client = await here.connect();
   const [services, checks] = await Promise.all([client.services(), client.checks()]);
   return wanted.map((entry) => {
-    const held =
-      services.find((service) => isSame(entry, service)) ?? services.find((service) => isOfThisPlace(entry, service));
+    const held = heldFor(entry, services);
     return {
       wanted: entry,
       held,
@@ -77,9 +76,15 @@ export async function ownRegistrations(
   });
 }
 
-/** By its id. Without that: an entry of this daemon whose id differs, for example because --instance does. */
-function isSame(entry: ServiceEntry, held: HeldService): boolean {
-  return held.id === entry.id || (isOfThisPlace(entry, held) && held.service === entry.service);
+/** That of this daemon, by its id if it has one of several. Another daemon's has the id after a restart of the machine. */
+function heldFor(entry: ServiceEntry, services: readonly HeldService[]): HeldService | undefined {
+  const ours = services.filter((held) => isOfThisPlace(entry, held));
+  return (
+    ours.find(({ id }) => id === entry.id) ??
+    ours.find(({ service }) => service === entry.service) ??
+    services.find(({ id }) => id === entry.id) ??
+    ours[0]
+  );
 }
 
 /** The service may differ, where serve has another --domain than doctor. */

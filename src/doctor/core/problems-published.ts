@@ -134,7 +134,7 @@ export const PROBLEMS_PUBLISHED = {
     from: ["CONSUL_NO_LEADER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   CATALOGUE_ORPHAN: {
-    means: "Consul's servers have a node that the agent does not have",
+    means: "Consul's servers have a node of this machine that its agent does not have",
     action: "deregister it, as is printed",
   },
   NAME_TWICE: { means: "another daemon publishes a node of the same name", action: "stop one, or another name" },

@@ -100,23 +100,6 @@ export async function writeRights(client: ConsulClient, services: readonly strin
   }
 }
 
-/**
- * Whether the token may read all machines; without that right lists of instances are incomplete. Undefined: this Consul
- * does not tell.
- */
-export async function readsMachines(client: ConsulClient): Promise<boolean | undefined> {
-  // No machine has such a name: only a rule for all of them allows it.
-  const body = [{ Resource: "node", Access: "read", Segment: "srv-epmd doctor" }];
-  try {
-    const reply = await client.ask({ method: "_post", path: "/internal/acl/authorize", body });
-    const [answer] = Array.isArray(reply.body) ? (reply.body as readonly { readonly Allow?: unknown }[]) : [];
-    return answer === undefined ? undefined : answer.Allow === true;
-  } catch (error) {
-    if (!(error instanceof ConsulError)) throw error;
-    return areAclsOff(error) ? true : undefined;
-  }
-}
-
 /** Whether intentions allow one service to connect to another. */
 export async function isIntended(client: ConsulClient, source: string, destination: string): Promise<boolean> {
   const query = { source, destination };

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceMember } from "../catalogue/core/instances.js";
-import { machineOf, readsMachines, writeRights } from "../consul/examine.js";
+import { machineOf } from "../consul/examine.js";
+import { NODE_POLICY, readRights, readsAll } from "../consul/read-rights.js";
 import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
 import { type HeldService, ID_PREFIX, META_NODE, META_OWNER, serviceId } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
 import { listed } from "../text.js";
-import { isThere, messageOf, NO_AGENT } from "./consul-reachable.js";
+import { messageOf, whyNotAsked } from "./consul-reachable.js";
 import { entriesOfAgent } from "./core/entries-of-agent.js";
 import { type Finding, fail, MOST_TOLD, ok, skip, together } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
@@ -58,13 +59,12 @@ export const catalogue: Check = {
   run: async (examination): Promise<Finding> => {
     const unpublished = whyUnpublished(examination.config);
     if (unpublished) return unpublished;
-    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const unasked = await whyNotAsked(examination);
+    if (unasked) return unasked;
     try {
       const differences = await differencesOf(examination);
       if (!differences) {
-        return skip(
-          'the token may not read what the servers have: doctor needs node_prefix "" { policy = "read" } for that',
-        );
+        return skip(`the token may not read what the servers have: doctor needs ${NODE_POLICY} for that`);
       }
       const { found, compared, namesakes } = differences;
       if (found.length > 0)
@@ -112,9 +112,9 @@ async function compare(examination: Examination): Promise<Differences | undefine
     held: new Set(holding.flatMap(({ held }) => held?.id ?? [])),
     known: new Set([...local.map(({ id }) => id), ...registrations.map(({ wanted }) => wanted.id)]),
   });
-  // A list leaves out without notice what the token may not read.
-  if (own.length < holding.length && !(await readsMachines(client))) return undefined;
-  const cause = (await writeRights(client, [])).kind === "acls-off" ? WITHOUT_ACLS : BY_TOKEN;
+  const rights = await readRights(client, Array.from(services));
+  if (own.length < holding.length && !readsAll(rights)) return undefined;
+  const cause = rights.kind === "acls-off" ? WITHOUT_ACLS : BY_TOKEN;
   const found = [
     ...holding.flatMap((registration) => {
       const member = own.find(({ serviceId: id }) => id === registration.held?.id);

@@ -4,6 +4,7 @@ import { isBridged } from "../config/nomad.js";
 import { serverNameOf } from "../connect/core/inbound.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
+import { type ReadRights, readRights, readsAll } from "../consul/read-rights.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Cookie } from "../distribution/cookie.js";
@@ -27,6 +28,7 @@ import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { NamedVm, ProbedPlace } from "../resolve/twins.js";
 import type { Finding } from "./core/finding.js";
+import { tokenOfServe } from "./core/serve-token.js";
 import {
   type DaemonAnswer,
   type DaemonReport,
@@ -39,7 +41,7 @@ import {
 } from "./local-epmd.js";
 import { type LocalVm, localVms } from "./local-vms.js";
 import { once, onceEach } from "./once.js";
-import { type PublishedNode, publishedNodes } from "./published-nodes.js";
+import { type PublishedNode, publishedNodes, servicesToRead } from "./published-nodes.js";
 
 /** The node that is asked about. */
 export interface AskedNode {
@@ -86,6 +88,10 @@ export interface Examination {
   readonly instancesInNomad: (query: NomadServiceQuery) => Promise<readonly NomadInstance[]>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;
+  /** What the token may read of the services here and of the node asked about; undefined where the agent does not answer. */
+  readonly rightsToRead: () => Promise<ReadRights | undefined>;
+  /** How serve has a token for Consul, where doctor has none and needs it to read; undefined: it does not. Never rejects. */
+  readonly missingToken: () => Promise<string | undefined>;
   /** Nomad's bridge network: the host's addresses are not those of the task. */
   readonly isBridged: boolean;
   /** Where a native end of Connect takes callers; undefined: it is not known, or there is none. */
@@ -180,6 +186,19 @@ export function examine(
       dialAsked(asked, endpoint, again),
     );
   });
+  const rightsToRead = once(async () => {
+    try {
+      return await readRights(await consul.connect(), servicesToRead({ config, asked: asked || undefined }));
+    } catch {
+      return undefined;
+    }
+  });
+  const missingToken = once(async () => {
+    const way = tokenOfServe(config);
+    if (way === undefined) return undefined;
+    const rights = await rightsToRead();
+    return rights === undefined || readsAll(rights) ? undefined : way;
+  });
   const connectPort = once(async () => (await daemon())?.relays?.native?.port);
   const local = once(async () => localVms(await nodes(), asked ? asked.host : undefined));
   return {
@@ -214,6 +233,7 @@ export function examine(
     nomad,
     instancesInNomad: onceEach(async (query) => (await (await nomad.connect()).instances(query, {})).instances),
     leader: once(async () => leader(await consul.connect())),
+    ...{ rightsToRead, missingToken },
     close: async () => {
       await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
-import { isLeftOut, nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";
+import {
+  isLeftOut,
+  nodeDomain,
+  parseServiceDomain,
+  qualifiedDomain,
+  servedDomains,
+  serviceOf,
+} from "../names/domains.js";
 import { isHelperName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
@@ -179,6 +186,15 @@ export function isOwn({ places }: PublishedNode, endpoint: Pick<Endpoint, "addre
   return places.some(
     ({ address, port }) => port === endpoint.port && (address === undefined || address === endpoint.address),
   );
+}
+
+/** Services of which look-ups and patterns here read the instances: of the domains, and of the node asked about. */
+export function servicesToRead({
+  config,
+  asked,
+}: Pick<NodesHere, "config"> & { readonly asked?: { readonly host: string } | undefined }): string[] {
+  const hosts = [...servedDomains(config), ...(asked ? [asked.host] : [])];
+  return Array.from(new Set(hosts.flatMap((host) => parseServiceDomain(host, config.consulDomain)?.service ?? [])));
 }
 
 /** Services under which nodes are published here: of the domains, and of the nodes alive here. */

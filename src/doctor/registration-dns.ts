@@ -2,7 +2,8 @@ import { hostPort } from "../net/ip.js";
 import { resolutionWords } from "../resolve/core/resolution.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
-import { type Finding, fail, ok, together, warn } from "./core/finding.js";
+import { NO_TOKEN } from "./consul-reachable.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check, Examination } from "./examination.js";
 import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
 import { SEE_RESOLVER } from "./resolver.js";
@@ -16,6 +17,8 @@ export const registrationDns: Check = {
     if (nothing) return nothing;
     const nodes = await examination.published();
     const isMissing = nodes.some(({ inDns }) => inDns.outcome === "not-found");
+    // The srv-epmd here may find them in Consul's catalogue, with its token.
+    if (isMissing && (await examination.missingToken()) !== undefined) return skip(NO_TOKEN);
     const reasons = isMissing ? await whereToLook(examination) : new Map<string, string>();
     const findings = nodes.map((node) => visible(node, reasons.get(node.aliveName), examination));
     return together(findings, NO_PUBLISHED_NODE);

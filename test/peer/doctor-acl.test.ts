@@ -10,7 +10,7 @@ import { examine, untilFails } from "../support/doctor.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
-import { type Daemon, startDaemon } from "../support/srv-epmd.js";
+import { type Daemon, runCli, startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -79,7 +79,12 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
 
     test("that may only read, that Consul does not know, or that is not there", async () => {
       const unknown = "11111111-0000-4000-8000-000000000000";
-      const [read, foreign, none] = await Promise.all([withToken(tokens.read), withToken(unknown), doctor()]);
+      const [read, foreign, none] = await Promise.all([
+        withToken(tokens.read),
+        withToken(unknown),
+        // Nor has serve, as far as doctor knows.
+        examine([...flags.slice(0, flags.indexOf("--admin")), ...agent, "--port", String(daemon.port)]),
+      ]);
       expect(read.of("consul-token").evidence).toBe("the token may not write the service svc");
       expect(foreign.of("consul-token").evidence).toBe("Consul does not know the token (ACL not found)");
       expect(foreign.of("consul-token").advice).toContain("give a token that exists");
@@ -99,15 +104,83 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     await waitFor(published, { what: "the publication", interval: 50 });
     const { code, of, with: having } = await doctor("--consul-token-file", tokenFile, NODE);
     expect([code, having("fail"), having("warn")]).toEqual([0, [], ["published-endpoint"]]);
-    expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may write svc`);
+    expect(of("consul-token").evidence).toBe(
+      `the token in ${tokenFile} may write svc; it does not see all that Consul has of svc, for it lacks node_prefix "" { policy = "read" }; look-ups are answered by DNS`,
+    );
     expect(of("published-endpoint").advice).toContain("--advertise-address");
   });
 
   test("a token that is not that of serve is no failure of what serve has published", async () => {
     await setDefaultToken(await aclToken(consul, DNS_RULES));
-    const { code, of } = await doctor();
-    expect([code, of("consul-token").result]).toEqual([0, "warn"]);
+    const { code, of } = await withToken(tokens.read);
+    expect([code, of("consul-token").code]).toEqual([0, "TOKEN_OTHER"]);
     expect(of("consul-token").advice).toContain("give doctor the token that serve has");
+  });
+
+  describe("doctor without the token that serve has", () => {
+    const ofConsul = ["registration", "catalogue", "same-name", "registration-dns"];
+
+    test("needs none where everybody may read", async () => {
+      await setDefaultToken(await aclToken(consul, DNS_RULES));
+      const { code, of, with: having } = await doctor(NODE);
+      expect([code, having("warn")]).toEqual([0, ["published-endpoint"]]);
+      for (const check of ofConsul) expect(of(check).result).toBe("ok");
+      expect(of("consul-token").evidence).toBe(
+        "serve has published the nodes here with a token in a file (--consul-token-file), which doctor has not",
+      );
+    });
+
+    test("asks for it elsewhere, and says nothing else of what Consul has", async () => {
+      for (const rules of ['service "svc" { policy = "read" }', 'node_prefix "" { policy = "read" }']) {
+        await setDefaultToken(await aclToken(consul, rules));
+        const { code, of, with: having, stderr } = await doctor(NODE);
+        expect([code, having("fail")], `${rules} ${stderr}`).toEqual([0, []]);
+        expect(of("consul-token")).toMatchObject({
+          code: "TOKEN_NOT_GIVEN",
+          evidence: expect.stringContaining(
+            "serve has a token in a file (--consul-token-file), and doctor has no token",
+          ),
+          advice: expect.stringContaining("--consul-token-file"),
+        });
+        for (const check of ofConsul) {
+          expect(of(check), rules).toMatchObject({ result: "skip", evidence: expect.stringContaining("consul-token") });
+        }
+      }
+    });
+
+    test("lists no node, and says that there may be some", async () => {
+      await setDefaultToken("");
+      const admin = flags[flags.indexOf("--admin") + 1] ?? "";
+      const asking = ["--consul", consul.url, "--admin", admin, "--port", String(daemon.port)];
+      const [names, cluster] = await Promise.all([
+        runCli(["names", "--cluster", "--match", "*@svc", ...asking]),
+        runCli(["doctor", "--cluster", "*@svc", ...asking]),
+      ]);
+      for (const { stdout, stderr } of [names, cluster]) {
+        expect(stdout).toContain("0 nodes");
+        expect(stderr).toContain(
+          "there may be nodes that Consul does not show: serve has a token in a file (--consul-token-file), and this command has none",
+        );
+      }
+      const { stderr } = await runCli(["names", "--cluster", "--match", "*@svc", ...asking], {
+        env: { CONSUL_HTTP_TOKEN: tokens.read },
+      });
+      expect(stderr).toContain('the token lacks node_prefix "" { policy = "read" }');
+    });
+  });
+
+  test("a token without node:read, where DNS has nothing either: the policy that is missing, and what follows", async () => {
+    await setDefaultToken("");
+    const { code, of } = await doctor("--consul-token-file", tokenFile, "node_b@svc");
+    expect([code, of("consul-token").code, of("consul-token").result]).toEqual([1, "TOKEN_CANNOT_READ", "warn"]);
+    expect(of("consul-token").evidence).toMatch(/may write svc; .*it lacks node_prefix "" \{ policy = "read" \}$/);
+    expect(of("consul-token").advice).toBe('give the token the policy node_prefix "" { policy = "read" }');
+    for (const check of ["registration-dns", "peer-records"]) {
+      expect(of(check)).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
+    }
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
+    const { of: byDns } = await doctor("--consul-token-file", tokenFile);
+    expect(byDns("consul-token")).toMatchObject({ result: "ok", evidence: expect.stringContaining("answered by DNS") });
   });
 
   test("DNS that answers with a token without rights: which it needs", async () => {

@@ -89,6 +89,14 @@ export const PROBLEMS_PUBLISHED = {
     means: "doctor's token may not write a service, and serve has one that may",
     action: "give doctor the token of serve",
   },
+  TOKEN_NOT_GIVEN: {
+    means: "serve has a token for Consul, and doctor has none",
+    action: "give doctor the token of serve",
+  },
+  TOKEN_CANNOT_READ: {
+    means: "the token may not read all instances of a service, and DNS does not have them either",
+    action: "the policy that is printed",
+  },
   TOKEN_UNTOLD: {
     means: "the rights of the token are not known",
     action: "the policy that is printed",

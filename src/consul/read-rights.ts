@@ -19,13 +19,17 @@ export const readsAll = (rights: ReadRights): boolean =>
   rights.kind === "acls-off" || (rights.kind === "known" && rights.missing.length === 0);
 
 /** Asks as Consul's own user interface does (1.8 and later); every token may ask for its own rights. @throws ConsulError when the agent does not answer */
-export async function readRights(client: Pick<ConsulClient, "ask">, services: readonly string[]): Promise<ReadRights> {
+export async function readRights(
+  client: Pick<ConsulClient, "ask">,
+  services: readonly string[],
+  signal?: AbortSignal,
+): Promise<ReadRights> {
   const asked = [
     ...services.map((name) => ({ Resource: "service", Access: "read", Segment: name })),
     { Resource: "node", Access: "read", Segment: ANY_MACHINE },
   ];
   try {
-    const { body } = await client.ask({ method: "_post", path: "/internal/acl/authorize", body: asked });
+    const { body } = await client.ask({ method: "_post", path: "/internal/acl/authorize", body: asked }, signal);
     if (!Array.isArray(body)) return { kind: "untold" };
     const answers = body as readonly {
       readonly Resource?: unknown;

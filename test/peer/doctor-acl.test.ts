@@ -4,6 +4,7 @@ import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Status } from "../../src/admin/core/status.js";
 import { aclToken, DNS_RULES } from "../support/acl-token.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { examine, untilFails } from "../support/doctor.js";
@@ -27,6 +28,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
   let tokens: { write: string; read: string; none: string };
 
   const doctor = (...args: readonly string[]) => examine([...flags, ...agent, "--port", String(daemon.port), ...args]);
+  const admin = () => flags[flags.indexOf("--admin") + 1] ?? "";
   const withAgent = (url: string) => examine([...flags, "--consul", url, "--port", String(daemon.port)]);
   const withToken = (token: string) =>
     examine([...flags, ...agent, "--port", String(daemon.port)], { env: { CONSUL_HTTP_TOKEN: token } });
@@ -150,8 +152,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
 
     test("lists no node, and says that there may be some", async () => {
       await setDefaultToken("");
-      const admin = flags[flags.indexOf("--admin") + 1] ?? "";
-      const asking = ["--consul", consul.url, "--admin", admin, "--port", String(daemon.port)];
+      const asking = ["--consul", consul.url, "--admin", admin(), "--port", String(daemon.port)];
       const [names, cluster] = await Promise.all([
         runCli(["names", "--cluster", "--match", "*@svc", ...asking]),
         runCli(["doctor", "--cluster", "*@svc", ...asking]),
@@ -181,6 +182,13 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     await setDefaultToken(await aclToken(consul, DNS_RULES));
     const { of: byDns } = await doctor("--consul-token-file", tokenFile);
     expect(byDns("consul-token")).toMatchObject({ result: "ok", evidence: expect.stringContaining("answered by DNS") });
+  });
+
+  test("the token of serve may not read nodes: its log and its page name the policy", async () => {
+    const lacks = 'lacks the policy node_prefix "" { policy = "read" }';
+    await daemon.waitForLog(({ msg = "" }) => msg.includes(`no instance of svc: it ${lacks}`), "the policy");
+    const { problems } = (await (await fetch(`http://${admin()}/v1/status`)).json()) as Status;
+    expect(problems).toMatchObject([{ code: "CLUSTER_UNREAD", sentence: expect.stringContaining(lacks) }]);
   });
 
   test("DNS that answers with a token without rights: which it needs", async () => {

@@ -208,6 +208,10 @@ describe("the cluster", () => {
     ],
     [{ outcome: "unavailable", cause: "ECONNREFUSED" }, /Consul does not list the nodes: ECONNREFUSED\./],
     [{ outcome: "listed", patterns: ["*@svc"], nodes: [] }, /Consul has no node of these services\. A node is listed/],
+    [
+      { outcome: "listed", patterns: ["*@svc"], nodes: [], missingPolicies: ['node_prefix "" { policy = "read" }'] },
+      /not known here\. The token lacks the policy node_prefix/,
+    ],
   ] as const)("or why there is none, and what to do: %j", (cluster, words) => {
     expect(textOf(page(busyStatus({ cluster })))).toMatch(words);
   });

@@ -155,6 +155,20 @@ export const AGENT_RULES: readonly Rule[] = [
     },
   },
   {
+    code: "CLUSTER_UNREAD",
+    level: "warning",
+    find: ({ status: { cluster } }) => {
+      if (cluster.outcome !== "listed" || cluster.missingPolicies === undefined) return [];
+      const policies = cluster.missingPolicies.join(" ");
+      return [
+        problem(
+          `Consul shows no node of the cluster to the token of srv-epmd, which lacks the policy ${policies}.`,
+          `Give it that policy: Consul leaves out, without an error, what a token may not read. Until then look-ups are left to DNS, which has the nodes if the agent's default token may read them.`,
+        ),
+      ];
+    },
+  },
+  {
     code: "CATALOGUE_BEHIND",
     level: "warning",
     find: ({ status: { followed, consul, nomad } }) =>

@@ -63,8 +63,12 @@ export function clusterSection(status: Status, now: number): Markup {
       return part(beside, clusterTable(last.nodes, Date.parse(last.at), now, silence));
     }
     case "listed": {
-      const { nodes, patterns } = cluster;
+      const { nodes, patterns, missingPolicies } = cluster;
       const asked = patternWords(patterns);
+      if (missingPolicies) {
+        const how = html`The token lacks the policy ${code(missingPolicies.join(" "))}.`;
+        return part(asked, nothing("Which nodes these services have is not known here. ", how));
+      }
       if (nodes.length === 0) {
         const how = "A node is listed once it is alive beside a srv-epmd with the same --domain.";
         return part(asked, nothing(`${catalogue} has no node of these services. `, how));

@@ -70,7 +70,8 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
         return found.of("registration").evidence.includes("srv-epmd says") && found;
       };
       const { code, of, with: having, stderr } = await waitFor(examined, { what: "the daemon's reason" });
-      expect([code, having("fail")]).toEqual([1, ["consul-token", "registration", "registration-dns"]]);
+      expect([code, having("fail")]).toEqual([1, ["consul-token", "registration", "registration-dns", "readiness"]]);
+      expect(of("readiness")).toMatchObject({ code: "NOT_READY", follows: "TOKEN_DENIED" });
       expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may not write the service svc`);
       expect(of("consul-token").advice).toBe('give it the policy service "svc" { policy = "write" }');
       expect(of("registration")).toMatchObject({ code: "REGISTRATION_MISSING", follows: "TOKEN_DENIED" });

@@ -71,6 +71,8 @@ requirePeer(
     expect(having("skip")).toEqual([
       ...["nomad-task", "dns-listen", "own-address", "vm-links", "nomad-api", "nomad-entry", "hairpin"],
       ...[
+        "gateway-relay",
+        "gateway-resolver",
         "peer-daemon",
         "peer-cookie",
         "peer-hosts",
@@ -80,6 +82,7 @@ requirePeer(
         "mesh-upstream",
         "mesh-intention",
         "rabbitmq-streams",
+        "readiness",
       ],
     ]);
     expect(of("registration").evidence).toMatch(

@@ -1,3 +1,4 @@
+import { silentRelayAdvice } from "../../relay/core/silent-relay.js";
 import { listed } from "../../text.js";
 import { asSentence, failedCheck, MOST_NAMED, problem, type Rule } from "./rule.js";
 import type { Status } from "./status.js";
@@ -47,7 +48,7 @@ export const AGENT_RULES: readonly Rule[] = [
       return [
         problem(
           `VMs here reach no node on another machine through the gateway: ${reason}.`,
-          "Start srv-epmd relay where it is a unit or a task of its own; elsewhere restart srv-epmd serve, which starts it. Its socket (--relay-socket) must be the same for both.",
+          asSentence(silentRelayAdvice(reason)),
         ),
       ];
     },

@@ -171,7 +171,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_RELAY_DOWN: {
     means: "the gateway's relay process does not answer",
     action: "start srv-epmd relay",
-    from: [...NO_EPMD],
+    from: [...NO_EPMD, "RELAY_DOWN"],
     ofPeer: true,
   },
   PEER_RELEASE: {
@@ -187,7 +187,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_NO_WAY: {
     means: "no VM here has a way to it",
     action: "the module, or the gateway",
-    from: [...NO_EPMD, "PEER_FAMILY", "PEER_HOSTS_LINE"],
+    from: [...NO_EPMD, "GATEWAY_UNUSED", "PEER_FAMILY", "PEER_HOSTS_LINE"],
     ofPeer: true,
   },
   PEER_EPMD_SILENT: {
@@ -199,7 +199,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_GATEWAY_UNUSED: {
     means: "unmodified VMs here do not use the gateway",
     action: "make it their resolver, or srv-epmd hosts",
-    from: [...NO_EPMD, "PEER_HOSTS_LINE"],
+    from: [...NO_EPMD, "GATEWAY_UNUSED", "PEER_HOSTS_LINE"],
     ofPeer: true,
   },
 

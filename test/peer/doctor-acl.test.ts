@@ -198,7 +198,11 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const { code, of, with: having } = await untilFails("registration-dns", look);
     expect([code, having("fail")]).toEqual([1, ["registration-dns"]]);
     expect(of("registration").result).toBe("ok");
-    expect(of("registration-dns").advice).toMatch(/acl\.tokens\.default.*node_prefix "" \{ policy = "read" \}/);
+    // Its own DNS is asked already.
+    expect(of("registration-dns").advice).toMatch(
+      /^with ACLs .*acl\.tokens\.default.*node_prefix "" \{ policy = "read"/,
+    );
+    expect(of("registration-dns").advice).not.toContain("--dns");
   });
 
   test("options that are not those of serve: what is published, and what they would make of it", async () => {

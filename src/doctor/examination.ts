@@ -42,6 +42,7 @@ import {
 import { type LocalVm, localVms } from "./local-vms.js";
 import { once, onceEach } from "./once.js";
 import { type PublishedNode, publishedNodes, servicesToRead } from "./published-nodes.js";
+import { findStandIn } from "./stand-in.js";
 
 /** The node that is asked about. */
 export interface AskedNode {
@@ -108,6 +109,8 @@ export interface Examination {
   readonly probes: () => Promise<readonly ProbedPlace[]>;
   /** The VMs that have its name. */
   readonly vmsNamed: () => Promise<readonly NamedVm[]>;
+  /** Consul's agent, which is asked in place of name servers that do not know its domain, as serve does. */
+  readonly standIn: () => Promise<NameServer | undefined>;
   /** Name servers of `--dns`, and the zone that serve would have. */
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
@@ -158,8 +161,15 @@ export function examine(
   // Before there are probes, whose connections look like links.
   const connections = readConnections();
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
+  const standIn = once(async () => {
+    const deps = { config, machine, connect: () => consul.connect(), setFor: resolving.dns.setFor };
+    const server = await findStandIn(asked ? [asked.host] : [], deps);
+    if (server) resolving.dns.standIn({ domain: config.consulDomain, ...server });
+    return server;
+  });
   const resolution = once(async (): Promise<Resolution> => {
     if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
+    await standIn();
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
   /** Inside the mutual TLS of Connect, where nodes elsewhere are behind that. */
@@ -218,7 +228,11 @@ export function examine(
     ...{ connections: () => connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     connectPort,
-    published: once(() => publishedNodes({ config, machine, nodes, connectPort, resolving })),
+    published: once(async () => {
+      await standIn();
+      return publishedNodes({ config, machine, nodes, connectPort, resolving });
+    }),
+    standIn,
     dial: async ({ full, aliveName, resolution: seen }) => {
       if (seen.outcome !== "found") return [];
       // The host part is examined by node-name.

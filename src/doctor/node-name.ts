@@ -157,7 +157,9 @@ async function lookThere(
   if (address === undefined || isLoopback(address)) return undefined;
   if (machine.addresses().includes(address) || publishedAt.includes(address)) return undefined;
   try {
-    const answer = await portPlease({ address, port: config.port }, aliveName, { timeout: PROBE_TIMEOUT });
+    // For the page of a srv-epmd there it is no look-up of a VM.
+    const asking = { timeout: PROBE_TIMEOUT, forwarded: true };
+    const answer = await portPlease({ address, port: config.port }, aliveName, asking);
     if (!answer) return "another";
     const isAsked = (name: string) => name === probe.name;
     const seen = await probePlace(

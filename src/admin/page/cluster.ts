@@ -102,7 +102,7 @@ function unlinked(links: ClusterLinks | undefined): Content {
 }
 
 interface DrawnOptions {
-  readonly status: Pick<Status, "relays">;
+  readonly status: Pick<Status, "relays" | "since">;
   readonly silence: Silence | undefined;
   readonly now: number;
 }
@@ -111,7 +111,7 @@ interface DrawnOptions {
 function drawn(
   { machines, links: relayed }: ClusterPicture,
   links: ClusterLinks | undefined,
-  { status: { relays }, silence, now }: DrawnOptions,
+  { status: { relays, since }, silence, now }: DrawnOptions,
 ): Content {
   const nodes = machines.flatMap((one) => one.nodes);
   if (nodes.length === 0) return undefined;
@@ -120,7 +120,7 @@ function drawn(
   return html`<figure>
 ${links && linkMatrix(links, { shared, now })}<ul class="machines" aria-label="Nodes by machine">
 ${cards}</ul>
-<figcaption>${relays && "⇄ is a link that the gateway of this machine carries. "}${linkWords(links, now)}${
+<figcaption>${relays && "⇄ is a link that the gateway of this machine carries. "}${linkWords(links, Date.parse(since), now)}${
     shared === undefined ? undefined : `Names without a host part end in ${shared}.`
   }</figcaption>
 </figure>

@@ -1,6 +1,7 @@
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
+import { readRights } from "../consul/read-rights.js";
 import type { ConsulSide } from "../consul/side.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError, NomadError } from "../errors.js";
@@ -76,7 +77,9 @@ export class ClusterListing {
     try {
       const nodes = await this.#list(services);
       this.#last = { at: new Date(this.#deps.now()).toISOString(), patterns, nodes };
-      return { cluster: { outcome: "listed", patterns, nodes } };
+      const missing = nodes.length > 0 ? [] : await this.#missingPolicies(services);
+      const unseen = missing.length > 0 && { missingPolicies: missing };
+      return { cluster: { outcome: "listed", patterns, nodes, ...unseen } };
     } catch (error) {
       const trouble = troubleOf(error);
       const code = error instanceof ConsulError || error instanceof NomadError ? { code: error.code } : undefined;
@@ -86,6 +89,14 @@ export class ClusterListing {
         ...(trouble && { trouble }),
       };
     }
+  }
+
+  /** Consul leaves out of a list, without an error, what the token may not read. @throws ConsulError */
+  async #missingPolicies(services: readonly AskedService[]): Promise<readonly string[]> {
+    const ofConsul = services.flatMap((one) => (one.catalogue === "consul" ? one.domain.service : []));
+    if (ofConsul.length === 0) return [];
+    const rights = await readRights(await this.#deps.consul.connect(), ofConsul, AbortSignal.timeout(TIMEOUT));
+    return rights.kind === "known" ? rights.missing : [];
   }
 
   async #list(services: readonly AskedService[]): Promise<ClusterNode[]> {

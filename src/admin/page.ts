@@ -72,16 +72,16 @@ function titlePrefix({ readiness, problems }: Status): string {
   return problems.length === 0 ? "" : `${counted(problems.length, "problem")}: `;
 }
 
-/** In words, when a condition of readiness is met, and when it is not. */
-const CHECKS: Record<ReadyCheck["name"], readonly [met: string, failed: string]> = {
+/** In words, when a condition of readiness is met, when it is not, and while the catalogue does not tell. */
+const CHECKS: Record<ReadyCheck["name"], readonly [met: string, failed: string, untold?: string]> = {
   stopping: ["running", "stopping"],
   node: ["a node is here", "no node is here"],
   gateway: ["relay process answers", "relay process does not answer"],
   connect: ["certificates of Consul Connect are there", "no end of Consul Connect"],
   consul: ["Consul answers", "Consul does not answer"],
-  published: ["nodes are in Consul", "nodes are missing in Consul"],
+  published: ["nodes are in Consul", "nodes are missing in Consul", "not known which nodes are in Consul"],
   nomad: ["Nomad answers", "Nomad does not answer"],
-  entry: ["nodes are in Nomad", "nodes are missing in Nomad"],
+  entry: ["nodes are in Nomad", "nodes are missing in Nomad", "not known which nodes are in Nomad"],
 };
 
 /** What this daemon is, where it answers, and what its readiness depends on. */
@@ -94,7 +94,8 @@ function overview(status: Status, now: number): Markup {
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
     .map(({ name, ok }) => {
-      const [met, failed] = CHECKS[name];
+      const [met, failed, untold] = CHECKS[name];
+      if (!ok && untold !== undefined && silenceOf[name]) return html`${pill("quiet", untold)} `;
       return html`${ok ? pill(agedTone("good", silenceOf[name]), met) : pill("bad", failed)} `;
     });
   const facts: readonly (readonly [title: string, content: Content])[] = [
@@ -104,7 +105,7 @@ function overview(status: Status, now: number): Markup {
     ["Consul", nomad && !consul.publishes ? undefined : consulWords(consul, consulSilence, now)],
     ["Nomad", nomad && html`${code(nomad.url)} ${answersPill(nomad.answers, nomadSilence, now)}`],
     ["Followed", followedWords(followed)],
-    ["Name servers", resolverWords(resolver)],
+    ["Name servers", resolverWords(resolver, consulSilence)],
     ["DNS zone", dns.embedded === undefined ? undefined : code(dns.embedded)],
     ["Gateway DNS", dns.gateway === undefined ? undefined : code(dns.gateway)],
     ["Readiness", checks.length === 0 ? undefined : checks],
@@ -139,16 +140,17 @@ function followedWords(followed: Status["followed"]): Content {
   return html`${counted(followed.length, "service")} ${state}`;
 }
 
-/** Whether the name servers know the domains; undefined where none is left to them. */
-function resolverWords(resolver: Status["resolver"]): Content {
+/** Whether the name servers know the domains; undefined where none is left to them. @param silence of Consul, whose agent may be one of them */
+function resolverWords(resolver: Status["resolver"], silence: Silence | undefined): Content {
   if (resolver.length === 0) return undefined;
   const unknown = resolver.filter(({ state }) => state === "unknown").length;
   if (unknown > 0)
     return pill("bad", resolver.length === 1 ? "do not know it" : `do not know ${counted(unknown, "domain")}`);
   const agent = resolver.find(({ state }) => state === "agent")?.agent;
   // They are asked now and then: no green, which is for what is known of this moment.
-  if (agent === undefined) return resolver.length === 1 ? "know the domain" : "know the domains";
-  return html`Consul's agent ${code(agent)}`;
+  const domains = resolver.length === 1 ? "the domain" : "the domains";
+  if (agent === undefined) return silence ? `knew ${domains} when asked last` : `know ${domains}`;
+  return html`Consul's agent ${code(agent)}${silence && ", which answered when asked last"}`;
 }
 
 /** The native end of Consul Connect: its certificate, and who has come in. */

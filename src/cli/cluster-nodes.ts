@@ -9,6 +9,7 @@ import { hasWildcard } from "../text.js";
 import { type CommandContext, complain } from "./io.js";
 import { listInCatalogues, matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
+import { whyUnlisted } from "./unlisted.js";
 
 /** Nodes that are looked at: each has its connections and a row of the matrix. */
 const MOST_NODES = 200;
@@ -21,11 +22,8 @@ type Context = Pick<CommandContext, "config" | "operands" | "io" | "log">;
  * @throws ConfigError, ConsulError, NomadError, EpmdError
  */
 export async function clusterMembers(context: Context, { nodes }: Resolving): Promise<NamedMember[]> {
-  const { config, operands, io } = context;
-  const domains = config.domain.map(
-    ({ glob, domain }) => `${glob.pattern}@${qualifiedDomain(domain, config.consulDomain)}`,
-  );
-  const asked = operands.length > 0 ? operands : domains;
+  const { io } = context;
+  const asked = askedFor(context);
   if (asked.length === 0) {
     const message = "--cluster needs to know which nodes: give '*@svc', names of nodes, or --domain svc";
     throw new ConfigError("CONFIG_VALUE", message);
@@ -52,6 +50,18 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
   return Array.from(all.values())
     .sort((a, b) => (a.node < b.node ? -1 : 1))
     .slice(0, MOST_NODES);
+}
+
+/** Why Consul may have nodes that match though it lists none; undefined: it shows all. Never rejects. */
+export function whyNobody(context: Context): Promise<string | undefined> {
+  const patterns = askedFor(context).filter(hasWildcard);
+  const services = patterns.flatMap((pattern) => serviceIn(pattern, context.config) ?? []);
+  return whyUnlisted(services, context);
+}
+
+function askedFor({ config, operands }: Context): readonly string[] {
+  if (operands.length > 0) return operands;
+  return config.domain.map(({ glob, domain }) => `${glob.pattern}@${qualifiedDomain(domain, config.consulDomain)}`);
 }
 
 /** In the catalogue of the service; the srv-epmd here knows the nodes of its own zone, and what it last had of a catalogue. */

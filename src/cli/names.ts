@@ -14,8 +14,9 @@ import { nodesInCatalogues } from "../nomad/cluster.js";
 import { NomadSide, nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, printable } from "../text.js";
-import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
+import { type CommandContext, complain, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
 import { epmdCandidates } from "./operands.js";
+import { whyUnlisted } from "./unlisted.js";
 import { nodesInZones, type ZoneDomain } from "./zone-nodes.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
@@ -98,6 +99,8 @@ async function clusterNames({ config, operands, io, log }: CommandContext): Prom
   const [listed, own] = await Promise.all([listInCatalogues(services, { config, log }), nodesInZones(zones, zoneDeps)]);
   const nodes = [...listed, ...own];
   const twice = twiceNamed(nodes);
+  const why = listed.length === 0 ? await whyUnlisted(services, { config, log }) : undefined;
+  if (why !== undefined) complain(io, why);
   if (config.json) {
     const named = twice.length > 0 && { twice: twice.map(nameOf) };
     writeJson(io, { ...askedUrls(services, config), nodes, ...named });

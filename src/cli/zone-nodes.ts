@@ -39,7 +39,7 @@ async function describe(
   { timeout, machine }: ZoneDeps,
 ): Promise<ClusterNode> {
   // It may end between the two answers.
-  const answer = await portPlease(epmd, node, { timeout });
+  const answer = await portPlease(epmd, node, { timeout, forwarded: true });
   const [endpoint] = answer ? decodeEndpoints(answer.extra) : [];
   const { address, port } = endpoint ?? { address: epmd.address, port: listedPort };
   return {

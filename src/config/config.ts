@@ -26,6 +26,8 @@ export interface Config extends Settings {
   readonly given: ReadonlyMap<OptionKey, readonly string[]>;
   /** Those of them that were not set by hand, but told by the daemon of this machine. */
   readonly told: ReadonlySet<OptionKey>;
+  /** Options that the daemon of this machine has, that are not set here, and that are not taken from it: secrets and files. */
+  readonly left: ReadonlySet<OptionKey>;
 }
 
 export interface ConfigInput {
@@ -102,6 +104,7 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
     nomad,
     given: new Map(Array.from(given, ([key, { texts }]) => [key, texts])),
     told: new Set(taken?.texts.keys()),
+    left: new Set(taken?.left),
   });
   checkCombinations(config, input.command);
   const warnings = [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)];

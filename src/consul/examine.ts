@@ -1,4 +1,4 @@
-import { record } from "../api/core/json.js";
+import { record, text } from "../api/core/json.js";
 import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
@@ -45,6 +45,18 @@ export async function datacenterOf(client: ConsulClient): Promise<string | undef
   }
 }
 
+/**
+ * The name of the agent's Consul node; undefined where it does not tell. With ACLs that needs agent:read, or the right to
+ * read one of its checks. Never rejects.
+ */
+export async function machineOf(client: ConsulClient): Promise<string | undefined> {
+  const ask = async (path: string) => record((await client.ask({ method: "_get", path }).catch(() => undefined))?.body);
+  const name = text(record((await ask("/agent/self"))?.Config)?.NodeName);
+  if (name !== "") return name;
+  const checks = Object.values((await ask("/agent/checks")) ?? {}).map((check) => text(record(check)?.Node));
+  return checks.find((node) => node !== "");
+}
+
 /** The datacenters that the servers know, which everybody may ask. */
 export async function datacenters(client: ConsulClient): Promise<string[]> {
   const { body } = await client.ask({ method: "_get", path: "/catalog/datacenters" });
@@ -85,23 +97,6 @@ export async function writeRights(client: ConsulClient, services: readonly strin
     if (isUnknownToken(error)) return { kind: "token-unknown" };
     if (error.code === "CONSUL_UNAVAILABLE") throw error;
     return { kind: "untold", said: error.message };
-  }
-}
-
-/**
- * Whether the token may read all machines; without that right lists of instances are incomplete. Undefined: this Consul
- * does not tell.
- */
-export async function readsMachines(client: ConsulClient): Promise<boolean | undefined> {
-  // No machine has such a name: only a rule for all of them allows it.
-  const body = [{ Resource: "node", Access: "read", Segment: "srv-epmd doctor" }];
-  try {
-    const reply = await client.ask({ method: "_post", path: "/internal/acl/authorize", body });
-    const [answer] = Array.isArray(reply.body) ? (reply.body as readonly { readonly Allow?: unknown }[]) : [];
-    return answer === undefined ? undefined : answer.Allow === true;
-  } catch (error) {
-    if (!(error instanceof ConsulError)) throw error;
-    return areAclsOff(error) ? true : undefined;
   }
 }
 

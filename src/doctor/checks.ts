@@ -10,6 +10,8 @@ import { dnsListen } from "./dns-listen.js";
 import { domain } from "./domain.js";
 import { epmdPort } from "./epmd-port.js";
 import type { Check } from "./examination.js";
+import { gatewayRelay } from "./gateway-relay.js";
+import { gatewayResolver } from "./gateway-resolver.js";
 import { hairpin } from "./hairpin.js";
 import { loopbacks } from "./loopbacks.js";
 import { meshIntention } from "./mesh-intention.js";
@@ -35,6 +37,7 @@ import { peerWays } from "./peer-ways.js";
 import { portMapping } from "./port-mapping.js";
 import { publishedEndpoint } from "./published-endpoint.js";
 import { rabbitmqStreams } from "./rabbitmq-streams.js";
+import { readiness } from "./readiness.js";
 import { registration } from "./registration.js";
 import { registrationDns } from "./registration-dns.js";
 import { resolver } from "./resolver.js";
@@ -55,6 +58,7 @@ export const CHECKS: readonly Check[] = [
   ...[consulAgent, consulLeader, consulCluster, consulToken, registration, catalogue].map(besideUpstreams),
   sameName,
   ...[registrationDns, publishedEndpoint, hairpin].map(besideUpstreams),
+  ...[gatewayRelay, gatewayResolver],
   ...[
     peerRecords,
     peerDaemon,
@@ -71,5 +75,5 @@ export const CHECKS: readonly Check[] = [
     peerLink,
   ],
   ...[connectCertificate, connectRelay],
-  ...[meshUpstream, meshIntention, rabbitmqStreams, clock],
+  ...[meshUpstream, meshIntention, rabbitmqStreams, clock, readiness],
 ];

@@ -1,7 +1,7 @@
 import { leafPolicy } from "../connect/core/credentials.js";
 import { ConsulError } from "../errors.js";
 import { ownServices } from "../names/domains.js";
-import { messageOf } from "./consul-reachable.js";
+import { isThere, messageOf, whyNotAsked } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { NOT_NATIVE } from "./way.js";
@@ -17,6 +17,8 @@ export const connectCertificate: Check = {
     if (!config.connectNative) return NOT_NATIVE;
     const services = ownServices(config);
     if (services.length === 0) return skip("no --domain is a service of Consul, and no --service is given");
+    const unasked = (await isThere(examination)) ? await whyNotAsked(examination) : undefined;
+    if (unasked) return unasked;
     const findings = services.map(async (service): Promise<Finding> => {
       try {
         const client = await connect();

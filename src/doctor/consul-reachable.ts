@@ -1,4 +1,5 @@
 import { ConsulError, describeError } from "../errors.js";
+import { type Finding, skip } from "./core/finding.js";
 import type { Examination } from "./examination.js";
 
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
@@ -10,6 +11,14 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+export const NO_TOKEN = "serve has a token for Consul that doctor has not: see consul-token";
+
+/** For checks of what Consul holds: why it is not asked; undefined: it is. */
+export async function whyNotAsked(examination: Examination): Promise<Finding | undefined> {
+  if (!(await isThere(examination))) return skip(NO_AGENT);
+  return (await examination.missingToken()) === undefined ? undefined : skip(NO_TOKEN);
 }
 
 /** The message has no token: the client removes it. */

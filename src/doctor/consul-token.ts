@@ -1,59 +1,101 @@
+import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import { writeRights } from "../consul/examine.js";
 import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul-reachable.js";
-import { type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
+import { after, type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { tokenOfServe } from "./core/serve-token.js";
 import type { Check, Examination } from "./examination.js";
-import { ownRegistrations, servicesToWrite } from "./published-nodes.js";
+import { ownRegistrations, servicesToRead, servicesToWrite } from "./published-nodes.js";
 import { whyUnpublished } from "./way.js";
 
 export const consulToken: Check = {
   id: "consul-token",
-  title: "the token may write the services of the nodes here",
+  title: "the token may write the services of the nodes here, and read the instances of services",
   run: async (examination) => {
-    const { config, connect } = examination;
+    const { config } = examination;
     const unpublished = whyUnpublished(config);
-    if (unpublished) return unpublished;
+    if (useOfConsul(examination) === "none") return unpublished ?? skip(CONSUL_UNUSED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
-    const services = await servicesToWrite(examination);
-    if (services.length === 0) return skip("the service is not known: give --domain or --service");
-    const policies = (names: readonly string[]) =>
-      names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
-    try {
-      const rights = await writeRights(await connect(), services);
-      const token = tokenWords(examination);
-      switch (rights.kind) {
-        case "acls-off":
-          return ok("ACLs are off in Consul: everybody may write");
-        case "token-unknown":
-          return fail(
-            "TOKEN_UNKNOWN",
-            `Consul does not know ${token} (ACL not found)`,
-            `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
-          );
-        case "known":
-          if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
-          return await denied(examination, rights.denied, policies(rights.denied));
-        case "untold":
-          return await byRegistration(examination, rights.said, policies(services));
-        default:
-          return rights satisfies never;
-      }
-    } catch (error) {
-      return warn(
-        "TOKEN_UNTOLD",
-        `the rights of the token cannot be asked: ${messageOf(error)}`,
-        `it needs ${policies(services)}`,
-      );
-    }
+    const way = await examination.missingToken();
+    if (way !== undefined) return notGiven(way, "what Consul has of the nodes");
+    const written = unpublished ?? (await writing(examination));
+    if (written.result === "fail" || written.result === "warn") return written;
+    const read = await reading(examination);
+    return read ? after(written.result === "ok" ? written.evidence : [], read) : written;
   },
 };
+
+function notGiven(way: string, what: string): Finding {
+  return warn(
+    "TOKEN_NOT_GIVEN",
+    `serve has ${way}, and doctor has no token: ${what} is not known here`,
+    "give it to doctor: --consul-token-file FILE, CONSUL_HTTP_TOKEN, or the login that serve has",
+  );
+}
+
+async function writing(examination: Examination): Promise<Finding> {
+  const services = await servicesToWrite(examination);
+  if (services.length === 0) return skip("the service is not known: give --domain or --service");
+  const policies = (names: readonly string[]) =>
+    names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
+  try {
+    const rights = await writeRights(await examination.connect(), services);
+    const token = tokenWords(examination);
+    switch (rights.kind) {
+      case "acls-off":
+        return ok("ACLs are off in Consul: everybody may write");
+      case "token-unknown":
+        return fail(
+          "TOKEN_UNKNOWN",
+          `Consul does not know ${token} (ACL not found)`,
+          `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
+        );
+      case "known":
+        if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
+        return await denied(examination, rights.denied, policies(rights.denied));
+      case "untold":
+        return await byRegistration(examination, rights.said, policies(services));
+      default:
+        return rights satisfies never;
+    }
+  } catch (error) {
+    return warn(
+      "TOKEN_UNTOLD",
+      `the rights of the token cannot be asked: ${messageOf(error)}`,
+      `it needs ${policies(services)}`,
+    );
+  }
+}
+
+/** What the token may not read, where look-ups use Consul's catalogue. DNS is answered with another token: it may serve as well. */
+async function reading(examination: Examination): Promise<Finding | undefined> {
+  const { config } = examination;
+  if (!usesConsulCatalogue(config)) return undefined;
+  const rights = await examination.rightsToRead();
+  if (rights?.kind !== "known" || rights.missing.length === 0) return undefined;
+  const policies = rights.missing.join(" ");
+  const evidence = `it does not see all that Consul has of ${listed(servicesToRead(examination))}, for it lacks ${policies}`;
+  if (await isFoundByDns(examination)) return ok(`${evidence}; look-ups are answered by DNS`);
+  return warn("TOKEN_CANNOT_READ", evidence, `give the token the policy ${policies}`);
+}
+
+async function isFoundByDns({ asked, published, resolution }: Examination): Promise<boolean> {
+  const here = await published();
+  return here.every(({ inDns }) => inDns.outcome === "found") && (!asked || (await resolution()).outcome === "found");
+}
 
 /** If the nodes here are in Consul although this token may not write them, serve uses a different token than doctor. */
 async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
   const token = tokenWords(examination);
   const evidence = `${token} may not write the service ${listed(services)}`;
   const registrations = await ownRegistrations(examination).catch(() => []);
-  if (registrations.length === 0 || !registrations.every(({ held }) => held)) {
+  const arePublished = registrations.length > 0 && registrations.every(({ held }) => held);
+  const way = tokenOfServe(examination.config);
+  if (way !== undefined && arePublished)
+    return ok(`serve has published the nodes here with ${way}, which doctor has not`);
+  if (way !== undefined) return notGiven(way, `whether it may write ${listed(services)}`);
+  if (!arePublished) {
     return fail("TOKEN_DENIED", evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
   }
   return warn("TOKEN_OTHER", `${evidence}, and the nodes here are published: serve has another token`, [

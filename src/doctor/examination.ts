@@ -4,6 +4,7 @@ import { isBridged } from "../config/nomad.js";
 import { serverNameOf } from "../connect/core/inbound.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
+import { type ReadRights, readRights, readsAll } from "../consul/read-rights.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Cookie } from "../distribution/cookie.js";
@@ -27,6 +28,7 @@ import { composeForLookUps, type Resolving } from "../resolve/compose.js";
 import { notFound, type Resolution } from "../resolve/core/resolution.js";
 import type { NamedVm, ProbedPlace } from "../resolve/twins.js";
 import type { Finding } from "./core/finding.js";
+import { tokenOfServe } from "./core/serve-token.js";
 import { type AskedEpmd, foundByHost, lookByHost } from "./host-way.js";
 import {
   type DaemonAnswer,
@@ -40,7 +42,8 @@ import {
 } from "./local-epmd.js";
 import { type LocalVm, localVms } from "./local-vms.js";
 import { once, onceEach } from "./once.js";
-import { type PublishedNode, publishedNodes } from "./published-nodes.js";
+import { type PublishedNode, publishedNodes, servicesToRead } from "./published-nodes.js";
+import { findStandIn } from "./stand-in.js";
 
 /** The node that is asked about. */
 export interface AskedNode {
@@ -87,6 +90,10 @@ export interface Examination {
   readonly instancesInNomad: (query: NomadServiceQuery) => Promise<readonly NomadInstance[]>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;
+  /** What the token may read of the services here and of the node asked about; undefined where the agent does not answer. */
+  readonly rightsToRead: () => Promise<ReadRights | undefined>;
+  /** How serve has a token for Consul, where doctor has none and needs it to read; undefined: it does not. Never rejects. */
+  readonly missingToken: () => Promise<string | undefined>;
   /** Nomad's bridge network: the host's addresses are not those of the task. */
   readonly isBridged: boolean;
   /** Where a native end of Connect takes callers; undefined: it is not known, or there is none. */
@@ -108,6 +115,8 @@ export interface Examination {
   readonly probes: () => Promise<readonly ProbedPlace[]>;
   /** The VMs that have its name. */
   readonly vmsNamed: () => Promise<readonly NamedVm[]>;
+  /** Consul's agent, which is asked in place of name servers that do not know its domain, as serve does. */
+  readonly standIn: () => Promise<NameServer | undefined>;
   /** Name servers of `--dns`, and the zone that serve would have. */
   readonly nameServers: readonly DnsServer[];
   readonly isOwnServer: (server: NameServer) => boolean;
@@ -157,8 +166,15 @@ export function examine(
   const listeners = once(readListeners);
   const connections = once(() => readConnections());
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
+  const standIn = once(async () => {
+    const deps = { config, machine, connect: () => consul.connect(), setFor: resolving.dns.setFor };
+    const server = await findStandIn(asked ? [asked.host] : [], deps);
+    if (server) resolving.dns.standIn({ domain: config.consulDomain, ...server });
+    return server;
+  });
   const bySources = once(async (): Promise<Resolution> => {
     if (!asked) return notFound("NAME_NO_SOURCE", "no node was named");
+    await standIn();
     return resolving.nodes.resolve(asked.name, { sameHost: true });
   });
   const hostWay = once(async () => {
@@ -193,6 +209,19 @@ export function examine(
       dialAsked(asked, endpoint, again),
     );
   });
+  const rightsToRead = once(async () => {
+    try {
+      return await readRights(await consul.connect(), servicesToRead({ config, asked: asked || undefined }));
+    } catch {
+      return undefined;
+    }
+  });
+  const missingToken = once(async () => {
+    const way = tokenOfServe(config);
+    if (way === undefined) return undefined;
+    const rights = await rightsToRead();
+    return rights === undefined || readsAll(rights) ? undefined : way;
+  });
   const connectPort = once(async () => (await daemon())?.relays?.native?.port);
   const local = once(async () => localVms(await nodes(), asked ? asked.host : undefined));
   return {
@@ -212,7 +241,11 @@ export function examine(
     ...{ connections, now: Date.now, startedAt: Date.now() },
     isBridged: config.nomad.ports.some(isBridged),
     connectPort,
-    published: once(() => publishedNodes({ config, machine, nodes, connectPort, resolving })),
+    published: once(async () => {
+      await standIn();
+      return publishedNodes({ config, machine, nodes, connectPort, resolving });
+    }),
+    standIn,
     dial: async ({ full, aliveName, resolution: seen }) => {
       if (seen.outcome !== "found") return [];
       // The host part is examined by node-name.
@@ -227,6 +260,7 @@ export function examine(
     nomad,
     instancesInNomad: onceEach(async (query) => (await (await nomad.connect()).instances(query, {})).instances),
     leader: once(async () => leader(await consul.connect())),
+    ...{ rightsToRead, missingToken },
     close: async () => {
       await Promise.all([resolving.close(), consul.close(), nomad.close()]);
     },

@@ -185,7 +185,11 @@ export async function nodesOf(
 /** A srv-epmd answers a full name with endpoints: the loopbacks of the family, or where the node lives. */
 async function ask(address: string, port: number, aliveName: string) {
   try {
-    const answer = await portPlease({ address, port }, `${aliveName}@localhost`, { timeout: NODE_TIMEOUT });
+    const answer = await portPlease({ address, port }, `${aliveName}@localhost`, {
+      timeout: NODE_TIMEOUT,
+      // It is no look-up of a VM.
+      forwarded: true,
+    });
     return answer ? decodeEndpoints(answer.extra) : [];
   } catch {
     return [];

@@ -12,7 +12,7 @@ import { advertised, reach } from "../publish/core/advertised.js";
 import { publicationOf, publishesToConsul } from "../publish/core/publication.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
-import { type AskedThere, judgeHost, type OwnPlace } from "./core/node-host.js";
+import { type AskedThere, judgeHost, nameDiffers, type OwnPlace } from "./core/node-host.js";
 import { type AskedNode, type Check, type Examination, probePlace, RESOLVE_TIMEOUT } from "./examination.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
 import { usesNomad } from "./nomad-use.js";
@@ -129,14 +129,7 @@ async function localName(node: LocalNode, here: readonly LocalNode[], examinatio
   const option = parseServiceDomain(itsHost, config.consulDomain)
     ? `--domain ${itsHost}, under which it is then published`
     : `--node-host ${itsHost}`;
-  return [
-    fail(
-      "HOST_DIFFERS",
-      `the VM of ${aliveName} calls itself ${probe.name}, and ${isPublished} ${published}: a peer that dials that name closes the connection, since names must be the same`,
-      `start the VM with -name ${published} (RELEASE_NODE), or give serve ${option}`,
-      aliveName,
-    ),
-  ];
+  return [nameDiffers(named, isPublished, option)];
 }
 
 /** In Consul, in Nomad, or in a zone that other machines can ask. */
@@ -164,7 +157,9 @@ async function lookThere(
   if (address === undefined || isLoopback(address)) return undefined;
   if (machine.addresses().includes(address) || publishedAt.includes(address)) return undefined;
   try {
-    const answer = await portPlease({ address, port: config.port }, aliveName, { timeout: PROBE_TIMEOUT });
+    // For the page of a srv-epmd there it is no look-up of a VM.
+    const asking = { timeout: PROBE_TIMEOUT, forwarded: true };
+    const answer = await portPlease({ address, port: config.port }, aliveName, asking);
     if (!answer) return "another";
     const isAsked = (name: string) => name === probe.name;
     const seen = await probePlace(

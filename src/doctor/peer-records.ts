@@ -12,7 +12,7 @@ import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
 import type { Unfound } from "../resolve/source.js";
 import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
-import { isThere } from "./consul-reachable.js";
+import { isThere, NO_TOKEN, whyNotAsked } from "./consul-reachable.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
 import { meantBy } from "./core/misspelt.js";
@@ -61,6 +61,7 @@ export const peerRecords: Check = {
         );
       case "not-found":
         return (
+          (await foundWithToken(asked, examination)) ??
           (await otherDatacenter(asked, resolution.reason, examination)) ??
           (await whyNot(asked, resolution.reason, examination))
         );
@@ -71,6 +72,14 @@ export const peerRecords: Check = {
 };
 
 const whyOf = (unfound: Unfound) => (unfound.outcome === "unavailable" ? unfound.cause : unfound.reason);
+/** The srv-epmd here has a token for Consul that doctor has not, and finds the node. */
+async function foundWithToken({ full }: AskedNode, examination: Examination): Promise<Finding | undefined> {
+  if ((await examination.missingToken()) === undefined) return undefined;
+  const told = await examination.toldByDaemon();
+  if (told?.outcome !== "found") return undefined;
+  const places = told.endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
+  return skip([`the srv-epmd here finds ${full} at ${places}, and doctor does not without its token`, NO_TOKEN]);
+}
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
 function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config }: Examination): string {
@@ -107,7 +116,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
   if (nameProblem(owner) !== undefined)
     return fail("PEER_NOT_FOUND", `${full}: ${reason}`, "give the VM a name that is possible in DNS");
   const domain = parseServiceDomain(host, config.consulDomain);
-  if (domain && !config.dnsListen && (await isThere(examination))) {
+  if (domain && !config.dnsListen && !(await whyNotAsked(examination))) {
     try {
       const { service, datacenter, tagSuffix } = domain;
       const client = await examination.connect();

@@ -2,6 +2,7 @@ import { ipPort } from "../config/network-values.js";
 import { gatewayDomains, isGatewayHost } from "../gateway/core/addresses.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
+import { silentRelayAdvice } from "../relay/core/silent-relay.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
@@ -41,7 +42,7 @@ export const peerWays: Check = {
     const evidence = wordsOf(ways);
     const relayTrouble = await gatewayTrouble(examination);
     if (relayTrouble !== undefined && ways.some(({ way, asks }) => way === "gateway" && asks !== undefined)) {
-      return fail("PEER_RELAY_DOWN", [relayTrouble, ...evidence], RELAY_ADVICE);
+      return fail("PEER_RELAY_DOWN", [relayTrouble, ...evidence], silentRelayAdvice(relayTrouble));
     }
     const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/config.js";
 import type { ConsulClient } from "../consul/client.js";
-import { isLeftOut, nodeDomain, parseServiceDomain, qualifiedDomain, serviceOf } from "../names/domains.js";
+import {
+  isLeftOut,
+  nodeDomain,
+  parseServiceDomain,
+  qualifiedDomain,
+  servedDomains,
+  serviceOf,
+} from "../names/domains.js";
 import { isHelperName, parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
@@ -67,8 +74,7 @@ export async function ownRegistrations(
   const client = await here.connect();
   const [services, checks] = await Promise.all([client.services(), client.checks()]);
   return wanted.map((entry) => {
-    const held =
-      services.find((service) => isSame(entry, service)) ?? services.find((service) => isOfThisPlace(entry, service));
+    const held = heldFor(entry, services);
     return {
       wanted: entry,
       held,
@@ -77,9 +83,15 @@ export async function ownRegistrations(
   });
 }
 
-/** By its id. Without that: an entry of this daemon whose id differs, for example because --instance does. */
-function isSame(entry: ServiceEntry, held: HeldService): boolean {
-  return held.id === entry.id || (isOfThisPlace(entry, held) && held.service === entry.service);
+/** That of this daemon, by its id if it has one of several. Another daemon's has the id after a restart of the machine. */
+function heldFor(entry: ServiceEntry, services: readonly HeldService[]): HeldService | undefined {
+  const ours = services.filter((held) => isOfThisPlace(entry, held));
+  return (
+    ours.find(({ id }) => id === entry.id) ??
+    ours.find(({ service }) => service === entry.service) ??
+    services.find(({ id }) => id === entry.id) ??
+    ours[0]
+  );
 }
 
 /** The service may differ, where serve has another --domain than doctor. */
@@ -174,6 +186,15 @@ export function isOwn({ places }: PublishedNode, endpoint: Pick<Endpoint, "addre
   return places.some(
     ({ address, port }) => port === endpoint.port && (address === undefined || address === endpoint.address),
   );
+}
+
+/** Services of which look-ups and patterns here read the instances: of the domains, and of the node asked about. */
+export function servicesToRead({
+  config,
+  asked,
+}: Pick<NodesHere, "config"> & { readonly asked?: { readonly host: string } | undefined }): string[] {
+  const hosts = [...servedDomains(config), ...(asked ? [asked.host] : [])];
+  return Array.from(new Set(hosts.flatMap((host) => parseServiceDomain(host, config.consulDomain)?.service ?? [])));
 }
 
 /** Services under which nodes are published here: of the domains, and of the nodes alive here. */

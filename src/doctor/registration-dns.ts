@@ -1,8 +1,12 @@
-import { hostPort } from "../net/ip.js";
+import { agentHost } from "../consul/core/agent-dns.js";
+import type { NameServer } from "../dns/exchange.js";
+import { hostPort, isLoopback } from "../net/ip.js";
 import { resolutionWords } from "../resolve/core/resolution.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
-import { type Finding, fail, ok, together, warn } from "./core/finding.js";
+import { NO_TOKEN } from "./consul-reachable.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { notInDnsAdvice } from "./core/not-in-dns.js";
 import type { Check, Examination } from "./examination.js";
 import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
 import { SEE_RESOLVER } from "./resolver.js";
@@ -16,8 +20,14 @@ export const registrationDns: Check = {
     if (nothing) return nothing;
     const nodes = await examination.published();
     const isMissing = nodes.some(({ inDns }) => inDns.outcome === "not-found");
+    // The srv-epmd here may find them in Consul's catalogue, with its token.
+    if (isMissing && (await examination.missingToken()) !== undefined) return skip(NO_TOKEN);
     const reasons = isMissing ? await whereToLook(examination) : new Map<string, string>();
-    const findings = nodes.map((node) => visible(node, reasons.get(node.aliveName), examination));
+    const otherwise = isMissing ? await notInDns(examination) : [];
+    const findings = nodes.map((node) => {
+      const reason = reasons.get(node.aliveName);
+      return visible(node, reason === undefined ? otherwise : [reason], examination);
+    });
     return together(findings, NO_PUBLISHED_NODE);
   },
 };
@@ -38,23 +48,28 @@ async function whereToLook(examination: Examination): Promise<ReadonlyMap<string
   ]);
 }
 
-const NOT_IN_DNS = [
-  "ask the DNS of that Consul: --dns consul=<address of the agent>:8600; another Consul does not have the node",
-  'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
-  "or the token is gone that the entry was registered with (see catalogue)",
-];
+async function notInDns({ config, rightsToRead, resolving }: Examination): Promise<string[]> {
+  const rights = await rightsToRead();
+  const { servers } = await resolving.dns.setFor(config.consulDomain);
+  const agent = agentHost(config.consul);
+  const isLocal = agent === "" || agent === "localhost" || isLoopback(agent);
+  // On port 53 is a resolver, which may forward to any Consul.
+  const isAgent = ({ address, port }: NameServer) =>
+    port !== 53 && (address === agent || (isLocal && isLoopback(address)));
+  const asksAgent = servers.length > 0 && servers.every(isAgent);
+  return notInDnsAdvice({ areAclsOff: rights && rights.kind === "acls-off", asksAgent });
+}
 
-function visible(node: PublishedNode, advice: string | undefined, { config }: Examination): Finding {
+function visible(node: PublishedNode, advice: readonly string[], { config }: Examination): Finding {
   const { full, aliveName, resolution, inDns } = node;
   switch (resolution.outcome) {
     case "unavailable":
       return fail("DNS_UNAVAILABLE", `${full} cannot be looked up: ${resolution.cause}`, SEE_RESOLVER);
     case "not-found":
-      if (advice !== undefined) return fail("DNS_MISSING", resolution.reason, advice, aliveName);
       return fail(
         "DNS_MISSING",
         resolution.reason,
-        config.dnsListen ? "start serve with this --dns-listen and --domain" : NOT_IN_DNS,
+        config.dnsListen ? "start serve with this --dns-listen and --domain" : advice,
         aliveName,
       );
     case "found": {
@@ -64,7 +79,7 @@ function visible(node: PublishedNode, advice: string | undefined, { config }: Ex
         return warn(
           "DNS_LEAVES_OUT",
           `${resolutionWords(inDns)}; but look-ups find ${full} in Consul's catalogue, at ${places}`,
-          advice ?? (inDns.outcome === "not-found" ? NOT_IN_DNS : SEE_RESOLVER),
+          inDns.outcome === "not-found" ? advice : SEE_RESOLVER,
           aliveName,
         );
       }

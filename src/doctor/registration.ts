@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hostPort } from "../net/ip.js";
 import { type Obstacle, ttlCheckId } from "../publish/core/service-entry.js";
-import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul-reachable.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { messageOf, NO_AGENT_ADVICE, whyNotAsked } from "./consul-reachable.js";
+import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import { obstacleAdvice } from "./core/obstacles.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
@@ -20,7 +20,8 @@ export const registration: Check = {
   run: async (examination) => {
     const unpublished = whyUnpublished(examination.config);
     if (unpublished) return unpublished;
-    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const unasked = await whyNotAsked(examination);
+    if (unasked) return unasked;
     try {
       const { holder } = await examination.epmd();
       const found = await patiently(examination);

@@ -4,7 +4,6 @@ import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { isBridged } from "../config/nomad.js";
 import { agentHost } from "../consul/core/agent-dns.js";
-import { agentDns } from "../consul/examine.js";
 import { askKnowledge } from "../dns/ask-knowledge.js";
 import { type ServerState, serverWords } from "../dns/core/knowledge.js";
 import type { NameServer } from "../dns/exchange.js";
@@ -15,7 +14,7 @@ import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { linesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
-import { findAgentDns } from "../resolve/agent-dns.js";
+import { asksSame } from "./core/asked-servers.js";
 import { behind, type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
@@ -51,7 +50,7 @@ async function isInHosts(host: string, config: Config): Promise<boolean> {
 }
 
 /** With what the srv-epmd here has found out by itself: it may have other name servers. */
-async function besideDaemon(domain: string, finding: Finding, { daemon }: Examination): Promise<Finding> {
+async function besideDaemon(domain: string, { finding, asked }: Judged, { daemon }: Examination): Promise<Finding> {
   const seen = list((await daemon())?.resolver).map(record);
   const own = seen.find((one) => one?.domain === domain);
   const said = list(own?.servers).map(text).join(", ") || "none is asked";
@@ -60,6 +59,13 @@ async function besideDaemon(domain: string, finding: Finding, { daemon }: Examin
     return behind(finding, [instead]);
   }
   if (own?.state !== "unknown" || finding.result !== "ok") return finding;
+  if (asksSame(list(own.servers).map(text), asked)) {
+    return warn(
+      "RESOLVER_DAEMON",
+      [...finding.evidence, `the srv-epmd here asked the same, and it did not know the domain then: ${said}`],
+      "look again in half a minute, for srv-epmd asks again by itself; if it stays so, another user or network namespace than that of serve gets the answer here",
+    );
+  }
   return warn(
     "RESOLVER_DAEMON",
     [...finding.evidence, `the srv-epmd here has no name server that knows it: ${said}`],
@@ -67,7 +73,12 @@ async function besideDaemon(domain: string, finding: Finding, { daemon }: Examin
   );
 }
 
-async function askFor(domain: string, examination: Examination): Promise<Finding> {
+interface Judged {
+  readonly finding: Finding;
+  readonly asked: Asked;
+}
+
+async function askFor(domain: string, examination: Examination): Promise<Judged> {
   const { config, nameServers, isOwnServer, log } = examination;
   const { servers, named } = await new NameServers({
     rules: nameServers,
@@ -77,16 +88,24 @@ async function askFor(domain: string, examination: Examination): Promise<Finding
     log,
   }).setFor(domain);
   const said = await Promise.all(servers.map(async (server) => ({ server, said: await askKnowledge(server, domain) })));
+  return { asked: said, finding: await judgeAll(domain, said, named, examination) };
+}
+
+async function judgeAll(
+  domain: string,
+  said: Asked,
+  named: SetServers["named"],
+  examination: Examination,
+): Promise<Finding> {
+  const { config } = examination;
   const code = codeOf(said, config);
   const finding = judge(domain, said, named, examinedAdvice(domain, config), code);
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
-  const standIn = named === "domain" ? undefined : await standInFor(domain, examination);
-  if (standIn !== undefined) {
-    return warn(
-      code,
-      [...finding.evidence, `serve asks the DNS of Consul's agent in its place, at ${standIn}`],
-      `give --dns ${config.consulDomain}=${standIn}: resolve and doctor do not look for it themselves`,
-    );
+  const server = named === "domain" ? undefined : await examination.standIn();
+  if (server) {
+    const at = hostPort(server);
+    const instead = `serve and doctor ask the DNS of Consul's agent in its place, at ${at} (resolve without serve: --dns ${config.consulDomain}=${at})`;
+    return ok([...finding.evidence, instead]);
   }
   const advice = partsOf((await agentAdvice(config, said)) ?? finding.advice);
   const listed = await inCatalogue(domain, examination);
@@ -109,19 +128,6 @@ function codeOf(asked: Asked, config: Config): ProblemCode {
   if (asked.every(({ server }) => server.address === agent.address)) return "RESOLVER_AGENT";
   if (kinds.has("foreign")) return "RESOLVER_FOREIGN";
   return kinds.has("refuses") ? "RESOLVER_REFUSES" : "RESOLVER_DEAD";
-}
-
-/** Where serve would ask the agent's own DNS. */
-async function standInFor(domain: string, { config, machine, connect }: Examination): Promise<string | undefined> {
-  const answer = await agentDns(connect);
-  if (!answer.told) return undefined;
-  const found = await findAgentDns(domain, {
-    settings: config,
-    isOwn: (address) => machine.addresses().includes(address),
-    agentDns: async () => answer,
-    ask: askKnowledge,
-  });
-  return found.server && hostPort(found.server);
 }
 
 /** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */

@@ -8,7 +8,7 @@ import { hostOfEntry, type MembersByName, membersByName, namesakes } from "../pu
 import { META_NODE, type ServiceEntry } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";
 import { ageWords, listed } from "../text.js";
-import { isThere, messageOf, NO_AGENT, NO_AGENT_ADVICE } from "./consul-reachable.js";
+import { messageOf, NO_AGENT_ADVICE, whyNotAsked } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { type Check, type Examination, probePlace } from "./examination.js";
 import { NO_PUBLISHED_NODE, wantedEntries } from "./published-nodes.js";
@@ -25,7 +25,8 @@ export const sameName: Check = {
   run: async (examination) => {
     const unpublished = whyUnpublished(examination.config);
     if (unpublished) return unpublished;
-    if (!(await isThere(examination))) return skip(NO_AGENT);
+    const unasked = await whyNotAsked(examination);
+    if (unasked) return unasked;
     const wanted = await wantedEntries(examination);
     const services = Array.from(new Set(wanted.map(({ service }) => service)));
     try {

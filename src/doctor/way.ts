@@ -9,6 +9,9 @@ const NOTHING_PUBLISHED = "nothing is published in Consul with these options";
 export const NOT_IN_MESH =
   "does not apply in a mesh: nodes are reached through upstreams, and what runs the proxies registers their services";
 export const NOT_NATIVE = skip("this is no native end of Consul Connect (--connect-native)");
+export const NO_GATEWAY = skip("this is no gateway (--gateway)");
+/** For checks of what the srv-epmd here says of itself. */
+export const UNTOLD = skip("no srv-epmd here tells it over HTTP (--admin)");
 export const NO_MESH = skip("no mesh is used: neither --mesh nor NOMAD_UPSTREAM_* is set");
 
 /** For checks of what is published in Consul: why they do not apply; undefined where nodes are published there. */

@@ -1,5 +1,6 @@
 import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { ConsulClient } from "../consul/client.js";
+import { readRights } from "../consul/read-rights.js";
 import type { Logger } from "../daemon/logger.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
@@ -9,7 +10,7 @@ import { META_NODE } from "./core/service-entry.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface NamesakesDeps {
-  readonly client: Pick<ConsulClient, "members">;
+  readonly client: Pick<ConsulClient, "members" | "ask">;
   readonly settings: Pick<DomainSettings, "domain" | "consulDomain" | "publishNode" | "nodeHost">;
   readonly owner: string;
   /** The nodes that are published here. */
@@ -39,6 +40,8 @@ export class Namesakes {
   /** By name without case. */
   #told: ReadonlyMap<string, Told> = new Map();
   #timer: NodeJS.Timeout | undefined;
+  /** The log has that the token may not read. */
+  #isUnreadTold = false;
   #looking: Promise<void> = Promise.resolve();
   /** Something was published since the last look began. */
   #isSoon = false;
@@ -98,6 +101,7 @@ export class Namesakes {
       const query = { service, datacenter: undefined };
       listings.set(service, await client.members(query, this.#abort.signal));
     }
+    await this.#tellUnread(Array.from(services).filter((service) => listings.get(service)?.length === 0));
     const indexes = new Map<string, MembersByName>();
     const now = new Map<string, Told>();
     // Only now: a node may have gone while Consul was asked.
@@ -113,6 +117,19 @@ export class Namesakes {
         now.set(nameKey(node.aliveName), { node: entry.meta[META_NODE] ?? node.aliveName, places });
     }
     this.#tell(now);
+  }
+
+  /** Consul leaves out of a list, without an error, what the token may not read. @param services with nodes here, and an empty list */
+  async #tellUnread(services: readonly string[]): Promise<void> {
+    if (services.length === 0 || this.#isUnreadTold) return;
+    const rights = await readRights(this.#deps.client, services, this.#abort.signal);
+    if (rights.kind !== "known" || rights.missing.length === 0) return;
+    this.#isUnreadTold = true;
+    const policy = rights.missing.join(" ");
+    this.#deps.log.warn(
+      { services: services.slice(0, MOST_TOLD), policy },
+      `Consul has the nodes here and shows the token no instance of ${listed(services, MOST_TOLD)}: it lacks the policy ${policy}. Look-ups are left to DNS, and patterns, the page and a second node of a name here see nothing of Consul`,
+    );
   }
 
   #tell(now: ReadonlyMap<string, Told>): void {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { OptionKey } from "../../src/config/options.js";
 import { type Daemon, start } from "../../src/daemon/daemon.js";
 import { METRICS } from "../../src/daemon/metrics.js";
+import { runCommand } from "../support/command-line.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
@@ -284,6 +285,14 @@ test("a question of a command, or of another srv-epmd, is no look-up of a VM, an
   expect(await json("/v1/status")).toMatchObject({ lookUps: [], problems: [] });
   await portPlease(running, "node_z");
   expect((await json("/v1/status")).lookUps).toMatchObject([{ node: "node_z@svc.service.consul" }]);
+});
+
+test("what doctor asks about the nodes here is no look-up of a VM", async () => {
+  const { running, json } = await withConsul();
+  await register(running, "node_a");
+  const { stdout } = await runCommand(["doctor", "--json", "--domain", "svc", "--port", String(running.port)]);
+  expect(stdout).toContain("with the nodes node_a");
+  expect((await json("/v1/status")).lookUps).toEqual([]);
 });
 
 describe("/metrics", () => {

@@ -4,13 +4,14 @@ import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Status } from "../../src/admin/core/status.js";
 import { aclToken, DNS_RULES } from "../support/acl-token.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { examine, untilFails } from "../support/doctor.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
-import { type Daemon, startDaemon } from "../support/srv-epmd.js";
+import { type Daemon, runCli, startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -27,6 +28,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
   let tokens: { write: string; read: string; none: string };
 
   const doctor = (...args: readonly string[]) => examine([...flags, ...agent, "--port", String(daemon.port), ...args]);
+  const admin = () => flags[flags.indexOf("--admin") + 1] ?? "";
   const withAgent = (url: string) => examine([...flags, "--consul", url, "--port", String(daemon.port)]);
   const withToken = (token: string) =>
     examine([...flags, ...agent, "--port", String(daemon.port)], { env: { CONSUL_HTTP_TOKEN: token } });
@@ -68,7 +70,8 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
         return found.of("registration").evidence.includes("srv-epmd says") && found;
       };
       const { code, of, with: having, stderr } = await waitFor(examined, { what: "the daemon's reason" });
-      expect([code, having("fail")]).toEqual([1, ["consul-token", "registration", "registration-dns"]]);
+      expect([code, having("fail")]).toEqual([1, ["consul-token", "registration", "registration-dns", "readiness"]]);
+      expect(of("readiness")).toMatchObject({ code: "NOT_READY", follows: "TOKEN_DENIED" });
       expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may not write the service svc`);
       expect(of("consul-token").advice).toBe('give it the policy service "svc" { policy = "write" }');
       expect(of("registration")).toMatchObject({ code: "REGISTRATION_MISSING", follows: "TOKEN_DENIED" });
@@ -79,7 +82,12 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
 
     test("that may only read, that Consul does not know, or that is not there", async () => {
       const unknown = "11111111-0000-4000-8000-000000000000";
-      const [read, foreign, none] = await Promise.all([withToken(tokens.read), withToken(unknown), doctor()]);
+      const [read, foreign, none] = await Promise.all([
+        withToken(tokens.read),
+        withToken(unknown),
+        // Nor has serve, as far as doctor knows.
+        examine([...flags.slice(0, flags.indexOf("--admin")), ...agent, "--port", String(daemon.port)]),
+      ]);
       expect(read.of("consul-token").evidence).toBe("the token may not write the service svc");
       expect(foreign.of("consul-token").evidence).toBe("Consul does not know the token (ACL not found)");
       expect(foreign.of("consul-token").advice).toContain("give a token that exists");
@@ -99,15 +107,89 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     await waitFor(published, { what: "the publication", interval: 50 });
     const { code, of, with: having } = await doctor("--consul-token-file", tokenFile, NODE);
     expect([code, having("fail"), having("warn")]).toEqual([0, [], ["published-endpoint"]]);
-    expect(of("consul-token").evidence).toBe(`the token in ${tokenFile} may write svc`);
+    expect(of("consul-token").evidence).toBe(
+      `the token in ${tokenFile} may write svc; it does not see all that Consul has of svc, for it lacks node_prefix "" { policy = "read" }; look-ups are answered by DNS`,
+    );
     expect(of("published-endpoint").advice).toContain("--advertise-address");
   });
 
   test("a token that is not that of serve is no failure of what serve has published", async () => {
     await setDefaultToken(await aclToken(consul, DNS_RULES));
-    const { code, of } = await doctor();
-    expect([code, of("consul-token").result]).toEqual([0, "warn"]);
+    const { code, of } = await withToken(tokens.read);
+    expect([code, of("consul-token").code]).toEqual([0, "TOKEN_OTHER"]);
     expect(of("consul-token").advice).toContain("give doctor the token that serve has");
+  });
+
+  describe("doctor without the token that serve has", () => {
+    const ofConsul = ["registration", "catalogue", "same-name", "registration-dns"];
+
+    test("needs none where everybody may read", async () => {
+      await setDefaultToken(await aclToken(consul, DNS_RULES));
+      const { code, of, with: having } = await doctor(NODE);
+      expect([code, having("warn")]).toEqual([0, ["published-endpoint"]]);
+      for (const check of ofConsul) expect(of(check).result).toBe("ok");
+      expect(of("consul-token").evidence).toBe(
+        "serve has published the nodes here with a token in a file (--consul-token-file), which doctor has not",
+      );
+    });
+
+    test("asks for it elsewhere, and says nothing else of what Consul has", async () => {
+      for (const rules of ['service "svc" { policy = "read" }', 'node_prefix "" { policy = "read" }']) {
+        await setDefaultToken(await aclToken(consul, rules));
+        const { code, of, with: having, stderr } = await doctor(NODE);
+        expect([code, having("fail")], `${rules} ${stderr}`).toEqual([0, []]);
+        expect(of("consul-token")).toMatchObject({
+          code: "TOKEN_NOT_GIVEN",
+          evidence: expect.stringContaining(
+            "serve has a token in a file (--consul-token-file), and doctor has no token",
+          ),
+          advice: expect.stringContaining("--consul-token-file"),
+        });
+        for (const check of ofConsul) {
+          expect(of(check), rules).toMatchObject({ result: "skip", evidence: expect.stringContaining("consul-token") });
+        }
+      }
+    });
+
+    test("lists no node, and says that there may be some", async () => {
+      await setDefaultToken("");
+      const asking = ["--consul", consul.url, "--admin", admin(), "--port", String(daemon.port)];
+      const [names, cluster] = await Promise.all([
+        runCli(["names", "--cluster", "--match", "*@svc", ...asking]),
+        runCli(["doctor", "--cluster", "*@svc", ...asking]),
+      ]);
+      for (const { stdout, stderr } of [names, cluster]) {
+        expect(stdout).toContain("0 nodes");
+        expect(stderr).toContain(
+          "there may be nodes that Consul does not show: serve has a token in a file (--consul-token-file), and this command has none",
+        );
+      }
+      const { stderr } = await runCli(["names", "--cluster", "--match", "*@svc", ...asking], {
+        env: { CONSUL_HTTP_TOKEN: tokens.read },
+      });
+      expect(stderr).toContain('the token lacks node_prefix "" { policy = "read" }');
+    });
+  });
+
+  test("a token without node:read, where DNS has nothing either: the policy that is missing, and what follows", async () => {
+    await setDefaultToken("");
+    const { code, of } = await doctor("--consul-token-file", tokenFile, "node_b@svc");
+    expect([code, of("consul-token").code, of("consul-token").result]).toEqual([1, "TOKEN_CANNOT_READ", "warn"]);
+    expect(of("consul-token").evidence).toMatch(/may write svc; .*it lacks node_prefix "" \{ policy = "read" \}$/);
+    expect(of("consul-token").advice).toBe('give the token the policy node_prefix "" { policy = "read" }');
+    for (const check of ["registration-dns", "peer-records"]) {
+      expect(of(check)).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
+    }
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
+    const { of: byDns } = await doctor("--consul-token-file", tokenFile);
+    expect(byDns("consul-token")).toMatchObject({ result: "ok", evidence: expect.stringContaining("answered by DNS") });
+  });
+
+  test("the token of serve may not read nodes: its log and its page name the policy", async () => {
+    const lacks = 'lacks the policy node_prefix "" { policy = "read" }';
+    await daemon.waitForLog(({ msg = "" }) => msg.includes(`no instance of svc: it ${lacks}`), "the policy");
+    const { problems } = (await (await fetch(`http://${admin()}/v1/status`)).json()) as Status;
+    expect(problems).toMatchObject([{ code: "CLUSTER_UNREAD", sentence: expect.stringContaining(lacks) }]);
   });
 
   test("DNS that answers with a token without rights: which it needs", async () => {
@@ -116,7 +198,11 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const { code, of, with: having } = await untilFails("registration-dns", look);
     expect([code, having("fail")]).toEqual([1, ["registration-dns"]]);
     expect(of("registration").result).toBe("ok");
-    expect(of("registration-dns").advice).toMatch(/acl\.tokens\.default.*node_prefix "" \{ policy = "read" \}/);
+    // Its own DNS is asked already.
+    expect(of("registration-dns").advice).toMatch(
+      /^with ACLs .*acl\.tokens\.default.*node_prefix "" \{ policy = "read"/,
+    );
+    expect(of("registration-dns").advice).not.toContain("--dns");
   });
 
   test("options that are not those of serve: what is published, and what they would make of it", async () => {

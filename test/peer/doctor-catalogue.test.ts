@@ -107,7 +107,7 @@ requirePeer("consul")("srv-epmd doctor, where Consul's servers and its agent dif
     const { of } = await doctor();
     expect(of("catalogue").result).toBe("fail");
     expect(of("catalogue").evidence).toContain(
-      "Consul's servers have ghost@svc (srv-epmd:box1:ghost, passing), and the agent does not",
+      "Consul's servers have ghost@svc (srv-epmd:box1:ghost, passing) for this machine (test-agent), and the agent does not",
     );
     expect(of("catalogue").advice).toContain('{"Node":"test-agent","ServiceID":"srv-epmd:box1:ghost"}');
   });

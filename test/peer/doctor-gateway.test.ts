@@ -54,11 +54,21 @@ requirePeer(
 
   test("says what VMs here lack: the name server, or the lines in /etc/hosts", async () => {
     const { code, of, with: having } = await doctor();
-    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect([code, having("fail")]).toEqual([1, ["gateway-resolver", "peer-ways"]]);
     expect(of("peer-ways").evidence).toMatch(
       /^unmodified VMs here do not use the gateway: svc\.service\.consul does not resolve to 127\.\S+ here: no gateway is in use; /,
     );
+    expect(of("peer-ways").follows).toBe("GATEWAY_UNUSED");
     expect(of("peer-ways").advice).toMatch(/nameserver 127\.0\.0\.1.*srv-epmd hosts/);
+  });
+
+  test("says the same where no node is asked about", async () => {
+    const { code, of, with: having } = await examine(flags, { netns: host });
+    expect([code, having("fail")]).toEqual([1, ["gateway-resolver"]]);
+    expect(of("gateway-resolver").evidence).toMatch(
+      /for svc\.service\.consul, and none of the gateway; node_a here, without the module, asks it$/,
+    );
+    expect(of("gateway-resolver").advice).toMatch(/nameserver 127\.0\.0\.1.*srv-epmd hosts/);
   });
 
   test("is content once these are there", async () => {
@@ -72,14 +82,18 @@ requirePeer(
   test("a line of /etc/hosts that hides DNS, or the gateway: file, line and both addresses", async () => {
     await host.setHosts(["10.91.0.1 box1", "# moved", "10.91.0.99 svc.service.consul"]);
     const { code, of, with: having } = await doctor();
-    expect([code, having("fail")]).toEqual([1, ["peer-hosts", "peer-ways"]]);
+    expect([code, having("fail")]).toEqual([1, ["gateway-resolver", "peer-hosts", "peer-ways"]]);
+    expect(of("gateway-resolver")).toMatchObject({
+      follows: "PEER_HOSTS_LINE",
+      evidence: expect.stringContaining("/etc/hosts gives 10.91.0.99 for svc.service.consul"),
+    });
     expect(of("peer-hosts").code).toBe("PEER_HOSTS_LINE");
     // Two lines of the file's own come before them.
     expect(of("peer-hosts").evidence).toMatch(
       /^\/etc\/hosts, line 5, has 10\.91\.0\.99 for svc\.service\.consul, and DNS has 10\.91\.0\.\d.*so does node_a$/,
     );
     expect(of("peer-hosts").advice).toMatch(/^take line 5 out of \/etc\/hosts, or put 10\.91\.0\.\d into it$/);
-    expect(of("peer-ways").follows).toBe("PEER_HOSTS_LINE");
+    expect(of("peer-ways").follows).toBe("GATEWAY_UNUSED");
     const unseen = await examineAsNobody([...flags, "node_b@svc"], host);
     expect(unseen.of("peer-hosts")).toMatchObject({
       ...{
@@ -111,11 +125,15 @@ requirePeer(
     const own = [...flags, "--relay-socket", "/dev/null/relay.sock", "--admin", "127.0.0.1:19369"];
     const second = await startDaemon({ port: 14369, netns: host, args: own });
     const { code, of, with: having } = await examine([...own, "--port", "14369", "node_b@svc"], { netns: host });
+    const plain = await examine([...own, "--port", "14369"], { netns: host });
     const read = "fetch('http://127.0.0.1:19369/readyz').then((answer) => answer.text()).then(console.log)";
     const ready = await host.run(process.execPath, "-e", read);
     await second.kill();
-    expect([code, having("fail")]).toEqual([1, ["peer-ways"]]);
+    expect([code, having("fail")]).toEqual([1, ["gateway-relay", "peer-ways", "readiness"]]);
     expect(of("peer-ways").code).toBe("PEER_RELAY_DOWN");
+    for (const check of ["peer-ways", "readiness"]) expect(of(check).follows).toBe("RELAY_DOWN");
+    expect([plain.code, plain.with("fail")]).toEqual([1, ["gateway-relay", "readiness"]]);
+    expect(plain.of("gateway-relay").advice).toContain("another --relay-socket");
     const [reason = ""] = of("peer-ways").evidence.split("; ");
     expect(reason).toMatch(/^the relay process does not answer: /);
     expect(ready.stdout).toContain(reason);

@@ -134,7 +134,8 @@ requirePeer(
     });
     const { code, of, with: having } = await here();
     expect(code).toBe(1);
-    expect(having("fail")).toEqual(["port-mapping"]);
+    expect(having("fail")).toEqual(["port-mapping", "readiness"]);
+    expect(of("readiness")).toMatchObject({ code: "NOT_READY", follows: "PORT_UNMAPPED" });
     expect(of("port-mapping").evidence).toContain(
       "listens on port 9555, to which no port of this bridge network is mapped",
     );

@@ -2,11 +2,32 @@ import { describe, expect, test } from "vitest";
 import { readNomadEnvironment } from "../../src/config/nomad.js";
 import { type Finding, ok } from "../../src/doctor/core/finding.js";
 import { hungUp } from "../../src/doctor/core/hung-up.js";
-import { judgeHost, type NamedNode, type OwnPlace } from "../../src/doctor/core/node-host.js";
+import { judgeHost, type NamedNode, nameDiffers, type OwnPlace } from "../../src/doctor/core/node-host.js";
 import { placeFacts, placeWords } from "../../src/doctor/core/nomad-place.js";
 import { otherOptions, type Way, wayOf } from "../../src/doctor/core/other-options.js";
 
 const adviceOf = (finding: Finding) => ("advice" in finding ? finding.advice : []);
+const SHORT_NAME = { aliveName: "n1", host: "box7", publishedName: "n1@chat.service.consul" };
+
+test("a VM with a short name is told to start with -name: published as it is, no long name would reach it", () => {
+  const stock = judgeHost(
+    { ...SHORT_NAME, publishedAt: [], isPublished: true, isStock: true },
+    {
+      ...{ names: new Set(["box7"]), addresses: [], served: ["192.0.2.7"] },
+      ...{ isGateway: false, isBridged: false, isMeshed: false },
+    },
+  );
+  const differs = nameDiffers(SHORT_NAME, "it is published as", "--node-host box7");
+  for (const finding of [stock, differs]) {
+    const [first = ""] = finding ? adviceOf(finding) : [];
+    expect(first).toMatch(/^start (it|the VM) with -name n1@chat\.service\.consul.*in place of -sname/);
+    expect(finding && adviceOf(finding).join()).not.toContain("--node-host");
+  }
+  const long = nameDiffers({ ...SHORT_NAME, host: "box7.lab" }, "it is published as", "--node-host box7.lab");
+  expect(adviceOf(long)).toEqual([
+    "start the VM with -name n1@chat.service.consul (RELEASE_NODE), or give serve --node-host box7.lab",
+  ]);
+});
 
 describe("a connection that a sidecar proxy accepts and ends without a word", () => {
   const link = { source: "shop-web", destination: "shop-db" };

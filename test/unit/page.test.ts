@@ -101,6 +101,21 @@ describe("what stands at the top", () => {
     expect(page(busyStatus())).toContain('<span class="pill doubtful">ready, 5 problems</span>');
   });
 
+  test("links that are missing are a problem, and no green", () => {
+    expect(page(linkedStatus())).toContain('<span class="pill doubtful">ready, 1 problem</span>');
+    expect(textOf(page(linkedStatus()))).toMatch(
+      /warning 3 links are missing: node_b@svc\.service\.consul is not linked with/,
+    );
+  });
+
+  test("no node is missing of which nothing is known while the agent is silent", () => {
+    const text = textOf(page(troubledStatus()));
+    expect(text).toContain("not known which nodes are in Consul");
+    expect(text).not.toContain("nodes are missing");
+    const { consul } = healthyStatus();
+    expect(textOf(page(troubledStatus({ consul, cluster: healthyStatus().cluster })))).toContain("nodes are missing");
+  });
+
   test("a problem of a look-up leads to the look-ups of that node", () => {
     expect(page()).toContain('<a href="?q=node_z%40svc.service.consul#look-ups">Its look-ups</a>');
   });
@@ -123,6 +138,11 @@ describe("what stands at the top", () => {
     const text = (...resolver: KnownDomain[]) => textOf(page(busyStatus({ resolver })));
     expect(text()).not.toContain("Name servers");
     expect(text(known)).toContain("Name servers know the domain");
+    // Their servers may be the agent, which is dead.
+    const silent = textOf(page(troubledStatus({ resolver: [known] })));
+    expect(silent).toContain("Name servers knew the domain when asked last");
+    expect(silent).not.toContain("know the domain");
+    expect(textOf(page(troubledStatus({ resolver: [asked] })))).toContain("8600 , which answered when asked last");
     expect(text(known, asked)).toContain("Name servers Consul's agent 127.0.0.1:8600");
     expect(text(known, asked, unknown)).toContain("Name servers do not know 1 domain");
     expect(text(unknown)).toContain(
@@ -208,6 +228,10 @@ describe("the cluster", () => {
     ],
     [{ outcome: "unavailable", cause: "ECONNREFUSED" }, /Consul does not list the nodes: ECONNREFUSED\./],
     [{ outcome: "listed", patterns: ["*@svc"], nodes: [] }, /Consul has no node of these services\. A node is listed/],
+    [
+      { outcome: "listed", patterns: ["*@svc"], nodes: [], missingPolicies: ['node_prefix "" { policy = "read" }'] },
+      /not known here\. The token lacks the policy node_prefix/,
+    ],
   ] as const)("or why there is none, and what to do: %j", (cluster, words) => {
     expect(textOf(page(busyStatus({ cluster })))).toMatch(words);
   });
@@ -245,6 +269,14 @@ describe("the picture of the cluster", () => {
       ["box3 1 node", "critical: node_d@svc.service.consul critical"],
       ["box4 1 node", "passing: node_a@svc.service.consul twice"],
     ]);
+  });
+
+  test("says after a start that VMs have not told their links yet, and not that none does", () => {
+    const since = (seconds: number) => new Date(NOW - 1000 * seconds).toISOString();
+    const text = (seconds: number) => textOf(page(healthyStatus({ links: [], since: since(seconds) })));
+    expect(text(8)).toContain("Links between nodes are not known yet: VMs with the module srv_epmd tell theirs");
+    expect(text(8)).not.toContain("no VM here does");
+    expect(text(90)).toContain("no VM here does");
   });
 
   test("says why links are not drawn: no VM tells them, or the reader is a stranger", () => {

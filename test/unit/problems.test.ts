@@ -10,6 +10,7 @@ import {
   emptyStatus,
   failedLookUp,
   healthyStatus,
+  linkedStatus,
   localNode,
   lookUp,
   NOW,
@@ -42,6 +43,8 @@ test("each problem has a code that the manual has too, and says what is wrong an
   const others = [
     ...[failed("consul", "not asked yet"), { ...failed("nomad"), nomad: silentNomad }],
     { cluster: { outcome: "unavailable", cause: "Permission denied", code: "CONSUL_FORBIDDEN" } as const },
+    { cluster: { outcome: "listed", patterns: [], nodes: [], missingPolicies: ["a policy"] } as const },
+    { links: linkedStatus().links ?? [], nodes: linkedStatus().nodes, cluster: linkedStatus().cluster },
     { lookUps: [failedLookUp("unreachable", "no port is free", { way: "gateway" })] },
   ].map(emptyStatus);
   const all = [worstStatus(), troubledStatus(), ...consul, ...others].flatMap(({ problems }) => problems);

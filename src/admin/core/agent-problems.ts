@@ -1,3 +1,4 @@
+import { silentRelayAdvice } from "../../relay/core/silent-relay.js";
 import { listed } from "../../text.js";
 import { asSentence, failedCheck, MOST_NAMED, problem, type Rule } from "./rule.js";
 import type { Status } from "./status.js";
@@ -47,7 +48,7 @@ export const AGENT_RULES: readonly Rule[] = [
       return [
         problem(
           `VMs here reach no node on another machine through the gateway: ${reason}.`,
-          "Start srv-epmd relay where it is a unit or a task of its own; elsewhere restart srv-epmd serve, which starts it. Its socket (--relay-socket) must be the same for both.",
+          asSentence(silentRelayAdvice(reason)),
         ),
       ];
     },
@@ -150,6 +151,20 @@ export const AGENT_RULES: readonly Rule[] = [
           isRefused
             ? 'Give the token the right to read: in Consul service "<service>" { policy = "read" } and node_prefix "" { policy = "read" }, in Nomad namespace "<namespace>" { capabilities = ["read-job"] }.'
             : "See that its servers answer and have a leader: consul operator raft list-peers, or nomad server members.",
+        ),
+      ];
+    },
+  },
+  {
+    code: "CLUSTER_UNREAD",
+    level: "warning",
+    find: ({ status: { cluster } }) => {
+      if (cluster.outcome !== "listed" || cluster.missingPolicies === undefined) return [];
+      const policies = cluster.missingPolicies.join(" ");
+      return [
+        problem(
+          `Consul shows no node of the cluster to the token of srv-epmd, which lacks the policy ${policies}.`,
+          `Give it that policy: Consul leaves out, without an error, what a token may not read. Until then look-ups are left to DNS, which has the nodes if the agent's default token may read them.`,
         ),
       ];
     },

@@ -1,6 +1,7 @@
 import { placeWords, twiceNamed } from "../../catalogue/core/twice.js";
 import { listed } from "../../text.js";
-import { aliveNameOf, listedNodes } from "./cluster-picture.js";
+import { clusterLinks, unlinkedNodes } from "./cluster-links.js";
+import { aliveNameOf, clusterPicture, listedNodes } from "./cluster-picture.js";
 import { are, asSentence, type Facts, grouped, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
 
@@ -52,6 +53,27 @@ export const NODE_RULES: readonly Rule[] = [
           sentence: `${are(names, listed(names, MOST_NAMED))} critical in Consul, so nobody finds ${names.length === 1 ? "it" : "them"}.`,
           advice: `If ${names.length === 1 ? "its VM" : "the VMs"} should run, see on ${listed(machines, MOST_NAMED)} whether VM and srv-epmd run there, and what their logs say. Consul removes an entry that stays critical (--deregister-after).`,
           nodes: names,
+        },
+      ];
+    },
+  },
+  {
+    code: "LINKS_MISSING",
+    level: "warning",
+    find: ({ status }) => {
+      const { missing } = clusterLinks(clusterPicture(status), status.links ?? []);
+      if (missing.length === 0) return [];
+      const unlinked = unlinkedNodes(missing, MOST_NAMED);
+      const told = unlinked.map(({ end, others }) => {
+        const names = others.map(({ placed }) => placed.node);
+        return `${end.placed.node} is not linked with ${listed(names, MOST_NAMED)}`;
+      });
+      return [
+        {
+          sentence: `${missing.length === 1 ? "A link is" : `${missing.length} links are`} missing: ${told.join("; ")}.`,
+          advice:
+            "Nodes link themselves within seconds of their start, with the module and SRV_EPMD_CONNECT. Where a link stays missing, srv-epmd doctor --cluster --cookie-file FILE says why.",
+          nodes: unlinked.map(({ end }) => end.placed.node),
         },
       ];
     },

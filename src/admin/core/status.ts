@@ -95,7 +95,13 @@ export interface LeftEntry {
 
 /** The nodes of the services of `--domain`, or why they are not known. */
 export type Cluster =
-  | { readonly outcome: "listed"; readonly patterns: readonly string[]; readonly nodes: readonly ClusterNode[] }
+  | {
+      readonly outcome: "listed";
+      readonly patterns: readonly string[];
+      readonly nodes: readonly ClusterNode[];
+      /** Consul lists none, and the token lacks these policies to see them. */
+      readonly missingPolicies?: readonly string[];
+    }
   /** No `--domain` is a service of Consul's or Nomad's. */
   | { readonly outcome: "none"; readonly reason: string }
   | {

@@ -63,8 +63,12 @@ export function clusterSection(status: Status, now: number): Markup {
       return part(beside, clusterTable(last.nodes, Date.parse(last.at), now, silence));
     }
     case "listed": {
-      const { nodes, patterns } = cluster;
+      const { nodes, patterns, missingPolicies } = cluster;
       const asked = patternWords(patterns);
+      if (missingPolicies) {
+        const how = html`The token lacks the policy ${code(missingPolicies.join(" "))}.`;
+        return part(asked, nothing("Which nodes these services have is not known here. ", how));
+      }
       if (nodes.length === 0) {
         const how = "A node is listed once it is alive beside a srv-epmd with the same --domain.";
         return part(asked, nothing(`${catalogue} has no node of these services. `, how));
@@ -98,7 +102,7 @@ function unlinked(links: ClusterLinks | undefined): Content {
 }
 
 interface DrawnOptions {
-  readonly status: Pick<Status, "relays">;
+  readonly status: Pick<Status, "relays" | "since">;
   readonly silence: Silence | undefined;
   readonly now: number;
 }
@@ -107,7 +111,7 @@ interface DrawnOptions {
 function drawn(
   { machines, links: relayed }: ClusterPicture,
   links: ClusterLinks | undefined,
-  { status: { relays }, silence, now }: DrawnOptions,
+  { status: { relays, since }, silence, now }: DrawnOptions,
 ): Content {
   const nodes = machines.flatMap((one) => one.nodes);
   if (nodes.length === 0) return undefined;
@@ -116,7 +120,7 @@ function drawn(
   return html`<figure>
 ${links && linkMatrix(links, { shared, now })}<ul class="machines" aria-label="Nodes by machine">
 ${cards}</ul>
-<figcaption>${relays && "⇄ is a link that the gateway of this machine carries. "}${linkWords(links, now)}${
+<figcaption>${relays && "⇄ is a link that the gateway of this machine carries. "}${linkWords(links, Date.parse(since), now)}${
     shared === undefined ? undefined : `Names without a host part end in ${shared}.`
   }</figcaption>
 </figure>

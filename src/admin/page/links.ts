@@ -146,10 +146,20 @@ function toldWords({ placed, told, linked, missing }: LinkEnd, nodes: number, no
   }
 }
 
-/** What is drawn of links, and what is not. @param links undefined: the reader is no local peer */
-export function linkWords(links: ClusterLinks | undefined, now: number): Content {
+/** A VM with the module tells a srv-epmd that has just started after this at the latest, milliseconds: LONGEST_OFFER_PAUSE of the module. */
+const ALL_HAVE_TOLD = 60_000;
+
+/**
+ * What is drawn of links, and what is not.
+ * @param links undefined: the reader is no local peer
+ * @param since when this srv-epmd started, milliseconds since the epoch
+ */
+export function linkWords(links: ClusterLinks | undefined, since: number, now: number): Content {
   if (links === undefined) return "Links between nodes are shown to local peers alone. ";
   const { asOf, beyond } = links;
+  if (asOf === undefined && links.ends.some(({ placed }) => placed.here) && now - since < ALL_HAVE_TOLD) {
+    return "Links between nodes are not known yet: VMs with the module srv_epmd tell theirs within a minute of the start of srv-epmd. ";
+  }
   if (asOf === undefined) {
     return "Links between nodes are not drawn: VMs with the module srv_epmd tell theirs, and no VM here does. ";
   }

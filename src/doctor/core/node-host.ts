@@ -133,10 +133,12 @@ function machineName(
     ? "stock VMs find it where that name resolves to this machine"
     : "VMs on other machines do not find it by that name, for srv-epmd serves none of them (--listen)";
   if (publishedName === undefined || !isPublished) return ok([`${evidence}: ${way}`]);
-  const short = neverConnect(host, publishedName) ? ": short and long names never connect" : "";
+  const isShort = neverConnect(host, publishedName);
+  const short = isShort ? ": short and long names never connect" : "";
   const told = [`${evidence}: ${way}`, `it is published as ${publishedName}, and whoever dials that gets pang${short}`];
+  const rename = `start it with -name ${publishedName}${isShort ? ", in place of -sname," : ""} and the srv_epmd module, or with the gateway`;
   const advice = [
-    `start it with -name ${publishedName} and the srv_epmd module, or with the gateway; or publish it as it is: --node-host ${host}`,
+    isShort ? rename : `${rename}; or publish it as it is: --node-host ${host}`,
     `for stock VMs that dial ${aliveName}@${host} srv-epmd has to serve them: --listen <address of this machine>`,
   ];
   if (!isServed) return fail("HOST_MACHINE_NAME", told, advice, aliveName);
@@ -144,6 +146,30 @@ function machineName(
     "HOST_MACHINE_NAME",
     told,
     [...advice.slice(0, 1), `nothing is to be done where all peers are stock VMs that dial ${aliveName}@${host}`],
+    aliveName,
+  );
+}
+
+/** Of a VM that calls itself otherwise than it is published. @param asItIs how serve would publish its own name */
+export function nameDiffers(
+  { aliveName, host, publishedName = "" }: Pick<NamedNode, "aliveName" | "host" | "publishedName">,
+  how: string,
+  asItIs: string,
+): Finding {
+  const calls = `the VM of ${aliveName} calls itself ${aliveName}@${host}, and ${how} ${publishedName}`;
+  // Published as it is, it would be found by nobody with a long name.
+  if (neverConnect(host, publishedName)) {
+    return fail(
+      "HOST_DIFFERS",
+      `${calls}: short and long names never connect`,
+      `start the VM with -name ${publishedName} (RELEASE_NODE, RELEASE_DISTRIBUTION=name), in place of -sname`,
+      aliveName,
+    );
+  }
+  return fail(
+    "HOST_DIFFERS",
+    `${calls}: a peer that dials that name closes the connection, since names must be the same`,
+    `start the VM with -name ${publishedName} (RELEASE_NODE), or give serve ${asItIs}`,
     aliveName,
   );
 }

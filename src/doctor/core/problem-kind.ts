@@ -28,6 +28,10 @@ export const RESOLVER = [
 export const NO_EPMD = ["EPMD_NOTHING", "EPMD_STOCK", "EPMD_NOT_EPMD", "EPMD_OTHER_PORT"] as const;
 const UNREGISTERED = ["REGISTRATION_MISSING", "REGISTRATION_NOT_PASSED", "REGISTRATION_MAINTENANCE"] as const;
 export const REGISTRATION = [...UNREGISTERED, "REGISTRATION_TCP", "REGISTRATION_OTHER_CHECK"] as const;
+/** What Consul has is not seen, for it is left out of its answers. */
+export const UNREAD = ["TOKEN_NOT_GIVEN", "TOKEN_CANNOT_READ"] as const;
 /** The node is not found. */
-export const UNFOUND = [...RESOLVER, ...CONSUL, "CONSUL_TWO_CLUSTERS", ...REGISTRATION, "DOMAIN_UNPUBLISHED"] as const;
+export const UNFOUND = [
+  ...[...RESOLVER, ...CONSUL, ...UNREAD, "CONSUL_TWO_CLUSTERS", ...REGISTRATION, "DOMAIN_UNPUBLISHED"],
+] as const;
 export const OPTIONS = ["OPTIONS_REFUSED", "OPTIONS_DIFFER"] as const;

@@ -1,4 +1,4 @@
-import { CONSUL, type Kind, NO_EPMD, OPTIONS, RESOLVER } from "./problem-kind.js";
+import { CONSUL, type Kind, NO_EPMD, OPTIONS, REGISTRATION, RESOLVER } from "./problem-kind.js";
 
 /** Of this machine, its EPMD, its VMs and their names. */
 export const PROBLEMS_HERE = {
@@ -172,6 +172,33 @@ export const PROBLEMS_HERE = {
     means: "the name of a VM and the one that is published differ",
     action: "one name for both: -name, --node-host or --domain",
     from: [...OPTIONS],
+  },
+
+  RELAY_DOWN: {
+    means: "the gateway's relay process does not answer",
+    action: "start srv-epmd relay; the folder that the reason names",
+    from: [...NO_EPMD],
+  },
+  GATEWAY_UNUSED: {
+    means: "the resolver here gives no addresses of the gateway",
+    action: "make it the resolver, or srv-epmd hosts",
+    from: [...NO_EPMD, "DNS_LISTEN_DENIED", "DNS_LISTEN_FAILS", "PEER_HOSTS_LINE"],
+  },
+  NODE_NONE: {
+    means: "no node is registered in an allocation that has a port for one",
+    action: "the log of the VM's task",
+    from: ["VM_UNREGISTERED", "VM_OTHER_EPMD", "VM_ASKS_NO_EPMD"],
+  },
+  DAEMON_STOPPING: { means: "the srv-epmd here is stopping", action: "wait for the next one" },
+  NOT_READY: {
+    means: "/readyz of the srv-epmd here is 503",
+    action: "the reason, and the log of serve",
+    from: [
+      ...["RELAY_DOWN", "CONNECT_NO_RELAY", "CONNECT_NO_CERTIFICATE", "NODE_REFUSED", "NODE_UNREACHABLE"],
+      ...["NOMAD_API", "NOMAD_NO_INSTANCE", "NOMAD_NO_ENTRY", "NOMAD_NO_TAG", "NOMAD_OTHER_PORT"],
+      ...["TOKEN_UNKNOWN", "TOKEN_DENIED", "PORT_UNMAPPED", "PORT_NO_LABEL"],
+      ...[...CONSUL, ...REGISTRATION],
+    ],
   },
 
   STREAMS_HOST: {

@@ -1,4 +1,14 @@
-import { CONSUL, type Kind, NO_CONSUL, NO_EPMD, OPTIONS, REGISTRATION, RESOLVER, UNFOUND } from "./problem-kind.js";
+import {
+  CONSUL,
+  type Kind,
+  NO_CONSUL,
+  NO_EPMD,
+  OPTIONS,
+  REGISTRATION,
+  RESOLVER,
+  UNFOUND,
+  UNREAD,
+} from "./problem-kind.js";
 
 /** Of the node that was asked for and the way to it; and of a check itself. */
 export const PROBLEMS_OF_PEER = {
@@ -33,13 +43,13 @@ export const PROBLEMS_OF_PEER = {
   PEER_NO_SERVICE: {
     means: "Consul has no instance of its service",
     action: "the spelling of the service; start it beside a srv-epmd",
-    from: [...OPTIONS, "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
+    from: [...OPTIONS, ...UNREAD, "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_NO_TAG: {
     means: "no instance of the service has its tag",
     action: "the spelling; doctor on its machine",
-    from: [...REGISTRATION, "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
+    from: [...REGISTRATION, ...UNREAD, "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_OTHER_TAG: { means: "it is registered under another tag", action: "its alive name as tag", ofPeer: true },
@@ -172,7 +182,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_RELAY_DOWN: {
     means: "the gateway's relay process does not answer",
     action: "start srv-epmd relay",
-    from: [...NO_EPMD],
+    from: [...NO_EPMD, "RELAY_DOWN"],
     ofPeer: true,
   },
   PEER_RELEASE: {
@@ -188,7 +198,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_NO_WAY: {
     means: "no VM here has a way to it",
     action: "the module, or the gateway",
-    from: [...NO_EPMD, "PEER_FAMILY", "PEER_HOSTS_LINE"],
+    from: [...NO_EPMD, "GATEWAY_UNUSED", "PEER_FAMILY", "PEER_HOSTS_LINE"],
     ofPeer: true,
   },
   PEER_EPMD_SILENT: {
@@ -200,7 +210,7 @@ export const PROBLEMS_OF_PEER = {
   PEER_GATEWAY_UNUSED: {
     means: "unmodified VMs here do not use the gateway",
     action: "make it their resolver, or srv-epmd hosts",
-    from: [...NO_EPMD, "PEER_HOSTS_LINE"],
+    from: [...NO_EPMD, "GATEWAY_UNUSED", "PEER_HOSTS_LINE"],
     ofPeer: true,
   },
 

@@ -89,6 +89,14 @@ export const PROBLEMS_PUBLISHED = {
     means: "doctor's token may not write a service, and serve has one that may",
     action: "give doctor the token of serve",
   },
+  TOKEN_NOT_GIVEN: {
+    means: "serve has a token for Consul, and doctor has none",
+    action: "give doctor the token of serve",
+  },
+  TOKEN_CANNOT_READ: {
+    means: "the token may not read all instances of a service, and DNS does not have them either",
+    action: "the policy that is printed",
+  },
   TOKEN_UNTOLD: {
     means: "the rights of the token are not known",
     action: "the policy that is printed",
@@ -134,7 +142,7 @@ export const PROBLEMS_PUBLISHED = {
     from: ["CONSUL_NO_LEADER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   CATALOGUE_ORPHAN: {
-    means: "Consul's servers have a node that the agent does not have",
+    means: "Consul's servers have a node of this machine that its agent does not have",
     action: "deregister it, as is printed",
   },
   NAME_TWICE: { means: "another daemon publishes a node of the same name", action: "stop one, or another name" },

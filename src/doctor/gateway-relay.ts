@@ -1,0 +1,19 @@
+import { silentRelayAdvice } from "../relay/core/silent-relay.js";
+import { fail, ok, skip } from "./core/finding.js";
+import type { Check } from "./examination.js";
+import { NO_GATEWAY, UNTOLD } from "./way.js";
+
+export const gatewayRelay: Check = {
+  id: "gateway-relay",
+  title: "the gateway: its relay process answers the srv-epmd here",
+  run: async ({ config, daemon }) => {
+    if (!config.gateway) return NO_GATEWAY;
+    const status = await daemon();
+    if (!status) return UNTOLD;
+    const condition = status.readiness.checks.find(({ name }) => name === "gateway");
+    if (!condition) return skip("the srv-epmd here is no gateway: see serve-options");
+    if (condition.ok) return ok("the relay process answers");
+    const reason = condition.reason ?? "the relay process does not answer";
+    return fail("RELAY_DOWN", reason, silentRelayAdvice(reason));
+  },
+};

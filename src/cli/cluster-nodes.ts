@@ -1,8 +1,8 @@
-import { serviceOfPattern } from "../catalogue/core/matching.js";
-import type { NamedMember } from "../doctor/cluster.js";
+import { type AskedService, serviceOfPattern } from "../catalogue/core/matching.js";
+import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
 import { ConfigError, ConsulError, NomadError } from "../errors.js";
-import { qualifiedDomain } from "../names/domains.js";
-import { isNamePattern } from "../names/node-name.js";
+import { isLeftOut, qualifiedDomain } from "../names/domains.js";
+import { isHelperName, isNamePattern } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
@@ -20,7 +20,7 @@ type Context = Pick<CommandContext, "config" | "operands" | "io" | "log">;
  * srv-epmd here. Without operands those of `--domain`. Sorted by name.
  * @throws ConfigError, ConsulError, NomadError, EpmdError
  */
-export async function clusterMembers(context: Context, { nodes }: Resolving): Promise<NamedMember[]> {
+export async function namedCluster(context: Context, { nodes }: Resolving): Promise<NamedCluster> {
   const { config, operands, io } = context;
   const domains = config.domain.map(
     ({ glob, domain }) => `${glob.pattern}@${qualifiedDomain(domain, config.consulDomain)}`,
@@ -40,7 +40,7 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
   const all = new Map<string, NamedMember>();
   for (const member of [
     ...named.map((name): NamedMember => ({ node: nodes.fullName(name), isBare: name.form === "bare" })),
-    ...lists.flat(),
+    ...lists.flatMap(({ members }) => members),
   ]) {
     const before = all.get(member.node);
     // Of two entries the better one: the other is that of a VM that has ended.
@@ -49,21 +49,33 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
   if (all.size > MOST_NODES) {
     complain(io, `${all.size} nodes match, and the first ${MOST_NODES} are looked at: give a narrower pattern`);
   }
-  return Array.from(all.values())
+  const members = Array.from(all.values())
     .sort((a, b) => (a.node < b.node ? -1 : 1))
     .slice(0, MOST_NODES);
+  const catalogueOf = (node: string) => lists.find(({ complete }) => complete?.has(node))?.complete?.name;
+  return { members, catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf };
+}
+
+/** The nodes that match a pattern. */
+interface Matching {
+  readonly members: NamedMember[];
+  /** The catalogue that has told all of them, and which nodes it should have. */
+  readonly complete?: { readonly name: string; readonly has: (node: string) => boolean };
 }
 
 /** In the catalogue of the service; the srv-epmd here knows the nodes of its own zone, and what it last had of a catalogue. */
-async function matching(pattern: string, { config, io, log }: Context): Promise<NamedMember[]> {
-  const inEpmd = async () => {
+async function matching(pattern: string, { config, io, log }: Context): Promise<Matching> {
+  const inEpmd = async (): Promise<Matching> => {
     const { answer } = await matchingNames(epmdCandidates(undefined, config.port), pattern, config.timeout);
-    return answer.names.map(({ name }): NamedMember => ({ node: name }));
+    return { members: answer.names.map(({ name }) => ({ node: name })) };
   };
   const service = serviceIn(pattern, config);
   if (!service) return inEpmd();
   try {
-    return (await listInCatalogues([service], { config, log })).map((entry) => ({ node: entry.node, entry }));
+    const listed = await listInCatalogues([service], { config, log });
+    const name = service.catalogue === "consul" ? "Consul" : "Nomad";
+    const members = listed.map((entry): NamedMember => ({ node: entry.node, entry }));
+    return { members, complete: { name, has: (node) => isPublishedUnder(node, service, config) } };
   } catch (error) {
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const names = await inEpmd().catch(() => undefined);
@@ -71,6 +83,14 @@ async function matching(pattern: string, { config, io, log }: Context): Promise<
     complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
     return names;
   }
+}
+
+/** Whether a VM that has this name is published under a service: helpers, and what --publish leaves out, are not. */
+function isPublishedUnder(node: string, { glob, host }: AskedService, config: Context["config"]): boolean {
+  const at = node.indexOf("@");
+  const aliveName = node.slice(0, at);
+  const isOfHost = node.slice(at + 1).toLowerCase() === host && glob.matches(aliveName);
+  return isOfHost && !isHelperName(aliveName) && !isLeftOut(aliveName, config);
 }
 
 /** Undefined for a host that is no service of a catalogue, or whose zone the daemon here has. */

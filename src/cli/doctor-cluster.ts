@@ -3,7 +3,7 @@ import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
 import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
-import { clusterMembers } from "./cluster-nodes.js";
+import { namedCluster } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
 import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
 import { untilStopped } from "./supervisor.js";
@@ -23,7 +23,7 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
   const { nodes, vmsNamed } = resolving;
   const deps = { nodes, probe, vmsNamed, from: thisMachine().hostName };
-  const look = async () => examineCluster(await clusterMembers(context, resolving), deps);
+  const look = () => examineCluster(() => namedCluster(context, resolving), deps);
   try {
     if (config.watch) return await watchCluster(look, stop, context);
     const seen = await look();

@@ -252,6 +252,40 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
     await daemon.stop();
   });
 
+  test("tells a node that matches, is linked, and is not in Consul, from a stranger", async () => {
+    const consul = await startConsul();
+    const dns = ["--dns", `127.0.0.1:${consul.dnsPort}`, "--consul", consul.url];
+    const daemon = await startDaemon({ args: ["--domain", "svc", ...dns] });
+    const misspelt = await startDaemon({ args: ["--domain", "svcc", ...dns] });
+    // The stranger does not find b either, for which global would end a link.
+    const module = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd", ...FREE];
+    const start = (name: string, { port }: { port: number }) => startNode({ name, epmdPort: port, args: module });
+    const [a, b] = [await start("a@svc.service.consul", daemon), await start("b@svc.service.consul", misspelt)];
+    const stranger = await start("c@svcc.service.consul", misspelt);
+    await waitFor(async () => (await b.ping("a@svc.service.consul")) === "pong", { what: "the link" });
+    await waitFor(async () => (await stranger.ping("a@svc.service.consul")) === "pong", { what: "another link" });
+    const args = ["doctor", "--cluster", "*@svc", ...dns, "--port", String(daemon.port)];
+    const judgement = async () => {
+      const { code, stdout } = await runCli([...args, "--cookie-file", await writeCookie(), "--json"]);
+      return { code, ...JSON.parse(stdout) };
+    };
+    expect(await judgement()).toMatchObject({
+      ...{ code: 1, well: false },
+      problems: [
+        {
+          ...{ code: "NOT_LISTED", nodes: ["b@svc.service.consul"] },
+          text: expect.stringMatching(/^b@\S+ matches, is linked with a@\S+, and is not in Consul/),
+        },
+      ],
+      notes: [{ code: "STRANGERS", nodes: ["c@svcc.service.consul"] }],
+    });
+    await b.kill();
+    const isWell = async () => ((await judgement()).well ? true : undefined);
+    await waitFor(isWell, { what: "a verdict that is well without the node" });
+    await Promise.all([stranger.kill(), a.kill()]);
+    await Promise.all([daemon.stop(), misspelt.stop()]);
+  });
+
   test("finds those of the embedded zone", async () => {
     const zone = ["--domain", "demo.test", "--dns-listen", "127.0.0.1:0"];
     const daemon = await startDaemon({ args: zone });

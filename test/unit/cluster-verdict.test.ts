@@ -223,6 +223,28 @@ describe("a node", () => {
     });
   });
 
+  test("that matches, is linked, and is not in the catalogue is a problem, whether it is found by other ways or not", () => {
+    const ends = [{ node: D, address: "10.0.0.4", port: 40_001 }];
+    const others = [linked(A, [B, D], {}, { ends }), linked(B, [A, D])];
+    const lost = memberOf({ node: D, unlistedIn: "Consul", missing: "it has no SRV record", places: [] });
+    const verdict = judgeCluster([...others, lost]);
+    expect(verdict.isWell).toBe(false);
+    expect(verdict.problems).toMatchObject([
+      {
+        ...{ code: "NOT_LISTED", nodes: [D] },
+        text: `${D} matches, is linked with ${A}, ${B}, and is not in Consul: look-ups do not find it`,
+        advice: expect.stringContaining("run srv-epmd doctor on its machine (10.0.0.4): registration says whether"),
+      },
+    ]);
+    const found = memberOf({ ...linked(D, [A, B]), unlistedIn: "Nomad" });
+    expect(judgeCluster([...others, found]).problems.map(({ text }) => text)).toEqual([
+      `${D} matches, is linked with ${A}, ${B}, and is not in Nomad`,
+    ]);
+    // Behind the gateway each node has a loopback address.
+    const hidden = linked(A, [D], {}, { ends: [{ node: D, address: "127.9.9.9", port: 1 }] });
+    expect(judgeCluster([hidden, lost]).problems[0]?.advice).toContain("doctor on its machine: registration");
+  });
+
   test("of another name than the published one is named with both", () => {
     const verdict = judgeCluster(broken(D, nodeProbe("d@other.test", { result: "other-node" })));
     expect(verdict.problems).toMatchObject([

@@ -5,6 +5,25 @@ import type { Member, MemberPlace } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 import { OBSTACLE_ADVICE } from "./obstacles.js";
 
+/** A node of the cluster that its catalogue does not have. */
+export function notListed(member: Member, catalogue: string, members: readonly Member[]): ClusterProblem {
+  const { node, missing } = member;
+  const linked = linkedWith(member, members);
+  const found = missing === undefined ? "" : ": look-ups do not find it";
+  return {
+    ...{ code: "NOT_LISTED", nodes: [node] },
+    text: `${node} matches, is linked with ${namesOf(linked)}, and is not in ${catalogue}${found}`,
+    advice: `run srv-epmd doctor ${onMachine({ machine: addressSeenBy(member, linked) })}: registration says whether its srv-epmd publishes it, domain and serve-options under which service, consul-agent and consul-leader in which Consul`,
+  };
+}
+
+/** The address from which a node is linked with others, for people: `10.0.0.2` */
+function addressSeenBy({ node }: Member, linked: readonly Member[]): string | undefined {
+  const ends = linked.flatMap(({ state }) => state?.ends.filter((end) => end.node === node) ?? []);
+  // Behind the gateway and in a mesh a loopback address leads to other machines.
+  return ends.find(({ address }) => !isLoopback(address))?.address;
+}
+
 /** A node that no look-up finds. @param reason as the look-up says it */
 export function notFound(member: Member, reason: string, members: readonly Member[]): ClusterProblem {
   const { node, health, obstacle } = member;

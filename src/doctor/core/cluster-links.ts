@@ -22,6 +22,8 @@ export interface LookedFor {
   readonly obstacle?: Check | undefined;
   /** What the catalogue tells of its machine: `box1, 10.0.0.1` */
   readonly machine?: string | undefined;
+  /** Others are linked with it, it was asked for, and this catalogue does not have it: `Consul` */
+  readonly unlistedIn?: string | undefined;
   /** Why no place of it is known. */
   readonly missing?: string;
   readonly places: readonly MemberPlace[];

@@ -6,6 +6,7 @@ import type { Member } from "./cluster-links.js";
 /** What is wrong, worst first. */
 export const RANKS = [
   "NOT_FOUND",
+  "NOT_LISTED",
   "NOT_THERE",
   "OTHER_NAME",
   "TWICE",
@@ -87,7 +88,7 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
 }
 
 /** Where to run a command: `on its machine (box1, 10.0.0.1)` */
-export function onMachine({ machine }: Member): string {
+export function onMachine({ machine }: Pick<Member, "machine">): string {
   return machine === undefined ? "on its machine" : `on its machine (${machine})`;
 }
 

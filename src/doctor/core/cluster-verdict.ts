@@ -1,5 +1,5 @@
 import { listed } from "../../text.js";
-import { notFound, notThere } from "./cluster-absent.js";
+import { notFound, notListed, notThere } from "./cluster-absent.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
 import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { barred, oneSided, unlinked } from "./cluster-unlinked.js";
@@ -21,10 +21,7 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
   const problems = [
     ...(members.length === 0 ? [NOBODY] : []),
-    ...members.flatMap((member) => {
-      if (member.missing !== undefined) return [notFound(member, member.missing, members)];
-      return member.answer ? ownProblem(member) : [notThere(member, members)];
-    }),
+    ...members.flatMap((member) => problemsOf(member, members)),
     ...refusals(members),
     ...barred(pairs, missing),
     ...unlinked(members, pairs, missing),
@@ -36,6 +33,13 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const links = isAsked ? { found, expected: expected.length } : undefined;
   const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members), pairs };
   return { summary: summaryOf(members, verdict), ...verdict };
+}
+
+function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[] {
+  const { unlistedIn, missing, answer } = member;
+  const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
+  if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
+  return [...unlisted, ...(answer ? ownProblem(member) : [notThere(member, members)])];
 }
 
 const NOBODY: ClusterProblem = {

@@ -140,6 +140,22 @@ requirePeer("erl", "epmd")("doctor --cluster", () => {
     });
   });
 
+  requirePeer("otp23", "otp29")("of which one node is refused by another and not seen by a third", () => {
+    test("tells each missing link", async () => {
+      const [old, recent] = [findOtp(23), findOtp(29)];
+      const a = await nodes.start("a");
+      const b = await nodes.start("b", old ? { otp: old } : {});
+      const d = await nodes.start("d", recent ? { otp: recent } : {});
+      // Global of a would end its link with b because of d; here nobody has made one.
+      expect(await a.vm.ping(d.name)).toBe("pong");
+      const { verdict } = await judge([a, b, d]);
+      expect(verdict.links).toEqual({ found: 1, expected: 3 });
+      const told = JSON.stringify(verdict.problems.map(({ text }: { text: string }) => text));
+      expect(told).toContain(`${d.name} (OTP 29) refuses ${b.name} (OTP 23)`);
+      expect(told).toContain(`no link either between ${a.name} and ${b.name}`);
+    });
+  });
+
   requirePeer("openssl")("of which one node speaks TLS", () => {
     test("names it", async () => {
       const certificates = await createCertificates();

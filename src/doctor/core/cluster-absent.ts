@@ -1,18 +1,22 @@
 import { type Probe, probeReason } from "../../distribution/core/words.js";
+import { neverConnect } from "../../names/node-name.js";
 import { hostPort, isLoopback } from "../../net/ip.js";
 import { listed } from "../../text.js";
-import type { Member, MemberPlace } from "./cluster-links.js";
+import { type Member, type MemberPlace, needsLinks } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 import { OBSTACLE_ADVICE } from "./obstacles.js";
 
 /** A node of the cluster that its catalogue does not have. */
 export function notListed(member: Member, catalogue: string, members: readonly Member[]): ClusterProblem {
-  const { node, missing } = member;
+  const { node, missing, answer } = member;
   const linked = linkedWith(member, members);
   const found = missing === undefined ? "" : ": look-ups do not find it";
+  // Of one that answers each link that is missing is told by itself.
+  const missed = answer ? [] : missedBy(member, members);
+  const not = missed.length === 0 ? "" : `, not with ${namesOf(missed)}`;
   return {
     ...{ code: "NOT_LISTED", nodes: [node] },
-    text: `${node} matches, is linked with ${namesOf(linked)}, and is not in ${catalogue}${found}`,
+    text: `${node} matches, is linked with ${namesOf(linked)}${not}, and is not in ${catalogue}${found}`,
     advice: `run srv-epmd doctor ${onMachine({ machine: addressSeenBy(member, linked) })}: registration says whether its srv-epmd publishes it, domain and serve-options under which service, consul-agent and consul-leader in which Consul`,
   };
 }
@@ -29,7 +33,7 @@ export function notFound(member: Member, reason: string, members: readonly Membe
   const { node, health, obstacle } = member;
   const problem = (why: string, advice: string): ClusterProblem => ({
     ...{ code: "NOT_FOUND", nodes: [node] },
-    text: `${node} is not found: ${why}${linkedWords(linkedWith(member, members))}`,
+    text: `${node} is not found: ${why}${linkedWords(member, members)}`,
     advice,
   });
   if (obstacle) return problem(`${obstacle.words}, so look-ups leave it out`, OBSTACLE_ADVICE[obstacle.kind]);
@@ -61,7 +65,7 @@ export function notThere(member: Member, members: readonly Member[]): ClusterPro
   const linked = linkedWith(member, members);
   return {
     ...{ code: "NOT_THERE", nodes: [node] },
-    text: `${node} is not reached${inCatalogue(member)}: ${why}${linkedWords(linked)}`,
+    text: `${node} is not reached${inCatalogue(member)}: ${why}${linkedWords(member, members)}`,
     advice: linked.length > 0 ? unreachedFromHere(member, linked) : unreached(member),
   };
 }
@@ -75,9 +79,20 @@ function linkedWith({ node }: Member, members: readonly Member[]): Member[] {
   return members.filter((member) => member.linked.has(node));
 }
 
-function linkedWords(linked: readonly Member[]): string {
+/** `; a@h, b@h are linked with it, c@h is not` */
+function linkedWords(member: Member, members: readonly Member[]): string {
+  const linked = linkedWith(member, members);
   if (linked.length === 0) return "";
-  return `; ${namesOf(linked)} ${linked.length === 1 ? "is" : "are"} linked with it`;
+  const are = (some: readonly Member[]) => `${namesOf(some)} ${some.length === 1 ? "is" : "are"}`;
+  const missed = missedBy(member, members);
+  return `; ${are(linked)} linked with it${missed.length === 0 ? "" : `, ${are(missed)} not`}`;
+}
+
+/** Nodes that should be linked with one that does not answer here, and are not: it is a visible node to others. */
+function missedBy({ node }: Member, members: readonly Member[]): Member[] {
+  if (!members.some(({ state }) => state?.visible.includes(node))) return [];
+  const asked = members.filter((other) => other.state && needsLinks(other) && !neverConnect(node, other.node));
+  return asked.filter(({ linked }) => !linked.has(node));
 }
 
 const namesOf = (members: readonly Member[]) => listed(members.map(({ node }) => node));

@@ -94,6 +94,11 @@ export function needsLinks(member: Member): boolean {
   return member.answer !== undefined && isLinkedByItself(traitsOf(member));
 }
 
+/** It speaks TLS itself: that of Consul Connect is around it. */
+export function speaksTls({ answer }: Member): boolean {
+  return answer?.tls !== undefined && !answer.tls.isConnect;
+}
+
 /** What the nodes themselves have by which they cannot be linked. */
 export type Obstacle =
   | { readonly code: "TLS_DIFFERS" | "NAMES_DIFFER" }
@@ -104,7 +109,7 @@ export type Obstacle =
 export function obstacleBetween(one: Member, other: Member): Obstacle | undefined {
   const [a, b] = [one.answer, other.answer];
   if (!a || !b) return undefined;
-  if ((a.tls === undefined) !== (b.tls === undefined)) return { code: "TLS_DIFFERS" };
+  if (speaksTls(one) !== speaksTls(other)) return { code: "TLS_DIFFERS" };
   if (neverConnect(one.node, other.node)) return { code: "NAMES_DIFFER" };
   const released = (member: Member, { flags }: NodeProbe) => ({ flags, release: member.state?.release });
   const refusals = [

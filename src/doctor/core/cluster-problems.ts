@@ -92,6 +92,11 @@ export function onMachine({ machine }: Pick<Member, "machine">): string {
   return machine === undefined ? "on its machine" : `on its machine (${machine})`;
 }
 
+/** `the machine of node_a@svc.service.consul (box1, 10.0.0.1)` */
+export function machineOf({ node, machine }: Member): string {
+  return `the machine of ${node}${machine === undefined ? "" : ` (${machine})`}`;
+}
+
 /** `OTP 27`, or what the handshake tells. */
 export function releaseWords(member: Member | undefined): string {
   const release = member?.state?.release;

@@ -1,99 +1,20 @@
-import { isLongName } from "../../names/node-name.js";
 import { listed } from "../../text.js";
-import { type Member, needsLinks, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
-import { type ClusterProblem, hasOtherCookie, releaseWords } from "./cluster-problems.js";
-
-/** `a@h, b@h speak` */
-function does(names: readonly string[], one: string, several: string): string {
-  return `${listed(names)} ${names.length === 1 ? one : several}`;
-}
+import { type Member, needsLinks, type Pair, partsOf, sees } from "./cluster-links.js";
+import { type ClusterProblem, hasOtherCookie, machineOf } from "./cluster-problems.js";
 
 const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map(({ node }) => node)));
-
-/** Nodes that cannot be linked, by what they are: one problem for each kind. */
-export function barred(pairs: readonly Pair[], missing: readonly Pair[]): ClusterProblem[] {
-  const found = (pairs.some(({ link }) => link !== "unknown") ? missing : pairs).flatMap(({ one, other }) => {
-    const obstacle = obstacleBetween(one, other);
-    return obstacle ? [{ one, other, obstacle }] : [];
-  });
-  const sides = (isFirst: (member: Member) => boolean, of: typeof found) => {
-    const all = of.flatMap(({ one, other }) => [one, other]);
-    return [namesOf(all.filter(isFirst)), namesOf(all.filter((member) => !isFirst(member)))] as const;
-  };
-  const having = (code: string) => found.filter(({ obstacle }) => obstacle.code === code);
-  const problems: ClusterProblem[] = [];
-  const overTls = having("TLS_DIFFERS");
-  if (overTls.length > 0) {
-    const [tls, plain] = sides((member) => member.answer?.tls !== undefined, overTls);
-    problems.push({
-      ...{ code: "TLS_DIFFERS", nodes: [...tls, ...plain] },
-      text: `${does(tls, "speaks", "speak")} TLS, ${does(plain, "does", "do")} not: they cannot be linked`,
-      advice: "start all of them with -proto_dist inet_tls, or none",
-    });
-  }
-  const named = having("NAMES_DIFFER");
-  if (named.length > 0) {
-    const [short, long] = sides(({ node }) => !isLongName(node), named);
-    problems.push({
-      ...{ code: "NAMES_DIFFER", nodes: [...short, ...long] },
-      text: `${does(short, "has a short name", "have short names")}, ${does(long, "a long one", "long ones")}: a VM of one kind never connects to one of the other`,
-      advice: "start all of them with -name, or all with -sname",
-    });
-  }
-  const refused = found.flatMap(({ obstacle }) => (obstacle.code === "RELEASES_REFUSE" ? [obstacle] : []));
-  if (refused.length > 0) {
-    const [first] = refused;
-    const [by, of] = [namesOf(refused.map((one) => one.by)), namesOf(refused.map((one) => one.of))];
-    const flags = first ? first.flags.map((flag) => `DFLAG_${flag}`).join(", ") : "";
-    problems.push({
-      ...{ code: "RELEASES_REFUSE", nodes: [...by, ...of] },
-      text: `${listed(by)} (${releaseWords(first?.by)}) ${by.length === 1 ? "refuses" : "refuse"} ${listed(of)} (${releaseWords(first?.of)}), which ${of.length === 1 ? "lacks" : "lack"} ${flags}`,
-      advice: "an OTP release connects with the two before it: bring the older nodes up first",
-    });
-  }
-  return problems;
-}
 
 /** Parts of a cluster, or nodes without links, that are told one by one. */
 const MOST_TOLD = 8;
 
-/**
- * Which links are missing only because others cannot be: global ends the links of a node that not all others see
- * (prevent_overlapping_partitions, since OTP 25).
- */
-function consequences(missing: readonly Pair[], pairs: readonly Pair[]): (pair: Pair) => boolean {
-  const barredFrom = new Map<Member, Set<Member>>();
-  for (const { one, other } of missing) {
-    if (!obstacleBetween(one, other)) continue;
-    barredFrom.set(one, (barredFrom.get(one) ?? new Set()).add(other));
-    barredFrom.set(other, (barredFrom.get(other) ?? new Set()).add(one));
-  }
-  if (barredFrom.size === 0) return () => false;
-  const linked = new Map<Member, Set<Member>>();
-  for (const { one, other, link } of pairs) {
-    if (link !== "linked") continue;
-    linked.set(one, (linked.get(one) ?? new Set()).add(other));
-    linked.set(other, (linked.get(other) ?? new Set()).add(one));
-  }
-  const cuts = (barred: Member, from: Member) =>
-    from.state?.preventsPartitions === true &&
-    Array.from(barredFrom.get(barred) ?? []).some((third) => linked.get(from)?.has(third));
-  return ({ one, other }) => cuts(one, other) || cuts(other, one);
-}
-
-/** Nodes that could be linked and are not. */
+/** Nodes that could be linked and are not. @param missing the pairs that nothing else explains */
 export function unlinked(
   members: readonly Member[],
   pairs: readonly Pair[],
   missing: readonly Pair[],
 ): ClusterProblem[] {
-  const follows = consequences(missing, pairs);
-  const open = missing.filter(
-    (pair) =>
-      obstacleBetween(pair.one, pair.other) === undefined &&
-      ![pair.one, pair.other].some(hasOtherCookie) &&
-      !follows(pair),
-  );
+  // Another cookie explains every link that a node does not have.
+  const open = missing.filter((pair) => ![pair.one, pair.other].some(hasOtherCookie));
   if (open.length === 0) return [];
   const problems: ClusterProblem[] = [];
   const able = members.filter((member) => needsLinks(member) && !hasOtherCookie(member));
@@ -136,7 +57,7 @@ export function unlinked(
   return problems;
 }
 
-/** Who is dialling whom: an attempt that is seen has no answer yet, so something drops its packets, or those of the answer. */
+/** Who is dialling whom. */
 function attemptsIn(pairs: readonly Pair[]): (readonly [from: Member, to: Member])[] {
   return pairs.flatMap(({ one, other }) =>
     (
@@ -169,7 +90,7 @@ function adviceOn(pairs: readonly Pair[]): string {
   const once = [from, to].some(({ state }) => state?.autoConnect === "once")
     ? ". With dist_auto_connect once a link that is lost does not come back by itself"
     : "";
-  return `neither dials the other at this moment, so no blocked way is seen: run srv-epmd doctor ${to.node} on the machine of ${from.node}, and srv-epmd doctor ${from.node} on that of ${to.node}; peer-tcp and peer-handshake there say whether the way is open in that direction. If both are, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
+  return `neither dials the other at this moment, so no blocked way is seen: run srv-epmd doctor ${to.node} on ${machineOf(from)}, and srv-epmd doctor ${from.node} on ${machineOf(to)}; peer-tcp and peer-handshake there say whether the way is open in that direction. If both are, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
 }
 
 const PREVENTION =

@@ -1,8 +1,9 @@
 import { listed } from "../../text.js";
 import { notFound, notListed, notThere } from "./cluster-absent.js";
+import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
 import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
-import { barred, oneSided, unlinked } from "./cluster-unlinked.js";
+import { oneSided, unlinked } from "./cluster-unlinked.js";
 
 export interface ClusterVerdict {
   readonly summary: string;
@@ -19,12 +20,17 @@ export interface ClusterVerdict {
 export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
+  const apart = barred(pairs, missing);
   const problems = [
     ...(members.length === 0 ? [NOBODY] : []),
     ...members.flatMap((member) => problemsOf(member, members)),
     ...refusals(members),
-    ...barred(pairs, missing),
-    ...unlinked(members, pairs, missing),
+    ...apart.problems,
+    ...unlinked(
+      members,
+      pairs,
+      missing.filter((pair) => !apart.told.has(pair)),
+    ),
     ...pairs.filter(({ link }) => link === "one-sided").map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));
   const expected = pairs.filter((pair) => pair.link !== "unknown" && (isExpected(pair) || pair.link !== "missing"));

@@ -338,7 +338,7 @@ requirePeer(
     const judgement = async () => {
       const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
       const verdict = JSON.parse(stdout);
-      return verdict.problems[0]?.text.includes("tries to reach") ? verdict : undefined;
+      return verdict.problems[0]?.text.includes("is dialling") ? verdict : undefined;
     };
     const verdict = await waitFor(judgement, { what: "the attempt to be seen", timeout: 30_000 });
     expect(verdict).toMatchObject({
@@ -346,13 +346,39 @@ requirePeer(
       problems: [
         {
           ...{ code: "NO_LINK", nodes: [nameA, nameB] },
-          text: `${nameA} does not see ${nameB}; ${nameB} tries to reach ${nameA} and has no answer`,
-          advice: expect.stringContaining(
-            `while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}. If it lists an address of ${nameB}, the answers are dropped`,
-          ),
+          text: `${nameA} does not see ${nameB}; ${nameB} is dialling ${nameA}, without an answer so far`,
+          advice: expect.stringContaining(`srv-epmd doctor ${nameA} on the machine of ${nameB}: it says what ${nameB} waits for`),
         },
       ],
     });
+    await cluster.killNodes();
+  }, 90_000);
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("doctor --cluster of VMs of two families", () => {
+  test("names the family as the cause, and no packets that are dropped", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    await cluster.node(0, "a", { args: FREE });
+    const b = await cluster.node(1, "b", { args: [...FREE, "-proto_dist", "inet6_tcp"] });
+    const [nameA, nameB] = [fullName("a"), fullName("b")];
+    await cluster.whenPublished("a", "b");
+    await b.eval(`spawn(fun Try() -> net_kernel:connect_node('${nameA}'), Try() end)`);
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
+    const { problems } = JSON.parse(stdout);
+    expect(problems).toMatchObject([
+      {
+        text: expect.stringContaining(
+          `${nameB} dials IPv6 alone (-proto_dist inet6_tcp), and ${nameA} is published with IPv4 addresses alone`,
+        ),
+        advice: expect.stringMatching(new RegExp(`^start ${nameB} with -proto_dist inet_tcp`)),
+      },
+    ]);
+    expect(stdout).not.toContain("dropped");
     await cluster.killNodes();
   }, 90_000);
 });
@@ -405,11 +431,13 @@ requirePeer(
       const seen = await waitFor(
         async () => {
           const found = await problem();
-          return found?.text.includes(`${nameB} tries to reach ${nameA}`) ? found : undefined;
+          return found?.text.includes(`${nameB} is dialling ${nameA}`) ? found : undefined;
         },
         { what: "the attempt", timeout: 30_000 },
       );
-      expect(seen.advice).toContain(`while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}`);
+      expect(seen.advice).toMatch(/ss -tn state syn-recv on the machine of a@\S+ \(box1[^)]*\) lists an address of b@/);
+      const { stdout } = await runCli(["doctor", String(nameA), ...flags], { netns: cluster.host(1) });
+      expect(stdout).toMatch(/^fail .*does not answer.*\(peer-tcp\)$/m);
       const listed = async () =>
         (await cluster.host(0).run("ss", "-tn", "state", "syn-recv")).stdout.includes("10.90.0.2:");
       if (isListed) await waitFor(listed, { what: "the attempt on the other side", timeout: 10_000 });

@@ -37,7 +37,7 @@ test("each link that is missed is told, whatever else is wrong", () => {
                 cookie: "same",
                 state: {
                   ...{ release: one.release, visible: others(one.linked), hidden: [] },
-                  ...{ connecting: others(one.connecting), ends: [], connectAll: true },
+                  ...{ connecting: others(one.connecting), ends: [], families: [], connectAll: true },
                   ...{ autoConnect: one.autoConnect, preventsPartitions: one.prevents },
                 },
               };

@@ -3,7 +3,8 @@ import { areLinkedByThemselves, isLinkedByItself, type LinkTraits } from "../../
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
-import type { Endpoint } from "../../net/endpoint.js";
+import type { Endpoint, Family } from "../../net/endpoint.js";
+import { isLoopback } from "../../net/ip.js";
 import type { Obstacle as Check } from "../../publish/core/service-entry.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
@@ -97,6 +98,18 @@ export function needsLinks(member: Member): boolean {
 /** It speaks TLS itself: that of Consul Connect is around it. */
 export function speaksTls({ answer }: Member): boolean {
   return answer?.tls !== undefined && !answer.tls.isConnect;
+}
+
+/**
+ * The only family in which a VM dials, where the other node is published with addresses of the other family alone.
+ * Undefined: that is not so, or not known. A gateway dials in the place of its VMs, at loopback addresses.
+ */
+export function familyApart(from: Member, to: Member): Family | undefined {
+  const [family, another] = from.state?.families ?? [];
+  const published = to.places.filter(({ endpoint }) => !isLoopback(endpoint.address));
+  const hasGateway = from.state?.ends.some(({ address }) => isLoopback(address));
+  if (family === undefined || another !== undefined || published.length === 0 || hasGateway) return undefined;
+  return published.some(({ endpoint }) => endpoint.family === family) ? undefined : family;
 }
 
 /** What the nodes themselves have by which they cannot be linked. */

@@ -347,7 +347,9 @@ requirePeer(
         {
           ...{ code: "NO_LINK", nodes: [nameA, nameB] },
           text: `${nameA} does not see ${nameB}; ${nameB} is dialling ${nameA}, without an answer so far`,
-          advice: expect.stringContaining(`srv-epmd doctor ${nameA} on the machine of ${nameB}: it says what ${nameB} waits for`),
+          advice: expect.stringContaining(
+            `srv-epmd doctor ${nameA} on the machine of ${nameB}: it says what ${nameB} waits for`,
+          ),
         },
       ],
     });
@@ -468,6 +470,25 @@ requirePeer(
     expect(JSON.parse(stdout).problems).toMatchObject([
       { code: "TWICE", text: `${fullName("a")} is there twice: at 10.90.0.1:20001 and 10.90.0.2:20001` },
     ]);
+    await cluster.killNodes();
+
+    // Each of two others is linked with another one of them: no link has broken.
+    const [b, c] = await Promise.all([0, 1].map((at) => cluster.node(at, "bc"[at] ?? "", { args: FREE })));
+    const pair = await Promise.all([0, 1].map((at) => cluster.node(at, "a", { args: [...fixed, ...FREE] })));
+    await waitFor(async () => (await cluster.published()).length === 4, { what: "all in Consul" });
+    for (const [index, vm] of [b, c].entries()) {
+      await waitFor(async () => (await vm?.ping(fullName("a"))) === "pong", { what: "a link" });
+      await waitFor(async () => (await pair[index]?.nodes())?.includes(fullName("bc"[index] ?? "")), {
+        what: "its end",
+      });
+    }
+    const cookie = ["--cookie-file", await writeCookie()];
+    const seen = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags, ...cookie], {
+      netns: cluster.host(0),
+    });
+    const { problems } = JSON.parse(seen.stdout) as { problems: { code: string }[] };
+    expect(problems.map(({ code }) => code)).not.toContain("ONE_SIDED");
+    expect(problems[0]).toMatchObject({ code: "TWICE", nodes: [fullName("a")] });
     await cluster.killNodes();
   }, 120_000);
 });

@@ -307,6 +307,26 @@ describe("a node", () => {
     expect(judgeCluster([memberOf({ node: A, places: updated })]).isWell).toBe(true);
   });
 
+  test("that is there twice is linked with those that either of its VMs lists", () => {
+    const at = (address: string, creation: number, joined: Joined) =>
+      placeAt(address, 1, nodeProbe(B, { creation, joined }));
+    const twins = (one: Joined, other: Joined) => {
+      const vms = [at("10.0.0.1", 7, one), at("10.0.0.2", 8, other)];
+      return memberOf({ node: B, places: vms, vms });
+    };
+    const others = [linked(A, [B, C]), linked(C, [A, B])];
+    const told = (b: Member) => judgeCluster([...others, b]);
+    const whole = told(twins(state([A]), state([C])));
+    expect(whole).toMatchObject({ links: { found: 3, expected: 3 }, problems: [{ code: "TWICE", nodes: [B] }] });
+    // One of them does not answer: it may be the one that is linked.
+    const silent = { cookie: "same", why: "silent" } as const;
+    expect(told(twins(state([A]), silent))).toMatchObject({ links: { found: 3 }, problems: [{ code: "TWICE" }] });
+    const half = told(twins(state([A]), state([])));
+    expect(half.problems).toMatchObject([
+      { code: "TWICE", nodes: [B, C], text: expect.stringMatching(`its links with ${C} are seen on one side only$`) },
+    ]);
+  });
+
   test.each(["refused", "other"] as const)("with another cookie (%s) is the cause of its missing links", (cookie) => {
     const verdict = judgeCluster(broken(D, nodeProbe(D, { joined: { cookie } })));
     expect(verdict.problems.map(({ code }) => code)).toEqual(["OTHER_COOKIE"]);

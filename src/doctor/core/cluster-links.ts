@@ -38,8 +38,10 @@ export interface Member extends LookedFor {
   readonly answer: NodeProbe | undefined;
   /** What its VM says; undefined: it is not known. */
   readonly state: VmState | undefined;
-  /** The nodes in its lists, hidden ones too. */
+  /** The nodes in its lists, hidden ones too; of several VMs of its name those in the lists of any. */
   readonly linked: ReadonlySet<string>;
+  /** Some of several VMs of its name do not tell their links. */
+  readonly isPartlyAsked: boolean;
 }
 
 type NodeProbe = Extract<Probe, { readonly name: string }>;
@@ -47,8 +49,14 @@ type NodeProbe = Extract<Probe, { readonly name: string }>;
 export function memberOf(found: LookedFor): Member {
   const answers = found.places.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
   const answer = answers.find(({ joined }) => joined?.cookie === "same") ?? answers[0];
-  const state = answer?.joined?.cookie === "same" ? answer.joined.state : undefined;
-  return { ...found, answer, state, linked: new Set(state && [...state.visible, ...state.hidden]) };
+  const state = answer && stateOf(answer);
+  const states = found.vms ? found.vms.map(({ probe }) => stateOf(probe)) : [state];
+  const linked = new Set(states.flatMap((one) => (one ? [...one.visible, ...one.hidden] : [])));
+  return { ...found, answer, state, linked, isPartlyAsked: state !== undefined && states.includes(undefined) };
+}
+
+function stateOf(probe: Probe): VmState | undefined {
+  return probe.result === "node" && probe.joined?.cookie === "same" ? probe.joined.state : undefined;
 }
 
 /** Two nodes, and what their VMs say of the link between them. */
@@ -63,7 +71,8 @@ export interface Pair {
 
 /** Whether a VM has another in its lists; undefined: it was not asked. */
 export function sees(one: Member, other: Member): boolean | undefined {
-  return one.state && one.linked.has(other.node);
+  if (one.state && one.linked.has(other.node)) return true;
+  return one.state && !one.isPartlyAsked ? false : undefined;
 }
 
 /** All pairs of the nodes that answer. */

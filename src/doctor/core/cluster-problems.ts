@@ -31,8 +31,13 @@ export interface ClusterProblem {
   readonly advice: string;
 }
 
-/** Of a node alone that answers. */
-export function ownProblem(member: Member): ClusterProblem[] {
+/** Several VMs have the name of the member. */
+export function isTwice({ vms = [] }: Member): boolean {
+  return vms.length > 1;
+}
+
+/** Of a node alone that answers. @param halfLinked nodes of which it is said on one side only that they are linked with it */
+export function ownProblem(member: Member, halfLinked: readonly string[] = []): ClusterProblem[] {
   const { node, vms = [], answer } = member;
   const problem = (code: ClusterProblem["code"], text: string, advice: string) => ({
     code,
@@ -40,12 +45,13 @@ export function ownProblem(member: Member): ClusterProblem[] {
     text,
     advice,
   });
-  if (vms.length > 1) {
+  if (isTwice(member)) {
     const where = vms.map(({ endpoint }) => hostPort(endpoint)).join(" and ");
     const advice = `end one of them: only one can be linked with each of the others; peer-twice of srv-epmd doctor ${node}, run here, tells how long each has been published`;
-    return [
-      problem("TWICE", `${node} is there ${vms.length === 2 ? "twice" : `${vms.length} times`}: at ${where}`, advice),
-    ];
+    const half = halfLinked.length === 0 ? "" : `; its links with ${listed(halfLinked)} are seen on one side only`;
+    const times = vms.length === 2 ? "twice" : `${vms.length} times`;
+    const text = `${node} is there ${times}: at ${where}${half}`;
+    return [{ ...problem("TWICE", text, advice), nodes: [node, ...halfLinked] }];
   }
   const joined = answer?.joined;
   // Those that refuse are told together.

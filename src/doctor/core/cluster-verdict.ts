@@ -2,7 +2,7 @@ import { listed } from "../../text.js";
 import { notFound, notListed, notThere } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { type ClusterProblem, isTwice, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
 
 export interface ClusterVerdict {
@@ -20,10 +20,11 @@ export interface ClusterVerdict {
 export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
+  const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
   const apart = barred(pairs, missing);
   const problems = [
     ...(members.length === 0 ? [NOBODY] : []),
-    ...members.flatMap((member) => problemsOf(member, members)),
+    ...members.flatMap((member) => problemsOf(member, members, oneSidedPairs)),
     ...refusals(members),
     ...apart.problems,
     ...unlinked(
@@ -31,7 +32,7 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
       pairs,
       missing.filter((pair) => !apart.told.has(pair)),
     ),
-    ...pairs.filter(({ link }) => link === "one-sided").map(oneSided),
+    ...oneSidedPairs.filter(({ one, other }) => !isTwice(one) && !isTwice(other)).map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));
   const expected = pairs.filter((pair) => pair.link !== "unknown" && (isExpected(pair) || pair.link !== "missing"));
   const found = expected.filter(({ link }) => link === "linked").length;
@@ -41,11 +42,16 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   return { summary: summaryOf(members, verdict), ...verdict };
 }
 
-function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[] {
+function problemsOf(member: Member, members: readonly Member[], oneSided: readonly Pair[]): ClusterProblem[] {
   const { unlistedIn, missing, answer } = member;
   const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
   if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
-  return [...unlisted, ...(answer ? ownProblem(member) : [notThere(member, members)])];
+  return [...unlisted, ...(answer ? ownProblem(member, othersIn(oneSided, member)) : [notThere(member, members)])];
+}
+
+/** The nodes with which these pairs have a node. */
+function othersIn(pairs: readonly Pair[], member: Member): string[] {
+  return pairs.flatMap(({ one, other }) => (one === member ? other.node : other === member ? one.node : []));
 }
 
 const NOBODY: ClusterProblem = {

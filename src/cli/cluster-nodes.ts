@@ -53,12 +53,15 @@ export async function namedCluster(context: Context, { nodes }: Resolving): Prom
     .sort((a, b) => (a.node < b.node ? -1 : 1))
     .slice(0, MOST_NODES);
   const catalogueOf = (node: string) => lists.find(({ complete }) => complete?.has(node))?.complete?.name;
-  return { members, catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf };
+  const fault = lists.find((list) => list.fault !== undefined)?.fault;
+  return { members, fault, catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf };
 }
 
 /** The nodes that match a pattern. */
 interface Matching {
   readonly members: NamedMember[];
+  /** Why the catalogue has not told its nodes: these are those that the srv-epmd here knows. */
+  readonly fault?: string;
   /** The catalogue that has told all of them, and which nodes it should have. */
   readonly complete?: { readonly name: string; readonly has: (node: string) => boolean };
 }
@@ -81,7 +84,7 @@ async function matching(pattern: string, { config, io, log }: Context): Promise<
     const names = await inEpmd().catch(() => undefined);
     if (!names) throw error;
     complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
-    return names;
+    return { ...names, fault: error.message };
   }
 }
 

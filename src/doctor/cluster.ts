@@ -27,6 +27,8 @@ export interface NamedCluster {
   readonly members: readonly NamedMember[];
   /** The catalogue that should have a node: `Consul`; undefined: the node was not asked for, or no catalogue has told its nodes. */
   readonly catalogueOf: (node: string) => string | undefined;
+  /** Why a catalogue did not tell its nodes. */
+  readonly fault?: string | undefined;
 }
 
 export interface ClusterDeps extends Pick<LookUps, "nodes" | "vmsNamed"> {
@@ -55,16 +57,18 @@ export async function examineCluster(
   list: () => Promise<NamedCluster>,
   deps: ClusterDeps,
 ): Promise<ClusterExamination> {
-  const first = await look(await list(), deps, []);
-  const verdict = judgeCluster(first);
+  const named = await list();
+  const first = await look(named, deps, []);
+  const verdict = judgeCluster(first, named.fault);
   const doubtful = verdict.problems.flatMap(({ code, nodes }) => (DOUBTFUL.has(code) ? nodes : []));
   const from = deps.from;
   if (doubtful.length === 0) return { members: first, verdict, from };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
   const isDoubtful = ({ node, linked }: Member) => doubtful.some((name) => name === node || linked.has(name));
   const sure = first.filter((member) => !isDoubtful(member));
-  const members = await look(await list(), deps, sure);
-  return { members, verdict: judgeCluster(members), from };
+  const again = await list();
+  const members = await look(again, deps, sure);
+  return { members, verdict: judgeCluster(members, again.fault), from };
 }
 
 /** @param sure nodes that are not looked at again */
@@ -119,7 +123,9 @@ async function lookFor(
   const isListed = answer.outcome === "found" && LISTED.has(answer.source);
   const unlisted = unlistedIn !== undefined && !isListed && { unlistedIn };
   if (answer.outcome === "not-found") return { ...member, ...unlisted, missing: answer.reason, places: [] };
-  if (answer.outcome === "unavailable") return { ...member, missing: answer.cause, places: [] };
+  if (answer.outcome === "unavailable") {
+    return { ...member, ...unlisted, missing: answer.cause, unavailable: answer.code, places: [] };
+  }
   const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
   const ask: AskPlace = (endpoint, again) => probe(endpoint, isAsked, node, again);
   const endpoints = answer.endpoints.slice(0, MAX_PLACES);

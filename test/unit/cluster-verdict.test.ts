@@ -69,6 +69,27 @@ describe("a cluster", () => {
     expect(judgeCluster([linked(A, [])]).summary).toBe("1 node, 0 of 0 links; nothing is wrong");
   });
 
+  test("of which name servers or the catalogue do not answer has one problem for all nodes that are hidden by it", () => {
+    const hidden = (node: string, code = "DNS_TIMEOUT") =>
+      memberOf({ node, missing: `no name server could answer for ${node}`, unavailable: code, places: [] });
+    const all = [linked(A, []), ...[B, C, D].map((node) => hidden(node))];
+    const [problem, ...others] = judgeCluster(all, "Consul at box does not answer").problems;
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({
+      ...{ code: "NO_ANSWER", nodes: [B, C, D] },
+      text: `3 nodes are not looked for, ${B}, ${C}, ${D}: Consul at box does not answer; no name server could answer for ${B}`,
+    });
+    // Name servers alone: what is different is told by itself.
+    const told = judgeCluster([hidden(B), hidden(C, "LOOKUP_TIMEOUT"), hidden(D)]).problems;
+    expect(told.map(({ nodes }) => nodes)).toEqual([[B, D], [C]]);
+    // The list is not known to be whole, so it is not known that all is well.
+    expect(judgeCluster([linked(A, [])], "Consul at box does not answer")).toMatchObject({
+      ...{ isWell: false, problems: [{ code: "NO_ANSWER", text: "Consul at box does not answer" }] },
+    });
+    expect(codes([])).toEqual(["NOT_FOUND"]);
+    expect(judgeCluster([], "Consul at box does not answer").problems).toHaveLength(1);
+  });
+
   test("with a missing link names both, and what to run where", () => {
     const verdict = judgeCluster(without([A, D]));
     expect(verdict.summary).toBe(`4 nodes, 5 of 6 links; ${A} does not see ${D}`);

@@ -6,11 +6,36 @@ import { type Member, type MemberPlace, needsLinks } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 import { OBSTACLE_ADVICE } from "./obstacles.js";
 
+/**
+ * Catalogues and name servers that do not answer: one problem for all nodes of which nothing is known because of it.
+ * @param fault why a catalogue did not tell its nodes
+ */
+export function noAnswer(members: readonly Member[], fault: string | undefined): ClusterProblem[] {
+  const byCode = new Map<string, Member[]>();
+  for (const member of members) {
+    const { unavailable } = member;
+    if (unavailable === undefined) continue;
+    // Where the agent does not answer, its DNS does not either.
+    const key = fault === undefined ? unavailable : "";
+    byCode.set(key, [...(byCode.get(key) ?? []), member]);
+  }
+  const advice = "run srv-epmd doctor here: it says what does not answer, and what to do";
+  const problem = (reasons: readonly (string | undefined)[], hidden: readonly Member[]): ClusterProblem => {
+    const nodes = hidden.map(({ node }) => node);
+    const count = nodes.length === 1 ? "1 node is" : `${nodes.length} nodes are`;
+    const why = reasons.filter((reason) => reason !== undefined).join("; ");
+    const text = nodes.length === 0 ? why : `${count} not looked for, ${listed(nodes, 3)}: ${why}`;
+    return { code: "NO_ANSWER", nodes, text, advice };
+  };
+  if (fault !== undefined && byCode.size === 0) return [problem([fault], [])];
+  return Array.from(byCode.values(), (hidden) => problem([fault, hidden[0]?.missing], hidden));
+}
+
 /** A node of the cluster that its catalogue does not have. */
 export function notListed(member: Member, catalogue: string, members: readonly Member[]): ClusterProblem {
-  const { node, missing, answer } = member;
+  const { node, missing, unavailable, answer } = member;
   const linked = linkedWith(member, members);
-  const found = missing === undefined ? "" : ": look-ups do not find it";
+  const found = missing === undefined || unavailable !== undefined ? "" : ": look-ups do not find it";
   // Of one that answers each link that is missing is told by itself.
   const missed = answer ? [] : missedBy(member, members);
   const not = missed.length === 0 ? "" : `, not with ${namesOf(missed)}`;

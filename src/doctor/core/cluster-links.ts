@@ -27,6 +27,8 @@ export interface LookedFor {
   readonly unlistedIn?: string | undefined;
   /** Why no place of it is known. */
   readonly missing?: string;
+  /** A name server or a catalogue did not answer, so it is not known whether there is such a node: the code of that. */
+  readonly unavailable?: string;
   readonly places: readonly MemberPlace[];
   /** One place of each VM that has its name, where there are several. */
   readonly vms?: readonly MemberPlace[];

@@ -5,6 +5,7 @@ import type { Member } from "./cluster-links.js";
 
 /** What is wrong, worst first. */
 export const RANKS = [
+  "NO_ANSWER",
   "NOT_FOUND",
   "NOT_LISTED",
   "NOT_THERE",

@@ -1,5 +1,5 @@
 import { listed } from "../../text.js";
-import { notFound, notListed, notThere } from "./cluster-absent.js";
+import { noAnswer, notFound, notListed, notThere } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
 import { type ClusterProblem, isTwice, ownProblem, RANKS, refusals } from "./cluster-problems.js";
@@ -16,14 +16,15 @@ export interface ClusterVerdict {
   readonly pairs: readonly Pair[];
 }
 
-/** Says what is wrong with a cluster. */
-export function judgeCluster(members: readonly Member[]): ClusterVerdict {
+/** Says what is wrong with a cluster. @param fault why a catalogue did not tell its nodes */
+export function judgeCluster(members: readonly Member[], fault?: string): ClusterVerdict {
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
   const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
   const apart = barred(pairs, missing);
   const problems = [
-    ...(members.length === 0 ? [NOBODY] : []),
+    ...noAnswer(members, fault),
+    ...(members.length === 0 && fault === undefined ? [NOBODY] : []),
     ...members.flatMap((member) => problemsOf(member, members, oneSidedPairs)),
     ...refusals(members),
     ...apart.problems,
@@ -43,8 +44,10 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
 }
 
 function problemsOf(member: Member, members: readonly Member[], oneSided: readonly Pair[]): ClusterProblem[] {
-  const { unlistedIn, missing, answer } = member;
+  const { unlistedIn, missing, unavailable, answer } = member;
   const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
+  // Those are told together.
+  if (unavailable !== undefined) return unlisted;
   if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
   return [...unlisted, ...(answer ? ownProblem(member, othersIn(oneSided, member)) : [notThere(member, members)])];
 }

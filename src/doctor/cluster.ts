@@ -17,7 +17,7 @@ export interface NamedMember {
   /** It was named without a host part: the VM says which host it has. */
   readonly isBare?: boolean;
   /** What a catalogue has of it; of several entries the best. */
-  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "instance" | "address">;
+  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "withdrawn" | "instance" | "address">;
   /** Others are linked with it, and the catalogue that should have it has not. */
   readonly unlistedIn?: string;
 }
@@ -116,7 +116,10 @@ async function lookFor(
   { nodes, probe, vmsNamed }: ClusterDeps,
 ): Promise<LookedFor> {
   const machine = entry && `${entry.instance}, ${entry.address}`;
-  const member = { node, ...(entry && { health: entry.health, obstacle: entry.obstacle, machine }) };
+  const member = {
+    node,
+    ...(entry && { health: entry.health, obstacle: entry.obstacle, withdrawn: entry.withdrawn, machine }),
+  };
   const name = parseNodeName(node);
   const answer = await nodes.resolve(name, { sameHost: true });
   // Found in DNS it is in the catalogue: it has just come, or the token may not read its entry.

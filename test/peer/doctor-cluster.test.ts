@@ -302,6 +302,33 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
     await Promise.all([daemon.stop(), misspelt.stop()]);
   });
 
+  test("notes a node whose VM has just ended", async () => {
+    const consul = await startConsul();
+    const dns = ["--dns", `127.0.0.1:${consul.dnsPort}`, "--consul", consul.url];
+    const daemon = await startDaemon({ args: ["--domain", "svc", ...dns] });
+    const other = await startDaemon({ args: ["--domain", "svc", "--instance", "other", ...dns] });
+    const a = await startNode({ name: "a@svc.service.consul", epmdPort: daemon.port });
+    const b = await startNode({ name: "b@svc.service.consul", epmdPort: other.port });
+    const logged =
+      (what: string, by = daemon) =>
+      () =>
+        by.log().some(({ msg }) => msg === what);
+    await waitFor(logged("published"), { what: "the node in Consul" });
+    await waitFor(logged("published", other), { what: "another one" });
+    await a.kill();
+    await waitFor(logged("withdrawn"), { what: "its end" });
+    // Nobody removes the entry now, however long the next line takes.
+    await daemon.kill();
+    const { code, stdout } = await runCli(["doctor", "--cluster", "*@svc", ...dns, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      problems: [],
+      notes: [{ code: "ENDED", nodes: ["a@svc.service.consul"] }],
+    });
+    expect(code).toBe(0);
+    await b.kill();
+    await other.stop();
+  });
+
   test("finds those of the embedded zone", async () => {
     const zone = ["--domain", "demo.test", "--dns-listen", "127.0.0.1:0"];
     const daemon = await startDaemon({ args: zone });

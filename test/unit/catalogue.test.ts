@@ -210,6 +210,7 @@ describe("the cluster", () => {
     expect(cluster("*", member({ obstacle }))).toMatchObject([{ obstacle }]);
     expect(cluster("*", member({ meta }))).toMatchObject([{ hidden: true }]);
     expect(Object.keys(cluster("*", member({}))[0] ?? {})).not.toEqual(expect.arrayContaining(["hidden", "obstacle"]));
+    expect(cluster("*", member({ withdrawn: true }))).toMatchObject([{ withdrawn: true }]);
   });
 
   test.each([

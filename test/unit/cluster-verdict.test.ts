@@ -308,6 +308,22 @@ describe("a node", () => {
     expect(judgeCluster([hidden, lost]).problems[0]?.advice).toContain("doctor on its machine: registration");
   });
 
+  test("whose VM has just ended is a note, if nobody is linked with it", () => {
+    const left = { health: "critical", withdrawn: true, missing: "it has no SRV record", places: [] } as const;
+    const ended = memberOf({ node: D, ...left });
+    const verdict = judgeCluster([linked(A, [B]), linked(B, [A]), ended]);
+    expect(verdict).toMatchObject({ isWell: true, problems: [], notes: [{ code: "ENDED", nodes: [D] }] });
+    expect(verdict.notes[0]?.text).toBe(`${D} has just ended: its srv-epmd has withdrawn it`);
+    const stale = member(D, refused, { withdrawn: true, health: "critical" });
+    expect(judgeCluster([linked(A, []), stale]).isWell).toBe(true);
+    expect(judgeCluster([ended])).toMatchObject({ isWell: false, problems: [{ code: "NOT_FOUND", nodes: [D] }] });
+    // The connection of a live VM to its srv-epmd has ended.
+    expect(judgeCluster([linked(A, [D]), ended]).problems).toMatchObject([
+      { code: "NOT_FOUND", text: expect.stringContaining(`which has withdrawn it; ${A} is linked with it`) },
+    ]);
+    expect(judgeCluster([linked(A, []), memberOf({ node: D, ...left, withdrawn: undefined })]).isWell).toBe(false);
+  });
+
   test("of another name than the published one is named with both", () => {
     const verdict = judgeCluster(broken(D, nodeProbe("d@other.test", { result: "other-node" })));
     expect(verdict.problems).toMatchObject([

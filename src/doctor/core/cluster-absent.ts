@@ -53,15 +53,26 @@ function addressSeenBy({ node }: Member, linked: readonly Member[]): string | un
   return ends.find(({ address }) => !isLoopback(address))?.address;
 }
 
+/** A node whose VM has ended a moment ago: it is not there, and nobody is linked with it. */
+export function hasEnded(member: Member, members: readonly Member[]): boolean {
+  return member.withdrawn === true && !member.answer && linkedWith(member, members).length === 0;
+}
+
 /** A node that no look-up finds. @param reason as the look-up says it */
 export function notFound(member: Member, reason: string, members: readonly Member[]): ClusterProblem {
-  const { node, health, obstacle } = member;
+  const { node, health, obstacle, withdrawn } = member;
   const problem = (why: string, advice: string): ClusterProblem => ({
     ...{ code: "NOT_FOUND", nodes: [node] },
     text: `${node} is not found: ${why}${linkedWords(member, members)}`,
     advice,
   });
   if (obstacle) return problem(`${obstacle.words}, so look-ups leave it out`, OBSTACLE_ADVICE[obstacle.kind]);
+  if (withdrawn) {
+    return problem(
+      "its VM has left its srv-epmd, which has withdrawn it",
+      `a VM that loses its EPMD registers again within seconds: if it does not, run srv-epmd doctor ${onMachine(member)}; vm-listens and registration say why`,
+    );
+  }
   if (health === "critical") {
     return problem(
       "its TTL check in Consul is critical: no srv-epmd refreshes it",

@@ -21,6 +21,8 @@ export interface LookedFor {
   readonly health?: string | undefined;
   /** The check that keeps it out of look-ups, where that is not the one by which its srv-epmd keeps it in Consul. */
   readonly obstacle?: Check | undefined;
+  /** Its VM has left its srv-epmd a moment ago: the entry is about to be removed. */
+  readonly withdrawn?: true | undefined;
   /** What the catalogue tells of its machine: `box1, 10.0.0.1` */
   readonly machine?: string | undefined;
   /** Others are linked with it, it was asked for, and this catalogue does not have it: `Consul` */

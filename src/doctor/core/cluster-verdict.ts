@@ -1,5 +1,5 @@
 import { listed } from "../../text.js";
-import { noAnswer, notFound, notListed, notThere } from "./cluster-absent.js";
+import { hasEnded, noAnswer, notFound, notListed, notThere } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
 import { type ClusterProblem, isTwice, ownProblem, RANKS, refusals } from "./cluster-problems.js";
@@ -24,7 +24,7 @@ export function judgeCluster(members: readonly Member[], fault?: string): Cluste
   const apart = barred(pairs, missing);
   const problems = [
     ...noAnswer(members, fault),
-    ...(members.length === 0 && fault === undefined ? [NOBODY] : []),
+    ...(fault === undefined ? nobody(members) : []),
     ...members.flatMap((member) => problemsOf(member, members, oneSidedPairs)),
     ...refusals(members),
     ...apart.problems,
@@ -45,6 +45,8 @@ export function judgeCluster(members: readonly Member[], fault?: string): Cluste
 
 function problemsOf(member: Member, members: readonly Member[], oneSided: readonly Pair[]): ClusterProblem[] {
   const { unlistedIn, missing, unavailable, answer } = member;
+  // Those are a note.
+  if (hasEnded(member, members)) return [];
   const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
   // Those are told together.
   if (unavailable !== undefined) return unlisted;
@@ -55,6 +57,14 @@ function problemsOf(member: Member, members: readonly Member[], oneSided: readon
 /** The nodes with which these pairs have a node. */
 function othersIn(pairs: readonly Pair[], member: Member): string[] {
   return pairs.flatMap(({ one, other }) => (one === member ? other.node : other === member ? one.node : []));
+}
+
+/** A cluster of which no node is left. */
+function nobody(members: readonly Member[]): ClusterProblem[] {
+  if (members.length === 0) return [NOBODY];
+  if (!members.every((member) => hasEnded(member, members))) return [];
+  const nodes = members.map(({ node }) => node);
+  return [{ code: "NOT_FOUND", nodes, text: "no node is left", advice: "start the nodes again, or wait for new ones" }];
 }
 
 const NOBODY: ClusterProblem = {
@@ -78,6 +88,15 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
         advice,
       });
   };
+  const ended = members.filter((member) => hasEnded(member, members));
+  const has = ended.length === 1 ? "has" : "have";
+  const its = ended.length === 1 ? "its" : "their";
+  note(
+    "ENDED",
+    ended,
+    `${has} just ended: ${its} srv-epmd has withdrawn ${ended.length === 1 ? "it" : "them"}`,
+    `Consul's entry is removed within seconds; where a VM was not to end, its log says why`,
+  );
   const hidden = members.filter((member) => member.answer?.hidden);
   note(
     "HIDDEN",

@@ -17,7 +17,7 @@ export interface NamedMember {
   /** It was named without a host part: the VM says which host it has. */
   readonly isBare?: boolean;
   /** What a catalogue has of it; of several entries the best. */
-  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "withdrawn" | "instance" | "address">;
+  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "withdrawn" | "instance" | "machine">;
   /** Others are linked with it, and the catalogue that should have it has not. */
   readonly unlistedIn?: string;
 }
@@ -115,7 +115,7 @@ async function lookFor(
   { node, isBare, entry, unlistedIn }: NamedMember,
   { nodes, probe, vmsNamed }: ClusterDeps,
 ): Promise<LookedFor> {
-  const machine = entry && `${entry.instance}, ${entry.address}`;
+  const machine = entry && machineWords(entry);
   const member = {
     node,
     ...(entry && { health: entry.health, obstacle: entry.obstacle, withdrawn: entry.withdrawn, machine }),
@@ -138,6 +138,11 @@ async function lookFor(
   const vms = await vmsNamed({ name, full: node, source: answer.source, places: found }, ask);
   const others = vms.filter(({ endpoint }) => !endpoints.includes(endpoint));
   return { ...member, ...unlisted, places: [...found, ...inOrder(others)], ...(vms.length > 1 && { vms }) };
+}
+
+/** By its name: the address that is published may be a wrong one. */
+function machineWords({ machine, instance }: Pick<ClusterNode, "machine" | "instance">): string {
+  return machine === instance || machine === "" ? instance : `${machine}, instance ${instance}`;
 }
 
 /** Each look-up may have them in another order: the verdict is to be the same. */

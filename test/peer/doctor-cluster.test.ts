@@ -464,7 +464,7 @@ requirePeer(
         },
         { what: "the attempt", timeout: 30_000 },
       );
-      expect(seen.advice).toMatch(/ss -tn state syn-recv on the machine of a@\S+ \(box1[^)]*\) lists an address of b@/);
+      expect(seen.advice).toMatch(/ss -tn state syn-recv on the machine of a@\S+ \([^)]*box1\) lists an address of b@/);
       const { stdout } = await runCli(["doctor", String(nameA), ...flags], { netns: cluster.host(1) });
       expect(stdout).toMatch(/^fail .*does not answer.*\(peer-tcp\)$/m);
       const listed = async () =>

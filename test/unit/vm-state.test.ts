@@ -71,6 +71,11 @@ test("the families in which a VM dials are those of its links, ours among them",
   expect(state(6, list(record("d@h", "pending")))?.families).toEqual([]);
 });
 
+test("an IPv4-mapped address is that of the other machine", () => {
+  const mapped = [0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x0001];
+  expect(state(6, list(record("b@h", "up", mapped, 4)))?.ends).toEqual([{ node: "b@h", address: "10.0.0.1", port: 4 }]);
+});
+
 test("connect_all is off by the parameter, or else by the flag", () => {
   expect(state(3, ok(atom("false")))?.connectAll).toBe(false);
   expect(state(4, ok(list(list(text("false")))))?.connectAll).toBe(false);

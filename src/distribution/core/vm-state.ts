@@ -1,5 +1,5 @@
 import type { Family } from "../../net/endpoint.js";
-import { formatIp } from "../../net/ip.js";
+import { canonicalIp, formatIp } from "../../net/ip.js";
 import type { Call } from "../wire/link.js";
 import { atom, type Term } from "../wire/term.js";
 import { isProbeName } from "./probe-names.js";
@@ -116,9 +116,10 @@ function placeIn(term: Term | undefined): Pick<LinkEnd, "address" | "port"> | un
   const [number] = numberIn(port);
   if (number === undefined) return undefined;
   if (groups.length === 4 && groups.every((octet) => octet < 256)) return { address: formatIp(groups), port: number };
-  return groups.length === 8
-    ? { address: formatIp(groups.flatMap((group) => [group >> 8, group & 0xff])), port: number }
-    : undefined;
+  if (groups.length !== 8) return undefined;
+  // A VM of -proto_dist inet6_tcp has the IPv4 address of another as an IPv4-mapped one.
+  const address = canonicalIp(formatIp(groups.flatMap((group) => [group >> 8, group & 0xff])));
+  return address === undefined ? undefined : { address, port: number };
 }
 
 /** A number of 16 bits. */

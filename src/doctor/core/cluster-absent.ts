@@ -1,6 +1,6 @@
 import { type Probe, probeReason } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
-import { hostPort, isLoopback } from "../../net/ip.js";
+import { familyOf, hostPort, isLoopback } from "../../net/ip.js";
 import { listed } from "../../text.js";
 import { type Member, type MemberPlace, needsLinks } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
@@ -161,6 +161,12 @@ function unreachedFromHere(member: Member, linked: readonly Member[]): string {
   }
   if (dialled) {
     return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so the place that is published is wrong: run srv-epmd doctor ${onMachine(member)}; published-endpoint and port-mapping say what to publish`;
+  }
+  const seen = addressSeenBy(member, linked);
+  const published = member.places.map(({ endpoint }) => endpoint.address);
+  const ofFamily = published.filter((address) => familyOf(address) === familyOf(seen ?? ""));
+  if (seen !== undefined && ofFamily.length > 0 && !ofFamily.includes(seen)) {
+    return `${namesOf(linked)} ${linked.length === 1 ? "sees" : "see"} it at ${seen}, and it is published at ${listed(ofFamily)}: run srv-epmd doctor ${onMachine(member)}; published-endpoint and port-mapping say what to publish (--advertise-address)`;
   }
   return `run srv-epmd doctor ${onMachine(member)}: published-endpoint says whether the published place leads to it; if it does, a firewall keeps this machine out`;
 }

@@ -23,7 +23,7 @@ export interface LookedFor {
   readonly obstacle?: Check | undefined;
   /** Its VM has left its srv-epmd a moment ago: the entry is about to be removed. */
   readonly withdrawn?: true | undefined;
-  /** What the catalogue tells of its machine: `box1, 10.0.0.1` */
+  /** What the catalogue tells of its machine: `box1` */
   readonly machine?: string | undefined;
   /** Others are linked with it, it was asked for, and this catalogue does not have it: `Consul` */
   readonly unlistedIn?: string | undefined;

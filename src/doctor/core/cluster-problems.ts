@@ -94,12 +94,12 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
-/** Where to run a command: `on its machine (box1, 10.0.0.1)` */
+/** Where to run a command: `on its machine (box1)` */
 export function onMachine({ machine }: Pick<Member, "machine">): string {
   return machine === undefined ? "on its machine" : `on its machine (${machine})`;
 }
 
-/** `the machine of node_a@svc.service.consul (box1, 10.0.0.1)` */
+/** `the machine of node_a@svc.service.consul (box1)` */
 export function machineOf({ node, machine }: Member): string {
   return `the machine of ${node}${machine === undefined ? "" : ` (${machine})`}`;
 }

@@ -327,6 +327,12 @@ describe("a node", () => {
     expect(verdict.problems).toMatchObject([
       { code: "OTHER_NAME", text: `${D} is published at 10.0.0.1:20001, and the VM there is d@other.test` },
     ]);
+    expect(verdict.problems[0]?.advice).toContain(`start that VM with -name ${D}, or publish it under its own`);
+    const [short] = judgeCluster(broken(D, nodeProbe("d@box", { result: "other-node" }))).problems;
+    expect(short?.advice).toMatch(
+      new RegExp(`^start that VM with -name ${D}: nodes with short names .* never connect`),
+    );
+    expect(short?.advice).not.toContain("--node-host");
   });
 
   test("that is there twice is named with one place of each VM; one that has two addresses is not", () => {

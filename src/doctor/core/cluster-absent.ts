@@ -1,5 +1,5 @@
 import { type Probe, probeReason } from "../../distribution/core/words.js";
-import { neverConnect } from "../../names/node-name.js";
+import { isLongName, neverConnect } from "../../names/node-name.js";
 import { familyOf, hostPort, isLoopback } from "../../net/ip.js";
 import { listed } from "../../text.js";
 import { type Member, type MemberPlace, needsLinks } from "./cluster-links.js";
@@ -88,9 +88,7 @@ export function notThere(member: Member, members: readonly Member[]): ClusterPro
   const other = places.find(({ probe }) => probe.result === "other-node");
   if (other?.probe.result === "other-node") {
     const text = `${node} is published at ${hostPort(other.endpoint)}, and the VM there is ${other.probe.name}`;
-    const advice =
-      "a VM connects to a node of the very name that it asked for: give that VM the published name with -name, or publish it under its own (--node-host)";
-    return { code: "OTHER_NAME", nodes: [node], text, advice };
+    return { code: "OTHER_NAME", nodes: [node], text, advice: renamed(member, other.probe.name) };
   }
   const unnamed = places.find(({ probe }) => probe.result === "erlang" || probe.result === "tls");
   if (unnamed) {
@@ -104,6 +102,15 @@ export function notThere(member: Member, members: readonly Member[]): ClusterPro
     text: `${node} is not reached${inCatalogue(member)}: ${why}${linkedWords(member, members)}`,
     advice: linked.length > 0 ? unreachedFromHere(member, linked) : unreached(member),
   };
+}
+
+/** What to do about a VM of another name than the published one. */
+function renamed({ node: published, machine }: Member, own: string): string {
+  const vm = machine === undefined ? "that VM" : `the VM on ${machine}`;
+  const flag = isLongName(published) ? "-name" : "-sname";
+  return neverConnect(published, own)
+    ? `start ${vm} with ${flag} ${published}: nodes with short names (-sname) and long ones (-name) never connect, under whatever name it is published`
+    : `a VM connects to a node of the very name that it asked for: start ${vm} with ${flag} ${published}, or publish it under its own (--node-host)`;
 }
 
 function inCatalogue({ health, obstacle }: Member): string {

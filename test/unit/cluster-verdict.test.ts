@@ -500,6 +500,21 @@ describe("links that programs make", () => {
     });
   });
 
+  test("of one node among others that link themselves are told in the first line", () => {
+    const never = linked(C, [], {}, { autoConnect: "never" });
+    const verdict = judgeCluster([linked(A, [B]), linked(B, [A]), never]);
+    expect(verdict).toMatchObject({ isWell: true, notes: [{ code: "NEVER_CONNECTS", nodes: [C] }] });
+    expect(verdict.summary).toBe(
+      `3 nodes, 1 of 1 links; no link is missing now, and ${C} has dist_auto_connect never, and others have not: global ends links between those because of it`,
+    );
+    // Where no link between others can be ended, or all have it, it is as programs want it.
+    const alone = linked(B, [], {}, { autoConnect: "never" });
+    expect(judgeCluster([linked(A, []), alone]).summary).toMatch(/nothing is wrong$/);
+    expect(judgeCluster([never, alone]).notes.map(({ code }) => code)).toEqual(["NOT_CONNECTING"]);
+    const off = linked(C, [], {}, { autoConnect: "never", connectAll: false });
+    expect(judgeCluster([linked(A, [B]), linked(B, [A]), off]).summary).toMatch(/nothing is wrong$/);
+  });
+
   test("are missed with dist_auto_connect once, which comes back after no loss", () => {
     const [problem] = judgeCluster([linked(A, [], {}, { autoConnect: "once" }), linked(B, [])]).problems;
     expect(problem).toMatchObject({

@@ -1,3 +1,4 @@
+import { flagWords } from "../../distribution/core/releases.js";
 import { isLongName } from "../../names/node-name.js";
 import { listed } from "../../text.js";
 import { type Member, type Obstacle, obstacleBetween, type Pair, speaksTls } from "./cluster-links.js";
@@ -94,7 +95,7 @@ function withoutFollowers({ barred }: Group): ClusterProblem {
   const refused = barred.flatMap(({ obstacle }) => (obstacle.code === "RELEASES_REFUSE" ? [obstacle] : []));
   const [first] = refused;
   const [by, of] = [namesOf(refused.map((one) => one.by)), namesOf(refused.map((one) => one.of))];
-  const flags = first?.flags.map((flag) => `DFLAG_${flag}`).join(", ");
+  const flags = flagWords(first?.flags ?? []);
   return {
     ...{ code: "RELEASES_REFUSE", nodes: [...by, ...of] },
     text: `${listed(by)} (${releaseWords(first?.by)}) ${by.length === 1 ? "refuses" : "refuse"} ${listed(of)} (${releaseWords(first?.of)}), which ${of.length === 1 ? "lacks" : "lack"} ${flags}`,

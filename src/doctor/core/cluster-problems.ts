@@ -22,7 +22,7 @@ export const RANKS = [
 ] as const;
 
 /** What may be meant that way. */
-const NOTES = ["ENDED", "HIDDEN", "NOT_CONNECTING", "RELEASES_DIFFER", "STRANGERS"] as const;
+const NOTES = ["ENDED", "NEVER_CONNECTS", "HIDDEN", "NOT_CONNECTING", "RELEASES_DIFFER", "STRANGERS"] as const;
 
 export interface ClusterProblem {
   readonly code: (typeof RANKS)[number] | (typeof NOTES)[number];

@@ -52,7 +52,8 @@ export function unlinked(
   }
   if (rest.length > 0) {
     const nodes = Array.from(new Set(rest.flatMap(({ one, other }) => [one.node, other.node])));
-    const text = `${rest.length} more links are missing, between ${listed(nodes)}`;
+    const are = rest.length === 1 ? "1 more link is" : `${rest.length} more links are`;
+    const text = `${are} missing, between ${listed(nodes)}`;
     problems.push({ code: "NO_LINK", nodes, text, advice: adviceOn(rest) });
   }
   return problems;

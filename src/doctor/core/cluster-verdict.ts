@@ -104,13 +104,17 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
     hidden.length === 1 ? "is a hidden node" : "are hidden nodes",
     "a link that is missing there is not counted: programs make the links of hidden VMs (-hidden) and C nodes",
   );
-  const manual = members.filter((member) => member.answer?.hidden === false && !needsLinks(member));
+  // Between two others there has to be a link that global can end.
+  const harmful = members.filter(needsLinks).length > 1 ? members.filter(neverDials) : [];
+  note(
+    "NEVER_CONNECTS",
+    harmful,
+    `${harmful.length === 1 ? "has" : "have"} dist_auto_connect never, and others have not: global ends links between those because of it`,
+    "give all nodes the same; links that programs make need connect_all false on each",
+  );
+  const manual = members.filter((member) => isByHand(member) && !harmful.includes(member));
   const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect never`;
-  const never = manual.some(({ state }) => state?.connectAll) && manual.length < members.length;
-  const cuts = never
-    ? ". Where a node alone has dist_auto_connect never, global ends links between the others because of it: give all nodes the same, with connect_all false"
-    : "";
-  note("NOT_CONNECTING", manual, why, `a link that is missing there is not counted: programs make the links${cuts}`);
+  note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
   const releases = new Map<string, string[]>();
   for (const member of members) {
     const release = member.state?.release;
@@ -137,10 +141,20 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
   return notes;
 }
 
+/** A visible node whose links programs make. */
+function isByHand(member: Member): boolean {
+  return member.answer?.hidden === false && !needsLinks(member);
+}
+
+/** Global of the others takes notice of it, and it does not dial them. */
+function neverDials(member: Member): boolean {
+  return isByHand(member) && member.state?.connectAll === true && member.state.autoConnect === "never";
+}
+
 /** `5 nodes, 9 of 10 links; node_d@… does not see node_a@…` */
 function summaryOf(
   members: readonly Member[],
-  { links, problems }: Pick<ClusterVerdict, "links" | "problems">,
+  { links, problems, notes }: Pick<ClusterVerdict, "links" | "problems" | "notes">,
 ): string {
   const count = members.length === 1 ? "1 node" : `${members.length} nodes`;
   const present = members.filter(({ answer }) => answer).length;
@@ -150,5 +164,7 @@ function summaryOf(
   const more = others.length === 0 ? "" : `; and ${others.length} more ${others.length === 1 ? "problem" : "problems"}`;
   const isWithoutCookie = members.every((member) => member.answer?.joined === undefined);
   const unseen = isWithoutCookie && present > 1 ? "; who is linked with whom is seen with --cookie-file" : "";
-  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : "nothing is wrong"}${unseen}`;
+  const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
+  const well = risk ? `no link is missing now, and ${risk.text}` : "nothing is wrong";
+  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
 }

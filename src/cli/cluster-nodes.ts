@@ -1,8 +1,8 @@
-import { type AskedService, serviceOfPattern } from "../catalogue/core/matching.js";
+import { isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
 import { ConfigError, ConsulError, NomadError } from "../errors.js";
-import { isLeftOut, qualifiedDomain } from "../names/domains.js";
-import { isHelperName, isNamePattern } from "../names/node-name.js";
+import { qualifiedDomain } from "../names/domains.js";
+import { isNamePattern } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
@@ -86,14 +86,6 @@ async function matching(pattern: string, { config, io, log }: Context): Promise<
     complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
     return { ...names, fault: error.message };
   }
-}
-
-/** Whether a VM that has this name is published under a service: helpers, and what --publish leaves out, are not. */
-function isPublishedUnder(node: string, { glob, host }: AskedService, config: Context["config"]): boolean {
-  const at = node.indexOf("@");
-  const aliveName = node.slice(0, at);
-  const isOfHost = node.slice(at + 1).toLowerCase() === host && glob.matches(aliveName);
-  return isOfHost && !isHelperName(aliveName) && !isLeftOut(aliveName, config);
 }
 
 /** Undefined for a host that is no service of a catalogue, or whose zone the daemon here has. */

@@ -8,6 +8,7 @@ import type { LookUps } from "../resolve/compose.js";
 import type { SourceName } from "../resolve/core/resolution.js";
 import type { AskPlace } from "../resolve/twins.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
+import type { ClusterProblem } from "./core/cluster-problems.js";
 import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 
 /** A node of the cluster, before it is looked for. */
@@ -43,8 +44,6 @@ const MAX_PLACES = 4;
 const PATIENCE = 250;
 /** Milliseconds: two VMs are asked one after the other, and a link may come up or go down between. */
 const SECOND_LOOK = 500;
-/** What may be so for a moment only, between two questions. */
-const DOUBTFUL: ReadonlySet<string> = new Set(["ONE_SIDED", "NOT_LISTED"]);
 /** Nodes that only others tell of, as they may tell of any number. */
 const MOST_UNLISTED = 32;
 
@@ -60,15 +59,19 @@ export async function examineCluster(
   const named = await list();
   const first = await look(named, deps, []);
   const verdict = judgeCluster(first, named.fault);
-  const doubtful = verdict.problems.flatMap(({ code, nodes }) => (DOUBTFUL.has(code) ? nodes : []));
+  const doubtful = verdict.problems.filter(isDoubtful).flatMap(({ nodes }) => nodes);
   const from = deps.from;
   if (doubtful.length === 0) return { members: first, verdict, from };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
-  const isDoubtful = ({ node, linked }: Member) => doubtful.some((name) => name === node || linked.has(name));
-  const sure = first.filter((member) => !isDoubtful(member));
+  const sure = first.filter(({ node, linked }) => !doubtful.some((name) => name === node || linked.has(name)));
   const again = await list();
   const members = await look(again, deps, sure);
   return { members, verdict: judgeCluster(members, again.fault), from };
+}
+
+/** What may be so for a moment only, between two questions; TWICE has the nodes of links that are seen on one side only. */
+function isDoubtful({ code, nodes }: ClusterProblem): boolean {
+  return code === "ONE_SIDED" || code === "NOT_LISTED" || (code === "TWICE" && nodes.length > 1);
 }
 
 /** @param sure nodes that are not looked at again */

@@ -77,7 +77,7 @@ describe("a cluster", () => {
     expect(others).toEqual([]);
     expect(problem).toMatchObject({
       ...{ code: "NO_ANSWER", nodes: [B, C, D] },
-      text: `3 nodes are not looked for, ${B}, ${C}, ${D}: Consul at box does not answer; no name server could answer for ${B}`,
+      text: `3 nodes could not be looked up (${B}, ${C}, ${D}): Consul at box does not answer; no name server could answer for ${B}`,
     });
     // Name servers alone: what is different is told by itself.
     const told = judgeCluster([hidden(B), hidden(C, "LOOKUP_TIMEOUT"), hidden(D)]).problems;

@@ -22,9 +22,9 @@ export function noAnswer(members: readonly Member[], fault: string | undefined):
   const advice = "run srv-epmd doctor here: it says what does not answer, and what to do";
   const problem = (reasons: readonly (string | undefined)[], hidden: readonly Member[]): ClusterProblem => {
     const nodes = hidden.map(({ node }) => node);
-    const count = nodes.length === 1 ? "1 node is" : `${nodes.length} nodes are`;
+    const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
     const why = reasons.filter((reason) => reason !== undefined).join("; ");
-    const text = nodes.length === 0 ? why : `${count} not looked for, ${listed(nodes, 3)}: ${why}`;
+    const text = nodes.length === 0 ? why : `${count} could not be looked up (${listed(nodes, 3)}): ${why}`;
     return { code: "NO_ANSWER", nodes, text, advice };
   };
   if (fault !== undefined && byCode.size === 0) return [problem([fault], [])];

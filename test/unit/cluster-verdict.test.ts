@@ -236,7 +236,7 @@ describe("a node", () => {
     ];
     const [problem] = judgeCluster([...others, member(C, silent)]).problems;
     expect(problem?.advice).toBe(
-      `${A} dialled it at 10.0.0.1:20001, so that place is right: look for a firewall rule that drops packets of this machine there (nft list ruleset, a security group)`,
+      `${A} dialled it at 10.0.0.1:20001, so that place is right: if it is the same at a second look, look for a firewall rule that drops packets of this machine there (nft list ruleset, a security group)`,
     );
   });
 

@@ -164,7 +164,7 @@ function unreachedFromHere(member: Member, linked: readonly Member[]): string {
   if (isSilent(member, "handshake")) return unreached(member);
   if (dialled?.isPublished) {
     const refused = member.places.some(({ probe }) => probe.result === "refused");
-    return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so that place is right: look for a firewall rule that ${refused ? "refuses" : "drops"} packets of this machine there (nft list ruleset, a security group)`;
+    return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so that place is right: if it is the same at a second look, look for a firewall rule that ${refused ? "refuses" : "drops"} packets of this machine there (nft list ruleset, a security group)`;
   }
   if (dialled) {
     return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so the place that is published is wrong: run srv-epmd doctor ${onMachine(member)}; published-endpoint and port-mapping say what to publish`;
@@ -191,7 +191,7 @@ function unreached(member: Member): string {
   if (isSilent(member, "handshake"))
     return `its machine answers and its VM does not: ${look}; vm-state says whether the VM is stopped or hangs`;
   if (isSilent(member, "connect") || isThere("unreachable"))
-    return `its machine is down, or the way to it is blocked: ${look}; if vm-listens and published-endpoint are ok there, look for a firewall between this machine and that place`;
+    return `its machine is down or has no time to answer, or the way to it is blocked: ${look}; if vm-listens and published-endpoint are ok there, look for a firewall between this machine and that place`;
   if (isThere("connect"))
     return `${look}: connect-relay has the callers that were not let in, connect-certificate its certificate`;
   return `its VM has ended, or its port is published wrongly: ${look}; vm-listens has the port of the VM, registration the one that is published`;

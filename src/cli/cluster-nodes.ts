@@ -1,5 +1,5 @@
-import { serviceOfPattern } from "../catalogue/core/matching.js";
-import type { NamedMember } from "../doctor/cluster.js";
+import { isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
+import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
 import { ConfigError, ConsulError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { isNamePattern } from "../names/node-name.js";
@@ -21,7 +21,7 @@ type Context = Pick<CommandContext, "config" | "operands" | "io" | "log">;
  * srv-epmd here. Without operands those of `--domain`. Sorted by name.
  * @throws ConfigError, ConsulError, NomadError, EpmdError
  */
-export async function clusterMembers(context: Context, { nodes }: Resolving): Promise<NamedMember[]> {
+export async function namedCluster(context: Context, { nodes }: Resolving): Promise<NamedCluster> {
   const { io } = context;
   const asked = askedFor(context);
   if (asked.length === 0) {
@@ -38,7 +38,7 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
   const all = new Map<string, NamedMember>();
   for (const member of [
     ...named.map((name): NamedMember => ({ node: nodes.fullName(name), isBare: name.form === "bare" })),
-    ...lists.flat(),
+    ...lists.flatMap(({ members }) => members),
   ]) {
     const before = all.get(member.node);
     // Of two entries the better one: the other is that of a VM that has ended.
@@ -47,9 +47,21 @@ export async function clusterMembers(context: Context, { nodes }: Resolving): Pr
   if (all.size > MOST_NODES) {
     complain(io, `${all.size} nodes match, and the first ${MOST_NODES} are looked at: give a narrower pattern`);
   }
-  return Array.from(all.values())
+  const members = Array.from(all.values())
     .sort((a, b) => (a.node < b.node ? -1 : 1))
     .slice(0, MOST_NODES);
+  const catalogueOf = (node: string) => lists.find(({ complete }) => complete?.has(node))?.complete?.name;
+  const fault = lists.find((list) => list.fault !== undefined)?.fault;
+  return { members, fault, catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf };
+}
+
+/** The nodes that match a pattern. */
+interface Matching {
+  readonly members: NamedMember[];
+  /** Why the catalogue has not told its nodes: these are those that the srv-epmd here knows. */
+  readonly fault?: string;
+  /** The catalogue that has told all of them, and which nodes it should have. */
+  readonly complete?: { readonly name: string; readonly has: (node: string) => boolean };
 }
 
 /** Why Consul may have nodes that match though it lists none; undefined: it shows all. Never rejects. */
@@ -65,21 +77,24 @@ function askedFor({ config, operands }: Context): readonly string[] {
 }
 
 /** In the catalogue of the service; the srv-epmd here knows the nodes of its own zone, and what it last had of a catalogue. */
-async function matching(pattern: string, { config, io, log }: Context): Promise<NamedMember[]> {
-  const inEpmd = async () => {
+async function matching(pattern: string, { config, io, log }: Context): Promise<Matching> {
+  const inEpmd = async (): Promise<Matching> => {
     const { answer } = await matchingNames(epmdCandidates(undefined, config.port), pattern, config.timeout);
-    return answer.names.map(({ name }): NamedMember => ({ node: name }));
+    return { members: answer.names.map(({ name }) => ({ node: name })) };
   };
   const service = serviceIn(pattern, config);
   if (!service) return inEpmd();
   try {
-    return (await listInCatalogues([service], { config, log })).map((entry) => ({ node: entry.node, entry }));
+    const listed = await listInCatalogues([service], { config, log });
+    const name = service.catalogue === "consul" ? "Consul" : "Nomad";
+    const members = listed.map((entry): NamedMember => ({ node: entry.node, entry }));
+    return { members, complete: { name, has: (node) => isPublishedUnder(node, service, config) } };
   } catch (error) {
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const names = await inEpmd().catch(() => undefined);
     if (!names) throw error;
     complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
-    return names;
+    return { ...names, fault: error.message };
   }
 }
 

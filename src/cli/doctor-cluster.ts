@@ -3,7 +3,7 @@ import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { SrvEpmdError } from "../errors.js";
 import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
-import { clusterMembers, whyNobody } from "./cluster-nodes.js";
+import { namedCluster, whyNobody } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
 import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
 import { untilStopped } from "./supervisor.js";
@@ -24,15 +24,16 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const { nodes, vmsNamed } = resolving;
   const deps = { nodes, probe, vmsNamed, from: thisMachine().hostName };
   let isTold = false;
-  const look = async () => {
-    const members = await clusterMembers(context, resolving);
-    const why = members.length > 0 || isTold ? undefined : await whyNobody(context);
+  const named = async () => {
+    const cluster = await namedCluster(context, resolving);
+    const why = cluster.members.length > 0 || isTold ? undefined : await whyNobody(context);
     if (why !== undefined) {
       isTold = true;
       complain(io, why);
     }
-    return examineCluster(members, deps);
+    return cluster;
   };
+  const look = () => examineCluster(named, deps);
   try {
     if (config.watch) return await watchCluster(look, stop, context);
     const seen = await look();

@@ -8,6 +8,7 @@ import {
   type HeldCheck,
   type HeldService,
   ID_PREFIX,
+  LEFT_NOTE,
   type ServiceEntry,
   tcpCheckId,
   ttlCheckId,
@@ -57,7 +58,6 @@ const SERVICE_PATH = "/agent/service/{id}";
 const HEALTH_PATH = "/health/service/{service}";
 /** Constant: the agent tells the servers of a check only when its status or output changes. */
 const PASS_NOTE = "the VM is connected to srv-epmd";
-const FAIL_NOTE = "the VM has left srv-epmd";
 
 /**
  * The agent's API as far as srv-epmd uses it. Every call throws ConsulError: CONSUL_FORBIDDEN, CONSUL_UNKNOWN (the agent
@@ -87,7 +87,7 @@ export class ConsulClient {
   }
 
   async fail(serviceId: string, signal?: AbortSignal): Promise<void> {
-    await this.#updateCheck("fail", serviceId, FAIL_NOTE, signal);
+    await this.#updateCheck("fail", serviceId, LEFT_NOTE, signal);
   }
 
   /** Is not tried again with another token after a refusal: see AclToken. */

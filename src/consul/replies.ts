@@ -7,6 +7,7 @@ import { canonicalIp } from "../net/ip.js";
 import {
   type HeldCheck,
   type HeldService,
+  isWithdrawn,
   obstacleOf,
   type ServiceEntry,
   tcpCheckId,
@@ -63,7 +64,7 @@ export function parseChecks(value: unknown): HeldCheck[] {
 /** GET /v1/health/service/:name, without Connect proxies. */
 export function parseHealth(value: unknown): ServiceInstance[] {
   return parseMembers(value).map(
-    ({ health: _, obstacle: __, machine: ___, machineAddress: ____, ...instance }) => instance,
+    ({ health: _, obstacle: __, withdrawn: ___, machine: ____, machineAddress: _____, ...instance }) => instance,
   );
 }
 
@@ -74,6 +75,7 @@ export function parseMembers(value: unknown): ServiceMember[] {
     if (!service || text(record(record(item)?.Service)?.Kind) !== "") return [];
     const { id, tags, port, meta } = service;
     const node = record(record(item)?.Node);
+    const held = parseChecks(record(item)?.Checks);
     const checks = list(record(item)?.Checks).map(record);
     const states = checks.map((check) => text(check?.Status));
     // As in Consul: the worst status of the checks of the instance and of its machine.
@@ -93,7 +95,8 @@ export function parseMembers(value: unknown): ServiceMember[] {
       weight: Math.min(weight, 65535),
       version: Math.max(...versions),
       health,
-      obstacle: obstacleOf(id, parseChecks(record(item)?.Checks)),
+      obstacle: obstacleOf(id, held),
+      ...(isWithdrawn(id, held) && { withdrawn: true as const }),
       address,
       machine: text(node?.Node),
       machineAddress: text(node?.Address),

@@ -5,8 +5,10 @@ import { parseNodeName } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import type { LookUps } from "../resolve/compose.js";
+import type { SourceName } from "../resolve/core/resolution.js";
 import type { AskPlace } from "../resolve/twins.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
+import type { ClusterProblem } from "./core/cluster-problems.js";
 import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 
 /** A node of the cluster, before it is looked for. */
@@ -16,7 +18,18 @@ export interface NamedMember {
   /** It was named without a host part: the VM says which host it has. */
   readonly isBare?: boolean;
   /** What a catalogue has of it; of several entries the best. */
-  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "instance" | "address">;
+  readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "withdrawn" | "instance" | "machine">;
+  /** Others are linked with it, and the catalogue that should have it has not. */
+  readonly unlistedIn?: string;
+}
+
+/** The nodes of a cluster as they are named and listed. */
+export interface NamedCluster {
+  readonly members: readonly NamedMember[];
+  /** The catalogue that should have a node: `Consul`; undefined: the node was not asked for, or no catalogue has told its nodes. */
+  readonly catalogueOf: (node: string) => string | undefined;
+  /** Why a catalogue did not tell its nodes. */
+  readonly fault?: string | undefined;
 }
 
 export interface ClusterDeps extends Pick<LookUps, "nodes" | "vmsNamed"> {
@@ -31,24 +44,59 @@ const MAX_PLACES = 4;
 const PATIENCE = 250;
 /** Milliseconds: two VMs are asked one after the other, and a link may come up or go down between. */
 const SECOND_LOOK = 500;
+/** Nodes that only others tell of, as they may tell of any number. */
+const MOST_UNLISTED = 32;
 
 /**
- * Looks for each node, asks who is there and how its VM is linked, and judges all of it. What two VMs say differently is
- * asked once more. Never rejects.
+ * Looks for each node, asks who is there and how its VM is linked, and judges all of it. What may be so for a moment only is
+ * asked once more.
+ * @param list lists the nodes, of which some may have come or gone meanwhile. What it throws is passed on.
  */
-export async function examineCluster(named: readonly NamedMember[], deps: ClusterDeps): Promise<ClusterExamination> {
-  const members = await eachOf(named, (one) => examineMember(one, deps), PATIENCE);
-  const verdict = judgeCluster(members);
-  const doubtful = new Set(verdict.problems.flatMap(({ code, nodes }) => (code === "ONE_SIDED" ? nodes : [])));
+export async function examineCluster(
+  list: () => Promise<NamedCluster>,
+  deps: ClusterDeps,
+): Promise<ClusterExamination> {
+  const named = await list();
+  const first = await look(named, deps, []);
+  const verdict = judgeCluster(first, named.fault);
+  const doubtful = verdict.problems.filter(isDoubtful).flatMap(({ nodes }) => nodes);
   const from = deps.from;
-  if (doubtful.size === 0) return { members, verdict, from };
+  if (doubtful.length === 0) return { members: first, verdict, from };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
-  const lookAgain = async ([index, one]: [number, NamedMember]) => {
-    const member = members[index];
-    return member && !doubtful.has(member.node) ? member : examineMember(one, deps);
-  };
-  const again = await eachOf(Array.from(named.entries()), lookAgain, PATIENCE);
-  return { members: again, verdict: judgeCluster(again), from };
+  const sure = first.filter(({ node, linked }) => !doubtful.some((name) => name === node || linked.has(name)));
+  const again = await list();
+  const members = await look(again, deps, sure);
+  return { members, verdict: judgeCluster(members, again.fault), from };
+}
+
+/** What may be so for a moment only, between two questions; TWICE has the nodes of links that are seen on one side only. */
+function isDoubtful({ code, nodes }: ClusterProblem): boolean {
+  return code === "ONE_SIDED" || code === "NOT_LISTED" || (code === "TWICE" && nodes.length > 1);
+}
+
+/** @param sure nodes that are not looked at again */
+async function look(named: NamedCluster, deps: ClusterDeps, sure: readonly Member[]): Promise<Member[]> {
+  const seen = (node: string) => sure.find((member) => member.node === node);
+  const members = await eachOf(named.members, async (one) => seen(one.node) ?? examineMember(one, deps), PATIENCE);
+  const unlisted = await withUnlisted(members, named, deps);
+  return unlisted.length === 0 ? members : [...members, ...unlisted].sort((a, b) => compare(a.node, b.node));
+}
+
+/** The nodes that should be in the catalogue and that only the links of others tell of; those may tell of further ones. */
+async function withUnlisted(members: readonly Member[], named: NamedCluster, deps: ClusterDeps): Promise<Member[]> {
+  const unlisted: Member[] = [];
+  for (;;) {
+    const all = [...members, ...unlisted];
+    const known = new Set(all.map(({ node }) => node));
+    const told = new Set(all.flatMap(({ state }) => state?.visible ?? []).filter((node) => !known.has(node)));
+    const next = Array.from(told).flatMap((node): NamedMember[] => {
+      const unlistedIn = named.catalogueOf(node);
+      return unlistedIn === undefined ? [] : [{ node, unlistedIn }];
+    });
+    const some = next.sort((a, b) => compare(a.node, b.node)).slice(0, MOST_UNLISTED - unlisted.length);
+    if (some.length === 0) return unlisted;
+    unlisted.push(...(await eachOf(some, (one) => examineMember(one, deps), PATIENCE)));
+  }
 }
 
 export interface ClusterExamination {
@@ -58,21 +106,32 @@ export interface ClusterExamination {
   readonly from: string;
 }
 
+/** Sources that know what a catalogue has. */
+const LISTED: ReadonlySet<SourceName | "epmd"> = new Set(["srv", "catalogue", "upstream"]);
+
 async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Member> {
   const member = memberOf(await lookFor(named, deps));
   return named.isBare && member.answer ? { ...member, node: member.answer.name } : member;
 }
 
 async function lookFor(
-  { node, isBare, entry }: NamedMember,
+  { node, isBare, entry, unlistedIn }: NamedMember,
   { nodes, probe, vmsNamed }: ClusterDeps,
 ): Promise<LookedFor> {
-  const machine = entry && `${entry.instance}, ${entry.address}`;
-  const member = { node, ...(entry && { health: entry.health, obstacle: entry.obstacle, machine }) };
+  const machine = entry && machineWords(entry);
+  const member = {
+    node,
+    ...(entry && { health: entry.health, obstacle: entry.obstacle, withdrawn: entry.withdrawn, machine }),
+  };
   const name = parseNodeName(node);
   const answer = await nodes.resolve(name, { sameHost: true });
-  if (answer.outcome === "not-found") return { ...member, missing: answer.reason, places: [] };
-  if (answer.outcome === "unavailable") return { ...member, missing: answer.cause, places: [] };
+  // Found in DNS it is in the catalogue: it has just come, or the token may not read its entry.
+  const isListed = answer.outcome === "found" && LISTED.has(answer.source);
+  const unlisted = unlistedIn !== undefined && !isListed && { unlistedIn };
+  if (answer.outcome === "not-found") return { ...member, ...unlisted, missing: answer.reason, places: [] };
+  if (answer.outcome === "unavailable") {
+    return { ...member, ...unlisted, missing: answer.cause, unavailable: answer.code, places: [] };
+  }
   const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
   const ask: AskPlace = (endpoint, again) => probe(endpoint, isAsked, node, again);
   const endpoints = answer.endpoints.slice(0, MAX_PLACES);
@@ -81,7 +140,12 @@ async function lookFor(
   );
   const vms = await vmsNamed({ name, full: node, source: answer.source, places: found }, ask);
   const others = vms.filter(({ endpoint }) => !endpoints.includes(endpoint));
-  return { ...member, places: [...found, ...inOrder(others)], ...(vms.length > 1 && { vms }) };
+  return { ...member, ...unlisted, places: [...found, ...inOrder(others)], ...(vms.length > 1 && { vms }) };
+}
+
+/** By its name: the address that is published may be a wrong one. */
+function machineWords({ machine, instance }: Pick<ClusterNode, "machine" | "instance">): string {
+  return machine === instance || machine === "" ? instance : `${machine}, instance ${instance}`;
 }
 
 /** Each look-up may have them in another order: the verdict is to be the same. */

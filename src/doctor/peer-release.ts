@@ -1,4 +1,5 @@
 import type { IpPort } from "../config/network-values.js";
+import { flagWords } from "../distribution/core/releases.js";
 import type { Probe } from "../distribution/core/words.js";
 import { flagsOf, MANDATORY, withoutOwn } from "../distribution/wire/handshake.js";
 import { hostPort } from "../net/ip.js";
@@ -56,7 +57,7 @@ async function compare(
   if (!missing) return ok(`${own.words} and ${other.words} accept each other`);
   const finding = fail(
     "PEER_RELEASE",
-    `${own.words} and ${other.words} refuse each other: ${missing.lacks.words} has not ${missing.flags.join(", ")}, which ${missing.demands.words} demands`,
+    `${own.words} and ${other.words} refuse each other: ${missing.lacks.words} has not ${flagWords(missing.flags)}, which ${missing.demands.words} demands`,
     `bring ${missing.lacks.words} to a release that the other accepts: each connects to those of two releases before and after it`,
     node.aliveName,
   );

@@ -140,6 +140,22 @@ requirePeer("erl", "epmd")("doctor --cluster", () => {
     });
   });
 
+  requirePeer("otp23", "otp29")("of which one node is refused by another and not seen by a third", () => {
+    test("tells each missing link", async () => {
+      const [old, recent] = [findOtp(23), findOtp(29)];
+      const a = await nodes.start("a");
+      const b = await nodes.start("b", old ? { otp: old } : {});
+      const d = await nodes.start("d", recent ? { otp: recent } : {});
+      // Global of a would end its link with b because of d; here nobody has made one.
+      expect(await a.vm.ping(d.name)).toBe("pong");
+      const { verdict } = await judge([a, b, d]);
+      expect(verdict.links).toEqual({ found: 1, expected: 3 });
+      const told = JSON.stringify(verdict.problems.map(({ text }: { text: string }) => text));
+      expect(told).toContain(`${d.name} (OTP 29) refuses ${b.name} (OTP 23)`);
+      expect(told).toContain(`no link either between ${a.name} and ${b.name}`);
+    });
+  });
+
   requirePeer("openssl")("of which one node speaks TLS", () => {
     test("names it", async () => {
       const certificates = await createCertificates();
@@ -243,13 +259,74 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
     await consul.stop();
     const away = await runCli([...args, "--json"]);
     expect(away.stderr).toContain("the nodes are those that the srv-epmd here knows");
-    expect(JSON.parse(away.stdout).nodes).toMatchObject([
-      { node: "a@svc.service.consul" },
-      { node: "b@svc.service.consul" },
-    ]);
+    expect(JSON.parse(away.stdout)).toMatchObject({
+      nodes: [{ node: "a@svc.service.consul" }, { node: "b@svc.service.consul" }],
+      problems: [{ code: "NO_ANSWER", text: expect.stringContaining(consul.url) }],
+    });
     await b.kill();
     await a.kill();
     await daemon.stop();
+  });
+
+  test("tells a node that matches, is linked, and is not in Consul, from a stranger", async () => {
+    const consul = await startConsul();
+    const dns = ["--dns", `127.0.0.1:${consul.dnsPort}`, "--consul", consul.url];
+    const daemon = await startDaemon({ args: ["--domain", "svc", ...dns] });
+    const misspelt = await startDaemon({ args: ["--domain", "svcc", ...dns] });
+    // The stranger does not find b either, for which global would end a link.
+    const module = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd", ...FREE];
+    const start = (name: string, { port }: { port: number }) => startNode({ name, epmdPort: port, args: module });
+    const [a, b] = [await start("a@svc.service.consul", daemon), await start("b@svc.service.consul", misspelt)];
+    const stranger = await start("c@svcc.service.consul", misspelt);
+    await waitFor(async () => (await b.ping("a@svc.service.consul")) === "pong", { what: "the link" });
+    await waitFor(async () => (await stranger.ping("a@svc.service.consul")) === "pong", { what: "another link" });
+    const args = ["doctor", "--cluster", "*@svc", ...dns, "--port", String(daemon.port)];
+    const judgement = async () => {
+      const { code, stdout } = await runCli([...args, "--cookie-file", await writeCookie(), "--json"]);
+      return { code, ...JSON.parse(stdout) };
+    };
+    expect(await judgement()).toMatchObject({
+      ...{ code: 1, well: false },
+      problems: [
+        {
+          ...{ code: "NOT_LISTED", nodes: ["b@svc.service.consul"] },
+          text: expect.stringMatching(/^b@\S+ matches, is linked with a@\S+, and is not in Consul/),
+        },
+      ],
+      notes: [{ code: "STRANGERS", nodes: ["c@svcc.service.consul"] }],
+    });
+    await b.kill();
+    const isWell = async () => ((await judgement()).well ? true : undefined);
+    await waitFor(isWell, { what: "a verdict that is well without the node" });
+    await Promise.all([stranger.kill(), a.kill()]);
+    await Promise.all([daemon.stop(), misspelt.stop()]);
+  });
+
+  test("notes a node whose VM has just ended", async () => {
+    const consul = await startConsul();
+    const dns = ["--dns", `127.0.0.1:${consul.dnsPort}`, "--consul", consul.url];
+    const daemon = await startDaemon({ args: ["--domain", "svc", ...dns] });
+    const other = await startDaemon({ args: ["--domain", "svc", "--instance", "other", ...dns] });
+    const a = await startNode({ name: "a@svc.service.consul", epmdPort: daemon.port });
+    const b = await startNode({ name: "b@svc.service.consul", epmdPort: other.port });
+    const logged =
+      (what: string, by = daemon) =>
+      () =>
+        by.log().some(({ msg }) => msg === what);
+    await waitFor(logged("published"), { what: "the node in Consul" });
+    await waitFor(logged("published", other), { what: "another one" });
+    await a.kill();
+    await waitFor(logged("withdrawn"), { what: "its end" });
+    // Nobody removes the entry now, however long the next line takes.
+    await daemon.kill();
+    const { code, stdout } = await runCli(["doctor", "--cluster", "*@svc", ...dns, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      problems: [],
+      notes: [{ code: "ENDED", nodes: ["a@svc.service.consul"] }],
+    });
+    expect(code).toBe(0);
+    await b.kill();
+    await other.stop();
   });
 
   test("finds those of the embedded zone", async () => {
@@ -284,11 +361,11 @@ requirePeer(
     await waitFor(async () => (await a.ping(fullName("c"))) === "pong", { what: "a link" });
     await waitFor(async () => (await b.ping(fullName("c"))) === "pong", { what: "another link" });
     await b.eval(`spawn(fun Try() -> net_kernel:connect_node('${nameA}'), Try() end)`);
-    const flags = ["--consul", cluster.consul.url, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
     const judgement = async () => {
       const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
       const verdict = JSON.parse(stdout);
-      return verdict.problems[0]?.text.includes("tries to reach") ? verdict : undefined;
+      return verdict.problems[0]?.text.includes("is dialling") ? verdict : undefined;
     };
     const verdict = await waitFor(judgement, { what: "the attempt to be seen", timeout: 30_000 });
     expect(verdict).toMatchObject({
@@ -296,13 +373,41 @@ requirePeer(
       problems: [
         {
           ...{ code: "NO_LINK", nodes: [nameA, nameB] },
-          text: `${nameA} does not see ${nameB}; ${nameB} tries to reach ${nameA} and has no answer`,
-          advice: expect.stringContaining(
-            `while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}. If it lists an address of ${nameB}, the answers are dropped`,
+          text: `${nameA} does not see ${nameB}; ${nameB} is dialling ${nameA}, without an answer so far`,
+          advice: expect.stringMatching(
+            `srv-epmd doctor ${nameA} on the machine of ${nameB} \\([^)]*box2\\): it says what ${nameB} waits for`,
           ),
         },
       ],
     });
+    await cluster.killNodes();
+  }, 90_000);
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("doctor --cluster of VMs of two families", () => {
+  test("names the family as the cause, and no packets that are dropped", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    await cluster.node(0, "a", { args: FREE });
+    const b = await cluster.node(1, "b", { args: [...FREE, "-proto_dist", "inet6_tcp"] });
+    const [nameA, nameB] = [fullName("a"), fullName("b")];
+    await cluster.whenPublished("a", "b");
+    await b.eval(`spawn(fun Try() -> net_kernel:connect_node('${nameA}'), Try() end)`);
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const { stdout } = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(2) });
+    const { problems } = JSON.parse(stdout);
+    expect(problems).toMatchObject([
+      {
+        text: expect.stringContaining(
+          `${nameB} dials IPv6 alone (-proto_dist inet6_tcp), and ${nameA} is published with IPv4 addresses alone`,
+        ),
+        advice: expect.stringMatching(new RegExp(`^start ${nameB} with -proto_dist inet_tcp`)),
+      },
+    ]);
+    expect(stdout).not.toContain("dropped");
     await cluster.killNodes();
   }, 90_000);
 });
@@ -355,11 +460,13 @@ requirePeer(
       const seen = await waitFor(
         async () => {
           const found = await problem();
-          return found?.text.includes(`${nameB} tries to reach ${nameA}`) ? found : undefined;
+          return found?.text.includes(`${nameB} is dialling ${nameA}`) ? found : undefined;
         },
         { what: "the attempt", timeout: 30_000 },
       );
-      expect(seen.advice).toContain(`while ${nameB} tries, run ss -tn state syn-recv on the machine of ${nameA}`);
+      expect(seen.advice).toMatch(/ss -tn state syn-recv on the machine of a@\S+ \([^)]*box1\) lists an address of b@/);
+      const { stdout } = await runCli(["doctor", String(nameA), ...flags], { netns: cluster.host(1) });
+      expect(stdout).toMatch(/^fail .*does not answer.*\(peer-tcp\)$/m);
       const listed = async () =>
         (await cluster.host(0).run("ss", "-tn", "state", "syn-recv")).stdout.includes("10.90.0.2:");
       if (isListed) await waitFor(listed, { what: "the attempt on the other side", timeout: 10_000 });
@@ -390,6 +497,25 @@ requirePeer(
     expect(JSON.parse(stdout).problems).toMatchObject([
       { code: "TWICE", text: `${fullName("a")} is there twice: at 10.90.0.1:20001 and 10.90.0.2:20001` },
     ]);
+    await cluster.killNodes();
+
+    // Each of two others is linked with another one of them: no link has broken.
+    const [b, c] = await Promise.all([0, 1].map((at) => cluster.node(at, "bc"[at] ?? "", { args: FREE })));
+    const pair = await Promise.all([0, 1].map((at) => cluster.node(at, "a", { args: [...fixed, ...FREE] })));
+    await waitFor(async () => (await cluster.published()).length === 4, { what: "all in Consul" });
+    for (const [index, vm] of [b, c].entries()) {
+      await waitFor(async () => (await vm?.ping(fullName("a"))) === "pong", { what: "a link" });
+      await waitFor(async () => (await pair[index]?.nodes())?.includes(fullName("bc"[index] ?? "")), {
+        what: "its end",
+      });
+    }
+    const cookie = ["--cookie-file", await writeCookie()];
+    const seen = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags, ...cookie], {
+      netns: cluster.host(0),
+    });
+    const { problems } = JSON.parse(seen.stdout) as { problems: { code: string }[] };
+    expect(problems.map(({ code }) => code)).not.toContain("ONE_SIDED");
+    expect(problems[0]).toMatchObject({ code: "TWICE", nodes: [fullName("a")] });
     await cluster.killNodes();
   }, 120_000);
 });

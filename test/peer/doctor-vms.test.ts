@@ -444,7 +444,7 @@ requirePeer(
           : [/r_here here \(OTP 29[0-9.]*\)/, /\(OTP 23\)/];
       expect(evidence).toMatch(mine);
       expect(evidence).toMatch(other);
-      expect(evidence).toContain("has not MANDATORY_25_DIGEST, V4_NC, UNLINK_ID");
+      expect(evidence).toContain("has not DFLAG_MANDATORY_25_DIGEST, DFLAG_V4_NC, DFLAG_UNLINK_ID");
     });
 
     test("of those that do not, nothing is said: 23 and 25", async () => {

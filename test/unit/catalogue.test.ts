@@ -6,7 +6,7 @@ import {
   type ServiceInstance,
   type ServiceMember,
 } from "../../src/catalogue/core/instances.js";
-import { matchNodes, nodesAlive } from "../../src/catalogue/core/matching.js";
+import { isPublishedUnder, matchNodes, nodesAlive } from "../../src/catalogue/core/matching.js";
 import { Domains, parseServiceDomain } from "../../src/names/domains.js";
 import { parseGlob } from "../../src/text.js";
 import { registeredNode, serveConfig } from "../support/registered-node.js";
@@ -36,6 +36,19 @@ function listed(instances: readonly ServiceInstance[], host = HOST, config = ser
     ({ aliveName, host: at, port }) => `${aliveName}@${at}:${port}`,
   );
 }
+
+test("a name is published under the service that its host stands for, if it is no helper and --publish has it", () => {
+  const asked = { glob: parseGlob("node_*"), host: HOST };
+  const isPublished = (node: string, publish: readonly string[] = []) =>
+    isPublishedUnder(node, asked, { publish: publish.map((pattern) => parseGlob(pattern)) });
+  expect(isPublished(`node_a@${HOST}`)).toBe(true);
+  expect(isPublished("node_a@Svc.service.consul")).toBe(true);
+  for (const other of ["node_a@svcc.service.consul", `web@${HOST}`, `node_a_ctl_7@${HOST}`, "node_a@box"]) {
+    expect(isPublished(other), other).toBe(false);
+  }
+  expect(isPublished(`node_a@${HOST}`, ["node_a"])).toBe(true);
+  expect(isPublished(`node_b@${HOST}`, ["node_a"])).toBe(false);
+});
 
 describe("the nodes of a service", () => {
   test("have the full name that their meta says, whatever their tags are", () => {
@@ -210,6 +223,7 @@ describe("the cluster", () => {
     expect(cluster("*", member({ obstacle }))).toMatchObject([{ obstacle }]);
     expect(cluster("*", member({ meta }))).toMatchObject([{ hidden: true }]);
     expect(Object.keys(cluster("*", member({}))[0] ?? {})).not.toEqual(expect.arrayContaining(["hidden", "obstacle"]));
+    expect(cluster("*", member({ withdrawn: true }))).toMatchObject([{ withdrawn: true }]);
   });
 
   test.each([

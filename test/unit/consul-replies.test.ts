@@ -23,6 +23,18 @@ test("the check that keeps an instance out is read from the list that /v1/health
   ]);
 });
 
+test("an entry is withdrawn where its srv-epmd says that its VM has left, not where its time has run out", () => {
+  const id = "srv-epmd:box1:node_a";
+  const said = (Output: string, Status = "critical") => {
+    const [one] = instance(id, [`service:${id}`, Status]);
+    const Checks = one?.Checks.map((check) => ({ ...check, Output }));
+    return parseMembers([{ ...one, Checks }])[0]?.withdrawn;
+  };
+  expect(said("the VM has left srv-epmd")).toBe(true);
+  expect(said("the VM has left srv-epmd", "passing")).toBeUndefined();
+  expect(said("TTL expired (last output before timeout follows): the VM is connected to srv-epmd")).toBeUndefined();
+});
+
 test("the only check of an entry that another program made is no TTL check of ours", () => {
   const [own] = parseMembers(instance("srv-epmd:box1:node_a", ["service:srv-epmd:box1:node_a", "critical"]));
   expect(own).toMatchObject({ health: "critical", obstacle: undefined });

@@ -11,9 +11,16 @@ const badrpc = tuple(atom("badrpc"), atom("nodedown"));
 const number = (value: number): Term => ({ kind: "integer", value: BigInt(value) });
 const UNDEFINED = atom("undefined");
 /** Of net_kernel's table in OTP 23 to 29. @param ip groups of the address of the other end */
-const record = (node: string, state: string, ip?: readonly number[], port = 0, protocol = atom("tcp")) => {
+const record = (
+  node: string,
+  state: string,
+  ip?: readonly number[],
+  port = 0,
+  protocol = atom("tcp"),
+  family = "inet",
+) => {
   const address = ip ? tuple(tuple(...ip.map(number)), number(port)) : UNDEFINED;
-  const at = tuple(atom("net_address"), address, UNDEFINED, protocol, atom("inet"));
+  const at = tuple(atom("net_address"), address, UNDEFINED, protocol, atom(family));
   const owner: Term = { kind: "pid", node, id: 1, serial: 0, creation: 1 };
   return tuple(atom("connection"), atom(node), { kind: "reference" }, atom(state), owner, UNDEFINED, UNDEFINED, at);
 };
@@ -45,6 +52,7 @@ test("what a VM says of itself: our own probes are no nodes", () => {
       { node: "b@h", address: "10.0.0.2", port: 20_002 },
       { node: "c@h", address: "fd00::3", port: 40_001 },
     ],
+    families: [4],
     ...{ connectAll: true, autoConnect: undefined, preventsPartitions: true },
   });
 });
@@ -55,6 +63,17 @@ test("the other end of a link is known where the table has an address", () => {
     [],
   );
   expect(ends(record("b@h", "up", [10, 0, 0, 1], 65_536), record("c@h", "up_pending", [10, 0, 0, 1], 4))).toEqual([]);
+});
+
+test("the families in which a VM dials are those of its links, ours among them", () => {
+  const ours = record("srv-epmd-probe-7@box", "up", [0, 0, 0, 0, 0, 0xffff, 0x0a00, 1], 4, atom("tcp"), "inet6");
+  expect(state(6, list(ours))).toMatchObject({ families: [6], ends: [] });
+  expect(state(6, list(record("d@h", "pending")))?.families).toEqual([]);
+});
+
+test("an IPv4-mapped address is that of the other machine", () => {
+  const mapped = [0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x0001];
+  expect(state(6, list(record("b@h", "up", mapped, 4)))?.ends).toEqual([{ node: "b@h", address: "10.0.0.1", port: 4 }]);
 });
 
 test("connect_all is off by the parameter, or else by the flag", () => {

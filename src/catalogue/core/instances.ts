@@ -41,6 +41,8 @@ export interface ServiceMember extends ServiceInstance {
   readonly health: "passing" | "warning" | "critical" | "unknown";
   /** The critical check because of which Consul's DNS leaves it out, when that is not the TTL check of srv-epmd. */
   readonly obstacle?: Obstacle | undefined;
+  /** Its VM has left its srv-epmd, which removes the entry some seconds later. */
+  readonly withdrawn?: true;
   /** Name of the Consul node at which it is registered, or id of the Nomad client. */
   readonly machine: string;
   /** That of the Consul node; absent in Nomad. */
@@ -62,6 +64,7 @@ export interface ClusterNode {
   readonly hidden?: true;
   /** As of the instance. */
   readonly obstacle?: Obstacle;
+  readonly withdrawn?: true;
 }
 
 /** A node that is compared with a pattern. */
@@ -150,7 +153,7 @@ export function clusterNodes(
     nodesOfInstance(member, host, domain)
       .filter(({ aliveName }) => glob.matches(aliveName))
       .map((node): ClusterNode => {
-        const { health, address, machine, port, meta, obstacle } = member;
+        const { health, address, machine, port, meta, obstacle, withdrawn } = member;
         return {
           node: formatNodeName(node),
           health,
@@ -161,6 +164,7 @@ export function clusterNodes(
           machine,
           ...(meta[META_NODE_TYPE] === HIDDEN && { hidden: true }),
           ...(obstacle && { obstacle }),
+          ...(withdrawn && { withdrawn }),
         };
       }),
   );

@@ -6,12 +6,13 @@ import {
   type DomainSettings,
   type Domains,
   expandHost,
+  isLeftOut,
   parseServiceDomain,
   qualifiedDomain,
   type ServiceDomain,
   serviceDomainOf,
 } from "../../names/domains.js";
-import { formatNodeName, parseNamePattern } from "../../names/node-name.js";
+import { formatNodeName, isHelperName, parseNamePattern } from "../../names/node-name.js";
 import { type NomadService, parseNomadService, readNomadName } from "../../names/nomad-domain.js";
 import type { Glob } from "../../text.js";
 import type { CatalogueQuery } from "./backend.js";
@@ -54,6 +55,21 @@ export function readService(host: string, consulDomain: string): AskedDomain | u
   if (nomads) return { catalogue: "nomad", domain: nomads };
   const domain = parseServiceDomain(host, consulDomain);
   return domain && { catalogue: "consul", domain };
+}
+
+/**
+ * Whether a VM that has this name is published under a service, if its srv-epmd has these settings: helpers, and what
+ * --publish leaves out, are not.
+ */
+export function isPublishedUnder(
+  node: string,
+  { glob, host }: Pick<AskedService, "glob" | "host">,
+  settings: Pick<DomainSettings, "publish">,
+): boolean {
+  const at = node.indexOf("@");
+  const aliveName = node.slice(0, at);
+  const isOfHost = node.slice(at + 1).toLowerCase() === host && glob.matches(aliveName);
+  return isOfHost && !isHelperName(aliveName) && !isLeftOut(aliveName, settings);
 }
 
 /** The services of `--domain`, each with its glob. @throws ConfigError for a domain that is neither Consul's nor Nomad's */

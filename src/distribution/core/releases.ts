@@ -15,6 +15,11 @@ const DEMANDS: readonly (readonly [flag: string, release: number])[] = [
   ["MANDATORY_25_DIGEST", 27],
 ];
 
+/** Flags by the names that erl_dist_protocol has for them: `DFLAG_UNLINK_ID, DFLAG_V4_NC` */
+export function flagWords(flags: readonly string[]): string {
+  return flags.map((flag) => `DFLAG_${flag}`).join(", ");
+}
+
 /** The flags for whose lack one node refuses another. Empty: it accepts it, or its release is not known. */
 export function refusedFor(one: Released, other: Released): string[] {
   const release = Number(one.release ?? 0);

@@ -1,4 +1,5 @@
-import { formatIp } from "../../net/ip.js";
+import type { Family } from "../../net/endpoint.js";
+import { canonicalIp, formatIp } from "../../net/ip.js";
 import type { Call } from "../wire/link.js";
 import { atom, type Term } from "../wire/term.js";
 import { isProbeName } from "./probe-names.js";
@@ -14,6 +15,8 @@ export interface VmState {
   readonly connecting: readonly string[];
   /** The other end of each of its links. */
   readonly ends: readonly LinkEnd[];
+  /** Of the links that it has, ours among them: a VM dials in the families of its `-proto_dist` alone. */
+  readonly families: readonly Family[];
   /** False with `-connect_all false` or the parameter of kernel: links are made one by one. */
   readonly connectAll: boolean;
   /** `dist_auto_connect` of kernel; undefined: links are made when a message is sent. */
@@ -85,20 +88,26 @@ function nodesIn(term: Term | undefined): string[] | undefined {
  * {net_address, {Ip, Port}, Host, Protocol, Family}` in OTP 23 to 29. Of a link that is being made there is no address; the
  * protocol is there where the VM dials, and not where it is dialled.
  */
-function connectionsIn(table: Term | undefined): Pick<VmState, "connecting" | "ends"> {
+function connectionsIn(table: Term | undefined): Pick<VmState, "connecting" | "ends" | "families"> {
   const connecting: string[] = [];
+  const families = new Set<Family>();
   const ends: LinkEnd[] = [];
   for (const record of table?.kind === "list" ? table.elements : []) {
     const [tag, node, , state, , , , at] = record.kind === "tuple" ? record.elements : [];
     const name = atomIn(node);
-    if (atomIn(tag) !== "connection" || name === undefined || isProbeName(name)) continue;
-    const [, address, , protocol] = at?.kind === "tuple" ? at.elements : [];
+    if (atomIn(tag) !== "connection" || name === undefined) continue;
+    const [, address, , protocol, family] = at?.kind === "tuple" ? at.elements : [];
+    const spoken = FAMILIES[atomIn(family) ?? ""];
+    if (atomIn(state) === "up" && spoken) families.add(spoken);
+    if (isProbeName(name)) continue;
     const place = placeIn(address);
     if (atomIn(state) === "pending" && atomIn(protocol) !== "undefined") connecting.push(name);
     if (atomIn(state) === "up" && place) ends.push({ node: name, ...place });
   }
-  return { connecting, ends };
+  return { connecting, ends, families: Array.from(families) };
 }
+
+const FAMILIES: Readonly<Record<string, Family>> = { inet: 4, inet6: 6 };
 
 /** `{Ip, Port}` */
 function placeIn(term: Term | undefined): Pick<LinkEnd, "address" | "port"> | undefined {
@@ -107,9 +116,10 @@ function placeIn(term: Term | undefined): Pick<LinkEnd, "address" | "port"> | un
   const [number] = numberIn(port);
   if (number === undefined) return undefined;
   if (groups.length === 4 && groups.every((octet) => octet < 256)) return { address: formatIp(groups), port: number };
-  return groups.length === 8
-    ? { address: formatIp(groups.flatMap((group) => [group >> 8, group & 0xff])), port: number }
-    : undefined;
+  if (groups.length !== 8) return undefined;
+  // A VM of -proto_dist inet6_tcp has the IPv4 address of another as an IPv4-mapped one.
+  const address = canonicalIp(formatIp(groups.flatMap((group) => [group >> 8, group & 0xff])));
+  return address === undefined ? undefined : { address, port: number };
 }
 
 /** A number of 16 bits. */

@@ -3,7 +3,8 @@ import { areLinkedByThemselves, isLinkedByItself, type LinkTraits } from "../../
 import type { VmState } from "../../distribution/core/vm-state.js";
 import type { Probe } from "../../distribution/core/words.js";
 import { neverConnect } from "../../names/node-name.js";
-import type { Endpoint } from "../../net/endpoint.js";
+import type { Endpoint, Family } from "../../net/endpoint.js";
+import { isLoopback } from "../../net/ip.js";
 import type { Obstacle as Check } from "../../publish/core/service-entry.js";
 
 /** A place where a node of the cluster was looked for, and who is there. */
@@ -20,10 +21,16 @@ export interface LookedFor {
   readonly health?: string | undefined;
   /** The check that keeps it out of look-ups, where that is not the one by which its srv-epmd keeps it in Consul. */
   readonly obstacle?: Check | undefined;
-  /** What the catalogue tells of its machine: `box1, 10.0.0.1` */
+  /** Its VM has left its srv-epmd a moment ago: the entry is about to be removed. */
+  readonly withdrawn?: true | undefined;
+  /** What the catalogue tells of its machine: `box1` */
   readonly machine?: string | undefined;
+  /** Others are linked with it, it was asked for, and this catalogue does not have it: `Consul` */
+  readonly unlistedIn?: string | undefined;
   /** Why no place of it is known. */
   readonly missing?: string;
+  /** A name server or a catalogue did not answer, so it is not known whether there is such a node: the code of that. */
+  readonly unavailable?: string;
   readonly places: readonly MemberPlace[];
   /** One place of each VM that has its name, where there are several. */
   readonly vms?: readonly MemberPlace[];
@@ -35,8 +42,10 @@ export interface Member extends LookedFor {
   readonly answer: NodeProbe | undefined;
   /** What its VM says; undefined: it is not known. */
   readonly state: VmState | undefined;
-  /** The nodes in its lists, hidden ones too. */
+  /** The nodes in its lists, hidden ones too; of several VMs of its name those in the lists of any. */
   readonly linked: ReadonlySet<string>;
+  /** Some of several VMs of its name do not tell their links. */
+  readonly isPartlyAsked: boolean;
 }
 
 type NodeProbe = Extract<Probe, { readonly name: string }>;
@@ -44,8 +53,14 @@ type NodeProbe = Extract<Probe, { readonly name: string }>;
 export function memberOf(found: LookedFor): Member {
   const answers = found.places.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
   const answer = answers.find(({ joined }) => joined?.cookie === "same") ?? answers[0];
-  const state = answer?.joined?.cookie === "same" ? answer.joined.state : undefined;
-  return { ...found, answer, state, linked: new Set(state && [...state.visible, ...state.hidden]) };
+  const state = answer && stateOf(answer);
+  const states = found.vms ? found.vms.map(({ probe }) => stateOf(probe)) : [state];
+  const linked = new Set(states.flatMap((one) => (one ? [...one.visible, ...one.hidden] : [])));
+  return { ...found, answer, state, linked, isPartlyAsked: state !== undefined && states.includes(undefined) };
+}
+
+function stateOf(probe: Probe): VmState | undefined {
+  return probe.result === "node" && probe.joined?.cookie === "same" ? probe.joined.state : undefined;
 }
 
 /** Two nodes, and what their VMs say of the link between them. */
@@ -60,7 +75,8 @@ export interface Pair {
 
 /** Whether a VM has another in its lists; undefined: it was not asked. */
 export function sees(one: Member, other: Member): boolean | undefined {
-  return one.state && one.linked.has(other.node);
+  if (one.state && one.linked.has(other.node)) return true;
+  return one.state && !one.isPartlyAsked ? false : undefined;
 }
 
 /** All pairs of the nodes that answer. */
@@ -92,6 +108,23 @@ export function needsLinks(member: Member): boolean {
   return member.answer !== undefined && isLinkedByItself(traitsOf(member));
 }
 
+/** It speaks TLS itself: that of Consul Connect is around it. */
+export function speaksTls({ answer }: Member): boolean {
+  return answer?.tls !== undefined && !answer.tls.isConnect;
+}
+
+/**
+ * The only family in which a VM dials, where the other node is published with addresses of the other family alone.
+ * Undefined: that is not so, or not known. A gateway dials in the place of its VMs, at loopback addresses.
+ */
+export function familyApart(from: Member, to: Member): Family | undefined {
+  const [family, another] = from.state?.families ?? [];
+  const published = to.places.filter(({ endpoint }) => !isLoopback(endpoint.address));
+  const hasGateway = from.state?.ends.some(({ address }) => isLoopback(address));
+  if (family === undefined || another !== undefined || published.length === 0 || hasGateway) return undefined;
+  return published.some(({ endpoint }) => endpoint.family === family) ? undefined : family;
+}
+
 /** What the nodes themselves have by which they cannot be linked. */
 export type Obstacle =
   | { readonly code: "TLS_DIFFERS" | "NAMES_DIFFER" }
@@ -102,7 +135,7 @@ export type Obstacle =
 export function obstacleBetween(one: Member, other: Member): Obstacle | undefined {
   const [a, b] = [one.answer, other.answer];
   if (!a || !b) return undefined;
-  if ((a.tls === undefined) !== (b.tls === undefined)) return { code: "TLS_DIFFERS" };
+  if (speaksTls(one) !== speaksTls(other)) return { code: "TLS_DIFFERS" };
   if (neverConnect(one.node, other.node)) return { code: "NAMES_DIFFER" };
   const released = (member: Member, { flags }: NodeProbe) => ({ flags, release: member.state?.release });
   const refusals = [

@@ -5,7 +5,9 @@ import type { Member } from "./cluster-links.js";
 
 /** What is wrong, worst first. */
 export const RANKS = [
+  "NO_ANSWER",
   "NOT_FOUND",
+  "NOT_LISTED",
   "NOT_THERE",
   "OTHER_NAME",
   "TWICE",
@@ -20,7 +22,7 @@ export const RANKS = [
 ] as const;
 
 /** What may be meant that way. */
-const NOTES = ["HIDDEN", "NOT_CONNECTING", "RELEASES_DIFFER", "STRANGERS"] as const;
+const NOTES = ["ENDED", "NEVER_CONNECTS", "HIDDEN", "NOT_CONNECTING", "RELEASES_DIFFER", "STRANGERS"] as const;
 
 export interface ClusterProblem {
   readonly code: (typeof RANKS)[number] | (typeof NOTES)[number];
@@ -30,8 +32,13 @@ export interface ClusterProblem {
   readonly advice: string;
 }
 
-/** Of a node alone that answers. */
-export function ownProblem(member: Member): ClusterProblem[] {
+/** Several VMs have the name of the member. */
+export function isTwice({ vms = [] }: Member): boolean {
+  return vms.length > 1;
+}
+
+/** Of a node alone that answers. @param halfLinked nodes of which it is said on one side only that they are linked with it */
+export function ownProblem(member: Member, halfLinked: readonly string[] = []): ClusterProblem[] {
   const { node, vms = [], answer } = member;
   const problem = (code: ClusterProblem["code"], text: string, advice: string) => ({
     code,
@@ -39,12 +46,13 @@ export function ownProblem(member: Member): ClusterProblem[] {
     text,
     advice,
   });
-  if (vms.length > 1) {
+  if (isTwice(member)) {
     const where = vms.map(({ endpoint }) => hostPort(endpoint)).join(" and ");
     const advice = `end one of them: only one can be linked with each of the others; peer-twice of srv-epmd doctor ${node}, run here, tells how long each has been published`;
-    return [
-      problem("TWICE", `${node} is there ${vms.length === 2 ? "twice" : `${vms.length} times`}: at ${where}`, advice),
-    ];
+    const half = halfLinked.length === 0 ? "" : `; its links with ${listed(halfLinked)} are seen on one side only`;
+    const times = vms.length === 2 ? "twice" : `${vms.length} times`;
+    const text = `${node} is there ${times}: at ${where}${half}`;
+    return [{ ...problem("TWICE", text, advice), nodes: [node, ...halfLinked] }];
   }
   const joined = answer?.joined;
   // Those that refuse are told together.
@@ -86,9 +94,14 @@ export function refusals(members: readonly Member[]): ClusterProblem[] {
   return [{ code: "OTHER_COOKIE", nodes, text, advice: ONE_COOKIE }];
 }
 
-/** Where to run a command: `on its machine (box1, 10.0.0.1)` */
-export function onMachine({ machine }: Member): string {
+/** Where to run a command: `on its machine (box1)` */
+export function onMachine({ machine }: Pick<Member, "machine">): string {
   return machine === undefined ? "on its machine" : `on its machine (${machine})`;
+}
+
+/** `the machine of node_a@svc.service.consul (box1)` */
+export function machineOf({ node, machine }: Member): string {
+  return `the machine of ${node}${machine === undefined ? "" : ` (${machine})`}`;
 }
 
 /** `OTP 27`, or what the handshake tells. */

@@ -1,99 +1,21 @@
-import { isLongName } from "../../names/node-name.js";
+import type { Family } from "../../net/endpoint.js";
 import { listed } from "../../text.js";
-import { type Member, needsLinks, obstacleBetween, type Pair, partsOf, sees } from "./cluster-links.js";
-import { type ClusterProblem, hasOtherCookie, releaseWords } from "./cluster-problems.js";
-
-/** `a@h, b@h speak` */
-function does(names: readonly string[], one: string, several: string): string {
-  return `${listed(names)} ${names.length === 1 ? one : several}`;
-}
+import { familyApart, type Member, needsLinks, type Pair, partsOf, sees, speaksTls } from "./cluster-links.js";
+import { type ClusterProblem, hasOtherCookie, machineOf } from "./cluster-problems.js";
 
 const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map(({ node }) => node)));
-
-/** Nodes that cannot be linked, by what they are: one problem for each kind. */
-export function barred(pairs: readonly Pair[], missing: readonly Pair[]): ClusterProblem[] {
-  const found = (pairs.some(({ link }) => link !== "unknown") ? missing : pairs).flatMap(({ one, other }) => {
-    const obstacle = obstacleBetween(one, other);
-    return obstacle ? [{ one, other, obstacle }] : [];
-  });
-  const sides = (isFirst: (member: Member) => boolean, of: typeof found) => {
-    const all = of.flatMap(({ one, other }) => [one, other]);
-    return [namesOf(all.filter(isFirst)), namesOf(all.filter((member) => !isFirst(member)))] as const;
-  };
-  const having = (code: string) => found.filter(({ obstacle }) => obstacle.code === code);
-  const problems: ClusterProblem[] = [];
-  const overTls = having("TLS_DIFFERS");
-  if (overTls.length > 0) {
-    const [tls, plain] = sides((member) => member.answer?.tls !== undefined, overTls);
-    problems.push({
-      ...{ code: "TLS_DIFFERS", nodes: [...tls, ...plain] },
-      text: `${does(tls, "speaks", "speak")} TLS, ${does(plain, "does", "do")} not: they cannot be linked`,
-      advice: "start all of them with -proto_dist inet_tls, or none",
-    });
-  }
-  const named = having("NAMES_DIFFER");
-  if (named.length > 0) {
-    const [short, long] = sides(({ node }) => !isLongName(node), named);
-    problems.push({
-      ...{ code: "NAMES_DIFFER", nodes: [...short, ...long] },
-      text: `${does(short, "has a short name", "have short names")}, ${does(long, "a long one", "long ones")}: a VM of one kind never connects to one of the other`,
-      advice: "start all of them with -name, or all with -sname",
-    });
-  }
-  const refused = found.flatMap(({ obstacle }) => (obstacle.code === "RELEASES_REFUSE" ? [obstacle] : []));
-  if (refused.length > 0) {
-    const [first] = refused;
-    const [by, of] = [namesOf(refused.map((one) => one.by)), namesOf(refused.map((one) => one.of))];
-    const flags = first ? first.flags.map((flag) => `DFLAG_${flag}`).join(", ") : "";
-    problems.push({
-      ...{ code: "RELEASES_REFUSE", nodes: [...by, ...of] },
-      text: `${listed(by)} (${releaseWords(first?.by)}) ${by.length === 1 ? "refuses" : "refuse"} ${listed(of)} (${releaseWords(first?.of)}), which ${of.length === 1 ? "lacks" : "lack"} ${flags}`,
-      advice: "an OTP release connects with the two before it: bring the older nodes up first",
-    });
-  }
-  return problems;
-}
 
 /** Parts of a cluster, or nodes without links, that are told one by one. */
 const MOST_TOLD = 8;
 
-/**
- * Which links are missing only because others cannot be: global ends the links of a node that not all others see
- * (prevent_overlapping_partitions, since OTP 25).
- */
-function consequences(missing: readonly Pair[], pairs: readonly Pair[]): (pair: Pair) => boolean {
-  const barredFrom = new Map<Member, Set<Member>>();
-  for (const { one, other } of missing) {
-    if (!obstacleBetween(one, other)) continue;
-    barredFrom.set(one, (barredFrom.get(one) ?? new Set()).add(other));
-    barredFrom.set(other, (barredFrom.get(other) ?? new Set()).add(one));
-  }
-  if (barredFrom.size === 0) return () => false;
-  const linked = new Map<Member, Set<Member>>();
-  for (const { one, other, link } of pairs) {
-    if (link !== "linked") continue;
-    linked.set(one, (linked.get(one) ?? new Set()).add(other));
-    linked.set(other, (linked.get(other) ?? new Set()).add(one));
-  }
-  const cuts = (barred: Member, from: Member) =>
-    from.state?.preventsPartitions === true &&
-    Array.from(barredFrom.get(barred) ?? []).some((third) => linked.get(from)?.has(third));
-  return ({ one, other }) => cuts(one, other) || cuts(other, one);
-}
-
-/** Nodes that could be linked and are not. */
+/** Nodes that could be linked and are not. @param missing the pairs that nothing else explains */
 export function unlinked(
   members: readonly Member[],
   pairs: readonly Pair[],
   missing: readonly Pair[],
 ): ClusterProblem[] {
-  const follows = consequences(missing, pairs);
-  const open = missing.filter(
-    (pair) =>
-      obstacleBetween(pair.one, pair.other) === undefined &&
-      ![pair.one, pair.other].some(hasOtherCookie) &&
-      !follows(pair),
-  );
+  // Another cookie explains every link that a node does not have.
+  const open = missing.filter((pair) => ![pair.one, pair.other].some(hasOtherCookie));
   if (open.length === 0) return [];
   const problems: ClusterProblem[] = [];
   const able = members.filter((member) => needsLinks(member) && !hasOtherCookie(member));
@@ -107,8 +29,8 @@ export function unlinked(
     const touched = new Set(across.flatMap(({ one, other }) => [one, other]));
     problems.push({
       ...{ code: "SPLIT", nodes: namesOf(parts.flat().filter((member) => touched.has(member))) },
-      text: `the cluster is in ${parts.length} parts without a link between them: ${names.join(" | ")}${more}${attempts(across)}`,
-      advice: `${adviceOn(across)}${hasPrevention(across) ? PREVENTION : ""}`,
+      text: `the cluster is in ${parts.length} parts without a link between them: ${names.join(" | ")}${more}${causes(across)}`,
+      advice: `${adviceOn(across)}${isCauseSeen(across) || !hasPrevention(across) ? "" : PREVENTION}`,
     });
   }
   let rest = open.filter((pair) => !isAcross(pair));
@@ -123,57 +45,85 @@ export function unlinked(
     const others = its.map(({ one, other }) => (one === worst ? other : one).node);
     problems.push({
       ...{ code: "NO_LINK", nodes: [worst.node, ...others] },
-      text: `${worst.node} does not see ${listed(others)}${attempts(its)}`,
+      text: `${worst.node} does not see ${listed(others)}${causes(its)}`,
       advice: adviceOn(its),
     });
     rest = rest.filter(({ one, other }) => one !== worst && other !== worst);
   }
   if (rest.length > 0) {
     const nodes = Array.from(new Set(rest.flatMap(({ one, other }) => [one.node, other.node])));
-    const text = `${rest.length} more links are missing, between ${listed(nodes)}`;
+    const are = rest.length === 1 ? "1 more link is" : `${rest.length} more links are`;
+    const text = `${are} missing, between ${listed(nodes)}`;
     problems.push({ code: "NO_LINK", nodes, text, advice: adviceOn(rest) });
   }
   return problems;
 }
 
-/** Who is dialling whom: an attempt that is seen has no answer yet, so something drops its packets, or those of the answer. */
-function attemptsIn(pairs: readonly Pair[]): (readonly [from: Member, to: Member])[] {
-  return pairs.flatMap(({ one, other }) =>
-    (
-      [
-        [one, other],
-        [other, one],
-      ] as const
-    ).filter(([from, to]) => from.state?.connecting.includes(to.node)),
-  );
-}
+type Way = readonly [from: Member, to: Member];
 
-function attempts(pairs: readonly Pair[]): string {
-  const seen = attemptsIn(pairs).map(([from, to]) => `${from.node} tries to reach ${to.node} and has no answer`);
-  return seen.length === 0 ? "" : `; ${listed(seen, 3)}`;
+/** Both directions of each. */
+function waysOf(pairs: readonly Pair[]): Way[] {
+  return pairs.flatMap(({ one, other }): Way[] => [
+    [one, other],
+    [other, one],
+  ]);
 }
 
 /**
- * What to do about links that are missing. Which direction is blocked is not seen from a third machine: an attempt looks
- * the same to a VM whether its packets are dropped or the answers to them.
+ * Who is dialling whom. An attempt waits for a look-up, for a connection, or for the handshake, and every one is seen
+ * sometimes: it is no proof that packets are dropped.
  */
+function attemptsIn(pairs: readonly Pair[]): Way[] {
+  return waysOf(pairs).filter(([from, to]) => from.state?.connecting.includes(to.node));
+}
+
+/** Who cannot dial whom, for want of an address. */
+function apartIn(pairs: readonly Pair[]): Way[] {
+  return waysOf(pairs).filter(([from, to]) => familyApart(from, to) !== undefined);
+}
+
+function isCauseSeen(pairs: readonly Pair[]): boolean {
+  return attemptsIn(pairs).length > 0 || apartIn(pairs).length > 0;
+}
+
+/** What is seen of links that are missing, behind a sentence that names them. */
+function causes(pairs: readonly Pair[]): string {
+  const tried = attemptsIn(pairs).map(([from, to]) => `${from.node} is dialling ${to.node}, without an answer so far`);
+  const apart = apartIn(pairs).map(([from, to]) => {
+    const family = familyApart(from, to);
+    return `${from.node} dials IPv${family} alone (-proto_dist ${protocolOf(from, family)}), and ${to.node} is published with IPv${family === 4 ? 6 : 4} addresses alone`;
+  });
+  const seen = [...apart, ...tried];
+  return seen.length === 0 ? "" : `; ${listed(seen, 3, "; ")}`;
+}
+
+const protocolOf = (member: Member, family: Family | undefined) =>
+  `${family === 6 ? "inet6" : "inet"}_${speaksTls(member) ? "tls" : "tcp"}`;
+
+/** What to do about links that are missing. Which direction is blocked is not seen from a third machine. */
 function adviceOn(pairs: readonly Pair[]): string {
   const [first] = pairs;
   const [attempt] = attemptsIn(pairs);
+  const [apart] = apartIn(pairs);
   if (!first) return "";
+  if (apart) {
+    const [from, to] = apart;
+    const family = familyApart(from, to) ?? 4;
+    return `start ${from.node} with -proto_dist ${protocolOf(from, family === 4 ? 6 : 4)}, publish an IPv${family} address of ${to.node} too (--advertise-address, with a VM that listens there), or use --gateway, whose relays connect both families; peer-family of srv-epmd doctor ${to.node} on ${machineOf(from)} says when it is right`;
+  }
   if (attempt) {
     const [from, to] = attempt;
-    return `packets between the two are dropped: while ${from.node} tries, run ss -tn state syn-recv on the machine of ${to.node}. If it lists an address of ${from.node}, the answers are dropped: the way to ${from.node} is blocked; if not, the way to ${to.node} is`;
+    return `run srv-epmd doctor ${to.node} on ${machineOf(from)}: it says what ${from.node} waits for. If peer-tcp has no answer there, packets are dropped: ss -tn state syn-recv on ${machineOf(to)} lists an address of ${from.node} then if the answers are, and none if the way to ${to.node} is blocked`;
   }
   const [from, to] = [first.one, first.other];
   const once = [from, to].some(({ state }) => state?.autoConnect === "once")
-    ? ". With dist_auto_connect once a link that is lost does not come back by itself"
+    ? ", which does not happen again by itself (dist_auto_connect once)"
     : "";
-  return `neither dials the other at this moment, so no blocked way is seen: run srv-epmd doctor ${to.node} on the machine of ${from.node}, and srv-epmd doctor ${from.node} on that of ${to.node}; peer-tcp and peer-handshake there say whether the way is open in that direction. If both are, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
+  return `no cause is seen from here: run srv-epmd doctor ${to.node} on ${machineOf(from)}, and srv-epmd doctor ${from.node} on ${machineOf(to)}. What fails there keeps the two apart; if nothing does, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
 }
 
 const PREVENTION =
-  ". Where two nodes cannot reach each other, global ends their links with others too (prevent_overlapping_partitions): its warnings in the logs of the VMs name the two";
+  "; one pair that cannot reach each other splits others too (prevent_overlapping_partitions), and global names it in the logs of the VMs";
 
 function hasPrevention(pairs: readonly Pair[]): boolean {
   return pairs.some(({ one, other }) => [one, other].some(({ state }) => state?.preventsPartitions));
@@ -185,7 +135,7 @@ export function oneSided(pair: Pair): ClusterProblem {
   const broken = `a link that has broken: ${has.node} notices it within net_ticktime (75 s at most, if it is not set)`;
   return {
     ...{ code: "ONE_SIDED", nodes: [has.node, lacks.node] },
-    text: `${has.node} lists ${lacks.node}, which does not list it${attempts([pair])}`,
-    advice: attemptsIn([pair]).length > 0 ? `${broken}; ${adviceOn([pair])}` : `${broken}; look again then`,
+    text: `${has.node} lists ${lacks.node}, which does not list it${causes([pair])}`,
+    advice: isCauseSeen([pair]) ? `${broken}; ${adviceOn([pair])}` : `${broken}; look again then`,
   };
 }

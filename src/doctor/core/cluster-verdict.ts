@@ -1,8 +1,9 @@
 import { listed } from "../../text.js";
-import { notFound, notThere } from "./cluster-absent.js";
+import { hasEnded, noAnswer, notFound, notListed, notThere } from "./cluster-absent.js";
+import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
-import { barred, oneSided, unlinked } from "./cluster-unlinked.js";
+import { type ClusterProblem, isTwice, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { oneSided, unlinked } from "./cluster-unlinked.js";
 
 export interface ClusterVerdict {
   readonly summary: string;
@@ -15,20 +16,24 @@ export interface ClusterVerdict {
   readonly pairs: readonly Pair[];
 }
 
-/** Says what is wrong with a cluster. */
-export function judgeCluster(members: readonly Member[]): ClusterVerdict {
+/** Says what is wrong with a cluster. @param fault why a catalogue did not tell its nodes */
+export function judgeCluster(members: readonly Member[], fault?: string): ClusterVerdict {
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
+  const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
+  const apart = barred(pairs, missing);
   const problems = [
-    ...(members.length === 0 ? [NOBODY] : []),
-    ...members.flatMap((member) => {
-      if (member.missing !== undefined) return [notFound(member, member.missing, members)];
-      return member.answer ? ownProblem(member) : [notThere(member, members)];
-    }),
+    ...noAnswer(members, fault),
+    ...(fault === undefined ? nobody(members) : []),
+    ...members.flatMap((member) => problemsOf(member, members, oneSidedPairs)),
     ...refusals(members),
-    ...barred(pairs, missing),
-    ...unlinked(members, pairs, missing),
-    ...pairs.filter(({ link }) => link === "one-sided").map(oneSided),
+    ...apart.problems,
+    ...unlinked(
+      members,
+      pairs,
+      missing.filter((pair) => !apart.told.has(pair)),
+    ),
+    ...oneSidedPairs.filter(({ one, other }) => !isTwice(one) && !isTwice(other)).map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));
   const expected = pairs.filter((pair) => pair.link !== "unknown" && (isExpected(pair) || pair.link !== "missing"));
   const found = expected.filter(({ link }) => link === "linked").length;
@@ -36,6 +41,30 @@ export function judgeCluster(members: readonly Member[]): ClusterVerdict {
   const links = isAsked ? { found, expected: expected.length } : undefined;
   const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members), pairs };
   return { summary: summaryOf(members, verdict), ...verdict };
+}
+
+function problemsOf(member: Member, members: readonly Member[], oneSided: readonly Pair[]): ClusterProblem[] {
+  const { unlistedIn, missing, unavailable, answer } = member;
+  // Those are a note.
+  if (hasEnded(member, members)) return [];
+  const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
+  // Those are told together.
+  if (unavailable !== undefined) return unlisted;
+  if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
+  return [...unlisted, ...(answer ? ownProblem(member, othersIn(oneSided, member)) : [notThere(member, members)])];
+}
+
+/** The nodes with which these pairs have a node. */
+function othersIn(pairs: readonly Pair[], member: Member): string[] {
+  return pairs.flatMap(({ one, other }) => (one === member ? other.node : other === member ? one.node : []));
+}
+
+/** A cluster of which no node is left. */
+function nobody(members: readonly Member[]): ClusterProblem[] {
+  if (members.length === 0) return [NOBODY];
+  if (!members.every((member) => hasEnded(member, members))) return [];
+  const nodes = members.map(({ node }) => node);
+  return [{ code: "NOT_FOUND", nodes, text: "no node is left", advice: "start the nodes again, or wait for new ones" }];
 }
 
 const NOBODY: ClusterProblem = {
@@ -59,6 +88,15 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
         advice,
       });
   };
+  const ended = members.filter((member) => hasEnded(member, members));
+  const has = ended.length === 1 ? "has" : "have";
+  const its = ended.length === 1 ? "its" : "their";
+  note(
+    "ENDED",
+    ended,
+    `${has} just ended: ${its} srv-epmd has withdrawn ${ended.length === 1 ? "it" : "them"}`,
+    `Consul's entry is removed within seconds; where a VM was not to end, its log says why`,
+  );
   const hidden = members.filter((member) => member.answer?.hidden);
   note(
     "HIDDEN",
@@ -66,13 +104,17 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
     hidden.length === 1 ? "is a hidden node" : "are hidden nodes",
     "a link that is missing there is not counted: programs make the links of hidden VMs (-hidden) and C nodes",
   );
-  const manual = members.filter((member) => member.answer?.hidden === false && !needsLinks(member));
+  // Between two others there has to be a link that global can end.
+  const harmful = members.filter(needsLinks).length > 1 ? members.filter(neverDials) : [];
+  note(
+    "NEVER_CONNECTS",
+    harmful,
+    `${harmful.length === 1 ? "has" : "have"} dist_auto_connect never, and others have not: global ends links between those because of it`,
+    "give all nodes the same; links that programs make need connect_all false on each",
+  );
+  const manual = members.filter((member) => isByHand(member) && !harmful.includes(member));
   const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect never`;
-  const never = manual.some(({ state }) => state?.connectAll) && manual.length < members.length;
-  const cuts = never
-    ? ". Where a node alone has dist_auto_connect never, global ends links between the others because of it: give all nodes the same, with connect_all false"
-    : "";
-  note("NOT_CONNECTING", manual, why, `a link that is missing there is not counted: programs make the links${cuts}`);
+  note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
   const releases = new Map<string, string[]>();
   for (const member of members) {
     const release = member.state?.release;
@@ -99,10 +141,20 @@ function notesOf(members: readonly Member[]): ClusterProblem[] {
   return notes;
 }
 
+/** A visible node whose links programs make. */
+function isByHand(member: Member): boolean {
+  return member.answer?.hidden === false && !needsLinks(member);
+}
+
+/** Global of the others takes notice of it, and it does not dial them. */
+function neverDials(member: Member): boolean {
+  return isByHand(member) && member.state?.connectAll === true && member.state.autoConnect === "never";
+}
+
 /** `5 nodes, 9 of 10 links; node_d@… does not see node_a@…` */
 function summaryOf(
   members: readonly Member[],
-  { links, problems }: Pick<ClusterVerdict, "links" | "problems">,
+  { links, problems, notes }: Pick<ClusterVerdict, "links" | "problems" | "notes">,
 ): string {
   const count = members.length === 1 ? "1 node" : `${members.length} nodes`;
   const present = members.filter(({ answer }) => answer).length;
@@ -112,5 +164,7 @@ function summaryOf(
   const more = others.length === 0 ? "" : `; and ${others.length} more ${others.length === 1 ? "problem" : "problems"}`;
   const isWithoutCookie = members.every((member) => member.answer?.joined === undefined);
   const unseen = isWithoutCookie && present > 1 ? "; who is linked with whom is seen with --cookie-file" : "";
-  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : "nothing is wrong"}${unseen}`;
+  const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
+  const well = risk ? `no link is missing now, and ${risk.text}` : "nothing is wrong";
+  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
 }

@@ -75,6 +75,16 @@ export function ttlCheckId(id: string): string {
   return `service:${id}`;
 }
 
+/** Output of the TTL check of a node whose VM has left its srv-epmd; the entry is removed some seconds later. */
+export const LEFT_NOTE = "the VM has left srv-epmd";
+
+/** Whether a srv-epmd has withdrawn an entry: another one may be critical because nobody refreshes it. */
+export function isWithdrawn(id: string, checks: readonly HeldCheck[]): boolean {
+  return checks.some(({ checkId, status, output }) => {
+    return checkId === ttlCheckId(id) && status === "critical" && output.trim() === LEFT_NOTE;
+  });
+}
+
 export function tcpCheckId(id: string): string {
   return `service:${id}:tcp`;
 }

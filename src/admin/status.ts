@@ -193,8 +193,9 @@ export class DaemonStatus {
    * @param isLocal as of `all`
    */
   async standing(isLocal: boolean): Promise<string> {
-    const { readiness, problems, nodes, left, cluster, followed, relays, consul, nomad, resolver } =
-      await this.all(isLocal);
+    // Which links are missing follows from the rest, and is much to find out.
+    const [{ readiness, problems, nodes, left, cluster, followed, relays, consul, nomad, resolver }] =
+      await Promise.all([this.all(false), isLocal ? this.#vmLinks.now() : undefined]);
     const listed = cluster.outcome === "listed" ? cluster.nodes : cluster.outcome === "unavailable" ? cluster.last : [];
     const inCluster = JSON.stringify([cluster.outcome, listed], (key, value) => (key === "age" ? undefined : value));
     const links = relays?.relays.map(({ node, openLinks, endpoints }) => [node, openLinks, endpoints]);

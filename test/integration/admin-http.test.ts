@@ -214,9 +214,11 @@ test.each([
   [true, "2 links missing"],
   [false, "shown to local peers alone"],
 ])("the page draws links for local peers alone (local: %s)", async (local, words) => {
-  const { links, ...without } = linkedStatus();
+  const { links, problems, ...rest } = linkedStatus();
+  // Missing links are a problem, which is found where the links are known.
+  const without = { ...rest, problems: [] };
   const one = links?.filter(({ name }) => name !== "node_b") ?? [];
-  const all = async (isLocal: boolean) => ({ ...without, ...(isLocal && { links: one }) });
+  const all = async (isLocal: boolean) => ({ ...without, ...(isLocal && { links: one, problems }) });
   const status = { all, lookUps: () => findLookUps([], { text: "", kind: "all" }) };
   const routes = createRoutes({ status } as unknown as Parameters<typeof createRoutes>[0]);
   const reply = await routes["/"]?.({ query: new URLSearchParams(), peer: { ...peer, local }, forUnknownPage: false });

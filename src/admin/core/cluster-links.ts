@@ -42,33 +42,22 @@ export function clusterLinks({ machines }: ClusterPicture, links: readonly NodeL
       return { placed, machine, told, linked: 0, missing: 0 };
     }),
   );
-  const lists = new Map(ends.flatMap((end) => (end.told?.state === "told" ? [[end, keys(end.told.linked)]] : [])));
-  const names = new Map(ends.map((end) => [end, namesOf(end)]));
-
-  /** Undefined: it does not tell, or there are two nodes of this name. */
-  const sees = (one: LinkEnd, other: LinkEnd): boolean | undefined => {
-    const list = lists.get(one);
-    const isSeen = list && names.get(other)?.some((name) => list.has(name));
-    return isSeen && other.placed.isTwice ? undefined : isSeen;
-  };
+  // Of thousands of nodes there are hundreds of thousands of pairs: what is asked of each is found once.
+  const seen = new Map(ends.map((end): [LinkEnd, Seen] => [end, seenOf(end)]));
   const between = (one: LinkEnd, other: LinkEnd): LinkState => {
-    // Two nodes of one name cannot be linked.
-    if (names.get(one)?.some((name) => names.get(other)?.includes(name))) return "apart";
-    const told = [sees(one, other), sees(other, one)].filter((seen) => seen !== undefined);
-    if (told.length === 0) return "unknown";
-    if (told.every(Boolean)) return "linked";
-    if (told.some(Boolean)) return "one-sided";
-    return isExpected(one, other) ? "missing" : "apart";
+    const [a, b] = [seen.get(one), seen.get(other)];
+    return a && b ? stateBetween(a, b) : "unknown";
   };
 
   const missing: (readonly [LinkEnd, LinkEnd])[] = [];
-  const tellers = new Set(lists.keys());
+  const tellers = new Set(ends.filter((end) => seen.get(end)?.list));
   const done = new Set<LinkEnd>();
   for (const one of tellers) {
     done.add(one);
-    for (const other of ends) {
-      if (other === one) continue;
-      const link = between(one, other);
+    const own = seen.get(one);
+    for (const [other, its] of seen as ReadonlyMap<Writable<LinkEnd>, Seen>) {
+      if (other === one || !own) continue;
+      const link = stateBetween(own, its);
       if (link === "linked") one.linked++;
       if (link === "linked" && !tellers.has(other)) other.linked++;
       if (link !== "missing") continue;
@@ -77,7 +66,7 @@ export function clusterLinks({ machines }: ClusterPicture, links: readonly NodeL
       if (!done.has(other)) missing.push([one, other]);
     }
   }
-  const known = new Set(Array.from(names.values()).flat());
+  const known = new Set(Array.from(seen.values()).flatMap(({ names }) => names));
   const linked = links.flatMap((one) => (one.state === "told" ? one.linked : []));
   const times = links.flatMap((one) => (one.state === "told" ? one.at : []));
   return {
@@ -101,10 +90,39 @@ function namesOf({ placed, told }: LinkEnd): readonly string[] {
   return Array.from(new Set([placed.node.toLowerCase(), ...own]));
 }
 
-function isExpected(one: LinkEnd, other: LinkEnd): boolean {
-  const traits = ({ placed, told }: LinkEnd) => ({ hidden: placed.hidden || (told?.hidden ?? false) });
-  const arePublished = one.placed.isPublished && other.placed.isPublished;
-  return arePublished && areLinkedByThemselves(traits(one), traits(other));
+/** What decides about each pair of which a node is part. */
+interface Seen {
+  readonly names: readonly string[];
+  /** Names that its VM is linked with; undefined: it does not tell. */
+  readonly list: ReadonlySet<string> | undefined;
+  readonly hidden: boolean;
+  readonly isPublished: boolean;
+  readonly isTwice: boolean;
+}
+
+function seenOf(end: LinkEnd): Seen {
+  const { placed, told } = end;
+  const { isPublished, isTwice } = placed;
+  const list = told?.state === "told" ? keys(told.linked) : undefined;
+  return { names: namesOf(end), list, hidden: placed.hidden || (told?.hidden ?? false), isPublished, isTwice };
+}
+
+/** Undefined: it does not tell, or there are two nodes of this name. */
+function sees({ list }: Seen, { names, isTwice }: Seen): boolean | undefined {
+  const isSeen = list && names.some((name) => list.has(name));
+  return isSeen && isTwice ? undefined : isSeen;
+}
+
+function stateBetween(one: Seen, other: Seen): LinkState {
+  // Two nodes of one name cannot be linked.
+  if (one.names.some((name) => other.names.includes(name))) return "apart";
+  const there = sees(one, other);
+  const back = sees(other, one);
+  if (there === undefined && back === undefined) return "unknown";
+  if (there !== false && back !== false) return "linked";
+  if (there || back) return "one-sided";
+  const arePublished = one.isPublished && other.isPublished;
+  return arePublished && areLinkedByThemselves(one, other) ? "missing" : "apart";
 }
 
 /** A node, and those that it should be linked with and is not. */

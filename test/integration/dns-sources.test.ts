@@ -168,22 +168,28 @@ describe("a node is found", () => {
     expect(server.queries).toHaveLength(3);
   });
 
-  test("through CNAMEs of the owner, of the target and in the additional section", async () => {
+  // Each alone: an address that is known waits 50 ms for others (RFC 8305 section 3), less than a busy machine may need.
+  test("through CNAMEs of the owner and in the additional section", async () => {
     const { srvLookUp } = await setup(
       records({
         [`${OWNER} SRV`]: {
-          answers: [
-            cname(OWNER, "real.example"),
-            srv("real.example", "t1.example", 1),
-            srv("real.example", "t2.example", 2),
-          ],
+          answers: [cname(OWNER, "real.example"), srv("real.example", "t1.example", 1)],
           additionals: [cname("t1.example", "t1b.example"), a("t1b.example", "10.0.0.1")],
         },
+      }),
+    );
+    expect(places(await srvLookUp())).toEqual(["10.0.0.1 1"]);
+  });
+
+  test("through CNAMEs of the owner and of the target", async () => {
+    const { srvLookUp } = await setup(
+      records({
+        [`${OWNER} SRV`]: { answers: [cname(OWNER, "real.example"), srv("real.example", "t2.example", 2)] },
         "t2.example A": { answers: [cname("t2.example", "t2b.example")] },
         "t2b.example A": { answers: [a("t2b.example", "10.0.0.2")] },
       }),
     );
-    expect(places(await srvLookUp())).toEqual(["10.0.0.1 1", "10.0.0.2 2"]);
+    expect(places(await srvLookUp())).toEqual(["10.0.0.2 2"]);
   });
 
   test("at its targets by priority and then weight, each place once", async () => {

@@ -94,7 +94,8 @@ describe("what has to be guessed to forge an answer (RFC 5452)", () => {
       for (let index = first; index < QUERIES; index += 8) await ask(resolver, `n${index}.consul`);
     };
     await Promise.all(Array.from({ length: 8 }, (_, first) => askAll(first)));
-    expect(server.queries).toHaveLength(QUERIES);
+    // More where the machine is busy: a query without an answer in time is sent again, from another port.
+    expect(server.queries.length).toBeGreaterThanOrEqual(QUERIES);
     expect(sockets().length).toBeLessThan(QUERIES / 100);
     const [low = 0, high = 0] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8")
       .trim()
@@ -106,7 +107,7 @@ describe("what has to be guessed to forge an answer (RFC 5452)", () => {
     expectEven(ids, 0x10000);
     // Neither says anything of the other, nor of those of the next query.
     const pairs = server.queries.map(({ fromPort, id }) => (fromPort << 16) ^ id);
-    expect(new Set(pairs).size).toBeGreaterThan(QUERIES - 2);
+    expect(new Set(pairs).size).toBeGreaterThan(pairs.length - 2);
     for (const values of [ids, ports.map((port) => port - low)]) {
       const next = values.slice(1).map((value, index) => (value - (values[index] ?? 0)) & 0x3fff);
       expectEven(next, 0x4000);

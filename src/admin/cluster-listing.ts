@@ -91,12 +91,17 @@ export class ClusterListing {
     }
   }
 
-  /** Consul leaves out of a list, without an error, what the token may not read. @throws ConsulError */
+  /** Consul leaves out of a list, without an error, what the token may not read. Never rejects. */
   async #missingPolicies(services: readonly AskedService[]): Promise<readonly string[]> {
     const ofConsul = services.flatMap((one) => (one.catalogue === "consul" ? one.domain.service : []));
     if (ofConsul.length === 0) return [];
-    const rights = await readRights(await this.#deps.consul.connect(), ofConsul, AbortSignal.timeout(TIMEOUT));
-    return rights.kind === "known" ? rights.missing : [];
+    try {
+      const rights = await readRights(await this.#deps.consul.connect(), ofConsul, AbortSignal.timeout(TIMEOUT));
+      return rights.kind === "known" ? rights.missing : [];
+    } catch {
+      // The list is there all the same.
+      return [];
+    }
   }
 
   async #list(services: readonly AskedService[]): Promise<ClusterNode[]> {

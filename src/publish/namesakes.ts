@@ -119,11 +119,12 @@ export class Namesakes {
     this.#tell(now);
   }
 
-  /** Consul leaves out of a list, without an error, what the token may not read. @param services with nodes here, and an empty list */
+  /** Consul leaves out of a list, without an error, what the token may not read. Never rejects. @param services with nodes here, and an empty list */
   async #tellUnread(services: readonly string[]): Promise<void> {
     if (services.length === 0 || this.#isUnreadTold) return;
-    const rights = await readRights(this.#deps.client, services, this.#abort.signal);
-    if (rights.kind !== "known" || rights.missing.length === 0) return;
+    // Without an answer the next look asks again.
+    const rights = await readRights(this.#deps.client, services, this.#abort.signal).catch(() => undefined);
+    if (rights?.kind !== "known" || rights.missing.length === 0) return;
     this.#isUnreadTold = true;
     const policy = rights.missing.join(" ");
     this.#deps.log.warn(

@@ -287,6 +287,18 @@ test("a question of a command, or of another srv-epmd, is no look-up of a VM, an
   expect((await json("/v1/status")).lookUps).toMatchObject([{ node: "node_z@svc.service.consul" }]);
 });
 
+test("an empty list of Consul: the policy that the token lacks, and none where Consul does not tell", async () => {
+  const { json, fake } = await withConsul();
+  const rights = (status: number, body: string | readonly object[]) =>
+    fake.misbehave(({ path }) => (path.includes("/internal/acl/authorize") ? { status, body } : undefined));
+  rights(500, "rpc error");
+  expect(await json("/v1/cluster")).toEqual({ outcome: "listed", patterns: ["*@svc.service.consul"], nodes: [] });
+  rights(200, [{ Resource: "node", Access: "read", Segment: "srv-epmd doctor", Allow: false }]);
+  const lacks = 'node_prefix "" { policy = "read" }';
+  await waitFor(async () => (await json("/v1/cluster")).missingPolicies?.join() === lacks, { what: "the policy" });
+  expect((await json("/v1/status")).problems).toMatchObject([{ code: "CLUSTER_UNREAD" }]);
+});
+
 test("what doctor asks about the nodes here is no look-up of a VM", async () => {
   const { running, json } = await withConsul();
   await register(running, "node_a");

@@ -8,7 +8,8 @@ export type Misbehaviour =
   | "hang"
   /** Status 200, half of a body, then a reset. */
   | "reset"
-  | { readonly status: number; readonly body: string }
+  /** A list is sent as JSON. */
+  | { readonly status: number; readonly body: string | readonly object[] }
   /** Rightly, after so many milliseconds. */
   | { readonly delay: number };
 

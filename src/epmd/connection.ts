@@ -10,7 +10,7 @@ import {
   requestEvent,
 } from "./answer.js";
 import type { RegisteredNode } from "./core/registry.js";
-import { keepSource, type Peer, type PeerLog } from "./peer.js";
+import type { Peer, PeerLog } from "./peer.js";
 import { decodeRequest, encodeResponse, readFrame } from "./wire/codec.js";
 import type { EpmdRequest } from "./wire/messages.js";
 
@@ -163,8 +163,6 @@ export function handleConnection(duplex: Duplex, deps: ConnectionDeps): void {
     const result = answer(request, deps.peer, { names: nodes.length, isOpen: () => !duplex.destroyed }, deps.answering);
     if (!(result instanceof Promise)) return carryOut(request, result, startedAt);
     answering = request.type;
-    // The client may hang up before the answer is there, and the log names it.
-    keepSource(deps.peer);
     stopTimer();
     result
       .then((settled) => {

@@ -5,7 +5,7 @@ import { EpmdError, ListenError } from "../errors.js";
 import { type Cidr, familyOf, hostPort, isWildcard } from "../net/ip.js";
 import { findListener, isAbsent, listenError, Places, takePlaces } from "../os/sockets.js";
 import { kill, knowsFullNames, names } from "./client.js";
-import { keepSource, type Peer, type PeerLog, type PeerLogs, peerOf } from "./peer.js";
+import { type Peer, type PeerLog, type PeerLogs, peerOf } from "./peer.js";
 import { nodesWords, takeOver } from "./stock-epmd.js";
 
 /** An address to listen on. */
@@ -200,8 +200,6 @@ class EpmdListener implements Listener {
     }
     const full = takePlaces(peer.local ? this.#forLocal : this.#forStrangers, socket);
     const log = logs.about(peer);
-    // Its lines are written when the connection has ended, too.
-    if (log.isLevelEnabled("debug")) keepSource(peer);
     if (full) {
       if (full.tell()) this.#logFull(full, log);
       return void socket.destroy();

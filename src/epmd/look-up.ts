@@ -96,9 +96,9 @@ export function lookUp(request: PortPlease2Request, peer: Peer, deps: LookUpDeps
 }
 
 /** Why this peer may not look a name up: strangers may ask for the nodes here, and may not use us to ask elsewhere. */
-export function refusedName({ form }: NodeName, peer: Peer): string | undefined {
-  if (peer.local || form === "bare") return undefined;
-  return `names with a host part are looked up for local peers only (--allow ${peer.address})`;
+export function refusedName({ form }: NodeName, { local, address }: Peer): string | undefined {
+  if (local || form === "bare") return undefined;
+  return `names with a host part are looked up for local peers only (--allow ${address})`;
 }
 
 function answerLocal(node: RegisteredNode, asked: Requested, peer: Peer, deps: LookUpDeps): LookedUp {
@@ -242,7 +242,7 @@ export function recordLookUp(result: LookedUp, peer: Peer, timing: Timing, { nod
     type: "look-up",
     at: timing.at,
     node: name,
-    asker: peer.sameHost ? peer.dialled : peer.address,
+    asker: peer.address,
     here: peer.sameHost,
     way,
     outcome: noPort?.outcome ?? "found",

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { type Cidr, canonicalIp, cidrContains, hostPort, isLoopback } from "../net/ip.js";
 
@@ -25,52 +24,11 @@ export function identifyPeer(address: string, port: number, dialled: string, all
  * Undefined when the connection has ended.
  * @param listened the canonical address of the listening socket, where that is no wildcard: the connection has the same
  */
-export function peerOf(socket: PeerSocket, allow: readonly Cidr[], listened?: string): Peer | undefined {
-  if (listened !== undefined && isLoopback(listened)) return new LoopbackPeer(socket, listened);
+export function peerOf(socket: Socket, allow: readonly Cidr[], listened?: string): Peer | undefined {
   const address = canonicalIp(socket.remoteAddress ?? "");
   const dialled = listened ?? canonicalIp(socket.localAddress ?? "");
   if (address === undefined || dialled === undefined) return undefined;
   return identifyPeer(address, socket.remotePort ?? 0, dialled, allow);
-}
-
-type PeerSocket = { readonly [Key in "remoteAddress" | "remotePort" | "localAddress"]?: Socket[Key] | undefined };
-
-/**
- * A peer at a loopback address is on this machine, wherever it sends from. Its own address and port are read from the socket when
- * they are needed first: a look-up of a node alive here needs neither, and getpeername(2) would take a tenth of its time.
- */
-class LoopbackPeer implements Peer {
-  readonly dialled: string;
-  readonly local = true;
-  readonly sameHost = true;
-  readonly #socket: PeerSocket;
-  #source: IpPort | undefined;
-
-  constructor(socket: PeerSocket, dialled: string) {
-    this.#socket = socket;
-    this.dialled = dialled;
-  }
-
-  get address(): string {
-    return this.readSource().address;
-  }
-
-  get port(): number {
-    return this.readSource().port;
-  }
-
-  readSource(): IpPort {
-    this.#source ??= {
-      address: canonicalIp(this.#socket.remoteAddress ?? "") ?? this.dialled,
-      port: this.#socket.remotePort ?? 0,
-    };
-    return this.#source;
-  }
-}
-
-/** Makes the address and the port of a peer known for good: they cannot be read any more when its connection has ended. */
-export function keepSource(peer: Peer): void {
-  if (peer instanceof LoopbackPeer) peer.readSource();
 }
 
 type Level = "debug" | "info" | "warn" | "error";

@@ -6,11 +6,11 @@ import type { DaemonEvent } from "../../src/daemon/core/observations.js";
 import type { AnswerDeps } from "../../src/epmd/answer.js";
 import { type ConnectionDeps, handleConnection, UnreadAnswers } from "../../src/epmd/connection.js";
 import { Registry } from "../../src/epmd/core/registry.js";
-import { identifyPeer, type Peer, peerOf } from "../../src/epmd/peer.js";
+import { identifyPeer } from "../../src/epmd/peer.js";
 import type { RegisteringDeps } from "../../src/epmd/registering.js";
 import type { NamedPort } from "../../src/epmd/wire/messages.js";
 import { formatNodeName } from "../../src/names/node-name.js";
-import { notFound, type Resolution, unavailable } from "../../src/resolve/core/resolution.js";
+import { notFound } from "../../src/resolve/core/resolution.js";
 import { alive2 } from "../support/raw-epmd.js";
 import { registration } from "../support/registered-node.js";
 import { registering } from "../support/registering.js";
@@ -33,8 +33,6 @@ interface Options {
   readonly match?: (pattern: string, sameHost: boolean) => NamedPort[] | Promise<NamedPort[]>;
   readonly packetTimeout?: number;
   readonly peerAddress?: string;
-  /** In place of one with `peerAddress`. */
-  readonly peer?: Peer;
   readonly relaxed?: boolean;
   readonly allowKill?: boolean;
   readonly unread?: ConnectionDeps["unread"];
@@ -50,7 +48,6 @@ function epmd({
   match,
   packetTimeout = 60_000,
   peerAddress = "127.0.0.1",
-  peer = identifyPeer(peerAddress, 1, "127.0.0.1", []),
   relaxed = false,
   allowKill = false,
   unread = new UnreadAnswers(),
@@ -66,6 +63,7 @@ function epmd({
   const log = pino({ level: "warn" }, { write: (line: string) => void faults.push(line) });
   const connect = () => {
     const [client, server] = duplexPair();
+    const peer = identifyPeer(peerAddress, 1, "127.0.0.1", []);
     const received: Buffer[] = [];
     let closed = false;
     client.on("data", (chunk: Buffer) => received.push(chunk));
@@ -397,27 +395,6 @@ describe("while there is no room for answers", () => {
 });
 
 describe("a request", () => {
-  test("that fails after its client has hung up is logged with the address that the client had", async () => {
-    const source: { remoteAddress?: string; remotePort?: number } = { remoteAddress: "127.0.0.1", remotePort: 51_234 };
-    const peer = peerOf(source, [], "127.0.0.1");
-    let fail: (() => void) | undefined;
-    const resolve = () =>
-      new Promise<Resolution>((settle) => {
-        fail = () => settle(unavailable("DNS_TIMEOUT", "no agent"));
-      });
-    const { connect, faults } = epmd({ resolve, ...(peer && { peer }) });
-    const client = connect();
-    client.send(LOOK_UP_Z);
-    await waitFor(() => fail, { what: "the question" });
-    client.cut();
-    await client.closed();
-    delete source.remoteAddress;
-    delete source.remotePort;
-    fail?.();
-    await waitFor(() => faults.length > 0, { what: "the log line" });
-    expect(faults[0]).toContain('"peer":"127.0.0.1:51234"');
-  });
-
   test.each([
     ["NAMES", NAMES, hex("00001111")],
     ["a look-up", LOOK_UP_A, hex("7701")],

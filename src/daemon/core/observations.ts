@@ -7,7 +7,7 @@ export interface LookUp {
   readonly at: number;
   /** `name@host` as it was looked up; text that is no node name as it was sent. */
   readonly node: string;
-  /** Address of the client; of one on this machine the address at which it asked. */
+  /** Address of the client. */
   readonly asker: string;
   /** The client is on this machine. */
   readonly here: boolean;

@@ -21,7 +21,8 @@ export function identifyPeer(address: string, port: number, dialled: string, all
 }
 
 /**
- * Undefined when the connection has ended.
+ * Undefined when the connection has ended. The address is asked for at a loopback address, too: where a machine forwards
+ * packets of others to that (route_localnet of ip-sysctl, with DNAT), it may be a stranger's.
  * @param listened the canonical address of the listening socket, where that is no wildcard: the connection has the same
  */
 export function peerOf(socket: Socket, allow: readonly Cidr[], listened?: string): Peer | undefined {

@@ -485,11 +485,12 @@ requirePeer(
     const cluster = await startCluster({ hosts: 2, advertise: (_, [ipv4 = ""]) => [ipv4] });
     const fixed = ["-kernel", "inet_dist_listen_min", "20001", "inet_dist_listen_max", "20001"];
     const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns];
-    // srv-epmd gives the time in seconds: two VMs that start together mostly have the same.
-    for (;;) {
+    // srv-epmd gives the time in seconds: two VMs that start together mostly have the same. On a machine that is too busy for
+    // that their creations tell them apart, and the handshakes are tried by the tests of distribution-probe.
+    for (let attempt = 1; ; attempt++) {
       const twins = await Promise.all([0, 1].map((at) => cluster.node(at, "a", { args: fixed })));
       const [one, other] = await Promise.all(twins.map((vm) => vm.eval("erlang:system_info(creation)")));
-      if (one === other) break;
+      if (one === other || attempt === 6) break;
       await cluster.killNodes();
     }
     await waitFor(async () => (await cluster.published()).length === 2, { what: "both in Consul" });
@@ -517,5 +518,5 @@ requirePeer(
     expect(problems.map(({ code }) => code)).not.toContain("ONE_SIDED");
     expect(problems[0]).toMatchObject({ code: "TWICE", nodes: [fullName("a")] });
     await cluster.killNodes();
-  }, 120_000);
+  }, 240_000);
 });

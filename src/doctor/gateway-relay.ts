@@ -1,12 +1,12 @@
 import { silentRelayAdvice } from "../relay/core/silent-relay.js";
-import { fail, ok, skip } from "./core/finding.js";
+import { fail, ofVms, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { NO_GATEWAY, UNTOLD } from "./way.js";
 
 export const gatewayRelay: Check = {
   id: "gateway-relay",
   title: "the gateway: its relay process answers the srv-epmd here",
-  run: async ({ config, daemon }) => {
+  run: async ({ config, daemon, localVms }) => {
     if (!config.gateway) return NO_GATEWAY;
     const status = await daemon();
     if (!status) return UNTOLD;
@@ -14,6 +14,13 @@ export const gatewayRelay: Check = {
     if (!condition) return skip("the srv-epmd here is no gateway: see serve-options");
     if (condition.ok) return ok("the relay process answers");
     const reason = condition.reason ?? "the relay process does not answer";
-    return fail("RELAY_DOWN", reason, silentRelayAdvice(reason));
+    const finding = fail("RELAY_DOWN", reason, silentRelayAdvice(reason));
+    // As native ends of Connect all VMs go through it; else those with the module dial nodes themselves.
+    if (config.connectNative) return finding;
+    const stock = (await localVms()).filter(({ process }) => !process || process.asksResolver);
+    return ofVms(
+      stock.map(({ node }) => node.aliveName),
+      finding,
+    );
   },
 };

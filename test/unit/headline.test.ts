@@ -33,6 +33,12 @@ describe("the line on the way to a node says that VMs here do not reach it", () 
     }
   });
 
+  test("and not where what is wrong concerns none of them: without stock VMs a gateway's relay process is in nobody's way", () => {
+    for (const vms of [["node_a"], []]) {
+      expect(text({ vms, problems: [problem("RELAY_DOWN", [])], cookie: "ok" })).toMatch(/here (would )?reach/);
+    }
+  });
+
   test("and that a link stands where one does: packets are dropped one way", () => {
     const over: Partial<WayKnown> = { problems: [problem("PEER_NO_ANSWER")], links: "linked", linked: ["node_a"] };
     expect(text(over)).toBe(`node_a here is linked with ${ASKED}, and VMs here do not reach it anew`);

@@ -39,7 +39,9 @@ export function headlineOf(way: WayKnown): Headline | undefined {
 const isAnswered = ({ handshake }: WayKnown) => handshake === "ok" || handshake === "warn";
 
 function badHeadline({ asked, vms, problems, linked }: WayKnown): Headline | undefined {
-  const inTheWay = problems.filter(({ code, result, vms: some }) => isOfPeer(code) && (result === "fail" || some));
+  const inTheWay = problems.filter(
+    ({ code, result, vms: some }) => isOfPeer(code) && (some ? some.length > 0 : result === "fail"),
+  );
   if (inTheWay.length === 0) return undefined;
   const bad = (text: string): Headline => ({ text, tone: "bad" });
   const kept = new Set(inTheWay.flatMap(({ vms: some }) => some ?? vms));

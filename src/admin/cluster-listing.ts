@@ -1,7 +1,7 @@
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { readRights } from "../consul/read-rights.js";
+import { readRights } from "../consul/rights.js";
 import type { ConsulSide } from "../consul/side.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError, NomadError } from "../errors.js";

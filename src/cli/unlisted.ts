@@ -1,5 +1,5 @@
 import type { AskedService } from "../catalogue/core/matching.js";
-import { readRights, readsAll } from "../consul/read-rights.js";
+import { readRights, readsAll } from "../consul/rights.js";
 import { ConsulSide } from "../consul/side.js";
 import { tokenOfServe } from "../doctor/core/serve-token.js";
 import { listed } from "../text.js";

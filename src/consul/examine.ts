@@ -3,7 +3,7 @@ import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
 import { parseAgentDns, type ToldDns } from "./core/agent-dns.js";
-import { AgentAnswer, areAclsOff, isUnknownToken } from "./transport.js";
+import { AgentAnswer } from "./transport.js";
 
 /** Questions that change nothing, most of them doctor's. Each throws ConsulError unless it says otherwise. */
 
@@ -69,35 +69,6 @@ export async function serverAddresses(client: ConsulClient): Promise<string[]> {
   const peers = Array.isArray(body) ? body.filter((one): one is string => typeof one === "string") : [];
   // `10.0.0.1:8300`, `[fd00::1]:8300`
   return peers.flatMap((peer) => canonicalIp(peer.replace(/:[0-9]+$/, "").replace(/^\[(.*)\]$/, "$1")) ?? []);
-}
-
-type Rights =
-  | { readonly kind: "acls-off" }
-  /** The services that the token may not write. */
-  | { readonly kind: "known"; readonly denied: readonly string[] }
-  | { readonly kind: "token-unknown" }
-  /** This Consul does not tell a token's rights. */
-  | { readonly kind: "untold"; readonly said: string };
-
-/**
- * Which services the token may write. Consul's own user interface asks the same (1.8 and later); every token may ask
- * for its own rights.
- */
-export async function writeRights(client: ConsulClient, services: readonly string[]): Promise<Rights> {
-  const body = services.map((Segment) => ({ Resource: "service", Access: "write", Segment }));
-  try {
-    const reply = await client.ask({ method: "_post", path: "/internal/acl/authorize", body });
-    if (!Array.isArray(reply.body)) return { kind: "untold", said: "it answers with something else" };
-    const answers = reply.body as readonly { readonly Segment?: unknown; readonly Allow?: unknown }[];
-    const isAllowed = (name: string) => answers.some(({ Segment, Allow }) => Segment === name && Allow === true);
-    return { kind: "known", denied: services.filter((name) => !isAllowed(name)) };
-  } catch (error) {
-    if (!(error instanceof ConsulError)) throw error;
-    if (areAclsOff(error)) return { kind: "acls-off" };
-    if (isUnknownToken(error)) return { kind: "token-unknown" };
-    if (error.code === "CONSUL_UNAVAILABLE") throw error;
-    return { kind: "untold", said: error.message };
-  }
 }
 
 /** Whether intentions allow one service to connect to another. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceMember } from "../catalogue/core/instances.js";
 import { machineOf } from "../consul/examine.js";
-import { NODE_POLICY, readRights, readsAll } from "../consul/read-rights.js";
+import { NODE_POLICY, readRights, readsAll } from "../consul/rights.js";
 import { instanceOf, publishesToConsul } from "../publish/core/publication.js";
 import { type HeldService, ID_PREFIX, META_NODE, META_OWNER, serviceId } from "../publish/core/service-entry.js";
 import { readOwner } from "../publish/ownership.js";

@@ -1,5 +1,5 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
-import { writeRights } from "../consul/examine.js";
+import { writeRights } from "../consul/rights.js";
 import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul-reachable.js";
 import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";

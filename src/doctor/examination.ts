@@ -4,7 +4,7 @@ import { isBridged } from "../config/nomad.js";
 import { serverNameOf } from "../connect/core/inbound.js";
 import type { ConsulClient } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
-import { type ReadRights, readRights, readsAll } from "../consul/read-rights.js";
+import { type ReadRights, readRights, readsAll } from "../consul/rights.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
 import type { Cookie } from "../distribution/cookie.js";

@@ -1,6 +1,6 @@
 import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { ConsulClient } from "../consul/client.js";
-import { readRights } from "../consul/read-rights.js";
+import { readRights } from "../consul/rights.js";
 import type { Logger } from "../daemon/logger.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";

@@ -37,7 +37,7 @@ export async function eachOf<T, R>(
 export async function atMost<T>(milliseconds: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), milliseconds);
+    timer = setTimeout(() => resolve(undefined), Math.max(0, milliseconds));
   });
   return Promise.race([work, over]).finally(() => clearTimeout(timer));
 }

@@ -4,6 +4,7 @@ import type { ClusterExamination } from "../doctor/cluster.js";
 import { isExpected, type Member, type Pair } from "../doctor/core/cluster-links.js";
 import { worstFirst, worstPart } from "../doctor/core/cluster-part.js";
 import { type ClusterProblem, isNoVm, releaseWords } from "../doctor/core/cluster-problems.js";
+import { grouped } from "../grouped.js";
 import { hostPort } from "../net/ip.js";
 import { listed, printable } from "../text.js";
 import type { Line } from "./io.js";
@@ -34,9 +35,7 @@ export function clusterLines(examination: ClusterExamination): Line[] {
 
 /** Of one code the first are told; of the others the names. */
 function toldProblems(problems: readonly ClusterProblem[]): Line[] {
-  const byCode = new Map<string, ClusterProblem[]>();
-  for (const problem of problems) byCode.set(problem.code, [...(byCode.get(problem.code) ?? []), problem]);
-  return Array.from(byCode).flatMap(([code, all]) => {
+  return Array.from(grouped(problems, ({ code }) => code)).flatMap(([code, all]) => {
     const rest = all.slice(MOST_TOLD);
     const nodes = Array.from(new Set(rest.flatMap((problem) => problem.nodes)));
     const more: Line[] =

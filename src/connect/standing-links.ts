@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { grouped } from "../grouped.js";
 import { Joined } from "../relay/joined.js";
 import type { Authorization } from "./core/credentials.js";
 import type { InboundLink, Refusal } from "./core/inbound.js";
@@ -89,23 +90,14 @@ export class StandingLinks {
     if (this.#isRechecking) return;
     this.#isRechecking = true;
     try {
-      await Promise.all(Array.from(this.#byCaller().values(), (links) => this.#recheckLinks(links)));
+      const byCaller = grouped(
+        this.#standing,
+        ({ admitted: { service, serial, uri } }) => `${service} ${serial} ${uri}`,
+      );
+      await Promise.all(Array.from(byCaller.values(), (links) => this.#recheckLinks(links)));
     } finally {
       this.#isRechecking = false;
     }
-  }
-
-  /** The links of each caller to each service. */
-  #byCaller(): Map<string, [Standing, ...Standing[]]> {
-    const callers = new Map<string, [Standing, ...Standing[]]>();
-    for (const standing of this.#standing) {
-      const { service, serial, uri } = standing.admitted;
-      const key = `${service} ${serial} ${uri}`;
-      const links = callers.get(key);
-      if (links) links.push(standing);
-      else callers.set(key, [standing]);
-    }
-    return callers;
   }
 
   /** Never rejects. @param links of one caller to one service */

@@ -204,7 +204,7 @@ export async function start(config: Config, { log, relay, onKill = () => {} }: D
     throw error;
   }
   const bound = listener;
-  // What follows loads further parts of the program. They are parsed after the line "ready", which nothing of them changes.
+  // What follows loads further parts of the program. To parse them takes time, so that comes after the line "ready".
   const settings = await describeSettings(config, publishes, resolving.dns);
   const place = { hostName: machine.hostName, port: bound.port };
   if (publishes && native) {

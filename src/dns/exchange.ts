@@ -69,16 +69,14 @@ export function exchangeBytes<T>(request: BytesRequest, query: Buffer, accept: A
     signal.addEventListener("abort", abort, { once: true });
     const close =
       request.transport === "udp"
-        ? startUdp(server, request.sockets ?? keepingNone(), query, accept, settle)
+        ? startUdp(server, request.sockets ?? KEEPING_NONE, query, accept, settle)
         : startTcp(server, query, accept, settle);
   });
 }
 
-function keepingNone(): UdpSockets {
-  const sockets = new UdpSockets();
-  sockets.close();
-  return sockets;
-}
+/** For queries that are made alone. */
+const KEEPING_NONE = new UdpSockets();
+KEEPING_NONE.close();
 
 /** @returns what ends the query */
 function startUdp<T>(

@@ -2,12 +2,13 @@ import { setMaxListeners } from "node:events";
 import type { DnsServer } from "../config/network-values.js";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
+import { atMost } from "../each-of.js";
 import type { Trace } from "../resolve/core/resolution.js";
 import { AnswerCache } from "./core/cache.js";
 import { ExchangeSlots, type NameServer } from "./exchange.js";
 import { NameServers, type SetServers } from "./name-servers.js";
 import { Search } from "./search.js";
-import { type QueryEnd, SharedQuery } from "./shared-query.js";
+import { SharedQuery } from "./shared-query.js";
 import { UdpSockets } from "./udp-sockets.js";
 import { type Absence, type DnsResult, presentRecord, type Records } from "./wire/answer.js";
 import { canonicalName, nameProblem, type QueryType, type ResourceRecord } from "./wire/record.js";
@@ -173,7 +174,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       if (troubled) void shared.trouble.then(troubled);
       const remaining = query.deadline - now() - MARGIN;
       const patience = stale(key) ? Math.min(remaining, CLIENT_RESPONSE_TIMER) : remaining;
-      const end = (await inTime(shared.end, patience)) ?? { result: shared.soFar(), endedBy: undefined };
+      const end = (await atMost(patience, shared.end)) ?? { result: shared.soFar(), endedBy: undefined };
       // The query ended on an earlier deadline than ours: start another.
       if (end.endedBy !== undefined && query.deadline > end.endedBy) continue;
       return end.result.kind === "unavailable" ? (stale(key) ?? end.result) : end.result;
@@ -239,17 +240,4 @@ export function createResolver(options: ResolverOptions): Resolver {
 
 function isAddress(record: ResourceRecord): boolean {
   return record.type === "A" || record.type === "AAAA";
-}
-
-/** Undefined when the time is over first. */
-async function inTime(end: Promise<QueryEnd>, milliseconds: number): Promise<QueryEnd | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeOver = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.max(0, milliseconds));
-  });
-  try {
-    return await Promise.race([end, timeOver]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

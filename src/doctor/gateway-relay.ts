@@ -1,6 +1,7 @@
 import { silentRelayAdvice } from "../relay/core/silent-relay.js";
 import { fail, ofVms, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
+import { stockNames, unseenNames } from "./local-vms.js";
 import { NO_GATEWAY, UNTOLD } from "./way.js";
 
 export const gatewayRelay: Check = {
@@ -17,10 +18,7 @@ export const gatewayRelay: Check = {
     const finding = fail("RELAY_DOWN", reason, silentRelayAdvice(reason));
     // As native ends of Connect all VMs go through it; else those with the module dial nodes themselves.
     if (config.connectNative) return finding;
-    const stock = (await localVms()).filter(({ process }) => !process || process.asksResolver);
-    return ofVms(
-      stock.map(({ node }) => node.aliveName),
-      finding,
-    );
+    const vms = await localVms();
+    return ofVms([...stockNames(vms), ...unseenNames(vms)], finding);
   },
 };

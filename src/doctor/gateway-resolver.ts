@@ -6,6 +6,7 @@ import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { fail, ok, skip, warn } from "./core/finding.js";
 import { type Check, RESOLVE_TIMEOUT } from "./examination.js";
+import { stockNames } from "./local-vms.js";
 import { NO_GATEWAY } from "./way.js";
 
 export const gatewayResolver: Check = {
@@ -35,7 +36,7 @@ export const gatewayResolver: Check = {
     });
     const advice = others.some(({ isWritten }) => isWritten) ? [UNWRITE, USE_IT] : USE_IT;
     const vms = await localVms();
-    const stock = vms.filter(({ process }) => process?.asksResolver).map(({ node }) => node.aliveName);
+    const stock = stockNames(vms);
     if (stock.length > 0)
       return fail("GATEWAY_UNUSED", [...evidence, `${listed(stock)} here, without the module, asks it`], advice);
     if (vms.length > 0 && vms.every(({ process }) => process))

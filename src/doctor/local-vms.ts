@@ -40,6 +40,18 @@ export function localVms(nodes: readonly LocalNode[], serverName: string | undef
   );
 }
 
+export const namesOf = (vms: readonly LocalVm[]): string[] => vms.map(({ node }) => node.aliveName);
+
+/** Those that ask this machine's resolver and the EPMD at the address it gives. */
+export function stockNames(vms: readonly LocalVm[]): string[] {
+  return namesOf(vms.filter(({ process }) => process?.asksResolver));
+}
+
+/** Those whose processes this user may not see. */
+export function unseenNames(vms: readonly LocalVm[]): string[] {
+  return namesOf(vms.filter(({ process }) => !process));
+}
+
 /** Whether a node speaks TLS; undefined where a probe does not tell. */
 export function speaksTls(probe: Probe): boolean | undefined {
   if (probe.result === "tls" || ("tls" in probe && probe.tls && !probe.tls.isConnect)) return true;

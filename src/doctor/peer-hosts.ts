@@ -11,7 +11,7 @@ import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
 import { type AskedNode, type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import { askEpmd } from "./host-way.js";
-import type { LocalVm } from "./local-vms.js";
+import { type LocalVm, namesOf, stockNames, unseenNames } from "./local-vms.js";
 
 export const peerHosts: Check = {
   id: "peer-hosts",
@@ -36,7 +36,7 @@ async function unresolved(asked: AskedNode, text: string, vms: readonly LocalVm[
   const addresses = await hostAddresses(asked.host, text, RESOLVE_TIMEOUT);
   return ([4, 6] as const).flatMap((family): Finding[] => {
     const own = old.filter(({ node }) => node.family === family);
-    const [seen, unseen] = [namesOf(own.filter((vm) => vm.process)), namesOf(own.filter((vm) => !vm.process))];
+    const [seen, unseen] = [namesOf(own.filter((vm) => vm.process)), unseenNames(own)];
     const address = addresses.find((one) => familyOf(one) === family);
     if (address === undefined) {
       return [
@@ -76,8 +76,6 @@ function mayBeOtp23(probe: LocalVm["probe"]): boolean {
   return !("release" in probe) || probe.release === "OTP 23";
 }
 
-const namesOf = (vms: readonly LocalVm[]) => vms.map(({ node }) => node.aliveName);
-
 /** Another user's processes, or /proc mounted with hidepid. */
 function unread(names: readonly string[]): string {
   return `it is not known how ${listed(names)} here finds its peers: this user may not read its process`;
@@ -94,8 +92,8 @@ async function stale(
 ): Promise<Finding[]> {
   const lines = linesInHosts(text, asked.host);
   const used = ([4, 6] as const).flatMap((family) => lines.find(({ address }) => familyOf(address) === family) ?? []);
-  const stock = namesOf(vms.filter(({ process }) => process?.asksResolver));
-  const unseen = namesOf(vms.filter(({ process }) => !process));
+  const stock = stockNames(vms);
+  const unseen = unseenNames(vms);
   const findings = used.map(async ({ line, address }): Promise<Finding> => {
     const right = await expected(asked, address, examination);
     const where = `${HOSTS_FILE}, line ${line}, has ${address} for ${asked.host}`;

@@ -10,6 +10,7 @@ import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip } from "./core/finding.js";
 import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import type { Holder } from "./local-epmd.js";
+import { stockNames, unseenNames } from "./local-vms.js";
 
 /** The gateway waits a second for its relay process. Milliseconds. */
 const ASK_TIMEOUT = 3_000;
@@ -129,7 +130,7 @@ interface NodesHere {
 async function nodesHere({ peersOfAsked }: Examination): Promise<NodesHere> {
   const seen = await peersOfAsked();
   return {
-    stock: seen.filter(({ process }) => process?.asksResolver).map(({ node }) => node.aliveName),
-    unseen: seen.filter(({ process }) => !process).map(({ node }) => node.aliveName),
+    stock: stockNames(seen),
+    unseen: unseenNames(seen),
   };
 }

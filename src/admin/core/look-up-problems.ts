@@ -1,7 +1,8 @@
 import type { LookUp } from "../../daemon/core/observations.js";
+import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import type { FoundProblem } from "./problem.js";
-import { type Facts, failedCheck, grouped, MOST_NAMED, type Rule } from "./rule.js";
+import { type Facts, failedCheck, MOST_NAMED, type Rule } from "./rule.js";
 
 /** Look-ups that are older than this are no problem any more, milliseconds. */
 const LATELY = 600_000;
@@ -13,7 +14,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     level: "error",
     find: (facts) => {
       const unreached = lastLookUps(facts).filter(({ outcome, way }) => outcome === "unreachable" && way === "host");
-      return grouped(unreached, ({ here }) => String(here)).map((group) => {
+      return Array.from(grouped(unreached, ({ here }) => String(here)).values(), (group) => {
         const [{ here, reason }] = group;
         const askers = Array.from(new Set(group.map(({ asker }) => asker)));
         const who = here ? "A VM here asks" : `VMs on ${listed(askers, MOST_NAMED)} ask`;
@@ -32,7 +33,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     find: (facts) => {
       if (failedCheck(facts, "gateway")) return [];
       const failed = lastLookUps(facts).filter(({ outcome, way }) => outcome === "unreachable" && way === "gateway");
-      return grouped(failed, ({ reason }) => String(reason)).map((group) =>
+      return Array.from(grouped(failed, ({ reason }) => String(reason)).values(), (group) =>
         about(
           group,
           (names) => `The gateway had no relay for ${names}: ${group[0].reason ?? "the log says why"}.`,
@@ -48,7 +49,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
       // Consul's or Nomad's silence is told already.
       if (isCatalogueSilent(facts)) return [];
       const failed = lastLookUps(facts).filter(({ outcome }) => outcome === "unavailable");
-      return grouped(failed, ({ code }) => String(code)).map((group) =>
+      return Array.from(grouped(failed, ({ code }) => String(code)).values(), (group) =>
         about(
           group,
           (names) => `Look-ups of ${names} had no answer lately: ${group[0].reason ?? "the log says why"}.`,
@@ -64,7 +65,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
       const missed = lastLookUps(facts).filter(
         (lookUp) => lookUp.outcome === "not-found" && !hasAppeared(lookUp, facts),
       );
-      return grouped(missed, ({ code }) => String(code)).map((group) =>
+      return Array.from(grouped(missed, ({ code }) => String(code)).values(), (group) =>
         about(
           group,
           (names) =>
@@ -80,7 +81,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     find: (facts) => {
       if (isCatalogueSilent(facts)) return [];
       const stale = lastLookUps(facts).filter((lookUp) => lookUp.stale);
-      return grouped(stale, () => "").map((group) =>
+      return Array.from(grouped(stale, () => "").values(), (group) =>
         about(
           group,
           (names) => `Look-ups of ${names} got the last good answer, because nobody who could know better answered.`,

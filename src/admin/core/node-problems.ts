@@ -1,8 +1,9 @@
 import { placeWords, twiceNamed } from "../../catalogue/core/twice.js";
+import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import { clusterLinks, unlinkedNodes } from "./cluster-links.js";
 import { aliveNameOf, clusterPicture, listedNodes } from "./cluster-picture.js";
-import { are, asSentence, type Facts, grouped, MOST_NAMED, type Rule } from "./rule.js";
+import { are, asSentence, type Facts, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
 
 /** How the nodes here, and those of the cluster, stand in the catalogue. */
@@ -105,7 +106,7 @@ function ofPublication(
   adviceOf: (node: LocalNode) => string,
 ) {
   const missing = nodes.filter((node) => node.publication === publication);
-  return grouped(missing, ({ reason, code }) => `${code} ${reason}`).map((group) => {
+  return Array.from(grouped(missing, ({ reason, code }) => `${code} ${reason}`).values(), (group) => {
     const [first] = group;
     const names = group.map(({ name }) => name);
     const why = first.reason === undefined ? "" : `: ${first.reason}`;

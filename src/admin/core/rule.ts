@@ -36,17 +36,6 @@ export function asSentence(advice: string): string {
 /** Names in a sentence: a machine may have thousands. */
 export const MOST_NAMED = 4;
 
-/** Values in the groups of equal keys, in the order of the first of each. */
-export function grouped<T>(values: readonly T[], keyOf: (value: T) => string): (readonly [T, ...T[]])[] {
-  const groups = new Map<string, [T, ...T[]]>();
-  for (const value of values) {
-    const group = groups.get(keyOf(value));
-    if (group) group.push(value);
-    else groups.set(keyOf(value), [value]);
-  }
-  return Array.from(groups.values());
-}
-
 /** `a is`, `a, b are` */
 export function are(names: readonly string[], listed: string): string {
   return `${listed} ${names.length === 1 ? "is" : "are"}`;

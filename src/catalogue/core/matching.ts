@@ -12,7 +12,7 @@ import {
   type ServiceDomain,
   serviceDomainOf,
 } from "../../names/domains.js";
-import { formatNodeName, isHelperName, parseNamePattern } from "../../names/node-name.js";
+import { formatNodeName, hostPartOf, isHelperName, parseNamePattern } from "../../names/node-name.js";
 import { type NomadService, parseNomadService, readNomadName } from "../../names/nomad-domain.js";
 import type { Glob } from "../../text.js";
 import type { CatalogueQuery } from "./backend.js";
@@ -66,9 +66,8 @@ export function isPublishedUnder(
   { glob, host }: Pick<AskedService, "glob" | "host">,
   settings: Pick<DomainSettings, "publish">,
 ): boolean {
-  const at = node.indexOf("@");
-  const aliveName = node.slice(0, at);
-  const isOfHost = node.slice(at + 1).toLowerCase() === host && glob.matches(aliveName);
+  const aliveName = node.slice(0, node.indexOf("@"));
+  const isOfHost = hostPartOf(node).toLowerCase() === host && glob.matches(aliveName);
   return isOfHost && !isHelperName(aliveName) && !isLeftOut(aliveName, settings);
 }
 

@@ -1,3 +1,4 @@
+import { grouped } from "../../grouped.js";
 import { hostPort } from "../../net/ip.js";
 import { ageWords, listed } from "../../text.js";
 import type { ClusterNode } from "./instances.js";
@@ -13,13 +14,11 @@ export interface TwiceNamed {
  * instance, or of one address and port, are the same node: one for each IP version, or one by srv-epmd and one by Nomad.
  */
 export function twiceNamed(nodes: readonly ClusterNode[]): TwiceNamed[] {
-  const byName = new Map<string, ClusterNode[]>();
-  for (const node of nodes) {
-    if (node.health === "critical") continue;
-    // DNS and Consul compare names without case.
-    const name = node.node.toLowerCase();
-    byName.set(name, [...(byName.get(name) ?? []), node]);
-  }
+  // DNS and Consul compare names without case.
+  const byName = grouped(
+    nodes.filter(({ health }) => health !== "critical"),
+    ({ node }) => node.toLowerCase(),
+  );
   return Array.from(byName.values()).flatMap((same) => {
     const entries = same.filter((entry, index) => !same.slice(0, index).some((other) => isSameNode(entry, other)));
     return entries.length > 1 ? [{ node: entries[0]?.node ?? "", entries }] : [];

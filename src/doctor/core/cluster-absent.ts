@@ -1,4 +1,5 @@
 import { type Probe, probeReason } from "../../distribution/core/words.js";
+import { grouped } from "../../grouped.js";
 import { isLongName, neverConnect } from "../../names/node-name.js";
 import { familyOf, hostPort, isLoopback } from "../../net/ip.js";
 import { listed } from "../../text.js";
@@ -11,14 +12,9 @@ import { obstacleAdvice } from "./obstacles.js";
  * @param fault why a catalogue did not tell its nodes
  */
 export function noAnswer(members: readonly Member[], fault: string | undefined): ClusterProblem[] {
-  const byCode = new Map<string, Member[]>();
-  for (const member of members) {
-    const { unavailable } = member;
-    if (unavailable === undefined) continue;
-    // Where the agent does not answer, its DNS does not either.
-    const key = fault === undefined ? unavailable : "";
-    byCode.set(key, [...(byCode.get(key) ?? []), member]);
-  }
+  const unknown = members.filter(({ unavailable }) => unavailable !== undefined);
+  // Where the agent does not answer, its DNS does not either.
+  const byCode = grouped(unknown, ({ unavailable = "" }) => (fault === undefined ? unavailable : ""));
   const advice = "run srv-epmd doctor here: it says what does not answer, and what to do";
   const problem = (reasons: readonly (string | undefined)[], hidden: readonly Member[]): ClusterProblem => {
     const nodes = hidden.map(({ node }) => node);
@@ -28,7 +24,7 @@ export function noAnswer(members: readonly Member[], fault: string | undefined):
     return { code: "NO_ANSWER", nodes, text, advice };
   };
   if (fault !== undefined && byCode.size === 0) return [problem([fault], [])];
-  return Array.from(byCode.values(), (hidden) => problem([fault, hidden[0]?.missing], hidden));
+  return Array.from(byCode.values(), (hidden) => problem([fault, hidden[0].missing], hidden));
 }
 
 /** A node of the cluster that its catalogue does not have. */

@@ -1,3 +1,4 @@
+import { grouped } from "../../grouped.js";
 import { type Finding, type FindingResult, MOST_TOLD, type Problem, problemsOf } from "./finding.js";
 import { causesOf, isOfPeer } from "./problems.js";
 
@@ -67,25 +68,19 @@ function rankOf({ effects, ...problem }: RootProblem): number {
 
 /** Many nodes of a machine may have one problem: it is told once, with its one action. */
 function mergeRoots(roots: readonly RootProblem[]): RootProblem[] {
-  return groups(roots).map((same): RootProblem => {
+  return Array.from(grouped(roots, likeness).values(), (same): RootProblem => {
     const effects = alike(same.flatMap((one) => one.effects));
     return { ...merged(same), effects };
   });
 }
 
 function alike(problems: readonly FoundProblem[]): FoundProblem[] {
-  return groups(problems).map(merged);
+  return Array.from(grouped(problems, likeness).values(), merged);
 }
 
-function groups<T extends FoundProblem>(problems: readonly T[]): (readonly [T, ...T[]])[] {
-  const found = new Map<string, [T, ...T[]]>();
-  for (const problem of problems) {
-    const key = JSON.stringify([problem.check, problem.code, problem.result, problem.advice[0]]);
-    const same = found.get(key);
-    if (same) same.push(problem);
-    else found.set(key, [problem]);
-  }
-  return Array.from(found.values());
+/** Problems of one are told as one. */
+function likeness({ check, code, result, advice }: FoundProblem): string {
+  return JSON.stringify([check, code, result, advice[0]]);
 }
 
 function merged<T extends FoundProblem>([first, ...others]: readonly [T, ...T[]]): T {

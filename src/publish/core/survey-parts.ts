@@ -1,3 +1,4 @@
+import { grouped } from "../../grouped.js";
 import { nameKey, type Survey } from "./reconcile.js";
 import { aliveNameOf, META_OWNER } from "./service-entry.js";
 
@@ -9,8 +10,8 @@ import { aliveNameOf, META_OWNER } from "./service-entry.js";
 export function partsOf(survey: Survey, owner: string): (key: string, ids: Iterable<string>) => Survey {
   const byId = new Map(survey.services.map((service) => [service.id, service]));
   const ours = survey.services.filter(({ meta }) => meta[META_OWNER] === owner);
-  const byKey = groups(ours, (service) => nameKey(aliveNameOf(service) ?? ""));
-  const checks = groups(survey.checks, ({ serviceId }) => serviceId);
+  const byKey = grouped(ours, (service) => nameKey(aliveNameOf(service) ?? ""));
+  const checks = grouped(survey.checks, ({ serviceId }) => serviceId);
   return (key, ids) => {
     const all = new Set(ids);
     const held = Array.from(all).flatMap((id) => byId.get(id) ?? []);
@@ -19,14 +20,4 @@ export function partsOf(survey: Survey, owner: string): (key: string, ids: Itera
     const its = Array.from(all).flatMap((id) => checks.get(id) ?? []);
     return { services, checks: [...(checks.get("") ?? []), ...its], critical: survey.critical };
   };
-}
-
-function groups<T>(all: readonly T[], keyOf: (one: T) => string): ReadonlyMap<string, readonly T[]> {
-  const found = new Map<string, T[]>();
-  for (const one of all) {
-    const group = found.get(keyOf(one));
-    if (group) group.push(one);
-    else found.set(keyOf(one), [one]);
-  }
-  return found;
 }

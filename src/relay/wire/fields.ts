@@ -48,8 +48,8 @@ export function anyText(fields: Fields, key: string): string {
 }
 
 /** The text of a key that may be missing. */
-export function optional<K extends string>(fields: Fields, key: K): Partial<Record<K, string>> {
-  return fields[key] === undefined ? {} : ({ [key]: text(fields, key) } as Record<K, string>);
+export function optional<K extends string>(fields: Fields, key: K, read = text): Partial<Record<K, string>> {
+  return fields[key] === undefined ? {} : ({ [key]: read(fields, key) } as Record<K, string>);
 }
 
 export function natural(fields: Fields, key: string): number {

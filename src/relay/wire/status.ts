@@ -1,5 +1,5 @@
 import type { InboundLink, Refusal } from "../../connect/core/inbound.js";
-import { anyText, type Fields, list, natural, object, port } from "./fields.js";
+import { anyText, type Fields, list, natural, object, optional, port } from "./fields.js";
 import type { RelayTarget } from "./target.js";
 
 /** What the relay process says of itself. */
@@ -71,7 +71,7 @@ function relayState(fields: Fields): RelayState {
     node: anyText(fields, "node"),
     address: anyText(fields, "address"),
     endpoints: objects(fields, "endpoints").map((one) => ({ address: anyText(one, "address"), port: port(one) })),
-    ...(peer && { peer: { service: anyText(peer, "service"), ...optionalText(peer, "datacenter") } }),
+    ...(peer && { peer: { service: anyText(peer, "service"), ...optional(peer, "datacenter", anyText) } }),
     port: port(fields),
     since: natural(fields, "since"),
     ...traffic(fields),
@@ -82,7 +82,7 @@ function nativeStatus(fields: Fields): NativeStatus {
   const certificate = fields.certificate === undefined ? undefined : object(fields.certificate, "certificate");
   return {
     port: port(fields),
-    ...optionalText(fields, "trouble"),
+    ...optional(fields, "trouble", anyText),
     ...(certificate && {
       certificate: {
         service: anyText(certificate, "service"),
@@ -109,10 +109,6 @@ function traffic(fields: Fields): RelayTraffic {
 
 function objects(fields: Fields, key: string): Fields[] {
   return list(fields, key).map((item) => object(item, key));
-}
-
-function optionalText<K extends string>(fields: Fields, key: K): Partial<Record<K, string>> {
-  return fields[key] === undefined ? {} : ({ [key]: anyText(fields, key) } as Record<K, string>);
 }
 
 /** Another release may have other codes. */

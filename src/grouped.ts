@@ -1,0 +1,11 @@
+/** Values by their keys, in the order of the first of each key. */
+export function grouped<T>(values: Iterable<T>, keyOf: (value: T) => string): Map<string, [T, ...T[]]> {
+  const groups = new Map<string, [T, ...T[]]>();
+  for (const value of values) {
+    const key = keyOf(value);
+    const group = groups.get(key);
+    if (group) group.push(value);
+    else groups.set(key, [value]);
+  }
+  return groups;
+}

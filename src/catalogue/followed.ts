@@ -10,11 +10,12 @@ import { FOLLOW_TIMINGS, Follower, type FollowTimings } from "./follower.js";
 export interface CatalogueTimings extends FollowTimings {
   /** A service for which nobody has asked for this long is no longer followed. */
   readonly idle: number;
-  /** How long look-ups wait for the first answer, counted from the first of them. */
+  /** How long look-ups wait for the first answer, counted from the first of them, and for the one after a pause. */
   readonly firstAnswer: number;
-  /** How long look-ups wait for what has changed during a pause: an agent tells of it at once, and holds the query if nothing has. */
-  readonly catchUp: number;
-  /** The least time from an answer to the end of a pause: look-ups must not have a service asked for without a rest. */
+  /**
+   * The least time from an answer to the end of a pause, and longer where the list is long: look-ups must not have a service
+   * asked for without a rest.
+   */
   readonly rest: number;
   /** How late an answer may be before the follow counts as broken. */
   readonly margin: number;
@@ -28,7 +29,6 @@ export const TIMINGS: CatalogueTimings = {
   ...FOLLOW_TIMINGS,
   idle: 600_000,
   firstAnswer: 300,
-  catchUp: 100,
   rest: 25,
   margin: 2_000,
   settle: 2_000,
@@ -56,7 +56,7 @@ interface FollowedDeps {
   readonly timings: CatalogueTimings;
   readonly now: () => number;
   readonly random: () => number;
-  /** @param isFirst the query was to be answered at once @param elapsed milliseconds of the query */
+  /** @param elapsed milliseconds of the query */
   readonly answered: (isFirst: boolean, elapsed: number) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -73,7 +73,7 @@ export class FollowedService {
   /** Instances that refused a connection, and when. */
   #refused: ReadonlyMap<ServiceInstance, number> = new Map();
   /** The query under way. */
-  #asked: { readonly at: number; readonly index: number; readonly isAfterPause: boolean } | undefined;
+  #asked: { readonly at: number; readonly index: number } | undefined;
   #answeredAt: number;
   /** Of the first answer. */
   #firstAt = Number.POSITIVE_INFINITY;
@@ -94,11 +94,13 @@ export class FollowedService {
       ...{ now, random, timings },
       query: async (index = 0, wait, signal) => {
         const at = now();
-        this.#asked = { at, index, isAfterPause: index > 0 && at - this.#answeredAt > AT_ONCE };
+        this.#asked = { at, index };
         const answer = await backend.follow(query, index, wait, signal);
         if (!answer.hasLeader) this.#refuseUnlessNew(answer.instances);
-        return { value: answer.instances, position: nextIndex(index, answer.index) };
+        // 0: the next query must not wait.
+        return { value: answer.instances, position: nextIndex(index, answer.index) || undefined };
       },
+      cost: (instances) => Math.max(1, instances.length / FEW),
       answered: (instances) => this.#answered(instances),
       failed: (error) => this.#failed(error),
     });
@@ -113,7 +115,7 @@ export class FollowedService {
     const state = since === undefined ? "current" : broken <= this.#deps.timings.wait ? "broken" : "behind";
     const refused = this.#refusedSince(now - this.#deps.timings.refusal);
     const age = now - this.#answeredAt;
-    const isPaused = this.#mayLackChanges && now - this.#caughtUpAt > this.#deps.timings.rest;
+    const isPaused = this.#mayLackChanges && now - this.#caughtUpAt > this.#rest;
     return { instances: this.#instances, refused, age, state, broken, isPaused };
   }
 
@@ -142,8 +144,8 @@ export class FollowedService {
   }
 
   /**
-   * Ends a pause. Resolves when the list has what changed during it: with the next answer, or when the back end would have
-   * given one. Undefined when there is no pause. @param limit milliseconds
+   * Ends a pause. Resolves when the list has what changed during it, or when the time is over. Undefined when there is no
+   * pause. @param limit milliseconds
    */
   catchUp(limit: number): Promise<void> | undefined {
     if (!this.#catchingUp && this.#mayLackChanges) {
@@ -158,21 +160,30 @@ export class FollowedService {
     const { now, timings } = this.#deps;
     const end = now() + limit;
     if (this.#follower.isPaused) {
-      const rest = Math.min(this.#answeredAt + timings.rest - now(), limit);
+      const rest = Math.min(this.#answeredAt + this.#rest - now(), limit);
       if (rest > 0) await sleep(rest);
       this.#follower.resume();
     }
-    const due = (this.#asked?.at ?? now()) + timings.catchUp;
+    // An agent that takes longer is in trouble: look-ups ask DNS then.
+    const due = (this.#asked?.at ?? now()) + timings.firstAnswer + this.#listing;
     const isOver = await this.outcome(Math.min(due, end) - now());
-    // The back end has not said that anything changed: nothing has, unless the time was too short for it.
-    if (!isOver || due <= end) this.#caughtUpAt = now();
+    if (!isOver) this.#caughtUpAt = now();
   }
 
-  /** No query is under way, or one that was sent after a pause, so that the answer may be on its way. */
+  /** No query is under way, or the one after a pause. */
   get #mayLackChanges(): boolean {
     if (this.#follower.isPaused) return true;
-    const { now, timings } = this.#deps;
-    return this.#asked?.isAfterPause === true && now() - this.#asked.at < timings.catchUp;
+    return this.#asked?.index === 0 && this.#instances !== undefined && !this.isBroken;
+  }
+
+  /** Milliseconds. */
+  get #rest(): number {
+    return this.#deps.timings.rest + this.#listing;
+  }
+
+  /** Milliseconds in which a busy agent makes the list. */
+  get #listing(): number {
+    return (this.#instances?.length ?? 0) * 0.2;
   }
 
   /** Ends the pause before a retry. */
@@ -224,7 +235,8 @@ export class FollowedService {
 
   #answered(instances: readonly ServiceInstance[]): void {
     const { now, follow, answered } = this.#deps;
-    const { at, index } = this.#asked ?? { at: this.beganAt, index: 0 };
+    const at = this.#asked?.at ?? this.beganAt;
+    const isFirst = this.#instances === undefined;
     this.#asked = undefined;
     this.#answeredAt = now();
     this.#firstAt = Math.min(this.#firstAt, this.#answeredAt);
@@ -233,7 +245,7 @@ export class FollowedService {
     this.#everHeld ||= instances.length > 0;
     this.#failingSince = undefined;
     this.#failure = undefined;
-    answered(index === 0, this.#answeredAt - at);
+    answered(isFirst, this.#answeredAt - at);
     if (!follow) void this.#follower.close();
     this.#settle();
   }
@@ -263,9 +275,9 @@ export class FollowedService {
   }
 }
 
+/** Instances that may be listed with each change. A list of a thousand costs the agent a tenth of a second. */
+const FEW = 50;
 const NONE: ReadonlySet<ServiceInstance> = new Set();
-/** Milliseconds: a query that is sent so soon after an answer misses nothing. */
-const AT_ONCE = 2;
 
 /** Those of the instances that are as they were when they refused a connection. */
 function unchanged(

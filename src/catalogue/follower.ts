@@ -18,6 +18,8 @@ interface FollowerDeps<T, P> {
     wait: number,
     signal: AbortSignal,
   ) => Promise<{ readonly value: T; readonly position: P | undefined }>;
+  /** What an answer cost, counted in those of a few nodes; 1 where it is not given. */
+  readonly cost?: (value: T) => number;
   /** May close the follower. */
   readonly answered: (value: T) => void;
   readonly failed: (error: unknown) => void;
@@ -30,6 +32,8 @@ interface FollowerDeps<T, P> {
 
 /** Queries that may follow each other at once: the changes of a few nodes that start together. */
 const ALLOWANCE = 20;
+/** The longest pause is this many times the pace: changes come late to whoever does not end the pause. */
+const MOST_DEBT = 5;
 
 /** Follows one thing that Consul has by blocking queries, from its construction until it is closed. */
 export class Follower<T, P> {
@@ -79,6 +83,8 @@ export class Follower<T, P> {
     const { query, answered, failed, timings, random } = this.#deps;
     const { signal } = this.#abort;
     let position: P | undefined;
+    /** Before a pause. */
+    let former: P | undefined;
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -87,11 +93,17 @@ export class Follower<T, P> {
         position = answer.position;
         failures = 0;
         answered(answer.value);
-        await this.#pause(this.#paceDelay(), "pace");
+        const isUnchanged = former !== undefined && position === former;
+        const delay = isUnchanged ? 0 : this.#paceDelay(answer.value);
+        // The query after a pause is answered at once: who waits for it need not guess whether it is held.
+        former = delay > 0 ? position : undefined;
+        if (delay > 0) position = undefined;
+        await this.#pause(delay, "pace");
       } catch (error) {
         if (signal.aborted) return;
         // After a restart the agent or the servers count from the beginning: a query with the former position would miss changes.
         position = undefined;
+        former = undefined;
         failed(error);
         await this.#pause(retryDelay(++failures, timings.firstRetry, timings.maxRetry, random), "retry");
       }
@@ -102,10 +114,11 @@ export class Follower<T, P> {
    * Milliseconds to wait before the next query, mostly 0. Each change ends a query: without a limit a service that
    * changes all the time, or a server that answers every query at once, would be asked without a pause.
    */
-  #paceDelay(): number {
-    const { now, timings } = this.#deps;
+  #paceDelay(value: T): number {
+    const { cost, now, timings } = this.#deps;
     const at = now();
-    this.#allowance = Math.min(ALLOWANCE, this.#allowance + (at - this.#at) / timings.pace) - 1;
+    const left = Math.min(ALLOWANCE, this.#allowance + (at - this.#at) / timings.pace) - (cost?.(value) ?? 1);
+    this.#allowance = Math.max(-MOST_DEBT, left);
     this.#at = at;
     return Math.max(0, -this.#allowance * timings.pace);
   }

@@ -165,7 +165,7 @@ async function changeUntilPaused(catalogue: Catalogue): Promise<void> {
 test("a service that changes all the time is asked for once in a while, and at once by look-ups", async () => {
   await register("node_a", { port: 1111 });
   // DNS would give what its cache has.
-  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000, catchUp: 1_000 }, () => IN_DNS);
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000 }, () => IN_DNS);
   expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");
   await changeUntilPaused(catalogue);
   await register("node_a", { port: 2222 });
@@ -176,20 +176,31 @@ test("a service that changes all the time is asked for once in a while, and at o
 
 test("what has changed during a pause is waited for, too, while the query after it is on its way", async () => {
   await register("node_a", { port: 1111 });
-  const { catalogue, lookUp, askedDns } = lookUps({ pace: 600, catchUp: 400 }, () => IN_DNS);
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 600 }, () => IN_DNS);
   await lookUp();
   await changeUntilPaused(catalogue);
   const before = queries().length;
   await register("node_a", { port: 2222 });
-  fake.misbehave(({ path }) => (path.includes("index=") ? { delay: 200 } : undefined));
+  fake.misbehave(({ path }) => (path.startsWith("/v1/health/") ? { delay: 200 } : undefined));
   await waitFor(() => queries().length > before, { what: "the query after the pause", interval: 1 });
+  expect(words(await lookUp())).toBe("catalogue 10.0.0.1:2222");
+  expect(askedDns).toEqual([]);
+});
+
+test("what has changed during a pause is waited for, too, where the list takes its time", async () => {
+  await register("node_a", { port: 1111 });
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000 }, () => IN_DNS);
+  await lookUp();
+  await changeUntilPaused(catalogue);
+  await register("node_a", { port: 2222 });
+  fake.misbehave(({ path }) => (path.startsWith("/v1/health/") ? { delay: 800 } : undefined));
   expect(words(await lookUp())).toBe("catalogue 10.0.0.1:2222");
   expect(askedDns).toEqual([]);
 });
 
 test("where nothing has changed during a pause the list is used", async () => {
   await register("node_a", { port: 1111 });
-  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000, catchUp: 50 }, () => IN_DNS);
+  const { catalogue, lookUp, askedDns } = lookUps({ pace: 60_000 }, () => IN_DNS);
   await lookUp();
   await changeUntilPaused(catalogue);
   expect(words(await lookUp())).toBe("catalogue 10.0.0.1:1111");

@@ -131,6 +131,24 @@ test("a server whose index holds no query is not asked without a pause", async (
   expect(performance.now() - since).toBeGreaterThan((40 - 20 - 2) * pace);
 });
 
+test("a list of very many nodes is not asked for again with each change, but after pauses", async () => {
+  const pace = 60;
+  const catalogue = catalogueOf({ pace });
+  await Promise.all(Array.from({ length: 300 }, (_, index) => register(`n${index}`)));
+  fake.index = 0;
+  await tags(catalogue);
+  await waitFor(() => queries().length >= 5, { what: "queries with pauses between them" });
+  const times: number[] = [];
+  fake.misbehave(({ path }) => {
+    if (path.startsWith("/v1/health/")) times.push(performance.now());
+    return undefined;
+  });
+  await waitFor(() => times.length >= 3, { what: "more queries with pauses between them" });
+  const [first = 0, second = 0, third = 0] = times;
+  // The longest pause is five times the pace.
+  expect(Math.min(second - first, third - second)).toBeGreaterThan(4 * pace);
+});
+
 describe("an agent in trouble", () => {
   test("that is not there leaves nothing known, at once, and is told of once", async () => {
     const { port } = fake;

@@ -2,6 +2,7 @@ import { retryDelay } from "../catalogue/follower.js";
 import type { ConsulClient } from "../consul/client.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError } from "../errors.js";
+import type { AgentEntries } from "./agent-entries.js";
 import type { AgentState } from "./agent-state.js";
 import { ownedKeys, type Survey } from "./core/reconcile.js";
 import { criticalIds } from "./core/service-entry.js";
@@ -11,7 +12,8 @@ import type { Publisher } from "./publisher.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface AuditsDeps {
-  readonly client: Pick<ConsulClient, "services" | "checks" | "lookForToken">;
+  readonly client: Pick<ConsulClient, "checks" | "lookForToken">;
+  readonly entries: Pick<AgentEntries, "all" | "restsUntil">;
   /** META_OWNER of our entries. */
   readonly owner: string;
   /** By key. */
@@ -40,8 +42,8 @@ export class Audits {
   #timer: NodeJS.Timeout | undefined;
   /** When the next one is due, milliseconds of now(); undefined while one is under way. */
   #at: number | undefined;
-  /** Something was published since the last one began. */
-  #recheck = false;
+  /** When something was last published, milliseconds of now(). */
+  #publishedAt = -Infinity;
   #underWay = Promise.resolve();
   /** Milliseconds that the last one took. */
   #took = 0;
@@ -57,12 +59,12 @@ export class Audits {
 
   /**
    * Something was published: two daemons that find an id free in the same moment both write it, and Consul tells neither.
-   * The next survey is to show it soon.
+   * A survey is to show it soon: one that begins `recheck` after the publication, or later.
    */
   soon(): void {
-    this.#recheck = true;
-    const { now, timings } = this.#deps;
-    const rest = restAfter(this.#took, timings);
+    const { now } = this.#deps;
+    this.#publishedAt = now();
+    const rest = this.#rest();
     if (this.#at !== undefined && this.#at > now() + rest) this.#schedule(rest);
   }
 
@@ -77,11 +79,17 @@ export class Audits {
     const { now, timings } = this.#deps;
     const startedAt = now();
     this.#at = undefined;
-    this.#recheck = false;
     this.#underWay = this.#compare().then((delay) => {
       this.#took = now() - startedAt;
-      this.#schedule(this.#recheck ? Math.min(delay, restAfter(this.#took, timings)) : delay);
+      const isTooEarly = startedAt < this.#publishedAt + timings.recheck;
+      this.#schedule(isTooEarly ? Math.min(delay, this.#rest()) : delay);
     });
+  }
+
+  /** Milliseconds to the next one at least, where it is due since something was published. */
+  #rest(): number {
+    const { entries, now, timings } = this.#deps;
+    return Math.max(restAfter(this.#took, timings), entries.restsUntil - now());
   }
 
   #schedule(delay: number): void {
@@ -108,9 +116,9 @@ export class Audits {
   }
 
   async #survey(sentAt: number): Promise<void> {
-    const { client, owner, publishers, adopt, leftovers, agent, log, signal } = this.#deps;
+    const { client, entries, owner, publishers, adopt, leftovers, agent, log, signal } = this.#deps;
     const changes = new Map(Array.from(publishers, ([key, publisher]) => [key, publisher.changes]));
-    const [services, checks] = await Promise.all([client.services(signal), client.checks(signal)]);
+    const [services, checks] = await Promise.all([entries.all(signal), client.checks(signal)]);
     // They may have arrived just before a stop, which ends the publishers that there are by then.
     signal.throwIfAborted();
     agent.succeeded({ sentAt });

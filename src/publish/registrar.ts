@@ -3,6 +3,7 @@ import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
 import { isHelperBeside } from "../names/node-name.js";
+import { AgentEntries } from "./agent-entries.js";
 import { AgentState } from "./agent-state.js";
 import { Audits } from "./audits.js";
 import { type Change, type Claim, Claims } from "./core/claims.js";
@@ -75,6 +76,7 @@ export class Registrar {
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #agent: AgentState;
+  readonly #entries: AgentEntries;
   readonly #abort = new AbortController();
   readonly #endOfLooks = new AbortController();
   readonly #publishers = new Map<string, Publisher>();
@@ -113,6 +115,8 @@ export class Registrar {
       hasTokenFile: deps.settings.consulTokenFile !== undefined,
       logsIn: deps.settings.consulAuthMethod !== undefined,
     });
+    const timings = this.#timings;
+    this.#entries = new AgentEntries({ client: deps.client, now: this.#now, timings, signal: this.#abort.signal });
     this.#presence = new Presence({ log: deps.log, now: this.#now, timings: this.#timings });
     this.#looks = setInterval(() => this.#look(), this.#timings.look);
     this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
@@ -127,7 +131,7 @@ export class Registrar {
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
     const { signal } = this.#abort;
     const prefix = serviceId(instanceOf(deps.settings, deps.identity), "");
-    const common = { ...deps, owner, agent: this.#agent, signal };
+    const common = { ...deps, owner, agent: this.#agent, entries: this.#entries, signal };
     const leftovers = new Leftovers({ ...common, prefix, times: deps.settings });
     const { client } = deps;
     this.#handover = new Handover({ client, publishers: this.#publishers, leftovers });
@@ -307,6 +311,7 @@ export class Registrar {
         ttl: this.#deps.settings.ttl,
         deregisterAfter: this.#deps.settings.deregisterAfter,
         agent: this.#agent,
+        entries: this.#entries,
         lookSignal: this.#endOfLooks.signal,
         turns: this.#turns,
         presence: this.#presence,

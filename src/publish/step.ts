@@ -1,5 +1,6 @@
 import type { ConsulClient } from "../consul/client.js";
 import { ConsulError, describeError } from "../errors.js";
+import type { AgentEntries } from "./agent-entries.js";
 import type { AgentState } from "./agent-state.js";
 import type { Held, StepResult, Work } from "./core/reconcile.js";
 import { type Ownership, type OwnershipDeps, ownershipOf } from "./ownership.js";
@@ -7,8 +8,9 @@ import { type Ownership, type OwnershipDeps, ownershipOf } from "./ownership.js"
 export interface StepDeps extends OwnershipDeps {
   readonly client: Pick<
     ConsulClient,
-    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "service" | "checks" | "lookForToken"
+    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "checks" | "lookForToken"
   >;
+  readonly entries: Pick<AgentEntries, "find" | "wrote">;
   readonly agent: AgentState;
   /** Ends a look for another token: a stop does not wait for Consul's servers. */
   readonly lookSignal: AbortSignal;
@@ -38,7 +40,7 @@ export async function takeStep(
   deps: StepDeps,
   signal: AbortSignal,
 ): Promise<StepOutcome> {
-  const { agent, client, now } = deps;
+  const { agent, entries, now } = deps;
   const before = held();
   const service = ("entry" in step ? step.entry : (before?.entry ?? before?.found))?.service ?? "";
   let ownership: Ownership | undefined;
@@ -47,7 +49,7 @@ export async function takeStep(
   try {
     // A pass of a check that is known does no harm, and is the usual call.
     if (step.action !== "pass" || before?.condition === "unsure") {
-      ownership = await ownershipOf(await client.service(step.id, signal), deps, signal);
+      ownership = await ownershipOf(await entries.find(step.id, before === undefined, signal), deps, signal);
       const result = withoutCall(step, ownership, held());
       if (result !== undefined) {
         agent.succeeded({ sentAt, service: "" });
@@ -59,12 +61,15 @@ export async function takeStep(
     await send(step, ownership, held, deps, signal);
     // After the call, because an agent that answers the query for the entry may still refuse the call.
     agent.succeeded({ sentAt, service, action: step.action });
-    return { result: "done", ownership, sentAt, error: undefined };
+    const result = step.action === "register" && ownership === "free" ? "created" : "done";
+    return { result, ownership, sentAt, error: undefined };
   } catch (thrown) {
     const error = asConsulError(thrown);
     if (!signal.aborted) agent.failed(error, { sentAt, service, action: step.action });
     // When the query for the entry failed, the call was not sent and nothing has changed.
     return { result: sent ? resultOf(error) : "refused", ownership, sentAt, error };
+  } finally {
+    if (sent) entries.wrote(step.id);
   }
 }
 

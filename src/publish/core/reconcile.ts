@@ -62,9 +62,10 @@ type Step =
 
 /**
  * `unknown`: the agent has no such service or check. `unsure`: no answer. `refused`: the agent refused the call.
- * `confirmed`: nothing was sent, since the agent has the entry that its list had left out.
+ * `created`: it was registered, and the agent had no such entry before: its check is new, and passes. `confirmed`: nothing
+ * was sent, since the agent has the entry that its list had left out.
  */
-export type StepResult = "done" | "unknown" | "unsure" | "refused" | "confirmed";
+export type StepResult = "done" | "created" | "unknown" | "unsure" | "refused" | "confirmed";
 
 /**
  * The next step that brings Consul closer to the target.
@@ -184,7 +185,8 @@ export function afterStep(held: HeldMap, step: Work, result: StepResult, sentAt:
   const times = { refreshAt: sentAt + ttl / 3, expiresAt: sentAt + ttl };
   if (step.action === "register") {
     const { entry } = step;
-    if (result === "done") next.set(step.id, { entry, condition: "registered", ...times, stale: false });
+    if (result === "created") next.set(step.id, { entry, condition: "passing", ...times, stale: false });
+    else if (result === "done") next.set(step.id, { entry, condition: "registered", ...times, stale: false });
     // A registration without an answer may have arrived: then we have to remove it.
     else if (result !== "refused") next.set(step.id, { ...before, entry, condition: "unsure", ...times, stale: true });
     return next;

@@ -1,0 +1,110 @@
+import type { ConsulClient } from "../consul/client.js";
+import { ConsulError } from "../errors.js";
+import type { HeldService } from "./core/service-entry.js";
+import { restAfter, type Timings } from "./timing.js";
+
+interface AgentEntriesDeps {
+  readonly client: Pick<ConsulClient, "service" | "services">;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly timings: Pick<Timings, "audit" | "recheck">;
+  /** Gives up a list that was asked for in place of many ids. */
+  readonly signal: AbortSignal;
+}
+
+/** Questions for single ids under way from which on a list is asked for in their place. */
+const MANY = 8;
+
+/** A list of all entries of the agent, as it was answered. */
+interface List {
+  readonly byId: ReadonlyMap<string, HeldService>;
+  /** Milliseconds of now(): it may miss what has changed since. */
+  readonly sentAt: number;
+  readonly endedAt: number;
+}
+
+/** What the agent holds under an id. In a burst one list answers for many ids, where that is as safe as asking for each. */
+export class AgentEntries {
+  readonly #deps: AgentEntriesDeps;
+  #list: List | undefined;
+  #listing: Promise<unknown> | undefined;
+  #asking = 0;
+  /** When ids were last written, by us: an earlier list does not count for them. */
+  readonly #written = new Map<string, number>();
+
+  constructor(deps: AgentEntriesDeps) {
+    this.#deps = deps;
+  }
+
+  /** When the next list may be asked for, milliseconds of now(). */
+  get restsUntil(): number {
+    if (!this.#list) return -Infinity;
+    const { sentAt, endedAt } = this.#list;
+    return endedAt + restAfter(endedAt - sentAt, this.#deps.timings);
+  }
+
+  /** @throws ConsulError */
+  async all(signal: AbortSignal): Promise<HeldService[]> {
+    const { client, now } = this.#deps;
+    const sentAt = now();
+    const services = await client.services(signal);
+    if (this.#list && this.#list.sentAt > sentAt) return services;
+    this.#list = { byId: new Map(services.map((service) => [service.id, service])), sentAt, endedAt: now() };
+    for (const [id, at] of this.#written) if (at < sentAt) this.#written.delete(id);
+    return services;
+  }
+
+  /**
+   * @param isNew we have never written it, or have removed it: a list that leaves it out is believed, too
+   * @throws ConsulError
+   */
+  async find(id: string, isNew: boolean, signal: AbortSignal): Promise<HeldService | undefined> {
+    if (this.#asking >= MANY && !this.#counts(id)) await this.#listOnce();
+    if (this.#counts(id)) {
+      const listed = this.#list?.byId.get(id);
+      // Proxies filter lists: an entry of ours that is left out is asked for.
+      if (listed || isNew) return listed;
+    }
+    this.#asking++;
+    try {
+      return await this.#deps.client.service(id, signal);
+    } finally {
+      this.#asking--;
+    }
+  }
+
+  /** A call that changes the entry has ended, with whatever result. */
+  wrote(id: string): void {
+    this.#written.set(id, this.#deps.now());
+  }
+
+  /**
+   * Whether the last list says as much of the id as a question would. Two daemons that find an id free in the same moment
+   * both write it. The one that was first finds that by its survey, which begins `recheck` after its publication, or
+   * later: a list is believed for half of that time, and the other half is left for the call.
+   */
+  #counts(id: string): boolean {
+    if (!this.#list) return false;
+    const { now, timings } = this.#deps;
+    const { sentAt } = this.#list;
+    const age = now() - sentAt;
+    return age < Math.min(timings.recheck, timings.audit) / 2 && (this.#written.get(id) ?? -Infinity) < sentAt;
+  }
+
+  /** Lists rest as surveys do, and then single questions are asked. */
+  async #listOnce(): Promise<void> {
+    const { now, signal } = this.#deps;
+    if (!this.#listing) {
+      if (now() < this.restsUntil) return;
+      this.#listing = this.all(signal).finally(() => {
+        this.#listing = undefined;
+      });
+    }
+    try {
+      await this.#listing;
+    } catch (error) {
+      // The question for the single id has an error of its own, if the agent does not answer.
+      if (!(error instanceof ConsulError)) throw error;
+    }
+  }
+}

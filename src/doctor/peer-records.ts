@@ -16,7 +16,8 @@ import { isThere, NO_TOKEN, whyNotAsked } from "./consul-reachable.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
 import { meantBy } from "./core/misspelt.js";
-import type { AskedNode, Check, Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { foundByItsHost, untoldByItsHost } from "./found-by-host.js";
 import { knownOfNode } from "./known-of-node.js";
 import { SEE_RESOLVER } from "./resolver.js";
@@ -121,7 +122,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       const { service, datacenter, tagSuffix } = domain;
       const client = await examination.connect();
       const [members, services, known] = await Promise.all([
-        client.members({ service, datacenter }),
+        examination.instancesInConsul({ service, datacenter }),
         serviceNames(client, datacenter).catch(() => []),
         knownOfNode(asked, examination),
       ]);

@@ -12,6 +12,8 @@ import type { Line } from "./io.js";
 /** Nodes of the matrix: a wider one is not read. */
 const WIDEST = 32;
 
+const INDENT = " ".repeat(6);
+
 const LEGEND =
   "+ linked   - not linked   ! one of the two lists the other   . not linked, not expected   x not there   ? not known";
 
@@ -46,8 +48,14 @@ function toldProblems(problems: readonly ClusterProblem[]): Line[] {
   });
 }
 
-function problemLines(word: "fail" | "note", { text, advice }: ClusterProblem): Line[] {
-  return [{ text: `${word}  ${text}`, tone: word === "fail" ? "bad" : "doubtful" }, { text: `      ${advice}` }];
+function problemLines(word: "fail" | "note", { text, advice, effects = [] }: ClusterProblem): Line[] {
+  return [
+    { text: `${word}  ${text}`, tone: word === "fail" ? "bad" : "doubtful" },
+    { text: `${INDENT}${word === "fail" ? "do:  " : ""}${advice}` },
+    ...effects.map((effect, index): Line => {
+      return { text: `${INDENT}${index === 0 ? "so:" : "   "}  ${effect.text}`, tone: "quiet" };
+    }),
+  ];
 }
 
 const isJoined = (members: readonly Member[]) => members.some(({ answer }) => answer?.joined);

@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Status } from "../../src/admin/core/status.js";
 import { aclToken, DNS_RULES } from "../support/acl-token.js";
+import { startChild } from "../support/child.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { examine, untilFails } from "../support/doctor.js";
+import { cleanEnvironment } from "../support/environment.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
 import { requirePeer } from "../support/require-peer.js";
-import { type Daemon, runCli, startDaemon } from "../support/srv-epmd.js";
+import { BIN, type Daemon, runCli, startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -151,23 +153,87 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       }
     });
 
-    test("lists no node, and says that there may be some", async () => {
-      await setDefaultToken("");
-      const asking = ["--consul", consul.url, "--admin", admin(), "--port", String(daemon.port)];
-      const [names, cluster] = await Promise.all([
-        runCli(["names", "--cluster", "--match", "*@svc", ...asking]),
-        runCli(["doctor", "--cluster", "*@svc", ...asking]),
-      ]);
-      for (const { stdout, stderr } of [names, cluster]) {
-        expect(stdout).toContain("0 nodes");
-        expect(stderr).toContain(
-          "there may be nodes that Consul does not show: serve has a token in a file (--consul-token-file), and this command has none",
-        );
-      }
-      const { stderr } = await runCli(["names", "--cluster", "--match", "*@svc", ...asking], {
-        env: { CONSUL_HTTP_TOKEN: tokens.read },
+    describe("of a cluster", () => {
+      const WHY = "serve has a token in a file (--consul-token-file), and this command has none";
+      const LACKS = 'the token lacks node_prefix "" { policy = "read" }';
+      const asking = () => ["--consul", consul.url, "--admin", admin(), "--port", String(daemon.port)];
+      const cluster = async (args: readonly string[], token?: string) => {
+        const env = token === undefined ? {} : { env: { CONSUL_HTTP_TOKEN: token } };
+        const { code, stdout } = await runCli(["doctor", "--cluster", ...args, ...asking(), "--json"], env);
+        return { code, ...JSON.parse(stdout) };
+      };
+
+      test("does not say that no node matches: it is not known, and why is the verdict", async () => {
+        await setDefaultToken("");
+        const plain = await runCli(["doctor", "--cluster", "*@svc", ...asking()]);
+        expect([plain.code, plain.stdout.split("\n")]).toEqual([
+          1,
+          [
+            `${WHY}: which nodes svc has is not known`,
+            "",
+            `fail  ${WHY}: which nodes svc has is not known`,
+            expect.stringMatching(/^ {6}do: {2}give it the same: --consul-token-file FILE, CONSUL_HTTP_TOKEN/),
+            "",
+          ],
+        ]);
+        expect(plain.stderr).not.toContain("not show");
+        expect(await cluster(["*@svc"])).toMatchObject({
+          ...{ code: 1, well: false, nodes: [] },
+          problems: [{ code: "UNREAD", text: `${WHY}: which nodes svc has is not known` }],
+        });
+        expect(await cluster(["*@svc"], tokens.read)).toMatchObject({
+          ...{ code: 1, problems: [{ code: "UNREAD", text: `${LACKS}: which nodes svc has is not known` }] },
+        });
       });
-      expect(stderr).toContain('the token lacks node_prefix "" { policy = "read" }');
+
+      test("says the same of nodes that are named", async () => {
+        const { code, problems } = await cluster(["node_x@svc", "node_y@svc", NODE]);
+        const nodes = ["node_x@svc.service.consul", "node_y@svc.service.consul"];
+        expect([code, problems]).toMatchObject([1, [{ code: "UNREAD", nodes }]]);
+      });
+
+      test("--watch says it once, on stdout", async () => {
+        const args = [BIN, "doctor", "--cluster", "*@svc", ...asking(), "--watch"];
+        const watch = startChild(process.execPath, args, { env: cleanEnvironment() });
+        await watch.waitForOutput(/Z serve has a token .* is not known\n/, 20_000);
+        await setDefaultToken(await aclToken(consul, DNS_RULES));
+        await watch.waitForOutput(/Z 1 node; nothing is wrong\n/, 20_000);
+        expect((await watch.stop("SIGINT")).code).toBe(0);
+        expect([watch.stdout().trimEnd().split("\n").length, watch.stderr()]).toEqual([
+          2,
+          expect.not.stringMatching(/not show/),
+        ]);
+        await setDefaultToken("");
+      });
+
+      test("that may see some of the machines alone notes that there may be more nodes", async () => {
+        const machine = await aclToken(consul, 'service "svc" { policy = "read" } node_prefix "" { policy = "read" }');
+        expect((await cluster(["*@svc"], machine)).notes).toEqual([]);
+        const { body } = await consul.request("GET", "/v1/agent/self");
+        const { NodeName } = (body as { Config: { NodeName: string } }).Config;
+        const one = `service "svc" { policy = "read" } node "${NodeName}" { policy = "read" }`;
+        expect(await cluster(["*@svc"], await aclToken(consul, one))).toMatchObject({
+          ...{ code: 0, summary: expect.stringContaining("nothing is wrong with the nodes that Consul shows") },
+          notes: [{ code: "UNREAD", text: `${LACKS}: Consul may have more nodes of svc` }],
+        });
+      });
+
+      test("names --cluster tells it below the number of nodes, and in JSON", async () => {
+        const list = (more: readonly string[], env = {}) =>
+          runCli(["names", "--cluster", "--match", "*@svc", ...asking(), ...more], { env });
+        const [plain, json, read] = await Promise.all([
+          list([]),
+          list(["--json"]),
+          list(["--json"], { CONSUL_HTTP_TOKEN: tokens.read }),
+        ]);
+        expect(plain.stdout.split("\n").slice(0, 3)).toEqual([
+          expect.stringContaining("0 nodes in Consul"),
+          `${WHY}: Consul may have more nodes of svc than it shows`,
+          expect.stringMatching(/^give it the same/),
+        ]);
+        expect(JSON.parse(json.stdout)).toMatchObject({ nodes: [], unread: WHY });
+        expect(JSON.parse(read.stdout)).toMatchObject({ nodes: [], unread: LACKS });
+      });
     });
   });
 

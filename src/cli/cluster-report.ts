@@ -115,12 +115,21 @@ function signs(pairs: readonly Pair[]): (row: Member, column: Member) => string 
   return (row, column) => {
     if (row === column) return " ";
     const pair = found.get(`${row.node} ${column.node}`) ?? found.get(`${column.node} ${row.node}`);
-    // One of the two is not there; the other may still be linked with it.
-    if (!pair) return row.linked.has(column.node) || column.linked.has(row.node) ? "+" : "x";
+    // One of the two is not seen; the other may still be linked with it.
+    if (!pair) return row.linked.has(column.node) || column.linked.has(row.node) ? "+" : unseenSign(row, column);
     if (pair.link === "unknown") return "?";
     if (pair.link === "linked") return "+";
     return pair.link === "one-sided" ? "!" : isExpected(pair) ? "-" : ".";
   };
+}
+
+function unseenSign(row: Member, column: Member): string {
+  return isUnknown(row) || isUnknown(column) ? "?" : "x";
+}
+
+/** It could not be looked up: it may be there. */
+function isUnknown({ unavailable, isUnread }: Member): boolean {
+  return unavailable !== undefined || isUnread === true;
 }
 
 /** Name, place, release, and what is special. */
@@ -130,7 +139,7 @@ function factsOf(member: Member): string[] {
   const at = places.find(({ probe }) => probe === answer) ?? places[0];
   const state = member.state;
   const special = [
-    ...(missing === undefined ? [] : ["not found"]),
+    ...(missing === undefined ? [] : [isUnknown(member) ? "not looked up" : "not found"]),
     ...(answer || !at ? [] : [probeReason(at.probe)]),
     ...(answer?.tls ? ["TLS"] : []),
     ...(answer?.hidden ? [isNoVm(answer.joined) ? "hidden, a C node" : "hidden"] : []),

@@ -135,12 +135,9 @@ async function lookFor(
   // Found in DNS it is in the catalogue: it has just come, or the token may not read its entry.
   const isListed = answer.outcome === "found" && LISTED.has(answer.source);
   const unlisted = unlistedIn !== undefined && !isListed && !isUnread && { unlistedIn };
-  if (answer.outcome === "not-found") {
-    return { ...member, ...unlisted, ...(isUnread && { isUnread }), missing: answer.reason, places: [] };
-  }
-  if (answer.outcome === "unavailable") {
-    return { ...member, ...unlisted, missing: answer.cause, unavailable: answer.code, places: [] };
-  }
+  const unfound = { ...member, ...unlisted, ...(isUnread && { isUnread }), places: [] };
+  if (answer.outcome === "not-found") return { ...unfound, missing: answer.reason };
+  if (answer.outcome === "unavailable") return { ...unfound, missing: answer.cause, unavailable: answer.code };
   const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
   const ask: AskPlace = (endpoint, again) => probe(endpoint, isAsked, node, again);
   const endpoints = answer.endpoints.slice(0, MAX_PLACES);

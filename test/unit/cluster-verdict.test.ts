@@ -122,6 +122,14 @@ describe("a cluster", () => {
       expect(notes).toEqual([]);
     });
 
+    test("has no cross in the matrix where a node may be there", () => {
+      const members = [linked(A, []), hidden(B), member(C, { result: "refused", elapsedMs: 1 })];
+      const verdict = judgeCluster(members, { unread });
+      const lines = clusterLines({ members, verdict, from: "box" }).map(({ text }) => text);
+      const of = (node: string) => lines.find((line) => line.includes(` ${node} `) && !line.startsWith("fail"));
+      expect([of(A), of(B)]).toEqual([expect.stringMatching(/ {2}\? x +a@/), expect.stringMatching(/not looked up$/)]);
+    });
+
     test("is well as far as it is seen where none is missed", () => {
       expect(judgeCluster([linked(A, [B]), linked(B, [A])], { unread })).toMatchObject({
         ...{ isWell: true, summary: "2 nodes, 1 of 1 links; nothing is wrong with the nodes that Consul shows" },

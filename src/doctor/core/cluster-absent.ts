@@ -12,8 +12,9 @@ import { obstacleAdvice } from "./obstacles.js";
  * @param fault why a catalogue did not tell its nodes
  */
 export function noAnswer(members: readonly Member[], fault: string | undefined): ClusterProblem[] {
-  const unknown = members.filter(
-    ({ unavailable, isUnread }) => unavailable !== undefined || (fault !== undefined && isUnread),
+  const unknown = members.filter(({ unavailable, isUnread }) =>
+    // With a token that may read it a catalogue answers in place of name servers.
+    isUnread ? fault !== undefined : unavailable !== undefined,
   );
   // Where the agent does not answer, its DNS does not either.
   const byCode = grouped(unknown, ({ unavailable = "" }) => (fault === undefined ? unavailable : ""));

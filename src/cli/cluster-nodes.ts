@@ -1,28 +1,34 @@
-import { isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
+import { type AskedService, isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
-import { ConfigError, ConsulError, NomadError } from "../errors.js";
+import { ConfigError, ConsulError, EpmdError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
-import { isNamePattern } from "../names/node-name.js";
+import { hostPartOf, isNamePattern } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
-import { type CommandContext, complain } from "./io.js";
-import { listInCatalogues, matchingNames } from "./names.js";
+import { type Catalogues, listInCatalogues, type Unread, unreadOf } from "./catalogues.js";
+import type { CommandContext } from "./io.js";
+import { matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
-import { whyUnlisted } from "./unlisted.js";
 
 /** Nodes that are looked at: each has its connections and a row of the matrix. */
 const MOST_NODES = 200;
 
-type Context = Pick<CommandContext, "config" | "operands" | "io" | "log">;
+type Context = Pick<CommandContext, "config" | "operands">;
+
+interface ClusterSources extends Pick<Resolving, "nodes"> {
+  readonly catalogues: Catalogues;
+  /** Tells what is no part of the verdict. */
+  readonly tell: (text: string) => void;
+}
 
 /**
  * The nodes of a cluster: those that are named, and those that match a pattern in a catalogue or in the zone of the
  * srv-epmd here. Without operands those of `--domain`. Sorted by name.
- * @throws ConfigError, ConsulError, NomadError, EpmdError
+ * @throws ConfigError
  */
-export async function namedCluster(context: Context, { nodes }: Resolving): Promise<NamedCluster> {
-  const { io } = context;
+export async function namedCluster(context: Context, sources: ClusterSources): Promise<NamedCluster> {
+  const { nodes, catalogues, tell } = sources;
   const asked = askedFor(context);
   if (asked.length === 0) {
     const message = "--cluster needs to know which nodes: give '*@svc', names of nodes, or --domain svc";
@@ -34,7 +40,11 @@ export async function namedCluster(context: Context, { nodes }: Resolving): Prom
     throw new ConfigError("CONFIG_VALUE", `${JSON.stringify(wrong)} must be a pattern such as '*@svc', or a node name`);
   }
   const named = nodeOperands(asked.filter((operand) => !patterns.includes(operand)));
-  const lists = await Promise.all(patterns.map((pattern) => matching(pattern, context)));
+  const services = asked.flatMap((one) => serviceIn(one, context.config) ?? []);
+  const [lists, unread] = await Promise.all([
+    Promise.all(patterns.map((pattern) => matching(pattern, context, catalogues))),
+    unreadOf(services, catalogues),
+  ]);
   const all = new Map<string, NamedMember>();
   for (const member of [
     ...named.map((name): NamedMember => ({ node: nodes.fullName(name), isBare: name.form === "bare" })),
@@ -45,30 +55,39 @@ export async function namedCluster(context: Context, { nodes }: Resolving): Prom
     if (!before || member.entry?.health === "passing") all.set(member.node, member);
   }
   if (all.size > MOST_NODES) {
-    complain(io, `${all.size} nodes match, and the first ${MOST_NODES} are looked at: give a narrower pattern`);
+    tell(`${all.size} nodes match, and the first ${MOST_NODES} are looked at: give a narrower pattern`);
   }
   const members = Array.from(all.values())
     .sort((a, b) => (a.node < b.node ? -1 : 1))
     .slice(0, MOST_NODES);
   const catalogueOf = (node: string) => lists.find(({ complete }) => complete?.has(node))?.complete?.name;
   const fault = lists.find((list) => list.fault !== undefined)?.fault;
-  return { members, fault, catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf };
+  const untold = [
+    ...services.filter((one) => isOneOf(one, unread)),
+    ...lists.flatMap((list) => (list.fault === undefined ? [] : (list.service ?? []))),
+  ];
+  const untoldHosts = new Set(untold.map(({ host }) => host));
+  const isBlank = lists.some(({ members: shown, service }) => shown.length === 0 && isOneOf(service, unread));
+  return {
+    ...{ members, fault, unread: unread && { ...unread, isBlank } },
+    mayHide: (node) => untoldHosts.has(hostPartOf(node).toLowerCase()),
+    catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf,
+  };
+}
+
+function isOneOf(asked: AskedService | undefined, unread: Unread | undefined): boolean {
+  return asked?.catalogue === "consul" && unread?.services.includes(asked.domain.service) === true;
 }
 
 /** The nodes that match a pattern. */
 interface Matching {
+  /** Undefined: the srv-epmd here was asked, for it is its zone. */
+  readonly service?: AskedService;
   readonly members: NamedMember[];
-  /** Why the catalogue has not told its nodes: these are those that the srv-epmd here knows. */
+  /** Why the catalogue, or the srv-epmd here, has not told its nodes. */
   readonly fault?: string;
   /** The catalogue that has told all of them, and which nodes it should have. */
   readonly complete?: { readonly name: string; readonly has: (node: string) => boolean };
-}
-
-/** Why Consul may have nodes that match though it lists none; undefined: it shows all. Never rejects. */
-export function whyNobody(context: Context): Promise<string | undefined> {
-  const patterns = askedFor(context).filter(hasWildcard);
-  const services = patterns.flatMap((pattern) => serviceIn(pattern, context.config) ?? []);
-  return whyUnlisted(services, context);
 }
 
 function askedFor({ config, operands }: Context): readonly string[] {
@@ -77,24 +96,30 @@ function askedFor({ config, operands }: Context): readonly string[] {
 }
 
 /** In the catalogue of the service; the srv-epmd here knows the nodes of its own zone, and what it last had of a catalogue. */
-async function matching(pattern: string, { config, io, log }: Context): Promise<Matching> {
-  const inEpmd = async (): Promise<Matching> => {
-    const { answer } = await matchingNames(epmdCandidates(undefined, config.port), pattern, config.timeout);
-    return { members: answer.names.map(({ name }) => ({ node: name })) };
-  };
+async function matching(pattern: string, { config }: Context, catalogues: Catalogues): Promise<Matching> {
   const service = serviceIn(pattern, config);
-  if (!service) return inEpmd();
+  if (!service) return inEpmd(pattern, config);
+  const name = service.catalogue === "consul" ? "Consul" : "Nomad";
   try {
-    const listed = await listInCatalogues([service], { config, log });
-    const name = service.catalogue === "consul" ? "Consul" : "Nomad";
+    const listed = await listInCatalogues([service], catalogues);
     const members = listed.map((entry): NamedMember => ({ node: entry.node, entry }));
-    return { members, complete: { name, has: (node) => isPublishedUnder(node, service, config) } };
+    return { members, service, complete: { name, has: (node) => isPublishedUnder(node, service, config) } };
   } catch (error) {
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
-    const names = await inEpmd().catch(() => undefined);
-    if (!names) throw error;
-    complain(io, `${error.message}: the nodes are those that the srv-epmd here knows`);
-    return { ...names, fault: error.message };
+    const { members, fault } = await inEpmd(pattern, config);
+    const known = fault === undefined ? "; the nodes are those that the srv-epmd here knows" : "";
+    return { members, service, fault: `${name} does not list its nodes (${error.message})${known}` };
+  }
+}
+
+/** @throws ConfigError */
+async function inEpmd(pattern: string, { port, timeout }: Context["config"]): Promise<Matching> {
+  try {
+    const { answer } = await matchingNames(epmdCandidates(undefined, port), pattern, timeout);
+    return { members: answer.names.map(({ name }) => ({ node: name })) };
+  } catch (error) {
+    if (!(error instanceof EpmdError)) throw error;
+    return { members: [], fault: error.message };
   }
 }
 

@@ -12,6 +12,8 @@ import type { Line } from "./io.js";
 /** Nodes of the matrix: a wider one is not read. */
 const WIDEST = 32;
 
+const INDENT = " ".repeat(6);
+
 const LEGEND =
   "+ linked   - not linked   ! one of the two lists the other   . not linked, not expected   x not there   ? not known";
 
@@ -46,8 +48,14 @@ function toldProblems(problems: readonly ClusterProblem[]): Line[] {
   });
 }
 
-function problemLines(word: "fail" | "note", { text, advice }: ClusterProblem): Line[] {
-  return [{ text: `${word}  ${text}`, tone: word === "fail" ? "bad" : "doubtful" }, { text: `      ${advice}` }];
+function problemLines(word: "fail" | "note", { text, advice, effects = [] }: ClusterProblem): Line[] {
+  return [
+    { text: `${word}  ${text}`, tone: word === "fail" ? "bad" : "doubtful" },
+    { text: `${INDENT}${word === "fail" ? "do:  " : ""}${advice}` },
+    ...effects.map((effect, index): Line => {
+      return { text: `${INDENT}${index === 0 ? "so:" : "   "}  ${effect.text}`, tone: "quiet" };
+    }),
+  ];
 }
 
 const isJoined = (members: readonly Member[]) => members.some(({ answer }) => answer?.joined);
@@ -107,12 +115,21 @@ function signs(pairs: readonly Pair[]): (row: Member, column: Member) => string 
   return (row, column) => {
     if (row === column) return " ";
     const pair = found.get(`${row.node} ${column.node}`) ?? found.get(`${column.node} ${row.node}`);
-    // One of the two is not there; the other may still be linked with it.
-    if (!pair) return row.linked.has(column.node) || column.linked.has(row.node) ? "+" : "x";
+    // One of the two is not seen; the other may still be linked with it.
+    if (!pair) return row.linked.has(column.node) || column.linked.has(row.node) ? "+" : unseenSign(row, column);
     if (pair.link === "unknown") return "?";
     if (pair.link === "linked") return "+";
     return pair.link === "one-sided" ? "!" : isExpected(pair) ? "-" : ".";
   };
+}
+
+function unseenSign(row: Member, column: Member): string {
+  return isUnknown(row) || isUnknown(column) ? "?" : "x";
+}
+
+/** It could not be looked up: it may be there. */
+function isUnknown({ unavailable, isUnread }: Member): boolean {
+  return unavailable !== undefined || isUnread === true;
 }
 
 /** Name, place, release, and what is special. */
@@ -122,7 +139,7 @@ function factsOf(member: Member): string[] {
   const at = places.find(({ probe }) => probe === answer) ?? places[0];
   const state = member.state;
   const special = [
-    ...(missing === undefined ? [] : ["not found"]),
+    ...(missing === undefined ? [] : [isUnknown(member) ? "not looked up" : "not found"]),
     ...(answer || !at ? [] : [probeReason(at.probe)]),
     ...(answer?.tls ? ["TLS"] : []),
     ...(answer?.hidden ? [isNoVm(answer.joined) ? "hidden, a C node" : "hidden"] : []),

@@ -1,11 +1,11 @@
 import { createProbe } from "../distribution/prober.js";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
-import { SrvEpmdError } from "../errors.js";
 import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
-import { namedCluster, whyNobody } from "./cluster-nodes.js";
+import { openCatalogues } from "./catalogues.js";
+import { namedCluster } from "./cluster-nodes.js";
 import { clusterLines, clusterObject } from "./cluster-report.js";
-import { type CommandContext, complain, EXIT, type ExitCode, type Io, painted, writeJson } from "./io.js";
+import { type CommandContext, complain, EXIT, type ExitCode, painted, writeJson } from "./io.js";
 import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds: of 200 nodes some may be gone, and the verdict is to come within seconds. */
@@ -23,17 +23,13 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
   const { nodes, vmsNamed } = resolving;
   const deps = { nodes, probe, vmsNamed, from: thisMachine().hostName };
-  let isTold = false;
-  const named = async () => {
-    const cluster = await namedCluster(context, resolving);
-    const why = cluster.members.length > 0 || isTold ? undefined : await whyNobody(context);
-    if (why !== undefined) {
-      isTold = true;
-      complain(io, why);
-    }
-    return cluster;
+  const catalogues = openCatalogues(context);
+  const told = new Set<string>();
+  const tell = (text: string) => {
+    if (!told.has(text)) complain(io, text);
+    told.add(text);
   };
-  const look = () => examineCluster(named, deps);
+  const look = () => examineCluster(() => namedCluster(context, { nodes, catalogues, tell }), deps);
   try {
     if (config.watch) return await watchCluster(look, stop, context);
     const seen = await look();
@@ -41,7 +37,7 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
     else io.stdout(`${painted(clusterLines(seen), io).join("\n")}\n`);
     return exitCodeOf(seen);
   } finally {
-    await resolving.close();
+    await Promise.all([resolving.close(), catalogues.close()]);
   }
 }
 
@@ -79,7 +75,7 @@ async function watchCluster(
   };
   while (!stop.signal.aborted) {
     const startedAt = performance.now();
-    const seen = await unlessStopped(lookAgain(look, io));
+    const seen = await unlessStopped(look());
     if (seen) {
       show(seen);
       code = exitCodeOf(seen);
@@ -88,15 +84,4 @@ async function watchCluster(
   }
   await settle();
   return code;
-}
-
-/** Undefined while a catalogue does not answer: the next look may succeed. @throws what is no fault of a peer */
-async function lookAgain(look: () => Promise<ClusterExamination>, io: Io): Promise<ClusterExamination | undefined> {
-  try {
-    return await look();
-  } catch (error) {
-    if (!(error instanceof SrvEpmdError) || error.code.startsWith("CONFIG_")) throw error;
-    complain(io, error.message);
-    return undefined;
-  }
 }

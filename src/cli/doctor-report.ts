@@ -121,7 +121,7 @@ function verdictLines(told: readonly Told[], { asked, isEmpty }: Examined, all: 
   const tone: Tone = counts.fail > 0 ? "bad" : problems.length > 0 ? "doubtful" : "good";
   return [
     ...problems.flatMap(problemLines),
-    ...(asked === undefined ? [] : [...headline(asked, told), ...knownLines(told)]),
+    ...(asked === undefined ? [] : [headline(asked, told), ...knownLines(told)]),
     ...(asked === undefined && isEmpty ? [NO_NODE_HERE] : []),
     { text: `${doubts}${ok} ok, ${skip} skipped${all ? "" : " (--all)"}`, tone },
   ];
@@ -155,10 +155,10 @@ function knownLines(told: readonly Told[]): Line[] {
 }
 
 /** What is known of the way to the node as a whole. */
-function headline({ hasCookie, ...asked }: AskedFor, told: readonly Told[]): Line[] {
+function headline({ hasCookie, ...asked }: AskedFor, told: readonly Told[]): Line {
   const of = (check: string) => told.find(({ id }) => id === check);
   const { links, linked = [], lookUp } = (of(PEER_LINK)?.facts ?? {}) as Partial<LinkFacts>;
-  const known = headlineOf({
+  return headlineOf({
     ...asked,
     problems: foundProblems(told),
     handshake: of(PEER_HANDSHAKE)?.result,
@@ -166,5 +166,4 @@ function headline({ hasCookie, ...asked }: AskedFor, told: readonly Told[]): Lin
     isDoubtful: told.some(({ id, result }) => id.startsWith("peer-") && result === "fail"),
     ...{ links, linked, lookUp },
   });
-  return known ? [{ text: known.text, tone: known.tone }] : [];
 }

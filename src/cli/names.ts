@@ -3,20 +3,18 @@ import { type AskedService, readPattern, serviceOfPattern, servicesOfDomains } f
 import { type TwiceNamed, twiceNamed, twiceWords } from "../catalogue/core/twice.js";
 import type { Config } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
-import { ConsulSide } from "../consul/side.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";
 import { ConfigError, EpmdError } from "../errors.js";
 import { isUnder, qualifiedDomain } from "../names/domains.js";
 import { isNomadHost } from "../names/nomad-domain.js";
 import { familyOf, hostPort } from "../net/ip.js";
-import { nodesInCatalogues } from "../nomad/cluster.js";
-import { NomadSide, nomadUrl } from "../nomad/side.js";
+import { nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
-import { ageWords, printable } from "../text.js";
-import { type CommandContext, complain, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
+import { ageWords, listed, printable } from "../text.js";
+import { listInCatalogues, openCatalogues, type Unread, unreadOf } from "./catalogues.js";
+import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
 import { epmdCandidates } from "./operands.js";
-import { whyUnlisted } from "./unlisted.js";
 import { nodesInZones, type ZoneDomain } from "./zone-nodes.js";
 
 /** Lists the nodes registered with an EPMD, or those of a whole service that match a pattern. */
@@ -96,32 +94,35 @@ async function clusterNames({ config, operands, io, log }: CommandContext): Prom
     list: (pattern: string) => matchingNames(candidates, pattern, timeout),
     ...{ timeout, machine: thisMachine().hostName },
   };
-  const [listed, own] = await Promise.all([listInCatalogues(services, { config, log }), nodesInZones(zones, zoneDeps)]);
-  const nodes = [...listed, ...own];
+  const [{ found, unread }, own] = await Promise.all([
+    inCatalogues(services, { config, log }),
+    nodesInZones(zones, zoneDeps),
+  ]);
+  const nodes = [...found, ...own];
   const twice = twiceNamed(nodes);
-  const why = listed.length === 0 ? await whyUnlisted(services, { config, log }) : undefined;
-  if (why !== undefined) complain(io, why);
   if (config.json) {
     const named = twice.length > 0 && { twice: twice.map(nameOf) };
-    writeJson(io, { ...askedUrls(services, config), nodes, ...named });
+    writeJson(io, { ...askedUrls(services, config), nodes, ...named, ...(unread && { unread: unread.why }) });
   } else {
-    const lines = [heading(nodes, services, zones), ...table(nodes), ...twiceLines(twice)];
+    const lines = [
+      heading(nodes, services, zones),
+      ...(unread ? unreadLines(unread) : []),
+      ...table(nodes),
+      ...twiceLines(twice),
+    ];
     io.stdout(`${lines.map(painter(io)).join("\n")}\n`);
   }
   return EXIT.done;
 }
 
-/** The nodes of services, each asked once of its catalogue. @throws ConsulError, NomadError */
-export async function listInCatalogues(
-  services: readonly AskedService[],
-  { config, log }: Pick<CommandContext, "config" | "log">,
-): Promise<ClusterNode[]> {
-  const [consul, nomad] = [new ConsulSide(config, log), new NomadSide(config, log)];
+/** What catalogues list, and why Consul may have more. @throws ConsulError, NomadError */
+async function inCatalogues(services: readonly AskedService[], context: Pick<CommandContext, "config" | "log">) {
+  const catalogues = openCatalogues(context);
   try {
-    const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: config.timeout, now: Date.now() };
-    return await nodesInCatalogues(services, deps);
+    const [found, unread] = await Promise.all([listInCatalogues(services, catalogues), unreadOf(services, catalogues)]);
+    return { found, unread };
   } finally {
-    await Promise.all([consul.close(), nomad.close()]);
+    await catalogues.close();
   }
 }
 
@@ -163,6 +164,13 @@ function heading(nodes: readonly ClusterNode[], asked: readonly AskedService[], 
     ...(zones.length > 0 ? ["the srv-epmd here"] : []),
   ];
   return { text: `${patterns}: ${count} in ${places.join(" and ")}` };
+}
+
+function unreadLines({ services, why, advice }: Unread): Line[] {
+  return [
+    { text: `${why}: Consul may have more nodes of ${listed(services)} than it shows`, tone: "doubtful" },
+    { text: advice },
+  ];
 }
 
 const nameOf = ({ node }: TwiceNamed) => node;

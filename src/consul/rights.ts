@@ -5,8 +5,8 @@ import { areAclsOff, isUnknownToken } from "./transport.js";
 /** What a token lacks to see the instances of services. Consul leaves out of its lists, without an error, what a token may not read. */
 export type ReadRights =
   | { readonly kind: "acls-off" }
-  /** The policies that are missing; empty: none is. */
-  | { readonly kind: "known"; readonly missing: readonly string[] }
+  /** The policies that are missing, and the services of which Consul shows not all instances because of that. */
+  | { readonly kind: "known"; readonly missing: readonly string[]; readonly unread: readonly string[] }
   /** This Consul does not tell a token's rights, or does not know the token. */
   | { readonly kind: "untold" };
 
@@ -29,13 +29,14 @@ export async function readRights(
   services: readonly string[],
   signal?: AbortSignal,
 ): Promise<ReadRights> {
-  const rights: Right[] = [
-    ...services.map((name): Right => ({ Resource: "service", Access: "read", Segment: name })),
-    { Resource: "node", Access: "read", Segment: ANY_MACHINE },
-  ];
+  const ofService = (name: string): Right => ({ Resource: "service", Access: "read", Segment: name });
+  const ofMachines: Right = { Resource: "node", Access: "read", Segment: ANY_MACHINE };
+  const rights = [...services.map(ofService), ofMachines];
   const asked = await authorize(client, rights, signal);
   if (asked.kind === "answered") {
-    return { kind: "known", missing: rights.filter((right) => asked.allows(right) === false).map(policyOf) };
+    const lacks = (right: Right) => asked.allows(right) === false;
+    const unread = services.filter((name) => lacks(ofMachines) || lacks(ofService(name)));
+    return { kind: "known", missing: rights.filter(lacks).map(policyOf), unread };
   }
   return asked.kind === "acls-off" ? asked : { kind: "untold" };
 }

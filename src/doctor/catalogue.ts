@@ -84,14 +84,19 @@ export const catalogue: Check = {
 /** Differences that last; undefined when the token may not read them. @throws ConsulError */
 export async function differencesOf(examination: Examination): Promise<Differences | undefined> {
   const end = performance.now() + PATIENCE;
+  let list = examination.instancesInConsul;
   for (;;) {
-    const differences = await compare(examination);
+    const differences = await compare(examination, list);
     if (!differences || differences.found.length === 0 || performance.now() > end) return differences;
     await sleep(PAUSE);
+    list = async (query) => (await examination.connect()).members(query);
   }
 }
 
-async function compare(examination: Examination): Promise<Differences | undefined> {
+async function compare(
+  examination: Examination,
+  list: Examination["instancesInConsul"],
+): Promise<Differences | undefined> {
   if (!publishesToConsul(examination.config)) return undefined;
   const { config, machine } = examination;
   const client = await examination.connect();
@@ -101,9 +106,7 @@ async function compare(examination: Examination): Promise<Differences | undefine
     ...(await servicesToWrite(examination)),
     ...holding.flatMap(({ held }) => held?.service ?? []),
   ]);
-  const lists = await Promise.all(
-    Array.from(services, (service) => client.members({ service, datacenter: undefined })),
-  );
+  const lists = await Promise.all(Array.from(services, (service) => list({ service, datacenter: undefined })));
   const local = await client.services();
   const owner = await readOwner(config.port);
   const instance = instanceOf(config, { hostName: machine.hostName, port: config.port });

@@ -9,7 +9,7 @@ import type { SourceName } from "../resolve/core/resolution.js";
 import type { AskPlace } from "../resolve/twins.js";
 import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
 import type { ClusterProblem } from "./core/cluster-problems.js";
-import { type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
+import { type ClusterListing, type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 
 /** A node of the cluster, before it is looked for. */
 export interface NamedMember {
@@ -24,12 +24,12 @@ export interface NamedMember {
 }
 
 /** The nodes of a cluster as they are named and listed. */
-export interface NamedCluster {
+export interface NamedCluster extends ClusterListing {
   readonly members: readonly NamedMember[];
   /** The catalogue that should have a node: `Consul`; undefined: the node was not asked for, or no catalogue has told its nodes. */
   readonly catalogueOf: (node: string) => string | undefined;
-  /** Why a catalogue did not tell its nodes. */
-  readonly fault?: string | undefined;
+  /** Whether a catalogue may have a node without showing it. */
+  readonly mayHide: (node: string) => boolean;
 }
 
 export interface ClusterDeps extends Pick<LookUps, "nodes" | "vmsNamed"> {
@@ -58,7 +58,7 @@ export async function examineCluster(
 ): Promise<ClusterExamination> {
   const named = await list();
   const first = await look(named, deps, []);
-  const verdict = judgeCluster(first, named.fault);
+  const verdict = judgeCluster(first, named);
   const doubtful = verdict.problems.filter(isDoubtful).flatMap(({ nodes }) => nodes);
   const from = deps.from;
   if (doubtful.length === 0) return { members: first, verdict, from };
@@ -66,18 +66,22 @@ export async function examineCluster(
   const sure = first.filter(({ node, linked }) => !doubtful.some((name) => name === node || linked.has(name)));
   const again = await list();
   const members = await look(again, deps, sure);
-  return { members, verdict: judgeCluster(members, again.fault), from };
+  return { members, verdict: judgeCluster(members, again), from };
 }
 
-/** What may be so for a moment only, between two questions; TWICE has the nodes of links that are seen on one side only. */
-function isDoubtful({ code, nodes }: ClusterProblem): boolean {
-  return code === "ONE_SIDED" || code === "NOT_LISTED" || (code === "TWICE" && nodes.length > 1);
+/** What may be so for a moment only, between two questions. */
+function isDoubtful({ code, effects = [] }: ClusterProblem): boolean {
+  return code === "ONE_SIDED" || code === "NOT_LISTED" || effects.some((effect) => effect.code === "ONE_SIDED");
 }
 
 /** @param sure nodes that are not looked at again */
 async function look(named: NamedCluster, deps: ClusterDeps, sure: readonly Member[]): Promise<Member[]> {
   const seen = (node: string) => sure.find((member) => member.node === node);
-  const members = await eachOf(named.members, async (one) => seen(one.node) ?? examineMember(one, deps), PATIENCE);
+  const members = await eachOf(
+    named.members,
+    async (one) => seen(one.node) ?? examineMember(one, named, deps),
+    PATIENCE,
+  );
   const unlisted = await withUnlisted(members, named, deps);
   return unlisted.length === 0 ? members : [...members, ...unlisted].sort((a, b) => compare(a.node, b.node));
 }
@@ -95,7 +99,7 @@ async function withUnlisted(members: readonly Member[], named: NamedCluster, dep
     });
     const some = next.sort((a, b) => compare(a.node, b.node)).slice(0, MOST_UNLISTED - unlisted.length);
     if (some.length === 0) return unlisted;
-    unlisted.push(...(await eachOf(some, (one) => examineMember(one, deps), PATIENCE)));
+    unlisted.push(...(await eachOf(some, (one) => examineMember(one, named, deps), PATIENCE)));
   }
 }
 
@@ -109,13 +113,16 @@ export interface ClusterExamination {
 /** Sources that know what a catalogue has. */
 const LISTED: ReadonlySet<SourceName | "epmd"> = new Set(["srv", "catalogue", "upstream"]);
 
-async function examineMember(named: NamedMember, deps: ClusterDeps): Promise<Member> {
-  const member = memberOf(await lookFor(named, deps));
+async function examineMember(named: NamedMember, cluster: NamedCluster, deps: ClusterDeps): Promise<Member> {
+  const isUnread = !named.entry && cluster.mayHide(named.node);
+  const member = memberOf(await lookFor(named, isUnread, deps));
   return named.isBare && member.answer ? { ...member, node: member.answer.name } : member;
 }
 
+/** @param isUnread a catalogue may have it without showing it */
 async function lookFor(
   { node, isBare, entry, unlistedIn }: NamedMember,
+  isUnread: boolean,
   { nodes, probe, vmsNamed }: ClusterDeps,
 ): Promise<LookedFor> {
   const machine = entry && machineWords(entry);
@@ -127,11 +134,10 @@ async function lookFor(
   const answer = await nodes.resolve(name, { sameHost: true });
   // Found in DNS it is in the catalogue: it has just come, or the token may not read its entry.
   const isListed = answer.outcome === "found" && LISTED.has(answer.source);
-  const unlisted = unlistedIn !== undefined && !isListed && { unlistedIn };
-  if (answer.outcome === "not-found") return { ...member, ...unlisted, missing: answer.reason, places: [] };
-  if (answer.outcome === "unavailable") {
-    return { ...member, ...unlisted, missing: answer.cause, unavailable: answer.code, places: [] };
-  }
+  const unlisted = unlistedIn !== undefined && !isListed && !isUnread && { unlistedIn };
+  const unfound = { ...member, ...unlisted, ...(isUnread && { isUnread }), places: [] };
+  if (answer.outcome === "not-found") return { ...unfound, missing: answer.reason };
+  if (answer.outcome === "unavailable") return { ...unfound, missing: answer.cause, unavailable: answer.code };
   const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
   const ask: AskPlace = (endpoint, again) => probe(endpoint, isAsked, node, again);
   const endpoints = answer.endpoints.slice(0, MAX_PLACES);

@@ -13,6 +13,7 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
   );
 }
 
+export const SEE_TOKEN = "see consul-token: it says which token or policy is missing";
 export const NO_TOKEN = "serve has a token for Consul that doctor has not: see consul-token";
 
 /** For checks of what Consul holds: why it is not asked; undefined: it is. */

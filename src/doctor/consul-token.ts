@@ -3,10 +3,10 @@ import { writeRights } from "../consul/rights.js";
 import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul-reachable.js";
 import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
-import { after, type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { after, behind, type Finding, fail, ok, skip, warn } from "./core/finding.js";
 import { tokenOfServe } from "./core/serve-token.js";
 import type { Check, Examination } from "./examination.js";
-import { ownRegistrations, servicesToRead, servicesToWrite } from "./published-nodes.js";
+import { ownRegistrations, servicesToWrite } from "./published-nodes.js";
 import { whyUnpublished } from "./way.js";
 
 export const consulToken: Check = {
@@ -22,7 +22,10 @@ export const consulToken: Check = {
     const written = unpublished ?? (await writing(examination));
     if (written.result === "fail" || written.result === "warn") return written;
     const read = await reading(examination);
-    return read ? after(written.result === "ok" ? written.evidence : [], read) : written;
+    if (!read) return written;
+    const rights = written.result === "ok" ? written.evidence : [];
+    // What is missing comes first.
+    return read.result === "ok" ? after(rights, read) : behind(read, rights);
   },
 };
 
@@ -75,9 +78,10 @@ async function reading(examination: Examination): Promise<Finding | undefined> {
   const rights = await examination.rightsToRead();
   if (rights?.kind !== "known" || rights.missing.length === 0) return undefined;
   const policies = rights.missing.join(" ");
-  const evidence = `it does not see all that Consul has of ${listed(servicesToRead(examination))}, for it lacks ${policies}`;
-  if (await isFoundByDns(examination)) return ok(`${evidence}; look-ups are answered by DNS`);
-  return warn("TOKEN_CANNOT_READ", evidence, `give the token the policy ${policies}`);
+  const token = tokenWords(examination);
+  const evidence = `lacks ${policies}: Consul does not show it all that it has of ${listed(rights.unread)}`;
+  if (await isFoundByDns(examination)) return ok(`it ${evidence}; look-ups are answered by DNS`);
+  return warn("TOKEN_CANNOT_READ", `${token} ${evidence}`, `give ${recipient(token)} the policy ${policies}`);
 }
 
 async function isFoundByDns({ asked, published, resolution }: Examination): Promise<boolean> {
@@ -96,7 +100,7 @@ async function denied(examination: Examination, services: readonly string[], pol
     return ok(`serve has published the nodes here with ${way}, which doctor has not`);
   if (way !== undefined) return notGiven(way, `whether it may write ${listed(services)}`);
   if (!arePublished) {
-    return fail("TOKEN_DENIED", evidence, `give ${token === NO_TOKEN ? "a token with" : "it"} the policy ${policy}`);
+    return fail("TOKEN_DENIED", evidence, `give ${recipient(token)} the policy ${policy}`);
   }
   return warn("TOKEN_OTHER", `${evidence}, and the nodes here are published: serve has another token`, [
     `give doctor the token that serve has`,
@@ -105,6 +109,8 @@ async function denied(examination: Examination, services: readonly string[], pol
 }
 
 const NO_TOKEN = "the anonymous token (none is configured)";
+
+const recipient = (token: string) => (token === NO_TOKEN ? "a token with" : "it");
 
 function tokenWords({ config }: Examination): string {
   if (config.consulAuthMethod !== undefined) return `the token of a login by ${config.consulAuthMethod}`;

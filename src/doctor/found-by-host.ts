@@ -1,6 +1,7 @@
 import { listed } from "../text.js";
 import { type Finding, fail, ofVms, ok } from "./core/finding.js";
-import type { AskedNode, Examination } from "./examination.js";
+import type { Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { type AskedEpmd, epmdWords } from "./host-way.js";
 
 /** Stock VMs need no record: the host part leads to the EPMD that knows the node. */

@@ -1,7 +1,8 @@
 import { ipPort } from "../config/network-values.js";
 import type { LookUp } from "../daemon/core/observations.js";
 import type { KnownOfNode } from "./core/absent-node.js";
-import type { AskedNode, Examination } from "./examination.js";
+import type { Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 
 /** What this machine knows of the node that is asked about. Never rejects. */
 export async function knownOfNode(asked: AskedNode, examination: Examination): Promise<KnownOfNode> {

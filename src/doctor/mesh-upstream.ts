@@ -4,7 +4,8 @@ import type { NotFound } from "../resolve/core/resolution.js";
 import { probe } from "../resolve/probe.js";
 import { messageOf, NO_AGENT_ADVICE } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import type { AskedNode, Check, Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { sidecarsHere } from "./sidecars.js";
 import { NO_MESH } from "./way.js";
 

@@ -13,9 +13,11 @@ import { publicationOf, publishesToConsul } from "../publish/core/publication.js
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import { type AskedThere, judgeHost, nameDiffers, type OwnPlace } from "./core/node-host.js";
-import { type AskedNode, type Check, type Examination, probePlace, RESOLVE_TIMEOUT } from "./examination.js";
+import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { type LocalNode, nameIn } from "./local-epmd.js";
 import { usesNomad } from "./nomad-use.js";
+import { probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
 

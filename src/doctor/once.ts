@@ -1,5 +1,3 @@
-import type { NomadServiceQuery } from "../nomad/client.js";
-
 /** Finds when it is asked for the first time, and never again. */
 export function once<T>(find: () => Promise<T>): () => Promise<T> {
   let found: Promise<T> | undefined;
@@ -9,14 +7,14 @@ export function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** As once, for each service of Nomad. */
-export function onceEach<T>(find: (query: NomadServiceQuery) => Promise<T>): (query: NomadServiceQuery) => Promise<T> {
+/** As once, for each question of another key. */
+export function onceEach<Q, T>(find: (question: Q) => Promise<T>, keyOf: (question: Q) => string) {
   const found = new Map<string, Promise<T>>();
-  return (query) => {
-    const key = `${query.service}.${query.namespace}`;
+  return (question: Q): Promise<T> => {
+    const key = keyOf(question);
     const before = found.get(key);
     if (before) return before;
-    const finding = find(query);
+    const finding = find(question);
     found.set(key, finding);
     return finding;
   };

@@ -36,7 +36,7 @@ export const peerFamily: Check = {
     const who = unable.map(({ aliveName }) => aliveName).join(", ");
     const told =
       local.length > 0
-        ? [evidence, `${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial them`]
+        ? [`${who} here is -proto_dist ${PROTOCOL[only === 4 ? 6 : 4]} and cannot dial the node`, evidence]
         : `${evidence}: VMs without -proto_dist cannot dial them`;
     const advice = `start the VMs here with -proto_dist ${PROTOCOL[only]}, let the node publish an IPv${only === 4 ? 6 : 4} address too (--advertise-address, with a VM that listens there), or use --gateway, whose relays connect both families`;
     if (local.length === 0) return warn("PEER_FAMILY", told, advice);

@@ -7,7 +7,8 @@ import { listed } from "../text.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
 import { hungUp } from "./core/hung-up.js";
-import type { AskedNode, Check, Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { linksKnown } from "./links-known.js";
 import { destinationOfNode, intendedLinks } from "./mesh-intention.js";
 

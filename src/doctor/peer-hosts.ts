@@ -9,7 +9,8 @@ import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
-import { type AskedNode, type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
+import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { askEpmd } from "./host-way.js";
 import { type LocalVm, namesOf, stockNames, unseenNames } from "./local-vms.js";
 

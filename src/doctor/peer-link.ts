@@ -2,7 +2,8 @@ import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, ok, skip } from "./core/finding.js";
 import type { LinksKnown } from "./core/links-with.js";
-import type { AskedNode, Check, Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { isOfNode } from "./known-of-node.js";
 import { linksKnown } from "./links-known.js";
 

@@ -1,5 +1,6 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import { datacenters, serviceNames } from "../consul/examine.js";
+import { readsAll } from "../consul/rights.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { NomadError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
@@ -12,11 +13,12 @@ import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
 import type { Unfound } from "../resolve/source.js";
 import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
-import { isThere, NO_TOKEN, whyNotAsked } from "./consul-reachable.js";
+import { isThere, SEE_TOKEN, whyNotAsked } from "./consul-reachable.js";
 import { whyNoRecord } from "./core/absent-node.js";
 import { behind, type Finding, fail, ok, problemsOf, skip, warn } from "./core/finding.js";
 import { meantBy } from "./core/misspelt.js";
-import type { AskedNode, Check, Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import { foundByItsHost, untoldByItsHost } from "./found-by-host.js";
 import { knownOfNode } from "./known-of-node.js";
 import { SEE_RESOLVER } from "./resolver.js";
@@ -42,16 +44,17 @@ export const peerRecords: Check = {
       case "found": {
         const { source, endpoints, stale } = resolution;
         const places = endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
-        const evidence = `${asked.full}: found by ${source === "registry" ? "the EPMD here" : source} at ${places}`;
-        if (!stale) return ok(evidence);
+        const by = `${source === "registry" ? "the EPMD here" : source} at ${places}`;
+        if (!stale) return ok(`${asked.full}: found by ${by}`);
         return warn(
           "PEER_STALE",
-          [evidence, "this is the last good answer, because nobody who could know better answers"],
+          `${asked.full}: nobody who could know it answers; its last good answer is from ${by}`,
           isNomadHost(asked.host, config.consulDomain) ? API_ADVICE : SEE_RESOLVER,
         );
       }
       case "unavailable":
         return (
+          (await foundByServe(asked, examination)) ??
           (await otherDatacenter(asked, resolution.cause, examination)) ??
           fail(
             "PEER_UNAVAILABLE",
@@ -61,7 +64,7 @@ export const peerRecords: Check = {
         );
       case "not-found":
         return (
-          (await foundWithToken(asked, examination)) ??
+          (await foundByServe(asked, examination)) ??
           (await otherDatacenter(asked, resolution.reason, examination)) ??
           (await whyNot(asked, resolution.reason, examination))
         );
@@ -72,13 +75,19 @@ export const peerRecords: Check = {
 };
 
 const whyOf = (unfound: Unfound) => (unfound.outcome === "unavailable" ? unfound.cause : unfound.reason);
-/** The srv-epmd here has a token for Consul that doctor has not, and finds the node. */
-async function foundWithToken({ full }: AskedNode, examination: Examination): Promise<Finding | undefined> {
-  if ((await examination.missingToken()) === undefined) return undefined;
+
+/** The srv-epmd here has another token for Consul than doctor, and finds the node: nothing else is known of it. */
+async function foundByServe({ full }: AskedNode, examination: Examination): Promise<Finding | undefined> {
+  const rights = await examination.rightsToRead();
+  if (rights === undefined || readsAll(rights)) return undefined;
   const told = await examination.toldByDaemon();
   if (told?.outcome !== "found") return undefined;
   const places = told.endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
-  return skip([`the srv-epmd here finds ${full} at ${places}, and doctor does not without its token`, NO_TOKEN]);
+  return fail(
+    "PEER_UNREAD",
+    `the srv-epmd here finds ${full} at ${places}, and doctor does not without its token`,
+    SEE_TOKEN,
+  );
 }
 
 /** A name server did not answer, or with --fallback epmd the EPMD of the host. */
@@ -121,7 +130,7 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
       const { service, datacenter, tagSuffix } = domain;
       const client = await examination.connect();
       const [members, services, known] = await Promise.all([
-        client.members({ service, datacenter }),
+        examination.instancesInConsul({ service, datacenter }),
         serviceNames(client, datacenter).catch(() => []),
         knownOfNode(asked, examination),
       ]);

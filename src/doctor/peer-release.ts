@@ -6,8 +6,10 @@ import { hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip, together } from "./core/finding.js";
-import { type AskedNode, type Check, probePlace } from "./examination.js";
+import type { Check } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 import type { LocalVm } from "./local-vms.js";
+import { probePlace } from "./probe-place.js";
 
 type NodeProbe = Extract<Probe, { result: "node" | "other-node" }>;
 

@@ -2,7 +2,9 @@ import { hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import { type AskedNode, type Check, probePlace } from "./examination.js";
+import type { Check } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
+import { probePlace } from "./probe-place.js";
 
 /** Of a message that fits into a packet of 1500 octets, and into none of 1280 (RFC 8200 section 5: every path of IPv6 takes those). */
 const LARGE = 1_400;

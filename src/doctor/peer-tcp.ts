@@ -4,7 +4,9 @@ import { canonicalIp, hostPort } from "../net/ip.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
 import { entriesOf } from "./entries-of.js";
-import { type AskedNode, type Check, type Examination, probePlace } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
+import { probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
 

@@ -4,7 +4,8 @@ import { ageWords, listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
 import { entriesOf } from "./entries-of.js";
-import type { AskedNode, Check, Examination } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import type { AskedNode } from "./examined-node.js";
 
 const STOP_ONE =
   "two nodes of one name cannot be in one cluster, and a look-up leads to either: stop the one that should not be, or give it another name. In a rolling update the older one ends by itself";

@@ -10,7 +10,8 @@ import { readOwner } from "../publish/ownership.js";
 import { ageWords, listed } from "../text.js";
 import { messageOf, NO_AGENT_ADVICE, whyNotAsked } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
-import { type Check, type Examination, probePlace } from "./examination.js";
+import type { Check, Examination } from "./examination.js";
+import { probePlace } from "./probe-place.js";
 import { NO_PUBLISHED_NODE, wantedEntries } from "./published-nodes.js";
 import { whyUnpublished } from "./way.js";
 
@@ -44,8 +45,8 @@ async function ofService(
   wanted: readonly ServiceEntry[],
   examination: Examination,
 ): Promise<Finding[]> {
-  const { config, connect } = examination;
-  const members = await (await connect()).members({ service, datacenter: undefined });
+  const { config } = examination;
+  const members = await examination.instancesInConsul({ service, datacenter: undefined });
   const owner = await readOwner(config.port);
   // A node has an entry for each family, under one name.
   const entries = new Map(wanted.filter((entry) => entry.service === service).map((entry) => [entry.aliveName, entry]));

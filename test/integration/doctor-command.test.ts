@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { expect, test } from "vitest";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { runCommand } from "../support/command-line.js";
+import { startFakeConsul } from "../support/fake-consul.js";
 import { startFakeDns } from "../support/fake-dns-server.js";
 import { freePort } from "../support/free-port.js";
 
@@ -164,4 +165,34 @@ test("doctor tells name servers that refuse, or answer for another part of DNS",
   });
   expect((await ask(refusing.port, foreign.port)).advice).toContain("counts like any");
   await Promise.all([refusing.close(), foreign.close()]);
+});
+
+test("doctor asks Consul once for the instances of a service, however many checks look at them", async () => {
+  const consul = await startFakeConsul();
+  consul.misbehave(({ path }) => (path === "/v1/status/leader" ? { status: 200, body: "10.9.9.9:8300" } : undefined));
+  const dns = await startFakeDns(({ qname }) => ({ rcode: qname === "svc.service.consul" ? 0 : 3 }));
+  const epmd = createServer((socket) => {
+    const names = Buffer.concat([Buffer.from([0, 0, 0, 1]), Buffer.from("name node_a at port 5\n")]);
+    socket.once("data", (bytes) => socket.end(bytes[2] === 0x6e ? names : Buffer.from([0x77, 1])));
+  }).listen(0, "127.0.0.1");
+  await once(epmd, "listening");
+  const port = String((epmd.address() as { port: number }).port);
+  const flags = ["--domain", "svc", "--consul", consul.url, "--dns", `127.0.0.1:${dns.port}`, "--port", port];
+  const { stdout } = await runCommand(["doctor", "--json", ...flags, "node_b@svc"]);
+  epmd.close();
+  await Promise.all([consul.close(), dns.close()]);
+  const told = new Map(
+    stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => [JSON.parse(line).check, JSON.parse(line).evidence] as const),
+  );
+  expect([told.get("catalogue"), told.get("same-name"), told.get("peer-records")]).toEqual([
+    "no node is registered here that would be published",
+    expect.stringContaining("Consul does not list node_a@svc.service.consul"),
+    expect.stringContaining("nothing is registered in Consul as the service svc"),
+  ]);
+  // The catalogue of look-ups asks once too, and then follows the service by blocking queries.
+  const asked = consul.requests.map(({ path }) => path).filter((path) => path.startsWith("/v1/health/service/svc"));
+  expect(asked.filter((path) => !path.includes("index="))).toHaveLength(2);
 });

@@ -6,12 +6,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Status } from "../../src/admin/core/status.js";
 import { aclToken, DNS_RULES } from "../support/acl-token.js";
+import { startChild } from "../support/child.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { examine, untilFails } from "../support/doctor.js";
+import { cleanEnvironment } from "../support/environment.js";
 import { type ErlangNode, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
+import { moduleFolder } from "../support/module-folder.js";
+import { createHosts, type Host } from "../support/netns.js";
 import { requirePeer } from "../support/require-peer.js";
-import { type Daemon, runCli, startDaemon } from "../support/srv-epmd.js";
+import { BIN, type Daemon, runCli, startDaemon } from "../support/srv-epmd.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { waitFor } from "../support/wait-for.js";
 
@@ -108,7 +112,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const { code, of, with: having } = await doctor("--consul-token-file", tokenFile, NODE);
     expect([code, having("fail"), having("warn")]).toEqual([0, [], ["published-endpoint"]]);
     expect(of("consul-token").evidence).toBe(
-      `the token in ${tokenFile} may write svc; it does not see all that Consul has of svc, for it lacks node_prefix "" { policy = "read" }; look-ups are answered by DNS`,
+      `the token in ${tokenFile} may write svc; it lacks node_prefix "" { policy = "read" }: Consul does not show it all that it has of svc; look-ups are answered by DNS`,
     );
     expect(of("published-endpoint").advice).toContain("--advertise-address");
   });
@@ -151,23 +155,87 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       }
     });
 
-    test("lists no node, and says that there may be some", async () => {
-      await setDefaultToken("");
-      const asking = ["--consul", consul.url, "--admin", admin(), "--port", String(daemon.port)];
-      const [names, cluster] = await Promise.all([
-        runCli(["names", "--cluster", "--match", "*@svc", ...asking]),
-        runCli(["doctor", "--cluster", "*@svc", ...asking]),
-      ]);
-      for (const { stdout, stderr } of [names, cluster]) {
-        expect(stdout).toContain("0 nodes");
-        expect(stderr).toContain(
-          "there may be nodes that Consul does not show: serve has a token in a file (--consul-token-file), and this command has none",
-        );
-      }
-      const { stderr } = await runCli(["names", "--cluster", "--match", "*@svc", ...asking], {
-        env: { CONSUL_HTTP_TOKEN: tokens.read },
+    describe("of a cluster", () => {
+      const WHY = "serve has a token in a file (--consul-token-file), and this command has none";
+      const LACKS = 'the token lacks node_prefix "" { policy = "read" }';
+      const asking = () => ["--consul", consul.url, "--admin", admin(), "--port", String(daemon.port)];
+      const cluster = async (args: readonly string[], token?: string) => {
+        const env = token === undefined ? {} : { env: { CONSUL_HTTP_TOKEN: token } };
+        const { code, stdout } = await runCli(["doctor", "--cluster", ...args, ...asking(), "--json"], env);
+        return { code, ...JSON.parse(stdout) };
+      };
+
+      test("does not say that no node matches: it is not known, and why is the verdict", async () => {
+        await setDefaultToken("");
+        const plain = await runCli(["doctor", "--cluster", "*@svc", ...asking()]);
+        expect([plain.code, plain.stdout.split("\n")]).toEqual([
+          1,
+          [
+            `${WHY}: which nodes svc has is not known`,
+            "",
+            `fail  ${WHY}: which nodes svc has is not known`,
+            expect.stringMatching(/^ {6}do: {2}give it the same: --consul-token-file FILE, CONSUL_HTTP_TOKEN/),
+            "",
+          ],
+        ]);
+        expect(plain.stderr).not.toContain("not show");
+        expect(await cluster(["*@svc"])).toMatchObject({
+          ...{ code: 1, well: false, nodes: [] },
+          problems: [{ code: "UNREAD", text: `${WHY}: which nodes svc has is not known` }],
+        });
+        expect(await cluster(["*@svc"], tokens.read)).toMatchObject({
+          ...{ code: 1, problems: [{ code: "UNREAD", text: `${LACKS}: which nodes svc has is not known` }] },
+        });
       });
-      expect(stderr).toContain('the token lacks node_prefix "" { policy = "read" }');
+
+      test("says the same of nodes that are named", async () => {
+        const { code, problems } = await cluster(["node_x@svc", "node_y@svc", NODE]);
+        const nodes = ["node_x@svc.service.consul", "node_y@svc.service.consul"];
+        expect([code, problems]).toMatchObject([1, [{ code: "UNREAD", nodes }]]);
+      });
+
+      test("--watch says it once, on stdout", async () => {
+        const args = [BIN, "doctor", "--cluster", "*@svc", ...asking(), "--watch"];
+        const watch = startChild(process.execPath, args, { env: cleanEnvironment() });
+        await watch.waitForOutput(/Z serve has a token .* is not known\n/, 20_000);
+        await setDefaultToken(await aclToken(consul, DNS_RULES));
+        await watch.waitForOutput(/Z 1 node; nothing is wrong\n/, 20_000);
+        expect((await watch.stop("SIGINT")).code).toBe(0);
+        expect([watch.stdout().trimEnd().split("\n").length, watch.stderr()]).toEqual([
+          2,
+          expect.not.stringMatching(/not show/),
+        ]);
+        await setDefaultToken("");
+      });
+
+      test("that may see some of the machines alone notes that there may be more nodes", async () => {
+        const machine = await aclToken(consul, 'service "svc" { policy = "read" } node_prefix "" { policy = "read" }');
+        expect((await cluster(["*@svc"], machine)).notes).toEqual([]);
+        const { body } = await consul.request("GET", "/v1/agent/self");
+        const { NodeName } = (body as { Config: { NodeName: string } }).Config;
+        const one = `service "svc" { policy = "read" } node "${NodeName}" { policy = "read" }`;
+        expect(await cluster(["*@svc"], await aclToken(consul, one))).toMatchObject({
+          ...{ code: 0, summary: expect.stringContaining("nothing is wrong with the nodes that Consul shows") },
+          notes: [{ code: "UNREAD", text: `${LACKS}: Consul may have more nodes of svc` }],
+        });
+      });
+
+      test("names --cluster tells it below the number of nodes, and in JSON", async () => {
+        const list = (more: readonly string[], env = {}) =>
+          runCli(["names", "--cluster", "--match", "*@svc", ...asking(), ...more], { env });
+        const [plain, json, read] = await Promise.all([
+          list([]),
+          list(["--json"]),
+          list(["--json"], { CONSUL_HTTP_TOKEN: tokens.read }),
+        ]);
+        expect(plain.stdout.split("\n").slice(0, 3)).toEqual([
+          expect.stringContaining("0 nodes in Consul"),
+          `${WHY}: Consul may have more nodes of svc than it shows`,
+          expect.stringMatching(/^give it the same/),
+        ]);
+        expect(JSON.parse(json.stdout)).toMatchObject({ nodes: [], unread: WHY });
+        expect(JSON.parse(read.stdout)).toMatchObject({ nodes: [], unread: LACKS });
+      });
     });
   });
 
@@ -175,8 +243,16 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     await setDefaultToken("");
     const { code, of } = await doctor("--consul-token-file", tokenFile, "node_b@svc");
     expect([code, of("consul-token").code, of("consul-token").result]).toEqual([1, "TOKEN_CANNOT_READ", "warn"]);
-    expect(of("consul-token").evidence).toMatch(/may write svc; .*it lacks node_prefix "" \{ policy = "read" \}$/);
-    expect(of("consul-token").advice).toBe('give the token the policy node_prefix "" { policy = "read" }');
+    const token = `the token in ${tokenFile}`;
+    expect(of("consul-token").evidence).toBe(
+      `${token} lacks node_prefix "" { policy = "read" }: Consul does not show it all that it has of svc; ${token} may write svc`,
+    );
+    expect(of("consul-token").advice).toBe('give it the policy node_prefix "" { policy = "read" }');
+    const plain = await runCli([
+      ...["doctor", "node_b@svc", ...flags, ...agent, "--port", String(daemon.port)],
+      ...["--consul-token-file", tokenFile],
+    ]);
+    expect(plain.stdout.split("\n")[0]).toMatch(/^fail {2}the token in .* lacks node_prefix .*\(consul-token\)$/);
     for (const check of ["registration-dns", "peer-records"]) {
       expect(of(check)).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
     }
@@ -271,6 +347,68 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(of("clock").result).toBe("warn");
     expect(of("clock").evidence).toMatch(/^the clock here is (89|90|91) s ahead of the one at/);
     expect(of("clock").advice).toContain("certificates");
+  });
+});
+
+requirePeer(
+  "erl",
+  "consul",
+  "netns",
+)("srv-epmd doctor of a node of which Consul tells serve alone", () => {
+  test("says that it is not known whether VMs here reach it, which one is linked with it, and what is missing", async () => {
+    const addresses = ["10.91.0.1", "10.91.0.2"];
+    const { hosts, remove } = await createHosts(addresses.map((address) => ({ addresses: [`${address}/24`] })));
+    const [here, there] = hosts;
+    if (!here || !there) throw new Error("no hosts");
+    const bind = here.ipv4 ?? "";
+    const consul = await startConsul({ acl: true, bind, netns: here, config: { client_addr: `127.0.0.1 ${bind}` } });
+    const tokenFile = join(await temporaryFolder("token"), "token");
+    await writeFile(tokenFile, consul.masterToken, { mode: 0o600 });
+    const dns = ["--dns", `consul=${bind}:${consul.dnsPort}`];
+    const start = async (netns: Host) => {
+      const own = ["--instance", netns.namespace, "--advertise-address", netns.ipv4 ?? "", "--admin", "127.0.0.1:9369"];
+      const args = ["--domain", "svc", "--consul", consul.socketUrl, ...dns, "--consul-token-file", tokenFile, ...own];
+      return startDaemon({ netns, port: 4369, args });
+    };
+    const module = ["-pa", await moduleFolder(), "-epmd_module", "srv_epmd"];
+    const node = (name: string, netns: Host) =>
+      startNode({ name: `${name}@svc.service.consul`, netns, epmdPort: 4369, args: module });
+    const daemons = [await start(here), await start(there)];
+    const [a, b] = [await node("node_a", here), await node("node_b", there)];
+    const asking = ["node_b@svc", "--admin", "127.0.0.1:9369", "--consul", consul.socketUrl];
+    const linesOf = async (...more: readonly string[]) => {
+      const { code, stdout } = await runCli(["doctor", ...asking, ...more], { netns: here });
+      return { code, lines: stdout.split("\n") };
+    };
+    const isKnown = async () => {
+      const { lines } = await linesOf("--consul-token-file", tokenFile);
+      return lines.some((line) => line.startsWith("VMs here reach node_b@svc"));
+    };
+    await waitFor(isKnown, { what: "a verdict with the token" });
+
+    const { code, lines } = await linesOf();
+    expect(code).toBe(1);
+    expect(lines.slice(0, 4)).toEqual([
+      expect.stringMatching(/^fail {2}serve has a token in a file .*, and doctor has no token: .* \(consul-token\)$/),
+      expect.stringMatching(/^ {6}do: {2}give it to doctor: --consul-token-file FILE/),
+      expect.stringMatching(/^ {6}so: {2}peer-records: the srv-epmd here finds node_b@\S+ at \S+, and doctor does not/),
+      "whether VMs here reach node_b@svc.service.consul is not known",
+    ]);
+    const poor = await aclToken(consul, 'service "svc" { policy = "write" }');
+    const silent = await linesOf("--dns", "127.0.0.1:1");
+    expect(silent.lines).toContain("whether VMs here reach node_b@svc.service.consul is not known");
+    const lacking = await examine(asking, { netns: here, env: { CONSUL_HTTP_TOKEN: poor } });
+    expect(lacking.of("peer-records")).toMatchObject({ code: "PEER_UNREAD", follows: "TOKEN_CANNOT_READ" });
+
+    await waitFor(async () => (await a.ping("node_b@svc.service.consul")) === "pong", { what: "the link" });
+    const isTold = async () => (await linesOf()).lines.find((line) => line.startsWith("node_a here is linked with"));
+    expect(await waitFor(isTold, { what: "the link in the verdict" })).toBe(
+      "node_a here is linked with node_b@svc.service.consul; whether VMs here reach it anew is not known",
+    );
+    await Promise.all([a.kill(), b.kill()]);
+    await Promise.all(daemons.map((daemon) => daemon.kill()));
+    await consul.kill();
+    await remove();
   });
 });
 

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { createCertificates } from "../support/certificates.js";
 import { startChild } from "../support/child.js";
-import { fullName, startCluster } from "../support/cluster.js";
+import { fullName, HOST, startCluster } from "../support/cluster.js";
 import { startConsul } from "../support/consul-agent.js";
 import { cleanEnvironment } from "../support/environment.js";
 import { startNode, waitForNodes } from "../support/erlang.js";
+import { freePort } from "../support/free-port.js";
 import { type LinkedNode, type LinkedNodes, startLinkedNodes, writeCookie } from "../support/linked-nodes.js";
 import { moduleFolder } from "../support/module-folder.js";
 import { findOtp } from "../support/otp.js";
@@ -256,13 +257,34 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
     const whole = await runCli(["doctor", "--cluster", "--domain", "svc", ...args.slice(3)]);
     expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining("2 nodes, 1 of 1 links")]);
 
-    await consul.stop();
-    const away = await runCli([...args, "--json"]);
-    expect(away.stderr).toContain("the nodes are those that the srv-epmd here knows");
+    await consul.child().kill();
+    const [away, nobody] = await Promise.all([
+      runCli([...args, "--json"]),
+      // No srv-epmd knows the nodes either.
+      runCli([...args.slice(0, 3), ...dns, "--port", String(await freePort()), "--json"]),
+    ]);
+    expect([away.code, away.stderr]).toEqual([1, ""]);
     expect(JSON.parse(away.stdout)).toMatchObject({
       nodes: [{ node: "a@svc.service.consul" }, { node: "b@svc.service.consul" }],
-      problems: [{ code: "NO_ANSWER", text: expect.stringContaining(consul.url) }],
+      problems: [
+        {
+          code: "NO_ANSWER",
+          text: expect.stringMatching(/^Consul does not list its nodes .*; the nodes are those that the srv-epmd here/),
+        },
+      ],
     });
+    expect([nobody.code, nobody.stderr]).toEqual([1, ""]);
+    expect(JSON.parse(nobody.stdout)).toMatchObject({
+      ...{ well: false, nodes: [], problems: [{ code: "NO_ANSWER" }] },
+      summary: expect.stringMatching(/^Consul does not list its nodes \(.*ECONNREFUSED/),
+    });
+
+    // Again and again it says so on stdout, once.
+    const watch = startChild(process.execPath, [BIN, ...args, "--watch"], { env: cleanEnvironment() });
+    await watch.waitForOutput(/Z 2 nodes, .*Consul does not list its nodes/, 20_000);
+    await consul.restart();
+    await watch.waitForOutput(/Z .*; nothing is wrong\n$/, 30_000);
+    expect([(await watch.stop("SIGINT")).code, watch.stderr()]).toEqual([0, ""]);
     await b.kill();
     await a.kill();
     await daemon.stop();
@@ -517,6 +539,39 @@ requirePeer(
     const { problems } = JSON.parse(seen.stdout) as { problems: { code: string }[] };
     expect(problems.map(({ code }) => code)).not.toContain("ONE_SIDED");
     expect(problems[0]).toMatchObject({ code: "TWICE", nodes: [fullName("a")] });
+    await cluster.killNodes();
+  }, 240_000);
+
+  test("has what global does because of them as its consequence, from each of three machines", async () => {
+    const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
+    const env = { SRV_EPMD_CONNECT: `*@${HOST}` };
+    await Promise.all([0, 1, 2].map((at) => cluster.node(at, "abc"[at] ?? "", { env })));
+    const flags = ["--consul", cluster.consul.socketUrl, "--dns", cluster.dns, "--cookie-file", await writeCookie()];
+    const judgement = async (at: number) => {
+      const look = await runCli(["doctor", "--cluster", "*@svc", "--json", ...flags], { netns: cluster.host(at) });
+      return JSON.parse(look.stdout) as {
+        well: boolean;
+        problems: { code: string; nodes: string[]; effects: object[] }[];
+      };
+    };
+    await waitFor(async () => (await judgement(0)).well, { what: "a cluster that is whole", timeout: 30_000 });
+
+    await cluster.node(2, "b", { env });
+    const codes = new Set<string>();
+    for (const at of [0, 1, 2]) {
+      const apart = async () => {
+        const { problems } = await judgement(at);
+        for (const { code } of problems) codes.add(code);
+        return problems[0]?.effects.length ? problems[0] : undefined;
+      };
+      const twice = await waitFor(apart, { what: "links that are missing", timeout: 60_000 });
+      expect(twice).toMatchObject({
+        code: "TWICE",
+        effects: [{ code: expect.stringMatching(/SPLIT|NO_LINK|ONE_SIDED/) }],
+      });
+      expect(twice.nodes[0]).toBe(fullName("b"));
+    }
+    expect(Array.from(codes)).toEqual(["TWICE"]);
     await cluster.killNodes();
   }, 240_000);
 });

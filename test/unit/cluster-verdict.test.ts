@@ -73,21 +73,69 @@ describe("a cluster", () => {
     const hidden = (node: string, code = "DNS_TIMEOUT") =>
       memberOf({ node, missing: `no name server could answer for ${node}`, unavailable: code, places: [] });
     const all = [linked(A, []), ...[B, C, D].map((node) => hidden(node))];
-    const [problem, ...others] = judgeCluster(all, "Consul at box does not answer").problems;
+    const [problem, ...others] = judgeCluster(all, { fault: "Consul at box does not answer" }).problems;
     expect(others).toEqual([]);
     expect(problem).toMatchObject({
       ...{ code: "NO_ANSWER", nodes: [B, C, D] },
-      text: `3 nodes could not be looked up (${B}, ${C}, ${D}): Consul at box does not answer; no name server could answer for ${B}`,
+      text: `Consul at box does not answer; no name server could answer for ${B}; 3 nodes could not be looked up (${B}, ${C}, ${D})`,
     });
     // Name servers alone: what is different is told by itself.
     const told = judgeCluster([hidden(B), hidden(C, "LOOKUP_TIMEOUT"), hidden(D)]).problems;
     expect(told.map(({ nodes }) => nodes)).toEqual([[B, D], [C]]);
     // The list is not known to be whole, so it is not known that all is well.
-    expect(judgeCluster([linked(A, [])], "Consul at box does not answer")).toMatchObject({
+    expect(judgeCluster([linked(A, [])], { fault: "Consul at box does not answer" })).toMatchObject({
       ...{ isWell: false, problems: [{ code: "NO_ANSWER", text: "Consul at box does not answer" }] },
     });
     expect(codes([])).toEqual(["NOT_FOUND"]);
-    expect(judgeCluster([], "Consul at box does not answer").problems).toHaveLength(1);
+    expect(judgeCluster([], { fault: "Consul at box does not answer" })).toMatchObject({
+      ...{ isWell: false, summary: "Consul at box does not answer", problems: [{ code: "NO_ANSWER" }] },
+    });
+    // A name server that answers tells nothing of a catalogue that does not.
+    const unread = memberOf({ node: B, isUnread: true, missing: "it has no SRV record", places: [] });
+    expect(judgeCluster([linked(A, []), unread], { fault: "Consul at box does not answer" }).problems).toMatchObject([
+      { code: "NO_ANSWER", nodes: [B], text: expect.stringContaining("1 node could not be looked up") },
+    ]);
+  });
+
+  describe("of which Consul does not show all nodes", () => {
+    const unread = { services: ["svc"], why: "the token lacks a policy", advice: "give it the policy", isBlank: false };
+    const hidden = (node: string) => memberOf({ node, isUnread: true, missing: "no SRV record", places: [] });
+
+    test("is not known where it shows none, and nobody says that no node matches", () => {
+      const text = "the token lacks a policy: which nodes svc has is not known";
+      const verdict = judgeCluster([], { unread: { ...unread, isBlank: true } });
+      expect(verdict).toMatchObject({ isWell: false, summary: text, notes: [] });
+      expect(verdict.problems).toEqual([{ code: "UNREAD", nodes: [], text, advice: "give it the policy" }]);
+      // Another service is shown.
+      const other = judgeCluster([linked("a@other.test", [])], { unread: { ...unread, isBlank: true } });
+      expect(other.problems).toMatchObject([{ code: "UNREAD", text }]);
+    });
+
+    test("is one problem with the nodes that are known otherwise", () => {
+      const { problems, notes } = judgeCluster([linked(A, [B]), hidden(B), hidden(C)], { unread });
+      expect(problems).toMatchObject([
+        {
+          ...{ code: "UNREAD", nodes: [B, C] },
+          text: `the token lacks a policy: which nodes svc has is not known; 2 nodes could not be looked up (${B}, ${C}, with which ${A} is linked)`,
+        },
+      ]);
+      expect(notes).toEqual([]);
+    });
+
+    test("has no cross in the matrix where a node may be there", () => {
+      const members = [linked(A, []), hidden(B), member(C, { result: "refused", elapsedMs: 1 })];
+      const verdict = judgeCluster(members, { unread });
+      const lines = clusterLines({ members, verdict, from: "box" }).map(({ text }) => text);
+      const of = (node: string) => lines.find((line) => line.includes(` ${node} `) && !line.startsWith("fail"));
+      expect([of(A), of(B)]).toEqual([expect.stringMatching(/ {2}\? x +a@/), expect.stringMatching(/not looked up$/)]);
+    });
+
+    test("is well as far as it is seen where none is missed", () => {
+      expect(judgeCluster([linked(A, [B]), linked(B, [A])], { unread })).toMatchObject({
+        ...{ isWell: true, summary: "2 nodes, 1 of 1 links; nothing is wrong with the nodes that Consul shows" },
+        notes: [{ code: "UNREAD", text: "the token lacks a policy: Consul may have more nodes of svc" }],
+      });
+    });
   });
 
   test("with a missing link names both, and what to run where", () => {
@@ -364,8 +412,66 @@ describe("a node", () => {
     expect(told(twins(state([A]), silent))).toMatchObject({ links: { found: 3 }, problems: [{ code: "TWICE" }] });
     const half = told(twins(state([A]), state([])));
     expect(half.problems).toMatchObject([
-      { code: "TWICE", nodes: [B, C], text: expect.stringMatching(`its links with ${C} are seen on one side only$`) },
+      { nodes: [B, C], effects: [{ code: "ONE_SIDED", text: `its links with ${C} are seen on one side only` }] },
     ]);
+  });
+
+  describe("that is there twice", () => {
+    const at = (address: string, creation: number, to: readonly string[], vm: Partial<VmState> = {}) =>
+      placeAt(address, 1, nodeProbe(B, { creation, joined: state(to, vm) }));
+    const twin = (one: readonly string[], other: readonly string[], vm: Partial<VmState> = {}) => {
+      const vms = [at("10.0.0.2", 7, one, vm), at("10.0.0.3", 8, other, vm)];
+      return memberOf({ node: B, places: vms, vms });
+    };
+
+    test("is the cause of a cluster in parts: global keeps the others apart because of it", () => {
+      const verdict = judgeCluster([linked(A, []), twin([C], []), linked(C, [B])]);
+      expect(verdict.summary).toBe(`3 nodes, 1 of 3 links; ${B} is there twice: at 10.0.0.2:1 and 10.0.0.3:1`);
+      expect(verdict.problems).toMatchObject([
+        {
+          ...{ code: "TWICE", nodes: [B, C, A] },
+          advice: expect.stringMatching(/^end one of them: .*meanwhile global ends links of others/),
+          effects: [
+            { code: "SPLIT", text: `the cluster is in 2 parts without a link between them: ${B}, ${C} | ${A}` },
+          ],
+        },
+      ]);
+      const lines = clusterLines({ members: [], verdict, from: "box" }).map(({ text }) => text);
+      expect(lines.find((line) => line.startsWith("      so:"))).toBe(
+        `      so:  the cluster is in 2 parts without a link between them: ${B}, ${C} | ${A}`,
+      );
+    });
+
+    test("is the cause of single links, and of those that are seen on one side, whichever nodes have them", () => {
+      const all = [linked(A, [B, D]), twin([A], [C, D]), linked(C, [B, D]), linked(D, [B, C])];
+      expect(judgeCluster(all).problems).toMatchObject([
+        {
+          code: "TWICE",
+          effects: [
+            { code: "NO_LINK", text: `${A} does not see ${C}` },
+            { code: "ONE_SIDED", text: `${A} lists ${D}, which does not list it` },
+          ],
+        },
+      ]);
+    });
+
+    test("is not the cause where global ends no links, or a node dials another family", () => {
+      const free = { preventsPartitions: false };
+      const others = [linked(A, [B], {}, free), linked(C, [B], {}, free)];
+      expect(codes([...others, twin([A, C], [], free)])).toEqual(["TWICE", "NO_LINK"]);
+      const six = linked(C, [B], {}, { families: [6] });
+      expect(codes([linked(A, [B]), six, twin([A, C], [])])).toEqual(["TWICE", "NO_LINK"]);
+    });
+
+    test("is told for each name, with what follows once", () => {
+      const d = [placeAt("10.0.0.4", 1, nodeProbe(D)), placeAt("10.0.0.5", 1, nodeProbe(D))];
+      const other = memberOf({ node: D, places: d, vms: d });
+      const { problems } = judgeCluster([linked(A, [B]), twin([A], []), linked(C, []), other]);
+      expect(problems.map(({ code, effects }) => [code, effects?.length])).toEqual([
+        ["TWICE", 1],
+        ["TWICE", 0],
+      ]);
+    });
   });
 
   test.each(["refused", "other"] as const)("with another cookie (%s) is the cause of its missing links", (cookie) => {
@@ -572,7 +678,7 @@ describe("the report", () => {
     expect(rest.slice(6)).toEqual([
       "",
       `fail  ${C} does not see ${D}`,
-      expect.stringMatching(/^ {6}no cause is seen from here: run srv-epmd doctor/),
+      expect.stringMatching(/^ {6}do: {2}no cause is seen from here: run srv-epmd doctor/),
       "",
       "VMs were joined as hidden node srv-epmd-probe-<0..63>@box; each keeps that name in its atom table, 64 at most of this machine",
     ]);

@@ -8,13 +8,13 @@ const problem = (code: ProblemCode, vms?: readonly string[], result: "fail" | "w
   ...{ code, result, check: "peer", evidence: [], advice: [] },
   ...(vms && { vms }),
 });
-const headline = (over: Partial<WayKnown>) =>
+const headline = (over: Partial<WayKnown> = {}) =>
   headlineOf({
     ...{ asked: ASKED, vms: ["node_a", "node_s"], problems: [], handshake: "ok", cookie: "not-given" },
     ...{ isDoubtful: false, links: undefined, linked: [], lookUp: undefined },
     ...over,
   });
-const text = (over: Partial<WayKnown>) => headline(over)?.text;
+const text = (over: Partial<WayKnown>) => headline(over).text;
 
 describe("the line on the way to a node says that VMs here do not reach it", () => {
   test("where something keeps all of them from it", () => {
@@ -49,10 +49,40 @@ describe("the line on the way to a node says that VMs here do not reach it", () 
       `VMs here reach ${ASKED} only if they are on its list, and none of them is linked with it`,
     );
   });
+});
 
-  test("and nothing where a check of the node failed otherwise, or nobody answered", () => {
-    expect(headline({ isDoubtful: true, problems: [problem("CHECK_LATE")] })).toBeUndefined();
-    expect(headline({ handshake: "skip" })).toBeUndefined();
+describe("the line on the way to a node says that it is not known", () => {
+  test("where a check of the node failed otherwise, or nobody answered", () => {
+    const unknown = { text: `whether VMs here reach ${ASKED} is not known`, tone: "doubtful" };
+    expect(headline({ isDoubtful: true, problems: [problem("CHECK_LATE")] })).toEqual(unknown);
+    expect(headline({ handshake: "skip" })).toEqual(unknown);
+    // The token that would tell was not given.
+    const problems = [problem("TOKEN_NOT_GIVEN", undefined, "warn"), problem("PEER_UNREAD")];
+    expect(headline({ handshake: "skip", isDoubtful: true, problems })).toEqual(unknown);
+    expect(text({ handshake: "skip", vms: [] })).toBe(`whether a VM here would reach ${ASKED} is not known`);
+  });
+
+  test("and which VM is linked with it all the same", () => {
+    expect(text({ handshake: "skip", links: "linked", linked: ["node_a"] })).toBe(
+      `node_a here is linked with ${ASKED}; whether VMs here reach it anew is not known`,
+    );
+  });
+
+  test("with which of several VMs of its name, from their machines too", () => {
+    const twice = [problem("PEER_TWICE")];
+    expect(headline({ isDoubtful: true, problems: twice })).toEqual({
+      ...{ text: `VMs here reach one of the VMs that are called ${ASKED}`, tone: "bad" },
+    });
+    expect(text({ isDoubtful: true, problems: twice, linked: ["node_a"] })).toBe(
+      `node_a here is linked with one of the VMs that are called ${ASKED}`,
+    );
+    const named = (about: string) => text({ problems: [{ ...problem("NAME_TWICE"), about }] });
+    expect(named("node_b")).toMatch(/one of the VMs that are called/);
+    expect(named("node_c")).toMatch(/^VMs here reach node_b@svc/);
+    // Neither of them answers.
+    expect(text({ isDoubtful: true, handshake: "fail", problems: [...twice, problem("PEER_REFUSED")] })).toBe(
+      `VMs here do not reach ${ASKED}`,
+    );
   });
 });
 
@@ -90,7 +120,7 @@ describe("the line on the way to a node says that VMs here reach it", () => {
       { links: "none", lookUp: { ...lookUp, outcome: "not-found" } },
       { links: "none", lookUp, cookie: "ok" },
     ] as const) {
-      expect(headline(over)?.tone).toBe("good");
+      expect(headline(over).tone).toBe("good");
     }
   });
 });

@@ -12,19 +12,52 @@ import { obstacleAdvice } from "./obstacles.js";
  * @param fault why a catalogue did not tell its nodes
  */
 export function noAnswer(members: readonly Member[], fault: string | undefined): ClusterProblem[] {
-  const unknown = members.filter(({ unavailable }) => unavailable !== undefined);
+  const unknown = members.filter(({ unavailable, isUnread }) =>
+    // With a token that may read it a catalogue answers in place of name servers.
+    isUnread ? fault !== undefined : unavailable !== undefined,
+  );
   // Where the agent does not answer, its DNS does not either.
   const byCode = grouped(unknown, ({ unavailable = "" }) => (fault === undefined ? unavailable : ""));
   const advice = "run srv-epmd doctor here: it says what does not answer, and what to do";
   const problem = (reasons: readonly (string | undefined)[], hidden: readonly Member[]): ClusterProblem => {
     const nodes = hidden.map(({ node }) => node);
-    const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
     const why = reasons.filter((reason) => reason !== undefined).join("; ");
-    const text = nodes.length === 0 ? why : `${count} could not be looked up (${listed(nodes, 3)}): ${why}`;
+    const text = nodes.length === 0 ? why : `${why}; ${countOf(nodes)} could not be looked up (${listed(nodes, 3)})`;
     return { code: "NO_ANSWER", nodes, text, advice };
   };
   if (fault !== undefined && byCode.size === 0) return [problem([fault], [])];
   return Array.from(byCode.values(), (hidden) => problem([fault, hidden[0].missing], hidden));
+}
+
+const countOf = (nodes: readonly string[]) => (nodes.length === 1 ? "1 node" : `${nodes.length} nodes`);
+
+/** Services of which Consul does not show all nodes. */
+export interface UnreadServices {
+  readonly services: readonly string[];
+  readonly why: string;
+  readonly advice: string;
+  /** Of one of the services that were asked for it shows none. */
+  readonly isBlank: boolean;
+}
+
+/** Which nodes there are is not known: Consul shows none, or not those that are known otherwise. */
+export function unread(members: readonly Member[], listing: UnreadServices | undefined): ClusterProblem[] {
+  const hidden = members.filter(({ isUnread }) => isUnread);
+  if (!listing || (hidden.length === 0 && !listing.isBlank)) return [];
+  const { services, why, advice } = listing;
+  const nodes = hidden.map(({ node }) => node);
+  const linked = members.filter((member) => nodes.some((node) => member.linked.has(node)));
+  const others =
+    linked.length === 0 ? "" : `, with which ${namesOf(linked)} ${linked.length === 1 ? "is" : "are"} linked`;
+  const unfound = nodes.length === 0 ? "" : `; ${countOf(nodes)} could not be looked up (${listed(nodes, 3)}${others})`;
+  return [
+    { code: "UNREAD", nodes, text: `${why}: which nodes ${listed(services)} has is not known${unfound}`, advice },
+  ];
+}
+
+/** That there may be more nodes than Consul shows. */
+export function mayHideMore({ services, why, advice }: UnreadServices): ClusterProblem {
+  return { code: "UNREAD", nodes: [], text: `${why}: Consul may have more nodes of ${listed(services)}`, advice };
 }
 
 /** A node of the cluster that its catalogue does not have. */

@@ -11,6 +11,8 @@ import type { Obstacle as Check } from "../../publish/core/service-entry.js";
 export interface MemberPlace {
   readonly endpoint: Pick<Endpoint, "address" | "port" | "family">;
   readonly probe: Probe;
+  /** Of a VM whose name others have too. */
+  readonly origin?: "here" | "elsewhere";
 }
 
 /** A node of the cluster as it was looked for. */
@@ -31,6 +33,8 @@ export interface LookedFor {
   readonly missing?: string;
   /** A name server or a catalogue did not answer, so it is not known whether there is such a node: the code of that. */
   readonly unavailable?: string;
+  /** No look-up finds it, and a catalogue may have it without showing it. */
+  readonly isUnread?: true | undefined;
   readonly places: readonly MemberPlace[];
   /** One place of each VM that has its name, where there are several. */
   readonly vms?: readonly MemberPlace[];

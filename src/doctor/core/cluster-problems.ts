@@ -1,11 +1,11 @@
 import { cookieWords, type Joined } from "../../distribution/core/words.js";
-import { hostPort } from "../../net/ip.js";
 import { listed } from "../../text.js";
 import type { Member } from "./cluster-links.js";
 
 /** What is wrong, worst first. */
 export const RANKS = [
   "NO_ANSWER",
+  "UNREAD",
   "NOT_FOUND",
   "NOT_LISTED",
   "NOT_THERE",
@@ -22,7 +22,15 @@ export const RANKS = [
 ] as const;
 
 /** What may be meant that way. */
-const NOTES = ["ENDED", "NEVER_CONNECTS", "HIDDEN", "NOT_CONNECTING", "RELEASES_DIFFER", "STRANGERS"] as const;
+const NOTES = [
+  "UNREAD",
+  "ENDED",
+  "NEVER_CONNECTS",
+  "HIDDEN",
+  "NOT_CONNECTING",
+  "RELEASES_DIFFER",
+  "STRANGERS",
+] as const;
 
 export interface ClusterProblem {
   readonly code: (typeof RANKS)[number] | (typeof NOTES)[number];
@@ -30,30 +38,21 @@ export interface ClusterProblem {
   readonly nodes: readonly string[];
   readonly text: string;
   readonly advice: string;
+  /** What may follow from it, and is no problem of its own. */
+  readonly effects?: readonly ClusterEffect[];
 }
 
-/** Several VMs have the name of the member. */
-export function isTwice({ vms = [] }: Member): boolean {
-  return vms.length > 1;
-}
+export type ClusterEffect = Pick<ClusterProblem, "code" | "nodes" | "text">;
 
-/** Of a node alone that answers. @param halfLinked nodes of which it is said on one side only that they are linked with it */
-export function ownProblem(member: Member, halfLinked: readonly string[] = []): ClusterProblem[] {
-  const { node, vms = [], answer } = member;
+/** Of a node alone that answers, under a name that no other VM has. */
+export function ownProblem(member: Member): ClusterProblem[] {
+  const { node, answer } = member;
   const problem = (code: ClusterProblem["code"], text: string, advice: string) => ({
     code,
     nodes: [node],
     text,
     advice,
   });
-  if (isTwice(member)) {
-    const where = vms.map(({ endpoint }) => hostPort(endpoint)).join(" and ");
-    const advice = `end one of them: only one can be linked with each of the others; peer-twice of srv-epmd doctor ${node}, run here, tells how long each has been published`;
-    const half = halfLinked.length === 0 ? "" : `; its links with ${listed(halfLinked)} are seen on one side only`;
-    const times = vms.length === 2 ? "twice" : `${vms.length} times`;
-    const text = `${node} is there ${times}: at ${where}${half}`;
-    return [{ ...problem("TWICE", text, advice), nodes: [node, ...halfLinked] }];
-  }
   const joined = answer?.joined;
   // Those that refuse are told together.
   if (joined?.cookie === "refused") return [];

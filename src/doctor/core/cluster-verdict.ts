@@ -1,8 +1,18 @@
 import { listed } from "../../text.js";
-import { hasEnded, noAnswer, notFound, notListed, notThere } from "./cluster-absent.js";
+import {
+  hasEnded,
+  mayHideMore,
+  noAnswer,
+  notFound,
+  notListed,
+  notThere,
+  type UnreadServices,
+  unread,
+} from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, isTwice, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { twins } from "./cluster-twice.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
 
 export interface ClusterVerdict {
@@ -16,47 +26,57 @@ export interface ClusterVerdict {
   readonly pairs: readonly Pair[];
 }
 
-/** Says what is wrong with a cluster. @param fault why a catalogue did not tell its nodes */
-export function judgeCluster(members: readonly Member[], fault?: string): ClusterVerdict {
+/** How far the nodes of a cluster are known. */
+export interface ClusterListing {
+  /** Why a catalogue, or the srv-epmd here, did not tell its nodes. */
+  readonly fault?: string | undefined;
+  /** What Consul does not show; undefined: it shows all. */
+  readonly unread?: UnreadServices | undefined;
+}
+
+/** Says what is wrong with a cluster. */
+export function judgeCluster(members: readonly Member[], listing: ClusterListing = {}): ClusterVerdict {
+  const { fault } = listing;
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
   const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
   const apart = barred(pairs, missing);
+  const open = missing.filter((pair) => !apart.told.has(pair));
+  const twice = twins(members, pairs, open);
   const problems = [
     ...noAnswer(members, fault),
-    ...(fault === undefined ? nobody(members) : []),
-    ...members.flatMap((member) => problemsOf(member, members, oneSidedPairs)),
+    ...unread(members, fault === undefined ? listing.unread : undefined),
+    ...(isListed(listing) ? nobody(members) : []),
+    ...members.flatMap((member) => problemsOf(member, members)),
     ...refusals(members),
     ...apart.problems,
+    ...twice.problems,
     ...unlinked(
       members,
       pairs,
-      missing.filter((pair) => !apart.told.has(pair)),
+      open.filter((pair) => !twice.told.has(pair)),
     ),
-    ...oneSidedPairs.filter(({ one, other }) => !isTwice(one) && !isTwice(other)).map(oneSided),
+    ...oneSidedPairs.filter((pair) => !twice.told.has(pair)).map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));
   const expected = pairs.filter((pair) => pair.link !== "unknown" && (isExpected(pair) || pair.link !== "missing"));
   const found = expected.filter(({ link }) => link === "linked").length;
   const isAsked = members.some((member) => member.state);
   const links = isAsked ? { found, expected: expected.length } : undefined;
-  const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members), pairs };
+  const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members, listing), pairs };
   return { summary: summaryOf(members, verdict), ...verdict };
 }
 
-function problemsOf(member: Member, members: readonly Member[], oneSided: readonly Pair[]): ClusterProblem[] {
-  const { unlistedIn, missing, unavailable, answer } = member;
+const isListed = ({ fault, unread: hides }: ClusterListing) => fault === undefined && hides === undefined;
+
+function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[] {
+  const { unlistedIn, missing, unavailable, isUnread, answer } = member;
   // Those are a note.
   if (hasEnded(member, members)) return [];
   const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
   // Those are told together.
-  if (unavailable !== undefined) return unlisted;
+  if (unavailable !== undefined || isUnread) return unlisted;
   if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
-  return [...unlisted, ...(answer ? ownProblem(member, othersIn(oneSided, member)) : [notThere(member, members)])];
-}
-
-/** The nodes with which these pairs have a node. */
-function othersIn(pairs: readonly Pair[], member: Member): string[] {
-  return pairs.flatMap(({ one, other }) => (one === member ? other.node : other === member ? one.node : []));
+  return [...unlisted, ...(answer ? (member.vms ? [] : ownProblem(member)) : [notThere(member, members)])];
 }
 
 /** A cluster of which no node is left. */
@@ -77,8 +97,9 @@ const NOBODY: ClusterProblem = {
 const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[number]);
 
 /** What may be meant that way, and explains links that are not there. */
-function notesOf(members: readonly Member[]): ClusterProblem[] {
+function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterListing): ClusterProblem[] {
   const notes: ClusterProblem[] = [];
+  if (hides && fault === undefined && unread(members, hides).length === 0) notes.push(mayHideMore(hides));
   const note = (code: ClusterProblem["code"], of: readonly Member[], text: string, advice: string) => {
     if (of.length > 0)
       notes.push({
@@ -165,6 +186,10 @@ function summaryOf(
   const isWithoutCookie = members.every((member) => member.answer?.joined === undefined);
   const unseen = isWithoutCookie && present > 1 ? "; who is linked with whom is seen with --cookie-file" : "";
   const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
-  const well = risk ? `no link is missing now, and ${risk.text}` : "nothing is wrong";
+  const isPart = notes.some(({ code }) => code === "UNREAD");
+  const calm = isPart ? "nothing is wrong with the nodes that Consul shows" : "nothing is wrong";
+  const well = risk ? `no link is missing now, and ${risk.text}` : calm;
+  // How many there are is not known.
+  if (members.length === 0 && first && first !== NOBODY) return `${first.text}${more}`;
   return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
 }

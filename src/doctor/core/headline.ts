@@ -31,12 +31,14 @@ export interface Headline {
 /** A VM that has asked connects at once: so long after it a missing link is worth a question. Seconds. */
 const LATELY = 600;
 
-/** Whether the VMs here reach the node, in a line; undefined where the checks do not say. */
-export function headlineOf(way: WayKnown): Headline | undefined {
-  return badHeadline(way) ?? (way.isDoubtful || !isAnswered(way) ? undefined : goodHeadline(way));
+/** Whether the VMs here reach the node, in a line. */
+export function headlineOf(way: WayKnown): Headline {
+  return badHeadline(way) ?? twinHeadline(way) ?? (isUnknown(way) ? unknownHeadline(way) : goodHeadline(way));
 }
 
-const isAnswered = ({ handshake }: WayKnown) => handshake === "ok" || handshake === "warn";
+const isUnknown = (way: WayKnown) => way.isDoubtful || !isAnswered(way);
+
+const isAnswered = ({ handshake }: Pick<WayKnown, "handshake">) => handshake === "ok" || handshake === "warn";
 
 function badHeadline({ asked, vms, problems, linked }: WayKnown): Headline | undefined {
   const inTheWay = problems.filter(
@@ -59,8 +61,28 @@ function badHeadline({ asked, vms, problems, linked }: WayKnown): Headline | und
   return bad(`VMs here do not reach ${asked}`);
 }
 
+/** Several VMs have its name, and they answer. */
+function twinHeadline({ asked, vms, problems, linked, handshake }: WayKnown): Headline | undefined {
+  const aliveName = asked.slice(0, asked.indexOf("@"));
+  const isTwice = problems.some(
+    ({ code, about }) => code === "PEER_TWICE" || (code === "NAME_TWICE" && about === aliveName),
+  );
+  if (!isTwice || !isAnswered({ handshake })) return undefined;
+  const who = linked.length > 0 ? `${listed(linked)} here ${be3(linked)} linked with` : whoReaches(vms);
+  return { text: `${who} one of the VMs that are called ${asked}`, tone: "bad" };
+}
+
+/** The problems above it say why. */
+function unknownHeadline({ asked, vms, linked }: WayKnown): Headline {
+  if (linked.length > 0) {
+    const text = `${listed(linked)} here ${be3(linked)} linked with ${asked}; whether VMs here reach it anew is not known`;
+    return { text, tone: "doubtful" };
+  }
+  return { text: `whether ${whoReaches(vms)} ${asked} is not known`, tone: "doubtful" };
+}
+
 function goodHeadline({ asked, vms, problems, cookie, links, linked, lookUp }: WayKnown): Headline {
-  const reach = vms.length === 0 ? `a VM here would reach ${asked}` : `VMs here reach ${asked}`;
+  const reach = `${whoReaches(vms)} ${asked}`;
   if (linked.length > 0) return { text: `${reach}: ${listed(linked)} ${be3(linked)} linked with it`, tone: "good" };
   if (cookie === "ok") return { text: `${reach}; its cookie is the one that was given`, tone: "good" };
   if (links === "none" && lookUp?.outcome === "found" && lookUp.secondsAgo <= LATELY && vms.length > 0) {
@@ -75,6 +97,8 @@ function goodHeadline({ asked, vms, problems, cookie, links, linked, lookUp }: W
   const how = cookie === "not-given" ? " (--cookie-file FILE)" : "";
   return { text: `${reach}; ${name} compared${how}`, tone: "good" };
 }
+
+const whoReaches = (vms: readonly string[]) => (vms.length === 0 ? "a VM here would reach" : "VMs here reach");
 
 const do3 = (names: readonly string[]) => (names.length === 1 ? "does" : "do");
 const be3 = (names: readonly string[]) => (names.length === 1 ? "is" : "are");

@@ -23,6 +23,11 @@ export const PROBLEMS_OF_PEER = {
     from: [...RESOLVER, ...CONSUL, "NOMAD_API"],
     ofPeer: true,
   },
+  PEER_UNREAD: {
+    means: "the srv-epmd here finds it, and doctor may not read what Consul has of it",
+    action: "what consul-token says",
+    from: [...UNREAD],
+  },
   PEER_NO_HOST: {
     means: "no name server is asked for its host part",
     action: "a host part, or --domain",

@@ -27,6 +27,7 @@ export interface LinksKnown {
   readonly state: "linked" | "connected" | "none" | "unknown";
   /** VMs here that are linked with the node. */
   readonly linked: readonly string[];
+  /** None where nothing is known. */
   readonly words: readonly string[];
 }
 
@@ -64,8 +65,7 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
   if (isPlaceKnown || vms.length === 0) {
     return { state: "none", linked, words: [...words, "no link with the node is seen here"] };
   }
-  const why = `the place of the node is not known, and ${listed(untold)} does not tell its links`;
-  return { state: "unknown", linked, words: [...words, `whether a link with the node stands is not known: ${why}`] };
+  return { state: "unknown", linked, words };
 }
 
 const wordsOf = (connections: readonly SeenConnection[]) => listed(connections.map(({ words }) => words));

@@ -33,21 +33,22 @@ export async function untoldByItsHost(
 ): Promise<Finding> {
   const vms = await peersOfAsked();
   const words = epmds.map((epmd) => epmdWords(epmd, config.port));
-  const { address, line } = epmds[0];
+  const { address, line, isAbsent } = epmds[0];
   // Where lines of /etc/hosts lead stock VMs, name servers that do not answer are in the way of no VM but those with the module.
   const isMoot =
     unfound.outcome === "unavailable" &&
     epmds.every((one) => one.line !== undefined) &&
     !vms.some(({ process }) => process?.hasModule);
   const beside = unfound.outcome === "unavailable" ? unfound.cause : unfound.reason;
-  const serve = `the EPMD there serves other machines (srv-epmd serve --listen ${address})`;
+  const serves = `, and that the EPMD there serves other machines (srv-epmd serve --listen ${address})`;
+  const runs = `that the node runs there${isAbsent ? "" : serves}`;
   return fail(
     "PEER_NO_PORT",
     [`${asked.full} is not found by its host: ${words.join(", ")}`, ...(isMoot ? [] : [beside])],
     [
       line === undefined
-        ? `see that ${address} is its machine, that the node runs there, and that ${serve}`
-        : `compare ${address} with the addresses of the machine ${asked.host} (there: hostname -I): if it has another, correct line ${line} of ${HOSTS_FILE} here; else see that the node runs there, and that ${serve}`,
+        ? `see that ${address} is its machine, and ${runs}`
+        : `compare ${address} with the addresses of the machine ${asked.host} (there: hostname -I): if it has another, correct line ${line} of ${HOSTS_FILE} here; else see ${runs}`,
       "or publish the node with an SRV record (a srv-epmd with --domain beside it does so), which leads VMs with the module to it, as serve --fallback epmd does",
     ],
   );

@@ -277,6 +277,10 @@ describe("the picture of the cluster", () => {
     expect(text(8)).toContain("Links between nodes are not known yet: VMs with the module srv_epmd tell theirs");
     expect(text(8)).not.toContain("no VM here does");
     expect(text(90)).toContain("no VM here does");
+    // They register again within seconds.
+    const none = (seconds: number) => textOf(page(healthyStatus({ links: [], nodes: [], since: since(seconds) })));
+    expect(none(1)).toContain("Links between nodes are not known yet");
+    expect(none(90)).toContain("tell theirs, and none is registered here");
   });
 
   test("says why links are not drawn: no VM tells them, or the reader is a stranger", () => {

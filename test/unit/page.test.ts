@@ -108,6 +108,16 @@ describe("what stands at the top", () => {
     );
   });
 
+  test("links to nodes that the catalogue told some time ago: one may have ended since", () => {
+    const { cluster } = linkedStatus();
+    if (cluster.outcome !== "listed") throw new Error("not listed");
+    const last = { ...cluster, at: new Date(NOW - 125_000).toISOString() };
+    const silent = linkedStatus({ cluster: { outcome: "unavailable", cause: "no", last } });
+    const sentence = "Which nodes there are is not known now: one that has ended meanwhile counts too.";
+    expect(textOf(page(silent))).toContain(sentence);
+    expect(textOf(page(linkedStatus()))).not.toContain("Which nodes there are");
+  });
+
   test("no node is missing of which nothing is known while the agent is silent", () => {
     const text = textOf(page(troubledStatus()));
     expect(text).toContain("not known which nodes are in Consul");

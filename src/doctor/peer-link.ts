@@ -25,15 +25,14 @@ export const peerLink: Check = {
     if (!asked) return NOT_NAMED;
     const [links, lookUp] = await Promise.all([linksKnown(asked, examination), lastLookUp(asked, examination)]);
     const isNothing = links.state === "none" || links.state === "unknown";
-    const words = lookUp?.words ?? [UNTOLD];
-    if (isNothing && (lookUp === undefined || words.length === 0))
-      return skip(["no link with the node is seen", ...words]);
+    const words = lookUp?.words ?? [];
+    if (isNothing && words.length === 0) {
+      return skip(["no link with the node is seen", ...(lookUp ? [] : ["no srv-epmd here tells who asked for it"])]);
+    }
     const facts: LinkFacts = { links: links.state, linked: links.linked, ...(lookUp?.last && { lookUp: lookUp.last }) };
     return { ...ok([...links.words, ...words]), facts: { ...facts } };
   },
 };
-
-const UNTOLD = "no srv-epmd here tells who asked for it";
 
 interface LastLookUp {
   /** None where VMs here do not ask the EPMD here for it. */

@@ -47,7 +47,7 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
   const words = [
     ...(links.length > 0 ? [`a link stands: ${listed(links)}`] : []),
     ...(doubtful.length > 0
-      ? [`a connection stands: ${wordsOf(doubtful)}; that it is a link, and no handshake that goes on, nobody tells`]
+      ? [`a connection stands: ${wordsOf(doubtful)}; whether it is a link or an unfinished handshake is not known`]
       : []),
     ...(of(unlinked).length > 0
       ? [`a connection stands that is no link: ${wordsOf(of(unlinked))}; its handshake is not done, or fails`]

@@ -250,7 +250,9 @@ requirePeer(
     expect(here.of("peer-handshake").evidence).toMatch(
       /^10\.90\.0\.1:\d+, .* accepts the connection and sends nothing/,
     );
-    expect(here.of("peer-handshake").advice).toContain("kill -CONT <its process>");
+    expect(here.of("peer-handshake").advice).toMatch(
+      /^run srv-epmd doctor on its machine: vm-state .* \(kill -CONT <its process>/,
+    );
     expect(there.of("vm-state")).toMatchObject({
       ...{ code: "VM_STOPPED", advice: expect.stringMatching(/^continue it: kill -CONT \d+$/) },
     });

@@ -16,11 +16,18 @@ export interface Link {
   readonly isInbound: boolean;
 }
 
-/** VMs that run here, and that no EPMD here has: a restart of srv-epmd ends no link of theirs. */
-export async function unregisteredVms({ vms, nodes }: Pick<Examination, "vms" | "nodes">): Promise<RunningVm[]> {
+/** VMs that run here, ask the EPMD here, and are not registered with it: where srv-epmd ends, their links stay. */
+export async function unregisteredVms({
+  vms,
+  nodes,
+  config,
+}: Pick<Examination, "vms" | "nodes" | "config">): Promise<RunningVm[]> {
   const [running, registered] = await Promise.all([vms(), nodes()]);
   const isRegistered = nameIn(registered);
-  return running.filter(({ aliveName }) => !isRegistered(aliveName) && !isHelperName(aliveName, isRegistered));
+  return running.filter(
+    ({ aliveName, epmdPort }) =>
+      epmdPort === config.port && !isRegistered(aliveName) && !isHelperName(aliveName, isRegistered),
+  );
 }
 
 /** Links of the VMs here: connections to the ports on which they listen, and to places at which nodes are known. */

@@ -17,6 +17,16 @@ export function printable(text: string): string {
   });
 }
 
+/**
+ * What another program said, as part of a sentence of ours, which goes on behind it: on one line, and without a full stop
+ * at its end.
+ * @param most characters that are shown
+ */
+export function quotation(said: string, most: number): string {
+  const line = said.trim().replaceAll(/\s+/g, " ");
+  return printable(line.length > most ? `${line.slice(0, most)}...` : line.replace(/[\s.]+$/, ""));
+}
+
 /** JSON on one line that is safe to show on a terminal; programs read the same values from it. */
 export function printableJson(value: object): string {
   return escapeJson(JSON.stringify(value));

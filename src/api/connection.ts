@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { type ClientRequest, Agent as HttpAgent, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { describeError } from "../errors.js";
+import { quotation } from "../text.js";
 import { readCredential } from "./credential.js";
 
 /** Where an agent answers HTTP. */
@@ -169,7 +170,7 @@ export function wordsOf(
   token: string | undefined,
 ): { readonly words: string; readonly said: string } {
   const words = (token ? body.replaceAll(token, "<token>") : body).trim().slice(0, MAX_WORDS);
-  return { words, said: words === "" ? `status ${status}` : words };
+  return { words, said: quotation(words, MAX_WORDS) || `status ${status}` };
 }
 
 /** The part of papi's request that its extensions use, after it was built and before it is sent. */

@@ -150,7 +150,7 @@ function shown(value: string): string {
 /** `--domain svc --dns consul=127.0.0.1:8600`: options as they would be written. */
 export function asWritten(texts: ReadonlyMap<OptionKey, readonly string[]>): string {
   return Array.from(texts, ([key, all]) => {
-    const first = all.slice(0, MOST_SHOWN).map((one) => `${flagNamed(key)} ${shown(one)}`);
+    const first = all.slice(0, MOST_SHOWN).map((one) => typed(key, one));
     const more = all.length > MOST_SHOWN ? [`(and ${all.length - MOST_SHOWN} more --${flagOf(key)})`] : [];
     return [...first, ...more].join(" ");
   }).join(" ");
@@ -165,6 +165,21 @@ export function toldLine({ at, version }: DaemonSettings, { texts, left }: Taken
   if (left.length === 0) return used;
   const rest = `${used === undefined ? `${whose} has` : "it also has"} ${names}, to be given by hand`;
   return used === undefined ? rest : `${used}; ${rest}`;
+}
+
+/** One value as a user types it: a switch is the bare flag, and a variable has an equals sign. */
+function typed(key: OptionKey, value: string): string {
+  const named = flagNamed(key);
+  if (!named.startsWith("--")) return `${named}=${forShell(value)}`;
+  const { boolean: isSwitch, parse } = optionOf(key);
+  if (isSwitch) return parse(value) === false ? `--no-${flagOf(key)}` : named;
+  return `${named} ${forShell(value)}`;
+}
+
+/** In quotes where a shell would read something else: `rabbit*`, `a b`. */
+function forShell(value: string): string {
+  const text = shown(value);
+  return /^[\w@%+=:,./{}-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** A flag, or the variable of an option that has none. */

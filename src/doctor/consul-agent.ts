@@ -88,10 +88,12 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
     return { code: "CONSUL_TLS", evidence, advice };
   }
   const host = agentHost(consul);
-  const bridge =
-    host === "localhost" || isLoopback(host)
-      ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
-      : undefined;
+  const isHere = host === "localhost" || isLoopback(host);
+  // Who listens nowhere refuses a connection at once.
+  if (/timed out/i.test(said)) return { code: "CONSUL_DOWN", evidence, advice: isHere ? WAITS : silentAt(consul) };
+  const bridge = isHere
+    ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
+    : undefined;
   return {
     code: "CONSUL_DOWN",
     evidence,
@@ -100,3 +102,9 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
 }
 
 const WHERE = "give its address with --consul or CONSUL_HTTP_ADDR";
+const WAITS =
+  "see the log of the agent, which runs and does not answer: it waits for servers that it does not reach (consul members; port 8300 of each), or is stopped (kill -CONT)";
+
+function silentAt(consul: string): string {
+  return `see that the machine of ${consul} runs, and that no firewall drops what goes to that port; or give another agent: --consul or CONSUL_HTTP_ADDR`;
+}

@@ -13,6 +13,17 @@ export const consulLeader: Check = {
     try {
       const { address, said } = await examination.leader();
       if (address !== undefined) return ok(`the leader ${await ofDatacenter(examination)}is ${address}`);
+      // Of an agent that has not joined, or has been left by all servers.
+      if (said?.includes("No known Consul servers")) {
+        return fail(
+          "CONSUL_NO_LEADER",
+          `Consul's agent here knows no server (${said}): nobody sees what is registered now`,
+          [
+            "join it to a server that runs: consul join <address of a server>; retry_join in its configuration does so by itself",
+            "consul members lists whom it knows",
+          ],
+        );
+      }
       return fail(
         "CONSUL_NO_LEADER",
         `Consul's servers have no leader${said === undefined ? "" : `, as far as the agent knows (${said})`}: nobody sees what is registered now`,

@@ -29,6 +29,8 @@ export interface AskedEpmd {
   readonly port?: number;
   /** Why it gives none. */
   readonly reason?: string;
+  /** It answers this machine, and does not have the node. */
+  readonly isAbsent?: boolean;
 }
 
 /** Stock VMs find a node by such a host: those of Consul's services and of Nomad's have SRV records or entries. */
@@ -65,10 +67,10 @@ export async function askEpmd(
   address: string,
   aliveName: string,
   port: number,
-): Promise<{ readonly port: number } | { readonly reason: string }> {
+): Promise<{ readonly port: number } | { readonly reason: string; readonly isAbsent?: boolean }> {
   try {
     const answer = await portPlease({ address, port }, aliveName, { timeout: TIMEOUT });
-    return answer ? { port: answer.port } : { reason: `it has no node ${aliveName}` };
+    return answer ? { port: answer.port } : { reason: `it has no node ${aliveName}`, isAbsent: true };
   } catch (error) {
     return { reason: describeError(error) };
   }

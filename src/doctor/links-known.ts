@@ -2,13 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeLinks } from "../admin/core/status.js";
 import { ipPort } from "../config/network-values.js";
 import { hostPort } from "../net/ip.js";
+import type { RunningVm } from "../os/vm-process.js";
 import { type LinksKnown, linksWith, type SeenConnection, type VmWord } from "./core/links-with.js";
 import type { Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
 import { isOfNode } from "./known-of-node.js";
-import { type Link, linksHere } from "./links.js";
+import { type Link, linksHere, unregisteredVms } from "./links.js";
 import { daemonStatus } from "./local-epmd.js";
-import type { LocalVm } from "./local-vms.js";
+import { type LocalVm, namesOf } from "./local-vms.js";
 
 /** A daemon asks its VMs every 3 s at most. Milliseconds. */
 const PATIENCE = 4_000;
@@ -16,12 +17,14 @@ const PAUSE = 400;
 
 /** What is known of links between the VMs here and the node asked for. */
 export async function linksKnown(asked: AskedNode, examination: Examination): Promise<LinksKnown> {
-  const [vms, probes, status] = await Promise.all([
+  const [vms, unregistered, probes, status] = await Promise.all([
     examination.peersOfAsked(),
+    unregisteredPeers(asked, examination),
     examination.probes(),
     examination.daemon(),
   ]);
-  const connections = await connectionsWith(asked, vms, examination);
+  const names = [...namesOf(vms), ...unregistered.map(({ aliveName }) => aliveName)];
+  const connections = await connectionsWith(asked, names, examination);
   const isPlaceKnown = probes.some(({ probe }) => ["node", "erlang", "tls"].includes(probe.result));
   const lists = probes.flatMap(({ probe }) => {
     const state = probe.result === "node" && probe.joined?.cookie === "same" ? probe.joined.state : undefined;
@@ -34,13 +37,24 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
     const byNode = wasJoined && "name" in probe ? lists.includes(probe.name) : undefined;
     return { aliveName: node.aliveName, isLinked: byNode ?? byItself };
   };
+  // No srv-epmd asks such a VM for its links.
+  const others = unregistered.map(({ aliveName, host = "" }): VmWord => {
+    const isLinked = wasJoined ? lists.some((name) => name.startsWith(`${aliveName}@${host}`)) : undefined;
+    return { aliveName, isLinked };
+  });
   const known = (told: readonly NodeLinks[]) =>
-    linksWith({ vms: vms.map((vm) => wordOf(vm, told)), connections, isPlaceKnown });
+    linksWith({ vms: [...vms.map((vm) => wordOf(vm, told)), ...others], connections, isPlaceKnown });
   const told = status?.links ?? [];
   const first = known(told);
   // What a VM said some seconds ago may be older than a connection that is seen now.
   const isOld = first.state !== "linked" && connections.length > 0 && !isNew(told, vms, examination);
   return isOld ? known(await freshlyTold(vms, examination)) : first;
+}
+
+/** The node itself may be one of those that run here. */
+async function unregisteredPeers({ name, host }: AskedNode, examination: Examination): Promise<RunningVm[]> {
+  const running = await unregisteredVms(examination);
+  return running.filter((vm) => vm.aliveName !== name.aliveName || (vm.host !== undefined && vm.host !== host));
 }
 
 /** Each VM was asked after the connections were looked at. */
@@ -64,7 +78,7 @@ async function freshlyTold(vms: readonly LocalVm[], examination: Examination): P
 /** Connections of the VMs here with the places where the node is, or was found before. */
 async function connectionsWith(
   asked: AskedNode,
-  vms: readonly LocalVm[],
+  vms: readonly string[],
   examination: Examination,
 ): Promise<SeenConnection[]> {
   const [links, found, status] = await Promise.all([
@@ -82,7 +96,7 @@ async function connectionsWith(
   const into = links.filter(({ connection: { local, remote }, isInbound, aliveName }) => {
     // Of a link on this machine both ends are here.
     const isOut = out.some(({ connection }) => hostPort(connection.local) === hostPort(remote));
-    const isOfPeer = vms.some(({ node }) => node.aliveName === aliveName);
+    const isOfPeer = aliveName !== undefined && vms.includes(aliveName);
     return isInbound && isOfPeer && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
   });
   return [

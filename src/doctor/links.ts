@@ -1,8 +1,11 @@
 import { ipPort } from "../config/network-values.js";
+import { isHelperName } from "../names/node-name.js";
 import { hostPort } from "../net/ip.js";
 import type { Connection } from "../os/core/connections.js";
 import { socketsOf } from "../os/sockets.js";
+import type { RunningVm } from "../os/vm-process.js";
 import type { Examination } from "./examination.js";
+import { nameIn } from "./local-epmd.js";
 
 /** A connection here that carries a distribution link. */
 export interface Link {
@@ -13,21 +16,41 @@ export interface Link {
   readonly isInbound: boolean;
 }
 
+/** VMs that run here, ask the EPMD here, and are not registered with it: where srv-epmd ends, their links stay. */
+export async function unregisteredVms({
+  vms,
+  nodes,
+  config,
+}: Pick<Examination, "vms" | "nodes" | "config">): Promise<RunningVm[]> {
+  const [running, registered] = await Promise.all([vms(), nodes()]);
+  const isRegistered = nameIn(registered);
+  return running.filter(
+    ({ aliveName, epmdPort }) =>
+      epmdPort === config.port && !isRegistered(aliveName) && !isHelperName(aliveName, isRegistered),
+  );
+}
+
 /** Links of the VMs here: connections to the ports on which they listen, and to places at which nodes are known. */
 export async function linksHere(examination: Examination): Promise<Link[]> {
-  const [all, vms, places] = await Promise.all([
+  const [all, vms, unregistered, listeners, places] = await Promise.all([
     examination.connections(),
     examination.localVms(),
+    unregisteredVms(examination),
+    examination.listeners(),
     knownPlaces(examination),
   ]);
-  const owners = vms.map(({ node, process }) => ({ node, sockets: process ? socketsOf(process.pid) : new Set() }));
+  const registered = vms.flatMap(({ node, process }) => (process ? { ...node, pid: process.pid } : []));
+  const owners = [...registered, ...unregistered].map(({ aliveName, pid }) => ({ aliveName, sockets: socketsOf(pid) }));
+  const isListening = (port: number) => listeners?.some((one) => one.port === port);
   return all.flatMap((connection): Link[] => {
     const { local, remote, inode } = connection;
     const dialled = vms.find(({ node }) => node.port === local.port)?.node.aliveName;
     if (dialled !== undefined) return [{ connection, aliveName: dialled, isInbound: true }];
-    if (!places.has(hostPort(remote))) return [];
-    const owner = owners.find(({ sockets }) => inode > 0 && sockets.has(inode));
-    return [{ connection, aliveName: owner?.node.aliveName, isInbound: false }];
+    const owner = owners.find(({ sockets }) => inode > 0 && sockets.has(inode))?.aliveName;
+    // A VM that is not registered: the port on which it takes links is one that listens.
+    const isTaken = unregistered.some(({ aliveName }) => aliveName === owner) && isListening(local.port);
+    if (isTaken) return [{ connection, aliveName: owner, isInbound: true }];
+    return places.has(hostPort(remote)) ? [{ connection, aliveName: owner, isInbound: false }] : [];
   });
 }
 

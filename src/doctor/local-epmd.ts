@@ -54,20 +54,24 @@ export function isListening({ kind }: Pick<Holder, "kind">): boolean {
   return kind !== "nothing" && kind !== "no-address";
 }
 
-/** What listens at an address of this machine. Never rejects. */
-export async function lookAt(address: string, port: number): Promise<Holder> {
+/** What listens at an address of this machine. Never rejects. @param isAgain it has answered, and then closed a connection */
+export async function lookAt(address: string, port: number, isAgain = false): Promise<Holder> {
   const at = hostPort(address, port);
   const seen = (kind: Holder["kind"], listed: readonly NamedPort[] = []): Holder => {
     return { at, kind, names: listed, process: findListener(port, address) };
   };
+  let answered = false;
   try {
     const epmd = { address, port };
     const answer = await names(epmd, { timeout: ASK_TIMEOUT });
+    answered = true;
     const isOurs = await knowsFullNames(epmd, { timeout: ASK_TIMEOUT });
     return seen(isOurs ? "srv-epmd" : "stock", answer.names);
   } catch (error) {
     if (!(error instanceof EpmdError)) return seen("other");
     if (error.code === "EPMD_TIMEOUT") return seen("silent");
+    // It has stopped between the two questions.
+    if (answered && !isAgain) return lookAt(address, port, true);
     if (error.code !== "EPMD_UNREACHABLE") return seen("other");
     const { code } = error.cause as NodeJS.ErrnoException;
     if (code === "ECONNRESET" || code === "EPIPE") return seen("other");

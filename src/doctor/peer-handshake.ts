@@ -118,7 +118,7 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
       return fail(
         "PEER_SAYS_NOTHING",
         evidence,
-        "look at that VM: in ps its state is T where it was stopped (kill -CONT <its process> continues it), and R or D where it is busy; if it is no VM, its port is mapped wrongly",
+        "run srv-epmd doctor on its machine: vm-state says whether the VM is stopped (kill -CONT <its process> continues it); where it runs it is busy, or its port is mapped wrongly (vm-listens, port-mapping)",
       );
     default:
       return fail(

@@ -1,9 +1,8 @@
 import { ipPort } from "../config/network-values.js";
-import { machineAddress } from "../consul/examine.js";
 import { exchange } from "../dns/exchange.js";
 import { type Family, LOOPBACK } from "../net/endpoint.js";
 import { cidrContains, familyOf, isWildcard } from "../net/ip.js";
-import { type HostsLine, linesInHosts } from "../os/core/hosts-file.js";
+import { linesInHosts } from "../os/core/hosts-file.js";
 import { HOSTS_FILE, readHostsFile } from "../os/hosts-file.js";
 import { hostAddresses } from "../resolve/asked-ways.js";
 import { listed } from "../text.js";
@@ -11,7 +10,7 @@ import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
 import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
-import { askEpmd } from "./host-way.js";
+import { unansweredLine } from "./hosts-line.js";
 import { type LocalVm, namesOf, stockNames, unseenNames } from "./local-vms.js";
 
 export const peerHosts: Check = {
@@ -112,61 +111,6 @@ async function stale(
     return vms.length > 0 ? ok([evidence, "no VM here is unmodified"]) : warn("PEER_HOSTS_LINE", evidence, advice);
   });
   return Promise.all(findings);
-}
-
-/** A line whose address has no EPMD that knows the node: where another address of the host has one, the line is wrong. */
-async function unansweredLine(
-  asked: AskedNode,
-  { line, address }: HostsLine,
-  text: string,
-  examination: Examination,
-): Promise<Finding | undefined> {
-  const { config } = examination;
-  const { aliveName } = asked.name;
-  const epmd = (await examination.hostWay())?.find((one) => one.address === address);
-  if (epmd?.reason === undefined) return undefined;
-  const where = `${HOSTS_FILE}, line ${line}, has ${address} for ${asked.host}, where stock VMs ask the EPMD, which gives no port of ${aliveName}: ${epmd.reason}`;
-  const others = await otherAddresses(asked, address, text, examination);
-  for (const other of others) {
-    const said = await askEpmd(other.address, aliveName, config.port);
-    if (!("port" in said)) continue;
-    return fail(
-      "PEER_HOSTS_LINE",
-      [where, `the EPMD at ${other.address}, which ${other.whose} has, gives port ${said.port} of it`],
-      `put ${other.address} into line ${line} of ${HOSTS_FILE}`,
-    );
-  }
-  // Else nothing speaks against the line: peer-records names it.
-  if (others.length === 0) return undefined;
-  return warn(
-    "PEER_HOSTS_LINE",
-    [where, ...others.map((other) => `${other.whose} has ${other.address}`)],
-    `see whether ${address} is still the address of its machine; if not, correct line ${line} of ${HOSTS_FILE}`,
-  );
-}
-
-interface OtherAddress {
-  /** What has it: `line 7`, `Consul's node box1` */
-  readonly whose: string;
-  readonly address: string;
-}
-
-/** Of later lines, and of the machine of that name in Consul. */
-async function otherAddresses(
-  { host }: AskedNode,
-  written: string,
-  text: string,
-  { connect }: Examination,
-): Promise<OtherAddress[]> {
-  const lines = linesInHosts(text, host).map(({ line, address }) => ({ whose: `line ${line}`, address }));
-  const [machine = ""] = host.split(".");
-  const inConsul = await connect()
-    .then((client) => machineAddress(client, machine))
-    .catch(() => undefined);
-  const ofMachine = inConsul === undefined ? [] : [{ whose: `Consul's node ${machine}`, address: inConsul }];
-  return [...lines, ...ofMachine].filter(
-    ({ address }) => address !== written && familyOf(address) === familyOf(written),
-  );
 }
 
 interface Expected {

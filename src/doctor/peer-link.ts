@@ -1,3 +1,4 @@
+import type { LookUp } from "../daemon/core/observations.js";
 import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, ok, skip } from "./core/finding.js";
@@ -24,16 +25,19 @@ export const peerLink: Check = {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
     const [links, lookUp] = await Promise.all([linksKnown(asked, examination), lastLookUp(asked, examination)]);
-    if ((links.state === "none" || links.state === "unknown") && lookUp === undefined) {
-      return skip("no link with the node is seen, and no srv-epmd here tells who asked for it");
+    const isNothing = links.state === "none" || links.state === "unknown";
+    const words = lookUp?.words ?? [];
+    if (isNothing && words.length === 0) {
+      return skip(["no link with the node is seen", ...(lookUp ? [] : ["no srv-epmd here tells who asked for it"])]);
     }
     const facts: LinkFacts = { links: links.state, linked: links.linked, ...(lookUp?.last && { lookUp: lookUp.last }) };
-    return { ...ok([...links.words, lookUp?.words ?? "no srv-epmd here tells who asked for it"]), facts: { ...facts } };
+    return { ...ok([...links.words, ...words]), facts: { ...facts } };
   },
 };
 
 interface LastLookUp {
-  readonly words: string;
+  /** None where VMs here do not ask the EPMD here for it. */
+  readonly words: readonly string[];
   /** Undefined: nobody has asked. */
   readonly last?: NonNullable<LinkFacts["lookUp"]>;
 }
@@ -41,12 +45,14 @@ interface LastLookUp {
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */
 async function lastLookUp(
   asked: AskedNode,
-  { daemon, now, startedAt, peersOfAsked }: Examination,
+  { daemon, now, startedAt, peersOfAsked, hostWay }: Examination,
 ): Promise<LastLookUp | undefined> {
   const lookUps = (await daemon())?.lookUps;
   if (!lookUps) return undefined;
   const vms = await peersOfAsked();
   const haveModule = vms.some(({ process }) => process?.hasModule !== false);
+  // Named after its host it is asked for there, and not here.
+  if (!haveModule && (await hostWay())) return { words: [] };
   const areStock = vms.some(({ process }) => process?.asksResolver !== false);
   // Checks ask the EPMD too: now, and in ways that no VM here has when this command was run before.
   const last = lookUps.find(
@@ -58,13 +64,16 @@ async function lastLookUp(
   );
   if (!last) {
     const count = `${lookUps.length} ${lookUps.length === 1 ? "look-up" : "look-ups"}`;
-    return { words: `nobody here has asked for it, as far as srv-epmd remembers (${count})` };
+    return { words: [`nobody here has asked for it, as far as srv-epmd remembers (${count})`] };
   }
   const secondsAgo = Math.max(0, Math.round((now() - last.at) / 1000));
-  const told =
-    last.outcome === "found"
-      ? `port ${last.port}${last.endpoints.length > 0 ? ` of ${listed(last.endpoints)}` : ""}`
-      : `${last.outcome}${last.reason === undefined ? "" : `: ${last.reason}`}`;
-  const words = `last asked for from here ${ageWords(secondsAgo)} ago (${last.way}), and told ${told}`;
-  return { words, last: { secondsAgo, outcome: last.outcome } };
+  const words = `last asked for from here ${ageWords(secondsAgo)} ago (${last.way}), and told ${toldWords(last)}`;
+  return { words: [words], last: { secondsAgo, outcome: last.outcome } };
+}
+
+/** The gateway answers with the port of its relay; without it that of the node stands in the endpoints too. */
+function toldWords({ outcome, reason, port, endpoints, way }: LookUp): string {
+  if (outcome !== "found") return `${outcome}${reason === undefined ? "" : `: ${reason}`}`;
+  if (endpoints.length === 0) return `port ${port}`;
+  return way === "gateway" ? `port ${port}, which leads to ${listed(endpoints)}` : listed(endpoints);
 }

@@ -10,7 +10,6 @@ import { familyOf, hostPort } from "../net/ip.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import { queryOf } from "../nomad/side.js";
 import { srvOwner, type Unavailable } from "../resolve/core/resolution.js";
-import type { Unfound } from "../resolve/source.js";
 import { listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { isThere, SEE_TOKEN, whyNotAsked } from "./consul-reachable.js";
@@ -34,11 +33,11 @@ export const peerRecords: Check = {
     const { asked, config } = examination;
     if (!asked) return NOT_NAMED;
     if (isMeshed(config)) return skip("in a mesh a node is found by its upstream: see mesh-upstream");
-    const [resolution, epmds = []] = await Promise.all([examination.resolution(), examination.hostWay()]);
-    if (epmds.length > 0) {
+    const [resolution, [epmd, ...epmds] = []] = await Promise.all([examination.resolution(), examination.hostWay()]);
+    if (epmd) {
       return resolution.outcome === "found"
-        ? foundByItsHost(asked, epmds, examination)
-        : untoldByItsHost(asked, whyOf(resolution), epmds, config.port);
+        ? foundByItsHost(asked, [epmd, ...epmds], examination)
+        : untoldByItsHost(asked, resolution, [epmd, ...epmds], examination);
     }
     switch (resolution.outcome) {
       case "found": {
@@ -73,8 +72,6 @@ export const peerRecords: Check = {
     }
   },
 };
-
-const whyOf = (unfound: Unfound) => (unfound.outcome === "unavailable" ? unfound.cause : unfound.reason);
 
 /** The srv-epmd here has another token for Consul than doctor, and finds the node: nothing else is known of it. */
 async function foundByServe({ full }: AskedNode, examination: Examination): Promise<Finding | undefined> {

@@ -64,7 +64,7 @@ export async function names(epmd: IpPort, { timeout, pattern }: AskNamesOptions)
  */
 export async function knowsFullNames(epmd: IpPort, { timeout }: Pick<AskOptions, "timeout">): Promise<boolean> {
   const request = encodeRequest({ type: "PORT_PLEASE2_REQ", name: "nobody@localhost", forwarded: true });
-  return (await exchange(epmd, request, timeout, LONGEST.port)).length > 2;
+  return decodeAnswer(epmd, (bytes) => bytes.length > 2, await exchange(epmd, request, timeout, LONGEST.port));
 }
 
 /** Asks an EPMD to end; false when it will not. @throws EpmdError */

@@ -245,7 +245,7 @@ class Client implements RelayClient {
     if (start) {
       if (start.supervised !== undefined && mayBeStarting) return;
       if (this.#mayStart()) await this.#start(start);
-    } else if (!mayBeStarting) this.#complain(`nothing answers at ${socket}; start srv-epmd relay`);
+    } else if (!mayBeStarting) this.#complain(`nothing answers at ${socket}, and serve starts no relay process here`);
   }
 
   #mayStart(): boolean {

@@ -175,8 +175,14 @@ export class KnownDomains {
     if (!found.server) return { ...unknown, reason: found.evidence, advice: found.advice };
     const agent = hostPort(found.server);
     if (!isNamed) return { domain, servers, state: "agent", agent };
+    const isGiven = servers.some((words) => words.startsWith(`${agent} `));
+    if (isGiven && servers.length === 1) {
+      const advice = `it is asked again within seconds; if it stays so, see why ${agent} answers late, in the log of Consul's agent`;
+      return { ...unknown, reason: `${agent} answered when it was asked again`, advice };
+    }
     // Who names a server for the domain means that one.
-    const advice = `give --dns ${consulDomain}=${agent} in place of the server that is given`;
+    const others = isGiven ? "the other servers that are given" : "the server that is given";
+    const advice = `give --dns ${consulDomain}=${agent} in place of ${others}`;
     return { ...unknown, reason: `the DNS of Consul's agent answers at ${agent}`, advice };
   }
 

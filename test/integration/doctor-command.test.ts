@@ -48,6 +48,17 @@ test("doctor tells what follows from a problem under it, and not as a problem of
   expect(told.get("peer-records")).toMatchObject({ code: "PEER_UNAVAILABLE", follows: "RESOLVER_AGENT" });
 });
 
+test("an agent that has joined no server is not told as servers without a majority", async () => {
+  const consul = await startFakeConsul();
+  consul.misbehave(() => ({ status: 500, body: "No known Consul servers." }));
+  const args = ["doctor", "--port", String(await freePort()), "--domain", "svc", "--consul", consul.url];
+  const { stdout } = await runCommand(args);
+  await consul.close();
+  expect(stdout).toMatch(
+    /^fail {2}Consul's agent here knows no server \(No known Consul servers\): .* \(consul-leader\)\n {6}do: {2}join it to a server that runs: consul join /m,
+  );
+});
+
 test("doctor --all tells every check on a line, in order, with advice below what is not well, then the verdict", async () => {
   const port = await freePort();
   const { code, stdout, stderr } = await runCommand(["doctor", "--all", "--port", String(port)]);

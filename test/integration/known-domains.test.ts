@@ -127,6 +127,18 @@ test("a server that is given for the domain is not passed over: the warning has 
   expect(known.states()[0]?.advice).toBe("give --dns consul=127.0.0.1:8600 in place of the server that is given");
 });
 
+test("a server that is given is not advised in its own place, where it answered late", async () => {
+  const late = watch({ set: named("domain", AGENT), says: {}, agent: { server: AGENT } });
+  await late.becomes("unknown");
+  expect(late.known.states()[0]).toMatchObject({
+    reason: "127.0.0.1:8600 answered when it was asked again",
+    advice: expect.stringMatching(/^it is asked again within seconds; .* why 127\.0\.0\.1:8600 answers late/),
+  });
+  const second = watch({ set: named("domain", A, AGENT), says: { [A.address]: FOREIGN }, agent: { server: AGENT } });
+  await second.becomes("unknown");
+  expect(second.known.states()[0]?.advice).toMatch(/in place of the other servers that are given$/);
+});
+
 test("an absence that names no zone: the service that every Consul has tells", async () => {
   const vague: ServerState = { kind: "vague", said: "NXDOMAIN" };
   const asked: string[] = [];

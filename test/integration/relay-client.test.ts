@@ -133,7 +133,7 @@ test("where there is no relay process and none may be started, that is said once
   expect(relays.logged.messages("warn")).toEqual([]);
   await waitFor(() => relays.logged.messages("warn").length > 0, { what: "the warning" });
   const target = { node: NODE, address: ADDRESS, endpoints: [{ address: "10.0.0.1", port: 1 }] };
-  const reason = `there is no relay process: nothing answers at ${path}; start srv-epmd relay`;
+  const reason = `there is no relay process: nothing answers at ${path}, and serve starts no relay process here`;
   expect(await relays.ensure(target)).toEqual({ outcome: "failed", reason });
   expect(await relays.status()).toBeUndefined();
   expect(relays.logged.messages("warn")).toEqual(["no relay process"]);

@@ -131,6 +131,10 @@ requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
     expect(took, `${took} ms`).toBeLessThan(12_000);
     expect([code, having("fail")]).toEqual([1, ["epmd-port", "resolver", "consul-agent", "peer-records"]]);
     expect(of("resolver").evidence).toContain(`${dns} does not answer (timeout)`);
+    // Something listens there: an agent that has to be started refuses connections.
+    expect(of("consul-agent").advice).toMatch(
+      /^see the log of the agent, which runs and does not answer: .*kill -CONT/,
+    );
   });
 });
 

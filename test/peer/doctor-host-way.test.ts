@@ -75,12 +75,32 @@ requirePeer(
     expect(of("peer-hosts").advice).toBe("put 10.95.0.2 into line 4 of /etc/hosts");
   });
 
+  test("a stale line, and nothing knows another address: whose machine it leads to, or that the line may be wrong", async () => {
+    const without = [ASKED, "--consul", "http://127.0.0.1:1"];
+    await here.setHosts(["10.95.0.1 box-a.lab box-b.lab"]);
+    const told = await examine(without, { netns: here });
+    expect([told.code, told.of("peer-hosts").code]).toEqual([1, "PEER_HOSTS_LINE"]);
+    expect(told.of("peer-hosts").evidence).toMatch(
+      /^\/etc\/hosts, line 3, has 10\.95\.0\.1 for box-b\.lab, .*; the VMs there are named after box-a\.lab, and not after box-b\.lab$/,
+    );
+    await here.setHosts(["10.95.0.1 box-a.lab", "10.95.0.77 box-b.lab"]);
+    const { code, with: having, of } = await examine(without, { netns: here });
+    expect([code, having("fail"), having("warn")]).toEqual([1, ["peer-records"], []]);
+    // The name server that does not answer is in the way of no VM here.
+    expect(of("peer-records").evidence).toMatch(/^node_b@box-b\.lab is not found by its host: [^;]*$/);
+    expect(of("peer-records").advice).toMatch(/^compare 10\.95\.0\.77 with .*: if it has another, correct line 4 of /);
+    const { stdout } = await runCli(["doctor", ...without], { netns: here });
+    expect(stdout).not.toMatch(/links|asked for/);
+  });
+
   test("the node is not there: the line by which its EPMD was asked, and what that said", async () => {
     const gone = await examine(["node_c@box-b.lab"], { netns: here });
     expect([gone.code, gone.with("fail")]).toEqual([1, ["peer-records"]]);
     expect(gone.of("peer-records").evidence).toMatch(
-      /^node_c@box-b\.lab is not found by its host: the EPMD at 10\.95\.0\.2:4369 \(\/etc\/hosts, line \d+\) gives no port: it has no node node_c; /,
+      /^node_c@box-b\.lab is not found by its host: the EPMD at 10\.95\.0\.2:4369 \(\/etc\/hosts, line \d+\) gives no port: it has no node node_c$/,
     );
-    expect(gone.of("peer-records").advice).toMatch(/^see that 10\.95\.0\.2 is its machine, .* --listen 10\.95\.0\.2/);
+    expect(gone.of("peer-records").advice).toMatch(
+      /^compare 10\.95\.0\.2 with .*; else see that the node runs there; or publish/,
+    );
   });
 });

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Certificates, createCertificates } from "../support/certificates.js";
 import { type Cluster, fullName, HOST, startCluster } from "../support/cluster.js";
 import { examine, examineAsNobody, untilFails } from "../support/doctor.js";
+import { DEFAULT_COOKIE } from "../support/erlang.js";
 import { findOtp } from "../support/otp.js";
 import { requirePeer } from "../support/require-peer.js";
 import { runCli, startDaemon } from "../support/srv-epmd.js";
@@ -249,7 +250,9 @@ requirePeer(
     expect(here.of("peer-handshake").evidence).toMatch(
       /^10\.90\.0\.1:\d+, .* accepts the connection and sends nothing/,
     );
-    expect(here.of("peer-handshake").advice).toContain("kill -CONT <its process>");
+    expect(here.of("peer-handshake").advice).toMatch(
+      /^run srv-epmd doctor on its machine: vm-state .* \(kill -CONT <its process>/,
+    );
     expect(there.of("vm-state")).toMatchObject({
       ...{ code: "VM_STOPPED", advice: expect.stringMatching(/^continue it: kill -CONT \d+$/) },
     });
@@ -309,7 +312,7 @@ requirePeer(
     expect(await asker.ping(fullName("known"))).toBe("pong");
     const { of } = await doctor("known@svc", "--admin", ADMIN);
     expect(of("peer-link").evidence).toMatch(
-      /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told port \d+ of 10\.90\.0\.1:\d+/,
+      /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told 10\.90\.0\.1:\d+/,
     );
     expect(of("peer-link").facts).toMatchObject({ links: "linked", linked: ["asker"], lookUp: { outcome: "found" } });
     // The commands ask the EPMD as well, and are no VM.
@@ -340,6 +343,31 @@ requirePeer(
     expect(code).toBe(1);
     expect(stdout).toMatch(/^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n/);
     expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
+  });
+
+  test("srv-epmd is down while a link stands: that it stays, and what does not come about", async () => {
+    const [, holder] = await Promise.all([cluster.node(THERE, "lasting"), cluster.node(HERE, "holder")]);
+    await published("lasting", "holder");
+    expect(await holder.ping(fullName("lasting"))).toBe("pong");
+    await cluster.daemon(HERE).stop();
+    const ask = [
+      "doctor",
+      "lasting@svc",
+      "--domain",
+      "svc",
+      "--dns",
+      cluster.dns,
+      "--consul",
+      cluster.consul.socketUrl,
+    ];
+    const rest = "which stays; no new link comes about until srv-epmd has the EPMD port here";
+    const plain = await runCli(ask, { netns: cluster.host(HERE) });
+    expect(plain.stdout).toContain(`\na VM here has a connection with ${fullName("lasting")}, ${rest}\n`);
+    expect(plain.stdout).toContain("a connection stands: from holder to 10.90.0.1:");
+    const env = { COOKIE: DEFAULT_COOKIE };
+    const joined = await runCli([...ask, "--cookie-env", "COOKIE"], { netns: cluster.host(HERE), env });
+    expect(joined.stdout).toContain(`\nholder here is linked with ${fullName("lasting")}, ${rest}\n`);
+    await cluster.serve(HERE);
   });
 
   test("a node that Consul has no more, and that was found before: its machine, and no other name", async () => {

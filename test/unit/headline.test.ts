@@ -44,6 +44,16 @@ describe("the line on the way to a node says that VMs here do not reach it", () 
     expect(text(over)).toBe(`node_a here is linked with ${ASKED}, and VMs here do not reach it anew`);
   });
 
+  test("and that a link stays where srv-epmd is down, and that no new one comes about", () => {
+    const problems = [problem("EPMD_NOTHING"), problem("PEER_NO_WAY")];
+    const rest = "which stays; no new link comes about until srv-epmd has the EPMD port here";
+    expect(text({ vms: [], problems, links: "linked", linked: ["node_a"] })).toBe(
+      `node_a here is linked with ${ASKED}, ${rest}`,
+    );
+    expect(text({ vms: [], problems, links: "connected" })).toBe(`a VM here has a connection with ${ASKED}, ${rest}`);
+    expect(text({ vms: [], problems, links: "none" })).toBe(`VMs here do not reach ${ASKED}`);
+  });
+
   test("and that it depends on its list where it lets in few", () => {
     expect(text({ problems: [problem("PEER_NOT_ALLOWED")], links: "none" })).toBe(
       `VMs here reach ${ASKED} only if they are on its list, and none of them is linked with it`,

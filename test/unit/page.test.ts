@@ -108,6 +108,16 @@ describe("what stands at the top", () => {
     );
   });
 
+  test("links to nodes that the catalogue told some time ago: one may have ended since", () => {
+    const { cluster } = linkedStatus();
+    if (cluster.outcome !== "listed") throw new Error("not listed");
+    const last = { ...cluster, at: new Date(NOW - 125_000).toISOString() };
+    const silent = linkedStatus({ cluster: { outcome: "unavailable", cause: "no", last } });
+    const sentence = "Which nodes there are is not known now: one that has ended meanwhile counts too.";
+    expect(textOf(page(silent))).toContain(sentence);
+    expect(textOf(page(linkedStatus()))).not.toContain("Which nodes there are");
+  });
+
   test("no node is missing of which nothing is known while the agent is silent", () => {
     const text = textOf(page(troubledStatus()));
     expect(text).toContain("not known which nodes are in Consul");
@@ -277,6 +287,10 @@ describe("the picture of the cluster", () => {
     expect(text(8)).toContain("Links between nodes are not known yet: VMs with the module srv_epmd tell theirs");
     expect(text(8)).not.toContain("no VM here does");
     expect(text(90)).toContain("no VM here does");
+    // They register again within seconds.
+    const none = (seconds: number) => textOf(page(healthyStatus({ links: [], nodes: [], since: since(seconds) })));
+    expect(none(1)).toContain("Links between nodes are not known yet");
+    expect(none(90)).toContain("tell theirs, and none is registered here");
   });
 
   test("says why links are not drawn: no VM tells them, or the reader is a stranger", () => {

@@ -69,6 +69,9 @@ test("maintenance is told before another check that is critical, and not that of
   );
   expect(obstacleOf(id, [failing, service])?.entry).toBe(id);
   expect(obstacleOf(id, [failing])).toEqual({ kind: "other", words: "its check disk is critical: full", entry: id });
+  // A sentence of ours goes on behind it.
+  const sentence = obstacleOf(id, [check("_node_maintenance", "", { notes: "Maintenance mode is enabled.\n" })]);
+  expect(sentence?.words).toMatch(/: Maintenance mode is enabled$/);
   const unreached = check("serfHealth", "", { output: "Agent not live or unreachable" });
   expect(obstacleOf(id, [unreached])).toEqual({
     kind: "agent",

@@ -235,8 +235,16 @@ describe("the line that says so", () => {
 
   test("names what is used, as it would be written", () => {
     expect(line({ domain: ["svc"], dns: ["consul=127.0.0.1:8600"], gateway: "true" })).toBe(
-      `with the settings of the srv-epmd here (${AT}): --domain svc --dns consul=127.0.0.1:8600 --gateway true`,
+      `with the settings of the srv-epmd here (${AT}): --domain svc --dns consul=127.0.0.1:8600 --gateway`,
     );
+  });
+
+  test("names it as a user types it: a switch without a value, quotes for a shell, a variable with its sign", () => {
+    const typed = (options: object) => line(options)?.replace(/^.*?\): /, "");
+    expect(typed({ mesh: "yes", "prefer-reachable": "0" })).toBe("--no-prefer-reachable --mesh");
+    expect(typed({ domain: ["rabbit*=svc"], "srv-name": "{name}.{host}" })).toBe("--domain 'rabbit*=svc'");
+    expect(typed({ "srv-name": "_epmd.{name}.{host}" })).toBe("--srv-name _epmd.{name}.{host}");
+    expect(typed({ "nomad-namespace": "web" })).toBe("NOMAD_NAMESPACE=web");
   });
 
   test("names what the daemon has and keeps to itself", () => {

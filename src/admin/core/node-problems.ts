@@ -71,7 +71,7 @@ export const NODE_RULES: readonly Rule[] = [
       });
       return [
         {
-          sentence: `${missing.length === 1 ? "A link is" : `${missing.length} links are`} missing: ${told.join("; ")}.`,
+          sentence: `${missing.length === 1 ? "A link is" : `${missing.length} links are`} missing: ${told.join("; ")}.${oldWords(status)}`,
           advice:
             "Nodes link themselves within seconds of their start, with the module and SRV_EPMD_CONNECT. Where a link stays missing, srv-epmd doctor --cluster --cookie-file FILE says why.",
           nodes: unlinked.map(({ end }) => end.placed.node),
@@ -80,6 +80,12 @@ export const NODE_RULES: readonly Rule[] = [
     },
   },
 ];
+
+/** What is said of other nodes where the catalogue is silent. */
+function oldWords({ cluster }: Facts["status"]): string {
+  if (cluster.outcome === "listed") return "";
+  return " Which nodes there are is not known now: one that has ended meanwhile counts too.";
+}
 
 interface Twice {
   readonly node: string;

@@ -157,11 +157,12 @@ const ALL_HAVE_TOLD = 60_000;
 export function linkWords(links: ClusterLinks | undefined, since: number, now: number): Content {
   if (links === undefined) return "Links between nodes are shown to local peers alone. ";
   const { asOf, beyond } = links;
-  if (asOf === undefined && links.ends.some(({ placed }) => placed.here) && now - since < ALL_HAVE_TOLD) {
+  if (asOf === undefined && now - since < ALL_HAVE_TOLD) {
     return "Links between nodes are not known yet: VMs with the module srv_epmd tell theirs within a minute of the start of srv-epmd. ";
   }
   if (asOf === undefined) {
-    return "Links between nodes are not drawn: VMs with the module srv_epmd tell theirs, and no VM here does. ";
+    const why = links.ends.some(({ placed }) => placed.here) ? "no VM here does" : "none is registered here";
+    return `Links between nodes are not drawn: VMs with the module srv_epmd tell theirs, and ${why}. `;
   }
   const more = beyond.length - MOST_BEYOND;
   const unlisted =

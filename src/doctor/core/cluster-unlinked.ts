@@ -119,7 +119,7 @@ function adviceOn(pairs: readonly Pair[]): string {
   const once = [from, to].some(({ state }) => state?.autoConnect === "once")
     ? ", which does not happen again by itself (dist_auto_connect once)"
     : "";
-  return `no cause is seen from here: run srv-epmd doctor ${to.node} on ${machineOf(from)}, and srv-epmd doctor ${from.node} on ${machineOf(to)}. What fails there keeps the two apart; if nothing does, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
+  return `run srv-epmd doctor ${to.node} on ${machineOf(from)}, for no cause is seen from here; if all is well there, srv-epmd doctor ${from.node} on ${machineOf(to)}; if it is there too, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
 }
 
 const PREVENTION =

@@ -1,6 +1,7 @@
 import { ageWords, listed } from "../../text.js";
 import type { FindingResult } from "./finding.js";
 import type { LinksKnown } from "./links-with.js";
+import { NO_EPMD } from "./problem-kind.js";
 import { isOfPeer } from "./problems.js";
 import type { FoundProblem } from "./verdict.js";
 
@@ -40,7 +41,7 @@ const isUnknown = (way: WayKnown) => way.isDoubtful || !isAnswered(way);
 
 const isAnswered = ({ handshake }: Pick<WayKnown, "handshake">) => handshake === "ok" || handshake === "warn";
 
-function badHeadline({ asked, vms, problems, linked }: WayKnown): Headline | undefined {
+function badHeadline({ asked, vms, problems, links, linked }: WayKnown): Headline | undefined {
   const inTheWay = problems.filter(
     ({ code, result, vms: some }) => isOfPeer(code) && (some ? some.length > 0 : result === "fail"),
   );
@@ -51,6 +52,11 @@ function badHeadline({ asked, vms, problems, linked }: WayKnown): Headline | und
   if (others.length > 0) {
     const names = vms.filter((name) => kept.has(name));
     return bad(`${listed(names)} here ${do3(names)} not reach ${asked}; ${listed(others)} ${do3(others)}`);
+  }
+  const isUnserved = problems.some(({ code }) => NO_EPMD.some((one) => one === code));
+  if (isUnserved && (links === "linked" || links === "connected")) {
+    const stands = linked.length > 0 ? `${listed(linked)} here ${be3(linked)} linked` : "a VM here has a connection";
+    return bad(`${stands} with ${asked}, which stays; no new link comes about until srv-epmd has the EPMD port here`);
   }
   if (linked.length > 0) {
     return bad(`${listed(linked)} here ${be3(linked)} linked with ${asked}, and VMs here do not reach it anew`);

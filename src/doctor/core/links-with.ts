@@ -27,6 +27,7 @@ export interface LinksKnown {
   readonly state: "linked" | "connected" | "none" | "unknown";
   /** VMs here that are linked with the node. */
   readonly linked: readonly string[];
+  /** None where nothing is known. */
   readonly words: readonly string[];
 }
 
@@ -46,7 +47,7 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
   const words = [
     ...(links.length > 0 ? [`a link stands: ${listed(links)}`] : []),
     ...(doubtful.length > 0
-      ? [`a connection stands: ${wordsOf(doubtful)}; that it is a link, and no handshake that goes on, nobody tells`]
+      ? [`a connection stands: ${wordsOf(doubtful)}; whether it is a link or an unfinished handshake is not known`]
       : []),
     ...(of(unlinked).length > 0
       ? [`a connection stands that is no link: ${wordsOf(of(unlinked))}; its handshake is not done, or fails`]
@@ -64,8 +65,7 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
   if (isPlaceKnown || vms.length === 0) {
     return { state: "none", linked, words: [...words, "no link with the node is seen here"] };
   }
-  const why = `the place of the node is not known, and ${listed(untold)} does not tell its links`;
-  return { state: "unknown", linked, words: [...words, `whether a link with the node stands is not known: ${why}`] };
+  return { state: "unknown", linked, words };
 }
 
 const wordsOf = (connections: readonly SeenConnection[]) => listed(connections.map(({ words }) => words));

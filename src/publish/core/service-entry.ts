@@ -1,5 +1,5 @@
 import { hostPort } from "../../net/ip.js";
-import { fnv1a, printable } from "../../text.js";
+import { fnv1a, quotation } from "../../text.js";
 
 /** Meta keys of our entries. Only our entries have `srv-epmd-owner`. */
 export const META_NODE = "erlang-node";
@@ -201,6 +201,6 @@ function isMaintenance({ checkId }: HeldCheck): boolean {
 }
 
 function said(text: string): string {
-  const line = printable(text.trim()).slice(0, MAX_WORDS);
+  const line = quotation(text, MAX_WORDS);
   return line === "" ? "" : `: ${line}`;
 }

@@ -280,7 +280,8 @@ requirePeer("consul", "openssl")("publication into a Consul with ACLs and HTTPS"
     await waitFor(async () => (await statusOf("srv-epmd:box1:node_a")) === "passing", { what: "node_a" });
     daemon.registry.unregister(node);
     await waitFor(async () => (await statusOf("srv-epmd:box1:node_a")) === undefined, { what: "node_a to be gone" });
-    expect(daemon.messages("warn")).toEqual([]);
+    // Only look-ups and namesakes need to read nodes.
+    expect(daemon.messages("warn").filter((message) => !message.includes('node_prefix ""'))).toEqual([]);
   });
 
   test("is refused with another token, says which policy is needed, and goes on when the file has the right one", async () => {

@@ -186,8 +186,10 @@ requirePeer(
     expect(twice.evidence).toMatch(
       /127\.0\.0\.1:20123 here, creation \d+, 10\.90\.0\.1:20123 on \S+, published \d+s ago/,
     );
-    const picture = await runCli(["doctor", "--cluster", "*@svc"], beside);
-    expect(picture.stdout).toContain("dup@svc.service.consul is there twice: at 127.0.0.1:20123 and 10.90.0.1:20123");
+    const picture = await runCli(["doctor", "--cluster", "*@svc", ...flags()], beside);
+    expect(picture.stdout).toContain(
+      "dup@svc.service.consul is there twice: at 127.0.0.1:20123 on this machine and 10.90.0.1:20123",
+    );
     // A node that is published from here alone has none.
     await cluster.node(HERE, "lone");
     await published("lone");

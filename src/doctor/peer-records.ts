@@ -75,10 +75,10 @@ export const peerRecords: Check = {
 
 /** The srv-epmd here has another token for Consul than doctor, and finds the node: nothing else is known of it. */
 async function foundByServe({ full }: AskedNode, examination: Examination): Promise<Finding | undefined> {
-  const rights = await examination.rightsToRead();
-  if (rights === undefined || readsAll(rights)) return undefined;
   const told = await examination.toldByDaemon();
   if (told?.outcome !== "found") return undefined;
+  const rights = await examination.rightsToRead();
+  if (rights === undefined || readsAll(rights)) return undefined;
   const places = told.endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
   return fail(
     "PEER_UNREAD",

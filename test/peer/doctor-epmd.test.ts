@@ -130,6 +130,7 @@ requirePeer("erl", "epmd")("srv-epmd doctor, about the EPMD port", () => {
     udp.close();
     expect(took, `${took} ms`).toBeLessThan(15_000);
     expect([code, having("fail")]).toEqual([1, ["epmd-port", "resolver", "consul-agent", "peer-records"]]);
+    expect(of("peer-records").code).not.toBe("CHECK_LATE");
     expect(of("resolver").evidence).toContain(`${dns} does not answer (timeout)`);
     // Something listens there: an agent that has to be started refuses connections.
     expect(of("consul-agent").advice).toMatch(

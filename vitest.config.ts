@@ -25,8 +25,8 @@ export default defineConfig({
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Tests wait for peers half of the time: three files at once keep two cores busy, and no more than busy.
-    maxWorkers: 3,
+    // Tests wait for peers half of the time: four files at once keep two cores busy, and five gain little more.
+    maxWorkers: 4,
     reporters: ["default", "./test/support/counting-reporter.ts"],
     projects: [
       { extends: true, test: { name: "source", include: ["test/**/*.test.ts"], exclude: [BUILT, ON_NOMAD] } },

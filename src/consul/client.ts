@@ -112,7 +112,16 @@ export class ConsulClient {
 
   /** The checks of those services, and those of the machine as far as the token may read them. */
   async checks(signal?: AbortSignal): Promise<HeldCheck[]> {
-    const { body } = await this.#transport.call({ method: "_get", path: "/agent/checks" }, signal);
+    return this.#checks({}, signal);
+  }
+
+  /** The checks of one of those services. A list of all would cost the agent as much as all its entries. */
+  async checksOf(serviceId: string, signal?: AbortSignal): Promise<HeldCheck[]> {
+    return this.#checks({ query: { filter: `ServiceID == ${JSON.stringify(serviceId)}` } }, signal);
+  }
+
+  async #checks(only: Pick<ConsulCall, "query">, signal: AbortSignal | undefined): Promise<HeldCheck[]> {
+    const { body } = await this.#transport.call({ method: "_get", path: "/agent/checks", ...only }, signal);
     return parseChecks(body).filter(({ serviceId }) => serviceId === "" || serviceId.startsWith(ID_PREFIX));
   }
 

@@ -6,6 +6,7 @@ import { bootId, networkNamespace } from "../os/machine.js";
 import type { AgentState } from "./agent-state.js";
 import { abandoned, type EntryTimes, lapsed, type Survey } from "./core/reconcile.js";
 import { criticalIds, foundEntry, type HeldService, META_OWNER, sameEntry } from "./core/service-entry.js";
+import type { Timings } from "./timing.js";
 
 /**
  * Whose an entry of the agent is.
@@ -16,7 +17,7 @@ import { criticalIds, foundEntry, type HeldService, META_OWNER, sameEntry } from
 export type Ownership = "free" | "ours" | "abandoned" | "taken";
 
 export interface OwnershipDeps {
-  readonly client: Pick<ConsulClient, "checks">;
+  readonly client: Pick<ConsulClient, "checksOf">;
   /** META_OWNER of our entries. */
   readonly owner: string;
 }
@@ -29,7 +30,7 @@ export async function ownershipOf(
 ): Promise<Ownership> {
   if (!held) return "free";
   if (held.meta[META_OWNER] === owner) return "ours";
-  const checks = await client.checks(signal);
+  const checks = await client.checksOf(held.id, signal);
   return criticalIds(checks).has(held.id) ? "abandoned" : "taken";
 }
 
@@ -50,6 +51,7 @@ interface LeftoversDeps {
   readonly times: EntryTimes;
   readonly agent: AgentState;
   readonly log: Logger;
+  readonly timings: Pick<Timings, "audit">;
   readonly signal: AbortSignal;
 }
 
@@ -62,6 +64,9 @@ interface LeftoversDeps {
  */
 type Renewal = "seen" | "renewed" | "former" | "left";
 
+/** Of the time from one audit to the next: the next one may be a little early. */
+const MOSTLY = 0.9;
+
 /** Entries at the agent that daemons which have ended left behind. */
 export class Leftovers {
   readonly #deps: LeftoversDeps;
@@ -69,6 +74,8 @@ export class Leftovers {
   #abandoned: Set<string> | undefined;
   /** Ids that were dead in the last survey. It changes with each call: a token may arrive, or a stop, during a survey. */
   readonly #lapsed = new Map<string, Renewal>();
+  /** When the survey was sent after which entries were last registered again. */
+  #renewedAt = -Infinity;
   #tokens = 0;
 
   constructor(deps: LeftoversDeps) {
@@ -89,6 +96,10 @@ export class Leftovers {
   /** @param sentAt when the survey began @throws ConsulError only when stopped */
   async see(survey: Survey, sentAt: number): Promise<void> {
     await this.#remove(survey, sentAt);
+    for (const id of this.#lapsed.keys()) if (!survey.critical.has(id)) this.#lapsed.delete(id);
+    // Surveys follow each other fast while nodes register, and an entry may be late then, not dead.
+    if (sentAt - this.#renewedAt < this.#deps.timings.audit * MOSTLY) return;
+    this.#renewedAt = sentAt;
     await this.#renew(survey);
   }
 
@@ -117,12 +128,11 @@ export class Leftovers {
   }
 
   /**
-   * Registers entries again, of any instance, that were dead in two surveys. The agent removes such entries in the end,
+   * Registers entries again, of any instance, that were dead in two surveys, an audit's time apart. The agent removes such entries in the end,
    * but tells the servers with the token of the registration, which may be deleted: a Nomad task's token ends with it.
    */
   async #renew(survey: Survey): Promise<void> {
     const { owner, log, signal } = this.#deps;
-    for (const id of this.#lapsed.keys()) if (!survey.critical.has(id)) this.#lapsed.delete(id);
     for (const held of lapsed(survey, owner)) {
       const { id } = held;
       const renewal = this.#lapsed.get(id);

@@ -132,7 +132,7 @@ export class Registrar {
     const { signal } = this.#abort;
     const prefix = serviceId(instanceOf(deps.settings, deps.identity), "");
     const common = { ...deps, owner, agent: this.#agent, entries: this.#entries, signal };
-    const leftovers = new Leftovers({ ...common, prefix, times: deps.settings });
+    const leftovers = new Leftovers({ ...common, prefix, times: deps.settings, timings: this.#timings });
     const { client } = deps;
     this.#handover = new Handover({ client, publishers: this.#publishers, leftovers });
     this.#audits = new Audits({

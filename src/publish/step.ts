@@ -8,7 +8,7 @@ import { type Ownership, type OwnershipDeps, ownershipOf } from "./ownership.js"
 export interface StepDeps extends OwnershipDeps {
   readonly client: Pick<
     ConsulClient,
-    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "checks" | "lookForToken"
+    "register" | "dropTcpCheck" | "pass" | "fail" | "deregister" | "checksOf" | "lookForToken"
   >;
   readonly entries: Pick<AgentEntries, "find" | "wrote">;
   readonly agent: AgentState;

@@ -43,12 +43,12 @@ export const TIMINGS: Timings = {
 };
 
 /** Of the time that a list of everything took, how many times that must pass before the next one. */
-const REST = 4;
+const REST = 9;
 
 /**
  * The pause after a list of all entries, which is asked for again since something was published. A list of a thousand entries
  * costs the agent, or Consul's servers, a tenth of a second and more, and each daemon of a cluster that starts asks for it. Where it
- * is slow it fills at most a fifth of the time: calls that keep nodes in DNS must not wait behind lists.
+ * is slow it fills at most a tenth of the time: calls that keep nodes in DNS must not wait behind lists.
  * @param took milliseconds of the last list
  */
 export function restAfter(took: number, { audit, recheck }: Pick<Timings, "audit" | "recheck">): number {

@@ -18,6 +18,7 @@ const ENTRY = serviceEntry("a");
 
 /** What else the registrar calls. */
 type RegistrarCalls =
+  | "checks"
   | "service"
   | "services"
   | "healthService"
@@ -50,6 +51,7 @@ function promptAgent() {
     service: async () => held,
     services: async () => (held ? [held] : []),
     checks: async () => [],
+    checksOf: async () => [],
     healthService: async () => [],
     members: async () => [],
     localServices: async () => [],

@@ -450,7 +450,7 @@ test("an id that two daemons found free in the same moment: the one whose entry 
   await waitFor(() => passing().join() === "20001,20002", { what: "both to be published" });
 });
 
-test("while nodes register, lists of everything leave an agent that is slow four fifths of the time", async () => {
+test("while nodes register, lists of everything leave an agent that is slow nine tenths of the time", async () => {
   const DELAY = 120;
   const daemon = start({ timings: { audit: 60_000, recheck: 10 } });
   // With the first node its service is looked at, once.
@@ -472,7 +472,7 @@ test("while nodes register, lists of everything leave an agent that is slow four
     // Of one that was under way the delay is not known.
     const gaps = times.slice(2).map((time, index) => time - (times[index + 1] ?? 0));
     // Timers of Node may be a millisecond early.
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(5 * DELAY - 5);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10 * DELAY - 5);
   }
 });
 

@@ -84,6 +84,9 @@ describe("dead entries of others, which are registered with our token so that th
   let during: { register?: () => void; deregister?: () => void };
   let stop: AbortController;
   let leftovers: Leftovers;
+  const AUDIT = 30_000;
+  /** When the next survey is sent. */
+  let at: number;
 
   beforeEach(() => {
     registrations = 0;
@@ -92,7 +95,7 @@ describe("dead entries of others, which are registered with our token so that th
     stop = new AbortController();
     const client = {
       service: async (id: string): Promise<HeldService> => (id === OURS.id ? OURS : DEAD),
-      checks: async () => CHECKS,
+      checksOf: async (id: string) => CHECKS.filter(({ serviceId }) => serviceId === id),
       register: async () => {
         during.register?.();
         if (fault) throw fault;
@@ -108,12 +111,16 @@ describe("dead entries of others, which are registered with our token so that th
       ...{ owner: OWNER, prefix: "srv-epmd:own:", times: { ttl: 15_000, deregisterAfter: 60_000 } },
       agent: { failed: () => {} } as never,
       log: collectLog().log,
+      timings: { audit: AUDIT },
       signal: stop.signal,
     });
+    at = 0;
   });
   const depends = () => (["former", "renewed"] as const).filter((renewal) => leftovers.hasAny(renewal));
-  const survey = (services: readonly HeldService[] = [DEAD]) =>
-    leftovers.see({ services, checks: CHECKS, critical: criticalIds(CHECKS) }, 0);
+  const survey = async (services: readonly HeldService[] = [DEAD], pause = AUDIT) => {
+    await leftovers.see({ services, checks: CHECKS, critical: criticalIds(CHECKS) }, at);
+    at += pause;
+  };
 
   test("are registered once, and once more with each new token", async () => {
     await survey();
@@ -125,6 +132,16 @@ describe("dead entries of others, which are registered with our token so that th
     await survey();
     await survey();
     expect([registrations, leftovers.hasAny("former"), leftovers.hasAny("renewed")]).toEqual([2, false, true]);
+  });
+
+  test("that are late alone, as surveys see that follow each other fast, are left to their daemons", async () => {
+    for (let count = 0; count < 20; count++) await survey([DEAD], 1_000);
+    expect(registrations).toBe(0);
+    await survey([DEAD], 6_000);
+    await survey();
+    expect(registrations).toBe(0);
+    await survey();
+    expect(registrations).toBe(1);
   });
 
   test("depend on no token of ours when they are gone", async () => {

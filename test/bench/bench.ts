@@ -35,11 +35,7 @@ if (unknown.length > 0) {
   process.stderr.write(`no bench ${unknown.join(", ")}: there are ${Array.from(BENCHES.keys()).join(", ")}\n`);
   process.exit(2);
 }
-/** They take minutes, and give up where twenty daemons and Consul have too few cores: they run when they are named. */
-const ONLY_BY_NAME = new Set(["cluster-start", "cluster-burst"]);
-const chosen = Array.from(BENCHES).filter(([name]) =>
-  named.length === 0 ? !ONLY_BY_NAME.has(name) : named.includes(name),
-);
+const chosen = Array.from(BENCHES).filter(([name]) => named.length === 0 || named.includes(name));
 for (const [index, [name, bench]] of chosen.entries()) {
   process.stderr.write(`[${index + 1}/${chosen.length}] ${name} ...\n`);
   await bench().catch((error: unknown) => {

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Consul, findConsul } from "../support/consul-agent.js";
 import { askedOf, askedSince, startCountedConsul } from "./counted-consul.js";
-import { idsInDns, startDaemons, whenInDns } from "./daemons.js";
+import { idsInDns, restingAfter, startDaemons, whenInDns } from "./daemons.js";
 import { holdNodes } from "./held-nodes.js";
 import { figure, table } from "./measure.js";
 
@@ -10,8 +9,6 @@ const DAEMONS = 20;
 const NODES = 1_000;
 /** Long enough for the checks of all standing nodes to be passed several times, milliseconds. */
 const SETTLE = 20_000;
-/** Milliseconds between two looks at Consul. */
-const LOOK = 100;
 
 /** Whether nodes that stand stay in DNS while as many others start. */
 export async function benchClusterBurst(): Promise<void> {
@@ -24,16 +21,19 @@ export async function benchClusterBurst(): Promise<void> {
   await holdNodes(ports, { count: NODES });
   await whenInDns(consul, NODES);
   const before = (await idsInDns(consul)) ?? new Set();
-  const calm = await watch(consul, before, () => sleep(SETTLE));
+  const settled = () => {
+    const end = performance.now() + SETTLE;
+    return () => performance.now() >= end;
+  };
+  const calm = await watch(consul, before, settled());
   const began = performance.now();
   const asked = await askedOf(consul);
-  let inDns = 0;
-  const burst = await watch(consul, before, async () => {
-    await holdNodes(ports, { count: NODES, from: NODES });
-    inDns = (await whenInDns(consul, 2 * NODES)) - began;
-  });
+  const held = holdNodes(ports, { count: NODES, from: NODES });
+  const burst = await watch(consul, before, (present) => present.size === 2 * NODES);
+  const inDns = performance.now() - began;
+  await held;
   const passes = askedSince(asked, await askedOf(consul)).calls.get("PUT pass") ?? 0;
-  const after = await watch(consul, before, () => sleep(SETTLE));
+  const after = await watch(consul, before, settled());
   const left = (what: string, { ids, most }: Watched) => [what, String(ids.size), String(most)];
   table(
     `${NODES} nodes start at ${DAEMONS} daemons while ${NODES} stand, with one Consul agent for all, on one machine`,
@@ -59,22 +59,21 @@ interface Watched {
   readonly most: number;
 }
 
-async function watch(consul: Consul, nodes: ReadonlySet<string>, during: () => Promise<unknown>): Promise<Watched> {
+async function watch(
+  consul: Consul,
+  nodes: ReadonlySet<string>,
+  isOver: (present: ReadonlySet<string>) => boolean,
+): Promise<Watched> {
   const ids = new Set<string>();
   let most = 0;
-  let isOver = false;
-  const watching = (async () => {
-    while (!isOver) {
-      const present = await idsInDns(consul);
-      const absent = present ? Array.from(nodes).filter((id) => !present.has(id)) : [];
-      for (const id of absent) ids.add(id);
-      most = Math.max(most, absent.length);
-      await sleep(LOOK);
-    }
-  })();
-  await during().finally(() => {
-    isOver = true;
-  });
-  await watching;
+  const look = async () => {
+    const present = await idsInDns(consul);
+    if (!present) return false;
+    const absent = Array.from(nodes).filter((id) => !present.has(id));
+    for (const id of absent) ids.add(id);
+    most = Math.max(most, absent.length);
+    return isOver(present);
+  };
+  while (!(await restingAfter(look)));
   return { ids, most };
 }

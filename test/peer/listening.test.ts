@@ -71,7 +71,7 @@ requirePeer("epmd")("a port that a stock epmd has", () => {
     const port = await freePort();
     const epmd = await startStockEpmd(port);
     const daemon = await startDaemon({ port, args: ["--replace-epmd"] });
-    expect(epmd.hasExited()).toBe(true);
+    await waitFor(() => epmd.hasExited(), { what: "the stock epmd to end" });
     expect(daemon.log().map(({ msg }) => msg)).toContain(
       "stopped a stock epmd that had no registered nodes, to use its port",
     );

@@ -128,8 +128,9 @@ export class Leftovers {
   }
 
   /**
-   * Registers entries again, of any instance, that were dead in two surveys, an audit's time apart. The agent removes such entries in the end,
-   * but tells the servers with the token of the registration, which may be deleted: a Nomad task's token ends with it.
+   * Registers entries again, of any instance, that were dead in two surveys, an audit's time apart. The agent removes such
+   * entries in the end, but tells the servers with the token of the registration, which may be deleted: a Nomad task's
+   * token ends with it.
    */
   async #renew(survey: Survey): Promise<void> {
     const { owner, log, signal } = this.#deps;

@@ -240,7 +240,8 @@ export class Publisher implements Caller {
     this.#held = afterStep(this.#held, step, result, sentAt, this.#deps.ttl);
     // It is not known which of the two tokens was used.
     if (tokens !== this.#tokens) this.#held = withAnotherToken(this.#held);
-    if (result === "created") this.#created(step);
+    // The check is new: it passes, as after a pass.
+    if (result === "created") this.#settled({ action: "pass", id: step.id }, "done", undefined);
     else if (result === "done" || result === "unknown") this.#settled(step, result, before);
   }
 
@@ -285,14 +286,6 @@ export class Publisher implements Caller {
   /** The same entry, unless its id is taken. */
   #distinct(entry: ServiceEntry): ServiceEntry {
     return this.#taken.has(entry.id) ? this.#distinct(withDistinctId(entry, this.#deps.owner)) : entry;
-  }
-
-  /** There is nothing to pass: the check is new. */
-  #created({ id }: Work): void {
-    this.#retries.succeeded({ action: "register", id });
-    this.#retries.succeeded({ action: "pass", id });
-    const entry = this.#held.get(id)?.entry;
-    if (entry) this.#visible.appeared(entry);
   }
 
   #settled(step: Work, result: "done" | "unknown", before: Held | undefined): void {

@@ -117,7 +117,7 @@ export class Registrar {
     });
     const timings = this.#timings;
     this.#entries = new AgentEntries({ client: deps.client, now: this.#now, timings, signal: this.#abort.signal });
-    this.#presence = new Presence({ log: deps.log, now: this.#now, timings: this.#timings });
+    this.#presence = new Presence({ log: deps.log, now: this.#now, timings });
     this.#looks = setInterval(() => this.#look(), this.#timings.look);
     this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
     const { owner } = deps.identity;
@@ -131,8 +131,8 @@ export class Registrar {
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
     const { signal } = this.#abort;
     const prefix = serviceId(instanceOf(deps.settings, deps.identity), "");
-    const common = { ...deps, owner, agent: this.#agent, entries: this.#entries, signal };
-    const leftovers = new Leftovers({ ...common, prefix, times: deps.settings, timings: this.#timings });
+    const common = { ...deps, owner, agent: this.#agent, entries: this.#entries, timings, signal };
+    const leftovers = new Leftovers({ ...common, prefix, times: deps.settings });
     const { client } = deps;
     this.#handover = new Handover({ client, publishers: this.#publishers, leftovers });
     this.#audits = new Audits({
@@ -143,7 +143,6 @@ export class Registrar {
       ttl: deps.settings.ttl,
       now: this.#now,
       random: this.#random,
-      timings: this.#timings,
     });
   }
 

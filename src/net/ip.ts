@@ -159,8 +159,7 @@ export function cidrContainsBytes(cidr: Cidr, bytes: readonly number[]): boolean
 
 /** RFC 4291 section 2.5.6, fe80::/10: such an address needs a zone. */
 export function isLinkLocal(canonical: string): boolean {
-  const [first, second = 0, ...rest] = parseIp(canonical) ?? [];
-  return rest.length === 14 && first === 0xfe && (second & 0xc0) === 0x80;
+  return /^fe[89ab][0-9a-f]:/i.test(canonical) && parseIpv6(canonical) !== undefined;
 }
 
 /** `10.0.0.1:4369`, `[::1]:4369` */

@@ -32,7 +32,7 @@ export interface CatalogueSourceOptions {
   readonly title: string;
   readonly access: CatalogueAccess;
   /** What to ask for a node; undefined: the catalogue has no such names. */
-  readonly read: (question: NodeQuestion) => CatalogueQuestion | undefined;
+  readonly read: (node: NodeQuestion["node"]) => CatalogueQuestion | undefined;
   /** Only native ends of Consul Connect are dialled; no source is asked behind it. */
   readonly onlyNative?: boolean;
   /** Whether a node that is not listed may be behind any instance of its service; absent: none is. */
@@ -59,7 +59,6 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
   const {
     title,
     access,
-    read,
     onlyNative = false,
     mayBeAnywhere = () => false,
     staleTtl,
@@ -67,6 +66,7 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
     localAddresses,
     now,
   } = options;
+  const read = rememberingNames(options.read);
 
   /** The endpoints of a node in what the catalogue told, whatever its age. */
   function find(
@@ -227,6 +227,23 @@ export function createCatalogueSource(options: CatalogueSourceOptions): Source {
       const asked = source === "srv" && !stale ? read(question) : undefined;
       if (asked) access.catalogue?.isInDns(asked.query);
     },
+  };
+}
+
+/** Names that are remembered with their question at most. */
+const MAX_READ = 4096;
+
+/** The question for a node depends on its name alone, and each look-up reads it several times. */
+function rememberingNames(read: CatalogueSourceOptions["read"]): (question: NodeQuestion) => ReturnType<typeof read> {
+  const known = new Map<string, CatalogueQuestion | undefined>();
+  return ({ node }) => {
+    const name = `${node.aliveName}@${node.host}`;
+    const before = known.get(name);
+    if (before || known.has(name)) return before;
+    const asked = read(node);
+    if (known.size >= MAX_READ) known.clear();
+    known.set(name, asked);
+    return asked;
   };
 }
 

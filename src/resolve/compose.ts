@@ -191,7 +191,7 @@ function consulCatalogue(
   return createCatalogueSource({
     title: "Consul",
     access: consul,
-    read: ({ node }) => {
+    read: (node) => {
       const owner = srvOwner(srvName, node);
       return isInZone(node.host) || nameProblem(owner) !== undefined ? undefined : consulQuestion(owner, consulDomain);
     },

@@ -74,7 +74,7 @@ function lookUps(
   const source = createCatalogueSource({
     title: "Consul",
     access: { catalogue, openCatalogue: async () => catalogue },
-    read: ({ node }) => consulQuestion(srvOwner("{name}.{host}", node), "consul"),
+    read: (node) => consulQuestion(srvOwner("{name}.{host}", node), "consul"),
     ...{ family: "any", staleTtl: 60_000, random, localAddresses: () => [] },
     now: () => performance.now(),
   });

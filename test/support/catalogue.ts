@@ -37,7 +37,7 @@ export function sourceOver(view: ServiceView | undefined, over: Partial<Catalogu
   const source = createCatalogueSource({
     title: "Consul",
     access: { catalogue, openCatalogue: async () => catalogue },
-    read: ({ node }) => consulQuestion(srvOwner("{name}.{host}", node), "consul"),
+    read: (node) => consulQuestion(srvOwner("{name}.{host}", node), "consul"),
     family: "any",
     staleTtl: 3_600_000,
     random: () => 0,

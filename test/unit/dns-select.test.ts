@@ -6,7 +6,7 @@ const record = (name: string, priority: number, weight: number) => ({ name, prio
 function numbers(...values: number[]): () => number {
   return () => values.shift() ?? 0;
 }
-const names = (records: { name: string }[]) => records.map(({ name }) => name).join("");
+const names = (records: readonly { name: string }[]) => records.map(({ name }) => name).join("");
 
 test("lower priorities come first, whatever their weights", () => {
   const records = [record("c", 20, 100), record("a", 1, 1), record("b", 10, 50)];

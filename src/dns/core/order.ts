@@ -20,7 +20,9 @@ interface Weighted {
  * SRV records in the order in which they are tried: by priority, within one priority weighted random (RFC 2782).
  * @param random gives a number in [0, 1)
  */
-export function orderSrv<T extends Weighted>(records: readonly T[], random: () => number): T[] {
+export function orderSrv<T extends Weighted>(records: readonly T[], random: () => number): readonly T[] {
+  // Most nodes have one record.
+  if (records.length < 2) return records;
   const priorities = Array.from(new Set(records.map((record) => record.priority))).sort((a, b) => a - b);
   return priorities.flatMap((priority) => {
     const remaining = records.filter((record) => record.priority === priority);
@@ -93,7 +95,8 @@ interface Destination {
  */
 export function preferAddresses(candidates: readonly string[], preference: AddressPreference): string[] {
   const canonical = candidates.map(canonicalIp).filter((address) => address !== undefined);
-  const dialled = Array.from(new Set(canonical), parsed)
+  const dialled = (canonical.length < 2 ? canonical : Array.from(new Set(canonical)))
+    .map(parsed)
     .filter(({ bytes }) => preference.family === "any" || familyOfBytes(bytes) === preference.family)
     .filter(({ bytes }) => !NO_DESTINATION.some((range) => cidrContainsBytes(range, bytes)));
   // Most nodes have one address, which needs no order. The rules look at each address of this machine.

@@ -1,5 +1,6 @@
 import { type Consul, findConsul } from "../support/consul-agent.js";
 import { type BareRegistrations, registerBare } from "./bare-registrations.js";
+import { startBareServer } from "./bare-server.js";
 import { type Asked, askedOf, askedSince, startCountedConsul } from "./counted-consul.js";
 import { startDaemons, whenInDns, whenRemoved } from "./daemons.js";
 import { holdNodes } from "./held-nodes.js";
@@ -36,11 +37,20 @@ export async function benchClusterStart(): Promise<void> {
   }
   const load = await prepareLoad();
   const consul = await startCountedConsul();
-  const bare = await registerBare(consul, NODES);
+  const bare = { ...(await registerBare(consul, NODES)), lookUps: await bareLookUps(load) };
   const followed = await start(consul, load, "auto");
   const asked = await start(consul, load, "none");
   await consul.stop();
   tell(bare, followed, asked);
+}
+
+/** As many servers as there are daemons, and as cold. @returns milliseconds for all look-ups */
+async function bareLookUps(load: Load): Promise<number> {
+  const servers = await Promise.all(Array.from({ length: DAEMONS }, startBareServer));
+  const ports = servers.map(({ port }) => port);
+  const ms = await load.lookUp(ports, LOOKUPS, AT_ONCE, { nodes: NODES, host: "" });
+  await Promise.all(servers.map((server) => server.stop()));
+  return ms;
 }
 
 async function start(consul: Consul, load: Load, catalogue: "auto" | "none"): Promise<Start> {
@@ -70,7 +80,12 @@ async function start(consul: Consul, load: Load, catalogue: "auto" | "none"): Pr
   };
 }
 
-function tell(bare: BareRegistrations, followed: Start, asked: Start): void {
+interface Bare extends BareRegistrations {
+  /** Milliseconds. */
+  readonly lookUps: number;
+}
+
+function tell(bare: Bare, followed: Start, asked: Start): void {
   const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(2);
   const row = (what: string, value: (start: Start) => string) => [what, value(followed), value(asked)];
   table(
@@ -106,9 +121,19 @@ function tell(bare: BareRegistrations, followed: Start, asked: Start): void {
     ],
   );
   const peerName = "PUT alone";
-  report(`Beside one PUT of a bare script for each of ${NODES} services`, [
-    { what: "all in DNS, catalogue followed", unit: "ms", ours: followed.inDns, peer: bare.inDns, peerName },
-    { what: "all in DNS, --catalogue none", unit: "ms", ours: asked.inDns, peer: bare.inDns, peerName },
-    { what: "Consul's CPU time until then", unit: "ms", ours: followed.cpu.consul, peer: bare.cpu, peerName },
-  ]);
+  report(
+    `Beside one PUT of a bare script for each of ${NODES} services, and ${DAEMONS} Node servers with a constant answer`,
+    [
+      { what: "all in DNS, catalogue followed", unit: "ms", ours: followed.inDns, peer: bare.inDns, peerName },
+      { what: "all in DNS, --catalogue none", unit: "ms", ours: asked.inDns, peer: bare.inDns, peerName },
+      { what: "Consul's CPU time until then", unit: "ms", ours: followed.cpu.consul, peer: bare.cpu, peerName },
+      {
+        what: "look-ups, catalogue followed",
+        unit: "ms",
+        ours: followed.lookUps,
+        peer: bare.lookUps,
+        peerName: "bare servers",
+      },
+    ],
+  );
 }

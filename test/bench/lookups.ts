@@ -1,23 +1,14 @@
-import { type Child, startChild } from "../support/child.js";
-import { cleanEnvironment } from "../support/environment.js";
 import { startStockEpmd } from "../support/epmd.js";
 import { freePort } from "../support/free-port.js";
 import { rawNode } from "../support/raw-epmd.js";
 import { startDaemon } from "../support/srv-epmd.js";
+import { startBareServer } from "./bare-server.js";
 import { type Load, prepareLoad } from "./load.js";
 import { cpuMs, median, type Row, report } from "./measure.js";
 
 const ROUNDS = 7;
 const LOOKUPS = 20_000;
 const AT_ONCE = 32;
-
-/** Writes a constant PORT2_RESP to whoever sends something: what any server in one process of Node does at least. */
-const BARE_SERVER = `
-const answer = Buffer.from("7700" + "4e20" + "4d" + "00" + "0006" + "0005" + "0005" + Buffer.from("bench").toString("hex") + "0000", "hex");
-const serve = (socket) => socket.once("data", () => socket.end(answer)).on("error", () => {});
-const server = require("node:net").createServer({ noDelay: true, allowHalfOpen: true }, serve);
-server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 }, () => console.log("port " + server.address().port));
-`;
 
 interface Server {
   readonly port: number;
@@ -33,12 +24,6 @@ async function round(load: Load, { port, pid }: Server): Promise<Round> {
   const cpu = cpuMs(pid);
   const elapsed = await load.lookUp(port, LOOKUPS, AT_ONCE);
   return { perSecond: (LOOKUPS / elapsed) * 1000, cpuUs: ((cpuMs(pid) - cpu) / LOOKUPS) * 1000 };
-}
-
-async function startBareServer(): Promise<Child & Server> {
-  const child = startChild(process.execPath, ["--eval", BARE_SERVER], { env: cleanEnvironment() });
-  const [, port] = await child.waitForOutput(/^port ([0-9]+)$/m);
-  return { ...child, port: Number(port) };
 }
 
 /**

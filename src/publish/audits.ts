@@ -9,6 +9,7 @@ import { criticalIds } from "./core/service-entry.js";
 import { partsOf } from "./core/survey-parts.js";
 import type { Leftovers } from "./ownership.js";
 import type { Publisher } from "./publisher.js";
+import { Recurring } from "./recurring.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface AuditsDeps {
@@ -39,22 +40,16 @@ const MOST_NAMED = 8;
 /** Compares what the agent holds with what it should hold: at once, then every 30 s or sooner, never twice at a time. */
 export class Audits {
   readonly #deps: AuditsDeps;
-  #timer: NodeJS.Timeout | undefined;
-  /** When the next one is due, milliseconds of now(); undefined while one is under way. */
-  #at: number | undefined;
-  /** When something was last published, milliseconds of now(). */
-  #publishedAt = -Infinity;
-  #underWay = Promise.resolve();
-  /** Milliseconds that the last one took. */
-  #took = 0;
+  readonly #recurring: Recurring;
   #failures = 0;
   /** Surveys in a row in which the agent did not list what it had been given. */
   #doubts = 0;
-  #stopped = false;
 
   constructor(deps: AuditsDeps) {
     this.#deps = deps;
-    this.#audit();
+    const { entries, now, timings } = deps;
+    const rest = (took: number) => Math.max(restAfter(took, timings), entries.restsUntil - now());
+    this.#recurring = new Recurring({ run: () => this.#compare(), rest, recheck: timings.recheck, now }, 0);
   }
 
   /**
@@ -62,41 +57,12 @@ export class Audits {
    * A survey is to show it soon: one that begins `recheck` after the publication, or later.
    */
   soon(): void {
-    const { now } = this.#deps;
-    this.#publishedAt = now();
-    const rest = this.#rest();
-    if (this.#at !== undefined && this.#at > now() + rest) this.#schedule(rest);
+    this.#recurring.soon();
   }
 
   /** Resolves with the end of the one that is under way. Never rejects. */
   stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    return this.#underWay;
-  }
-
-  #audit(): void {
-    const { now, timings } = this.#deps;
-    const startedAt = now();
-    this.#at = undefined;
-    this.#underWay = this.#compare().then((delay) => {
-      this.#took = now() - startedAt;
-      const isTooEarly = startedAt < this.#publishedAt + timings.recheck;
-      this.#schedule(isTooEarly ? Math.min(delay, this.#rest()) : delay);
-    });
-  }
-
-  /** Milliseconds to the next one at least, where it is due since something was published. */
-  #rest(): number {
-    const { entries, now, timings } = this.#deps;
-    return Math.max(restAfter(this.#took, timings), entries.restsUntil - now());
-  }
-
-  #schedule(delay: number): void {
-    if (this.#stopped) return;
-    clearTimeout(this.#timer);
-    this.#at = this.#deps.now() + delay;
-    this.#timer = setTimeout(() => this.#audit(), delay);
+    return this.#recurring.stop();
   }
 
   /** @returns milliseconds to the next audit at the latest */

@@ -7,6 +7,7 @@ import { listed } from "../text.js";
 import { type Holder, hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/claims.js";
 import { nameKey } from "./core/reconcile.js";
 import { META_NODE } from "./core/service-entry.js";
+import { Recurring } from "./recurring.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface NamesakesDeps {
@@ -39,19 +40,20 @@ export class Namesakes {
   readonly #abort = new AbortController();
   /** By name without case. */
   #told: ReadonlyMap<string, Told> = new Map();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #recurring: Recurring;
   /** The log has that the token may not read. */
   #isUnreadTold = false;
-  #looking: Promise<void> = Promise.resolve();
-  /** Something was published since the last look began. */
-  #isSoon = false;
-  #isLooking = false;
-  /** Milliseconds that the last look took. */
-  #took = 0;
 
   constructor(deps: NamesakesDeps) {
     this.#deps = deps;
-    this.#schedule(deps.timings.audit);
+    const { timings, now } = deps;
+    const run = async () => {
+      // After a failure the next look tries again.
+      await this.#compare().catch(() => {});
+      return timings.audit;
+    };
+    const rest = (took: number) => restAfter(took, timings);
+    this.#recurring = new Recurring({ run, rest, recheck: timings.recheck, now }, timings.audit);
   }
 
   /** Other places that publish a node of this name. */
@@ -61,36 +63,13 @@ export class Namesakes {
 
   /** Something was published: compare soon. */
   soon(): void {
-    if (this.#isSoon) return;
-    this.#isSoon = true;
-    if (!this.#isLooking) this.#schedule(restAfter(this.#took, this.#deps.timings));
+    this.#recurring.soon();
   }
 
   /** Never rejects. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
     this.#abort.abort(new Error("srv-epmd is stopping"));
-    await this.#looking;
-  }
-
-  #schedule(delay: number): void {
-    if (this.#abort.signal.aborted) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#looking = this.#look();
-    }, delay);
-  }
-
-  async #look(): Promise<void> {
-    const { now, timings } = this.#deps;
-    const startedAt = now();
-    this.#isSoon = false;
-    this.#isLooking = true;
-    // After a failure the next look tries again.
-    await this.#compare().catch(() => {});
-    this.#isLooking = false;
-    this.#took = now() - startedAt;
-    this.#schedule(this.#isSoon ? restAfter(this.#took, timings) : timings.audit);
+    await this.#recurring.stop();
   }
 
   async #compare(): Promise<void> {

@@ -1,5 +1,6 @@
 import { type AskedService, isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
+import type { ListingFault } from "../doctor/core/cluster-absent.js";
 import { ConfigError, ConsulError, EpmdError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { hostPartOf, isNamePattern } from "../names/node-name.js";
@@ -84,8 +85,7 @@ interface Matching {
   /** Undefined: the srv-epmd here was asked, for it is its zone. */
   readonly service?: AskedService;
   readonly members: NamedMember[];
-  /** Why the catalogue, or the srv-epmd here, has not told its nodes. */
-  readonly fault?: string;
+  readonly fault?: ListingFault;
   /** The catalogue that has told all of them, and which nodes it should have. */
   readonly complete?: { readonly name: string; readonly has: (node: string) => boolean };
 }
@@ -108,7 +108,8 @@ async function matching(pattern: string, { config }: Context, catalogues: Catalo
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const { members, fault } = await inEpmd(pattern, config);
     const known = fault === undefined ? "; the nodes are those that the srv-epmd here knows" : "";
-    return { members, service, fault: `${name} does not list its nodes (${error.message})${known}` };
+    const text = `${name} does not list its nodes (${error.message})${known}`;
+    return { members, service, fault: { text, code: error.code } };
   }
 }
 
@@ -119,7 +120,7 @@ async function inEpmd(pattern: string, { port, timeout }: Context["config"]): Pr
     return { members: answer.names.map(({ name }) => ({ node: name })) };
   } catch (error) {
     if (!(error instanceof EpmdError)) throw error;
-    return { members: [], fault: error.message };
+    return { members: [], fault: { text: error.message, code: error.code } };
   }
 }
 

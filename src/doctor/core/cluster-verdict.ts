@@ -1,6 +1,8 @@
+import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import {
   hasEnded,
+  type ListingFault,
   mayHideMore,
   noAnswer,
   notFound,
@@ -28,8 +30,7 @@ export interface ClusterVerdict {
 
 /** How far the nodes of a cluster are known. */
 export interface ClusterListing {
-  /** Why a catalogue, or the srv-epmd here, did not tell its nodes. */
-  readonly fault?: string | undefined;
+  readonly fault?: ListingFault | undefined;
   /** What Consul does not show; undefined: it shows all. */
   readonly unread?: UnreadServices | undefined;
 }
@@ -134,8 +135,10 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
     "give all nodes the same; links that programs make need connect_all false on each",
   );
   const manual = members.filter((member) => isByHand(member) && !harmful.includes(member));
-  const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect never`;
-  note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
+  for (const [setting, of] of grouped(manual, settingByHand)) {
+    const why = `${of.length === 1 ? "has" : "have"} ${setting}`;
+    note("NOT_CONNECTING", of, why, "a link that is missing there is not counted: programs make the links");
+  }
   const releases = new Map<string, string[]>();
   for (const member of members) {
     const release = member.state?.release;
@@ -165,6 +168,15 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
 /** A visible node whose links programs make. */
 function isByHand(member: Member): boolean {
   return member.answer?.hidden === false && !needsLinks(member);
+}
+
+/** By which its links are left to programs. */
+function settingByHand({ state }: Member): string {
+  const settings = [
+    ...(state?.connectAll === false ? ["connect_all false"] : []),
+    ...(state?.autoConnect === "never" ? ["dist_auto_connect never"] : []),
+  ];
+  return settings.join(" and ");
 }
 
 /** Global of the others takes notice of it, and it does not dial them. */

@@ -329,7 +329,9 @@ requirePeer(
     // Its entry is left out, so nobody finds it: the link stands all the same.
     await cluster.consul.request("PUT", "/v1/agent/service/maintenance/srv-epmd%3Abox1%3Aknown?enable=true");
     const lost = await untilFails("peer-records", () => doctor("known@svc", "--admin", ADMIN));
-    expect(lost.of("peer-link").evidence).toMatch(/^a link stands: from asker to 10\.90\.0\.1:\d+;/);
+    expect(lost.of("peer-link").evidence).toMatch(
+      /^a link stands: from asker to 10\.90\.0\.1:\d+ \(where it was found before\);/,
+    );
   });
 
   test("a link that stands while new connections are dropped: both in the line of the verdict", async () => {

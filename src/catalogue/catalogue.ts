@@ -65,7 +65,7 @@ export class Catalogue {
   async instances(query: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     const entry = this.#ask(query, () => true);
     if (!entry) return undefined;
-    entry.forPattern = true;
+    entry.matchedAt = entry.askedAt;
     const { service } = entry;
     // The first request that may wait finds a back end that is there again: it does not wait for the end of the pause.
     if (limit > 0) service.hasten();
@@ -127,7 +127,10 @@ export class Catalogue {
   }
 
   status(): readonly FollowedStatus[] {
-    return Array.from(this.#followed.values(), ({ service }) => service.status());
+    const since = this.#now() - IN_USE;
+    return Array.from(this.#followed.values(), ({ service, matchedAt = Number.NEGATIVE_INFINITY }) => {
+      return { ...service.status(), ...(matchedAt >= since && { forPatterns: true }) };
+    });
   }
 
   /** Never rejects. */
@@ -176,7 +179,7 @@ export class Catalogue {
     });
     const idle = setTimeout(() => this.#drop(key), this.#timings.idle);
     this.#log.debug({ ...query }, `${this.backend.title} is asked which nodes the service has, from now on`);
-    const entry: Entry = { service, idle, askedAt: this.#now(), forPattern: false, isTold: false };
+    const entry: Entry = { service, idle, askedAt: this.#now(), matchedAt: undefined, isTold: false };
     return entry;
   }
 
@@ -189,7 +192,8 @@ export class Catalogue {
   /** Of a back end that goes away the log has one line, however many services are followed and however often it is tried. */
   #failed(entry: Entry, query: CatalogueQuery, err: unknown): void {
     if (entry.isTold) return;
-    const { service, forPattern } = entry;
+    const { service, matchedAt } = entry;
+    const forPattern = matchedAt !== undefined;
     const isKnown = service.view !== undefined;
     const isNews = isKnown ? this.#lost.size === 0 && this.#outages.begin("lost") : forPattern;
     if (isKnown) this.#lost.add(service);
@@ -218,8 +222,8 @@ interface Entry {
   readonly idle: NodeJS.Timeout;
   /** Monotonic milliseconds. */
   askedAt: number;
-  /** A pattern was matched against its instances: without an answer it lists fewer nodes. */
-  forPattern: boolean;
+  /** When a pattern was matched with its instances: without an answer it lists fewer nodes. Undefined: never. */
+  matchedAt: number | undefined;
   /** The log has that the back end does not answer for it. */
   isTold: boolean;
 }

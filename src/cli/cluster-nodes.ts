@@ -1,13 +1,14 @@
 import { type AskedService, isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
+import type { Unread } from "../doctor/unread.js";
 import { ConfigError, ConsulError, EpmdError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { hostPartOf, isNamePattern } from "../names/node-name.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
-import { type Catalogues, listInCatalogues, type Unread, unreadOf } from "./catalogues.js";
+import { type Catalogues, listInCatalogues, unreadOf } from "./catalogues.js";
 import type { CommandContext } from "./io.js";
 import { matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";

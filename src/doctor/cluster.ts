@@ -59,16 +59,17 @@ export async function examineCluster(
   const named = await list();
   const first = await look(named, deps, []);
   const verdict = judgeCluster(first, named);
-  const { fault } = named;
   const doubtful = verdict.problems.filter(isDoubtful).flatMap(({ nodes }) => nodes);
   const from = deps.from;
-  if (doubtful.length === 0) return { members: first, verdict, from, fault };
+  if (doubtful.length === 0) return { members: first, verdict, from, ...listingOf(named) };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
   const sure = first.filter(({ node, linked }) => !doubtful.some((name) => name === node || linked.has(name)));
   const again = await list();
   const members = await look(again, deps, sure);
-  return { members, verdict: judgeCluster(members, again), from, fault: again.fault };
+  return { members, verdict: judgeCluster(members, again), from, ...listingOf(again) };
 }
+
+const listingOf = ({ fault, unread }: ClusterListing): ClusterListing => ({ fault, unread });
 
 /** What may be so for a moment only, between two questions. */
 function isDoubtful({ code, effects = [] }: ClusterProblem): boolean {
@@ -104,7 +105,7 @@ async function withUnlisted(members: readonly Member[], named: NamedCluster, dep
   }
 }
 
-export interface ClusterExamination extends Pick<ClusterListing, "fault"> {
+export interface ClusterExamination extends ClusterListing {
   readonly members: readonly Member[];
   readonly verdict: ClusterVerdict;
   /** Name of the machine that looked. */

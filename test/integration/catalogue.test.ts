@@ -67,6 +67,24 @@ test("the first who asks waits for Consul's answer, and later ones are answered 
   ]);
 });
 
+test("that a pattern was matched with a service is told for a minute, and of no look-up", async () => {
+  await register("a");
+  let elapsed = 0;
+  const catalogue = new Catalogue({
+    ...{ backend: consulBackend(client), log: logged.log, now: () => performance.now() + elapsed },
+  });
+  open.push(catalogue);
+  await catalogue.look(SVC, LIMIT);
+  expect(catalogue.status()).toMatchObject([{ service: "svc", instances: 1 }]);
+  expect(catalogue.status()[0]).not.toHaveProperty("forPatterns");
+  await catalogue.instances(SVC, LIMIT);
+  elapsed = 59_000;
+  await catalogue.look(SVC, LIMIT);
+  expect(catalogue.status()).toMatchObject([{ forPatterns: true }]);
+  elapsed = 61_000;
+  expect(catalogue.status()[0]).not.toHaveProperty("forPatterns");
+});
+
 test("many who ask first share one query", async () => {
   await register("a");
   fake.misbehave(() => ({ delay: 30 }));

@@ -95,7 +95,9 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       expect(read.of("consul-token").evidence).toBe("the token may not write the service svc");
       expect(foreign.of("consul-token").evidence).toBe("Consul does not know the token (ACL not found)");
       expect(foreign.of("consul-token").advice).toContain("give a token that exists");
-      expect(none.of("consul-token").evidence).toContain("the anonymous token (none is configured) may not write");
+      expect(none.of("consul-token").evidence).toContain(
+        "the agent's default token, or the anonymous one (none is given) may not write",
+      );
       for (const { told, stderr } of [read, foreign, none]) {
         for (const secret of [tokens.read, unknown]) expect(JSON.stringify(told) + stderr).not.toContain(secret);
       }
@@ -112,7 +114,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const { code, of, with: having } = await doctor("--consul-token-file", tokenFile, NODE);
     expect([code, having("fail"), having("warn")]).toEqual([0, [], ["published-endpoint"]]);
     expect(of("consul-token").evidence).toBe(
-      `the token in ${tokenFile} may write svc; it lacks node_prefix "" { policy = "read" }: Consul does not show it all that it has of svc; look-ups are answered by DNS`,
+      `the token in ${tokenFile} may write svc; the token in ${tokenFile} lacks node_prefix "" { policy = "read" }: Consul does not show it all that it has of svc; look-ups are answered by DNS`,
     );
     expect(of("published-endpoint").advice).toContain("--advertise-address");
   });
@@ -125,19 +127,19 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
   });
 
   describe("doctor without the token that serve has", () => {
-    const ofConsul = ["registration", "catalogue", "same-name", "registration-dns"];
+    const ofConsul = ["registration", "catalogue", "same-name"];
 
     test("needs none where everybody may read", async () => {
       await setDefaultToken(await aclToken(consul, DNS_RULES));
       const { code, of, with: having } = await doctor(NODE);
       expect([code, having("warn")]).toEqual([0, ["published-endpoint"]]);
-      for (const check of ofConsul) expect(of(check).result).toBe("ok");
+      for (const check of [...ofConsul, "registration-dns"]) expect(of(check).result).toBe("ok");
       expect(of("consul-token").evidence).toBe(
         "serve has published the nodes here with a token in a file (--consul-token-file), which doctor has not",
       );
     });
 
-    test("asks for it elsewhere, and says nothing else of what Consul has", async () => {
+    test("asks for it elsewhere, and says nothing else of what Consul has; what DNS lacks is a problem of its own", async () => {
       for (const rules of ['service "svc" { policy = "read" }', 'node_prefix "" { policy = "read" }']) {
         await setDefaultToken(await aclToken(consul, rules));
         const { code, of, with: having, stderr } = await doctor(NODE);
@@ -145,13 +147,19 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
         expect(of("consul-token")).toMatchObject({
           code: "TOKEN_NOT_GIVEN",
           evidence: expect.stringContaining(
-            "serve has a token in a file (--consul-token-file), and doctor has no token",
+            "serve has a token in a file (--consul-token-file), and this command has none: what Consul has of",
           ),
           advice: expect.stringContaining("--consul-token-file"),
         });
         for (const check of ofConsul) {
           expect(of(check), rules).toMatchObject({ result: "skip", evidence: expect.stringContaining("consul-token") });
         }
+        // It is answered with the agent's default token, whatever doctor has.
+        expect(of("registration-dns"), rules).toMatchObject({
+          ...{ result: "warn", code: "DNS_LEAVES_OUT", advice: expect.stringContaining("acl.tokens.default") },
+          evidence: expect.stringContaining(`though the srv-epmd here has published ${NODE} in Consul`),
+        });
+        expect(of("registration-dns")).not.toHaveProperty("follows");
       }
     });
 
@@ -239,7 +247,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     });
   });
 
-  test("a token without node:read, where DNS has nothing either: the policy that is missing, and what follows", async () => {
+  test("a token without node:read, where DNS has nothing either: the policy that is missing, what follows, and DNS by itself", async () => {
     await setDefaultToken("");
     const { code, of } = await doctor("--consul-token-file", tokenFile, "node_b@svc");
     expect([code, of("consul-token").code, of("consul-token").result]).toEqual([1, "TOKEN_CANNOT_READ", "warn"]);
@@ -253,12 +261,47 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       ...["--consul-token-file", tokenFile],
     ]);
     expect(plain.stdout.split("\n")[0]).toMatch(/^fail {2}the token in .* lacks node_prefix .*\(consul-token\)$/);
-    for (const check of ["registration-dns", "peer-records"]) {
-      expect(of(check)).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
-    }
+    expect(of("peer-records")).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
+    // DNS is answered with the default token: the policy for the other one does not mend it.
+    expect(of("registration-dns")).toMatchObject({
+      ...{ result: "fail", code: "DNS_MISSING", advice: expect.stringContaining("acl.tokens.default") },
+    });
+    expect(of("registration-dns")).not.toHaveProperty("follows");
+    expect(plain.stdout).toMatch(/^fail {2}.*\(registration-dns\)$/m);
     await setDefaultToken(await aclToken(consul, DNS_RULES));
     const { of: byDns } = await doctor("--consul-token-file", tokenFile);
     expect(byDns("consul-token")).toMatchObject({ result: "ok", evidence: expect.stringContaining("answered by DNS") });
+  });
+
+  test("a token without node:read, where DNS answers look-ups and cannot answer patterns: a warning", async () => {
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
+    await runCli(["names", "--match", "*@svc", "--port", String(daemon.port)]);
+    const { code, of } = await doctor("--consul-token-file", tokenFile);
+    expect(code).toBe(0);
+    expect(of("consul-token")).toMatchObject({
+      ...{ result: "warn", code: "TOKEN_CANNOT_READ" },
+      evidence: expect.stringMatching(
+        /patterns of VMs here \(SRV_EPMD_CONNECT, names --match\) are matched with svc, and DNS cannot answer them/,
+      ),
+      advice: 'give it the policy node_prefix "" { policy = "read" }',
+    });
+    // Of a token that may read it all nothing is missing.
+    const all = await aclToken(consul, 'service "svc" { policy = "write" } node_prefix "" { policy = "read" }');
+    expect((await withToken(all)).of("consul-token").result).toBe("ok");
+  });
+
+  test("no token at all, with a default token that may not read nodes: what DNS lacks follows from that", async () => {
+    await setDefaultToken(await aclToken(consul, 'service "svc" { policy = "write" }'));
+    // The settings of serve, which has a token, are not known.
+    const bare = flags.slice(0, flags.indexOf("--admin"));
+    const { of } = await examine([...bare, ...agent, "--admin", "none", "--port", String(daemon.port)]);
+    expect(of("consul-token")).toMatchObject({
+      ...{ result: "warn", code: "DEFAULT_TOKEN_CANNOT_READ" },
+      evidence: expect.stringMatching(/^the agent's default token, .* lacks node_prefix "" \{ policy = "read" \}: /),
+      advice: expect.stringMatching(/^give that policy to the agent's default token \(acl\.tokens\.default\)/),
+    });
+    expect(of("registration-dns")).toMatchObject({ code: "DNS_MISSING", follows: "DEFAULT_TOKEN_CANNOT_READ" });
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
   });
 
   test("the token of serve may not read nodes: its log and its page name the policy", async () => {
@@ -389,11 +432,14 @@ requirePeer(
     const { code, lines } = await linesOf();
     expect(code).toBe(1);
     expect(lines.slice(0, 4)).toEqual([
-      expect.stringMatching(/^fail {2}serve has a token in a file .*, and doctor has no token: .* \(consul-token\)$/),
-      expect.stringMatching(/^ {6}do: {2}give it to doctor: --consul-token-file FILE/),
+      expect.stringMatching(/^fail {2}serve has a token in a file .*, and this command has none: .* \(consul-token\)$/),
+      expect.stringMatching(/^ {6}do: {2}give it the same: --consul-token-file FILE/),
       expect.stringMatching(/^ {6}so: {2}peer-records: the srv-epmd here finds node_b@\S+ at \S+, and doctor does not/),
-      "whether VMs here reach node_b@svc.service.consul is not known",
+      expect.stringMatching(
+        /^warn {2}.*though the srv-epmd here has published node_a@\S+ in Consul \(registration-dns\)$/,
+      ),
     ]);
+    expect(lines.slice(5, 6)).toEqual(["whether VMs here reach node_b@svc.service.consul is not known"]);
     const poor = await aclToken(consul, 'service "svc" { policy = "write" }');
     const silent = await linesOf("--dns", "127.0.0.1:1");
     expect(silent.lines).toContain("whether VMs here reach node_b@svc.service.consul is not known");

@@ -29,6 +29,8 @@ const vm = (node: string, visible: readonly string[], elapsedMs: number, more: P
     },
   });
 
+const unread = (code: string) => ({ code, services: ["svc"], why: "", advice: "", isBlank: true });
+
 describe("two looks at a cluster are alike", () => {
   const gone = (reason: string, missingCode = "SRV_NO_SUCH_NAME"): LookedFor => ({
     ...{ node: B, missing: reason, missingCode, places: [] },
@@ -52,6 +54,8 @@ describe("two looks at a cluster are alike", () => {
       essence([]),
       essence([], { fault: { text: "no answer", code: "CONSUL_UNAVAILABLE" } }),
       essence([], { fault: { text: "no answer", code: "CONSUL_FORBIDDEN" } }),
+      essence([], { unread: unread("TOKEN_NOT_GIVEN") }),
+      essence([], { unread: unread("TOKEN_CANNOT_READ") }),
       essence([gone("no record")]),
       essence([gone("no record", "SRV_NONE_SERVES")]),
       essence([{ node: B, missing: "no record", unavailable: "DNS_TIMEOUT", places: [] }]),

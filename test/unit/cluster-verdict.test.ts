@@ -99,7 +99,13 @@ describe("a cluster", () => {
   });
 
   describe("of which Consul does not show all nodes", () => {
-    const unread = { services: ["svc"], why: "the token lacks a policy", advice: "give it the policy", isBlank: false };
+    const unread = {
+      code: "TOKEN_CANNOT_READ",
+      services: ["svc"],
+      why: "the token lacks a policy",
+      advice: "give it the policy",
+      isBlank: false,
+    };
     const hidden = (node: string) => memberOf({ node, isUnread: true, missing: "no SRV record", places: [] });
 
     test("is not known where it shows none, and nobody says that no node matches", () => {

@@ -37,6 +37,8 @@ const countOf = (nodes: readonly string[]) => (nodes.length === 1 ? "1 node" : `
 
 /** Services of which Consul does not show all nodes. */
 export interface UnreadServices {
+  /** Of the cause. */
+  readonly code: string;
   readonly services: readonly string[];
   readonly why: string;
   readonly advice: string;

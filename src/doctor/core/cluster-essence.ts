@@ -12,11 +12,11 @@ interface Examined extends ClusterListing {
  * What has to differ between two looks for the cluster to have changed: codes, names and places. The sentences about the same
  * state may differ: they have times, ages and numbers of tries.
  */
-export function essenceOf({ members, verdict, fault }: Examined): string {
+export function essenceOf({ members, verdict, fault, unread }: Examined): string {
   const { links, problems, notes, pairs } = verdict;
   const known = new Set(members.map(({ node }) => node));
   return JSON.stringify([
-    fault?.code,
+    [fault?.code, unread?.code, unread?.services],
     links,
     problems.map(({ effects = [], ...problem }) => [ofProblem(problem), effects.map(ofProblem)]),
     notes.map(ofProblem),

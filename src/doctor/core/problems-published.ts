@@ -1,4 +1,4 @@
-import { CONSUL, type Kind, NO_EPMD, OPTIONS, RESOLVER, UNFOUND } from "./problem-kind.js";
+import { CONSUL, type Kind, NO_EPMD, NOT_IN_DNS, OPTIONS, RESOLVER } from "./problem-kind.js";
 
 /** Of what is published, and of who has it: name servers, Nomad, Consul. */
 export const PROBLEMS_PUBLISHED = {
@@ -94,8 +94,13 @@ export const PROBLEMS_PUBLISHED = {
     action: "give doctor the token of serve",
   },
   TOKEN_CANNOT_READ: {
-    means: "the token may not read all instances of a service, and DNS does not have them either",
+    means:
+      "the token may not read all instances of a service, and DNS does not have them either, or patterns are matched with them",
     action: "the policy that is printed",
+  },
+  DEFAULT_TOKEN_CANNOT_READ: {
+    means: "the same, where no token is given: the agent's default token, which answers DNS too, may not read them",
+    action: "the policy that is printed, for that token; or a token for serve",
   },
   TOKEN_UNTOLD: {
     means: "the rights of the token are not known",
@@ -160,12 +165,12 @@ export const PROBLEMS_PUBLISHED = {
   DNS_MISSING: {
     means: "a node here is registered, and DNS does not have it",
     action: "the DNS of that Consul, and the agent's default token",
-    from: [...UNFOUND, "CATALOGUE_DIFFERS"],
+    from: [...NOT_IN_DNS, "CATALOGUE_DIFFERS"],
   },
   DNS_LEAVES_OUT: {
     means: "a node here is missing in DNS, and found in the catalogue",
     action: "the DNS of that Consul, and the agent's default token",
-    from: [...UNFOUND, "CATALOGUE_DIFFERS"],
+    from: [...NOT_IN_DNS, "CATALOGUE_DIFFERS"],
   },
   DNS_ELSEWHERE: {
     means: "a node here is found at another place than the options say",

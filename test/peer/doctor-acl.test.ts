@@ -354,6 +354,17 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(having("skip")).toEqual(expect.arrayContaining(["consul-leader", "consul-token", "registration", "clock"]));
   });
 
+  test("a token given by hand, and no address: that of the agent of serve", async () => {
+    const env = { CONSUL_HTTP_TOKEN: tokens.read };
+    const asking = ["--admin", admin(), "--port", String(daemon.port)];
+    const advice = expect.stringMatching(`^give --consul ${consul.url} too, which the srv-epmd here uses: `);
+    const { of } = await examine(asking, { env });
+    expect(of("consul-agent")).toMatchObject({ code: "CONSUL_DOWN", result: "fail", advice });
+    const { stdout, stderr } = await runCli(["doctor", "--cluster", "*@svc", ...asking, "--json"], { env });
+    expect(JSON.parse(stdout).problems).toMatchObject([{ code: "NO_ANSWER", advice }]);
+    expect(stderr).toContain(`it also has --consul ${consul.url}, `);
+  });
+
   test("an agent asked in the wrong way: what is said to it wrongly", async () => {
     const [tls, file] = await Promise.all([
       withAgent(consul.url.replace("http", "https")),

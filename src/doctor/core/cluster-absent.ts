@@ -12,6 +12,8 @@ export interface ListingFault {
   readonly text: string;
   /** Of the error. */
   readonly code: string;
+  /** What to do first, where it is known. */
+  readonly advice?: string | undefined;
 }
 
 /** Catalogues and name servers that do not answer: one problem for all nodes of which nothing is known because of it. */
@@ -22,7 +24,7 @@ export function noAnswer(members: readonly Member[], fault: ListingFault | undef
   );
   // Where the agent does not answer, its DNS does not either.
   const byCode = grouped(unknown, ({ unavailable = "" }) => (fault === undefined ? unavailable : ""));
-  const advice = "run srv-epmd doctor here: it says what does not answer, and what to do";
+  const advice = fault?.advice ?? "run srv-epmd doctor here: it says what does not answer, and what to do";
   const problem = (reasons: readonly (string | undefined)[], hidden: readonly Member[]): ClusterProblem => {
     const nodes = hidden.map(({ node }) => node);
     const why = reasons.filter((reason) => reason !== undefined).join("; ");

@@ -33,6 +33,8 @@ export interface ClusterListing {
   readonly fault?: ListingFault | undefined;
   /** What Consul does not show; undefined: it shows all. */
   readonly unread?: UnreadServices | undefined;
+  /** What to do first where a catalogue has no node: the srv-epmd here asks another one. */
+  readonly elsewhere?: string | undefined;
 }
 
 /** Says what is wrong with a cluster. */
@@ -47,7 +49,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const problems = [
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
-    ...(isListed(listing) ? nobody(members) : []),
+    ...(isListed(listing) ? nobody(members, listing) : []),
     ...members.flatMap((member) => problemsOf(member, members)),
     ...refusals(members),
     ...apart.problems,
@@ -81,8 +83,8 @@ function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[
 }
 
 /** A cluster of which no node is left. */
-function nobody(members: readonly Member[]): ClusterProblem[] {
-  if (members.length === 0) return [NOBODY];
+function nobody(members: readonly Member[], { elsewhere }: ClusterListing): ClusterProblem[] {
+  if (members.length === 0) return [{ ...NOBODY, advice: elsewhere ?? NOBODY.advice }];
   if (!members.every((member) => hasEnded(member, members))) return [];
   const nodes = members.map(({ node }) => node);
   return [{ code: "NOT_FOUND", nodes, text: "no node is left", advice: "start the nodes again, or wait for new ones" }];
@@ -202,6 +204,6 @@ function summaryOf(
   const calm = isPart ? "nothing is wrong with the nodes that Consul shows" : "nothing is wrong";
   const well = risk ? `no link is missing now, and ${risk.text}` : calm;
   // How many there are is not known.
-  if (members.length === 0 && first && first !== NOBODY) return `${first.text}${more}`;
+  if (members.length === 0 && first && first.code !== NOBODY.code) return `${first.text}${more}`;
   return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
 }

@@ -35,6 +35,7 @@ export const NOT_IN_DNS = [
   ...[
     ...RESOLVER,
     ...CONSUL,
+    "CONSUL_OTHER",
     "DEFAULT_TOKEN_CANNOT_READ",
     "CONSUL_TWO_CLUSTERS",
     ...REGISTRATION,

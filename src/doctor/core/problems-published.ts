@@ -57,6 +57,10 @@ export const PROBLEMS_PUBLISHED = {
   },
 
   CONSUL_DOWN: { means: "the Consul agent does not answer", action: "start it, or --consul" },
+  CONSUL_OTHER: {
+    means: "the srv-epmd here uses another Consul agent than the one that doctor asks",
+    action: "--consul, beside a token that is given by hand",
+  },
   CONSUL_TLS: {
     means: "TLS with the agent fails",
     action: "http or https in --consul; CA, name and client certificate",
@@ -64,15 +68,20 @@ export const PROBLEMS_PUBLISHED = {
   CONSUL_NOT_AGENT: { means: "what answers at --consul is no Consul agent", action: "the URL of the agent" },
   CONSUL_CREDENTIAL: { means: "a credential for the agent cannot be read", action: "the file, and its rights" },
   CONSUL_LOGIN: { means: "the login gives no token", action: "the auth method and its binding rules" },
-  CONSUL_NO_LEADER: { means: "Consul's servers have no leader", action: "bring back a majority of them" },
+  CONSUL_NO_LEADER: {
+    means: "Consul's servers have no leader",
+    action: "bring back a majority of them",
+    from: ["CONSUL_OTHER"],
+  },
   CONSUL_TWO_CLUSTERS: {
     means: "the agent and the name servers belong to two Consul clusters",
     action: "one for both, or join them",
+    from: ["CONSUL_OTHER"],
   },
   CONNECT_NO_CERTIFICATE: {
     means: "the agent gives no certificate for Connect",
     action: "the token's right to write the service; Connect on the servers",
-    from: [...CONSUL, "TOKEN_UNKNOWN"],
+    from: [...CONSUL, "CONSUL_OTHER", "TOKEN_UNKNOWN"],
   },
   CONNECT_EXPIRES: {
     means: "a certificate of Connect ends soon and is not renewed",
@@ -83,8 +92,12 @@ export const PROBLEMS_PUBLISHED = {
     action: "the log of serve and of relay; one --relay-socket",
     from: [...CONSUL, "CONNECT_NO_CERTIFICATE"],
   },
-  TOKEN_UNKNOWN: { means: "Consul does not know the token", action: "one that exists" },
-  TOKEN_DENIED: { means: "the token may not write a service", action: "the policy that is printed" },
+  TOKEN_UNKNOWN: { means: "Consul does not know the token", action: "one that exists", from: ["CONSUL_OTHER"] },
+  TOKEN_DENIED: {
+    means: "the token may not write a service",
+    action: "the policy that is printed",
+    from: ["CONSUL_OTHER"],
+  },
   TOKEN_OTHER: {
     means: "doctor's token may not write a service, and serve has one that may",
     action: "give doctor the token of serve",
@@ -97,6 +110,7 @@ export const PROBLEMS_PUBLISHED = {
     means:
       "the token may not read all instances of a service, and DNS does not have them either, or patterns are matched with them",
     action: "the policy that is printed",
+    from: ["CONSUL_OTHER"],
   },
   DEFAULT_TOKEN_CANNOT_READ: {
     means: "the same, where no token is given: the agent's default token, which answers DNS too, may not read them",
@@ -105,19 +119,19 @@ export const PROBLEMS_PUBLISHED = {
   TOKEN_UNTOLD: {
     means: "the rights of the token are not known",
     action: "the policy that is printed",
-    from: [...CONSUL],
+    from: [...CONSUL, "CONSUL_OTHER"],
   },
 
   REGISTRATION_UNTOLD: {
     means: "the agent does not list what is registered",
     action: "a token with the right to read",
-    from: [...CONSUL, "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: [...CONSUL, "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   REGISTRATION_MISSING: {
     means: "a node here is not registered with the agent",
     action: "the line 'not published' in the log of serve",
     from: [
-      ...[...OPTIONS, ...NO_EPMD, ...CONSUL, "TOKEN_UNKNOWN", "TOKEN_DENIED", "DOMAIN_UNPUBLISHED"],
+      ...[...OPTIONS, ...NO_EPMD, ...CONSUL, "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED", "DOMAIN_UNPUBLISHED"],
       ...["PORT_NO_LABEL", "PORT_UNMAPPED", "NODE_REFUSED", "NODE_LEFT_OUT"],
     ],
   },

@@ -347,7 +347,7 @@ requirePeer(
     expect(code).toBe(1);
     // The rule drops what comes to each port.
     expect(stdout).toMatch(
-      /^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n {6}nothing answers at 10\.90\.0\.1:4369 either\n {6}Consul's servers reach the agent of \S+\n {6}do: {2}look for a firewall that drops TCP port \d+ of /,
+      /^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n {6}nothing answers at 10\.90\.0\.1:4369 either\n {6}Consul's servers reach the agent of \S+, if [^\n]*\n {6}do: {2}look for a firewall that drops TCP port \d+ of /,
     );
     expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
   });

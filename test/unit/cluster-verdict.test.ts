@@ -176,9 +176,13 @@ describe("a cluster", () => {
     const texts = (members: readonly Member[]) => judgeCluster(members).problems.map(({ text }) => text);
     const apart = [linked(A, []), linked(B, [])];
     expect(texts([...apart, member(C, silent), member(D, silent)])).toContain(
-      `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: ${C}, ${D} do not answer`,
+      `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: the links of ${C}, ${D} are not seen`,
     );
-    expect(texts([...apart, member(C, silent)]).at(-1)).toContain(`is not known: ${C} does not answer`);
+    expect(texts([...apart, member(C, silent)]).at(-1)).toContain(`is not known: the links of ${C} are not seen`);
+    // Of nodes that no catalogue has told nothing is known at all.
+    expect(judgeCluster(apart, { fault: FAULT }).problems.at(-1)?.text).toBe(
+      `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: not all nodes are known`,
+    );
     // A VM whose links all others tell.
     const asked = linked(D, [C]);
     const unasked = member(C, nodeProbe(C, { joined: { cookie: "same", why: "silent" } }));

@@ -9,11 +9,16 @@ const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map((
 /** Parts of a cluster, or nodes without links, that are told one by one. */
 const MOST_TOLD = 8;
 
-/** Nodes that could be linked and are not. @param missing the pairs that nothing else explains */
+/**
+ * Nodes that could be linked and are not.
+ * @param missing the pairs that nothing else explains
+ * @param isWhole false: there may be nodes that are not known
+ */
 export function unlinked(
   members: readonly Member[],
   pairs: readonly Pair[],
   missing: readonly Pair[],
+  isWhole: boolean,
 ): ClusterProblem[] {
   // Another cookie explains every link that a node does not have.
   const open = missing.filter((pair) => ![pair.one, pair.other].some(hasOtherCookie));
@@ -32,7 +37,7 @@ export function unlinked(
     const touched = new Set(across.flatMap(({ one, other }) => [one, other]));
     problems.push({
       ...{ code: "SPLIT", nodes: namesOf(parts.flat().filter((member) => touched.has(member))) },
-      text: `${partsWords(parts, members)}${causes(across)}`,
+      text: `${partsWords(parts, members, isWhole)}${causes(across)}`,
       advice: `${adviceOn(across)}${isCauseSeen(across) || !hasPrevention(across) ? "" : PREVENTION}`,
     });
   }
@@ -63,14 +68,16 @@ export function unlinked(
 }
 
 /** How many parts there are is known only where the links of all nodes are. */
-function partsWords(parts: readonly (readonly Member[])[], members: readonly Member[]): string {
+function partsWords(parts: readonly (readonly Member[])[], members: readonly Member[], isWhole: boolean): string {
   const told = parts.slice(0, MOST_TOLD).map((part) => listed(part.map(({ node }) => node)));
   const more = parts.length > MOST_TOLD ? ` | and ${parts.length - MOST_TOLD} more` : "";
   const shown = `${told.join(" | ")}${more}`;
   const untold = untoldBy(members);
-  if (untold.length === 0) return `the cluster is in ${parts.length} parts without a link between them: ${shown}`;
-  const names = listed(namesOf(untold), 3);
-  return `no link is seen between ${shown}; in how many parts the cluster is, is not known: ${names} ${untold.length === 1 ? "does" : "do"} not answer`;
+  if (isWhole && untold.length === 0)
+    return `the cluster is in ${parts.length} parts without a link between them: ${shown}`;
+  const why =
+    untold.length === 0 ? "not all nodes are known" : `the links of ${listed(namesOf(untold), 3)} are not seen`;
+  return `no link is seen between ${shown}; in how many parts the cluster is, is not known: ${why}`;
 }
 
 /** Nodes whose links are not known: their VMs were not asked. The others tell all links of a single one that is there. */

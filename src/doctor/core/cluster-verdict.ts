@@ -45,7 +45,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
   const apart = barred(pairs, missing);
   const open = missing.filter((pair) => !apart.told.has(pair));
-  const twice = twins(members, pairs, open);
+  const twice = twins(members, pairs, open, isListed(listing));
   const problems = [
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
@@ -58,6 +58,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
       members,
       pairs,
       open.filter((pair) => !twice.told.has(pair)),
+      isListed(listing),
     ),
     ...oneSidedPairs.filter((pair) => !twice.told.has(pair)).map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));

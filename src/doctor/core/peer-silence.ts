@@ -53,6 +53,7 @@ export function explainSilence({ endpoint, epmdPort, agent }: Silence): Explaine
       wrong,
     );
   }
-  const alive = `Consul's servers reach the agent of ${agent.machine}`;
+  // Serf's failure detection.
+  const alive = `Consul's servers reach the agent of ${agent.machine}, if that has not changed in the last half minute`;
   return explained([silent, alive], firewall, agent.answers === undefined ? down : wrong);
 }

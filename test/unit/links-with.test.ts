@@ -63,9 +63,13 @@ describe("what is known of links with a node", () => {
         "a connection stands: from its machine (10.0.0.2:1) to a; whether it is a link, one with another node there or an unfinished handshake is not known",
       ],
     });
+    expect(known([vm("a")], [into("a", 1), into("a", 2)]).words[0]).toMatch(
+      /^a connection stands: from its machine \(10\.0\.0\.2:1, 10\.0\.0\.2:2\) to a; /,
+    );
+    // Its VM has no link with the node: it is of no account.
+    expect(known([vm("a", false)], [into("a", 1)]).words).toEqual(["no link with the node stands here: so says a"]);
     expect(known([vm("a", false)], [into("a", 1), connection("a")]).words).toEqual([
       "a connection stands that is no link: from a to 10.0.0.2:9100; its handshake is not done, or fails",
-      "a connection stands that is no link with it: from its machine (10.0.0.2:1) to a; it is that of another node there, or its handshake is not done, or fails",
       "no link with the node stands here: so says a",
     ]);
   });

@@ -49,18 +49,14 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
     connections.filter(({ aliveName }) => names.includes(aliveName));
   const doubtful = of([undefined, ...untold]);
   const links = linked.flatMap((name) => linkWords(name, of([name])));
+  const dialled = of(unlinked).filter(({ isInbound }) => !isInbound);
   const words = [
     ...(links.length > 0 ? [`a link stands: ${listed(links)}`] : []),
-    ...[false, true].flatMap((isInbound) => [
-      ...doubtWords(
-        doubtful.filter((one) => one.isInbound === isInbound),
-        isInbound,
-      ),
-      ...noLinkWords(
-        of(unlinked).filter((one) => one.isInbound === isInbound),
-        isInbound,
-      ),
-    ]),
+    ...[false, true].flatMap((isInbound) => doubtWords(doubtful.filter((one) => one.isInbound === isInbound))),
+    // One from its machine is that of another node there, for all that is known.
+    ...(dialled.length > 0
+      ? [`a connection stands that is no link: ${listed(wordsOf(dialled))}; its handshake is not done, or fails`]
+      : []),
   ];
   if (links.length > 0) return { state: "linked", linked, words };
   if (doubtful.length > 0) return { state: "connected", linked, words };
@@ -80,26 +76,21 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
 /** A VM that has dialled the node has no other link with it. */
 function linkWords(name: string, its: readonly SeenConnection[]): string[] {
   const dialled = its.filter(({ isInbound }) => !isInbound);
-  return its.length === 0 ? [`${name} says so`] : wordsOf(dialled.length > 0 ? dialled : its);
+  return its.length === 0 ? [`${name} says so`] : wordsOf(dialled.length > 0 ? dialled : its, "one of ");
 }
 
-function doubtWords(some: readonly SeenConnection[], isInbound: boolean): string[] {
-  if (some.length === 0) return [];
-  const other = isInbound ? ", one with another node there" : "";
+/** @param some all of one direction */
+function doubtWords(some: readonly SeenConnection[]): string[] {
+  const [first] = some;
+  if (!first) return [];
+  const other = first.isInbound ? ", one with another node there" : "";
   return [
     `a connection stands: ${listed(wordsOf(some))}; whether it is a link${other} or an unfinished handshake is not known`,
   ];
 }
 
-function noLinkWords(some: readonly SeenConnection[], isInbound: boolean): string[] {
-  if (some.length === 0) return [];
-  const what = isInbound ? "no link with it" : "no link";
-  const why = isInbound ? "it is that of another node there, or its" : "its";
-  return [`a connection stands that is ${what}: ${listed(wordsOf(some))}; ${why} handshake is not done, or fails`];
-}
-
-/** Of several from one machine to a VM only one can be the link. */
-function wordsOf(connections: readonly SeenConnection[]): string[] {
+/** @param which `one of ` where only one of several connections can be meant */
+function wordsOf(connections: readonly SeenConnection[], which = ""): string[] {
   const dialled = connections.filter(({ isInbound }) => !isInbound);
   const into = grouped(
     connections.filter(({ isInbound }) => isInbound),
@@ -111,7 +102,7 @@ function wordsOf(connections: readonly SeenConnection[]): string[] {
     }),
     ...Array.from(into.values(), (some) => {
       const [{ aliveName, local, isFormer }, ...others] = some;
-      const remotes = `${others.length > 0 ? "one of " : ""}${listed(some.map(({ remote }) => remote))}`;
+      const remotes = `${others.length > 0 ? which : ""}${listed(some.map(({ remote }) => remote))}`;
       return `from ${isFormer ? "the machine where it was found before" : "its machine"} (${remotes}) to ${aliveName ?? local}`;
     }),
   ];

@@ -32,7 +32,7 @@ export const consulAgent: Check = {
     try {
       await examination.leader();
       return other
-        ? warn("CONSUL_OTHER", [`${consul} answers`, other.evidence], other.advice)
+        ? warn("CONSUL_OTHER", `${consul} answers, and ${other.evidence}`, other.advice)
         : ok(`${consul} answers`);
     } catch (error) {
       const { code, evidence, advice: own } = whyNoAgent(config, error);

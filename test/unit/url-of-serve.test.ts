@@ -58,6 +58,7 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
       await consulFinds(async () => ({ address: "10.0.0.1:8300", said: undefined, now: 0, askedAt: 0 })),
     ).toMatchObject({
       ...{ result: "warn", problems: [{ code: "CONSUL_OTHER" }], advice: [ADVICE] },
+      evidence: ["http://127.0.0.1:8500 answers, and the srv-epmd here uses Consul at http://10.0.0.2:8500"],
     });
   });
 

@@ -138,7 +138,7 @@ export const PROBLEMS_PUBLISHED = {
   REGISTRATION_NOT_PASSED: {
     means: "the TTL check of a node is critical: no srv-epmd passes it",
     action: "see that serve runs here, and its log",
-    from: [...NO_EPMD, "CONSUL_NO_LEADER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: [...NO_EPMD, "CONSUL_NO_LEADER", "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   REGISTRATION_MAINTENANCE: {
     means: "consul maint keeps a node out of DNS",
@@ -153,18 +153,23 @@ export const PROBLEMS_PUBLISHED = {
   REGISTRATION_DIFFERS: {
     means: "a node is registered otherwise than the options say",
     action: "one set of options for serve and doctor",
-    from: [...OPTIONS],
+    from: [...OPTIONS, "CONSUL_OTHER"],
   },
   CATALOGUE_DIFFERS: {
     means: "the agent has a node, and Consul's servers do not have it so",
     action: "another token for serve, which registers it again",
-    from: ["CONSUL_NO_LEADER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: ["CONSUL_NO_LEADER", "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   CATALOGUE_ORPHAN: {
     means: "Consul's servers have a node of this machine that its agent does not have",
     action: "deregister it, as is printed",
+    from: ["CONSUL_OTHER"],
   },
-  NAME_TWICE: { means: "another daemon publishes a node of the same name", action: "stop one, or another name" },
+  NAME_TWICE: {
+    means: "another daemon publishes a node of the same name",
+    action: "stop one, or another name",
+    from: ["CONSUL_OTHER"],
+  },
   NAME_UNTOLD: {
     means: "it is not known whether another daemon publishes the name",
     action: "a token with the right to read",

@@ -19,8 +19,9 @@ export const consulToken: Check = {
     if (useOfConsul(examination) === "none") return unpublished ?? skip(CONSUL_UNUSED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const unread = await examination.unread();
-    if (unread?.code === "TOKEN_NOT_GIVEN") return notGiven(unread, "what Consul has of the nodes");
-    const written = unpublished ?? (await writing(examination));
+    const refused = unpublished ? undefined : await refusedToServe(examination);
+    if (unread?.code === "TOKEN_NOT_GIVEN") return refused ?? notGiven(unread, "what Consul has of the nodes");
+    const written = unpublished ?? (await writing(examination, refused));
     if (written.result === "fail" || written.result === "warn") return written;
     const read = await reading(unread, examination);
     if (!read) return written;
@@ -34,11 +35,26 @@ function notGiven({ why, advice }: Pick<Unread, "why" | "advice">, what: string)
   return warn("TOKEN_NOT_GIVEN", `${why}: ${what} is not known here`, advice);
 }
 
-async function writing(examination: Examination): Promise<Finding> {
+/** The token that serve has, in its own words; undefined: none was refused, or serve does not tell. */
+async function refusedToServe(examination: Examination): Promise<Finding | undefined> {
+  const { nodes = [] } = (await examination.daemon()) ?? {};
+  const reason = nodes.find(({ code }) => code === "CONSUL_FORBIDDEN")?.reason;
+  if (reason === undefined) return undefined;
+  const policies = policiesToWrite(await servicesToWrite(examination));
+  return fail(
+    "TOKEN_DENIED",
+    `Consul refuses the token of the srv-epmd here: ${reason}`,
+    `give serve a token that Consul knows, with the policy ${policies}`,
+  );
+}
+
+const policiesToWrite = (services: readonly string[]) =>
+  services.map((name) => `service "${name}" { policy = "write" }`).join(" ");
+
+/** @param refused another token than doctor's is refused to serve, if this one may write or serve has published the nodes */
+async function writing(examination: Examination, refused: Finding | undefined): Promise<Finding> {
   const services = await servicesToWrite(examination);
   if (services.length === 0) return skip("the service is not known: give --domain or --service");
-  const policies = (names: readonly string[]) =>
-    names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
   try {
     const rights = await writeRights(await examination.connect(), services);
     const token = tokenWords(examination.config);
@@ -49,13 +65,13 @@ async function writing(examination: Examination): Promise<Finding> {
         return fail(
           "TOKEN_UNKNOWN",
           `Consul does not know ${token} (ACL not found)`,
-          `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
+          `give a token that exists, with the policy ${policiesToWrite(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
         );
       case "known":
-        if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
-        return await denied(examination, rights.denied, policies(rights.denied));
+        if (rights.denied.length === 0) return refused ?? ok(`${token} may write ${listed(services)}`);
+        return await denied(examination, rights.denied, refused);
       case "untold":
-        return await byRegistration(examination, rights.said, policies(services));
+        return await byRegistration(examination, rights.said, policiesToWrite(services));
       default:
         return rights satisfies never;
     }
@@ -63,7 +79,7 @@ async function writing(examination: Examination): Promise<Finding> {
     return warn(
       "TOKEN_UNTOLD",
       `the rights of the token cannot be asked: ${messageOf(error)}`,
-      `it needs ${policies(services)}`,
+      `it needs ${policiesToWrite(services)}`,
     );
   }
 }
@@ -102,12 +118,18 @@ async function isFoundByDns({ asked, published, resolution }: Examination): Prom
 }
 
 /** If the nodes here are in Consul although this token may not write them, serve uses a different token than doctor. */
-async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
+async function denied(
+  examination: Examination,
+  services: readonly string[],
+  refused: Finding | undefined,
+): Promise<Finding> {
+  const policy = policiesToWrite(services);
   const token = tokenWords(examination.config);
   const evidence = `${token} may not write the service ${listed(services)}`;
   const registrations = await ownRegistrations(examination).catch(() => []);
   const arePublished = registrations.length > 0 && registrations.every(({ held }) => held);
   const way = tokenOfServe(examination.config);
+  if (refused && (way !== undefined || arePublished)) return refused;
   if (way !== undefined && arePublished)
     return ok(`serve has published the nodes here with ${way}, which doctor has not`);
   if (way !== undefined) return notGiven(wordsOfNotGiven(way), `whether it may write ${listed(services)}`);

@@ -345,6 +345,36 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(of("node-name").evidence).toContain("by these options it is published as node_a@svx.service.consul");
   });
 
+  test("a token of serve that has lost its right while the nodes are in Consul: no other token is looked for", async () => {
+    const { port } = daemon;
+    const run = async (token: string) => {
+      await daemon.kill();
+      await writeFile(tokenFile, token);
+      daemon = await startDaemon({ port, args: [...flags, ...agent, "--consul-token-file", tokenFile] });
+    };
+    await run(tokens.read);
+    // With the same token, without any, and with one that may write.
+    for (const own of [tokens.read, undefined, tokens.write]) {
+      const env = own === undefined ? {} : { env: { CONSUL_HTTP_TOKEN: own } };
+      const look = async () => {
+        const found = await examine([...flags, ...agent, "--port", String(port)], env);
+        return found.of("consul-token").evidence.startsWith("Consul refuses the token of the srv-epmd here") && found;
+      };
+      const { of } = await waitFor(look, { what: "the refusal", timeout: 20_000 });
+      expect(of("consul-token")).toMatchObject({
+        ...{
+          result: "fail",
+          code: "TOKEN_DENIED",
+          evidence: expect.stringMatching(/Missing service:write on svc|403/),
+        },
+        advice: 'give serve a token that Consul knows, with the policy service "svc" { policy = "write" }',
+      });
+      expect(of("readiness").follows).toBe("TOKEN_DENIED");
+    }
+    await run(tokens.write);
+    await waitFor(published, { what: "the publication", interval: 50 });
+  });
+
   test("an agent that does not answer", async () => {
     const nobody = await freePort();
     const { code, of, with: having } = await withAgent(`http://127.0.0.1:${nobody}`);

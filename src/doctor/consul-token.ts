@@ -92,7 +92,7 @@ async function reading(unread: Unread | undefined, examination: Examination): Pr
   if (!(await isFoundByDns(examination))) return warn(code, evidence, advice);
   const matched = await matchedByPatterns(services, examination);
   if (matched.length === 0) return ok(`${evidence}; look-ups are answered by DNS`);
-  const seen = `patterns of VMs here (SRV_EPMD_CONNECT, names --match) are matched with ${listed(matched)}, and DNS cannot answer them: they miss nodes, though look-ups are answered by DNS`;
+  const seen = `patterns of VMs here (SRV_EPMD_CONNECT) are matched with ${listed(matched)}, and DNS cannot answer them: they miss nodes, though look-ups are answered by DNS`;
   return warn(code, [evidence, seen], advice);
 }
 

@@ -275,13 +275,17 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
 
   test("a token without node:read, where DNS answers look-ups and cannot answer patterns: a warning", async () => {
     await setDefaultToken(await aclToken(consul, DNS_RULES));
-    await runCli(["names", "--match", "*@svc", "--port", String(daemon.port)]);
+    const match = () => runCli(["names", "--match", "*@svc", "--port", String(daemon.port)]);
+    await match();
+    expect((await doctor("--consul-token-file", tokenFile)).of("consul-token").result).toBe("ok");
+    // As often as a VM with SRV_EPMD_CONNECT.
+    for (let i = 0; i < 8; i++) await match();
     const { code, of } = await doctor("--consul-token-file", tokenFile);
     expect(code).toBe(0);
     expect(of("consul-token")).toMatchObject({
       ...{ result: "warn", code: "TOKEN_CANNOT_READ" },
       evidence: expect.stringMatching(
-        /patterns of VMs here \(SRV_EPMD_CONNECT, names --match\) are matched with svc, and DNS cannot answer them/,
+        /patterns of VMs here \(SRV_EPMD_CONNECT\) are matched with svc, and DNS cannot answer them/,
       ),
       advice: 'give it the policy node_prefix "" { policy = "read" }',
     });

@@ -63,7 +63,7 @@ export interface FollowedStatus extends CatalogueQuery {
   /** Whose catalogue it is. */
   readonly catalogue: CatalogueBackend["name"];
   readonly state: (typeof FOLLOW_STATES)[number];
-  /** A pattern was matched with its instances within the last minute, as VMs with SRV_EPMD_CONNECT have it done each second. */
+  /** A pattern is matched with its instances again and again, as VMs with SRV_EPMD_CONNECT have it done each second. */
   readonly forPatterns?: true;
   /** Undefined while unknown. */
   readonly instances: number | undefined;

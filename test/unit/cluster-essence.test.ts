@@ -32,7 +32,7 @@ const vm = (node: string, visible: readonly string[], elapsedMs: number, more: P
 const unread = (code: string) => ({ code, services: ["svc"], why: "", advice: "", isBlank: true });
 
 describe("two looks at a cluster are alike", () => {
-  const gone = (reason: string, missingCode = "SRV_NO_SUCH_NAME"): LookedFor => ({
+  const gone = (reason: string, missingCode = "SRV_NXDOMAIN"): LookedFor => ({
     ...{ node: B, missing: reason, missingCode, places: [] },
   });
 
@@ -57,7 +57,7 @@ describe("two looks at a cluster are alike", () => {
       essence([], { unread: unread("TOKEN_NOT_GIVEN") }),
       essence([], { unread: unread("TOKEN_CANNOT_READ") }),
       essence([gone("no record")]),
-      essence([gone("no record", "SRV_NONE_SERVES")]),
+      essence([gone("no record", "SRV_NODATA")]),
       essence([{ node: B, missing: "no record", unavailable: "DNS_TIMEOUT", places: [] }]),
       essence([at(B, { result: "refused", elapsedMs: 1 })]),
       essence([at(B, { result: "silent", stage: "connect", elapsedMs: 1 })]),

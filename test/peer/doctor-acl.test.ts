@@ -95,6 +95,8 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       expect(read.of("consul-token").evidence).toBe("the token may not write the service svc");
       expect(foreign.of("consul-token").evidence).toBe("Consul does not know the token (ACL not found)");
       expect(foreign.of("consul-token").advice).toContain("give a token that exists");
+      expect(foreign.of("registration-dns")).toMatchObject({ code: "DNS_MISSING", follows: "REGISTRATION_UNTOLD" });
+      for (const check of ["registration", "same-name"]) expect(foreign.of(check).follows).toBe("TOKEN_UNKNOWN");
       expect(none.of("consul-token").evidence).toContain(
         "the agent's default token, or the anonymous one (none is given) may not write",
       );

@@ -173,7 +173,7 @@ export const PROBLEMS_PUBLISHED = {
   NAME_UNTOLD: {
     means: "it is not known whether another daemon publishes the name",
     action: "a token with the right to read",
-    from: [...CONSUL],
+    from: [...CONSUL, "TOKEN_UNKNOWN"],
   },
 
   DNS_UNAVAILABLE: {

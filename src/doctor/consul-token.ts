@@ -35,7 +35,7 @@ function notGiven({ why, advice }: Pick<Unread, "why" | "advice">, what: string)
   return warn("TOKEN_NOT_GIVEN", `${why}: ${what} is not known here`, advice);
 }
 
-/** The token that serve has, in its own words; undefined: none was refused, or serve does not tell. */
+/** That Consul refuses the token of serve, as serve tells it; undefined: it does not, or serve does not tell. */
 async function refusedToServe(examination: Examination): Promise<Finding | undefined> {
   const { nodes = [] } = (await examination.daemon()) ?? {};
   const reason = nodes.find(({ code }) => code === "CONSUL_FORBIDDEN")?.reason;
@@ -51,7 +51,7 @@ async function refusedToServe(examination: Examination): Promise<Finding | undef
 const policiesToWrite = (services: readonly string[]) =>
   services.map((name) => `service "${name}" { policy = "write" }`).join(" ");
 
-/** @param refused another token than doctor's is refused to serve, if this one may write or serve has published the nodes */
+/** @param refused that Consul refuses the token of serve; where doctor's may write, serve has another */
 async function writing(examination: Examination, refused: Finding | undefined): Promise<Finding> {
   const services = await servicesToWrite(examination);
   if (services.length === 0) return skip("the service is not known: give --domain or --service");

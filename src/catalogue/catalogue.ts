@@ -11,6 +11,12 @@ const MAX_SERVICES = 64;
  * than the limit, each look-up would begin a follow and end another.
  */
 const IN_USE = 60_000;
+/**
+ * Matches in a row that are those of a VM, which asks each second, or of a library, and not of commands typed now and then;
+ * and the longest time between two of a row, milliseconds.
+ */
+const STEADY = 8;
+const LONGEST_PAUSE = 10_000;
 /** Services that are remembered to be unreadable. */
 const MAX_UNREADABLE = 1_000;
 
@@ -65,7 +71,9 @@ export class Catalogue {
   async instances(query: CatalogueQuery, limit: number): Promise<readonly ServiceInstance[] | undefined> {
     const entry = this.#ask(query, () => true);
     if (!entry) return undefined;
-    entry.forPattern = true;
+    const before = entry.matches;
+    const isRun = before !== undefined && entry.askedAt - before.at <= LONGEST_PAUSE;
+    entry.matches = { count: isRun ? before.count + 1 : 1, at: entry.askedAt };
     const { service } = entry;
     // The first request that may wait finds a back end that is there again: it does not wait for the end of the pause.
     if (limit > 0) service.hasten();
@@ -127,7 +135,11 @@ export class Catalogue {
   }
 
   status(): readonly FollowedStatus[] {
-    return Array.from(this.#followed.values(), ({ service }) => service.status());
+    const since = this.#now() - IN_USE;
+    return Array.from(this.#followed.values(), ({ service, matches }) => {
+      const isSteady = matches !== undefined && matches.count >= STEADY && matches.at >= since;
+      return { ...service.status(), ...(isSteady && { forPatterns: true }) };
+    });
   }
 
   /** Never rejects. */
@@ -176,7 +188,7 @@ export class Catalogue {
     });
     const idle = setTimeout(() => this.#drop(key), this.#timings.idle);
     this.#log.debug({ ...query }, `${this.backend.title} is asked which nodes the service has, from now on`);
-    const entry: Entry = { service, idle, askedAt: this.#now(), forPattern: false, isTold: false };
+    const entry: Entry = { service, idle, askedAt: this.#now(), matches: undefined, isTold: false };
     return entry;
   }
 
@@ -189,7 +201,8 @@ export class Catalogue {
   /** Of a back end that goes away the log has one line, however many services are followed and however often it is tried. */
   #failed(entry: Entry, query: CatalogueQuery, err: unknown): void {
     if (entry.isTold) return;
-    const { service, forPattern } = entry;
+    const { service, matches } = entry;
+    const forPattern = matches !== undefined;
     const isKnown = service.view !== undefined;
     const isNews = isKnown ? this.#lost.size === 0 && this.#outages.begin("lost") : forPattern;
     if (isKnown) this.#lost.add(service);
@@ -218,8 +231,8 @@ interface Entry {
   readonly idle: NodeJS.Timeout;
   /** Monotonic milliseconds. */
   askedAt: number;
-  /** A pattern was matched against its instances: without an answer it lists fewer nodes. */
-  forPattern: boolean;
+  /** How often in a row a pattern was matched with its instances, and when last: without an answer it lists fewer nodes. Undefined: never. */
+  matches: { readonly count: number; readonly at: number } | undefined;
   /** The log has that the back end does not answer for it. */
   isTold: boolean;
 }

@@ -1,12 +1,11 @@
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import type { AskedService } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
-import { type ReadRights, readRights, readsAll } from "../consul/rights.js";
+import { readRights } from "../consul/rights.js";
 import { ConsulSide } from "../consul/side.js";
-import { tokenOfServe } from "../doctor/core/serve-token.js";
+import { type Unread, unreadBy } from "../doctor/unread.js";
 import { nodesInCatalogues } from "../nomad/cluster.js";
 import { NomadSide } from "../nomad/side.js";
-import { listed } from "../text.js";
 import type { CommandContext } from "./io.js";
 
 /** Consul and Nomad, for a command that lists what they have. */
@@ -35,14 +34,6 @@ export function listInCatalogues(
   return nodesInCatalogues(services, deps);
 }
 
-/** That Consul does not show all that it has. */
-export interface Unread {
-  /** Names of Consul's services of which nodes may be missing. */
-  readonly services: readonly string[];
-  readonly why: string;
-  readonly advice: string;
-}
-
 /** Undefined: Consul shows all nodes of the services, or does not say what it leaves out. Never rejects. */
 export async function unreadOf(
   asked: readonly AskedService[],
@@ -57,26 +48,4 @@ export async function unreadOf(
     // The list comes from the same agent, and says why it does not answer.
     return undefined;
   }
-}
-
-function unreadBy(rights: ReadRights, services: readonly string[], config: Config): Unread | undefined {
-  if (readsAll(rights)) return undefined;
-  const way = tokenOfServe(config);
-  if (way !== undefined) {
-    return {
-      services: rights.kind === "known" ? rights.unread : services,
-      why: `serve has ${way}, and this command has none`,
-      advice: "give it the same: --consul-token-file FILE, CONSUL_HTTP_TOKEN, or the login that serve has",
-    };
-  }
-  if (rights.kind !== "known") return undefined;
-  const policies = rights.missing.join(" ");
-  const hasNone = (config.consulToken ?? config.consulTokenFile ?? config.consulAuthMethod) === undefined;
-  return {
-    services: rights.unread,
-    why: `the ${hasNone ? "anonymous token (none was given)" : "token"} lacks ${listed(rights.missing)}`,
-    advice: hasNone
-      ? `give a token with the policy ${policies} (--consul-token-file FILE, CONSUL_HTTP_TOKEN)`
-      : `give the token the policy ${policies}`,
-  };
 }

@@ -1,12 +1,16 @@
 import { type AskedService, isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
+import type { ListingFault } from "../doctor/core/cluster-absent.js";
+import { otherUrl } from "../doctor/core/url-of-serve.js";
+import type { Unread } from "../doctor/unread.js";
 import { ConfigError, ConsulError, EpmdError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { hostPartOf, isNamePattern } from "../names/node-name.js";
+import { nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
-import { type Catalogues, listInCatalogues, type Unread, unreadOf } from "./catalogues.js";
+import { type Catalogues, listInCatalogues, unreadOf } from "./catalogues.js";
 import type { CommandContext } from "./io.js";
 import { matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
@@ -70,6 +74,9 @@ export async function namedCluster(context: Context, sources: ClusterSources): P
   const isBlank = lists.some(({ members: shown, service }) => shown.length === 0 && isOneOf(service, unread));
   return {
     ...{ members, fault, unread: unread && { ...unread, isBlank } },
+    elsewhere: services
+      .map(({ catalogue }) => elsewhere(catalogue, context.config))
+      .find((advice) => advice !== undefined),
     mayHide: (node) => untoldHosts.has(hostPartOf(node).toLowerCase()),
     catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf,
   };
@@ -84,8 +91,7 @@ interface Matching {
   /** Undefined: the srv-epmd here was asked, for it is its zone. */
   readonly service?: AskedService;
   readonly members: NamedMember[];
-  /** Why the catalogue, or the srv-epmd here, has not told its nodes. */
-  readonly fault?: string;
+  readonly fault?: ListingFault;
   /** The catalogue that has told all of them, and which nodes it should have. */
   readonly complete?: { readonly name: string; readonly has: (node: string) => boolean };
 }
@@ -108,7 +114,9 @@ async function matching(pattern: string, { config }: Context, catalogues: Catalo
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const { members, fault } = await inEpmd(pattern, config);
     const known = fault === undefined ? "; the nodes are those that the srv-epmd here knows" : "";
-    return { members, service, fault: `${name} does not list its nodes (${error.message})${known}` };
+    const text = `${name} does not list its nodes (${error.message})${known}`;
+    const advice = elsewhere(service.catalogue, config);
+    return { members, service, fault: { text, code: error.code, advice } };
   }
 }
 
@@ -119,8 +127,17 @@ async function inEpmd(pattern: string, { port, timeout }: Context["config"]): Pr
     return { members: answer.names.map(({ name }) => ({ node: name })) };
   } catch (error) {
     if (!(error instanceof EpmdError)) throw error;
-    return { members: [], fault: error.message };
+    return { members: [], fault: { text: error.message, code: error.code } };
   }
+}
+
+/** What to do where the srv-epmd here asks a catalogue at another URL; undefined: it does not, as far as is known. */
+function elsewhere(catalogue: AskedService["catalogue"], config: Context["config"]): string | undefined {
+  const other =
+    catalogue === "consul"
+      ? otherUrl("consul", config.consul, config)
+      : otherUrl("nomadAddr", nomadUrl(config), config);
+  return other?.advice;
 }
 
 /** Undefined for a host that is no service of a catalogue, or whose zone the daemon here has. */

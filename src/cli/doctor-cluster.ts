@@ -1,5 +1,6 @@
 import { createProbe } from "../distribution/prober.js";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
+import { essenceOf } from "../doctor/core/cluster-essence.js";
 import { thisMachine } from "../os/machine.js";
 import { composeForLookUps } from "../resolve/compose.js";
 import { openCatalogues } from "./catalogues.js";
@@ -56,7 +57,7 @@ async function watchCluster(
   let before = "";
   let height = 0;
   const show = (seen: ClusterExamination) => {
-    const essence = JSON.stringify([seen.verdict.summary, seen.verdict.problems, seen.verdict.notes]);
+    const essence = essenceOf(seen);
     const at = new Date();
     if (config.json) {
       if (essence !== before) writeJson(io, { at: at.toISOString(), ...clusterObject(seen) });

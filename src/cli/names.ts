@@ -3,6 +3,7 @@ import { type AskedService, readPattern, serviceOfPattern, servicesOfDomains } f
 import { type TwiceNamed, twiceNamed, twiceWords } from "../catalogue/core/twice.js";
 import type { Config } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
+import type { Unread } from "../doctor/unread.js";
 import { type AskNamesOptions, names as askNames, knowsFullNames } from "../epmd/client.js";
 import type { NamesAnswer } from "../epmd/wire/responses.js";
 import { ConfigError, EpmdError } from "../errors.js";
@@ -12,7 +13,7 @@ import { familyOf, hostPort } from "../net/ip.js";
 import { nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import { ageWords, listed, printable } from "../text.js";
-import { listInCatalogues, openCatalogues, type Unread, unreadOf } from "./catalogues.js";
+import { listInCatalogues, openCatalogues, unreadOf } from "./catalogues.js";
 import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
 import { epmdCandidates } from "./operands.js";
 import { nodesInZones, type ZoneDomain } from "./zone-nodes.js";

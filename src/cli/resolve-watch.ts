@@ -101,10 +101,11 @@ function summary(report: Report): string {
   return `${head}: ${places.join(", ")}`;
 }
 
-/** Text that differs when something has changed: nodes and places, without their order by weight and without times. */
+/** Text that differs when something has changed: codes, nodes and places, without their order by weight and without times. */
 function essence({ answer, probes, via }: Report): string {
   if (answer.outcome === "unavailable") return answer.outcome;
-  if (answer.outcome === "not-found") return JSON.stringify([answer, via]);
+  // Another EPMD tells a reason without a code.
+  if (answer.outcome === "not-found") return JSON.stringify([answer.code, via && [via, answer.reason]]);
   const places = answer.endpoints.map(({ address, port, target, priority }, index) => {
     const probe = { ...probes?.[index], elapsedMs: undefined, connectMs: undefined };
     return JSON.stringify([address, port, target, priority, probe]);

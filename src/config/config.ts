@@ -28,6 +28,8 @@ export interface Config extends Settings {
   readonly told: ReadonlySet<OptionKey>;
   /** Options that the daemon of this machine has, that are not set here, and that are not taken from it: secrets and files. */
   readonly left: ReadonlySet<OptionKey>;
+  /** Of these the URLs of APIs: none is used beside a credential that was given by hand. */
+  readonly leftUrls: ReadonlyMap<OptionKey, string>;
 }
 
 export interface ConfigInput {
@@ -105,6 +107,7 @@ export function loadConfig(input: ConfigInput): ConfigOutput {
     given: new Map(Array.from(given, ([key, { texts }]) => [key, texts])),
     told: new Set(taken?.texts.keys()),
     left: new Set(taken?.left),
+    leftUrls: new Map(taken?.leftUrls),
   });
   checkCombinations(config, input.command);
   const warnings = [...unknownVariables(input.env), ...doubtfulSettings(config, input.command)];

@@ -92,6 +92,8 @@ export interface Taken {
   readonly texts: ReadonlyMap<OptionKey, readonly string[]>;
   /** Options that the daemon has and the command goes without. */
   readonly left: readonly OptionKey[];
+  /** Of these the URLs, to be given by hand: no credential of this user goes to one unasked. */
+  readonly leftUrls: ReadonlyMap<OptionKey, string>;
 }
 
 /**
@@ -115,11 +117,15 @@ export function takeTold(
     return OPTION_KEYS.some((key) => optionOf(key).group === group && optionOf(key).told === "name" && given.has(key));
   };
   const wanted = Array.from(texts).filter(([key, all]) => isWanted(key) && !isDefault(key, command, all));
-  const isTaken = ([key, all]: (typeof wanted)[number]) =>
-    isReadable(key, all) && (optionOf(key).told !== "url" || (/^https?:/.test(all[0] ?? "") && !hasCredential(key)));
+  const isUrl = (key: OptionKey) => optionOf(key).told === "url";
+  const isUsable = ([key, all]: (typeof wanted)[number]) =>
+    isReadable(key, all) && (!isUrl(key) || /^https?:/.test(all[0] ?? ""));
+  const isTaken = ([key, all]: (typeof wanted)[number]) => isUsable([key, all]) && !(isUrl(key) && hasCredential(key));
+  const left = wanted.filter((one) => !isTaken(one));
   return {
     texts: new Map(wanted.filter(isTaken)),
-    left: [...wanted.filter((one) => !isTaken(one)).map(([key]) => key), ...withheld.filter(isWanted)],
+    left: [...left.map(([key]) => key), ...withheld.filter(isWanted)],
+    leftUrls: new Map(left.filter((one) => isUrl(one[0]) && isUsable(one)).map(([key, [url = ""]]) => [key, url])),
   };
 }
 
@@ -157,11 +163,15 @@ export function asWritten(texts: ReadonlyMap<OptionKey, readonly string[]>): str
 }
 
 /** One line for people: what a command has from the daemon; undefined: nothing. */
-export function toldLine({ at, version }: DaemonSettings, { texts, left }: Taken, own: string): string | undefined {
+export function toldLine(
+  { at, version }: DaemonSettings,
+  { texts, left, leftUrls }: Taken,
+  own: string,
+): string | undefined {
   if (texts.size + left.length === 0) return undefined;
   const whose = `the srv-epmd here (${at}${version === own ? "" : `, version ${shown(version)}`})`;
   const used = texts.size === 0 ? undefined : `with the settings of ${whose}: ${asWritten(texts)}`;
-  const names = listed(left.map(flagNamed));
+  const names = listed(left.map((key) => (leftUrls.has(key) ? typed(key, leftUrls.get(key) ?? "") : flagNamed(key))));
   if (left.length === 0) return used;
   const rest = `${used === undefined ? `${whose} has` : "it also has"} ${names}, to be given by hand`;
   return used === undefined ? rest : `${used}; ${rest}`;

@@ -61,13 +61,15 @@ export async function examineCluster(
   const verdict = judgeCluster(first, named);
   const doubtful = verdict.problems.filter(isDoubtful).flatMap(({ nodes }) => nodes);
   const from = deps.from;
-  if (doubtful.length === 0) return { members: first, verdict, from };
+  if (doubtful.length === 0) return { members: first, verdict, from, ...listingOf(named) };
   await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK));
   const sure = first.filter(({ node, linked }) => !doubtful.some((name) => name === node || linked.has(name)));
   const again = await list();
   const members = await look(again, deps, sure);
-  return { members, verdict: judgeCluster(members, again), from };
+  return { members, verdict: judgeCluster(members, again), from, ...listingOf(again) };
 }
+
+const listingOf = ({ fault, unread }: ClusterListing): ClusterListing => ({ fault, unread });
 
 /** What may be so for a moment only, between two questions. */
 function isDoubtful({ code, effects = [] }: ClusterProblem): boolean {
@@ -103,7 +105,7 @@ async function withUnlisted(members: readonly Member[], named: NamedCluster, dep
   }
 }
 
-export interface ClusterExamination {
+export interface ClusterExamination extends ClusterListing {
   readonly members: readonly Member[];
   readonly verdict: ClusterVerdict;
   /** Name of the machine that looked. */
@@ -136,7 +138,7 @@ async function lookFor(
   const isListed = answer.outcome === "found" && LISTED.has(answer.source);
   const unlisted = unlistedIn !== undefined && !isListed && !isUnread && { unlistedIn };
   const unfound = { ...member, ...unlisted, ...(isUnread && { isUnread }), places: [] };
-  if (answer.outcome === "not-found") return { ...unfound, missing: answer.reason };
+  if (answer.outcome === "not-found") return { ...unfound, missing: answer.reason, missingCode: answer.code };
   if (answer.outcome === "unavailable") return { ...unfound, missing: answer.cause, unavailable: answer.code };
   const isAsked = (said: string) => said === node || (isBare === true && said.startsWith(`${name.aliveName}@`));
   const ask: AskPlace = (endpoint, again) => probe(endpoint, isAsked, node, again);

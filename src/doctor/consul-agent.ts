@@ -11,6 +11,7 @@ import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
 import { fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
+import { otherUrl } from "./core/url-of-serve.js";
 import type { Check } from "./examination.js";
 import { inMeshOr } from "./way.js";
 
@@ -26,15 +27,20 @@ export const consulAgent: Check = {
     const use = useOfConsul(examination);
     const { config } = examination;
     const { consul } = config;
+    const other = otherUrl("consul", consul, config);
     if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
     try {
       await examination.leader();
-      return ok(`${consul} answers`);
+      return other
+        ? warn("CONSUL_OTHER", `${consul} answers, and ${other.evidence}`, other.advice)
+        : ok(`${consul} answers`);
     } catch (error) {
-      const { code, evidence, advice } = whyNoAgent(config, error);
+      const { code, evidence, advice: own } = whyNoAgent(config, error);
+      const seen = other ? [other.evidence] : [];
+      const advice = [...(other ? [other.advice] : []), ...partsOf(own)];
       return use === "needed"
-        ? fail(code, evidence, [...unwanted(config), ...partsOf(advice)])
-        : warn(code, `${evidence} (${LESS[use]})`, advice);
+        ? fail(code, [evidence, ...seen], [...unwanted(config), ...advice])
+        : warn(code, [`${evidence} (${LESS[use]})`, ...seen], advice);
     }
   },
 };

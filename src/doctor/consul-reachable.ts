@@ -16,10 +16,15 @@ export async function isThere({ leader }: Examination): Promise<boolean> {
 export const SEE_TOKEN = "see consul-token: it says which token or policy is missing";
 export const NO_TOKEN = "serve has a token for Consul that doctor has not: see consul-token";
 
+/** Serve has a token, without which doctor does not see what Consul has. */
+export async function hasNoToken({ unread }: Pick<Examination, "unread">): Promise<boolean> {
+  return (await unread())?.code === "TOKEN_NOT_GIVEN";
+}
+
 /** For checks of what Consul holds: why it is not asked; undefined: it is. */
 export async function whyNotAsked(examination: Examination): Promise<Finding | undefined> {
   if (!(await isThere(examination))) return skip(NO_AGENT);
-  return (await examination.missingToken()) === undefined ? undefined : skip(NO_TOKEN);
+  return (await hasNoToken(examination)) ? skip(NO_TOKEN) : undefined;
 }
 
 /** The message has no token: the client removes it. */

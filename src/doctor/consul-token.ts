@@ -7,6 +7,7 @@ import { after, behind, type Finding, fail, ok, skip, warn } from "./core/findin
 import { tokenOfServe } from "./core/serve-token.js";
 import type { Check, Examination } from "./examination.js";
 import { ownRegistrations, servicesToWrite } from "./published-nodes.js";
+import { NO_TOKEN_GIVEN, tokenWords, type Unread, notGiven as wordsOfNotGiven } from "./unread.js";
 import { whyUnpublished } from "./way.js";
 
 export const consulToken: Check = {
@@ -17,11 +18,12 @@ export const consulToken: Check = {
     const unpublished = whyUnpublished(config);
     if (useOfConsul(examination) === "none") return unpublished ?? skip(CONSUL_UNUSED);
     if (!(await isThere(examination))) return skip(NO_AGENT);
-    const way = await examination.missingToken();
-    if (way !== undefined) return notGiven(way, "what Consul has of the nodes");
-    const written = unpublished ?? (await writing(examination));
+    const unread = await examination.unread();
+    const refused = unpublished ? undefined : await refusedToServe(examination);
+    if (unread?.code === "TOKEN_NOT_GIVEN") return refused ?? notGiven(unread, "what Consul has of the nodes");
+    const written = unpublished ?? (await writing(examination, refused));
     if (written.result === "fail" || written.result === "warn") return written;
-    const read = await reading(examination);
+    const read = await reading(unread, examination);
     if (!read) return written;
     const rights = written.result === "ok" ? written.evidence : [];
     // What is missing comes first.
@@ -29,22 +31,33 @@ export const consulToken: Check = {
   },
 };
 
-function notGiven(way: string, what: string): Finding {
-  return warn(
-    "TOKEN_NOT_GIVEN",
-    `serve has ${way}, and doctor has no token: ${what} is not known here`,
-    "give it to doctor: --consul-token-file FILE, CONSUL_HTTP_TOKEN, or the login that serve has",
+function notGiven({ why, advice }: Pick<Unread, "why" | "advice">, what: string): Finding {
+  return warn("TOKEN_NOT_GIVEN", `${why}: ${what} is not known here`, advice);
+}
+
+/** That Consul refuses the token of serve, as serve tells it; undefined: it does not, or serve does not tell. */
+async function refusedToServe(examination: Examination): Promise<Finding | undefined> {
+  const { nodes = [] } = (await examination.daemon()) ?? {};
+  const reason = nodes.find(({ code }) => code === "CONSUL_FORBIDDEN")?.reason;
+  if (reason === undefined) return undefined;
+  const policies = policiesToWrite(await servicesToWrite(examination));
+  return fail(
+    "TOKEN_DENIED",
+    `Consul refuses the token of the srv-epmd here: ${reason}`,
+    `give serve a token that Consul knows, with the policy ${policies}`,
   );
 }
 
-async function writing(examination: Examination): Promise<Finding> {
+const policiesToWrite = (services: readonly string[]) =>
+  services.map((name) => `service "${name}" { policy = "write" }`).join(" ");
+
+/** @param refused that Consul refuses the token of serve; where doctor's may write, serve has another */
+async function writing(examination: Examination, refused: Finding | undefined): Promise<Finding> {
   const services = await servicesToWrite(examination);
   if (services.length === 0) return skip("the service is not known: give --domain or --service");
-  const policies = (names: readonly string[]) =>
-    names.map((name) => `service "${name}" { policy = "write" }`).join(" ");
   try {
     const rights = await writeRights(await examination.connect(), services);
-    const token = tokenWords(examination);
+    const token = tokenWords(examination.config);
     switch (rights.kind) {
       case "acls-off":
         return ok("ACLs are off in Consul: everybody may write");
@@ -52,13 +65,13 @@ async function writing(examination: Examination): Promise<Finding> {
         return fail(
           "TOKEN_UNKNOWN",
           `Consul does not know ${token} (ACL not found)`,
-          `give a token that exists, with the policy ${policies(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
+          `give a token that exists, with the policy ${policiesToWrite(services)}: --consul-token-file or CONSUL_HTTP_TOKEN_FILE, or a login (--consul-auth-method)`,
         );
       case "known":
-        if (rights.denied.length === 0) return ok(`${token} may write ${listed(services)}`);
-        return await denied(examination, rights.denied, policies(rights.denied));
+        if (rights.denied.length === 0) return refused ?? ok(`${token} may write ${listed(services)}`);
+        return await denied(examination, rights.denied, refused);
       case "untold":
-        return await byRegistration(examination, rights.said, policies(services));
+        return await byRegistration(examination, rights.said, policiesToWrite(services));
       default:
         return rights satisfies never;
     }
@@ -66,22 +79,37 @@ async function writing(examination: Examination): Promise<Finding> {
     return warn(
       "TOKEN_UNTOLD",
       `the rights of the token cannot be asked: ${messageOf(error)}`,
-      `it needs ${policies(services)}`,
+      `it needs ${policiesToWrite(services)}`,
     );
   }
 }
 
 /** What the token may not read, where look-ups use Consul's catalogue. DNS is answered with another token: it may serve as well. */
-async function reading(examination: Examination): Promise<Finding | undefined> {
-  const { config } = examination;
-  if (!usesConsulCatalogue(config)) return undefined;
-  const rights = await examination.rightsToRead();
-  if (rights?.kind !== "known" || rights.missing.length === 0) return undefined;
-  const policies = rights.missing.join(" ");
-  const token = tokenWords(examination);
-  const evidence = `lacks ${policies}: Consul does not show it all that it has of ${listed(rights.unread)}`;
-  if (await isFoundByDns(examination)) return ok(`it ${evidence}; look-ups are answered by DNS`);
-  return warn("TOKEN_CANNOT_READ", `${token} ${evidence}`, `give ${recipient(token)} the policy ${policies}`);
+async function reading(unread: Unread | undefined, examination: Examination): Promise<Finding | undefined> {
+  if (!unread || !usesConsulCatalogue(examination.config)) return undefined;
+  const { code, services, why, advice } = unread;
+  const evidence = `${why}: Consul does not show it all that it has of ${listed(services)}`;
+  if (!(await isFoundByDns(examination))) return warn(code, evidence, advice);
+  const matched = await matchedByPatterns(services, examination);
+  if (matched.length === 0) return ok(`${evidence}; look-ups are answered by DNS`);
+  const seen = `patterns of VMs here (SRV_EPMD_CONNECT) are matched with ${listed(matched)}, and DNS cannot answer them: they miss nodes, though look-ups are answered by DNS`;
+  return warn(code, [evidence, seen], advice);
+}
+
+/** Those of the services whose instances serve matches with patterns, and of which it sees no more than doctor: by the same rights. */
+async function matchedByPatterns(
+  services: readonly string[],
+  { daemon, instancesInConsul }: Examination,
+): Promise<string[]> {
+  const followed = (await daemon())?.followed ?? [];
+  const matched = followed.filter(
+    ({ catalogue, service, forPatterns }) => catalogue === "consul" && forPatterns && services.includes(service),
+  );
+  const seen = matched.map(async ({ service, datacenter, instances = 0 }) => {
+    const here = await instancesInConsul({ service, datacenter });
+    return instances > here.length ? [] : [service];
+  });
+  return (await Promise.all(seen)).flat();
 }
 
 async function isFoundByDns({ asked, published, resolution }: Examination): Promise<boolean> {
@@ -90,15 +118,21 @@ async function isFoundByDns({ asked, published, resolution }: Examination): Prom
 }
 
 /** If the nodes here are in Consul although this token may not write them, serve uses a different token than doctor. */
-async function denied(examination: Examination, services: readonly string[], policy: string): Promise<Finding> {
-  const token = tokenWords(examination);
+async function denied(
+  examination: Examination,
+  services: readonly string[],
+  refused: Finding | undefined,
+): Promise<Finding> {
+  const policy = policiesToWrite(services);
+  const token = tokenWords(examination.config);
   const evidence = `${token} may not write the service ${listed(services)}`;
   const registrations = await ownRegistrations(examination).catch(() => []);
   const arePublished = registrations.length > 0 && registrations.every(({ held }) => held);
   const way = tokenOfServe(examination.config);
+  if (refused && (way !== undefined || arePublished)) return refused;
   if (way !== undefined && arePublished)
     return ok(`serve has published the nodes here with ${way}, which doctor has not`);
-  if (way !== undefined) return notGiven(way, `whether it may write ${listed(services)}`);
+  if (way !== undefined) return notGiven(wordsOfNotGiven(way), `whether it may write ${listed(services)}`);
   if (!arePublished) {
     return fail("TOKEN_DENIED", evidence, `give ${recipient(token)} the policy ${policy}`);
   }
@@ -108,15 +142,7 @@ async function denied(examination: Examination, services: readonly string[], pol
   ]);
 }
 
-const NO_TOKEN = "the anonymous token (none is configured)";
-
-const recipient = (token: string) => (token === NO_TOKEN ? "a token with" : "it");
-
-function tokenWords({ config }: Examination): string {
-  if (config.consulAuthMethod !== undefined) return `the token of a login by ${config.consulAuthMethod}`;
-  if (config.consulTokenFile !== undefined) return `the token in ${config.consulTokenFile}`;
-  return config.consulToken !== undefined ? "the token" : NO_TOKEN;
-}
+const recipient = (token: string) => (token === NO_TOKEN_GIVEN ? "a token with" : "it");
 
 /** An entry that is there was written with the token. */
 async function byRegistration(examination: Examination, said: string, policy: string): Promise<Finding> {

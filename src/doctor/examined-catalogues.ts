@@ -3,17 +3,17 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { Config } from "../config/config.js";
 import type { ConsulClient, ServiceQuery } from "../consul/client.js";
 import { type Leader, leader } from "../consul/examine.js";
-import { type ReadRights, readRights, readsAll } from "../consul/rights.js";
+import { type ReadRights, readRights } from "../consul/rights.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import type { NomadInstance } from "../nomad/core/replies.js";
 import { NomadSide } from "../nomad/side.js";
-import { tokenOfServe } from "./core/serve-token.js";
 import { once, onceEach } from "./once.js";
 import { servicesToRead } from "./published-nodes.js";
+import { type Unread, unreadBy } from "./unread.js";
 
-/** What Consul and Nomad tell, each asked for once. Of these only `rightsToRead` and `missingToken` never reject. */
+/** What Consul and Nomad tell, each asked for once. Of these only `rightsToRead` and `unread` never reject. */
 export interface ExaminedCatalogues {
   readonly connect: () => Promise<ConsulClient>;
   /** @throws ConsulError when the agent does not answer */
@@ -22,8 +22,8 @@ export interface ExaminedCatalogues {
   readonly instancesInConsul: (query: ServiceQuery) => Promise<readonly ServiceMember[]>;
   /** What the token may read of the services here and of the node asked about; undefined where the agent does not answer. */
   readonly rightsToRead: () => Promise<ReadRights | undefined>;
-  /** How serve has a token for Consul, where doctor has none and needs it to read; undefined: it does not. */
-  readonly missingToken: () => Promise<string | undefined>;
+  /** Why Consul does not show doctor all of the services; undefined: it does, or does not tell. */
+  readonly unread: () => Promise<Unread | undefined>;
   readonly nomad: Pick<NomadSide, "connect">;
   /** @throws NomadError */
   readonly instancesInNomad: (query: NomadServiceQuery) => Promise<readonly NomadInstance[]>;
@@ -40,9 +40,10 @@ export function examinedCatalogues(
   const consul = new ConsulSide(config, log, { timeoutMs: TIMEOUT });
   const nomad = new NomadSide(config, log, { timeoutMs: TIMEOUT });
   const connect = () => consul.connect();
+  const services = servicesToRead({ config, asked });
   const rightsToRead = once(async () => {
     try {
-      return await readRights(await connect(), servicesToRead({ config, asked }));
+      return await readRights(await connect(), services);
     } catch {
       return undefined;
     }
@@ -54,12 +55,7 @@ export function examinedCatalogues(
       async (query) => (await connect()).members(query),
       ({ service, datacenter }) => `${service}.${datacenter ?? ""}`,
     ),
-    missingToken: once(async () => {
-      const way = tokenOfServe(config);
-      if (way === undefined) return undefined;
-      const rights = await rightsToRead();
-      return rights === undefined || readsAll(rights) ? undefined : way;
-    }),
+    unread: once(async () => unreadBy(await rightsToRead(), services, config)),
     instancesInNomad: onceEach(
       async (query) => (await (await nomad.connect()).instances(query, {})).instances,
       ({ service, namespace }) => `${service}.${namespace}`,

@@ -75,7 +75,10 @@ async function freshlyTold(vms: readonly LocalVm[], examination: Examination): P
   }
 }
 
-/** Connections of the VMs here with the places where the node is, or was found before. */
+/**
+ * Connections of the VMs here with the places where the node is, or was found before, and from its machine: where it was
+ * before only while it is not found anywhere.
+ */
 async function connectionsWith(
   asked: AskedNode,
   vms: readonly string[],
@@ -90,7 +93,8 @@ async function connectionsWith(
   const before = status?.lookUps?.filter((lookUp) => isOfNode(lookUp, asked)).flatMap((one) => one.endpoints) ?? [];
   const known = [...endpoints, ...before.map(ipPort(undefined))];
   const places = new Set(known.map((endpoint) => hostPort(endpoint)));
-  const addresses = new Set(known.map(({ address }) => address));
+  const current = new Set(endpoints.map((endpoint) => hostPort(endpoint)));
+  const addresses = new Set((endpoints.length > 0 ? endpoints : known).map(({ address }) => address));
   const out = links.filter(({ connection, isInbound }) => !isInbound && places.has(hostPort(connection.remote)));
   // Whoever dialled the VM has a port of its own: only the machine is known.
   const into = links.filter(({ connection: { local, remote }, isInbound, aliveName }) => {
@@ -100,10 +104,11 @@ async function connectionsWith(
     return isInbound && isOfPeer && addresses.has(remote.address) && !(isOut && places.has(hostPort(local)));
   });
   return [
-    ...out.map((link) => seen(link, `${who(link)} to ${hostPort(link.connection.remote)}`)),
-    ...into.map((link) => seen(link, `from its machine (${hostPort(link.connection.remote)}) to ${link.aliveName}`)),
+    ...out.map((link) => seen(link, !current.has(hostPort(link.connection.remote)))),
+    ...into.map((link) => seen(link, endpoints.length === 0)),
   ];
 }
 
-const seen = ({ aliveName }: Link, words: string): SeenConnection => ({ words, aliveName });
-const who = ({ aliveName, connection }: Link) => `from ${aliveName ?? hostPort(connection.local)}`;
+function seen({ aliveName, connection: { local, remote }, isInbound }: Link, isFormer: boolean): SeenConnection {
+  return { aliveName, local: hostPort(local), remote: hostPort(remote), isInbound, isFormer };
+}

@@ -93,7 +93,10 @@ const MOST_BYTES = 8 * 1024 * 1024;
 export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
   // Of an older version some may be missing.
   Partial<
-    Pick<Status, "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster" | "links" | "resolver" | "relays">
+    Pick<
+      Status,
+      "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster" | "followed" | "links" | "resolver" | "relays"
+    >
   >;
 
 /** The status of the daemon at --admin; undefined where none answers. It may belong to another EPMD port. */

@@ -2,7 +2,8 @@ import { NomadError } from "../errors.js";
 import { parseNomadService } from "../names/nomad-domain.js";
 import type { NomadServiceQuery } from "../nomad/client.js";
 import { nomadUrl, queryOf } from "../nomad/side.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
+import { otherUrl } from "./core/url-of-serve.js";
 import type { Check, Examination } from "./examination.js";
 import { NOMAD_UNUSED } from "./nomad-use.js";
 
@@ -33,7 +34,11 @@ export const nomadApi: Check = {
         ]);
       } catch (error) {
         if (!(error instanceof NomadError)) throw error;
-        return fail("NOMAD_API", error.message, apiAdvice(error, examination));
+        const other = otherUrl("nomadAddr", url, examination.config);
+        const own = partsOf(apiAdvice(error, examination));
+        return other
+          ? fail("NOMAD_API", [error.message, other.evidence], [other.advice, ...own])
+          : fail("NOMAD_API", error.message, own);
       }
     });
     return together(await Promise.all(findings), NOMAD_UNUSED);

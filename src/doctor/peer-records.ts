@@ -1,6 +1,5 @@
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import { datacenters, serviceNames } from "../consul/examine.js";
-import { readsAll } from "../consul/rights.js";
 import { nameProblem } from "../dns/wire/record.js";
 import { NomadError } from "../errors.js";
 import { isMeshed } from "../mesh/core/upstreams.js";
@@ -22,6 +21,7 @@ import { foundByItsHost, untoldByItsHost } from "./found-by-host.js";
 import { knownOfNode } from "./known-of-node.js";
 import { SEE_RESOLVER } from "./resolver.js";
 import { thisConsul } from "./this-consul.js";
+import { mayHide } from "./unread.js";
 
 /** For A and AAAA of a name without SRV, milliseconds. */
 const ADDRESS_TIMEOUT = 2_000;
@@ -77,8 +77,7 @@ export const peerRecords: Check = {
 async function foundByServe({ full }: AskedNode, examination: Examination): Promise<Finding | undefined> {
   const told = await examination.toldByDaemon();
   if (told?.outcome !== "found") return undefined;
-  const rights = await examination.rightsToRead();
-  if (rights === undefined || readsAll(rights)) return undefined;
+  if (!mayHide(await examination.rightsToRead())) return undefined;
   const places = told.endpoints.map((endpoint) => hostPort(endpoint)).join(", ");
   return fail(
     "PEER_UNREAD",

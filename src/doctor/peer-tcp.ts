@@ -1,14 +1,19 @@
 import type { Probe } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { canonicalIp, hostPort } from "../net/ip.js";
+import { answerAt } from "../os/sockets.js";
+import type { ProbedPlace } from "../resolve/twins.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
+import { explainSilence } from "./core/peer-silence.js";
 import { entriesOf } from "./entries-of.js";
 import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
 import { probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
+/** Milliseconds: a machine that answers does so at once, but for a first packet that is lost. */
+const EPMD_TIMEOUT = 1_500;
 
 export const peerTcp: Check = {
   id: "peer-tcp",
@@ -22,8 +27,11 @@ export const peerTcp: Check = {
     const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
     const findings = await Promise.all(
       all.map(async (one) => {
-        const elsewhere = accepts(one) || isUpstream ? undefined : await atItsAgent(one.endpoint, asked, examination);
-        return elsewhere ?? connection(one, isUpstream);
+        if (accepts(one) || isUpstream) return connection(one, isUpstream);
+        const agent = await agentOf(one.endpoint, asked, examination);
+        return (
+          atItsAgent(one.endpoint, asked, agent) ?? (await silence(one, agent, examination)) ?? connection(one, false)
+        );
       }),
     );
     // One endpoint that answers is enough: look-ups put it first.
@@ -31,24 +39,55 @@ export const peerTcp: Check = {
   },
 };
 
-/** A failure where the node answers at the address of the Consul agent that has its entry, which publishes another one. */
-async function atItsAgent(
-  endpoint: Endpoint,
-  asked: AskedNode,
-  examination: Examination,
-): Promise<Finding | undefined> {
+/** The Consul agent that has the entry of an endpoint. */
+interface AgentOf {
+  readonly machine: string;
+  readonly address: string;
+  readonly isReached: boolean;
+  /** Who is at its address, where another one is published. */
+  readonly probe: Probe | undefined;
+}
+
+/** Undefined: Consul has no such entry, or does not tell the address of its agent. Never rejects. */
+async function agentOf(endpoint: Endpoint, asked: AskedNode, examination: Examination): Promise<AgentOf | undefined> {
   const entry = (await entriesOf(asked, examination)).find((one) => hostPort(one) === hostPort(endpoint));
   const address = canonicalIp(entry?.machineAddress ?? "");
-  if (!entry || address === undefined || address === endpoint.address) return undefined;
-  const place = { address, port: endpoint.port };
+  if (!entry || address === undefined) return undefined;
+  const agent = { machine: entry.machine, address, isReached: entry.obstacle?.kind !== "agent" };
+  if (address === endpoint.address) return { ...agent, probe: undefined };
   const isAsked = (name: string) => name.startsWith(`${asked.name.aliveName}@`);
-  const seen = await probePlace(place, { isAsked, serverName: asked.host, timeout: PROBE_TIMEOUT });
-  if (seen.result !== "node") return undefined;
+  const how = { isAsked, serverName: asked.host, timeout: PROBE_TIMEOUT };
+  return { ...agent, probe: await probePlace({ address, port: endpoint.port }, how) };
+}
+
+/** A failure where the node answers at the address of the Consul agent that has its entry, which publishes another one. */
+function atItsAgent(endpoint: Endpoint, { full }: AskedNode, agent: AgentOf | undefined): Finding | undefined {
+  if (agent?.probe?.result !== "node") return undefined;
+  const { address, machine } = agent;
   return fail(
     "PEER_WRONG_ADDRESS",
-    `${asked.full} is published at ${hostPort(endpoint)}, and it answers at ${hostPort(place)}, the address of its Consul agent on ${entry.machine}: the address that is published is wrong`,
-    `on ${entry.machine}, publish the address at which it answers: give serve --advertise-address ${address}, or none, which publishes that of the agent`,
+    `${full} is published at ${hostPort(endpoint)}, and it answers at ${hostPort(address, endpoint.port)}, the address of its Consul agent on ${machine}: the address that is published is wrong`,
+    `on ${machine}, publish the address at which it answers: give serve --advertise-address ${address}, or none, which publishes that of the agent`,
   );
+}
+
+/** Undefined: it answers the attempt, or the way to it is known to be none. */
+async function silence(
+  { endpoint, probe }: ProbedPlace,
+  agent: AgentOf | undefined,
+  { config: { port } }: Examination,
+): Promise<Finding | undefined> {
+  if (probe.result !== "silent") return undefined;
+  const epmd = await answerAt({ address: endpoint.address, port }, EPMD_TIMEOUT);
+  const there = agent && { ...agent, answers: agent.probe && isAnswer(agent.probe) };
+  const { evidence, advice } = explainSilence({
+    ...{ endpoint, epmdPort: { port, answers: epmd === "accepted" || epmd === "ECONNREFUSED" }, agent: there },
+  });
+  return fail("PEER_NO_ANSWER", evidence, advice);
+}
+
+function isAnswer({ result, connectMs }: Probe): boolean {
+  return connectMs !== undefined || result === "refused";
 }
 
 function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
@@ -68,11 +107,13 @@ function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, i
           ? "this machine has no route to that IPv6 address: publish an IPv4 address too (--advertise-address), or give this machine IPv6"
           : "this machine has no route to that address: was a private address published? Compare --advertise-address of serve there with the addresses of that machine",
       );
+    case "connect":
+      return skip(`${place} is reached inside Consul Connect alone: see peer-handshake`);
     default:
       return fail(
         "PEER_NO_ANSWER",
         `${place} does not answer a connection attempt`,
-        "open the distribution port between the machines: a firewall drops it, the machine is down, or the address is wrong",
+        "see that the sidecar proxy here, which listens there for the node, is not stopped",
       );
   }
 }

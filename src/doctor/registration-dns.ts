@@ -4,7 +4,7 @@ import { hostPort, isLoopback } from "../net/ip.js";
 import { resolutionWords } from "../resolve/core/resolution.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
-import { NO_TOKEN } from "./consul-reachable.js";
+import { hasNoToken, NO_TOKEN } from "./consul-reachable.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { notInDnsAdvice } from "./core/not-in-dns.js";
 import type { Check, Examination } from "./examination.js";
@@ -20,8 +20,7 @@ export const registrationDns: Check = {
     if (nothing) return nothing;
     const nodes = await examination.published();
     const isMissing = nodes.some(({ inDns }) => inDns.outcome === "not-found");
-    // The srv-epmd here may find them in Consul's catalogue, with its token.
-    if (isMissing && (await examination.missingToken()) !== undefined) return skip(NO_TOKEN);
+    if (isMissing && (await hasNoToken(examination))) return inDnsAlone(nodes, examination);
     const reasons = isMissing ? await whereToLook(examination) : new Map<string, string>();
     const otherwise = isMissing ? await notInDns(examination) : [];
     const findings = nodes.map((node) => {
@@ -31,6 +30,20 @@ export const registrationDns: Check = {
     return together(findings, NO_PUBLISHED_NODE);
   },
 };
+
+/** Without serve's token it is not known what Consul has, nor whether look-ups of serve find it there; what DNS has is. */
+async function inDnsAlone(nodes: readonly PublishedNode[], examination: Examination): Promise<Finding> {
+  const [status, advice] = [await examination.daemon(), await notInDns(examination)];
+  const findings = nodes.map((node) => {
+    const { full, aliveName, inDns } = node;
+    if (inDns.outcome === "found") return visible(node, advice, examination);
+    const isThere = status?.nodes.find(({ name }) => name === aliveName)?.publication === "in-consul";
+    if (!isThere || inDns.outcome !== "not-found") return skip(NO_TOKEN);
+    const evidence = `${inDns.reason}, though the srv-epmd here has published ${full} in Consul`;
+    return warn("DNS_LEAVES_OUT", evidence, advice, aliveName);
+  });
+  return together(findings, NO_PUBLISHED_NODE);
+}
 
 /** By alive name: what to do about a node that is not in DNS, where another check knows the cause. */
 async function whereToLook(examination: Examination): Promise<ReadonlyMap<string, string>> {

@@ -113,25 +113,31 @@ const link = (path: string) => orNothing(() => readlinkSync(path), "");
  * @param timeout milliseconds
  * @param signal ends the attempt, with undefined
  */
-export function accepts(
+export async function accepts(place: IpPort, timeout: number, signal?: AbortSignal): Promise<boolean | undefined> {
+  const answer = await answerAt(place, timeout, signal);
+  return answer === undefined ? undefined : answer === "accepted";
+}
+
+/** As accepts: `accepted`, or the code of the system's error, such as `ECONNREFUSED`. */
+export function answerAt(
   { address, port }: IpPort,
   timeout: number,
   signal?: AbortSignal,
-): Promise<boolean | undefined> {
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port });
-    const settle = (accepting: boolean | undefined) => {
+    const settle = (answer: string | undefined) => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", giveUp);
       socket.destroy();
-      resolve(accepting);
+      resolve(answer);
     };
     const giveUp = () => settle(undefined);
     const timer = setTimeout(giveUp, timeout);
     signal?.addEventListener("abort", giveUp);
-    socket.once("connect", () => settle(true));
+    socket.once("connect", () => settle("accepted"));
     // Stays: an error after the end would be thrown without a listener.
-    socket.on("error", () => settle(false));
+    socket.on("error", ({ code, message }: NodeJS.ErrnoException) => settle(code ?? message));
   });
 }
 

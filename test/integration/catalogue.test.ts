@@ -67,6 +67,31 @@ test("the first who asks waits for Consul's answer, and later ones are answered 
   ]);
 });
 
+test("that a pattern is matched with a service again and again is told, and not that a command was typed now and then", async () => {
+  await register("a");
+  let elapsed = 0;
+  const catalogue = new Catalogue({
+    ...{ backend: consulBackend(client), log: logged.log, now: () => performance.now() + elapsed },
+  });
+  open.push(catalogue);
+  const match = async (times: number, interval: number) => {
+    for (let i = 0; i < times; i++) {
+      elapsed += interval;
+      await catalogue.instances(SVC, LIMIT);
+    }
+    return catalogue.status()[0]?.forPatterns;
+  };
+  await catalogue.look(SVC, LIMIT);
+  expect(catalogue.status()).toMatchObject([{ service: "svc", instances: 1 }]);
+  expect(await match(20, 11_000)).toBeUndefined();
+  expect(await match(6, 1_000)).toBeUndefined();
+  expect(await match(1, 1_000)).toBe(true);
+  // It has ended, though look-ups have the service followed on.
+  elapsed += 61_000;
+  await catalogue.look(SVC, LIMIT);
+  expect(catalogue.status()[0]).not.toHaveProperty("forPatterns");
+});
+
 test("many who ask first share one query", async () => {
   await register("a");
   fake.misbehave(() => ({ delay: 30 }));

@@ -74,7 +74,7 @@ requirePeer("consul", "netns")("commands without options, on a machine with a sr
     expect(JSON.parse(other.stdout)).toMatchObject({ node: "node_b@other.service.consul", outcome: "not-found" });
     const { stdout, stderr } = await cli(["resolve", "node_b@svc", "--json"], { CONSUL_HTTP_TOKEN: TOKEN });
     expect(JSON.parse(stdout)).toMatchObject({ outcome: "found", source: "srv" });
-    expect(stderr).toContain("it also has --consul, to be given by hand");
+    expect(stderr).toContain(`it also has --consul ${consul.url}, to be given by hand`);
   });
 
   test("tell nothing else than before of an EPMD that is named", async () => {

@@ -95,7 +95,11 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       expect(read.of("consul-token").evidence).toBe("the token may not write the service svc");
       expect(foreign.of("consul-token").evidence).toBe("Consul does not know the token (ACL not found)");
       expect(foreign.of("consul-token").advice).toContain("give a token that exists");
-      expect(none.of("consul-token").evidence).toContain("the anonymous token (none is configured) may not write");
+      expect(foreign.of("registration-dns")).toMatchObject({ code: "DNS_MISSING", follows: "REGISTRATION_UNTOLD" });
+      for (const check of ["registration", "same-name"]) expect(foreign.of(check).follows).toBe("TOKEN_UNKNOWN");
+      expect(none.of("consul-token").evidence).toContain(
+        "the agent's default token, or the anonymous one (none is given) may not write",
+      );
       for (const { told, stderr } of [read, foreign, none]) {
         for (const secret of [tokens.read, unknown]) expect(JSON.stringify(told) + stderr).not.toContain(secret);
       }
@@ -112,7 +116,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const { code, of, with: having } = await doctor("--consul-token-file", tokenFile, NODE);
     expect([code, having("fail"), having("warn")]).toEqual([0, [], ["published-endpoint"]]);
     expect(of("consul-token").evidence).toBe(
-      `the token in ${tokenFile} may write svc; it lacks node_prefix "" { policy = "read" }: Consul does not show it all that it has of svc; look-ups are answered by DNS`,
+      `the token in ${tokenFile} may write svc; the token in ${tokenFile} lacks node_prefix "" { policy = "read" }: Consul does not show it all that it has of svc; look-ups are answered by DNS`,
     );
     expect(of("published-endpoint").advice).toContain("--advertise-address");
   });
@@ -125,19 +129,19 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
   });
 
   describe("doctor without the token that serve has", () => {
-    const ofConsul = ["registration", "catalogue", "same-name", "registration-dns"];
+    const ofConsul = ["registration", "catalogue", "same-name"];
 
     test("needs none where everybody may read", async () => {
       await setDefaultToken(await aclToken(consul, DNS_RULES));
       const { code, of, with: having } = await doctor(NODE);
       expect([code, having("warn")]).toEqual([0, ["published-endpoint"]]);
-      for (const check of ofConsul) expect(of(check).result).toBe("ok");
+      for (const check of [...ofConsul, "registration-dns"]) expect(of(check).result).toBe("ok");
       expect(of("consul-token").evidence).toBe(
         "serve has published the nodes here with a token in a file (--consul-token-file), which doctor has not",
       );
     });
 
-    test("asks for it elsewhere, and says nothing else of what Consul has", async () => {
+    test("asks for it elsewhere, and says nothing else of what Consul has; what DNS lacks is a problem of its own", async () => {
       for (const rules of ['service "svc" { policy = "read" }', 'node_prefix "" { policy = "read" }']) {
         await setDefaultToken(await aclToken(consul, rules));
         const { code, of, with: having, stderr } = await doctor(NODE);
@@ -145,13 +149,19 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
         expect(of("consul-token")).toMatchObject({
           code: "TOKEN_NOT_GIVEN",
           evidence: expect.stringContaining(
-            "serve has a token in a file (--consul-token-file), and doctor has no token",
+            "serve has a token in a file (--consul-token-file), and this command has none: what Consul has of",
           ),
           advice: expect.stringContaining("--consul-token-file"),
         });
         for (const check of ofConsul) {
           expect(of(check), rules).toMatchObject({ result: "skip", evidence: expect.stringContaining("consul-token") });
         }
+        // It is answered with the agent's default token, whatever doctor has.
+        expect(of("registration-dns"), rules).toMatchObject({
+          ...{ result: "warn", code: "DNS_LEAVES_OUT", advice: expect.stringContaining("acl.tokens.default") },
+          evidence: expect.stringContaining(`though the srv-epmd here has published ${NODE} in Consul`),
+        });
+        expect(of("registration-dns")).not.toHaveProperty("follows");
       }
     });
 
@@ -239,7 +249,7 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     });
   });
 
-  test("a token without node:read, where DNS has nothing either: the policy that is missing, and what follows", async () => {
+  test("a token without node:read, where DNS has nothing either: the policy that is missing, what follows, and DNS by itself", async () => {
     await setDefaultToken("");
     const { code, of } = await doctor("--consul-token-file", tokenFile, "node_b@svc");
     expect([code, of("consul-token").code, of("consul-token").result]).toEqual([1, "TOKEN_CANNOT_READ", "warn"]);
@@ -253,12 +263,51 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
       ...["--consul-token-file", tokenFile],
     ]);
     expect(plain.stdout.split("\n")[0]).toMatch(/^fail {2}the token in .* lacks node_prefix .*\(consul-token\)$/);
-    for (const check of ["registration-dns", "peer-records"]) {
-      expect(of(check)).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
-    }
+    expect(of("peer-records")).toMatchObject({ result: "fail", follows: "TOKEN_CANNOT_READ" });
+    // DNS is answered with the default token: the policy for the other one does not mend it.
+    expect(of("registration-dns")).toMatchObject({
+      ...{ result: "fail", code: "DNS_MISSING", advice: expect.stringContaining("acl.tokens.default") },
+    });
+    expect(of("registration-dns")).not.toHaveProperty("follows");
+    expect(plain.stdout).toMatch(/^fail {2}.*\(registration-dns\)$/m);
     await setDefaultToken(await aclToken(consul, DNS_RULES));
     const { of: byDns } = await doctor("--consul-token-file", tokenFile);
     expect(byDns("consul-token")).toMatchObject({ result: "ok", evidence: expect.stringContaining("answered by DNS") });
+  });
+
+  test("a token without node:read, where DNS answers look-ups and cannot answer patterns: a warning", async () => {
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
+    const match = () => runCli(["names", "--match", "*@svc", "--port", String(daemon.port)]);
+    await match();
+    expect((await doctor("--consul-token-file", tokenFile)).of("consul-token").result).toBe("ok");
+    // As often as a VM with SRV_EPMD_CONNECT.
+    for (let i = 0; i < 8; i++) await match();
+    const { code, of } = await doctor("--consul-token-file", tokenFile);
+    expect(code).toBe(0);
+    expect(of("consul-token")).toMatchObject({
+      ...{ result: "warn", code: "TOKEN_CANNOT_READ" },
+      evidence: expect.stringMatching(
+        /patterns of VMs here \(SRV_EPMD_CONNECT\) are matched with svc, and DNS cannot answer them/,
+      ),
+      advice: 'give it the policy node_prefix "" { policy = "read" }',
+    });
+    // Of a token that may read it all nothing is missing.
+    const all = await aclToken(consul, 'service "svc" { policy = "write" } node_prefix "" { policy = "read" }');
+    expect((await withToken(all)).of("consul-token").result).toBe("ok");
+  });
+
+  test("no token at all, with a default token that may not read nodes: what DNS lacks follows from that", async () => {
+    await setDefaultToken(await aclToken(consul, 'service "svc" { policy = "write" }'));
+    // The settings of serve, which has a token, are not known.
+    const bare = flags.slice(0, flags.indexOf("--admin"));
+    const { of } = await examine([...bare, ...agent, "--admin", "none", "--port", String(daemon.port)]);
+    expect(of("consul-token")).toMatchObject({
+      ...{ result: "warn", code: "DEFAULT_TOKEN_CANNOT_READ" },
+      evidence: expect.stringMatching(/^the agent's default token, .* lacks node_prefix "" \{ policy = "read" \}: /),
+      advice: expect.stringMatching(/^give that policy to the agent's default token \(acl\.tokens\.default\)/),
+    });
+    expect(of("registration-dns")).toMatchObject({ code: "DNS_MISSING", follows: "DEFAULT_TOKEN_CANNOT_READ" });
+    await setDefaultToken(await aclToken(consul, DNS_RULES));
   });
 
   test("the token of serve may not read nodes: its log and its page name the policy", async () => {
@@ -302,6 +351,36 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(of("node-name").evidence).toContain("by these options it is published as node_a@svx.service.consul");
   });
 
+  test("a token of serve that has lost its right while the nodes are in Consul: no other token is looked for", async () => {
+    const { port } = daemon;
+    const run = async (token: string) => {
+      await daemon.kill();
+      await writeFile(tokenFile, token);
+      daemon = await startDaemon({ port, args: [...flags, ...agent, "--consul-token-file", tokenFile] });
+    };
+    await run(tokens.read);
+    // With the same token, without any, and with one that may write.
+    for (const own of [tokens.read, undefined, tokens.write]) {
+      const env = own === undefined ? {} : { env: { CONSUL_HTTP_TOKEN: own } };
+      const look = async () => {
+        const found = await examine([...flags, ...agent, "--port", String(port)], env);
+        return found.of("consul-token").evidence.startsWith("Consul refuses the token of the srv-epmd here") && found;
+      };
+      const { of } = await waitFor(look, { what: "the refusal", timeout: 20_000 });
+      expect(of("consul-token")).toMatchObject({
+        ...{
+          result: "fail",
+          code: "TOKEN_DENIED",
+          evidence: expect.stringMatching(/Missing service:write on svc|403/),
+        },
+        advice: 'give serve a token that Consul knows, with the policy service "svc" { policy = "write" }',
+      });
+      expect(of("readiness").follows).toBe("TOKEN_DENIED");
+    }
+    await run(tokens.write);
+    await waitFor(published, { what: "the publication", interval: 50 });
+  });
+
   test("an agent that does not answer", async () => {
     const nobody = await freePort();
     const { code, of, with: having } = await withAgent(`http://127.0.0.1:${nobody}`);
@@ -309,6 +388,17 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     expect(of("consul-agent").evidence).toContain("ECONNREFUSED");
     expect(of("consul-agent").advice).toMatch(/CONSUL_HTTP_ADDR.*bridge network/);
     expect(having("skip")).toEqual(expect.arrayContaining(["consul-leader", "consul-token", "registration", "clock"]));
+  });
+
+  test("a token given by hand, and no address: that of the agent of serve", async () => {
+    const env = { CONSUL_HTTP_TOKEN: tokens.read };
+    const asking = ["--admin", admin(), "--port", String(daemon.port)];
+    const advice = expect.stringMatching(`^give --consul ${consul.url} too, which the srv-epmd here uses: `);
+    const { of } = await examine(asking, { env });
+    expect(of("consul-agent")).toMatchObject({ code: "CONSUL_DOWN", result: "fail", advice });
+    const { stdout, stderr } = await runCli(["doctor", "--cluster", "*@svc", ...asking, "--json"], { env });
+    expect(JSON.parse(stdout).problems).toMatchObject([{ code: "NO_ANSWER", advice }]);
+    expect(stderr).toContain(`it also has --consul ${consul.url}, `);
   });
 
   test("an agent asked in the wrong way: what is said to it wrongly", async () => {
@@ -389,11 +479,14 @@ requirePeer(
     const { code, lines } = await linesOf();
     expect(code).toBe(1);
     expect(lines.slice(0, 4)).toEqual([
-      expect.stringMatching(/^fail {2}serve has a token in a file .*, and doctor has no token: .* \(consul-token\)$/),
-      expect.stringMatching(/^ {6}do: {2}give it to doctor: --consul-token-file FILE/),
+      expect.stringMatching(/^fail {2}serve has a token in a file .*, and this command has none: .* \(consul-token\)$/),
+      expect.stringMatching(/^ {6}do: {2}give it the same: --consul-token-file FILE/),
       expect.stringMatching(/^ {6}so: {2}peer-records: the srv-epmd here finds node_b@\S+ at \S+, and doctor does not/),
-      "whether VMs here reach node_b@svc.service.consul is not known",
+      expect.stringMatching(
+        /^warn {2}.*though the srv-epmd here has published node_a@\S+ in Consul \(registration-dns\)$/,
+      ),
     ]);
+    expect(lines.slice(5, 6)).toEqual(["whether VMs here reach node_b@svc.service.consul is not known"]);
     const poor = await aclToken(consul, 'service "svc" { policy = "write" }');
     const silent = await linesOf("--dns", "127.0.0.1:1");
     expect(silent.lines).toContain("whether VMs here reach node_b@svc.service.consul is not known");

@@ -397,7 +397,7 @@ requirePeer(
           ...{ code: "NO_LINK", nodes: [nameA, nameB] },
           text: `${nameA} does not see ${nameB}; ${nameB} is dialling ${nameA}, without an answer so far`,
           advice: expect.stringMatching(
-            `srv-epmd doctor ${nameA} on the machine of ${nameB} \\([^)]*box2\\): it says what ${nameB} waits for`,
+            `^run srv-epmd doctor ${nameA} on the machine of ${nameB} \\([^)]*box2\\): it says what ${nameB} waits for`,
           ),
         },
       ],
@@ -443,7 +443,7 @@ requirePeer(
   const drops = (hook: "input" | "output", what: string) =>
     `add table ip t; add chain ip t c { type filter hook ${hook} priority 0; }; add rule ip t c ${what} drop`;
 
-  test("tells a node that is kept from this machine alone, and by its advice in which direction a way is blocked", async () => {
+  test("tells a node that is kept from this machine alone, and ss tells in which direction a way is blocked", async () => {
     const cluster = await startCluster({ hosts: 3, advertise: (_, [ipv4 = ""]) => [ipv4] });
     const [a, b, c] = await Promise.all([0, 1, 2].map((at) => cluster.node(at, "abc"[at] ?? "", { args: FREE })));
     if (!a || !b || !c) throw new Error("no nodes");
@@ -469,7 +469,7 @@ requirePeer(
       ),
     });
 
-    // The advice says how ss on the machine of a tells the two apart.
+    // The topic cluster of the manual says how ss on the machine of a tells the two apart.
     const between = "10.90.0.2 tcp";
     const answersDropped = [
       [drops("input", `ip saddr ${between} dport != 4369`), false],
@@ -486,7 +486,7 @@ requirePeer(
         },
         { what: "the attempt", timeout: 30_000 },
       );
-      expect(seen.advice).toMatch(/ss -tn state syn-recv on the machine of a@\S+ \([^)]*box1\) lists an address of b@/);
+      expect(seen.advice).toMatch(/^run srv-epmd doctor a@\S+ on the machine of b@\S+ \([^)]*box2\): /);
       const { stdout } = await runCli(["doctor", String(nameA), ...flags], { netns: cluster.host(1) });
       expect(stdout).toMatch(/^fail .*does not answer.*\(peer-tcp\)$/m);
       const listed = async () =>

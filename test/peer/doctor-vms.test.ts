@@ -329,7 +329,9 @@ requirePeer(
     // Its entry is left out, so nobody finds it: the link stands all the same.
     await cluster.consul.request("PUT", "/v1/agent/service/maintenance/srv-epmd%3Abox1%3Aknown?enable=true");
     const lost = await untilFails("peer-records", () => doctor("known@svc", "--admin", ADMIN));
-    expect(lost.of("peer-link").evidence).toMatch(/^a link stands: from asker to 10\.90\.0\.1:\d+;/);
+    expect(lost.of("peer-link").evidence).toMatch(
+      /^a link stands: from asker to 10\.90\.0\.1:\d+ \(where it was found before\);/,
+    );
   });
 
   test("a link that stands while new connections are dropped: both in the line of the verdict", async () => {
@@ -343,7 +345,10 @@ requirePeer(
     const { stdout, code } = await runCli(args, { netns: cluster.host(HERE) });
     await nft("delete table ip dropper");
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n/);
+    // The rule drops what comes to each port.
+    expect(stdout).toMatch(
+      /^fail {2}10\.90\.0\.1:\d+ does not answer a connection attempt \(peer-tcp\)\n {6}nothing answers at 10\.90\.0\.1:4369 either\n {6}Consul's servers reach the agent of \S+, if [^\n]*\n {6}do: {2}look for a firewall that drops TCP port \d+ of /,
+    );
     expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
   });
 

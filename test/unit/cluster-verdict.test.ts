@@ -45,6 +45,7 @@ const without = (...pairs: readonly (readonly [string, string])[]) =>
     );
     return linked(node, others);
   });
+const FAULT = { text: "Consul at box does not answer", code: "CONSUL_UNAVAILABLE" };
 const codes = (members: readonly Member[]) => judgeCluster(members).problems.map(({ code }) => code);
 
 describe("a cluster", () => {
@@ -73,7 +74,7 @@ describe("a cluster", () => {
     const hidden = (node: string, code = "DNS_TIMEOUT") =>
       memberOf({ node, missing: `no name server could answer for ${node}`, unavailable: code, places: [] });
     const all = [linked(A, []), ...[B, C, D].map((node) => hidden(node))];
-    const [problem, ...others] = judgeCluster(all, { fault: "Consul at box does not answer" }).problems;
+    const [problem, ...others] = judgeCluster(all, { fault: FAULT }).problems;
     expect(others).toEqual([]);
     expect(problem).toMatchObject({
       ...{ code: "NO_ANSWER", nodes: [B, C, D] },
@@ -83,22 +84,28 @@ describe("a cluster", () => {
     const told = judgeCluster([hidden(B), hidden(C, "LOOKUP_TIMEOUT"), hidden(D)]).problems;
     expect(told.map(({ nodes }) => nodes)).toEqual([[B, D], [C]]);
     // The list is not known to be whole, so it is not known that all is well.
-    expect(judgeCluster([linked(A, [])], { fault: "Consul at box does not answer" })).toMatchObject({
+    expect(judgeCluster([linked(A, [])], { fault: FAULT })).toMatchObject({
       ...{ isWell: false, problems: [{ code: "NO_ANSWER", text: "Consul at box does not answer" }] },
     });
     expect(codes([])).toEqual(["NOT_FOUND"]);
-    expect(judgeCluster([], { fault: "Consul at box does not answer" })).toMatchObject({
+    expect(judgeCluster([], { fault: FAULT })).toMatchObject({
       ...{ isWell: false, summary: "Consul at box does not answer", problems: [{ code: "NO_ANSWER" }] },
     });
     // A name server that answers tells nothing of a catalogue that does not.
     const unread = memberOf({ node: B, isUnread: true, missing: "it has no SRV record", places: [] });
-    expect(judgeCluster([linked(A, []), unread], { fault: "Consul at box does not answer" }).problems).toMatchObject([
+    expect(judgeCluster([linked(A, []), unread], { fault: FAULT }).problems).toMatchObject([
       { code: "NO_ANSWER", nodes: [B], text: expect.stringContaining("1 node could not be looked up") },
     ]);
   });
 
   describe("of which Consul does not show all nodes", () => {
-    const unread = { services: ["svc"], why: "the token lacks a policy", advice: "give it the policy", isBlank: false };
+    const unread = {
+      code: "TOKEN_CANNOT_READ",
+      services: ["svc"],
+      why: "the token lacks a policy",
+      advice: "give it the policy",
+      isBlank: false,
+    };
     const hidden = (node: string) => memberOf({ node, isUnread: true, missing: "no SRV record", places: [] });
 
     test("is not known where it shows none, and nobody says that no node matches", () => {
@@ -164,13 +171,43 @@ describe("a cluster", () => {
     );
   });
 
+  test("of which a node does not answer has no number of parts: what is behind that node is not seen", () => {
+    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+    const texts = (members: readonly Member[]) => judgeCluster(members).problems.map(({ text }) => text);
+    const apart = [linked(A, []), linked(B, [])];
+    expect(texts([...apart, member(C, silent), member(D, silent)])).toContain(
+      `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: the links of ${C}, ${D} are not seen`,
+    );
+    expect(texts([...apart, member(C, silent)]).at(-1)).toContain(`is not known: the links of ${C} are not seen`);
+    // Of nodes that no catalogue has told nothing is known at all.
+    expect(judgeCluster(apart, { fault: FAULT }).problems.at(-1)?.text).toBe(
+      `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: not all nodes are known`,
+    );
+    // A VM whose links all others tell.
+    const asked = linked(D, [C]);
+    const unasked = member(C, nodeProbe(C, { joined: { cookie: "same", why: "silent" } }));
+    expect(texts([...apart, asked, unasked])).toContainEqual(expect.stringMatching(/^the cluster is in 3 parts/));
+    // One that has just ended is missed by nobody.
+    const ended = memberOf({ node: C, missing: "withdrawn", withdrawn: true, places: [] });
+    expect(texts([...apart, ended])).toEqual([`the cluster is in 2 parts without a link between them: ${A} | ${B}`]);
+  });
+
+  test("is in one part where a node that does not answer here is linked with both sides", () => {
+    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+    const members = [linked(A, [C]), linked(B, [C]), member(C, silent)];
+    expect(judgeCluster(members).problems).toMatchObject([
+      { code: "NOT_THERE", nodes: [C] },
+      { code: "NO_LINK", nodes: [A, B] },
+    ]);
+  });
+
   test("says who tries in vain to reach whom", () => {
     const members = without([A, D]).map((one) => (one.node === D ? linked(D, [B, C], {}, { connecting: [A] }) : one));
     const [problem] = judgeCluster(members).problems;
     expect(problem?.text).toBe(`${A} does not see ${D}; ${D} is dialling ${A}, without an answer so far`);
     // It may wait for a look-up, or for a slow VM as well: only doctor there finds out.
-    expect(problem?.advice).toMatch(
-      new RegExp(`^run srv-epmd doctor ${A} on the machine of ${D}: .* If peer-tcp has no answer there`),
+    expect(problem?.advice).toBe(
+      `run srv-epmd doctor ${A} on the machine of ${D}: it says what ${D} waits for (srv-epmd help cluster has what comes next)`,
     );
   });
 
@@ -204,7 +241,10 @@ describe("a cluster", () => {
     const verdict = judgeCluster(members);
     expect(verdict.links).toEqual({ found: 5, expected: 6 });
     expect(verdict.problems).toMatchObject([
-      { code: "ONE_SIDED", nodes: [A, D], text: `${A} lists ${D}, which does not list it` },
+      {
+        ...{ code: "ONE_SIDED", nodes: [A, D], text: `${A} lists ${D}, which does not list it` },
+        advice: `look again after net_ticktime (75 s at most, if it is not set): the link has broken, and ${A} has noticed it by then`,
+      },
     ]);
   });
 
@@ -212,7 +252,7 @@ describe("a cluster", () => {
     const [problem] = judgeCluster([linked(A, [B]), linked(B, [], {}, { connecting: [A] })]).problems;
     expect(problem).toMatchObject({
       ...{ code: "ONE_SIDED", text: expect.stringContaining(`${B} is dialling ${A}, without an answer so far`) },
-      advice: expect.stringContaining(`ss -tn state syn-recv on the machine of ${A}`),
+      advice: expect.stringMatching(new RegExp(`^run srv-epmd doctor ${A} on the machine of ${B}: `)),
     });
   });
 
@@ -606,6 +646,19 @@ describe("links that programs make", () => {
     });
   });
 
+  test("are told with the setting because of which", () => {
+    const off = linked(A, [], {}, { connectAll: false });
+    const never = linked(B, [], {}, { autoConnect: "never" });
+    const both = linked(C, [], {}, { connectAll: false, autoConnect: "never" });
+    const notes = (members: readonly Member[]) => judgeCluster(members).notes.map(({ text }) => text);
+    expect(notes([off, linked(D, [])])).toEqual([`${A} has connect_all false`]);
+    expect(notes([off, never, both, linked("e@svc.test", [], {}, { connectAll: false })])).toEqual([
+      `${A}, e@svc.test have connect_all false`,
+      `${B} has dist_auto_connect never`,
+      `${C} has connect_all false and dist_auto_connect never`,
+    ]);
+  });
+
   test("of one node among others that link themselves are told in the first line", () => {
     const never = linked(C, [], {}, { autoConnect: "never" });
     const verdict = judgeCluster([linked(A, [B]), linked(B, [A]), never]);
@@ -625,7 +678,9 @@ describe("links that programs make", () => {
     const [problem] = judgeCluster([linked(A, [], {}, { autoConnect: "once" }), linked(B, [])]).problems;
     expect(problem).toMatchObject({
       code: "SPLIT",
-      advice: expect.stringContaining("which does not happen again by itself (dist_auto_connect once)"),
+      advice: expect.stringMatching(
+        /^link them: net_kernel:connect_node\('b@svc\.test'\) in a shell of a@.* \(dist_auto_connect once\)/,
+      ),
     });
   });
 
@@ -679,7 +734,7 @@ describe("the report", () => {
       "",
       `fail  ${C} does not see ${D}`,
       expect.stringMatching(
-        /^ {6}do: {2}run srv-epmd doctor .*, for no cause is seen from here; if all is well there, srv-epmd doctor/,
+        /^ {6}do: {2}run srv-epmd doctor d@\S+ on the machine of c@\S+, for no cause is seen from here \(srv-epmd help/,
       ),
       "",
       "VMs were joined as hidden node srv-epmd-probe-<0..63>@box; each keeps that name in its atom table, 64 at most of this machine",

@@ -138,7 +138,9 @@ test("a configuration is frozen, lists included", () => {
 });
 
 test("every option has a value or is known to have none", () => {
-  expect(Object.keys(load().config).sort()).toEqual([...OPTION_KEYS, "told", "left", "given", "nomad"].sort());
+  expect(Object.keys(load().config).sort()).toEqual(
+    [...OPTION_KEYS, "told", "left", "leftUrls", "given", "nomad"].sort(),
+  );
 });
 
 test("a file speaks in numbers and truth values as well", () => {

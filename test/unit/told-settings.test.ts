@@ -225,6 +225,13 @@ describe("the URL of an API that a daemon tells", () => {
     const sockets = { consul: "unix:///run/evil.sock", "nomad-addr": "unix:///run/evil.sock" };
     expect(urls({}, sockets)).toEqual(["http://127.0.0.1:8500", undefined, ["consul", "nomadAddr"]]);
   });
+
+  test("is known as one to be given by hand, unless it is a path or no URL", () => {
+    const env = { CONSUL_HTTP_TOKEN: TOKEN };
+    const left = (options: object) => Array.from(beside(options, { env }).config.leftUrls);
+    expect(left({ consul: CONSUL, "nomad-addr": NOMAD })).toEqual([["consul", CONSUL]]);
+    for (const consul of ["unix:///run/evil.sock", "http://", "\x1b[2J"]) expect(left({ consul })).toEqual([]);
+  });
 });
 
 describe("the line that says so", () => {
@@ -250,6 +257,10 @@ describe("the line that says so", () => {
   test("names what the daemon has and keeps to itself", () => {
     expect(line({ domain: ["svc"] }, ["nodes-file", "consul-ca", "no-such"])).toBe(
       `with the settings of the srv-epmd here (${AT}): --domain svc; it also has --nodes-file, CONSUL_CACERT, to be given by hand`,
+    );
+    const input = { env: { CONSUL_HTTP_TOKEN: TOKEN } };
+    expect(line({ consul: "http://10.66.0.1:8500" }, [], "1.0.0", input)).toBe(
+      `the srv-epmd here (${AT}) has --consul http://10.66.0.1:8500, to be given by hand`,
     );
     expect(line({}, ["nodes-file"])).toBe(`the srv-epmd here (${AT}) has --nodes-file, to be given by hand`);
   });

@@ -63,6 +63,8 @@ export interface FollowedStatus extends CatalogueQuery {
   /** Whose catalogue it is. */
   readonly catalogue: CatalogueBackend["name"];
   readonly state: (typeof FOLLOW_STATES)[number];
+  /** A pattern is matched with its instances again and again, as VMs with SRV_EPMD_CONNECT have it done each second. */
+  readonly forPatterns?: true;
   /** Undefined while unknown. */
   readonly instances: number | undefined;
   /** Whole seconds for which it has been broken or behind; absent while current or unknown. */

@@ -7,32 +7,40 @@ import { type Member, type MemberPlace, needsLinks } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 import { obstacleAdvice } from "./obstacles.js";
 
-/**
- * Catalogues and name servers that do not answer: one problem for all nodes of which nothing is known because of it.
- * @param fault why a catalogue did not tell its nodes
- */
-export function noAnswer(members: readonly Member[], fault: string | undefined): ClusterProblem[] {
+/** Why a catalogue, or the srv-epmd here, did not tell its nodes. */
+export interface ListingFault {
+  readonly text: string;
+  /** Of the error. */
+  readonly code: string;
+  /** What to do first, where it is known. */
+  readonly advice?: string | undefined;
+}
+
+/** Catalogues and name servers that do not answer: one problem for all nodes of which nothing is known because of it. */
+export function noAnswer(members: readonly Member[], fault: ListingFault | undefined): ClusterProblem[] {
   const unknown = members.filter(({ unavailable, isUnread }) =>
     // With a token that may read it a catalogue answers in place of name servers.
     isUnread ? fault !== undefined : unavailable !== undefined,
   );
   // Where the agent does not answer, its DNS does not either.
   const byCode = grouped(unknown, ({ unavailable = "" }) => (fault === undefined ? unavailable : ""));
-  const advice = "run srv-epmd doctor here: it says what does not answer, and what to do";
+  const advice = fault?.advice ?? "run srv-epmd doctor here: it says what does not answer, and what to do";
   const problem = (reasons: readonly (string | undefined)[], hidden: readonly Member[]): ClusterProblem => {
     const nodes = hidden.map(({ node }) => node);
     const why = reasons.filter((reason) => reason !== undefined).join("; ");
     const text = nodes.length === 0 ? why : `${why}; ${countOf(nodes)} could not be looked up (${listed(nodes, 3)})`;
     return { code: "NO_ANSWER", nodes, text, advice };
   };
-  if (fault !== undefined && byCode.size === 0) return [problem([fault], [])];
-  return Array.from(byCode.values(), (hidden) => problem([fault, hidden[0].missing], hidden));
+  if (fault !== undefined && byCode.size === 0) return [problem([fault.text], [])];
+  return Array.from(byCode.values(), (hidden) => problem([fault?.text, hidden[0].missing], hidden));
 }
 
 const countOf = (nodes: readonly string[]) => (nodes.length === 1 ? "1 node" : `${nodes.length} nodes`);
 
 /** Services of which Consul does not show all nodes. */
 export interface UnreadServices {
+  /** Of the cause. */
+  readonly code: string;
   readonly services: readonly string[];
   readonly why: string;
   readonly advice: string;

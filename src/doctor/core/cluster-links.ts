@@ -29,8 +29,9 @@ export interface LookedFor {
   readonly machine?: string | undefined;
   /** Others are linked with it, it was asked for, and this catalogue does not have it: `Consul` */
   readonly unlistedIn?: string | undefined;
-  /** Why no place of it is known. */
+  /** Why no place of it is known, and the code of that. */
   readonly missing?: string;
+  readonly missingCode?: string;
   /** A name server or a catalogue did not answer, so it is not known whether there is such a node: the code of that. */
   readonly unavailable?: string;
   /** No look-up finds it, and a catalogue may have it without showing it. */
@@ -150,16 +151,28 @@ export function obstacleBetween(one: Member, other: Member): Obstacle | undefine
   return refusal && { code: "RELEASES_REFUSE", ...refusal };
 }
 
-/** The parts of the cluster that no link joins, the largest first; one part: it is whole. */
-export function partsOf(members: readonly Member[], pairs: readonly Pair[]): Member[][] {
+/**
+ * The parts of the cluster that no link joins, the largest first; one part: it is whole.
+ * @param between nodes that are not seen: those that are linked with the same one are in one part
+ */
+export function partsOf(
+  members: readonly Member[],
+  pairs: readonly Pair[],
+  between: readonly Pick<Member, "node">[] = [],
+): Member[][] {
   const part = new Map(members.map((member) => [member, new Set([member])]));
-  for (const { one, other, link } of pairs) {
+  const join = (one: Member, other: Member) => {
     const [a, b] = [part.get(one), part.get(other)];
-    if ((link !== "linked" && link !== "one-sided") || !a || !b || a === b) continue;
+    if (!a || !b || a === b) return;
     for (const member of b) {
       a.add(member);
       part.set(member, a);
     }
+  };
+  for (const { one, other, link } of pairs) if (link === "linked" || link === "one-sided") join(one, other);
+  for (const { node } of between) {
+    const [first, ...others] = members.filter(({ linked }) => linked.has(node));
+    for (const other of others) if (first) join(first, other);
   }
   const parts = Array.from(new Set(part.values()), (set) => Array.from(set));
   return parts.sort((a, b) => b.length - a.length);

@@ -15,15 +15,21 @@ const NONE: Twins = { problems: [], told: new Set() };
 /**
  * Each name that several VMs have is a problem. What follows from it is told with it: global ends the links of nodes between
  * which it sees one of the VMs come and go. @param missing of the pairs, without those that are told otherwise
+ * @param isWhole all nodes are known
  */
-export function twins(members: readonly Member[], pairs: readonly Pair[], missing: readonly Pair[]): Twins {
+export function twins(
+  members: readonly Member[],
+  pairs: readonly Pair[],
+  missing: readonly Pair[],
+  isWhole: boolean,
+): Twins {
   const named = members.filter(isTwice);
   const [first] = named;
   if (!first) return NONE;
   const half = pairs.filter(({ link }) => link === "one-sided");
   const ended = missing.filter(mayBeEnded);
   const between = half.filter((pair) => !hasTwin(pair) && mayBeEnded(pair));
-  const common = [...unlinked(members, pairs, ended), ...between.map(oneSided)].map(effectOf);
+  const common = [...unlinked(members, pairs, ended, isWhole), ...between.map(oneSided)].map(effectOf);
   const problems = named.map((member) => {
     const own = halfLinked(member, half);
     return problemOf(member, [...own, ...(member === first ? common : [])]);

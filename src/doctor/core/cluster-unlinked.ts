@@ -1,5 +1,6 @@
 import type { Family } from "../../net/endpoint.js";
 import { listed } from "../../text.js";
+import { hasEnded } from "./cluster-absent.js";
 import { familyApart, type Member, needsLinks, type Pair, partsOf, sees, speaksTls } from "./cluster-links.js";
 import { type ClusterProblem, hasOtherCookie, machineOf } from "./cluster-problems.js";
 
@@ -8,28 +9,35 @@ const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map((
 /** Parts of a cluster, or nodes without links, that are told one by one. */
 const MOST_TOLD = 8;
 
-/** Nodes that could be linked and are not. @param missing the pairs that nothing else explains */
+/**
+ * Nodes that could be linked and are not.
+ * @param missing the pairs that nothing else explains
+ * @param isWhole false: there may be nodes that are not known
+ */
 export function unlinked(
   members: readonly Member[],
   pairs: readonly Pair[],
   missing: readonly Pair[],
+  isWhole: boolean,
 ): ClusterProblem[] {
   // Another cookie explains every link that a node does not have.
   const open = missing.filter((pair) => ![pair.one, pair.other].some(hasOtherCookie));
   if (open.length === 0) return [];
   const problems: ClusterProblem[] = [];
   const able = members.filter((member) => needsLinks(member) && !hasOtherCookie(member));
-  const parts = partsOf(able, pairs);
+  const parts = partsOf(
+    able,
+    pairs,
+    members.filter(({ answer }) => !answer),
+  );
   const partOf = new Map(parts.flatMap((part, index) => part.map((member) => [member, index] as const)));
   const isAcross = ({ one, other }: Pair) => partOf.get(one) !== partOf.get(other);
   const across = open.filter(isAcross);
   if (parts.length > 1 && across.length > 0) {
-    const names = parts.slice(0, MOST_TOLD).map((part) => listed(part.map(({ node }) => node)));
-    const more = parts.length > MOST_TOLD ? ` | and ${parts.length - MOST_TOLD} more` : "";
     const touched = new Set(across.flatMap(({ one, other }) => [one, other]));
     problems.push({
       ...{ code: "SPLIT", nodes: namesOf(parts.flat().filter((member) => touched.has(member))) },
-      text: `the cluster is in ${parts.length} parts without a link between them: ${names.join(" | ")}${more}${causes(across)}`,
+      text: `${partsWords(parts, members, isWhole)}${causes(across)}`,
       advice: `${adviceOn(across)}${isCauseSeen(across) || !hasPrevention(across) ? "" : PREVENTION}`,
     });
   }
@@ -57,6 +65,27 @@ export function unlinked(
     problems.push({ code: "NO_LINK", nodes, text, advice: adviceOn(rest) });
   }
   return problems;
+}
+
+/** How many parts there are is known only where the links of all nodes are. */
+function partsWords(parts: readonly (readonly Member[])[], members: readonly Member[], isWhole: boolean): string {
+  const told = parts.slice(0, MOST_TOLD).map((part) => listed(part.map(({ node }) => node)));
+  const more = parts.length > MOST_TOLD ? ` | and ${parts.length - MOST_TOLD} more` : "";
+  const shown = `${told.join(" | ")}${more}`;
+  const untold = untoldBy(members);
+  if (isWhole && untold.length === 0)
+    return `the cluster is in ${parts.length} parts without a link between them: ${shown}`;
+  const why =
+    untold.length === 0 ? "not all nodes are known" : `the links of ${listed(namesOf(untold), 3)} are not seen`;
+  return `no link is seen between ${shown}; in how many parts the cluster is, is not known: ${why}`;
+}
+
+/** Nodes whose links are not known: their VMs were not asked. The others tell all links of a single one that is there. */
+function untoldBy(members: readonly Member[]): readonly Member[] {
+  const silent = members.filter((member) =>
+    member.answer ? needsLinks(member) && !member.state && !hasOtherCookie(member) : !hasEnded(member, members),
+  );
+  return silent.length === 1 && silent[0]?.answer ? [] : silent;
 }
 
 type Way = readonly [from: Member, to: Member];
@@ -113,13 +142,13 @@ function adviceOn(pairs: readonly Pair[]): string {
   }
   if (attempt) {
     const [from, to] = attempt;
-    return `run srv-epmd doctor ${to.node} on ${machineOf(from)}: it says what ${from.node} waits for. If peer-tcp has no answer there, packets are dropped: ss -tn state syn-recv on ${machineOf(to)} lists an address of ${from.node} then if the answers are, and none if the way to ${to.node} is blocked`;
+    return `run srv-epmd doctor ${to.node} on ${machineOf(from)}: it says what ${from.node} waits for (srv-epmd help cluster has what comes next)`;
   }
   const [from, to] = [first.one, first.other];
-  const once = [from, to].some(({ state }) => state?.autoConnect === "once")
-    ? ", which does not happen again by itself (dist_auto_connect once)"
-    : "";
-  return `run srv-epmd doctor ${to.node} on ${machineOf(from)}, for no cause is seen from here; if all is well there, srv-epmd doctor ${from.node} on ${machineOf(to)}; if it is there too, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them${once}`;
+  if ([from, to].some(({ state }) => state?.autoConnect === "once")) {
+    return `link them: net_kernel:connect_node('${to.node}') in a shell of ${from.node}, for a lost link does not come back by itself there (dist_auto_connect once)`;
+  }
+  return `run srv-epmd doctor ${to.node} on ${machineOf(from)}, for no cause is seen from here (srv-epmd help cluster has what comes next)`;
 }
 
 const PREVENTION =
@@ -132,10 +161,11 @@ function hasPrevention(pairs: readonly Pair[]): boolean {
 export function oneSided(pair: Pair): ClusterProblem {
   const { one, other } = pair;
   const [has, lacks] = sees(one, other) ? [one, other] : [other, one];
-  const broken = `a link that has broken: ${has.node} notices it within net_ticktime (75 s at most, if it is not set)`;
   return {
     ...{ code: "ONE_SIDED", nodes: [has.node, lacks.node] },
     text: `${has.node} lists ${lacks.node}, which does not list it${causes([pair])}`,
-    advice: isCauseSeen([pair]) ? `${broken}; ${adviceOn([pair])}` : `${broken}; look again then`,
+    advice: isCauseSeen([pair])
+      ? adviceOn([pair])
+      : `look again after net_ticktime (75 s at most, if it is not set): the link has broken, and ${has.node} has noticed it by then`,
   };
 }

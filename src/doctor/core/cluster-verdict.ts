@@ -1,6 +1,8 @@
+import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import {
   hasEnded,
+  type ListingFault,
   mayHideMore,
   noAnswer,
   notFound,
@@ -28,10 +30,11 @@ export interface ClusterVerdict {
 
 /** How far the nodes of a cluster are known. */
 export interface ClusterListing {
-  /** Why a catalogue, or the srv-epmd here, did not tell its nodes. */
-  readonly fault?: string | undefined;
+  readonly fault?: ListingFault | undefined;
   /** What Consul does not show; undefined: it shows all. */
   readonly unread?: UnreadServices | undefined;
+  /** What to do first where a catalogue has no node: the srv-epmd here asks another one. */
+  readonly elsewhere?: string | undefined;
 }
 
 /** Says what is wrong with a cluster. */
@@ -42,11 +45,11 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
   const apart = barred(pairs, missing);
   const open = missing.filter((pair) => !apart.told.has(pair));
-  const twice = twins(members, pairs, open);
+  const twice = twins(members, pairs, open, isListed(listing));
   const problems = [
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
-    ...(isListed(listing) ? nobody(members) : []),
+    ...(isListed(listing) ? nobody(members, listing) : []),
     ...members.flatMap((member) => problemsOf(member, members)),
     ...refusals(members),
     ...apart.problems,
@@ -55,6 +58,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
       members,
       pairs,
       open.filter((pair) => !twice.told.has(pair)),
+      isListed(listing),
     ),
     ...oneSidedPairs.filter((pair) => !twice.told.has(pair)).map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));
@@ -80,8 +84,8 @@ function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[
 }
 
 /** A cluster of which no node is left. */
-function nobody(members: readonly Member[]): ClusterProblem[] {
-  if (members.length === 0) return [NOBODY];
+function nobody(members: readonly Member[], { elsewhere }: ClusterListing): ClusterProblem[] {
+  if (members.length === 0) return [{ ...NOBODY, advice: elsewhere ?? NOBODY.advice }];
   if (!members.every((member) => hasEnded(member, members))) return [];
   const nodes = members.map(({ node }) => node);
   return [{ code: "NOT_FOUND", nodes, text: "no node is left", advice: "start the nodes again, or wait for new ones" }];
@@ -134,8 +138,10 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
     "give all nodes the same; links that programs make need connect_all false on each",
   );
   const manual = members.filter((member) => isByHand(member) && !harmful.includes(member));
-  const why = `${manual.length === 1 ? "has" : "have"} connect_all false, or dist_auto_connect never`;
-  note("NOT_CONNECTING", manual, why, "a link that is missing there is not counted: programs make the links");
+  for (const [setting, of] of grouped(manual, settingByHand)) {
+    const why = `${of.length === 1 ? "has" : "have"} ${setting}`;
+    note("NOT_CONNECTING", of, why, "a link that is missing there is not counted: programs make the links");
+  }
   const releases = new Map<string, string[]>();
   for (const member of members) {
     const release = member.state?.release;
@@ -167,6 +173,15 @@ function isByHand(member: Member): boolean {
   return member.answer?.hidden === false && !needsLinks(member);
 }
 
+/** By which its links are left to programs. */
+function settingByHand({ state }: Member): string {
+  const settings = [
+    ...(state?.connectAll === false ? ["connect_all false"] : []),
+    ...(state?.autoConnect === "never" ? ["dist_auto_connect never"] : []),
+  ];
+  return settings.join(" and ");
+}
+
 /** Global of the others takes notice of it, and it does not dial them. */
 function neverDials(member: Member): boolean {
   return isByHand(member) && member.state?.connectAll === true && member.state.autoConnect === "never";
@@ -190,6 +205,6 @@ function summaryOf(
   const calm = isPart ? "nothing is wrong with the nodes that Consul shows" : "nothing is wrong";
   const well = risk ? `no link is missing now, and ${risk.text}` : calm;
   // How many there are is not known.
-  if (members.length === 0 && first && first !== NOBODY) return `${first.text}${more}`;
+  if (members.length === 0 && first && first.code !== NOBODY.code) return `${first.text}${more}`;
   return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
 }

@@ -1,3 +1,4 @@
+import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 
 /** A VM here, and whether it or the node says that the two are linked. */
@@ -7,12 +8,17 @@ export interface VmWord {
   readonly isLinked: boolean | undefined;
 }
 
-/** An established connection between a VM here and the place of the node. */
+/** An established connection between a VM here and the place of the node, or its machine. */
 export interface SeenConnection {
-  /** `from node_a to 10.0.0.2:9100` */
-  readonly words: string;
   /** Undefined: the gateway's relay, or this user may not see whose it is. */
   readonly aliveName: string | undefined;
+  /** `10.0.0.1:40000` */
+  readonly local: string;
+  readonly remote: string;
+  /** The VM here was dialled, from a port that tells nothing: another node of that machine may have done so. */
+  readonly isInbound: boolean;
+  /** The node was found there before, and is not found there now. */
+  readonly isFormer: boolean;
 }
 
 interface SeenOfNode {
@@ -42,15 +48,14 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
   const of = (names: readonly (string | undefined)[]) =>
     connections.filter(({ aliveName }) => names.includes(aliveName));
   const doubtful = of([undefined, ...untold]);
-  const unseen = linked.filter((name) => of([name]).length === 0);
-  const links = [...of(linked).map(({ words }) => words), ...unseen.map((name) => `${name} says so`)];
+  const links = linked.flatMap((name) => linkWords(name, of([name])));
+  const dialled = of(unlinked).filter(({ isInbound }) => !isInbound);
   const words = [
     ...(links.length > 0 ? [`a link stands: ${listed(links)}`] : []),
-    ...(doubtful.length > 0
-      ? [`a connection stands: ${wordsOf(doubtful)}; whether it is a link or an unfinished handshake is not known`]
-      : []),
-    ...(of(unlinked).length > 0
-      ? [`a connection stands that is no link: ${wordsOf(of(unlinked))}; its handshake is not done, or fails`]
+    ...[false, true].flatMap((isInbound) => doubtWords(doubtful.filter((one) => one.isInbound === isInbound))),
+    // One from its machine is that of another node there, for all that is known.
+    ...(dialled.length > 0
+      ? [`a connection stands that is no link: ${listed(wordsOf(dialled))}; its handshake is not done, or fails`]
       : []),
   ];
   if (links.length > 0) return { state: "linked", linked, words };
@@ -68,4 +73,37 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
   return { state: "unknown", linked, words };
 }
 
-const wordsOf = (connections: readonly SeenConnection[]) => listed(connections.map(({ words }) => words));
+/** A VM that has dialled the node has no other link with it. */
+function linkWords(name: string, its: readonly SeenConnection[]): string[] {
+  const dialled = its.filter(({ isInbound }) => !isInbound);
+  return its.length === 0 ? [`${name} says so`] : wordsOf(dialled.length > 0 ? dialled : its, "one of ");
+}
+
+/** @param some all of one direction */
+function doubtWords(some: readonly SeenConnection[]): string[] {
+  const [first] = some;
+  if (!first) return [];
+  const other = first.isInbound ? ", one with another node there" : "";
+  return [
+    `a connection stands: ${listed(wordsOf(some))}; whether it is a link${other} or an unfinished handshake is not known`,
+  ];
+}
+
+/** @param which `one of ` where only one of several connections can be meant */
+function wordsOf(connections: readonly SeenConnection[], which = ""): string[] {
+  const dialled = connections.filter(({ isInbound }) => !isInbound);
+  const into = grouped(
+    connections.filter(({ isInbound }) => isInbound),
+    ({ aliveName = "", isFormer }) => `${aliveName} ${isFormer}`,
+  );
+  return [
+    ...dialled.map(({ aliveName, local, remote, isFormer }) => {
+      return `from ${aliveName ?? local} to ${remote}${isFormer ? " (where it was found before)" : ""}`;
+    }),
+    ...Array.from(into.values(), (some) => {
+      const [{ aliveName, local, isFormer }, ...others] = some;
+      const remotes = `${others.length > 0 ? which : ""}${listed(some.map(({ remote }) => remote))}`;
+      return `from ${isFormer ? "the machine where it was found before" : "its machine"} (${remotes}) to ${aliveName ?? local}`;
+    }),
+  ];
+}

@@ -29,9 +29,20 @@ export const NO_EPMD = ["EPMD_NOTHING", "EPMD_STOCK", "EPMD_NOT_EPMD", "EPMD_OTH
 const UNREGISTERED = ["REGISTRATION_MISSING", "REGISTRATION_NOT_PASSED", "REGISTRATION_MAINTENANCE"] as const;
 export const REGISTRATION = [...UNREGISTERED, "REGISTRATION_TCP", "REGISTRATION_OTHER_CHECK"] as const;
 /** What Consul has is not seen, for it is left out of its answers. */
-export const UNREAD = ["TOKEN_NOT_GIVEN", "TOKEN_CANNOT_READ"] as const;
-/** The node is not found. */
-export const UNFOUND = [
-  ...[...RESOLVER, ...CONSUL, ...UNREAD, "CONSUL_TWO_CLUSTERS", ...REGISTRATION, "DOMAIN_UNPUBLISHED"],
+export const UNREAD = ["TOKEN_NOT_GIVEN", "TOKEN_CANNOT_READ", "DEFAULT_TOKEN_CANNOT_READ"] as const;
+/** DNS does not have the node: what it shows is what the agent's default token may read, whichever token serve or doctor has. */
+export const NOT_IN_DNS = [
+  ...[
+    ...RESOLVER,
+    ...CONSUL,
+    "CONSUL_OTHER",
+    "DEFAULT_TOKEN_CANNOT_READ",
+    "CONSUL_TWO_CLUSTERS",
+    "REGISTRATION_UNTOLD",
+    ...REGISTRATION,
+    "DOMAIN_UNPUBLISHED",
+  ],
 ] as const;
+/** The node is not found. */
+export const UNFOUND = [...NOT_IN_DNS, ...UNREAD] as const;
 export const OPTIONS = ["OPTIONS_REFUSED", "OPTIONS_DIFFER"] as const;

@@ -1,4 +1,4 @@
-import { CONSUL, type Kind, NO_EPMD, OPTIONS, RESOLVER, UNFOUND } from "./problem-kind.js";
+import { CONSUL, type Kind, NO_EPMD, NOT_IN_DNS, OPTIONS, RESOLVER } from "./problem-kind.js";
 
 /** Of what is published, and of who has it: name servers, Nomad, Consul. */
 export const PROBLEMS_PUBLISHED = {
@@ -57,6 +57,10 @@ export const PROBLEMS_PUBLISHED = {
   },
 
   CONSUL_DOWN: { means: "the Consul agent does not answer", action: "start it, or --consul" },
+  CONSUL_OTHER: {
+    means: "the srv-epmd here uses another Consul agent than the one that doctor asks",
+    action: "--consul, beside a token that is given by hand",
+  },
   CONSUL_TLS: {
     means: "TLS with the agent fails",
     action: "http or https in --consul; CA, name and client certificate",
@@ -64,15 +68,20 @@ export const PROBLEMS_PUBLISHED = {
   CONSUL_NOT_AGENT: { means: "what answers at --consul is no Consul agent", action: "the URL of the agent" },
   CONSUL_CREDENTIAL: { means: "a credential for the agent cannot be read", action: "the file, and its rights" },
   CONSUL_LOGIN: { means: "the login gives no token", action: "the auth method and its binding rules" },
-  CONSUL_NO_LEADER: { means: "Consul's servers have no leader", action: "bring back a majority of them" },
+  CONSUL_NO_LEADER: {
+    means: "Consul's servers have no leader",
+    action: "bring back a majority of them",
+    from: ["CONSUL_OTHER"],
+  },
   CONSUL_TWO_CLUSTERS: {
     means: "the agent and the name servers belong to two Consul clusters",
     action: "one for both, or join them",
+    from: ["CONSUL_OTHER"],
   },
   CONNECT_NO_CERTIFICATE: {
     means: "the agent gives no certificate for Connect",
     action: "the token's right to write the service; Connect on the servers",
-    from: [...CONSUL, "TOKEN_UNKNOWN"],
+    from: [...CONSUL, "CONSUL_OTHER", "TOKEN_UNKNOWN"],
   },
   CONNECT_EXPIRES: {
     means: "a certificate of Connect ends soon and is not renewed",
@@ -83,8 +92,12 @@ export const PROBLEMS_PUBLISHED = {
     action: "the log of serve and of relay; one --relay-socket",
     from: [...CONSUL, "CONNECT_NO_CERTIFICATE"],
   },
-  TOKEN_UNKNOWN: { means: "Consul does not know the token", action: "one that exists" },
-  TOKEN_DENIED: { means: "the token may not write a service", action: "the policy that is printed" },
+  TOKEN_UNKNOWN: { means: "Consul does not know the token", action: "one that exists", from: ["CONSUL_OTHER"] },
+  TOKEN_DENIED: {
+    means: "the token may not write a service",
+    action: "the policy that is printed",
+    from: ["CONSUL_OTHER"],
+  },
   TOKEN_OTHER: {
     means: "doctor's token may not write a service, and serve has one that may",
     action: "give doctor the token of serve",
@@ -94,32 +107,38 @@ export const PROBLEMS_PUBLISHED = {
     action: "give doctor the token of serve",
   },
   TOKEN_CANNOT_READ: {
-    means: "the token may not read all instances of a service, and DNS does not have them either",
+    means:
+      "the token may not read all instances of a service, and DNS does not have them either, or patterns are matched with them",
     action: "the policy that is printed",
+    from: ["CONSUL_OTHER"],
+  },
+  DEFAULT_TOKEN_CANNOT_READ: {
+    means: "the same, where no token is given: the agent's default token, which answers DNS too, may not read them",
+    action: "the policy that is printed, for that token; or a token for serve",
   },
   TOKEN_UNTOLD: {
     means: "the rights of the token are not known",
     action: "the policy that is printed",
-    from: [...CONSUL],
+    from: [...CONSUL, "CONSUL_OTHER"],
   },
 
   REGISTRATION_UNTOLD: {
     means: "the agent does not list what is registered",
     action: "a token with the right to read",
-    from: [...CONSUL, "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: [...CONSUL, "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   REGISTRATION_MISSING: {
     means: "a node here is not registered with the agent",
     action: "the line 'not published' in the log of serve",
     from: [
-      ...[...OPTIONS, ...NO_EPMD, ...CONSUL, "TOKEN_UNKNOWN", "TOKEN_DENIED", "DOMAIN_UNPUBLISHED"],
+      ...[...OPTIONS, ...NO_EPMD, ...CONSUL, "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED", "DOMAIN_UNPUBLISHED"],
       ...["PORT_NO_LABEL", "PORT_UNMAPPED", "NODE_REFUSED", "NODE_LEFT_OUT"],
     ],
   },
   REGISTRATION_NOT_PASSED: {
     means: "the TTL check of a node is critical: no srv-epmd passes it",
     action: "see that serve runs here, and its log",
-    from: [...NO_EPMD, "CONSUL_NO_LEADER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: [...NO_EPMD, "CONSUL_NO_LEADER", "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   REGISTRATION_MAINTENANCE: {
     means: "consul maint keeps a node out of DNS",
@@ -134,22 +153,27 @@ export const PROBLEMS_PUBLISHED = {
   REGISTRATION_DIFFERS: {
     means: "a node is registered otherwise than the options say",
     action: "one set of options for serve and doctor",
-    from: [...OPTIONS],
+    from: [...OPTIONS, "CONSUL_OTHER"],
   },
   CATALOGUE_DIFFERS: {
     means: "the agent has a node, and Consul's servers do not have it so",
     action: "another token for serve, which registers it again",
-    from: ["CONSUL_NO_LEADER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: ["CONSUL_NO_LEADER", "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   CATALOGUE_ORPHAN: {
     means: "Consul's servers have a node of this machine that its agent does not have",
     action: "deregister it, as is printed",
+    from: ["CONSUL_OTHER"],
   },
-  NAME_TWICE: { means: "another daemon publishes a node of the same name", action: "stop one, or another name" },
+  NAME_TWICE: {
+    means: "another daemon publishes a node of the same name",
+    action: "stop one, or another name",
+    from: ["CONSUL_OTHER"],
+  },
   NAME_UNTOLD: {
     means: "it is not known whether another daemon publishes the name",
     action: "a token with the right to read",
-    from: [...CONSUL],
+    from: [...CONSUL, "TOKEN_UNKNOWN"],
   },
 
   DNS_UNAVAILABLE: {
@@ -160,12 +184,12 @@ export const PROBLEMS_PUBLISHED = {
   DNS_MISSING: {
     means: "a node here is registered, and DNS does not have it",
     action: "the DNS of that Consul, and the agent's default token",
-    from: [...UNFOUND, "CATALOGUE_DIFFERS"],
+    from: [...NOT_IN_DNS, "CATALOGUE_DIFFERS"],
   },
   DNS_LEAVES_OUT: {
     means: "a node here is missing in DNS, and found in the catalogue",
     action: "the DNS of that Consul, and the agent's default token",
-    from: [...UNFOUND, "CATALOGUE_DIFFERS"],
+    from: [...NOT_IN_DNS, "CATALOGUE_DIFFERS"],
   },
   DNS_ELSEWHERE: {
     means: "a node here is found at another place than the options say",

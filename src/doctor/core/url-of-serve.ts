@@ -1,0 +1,35 @@
+import type { Config } from "../../config/config.js";
+import { isLoopback } from "../../net/ip.js";
+
+/** The options that have the URL of an API. */
+type UrlKey = "consul" | "nomadAddr";
+
+const APIS = {
+  consul: { title: "Consul", flag: "--consul" },
+  nomadAddr: { title: "Nomad", flag: "--nomad-addr" },
+} as const;
+
+/** An API that the srv-epmd here asks at another URL than this command, which does not take that from it. */
+export interface OtherUrl {
+  readonly evidence: string;
+  readonly advice: string;
+}
+
+/** @param own URL that this command asks. Undefined: the srv-epmd here has the same, or does not tell its own. */
+export function otherUrl(key: UrlKey, own: string, { leftUrls }: Pick<Config, "leftUrls">): OtherUrl | undefined {
+  const url = leftUrls.get(key);
+  if (url === undefined || normal(url) === normal(own)) return undefined;
+  const { title, flag } = APIS[key];
+  return {
+    evidence: `the srv-epmd here uses ${title} at ${url}`,
+    advice: `give ${flag} ${url} too, which the srv-epmd here uses: your own credentials are sent to no address that it merely tells`,
+  };
+}
+
+/** All loopback addresses lead to this machine. */
+function normal(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const { protocol, hostname, port } = new URL(text);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return `${protocol}//${host === "localhost" || isLoopback(host) ? "localhost" : host}:${port}`;
+}

@@ -17,6 +17,7 @@ import { type Family, LOOPBACK } from "../net/endpoint.js";
 import { familyOf } from "../net/ip.js";
 import { type SelectionSettings, whyLeftOut } from "../publish/core/publication.js";
 import type { AskRelay, RelayClient } from "../relay/client.js";
+import type { RelayTrouble } from "../relay/core/trouble.js";
 import type { CallerRefused } from "../relay/wire/protocol.js";
 import type { RelayStatus } from "../relay/wire/status.js";
 import type { RelayPeer, RelayTarget } from "../relay/wire/target.js";
@@ -157,7 +158,7 @@ export class NativeSide {
   }
 
   /** Why there is no relay process that is a native end, when that is known. */
-  get trouble(): string | undefined {
+  get trouble(): RelayTrouble | undefined {
     return this.#relays?.trouble();
   }
 

@@ -3,6 +3,8 @@ import { fail, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { NOT_NATIVE } from "./way.js";
 
+const LOOK_INTO_LOGS = "see the log of serve and of srv-epmd relay: the lines have the reason, and since when";
+
 export const connectRelay: Check = {
   id: "connect-relay",
   title: "Connect: the relay process of the srv-epmd here takes callers, and has a certificate",
@@ -14,10 +16,8 @@ export const connectRelay: Check = {
     if (!condition) return skip("the srv-epmd here has no --connect-native: see serve-options");
     const native = status.relays?.native;
     if (!condition.ok) {
-      return fail("CONNECT_NO_RELAY", condition.reason ?? "it is not ready", [
-        "see the log of serve and of srv-epmd relay: the lines have the reason since when",
-        "in Nomad and systemd run srv-epmd relay as a task or unit of its own, with the same --relay-socket",
-      ]);
+      const { reason = "it is not ready", advice = LOOK_INTO_LOGS } = condition;
+      return fail("CONNECT_NO_RELAY", reason, advice);
     }
     const links = native?.links.length ?? 0;
     const refused = Object.entries(native?.refused ?? {}).map(([code, count]) => `${count} ${code}`);

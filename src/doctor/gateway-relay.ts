@@ -1,4 +1,4 @@
-import { silentRelayAdvice } from "../relay/core/silent-relay.js";
+import { SILENT_RELAY } from "../relay/core/trouble.js";
 import { fail, ofVms, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { stockNames, unseenNames } from "./local-vms.js";
@@ -14,8 +14,8 @@ export const gatewayRelay: Check = {
     const condition = status.readiness.checks.find(({ name }) => name === "gateway");
     if (!condition) return skip("the srv-epmd here is no gateway: see serve-options");
     if (condition.ok) return ok("the relay process answers");
-    const reason = condition.reason ?? "the relay process does not answer";
-    const finding = fail("RELAY_DOWN", reason, silentRelayAdvice(reason));
+    const { reason = "the relay process does not answer", advice = SILENT_RELAY } = condition;
+    const finding = fail("RELAY_DOWN", reason, advice);
     // As native ends of Connect all VMs go through it; else those with the module dial nodes themselves.
     if (config.connectNative) return finding;
     const vms = await localVms();

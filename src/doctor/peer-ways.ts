@@ -2,7 +2,7 @@ import { ipPort } from "../config/network-values.js";
 import { gatewayDomains, isGatewayHost } from "../gateway/core/addresses.js";
 import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
-import { silentRelayAdvice } from "../relay/core/silent-relay.js";
+import { SILENT_RELAY } from "../relay/core/trouble.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
@@ -42,8 +42,9 @@ export const peerWays: Check = {
     const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
     const evidence = wordsOf(ways);
     const relayTrouble = await gatewayTrouble(examination);
-    if (relayTrouble !== undefined && ways.some(({ way, asks }) => way === "gateway" && asks !== undefined)) {
-      return fail("PEER_RELAY_DOWN", [relayTrouble, ...evidence], silentRelayAdvice(relayTrouble));
+    if (relayTrouble?.reason !== undefined && ways.some(({ way, asks }) => way === "gateway" && asks !== undefined)) {
+      const { reason, advice = SILENT_RELAY } = relayTrouble;
+      return fail("PEER_RELAY_DOWN", [reason, ...evidence], advice);
     }
     const silent = ways.find(({ dials }, index) => dials === undefined && expected[index]?.dials !== undefined);
     const gateway = ways.find(({ way }) => way === "gateway");
@@ -106,9 +107,9 @@ const RELAY_ADVICE =
   "start the gateway's relay process: srv-epmd relay, with the --relay-socket of serve; /readyz and the log of serve have the reason why it does not answer";
 
 /** What the daemon here says of its relay process; undefined where it answers, or nothing is said. */
-async function gatewayTrouble({ daemon }: Examination): Promise<string | undefined> {
+async function gatewayTrouble({ daemon }: Examination) {
   const status = await daemon();
-  return status?.readiness.checks.find(({ name, ok: isWell }) => name === "gateway" && !isWell)?.reason;
+  return status?.readiness.checks.find(({ name, ok: isWell }) => name === "gateway" && !isWell);
 }
 
 /** Advice for an EPMD that should answer with the node's port and does not. */

@@ -14,6 +14,7 @@ import { type Machine, openFileLimit } from "../os/machine.js";
 import type { RelayStart } from "../relay/autostart.js";
 import { startRelayClient } from "../relay/client.js";
 import { relaySocketPath } from "../relay/control-socket.js";
+import type { RelayTrouble } from "../relay/core/trouble.js";
 import { onDialFailed } from "../relay/dial-failed.js";
 import type { RelayStatus } from "../relay/wire/status.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
@@ -61,7 +62,7 @@ export interface Gateway extends GatewayWay {
   /** Undefined: no relay process is connected. */
   readonly relayStatus: () => Promise<RelayStatus | undefined>;
   /** Why no relay process is connected, when that is known. */
-  readonly relayTrouble: () => string | undefined;
+  readonly relayTrouble: () => RelayTrouble | undefined;
   readonly close: () => Promise<void>;
 }
 

@@ -140,19 +140,21 @@ const OTHERS = 0o077;
  * private.
  * A missing folder is made, with those above it.
  */
-export async function makePrivateFolder(path: string): Promise<string | undefined> {
+export async function makePrivateFolder(path: string): Promise<FolderFault | undefined> {
   try {
     await makeFolder(path, 0o700);
   } catch (error) {
-    return `the folder ${path} cannot be made: ${(error as Error).message}`;
+    return { path, kind: "unusable", message: `the folder ${path} cannot be made: ${(error as Error).message}` };
   }
-  return (await privateFolderFault(path))?.message;
+  return privateFolderFault(path);
 }
 
-/** What is wrong with a folder. */
-interface FolderFault {
+/** What is wrong with a folder that must be private. */
+export interface FolderFault {
+  readonly path: string;
+  /** `open`: it is ours, and other users have rights in it. `unusable`: another's, or no folder. */
+  readonly kind: "missing" | "open" | "unusable";
   readonly message: string;
-  readonly isMissing: boolean;
 }
 
 /** Names that are tried beside the usual one. */
@@ -189,20 +191,23 @@ export async function ownFolderIn(parent: string, name: string, log: Logger): Pr
 
 /** As makePrivateFolder, of a folder that should be there. */
 export async function privateFolderFault(path: string): Promise<FolderFault | undefined> {
-  const fault = (message: string) => ({ message, isMissing: false });
+  const fault = (kind: FolderFault["kind"], message: string) => ({ path, kind, message });
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => error);
   if (found instanceof Error) {
-    return { message: `the folder ${path} cannot be used: ${found.message}`, isMissing: found.code === "ENOENT" };
+    const kind = found.code === "ENOENT" ? "missing" : "unusable";
+    return fault(kind, `the folder ${path} cannot be used: ${found.message}`);
   }
   const user = process.geteuid?.() ?? found.uid;
-  if (!found.isDirectory()) return fault(`${path} is no folder`);
+  if (!found.isDirectory()) return fault("unusable", `${path} is no folder`);
   if (found.uid !== user)
     return fault(
+      "unusable",
       `the folder ${path} belongs to user ${found.uid}, not to ours (${user}): choose another --relay-socket`,
     );
   if ((found.mode & OTHERS) !== 0) {
     const mode = (found.mode & 0o777).toString(8);
     return fault(
+      "open",
       `the folder ${path} is open to other users (mode ${mode}): chmod 700 it, or choose another --relay-socket`,
     );
   }

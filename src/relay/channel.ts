@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { describeError } from "../errors.js";
 import type { HostAddress } from "../gateway/core/addresses.js";
-import { privateFolderFault } from "../os/files.js";
+import { type FolderFault, privateFolderFault } from "../os/files.js";
 import {
   encodeLine,
   lineReader,
@@ -32,6 +32,16 @@ export type RequestBody = WithoutId<RelayRequest>;
 /** No process listens at the control socket. Other errors mean a process that we cannot talk to. */
 export class NoRelayProcess extends Error {}
 
+/** The folder of the control socket is not private: a user who can write there could pose as the relay process. */
+export class UnusableFolder extends Error {
+  readonly fault: FolderFault;
+
+  constructor(fault: FolderFault) {
+    super(fault.message);
+    this.fault = fault;
+  }
+}
+
 /** Milliseconds after which a silent relay process is given up. */
 const ANSWER_LIMIT = 3_000;
 /** For the hello of the relay process, milliseconds. */
@@ -40,7 +50,7 @@ const HELLO_LIMIT = 2_000;
 /**
  * Connects to the relay process and exchanges hellos.
  * @param signal ends the wait for its hello
- * @throws NoRelayProcess; Error, with what is wrong there
+ * @throws NoRelayProcess; UnusableFolder; Error, with what is wrong there
  */
 export async function openChannel(
   path: string,
@@ -48,8 +58,7 @@ export async function openChannel(
   signal: AbortSignal,
 ): Promise<RelayChannel> {
   const fault = await privateFolderFault(dirname(path));
-  // A user who can write to the folder could pose as the relay process and be given our links.
-  if (fault) throw fault.isMissing ? new NoRelayProcess(fault.message) : new Error(fault.message);
+  if (fault) throw fault.kind === "missing" ? new NoRelayProcess(fault.message) : new UnusableFolder(fault);
   return new Promise((resolve, reject) => {
     new Channel(path, onEvent, signal, resolve, reject);
   });

@@ -7,7 +7,8 @@ import type { HostAddress } from "../gateway/core/addresses.js";
 import { makePrivateFolder } from "../os/files.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
-import { NoRelayProcess, openChannel, type RelayChannel, type RequestBody } from "./channel.js";
+import { NoRelayProcess, openChannel, type RelayChannel, type RequestBody, UnusableFolder } from "./channel.js";
+import { notStarted, type RelayTrouble, silentRelay, unusableFolder } from "./core/trouble.js";
 import type { CallerRefused, DialFailure, RelayEvent, Relayed, RelayReply } from "./wire/protocol.js";
 import type { RelayStatus } from "./wire/status.js";
 import { MAX_ENDPOINTS, type RelayTarget } from "./wire/target.js";
@@ -44,7 +45,7 @@ export interface RelayClient {
   /** Undefined: no relay process answers, or `trouble` says why what it answers is of no use. */
   readonly status: () => Promise<RelayStatus | undefined>;
   /** Why there is no relay process, or no status of it, when that is known. */
-  readonly trouble: () => string | undefined;
+  readonly trouble: () => RelayTrouble | undefined;
   /** Whether a relay process was connected soon after the start. */
   readonly ready: Promise<boolean>;
   readonly close: () => Promise<void>;
@@ -96,7 +97,7 @@ class Client implements RelayClient {
   /** The relay process that was started has not answered yet. */
   #unanswered = false;
   /** Why there is no relay process, as it was logged. */
-  #complaint: string | undefined;
+  #complaint: RelayTrouble | undefined;
   /** Why the one that there is does not say how it is. */
   #statusFault: string | undefined;
   readonly #sampling = new Sampling();
@@ -144,7 +145,7 @@ class Client implements RelayClient {
       if (!channel)
         return {
           outcome: "failed",
-          reason: `there is no relay process: ${this.#complaint ?? `nothing answers at ${this.#options.socket} yet`}`,
+          reason: `there is no relay process: ${this.#complaint?.reason ?? `nothing answers at ${this.#options.socket} yet`}`,
         };
       const reply = await channel.request(
         { type: "ensure", node, address, endpoints: targets, ...(peer && { peer }) },
@@ -166,7 +167,9 @@ class Client implements RelayClient {
     });
   };
 
-  readonly trouble = (): string | undefined => this.#complaint ?? this.#statusFault;
+  readonly trouble = (): RelayTrouble | undefined => {
+    return this.#complaint ?? (this.#statusFault === undefined ? undefined : silentRelay(this.#statusFault));
+  };
 
   readonly status = async (): Promise<RelayStatus | undefined> => {
     const reply = await this.#channel?.request({ type: "status" }, this.#timings.request);
@@ -194,7 +197,7 @@ class Client implements RelayClient {
       throw error;
     }
     const fault = await this.#options.onConnected?.((body) => channel.request(body, this.#timings.request));
-    if (fault !== undefined) this.#complain(fault);
+    if (fault !== undefined) this.#complain(silentRelay(fault));
     if (this.#stopping.signal.aborted || fault !== undefined) return channel.close();
     this.#channel = channel;
     this.#complaint = undefined;
@@ -239,13 +242,14 @@ class Client implements RelayClient {
 
   async #startOrComplain(error: unknown): Promise<void> {
     const { start, socket } = this.#options;
-    if (!(error instanceof NoRelayProcess)) return this.#complain(`${socket}: ${describeError(error)}`);
+    if (error instanceof UnusableFolder) return this.#complain(unusableFolder(error.fault));
+    if (!(error instanceof NoRelayProcess)) return this.#complain(silentRelay(`${socket}: ${describeError(error)}`));
     // A relay process that is started elsewhere may start at the same time as we.
     const mayBeStarting = performance.now() - this.#aloneSince < this.#timings.othersStart;
     if (start) {
       if (start.supervised !== undefined && mayBeStarting) return;
       if (this.#mayStart()) await this.#start(start);
-    } else if (!mayBeStarting) this.#complain(`nothing answers at ${socket}, and serve starts no relay process here`);
+    } else if (!mayBeStarting) this.#complain(notStarted(socket));
   }
 
   #mayStart(): boolean {
@@ -255,7 +259,8 @@ class Client implements RelayClient {
 
   async #start({ program, env, supervised }: RelayStart): Promise<void> {
     const { socket, ports, log } = this.#options;
-    if (this.#unanswered) this.#complain(`the relay process that was started does not answer at ${socket}`);
+    if (this.#unanswered)
+      this.#complain(silentRelay(`the relay process that was started does not answer at ${socket}`));
     this.#unanswered = true;
     this.#startedAt = performance.now();
     if (supervised !== undefined) {
@@ -263,18 +268,18 @@ class Client implements RelayClient {
     }
     // Its own complaint about the folder would be lost: its output is discarded.
     const fault = await makePrivateFolder(dirname(socket));
-    if (fault !== undefined) return this.#complain(fault);
+    if (fault !== undefined) return this.#complain(unusableFolder(fault));
     try {
       await startDetached(relayCommand(program, socket, ports), env);
     } catch (error) {
-      this.#complain(`it cannot be started: ${describeError(error)}`);
+      this.#complain(silentRelay(`it cannot be started: ${describeError(error)}`));
     }
   }
 
   /** Logs once, not at each attempt. */
-  #complain(what: string): void {
-    if (this.#complaint === what) return;
-    this.#complaint = what;
-    this.#options.log.warn({ error: what }, "no relay process");
+  #complain(trouble: RelayTrouble): void {
+    if (this.#complaint?.reason === trouble.reason) return;
+    this.#complaint = trouble;
+    this.#options.log.warn({ error: trouble.reason }, "no relay process");
   }
 }

@@ -136,7 +136,7 @@ const SETTLE = 100;
  */
 async function openControlSocket(path: string, onConnection: (socket: Socket) => void): Promise<ControlSocket> {
   const fault = await makePrivateFolder(dirname(path));
-  if (fault !== undefined) throw new ListenError("LISTEN_FAILED", `--relay-socket ${path}: ${fault}`);
+  if (fault !== undefined) throw new ListenError("LISTEN_FAILED", `--relay-socket ${path}: ${fault.message}`);
   // First under a name of its own. Of two processes that link their socket to the path only one succeeds; and Node removes
   // the name under which a server began to listen, while the path may be another process's by then.
   const own = join(dirname(path), `.${process.pid.toString(36)}${Math.random().toString(36).slice(2, 6)}`);

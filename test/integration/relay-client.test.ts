@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -137,6 +137,7 @@ test("where there is no relay process and none may be started, that is said once
   expect(await relays.ensure(target)).toEqual({ outcome: "failed", reason });
   expect(await relays.status()).toBeUndefined();
   expect(relays.logged.messages("warn")).toEqual(["no relay process"]);
+  expect(relays.trouble()?.advice).toMatch(new RegExp(`^start .*: srv-epmd relay --relay-socket ${path}$`));
   const pending = relays.ensure(target);
   await relays.close();
   expect(await pending).toMatchObject({ outcome: "failed" });
@@ -216,7 +217,7 @@ test("one of another release, whose status is not understood, is used on, and th
   expect(await relays.ready).toBe(true);
   expect([await relays.status(), await relays.status()]).toEqual([undefined, undefined]);
   const why = "its status is not understood, it is of another release: totals is not a JSON object";
-  expect(relays.trouble()).toBe(why);
+  expect(relays.trouble()?.reason).toBe(why);
   expect(relays.logged.lines.filter(({ level }) => level === "warn")).toEqual([
     expect.objectContaining({ msg: "no status of the relay process", error: why }),
   ]);
@@ -372,4 +373,15 @@ test("a control socket in a folder that others can write to is not trusted", asy
   expect(relays.logged.lines).toContainEqual(
     expect.objectContaining({ level: "warn", error: expect.stringContaining("is open to other users (mode 777)") }),
   );
+  expect(relays.trouble()?.advice).toMatch(new RegExp(`^chmod 700 ${dirname(path)}, or give`));
+});
+
+test("a file in place of that folder needs another --relay-socket, whether serve may start a relay process or not", async () => {
+  for (const program of [undefined, start(["/nonexistent"])]) {
+    const path = await relaySocket();
+    await writeFile(dirname(path), "");
+    const relays = client(path, { start: program, timings: { ready: 200, request: 50 } });
+    expect(await relays.ready).toBe(false);
+    expect(relays.trouble()?.advice).toBe("give serve and relay another --relay-socket, in a folder of their user");
+  }
 });

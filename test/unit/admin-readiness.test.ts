@@ -37,8 +37,8 @@ test("a native end of Consul Connect needs the relay process, and its certificat
   const native = { port: 20_000, nodes: [], links: [], refused: {} };
   const faultOf = (input: ReadinessInput["native"]) => faults({ native: input }).connect;
   expect(faults({ native: { process: { ...process, native }, trouble: undefined } })).toEqual({});
-  expect(faultOf({ process: undefined, trouble: "start srv-epmd relay" })).toBe(
-    "the relay process does not answer: start srv-epmd relay",
+  expect(faultOf({ process: undefined, trouble: { reason: "nothing answers", advice: "start it" } })).toBe(
+    "the relay process does not answer: nothing answers",
   );
   expect(faultOf({ process, trouble: undefined })).toBe("the relay process is no native end of Consul Connect yet");
   const denied = { ...native, trouble: "svc: Permission denied" };
@@ -49,8 +49,11 @@ test("one with a gateway needs the relay process", () => {
   expect(faults({ gateway: { hasRelayProcess: true, trouble: undefined } })).toEqual({});
   const lost = { hasRelayProcess: false, trouble: undefined };
   expect(faults({ gateway: lost })).toEqual({ gateway: "the relay process does not answer" });
-  expect(faults({ gateway: { ...lost, trouble: "/run/srv-epmd is open to other users" } })).toEqual({
-    gateway: "the relay process does not answer: /run/srv-epmd is open to other users",
+  const trouble = { reason: "/run/srv-epmd is open to other users", advice: "chmod 700 /run/srv-epmd" };
+  expect(readinessOf({ ...READY, gateway: { ...lost, trouble } }).checks).toContainEqual({
+    ...{ name: "gateway", ok: false },
+    reason: "the relay process does not answer: /run/srv-epmd is open to other users",
+    advice: "chmod 700 /run/srv-epmd",
   });
 });
 

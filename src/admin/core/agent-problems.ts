@@ -1,4 +1,4 @@
-import { silentRelayAdvice } from "../../relay/core/silent-relay.js";
+import { SILENT_RELAY } from "../../relay/core/trouble.js";
 import { listed } from "../../text.js";
 import { asSentence, failedCheck, MOST_NAMED, problem, type Rule } from "./rule.js";
 import type { Status } from "./status.js";
@@ -43,14 +43,10 @@ export const AGENT_RULES: readonly Rule[] = [
     level: "error",
     explains: ["gateway"],
     find: (facts) => {
-      const reason = failedCheck(facts, "gateway")?.reason;
+      const { reason, advice = SILENT_RELAY } = failedCheck(facts, "gateway") ?? {};
       if (reason === undefined) return [];
-      return [
-        problem(
-          `VMs here reach no node on another machine through the gateway: ${reason}.`,
-          asSentence(silentRelayAdvice(reason)),
-        ),
-      ];
+      const sentence = `VMs here reach no node on another machine through the gateway: ${reason}.`;
+      return [problem(sentence, asSentence(advice))];
     },
   },
   {

@@ -2,6 +2,7 @@ import type { FollowedStatus } from "../../catalogue/core/backend.js";
 import type { ClusterNode } from "../../catalogue/core/instances.js";
 import type { ToldSettings } from "../../config/told.js";
 import type { LookUp } from "../../daemon/core/observations.js";
+import { type RelayTrouble, SILENT_RELAY } from "../../relay/core/trouble.js";
 import type { RelayStatus } from "../../relay/wire/status.js";
 import type { KnownDomain } from "../../resolve/core/known-domain.js";
 import { listed } from "../../text.js";
@@ -13,6 +14,8 @@ export interface ReadyCheck {
   readonly ok: boolean;
   /** Why it is not met. */
   readonly reason?: string;
+  /** What to do, where that is known. */
+  readonly advice?: string;
 }
 
 export interface Readiness {
@@ -179,9 +182,11 @@ export interface ReadinessInput {
   /** The node of this Nomad allocation, or its entry that is kept while it comes back. Undefined without `--port-label`. */
   readonly node?: { readonly label: string; readonly isHere: boolean } | undefined;
   /** Undefined without a gateway. */
-  readonly gateway: { readonly hasRelayProcess: boolean; readonly trouble: string | undefined } | undefined;
+  readonly gateway: { readonly hasRelayProcess: boolean; readonly trouble: RelayTrouble | undefined } | undefined;
   /** Undefined where this is no native end of Consul Connect; `process` is undefined without a relay process. */
-  readonly native?: { readonly process: RelayStatus | undefined; readonly trouble: string | undefined } | undefined;
+  readonly native?:
+    | { readonly process: RelayStatus | undefined; readonly trouble: RelayTrouble | undefined }
+    | undefined;
   /** Undefined when nothing is published. */
   readonly consul:
     | {
@@ -217,15 +222,24 @@ export function readinessOf({ stopping, node, gateway, native, consul, nomad }: 
 }
 
 function gatewayCheck({ hasRelayProcess, trouble }: NonNullable<ReadinessInput["gateway"]>): ReadyCheck {
-  const why = trouble === undefined ? "" : `: ${trouble}`;
-  return check("gateway", hasRelayProcess, `the relay process does not answer${why}`);
+  return hasRelayProcess ? check("gateway", true, "") : relayCheck("gateway", trouble);
 }
 
 function connectCheck({ process, trouble }: NonNullable<ReadinessInput["native"]>): ReadyCheck {
-  const why = process
-    ? whyNotNative(process.native)
-    : `the relay process does not answer${trouble === undefined ? "" : `: ${trouble}`}`;
+  if (!process) return relayCheck("connect", trouble);
+  const why = whyNotNative(process.native);
   return check("connect", why === undefined, why ?? "");
+}
+
+/** No relay process answers. */
+function relayCheck(name: ReadyCheck["name"], trouble: RelayTrouble | undefined): ReadyCheck {
+  const why = trouble === undefined ? "" : `: ${trouble.reason}`;
+  return {
+    name,
+    ok: false,
+    reason: `the relay process does not answer${why}`,
+    advice: trouble?.advice ?? SILENT_RELAY,
+  };
 }
 
 /** Undefined: callers are let in, and VMs here reach others. */

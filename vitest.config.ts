@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { defineConfig } from "vitest/config";
+import LongestFirst from "./test/support/longest-first.js";
 
 /** Only tests of the built program wait for a build. */
 const BUILT = "test/peer/**/*.test.ts";
@@ -25,6 +26,7 @@ export default defineConfig({
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    sequence: { sequencer: LongestFirst },
     reporters: ["default", "./test/support/counting-reporter.ts"],
     projects: [
       {
@@ -33,7 +35,7 @@ export default defineConfig({
           name: "source",
           include: ["test/**/*.test.ts"],
           exclude: [BUILT, ON_NOMAD],
-          // A worker loads the sources once, not for each of 220 files: half of the processor time.
+          // A worker loads modules once, not for each file: half of the processor time here.
           isolate: false,
           // Tests wait three quarters of the time: eight files at once keep two cores busy.
           maxWorkers: 8,
@@ -46,6 +48,7 @@ export default defineConfig({
           name: "built",
           include: [BUILT],
           globalSetup: ["test/support/build.ts"],
+          isolate: false,
           // Tests wait for peers half of the time: four files at once keep two cores busy, and five gain little more.
           maxWorkers: 4,
           sequence: { groupOrder: 0 },

@@ -1,17 +1,28 @@
 import { basename } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Files of test/peer that take half a minute or more, so that none of them is the last to run, alone. */
+/**
+ * Of test/peer the files that take longest, and those that take a quarter of a minute or more though they are small: none of
+ * them is the last to run, alone.
+ */
 export const LONG = [
   "gateway-examples",
-  "consul-login",
-  "doctor-vms",
-  "gateway-rabbitmq",
   "page",
+  "doctor-vms",
+  "consul-login",
   "module-wait",
-  "gateway-rabbitmq4",
+  "gateway-rabbitmq",
   "doctor-cluster",
+  "module-discovery",
+  "readyz-cluster",
+  "install",
+  "gateway-mesh",
+  "cluster-examples",
+  "name-servers",
+  "module-reload",
+  "gateway-rabbitmq4",
   "connect-rabbitmq",
+  "examples",
 ];
 
 /** As vitest sorts, which knows durations only from an earlier run here, but these first. */

@@ -157,7 +157,9 @@ describe("where no daemon tells its settings", () => {
     [
       "the answer has no end",
       (_, response) => {
-        const more = () => response.write("x".repeat(65_536), () => setImmediate(more));
+        const more = () => {
+          if (!response.destroyed) response.write("x".repeat(65_536), () => setImmediate(more));
+        };
         response.on("error", () => {});
         more();
       },

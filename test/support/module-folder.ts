@@ -1,7 +1,7 @@
 import { run } from "./child.js";
 import type { Otp } from "./otp.js";
 import { runCli } from "./srv-epmd.js";
-import { temporaryFolder } from "./temporary.js";
+import { lastingFolder } from "./temporary.js";
 
 const folders = new Map<number, Promise<string>>();
 
@@ -14,7 +14,7 @@ export function moduleFolder(otp?: Otp): Promise<string> {
 }
 
 async function compile(otp: Otp | undefined): Promise<string> {
-  const folder = await temporaryFolder("module");
+  const folder = await lastingFolder("module");
   const written = await runCli(["module", "--out", folder]);
   if (written.code !== 0) throw new Error(`srv-epmd module: ${written.stderr}`);
   if (otp === undefined) return folder;

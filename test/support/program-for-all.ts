@@ -1,7 +1,7 @@
 import { chmod, cp, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BIN } from "./srv-epmd.js";
-import { temporaryFolder } from "./temporary.js";
+import { lastingFolder } from "./temporary.js";
 
 let copy: Promise<string> | undefined;
 
@@ -12,7 +12,7 @@ export function programForAll(): Promise<string> {
 }
 
 async function makeCopy(): Promise<string> {
-  const folder = await temporaryFolder("program");
+  const folder = await lastingFolder("program");
   await chmod(folder, 0o755);
   await writeFile(join(folder, "package.json"), '{"type":"module"}\n');
   for (const part of ["srv-epmd.js", "chunks"]) {

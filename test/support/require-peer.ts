@@ -59,7 +59,15 @@ export function requirePeer(...peers: readonly Peer[]): (title: string, body: ()
   };
 }
 
+let namespaces: boolean | undefined;
+
+/** Found out once: it takes four programs. */
 function canMakeNamespaces(): boolean {
+  namespaces ??= tryNamespaces();
+  return namespaces;
+}
+
+function tryNamespaces(): boolean {
   const name = `srvepmd-${process.pid}-try`;
   const ip = (...args: string[]) => spawnSync("ip", args).status === 0;
   if (!ip("netns", "add", name)) return false;

@@ -4,15 +4,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const folders = new Set<string>();
+const lasting = new Set<string>();
 
 process.on("exit", () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [...folders, ...lasting]) rmSync(folder, { recursive: true, force: true });
 });
+// By this vitest ends a worker that has no more files.
+process.once("SIGTERM", () => process.exit(143));
 
 /** A folder that is gone after the test file. */
 export async function temporaryFolder(purpose: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), `srv-epmd-${purpose}-`));
   folders.add(folder);
+  return folder;
+}
+
+/** The same for what test files of one process share: it is gone when the process ends. */
+export async function lastingFolder(purpose: string): Promise<string> {
+  const folder = await temporaryFolder(purpose);
+  folders.delete(folder);
+  lasting.add(folder);
   return folder;
 }
 

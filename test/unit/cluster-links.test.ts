@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type ClusterLinks, clusterLinks, unlinkedNodes } from "../../src/admin/core/cluster-links.js";
 import { clusterPicture } from "../../src/admin/core/cluster-picture.js";
 import type { NodeLinks, Status } from "../../src/admin/core/status.js";
+import { processorTime } from "../support/processor-time.js";
 import { clusterNode, emptyStatus, linkedStatus, localNode, toldLinks } from "../support/status.js";
 
 /** Nodes here are those of box1. */
@@ -155,10 +156,10 @@ describe("of all links", () => {
     const names = Array.from({ length: 2_000 }, (_, index) => `n${index}`);
     const nodes = Object.fromEntries(names.map((name, index) => [name, index < 64 ? {} : { machine: `box${index}` }]));
     const told = names.slice(0, 64).map((name) => toldLinks(name, []));
-    const startedAt = performance.now();
+    const startedAt = processorTime();
     const links = linksOf(nodes, told);
     expect(links.missing.length).toBe((64 * 63) / 2 + 64 * (2_000 - 64));
     expect(unlinkedNodes(links.missing, 6)).toHaveLength(6);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(processorTime() - startedAt).toBeLessThan(2_000);
   });
 });

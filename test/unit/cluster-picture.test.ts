@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { clusterPicture } from "../../src/admin/core/cluster-picture.js";
 import type { Status } from "../../src/admin/core/status.js";
 import type { RelayStatus } from "../../src/relay/wire/status.js";
+import { processorTime } from "../support/processor-time.js";
 import { busyStatus, clusterNode, emptyStatus, localNode, troubledStatus } from "../support/status.js";
 
 const pictured = (own: Partial<Status>) => clusterPicture(emptyStatus(own));
@@ -103,9 +104,9 @@ describe("machines", () => {
 
   test("a thousand nodes take no time that grows with their square", () => {
     const nodes = Array.from({ length: 4_000 }, (_, index) => at(`n${index}`, `box${index % 90}`));
-    const startedAt = performance.now();
+    const startedAt = processorTime();
     expect(pictured(listing(...nodes)).machines).toHaveLength(90);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(processorTime() - startedAt).toBeLessThan(2_000);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseGlob } from "../../src/text.js";
+import { processorTime } from "../support/processor-time.js";
 
 describe("a glob", () => {
   test.each([
@@ -35,8 +36,8 @@ describe("a glob", () => {
 
   test("with many stars takes no long time over a long text that does not match", () => {
     const glob = parseGlob(`${"*a".repeat(40)}b`);
-    const started = performance.now();
+    const started = processorTime();
     expect(glob.matches("a".repeat(2_000))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(processorTime() - started).toBeLessThan(500);
   });
 });

@@ -27,7 +27,10 @@ interface List {
 export class AgentEntries {
   readonly #deps: AgentEntriesDeps;
   #list: List | undefined;
-  #listing: Promise<unknown> | undefined;
+  /** The list that is under way. */
+  #listing: { readonly sentAt: number; readonly answer: Promise<HeldService[]> } | undefined;
+  /** The next list is for a survey. */
+  #isClaimed = false;
   #asking = 0;
   /** When ids were last written, by us: an earlier list does not count for them. */
   readonly #written = new Map<string, number>();
@@ -36,15 +39,27 @@ export class AgentEntries {
     this.#deps = deps;
   }
 
-  /** When the next list may be asked for, milliseconds of now(). */
-  get restsUntil(): number {
-    if (!this.#list) return -Infinity;
-    const { sentAt, endedAt } = this.#list;
-    return endedAt + restAfter(endedAt - sentAt, this.#deps.timings);
+  /**
+   * The next list is the caller's: until it asks for that, a burst has none.
+   * @returns milliseconds until it may be asked for, if a list that is under way ends now
+   */
+  claim(): number {
+    this.#isClaimed = true;
+    return this.#restsUntil - this.#deps.now();
   }
 
   /** @throws ConsulError */
-  async all(signal: AbortSignal): Promise<HeldService[]> {
+  all(signal: AbortSignal): Promise<HeldService[]> {
+    this.#isClaimed = false;
+    const listing = { sentAt: this.#deps.now(), answer: this.#ask(signal) };
+    this.#listing = listing;
+    const end = () => {
+      if (this.#listing === listing) this.#listing = undefined;
+    };
+    return listing.answer.finally(end);
+  }
+
+  async #ask(signal: AbortSignal): Promise<HeldService[]> {
     const { client, now } = this.#deps;
     const sentAt = now();
     const services = await client.services(signal);
@@ -52,6 +67,15 @@ export class AgentEntries {
     this.#list = { byId: new Map(services.map((service) => [service.id, service])), sentAt, endedAt: now() };
     for (const [id, at] of this.#written) if (at < sentAt) this.#written.delete(id);
     return services;
+  }
+
+  /** When the next list may be asked for, milliseconds of now(). */
+  get #restsUntil(): number {
+    const { now, timings } = this.#deps;
+    if (this.#listing) return now() + restAfter(now() - this.#listing.sentAt, timings);
+    if (!this.#list) return -Infinity;
+    const { sentAt, endedAt } = this.#list;
+    return endedAt + restAfter(endedAt - sentAt, timings);
   }
 
   /**
@@ -91,17 +115,12 @@ export class AgentEntries {
     return age < Math.min(timings.recheck, timings.audit) / 2 && (this.#written.get(id) ?? -Infinity) < sentAt;
   }
 
-  /** Lists rest as surveys do, and then single questions are asked. */
+  /** Lists rest, and then single questions are asked. */
   async #listOnce(): Promise<void> {
     const { now, signal } = this.#deps;
-    if (!this.#listing) {
-      if (now() < this.restsUntil) return;
-      this.#listing = this.all(signal).finally(() => {
-        this.#listing = undefined;
-      });
-    }
+    if (!this.#listing && (this.#isClaimed || now() < this.#restsUntil)) return;
     try {
-      await this.#listing;
+      await (this.#listing?.answer ?? this.all(signal));
     } catch (error) {
       // The question for the single id has an error of its own, if the agent does not answer.
       if (!(error instanceof ConsulError)) throw error;

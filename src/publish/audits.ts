@@ -10,11 +10,11 @@ import { partsOf } from "./core/survey-parts.js";
 import type { Leftovers } from "./ownership.js";
 import type { Publisher } from "./publisher.js";
 import { Recurring } from "./recurring.js";
-import { restAfter, type Timings } from "./timing.js";
+import { restAfter, restAfterFailure, type Timings } from "./timing.js";
 
 interface AuditsDeps {
   readonly client: Pick<ConsulClient, "checks" | "lookForToken">;
-  readonly entries: Pick<AgentEntries, "all" | "restsUntil">;
+  readonly entries: Pick<AgentEntries, "all" | "claim">;
   /** META_OWNER of our entries. */
   readonly owner: string;
   /** By key. */
@@ -48,8 +48,9 @@ export class Audits {
   constructor(deps: AuditsDeps) {
     this.#deps = deps;
     const { entries, now, timings } = deps;
-    const rest = (took: number) => Math.max(restAfter(took, timings), entries.restsUntil - now());
-    this.#recurring = new Recurring({ run: () => this.#compare(), rest, recheck: timings.recheck, now }, 0);
+    const run = () => this.#compare();
+    const rest = (took: number) => restAfter(took, timings);
+    this.#recurring = new Recurring({ run, rest, wait: () => entries.claim(), recheck: timings.recheck, now }, 0);
   }
 
   /**
@@ -75,7 +76,9 @@ export class Audits {
     } catch (error) {
       if (error instanceof ConsulError && !signal.aborted) agent.failed(error, { sentAt });
       // The longest pause is a third of the TTL: a healthy agent is called as often.
-      return retryDelay(++this.#failures, timings.firstRetry, ttl / 3, random);
+      const most = ttl / 3;
+      const delay = retryDelay(++this.#failures, timings.firstRetry, most, random);
+      return Math.max(delay, restAfterFailure(now() - sentAt, most));
     }
     this.#failures = 0;
     return Math.min(timings.audit, this.#patience());

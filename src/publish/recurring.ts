@@ -3,6 +3,8 @@ interface RecurringDeps {
   readonly run: () => Promise<number>;
   /** @param took milliseconds of the last run @returns milliseconds to the next run at least, where it is due since something was published */
   readonly rest: (took: number) => number;
+  /** Asked when a run is due. @returns milliseconds for which it has to wait yet, if more than 0; absent: it never has to */
+  readonly wait?: () => number;
   /** Milliseconds. Consul shows what was published in a run that begins this much later. */
   readonly recheck: number;
   /** Monotonic milliseconds. */
@@ -55,10 +57,16 @@ export class Recurring {
     });
   }
 
+  #due(): void {
+    const wait = this.#deps.wait?.() ?? 0;
+    if (wait > 0) this.#schedule(wait);
+    else this.#run();
+  }
+
   #schedule(delay: number): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
     this.#at = this.#deps.now() + delay;
-    this.#timer = setTimeout(() => this.#run(), delay);
+    this.#timer = setTimeout(() => this.#due(), delay);
   }
 }

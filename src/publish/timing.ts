@@ -55,6 +55,14 @@ export function restAfter(took: number, { audit, recheck }: Pick<Timings, "audit
   return Math.min(audit, Math.max(recheck, took * REST));
 }
 
+/**
+ * The pause after a list that failed: an agent that did not answer in time has worked on it as long. One that is not there
+ * refuses at once. @param took milliseconds @param most milliseconds
+ */
+export function restAfterFailure(took: number, most: number): number {
+  return Math.min(most, took * REST);
+}
+
 export interface RetryDeps {
   readonly timings: Pick<Timings, "firstRetry" | "maxRetry" | "refusalRetry">;
   /** Milliseconds of the TTL check. */

@@ -233,7 +233,7 @@ test("registrations over what a predecessor left go before first passes, until a
     register: async ({ aliveName }) => {
       calls.push("register");
       registered.add(aliveName);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, 25));
     },
     pass: async () => {
       calls.push("pass");
@@ -242,7 +242,7 @@ test("registrations over what a predecessor left go before first passes, until a
   const registry = new Registry();
   for (let index = 0; index < count; index++) registry.register(registration(`n${index}`, 20001), Date.now());
   const registrar = new Registrar({
-    ...{ registry, settings: { ...serveConfig({ domain: ["svc"] }), ttl: 900 }, log: collectLog().log },
+    ...{ registry, settings: { ...serveConfig({ domain: ["svc"] }), ttl: 3_000 }, log: collectLog().log },
     client: { ...client, ...slow } as unknown as ConsulClient,
     identity: { hostName: "box1", port: 4369, owner: OWNER },
   });

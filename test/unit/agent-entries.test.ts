@@ -119,3 +119,31 @@ test("a list that fails leaves the question for the single id", async () => {
   expect((await found)[20]?.id).toBe(IDS[20]);
   expect(asked).toHaveLength(1 + IDS.length);
 });
+
+test("a burst takes the list that a survey has asked for already", async () => {
+  const { entries, asked, find, answer } = agent([heldService(serviceEntry("n20"))]);
+  const survey = entries.all(signal);
+  const found = Promise.all(IDS.map((id) => find(id)));
+  expect(asked).toEqual(["list", ...IDS.slice(0, 8)]);
+  await answer();
+  expect((await found)[20]?.id).toBe(IDS[20]);
+  expect(await survey).toHaveLength(1);
+  expect(asked).toHaveLength(9);
+});
+
+test("a survey waits for the rest after the list of a burst, and its list is the next one", async () => {
+  const { entries, asked, find, answer, pass } = agent();
+  const lists = () => asked.filter((question) => question === "list").length;
+  for (const id of IDS) void find(id);
+  pass(200);
+  // If it ended now, nine times as long.
+  expect(entries.claim()).toBe(1_800);
+  await answer();
+  expect(entries.claim()).toBe(1_800);
+  pass(1_800);
+  for (const id of IDS) void find(id);
+  expect(lists()).toBe(1);
+  expect(entries.claim()).toBe(0);
+  void entries.all(signal);
+  expect(lists()).toBe(2);
+});

@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { clusterPicture } from "../../src/admin/core/cluster-picture.js";
 import type { Status } from "../../src/admin/core/status.js";
 import type { RelayStatus } from "../../src/relay/wire/status.js";
-import { processorTime } from "../support/processor-time.js";
 import { busyStatus, clusterNode, emptyStatus, localNode, troubledStatus } from "../support/status.js";
 
 const pictured = (own: Partial<Status>) => clusterPicture(emptyStatus(own));
@@ -102,11 +101,9 @@ describe("machines", () => {
     expect(lines(pictured({ cluster: { outcome: "unavailable", cause: "no" } }))).toEqual(["box1*: "]);
   });
 
-  test("a thousand nodes take no time that grows with their square", () => {
-    const nodes = Array.from({ length: 4_000 }, (_, index) => at(`n${index}`, `box${index % 90}`));
-    const startedAt = processorTime();
+  test("a hundred thousand nodes are no work that grows with their square: it would not end within the test's time", () => {
+    const nodes = Array.from({ length: 100_000 }, (_, index) => at(`n${index}`, `box${index % 90}`));
     expect(pictured(listing(...nodes)).machines).toHaveLength(90);
-    expect(processorTime() - startedAt).toBeLessThan(2_000);
   });
 });
 

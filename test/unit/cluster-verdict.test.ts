@@ -5,7 +5,6 @@ import type { Joined, Probe } from "../../src/distribution/core/words.js";
 import { type LookedFor, type Member, type MemberPlace, memberOf } from "../../src/doctor/core/cluster-links.js";
 import { judgeCluster } from "../../src/doctor/core/cluster-verdict.js";
 import { familyOf } from "../../src/net/ip.js";
-import { processorTime } from "../support/processor-time.js";
 
 const OTP25 = ["PUBLISHED", "BIG_CREATION", "HANDSHAKE_23", "UNLINK_ID", "MANDATORY_25_DIGEST", "V4_NC"];
 const OTP23 = ["PUBLISHED", "BIG_CREATION", "HANDSHAKE_23"];
@@ -773,8 +772,7 @@ describe("the report", () => {
     });
   });
 
-  test("of two hundred nodes that are well is short, and is made at once", () => {
-    const before = processorTime();
+  test("of two hundred nodes that are well is short", () => {
     const text = lines(large(200, () => true));
     expect(text.slice(0, 3)).toEqual([
       "200 nodes, 19900 of 19900 links; nothing is wrong",
@@ -782,7 +780,6 @@ describe("the report", () => {
       "  --json lists the nodes",
     ]);
     expect(text).toHaveLength(5);
-    expect(processorTime() - before).toBeLessThan(5_000);
   });
 
   test.each([40, 200])("of %i nodes shows the part of the matrix in which links are missing", (count) => {
@@ -798,7 +795,6 @@ describe("the report", () => {
   });
 
   test.each([40, 200])("of %i nodes in two halves shows both sides of the cut", (count) => {
-    const before = processorTime();
     const text = lines(large(count, (a, b) => a < count / 2 === b < count / 2));
     expect(text.slice(2, 4)).toEqual([
       `      ${" ".repeat(9)}1${" ".repeat(9)}2${" ".repeat(9)}3`,
@@ -809,7 +805,6 @@ describe("the report", () => {
     );
     expect(text[35]).toMatch(/^ {2}32 {2}-{16}\+{15} {3}n/);
     expect(text[36]).toBe(`  ${count - 32} more nodes, ${count - 32} of them with something wrong (--json lists all)`);
-    expect(processorTime() - before).toBeLessThan(5_000);
   });
 
   test("of a large cluster that has come apart has the nodes that are not there too", () => {
@@ -833,19 +828,15 @@ describe("the report", () => {
   test("of two hundred nodes that one alone is linked with tells the worst, and how many more", () => {
     const names = Array.from({ length: 200 }, (_, index) => `n${index}@svc.test`);
     const [hub = ""] = names;
-    const before = processorTime();
     const star = names.map((node) => linked(node, node === hub ? names.slice(1) : [hub]));
     const { problems, links } = judgeCluster(star);
     expect(links).toEqual({ found: 199, expected: 19_900 });
     expect(problems).toHaveLength(9);
     expect(problems.at(-1)?.text).toMatch(/^[0-9]+ more links are missing, between /);
-    expect(processorTime() - before).toBeLessThan(5_000);
   });
 
-  test("of two hundred nodes without any link is made at once too", () => {
+  test("of two hundred nodes without any link is one problem", () => {
     const names = Array.from({ length: 200 }, (_, index) => `n${index}@svc.test`);
-    const before = processorTime();
     expect(judgeCluster(names.map((node) => linked(node, []))).problems.map(({ code }) => code)).toEqual(["SPLIT"]);
-    expect(processorTime() - before).toBeLessThan(5_000);
   });
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { parseGlob } from "../../src/text.js";
-import { processorTime } from "../support/processor-time.js";
 
 describe("a glob", () => {
   test.each([
@@ -34,10 +33,9 @@ describe("a glob", () => {
     expect(parseGlob("a*z").matches("a.b\n@ z")).toBe(true);
   });
 
-  test("with many stars takes no long time over a long text that does not match", () => {
-    const glob = parseGlob(`${"*a".repeat(40)}b`);
-    const started = processorTime();
-    expect(glob.matches("a".repeat(2_000))).toBe(false);
-    expect(processorTime() - started).toBeLessThan(500);
+  test("with many stars tries no more places in a long text than the last star has", () => {
+    // With backtracking to each star these 64 characters take minutes: four thousand million places.
+    expect(parseGlob(`${"*a".repeat(8)}b`).matches("a".repeat(64))).toBe(false);
+    expect(parseGlob(`${"*a".repeat(8)}b`).matches(`${"a".repeat(64)}b`)).toBe(true);
   });
 });

@@ -155,14 +155,17 @@ describe("a node is found", () => {
   });
 
   test("the next time with SRV, A and AAAA in the same moment, when the last answer had no addresses", async () => {
+    let delay = 0;
     const { server, srvLookUp } = await setup(({ qname, qtype }) => {
-      if (qtype === "SRV") return { answers: [srv(OWNER, "h.example", 1)], delay: 60 };
+      if (qtype === "SRV") return { answers: [srv(OWNER, "h.example", 1)], delay };
       return qtype === "A" ? { answers: [a(qname, "10.0.0.1")] } : {};
     });
     await srvLookUp();
     server.queries.length = 0;
+    delay = 400;
     const second = srvLookUp();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    // The answer to SRV has not come by then.
+    await waitFor(() => server.queries.length === 3, { what: "all queries", timeout: 350 });
     expect(asked(server)).toEqual(["h.example A", "h.example AAAA", `${OWNER} SRV`]);
     expect(places(await second)).toEqual(["10.0.0.1 1"]);
     expect(server.queries).toHaveLength(3);

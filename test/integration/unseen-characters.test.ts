@@ -98,7 +98,8 @@ describe("a name with characters that are not seen is written out", () => {
     await expectShown(["wait", `${EVIL}@elsewhere.invalid.`, "--timeout", "100ms", "--dns", "127.0.0.1:1"], SHOWN);
   });
 
-  test("by doctor", async () => {
+  // Two runs of all checks.
+  test("by doctor", { timeout: 60_000 }, async () => {
     const { port } = await daemon();
     const args = ["doctor", "--all", "--port", String(port), "--admin", "none", "--consul", "http://127.0.0.1:1"];
     await expectShown(args, SHOWN);

@@ -1,6 +1,6 @@
 import { readCookie } from "../distribution/cookie.js";
 import { CHECKS } from "../doctor/checks.js";
-import { type Finding, fail } from "../doctor/core/finding.js";
+import { type Finding, fail, ofNode } from "../doctor/core/finding.js";
 import type { Told } from "../doctor/core/verdict.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { ConfigError, describeError } from "../errors.js";
@@ -57,5 +57,6 @@ async function runCheck(check: Check, examination: Examination): Promise<Finding
     fail("CHECK_BROKEN", `it could not be examined: ${describeError(error)}`, "this is a bug: please report it");
   const finding = await Promise.race([check.run(examination).catch(broken), late]);
   clearTimeout(timer);
-  return finding;
+  const { asked } = examination;
+  return asked && check.id.startsWith("peer-") ? ofNode(asked.name.aliveName, finding) : finding;
 }

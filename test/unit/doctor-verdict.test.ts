@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Finding, fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { type Finding, fail, ofNode, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
 import { causesOf, PROBLEMS, type ProblemCode } from "../../src/doctor/core/problems.js";
 import { causeOf, foundProblems, type Told, verdictOf } from "../../src/doctor/core/verdict.js";
 
@@ -98,6 +98,23 @@ describe("a verdict", () => {
       ["vm-listens", []],
       ["published-endpoint", []],
     ]);
+  });
+
+  test("what is wrong with another node here does not hide what is wrong with the one that was asked for", () => {
+    const named = (name: string) => warn("HOST_DIFFERS", `${name} calls itself otherwise`, "one name", name);
+    const asked = ofNode("sn", fail("PEER_OTHER_NAME", "is sn@box, not sn@svc", "short and long names never connect"));
+    expect(shape({ "node-name": named("s1"), "peer-handshake": asked })).toEqual([
+      ["peer-handshake", []],
+      ["node-name", []],
+    ]);
+    expect(shape({ "node-name": named("sn"), "peer-handshake": asked })).toEqual([["node-name", ["peer-handshake"]]]);
+    const silent = ofNode("sn", fail("PEER_SAYS_NOTHING", "sn is silent", "look there"));
+    const stopped = fail("VM_STOPPED", "s1 is stopped", "continue it", "s1");
+    expect(shape({ "vm-state": stopped, "peer-handshake": silent })).toEqual([
+      ["peer-handshake", []],
+      ["vm-state", []],
+    ]);
+    expect(ofNode("sn", ok("it is"))).toEqual(ok("it is"));
   });
 
   test("many nodes with one problem and one action are one; another action is another problem", () => {

@@ -7,7 +7,7 @@ export interface Problem {
   readonly evidence: readonly string[];
   /** What to do; the first part is the one action of a verdict, the others are told with all checks. */
   readonly advice: readonly string[];
-  /** Alive name of the node, or the domain: problems of different ones do not follow from each other. */
+  /** Alive name of the node: problems of different ones do not follow from each other. */
   readonly about?: string | undefined;
   /** Alive names of the VMs here that it keeps from the node asked for; absent: all, or none. */
   readonly vms?: readonly string[];
@@ -40,11 +40,11 @@ export const partsOf = (parts: Parts): readonly string[] => (typeof parts === "s
 export const ok = (evidence: Parts): Finding => ({ result: "ok", evidence: partsOf(evidence) });
 export const skip = (evidence: Parts): Finding => ({ result: "skip", evidence: partsOf(evidence) });
 
-/** @param about alive name of the node, or the domain */
+/** @param about alive name of the node */
 export const warn = (code: ProblemCode, evidence: Parts, advice: Parts, about?: string): Finding =>
   ofProblem({ code, result: "warn", evidence: partsOf(evidence), advice: partsOf(advice), about });
 
-/** @param about alive name of the node, or the domain */
+/** @param about alive name of the node */
 export const fail = (code: ProblemCode, evidence: Parts, advice: Parts, about?: string): Finding =>
   ofProblem({ code, result: "fail", evidence: partsOf(evidence), advice: partsOf(advice), about });
 
@@ -61,6 +61,15 @@ export function problemsOf(finding: Finding): readonly Problem[] {
 export function ofVms(vms: readonly string[], finding: Finding): Finding {
   if (!("problems" in finding)) return finding;
   return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, vms })) };
+}
+
+/** The finding of the node that was asked for: what is wrong with another node here does not explain it. */
+export function ofNode(aliveName: string, finding: Finding): Finding {
+  if (!("problems" in finding)) return finding;
+  return {
+    ...finding,
+    problems: finding.problems.map((problem) => ({ ...problem, about: problem.about ?? aliveName })),
+  };
 }
 
 /** A failure as a warning. @param first advice that comes before the other */

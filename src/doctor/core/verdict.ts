@@ -54,7 +54,7 @@ function rootOf(problem: FoundProblem, all: readonly FoundProblem[]): FoundProbl
   return cause === undefined ? problem : rootOf(cause, all);
 }
 
-/** Problems of two nodes, or of two domains, do not follow from each other. */
+/** Problems of two nodes do not follow from each other. */
 function concern(problem: Problem, other: Problem): boolean {
   return problem.about === undefined || other.about === undefined || problem.about === other.about;
 }

@@ -1,3 +1,4 @@
+import { listed } from "../../text.js";
 import type { ProblemCode } from "./problems.js";
 
 /** Something that is not as it should be. */
@@ -70,6 +71,17 @@ export function ofNode(aliveName: string, finding: Finding): Finding {
     ...finding,
     problems: finding.problems.map((problem) => ({ ...problem, about: problem.about ?? aliveName })),
   };
+}
+
+/** The finding without its problems of nodes that have ended since. */
+export function withoutNodes(ended: readonly string[], finding: Finding): Finding {
+  if (ended.length === 0 || !("problems" in finding)) return finding;
+  const { facts } = finding;
+  const rest = finding.problems.filter(({ about }) => about === undefined || !ended.includes(about));
+  if (rest.length === finding.problems.length) return finding;
+  const evidence = `${listed(ended)} left the EPMD here while this was looked at: its VM has ended`;
+  const left = together(rest.map(ofProblem), evidence);
+  return facts === undefined ? left : { ...left, facts };
 }
 
 /** A failure as a warning. @param first advice that comes before the other */

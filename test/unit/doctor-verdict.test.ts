@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Finding, fail, ofNode, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { apart, type Finding, fail, ofNode, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
 import { causesOf, PROBLEMS, type ProblemCode } from "../../src/doctor/core/problems.js";
 import { causeOf, foundProblems, type Told, verdictOf } from "../../src/doctor/core/verdict.js";
 
@@ -141,6 +141,18 @@ describe("a verdict", () => {
     expect(shape(findings)).toEqual([
       ["consul-agent", ["registration"]],
       ["registration", []],
+    ]);
+  });
+
+  test("a problem that is known not to follow from a kind this time stands by itself", () => {
+    const missing = fail("DNS_MISSING", "NXDOMAIN", "its default token", "node_a");
+    const down = fail("CONSUL_DOWN", "does not answer", "give the other one");
+    expect(shape({ "consul-agent": down, "registration-dns": missing })).toEqual([
+      ["consul-agent", ["registration-dns"]],
+    ]);
+    expect(shape({ "consul-agent": down, "registration-dns": apart(["CONSUL_DOWN"], missing) })).toEqual([
+      ["consul-agent", []],
+      ["registration-dns", []],
     ]);
   });
 

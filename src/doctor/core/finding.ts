@@ -12,6 +12,8 @@ export interface Problem {
   readonly about?: string | undefined;
   /** Alive names of the VMs here that it keeps from the node asked for; absent: all, or none. */
   readonly vms?: readonly string[];
+  /** Kinds that it does not follow from this time. */
+  readonly apartFrom?: readonly ProblemCode[];
 }
 
 /** What a check has found, with advice where something is to be done: parts that a report puts on a line each. */
@@ -71,6 +73,12 @@ export function ofNode(aliveName: string, finding: Finding): Finding {
     ...finding,
     problems: finding.problems.map((problem) => ({ ...problem, about: problem.about ?? aliveName })),
   };
+}
+
+/** The finding, which follows from none of these kinds this time. */
+export function apart(codes: readonly ProblemCode[], finding: Finding): Finding {
+  if (!("problems" in finding)) return finding;
+  return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, apartFrom: codes })) };
 }
 
 /** The finding without its problems of nodes that have ended since. */

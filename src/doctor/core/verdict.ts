@@ -44,7 +44,7 @@ export function foundProblems(told: readonly Told[]): FoundProblem[] {
 
 /** The problem from which another follows directly; undefined for a root. */
 export function causeOf(problem: FoundProblem, all: readonly FoundProblem[]): FoundProblem | undefined {
-  const causes = causesOf(problem.code);
+  const causes = causesOf(problem.code).filter((code) => !problem.apartFrom?.includes(code));
   return all.find((other) => causes.includes(other.code) && concern(problem, other));
 }
 

@@ -342,6 +342,12 @@ requirePeer(
       /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told 10\.90\.0\.1:\d+/,
     );
     expect(of("peer-link").facts).toMatchObject({ links: "linked", linked: ["asker"], lookUp: { outcome: "found" } });
+    const wrong = await examine([...flags(), "--admin", ADMIN, "known@svc", "--cookie-env", "COOKIE"], {
+      netns: cluster.host(HERE),
+      env: { COOKIE: "another" },
+    });
+    expect([wrong.code, wrong.of("peer-cookie").code]).toEqual([0, "COOKIE_GIVEN"]);
+    expect(wrong.of("peer-cookie").advice).toMatch(/^give the cookie of the VM of asker here/);
     // The commands ask the EPMD as well, and are no VM.
     await runCli(["resolve", "known@svc", "--domain", "svc", "--dns", cluster.dns], { netns: cluster.host(HERE) });
     expect((await doctor("known@svc", "--admin", ADMIN)).of("peer-link").evidence).toContain("(module)");

@@ -173,6 +173,10 @@ export const PROBLEMS_OF_PEER = {
     ],
     ofPeer: true,
   },
+  COOKIE_GIVEN: {
+    means: "the cookie that was given is another one, and a VM here is linked with it: those two agree",
+    action: "the cookie of the VM here",
+  },
   PEER_COOKIE_UNTOLD: { means: "the cookie could not be compared", action: "ask again" },
   PEER_TLS: {
     means: "one side speaks TLS and the other does not",

@@ -21,7 +21,8 @@ export const consulToken: Check = {
     const unread = await examination.unread();
     const refused = unpublished ? undefined : await refusedToServe(examination);
     if (unread?.code === "TOKEN_NOT_GIVEN") {
-      const finding = refused ?? notGiven(unread, "what Consul has of the nodes");
+      if (refused) return refused;
+      const finding = notGiven(unread, "what Consul has of the nodes");
       const ofServe = await unreadByServe(examination);
       return ofServe ? together([finding, ofServe], "") : finding;
     }

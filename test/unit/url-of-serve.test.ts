@@ -91,6 +91,8 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
     );
     for (const same of [
       { url: "http://10.0.0.9:8500", publishes: true },
+      // What answers to the wrong scheme says so.
+      { url: "https://10.0.0.9:8500", publishes: true },
       { url: "http://10.0.0.2:8500", publishes: false },
     ]) {
       expect((await beside(same)).evidence).toHaveLength(1);

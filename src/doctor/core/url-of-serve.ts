@@ -29,6 +29,8 @@ export function otherUrl(
   const left = leftUrls.get(key);
   const url = left ?? used;
   if (url === undefined || normal(url) === normal(own)) return undefined;
+  // A wrong scheme is explained by what the API answers to it.
+  if (left === undefined && placeOf(url) === placeOf(own)) return undefined;
   const { title, flag } = APIS[key];
   return {
     evidence: `the srv-epmd here uses ${title} at ${url}`,
@@ -38,6 +40,8 @@ export function otherUrl(
         : `give ${flag} ${url} too, which the srv-epmd here uses: your own credentials are sent to no address that it merely tells`,
   };
 }
+
+const placeOf = (url: string): string => normal(url).replace(/^[a-z]+:/, "");
 
 /** All loopback addresses lead to this machine. */
 function normal(text: string): string {

@@ -134,7 +134,9 @@ const NO_NODE_HERE: Line = {
 };
 
 function problemLines(problem: RootProblem): Line[] {
-  const { result, check, evidence, advice, effects } = problem;
+  const { result, check, evidence, advice } = problem;
+  // What is known of links stands below the line on the way to the node.
+  const effects = problem.effects.filter((effect) => effect.check !== PEER_LINK);
   const isFailure = [problem, ...effects].some((one) => one.result === "fail");
   const tone = TONES[isFailure ? "fail" : result];
   const [first = "", ...others] = evidence;
@@ -150,7 +152,7 @@ function problemLines(problem: RootProblem): Line[] {
 
 /** Of the node that was asked for: links that stand, and who asked for it. */
 function knownLines(told: readonly Told[]): Line[] {
-  const known = told.find(({ id, result }) => id === PEER_LINK && result === "ok");
+  const known = told.find(({ id, result }) => id === PEER_LINK && result !== "skip");
   return (known?.evidence ?? []).map((text): Line => ({ text: `${INDENT}${text}`, tone: "quiet" }));
 }
 

@@ -1,7 +1,8 @@
 import { readCookie } from "../distribution/cookie.js";
 import { CHECKS } from "../doctor/checks.js";
-import { type Finding, fail } from "../doctor/core/finding.js";
+import { type Finding, fail, ofNode } from "../doctor/core/finding.js";
 import type { Told } from "../doctor/core/verdict.js";
+import { withoutEnded } from "../doctor/ended-meanwhile.js";
 import { type Check, type Examination, examine } from "../doctor/examination.js";
 import { ConfigError, describeError } from "../errors.js";
 import { type DoctorReport, type Examined, jsonReport, plainReport } from "./doctor-report.js";
@@ -55,7 +56,9 @@ async function runCheck(check: Check, examination: Examination): Promise<Finding
   });
   const broken = (error: unknown) =>
     fail("CHECK_BROKEN", `it could not be examined: ${describeError(error)}`, "this is a bug: please report it");
-  const finding = await Promise.race([check.run(examination).catch(broken), late]);
+  const run = async () => withoutEnded(await check.run(examination), examination);
+  const finding = await Promise.race([run().catch(broken), late]);
   clearTimeout(timer);
-  return finding;
+  const { asked } = examination;
+  return asked && check.id.startsWith("peer-") ? ofNode(asked.name.aliveName, finding) : finding;
 }

@@ -11,8 +11,8 @@ import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
 import { fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
-import { otherUrl } from "./core/url-of-serve.js";
-import type { Check } from "./examination.js";
+import { type OtherUrl, otherUrl } from "./core/url-of-serve.js";
+import type { Check, Examination } from "./examination.js";
 import { inMeshOr } from "./way.js";
 
 const LESS = {
@@ -27,8 +27,8 @@ export const consulAgent: Check = {
     const use = useOfConsul(examination);
     const { config } = examination;
     const { consul } = config;
-    const other = otherUrl("consul", consul, config);
     if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
+    const other = await otherAgent(examination);
     try {
       await examination.leader();
       return other
@@ -44,6 +44,12 @@ export const consulAgent: Check = {
     }
   },
 };
+
+/** An agent that the srv-epmd here uses in place of the one that doctor asks. */
+export async function otherAgent({ config, daemon }: Examination): Promise<OtherUrl | undefined> {
+  const used = (await daemon())?.consul;
+  return otherUrl("consul", config.consul, config, used?.publishes ? used.url : undefined);
+}
 
 /** In a mesh, what runs the proxies registers the services: serve is probably not meant to publish anything. */
 function unwanted(config: Config): string[] {

@@ -3,7 +3,7 @@ import { writeRights } from "../consul/rights.js";
 import { listed } from "../text.js";
 import { isThere, messageOf, NO_AGENT } from "./consul-reachable.js";
 import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
-import { after, behind, type Finding, fail, ok, skip, warn } from "./core/finding.js";
+import { after, behind, type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { tokenOfServe } from "./core/serve-token.js";
 import type { Check, Examination } from "./examination.js";
 import { ownRegistrations, servicesToWrite } from "./published-nodes.js";
@@ -20,7 +20,12 @@ export const consulToken: Check = {
     if (!(await isThere(examination))) return skip(NO_AGENT);
     const unread = await examination.unread();
     const refused = unpublished ? undefined : await refusedToServe(examination);
-    if (unread?.code === "TOKEN_NOT_GIVEN") return refused ?? notGiven(unread, "what Consul has of the nodes");
+    if (unread?.code === "TOKEN_NOT_GIVEN") {
+      if (refused) return refused;
+      const finding = notGiven(unread, "what Consul has of the nodes");
+      const ofServe = await unreadByServe(examination);
+      return ofServe ? together([finding, ofServe], "") : finding;
+    }
     const written = unpublished ?? (await writing(examination, refused));
     if (written.result === "fail" || written.result === "warn") return written;
     const read = await reading(unread, examination);
@@ -33,6 +38,19 @@ export const consulToken: Check = {
 
 function notGiven({ why, advice }: Pick<Unread, "why" | "advice">, what: string): Finding {
   return warn("TOKEN_NOT_GIVEN", `${why}: ${what} is not known here`, advice);
+}
+
+/** What the token of serve may not read, as serve tells it; undefined: it reads all, or serve does not tell. */
+async function unreadByServe({ daemon }: Examination): Promise<Finding | undefined> {
+  const cluster = (await daemon())?.cluster;
+  if (cluster?.outcome !== "listed" || cluster.missingPolicies === undefined) return undefined;
+  const { patterns, missingPolicies } = cluster;
+  const policies = missingPolicies.join(" ");
+  return warn(
+    "TOKEN_CANNOT_READ",
+    `the token of the srv-epmd here lacks ${policies}: Consul shows it no node of ${listed(patterns)}, so look-ups are left to DNS, and patterns of VMs and its page see none`,
+    `give the token of serve the policy ${policies}`,
+  );
 }
 
 /** That Consul refuses the token of serve, as serve tells it; undefined: it does not, or serve does not tell. */

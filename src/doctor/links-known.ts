@@ -46,8 +46,9 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
     linksWith({ vms: [...vms.map((vm) => wordOf(vm, told)), ...others], connections, isPlaceKnown });
   const told = status?.links ?? [];
   const first = known(told);
-  // What a VM said some seconds ago may be older than a connection that is seen now.
-  const isOld = first.state !== "linked" && connections.length > 0 && !isNew(told, vms, examination);
+  // What a VM said some seconds ago may be older than a connection that is seen now, or than its look-up.
+  const isAsked = status?.lookUps?.some((one) => one.here && one.outcome === "found" && isOfNode(one, asked)) === true;
+  const isOld = first.state !== "linked" && (connections.length > 0 || isAsked) && !isNew(told, vms, examination);
   return isOld ? known(await freshlyTold(vms, examination)) : first;
 }
 

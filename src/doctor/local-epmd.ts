@@ -95,7 +95,17 @@ export type DaemonReport = Pick<Status, "epmd" | "readiness" | "nodes"> &
   Partial<
     Pick<
       Status,
-      "dns" | "consul" | "domains" | "mesh" | "lookUps" | "cluster" | "followed" | "links" | "resolver" | "relays"
+      | "dns"
+      | "consul"
+      | "nomad"
+      | "domains"
+      | "mesh"
+      | "lookUps"
+      | "cluster"
+      | "followed"
+      | "links"
+      | "resolver"
+      | "relays"
     >
   >;
 

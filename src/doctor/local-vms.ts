@@ -47,9 +47,9 @@ export function stockNames(vms: readonly LocalVm[]): string[] {
   return namesOf(vms.filter(({ process }) => process?.asksResolver));
 }
 
-/** Those whose processes this user may not see. */
+/** Those whose processes this user may not see. Where nothing listens there is none to be seen: the VM has ended. */
 export function unseenNames(vms: readonly LocalVm[]): string[] {
-  return namesOf(vms.filter(({ process }) => !process));
+  return namesOf(vms.filter(({ process, probe }) => !process && probe.result !== "refused"));
 }
 
 /** Whether a node speaks TLS; undefined where a probe does not tell. */

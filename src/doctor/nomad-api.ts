@@ -34,7 +34,7 @@ export const nomadApi: Check = {
         ]);
       } catch (error) {
         if (!(error instanceof NomadError)) throw error;
-        const other = otherUrl("nomadAddr", url, examination.config);
+        const other = otherUrl("nomadAddr", url, examination.config, (await examination.daemon())?.nomad?.url);
         const own = partsOf(apiAdvice(error, examination));
         return other
           ? fail("NOMAD_API", [error.message, other.evidence], [other.advice, ...own])

@@ -5,6 +5,7 @@ import { listed } from "../text.js";
 import { type Finding, fail, ok, together } from "./core/finding.js";
 import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import { isListening, lookAt, processWords } from "./local-epmd.js";
+import { unseenNames } from "./local-vms.js";
 
 /** Hosts that are looked at; each costs a look-up and a connection. */
 const MOST_HOSTS = 8;
@@ -26,7 +27,7 @@ export const ownAddress: Check = {
         .slice(0, MOST_HOSTS)
         .map(([host, aliveName]) => findEpmd(host, aliveName, hostsText, examination)),
     );
-    const unseen = (await examination.localVms()).filter(({ process }) => !process).map(({ node }) => node.aliveName);
+    const unseen = unseenNames(await examination.localVms());
     const none =
       unseen.length > 0
         ? `this user may not read the process of ${listed(unseen)}, so it is not known where VMs here ask: run doctor as root`

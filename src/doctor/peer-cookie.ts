@@ -1,11 +1,16 @@
 import { cookieWords, type Joined } from "../distribution/core/words.js";
 import { hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
+import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import type { LinksKnown } from "./core/links-with.js";
 import type { Check } from "./examination.js";
+import { linksKnown } from "./links-known.js";
 
 export const PEER_COOKIE = "peer-cookie";
+
+const SAME_FILE = "see that the file here is the one that the VMs use";
 
 export const peerCookie: Check = {
   id: PEER_COOKIE,
@@ -15,14 +20,20 @@ export const peerCookie: Check = {
     if (!examination.hasCookie) {
       return skip("no cookie was given: with --cookie-file FILE it is compared with that of the node");
     }
+    const links = await linksKnown(examination.asked, examination);
     const findings = (await examination.probes()).flatMap(({ endpoint, probe }) =>
-      "joined" in probe && probe.joined ? comparison({ endpoint }, probe.joined) : [],
+      "joined" in probe && probe.joined ? comparison({ endpoint }, probe.joined, links) : [],
     );
     return together(findings, `${UNKNOWN} where the node answers: see peer-records, peer-tcp and peer-handshake`);
   },
 };
 
-function comparison({ endpoint }: Pick<ProbedPlace, "endpoint">, joined: Joined): Finding {
+/** @param links between the VMs here and the node, whose cookies agree where one stands */
+export function comparison(
+  { endpoint }: Pick<ProbedPlace, "endpoint">,
+  joined: Joined,
+  { state, linked }: Pick<LinksKnown, "state" | "linked">,
+): Finding {
   const evidence = `${hostPort(endpoint)}: ${cookieWords(joined)}`;
   switch (joined.cookie) {
     case "same":
@@ -30,11 +41,18 @@ function comparison({ endpoint }: Pick<ProbedPlace, "endpoint">, joined: Joined)
         ? ok(evidence)
         : warn("PEER_SAYS_NOTHING", evidence, "the VM is overloaded or hangs: look at its load on its machine (top)");
     case "refused":
-      return fail(
-        "PEER_COOKIE",
-        evidence,
-        "start both VMs with one cookie: -setcookie, RELEASE_COOKIE, or the same ~/.erlang.cookie; and see that the file here is the one that the VMs use",
-      );
+      if (linked.length > 0) {
+        const who = `${listed(linked)} here`;
+        return warn(
+          "COOKIE_GIVEN",
+          [evidence, `${who} and it are linked, so they have one cookie, and the one that was given is another`],
+          `give the cookie of the VM of ${who}: erlang:get_cookie() in its shell tells it (-setcookie, RELEASE_COOKIE, or the ~/.erlang.cookie of its user)`,
+        );
+      }
+      return fail("PEER_COOKIE", evidence, [
+        ...(state === "connected" ? [`${SAME_FILE}: a connection with the node stands, which may be a link`] : []),
+        `start both VMs with one cookie: -setcookie, RELEASE_COOKIE, or the same ~/.erlang.cookie; and ${SAME_FILE}`,
+      ]);
     case "other":
       return fail(
         "PEER_COOKIE",

@@ -1,8 +1,9 @@
 import type { LookUp } from "../daemon/core/observations.js";
 import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
-import { type Finding, ok, skip } from "./core/finding.js";
+import { type Finding, ok, type Problem, skip } from "./core/finding.js";
 import type { LinksKnown } from "./core/links-with.js";
+import { unlinkedProblem } from "./core/unlinked.js";
 import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
 import { isOfNode } from "./known-of-node.js";
@@ -17,21 +18,26 @@ export interface LinkFacts extends Pick<LinksKnown, "linked"> {
   readonly lookUp?: { readonly secondsAgo: number; readonly outcome: string };
 }
 
-/** Never warns or fails: it adds what is known to the verdict. */
+/** Adds what is known to the verdict. It warns or fails only where a link is missing and nothing else explains that. */
 export const peerLink: Check = {
   id: PEER_LINK,
-  title: "links with the node that stand already, and when it was last asked for from here, with the answer",
+  title:
+    "links with the node that stand already, and when it was last asked for from here, with the answer: a link came about",
   run: async (examination): Promise<Finding> => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
     const [links, lookUp] = await Promise.all([linksKnown(asked, examination), lastLookUp(asked, examination)]);
+    const problem = lookUp?.found && (await missingLink(asked, links, lookUp.found, examination));
     const isNothing = links.state === "none" || links.state === "unknown";
     const words = lookUp?.words ?? [];
     if (isNothing && words.length === 0) {
       return skip(["no link with the node is seen", ...(lookUp ? [] : ["no srv-epmd here tells who asked for it"])]);
     }
     const facts: LinkFacts = { links: links.state, linked: links.linked, ...(lookUp?.last && { lookUp: lookUp.last }) };
-    return { ...ok([...links.words, ...words]), facts: { ...facts } };
+    const evidence = [...links.words, ...words];
+    if (!problem) return { ...ok(evidence), facts: { ...facts } };
+    const { result, advice } = problem;
+    return { result, evidence, advice, problems: [problem], facts: { ...facts } };
   },
 };
 
@@ -40,6 +46,26 @@ interface LastLookUp {
   readonly words: readonly string[];
   /** Undefined: nobody has asked. */
   readonly last?: NonNullable<LinkFacts["lookUp"]>;
+  /** A VM with the module has asked, and was told where the node is. */
+  readonly found?: LookUp;
+}
+
+/** A VM that was told where the node is, and the node answers there: where none is linked with it, that is a problem. */
+async function missingLink(
+  { full }: AskedNode,
+  { unlinked }: LinksKnown,
+  { at, elapsedMs }: LookUp,
+  { probes, peersOfAsked, hasCookie, startedAt }: Examination,
+): Promise<Problem | undefined> {
+  const [seen, vms] = await Promise.all([probes(), peersOfAsked()]);
+  const answering = seen.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
+  if (answering.length === 0) return undefined;
+  const isSame = answering.some(({ joined }) => joined?.cookie === "same");
+  return unlinkedProblem({
+    ...{ asked: full, unlinked, askedAgo: startedAt - at - elapsedMs },
+    cookie: !hasCookie ? "not-given" : isSame ? "same" : "unknown",
+    isByHand: vms.some(({ process }) => process?.autoConnect !== undefined),
+  });
 }
 
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */
@@ -68,7 +94,8 @@ async function lastLookUp(
   }
   const secondsAgo = Math.max(0, Math.round((now() - last.at) / 1000));
   const words = `last asked for from here ${ageWords(secondsAgo)} ago (${last.way}), and told ${toldWords(last)}`;
-  return { words: [words], last: { secondsAgo, outcome: last.outcome } };
+  const isFound = last.way === "module" && last.outcome === "found";
+  return { words: [words], last: { secondsAgo, outcome: last.outcome }, ...(isFound && { found: last }) };
 }
 
 /** The gateway answers with the port of its relay; without it that of the node stands in the endpoints too. */

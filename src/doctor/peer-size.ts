@@ -40,6 +40,6 @@ async function askLarge({ endpoint, probe: small }: ProbedPlace, { host }: Asked
   return fail(
     "PEER_LARGE_LOST",
     `${place} answers a small message in ${small.elapsedMs.toFixed(1)} ms, and one of ${LARGE} octets not within ${TIMEOUT / 1000} s: large packets are lost on the way, so links stand and hang`,
-    `make the MTU of the interfaces between the machines the same, or let ICMP "fragmentation needed" through: ping -M do -s 1372 ${endpoint.address} fails until that is done`,
+    `make the MTU of the interfaces between the machines the same, or let ICMP "fragmentation needed" through: ping -M do -s 1372 ${endpoint.address} fails, if it is the MTU`,
   );
 }

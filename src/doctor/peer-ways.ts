@@ -4,7 +4,7 @@ import { hostsEntriesIn } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
 import { SILENT_RELAY } from "../relay/core/trouble.js";
 import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
-import { type Way, waysIn, wayWords } from "../resolve/core/ways-in.js";
+import { type Way, waysIn, waysWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ofVms, ok, skip } from "./core/finding.js";
@@ -77,9 +77,9 @@ export const peerWays: Check = {
   },
 };
 
-/** What does not lead there comes first: it is what a failure is about. */
+/** What leads there comes first. */
 function wordsOf(ways: readonly Way[]): string[] {
-  return [...ways.filter(({ dials }) => dials === undefined), ...ways.filter(({ dials }) => dials)].map(wayWords);
+  return waysWords([...ways.filter(({ dials }) => dials), ...ways.filter(({ dials }) => dials === undefined)]);
 }
 
 const NO_RECORD = "the srv-epmd here has no SRV record of it, and no --fallback epmd";

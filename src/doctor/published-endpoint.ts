@@ -1,7 +1,9 @@
 import { probeWords } from "../distribution/core/words.js";
-import { hostPort, isLoopback } from "../net/ip.js";
+import { hostPort, isLoopback, isWildcard } from "../net/ip.js";
 import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { firewallHere } from "./core/own-firewall.js";
 import type { Check, Examination } from "./examination.js";
+import { reachability } from "./local-epmd.js";
 import { isOwn, NO_PUBLISHED_NODE, type PublishedNode } from "./published-nodes.js";
 import { whyNothingPublished } from "./way.js";
 
@@ -22,10 +24,21 @@ export const publishedEndpoint: Check = {
 };
 
 async function dialled(node: PublishedNode, examination: Examination): Promise<Finding[]> {
+  const [nodes, listeners] = await Promise.all([examination.nodes(), examination.listeners()]);
+  const own = nodes.find(({ aliveName }) => aliveName === node.aliveName);
+  const { addresses } = reachability(listeners ?? [], own?.port ?? 0);
   return (await examination.dial(node)).map(({ endpoint, probe }) => {
     const place = hostPort(endpoint);
     const { full } = node;
     if (!isOwn(node, endpoint)) return ok(`${full} is also at ${place}, on another machine`);
+    const firewall = firewallHere({
+      ...{ full, endpoint, probe },
+      isUnmapped: own?.port === endpoint.port && examination.machine.addresses().includes(endpoint.address),
+      isListening: addresses.some((address) => isWildcard(address) || address === endpoint.address),
+    });
+    if (firewall) {
+      return fail("PUBLISHED_NOT_REACHED", firewall.evidence, firewall.advice, node.aliveName);
+    }
     if (probe.result !== "node" && probe.result !== "tls" && probe.result !== "erlang") {
       const evidence = `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`;
       const advice = [

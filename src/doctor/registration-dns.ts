@@ -4,9 +4,11 @@ import { hostPort, isLoopback } from "../net/ip.js";
 import { resolutionWords } from "../resolve/core/resolution.js";
 import { listed } from "../text.js";
 import { differencesOf } from "./catalogue.js";
+import { otherAgent } from "./consul-agent.js";
 import { hasNoToken, NO_TOKEN } from "./consul-reachable.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { apart, type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { notInDnsAdvice } from "./core/not-in-dns.js";
+import { NO_CONSUL } from "./core/problem-kind.js";
 import type { Check, Examination } from "./examination.js";
 import { isOwn, NO_PUBLISHED_NODE, ownRegistrations, type PublishedNode, whyCritical } from "./published-nodes.js";
 import { SEE_RESOLVER } from "./resolver.js";
@@ -27,9 +29,16 @@ export const registrationDns: Check = {
       const reason = reasons.get(node.aliveName);
       return visible(node, reason === undefined ? otherwise : [reason], examination);
     });
-    return together(findings, NO_PUBLISHED_NODE);
+    const finding = together(findings, NO_PUBLISHED_NODE);
+    return isMissing && (await isAskedElsewhere(examination)) ? apart(NO_CONSUL, finding) : finding;
   },
 };
+
+/** The agent of serve answers it, whatever doctor asks; and DNS is not asked at the agent of doctor in place of others. */
+async function isAskedElsewhere(examination: Examination): Promise<boolean> {
+  if ((await otherAgent(examination)) === undefined || (await examination.standIn())) return false;
+  return (await examination.daemon())?.consul?.answers === true;
+}
 
 /** Without serve's token it is not known what Consul has, nor whether look-ups of serve find it there; what DNS has is. */
 async function inDnsAlone(nodes: readonly PublishedNode[], examination: Examination): Promise<Finding> {

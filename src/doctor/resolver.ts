@@ -100,6 +100,8 @@ async function judgeAll(
   const { config } = examination;
   const code = codeOf(said, config);
   const finding = judge(domain, said, named, examinedAdvice(domain, config), code);
+  const silent = finding.result !== "ok" && (await silentAgent(domain, { named, finding }, examination));
+  if (silent) return silent;
   if (finding.result !== "fail" || !domain.endsWith(`.${config.consulDomain}`)) return finding;
   const server = named === "domain" ? undefined : await examination.standIn();
   if (server) {
@@ -117,6 +119,22 @@ async function judgeAll(
     [...advice, "DNS is asked only for what the catalogue does not hold, and while Consul's agent does not answer"],
   );
 }
+
+/** Servers of resolv.conf do not know the domain, and the DNS of Consul's agent, which would be asked in their place, is silent. */
+async function silentAgent(
+  domain: string,
+  { named, finding }: { readonly named: SetServers["named"]; readonly finding: Finding },
+  { config }: Examination,
+): Promise<Finding | undefined> {
+  if (named !== undefined || config.dnsListen || !domain.endsWith(`.${config.consulDomain}`)) return undefined;
+  const agent = consulDns(config);
+  if ((await askKnowledge(agent, domain)).kind !== "dead") return undefined;
+  const evidence = `nothing answers at ${hostPort(agent)}, where the DNS of Consul's agent would be asked in its place`;
+  return (finding.result === "fail" ? fail : warn)("RESOLVER_AGENT", [...finding.evidence, evidence], START_AGENT);
+}
+
+const START_AGENT =
+  "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
 
 type Asked = readonly { readonly server: NameServer; readonly said: ServerState }[];
 
@@ -151,8 +169,7 @@ async function agentAdvice(config: Config, asked: Asked): Promise<string | undef
   const { consulDomain } = config;
   const at = hostPort(agent);
   const own = asked.find(({ server }) => hostPort(server) === at)?.said;
-  if (own?.kind === "dead")
-    return "start the Consul agent, or give the address and port of its DNS (ports.dns): --dns [domain=]ip:port";
+  if (own?.kind === "dead") return START_AGENT;
   if (own)
     return "Consul answers for one domain only: give the `domain` of its configuration (default consul) with --consul-domain";
   if ((await askKnowledge(agent, `consul.service.${consulDomain}`)).kind !== "knows") return undefined;

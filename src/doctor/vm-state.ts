@@ -1,4 +1,4 @@
-import { type Finding, ok, together, warn } from "./core/finding.js";
+import { type Finding, fail, ok, together, warn } from "./core/finding.js";
 import type { Check } from "./examination.js";
 import { NO_NODE } from "./local-epmd.js";
 import type { LocalVm } from "./local-vms.js";
@@ -9,31 +9,36 @@ export const vmState: Check = {
   run: async (examination) => {
     const vms = await examination.localVms();
     return together(
-      vms.flatMap((vm) => judge(vm)),
+      vms.flatMap((vm) => judge(vm, examination.asked !== undefined)),
       NO_NODE,
     );
   },
 };
 
-function judge({ node: { aliveName }, process, probe }: LocalVm): Finding[] {
+/** @param isAsking a node was asked for, which a VM that does not run cannot reach */
+function judge({ node: { aliveName }, process, probe }: LocalVm, isAsking: boolean): Finding[] {
   const found: Finding[] = [];
   const say = (
     code: "VM_STOPPED" | "VM_SILENT" | "VM_HIDDEN" | "VM_NEVER_CONNECTS",
     evidence: string,
     advice: string,
-  ) => found.push(warn(code, evidence, advice, aliveName));
+    saying = warn,
+  ) => found.push(saying(code, evidence, advice, aliveName));
+  const halted = isAsking ? fail : warn;
   if (process?.state === "T" || process?.state === "t") {
     const by = process.state === "T" ? "by a signal (SIGSTOP, SIGTSTP)" : "by a debugger";
     say(
       "VM_STOPPED",
       `the VM of ${aliveName} (process ${process.pid}) is stopped ${by}: its machine accepts connections, and nobody answers them`,
       process.state === "T" ? `continue it: kill -CONT ${process.pid}` : "end the debugger",
+      halted,
     );
   } else if (probe.result === "silent" && probe.stage === "handshake") {
     say(
       "VM_SILENT",
       `the VM of ${aliveName} accepts a connection and does not answer within ${(probe.elapsedMs / 1000).toFixed(0)} s`,
       "look at its load: in top its process takes all processors where it is busy, and none where net_kernel is blocked",
+      halted,
     );
   }
   if (probe.result === "node" && probe.hidden) {

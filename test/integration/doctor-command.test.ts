@@ -48,6 +48,22 @@ test("doctor tells what follows from a problem under it, and not as a problem of
   expect(told.get("peer-records")).toMatchObject({ code: "PEER_UNAVAILABLE", follows: "RESOLVER_AGENT" });
 });
 
+test("where agent and serve are down, doctor begins with these, and not with the name servers of resolv.conf", async () => {
+  // A domain that nobody's name servers know.
+  const consul = ["--consul-domain", "nowhere", "--consul", `http://127.0.0.9:${await freePort()}`];
+  const args = ["doctor", "--port", String(await freePort()), ...consul, "node_x@svc"];
+  const { code, stdout } = await runCommand(args);
+  const problems = stdout.split("\n").filter((line) => /^(fail|warn)/.test(line));
+  expect([code, problems]).toEqual([
+    1,
+    [expect.stringMatching(/\(consul-agent\)$/), expect.stringMatching(/\(epmd-port\)$/)],
+  ]);
+  expect(stdout).toMatch(
+    /so: {2}resolver: svc\.service\.nowhere: .*; nothing answers at 127\.0\.0\.9:8600, where the DNS/,
+  );
+  expect(stdout).not.toContain("--dns nowhere=127.0.0.9:8600");
+});
+
 test("an agent that has joined no server is not told as servers without a majority", async () => {
   const consul = await startFakeConsul();
   consul.misbehave(() => ({ status: 500, body: "No known Consul servers." }));

@@ -62,7 +62,8 @@ requirePeer(
     // A handshake is under way, and never done.
     const pinging = b.ping(fullName("t_there"));
     const { code, with: having, of } = await doctor("t_there@svc", "--admin", ADMIN);
-    expect([code, having("fail")]).toEqual([1, ["peer-tls"]]);
+    // No link came about, which follows.
+    expect([code, having("fail").filter((id) => id !== "peer-link")]).toEqual([1, ["peer-tls"]]);
     expect(of("peer-link").facts).toMatchObject({ links: "none", linked: [] });
     await pinging;
     const [who, other] =
@@ -234,7 +235,32 @@ requirePeer(
     expect(of("vm-state").evidence).toContain("is stopped by a signal (SIGSTOP, SIGTSTP)");
     expect(of("published-endpoint").follows).toBe("VM_STOPPED");
     expect(having("fail")).toEqual(["published-endpoint"]);
+    await cluster.node(THERE, "running");
+    await published("running");
+    const { stdout, code } = await runCli(["doctor", ...flags(), "running@svc"], { netns: cluster.host(HERE) });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^fail {2}the VM of stopped .*\n {6}do: {2}continue it: kill -CONT/);
+    expect(stdout).toContain("\nstopped here is stopped, and reaches nothing\n");
     stopped.child.signal("SIGCONT");
+  });
+
+  test("a firewall on this machine before a port of it: that it is here, not a wrong mapping", async () => {
+    await cluster.node(HERE, "shut");
+    await published("shut");
+    const { evidence } = (await doctor()).of("published-endpoint");
+    const [, port] = /^shut@\S+ is reached at 10\.90\.0\.2:(\d+)/.exec(evidence) ?? [];
+    const nft = (rule: string) => cluster.host(HERE).run("nft", rule);
+    await nft("add table inet shut; add chain inet shut out { type filter hook output priority 0; }");
+    await nft(`add rule inet shut out tcp sport ${port} drop`);
+    const { of } = await doctor();
+    await nft("delete table inet shut");
+    expect(of("published-endpoint")).toMatchObject({
+      ...{ result: "fail", code: "PUBLISHED_NOT_REACHED" },
+      evidence: expect.stringContaining("an address of this machine and the port on which its VM listens"),
+      advice: expect.stringMatching(
+        /^a firewall on this machine drops or rejects TCP port \d+: .*nft list ruleset here/,
+      ),
+    });
   });
 
   test("a VM on another machine that is stopped: silent from here, and there by which signal", async () => {
@@ -317,6 +343,12 @@ requirePeer(
       /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told 10\.90\.0\.1:\d+/,
     );
     expect(of("peer-link").facts).toMatchObject({ links: "linked", linked: ["asker"], lookUp: { outcome: "found" } });
+    const wrong = await examine([...flags(), "--admin", ADMIN, "known@svc", "--cookie-env", "COOKIE"], {
+      netns: cluster.host(HERE),
+      env: { COOKIE: "another" },
+    });
+    expect([wrong.code, wrong.of("peer-cookie").code]).toEqual([0, "COOKIE_GIVEN"]);
+    expect(wrong.of("peer-cookie").advice).toMatch(/^give the cookie of the VM of asker here/);
     // The commands ask the EPMD as well, and are no VM.
     await runCli(["resolve", "known@svc", "--domain", "svc", "--dns", cluster.dns], { netns: cluster.host(HERE) });
     expect((await doctor("known@svc", "--admin", ADMIN)).of("peer-link").evidence).toContain("(module)");
@@ -332,6 +364,31 @@ requirePeer(
     expect(lost.of("peer-link").evidence).toMatch(
       /^a link stands: from asker to 10\.90\.0\.1:\d+ \(where it was found before\);/,
     );
+  });
+
+  test("a node with another cookie, without --cookie-file: that none is linked with it, a failure", async () => {
+    const [, asker] = await Promise.all([
+      cluster.node(THERE, "stranger", { cookie: "another" }),
+      cluster.node(HERE, "caller"),
+    ]);
+    await published("stranger", "caller");
+    expect(await asker.ping(fullName("stranger"))).toBe("pang");
+    const { code, of, with: having } = await untilFails("peer-link", () => doctor("stranger@svc", "--admin", ADMIN));
+    expect([code, having("fail"), of("peer-link").code]).toEqual([1, ["peer-link"], "PEER_UNLINKED"]);
+    const { stdout } = await runCli(["doctor", ...flags(), "--admin", ADMIN, "stranger@svc"], {
+      netns: cluster.host(HERE),
+    });
+    expect(stdout).toMatch(
+      /^fail {2}a VM here asked for \S+ \d+s ago .* so says caller \(peer-link\)\n {6}do: {2}compare its cookie: .*--cookie-file FILE/,
+    );
+    expect(stdout).toContain(`\nVMs here find ${fullName("stranger")}, and none is linked with it, though one asked`);
+    const given = await examine([...flags(), "--admin", ADMIN, "stranger@svc", "--cookie-env", "COOKIE"], {
+      netns: cluster.host(HERE),
+      env: { COOKIE: DEFAULT_COOKIE },
+    });
+    expect([given.code, given.of("peer-cookie").code, given.of("peer-link").follows]).toEqual([
+      ...[1, "PEER_COOKIE", "PEER_COOKIE"],
+    ]);
   });
 
   test("a link that stands while new connections are dropped: both in the line of the verdict", async () => {
@@ -499,7 +556,8 @@ requirePeer(
       await published("r_there", "r_here");
       expect(await old.ping(fullName("r_there"))).toBe("pang");
       const { code, of, with: having } = await doctor("r_there@svc");
-      expect([code, having("fail")]).toEqual([1, ["peer-hosts"]]);
+      // No link came about, which follows: peer-link says so half a second after the question.
+      expect([code, having("fail").filter((id) => id !== "peer-link")]).toEqual([1, ["peer-hosts"]]);
       expect(of("peer-hosts")).toMatchObject({
         code: "PEER_HOST_UNKNOWN",
         advice: expect.stringMatching(/: 127\.0\.0\.1 svc\.service\.consul$/),

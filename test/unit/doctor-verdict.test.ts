@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Finding, fail, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { apart, type Finding, fail, ofNode, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
 import { causesOf, PROBLEMS, type ProblemCode } from "../../src/doctor/core/problems.js";
 import { causeOf, foundProblems, type Told, verdictOf } from "../../src/doctor/core/verdict.js";
 
@@ -100,6 +100,23 @@ describe("a verdict", () => {
     ]);
   });
 
+  test("what is wrong with another node here does not hide what is wrong with the one that was asked for", () => {
+    const named = (name: string) => warn("HOST_DIFFERS", `${name} calls itself otherwise`, "one name", name);
+    const asked = ofNode("sn", fail("PEER_OTHER_NAME", "is sn@box, not sn@svc", "short and long names never connect"));
+    expect(shape({ "node-name": named("s1"), "peer-handshake": asked })).toEqual([
+      ["peer-handshake", []],
+      ["node-name", []],
+    ]);
+    expect(shape({ "node-name": named("sn"), "peer-handshake": asked })).toEqual([["node-name", ["peer-handshake"]]]);
+    const silent = ofNode("sn", fail("PEER_SAYS_NOTHING", "sn is silent", "look there"));
+    const stopped = fail("VM_STOPPED", "s1 is stopped", "continue it", "s1");
+    expect(shape({ "vm-state": stopped, "peer-handshake": silent })).toEqual([
+      ["peer-handshake", []],
+      ["vm-state", []],
+    ]);
+    expect(ofNode("sn", ok("it is"))).toEqual(ok("it is"));
+  });
+
   test("many nodes with one problem and one action are one; another action is another problem", () => {
     const closed = (name: string, advice: string) => fail("VM_PORT_CLOSED", `${name} is closed`, advice, name);
     const many = Array.from({ length: 9 }, (_, n) => closed(`n${n}`, "restart it"));
@@ -124,6 +141,18 @@ describe("a verdict", () => {
     expect(shape(findings)).toEqual([
       ["consul-agent", ["registration"]],
       ["registration", []],
+    ]);
+  });
+
+  test("a problem that is known not to follow from a kind this time stands by itself", () => {
+    const missing = fail("DNS_MISSING", "NXDOMAIN", "its default token", "node_a");
+    const down = fail("CONSUL_DOWN", "does not answer", "give the other one");
+    expect(shape({ "consul-agent": down, "registration-dns": missing })).toEqual([
+      ["consul-agent", ["registration-dns"]],
+    ]);
+    expect(shape({ "consul-agent": down, "registration-dns": apart(["CONSUL_DOWN"], missing) })).toEqual([
+      ["consul-agent", []],
+      ["registration-dns", []],
     ]);
   });
 

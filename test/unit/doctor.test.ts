@@ -5,9 +5,20 @@ import type { Message } from "../../src/dns/wire/message.js";
 import type { ResourceRecord } from "../../src/dns/wire/record.js";
 import { CHECKS } from "../../src/doctor/checks.js";
 import { type KnownOfNode, whyNoRecord } from "../../src/doctor/core/absent-node.js";
-import { after, fail, ok, problemsOf, skip, softer, together, warn } from "../../src/doctor/core/finding.js";
+import {
+  after,
+  fail,
+  ok,
+  problemsOf,
+  skip,
+  softer,
+  together,
+  warn,
+  withoutNodes,
+} from "../../src/doctor/core/finding.js";
 import { meantBy } from "../../src/doctor/core/misspelt.js";
 import { reachability } from "../../src/doctor/local-epmd.js";
+import { type LocalVm, unseenNames } from "../../src/doctor/local-vms.js";
 import { listenersIn } from "../../src/os/core/tcp-table.js";
 import type { Obstacle } from "../../src/publish/core/service-entry.js";
 import { listed, nearest } from "../../src/text.js";
@@ -60,6 +71,26 @@ test.each([
   ["consul", ["c"], undefined],
 ])("of %s and %j what was probably meant is %s", (written, names, expected) => {
   expect(nearest(written, names)).toBe(expected);
+});
+
+test("what was found of a node that has ended since is no problem, and of others it stays", () => {
+  const critical = (name: string) =>
+    fail("REGISTRATION_NOT_PASSED", `${name} is critical`, "see that serve runs", name);
+  const other = warn("REGISTRATION_DIFFERS", "b differs", "give the options", "b");
+  expect(withoutNodes(["a"], critical("a"))).toEqual(
+    skip("a left the EPMD here while this was looked at: its VM has ended"),
+  );
+  const rest = withoutNodes(["a"], together([critical("a"), other], ""));
+  expect([rest.result, rest.evidence, problemsOf(rest).length]).toEqual(["warn", ["b differs"], 1]);
+  for (const same of [critical("b"), ok("x"), warn("CLOCK_DIFFERS", "x", "y")]) {
+    expect(withoutNodes(["a"], same)).toBe(same);
+  }
+});
+
+test("the process of a VM that has ended is not one that this user may not read", () => {
+  const vm = (probe: LocalVm["probe"]) => ({ node: { aliveName: "a" }, probe, process: undefined }) as LocalVm;
+  expect(unseenNames([vm({ result: "refused", elapsedMs: 1 })])).toEqual([]);
+  expect(unseenNames([vm({ result: "silent", stage: "handshake", elapsedMs: 1 })])).toEqual(["a"]);
 });
 
 test("a failure becomes a warning with its evidence and its code, and with evidence that comes first", () => {

@@ -61,6 +61,40 @@ describe("the line on the way to a node says that VMs here do not reach it", () 
   });
 });
 
+test("a missing link with a node that answers is no way that is barred", () => {
+  expect(headline({ isDoubtful: true, problems: [problem("PEER_UNLINKED")], links: "none" })).toEqual({
+    text: `VMs here find ${ASKED}, and none is linked with it, though one asked for it lately`,
+    tone: "bad",
+  });
+});
+
+describe("VMs here that are stopped reach nothing, however well the node answers", () => {
+  const stopped = (about: string) => ({ ...problem("VM_STOPPED"), about });
+
+  test("and where there is no other, the line says that alone, with the connection that stands", () => {
+    const over: Partial<WayKnown> = { vms: ["node_a"], problems: [stopped("node_a")] };
+    expect(headline(over)).toEqual({ text: "node_a here is stopped, and reaches nothing", tone: "bad" });
+    expect(text({ ...over, links: "connected" })).toBe(
+      `node_a here is stopped, and reaches nothing; a connection with ${ASKED} stands`,
+    );
+    const both = [stopped("node_a"), { ...problem("VM_SILENT"), about: "node_s" }];
+    expect(text({ problems: both })).toBe("node_a here is stopped, and reaches nothing; node_s here does not answer");
+  });
+
+  test("and where others run, it speaks of these first", () => {
+    expect(headline({ problems: [stopped("node_a")], cookie: "ok" })).toEqual({
+      text: `VMs here reach ${ASKED}; its cookie is the one that was given; but node_a here is stopped, and reaches nothing`,
+      tone: "bad",
+    });
+    // Of those that run one does not reach it.
+    expect(text({ problems: [stopped("node_a"), problem("PEER_NO_WAY", ["node_s"])] })).toBe(
+      `VMs here do not reach ${ASKED}`,
+    );
+    // It is the node that was asked for.
+    expect(text({ problems: [stopped("node_b")], cookie: "ok" })).toMatch(/was given$/);
+  });
+});
+
 describe("the line on the way to a node says that it is not known", () => {
   test("where a check of the node failed otherwise, or nobody answered", () => {
     const unknown = { text: `whether VMs here reach ${ASKED} is not known`, tone: "doubtful" };

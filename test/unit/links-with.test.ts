@@ -13,16 +13,17 @@ const known = (vms: readonly VmWord[], connections: readonly SeenConnection[] = 
 describe("what is known of links with a node", () => {
   test("a link stands where the VM or the node says so, with its connection where one is seen", () => {
     expect(known([vm("a", true), vm("b", false)], [connection("a")])).toEqual({
-      ...{ state: "linked", linked: ["a"], words: ["a link stands: from a to 10.0.0.2:9100"] },
+      ...{ state: "linked", linked: ["a"], unlinked: [], words: ["a link stands: from a to 10.0.0.2:9100"] },
     });
     // Its place is not known, or another one is published.
     expect(known([vm("a", true)], [], false)).toMatchObject({ state: "linked", words: ["a link stands: a says so"] });
   });
 
   test("a connection is no link where its VM says that it has none: a handshake under way", () => {
-    const { state, words } = known([vm("a", false)], [connection("a")]);
-    expect([state, words]).toEqual([
+    const { state, unlinked, words } = known([vm("a", false)], [connection("a")]);
+    expect([state, unlinked, words]).toEqual([
       "none",
+      [],
       [
         "a connection stands that is no link: from a to 10.0.0.2:9100; its handshake is not done, or fails",
         "no link with the node stands here: so says a",
@@ -58,7 +59,7 @@ describe("what is known of links with a node", () => {
 
   test("a connection from the machine of the node may be that of another node there", () => {
     expect(known([vm("a")], [into("a", 1)])).toEqual({
-      ...{ state: "connected", linked: [] },
+      ...{ state: "connected", linked: [], unlinked: [] },
       words: [
         "a connection stands: from its machine (10.0.0.2:1) to a; whether it is a link, one with another node there or an unfinished handshake is not known",
       ],

@@ -34,8 +34,9 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
     }
   });
 
+  const daemon = async () => undefined;
   const consulFinds = (leader: Examination["leader"]) =>
-    consulAgent.run({ config, asked: undefined, leader } as unknown as Examination);
+    consulAgent.run({ config, asked: undefined, daemon, leader } as unknown as Examination);
 
   test("no Consul agent answers here: doctor begins with the address that serve has", async () => {
     const error = new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: new Error("connect ECONNREFUSED") });
@@ -65,9 +66,37 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
   test("Nomad does not answer here", async () => {
     const nomad = besides({ "nomad-addr": "http://10.0.0.2:4646" }, "svc.service.nomad");
     const instancesInNomad = () => Promise.reject(new NomadError("NOMAD_UNAVAILABLE", "no answer"));
-    const found = await nomadApi.run({ config: nomad, asked: undefined, instancesInNomad } as unknown as Examination);
+    const found = await nomadApi.run({
+      config: nomad,
+      asked: undefined,
+      daemon,
+      instancesInNomad,
+    } as unknown as Examination);
     expect(found).toMatchObject({ evidence: ["no answer", "the srv-epmd here uses Nomad at http://10.0.0.2:4646"] });
     expect("advice" in found && found.advice[0]).toMatch(/^give --nomad-addr http:\/\/10\.0\.0\.2:4646 too, /);
+  });
+
+  test("a wrong address was given by hand: doctor begins with that which the status of serve tells", async () => {
+    const flags = { domain: "svc", consul: "http://10.0.0.9:8500" };
+    const byHand = loadConfig({ command: "doctor", flags, env: { CONSUL_HTTP_TOKEN: "x" } }).config;
+    const leader = () => Promise.reject(new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: new Error("timed out") }));
+    const beside = (consul: object) =>
+      consulAgent.run({
+        ...{ config: byHand, asked: undefined, leader, daemon: async () => ({ consul }) },
+      } as unknown as Examination);
+    const found = await beside({ url: "http://10.0.0.2:8500", publishes: true });
+    expect(found.evidence).toContain("the srv-epmd here uses Consul at http://10.0.0.2:8500");
+    expect("advice" in found && found.advice[0]).toBe(
+      "give --consul http://10.0.0.2:8500, which the srv-epmd here uses, in place of http://10.0.0.9:8500",
+    );
+    for (const same of [
+      { url: "http://10.0.0.9:8500", publishes: true },
+      // What answers to the wrong scheme says so.
+      { url: "https://10.0.0.9:8500", publishes: true },
+      { url: "http://10.0.0.2:8500", publishes: false },
+    ]) {
+      expect((await beside(same)).evidence).toHaveLength(1);
+    }
   });
 
   test("of a cluster no node is found, or the catalogue does not answer", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
 import type { Endpoint } from "../../src/net/endpoint.js";
 import { familyOf } from "../../src/net/ip.js";
-import { type WaysInput, waysIn, wayWords } from "../../src/resolve/core/ways-in.js";
+import { type WaysInput, waysIn, waysWords, wayWords } from "../../src/resolve/core/ways-in.js";
 
 const HOST = "svc.service.consul";
 
@@ -92,4 +92,22 @@ describe("the gateway's way", () => {
     const hostsEntries = [{ host: HOST, address: "127.64.0.5" }];
     expect(ways({ hostsEntries, hostAddresses: ["127.64.0.5"] }).gateway?.dials).toBe("127.64.0.5");
   });
+});
+
+test("ways that lead nowhere for one reason share its words", () => {
+  const reason = "no srv-epmd answers on 127.0.0.1:4369";
+  expect(
+    waysWords([
+      { way: "module", family: 4, reason },
+      { way: "module", family: 6, reason },
+      { way: "host", family: 4, asks: "10.0.0.1:4369", dials: "10.0.0.1:9" },
+      { way: "host", family: 6, asks: "[fd00::1]:4369", reason: "not found" },
+      { way: "gateway", reason },
+    ]),
+  ).toEqual([
+    `module, IPv4 and IPv6: a VM with -epmd_module srv_epmd reaches nothing: ${reason}`,
+    "host, IPv4: a stock VM asks the EPMD at 10.0.0.1:4369 and dials 10.0.0.1:9",
+    "host, IPv6: a stock VM asks the EPMD at [fd00::1]:4369 and reaches nothing: not found",
+    `gateway: ${reason}`,
+  ]);
 });

@@ -1,3 +1,4 @@
+import { listed } from "../../text.js";
 import type { ProblemCode } from "./problems.js";
 
 /** Something that is not as it should be. */
@@ -7,10 +8,12 @@ export interface Problem {
   readonly evidence: readonly string[];
   /** What to do; the first part is the one action of a verdict, the others are told with all checks. */
   readonly advice: readonly string[];
-  /** Alive name of the node, or the domain: problems of different ones do not follow from each other. */
+  /** Alive name of the node: problems of different ones do not follow from each other. */
   readonly about?: string | undefined;
   /** Alive names of the VMs here that it keeps from the node asked for; absent: all, or none. */
   readonly vms?: readonly string[];
+  /** Kinds that it does not follow from this time. */
+  readonly apartFrom?: readonly ProblemCode[];
 }
 
 /** What a check has found, with advice where something is to be done: parts that a report puts on a line each. */
@@ -40,11 +43,11 @@ export const partsOf = (parts: Parts): readonly string[] => (typeof parts === "s
 export const ok = (evidence: Parts): Finding => ({ result: "ok", evidence: partsOf(evidence) });
 export const skip = (evidence: Parts): Finding => ({ result: "skip", evidence: partsOf(evidence) });
 
-/** @param about alive name of the node, or the domain */
+/** @param about alive name of the node */
 export const warn = (code: ProblemCode, evidence: Parts, advice: Parts, about?: string): Finding =>
   ofProblem({ code, result: "warn", evidence: partsOf(evidence), advice: partsOf(advice), about });
 
-/** @param about alive name of the node, or the domain */
+/** @param about alive name of the node */
 export const fail = (code: ProblemCode, evidence: Parts, advice: Parts, about?: string): Finding =>
   ofProblem({ code, result: "fail", evidence: partsOf(evidence), advice: partsOf(advice), about });
 
@@ -61,6 +64,32 @@ export function problemsOf(finding: Finding): readonly Problem[] {
 export function ofVms(vms: readonly string[], finding: Finding): Finding {
   if (!("problems" in finding)) return finding;
   return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, vms })) };
+}
+
+/** The finding of the node that was asked for: what is wrong with another node here does not explain it. */
+export function ofNode(aliveName: string, finding: Finding): Finding {
+  if (!("problems" in finding)) return finding;
+  return {
+    ...finding,
+    problems: finding.problems.map((problem) => ({ ...problem, about: problem.about ?? aliveName })),
+  };
+}
+
+/** The finding, which follows from none of these kinds this time. */
+export function apart(codes: readonly ProblemCode[], finding: Finding): Finding {
+  if (!("problems" in finding)) return finding;
+  return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, apartFrom: codes })) };
+}
+
+/** The finding without its problems of nodes that have ended since. */
+export function withoutNodes(ended: readonly string[], finding: Finding): Finding {
+  if (ended.length === 0 || !("problems" in finding)) return finding;
+  const { facts } = finding;
+  const rest = finding.problems.filter(({ about }) => about === undefined || !ended.includes(about));
+  if (rest.length === finding.problems.length) return finding;
+  const evidence = `${listed(ended)} left the EPMD here while this was looked at: its VM has ended`;
+  const left = together(rest.map(ofProblem), evidence);
+  return facts === undefined ? left : { ...left, facts };
 }
 
 /** A failure as a warning. @param first advice that comes before the other */

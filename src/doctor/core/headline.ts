@@ -34,7 +34,29 @@ const LATELY = 600;
 
 /** Whether the VMs here reach the node, in a line. */
 export function headlineOf(way: WayKnown): Headline {
-  return badHeadline(way) ?? twinHeadline(way) ?? (isUnknown(way) ? unknownHeadline(way) : goodHeadline(way));
+  const haltedAs = (code: "VM_STOPPED" | "VM_SILENT") =>
+    way.vms.filter((name) => way.problems.some((problem) => problem.code === code && problem.about === name));
+  const [stopped, silent] = [haltedAs("VM_STOPPED"), haltedAs("VM_SILENT")];
+  const halted = [...stopped, ...silent];
+  const awake = { ...way, vms: way.vms.filter((name) => !halted.includes(name)) };
+  const bad = badHeadline(awake);
+  if (bad || halted.length === 0) return bad ?? restHeadline(awake);
+  const words = [
+    ...(stopped.length > 0 ? [`${listed(stopped)} here ${be3(stopped)} stopped, and ${reach3(stopped)} nothing`] : []),
+    ...(silent.length > 0 ? [`${listed(silent)} here ${do3(silent)} not answer`] : []),
+  ].join("; ");
+  if (awake.vms.length === 0) return haltedHeadline(words, way);
+  const { text } = restHeadline(awake);
+  return { text: `${text}; but ${words}`, tone: "bad" };
+}
+
+const restHeadline = (way: WayKnown) =>
+  twinHeadline(way) ?? (isUnknown(way) ? unknownHeadline(way) : goodHeadline(way));
+
+/** No VM here runs as it should: that the node is well says nothing of the way from them. */
+function haltedHeadline(words: string, { asked, links }: WayKnown): Headline {
+  const stands = links === "linked" || links === "connected";
+  return { text: `${words}${stands ? `; a connection with ${asked} stands` : ""}`, tone: "bad" };
 }
 
 const isUnknown = (way: WayKnown) => way.isDoubtful || !isAnswered(way);
@@ -63,6 +85,9 @@ function badHeadline({ asked, vms, problems, links, linked }: WayKnown): Headlin
   }
   if (inTheWay.every(({ code }) => code === "PEER_NOT_ALLOWED")) {
     return bad(`VMs here reach ${asked} only if they are on its list, and none of them is linked with it`);
+  }
+  if (inTheWay.every(({ code }) => code === "PEER_UNLINKED")) {
+    return bad(`VMs here find ${asked}, and none is linked with it, though one asked for it lately`);
   }
   return bad(`VMs here do not reach ${asked}`);
 }
@@ -107,4 +132,5 @@ function goodHeadline({ asked, vms, problems, cookie, links, linked, lookUp }: W
 const whoReaches = (vms: readonly string[]) => (vms.length === 0 ? "a VM here would reach" : "VMs here reach");
 
 const do3 = (names: readonly string[]) => (names.length === 1 ? "does" : "do");
+const reach3 = (names: readonly string[]) => (names.length === 1 ? "reaches" : "reach");
 const be3 = (names: readonly string[]) => (names.length === 1 ? "is" : "are");

@@ -33,6 +33,8 @@ export interface LinksKnown {
   readonly state: "linked" | "connected" | "none" | "unknown";
   /** VMs here that are linked with the node. */
   readonly linked: readonly string[];
+  /** VMs here of which it is known that they are not, where that is so of all, and no handshake is seen. */
+  readonly unlinked: readonly string[];
   /** None where nothing is known. */
   readonly words: readonly string[];
 }
@@ -58,19 +60,21 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
       ? [`a connection stands that is no link: ${listed(wordsOf(dialled))}; its handshake is not done, or fails`]
       : []),
   ];
-  if (links.length > 0) return { state: "linked", linked, words };
-  if (doubtful.length > 0) return { state: "connected", linked, words };
+  const none: readonly string[] = [];
+  if (links.length > 0) return { state: "linked", linked, unlinked: none, words };
+  if (doubtful.length > 0) return { state: "connected", linked, unlinked: none, words };
   if (untold.length === 0 && vms.length > 0) {
     return {
       state: "none",
       linked,
+      unlinked: dialled.length > 0 ? none : unlinked,
       words: [...words, `no link with the node stands here: so says ${listed(unlinked)}`],
     };
   }
   if (isPlaceKnown || vms.length === 0) {
-    return { state: "none", linked, words: [...words, "no link with the node is seen here"] };
+    return { state: "none", linked, unlinked: none, words: [...words, "no link with the node is seen here"] };
   }
-  return { state: "unknown", linked, words };
+  return { state: "unknown", linked, unlinked: none, words };
 }
 
 /** A VM that has dialled the node has no other link with it. */

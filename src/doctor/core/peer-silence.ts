@@ -21,7 +21,7 @@ export interface AgentThere {
   readonly answers: boolean | undefined;
 }
 
-interface Explained {
+export interface Explained {
   readonly evidence: readonly string[];
   /** The likeliest cause first, each with what to look at. */
   readonly advice: readonly string[];

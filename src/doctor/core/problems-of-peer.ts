@@ -163,6 +163,20 @@ export const PROBLEMS_OF_PEER = {
     ofPeer: true,
   },
   PEER_COOKIE: { means: "it has another cookie", action: "one cookie for both", ofPeer: true },
+  PEER_UNLINKED: {
+    means: "a VM here asked for it lately and was told where it is, and none is linked with it",
+    action: "compare its cookie: --cookie-file; its log",
+    from: [
+      ...["PEER_COOKIE", "PEER_TLS", "PEER_RELEASE", "PEER_FAMILY", "PEER_LARGE_LOST", "PEER_TWICE", "PEER_LONG_NAME"],
+      ...["PEER_HOST_UNKNOWN", "PEER_NOT_ALLOWED", "PEER_OTHER_NAME", "PEER_OTHER_NODE", "PEER_SAYS_NOTHING"],
+      "PEER_DAEMON_DIFFERS",
+    ],
+    ofPeer: true,
+  },
+  COOKIE_GIVEN: {
+    means: "the cookie that was given is another one, and a VM here is linked with it: those two agree",
+    action: "the cookie of the VM here",
+  },
   PEER_COOKIE_UNTOLD: { means: "the cookie could not be compared", action: "ask again" },
   PEER_TLS: {
     means: "one side speaks TLS and the other does not",

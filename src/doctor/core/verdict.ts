@@ -44,7 +44,7 @@ export function foundProblems(told: readonly Told[]): FoundProblem[] {
 
 /** The problem from which another follows directly; undefined for a root. */
 export function causeOf(problem: FoundProblem, all: readonly FoundProblem[]): FoundProblem | undefined {
-  const causes = causesOf(problem.code);
+  const causes = causesOf(problem.code).filter((code) => !problem.apartFrom?.includes(code));
   return all.find((other) => causes.includes(other.code) && concern(problem, other));
 }
 
@@ -54,7 +54,7 @@ function rootOf(problem: FoundProblem, all: readonly FoundProblem[]): FoundProbl
   return cause === undefined ? problem : rootOf(cause, all);
 }
 
-/** Problems of two nodes, or of two domains, do not follow from each other. */
+/** Problems of two nodes do not follow from each other. */
 function concern(problem: Problem, other: Problem): boolean {
   return problem.about === undefined || other.about === undefined || problem.about === other.about;
 }

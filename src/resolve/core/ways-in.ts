@@ -5,6 +5,7 @@ import {
   type HostAddress,
   isGatewayHost,
 } from "../../gateway/core/addresses.js";
+import { grouped } from "../../grouped.js";
 import type { Endpoint, Family } from "../../net/endpoint.js";
 import { type Cidr, cidrContains, familyOf, hostPort, isLoopback } from "../../net/ip.js";
 
@@ -124,8 +125,21 @@ const VM: Record<Way["way"], string> = {
 };
 
 /** `module, IPv4: a VM with -epmd_module srv_epmd dials 10.1.2.4:20002` */
-export function wayWords({ way, family, asks, dials, byConnect, reason }: Way): string {
-  const head = family === undefined ? way : `${way}, IPv${family}`;
+/** A text for each way; those that have one reason for leading nowhere share it. */
+export function waysWords(ways: readonly Way[]): string[] {
+  const alike = grouped(ways, ({ way, family, asks, dials, reason }) =>
+    JSON.stringify(dials === undefined ? [way, asks, reason] : [way, asks, dials, family]),
+  );
+  return Array.from(alike.values(), ([first, ...others]) => {
+    const families = [first, ...others].flatMap(({ family }) => (family === undefined ? [] : [`IPv${family}`]));
+    return describeWay(first, families);
+  });
+}
+
+export const wayWords = (way: Way): string => describeWay(way, way.family === undefined ? [] : [`IPv${way.family}`]);
+
+function describeWay({ way, asks, dials, byConnect, reason }: Way, families: readonly string[]): string {
+  const head = families.length === 0 ? way : `${way}, ${families.join(" and ")}`;
   const asking = asks === undefined ? "" : `asks the EPMD at ${asks} and `;
   if (dials !== undefined && byConnect) {
     return `${head}: ${VM[way]} ${asking}dials a relay here, which makes mutual TLS of Consul Connect with ${dials}`;

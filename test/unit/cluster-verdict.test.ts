@@ -59,7 +59,12 @@ describe("a cluster", () => {
     const verdict = judgeCluster(NAMES.map((node) => member(node, nodeProbe(node))));
     expect(verdict.isWell).toBe(true);
     expect(verdict.links).toBeUndefined();
-    expect(verdict.summary).toBe("4 nodes; nothing is wrong; who is linked with whom is seen with --cookie-file");
+    expect(verdict.summary).toBe("4 nodes are there; links and cookies were not looked at (--cookie-file)");
+    expect(judgeCluster([member(A, nodeProbe(A))]).summary).toMatch(/^1 node is there; links and cookies were not/);
+    const gone = member(B, { result: "refused", elapsedMs: 1 });
+    expect(judgeCluster([member(A, nodeProbe(A)), gone]).summary).toMatch(
+      /is not reached: .*; links and cookies were not looked at \(--cookie-file\)$/,
+    );
   });
 
   test("of which nobody is there is not well", () => {
@@ -592,6 +597,37 @@ describe("nodes that cannot be linked", () => {
       { code: "RELEASES_REFUSE", text: `${B} (OTP ${recent}) refuses ${A} (OTP ${old}), which lacks ${missing}` },
     ]);
     expect(notes.map(({ code }) => code)).toEqual(["RELEASES_DIFFER"]);
+  });
+
+  test("because of their releases are seen without a cookie, by the flags alone", () => {
+    const vm = (node: string, flags: readonly string[], release: string) =>
+      member(node, nodeProbe(node, { flags, release }));
+    const old = vm(A, OTP23, "OTP 23");
+    const recent = [...OTP25, "FRAGMENTS", "ALTACT_SIG", "NATIVE_RECORDS"];
+    const lacks = "DFLAG_UNLINK_ID, DFLAG_V4_NC, DFLAG_MANDATORY_25_DIGEST";
+    expect(judgeCluster([old, vm(B, recent, "OTP 29 or newer"), vm(C, OTP25, "OTP 25, 26 or 27")])).toMatchObject({
+      isWell: false,
+      summary: `3 nodes; ${B} (OTP 29 or newer) refuses ${A} (OTP 23), which lacks ${lacks}; links and cookies were not looked at (--cookie-file)`,
+      problems: [{ code: "RELEASES_REFUSE", nodes: [B, A] }],
+    });
+    // OTP 26 would refuse it, OTP 25 accepts it, and both have the same flags.
+    expect(codes([old, vm(C, OTP25, "OTP 25, 26 or 27")])).toEqual([]);
+    // A C node demands other flags than a VM.
+    const c = nodeProbe(C, { hidden: true, flags: ["HANDSHAKE_23", "MANDATORY_25_DIGEST"] });
+    expect(codes([vm(A, ["PUBLISHED", "BIG_CREATION"], "OTP 22 or older"), member(C, c)])).toEqual([]);
+  });
+
+  test("are seen where others are asked for their links, and these two refuse the cookie", () => {
+    const refuses = { joined: { cookie: "refused" } } as const;
+    const plain = member(C, nodeProbe(C, refuses));
+    const secured = member(D, nodeProbe(D, { tls, ...refuses }));
+    expect(judgeCluster([linked(A, [B]), linked(B, [A]), plain, secured]).problems).toMatchObject([
+      { code: "OTHER_COOKIE" },
+      { code: "TLS_DIFFERS", nodes: [D, A, B, C] },
+    ]);
+    expect(codes([linked(A, []), plain, member(B, nodeProbe(B, { hidden: true, ...refuses }))])).toEqual([
+      "OTHER_COOKIE",
+    ]);
   });
 
   test("are the cause of links that global has ended because of them", () => {

@@ -1,7 +1,7 @@
 import { flagWords } from "../../distribution/core/releases.js";
 import { isLongName } from "../../names/node-name.js";
 import { listed } from "../../text.js";
-import { type Member, type Obstacle, obstacleBetween, type Pair, speaksTls } from "./cluster-links.js";
+import { isExpected, type Member, type Obstacle, obstacleBetween, type Pair, speaksTls } from "./cluster-links.js";
 import { type ClusterProblem, machineOf, releaseWords } from "./cluster-problems.js";
 
 /** Nodes that cannot be linked, by what they are, and the pairs that are told with that. */
@@ -18,7 +18,8 @@ interface Group {
 
 /** Each kind is one problem. @param missing of the pairs, without those that are told otherwise */
 export function barred(pairs: readonly Pair[], missing: readonly Pair[]): Barred {
-  const looked = pairs.some(({ link }) => link !== "unknown") ? missing : pairs;
+  // The handshake tells it of VMs too that were not asked for their links.
+  const looked = [...missing, ...pairs.filter((pair) => pair.link === "unknown" && isExpected(pair))];
   const groups = new Map<string, Group>();
   const groupOf = new Map<Pair, Group>();
   for (const pair of looked) {

@@ -198,11 +198,12 @@ function summaryOf(
   const linked = links ? `, ${links.found} of ${links.expected} links` : "";
   const [first, ...others] = problems;
   const more = others.length === 0 ? "" : `; and ${others.length} more ${others.length === 1 ? "problem" : "problems"}`;
-  const isWithoutCookie = members.every((member) => member.answer?.joined === undefined);
-  const unseen = isWithoutCookie && present > 1 ? "; who is linked with whom is seen with --cookie-file" : "";
+  const isUnasked = present > 0 && members.every((member) => member.answer?.joined === undefined);
+  const unseen = isUnasked ? "; links and cookies were not looked at (--cookie-file)" : "";
+  const shown = notes.some(({ code }) => code === "UNREAD") ? " that Consul shows" : "";
+  if (!first && isUnasked) return `${count}${shown}${there || (present === 1 ? " is there" : " are there")}${unseen}`;
   const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
-  const isPart = notes.some(({ code }) => code === "UNREAD");
-  const calm = isPart ? "nothing is wrong with the nodes that Consul shows" : "nothing is wrong";
+  const calm = `nothing is wrong${shown && ` with the nodes${shown}`}`;
   const well = risk ? `no link is missing now, and ${risk.text}` : calm;
   // How many there are is not known.
   if (members.length === 0 && first && first.code !== NOBODY.code) return `${first.text}${more}`;

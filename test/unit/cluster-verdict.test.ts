@@ -333,6 +333,84 @@ describe("a node", () => {
     );
   });
 
+  describe("whose machine", () => {
+    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+    const noHost: Probe = { result: "unreachable", code: "EHOSTUNREACH", elapsedMs: 2_000 };
+    const at = (address: string, probe: Probe, answers: boolean) => ({
+      ...placeAt(address, 20_001, probe),
+      epmdPort: { port: 4369, answers },
+    });
+    const on = (node: string, ...places: readonly MemberPlace[]) => memberOf({ node, places, machine: "box2" });
+    const ends = [{ node: C, address: "10.0.0.2", port: 20_001 }];
+
+    test("does not answer at all is down or cut off, and links that others list may be dead", () => {
+      const here = memberOf({ ...linked(A, [B, C], {}, { ends }), isHere: true });
+      const [problem, ...others] = judgeCluster([
+        ...[here, linked(B, [A, C])],
+        ...[C, D].map((node, index) => on(node, at("10.0.0.2", index === 0 ? silent : noHost, false))),
+      ]).problems;
+      expect(others).toEqual([]);
+      expect(problem).toMatchObject({
+        ...{ code: "NOT_THERE", nodes: [C, D] },
+        text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 20001, 4369), so the machine (box2) is down or cut off; ${A}, ${B} still list some or all of them, and such links may be dead`,
+        advice:
+          "see that the machine runs, and that it is reached from here: ping 10.0.0.2; dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)",
+      });
+      const [alone] = judgeCluster([linked(A, []), on(C, at("10.0.0.2", silent, false))]).problems;
+      expect(alone?.text).toBe(
+        `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 20001, 4369), so the machine (box2) is down or cut off`,
+      );
+      // Two machines are two problems.
+      const two = [on(C, at("10.0.0.2", silent, false)), on(D, at("10.0.0.3", silent, false))];
+      expect(codes([linked(A, []), ...two])).toEqual(["NOT_THERE", "NOT_THERE"]);
+    });
+
+    test("answers at the EPMD port has a firewall before that of the node, and an old link from here does not prove a way", () => {
+      const here = memberOf({ ...linked(A, [C], {}, { ends }), isHere: true });
+      const [problem] = judgeCluster([here, on(C, at("10.0.0.2", silent, true))]).problems;
+      expect(problem).toMatchObject({
+        text: `${C} is not reached: no answer at 10.0.0.2:20001; ${A} is linked with it`,
+        advice: expect.stringMatching(
+          /^its machine answers at 10\.0\.0\.2:4369: look for a firewall there that drops TCP port 20001/,
+        ),
+      });
+      // That of another machine does.
+      const there = judgeCluster([linked(A, [C], {}, { ends }), on(C, at("10.0.0.2", silent, true))]).problems[0];
+      expect(there?.advice).toContain(`${A} dialled it at 10.0.0.2:20001, so that place is right`);
+    });
+  });
+
+  test("that is kept out of look-ups with others of its machine is told with them", () => {
+    const words =
+      "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance)";
+    const kept = (node: string, more: Partial<LookedFor>) =>
+      memberOf({ ...{ node, health: "critical", machine: "box1", missing: "no SRV record", places: [] }, ...more });
+    const told = (more: Partial<LookedFor>, of: Partial<LookedFor> = more) =>
+      judgeCluster([linked(A, [B, C]), kept(B, more), kept(C, of)]).problems;
+    const maintenance = { kind: "maintenance", words } as const;
+    expect(told({ obstacle: maintenance })).toMatchObject([
+      {
+        ...{ code: "NOT_FOUND", nodes: [B, C] },
+        text: `${B}, ${C} are not found: ${words}, so look-ups leave them out; ${A} is linked with them`,
+        advice: expect.stringContaining("run consul maint -disable on its machine (box1)"),
+      },
+    ]);
+    const agent = { kind: "agent", words: "the machine's check serfHealth is critical" } as const;
+    expect(told({ obstacle: agent })).toHaveLength(1);
+    // No srv-epmd there refreshes its checks.
+    expect(told({})).toMatchObject([
+      {
+        text: expect.stringMatching(/^b@\S+, c@\S+ are not found: their TTL checks in Consul are critical/),
+        advice: expect.stringMatching(/^the VMs or their srv-epmd have ended, .*\(box1\)/),
+      },
+    ]);
+    // Another machine, an entry alone, another cause.
+    expect(told({ obstacle: agent }, { obstacle: agent, machine: "box2" })).toHaveLength(2);
+    const entry = { obstacle: { ...maintenance, entry: "b" } };
+    expect(told(entry, { obstacle: { ...maintenance, entry: "c" } })).toHaveLength(2);
+    expect(told({}, { obstacle: agent })).toHaveLength(2);
+  });
+
   test("that takes connections and answers nobody hangs, whoever is linked with it", () => {
     const hung: Probe = { result: "silent", stage: "handshake", elapsedMs: 2_000 };
     const ends = [{ node: B, address: "10.0.0.1", port: 20_001 }];

@@ -1,13 +1,13 @@
 import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import {
+  absenceOf,
   hasEnded,
   type ListingFault,
   mayHideMore,
   noAnswer,
   notFound,
   notListed,
-  notThere,
   type UnreadServices,
   unread,
 } from "./cluster-absent.js";
@@ -16,6 +16,7 @@ import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./clust
 import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { twins } from "./cluster-twice.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
+import { notThere } from "./cluster-unreached.js";
 
 export interface ClusterVerdict {
   readonly summary: string;
@@ -50,7 +51,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
     ...(isListed(listing) ? nobody(members, listing) : []),
-    ...members.flatMap((member) => problemsOf(member, members)),
+    ...problemsOfNodes(members),
     ...refusals(members),
     ...apart.problems,
     ...twice.problems,
@@ -72,15 +73,26 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
 
 const isListed = ({ fault, unread: hides }: ClusterListing) => fault === undefined && hides === undefined;
 
-function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[] {
-  const { unlistedIn, missing, unavailable, isUnread, answer } = member;
-  // Those are a note.
-  if (hasEnded(member, members)) return [];
-  const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
-  // Those are told together.
-  if (unavailable !== undefined || isUnread) return unlisted;
-  if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
-  return [...unlisted, ...(answer ? (member.vms ? [] : ownProblem(member)) : [notThere(member, members)])];
+/** What is wrong with single nodes, and with those that are not there for one cause. */
+function problemsOfNodes(members: readonly Member[]): ClusterProblem[] {
+  // Those that have ended are a note.
+  const judged = members.filter((member) => !hasEnded(member, members));
+  const unlisted = judged.flatMap((member) =>
+    member.unlistedIn === undefined ? [] : [notListed(member, member.unlistedIn, members)],
+  );
+  // The others are told together.
+  const known = judged.filter(({ unavailable, isUnread }) => unavailable === undefined && !isUnread);
+  const found = known.filter(({ missing }) => missing === undefined);
+  const lost = known.filter(({ missing, unlistedIn }) => missing !== undefined && unlistedIn === undefined);
+  return [
+    ...unlisted,
+    ...Array.from(grouped(lost, absenceOf).values(), (absent) => notFound(absent, members)),
+    ...found.filter(({ answer, vms }) => answer && !vms).flatMap(ownProblem),
+    ...notThere(
+      found.filter(({ answer }) => !answer),
+      members,
+    ),
+  ];
 }
 
 /** A cluster of which no node is left. */

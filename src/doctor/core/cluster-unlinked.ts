@@ -146,7 +146,7 @@ function adviceOn(pairs: readonly Pair[]): string {
   }
   const [from, to] = [first.one, first.other];
   if ([from, to].some(({ state }) => state?.autoConnect === "once")) {
-    return `link them: net_kernel:connect_node('${to.node}') in a shell of ${from.node}, for a lost link does not come back by itself there (dist_auto_connect once)`;
+    return `run srv-epmd doctor ${to.node} on ${machineOf(from)}; if all is well there, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them: with dist_auto_connect once a link that was lost does not come back by itself`;
   }
   return `run srv-epmd doctor ${to.node} on ${machineOf(from)}, for no cause is seen from here (srv-epmd help cluster has what comes next)`;
 }

@@ -718,7 +718,10 @@ describe("nodes that cannot be linked", () => {
         {
           ...{ code: "RELEASES_REFUSE", nodes: [C, A, B] },
           // Whether global has ended it is not seen: a firewall may drop its packets as well.
-          text: expect.stringMatching(new RegExp(`DFLAG_MANDATORY_25_DIGEST; no link either between ${A} and ${B}$`)),
+          text: expect.stringMatching(/DFLAG_MANDATORY_25_DIGEST$/),
+          effects: [
+            { code: "SPLIT", text: `the cluster is in 2 parts without a link between them: ${B}, ${C} | ${A}` },
+          ],
           advice: expect.stringContaining(`is in their way too says srv-epmd doctor ${B} on the machine of ${A}`),
         },
       ],
@@ -726,6 +729,59 @@ describe("nodes that cannot be linked", () => {
     const free = { preventsPartitions: false };
     const others = [linked(A, [], { flags: OTP23 }, old), linked(B, [C], {}, free), linked(C, [B], {}, recent)];
     expect(codes(others)).toEqual(["RELEASES_REFUSE", "SPLIT"]);
+  });
+
+  test("are the cause of all links that are missing meanwhile, also where no node is linked with both now", () => {
+    const old = linked(A, [], { flags: OTP23 }, { release: "23", preventsPartitions: undefined });
+    const members = [old, linked(B, []), linked(C, []), linked(D, [], {}, { release: "27" })];
+    expect(judgeCluster(members).problems).toMatchObject([
+      {
+        code: "RELEASES_REFUSE",
+        effects: [{ code: "SPLIT", text: expect.stringContaining(`${A} | ${B} | ${C} | ${D}`) }],
+      },
+    ]);
+    // One that accepts neither, or has another cookie, is between no two.
+    const between = nodeProbe(B, { joined: { cookie: "refused" } });
+    const two = [
+      old,
+      member(B, between),
+      linked("e@svc.test", [], {}, { release: "27" }),
+      linked(D, [], {}, { release: "27" }),
+    ];
+    expect(codes(two)).toEqual(["OTHER_COOKIE", "RELEASES_REFUSE", "SPLIT"]);
+  });
+
+  test("are not among the parts whose cause is not seen", () => {
+    const all = [linked(A, [], { tls }), linked(B, []), linked(C, [])];
+    const texts = judgeCluster(all).problems.map(({ code, text }) => [code, text]);
+    expect(texts).toEqual([
+      ["TLS_DIFFERS", `${A} speaks TLS, ${B}, ${C} do not: they cannot be linked`],
+      ["SPLIT", `no link is seen between ${B} | ${C}`],
+    ]);
+    // On both sides of it links are missing.
+    const both = judgeCluster([...all, linked(D, [], { tls })]).problems;
+    expect(both.map(({ text, nodes }) => [text, nodes]).slice(1)).toEqual([
+      [`no link is seen between ${A} | ${D}`, [A, D]],
+      [`no link is seen between ${B} | ${C}`, [B, C]],
+    ]);
+  });
+
+  test("and those that can have notes that fit what is seen", () => {
+    const advice = (members: readonly Member[]) => judgeCluster(members).notes.map((note) => note.advice);
+    const of = (node: string, release: string, to: readonly string[] = [], flags = OTP25) =>
+      linked(node, to, { flags }, { release });
+    expect(advice([of(A, "25", [B]), of(B, "27", [A])])).toEqual([
+      "right during an update; a release connects with the two before and after it",
+    ]);
+    expect(advice([of(A, "25", [B]), of(B, "29", [A])])).toEqual([
+      expect.stringMatching(/^these accept each other, though OTP promises that only of releases/),
+    ]);
+    expect(advice([of(A, "23", [], OTP23), of(B, "29")])).toEqual([
+      "right during an update, but for those that refuse each other",
+    ]);
+    // Without a cookie the flags tell them.
+    const seen = [member(A, nodeProbe(A)), member(B, nodeProbe(B, { release: "OTP 28" }))];
+    expect(judgeCluster(seen).notes).toMatchObject([{ text: `OTP 25, 26 or 27: ${A}; OTP 28: ${B}` }]);
   });
 
   test("of several releases are told each with its own flags", () => {

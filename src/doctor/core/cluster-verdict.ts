@@ -1,3 +1,4 @@
+import { isVm } from "../../distribution/wire/handshake.js";
 import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import {
@@ -13,7 +14,7 @@ import {
 } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { type ClusterProblem, ownProblem, RANKS, refusals, releaseWords } from "./cluster-problems.js";
 import { twins } from "./cluster-twice.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
 import { notThere } from "./cluster-unreached.js";
@@ -44,7 +45,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
   const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
-  const apart = barred(pairs, missing);
+  const apart = barred(members, pairs, missing, isListed(listing));
   const open = missing.filter((pair) => !apart.told.has(pair));
   const twice = twins(members, pairs, open, isListed(listing));
   const problems = [
@@ -67,7 +68,9 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const found = expected.filter(({ link }) => link === "linked").length;
   const isAsked = members.some((member) => member.state);
   const links = isAsked ? { found, expected: expected.length } : undefined;
-  const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members, listing), pairs };
+  const isRefused = problems.some(({ code }) => code === "RELEASES_REFUSE");
+  const notes = notesOf(members, listing, isRefused);
+  const verdict = { isWell: problems.length === 0, links, problems, notes, pairs };
   return { summary: summaryOf(members, verdict), ...verdict };
 }
 
@@ -113,7 +116,11 @@ const NOBODY: ClusterProblem = {
 const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[number]);
 
 /** What may be meant that way, and explains links that are not there. */
-function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterListing): ClusterProblem[] {
+function notesOf(
+  members: readonly Member[],
+  { unread: hides, fault }: ClusterListing,
+  isRefused: boolean,
+): ClusterProblem[] {
   const notes: ClusterProblem[] = [];
   if (hides && fault === undefined && unread(members, hides).length === 0) notes.push(mayHideMore(hides));
   const note = (code: ClusterProblem["code"], of: readonly Member[], text: string, advice: string) => {
@@ -154,16 +161,7 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
     const why = `${of.length === 1 ? "has" : "have"} ${setting}`;
     note("NOT_CONNECTING", of, why, "a link that is missing there is not counted: programs make the links");
   }
-  const releases = new Map<string, string[]>();
-  for (const member of members) {
-    const release = member.state?.release;
-    if (release !== undefined) releases.set(release, [...(releases.get(release) ?? []), member.node]);
-  }
-  if (releases.size > 1) {
-    const texts = Array.from(releases, ([release, nodes]) => `OTP ${release}: ${listed(nodes, 3)}`);
-    const advice = "right during an update; a release connects with the two before and after it";
-    notes.push({ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice });
-  }
+  notes.push(...releasesDiffer(members, isRefused));
   const known = new Set(members.map(({ node }) => node));
   const strangers = new Set(
     members.flatMap((member) => member.state?.visible.filter((name) => !known.has(name)) ?? []),
@@ -178,6 +176,30 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
     });
   }
   return notes;
+}
+
+/** @param isRefused some of them refuse each other, which is a problem */
+function releasesDiffer(members: readonly Member[], isRefused: boolean): ClusterProblem[] {
+  const asked = members.filter(({ state }) => state?.release !== undefined);
+  // A C node has flags of its own.
+  const vms = asked.length > 0 ? asked : members.filter(({ answer }) => answer && isVm(answer.flags));
+  const releases = grouped(vms, releaseWords);
+  if (releases.size < 2) return [];
+  const texts = Array.from(
+    releases,
+    ([release, of]) =>
+      `${release}: ${listed(
+        of.map(({ node }) => node),
+        3,
+      )}`,
+  );
+  const numbers = asked.map(({ state }) => Number(state?.release));
+  const isFar = Math.max(...numbers) - Math.min(...numbers) > 2;
+  const calm = isFar
+    ? "these accept each other, though OTP promises that only of releases that are at most two apart: bring the older nodes up"
+    : "right during an update; a release connects with the two before and after it";
+  const advice = isRefused ? "right during an update, but for those that refuse each other" : calm;
+  return [{ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice }];
 }
 
 /** A visible node whose links programs make. */

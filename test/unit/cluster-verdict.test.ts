@@ -45,7 +45,10 @@ const without = (...pairs: readonly (readonly [string, string])[]) =>
     );
     return linked(node, others);
   });
-const FAULT = { text: "Consul at box does not answer", code: "CONSUL_UNAVAILABLE" };
+const FAULT = {
+  ...{ text: "Consul at box does not answer", brief: "Consul at box:8500 does not answer (refused)" },
+  code: "CONSUL_UNAVAILABLE",
+};
 const codes = (members: readonly Member[]) => judgeCluster(members).problems.map(({ code }) => code);
 
 describe("a cluster", () => {
@@ -85,6 +88,22 @@ describe("a cluster", () => {
       ...{ code: "NO_ANSWER", nodes: [B, C, D] },
       text: `Consul at box does not answer; no name server could answer for ${B}; 3 nodes could not be looked up (${B}, ${C}, ${D})`,
     });
+    // The details are told once, and what is not counted is not said to be nothing.
+    expect(judgeCluster(all, { fault: FAULT }).summary).toBe(`${FAULT.brief}; 3 of 4 nodes were not looked for`);
+    const two = [linked(A, [B, C]), linked(B, [A, C]), hidden(C)];
+    expect(judgeCluster(two, { fault: FAULT }).summary).toBe(
+      `${FAULT.brief}; 1 of 3 nodes was not looked for, 1 of 1 links`,
+    );
+    expect(judgeCluster(two.slice(0, 2), { fault: FAULT }).summary).toBe(
+      `${FAULT.brief}; 2 nodes known here, 1 of 1 links`,
+    );
+    expect(judgeCluster([linked(A, [B]), hidden(B)]).summary).toBe(
+      "look-ups have no answer; 1 of 2 nodes was not looked for",
+    );
+    const gone = member(B, { result: "refused", elapsedMs: 1 });
+    expect(judgeCluster([linked(A, [B]), gone]).summary).toMatch(
+      /^2 nodes, 1 of them there; b@svc\.test is not reached/,
+    );
     // Name servers alone: what is different is told by itself.
     const told = judgeCluster([hidden(B), hidden(C, "LOOKUP_TIMEOUT"), hidden(D)]).problems;
     expect(told.map(({ nodes }) => nodes)).toEqual([[B, D], [C]]);
@@ -94,7 +113,7 @@ describe("a cluster", () => {
     });
     expect(codes([])).toEqual(["NOT_FOUND"]);
     expect(judgeCluster([], { fault: FAULT })).toMatchObject({
-      ...{ isWell: false, summary: "Consul at box does not answer", problems: [{ code: "NO_ANSWER" }] },
+      ...{ isWell: false, summary: FAULT.brief, problems: [{ code: "NO_ANSWER" }] },
     });
     // A name server that answers tells nothing of a catalogue that does not.
     const unread = memberOf({ node: B, isUnread: true, missing: "it has no SRV record", places: [] });
@@ -352,13 +371,13 @@ describe("a node", () => {
       expect(others).toEqual([]);
       expect(problem).toMatchObject({
         ...{ code: "NOT_THERE", nodes: [C, D] },
-        text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 20001, 4369), so the machine (box2) is down or cut off; ${A}, ${B} still list some or all of them, and such links may be dead`,
+        text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off; ${A}, ${B} still list some or all of them, and such links may be dead`,
         advice:
           "see that the machine runs, and that it is reached from here: ping 10.0.0.2; dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)",
       });
       const [alone] = judgeCluster([linked(A, []), on(C, at("10.0.0.2", silent, false))]).problems;
       expect(alone?.text).toBe(
-        `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 20001, 4369), so the machine (box2) is down or cut off`,
+        `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off`,
       );
       // Two machines are two problems.
       const two = [on(C, at("10.0.0.2", silent, false)), on(D, at("10.0.0.3", silent, false))];

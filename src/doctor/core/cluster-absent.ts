@@ -9,6 +9,8 @@ import { obstacleAdvice } from "./obstacles.js";
 /** Why a catalogue, or the srv-epmd here, did not tell its nodes. */
 export interface ListingFault {
   readonly text: string;
+  /** For the first line: `Consul at 127.0.0.1:8500 does not answer (refused)` */
+  readonly brief: string;
   /** Of the error. */
   readonly code: string;
   /** What to do first, where it is known. */

@@ -43,7 +43,11 @@ function deadMachine(
       : "dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer";
   return {
     ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
-    text: `${namesOf(nodes)} ${isOne ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${listed(addresses)} answers (TCP ports ${listed(Array.from(ports).map(String))}), so the machine${first.machine === undefined ? "" : ` (${first.machine})`} is down or cut off${still}`,
+    text: `${namesOf(nodes)} ${isOne ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${listed(addresses)} answers (TCP ports ${listed(
+      Array.from(ports)
+        .sort((a, b) => a - b)
+        .map(String),
+    )}), so the machine${first.machine === undefined ? "" : ` (${first.machine})`} is down or cut off${still}`,
     advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after}, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)`,
   };
 }

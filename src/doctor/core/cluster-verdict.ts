@@ -71,7 +71,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const isRefused = problems.some(({ code }) => code === "RELEASES_REFUSE");
   const notes = notesOf(members, listing, isRefused);
   const verdict = { isWell: problems.length === 0, links, problems, notes, pairs };
-  return { summary: summaryOf(members, verdict), ...verdict };
+  return { summary: summaryOf(members, verdict, fault), ...verdict };
 }
 
 const isListed = ({ fault, unread: hides }: ClusterListing) => fault === undefined && hides === undefined;
@@ -225,21 +225,36 @@ function neverDials(member: Member): boolean {
 function summaryOf(
   members: readonly Member[],
   { links, problems, notes }: Pick<ClusterVerdict, "links" | "problems" | "notes">,
+  fault: ListingFault | undefined,
 ): string {
-  const count = members.length === 1 ? "1 node" : `${members.length} nodes`;
+  const count = countOf(members.length);
   const present = members.filter(({ answer }) => answer).length;
   const there = present === members.length ? "" : `, ${present} of them there`;
-  const linked = links ? `, ${links.found} of ${links.expected} links` : "";
+  // Of a node that is not seen the links are not counted, though others may tell them.
+  const isCounted = links && (links.expected > 0 || present === members.length);
+  const linked = isCounted ? `, ${links.found} of ${links.expected} links` : "";
   const [first, ...others] = problems;
   const more = others.length === 0 ? "" : `; and ${others.length} more ${others.length === 1 ? "problem" : "problems"}`;
   const isUnasked = present > 0 && members.every((member) => member.answer?.joined === undefined);
   const unseen = isUnasked ? "; links and cookies were not looked at (--cookie-file)" : "";
-  const shown = notes.some(({ code }) => code === "UNREAD") ? " that Consul shows" : "";
-  if (!first && isUnasked) return `${count}${shown}${there || (present === 1 ? " is there" : " are there")}${unseen}`;
-  const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
-  const calm = `nothing is wrong${shown && ` with the nodes${shown}`}`;
-  const well = risk ? `no link is missing now, and ${risk.text}` : calm;
+  if (first?.code === "NO_ANSWER") return `${silence(members, first, fault)}${linked}${more}${unseen}`;
   // How many there are is not known.
   if (members.length === 0 && first && first.code !== NOBODY.code) return `${first.text}${more}`;
-  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
+  if (first) return `${count}${there}${linked}; ${first.text}${more}${unseen}`;
+  const shown = notes.some(({ code }) => code === "UNREAD") ? " that Consul shows" : "";
+  if (isUnasked) return `${count}${shown}${there || (present === 1 ? " is there" : " are there")}${unseen}`;
+  const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
+  const calm = `nothing is wrong${shown && ` with the nodes${shown}`}`;
+  return `${count}${there}${linked}; ${risk ? `no link is missing now, and ${risk.text}` : calm}`;
+}
+
+const countOf = (nodes: number) => (nodes === 1 ? "1 node" : `${nodes} nodes`);
+
+/** `Consul at 127.0.0.1:8500 does not answer (refused); 2 of 3 nodes were not looked for` */
+function silence(members: readonly Member[], { nodes }: ClusterProblem, fault: ListingFault | undefined): string {
+  const why = fault?.brief ?? "look-ups have no answer";
+  if (members.length === 0) return why;
+  return nodes.length === 0
+    ? `${why}; ${countOf(members.length)} known here`
+    : `${why}; ${nodes.length} of ${countOf(members.length)} ${nodes.length === 1 ? "was" : "were"} not looked for`;
 }

@@ -153,9 +153,9 @@ async function lookFor(
   const found = inOrder(
     await Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await ask(endpoint) }))),
   );
-  const vms = await vmsNamed({ name, full: node, source: answer.source, places: found }, ask);
+  const vms = inOrder(await vmsNamed({ name, full: node, source: answer.source, places: found }, ask));
   const others = vms.filter(({ endpoint }) => !endpoints.includes(endpoint));
-  const places = await Promise.all([...found, ...inOrder(others)].map((place) => withEpmdPort(place, deps)));
+  const places = await Promise.all([...found, ...others].map((place) => withEpmdPort(place, deps)));
   const isHere =
     answer.source === "registry" ||
     // Such an address is that of the sidecar proxy.

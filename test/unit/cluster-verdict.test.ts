@@ -371,7 +371,7 @@ describe("a node", () => {
       expect(others).toEqual([]);
       expect(problem).toMatchObject({
         ...{ code: "NOT_THERE", nodes: [C, D] },
-        text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off; ${A}, ${B} still list some or all of them, and such links may be dead`,
+        text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off; ${A}, ${B} still list some of them, and such a link may be dead`,
         advice:
           "see that the machine runs, and that it is reached from here: ping 10.0.0.2; dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)",
       });
@@ -379,6 +379,15 @@ describe("a node", () => {
       expect(alone?.text).toBe(
         `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off`,
       );
+      expect(alone?.advice).toContain("if it does, compare its address with that, and look for a firewall");
+      // No way to the other family from here says nothing of its machine.
+      const six = placeAt("fd00::2", 20_001, { result: "unreachable", code: "ENETUNREACH", elapsedMs: 1 });
+      const [both] = judgeCluster([linked(A, []), on(C, at("10.0.0.2", silent, false), six)]).problems;
+      expect(both?.text).toContain("nothing at 10.0.0.2 answers");
+      // Others see it at another address: it runs, and a wrong one is published.
+      const seen = [{ node: C, address: "10.0.0.9", port: 40_001 }];
+      const [wrong] = judgeCluster([linked(A, [C], {}, { ends: seen }), on(C, at("10.0.0.2", silent, false))]).problems;
+      expect(wrong?.advice).toContain(`${A} sees it at 10.0.0.9, and it is published at 10.0.0.2`);
       // Two machines are two problems.
       const two = [on(C, at("10.0.0.2", silent, false)), on(D, at("10.0.0.3", silent, false))];
       expect(codes([linked(A, []), ...two])).toEqual(["NOT_THERE", "NOT_THERE"]);

@@ -9,47 +9,57 @@ import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 
 /** Nodes that are found and answer at no place: those of a machine at which nothing answers together, the others one by one. */
 export function notThere(silent: readonly Member[], members: readonly Member[]): ClusterProblem[] {
-  const groups = grouped(silent, (member) => deadAddresses(member)?.join(" ") ?? member.node);
+  const groups = grouped(silent, (member) => deadAddresses(member, members)?.join(" ") ?? member.node);
   return Array.from(groups.values(), (group) => {
-    const addresses = deadAddresses(group[0]);
+    const addresses = deadAddresses(group[0], members);
     return addresses ? deadMachine(group, addresses, members) : unanswered(group[0], members);
   });
 }
 
-/** The addresses of a node where nothing answers, neither there nor at the EPMD port; undefined: something does, or that is not known. */
-function deadAddresses({ places }: Member): string[] | undefined {
-  const isDead = places.length > 0 && places.every((place) => isUnanswered(place) && place.epmdPort?.answers === false);
-  return isDead ? Array.from(new Set(places.map(({ endpoint }) => endpoint.address))).sort() : undefined;
+/**
+ * The addresses of a node where nothing answers, neither there nor at the EPMD port. Undefined: something does, that is not
+ * known, or others see the node at another address, so that the one that is published is wrong.
+ */
+function deadAddresses(member: Member, members: readonly Member[]): string[] | undefined {
+  const dead = member.places.filter((place) => isUnanswered(place) && place.epmdPort?.answers === false);
+  // This machine may have no way to a family.
+  const others = member.places.filter((place) => !dead.includes(place) && place.probe.result !== "unreachable");
+  const addresses = Array.from(new Set(dead.map(({ endpoint }) => endpoint.address))).sort();
+  const seen = addressSeenBy(member, linkedWith(member, members));
+  const isElsewhere = seen !== undefined && !member.places.some(({ endpoint }) => endpoint.address === seen);
+  return dead.length === 0 || others.length > 0 || isElsewhere ? undefined : addresses;
 }
 
-/** What the others list may be a link of before: a VM notices that it is dead after net_ticktime. */
+/** What others list may be a link of before: a VM notices that it is dead after net_ticktime. */
 function deadMachine(
   nodes: readonly [Member, ...Member[]],
   addresses: readonly string[],
   members: readonly Member[],
 ): ClusterProblem {
   const [first] = nodes;
-  const isOne = nodes.length === 1;
-  const places = nodes.flatMap((member) => member.places);
-  const ports = new Set(places.flatMap(({ endpoint, epmdPort }) => [endpoint.port, epmdPort?.port ?? endpoint.port]));
+  const machine = first.machine === undefined ? "" : ` (${first.machine})`;
   const listing = members.filter((member) => nodes.some(({ node }) => member.linked.has(node)));
-  const still =
-    listing.length === 0
-      ? ""
-      : `; ${namesOf(listing)} still ${listing.length === 1 ? "lists" : "list"} ${isOne ? "it" : "some or all of them"}, and such links may be dead`;
+  const isWhole = listing.every(({ linked }) => nodes.every(({ node }) => linked.has(node)));
+  const which = nodes.length === 1 ? "it" : isWhole ? "them" : "some of them";
+  const still = `; ${namesOf(listing)} still ${listing.length === 1 ? "lists" : "list"} ${which}, and such a link may be dead`;
   const after =
     listing.length === 0
-      ? "if it does"
-      : "dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer";
+      ? `if it does, compare its address with ${addresses.length === 1 ? "that" : "those"}, and`
+      : "dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer,";
   return {
     ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
-    text: `${namesOf(nodes)} ${isOne ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${listed(addresses)} answers (TCP ports ${listed(
-      Array.from(ports)
-        .sort((a, b) => a - b)
-        .map(String),
-    )}), so the machine${first.machine === undefined ? "" : ` (${first.machine})`} is down or cut off${still}`,
-    advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after}, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)`,
+    text: `${namesOf(nodes)} ${nodes.length === 1 ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${addresses.join(", ")} answers (${triedPorts(nodes)}), so the machine${machine} is down or cut off${listing.length === 0 ? "" : still}`,
+    advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after} look for a firewall that drops packets of this machine there (nft list ruleset, a security group)`,
   };
+}
+
+/** `TCP ports 4369, 20001` */
+function triedPorts(nodes: readonly Member[]): string {
+  const places = nodes.flatMap((member) => member.places);
+  const ports = new Set(
+    places.flatMap(({ endpoint, epmdPort }) => [endpoint.port, ...(epmdPort ? [epmdPort.port] : [])]),
+  );
+  return `TCP ports ${listed(Array.from(ports, String).sort((a, b) => Number(a) - Number(b)))}`;
 }
 
 function unanswered(member: Member, members: readonly Member[]): ClusterProblem {

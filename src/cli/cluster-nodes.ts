@@ -1,17 +1,16 @@
 import { type AskedService, isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
-import { otherUrl } from "../doctor/core/url-of-serve.js";
 import type { Unread } from "../doctor/unread.js";
 import { ConfigError, ConsulError, EpmdError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { hostPartOf, isNamePattern } from "../names/node-name.js";
-import { nomadUrl } from "../nomad/side.js";
 import { thisMachine } from "../os/machine.js";
 import type { Resolving } from "../resolve/compose.js";
 import { hasWildcard } from "../text.js";
 import { type Catalogues, listInCatalogues, unreadOf } from "./catalogues.js";
 import type { CommandContext } from "./io.js";
+import { elsewhere, listingFault } from "./listing-fault.js";
 import { matchingNames } from "./names.js";
 import { epmdCandidates, nodeOperands } from "./operands.js";
 
@@ -113,10 +112,7 @@ async function matching(pattern: string, { config }: Context, catalogues: Catalo
   } catch (error) {
     if (!(error instanceof ConsulError || error instanceof NomadError)) throw error;
     const { members, fault } = await inEpmd(pattern, config);
-    const known = fault === undefined ? "; the nodes are those that the srv-epmd here knows" : "";
-    const text = `${name} does not list its nodes (${error.message})${known}`;
-    const advice = elsewhere(service.catalogue, config);
-    return { members, service, fault: { text, code: error.code, advice } };
+    return { members, service, fault: listingFault(service.catalogue, error, config, fault === undefined) };
   }
 }
 
@@ -127,17 +123,8 @@ async function inEpmd(pattern: string, { port, timeout }: Context["config"]): Pr
     return { members: answer.names.map(({ name }) => ({ node: name })) };
   } catch (error) {
     if (!(error instanceof EpmdError)) throw error;
-    return { members: [], fault: { text: error.message, code: error.code } };
+    return { members: [], fault: { text: error.message, brief: "no srv-epmd answers here", code: error.code } };
   }
-}
-
-/** What to do where the srv-epmd here asks a catalogue at another URL; undefined: it does not, as far as is known. */
-function elsewhere(catalogue: AskedService["catalogue"], config: Context["config"]): string | undefined {
-  const other =
-    catalogue === "consul"
-      ? otherUrl("consul", config.consul, config)
-      : otherUrl("nomadAddr", nomadUrl(config), config);
-  return other?.advice;
 }
 
 /** Undefined for a host that is no service of a catalogue, or whose zone the daemon here has. */

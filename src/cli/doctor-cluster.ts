@@ -2,6 +2,7 @@ import { createProbe } from "../distribution/prober.js";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { essenceOf } from "../doctor/core/cluster-essence.js";
 import { thisMachine } from "../os/machine.js";
+import { answerAt } from "../os/sockets.js";
 import { composeForLookUps } from "../resolve/compose.js";
 import { openCatalogues } from "./catalogues.js";
 import { namedCluster } from "./cluster-nodes.js";
@@ -11,6 +12,8 @@ import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds: of 200 nodes some may be gone, and the verdict is to come within seconds. */
 const PROBE_TIMEOUT = 2_000;
+/** Milliseconds: a machine that answers does so at once, but for a first packet that is lost. */
+const EPMD_TIMEOUT = 1_500;
 /** Milliseconds from the beginning of one look to that of the next. */
 const INTERVAL = 2_000;
 
@@ -23,7 +26,15 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const { connect } = resolving;
   const probe = await createProbe({ ...config, timeout }, { env: io.env, connect }, stop.signal);
   const { nodes, vmsNamed } = resolving;
-  const deps = { nodes, probe, vmsNamed, from: thisMachine().hostName };
+  const machine = thisMachine();
+  const deps = {
+    ...{ nodes, probe, vmsNamed, from: machine.hostName },
+    isOwn: (address: string) => machine.addresses().includes(address),
+    epmdPortAt: async (address: string) => {
+      const answer = await answerAt({ address, port: config.port }, EPMD_TIMEOUT, stop.signal);
+      return { port: config.port, answers: answer === "accepted" || answer === "ECONNREFUSED" };
+    },
+  };
   const catalogues = openCatalogues(context);
   const told = new Set<string>();
   const tell = (text: string) => {

@@ -7,7 +7,7 @@ import { hostPort } from "../net/ip.js";
 import type { LookUps } from "../resolve/compose.js";
 import type { SourceName } from "../resolve/core/resolution.js";
 import type { AskPlace } from "../resolve/twins.js";
-import { type LookedFor, type Member, memberOf } from "./core/cluster-links.js";
+import { isUnanswered, type LookedFor, type Member, type MemberPlace, memberOf } from "./core/cluster-links.js";
 import type { ClusterProblem } from "./core/cluster-problems.js";
 import { type ClusterListing, type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
 
@@ -36,6 +36,10 @@ export interface ClusterDeps extends Pick<LookUps, "nodes" | "vmsNamed"> {
   /** Name of this machine. */
   readonly from: string;
   readonly probe: ProbeEndpoint;
+  /** Whether an address is one of this machine. */
+  readonly isOwn: (address: string) => boolean;
+  /** Whether anything answers at the EPMD port of an address: a refusal is an answer. Never rejects. */
+  readonly epmdPortAt: (address: string) => Promise<NonNullable<MemberPlace["epmdPort"]>>;
 }
 
 /** Places of one node that are probed. */
@@ -77,7 +81,9 @@ function isDoubtful({ code, effects = [] }: ClusterProblem): boolean {
 }
 
 /** @param sure nodes that are not looked at again */
-async function look(named: NamedCluster, deps: ClusterDeps, sure: readonly Member[]): Promise<Member[]> {
+async function look(named: NamedCluster, given: ClusterDeps, sure: readonly Member[]): Promise<Member[]> {
+  // Several nodes of a machine are silent together.
+  const deps = { ...given, epmdPortAt: onceForEach(given.epmdPortAt) };
   const seen = (node: string) => sure.find((member) => member.node === node);
   const members = await eachOf(
     named.members,
@@ -125,8 +131,9 @@ async function examineMember(named: NamedMember, cluster: NamedCluster, deps: Cl
 async function lookFor(
   { node, isBare, entry, unlistedIn }: NamedMember,
   isUnread: boolean,
-  { nodes, probe, vmsNamed }: ClusterDeps,
+  deps: ClusterDeps,
 ): Promise<LookedFor> {
+  const { nodes, probe, vmsNamed } = deps;
   const machine = entry && machineWords(entry);
   const member = {
     node,
@@ -146,9 +153,28 @@ async function lookFor(
   const found = inOrder(
     await Promise.all(endpoints.map(async (endpoint) => ({ endpoint, probe: await ask(endpoint) }))),
   );
-  const vms = await vmsNamed({ name, full: node, source: answer.source, places: found }, ask);
+  const vms = inOrder(await vmsNamed({ name, full: node, source: answer.source, places: found }, ask));
   const others = vms.filter(({ endpoint }) => !endpoints.includes(endpoint));
-  return { ...member, ...unlisted, places: [...found, ...inOrder(others)], ...(vms.length > 1 && { vms }) };
+  const places = await Promise.all([...found, ...others].map((place) => withEpmdPort(place, deps)));
+  const isHere =
+    answer.source === "registry" ||
+    // Such an address is that of the sidecar proxy.
+    (answer.source !== "upstream" && endpoints.some(({ address }) => deps.isOwn(address)));
+  return { ...member, ...unlisted, places, ...(isHere && { isHere }), ...(vms.length > 1 && { vms }) };
+}
+
+/** A machine that is down gives no answer either, and what is a firewall before one port is told by another port. */
+async function withEpmdPort(place: MemberPlace, { epmdPortAt }: ClusterDeps): Promise<MemberPlace> {
+  return isUnanswered(place) ? { ...place, epmdPort: await epmdPortAt(place.endpoint.address) } : place;
+}
+
+function onceForEach<T>(ask: (address: string) => Promise<T>): (address: string) => Promise<T> {
+  const asked = new Map<string, Promise<T>>();
+  return (address) => {
+    const answer = asked.get(address) ?? ask(address);
+    asked.set(address, answer);
+    return answer;
+  };
 }
 
 /** By its name: the address that is published may be a wrong one. */

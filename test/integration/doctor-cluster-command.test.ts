@@ -120,6 +120,28 @@ test("what two VMs say differently is asked a second time", async () => {
   expect([code, stdout.split("\n")[0]]).toEqual([1, `2 nodes, 0 of 1 links; ${b} lists ${a}, which does not list it`]);
 });
 
+test("of a catalogue that does not answer the first line is short, with what to do below it", async () => {
+  const [none, hung] = [await freePort(), await listenWith(() => undefined)];
+  const of = async (port: number) => {
+    const flags = ["--consul", `http://127.0.0.1:${port}`, "--dns", `127.0.0.1:${none}`, "--timeout", "500ms"];
+    const args = ["doctor", "--cluster", "*@svc", "x@svc", "--port", String(await freePort()), ...flags, "--json"];
+    const { code, stdout } = await runCommand(args);
+    const { summary, problems } = JSON.parse(stdout);
+    expect([code, problems.length]).toEqual([1, 1]);
+    return [summary, problems[0].text, problems[0].advice];
+  };
+  expect(await of(none)).toEqual([
+    `Consul at 127.0.0.1:${none} does not answer (refused); 1 of 1 node was not looked for`,
+    expect.stringMatching(/^Consul does not list its nodes \(GET .*ECONNREFUSED/),
+    "start the agent of Consul there, or give another one: --consul",
+  ]);
+  expect(await of(hung)).toEqual([
+    `Consul at 127.0.0.1:${hung} does not answer (no answer in time); 1 of 1 node was not looked for`,
+    expect.stringMatching(/^Consul does not list its nodes \(http:\S+ gives no answer within 500 ms\); no name server/),
+    expect.stringMatching(/^run srv-epmd doctor here: it says what an agent that listens .*: --consul$/),
+  ]);
+});
+
 test("what a node says cannot write on the terminal", async () => {
   const [a = ""] = names(1, "evil.test");
   const evil = "x@\x1b[2J\nfail\u202e";

@@ -43,7 +43,9 @@ describe("two looks at a cluster are alike", () => {
     expect(essence([unanswered(2)])).toBe(essence([unanswered(3)]));
     expect(essence([gone("asked 3 s ago")])).toBe(essence([gone("asked 5 s ago")]));
     expect(essence([vm(A, [], 1)])).toBe(essence([vm(A, [], 2)]));
-    const fault = (ms: number) => ({ fault: { text: `no answer within ${ms} ms`, code: "CONSUL_UNAVAILABLE" } });
+    const fault = (ms: number) => ({
+      fault: { text: `no answer within ${ms} ms`, brief: "no answer", code: "CONSUL_UNAVAILABLE" },
+    });
     expect(essence([], fault(2_000))).toBe(essence([], fault(2_001)));
     const failing = (output: string) => ({ ...gone("left out"), obstacle: { kind: "tcp", words: output } }) as const;
     expect(essence([failing("dial: timeout after 1.2s")])).toBe(essence([failing("dial: timeout after 1.4s")]));
@@ -52,8 +54,8 @@ describe("two looks at a cluster are alike", () => {
   test("unless something differs that is to be known", () => {
     const all = [
       essence([]),
-      essence([], { fault: { text: "no answer", code: "CONSUL_UNAVAILABLE" } }),
-      essence([], { fault: { text: "no answer", code: "CONSUL_FORBIDDEN" } }),
+      essence([], { fault: { text: "no answer", brief: "", code: "CONSUL_UNAVAILABLE" } }),
+      essence([], { fault: { text: "no answer", brief: "", code: "CONSUL_FORBIDDEN" } }),
       essence([], { unread: unread("TOKEN_NOT_GIVEN") }),
       essence([], { unread: unread("TOKEN_CANNOT_READ") }),
       essence([gone("no record")]),

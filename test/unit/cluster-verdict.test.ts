@@ -45,7 +45,10 @@ const without = (...pairs: readonly (readonly [string, string])[]) =>
     );
     return linked(node, others);
   });
-const FAULT = { text: "Consul at box does not answer", code: "CONSUL_UNAVAILABLE" };
+const FAULT = {
+  ...{ text: "Consul at box does not answer", brief: "Consul at box:8500 does not answer (refused)" },
+  code: "CONSUL_UNAVAILABLE",
+};
 const codes = (members: readonly Member[]) => judgeCluster(members).problems.map(({ code }) => code);
 
 describe("a cluster", () => {
@@ -59,7 +62,12 @@ describe("a cluster", () => {
     const verdict = judgeCluster(NAMES.map((node) => member(node, nodeProbe(node))));
     expect(verdict.isWell).toBe(true);
     expect(verdict.links).toBeUndefined();
-    expect(verdict.summary).toBe("4 nodes; nothing is wrong; who is linked with whom is seen with --cookie-file");
+    expect(verdict.summary).toBe("4 nodes are there; links and cookies were not looked at (--cookie-file)");
+    expect(judgeCluster([member(A, nodeProbe(A))]).summary).toMatch(/^1 node is there; links and cookies were not/);
+    const gone = member(B, { result: "refused", elapsedMs: 1 });
+    expect(judgeCluster([member(A, nodeProbe(A)), gone]).summary).toMatch(
+      /is not reached: .*; links and cookies were not looked at \(--cookie-file\)$/,
+    );
   });
 
   test("of which nobody is there is not well", () => {
@@ -80,6 +88,22 @@ describe("a cluster", () => {
       ...{ code: "NO_ANSWER", nodes: [B, C, D] },
       text: `Consul at box does not answer; no name server could answer for ${B}; 3 nodes could not be looked up (${B}, ${C}, ${D})`,
     });
+    // The details are told once, and what is not counted is not said to be nothing.
+    expect(judgeCluster(all, { fault: FAULT }).summary).toBe(`${FAULT.brief}; 3 of 4 nodes were not looked for`);
+    const two = [linked(A, [B, C]), linked(B, [A, C]), hidden(C)];
+    expect(judgeCluster(two, { fault: FAULT }).summary).toBe(
+      `${FAULT.brief}; 1 of 3 nodes was not looked for, 1 of 1 links`,
+    );
+    expect(judgeCluster(two.slice(0, 2), { fault: FAULT }).summary).toBe(
+      `${FAULT.brief}; 2 nodes known here, 1 of 1 links`,
+    );
+    expect(judgeCluster([linked(A, [B]), hidden(B)]).summary).toBe(
+      "look-ups have no answer; 1 of 2 nodes was not looked for",
+    );
+    const gone = member(B, { result: "refused", elapsedMs: 1 });
+    expect(judgeCluster([linked(A, [B]), gone]).summary).toMatch(
+      /^2 nodes, 1 of them there; b@svc\.test is not reached/,
+    );
     // Name servers alone: what is different is told by itself.
     const told = judgeCluster([hidden(B), hidden(C, "LOOKUP_TIMEOUT"), hidden(D)]).problems;
     expect(told.map(({ nodes }) => nodes)).toEqual([[B, D], [C]]);
@@ -89,7 +113,7 @@ describe("a cluster", () => {
     });
     expect(codes([])).toEqual(["NOT_FOUND"]);
     expect(judgeCluster([], { fault: FAULT })).toMatchObject({
-      ...{ isWell: false, summary: "Consul at box does not answer", problems: [{ code: "NO_ANSWER" }] },
+      ...{ isWell: false, summary: FAULT.brief, problems: [{ code: "NO_ANSWER" }] },
     });
     // A name server that answers tells nothing of a catalogue that does not.
     const unread = memberOf({ node: B, isUnread: true, missing: "it has no SRV record", places: [] });
@@ -326,6 +350,93 @@ describe("a node", () => {
     expect(problem?.advice).toBe(
       `${A} dialled it at 10.0.0.1:20001, so that place is right: if it is the same at a second look, look for a firewall rule that drops packets of this machine there (nft list ruleset, a security group)`,
     );
+  });
+
+  describe("whose machine", () => {
+    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+    const noHost: Probe = { result: "unreachable", code: "EHOSTUNREACH", elapsedMs: 2_000 };
+    const at = (address: string, probe: Probe, answers: boolean) => ({
+      ...placeAt(address, 20_001, probe),
+      epmdPort: { port: 4369, answers },
+    });
+    const on = (node: string, ...places: readonly MemberPlace[]) => memberOf({ node, places, machine: "box2" });
+    const ends = [{ node: C, address: "10.0.0.2", port: 20_001 }];
+
+    test("does not answer at all is down or cut off, and links that others list may be dead", () => {
+      const here = memberOf({ ...linked(A, [B, C], {}, { ends }), isHere: true });
+      const [problem, ...others] = judgeCluster([
+        ...[here, linked(B, [A, C])],
+        ...[C, D].map((node, index) => on(node, at("10.0.0.2", index === 0 ? silent : noHost, false))),
+      ]).problems;
+      expect(others).toEqual([]);
+      expect(problem).toMatchObject({
+        ...{ code: "NOT_THERE", nodes: [C, D] },
+        text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off; ${A}, ${B} still list some of them, and such a link may be dead`,
+        advice:
+          "see that the machine runs, and that it is reached from here: ping 10.0.0.2; dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)",
+      });
+      const [alone] = judgeCluster([linked(A, []), on(C, at("10.0.0.2", silent, false))]).problems;
+      expect(alone?.text).toBe(
+        `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off`,
+      );
+      expect(alone?.advice).toContain("if it does, compare its address with that, and look for a firewall");
+      // No way to the other family from here says nothing of its machine.
+      const six = placeAt("fd00::2", 20_001, { result: "unreachable", code: "ENETUNREACH", elapsedMs: 1 });
+      const [both] = judgeCluster([linked(A, []), on(C, at("10.0.0.2", silent, false), six)]).problems;
+      expect(both?.text).toContain("nothing at 10.0.0.2 answers");
+      // Others see it at another address: it runs, and a wrong one is published.
+      const seen = [{ node: C, address: "10.0.0.9", port: 40_001 }];
+      const [wrong] = judgeCluster([linked(A, [C], {}, { ends: seen }), on(C, at("10.0.0.2", silent, false))]).problems;
+      expect(wrong?.advice).toContain(`${A} sees it at 10.0.0.9, and it is published at 10.0.0.2`);
+      // Two machines are two problems.
+      const two = [on(C, at("10.0.0.2", silent, false)), on(D, at("10.0.0.3", silent, false))];
+      expect(codes([linked(A, []), ...two])).toEqual(["NOT_THERE", "NOT_THERE"]);
+    });
+
+    test("answers at the EPMD port has a firewall before that of the node, and an old link from here does not prove a way", () => {
+      const here = memberOf({ ...linked(A, [C], {}, { ends }), isHere: true });
+      const [problem] = judgeCluster([here, on(C, at("10.0.0.2", silent, true))]).problems;
+      expect(problem).toMatchObject({
+        text: `${C} is not reached: no answer at 10.0.0.2:20001; ${A} is linked with it`,
+        advice: expect.stringMatching(
+          /^its machine answers at 10\.0\.0\.2:4369: look for a firewall there that drops TCP port 20001/,
+        ),
+      });
+      // That of another machine does.
+      const there = judgeCluster([linked(A, [C], {}, { ends }), on(C, at("10.0.0.2", silent, true))]).problems[0];
+      expect(there?.advice).toContain(`${A} dialled it at 10.0.0.2:20001, so that place is right`);
+    });
+  });
+
+  test("that is kept out of look-ups with others of its machine is told with them", () => {
+    const words =
+      "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance)";
+    const kept = (node: string, more: Partial<LookedFor>) =>
+      memberOf({ ...{ node, health: "critical", machine: "box1", missing: "no SRV record", places: [] }, ...more });
+    const told = (more: Partial<LookedFor>, of: Partial<LookedFor> = more) =>
+      judgeCluster([linked(A, [B, C]), kept(B, more), kept(C, of)]).problems;
+    const maintenance = { kind: "maintenance", words } as const;
+    expect(told({ obstacle: maintenance })).toMatchObject([
+      {
+        ...{ code: "NOT_FOUND", nodes: [B, C] },
+        text: `${B}, ${C} are not found: ${words}, so look-ups leave them out; ${A} is linked with them`,
+        advice: expect.stringContaining("run consul maint -disable on its machine (box1)"),
+      },
+    ]);
+    const agent = { kind: "agent", words: "the machine's check serfHealth is critical" } as const;
+    expect(told({ obstacle: agent })).toHaveLength(1);
+    // No srv-epmd there refreshes its checks.
+    expect(told({})).toMatchObject([
+      {
+        text: expect.stringMatching(/^b@\S+, c@\S+ are not found: their TTL checks in Consul are critical/),
+        advice: expect.stringMatching(/^the VMs or their srv-epmd have ended, .*\(box1\)/),
+      },
+    ]);
+    // Another machine, an entry alone, another cause.
+    expect(told({ obstacle: agent }, { obstacle: agent, machine: "box2" })).toHaveLength(2);
+    const entry = { obstacle: { ...maintenance, entry: "b" } };
+    expect(told(entry, { obstacle: { ...maintenance, entry: "c" } })).toHaveLength(2);
+    expect(told({}, { obstacle: agent })).toHaveLength(2);
   });
 
   test("that takes connections and answers nobody hangs, whoever is linked with it", () => {
@@ -594,6 +705,37 @@ describe("nodes that cannot be linked", () => {
     expect(notes.map(({ code }) => code)).toEqual(["RELEASES_DIFFER"]);
   });
 
+  test("because of their releases are seen without a cookie, by the flags alone", () => {
+    const vm = (node: string, flags: readonly string[], release: string) =>
+      member(node, nodeProbe(node, { flags, release }));
+    const old = vm(A, OTP23, "OTP 23");
+    const recent = [...OTP25, "FRAGMENTS", "ALTACT_SIG", "NATIVE_RECORDS"];
+    const lacks = "DFLAG_UNLINK_ID, DFLAG_V4_NC, DFLAG_MANDATORY_25_DIGEST";
+    expect(judgeCluster([old, vm(B, recent, "OTP 29 or newer"), vm(C, OTP25, "OTP 25, 26 or 27")])).toMatchObject({
+      isWell: false,
+      summary: `3 nodes; ${B} (OTP 29 or newer) refuses ${A} (OTP 23), which lacks ${lacks}; links and cookies were not looked at (--cookie-file)`,
+      problems: [{ code: "RELEASES_REFUSE", nodes: [B, A] }],
+    });
+    // OTP 26 would refuse it, OTP 25 accepts it, and both have the same flags.
+    expect(codes([old, vm(C, OTP25, "OTP 25, 26 or 27")])).toEqual([]);
+    // A C node demands other flags than a VM.
+    const c = nodeProbe(C, { hidden: true, flags: ["HANDSHAKE_23", "MANDATORY_25_DIGEST"] });
+    expect(codes([vm(A, ["PUBLISHED", "BIG_CREATION"], "OTP 22 or older"), member(C, c)])).toEqual([]);
+  });
+
+  test("are seen where others are asked for their links, and these two refuse the cookie", () => {
+    const refuses = { joined: { cookie: "refused" } } as const;
+    const plain = member(C, nodeProbe(C, refuses));
+    const secured = member(D, nodeProbe(D, { tls, ...refuses }));
+    expect(judgeCluster([linked(A, [B]), linked(B, [A]), plain, secured]).problems).toMatchObject([
+      { code: "OTHER_COOKIE" },
+      { code: "TLS_DIFFERS", nodes: [D, A, B, C] },
+    ]);
+    expect(codes([linked(A, []), plain, member(B, nodeProbe(B, { hidden: true, ...refuses }))])).toEqual([
+      "OTHER_COOKIE",
+    ]);
+  });
+
   test("are the cause of links that global has ended because of them", () => {
     // As OTP 23, 25 and 27 stand when the one between them was linked with both.
     const [old, recent] = [{ release: "23", preventsPartitions: undefined }, { release: "27" }];
@@ -604,7 +746,10 @@ describe("nodes that cannot be linked", () => {
         {
           ...{ code: "RELEASES_REFUSE", nodes: [C, A, B] },
           // Whether global has ended it is not seen: a firewall may drop its packets as well.
-          text: expect.stringMatching(new RegExp(`DFLAG_MANDATORY_25_DIGEST; no link either between ${A} and ${B}$`)),
+          text: expect.stringMatching(/DFLAG_MANDATORY_25_DIGEST$/),
+          effects: [
+            { code: "SPLIT", text: `the cluster is in 2 parts without a link between them: ${B}, ${C} | ${A}` },
+          ],
           advice: expect.stringContaining(`is in their way too says srv-epmd doctor ${B} on the machine of ${A}`),
         },
       ],
@@ -612,6 +757,59 @@ describe("nodes that cannot be linked", () => {
     const free = { preventsPartitions: false };
     const others = [linked(A, [], { flags: OTP23 }, old), linked(B, [C], {}, free), linked(C, [B], {}, recent)];
     expect(codes(others)).toEqual(["RELEASES_REFUSE", "SPLIT"]);
+  });
+
+  test("are the cause of all links that are missing meanwhile, also where no node is linked with both now", () => {
+    const old = linked(A, [], { flags: OTP23 }, { release: "23", preventsPartitions: undefined });
+    const members = [old, linked(B, []), linked(C, []), linked(D, [], {}, { release: "27" })];
+    expect(judgeCluster(members).problems).toMatchObject([
+      {
+        code: "RELEASES_REFUSE",
+        effects: [{ code: "SPLIT", text: expect.stringContaining(`${A} | ${B} | ${C} | ${D}`) }],
+      },
+    ]);
+    // One that accepts neither, or has another cookie, is between no two.
+    const between = nodeProbe(B, { joined: { cookie: "refused" } });
+    const two = [
+      old,
+      member(B, between),
+      linked("e@svc.test", [], {}, { release: "27" }),
+      linked(D, [], {}, { release: "27" }),
+    ];
+    expect(codes(two)).toEqual(["OTHER_COOKIE", "RELEASES_REFUSE", "SPLIT"]);
+  });
+
+  test("are not among the parts whose cause is not seen", () => {
+    const all = [linked(A, [], { tls }), linked(B, []), linked(C, [])];
+    const texts = judgeCluster(all).problems.map(({ code, text }) => [code, text]);
+    expect(texts).toEqual([
+      ["TLS_DIFFERS", `${A} speaks TLS, ${B}, ${C} do not: they cannot be linked`],
+      ["SPLIT", `no link is seen between ${B} | ${C}`],
+    ]);
+    // On both sides of it links are missing.
+    const both = judgeCluster([...all, linked(D, [], { tls })]).problems;
+    expect(both.map(({ text, nodes }) => [text, nodes]).slice(1)).toEqual([
+      [`no link is seen between ${A} | ${D}`, [A, D]],
+      [`no link is seen between ${B} | ${C}`, [B, C]],
+    ]);
+  });
+
+  test("and those that can have notes that fit what is seen", () => {
+    const advice = (members: readonly Member[]) => judgeCluster(members).notes.map((note) => note.advice);
+    const of = (node: string, release: string, to: readonly string[] = [], flags = OTP25) =>
+      linked(node, to, { flags }, { release });
+    expect(advice([of(A, "25", [B]), of(B, "27", [A])])).toEqual([
+      "right during an update; a release connects with the two before and after it",
+    ]);
+    expect(advice([of(A, "25", [B]), of(B, "29", [A])])).toEqual([
+      expect.stringMatching(/^these accept each other, though OTP promises that only of releases/),
+    ]);
+    expect(advice([of(A, "23", [], OTP23), of(B, "29")])).toEqual([
+      "right during an update, but for those that refuse each other",
+    ]);
+    // Without a cookie the flags tell them.
+    const seen = [member(A, nodeProbe(A)), member(B, nodeProbe(B, { release: "OTP 28" }))];
+    expect(judgeCluster(seen).notes).toMatchObject([{ text: `OTP 25, 26 or 27: ${A}; OTP 28: ${B}` }]);
   });
 
   test("of several releases are told each with its own flags", () => {
@@ -674,12 +872,12 @@ describe("links that programs make", () => {
     expect(judgeCluster([linked(A, [B]), linked(B, [A]), off]).summary).toMatch(/nothing is wrong$/);
   });
 
-  test("are missed with dist_auto_connect once, which comes back after no loss", () => {
+  test("are missed with dist_auto_connect once, and that one was lost is not known", () => {
     const [problem] = judgeCluster([linked(A, [], {}, { autoConnect: "once" }), linked(B, [])]).problems;
     expect(problem).toMatchObject({
       code: "SPLIT",
       advice: expect.stringMatching(
-        /^link them: net_kernel:connect_node\('b@svc\.test'\) in a shell of a@.* \(dist_auto_connect once\)/,
+        /^run srv-epmd doctor b@svc\.test on the machine of a@svc\.test; if all is well there, net_kernel:connect_node\('b@svc\.test'\) in a shell of a@.*: with dist_auto_connect once a link that was lost does not come back/,
       ),
     });
   });

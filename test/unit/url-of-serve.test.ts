@@ -103,7 +103,12 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
     expect(judgeCluster([], { elsewhere: ADVICE })).toMatchObject({
       ...{ summary: "0 nodes; no node matches", problems: [{ code: "NOT_FOUND", advice: ADVICE }] },
     });
-    const fault = { text: "Consul does not list its nodes", code: "CONSUL_UNAVAILABLE", advice: ADVICE };
+    const fault = {
+      text: "Consul does not list its nodes",
+      brief: "no answer",
+      code: "CONSUL_UNAVAILABLE",
+      advice: ADVICE,
+    };
     expect(judgeCluster([], { fault }).problems).toMatchObject([{ code: "NO_ANSWER", advice: ADVICE }]);
   });
 });

@@ -1,8 +1,17 @@
 import { flagWords } from "../../distribution/core/releases.js";
 import { isLongName } from "../../names/node-name.js";
 import { listed } from "../../text.js";
-import { type Member, type Obstacle, obstacleBetween, type Pair, speaksTls } from "./cluster-links.js";
-import { type ClusterProblem, machineOf, releaseWords } from "./cluster-problems.js";
+import {
+  isExpected,
+  type Member,
+  needsLinks,
+  type Obstacle,
+  obstacleBetween,
+  type Pair,
+  speaksTls,
+} from "./cluster-links.js";
+import { type ClusterProblem, effectOf, hasOtherCookie, machineOf, releaseWords } from "./cluster-problems.js";
+import { mayBeEnded, unlinked } from "./cluster-unlinked.js";
 
 /** Nodes that cannot be linked, by what they are, and the pairs that are told with that. */
 export interface Barred {
@@ -10,35 +19,52 @@ export interface Barred {
   readonly told: ReadonlySet<Pair>;
 }
 
-/** Pairs with an obstacle of one kind, and those whose link global may have ended because of it. */
-interface Group {
-  readonly barred: { readonly pair: Pair; readonly obstacle: Obstacle }[];
-  readonly followers: Pair[];
-}
+/** Pairs with an obstacle of one kind. */
+type Group = { readonly pair: Pair; readonly obstacle: Obstacle }[];
 
-/** Each kind is one problem. @param missing of the pairs, without those that are told otherwise */
-export function barred(pairs: readonly Pair[], missing: readonly Pair[]): Barred {
-  const looked = pairs.some(({ link }) => link !== "unknown") ? missing : pairs;
+/**
+ * Each kind is one problem. What may follow from it is told with it.
+ * @param missing of the pairs, without those that are told otherwise @param isWhole all nodes are known
+ */
+export function barred(
+  members: readonly Member[],
+  pairs: readonly Pair[],
+  missing: readonly Pair[],
+  isWhole: boolean,
+): Barred {
+  // The handshake tells it of VMs too that were not asked for their links.
+  const looked = [...missing, ...pairs.filter((pair) => pair.link === "unknown" && isExpected(pair))];
   const groups = new Map<string, Group>();
-  const groupOf = new Map<Pair, Group>();
   for (const pair of looked) {
     const obstacle = obstacleBetween(pair.one, pair.other);
     if (!obstacle) continue;
-    const group = groups.get(kindOf(obstacle)) ?? { barred: [], followers: [] };
-    group.barred.push({ pair, obstacle });
+    const group = groups.get(kindOf(obstacle)) ?? [];
+    group.push({ pair, obstacle });
     groups.set(kindOf(obstacle), group);
-    groupOf.set(pair, group);
   }
-  const causeOf = consequences(Array.from(groupOf.keys()), pairs);
-  for (const pair of missing) {
-    const cause = groupOf.has(pair) ? undefined : causeOf(pair);
-    if (cause) groupOf.get(cause)?.followers.push(pair);
-  }
-  const problems = Array.from(groups.values(), problemOf);
-  return { problems, told: new Set(Array.from(groups.values()).flatMap(pairsIn)) };
+  const all = Array.from(groups.values());
+  const apart = new Set(all.flat().map(({ pair }) => pair));
+  // Within a group all pairs are alike.
+  const cause = all.find(([first]) => first && hasBetween(first.pair, members));
+  const ended = cause ? missing.filter((pair) => !apart.has(pair) && mayBeEnded(pair)) : [];
+  const effects = unlinked(members, pairs, ended, isWhole);
+  const problems = all.map((group) =>
+    group === cause ? withEffects(problemOf(group), ended, effects) : problemOf(group),
+  );
+  return { problems, told: new Set([...apart, ...ended]) };
 }
 
-const pairsIn = ({ barred, followers }: Group) => [...barred.map(({ pair }) => pair), ...followers];
+/**
+ * Global ends the links of a node that not all others see (prevent_overlapping_partitions, since OTP 25), and of those then
+ * others: it begins with a node that can be linked with both of two that cannot.
+ */
+function hasBetween({ one, other }: Pair, members: readonly Member[]): boolean {
+  return members.some(
+    (member) =>
+      needsLinks(member) &&
+      ![one, other].some((end) => end === member || obstacleBetween(end, member) || hasOtherCookie(member)),
+  );
+}
 
 /** Of two refusals one problem is told only where all that it says holds for both. */
 function kindOf(obstacle: Obstacle): string {
@@ -53,25 +79,22 @@ function does(names: readonly string[], one: string, several: string): string {
   return `${listed(names)} ${names.length === 1 ? one : several}`;
 }
 
-function problemOf(group: Group): ClusterProblem {
-  const problem = withoutFollowers(group);
-  const [first] = group.followers;
-  if (!first) return problem;
-  const followers = listed(
-    group.followers.map(({ one, other }) => `${one.node} and ${other.node}`),
-    3,
-  );
+/** @param ended pairs whose links global may have ended because of it @param effects what that is, told */
+function withEffects(
+  problem: ClusterProblem,
+  [first]: readonly Pair[],
+  effects: readonly ClusterProblem[],
+): ClusterProblem {
+  if (!first || effects.length === 0) return problem;
   return {
     ...problem,
-    nodes: Array.from(
-      new Set([...problem.nodes, ...group.followers.flatMap(({ one, other }) => [one.node, other.node])]),
-    ),
-    text: `${problem.text}; no link either between ${followers}`,
+    nodes: Array.from(new Set([...problem.nodes, ...effects.flatMap(({ nodes }) => nodes)])),
     advice: `${problem.advice}. The other missing links may follow from it, as global then ends links (prevent_overlapping_partitions); whether something else is in their way too says srv-epmd doctor ${first.other.node} on ${machineOf(first.one)}`,
+    effects: effects.map(effectOf),
   };
 }
 
-function withoutFollowers({ barred }: Group): ClusterProblem {
+function problemOf(barred: Group): ClusterProblem {
   const all = barred.flatMap(({ pair: { one, other } }) => [one, other]);
   const sides = (isFirst: (member: Member) => boolean) =>
     [namesOf(all.filter(isFirst)), namesOf(all.filter((member) => !isFirst(member)))] as const;
@@ -99,31 +122,6 @@ function withoutFollowers({ barred }: Group): ClusterProblem {
   return {
     ...{ code: "RELEASES_REFUSE", nodes: [...by, ...of] },
     text: `${listed(by)} (${releaseWords(first?.by)}) ${by.length === 1 ? "refuses" : "refuse"} ${listed(of)} (${releaseWords(first?.of)}), which ${of.length === 1 ? "lacks" : "lack"} ${flags}`,
-    advice: "an OTP release connects with the two before it: bring the older nodes up first",
+    advice: "bring the older nodes up first: OTP promises links between releases that are at most two apart",
   };
-}
-
-/**
- * The pair that cannot be linked and because of which global may have ended the link of another one: it ends those of a node
- * that not all others see (prevent_overlapping_partitions, since OTP 25).
- */
-function consequences(barred: readonly Pair[], pairs: readonly Pair[]): (pair: Pair) => Pair | undefined {
-  const barredFrom = byMember(barred);
-  const linked = byMember(pairs.filter(({ link }) => link === "linked"));
-  const cause = (apart: Member, from: Member) => {
-    if (from.state?.preventsPartitions !== true) return undefined;
-    return Array.from(barredFrom.get(apart) ?? []).find(([third]) => linked.get(from)?.has(third))?.[1];
-  };
-  return ({ one, other }) => cause(one, other) ?? cause(other, one);
-}
-
-/** For each node the other ends of its pairs. */
-function byMember(pairs: readonly Pair[]): Map<Member, Map<Member, Pair>> {
-  const all = new Map<Member, Map<Member, Pair>>();
-  const add = (from: Member, to: Member, pair: Pair) => all.set(from, (all.get(from) ?? new Map()).set(to, pair));
-  for (const pair of pairs) {
-    add(pair.one, pair.other, pair);
-    add(pair.other, pair.one, pair);
-  }
-  return all;
 }

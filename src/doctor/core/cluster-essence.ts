@@ -31,7 +31,10 @@ function ofMember({ vms = [], ...member }: Member, known: ReadonlySet<string>): 
   const { node, health, obstacle, withdrawn, unlistedIn, unavailable, missingCode, isUnread, places, state } = member;
   return [
     [node, health, obstacle?.kind, obstacle?.entry, withdrawn, unlistedIn, unavailable, missingCode, isUnread],
-    [...places, ...vms].map(({ endpoint, probe }) => [endpoint.address, endpoint.port, ofProbe(probe)]),
+    [...places, ...vms].map(({ endpoint: { address, port }, probe, epmdPort }) => [
+      ...[address, port, epmdPort?.answers],
+      ofProbe(probe),
+    ]),
     state && [state.release, state.connectAll, state.autoConnect, state.preventsPartitions],
     state?.connecting.filter((other) => known.has(other)),
   ];

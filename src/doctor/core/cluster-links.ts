@@ -13,6 +13,8 @@ export interface MemberPlace {
   readonly probe: Probe;
   /** Of a VM whose name others have too. */
   readonly origin?: "here" | "elsewhere";
+  /** Of a place that gives no answer to a connection attempt: whether the EPMD port of its address does; a refusal is an answer. */
+  readonly epmdPort?: { readonly port: number; readonly answers: boolean } | undefined;
 }
 
 /** A node of the cluster as it was looked for. */
@@ -37,6 +39,8 @@ export interface LookedFor {
   /** No look-up finds it, and a catalogue may have it without showing it. */
   readonly isUnread?: true | undefined;
   readonly places: readonly MemberPlace[];
+  /** It was found on the machine that looks. */
+  readonly isHere?: true | undefined;
   /** One place of each VM that has its name, where there are several. */
   readonly vms?: readonly MemberPlace[];
 }
@@ -51,6 +55,17 @@ export interface Member extends LookedFor {
   readonly linked: ReadonlySet<string>;
   /** Some of several VMs of its name do not tell their links. */
   readonly isPartlyAsked: boolean;
+}
+
+/** It gave no answer to a connection attempt: its machine may be down, or something drops packets. */
+export function isUnanswered({ endpoint, probe }: MemberPlace): boolean {
+  if (isLoopback(endpoint.address)) return false;
+  // A machine without an answer on the same network is unreachable after some tries (ARP).
+  return probe.result === "unreachable" ? probe.code === "EHOSTUNREACH" : isSilent(probe, "connect");
+}
+
+export function isSilent(probe: Probe, stage: "connect" | "handshake"): boolean {
+  return probe.result === "silent" && probe.stage === stage;
 }
 
 type NodeProbe = Extract<Probe, { readonly name: string }>;

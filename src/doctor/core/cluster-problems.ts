@@ -44,6 +44,8 @@ export interface ClusterProblem {
 
 export type ClusterEffect = Pick<ClusterProblem, "code" | "nodes" | "text">;
 
+export const effectOf = ({ code, nodes, text }: ClusterProblem): ClusterEffect => ({ code, nodes, text });
+
 /** Of a node alone that answers, under a name that no other VM has. */
 export function ownProblem(member: Member): ClusterProblem[] {
   const { node, answer } = member;

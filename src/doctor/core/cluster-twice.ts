@@ -1,8 +1,8 @@
 import { hostPort } from "../../net/ip.js";
 import { listed } from "../../text.js";
-import { familyApart, type Member, type MemberPlace, type Pair } from "./cluster-links.js";
-import type { ClusterEffect, ClusterProblem } from "./cluster-problems.js";
-import { oneSided, unlinked } from "./cluster-unlinked.js";
+import type { Member, MemberPlace, Pair } from "./cluster-links.js";
+import { type ClusterEffect, type ClusterProblem, effectOf } from "./cluster-problems.js";
+import { mayBeEnded, oneSided, unlinked } from "./cluster-unlinked.js";
 
 /** Names that several VMs have, and the pairs that are told with them. */
 export interface Twins {
@@ -42,14 +42,6 @@ function isTwice({ vms = [] }: Member): boolean {
 }
 
 const hasTwin = ({ one, other }: Pair) => isTwice(one) || isTwice(other);
-
-/** By global of one of the two (prevent_overlapping_partitions). */
-function mayBeEnded({ one, other }: Pair): boolean {
-  const hasCause = familyApart(one, other) !== undefined || familyApart(other, one) !== undefined;
-  return !hasCause && [one, other].some(({ state }) => state?.preventsPartitions === true);
-}
-
-const effectOf = ({ code, nodes, text }: ClusterProblem): ClusterEffect => ({ code, nodes, text });
 
 /** A node is linked with one of the VMs, and the other does not list it. */
 function halfLinked({ node }: Member, half: readonly Pair[]): ClusterEffect[] {

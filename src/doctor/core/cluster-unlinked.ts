@@ -25,20 +25,23 @@ export function unlinked(
   if (open.length === 0) return [];
   const problems: ClusterProblem[] = [];
   const able = members.filter((member) => needsLinks(member) && !hasOtherCookie(member));
-  const parts = partsOf(
-    able,
-    pairs,
-    members.filter(({ answer }) => !answer),
-  );
+  const unseen = members.filter(({ answer }) => !answer);
+  const parts = partsOf(able, pairs, unseen);
   const partOf = new Map(parts.flatMap((part, index) => part.map((member) => [member, index] as const)));
   const isAcross = ({ one, other }: Pair) => partOf.get(one) !== partOf.get(other);
   const across = open.filter(isAcross);
-  if (parts.length > 1 && across.length > 0) {
-    const touched = new Set(across.flatMap(({ one, other }) => [one, other]));
+  // Parts that something else keeps apart are not told beside each other.
+  const joined = [...pairs, ...across.map((pair): Pair => ({ ...pair, link: "linked" }))];
+  for (const area of across.length === 0 ? [] : partsOf(able, joined, unseen)) {
+    const inside = new Set(area);
+    const own = parts.filter(([first]) => first && inside.has(first));
+    const between = across.filter(({ one }) => inside.has(one));
+    if (own.length < 2) continue;
+    const touched = new Set(between.flatMap(({ one, other }) => [one, other]));
     problems.push({
-      ...{ code: "SPLIT", nodes: namesOf(parts.flat().filter((member) => touched.has(member))) },
-      text: `${partsWords(parts, members, isWhole)}${causes(across)}`,
-      advice: `${adviceOn(across)}${isCauseSeen(across) || !hasPrevention(across) ? "" : PREVENTION}`,
+      ...{ code: "SPLIT", nodes: namesOf(own.flat().filter((member) => touched.has(member))) },
+      text: `${partsWords(own, own.length === parts.length ? countOf(parts, members, isWhole) : undefined)}${causes(between)}`,
+      advice: `${adviceOn(between)}${isCauseSeen(between) || !hasPrevention(between) ? "" : PREVENTION}`,
     });
   }
   let rest = open.filter((pair) => !isAcross(pair));
@@ -67,17 +70,27 @@ export function unlinked(
   return problems;
 }
 
-/** How many parts there are is known only where the links of all nodes are. */
-function partsWords(parts: readonly (readonly Member[])[], members: readonly Member[], isWhole: boolean): string {
+/** How many parts the cluster is in. That is known only where the links of all nodes are. */
+interface PartCount {
+  readonly count: number;
+  /** Why it is not known. */
+  readonly why: string | undefined;
+}
+
+function countOf(parts: readonly unknown[], members: readonly Member[], isWhole: boolean): PartCount {
+  const untold = untoldBy(members);
+  const unseen = untold.length === 0 ? undefined : `the links of ${listed(namesOf(untold), 3)} are not seen`;
+  return { count: parts.length, why: unseen ?? (isWhole ? undefined : "not all nodes are known") };
+}
+
+/** @param all undefined: there are other parts, which something else keeps apart from these */
+function partsWords(parts: readonly (readonly Member[])[], all: PartCount | undefined): string {
   const told = parts.slice(0, MOST_TOLD).map((part) => listed(part.map(({ node }) => node)));
   const more = parts.length > MOST_TOLD ? ` | and ${parts.length - MOST_TOLD} more` : "";
   const shown = `${told.join(" | ")}${more}`;
-  const untold = untoldBy(members);
-  if (isWhole && untold.length === 0)
-    return `the cluster is in ${parts.length} parts without a link between them: ${shown}`;
-  const why =
-    untold.length === 0 ? "not all nodes are known" : `the links of ${listed(namesOf(untold), 3)} are not seen`;
-  return `no link is seen between ${shown}; in how many parts the cluster is, is not known: ${why}`;
+  if (!all) return `no link is seen between ${shown}`;
+  if (all.why === undefined) return `the cluster is in ${all.count} parts without a link between them: ${shown}`;
+  return `no link is seen between ${shown}; in how many parts the cluster is, is not known: ${all.why}`;
 }
 
 /** Nodes whose links are not known: their VMs were not asked. The others tell all links of a single one that is there. */
@@ -86,6 +99,12 @@ function untoldBy(members: readonly Member[]): readonly Member[] {
     member.answer ? needsLinks(member) && !member.state && !hasOtherCookie(member) : !hasEnded(member, members),
   );
   return silent.length === 1 && silent[0]?.answer ? [] : silent;
+}
+
+/** By global of one of the two (prevent_overlapping_partitions), as far as no other cause is seen. */
+export function mayBeEnded({ one, other }: Pair): boolean {
+  const hasCause = familyApart(one, other) !== undefined || familyApart(other, one) !== undefined;
+  return !hasCause && [one, other].some(({ state }) => state?.preventsPartitions === true);
 }
 
 type Way = readonly [from: Member, to: Member];
@@ -146,7 +165,7 @@ function adviceOn(pairs: readonly Pair[]): string {
   }
   const [from, to] = [first.one, first.other];
   if ([from, to].some(({ state }) => state?.autoConnect === "once")) {
-    return `link them: net_kernel:connect_node('${to.node}') in a shell of ${from.node}, for a lost link does not come back by itself there (dist_auto_connect once)`;
+    return `run srv-epmd doctor ${to.node} on ${machineOf(from)}; if all is well there, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them: with dist_auto_connect once a link that was lost does not come back by itself`;
   }
   return `run srv-epmd doctor ${to.node} on ${machineOf(from)}, for no cause is seen from here (srv-epmd help cluster has what comes next)`;
 }

@@ -1,21 +1,23 @@
+import { isVm } from "../../distribution/wire/handshake.js";
 import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import {
+  absenceOf,
   hasEnded,
   type ListingFault,
   mayHideMore,
   noAnswer,
   notFound,
   notListed,
-  notThere,
   type UnreadServices,
   unread,
 } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
+import { type ClusterProblem, ownProblem, RANKS, refusals, releaseWords } from "./cluster-problems.js";
 import { twins } from "./cluster-twice.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
+import { notThere } from "./cluster-unreached.js";
 
 export interface ClusterVerdict {
   readonly summary: string;
@@ -43,14 +45,14 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
   const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
-  const apart = barred(pairs, missing);
+  const apart = barred(members, pairs, missing, isListed(listing));
   const open = missing.filter((pair) => !apart.told.has(pair));
   const twice = twins(members, pairs, open, isListed(listing));
   const problems = [
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
     ...(isListed(listing) ? nobody(members, listing) : []),
-    ...members.flatMap((member) => problemsOf(member, members)),
+    ...problemsOfNodes(members),
     ...refusals(members),
     ...apart.problems,
     ...twice.problems,
@@ -66,21 +68,34 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const found = expected.filter(({ link }) => link === "linked").length;
   const isAsked = members.some((member) => member.state);
   const links = isAsked ? { found, expected: expected.length } : undefined;
-  const verdict = { isWell: problems.length === 0, links, problems, notes: notesOf(members, listing), pairs };
-  return { summary: summaryOf(members, verdict), ...verdict };
+  const isRefused = problems.some(({ code }) => code === "RELEASES_REFUSE");
+  const notes = notesOf(members, listing, isRefused);
+  const verdict = { isWell: problems.length === 0, links, problems, notes, pairs };
+  return { summary: summaryOf(members, verdict, fault), ...verdict };
 }
 
 const isListed = ({ fault, unread: hides }: ClusterListing) => fault === undefined && hides === undefined;
 
-function problemsOf(member: Member, members: readonly Member[]): ClusterProblem[] {
-  const { unlistedIn, missing, unavailable, isUnread, answer } = member;
-  // Those are a note.
-  if (hasEnded(member, members)) return [];
-  const unlisted = unlistedIn === undefined ? [] : [notListed(member, unlistedIn, members)];
-  // Those are told together.
-  if (unavailable !== undefined || isUnread) return unlisted;
-  if (missing !== undefined) return unlisted.length > 0 ? unlisted : [notFound(member, missing, members)];
-  return [...unlisted, ...(answer ? (member.vms ? [] : ownProblem(member)) : [notThere(member, members)])];
+/** What is wrong with single nodes, and with those that are not there for one cause. */
+function problemsOfNodes(members: readonly Member[]): ClusterProblem[] {
+  // Those that have ended are a note.
+  const judged = members.filter((member) => !hasEnded(member, members));
+  const unlisted = judged.flatMap((member) =>
+    member.unlistedIn === undefined ? [] : [notListed(member, member.unlistedIn, members)],
+  );
+  // The others are told together.
+  const known = judged.filter(({ unavailable, isUnread }) => unavailable === undefined && !isUnread);
+  const found = known.filter(({ missing }) => missing === undefined);
+  const lost = known.filter(({ missing, unlistedIn }) => missing !== undefined && unlistedIn === undefined);
+  return [
+    ...unlisted,
+    ...Array.from(grouped(lost, absenceOf).values(), (absent) => notFound(absent, members)),
+    ...found.filter(({ answer, vms }) => answer && !vms).flatMap(ownProblem),
+    ...notThere(
+      found.filter(({ answer }) => !answer),
+      members,
+    ),
+  ];
 }
 
 /** A cluster of which no node is left. */
@@ -101,7 +116,11 @@ const NOBODY: ClusterProblem = {
 const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[number]);
 
 /** What may be meant that way, and explains links that are not there. */
-function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterListing): ClusterProblem[] {
+function notesOf(
+  members: readonly Member[],
+  { unread: hides, fault }: ClusterListing,
+  isRefused: boolean,
+): ClusterProblem[] {
   const notes: ClusterProblem[] = [];
   if (hides && fault === undefined && unread(members, hides).length === 0) notes.push(mayHideMore(hides));
   const note = (code: ClusterProblem["code"], of: readonly Member[], text: string, advice: string) => {
@@ -142,16 +161,7 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
     const why = `${of.length === 1 ? "has" : "have"} ${setting}`;
     note("NOT_CONNECTING", of, why, "a link that is missing there is not counted: programs make the links");
   }
-  const releases = new Map<string, string[]>();
-  for (const member of members) {
-    const release = member.state?.release;
-    if (release !== undefined) releases.set(release, [...(releases.get(release) ?? []), member.node]);
-  }
-  if (releases.size > 1) {
-    const texts = Array.from(releases, ([release, nodes]) => `OTP ${release}: ${listed(nodes, 3)}`);
-    const advice = "right during an update; a release connects with the two before and after it";
-    notes.push({ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice });
-  }
+  notes.push(...releasesDiffer(members, isRefused));
   const known = new Set(members.map(({ node }) => node));
   const strangers = new Set(
     members.flatMap((member) => member.state?.visible.filter((name) => !known.has(name)) ?? []),
@@ -166,6 +176,30 @@ function notesOf(members: readonly Member[], { unread: hides, fault }: ClusterLi
     });
   }
   return notes;
+}
+
+/** @param isRefused some of them refuse each other, which is a problem */
+function releasesDiffer(members: readonly Member[], isRefused: boolean): ClusterProblem[] {
+  const asked = members.filter(({ state }) => state?.release !== undefined);
+  // A C node has flags of its own.
+  const vms = asked.length > 0 ? asked : members.filter(({ answer }) => answer && isVm(answer.flags));
+  const releases = grouped(vms, releaseWords);
+  if (releases.size < 2) return [];
+  const texts = Array.from(
+    releases,
+    ([release, of]) =>
+      `${release}: ${listed(
+        of.map(({ node }) => node),
+        3,
+      )}`,
+  );
+  const numbers = asked.map(({ state }) => Number(state?.release));
+  const isFar = Math.max(...numbers) - Math.min(...numbers) > 2;
+  const calm = isFar
+    ? "these accept each other, though OTP promises that only of releases that are at most two apart: bring the older nodes up"
+    : "right during an update; a release connects with the two before and after it";
+  const advice = isRefused ? "right during an update, but for those that refuse each other" : calm;
+  return [{ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice }];
 }
 
 /** A visible node whose links programs make. */
@@ -191,20 +225,36 @@ function neverDials(member: Member): boolean {
 function summaryOf(
   members: readonly Member[],
   { links, problems, notes }: Pick<ClusterVerdict, "links" | "problems" | "notes">,
+  fault: ListingFault | undefined,
 ): string {
-  const count = members.length === 1 ? "1 node" : `${members.length} nodes`;
+  const count = countOf(members.length);
   const present = members.filter(({ answer }) => answer).length;
   const there = present === members.length ? "" : `, ${present} of them there`;
-  const linked = links ? `, ${links.found} of ${links.expected} links` : "";
+  // Of a node that is not seen the links are not counted, though others may tell them.
+  const isCounted = links && (links.expected > 0 || present === members.length);
+  const linked = isCounted ? `, ${links.found} of ${links.expected} links` : "";
   const [first, ...others] = problems;
   const more = others.length === 0 ? "" : `; and ${others.length} more ${others.length === 1 ? "problem" : "problems"}`;
-  const isWithoutCookie = members.every((member) => member.answer?.joined === undefined);
-  const unseen = isWithoutCookie && present > 1 ? "; who is linked with whom is seen with --cookie-file" : "";
-  const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
-  const isPart = notes.some(({ code }) => code === "UNREAD");
-  const calm = isPart ? "nothing is wrong with the nodes that Consul shows" : "nothing is wrong";
-  const well = risk ? `no link is missing now, and ${risk.text}` : calm;
+  const isUnasked = present > 0 && members.every((member) => member.answer?.joined === undefined);
+  const unseen = isUnasked ? "; links and cookies were not looked at (--cookie-file)" : "";
+  if (first?.code === "NO_ANSWER") return `${silence(members, first, fault)}${linked}${more}${unseen}`;
   // How many there are is not known.
   if (members.length === 0 && first && first.code !== NOBODY.code) return `${first.text}${more}`;
-  return `${count}${there}${linked}; ${first ? `${first.text}${more}` : well}${unseen}`;
+  if (first) return `${count}${there}${linked}; ${first.text}${more}${unseen}`;
+  const shown = notes.some(({ code }) => code === "UNREAD") ? " that Consul shows" : "";
+  if (isUnasked) return `${count}${shown}${there || (present === 1 ? " is there" : " are there")}${unseen}`;
+  const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
+  const calm = `nothing is wrong${shown && ` with the nodes${shown}`}`;
+  return `${count}${there}${linked}; ${risk ? `no link is missing now, and ${risk.text}` : calm}`;
+}
+
+const countOf = (nodes: number) => (nodes === 1 ? "1 node" : `${nodes} nodes`);
+
+/** `Consul at 127.0.0.1:8500 does not answer (refused); 2 of 3 nodes were not looked for` */
+function silence(members: readonly Member[], { nodes }: ClusterProblem, fault: ListingFault | undefined): string {
+  const why = fault?.brief ?? "look-ups have no answer";
+  if (members.length === 0) return why;
+  return nodes.length === 0
+    ? `${why}; ${countOf(members.length)} known here`
+    : `${why}; ${nodes.length} of ${countOf(members.length)} ${nodes.length === 1 ? "was" : "were"} not looked for`;
 }

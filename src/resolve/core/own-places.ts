@@ -1,3 +1,4 @@
+import { compare } from "../../catalogue/core/instances.js";
 import type { IpPort } from "../../config/network-values.js";
 import type { Endpoint } from "../../net/endpoint.js";
 import { familyOf, hostPort, isLoopback } from "../../net/ip.js";
@@ -17,7 +18,8 @@ export interface OwnPlaces {
 
 /**
  * The published places without those that are known to lead to the node here. Any of them may lead to it: another program
- * may publish a port mapping. Those come last of which nothing says where the node here is published instead.
+ * may publish a port mapping. Those come last of which nothing says where the node here is published instead. The order is not
+ * that of the answer, which is another one each time.
  */
 export function otherPlaces<T extends Pick<Endpoint, "address" | "port" | "family">>(
   places: readonly T[],
@@ -32,7 +34,7 @@ export function otherPlaces<T extends Pick<Endpoint, "address" | "port" | "famil
   const isDoubtful = (place: T) => !isKnown && ours.every(({ family }) => family !== place.family);
   return places
     .filter((place) => !ours.includes(place))
-    .toSorted((a, b) => Number(isDoubtful(a)) - Number(isDoubtful(b)));
+    .toSorted((a, b) => Number(isDoubtful(a)) - Number(isDoubtful(b)) || compare(hostPort(a), hostPort(b)));
 }
 
 function isOwn(place: IpPort, { port: itsPort, addresses, advertised, registered }: OwnPlaces): boolean {

@@ -1,0 +1,81 @@
+import type { AskedService } from "../catalogue/core/matching.js";
+import type { Config } from "../config/config.js";
+import type { ListingFault } from "../doctor/core/cluster-absent.js";
+import { otherUrl } from "../doctor/core/url-of-serve.js";
+import type { ConsulError, NomadError } from "../errors.js";
+import { nomadUrl } from "../nomad/side.js";
+
+type CatalogueName = AskedService["catalogue"];
+
+/**
+ * Why Consul or Nomad does not list its nodes, and what to do first.
+ * @param isKnown the srv-epmd here has told nodes in its place
+ */
+export function listingFault(
+  catalogue: CatalogueName,
+  error: ConsulError | NomadError,
+  config: Config,
+  isKnown: boolean,
+): ListingFault {
+  const { name, url, flag } = apiOf(catalogue, config);
+  const known = isKnown ? "; the nodes are those that the srv-epmd here knows" : "";
+  const silence = silenceOf(error);
+  const at = `${name} at ${placeOf(url)}`;
+  const advice =
+    elsewhere(catalogue, config) ?? (silence && `${adviceOn(silence, name)}, or give another one: ${flag}`);
+  return {
+    // The words of the library are those of a call that was given up.
+    text: `${name} does not list its nodes (${silence === "no answer in time" ? `${url} gives no answer within ${config.timeout} ms` : error.message})${known}`,
+    brief: silence ? `${at} does not answer (${silence})` : `${at} does not list its nodes`,
+    ...{ code: error.code, advice },
+  };
+}
+
+/** What to do where the srv-epmd here asks a catalogue at another URL; undefined: it does not, as far as is known. */
+export function elsewhere(catalogue: CatalogueName, config: Config): string | undefined {
+  const key = catalogue === "consul" ? "consul" : "nomadAddr";
+  return otherUrl(key, apiOf(catalogue, config).url, config)?.advice;
+}
+
+function apiOf(catalogue: CatalogueName, config: Config) {
+  return catalogue === "consul"
+    ? { name: "Consul", url: config.consul, flag: "--consul" }
+    : { name: "Nomad", url: nomadUrl(config), flag: "--nomad-addr" };
+}
+
+/** `127.0.0.1:8500`; of a Unix socket the URL. */
+function placeOf(url: string): string {
+  return (URL.canParse(url) && new URL(url).host) || url;
+}
+
+interface LibraryError {
+  readonly isTimeout?: boolean;
+  readonly isAbort?: boolean;
+}
+
+type Silence = "refused" | "no answer in time" | "no way";
+
+/** Undefined: it does answer, or why it does not is told by the message alone. */
+function silenceOf(error: unknown): Silence | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    // The library's errors of a call that took too long, by its own limit or by that of the list.
+    const { code, isTimeout, isAbort } = cause as NodeJS.ErrnoException & LibraryError;
+    if (isTimeout || isAbort || code === "ETIMEDOUT") return "no answer in time";
+    if (code === "ECONNREFUSED" || code === "ENOENT") return "refused";
+    if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return "no way";
+  }
+  return undefined;
+}
+
+function adviceOn(silence: Silence, name: string): string {
+  switch (silence) {
+    case "refused":
+      return `start the agent of ${name} there`;
+    case "no answer in time":
+      return "run srv-epmd doctor here: it says what an agent that listens and does not answer waits for";
+    case "no way":
+      return "see that its machine runs and is reached from here";
+    default:
+      return silence satisfies never;
+  }
+}

@@ -14,6 +14,8 @@ import { type LocalVm, namesOf } from "./local-vms.js";
 /** A daemon asks its VMs every 3 s at most. Milliseconds. */
 const PATIENCE = 4_000;
 const PAUSE = 400;
+/** A VM that was answered is linked so soon, or its connection is seen. Milliseconds. */
+const LINKS_WITHIN = 1_000;
 
 /** What is known of links between the VMs here and the node asked for. */
 export async function linksKnown(asked: AskedNode, examination: Examination): Promise<LinksKnown> {
@@ -47,8 +49,14 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
   const told = status?.links ?? [];
   const first = known(told);
   // What a VM said some seconds ago may be older than a connection that is seen now, or than its look-up.
-  const isAsked = status?.lookUps?.some((one) => one.here && one.outcome === "found" && isOfNode(one, asked)) === true;
-  const isOld = first.state !== "linked" && (connections.length > 0 || isAsked) && !isNew(told, vms, examination);
+  const oldest = Math.min(...told.flatMap((links) => (links.state === "told" ? [Date.parse(links.at)] : [])));
+  const isAskedSince = status?.lookUps?.some((one) => {
+    return (
+      one.here && one.outcome === "found" && isOfNode(one, asked) && one.at + one.elapsedMs + LINKS_WITHIN > oldest
+    );
+  });
+  const isDoubtful = connections.length > 0 || isAskedSince === true;
+  const isOld = first.state !== "linked" && isDoubtful && !isNew(told, vms, examination);
   return isOld ? known(await freshlyTold(vms, examination)) : first;
 }
 

@@ -10,6 +10,7 @@ import { linksKnown } from "./links-known.js";
 
 export const PEER_COOKIE = "peer-cookie";
 
+const NOT_ASKED = { state: "unknown", linked: [] } as const;
 const SAME_FILE = "see that the file here is the one that the VMs use";
 
 export const peerCookie: Check = {
@@ -20,10 +21,12 @@ export const peerCookie: Check = {
     if (!examination.hasCookie) {
       return skip("no cookie was given: with --cookie-file FILE it is compared with that of the node");
     }
-    const links = await linksKnown(examination.asked, examination);
-    const findings = (await examination.probes()).flatMap(({ endpoint, probe }) =>
-      "joined" in probe && probe.joined ? comparison({ endpoint }, probe.joined, links) : [],
+    const joined = (await examination.probes()).flatMap(({ endpoint, probe }) =>
+      "joined" in probe && probe.joined ? [{ endpoint, joined: probe.joined }] : [],
     );
+    const isRefused = joined.some((one) => one.joined.cookie === "refused");
+    const links = isRefused ? await linksKnown(examination.asked, examination) : NOT_ASKED;
+    const findings = joined.map((one) => comparison(one, one.joined, links));
     return together(findings, `${UNKNOWN} where the node answers: see peer-records, peer-tcp and peer-handshake`);
   },
 };

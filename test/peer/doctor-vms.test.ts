@@ -189,7 +189,7 @@ requirePeer(
     );
     const picture = await runCli(["doctor", "--cluster", "*@svc", ...flags()], beside);
     expect(picture.stdout).toContain(
-      "dup@svc.service.consul is there twice: at 127.0.0.1:20123 on this machine and 10.90.0.1:20123",
+      "dup@svc.service.consul is there twice: at 10.90.0.1:20123 and 127.0.0.1:20123 on this machine",
     );
     // A node that is published from here alone has none.
     await cluster.node(HERE, "lone");

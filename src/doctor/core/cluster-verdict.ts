@@ -1,11 +1,8 @@
-import { isVm } from "../../distribution/wire/handshake.js";
 import { grouped } from "../../grouped.js";
-import { listed } from "../../text.js";
 import {
   absenceOf,
   hasEnded,
   type ListingFault,
-  mayHideMore,
   noAnswer,
   notFound,
   notListed,
@@ -13,8 +10,9 @@ import {
   unread,
 } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
-import { isExpected, type Member, needsLinks, type Pair, pairsOf } from "./cluster-links.js";
-import { type ClusterProblem, ownProblem, RANKS, refusals, releaseWords } from "./cluster-problems.js";
+import { isExpected, type Member, type Pair, pairsOf } from "./cluster-links.js";
+import { notesOf } from "./cluster-notes.js";
+import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { twins } from "./cluster-twice.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
 import { notThere } from "./cluster-unreached.js";
@@ -69,7 +67,7 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const isAsked = members.some((member) => member.state);
   const links = isAsked ? { found, expected: expected.length } : undefined;
   const isRefused = problems.some(({ code }) => code === "RELEASES_REFUSE");
-  const notes = notesOf(members, listing, isRefused);
+  const notes = notesOf(members, fault === undefined ? listing.unread : undefined, isRefused);
   const verdict = { isWell: problems.length === 0, links, problems, notes, pairs };
   return { summary: summaryOf(members, verdict, fault), ...verdict };
 }
@@ -114,112 +112,6 @@ const NOBODY: ClusterProblem = {
 };
 
 const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[number]);
-
-/** What may be meant that way, and explains links that are not there. */
-function notesOf(
-  members: readonly Member[],
-  { unread: hides, fault }: ClusterListing,
-  isRefused: boolean,
-): ClusterProblem[] {
-  const notes: ClusterProblem[] = [];
-  if (hides && fault === undefined && unread(members, hides).length === 0) notes.push(mayHideMore(hides));
-  const note = (code: ClusterProblem["code"], of: readonly Member[], text: string, advice: string) => {
-    if (of.length > 0)
-      notes.push({
-        code,
-        nodes: of.map(({ node }) => node),
-        text: `${listed(of.map(({ node }) => node))} ${text}`,
-        advice,
-      });
-  };
-  const ended = members.filter((member) => hasEnded(member, members));
-  const has = ended.length === 1 ? "has" : "have";
-  const its = ended.length === 1 ? "its" : "their";
-  note(
-    "ENDED",
-    ended,
-    `${has} just ended: ${its} srv-epmd has withdrawn ${ended.length === 1 ? "it" : "them"}`,
-    `Consul's entry is removed within seconds; where a VM was not to end, its log says why`,
-  );
-  const hidden = members.filter((member) => member.answer?.hidden);
-  note(
-    "HIDDEN",
-    hidden,
-    hidden.length === 1 ? "is a hidden node" : "are hidden nodes",
-    "a link that is missing there is not counted: programs make the links of hidden VMs (-hidden) and C nodes",
-  );
-  // Between two others there has to be a link that global can end.
-  const harmful = members.filter(needsLinks).length > 1 ? members.filter(neverDials) : [];
-  note(
-    "NEVER_CONNECTS",
-    harmful,
-    `${harmful.length === 1 ? "has" : "have"} dist_auto_connect never, and others have not: global ends links between those because of it`,
-    "give all nodes the same; links that programs make need connect_all false on each",
-  );
-  const manual = members.filter((member) => isByHand(member) && !harmful.includes(member));
-  for (const [setting, of] of grouped(manual, settingByHand)) {
-    const why = `${of.length === 1 ? "has" : "have"} ${setting}`;
-    note("NOT_CONNECTING", of, why, "a link that is missing there is not counted: programs make the links");
-  }
-  notes.push(...releasesDiffer(members, isRefused));
-  const known = new Set(members.map(({ node }) => node));
-  const strangers = new Set(
-    members.flatMap((member) => member.state?.visible.filter((name) => !known.has(name)) ?? []),
-  );
-  if (strangers.size > 0) {
-    const text = `linked with nodes that were not asked for: ${listed(Array.from(strangers).sort())}`;
-    notes.push({
-      code: "STRANGERS",
-      nodes: Array.from(strangers).sort(),
-      text,
-      advice: "nodes of another service, consoles, or another cluster that has the same cookie",
-    });
-  }
-  return notes;
-}
-
-/** @param isRefused some of them refuse each other, which is a problem */
-function releasesDiffer(members: readonly Member[], isRefused: boolean): ClusterProblem[] {
-  const asked = members.filter(({ state }) => state?.release !== undefined);
-  // A C node has flags of its own.
-  const vms = asked.length > 0 ? asked : members.filter(({ answer }) => answer && isVm(answer.flags));
-  const releases = grouped(vms, releaseWords);
-  if (releases.size < 2) return [];
-  const texts = Array.from(
-    releases,
-    ([release, of]) =>
-      `${release}: ${listed(
-        of.map(({ node }) => node),
-        3,
-      )}`,
-  );
-  const numbers = asked.map(({ state }) => Number(state?.release));
-  const isFar = Math.max(...numbers) - Math.min(...numbers) > 2;
-  const calm = isFar
-    ? "these accept each other, though OTP promises that only of releases that are at most two apart: bring the older nodes up"
-    : "right during an update; a release connects with the two before and after it";
-  const advice = isRefused ? "right during an update, but for those that refuse each other" : calm;
-  return [{ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice }];
-}
-
-/** A visible node whose links programs make. */
-function isByHand(member: Member): boolean {
-  return member.answer?.hidden === false && !needsLinks(member);
-}
-
-/** By which its links are left to programs. */
-function settingByHand({ state }: Member): string {
-  const settings = [
-    ...(state?.connectAll === false ? ["connect_all false"] : []),
-    ...(state?.autoConnect === "never" ? ["dist_auto_connect never"] : []),
-  ];
-  return settings.join(" and ");
-}
-
-/** Global of the others takes notice of it, and it does not dial them. */
-function neverDials(member: Member): boolean {
-  return isByHand(member) && member.state?.connectAll === true && member.state.autoConnect === "never";
-}
 
 /** `5 nodes, 9 of 10 links; node_d@… does not see node_a@…` */
 function summaryOf(

@@ -289,7 +289,10 @@ requirePeer("erl", "consul")("doctor --cluster of a pattern", () => {
 
     // Again and again it says so on stdout, once.
     const watch = startChild(process.execPath, [BIN, ...args, "--watch"], { env: cleanEnvironment() });
-    await watch.waitForOutput(/Z Consul at \S+ does not answer \(refused\); 2 of 2 nodes were not looked for\n/, 20_000);
+    await watch.waitForOutput(
+      /Z Consul at \S+ does not answer \(refused\); 2 of 2 nodes were not looked for\n/,
+      20_000,
+    );
     await consul.restart();
     await watch.waitForOutput(/Z .*; nothing is wrong\n$/, 30_000);
     expect([(await watch.stop("SIGINT")).code, watch.stderr()]).toEqual([0, ""]);

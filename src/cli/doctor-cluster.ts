@@ -1,8 +1,8 @@
 import { createProbe } from "../distribution/prober.js";
 import { type ClusterExamination, examineCluster } from "../doctor/cluster.js";
 import { essenceOf } from "../doctor/core/cluster-essence.js";
+import { epmdPortAt } from "../doctor/probe-place.js";
 import { thisMachine } from "../os/machine.js";
-import { answerAt } from "../os/sockets.js";
 import { composeForLookUps } from "../resolve/compose.js";
 import { openCatalogues } from "./catalogues.js";
 import { namedCluster } from "./cluster-nodes.js";
@@ -12,8 +12,6 @@ import { untilStopped } from "./supervisor.js";
 
 /** Milliseconds: of 200 nodes some may be gone, and the verdict is to come within seconds. */
 const PROBE_TIMEOUT = 2_000;
-/** Milliseconds: a machine that answers does so at once, but for a first packet that is lost. */
-const EPMD_TIMEOUT = 1_500;
 /** Milliseconds from the beginning of one look to that of the next. */
 const INTERVAL = 2_000;
 
@@ -30,10 +28,7 @@ export async function doctorCluster(context: CommandContext): Promise<ExitCode> 
   const deps = {
     ...{ nodes, probe, vmsNamed, from: machine.hostName },
     isOwn: (address: string) => machine.addresses().includes(address),
-    epmdPortAt: async (address: string) => {
-      const answer = await answerAt({ address, port: config.port }, EPMD_TIMEOUT, stop.signal);
-      return { port: config.port, answers: answer === "accepted" || answer === "ECONNREFUSED" };
-    },
+    epmdPortAt: (address: string) => epmdPortAt(address, config.port, stop.signal),
   };
   const catalogues = openCatalogues(context);
   const told = new Set<string>();

@@ -1,11 +1,13 @@
 import type { AskedService } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
-import { otherUrl } from "../doctor/core/url-of-serve.js";
+import { APIS, otherUrl } from "../doctor/core/url-of-serve.js";
 import type { ConsulError, NomadError } from "../errors.js";
 import { nomadUrl } from "../nomad/side.js";
 
 type CatalogueName = AskedService["catalogue"];
+
+const KEYS = { consul: "consul", nomad: "nomadAddr" } as const;
 
 /**
  * Why Consul or Nomad does not list its nodes, and what to do first.
@@ -17,7 +19,8 @@ export function listingFault(
   config: Config,
   isKnown: boolean,
 ): ListingFault {
-  const { name, url, flag } = apiOf(catalogue, config);
+  const { title: name, flag } = APIS[KEYS[catalogue]];
+  const url = urlOf(catalogue, config);
   const known = isKnown ? "; the nodes are those that the srv-epmd here knows" : "";
   const silence = silenceOf(error);
   const at = `${name} at ${placeOf(url)}`;
@@ -33,14 +36,11 @@ export function listingFault(
 
 /** What to do where the srv-epmd here asks a catalogue at another URL; undefined: it does not, as far as is known. */
 export function elsewhere(catalogue: CatalogueName, config: Config): string | undefined {
-  const key = catalogue === "consul" ? "consul" : "nomadAddr";
-  return otherUrl(key, apiOf(catalogue, config).url, config)?.advice;
+  return otherUrl(KEYS[catalogue], urlOf(catalogue, config), config)?.advice;
 }
 
-function apiOf(catalogue: CatalogueName, config: Config) {
-  return catalogue === "consul"
-    ? { name: "Consul", url: config.consul, flag: "--consul" }
-    : { name: "Nomad", url: nomadUrl(config), flag: "--nomad-addr" };
+function urlOf(catalogue: CatalogueName, config: Config): string {
+  return catalogue === "consul" ? config.consul : nomadUrl(config);
 }
 
 /** `127.0.0.1:8500`; of a Unix socket the URL. */

@@ -1,7 +1,6 @@
 import type { Probe } from "../distribution/core/words.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { canonicalIp, hostPort } from "../net/ip.js";
-import { answerAt } from "../os/sockets.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
@@ -9,11 +8,9 @@ import { explainSilence } from "./core/peer-silence.js";
 import { entriesOf } from "./entries-of.js";
 import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
-import { probePlace } from "./probe-place.js";
+import { epmdPortAt, probePlace } from "./probe-place.js";
 
 const PROBE_TIMEOUT = 3_000;
-/** Milliseconds: a machine that answers does so at once, but for a first packet that is lost. */
-const EPMD_TIMEOUT = 1_500;
 
 export const peerTcp: Check = {
   id: "peer-tcp",
@@ -78,11 +75,9 @@ async function silence(
   { config: { port } }: Examination,
 ): Promise<Finding | undefined> {
   if (probe.result !== "silent") return undefined;
-  const epmd = await answerAt({ address: endpoint.address, port }, EPMD_TIMEOUT);
+  const epmdPort = await epmdPortAt(endpoint.address, port);
   const there = agent && { ...agent, answers: agent.probe && isAnswer(agent.probe) };
-  const { evidence, advice } = explainSilence({
-    ...{ endpoint, epmdPort: { port, answers: epmd === "accepted" || epmd === "ECONNREFUSED" }, agent: there },
-  });
+  const { evidence, advice } = explainSilence({ endpoint, epmdPort, agent: there });
   return fail("PEER_NO_ANSWER", evidence, advice);
 }
 

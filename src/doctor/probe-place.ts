@@ -7,8 +7,10 @@ import { hostPartOf } from "../names/node-name.js";
 import type { Endpoint } from "../net/endpoint.js";
 import { isLoopback } from "../net/ip.js";
 import { thisMachine } from "../os/machine.js";
+import { answerAt } from "../os/sockets.js";
 import type { LookUps } from "../resolve/compose.js";
 import type { ProbedPlace } from "../resolve/twins.js";
+import type { Silence } from "./core/peer-silence.js";
 
 export type DialOptions = Pick<
   ProbeOptions,
@@ -17,6 +19,15 @@ export type DialOptions = Pick<
 
 /** For each endpoint; all are dialled at once. Milliseconds. */
 export const DIAL_TIMEOUT = 3_000;
+
+/** Milliseconds: a machine that answers does so at once, but for a first packet that is lost. */
+const EPMD_TIMEOUT = 1_500;
+
+/** Whether anything answers at the EPMD port of an address: a refusal is an answer of its machine. Never rejects. */
+export async function epmdPortAt(address: string, port: number, signal?: AbortSignal): Promise<Silence["epmdPort"]> {
+  const answer = await answerAt({ address, port }, EPMD_TIMEOUT, signal);
+  return { port, answers: answer === "accepted" || answer === "ECONNREFUSED" };
+}
 
 /** Asks who is there, with the first step of the distribution handshake. Never rejects. */
 export function probePlace(place: IpPort, how: DialOptions): Promise<Probe> {

@@ -95,8 +95,7 @@ interface Destination {
  */
 export function preferAddresses(candidates: readonly string[], preference: AddressPreference): string[] {
   const canonical = candidates.map(canonicalIp).filter((address) => address !== undefined);
-  const dialled = (canonical.length < 2 ? canonical : Array.from(new Set(canonical)))
-    .map(parsed)
+  const dialled = Array.from(new Set(canonical), parsed)
     .filter(({ bytes }) => preference.family === "any" || familyOfBytes(bytes) === preference.family)
     .filter(({ bytes }) => !NO_DESTINATION.some((range) => cidrContainsBytes(range, bytes)));
   // Most nodes have one address, which needs no order. The rules look at each address of this machine.

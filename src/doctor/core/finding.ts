@@ -60,26 +60,22 @@ export function problemsOf(finding: Finding): readonly Problem[] {
   return "problems" in finding ? finding.problems : [];
 }
 
-/** The finding of certain VMs here: others reach the node that was asked for. */
-export function ofVms(vms: readonly string[], finding: Finding): Finding {
+/** The finding with these parts in each of its problems. */
+function withParts(finding: Finding, parts: (problem: Problem) => Partial<Problem>): Finding {
   if (!("problems" in finding)) return finding;
-  return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, vms })) };
+  return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, ...parts(problem) })) };
 }
+
+/** The finding of certain VMs here: others reach the node that was asked for. */
+export const ofVms = (vms: readonly string[], finding: Finding): Finding => withParts(finding, () => ({ vms }));
 
 /** The finding of the node that was asked for: what is wrong with another node here does not explain it. */
-export function ofNode(aliveName: string, finding: Finding): Finding {
-  if (!("problems" in finding)) return finding;
-  return {
-    ...finding,
-    problems: finding.problems.map((problem) => ({ ...problem, about: problem.about ?? aliveName })),
-  };
-}
+export const ofNode = (aliveName: string, finding: Finding): Finding =>
+  withParts(finding, ({ about = aliveName }) => ({ about }));
 
 /** The finding, which follows from none of these kinds this time. */
-export function apart(codes: readonly ProblemCode[], finding: Finding): Finding {
-  if (!("problems" in finding)) return finding;
-  return { ...finding, problems: finding.problems.map((problem) => ({ ...problem, apartFrom: codes })) };
-}
+export const apart = (codes: readonly ProblemCode[], finding: Finding): Finding =>
+  withParts(finding, () => ({ apartFrom: codes }));
 
 /** The finding without its problems of nodes that have ended since. */
 export function withoutNodes(ended: readonly string[], finding: Finding): Finding {
@@ -110,10 +106,8 @@ export const behind = (finding: Finding, last: readonly string[]): Finding =>
   withEvidence(finding, (evidence) => [...evidence, ...last]);
 
 function withEvidence(finding: Finding, change: (evidence: readonly string[]) => readonly string[]): Finding {
-  const evidence = change(finding.evidence);
-  if (!("problems" in finding)) return { ...finding, evidence };
-  const problems = finding.problems.map((problem) => ({ ...problem, evidence: change(problem.evidence) }));
-  return { ...finding, evidence, problems };
+  const parts = withParts(finding, (problem) => ({ evidence: change(problem.evidence) }));
+  return { ...parts, evidence: change(finding.evidence) };
 }
 
 const SEVERITY: readonly FindingResult[] = ["fail", "warn", "ok", "skip"];

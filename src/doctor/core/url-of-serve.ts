@@ -4,7 +4,8 @@ import { isLoopback } from "../../net/ip.js";
 /** The options that have the URL of an API. */
 type UrlKey = "consul" | "nomadAddr";
 
-const APIS = {
+/** What they are called, and the flag that has their URL. */
+export const APIS = {
   consul: { title: "Consul", flag: "--consul" },
   nomadAddr: { title: "Nomad", flag: "--nomad-addr" },
 } as const;

@@ -61,8 +61,7 @@ export function endpointsOf(
   return { all, usable };
 }
 
-function distinct(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  if (endpoints.length < 2) return endpoints;
+function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
   const seen = new Map<string, Endpoint>();
   for (const endpoint of endpoints) {
     const key = `${endpoint.address} ${endpoint.port}`;

@@ -124,7 +124,6 @@ const VM: Record<Way["way"], string> = {
   gateway: "a stock VM behind the gateway",
 };
 
-/** `module, IPv4: a VM with -epmd_module srv_epmd dials 10.1.2.4:20002` */
 /** A text for each way; those that have one reason for leading nowhere share it. */
 export function waysWords(ways: readonly Way[]): string[] {
   const alike = grouped(ways, ({ way, family, asks, dials, reason }) =>
@@ -136,6 +135,7 @@ export function waysWords(ways: readonly Way[]): string[] {
   });
 }
 
+/** `module, IPv4: a VM with -epmd_module srv_epmd dials 10.1.2.4:20002` */
 export const wayWords = (way: Way): string => describeWay(way, way.family === undefined ? [] : [`IPv${way.family}`]);
 
 function describeWay({ way, asks, dials, byConnect, reason }: Way, families: readonly string[]): string {

@@ -3,6 +3,7 @@ import { isFailure, type Probe, probeWords, wasJoined } from "../distribution/co
 import type { Endpoint } from "../net/endpoint.js";
 import { hostPort } from "../net/ip.js";
 import type { ShownResolution } from "../resolve/core/resolution.js";
+import { listed } from "../text.js";
 import type { Line } from "./io.js";
 
 /** One try to reach a node. Times are milliseconds. */
@@ -27,17 +28,21 @@ export interface Tally {
   readonly least: number;
   readonly most: number;
   readonly sum: number;
-  /** Creation of the node that answered last. */
+  /** Creation of the VM that answered last. */
   readonly creation: number | undefined;
-  /** How often a VM with another creation has answered. */
+  /** Where the last few VMs answered, `ip:port`, by their creations. */
+  readonly vms: ReadonlyMap<number, string>;
+  /** How often a VM with a new creation has answered. */
   readonly restarts: number;
+  /** A VM answered after another one of its name: they run at once. */
+  readonly isTwice: boolean;
   /** A VM was joined with the cookie. */
   readonly isJoined: boolean;
 }
 
 export const NO_TRIES: Tally = {
   ...{ tries: 0, answered: 0, unavailable: 0, least: Number.POSITIVE_INFINITY, most: 0, sum: 0 },
-  ...{ creation: undefined, restarts: 0, isJoined: false },
+  ...{ creation: undefined, vms: new Map(), restarts: 0, isTwice: false, isJoined: false },
 };
 
 function isAnswer({ reached }: Try): boolean {
@@ -48,24 +53,39 @@ function creationOf({ reached }: Try): number | undefined {
   return reached && "creation" in reached.probe ? reached.probe.creation : undefined;
 }
 
-/** Whether another VM answers than the one before. */
-function isRestarted(one: Try, { creation }: Tally): boolean {
+/** Of the VM that answers, and of the one before; undefined: it is the same, or not known. */
+function change(one: Try, { creation, vms }: Tally): "restarted" | "moved" | "back" | undefined {
   const now = creationOf(one);
-  return isAnswer(one) && creation !== undefined && now !== undefined && now !== creation;
+  if (!isAnswer(one) || creation === undefined || now === undefined || now === creation) return undefined;
+  if (vms.has(now)) return "back";
+  return one.reached && hostPort(one.reached.endpoint) === vms.get(creation) ? "restarted" : "moved";
 }
 
 export function tally(before: Tally, one: Try): Tally {
   const tries = before.tries + 1;
   const unavailable = before.unavailable + (one.answer.outcome === "unavailable" ? 1 : 0);
-  if (!isAnswer(one)) return { ...before, tries, unavailable };
-  const time = one.reached?.probe.elapsedMs ?? 0;
+  if (!isAnswer(one) || !one.reached) return { ...before, tries, unavailable };
+  const { endpoint, probe } = one.reached;
+  const time = probe.elapsedMs;
+  const creation = creationOf(one);
+  const changed = change(one, before);
   return {
     ...{ tries, unavailable, answered: before.answered + 1 },
     ...{ least: Math.min(before.least, time), most: Math.max(before.most, time), sum: before.sum + time },
-    creation: creationOf(one) ?? before.creation,
-    restarts: before.restarts + (isRestarted(one, before) ? 1 : 0),
-    isJoined: before.isJoined || (one.reached !== undefined && wasJoined(one.reached.probe)),
+    creation: creation ?? before.creation,
+    vms: creation === undefined ? before.vms : withLast(before.vms, creation, hostPort(endpoint)),
+    restarts: before.restarts + (changed === "restarted" || changed === "moved" ? 1 : 0),
+    isTwice: before.isTwice || changed === "back",
+    isJoined: before.isJoined || wasJoined(probe),
   };
+}
+
+/** VMs that are remembered. */
+const LAST = 8;
+
+function withLast(vms: Tally["vms"], creation: number, place: string): Tally["vms"] {
+  const others = Array.from(vms).filter(([other]) => other !== creation);
+  return new Map([...others, [creation, place] as const].slice(-LAST));
 }
 
 /** `1: 10.1.2.4:20002 by srv, IPv4, 1.9 ms: is node_b@svc.service.consul (...)` */
@@ -75,10 +95,17 @@ export function tryLine(one: Try, before: Tally): Line {
   if (answer.outcome === "unavailable") return { text: `${seq}: cannot be looked up: ${answer.cause}`, tone: "bad" };
   if (!reached) return { text: `${seq}: found by ${answer.source}, without an endpoint`, tone: "bad" };
   const { endpoint, probe } = reached;
-  const restarted = isRestarted(one, before) ? "; it has been restarted" : "";
-  const text = `${seq}: ${hostPort(endpoint)} by ${answer.source}, ${probeWords(probe, node, endpoint)}${restarted}`;
-  return { text, tone: isAnswer(one) ? (restarted || answer.stale ? "doubtful" : "good") : "bad" };
+  const changed = change(one, before);
+  const news = changed === undefined ? "" : CHANGES[changed];
+  const text = `${seq}: ${hostPort(endpoint)} by ${answer.source}, ${probeWords(probe, node, endpoint)}${news}`;
+  return { text, tone: isAnswer(one) ? (news || answer.stale ? "doubtful" : "good") : "bad" };
 }
+
+const CHANGES = {
+  restarted: "; it has been restarted",
+  moved: "; another VM than before: it has been restarted there, or two have the name",
+  back: "; a VM that answered before the last one: two VMs have the name",
+};
 
 export function tryObject({ seq, at, node, answer, lookUpMs, reached }: Try): object {
   const found = answer.outcome === "found" ? { source: answer.source, stale: answer.stale } : answer;
@@ -92,9 +119,10 @@ export function tryObject({ seq, at, node, answer, lookUpMs, reached }: Try): ob
 
 /** @param from name of this machine */
 export function summaryLines(node: string, all: Tally, from: string): Line[] {
-  const { tries, answered, restarts, isJoined } = all;
+  const { tries, answered, isTwice, isJoined } = all;
   const lost = tries === 0 ? 0 : Math.round((100 * (tries - answered)) / tries);
   const head: Line = { text: `--- ${node} ---`, tone: "quiet" };
+  const restarts = restartsOf(all);
   const again = restarts === 0 ? "" : `, restarted ${restarts === 1 ? "once" : `${restarts} times`}`;
   const count: Line = {
     text: `${tries} ${tries === 1 ? "try" : "tries"}, ${answered} answered, ${lost}% lost${again}`,
@@ -103,18 +131,32 @@ export function summaryLines(node: string, all: Tally, from: string): Line[] {
   const { least, average, most } = times(all);
   if (answered === 0) return [head, count];
   const time: Line = { text: `min/avg/max ${least?.toFixed(1)}/${average?.toFixed(1)}/${most?.toFixed(1)} ms` };
-  return [head, count, time, ...(isJoined ? [{ text: leftBehind(from), tone: "quiet" } as const] : [])];
+  const places = Array.from(new Set(all.vms.values())).sort();
+  const twice: Line = {
+    text: `two VMs have the name: answers came from ${listed(places)}; srv-epmd doctor ${node} says what to do`,
+    tone: "bad",
+  };
+  return [
+    head,
+    count,
+    time,
+    ...(isTwice ? [twice] : []),
+    ...(isJoined ? [{ text: leftBehind(from), tone: "quiet" } as const] : []),
+  ];
 }
 
 export function summaryObject(node: string, all: Tally, from: string): object {
-  const { tries, answered, restarts, isJoined } = all;
+  const { tries, answered, isTwice, isJoined } = all;
   const { least, average, most } = times(all);
   return {
-    ...{ node, tries, answered, restarts },
+    ...{ node, tries, answered, restarts: restartsOf(all), twice: isTwice },
     ...(answered > 0 && { leastMs: least, averageMs: average, mostMs: most }),
     ...(isJoined && { joinedAs: probeNames(from) }),
   };
 }
+
+/** Which VM has come in the place of another one is not known where two run at once. */
+const restartsOf = ({ restarts, isTwice }: Tally): number => (isTwice ? 0 : restarts);
 
 function times({ answered, least, most, sum }: Tally) {
   return answered === 0 ? {} : { least: tenths(least), average: tenths(sum / answered), most: tenths(most) };

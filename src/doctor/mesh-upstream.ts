@@ -68,7 +68,7 @@ async function upstreamsHere(examination: Examination): Promise<readonly Upstrea
   try {
     const sidecars = await sidecarsHere(examination);
     if (sidecars.length > 0) return sidecars.flatMap(({ upstreams }) => upstreams);
-    return "the Consul agent has no sidecar proxy of the nodes here that the token may read";
+    return "the Consul agent shows no sidecar proxy of the nodes here (with ACLs only to a token with service:read)";
   } catch (error) {
     return `the Consul agent does not list the sidecar proxies: ${messageOf(error)}`;
   }

@@ -125,11 +125,13 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
     try {
       const { service, datacenter, tagSuffix } = domain;
       const client = await examination.connect();
-      const [members, services, known] = await Promise.all([
+      const [members, names, known, rights] = await Promise.all([
         examination.instancesInConsul({ service, datacenter }),
         serviceNames(client, datacenter).catch(() => []),
         knownOfNode(asked, examination),
+        examination.rightsToRead(),
       ]);
+      const services = { names, mayHideMore: mayHide(rights) };
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services, known);
       return withOwn(behind(why, [reason]), await ownConsul(examination));
@@ -254,7 +256,7 @@ function noInstance(reason: string, { service, namespace }: NomadServiceQuery, s
   const meant = meantBy(service, services);
   if (meant !== undefined) return fail("PEER_NOT_IN_NOMAD", reason, `was the service ${meant} meant?`);
   const known = services.length === 0 ? "none" : listed(services);
-  return fail("PEER_NOT_IN_NOMAD", `${reason}; the services of ${namespace} that the token may read: ${known}`, [
+  return fail("PEER_NOT_IN_NOMAD", `${reason}; Nomad shows these services of ${namespace}: ${known}`, [
     'the job must run, with service { provider = "nomad" }; in Consul\'s catalogue it would be under .service.consul',
     "a service of another namespace has it in the host: svc.<namespace>.service.nomad",
   ]);

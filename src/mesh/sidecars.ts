@@ -154,7 +154,7 @@ class FollowedSidecars implements Sidecars {
     }
     if (!this.#everListed && sidecars.length === 0) {
       log.warn(
-        "the Consul agent has no sidecar proxy of the nodes here that the token may read (service:read): no upstream is known",
+        "the Consul agent shows no sidecar proxy of the nodes here (with ACLs only to a token with service:read): no upstream is known",
       );
     }
     this.#everListed = true;

@@ -119,7 +119,8 @@ function agentSource({ settings, connect, aliveNames, follow, log }: UpstreamSou
 
 /** The proxies that were looked at, with their destinations. */
 function describeSidecars(sidecars: readonly Sidecar[]): string {
-  if (sidecars.length === 0) return ": the Consul agent has no sidecar proxy of the nodes here that the token may read";
+  if (sidecars.length === 0)
+    return ": the Consul agent shows no sidecar proxy of the nodes here (with ACLs only to a token with service:read)";
   const upstreams = sidecars.flatMap((sidecar) => sidecar.upstreams);
   return ` at ${sidecars.map(({ id }) => id).join(", ")}: ${listDestinations(upstreams)}`;
 }

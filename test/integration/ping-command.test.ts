@@ -43,7 +43,7 @@ test("ping --json gives an object a try, and one at the end", async () => {
     ...{ address: "127.0.0.1", port, probe: expect.objectContaining({ result: "node" }), lookUpMs: expect.any(Number) },
   });
   expect(sum).toEqual({
-    ...{ node: NODE, tries: 1, answered: 1, restarts: 0 },
+    ...{ node: NODE, tries: 1, answered: 1, restarts: 0, twice: false },
     ...{ leastMs: expect.any(Number), averageMs: expect.any(Number), mostMs: expect.any(Number) },
   });
 });
@@ -53,6 +53,16 @@ test("ping says that a node has been restarted", async () => {
   const { stdout } = await runCommand(ping(port, "--count", "2"));
   expect(stdout).toMatch(/^2: .*creation 8\); it has been restarted$/m);
   expect(stdout).toContain("2 tries, 2 answered, 0% lost, restarted once");
+});
+
+test("ping of a name that two VMs have says so", async () => {
+  const port = await node((connection) => 7 + (connection % 2));
+  const { stdout } = await runCommand(ping(port, "--count", "3"));
+  expect(stdout).toMatch(/^3: .*; a VM that answered before the last one: two VMs have the name$/m);
+  expect(stdout).toContain("3 tries, 3 answered, 0% lost\n");
+  expect(stdout).toContain(
+    `\ntwo VMs have the name: answers came from 127.0.0.1:${port}; srv-epmd doctor ${NODE} says`,
+  );
 });
 
 test("ping of a node that is not there ends with 1, and of one that nobody can look up with 3", async () => {

@@ -138,7 +138,7 @@ describe("in a mesh that the agent knows", () => {
     const { find, messages } = start({ mesh: "true" });
     expect(await find("b@svc")).toEqual(
       notFound(
-        "no upstream svc-b: the Consul agent has no sidecar proxy of the nodes here that the token may read",
+        "no upstream svc-b: the Consul agent shows no sidecar proxy of the nodes here (with ACLs only to a token with service:read)",
         "UPSTREAM_NO_SIDECAR",
       ),
     );

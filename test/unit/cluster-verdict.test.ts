@@ -393,6 +393,24 @@ describe("a node", () => {
       expect(codes([linked(A, []), ...two])).toEqual(["NOT_THERE", "NOT_THERE"]);
     });
 
+    test("is the only one that answers is cut off itself, or all the others are down", () => {
+      const here = memberOf({ ...linked(A, [B, C], {}, { ends }), isHere: true });
+      const two = [on(C, at("10.0.0.2", silent, false)), on(D, at("10.0.0.3", noHost, false))];
+      expect(judgeCluster([here, ...two]).problems).toMatchObject([
+        {
+          ...{ code: "NOT_THERE", nodes: [C, D] },
+          text: `${C}, ${D} are not reached: none of the 2 other machines answers (10.0.0.2, 10.0.0.3; TCP ports 4369, 20001), so this machine is cut off from them, or they are all down; ${A} still lists some of them, and such a link may be dead`,
+          advice: expect.stringMatching(/^see that this machine has its network \(ping 10\.0\.0\.2; ip route get/),
+        },
+      ]);
+      // With no node here it is the same: whoever looks does not need one.
+      expect(judgeCluster(two).problems).toHaveLength(1);
+      // One machine alone may as well be down, and one that refuses is reached.
+      expect(judgeCluster([here, ...two.slice(0, 1)]).problems[0]?.text).toContain("so the machine (box2) is down");
+      const refuses = placeAt("10.0.0.4", 20_001, { result: "refused", elapsedMs: 1 });
+      expect(judgeCluster([here, ...two, on(B, refuses)]).problems).toHaveLength(3);
+    });
+
     test("answers at the EPMD port has a firewall before that of the node, and an old link from here does not prove a way", () => {
       const here = memberOf({ ...linked(A, [C], {}, { ends }), isHere: true });
       const [problem] = judgeCluster([here, on(C, at("10.0.0.2", silent, true))]).problems;

@@ -203,12 +203,13 @@ describe("why Consul has no SRV record for a node", () => {
     known: Partial<KnownOfNode> = {},
     node = asked,
   ) => {
-    const finding = whyNoRecord(node, members, services, { ...nothing, ...known });
+    const finding = whyNoRecord(node, members, { names: services, mayHideMore: false }, { ...nothing, ...known });
     if (finding.result !== "fail") throw new Error(finding.result);
     return [finding.evidence.join("; "), finding.advice.join("; ")] as const;
   };
 
   test("nothing is registered under the service", () => {
+    expect(why([], ["consul"])[0]).toBe("nothing is registered in Consul as the service svc");
     expect(why([], ["consul"])[1]).toMatch(
       /srv-epmd serve --domain svc\.service\.consul; if it runs, run srv-epmd doctor/,
     );

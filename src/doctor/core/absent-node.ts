@@ -15,6 +15,13 @@ interface AskedTag {
   readonly service: string;
 }
 
+/** The services that Consul shows. */
+export interface ShownServices {
+  readonly names: readonly string[];
+  /** The token may not read all that there is. */
+  readonly mayHideMore: boolean;
+}
+
 /** What is known of the node from elsewhere than Consul. */
 export interface KnownOfNode {
   /** Look-ups here have found it, or VMs here say that they are linked with it: that is its name. */
@@ -47,14 +54,11 @@ function absentAdvice(
   return [`run srv-epmd doctor on its machine${where}: ${LOOK_THERE}`, start];
 }
 
-/**
- * Why Consul's DNS has no SRV record for a node, from the instances of its service.
- * @param services names of the services that the token may read
- */
+/** Why Consul's DNS has no SRV record for a node, from the instances of its service. */
 export function whyNoRecord(
   asked: AskedTag,
   members: readonly ServiceMember[],
-  services: readonly string[],
+  services: ShownServices,
   known: KnownOfNode,
 ): Finding {
   const { full, aliveName, tag, service } = asked;
@@ -115,12 +119,12 @@ function criticalAdvice(full: string, { machine, serviceId }: ServiceMember, kno
     : "the agent here has it, and no VM of that name runs here: start it; if it is not to come back, Consul removes the entry by itself";
 }
 
-function noInstance({ service, full, aliveName }: AskedTag, services: readonly string[], known: KnownOfNode): Finding {
-  const meant = meantBy(service, services);
+function noInstance({ service, full, aliveName }: AskedTag, shown: ShownServices, known: KnownOfNode): Finding {
+  const meant = meantBy(service, shown.names);
   const host = full.slice(aliveName.length + 1);
   return fail(
     "PEER_NO_SERVICE",
-    `nothing is registered in Consul as the service ${service} that the token may read`,
+    `nothing is registered in Consul as the service ${service}${shown.mayHideMore ? ", as far as the token may read it" : ""}`,
     absentAdvice(
       known,
       meant && `was the service ${meant} meant?`,

@@ -10,10 +10,20 @@ import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 /** Nodes that are found and answer at no place: those of a machine at which nothing answers together, the others one by one. */
 export function notThere(silent: readonly Member[], members: readonly Member[]): ClusterProblem[] {
   const groups = grouped(silent, (member) => deadAddresses(member, members)?.join(" ") ?? member.node);
-  return Array.from(groups.values(), (group) => {
-    const addresses = deadAddresses(group[0], members);
-    return addresses ? deadMachine(group, addresses, members) : unanswered(group[0], members);
-  });
+  const problems = Array.from(groups.values(), (nodes) => ({ nodes, addresses: deadAddresses(nodes[0], members) }));
+  const dead = problems.flatMap(({ nodes, addresses }) => (addresses ? [{ nodes, addresses }] : []));
+  const others = members.filter(({ isHere, places }) => !isHere && places.length > 0);
+  const isCutOff = dead.length > 1 && dead.flatMap(({ nodes }) => nodes).length === others.length;
+  if (isCutOff) return [cutOff(dead, members)];
+  return problems.map(({ nodes, addresses }) =>
+    addresses ? deadMachine({ nodes, addresses }, members) : unanswered(nodes[0], members),
+  );
+}
+
+/** A machine at which nothing answers. */
+interface DeadMachine {
+  readonly nodes: readonly [Member, ...Member[]];
+  readonly addresses: readonly string[];
 }
 
 /**
@@ -30,27 +40,40 @@ function deadAddresses(member: Member, members: readonly Member[]): string[] | u
   return dead.length === 0 || others.length > 0 || isElsewhere ? undefined : addresses;
 }
 
-/** What others list may be a link of before: a VM notices that it is dead after net_ticktime. */
-function deadMachine(
-  nodes: readonly [Member, ...Member[]],
-  addresses: readonly string[],
-  members: readonly Member[],
-): ClusterProblem {
+function deadMachine({ nodes, addresses }: DeadMachine, members: readonly Member[]): ClusterProblem {
   const [first] = nodes;
   const machine = first.machine === undefined ? "" : ` (${first.machine})`;
-  const listing = members.filter((member) => nodes.some(({ node }) => member.linked.has(node)));
-  const isWhole = listing.every(({ linked }) => nodes.every(({ node }) => linked.has(node)));
-  const which = nodes.length === 1 ? "it" : isWhole ? "them" : "some of them";
-  const still = `; ${namesOf(listing)} still ${listing.length === 1 ? "lists" : "list"} ${which}, and such a link may be dead`;
+  const still = stillListed(nodes, members);
   const after =
-    listing.length === 0
+    still === ""
       ? `if it does, compare its address with ${addresses.length === 1 ? "that" : "those"}, and`
       : "dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer,";
   return {
     ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
-    text: `${namesOf(nodes)} ${nodes.length === 1 ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${addresses.join(", ")} answers (${triedPorts(nodes)}), so the machine${machine} is down or cut off${listing.length === 0 ? "" : still}`,
+    text: `${namesOf(nodes)} ${nodes.length === 1 ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${addresses.join(", ")} answers (${triedPorts(nodes)}), so the machine${machine} is down or cut off${still}`,
     advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after} look for a firewall that drops packets of this machine there (nft list ruleset, a security group)`,
   };
+}
+
+/** No other machine answers: more likely than that all of them are down is that this one is cut off. */
+function cutOff(dead: readonly DeadMachine[], members: readonly Member[]): ClusterProblem {
+  const nodes = dead.flatMap((machine) => machine.nodes);
+  const addresses = dead.flatMap((machine) => machine.addresses);
+  const [address] = addresses;
+  return {
+    ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
+    text: `${namesOf(nodes)} are not reached: none of the ${dead.length} other machines answers (${listed(addresses)}; ${triedPorts(nodes)}), so this machine is cut off from them, or they are all down${stillListed(nodes, members)}`,
+    advice: `see that this machine has its network (ping ${address}; ip route get ${address}) and no firewall that drops what it sends (nft list ruleset); if it has, run srv-epmd doctor --cluster on one of the others`,
+  };
+}
+
+/** What others list may be a link of before: a VM notices that it is dead after net_ticktime. */
+function stillListed(nodes: readonly Member[], members: readonly Member[]): string {
+  const listing = members.filter((member) => nodes.some(({ node }) => member.linked.has(node)));
+  if (listing.length === 0) return "";
+  const isWhole = listing.every(({ linked }) => nodes.every(({ node }) => linked.has(node)));
+  const which = nodes.length === 1 ? "it" : isWhole ? "them" : "some of them";
+  return `; ${namesOf(listing)} still ${listing.length === 1 ? "lists" : "list"} ${which}, and such a link may be dead`;
 }
 
 /** `TCP ports 4369, 20001` */

@@ -14,6 +14,7 @@ import {
   ttlCheckId,
 } from "../publish/core/service-entry.js";
 import { aclApi } from "./acl-api.js";
+import { namedFilter } from "./core/filters.js";
 import { Login } from "./login.js";
 import {
   parseAuthorization,
@@ -131,9 +132,21 @@ export class ConsulClient {
     return parseHealth((await this.#transport.call(call, signal)).body);
   }
 
-  /** The instances of a service in any datacenter, with their machines. Empty, too, for what the token may not read. */
-  async members({ service, datacenter }: ServiceQuery, signal?: AbortSignal): Promise<ServiceMember[]> {
-    const query = { stale: "", ...(datacenter !== undefined && { dc: datacenter }) };
+  /**
+   * The instances of a service in any datacenter, with their machines. Empty, too, for what the token may not read.
+   * @param aliveNames only the nodes of these names are asked for; others may be listed, too
+   */
+  async members(
+    { service, datacenter }: ServiceQuery,
+    signal?: AbortSignal,
+    aliveNames?: ReadonlySet<string>,
+  ): Promise<ServiceMember[]> {
+    const filter = aliveNames && namedFilter(aliveNames);
+    const query = {
+      stale: "",
+      ...(datacenter !== undefined && { dc: datacenter }),
+      ...(filter !== undefined && { filter }),
+    };
     const call = { method: "_get", path: HEALTH_PATH, params: { service }, query } as const;
     return parseMembers((await this.#transport.call(call, signal)).body);
   }

@@ -2,6 +2,7 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { ConsulClient } from "../consul/client.js";
 import { readRights } from "../consul/rights.js";
 import type { Logger } from "../daemon/logger.js";
+import { grouped } from "../grouped.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
 import { type Holder, hostOfEntry, type MembersByName, membersByName, namesakes } from "./core/claims.js";
@@ -75,12 +76,14 @@ export class Namesakes {
   async #compare(): Promise<void> {
     const { client, holders, settings, owner } = this.#deps;
     const listings = new Map<string, readonly ServiceMember[]>();
-    const services = new Set(holders().flatMap(({ entries }) => entries.map(({ service }) => service)));
-    for (const service of services) {
+    const entries = holders().flatMap((holder) => holder.entries);
+    const services = grouped(entries, ({ service }) => service);
+    for (const [service, own] of services) {
       const query = { service, datacenter: undefined };
-      listings.set(service, await client.members(query, this.#abort.signal));
+      const names = new Set(own.map(({ aliveName }) => aliveName));
+      listings.set(service, await client.members(query, this.#abort.signal, names));
     }
-    await this.#tellUnread(Array.from(services).filter((service) => listings.get(service)?.length === 0));
+    await this.#tellUnread(Array.from(services.keys()).filter((service) => listings.get(service)?.length === 0));
     const indexes = new Map<string, MembersByName>();
     const now = new Map<string, Told>();
     // Only now: a node may have gone while Consul was asked.

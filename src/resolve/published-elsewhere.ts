@@ -66,9 +66,10 @@ async function registeredFromHere(full: string, { settings, agent }: PublishedDe
   try {
     const { service, datacenter } = domain;
     const [owner, client] = await Promise.all([readOwner(settings.port), agent()]);
-    const members = await client.members({ service, datacenter }, AbortSignal.timeout(TIMEOUT));
-    const aliveName = full.slice(0, full.indexOf("@") + 1);
-    const own = members.filter(({ meta }) => meta[META_OWNER] === owner && meta[META_NODE]?.startsWith(aliveName));
+    const aliveName = full.slice(0, full.indexOf("@"));
+    const members = await client.members({ service, datacenter }, AbortSignal.timeout(TIMEOUT), new Set([aliveName]));
+    const isNamed = (node: string | undefined) => node?.startsWith(`${aliveName}@`);
+    const own = members.filter(({ meta }) => meta[META_OWNER] === owner && isNamed(meta[META_NODE]));
     return new Set(own.map((member) => hostPort(member)));
   } catch {
     return new Set();

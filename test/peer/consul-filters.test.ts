@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { META_NODE } from "../../src/publish/core/service-entry.js";
+import { type Consul, startConsul } from "../support/consul-agent.js";
+import { useConsulParts } from "../support/consul-part.js";
+import { requirePeer } from "../support/require-peer.js";
+
+const startPart = useConsulParts();
+
+requirePeer("consul")("lists that Consul filters", () => {
+  let consul: Consul;
+  let client: ReturnType<typeof startPart>["client"];
+
+  beforeAll(async () => {
+    consul = await startConsul();
+    client = startPart(consul).client;
+  });
+  afterAll(() => consul?.kill());
+
+  async function register(id: string, tag: string, meta: Readonly<Record<string, string>>) {
+    const body = { ID: id, Name: "svc", Port: 20_001, Tags: [tag], Meta: meta };
+    expect((await consul.request("PUT", "/v1/agent/service/register", body as never)).status).toBe(200);
+  }
+
+  const idsNamed = async (...names: readonly string[]) => {
+    const members = await client.members({ service: "svc", datacenter: undefined }, undefined, new Set(names));
+    return members.map(({ serviceId }) => serviceId).sort();
+  };
+
+  test("the nodes of some names: whatever their case and characters, and those that only a tag names", async () => {
+    const names = ["node_a", "NODE_A", "node_ab", "a|b", "a.b", "axb", 'quote"d', "back\\slash", "grüße", "(?i)x"];
+    for (const [index, name] of names.entries()) {
+      await register(`meta-${index}`, name, { [META_NODE]: `${name}@svc.service.consul` });
+    }
+    await register("tag-only", "node_a", {});
+    await register("no-name", "node_a", { [META_NODE]: "nobody" });
+    const always = ["no-name", "tag-only"];
+    expect(await idsNamed("node_a")).toEqual(["meta-0", "meta-1", ...always]);
+    for (const [index, name] of names.entries()) {
+      if (index > 1) expect(await idsNamed(name), name).toEqual([`meta-${index}`, ...always]);
+    }
+    expect(await idsNamed("a.b", "GRÜSSE", "GRÜßE")).toEqual(["meta-4", "meta-8", ...always]);
+    expect(await idsNamed("absent")).toEqual(always);
+    const many = Array.from({ length: 501 }, (_, index) => `n${index}`);
+    expect(await idsNamed(...many)).toHaveLength(names.length + 2);
+    expect(await idsNamed(...many.slice(1))).toEqual(always);
+  });
+});

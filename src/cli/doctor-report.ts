@@ -10,6 +10,7 @@ import {
   verdictOf,
 } from "../doctor/core/verdict.js";
 import { PEER_COOKIE } from "../doctor/peer-cookie.js";
+import { type DaemonFacts, PEER_DAEMON } from "../doctor/peer-daemon.js";
 import { PEER_HANDSHAKE } from "../doctor/peer-handshake.js";
 import { type LinkFacts, PEER_LINK } from "../doctor/peer-link.js";
 import { type Io, type Line, painted, type Tone, writeJson } from "./io.js";
@@ -165,6 +166,7 @@ function headline({ hasCookie, ...asked }: AskedFor, told: readonly Told[]): Lin
     problems: foundProblems(told),
     handshake: of(PEER_HANDSHAKE)?.result,
     cookie: hasCookie ? of(PEER_COOKIE)?.result : "not-given",
+    isStillFound: ((of(PEER_DAEMON)?.facts ?? {}) as Partial<DaemonFacts>).stillFound ?? false,
     isDoubtful: told.some(({ id, result }) => id.startsWith("peer-") && result === "fail"),
     ...{ links, linked, lookUp },
   });

@@ -80,7 +80,7 @@ export function examine(
   const machine = thisMachine();
   const resolving = composeForLookUps(config, log, { follow: true });
   const asked = askedNode(name, operand, resolving);
-  const here = examinedHere(config, asked?.host);
+  const here = examinedHere(config, asked?.host, asked && cookie);
   const catalogues = examinedCatalogues(config, asked, log);
   const standIn = once(async () => {
     const deps = { config, machine, connect: catalogues.connect, setFor: resolving.dns.setFor };

@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.js";
 import type { IpPort } from "../config/network-values.js";
+import type { Cookie } from "../distribution/cookie.js";
 import type { Connection } from "../os/core/connections.js";
 import { readConnections, readListeners } from "../os/sockets.js";
 import { type RunningVm, runningVms } from "../os/vm-process.js";
@@ -24,8 +25,8 @@ export interface ExaminedHere {
   readonly connections: () => Promise<readonly Connection[]>;
 }
 
-/** @param host of the node asked about */
-export function examinedHere(config: Config, host: string | undefined): ExaminedHere {
+/** @param host of the node asked about @param cookie that it is to have, and the VMs here too */
+export function examinedHere(config: Config, host: string | undefined, cookie: Cookie | undefined): ExaminedHere {
   const epmd = once(() => lookAtEpmd(config.port));
   const listeners = once(readListeners);
   const nodes = once(async () => nodesOf(await epmd(), await listeners()));
@@ -35,6 +36,6 @@ export function examinedHere(config: Config, host: string | undefined): Examined
       const status = await daemonStatus(config);
       return status?.epmd.port === config.port ? status : undefined;
     }),
-    localVms: once(async () => localVms(await nodes(), host)),
+    localVms: once(async () => localVms(await nodes(), { serverName: host, cookie })),
   };
 }

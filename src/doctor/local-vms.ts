@@ -1,4 +1,5 @@
 import type { IpPort } from "../config/network-values.js";
+import type { Cookie } from "../distribution/cookie.js";
 import type { Probe } from "../distribution/core/words.js";
 import { probeNode } from "../distribution/probe.js";
 import { isHelperName } from "../names/node-name.js";
@@ -20,8 +21,15 @@ export interface LocalVm {
 /** Loopback answers at once. Milliseconds. */
 const PROBE_TIMEOUT = 3_000;
 
+interface Dialling {
+  /** For TLS (SNI). */
+  readonly serverName: string | undefined;
+  /** With one they are joined for a moment: it shows whether it is theirs. */
+  readonly cookie: Cookie | undefined;
+}
+
 /** The VMs of the nodes here, without helpers and without nodes that live elsewhere. Never rejects. */
-export function localVms(nodes: readonly LocalNode[], serverName: string | undefined): Promise<LocalVm[]> {
+export function localVms(nodes: readonly LocalNode[], { serverName, cookie }: Dialling): Promise<LocalVm[]> {
   const isAlive = nameIn(nodes);
   const here = nodes.filter(({ aliveName, address }) => address === undefined && !isHelperName(aliveName, isAlive));
   return Promise.all(
@@ -31,13 +39,18 @@ export function localVms(nodes: readonly LocalNode[], serverName: string | undef
       const [probe, process] = await Promise.all([
         probeNode(place, {
           isAsked: (name) => name.startsWith(`${aliveName}@`),
-          ...{ timeout: PROBE_TIMEOUT, from: thisMachine().hostName, serverName, random: Math.random },
+          ...{ timeout: PROBE_TIMEOUT, from: thisMachine().hostName, serverName, cookie, random: Math.random },
         }),
         vmProcess(port),
       ]);
       return { node, place, probe, process };
     }),
   );
+}
+
+/** Alive names of those that refuse the cookie that was given, or that accept it. */
+export function namesByCookie(vms: readonly LocalVm[], said: "refused" | "same"): string[] {
+  return namesOf(vms.filter(({ probe }) => "joined" in probe && probe.joined?.cookie === said));
 }
 
 export const namesOf = (vms: readonly LocalVm[]): string[] => vms.map(({ node }) => node.aliveName);

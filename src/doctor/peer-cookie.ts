@@ -3,10 +3,11 @@ import { hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
-import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
+import { type Finding, fail, ofVms, ok, skip, together, warn } from "./core/finding.js";
 import type { LinksKnown } from "./core/links-with.js";
 import type { Check } from "./examination.js";
 import { linksKnown } from "./links-known.js";
+import { namesByCookie } from "./local-vms.js";
 
 export const PEER_COOKIE = "peer-cookie";
 
@@ -26,20 +27,43 @@ export const peerCookie: Check = {
     );
     const isRefused = joined.some((one) => one.joined.cookie === "refused");
     const links = isRefused ? await linksKnown(examination.asked, examination) : NOT_ASKED;
-    const findings = joined.map((one) => comparison(one, one.joined, links));
+    const vms = await examination.peersOfAsked();
+    const here = { accepting: namesByCookie(vms, "same"), refusing: namesByCookie(vms, "refused") };
+    const findings = joined.map((one) => comparison(one, one.joined, links, here));
     return together(findings, `${UNKNOWN} where the node answers: see peer-records, peer-tcp and peer-handshake`);
   },
 };
+
+/** Alive names of the VMs here that accept the cookie that was given, and of those that refuse it. */
+interface SaidHere {
+  readonly accepting: readonly string[];
+  readonly refusing: readonly string[];
+}
+
+const theirs = (vms: readonly string[]) =>
+  `give the cookie of the VM of ${listed(vms)} here: erlang:get_cookie() in its shell tells it (-setcookie, RELEASE_COOKIE, or the ~/.erlang.cookie of its user)`;
+const ONE_COOKIE = "start both VMs with one cookie: -setcookie, RELEASE_COOKIE, or the same ~/.erlang.cookie";
 
 /** @param links between the VMs here and the node, whose cookies agree where one stands */
 export function comparison(
   { endpoint }: Pick<ProbedPlace, "endpoint">,
   joined: Joined,
   { state, linked }: Pick<LinksKnown, "state" | "linked">,
+  { accepting, refusing }: SaidHere,
 ): Finding {
   const evidence = `${hostPort(endpoint)}: ${cookieWords(joined)}`;
+  const isOne = refusing.length === 1;
+  const refused = `${listed(refusing)} here ${isOne ? "refuses" : "refuse"} the cookie that was given`;
   switch (joined.cookie) {
     case "same":
+      if (refusing.length > 0) {
+        const differ = fail(
+          "PEER_COOKIE",
+          [evidence, `${refused}: ${isOne ? "its own is" : "theirs are"} another one`],
+          ONE_COOKIE,
+        );
+        return ofVms(refusing, differ);
+      }
       return joined.state || joined.why === "no-vm"
         ? ok(evidence)
         : warn("PEER_SAYS_NOTHING", evidence, "the VM is overloaded or hangs: look at its load on its machine (top)");
@@ -49,12 +73,23 @@ export function comparison(
         return warn(
           "COOKIE_GIVEN",
           [evidence, `${who} and it are linked, so they have one cookie, and the one that was given is another`],
-          `give the cookie of the VM of ${who}: erlang:get_cookie() in its shell tells it (-setcookie, RELEASE_COOKIE, or the ~/.erlang.cookie of its user)`,
+          theirs(linked),
         );
+      }
+      if (refusing.length > 0 && accepting.length === 0) {
+        return warn(
+          "COOKIE_GIVEN",
+          [evidence, `${refused}, too: whether ${isOne ? "its" : "their"} cookie is that of the node is not known`],
+          theirs(refusing),
+        );
+      }
+      if (accepting.length > 0) {
+        const accepted = `${listed(accepting)} here ${accepting.length === 1 ? "accepts" : "accept"} the cookie that was given`;
+        return fail("PEER_COOKIE", [evidence, accepted], ONE_COOKIE);
       }
       return fail("PEER_COOKIE", evidence, [
         ...(state === "connected" ? [`${SAME_FILE}: a connection with the node stands, which may be a link`] : []),
-        `start both VMs with one cookie: -setcookie, RELEASE_COOKIE, or the same ~/.erlang.cookie; and ${SAME_FILE}`,
+        `${ONE_COOKIE}; and ${SAME_FILE}`,
       ]);
     case "other":
       return fail(

@@ -4,15 +4,28 @@ import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
 
+export const PEER_DAEMON = "peer-daemon";
+
+/** What it tells programs. */
+export interface DaemonFacts {
+  /** Doctor does not find the node, and the srv-epmd here does: where nobody answers it goes on with what it knew. */
+  readonly stillFound: true;
+}
+
 export const peerDaemon: Check = {
-  id: "peer-daemon",
+  id: PEER_DAEMON,
   title: "the srv-epmd here, which the VMs ask, finds the node where doctor does",
   run: async (examination) => {
     const { asked } = examination;
     if (!asked) return NOT_NAMED;
     const [found, told] = await Promise.all([examination.resolution(), examination.toldByDaemon()]);
     if (!told) return skip("no srv-epmd here tells over HTTP how it finds the node (--admin)");
-    if (found.outcome !== "found") return skip(UNKNOWN);
+    if (found.outcome !== "found") {
+      if (told.outcome !== "found") return skip(UNKNOWN);
+      const still = told.endpoints.map((endpoint) => hostPort(endpoint));
+      const facts: DaemonFacts = { stillFound: true };
+      return { ...ok(`the srv-epmd here still finds it, from what it knew, at ${listed(still)}`), facts: { ...facts } };
+    }
     if (await examination.hostWay())
       return skip("stock VMs find it by its host, and do not ask the srv-epmd here for it");
     const own = found.endpoints.map((endpoint) => hostPort(endpoint));

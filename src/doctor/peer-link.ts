@@ -8,6 +8,7 @@ import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
 import { isOfNode } from "./known-of-node.js";
 import { linksKnown } from "./links-known.js";
+import { namesByCookie } from "./local-vms.js";
 
 export const PEER_LINK = "peer-link";
 
@@ -46,24 +47,30 @@ interface LastLookUp {
   readonly words: readonly string[];
   /** Undefined: nobody has asked. */
   readonly last?: NonNullable<LinkFacts["lookUp"]>;
-  /** A VM with the module has asked, and was told where the node is. */
-  readonly found?: LookUp;
+  /** A VM with the module has asked, and was told where the node is; the last first. */
+  readonly found?: readonly [LookUp, ...LookUp[]];
 }
 
 /** A VM that was told where the node is, and the node answers there: where none is linked with it, that is a problem. */
 async function missingLink(
   { full }: AskedNode,
-  { unlinked }: LinksKnown,
-  { at, elapsedMs }: LookUp,
-  { probes, peersOfAsked, hasCookie, startedAt }: Examination,
+  { unlinked: all }: LinksKnown,
+  [last, before]: readonly [LookUp, ...LookUp[]],
+  { probes, peersOfAsked, hasCookie, startedAt, daemon }: Examination,
 ): Promise<Problem | undefined> {
-  const [seen, vms] = await Promise.all([probes(), peersOfAsked()]);
+  const [seen, vms, status] = await Promise.all([probes(), peersOfAsked(), daemon()]);
   const answering = seen.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
   if (answering.length === 0) return undefined;
   const isSame = answering.some(({ joined }) => joined?.cookie === "same");
+  // One that has registered since has not asked.
+  const isNewer = (name: string) => status?.nodes.some((one) => one.name === name && Date.parse(one.since) > last.at);
+  const unlinked = all.filter((name) => !isNewer(name));
+  const having = namesByCookie(vms, "same");
+  const isTheirs = isSame && unlinked.every((name) => having.includes(name));
   return unlinkedProblem({
-    ...{ asked: full, unlinked, askedAgo: startedAt - at - elapsedMs },
-    cookie: !hasCookie ? "not-given" : isSame ? "same" : "unknown",
+    ...{ asked: full, unlinked, askedAgo: startedAt - last.at - last.elapsedMs },
+    askedAgainAfter: before && last.at - before.at,
+    cookie: !hasCookie ? "not-given" : isTheirs ? "theirs" : isSame ? "same" : "unknown",
     isByHand: vms.some(({ process }) => process?.autoConnect !== undefined),
   });
 }
@@ -81,21 +88,23 @@ async function lastLookUp(
   if (!haveModule && (await hostWay())) return { words: [] };
   const areStock = vms.some(({ process }) => process?.asksResolver !== false);
   // Checks ask the EPMD too: now, and in ways that no VM here has when this command was run before.
-  const last = lookUps.find(
+  const its = lookUps.filter(
     (lookUp) =>
       lookUp.here &&
       lookUp.at < startedAt &&
       (lookUp.way === "module" ? haveModule : areStock) &&
       isOfNode(lookUp, asked),
   );
+  const [last] = its;
   if (!last) {
     const count = `${lookUps.length} ${lookUps.length === 1 ? "look-up" : "look-ups"}`;
     return { words: [`nobody here has asked for it, as far as srv-epmd remembers (${count})`] };
   }
   const secondsAgo = Math.max(0, Math.round((now() - last.at) / 1000));
   const words = `last asked for from here ${ageWords(secondsAgo)} ago (${last.way}), and told ${toldWords(last)}`;
-  const isFound = last.way === "module" && last.outcome === "found";
-  return { words: [words], last: { secondsAgo, outcome: last.outcome }, ...(isFound && { found: last }) };
+  const [found, ...before] = its.filter(({ way, outcome }) => way === "module" && outcome === "found");
+  const isFound = found === last;
+  return { words: [words], last: { secondsAgo, outcome: last.outcome }, ...(isFound && { found: [found, ...before] }) };
 }
 
 /** The gateway answers with the port of its relay; without it that of the node stands in the endpoints too. */

@@ -373,13 +373,18 @@ requirePeer(
     ]);
     await published("stranger", "caller");
     expect(await asker.ping(fullName("stranger"))).toBe("pang");
-    const { code, of, with: having } = await untilFails("peer-link", () => doctor("stranger@svc", "--admin", ADMIN));
+    const ask = () => doctor("stranger@svc", "--admin", ADMIN);
+    // After one answer a link may have come about and ended.
+    await waitFor(async () => (await ask()).of("peer-link").code === "PEER_UNLINKED", { what: "a missing link" });
+    expect((await ask()).with("fail")).toEqual([]);
+    expect(await asker.ping(fullName("stranger"))).toBe("pang");
+    const { code, of, with: having } = await untilFails("peer-link", ask);
     expect([code, having("fail"), of("peer-link").code]).toEqual([1, ["peer-link"], "PEER_UNLINKED"]);
     const { stdout } = await runCli(["doctor", ...flags(), "--admin", ADMIN, "stranger@svc"], {
       netns: cluster.host(HERE),
     });
     expect(stdout).toMatch(
-      /^fail {2}a VM here asked for \S+ \d+s ago .* so says caller \(peer-link\)\n {6}do: {2}compare its cookie: .*--cookie-file FILE/,
+      /^fail {2}a VM here asked for \S+ again and again, last \d+s ago .* so says caller \(peer-link\)\n {6}do: {2}compare its cookie: .*--cookie-file FILE/,
     );
     expect(stdout).toContain(`\nVMs here find ${fullName("stranger")}, and none is linked with it, though one asked`);
     const given = await examine([...flags(), "--admin", ADMIN, "stranger@svc", "--cookie-env", "COOKIE"], {
@@ -389,6 +394,33 @@ requirePeer(
     expect([given.code, given.of("peer-cookie").code, given.of("peer-link").follows]).toEqual([
       ...[1, "PEER_COOKIE", "PEER_COOKIE"],
     ]);
+    expect(given.of("peer-cookie").evidence).toContain("caller here accepts the cookie that was given");
+    // With the cookie of the node: it is the VM here that has another one.
+    const its = await examine([...flags(), "--admin", ADMIN, "stranger@svc", "--cookie-env", "COOKIE"], {
+      netns: cluster.host(HERE),
+      env: { COOKIE: "another" },
+    });
+    expect([its.code, its.of("peer-cookie").code]).toEqual([1, "PEER_COOKIE"]);
+    expect(its.of("peer-cookie").evidence).toContain("caller here refuses the cookie that was given");
+  });
+
+  test("a link that was cut (erlang:disconnect_node): no failure, and with the cookie no problem", async () => {
+    const [, cutter] = await Promise.all([cluster.node(THERE, "parted"), cluster.node(HERE, "cutter")]);
+    await published("parted", "cutter");
+    expect(await cutter.ping(fullName("parted"))).toBe("pong");
+    await cutter.eval(`erlang:disconnect_node('${fullName("parted")}')`);
+    const ask = (...args: readonly string[]) =>
+      examine([...flags(), "--admin", ADMIN, "parted@svc", ...args], {
+        netns: cluster.host(HERE),
+        env: { COOKIE: DEFAULT_COOKIE },
+      });
+    await waitFor(async () => (await ask()).of("peer-link").code === "PEER_UNLINKED", {
+      what: "the link to be missed",
+    });
+    const without = await ask();
+    expect([without.code, without.of("peer-link").result]).toEqual([0, "warn"]);
+    const given = await ask("--cookie-env", "COOKIE");
+    expect([given.code, given.of("peer-link").code, given.of("peer-cookie").result]).toEqual([0, undefined, "ok"]);
   });
 
   test("a link that stands while new connections are dropped: both in the line of the verdict", async () => {

@@ -11,7 +11,7 @@ const problem = (code: ProblemCode, vms?: readonly string[], result: "fail" | "w
 const headline = (over: Partial<WayKnown> = {}) =>
   headlineOf({
     ...{ asked: ASKED, vms: ["node_a", "node_s"], problems: [], handshake: "ok", cookie: "not-given" },
-    ...{ isDoubtful: false, links: undefined, linked: [], lookUp: undefined },
+    ...{ isStillFound: false, isDoubtful: false, links: undefined, linked: [], lookUp: undefined },
     ...over,
   });
 const text = (over: Partial<WayKnown>) => headline(over).text;
@@ -167,4 +167,14 @@ describe("the line on the way to a node says that VMs here reach it", () => {
       expect(headline(over).tone).toBe("good");
     }
   });
+});
+
+test("a node that the srv-epmd here still finds while Consul does not answer: VMs reach it", () => {
+  const problems = [{ ...problem("PEER_NOT_FOUND"), check: "peer-records" }];
+  const still = { isStillFound: true, isDoubtful: true, problems };
+  expect(text(still)).toMatch(/^the srv-epmd here still leads VMs to \S+, by what it knew before: when it moves/);
+  expect(text({ ...still, linked: ["node_a"] })).toMatch(
+    /^node_a here is linked with \S+, and the srv-epmd here still leads/,
+  );
+  expect(text({ ...still, problems: [...problems, problem("PEER_REFUSED")] })).toMatch(/do not reach/);
 });

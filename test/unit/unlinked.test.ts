@@ -3,7 +3,7 @@ import { type AskedAndUnlinked, unlinkedProblem } from "../../src/doctor/core/un
 
 const problem = (over: Partial<AskedAndUnlinked> = {}) =>
   unlinkedProblem({
-    ...{ asked: "node_w@svc.service.consul", unlinked: ["node_a"], askedAgo: 1_000 },
+    ...{ asked: "node_w@svc.service.consul", unlinked: ["node_a"], askedAgo: 1_000, askedAgainAfter: 5_000 },
     ...{ cookie: "not-given", isByHand: false },
     ...over,
   });
@@ -14,7 +14,7 @@ describe("a node that a VM here asked for lately, and with which none is linked"
     expect([result, evidence]).toEqual([
       "fail",
       [
-        "a VM here asked for node_w@svc.service.consul 1s ago and was told where it is, and none is linked with it: so says node_a",
+        "a VM here asked for node_w@svc.service.consul again and again, last 1s ago and was told where it is, and none is linked with it: so says node_a",
       ],
     ]);
     expect(advice?.[0]).toMatch(
@@ -31,9 +31,18 @@ describe("a node that a VM here asked for lately, and with which none is linked"
     expect(problem({ isByHand: true })).toBeUndefined();
   });
 
-  test("is less certain after a minute: a link may have come about and ended; and after ten it is none", () => {
-    expect(problem({ askedAgo: 59_000 })?.result).toBe("fail");
-    expect(problem({ askedAgo: 61_000 })?.result).toBe("warn");
+  test("is less certain where it was not asked for again at once: a link may have come about and ended", () => {
+    expect(problem({ askedAgo: 54_000 })?.result).toBe("fail");
+    expect(problem({ askedAgo: 56_000 })?.result).toBe("warn");
+    const once = problem({ askedAgainAfter: undefined });
+    expect([once?.result, once?.evidence[0]]).toEqual([
+      "warn",
+      "a VM here asked for node_w@svc.service.consul 1s ago and was told where it is, and none is linked with it (or a link that came about has ended): so says node_a",
+    ]);
     expect(problem({ askedAgo: 601_000 })).toBeUndefined();
+  });
+
+  test("is none with one cookie: a link came about, and ended (erlang:disconnect_node)", () => {
+    expect(problem({ cookie: "theirs" })).toBeUndefined();
   });
 });

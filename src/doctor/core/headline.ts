@@ -16,6 +16,8 @@ export interface WayKnown {
   readonly handshake: FindingResult | undefined;
   /** Of the comparison; `not-given`: doctor has no cookie. */
   readonly cookie: FindingResult | "not-given" | undefined;
+  /** Look-ups of doctor do not find it, and the srv-epmd here does, from what it knew. */
+  readonly isStillFound: boolean;
   /** A check of the node has failed, or could not be made in time. */
   readonly isDoubtful: boolean;
   readonly links: LinksKnown["state"] | undefined;
@@ -63,12 +65,18 @@ const isUnknown = (way: WayKnown) => way.isDoubtful || !isAnswered(way);
 
 const isAnswered = ({ handshake }: Pick<WayKnown, "handshake">) => handshake === "ok" || handshake === "warn";
 
-function badHeadline({ asked, vms, problems, links, linked }: WayKnown): Headline | undefined {
+function badHeadline({ asked, vms, problems, links, linked, isStillFound }: WayKnown): Headline | undefined {
   const inTheWay = problems.filter(
     ({ code, result, vms: some }) => isOfPeer(code) && (some ? some.length > 0 : result === "fail"),
   );
   if (inTheWay.length === 0) return undefined;
   const bad = (text: string): Headline => ({ text, tone: "bad" });
+  if (isStillFound && inTheWay.every(({ check }) => check === "peer-records")) {
+    const stands = linked.length > 0 ? `${listed(linked)} here ${be3(linked)} linked with ${asked}, and ` : "";
+    return bad(
+      `${stands}the srv-epmd here still leads VMs to ${stands ? "it" : asked}, by what it knew before: when it moves or ends VMs here do not learn of it`,
+    );
+  }
   const kept = new Set(inTheWay.flatMap(({ vms: some }) => some ?? vms));
   const others = vms.filter((name) => !kept.has(name));
   if (others.length > 0) {

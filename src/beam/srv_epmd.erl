@@ -536,8 +536,10 @@ offered({ok, Socket}, Name, State) ->
     _ = gen_tcp:send(Socket, [<<(iolist_size(Offer)):16>>, Offer]),
     _ = inet:setopts(Socket, [{send_timeout, ?CONNECT_TIMEOUT}]),
     State#{socket := hold(Socket)};
+%% Nothing listens, as while srv-epmd restarts: that says nothing of what it knows.
 offered({error, _}, _, State) ->
-    offer_later(State).
+    erlang:send_after(?RECONNECT_TIME, self(), offer),
+    State#{socket := none}.
 
 offer_later(#{pause := Pause} = State) ->
     erlang:send_after(Pause, self(), offer),

@@ -27,9 +27,11 @@ export const consulToken: Check = {
       return ofServe ? together([finding, ofServe], "") : finding;
     }
     const written = unpublished ?? (await writing(examination, refused));
-    if (written.result === "fail" || written.result === "warn") return written;
     const read = await reading(unread, examination);
     if (!read) return written;
+    if (written.result === "fail" || written.result === "warn") {
+      return read.result === "ok" ? written : together([written, read], "");
+    }
     const rights = written.result === "ok" ? written.evidence : [];
     // What is missing comes first.
     return read.result === "ok" ? after(rights, read) : behind(read, rights);

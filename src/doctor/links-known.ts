@@ -55,8 +55,10 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
       one.here && one.outcome === "found" && isOfNode(one, asked) && one.at + one.elapsedMs + LINKS_WITHIN > oldest
     );
   });
-  const isDoubtful = connections.length > 0 || isAskedSince === true;
-  const isOld = first.state !== "linked" && isDoubtful && !isNew(told, vms, examination);
+  // A link without a connection has been cut since, or goes through the gateway's relay.
+  const hasConnection = first.linked.some((name) => connections.some(({ aliveName }) => aliveName === name));
+  const isDoubtful = first.state === "linked" ? !hasConnection : connections.length > 0 || isAskedSince === true;
+  const isOld = isDoubtful && !isNew(told, vms, examination);
   return isOld ? known(await freshlyTold(vms, examination)) : first;
 }
 

@@ -21,7 +21,7 @@ import { foundByItsHost, untoldByItsHost } from "./found-by-host.js";
 import { knownOfNode } from "./known-of-node.js";
 import { SEE_RESOLVER } from "./resolver.js";
 import { thisConsul } from "./this-consul.js";
-import { mayHide } from "./unread.js";
+import { mayHide, unreadBy } from "./unread.js";
 
 /** For A and AAAA of a name without SRV, milliseconds. */
 const ADDRESS_TIMEOUT = 2_000;
@@ -131,6 +131,11 @@ async function whyNot(asked: AskedNode, reason: string, examination: Examination
         knownOfNode(asked, examination),
         examination.rightsToRead(),
       ]);
+      const unread = members.length === 0 ? unreadBy(rights, [service], config) : undefined;
+      if (unread?.services.includes(service)) {
+        const hidden = `${reason}; whether Consul has it is not known: ${unread.why}`;
+        return fail("PEER_UNREAD", `${full}: ${hidden}`, unread.advice);
+      }
       const services = { names, mayHideMore: mayHide(rights) };
       const tag = tagSuffix === undefined ? name.aliveName : `${name.aliveName}.${tagSuffix}`;
       const why = whyNoRecord({ full, aliveName: name.aliveName, tag, service }, members, services, known);

@@ -426,6 +426,30 @@ describe("a node", () => {
     });
   });
 
+  test("whose machine Consul's servers do not reach: links that others list may be dead", () => {
+    const obstacle = { kind: "agent", words: "the agent on box1 is not reached" } as const;
+    const gone = {
+      node: B,
+      health: "critical",
+      machine: "box1",
+      missing: "no SRV record",
+      places: [],
+      obstacle,
+    } as const;
+    const told = (...others: readonly Member[]) => judgeCluster([...others, memberOf(gone)]).problems[0]?.text;
+    expect(told(linked(A, [B]))).toMatch(
+      /; a@\S+ is linked with it \(such a link may be dead, for 75 s at most if net/,
+    );
+    expect(told(linked(A, []))).toMatch(/so look-ups leave it out$/);
+  });
+
+  test("one node apart from all others: where it lives every way from there can be tried", () => {
+    const split = [linked(A, [B]), linked(B, [A]), { ...linked(C, []), machine: "box3" }];
+    expect(judgeCluster(split).problems[0]?.advice).toMatch(
+      /run srv-epmd doctor --cluster on the machine of c@\S+ \(box3\), .*; then srv-epmd doctor c@\S+ on the machine of a@/,
+    );
+  });
+
   test("that is kept out of look-ups with others of its machine is told with them", () => {
     const words =
       "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance)";
@@ -950,7 +974,7 @@ describe("the report", () => {
       "",
       `fail  ${C} does not see ${D}`,
       expect.stringMatching(
-        /^ {6}do: {2}run srv-epmd doctor d@\S+ on the machine of c@\S+, for no cause is seen from here \(srv-epmd help/,
+        /^ {6}do: {2}no cause is seen from here: run srv-epmd doctor --cluster on the machine of d@\S+, which .*; then srv-epmd doctor d@\S+ on the machine of c@\S+ \(srv-epmd help/,
       ),
       "",
       "VMs were joined as hidden node srv-epmd-probe-<0..63>@box; each keeps that name in its atom table, 64 at most of this machine",

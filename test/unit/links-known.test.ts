@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import type { Examination } from "../../src/doctor/examination.js";
 import { linksKnown } from "../../src/doctor/links-known.js";
@@ -8,7 +11,11 @@ const NODE = "b@svc.test";
 const asked = { name: parseNodeName(NODE), operand: NODE, full: NODE, host: "svc.test" };
 
 /** A VM here that listens at port 9000 and does not tell its links; the node asked for was found at 10.0.0.7 before. */
-function links(found: readonly string[], dialledFrom: readonly string[]) {
+function links(
+  found: readonly string[],
+  dialledFrom: readonly string[],
+  { told = { name: "a", state: "not-offered", hidden: false }, admin }: { told?: object; admin?: object } = {},
+) {
   const connections = dialledFrom.map((address, index): Connection => {
     const [local, remote] = [
       { address: "10.0.0.1", port: 9_000 },
@@ -24,10 +31,10 @@ function links(found: readonly string[], dialledFrom: readonly string[]) {
   };
   const answering = (value: unknown) => () => Promise.resolve(value);
   const examination = {
-    ...{ config: { port: 4_369 }, startedAt: 0, connections: answering(connections), listeners: answering([]) },
+    ...{ config: { port: 4_369, admin }, startedAt: 0, connections: answering(connections), listeners: answering([]) },
     ...{ vms: answering([]), nodes: answering([]), localVms: answering(vms), peersOfAsked: answering(vms) },
     ...{ probes: answering([]), resolution: answering(resolution) },
-    daemon: answering({ lookUps: [lookUp], links: [{ name: "a", state: "not-offered", hidden: false }] }),
+    daemon: answering({ lookUps: [lookUp], links: [told] }),
   };
   return linksKnown(asked, examination as unknown as Examination);
 }
@@ -46,4 +53,22 @@ test("of a node that is not found it is said that it was there before", async ()
   expect(words[0]).toMatch(
     /^a connection stands: from the machine where it was found before \(10\.0\.0\.7:40000\) to a;/,
   );
+});
+
+test("a link that a VM told of, and of which no connection is seen: the VM is asked again", async () => {
+  const at = new Date(-5_000).toISOString();
+  const told = { name: "a", state: "told", hidden: false, node: "a@svc.test", linked: [NODE], at };
+  let asked = 0;
+  // Its status now: the link has been cut since.
+  const server = createServer((_, response) => {
+    asked++;
+    const links = [{ ...told, linked: [], at: new Date().toISOString() }];
+    response.end(JSON.stringify({ epmd: { port: 4_369 }, readiness: { checks: [] }, nodes: [], links }));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const admin = { address: "127.0.0.1", port: (server.address() as AddressInfo).port };
+  const { state, linked } = await links(["10.0.0.7"], [], { told, admin });
+  server.close();
+  expect([asked, state, linked]).toEqual([1, "none", []]);
 });

@@ -107,9 +107,15 @@ export function absenceOf({ node, health, obstacle, withdrawn, machine }: Member
 export function notFound(absent: readonly [Member, ...Member[]], members: readonly Member[]): ClusterProblem {
   const [first] = absent;
   const isOne = absent.length === 1;
+  const linked = linkedWords(absent, members);
+  // The machine may be down: a VM notices after net_ticktime that a link is dead.
+  const dead =
+    first.obstacle?.kind === "agent" && linked !== ""
+      ? " (such a link may be dead, for 75 s at most if net_ticktime is not set)"
+      : "";
   const problem = (why: string, advice: string): ClusterProblem => ({
     ...{ code: "NOT_FOUND", nodes: absent.map(({ node }) => node) },
-    text: `${namesOf(absent)} ${isOne ? "is" : "are"} not found: ${why}${linkedWords(absent, members)}`,
+    text: `${namesOf(absent)} ${isOne ? "is" : "are"} not found: ${why}${linked}${dead}`,
     advice,
   });
   const { node, health, obstacle, withdrawn, missing = "" } = first;

@@ -167,7 +167,11 @@ function adviceOn(pairs: readonly Pair[]): string {
   if ([from, to].some(({ state }) => state?.autoConnect === "once")) {
     return `run srv-epmd doctor ${to.node} on ${machineOf(from)}; if all is well there, net_kernel:connect_node('${to.node}') in a shell of ${from.node} links them: with dist_auto_connect once a link that was lost does not come back by itself`;
   }
-  return `run srv-epmd doctor ${to.node} on ${machineOf(from)}, for no cause is seen from here (srv-epmd help cluster has what comes next)`;
+  const apartFrom = [from, to].map(
+    (member) => pairs.filter((pair) => pair.one === member || pair.other === member).length,
+  );
+  const [lonely, other] = (apartFrom[0] ?? 0) > (apartFrom[1] ?? 0) ? [from, to] : [to, from];
+  return `no cause is seen from here: run srv-epmd doctor --cluster on ${machineOf(lonely)}, which tries each way from there; then srv-epmd doctor ${lonely.node} on ${machineOf(other)} (srv-epmd help cluster has what comes next)`;
 }
 
 const PREVENTION =

@@ -35,8 +35,6 @@ export interface ClusterReadinessDeps {
 
 /** Milliseconds: a VM on this machine answers at once, and a health check waits for a second or two. */
 const PROBE_TIMEOUT = 1_500;
-/** A VM with the module offers to say with whom it is linked so soon after its registration, seconds. */
-const OFFERED_WITHIN = 10;
 /** How long an answer is used, milliseconds: several programs may ask for health. */
 const LIFETIME = 1_000;
 
@@ -115,15 +113,9 @@ export class ClusterReadiness {
     if (typeof told !== "string") return { ...told, hidden };
     const { cookieFile } = this.#deps.config;
     if (cookieFile !== undefined) return this.#joined(node, full, cookieFile);
-    return { node: full, hidden, unknown: told === "silent" ? "its VM does not answer" : this.#unsaid(node) };
-  }
-
-  /** Why a VM has not offered to say it. One with the module does so soon after it has registered, also after a restart of serve. */
-  #unsaid({ since }: RegisteredNode): string {
-    const seconds = Math.round((Date.now() - since) / 1000);
-    return seconds < OFFERED_WITHIN
-      ? `its VM has registered ${seconds} s ago and has not said it yet`
-      : "its VM does not say it, as one with the module srv_epmd does, and serve has no --cookie-file to ask it with";
+    const seconds = Math.round((Date.now() - node.since) / 1000);
+    const unsaid = `its VM, registered ${seconds} s ago, has not said it, as one with the module srv_epmd does within seconds, and serve has no --cookie-file to ask it with`;
+    return { node: full, hidden, unknown: told === "silent" ? "its VM does not answer" : unsaid };
   }
 
   async #joined(node: RegisteredNode, full: string, cookieFile: string): Promise<LocalLinks> {

@@ -30,7 +30,7 @@ export const consulToken: Check = {
     const read = await reading(unread, examination);
     if (!read) return written;
     if (written.result === "fail" || written.result === "warn") {
-      return read.result === "ok" ? written : together([written, read], "");
+      return examination.asked && read.result !== "ok" ? together([written, read], "") : written;
     }
     const rights = written.result === "ok" ? written.evidence : [];
     // What is missing comes first.

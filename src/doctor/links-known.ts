@@ -26,7 +26,8 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
     examination.daemon(),
   ]);
   const names = [...namesOf(vms), ...unregistered.map(({ aliveName }) => aliveName)];
-  const connections = await connectionsWith(asked, names, examination);
+  const all = await connectionsWith(asked, names, examination);
+  const others = probes.flatMap(({ probe }) => (probe.result === "other-node" ? [probe.name] : []));
   const isPlaceKnown = probes.some(({ probe }) => ["node", "erlang", "tls"].includes(probe.result));
   const lists = probes.flatMap(({ probe }) => {
     const state = probe.result === "node" && probe.joined?.cookie === "same" ? probe.joined.state : undefined;
@@ -40,12 +41,19 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
     return { aliveName: node.aliveName, isLinked: byNode ?? byItself };
   };
   // No srv-epmd asks such a VM for its links.
-  const others = unregistered.map(({ aliveName, host = "" }): VmWord => {
+  const unasked = unregistered.map(({ aliveName, host = "" }): VmWord => {
     const isLinked = wasJoined ? lists.some((name) => name.startsWith(`${aliveName}@${host}`)) : undefined;
     return { aliveName, isLinked };
   });
-  const known = (told: readonly NodeLinks[]) =>
-    linksWith({ vms: [...vms.map((vm) => wordOf(vm, told)), ...others], connections, isPlaceKnown });
+  const known = (told: readonly NodeLinks[]) => {
+    // The VM there has another name than the one asked for, and a VM here is linked with it under that.
+    const isOthers = ({ aliveName }: SeenConnection) =>
+      told.some(
+        (one) => one.name === aliveName && one.state === "told" && others.some((name) => one.linked.includes(name)),
+      );
+    const connections = all.filter((connection) => !isOthers(connection));
+    return linksWith({ vms: [...vms.map((vm) => wordOf(vm, told)), ...unasked], connections, isPlaceKnown });
+  };
   const told = status?.links ?? [];
   const first = known(told);
   // What a VM said some seconds ago may be older than a connection that is seen now, or than its look-up.
@@ -56,8 +64,8 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
     );
   });
   // A link without a connection has been cut since, or goes through the gateway's relay.
-  const hasConnection = first.linked.some((name) => connections.some(({ aliveName }) => aliveName === name));
-  const isDoubtful = first.state === "linked" ? !hasConnection : connections.length > 0 || isAskedSince === true;
+  const hasConnection = first.linked.some((name) => all.some(({ aliveName }) => aliveName === name));
+  const isDoubtful = first.state === "linked" ? !hasConnection : all.length > 0 || isAskedSince === true;
   const isOld = isDoubtful && !isNew(told, vms, examination);
   return isOld ? known(await freshlyTold(vms, examination)) : first;
 }

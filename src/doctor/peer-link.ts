@@ -1,4 +1,5 @@
 import type { LookUp } from "../daemon/core/observations.js";
+import { hostPort } from "../net/ip.js";
 import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, ok, type Problem, skip } from "./core/finding.js";
@@ -61,6 +62,9 @@ async function missingLink(
   const [seen, vms, status] = await Promise.all([probes(), peersOfAsked(), daemon()]);
   const answering = seen.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
   if (answering.length === 0) return undefined;
+  // It has been started again since, at another place.
+  const places = seen.map(({ endpoint }) => hostPort(endpoint));
+  if (!last.endpoints.some((place) => places.includes(place))) return undefined;
   const isSame = answering.some(({ joined }) => joined?.cookie === "same");
   // One that has registered since has not asked.
   const isNewer = (name: string) => status?.nodes.some((one) => one.name === name && Date.parse(one.since) > last.at);

@@ -343,6 +343,10 @@ requirePeer(
       /^a link stands: from asker to 10\.90\.0\.1:\d+; last asked for from here \d+s ago \(module\), and told 10\.90\.0\.1:\d+/,
     );
     expect(of("peer-link").facts).toMatchObject({ links: "linked", linked: ["asker"], lookUp: { outcome: "found" } });
+    // Under a name that its VM does not have: the connection there is a link with that VM.
+    const misspelt = await doctor("Known@svc", "--admin", ADMIN);
+    expect(misspelt.of("peer-handshake").code).toBe("PEER_OTHER_NAME");
+    expect(misspelt.of("peer-link").evidence).not.toContain("is no link");
     const wrong = await examine([...flags(), "--admin", ADMIN, "known@svc", "--cookie-env", "COOKIE"], {
       netns: cluster.host(HERE),
       env: { COOKIE: "another" },

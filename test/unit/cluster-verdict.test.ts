@@ -214,6 +214,9 @@ describe("a cluster", () => {
     // One that has just ended is missed by nobody.
     const ended = memberOf({ node: C, missing: "withdrawn", withdrawn: true, places: [] });
     expect(texts([...apart, ended])).toEqual([`the cluster is in 2 parts without a link between them: ${A} | ${B}`]);
+    expect(judgeCluster([linked(A, [B]), linked(B, [A]), ended]).summary).toBe(
+      `3 nodes, 2 of them there (${C} has ended), 1 of 1 links; nothing is wrong`,
+    );
   });
 
   test("is in one part where a node that does not answer here is linked with both sides", () => {

@@ -1,4 +1,5 @@
 import { grouped } from "../../grouped.js";
+import { listed } from "../../text.js";
 import {
   absenceOf,
   hasEnded,
@@ -121,7 +122,9 @@ function summaryOf(
 ): string {
   const count = countOf(members.length);
   const present = members.filter(({ answer }) => answer).length;
-  const there = present === members.length ? "" : `, ${present} of them there`;
+  const ended = members.filter((member) => hasEnded(member, members)).map(({ node }) => node);
+  const gone = ended.length === 0 ? "" : ` (${listed(ended, 3)} ${ended.length === 1 ? "has" : "have"} ended)`;
+  const there = present === members.length ? "" : `, ${present} of them there${gone}`;
   // Of a node that is not seen the links are not counted, though others may tell them.
   const isCounted = links && (links.expected > 0 || present === members.length);
   const linked = isCounted ? `, ${links.found} of ${links.expected} links` : "";

@@ -214,6 +214,10 @@ export const PROBLEMS_OF_PEER = {
     action: "one -proto_dist, an address of the other version, or --gateway",
     ofPeer: true,
   },
+  PEER_WAY_UNSEEN: {
+    means: "this user may not see whether a VM here has the module, without which there is no way to the node",
+    action: "doctor as root",
+  },
   PEER_NO_WAY: {
     means: "no VM here has a way to it",
     action: "the module, or the gateway",

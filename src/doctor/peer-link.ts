@@ -13,6 +13,9 @@ import { namesByCookie } from "./local-vms.js";
 
 export const PEER_LINK = "peer-link";
 
+/** A VM may ask more than once to connect once. Milliseconds. */
+const ONE_TRY = 1_000;
+
 /** What it tells programs. */
 export interface LinkFacts extends Pick<LinksKnown, "linked"> {
   readonly links: LinksKnown["state"];
@@ -56,15 +59,17 @@ interface LastLookUp {
 async function missingLink(
   { full }: AskedNode,
   { unlinked: all }: LinksKnown,
-  [last, before]: readonly [LookUp, ...LookUp[]],
+  [last, ...earlier]: readonly [LookUp, ...LookUp[]],
   { probes, peersOfAsked, hasCookie, startedAt, daemon }: Examination,
 ): Promise<Problem | undefined> {
   const [seen, vms, status] = await Promise.all([probes(), peersOfAsked(), daemon()]);
   const answering = seen.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
   if (answering.length === 0) return undefined;
-  // It has been started again since, at another place.
+  // Else it has been started again since, at another place.
   const places = seen.map(({ endpoint }) => hostPort(endpoint));
-  if (!last.endpoints.some((place) => places.includes(place))) return undefined;
+  const isItsPlace = ({ endpoints }: LookUp) => endpoints.some((place) => places.includes(place));
+  if (!isItsPlace(last)) return undefined;
+  const before = earlier.find((one) => last.at - one.at >= ONE_TRY && isItsPlace(one));
   const isSame = answering.some(({ joined }) => joined?.cookie === "same");
   // One that has registered since has not asked.
   const isNewer = (name: string) => status?.nodes.some((one) => one.name === name && Date.parse(one.since) > last.at);

@@ -61,7 +61,6 @@ async function compare(
     "PEER_RELEASE",
     `${own.words} and ${other.words} refuse each other: ${missing.lacks.words} has not ${flagWords(missing.flags)}, which ${missing.demands.words} demands`,
     `bring ${missing.lacks.words} to a release that the other accepts: each connects to those of two releases before and after it`,
-    node.aliveName,
   );
   return ofVms([node.aliveName], finding);
 }

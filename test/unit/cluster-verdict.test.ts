@@ -429,6 +429,28 @@ describe("a node", () => {
     });
   });
 
+  test("that is found on its own machine alone is in no look-up elsewhere", () => {
+    const words =
+      "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance)";
+    const kept = {
+      health: "critical",
+      isHere: true,
+      machine: "box1",
+      obstacle: { kind: "maintenance", words },
+    } as const;
+    const told = (more: Partial<Member>) => judgeCluster([{ ...linked(A, [B]), ...more }, linked(B, [A])]).problems;
+    expect(told(kept)).toMatchObject([
+      {
+        ...{ code: "NOT_FOUND", nodes: [A] },
+        text: `${A} is found on this machine alone: ${words}, so look-ups elsewhere leave it out`,
+        advice: expect.stringMatching(/consul maint -disable on its machine \(box1\)/),
+      },
+    ]);
+    expect(told({ ...kept, health: "passing" })).toEqual([]);
+    const two = [linked(A, [B]), linked(B, [A])].map((member) => ({ ...member, ...kept }));
+    expect(judgeCluster(two).problems.map(({ nodes }) => nodes)).toEqual([[A, B]]);
+  });
+
   test("whose machine Consul's servers do not reach: links that others list may be dead", () => {
     const obstacle = { kind: "agent", words: "the agent on box1 is not reached" } as const;
     const gone = {

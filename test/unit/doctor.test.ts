@@ -224,6 +224,11 @@ describe("why Consul has no SRV record for a node", () => {
     expect(advice).toMatch(/run srv-epmd doctor node_a@svc\.service\.consul on box1, .* whether its VM runs there$/);
   });
 
+  test("its VM has left its srv-epmd: it is to be started again", () => {
+    const [, advice] = why([member({ tags: ["node_a"], critical: true, withdrawn: true })]);
+    expect(advice).toMatch(/^its VM has left its srv-epmd, .* start it on box1 again/);
+  });
+
   test("its instance is critical and of the agent here: whether its VM runs", () => {
     const gone = [member({ tags: ["node_a"], critical: true })];
     expect(why(gone, [], { agentHas: ["id"] })[1]).toMatch(/no VM of that name runs here: start it/);

@@ -110,7 +110,10 @@ export function whyNoRecord(
 }
 
 /** Its own check is critical: no srv-epmd refreshes it. */
-function criticalAdvice(full: string, { machine, serviceId }: ServiceMember, known: KnownOfNode): string {
+function criticalAdvice(full: string, { machine, serviceId, withdrawn }: ServiceMember, known: KnownOfNode): string {
+  if (withdrawn) {
+    return `its VM has left its srv-epmd, which has withdrawn it: start it on ${machine} again, or see there why it ended; a VM that loses its EPMD registers again within seconds`;
+  }
   if (!known.agentHas.includes(serviceId)) {
     return `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor ${full} on ${machine}, which says whether its VM runs there`;
   }

@@ -141,6 +141,22 @@ export function notFound(absent: readonly [Member, ...Member[]], members: readon
   return problem(missing, `run srv-epmd doctor ${node} here: peer-records says why look-ups do not find it`);
 }
 
+/** Nodes of this machine that one check keeps out of look-ups: they are found here without the catalogue. */
+export function foundHereAlone(nodes: readonly [Member, ...Member[]]): ClusterProblem {
+  const [{ obstacle, machine }] = nodes;
+  const where = onMachine({ machine });
+  const [are, its] =
+    nodes.length === 1 ? ["is", "its TTL check in Consul is"] : ["are", "their TTL checks in Consul are"];
+  const why = obstacle?.words ?? `${its} critical: no srv-epmd refreshes ${nodes.length === 1 ? "it" : "them"}`;
+  return {
+    ...{ code: "NOT_FOUND", nodes: nodes.map(({ node }) => node) },
+    text: `${namesOf(nodes)} ${are} found on this machine alone: ${why}, so look-ups elsewhere leave ${nodes.length === 1 ? "it" : "them"} out`,
+    advice: obstacle
+      ? obstacleAdvice(obstacle, where)
+      : `run srv-epmd doctor ${where}: registration and consul-agent say why nobody refreshes the check`,
+  };
+}
+
 export function linkedWith({ node }: Member, members: readonly Member[]): Member[] {
   return members.filter((member) => member.linked.has(node));
 }

@@ -2,6 +2,7 @@ import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import {
   absenceOf,
+  foundHereAlone,
   hasEnded,
   type ListingFault,
   noAnswer,
@@ -75,6 +76,11 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
 
 const isListed = ({ fault, unread: hides }: ClusterListing) => fault === undefined && hides === undefined;
 
+/** Its VM answers on this machine, and its entry is critical: elsewhere it is not found. */
+function isKeptOut({ isHere, answer, health, withdrawn }: Member): boolean {
+  return isHere === true && answer !== undefined && health === "critical" && !withdrawn;
+}
+
 /** What is wrong with single nodes, and with those that are not there for one cause. */
 function problemsOfNodes(members: readonly Member[]): ClusterProblem[] {
   // Those that have ended are a note.
@@ -89,6 +95,7 @@ function problemsOfNodes(members: readonly Member[]): ClusterProblem[] {
   return [
     ...unlisted,
     ...Array.from(grouped(lost, absenceOf).values(), (absent) => notFound(absent, members)),
+    ...Array.from(grouped(found.filter(isKeptOut), absenceOf).values(), foundHereAlone),
     ...found.filter(({ answer, vms }) => answer && !vms).flatMap(ownProblem),
     ...notThere(
       found.filter(({ answer }) => !answer),

@@ -63,9 +63,10 @@ export async function linksKnown(asked: AskedNode, examination: Examination): Pr
       one.here && one.outcome === "found" && isOfNode(one, asked) && one.at + one.elapsedMs + LINKS_WITHIN > oldest
     );
   });
-  // A link without a connection has been cut since, or goes through the gateway's relay.
-  const hasConnection = first.linked.some((name) => all.some(({ aliveName }) => aliveName === name));
-  const isDoubtful = first.state === "linked" ? !hasConnection : all.length > 0 || isAskedSince === true;
+  // A link without a connection has been cut since, or goes through the gateway's relay; a connection may be a new link.
+  const isSeen = first.linked.some((name) => all.some(({ aliveName }) => aliveName === name));
+  const isNewer = all.some(({ aliveName }) => aliveName === undefined || !first.linked.includes(aliveName));
+  const isDoubtful = isNewer || (first.state === "linked" ? !isSeen : isAskedSince === true);
   const isOld = isDoubtful && !isNew(told, vms, examination);
   return isOld ? known(await freshlyTold(vms, examination)) : first;
 }

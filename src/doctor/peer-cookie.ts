@@ -85,7 +85,7 @@ export function comparison(
       }
       if (accepting.length > 0) {
         const accepted = `${listed(accepting)} here ${accepting.length === 1 ? "accepts" : "accept"} the cookie that was given`;
-        return fail("PEER_COOKIE", [evidence, accepted], ONE_COOKIE);
+        return ofVms(accepting, fail("PEER_COOKIE", [evidence, accepted], ONE_COOKIE));
       }
       return fail("PEER_COOKIE", evidence, [
         ...(state === "connected" ? [`${SAME_FILE}: a connection with the node stands, which may be a link`] : []),

@@ -14,6 +14,7 @@ import {
   localNode,
   lookUp,
   NOW,
+  toldLinks,
   troubledStatus,
   worstStatus,
 } from "../support/status.js";
@@ -209,13 +210,22 @@ describe("look-ups", () => {
   });
 
   test("one that has come since then is not", () => {
-    const lookUps = [missed({ at: NOW - 60_000 })];
-    const node = (age: number) => clusterNode({ node: "x@svc.service.consul", age });
-    expect(told({ lookUps, ...listed(node(30)) })).toEqual([]);
-    expect(codes({ problems: told({ lookUps, ...listed(node(90)) }) })).toEqual(["NOT_FOUND_LATELY"]);
-    const here = { nodes: [localNode({ name: "x" })], domains: ["svc.service.consul"] };
-    expect(told({ lookUps, ...here })).toEqual([]);
-    expect(told({ lookUps, ...here, domains: [] })).toHaveLength(1);
+    const here = { nodes: [localNode({ name: "x" })], domains: ["svc.service.consul"], lookUps: [missed()] };
+    expect(told(here)).toEqual([]);
+    expect(told({ ...here, domains: [] })).toHaveLength(1);
+  });
+
+  test("one that Consul lists, or a VM here is linked with, is not, however long it has been published", () => {
+    const node = (own: object) => clusterNode({ node: "X@svc.service.consul", age: 90, ...own });
+    const lookUps = [missed({ at: NOW - 50_000 })];
+    for (const health of ["passing", "warning", "unknown"] as const) {
+      expect(told({ lookUps, ...listed(node({ health })) }).map(({ code }) => code)).toEqual([]);
+    }
+    expect(codes({ problems: told({ lookUps, ...listed(node({ health: "critical" })) }) })).toContain(
+      "NOT_FOUND_LATELY",
+    );
+    expect(told({ lookUps, links: [toldLinks("a", ["x"])] })).toEqual([]);
+    expect(told({ lookUps, links: [toldLinks("a", ["y"])] })).toHaveLength(1);
   });
 
   test("one problem for each reason, whatever strangers ask for", () => {

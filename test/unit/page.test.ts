@@ -323,6 +323,20 @@ describe("the picture of the cluster", () => {
       expect(rows).toHaveLength(6);
     });
 
+    test("a node counts a name that two VMs have once, as linked or as missing", () => {
+      const { cluster } = linkedStatus();
+      const nodes = cluster.outcome === "listed" ? cluster.nodes : [];
+      const twins = nodes.filter(({ node }) => /^node_[gh]@/.test(node));
+      const again = twins.map((one) => ({ ...one, machine: "box9", instance: "box9", address: "10.1.2.9" }));
+      const twice = linkedStatus({ cluster: { outcome: "listed", patterns: [], nodes: [...nodes, ...again] } });
+      expect(matrix(twice).map((row) => row.split(" | ")[0])).toEqual(
+        matrix(linkedStatus()).map((row) => row.split(" | ")[0]?.replace("3 elsewhere", "5 elsewhere")),
+      );
+      const text = textOf(page(twice));
+      expect(text).toContain("3 links missing");
+      expect(text).toMatch(/node_b is not linked with node_c ?, node_g node_c is not linked with node_e/);
+    });
+
     test("names each missing one in a sentence, and how many there are beside the title", () => {
       const text = textOf(page(linkedStatus()));
       expect(text).toMatch(/node_b is not linked with node_c ?, node_g node_c is not linked with node_e/);

@@ -161,6 +161,40 @@ describe("two nodes of one name", () => {
     expect(told(listed(clusterNode(), other))).toEqual([]);
   });
 
+  test("have the links that are missing with them, each pair of names once", () => {
+    const box = (index: number, own: object = {}) => {
+      const machine = `box${index}`;
+      return clusterNode({
+        ...{ node: `n${index}@svc.service.consul`, port: 20_000 + index, instance: machine, machine },
+        ...own,
+      });
+    };
+    const four = { node: "n4@svc.service.consul" };
+    const nodes = [box(1), box(2), box(4), box(5, four)];
+    const own = { nodes: [localNode({ name: "n1", port: 20_001 })], links: [toldLinks("n1", [])] };
+    const found = told({ ...own, ...listed(...nodes) });
+    expect(found).toMatchObject([
+      {
+        code: "NODE_TWICE",
+        sentence: expect.stringMatching(
+          /: who dials that name reaches either\. Links that are missing meanwhile may follow from that .*: n1@svc\.service\.consul is not linked with n2@svc\.service\.consul, n4@svc\.service\.consul\.$/,
+        ),
+        advice: expect.stringMatching(/ A link that is missing a minute after that has another cause\.$/),
+      },
+    ]);
+    // Without the second one they are a problem of their own.
+    const alone = told({ ...own, ...listed(...nodes.slice(0, 3)) });
+    expect(alone.map(({ code, sentence }) => [code, sentence])).toEqual([
+      [
+        "LINKS_MISSING",
+        "2 links are missing: n1@svc.service.consul is not linked with n2@svc.service.consul, n4@svc.service.consul.",
+      ],
+    ]);
+    // And where no link is missing nothing is said of links.
+    const linked = told({ ...own, links: [toldLinks("n1", ["n2", "n4"])], ...listed(...nodes) });
+    expect(linked.map(({ code, sentence }) => [code, sentence.includes("inks")])).toEqual([["NODE_TWICE", false]]);
+  });
+
   test("are told once where the publication has seen them too", () => {
     const nodes = [localNode({ elsewhere: ["10.1.2.9:43183 on box9"] })];
     expect(codes({ problems: told({ nodes, ...listed(clusterNode(), twin) }) })).toEqual(["NODE_TWICE"]);

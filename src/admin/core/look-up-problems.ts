@@ -62,9 +62,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     code: "NOT_FOUND_LATELY",
     level: "warning",
     find: (facts) => {
-      const missed = lastLookUps(facts).filter(
-        (lookUp) => lookUp.outcome === "not-found" && !isThere(lookUp, facts),
-      );
+      const missed = lastLookUps(facts).filter((lookUp) => lookUp.outcome === "not-found" && !isThere(lookUp, facts));
       return Array.from(grouped(missed, ({ code }) => String(code)).values(), (group) =>
         about(
           group,

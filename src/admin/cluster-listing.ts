@@ -9,6 +9,7 @@ import { qualifiedDomain } from "../names/domains.js";
 import { nodesInCatalogues } from "../nomad/cluster.js";
 import type { NomadSide } from "../nomad/side.js";
 import type { Machine } from "../os/machine.js";
+import { withoutOutput } from "../publish/core/service-entry.js";
 import type { Cluster, Trouble } from "./core/status.js";
 
 /** For one call of the agent, milliseconds: the page waits no longer for a part of it. */
@@ -109,7 +110,7 @@ export class ClusterListing {
     const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: TIMEOUT, now: now() };
     const nodes = await nodesInCatalogues(services, deps);
     // What a check says is not for strangers, who may see the list.
-    return nodes.map(({ obstacle: _, ...node }) => node);
+    return nodes.map((node) => (node.obstacle ? { ...node, obstacle: withoutOutput(node.obstacle) } : node));
   }
 }
 

@@ -121,6 +121,24 @@ describe("the paths", () => {
     });
   });
 
+  test("/v1/cluster and the page say which check keeps a node out, and not what that check says", async () => {
+    const { running, json, fake } = await withConsul();
+    await register(running, "node_a");
+    const id = "srv-epmd:box1:node_a";
+    await waitFor(() => fake.status(id) === "passing", { what: "the publication" });
+    fake.checks.set("disk", { CheckID: "disk", ServiceID: id, Status: "critical", Output: "secret" });
+    await waitFor(async () => (await json("/v1/cluster")).nodes[0]?.health === "critical", { what: "the check" });
+    const { nodes } = await json("/v1/cluster?match=*@svc");
+    expect(nodes).toMatchObject([
+      { obstacle: { kind: "other", check: "disk", entry: id, words: "its check disk is critical" } },
+    ]);
+    const { cluster, problems } = await json("/v1/status");
+    expect(cluster.nodes).toMatchObject(nodes.map(({ age: _, ...node }: { age: number }) => node));
+    expect(problems.filter(({ code }: { code: string }) => code === "NODE_CRITICAL")).toMatchObject([
+      { sentence: expect.stringContaining(": the check disk of its entry on box1 is critical.") },
+    ]);
+  });
+
   test("/v1/resolve answers as resolve --json does", async () => {
     const { running, json, get } = await daemon();
     await register(running, "node_a");

@@ -218,6 +218,9 @@ describe("nodes alive here", () => {
 
 describe("the cluster", () => {
   test("each node with health, address, machine, age and who published it", () => {
+    const unreached = clusterNode({ health: "critical", obstacle: { kind: "agent", check: "serfHealth", words: "x" } });
+    const cluster = { outcome: "listed", patterns: [], nodes: [unreached] } as const;
+    expect(rowsOf(page(busyStatus({ cluster })), "Nodes of the cluster")[0]?.[1]).toBe("critical serfHealth");
     expect(rowsOf(page(), "Nodes of the cluster").slice(1)).toEqual([
       ["node_b@svc.service.consul", "passing", "10.1.2.4:20002", "box2", "2 d", "its srv-epmd"],
       ["node_d@svc.service.consul", "critical", "10.1.2.5:31544", "box3", "5 m", "its srv-epmd"],

@@ -225,6 +225,59 @@ describe("nodes that nobody finds", () => {
   });
 });
 
+describe("critical nodes are told with the check that is critical, and with what is to be done about it:", () => {
+  const sick = (name: string, machine: string, own: object = {}) =>
+    clusterNode({ node: `${name}@svc`, instance: machine, machine, health: "critical", ...own });
+  const problems = (...nodes: ReturnType<typeof clusterNode>[]) =>
+    told(listed(...nodes)).map(({ sentence, advice }) => `${sentence} ${advice}`);
+  const check = (kind: "agent" | "maintenance" | "tcp" | "other", id: string, own: object = {}) => {
+    return { obstacle: { kind, check: id, words: `the check ${id} is critical`, ...own } };
+  };
+
+  test("that of a machine whose agent Consul does not reach says nothing of VM and srv-epmd there", () => {
+    const agent = check("agent", "serfHealth");
+    const [found, ...more] = problems(sick("a", "box2", agent), sick("b", "box2", agent), sick("c", "box3", agent));
+    expect(found).toMatch(
+      /^a@svc, b@svc, c@svc are critical in Consul, so nobody finds them: the check serfHealth of box2, box3 is critical\. Consul's servers do not reach the agent on box2, box3: see that the machine is up, /,
+    );
+    expect([found?.includes("srv-epmd"), more]).toEqual([false, []]);
+  });
+
+  test("maintenance of a machine and of an entry", () => {
+    const ofEntry = check("maintenance", "_service_maintenance:srv-epmd:box3:b", { entry: "srv-epmd:box3:b" });
+    expect(problems(sick("a", "box2", check("maintenance", "_node_maintenance")), sick("b", "box3", ofEntry))).toEqual([
+      expect.stringMatching(
+        /finds it: box2 is in Consul's maintenance mode \(consul maint\)\. .*run consul maint -disable on box2:/,
+      ),
+      expect.stringMatching(
+        /finds it: Consul has the entry srv-epmd:box3:b in .*run consul maint -disable -service=srv-epmd:box3:b on box3:/,
+      ),
+    ]);
+  });
+
+  test("the TCP check, and that of another program", () => {
+    const tcp = (id: string) => check("tcp", `service:${id}:tcp`, { entry: id });
+    const disk = check("other", "disk", { entry: "srv-epmd:box2:c" });
+    expect(problems(sick("a", "box2", tcp("a")), sick("b", "box2", tcp("b")), sick("c", "box2", disk))).toEqual([
+      expect.stringMatching(/^a@svc, b@svc are .*: the agent on box2 cannot connect to .* without --tcp-check\.$/),
+      expect.stringMatching(
+        /^c@svc is .*: the check disk of its entry on box2 is critical\. Put right what that check/,
+      ),
+    ]);
+  });
+
+  test("none but that of srv-epmd: its VM has left, or nobody refreshes it", () => {
+    expect(problems(sick("a", "box2"), sick("b", "box3"), sick("c", "box2", { withdrawn: true }))).toEqual([
+      expect.stringMatching(
+        /^a@svc, b@svc are .*: no srv-epmd refreshes their TTL checks\. .* see on box2, box3 whether VM/,
+      ),
+      expect.stringMatching(
+        /^c@svc is .*: its VM has left its srv-epmd, which removes the entry some seconds later\. /,
+      ),
+    ]);
+  });
+});
+
 describe("look-ups", () => {
   const missed = (own: Partial<LookUp> = {}) =>
     failedLookUp("not-found", "no SRV record", { node: "x@svc.service.consul", code: "SRV_NXDOMAIN", ...own });

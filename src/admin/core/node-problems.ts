@@ -3,6 +3,7 @@ import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import { clusterLinks, unlinkedNodes } from "./cluster-links.js";
 import { aliveNameOf, clusterPicture, listedNodes } from "./cluster-picture.js";
+import { criticalNodes } from "./critical-nodes.js";
 import { are, asSentence, type Facts, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
 
@@ -46,23 +47,7 @@ export const NODE_RULES: readonly Rule[] = [
   {
     code: "NODE_CRITICAL",
     level: "warning",
-    find: (facts) => {
-      if (facts.status.cluster.outcome !== "listed") return [];
-      const nodes = facts.status.cluster.nodes;
-      // An old instance that is about to be removed does no harm beside one that is well.
-      const well = new Set(nodes.flatMap(({ node, health }) => (health === "critical" ? [] : node.toLowerCase())));
-      const sick = nodes.filter(({ node, health }) => health === "critical" && !well.has(node.toLowerCase()));
-      const names = Array.from(new Set(sick.map(({ node }) => node)));
-      if (names.length === 0) return [];
-      const machines = Array.from(new Set(sick.map(({ machine }) => machine)));
-      return [
-        {
-          sentence: `${are(names, listed(names, MOST_NAMED))} critical in Consul, so nobody finds ${names.length === 1 ? "it" : "them"}.`,
-          advice: `If ${names.length === 1 ? "its VM" : "the VMs"} should run, see on ${listed(machines, MOST_NAMED)} whether VM and srv-epmd run there, and what their logs say. Consul removes an entry that stays critical (--deregister-after).`,
-          nodes: names,
-        },
-      ];
-    },
+    find: ({ status: { cluster } }) => (cluster.outcome === "listed" ? criticalNodes(cluster.nodes) : []),
   },
   {
     code: "LINKS_MISSING",

@@ -231,6 +231,27 @@ describe("readiness", () => {
 });
 
 describe("the page", () => {
+  test("says of an agent that hangs, and of one that reaches no server, what is to be done about that", async () => {
+    const { json, fake } = await withConsul();
+    await waitFor(async () => (await json("/v1/status")).consul.answers, { what: "the agent" });
+    const problem = async (fault: string) => {
+      const told = async () => (await json("/v1/status")).consul.trouble?.fault === fault;
+      await waitFor(told, { what: fault });
+      return (await json("/v1/status")).problems[0];
+    };
+    fake.misbehave(() => "hang");
+    expect(await problem("timeout")).toMatchObject({
+      code: "CONSUL_SILENT",
+      sentence: expect.stringMatching(/ does not answer: no answer within 2000 ms\.$/),
+      advice: expect.stringContaining("kill -CONT"),
+    });
+    fake.misbehave(() => ({ status: 500, body: "No known Consul servers" }));
+    expect(await problem("no-server")).toMatchObject({
+      code: "CONSUL_ERRORS",
+      advice: expect.stringContaining("Run srv-epmd doctor here"),
+    });
+  });
+
   test("and the status say what is wrong, and since when Consul does not answer; then it is good again", async () => {
     const { running, get, json, fake } = await withConsul({ ttl: "1s" });
     await register(running, "node_a");

@@ -31,7 +31,9 @@ test("names --cluster lists the nodes that match with health, address, age, inst
   expect(stdout).toMatch(/^node_\*@svc\.service\.consul: 2 nodes in Consul\n {2}node +health +address +age +instance/);
   expect(stdout).toMatch(/\n {2}node_a@svc\.service\.consul {2}passing +10\.0\.0\.1:20001 +2h1m +box1 +box1\n/);
   // Without an address of its own it is at its machine's.
-  expect(stdout).toMatch(/\n {2}node_b@svc\.service\.consul {2}critical \(its VM has left\) +10\.9\.9\.9:20002 +- +box2 +box1\n$/);
+  expect(stdout).toMatch(
+    /\n {2}node_b@svc\.service\.consul {2}critical \(its VM has left\) +10\.9\.9\.9:20002 +- +box2 +box1\n$/,
+  );
   expect(code).toBe(0);
 });
 

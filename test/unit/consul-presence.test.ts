@@ -213,6 +213,35 @@ describe("what is told of the agent", () => {
     expect(told.messages()).toHaveLength(2);
   });
 
+  test("is told apart: nothing listens, no answer comes in time, or the agent reaches no server", () => {
+    const { state } = stateOf();
+    const said = (error: ConsulError) => {
+      state.failed(error, { sentAt: now });
+      return [state.troubleSaid?.code, state.troubleSaid?.fault];
+    };
+    const unavailable = (own: object) =>
+      new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: Object.assign(new Error("no"), own) });
+    const error = (words: string, status = 500) =>
+      new ConsulError("CONSUL_UNAVAILABLE", words, { cause: new AgentAnswer(status, words) });
+    expect(said(unavailable({ isTimeout: true }))).toEqual(["CONSUL_SILENT", "timeout"]);
+    expect(said(unavailable({ code: "ECONNREFUSED" }))).toEqual(["CONSUL_SILENT", "refused"]);
+    expect(said(unavailable({ code: "EHOSTUNREACH" }))).toEqual(["CONSUL_SILENT", "no-way"]);
+    expect(said(unavailable({ code: "ECONNRESET" }))).toEqual(["CONSUL_SILENT", undefined]);
+    state.succeeded({ sentAt: now });
+    for (const words of [
+      "No known Consul servers",
+      "rpc error getting client: failed to get conn: dial tcp 10.0.0.1:8300: connect: connection refused",
+      "rpc error making call: dial tcp <nil>->10.0.0.1:8300: connect: network is unreachable",
+    ]) {
+      expect(said(error(words))).toEqual(["CONSUL_ERRORS", "no-server"]);
+    }
+    expect(said(error("No cluster leader"))).toEqual(["CONSUL_ERRORS", undefined]);
+    // A proxy before the agent, which has Go's words too.
+    expect(said(error("dial tcp 127.0.0.1:8500: connect: connection refused", 502))).toEqual([
+      ...["CONSUL_ERRORS", undefined],
+    ]);
+  });
+
   test("has a code, what the last call said, and when one was answered last", () => {
     const { state } = stateOf();
     expect([state.troubleSaid, state.answeredAt]).toEqual([undefined, undefined]);
@@ -223,7 +252,7 @@ describe("what is told of the agent", () => {
     state.failed(new ConsulError("CONSUL_UNAVAILABLE", unreadable.message, { cause: unreadable }), call());
     expect(state.troubleSaid).toEqual({ code: "CONSUL_FILE", reason: "cannot read the token: EACCES" });
     state.failed(silent(), call());
-    expect(state.troubleSaid).toEqual({ code: "CONSUL_SILENT", reason: expect.stringContaining("ECONNREFUSED") });
+    expect(state.troubleSaid).toMatchObject({ code: "CONSUL_SILENT", reason: expect.stringContaining("ECONNREFUSED") });
     // A refusal is an answer of the agent, and no sign that it tells what it has.
     state.failed(answer("CONSUL_FORBIDDEN", "Permission denied"), call());
     expect(state.answeredAt).toBe(3_000);

@@ -119,6 +119,45 @@ describe("a silent agent", () => {
     ]);
   });
 
+  const silent = (own: object, url = "http://127.0.0.1:8500") => {
+    const trouble = { code: "CONSUL_SILENT", reason: "it says so", ...own };
+    const [found] = told({ consul: { url, publishes: true, answers: false, trouble } });
+    return `${found?.sentence} ${found?.advice}`;
+  };
+
+  test("that runs and hangs is not to be started", () => {
+    expect(silent({ fault: "timeout" })).toMatch(
+      /^The Consul agent at http:\/\/127\.0\.0\.1:8500 does not answer: it says so\. See the log of the agent, which runs and does not answer: .*kill -CONT/,
+    );
+    for (const fault of ["refused", undefined]) {
+      expect(silent({ fault })).toMatch(/ does not answer: it says so\. Start the agent of this machine \(systemctl/);
+    }
+  });
+
+  test("of another machine is none of this one", () => {
+    const there = "http://10.0.0.9:8500";
+    expect(silent({ fault: "refused" }, there)).toContain("Start the agent at http://10.0.0.9:8500, or");
+    expect(silent({ fault: "timeout" }, there)).toMatch(/See that the machine of \S+ runs, and that no firewall drops/);
+    expect(silent({ fault: "no-way" }, there)).toMatch(/See that the machine of \S+ runs, and that this one has a way/);
+    expect(silent({ fault: "timeout" }, "unix:///run/consul.sock")).toContain("kill -CONT");
+  });
+
+  test("that answers and reaches no server cannot tell of their leader", () => {
+    const alone = silent({ code: "CONSUL_ERRORS", fault: "no-server", reason: "No known Consul servers" });
+    expect(alone).toMatch(/ reaches no server of Consul's: No known Consul servers\. Run srv-epmd doctor here: /);
+    expect(alone).not.toContain("raft");
+    expect(silent({ code: "CONSUL_ERRORS", reason: "No cluster leader" })).toContain("consul operator raft list-peers");
+  });
+
+  test("of Nomad that hangs is told apart, too", () => {
+    const hangs = { ...silentNomad, trouble: { ...silentNomad.trouble, fault: "timeout" as const } };
+    const advice = (nomad: Status["nomad"]) => told({ nomad, ...failed("nomad") })[0]?.advice;
+    expect([advice(hangs), advice(silentNomad)]).toEqual([
+      expect.stringContaining("kill -CONT"),
+      expect.stringContaining("a token for it"),
+    ]);
+  });
+
   test("of Nomad is Nomad's", () => {
     const found = told({ nomad: silentNomad, ...failed("nomad", silentNomad.trouble.reason) });
     expect(codes({ problems: found })).toEqual(["NOMAD_SILENT"]);

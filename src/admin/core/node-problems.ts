@@ -138,7 +138,7 @@ const CONSUL_ADVICE: Readonly<Record<string, string>> = {
   CONSUL_REJECTED:
     "give what Consul names in its answer another value: name, tags and meta come from --service, --tag and --node-host",
   CONSUL_UNAVAILABLE:
-    "see that the agent answers (consul members) and its servers have a leader (consul operator raft list-peers); srv-epmd tries again by itself",
+    "run srv-epmd doctor here, which says whether the agent answers, reaches servers, and these have a leader; srv-epmd tries again by itself",
   CONSUL_UNKNOWN:
     "see why the Consul agent forgets what it is given: its log says when it was restarted, and its data_dir must stay",
 };

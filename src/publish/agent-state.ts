@@ -56,6 +56,8 @@ export class AgentState {
   /** Refused kinds of calls for a service; see callKind. */
   readonly #refused = new Set<string>();
   #isTokenUnknown = false;
+  /** It was silent, and has answered with errors alone since. */
+  #wasSilent = false;
   #trouble: Trouble | undefined;
   /** What the last call said that could not be made. */
   #said: Said = { reason: "" };
@@ -107,6 +109,10 @@ export class AgentState {
       again = true;
       if (this.#outages.end("agent")) log.info(message);
     }
+    if (this.#wasSilent) {
+      this.#wasSilent = false;
+      again = true;
+    }
     this.#answeredAt = Math.max(this.#answeredAt, sentAt);
     if (this.#isTokenUnknown) {
       this.#isTokenUnknown = false;
@@ -149,6 +155,11 @@ export class AgentState {
   #faulty(error: ConsulError): void {
     const isNews = this.#unlisted === undefined;
     this.#unlisted = saidBy(error);
+    if (this.#trouble === "silent") {
+      this.#trouble = undefined;
+      this.#wasSilent = true;
+      if (this.#outages.end("agent")) this.#deps.log.info(recovery("silent", this.#answeredAt > -Infinity));
+    }
     if (isNews && this.#outages.begin("list")) {
       this.#deps.log.warn(
         { err: error },

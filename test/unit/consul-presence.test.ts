@@ -242,6 +242,24 @@ describe("what is told of the agent", () => {
     ]);
   });
 
+  test("that was silent and answers with errors is silent no more, and is back when it answers as it should", () => {
+    const { state, recovered } = stateOf();
+    state.succeeded(call());
+    state.failed(silent(), { sentAt: now });
+    state.failed(answer("CONSUL_UNAVAILABLE", "No known Consul servers"), { sentAt: now });
+    expect([state.troubleSaid?.code, state.isSilent, recovered()]).toEqual(["CONSUL_ERRORS", false, 0]);
+    state.succeeded({ sentAt: now });
+    expect([state.troubleSaid, recovered()]).toEqual([undefined, 1]);
+    state.succeeded({ sentAt: now });
+    expect(recovered()).toBe(1);
+    expect(told.messages()).toEqual([
+      "the Consul agent does not answer; nodes are registered here and published later",
+      "the Consul agent answers again",
+      "the Consul agent does not list its services and checks: entries cannot be compared until it does",
+      "the Consul agent lists its services and checks again",
+    ]);
+  });
+
   test("has a code, what the last call said, and when one was answered last", () => {
     const { state } = stateOf();
     expect([state.troubleSaid, state.answeredAt]).toEqual([undefined, undefined]);

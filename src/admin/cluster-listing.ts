@@ -1,14 +1,16 @@
+import { silenceOf } from "../api/core/silence.js";
 import type { ClusterNode } from "../catalogue/core/instances.js";
 import { type AskedService, readService, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
 import { readRights } from "../consul/rights.js";
 import type { ConsulSide } from "../consul/side.js";
-import { AgentAnswer } from "../consul/transport.js";
+import { AgentAnswer, faultOf } from "../consul/transport.js";
 import { ConsulError, describeError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
 import { nodesInCatalogues } from "../nomad/cluster.js";
 import type { NomadSide } from "../nomad/side.js";
 import type { Machine } from "../os/machine.js";
+import { withoutOutput } from "../publish/core/service-entry.js";
 import type { Cluster, Trouble } from "./core/status.js";
 
 /** For one call of the agent, milliseconds: the page waits no longer for a part of it. */
@@ -85,7 +87,7 @@ export class ClusterListing {
       const code = error instanceof ConsulError || error instanceof NomadError ? { code: error.code } : undefined;
       const last = this.#last && { last: this.#last };
       return {
-        cluster: { outcome: "unavailable", cause: describeError(error), ...code, ...last },
+        cluster: { outcome: "unavailable", cause: causeOf(error), ...code, ...last },
         ...(trouble && { trouble }),
       };
     }
@@ -109,16 +111,24 @@ export class ClusterListing {
     const deps = { consul: () => consul.connect(), nomad, settings: config, timeout: TIMEOUT, now: now() };
     const nodes = await nodesInCatalogues(services, deps);
     // What a check says is not for strangers, who may see the list.
-    return nodes.map(({ obstacle: _, ...node }) => node);
+    return nodes.map((node) => (node.obstacle ? { ...node, obstacle: withoutOutput(node.obstacle) } : node));
   }
+}
+
+/** The words of the library are those of a call that was given up. */
+function causeOf(error: unknown): string {
+  return silenceOf(error) === "timeout" ? `no answer within ${TIMEOUT} ms` : describeError(error);
 }
 
 /** Undefined for a refusal, which is an answer. */
 function troubleOf(error: unknown): Listing["trouble"] {
-  const reason = describeError(error);
+  const reason = causeOf(error);
   if (error instanceof NomadError && error.code === "NOMAD_UNAVAILABLE") {
-    return { of: "nomad", code: "NOMAD_SILENT", reason };
+    const fault = silenceOf(error);
+    return { of: "nomad", code: "NOMAD_SILENT", reason, ...(fault && { fault }) };
   }
   if (!(error instanceof ConsulError) || error.code !== "CONSUL_UNAVAILABLE") return undefined;
-  return { of: "consul", code: error.cause instanceof AgentAnswer ? "CONSUL_ERRORS" : "CONSUL_SILENT", reason };
+  const fault = faultOf(error);
+  const code = error.cause instanceof AgentAnswer ? "CONSUL_ERRORS" : "CONSUL_SILENT";
+  return { of: "consul", code, reason, ...(fault && { fault }) };
 }

@@ -247,7 +247,9 @@ export class DaemonStatus {
     const { config, entries, nomad, now } = this.#deps;
     if (!entries) return undefined;
     const reason = entries.trouble;
-    const trouble = reason === undefined ? troubleWith("nomad", listing) : { code: "NOMAD_SILENT", reason };
+    const fault = entries.silence;
+    const trouble =
+      reason === undefined ? troubleWith("nomad", listing) : { code: "NOMAD_SILENT", reason, ...(fault && { fault }) };
     // A query that is held says that nothing has changed, but not once another call has failed.
     const told = (nomad.catalogue?.status() ?? []).flatMap(({ state, brokenSeconds }) => {
       if (brokenSeconds !== undefined) return now() - brokenSeconds * 1000;
@@ -274,7 +276,9 @@ export class DaemonStatus {
 }
 
 function troubleWith(agent: "consul" | "nomad", { trouble }: Listing): Trouble | undefined {
-  return trouble?.of === agent ? { code: trouble.code, reason: trouble.reason } : undefined;
+  if (trouble?.of !== agent) return undefined;
+  const { of: _, ...told } = trouble;
+  return told;
 }
 
 /** The latest of some moments, ISO 8601. */

@@ -1,3 +1,4 @@
+import { type Silence, silenceOf } from "../api/core/silence.js";
 import type { AskedService } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
@@ -28,8 +29,8 @@ export function listingFault(
     elsewhere(catalogue, config) ?? (silence && `${adviceOn(silence, name)}, or give another one: ${flag}`);
   return {
     // The words of the library are those of a call that was given up.
-    text: `${name} does not list its nodes (${silence === "no answer in time" ? `${url} gives no answer within ${config.timeout} ms` : error.message})${known}`,
-    brief: silence ? `${at} does not answer (${silence})` : `${at} does not list its nodes`,
+    text: `${name} does not list its nodes (${silence === "timeout" ? `${url} gives no answer within ${config.timeout} ms` : error.message})${known}`,
+    brief: silence ? `${at} does not answer (${WORDS[silence]})` : `${at} does not list its nodes`,
     ...{ code: error.code, advice },
   };
 }
@@ -48,32 +49,15 @@ function placeOf(url: string): string {
   return (URL.canParse(url) && new URL(url).host) || url;
 }
 
-interface LibraryError {
-  readonly isTimeout?: boolean;
-  readonly isAbort?: boolean;
-}
-
-type Silence = "refused" | "no answer in time" | "no way";
-
-/** Undefined: it does answer, or why it does not is told by the message alone. */
-function silenceOf(error: unknown): Silence | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    // The library's errors of a call that took too long, by its own limit or by that of the list.
-    const { code, isTimeout, isAbort } = cause as NodeJS.ErrnoException & LibraryError;
-    if (isTimeout || isAbort || code === "ETIMEDOUT") return "no answer in time";
-    if (code === "ECONNREFUSED" || code === "ENOENT") return "refused";
-    if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return "no way";
-  }
-  return undefined;
-}
+const WORDS: Record<Silence, string> = { refused: "refused", timeout: "no answer in time", "no-way": "no way" };
 
 function adviceOn(silence: Silence, name: string): string {
   switch (silence) {
     case "refused":
       return `start the agent of ${name} there`;
-    case "no answer in time":
+    case "timeout":
       return "run srv-epmd doctor here: it says what an agent that listens and does not answer waits for";
-    case "no way":
+    case "no-way":
       return "see that its machine runs and is reached from here";
     default:
       return silence satisfies never;

@@ -1,4 +1,4 @@
-import type { ClusterNode } from "../catalogue/core/instances.js";
+import { type ClusterNode, criticalBecause } from "../catalogue/core/instances.js";
 import { type AskedService, readPattern, serviceOfPattern, servicesOfDomains } from "../catalogue/core/matching.js";
 import { type TwiceNamed, twiceNamed, twiceWords } from "../catalogue/core/twice.js";
 import type { Config } from "../config/config.js";
@@ -191,8 +191,11 @@ const TONES: Record<ClusterNode["health"], Tone> = {
 };
 
 function table(nodes: readonly ClusterNode[]): Line[] {
-  const cells = nodes.map(({ node, health, address, port, age, instance, machine }) => {
+  const cells = nodes.map((one) => {
+    const { node, address, port, age, instance, machine } = one;
     const since = age === undefined ? "-" : ageWords(age);
+    const because = criticalBecause(one);
+    const health = because === undefined ? one.health : `${one.health} (${because})`;
     // Columns are as wide as what is shown.
     return [node, health, hostPort(address, port), since, instance, machine].map(printable);
   });

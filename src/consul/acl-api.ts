@@ -78,13 +78,12 @@ function readGrant(body: unknown): Grant | undefined {
 
 /** Another program or path, too many requests, or a proxy without an agent. */
 const NOT_OF_THE_METHOD = [404, 429, 502, 503, 504];
-/** With status 500: the agent has not reached a server, or there is no leader (Consul: agent/consul/rpc.go, agent/pool). */
-const NO_SERVER =
-  /No cluster leader|No known Consul servers|rpc error getting client|rpc error making call: (stream closed|EOF)/i;
+/** With status 500: there is no leader, or the server has ended meanwhile (Consul: agent/consul/rpc.go, agent/pool). */
+const NO_LEADER = /No cluster leader|rpc error making call: (stream closed|EOF)/i;
 
 /** Nobody has looked at the JWT. */
-function isFromElsewhere({ status, message }: AgentAnswer): boolean {
-  return NOT_OF_THE_METHOD.includes(status) || (status >= 500 && NO_SERVER.test(message));
+function isFromElsewhere({ status, message, meaning }: AgentAnswer): boolean {
+  return NOT_OF_THE_METHOD.includes(status) || meaning === "no-server" || (status >= 500 && NO_LEADER.test(message));
 }
 
 /** @param said Consul's words */

@@ -1,4 +1,5 @@
 import { type ApiAddress, type ApiCall, ApiConnection, ApiFailure, type ApiReply, wordsOf } from "../api/connection.js";
+import { type AgentFault, silenceOf } from "../api/core/silence.js";
 import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
@@ -83,17 +84,24 @@ export class ConsulTransport {
   }
 }
 
+/**
+ * The agent knows no server, or does not reach the one that it asks (Consul: agent/consul/client.go, agent/pool). Go's net
+ * package puts `dial tcp` before the address.
+ */
+const NO_SERVER = /No known Consul servers|rpc error getting client|\bdial tcp\b/i;
+
 /** The cause of a ConsulError when the agent, or a proxy before it, did answer: its own words. */
 export class AgentAnswer extends Error {
   readonly status: number;
   /** What Consul's words mean where the status alone does not tell. */
-  readonly meaning: "token-unknown" | "acls-off" | undefined;
+  readonly meaning: "token-unknown" | "acls-off" | "no-server" | undefined;
 
   constructor(status: number, words: string) {
     super(words);
     this.status = status;
     if (/ACL not found/i.test(words)) this.meaning = "token-unknown";
     else if (/ACL support disabled/i.test(words)) this.meaning = "acls-off";
+    else if (status === 500 && NO_SERVER.test(words)) this.meaning = "no-server";
   }
 }
 
@@ -117,6 +125,12 @@ export function isUnknownToken({ code, cause }: ConsulError): boolean {
 /** Consul answers questions about rights like this where its ACLs are off. */
 export function areAclsOff({ cause }: ConsulError): boolean {
   return meaningOf(cause) === "acls-off";
+}
+
+/** Undefined: the message alone tells. */
+export function faultOf(error: ConsulError): AgentFault | undefined {
+  if (!(error.cause instanceof AgentAnswer)) return silenceOf(error);
+  return meaningOf(error.cause) === "no-server" ? "no-server" : undefined;
 }
 
 function meaningOf(cause: unknown): AgentAnswer["meaning"] {

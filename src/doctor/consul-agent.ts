@@ -1,11 +1,12 @@
+import { silenceOf } from "../api/core/silence.js";
 import { UnreadableFile } from "../api/credential.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
 import { agentHost } from "../consul/core/agent-dns.js";
+import { isAgentHere, noAnswerAdvice } from "../consul/core/silent-agent.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
-import { isLoopback } from "../net/ip.js";
 import { messageOf } from "./consul-reachable.js";
 import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
 import { fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
@@ -99,13 +100,11 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
     ];
     return { code: "CONSUL_TLS", evidence, advice };
   }
-  const host = agentHost(consul);
-  const isHere = host === "localhost" || isLoopback(host);
-  // Who listens nowhere refuses a connection at once.
-  if (/timed out/i.test(said)) return { code: "CONSUL_DOWN", evidence, advice: isHere ? WAITS : silentAt(consul) };
-  const bridge = isHere
-    ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
-    : undefined;
+  if (silenceOf(error) === "timeout") return { code: "CONSUL_DOWN", evidence, advice: noAnswerAdvice(consul) };
+  const bridge =
+    isAgentHere(consul) && agentHost(consul) !== ""
+      ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
+      : undefined;
   return {
     code: "CONSUL_DOWN",
     evidence,
@@ -114,9 +113,3 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
 }
 
 const WHERE = "give its address with --consul or CONSUL_HTTP_ADDR";
-const WAITS =
-  "see the log of the agent, which runs and does not answer: it waits for servers that it does not reach (consul members; port 8300 of each), or is stopped (kill -CONT)";
-
-function silentAt(consul: string): string {
-  return `see that the machine of ${consul} runs, and that no firewall drops what goes to that port; or give another agent: --consul or CONSUL_HTTP_ADDR`;
-}

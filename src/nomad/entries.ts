@@ -1,3 +1,4 @@
+import { type Silence, silenceOf } from "../api/core/silence.js";
 import type { Logger } from "../daemon/logger.js";
 import type { RegisteredNode, Registry } from "../epmd/core/registry.js";
 import { describeError } from "../errors.js";
@@ -86,18 +87,26 @@ export class NomadEntries {
 
   /** Why nothing is known of a service here; undefined while Nomad tells. */
   get trouble(): string | undefined {
-    const { catalogue } = this.#deps.nomad;
-    const failures = this.#asked.map(({ query }) => catalogue?.failure(query));
-    const failure = failures.find((one) => one !== undefined);
+    const failure = this.#failure();
     if (failure !== undefined) return `Nomad does not tell what its catalogue has: ${describeError(failure)}`;
     const unknown = this.#asked.find(({ isKnown }) => !isKnown)?.query;
     return unknown && `Nomad has not told yet which instances ${nameOf(unknown)} has`;
+  }
+
+  /** How it does not answer, where that is known. */
+  get silence(): Silence | undefined {
+    return silenceOf(this.#failure());
   }
 
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#unsubscribe();
+  }
+
+  #failure(): unknown {
+    const { catalogue } = this.#deps.nomad;
+    return this.#asked.map(({ query }) => catalogue?.failure(query)).find((one) => one !== undefined);
   }
 
   #serviceOf({ aliveName }: RegisteredNode): NomadService | undefined {

@@ -1,6 +1,7 @@
+import type { AgentFault } from "../api/core/silence.js";
 import { UnreadableFile } from "../api/credential.js";
 import { LoginRefused } from "../consul/acl-api.js";
-import { AgentAnswer, isUnknownToken } from "../consul/transport.js";
+import { AgentAnswer, faultOf, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
 import { Outages } from "../sampling.js";
@@ -27,7 +28,11 @@ export interface AgentTrouble {
   readonly code: "CONSUL_SILENT" | "CONSUL_FILE" | "CONSUL_LOGIN" | "CONSUL_ERRORS";
   /** What the last call said. */
   readonly reason: string;
+  /** How it does not answer, or that it reaches no server; absent: the reason alone tells. */
+  readonly fault?: AgentFault;
 }
+
+type Said = Pick<AgentTrouble, "reason" | "fault">;
 
 const TROUBLE_CODES = { silent: "CONSUL_SILENT", unreadable: "CONSUL_FILE", refused: "CONSUL_LOGIN" } as const;
 
@@ -51,11 +56,13 @@ export class AgentState {
   /** Refused kinds of calls for a service; see callKind. */
   readonly #refused = new Set<string>();
   #isTokenUnknown = false;
+  /** It was silent, and has answered with errors alone since. */
+  #wasSilent = false;
   #trouble: Trouble | undefined;
   /** What the last call said that could not be made. */
-  #said = "";
+  #said: Said = { reason: "" };
   /** The answer of the agent, or of a proxy before it, to a survey that failed. */
-  #fault: string | undefined;
+  #unlisted: Said | undefined;
   /** When the latest call that was answered was sent. */
   #answeredAt = -Infinity;
 
@@ -67,17 +74,15 @@ export class AgentState {
   /** Why the agent cannot be called, or does not say what it holds, for readiness; undefined while it answers. */
   get trouble(): string | undefined {
     if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
-    if (this.#trouble === "refused") return this.#said;
+    if (this.#trouble === "refused") return this.#said.reason;
     if (this.#trouble === "silent") return "the Consul agent does not answer";
-    return this.#fault === undefined
-      ? undefined
-      : `the Consul agent does not list its services and checks: ${this.#fault}`;
+    return this.#unlisted && `the Consul agent does not list its services and checks: ${this.#unlisted.reason}`;
   }
 
   /** The same with what the last call said. */
   get troubleSaid(): AgentTrouble | undefined {
-    if (this.#trouble !== undefined) return { code: TROUBLE_CODES[this.#trouble], reason: this.#said };
-    return this.#fault === undefined ? undefined : { code: "CONSUL_ERRORS", reason: this.#fault };
+    if (this.#trouble !== undefined) return { code: TROUBLE_CODES[this.#trouble], ...this.#said };
+    return this.#unlisted && { code: "CONSUL_ERRORS", ...this.#unlisted };
   }
 
   /** When the latest call that was answered was sent, milliseconds of now(); undefined: none was. */
@@ -104,14 +109,18 @@ export class AgentState {
       again = true;
       if (this.#outages.end("agent")) log.info(message);
     }
+    if (this.#wasSilent) {
+      this.#wasSilent = false;
+      again = true;
+    }
     this.#answeredAt = Math.max(this.#answeredAt, sentAt);
     if (this.#isTokenUnknown) {
       this.#isTokenUnknown = false;
       again = true;
       if (this.#outages.end("token")) log.info("Consul knows the token");
     }
-    if (service === undefined && this.#fault !== undefined) {
-      this.#fault = undefined;
+    if (service === undefined && this.#unlisted !== undefined) {
+      this.#unlisted = undefined;
       if (this.#outages.end("list")) log.info("the Consul agent lists its services and checks again");
     }
     const key = callKind(service, action);
@@ -133,7 +142,7 @@ export class AgentState {
     // A call that was sent later has been answered.
     if (sentAt < this.#answeredAt) return;
     const trouble = troubleOf(error);
-    this.#said = trouble === "silent" ? describeError(error.cause ?? error) : error.message;
+    this.#said = trouble === "silent" ? saidBy(error) : { reason: error.message };
     if (this.#trouble === trouble) return;
     const before = this.#trouble;
     this.#trouble = trouble;
@@ -144,8 +153,13 @@ export class AgentState {
   }
 
   #faulty(error: ConsulError): void {
-    const isNews = this.#fault === undefined;
-    this.#fault = describeError(error.cause ?? error);
+    const isNews = this.#unlisted === undefined;
+    this.#unlisted = saidBy(error);
+    if (this.#trouble === "silent") {
+      this.#trouble = undefined;
+      this.#wasSilent = true;
+      if (this.#outages.end("agent")) this.#deps.log.info(recovery("silent", this.#answeredAt > -Infinity));
+    }
     if (isNews && this.#outages.begin("list")) {
       this.#deps.log.warn(
         { err: error },
@@ -173,6 +187,11 @@ export class AgentState {
     const policy = `service "${service}" { policy = "write" }`;
     log.error({ service, policy, err: error }, `Consul refuses the token (${said}): it needs the policy ${policy}`);
   }
+}
+
+function saidBy(error: ConsulError): Said {
+  const fault = faultOf(error);
+  return { reason: describeError(error.cause ?? error), ...(fault && { fault }) };
 }
 
 function troubleOf({ cause }: ConsulError): Trouble {

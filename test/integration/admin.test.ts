@@ -121,6 +121,24 @@ describe("the paths", () => {
     });
   });
 
+  test("/v1/cluster and the page say which check keeps a node out, and not what that check says", async () => {
+    const { running, json, fake } = await withConsul();
+    await register(running, "node_a");
+    const id = "srv-epmd:box1:node_a";
+    await waitFor(() => fake.status(id) === "passing", { what: "the publication" });
+    fake.checks.set("disk", { CheckID: "disk", ServiceID: id, Status: "critical", Output: "secret" });
+    await waitFor(async () => (await json("/v1/cluster")).nodes[0]?.health === "critical", { what: "the check" });
+    const { nodes } = await json("/v1/cluster?match=*@svc");
+    expect(nodes).toMatchObject([
+      { obstacle: { kind: "other", check: "disk", entry: id, words: "its check disk is critical" } },
+    ]);
+    const { cluster, problems } = await json("/v1/status");
+    expect(cluster.nodes).toMatchObject(nodes.map(({ age: _, ...node }: { age: number }) => node));
+    expect(problems.filter(({ code }: { code: string }) => code === "NODE_CRITICAL")).toMatchObject([
+      { sentence: expect.stringContaining(": the check disk of its entry on box1 is critical.") },
+    ]);
+  });
+
   test("/v1/resolve answers as resolve --json does", async () => {
     const { running, json, get } = await daemon();
     await register(running, "node_a");
@@ -213,6 +231,28 @@ describe("readiness", () => {
 });
 
 describe("the page", () => {
+  test("says of an agent that hangs, and of one that reaches no server, what is to be done about that", async () => {
+    const { json, fake } = await withConsul();
+    await waitFor(async () => (await json("/v1/status")).consul.answers, { what: "the agent" });
+    const problem = async (fault: string) => {
+      const told = async () => (await json("/v1/status")).consul.trouble?.fault === fault;
+      await waitFor(told, { what: fault });
+      return (await json("/v1/status")).problems[0];
+    };
+    fake.misbehave(() => ({ status: 500, body: "No known Consul servers" }));
+    expect(await problem("no-server")).toMatchObject({
+      code: "CONSUL_ERRORS",
+      advice: expect.stringContaining("Run srv-epmd doctor here"),
+    });
+    fake.misbehave(() => "hang");
+    // Of the list, or of the publication.
+    expect(await problem("timeout")).toMatchObject({
+      code: "CONSUL_SILENT",
+      sentence: expect.stringMatching(/ does not answer: (no answer within 2000 ms|request timed out \(5000ms\))\.$/),
+      advice: expect.stringContaining("kill -CONT"),
+    });
+  });
+
   test("and the status say what is wrong, and since when Consul does not answer; then it is good again", async () => {
     const { running, get, json, fake } = await withConsul({ ttl: "1s" });
     await register(running, "node_a");

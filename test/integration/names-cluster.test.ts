@@ -31,8 +31,21 @@ test("names --cluster lists the nodes that match with health, address, age, inst
   expect(stdout).toMatch(/^node_\*@svc\.service\.consul: 2 nodes in Consul\n {2}node +health +address +age +instance/);
   expect(stdout).toMatch(/\n {2}node_a@svc\.service\.consul {2}passing +10\.0\.0\.1:20001 +2h1m +box1 +box1\n/);
   // Without an address of its own it is at its machine's.
-  expect(stdout).toMatch(/\n {2}node_b@svc\.service\.consul {2}critical +10\.9\.9\.9:20002 +- +box2 +box1\n$/);
+  expect(stdout).toMatch(
+    /\n {2}node_b@svc\.service\.consul {2}critical \(its VM has left\) +10\.9\.9\.9:20002 +- +box2 +box1\n$/,
+  );
   expect(code).toBe(0);
+});
+
+test("a check other than that of srv-epmd that is critical is named", async () => {
+  const box = (check: string, serviceId: string) => {
+    fake.checks.set(check, { CheckID: check, ServiceID: serviceId, Status: "critical", Output: "97% used" });
+  };
+  box("disk", "srv-epmd:box1:node_a");
+  box("_service_maintenance:srv-epmd:box2:node_b", "srv-epmd:box2:node_b");
+  const { stdout } = await names("--match", "node_*@svc");
+  expect(stdout).toMatch(/\n {2}node_a@\S+ {2}critical \(disk\) {9}10\.0\.0\.1:20001 /);
+  expect(stdout).toMatch(/\n {2}node_b@\S+ {2}critical \(maintenance\) {2}10\.9\.9\.9:20002 /);
 });
 
 test("with --json for programs, and with --domain for a whole service", async () => {

@@ -167,11 +167,13 @@ describe("an API that does not tell", () => {
 
   test("a socket that goes away and returns with an index from the beginning: what was known stays, and changes are seen again", async () => {
     const first = entry();
-    const { running, readiness, nodes } = await daemon();
+    const { running, readiness, nodes, json } = await daemon();
     await register(running);
     await waitFor(async () => (await readiness()).ready, { what: "readiness" });
     await fake.stop();
-    await waitFor(async () => (await readiness()).faults.nomad !== undefined, { what: "the outage" });
+    const fault = async () => (await json("/v1/status")).nomad.trouble?.fault;
+    await waitFor(async () => (await fault()) === "refused", { what: "the outage, and that nothing listens" });
+    expect((await readiness()).faults.nomad).toBeDefined();
     expect((await nodes())[0]?.publication).toBe("in-nomad");
     await fake.restart(1);
     await waitFor(async () => (await readiness()).ready, { what: "readiness", timeout: 15_000 });

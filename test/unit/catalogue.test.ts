@@ -218,7 +218,7 @@ describe("the cluster", () => {
   });
 
   test("tells the check that keeps a node out, and that a node is hidden", () => {
-    const obstacle = { kind: "tcp", words: "its check is critical" } as const;
+    const obstacle = { kind: "tcp", check: "service:x:tcp", words: "its check is critical" } as const;
     const meta = { "erlang-node": `node_a@${HOST}`, "srv-epmd-node-type": "hidden" };
     expect(cluster("*", member({ obstacle }))).toMatchObject([{ obstacle }]);
     expect(cluster("*", member({ meta }))).toMatchObject([{ hidden: true }]);

@@ -47,7 +47,8 @@ describe("two looks at a cluster are alike", () => {
       fault: { text: `no answer within ${ms} ms`, brief: "no answer", code: "CONSUL_UNAVAILABLE" },
     });
     expect(essence([], fault(2_000))).toBe(essence([], fault(2_001)));
-    const failing = (output: string) => ({ ...gone("left out"), obstacle: { kind: "tcp", words: output } }) as const;
+    const failing = (words: string) =>
+      ({ ...gone("left out"), obstacle: { kind: "tcp", check: "tcp", words } }) as const;
     expect(essence([failing("dial: timeout after 1.2s")])).toBe(essence([failing("dial: timeout after 1.4s")]));
   });
 

@@ -106,8 +106,20 @@ describe("two nodes", () => {
     // The one here says whether it is the one.
     const both = pairs(clusterLinks(clusterPicture(status), [...told, toldLinks("a", ["b"])]));
     expect(both[0]).toBe("a on box1-b linked");
-    // Nobody of that name.
-    expect(missing(clusterLinks(clusterPicture(status), [toldLinks("b", [])]))).toEqual(["b-a", "b-a"]);
+    // Nobody of that name: one link is missing, for there can be one.
+    const none = clusterLinks(clusterPicture(status), [toldLinks("b", [])]);
+    expect([missing(none), none.ends.map(({ missing }) => missing), none.names]).toEqual([["b-a"], [1, 1, 1], 2]);
+  });
+
+  test("miss no link where one of them is linked with another VM of the other's name", () => {
+    const nodes = { a: {}, b: {}, "a@": { ...ELSEWHERE, node: "a@svc.service.consul" } };
+    const tellers = [toldLinks("b", ["a"]), toldLinks("a", [])];
+    const links = linksOf(nodes, tellers);
+    expect(pairs(links)).toEqual(["a on box1-b apart", "a on box1-a on box2 apart", "b-a on box2 unknown"]);
+    expect([links.missing, links.ends.map(({ linked, missing }) => [linked, missing])[1]]).toEqual([[], [1, 0]]);
+    // The one elsewhere has no word for its links.
+    const untold = linksOf({ ...nodes, b: ELSEWHERE }, [toldLinks("a", [])]);
+    expect([pairs(untold)[1], untold.missing]).toEqual(["a on box1-b unknown", []]);
   });
 });
 

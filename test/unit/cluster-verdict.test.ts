@@ -452,7 +452,7 @@ describe("a node", () => {
   });
 
   test("whose machine Consul's servers do not reach: links that others list may be dead", () => {
-    const obstacle = { kind: "agent", words: "the agent on box1 is not reached" } as const;
+    const obstacle = { kind: "agent", check: "serfHealth", words: "the agent on box1 is not reached" } as const;
     const gone = {
       node: B,
       health: "critical",
@@ -482,7 +482,7 @@ describe("a node", () => {
       memberOf({ ...{ node, health: "critical", machine: "box1", missing: "no SRV record", places: [] }, ...more });
     const told = (more: Partial<LookedFor>, of: Partial<LookedFor> = more) =>
       judgeCluster([linked(A, [B, C]), kept(B, more), kept(C, of)]).problems;
-    const maintenance = { kind: "maintenance", words } as const;
+    const maintenance = { kind: "maintenance", check: "_node_maintenance", words } as const;
     expect(told({ obstacle: maintenance })).toMatchObject([
       {
         ...{ code: "NOT_FOUND", nodes: [B, C] },
@@ -490,7 +490,7 @@ describe("a node", () => {
         advice: expect.stringContaining("run consul maint -disable on its machine (box1)"),
       },
     ]);
-    const agent = { kind: "agent", words: "the machine's check serfHealth is critical" } as const;
+    const agent = { kind: "agent", check: "serfHealth", words: "the machine's check serfHealth is critical" } as const;
     expect(told({ obstacle: agent })).toHaveLength(1);
     // No srv-epmd there refreshes its checks.
     expect(told({})).toMatchObject([
@@ -537,7 +537,7 @@ describe("a node", () => {
     } as const;
     const found = (more: object) =>
       judgeCluster([linked(A, [B]), memberOf({ node: B, ...entry, ...more })]).problems[0];
-    expect(found({ obstacle: { kind: "tcp", words } })).toMatchObject({
+    expect(found({ obstacle: { kind: "tcp", check: "service:x:tcp", words } })).toMatchObject({
       text: `${B} is not found: ${words}, so look-ups leave it out; ${A} is linked with it`,
       advice: expect.stringMatching(/^the agent cannot connect to that endpoint/),
     });

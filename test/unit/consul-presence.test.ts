@@ -213,6 +213,53 @@ describe("what is told of the agent", () => {
     expect(told.messages()).toHaveLength(2);
   });
 
+  test("is told apart: nothing listens, no answer comes in time, or the agent reaches no server", () => {
+    const { state } = stateOf();
+    const said = (error: ConsulError) => {
+      state.failed(error, { sentAt: now });
+      return [state.troubleSaid?.code, state.troubleSaid?.fault];
+    };
+    const unavailable = (own: object) =>
+      new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: Object.assign(new Error("no"), own) });
+    const error = (words: string, status = 500) =>
+      new ConsulError("CONSUL_UNAVAILABLE", words, { cause: new AgentAnswer(status, words) });
+    expect(said(unavailable({ isTimeout: true }))).toEqual(["CONSUL_SILENT", "timeout"]);
+    expect(said(unavailable({ code: "ECONNREFUSED" }))).toEqual(["CONSUL_SILENT", "refused"]);
+    expect(said(unavailable({ code: "EHOSTUNREACH" }))).toEqual(["CONSUL_SILENT", "no-way"]);
+    expect(said(unavailable({ code: "ECONNRESET" }))).toEqual(["CONSUL_SILENT", undefined]);
+    state.succeeded({ sentAt: now });
+    for (const words of [
+      "No known Consul servers",
+      "rpc error getting client: failed to get conn: dial tcp 10.0.0.1:8300: connect: connection refused",
+      "rpc error making call: dial tcp <nil>->10.0.0.1:8300: connect: network is unreachable",
+    ]) {
+      expect(said(error(words))).toEqual(["CONSUL_ERRORS", "no-server"]);
+    }
+    expect(said(error("No cluster leader"))).toEqual(["CONSUL_ERRORS", undefined]);
+    // A proxy before the agent, which has Go's words too.
+    expect(said(error("dial tcp 127.0.0.1:8500: connect: connection refused", 502))).toEqual([
+      ...["CONSUL_ERRORS", undefined],
+    ]);
+  });
+
+  test("that was silent and answers with errors is silent no more, and is back when it answers as it should", () => {
+    const { state, recovered } = stateOf();
+    state.succeeded(call());
+    state.failed(silent(), { sentAt: now });
+    state.failed(answer("CONSUL_UNAVAILABLE", "No known Consul servers"), { sentAt: now });
+    expect([state.troubleSaid?.code, state.isSilent, recovered()]).toEqual(["CONSUL_ERRORS", false, 0]);
+    state.succeeded({ sentAt: now });
+    expect([state.troubleSaid, recovered()]).toEqual([undefined, 1]);
+    state.succeeded({ sentAt: now });
+    expect(recovered()).toBe(1);
+    expect(told.messages()).toEqual([
+      "the Consul agent does not answer; nodes are registered here and published later",
+      "the Consul agent answers again",
+      "the Consul agent does not list its services and checks: entries cannot be compared until it does",
+      "the Consul agent lists its services and checks again",
+    ]);
+  });
+
   test("has a code, what the last call said, and when one was answered last", () => {
     const { state } = stateOf();
     expect([state.troubleSaid, state.answeredAt]).toEqual([undefined, undefined]);
@@ -223,7 +270,7 @@ describe("what is told of the agent", () => {
     state.failed(new ConsulError("CONSUL_UNAVAILABLE", unreadable.message, { cause: unreadable }), call());
     expect(state.troubleSaid).toEqual({ code: "CONSUL_FILE", reason: "cannot read the token: EACCES" });
     state.failed(silent(), call());
-    expect(state.troubleSaid).toEqual({ code: "CONSUL_SILENT", reason: expect.stringContaining("ECONNREFUSED") });
+    expect(state.troubleSaid).toMatchObject({ code: "CONSUL_SILENT", reason: expect.stringContaining("ECONNREFUSED") });
     // A refusal is an answer of the agent, and no sign that it tells what it has.
     state.failed(answer("CONSUL_FORBIDDEN", "Permission denied"), call());
     expect(state.answeredAt).toBe(3_000);

@@ -19,7 +19,10 @@ test("the check that keeps an instance out is read from the list that /v1/health
     instance(id, ["serfHealth", "passing"], [`service:${id}`, "passing"], ["disk", "critical"]),
   );
   expect(members).toMatchObject([
-    { health: "critical", obstacle: { kind: "other", words: "its check disk is critical: 97% used", entry: id } },
+    {
+      health: "critical",
+      obstacle: { kind: "other", check: "disk", words: "its check disk is critical: 97% used", entry: id },
+    },
   ]);
 });
 
@@ -40,7 +43,7 @@ test("the only check of an entry that another program made is no TTL check of ou
   expect(own).toMatchObject({ health: "critical", obstacle: undefined });
   const [other] = parseMembers(instance("web-1", ["service:web-1", "critical"]));
   expect(other?.obstacle).toEqual({
-    ...{ kind: "other", words: "its check service:web-1 is critical: 97% used" },
+    ...{ kind: "other", check: "service:web-1", words: "its check service:web-1 is critical: 97% used" },
     entry: "web-1",
   });
 });

@@ -237,7 +237,8 @@ describe("why Consul has no SRV record for a node", () => {
 
   test("another check than its own keeps it out, which is named", () => {
     const words = "the entry is in Consul's maintenance mode: disk full";
-    const because = (obstacle: Obstacle) => why([member({ tags: ["node_a"], critical: true, obstacle })]);
+    const because = (own: Omit<Obstacle, "check">) =>
+      why([member({ tags: ["node_a"], critical: true, obstacle: { ...own, check: "x" } })]);
     const [evidence, advice] = because({ kind: "maintenance", words, entry: "srv-epmd:box1:node_a" });
     expect(evidence).toMatch(/Consul's DNS leaves it out: the entry is in Consul's maintenance mode: disk full$/);
     expect(advice).toContain("run consul maint -disable -service=srv-epmd:box1:node_a on box1");

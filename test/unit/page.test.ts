@@ -218,6 +218,9 @@ describe("nodes alive here", () => {
 
 describe("the cluster", () => {
   test("each node with health, address, machine, age and who published it", () => {
+    const unreached = clusterNode({ health: "critical", obstacle: { kind: "agent", check: "serfHealth", words: "x" } });
+    const cluster = { outcome: "listed", patterns: [], nodes: [unreached] } as const;
+    expect(rowsOf(page(busyStatus({ cluster })), "Nodes of the cluster")[0]?.[1]).toBe("critical serfHealth");
     expect(rowsOf(page(), "Nodes of the cluster").slice(1)).toEqual([
       ["node_b@svc.service.consul", "passing", "10.1.2.4:20002", "box2", "2 d", "its srv-epmd"],
       ["node_d@svc.service.consul", "critical", "10.1.2.5:31544", "box3", "5 m", "its srv-epmd"],
@@ -321,6 +324,20 @@ describe("the picture of the cluster", () => {
       const elsewhere = `${"see its row, ".repeat(5)}not known, not known, not known`;
       expect(rows[5]).toBe(`3 elsewhere: not known here: see the page there | ${elsewhere}`);
       expect(rows).toHaveLength(6);
+    });
+
+    test("a node counts a name that two VMs have once, as linked or as missing", () => {
+      const { cluster } = linkedStatus();
+      const nodes = cluster.outcome === "listed" ? cluster.nodes : [];
+      const twins = nodes.filter(({ node }) => /^node_[gh]@/.test(node));
+      const again = twins.map((one) => ({ ...one, machine: "box9", instance: "box9", address: "10.1.2.9" }));
+      const twice = linkedStatus({ cluster: { outcome: "listed", patterns: [], nodes: [...nodes, ...again] } });
+      expect(matrix(twice).map((row) => row.split(" | ")[0])).toEqual(
+        matrix(linkedStatus()).map((row) => row.split(" | ")[0]?.replace("3 elsewhere", "5 elsewhere")),
+      );
+      const text = textOf(page(twice));
+      expect(text).toContain("3 links missing");
+      expect(text).toMatch(/node_b is not linked with node_c ?, node_g node_c is not linked with node_e/);
     });
 
     test("names each missing one in a sentence, and how many there are beside the title", () => {

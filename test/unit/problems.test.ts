@@ -14,6 +14,7 @@ import {
   localNode,
   lookUp,
   NOW,
+  toldLinks,
   troubledStatus,
   worstStatus,
 } from "../support/status.js";
@@ -118,6 +119,45 @@ describe("a silent agent", () => {
     ]);
   });
 
+  const silent = (own: object, url = "http://127.0.0.1:8500") => {
+    const trouble = { code: "CONSUL_SILENT", reason: "it says so", ...own };
+    const [found] = told({ consul: { url, publishes: true, answers: false, trouble } });
+    return `${found?.sentence} ${found?.advice}`;
+  };
+
+  test("that runs and hangs is not to be started", () => {
+    expect(silent({ fault: "timeout" })).toMatch(
+      /^The Consul agent at http:\/\/127\.0\.0\.1:8500 does not answer: it says so\. See the log of the agent, which runs and does not answer: .*kill -CONT/,
+    );
+    for (const fault of ["refused", undefined]) {
+      expect(silent({ fault })).toMatch(/ does not answer: it says so\. Start the agent of this machine \(systemctl/);
+    }
+  });
+
+  test("of another machine is none of this one", () => {
+    const there = "http://10.0.0.9:8500";
+    expect(silent({ fault: "refused" }, there)).toContain("Start the agent at http://10.0.0.9:8500, or");
+    expect(silent({ fault: "timeout" }, there)).toMatch(/See that the machine of \S+ runs, and that no firewall drops/);
+    expect(silent({ fault: "no-way" }, there)).toMatch(/See that the machine of \S+ runs, and that this one has a way/);
+    expect(silent({ fault: "timeout" }, "unix:///run/consul.sock")).toContain("kill -CONT");
+  });
+
+  test("that answers and reaches no server cannot tell of their leader", () => {
+    const alone = silent({ code: "CONSUL_ERRORS", fault: "no-server", reason: "No known Consul servers" });
+    expect(alone).toMatch(/ reaches no server of Consul's: No known Consul servers\. Run srv-epmd doctor here: /);
+    expect(alone).not.toContain("raft");
+    expect(silent({ code: "CONSUL_ERRORS", reason: "No cluster leader" })).toContain("consul operator raft list-peers");
+  });
+
+  test("of Nomad that hangs is told apart, too", () => {
+    const hangs = { ...silentNomad, trouble: { ...silentNomad.trouble, fault: "timeout" as const } };
+    const advice = (nomad: Status["nomad"]) => told({ nomad, ...failed("nomad") })[0]?.advice;
+    expect([advice(hangs), advice(silentNomad)]).toEqual([
+      expect.stringContaining("kill -CONT"),
+      expect.stringContaining("a token for it"),
+    ]);
+  });
+
   test("of Nomad is Nomad's", () => {
     const found = told({ nomad: silentNomad, ...failed("nomad", silentNomad.trouble.reason) });
     expect(codes({ problems: found })).toEqual(["NOMAD_SILENT"]);
@@ -160,6 +200,40 @@ describe("two nodes of one name", () => {
     expect(told(listed(clusterNode(), other))).toEqual([]);
   });
 
+  test("have the links that are missing with them, each pair of names once", () => {
+    const box = (index: number, own: object = {}) => {
+      const machine = `box${index}`;
+      return clusterNode({
+        ...{ node: `n${index}@svc.service.consul`, port: 20_000 + index, instance: machine, machine },
+        ...own,
+      });
+    };
+    const four = { node: "n4@svc.service.consul" };
+    const nodes = [box(1), box(2), box(4), box(5, four)];
+    const own = { nodes: [localNode({ name: "n1", port: 20_001 })], links: [toldLinks("n1", [])] };
+    const found = told({ ...own, ...listed(...nodes) });
+    expect(found).toMatchObject([
+      {
+        code: "NODE_TWICE",
+        sentence: expect.stringMatching(
+          /: who dials that name reaches either\. Links that are missing meanwhile may follow from that .*: n1@svc\.service\.consul is not linked with n2@svc\.service\.consul, n4@svc\.service\.consul\.$/,
+        ),
+        advice: expect.stringMatching(/ A link that is missing a minute after that has another cause\.$/),
+      },
+    ]);
+    // Without the second one they are a problem of their own.
+    const alone = told({ ...own, ...listed(...nodes.slice(0, 3)) });
+    expect(alone.map(({ code, sentence }) => [code, sentence])).toEqual([
+      [
+        "LINKS_MISSING",
+        "2 links are missing: n1@svc.service.consul is not linked with n2@svc.service.consul, n4@svc.service.consul.",
+      ],
+    ]);
+    // And where no link is missing nothing is said of links.
+    const linked = told({ ...own, links: [toldLinks("n1", ["n2", "n4"])], ...listed(...nodes) });
+    expect(linked.map(({ code, sentence }) => [code, sentence.includes("inks")])).toEqual([["NODE_TWICE", false]]);
+  });
+
   test("are told once where the publication has seen them too", () => {
     const nodes = [localNode({ elsewhere: ["10.1.2.9:43183 on box9"] })];
     expect(codes({ problems: told({ nodes, ...listed(clusterNode(), twin) }) })).toEqual(["NODE_TWICE"]);
@@ -190,6 +264,59 @@ describe("nodes that nobody finds", () => {
   });
 });
 
+describe("critical nodes are told with the check that is critical, and with what is to be done about it:", () => {
+  const sick = (name: string, machine: string, own: object = {}) =>
+    clusterNode({ node: `${name}@svc`, instance: machine, machine, health: "critical", ...own });
+  const problems = (...nodes: ReturnType<typeof clusterNode>[]) =>
+    told(listed(...nodes)).map(({ sentence, advice }) => `${sentence} ${advice}`);
+  const check = (kind: "agent" | "maintenance" | "tcp" | "other", id: string, own: object = {}) => {
+    return { obstacle: { kind, check: id, words: `the check ${id} is critical`, ...own } };
+  };
+
+  test("that of a machine whose agent Consul does not reach says nothing of VM and srv-epmd there", () => {
+    const agent = check("agent", "serfHealth");
+    const [found, ...more] = problems(sick("a", "box2", agent), sick("b", "box2", agent), sick("c", "box3", agent));
+    expect(found).toMatch(
+      /^a@svc, b@svc, c@svc are critical in Consul, so nobody finds them: the check serfHealth of box2, box3 is critical\. Consul's servers do not reach the agent on box2, box3: see that the machine is up, /,
+    );
+    expect([found?.includes("srv-epmd"), more]).toEqual([false, []]);
+  });
+
+  test("maintenance of a machine and of an entry", () => {
+    const ofEntry = check("maintenance", "_service_maintenance:srv-epmd:box3:b", { entry: "srv-epmd:box3:b" });
+    expect(problems(sick("a", "box2", check("maintenance", "_node_maintenance")), sick("b", "box3", ofEntry))).toEqual([
+      expect.stringMatching(
+        /finds it: box2 is in Consul's maintenance mode \(consul maint\)\. .*run consul maint -disable on box2:/,
+      ),
+      expect.stringMatching(
+        /finds it: Consul has the entry srv-epmd:box3:b in .*run consul maint -disable -service=srv-epmd:box3:b on box3:/,
+      ),
+    ]);
+  });
+
+  test("the TCP check, and that of another program", () => {
+    const tcp = (id: string) => check("tcp", `service:${id}:tcp`, { entry: id });
+    const disk = check("other", "disk", { entry: "srv-epmd:box2:c" });
+    expect(problems(sick("a", "box2", tcp("a")), sick("b", "box2", tcp("b")), sick("c", "box2", disk))).toEqual([
+      expect.stringMatching(/^a@svc, b@svc are .*: the agent on box2 cannot connect to .* without --tcp-check\.$/),
+      expect.stringMatching(
+        /^c@svc is .*: the check disk of its entry on box2 is critical\. Put right what that check/,
+      ),
+    ]);
+  });
+
+  test("none but that of srv-epmd: its VM has left, or nobody refreshes it", () => {
+    expect(problems(sick("a", "box2"), sick("b", "box3"), sick("c", "box2", { withdrawn: true }))).toEqual([
+      expect.stringMatching(
+        /^a@svc, b@svc are .*: no srv-epmd refreshes their TTL checks\. .* see on box2, box3 whether VM/,
+      ),
+      expect.stringMatching(
+        /^c@svc is .*: its VM has left its srv-epmd, which removes the entry some seconds later\. /,
+      ),
+    ]);
+  });
+});
+
 describe("look-ups", () => {
   const missed = (own: Partial<LookUp> = {}) =>
     failedLookUp("not-found", "no SRV record", { node: "x@svc.service.consul", code: "SRV_NXDOMAIN", ...own });
@@ -209,13 +336,22 @@ describe("look-ups", () => {
   });
 
   test("one that has come since then is not", () => {
-    const lookUps = [missed({ at: NOW - 60_000 })];
-    const node = (age: number) => clusterNode({ node: "x@svc.service.consul", age });
-    expect(told({ lookUps, ...listed(node(30)) })).toEqual([]);
-    expect(codes({ problems: told({ lookUps, ...listed(node(90)) }) })).toEqual(["NOT_FOUND_LATELY"]);
-    const here = { nodes: [localNode({ name: "x" })], domains: ["svc.service.consul"] };
-    expect(told({ lookUps, ...here })).toEqual([]);
-    expect(told({ lookUps, ...here, domains: [] })).toHaveLength(1);
+    const here = { nodes: [localNode({ name: "x" })], domains: ["svc.service.consul"], lookUps: [missed()] };
+    expect(told(here)).toEqual([]);
+    expect(told({ ...here, domains: [] })).toHaveLength(1);
+  });
+
+  test("one that Consul lists, or a VM here is linked with, is not, however long it has been published", () => {
+    const node = (own: object) => clusterNode({ node: "X@svc.service.consul", age: 90, ...own });
+    const lookUps = [missed({ at: NOW - 50_000 })];
+    for (const health of ["passing", "warning", "unknown"] as const) {
+      expect(told({ lookUps, ...listed(node({ health })) }).map(({ code }) => code)).toEqual([]);
+    }
+    expect(codes({ problems: told({ lookUps, ...listed(node({ health: "critical" })) }) })).toContain(
+      "NOT_FOUND_LATELY",
+    );
+    expect(told({ lookUps, links: [toldLinks("a", ["x"])] })).toEqual([]);
+    expect(told({ lookUps, links: [toldLinks("a", ["y"])] })).toHaveLength(1);
   });
 
   test("one problem for each reason, whatever strangers ask for", () => {

@@ -6,6 +6,7 @@ import {
   sameEntry,
   tcpCheckId,
   ttlCheckId,
+  withoutOutput,
 } from "../../src/publish/core/service-entry.js";
 import { heldService, serviceEntry } from "../support/service-entry.js";
 
@@ -60,7 +61,7 @@ test("maintenance is told before another check that is critical, and not that of
   const machine = check("_node_maintenance", "", { notes: "new disks" });
   const service = check(`_service_maintenance:${id}`, id);
   expect(obstacleOf(id, [failing, machine])).toEqual({
-    kind: "maintenance",
+    ...{ kind: "maintenance", check: "_node_maintenance" },
     words:
       "the machine is in Consul's maintenance mode (node maintenance, consul maint, check _node_maintenance): new disks",
   });
@@ -68,14 +69,33 @@ test("maintenance is told before another check that is critical, and not that of
     `the entry is in Consul's maintenance mode (service maintenance, consul maint, check _service_maintenance:${id})`,
   );
   expect(obstacleOf(id, [failing, service])?.entry).toBe(id);
-  expect(obstacleOf(id, [failing])).toEqual({ kind: "other", words: "its check disk is critical: full", entry: id });
+  expect(obstacleOf(id, [failing])).toEqual({
+    ...{ kind: "other", check: "disk", words: "its check disk is critical: full", entry: id },
+  });
   // A sentence of ours goes on behind it.
   const sentence = obstacleOf(id, [check("_node_maintenance", "", { notes: "Maintenance mode is enabled.\n" })]);
   expect(sentence?.words).toMatch(/: Maintenance mode is enabled$/);
   const unreached = check("serfHealth", "", { output: "Agent not live or unreachable" });
   expect(obstacleOf(id, [unreached])).toEqual({
-    kind: "agent",
+    ...{ kind: "agent", check: "serfHealth" },
     words: "the machine's check serfHealth is critical: Agent not live or unreachable",
   });
   expect(obstacleOf(id, [check("_service_maintenance:other", "other"), check(ttlCheckId(id), id)])).toBeUndefined();
+});
+
+test("a stranger is told which check is critical, and not what it says", () => {
+  const told = (checkId: string, serviceId: string) => {
+    const check = { checkId, serviceId, status: "critical", notes: "secret", output: "secret" };
+    const obstacle = obstacleOf("srv-epmd:x:a", [check]);
+    expect(obstacle?.words).toMatch(/: secret$/);
+    return obstacle && withoutOutput(obstacle);
+  };
+  expect(told("serfHealth", "")).toEqual({
+    ...{ kind: "agent", check: "serfHealth" },
+    words: "the machine's check serfHealth is critical",
+  });
+  expect(told("disk", "srv-epmd:x:a")).toEqual({
+    ...{ kind: "other", check: "disk", entry: "srv-epmd:x:a", words: "its check disk is critical" },
+  });
+  expect(told("_node_maintenance", "")?.words).toMatch(/ check _node_maintenance\)$/);
 });

@@ -79,7 +79,10 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
   test("a wrong address was given by hand: doctor begins with that which the status of serve tells", async () => {
     const flags = { domain: "svc", consul: "http://10.0.0.9:8500" };
     const byHand = loadConfig({ command: "doctor", flags, env: { CONSUL_HTTP_TOKEN: "x" } }).config;
-    const leader = () => Promise.reject(new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: new Error("timed out") }));
+    const leader = () =>
+      Promise.reject(
+        new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: Object.assign(new Error("no"), { isTimeout: true }) }),
+      );
     const beside = (consul: object) =>
       consulAgent.run({
         ...{ config: byHand, asked: undefined, leader, daemon: async () => ({ consul }) },

@@ -1,3 +1,4 @@
+import { isAgentHere, noAnswerAdvice } from "../../consul/core/silent-agent.js";
 import { SILENT_RELAY } from "../../relay/core/trouble.js";
 import { listed } from "../../text.js";
 import { asSentence, failedCheck, MOST_NAMED, problem, type Rule } from "./rule.js";
@@ -20,6 +21,19 @@ function consulRule(
       return trouble?.code === code ? [problem(sentence(consul, trouble.reason), advice(consul))] : [];
     },
   };
+}
+
+function silentAdvice({ url, trouble }: Consul): string {
+  switch (trouble?.fault) {
+    case "timeout":
+      return asSentence(noAnswerAdvice(url));
+    case "no-way":
+      return `See that the machine of ${url} runs, and that this one has a way to it, or give another agent with --consul.`;
+    default:
+      return isAgentHere(url)
+        ? "Start the agent of this machine (systemctl status consul says why it is down), or say with --consul where it is."
+        : `Start the agent at ${url}, or say with --consul where it is.`;
+  }
 }
 
 /** What this srv-epmd depends on: its relay process, its VM, the agents of Consul and Nomad. */
@@ -69,8 +83,7 @@ export const AGENT_RULES: readonly Rule[] = [
   consulRule(
     "CONSUL_SILENT",
     ({ url }, reason) => `The Consul agent at ${url} does not answer: ${reason}.`,
-    () =>
-      "Start the agent of this machine (systemctl status consul says why it is down), or say with --consul where it is. Meanwhile nodes register here, and are published when it is back.",
+    (consul) => `${silentAdvice(consul)} Meanwhile nodes register here, and are published when it is back.`,
   ),
   consulRule(
     "CONSUL_FILE",
@@ -86,9 +99,17 @@ export const AGENT_RULES: readonly Rule[] = [
   ),
   consulRule(
     "CONSUL_ERRORS",
-    ({ url }, reason) => `The Consul agent at ${url} answers with an error: ${reason}.`,
-    () =>
-      "See whether its servers have a leader (consul operator raft list-peers), and what its log says. Meanwhile what Consul has of the nodes here is not known.",
+    ({ url, trouble }, reason) =>
+      trouble?.fault === "no-server"
+        ? `The Consul agent at ${url} reaches no server of Consul's: ${reason}.`
+        : `The Consul agent at ${url} answers with an error: ${reason}.`,
+    ({ trouble }) => {
+      const first =
+        trouble?.fault === "no-server"
+          ? "Run srv-epmd doctor here: consul-leader says what keeps the agent from its servers; the log of the agent says which of them it has tried."
+          : "See whether its servers have a leader (consul operator raft list-peers), and what its log says.";
+      return `${first} Meanwhile what Consul has of the nodes here is not known.`;
+    },
   ),
   {
     code: "CONSUL_UNASKED",
@@ -113,7 +134,9 @@ export const AGENT_RULES: readonly Rule[] = [
         ? [
             problem(
               `Nodes are not found in Nomad's catalogue: ${nomad.trouble.reason}.`,
-              `See that Nomad's agent answers at ${nomad.url} (NOMAD_ADDR, --nomad-addr), and that the task has a token for it: identity { env = true file = true }, NOMAD_TOKEN or --nomad-token-file.`,
+              nomad.trouble.fault === "timeout"
+                ? `See the log of Nomad's agent at ${nomad.url}, which gives no answer in time: it waits for servers that it does not reach (nomad server members), or is stopped (kill -CONT), or a firewall drops what goes to it.`
+                : `See that Nomad's agent answers at ${nomad.url} (NOMAD_ADDR, --nomad-addr), and that the task has a token for it: identity { env = true file = true }, NOMAD_TOKEN or --nomad-token-file.`,
             ),
           ]
         : [],
@@ -146,7 +169,7 @@ export const AGENT_RULES: readonly Rule[] = [
           `The nodes of the cluster are not known: ${cluster.cause}.`,
           isRefused
             ? 'Give the token the right to read: in Consul service "<service>" { policy = "read" } and node_prefix "" { policy = "read" }, in Nomad namespace "<namespace>" { capabilities = ["read-job"] }.'
-            : "See that its servers answer and have a leader: consul operator raft list-peers, or nomad server members.",
+            : "Run srv-epmd doctor here: it says whether the agent answers, and whether its servers have a leader.",
         ),
       ];
     },

@@ -4,8 +4,8 @@ import type { NodeLinks } from "./status.js";
 
 /**
  * How two nodes stand, by what their VMs say. `missing`: they are not linked, and should be. `apart`: they are not linked,
- * and nothing would link them. `one-sided`: only one of two VMs that were asked has the other in its list. `unknown`:
- * neither tells.
+ * and nothing would link them: one of them may be linked with another VM of the other's name. `one-sided`: only one of two
+ * VMs that were asked has the other in its list. `unknown`: it is not told.
  */
 export type LinkState = "linked" | "one-sided" | "missing" | "apart" | "unknown";
 
@@ -16,8 +16,9 @@ export interface LinkEnd {
   readonly machine: string;
   /** What its VM says; undefined: it was not asked. */
   readonly told: NodeLinks | undefined;
+  /** Names that it is linked with: of two VMs of one name it can be linked with one. */
   readonly linked: number;
-  /** Nodes that it should be linked with, and is not. */
+  /** Names that it should be linked with, and is not. */
   readonly missing: number;
 }
 
@@ -25,8 +26,10 @@ export interface ClusterLinks {
   /** The nodes in the order of the picture. */
   readonly ends: readonly LinkEnd[];
   readonly between: (one: LinkEnd, other: LinkEnd) => LinkState;
-  /** Pairs that should be linked and are not, each once. */
+  /** Pairs that should be linked and are not, each pair of names once. */
   readonly missing: readonly (readonly [LinkEnd, LinkEnd])[];
+  /** Names of the nodes. */
+  readonly names: number;
   /** Names of nodes that nodes here are linked with, and that are not in the picture. */
   readonly beyond: readonly string[];
   /** When the oldest of the answers was given, ISO 8601; undefined: no VM tells. */
@@ -49,22 +52,38 @@ export function clusterLinks({ machines }: ClusterPicture, links: readonly NodeL
     return a && b ? stateBetween(a, b) : "unknown";
   };
 
-  const missing: (readonly [LinkEnd, LinkEnd])[] = [];
+  const missing = new Map<string, readonly [LinkEnd, LinkEnd]>();
+  const missingNames = new Map<Writable<LinkEnd>, Set<string>>();
+  /** Pairs of names, at least one of them that of two VMs, of which a link is seen. */
+  const linkedTwins = new Set<string>();
   const tellers = new Set(ends.filter((end) => seen.get(end)?.list));
   const done = new Set<LinkEnd>();
   for (const one of tellers) {
     done.add(one);
     const own = seen.get(one);
+    if (!own) continue;
+    const linkedNames = new Set<string>();
+    const lacks = new Set<string>();
     for (const [other, its] of seen as ReadonlyMap<Writable<LinkEnd>, Seen>) {
-      if (other === one || !own) continue;
+      if (other === one) continue;
       const link = stateBetween(own, its);
-      if (link === "linked") one.linked++;
-      if (link === "linked" && !tellers.has(other)) other.linked++;
+      const isLinked = link === "linked" || (link === "unknown" && lists(own, its));
+      if (isLinked) linkedNames.add(its.key);
+      if (isLinked && !tellers.has(other)) other.linked++;
+      const isSeen = isLinked || link === "one-sided";
+      if (isSeen && (own.isTwice || its.isTwice)) linkedTwins.add(pairKey(own.key, its.key));
       if (link !== "missing") continue;
-      one.missing++;
+      lacks.add(its.key);
       if (!tellers.has(other)) other.missing++;
-      if (!done.has(other)) missing.push([one, other]);
+      const key = pairKey(own.key, its.key);
+      if (!done.has(other) && !missing.has(key)) missing.set(key, [one, other]);
     }
+    one.linked = linkedNames.size;
+    missingNames.set(one, lacks);
+  }
+  for (const [one, lacks] of missingNames) {
+    const own = one.placed.node.toLowerCase();
+    one.missing = Array.from(lacks).filter((name) => !linkedTwins.has(pairKey(own, name))).length;
   }
   const known = new Set(Array.from(seen.values()).flatMap(({ names }) => names));
   const linked = links.flatMap((one) => (one.state === "told" ? one.linked : []));
@@ -72,7 +91,8 @@ export function clusterLinks({ machines }: ClusterPicture, links: readonly NodeL
   return {
     ends,
     between,
-    missing,
+    missing: Array.from(missing).flatMap(([key, pair]) => (linkedTwins.has(key) ? [] : [pair])),
+    names: new Set(Array.from(seen.values(), ({ key }) => key)).size,
     beyond: Array.from(new Set(linked)).filter((name) => !known.has(name.toLowerCase())),
     asOf: times.sort()[0],
   };
@@ -92,6 +112,8 @@ function namesOf({ placed, told }: LinkEnd): readonly string[] {
 
 /** What decides about each pair of which a node is part. */
 interface Seen {
+  /** Its name in the picture, in lower case. */
+  readonly key: string;
   readonly names: readonly string[];
   /** Names that its VM is linked with; undefined: it does not tell. */
   readonly list: ReadonlySet<string> | undefined;
@@ -103,26 +125,41 @@ interface Seen {
 function seenOf(end: LinkEnd): Seen {
   const { placed, told } = end;
   const { isPublished, isTwice } = placed;
+  const key = placed.node.toLowerCase();
   const list = told?.state === "told" ? keys(told.linked) : undefined;
-  return { names: namesOf(end), list, hidden: placed.hidden || (told?.hidden ?? false), isPublished, isTwice };
+  return { key, names: namesOf(end), list, hidden: placed.hidden || (told?.hidden ?? false), isPublished, isTwice };
 }
 
-/** Undefined: it does not tell, or there are two nodes of this name. */
-function sees({ list }: Seen, { names, isTwice }: Seen): boolean | undefined {
-  const isSeen = list && names.some((name) => list.has(name));
-  return isSeen && isTwice ? undefined : isSeen;
+function pairKey(one: string, other: string): string {
+  return one < other ? `${one} ${other}` : `${other} ${one}`;
+}
+
+/** Undefined: it does not tell. */
+function lists({ list }: Seen, { names }: Seen): boolean | undefined {
+  return list && names.some((name) => list.has(name));
 }
 
 function stateBetween(one: Seen, other: Seen): LinkState {
   // Two nodes of one name cannot be linked.
   if (one.names.some((name) => other.names.includes(name))) return "apart";
-  const there = sees(one, other);
-  const back = sees(other, one);
+  const there = lists(one, other);
+  const back = lists(other, one);
   if (there === undefined && back === undefined) return "unknown";
+  if (there && back) return "linked";
+  if (isWithTwin(there, other) || isWithTwin(back, one)) {
+    return there === undefined || back === undefined ? "unknown" : "apart";
+  }
   if (there !== false && back !== false) return "linked";
   if (there || back) return "one-sided";
+  // Who does not tell may be linked with the other VM of the name.
+  if ((there === undefined && other.isTwice) || (back === undefined && one.isTwice)) return "unknown";
   const arePublished = one.isPublished && other.isPublished;
   return arePublished && areLinkedByThemselves(one, other) ? "missing" : "apart";
+}
+
+/** Who lists the name of two VMs is linked with one of them, which need not be this one. */
+function isWithTwin(isListed: boolean | undefined, { isTwice }: Seen): boolean {
+  return isListed === true && isTwice;
 }
 
 /** A node, and those that it should be linked with and is not. */

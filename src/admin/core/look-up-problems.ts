@@ -62,9 +62,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     code: "NOT_FOUND_LATELY",
     level: "warning",
     find: (facts) => {
-      const missed = lastLookUps(facts).filter(
-        (lookUp) => lookUp.outcome === "not-found" && !hasAppeared(lookUp, facts),
-      );
+      const missed = lastLookUps(facts).filter((lookUp) => lookUp.outcome === "not-found" && !isThere(lookUp, facts));
       return Array.from(grouped(missed, ({ code }) => String(code)).values(), (group) =>
         about(
           group,
@@ -117,15 +115,21 @@ function isCatalogueSilent({ status: { consul, nomad } }: Facts): boolean {
   return consul.trouble !== undefined || nomad?.trouble !== undefined;
 }
 
-/** The node came after it was asked for. */
-function hasAppeared({ node, at }: LookUp, { status: { nodes, cluster, domains }, now }: Facts): boolean {
+/**
+ * The node is there now: it lives here, its catalogue lists it, or a VM here is linked with it. How long it has been published
+ * does not count: that is the time of its registration, after which look-ups may miss it for a moment.
+ */
+function isThere({ node }: LookUp, { status: { nodes, cluster, domains, links = [] } }: Facts): boolean {
   const [aliveName, host] = node.split("@", 2);
   const isOurs = host === undefined || domains.includes(host);
   if (isOurs && nodes.some(({ name }) => name === aliveName)) return true;
-  const listed = cluster.outcome === "listed" ? cluster.nodes : [];
-  const isNewer = (age: number | undefined) => age === undefined || now - age * 1000 >= at;
   const key = node.toLowerCase();
-  return listed.some((one) => one.node.toLowerCase() === key && one.health !== "critical" && isNewer(one.age));
+  const isIt = (name: string) => name.toLowerCase() === key;
+  const listed = cluster.outcome === "listed" ? cluster.nodes : [];
+  return (
+    listed.some((one) => one.health !== "critical" && isIt(one.node)) ||
+    links.some((one) => one.state === "told" && one.linked.some(isIt))
+  );
 }
 
 const DNS = (node: string) =>

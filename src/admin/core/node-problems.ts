@@ -3,6 +3,7 @@ import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import { clusterLinks, unlinkedNodes } from "./cluster-links.js";
 import { aliveNameOf, clusterPicture, listedNodes } from "./cluster-picture.js";
+import { criticalNodes } from "./critical-nodes.js";
 import { are, asSentence, type Facts, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
 
@@ -11,13 +12,19 @@ export const NODE_RULES: readonly Rule[] = [
   {
     code: "NODE_TWICE",
     level: "error",
-    find: (facts) =>
-      twice(facts).map(({ node, places }) => ({
-        sentence: `Two nodes are called ${node}, at ${listed(places, MOST_NAMED)}: who dials that name reaches either.`,
-        advice:
-          "Stop one of them or give it another name, for two nodes of one name cannot be in one cluster. During a rolling update this may be so for a moment. Where nobody has started a second one, one of them is an impostor: --register-uid says who may register here.",
-        nodes: [node],
-      })),
+    find: (facts) => {
+      const named = twice(facts);
+      const unlinked = named.length === 0 ? undefined : missingLinks(facts);
+      return named.map(({ node, places }, index) => {
+        // Global ends links of nodes between which it sees one of the two come and go.
+        const then = index === 0 && unlinked ? unlinked : undefined;
+        return {
+          sentence: `Two nodes are called ${node}, at ${listed(places, MOST_NAMED)}: who dials that name reaches either.${then ? ` Links that are missing meanwhile may follow from that (prevent_overlapping_partitions of global): ${then.words}.` : ""}`,
+          advice: `Stop one of them or give it another name, for two nodes of one name cannot be in one cluster. During a rolling update this may be so for a moment. Where nobody has started a second one, one of them is an impostor: --register-uid says who may register here.${then ? " A link that is missing a minute after that has another cause." : ""}`,
+          nodes: [node],
+        };
+      });
+    },
   },
   {
     code: "NODE_NOT_IN_CONSUL",
@@ -40,46 +47,46 @@ export const NODE_RULES: readonly Rule[] = [
   {
     code: "NODE_CRITICAL",
     level: "warning",
-    find: (facts) => {
-      if (facts.status.cluster.outcome !== "listed") return [];
-      const nodes = facts.status.cluster.nodes;
-      // An old instance that is about to be removed does no harm beside one that is well.
-      const well = new Set(nodes.flatMap(({ node, health }) => (health === "critical" ? [] : node.toLowerCase())));
-      const sick = nodes.filter(({ node, health }) => health === "critical" && !well.has(node.toLowerCase()));
-      const names = Array.from(new Set(sick.map(({ node }) => node)));
-      if (names.length === 0) return [];
-      const machines = Array.from(new Set(sick.map(({ machine }) => machine)));
-      return [
-        {
-          sentence: `${are(names, listed(names, MOST_NAMED))} critical in Consul, so nobody finds ${names.length === 1 ? "it" : "them"}.`,
-          advice: `If ${names.length === 1 ? "its VM" : "the VMs"} should run, see on ${listed(machines, MOST_NAMED)} whether VM and srv-epmd run there, and what their logs say. Consul removes an entry that stays critical (--deregister-after).`,
-          nodes: names,
-        },
-      ];
-    },
+    find: ({ status: { cluster } }) => (cluster.outcome === "listed" ? criticalNodes(cluster.nodes) : []),
   },
   {
     code: "LINKS_MISSING",
     level: "warning",
-    find: ({ status }) => {
-      const { missing } = clusterLinks(clusterPicture(status), status.links ?? []);
-      if (missing.length === 0) return [];
-      const unlinked = unlinkedNodes(missing, MOST_NAMED);
-      const told = unlinked.map(({ end, others }) => {
-        const names = others.map(({ placed }) => placed.node);
-        return `${end.placed.node} is not linked with ${listed(names, MOST_NAMED)}`;
-      });
+    find: (facts) => {
+      const unlinked = missingLinks(facts);
+      // What may follow from two nodes of one name is told with them.
+      if (!unlinked || twice(facts).length > 0) return [];
+      const { count, words, nodes } = unlinked;
       return [
         {
-          sentence: `${missing.length === 1 ? "A link is" : `${missing.length} links are`} missing: ${told.join("; ")}.${oldWords(status)}`,
+          sentence: `${count === 1 ? "A link is" : `${count} links are`} missing: ${words}.${oldWords(facts.status)}`,
           advice:
             "Nodes link themselves within seconds of their start, with the module and SRV_EPMD_CONNECT. Where a link stays missing, srv-epmd doctor --cluster --cookie-file FILE says why.",
-          nodes: unlinked.map(({ end }) => end.placed.node),
+          nodes,
         },
       ];
     },
   },
 ];
+
+interface MissingLinks {
+  readonly count: number;
+  /** `a@svc is not linked with b@svc, c@svc; d@svc is not linked with b@svc` */
+  readonly words: string;
+  readonly nodes: readonly string[];
+}
+
+/** Undefined: none is missing, as far as the VMs here tell. */
+function missingLinks({ status }: Facts): MissingLinks | undefined {
+  const { missing } = clusterLinks(clusterPicture(status), status.links ?? []);
+  if (missing.length === 0) return undefined;
+  const unlinked = unlinkedNodes(missing, MOST_NAMED);
+  const told = unlinked.map(({ end, others }) => {
+    const names = others.map(({ placed }) => placed.node);
+    return `${end.placed.node} is not linked with ${listed(names, MOST_NAMED)}`;
+  });
+  return { count: missing.length, words: told.join("; "), nodes: unlinked.map(({ end }) => end.placed.node) };
+}
 
 /** What is said of other nodes where the catalogue is silent. */
 function oldWords({ cluster }: Facts["status"]): string {
@@ -131,7 +138,7 @@ const CONSUL_ADVICE: Readonly<Record<string, string>> = {
   CONSUL_REJECTED:
     "give what Consul names in its answer another value: name, tags and meta come from --service, --tag and --node-host",
   CONSUL_UNAVAILABLE:
-    "see that the agent answers (consul members) and its servers have a leader (consul operator raft list-peers); srv-epmd tries again by itself",
+    "run srv-epmd doctor here, which says whether the agent answers, reaches servers, and these have a leader; srv-epmd tries again by itself",
   CONSUL_UNKNOWN:
     "see why the Consul agent forgets what it is given: its log says when it was restarted, and its data_dir must stay",
 };

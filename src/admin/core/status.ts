@@ -1,3 +1,4 @@
+import type { AgentFault } from "../../api/core/silence.js";
 import type { FollowedStatus } from "../../catalogue/core/backend.js";
 import type { ClusterNode } from "../../catalogue/core/instances.js";
 import type { ToldSettings } from "../../config/told.js";
@@ -126,6 +127,8 @@ export interface Trouble {
   readonly code: string;
   /** For people. */
   readonly reason: string;
+  /** How it does not answer, or that it reaches no server; absent: the reason alone tells. */
+  readonly fault?: AgentFault;
 }
 
 /** Whether an agent answers. */

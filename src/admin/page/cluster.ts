@@ -1,4 +1,4 @@
-import type { ClusterNode } from "../../catalogue/core/instances.js";
+import { type ClusterNode, criticalBecause } from "../../catalogue/core/instances.js";
 import { hostPort } from "../../net/ip.js";
 import { type ClusterLinks, clusterLinks } from "../core/cluster-links.js";
 import {
@@ -193,7 +193,11 @@ function clusterTable(nodes: readonly ClusterNode[], at: number, now: number, si
       { title: "Node", cell: ({ node }) => nodeName(node), kind: "wide" },
       {
         title: "Health",
-        cell: ({ health }) => pill(agedTone(STATES[health].tone, silence), STATES[health].words),
+        cell: (one) => {
+          const { tone, words } = STATES[one.health];
+          const because = criticalBecause(one);
+          return html`${pill(agedTone(tone, silence), words)}${because === undefined ? undefined : html` <small>${because}</small>`}`;
+        },
         kind: "word",
       },
       { title: "Address", cell: ({ address, port }) => code(hostPort(address, port)), kind: "address" },

@@ -54,7 +54,7 @@ export function linkMatrix(links: ClusterLinks, options: MatrixOptions): Content
   );
   const body = rows.map((row) => {
     const { placed } = row;
-    return html`<tr role="row" data-key="${keyOf(row)}"><th role="rowheader" scope="row" title="${titleOf(row)}">${nodeName(shortName(placed.node, options.shared))}</th><td role="cell" class="plain told">${toldWords(row, ends.length, options.now)}</td>${columns.map((column) => cell(row, column))}</tr>
+    return html`<tr role="row" data-key="${keyOf(row)}"><th role="rowheader" scope="row" title="${titleOf(row)}">${nodeName(shortName(placed.node, options.shared))}</th><td role="cell" class="plain told">${toldWords(row, links.names, options.now)}</td>${columns.map((column) => cell(row, column))}</tr>
 `;
   });
   const legend = LEGEND.filter(([state]) => used.has(state)).map(
@@ -126,13 +126,13 @@ ${items}${rest}</ul>
 `;
 }
 
-/** `2 of 3`, or why it is not known. */
-function toldWords({ placed, told, linked, missing }: LinkEnd, nodes: number, now: number): Markup {
+/** `2 of 3`, or why it is not known. @param names of all nodes */
+function toldWords({ placed, told, linked, missing }: LinkEnd, names: number, now: number): Markup {
   switch (told?.state) {
     case undefined:
       return html`<span class="quiet">${placed.here ? "not asked" : "not known here"}</span>`;
     case "told": {
-      const count = html`${linked} of ${nodes - 1}`;
+      const count = html`${linked} of ${names - 1}`;
       return missing > 0 ? html`${count}, <b class="bad">${missing} missing</b>` : count;
     }
     case "silent":

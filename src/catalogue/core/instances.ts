@@ -67,6 +67,20 @@ export interface ClusterNode {
   readonly withdrawn?: true;
 }
 
+/** Why a node is critical, for a table: `serfHealth`; undefined: its srv-epmd does not refresh it, or it is not critical. */
+export function criticalBecause({ obstacle, withdrawn }: ClusterNode): string | undefined {
+  switch (obstacle?.kind) {
+    case undefined:
+      return withdrawn && "its VM has left";
+    case "maintenance":
+      return "maintenance";
+    case "tcp":
+      return "TCP check";
+    default:
+      return obstacle?.check;
+  }
+}
+
 /** A node that is compared with a pattern. */
 export interface ListedNode {
   readonly aliveName: string;

@@ -164,6 +164,8 @@ const AGENT_CHECK = "serfHealth";
 export interface Obstacle {
   /** `agent`: Consul's servers do not reach the agent of its machine. */
   readonly kind: "maintenance" | "tcp" | "agent" | "other";
+  /** Its id. */
+  readonly check: string;
   readonly words: string;
   /** Id of the entry whose check it is; absent: it is one of the machine, and keeps out all entries there. */
   readonly entry?: string;
@@ -184,16 +186,28 @@ export function obstacleOf(serviceId: string, checks: readonly HeldCheck[]): Obs
   if (!critical) return undefined;
   const { checkId, notes, output } = critical;
   const ofMachine = critical.serviceId === "";
-  const of = ofMachine ? {} : { entry: critical.serviceId };
-  if (isMaintenance(critical)) {
-    const [what, mode] = ofMachine ? ["the machine", "node maintenance"] : ["the entry", "service maintenance"];
-    const words = `${what} is in Consul's maintenance mode (${mode}, consul maint, check ${checkId})${said(notes)}`;
-    return { kind: "maintenance", words, ...of };
+  const kind = isMaintenance(critical) ? "maintenance" : kindOf(checkId, serviceId, ofMachine);
+  const told = { kind, check: checkId, ...(!ofMachine && { entry: critical.serviceId }) };
+  return { ...told, words: `${obstacleWords(told)}${said(kind === "maintenance" ? notes : output)}` };
+}
+
+function kindOf(checkId: string, serviceId: string, ofMachine: boolean): Obstacle["kind"] {
+  if (ofMachine && checkId === AGENT_CHECK) return "agent";
+  return checkId === tcpCheckId(serviceId) ? "tcp" : "other";
+}
+
+/** Without what the check says, which is not for everybody. */
+export function withoutOutput({ words: _, ...told }: Obstacle): Obstacle {
+  return { ...told, words: obstacleWords(told) };
+}
+
+function obstacleWords({ kind, check, entry }: Omit<Obstacle, "words">): string {
+  if (kind === "maintenance") {
+    const [what, mode] =
+      entry === undefined ? ["the machine", "node maintenance"] : ["the entry", "service maintenance"];
+    return `${what} is in Consul's maintenance mode (${mode}, consul maint, check ${check})`;
   }
-  const ownKind = checkId === tcpCheckId(serviceId) ? "tcp" : "other";
-  const kind = ofMachine && checkId === AGENT_CHECK ? "agent" : ownKind;
-  const whose = ofMachine ? "the machine's check" : "its check";
-  return { kind, words: `${whose} ${checkId} is critical${said(output)}`, ...of };
+  return `${entry === undefined ? "the machine's check" : "its check"} ${check} is critical`;
 }
 
 function isMaintenance({ checkId }: HeldCheck): boolean {

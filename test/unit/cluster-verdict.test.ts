@@ -436,7 +436,7 @@ describe("a node", () => {
       health: "critical",
       isHere: true,
       machine: "box1",
-      obstacle: { kind: "maintenance", words },
+      obstacle: { kind: "maintenance", check: "_node_maintenance", words },
     } as const;
     const told = (more: Partial<Member>) => judgeCluster([{ ...linked(A, [B]), ...more }, linked(B, [A])]).problems;
     expect(told(kept)).toMatchObject([

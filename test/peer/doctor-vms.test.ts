@@ -409,6 +409,34 @@ requirePeer(
     expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
   });
 
+  test("a firewall that rejects the port of a node: a firewall, and not a private address or a VM that has ended", async () => {
+    await Promise.all([cluster.node(THERE, "walled"), cluster.node(HERE, "outer")]);
+    await published("walled", "outer");
+    const [, port] = /10\.90\.0\.1:(\d+) accepts/.exec((await doctor("walled@svc")).of("peer-tcp").evidence) ?? [];
+    const nft = (rule: string) => cluster.host(THERE).run("nft", rule);
+    const rejected = async (how: string) => {
+      await nft("add table ip walled; add chain ip walled in { type filter hook input priority 0; }");
+      await nft(`add rule ip walled in tcp dport ${port} reject with ${how}`);
+      const { of } = await doctor("walled@svc");
+      await nft("delete table ip walled");
+      return of("peer-tcp");
+    };
+    // As RHEL's firewalld does.
+    const prohibited = await rejected("icmp type admin-prohibited");
+    const reset = await rejected("tcp reset");
+    expect(prohibited).toMatchObject({
+      ...{ result: "fail", code: "PEER_NO_ROUTE" },
+      evidence: expect.stringMatching(/\(EHOSTUNREACH\); its machine answers, at 10\.90\.0\.1:4369$/),
+      advice: expect.stringMatching(/^look for a firewall that rejects TCP port \d+ of 10\.90\.0\.1 for this machine/),
+    });
+    expect(reset).toMatchObject({
+      ...{ result: "fail", code: "PEER_REFUSED" },
+      advice: expect.stringMatching(
+        /^run srv-epmd doctor --all on its machine.* look for a firewall that rejects TCP port/,
+      ),
+    });
+  });
+
   test("srv-epmd is down while a link stands: that it stays, and what does not come about", async () => {
     const [, holder] = await Promise.all([cluster.node(THERE, "lasting"), cluster.node(HERE, "holder")]);
     await published("lasting", "holder");

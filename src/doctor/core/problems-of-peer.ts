@@ -91,13 +91,13 @@ export const PROBLEMS_OF_PEER = {
 
   PEER_REFUSED: {
     means: "its endpoint refuses connections",
-    action: "doctor on its machine",
+    action: "doctor --all on its machine; firewalls",
     from: ["UPSTREAM_CLOSED", "VM_PORT_CLOSED", "VM_ON_LOOPBACK"],
     ofPeer: true,
   },
   PEER_NO_ROUTE: {
     means: "its endpoint cannot be reached from here",
-    action: "another address for it, or a route",
+    action: "its machine, firewalls that reject, another address for it, or a route",
     ofPeer: true,
   },
   PEER_NO_ANSWER: {

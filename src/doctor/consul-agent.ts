@@ -2,12 +2,14 @@ import { UnreadableFile } from "../api/credential.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
 import { agentHost } from "../consul/core/agent-dns.js";
+import type { ServerMember } from "../consul/core/members.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { isLoopback } from "../net/ip.js";
 import { messageOf } from "./consul-reachable.js";
 import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
+import { explainWaiting } from "./core/consul-servers.js";
 import { fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
@@ -29,18 +31,21 @@ export const consulAgent: Check = {
     const { consul } = config;
     if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
     const other = await otherAgent(examination);
+    // Asked at the same time as the leader: of an agent that hangs both take their time.
+    const servers = examination.servers();
     try {
       await examination.leader();
       return other
         ? warn("CONSUL_OTHER", `${consul} answers, and ${other.evidence}`, other.advice)
         : ok(`${consul} answers`);
     } catch (error) {
-      const { code, evidence, advice: own } = whyNoAgent(config, error);
-      const seen = other ? [other.evidence] : [];
+      const { code, evidence, advice: own } = whyNoAgent(config, error, await servers);
+      const [first, ...more] = partsOf(evidence);
+      const seen = [...more, ...(other ? [other.evidence] : [])];
       const advice = [...(other ? [other.advice] : []), ...partsOf(own)];
       return use === "needed"
-        ? fail(code, [evidence, ...seen], [...unwanted(config), ...advice])
-        : warn(code, [`${evidence} (${LESS[use]})`, ...seen], advice);
+        ? fail(code, [...partsOf(evidence), ...(other ? [other.evidence] : [])], [...unwanted(config), ...advice])
+        : warn(code, [`${first} (${LESS[use]})`, ...seen], advice);
     }
   },
 };
@@ -59,11 +64,11 @@ function unwanted(config: Config): string[] {
 
 interface NoAgent {
   readonly code: ProblemCode;
-  readonly evidence: string;
+  readonly evidence: Parts;
   readonly advice: Parts;
 }
 
-function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
+function whyNoAgent({ consul, nomad }: Config, error: unknown, servers: readonly ServerMember[] | undefined): NoAgent {
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
@@ -100,9 +105,11 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
     return { code: "CONSUL_TLS", evidence, advice };
   }
   const host = agentHost(consul);
-  const isHere = host === "localhost" || isLoopback(host);
+  const isHere = consul.startsWith("unix:") || host === "localhost" || isLoopback(host);
   // Who listens nowhere refuses a connection at once.
-  if (/timed out/i.test(said)) return { code: "CONSUL_DOWN", evidence, advice: isHere ? WAITS : silentAt(consul) };
+  const isLate = /timed out/i.test(said);
+  if (isLate && servers) return explainWaiting(consul, said, servers);
+  if (isLate) return { code: "CONSUL_DOWN", evidence, advice: isHere ? WAITS : silentAt(consul) };
   const bridge = isHere
     ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
     : undefined;

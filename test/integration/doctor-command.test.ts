@@ -66,7 +66,12 @@ test("where agent and serve are down, doctor begins with these, and not with the
 
 test("an agent that has joined no server is not told as servers without a majority", async () => {
   const consul = await startFakeConsul();
-  consul.misbehave(() => ({ status: 500, body: "No known Consul servers." }));
+  const alone = [{ Name: "box3", Addr: "10.0.0.3", Status: 1, Tags: { role: "node" } }];
+  consul.misbehave(({ path }) => {
+    return path === "/v1/agent/members"
+      ? { status: 200, body: alone }
+      : { status: 500, body: "No known Consul servers." };
+  });
   const args = ["doctor", "--port", String(await freePort()), "--domain", "svc", "--consul", consul.url];
   const { stdout } = await runCommand(args);
   await consul.close();

@@ -3,6 +3,7 @@ import {
   type Kind,
   NO_CONSUL,
   NO_EPMD,
+  NO_LEADER,
   OPTIONS,
   REGISTRATION,
   RESOLVER,
@@ -48,13 +49,13 @@ export const PROBLEMS_OF_PEER = {
   PEER_NO_SERVICE: {
     means: "Consul has no instance of its service",
     action: "the spelling of the service; start it beside a srv-epmd",
-    from: [...OPTIONS, ...UNREAD, "CONSUL_OTHER", "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
+    from: [...OPTIONS, ...UNREAD, "CONSUL_OTHER", ...NO_LEADER, "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_NO_TAG: {
     means: "no instance of the service has its tag",
     action: "the spelling; doctor on its machine",
-    from: [...REGISTRATION, ...UNREAD, "CONSUL_OTHER", "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
+    from: [...REGISTRATION, ...UNREAD, "CONSUL_OTHER", ...NO_LEADER, "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_OTHER_TAG: { means: "it is registered under another tag", action: "its alive name as tag", ofPeer: true },

@@ -30,15 +30,16 @@ export const consulAgent: Check = {
     const { config } = examination;
     const { consul } = config;
     if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
-    const other = await otherAgent(examination);
-    // Asked at the same time as the leader: of an agent that hangs both take their time.
-    const servers = examination.servers();
+    // All at the same time: where the agent hangs, each takes as long as it is waited for.
+    const [servers, elsewhere] = [examination.servers(), otherAgent(examination)];
     try {
       await examination.leader();
+      const other = await elsewhere;
       return other
         ? warn("CONSUL_OTHER", `${consul} answers, and ${other.evidence}`, other.advice)
         : ok(`${consul} answers`);
     } catch (error) {
+      const other = await elsewhere;
       const { code, evidence, advice: own } = whyNoAgent(config, error, await servers);
       const [first, ...more] = partsOf(evidence);
       const seen = [...more, ...(other ? [other.evidence] : [])];
@@ -105,12 +106,12 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown, servers: readonly
     return { code: "CONSUL_TLS", evidence, advice };
   }
   const host = agentHost(consul);
-  const isHere = consul.startsWith("unix:") || host === "localhost" || isLoopback(host);
+  const isAtLoopback = host === "localhost" || isLoopback(host);
   // Who listens nowhere refuses a connection at once.
   const isLate = /timed out/i.test(said);
   if (isLate && servers) return explainWaiting(consul, said, servers);
-  if (isLate) return { code: "CONSUL_DOWN", evidence, advice: isHere ? WAITS : silentAt(consul) };
-  const bridge = isHere
+  if (isLate) return { code: "CONSUL_DOWN", evidence, advice: isAtLoopback || host === "" ? WAITS : silentAt(consul) };
+  const bridge = isAtLoopback
     ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`
     : undefined;
   return {

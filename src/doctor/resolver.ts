@@ -14,6 +14,7 @@ import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { linesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
+import { isThere } from "./consul-reachable.js";
 import { asksSame } from "./core/asked-servers.js";
 import { behind, type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
@@ -149,9 +150,9 @@ function codeOf(asked: Asked, config: Config): ProblemCode {
 }
 
 /** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */
-async function inCatalogue(domain: string, { config, connect }: Examination): Promise<number> {
+async function inCatalogue(domain: string, { config, connect, leader }: Examination): Promise<number> {
   const asked = parseServiceDomain(domain, config.consulDomain);
-  if (!asked || !usesConsulCatalogue(config) || config.dnsListen) return 0;
+  if (!asked || !usesConsulCatalogue(config) || config.dnsListen || !(await isThere({ leader }))) return 0;
   try {
     const suffix = asked.tagSuffix === undefined ? "" : `.${asked.tagSuffix}`.toLowerCase();
     const members = await (await connect()).members(asked);

@@ -80,6 +80,18 @@ test("an agent that has joined no server is not told as servers without a majori
   );
 });
 
+test("an agent that hangs is asked no second question after the first: each would take as long as it is waited for", async () => {
+  const consul = await startFakeConsul();
+  consul.misbehave(() => "hang");
+  const dead = ["--dns", `127.0.0.1:${await freePort()}`];
+  const args = ["doctor", "--port", String(await freePort()), "--domain", "svc", "--consul", consul.url, ...dead];
+  const { stdout } = await runCommand(args);
+  const asked = consul.requests.map(({ path }) => path).sort();
+  await consul.close();
+  expect(stdout).toMatch(/ does not answer: request timed out .* \(consul-agent\)$/m);
+  expect(asked).toEqual(["/v1/agent/members", "/v1/status/leader"]);
+});
+
 test("doctor --all tells every check on a line, in order, with advice below what is not well, then the verdict", async () => {
   const port = await freePort();
   const { code, stdout, stderr } = await runCommand(["doctor", "--all", "--port", String(port)]);

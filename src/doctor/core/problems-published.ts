@@ -11,17 +11,27 @@ export const PROBLEMS_PUBLISHED = {
     action: "a domain such as svc.service.consul",
   },
 
-  RESOLVER_NONE: { means: "no name server is asked for a domain", action: "--dns" },
+  // Of the name servers of resolv.conf, where nothing is given and no srv-epmd tells which it has.
+  RESOLVER_NONE: { means: "no name server is asked for a domain", action: "--dns", from: [...NO_EPMD] },
   RESOLVER_AGENT: {
     means: "the DNS of Consul's agent fails",
     action: "mend what consul-agent and consul-leader say",
-    from: [...CONSUL],
+    from: [...NO_EPMD, ...CONSUL],
   },
-  RESOLVER_DEAD: { means: "no name server of a domain answers", action: "start it, or give another --dns" },
-  RESOLVER_REFUSES: { means: "the name servers refuse questions for a domain", action: "ask one that knows it: --dns" },
+  RESOLVER_DEAD: {
+    means: "no name server of a domain answers",
+    action: "start it, or give another --dns",
+    from: [...NO_EPMD],
+  },
+  RESOLVER_REFUSES: {
+    means: "the name servers refuse questions for a domain",
+    action: "ask one that knows it: --dns",
+    from: [...NO_EPMD],
+  },
   RESOLVER_FOREIGN: {
     means: "the name servers answer for another part of DNS",
     action: "ask one that knows the domain: --dns",
+    from: [...NO_EPMD],
   },
   RESOLVER_DAEMON: {
     means: "the srv-epmd here has other name servers than doctor, and none that knows a domain",

@@ -11,7 +11,6 @@ import { type Machine, thisMachine } from "../os/machine.js";
 import { isGatewayItself, zoneOf } from "../resolve/beside-daemon.js";
 import { composeForLookUps, type LookUps } from "../resolve/compose.js";
 import type { ProbedPlace } from "../resolve/twins.js";
-import { isThere } from "./consul-reachable.js";
 import type { Finding } from "./core/finding.js";
 import { type ExaminedCatalogues, examinedCatalogues } from "./examined-catalogues.js";
 import { type ExaminedHere, examinedHere } from "./examined-here.js";
@@ -84,8 +83,8 @@ export function examine(
   const here = examinedHere(config, asked?.host);
   const catalogues = examinedCatalogues(config, asked, log);
   const standIn = once(async () => {
-    const { connect } = catalogues;
-    const deps = { config, machine, connect, isThere: () => isThere(catalogues), setFor: resolving.dns.setFor };
+    const { connect, leader } = catalogues;
+    const deps = { config, machine, connect, leader, setFor: resolving.dns.setFor };
     const server = await findStandIn(asked ? [asked.host] : [], deps);
     if (server) resolving.dns.standIn({ domain: config.consulDomain, ...server });
     return server;

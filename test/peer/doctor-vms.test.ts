@@ -409,6 +409,35 @@ requirePeer(
     expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
   });
 
+  test("a few octets that stand on a link: the firewall, or the node that is not reached, and no MTU", async () => {
+    const [, near] = await Promise.all([cluster.node(THERE, "muted"), cluster.node(HERE, "talker")]);
+    await published("muted", "talker");
+    expect(await near.ping(fullName("muted"))).toBe("pong");
+    const [, port] = /10\.90\.0\.1:(\d+) accepts/.exec((await doctor("muted@svc")).of("peer-tcp").evidence) ?? [];
+    const nft = (rule: string) => cluster.host(THERE).run("nft", rule);
+    await nft("add table ip muted; add chain ip muted in { type filter hook input priority 0; }");
+    await nft(`add rule ip muted in ip saddr 10.90.0.2 tcp dport ${port} drop`);
+    await near.eval(`erlang:send({nobody, '${fullName("muted")}'}, x), ok`);
+    const stuck = async () => {
+      const one = await doctor("--admin", ADMIN);
+      return one.of("vm-links").result === "warn" && one.of("vm-links");
+    };
+    const alone = await waitFor(stuck, { what: "the link to be stuck", timeout: 20_000 });
+    const asked = await doctor("--admin", ADMIN, "muted@svc");
+    await nft("delete table ip muted");
+    expect(alone).toMatchObject({
+      code: "LINK_STUCK",
+      evidence: expect.stringMatching(
+        /^the link of talker from \S+ to 10\.90\.0\.1:\d+ has \d{1,3} octets .*; its machine answers, at 10\.90\.0\.1:4369$/,
+      ),
+      advice: expect.stringMatching(
+        /^so few octets fit any MTU: look for a firewall that drops packets of this link: nft/,
+      ),
+    });
+    expect(alone).not.toHaveProperty("follows");
+    expect(asked.of("vm-links")).toMatchObject({ code: "LINK_STUCK", follows: "PEER_NO_ANSWER" });
+  });
+
   test("a firewall that rejects the port of a node: a firewall, and not a private address or a VM that has ended", async () => {
     await Promise.all([cluster.node(THERE, "walled"), cluster.node(HERE, "outer")]);
     await published("walled", "outer");

@@ -26,7 +26,7 @@ import { isForStock } from "./host-way.js";
 import { NOT_IN_MESH } from "./way.js";
 
 export const SEE_RESOLVER =
-  "give a name server that answers: --dns [domain=]ip[:port]; resolver shows how each that is asked does";
+  "give a name server that answers: --dns [domain=]ip[:port]; resolver shows how each that is asked does (--all)";
 
 export const resolver: Check = {
   id: "resolver",

@@ -279,7 +279,7 @@ requirePeer(
       /^10\.90\.0\.1:\d+, .* accepts the connection and sends nothing/,
     );
     expect(here.of("peer-handshake").advice).toMatch(
-      /^run srv-epmd doctor on its machine: vm-state .* \(kill -CONT <its process>/,
+      /^run srv-epmd doctor --all on its machine: vm-state .* \(kill -CONT <its process>/,
     );
     expect(there.of("vm-state")).toMatchObject({
       ...{ code: "VM_STOPPED", advice: expect.stringMatching(/^continue it: kill -CONT \d+$/) },
@@ -461,7 +461,7 @@ requirePeer(
     expect(reset).toMatchObject({
       ...{ result: "fail", code: "PEER_REFUSED" },
       advice: expect.stringMatching(
-        /^run srv-epmd doctor --all on its machine.* look for a firewall that rejects TCP port/,
+        /: run srv-epmd doctor --all on its machine.* look for a firewall that rejects TCP port/,
       ),
     });
   });
@@ -506,7 +506,7 @@ requirePeer(
     const { evidence, advice } = absent.of("peer-records");
     expect(evidence).toMatch(/^no instance of the service svc has the tag member_b: the tags are .*member_a/);
     expect(advice).toMatch(
-      /^run srv-epmd doctor on its machine \(a look-up found it at 10\.90\.0\.1:\d+ before\): consul-agent .* registration .* consul-leader/,
+      /^run srv-epmd doctor --all on its machine \(a look-up found it at 10\.90\.0\.1:\d+ before\): consul-agent .* registration .* consul-leader/,
     );
     // Also where nobody remembers it.
     expect((await doctor("member_c@svc")).of("peer-records").advice).toMatch(/^start member_c beside a srv-epmd/);

@@ -9,7 +9,7 @@ export function explainRefusal(endpoint: IpPort): Explained {
       `${hostPort(endpoint)} refuses connections: nothing listens there, or a firewall rejects them (reject with tcp reset)`,
     ],
     advice: [
-      `run srv-epmd doctor --all on its machine, and compare the address and port that vm-listens and port-mapping show there with this one: the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly; if vm-listens and published-endpoint are ok there, look for a firewall that rejects TCP port ${endpoint.port} for this machine: ${RULES}`,
+      `the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor --all on its machine, and compare the address and port that vm-listens and port-mapping show there with this one; if these and published-endpoint are ok there, look for a firewall that rejects TCP port ${endpoint.port} for this machine: ${RULES}`,
     ],
   };
 }

@@ -54,14 +54,14 @@ export const PROBLEMS_OF_PEER = {
   },
   PEER_NO_TAG: {
     means: "no instance of the service has its tag",
-    action: "the spelling; doctor on its machine",
+    action: "the spelling; doctor --all on its machine",
     from: [...REGISTRATION, ...UNREAD, "CONSUL_OTHER", ...NO_LEADER, "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_OTHER_TAG: { means: "it is registered under another tag", action: "its alive name as tag", ofPeer: true },
   PEER_CRITICAL: {
     means: "a critical check keeps it out of DNS",
-    action: "what the check says; doctor on its machine",
+    action: "what the check says; doctor --all on its machine",
     from: [...REGISTRATION],
     ofPeer: true,
   },
@@ -147,7 +147,7 @@ export const PROBLEMS_OF_PEER = {
   },
   PEER_CONNECT: {
     means: "mutual TLS of Connect with it fails",
-    action: "connect-certificate and mesh-intention; doctor on its machine",
+    action: "connect-certificate and mesh-intention; doctor --all on its machine",
     from: ["CONNECT_NO_CERTIFICATE", "CONNECT_NO_RELAY", "INTENTION_DENIES"],
     ofPeer: true,
   },

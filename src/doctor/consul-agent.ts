@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { UnreadableFile } from "../api/credential.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
@@ -30,8 +31,7 @@ export const consulAgent: Check = {
     const { config } = examination;
     const { consul } = config;
     if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
-    // All at the same time: where the agent hangs, each takes as long as it is waited for.
-    const [servers, elsewhere] = [examination.servers(), otherAgent(examination)];
+    const [servers, elsewhere] = [serversOfLate(examination), otherAgent(examination)];
     try {
       await examination.leader();
       const other = await elsewhere;
@@ -50,6 +50,22 @@ export const consulAgent: Check = {
     }
   },
 };
+
+/** An agent answers what it knows by itself at once. Milliseconds. */
+const LATE = 500;
+
+/**
+ * The servers that an agent knows which has not answered for a while: it may wait for these. Asked beside the first
+ * question, for where it hangs each takes as long as it is waited for. Undefined: it does not tell, or is not late.
+ */
+async function serversOfLate({ leader, servers }: Examination): Promise<readonly ServerMember[] | undefined> {
+  const answered = leader().then(
+    () => false,
+    () => false,
+  );
+  const isLate = await Promise.race([answered, sleep(LATE, true, { ref: false })]);
+  return isLate ? servers() : undefined;
+}
 
 /** An agent that the srv-epmd here uses in place of the one that doctor asks. */
 export async function otherAgent({ config, daemon }: Examination): Promise<OtherUrl | undefined> {

@@ -76,7 +76,7 @@ test("an agent that has joined no server is not told as servers without a majori
   const { stdout } = await runCommand(args);
   await consul.close();
   expect(stdout).toMatch(
-    /^fail {2}Consul's agent here knows no server \(No known Consul servers\): .* \(consul-leader\)\n {6}do: {2}join it to a server that runs: consul join /m,
+    /^fail {2}Consul's agent here knows no server \(No known Consul servers\); .* \(consul-leader\)\n {6}do: {2}join it to a server that runs: consul join /m,
   );
 });
 

@@ -70,14 +70,14 @@ requirePeer(
     const found = await waitFor(
       async () => {
         const leader = (await look()).of("consul-leader");
-        return leader.evidence.includes("failed") && leader;
+        return leader.evidence.includes("(10.62.0.1) failed") && leader;
       },
       { what: "the server to be known as failed", timeout: 40_000 },
     );
     expect(found).toMatchObject({
       code: "CONSUL_NO_SERVER",
       evidence: expect.stringMatching(
-        /^Consul's agent here has none of its servers: box1 \(10\.62\.0\.1\) failed \(No known/,
+        /^Consul's agent here does not reach its servers: box1 \(10\.62\.0\.1\) failed \(No known/,
       ),
       advice: expect.stringMatching(/^see that the Consul server of box1 runs/),
     });

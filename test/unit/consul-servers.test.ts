@@ -81,7 +81,7 @@ describe("an agent without a server", () => {
     expect([code, evidence]).toEqual([
       "CONSUL_NO_SERVER",
       [
-        `Consul's agent here has none of its servers: box2 (10.62.0.2) left, box1 (10.62.0.1) failed (${NONE}); others may see everything, but not what is registered here now`,
+        `Consul's agent here does not reach its servers: box2 (10.62.0.2) left, box1 (10.62.0.1) failed (${NONE}); others may see everything, but not what is registered here now`,
       ],
     ]);
     expect(advice.join()).not.toContain("consul join");
@@ -98,6 +98,17 @@ describe("an agent without a server", () => {
 
   test("that has never joined: to join", () => {
     expect(explained([]).advice).toEqual([expect.stringMatching(/^join it to a server that runs: consul join /)]);
+  });
+
+  test("or that has waited in vain for the connection of another call", () => {
+    const said = "rpc error getting client: failed to get conn: rpc error: lead thread didn't get connection";
+    expect(explainLeaderless({ said, servers: [server()] })).toMatchObject({
+      code: "CONSUL_NO_SERVER",
+      evidence: [
+        `Consul's agent here does not reach its servers: box1 (10.62.0.1) alive (${said}); others may see everything, but not what is registered here now`,
+      ],
+      advice: [expect.stringMatching(/^see that the Consul server of box1 runs/), expect.any(String)],
+    });
   });
 
   test("that does not show its members: both", () => {

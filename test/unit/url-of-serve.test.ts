@@ -35,9 +35,8 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
   });
 
   const daemon = async () => undefined;
-  const servers = async () => undefined;
   const consulFinds = (leader: Examination["leader"]) =>
-    consulAgent.run({ config, asked: undefined, daemon, leader, servers } as unknown as Examination);
+    consulAgent.run({ config, asked: undefined, daemon, leader } as unknown as Examination);
 
   test("no Consul agent answers here: doctor begins with the address that serve has", async () => {
     const error = new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: new Error("connect ECONNREFUSED") });
@@ -83,13 +82,7 @@ describe("a token is given by hand, and serve uses an API elsewhere", () => {
     const leader = () => Promise.reject(new ConsulError("CONSUL_UNAVAILABLE", "no", { cause: new Error("timed out") }));
     const beside = (consul: object) =>
       consulAgent.run({
-        ...{
-          config: byHand,
-          asked: undefined,
-          leader,
-          servers: async () => undefined,
-          daemon: async () => ({ consul }),
-        },
+        ...{ config: byHand, asked: undefined, leader, daemon: async () => ({ consul }) },
       } as unknown as Examination);
     const found = await beside({ url: "http://10.0.0.2:8500", publishes: true });
     expect(found.evidence).toContain("the srv-epmd here uses Consul at http://10.0.0.2:8500");

@@ -26,7 +26,8 @@ const BY_ITSELF = "srv-epmd then continues by itself";
 export function explainLeaderless({ said, servers }: Leaderless): ExplainedServers {
   const dialled = dialledIn(said);
   if (dialled) return notReached(dialled, servers);
-  if (said?.includes("No known Consul servers")) return noServer(said, servers);
+  // The second is that of a call which has waited for the connection of another one.
+  if (said !== undefined && /No known Consul servers|failed to get conn/.test(said)) return noServer(said, servers);
   const isWhole = servers?.every(({ state }) => state === "alive") ?? true;
   return {
     code: "CONSUL_NO_LEADER",
@@ -90,19 +91,22 @@ function wayTo({ address, port, why }: Dialled, machine: string): string {
 const JOIN =
   "join it to a server that runs: consul join <address of a server>; retry_join in its configuration does so by itself";
 
-/** Of an agent that has not joined, or that all servers have left. */
+/** Of an agent that has not joined, that all servers have left, or that does not connect to any. */
 function noServer(said: string, servers: Leaderless["servers"]): ExplainedServers {
   const code = "CONSUL_NO_SERVER";
   if (!servers || servers.length === 0) {
     const unknown = `consul members lists whom it knows: servers among them have to run and be reached from here; where none is, ${JOIN}`;
     return {
-      ...{ code, evidence: [`Consul's agent here knows no server (${said}): ${HERE_ALONE}`] },
+      ...{
+        code,
+        evidence: [`Consul's agent here ${servers ? "knows" : "reaches"} no server (${said}); ${HERE_ALONE}`],
+      },
       advice: servers ? [JOIN] : [unknown],
     };
   }
   return {
     ...{ code, advice: [reach(servers), BY_ITSELF] },
-    evidence: [`Consul's agent here has none of its servers: ${serversWords(servers)} (${said}); ${HERE_ALONE}`],
+    evidence: [`Consul's agent here does not reach its servers: ${serversWords(servers)} (${said}); ${HERE_ALONE}`],
   };
 }
 

@@ -63,6 +63,12 @@ export function settingsToTell(
   };
 }
 
+/** Whether a setting of serve was given, or told, apart from where it listens: else all that is asked is a default. */
+export function hasSettings(given: { has(key: OptionKey): boolean }): boolean {
+  const isSetting = (key: OptionKey) => optionOf(key).told !== undefined && optionOf(key).group !== "listen";
+  return OPTION_KEYS.some((key) => isSetting(key) && given.has(key));
+}
+
 function isTold(key: OptionKey): boolean {
   return ["value", "url"].includes(optionOf(key).told ?? "");
 }

@@ -3,6 +3,7 @@ import { ConsulError, describeError } from "../errors.js";
 import { canonicalIp } from "../net/ip.js";
 import type { ConsulClient } from "./client.js";
 import { parseAgentDns, type ToldDns } from "./core/agent-dns.js";
+import { parseServers, type ServerMember } from "./core/members.js";
 import { AgentAnswer } from "./transport.js";
 
 /** Questions that change nothing, most of them doctor's. Each throws ConsulError unless it says otherwise. */
@@ -69,6 +70,15 @@ export async function serverAddresses(client: ConsulClient): Promise<string[]> {
   const peers = Array.isArray(body) ? body.filter((one): one is string => typeof one === "string") : [];
   // `10.0.0.1:8300`, `[fd00::1]:8300`
   return peers.flatMap((peer) => canonicalIp(peer.replace(/:[0-9]+$/, "").replace(/^\[(.*)\]$/, "$1")) ?? []);
+}
+
+/**
+ * The servers that the agent knows by gossip, whether it reaches them or not; undefined where it does not tell: with ACLs
+ * that needs node:read. Never rejects.
+ */
+export async function knownServers(client: ConsulClient): Promise<ServerMember[] | undefined> {
+  const { body } = (await client.ask({ method: "_get", path: "/agent/members" }).catch(() => undefined)) ?? {};
+  return parseServers(body);
 }
 
 /** Whether intentions allow one service to connect to another. */

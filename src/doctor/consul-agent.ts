@@ -1,14 +1,17 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { silenceOf } from "../api/core/silence.js";
 import { UnreadableFile } from "../api/credential.js";
 import type { Config } from "../config/config.js";
 import { LoginRefused } from "../consul/acl-api.js";
 import { agentHost } from "../consul/core/agent-dns.js";
+import type { ServerMember } from "../consul/core/members.js";
 import { isAgentHere, noAnswerAdvice } from "../consul/core/silent-agent.js";
 import { AgentAnswer } from "../consul/transport.js";
 import { ConsulError, describeError } from "../errors.js";
 import { asksAgent, isMeshed } from "../mesh/core/upstreams.js";
 import { messageOf } from "./consul-reachable.js";
 import { CONSUL_UNUSED, useOfConsul } from "./consul-use.js";
+import { explainWaiting } from "./core/consul-servers.js";
 import { fail, ok, type Parts, partsOf, skip, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
 import type { ProblemCode } from "./core/problems.js";
@@ -29,22 +32,41 @@ export const consulAgent: Check = {
     const { config } = examination;
     const { consul } = config;
     if (use === "none") return skip(inMeshOr(config, CONSUL_UNUSED));
-    const other = await otherAgent(examination);
+    const [servers, elsewhere] = [serversOfLate(examination), otherAgent(examination)];
     try {
       await examination.leader();
+      const other = await elsewhere;
       return other
         ? warn("CONSUL_OTHER", `${consul} answers, and ${other.evidence}`, other.advice)
         : ok(`${consul} answers`);
     } catch (error) {
-      const { code, evidence, advice: own } = whyNoAgent(config, error);
-      const seen = other ? [other.evidence] : [];
+      const other = await elsewhere;
+      const { code, evidence, advice: own } = whyNoAgent(config, error, await servers);
+      const [first, ...more] = partsOf(evidence);
+      const seen = [...more, ...(other ? [other.evidence] : [])];
       const advice = [...(other ? [other.advice] : []), ...partsOf(own)];
       return use === "needed"
-        ? fail(code, [evidence, ...seen], [...unwanted(config), ...advice])
-        : warn(code, [`${evidence} (${LESS[use]})`, ...seen], advice);
+        ? fail(code, [...partsOf(evidence), ...(other ? [other.evidence] : [])], [...unwanted(config), ...advice])
+        : warn(code, [`${first} (${LESS[use]})`, ...seen], advice);
     }
   },
 };
+
+/** An agent answers what it knows by itself at once. Milliseconds. */
+const LATE = 500;
+
+/**
+ * The servers that an agent knows which has not answered for a while: it may wait for these. Asked beside the first
+ * question, for where it hangs each takes as long as it is waited for. Undefined: it does not tell, or is not late.
+ */
+async function serversOfLate({ leader, servers }: Examination): Promise<readonly ServerMember[] | undefined> {
+  const answered = leader().then(
+    () => false,
+    () => false,
+  );
+  const isLate = await Promise.race([answered, sleep(LATE, true, { ref: false })]);
+  return isLate ? servers() : undefined;
+}
 
 /** An agent that the srv-epmd here uses in place of the one that doctor asks. */
 export async function otherAgent({ config, daemon }: Examination): Promise<OtherUrl | undefined> {
@@ -60,11 +82,11 @@ function unwanted(config: Config): string[] {
 
 interface NoAgent {
   readonly code: ProblemCode;
-  readonly evidence: string;
+  readonly evidence: Parts;
   readonly advice: Parts;
 }
 
-function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
+function whyNoAgent({ consul, nomad }: Config, error: unknown, servers: readonly ServerMember[] | undefined): NoAgent {
   const message = messageOf(error);
   const cause = error instanceof ConsulError ? error.cause : undefined;
   if (cause instanceof UnreadableFile) {
@@ -100,7 +122,9 @@ function whyNoAgent({ consul, nomad }: Config, error: unknown): NoAgent {
     ];
     return { code: "CONSUL_TLS", evidence, advice };
   }
-  if (silenceOf(error) === "timeout") return { code: "CONSUL_DOWN", evidence, advice: noAnswerAdvice(consul) };
+  const isLate = silenceOf(error) === "timeout";
+  if (isLate && servers) return explainWaiting(consul, said, servers);
+  if (isLate) return { code: "CONSUL_DOWN", evidence, advice: noAnswerAdvice(consul) };
   const bridge =
     isAgentHere(consul) && agentHost(consul) !== ""
       ? `in a container or Nomad's bridge network that address is the task itself: give --consul http://${clientAddress(nomad.ports) ?? "<address of the host>"}:8500 (attr.unique.network.ip-address), and set client_addr in the agent's configuration`

@@ -4,9 +4,9 @@ import type { Examination } from "./examination.js";
 
 export const NO_AGENT = "Consul cannot be asked: see consul-agent";
 export const NO_AGENT_ADVICE =
-  "the agent fails now and then, or refuses the token: consul-agent and consul-token say how it answers now";
+  "the agent fails now and then, or refuses the token: consul-agent and consul-token say how it answers now (--all)";
 
-export async function isThere({ leader }: Examination): Promise<boolean> {
+export async function isThere({ leader }: Pick<Examination, "leader">): Promise<boolean> {
   return leader().then(
     () => true,
     () => false,

@@ -83,7 +83,8 @@ export function examine(
   const here = examinedHere(config, asked?.host, asked && cookie);
   const catalogues = examinedCatalogues(config, asked, log);
   const standIn = once(async () => {
-    const deps = { config, machine, connect: catalogues.connect, setFor: resolving.dns.setFor };
+    const { connect, leader } = catalogues;
+    const deps = { config, machine, connect, leader, setFor: resolving.dns.setFor };
     const server = await findStandIn(asked ? [asked.host] : [], deps);
     if (server) resolving.dns.standIn({ domain: config.consulDomain, ...server });
     return server;

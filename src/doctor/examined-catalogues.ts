@@ -2,7 +2,8 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 
 import type { Config } from "../config/config.js";
 import type { ConsulClient, ServiceQuery } from "../consul/client.js";
-import { type Leader, leader } from "../consul/examine.js";
+import type { ServerMember } from "../consul/core/members.js";
+import { knownServers, type Leader, leader } from "../consul/examine.js";
 import { type ReadRights, readRights } from "../consul/rights.js";
 import { ConsulSide } from "../consul/side.js";
 import type { Logger } from "../daemon/logger.js";
@@ -13,11 +14,13 @@ import { once, onceEach } from "./once.js";
 import { servicesToRead } from "./published-nodes.js";
 import { type Unread, unreadBy } from "./unread.js";
 
-/** What Consul and Nomad tell, each asked for once. Of these only `rightsToRead` and `unread` never reject. */
+/** What Consul and Nomad tell, each asked for once. Of these only `servers`, `rightsToRead` and `unread` never reject. */
 export interface ExaminedCatalogues {
   readonly connect: () => Promise<ConsulClient>;
   /** @throws ConsulError when the agent does not answer */
   readonly leader: () => Promise<Leader>;
+  /** That the agent knows; undefined where it does not tell. Never rejects. */
+  readonly servers: () => Promise<readonly ServerMember[] | undefined>;
   /** Empty, too, for what the token may not read. @throws ConsulError */
   readonly instancesInConsul: (query: ServiceQuery) => Promise<readonly ServiceMember[]>;
   /** What the token may read of the services here and of the node asked about; undefined where the agent does not answer. */
@@ -51,6 +54,13 @@ export function examinedCatalogues(
   return {
     ...{ connect, nomad, rightsToRead },
     leader: once(async () => leader(await connect())),
+    servers: once(async () => {
+      try {
+        return await knownServers(await connect());
+      } catch {
+        return undefined;
+      }
+    }),
     instancesInConsul: onceEach(
       async (query) => (await connect()).members(query),
       ({ service, datacenter }) => `${service}.${datacenter ?? ""}`,

@@ -32,7 +32,7 @@ async function throughHost(node: PublishedNode, examination: Examination): Promi
         return fail(
           "HAIRPIN_OTHER",
           `${node.full} is published at ${place}: ${probeWords(probe, node.full, endpoint)}`,
-          "the port is mapped to another program: compare the group's ports with the port that the VM listens on (vm-listens, port-mapping)",
+          "the port is mapped to another program: compare the group's ports with the port that the VM listens on (--all: vm-listens, port-mapping)",
         );
       default:
         return skip([

@@ -99,7 +99,7 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
         evidence,
         sameAlive
           ? nameAdvice(probe.name, asked)
-          : `another node has that port: run srv-epmd doctor on that machine, and look at same-name, catalogue and port-mapping there: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly?`,
+          : `another node has that port: run srv-epmd doctor --all on that machine, and look at same-name, catalogue and port-mapping there: did a VM that has ended leave the entry of ${asked}, or is its port mapped wrongly?`,
       );
     }
     case "closed":
@@ -112,19 +112,19 @@ function handshake(endpoint: Endpoint, probe: Probe, asked: string): Finding {
       return fail(
         "PEER_CONNECT",
         evidence,
-        "connect-certificate and mesh-intention say whether the fault is here; if not, run srv-epmd doctor on that machine, and look at connect-relay and vm-listens there",
+        "connect-certificate and mesh-intention say whether the fault is here; if not, run srv-epmd doctor --all on that machine, and look at connect-relay and vm-listens there",
       );
     case "silent":
       return fail(
         "PEER_SAYS_NOTHING",
         evidence,
-        "run srv-epmd doctor on its machine: vm-state says whether the VM is stopped (kill -CONT <its process> continues it); where it runs it is busy, or its port is mapped wrongly (vm-listens, port-mapping)",
+        "run srv-epmd doctor --all on its machine: vm-state says whether the VM is stopped (kill -CONT <its process> continues it); where it runs it is busy, or its port is mapped wrongly (vm-listens, port-mapping)",
       );
     default:
       return fail(
         "PEER_NOT_ERLANG",
         evidence,
-        "another program has that port: run srv-epmd doctor on that machine, and compare the port there (vm-listens, port-mapping) with this one",
+        "another program has that port: run srv-epmd doctor --all on that machine, and compare the port there (vm-listens, port-mapping) with this one",
       );
   }
 }

@@ -95,8 +95,8 @@ function unavailableAdvice({ code }: Unavailable, { host }: AskedNode, { config 
   const usesCatalogue = usesConsulCatalogue(config) && parseServiceDomain(host, config.consulDomain) !== undefined;
   const advice = "start the name server, or give another one with --dns";
   return usesCatalogue
-    ? `${advice} (resolver shows how each answers); the Consul agent's catalogue serves too`
-    : `${advice} (resolver shows how each answers)`;
+    ? `${advice} (resolver shows how each answers: --all); the Consul agent's catalogue serves too`
+    : `${advice} (resolver shows how each answers: --all)`;
 }
 
 async function whyNot(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {
@@ -179,7 +179,7 @@ async function otherDatacenter(
 }
 
 function otherConsul(datacenter: string): string {
-  return `join the servers of ${datacenter} (consul join -wan), or ask for the node under a datacenter that is known; consul-leader of srv-epmd doctor on its machine has the datacenter and the leader there`;
+  return `join the servers of ${datacenter} (consul join -wan), or ask for the node under a datacenter that is known; consul-leader of srv-epmd doctor --all on its machine has the datacenter and the leader there`;
 }
 
 /** A host that has addresses exists; only the port of the node is unknown. */
@@ -219,7 +219,7 @@ async function byAddress(
   );
 }
 
-const API_ADVICE = "nomad-api says how Nomad's API answers: it must list the services of the namespace";
+const API_ADVICE = "nomad-api says how Nomad's API answers (--all): it must list the services of the namespace";
 
 /** Why a node under service.nomad is not found. */
 async function whyNotInNomad(asked: AskedNode, reason: string, examination: Examination): Promise<Finding> {

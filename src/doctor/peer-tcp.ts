@@ -4,7 +4,9 @@ import { canonicalIp, hostPort } from "../net/ip.js";
 import type { ProbedPlace } from "../resolve/twins.js";
 import { accepts, NOT_NAMED, softened, UNKNOWN } from "./asked-node.js";
 import { type Finding, fail, ok, skip, together } from "./core/finding.js";
-import { explainSilence } from "./core/peer-silence.js";
+import { type Explained, explainSilence } from "./core/peer-silence.js";
+import { explainRefusal, explainUnreachable } from "./core/peer-unreached.js";
+import type { ProblemCode } from "./core/problems.js";
 import { entriesOf } from "./entries-of.js";
 import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
@@ -24,11 +26,9 @@ export const peerTcp: Check = {
     const isUpstream = resolution.outcome === "found" && resolution.source === "upstream";
     const findings = await Promise.all(
       all.map(async (one) => {
-        if (accepts(one) || isUpstream) return connection(one, isUpstream);
+        if (accepts(one) || isUpstream) return connection(one);
         const agent = await agentOf(one.endpoint, asked, examination);
-        return (
-          atItsAgent(one.endpoint, asked, agent) ?? (await silence(one, agent, examination)) ?? connection(one, false)
-        );
+        return atItsAgent(one.endpoint, asked, agent) ?? (await unanswered(one, agent, examination)) ?? connection(one);
       }),
     );
     // One endpoint that answers is enough: look-ups put it first.
@@ -68,39 +68,38 @@ function atItsAgent(endpoint: Endpoint, { full }: AskedNode, agent: AgentOf | un
   );
 }
 
-/** Undefined: it answers the attempt, or the way to it is known to be none. */
-async function silence(
+/** Undefined: a connection is made, or it is reached in another way. */
+async function unanswered(
   { endpoint, probe }: ProbedPlace,
   agent: AgentOf | undefined,
   { config: { port } }: Examination,
 ): Promise<Finding | undefined> {
-  if (probe.result !== "silent") return undefined;
+  if (probe.result === "refused") return explained("PEER_REFUSED", explainRefusal(endpoint));
+  if (probe.result !== "silent" && probe.result !== "unreachable") return undefined;
   const epmdPort = await epmdPortAt(endpoint.address, port);
+  if (probe.result === "unreachable") {
+    return explained("PEER_NO_ROUTE", explainUnreachable({ endpoint, epmdPort, code: probe.code }));
+  }
   const there = agent && { ...agent, answers: agent.probe && isAnswer(agent.probe) };
-  const { evidence, advice } = explainSilence({ endpoint, epmdPort, agent: there });
-  return fail("PEER_NO_ANSWER", evidence, advice);
+  return explained("PEER_NO_ANSWER", explainSilence({ endpoint, epmdPort, agent: there }));
 }
+
+const explained = (code: ProblemCode, { evidence, advice }: Explained) => fail(code, evidence, advice);
 
 function isAnswer({ result, connectMs }: Probe): boolean {
   return connectMs !== undefined || result === "refused";
 }
 
-function connection({ endpoint, probe }: { endpoint: Endpoint; probe: Probe }, isUpstream: boolean): Finding {
+/** A connection that was made; else that of an upstream, whose sidecar proxy listens here. */
+function connection({ endpoint, probe }: ProbedPlace): Finding {
   const place = hostPort(endpoint);
   if (probe.connectMs !== undefined) return ok(`${place} accepts connections (${probe.connectMs.toFixed(1)} ms)`);
-  const refused = isUpstream
-    ? "start the sidecar proxy here, which listens there for the node"
-    : "the node has ended, listens on 127.0.0.1 alone, or its port is mapped wrongly: run srv-epmd doctor on its machine, and compare the address and port that vm-listens and port-mapping show there with this one";
   switch (probe.result) {
     case "refused":
-      return fail("PEER_REFUSED", `${place} refuses connections: nothing listens there`, refused);
-    case "unreachable":
       return fail(
-        "PEER_NO_ROUTE",
-        `${place} cannot be reached from here (${probe.code})`,
-        endpoint.family === 6
-          ? "this machine has no route to that IPv6 address: publish an IPv4 address too (--advertise-address), or give this machine IPv6"
-          : "this machine has no route to that address: was a private address published? Compare --advertise-address of serve there with the addresses of that machine",
+        "PEER_REFUSED",
+        `${place} refuses connections: nothing listens there`,
+        "start the sidecar proxy here, which listens there for the node",
       );
     case "connect":
       return skip(`${place} is reached inside Consul Connect alone: see peer-handshake`);

@@ -43,7 +43,7 @@ async function dialled(node: PublishedNode, examination: Examination): Promise<F
       const evidence = `${full} is published at ${place}: ${probeWords(probe, full, endpoint)}`;
       const advice = [
         "the address or the port is mapped wrongly: --advertise-address and --advertise-port, or the Nomad port whose task side is the VM's port (--port-label)",
-        "or the VM does not listen there: vm-listens shows where it does",
+        "or the VM does not listen there: vm-listens shows where it does (--all)",
       ];
       return fail("PUBLISHED_NOT_REACHED", evidence, advice, node.aliveName);
     }

@@ -3,6 +3,7 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 import { usesConsulCatalogue } from "../catalogue/core/question.js";
 import type { Config } from "../config/config.js";
 import { isBridged } from "../config/nomad.js";
+import { hasSettings } from "../config/told.js";
 import { agentHost } from "../consul/core/agent-dns.js";
 import { askKnowledge } from "../dns/ask-knowledge.js";
 import { type ServerState, serverWords } from "../dns/core/knowledge.js";
@@ -14,16 +15,18 @@ import { isNomadHost } from "../names/nomad-domain.js";
 import { canonicalIp, familyOf, hostPort, isLoopback } from "../net/ip.js";
 import { linesInHosts } from "../os/core/hosts-file.js";
 import { readHostsFile } from "../os/hosts-file.js";
+import { isThere } from "./consul-reachable.js";
 import { asksSame } from "./core/asked-servers.js";
-import { behind, type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
+import { apart, behind, type Finding, fail, ok, partsOf, skip, together, warn } from "./core/finding.js";
 import { clientAddress } from "./core/nomad-place.js";
+import { NO_EPMD } from "./core/problem-kind.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import { isForStock } from "./host-way.js";
 import { NOT_IN_MESH } from "./way.js";
 
 export const SEE_RESOLVER =
-  "give a name server that answers: --dns [domain=]ip[:port]; resolver shows how each that is asked does";
+  "give a name server that answers: --dns [domain=]ip[:port]; resolver shows how each that is asked does (--all)";
 
 export const resolver: Check = {
   id: "resolver",
@@ -41,7 +44,9 @@ export const resolver: Check = {
     const findings = await Promise.all(
       domains.map(async (domain) => besideDaemon(domain, await askFor(domain, examination), examination)),
     );
-    return together(findings, "there is no --domain, and no node with a host part was named");
+    const finding = together(findings, "there is no --domain, and no node with a host part was named");
+    // What was given is meant, whether a srv-epmd runs here or not.
+    return hasSettings(config.given) ? apart(NO_EPMD, finding) : finding;
   },
 };
 
@@ -149,9 +154,9 @@ function codeOf(asked: Asked, config: Config): ProblemCode {
 }
 
 /** Instances of a service that look-ups may take from Consul's catalogue; 0 where they do not use it. */
-async function inCatalogue(domain: string, { config, connect }: Examination): Promise<number> {
+async function inCatalogue(domain: string, { config, connect, leader }: Examination): Promise<number> {
   const asked = parseServiceDomain(domain, config.consulDomain);
-  if (!asked || !usesConsulCatalogue(config) || config.dnsListen) return 0;
+  if (!asked || !usesConsulCatalogue(config) || config.dnsListen || !(await isThere({ leader }))) return 0;
   try {
     const suffix = asked.tagSuffix === undefined ? "" : `.${asked.tagSuffix}`.toLowerCase();
     const members = await (await connect()).members(asked);

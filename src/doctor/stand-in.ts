@@ -14,6 +14,8 @@ interface StandInDeps {
   readonly config: Config;
   readonly machine: Pick<Machine, "addresses">;
   readonly connect: () => Promise<ConsulClient>;
+  /** Rejects where the agent does not answer, which others have asked already. */
+  readonly leader: () => Promise<unknown>;
   readonly setFor: (name: string) => Promise<SetServers>;
 }
 
@@ -24,7 +26,7 @@ interface StandInDeps {
  */
 export async function findStandIn(
   hosts: readonly string[],
-  { config, machine, connect, setFor }: StandInDeps,
+  { config, machine, connect, leader, setFor }: StandInDeps,
 ): Promise<NameServer | undefined> {
   if (isMeshed(config) || config.dnsListen) return undefined;
   const domain = [...servedDomains(config), ...hosts].find((one) => isUnder(one, config.consulDomain));
@@ -34,6 +36,11 @@ export async function findStandIn(
   if (named === "domain") return undefined;
   const deciding = decidingServer(await Promise.all(servers.map((server) => askKnowledge(server, domain))));
   if (deciding && mayKnow(deciding)) return undefined;
+  try {
+    await leader();
+  } catch {
+    return undefined;
+  }
   const answer = await agentDns(connect);
   if (!answer.told) return undefined;
   const isOwn = (address: string) => machine.addresses().includes(address);

@@ -66,13 +66,30 @@ test("where agent and serve are down, doctor begins with these, and not with the
 
 test("an agent that has joined no server is not told as servers without a majority", async () => {
   const consul = await startFakeConsul();
-  consul.misbehave(() => ({ status: 500, body: "No known Consul servers." }));
+  const alone = [{ Name: "box3", Addr: "10.0.0.3", Status: 1, Tags: { role: "node" } }];
+  consul.misbehave(({ path }) => {
+    return path === "/v1/agent/members"
+      ? { status: 200, body: alone }
+      : { status: 500, body: "No known Consul servers." };
+  });
   const args = ["doctor", "--port", String(await freePort()), "--domain", "svc", "--consul", consul.url];
   const { stdout } = await runCommand(args);
   await consul.close();
   expect(stdout).toMatch(
-    /^fail {2}Consul's agent here knows no server \(No known Consul servers\): .* \(consul-leader\)\n {6}do: {2}join it to a server that runs: consul join /m,
+    /^fail {2}Consul's agent here knows no server \(No known Consul servers\); .* \(consul-leader\)\n {6}do: {2}join it to a server that runs: consul join /m,
   );
+});
+
+test("an agent that hangs is asked no second question after the first: each would take as long as it is waited for", async () => {
+  const consul = await startFakeConsul();
+  consul.misbehave(() => "hang");
+  const dead = ["--dns", `127.0.0.1:${await freePort()}`];
+  const args = ["doctor", "--port", String(await freePort()), "--domain", "svc", "--consul", consul.url, ...dead];
+  const { stdout } = await runCommand(args);
+  const asked = consul.requests.map(({ path }) => path).sort();
+  await consul.close();
+  expect(stdout).toMatch(/ does not answer: request timed out .* \(consul-agent\)$/m);
+  expect(asked).toEqual(["/v1/agent/members", "/v1/status/leader"]);
 });
 
 test("doctor --all tells every check on a line, in order, with advice below what is not well, then the verdict", async () => {

@@ -510,25 +510,3 @@ requirePeer(
     await remove();
   });
 });
-
-requirePeer("consul")("srv-epmd doctor, with Consul servers that have no leader", () => {
-  test("says so, and what brings one back", async () => {
-    const server = await startConsul();
-    const client = await startConsul({ join: server, node: "client" });
-    await server.kill();
-    const flags = [
-      "--domain",
-      "svc",
-      "--consul",
-      client.url,
-      "--dns",
-      `127.0.0.1:${client.dnsPort}`,
-      "--port",
-      String(await freePort()),
-    ];
-    const { of } = await untilFails("consul-leader", () => examine(flags), 20_000);
-    expect(of("consul-agent").result).toBe("ok");
-    expect(of("consul-leader").advice).toContain("a majority of the servers");
-    await client.kill();
-  });
-});

@@ -265,3 +265,18 @@ requirePeer("epmd", "netns")("srv-epmd doctor, about the loopbacks", () => {
     });
   });
 });
+
+requirePeer("netns")("srv-epmd doctor, where no srv-epmd runs", () => {
+  test("begins with the EPMD port: the name servers of resolv.conf are a default, and those of --dns are meant", async () => {
+    const netns = await createIsolated({ addresses: [] });
+    const { stdout } = await runCli(["doctor", "node_b@svc"], { netns });
+    expect(stdout).toMatch(
+      /^fail {2}nothing listens on 127\.0\.0\.1:4369 \(epmd-port\)\n {6}do: .*\n {6}so: {2}resolver: /,
+    );
+    const { of } = await examine(["node_b@svc"], { netns });
+    expect(of("resolver")).toMatchObject({ result: "fail", follows: "EPMD_NOTHING" });
+    const given = await examine(["node_b@svc", "--dns", "127.0.0.1:53"], { netns });
+    expect(given.of("resolver").result).toBe("fail");
+    expect(given.of("resolver").follows).not.toBe("EPMD_NOTHING");
+  });
+});

@@ -153,7 +153,7 @@ requirePeer(
     const there = await doctorIn(second, tasks[1] as RunningTask, first.nodeName);
     expect([there.code, there.with("fail")]).toEqual([1, ["peer-tcp"]]);
     expect(there.of("peer-tcp").evidence).toContain(`${first.client.address}:${dist?.hostPort} refuses connections`);
-    expect(there.of("peer-tcp").advice).toMatch(/mapped wrongly.*doctor on its machine/);
+    expect(there.of("peer-tcp").advice).toMatch(/mapped wrongly.*doctor --all on its machine/);
     expect((await here()).with("fail")).toEqual([]);
   });
 });

@@ -279,7 +279,7 @@ requirePeer(
       /^10\.90\.0\.1:\d+, .* accepts the connection and sends nothing/,
     );
     expect(here.of("peer-handshake").advice).toMatch(
-      /^run srv-epmd doctor on its machine: vm-state .* \(kill -CONT <its process>/,
+      /^run srv-epmd doctor --all on its machine: vm-state .* \(kill -CONT <its process>/,
     );
     expect(there.of("vm-state")).toMatchObject({
       ...{ code: "VM_STOPPED", advice: expect.stringMatching(/^continue it: kill -CONT \d+$/) },
@@ -452,6 +452,63 @@ requirePeer(
     expect(stdout).toContain(`\nnear here is linked with ${fullName("dropper")}, and VMs here do not reach it anew\n`);
   });
 
+  test("a few octets that stand on a link: the firewall, or the node that is not reached, and no MTU", async () => {
+    const [, near] = await Promise.all([cluster.node(THERE, "muted"), cluster.node(HERE, "talker")]);
+    await published("muted", "talker");
+    expect(await near.ping(fullName("muted"))).toBe("pong");
+    const [, port] = /10\.90\.0\.1:(\d+) accepts/.exec((await doctor("muted@svc")).of("peer-tcp").evidence) ?? [];
+    const nft = (rule: string) => cluster.host(THERE).run("nft", rule);
+    await nft("add table ip muted; add chain ip muted in { type filter hook input priority 0; }");
+    await nft(`add rule ip muted in ip saddr 10.90.0.2 tcp dport ${port} drop`);
+    await near.eval(`erlang:send({nobody, '${fullName("muted")}'}, x), ok`);
+    const stuck = async () => {
+      const one = await doctor("--admin", ADMIN);
+      return one.of("vm-links").result === "warn" && one.of("vm-links");
+    };
+    const alone = await waitFor(stuck, { what: "the link to be stuck", timeout: 20_000 });
+    const asked = await doctor("--admin", ADMIN, "muted@svc");
+    await nft("delete table ip muted");
+    expect(alone).toMatchObject({
+      code: "LINK_STUCK",
+      evidence: expect.stringMatching(
+        /^the link of talker from \S+ to 10\.90\.0\.1:\d+ has \d{1,3} octets .*; its machine answers, at 10\.90\.0\.1:4369$/,
+      ),
+      advice: expect.stringMatching(
+        /^so few octets fit any MTU: look for a firewall that drops packets of this link: nft/,
+      ),
+    });
+    expect(alone).not.toHaveProperty("follows");
+    expect(asked.of("vm-links")).toMatchObject({ code: "LINK_STUCK", follows: "PEER_NO_ANSWER" });
+  });
+
+  test("a firewall that rejects the port of a node: a firewall, and not a private address or a VM that has ended", async () => {
+    await Promise.all([cluster.node(THERE, "walled"), cluster.node(HERE, "outer")]);
+    await published("walled", "outer");
+    const [, port] = /10\.90\.0\.1:(\d+) accepts/.exec((await doctor("walled@svc")).of("peer-tcp").evidence) ?? [];
+    const nft = (rule: string) => cluster.host(THERE).run("nft", rule);
+    const rejected = async (how: string) => {
+      await nft("add table ip walled; add chain ip walled in { type filter hook input priority 0; }");
+      await nft(`add rule ip walled in tcp dport ${port} reject with ${how}`);
+      const { of } = await doctor("walled@svc");
+      await nft("delete table ip walled");
+      return of("peer-tcp");
+    };
+    // As RHEL's firewalld does.
+    const prohibited = await rejected("icmp type admin-prohibited");
+    const reset = await rejected("tcp reset");
+    expect(prohibited).toMatchObject({
+      ...{ result: "fail", code: "PEER_NO_ROUTE" },
+      evidence: expect.stringMatching(/\(EHOSTUNREACH\); its machine answers, at 10\.90\.0\.1:4369$/),
+      advice: expect.stringMatching(/^look for a firewall that rejects TCP port \d+ of 10\.90\.0\.1 for this machine/),
+    });
+    expect(reset).toMatchObject({
+      ...{ result: "fail", code: "PEER_REFUSED" },
+      advice: expect.stringMatching(
+        /: run srv-epmd doctor --all on its machine.* look for a firewall that rejects TCP port/,
+      ),
+    });
+  });
+
   test("srv-epmd is down while a link stands: that it stays, and what does not come about", async () => {
     const [, holder] = await Promise.all([cluster.node(THERE, "lasting"), cluster.node(HERE, "holder")]);
     await published("lasting", "holder");
@@ -492,7 +549,7 @@ requirePeer(
     const { evidence, advice } = absent.of("peer-records");
     expect(evidence).toMatch(/^no instance of the service svc has the tag member_b: the tags are .*member_a/);
     expect(advice).toMatch(
-      /^run srv-epmd doctor on its machine \(a look-up found it at 10\.90\.0\.1:\d+ before\): consul-agent .* registration .* consul-leader/,
+      /^run srv-epmd doctor --all on its machine \(a look-up found it at 10\.90\.0\.1:\d+ before\): consul-agent .* registration .* consul-leader/,
     );
     // Also where nobody remembers it.
     expect((await doctor("member_c@svc")).of("peer-records").advice).toMatch(/^start member_c beside a srv-epmd/);

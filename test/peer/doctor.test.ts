@@ -298,7 +298,7 @@ requirePeer(
       const { code, of, with: having } = await doctor("refused@svc");
       expect([code, having("fail")]).toEqual([1, ["peer-tcp"]]);
       expect(of("peer-tcp").evidence).toContain("10.90.0.1:1 refuses connections");
-      expect(of("peer-tcp").advice).toMatch(/listens on 127\.0\.0\.1 alone.*doctor on its machine/);
+      expect(of("peer-tcp").advice).toMatch(/listens on 127\.0\.0\.1 alone.*doctor --all on its machine/);
       expect(of("peer-handshake").result).toBe("skip");
       const { code: resolved, stdout } = await resolve("refused@svc");
       expect([resolved, stdout]).toEqual([1, expect.stringContaining("nothing listens there")]);

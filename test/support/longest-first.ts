@@ -23,6 +23,7 @@ export const LONG = [
   "gateway-rabbitmq4",
   "connect-rabbitmq",
   "examples",
+  "doctor-consul-servers",
 ];
 
 /** As vitest sorts, which knows durations only from an earlier run here, but these first. */

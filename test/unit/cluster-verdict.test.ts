@@ -351,7 +351,7 @@ describe("a node", () => {
     ];
     const [problem] = judgeCluster([...others, member(C, silent)]).problems;
     expect(problem?.advice).toBe(
-      `${A} dialled it at 10.0.0.1:20001, so that place is right: if it is the same at a second look, look for a firewall rule that drops packets of this machine there (nft list ruleset, a security group)`,
+      `${A} dialled it at 10.0.0.1:20001, so that place is right: if it is the same at a second look, look for a firewall rule that drops packets of this machine, there or here (nft list ruleset on both, a security group)`,
     );
   });
 
@@ -376,7 +376,7 @@ describe("a node", () => {
         ...{ code: "NOT_THERE", nodes: [C, D] },
         text: `${C}, ${D} are not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), so the machine (box2) is down or cut off; ${A}, ${B} still list some of them, and such a link may be dead`,
         advice:
-          "see that the machine runs, and that it is reached from here: ping 10.0.0.2; dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer, look for a firewall that drops packets of this machine there (nft list ruleset, a security group)",
+          "see that the machine runs, and that it is reached from here: ping 10.0.0.2; dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer, look for a firewall that drops packets of this machine, there or here (nft list ruleset on both, a security group)",
       });
       const [alone] = judgeCluster([linked(A, []), on(C, at("10.0.0.2", silent, false))]).problems;
       expect(alone?.text).toBe(
@@ -420,7 +420,7 @@ describe("a node", () => {
       expect(problem).toMatchObject({
         text: `${C} is not reached: no answer at 10.0.0.2:20001; ${A} is linked with it`,
         advice: expect.stringMatching(
-          /^its machine answers at 10\.0\.0\.2:4369: look for a firewall there that drops TCP port 20001/,
+          /^its machine answers at 10\.0\.0\.2:4369: look for a firewall that drops TCP port 20001 for this machine, there or here/,
         ),
       });
       // That of another machine does.
@@ -560,7 +560,7 @@ describe("a node", () => {
       {
         ...{ code: "NOT_LISTED", nodes: [D] },
         text: `${D} matches, is linked with ${A}, ${B}, and is not in Consul: look-ups do not find it`,
-        advice: expect.stringContaining("run srv-epmd doctor on its machine (10.0.0.4): registration says whether"),
+        advice: expect.stringContaining("run srv-epmd doctor --all on its machine (10.0.0.4): registration says whether"),
       },
     ]);
     const found = memberOf({ ...linked(D, [A, B]), unlistedIn: "Nomad" });

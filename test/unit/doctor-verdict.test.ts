@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { apart, type Finding, fail, ofNode, ok, skip, together, warn } from "../../src/doctor/core/finding.js";
+import { NO_EPMD } from "../../src/doctor/core/problem-kind.js";
 import { causesOf, PROBLEMS, type ProblemCode } from "../../src/doctor/core/problems.js";
 import { causeOf, foundProblems, type Told, verdictOf } from "../../src/doctor/core/verdict.js";
 
@@ -45,6 +46,18 @@ describe("a verdict", () => {
     expect(counts).toEqual({ ok: 0, warn: 0, fail: 4, skip: 1 });
     const { "consul-agent": _, ...others } = consulDown;
     expect(shape(others)).toEqual([["resolver", ["registration-dns", "peer-records"]]]);
+  });
+
+  test("begins with the EPMD port where no srv-epmd tells its name servers, unless these were given by hand", () => {
+    const nothing = fail("EPMD_NOTHING", "nothing listens on 127.0.0.1:4369", "start srv-epmd serve here");
+    const dead = fail("RESOLVER_DEAD", "127.0.0.1:53 (resolv.conf) does not answer", "give --dns");
+    const unavailable = fail("PEER_UNAVAILABLE", "node_b cannot be looked up", "give a name server");
+    const found = (resolver: Finding) => shape({ "epmd-port": nothing, resolver, "peer-records": unavailable });
+    expect(found(dead)).toEqual([["epmd-port", ["resolver", "peer-records"]]]);
+    expect(found(apart(NO_EPMD, dead))).toEqual([
+      ["resolver", ["peer-records"]],
+      ["epmd-port", []],
+    ]);
   });
 
   test("says of each problem what it follows from directly", () => {

@@ -213,7 +213,9 @@ describe("why Consul has no SRV record for a node", () => {
     expect(why([], ["consul"])[1]).toMatch(
       /srv-epmd serve --domain svc\.service\.consul; if it runs, run srv-epmd doctor/,
     );
-    expect(why([], ["consul", "sv"])[1]).toMatch(/^was the service sv meant\?; if it runs, run srv-epmd doctor on its/);
+    expect(why([], ["consul", "sv"])[1]).toMatch(
+      /^was the service sv meant\?; if it runs, run srv-epmd doctor --all on its/,
+    );
   });
 
   test("its instance is critical", () => {
@@ -221,7 +223,9 @@ describe("why Consul has no SRV record for a node", () => {
     expect(evidence).toContain(
       "registered at 10.0.0.1:9100 on box1, and Consul's DNS leaves it out: its check is critical",
     );
-    expect(advice).toMatch(/run srv-epmd doctor node_a@svc\.service\.consul on box1, .* whether its VM runs there$/);
+    expect(advice).toMatch(
+      /run srv-epmd doctor --all on box1: vm-listens says whether its VM runs there, registration/,
+    );
   });
 
   test("its VM has left its srv-epmd: it is to be started again", () => {
@@ -261,7 +265,7 @@ describe("why Consul has no SRV record for a node", () => {
 
   test("another tag is near, or none is", () => {
     expect(why([member({ tags: ["nodea"] })])[1]).toMatch(
-      /^was nodea@svc\.service\.consul meant\?.*; if it runs, run srv-epmd doctor on its machine/,
+      /^was nodea@svc\.service\.consul meant\?.*; if it runs, run srv-epmd doctor --all on its machine/,
     );
     expect(why([member({ tags: ["web"] })])[1]).toContain(
       "start node_a beside a srv-epmd serve --domain svc.service.consul",
@@ -271,12 +275,14 @@ describe("why Consul has no SRV record for a node", () => {
 
   test("another member of the cluster, a node here, or a name that was found before is not what was meant", () => {
     const sibling = why([member({})])[1];
-    expect(sibling).toMatch(/^start node_a beside .*; if it runs, run srv-epmd doctor on its machine: .*consul-leader/);
+    expect(sibling).toMatch(
+      /^start node_a beside .*; if it runs, run srv-epmd doctor --all on its machine: .*consul-leader/,
+    );
     expect(why([member({ tags: ["nodea"] })], [], { here: ["nodea"] })[1]).toBe(sibling);
     const known = { isItsName: true, foundAt: "10.0.0.2:9100" };
     for (const [members, services] of [[[member({ tags: ["nodea"] })], []] as const, [[], ["sv"]] as const]) {
       expect(why(members, services, known)[1]).toMatch(
-        /^run srv-epmd doctor on its machine \(a look-up found it at 10\.0\.0\.2:9100 before\): consul-agent .* registration .* consul-leader/,
+        /^run srv-epmd doctor --all on its machine \(a look-up found it at 10\.0\.0\.2:9100 before\): consul-agent .* registration .* consul-leader/,
       );
     }
     expect(why([], [], { ...known, wasHere: true })[1]).toMatch(/^its VM was here, at 10\.0\.0\.2:9100, .*: start it$/);

@@ -9,7 +9,11 @@ test.each<[string, NotInDns, RegExp[]]>([
   ["the agent's DNS is asked: its default token", { areAclsOff: false, asksAgent: true }, [TOKEN, GONE]],
   ["another name server: the token, then the server", { areAclsOff: false, asksAgent: false }, [TOKEN, GONE, OTHER]],
   ["without ACLs: the server, and no token", { areAclsOff: true, asksAgent: false }, [OTHER]],
-  ["without ACLs, from the agent: the servers", { areAclsOff: true, asksAgent: true }, [/^see in catalogue/]],
+  [
+    "without ACLs, from the agent: the servers",
+    { areAclsOff: true, asksAgent: true },
+    [/^srv-epmd doctor --all shows in catalogue/],
+  ],
 ])("a node that the agent has and DNS has not, %s", (_, known, expected) => {
   const advice = notInDnsAdvice(known);
   expect(advice).toHaveLength(expected.length);

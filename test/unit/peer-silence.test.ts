@@ -19,7 +19,7 @@ describe("an endpoint that does not answer", () => {
     const { seen, advice, causes } = explained(true, agent());
     expect([seen, causes]).toEqual([["its machine answers, at 10.0.0.2:4369"], ["firewall", "address"]]);
     expect(advice[0]).toMatch(
-      /^look for a firewall that drops TCP port 9100 of box2 \(10\.0\.0\.2\) for this machine: /,
+      /^look for a firewall that drops TCP port 9100 of box2 \(10\.0\.0\.2\) for this machine: nft list ruleset there \(input\) and here \(output\)/,
     );
   });
 

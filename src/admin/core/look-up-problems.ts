@@ -141,7 +141,7 @@ const NO_SUCH = (node: string) =>
 const UPSTREAM = () =>
   "Give the sidecar proxy of the nodes here an upstream with that destination: upstreams in the job, or in the proxy's registration.";
 const AGENT = (node: string) =>
-  `See that the agent answers, and that the token may read the service: srv-epmd doctor ${node} asks it and shows its answer.`;
+  `See that the agent answers, and that the token may read the service: srv-epmd doctor --all ${node} asks it and shows its answer.`;
 
 /** What to do, by the code of a resolution (src/resolve/core/resolution.ts). */
 const ADVICE: Readonly<Record<string, (node: string) => string>> = {

@@ -17,5 +17,5 @@ const WAITS =
   "see the log of the agent, which runs and does not answer: it waits for servers that it does not reach (consul members; port 8300 of each), or is stopped (kill -CONT)";
 
 function silentAt(consul: string): string {
-  return `see that the machine of ${consul} runs, and that no firewall drops what goes to that port; or give another agent: --consul or CONSUL_HTTP_ADDR`;
+  return `see that the machine of ${consul} runs, and that no firewall there or here drops what goes to that port (nft list ruleset); or give another agent: --consul or CONSUL_HTTP_ADDR`;
 }

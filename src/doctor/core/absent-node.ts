@@ -40,7 +40,7 @@ export interface KnownOfNode {
 
 const LOOK_THERE =
   "consul-agent says whether its agent runs, registration why the node is not published, and consul-leader whether that agent belongs to this Consul";
-const IT_RUNS = `if it runs, run srv-epmd doctor on its machine: ${LOOK_THERE}`;
+const IT_RUNS = `if it runs, run srv-epmd doctor --all on its machine: ${LOOK_THERE}`;
 
 /** The first thing to do for a node that Consul does not have: a name that was found before is no misspelling. */
 function absentAdvice(
@@ -51,7 +51,7 @@ function absentAdvice(
   if (wasHere && !runsHere) return [`its VM was here, at ${foundAt}, and no VM of that name runs here now: start it`];
   if (!isItsName) return meant === undefined ? `${start}; ${IT_RUNS}` : [meant, IT_RUNS];
   const where = foundAt === undefined ? "" : ` (a look-up found it at ${foundAt} before)`;
-  return [`run srv-epmd doctor on its machine${where}: ${LOOK_THERE}`, start];
+  return [`run srv-epmd doctor --all on its machine${where}: ${LOOK_THERE}`, start];
 }
 
 /** Why Consul's DNS has no SRV record for a node, from the instances of its service. */
@@ -71,7 +71,7 @@ export function whyNoRecord(
     return fail(
       "PEER_CRITICAL",
       `${full} is registered at ${hostPort(first)} on ${first.machine}, and Consul's DNS leaves it out: ${obstacle?.words ?? "its check is critical"}`,
-      obstacle ? obstacleAdvice(obstacle, `on ${first.machine}`) : criticalAdvice(full, first, known),
+      obstacle ? obstacleAdvice(obstacle, `on ${first.machine}`) : criticalAdvice(first, known),
     );
   }
   if (first) {
@@ -110,12 +110,12 @@ export function whyNoRecord(
 }
 
 /** Its own check is critical: no srv-epmd refreshes it. */
-function criticalAdvice(full: string, { machine, serviceId, withdrawn }: ServiceMember, known: KnownOfNode): string {
+function criticalAdvice({ machine, serviceId, withdrawn }: ServiceMember, known: KnownOfNode): string {
   if (withdrawn) {
     return `its VM has left its srv-epmd, which has withdrawn it: start it on ${machine} again, or see there why it ended; a VM that loses its EPMD registers again within seconds`;
   }
   if (!known.agentHas.includes(serviceId)) {
-    return `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor ${full} on ${machine}, which says whether its VM runs there`;
+    return `its VM or its srv-epmd has ended, or cannot reach the agent: run srv-epmd doctor --all on ${machine}: vm-listens says whether its VM runs there, registration and consul-agent why nobody passes its check`;
   }
   return known.runsHere
     ? "its VM runs here: registration says why the check is not passed, vm-listens whether the VM is registered"

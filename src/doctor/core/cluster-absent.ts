@@ -80,7 +80,7 @@ export function notListed(member: Member, catalogue: string, members: readonly M
   return {
     ...{ code: "NOT_LISTED", nodes: [node] },
     text: `${node} matches, is linked with ${namesOf(linked)}${not}, and is not in ${catalogue}${found}`,
-    advice: `run srv-epmd doctor ${onMachine({ machine: addressSeenBy(member, linked) })}: registration says whether its srv-epmd publishes it, domain and serve-options under which service, consul-agent and consul-leader in which Consul`,
+    advice: `run srv-epmd doctor --all ${onMachine({ machine: addressSeenBy(member, linked) })}: registration says whether its srv-epmd publishes it, domain and serve-options under which service, consul-agent and consul-leader in which Consul`,
   };
 }
 

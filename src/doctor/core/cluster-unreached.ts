@@ -51,7 +51,7 @@ function deadMachine({ nodes, addresses }: DeadMachine, members: readonly Member
   return {
     ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
     text: `${namesOf(nodes)} ${nodes.length === 1 ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${addresses.join(", ")} answers (${triedPorts(nodes)}), so the machine${machine} is down or cut off${still}`,
-    advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after} look for a firewall that drops packets of this machine there (nft list ruleset, a security group)`,
+    advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after} look for a firewall that drops packets of this machine, there or here (nft list ruleset on both, a security group)`,
   };
 }
 
@@ -146,7 +146,7 @@ function unreachedFromHere(member: Member, linked: readonly Member[]): string {
   if (hangs(member) || elsewhere.length === 0) return unreached(member);
   if (dialled?.isPublished) {
     const refused = member.places.some(({ probe }) => probe.result === "refused");
-    return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so that place is right: if it is the same at a second look, look for a firewall rule that ${refused ? "refuses" : "drops"} packets of this machine there (nft list ruleset, a security group)`;
+    return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so that place is right: if it is the same at a second look, look for a firewall rule that ${refused ? "refuses" : "drops"} packets of this machine, there or here (nft list ruleset on both, a security group)`;
   }
   if (dialled) {
     return `${namesOf(dialled.by)} dialled it at ${dialled.place}, so the place that is published is wrong: run srv-epmd doctor ${onMachine(member)}; published-endpoint and port-mapping say what to publish`;
@@ -157,7 +157,7 @@ function unreachedFromHere(member: Member, linked: readonly Member[]): string {
   if (seen !== undefined && ofFamily.length > 0 && !ofFamily.includes(seen)) {
     return `${namesOf(elsewhere)} ${elsewhere.length === 1 ? "sees" : "see"} it at ${seen}, and it is published at ${listed(ofFamily)}: run srv-epmd doctor ${onMachine(member)}; published-endpoint and port-mapping say what to publish (--advertise-address)`;
   }
-  return `run srv-epmd doctor ${onMachine(member)}: published-endpoint says whether the published place leads to it; if it does, a firewall keeps this machine out`;
+  return `run srv-epmd doctor --all ${onMachine(member)}: published-endpoint says whether the published place leads to it; if it does, a firewall there or here keeps this machine out`;
 }
 
 /** It takes connections, and says nothing. */
@@ -176,7 +176,7 @@ function unreached(member: Member): string {
   const [barred] = member.places.filter(({ epmdPort }) => epmdPort?.answers);
   if (barred?.epmdPort) {
     const { address, port } = barred.endpoint;
-    return `its machine answers at ${hostPort(address, barred.epmdPort.port)}: look for a firewall there that drops TCP port ${port} for this machine (nft list ruleset, a security group); if there is none, ${look}: published-endpoint says whether the published place leads to it`;
+    return `its machine answers at ${hostPort(address, barred.epmdPort.port)}: look for a firewall that drops TCP port ${port} for this machine, there or here (nft list ruleset on both, a security group); if there is none, ${look} --all: published-endpoint says whether the published place leads to it`;
   }
   if (member.places.some(({ probe }) => isSilent(probe, "connect")) || isThere("unreachable"))
     return `its machine is down or has no time to answer, or the way to it is blocked: ${look}; if vm-listens and published-endpoint are ok there, look for a firewall between this machine and that place`;

@@ -31,7 +31,7 @@ export function hungUp(place: string, destination: string, links: readonly Inten
   const taken = `${place}: the sidecar proxy here accepts the connection, and ends it without a word`;
   const behind = [
     `see that the proxy of ${destination} runs and is healthy in Consul (under Nomad its task connect-proxy-${destination})`,
-    `see that a VM listens behind it, at the port of the service ${destination}: vm-listens of srv-epmd doctor on its machine shows where it does`,
+    `see that a VM listens behind it, at the port of the service ${destination}: vm-listens of srv-epmd doctor --all on its machine shows where it does`,
   ];
   const [denied] = links.filter(({ isAllowed }) => isAllowed === false);
   if (denied) {

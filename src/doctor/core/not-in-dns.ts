@@ -10,7 +10,7 @@ export interface NotInDns {
 export function notInDnsAdvice({ areAclsOff, asksAgent }: NotInDns): string[] {
   const byAcls = [
     'with ACLs the agent\'s default token (acl.tokens.default) needs node_prefix "" { policy = "read" } and service_prefix "" { policy = "read" }, for DNS is answered with that',
-    "or the token is gone that the entry was registered with (see catalogue)",
+    "or the token is gone that the entry was registered with (see catalogue: --all)",
   ];
   const byServer =
     "ask the DNS of that Consul: --dns consul=<address of the agent>:8600; another Consul does not have the node";
@@ -21,5 +21,7 @@ export function notInDnsAdvice({ areAclsOff, asksAgent }: NotInDns): string[] {
   ];
   if (areAclsOff === undefined) advice.reverse();
   if (advice.length > 0) return advice;
-  return ["see in catalogue and consul-leader whether the servers have the entry: the agent tells them a moment later"];
+  return [
+    "srv-epmd doctor --all shows in catalogue and consul-leader whether the servers have the entry: the agent tells them a moment later",
+  ];
 }

@@ -11,7 +11,7 @@ export function obstacleAdvice({ kind, entry }: Obstacle, where: string): string
       return `when the work is done, run ${command} ${where}: it acts on the agent of the machine where it is run`;
     }
     case "tcp":
-      return `the agent cannot connect to that endpoint: let the VM listen there (vm-listens and port-mapping of srv-epmd doctor ${where} show where it does), or run serve without --tcp-check`;
+      return `the agent cannot connect to that endpoint: let the VM listen there (vm-listens and port-mapping of srv-epmd doctor --all ${where} show where it does), or run serve without --tcp-check`;
     case "agent":
       return `Consul's servers do not reach the agent ${where}: see that the machine is up, that its Consul agent runs, and that no firewall is between it and the other agents (TCP and UDP port 8301)`;
     case "other":

@@ -24,5 +24,5 @@ export function otherWords({ servers, datacenter, asked, leader }: OtherConsul):
 
 /** What to run where its agent can be asked. */
 export function howToAsk({ servers: [server = ""] }: OtherConsul): string {
-  return `on ${server}, consul operator raft list-peers names the leader, and consul members -detailed the datacenter; srv-epmd doctor on a machine with an agent of that Consul tells both in consul-leader`;
+  return `on ${server}, consul operator raft list-peers names the leader, and consul members -detailed the datacenter; srv-epmd doctor --all on a machine with an agent of that Consul tells both in consul-leader`;
 }

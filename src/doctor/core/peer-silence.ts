@@ -27,11 +27,14 @@ export interface Explained {
   readonly advice: readonly string[];
 }
 
+/** Where a rule may stand that keeps this machine from a port of another one: the likeliest first. */
+export const RULES = "nft list ruleset there (input) and here (output), security groups";
+
 /** A firewall, a machine that is down, or a wrong address: what else is seen says which is likely. */
 export function explainSilence({ endpoint, epmdPort, agent }: Silence): Explained {
   const { address, port } = endpoint;
   const where = agent ? `${agent.machine} (${address})` : address;
-  const firewall = `look for a firewall that drops TCP port ${port} of ${where} for this machine: nft list ruleset there, security groups`;
+  const firewall = `look for a firewall that drops TCP port ${port} of ${where} for this machine: ${RULES}`;
   const wrong = `compare the address with those of ${agent?.machine ?? "its machine"}, and give serve there another --advertise-address if it is wrong`;
   const down = `see that ${agent?.machine ?? "its machine"} runs, and that it is reached from here: ping ${address}`;
   const explained = (seen: readonly string[], ...advice: readonly string[]): Explained => ({

@@ -19,8 +19,10 @@ export const NO_CONSUL = [
   "CONSUL_CREDENTIAL",
   "CONSUL_LOGIN",
 ] as const;
+/** The agent answers, and takes nothing new. */
+export const NO_LEADER = ["CONSUL_NO_SERVER", "CONSUL_NO_LEADER"] as const;
 /** Nothing is known from Consul, or it takes nothing new. */
-export const CONSUL = [...NO_CONSUL, "CONSUL_NO_LEADER"] as const;
+export const CONSUL = [...NO_CONSUL, ...NO_LEADER] as const;
 export const RESOLVER = [
   ...["RESOLVER_NONE", "RESOLVER_AGENT", "RESOLVER_DEAD", "RESOLVER_REFUSES", "RESOLVER_FOREIGN", "RESOLVER_DAEMON"],
 ] as const;

@@ -105,8 +105,9 @@ export const PROBLEMS_HERE = {
     action: "connect by net_kernel:connect_node/1, or take the parameter away",
   },
   LINK_STUCK: {
-    means: "a link has octets that are not acknowledged: large packets are lost",
-    action: 'the MTU on the way; let ICMP "fragmentation needed" through',
+    means: "a link has octets that are not acknowledged: the other machine is down, or packets are lost",
+    action: 'that machine, firewalls; where large packets alone are lost, let ICMP "fragmentation needed" through',
+    from: ["PEER_NO_ANSWER", "PEER_NO_ROUTE", "PEER_CRITICAL", "PEER_LARGE_LOST"],
   },
 
   PORT_NO_LABEL: { means: "--port-label is none of the group's ports", action: "a label that the group has, or none" },

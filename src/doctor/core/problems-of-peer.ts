@@ -3,6 +3,7 @@ import {
   type Kind,
   NO_CONSUL,
   NO_EPMD,
+  NO_LEADER,
   OPTIONS,
   REGISTRATION,
   RESOLVER,
@@ -48,19 +49,19 @@ export const PROBLEMS_OF_PEER = {
   PEER_NO_SERVICE: {
     means: "Consul has no instance of its service",
     action: "the spelling of the service; start it beside a srv-epmd",
-    from: [...OPTIONS, ...UNREAD, "CONSUL_OTHER", "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
+    from: [...OPTIONS, ...UNREAD, "CONSUL_OTHER", ...NO_LEADER, "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_NO_TAG: {
     means: "no instance of the service has its tag",
-    action: "the spelling; doctor on its machine",
-    from: [...REGISTRATION, ...UNREAD, "CONSUL_OTHER", "CONSUL_NO_LEADER", "CONSUL_TWO_CLUSTERS"],
+    action: "the spelling; doctor --all on its machine",
+    from: [...REGISTRATION, ...UNREAD, "CONSUL_OTHER", ...NO_LEADER, "CONSUL_TWO_CLUSTERS"],
     ofPeer: true,
   },
   PEER_OTHER_TAG: { means: "it is registered under another tag", action: "its alive name as tag", ofPeer: true },
   PEER_CRITICAL: {
     means: "a critical check keeps it out of DNS",
-    action: "what the check says; doctor on its machine",
+    action: "what the check says; doctor --all on its machine",
     from: [...REGISTRATION],
     ofPeer: true,
   },
@@ -91,13 +92,13 @@ export const PROBLEMS_OF_PEER = {
 
   PEER_REFUSED: {
     means: "its endpoint refuses connections",
-    action: "doctor on its machine",
+    action: "doctor --all on its machine; firewalls",
     from: ["UPSTREAM_CLOSED", "VM_PORT_CLOSED", "VM_ON_LOOPBACK"],
     ofPeer: true,
   },
   PEER_NO_ROUTE: {
     means: "its endpoint cannot be reached from here",
-    action: "another address for it, or a route",
+    action: "its machine, firewalls that reject, another address for it, or a route",
     ofPeer: true,
   },
   PEER_NO_ANSWER: {
@@ -146,7 +147,7 @@ export const PROBLEMS_OF_PEER = {
   },
   PEER_CONNECT: {
     means: "mutual TLS of Connect with it fails",
-    action: "connect-certificate and mesh-intention; doctor on its machine",
+    action: "connect-certificate and mesh-intention; doctor --all on its machine",
     from: ["CONNECT_NO_CERTIFICATE", "CONNECT_NO_RELAY", "INTENTION_DENIES"],
     ofPeer: true,
   },

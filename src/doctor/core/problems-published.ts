@@ -1,4 +1,4 @@
-import { CONSUL, type Kind, NO_EPMD, NOT_IN_DNS, OPTIONS, RESOLVER } from "./problem-kind.js";
+import { CONSUL, type Kind, NO_EPMD, NO_LEADER, NOT_IN_DNS, OPTIONS, RESOLVER } from "./problem-kind.js";
 
 /** Of what is published, and of who has it: name servers, Nomad, Consul. */
 export const PROBLEMS_PUBLISHED = {
@@ -11,17 +11,27 @@ export const PROBLEMS_PUBLISHED = {
     action: "a domain such as svc.service.consul",
   },
 
-  RESOLVER_NONE: { means: "no name server is asked for a domain", action: "--dns" },
+  // Of the name servers of resolv.conf, where nothing is given and no srv-epmd tells which it has.
+  RESOLVER_NONE: { means: "no name server is asked for a domain", action: "--dns", from: [...NO_EPMD] },
   RESOLVER_AGENT: {
     means: "the DNS of Consul's agent fails",
     action: "mend what consul-agent and consul-leader say",
-    from: [...CONSUL],
+    from: [...NO_EPMD, ...CONSUL],
   },
-  RESOLVER_DEAD: { means: "no name server of a domain answers", action: "start it, or give another --dns" },
-  RESOLVER_REFUSES: { means: "the name servers refuse questions for a domain", action: "ask one that knows it: --dns" },
+  RESOLVER_DEAD: {
+    means: "no name server of a domain answers",
+    action: "start it, or give another --dns",
+    from: [...NO_EPMD],
+  },
+  RESOLVER_REFUSES: {
+    means: "the name servers refuse questions for a domain",
+    action: "ask one that knows it: --dns",
+    from: [...NO_EPMD],
+  },
   RESOLVER_FOREIGN: {
     means: "the name servers answer for another part of DNS",
     action: "ask one that knows the domain: --dns",
+    from: [...NO_EPMD],
   },
   RESOLVER_DAEMON: {
     means: "the srv-epmd here has other name servers than doctor, and none that knows a domain",
@@ -68,6 +78,11 @@ export const PROBLEMS_PUBLISHED = {
   CONSUL_NOT_AGENT: { means: "what answers at --consul is no Consul agent", action: "the URL of the agent" },
   CONSUL_CREDENTIAL: { means: "a credential for the agent cannot be read", action: "the file, and its rights" },
   CONSUL_LOGIN: { means: "the login gives no token", action: "the auth method and its binding rules" },
+  CONSUL_NO_SERVER: {
+    means: "the Consul agent here reaches no server, or knows none; others may see everything",
+    action: "the way to the servers that it names, and these",
+    from: ["CONSUL_OTHER"],
+  },
   CONSUL_NO_LEADER: {
     means: "Consul's servers have no leader",
     action: "bring back a majority of them",
@@ -138,7 +153,7 @@ export const PROBLEMS_PUBLISHED = {
   REGISTRATION_NOT_PASSED: {
     means: "the TTL check of a node is critical: no srv-epmd passes it",
     action: "see that serve runs here, and its log",
-    from: [...NO_EPMD, "CONSUL_NO_LEADER", "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: [...NO_EPMD, ...NO_LEADER, "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   REGISTRATION_MAINTENANCE: {
     means: "consul maint keeps a node out of DNS",
@@ -158,7 +173,7 @@ export const PROBLEMS_PUBLISHED = {
   CATALOGUE_DIFFERS: {
     means: "the agent has a node, and Consul's servers do not have it so",
     action: "another token for serve, which registers it again",
-    from: ["CONSUL_NO_LEADER", "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
+    from: [...NO_LEADER, "CONSUL_OTHER", "TOKEN_UNKNOWN", "TOKEN_DENIED"],
   },
   CATALOGUE_ORPHAN: {
     means: "Consul's servers have a node of this machine that its agent does not have",

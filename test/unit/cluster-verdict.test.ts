@@ -560,7 +560,9 @@ describe("a node", () => {
       {
         ...{ code: "NOT_LISTED", nodes: [D] },
         text: `${D} matches, is linked with ${A}, ${B}, and is not in Consul: look-ups do not find it`,
-        advice: expect.stringContaining("run srv-epmd doctor --all on its machine (10.0.0.4): registration says whether"),
+        advice: expect.stringContaining(
+          "run srv-epmd doctor --all on its machine (10.0.0.4): registration says whether",
+        ),
       },
     ]);
     const found = memberOf({ ...linked(D, [A, B]), unlistedIn: "Nomad" });
@@ -569,7 +571,7 @@ describe("a node", () => {
     ]);
     // Behind the gateway each node has a loopback address.
     const hidden = linked(A, [D], {}, { ends: [{ node: D, address: "127.9.9.9", port: 1 }] });
-    expect(judgeCluster([hidden, lost]).problems[0]?.advice).toContain("doctor on its machine: registration");
+    expect(judgeCluster([hidden, lost]).problems[0]?.advice).toContain("doctor --all on its machine: registration");
   });
 
   test("whose VM has just ended is a note, if nobody is linked with it", () => {

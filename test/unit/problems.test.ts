@@ -137,7 +137,9 @@ describe("a silent agent", () => {
   test("of another machine is none of this one", () => {
     const there = "http://10.0.0.9:8500";
     expect(silent({ fault: "refused" }, there)).toContain("Start the agent at http://10.0.0.9:8500, or");
-    expect(silent({ fault: "timeout" }, there)).toMatch(/See that the machine of \S+ runs, and that no firewall there or here drops/);
+    expect(silent({ fault: "timeout" }, there)).toMatch(
+      /See that the machine of \S+ runs, and that no firewall there or here drops/,
+    );
     expect(silent({ fault: "no-way" }, there)).toMatch(/See that the machine of \S+ runs, and that this one has a way/);
     expect(silent({ fault: "timeout" }, "unix:///run/consul.sock")).toContain("kill -CONT");
   });

@@ -1,6 +1,7 @@
 import { type AskedService, isPublishedUnder, serviceOfPattern } from "../catalogue/core/matching.js";
 import type { NamedCluster, NamedMember } from "../doctor/cluster.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
+import { daemonStatus } from "../doctor/local-epmd.js";
 import type { Unread } from "../doctor/unread.js";
 import { ConfigError, ConsulError, EpmdError, NomadError } from "../errors.js";
 import { qualifiedDomain } from "../names/domains.js";
@@ -44,14 +45,20 @@ export async function namedCluster(context: Context, sources: ClusterSources): P
   }
   const named = nodeOperands(asked.filter((operand) => !patterns.includes(operand)));
   const services = asked.flatMap((one) => serviceIn(one, context.config) ?? []);
-  const [lists, unread] = await Promise.all([
+  const [lists, unread, unpublished] = await Promise.all([
     Promise.all(patterns.map((pattern) => matching(pattern, context, catalogues))),
     unreadOf(services, catalogues),
+    unpublishedHere(context.config),
   ]);
+  const catalogueOf = (node: string) => lists.find(({ complete }) => complete?.has(node))?.complete?.name;
   const all = new Map<string, NamedMember>();
   for (const member of [
     ...named.map((name): NamedMember => ({ node: nodes.fullName(name), isBare: name.form === "bare" })),
     ...lists.flatMap(({ members }) => members),
+    ...unpublished.flatMap((node): NamedMember[] => {
+      const unlistedIn = catalogueOf(node);
+      return unlistedIn === undefined ? [] : [{ node, unlistedIn }];
+    }),
   ]) {
     const before = all.get(member.node);
     // Of two entries the better one: the other is that of a VM that has ended.
@@ -63,7 +70,6 @@ export async function namedCluster(context: Context, sources: ClusterSources): P
   const members = Array.from(all.values())
     .sort((a, b) => (a.node < b.node ? -1 : 1))
     .slice(0, MOST_NODES);
-  const catalogueOf = (node: string) => lists.find(({ complete }) => complete?.has(node))?.complete?.name;
   const fault = lists.find((list) => list.fault !== undefined)?.fault;
   const untold = [
     ...services.filter((one) => isOneOf(one, unread)),
@@ -79,6 +85,17 @@ export async function namedCluster(context: Context, sources: ClusterSources): P
     mayHide: (node) => untoldHosts.has(hostPartOf(node).toLowerCase()),
     catalogueOf: all.size > MOST_NODES ? () => undefined : catalogueOf,
   };
+}
+
+/** Full names of the nodes that the srv-epmd here should have published, and has not, as it says. */
+async function unpublishedHere(config: Context["config"]): Promise<string[]> {
+  const status = await daemonStatus(config);
+  const [domain, other] = status?.domains ?? [];
+  // Of several domains it does not say which one a node is in.
+  if (!status || domain === undefined || other !== undefined) return [];
+  return status.nodes.flatMap(({ name, publication }) =>
+    publication === "not-in-consul" || publication === "not-in-nomad" ? [`${name}@${domain}`] : [],
+  );
 }
 
 function isOneOf(asked: AskedService | undefined, unread: Unread | undefined): boolean {

@@ -19,7 +19,7 @@ export interface NamedMember {
   readonly isBare?: boolean;
   /** What a catalogue has of it; of several entries the best. */
   readonly entry?: Pick<ClusterNode, "health" | "obstacle" | "withdrawn" | "instance" | "machine">;
-  /** Others are linked with it, and the catalogue that should have it has not. */
+  /** Others are linked with it, or it is registered here, and the catalogue that should have it has not. */
   readonly unlistedIn?: string;
 }
 

@@ -1,7 +1,12 @@
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { runCommand, startCommand } from "../support/command-line.js";
+import { startFakeConsul } from "../support/fake-consul.js";
+import { startFakeDns } from "../support/fake-dns-server.js";
 import { ANSWERS, acknowledge, fakePeer, rexReply, uint32 } from "../support/fake-link.js";
 import { challenge6, fakeNode, framed, listenWith } from "../support/fake-node.js";
 import { freePort } from "../support/free-port.js";
@@ -139,6 +144,36 @@ test("of a catalogue that does not answer the first line is short, with what to 
     `Consul at 127.0.0.1:${hung} does not answer (no answer in time); 1 of 1 node was not looked for`,
     expect.stringMatching(/^Consul does not list its nodes \(http:\S+ gives no answer within 500 ms\); no name server/),
     expect.stringMatching(/^run srv-epmd doctor here: it says what an agent that listens .*: --consul$/),
+  ]);
+});
+
+test("a node of the srv-epmd here that it has not published, and that nobody tells of", async () => {
+  const [consul, dnsServer] = await Promise.all([startFakeConsul(), startFakeDns(() => ({ rcode: 3 }))]);
+  const node = (name: string, publication: string) => ({ name, port: 1, publication });
+  const status = {
+    ...{ epmd: { port: 4369 }, readiness: { checks: [] }, domains: ["svc.service.consul"] },
+    nodes: [node("a", "not-in-consul"), node("ab", "in-consul"), node("other", "not-in-consul")],
+  };
+  const admin = createServer((_, response) => response.end(JSON.stringify(status))).listen(0, "127.0.0.1");
+  await once(admin, "listening");
+  const place = `127.0.0.1:${(admin.address() as AddressInfo).port}`;
+  const dns = ["--dns", `127.0.0.1:${dnsServer.port}`, "--port", String(await freePort())];
+  const flags = ["--consul", consul.url, "--admin", place, ...dns, "--timeout", "300ms", "--json"];
+  const { code, stdout } = await runCommand(["doctor", "--cluster", "a*@svc", ...flags]);
+  admin.close();
+  await Promise.all([consul.close(), dnsServer.close()]);
+  const { problems } = JSON.parse(stdout);
+  expect([code, problems]).toMatchObject([
+    1,
+    [
+      {
+        ...{ code: "NOT_LISTED", nodes: ["a@svc.service.consul"] },
+        text: expect.stringMatching(
+          /^a@svc\.service\.consul matches, is registered with the srv-epmd here, and is not in Consul/,
+        ),
+        advice: "run srv-epmd doctor here: registration says why it is not published",
+      },
+    ],
   ]);
 });
 

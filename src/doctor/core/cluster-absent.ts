@@ -69,11 +69,18 @@ export function mayHideMore({ services, why, advice }: UnreadServices): ClusterP
   return { code: "UNREAD", nodes: [], text: `${why}: Consul may have more nodes of ${listed(services)}`, advice };
 }
 
-/** A node of the cluster that its catalogue does not have. */
+/** A node of the cluster that its catalogue does not have: others are linked with it, or it is registered here. */
 export function notListed(member: Member, catalogue: string, members: readonly Member[]): ClusterProblem {
   const { node, missing, unavailable, answer } = member;
   const linked = linkedWith(member, members);
   const found = missing === undefined || unavailable !== undefined ? "" : ": look-ups do not find it";
+  if (linked.length === 0) {
+    return {
+      ...{ code: "NOT_LISTED", nodes: [node] },
+      text: `${node} matches, is registered with the srv-epmd here, and is not in ${catalogue}${found}`,
+      advice: "run srv-epmd doctor here: registration says why it is not published",
+    };
+  }
   // Of one that answers each link that is missing is told by itself.
   const missed = answer ? [] : missedBy(member, members);
   const not = missed.length === 0 ? "" : `, not with ${namesOf(missed)}`;

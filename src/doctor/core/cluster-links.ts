@@ -29,7 +29,7 @@ export interface LookedFor {
   readonly withdrawn?: true | undefined;
   /** What the catalogue tells of its machine: `box1` */
   readonly machine?: string | undefined;
-  /** Others are linked with it, it was asked for, and this catalogue does not have it: `Consul` */
+  /** Others are linked with it, or it is registered here; it was asked for, and this catalogue does not have it: `Consul` */
   readonly unlistedIn?: string | undefined;
   /** Why no place of it is known, and the code of that. */
   readonly missing?: string;

@@ -119,7 +119,7 @@ async function waysOf(
     hostAddresses: await hostAddresses(host, hostsText, config.timeout),
     hostsEntries: hostsEntriesIn(hostsText, config.gatewayRange),
   });
-  return config.probe ? askedWays(ways, aliveName, config.timeout) : ways;
+  return config.probe ? askedWays(ways, aliveName, config) : ways;
 }
 
 /** Steps go to stdout with the results; with `--json`, where every line is a result, to stderr. */

@@ -41,7 +41,10 @@ export const peerWays: Check = {
     });
     const unanswered = (await examination.hostWay()) ? NO_RECORD : whySilent(holder);
     const expected = unanswered === undefined ? possible : possible.map((way) => withoutModule(way, unanswered));
-    const ways = await askedWays(expected, asked.name.aliveName, ASK_TIMEOUT);
+    const ways = await askedWays(expected, asked.name.aliveName, {
+      timeout: ASK_TIMEOUT,
+      fallback: config.fallback,
+    });
     const evidence = wordsOf(ways);
     const relayTrouble = await gatewayTrouble(examination);
     if (relayTrouble?.reason !== undefined && ways.some(({ way, asks }) => way === "gateway" && asks !== undefined)) {

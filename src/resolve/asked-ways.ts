@@ -1,4 +1,5 @@
 import { Resolver } from "node:dns/promises";
+import type { Config } from "../config/config.js";
 import { ipPort } from "../config/network-values.js";
 import { portPlease } from "../epmd/client.js";
 import { describeError } from "../errors.js";
@@ -11,19 +12,27 @@ const parsePlace = ipPort(undefined);
 /**
  * The ways of stock VMs, checked with the EPMD on each: it may not serve this machine, not know the node, or have no relay
  * process. Never rejects.
- * @param timeout milliseconds
  */
-export async function askedWays(ways: readonly Way[], aliveName: string, timeout: number): Promise<Way[]> {
-  return Promise.all(ways.map((way) => askedWay(way, aliveName, timeout)));
+export async function askedWays(ways: readonly Way[], aliveName: string, options: AskedWaysOptions): Promise<Way[]> {
+  return Promise.all(ways.map((way) => askedWay(way, aliveName, options)));
 }
 
-async function askedWay(way: Way, aliveName: string, timeout: number): Promise<Way> {
+interface AskedWaysOptions {
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** `--fallback` of the srv-epmd here; it does not answer by that where a srv-epmd asks, as this question then says. */
+  readonly fallback: Config["fallback"];
+}
+
+async function askedWay(way: Way, aliveName: string, { timeout, fallback }: AskedWaysOptions): Promise<Way> {
   const { dials, asks, ...rest } = way;
   if (dials === undefined || asks === undefined) return way;
   const none = (reason: string): Way => ({ ...rest, asks, reason });
   const epmd = parsePlace(asks);
   try {
-    const answer = await portPlease(epmd, aliveName, { timeout });
+    // Else it would count as a look-up of a VM here.
+    const forwarded = fallback.length === 0;
+    const answer = await portPlease(epmd, aliveName, { timeout, forwarded });
     if (!answer) return none(`the EPMD at ${asks} gives no port for ${aliveName}`);
     const told = hostPort(epmd.address, answer.port);
     if (way.byConnect) return way;

@@ -31,7 +31,7 @@ test("what a stock VM would dial is said as the EPMD on its way says it, not as 
     { way: "gateway", asks: other.asks, dials: "127.0.0.1" },
     { way: "gateway", asks: none.asks, dials: "127.0.0.1" },
   ];
-  const asked = await askedWays(ways, "a", 1_000);
+  const asked = await askedWays(ways, "a", { timeout: 1_000, fallback: [] });
   for (const one of [right, other, none, closes]) one.close();
   expect(asked.slice(0, 3)).toEqual(ways.slice(0, 3));
   expect(asked.slice(3).map(({ dials, reason }) => dials ?? reason)).toEqual([
@@ -43,4 +43,22 @@ test("what a stock VM would dial is said as the EPMD on its way says it, not as 
     `the EPMD at ${none.asks} gives no port for a`,
   ]);
   expect(wayWords(asked[5] as Way)).toMatch(/^host, IPv4: a stock VM asks .* and reaches nothing: .* closed the conn/);
+});
+
+test("the question is that of a srv-epmd, which counts as no look-up of a VM, unless --fallback is to answer it", async () => {
+  const questions: Buffer[] = [];
+  const server = createServer((socket) =>
+    socket.once("data", (bytes) => {
+      questions.push(bytes);
+      socket.end(Buffer.from([119, 1]));
+    }),
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const asks = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  for (const fallback of [[], ["epmd"] as const]) {
+    await askedWays([{ way: "gateway", asks, dials: "127.0.0.1" }], "a", { timeout: 1_000, fallback });
+  }
+  server.close();
+  expect(questions.map((bytes) => bytes.subarray(3).toString())).toEqual(["a\0", "a"]);
 });

@@ -242,6 +242,14 @@ describe("two nodes of one name", () => {
   });
 });
 
+test("a VM here that does not answer for its links is told after some seconds", () => {
+  const silent = (name: string, secondsAgo: number) =>
+    ({ name, hidden: false, state: "silent", at: new Date(NOW - secondsAgo * 1000).toISOString() }) as const;
+  const at = (secondsAgo: number) => told({ nodes: [localNode({ name: "a" })], links: [silent("a", secondsAgo)] });
+  expect(at(9)).toEqual([]);
+  expect(at(11)).toMatchObject([{ code: "VM_SILENT", nodes: ["a"], advice: expect.stringContaining("kill -CONT") }]);
+});
+
 describe("nodes that nobody finds", () => {
   test("are one problem for each reason", () => {
     const node = (name: string, reason: string) =>

@@ -7,6 +7,9 @@ import { criticalNodes } from "./critical-nodes.js";
 import { are, asSentence, type Facts, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
 
+/** A VM with the module answers at once. Milliseconds. */
+const SILENT_FOR = 10_000;
+
 /** How the nodes here, and those of the cluster, stand in the catalogue. */
 export const NODE_RULES: readonly Rule[] = [
   {
@@ -48,6 +51,27 @@ export const NODE_RULES: readonly Rule[] = [
     code: "NODE_CRITICAL",
     level: "warning",
     find: ({ status: { cluster } }) => (cluster.outcome === "listed" ? criticalNodes(cluster.nodes) : []),
+  },
+  {
+    code: "VM_SILENT",
+    level: "warning",
+    find: ({ status: { links = [], nodes }, now }) => {
+      const since = (name: string) => nodes.find((node) => node.name === name)?.since;
+      // One that is busy is late for a moment.
+      const silent = links.flatMap((one) => {
+        const last = one.state === "silent" ? (one.at ?? since(one.name)) : undefined;
+        return last !== undefined && now - Date.parse(last) >= SILENT_FOR ? [one.name] : [];
+      });
+      if (silent.length === 0) return [];
+      return [
+        {
+          sentence: `The VM of ${listed(silent, MOST_NAMED)} is asked for its links and does not answer: it is stopped, overloaded, or hangs.`,
+          advice:
+            "Run srv-epmd doctor here: vm-state says which, and the process of a VM that is stopped (it goes on with kill -CONT PID).",
+          nodes: silent,
+        },
+      ];
+    },
   },
   {
     code: "LINKS_MISSING",

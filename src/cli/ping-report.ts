@@ -32,8 +32,10 @@ export interface Tally {
   readonly creation: number | undefined;
   /** Where the last few VMs answered, `ip:port`, by their creations. */
   readonly vms: ReadonlyMap<number, string>;
-  /** How often a VM with a new creation has answered. */
+  /** How often a VM with a new creation has answered where the one before did. */
   readonly restarts: number;
+  /** How often one has answered elsewhere. */
+  readonly moves: number;
   /** A VM answered after another one of its name: they run at once. */
   readonly isTwice: boolean;
   /** A VM was joined with the cookie. */
@@ -42,7 +44,7 @@ export interface Tally {
 
 export const NO_TRIES: Tally = {
   ...{ tries: 0, answered: 0, unavailable: 0, least: Number.POSITIVE_INFINITY, most: 0, sum: 0 },
-  ...{ creation: undefined, vms: new Map(), restarts: 0, isTwice: false, isJoined: false },
+  ...{ creation: undefined, vms: new Map(), restarts: 0, moves: 0, isTwice: false, isJoined: false },
 };
 
 function isAnswer({ reached }: Try): boolean {
@@ -74,7 +76,8 @@ export function tally(before: Tally, one: Try): Tally {
     ...{ least: Math.min(before.least, time), most: Math.max(before.most, time), sum: before.sum + time },
     creation: creation ?? before.creation,
     vms: creation === undefined ? before.vms : withLast(before.vms, creation, hostPort(endpoint)),
-    restarts: before.restarts + (changed === "restarted" || changed === "moved" ? 1 : 0),
+    restarts: before.restarts + (changed === "restarted" ? 1 : 0),
+    moves: before.moves + (changed === "moved" ? 1 : 0),
     isTwice: before.isTwice || changed === "back",
     isJoined: before.isJoined || wasJoined(probe),
   };
@@ -123,9 +126,10 @@ export function summaryLines(node: string, all: Tally, from: string): Line[] {
   const lost = tries === 0 ? 0 : Math.round((100 * (tries - answered)) / tries);
   const head: Line = { text: `--- ${node} ---`, tone: "quiet" };
   const restarts = restartsOf(all);
-  const again = restarts === 0 ? "" : `, restarted ${restarts === 1 ? "once" : `${restarts} times`}`;
+  const again = restarts === 0 ? "" : `, restarted ${timesWords(restarts)}`;
+  const elsewhere = all.moves === 0 || isTwice ? "" : `, another VM elsewhere ${timesWords(all.moves)}`;
   const count: Line = {
-    text: `${tries} ${tries === 1 ? "try" : "tries"}, ${answered} answered, ${lost}% lost${again}`,
+    text: `${tries} ${tries === 1 ? "try" : "tries"}, ${answered} answered, ${lost}% lost${again}${elsewhere}`,
     tone: answered === 0 ? "bad" : answered < tries ? "doubtful" : "good",
   };
   const { least, average, most } = times(all);
@@ -149,11 +153,13 @@ export function summaryObject(node: string, all: Tally, from: string): object {
   const { tries, answered, isTwice, isJoined } = all;
   const { least, average, most } = times(all);
   return {
-    ...{ node, tries, answered, restarts: restartsOf(all), twice: isTwice },
+    ...{ node, tries, answered, restarts: restartsOf(all), moves: all.moves, twice: isTwice },
     ...(answered > 0 && { leastMs: least, averageMs: average, mostMs: most }),
     ...(isJoined && { joinedAs: probeNames(from) }),
   };
 }
+
+const timesWords = (count: number) => (count === 1 ? "once" : `${count} times`);
 
 /** Which VM has come in the place of another one is not known where two run at once. */
 const restartsOf = ({ restarts, isTwice }: Tally): number => (isTwice ? 0 : restarts);

@@ -43,7 +43,7 @@ test("ping --json gives an object a try, and one at the end", async () => {
     ...{ address: "127.0.0.1", port, probe: expect.objectContaining({ result: "node" }), lookUpMs: expect.any(Number) },
   });
   expect(sum).toEqual({
-    ...{ node: NODE, tries: 1, answered: 1, restarts: 0, twice: false },
+    ...{ node: NODE, tries: 1, answered: 1, restarts: 0, moves: 0, twice: false },
     ...{ leastMs: expect.any(Number), averageMs: expect.any(Number), mostMs: expect.any(Number) },
   });
 });

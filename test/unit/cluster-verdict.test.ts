@@ -473,6 +473,9 @@ describe("a node", () => {
     expect(judgeCluster(split).problems[0]?.advice).toMatch(
       /run srv-epmd doctor --cluster on the machine of c@\S+ \(box3\), .*; then srv-epmd doctor c@\S+ on the machine of a@/,
     );
+    // From this machine every way has been tried.
+    const here = split.map((member) => (member.node === C ? { ...member, isHere: true as const } : member));
+    expect(judgeCluster(here).problems[0]?.advice).toMatch(/run srv-epmd doctor --cluster on the machine of a@/);
   });
 
   test("that is kept out of look-ups with others of its machine is told with them", () => {

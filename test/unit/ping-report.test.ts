@@ -43,6 +43,6 @@ test("two VMs of one name: each in turn is no restart", () => {
 test("a VM that has moved to another machine", () => {
   const { lines, sum } = told(["10.0.0.2", 7], ["10.0.0.1", 8], ["10.0.0.1", 8]);
   expect(lines.at(-1)).toBe("");
-  expect(sum).toContain("3 tries, 3 answered, 0% lost, restarted once");
+  expect(sum).toContain("3 tries, 3 answered, 0% lost, another VM elsewhere once");
   expect(sum.join()).not.toContain("two VMs");
 });

@@ -170,7 +170,9 @@ function adviceOn(pairs: readonly Pair[]): string {
   const apartFrom = [from, to].map(
     (member) => pairs.filter((pair) => pair.one === member || pair.other === member).length,
   );
-  const [lonely, other] = (apartFrom[0] ?? 0) > (apartFrom[1] ?? 0) ? [from, to] : [to, from];
+  const isFrom = to.isHere || (!from.isHere && (apartFrom[0] ?? 0) > (apartFrom[1] ?? 0));
+  // From here each way has been tried.
+  const [lonely, other] = isFrom ? [from, to] : [to, from];
   return `no cause is seen from here: run srv-epmd doctor --cluster on ${machineOf(lonely)}, which tries each way from there; then srv-epmd doctor ${lonely.node} on ${machineOf(other)} (srv-epmd help cluster has what comes next)`;
 }
 

@@ -106,7 +106,7 @@ export class DaemonStatus {
       lookUps: lookUps.slice(0, SHOWN),
       relays,
     };
-    return { ...status, problems: problemsOf({ status, lookUps, now: now() }) };
+    return { ...status, problems: problemsOf({ status, lookUps, now: now(), ageOf: (at) => now() - Date.parse(at) }) };
   }
 
   /** Among all that are kept; `all` has the last ones only. */

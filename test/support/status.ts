@@ -64,7 +64,8 @@ export function clusterNode(own: Partial<ClusterNode> = {}): ClusterNode {
 /** With the problems that follow from all else, as the daemon finds them. */
 function withProblems(status: Omit<Status, "problems">, own: Partial<Status>): Status {
   const { problems: _, ...rest } = { problems: [], ...status, ...own };
-  return { ...rest, problems: own.problems ?? problemsOf({ status: rest, lookUps: rest.lookUps, now: NOW }) };
+  const facts = { status: rest, lookUps: rest.lookUps, now: NOW, ageOf: (at: string) => NOW - Date.parse(at) };
+  return { ...rest, problems: own.problems ?? problemsOf(facts) };
 }
 
 /** A daemon that has just started: ready, and nobody has come yet. */

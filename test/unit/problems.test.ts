@@ -442,5 +442,5 @@ test("a rule says something only of its own kind: busy daemons have the problems
     "OLD_ANSWERS",
   ]);
   expect(new Set(RULES.map(({ code }) => code)).size).toBe(RULES.length);
-  expect(problemsOf({ status: emptyStatus(), lookUps: [], now: NOW })).toEqual([]);
+  expect(problemsOf({ status: emptyStatus(), lookUps: [], now: NOW, ageOf: () => 0 })).toEqual([]);
 });

@@ -55,12 +55,12 @@ export const NODE_RULES: readonly Rule[] = [
   {
     code: "VM_SILENT",
     level: "warning",
-    find: ({ status: { links = [], nodes }, now }) => {
+    find: ({ status: { links = [], nodes }, ageOf }) => {
       const since = (name: string) => nodes.find((node) => node.name === name)?.since;
       // One that is busy is late for a moment.
       const silent = links.flatMap((one) => {
         const last = one.state === "silent" ? (one.at ?? since(one.name)) : undefined;
-        return last !== undefined && now - Date.parse(last) >= SILENT_FOR ? [one.name] : [];
+        return last !== undefined && ageOf(last) >= SILENT_FOR ? [one.name] : [];
       });
       if (silent.length === 0) return [];
       return [

@@ -9,6 +9,8 @@ export interface Facts {
   readonly lookUps: readonly LookUp[];
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Milliseconds since a time of the status, ISO 8601. */
+  readonly ageOf: (at: string) => number;
 }
 
 /** Finds one kind of problem. A problem that follows from another one is not told beside it. */

@@ -102,10 +102,12 @@ describe("what stands at the top", () => {
   });
 
   test("links that are missing are a problem, and no green", () => {
-    expect(page(linkedStatus())).toContain('<span class="pill doubtful">ready, 1 problem</span>');
+    expect(page(linkedStatus())).toContain('<span class="pill doubtful">ready, 2 problems</span>');
     expect(textOf(page(linkedStatus()))).toMatch(
       /warning 3 links are missing: node_b@svc\.service\.consul is not linked with/,
     );
+    // One of the VMs does not answer.
+    expect(textOf(page(linkedStatus()))).toMatch(/warning The VM of node_d is asked for its links and does not answer/);
   });
 
   test("links to nodes that the catalogue told some time ago: one may have ended since", () => {

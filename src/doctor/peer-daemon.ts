@@ -1,8 +1,12 @@
-import { hostPort } from "../net/ip.js";
+import { familyOf, hostPort } from "../net/ip.js";
+import { probe } from "../resolve/probe.js";
 import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
 import type { Check } from "./examination.js";
+
+/** Milliseconds. */
+const CONNECT_TIMEOUT = 1_500;
 
 export const PEER_DAEMON = "peer-daemon";
 
@@ -23,6 +27,14 @@ export const peerDaemon: Check = {
     if (found.outcome !== "found") {
       if (told.outcome !== "found") return skip(UNKNOWN);
       const still = told.endpoints.map((endpoint) => hostPort(endpoint));
+      const places = told.endpoints.map(({ address, port }) => {
+        return { ...{ address, port, family: familyOf(address) ?? 4 }, ...{ priority: 0, weight: 0, target: address } };
+      });
+      if (!(await probe(places, CONNECT_TIMEOUT)).accepting) {
+        return skip(
+          `the srv-epmd here still leads VMs to ${listed(still)}, by what it knew, and nothing accepts connections there`,
+        );
+      }
       const facts: DaemonFacts = { stillFound: true };
       return { ...ok(`the srv-epmd here still finds it, from what it knew, at ${listed(still)}`), facts: { ...facts } };
     }

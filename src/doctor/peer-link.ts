@@ -15,6 +15,8 @@ export const PEER_LINK = "peer-link";
 
 /** A VM may ask more than once to connect once. Milliseconds. */
 const ONE_TRY = 1_000;
+/** In which tries are counted. Milliseconds. */
+const LATELY = 60_000;
 
 /** What it tells programs. */
 export interface LinkFacts extends Pick<LinksKnown, "linked"> {
@@ -57,31 +59,45 @@ interface LastLookUp {
 
 /** A VM that was told where the node is, and the node answers there: where none is linked with it, that is a problem. */
 async function missingLink(
-  { full }: AskedNode,
+  { full, name }: AskedNode,
   { unlinked: all }: LinksKnown,
-  [last, ...earlier]: readonly [LookUp, ...LookUp[]],
+  found: readonly [LookUp, ...LookUp[]],
   { probes, peersOfAsked, hasCookie, startedAt, daemon }: Examination,
 ): Promise<Problem | undefined> {
   const [seen, vms, status] = await Promise.all([probes(), peersOfAsked(), daemon()]);
   const answering = seen.flatMap(({ probe }) => (probe.result === "node" ? [probe] : []));
   if (answering.length === 0) return undefined;
-  // Else it has been started again since, at another place.
+  // It may have been started again since, at another place; and a VM that asks in another case dials another name.
   const places = seen.map(({ endpoint }) => hostPort(endpoint));
-  const isItsPlace = ({ endpoints }: LookUp) => endpoints.some((place) => places.includes(place));
-  if (!isItsPlace(last)) return undefined;
-  const before = earlier.find((one) => last.at - one.at >= ONE_TRY && isItsPlace(one));
+  const isIts = ({ node, endpoints }: LookUp) =>
+    endpoints.some((place) => places.includes(place)) && node.split("@", 1)[0] === name.aliveName;
+  const [last] = found;
+  if (!isIts(last)) return undefined;
   const isSame = answering.some(({ joined }) => joined?.cookie === "same");
   // One that has registered since has not asked.
-  const isNewer = (name: string) => status?.nodes.some((one) => one.name === name && Date.parse(one.since) > last.at);
-  const unlinked = all.filter((name) => !isNewer(name));
+  const isNewer = (vm: string) => status?.nodes.some((one) => one.name === vm && Date.parse(one.since) > last.at);
+  const asking = all.filter((vm) => !isNewer(vm));
   const having = namesByCookie(vms, "same");
-  const isTheirs = isSame && unlinked.every((name) => having.includes(name));
+  // With its cookie a VM can be linked with it.
+  const unlinked = isSame ? asking.filter((vm) => !having.includes(vm)) : asking;
   return unlinkedProblem({
     ...{ asked: full, unlinked, askedAgo: startedAt - last.at - last.elapsedMs },
-    askedAgainAfter: before && last.at - before.at,
-    cookie: !hasCookie ? "not-given" : isTheirs ? "theirs" : isSame ? "same" : "unknown",
+    tries: triesIn(found.filter((one) => isIts(one) && startedAt - one.at <= LATELY)),
+    cookie: !hasCookie ? "not-given" : isSame ? "same" : "unknown",
     isByHand: vms.some(({ process }) => process?.autoConnect !== undefined),
   });
+}
+
+/** @param lookUps the last first */
+function triesIn(lookUps: readonly LookUp[]): number {
+  let tries = 0;
+  let last = Number.POSITIVE_INFINITY;
+  for (const { at } of lookUps) {
+    if (last - at < ONE_TRY) continue;
+    tries++;
+    last = at;
+  }
+  return tries;
 }
 
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */

@@ -1,5 +1,4 @@
 import { Resolver } from "node:dns/promises";
-import type { Config } from "../config/config.js";
 import { ipPort } from "../config/network-values.js";
 import { portPlease } from "../epmd/client.js";
 import { describeError } from "../errors.js";
@@ -21,7 +20,7 @@ interface AskedWaysOptions {
   /** Milliseconds. */
   readonly timeout: number;
   /** `--fallback` of the srv-epmd here; it does not answer by that where a srv-epmd asks, as this question then says. */
-  readonly fallback: Config["fallback"];
+  readonly fallback: readonly unknown[];
 }
 
 async function askedWay(way: Way, aliveName: string, { timeout, fallback }: AskedWaysOptions): Promise<Way> {

@@ -178,3 +178,10 @@ test("a node that the srv-epmd here still finds while Consul does not answer: VM
   );
   expect(text({ ...still, problems: [...problems, problem("PEER_REFUSED")] })).toMatch(/do not reach/);
 });
+
+test("a node to which large packets are lost: links come about, and hang", () => {
+  const problems = [problem("PEER_LARGE_LOST")];
+  expect(text({ isDoubtful: true, problems, linked: ["node_a"] })).toMatch(
+    /^VMs here connect with \S+, and large messages/,
+  );
+});

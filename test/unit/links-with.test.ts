@@ -13,7 +13,12 @@ const known = (vms: readonly VmWord[], connections: readonly SeenConnection[] = 
 describe("what is known of links with a node", () => {
   test("a link stands where the VM or the node says so, with its connection where one is seen", () => {
     expect(known([vm("a", true), vm("b", false)], [connection("a")])).toEqual({
-      ...{ state: "linked", linked: ["a"], unlinked: [], words: ["a link stands: from a to 10.0.0.2:9100"] },
+      ...{
+        state: "linked",
+        linked: ["a"],
+        unlinked: [],
+        words: ["a link stands: from a to 10.0.0.2:9100", "b here has none"],
+      },
     });
     // Its place is not known, or another one is published.
     expect(known([vm("a", true)], [], false)).toMatchObject({ state: "linked", words: ["a link stands: a says so"] });

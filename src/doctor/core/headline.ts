@@ -88,6 +88,9 @@ function badHeadline({ asked, vms, problems, links, linked, isStillFound }: WayK
     const stands = linked.length > 0 ? `${listed(linked)} here ${be3(linked)} linked` : "a VM here has a connection";
     return bad(`${stands} with ${asked}, which stays; no new link comes about until srv-epmd has the EPMD port here`);
   }
+  if (inTheWay.every(({ code }) => code === "PEER_LARGE_LOST")) {
+    return bad(`VMs here connect with ${asked}, and large messages do not arrive: links come about, and hang`);
+  }
   if (linked.length > 0) {
     return bad(`${listed(linked)} here ${be3(linked)} linked with ${asked}, and VMs here do not reach it anew`);
   }

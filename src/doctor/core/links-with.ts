@@ -61,7 +61,11 @@ export function linksWith({ vms, connections, isPlaceKnown }: SeenOfNode): Links
       : []),
   ];
   const none: readonly string[] = [];
-  if (links.length > 0) return { state: "linked", linked, unlinked: none, words };
+  if (links.length > 0) {
+    const others =
+      unlinked.length === 0 ? [] : [`${listed(unlinked)} here ${unlinked.length === 1 ? "has" : "have"} none`];
+    return { state: "linked", linked, unlinked: none, words: [...words, ...others] };
+  }
   if (doubtful.length > 0) return { state: "connected", linked, unlinked: none, words };
   if (untold.length === 0 && vms.length > 0) {
     return {

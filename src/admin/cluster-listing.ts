@@ -68,6 +68,19 @@ export class ClusterListing {
     return { catalogue: asked.catalogue, nodes: await this.#list([asked]) };
   }
 
+  /**
+   * The same, where all of them are to be known.
+   * @throws ConsulError also where Consul shows none because the token may not read them
+   */
+  async allMatching(pattern: string): Promise<readonly ClusterNode[]> {
+    const { nodes } = await this.matching(pattern);
+    if (nodes.length > 0) return nodes;
+    const { config, machine } = this.#deps;
+    const missing = await this.#missingPolicies([serviceOfPattern(pattern, config, machine.names)]);
+    if (missing.length === 0) return nodes;
+    throw new ConsulError("CONSUL_FORBIDDEN", `Consul shows none to the token, which lacks ${missing.join(" ")}`);
+  }
+
   async #ask(): Promise<Listing> {
     const { domain, consulDomain } = this.#deps.config;
     const known = domain.filter((rule) => readService(qualifiedDomain(rule.domain, consulDomain), consulDomain));

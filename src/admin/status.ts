@@ -68,7 +68,7 @@ export class DaemonStatus {
     this.#vmLinks = new VmLinks(deps);
     this.inCluster = new ClusterReadiness({
       ...deps,
-      list: async (pattern) => (await this.#listing.matching(pattern)).nodes,
+      list: (pattern) => this.#listing.allMatching(pattern),
     });
   }
 

@@ -286,6 +286,12 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const match = () => runCli(["names", "--match", "*@svc", "--port", String(daemon.port)]);
     await match();
     expect((await doctor("--consul-token-file", tokenFile)).of("consul-token").result).toBe("ok");
+    // What is not known is not ready, though no node is missing from the list that Consul shows.
+    const ready = await fetch(`http://${admin()}/readyz?cluster=*@svc`);
+    expect([ready.status, await ready.text()]).toEqual([
+      503,
+      expect.stringMatching(/the nodes of svc\.service\.consul are not known: .*which lacks node_prefix/),
+    ]);
     // As often as a VM with SRV_EPMD_CONNECT.
     for (let i = 0; i < 8; i++) await match();
     const { code, of } = await doctor("--consul-token-file", tokenFile);

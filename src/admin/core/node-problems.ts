@@ -172,6 +172,6 @@ function adviceForConsul({ advice, code = "" }: LocalNode): string {
   return (
     advice ??
     CONSUL_ADVICE[code] ??
-    "mend what the reason names: a check by the program that it checks, maintenance by consul maint -disable, a name or a port at the VM"
+    "mend what the reason names: a check by the program that it checks, maintenance by consul maint -disable (with -service=ID where it is that of an entry), a name or a port at the VM"
   );
 }

@@ -106,7 +106,7 @@ export function tryLine(one: Try, before: Tally): Line {
 
 const CHANGES = {
   restarted: "; it has been restarted",
-  moved: "; another VM than before: it has been restarted there, or two have the name",
+  moved: "; another VM than before, at another place: it has moved, or two have the name",
   back: "; a VM that answered before the last one: two VMs have the name",
 };
 

@@ -30,7 +30,7 @@ test("a VM of a new creation at the same place has been restarted", () => {
 });
 
 test("two VMs of one name: each in turn is no restart", () => {
-  const moved = "; another VM than before: it has been restarted there, or two have the name";
+  const moved = "; another VM than before, at another place: it has moved, or two have the name";
   const back = "; a VM that answered before the last one: two VMs have the name";
   const { lines, sum } = told(["10.0.0.2", 7], ["10.0.0.1", 8], ["10.0.0.2", 7], ["10.0.0.1", 8]);
   expect(lines).toEqual(["", moved, back, back]);

@@ -405,6 +405,22 @@ describe("look-ups", () => {
     ]);
   });
 
+  test("without an answer, or with an old one, are over when the node is there and nobody asks for it again", () => {
+    const of = (secondsAgo: number) => {
+      const at = NOW - secondsAgo * 1000;
+      const node = "b@svc.service.consul";
+      const lookUps = [
+        failedLookUp("unavailable", "no name server answers", { node, at, code: "DNS_TIMEOUT" }),
+        lookUp({ node: "c@svc.service.consul", at, stale: true }),
+      ];
+      const there = [clusterNode({ node }), clusterNode({ node: "c@svc.service.consul" })];
+      return [codes({ problems: told({ lookUps, ...listed(...there) }) }), codes({ problems: told({ lookUps }) })];
+    };
+    const both = ["LOOK_UP_FAILED", "OLD_ANSWERS"];
+    expect(of(19)).toEqual([both, both]);
+    expect(of(21)).toEqual([[], both]);
+  });
+
   test("that were refused tell of the asker, and are no problem", () => {
     expect(asked(failedLookUp("refused", "a stranger", { here: false }))).toEqual([]);
   });

@@ -48,7 +48,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     find: (facts) => {
       // Consul's or Nomad's silence is told already.
       if (isCatalogueSilent(facts)) return [];
-      const failed = lastLookUps(facts).filter(({ outcome }) => outcome === "unavailable");
+      const failed = lastLookUps(facts).filter((one) => one.outcome === "unavailable" && !isOver(one, facts));
       return Array.from(grouped(failed, ({ code }) => String(code)).values(), (group) =>
         about(
           group,
@@ -78,7 +78,7 @@ export const LOOK_UP_RULES: readonly Rule[] = [
     level: "warning",
     find: (facts) => {
       if (isCatalogueSilent(facts)) return [];
-      const stale = lastLookUps(facts).filter((lookUp) => lookUp.stale);
+      const stale = lastLookUps(facts).filter((lookUp) => lookUp.stale && !isOver(lookUp, facts));
       return Array.from(grouped(stale, () => "").values(), (group) =>
         about(
           group,
@@ -109,6 +109,14 @@ function lastLookUps({ lookUps, now }: Facts): LookUp[] {
     if (!last.has(key)) last.set(key, lookUp);
   }
   return Array.from(last.values());
+}
+
+/** A VM that misses a node asks again within seconds, and none asks for one with which it is linked. Milliseconds. */
+const ASKS_AGAIN_WITHIN = 20_000;
+
+/** Nobody has asked for the node since, and it is there: that name servers do not answer yet is told by the domains. */
+function isOver(lookUp: LookUp, facts: Facts): boolean {
+  return facts.now - lookUp.at >= ASKS_AGAIN_WITHIN && isThere(lookUp, facts);
 }
 
 function isCatalogueSilent({ status: { consul, nomad } }: Facts): boolean {

@@ -13,7 +13,6 @@ import { PEER_COOKIE } from "../doctor/peer-cookie.js";
 import { type DaemonFacts, PEER_DAEMON } from "../doctor/peer-daemon.js";
 import { PEER_HANDSHAKE } from "../doctor/peer-handshake.js";
 import { type LinkFacts, PEER_LINK } from "../doctor/peer-link.js";
-import { PEER_WAYS } from "../doctor/peer-ways.js";
 import { type Io, type Line, painted, type Tone, writeJson } from "./io.js";
 
 export interface DoctorReport {
@@ -168,8 +167,7 @@ function headline({ hasCookie, ...asked }: AskedFor, told: readonly Told[]): Lin
     handshake: of(PEER_HANDSHAKE)?.result,
     cookie: hasCookie ? of(PEER_COOKIE)?.result : "not-given",
     isStillFound: ((of(PEER_DAEMON)?.facts ?? {}) as Partial<DaemonFacts>).stillFound ?? false,
-    isDoubtful:
-      told.some(({ id, result }) => id.startsWith("peer-") && result === "fail") || of(PEER_WAYS)?.result === "warn",
+    isDoubtful: told.some(({ id, result }) => id.startsWith("peer-") && result === "fail"),
     ...{ links, linked, lookUp },
   });
 }

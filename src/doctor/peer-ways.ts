@@ -7,7 +7,7 @@ import { askedWays, hostAddresses } from "../resolve/asked-ways.js";
 import { type Way, waysIn, waysWords } from "../resolve/core/ways-in.js";
 import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
-import { type Finding, fail, ofVms, ok, skip, warn } from "./core/finding.js";
+import { type Finding, fail, ofVms, ok, skip } from "./core/finding.js";
 import { type Check, type Examination, RESOLVE_TIMEOUT } from "./examination.js";
 import type { Holder } from "./local-epmd.js";
 import { stockNames, unseenNames } from "./local-vms.js";
@@ -15,10 +15,8 @@ import { stockNames, unseenNames } from "./local-vms.js";
 /** The gateway waits a second for its relay process. Milliseconds. */
 const ASK_TIMEOUT = 3_000;
 
-export const PEER_WAYS = "peer-ways";
-
 export const peerWays: Check = {
-  id: PEER_WAYS,
+  id: "peer-ways",
   title: "what a VM here dials by each way in (module, host, gateway), as the EPMD there answers",
   run: async (examination) => {
     const { asked, config, machine } = examination;
@@ -74,7 +72,7 @@ export const peerWays: Check = {
     if (ways.some(({ dials }) => dials !== undefined)) {
       if (unseen.length === 0 || isForStock) return ok(evidence);
       const doubt = `this user may not see whether ${listed(unseen)} here has the module, without which there is no way to the node`;
-      return warn("PEER_WAY_UNSEEN", [doubt, ...evidence], "run doctor as root, or as the user of that VM");
+      return fail("PEER_WAY_UNSEEN", [doubt, ...evidence], "run doctor as root, or as the user of that VM");
     }
     return fail(
       "PEER_NO_WAY",

@@ -2,12 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { hostPort } from "../net/ip.js";
 import { type Obstacle, ttlCheckId } from "../publish/core/service-entry.js";
 import { messageOf, NO_AGENT_ADVICE, whyNotAsked } from "./consul-reachable.js";
-import { type Finding, fail, ok, together, warn } from "./core/finding.js";
+import { type Finding, fail, ok, skip, together, warn } from "./core/finding.js";
 import { obstacleAdvice } from "./core/obstacles.js";
 import type { ProblemCode } from "./core/problems.js";
 import type { Check, Examination } from "./examination.js";
 import type { DaemonReport } from "./local-epmd.js";
 import { NO_PUBLISHED_NODE, type OwnRegistration, ownRegistrations, whyCritical } from "./published-nodes.js";
+import { mayHide } from "./unread.js";
 import { whyUnpublished } from "./way.js";
 
 /** Time for a node that has just registered to be published. Milliseconds. */
@@ -26,8 +27,13 @@ export const registration: Check = {
       const { holder } = await examination.epmd();
       const found = await patiently(examination);
       const told = found.every(({ held }) => held) ? undefined : await examination.daemon();
+      const mayBeHidden = told !== undefined && mayHide(await examination.rightsToRead());
       return together(
-        found.map((one) => judge(one, holder.kind === "srv-epmd", daemonReason(one, told))),
+        found.map((one) =>
+          mayBeHidden && isHidden(one, told)
+            ? skip(`${one.wanted.aliveName} is in Consul, as the srv-epmd here says, and the token does not show it`)
+            : judge(one, holder.kind === "srv-epmd", daemonReason(one, told)),
+        ),
         NO_PUBLISHED_NODE,
       );
     } catch (error) {
@@ -47,6 +53,11 @@ async function patiently(examination: Examination): Promise<OwnRegistration[]> {
     if (found.every(({ held }) => held) || performance.now() > end) return found;
     await sleep(PAUSE);
   }
+}
+
+/** Consul leaves out, without an error, what the token may not read; the token of serve is another one. */
+function isHidden({ held, wanted }: OwnRegistration, { nodes }: DaemonReport): boolean {
+  return !held && nodes.some(({ name, publication }) => name === wanted.aliveName && publication === "in-consul");
 }
 
 /** Why the daemon has not published a node: the agent as a whole, or this node. */

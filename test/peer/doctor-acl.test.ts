@@ -286,6 +286,14 @@ requirePeer("erl", "consul")("srv-epmd doctor, with a Consul that has ACLs", () 
     const match = () => runCli(["names", "--match", "*@svc", "--port", String(daemon.port)]);
     await match();
     expect((await doctor("--consul-token-file", tokenFile)).of("consul-token").result).toBe("ok");
+    // A token that shows nothing of the nodes here says nothing of them.
+    const { of: blind, with: failing } = await examine([...flags, ...agent, "--port", String(daemon.port)], {
+      env: { CONSUL_HTTP_TOKEN: tokens.none },
+    });
+    expect(blind("registration")).toMatchObject({
+      ...{ result: "skip", evidence: expect.stringMatching(/is in Consul, as the srv-epmd here says, and the token/) },
+    });
+    expect(failing("fail")).not.toContain("registration");
     // What is not known is not ready, though no node is missing from the list that Consul shows.
     const ready = await fetch(`http://${admin()}/readyz?cluster=*@svc`);
     expect([ready.status, await ready.text()]).toEqual([

@@ -496,7 +496,7 @@ requirePeer(
     ];
     const command = [...nobody, "doctor", "--all", ...flags, "node_a@svc"].join(" ");
     const { stdout } = await cluster.host(HERE).run("sh", "-c", `${command} || true`);
-    expect(stdout).toMatch(/warn +peer-ways [\s\S]*this user may not see whether .*stock.* has the module/);
+    expect(stdout).toMatch(/fail +peer-ways [\s\S]*this user may not see whether .*stock.* has the module/);
     const { stdout: unsure } = await cluster.host(HERE).run("sh", "-c", `${command.replace("--all ", "")} || true`);
     expect(unsure).toMatch(/\nwhether VMs here reach node_a@svc\S* is not known\n/);
     await stock.kill();

@@ -63,8 +63,7 @@ export class ClusterListing {
   async matching(
     pattern: string,
   ): Promise<{ readonly catalogue: AskedService["catalogue"]; readonly nodes: readonly ClusterNode[] }> {
-    const { config, machine } = this.#deps;
-    const asked = serviceOfPattern(pattern, config, machine.names);
+    const asked = this.#serviceOf(pattern);
     return { catalogue: asked.catalogue, nodes: await this.#list([asked]) };
   }
 
@@ -73,12 +72,16 @@ export class ClusterListing {
    * @throws ConsulError also where Consul shows none because the token may not read them
    */
   async allMatching(pattern: string): Promise<readonly ClusterNode[]> {
-    const { nodes } = await this.matching(pattern);
-    if (nodes.length > 0) return nodes;
-    const { config, machine } = this.#deps;
-    const missing = await this.#missingPolicies([serviceOfPattern(pattern, config, machine.names)]);
+    const asked = [this.#serviceOf(pattern)];
+    const nodes = await this.#list(asked);
+    const missing = nodes.length > 0 ? [] : await this.#missingPolicies(asked);
     if (missing.length === 0) return nodes;
     throw new ConsulError("CONSUL_FORBIDDEN", `Consul shows none to the token, which lacks ${missing.join(" ")}`);
+  }
+
+  #serviceOf(pattern: string): AskedService {
+    const { config, machine } = this.#deps;
+    return serviceOfPattern(pattern, config, machine.names);
   }
 
   async #ask(): Promise<Listing> {

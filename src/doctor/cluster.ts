@@ -10,6 +10,7 @@ import type { AskPlace } from "../resolve/twins.js";
 import { isUnanswered, type LookedFor, type Member, type MemberPlace, memberOf } from "./core/cluster-links.js";
 import type { ClusterProblem } from "./core/cluster-problems.js";
 import { type ClusterListing, type ClusterVerdict, judgeCluster } from "./core/cluster-verdict.js";
+import { onceEach } from "./once.js";
 
 /** A node of the cluster, before it is looked for. */
 export interface NamedMember {
@@ -83,7 +84,7 @@ function isDoubtful({ code, effects = [] }: ClusterProblem): boolean {
 /** @param sure nodes that are not looked at again */
 async function look(named: NamedCluster, given: ClusterDeps, sure: readonly Member[]): Promise<Member[]> {
   // Several nodes of a machine are silent together.
-  const deps = { ...given, epmdPortAt: onceForEach(given.epmdPortAt) };
+  const deps = { ...given, epmdPortAt: onceEach(given.epmdPortAt, String) };
   const seen = (node: string) => sure.find((member) => member.node === node);
   const members = await eachOf(
     named.members,
@@ -166,15 +167,6 @@ async function lookFor(
 /** A machine that is down gives no answer either, and what is a firewall before one port is told by another port. */
 async function withEpmdPort(place: MemberPlace, { epmdPortAt }: ClusterDeps): Promise<MemberPlace> {
   return isUnanswered(place) ? { ...place, epmdPort: await epmdPortAt(place.endpoint.address) } : place;
-}
-
-function onceForEach<T>(ask: (address: string) => Promise<T>): (address: string) => Promise<T> {
-  const asked = new Map<string, Promise<T>>();
-  return (address) => {
-    const answer = asked.get(address) ?? ask(address);
-    asked.set(address, answer);
-    return answer;
-  };
 }
 
 /** By its name: the address that is published may be a wrong one. */

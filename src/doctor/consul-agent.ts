@@ -42,11 +42,11 @@ export const consulAgent: Check = {
     } catch (error) {
       const other = await elsewhere;
       const { code, evidence, advice: own } = whyNoAgent(config, error, await servers);
-      const [first, ...more] = partsOf(evidence);
+      const [first = "", ...more] = partsOf(evidence);
       const seen = [...more, ...(other ? [other.evidence] : [])];
       const advice = [...(other ? [other.advice] : []), ...partsOf(own)];
       return use === "needed"
-        ? fail(code, [...partsOf(evidence), ...(other ? [other.evidence] : [])], [...unwanted(config), ...advice])
+        ? fail(code, [first, ...seen], [...unwanted(config), ...advice])
         : warn(code, [`${first} (${LESS[use]})`, ...seen], advice);
     }
   },

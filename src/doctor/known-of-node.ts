@@ -1,5 +1,6 @@
-import { ipPort } from "../config/network-values.js";
+import { type IpPort, ipPort } from "../config/network-values.js";
 import type { LookUp } from "../daemon/core/observations.js";
+import type { Endpoint } from "../net/endpoint.js";
 import type { KnownOfNode } from "./core/absent-node.js";
 import type { Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
@@ -27,6 +28,17 @@ export async function knownOfNode(asked: AskedNode, examination: Examination): P
     runsHere: [...here, ...running].some((one) => one.aliveName === aliveName),
     wasHere: foundAt !== undefined && machine.addresses().includes(ipPort(undefined)(foundAt).address),
   };
+}
+
+/** Where the node is found now, and these places with those where look-ups found it before. Never rejects. */
+export async function placesOf(
+  asked: AskedNode,
+  { resolution, daemon }: Pick<Examination, "resolution" | "daemon">,
+): Promise<{ readonly endpoints: readonly Endpoint[]; readonly known: readonly IpPort[] }> {
+  const [found, status] = await Promise.all([resolution(), daemon()]);
+  const endpoints = found.outcome === "found" ? found.endpoints : [];
+  const before = status?.lookUps?.filter((lookUp) => isOfNode(lookUp, asked)).flatMap((one) => one.endpoints) ?? [];
+  return { endpoints, known: [...endpoints, ...before.map(ipPort(undefined))] };
 }
 
 /** A stock VM asks for the alive name alone. */

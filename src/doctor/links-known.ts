@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeLinks } from "../admin/core/status.js";
-import { ipPort } from "../config/network-values.js";
 import { hostPort } from "../net/ip.js";
 import type { RunningVm } from "../os/vm-process.js";
 import { type LinksKnown, linksWith, type SeenConnection, type VmWord } from "./core/links-with.js";
 import type { Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
-import { isOfNode } from "./known-of-node.js";
+import { isOfNode, placesOf } from "./known-of-node.js";
 import { type Link, linksHere, unregisteredVms } from "./links.js";
 import { daemonStatus } from "./local-epmd.js";
 import { type LocalVm, namesOf } from "./local-vms.js";
@@ -104,14 +103,7 @@ async function connectionsWith(
   vms: readonly string[],
   examination: Examination,
 ): Promise<SeenConnection[]> {
-  const [links, found, status] = await Promise.all([
-    linksHere(examination),
-    examination.resolution(),
-    examination.daemon(),
-  ]);
-  const endpoints = found.outcome === "found" ? found.endpoints : [];
-  const before = status?.lookUps?.filter((lookUp) => isOfNode(lookUp, asked)).flatMap((one) => one.endpoints) ?? [];
-  const known = [...endpoints, ...before.map(ipPort(undefined))];
+  const [links, { endpoints, known }] = await Promise.all([linksHere(examination), placesOf(asked, examination)]);
   const places = new Set(known.map((endpoint) => hostPort(endpoint)));
   const current = new Set(endpoints.map((endpoint) => hostPort(endpoint)));
   const addresses = new Set((endpoints.length > 0 ? endpoints : known).map(({ address }) => address));

@@ -1,5 +1,5 @@
-import { familyOf, hostPort } from "../net/ip.js";
-import { probe } from "../resolve/probe.js";
+import { hostPort } from "../net/ip.js";
+import { accepts } from "../os/sockets.js";
 import { listed } from "../text.js";
 import { NOT_NAMED, UNKNOWN } from "./asked-node.js";
 import { fail, ok, skip } from "./core/finding.js";
@@ -27,10 +27,8 @@ export const peerDaemon: Check = {
     if (found.outcome !== "found") {
       if (told.outcome !== "found") return skip(UNKNOWN);
       const still = told.endpoints.map((endpoint) => hostPort(endpoint));
-      const places = told.endpoints.map(({ address, port }) => {
-        return { ...{ address, port, family: familyOf(address) ?? 4 }, ...{ priority: 0, weight: 0, target: address } };
-      });
-      if (!(await probe(places, CONNECT_TIMEOUT)).accepting) {
+      const answers = await Promise.all(told.endpoints.map((place) => accepts(place, CONNECT_TIMEOUT)));
+      if (!answers.includes(true)) {
         return skip(
           `the srv-epmd here still leads VMs to ${listed(still)}, by what it knew, and nothing accepts connections there`,
         );

@@ -4,7 +4,7 @@ import { ageWords, listed } from "../text.js";
 import { NOT_NAMED } from "./asked-node.js";
 import { type Finding, ok, type Problem, skip } from "./core/finding.js";
 import type { LinksKnown } from "./core/links-with.js";
-import { unlinkedProblem } from "./core/unlinked.js";
+import { triesIn, unlinkedProblem } from "./core/unlinked.js";
 import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
 import { isOfNode } from "./known-of-node.js";
@@ -12,11 +12,6 @@ import { linksKnown } from "./links-known.js";
 import { namesByCookie } from "./local-vms.js";
 
 export const PEER_LINK = "peer-link";
-
-/** A VM may ask more than once to connect once. Milliseconds. */
-const ONE_TRY = 1_000;
-/** In which tries are counted. Milliseconds. */
-const LATELY = 60_000;
 
 /** What it tells programs. */
 export interface LinkFacts extends Pick<LinksKnown, "linked"> {
@@ -82,22 +77,10 @@ async function missingLink(
   const unlinked = isSame ? asking.filter((vm) => !having.includes(vm)) : asking;
   return unlinkedProblem({
     ...{ asked: full, unlinked, askedAgo: startedAt - last.at - last.elapsedMs },
-    tries: triesIn(found.filter((one) => isIts(one) && startedAt - one.at <= LATELY)),
+    tries: triesIn(found.filter(isIts).map(({ at }) => startedAt - at)),
     cookie: !hasCookie ? "not-given" : isSame ? "same" : "unknown",
     isByHand: vms.some(({ process }) => process?.autoConnect !== undefined),
   });
-}
-
-/** @param lookUps the last first */
-function triesIn(lookUps: readonly LookUp[]): number {
-  let tries = 0;
-  let last = Number.POSITIVE_INFINITY;
-  for (const { at } of lookUps) {
-    if (last - at < ONE_TRY) continue;
-    tries++;
-    last = at;
-  }
-  return tries;
 }
 
 /** Undefined where no daemon tells. The daemon keeps the last look-ups. */

@@ -1,4 +1,3 @@
-import { ipPort } from "../config/network-values.js";
 import { hostPort, isLoopback } from "../net/ip.js";
 import { META_NODE } from "../publish/core/service-entry.js";
 import { apart, type Finding, ok, skip, together, warn } from "./core/finding.js";
@@ -6,7 +5,7 @@ import { apartFrom, explainStuck } from "./core/stuck-link.js";
 import { entriesOf } from "./entries-of.js";
 import type { Check, Examination } from "./examination.js";
 import type { AskedNode } from "./examined-node.js";
-import { isOfNode } from "./known-of-node.js";
+import { placesOf } from "./known-of-node.js";
 import { type Link, linksHere } from "./links.js";
 import { NO_NODE } from "./local-epmd.js";
 import { onceEach } from "./once.js";
@@ -54,14 +53,7 @@ async function judgeAll(stuck: readonly Link[], examination: Examination): Promi
 
 /** Where the node that was asked for is, was found, or is published. */
 async function machineOf(asked: AskedNode, examination: Examination) {
-  const [found, status, entries] = await Promise.all([
-    examination.resolution(),
-    examination.daemon(),
-    entriesOf(asked, examination),
-  ]);
-  const endpoints = found.outcome === "found" ? found.endpoints : [];
-  const before = status?.lookUps?.filter((lookUp) => isOfNode(lookUp, asked)).flatMap((one) => one.endpoints) ?? [];
-  const places = [...endpoints, ...before.map(ipPort(undefined))];
+  const [{ known: places }, entries] = await Promise.all([placesOf(asked, examination), entriesOf(asked, examination)]);
   const known = new Set(places.map((place) => hostPort(place)));
   const own = entries.filter((entry) => {
     return known.has(hostPort(entry)) || entry.meta[META_NODE]?.toLowerCase() === asked.full.toLowerCase();

@@ -2,8 +2,8 @@ import { META_NODE } from "../../publish/core/service-entry.js";
 
 /**
  * Expressions by which Consul leaves out of a list what is not asked for (Filtering in its API, from 1.5; an older one lists
- * everything): an instance that it writes costs it ten times as much as one that it only looks at. In a list nothing else
- * may be relied on than that what was asked for is there.
+ * everything): an instance that it writes costs it ten times as much as one that it only looks at. A filtered list has what
+ * was asked for, and may have more.
  */
 
 /** Names in one expression: the query is part of an HTTP header. */

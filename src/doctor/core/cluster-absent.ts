@@ -141,23 +141,29 @@ export function notFound(absent: readonly [Member, ...Member[]], members: readon
   }
   if (health === "critical") {
     return problem(
-      `${isOne ? "its TTL check in Consul is" : "their TTL checks in Consul are"} critical: no srv-epmd refreshes ${isOne ? "it" : "them"}`,
+      notRefreshed(absent),
       `${isOne ? "its VM or its" : "the VMs or their"} srv-epmd ${isOne ? "has" : "have"} ended, or cannot reach the agent: run srv-epmd doctor ${where}; vm-listens says ${isOne ? "whether the VM runs" : "which VMs run"}, registration and consul-agent why nobody refreshes the ${isOne ? "check" : "checks"}`,
     );
   }
   return problem(missing, `run srv-epmd doctor ${node} here: peer-records says why look-ups do not find it`);
 }
 
+/** Of nodes whose own checks are critical. */
+function notRefreshed({ length }: readonly Member[]): string {
+  return length === 1
+    ? "its TTL check in Consul is critical: no srv-epmd refreshes it"
+    : "their TTL checks in Consul are critical: no srv-epmd refreshes them";
+}
+
 /** Nodes of this machine that one check keeps out of look-ups: they are found here without the catalogue. */
 export function foundHereAlone(nodes: readonly [Member, ...Member[]]): ClusterProblem {
   const [{ obstacle, machine }] = nodes;
   const where = onMachine({ machine });
-  const [are, its] =
-    nodes.length === 1 ? ["is", "its TTL check in Consul is"] : ["are", "their TTL checks in Consul are"];
-  const why = obstacle?.words ?? `${its} critical: no srv-epmd refreshes ${nodes.length === 1 ? "it" : "them"}`;
+  const [are, them] = nodes.length === 1 ? ["is", "it"] : ["are", "them"];
+  const why = obstacle?.words ?? notRefreshed(nodes);
   return {
     ...{ code: "NOT_FOUND", nodes: nodes.map(({ node }) => node) },
-    text: `${namesOf(nodes)} ${are} found on this machine alone: ${why}, so look-ups elsewhere leave ${nodes.length === 1 ? "it" : "them"} out`,
+    text: `${namesOf(nodes)} ${are} found on this machine alone: ${why}, so look-ups elsewhere leave ${them} out`,
     advice: obstacle
       ? obstacleAdvice(obstacle, where)
       : `run srv-epmd doctor ${where}: registration and consul-agent say why nobody refreshes the check`,
@@ -168,13 +174,18 @@ export function linkedWith({ node }: Member, members: readonly Member[]): Member
   return members.filter((member) => member.linked.has(node));
 }
 
+/** Who is linked with some of these nodes, and the word for those: `it`, `them`, `some of them`. */
+export function linkedWithAny(nodes: readonly Member[], members: readonly Member[]) {
+  const linked = members.filter((member) => nodes.some(({ node }) => member.linked.has(node)));
+  const isWhole = linked.every((member) => nodes.every(({ node }) => member.linked.has(node)));
+  return { linked, which: nodes.length === 1 ? "it" : isWhole ? "them" : "some of them" };
+}
+
 /** `; a@h, b@h are linked with it, c@h is not` */
 export function linkedWords(absent: readonly Member[], members: readonly Member[]): string {
-  const linked = members.filter((member) => absent.some(({ node }) => member.linked.has(node)));
+  const { linked, which } = linkedWithAny(absent, members);
   if (linked.length === 0) return "";
   const are = (some: readonly Member[]) => `${namesOf(some)} ${some.length === 1 ? "is" : "are"}`;
-  const isWhole = absent.every(({ node }) => linked.every((member) => member.linked.has(node)));
-  const which = absent.length === 1 ? "it" : isWhole ? "them" : "some of them";
   const missed = new Set(absent.flatMap((one) => missedBy(one, members)).filter((member) => !linked.includes(member)));
   return `; ${are(linked)} linked with ${which}${missed.size === 0 ? "" : `, ${are(Array.from(missed))} not`}`;
 }

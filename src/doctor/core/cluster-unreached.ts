@@ -3,7 +3,7 @@ import { grouped } from "../../grouped.js";
 import { isLongName, neverConnect } from "../../names/node-name.js";
 import { familyOf, hostPort, isLoopback } from "../../net/ip.js";
 import { listed } from "../../text.js";
-import { addressSeenBy, linkedWith, linkedWords, namesOf } from "./cluster-absent.js";
+import { addressSeenBy, linkedWith, linkedWithAny, linkedWords, namesOf } from "./cluster-absent.js";
 import { isSilent, isUnanswered, type Member, type MemberPlace } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
 
@@ -69,11 +69,9 @@ function cutOff(dead: readonly DeadMachine[], members: readonly Member[]): Clust
 
 /** What others list may be a link of before: a VM notices that it is dead after net_ticktime. */
 function stillListed(nodes: readonly Member[], members: readonly Member[]): string {
-  const listing = members.filter((member) => nodes.some(({ node }) => member.linked.has(node)));
-  if (listing.length === 0) return "";
-  const isWhole = listing.every(({ linked }) => nodes.every(({ node }) => linked.has(node)));
-  const which = nodes.length === 1 ? "it" : isWhole ? "them" : "some of them";
-  return `; ${namesOf(listing)} still ${listing.length === 1 ? "lists" : "list"} ${which}, and such a link may be dead`;
+  const { linked, which } = linkedWithAny(nodes, members);
+  if (linked.length === 0) return "";
+  return `; ${namesOf(linked)} still ${linked.length === 1 ? "lists" : "list"} ${which}, and such a link may be dead`;
 }
 
 /** `TCP ports 4369, 20001` */

@@ -9,7 +9,7 @@ export interface AskedAndUnlinked {
   readonly unlinked: readonly string[];
   /** Since the last answer. Milliseconds. */
   readonly askedAgo: number;
-  /** How often it was asked for within the last minute, at the place where it is; what was asked at once counts once. */
+  /** How often it was asked for lately, at the place where it is: see triesIn(). */
   readonly tries: number;
   /** Of doctor's cookie and that of the node; `not-given`: doctor has none. */
   readonly cookie: "not-given" | "same" | "unknown";
@@ -26,6 +26,23 @@ const CONNECTS_WITHIN = 500;
 const MANY_TRIES = 4;
 /** So long it is worth a question. Milliseconds. */
 const LATELY = 600_000;
+
+/** A VM may ask more than once to connect once. Milliseconds. */
+const ONE_TRY = 1_000;
+/** In which tries are counted. Milliseconds. */
+const TRIES_WITHIN = 60_000;
+
+/** How often VMs have tried to connect. @param ages of their look-ups, milliseconds, the last one first */
+export function triesIn(ages: readonly number[]): number {
+  let tries = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  for (const age of ages) {
+    if (age > TRIES_WITHIN || age - last < ONE_TRY) continue;
+    tries++;
+    last = age;
+  }
+  return tries;
+}
 
 const IN_ITS_LOG =
   "look in the log of its VM for 'Invalid challenge reply', which names each VM that has another cookie";

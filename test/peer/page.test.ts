@@ -107,7 +107,10 @@ requirePeer("chromium")("the status page in a browser", () => {
       const { page, problems } = await open(status(), options);
       if (options.javaScript !== false) await isLive(page);
       const file = join(folder, `${name}.png`);
-      await page.screenshot({ path: file, fullPage: true });
+      // On a busy machine Chromium refuses now and then ("Unable to capture screenshot").
+      await waitFor(async () => Boolean(await page.screenshot({ path: file, fullPage: true })), {
+        what: "a screenshot",
+      });
       expect(statSync(file).size).toBeGreaterThan(10_000);
       expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
       const texts = await contrasts(page);

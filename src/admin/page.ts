@@ -118,17 +118,19 @@ function overview(status: Status, now: number): Markup {
 }
 
 function consulWords(
-  { url, publishes, answers }: Status["consul"],
+  { url, publishes, answers, trouble }: Status["consul"],
   silence: Silence | undefined,
   now: number,
 ): Content {
-  if (publishes) return html`${code(url)} ${answersPill(answers, silence, now)}`;
+  const failed = trouble?.fault === "no-server" ? "reaches no server" : "does not answer";
+  const shown = html`${code(url)} ${answersPill(answers, silence, now, failed)}`;
+  if (publishes) return shown;
   const quiet = html`<span class="quiet">nothing is published</span>`;
-  return silence ? html`${code(url)} ${answersPill(answers, silence, now)} ${quiet}` : quiet;
+  return silence ? html`${shown} ${quiet}` : quiet;
 }
 
-function answersPill(answers: boolean, silence: Silence | undefined, now: number): Markup {
-  if (silence) return html`${pill("bad", "does not answer")} ${lastAnswer(silence, now)}`;
+function answersPill(answers: boolean, silence: Silence | undefined, now: number, failed = "does not answer"): Markup {
+  if (silence) return html`${pill("bad", failed)} ${lastAnswer(silence, now)}`;
   return answers ? pill("good", "answers") : pill("quiet", "not asked yet");
 }
 

@@ -167,7 +167,7 @@ export class DaemonStatus {
           ...{ name: aliveName, port, creation, family, origin, since: new Date(since).toISOString() },
           ...(address !== undefined && { address }),
           ...(inNomad(entries?.standing(node), entries?.trouble) ??
-            inConsul(statuses?.get(aliveName), publishes, registrar?.agent.trouble)),
+            inConsul(statuses?.get(aliveName), publishes, registrar?.agent)),
         };
       }),
       left: (standing ?? [])
@@ -234,7 +234,10 @@ export class DaemonStatus {
     const trouble = registrar?.agent.troubleSaid ?? troubleWith("consul", listing);
     const answeredAt = registrar?.agent.answeredAt;
     const published = answeredAt === undefined ? undefined : now() - (performance.now() - answeredAt);
-    const at = latest(published, entries ? undefined : this.#listing.listedAt);
+    const listed = entries ? undefined : this.#listing.listedAt;
+    // The agent may answer the publication by itself while the list shows that no server does.
+    const isOfListing = trouble !== undefined && registrar?.agent.trouble === undefined;
+    const at = isOfListing ? latest(listed) : latest(published, listed);
     return {
       ...{ url: config.consul, publishes, answers: registrar !== undefined && trouble === undefined },
       ...(trouble && { trouble }),
@@ -302,14 +305,19 @@ function inNomad(standing: NomadStanding | undefined, trouble: string | undefine
   }
 }
 
-/** @param trouble why the agent does not say what it holds; undefined while it does */
-function inConsul(status: NameStatus | undefined, publishes: boolean, trouble: string | undefined): Published {
+/** @param agent undefined while the Consul side is being loaded */
+function inConsul(
+  status: NameStatus | undefined,
+  publishes: boolean,
+  agent: Pick<Registrar["agent"], "trouble" | "isCutOff"> | undefined,
+): Published {
   if (!status) return { publication: publishes ? "unknown" : "off", serviceIds: [] };
   const { serviceIds, elsewhere } = status;
   const code = isMissing(status) ? status.code : undefined;
-  const reason = status.reason ?? (isMissing(status) ? (status.lastError ?? trouble) : undefined);
+  const isUntold = status.published && agent?.isCutOff === true;
+  const reason = status.reason ?? (isMissing(status) || isUntold ? (status.lastError ?? agent?.trouble) : undefined);
   return {
-    publication: publicationOf(status, trouble),
+    publication: isUntold ? "unknown" : publicationOf(status, agent?.trouble),
     serviceIds,
     ...(reason !== undefined && { reason }),
     ...(code !== undefined && { code }),
@@ -317,6 +325,7 @@ function inConsul(status: NameStatus | undefined, publishes: boolean, trouble: s
   };
 }
 
+/** @param trouble why the agent does not say what it holds; undefined while it does */
 function publicationOf(status: NameStatus, trouble: string | undefined): LocalNode["publication"] {
   if (status.published) return "in-consul";
   if (status.pending) return "pending";

@@ -15,6 +15,7 @@ import {
 } from "../publish/core/service-entry.js";
 import { aclApi } from "./acl-api.js";
 import { namedFilter } from "./core/filters.js";
+import type { Servers } from "./core/servers.js";
 import { Login } from "./login.js";
 import {
   parseAuthorization,
@@ -69,6 +70,11 @@ export class ConsulClient {
 
   constructor(options: ClientOptions) {
     this.#transport = new ConsulTransport(options, (transport) => tokenSource(options, transport));
+  }
+
+  /** Whether Consul's servers answer, as the calls so far have shown. */
+  get servers(): Pick<Servers, "trouble" | "answeredAt"> {
+    return this.#transport.servers;
   }
 
   /** Checks of the service that are not in the entry stay: maintenance mode is one. */

@@ -4,6 +4,7 @@ import type { Observe } from "../daemon/core/observations.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError, describeError } from "../errors.js";
 import { MOST_CALLS } from "../publish/turns.js";
+import { Servers } from "./core/servers.js";
 import { AclToken, type TokenSource } from "./token.js";
 
 export { loadLibrary } from "../api/connection.js";
@@ -39,6 +40,7 @@ export class ConsulTransport {
   readonly #connection: ApiConnection;
   readonly #observe: Observe;
   readonly token: AclToken;
+  readonly servers = new Servers();
 
   /** @param source where the token comes from; it may send calls of its own */
   constructor(options: TransportOptions, source: (transport: ConsulTransport) => TokenSource) {
@@ -70,18 +72,34 @@ export class ConsulTransport {
 
   /** One call with this token, once. */
   async send(call: ConsulCall, token: string | undefined, signal?: AbortSignal): Promise<ConsulReply> {
+    const sentAt = performance.now();
     try {
       const headers: Record<string, string> = token === undefined || token === "" ? {} : { "x-consul-token": token };
       const reply = await this.#connection.send(call, headers, signal);
       this.#observe({ type: "consul-call", result: "ok" });
+      if (isForServers(call)) this.servers.answered(performance.now());
       return reply;
     } catch (error) {
       const failure = callError(error, call.secret ?? token);
       // A call that was given up here says nothing about the agent.
       if (!signal?.aborted) this.#observe({ type: "consul-call", result: CALL_RESULTS[failure.code] ?? "unavailable" });
+      if (isForServers(call) && !isGivenUp(signal)) {
+        const reason = describeError(failure.cause ?? failure);
+        this.servers.failed({ sentAt, fault: faultOf(failure), reason });
+      }
       throw failure;
     }
   }
+}
+
+/** The agent answers by itself below /agent, and the servers of another datacenter say nothing about its own. */
+function isForServers({ path, query }: ConsulCall): boolean {
+  return !path.startsWith("/agent/") && query?.dc === undefined;
+}
+
+/** Not by a time limit: the caller no longer needs the answer. */
+function isGivenUp(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && (signal.reason as Error | undefined)?.name !== "TimeoutError";
 }
 
 /**

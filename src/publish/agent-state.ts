@@ -1,6 +1,7 @@
 import type { AgentFault } from "../api/core/silence.js";
 import { UnreadableFile } from "../api/credential.js";
 import { LoginRefused } from "../consul/acl-api.js";
+import type { Servers } from "../consul/core/servers.js";
 import { AgentAnswer, faultOf, isUnknownToken } from "../consul/transport.js";
 import type { Logger } from "../daemon/logger.js";
 import { type ConsulError, describeError } from "../errors.js";
@@ -23,7 +24,7 @@ interface AgentCall {
 export interface AgentTrouble {
   /**
    * `CONSUL_SILENT`: it does not answer. `CONSUL_FILE`: a file of the token or of TLS cannot be read. `CONSUL_LOGIN`: it gives
-   * no token. `CONSUL_ERRORS`: it does not list its services and checks.
+   * no token. `CONSUL_ERRORS`: it does not list its services and checks, or Consul's servers do not answer it.
    */
   readonly code: "CONSUL_SILENT" | "CONSUL_FILE" | "CONSUL_LOGIN" | "CONSUL_ERRORS";
   /** What the last call said. */
@@ -37,6 +38,7 @@ type Said = Pick<AgentTrouble, "reason" | "fault">;
 const TROUBLE_CODES = { silent: "CONSUL_SILENT", unreadable: "CONSUL_FILE", refused: "CONSUL_LOGIN" } as const;
 
 interface AgentStateDeps {
+  readonly servers: Pick<Servers, "trouble" | "answeredAt">;
   readonly log: Logger;
   /** Called when the agent answers again, or takes calls again that it has refused. */
   readonly recovered: () => void;
@@ -58,6 +60,7 @@ export class AgentState {
   #isTokenUnknown = false;
   /** It was silent, and has answered with errors alone since. */
   #wasSilent = false;
+  #wasCutOff = false;
   #trouble: Trouble | undefined;
   /** What the last call said that could not be made. */
   #said: Said = { reason: "" };
@@ -76,18 +79,46 @@ export class AgentState {
     if (this.#trouble === "unreadable") return "a file for Consul cannot be read";
     if (this.#trouble === "refused") return this.#said.reason;
     if (this.#trouble === "silent") return "the Consul agent does not answer";
-    return this.#unlisted && `the Consul agent does not list its services and checks: ${this.#unlisted.reason}`;
+    if (this.#unlisted) return `the Consul agent does not list its services and checks: ${this.#unlisted.reason}`;
+    const { trouble } = this.#deps.servers;
+    return trouble && `the Consul agent reaches no server of Consul's: ${trouble}`;
   }
 
   /** The same with what the last call said. */
   get troubleSaid(): AgentTrouble | undefined {
     if (this.#trouble !== undefined) return { code: TROUBLE_CODES[this.#trouble], ...this.#said };
-    return this.#unlisted && { code: "CONSUL_ERRORS", ...this.#unlisted };
+    if (this.#unlisted) return { code: "CONSUL_ERRORS", ...this.#unlisted };
+    const { trouble } = this.#deps.servers;
+    return trouble === undefined ? undefined : { code: "CONSUL_ERRORS", reason: trouble, fault: "no-server" };
   }
 
-  /** When the latest call that was answered was sent, milliseconds of now(); undefined: none was. */
+  /**
+   * As of when it is known what Consul has, milliseconds of now(); undefined: it never was. While no server answers, what the
+   * agent lists does not tell it.
+   */
   get answeredAt(): number | undefined {
+    if (this.isCutOff) return this.#deps.servers.answeredAt;
     return this.#answeredAt === -Infinity ? undefined : this.#answeredAt;
+  }
+
+  /** The agent answers, and Consul's servers do not answer it. */
+  get isCutOff(): boolean {
+    return this.#trouble === undefined && this.#deps.servers.trouble !== undefined;
+  }
+
+  /** Logs when the servers are out of reach, and when they answer again. */
+  look(): void {
+    const { log, servers } = this.#deps;
+    if (this.isCutOff === this.#wasCutOff || this.#trouble !== undefined) return;
+    this.#wasCutOff = this.isCutOff;
+    if (!this.#wasCutOff) {
+      if (this.#outages.end("servers")) log.info("Consul's servers answer the agent again");
+    } else if (this.#outages.begin("servers")) {
+      log.warn(
+        { reason: servers.trouble },
+        "the Consul agent reaches no server of Consul's: it takes nodes, and other machines find them when it reaches one",
+      );
+    }
   }
 
   /** The agent cannot be called, and the log says so. */

@@ -2,6 +2,7 @@ import type { ServiceMember } from "../catalogue/core/instances.js";
 import type { ConsulClient } from "../consul/client.js";
 import { readRights } from "../consul/rights.js";
 import type { Logger } from "../daemon/logger.js";
+import { ConsulError } from "../errors.js";
 import { grouped } from "../grouped.js";
 import type { DomainSettings } from "../names/domains.js";
 import { listed } from "../text.js";
@@ -17,7 +18,7 @@ interface NamesakesDeps {
   readonly owner: string;
   /** The nodes that are published here. */
   readonly holders: () => readonly Holder[];
-  readonly timings: Pick<Timings, "audit" | "recheck">;
+  readonly timings: Pick<Timings, "audit" | "recheck" | "watch">;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly log: Logger;
@@ -49,8 +50,12 @@ export class Namesakes {
     this.#deps = deps;
     const { timings, now } = deps;
     const run = async () => {
-      // After a failure the next look tries again.
-      await this.#compare().catch(() => {});
+      try {
+        await this.#compare();
+      } catch (error) {
+        // This question shows, too, whether Consul's servers answer again (Servers).
+        if (error instanceof ConsulError && error.code === "CONSUL_UNAVAILABLE") return timings.watch;
+      }
       return timings.audit;
     };
     const rest = (took: number) => restAfter(took, timings);

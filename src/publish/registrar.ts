@@ -109,6 +109,7 @@ export class Registrar {
       for (const publisher of this.#publishers.values()) publisher.retry();
     }, deps.settings.ttl / 3);
     this.#agent = new AgentState({
+      servers: deps.client.servers,
       log: deps.log,
       recovered: () => this.#retryAll.request(),
       now: this.#now,
@@ -146,8 +147,8 @@ export class Registrar {
     });
   }
 
-  /** Whether the agent answers, and since when it does not. */
-  get agent(): Pick<AgentState, "trouble" | "troubleSaid" | "answeredAt"> {
+  /** Whether the agent answers, with what Consul has, and since when it does not. */
+  get agent(): Pick<AgentState, "trouble" | "troubleSaid" | "answeredAt" | "isCutOff"> {
     return this.#agent;
   }
 
@@ -284,6 +285,7 @@ export class Registrar {
   /** Logs what has changed since the last look. */
   #look(): void {
     this.#handover.look();
+    this.#agent.look();
     const standings = this.#claims.all().flatMap((claim): Standing[] => {
       const publisher = this.#publisherOf(claim);
       if (!publisher) return [];

@@ -8,7 +8,7 @@ import { type Part, useRegistrars } from "../support/registrar-part.js";
 import { waitFor } from "../support/wait-for.js";
 
 const bench = useRegistrars();
-const ANSWERS = { trouble: undefined, troubleSaid: undefined, answeredAt: 0 };
+const ANSWERS = { trouble: undefined, troubleSaid: undefined, answeredAt: 0, isCutOff: false };
 
 function statusOf(registry: Registry, registrar: Pick<Part["registrar"], "status" | "agent">): DaemonStatus {
   const consul = { registrar: async () => registrar } as unknown as ConsulSide;

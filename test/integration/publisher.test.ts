@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConsulClient } from "../../src/consul/client.js";
+import { Servers } from "../../src/consul/core/servers.js";
 import { Registry } from "../../src/epmd/core/registry.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentEntries } from "../../src/publish/agent-entries.js";
@@ -25,7 +26,8 @@ type RegistrarCalls =
   | "members"
   | "localServices"
   | "onNewToken"
-  | "releaseTokens";
+  | "releaseTokens"
+  | "servers";
 
 /** An agent that answers within the same moment. */
 function promptAgent() {
@@ -52,6 +54,7 @@ function promptAgent() {
     services: async () => (held ? [held] : []),
     checks: async () => [],
     checksOf: async () => [],
+    servers: new Servers(),
     healthService: async () => [],
     members: async () => [],
     localServices: async () => [],
@@ -64,7 +67,9 @@ function promptAgent() {
 function publish(client: PublisherDeps["client"] & Pick<ConsulClient, "service" | "services">): Publisher {
   const { log } = collectLog();
   const now = () => performance.now();
-  const agent = new AgentState({ log, recovered: () => {}, now, hasTokenFile: false, logsIn: false });
+  const agent = new AgentState({
+    ...{ servers: new Servers(), log, recovered: () => {}, now, hasTokenFile: false, logsIn: false },
+  });
   const presence = { forgotten: () => {}, evaded: () => {} };
   const { signal } = new AbortController();
   const entries = new AgentEntries({ client, now, timings: TIMINGS, signal });

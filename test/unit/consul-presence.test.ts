@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { UnreadableFile } from "../../src/api/credential.js";
 import { LoginRefused } from "../../src/consul/acl-api.js";
+import { Servers } from "../../src/consul/core/servers.js";
 import { AgentAnswer } from "../../src/consul/transport.js";
 import { ConsulError } from "../../src/errors.js";
 import { AgentState } from "../../src/publish/agent-state.js";
@@ -127,6 +128,7 @@ describe("what is told of the agent", () => {
   const stateOf = (hasTokenFile = true) => {
     let recovered = 0;
     const state = new AgentState({
+      servers: new Servers(),
       log: told.log,
       now: () => now,
       recovered: () => recovered++,
@@ -146,6 +148,38 @@ describe("what is told of the agent", () => {
     }
     expect(told.messages().length).toBeGreaterThan(20);
     expect(told.messages().length).toBeLessThan(60);
+  });
+
+  test("is a cut from Consul's servers, whatever the agent itself lists, and the log has it once each way", () => {
+    const servers = new Servers();
+    const state = new AgentState({
+      ...{ servers, log: told.log, now: () => now, recovered: () => {}, hasTokenFile: false, logsIn: false },
+    });
+    servers.answered(2_000);
+    now = 9_000;
+    state.succeeded({ sentAt: now });
+    expect([state.trouble, state.answeredAt, state.isCutOff]).toEqual([undefined, 9_000, false]);
+    servers.failed({ sentAt: now, fault: "no-server", reason: "No known Consul servers" });
+    for (let look = 0; look < 3; look++) state.look();
+    state.succeeded({ sentAt: now });
+    expect(state.trouble).toBe("the Consul agent reaches no server of Consul's: No known Consul servers");
+    expect([state.answeredAt, state.isCutOff, state.isSilent]).toEqual([2_000, true, false]);
+    const said = { code: "CONSUL_ERRORS", fault: "no-server", reason: "No known Consul servers" };
+    expect(state.troubleSaid).toEqual(said);
+    // An agent that does not answer at all is another matter, and comes first.
+    state.failed(silent(), call());
+    expect([state.troubleSaid?.code, state.answeredAt, state.isCutOff]).toEqual(["CONSUL_SILENT", 9_000, false]);
+    state.look();
+    state.succeeded(call());
+    servers.answered(now);
+    for (let look = 0; look < 3; look++) state.look();
+    expect([state.trouble, state.isCutOff]).toEqual([undefined, false]);
+    expect(told.messages()).toEqual([
+      expect.stringMatching(/^the Consul agent reaches no server of Consul's: it takes nodes, and other machines/),
+      expect.stringMatching(/^the Consul agent does not answer/),
+      "the Consul agent answers again",
+      "Consul's servers answer the agent again",
+    ]);
   });
 
   test("is no outage when what was asked later has been answered", () => {
@@ -183,7 +217,8 @@ describe("what is told of the agent", () => {
   test("is a login that Consul refuses: why is told once, and until it gives a token", () => {
     let recovered = 0;
     const state = new AgentState({
-      ...{ log: told.log, now: () => now, recovered: () => recovered++, hasTokenFile: false, logsIn: true },
+      ...{ servers: new Servers(), log: told.log, now: () => now },
+      ...{ recovered: () => recovered++, hasTokenFile: false, logsIn: true },
     });
     const refused = (why: string) =>
       new ConsulError("CONSUL_UNAVAILABLE", `cannot log in to Consul: ${why}`, { cause: new LoginRefused(why) });

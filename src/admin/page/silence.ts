@@ -12,7 +12,8 @@ export function silences({ consul, nomad, cluster }: Pick<Status, "consul" | "no
   const publication = silence(nomad ?? consul);
   const listed = { at: cluster.outcome === "unavailable" && cluster.last ? Date.parse(cluster.last.at) : undefined };
   // A list is kept for a moment: the publication may have seen the silence before.
-  const isSilent = /^(CONSUL|NOMAD)_SILENT$/.test((nomad ?? consul).trouble?.code ?? "");
+  const { code = "", fault } = (nomad ?? consul).trouble ?? {};
+  const isSilent = /^(CONSUL|NOMAD)_SILENT$/.test(code) || fault === "no-server";
   return {
     consul: silence(consul),
     nomad: nomad && silence(nomad),

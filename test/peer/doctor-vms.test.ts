@@ -383,10 +383,12 @@ requirePeer(
     const once = await waitFor(
       async () => {
         const seen = await ask();
-        const { lookUp } = (seen.of("peer-link").facts ?? {}) as { lookUp?: { secondsAgo: number } };
-        return lookUp && lookUp.secondsAgo > 1 && seen;
+        const { code, facts } = seen.of("peer-link");
+        const { lookUp } = (facts ?? {}) as { lookUp?: { secondsAgo: number } };
+        // A busy VM may not have told of its links yet.
+        return lookUp && lookUp.secondsAgo > 1 && code !== undefined && seen;
       },
-      { what: "a look-up that is not of the next try" },
+      { what: "a look-up that is not of the next try", timeout: 20_000 },
     );
     expect([once.code, once.of("peer-link").code, once.of("peer-link").result]).toEqual([0, "PEER_UNLINKED", "warn"]);
     for (let tries = 1; tries <= 4; tries++) {

@@ -14,7 +14,7 @@ import {
   ttlCheckId,
 } from "../publish/core/service-entry.js";
 import { aclApi } from "./acl-api.js";
-import { namedFilter } from "./core/filters.js";
+import { checksFilter, checksOfFilter, entriesFilter, namedFilter, type Whose } from "./core/filters.js";
 import type { Servers } from "./core/servers.js";
 import { Login } from "./login.js";
 import {
@@ -111,20 +111,28 @@ export class ConsulClient {
     return parseService((await this.#unlessUnknown(call, signal))?.body);
   }
 
-  /** The services with our id prefix. Consul leaves out those that the token may not read, without an error. */
-  async services(signal?: AbortSignal): Promise<HeldService[]> {
-    const { body } = await this.#transport.call({ method: "_get", path: "/agent/services" }, signal);
+  /**
+   * The services with our id prefix. Consul leaves out those that the token may not read, without an error.
+   * @param whose only these are asked for; others may be listed, too
+   */
+  async services(signal?: AbortSignal, whose?: Whose): Promise<HeldService[]> {
+    const query = whose && { filter: entriesFilter(whose) };
+    const call = { method: "_get", path: "/agent/services", ...(query && { query }) } as const;
+    const { body } = await this.#transport.call(call, signal);
     return parseServices(body).filter(({ id }) => id.startsWith(ID_PREFIX));
   }
 
-  /** The checks of those services, and those of the machine as far as the token may read them. */
-  async checks(signal?: AbortSignal): Promise<HeldCheck[]> {
-    return this.#checks({}, signal);
+  /**
+   * The checks of those services, and those of the machine as far as the token may read them.
+   * @param whose only the checks of these are asked for, and all that are critical; others may be listed, too
+   */
+  async checks(signal?: AbortSignal, whose?: Pick<Whose, "instance">): Promise<HeldCheck[]> {
+    return this.#checks(whose ? { query: { filter: checksFilter(whose) } } : {}, signal);
   }
 
   /** The checks of one of those services. A list of all would cost the agent as much as all its entries. */
   async checksOf(serviceId: string, signal?: AbortSignal): Promise<HeldCheck[]> {
-    return this.#checks({ query: { filter: `ServiceID == ${JSON.stringify(serviceId)}` } }, signal);
+    return this.#checks({ query: { filter: checksOfFilter(serviceId) } }, signal);
   }
 
   async #checks(only: Pick<ConsulCall, "query">, signal: AbortSignal | undefined): Promise<HeldCheck[]> {

@@ -1,10 +1,13 @@
 import type { ConsulClient } from "../consul/client.js";
+import type { Whose } from "../consul/core/filters.js";
 import { ConsulError } from "../errors.js";
 import type { HeldService } from "./core/service-entry.js";
 import { restAfter, type Timings } from "./timing.js";
 
 interface AgentEntriesDeps {
   readonly client: Pick<ConsulClient, "service" | "services">;
+  /** This daemon: an agent may have a thousand entries of others. */
+  readonly self: Whose;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly timings: Pick<Timings, "audit" | "recheck">;
@@ -15,7 +18,7 @@ interface AgentEntriesDeps {
 /** Questions for single ids under way from which on a list is asked for in their place. */
 const MANY = 8;
 
-/** A list of all entries of the agent, as it was answered. */
+/** A list of the entries under our ids, and of all entries of ours, as it was answered. */
 interface List {
   readonly byId: ReadonlyMap<string, HeldService>;
   /** Milliseconds of now(): it may miss what has changed since. */
@@ -48,7 +51,7 @@ export class AgentEntries {
     return this.#restsUntil - this.#deps.now();
   }
 
-  /** @throws ConsulError */
+  /** Entries under our ids, whoever has written them, and all that are ours; perhaps others, too. @throws ConsulError */
   all(signal: AbortSignal): Promise<HeldService[]> {
     this.#isClaimed = false;
     const listing = { sentAt: this.#deps.now(), answer: this.#ask(signal) };
@@ -60,9 +63,9 @@ export class AgentEntries {
   }
 
   async #ask(signal: AbortSignal): Promise<HeldService[]> {
-    const { client, now } = this.#deps;
+    const { client, self, now } = this.#deps;
     const sentAt = now();
-    const services = await client.services(signal);
+    const services = await client.services(signal, self);
     if (this.#list && this.#list.sentAt > sentAt) return services;
     this.#list = { byId: new Map(services.map((service) => [service.id, service])), sentAt, endedAt: now() };
     for (const [id, at] of this.#written) if (at < sentAt) this.#written.delete(id);

@@ -1,5 +1,6 @@
 import { retryDelay } from "../catalogue/follower.js";
 import type { ConsulClient } from "../consul/client.js";
+import type { Whose } from "../consul/core/filters.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError } from "../errors.js";
 import type { AgentEntries } from "./agent-entries.js";
@@ -15,8 +16,7 @@ import { restAfter, restAfterFailure, type Timings } from "./timing.js";
 interface AuditsDeps {
   readonly client: Pick<ConsulClient, "checks" | "lookForToken">;
   readonly entries: Pick<AgentEntries, "all" | "claim">;
-  /** META_OWNER of our entries. */
-  readonly owner: string;
+  readonly self: Whose;
   /** By key. */
   readonly publishers: ReadonlyMap<string, Publisher>;
   /** Makes the publisher of an entry that our predecessor has left. */
@@ -85,9 +85,10 @@ export class Audits {
   }
 
   async #survey(sentAt: number): Promise<void> {
-    const { client, entries, owner, publishers, adopt, leftovers, agent, log, signal } = this.#deps;
+    const { client, entries, self, publishers, adopt, leftovers, agent, log, signal } = this.#deps;
+    const { owner } = self;
     const changes = new Map(Array.from(publishers, ([key, publisher]) => [key, publisher.changes]));
-    const [services, checks] = await Promise.all([entries.all(signal), client.checks(signal)]);
+    const [services, checks] = await Promise.all([entries.all(signal), client.checks(signal, self)]);
     // They may have arrived just before a stop, which ends the publishers that there are by then.
     signal.throwIfAborted();
     agent.succeeded({ sentAt });

@@ -1,11 +1,20 @@
 import { hostname } from "node:os";
 import type { ConsulClient } from "../consul/client.js";
+import type { Whose } from "../consul/core/filters.js";
 import type { Logger } from "../daemon/logger.js";
 import { ConsulError } from "../errors.js";
 import { bootId, networkNamespace } from "../os/machine.js";
 import type { AgentState } from "./agent-state.js";
 import { abandoned, type EntryTimes, lapsed, type Survey } from "./core/reconcile.js";
-import { criticalIds, foundEntry, type HeldService, META_OWNER, sameEntry } from "./core/service-entry.js";
+import {
+  criticalIds,
+  foundEntry,
+  type HeldCheck,
+  type HeldService,
+  META_OWNER,
+  sameEntry,
+  serviceId,
+} from "./core/service-entry.js";
 import type { Timings } from "./timing.js";
 
 /**
@@ -44,10 +53,8 @@ export async function readOwner(port: number): Promise<string> {
 }
 
 interface LeftoversDeps {
-  readonly client: ConsulClient;
-  readonly owner: string;
-  /** Of the service ids of this instance: `srv-epmd:<instance>:`. */
-  readonly prefix: string;
+  readonly client: Pick<ConsulClient, "service" | "checksOf" | "register" | "deregister">;
+  readonly self: Whose;
   readonly times: EntryTimes;
   readonly agent: AgentState;
   readonly log: Logger;
@@ -60,9 +67,14 @@ interface LeftoversDeps {
  * - `seen`: it was dead in one survey.
  * - `renewed`: it is registered with our token.
  * - `former`: it is, or may be, registered with one that we had before, and is to be registered again.
- * - `left`: the agent refuses its registration.
+ * - `left`: the agent refuses its registration, or it is no entry of srv-epmd's.
  */
 type Renewal = "seen" | "renewed" | "former" | "left";
+
+interface DeadEntry {
+  readonly held: HeldService;
+  readonly checks: readonly HeldCheck[];
+}
 
 /** Of the time from one audit to the next: the next one may be a little early. */
 const MOSTLY = 0.9;
@@ -105,17 +117,19 @@ export class Leftovers {
 
   /** Removes what was dead at the start. An entry that is critical later may be that of a VM that has just ended. */
   async #remove(survey: Survey, sentAt: number): Promise<void> {
-    const { client, owner, prefix, agent, log, signal } = this.#deps;
-    const dead = abandoned(survey, owner, prefix);
-    const left = this.#abandoned ?? new Set(dead.map(({ id }) => id));
+    const { client, self, agent, log, signal } = this.#deps;
+    const abandonedNow = abandoned(survey, self.owner, serviceId(self.instance, ""));
+    const left = this.#abandoned ?? new Set(abandonedNow.map(({ id }) => id));
     this.#abandoned = left;
-    for (const held of dead.filter(({ id }) => left.has(id))) {
-      const { id, service } = held;
+    for (const surveyed of abandonedNow.filter(({ id }) => left.has(id))) {
+      const { id, service } = surveyed;
       try {
         left.delete(id);
-        if (!(await this.#isDead(held))) continue;
+        const dead = await this.#dead(id);
+        // A daemon that takes it over registers it first, and its check stays critical until it is passed.
+        if (!dead || !sameEntry(surveyed, dead.held)) continue;
         // With our token: the token of its registration may be deleted, and then the servers would not learn of the removal.
-        await this.#register(held, survey);
+        await this.#register(dead);
         await client.deregister(id, signal);
         this.#lapsed.delete(id);
         log.info({ serviceId: id }, "removed the entry of a daemon that ran here before the machine was restarted");
@@ -133,15 +147,17 @@ export class Leftovers {
    * token ends with it.
    */
   async #renew(survey: Survey): Promise<void> {
-    const { owner, log, signal } = this.#deps;
-    for (const held of lapsed(survey, owner)) {
-      const { id } = held;
+    const { self, log, signal } = this.#deps;
+    for (const id of lapsed(survey, self.owner)) {
       const renewal = this.#lapsed.get(id);
       if (renewal === undefined) this.#lapsed.set(id, "seen");
       if (renewal !== "seen" && renewal !== "former") continue;
       try {
-        if (await this.#isDead(held)) await this.#register(held, survey);
-        else this.#lapsed.delete(id);
+        const dead = await this.#dead(id);
+        if (!dead) this.#lapsed.delete(id);
+        // Another program's, under an id like ours.
+        else if (dead.held.meta[META_OWNER] === undefined) this.#lapsed.set(id, "left");
+        else await this.#register(dead);
       } catch (error) {
         if (!(error instanceof ConsulError) || signal.aborted) throw error;
         // Usually the token may not write that service, and the daemons of the service renew the entry.
@@ -151,19 +167,17 @@ export class Leftovers {
     }
   }
 
-  /**
-   * Whether the entry is still dead and as it was surveyed. A daemon that takes it over registers it first, and its
-   * check stays critical until it is passed.
-   */
-  async #isDead(surveyed: HeldService): Promise<boolean> {
-    const { client, owner, signal } = this.#deps;
-    const held = await client.service(surveyed.id, signal);
-    if (!held || !sameEntry(surveyed, held)) return false;
-    return (await ownershipOf(held, { client, owner }, signal)) === "abandoned";
+  /** The entry and its checks; undefined where it is gone, is ours, or its daemon lives. @throws ConsulError */
+  async #dead(id: string): Promise<DeadEntry | undefined> {
+    const { client, self, signal } = this.#deps;
+    const held = await client.service(id, signal);
+    if (!held || held.meta[META_OWNER] === self.owner) return undefined;
+    const checks = await client.checksOf(id, signal);
+    return criticalIds(checks).has(id) ? { held, checks } : undefined;
   }
 
   /** @throws ConsulError */
-  async #register(held: HeldService, survey: Survey): Promise<void> {
+  async #register({ held, checks }: DeadEntry): Promise<void> {
     const { client, times, signal } = this.#deps;
     const { id } = held;
     const before = this.#lapsed.get(id);
@@ -171,7 +185,7 @@ export class Leftovers {
     // Without an answer it is not known with which token the entry is registered.
     this.#lapsed.set(id, "former");
     try {
-      await client.register(foundEntry(held, survey.checks, times), signal);
+      await client.register(foundEntry(held, checks, times), signal);
     } catch (error) {
       if (isRefusal(error)) {
         if (before) this.#lapsed.set(id, before);

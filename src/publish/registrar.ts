@@ -15,7 +15,6 @@ import {
   publicationOf,
 } from "./core/publication.js";
 import { nameKey, type Target } from "./core/reconcile.js";
-import { serviceId } from "./core/service-entry.js";
 import { Handover } from "./handover.js";
 import { Namesakes } from "./namesakes.js";
 import { Leftovers } from "./ownership.js";
@@ -117,11 +116,13 @@ export class Registrar {
       logsIn: deps.settings.consulAuthMethod !== undefined,
     });
     const timings = this.#timings;
-    this.#entries = new AgentEntries({ client: deps.client, now: this.#now, timings, signal: this.#abort.signal });
+    const { owner } = deps.identity;
+    const self = { instance: instanceOf(deps.settings, deps.identity), owner };
+    const { client } = deps;
+    this.#entries = new AgentEntries({ client, self, now: this.#now, timings, signal: this.#abort.signal });
     this.#presence = new Presence({ log: deps.log, now: this.#now, timings });
     this.#looks = setInterval(() => this.#look(), this.#timings.look);
     this.#shared = new SharedServices({ ...deps, signal: this.#abort.signal });
-    const { owner } = deps.identity;
     const holders = () => this.#claims.holders();
     this.#namesakes = new Namesakes({ ...deps, owner, holders, timings: this.#timings, now: this.#now });
     this.#unsubscribe = deps.registry.subscribe(({ type, node }) => {
@@ -131,10 +132,8 @@ export class Registrar {
     });
     for (const node of deps.registry.nodes().reverse()) this.#appeared(node);
     const { signal } = this.#abort;
-    const prefix = serviceId(instanceOf(deps.settings, deps.identity), "");
-    const common = { ...deps, owner, agent: this.#agent, entries: this.#entries, timings, signal };
-    const leftovers = new Leftovers({ ...common, prefix, times: deps.settings });
-    const { client } = deps;
+    const common = { ...deps, self, agent: this.#agent, entries: this.#entries, timings, signal };
+    const leftovers = new Leftovers({ ...common, times: deps.settings });
     this.#handover = new Handover({ client, publishers: this.#publishers, leftovers });
     this.#audits = new Audits({
       ...common,

@@ -72,7 +72,7 @@ function publish(client: PublisherDeps["client"] & Pick<ConsulClient, "service" 
   });
   const presence = { forgotten: () => {}, evaded: () => {} };
   const { signal } = new AbortController();
-  const entries = new AgentEntries({ client, now, timings: TIMINGS, signal });
+  const entries = new AgentEntries({ client, self: { instance: "box1", owner: OWNER }, now, timings: TIMINGS, signal });
   return new Publisher(
     "a",
     { state: "gone" },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { META_NODE } from "../../src/publish/core/service-entry.js";
+import { META_NODE, META_OWNER, serviceId, ttlCheckId } from "../../src/publish/core/service-entry.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { useConsulParts } from "../support/consul-part.js";
 import { requirePeer } from "../support/require-peer.js";
@@ -19,6 +19,19 @@ requirePeer("consul")("lists that Consul filters", () => {
   async function register(id: string, tag: string, meta: Readonly<Record<string, string>>) {
     const body = { ID: id, Name: "svc", Port: 20_001, Tags: [tag], Meta: meta };
     expect((await consul.request("PUT", "/v1/agent/service/register", body as never)).status).toBe(200);
+  }
+
+  /** As a daemon registers it, with a TTL check of that status. */
+  async function publish(
+    instance: string,
+    owner: string,
+    status: "passing" | "critical",
+    more: readonly object[] = [],
+  ) {
+    const [id, name] = [serviceId(instance, "n"), `${instance} ${owner}`];
+    const ttl = { CheckID: ttlCheckId(id), TTL: "1h", Status: status };
+    const body = { ID: id, Name: "entries", Meta: { [META_OWNER]: owner, name }, Port: 20_001, Checks: [ttl, ...more] };
+    expect((await consul.request("PUT", "/v1/agent/service/register", body)).status).toBe(200);
   }
 
   const idsNamed = async (...names: readonly string[]) => {
@@ -43,5 +56,24 @@ requirePeer("consul")("lists that Consul filters", () => {
     const many = Array.from({ length: 501 }, (_, index) => `n${index}`);
     expect(await idsNamed(...many)).toHaveLength(names.length + 2);
     expect(await idsNamed(...many.slice(1))).toEqual(always);
+  });
+
+  test("the entries of a daemon: under its ids, whoever has them, and of its owner; and what is critical of others", async () => {
+    const self = { instance: "b.x", owner: 'boot/"1"/4369' };
+    await publish("b.x", self.owner, "passing");
+    await publish("b.x~0123abcd", self.owner, "critical");
+    await publish("b.x~0123abcd~89ef0123", "boot/2/4369", "passing");
+    await publish("former", self.owner, "passing");
+    for (const other of ["bax", "b.xx", "b.x~0123", "B.X", "ab.x"]) await publish(other, "boot/2/4369", "passing");
+    await publish("dead", "boot/3/4369", "critical");
+    const named = (ids: readonly string[]) => ids.map((id) => id.replace(/^srv-epmd:(.*):n$/, "$1")).toSorted();
+    const ours = ["b.x", "b.x~0123abcd", "b.x~0123abcd~89ef0123"];
+    expect(named((await client.services(undefined, self)).map(({ id }) => id))).toEqual([...ours, "former"]);
+    const checks = async () => (await client.checks(undefined, self)).map(({ serviceId }) => serviceId);
+    expect(named(await checks())).toEqual([...ours, "dead"]);
+    await consul.request("PUT", "/v1/agent/maintenance?enable=true");
+    expect(named(await checks())).toEqual(["", ...ours, "dead"]);
+    expect((await client.checksOf("srv-epmd:b.x:n")).map(({ serviceId }) => serviceId)).toEqual(["srv-epmd:b.x:n"]);
+    expect(await client.checksOf('srv-epmd:" \\ .*:n')).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ConsulError } from "../../src/errors.js";
 import { AgentEntries } from "../../src/publish/agent-entries.js";
 import type { HeldService } from "../../src/publish/core/service-entry.js";
-import { heldService, serviceEntry } from "../support/service-entry.js";
+import { heldService, OWNER, serviceEntry } from "../support/service-entry.js";
 
 const IDS = Array.from({ length: 40 }, (_, index) => serviceEntry(`n${index}`).id);
 const { signal } = new AbortController();
@@ -27,6 +27,7 @@ function agent(held: readonly HeldService[] = []) {
           return [...held];
         }),
     },
+    self: { instance: "box1", owner: OWNER },
     now: () => now,
     timings: { audit: 30_000, recheck: 1_000 },
     signal,

@@ -211,12 +211,12 @@ export function withAnotherToken(held: HeldMap): HeldMap {
   return new Map(Array.from(held, ([id, one]) => [id, { ...one, stale: true }]));
 }
 
-/** What the agent holds. */
+/** What the agent holds under our ids and of ours, and perhaps more. */
 export interface Survey {
   readonly services: readonly HeldService[];
-  /** The checks of those services and of the machine. */
+  /** The checks of those services, and those of others and of the machine that are critical. */
   readonly checks: readonly HeldCheck[];
-  /** Ids of services whose TTL check is critical. */
+  /** Ids of services, of any daemon, whose TTL check is critical. */
   readonly critical: ReadonlySet<string>;
 }
 
@@ -298,7 +298,8 @@ export function abandoned(survey: Survey, owner: string, prefix: string): HeldSe
   );
 }
 
-/** Entries of other owners, of any instance, whose TTL check is critical. */
-export function lapsed(survey: Survey, owner: string): HeldService[] {
-  return abandoned(survey, owner, "").filter(({ meta }) => meta[META_OWNER] !== undefined);
+/** Ids of entries of other owners, of any instance, whose TTL check is critical. */
+export function lapsed(survey: Survey, owner: string): string[] {
+  const ours = new Set(ownedBy(survey, owner).map(({ id }) => id));
+  return Array.from(survey.critical).filter((id) => !ours.has(id));
 }

@@ -42,13 +42,14 @@ export const TIMINGS: Timings = {
   stop: 800,
 };
 
-/** Of the time that a list of everything took, how many times that must pass before the next one. */
-const REST = 9;
+/** Of the time that a list took, how many times that must pass before the next one, and before it is tried again. */
+const REST = 29;
+const REST_AFTER_FAILURE = 9;
 
 /**
- * The pause after a list of all entries, which is asked for again since something was published. A list of a thousand entries
- * costs the agent, or Consul's servers, a tenth of a second and more, and each daemon of a cluster that starts asks for it. Where it
- * is slow it fills at most a tenth of the time: calls that keep nodes in DNS must not wait behind lists.
+ * The pause after a list, which is asked for again since something was published. Consul looks at a thousand entries for it, and
+ * each daemon of a cluster that starts asks for it. Where it is slow it fills at most a thirtieth of the time: twenty daemons at
+ * one agent must leave it time for registrations, and for the calls that keep nodes in DNS.
  * @param took milliseconds of the last list
  */
 export function restAfter(took: number, { audit, recheck }: Pick<Timings, "audit" | "recheck">): number {
@@ -60,7 +61,7 @@ export function restAfter(took: number, { audit, recheck }: Pick<Timings, "audit
  * refuses at once. @param took milliseconds @param most milliseconds
  */
 export function restAfterFailure(took: number, most: number): number {
-  return Math.min(most, took * REST);
+  return Math.min(most, took * REST_AFTER_FAILURE);
 }
 
 export interface RetryDeps {

@@ -2,7 +2,7 @@ import { type Consul, findConsul } from "../support/consul-agent.js";
 import { askedOf, askedSince, startCountedConsul } from "./counted-consul.js";
 import { idsInDns, restingAfter, startDaemons, whenInDns } from "./daemons.js";
 import { holdNodes } from "./held-nodes.js";
-import { figure, table } from "./measure.js";
+import { cpuMs, figure, table } from "./measure.js";
 
 const DAEMONS = 20;
 /** So many stand, and as many come at once. */
@@ -17,7 +17,7 @@ export async function benchClusterBurst(): Promise<void> {
     return;
   }
   const consul = await startCountedConsul();
-  const { ports, stop } = await startDaemons(consul, DAEMONS, "auto");
+  const { ports, cpu, stop } = await startDaemons(consul, DAEMONS, "auto");
   await holdNodes(ports, { count: NODES });
   await whenInDns(consul, NODES);
   const before = (await idsInDns(consul)) ?? new Set();
@@ -28,9 +28,12 @@ export async function benchClusterBurst(): Promise<void> {
   const calm = await watch(consul, before, settled());
   const began = performance.now();
   const asked = await askedOf(consul);
+  const cpuNow = () => ({ daemons: cpu(), consul: cpuMs(consul.child().pid) });
+  const cpuBefore = cpuNow();
   const held = holdNodes(ports, { count: NODES, from: NODES });
   const burst = await watch(consul, before, (present) => present.size === 2 * NODES);
   const inDns = performance.now() - began;
+  const spent = cpuNow();
   await held;
   const passes = askedSince(asked, await askedOf(consul)).calls.get("PUT pass") ?? 0;
   const after = await watch(consul, before, settled());
@@ -41,6 +44,8 @@ export async function benchClusterBurst(): Promise<void> {
     [
       ["the new ones in DNS, s", figure(inDns / 1000)],
       ["passes until then", String(passes)],
+      ["CPU until then, daemons, s", figure((spent.daemons - cpuBefore.daemons) / 1000)],
+      ["CPU until then, Consul, s", figure((spent.consul - cpuBefore.consul) / 1000)],
     ],
   );
   table(

@@ -450,8 +450,8 @@ test("an id that two daemons found free in the same moment: the one whose entry 
   await waitFor(() => passing().join() === "20001,20002", { what: "both to be published" });
 });
 
-test("while nodes register, lists of everything leave an agent that is slow nine tenths of the time", async () => {
-  const DELAY = 120;
+test("while nodes register, lists of everything leave an agent that is slow most of the time", async () => {
+  const DELAY = 40;
   // A list that fails is asked for again sooner, and on a busy machine one may take long.
   const daemon = start({ client: { timeoutMs: 5_000 }, timings: { audit: 60_000, recheck: 10 } });
   // With the first node its service is looked at, once.
@@ -474,7 +474,7 @@ test("while nodes register, lists of everything leave an agent that is slow nine
     // Of one that was under way the delay is not known.
     const gaps = times.slice(2).map((time, index) => time - (times[index + 1] ?? 0));
     // Timers of Node may be a millisecond early.
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10 * DELAY - 5);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(30 * DELAY - 5);
   }
 });
 

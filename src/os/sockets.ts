@@ -6,7 +6,7 @@ import type { IpPort } from "../config/network-values.js";
 import { ListenError } from "../errors.js";
 import { hostPort, isWildcard } from "../net/ip.js";
 import { type Connection, connectionsIn } from "./core/connections.js";
-import { listenersIn, parseTcpTable, uidAtEnd, uidsListeningAt, uidsListeningOn } from "./core/tcp-table.js";
+import { listenersIn, listenersOn, uidAtEnd, uidsListeningAt, uidsListeningOn } from "./core/tcp-table.js";
 
 /** The tables of this network namespace, also where a systemd unit hides the rest of /proc (ProcSubset=pid). */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -85,9 +85,7 @@ export function findListener(port: number, address?: string): ListeningProcess |
 
 function listeningInodes(table: string, port: number, address: string | undefined): string[] {
   const isAt = (local: string) => address === undefined || isWildcard(local) || local === address;
-  return parseTcpTable(table)
-    .filter(({ local, isListening }) => isListening && local.port === port && isAt(local.address))
-    .map(({ inode }) => String(inode));
+  return listenersOn(table, port).flatMap(({ local, inode }) => (isAt(local.address) ? String(inode) : []));
 }
 
 function commandOf(pid: string): string {

@@ -23,7 +23,8 @@ const RETRANSMISSION = "01";
 
 /** @param isWanted whether a line is parsed: a machine may have many thousands of sockets */
 export function connectionsIn(table: string, isWanted?: (line: string) => boolean): Connection[] {
-  const lines = table.split("\n").filter((line) => isWanted?.(line) ?? true);
+  const mayBeWanted = (line: string) => line.includes(` ${ESTABLISHED} `) && (isWanted?.(line) ?? true);
+  const lines = table.split("\n").filter(mayBeWanted);
   return lines.flatMap((line) => {
     const [, , , state, queues = "", timer = "", repeatsText = "", , , , , , rtoText = ""] = line.trim().split(/\s+/);
     const [socket] = state === ESTABLISHED ? parseTcpTable(line) : [];

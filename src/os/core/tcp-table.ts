@@ -27,7 +27,17 @@ export function parseTcpTable(table: string, isWanted: (line: string) => boolean
 
 /** Where programs listen, by /proc/net/tcp or tcp6. */
 export function listenersIn(table: string): IpPort[] {
-  return parseTcpTable(table).flatMap(({ local, isListening }) => (isListening ? local : []));
+  return parseTcpTable(table, mayListen).flatMap(({ local, isListening }) => (isListening ? local : []));
+}
+
+/** The sockets that listen on a port. */
+export function listenersOn(table: string, port: number): TcpSocket[] {
+  const sockets = parseTcpTable(table, (line) => mayListen(line) && line.includes(portText(port)));
+  return sockets.filter(({ local, isListening }) => isListening && local.port === port);
+}
+
+function mayListen(line: string): boolean {
+  return line.includes(` ${LISTEN} `);
 }
 
 /**
@@ -47,17 +57,17 @@ export function uidAtEnd(tables: readonly string[], local: IpPort, remote: IpPor
 /** The users of the processes that listen at an address and port of this machine, or at a wildcard that may cover it. */
 export function uidsListeningAt(tables: readonly string[], { address, port }: IpPort): ReadonlySet<number> {
   const isReached = ({ local }: TcpSocket) => local.address === address || isWildcard(local.address);
-  return uidsOf(listenersOn(tables, port).filter(isReached));
+  return uidsOf(heldOn(tables, port).filter(isReached));
 }
 
 /** The same at any address of this machine. */
 export function uidsListeningOn(tables: readonly string[], port: number): ReadonlySet<number> {
-  return uidsOf(listenersOn(tables, port));
+  return uidsOf(heldOn(tables, port));
 }
 
-function listenersOn(tables: readonly string[], port: number): TcpSocket[] {
-  const sockets = tables.flatMap((table) => parseTcpTable(table, (line) => line.includes(portText(port))));
-  return sockets.filter(({ local, isListening, inode }) => isListening && inode > 0 && local.port === port);
+/** Those that a process has. */
+function heldOn(tables: readonly string[], port: number): TcpSocket[] {
+  return tables.flatMap((table) => listenersOn(table, port)).filter(({ inode }) => inode > 0);
 }
 
 function uidsOf(sockets: readonly TcpSocket[]): ReadonlySet<number> {

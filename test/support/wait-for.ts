@@ -5,7 +5,7 @@ export interface WaitOptions {
   readonly timeout?: number;
   /** What is waited for, for the error: "the service to be passing". */
   readonly what: string;
-  /** Milliseconds between attempts. */
+  /** Milliseconds between attempts, at least: one that takes long is followed by as long a rest, as it may take a processor. */
   readonly interval?: number;
 }
 
@@ -21,6 +21,7 @@ export async function waitFor<T>(
   const end = performance.now() + timeout;
   let last: { readonly error: unknown } | undefined;
   for (;;) {
+    const began = performance.now();
     try {
       const value = await condition();
       last = undefined;
@@ -34,6 +35,6 @@ export async function waitFor<T>(
       const why = last ? `; at last: ${last.error instanceof Error ? last.error.message : String(last.error)}` : "";
       throw new Error(`waited ${timeout} ms in vain for ${what}${why}`, last && { cause: last.error });
     }
-    await sleep(interval);
+    await sleep(Math.max(interval, performance.now() - began));
   }
 }

@@ -91,11 +91,12 @@ function overview(status: Status, now: number): Markup {
   const silenceOf: Partial<Record<ReadyCheck["name"], Silence | undefined>> = {
     ...{ consul: consulSilence, published: consulSilence, nomad: nomadSilence, entry: nomadSilence },
   };
+  const isUnknown = status.nodes.some(({ publication }) => publication === "unknown");
   const checks = readiness.checks
     .filter(({ name, ok }) => name !== "stopping" || !ok)
     .map(({ name, ok }) => {
       const [met, failed, untold] = CHECKS[name];
-      if (!ok && untold !== undefined && silenceOf[name]) return html`${pill("quiet", untold)} `;
+      if ((!ok || isUnknown) && untold !== undefined && silenceOf[name]) return html`${pill("quiet", untold)} `;
       return html`${ok ? pill(agedTone("good", silenceOf[name]), met) : pill("bad", failed)} `;
     });
   const facts: readonly (readonly [title: string, content: Content])[] = [

@@ -33,11 +33,9 @@ requirePeer("erl", "consul")("an agent of Consul that answers and reaches no ser
   /** What a user sees at once: the readiness, the nodes, and the page. */
   async function seen(daemon: Daemon) {
     const get = async (path: string) => (await http(adminOf(daemon), path)).body;
-    const [page, ready, listed] = [
-      await get("/"),
-      JSON.parse(await get("/readyz")),
-      JSON.parse(await get("/v1/nodes")),
-    ];
+    // The page looks at the cluster itself, and may be the first to find the loss.
+    const [ready, listed] = [JSON.parse(await get("/readyz")), JSON.parse(await get("/v1/nodes"))];
+    const page = await get("/");
     const good = Array.from(page.matchAll(/class="pill good">([^<]*)/g), ([, words]) => words);
     const failed = ready.checks.find(({ ok }: { ok: boolean }) => !ok);
     const nodes = listed.nodes.map((node: { name: string; publication: string }) => `${node.name} ${node.publication}`);
@@ -69,6 +67,7 @@ requirePeer("erl", "consul")("an agent of Consul that answers and reaches no ser
       expect(cut.good).toEqual([]);
       expect(cut.page).toContain("reaches no server</span> <b");
       expect(cut.page).toContain("as of ");
+      expect(cut.page).toContain("not known which nodes are in Consul");
       // The agent takes it, and other machines do not find it.
       await begun(startNode({ name: fullName("node_b"), epmdPort: daemon.port }));
       await until(daemon, ({ nodes }) => nodes.includes("node_b unknown"), "the node that came meanwhile");

@@ -3,6 +3,7 @@ import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { EpmdError, ListenError } from "../errors.js";
 import { type Cidr, familyOf, hostPort, isWildcard } from "../net/ip.js";
+import { shareHiddenClassesOfSockets } from "../os/hidden-classes.js";
 import { findListener, isAbsent, listenError, Places, takePlaces } from "../os/sockets.js";
 import { kill, knowsFullNames, names } from "./client.js";
 import { type Peer, type PeerLog, type PeerLogs, peerOf } from "./peer.js";
@@ -64,6 +65,7 @@ export async function listen(
   port: number,
   options: ListenerOptions,
 ): Promise<Listener> {
+  shareHiddenClassesOfSockets();
   const bind = () => bindAll(addresses, port, options);
   try {
     return options.replaceEpmd ? await bindInItsPlace(bind, options.log) : await bind();

@@ -27,8 +27,8 @@ async function round(load: Load, { port, pid }: Server): Promise<Round> {
 }
 
 /**
- * Look-ups of a node alive here, one connection each, as stock clients make them. Stock epmd shows what C does; the bare server is the
- * limit of one process of Node, which no server in it exceeds.
+ * Look-ups of a node alive here, one connection each, as stock clients make them. Stock epmd shows what C does; the bare server
+ * shows what a server in one process of Node does at least.
  */
 export async function benchLookups(): Promise<void> {
   const load = await prepareLoad();

@@ -4,6 +4,7 @@ import type { Logger } from "../daemon/logger.js";
 import { EpmdError, ListenError } from "../errors.js";
 import { type Cidr, familyOf, hostPort, isWildcard } from "../net/ip.js";
 import { shareHiddenClassesOfSockets } from "../os/hidden-classes.js";
+import { OpenSockets } from "../os/open-sockets.js";
 import { findListener, isAbsent, listenError, Places, takePlaces } from "../os/sockets.js";
 import { kill, knowsFullNames, names } from "./client.js";
 import { type Peer, type PeerLog, type PeerLogs, peerOf } from "./peer.js";
@@ -98,7 +99,7 @@ interface Accept {
 
 class EpmdListener implements Listener {
   readonly #servers = new Set<Server>();
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new OpenSockets();
   readonly #options: ListenerOptions;
   readonly #bound = new Map<string, Promise<Server>>();
   /** Addresses whose socket is being closed. */
@@ -207,7 +208,6 @@ class EpmdListener implements Listener {
       return void socket.destroy();
     }
     this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
     onConnection(socket, peer, log);
   }
 
@@ -229,9 +229,7 @@ class EpmdListener implements Listener {
     this.#closed = true;
     const closed = Array.from(this.#servers, (server) => new Promise<void>((resolve) => server.close(() => resolve())));
     // Their `close` events unregister nodes, and are waited for too.
-    const ended = Array.from(this.#sockets, (socket) => new Promise<void>((resolve) => socket.once("close", resolve)));
-    for (const socket of this.#sockets) socket.destroy();
-    await Promise.all([...closed, ...ended]);
+    await Promise.all([...closed, this.#sockets.destroy()]);
   }
 }
 

@@ -99,14 +99,14 @@ async function firstExchange(
 ): Promise<Exchanged> {
   const { nameServers, now } = context;
   const how = { server, edns: true, timeout };
-  if (useTcp) return tracedExchange(query, { ...how, transport: "tcp" }, context);
+  if (useTcp) return tracedExchange(query, { transport: "tcp", ...how }, context);
   if (nameServers.dropsUdp(server, now())) {
     const asking = because("over UDP the server was silent a moment ago", context);
-    const exchanged = await tracedExchange(query, { ...how, transport: "tcp" }, asking);
+    const exchanged = await tracedExchange(query, { transport: "tcp", ...how }, asking);
     if (!exchanged.isThere) nameServers.foundUdp(server);
     return exchanged;
   }
-  if (tcpAfter === undefined) return tracedExchange(query, { ...how, transport: "udp" }, context);
+  if (tcpAfter === undefined) return tracedExchange(query, { transport: "udp", ...how }, context);
   const exchanged = await exchangeOverBoth(query, { ...how, tcpAfter }, context);
   if (exchanged.isThere && exchanged.transport === "tcp") nameServers.lostUdp(server, now());
   return exchanged;
@@ -133,7 +133,7 @@ interface Exchanged {
 /** One exchange with one server, traced. Never rejects. */
 async function tracedExchange(query: Query, how: How, { signal, sockets, trace }: ExchangeContext): Promise<Exchanged> {
   const started = performance.now();
-  const result = await exchange({ ...how, ...query, sockets, signal });
+  const result = await exchange({ sockets, signal, ...how, ...query });
   const message = result.kind === "message" ? result.message : undefined;
   const answer = result.kind === "failed" ? result : result.answer;
   const exchanged = {
@@ -180,12 +180,12 @@ async function exchangeOverBoth(
   const end = () => ending.abort();
   context.signal.addEventListener("abort", end, { once: true });
   const endable = { ...context, signal: ending.signal };
-  const udp = tracedExchange(query, { ...how, transport: "udp" }, endable);
+  const udp = tracedExchange(query, { transport: "udp", ...how }, endable);
   const tcp = Promise.race([udp, pauseFor(tcpAfter, ending.signal)]).then(() => {
     // TCP ends before UDP, whose end is the end of the try.
     const rest = Math.max(1, 0.95 * (how.timeout - tcpAfter));
     const asking = because("nothing came over UDP: over TCP, too", endable);
-    return tracedExchange(query, { ...how, transport: "tcp", timeout: rest }, asking);
+    return tracedExchange(query, { transport: "tcp", ...how, timeout: rest }, asking);
   });
   const first = await new Promise<Exchanged | undefined>((resolve) => {
     let open = 2;

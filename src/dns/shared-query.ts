@@ -119,7 +119,7 @@ export class SharedQuery {
       }
       const { answer, server } = asked;
       const ttl = Math.min(lowestTtl, answer.ttl);
-      if (answer.kind === "records") return { result: { ...answer, ttl, stale: false, server }, endedBy: undefined };
+      if (answer.kind === "records") return { result: { stale: false, server, ...answer, ttl }, endedBy: undefined };
       if (answer.kind !== "alias") return { result: { kind: answer.kind, ttl, server }, endedBy: undefined };
       context = because(`${qname} is an alias (CNAME)`, this.#context());
       qname = answer.target;

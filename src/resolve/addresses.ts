@@ -105,7 +105,7 @@ export class AddressLookup {
     this.#queries.set(context, turns);
     const type = family === 4 ? "A" : "AAAA";
     return turns.once(`${name} ${type} ${search}`, (deadline) =>
-      this.#resolver.query(name, type, { ...context, deadline, search }),
+      this.#resolver.query(name, type, { search, ...context, deadline }),
     );
   }
 }

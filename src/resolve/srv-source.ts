@@ -117,7 +117,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     addresses.askAhead(withoutAddresses.get(owner) ?? [], needed, context);
 
     const deadline = fallbackFollows ? now() + (context.deadline - now()) * SRV_SHARE : context.deadline;
-    const answer = await resolver.query(owner, "SRV", { ...context, deadline, search });
+    const answer = await resolver.query(owner, "SRV", { search, ...context, deadline });
     if (answer.kind === "unavailable") return unavailable(answer.code, answer.cause);
     if (answer.kind !== "records") {
       const code = answer.kind === "nxdomain" ? "SRV_NXDOMAIN" : "SRV_NODATA";
@@ -138,7 +138,7 @@ export function createSrvSource(options: SrvSourceOptions): Source {
     const ordered = firstOffers("SRV records", orderSrv(meant, random), isDialled, bounds);
     const targets = Array.from(new Set(ordered.map((record) => record.target)));
     const known = await addressesOf(owner, targets, answer, families, wanted, context);
-    const offers = ordered.map((record) => ({ ...record, addresses: known.get(record.target)?.addresses ?? [] }));
+    const offers = ordered.map((record) => ({ addresses: known.get(record.target)?.addresses ?? [], ...record }));
     const { all, usable } = endpointsOf(offers, { families, onlyAddress, sources: localAddresses() });
     if (usable.length === 0) return withoutEndpoint(owner, targets, needed, known, all, onlyAddress);
     const chosen = bounds.take("endpoints", usable, MAX_ENDPOINTS);

@@ -8,6 +8,7 @@ import { ListenError } from "../errors.js";
 import { lazily } from "../lazily.js";
 import { hostPort } from "../net/ip.js";
 import { nomadUrl } from "../nomad/side.js";
+import { OpenSockets } from "../os/open-sockets.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";
 import type { NodeResolver } from "../resolve/node-resolver.js";
 import type { Exposition } from "./exposition.js";
@@ -38,7 +39,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
   const { config, log } = deps;
   const at = config.admin;
   if (!at) return undefined;
-  const sockets = new Set<Socket>();
+  const sockets = new OpenSockets();
   const lameDuck = new LameDuck();
   const since = new Date(deps.now());
   let opened: OpenHttp | undefined;
@@ -53,7 +54,6 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     if (!peer) return void socket.destroy();
     admission.admit(socket, peer);
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
     socket.on("error", (error) => logs.about(peer).debug({ err: error }, "an HTTP connection failed"));
     http().then(
       ({ take }) => take(socket),
@@ -79,8 +79,7 @@ export async function startAdmin(deps: AdminDeps): Promise<Admin | undefined> {
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       opened?.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all([closed, sockets.destroy()]);
     },
   };
 }

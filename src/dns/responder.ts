@@ -5,6 +5,7 @@ import type { IpPort } from "../config/network-values.js";
 import type { Logger } from "../daemon/logger.js";
 import { ProtocolError } from "../errors.js";
 import { canonicalIp, hostPort, isLoopback } from "../net/ip.js";
+import { OpenSockets } from "../os/open-sockets.js";
 import { listenError, Places, takePlaces } from "../os/sockets.js";
 import { formatErrorFor, framed, MAX_TCP_SIZE, MIN_UDP_PAYLOAD, truncateResponse, udpSizeOf } from "./wire/message.js";
 import { isResponse } from "./wire/record.js";
@@ -168,7 +169,7 @@ async function startUdp(at: IpPort, respond: Respond, log: Logger): Promise<Boun
 
 /** @throws the system's error when the port cannot be bound */
 async function startTcp(options: TcpOptions, respond: Respond): Promise<BoundSocket> {
-  const connections = new Set<Socket>();
+  const connections = new OpenSockets();
   const places = new Places(options.maxConnections);
   // Strangers get half, so that programs of this machine can always ask over TCP.
   const strangerPlaces = new Places(Math.floor(options.maxConnections / 2));
@@ -176,7 +177,6 @@ async function startTcp(options: TcpOptions, respond: Respond): Promise<BoundSoc
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (takePlaces(isOfThisMachine(socket) ? [places] : [places, strangerPlaces], socket)) return void socket.destroy();
     connections.add(socket);
-    socket.on("close", () => connections.delete(socket));
     serveConnection(socket, options, respond);
   });
   const listening = once(server, "listening");
@@ -186,11 +186,10 @@ async function startTcp(options: TcpOptions, respond: Respond): Promise<BoundSoc
   server.on("error", () => {});
   return {
     port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of connections) socket.destroy();
-      }),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await Promise.all([closed, connections.destroy()]);
+    },
   };
 }
 

@@ -21,6 +21,9 @@ export interface CatalogueTimings extends FollowTimings {
   readonly margin: number;
   /** A list must be empty for this long, while DNS has nodes, before it counts as unreadable. */
   readonly settle: number;
+  /** How long the agent may hold a query while the list is empty: at first, and at most. It grows with the time since it is empty. */
+  readonly firstEmptyWait: number;
+  readonly maxEmptyWait: number;
   /** For how long an instance that refused a connection is left out, unless it changes before: without a check its entry never does. */
   readonly refusal: number;
 }
@@ -32,6 +35,8 @@ export const TIMINGS: CatalogueTimings = {
   rest: 25,
   margin: 2_000,
   settle: 2_000,
+  firstEmptyWait: 1_000,
+  maxEmptyWait: 10_000,
   refusal: 10_000,
 };
 
@@ -73,12 +78,14 @@ export class FollowedService {
   /** Instances that refused a connection, and when. */
   #refused: ReadonlyMap<ServiceInstance, number> = new Map();
   /** The query under way. */
-  #asked: { readonly at: number; readonly index: number } | undefined;
+  #asked: { readonly at: number; readonly index: number; readonly wait: number } | undefined;
   #answeredAt: number;
   /** Of the first answer. */
   #firstAt = Number.POSITIVE_INFINITY;
   #failingSince: number | undefined;
   #everHeld = false;
+  /** Undefined: it is not empty, or nothing is known. */
+  #emptySince: number | undefined;
   #catchingUp: Promise<void> | undefined;
   /** When a look-up had all that had changed during a pause. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
@@ -92,13 +99,16 @@ export class FollowedService {
     this.#answeredAt = this.beganAt;
     this.#follower = new Follower<readonly ServiceInstance[], number>({
       ...{ now, random, timings },
-      query: async (index = 0, wait, signal) => {
-        const at = now();
-        this.#asked = { at, index };
+      query: async (index = 0, longest, signal) => {
+        const wait = Math.min(longest, this.#longestEmptyWait);
+        this.#asked = { at: now(), index, wait };
         const answer = await backend.follow(query, index, wait, signal);
         if (!answer.hasLeader) this.#refuseUnlessNew(answer.instances);
+        const next = nextIndex(index, answer.index);
+        // What the token may read was looked at when the query began, and a change of that ends no query.
+        const mayBeReadable = next === index && this.#mayBeUnreadable(answer.instances);
         // 0: the next query must not wait.
-        return { value: answer.instances, position: nextIndex(index, answer.index) || undefined };
+        return { value: answer.instances, position: mayBeReadable ? undefined : next || undefined };
       },
       cost: (instances) => Math.max(1, instances.length / FEW),
       answered: (instances) => this.#answered(instances),
@@ -243,6 +253,7 @@ export class FollowedService {
     this.#refused = unchanged(this.#refused, instances);
     this.#instances = instances;
     this.#everHeld ||= instances.length > 0;
+    this.#emptySince = this.#mayBeUnreadable(instances) ? (this.#emptySince ?? this.#answeredAt) : undefined;
     this.#failingSince = undefined;
     this.#failure = undefined;
     answered(isFirst, this.#answeredAt - at);
@@ -264,10 +275,20 @@ export class FollowedService {
   #brokenSince(): number | undefined {
     if (this.#failingSince !== undefined) return this.#failingSince;
     if (this.#asked === undefined) return undefined;
-    const { wait, margin } = this.#deps.timings;
-    const { at, index } = this.#asked;
-    const due = at + (index === 0 ? 0 : longestHold(wait)) + margin;
+    const { at, index, wait } = this.#asked;
+    const due = at + (index === 0 ? 0 : longestHold(wait)) + this.#deps.timings.margin;
     return this.#deps.now() > due ? due : undefined;
+  }
+
+  #mayBeUnreadable(instances: readonly ServiceInstance[]): boolean {
+    return instances.length === 0 && this.#deps.backend.emptyMeans !== undefined;
+  }
+
+  /** Milliseconds for which the next query may be held, because the token may get the right to read meanwhile. */
+  get #longestEmptyWait(): number {
+    const { now, timings } = this.#deps;
+    if (this.#emptySince === undefined) return Number.POSITIVE_INFINITY;
+    return Math.min(timings.maxEmptyWait, Math.max(timings.firstEmptyWait, now() - this.#emptySince));
   }
 
   #settle(): void {

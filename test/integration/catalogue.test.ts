@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
+import type { CatalogueBackend } from "../../src/catalogue/core/backend.js";
+import type { ServiceInstance } from "../../src/catalogue/core/instances.js";
 import type { CatalogueTimings } from "../../src/catalogue/followed.js";
 import { consulBackend } from "../../src/consul/backend.js";
 import { ConsulClient } from "../../src/consul/client.js";
+import { parseHealth } from "../../src/consul/replies.js";
 import { type FakeConsul, startFakeConsul } from "../support/fake-consul.js";
 import { collectLog } from "../support/log-lines.js";
 import { serviceEntry } from "../support/service-entry.js";
@@ -132,6 +136,7 @@ test("services and datacenters are followed each on its own", async () => {
 });
 
 test("an index that goes backwards is forgotten: the next query does not wait for the old one", async () => {
+  await register("a");
   fake.index = 500;
   const catalogue = catalogueOf();
   await tags(catalogue);
@@ -154,6 +159,50 @@ test("a server whose index holds no query is not asked without a pause", async (
   await waitFor(() => queries().length >= 40, { what: "more queries than the allowance" });
   // 20 may follow each other at once, and each pace allows one more.
   expect(performance.now() - since).toBeGreaterThan((40 - 20 - 2) * pace);
+});
+
+describe("an empty list", () => {
+  /** Answers as Consul's servers do: with what the token might read when the query began. */
+  const backend = (emptyMeans: boolean) => {
+    const asked: { readonly index: number; readonly wait: number }[] = [];
+    const rights = { instances: [] as readonly ServiceInstance[] };
+    const follow: CatalogueBackend["follow"] = async (_, index, wait, signal) => {
+      asked.push({ index, wait });
+      const { instances } = rights;
+      if (index > 0) await sleep(wait, undefined, { signal });
+      return { instances, index: 7, hasLeader: true };
+    };
+    const { emptyMeans: words = "", ...rest } = consulBackend(client);
+    return { asked, rights, backend: { ...rest, ...(emptyMeans && { emptyMeans: words }), follow } };
+  };
+  const start = (followed: CatalogueBackend) => {
+    const timings = { firstEmptyWait: 20, maxEmptyWait: 80 };
+    const catalogue = new Catalogue({ backend: followed, log: logged.log, timings });
+    open.push(catalogue);
+    return catalogue;
+  };
+
+  test("is asked for again without an index, after holds that grow: a right to read that is given later ends no query", async () => {
+    const { asked, rights, backend: consul } = backend(true);
+    const catalogue = start(consul);
+    expect(await tags(catalogue)).toEqual([]);
+    await waitFor(() => asked.length >= 10, { what: "ten queries" });
+    expect(asked.slice(0, 10).map(({ index }) => index)).toEqual([0, 7, 0, 7, 0, 7, 0, 7, 0, 7]);
+    const holds = asked.slice(0, 10).flatMap(({ index, wait }) => (index > 0 ? [wait] : []));
+    expect([holds[0], holds.at(-1)]).toEqual([20, 80]);
+    expect(holds).toEqual([...holds].sort((a, b) => a - b));
+    rights.instances = parseHealth([{ Node: {}, Service: { ID: "a", Tags: ["a"], Address: "10.0.0.1", Port: 1 } }]);
+    await waitFor(async () => (await tags(catalogue))?.join() === "a", { what: "the node" });
+    await waitFor(() => asked.at(-1)?.index === 7, { what: "the blocking query" });
+    expect(asked.at(-1)?.wait).toBe(60_000);
+  });
+
+  test("of a catalogue that refuses who may not read is followed as any other", async () => {
+    const { asked, backend: nomad } = backend(false);
+    await tags(start(nomad));
+    await waitFor(() => asked.length === 2, { what: "the blocking query" });
+    expect(asked[1]).toEqual({ index: 7, wait: 60_000 });
+  });
 });
 
 test("a list of very many nodes is not asked for again with each change, but after pauses", async () => {

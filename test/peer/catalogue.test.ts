@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { aclToken } from "../support/acl-token.js";
+import type { Status } from "../../src/admin/core/status.js";
+import { aclToken, DNS_RULES } from "../support/acl-token.js";
 import { type Consul, startConsul } from "../support/consul-agent.js";
 import { type NodeOptions, startNode } from "../support/erlang.js";
 import { freePort } from "../support/free-port.js";
@@ -221,6 +222,36 @@ requirePeer("erl", "consul")("Consul's catalogue with ACLs", () => {
       expect(unknown.log().filter(({ level }) => level === "warn")).toEqual([]);
     } finally {
       for (const daemon of [may, mayNot, unknown]) await daemon.stop();
+      await consul.stop();
+    }
+  });
+
+  test("a token that gets the policy later: look-ups come from the catalogue within seconds, and the page has no problem any more", async () => {
+    const consul = await startConsul({ acl: true });
+    const policy = { Name: "serve", Rules: 'key_prefix "" { policy = "read" }' };
+    const { body } = await consul.request("PUT", "/v1/acl/policy", policy);
+    const { ID } = body as { ID: string };
+    const given = await consul.request("PUT", "/v1/acl/token", { Policies: [{ Name: policy.Name }] });
+    const { SecretID } = given.body as { SecretID: string };
+    await consul.request("PUT", "/v1/agent/token/default", { Token: await aclToken(consul, DNS_RULES) });
+    const entry = { ID: "a", Name: "svc", Tags: ["node_a"], Address: "10.7.0.1", Port: 1 };
+    await consul.request("PUT", "/v1/agent/service/register", entry);
+    const args = ["--register", "none", "--admin", "127.0.0.1:0", "--consul", consul.url, "--domain", "svc"];
+    const dns = ["--dns", `127.0.0.1:${consul.dnsPort}`];
+    const daemon = await startDaemon({ args: [...args, ...dns], env: { CONSUL_HTTP_TOKEN: SecretID } });
+    const problems = async () => {
+      const status = JSON.parse((await http(adminOf(daemon), "/v1/status")).body) as Status;
+      return status.problems.map(({ code }) => code);
+    };
+    try {
+      await becomes(daemon, "node_a@svc", "srv 1");
+      await waitFor(async () => (await problems()).includes("CLUSTER_UNREAD"), { what: "the problem" });
+      await consul.request("PUT", `/v1/acl/policy/${ID}`, { ...policy, ID, Rules: DNS_RULES });
+      // The service does not change, so no blocking query ends for a minute.
+      await becomes(daemon, "node_a@svc", "catalogue 1", 20_000);
+      await waitFor(async () => (await problems()).length === 0, { what: "no problem" });
+    } finally {
+      await daemon.stop();
       await consul.stop();
     }
   });

@@ -196,13 +196,13 @@ describe("a cluster", () => {
   });
 
   test("of which a node does not answer has no number of parts: what is behind that node is not seen", () => {
-    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+    const gone: Probe = { result: "refused", elapsedMs: 1 };
     const texts = (members: readonly Member[]) => judgeCluster(members).problems.map(({ text }) => text);
     const apart = [linked(A, []), linked(B, [])];
-    expect(texts([...apart, member(C, silent), member(D, silent)])).toContain(
+    expect(texts([...apart, member(C, gone), member(D, gone)])).toContain(
       `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: the links of ${C}, ${D} are not seen`,
     );
-    expect(texts([...apart, member(C, silent)]).at(-1)).toContain(`is not known: the links of ${C} are not seen`);
+    expect(texts([...apart, member(C, gone)]).at(-1)).toContain(`is not known: the links of ${C} are not seen`);
     // Of nodes that no catalogue has told nothing is known at all.
     expect(judgeCluster(apart, { fault: FAULT }).problems.at(-1)?.text).toBe(
       `no link is seen between ${A} | ${B}; in how many parts the cluster is, is not known: not all nodes are known`,
@@ -226,6 +226,56 @@ describe("a cluster", () => {
       { code: "NOT_THERE", nodes: [C] },
       { code: "NO_LINK", nodes: [A, B] },
     ]);
+  });
+
+  describe("in which some reach a node that does not answer here, and some do not", () => {
+    const silent: Probe = { result: "silent", stage: "connect", elapsedMs: 2_000 };
+
+    // By turns: C links with those that it reaches until global of one of them ends that again.
+    test.each([[[]], [[C]]])(
+      "has one problem: global ends the links between those, while %j is linked with one",
+      (to) => {
+        const verdict = judgeCluster([linked(A, []), linked(B, to), member(C, silent)]);
+        expect(verdict.summary).toMatch(new RegExp(`^3 nodes, 2 of them there, 0 of 1 links; ${C} is not reached: `));
+        expect(verdict.summary).not.toContain("more problem");
+        expect(verdict.problems).toMatchObject([
+          {
+            ...{ code: "NOT_THERE", nodes: [C, A, B] },
+            advice: expect.stringMatching(
+              new RegExp(
+                `may follow from it, as global then ends links .*srv-epmd doctor ${B} on the machine of ${A}$`,
+              ),
+            ),
+            effects: [
+              { code: "SPLIT", nodes: [A, B], text: expect.stringContaining(`no link is seen between ${A} | ${B}`) },
+            ],
+          },
+        ]);
+      },
+    );
+
+    test("has the links with it that are missing on one side, and those to which nothing of that applies beside it", () => {
+      const half = judgeCluster([linked(A, [B]), linked(B, [C]), member(C, silent)]).problems;
+      expect(half).toMatchObject([{ code: "NOT_THERE", effects: [{ code: "ONE_SIDED", nodes: [A, B] }] }]);
+      const refused: Probe = { result: "refused", elapsedMs: 1 };
+      expect(codes([linked(A, []), linked(B, []), member(C, refused)])).toEqual(["NOT_THERE", "SPLIT"]);
+      const free = { preventsPartitions: false };
+      const kept = [linked(A, [], {}, free), linked(B, [C], {}, free)];
+      expect(codes([...kept, member(C, silent)])).toEqual(["NOT_THERE", "SPLIT"]);
+    });
+
+    test("has all links that global ends then, and not one that lacks an address", () => {
+      const six = linked(D, [B], {}, { families: [6] });
+      const [first, ...others] = judgeCluster([linked(A, []), linked(B, [C, D]), six, member(C, silent)]).problems;
+      expect(first).toMatchObject({ code: "NOT_THERE", effects: [{ code: "SPLIT", nodes: [B, A] }] });
+      expect(others).toMatchObject([
+        { code: "SPLIT", nodes: [D, A], text: expect.stringContaining("dials IPv6 alone") },
+      ]);
+      const four = [linked(A, []), linked(B, [C, D]), linked(D, [B]), member(C, silent)];
+      expect(judgeCluster(four).problems).toMatchObject([
+        { code: "NOT_THERE", effects: [{ code: "SPLIT", nodes: expect.arrayContaining([A, B, D]) }] },
+      ]);
+    });
   });
 
   test("says who tries in vain to reach whom", () => {
@@ -1082,7 +1132,9 @@ describe("the report", () => {
     const halves = large(60, (a, b) => a < 30 === b < 30);
     const text = lines([...halves, member("gone1@svc.test", silent), member("gone2@svc.test", silent)]);
     expect(text[4]).toMatch(/^ {3}1 {3}x{31} {2}gone1@svc\.test /);
-    expect(text[6]).toMatch(/^ {3}3 {2}xx \+{14}-{15} {2}n0@svc\.test /);
+    const row = (node: string) => text.find((line) => line.includes(` ${node}@svc.test `));
+    expect(row("n0")).toMatch(/^ {3}2 {2}x \+{14}-{15}x {2}n0@/);
+    expect(row("gone2")).toMatch(/^ {2}32 {2}x{31} {3}gone2@/);
   });
 
   test("of two hundred nodes that are not there tells some, and the names of others", () => {

@@ -10,7 +10,7 @@ import {
   type Pair,
   speaksTls,
 } from "./cluster-links.js";
-import { type ClusterProblem, effectOf, hasOtherCookie, machineOf, releaseWords } from "./cluster-problems.js";
+import { type ClusterProblem, hasOtherCookie, releaseWords, withEffects } from "./cluster-problems.js";
 import { mayBeEnded, unlinked } from "./cluster-unlinked.js";
 
 /** Nodes that cannot be linked, by what they are, and the pairs that are told with that. */
@@ -77,21 +77,6 @@ const namesOf = (members: readonly Member[]) => Array.from(new Set(members.map((
 /** `a@h, b@h speak` */
 function does(names: readonly string[], one: string, several: string): string {
   return `${listed(names)} ${names.length === 1 ? one : several}`;
-}
-
-/** @param ended pairs whose links global may have ended because of it @param effects what that is, told */
-function withEffects(
-  problem: ClusterProblem,
-  [first]: readonly Pair[],
-  effects: readonly ClusterProblem[],
-): ClusterProblem {
-  if (!first || effects.length === 0) return problem;
-  return {
-    ...problem,
-    nodes: Array.from(new Set([...problem.nodes, ...effects.flatMap(({ nodes }) => nodes)])),
-    advice: `${problem.advice}. The other missing links may follow from it, as global then ends links (prevent_overlapping_partitions); whether something else is in their way too says srv-epmd doctor ${first.other.node} on ${machineOf(first.one)}`,
-    effects: effects.map(effectOf),
-  };
 }
 
 function problemOf(barred: Group): ClusterProblem {

@@ -1,6 +1,6 @@
 import { cookieWords, type Joined } from "../../distribution/core/words.js";
 import { listed } from "../../text.js";
-import type { Member } from "./cluster-links.js";
+import type { Member, Pair } from "./cluster-links.js";
 
 /** What is wrong, worst first. */
 export const RANKS = [
@@ -45,6 +45,24 @@ export interface ClusterProblem {
 export type ClusterEffect = Pick<ClusterProblem, "code" | "nodes" | "text">;
 
 export const effectOf = ({ code, nodes, text }: ClusterProblem): ClusterEffect => ({ code, nodes, text });
+
+/**
+ * A problem with what may follow from it.
+ * @param ended pairs whose links global may have ended because of it @param effects what that is, told
+ */
+export function withEffects(
+  problem: ClusterProblem,
+  [first]: readonly Pair[],
+  effects: readonly ClusterProblem[],
+): ClusterProblem {
+  if (!first || effects.length === 0) return problem;
+  return {
+    ...problem,
+    nodes: Array.from(new Set([...problem.nodes, ...effects.flatMap(({ nodes }) => nodes)])),
+    advice: `${problem.advice}. The other missing links may follow from it, as global then ends links (prevent_overlapping_partitions); whether something else is in their way too says srv-epmd doctor ${first.other.node} on ${machineOf(first.one)}`,
+    effects: effects.map(effectOf),
+  };
+}
 
 /** Of a node alone that answers, under a name that no other VM has. */
 export function ownProblem(member: Member): ClusterProblem[] {

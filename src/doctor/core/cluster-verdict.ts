@@ -14,6 +14,7 @@ import {
 import { barred } from "./cluster-barred.js";
 import { isExpected, type Member, type Pair, pairsOf } from "./cluster-links.js";
 import { notesOf } from "./cluster-notes.js";
+import { overlaps } from "./cluster-overlaps.js";
 import { type ClusterProblem, ownProblem, RANKS, refusals } from "./cluster-problems.js";
 import { twins } from "./cluster-twice.js";
 import { oneSided, unlinked } from "./cluster-unlinked.js";
@@ -44,25 +45,33 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const { fault } = listing;
   const pairs = pairsOf(members);
   const missing = pairs.filter((pair) => pair.link === "missing" && isExpected(pair));
-  const oneSidedPairs = pairs.filter(({ link }) => link === "one-sided");
   const apart = barred(members, pairs, missing, isListed(listing));
-  const open = missing.filter((pair) => !apart.told.has(pair));
-  const twice = twins(members, pairs, open, isListed(listing));
+  const twice = twins(
+    members,
+    pairs,
+    missing.filter((pair) => !apart.told.has(pair)),
+    isListed(listing),
+  );
+  const toldBefore = new Set([...apart.told, ...twice.told]);
+  const half = pairs.filter(({ link }) => link === "one-sided");
+  const open = [...missing, ...half].filter((pair) => !toldBefore.has(pair));
+  const unseen = overlaps(problemsOfNodes(members), members, pairs, open, isListed(listing));
+  const left = open.filter((pair) => !unseen.told.has(pair));
   const problems = [
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
     ...(isListed(listing) ? nobody(members, listing) : []),
-    ...problemsOfNodes(members),
+    ...unseen.problems,
     ...refusals(members),
     ...apart.problems,
     ...twice.problems,
     ...unlinked(
       members,
       pairs,
-      open.filter((pair) => !twice.told.has(pair)),
+      left.filter(({ link }) => link === "missing"),
       isListed(listing),
     ),
-    ...oneSidedPairs.filter((pair) => !twice.told.has(pair)).map(oneSided),
+    ...left.filter(({ link }) => link === "one-sided").map(oneSided),
   ].sort((a, b) => rank(a) - rank(b));
   const expected = pairs.filter((pair) => pair.link !== "unknown" && (isExpected(pair) || pair.link !== "missing"));
   const found = expected.filter(({ link }) => link === "linked").length;

@@ -464,6 +464,36 @@ describe("a node", () => {
       expect(judgeCluster([here, ...two, on(B, refuses)]).problems).toHaveLength(3);
     });
 
+    test("is passed by Consul is up: the way from here is blocked", () => {
+      const passed = (node: string, address: string) =>
+        memberOf({ ...on(node, at(address, silent, false)), health: "passing" });
+      const [problem] = judgeCluster([linked(A, [C]), linked(B, []), passed(C, "10.0.0.2")]).problems;
+      expect(problem).toMatchObject({
+        text: `${C} is not reached: nothing at 10.0.0.2 answers (TCP ports 4369, 20001), and Consul's servers reach the agent of that machine (box2): if that has not changed in the last half minute, the way from this machine is blocked (a route, a firewall); ${A} is linked with it, ${B} is not`,
+        advice: expect.stringMatching(
+          /^see the route from here \(ip route get 10\.0\.0\.2\), and look for a firewall .* \(input\) and here \(output\), .* see that the machine runs/,
+        ),
+      });
+      const both = [passed(C, "10.0.0.2"), passed(D, "10.0.0.3")];
+      expect(judgeCluster(both).problems).toMatchObject([
+        {
+          text: `${C}, ${D} are not reached: none of the 2 other machines answers (10.0.0.2, 10.0.0.3; TCP ports 4369, 20001), and Consul's servers reach their agents: if that has not changed in the last half minute, the way from this machine is blocked (a route, a firewall)`,
+          advice: expect.stringMatching(/if both are right, run srv-epmd doctor --cluster on one of the others$/),
+        },
+      ]);
+      // Of one of them it is not known.
+      const one = [passed(C, "10.0.0.2"), on(D, at("10.0.0.3", silent, false))];
+      expect(judgeCluster(one).problems[0]?.text).toContain(
+        "so this machine is cut off from them, or they are all down",
+      );
+      // It has an address of the other family, to which there is no way.
+      const six = placeAt("fd00::2", 20_001, { result: "unreachable", code: "ENETUNREACH", elapsedMs: 1 });
+      const [noWay] = judgeCluster([linked(A, []), memberOf({ ...on(C, six), health: "passing" })]).problems;
+      expect(noWay?.advice).toMatch(
+        /^the way to its machine is blocked, or it has no time to answer \(Consul's servers/,
+      );
+    });
+
     test("answers at the EPMD port has a firewall before that of the node, and an old link from here does not prove a way", () => {
       const here = memberOf({ ...linked(A, [C], {}, { ends }), isHere: true });
       const [problem] = judgeCluster([here, on(C, at("10.0.0.2", silent, true))]).problems;

@@ -6,6 +6,7 @@ import { listed } from "../../text.js";
 import { addressSeenBy, linkedWith, linkedWithAny, linkedWords, namesOf } from "./cluster-absent.js";
 import { isSilent, isUnanswered, type Member, type MemberPlace } from "./cluster-links.js";
 import { type ClusterProblem, onMachine } from "./cluster-problems.js";
+import { RULES } from "./peer-silence.js";
 
 /** Nodes that are found and answer at no place: those of a machine at which nothing answers together, the others one by one. */
 export function notThere(silent: readonly Member[], members: readonly Member[]): ClusterProblem[] {
@@ -40,17 +41,27 @@ function deadAddresses(member: Member, members: readonly Member[]): string[] | u
   return dead.length === 0 || others.length > 0 || isElsewhere ? undefined : addresses;
 }
 
-function deadMachine({ nodes, addresses }: DeadMachine, members: readonly Member[]): ClusterProblem {
+function deadMachine(dead: DeadMachine, members: readonly Member[]): ClusterProblem {
+  const { nodes, addresses } = dead;
   const [first] = nodes;
   const machine = first.machine === undefined ? "" : ` (${first.machine})`;
+  const seen = `${namesOf(nodes)} ${nodes.length === 1 ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${addresses.join(", ")} answers (${triedPorts(nodes)})`;
+  const problem = { code: "NOT_THERE", nodes: nodes.map(({ node }) => node) } as const;
+  if (isReachedByConsul(dead)) {
+    return {
+      ...problem,
+      text: `${seen}, and Consul's servers reach the agent of that machine${machine}: ${NO_WAY}${linkedWords(nodes, members)}`,
+      advice: `${wayAdvice(addresses)}; if both are right, see that the machine runs, and compare its address with ${addresses.length === 1 ? "that" : "those"} (--advertise-address)`,
+    };
+  }
   const still = stillListed(nodes, members);
   const after =
     still === ""
       ? `if it does, compare its address with ${addresses.length === 1 ? "that" : "those"}, and`
       : "dead links are listed for net_ticktime (75 s at most, if it is not set): where they stay longer,";
   return {
-    ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
-    text: `${namesOf(nodes)} ${nodes.length === 1 ? "is" : "are"} not reached${inCatalogue(first)}: nothing at ${addresses.join(", ")} answers (${triedPorts(nodes)}), so the machine${machine} is down or cut off${still}`,
+    ...problem,
+    text: `${seen}, so the machine${machine} is down or cut off${still}`,
     advice: `see that the machine runs, and that it is reached from here: ping ${addresses[0]}; ${after} look for a firewall that drops packets of this machine, there or here (nft list ruleset on both, a security group)`,
   };
 }
@@ -60,11 +71,40 @@ function cutOff(dead: readonly DeadMachine[], members: readonly Member[]): Clust
   const nodes = dead.flatMap((machine) => machine.nodes);
   const addresses = dead.flatMap((machine) => machine.addresses);
   const [address] = addresses;
+  const seen = `${namesOf(nodes)} are not reached: none of the ${dead.length} other machines answers (${listed(addresses)}; ${triedPorts(nodes)})`;
+  const problem = { code: "NOT_THERE", nodes: nodes.map(({ node }) => node) } as const;
+  if (dead.every(isReachedByConsul)) {
+    return {
+      ...problem,
+      text: `${seen}, and Consul's servers reach their agents: ${NO_WAY}${linkedWords(nodes, members)}`,
+      advice: `${wayAdvice(addresses)}; if both are right, run srv-epmd doctor --cluster on one of the others`,
+    };
+  }
   return {
-    ...{ code: "NOT_THERE", nodes: nodes.map(({ node }) => node) },
-    text: `${namesOf(nodes)} are not reached: none of the ${dead.length} other machines answers (${listed(addresses)}; ${triedPorts(nodes)}), so this machine is cut off from them, or they are all down${stillListed(nodes, members)}`,
+    ...problem,
+    text: `${seen}, so this machine is cut off from them, or they are all down${stillListed(nodes, members)}`,
     advice: `see that this machine has its network (ping ${address}; ip route get ${address}) and no firewall that drops what it sends (nft list ruleset); if it has, run srv-epmd doctor --cluster on one of the others`,
   };
+}
+
+/** Serf's failure detection takes that long. */
+const NO_WAY =
+  "if that has not changed in the last half minute, the way from this machine is blocked (a route, a firewall)";
+
+const BLOCKED =
+  "the way to its machine is blocked, or it has no time to answer (Consul's servers reach the agent of that machine, if that has not changed in the last half minute)";
+
+function wayAdvice([address = ""]: readonly string[]): string {
+  return `see the route from here (ip route get ${address}), and look for a firewall that drops packets of this machine: ${RULES}`;
+}
+
+function isReachedByConsul({ nodes }: DeadMachine): boolean {
+  return nodes.some(isPassed);
+}
+
+/** Consul's servers reach the agent that has its entry. */
+function isPassed({ health }: Member): boolean {
+  return health === "passing" || health === "warning";
 }
 
 /** What others list may be a link of before: a VM notices that it is dead after net_ticktime. */
@@ -177,7 +217,7 @@ function unreached(member: Member): string {
     return `its machine answers at ${hostPort(address, barred.epmdPort.port)}: look for a firewall that drops TCP port ${port} for this machine, there or here (nft list ruleset on both, a security group); if there is none, ${look} --all: published-endpoint says whether the published place leads to it`;
   }
   if (member.places.some(({ probe }) => isSilent(probe, "connect")) || isThere("unreachable"))
-    return `its machine is down or has no time to answer, or the way to it is blocked: ${look}; if vm-listens and published-endpoint are ok there, look for a firewall between this machine and that place`;
+    return `${isPassed(member) ? BLOCKED : "its machine is down or has no time to answer, or the way to it is blocked"}: ${look}; if vm-listens and published-endpoint are ok there, look for a firewall between this machine and that place`;
   if (isThere("connect"))
     return `${look}: connect-relay has the callers that were not let in, connect-certificate its certificate`;
   return `its VM has ended, or its port is published wrongly: ${look}; vm-listens has the port of the VM, registration the one that is published`;

@@ -272,6 +272,23 @@ describe("nodes that nobody finds", () => {
     expect(told(listed(clusterNode(), critical))).toMatchObject([{ code: "NODE_CRITICAL", nodes: ["b@svc"] }]);
     expect(told(listed(critical, clusterNode({ node: "b@svc", instance: "new" })))).toEqual([]);
   });
+
+  test("one that is kept out here is one problem, and one of its name elsewhere another", () => {
+    const { instance, hostName } = emptyStatus();
+    const reason = "the machine is in Consul's maintenance mode";
+    const here = localNode({ name: "a", reason, publication: "not-in-consul" });
+    const entry = (own: object) => clusterNode({ node: "a@svc", health: "critical", machine: hostName, ...own });
+    const status = (...nodes: ReturnType<typeof clusterNode>[]) => told({ ...listed(...nodes), nodes: [here] });
+    const ofHere = status(entry({ instance }));
+    expect(ofHere).toMatchObject([{ code: "NODE_NOT_IN_CONSUL", sentence: expect.stringContaining(reason) }]);
+    expect(status(entry({ instance: "other", machine: "box9" })).map(({ code }) => code)).toEqual([
+      "NODE_NOT_IN_CONSUL",
+      "NODE_CRITICAL",
+    ]);
+    // As long as the publication does not know of it.
+    const unknown = { ...listed(entry({ instance })), nodes: [localNode({ name: "a" })] };
+    expect(told(unknown)).toMatchObject([{ code: "NODE_CRITICAL" }]);
+  });
 });
 
 describe("critical nodes are told with the check that is critical, and with what is to be done about it:", () => {

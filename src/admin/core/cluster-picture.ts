@@ -58,11 +58,8 @@ export function clusterPicture(status: PictureInput): ClusterPicture {
   const listed = listedNodes(status);
   const twice = new Set(twiceNamed(listed).map(({ node }) => node.toLowerCase()));
   const isTwice = (node: string) => twice.has(node.toLowerCase());
-  const alive = new Map(nodes.map((local) => [local.name, local]));
-  const pairs = listed.map((entry) => {
-    const local = alive.get(aliveNameOf(entry.node));
-    return { entry, local: local && isEntryOf(entry, local, status) ? local : undefined };
-  });
+  const here = localOf(status);
+  const pairs = listed.map((entry) => ({ entry, local: here(entry) }));
   const own = pairs.find(({ local }) => local && local.address === undefined)?.entry.machine ?? hostName;
   const spots = new Spots();
   const names = new Map<LocalNode, string>();
@@ -111,11 +108,22 @@ export function aliveNameOf(node: string): string {
   return node.slice(0, Math.max(0, node.indexOf("@")));
 }
 
+/** The node that is alive here and has an entry; undefined: it is an entry of another one. */
+export function localOf(
+  status: Pick<Status, "hostName" | "instance" | "nodes">,
+): (entry: ClusterNode) => LocalNode | undefined {
+  const alive = new Map(status.nodes.map((local) => [local.name, local]));
+  return (entry) => {
+    const local = alive.get(aliveNameOf(entry.node));
+    return local && isEntryOf(entry, local, status) ? local : undefined;
+  };
+}
+
 /** Whether an entry of this name is of this node. Nomad may have made it, under an id that begins with the allocation's. */
 function isEntryOf(
   { instance, machine, port }: ClusterNode,
   local: LocalNode,
-  { instance: own, hostName }: PictureInput,
+  { instance: own, hostName }: Pick<Status, "hostName" | "instance">,
 ): boolean {
   return instance === own || instance.startsWith(`_nomad-task-${own}`) || (machine === hostName && port === local.port);
 }

@@ -2,7 +2,7 @@ import { placeWords, twiceNamed } from "../../catalogue/core/twice.js";
 import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import { clusterLinks, unlinkedNodes } from "./cluster-links.js";
-import { aliveNameOf, clusterPicture, listedNodes } from "./cluster-picture.js";
+import { aliveNameOf, clusterPicture, listedNodes, localOf } from "./cluster-picture.js";
 import { criticalNodes } from "./critical-nodes.js";
 import { are, asSentence, type Facts, MOST_NAMED, type Rule } from "./rule.js";
 import type { LocalNode } from "./status.js";
@@ -50,7 +50,13 @@ export const NODE_RULES: readonly Rule[] = [
   {
     code: "NODE_CRITICAL",
     level: "warning",
-    find: ({ status: { cluster } }) => (cluster.outcome === "listed" ? criticalNodes(cluster.nodes) : []),
+    find: ({ status }) => {
+      const { cluster } = status;
+      if (cluster.outcome !== "listed") return [];
+      const here = localOf(status);
+      // What keeps a node here out is told as the reason why it is not in Consul.
+      return criticalNodes(cluster.nodes.filter((entry) => here(entry)?.publication !== "not-in-consul"));
+    },
   },
   {
     code: "VM_SILENT",

@@ -277,10 +277,17 @@ describe("nodes that nobody finds", () => {
     const { instance, hostName } = emptyStatus();
     const reason = "the machine is in Consul's maintenance mode";
     const here = localNode({ name: "a", reason, publication: "not-in-consul" });
-    const entry = (own: object) => clusterNode({ node: "a@svc", health: "critical", machine: hostName, ...own });
+    const obstacle = { kind: "maintenance", check: "_node_maintenance", words: reason } as const;
+    const entry = (own: object) =>
+      clusterNode({ node: "a@svc", health: "critical", machine: hostName, obstacle, ...own });
     const status = (...nodes: ReturnType<typeof clusterNode>[]) => told({ ...listed(...nodes), nodes: [here] });
     const ofHere = status(entry({ instance }));
-    expect(ofHere).toMatchObject([{ code: "NODE_NOT_IN_CONSUL", sentence: expect.stringContaining(reason) }]);
+    expect(ofHere).toMatchObject([
+      {
+        ...{ code: "NODE_NOT_IN_CONSUL", sentence: expect.stringContaining(reason) },
+        advice: expect.stringMatching(/^When the work is done, run consul maint -disable on /),
+      },
+    ]);
     expect(status(entry({ instance: "other", machine: "box9" })).map(({ code }) => code)).toEqual([
       "NODE_NOT_IN_CONSUL",
       "NODE_CRITICAL",

@@ -1,4 +1,6 @@
+import type { ClusterNode } from "../../catalogue/core/instances.js";
 import { placeWords, twiceNamed } from "../../catalogue/core/twice.js";
+import { obstacleAdvice } from "../../doctor/core/obstacles.js";
 import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import { clusterLinks, unlinkedNodes } from "./cluster-links.js";
@@ -33,7 +35,11 @@ export const NODE_RULES: readonly Rule[] = [
     code: "NODE_NOT_IN_CONSUL",
     level: "error",
     explains: ["published"],
-    find: ({ status }) => ofPublication(status.nodes, "not-in-consul", "Consul", adviceForConsul),
+    find: ({ status }) => {
+      const here = localOf(status);
+      const entryOf = (node: LocalNode) => listedNodes(status).find((entry) => entry.obstacle && here(entry) === node);
+      return ofPublication(status.nodes, "not-in-consul", "Consul", (node) => adviceForConsul(node, entryOf(node)));
+    },
   },
   {
     code: "NODE_NOT_IN_NOMAD",
@@ -173,11 +179,15 @@ const CONSUL_ADVICE: Readonly<Record<string, string>> = {
     "see why the Consul agent forgets what it is given: its log says when it was restarted, and its data_dir must stay",
 };
 
-/** A node that no call was refused for is kept out by its name, its port or a check, which the reason names. */
-function adviceForConsul({ advice, code = "" }: LocalNode): string {
+/**
+ * A node that no call was refused for is kept out by its name, its port or a check, which the reason names.
+ * @param entry with the check that is critical
+ */
+function adviceForConsul({ advice, code = "" }: LocalNode, entry: ClusterNode | undefined): string {
   return (
     advice ??
     CONSUL_ADVICE[code] ??
+    (entry?.obstacle && obstacleAdvice(entry.obstacle, `on ${entry.machine}`)) ??
     "mend what the reason names: a check by the program that it checks, maintenance by consul maint -disable (with -service=ID where it is that of an entry), a name or a port at the VM"
   );
 }

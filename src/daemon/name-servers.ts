@@ -48,6 +48,7 @@ export function watchNameServers(config: Config, deps: WatchDeps): KnownDomains 
   });
   observations.subscribe((event) => {
     if (event.type === "look-up") known.take(event);
+    if (event.type === "consul-call") known.takeCall(event.result);
   });
   return known;
 }

@@ -54,8 +54,9 @@ const MOST_DOMAINS = 16;
 
 /**
  * Whether the name servers know the domains in which nodes are looked up. With `--domain svc` and no server that knows
- * `consul`, every node is NXDOMAIN, and nothing else would say so. It looks at the start, when look-ups fail, and every half
- * minute until the servers that are set know the domains. Where they do not, and the agent tells its own DNS, that is asked.
+ * `consul`, every node is NXDOMAIN, and nothing else would say so. It looks at the start, when look-ups fail, and until the
+ * servers that are set know the domains every half minute, and when Consul's agent answers again. Where they do not, and the
+ * agent tells its own DNS, that is asked.
  */
 export class KnownDomains {
   readonly #options: KnownDomainsOptions;
@@ -70,6 +71,8 @@ export class KnownDomains {
   #worst: KnownDomain["state"] | undefined;
   #troubled: number;
   #again: NodeJS.Timeout | undefined;
+  /** The last call of Consul's agent had no answer. */
+  #isAgentGone = false;
 
   constructor(options: KnownDomainsOptions) {
     this.#options = options;
@@ -104,6 +107,16 @@ export class KnownDomains {
     if (performance.now() - this.#lookedAt >= this.#pause) this.look();
   };
 
+  /** A call of Consul's agent has ended. One that was down has its DNS again when it answers. @param result as in the event */
+  readonly takeCall = (result: string): void => {
+    const wasGone = this.#isAgentGone;
+    this.#isAgentGone = result === "unavailable";
+    if (!wasGone || this.#isAgentGone || this.#worst !== "unknown") return;
+    // Its DNS may be late, and it may answer some calls and not others.
+    this.#troubled = this.#pauses.first;
+    this.#lookIn(this.#lookedAt + this.#pauses.first - performance.now());
+  };
+
   /** Looks now, unless a look is under way. */
   look(): void {
     if (this.#closing.signal.aborted) return;
@@ -136,9 +149,15 @@ export class KnownDomains {
     }
     this.#lookedAt = performance.now();
     if (this.#worst === "known") return;
-    this.#again = setTimeout(() => this.look(), this.#troubled);
-    this.#again.unref();
+    this.#lookIn(this.#troubled);
     this.#troubled = Math.min(2 * this.#troubled, this.#pauses.troubled);
+  }
+
+  /** @param delay milliseconds */
+  #lookIn(delay: number): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.look(), Math.max(0, delay));
+    this.#again.unref();
   }
 
   async #askServers(domain: string): Promise<Seen> {

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { ServerState } from "../../src/dns/core/knowledge.js";
 import type { SetServers } from "../../src/dns/name-servers.js";
 import type { FoundAgentDns } from "../../src/resolve/agent-dns.js";
@@ -195,6 +195,58 @@ test("look-ups that fail for other reasons make it look less and less often", as
   // After 40, 80, 160 and 320 ms.
   expect(asked.length).toBeGreaterThan(2);
   expect(asked.length).toBeLessThan(8);
+});
+
+describe("an agent of Consul's that was down, and whose DNS nobody else has", () => {
+  const PAUSES = { first: 3_000, troubled: 30_000, least: 10_000, most: 300_000 };
+  const NOW = 50_000;
+  /** The looks are at 0, 3, 9, 21, 45 and 75 s. */
+  const down = async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const world: World = { set: named(undefined, A), says: {}, agent: NO_AGENT };
+    const one = watch(world, { pauses: PAUSES });
+    await vi.advanceTimersByTimeAsync(NOW);
+    expect([one.asked.length, one.known.states()[0]?.state]).toEqual([5, "unknown"]);
+    return { ...one, world };
+  };
+
+  test("is back: the name servers are asked again at once", async () => {
+    const { known, world, asked } = await down();
+    known.takeCall("unavailable");
+    world.says[A.address] = KNOWS;
+    known.takeCall("ok");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(known.states()[0]?.state).toBe("known");
+    // Of servers that know the domain it says nothing.
+    for (const result of ["unavailable", "ok"]) known.takeCall(result);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toHaveLength(6);
+  });
+
+  test("is back and has no DNS yet, or answers some calls and not others: they are asked again within 3 s, and not more often", async () => {
+    const { known, world, asked } = await down();
+    const flap = () => {
+      for (const result of ["unavailable", "forbidden", "unavailable", "ok"]) known.takeCall(result);
+    };
+    for (let elapsed = 0; elapsed < 8_000; elapsed += 100) {
+      flap();
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(asked).toHaveLength(8);
+    world.says[A.address] = KNOWS;
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(known.states()[0]?.state).toBe("known");
+  });
+
+  test("has answered all the time: nothing is asked again because of it", async () => {
+    const { known, asked } = await down();
+    for (let call = 0; call < 5; call++) known.takeCall("ok");
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(asked).toHaveLength(5);
+  });
 });
 
 test("without a --domain it looks when a look-up under Consul's domain fails", async () => {

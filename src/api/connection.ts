@@ -104,7 +104,7 @@ export class ApiConnection {
     } catch (error) {
       // Certificate files are read when a connection is opened: after a failed handshake they are read again.
       if (/^ERR_(SSL|TLS|OSSL)|CERT|SIGNATURE|EPROTO/.test((error as NodeJS.ErrnoException).code ?? "")) this.close();
-      throw failureOf(this.#where(call), error);
+      throw failureOf(this.#where(call), error, (signal?.reason as Error | undefined)?.name === "TimeoutError");
     } finally {
       signal?.removeEventListener("abort", cancel);
     }
@@ -147,11 +147,16 @@ export class ApiConnection {
   }
 }
 
-/** @param error as papi throws it: with a response when the agent, or a proxy before it, did answer */
-function failureOf(where: string, error: unknown): ApiFailure {
+/**
+ * @param error as papi throws it: with a response when the agent, or a proxy before it, did answer
+ * @param isLate the call was given up because its time is over
+ */
+function failureOf(where: string, error: unknown, isLate: boolean): ApiFailure {
   const response = (error as { response?: { statusCode?: number; body?: unknown } }).response;
   // The package puts its own name before every message, whosever API it is.
   if (error instanceof Error) error.message = error.message.replace(/^consul: /, "");
+  // In the package's words the request is aborted.
+  if (error instanceof Error && isLate) error.message = "no answer in time";
   if (!response) return new ApiFailure(`${where}: ${describeError(error)}`, { cause: error });
   const raw = Buffer.isBuffer(response.body) ? response.body.toString() : response.body;
   const body = typeof raw === "string" ? raw : JSON.stringify(raw ?? "");

@@ -1,9 +1,10 @@
 import { type Silence, silenceOf } from "../api/core/silence.js";
 import type { AskedService } from "../catalogue/core/matching.js";
 import type { Config } from "../config/config.js";
+import { noAnswerAdvice } from "../consul/core/silent-agent.js";
 import type { ListingFault } from "../doctor/core/cluster-absent.js";
 import { APIS, otherUrl } from "../doctor/core/url-of-serve.js";
-import type { ConsulError, NomadError } from "../errors.js";
+import { ConsulError, NomadError } from "../errors.js";
 import { nomadUrl } from "../nomad/side.js";
 
 type CatalogueName = AskedService["catalogue"];
@@ -20,19 +21,29 @@ export function listingFault(
   config: Config,
   isKnown: boolean,
 ): ListingFault {
-  const { title: name, flag } = APIS[KEYS[catalogue]];
+  const { title: name } = APIS[KEYS[catalogue]];
   const url = urlOf(catalogue, config);
   const known = isKnown ? "; the nodes are those that the srv-epmd here knows" : "";
   const silence = silenceOf(error);
   const at = `${name} at ${placeOf(url)}`;
-  const advice =
-    elsewhere(catalogue, config) ?? (silence && `${adviceOn(silence, name)}, or give another one: ${flag}`);
+  const advice = elsewhere(catalogue, config) ?? (silence && adviceOn(silence, catalogue, url));
   return {
     // The words of the library are those of a call that was given up.
     text: `${name} does not list its nodes (${silence === "timeout" ? `${url} gives no answer within ${config.timeout} ms` : error.message})${known}`,
     brief: silence ? `${at} does not answer (${WORDS[silence]})` : `${at} does not list its nodes`,
     ...{ code: error.code, advice },
   };
+}
+
+/** The error of a command that lists nodes and has nothing else to tell. @param error as the list threw it */
+export function listingError(error: unknown, config: Config): unknown {
+  if (!(error instanceof ConsulError || error instanceof NomadError)) return error;
+  const { text, advice } = listingFault(error instanceof ConsulError ? "consul" : "nomad", error, config, false);
+  if (advice === undefined) return error;
+  const [message, options] = [`${text}: ${advice}`, { cause: error.cause }];
+  return error instanceof ConsulError
+    ? new ConsulError(error.code, message, options)
+    : new NomadError(error.code, message, options);
 }
 
 /** What to do where the srv-epmd here asks a catalogue at another URL; undefined: it does not, as far as is known. */
@@ -51,14 +62,18 @@ function placeOf(url: string): string {
 
 const WORDS: Record<Silence, string> = { refused: "refused", timeout: "no answer in time", "no-way": "no way" };
 
-function adviceOn(silence: Silence, name: string): string {
+function adviceOn(silence: Silence, catalogue: CatalogueName, url: string): string {
+  const { title: name, flag } = APIS[KEYS[catalogue]];
+  const another = `or give another one: ${flag}`;
   switch (silence) {
     case "refused":
-      return `start the agent of ${name} there`;
+      return `start the agent of ${name} there, ${another}`;
     case "timeout":
-      return "run srv-epmd doctor here: it says what an agent that listens and does not answer waits for";
+      return catalogue === "consul"
+        ? `${noAnswerAdvice(url)}; srv-epmd doctor here says what it waits for`
+        : `run srv-epmd doctor here: it says what an agent that listens and does not answer waits for, ${another}`;
     case "no-way":
-      return "see that its machine runs and is reached from here";
+      return `see that its machine runs and is reached from here, ${another}`;
     default:
       return silence satisfies never;
   }

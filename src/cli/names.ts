@@ -15,6 +15,7 @@ import { thisMachine } from "../os/machine.js";
 import { ageWords, listed, printable } from "../text.js";
 import { listInCatalogues, openCatalogues, unreadOf } from "./catalogues.js";
 import { type CommandContext, EXIT, type ExitCode, type Line, painter, type Tone, writeJson } from "./io.js";
+import { listingError } from "./listing-fault.js";
 import { epmdCandidates } from "./operands.js";
 import { nodesInZones, type ZoneDomain } from "./zone-nodes.js";
 
@@ -122,6 +123,8 @@ async function inCatalogues(services: readonly AskedService[], context: Pick<Com
   try {
     const [found, unread] = await Promise.all([listInCatalogues(services, catalogues), unreadOf(services, catalogues)]);
     return { found, unread };
+  } catch (error) {
+    throw listingError(error, context.config);
   } finally {
     await catalogues.close();
   }

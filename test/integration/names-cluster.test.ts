@@ -74,7 +74,24 @@ test("a Consul that cannot be asked is exit 3", async () => {
     ...["names", "--cluster", "--match", "*@svc", "--consul", "http://127.0.0.1:1"],
   ]);
   expect(code).toBe(3);
-  expect(stderr).toMatch(/ECONNREFUSED/);
+  expect(stderr).toMatch(
+    /^srv-epmd: Consul does not list its nodes \(GET .* ECONNREFUSED .*\): start the agent of Consul there, or give another one: --consul$/m,
+  );
+});
+
+test("an agent that hangs: its URL, how long it was waited for, and what to look at", async () => {
+  fake.misbehave(() => "hang");
+  const { code, stderr } = await names("--match", "*@svc", "--timeout", "300ms");
+  expect([code, stderr]).toEqual([
+    3,
+    `srv-epmd: Consul does not list its nodes (${fake.url} gives no answer within 300 ms): see the log of the agent, which runs and does not answer: it waits for servers that it does not reach (consul members; port 8300 of each), or is stopped (kill -CONT); srv-epmd doctor here says what it waits for\n`,
+  ]);
+  // Other parts tell it in the words of the call.
+  const client = new ConsulClient({ url: fake.url, log: collectLog().log });
+  await expect(client.healthService("svc", AbortSignal.timeout(50))).rejects.toThrow(
+    /^GET http:\S+ \/v1\/health\/service\/svc: no answer in time$/,
+  );
+  await client.close();
 });
 
 test("the domains of a daemon that serves a zone beside Consul: each where it is known", async () => {

@@ -1018,10 +1018,46 @@ describe("links that programs make", () => {
     );
     // Where no link between others can be ended, or all have it, it is as programs want it.
     const alone = linked(B, [], {}, { autoConnect: "never" });
-    expect(judgeCluster([linked(A, []), alone]).summary).toMatch(/nothing is wrong$/);
+    expect(judgeCluster([linked(A, []), alone]).summary).toBe(
+      `2 nodes, 0 of 0 links; nothing is wrong, if programs make the links of ${B}, which has dist_auto_connect never`,
+    );
+    expect(judgeCluster([linked(A, [B]), linked(B, [A], {}, { autoConnect: "never" })]).summary).toMatch(
+      /nothing is wrong$/,
+    );
     expect(judgeCluster([never, alone]).notes.map(({ code }) => code)).toEqual(["NOT_CONNECTING"]);
     const off = linked(C, [], {}, { autoConnect: "never", connectAll: false });
-    expect(judgeCluster([linked(A, [B]), linked(B, [A]), off]).summary).toMatch(/nothing is wrong$/);
+    expect(judgeCluster([linked(A, [B]), linked(B, [A]), off]).summary).toMatch(
+      new RegExp(`nothing is wrong, if .* of ${C}, which has connect_all false and dist_auto_connect never$`),
+    );
+  });
+
+  test("of one node among others are the cause of links that are missing between those", () => {
+    const never = (to: readonly string[]) => linked(C, to, {}, { autoConnect: "never" });
+    const verdict = judgeCluster([linked(A, [C]), linked(B, []), never([A])]);
+    expect(verdict.summary).toBe(
+      `3 nodes, 1 of 2 links; ${C} has dist_auto_connect never, and others have not: global ends links between those because of it`,
+    );
+    expect(verdict).toMatchObject({
+      isWell: false,
+      notes: [],
+      problems: [
+        {
+          ...{ code: "NEVER_CONNECTS", nodes: [C, A, B], advice: expect.stringMatching(/^give all nodes the same; /) },
+          effects: [{ code: "SPLIT", nodes: [A, B] }],
+        },
+      ],
+    });
+    // By turns: another one is linked with it.
+    const four = [linked(A, []), linked(B, [D]), linked(D, [B, C]), never([D])];
+    expect(judgeCluster(four).problems.map(({ code }) => code)).toEqual(["NEVER_CONNECTS"]);
+    // Nobody is linked with it, or both are: it does not part them.
+    for (const to of [[], [A, B]]) {
+      const others = [A, B].map((node) => linked(node, to.length === 0 ? [] : [C]));
+      expect(judgeCluster([...others, never(to)])).toMatchObject({
+        problems: [{ nodes: [A, B] }],
+        notes: [{ code: "NEVER_CONNECTS" }],
+      });
+    }
   });
 
   test("are missed with dist_auto_connect once, and that one was lost is not known", () => {

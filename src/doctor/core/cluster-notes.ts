@@ -2,16 +2,19 @@ import { isVm } from "../../distribution/wire/handshake.js";
 import { grouped } from "../../grouped.js";
 import { listed } from "../../text.js";
 import { hasEnded, mayHideMore, type UnreadServices, unread } from "./cluster-absent.js";
-import { type Member, needsLinks } from "./cluster-links.js";
+import { leftToPrograms, settingByHand } from "./cluster-by-hand.js";
+import type { Member } from "./cluster-links.js";
 import { type ClusterProblem, releaseWords } from "./cluster-problems.js";
 
 /**
  * What may be meant that way, and explains links that are not there.
- * @param hides what Consul does not show @param isRefused releases refuse each other, which is a problem
+ * @param hides what Consul does not show @param never nodes that do not dial, unless they are a problem
+ * @param isRefused releases refuse each other, which is a problem
  */
 export function notesOf(
   members: readonly Member[],
   hides: UnreadServices | undefined,
+  never: ClusterProblem | undefined,
   isRefused: boolean,
 ): ClusterProblem[] {
   const notes: ClusterProblem[] = [];
@@ -41,16 +44,8 @@ export function notesOf(
     hidden.length === 1 ? "is a hidden node" : "are hidden nodes",
     "a link that is missing there is not counted: programs make the links of hidden VMs (-hidden) and C nodes",
   );
-  // Between two others there has to be a link that global can end.
-  const harmful = members.filter(needsLinks).length > 1 ? members.filter(neverDials) : [];
-  note(
-    "NEVER_CONNECTS",
-    harmful,
-    `${harmful.length === 1 ? "has" : "have"} dist_auto_connect never, and others have not: global ends links between those because of it`,
-    "give all nodes the same; links that programs make need connect_all false on each",
-  );
-  const manual = members.filter((member) => isByHand(member) && !harmful.includes(member));
-  for (const [setting, of] of grouped(manual, settingByHand)) {
+  if (never) notes.push(never);
+  for (const [setting, of] of grouped(leftToPrograms(members), settingByHand)) {
     const why = `${of.length === 1 ? "has" : "have"} ${setting}`;
     note("NOT_CONNECTING", of, why, "a link that is missing there is not counted: programs make the links");
   }
@@ -92,23 +87,4 @@ function releasesDiffer(members: readonly Member[], isRefused: boolean): Cluster
     : "right during an update; a release connects with the two before and after it";
   const advice = isRefused ? "right during an update, but for those that refuse each other" : calm;
   return [{ code: "RELEASES_DIFFER", nodes: [], text: texts.sort().join("; "), advice }];
-}
-
-/** A visible node whose links programs make. */
-function isByHand(member: Member): boolean {
-  return member.answer?.hidden === false && !needsLinks(member);
-}
-
-/** By which its links are left to programs. */
-function settingByHand({ state }: Member): string {
-  const settings = [
-    ...(state?.connectAll === false ? ["connect_all false"] : []),
-    ...(state?.autoConnect === "never" ? ["dist_auto_connect never"] : []),
-  ];
-  return settings.join(" and ");
-}
-
-/** Global of the others takes notice of it, and it does not dial them. */
-function neverDials(member: Member): boolean {
-  return isByHand(member) && member.state?.connectAll === true && member.state.autoConnect === "never";
 }

@@ -2,15 +2,17 @@ import { isUnanswered, type Member, type Pair } from "./cluster-links.js";
 import { type ClusterProblem, withEffects } from "./cluster-problems.js";
 import { mayBeEnded, oneSided, unlinked } from "./cluster-unlinked.js";
 
-/** Problems of nodes that are not seen here, with what follows from them, and the pairs that are told with them. */
+/** Problems with what follows from them, and the pairs that are told with them. */
 interface Overlaps {
   readonly problems: readonly ClusterProblem[];
   readonly told: ReadonlySet<Pair>;
 }
 
 /**
- * A node that some reach and others do not has global end links between those, again and again
- * (prevent_overlapping_partitions). Where it is not seen here, the links that are missing because of it are told with it.
+ * A node that some are linked with and others are not has global end links between those, again and again
+ * (prevent_overlapping_partitions). Where it is not seen here, or does not dial, the links that are missing because of it are
+ * told with its problem.
+ * @param problems of single nodes
  * @param open the pairs that miss a link or have it on one side, without those that are told otherwise
  * @param isWhole all nodes are known
  */
@@ -21,10 +23,11 @@ export function overlaps(
   open: readonly Pair[],
   isWhole: boolean,
 ): Overlaps {
-  const unseen = members.filter(({ answer }) => !answer);
-  const ended = open.filter((pair) => mayBeEnded(pair) && unseen.some((one) => mayPart(one, pair)));
-  const thirds = unseen.filter((one) => ended.some((pair) => mayPart(one, pair)));
-  const cause = problems.find(({ nodes }) => thirds.some(({ node }) => nodes.includes(node)));
+  const never = problems.find(({ code }) => code === "NEVER_CONNECTS")?.nodes ?? [];
+  const others = members.filter(({ node, answer }) => !answer || never.includes(node));
+  const ended = open.filter((pair) => mayBeEnded(pair) && others.some((third) => mayPart(third, pair)));
+  const thirds = others.filter((third) => ended.some((pair) => mayPart(third, pair)));
+  const cause = problems.find((problem) => thirds.some(({ node }) => problem.nodes.includes(node)));
   if (!cause) return { problems, told: new Set() };
   const missing = ended.filter(({ link }) => link === "missing");
   const half = ended.filter(({ link }) => link === "one-sided");
@@ -35,9 +38,9 @@ export function overlaps(
   };
 }
 
-/** One of two nodes has a third one in its list and the other has not; or neither has one that gives no answer here. */
-function mayPart({ node, places }: Member, { one, other }: Pair): boolean {
-  const lists = [one, other].map(({ state }) => state?.visible.includes(node));
+/** One of two nodes has a third one in its list and the other has not; or neither has it now, and others may. */
+function mayPart(third: Member, { one, other }: Pair): boolean {
+  const lists = [one, other].map(({ state }) => state?.visible.includes(third.node));
   if (lists.includes(undefined) || lists.every(Boolean)) return false;
-  return lists.some(Boolean) || places.some(isUnanswered);
+  return lists.some(Boolean) || (third.answer ? third.linked.size > 0 : third.places.some(isUnanswered));
 }

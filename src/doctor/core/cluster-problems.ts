@@ -15,6 +15,7 @@ export const RANKS = [
   "TLS_DIFFERS",
   "RELEASES_REFUSE",
   "NAMES_DIFFER",
+  "NEVER_CONNECTS",
   "SPLIT",
   "NO_LINK",
   "ONE_SIDED",

@@ -12,6 +12,7 @@ import {
   unread,
 } from "./cluster-absent.js";
 import { barred } from "./cluster-barred.js";
+import { neverConnects, unlinkedByHand } from "./cluster-by-hand.js";
 import { isExpected, type Member, type Pair, pairsOf } from "./cluster-links.js";
 import { notesOf } from "./cluster-notes.js";
 import { overlaps } from "./cluster-overlaps.js";
@@ -55,13 +56,16 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const toldBefore = new Set([...apart.told, ...twice.told]);
   const half = pairs.filter(({ link }) => link === "one-sided");
   const open = [...missing, ...half].filter((pair) => !toldBefore.has(pair));
-  const unseen = overlaps(problemsOfNodes(members), members, pairs, open, isListed(listing));
-  const left = open.filter((pair) => !unseen.told.has(pair));
+  const never = neverConnects(members);
+  const ofNodes = [...(never ? [never] : []), ...problemsOfNodes(members)];
+  const parted = overlaps(ofNodes, members, pairs, open, isListed(listing));
+  const left = open.filter((pair) => !parted.told.has(pair));
   const problems = [
     ...noAnswer(members, fault),
     ...unread(members, fault === undefined ? listing.unread : undefined),
     ...(isListed(listing) ? nobody(members, listing) : []),
-    ...unseen.problems,
+    // Without effects it is a note.
+    ...parted.problems.filter((problem) => problem !== never),
     ...refusals(members),
     ...apart.problems,
     ...twice.problems,
@@ -78,7 +82,8 @@ export function judgeCluster(members: readonly Member[], listing: ClusterListing
   const isAsked = members.some((member) => member.state);
   const links = isAsked ? { found, expected: expected.length } : undefined;
   const isRefused = problems.some(({ code }) => code === "RELEASES_REFUSE");
-  const notes = notesOf(members, fault === undefined ? listing.unread : undefined, isRefused);
+  const harmless = never && parted.problems.includes(never) ? never : undefined;
+  const notes = notesOf(members, fault === undefined ? listing.unread : undefined, harmless, isRefused);
   const verdict = { isWell: problems.length === 0, links, problems, notes, pairs };
   return { summary: summaryOf(members, verdict, fault), ...verdict };
 }
@@ -133,7 +138,7 @@ const rank = ({ code }: ClusterProblem) => RANKS.indexOf(code as (typeof RANKS)[
 /** `5 nodes, 9 of 10 links; node_d@… does not see node_a@…` */
 function summaryOf(
   members: readonly Member[],
-  { links, problems, notes }: Pick<ClusterVerdict, "links" | "problems" | "notes">,
+  { links, problems, notes, pairs }: Pick<ClusterVerdict, "links" | "problems" | "notes" | "pairs">,
   fault: ListingFault | undefined,
 ): string {
   const count = countOf(members.length);
@@ -155,7 +160,8 @@ function summaryOf(
   const shown = notes.some(({ code }) => code === "UNREAD") ? " that Consul shows" : "";
   if (isUnasked) return `${count}${shown}${there || (present === 1 ? " is there" : " are there")}${unseen}`;
   const risk = notes.find(({ code }) => code === "NEVER_CONNECTS");
-  const calm = `nothing is wrong${shown && ` with the nodes${shown}`}`;
+  const byHand = risk ? undefined : unlinkedByHand(members, pairs);
+  const calm = `nothing is wrong${shown && ` with the nodes${shown}`}${byHand ? `, if programs make the links of ${byHand}` : ""}`;
   return `${count}${there}${linked}; ${risk ? `no link is missing now, and ${risk.text}` : calm}`;
 }
 

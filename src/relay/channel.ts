@@ -32,6 +32,9 @@ export type RequestBody = WithoutId<RelayRequest>;
 /** No process listens at the control socket. Other errors mean a process that we cannot talk to. */
 export class NoRelayProcess extends Error {}
 
+/** A process listens at the control socket and says nothing. */
+export class HangingRelayProcess extends Error {}
+
 /** The folder of the control socket is not private: a user who can write there could pose as the relay process. */
 export class UnusableFolder extends Error {
   readonly fault: FolderFault;
@@ -50,7 +53,7 @@ const HELLO_LIMIT = 2_000;
 /**
  * Connects to the relay process and exchanges hellos.
  * @param signal ends the wait for its hello
- * @throws NoRelayProcess; UnusableFolder; Error, with what is wrong there
+ * @throws NoRelayProcess; HangingRelayProcess; UnusableFolder; Error, with what is wrong there
  */
 export async function openChannel(
   path: string,
@@ -76,6 +79,7 @@ class Channel {
   #greeted = false;
   #error = "it closed the connection";
   #isAbsent = false;
+  #isHanging = false;
 
   constructor(
     path: string,
@@ -87,7 +91,10 @@ class Channel {
     this.#onEvent = onEvent;
     this.#open = open;
     this.#socket = connect(path);
-    this.#timer = setTimeout(() => this.#end(`no hello within ${HELLO_LIMIT / 1_000} s`), HELLO_LIMIT);
+    this.#timer = setTimeout(() => {
+      this.#isHanging = true;
+      this.#end(`no hello within ${HELLO_LIMIT / 1_000} s`);
+    }, HELLO_LIMIT);
     const giveUp = () => this.#end("stopped waiting for it");
     if (signal.aborted) giveUp();
     else signal.addEventListener("abort", giveUp, { once: true });
@@ -99,15 +106,23 @@ class Channel {
     this.#socket.on("data", read);
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
       this.#isAbsent = error.code === "ECONNREFUSED" || error.code === "ENOENT";
+      // Its backlog is full.
+      this.#isHanging = error.code === "EAGAIN";
       this.#error = describeError(error);
     });
     this.#socket.on("close", () => {
       signal.removeEventListener("abort", giveUp);
       clearTimeout(this.#timer);
       for (const settle of Array.from(this.#waiting.values())) settle(undefined);
-      if (!this.#greeted) reject(this.#isAbsent ? new NoRelayProcess(this.#error) : new Error(this.#error));
+      if (!this.#greeted) reject(this.#failure());
     });
     this.#socket.write(encodeLine({ type: "hello", version: RELAY_PROTOCOL_VERSION, pid: process.pid }));
+  }
+
+  /** Why there was no hello. */
+  #failure(): Error {
+    if (this.#isAbsent) return new NoRelayProcess(this.#error);
+    return this.#isHanging ? new HangingRelayProcess(this.#error) : new Error(this.#error);
   }
 
   /** @returns whether to read on. @throws ProtocolError */

@@ -7,8 +7,15 @@ import type { HostAddress } from "../gateway/core/addresses.js";
 import { makePrivateFolder } from "../os/files.js";
 import { Sampling } from "../sampling.js";
 import { type RelayStart, relayCommand, startDetached } from "./autostart.js";
-import { NoRelayProcess, openChannel, type RelayChannel, type RequestBody, UnusableFolder } from "./channel.js";
-import { notStarted, type RelayTrouble, silentRelay, unusableFolder } from "./core/trouble.js";
+import {
+  HangingRelayProcess,
+  NoRelayProcess,
+  openChannel,
+  type RelayChannel,
+  type RequestBody,
+  UnusableFolder,
+} from "./channel.js";
+import { hangingRelay, notStarted, type RelayTrouble, silentRelay, unusableFolder } from "./core/trouble.js";
 import type { CallerRefused, DialFailure, RelayEvent, Relayed, RelayReply } from "./wire/protocol.js";
 import type { RelayStatus } from "./wire/status.js";
 import { MAX_ENDPOINTS, type RelayTarget } from "./wire/target.js";
@@ -99,7 +106,9 @@ class Client implements RelayClient {
   /** Why there is no relay process, as it was logged. */
   #complaint: RelayTrouble | undefined;
   /** Why the one that there is does not say how it is. */
-  #statusFault: string | undefined;
+  #statusFault: RelayTrouble | undefined;
+  /** Of the relay process that was connected last, and has not ended as far as is known. */
+  #pid: number | undefined;
   readonly #sampling = new Sampling();
 
   constructor(options: RelayClientOptions) {
@@ -168,14 +177,16 @@ class Client implements RelayClient {
   };
 
   readonly trouble = (): RelayTrouble | undefined => {
-    return this.#complaint ?? (this.#statusFault === undefined ? undefined : silentRelay(this.#statusFault));
+    return this.#complaint ?? this.#statusFault;
   };
 
   readonly status = async (): Promise<RelayStatus | undefined> => {
-    const reply = await this.#channel?.request({ type: "status" }, this.#timings.request);
-    const fault = reply?.type === "refused" ? reply.reason : undefined;
-    if (fault !== undefined && fault !== this.#statusFault)
-      this.#tell("warn", { error: fault }, "no status of the relay process");
+    const channel = this.#channel;
+    const { request: limit } = this.#timings;
+    const reply = await channel?.request({ type: "status" }, limit);
+    const fault = channel && statusFault(channel, reply, limit);
+    if (fault !== undefined && fault.reason !== this.#statusFault?.reason)
+      this.#tell("warn", { error: fault.reason }, "no status of the relay process");
     this.#statusFault = fault;
     return reply?.type === "status" ? reply.status : undefined;
   };
@@ -200,6 +211,7 @@ class Client implements RelayClient {
     if (fault !== undefined) this.#complain(silentRelay(fault));
     if (this.#stopping.signal.aborted || fault !== undefined) return channel.close();
     this.#channel = channel;
+    this.#pid = channel.pid;
     this.#complaint = undefined;
     this.#unanswered = false;
     this.#tell("info", { relay: channel.pid, socket }, "relay process connected");
@@ -243,7 +255,10 @@ class Client implements RelayClient {
   async #startOrComplain(error: unknown): Promise<void> {
     const { start, socket } = this.#options;
     if (error instanceof UnusableFolder) return this.#complain(unusableFolder(error.fault));
-    if (!(error instanceof NoRelayProcess)) return this.#complain(silentRelay(`${socket}: ${describeError(error)}`));
+    const reason = `${socket}: ${describeError(error)}`;
+    if (error instanceof HangingRelayProcess) return this.#complain(hangingRelay(reason, this.#pid));
+    if (!(error instanceof NoRelayProcess)) return this.#complain(silentRelay(reason));
+    this.#pid = undefined;
     // A relay process that is started elsewhere may start at the same time as we.
     const mayBeStarting = performance.now() - this.#aloneSince < this.#timings.othersStart;
     if (start) {
@@ -282,4 +297,15 @@ class Client implements RelayClient {
     this.#complaint = trouble;
     this.#options.log.warn({ error: trouble.reason }, "no relay process");
   }
+}
+
+/** Why a relay process that is connected does not say how it is; undefined: it does, or has ended meanwhile. */
+function statusFault(
+  { pid, isOpen }: RelayChannel,
+  reply: RelayReply | undefined,
+  limit: number,
+): RelayTrouble | undefined {
+  if (reply?.type === "refused") return silentRelay(reply.reason);
+  if (reply || !isOpen()) return undefined;
+  return hangingRelay(`process ${pid} has said nothing for ${limit / 1_000} s`, pid);
 }

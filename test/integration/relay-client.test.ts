@@ -190,6 +190,44 @@ test("a relay process that does not answer is said to", async () => {
   expect(await relays.status()).toBeUndefined();
 });
 
+test("one that is stopped by a signal is said to be so with its process, and is used on when it goes on", {
+  timeout: 60_000,
+}, async () => {
+  const path = await relaySocket();
+  const relays = client(path, { start: start(PROGRAM), timings: { ready: 20_000 } });
+  const pid = await pidOf(relays);
+  process.kill(pid, "SIGSTOP");
+  const told = (reason: RegExp) =>
+    waitFor(
+      async () => {
+        expect(await relays.status()).toBeUndefined();
+        return reason.test(relays.trouble()?.reason ?? "");
+      },
+      { what: String(reason), timeout: 20_000 },
+    );
+  // While it is connected, and when it does not greet any more.
+  for (const reason of [new RegExp(`^process ${pid} has said nothing for 1 s$`), /: no hello within 2 s$/]) {
+    await told(reason);
+    expect(relays.trouble()?.advice).toContain(`goes on with kill -CONT ${pid}; end one that hangs (kill ${pid})`);
+  }
+  process.kill(pid, "SIGCONT");
+  const status = await waitFor(() => relays.status(), { what: "its status", timeout: 20_000 });
+  expect([status.pid, relays.trouble()]).toEqual([pid, undefined]);
+});
+
+test("one that never greets is said to be there, and how its process is found", async () => {
+  const path = await relaySocket();
+  await mkdir(dirname(path), { mode: 0o700 });
+  const mute = createServer(() => {}).listen(path);
+  onTestFinished(() => void mute.close());
+  const relays = client(path);
+  const { reason, advice } = await waitFor(() => relays.trouble(), { what: "the trouble" });
+  expect([reason, advice]).toEqual([
+    `${path}: no hello within 2 s`,
+    expect.stringMatching(/^its PID is in ss -xlp; .*kill -CONT PID/),
+  ]);
+});
+
 test("one of another release, whose status is not understood, is used on, and that is said once", async () => {
   const path = await relaySocket();
   await mkdir(dirname(path), { mode: 0o700 });

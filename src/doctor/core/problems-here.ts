@@ -177,7 +177,7 @@ export const PROBLEMS_HERE = {
 
   RELAY_DOWN: {
     means: "the gateway's relay process does not answer",
-    action: "start srv-epmd relay; the folder that the reason names",
+    action: "start srv-epmd relay, or kill -CONT for one that is stopped; the folder that the reason names",
     from: [...NO_EPMD],
   },
   GATEWAY_UNUSED: {

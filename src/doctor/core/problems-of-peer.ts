@@ -201,7 +201,7 @@ export const PROBLEMS_OF_PEER = {
   },
   PEER_RELAY_DOWN: {
     means: "the gateway's relay process does not answer",
-    action: "start srv-epmd relay",
+    action: "start srv-epmd relay, or kill -CONT for one that is stopped",
     from: [...NO_EPMD, "RELAY_DOWN"],
     ofPeer: true,
   },

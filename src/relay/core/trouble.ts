@@ -12,6 +12,19 @@ export function silentRelay(reason: string): RelayTrouble {
   return { reason, advice: SILENT_RELAY };
 }
 
+/**
+ * A relay process is there and says nothing.
+ * @param pid undefined: it has never said which it is
+ */
+export function hangingRelay(reason: string, pid: number | undefined): RelayTrouble {
+  const id = pid ?? "PID";
+  const where = pid === undefined ? "its PID is in ss -xlp; " : "";
+  return {
+    reason,
+    advice: `${where}a relay process that is stopped (state T in ps -o stat -p ${id}) goes on with kill -CONT ${id}; end one that hangs (kill ${id}), whose links end with it, and ${SILENT_RELAY}`,
+  };
+}
+
 /** Serve does not start it, and nothing listens. @param socket path of the control socket */
 export function notStarted(socket: string): RelayTrouble {
   return {
